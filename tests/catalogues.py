@@ -88,7 +88,7 @@ def places(text: str) -> list[str]:
 
 
 def update(code: str) -> None:
-    """Write a catalogue anew, with what it said already."""
+    """Write a catalogue again, with what it said already."""
     known = read_catalogue(code)
     made = Catalog(
         locale=code,

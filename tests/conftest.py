@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.emptied_database import empty_database
-from tests.support.personal_data import told_in
+from tests.support.personal_data import find_personal_data
 
 if TYPE_CHECKING:
     from engine.storage.database import Store
@@ -97,9 +97,9 @@ MOMENT_SECONDS = 15
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Let a tree that passes pass again: at small sizes nothing is drawn anew in each run.
+    """Let a tree that passes pass again: at small sizes nothing is drawn again in each run.
 
-    ``make proof`` draws anew, and so searches what this cannot. No example has a deadline: a busy
+    ``make proof`` draws again, and so searches what this cannot. No example has a deadline: a busy
     machine is no fault of the code. The environment of Spark's tests has neither plug-in.
     """
     if config.pluginmanager.hasplugin("hypothesispytest"):
@@ -126,7 +126,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave Spark's tests to ``make spark``, which names their folder.
 
-    Were the other folders named instead, whoever hands tests out to the workers would import the
+    Were the other folders named instead, the process that hands out the tests would import the
     whole service for their fixtures, before the first of them starts.
     """
     return True if collection_path == HERE / "spark" else None
@@ -165,7 +165,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail what logs or prints test data, and under CI what skips: it must not look green."""
     report = yield
-    if report.passed and (places := told_in(report.sections)):
+    if report.passed and (places := find_personal_data(report.sections)):
         report.outcome = "failed"
         report.longrepr = f"test data that stand for persons and vehicles, in {places}"
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):

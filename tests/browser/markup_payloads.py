@@ -1,6 +1,6 @@
 """Three hundred texts that break pages which take what they are told for markup: of our own making.
 
-Ways out of where a text may stand, times what somebody would like to have run; each short enough
+Ways out of where a text may stand, times what an attacker would like to have run; each short enough
 for every field of a record.
 """
 

@@ -1,7 +1,7 @@
 """Pictures of every page, taken from the demonstration's synthetic network: ``make screenshots``.
 
 Runs the demonstration in a home of its own (or on one that it made before: ``--home``), lets a
-shift's officers answer for some of its vehicles with made-up outcomes, and opens the pages of the
+shift's officers answer for some of its vehicles with synthetic outcomes, and opens the pages of the
 menu for each role, so that a page that is new is pictured without being named here. Whatever a
 picture shows is synthetic, and every page says so.
 """

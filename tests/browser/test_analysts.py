@@ -33,7 +33,7 @@ def way(request: pytest.FixtureRequest) -> tuple[str, bool]:
 
 @pytest.fixture
 def desk(way: tuple[str, bool], browser: Browser, site: Site) -> Iterator[Page]:
-    """Open a browser that nobody has used, with or without scripts."""
+    """Open a unused browser, with or without scripts."""
     with browser.new_context(base_url=site.address, java_script_enabled=way[1]) as made:
         made.set_default_timeout(PATIENCE_MS)
         yield made.new_page()
@@ -55,7 +55,7 @@ def test_a_profile_from_the_editor_into_force(
         expect(desk.locator("[data-checked]")).to_contain_text(words[value])
     desk.click("#profile button.primary")
     expect(desk.locator("#done")).to_be_visible()
-    assert desk.locator("#approve").count() == 0, "nobody approves his own"
+    assert desk.locator("#approve").count() == 0, "an author does not approve"
 
     desk.context.clear_cookies()
     signed_in(desk, site, "malika", language=language)
@@ -127,7 +127,7 @@ def test_the_analysts_pages_can_be_used_by_everybody(
 
 
 def put_on_trial(site: Site, version: str) -> None:
-    """Put a model on trial beside one in force, and record what a night measured."""
+    """Put a model on trial next to one in force, and record what a night measured."""
     journal, home, store = site.runtime.journal, site.runtime.home, site.runtime.store
     register(journal, home, "m-old", by="zafar")
     for which, step in (("m-old", transitions.approve), (version, transitions.challenge)):

@@ -171,11 +171,11 @@ BEHIND = {
     "malika": ("{red}", "{seen}", "/profiles/new", "/decisions/none"),
     "nodira": ("/journal/1",),
 }
-"""Pages behind those of the menu, by somebody who may see them."""
+"""Pages behind those of the menu, by a user who may see them."""
 
 
 def pages_of(name: str) -> list[str]:
-    """Return every page of somebody's menu, and those behind: a new one is checked by itself."""
+    """Return every page of a user's menu, and those behind: a new one is checked by itself."""
     menu = [one for one in SECTIONS if one == "/" or ROLES[name] in MAY[json_route("GET", one)]]
     return [*(one.replace("{post}", POST) for one in menu), *BEHIND[name]]
 
@@ -238,7 +238,7 @@ FOLLOW = """() => {
   document.addEventListener("focusin", ({ target }) => reached.push(
     target.type === "radio" ? `radio ${target.name}` : target.outerHTML.slice(0, 160)));
 }"""
-"""Has the page keep what was focused, so that nobody has to ask after each key."""
+"""Has the page keep what was focused, so that no call has to ask after each key."""
 
 
 def unreached(page: Page) -> set[str]:

@@ -11,7 +11,7 @@ from tests.service.running_service import CHEAP, World
 
 
 def person(world: World, role: Role, owner: str | None = None) -> dict[str, str]:
-    """Return the headers of somebody new, or of one more key of a user."""
+    """Return the headers of a new user, or of one more key of a user."""
     accounts = Accounts(world.runtime.store, world.runtime.network)
     if owner is None and role in OWNED:
         owner = f"{role}-{token_hex(4)}"

@@ -1,4 +1,4 @@
-"""Somebody at the pages, without a browser: cookies, forms and their tokens."""
+"""A user of the pages, without a browser: cookies, forms and their tokens."""
 
 import re
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ def user(world: World, name: str, role: Role, post: str | None = None) -> str:
 
 
 def at_desk(world: World, name: str, role: Role = Role.SUPERVISOR) -> Desk:
-    """Return the desk of somebody new who signed in."""
+    """Return the desk of a new user who signed in."""
     desk = Desk(world)
     assert desk.sign_in(name, user(world, name, role)).status_code == 303
     return desk

@@ -17,6 +17,6 @@ def leaks(text: str) -> list[str]:
     return _LEAKS.findall(text)
 
 
-def told_in(sections: Iterable[tuple[str, str]]) -> list[str]:
+def find_personal_data(sections: Iterable[tuple[str, str]]) -> list[str]:
     """Return the names of a test's captured sections (output, logs) that give something away."""
     return [name for name, text in sections if leaks(text)]

@@ -1,6 +1,6 @@
 """Random histories: few entities and few instants, so that ties and repeats abound.
 
-``crowd`` adds many entities that are seen once or twice, beside the few that are always there.
+``crowd`` adds many entities that are seen once or twice, next to the few that are always there.
 """
 
 import random

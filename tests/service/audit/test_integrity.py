@@ -1,4 +1,4 @@
-"""Teams are drawn by lot, whoever deals with a vehicle is known, and integrity may ask."""
+"""Teams are drawn at random, who deals with a vehicle is known, and integrity may ask."""
 
 from collections import Counter
 from typing import Any
@@ -102,7 +102,7 @@ def test_few_vehicles_say_nothing_and_who_takes_a_carriers_vehicles_is_found(wor
     assert reported(world)["findings"] == found["findings"], "the same seed deals the same"
 
 
-def test_nobody_else_may_ask(world: World) -> None:
+def test_no_other_role_may_ask(world: World) -> None:
     for role in Role:
         expected = 200 if role is Role.INTEGRITY else 403
         assert world.get(PATH, role).status_code == expected

@@ -1,4 +1,4 @@
-"""The auditor's pages: reading leaves a record, a check finds what was planted."""
+"""The auditor's pages: reading leaves a record, a check finds what was seeded."""
 
 import re
 from typing import Any
@@ -111,7 +111,7 @@ def test_a_check_is_recorded_and_finds_what_was_seeded(
 
 def test_the_integrity_page_says_what_its_route_says(world: World) -> None:
     auditor = at_desk(world, "pairs", Role.INTEGRITY)
-    twin = world.get(f"/v1/posts/{POST}/integrity?days=7", Role.INTEGRITY).json()
+    answer = world.get(f"/v1/posts/{POST}/integrity?days=7", Role.INTEGRITY).json()
     page = auditor.get(f"/posts/{POST}/integrity?days=7").text
-    assert twin["test"]["seed"] in page and "not yet knowable" in page
+    assert answer["test"]["seed"] in page and "not yet knowable" in page
     assert auditor.get(f"/posts/{POST}/integrity?days=900").status_code == 422

@@ -99,7 +99,7 @@ def test_the_matrix_of_a_home_repeats_what_was_decided(lived: World) -> None:
     assert {name: repeated[name] for name in features} == features
 
 
-def test_counting_anew_gives_the_same_counters(lived: World) -> None:
+def test_counting_again_gives_the_same_counters(lived: World) -> None:
     before = kept(lived)
     open_epoch(lived.home, lived.runtime.store, PLAN, about={}, report=lambda _: None)
     after = kept(lived)
@@ -108,7 +108,7 @@ def test_counting_anew_gives_the_same_counters(lived: World) -> None:
 
 
 def learnt(world: World) -> list[Any]:
-    """All that counting anew fills: counters, passages, minutes and places searched."""
+    """All that counting again fills: counters, passages, minutes and places searched."""
     with world.runtime.store.read() as connection:
         tables = (ACT_MINUTES, PLACE_COUNTS)
         return [kept(world), *(sorted(connection.execute(select(table))) for table in tables)]
@@ -169,8 +169,8 @@ def test_a_find_in_an_act_of_the_files_is_taken_and_no_report_of_theirs_again(
     with lived.runtime.store.read() as connection:
         finds = read_event_log(lived.home, connection).seizures.to_pylist()
     assert row["crossing_id"] in {one["linked_crossing_id"] for one in finds}
-    unheard = find | {"seizure_id": "s-7004", "inspection_id": "i-of-nobody"}
-    assert lived.post("/v1/seizures", unheard).status_code == 404, "in an act that nobody filed"
+    unheard = find | {"seizure_id": "s-7004", "inspection_id": "i-unknown"}
+    assert lived.post("/v1/seizures", unheard).status_code == 404, "in an act that was never filed"
 
     again = act(0, row["crossing_id"]) | {"inspection_id": row["inspection_id"]}
     taken = find | {"seizure_id": past["seizures"][0]["seizure_id"]}

@@ -136,7 +136,7 @@ EDITS = {
         "WHERE name = 'cam'",
         "differs",
     ),
-    "session that nobody began": Edit(
+    "session without a sign-in": Edit(
         "sessions",
         "INSERT INTO sessions (digest, name, signed_in_at, until) "
         "SELECT leaf, 'ada', 1, 9000000000000000 FROM journal WHERE seq = 1",
@@ -146,7 +146,7 @@ EDITS = {
     "session that ended goes on": Edit(
         "sessions", "UPDATE sessions SET ended_at = NULL WHERE name = 'dee'", "differs"
     ),
-    "approval that nobody gave": Edit(
+    "approval without a record": Edit(
         "two_key_records",
         "INSERT INTO two_key_records (seq, matter, step, subject, person, known_at, body) "
         "VALUES (900001, 'profile', 'approved', 'P-1', 'dee', 1, '{\"of\": 1}')",
@@ -405,7 +405,7 @@ def test_every_column_of_every_table_is_compared(lived: World) -> None:
 
 
 def test_every_table_is_compared_or_has_a_reason() -> None:
-    """A table that is added later is compared, unless somebody writes down why not."""
+    """A table that is added later is compared, unless a reason why not is written down."""
     assert set(NOT_COMPARED) <= set(METADATA.tables)
     assert all(len(why) > 10 for why in NOT_COMPARED.values())
     assert all(identity_of(table).by for table in METADATA.tables.values())

@@ -1,4 +1,4 @@
-"""Sessions: cookies no script reads, forms no other site can send, passwords nobody can try out."""
+"""Sessions: cookies no script reads, forms no other site can send, passwords no one can guess."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -150,7 +150,7 @@ def test_a_form_needs_its_own_token(world: World) -> None:
     assert desk.send("/", "/logout", {}).status_code == 303
 
 
-def test_wrong_passwords_slow_down_and_a_right_one_starts_anew(
+def test_wrong_passwords_slow_down_and_a_right_one_starts_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(throttles, "FREE", 2)
@@ -174,7 +174,7 @@ def test_waits_grow_and_end() -> None:
     assert waits[-1] == throttles.LONGEST_WAIT
 
 
-def test_an_unknown_name_is_told_like_a_wrong_password(world: World) -> None:
+def test_an_unknown_name_is_answered_like_a_wrong_password(world: World) -> None:
     user(world, "eight", Role.SUPERVISOR)
     texts = []
     for name in ("eight", "nobody"):
@@ -211,7 +211,7 @@ def test_pages_carry_the_headers_and_no_inline_code(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["//elsewhere.example", "/\\elsewhere", "http://x", "x", "/\n"])
-def test_nobody_is_sent_to_another_site(path: str) -> None:
+def test_no_user_is_sent_to_another_site(path: str) -> None:
     assert local(path) == "/"
     assert local("/posts/OYB/queue") == "/posts/OYB/queue"
 

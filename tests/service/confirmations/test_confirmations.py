@@ -129,7 +129,7 @@ def test_an_act_of_another_post_does_not_exist_for_a_find(own: World) -> None:
         assert refused.status_code == 404
 
 
-def test_whoever_reported_a_find_does_not_confirm_it(
+def test_the_reporter_of_a_find_does_not_confirm_it(
     own: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered(own, 1, OTHER)

@@ -212,7 +212,7 @@ def test_pages_say_no_more_than_the_answers(world: World) -> None:
 def test_an_opaque_mark_of_the_queue_holds_no_risk(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A place is a risk to nine digits: whoever had its digest could search for it."""
+    """A place is a risk to nine digits: a reader with its digest could search for it."""
     find(world, "red", START + 7000)
     before = queue_reads.mark(world.runtime, POST)
     every = queue.list_waiting

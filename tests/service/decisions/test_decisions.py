@@ -98,13 +98,13 @@ def test_a_changed_record_does_not_come_out_the_same(
     """Negative control: one draw of one record is another number, and the recomputation notices."""
     read = world.runtime.journal.body
 
-    def planted(connection: Any, seq: int) -> dict[str, Any]:
+    def seeded_bug(connection: Any, seq: int) -> dict[str, Any]:
         body = read(connection, seq)
         if "inputs" in body:
             body["inputs"]["draws"]["random"] = 0.0
         return body
 
-    monkeypatch.setattr(type(world.runtime.journal), "body", staticmethod(planted))
+    monkeypatch.setattr(type(world.runtime.journal), "body", staticmethod(seeded_bug))
     with world.runtime.store.read() as connection:
         green = list_decisions(connection, post=None, channel=int(Channel.GREEN), since=0, most=5)
         assert not any(
@@ -141,7 +141,7 @@ def test_a_list_is_read_on(world: World, decided: list[dict[str, Any]]) -> None:
     assert len(numbers) >= len(decided) and numbers == sorted(set(numbers), reverse=True)
 
 
-def test_features_and_explanation_are_read_anew(
+def test_features_and_explanation_are_read_again(
     world: World, decided: list[dict[str, Any]]
 ) -> None:
     one = next(d for d in decided if d["channel"] == "green")

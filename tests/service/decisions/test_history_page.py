@@ -1,4 +1,4 @@
-"""The past on a decision's page: for whoever may know it, drawn from what its twin answers."""
+"""The past on a decision's page: for who may know it, drawn from what the JSON route answers."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -50,7 +50,7 @@ def test_the_route_tells_what_came_before_and_not_after(world: World) -> None:
     assert f'href="{path(first)}"' in page
 
 
-def test_who_is_blind_or_elsewhere_is_not_told(world: World) -> None:
+def test_who_is_blind_or_elsewhere_is_not_shown_it(world: World) -> None:
     own = {"plate": "01B999CC", "driver_ref": "d-else", "carrier_id": "k-else"}
     there = crossed(world, START + 100, OTHER, **own)
     crossed(world, START + 99, OTHER, **own | {"plate": "01B998CC"})  # another of its driver's

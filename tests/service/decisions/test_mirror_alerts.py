@@ -1,4 +1,4 @@
-"""The paired post's late record: told beside the decision, and the vehicle comes forward."""
+"""The paired post's late record: shown next to the decision, and the vehicle comes forward."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,7 +39,7 @@ def queue(world: World) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_difference_is_told_and_brings_the_vehicle_forward(world: World) -> None:
+def test_a_difference_is_shown_and_brings_the_vehicle_forward(world: World) -> None:
     ours = {find(world, "red", start)["decision_id"] for start in (90_000, 91_000, 92_000)}
     reds = [one for one in queue(world) if one["decision_id"] in ours]
     last = reds[-1]
@@ -58,7 +58,7 @@ def test_a_difference_is_told_and_brings_the_vehicle_forward(world: World) -> No
     assert "≠ другой водитель" in page and "≠ 20\u00a0000 кг" in page, "in the reader's words"
 
 
-def test_an_equal_record_alerts_nobody(world: World) -> None:
+def test_an_equal_record_raises_no_alert(world: World) -> None:
     red = find(world, "red", 93_000)
     before = [one["decision_id"] for one in queue(world)]
     assert exit_of(world, red).status_code == 201
@@ -72,7 +72,7 @@ def test_an_entry_at_the_other_post_is_another_movement(world: World) -> None:
     assert "alerts" not in world.get(f"/v1/decisions/{red['decision_id']}").json()
 
 
-def test_a_changed_plate_is_told_where_the_vin_leads_to_the_decision(world: World) -> None:
+def test_a_changed_plate_is_shown_where_the_vin_leads_to_the_decision(world: World) -> None:
     vin, red = "1M8GDM9AXKP042788", find(world, "red", 95_000)
     green = world.decide(arrival(96_000, vin=vin, trailer_plate="T-96")).json()
     assert (

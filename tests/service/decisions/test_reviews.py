@@ -59,7 +59,7 @@ def reviewed(world: World, decision: Any) -> list[dict[str, Any]]:
 
 
 def speak_as(world: World, owner: str, decision: Any, body: Any) -> Any:
-    """Review by a new key of a supervisor, who is made where nobody has the name."""
+    """Review by a new key of a supervisor, who is made where the name is free."""
     accounts = Accounts(world.runtime.store, world.runtime.network)
     with suppress(ConflictError):
         user(world, owner, Role.SUPERVISOR)
@@ -110,7 +110,7 @@ def test_a_proposal_lapses_with_its_person(world: World) -> None:
     assert speak_as(world, "the-leaver", red, LET_GO).status_code == 201
     Accounts(world.runtime.store, world.runtime.network).remove_user("the-leaver")
     assert speak_as(world, "the-other", red, LET_GO).status_code == 201
-    assert red["crossing_id"] in queued(world), "the first word was of nobody"
+    assert red["crossing_id"] in queued(world), "the first word had no reviewer"
     assert said(world, red, LET_GO).status_code == 201
     assert red["crossing_id"] not in queued(world)
 

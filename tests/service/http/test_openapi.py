@@ -102,7 +102,7 @@ def operations(found: dict[str, Any]) -> list[Any]:
 
 
 def roles_of(operation: Any) -> list[Role | None]:
-    """Return the roles that may call a route, one that may not, and nobody where all may."""
+    """Return the roles that may call a route, one that may not, and none where all may."""
     may = MAY.get((operation.method.upper(), operation.path))
     if may is None:
         return [None]

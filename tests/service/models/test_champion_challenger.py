@@ -45,7 +45,7 @@ def seen(world: World, decision: Any) -> dict[str, Any]:
     return found
 
 
-def test_both_lead_as_the_lot_says(tried: tuple[World, list[Any]]) -> None:
+def test_both_lead_as_the_draw_says(tried: tuple[World, list[Any]]) -> None:
     world, decided = tried
     leaders = []
     for one in decided:
@@ -218,7 +218,7 @@ def faulty(version: str) -> Scorer:
     ],
     ids=["against another", "against what cannot serve", "of other features"],
 )
-def test_nobody_leads_beside_another_model_than_its_champion(
+def test_no_challenger_leads_next_to_another_model_than_its_champion(
     trial: OnTrial, wanted: str, mode: str
 ) -> None:
     standing = watch([trial], wanted=wanted).state

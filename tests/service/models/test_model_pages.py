@@ -90,7 +90,7 @@ def test_two_people_put_it_into_force_and_one_takes_it_back(
     assert world.get("/v1/models").json()["in_force"] is None
 
 
-def test_why_a_model_is_refused_stands_beside_it(world: World, bob: Desk) -> None:
+def test_why_a_model_is_refused_stands_next_to_it(world: World, bob: Desk) -> None:
     candidate(world, "m-unjudged", evaluation="")
     candidate(world, "m-doubted", doubts=["The results entered at OYB look turned."])
     candidate(world, "m-blind", targets={}, cannot_tell=["Not yet knowable, too few finds."])
@@ -132,8 +132,8 @@ def test_every_figure_has_an_interval_a_population_and_says_it_is_made_up(
 ) -> None:
     one, other = candidate(world, "m-one"), candidate(world, "m-other")
     text = bob.get(f"/models/comparison?version={one[8:]}&version={other[8:]}").text
-    twin = world.get("/v1/models/comparison?version=m-one&version=m-other").json()
-    TypeAdapter(ModelComparison).validate_python(twin)
+    answer = world.get("/v1/models/comparison?version=m-one&version=m-other").json()
+    TypeAdapter(ModelComparison).validate_python(answer)
     cells = text.split("<td>")[1:]
     assert len(cells) == 2 * (2 * 3 * 5 + 2)
     for cell in cells:
@@ -208,18 +208,18 @@ def test_pages_are_for_those_whom_their_routes_admit(world: World) -> None:
         assert officer.get(path).status_code == 403
 
 
-def test_the_shadow_stands_beside_what_decided(
+def test_the_shadow_stands_next_to_what_decided(
     world: World, bob: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = candidate(world, "m-shade")
     assert "it has scored no finished day" in bob.get(path).text
     assert step(bob, path, "shadow").headers["location"].endswith("done=shadowed")
-    group = {"picked": 4, "hit_rate": CALM["found"], "random": NOBODY["found"]}
-    beside = {"days": 3, "last_day": "2026-03-01", "decisions": 400, "capacity": 0.05}
-    beside |= {"picked": 20, "agreement": CALM["found"]}
-    beside |= {"groups": {"both": group, "shadow": group | {"picked": 16}, "in_force": group}}
+    group = {"picked": 4, "hit_rate": CALM["found"], "random": UNDRAWN["found"]}
+    compared = {"days": 3, "last_day": "2026-03-01", "decisions": 400, "capacity": 0.05}
+    compared |= {"picked": 20, "agreement": CALM["found"]}
+    compared |= {"groups": {"both": group, "shadow": group | {"picked": 16}, "in_force": group}}
     monkeypatch.setattr(
-        "models.monitoring.shadow_scoring.measure_agreement", lambda *_, **__: beside
+        "models.monitoring.shadow_scoring.measure_agreement", lambda *_, **__: compared
     )
     TypeAdapter(ModelView).validate_python(world.get("/v1/models/m-shade").json())
     text = bob.get(path).text
@@ -234,7 +234,7 @@ CALM: dict[str, Any] = {
     "found": {"value": 0.2, "low": 0.11, "high": 0.32, "n": 60, "positives": 12,
               "knowable": True, "why": ""},
 }  # fmt: skip
-NOBODY: dict[str, Any] = CALM | {
+UNDRAWN: dict[str, Any] = CALM | {
     "stated": None,
     "found": {"value": None, "low": None, "high": None, "n": 0, "positives": 0,
               "knowable": False, "why": "nothing was counted"},
@@ -243,7 +243,7 @@ SCORE = {"psi": 0.3, "noise": 0.02, "moved": True, "above_cut": CALM["found"], "
 FAMILY = {"family": "mirror", "features": 11, "moved": 2, "farthest": "mirror_days", "psi": 0.4,
           "noise": 0.02, "is_moved": True}  # fmt: skip
 SMALL = {"rows": 12, "knowable": False, "families": [], "moved": None, "of": 185, "score": None,
-         "picked": NOBODY, "random": NOBODY}  # fmt: skip
+         "picked": UNDRAWN, "random": UNDRAWN}  # fmt: skip
 LARGE = {"rows": 900, "knowable": True, "families": [FAMILY], "moved": 2, "of": 185,
          "score": SCORE, "picked": CALM | {"alarmed": True}, "random": CALM}  # fmt: skip
 MEASURED: dict[str, Any] = {

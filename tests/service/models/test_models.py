@@ -113,7 +113,7 @@ def test_two_people_put_a_model_into_force_and_one_takes_it_out(
 def test_a_model_of_other_features_is_refused(
     bundled: tuple[World, str], made: TrainingResult
 ) -> None:
-    """No service here would load it, so it may not come into force; its twin above may."""
+    """No service here would load it, so it may not come into force; the control above may."""
     world, _ = bundled
     strange = replace(made, model=replace(made.model, definitions="0" * len(HERE)))
     version = entered(world, strange)
@@ -128,10 +128,10 @@ def test_a_model_of_other_features_is_refused(
 
 @pytest.fixture
 def blind(bundled: tuple[World, str], made: TrainingResult) -> str:
-    """Register a model whose twin had too few finds: the last weeks held what was needed."""
+    """Register a model whose control had too few finds: the last weeks held what was needed."""
     _, finds = made.model.evidence["discrepancy"]
     taught = replace(small_world(2500, seed=11), definitions=HERE)
-    # Enough for the last of its folds in time, which ends later than the twin's history.
+    # Enough for the last of its folds in time, which ends later than the control's history.
     config = replace(SMALL, few_discrepancies=round(0.78 * finds))
     return entered(bundled[0], train(taught, config, cutoff=START + 200 * DAY))
 
@@ -147,7 +147,7 @@ def commanded(world: World, *line: str) -> Any:
 def test_a_model_that_could_not_be_judged_is_not_put_into_force(
     bundled: tuple[World, str], blind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over HTTP and by the command line, neither approved nor put on trial; with its twin."""
+    """Over HTTP and by the command line, neither approved nor put on trial; with its control."""
     world, _ = bundled
     why = "it could not be judged: Not yet knowable, a model of discrepancies: "
     for step in ("approvals", "challenges"):
@@ -161,7 +161,7 @@ def test_a_model_that_could_not_be_judged_is_not_put_into_force(
     assert (fields["role"], fields["approvals"], fields["challenges"]) == ("candidate", [], [])
     assert len(fields["against"]) == 1 and fields["against"][0].startswith(why)
 
-    monkeypatch.setattr(transitions, "explain_unjudged", lambda _: "")  # the planted flaw
+    monkeypatch.setattr(transitions, "explain_unjudged", lambda _: "")  # the seeded bug
     assert approve(world, blind, world.keys[Role.SUPERVISOR]).status_code == 201
     assert world.get(f"/v1/models/{blind}").json()["approvals"]
 
@@ -171,18 +171,18 @@ def test_the_same_request_twice_at_once_is_one_step(bundled: tuple[World, str]) 
     made = claim("model:race", RulesOnly(), post="", name="", key="k")
     asked = replace(made, names=made.names[:1])
 
-    def beaten(*, planted: Exception, is_done: bool = True) -> ModelStates:
+    def beaten(*, raised: Exception, is_done: bool = True) -> ModelStates:
         if is_done:
             draft = Draft("race", "x", "", {"claim": asked.as_dict()})
             Journal(store, [AnswerProjection()]).append([draft])
-        raise planted
+        raise raised
 
     refused, taken = make_refusal("m", "none_on_trial"), IntegrityError("", None, Exception())
     for error in (refused, taken):
         with pytest.raises(type(error)):
-            _once(store, asked, partial(beaten, planted=error, is_done=False))
-    _once(store, asked, partial(beaten, planted=taken))
-    _once(store, asked, partial(beaten, planted=refused, is_done=False))
+            _once(store, asked, partial(beaten, raised=error, is_done=False))
+    _once(store, asked, partial(beaten, raised=taken))
+    _once(store, asked, partial(beaten, raised=refused, is_done=False))
 
 
 def test_a_strange_version_and_other_roles_are_refused(bundled: tuple[World, str]) -> None:

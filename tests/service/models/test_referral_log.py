@@ -31,7 +31,7 @@ def decisions(world: World) -> dict[str, dict[str, Any]]:
     return found
 
 
-def test_it_is_told_of_every_decision_that_sends_and_of_no_other(
+def test_it_hears_of_every_decision_that_sends_and_of_no_other(
     world: World, decisions: dict[str, dict[str, Any]]
 ) -> None:
     with world.runtime.store.read() as connection:

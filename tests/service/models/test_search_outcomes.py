@@ -110,7 +110,7 @@ def test_evidence_of_months_is_an_alarm(world: World, kept: BundleDocuments) -> 
 def test_a_watch_of_the_last_weeks_misses_it(
     world: World, kept: BundleDocuments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Negative control: begun anew every night, over the last 28 days alone."""
+    """Negative control: begun again every night, over the last 28 days alone."""
 
     def of_late(*given: Any, now: int, **more: Any) -> Any:
         every = searches(*given, now=now, **more)
@@ -126,7 +126,9 @@ def test_an_alarm_stays_said(world: World, kept: BundleDocuments) -> None:
     assert first < WEEKS
     assert all(_alarmed(world, kept, 7 * week) for week in range(first, WEEKS + 1))
     later = measured(world, kept, after=400)
-    assert later["decisions"] == 0 and side(later["posts"]["OYB"])["alarmed"], "nobody decides now"
+    assert later["decisions"] == 0 and side(later["posts"]["OYB"])["alarmed"], (
+        "no model decides now"
+    )
 
 
 def _alarmed(world: World, kept: BundleDocuments, after: int) -> bool:
@@ -139,7 +141,7 @@ def fresh(tmp_path: Path) -> Iterator[World]:
     yield from serving(tmp_path)
 
 
-def test_one_that_comes_back_is_watched_anew(fresh: World) -> None:
+def test_one_that_comes_back_is_watched_again(fresh: World) -> None:
     journal = fresh.runtime.journal
 
     def since(version: str) -> int | None:

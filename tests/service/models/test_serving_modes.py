@@ -1,4 +1,4 @@
-"""Which model decides: the one in force, the last good one, or rules and the lot alone."""
+"""Which model decides: the one in force, the last good one, or rules and random checks alone."""
 
 import threading
 import time
@@ -70,7 +70,7 @@ def test_the_answer_says_which_model_decided(own: World) -> None:
     assert own.decide(arrival(5)).json()["mode"] == "rules_only"
 
 
-def test_rules_and_the_lot_refer_with_reasons(own: World) -> None:
+def test_rules_and_random_checks_refer_with_reasons(own: World) -> None:
     decided = [own.decide(arrival(n)).json() for n in range(100, 180)]
     assert {one["mode"] for one in decided} == {"rules_only"}
     referred = [one for one in decided if one["channel"] in ("yellow", "red")]

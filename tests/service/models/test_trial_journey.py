@@ -43,7 +43,7 @@ DECISIONS = 110
 def taught(*, heavy: bool) -> TrainingResult:
     """Train a model on a world in which heavy vehicles carry, or light ones.
 
-    It may split by the mass, whatever the catalogue holds beside it; where nothing was weighed,
+    It may split by the mass, whatever the catalogue holds next to it; where nothing was weighed,
     chance decides.
     """
     data = throwaway_models._rows()
@@ -84,7 +84,7 @@ def carries(body: dict[str, Any]) -> bool:
 
 
 def decided(world: World, numbers: range) -> list[dict[str, Any]]:
-    """Decide on arrivals and search whoever is sent to officers; return what a supervisor reads."""
+    """Decide on arrivals and search those sent to officers; return what a supervisor reads."""
     found = []
     for number in numbers:
         place = number * 37 % 100  # three in ten are light
@@ -160,6 +160,6 @@ def test_a_challenger_that_finds_more_leads_more_and_comes_into_force_by_two(wor
     assert kinds.count("model_challenged") == 2 and kinds[-1] == "model_in_force"
 
 
-def test_nobody_ends_a_trial_that_does_not_run_or_without_a_reason(world: World) -> None:
+def test_a_trial_that_does_not_run_cannot_be_ended_nor_one_without_a_reason(world: World) -> None:
     for body, status in (({"reason": "?"}, 409), ({}, 422)):
         assert world.post("/v1/models/end-trial", body, Role.SUPERVISOR).status_code == status

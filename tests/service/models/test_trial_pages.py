@@ -50,7 +50,7 @@ def noted(world: World, **figures: Any) -> None:
 
 
 def begun(world: World) -> tuple[Desk, Desk]:
-    """Let two people put m-new on trial beside m-old, from its page."""
+    """Let two people put m-new on trial next to m-old, from its page."""
     ann, bob, cem = (at_desk(world, name, Role.ANALYST) for name in ("ann", "bob", "cem"))
     old, new = candidate(world, "m-old"), candidate(world, "m-new")
     assert 'id="challenge"' not in ann.get(new).text, "she trained it"

@@ -42,10 +42,10 @@ class Believing(FakeModels):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    yield from on_trial_anew(tmp_path_factory.mktemp("home"))
+    yield from on_trial_again(tmp_path_factory.mktemp("home"))
 
 
-def on_trial_anew(folder: Path) -> Iterator[World]:
+def on_trial_again(folder: Path) -> Iterator[World]:
     """Serve a home in which m1 is in force and two people put m2 on trial."""
     for made in serving(folder, Believing()):
         journal = made.runtime.journal
@@ -76,7 +76,7 @@ def decided(world: World) -> dict[str, Said]:
 
 
 def printed(done: Result) -> Said:
-    """Return what a command prints; the service in this process may log beside it."""
+    """Return what a command prints; the service in this process may log next to it."""
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
     return dict(json.loads(line))
 
@@ -119,7 +119,7 @@ def test_all_that_one_side_alone_wanted_and_led_goes_to_officers(decided: dict[s
 
 
 def told(world: World, decided: dict[str, Said]) -> None:
-    """Search what either side alone wanted, and all that nobody or both wanted."""
+    """Search what either side alone wanted, and all that neither or both wanted."""
     ours, theirs = alone(decided, CHALLENGER), alone(decided, CHAMPION)
     search(world, ours[0], outcome="discrepancy", methods=["documents"])  # a find is a find
     search(world, ours[1], methods=["documents", "weighing"])  # no evidence
@@ -162,7 +162,7 @@ def test_nothing_is_known_before_anything_is_searched(
     assert found["share"] == pytest.approx(0.5, abs=1e-3)
 
 
-def test_searches_count_for_whoever_alone_wanted_and_led(
+def test_searches_count_for_the_model_that_alone_wanted_and_led(
     counted: dict[str, Said], decided: dict[str, Said]
 ) -> None:
     found = counted["now"]
@@ -185,8 +185,8 @@ def test_weeks_that_are_over_make_the_race(counted: dict[str, Said]) -> None:
 
 
 def test_the_last_decision_on_a_vehicle_counts(tmp_path: Path) -> None:
-    """An amendment draws the same leader, and is asked for anew what it wanted."""
-    for world in on_trial_anew(tmp_path):
+    """An amendment draws the same leader, and is asked again what it wanted."""
+    for world in on_trial_again(tmp_path):
         changed: list[bool] = []
         for number in range(DECISIONS):
             body = arrival(number)
@@ -242,7 +242,7 @@ def test_without_a_trial_the_command_measures_nothing(tmp_path: Path) -> None:
 
 
 def commanded(world: World, monkeypatch: pytest.MonkeyPatch, *asked: str, name: str) -> Said:
-    """Give a command as somebody with a password; return what it prints, or how it ended."""
+    """Give a command as a user with a password; return what it prints, or how it ended."""
     monkeypatch.setenv("DARVOZA_PASSWORD", user(world, name, Role.SUPERVISOR))
     line = ["trial", *asked, "--home", str(world.home.root), "--as", name, "--json"]
     done = CliRunner().invoke(app, line)
@@ -254,7 +254,7 @@ def test_a_trial_is_ended_by_one_and_begun_by_two(
 ) -> None:
     found = lifecycle.VerifiedBundle("m", JUDGED, fits=True)
     monkeypatch.setattr(lifecycle, "_verify_bundle", lambda *_: found)
-    for world in on_trial_anew(tmp_path):
+    for world in on_trial_again(tmp_path):
         response = world.post("/v1/models/end-trial", {"reason": "It finds less."}, Role.ANALYST)
         assert (response.status_code, response.json()["challenger"]) == (201, None)
         one = world.get("/v1/models/m2").json()

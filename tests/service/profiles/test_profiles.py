@@ -163,7 +163,7 @@ def test_the_author_approves_nothing_of_it(world: World, people: People) -> None
 
     gone = send(world, f"{path}/retirements", {"reason": "no finds"}, people["cem"])
     assert gone.status_code == 201 and gone.json()["state"] == "in_force"
-    for who in ("bob", "cem"):  # its author, and whoever wants it gone
+    for who in ("bob", "cem"):  # its author, and the user who wants it retired
         assert send(world, f"{path}/approvals", {}, people[who]).status_code == 403
     assert world.get(path).json()["state"] == "in_force"
     left = send(world, f"{path}/approvals", {}, people["dil"])
@@ -183,12 +183,12 @@ def test_a_service_that_asks_for_no_second_person_is_found(
     assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 403
     guarded = dual_control.draft_approval
 
-    def planted(
+    def seeded_bug(
         matter: Any, now: dual_control.ApprovalState, *, by: str, shadow: bool = False
     ) -> Any:
         return guarded(matter, now, by=f"not {by}", shadow=shadow)
 
-    monkeypatch.setattr(dual_control, "draft_approval", planted)
+    monkeypatch.setattr(dual_control, "draft_approval", seeded_bug)
     assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 201
 
 
@@ -287,7 +287,7 @@ def arrival_of(body: dict[str, Any]) -> Any:
     return Arrival.model_validate(body["arrival"], strict=False)
 
 
-def test_a_profile_that_fails_fits_nothing_and_is_told(
+def test_a_profile_that_fails_fits_nothing_and_is_reported(
     world: World, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expression = 'crossing.carrier_id == "faulty"'

@@ -30,17 +30,17 @@ def test_the_page_shows_what_its_route_answers(world: World) -> None:
     for number in range(START, START + 40):
         world.decide(arrival(number))
     boss = at_desk(world, "queue-boss")
-    twin = boss.get(f"/v1{PAGE}").json()["waiting"]
+    answer = boss.get(f"/v1{PAGE}").json()["waiting"]
     page = boss.get(PAGE)
     assert page.status_code == 200 and len(page.content) < 150_000
-    assert ids(page.text) == [one["decision_id"] for one in twin] and twin
+    assert ids(page.text) == [one["decision_id"] for one in answer] and answer
     assert "matters." in page.text
     for channel in ("red", "yellow"):
         shown = ids(boss.get(f"{PAGE}?channel={channel}").text)
-        assert shown == [one["decision_id"] for one in twin if one["channel"] == channel]
+        assert shown == [one["decision_id"] for one in answer if one["channel"] == channel]
     lanes = [ids(boss.get(f"{PAGE}?lane={lane}").text) for lane in ("truck", "van", "car")]
     assert sorted(one for lane in lanes for one in lane) == sorted(
-        one["decision_id"] for one in twin
+        one["decision_id"] for one in answer
     )
     assert boss.get(f"{PAGE}?lane=ship").status_code == 422
 

@@ -136,7 +136,7 @@ def test_an_inland_seizure_is_linked_to_the_last_entry_of_its_plate(world: World
     assert known["driver_finds_elsewhere"] == 1
 
 
-def test_what_nobody_reported_is_not_found(world: World) -> None:
+def test_what_was_never_reported_is_not_found(world: World) -> None:
     assert world.post("/v1/inspections", act(8, "never-seen")).status_code == 404
     assert world.post("/v1/crossings/never-seen/release", None).status_code == 404
     body = act(9, find(world, "red", START + 3500)["crossing_id"])

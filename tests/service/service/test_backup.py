@@ -70,7 +70,7 @@ def while_deciding(world: World, deed: Callable[[], Any]) -> None:
 
 
 def restored(world: World, copy: Path) -> Home:
-    """Put the keys, which were kept elsewhere, beside the copy."""
+    """Put the keys, which were kept elsewhere, next to the copy."""
     shutil.copytree(world.home.keys, copy / "keys")
     return Home(copy)
 
@@ -103,7 +103,9 @@ def test_a_backup_verifies_after_its_restore_and_goes_on(live: World, tmp_path: 
             )
 
 
-def test_a_file_copied_without_its_log_has_lost_what_was_told(live: World, tmp_path: Path) -> None:
+def test_a_file_copied_without_its_log_has_lost_what_was_acknowledged(
+    live: World, tmp_path: Path
+) -> None:
     """Negative control: a plain copy of the database file, which receipts show to be short."""
     result = decide(live, range(FIRST))
     (tmp_path / "copy").mkdir()

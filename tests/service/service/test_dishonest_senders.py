@@ -1,7 +1,7 @@
 """What a dishonest sender may try: replaying, rewriting the past, asking until the answer suits.
 
 Each threat of docs/threats.md that concerns what is sent is named by a test, and each control has a
-twin: the same attack on a service that lacks it, which must succeed.
+control: the same attack on a service that lacks it, which must succeed.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,7 +50,7 @@ def load(world: World, crossing_id: str) -> None:
 
 
 @SENT
-def test_replay_history_cannot_be_decided_anew(world: World, sent: Sent) -> None:
+def test_replay_history_cannot_be_decided_again(world: World, sent: Sent) -> None:
     body = arrival(4001, crossing_id=f"history-{sent.__name__}")
     load(world, body["crossing"]["crossing_id"])
     assert is_problem(sent(world, body), 409)
@@ -63,13 +63,13 @@ def test_replay_history_is_one_row_of_a_batch(world: World) -> None:
     assert [one.get("status", 201) for one in answered] == [201, 409, 201]
 
 
-def test_replay_without_the_check_decides_anew(
+def test_replay_without_the_check_decides_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: a service that does not look at the history."""
-    load(world, "history-twin")
+    load(world, "history-control")
     monkeypatch.setattr(OnlineFeatures, "known", lambda *_: frozenset())
-    assert decide(world, arrival(4005, crossing_id="history-twin")).status_code == 201
+    assert decide(world, arrival(4005, crossing_id="history-control")).status_code == 201
 
 
 def test_replay_a_hundred_at_once_are_one_decision(world: World) -> None:
@@ -119,7 +119,7 @@ def draws(world: World, number: int, times: int) -> list[Any]:
 
 
 def test_probing_new_ids_draw_the_same_numbers(world: World) -> None:
-    """A hundred near-identical reports: no vehicle gets into the lot, or out of it, by asking."""
+    """A hundred near-identical reports: none changes its random check by asking."""
     for number in (501, 502, 503, 504):
         drawn = draws(world, number, 25)
         assert drawn == drawn[:1] * 25

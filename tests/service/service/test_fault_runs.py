@@ -1,4 +1,4 @@
-"""What a real service keeps of its promises under faults, and that its twins are caught."""
+"""What a real service keeps of its promises under faults, and that its seeded bugs are caught."""
 
 import asyncio
 import json
@@ -115,7 +115,7 @@ def test_what_was_acknowledged_survives_its_service(
 
 
 @pytest.mark.usefixtures("sqlite")
-def test_a_hundred_at_once_are_told_one_decision(forker: Forker) -> None:
+def test_a_hundred_at_once_get_one_decision(forker: Forker) -> None:
     counts = counted("duplicate", forker)
     assert counts.holds
     assert counts.acknowledged == TRIALS
@@ -159,7 +159,7 @@ def test_strangers_fill_and_stop_nothing(forker: Forker) -> None:
     assert set(counts.figures) == {"quiet", "heads", "ahead", "halves", "sign-in"}
 
 
-TWINS: dict[Fault, str] = {
+BROKEN: dict[Fault, str] = {
     "kill": "lost",
     "duplicate": "doubled",
     "disk-full": "lost",
@@ -169,11 +169,11 @@ TWINS: dict[Fault, str] = {
     "memory": "failed",
     "strangers": "failed",
 }
-"""What the twin of each fault does."""
+"""What the seeded bug of each fault breaks."""
 
 
 async def bitten(book: Book) -> None:
-    """Wait until somebody asked without a store, and was answered or asked for patience.
+    """Wait until a sender asked without a store, and was answered or asked for patience.
 
     With one answer more than there are senders, one of them has asked since the store was taken.
     """
@@ -185,7 +185,7 @@ async def bitten(book: Book) -> None:
 
 
 @pytest.mark.usefixtures("sqlite")
-@pytest.mark.parametrize(("fault", "broken"), TWINS.items())
+@pytest.mark.parametrize(("fault", "broken"), BROKEN.items())
 def test_the_seeded_bug_is_caught(
     fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

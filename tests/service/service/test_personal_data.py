@@ -14,7 +14,7 @@ from api.auth.permissions import MAY, Role
 from api.http.openapi_examples import BODIES
 from api.service import structured_logging
 from tests.service.running_service import World, arrival
-from tests.support.personal_data import CANARY, leaks, told_in
+from tests.support.personal_data import CANARY, find_personal_data, leaks
 
 SENT = [route for route in MAY if route[0] in ("POST", "PUT")]
 
@@ -140,7 +140,7 @@ def test_no_log_repeats_what_was_sent(
 def test_a_log_of_messages_would_be_found(
     world: World, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
-    """Negative control: whoever logs what an error says, and lets every name through."""
+    """Negative control: a service that logs what an error says, and lets every name through."""
     monkeypatch.setitem(structured_logging.ALLOWED, "plate", "the mistake")
     complain(world, monkeypatch)
     assert leaks(log.getvalue()) == [CANARY]
@@ -158,8 +158,8 @@ def test_an_answer_that_repeats_would_be_found(
     "line", ["vehicle 01A0023BC was refused", f"value={CANARY}", "Bearer dz_" + "x" * 43]
 )
 def test_the_whole_suite_is_watched(line: str) -> None:
-    """The twin of tests/conftest.py, which holds what every test printed and logged to this."""
-    assert told_in([("Captured stderr call", line), ("Captured log call", "fault")]) == [
+    """The control of tests/conftest.py, which holds what every test printed and logged to this."""
+    assert find_personal_data([("Captured stderr call", line), ("Captured log call", "fault")]) == [
         "Captured stderr call"
     ]
 

@@ -11,7 +11,7 @@ from engine.domain.identifiers import fold, skeleton
 
 PLATES = 10_000 if os.environ.get("DARVOZA_PROOF") else 300
 LATIN, CYRILLIC = "ABEKMHOPCTYX", "АВЕКМНОРСТУХ"
-TWIN = dict(zip(LATIN, CYRILLIC, strict=True))
+LOOK_ALIKE = dict(zip(LATIN, CYRILLIC, strict=True))
 SHAPE = {"0": "OQD", "1": "I", "2": "Z", "5": "S", "8": "B", "6": "G"}
 
 
@@ -22,35 +22,35 @@ def plates() -> Iterator[str]:
         yield f"{dice.randrange(100):02d}{letters[0]}{dice.randrange(1000):03d}{letters[1:]}"
 
 
-def spelt(plate: str, twins: dict[str, str]) -> Iterator[str]:
-    """Yield every spelling: each subset of the places that have a twin."""
-    places = [n for n, sign in enumerate(plate) if sign in twins]
+def spelt(plate: str, look_alikes: dict[str, str]) -> Iterator[str]:
+    """Yield every spelling: each subset of the places that have a look-alike."""
+    places = [n for n, sign in enumerate(plate) if sign in look_alikes]
     for size in range(len(places) + 1):
         for chosen in combinations(places, size):
-            yield "".join(twins[s] if n in chosen else s for n, s in enumerate(plate))
+            yield "".join(look_alikes[s] if n in chosen else s for n, s in enumerate(plate))
 
 
-def escaped(folded: Callable[[str], str], twins: dict[str, str]) -> int:
+def escaped(folded: Callable[[str], str], look_alikes: dict[str, str]) -> int:
     """Count the spellings that would be taken for another vehicle."""
     return sum(
         folded(one) != folded(plate)
         for plate in plates()
-        for spelling in spelt(plate, twins)
+        for spelling in spelt(plate, look_alikes)
         for one in (spelling, spelling.lower(), f" {spelling[:2]}-{spelling[2:]} ")
     )
 
 
 def test_no_subset_of_cyrillic_letters_hides_a_plate() -> None:
-    assert escaped(fold, TWIN) == 0
+    assert escaped(fold, LOOK_ALIKE) == 0
 
 
 @pytest.mark.parametrize("nth", range(3))
 def test_no_subset_of_signs_of_one_shape_hides_a_plate_from_the_watch_list(nth: int) -> None:
-    twins = {sign: others[min(nth, len(others) - 1)] for sign, others in SHAPE.items()}
-    assert escaped(lambda raw: skeleton(fold(raw)), twins) == 0
+    look_alikes = {sign: others[min(nth, len(others) - 1)] for sign, others in SHAPE.items()}
+    assert escaped(lambda raw: skeleton(fold(raw)), look_alikes) == 0
 
 
 def test_spellings_that_are_not_folded_would_hide_it() -> None:
     """Negative control: upper case alone, and the folding of entities where shapes are meant."""
-    assert escaped(str.upper, TWIN) > PLATES
+    assert escaped(str.upper, LOOK_ALIKE) > PLATES
     assert escaped(fold, {"0": "O"}) > 0

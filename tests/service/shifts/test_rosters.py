@@ -34,7 +34,7 @@ def policies(world: World, numbers: range) -> list[dict[str, Any]]:
     return found
 
 
-def test_without_minutes_the_score_picks_nobody(world: World, put: Any) -> None:
+def test_without_minutes_the_score_picks_no_vehicle(world: World, put: Any) -> None:
     before = policies(world, range(60_000, 60_003))
     assert put({"physical": 0.0, "documents": 0.0}).status_code == 201
     after = policies(world, range(60_010, 60_013))

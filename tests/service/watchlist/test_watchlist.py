@@ -1,4 +1,4 @@
-"""Whom somebody wrote down: two keys for our own entries, a counterpart's word at once."""
+"""Identifiers that were entered: two keys for our own entries, a counterpart's word at once."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -130,7 +130,7 @@ def test_a_notice_is_the_word_of_its_own_post(world: World, people: People) -> N
     assert world.post("/v1/notices", body).status_code == 403  # a checkpoint
 
 
-def test_whoever_told_may_not_confirm(world: World, people: People) -> None:
+def test_the_reporter_may_not_confirm(world: World, people: People) -> None:
     body = {"container": "C 1", "reason": "x", "expiry": ahead(3)}
     fields = send(world, "/v1/notices", body, people["bob"]).json()
     path = f"/v1/watchlist/{fields['id']}/approvals"
@@ -210,7 +210,7 @@ def test_no_entry_has_a_field_about_a_person() -> None:
     assert not named & {"nationality", "ethnicity", "religion", "sex", "age", "birthplace"}
 
 
-def test_what_nobody_proposed_is_not_found(world: World, people: People) -> None:
+def test_what_was_never_proposed_is_not_found(world: World, people: People) -> None:
     assert world.get("/v1/watchlist/watch-0").status_code == 404
     assert send(world, "/v1/watchlist/watch-0/approvals", {}, people["bob"]).status_code == 404
     assert send(world, "/v1/profiles/NONE-1/approvals", {}, people["bob"]).status_code == 404

@@ -181,7 +181,7 @@ def test_a_verdict_names_the_field_at_fault(world: World, boss: Desk) -> None:
         (override | {"channel": ""}, {"channel"}),
         (override | {"reason": ""}, {"reason"}),
         (override | {"reason_code": "agreed"}, {"reason_code"}),
-        (override | {"reason_code": "made up"}, {"reason_code"}),
+        (override | {"reason_code": "unknown"}, {"reason_code"}),
         ({"verdict": "uphold", "channel": "red"}, {"verdict"}),
     ):
         refused = send(boss, green, "reviews", **wrong)

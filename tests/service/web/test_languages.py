@@ -248,7 +248,7 @@ def test_a_record_without_its_message_is_read_by_its_words(missing: str) -> None
     assert reader.reason(bare | {"text": BY_MESSAGE}).is_english
 
 
-def test_what_nobody_foresaw_is_shown_as_english() -> None:
+def test_what_was_not_foreseen_is_shown_as_english() -> None:
     retell = Translator(ReaderLocale("ru", 300))
     result = retell.sentence("Raises the risk: the moon is full (trucks: never).")
     assert result.is_english and result.text.startswith("Raises")

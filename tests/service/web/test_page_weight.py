@@ -1,7 +1,7 @@
-"""How heavy the desk's pages are: no more than they need, and not much dearer than their twins.
+"""How heavy the desk's pages are: no more than they need, and not much slower than their JSON.
 
 Ratios of one run, both asked through the same client in turns. `DARVOZA_PROOF=1` asks for the
-queue of 200 vehicles that the claim is about, and holds its time against its twin's.
+queue of 200 vehicles that the claim is about, and holds its time against that of its JSON answer.
 """
 
 import os
@@ -26,7 +26,7 @@ WAITING = 200 if IS_PROOF else 40
 LARGEST = 150_000
 """Bytes of one answer, uncompressed."""
 DEAREST = 3.0
-"""Times its JSON twin's time that a queue's page may take."""
+"""Times its JSON answer's time that a queue's page may take."""
 LOADED = re.compile(r'<(?:link rel="(?:stylesheet|icon)" href|script src)="([^"]+)"')
 QUEUE = f"/posts/{POST}/queue"
 
@@ -45,7 +45,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def boss(world: World) -> Desk:
-    """Let vehicles wait, and sign in somebody who may see why."""
+    """Let vehicles wait, and sign in a user who may see why."""
     number = START
     while len(world.get(f"/v1{QUEUE}").json()["waiting"]) < WAITING:
         rows = [arrival(number + step) for step in range(200)]
@@ -73,9 +73,9 @@ def test_a_queue_is_light(boss: Desk, language: str) -> None:
     assert WAITING <= rows <= MOST_SHOWN
     assert len(page.content) * MOST_SHOWN <= LARGEST * rows
     if IS_PROOF:
-        took, twin = seconds(lambda: boss.get(QUEUE), lambda: boss.get(f"/v1{QUEUE}"), turns=31)
-        print(f"queue of {WAITING}: {len(page.content)} bytes, {took / twin:.2f} x its twin's time")
-        assert took <= DEAREST * twin
+        took, answer = seconds(lambda: boss.get(QUEUE), lambda: boss.get(f"/v1{QUEUE}"), turns=31)
+        print(f"queue of {WAITING}: {len(page.content)} bytes, {took / answer:.2f} x its JSON")
+        assert took <= DEAREST * answer
 
 
 def test_nothing_that_a_page_loads_is_heavy(world: World, boss: Desk) -> None:

@@ -39,12 +39,12 @@ def test_migrated_tables_are_the_declared_ones(store: Store) -> None:
 
 
 def test_a_table_without_a_migration_is_found(store: Store) -> None:
-    planted = MetaData(naming_convention=METADATA.naming_convention)
+    metadata = MetaData(naming_convention=METADATA.naming_convention)
     for table in declare_all().tables.values():
-        table.to_metadata(planted)
-    Table("forgotten", planted, Column("a", Integer, primary_key=True))
+        table.to_metadata(metadata)
+    Table("forgotten", metadata, Column("a", Integer, primary_key=True))
 
-    assert len(differences(store, planted)) == len(differences(store, METADATA)) + 1
+    assert len(differences(store, metadata)) == len(differences(store, METADATA)) + 1
 
 
 @pytest.mark.parametrize("looked_at", [True, False])

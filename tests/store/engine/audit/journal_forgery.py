@@ -1,4 +1,4 @@
-"""Ways to rewrite a journal for somebody who owns its database.
+"""Ways to rewrite a journal for a person who owns its database.
 
 Each works inside a transaction that is undone afterwards, so that one small journal serves many.
 """
@@ -29,7 +29,7 @@ def fill(store: Store, *, records: int = RECORDS) -> list[Entry]:
 
 @contextmanager
 def undone(store: Store) -> Iterator[Connection]:
-    """Lend a connection whose changes nobody will ever see."""
+    """Lend a connection whose changes are never seen."""
     with store.engine.connect() as connection:
         yield connection
         connection.rollback()

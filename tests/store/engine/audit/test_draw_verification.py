@@ -93,7 +93,7 @@ def test_a_secret_seed_is_left_for_later(two: Two) -> None:  # noqa: F811
 def test_a_check_that_believes_the_record_would_miss_it(
     closed: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seeded bug: whoever takes the recorded number for the drawn one finds nothing."""
+    """Seeded bug: a check that takes the recorded number for the drawn one finds nothing."""
     edit(closed, *CHANGES["draw"])
 
     class Agreeable(float):

@@ -1,8 +1,8 @@
 """Threat: a rewritten audit. Who owns the database rewrites what happened, and is found.
 
-Eight kinds of rewrite, as somebody would do them who wants a vehicle forgotten. Done plainly, the
-chain shows each. Done by somebody who recomputes every leaf, link and number after the edit, the
-chain shows none (held by the twin), and the receipts that checkpoints keep show all.
+Eight kinds of rewrite, as a user would do them who wants a vehicle forgotten. Done plainly, the
+chain shows each. Done by one who recomputes every leaf, link and number after the edit, the
+chain shows none (held by the control), and the receipts that checkpoints keep show all.
 """
 
 import json
@@ -50,7 +50,7 @@ def rows_of(connection: Connection) -> list[Row]:
 
 
 def put(connection: Connection, rows: list[Row]) -> None:
-    """Write the journal as these rows have it, numbered anew, in times that rise."""
+    """Write the journal as these rows have it, numbered again, in times that rise."""
     connection.execute(delete(JOURNAL))
     connection.execute(delete(BODIES))
     known = 0
@@ -101,7 +101,7 @@ def repeat(rows: list[Row], dice: random.Random) -> None:
 
 
 def exchange(rows: list[Row], dice: random.Random) -> None:
-    """Somebody else's vehicle was searched."""
+    """Another vehicle was searched."""
     first = dice.randrange(len(rows) - 1)
     for name in ("kind", "subject", "post", "leaf", "salt", "body"):
         rows[first][name], rows[first + 1][name] = rows[first + 1][name], rows[first][name]
@@ -132,7 +132,7 @@ def judged(connection: Connection, receipts: list[Receipt]) -> bool:
 def escaped(
     store: Store, attack: Attack, receipts: list[Receipt], *, recomputed: bool
 ) -> list[int]:
-    """Rewrite many times over; return the trials that nobody would notice."""
+    """Rewrite many times over; return the trials that stay unnoticed."""
     missed = []
     for trial in range(TRIALS):
         with undone(store) as connection:
@@ -169,7 +169,7 @@ def test_rewritten_audit_without_receipts_would_be_believed(store: Store, attack
 
 
 def test_rewriting_nothing_is_no_rewrite(store: Store) -> None:
-    """The other twin: the way these tests write a journal back is not what is found."""
+    """The other control: the way these tests write a journal back is not what is found."""
     entries = lived(store)
     receipts = [SIGNER.sign(entry) for entry in entries]
     assert escaped(store, lambda rows, dice: None, receipts, recomputed=False) == list(

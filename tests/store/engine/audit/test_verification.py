@@ -1,4 +1,4 @@
-"""Whoever edits the journal is found, also where the chain is recomputed after the edit."""
+"""An edit of the journal is found, also where the chain is recomputed after the edit."""
 
 import os
 import random
@@ -94,7 +94,7 @@ def test_a_cut_tail_is_proved_by_a_receipt(store: Store) -> None:
 
 
 def test_after_the_last_receipt_a_forger_is_believed(store: Store) -> None:
-    """What receipts cannot prove, so that nobody promises it."""
+    """What receipts cannot prove, so that it is not promised."""
     entries = fill(store)
     with undone(store) as connection:
         set_record(connection, RECORDS, kind="edited")
@@ -202,7 +202,7 @@ def test_a_body_that_a_signed_erasure_names_may_be_gone(store: Store) -> None:
 
 
 def test_an_erasure_that_is_not_signed_by_the_home_is_a_fault(store: Store) -> None:
-    """Whoever writes to the database alone can append an erasure, and erases nothing with it."""
+    """A writer to the database alone can append an erasure, and erases nothing with it."""
     fill(store)
     stranger = Signer(Ed25519PrivateKey.generate())
     with store.read() as connection:

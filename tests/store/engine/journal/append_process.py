@@ -45,24 +45,24 @@ def acknowledge(pipe: int, entries: Sequence[Entry]) -> None:
     os.write(pipe, "".join(f"{entry.seq} {entry.subject}\n" for entry in entries).encode())
 
 
-def append_forever(url: str, name: str, *, pipe: int, planted: bool) -> None:
+def append_forever(url: str, name: str, *, pipe: int, has_bug: bool) -> None:
     store = Store(url)
-    writer = Writer(Journal(store, [Hasty(pipe)] if planted else []))
+    writer = Writer(Journal(store, [Hasty(pipe)] if has_bug else []))
     for batch in range(1_000_000):
         futures = [writer.submit(draft) for draft in drafts(name, batch)]
         entries = [future.result() for future in futures]
-        if not planted:
+        if not has_bug:
             acknowledge(pipe, entries)
 
 
-def killed(url: str, trials: int, *, planted: bool) -> None:
+def killed(url: str, trials: int, *, has_bug: bool) -> None:
     """Fork, wait for a first acknowledgement and a moment more, kill; print what was heard."""
     dice = random.Random(trials)
     for trial in range(trials):
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
-            append_forever(url, f"trial{trial}", pipe=writing, planted=planted)
+            append_forever(url, f"trial{trial}", pipe=writing, has_bug=has_bug)
         os.close(writing)
         select.select([reading], [], [])
         time.sleep(dice.random() * LONGEST_SECONDS)
@@ -83,7 +83,7 @@ def batches(url: str, name: str, *, number: int) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["killed", url, trials, *planted]:
-            killed(url, int(trials), planted=bool(planted))
+        case ["killed", url, trials, *has_bug]:
+            killed(url, int(trials), has_bug=bool(has_bug))
         case ["batches", url, name, number]:
             batches(url, name, number=int(number))

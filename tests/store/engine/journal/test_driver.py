@@ -46,7 +46,7 @@ def test_a_statement_outside_of_any_transaction_is_caught(
     assert left_behind(store) == 1
 
 
-def test_a_fault_of_a_statement_is_told_as_any_other_and_quotes_no_value(store: Store) -> None:
+def test_a_fault_of_a_statement_is_reported_as_any_other_and_quotes_no_value(store: Store) -> None:
     with pytest.raises(IntegrityError) as found, store.write() as connection:
         insert_rows(connection, COUNTERS, [ROW, (1, 2, 3, b"secret")])
     assert "secret" not in str(found.value)
@@ -63,7 +63,7 @@ def test_a_lost_line_is_an_unavailable_store_and_the_next_one_works(store: Store
 def test_an_error_of_the_driver_that_is_let_through_is_not_ours(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seeded bug: the driver's own error passes, which nobody above the store knows."""
+    """Seeded bug: the driver's own error passes, which no caller above the store knows."""
     monkeypatch.setattr(stores, "_wrap_driver_error", lambda _, found: found)
     with pytest.raises(Exception) as found, store.write() as connection:  # noqa: PT011
         insert_rows(connection, COUNTERS, [ROW, ROW])

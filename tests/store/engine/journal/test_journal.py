@@ -251,7 +251,7 @@ def test_a_commit_without_an_answer_is_looked_up(
 def test_another_batch_in_our_place_is_not_ours(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ours is lost, and before we look somebody else takes the number."""
+    """Ours is lost, and before we look another process takes the number."""
     journal, dialect = Journal(store), store.engine.dialect
     commit, lost = dialect.do_commit, failing_commit(store, first="rollback")
 

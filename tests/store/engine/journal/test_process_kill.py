@@ -1,4 +1,4 @@
-"""What was acknowledged survives the death of whoever acknowledged it, once."""
+"""What was acknowledged survives the death of the process that acknowledged it, once."""
 
 import os
 import subprocess
@@ -52,7 +52,7 @@ def test_killed_writers_lose_and_double_nothing(store: Store, store_url: str) ->
 
 
 def test_an_answer_before_the_commit_is_caught(store: Store, store_url: str) -> None:
-    seen = acknowledged(start("killed", store_url, "3", "planted"))
+    seen = acknowledged(start("killed", store_url, "3", "has_bug"))
     found = standing(store)
 
     assert [pair for pair in seen if found.get(pair[0]) != pair[1]] != []

@@ -1,4 +1,4 @@
-"""Sums kept up with the journal are those that are added up anew, whatever was recorded."""
+"""Sums kept up with the journal are those that are added up again, whatever was recorded."""
 
 import random
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def night(store: Store, tally: Tally, *, seed: int) -> tuple[Seen, Seen]:
     dice, clock = random.Random(seed), Clock()
     journal = Journal(store, (QueueProjection(), ReviewProjection()), clock)
     kept: Seen = []
-    anew: Seen = []
+    recounted: Seen = []
     number, decided = 0, list[int]()
     for _ in range(STEPS):
         batch = []
@@ -70,17 +70,17 @@ def night(store: Store, tally: Tally, *, seed: int) -> tuple[Seen, Seen]:
         with store.read() as snapshot:
             head = journal.head(snapshot)
             tally.catch_up(snapshot, head.seq)
-            for found, one in ((kept, tally), (anew, Tally())):
+            for found, one in ((kept, tally), (recounted, Tally())):
                 for post in POSTS:
                     spent = sorted(one.spent(snapshot, post, since), key=repr)
                     places = one.places(snapshot, post, as_of=head.as_of)
                     found.append((spent, list(places)))
-    return kept, anew
+    return kept, recounted
 
 
-def test_a_tally_is_what_is_added_up_anew(store: Store) -> None:
-    kept, anew = night(store, Tally(), seed=1)
-    assert kept == anew
+def test_a_tally_is_what_is_added_up_again(store: Store) -> None:
+    kept, recounted = night(store, Tally(), seed=1)
+    assert kept == recounted
     assert any(places for _, places in kept) and any(spent for spent, _ in kept)
 
 
@@ -92,16 +92,16 @@ def test_one_that_overlooks_acts_or_time_would_be_seen(
         monkeypatch.setattr(_Decided, "moves_nothing", True)
     else:
         monkeypatch.setattr("engine.shifts.running_totals._Line.leave", lambda self, since: None)
-    kept, anew = night(store, Tally(), seed=1)
-    assert kept != anew
+    kept, recounted = night(store, Tally(), seed=1)
+    assert kept != recounted
 
 
-def test_after_a_long_gap_it_is_read_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_long_gap_it_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Sequence[object]] = []
     monkeypatch.setattr("engine.shifts.running_totals.MOST", 0)
     monkeypatch.setattr("engine.shifts.running_totals._Decided", lambda *row: read.append(row))
-    kept, anew = night(store, Tally(), seed=2)
-    assert kept == anew and not read
+    kept, recounted = night(store, Tally(), seed=2)
+    assert kept == recounted and not read
 
 
 def test_who_waits_is_counted_from_the_index_of_those_who_wait(store: Store) -> None:

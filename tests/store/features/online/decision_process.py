@@ -1,4 +1,4 @@
-"""A process that decides on arrivals and records acts beside others, on one store.
+"""A process that decides on arrivals and records acts next to others, on one store.
 
 It reads features under a snapshot of its own and appends afterwards, as the service does; what
 others wrote meanwhile is then in the journal before it. Every process has a clock of its own, and
@@ -34,7 +34,7 @@ from tests.support.random_histories import NETWORK
 PLAN = Plan(CATALOGUE)
 SECONDS = 600
 LATE_SECONDS = 0.05
-"""How long a late cut waits for somebody to write; most have nothing left to write at the end."""
+"""How long a late cut waits for another process to write; at the end most have none."""
 _gate: "list[Barrier]" = []
 
 
@@ -175,7 +175,7 @@ class LateCut(Decider):
 def decide(
     kind: type[Decider], url: str, own: Sequence[Sequence[Step]], *, number: int, together: int
 ) -> tuple[list[int], Rows]:
-    """Work through batches of records beside other processes; return what was served.
+    """Work through batches of records next to other processes; return what was served.
 
     The first ``together`` batches wait for those of all others.
 

@@ -30,7 +30,7 @@ CROSSINGS = 54_000 if PROOF else 160
 """With their acts and finds twice as many events, dealt out to the processes."""
 FEW = 10
 MOST = 100 if PROOF else FEW
-"""Records in a batch; a twin needs many batches, so that the processes meet."""
+"""Records in a batch; a control needs many batches, so that the processes meet."""
 TWICE = 40
 """One crossing in so many is told by two processes."""
 

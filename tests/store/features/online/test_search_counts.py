@@ -106,8 +106,8 @@ def test_an_act_that_counts_its_vehicle_twice_is_caught(
     honest = search_counts._steps
     found = searched(7, MANY)
     replay = Replay(store)
-    with monkeypatch.context() as planted:
-        planted.setattr(search_counts, "_steps", again)
+    with monkeypatch.context() as patched:
+        patched.setattr(search_counts, "_steps", again)
         for batch in batches(steps(found), MOST):
             replay.batch(batch)
     online = kept(store)

@@ -1,4 +1,4 @@
-"""A start leaves out what nobody has asked for yet."""
+"""A start leaves out what is not needed yet."""
 
 import subprocess
 import sys

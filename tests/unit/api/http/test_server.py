@@ -1,4 +1,4 @@
-"""A socket is taken over from whoever started this very process, and from nobody else."""
+"""A socket is taken over from the process that started this one, and from no other."""
 
 import os
 import socket

@@ -27,7 +27,7 @@ def secrets_of(metrics: Metrics) -> tuple[float | None, ...]:
     return tuple(metrics.registry.get_sample_value(name) for name in SECRET)
 
 
-def test_whoever_looks_before_and_after_learns_nothing_of_one_vehicle() -> None:
+def test_a_reader_before_and_after_learns_nothing_of_one_vehicle() -> None:
     metrics = Metrics(together=5)
     seen = []
     for seq in range(1, 31):

@@ -110,7 +110,7 @@ STEPS = st.lists(
 
 
 def alone(steps: list[tuple[Step, str, dict[str, Any]]]) -> bool:
-    """Tell whether a step of somebody's own moved what only two may move."""
+    """Tell whether one person's step moved what only two may move."""
     log = events(*steps)
     for end in range(1, len(log)):
         before = replay(log[:end], needs_evidence=True).get("P1")

@@ -2,7 +2,7 @@
 
 What a vehicle is (a truck, on a carnet, from here to there) its officers see in the yard, and what
 they see foretells part of the score. So vehicles are alike here and only the reason differs: of
-vehicles that the score would pick, half are picked by it and half by the lot, and a classifier is
+vehicles that the score would pick, half are picked by it and half at random, and a classifier is
 given their whole views. Its place in the queue, which the engine adds, must not tell even where
 picks are of all vehicles, of one class (a car's minutes put it before any truck): neither a random
 check from a scored pick, nor a pick of a profile, which stand higher in risk, from either.
@@ -77,7 +77,7 @@ TABLE = usual()
 
 
 def picked(rng: Random, arrival: Arrival, level: float, *, is_random: bool) -> Decision:
-    """Decide on an arrival that the lot draws, or does not."""
+    """Decide on an arrival that is drawn at random, or does not."""
     minutes = PRIOR[arrival.crossing.vehicle_class]
     draws = {purpose: rng.random() for purpose in (SCORE, PLACE, TEAM)} | {AMENDED: 0.999}
     if is_random:
@@ -104,7 +104,7 @@ def picked(rng: Random, arrival: Arrival, level: float, *, is_random: bool) -> D
 
 
 def picks(seed: int) -> tuple[list[Decision], NDArray[np.bool_]]:
-    """Return red decisions that the score would pick, every other one picked by the lot."""
+    """Return red decisions that the score would pick, every other one picked at random."""
     rng, number = Random(seed), 0
     found: list[Decision] = []
     while len(found) < DECISIONS:
@@ -156,7 +156,7 @@ def auc(found: Sequence[View], is_random: NDArray[np.bool_]) -> float:
 
 @pytest.fixture(scope="module")
 def alike() -> tuple[list[View], NDArray[np.bool_]]:
-    """Views of vehicles that the score would pick, half of them picked by the lot."""
+    """Views of vehicles that the score would pick, half of them picked at random."""
     decisions, is_random = picks(1)
     assert 0.45 < is_random.mean() < 0.55
     return views(decisions), is_random

@@ -78,7 +78,7 @@ def test_a_higher_chance_never_gets_a_milder_channel_or_a_later_place(
     ):
         before, after = decide(inputs(drawn), mild), decide(inputs(drawn), severe)
         assert before.channel <= after.channel
-        # What the lot sends alone has a place drawn among scored picks; risen, it has its own.
+        # What a random check alone sends is placed among scored picks; risen, it has its own.
         assert before.place <= after.place or before.selection.is_random
 
 
@@ -90,7 +90,7 @@ def test_the_same_inputs_give_the_same_decision(
     assert decide(inputs(drawn), one) == decide(inputs(dict(drawn)), one)
 
 
-def test_the_lot_sends_anybody_to_a_search_and_hides_it() -> None:
+def test_a_random_check_sends_anybody_to_a_search_and_hides_it() -> None:
     scored = decide(inputs(NEVER | {SCORE: 0.0}), seen(1.0, 1.0))
     drawn = decide(inputs(NEVER | {RANDOM: 0.0, PLACE: 0.5}), seen(0.0, 0.0))
     assert scored.channel is drawn.channel is Channel.RED
@@ -127,7 +127,7 @@ def test_whatever_is_not_picked_by_score_alone_takes_a_drawn_place() -> None:
 
 
 def test_a_changed_declaration_moves_every_place_alike() -> None:
-    """Whoever amends to see whether a place moves learns nothing: it always does, as drawn."""
+    """A sender who amends to see whether a place moves learns nothing: it always does, as drawn."""
     drawn = NEVER | {PLACE: 0.4, PLACE_AMENDED: 0.7, AMENDED: 0.9}
     more: dict[str, Any] = {"placement": VERSION, "amendment": 1}
     scored = decide(inputs(drawn | {SCORE: 0.0}, **more), seen(1.0, 1.0))
@@ -148,7 +148,7 @@ def test_a_scored_pick_that_is_drawn_too_counts_as_random() -> None:
 REASON = Reason("x", "x", "x", "x", 0.1)
 
 
-def test_a_pick_of_the_lot_alone_says_so_first() -> None:
+def test_a_random_check_alone_says_so_first() -> None:
     lot = decide(inputs(NEVER | {RANDOM: 0.0}), seen(0.0, 0.0))
     assert [reason.code for reason in attach_reasons(lot, [REASON]).reasons] == [
         "random_check",
@@ -175,7 +175,7 @@ def test_a_profile_that_selected_is_a_reason_and_one_that_did_not_is_none() -> N
     assert codes == ["random_check", "profile", "x"], "a random pick says so before all"
 
 
-def test_without_a_model_rules_and_the_lot_decide() -> None:
+def test_without_a_model_rules_and_random_checks_decide() -> None:
     quiet = decide(inputs(NEVER, **WITHOUT), seen(None, None))
     assert quiet.channel is Channel.GREEN and quiet.risk.percentile is None
     fired = decide(

@@ -1,4 +1,4 @@
-"""What comes together is handled together, nobody waits alone, and one fault is one's own."""
+"""What comes together is handled together, a single one does not wait, one fault is one's own."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -70,7 +70,7 @@ def test_what_waits_is_one_batch(book: Book) -> None:
     assert book.batches == [["first"], ["a", "b", "c"]]
 
 
-def test_who_comes_alone_waits_for_nobody(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_request_is_not_delayed(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr("engine.journal.batch_worker.time.sleep", slept.append)
     book.free.set()

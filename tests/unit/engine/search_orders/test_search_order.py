@@ -95,7 +95,7 @@ def test_a_find_never_lowers_its_place(counts: Any, place: str, vehicle_class: s
 
 def test_a_find_that_lowers_its_place_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     def never_twice(pairs: tuple[int, int], alike: float) -> float:
-        """Seeded bug: nobody hides where he was caught before."""
+        """Seeded bug: no smuggler hides where he was caught before."""
         return -0.9
 
     monkeypatch.setattr(search_orders_search_order, "keeps_its_ways", never_twice)
@@ -189,7 +189,7 @@ def test_an_order_of_the_rule_before_comes_out_again() -> None:
     assert [(step.place, step.why) for step in search_order(vehicle(), known)][:2] == OLD
 
 
-def test_a_place_nobody_searched_keeps_its_prior() -> None:
+def test_a_place_never_searched_keeps_its_prior() -> None:
     searched = {"cargo.among": (3000, 0)}
     rate = rates(vehicle(), whole({ALL: searched, CLASS: searched, LOAD: searched}))
     alone = rates(vehicle(), NOTHING)
@@ -212,7 +212,7 @@ def test_what_was_found_on_the_vehicle_or_its_parties_comes_first() -> None:
         order = search_order(vehicle(), whole(once | {AGAIN: {party: (40, 36)}}))
         assert order[0].place == "fuel.tank" and order[0].why.endswith(f"; once {words}")
         order = search_order(vehicle(), whole(once | {AGAIN: {party: (400, 30)}}))
-        assert order[0].place == "cargo.among", "nobody keeps to his ways here"
+        assert order[0].place == "cargo.among", "no smuggler keeps to his ways here"
 
 
 def test_an_empty_vehicle_has_no_cargo_unless_there_was_some() -> None:

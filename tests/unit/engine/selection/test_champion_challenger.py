@@ -135,7 +135,7 @@ Tried = Callable[..., Any]
 def weighed(weight: Callable[[float], float]) -> Tried:
     """Return a trial whose chances before the draw are weighed otherwise."""
 
-    def planted(
+    def seeded_bug(
         on: Trial, other: tuple[float, float], picked: Sequence[Chance], **more: Any
     ) -> tuple[Any, tuple[Chance, ...]]:
         found, _ = apply_trial(on, other, picked, **more)
@@ -146,7 +146,7 @@ def weighed(weight: Callable[[float], float]) -> Tried:
             for a, b in zip(picked, theirs, strict=True)
         )
 
-    return planted
+    return seeded_bug
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_who_leads_decides_as_if_it_were_alone(
     assert 0 <= led.selection.propensities[Channel.RED] <= led.propensity <= 1
 
 
-def test_a_trial_says_who_wanted_an_arrival_whoever_led_it() -> None:
+def test_a_trial_says_which_model_wanted_an_arrival_whichever_led_it() -> None:
     never = dict.fromkeys(PURPOSES, 0.999999) | {SCORE: 0.5}
     for drawn, leader, channel in ((0.1, CHALLENGER, "green"), (0.9, CHAMPION, "red")):
         made = decided(never | {TRIAL: drawn}, (0.99, 0.2))
@@ -261,7 +261,7 @@ def test_a_record_reads_back_as_it_was_written(drawn: dict[str, float], says: Pa
 
 
 @given(draws, st.tuples(chance, chance))
-def test_a_shadow_is_held_against_the_model_in_force_whoever_led(
+def test_a_shadow_is_held_against_the_model_in_force_whichever_model_led(
     drawn: dict[str, float], says: Pair
 ) -> None:
     given = trial_inputs(drawn)

@@ -1,7 +1,7 @@
 """What counts in a trial is a fair sample of what either side alone wanted; all searched is none.
 
-A profile knows something of what carries that neither model does. What it picks is searched whoever
-leads, so of what one side alone wanted the vehicles that it fits are searched more often.
+A profile knows something of what carries that neither model does. What it picks is searched
+whichever leads, so of what one side alone wanted the vehicles that it fits are searched more often.
 """
 
 import hashlib
@@ -82,7 +82,7 @@ def test_what_a_side_led_is_a_fair_sample_of_what_it_alone_wanted(
     )
 
 
-def test_what_both_wanted_or_neither_counts_for_nobody(vehicles: list[Vehicle]) -> None:
+def test_what_both_wanted_or_neither_counts_for_neither(vehicles: list[Vehicle]) -> None:
     for one in vehicles:
         trial = one.decision.trial
         assert trial is not None

@@ -1,4 +1,4 @@
-"""What was written down as a probability is how often it happens, and the lot is a fair sample.
+"""A recorded probability is how often it happens, and the random checks are a fair sample.
 
 Movements are drawn from a real seed. Each crossing has a percentile, perhaps a profile and an entry
 of the watch list; risky ones carry more often. Its propensities are computed once, then the draws
@@ -105,14 +105,14 @@ def test_inclusion_is_as_often_as_was_written_down(fair: World) -> None:
     assert outside(fair) == []
 
 
-def test_the_lot_alone_is_a_fair_sample_and_what_was_picked_is_not(fair: World) -> None:
+def test_the_random_checks_alone_are_a_fair_sample_and_what_was_picked_is_not(fair: World) -> None:
     assert covers(fair, fair.is_random)
     share = clopper_pearson(int(fair.is_random.sum()), CROSSINGS, level=LEVEL)
     assert share[0] <= POLICY.random_share <= share[1]
     assert not covers(fair, fair.included[Channel.RED]), "negative control: picks carry more"
 
 
-def test_the_lot_without_what_else_was_picked_would_be_no_fair_sample(fair: World) -> None:
+def test_random_checks_without_what_else_was_picked_would_be_no_fair_sample(fair: World) -> None:
     """Seeded bug: who counts as random only where nothing else picked the vehicle."""
     others = world(lambda seed, p, m: 1.0 - 2**-53 if p == RANDOM else own(seed, p, m))
     alone = fair.is_random & ~others.included[Channel.YELLOW]

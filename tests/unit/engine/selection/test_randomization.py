@@ -1,4 +1,4 @@
-"""Nobody can draw again, and nobody can foresee a draw."""
+"""No user can draw again, and none can foresee a draw."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -57,7 +57,7 @@ def test_a_new_id_or_another_spelling_of_the_plate_draws_the_same() -> None:
     assert movement_key(crossing(plate="01а123вс"), SHIFT) == first  # Cyrillic look-alikes
 
 
-def test_another_post_direction_plate_or_shift_draws_anew() -> None:
+def test_another_post_direction_plate_or_shift_draws_again() -> None:
     changed = [{"post": "FOT"}, {"direction": "exit"}, {"plate": "01A124BC"}]
     keys = {movement_key(crossing(**change), SHIFT) for change in changed}
     keys |= {movement_key(crossing(), PLAN.shift("OYB", SHIFT.closes_at))}

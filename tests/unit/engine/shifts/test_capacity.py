@@ -71,7 +71,7 @@ def test_a_half_closed_post_adapts_within_its_shift() -> None:
     halves = [shift(seed, budget=3000, halved_at=4 * HOUR) for seed in range(SHIFTS)]
     used = [ours / left for ours, left in halves]
     assert 0.9 <= statistics.median(used) <= 1.1
-    # What the lot draws after the halving nobody can stop: the random stream is never switched off.
+    # Random checks after the halving cannot be stopped: the random stream is never switched off.
     assert statistics.quantiles(used, n=20)[-1] <= 1.15
 
 

@@ -64,7 +64,7 @@ def test_what_another_account_owns_is_named_and_not_touched(tmp_path: Path) -> N
     assert mode(home.network) == 0o644
 
 
-def reads_as_nobody(path: Path) -> bool:
+def reads_without_a_role(path: Path) -> bool:
     asked = ["runuser", "-u", "nobody", "--", "cat", str(path)]
     return subprocess.run(asked, capture_output=True).returncode == 0
 
@@ -78,8 +78,8 @@ def test_a_second_account_reads_nothing_of_it() -> None:
     outer.chmod(0o755)
     try:
         home = old_home(outer / "home")
-        assert reads_as_nobody(home.root / "darvoza.sqlite")
+        assert reads_without_a_role(home.root / "darvoza.sqlite")
         home.prepare()
-        assert not reads_as_nobody(home.root / "darvoza.sqlite")
+        assert not reads_without_a_role(home.root / "darvoza.sqlite")
     finally:
         shutil.rmtree(outer)

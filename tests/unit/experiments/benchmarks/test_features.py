@@ -1,4 +1,4 @@
-"""The features benchmark times nobody before all have computed the same numbers."""
+"""The features benchmark times no engine before all have computed the same numbers."""
 
 import numpy as np
 import pytest

@@ -40,7 +40,7 @@ def test_a_score_that_shows_in_what_is_declared_is_found_out(world: ObservedProb
     assert probe_service(world, Policy(), 300) > 0.9
 
 
-def test_the_lot_tells_nothing(world: ObservedProbes) -> None:
+def test_a_random_check_tells_nothing(world: ObservedProbes) -> None:
     assert abs(probe_service(world, ALL_BY_LOT, 300) - 0.5) < 0.3
     hidden = replace(world, declared=world.declared[:, 1:])
     assert probe_service(hidden, Policy(), 300) < 0.6

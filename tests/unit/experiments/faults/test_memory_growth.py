@@ -59,7 +59,7 @@ def test_a_short_run_is_not_asked_for_its_slope() -> None:
 
 
 def test_a_step_does_not_make_a_slope() -> None:
-    """Twin: the two ends alone would call it one."""
+    """Control: the two ends alone would call it one."""
     found = weighed(lambda n: 8 * MB * (n > TRIALS * 0.9))
     assert steepness(found) == 0
     grown = found[-1].resident - found[0].resident

@@ -89,14 +89,14 @@ def test_a_policy_that_peeks_wins() -> None:
     assert found[0]["low"] > 0
 
 
-def test_the_lot_covers_the_miss_rate() -> None:
+def test_the_random_checks_cover_the_miss_rate() -> None:
     interval, truth = miss_rate([by_random()])
 
     assert interval is not None
     assert interval[0] <= truth <= interval[1]
 
 
-def test_a_steered_lot_does_not_cover() -> None:
+def test_a_steered_random_check_does_not_cover() -> None:
     """Seeded bug: nothing that hides is ever drawn, whatever the propensities say."""
     long = world(LONG)
     hides = long.trips.loads.carries | (long.trips.cargo.discrepancy > 0)

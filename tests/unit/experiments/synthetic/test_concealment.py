@@ -67,7 +67,7 @@ def test_what_is_large_lies_where_there_is_room() -> None:
     assert (wide.sum(axis=1) >= 1).all(), "what fits nowhere lies where there is most room"
 
 
-def test_only_who_has_a_workshop_builds_and_only_some_goods_can_be_packed_anew() -> None:
+def test_only_who_has_a_workshop_builds_and_only_some_goods_can_be_packed_again() -> None:
     rng = np.random.default_rng(1)
     built = np.array([way.is_built for way in WAYS])
     share = []
@@ -98,7 +98,7 @@ def test_a_circle_takes_the_first_of_its_ways_that_the_journey_allows() -> None:
     may[:, [0, 2]] = True
     ways = rank_methods(padded, may, first=np.array([-1, 0]))
     assert ways[0, :3].tolist() == [2, 0, -1], "way 1 comes first but is not allowed"
-    assert ways[1, :3].tolist() == [0, 2, -1], "somebody does otherwise once"
+    assert ways[1, :3].tolist() == [0, 2, -1], "one smuggler does otherwise once"
 
 
 def test_every_load_lies_in_a_place_that_its_vehicle_has() -> None:

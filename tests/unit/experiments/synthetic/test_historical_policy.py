@@ -43,7 +43,7 @@ def test_propensities_are_inclusion_frequencies() -> None:
 
 
 class Careless(HistoricalPolicy):
-    """Planted bug: logs the score's probability alone, as if there were no random stream."""
+    """Seeded bug: logs the score's probability alone, as if there were no random stream."""
 
     def choose(self, rows: Ints) -> Choice:
         choice = super().choose(rows)
@@ -51,7 +51,7 @@ class Careless(HistoricalPolicy):
 
 
 class Steered(HistoricalPolicy):
-    """Planted bug: the random stream is drawn where the score is high."""
+    """Seeded bug: the random stream is drawn where the score is high."""
 
     def __init__(self, of: WorldPlan) -> None:
         super().__init__(of)
@@ -121,7 +121,7 @@ def test_picks_by_eye_and_by_word_have_no_propensity_of_the_engine() -> None:
     assert basis[[RANDOM, SCORE]].sum() > 0.9 * basis.sum()
 
 
-def test_random_checks_are_thorough_and_finds_lie_where_somebody_looked() -> None:
+def test_random_checks_are_thorough_and_finds_lie_where_officers_looked() -> None:
     of = world()
     acts, loads = of.acts, of.plan.loads
     full = np.asarray(acts.methods[:, inspections.XRAY :].any(axis=1))

@@ -126,7 +126,7 @@ def test_a_row_that_breaks_the_contract_is_noticed(
         parsed(tmp_path, "crossings")
 
 
-def test_intake_quarantines_nothing_and_nobody_reads_the_truth(
+def test_intake_quarantines_nothing_and_never_reads_the_truth(
     written: tuple[Path, Summary], tmp_path: Path
 ) -> None:
     folder, summary = written

@@ -15,8 +15,8 @@ from experiments.synthetic.world.world_plan import plan
 from tests.unit.experiments.synthetic.cached_worlds import config, deviation, world
 
 
-class Nobody:
-    """A policy that searches nobody."""
+class SearchesNone:
+    """A policy that searches no vehicle."""
 
     def choose(self, rows: Ints) -> Choice:
         return Choice(np.full(len(rows), -1, np.int8), np.zeros(len(rows)))
@@ -25,7 +25,7 @@ class Nobody:
         """Learn nothing."""
 
 
-class Everybody(Nobody):
+class SearchesAll(SearchesNone):
     """A policy that searches every vehicle."""
 
     def choose(self, rows: Ints) -> Choice:
@@ -105,7 +105,7 @@ def test_part_of_the_risk_cannot_be_learnt() -> None:
 
 def test_circles_go_quiet_lose_vehicles_and_carry_less_when_everybody_is_searched() -> None:
     drafted = world().plan
-    free, caught = simulate_world(drafted, Nobody()), simulate_world(drafted, Everybody())
+    free, caught = simulate_world(drafted, SearchesNone()), simulate_world(drafted, SearchesAll())
     runs = drafted.calls.role == RUN
 
     assert (caught.happens & runs).sum() < 0.5 * (free.happens & runs).sum()

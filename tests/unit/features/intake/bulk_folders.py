@@ -1,4 +1,4 @@
-"""Bulk folders for the intake's tests, with planted bad rows that know the rule they break."""
+"""Bulk folders for the intake's tests, with bad rows that know the rule they break."""
 
 import csv
 import random
@@ -13,7 +13,7 @@ from features.history.tables import MODELS
 START = 1_735_689_600_000_000  # 2025-01-01T00:00:00Z
 NOW = START + 400 * DAY
 RULE = "_rule"
-"""A planted row says in this cell, which is never written, which rule it breaks."""
+"""A bad row says in this cell, which is never written, which rule it breaks."""
 
 Row = dict[str, str]
 Tables = dict[str, list[Row]]
@@ -146,7 +146,7 @@ KINDS: tuple[Callable[[int], tuple[str, Row]], ...] = (
     _bad_item("control_character", description="a line\nbreak"),
     _bad_crossing("malformed_country", plate_country="uz"),
     _bad_crossing("unknown_post", post="ATLANTIS"),
-    _bad_inspection("orphan", crossing_id="nobody"),
+    _bad_inspection("orphan", crossing_id="none"),
     _bad_inspection("recorded_before_started", started_at=rfc3339(NOW - HOUR)),
     _bad_inspection("propensity_outside", propensity="0"),
     _bad_crossing("not_yet_known", recorded_at=rfc3339(NOW)),
@@ -171,16 +171,16 @@ def plant(tables: Tables, bad: int, *, seed: int = 1) -> Tables:
 def write(
     tables: Tables, folder: Path, *, network: str | None = NETWORK
 ) -> set[tuple[str, int, str]]:
-    """Write a bulk folder; return (file, line, rule) of the rows that were planted."""
+    """Write a bulk folder; return (file, line, rule) of the bad rows."""
     folder.mkdir(parents=True, exist_ok=True)
-    planted = set()
+    bad_rows = set()
     for name, rows in tables.items():
         text, lines = _csv(name, rows)
         (folder / f"{name}.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
-        planted |= {(f"{name}.csv", line, rule) for line, rule in lines}
+        bad_rows |= {(f"{name}.csv", line, rule) for line, rule in lines}
     if network is not None:
         (folder / "network.toml").write_text(network, "utf-8")
-    return planted
+    return bad_rows
 
 
 def _csv(name: str, rows: list[Row]) -> tuple[str, list[tuple[int, str]]]:
@@ -188,12 +188,12 @@ def _csv(name: str, rows: list[Row]) -> tuple[str, list[tuple[int, str]]]:
     out = StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
-    line, planted = 2, []
+    line, bad_rows = 2, []
     for row in rows:
         cells: list[Any] = [row.get(column, "") for column in columns]
         rule = row.get(RULE)
         if rule is not None:
-            planted.append((line, rule))
+            bad_rows.append((line, rule))
         writer.writerow(cells[:-1] if rule == "ragged" else cells)
         line += 1 + sum(cell.count("\n") for cell in cells)
-    return out.getvalue(), planted
+    return out.getvalue(), bad_rows

@@ -117,7 +117,7 @@ def test_outcomes_and_a_rate_of_nought(tmp_path: Path) -> None:
     assert found.declarations["procedure"].to_pylist() == ["B-21", "B-21", "B"]
 
 
-def test_a_bad_row_gives_none_of_its_records_and_is_told_by_its_column(tmp_path: Path) -> None:
+def test_a_bad_row_gives_none_of_its_records_and_is_reported_by_its_column(tmp_path: Path) -> None:
     bad = [
         ({"Date": "2024-02-30"}, "Date", "bad_time"),
         ({"Date": ""}, "Date", "missing_key"),
@@ -158,7 +158,7 @@ def test_a_load_notes_the_currency_and_is_the_same_again(tmp_path: Path) -> None
     assert not home.network.exists()
 
 
-def test_a_row_without_a_verdict_is_a_crossing_that_nobody_inspected(tmp_path: Path) -> None:
+def test_a_row_without_a_verdict_is_a_crossing_without_an_inspection(tmp_path: Path) -> None:
     none = {"Fraud": "", "Critical Fraud": ""}
     _write(
         tmp_path / "a.csv",

@@ -37,25 +37,25 @@ def _tree(root: Path) -> dict[str, tuple[int, bytes]]:
 
 def test_one_bad_row_in_a_hundred_is_accounted_for_exactly(tmp_path: Path) -> None:
     good = folders.clean(ROWS * 99 // 100)
-    planted = folders.write(folders.plant(good, ROWS // 100), tmp_path / "planted")
+    bad_rows = folders.write(folders.plant(good, ROWS // 100), tmp_path / "bad")
     folders.write(good, tmp_path / "good")
     home = Home(tmp_path / "home")
 
-    loaded = load(home, tmp_path / "planted", now=NOW)
+    loaded = load(home, tmp_path / "bad", now=NOW)
 
-    assert len({rule for _, _, rule in planted}) >= 12
+    assert len({rule for _, _, rule in bad_rows}) >= 12
     assert sum(loaded.accepted.values()) == ROWS * 99 // 100
     assert sum(loaded.quarantined.values()) == ROWS // 100
     assert loaded.accepted == {f"{name}.csv": len(rows) for name, rows in good.items()}
     with loaded.quarantine_file.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {(row["file"], int(row["line"]), row["rule"]) for row in rows} == planted
-    assert len(rows) == len(planted)
+    assert {(row["file"], int(row["line"]), row["rule"]) for row in rows} == bad_rows
+    assert len(rows) == len(bad_rows)
     clean = read_folder(tmp_path / "good", now=NOW).tables
-    assert read_folder(tmp_path / "planted", now=NOW).tables.digest == clean.digest
+    assert read_folder(tmp_path / "bad", now=NOW).tables.digest == clean.digest
     assert read_history(home).crossings.equals(clean.crossings)
     before = _tree(home.root)
-    again = load(home, tmp_path / "planted", now=NOW)
+    again = load(home, tmp_path / "bad", now=NOW)
     assert again == replace(loaded, is_new=False)
     assert _tree(home.root) == before
 
@@ -129,10 +129,10 @@ def test_a_killed_load_leaves_nothing_and_the_next_one_clears_up(tmp_path: Path)
 
 
 def test_parquet_files_say_the_same_as_csv_files(tmp_path: Path) -> None:
-    planted = folders.plant(folders.clean(400), 38)
+    bad_rows = folders.plant(folders.clean(400), 38)
     without = {
         name: [r for r in rows if r.get("_rule") not in ("ragged", "bad_encoding")]
-        for name, rows in planted.items()
+        for name, rows in bad_rows.items()
     }
     folders.write(without, tmp_path / "csv")
     folders.write({}, tmp_path / "parquet")
@@ -256,7 +256,7 @@ def test_posts_that_nothing_names_are_reported_once(tmp_path: Path) -> None:
     assert reported == [{"OYB": 1}, {"ATLANTIS": 1}, {}]
 
 
-def test_progress_is_told_by_file_and_table(tmp_path: Path) -> None:
+def test_progress_is_reported_by_file_and_table(tmp_path: Path) -> None:
     folders.write(folders.clean(100), tmp_path / "in")
     values: list[tuple[str, int, int]] = []
     load(

@@ -39,7 +39,7 @@ def test_a_hit_is_passed_to_those_linked_last() -> None:
     assert other.tolist() == [100 + n - 2, *range(100 + n - 4, 100 + n - 4 - (FAN_OUT - 1), -1)]
 
 
-def test_a_hit_of_nobody_is_passed_to_nobody() -> None:
+def test_a_hit_without_a_party_is_passed_to_no_party() -> None:
     known_at, via, to = np.arange(3), np.array([0, 5, 5]), np.array([1, 2, 3])
     hit, _ = pass_hits_on(via, to, known_at, hit_row=np.array([0]), hit_at=np.array([9]))
     assert not len(hit)

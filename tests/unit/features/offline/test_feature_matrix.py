@@ -40,14 +40,14 @@ def test_every_read_is_what_counting_by_hand_gives(seed: int, size: int, step: i
 @given(st.integers(0, 10**6), st.integers(0, 300), steps)
 def test_the_kernel_equals_the_numpy_reference(seed: int, size: int, step: int) -> None:
     log = read_log(tables(history(seed, size, step=step)), PLAN)
-    twin = reads(log, PLAN, reference_kernel.group_reads)
+    reference = reads(log, PLAN, reference_kernel.group_reads)
     for read, column in reads(log, PLAN).items():
-        np.testing.assert_array_equal(column, twin[read], err_msg=str(read))
+        np.testing.assert_array_equal(column, reference[read], err_msg=str(read))
 
 
 @st.composite
 def groups(draw: st.DrawFn) -> tuple[Ints, ...]:
-    """Draw what a kernel is asked: ties, nobody, strangers, no events, no reads, many entities."""
+    """Draw questions to a kernel: ties, empty groups, strangers, no events, many entities."""
     entities, asks_itself = draw(st.sampled_from((1, 3, 700))), draw(st.booleans())
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
     m, n = draw(st.integers(0, 40)) * entities // 2, draw(st.integers(0, 200))

@@ -1,6 +1,6 @@
 """What is new, or other than last time, is asked of one direction: the pair told of this movement.
 
-The paired post recorded the exit hours before the entry, driver and all. Whoever asks for the last
+The paired post recorded the exit hours before the entry, driver and all. Who asks for the last
 crossing, whatever its direction, compares a movement with itself.
 """
 
@@ -118,7 +118,7 @@ def test_who_was_searched_elsewhere_of_late_is_seen() -> None:
     assert math.isnan(last(before + movement(2, 90 * DAY), ((at, act),))["plate_searched_here_60d"])
 
 
-TWINS: dict[str, Feature] = {
+CONTROLS: dict[str, Feature] = {
     "new_driver_for_plate": first_seen(CROSSINGS, ("plate", "driver")),
     "driver_changed": differs(CROSSINGS, "driver_key", "plate"),
     "post_changed": differs(CROSSINGS, "post_key", "plate"),
@@ -127,6 +127,6 @@ TWINS: dict[str, Feature] = {
 
 def test_negative_control_compares_a_movement_with_itself() -> None:
     """Asked without direction, a new driver is none, and every arrival has changed its post."""
-    twin = Plan({n: replace(one, family="links") for n, one in TWINS.items()})
-    result = last(movement(0, 0) + movement(2, 200 * DAY, driver_ref="d2"), plan=twin)
+    control = Plan({n: replace(one, family="links") for n, one in CONTROLS.items()})
+    result = last(movement(0, 0) + movement(2, 200 * DAY, driver_ref="d2"), plan=control)
     assert result == {"new_driver_for_plate": 0.0, "driver_changed": 0.0, "post_changed": 1.0}

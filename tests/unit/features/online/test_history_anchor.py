@@ -1,4 +1,4 @@
-"""Files beside the store that records anchor: whoever changes one is found."""
+"""Files next to the store that records anchor: a change of one is found."""
 
 import json
 import shutil

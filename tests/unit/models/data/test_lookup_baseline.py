@@ -1,4 +1,4 @@
-"""A look-up table stands beside every model, taught what the model was taught and no more."""
+"""A look-up table stands next to every model, taught what the model was taught and no more."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Groups, families, proxies and drift: each finds what was planted, and not what was not."""
+"""Groups, families, proxies and drift: each finds what was seeded, and not what was not."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def test_features_of_a_family_are_dealt_together() -> None:
     assert not (made[:, 0] == values[:, 0]).all()
 
 
-def test_proxies_that_decide_are_told_from_those_that_do_not() -> None:
+def test_proxies_that_decide_are_distinguished_from_those_that_do_not() -> None:
     data = small_world(3000, seed=2)
     data.values[:, 0] += np.where(data.plate_country == "TJ", 1.5, 0.0).astype(np.float32)
     result = score(data.values)
@@ -210,7 +210,7 @@ def test_estimates_of_the_released_are_near_the_truth() -> None:
     assert "it would have let go" in summary(judged(data))
 
 
-def test_draws_that_never_became_an_act_are_told_when_decisions_are_at_hand() -> None:
+def test_draws_that_never_became_an_act_are_reported_when_decisions_are_at_hand() -> None:
     data = small_world(6000, seed=12, days=40)
     skipped = (data.basis == "score") & (np.random.default_rng(1).random(len(data)) < 0.3)
     propensity = np.where(data.basis.astype(np.bool_), data.propensity, np.nan)

@@ -81,12 +81,12 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
         assert abs(np.mean(errors[method])) < 4 * np.std(errors[method]) / content**0.5 + 0.002
 
 
-@pytest.mark.parametrize("planted", ["weights ignored", "propensity of the wrong channel"])
-def test_a_seeded_bug_misses_the_truth_or_is_found_out(planted: str) -> None:
+@pytest.mark.parametrize("bug", ["weights ignored", "propensity of the wrong channel"])
+def test_a_seeded_bug_misses_the_truth_or_is_found_out(bug: str) -> None:
     missed = suspected = 0
     for seed in range(40):
         one = day(seed)
-        wrong = np.ones(len(one.red)) if planted == "weights ignored" else one.red
+        wrong = np.ones(len(one.red)) if bug == "weights ignored" else one.red
         log = replace(one.log, propensity=np.where(one.log.drawn, wrong, np.nan))
         value = policy_value(log, one.wanted)
         missed += not covered(value, one.truth, "inverse_propensity")

@@ -89,10 +89,10 @@ def test_a_history_cut_too_short_is_found(past: Tables, monkeypatch: pytest.Monk
     right = profile_backtest(past, trial)["matches"]
     assert right == int((values >= np.nanmax(values)).sum())
 
-    def planted(found: Tables, _plan: Plan, window: Any) -> Tables:
+    def seeded_bug(found: Tables, _plan: Plan, window: Any) -> Tables:
         return module._slice(found, window.first)
 
-    monkeypatch.setattr(module, "_trim_history", planted)
+    monkeypatch.setattr(module, "_trim_history", seeded_bug)
     assert profile_backtest(past, trial)["matches"] < right
 
 
@@ -164,7 +164,7 @@ def searched(past: Tables, *, seed: int) -> tuple[Tables, dict[str, float], floa
     return made, dict(zip(names, propensity.tolist(), strict=True)), float(chance[truck].mean())
 
 
-def test_what_it_would_have_found_is_told_as_often_as_it_says() -> None:
+def test_what_it_would_have_found_is_covered_as_often_as_it_says() -> None:
     """Negative control: the hit rate of what was inspected is misled by who was inspected."""
     past, covered, misled = tables(history(11, 1500, span=80 * DAY)), 0, 0
     for seed in range(20):

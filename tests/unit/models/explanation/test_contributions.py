@@ -71,7 +71,7 @@ def test_any_blend_of_parts_sums_to_the_calibrated_log_odds(cells: list[float]) 
     assert MADE.risk(row).sum() == pytest.approx(joined / sum(worth.values()), abs=1e-9)
 
 
-def test_all_that_is_not_zero_is_told_in_order_and_ties_go_by_the_features() -> None:
+def test_all_that_is_not_zero_is_listed_in_order_and_ties_go_by_the_features() -> None:
     row = np.zeros(WIDTH, np.float32)
     added = np.zeros(WIDTH + 2)
     added[[3, 9, 5]], added[-1] = (0.5, -0.5, 0.1), -0.3

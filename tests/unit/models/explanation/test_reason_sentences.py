@@ -374,7 +374,7 @@ def test_a_feature_of_an_unknown_kind_is_said_by_its_meaning() -> None:
     assert fact(strange, 1.5) == "surprise of the route: 1.5 bits"
 
 
-def test_a_sentence_made_of_a_bare_definition_is_told_apart() -> None:
+def test_a_sentence_made_of_a_bare_definition_is_distinguished() -> None:
     """Negative control: a definition's own words, unchanged, would not pass for a sentence."""
     raw = replace(CATALOGUE["hs4_hit_rate"], operator="entropy")
     assert "hs" not in fact(CATALOGUE["hs4_hit_rate"], 1.0).split()

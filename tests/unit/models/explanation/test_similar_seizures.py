@@ -1,4 +1,4 @@
-"""Similar seizures: near in reasons, known before the decision, and nobody's name."""
+"""Similar seizures: near in reasons, known before the decision, and without a name."""
 
 import io
 from dataclasses import fields, replace

@@ -42,7 +42,7 @@ def fitted(data: Dataset, *, config: TrainConfig = SMALL, cut: int = CUT) -> Fit
     return fit(data, config, until=cut, known_before=cut)
 
 
-def without_lot(data: Dataset) -> Dataset:
+def without_random_checks(data: Dataset) -> Dataset:
     """Leave no random check, whose level would stray as a hundred of them do."""
     data.basis[data.basis == "random"] = "score"
     return data
@@ -56,7 +56,7 @@ def auc(score: np.ndarray, label: np.ndarray) -> float:
 
 
 def test_it_learns_what_is_there_and_its_chances_are_right() -> None:
-    data = without_lot(small_world(12_000, seed=1))
+    data = without_random_checks(small_world(12_000, seed=1))
     later = data.take(data.evidence("discrepancy") & (data.arrived_at >= CUT))
     scores = fitted(data).score(later.values)
 
@@ -121,7 +121,7 @@ def test_few_seizures_lean_on_discrepancies() -> None:
 
 
 def test_without_a_seizure_the_level_is_small_and_the_order_kept() -> None:
-    data = without_lot(small_world(6000, seed=6))
+    data = without_random_checks(small_world(6000, seed=6))
     model = fitted(replace(data, seizure=np.minimum(data.seizure, 0)))
     scores = model.score(data.values[:1000])
 

@@ -61,14 +61,14 @@ def test_what_is_stated_of_all_arrivals_is_what_they_hold(monkeypatch: pytest.Mo
     assert (np.argsort(chosen, kind="stable") == np.argsort(chance, kind="stable")).all()
 
 
-def test_without_a_lot_nothing_moves() -> None:
+def test_without_random_checks_nothing_moves() -> None:
     data, _ = eyed()
     data.basis[data.basis == "random"] = "officer"
     model = fit(data, CONFIG, until=UNTIL, known_before=UNTIL)
     assert set(model.level.values()) == {0.0}
 
 
-def test_seizures_keep_to_the_level_of_discrepancies_while_the_lot_has_shown_few() -> None:
+def test_seizures_keep_to_the_level_of_discrepancies_while_random_checks_have_shown_few() -> None:
     data, _ = eyed()
     model = fit(data, CONFIG, until=UNTIL, known_before=UNTIL)
     assert model.level["discrepancy"] < -0.4

@@ -1,4 +1,4 @@
-"""Precedents count alike whoever the party is, excuse nobody, and steady what few finds teach."""
+"""Precedents count alike for every party, excuse none, and steady what few finds teach."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ VALUES = np.full((1000, 4), (12.0, BASE, BASE, 0.0), np.float32)
 
 
 def said(*row: float) -> float:
-    """Return what a row says beside one without any precedent."""
+    """Return what a row says next to one without any precedent."""
     made = precedents(VALUES, LABEL, names=NAMES)
     assert made is not None
     rows = np.array([row, (12.0, BASE, BASE, 0.0)], np.float32)

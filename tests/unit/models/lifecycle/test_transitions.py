@@ -192,7 +192,7 @@ def walked(steps: str) -> str | None:
 
 
 @pytest.mark.parametrize(("steps", "decides"), WAYS_BACK.items())
-def test_a_withdrawn_model_is_on_no_way_back_until_two_approve_it_anew(
+def test_a_withdrawn_model_is_on_no_way_back_until_two_approve_it_again(
     steps: str, decides: str | None
 ) -> None:
     assert walked(steps) == decides
@@ -203,7 +203,7 @@ def test_a_withdrawal_that_leaves_a_model_on_the_way_back_is_found(
 ) -> None:
     """Negative control.
 
-    One that only retires; whoever rolls back alone returns to what was in doubt.
+    One that only retires; a person who rolls back alone returns to what was in doubt.
     """
 
     def retired(now: ModelStates, model: ModelState) -> ModelStates:
@@ -229,7 +229,7 @@ def test_a_roll_back_that_comes_too_late_does_not_return_to_what_was_withdrawn()
     assert story.now.in_force is None and story.now.before == "m1"
 
 
-def test_nobody_rolls_back_to_another_bundle() -> None:
+def test_no_roll_back_goes_to_another_bundle() -> None:
     story = Story()
     story.promote("m1")
     story.promote("m2")
@@ -249,7 +249,7 @@ def test_withdrawn_leaves_rules_alone() -> None:
         story.roll_back()
 
 
-def test_what_left_comes_back_by_two_people_anew() -> None:
+def test_what_left_comes_back_by_two_people_again() -> None:
     """One slip of the hand may stop a model, and two people may let it decide again."""
     story = Story()
     story.promote("m1")
@@ -279,7 +279,7 @@ def test_racing_approvals_need_two_people_all_the_same() -> None:
 
 
 def on_trial() -> Story:
-    """Tell of a model in force and of another that two people put on trial beside it."""
+    """Tell of a model in force and of another that two people put on trial next to it."""
     story = Story()
     story.promote("m1")
     story.register("m2")
@@ -289,7 +289,7 @@ def on_trial() -> Story:
     return story
 
 
-def test_two_people_put_a_model_on_trial_beside_the_one_in_force() -> None:
+def test_two_people_put_a_model_on_trial_next_to_the_one_in_force() -> None:
     story = on_trial()
     challenger = story.now.challenger
     assert challenger is not None and challenger.version == "m2"
@@ -368,7 +368,7 @@ def test_who_wanted_a_trial_against_one_model_wanted_none_against_the_next() -> 
     assert story.now.challenger is None and story.now.models["m2"].challenges == ("dan",)
 
 
-def test_one_person_ends_a_trial_and_two_may_begin_it_anew() -> None:
+def test_one_person_ends_a_trial_and_two_may_begin_it_again() -> None:
     story = on_trial()
     story.add(transitions.end_trial(story.now, by="ben", why="finds less"))
     assert story.now.challenger is None and story.now.in_force == "m1"

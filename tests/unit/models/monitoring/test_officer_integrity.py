@@ -1,4 +1,4 @@
-"""Planted collusion is found within thirty days, and clean work raises no alarm."""
+"""Seeded collusion is found within thirty days, and clean work raises no alarm."""
 
 import os
 from dataclasses import replace
@@ -80,7 +80,7 @@ def test_one_pair_in_forty_is_found_within_thirty_days(seed: int) -> None:
     found = alarms(swapped(days(seed, 30), seed))
     named = {one.measure for one in found if (one.officer, one.carrier) == GUILTY}
     assert {"handled", "taken_over"} <= named
-    assert {one.officer for one in found} == {GUILTY[0]}, "nobody else is named"
+    assert {one.officer for one in found} == {GUILTY[0]}, "no other officer is named"
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -88,7 +88,7 @@ def test_who_releases_three_times_as_often_is_found_within_thirty_days(seed: int
     found = alarms(let_go(days(seed, 30), seed))
     named = {one.carrier for one in found if (one.measure, one.officer) == ("let_go", GUILTY[0])}
     assert ANY in named, "over all carriers together"
-    assert {one.officer for one in found} == {GUILTY[0]}, "nobody else is named"
+    assert {one.officer for one in found} == {GUILTY[0]}, "no other officer is named"
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -25,14 +25,14 @@ def estimator_and_paths() -> tuple[HistGradientBoostingClassifier, TreeArrays]:
 
 
 def at_the_cuts(paths: TreeArrays) -> NDArray[np.float32]:
-    """Return rows whose every cell is some split's own cut, or just beside it, or unknown."""
+    """Return rows whose every cell is some split's own cut, or just next to it, or unknown."""
     draw = np.random.default_rng(5)
     cuts = paths.cut[paths.feature >= 0].astype(np.float32)
     values = draw.choice(cuts, (2 * _ROWS, WIDTH))
-    beside = draw.integers(-1, 2, values.shape)
+    side = draw.integers(-1, 2, values.shape)
     with np.errstate(over="ignore"):  # some cuts part the known from the unknown: infinity
-        values = np.where(beside < 0, np.nextafter(values, -np.inf), values)
-        values = np.where(beside > 0, np.nextafter(values, np.inf), values)
+        values = np.where(side < 0, np.nextafter(values, -np.inf), values)
+        values = np.where(side > 0, np.nextafter(values, np.inf), values)
     values[draw.random(values.shape) < 0.2] = np.nan
     return values.astype(np.float32)
 

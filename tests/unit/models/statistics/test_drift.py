@@ -57,7 +57,7 @@ def test_what_has_moved_is_named_first_and_what_has_not_is_not() -> None:
 
 
 def test_small_samples_are_not_called_moved() -> None:
-    """The twin without a noise level calls most small samples moved."""
+    """The control without a noise level calls most small samples moved."""
     draw = np.random.default_rng(2)
     known = reference(draw.normal(size=(3000, 20)), [f"f{column}" for column in range(20)])
     found = [one for _ in range(20) for one in shifts(known, draw.normal(size=(60, 20)))]
@@ -151,7 +151,7 @@ def test_a_loss_is_noticed_within_weeks() -> None:
 
 
 def test_evidence_spread_over_months_adds_up() -> None:
-    """The twin, begun anew every night over the last four weeks, hears of fewer than half."""
+    """The control, begun again every night over the last four weeks, hears of fewer than half."""
     draw, runs = np.random.default_rng(10), 60 if PROOF else 20
     heard = forgot = 0
     for _ in range(runs):
@@ -169,7 +169,7 @@ def test_evidence_spread_over_months_adds_up() -> None:
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=10, deadline=None)
 def test_an_alarm_once_given_is_given_by_every_later_look(seed: int) -> None:
-    """Looks lie anywhere within a week; evidence alone, the twin, falls below again."""
+    """Looks lie anywhere within a week; evidence alone, the control, falls below again."""
     draw = np.random.default_rng(seed)
     bad = list(weeks(draw, odds=0.2, number=8))
     made = [*bad, *weeks(draw, odds=3.0, number=8)]
@@ -264,6 +264,6 @@ def test_one_policy_serves_whatever_shifts() -> None:
             if found[name] < 0.9 * single:
                 short[name].add(regime)
     assert not short["ours"]
-    # The twins, one way of forgetting alone: by the same bar each falls short somewhere.
+    # The controls, one way of forgetting alone: by the same bar each falls short somewhere.
     assert "abrupt" in short["keep"]
     assert short["reset"] or not PROOF

@@ -1,4 +1,4 @@
-"""Figures agree with published ones and with scikit-learn; intervals cover; ties flatter nobody."""
+"""Figures agree with published ones and scikit-learn; intervals cover; ties flatter no model."""
 
 import os
 
@@ -112,7 +112,7 @@ def test_capacity_is_kept_at_every_post_and_its_riskiest_are_taken() -> None:
     assert risk[day & chosen].min() >= risk[day & ~chosen].max()
 
 
-def test_ties_are_broken_by_lot_not_by_arrival() -> None:
+def test_ties_are_broken_at_random_not_by_arrival() -> None:
     n = 2000
     at = np.sort(np.random.default_rng(5).integers(0, DAY, n)).astype(np.int64)
     chosen = ranking_metrics.within_capacity(

@@ -90,7 +90,7 @@ def test_too_few_labels_or_posts_are_not_judged() -> None:
     } <= {True}
 
 
-def test_a_model_with_doubts_says_so_and_nobody_approves_it() -> None:
+def test_a_model_with_doubts_says_so_and_cannot_be_approved() -> None:
     data = posts(2)
     bad, post = flipped(data, seed=2)
     small = replace(CONFIG.discrepancy, iterations=2, seeds=1)

@@ -55,7 +55,7 @@ def runs(home: Home) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_a_run_that_was_torn_is_recorded_anew(
+def test_a_run_that_was_torn_is_recorded_again(
     home: Home, trained: TrainingResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between any two writes, and called again, as `darvoza train` does.
@@ -77,7 +77,7 @@ def test_a_run_that_was_torn_is_recorded_anew(
 
     torn = []
     for step in ("log_batch", "log_text", "log_artifact", "create_model_version", "set_terminated"):
-        with monkeypatch.context() as planted:
+        with monkeypatch.context() as patched:
             made = MlflowClient.create_run
 
             def remembered(*given: Any, made: Any = made, **named: Any) -> Any:
@@ -85,8 +85,8 @@ def test_a_run_that_was_torn_is_recorded_anew(
                 torn.append(run.info.run_id)
                 return run
 
-            planted.setattr(MlflowClient, "create_run", remembered)
-            planted.setattr(MlflowClient, step, kill)
+            patched.setattr(MlflowClient, "create_run", remembered)
+            patched.setattr(MlflowClient, step, kill)
             with pytest.raises(Killed):
                 register(home, bundle, trained.report)
         assert [one for one in runs(home) if one["version"] == bundle.name] == []

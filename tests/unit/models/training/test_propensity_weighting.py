@@ -61,7 +61,7 @@ def relabelled(data: Dataset, names: dict[str, str]) -> NDArray[np.object_]:
     return np.array([names.get(str(basis)) for basis in data.basis], object)
 
 
-def test_weights_are_kept_where_the_lot_finds_them_better() -> None:
+def test_weights_are_kept_where_random_checks_find_them_better() -> None:
     chosen, result = decided(steered())
     assert chosen == replace(CONFIG, weights="propensity")
     assert result["chosen"] == "propensity"
@@ -78,7 +78,7 @@ def test_rows_count_alike_where_weights_gain_nothing() -> None:
 
 
 def test_judged_by_what_was_selected_weights_would_have_lost() -> None:
-    """Negative control: rows that the selection chose say the opposite of what the lot says."""
+    """Negative control: rows that the selection chose contradict what random checks say."""
     data = steered()
     swapped = relabelled(data, {"score": "random", "random": "score"})
     _, result = decided(replace(data, basis=swapped))

@@ -56,7 +56,7 @@ def test_entries_of_a_stationary_network_have_not_moved(trained: TrainingResult)
 
 
 def test_a_reference_with_exits_in_it_is_found() -> None:
-    """The twin, as bundles were written before: what is decided looks as if it had moved."""
+    """The control, as bundles were written before: what is decided looks as if it had moved."""
     data = two_ways()
     taught = data.take((data.arrived_at < CUT) & (data.arrived_at >= CUT - 90 * DAY))
     since = data.take((data.arrived_at >= CUT) & (data.direction == "entry"))

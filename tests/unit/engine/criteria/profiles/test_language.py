@@ -308,7 +308,7 @@ def test_any_text_is_refused_or_runs(text: str) -> None:
     made.fits(context(Reader(made.needs, {}).values(crossing(), None, [])))
 
 
-def test_a_fault_of_the_library_is_told_without_values() -> None:
+def test_a_fault_of_the_library_is_reported_without_values() -> None:
     class Panics:
         def execute(self, _: object) -> bool:
             raise BaseException("01A123BC")

@@ -1,4 +1,4 @@
-"""DuckDB against counting by hand, numpy and numba; what the SQL must never do, planted."""
+"""DuckDB against counting by hand, numpy and numba; what the SQL must never do, as seeded bugs."""
 
 import os
 from collections.abc import Callable
