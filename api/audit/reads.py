@@ -201,7 +201,7 @@ def _reads(snapshot: Connection, caller: Caller) -> list[dict[str, Any]]:
     of_post = [] if caller.post is None else [_J.post == caller.post]
     if caller.hidden_posts:
         of_post.append(_J.post.not_in(caller.hidden_posts))
-    reads = JournalReader(snapshot).records(SENSITIVE_READ, where=of_post, most=MOST_READS)
+    reads = JournalReader(snapshot).records(SENSITIVE_READ, where=of_post, newest=MOST_READS)
     return [{"read_at": rfc3339(one.known_at)} | one.body for one in reads]
 
 

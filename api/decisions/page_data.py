@@ -218,7 +218,7 @@ def _read_filing(
 def _release(snapshot: Connection, known: QueuedDecision) -> dict[str, Any] | None:
     """Return how a vehicle left without inspection: who, when, and why where that was said."""
     later = [JOURNAL.c.seq > known.seq, JOURNAL.c.subject == known.crossing_id]
-    record = next(JournalReader(snapshot).records(RELEASE, where=later), None)
+    record = next(JournalReader(snapshot).records(RELEASE, where=later, oldest=1), None)
     if record is None:
         return None
     # Records before decision 22 hold no reason, and not always who it was.

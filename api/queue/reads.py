@@ -227,7 +227,7 @@ def outcomes(service: PostService, post: str, caller: Caller) -> Sequence[QueueO
         )
         kinds: tuple[Kind[Any], ...] = (INSPECTION, RELEASE)
         left = [_J.post == post, _J.known_at >= shift.opens_at]
-        for record in JournalReader(snapshot).records(*kinds, where=left, most=MOST_LISTED):
+        for record in JournalReader(snapshot).records(*kinds, where=left, newest=MOST_LISTED):
             body = record.body
             known = last_of_crossing(snapshot, body["crossing_id"])
             agency = body.get("inspection", {}).get("agency")

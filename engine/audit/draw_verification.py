@@ -8,7 +8,6 @@ decision's numbers must be those of its movement. Shifts with a secret seed are 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from sqlalchemy import Connection, select
 
@@ -135,8 +134,8 @@ def redraw_numbers(
         column.known_at >= shift.opens_at,
         column.known_at < shift.closes_at + HOUR,
     ]
-    decisions = JournalReader(connection).records(DECISION, where=of_shift, join=DECISIONS)
-    for record in islice(decisions, most):
+    reader = JournalReader(connection)
+    for record in reader.records(DECISION, where=of_shift, join=DECISIONS, oldest=most):
         inputs = record.body["inputs"]
         if inputs["shift_id"] != shift.shift_id:
             continue  # decided just as the next one opened
@@ -151,5 +150,5 @@ def _first_record(connection: Connection, body: DecisionBody) -> DecisionBody | 
     if amends is None:
         return body
     of_it = [DECISIONS.c.decision_id == amends]
-    found = JournalReader(connection).records(DECISION, where=of_it, join=DECISIONS)
+    found = JournalReader(connection).records(DECISION, where=of_it, join=DECISIONS, oldest=1)
     return next((record.body for record in found), None)

@@ -122,7 +122,8 @@ class JournalReader:
         *kinds: Kind[Body_co],
         where: Sequence[ColumnElement[bool]] = (),
         join: FromClause | None = None,
-        most: int | None = None,
+        oldest: int | None = None,
+        newest: int | None = None,
     ) -> Iterator[JournalRecord[Body_co]]:
         """Yield the records of some kinds, or of all without one, in the journal's order.
 
@@ -133,18 +134,21 @@ class JournalReader:
             Conditions on ``JOURNAL``, and on the table of ``join``.
         join : FromClause, optional
             A table with the number of a record in its column ``seq``.
-        most : int, optional
-            Yield this many at most, and the newest first.
+        oldest : int, optional
+            Yield this many at most.
+        newest : int, optional
+            Yield this many at most, the newest first.
         """
         query = _READ.where(*where)
         if kinds:
             query = query.where(_J.kind.in_(kinds))
         if join is not None:
             query = query.join(join, join.c.seq == _J.seq)
-        if most is not None:
-            query = query.order_by(_J.seq.desc()).limit(most)
+        query = query.order_by(_J.seq if newest is None else _J.seq.desc())
+        if (most := oldest or newest) is None:
+            query = query.execution_options(yield_per=2 * _AT_ONCE)
         else:
-            query = query.order_by(_J.seq).execution_options(yield_per=2 * _AT_ONCE)
+            query = query.limit(most)
         for seq, known_at, kind, subject, post, body in self._connection.execute(query):
             yield JournalRecord(seq, known_at, kind, subject, post, json.loads(body))
 

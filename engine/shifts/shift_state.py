@@ -96,6 +96,10 @@ class ShiftNeed(NamedTuple):
     scorer: Scorer | None
 
 
+_Key = tuple[str, int, str | None]
+"""(post, opening of the shift, version of the model)."""
+
+
 class Shifts:
     """Opens shifts, and remembers what holds in them."""
 
@@ -114,8 +118,7 @@ class Shifts:
         self._journal = journal
         self._submit = submit
         self._plan = plan
-        self._known: dict[tuple[str, str | None], ShiftState] = {}
-        """By shift and by model."""
+        self._known: dict[_Key, ShiftState] = {}
         self._periods: dict[str, ShiftPeriod] = {}
         self._seeds: dict[str, bytes] = {}
         """Seeds that were checked, of shifts that are not closed yet."""
@@ -140,9 +143,9 @@ class Shifts:
         self._known[self._key(need)] = state = ShiftState(shift, seed, *table)
         return state
 
-    def _key(self, need: ShiftNeed) -> tuple[str, str | None]:
+    def _key(self, need: ShiftNeed) -> _Key:
         version = None if need.scorer is None else need.scorer.version
-        return self._period(need).shift_id, version
+        return need.post, self._period(need).opens_at, version
 
     def _period(self, need: ShiftNeed) -> ShiftPeriod:
         """Return the shift of a need; mostly the one that was asked for last at its post."""

@@ -128,12 +128,9 @@ class DecisionContextBuilder:
         """Return the shifts that a batch needs and that were not opened yet."""
         rival = in_force.challenger
         scorers = [in_force.scorer, *([] if rival is None else [rival.scorer])]
-        needs = [
-            ShiftNeed(arrival.crossing.post, at, scorer)
-            for arrival, amends in zip(arrivals, amended, strict=True)
-            for at in {as_of, as_of if amends is None else amends.as_of}
-            for scorer in scorers
-        ]
+        drawn_at = {(arrival.crossing.post, as_of) for arrival in arrivals}
+        drawn_at |= {(one.crossing.post, one.as_of) for one in amended if one is not None}
+        needs = [ShiftNeed(*each, scorer) for each in sorted(drawn_at) for scorer in scorers]
         return [need for need in needs if self._shifts.find_state(need) is None]
 
     def open_shifts(self, needs: Iterable[ShiftNeed]) -> None:

@@ -140,7 +140,7 @@ def read_plan(connection: Connection) -> Plan:
     for _, serves in fetch_rows(connection, _LOOK):
         return plan_of(serves)
     try:
-        last = next(JournalReader(connection).records(DECISION, most=1), None)
+        last = next(JournalReader(connection).records(DECISION, newest=1), None)
         return plan_of("" if last is None else str(last.body["inputs"]["definitions"]))
     except (ValueError, TypeError, KeyError):  # an edited record, which the verification reports
         return plan_of("")

@@ -324,7 +324,7 @@ def test_bodies_are_read_by_number_and_by_kind_and_unreadable_ones_are_left_out(
             (1, "kind", "OYB", {"n": 1}),
             (2, "other", "", {"n": 2}),
         ]
-        newest = reader.records(kind, other, where=[JOURNAL.c.seq < 3], most=1)
+        newest = reader.records(kind, other, where=[JOURNAL.c.seq < 3], newest=1)
         assert [one.seq for one in newest] == [2]
         same = reader.records(kind, join=BODIES.alias(), where=[JOURNAL.c.seq == 1])
         assert [one.subject for one in same] == ["subject1"]
