@@ -20,6 +20,7 @@ from engine.decision.record_codec import StoredDecision, decode_decision, digest
 from engine.decision.role_views import outcome
 from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences
 from engine.journal.journal import Journal
+from engine.journal.kinds import DECISION
 from engine.ports import FeatureRows, Features, Rows, Scorer
 from engine.targeting.context import reasons, scored_arrival
 
@@ -98,7 +99,7 @@ class DecisionReplay:
 
     def filed(self, connection: Connection, seq: int) -> tuple[StoredDecision, FeatureRows]:
         """Return a decision as recorded, and its features read again as of its time."""
-        filing = decode_decision(self._journal.body(connection, seq))
+        filing = decode_decision(self._journal.body(connection, seq, of=DECISION))
         rows = self._features.read(connection, [filing.arrival], as_of=[filing.inputs.as_of])
         return filing, rows
 

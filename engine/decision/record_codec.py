@@ -16,6 +16,10 @@ from engine.decision.role_views import flat, outcome
 from engine.domain.identifiers import fold
 from engine.domain.records import Arrival
 from engine.journal.idempotency import IdempotencyClaim
+from engine.journal.payloads import (
+    DecisionBody,
+    dump_arrival,
+)
 from engine.ports import Rows
 from engine.search_orders.search_order import SearchCounts
 from engine.selection.champion_challenger import Trial
@@ -51,12 +55,12 @@ def digest_of(row: Rows) -> str:
 
 def encode_decision(
     decision: Decision, inputs: Inputs, *, arrival: Arrival, row: Rows, claim: IdempotencyClaim
-) -> dict[str, Any]:
+) -> DecisionBody:
     """Return the body of a decision's record."""
     return {
         "claim": claim.as_dict(),
         "crossing_id": decision.crossing_id,
-        "arrival": arrival.model_dump(mode="json", exclude_none=True),
+        "arrival": dump_arrival(arrival),
         "features": digest_of(row),
         "inputs": {name: getattr(inputs, name) for name in _BY_VALUE}
         | {
@@ -86,7 +90,7 @@ def encode_decision(
     }
 
 
-def decode_decision(body: Mapping[str, Any]) -> StoredDecision:
+def decode_decision(body: DecisionBody) -> StoredDecision:
     """Return what a decision's record says; what it is too old to say has its default."""
     inputs = body["inputs"]
     arrival = Arrival.model_validate(body["arrival"], strict=False)

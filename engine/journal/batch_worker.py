@@ -6,7 +6,7 @@ requests, and without load no request waits for another.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -115,7 +115,7 @@ class StoredRecord:
     """A record that stands in the journal, with its body."""
 
     entry: Entry
-    body: dict[str, Any]
+    body: Mapping[str, Any]
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """Journal records before and after they are appended, and what the journal asks of others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, cast
 
@@ -27,7 +27,7 @@ class Draft:
     subject: str
     """Identifier of the object of the record; empty where there is none."""
     post: str
-    body: dict[str, Any]
+    body: Mapping[str, Any]
     """JSON values only."""
     origin: str = ""
     """The journal it came from, where it is not this one; ``origin_seq`` is its number there."""

@@ -15,6 +15,7 @@ from sqlalchemy import Column, Connection, LargeBinary, String, Table
 from engine.domain.records import Record
 from engine.errors import ConflictError
 from engine.journal.entries import Draft, Entry
+from engine.journal.payloads import ClaimBody
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows_among, insert_rows
 
 ANSWERS = Table(
@@ -45,7 +46,7 @@ class IdempotencyClaim:
         """The parts in which two requests must agree to be the same request."""
         return self.post, self.fingerprint
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> ClaimBody:
         """Return the claim as a record's body keeps it."""
         return {"names": list(self.names), "fingerprint": self.fingerprint}
 

@@ -9,7 +9,7 @@ so that "known before" is a total order.
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, cast, overload
 
 from sqlalchemy import (
     Column,
@@ -211,8 +211,14 @@ class Journal:
             raise NotFoundError("record", str(seq))
         return Entry(*found)
 
-    def body(self, connection: Connection, seq: int) -> dict[str, Any]:
-        """Return a record's body; raises ``NotFoundError``, also for an erased one."""
+    @overload
+    def body(self, connection: Connection, seq: int) -> dict[str, Any]: ...
+
+    @overload
+    def body(self, connection: Connection, seq: int, *, of: Kind[Body_co]) -> Body_co: ...
+
+    def body(self, connection: Connection, seq: int, *, of: Kind[Any] | None = None) -> Any:
+        """Return a record's body, of a kind that is known; raises ``NotFoundError`` without one."""
         return JournalReader(connection).body(seq)
 
     def append_found(self, find: Callable[[Connection, int], Sequence[Draft]]) -> list[Entry]:

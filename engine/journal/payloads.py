@@ -4,9 +4,9 @@ A key that records of earlier versions lack is not required. What :mod:`engine.d
 :mod:`engine.decision.record_codec` reads back is a plain object here.
 """
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
-from engine.domain.records import VehicleClass
+from engine.domain.records import Arrival, VehicleClass
 
 Json = dict[str, Any]
 
@@ -33,6 +33,11 @@ class ArrivalBody(TypedDict):
     declaration: NotRequired[Json | None]
 
 
+def dump_arrival(arrival: Arrival) -> ArrivalBody:
+    """Return an arrival as a body holds it."""
+    return cast("ArrivalBody", arrival.model_dump(mode="json", exclude_none=True))
+
+
 class CrossingBody(ReportBody):
     """A crossing with its declaration."""
 
@@ -51,7 +56,13 @@ class DecisionBody(CrossingBody):
     """``engine.decision.role_views.outcome``."""
 
 
-class InspectionBody(ReportBody):
+class HandlingBody(ReportBody):
+    """A report of what a team did, its own or the one that was drawn."""
+
+    team: NotRequired[str | None]
+
+
+class InspectionBody(HandlingBody):
     """An inspection act, with the engine's own basis and propensity."""
 
     crossing_id: str
@@ -59,7 +70,6 @@ class InspectionBody(ReportBody):
     vehicle_class: NotRequired[VehicleClass | None]
     answers: NotRequired[str]
     """The strictest channel that it answers."""
-    team: NotRequired[str | None]
 
 
 class SeizureBody(ReportBody):
@@ -68,7 +78,7 @@ class SeizureBody(ReportBody):
     seizure: Json
     linked_crossing_id: str | None
     pending_crossing_id: NotRequired[str]
-    pending_post: NotRequired[str]
+    pending_post: NotRequired[str | None]
 
 
 class ConfirmationBody(SeizureBody):
@@ -78,11 +88,10 @@ class ConfirmationBody(SeizureBody):
     person: str
 
 
-class ReleaseBody(ReportBody):
+class ReleaseBody(HandlingBody):
     """A vehicle that left the queue, with a reason where one was given."""
 
     crossing_id: str
-    team: NotRequired[str | None]
     agency: NotRequired[str]
     reason_code: NotRequired[str]
     reason: NotRequired[str]

@@ -11,9 +11,6 @@ from engine.domain.records import InspectionAct, is_papers_only
 from engine.journal.payloads import InspectionBody
 from engine.selection.policy import Channel
 
-ANSWERS = "answers"
-"""Name in an act's record of the strictest channel that the act answers."""
-
 
 def strictest_answered(act: InspectionAct) -> Channel:
     """Return the strictest channel whose referral this act answers."""

@@ -20,6 +20,7 @@ from engine.errors import NotAllowedError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import Journal
 from engine.journal.kinds import REVIEW
+from engine.journal.payloads import ClaimBody
 from engine.queue.queue import QueuedDecision, redirect, waits
 from engine.search_orders.search_order import SearchCounts, SearchStep
 from engine.selection.policy import INSPECTED, Channel
@@ -95,7 +96,7 @@ def review_draft(
     decision: QueuedDecision,
     *,
     person: str,
-    claim: dict[str, object],
+    claim: ClaimBody,
     step: Mapping[str, object],
 ) -> Draft:
     """Return the record of a review.

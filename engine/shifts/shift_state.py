@@ -39,6 +39,7 @@ from engine.errors import StoreUnavailableError
 from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import PERCENTILES, SHIFT_CLOSED, SHIFT_OPENED
+from engine.journal.payloads import PercentilesBody, ShiftClosedBody, ShiftOpenedBody
 from engine.journal.power_records import PowerRecord, read_records
 from engine.ports import Scorer
 from engine.queue.queue import recent_risks
@@ -187,7 +188,7 @@ class Shifts:
         with self._store.read() as connection:
             head = self._journal.head(connection)
         seed = secrets.token_bytes(SEED_BYTES)
-        body = {
+        body: ShiftOpenedBody = {
             "shift": shift.shift_id,
             "opens_at": rfc3339(shift.opens_at),
             "closes_at": rfc3339(shift.closes_at),
@@ -221,7 +222,7 @@ class Shifts:
                 continue  # a row that no record backs, or whose end was moved: reveals nothing
             if (seed := self._checked(opening, stored)) is None:
                 continue
-            body = {"shift": opening.subject, "seed": seed.hex()}
+            body: ShiftClosedBody = {"shift": opening.subject, "seed": seed.hex()}
             self._submit(Draft(SHIFT_CLOSED, opening.subject, shift.post, body)).result()
             self._seeds.pop(opening.subject, None)
 
@@ -238,7 +239,7 @@ class Shifts:
         with self._store.read() as connection:
             recent = recent_risks(connection, shift.post, model_version=scorer.version, since=since)
         quantiles = tuple(blend_tables(scorer.quantiles(shift.post), recent))
-        body = {
+        body: PercentilesBody = {
             "shift": shift.shift_id,
             "model_version": scorer.version,
             "decisions": len(recent),

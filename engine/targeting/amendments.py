@@ -16,6 +16,7 @@ from engine.domain.time_units import DAY
 from engine.errors import RecordError, RiskError, TooManyAmendmentsError
 from engine.journal.batch_worker import PendingRequest
 from engine.journal.journal import Journal
+from engine.journal.kinds import DECISION
 from engine.queue.queue import DECISIONS, QueuedDecision, read_decision
 
 MOST = 3
@@ -89,7 +90,7 @@ def amends(
     beyond three within 24 hours.
     """
     root = known if known.amends is None else read_decision(snapshot, known.amends)
-    first = decode_decision(journal.body(snapshot, root.seq))
+    first = decode_decision(journal.body(snapshot, root.seq, of=DECISION))
     crossing = first.arrival.crossing
     for name in ("crossing_id", "post", "direction"):
         if getattr(arrival.crossing, name) != getattr(crossing, name):

@@ -16,11 +16,9 @@ from engine.domain.records import Record
 from engine.errors import NotFoundError, SecondPersonError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import FIND_CONFIRMED, SEIZURE
+from engine.journal.payloads import ConfirmationBody
 from engine.journal.power_records import read_record
 from engine.storage.database import Int64, declare_columns, execute_rows, insert_rows, record_table
-
-PENDING_CROSSING, PENDING_POST = "pending_crossing_id", "pending_post"
-"""Names in a seizure's record of the crossing it will belong to, and of that one's post."""
 
 PENDING_FINDS = record_table(
     "pending_finds",
@@ -63,7 +61,7 @@ class FindProjection:
         waiting = [
             (entry.seq, body["pending_post"], body["pending_crossing_id"], entry.known_at, None)
             for entry, body in list_bodies(entries, SEIZURE)
-            if PENDING_CROSSING in body
+            if "pending_crossing_id" in body
         ]
         insert_rows(connection, PENDING_FINDS, waiting)
         confirmed = [
@@ -104,13 +102,13 @@ def _recorded(connection: Connection, seq: int) -> PendingFind | None:
     record = read_record(connection, seq)
     if record is None or record.kind != SEIZURE or record.body is None:
         return None
-    if not {PENDING_POST, PENDING_CROSSING} <= record.body.keys():
+    if not {"pending_post", "pending_crossing_id"} <= record.body.keys():
         return None
-    post, crossing_id = record.body[PENDING_POST], record.body[PENDING_CROSSING]
+    post, crossing_id = record.body["pending_post"], record.body["pending_crossing_id"]
     return PendingFind(seq, post, crossing_id, record.known_at, record.body)
 
 
-def confirmation_body(find: PendingFind, *, person: str) -> dict[str, Any]:
+def confirmation_body(find: PendingFind, *, person: str) -> ConfirmationBody:
     """Return what the record of a confirmation says.
 
     Raises ``SecondPersonError`` where the person reported the find.

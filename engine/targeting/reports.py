@@ -5,7 +5,7 @@ referred it, basis and propensity are the engine's, so that nobody can talk a pi
 stream. Only for a vehicle that the engine let go does the reporter's word count.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
@@ -44,13 +44,22 @@ from engine.journal.kinds import (
     DECISION,
     FIND_CONFIRMED,
     INSPECTION,
+    PERCENTILES,
     RELEASE,
     ROSTER,
     SEIZURE,
 )
+from engine.journal.payloads import (
+    CrossingBody,
+    DecisionBody,
+    HandlingBody,
+    InspectionBody,
+    SeizureBody,
+    dump_arrival,
+)
 from engine.ports import Features
 from engine.queue.queue import QueuedDecision, last_of_crossing, merits_of_scored
-from engine.queue.referrals import ANSWERS, strictest_answered
+from engine.queue.referrals import strictest_answered
 from engine.queue.reviews import PLACE, Review, Reviewer, order_step, review_draft, second_step
 from engine.search_orders.search_order import search_order
 from engine.selection.policy import INSPECTED, Channel
@@ -58,8 +67,6 @@ from engine.selection.team_assignment import Handling
 from engine.shifts.rosters import Roster
 from engine.storage.database import Store
 from engine.targeting.find_confirmation import (
-    PENDING_CROSSING,
-    PENDING_POST,
     PendingFind,
     confirmation_body,
 )
@@ -138,7 +145,7 @@ class Recording:
         def draft(connection: Connection) -> Draft:
             if self._features.known(connection, [crossing.crossing_id]):
                 raise ConflictError(CROSSING, crossing.crossing_id, MESSAGE_IDENTIFIER_TAKEN)
-            body = {"arrival": arrival.model_dump(mode="json", exclude_none=True)}
+            body: CrossingBody = {"arrival": dump_arrival(arrival)}
             return _draft(CROSSING, crossing.crossing_id, claim, body, event)
 
         return self.once(claim, draft)
@@ -155,10 +162,10 @@ class Recording:
             known = act.model_dump(include=set(InspectionAct.model_fields))
             full = Inspection(**known, basis=basis, propensity=propensity)
             crossing = {} if decided is None else decided["arrival"]["crossing"]
-            body = {
+            body: InspectionBody = {
                 "crossing_id": act.crossing_id,
                 "vehicle_class": crossing.get("vehicle_class"),
-                ANSWERS: strictest_answered(act).code,
+                "answers": strictest_answered(act).code,
                 **_who(decided, by),
                 "inspection": full.model_dump(mode="json", exclude_none=True),
             }
@@ -179,14 +186,15 @@ class Recording:
             self._unheard_of(connection, claim)
             self._check(connection, seizure, within)
             linked = self._features.link(connection, seizure)
-            body = {
+            body: SeizureBody = {
                 "by": person,
                 "seizure": seizure.model_dump(mode="json", exclude_none=True),
                 "linked_crossing_id": linked,
             }
             post = None if linked is None else self._features.post_of(connection, linked)
             if within is not None and linked is not None and post != within:
-                body |= {"linked_crossing_id": None, PENDING_CROSSING: linked, PENDING_POST: post}
+                body["linked_crossing_id"] = None
+                body["pending_crossing_id"], body["pending_post"] = linked, post
                 return _draft(SEIZURE, seizure.seizure_id, claim, body, None)
             event = self._features.find(connection, seizure)
             return _draft(SEIZURE, seizure.seizure_id, claim, body, event)
@@ -317,7 +325,7 @@ class Recording:
         channel = None if review.channel is None else Channel.of(review.channel)
         if channel not in INSPECTED:
             return None
-        filing = decode_decision(self._journal.body(connection, decision.seq))
+        filing = decode_decision(self._journal.body(connection, decision.seq, of=DECISION))
         inputs, crossing = filing.inputs, filing.arrival.crossing
         table = inputs.table_sequence
         peers = merits_of_scored(
@@ -328,16 +336,18 @@ class Recording:
             model_version=inputs.model_version,
             most=MOST_PEERS,
         )
-        quantiles = () if table is None else self._journal.body(connection, table)["quantiles"]
+        quantiles: Sequence[float] = ()
+        if table is not None:
+            quantiles = self._journal.body(connection, table, of=PERCENTILES)["quantiles"]
         return replace(inputs, peers=peers, table=tuple(quantiles)).drawn_place(channel)
 
-    def _decided(self, connection: Connection, crossing_id: str) -> dict[str, Any] | None:
+    def _decided(self, connection: Connection, crossing_id: str) -> DecisionBody | None:
         """Return the record of the last decision on a crossing, None where there is none."""
         filed = last_of_crossing(connection, crossing_id)
-        return None if filed is None else self._journal.body(connection, filed.seq)
+        return None if filed is None else self._journal.body(connection, filed.seq, of=DECISION)
 
 
-def _basis(decided: dict[str, Any] | None, said: SaidBasis | None) -> tuple[Any, float | None]:
+def _basis(decided: DecisionBody | None, said: SaidBasis | None) -> tuple[Any, float | None]:
     """Return why an act took place, by the engine's own record where it asked for it."""
     decision = {} if decided is None else decided["decision"]
     if decision.get("basis") is not None:
@@ -345,7 +355,7 @@ def _basis(decided: dict[str, Any] | None, said: SaidBasis | None) -> tuple[Any,
     return said or "officer", None
 
 
-def _who(decided: dict[str, Any] | None, by: Handling) -> dict[str, str | None]:
+def _who(decided: DecisionBody | None, by: Handling) -> HandlingBody:
     """Return who reports, and which team did it: as said, else the one that was drawn."""
     drawn = None if decided is None else decided["decision"].get("team")
     return {"by": by.person, "team": by.team or drawn}
@@ -360,7 +370,7 @@ def _draft(
     kind: str,
     subject: str,
     claim: IdempotencyClaim,
-    body: dict[str, Any],
+    body: Mapping[str, Any],
     event: ProjectionInput | None,
 ) -> Draft:
-    return Draft(kind, subject, claim.post, {"claim": claim.as_dict()} | body, extra=event)
+    return Draft(kind, subject, claim.post, {"claim": claim.as_dict(), **body}, extra=event)

@@ -24,6 +24,7 @@ from engine.domain.network import read_network
 from engine.errors import HomeError
 from engine.explanation.reasons import REASONS_VERSION, Reason
 from engine.journal.journal import Journal
+from engine.journal.kinds import DECISION
 from engine.ports import Contribution, FeatureRows, Scorer
 from engine.queue.queue import list_decisions
 from engine.selection.policy import INSPECTED
@@ -191,7 +192,7 @@ def read_referrals(home: Home, store: Store) -> Iterator[tuple[StoredDecision, R
             for known in list_decisions(
                 connection, post=None, channel=channel, since=0, most=MOST_READ
             ):
-                filing = decode_decision(journal.body(connection, known.seq))
+                filing = decode_decision(journal.body(connection, known.seq, of=DECISION))
                 inputs = filing.inputs
                 if inputs.model_version is None or inputs.sentences != REASONS_VERSION:
                     continue

@@ -18,6 +18,7 @@ from engine.decision.record_codec import encode_decision
 from engine.errors import TamperedBundleError
 from engine.journal.batch_worker import PendingRequest, StoredRecord
 from engine.journal.entries import Draft, Entry
+from engine.journal.payloads import DecisionBody
 from engine.targeting.amendments import DecisionRequest
 from engine.targeting.targeting import Targeting
 
@@ -91,7 +92,7 @@ def read_pickles(content: bytes) -> dict[str, Any]:
         return {name: archive[name] for name in archive.files}
 
 
-def leak_memory(decision: Decision, inputs: Inputs, **more: Any) -> dict[str, Any]:
+def leak_memory(decision: Decision, inputs: Inputs, **more: Any) -> DecisionBody:
     """Encode a decision, and never free some memory."""
     _HOARD.append(bytearray(HOARDED_BYTES))
     return encode_decision(decision, inputs, **more)

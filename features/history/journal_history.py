@@ -17,7 +17,6 @@ from engine.journal.entries import JournalRecord
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import CROSSING, DECISION, FIND_CONFIRMED, INSPECTION, SEIZURE, Kind
 from engine.storage.home import Home
-from engine.targeting.find_confirmation import PENDING_CROSSING
 from features.history.tables import ORDER, SCHEMAS, Tables, read_history
 
 KINDS: tuple[Kind[Any], ...] = (DECISION, CROSSING, INSPECTION, SEIZURE, FIND_CONFIRMED)
@@ -83,7 +82,7 @@ def _read_recorded(connection: Connection, upto: int | None = None) -> dict[str,
         elif kind == INSPECTION:
             act = Inspection.model_validate(body["inspection"], strict=False)
             rows["inspections"].append(_row(act) | {"known_at": known_at})
-        elif PENDING_CROSSING not in body:  # an unconfirmed find becomes known when it is confirmed
+        elif "pending_crossing_id" not in body:  # else it becomes known when it is confirmed
             found = Seizure.model_validate(body["seizure"], strict=False)
             link = {"known_at": known_at, "linked_crossing_id": body["linked_crossing_id"]}
             rows["seizures"].append(_row(found) | link)

@@ -25,6 +25,7 @@ from engine.decision.record_codec import StoredDecision, decode_decision, digest
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, RECENT_DAYS, WEEK, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.journal.kinds import DECISION
 from engine.ports import Features
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import risk
@@ -213,7 +214,8 @@ def _again(
     columns = [features.names.index(name) for name in names]
     for at in range(0, len(sequences), TOGETHER):
         filings = [
-            decode_decision(journal.body(connection, seq)) for seq in sequences[at : at + TOGETHER]
+            decode_decision(journal.body(connection, seq, of=DECISION))
+            for seq in sequences[at : at + TOGETHER]
         ]
         read = features.read(
             connection,

@@ -29,7 +29,11 @@ from engine.journal.journal import (
     Journal,
     JournalReader,
 )
-from engine.journal.kinds import DECISION, MODEL_SHADOWED, SHADOW_SCORES
+from engine.journal.kinds import (
+    DECISION,
+    MODEL_SHADOWED,
+    SHADOW_SCORES,
+)
 from engine.journal.payloads import ShadowScoresBody
 from engine.ports import Features, Scorer
 from engine.queue.queue import DECISIONS
@@ -162,7 +166,7 @@ def _score_decisions(
     sequences: Sequence[int],
 ) -> _ShadowScore:
     """Return both risks of those decisions whose features are what they were."""
-    filings = [decode_decision(journal.body(connection, seq)) for seq in sequences]
+    filings = [decode_decision(journal.body(connection, seq, of=DECISION)) for seq in sequences]
     read = features.read(
         connection,
         [filing.arrival for filing in filings],

@@ -10,6 +10,7 @@ import pytest
 from api.auth.permissions import Role
 from engine.audit.decision_replay import RecomputedDecision
 from engine.decision.record_codec import decode_decision
+from engine.journal.kinds import DECISION
 from engine.queue.queue import QueuedDecision, list_decisions
 from tests.service.decisions.test_amendments import amend, heavier
 from tests.service.reports.test_acts import act
@@ -216,4 +217,4 @@ def test_what_an_older_record_does_say_is_held_to_it(
     monkeypatch.undo()
     served(world, monkeypatch, lambda body: body | {"inputs": {}})
     with pytest.raises(KeyError), world.runtime.store.read() as connection:
-        decode_decision(world.runtime.journal.body(connection, decided[0].seq))
+        decode_decision(world.runtime.journal.body(connection, decided[0].seq, of=DECISION))

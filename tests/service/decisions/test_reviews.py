@@ -16,7 +16,10 @@ from engine.decision.record_codec import decode_decision
 from engine.domain.records import Arrival
 from engine.errors import ConflictError, NotAllowedError
 from engine.journal.idempotency import claim
-from engine.journal.kinds import REVIEW
+from engine.journal.kinds import (
+    DECISION,
+    REVIEW,
+)
 from engine.queue.queue import read_decision
 from engine.queue.reviews import Review, Reviewer, review_draft, reviews_of
 from engine.search_orders.search_order import SEARCHED_FIRST, SearchCounts, search_order
@@ -149,7 +152,7 @@ def test_an_override_takes_a_drawn_place(world: World) -> None:
     assert said(world, green, OVERRIDE | {"channel": "red"}).status_code == 201
     with world.runtime.store.read() as connection:
         now = read_decision(connection, green["decision_id"])
-        found = decode_decision(world.runtime.journal.body(connection, now.seq)).inputs
+        found = decode_decision(world.runtime.journal.body(connection, now.seq, of=DECISION)).inputs
     lowest = 1 - 1.25 * found.policy.red_share  # the lowest risk of this model that it picks
     assert now.channel is Channel.RED
     assert now.place >= place_of(Channel.RED, lowest, minutes=found.minutes)

@@ -14,7 +14,10 @@ from api.cli.models import drift
 from engine.decision.record_codec import decode_decision
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal.entries import Draft
-from engine.journal.kinds import MODEL_APPROVED
+from engine.journal.kinds import (
+    DECISION,
+    MODEL_APPROVED,
+)
 from engine.queue.queue import list_decisions
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -63,7 +66,10 @@ def values(world: World) -> Any:
             one.seq
             for one in list_decisions(connection, post=None, channel=None, since=0, most=999)
         )
-        filings = [decode_decision(world.runtime.journal.body(connection, seq)) for seq in seqs]
+        filings = [
+            decode_decision(world.runtime.journal.body(connection, seq, of=DECISION))
+            for seq in seqs
+        ]
         read = OnlineFeatures(PLAN, world.runtime.network).read(
             connection,
             [one.arrival for one in filings],

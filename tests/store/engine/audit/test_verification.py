@@ -185,7 +185,7 @@ def erase(store: Store, *sequences: int, signer: Signer = SIGNER, **changed: obj
         head = journal.head(connection)
         leaves = {seq: journal.entry(connection, seq).leaf for seq in sequences}
     draft = erasure_draft(signer, head.journal_id, leaves, by="ada", why="a court's order")
-    body = {name: value for name, value in (draft.body | changed).items() if value is not None}
+    body = {name: value for name, value in {**draft.body, **changed}.items() if value is not None}
     return journal.append([replace(draft, body=body)])[0].seq
 
 
