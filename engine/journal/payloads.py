@@ -160,6 +160,7 @@ class ApprovalBody(ReportBody):
     content: NotRequired[Json]
     of: NotRequired[int]
     shadow: NotRequired[bool]
+    note: NotRequired[str]
     why: NotRequired[str]
     instead_of: NotRequired[int]
     figures: NotRequired[Json]

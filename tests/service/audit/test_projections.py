@@ -6,8 +6,10 @@ Every edit is made in a transaction that is undone, on SQLite and on PostgreSQL,
 
 import json
 import os
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -27,6 +29,8 @@ from engine.audit.projection_replay import open_scratch_store
 from engine.audit.store_comparison import Comparison, identity_of
 from engine.audit.table_structure import find_structure_faults
 from engine.audit.verification import JournalFault
+from engine.journal import kinds, payloads
+from engine.journal.journal import JournalReader
 from engine.storage.database import METADATA
 from engine.storage.home import DATABASE_VARIABLE
 from features.catalogue.catalogue import CATALOGUE
@@ -251,6 +255,35 @@ def plan_waves() -> tuple[tuple[str, ...], ...]:
 
 
 WAVES = plan_waves()
+
+
+STATED = re.findall(r'Kind\[of\.(\w+)\]\("(\w+)"\)', Path(kinds.__file__).read_text("utf-8"))
+BODIES = {kind: getattr(payloads, body) for body, kind in STATED if body != "Json"}
+"""The type of a body that each kind of record states."""
+
+
+def misfit(kind: str, body: Mapping[str, Any]) -> str:
+    """Return the keys of a body that its kind requires and it lacks, or does not know."""
+    required, optional = BODIES[kind].__required_keys__, BODIES[kind].__optional_keys__
+    missing, unknown = required - body.keys(), body.keys() - required - optional
+    return f"{kind}: {sorted(missing)} {sorted(unknown)}" if missing or unknown else ""
+
+
+def test_every_record_has_the_body_that_its_kind_states(lived: World) -> None:
+    with lived.runtime.store.read() as connection:
+        records = list(JournalReader(connection).records())
+    known = [record for record in records if record.kind in BODIES]
+    assert len({record.kind for record in known}) > 20
+    assert {misfit(record.kind, record.body) for record in known} == {""}
+
+
+def test_a_body_without_a_key_or_with_another_is_found() -> None:
+    """Negative control."""
+    body = {"crossing_id": "c-1", "decision": 7, "decided_at": "2026-03-01T10:00:00Z"}
+    assert misfit("queue_expired", body) == ""
+    assert misfit("queue_expired", body | {"at": 1}) == "queue_expired: [] ['at']"
+    del body["decision"]
+    assert misfit("queue_expired", body) == "queue_expired: ['decision'] []"
 
 
 @pytest.mark.parametrize("wave", WAVES, ids=lambda wave: wave[0])
