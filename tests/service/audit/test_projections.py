@@ -30,6 +30,7 @@ from engine.audit.store_comparison import Comparison, identity_of
 from engine.audit.table_structure import find_structure_faults
 from engine.audit.verification import JournalFault
 from engine.journal import kinds, payloads
+from engine.journal.entries import JournalRecord
 from engine.journal.journal import JournalReader
 from engine.storage.database import METADATA
 from engine.storage.home import DATABASE_VARIABLE
@@ -271,7 +272,7 @@ def misfit(kind: str, body: Mapping[str, Any]) -> str:
 
 def test_every_record_has_the_body_that_its_kind_states(lived: World) -> None:
     with lived.runtime.store.read() as connection:
-        records = list(JournalReader(connection).records())
+        records: list[JournalRecord[Any]] = list(JournalReader(connection).records())
     known = [record for record in records if record.kind in BODIES]
     assert len({record.kind for record in known}) > 20
     assert {misfit(record.kind, record.body) for record in known} == {""}
