@@ -32,12 +32,10 @@ from features.online.entity_history import (
     EarlierCrossing,
     EntityHistory,
     EntityHistoryReader,
-    passages,
-)
-from features.online.linked_entities import (
     LinkedEntity,
     LinkGroup,
     count_co_occurrences,
+    passages,
     read_link_groups,
 )
 from models.explanation.similar_seizures import SimilarSeizure

@@ -3,32 +3,114 @@
 The roster is what a supervisor put for the post last, else the network file's. Arrivals still to
 come are those of the same hours in the post's last 28 days, corrected by how busy this shift has
 been so far. All of it is read where a decision is made, and stands in it as two shares by value.
+
+The share above the cut is set again for every arrival, so that the expected minutes of those still
+to come above it are the minutes left. Profiles, rules and the watch list are served first, since a
+person answers for each of them; then the random stream, whose minutes are reserved; the score has
+what remains, and yields first when there is too little. Red vehicles use the minutes of physical
+inspection, yellow ones those of documents and scanner.
 """
 
+import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
 from engine.decision.decision import Decision
 from engine.decision.inspection_minutes import LearnedMinutes, Minutes, learn_minutes
 from engine.domain.network import Network
-from engine.domain.records import VehicleClass
+from engine.domain.records import Method, VehicleClass
 from engine.domain.time_units import DAY, RECENT_WINDOW
 from engine.ports import Features
 from engine.selection.policy import INSPECTED, Channel, Policy
 from engine.selection.randomization import ShiftPeriod
-from engine.shifts.capacity import (
-    METHODS,
-    ChannelCapacity,
-    ExpectedRemainder,
-    MinutesUsed,
-    adapt_policy,
-)
 from engine.shifts.rosters import roster
 from engine.shifts.running_totals import Picks, Tally, picks
+
+METHODS: Mapping[Channel, tuple[Method, ...]] = {
+    Channel.RED: ("physical",),
+    Channel.YELLOW: ("documents", "xray"),
+}
+"""Whose minutes a channel uses. Dogs and weighbridges go with either and bound neither."""
+MOST_SHARE = 0.25
+"""No channel takes more of the arrivals by score, however many minutes are left."""
+CAUTION = 1.0
+"""Standard deviations of what the lot and the profiles may still take that are kept back."""
+SLACK = 0.05
+"""Part of a shift's minutes by which one last long inspection may exceed them."""
+
+
+@dataclass(frozen=True, slots=True)
+class MinutesUsed:
+    """Expected minutes of what was sent to one channel so far in a shift."""
+
+    ours: float = 0.0
+    """Picked by score or by lot."""
+    mandated: float = 0.0
+    """Picked by a profile, a rule or the watch list."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRemainder:
+    """What is expected of the rest of a shift."""
+
+    arrivals: float
+    """Arrivals still to come, the one at hand included."""
+    mean: float
+    """Expected minutes of one pick in this channel."""
+    mandated: float
+    """Minutes that profiles, rules and the watch list will take, for each arrival."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelCapacity:
+    """One channel of a shift: its minutes, what they went to, what is still to come."""
+
+    minutes: float
+    spent: MinutesUsed
+    outlook: ExpectedRemainder
+
+    @property
+    def left(self) -> float:
+        """Minutes not spoken for yet."""
+        return self.minutes - self.spent.ours - self.spent.mandated
+
+    @property
+    def is_oversubscribed(self) -> bool:
+        """Tell whether profiles, rules and the watch list alone ask for more than there is."""
+        return self.spent.mandated > self.minutes
+
+    def share(self, *, reserved: float, expected: float) -> float:
+        """Return the share of arrivals that the score may pick.
+
+        ``reserved`` is the share of the random stream, ``expected`` the minutes that the arrival at
+        hand would take: where it does not fit any more, the score does not pick it.
+        """
+        coming = max(self.outlook.arrivals, 1.0)
+        promised = coming * (self.outlook.mandated + reserved * self.outlook.mean)
+        # What chance may add to that is kept back too; it shrinks as the shift runs out.
+        spread = CAUTION * math.sqrt(promised * self.outlook.mean)
+        free = self.left - promised - spread
+        if free <= 0.0 or expected > self.left + SLACK * self.minutes:
+            return 0.0
+        return min(MOST_SHARE, free / (coming * self.outlook.mean))
+
+
+def adapt_policy(
+    policy: Policy, sides: Mapping[Channel, ChannelCapacity], minutes: Minutes
+) -> Policy:
+    """Return the policy for one arrival; a channel without a roster keeps its fixed share."""
+    red, yellow = sides.get(Channel.RED), sides.get(Channel.YELLOW)
+    share: dict[str, float] = {}
+    if red is not None:
+        share["red_share"] = red.share(reserved=policy.random_share, expected=minutes.red)
+    if yellow is not None:
+        share["yellow_share"] = yellow.share(reserved=0.0, expected=minutes.yellow)
+    return replace(policy, **share)
+
 
 OURS = ("random", "score")
 """Bases whose picks the score's cut has to make room for; all others are served first."""

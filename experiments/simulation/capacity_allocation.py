@@ -1,7 +1,7 @@
 """Allocation of inspection capacity: the product's roster and cut, the same for every policy.
 
 A policy ranks arrivals; this desk spends the post's minutes on them. The share above the cut is set
-again for every arrival by :mod:`engine.shifts.capacity`; random checks are drawn independently, and
+again for every arrival by :mod:`engine.shifts.workload`; random checks are drawn independently, and
 the probability with which each arrival could have been chosen is kept. Until the measured year
 begins the historical policy chooses, so that all policies start from the same past.
 """

@@ -9,8 +9,6 @@ entity_history   History of a vehicle and its parties before a time, for display
 entity_links     Links between entities, along which hits are passed on
 epoch            Start of a counter epoch: a load anchored in the journal
 history_anchor   Check of the loaded history against the digests in the journal
-linked_entities  Entities linked to a vehicle and its parties, for display
-loaded_reports   Names of the acts and seizures in the loaded history
 online_features  Features of arrivals at the barrier, read from the store
 projection       What each record adds to the counters, in the transaction that records it
 search_counts    Counts of searches and finds by place in the vehicle

@@ -29,9 +29,11 @@ from features.history.journal_history import read_event_log, records
 from features.history.labels import act_minutes, read_searches
 from features.history.tables import Tables
 from features.offline.encoded_history import read_log
-from features.online import loaded_reports
 from features.online.backfill import backfill
-from features.online.crossing_index import EPOCH
+from features.online.crossing_index import (
+    EPOCH,
+    keep_loaded_names,
+)
 from features.online.epoch import report_names
 
 UNREADABLE = (OSError, ValueError, KeyError, RiskError, pa.ArrowException)
@@ -88,7 +90,7 @@ class Recount:
     def _teach(self, connection: Connection, upto: int, *, before: int) -> None:
         tables = self._tables(upto)
         taught_anew(connection, act_minutes(tables))
-        loaded_reports.keep(connection, report_names(tables))
+        keep_loaded_names(connection, report_names(tables))
         for record in records(self.live, after=upto, upto=before):
             if record.kind == INSPECTION:
                 teach(connection, lesson_of(record.body))

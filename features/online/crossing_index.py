@@ -4,6 +4,7 @@ A later act or find names a crossing alone; it is counted under the keys of the 
 recorded.
 """
 
+from collections.abc import Sequence
 from struct import pack
 
 import numpy as np
@@ -17,6 +18,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    delete,
     select,
 )
 
@@ -27,7 +29,7 @@ from engine.errors import StoreUnavailableError
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import DECISION
 from engine.ports import CrossingEvent, FindEvent
-from engine.storage.database import METADATA, Int64, fetch_rows
+from engine.storage.database import METADATA, Int64, fetch_rows, insert_rows
 from features.catalogue.earlier_definitions import plan_of
 from features.catalogue.encoder import key
 from features.catalogue.event_measures import GRAMS_MOST, Label, vehicle
@@ -149,3 +151,18 @@ def read_plan(connection: Connection) -> Plan:
 def is_current(connection: Connection, history: str, definitions: str) -> bool:
     """Tell whether the counters started from this history and serve these definitions."""
     return fetch_rows(connection, _LOOK) == [(history, definitions)]
+
+
+LOADED = Table("loaded_reports", METADATA, Column("name", String, primary_key=True))
+"""The names of the acts and seizures that the counters started from."""
+
+
+def keep_loaded_names(connection: Connection, names: Sequence[str]) -> None:
+    """Replace the names by those of a history, inside one writer's transaction."""
+    connection.execute(delete(LOADED))
+    insert_rows(connection, LOADED, [(name,) for name in names])
+
+
+def was_loaded(connection: Connection, name: str) -> bool:
+    """Tell whether the history that the counters started from holds this act or seizure."""
+    return bool(fetch_rows(connection, "SELECT 1 FROM loaded_reports WHERE name = ?", [name]))

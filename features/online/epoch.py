@@ -24,9 +24,12 @@ from features.history.journal_history import read_event_log, records
 from features.history.labels import SearchRow, act_minutes, read_searches
 from features.history.tables import Tables
 from features.offline.encoded_history import EncodedHistory, read_log
-from features.online import loaded_reports
 from features.online.backfill import backfill
-from features.online.crossing_index import EPOCH, find_event
+from features.online.crossing_index import (
+    EPOCH,
+    find_event,
+    keep_loaded_names,
+)
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 
@@ -109,7 +112,7 @@ class _EpochStart:
         """Fill the counters from the log, then count what was recorded after it was read."""
         backfill(connection, self._log, self._plan, searches=self._searches)
         taught_anew(connection, self._taught)
-        loaded_reports.keep(connection, self._names)
+        keep_loaded_names(connection, self._names)
         late = list(records(connection, after=self._upto))
         CounterProjection(self._plan).apply(connection, [self._as_draft(record) for record in late])
         for record in late:

@@ -20,9 +20,13 @@ from features.catalogue.event_measures import vehicle
 from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
 from features.catalogue.spec import Floats
-from features.online import loaded_reports
 from features.online.counter_store import CounterReader
-from features.online.crossing_index import PASSAGES, find_event, link
+from features.online.crossing_index import (
+    PASSAGES,
+    find_event,
+    link,
+    was_loaded,
+)
 from features.online.crossing_index import epoch as counted
 from features.online.search_counts import PlaceCounter
 
@@ -111,7 +115,7 @@ class OnlineFeatures:
 
     def was_loaded(self, connection: Connection, name: str) -> bool:
         """Tell whether the loaded history holds the act or seizure that takes this name."""
-        return loaded_reports.holds(connection, name)
+        return was_loaded(connection, name)
 
     def entries(
         self, connection: Connection, post: str, *, since: int, until: int

@@ -1,7 +1,6 @@
 """Risk profiles: their language, its checker, and the matcher.
 
 checker        Type check of an expression, its largest cost, and its translation to CEL
-checker_rules  Rules for texts, lists, goods and names in an expression
 fields         Fields that a profile can read, and how it gets their values
 matcher        Profiles in force that fit an arrival, and counts of shadow profiles
 parser         Parser of expressions

@@ -8,26 +8,31 @@ asks whether it is there.
 The tree is written out again as CEL for the library that evaluates: names made flat, each
 comparison behind a guard for each value that may be missing, numbers all of one kind. That keeps
 what the library sees to what was checked here.
+
+Each part is checked once, by the rule of its node, which returns its CEL text, its largest cost and
+the fields that it needs. A rule reads inner parts through its scope, so that their number and depth
+are bounded in one place. Assumes that a pattern is compiled at each use, so its length is bounded:
+see ``matches``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Literal as Either
 
-from engine.criteria.profiles.checker_rules import (
-    Scope,
-    Typed,
-    as_condition,
-    call_of,
-    field_of,
-    list_of,
-    literal_of,
-    macro_of,
-    name_of,
-    spelt_alike,
+from engine.criteria.profiles.fields import (
+    ITEM,
+    ITEMS_MOST,
+    LIST_MOST,
+    ROOTS,
+    FieldType,
+    Kind,
+    list_derived,
 )
-from engine.criteria.profiles.fields import LIST_MOST, list_derived
 from engine.criteria.profiles.parser import (
+    DEEPEST,
+    MOST_PARTS,
     Call,
     Field,
     ListOf,
@@ -39,6 +44,239 @@ from engine.criteria.profiles.parser import (
     parse,
 )
 from engine.criteria.profiles.refusals import make_refusal
+from engine.errors import ProfileRefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A part, written out."""
+
+    cel: str
+    kind: Kind
+    steps: int = 1
+    guards: tuple[str, ...] = ()
+    """Conditions under which it has a value, in the order in which they must be asked."""
+    spelt: Callable[[str], str] | None = None
+    """Normalization of its texts; literals compared with it are normalized alike."""
+    choices: frozenset[str] = frozenset()
+    """All values it can have; empty where any text will do."""
+
+    @property
+    def condition(self) -> str:
+        """What is true or false, whatever is missing."""
+        return f"({' && '.join((*self.guards, self.cel))})" if self.guards else self.cel
+
+
+@dataclass(slots=True)
+class Scope:
+    """What names mean here, and how a part is read."""
+
+    features: frozenset[str]
+    rules: Mapping[type[Node], Callable[..., Typed]]
+    """The rule of each node."""
+    needs: set[str] = field(default_factory=set)
+    bound: dict[str, tuple[str, Typed]] = field(default_factory=dict)
+    """Each name bound by a macro, with what it is written as and the type of an element."""
+    parts: int = 0
+    depth: int = 0
+
+    def typed(self, node: Node) -> Typed:
+        """Return a part by the rule of its node; raises ``ProfileRefusedError``."""
+        self.parts += 1
+        self.depth += 1
+        if self.parts > MOST_PARTS or self.depth > 2 * DEEPEST:
+            raise make_refusal(node.at, "too_many_parts", number=MOST_PARTS)
+        found = self.rules[type(node)](node, self)
+        self.depth -= 1
+        return found
+
+
+def as_condition(cel: str, steps: int, guards: tuple[str, ...]) -> Typed:
+    """Close a comparison: from here on nothing is missing."""
+    return Typed(f"({' && '.join((*guards, cel))})", "bool", steps + len(guards))
+
+
+def spelt_alike(node: Node, typed: Typed, other: Typed) -> Typed:
+    """Normalize literals as the field that they are compared with."""
+    if other.spelt is None:
+        return typed
+    if isinstance(node, Literal) and isinstance(node.value, str):
+        return replace(typed, cel=json.dumps(other.spelt(node.value), ensure_ascii=False))
+    if isinstance(node, ListOf) and typed.kind == "texts":
+        words = [other.spelt(str(item.value)) for item in node.items if isinstance(item, Literal)]
+        return replace(typed, cel=json.dumps(words, ensure_ascii=False))
+    return typed
+
+
+ELEMENT_STEPS = 8
+"""Steps to look at one element of a list, whatever is asked of it."""
+TEXT_STEPS = 4
+PATTERN_STEPS, PATTERN_CHARACTER_STEPS = 500, 25
+LONGEST_PATTERN = 64
+"""Characters of a pattern for ``matches``; it is compiled at each use."""
+TEXT_FUNCTIONS = ("startsWith", "endsWith", "contains", "matches")
+FUNCTIONS = ("has", "size", *TEXT_FUNCTIONS)
+
+
+def call_of(node: Call, scope: Scope) -> Typed:
+    """Return what a function answers."""
+    if node.name not in FUNCTIONS:
+        raise make_refusal(node.at, "unknown_function", names=FUNCTIONS)
+    wanted = 2 if node.name in TEXT_FUNCTIONS else 1
+    if len(node.arguments) != wanted:
+        raise make_refusal(node.at, "argument_count", code=node.name)
+    first = scope.typed(node.arguments[0])
+    if node.name == "has":
+        if not isinstance(node.arguments[0], Field) or not first.guards:
+            raise make_refusal(node.at, "has_argument")
+        return Typed(f"({first.guards[0]})", "bool")
+    if node.name == "size":
+        if first.kind not in ("texts", "items", "text"):
+            raise make_refusal(node.at, "size_argument")
+        return Typed(f"double(size({first.cel}))", "number", 2 + first.steps, first.guards)
+    return _text_function(node, first, scope)
+
+
+def _text_function(node: Call, first: Typed, scope: Scope) -> Typed:
+    argument = node.arguments[1]
+    second = spelt_alike(argument, scope.typed(argument), first)
+    if (first.kind, second.kind) != ("text", "text"):
+        raise make_refusal(node.at, "text_arguments", code=node.name)
+    steps = first.steps + second.steps + TEXT_STEPS
+    if node.name == "matches":
+        steps += _pattern_steps(argument)
+    guards = tuple(dict.fromkeys((*first.guards, *second.guards)))
+    return as_condition(f"{first.cel}.{node.name}({second.cel})", steps, guards)
+
+
+def _pattern_steps(node: Node) -> int:
+    """Bound what a pattern may cost: it is compiled at each use, so wide classes are dear."""
+    if not isinstance(node, Literal) or not isinstance(node.value, str):
+        raise make_refusal(node.at, "pattern_not_written_out")
+    if len(node.value) > LONGEST_PATTERN or not node.value.isascii():
+        raise make_refusal(node.at, "pattern_too_long", number=LONGEST_PATTERN)
+    if any(sign in node.value for sign in ("{", "\\", "(?")):
+        raise make_refusal(node.at, "pattern_unbounded")
+    import cel
+
+    try:
+        cel.compile(f'"".matches({json.dumps(node.value)})').execute({})
+    except Exception:
+        raise make_refusal(node.at, "pattern_malformed") from None
+    return PATTERN_STEPS + PATTERN_CHARACTER_STEPS * len(node.value)
+
+
+def macro_of(node: Macro, scope: Scope) -> Typed:
+    """Return what a macro answers about the elements of a list or the goods."""
+    over = scope.typed(node.over)
+    if over.kind not in ("texts", "items"):
+        raise make_refusal(node.at, "macro_target", code=node.name)
+    if isinstance(node.over, ListOf):
+        raise make_refusal(node.at, "macro_on_written_list")
+    if node.each in (*ROOTS, "features", "goods", *scope.bound):
+        raise make_refusal(node.at, "name_taken")
+    element = Typed("", "item" if over.kind == "items" else "text", spelt=over.spelt)
+    written = f"x{len(scope.bound)}"
+    scope.bound[node.each] = (written, element)
+    body = scope.typed(node.body)
+    del scope.bound[node.each]
+    if body.kind != "bool":
+        raise make_refusal(node.at, "macro_condition", code=node.name)
+    most = ITEMS_MOST if over.kind == "items" else LIST_MOST
+    steps = over.steps + most * (ELEMENT_STEPS + body.steps)
+    return Typed(f"{over.cel}.{node.name}({written}, {body.condition})", "bool", steps)
+
+
+LONGEST_TEXT = 200
+LARGEST = 1e15
+
+
+def flat(name: str) -> str:
+    """Return what a field or feature is called in the written-out expression."""
+    return name.replace(".", "_")
+
+
+def literal_of(node: Literal, _: Scope) -> Typed:
+    """Return a number, a text or a truth value as it stands."""
+    value = node.value
+    if isinstance(value, bool):
+        return Typed("true" if value else "false", "bool")
+    if isinstance(value, float):
+        if not abs(value) <= LARGEST:
+            raise make_refusal(node.at, "number_too_large", code=f"{LARGEST:.0e}")
+        return Typed(repr(value), "number")
+    if len(value) > LONGEST_TEXT or not value.isprintable():
+        raise make_refusal(node.at, "text_too_long", number=LONGEST_TEXT)
+    return Typed(json.dumps(value, ensure_ascii=False), "text")
+
+
+def list_of(node: ListOf, scope: Scope) -> Typed:
+    """Return a list that is written out, of texts or of numbers."""
+    if not node.items:
+        raise make_refusal(node.at, "empty_list")
+    items = [scope.typed(item) for item in node.items]
+    if len({item.kind for item in items}) != 1:
+        raise make_refusal(node.at, "mixed_list")
+    kind: Kind = "texts" if items[0].kind == "text" else "numbers"
+    return Typed(f"[{', '.join(item.cel for item in items)}]", kind, len(items))
+
+
+def name_of(node: Name, scope: Scope) -> Typed:
+    """Return the goods, or what a macro bound this name to."""
+    if node.name in scope.bound:
+        written, element = scope.bound[node.name]
+        if element.kind == "item":
+            raise make_refusal(node.at, "item_without_field")
+        return replace(element, cel=written)
+    if node.name == "goods":
+        scope.needs.add("goods")
+        return Typed("goods", "items")
+    raise make_refusal(node.at, "unknown_name")
+
+
+def field_of(node: Field, scope: Scope) -> Typed:
+    """Return a field of a record or of a goods item, or a feature."""
+    if node.of in scope.bound:
+        written, element = scope.bound[node.of]
+        if element.kind != "item":
+            raise make_refusal(node.at, "element_without_fields")
+        found = _find_field(node, "goods", ITEM)
+        scope.needs.add(f"goods.{node.name}")
+        return _of(found, f"{written}.{node.name}")
+    if node.of == "features":
+        if node.name not in scope.features:
+            raise _unknown(node, "unknown_feature", scope.features)
+        found = FieldType("number")
+    elif node.of in ROOTS:
+        found = _find_field(node, node.of, ROOTS[node.of])
+    else:
+        raise make_refusal(node.at, "unknown_name")
+    full = f"{node.of}.{node.name}"
+    scope.needs.add(full)
+    return _of(found, flat(full))
+
+
+def _find_field(node: Field, root: str, fields: dict[str, FieldType]) -> FieldType:
+    found = fields.get(node.name)
+    if found is None:
+        raise _unknown(node, "unknown_field", fields, code=root)
+    return found
+
+
+def _unknown(
+    node: Field, message: str, known: Iterable[str], **parameters: str
+) -> ProfileRefusedError:
+    """Return a refusal with the names closest to this one, which is the sender's text itself."""
+    close = get_close_matches(node.name, sorted(known), n=3, cutoff=0.5)
+    if not close:
+        return make_refusal(node.at, message, **parameters)
+    return make_refusal(node.at, f"{message}_near", names=close, **parameters)
+
+
+def _of(found: FieldType, written: str) -> Typed:
+    guards = () if found.kind == "texts" else (f"{written} != null",)
+    return Typed(written, found.kind, 1, guards, found.spelt, found.choices)
+
 
 DEAREST = 100_000
 """Most steps one evaluation may take, for the longest declaration a record can be: 999 goods items.

@@ -13,11 +13,13 @@ from features.online import counter_store, entity_history
 from features.online.entity_history import (
     MOST_CROSSINGS,
     MOST_EVENTS,
+    SHOWN,
     WEEKS,
     EntityHistoryReader,
+    count_co_occurrences,
     passages,
+    read_link_groups,
 )
-from features.online.linked_entities import SHOWN, count_co_occurrences, read_link_groups
 from tests.store.features.online.record_batches import batches, steps
 from tests.store.features.online.replay import PLAN, Replay
 from tests.support.random_histories import NETWORK, history

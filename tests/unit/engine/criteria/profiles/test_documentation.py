@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.criteria.profiles.checker import DEAREST, check
-from engine.criteria.profiles.checker_rules import FUNCTIONS, LONGEST_PATTERN
+from engine.criteria.profiles.checker import DEAREST, FUNCTIONS, LONGEST_PATTERN, check
 from engine.criteria.profiles.fields import ITEM, ROOTS
 from engine.criteria.profiles.parser import DEEPEST, LONGEST, MACROS, MOST_PARTS
 from features.catalogue.catalogue import CATALOGUE

@@ -15,8 +15,14 @@ from engine.domain.records import VehicleClass
 from engine.domain.time_units import HOUR
 from engine.selection.policy import Channel, Policy, ramp
 from engine.selection.randomization import ShiftPeriod
-from engine.shifts.capacity import ChannelCapacity, ExpectedRemainder, MinutesUsed, adapt_policy
-from engine.shifts.workload import HourlyBaseline, OpenShiftLoad
+from engine.shifts.workload import (
+    ChannelCapacity,
+    ExpectedRemainder,
+    HourlyBaseline,
+    MinutesUsed,
+    OpenShiftLoad,
+    adapt_policy,
+)
 
 SHIFTS = 200 if os.environ.get("DARVOZA_PROOF") else 30
 POLICY = Policy(random_share=0.03)
