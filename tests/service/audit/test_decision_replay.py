@@ -90,7 +90,7 @@ def served(world: World, monkeypatch: pytest.MonkeyPatch, changed: Callable[[Bod
     """Let the journal hand out every decision otherwise."""
     read = world.runtime.journal.body
 
-    def body(connection: Any, seq: int) -> Body:
+    def body(connection: Any, seq: int, **_: object) -> Body:
         found = read(connection, seq)
         return changed(found) if "inputs" in found else found
 

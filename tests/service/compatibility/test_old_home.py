@@ -128,7 +128,7 @@ def test_a_decision_that_was_stored_otherwise_is_not_identical(
     """Negative control."""
     read = served.runtime.journal.body
 
-    def body(connection: Any, seq: int) -> Any:
+    def body(connection: Any, seq: int, **_: object) -> Any:
         found = read(connection, seq)
         if "decision" in found:
             found["decision"]["propensity"] += 1e-12

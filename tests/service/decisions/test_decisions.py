@@ -98,7 +98,7 @@ def test_a_changed_record_does_not_come_out_the_same(
     """Negative control: one draw of one record is another number, and the recomputation notices."""
     read = world.runtime.journal.body
 
-    def seeded_bug(connection: Any, seq: int) -> dict[str, Any]:
+    def seeded_bug(connection: Any, seq: int, **_: object) -> dict[str, Any]:
         body = read(connection, seq)
         if "inputs" in body:
             body["inputs"]["draws"]["random"] = 0.0
