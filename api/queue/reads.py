@@ -29,9 +29,8 @@ from engine.journal.kinds import (
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
 from engine.selection.policy import INSPECTED, Channel
-from engine.shifts.capacity import ChannelCapacity
 from engine.shifts.rosters import ROSTERS
-from engine.shifts.workload import OpenShiftLoad, Workload
+from engine.shifts.workload import ChannelCapacity, OpenShiftLoad, Workload
 from engine.storage.database import Store
 
 

@@ -12,7 +12,7 @@ from api.auth.sessions import COOKIE
 from api.queue import page as queue_page
 from api.queue.reads import MinutesMeter, WaitingVehicle, _cut, desk, mark
 from engine.domain.time_units import moment
-from engine.shifts.capacity import ChannelCapacity, ExpectedRemainder, MinutesUsed
+from engine.shifts.workload import ChannelCapacity, ExpectedRemainder, MinutesUsed
 from tests.service.page_session import Desk, at_desk
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import OTHER, POST, World, arrival
