@@ -15,7 +15,6 @@ from api.auth.permissions import Matter, Right
 from engine.criteria.dual_control import KINDS_OF, read_approval_states
 from engine.criteria.match import WATCHLIST
 from engine.journal.kinds import DECISION, FIND_CONFIRMED, INSPECTION, REVIEW, SEIZURE
-from engine.targeting.find_confirmation import PENDING_POST
 
 Body = Mapping[str, Any]
 Owner = tuple[Matter, str | None]
@@ -72,7 +71,7 @@ class RecordFilter:
             return True
         if body is None:
             return all(self._caller.sees_all(matter) for matter in Matter)
-        entered = body.get(PENDING_POST)  # another post than the record's, which is the sender's
+        entered = body.get("pending_post")  # another post than the record's, which is the sender's
         if entered is not None and entered in self._hidden_finds:
             return False
         return all(self._caller.sees(*owner) for owner in OWNERS[kind](body))
