@@ -35,6 +35,7 @@ from engine.journal.kinds import (
 )
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.storage.database import METADATA, fetch_rows
+from features.catalogue.earlier_definitions import is_uniform
 from features.online.projection import CounterProjection
 
 NOT_COMPARED: Mapping[str, str] = {
@@ -54,13 +55,14 @@ class DatedMirror:
     """The alerts of the paired post, under the network that was declared when a record came."""
 
     def __init__(self, first: Network) -> None:
-        self._mirror = MirrorProjection(first)
+        self._mirror = MirrorProjection(first, is_uniform=is_uniform)
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Keep alerts; a declared network holds from its record on."""
         for entry, draft in entries:
             if entry.kind == NETWORK_DECLARED:
-                self._mirror = MirrorProjection(parse_network(draft.body["file"]))
+                network = parse_network(draft.body["file"])
+                self._mirror = MirrorProjection(network, is_uniform=is_uniform)
         self._mirror.apply(connection, entries)
 
 

@@ -90,6 +90,7 @@ def load(
     from features.catalogue.plan import Plan
     from features.history.tables import epoch
     from features.intake.load import load as take_in
+    from features.online.counter_recount import has_other_network
     from features.online.crossing_index import is_current, read_plan
     from features.online.epoch import open_epoch
 
@@ -109,6 +110,7 @@ def load(
         declare_network(found, store)
         with store.read() as connection:
             is_known = is_current(connection, epoch(found), plan.digest)
+            is_known = is_known and not has_other_network(connection, plan)
         if not is_known:
             about = {"load": loaded.digest, "rows": dict(loaded.rows), "note": loaded.note}
             about["quarantine"] = file_digest(loaded.quarantine_file)

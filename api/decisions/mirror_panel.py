@@ -5,15 +5,15 @@ with the paired post's figures computed back from the differences. Of seals, tra
 consignee and goods they know whether they are the same, not what they were.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import isnan, nan
 from typing import Any, Literal
 
 from engine.queue.mirror_alerts import HEAVY
 
-State = Literal["same", "differs", "unknown", "plain"]
+State = Literal["same", "differs", "unknown", "plain", "apart"]
 DEAR = 0.25
 """Values of both papers differ from here on: freight and insurance come on top of an export's."""
 OLD_DAYS = 3.0
@@ -51,8 +51,16 @@ class MirrorComparison:
         return sum(row.state == "differs" for row in self.rows)
 
 
-def sides(crossing: Mapping[str, Any], features: Mapping[str, float]) -> MirrorComparison | None:
-    """Return both sides of a crossing, None where the paired post's record was not known."""
+def sides(
+    crossing: Mapping[str, Any],
+    features: Mapping[str, float],
+    *,
+    apart: Collection[str] = (),
+) -> MirrorComparison | None:
+    """Return both sides of a crossing, None where the paired post's record was not known.
+
+    ``apart`` holds codes of rows whose identifiers are of different domains: not comparable.
+    """
     days = features.get("mirror_days", nan)
     if isnan(days):
         return None
@@ -76,7 +84,8 @@ def sides(crossing: Mapping[str, Any], features: Mapping[str, float]) -> MirrorC
         ),
         _compare_amount("net", features["net_mass_kg"], features["mirror_net_mass_ratio"], HEAVY),
     )
-    return MirrorComparison(days, None if isnan(transit) else transit / 60e6, rows)
+    shown = tuple(replace(row, state="apart") if row.code in apart else row for row in rows)
+    return MirrorComparison(days, None if isnan(transit) else transit / 60e6, shown)
 
 
 def _mass(crossing: Mapping[str, Any], features: Mapping[str, float]) -> ComparedField:

@@ -20,6 +20,7 @@ from api.decisions.timeline import Timeline, draw_timeline
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import past
 from engine.decision.role_views import flat
+from engine.domain.network import IdentifierField
 from engine.domain.time_units import moment
 from engine.domain.time_zones import open_time_zone
 from engine.errors import NoModelError, TamperedBundleError
@@ -129,7 +130,7 @@ def read_page(service: DecisionService, decision_id: str, caller: Caller) -> Dec
         if not blind:
             reasons = [Reason(**one) for one in seen["reasons"]]
             _, features = service.recompute.features(snapshot, known.seq)
-            both = sides(body["arrival"]["crossing"], features)
+            both = sides(body["arrival"]["crossing"], features, apart=_apart(service, known.post))
             before = _before(service, past(service, snapshot, known, caller), known.post)
             if not reasons:
                 reasons, is_recomputed = _again(service, snapshot, known), True
@@ -167,6 +168,14 @@ def bars(reasons: Sequence[Reason]) -> list[ReasonBar]:
         x = 100.0 if one.contribution >= 0 else 100.0 - width
         found.append(ReasonBar(flat(one), one.contribution, round(x, 1), round(width, 1)))
     return found
+
+
+def _apart(service: DecisionService, post: str) -> Sequence[str]:
+    """Return which rows of the comparison name by identifiers that only their own post has."""
+    network = service.plan.view(service.network)
+    pair = network.pair(post)
+    fields: Mapping[str, IdentifierField] = {"driver": "driver_ref", "consignee": "consignee_id"}
+    return [code for code, name in fields.items() if not network.are_comparable(name, post, pair)]
 
 
 def _before(service: DecisionService, found: Mapping[str, Any], post: str) -> PastPanel:

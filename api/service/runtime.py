@@ -59,6 +59,7 @@ from engine.targeting.context import DecisionContextBuilder
 from engine.targeting.find_confirmation import FindProjection
 from engine.targeting.reports import Recording
 from engine.targeting.targeting import Targeting
+from features.catalogue.earlier_definitions import is_uniform
 from features.catalogue.plan import Plan
 from features.online.crossing_index import read_plan
 from features.online.online_features import OnlineFeatures
@@ -97,7 +98,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         ShiftProjection(),
         RosterProjection(),
         ReviewProjection(),
-        MirrorProjection(network),
+        MirrorProjection(network, is_uniform=is_uniform),
         FindProjection(),
         AccountProjection(),
         PromotionProjection(),

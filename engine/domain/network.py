@@ -151,6 +151,14 @@ class Network:
         post = self.posts.get(code)
         return self.identifiers.get(name, "" if post is None else post.administration)
 
+    def are_comparable(self, name: IdentifierField, one: str, other: str | None) -> bool:
+        """Tell whether a field's values at two posts can be compared."""
+        return other is not None and self.domain_of(name, one) == self.domain_of(name, other)
+
+    def covers(self, name: IdentifierField, other: IdentifierField) -> bool:
+        """Tell whether a field is comparable at all posts at which the other one is."""
+        return self.is_uniform or name in self.identifiers or other not in self.identifiers
+
 
 def read_network(path: Path, *, text: str | None = None) -> Network:
     """Read a network file; raises ``InputError`` naming the field and the rule.

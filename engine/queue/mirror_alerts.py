@@ -9,7 +9,7 @@ The decision is looked for by plate, VIN, TIR carnet, CMR note and trailer, in t
 that leads to one decides. The alert says what led to it and what else agrees.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -83,10 +83,13 @@ def keys(arrival: ArrivalBody) -> dict[str, str]:
 _NAMED = {"plate": "plate", "trailer": "trailer_plate", "driver": "driver_ref", "vin": "vin"}
 
 
-def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict[str, Any]]:
+def differences(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], *, has_same_drivers: bool = True
+) -> list[dict[str, Any]]:
     """Return what two records of one vehicle do not agree on; what either lacks is no difference.
 
-    Both are crossings as the journal keeps them.
+    Both are crossings as the journal keeps them. ``has_same_drivers`` tells whether both posts name
+    drivers alike: else these are not compared.
     """
     found = []
     mass, response = ours.get("weighed_mass_kg"), theirs.get("weighed_mass_kg")
@@ -95,6 +98,8 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict
         found.append({"code": "mass", "mass_ratio": mass / response} | weighed)
     for code, name in _NAMED.items():
         one, other = ours.get(name), theirs.get(name)
+        if code == "driver" and not has_same_drivers:
+            continue
         if one and other and fold(one) != fold(other):
             value = ("one", "another") if code == "driver" else (one, other)
             found.append({"code": code, "decided": value[0], "told": value[1]})
@@ -111,8 +116,15 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict
 class MirrorProjection:
     """Keeps alerts, and brings forward the vehicles they are about."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(
+        self, network: Network, *, is_uniform: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """``is_uniform`` knows definitions of features that compared drivers of all posts.
+
+        Alerts beside decisions that were made by them compare alike, as their replay does.
+        """
         self._network = network
+        self._is_uniform = is_uniform
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Hold recorded crossings against decisions of the paired post made before."""
@@ -129,8 +141,8 @@ class MirrorProjection:
 
     def _decided(
         self, connection: Connection, post: str, arrival: ArrivalBody, known_at: int
-    ) -> tuple[str, ArrivalBody] | None:
-        """Return the last decision before that a key of the arrival leads to, and its arrival."""
+    ) -> tuple[str, dict[str, Any]] | None:
+        """Return the last decision before that a key of the arrival leads to, and its record."""
         for kind, value in keys(arrival).items():
             query = _BY_PLATE if kind == "plate" else _BY_KEY
             asked = {"post": post, "value": value, "since": known_at - TRANSIT, "until": known_at}
@@ -138,9 +150,9 @@ class MirrorProjection:
             found = connection.execute(query, asked).one_or_none()
             if found is None:
                 continue
-            decided: ArrivalBody = JournalReader(connection).body(found.seq)["arrival"]
-            if decided["crossing"]["direction"] != arrival["crossing"]["direction"]:
-                return found.decision_id, decided
+            body = JournalReader(connection).body(found.seq)
+            if body["arrival"]["crossing"]["direction"] != arrival["crossing"]["direction"]:
+                return found.decision_id, body
             # both left, or both entered: two movements, not two halves of one
         return None
 
@@ -151,14 +163,18 @@ class MirrorProjection:
         decided = self._decided(connection, pair, arrival, entry.known_at)
         if decided is None:
             return
-        decision_id, theirs = decided
+        decision_id, theirs = decided[0], decided[1]["arrival"]
+        has_same_drivers = self._network.are_comparable("driver_ref", pair, entry.post)
+        has_same_drivers |= self._is_uniform(decided[1]["inputs"]["definitions"])
         one, other = keys(arrival), keys(theirs)
         agreed = "+".join(kind for kind in one if one[kind] == other.get(kind))
         rows = [
             {"seq": entry.seq, "decision_id": decision_id, "post": pair}
             | {"known_at": entry.known_at, "mass_ratio": None, "matched": agreed}
             | difference
-            for difference in differences(theirs["crossing"], arrival["crossing"])
+            for difference in differences(
+                theirs["crossing"], arrival["crossing"], has_same_drivers=has_same_drivers
+            )
         ]
         if rows:
             connection.execute(insert(ALERTS), rows)

@@ -24,11 +24,13 @@ from features.catalogue.mirror_features import (
 from features.catalogue.spec import (
     FAR,
     HALF_HOUR,
+    Fact,
     Feature,
     against,
     count,
     days_since,
     differs,
+    first_comparable,
     first_seen,
     own_fact,
     ratio,
@@ -160,31 +162,34 @@ for who in ("plate", "carrier"):
 # The paired post has mostly recorded this same movement hours ago: first sightings and changes are
 # therefore read from the same direction alone.
 WAY = "direction"
-for name, pair in (
-    ("new_driver_for_plate", ("plate", "driver")),
-    ("new_trailer_for_plate", ("plate", "trailer")),
-    ("new_driver_for_carrier", ("carrier", "driver")),
-    ("new_consignee_for_carrier", ("carrier", "consignee")),
-    ("new_plate_for_carrier", ("carrier", "plate")),
+# A driver or party is compared within the domain of its identifier alone.
+KNOWN = ("plate", "driver_domain")
+new_driver = first_comparable(CROSSINGS, ("plate", "driver", WAY), (*KNOWN, WAY), ("plate", WAY))
+feature("links", "new_driver_for_plate", new_driver)
+for name, pair, of in (
+    ("new_trailer_for_plate", ("plate", "trailer"), "plate"),
+    ("new_driver_for_carrier", ("carrier", "driver"), "carrier_of_drivers"),
+    ("new_consignee_for_carrier", ("carrier", "consignee"), "carrier_of_consignees"),
+    ("new_plate_for_carrier", ("carrier", "plate"), "carrier"),
 ):
-    feature("links", name, first_seen(CROSSINGS, (*pair, WAY)))
+    feature("links", name, first_seen(CROSSINGS, (*pair, WAY), (of, pair[1], WAY)))
 feature("conveyance", "plate_same_way_365d", count(CROSSINGS, ("plate", WAY), 365))
 for family, who in (("conveyance", "plate"), ("parties", "driver")):
     feature(family, f"{who}_same_way_days_since", days_since(CROSSINGS, (who, WAY)))
 feature("conveyance", "vin_changed", differs(CROSSINGS, "vin_key", ("plate", WAY)))
 # Entities recently new to each other; vehicles that travel in pairs; hits passed on by links.
-for who, new in (
-    ("plate", "new_plate_driver"),
-    ("driver", "new_plate_driver"),
-    ("plate", "new_plate_trailer"),
-    ("carrier", "new_carrier_driver"),
-    ("driver", "new_carrier_driver"),
-    ("carrier", "new_carrier_consignee"),
-    ("consignee", "new_carrier_consignee"),
+for who, new, counted, whose in (
+    ("plate", "new_plate_driver", KNOWN, KNOWN),
+    ("driver", "new_plate_driver", "driver", "driver"),
+    ("plate", "new_plate_trailer", "plate", "plate"),
+    ("carrier", "new_carrier_driver", "carrier", "carrier_of_drivers"),
+    ("driver", "new_carrier_driver", "driver", "driver_of_carriers"),
+    ("carrier", "new_carrier_consignee", "carrier", "carrier_of_consignees"),
+    ("consignee", "new_carrier_consignee", "consignee", "consignee_of_carriers"),
 ):
     fellow = new.removeprefix("new_").replace(who, "").strip("_")
-    feature("links", f"{who}_new_{fellow}s_90d", total(CROSSINGS, new, who, 90))
-    feature("links", f"{who}_new_{fellow}_share", ratio(CROSSINGS, new, who, 365))
+    feature("links", f"{who}_new_{fellow}s_90d", total(CROSSINGS, new, counted, 90, whose))
+    feature("links", f"{who}_new_{fellow}_share", ratio(CROSSINGS, new, counted, 365, of=whose))
 for who in ("plate", "driver", "carrier"):
     feature("links", f"{who}_paired_share", ratio(CROSSINGS, "paired", who, 365))
 for who in ("carrier", "consignee", "declarant"):
@@ -193,10 +198,12 @@ for who in ("carrier", "consignee", "declarant"):
 for link in PASSED.links:
     passed = total(PASSED, link.measure, link.to, 365)
     feature("links", f"hits_passed_from_{link.via}_to_{link.to}", passed)
-feature("links", "driver_changed", differs(CROSSINGS, "driver_key", ("plate", WAY)))
+feature("links", "driver_changed", differs(CROSSINGS, "driver_key", (*KNOWN, WAY)))
 
 # Route and mirror: against the record of the paired post, known before this one.
 THERE = "at the paired post"
+ACROSS = ("driver_key", "consignee_key")
+"""Facts that are compared across the line only where both posts have one domain for them."""
 for name, fact, how, unit, meaning in (
     ("mirror_days", "known_at", LESS, "days", "days since it was recorded"),
     ("mirror_hours_late", "hours_late", AS_RECORDED, "hours", "hours until it was recorded"),
@@ -214,7 +221,9 @@ for name, fact, how, unit, meaning in (
     ("mirror_value_ratio", "customs_value_usd", OVER, "ratio", "value declared over that"),
     ("mirror_net_mass_ratio", "net_mass_kg", OVER, "ratio", "net mass declared over that"),
 ):
-    feature("mirror", name, compare_match(CROSSINGS, fact, how, unit, f"{meaning} {THERE}"))
+    across = Fact(f"{fact}_across") if fact in ACROSS else None
+    compared = compare_match(CROSSINGS, fact, how, unit, f"{meaning} {THERE}", now=across)
+    feature("mirror", name, compared)
 for place, who in enumerate(KEYS):
     meaning = f"the record {THERE} is the last there of the same {who}"
     feature("mirror", f"mirror_by_{who}", match(CROSSINGS, place, "flag", meaning))

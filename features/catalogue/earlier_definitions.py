@@ -5,22 +5,61 @@ load`` fills the counters for those of this version (docs/decisions/0025-clocks.
 an earlier version opens, verifies, recomputes its decisions and serves its model.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 
 from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.event_streams import CROSSINGS
+from features.catalogue.mirror_features import DIFFERS, compare_match
 from features.catalogue.plan import Plan
-from features.catalogue.spec import Feature
+from features.catalogue.spec import Feature, differs, first_seen, ratio, total
 
 UNIFORM_ENCODING = 4
-"""Version of the encoder with one clock, UTC+5, for all posts."""
+"""Version of the encoder with one clock, UTC+5, for all posts, and one domain of identifiers."""
 
-UNIFORM: Mapping[str, Feature] = CATALOGUE
+
+def _uniform() -> Iterator[tuple[str, Feature]]:
+    """Yield the features that compared identifiers whatever their domain."""
+    for name, pair in (
+        ("new_driver_for_plate", ("plate", "driver")),
+        ("new_driver_for_carrier", ("carrier", "driver")),
+        ("new_consignee_for_carrier", ("carrier", "consignee")),
+    ):
+        yield name, first_seen(CROSSINGS, (*pair, "direction"))
+    for who, fellow, new in (
+        ("plate", "driver", "new_plate_driver"),
+        ("carrier", "driver", "new_carrier_driver"),
+        ("driver", "carrier", "new_carrier_driver"),
+        ("carrier", "consignee", "new_carrier_consignee"),
+        ("consignee", "carrier", "new_carrier_consignee"),
+    ):
+        yield f"{who}_new_{fellow}s_90d", total(CROSSINGS, new, who, 90)
+        yield f"{who}_new_{fellow}_share", ratio(CROSSINGS, new, who, 365)
+    yield "driver_changed", differs(CROSSINGS, "driver_key", ("plate", "direction"))
+    for who in ("driver", "consignee"):
+        compared = compare_match(CROSSINGS, f"{who}_key", DIFFERS, "flag", "")
+        yield f"mirror_{who}_differs", compared
+
+
+UNIFORM: Mapping[str, Feature] = CATALOGUE | {
+    name: replace(CATALOGUE[name], operator=f.operator, inputs=f.inputs, parameters=f.parameters)
+    for name, f in _uniform()
+}
 """The catalogue of those definitions."""
 
 
 @cache
-def plan_of(digest: str) -> Plan:
+def _uniform_plan() -> Plan:
+    return Plan(UNIFORM, encoding=UNIFORM_ENCODING)
+
+
+def is_uniform(definitions: str) -> bool:
+    """Tell whether definitions, by their digest, had one clock and one domain of identifiers."""
+    return definitions == _uniform_plan().digest
+
+
+@cache
+def plan_of(definitions: str) -> Plan:
     """Return the plan of some definitions, that of this version where they are not known."""
-    earlier = Plan(UNIFORM, encoding=UNIFORM_ENCODING)
-    return earlier if earlier.digest == digest else Plan(CATALOGUE)
+    return _uniform_plan() if is_uniform(definitions) else Plan(CATALOGUE)

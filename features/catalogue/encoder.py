@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 from engine.domain.identifiers import FOLDING_VERSION, container_is_valid, fold, vin_is_valid
-from engine.domain.network import Network
+from engine.domain.network import IdentifierField, Network
 from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
 from engine.domain.time_zones import local_time
@@ -74,12 +74,19 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
     items = declaration.items if declaration is not None else ()
     main = max(items, key=_weight, default=None)
     entities.update(_consignment(declaration, main))
+    for name, field in _PARTIES.items():
+        entities[name] = _qualify(entities[name], field, crossing.post, network)
+    for name, (whose, field, of) in _COVERED.items():
+        entities[name] = entities[whose] if network.covers(of, field) else None
     facts.update(_goods_facts(items, main))
     facts.update(_gap_facts(crossing, declaration, facts))
     facts["dispatch_not_origin"] = _differ(entities["dispatch"], entities["origin"])
     for fact, entity in _REMEMBERED.items():
         value = entities[entity]
         facts[fact] = NAN if value is None else float(key(entity, value))
+    for fact, field in _ACROSS.items():
+        is_comparable = network.are_comparable(field, crossing.post, entities["pair"])
+        facts[f"{fact}_across"] = facts[fact] if is_comparable else NAN
     # Both posts of a line are one way across; a post that faces none stands for itself.
     facts["line_key"] = float(key("line", entities["line"] or crossing.post))
     return entities, facts
@@ -108,8 +115,9 @@ def _conveyance(crossing: Any, network: Network, *, local: datetime) -> Entities
         "vin": _fold_text(crossing.vin),
         "containers": _join_values(crossing.container_numbers),
         "seals": _join_values(crossing.seal_numbers),
-        "driver": crossing.driver_ref,
-        "carrier": crossing.carrier_id,
+        "driver": _qualify(crossing.driver_ref, "driver_ref", crossing.post, network),
+        "driver_domain": network.domain_of("driver_ref", crossing.post) or "-",
+        "carrier": _qualify(crossing.carrier_id, "carrier_id", crossing.post, network),
         "day_part": str(local.hour // 4),
     }
 
@@ -271,6 +279,29 @@ def _local_time(crossing: Any, network: Network) -> datetime:
         return arrived
 
 
+def _qualify(value: str | None, field: IdentifierField, post: str, network: Network) -> str | None:
+    """Return an identifier with its domain, without which it is not compared."""
+    domain = network.domain_of(field, post)
+    return f"{domain}\x1e{value}" if value is not None and domain else value
+
+
+_PARTIES: Mapping[str, IdentifierField] = {
+    "declarant": "declarant_id",
+    "consignor": "consignor_id",
+    "consignee": "consignee_id",
+}
+_COVERED: Mapping[str, tuple[str, IdentifierField, IdentifierField]] = {
+    "carrier_of_drivers": ("carrier", "carrier_id", "driver_ref"),
+    "carrier_of_consignees": ("carrier", "carrier_id", "consignee_id"),
+    "consignee_of_carriers": ("consignee", "consignee_id", "carrier_id"),
+    "driver_of_carriers": ("driver", "driver_ref", "carrier_id"),
+}
+"""Entities where all posts that name them alike also name those alike that are counted for them."""
+_ACROSS: Mapping[str, IdentifierField] = {
+    "driver_key": "driver_ref",
+    "consignee_key": "consignee_id",
+}
+"""Facts that have a second form, NaN where the paired post's cannot be compared with them."""
 _REMEMBERED: Mapping[str, str] = {
     "plate_key": "plate",
     "vin_key": "vin",

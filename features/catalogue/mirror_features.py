@@ -67,11 +67,16 @@ def _last(stream: Stream, fact: str) -> list[Read]:
     return [Read(stream.name, *_by(key), fact, is_last=True) for key in KEYS]
 
 
-def compare_match(stream: Stream, fact: str, how: int, unit: str, meaning: str) -> Feature:
-    """Comparison of a fact with that of the paired post's record; NaN where none was found."""
+def compare_match(
+    stream: Stream, fact: str, how: int, unit: str, meaning: str, *, now: Fact | None = None
+) -> Feature:
+    """Comparison of a fact with that of the paired post's record; NaN where none was found.
+
+    ``now`` is this crossing's, where it is not the fact of the same name.
+    """
     is_time = fact == "known_at"
     records = (*_last(stream, "known_at"), *_last(stream, fact))
-    now = Fact("as_of" if is_time else fact)
+    now = now or Fact("as_of" if is_time else fact)
     inputs: tuple[Read | Fact, ...] = (now, Fact("as_of"), *_timing_reads(stream), *records)
     scale = float(DAY) if is_time else 1.0
     return Feature("matched", inputs, (float(how), scale), unit, meaning)

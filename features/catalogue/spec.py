@@ -156,7 +156,11 @@ def _last(stream: Stream, fact: str, by: By, of: By | None) -> Read:
 
 
 def _whose(by: By) -> str:
-    return " and ".join(name.replace("_", " ") for name in _by(by)) or "all posts"
+    """Say whose events are counted."""
+    names = _by(by)
+    whose = " and ".join(name.replace("_", " ") for name in names if name != "driver_domain")
+    alike = " at posts that name drivers alike" if "driver_domain" in names else ""
+    return (whose + alike) or "all posts"
 
 
 def _within(days: float) -> str:
@@ -190,7 +194,9 @@ def total(stream: Stream, measure: str, by: By, days: float, of: By | None = Non
     )
 
 
-def ratio(stream: Stream, part: str, by: By, days: float, per: str = "n") -> Feature:
+def ratio(
+    stream: Stream, part: str, by: By, days: float, per: str = "n", of: By | None = None
+) -> Feature:
     """Sum of one measure per unit of another; NaN where the second is zero."""
     over = f"over the {stream.plural}" if per == "n" else f"per {per} over the {stream.plural}"
     whose = f"of the same {_whose(by)} {_within(days)}"
@@ -198,7 +204,7 @@ def ratio(stream: Stream, part: str, by: By, days: float, per: str = "n") -> Fea
     if part in stream.derived:
         was = stream.derived[part].meaning
         meaning, unit = f"share of {stream.plural} {whose} that were {was}", "share"
-    reads = (_read(stream, part, by, None, days), _read(stream, per, by, None, days))
+    reads = (_read(stream, part, by, of, days), _read(stream, per, by, of, days))
     scale = stream.scale(part) / stream.scale(per)
     return Feature("ratio", reads, (scale,), unit, meaning)
 
@@ -237,10 +243,20 @@ def days_since(stream: Stream, by: By, of: By | None = None) -> Feature:
     return Feature("since", (Fact("as_of"), _last(stream, "known_at", by, of)), (), "days", meaning)
 
 
-def first_seen(stream: Stream, by: By) -> Feature:
+def first_seen(stream: Stream, by: By, of: By | None = None) -> Feature:
     """1 where the entity has no event yet, else 0."""
     meaning = f"none of the {stream.plural} so far had the same {_whose(by)}"
-    return Feature("is_zero", (_read(stream, "n", by, None, FAR),), (), "flag", meaning)
+    return Feature("is_zero", (_read(stream, "n", by, of, FAR),), (), "flag", meaning)
+
+
+def first_comparable(stream: Stream, by: By, within: By, whole: By) -> Feature:
+    """As :func:`first_seen`; NaN where the wider entity was seen, but never where it compares."""
+    meaning = (
+        f"none of the {stream.plural} so far had the same {_whose(by)}; "
+        f"not known where none of them had the same {_whose(within)}"
+    )
+    reads = tuple(_read(stream, "n", each, None, FAR) for each in (by, within, whole))
+    return Feature("first_comparable", reads, (), "flag", meaning)
 
 
 def previous(stream: Stream, fact: str, by: By, of: By | None = None, unit: str = "") -> Feature:

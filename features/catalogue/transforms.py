@@ -68,6 +68,20 @@ def _is_zero(own: Floats, _common: Floats) -> Floats:
     return np.where(x != x, nan, x == 0.0)
 
 
+def _first_comparable(own: Floats, _common: Floats) -> Floats:
+    _, comparable, ever = own
+    found = _is_zero(own[:1], _common)
+    np.copyto(found, nan, where=(comparable == 0.0) & (ever > 0.0))
+    return found
+
+
+def _first_comparable_of_one(own: Sequence[Values], _common: Values) -> Values:
+    return [
+        nan if seen != seen or (comparable == 0.0 and ever > 0.0) else float(seen == 0.0)
+        for seen, comparable, ever in zip(*own, strict=True)
+    ]
+
+
 def _differs(own: Floats, _common: Floats) -> Floats:
     gap = own[0] - own[1]  # NaN where either is, and NaN is not even equal to itself
     return np.where(gap != gap, nan, gap != 0.0)
@@ -107,6 +121,7 @@ OPERATORS: Mapping[str, Operator] = {
     "is_zero": Operator(
         _is_zero, lambda own, _: [nan if x != x else float(x == 0.0) for x in own[0]]
     ),
+    "first_comparable": Operator(_first_comparable, _first_comparable_of_one),
     "differs": Operator(_differs, _differs_of_one),
     "against": Operator(_against, _against_of_one),
     "matched": Operator(finish_matched, finish_one_matched, tuple(range(1, 12))),

@@ -11,14 +11,14 @@ file that was put there without a record is a fault of its own and moves nothing
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 from sqlalchemy import Connection, delete, insert
 
-from engine.audit.file_anchors import parse_network, read_declared_networks
+from engine.audit.file_anchors import DeclaredNetwork, parse_network, read_declared_networks
 from engine.decision.inspection_minutes import lesson_of, taught_anew, teach
-from engine.domain.network import Network
+from engine.domain.network import IdentifierField, Network
 from engine.errors import RiskError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JournalReader
@@ -75,8 +75,11 @@ class Recount:
         if self._last[1].get("definitions", self.plan.digest) != self.plan.digest:
             self.notes.append("counters: not compared, they serve other feature definitions")
             return False
-        if self._has_other_pairs():
-            self.notes.append("counters: not compared, posts were paired anew since they began")
+        if _has_other_network(self._declared, self._last[0], self.plan):
+            self.notes.append(
+                "counters: not compared, pairs, time zones or domains of identifiers were changed "
+                "since they began; darvoza load fills them again"
+            )
             return False
         try:
             tables = self._tables(None)
@@ -101,13 +104,28 @@ class Recount:
             return found
         return replace(found, network=parse_network(self._declared[-1].text))
 
-    def _has_other_pairs(self) -> bool:
-        """Tell whether posts were paired otherwise since the counters were last filled."""
-        before = [one for one in self._declared if one.seq <= self._last[0]][-1:]
-        since = [one for one in self._declared if one.seq > self._last[0]]
-        pairs = [_pairs(parse_network(one.text)) for one in (*before, *since)]
-        return any(one != pairs[0] for one in pairs)
+
+def has_other_network(connection: Connection, plan: Plan) -> bool:
+    """Tell whether the network says other things to the encoder since the last load."""
+    last = next(JournalReader(connection).records(HISTORY_LOADED, most=1), None)
+    return _has_other_network(read_declared_networks(connection), last.seq if last else 0, plan)
 
 
-def _pairs(network: Network) -> dict[str, str | None]:
-    return {code: network.pair(code) for code in network.posts}
+def _has_other_network(declared: Sequence[DeclaredNetwork], since: int, plan: Plan) -> bool:
+    before = [one for one in declared if one.seq <= since][-1:]
+    after = [one for one in declared if one.seq > since]
+    seen = [_encoded(plan.view(parse_network(one.text))) for one in (*before, *after)]
+    return any(one != seen[0] for one in seen)
+
+
+def _encoded(network: Network) -> dict[str, tuple[str | None, ...]]:
+    """Return what the encoder takes from a network, by post."""
+    fields: tuple[IdentifierField, ...] = get_args(IdentifierField)
+    return {
+        code: (
+            network.pair(code),
+            network.timezone(code),
+            *(network.domain_of(name, code) for name in fields),
+        )
+        for code in network.posts
+    }

@@ -36,7 +36,7 @@ def topic(feature: Feature) -> str:
     names = set(_names(feature.inputs)) - {""}
     if any(name.startswith("class_") or name == "is_entry" for name in names):
         return ""
-    if any(isinstance(item, Read) and item.of != item.by for item in feature.inputs):
+    if any(isinstance(item, Read) and "pair" in item.of for item in feature.inputs):
         return "paired post"
     facts = {item.name for item in feature.inputs if isinstance(item, Fact)}
     for subject, members in (("price", _PRICE), ("mass", _MASS)):

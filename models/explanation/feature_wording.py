@@ -169,7 +169,7 @@ def _word_against(feature: Feature) -> Wording:
 
 
 def _word_is_zero(feature: Feature) -> Wording:
-    (read,) = _reads(feature)
+    read = _reads(feature)[0]
     way, parameters = _this_way(read.by), {"both": list(_without_direction(read.by))}
     return Wording(
         f"never_together{way}",
@@ -241,11 +241,12 @@ def _fact(feature: Feature) -> str:
 def _span(read: Read) -> dict[str, Any]:
     """Return whose events a read counts, and how far back; None for ever."""
     minutes = None if read.window >= EVER else read.window // MINUTE
-    return {"whom": list(read.by), "within_minutes": minutes}
+    whom = [name for name in read.by if name != "driver_domain"]
+    return {"whom": whom, "within_minutes": minutes}
 
 
 def _without_direction(by: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name for name in by if name != "direction")
+    return tuple(name for name in by if name not in ("direction", "driver_domain"))
 
 
 def _this_way(by: Sequence[str]) -> str:
@@ -260,6 +261,7 @@ _BY_OPERATOR: Mapping[str, Callable[[Feature], Wording | None]] = {
     "ratio": _word_ratio,
     "against": _word_against,
     "is_zero": _word_is_zero,
+    "first_comparable": _word_is_zero,
     "differs": _word_differs,
     "matched": _word_matched,
     "match": _word_match,

@@ -41,6 +41,8 @@ STORE = "darvoza.sqlite"
 POST, OTHER = "OYB", "FOT"
 NETWORK = """
 synthetic = true
+[identifiers]
+driver_ref = "KEY"
 [[posts]]
 code = "OYB"
 name = "Oybek"

@@ -25,15 +25,19 @@ START = micros(Crossing(
 NETWORK = Network(
     MappingProxyType(
         {
-            code: BorderPost(code=code, name=code, country=country, pair=pair, timezone=zone)
-            for code, country, pair, zone in (
-                ("OYB", "UZ", "FOT", "Asia/Kabul"),
-                ("FOT", "TJ", "OYB", "Europe/Berlin"),
-                ("ALT", "UZ", None, "Asia/Almaty"),
+            code: BorderPost(
+                code=code, name=code, country=country, pair=pair, timezone=zone, administration=by
+            )
+            for code, country, pair, zone, by in (
+                ("OYB", "UZ", "FOT", "Asia/Kabul", "one"),
+                ("FOT", "TJ", "OYB", "Europe/Berlin", "one"),
+                ("ALT", "UZ", None, "Asia/Almaty", "other"),
             )
         }
-    )
+    ),
+    identifiers=MappingProxyType({"declarant_id": "shared"}),
 )
+"""Posts with clocks of their own; the third one names drivers and most parties otherwise."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ docs/synthetic.md. A trip from A to B leaves at A's post and enters at B's.
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
+from engine.domain.network import IdentifierField
 from engine.domain.time_zones import country_time_zone
 from experiments.synthetic.config import Floats, Ints
 
@@ -129,7 +131,8 @@ def countries_of(pair: int, direction: int) -> tuple[int, int]:
 
 def network_toml() -> str:
     """Return the network file; its first line says that nothing in it is real."""
-    lines = ["synthetic = true"]
+    lines = ["synthetic = true", "", "[identifiers]"]
+    lines += [f'{field} = "synthetic"' for field in get_args(IdentifierField)]
     other = {p.a: p.b for p in PAIRS} | {p.b: p.a for p in PAIRS}
     for index, post in enumerate(POSTS):
         pair = other.get(index, -1)

@@ -186,6 +186,9 @@ def test_both_sides_mark_what_differs() -> None:
     dear = {row.code: row.state for row in freight.rows}
     assert dear["value"] == "same"
     assert sides(crossing, MIRROR | {"mirror_days": nan}) is None
+    apart = sides(crossing, MIRROR | {"mirror_driver_differs": nan}, apart=["driver"])
+    assert apart is not None and apart.differences == 5
+    assert {row.code for row in apart.rows if row.state == "apart"} == {"driver"}
 
 
 def test_bars_lie_on_their_side_of_the_middle() -> None:

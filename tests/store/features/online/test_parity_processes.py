@@ -51,7 +51,9 @@ def pool() -> Iterator[ProcessPoolExecutor]:
 def home(tmp_path: Path) -> Home:
     """Make a home whose network is the one of the histories, without any history."""
     made = Home(tmp_path / "home").prepare()
-    lines = ["[[posts]]\n" + "".join(_fields(code)) for code in NETWORK.posts]
+    shared = [f'{name} = "{domain}"' for name, domain in NETWORK.identifiers.items()]
+    lines = ["[identifiers]", *shared]
+    lines += ["[[posts]]\n" + "".join(_fields(code)) for code in NETWORK.posts]
     made.network.write_text("\n".join(lines), "utf-8")
     return made
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from engine.domain.records import PLACES
+from engine.domain.records import PLACES, Crossing
 from engine.search_orders.search_order import AGAIN, count_places
 from engine.storage.database import Store
 from features.history.labels import read_searches
@@ -19,7 +19,7 @@ from features.online.backfill import backfill
 from features.online.search_counts import PLACE_COUNTS, SEARCHED_PLACES
 from tests.store.features.online.record_batches import batches, steps
 from tests.store.features.online.replay import PLAN, Replay, as_known
-from tests.support.random_histories import History, history, tables
+from tests.support.random_histories import NETWORK, History, history, tables
 
 MOST = 12
 MANY = 150 if os.environ.get("DARVOZA_PROOF") else 80
@@ -125,11 +125,20 @@ def test_counts_are_those_of_the_records(store: Store) -> None:
         for _, crossing, declaration in found.crossings:
             event = replay.features.record(crossing, declaration)
             known = replay.features.searches(connection, event).of("carrier")
-            assert known == expected.get(crossing.carrier_id, {})
+            assert known == expected.get(carrier_of(crossing), {})
             assert all(hits <= times for times, hits in known.values())
 
 
-def by_hand(found: History) -> dict[str | None, dict[str, tuple[int, int]]]:
+Carrier = tuple[str, str] | None
+
+
+def carrier_of(crossing: Crossing) -> Carrier:
+    """Return the carrier with the domain within which it is one."""
+    domain = NETWORK.domain_of("carrier_id", crossing.post)
+    return None if crossing.carrier_id is None else (domain, crossing.carrier_id)
+
+
+def by_hand(found: History) -> dict[Carrier, dict[str, tuple[int, int]]]:
     """Count by carrier in the plainest way: a vehicle once for each place and group."""
     where: dict[str | None, set[str]] = defaultdict(set)
     held: dict[str | None, set[str]] = defaultdict(set)
@@ -139,9 +148,9 @@ def by_hand(found: History) -> dict[str | None, dict[str, tuple[int, int]]]:
         if seizure.place is not None:
             where[link].add(seizure.place)
             held[link].add(seizure.place)
-    out: dict[str | None, dict[str, tuple[int, int]]] = defaultdict(dict)
+    out: dict[Carrier, dict[str, tuple[int, int]]] = defaultdict(dict)
     for _, crossing, _ in found.crossings:
-        own = out[crossing.carrier_id] if crossing.carrier_id else {}
+        own = out[carrier] if (carrier := carrier_of(crossing)) else {}
         for place in count_places(where[crossing.crossing_id]):
             times, hits = own.get(place, (0, 0))
             own[place] = (times + 1, hits + (place in count_places(held[crossing.crossing_id])))
