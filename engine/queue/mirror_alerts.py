@@ -121,7 +121,7 @@ class MirrorProjection:
     ) -> None:
         """``is_uniform`` knows definitions of features that compared drivers of all posts.
 
-        Alerts beside decisions that were made by them compare alike, as their replay does.
+        Alerts on decisions that were made by them compare alike, as their replay does.
         """
         self._network = network
         self._is_uniform = is_uniform

@@ -114,11 +114,11 @@ def has_other_network(connection: Connection, plan: Plan) -> bool:
 def _has_other_network(declared: Sequence[DeclaredNetwork], since: int, plan: Plan) -> bool:
     before = [one for one in declared if one.seq <= since][-1:]
     after = [one for one in declared if one.seq > since]
-    seen = [_encoded(plan.view(parse_network(one.text))) for one in (*before, *after)]
+    seen = [_facts_of_posts(plan.view(parse_network(one.text))) for one in (*before, *after)]
     return any(one != seen[0] for one in seen)
 
 
-def _encoded(network: Network) -> dict[str, tuple[str | None, ...]]:
+def _facts_of_posts(network: Network) -> dict[str, tuple[str | None, ...]]:
     """Return what the encoder takes from a network, by post."""
     fields: tuple[IdentifierField, ...] = get_args(IdentifierField)
     return {
