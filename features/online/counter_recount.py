@@ -107,7 +107,7 @@ class Recount:
 
 def has_other_network(connection: Connection, plan: Plan) -> bool:
     """Tell whether the network says other things to the encoder since the last load."""
-    last = next(JournalReader(connection).records(HISTORY_LOADED, most=1), None)
+    last = next(JournalReader(connection).records(HISTORY_LOADED, newest=1), None)
     return _has_other_network(read_declared_networks(connection), last.seq if last else 0, plan)
 
 
