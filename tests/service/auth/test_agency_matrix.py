@@ -347,6 +347,21 @@ def test_reports_count_the_acts_that_are_seen(border: Border) -> None:
     assert len(tried) > 1
 
 
+def test_the_short_way_of_decisions_passes_the_same_check(border: Border) -> None:
+    """The second request of a key takes the short way, which knows the key already."""
+    refused = set()
+    for number, agency in enumerate(AGENCIES, 70):
+        key = Role.CHECKPOINT, agency
+        is_refused = not is_open(key, "POST", "/v1/decisions")
+        is_refused |= not is_reached(key, Matter.DECISIONS, Right.ACT, POST)
+        body, by = arrival(number), border.keys[key]
+        for _ in range(2):
+            sent = border.world.client.post("/v1/decisions", json=body, headers=by)
+            assert sent.status_code == (403 if is_refused else 201)
+        refused.add(is_refused)
+    assert refused == {True, False}
+
+
 def test_a_record_is_opened_by_auditors_who_see_its_row(border: Border) -> None:
     assert len(border.records) >= 4 * len(AGENCIES)
     opened = 0

@@ -1,16 +1,19 @@
 """Tables of agencies: complete or refused, in force by two people, and never by an edit."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable, read_table
 from api.auth.authority import Authority
 from api.auth.permissions import Matter, Right, Role
+from api.cli.main import app as command_line
 from api.service.runtime import open_network, open_store
 from engine.errors import (
     ConflictError,
@@ -23,6 +26,7 @@ from engine.errors import (
 from engine.storage.home import Home
 from tests.service.running_service import make_home
 
+DOCS = Path(__file__).parents[3] / "docs"
 REST = {"agencies": ["*"], "roles": ["*"], "matters": ["*"]}
 OPEN = REST | {"see": "all", "act": "all", "approve": "all"}
 HIDDEN: dict[str, Any] = {"agencies": ["interior"], "roles": ["*"], "matters": ["watchlist"]}
@@ -194,3 +198,28 @@ def test_a_later_version_keeps_a_table_that_lacks_a_cell(accounts: Accounts) -> 
 
     kept = AgencyTable.model_validate(found, strict=False, context=RECORDED)
     assert set(kept.scopes("customs", Role.ANALYST).values()) == {"none"}
+
+
+def test_the_commands_propose_approve_and_show(
+    home: Home, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, at = CliRunner(), ["--home", str(home.root), "--json"]
+    sample = (DOCS / "samples" / "agencies.toml").read_text("utf-8")
+    home.agencies.write_text(sample, "utf-8")
+    assert json.loads(run.invoke(command_line, ["agencies", "check", *at]).stdout)["cells"] == 300
+
+    def take(*step: str, name: str) -> Any:
+        monkeypatch.setenv("DARVOZA_PASSWORD", accounts.change_password(name).secret)
+        return run.invoke(command_line, ["agencies", *step, "--as", name, *at])
+
+    proposal = json.loads(take("propose", name="ann").stdout)["proposal"]
+    shown = json.loads(run.invoke(command_line, ["agencies", "show", *at]).stdout)
+    assert [one["proposal"] for one in shown["waiting"]] == [proposal]
+    assert not shown["in_force"]["agencies"]
+    assert isinstance(take("approve", proposal, name="ann").exception, SecondPersonError)
+    assert json.loads(take("approve", proposal, name="bek").stdout)["state"] == "in_force"
+    shown = json.loads(run.invoke(command_line, ["agencies", "show", *at]).stdout)
+    assert len(shown["in_force"]["rules"]) == 11
+    assert shown["waiting"] == []
+    assert scope(accounts, "interior", Matter.MODELS) == "all"
+    assert scope(accounts, "interior", Matter.WATCHLIST) == "own"
