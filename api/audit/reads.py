@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Row, select
 from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.auth.callers import Caller
 from api.auth.permissions import Matter
-from api.http.agency_rows import OWNED_KINDS, RecordFilter
+from api.http.agency_rows import OWNERS, RecordFilter
 from api.http.dependencies import running_service
 from api.service.runtime import projections
 from engine.audit.draw_verification import RedrawnNumbers, RevealedShift, redraw_numbers
@@ -110,12 +110,14 @@ def _select_visible(
     snapshot: Connection, caller: Caller, rows: Sequence[Row[Any]]
 ) -> frozenset[int]:
     """Return the numbers of the records that hold no row hidden from the caller."""
-    owned = [row.seq for row in rows if row.kind in OWNED_KINDS]
+    owned = [row.seq for row in rows if row.kind in OWNERS]
     if all(caller.sees_all(matter) for matter in Matter):
         return frozenset(row.seq for row in rows)
     bodies, whole = JournalReader(snapshot).bodies(owned), RecordFilter(snapshot, caller)
     return frozenset(
-        row.seq for row in rows if whole.sees(row.kind, row.subject, bodies.get(row.seq))
+        row.seq
+        for row in rows
+        if whole.sees(row.kind, row.subject, row.post, body=bodies.get(row.seq))
     )
 
 
@@ -179,7 +181,9 @@ def _reachable(service: AuditService, caller: Caller, seq: int) -> Entry:
     with service.store.read() as snapshot:
         entry = service.journal.entry(snapshot, seq)
         body = JournalReader(snapshot).bodies([seq]).get(seq)
-        is_whole = RecordFilter(snapshot, caller).sees(entry.kind, entry.subject, body)
+        is_whole = RecordFilter(snapshot, caller).sees(
+            entry.kind, entry.subject, entry.post, body=body
+        )
     if caller.post is not None and entry.post != caller.post:
         raise NotFoundError("record", str(seq))
     if entry.post in caller.hidden_posts or not is_whole:

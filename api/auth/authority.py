@@ -134,11 +134,10 @@ class Authority:
 
     def duties(self, role: Role, agency: str | None) -> Duties:
         """Return what a role of an agency may do, by the table in force."""
-        found = self._duties.get((role, agency))
-        if found is None:
-            found = self.tables.duties(role, agency, self._posts)
-            self._duties = self._duties | {(role, agency): found}
-        return found
+        with self._lock:  # a table that comes into force meanwhile must not be forgotten
+            if (role, agency) not in self._duties:
+                self._duties[role, agency] = self.tables.duties(role, agency, self._posts)
+            return self._duties[role, agency]
 
     def agency_of(self, name: str) -> str | None:
         """Return the agency of a person or a key, also of a removed one; None without one."""

@@ -10,11 +10,22 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from api.auth.agencies import Scope
 from api.auth.callers import Caller
 from api.auth.permissions import Matter, Right
 from engine.criteria.dual_control import KINDS_OF, read_approval_states
 from engine.criteria.match import WATCHLIST
-from engine.journal.kinds import DECISION, FIND_CONFIRMED, INSPECTION, REVIEW, SEIZURE
+from engine.journal.kinds import (
+    CROSSING,
+    DECISION,
+    FIND_CONFIRMED,
+    INSPECTION,
+    QUEUE_EXPIRED,
+    RELEASE,
+    REVIEW,
+    ROSTER,
+    SEIZURE,
+)
 
 Body = Mapping[str, Any]
 Owner = tuple[Matter, str | None]
@@ -48,8 +59,18 @@ OWNERS: Mapping[str, Callable[[Body], Iterator[Owner]]] = {
 }
 """Whose rows a record holds, by its kind; those of the watch list follow from their entry."""
 WATCHLIST_KINDS = frozenset(KINDS_OF["watchlist"])
-OWNED_KINDS = (*OWNERS, *sorted(WATCHLIST_KINDS))
-"""Kinds of records that may belong to an agency."""
+MATTERS: Mapping[str, Matter] = {
+    **dict.fromkeys((DECISION, CROSSING, RELEASE, QUEUE_EXPIRED), Matter.DECISIONS),
+    INSPECTION: Matter.ACTS,
+    **dict.fromkeys((SEIZURE, FIND_CONFIRMED), Matter.SEIZURES),
+    REVIEW: Matter.REVIEWS,
+    **dict.fromkeys(KINDS_OF["watchlist"], Matter.WATCHLIST),
+    **dict.fromkeys(KINDS_OF["profile"], Matter.PROFILES),
+    ROSTER: Matter.REPORTS,
+}
+"""What a record is about besides the journal, by its kind."""
+OF_POSTS = frozenset({Matter.DECISIONS, Matter.PROFILES, Matter.REPORTS})
+"""Matters whose rows belong to the agencies of their post."""
 
 
 class RecordFilter:
@@ -62,9 +83,20 @@ class RecordFilter:
         if not caller.sees_all(Matter.WATCHLIST):
             states = read_approval_states(connection, "watchlist").values()
             self._entries = {one.subject: one.content.get("agency") for one in states}
+        self._profiles: Mapping[str, str] = {}
+        if not caller.sees_all(Matter.PROFILES):
+            states = read_approval_states(connection, "profile").values()
+            self._profiles = {one.subject: one.content.get("post") or "" for one in states}
 
-    def sees(self, kind: str, subject: str, body: Body | None) -> bool:
+    def sees(self, kind: str, subject: str, post: str, *, body: Body | None) -> bool:
         """Tell whether a record holds no row that is hidden; an erased one may hold any."""
+        matter, duties = MATTERS.get(kind), self._caller.duties
+        if matter is not None and duties.scope(matter, Right.SEE) is Scope.NONE:
+            return False
+        if matter is Matter.PROFILES:  # a step about one does not name its post
+            post = self._profiles.get(subject, post)
+        if matter in OF_POSTS and post in duties.hidden_posts(matter, Right.SEE):
+            return False
         if kind in WATCHLIST_KINDS:
             return self._caller.sees(Matter.WATCHLIST, self._entries.get(subject))
         if kind not in OWNERS:

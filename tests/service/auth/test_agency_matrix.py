@@ -32,6 +32,7 @@ from api.service.settings import Settings
 from api.service.subprocess_jobs import Measurements
 from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
 from engine.errors import NotEnoughDataError
+from engine.journal.entries import Entry
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import DECISION
 from tests.service.running_service import (
@@ -103,8 +104,8 @@ class Border:
     sessions: dict[Key, str]
     marks: dict[str, Owner]
     """Mark of each row, and whose it is."""
-    records: dict[int, tuple[str, str]]
-    """Mark of the one row that a journal record holds, and the record's post."""
+    records: dict[int, tuple[list[str], Entry]]
+    """Marks of the rows that a record of the journal holds."""
     decisions: dict[str, str]
     """Decisions by the mark of what they show."""
     browsers: dict[Key, TestClient] = field(default_factory=dict)
@@ -173,7 +174,7 @@ def find_violations(border: Border, routes: list[tuple[str, str]]) -> list[str]:
 
 def shows(key: Key, border: Border, mark: str) -> bool:
     matter, owner = border.marks[mark]
-    is_far = mark.startswith(("ZZFOT", "ZZFIND"))
+    is_far = mark.startswith(("ZZFOT", "ZZFIND", "ZZPROFILE"))
     return is_seen(key, matter, owner) and (not is_far or is_reached(key, matter, Right.SEE, OTHER))
 
 
@@ -222,6 +223,11 @@ def fill(world: World) -> Border:
     decided = world.client.post("/v1/decisions", json=far, headers=at_far)
     border.decisions |= {"ZZFOT": decided.json()["decision_id"]}
     marks["ZZFOT"] = Matter.DECISIONS, None
+    proposed = {"code": "ZZPROFILE", "expression": 'crossing.carrier_id == "k"', "post": OTHER}
+    proposed |= {"channel": "red", "valid_until": "2026-11-01T00:00:00Z"}
+    analyst = keys[Role.ANALYST, "customs"]
+    assert world.client.post("/v1/profiles", json=proposed, headers=analyst).status_code == 201
+    marks["ZZPROFILE"] = Matter.PROFILES, None
     far = arrival(49, post=OTHER, plate="01F77ZZ")
     assert world.client.post("/v1/decisions", json=far, headers=at_far).status_code == 201
     for agency in AGENCIES:
@@ -271,17 +277,16 @@ def report_rows(border: Border, agency: str | None, number: int) -> dict[str, Ow
     }
 
 
-def marked_records(world: World, marks: Mapping[str, Owner]) -> dict[int, tuple[str, str]]:
-    """Return the journal's records that hold one marked row, with its mark and their post."""
+def marked_records(world: World, marks: Mapping[str, Owner]) -> dict[int, tuple[list[str], Entry]]:
+    """Return the journal's records that hold marked rows."""
     found = {}
     with world.runtime.store.read() as connection:
         last = world.runtime.journal.head(connection).seq
         entries = {seq: world.runtime.journal.entry(connection, seq) for seq in range(1, last + 1)}
         bodies = JournalReader(connection).bodies([*entries])
     for seq, body in bodies.items():
-        held = [mark for mark in marks if mark in str(body) and mark != "ZZFOT"]
-        if len(held) == 1 and entries[seq].kind != DECISION:
-            found[seq] = held[0], entries[seq].post
+        if held := [mark for mark in marks if mark in str(body)]:
+            found[seq] = held, entries[seq]
     return found
 
 
@@ -365,19 +370,26 @@ def test_the_short_way_of_decisions_passes_the_same_check(border: Border) -> Non
 def test_a_record_is_opened_by_auditors_who_see_its_row(border: Border) -> None:
     assert len(border.records) >= 4 * len(AGENCIES)
     opened = 0
-    for agency, (sequence, (mark, post)) in product(AGENCIES, border.records.items()):
+    for agency, (sequence, (held, entry)) in product(AGENCIES, border.records.items()):
         key = Role.INTEGRITY, agency
         answer = border.send("GET", f"/v1/journal/{sequence}", key)
-        is_whole = shows(key, border, mark)
-        if post:
-            is_whole = is_whole and is_reached(key, Matter.INTEGRITY, Right.SEE, post)
+        is_whole = all(shows(key, border, mark) for mark in held)
+        if entry.post:
+            is_whole = is_whole and is_reached(key, Matter.INTEGRITY, Right.SEE, entry.post)
+        if entry.kind == DECISION:
+            is_whole = is_whole and is_reached(key, Matter.DECISIONS, Right.SEE, entry.post)
         is_in = is_open(key, "GET", "/v1/journal/{sequence}")
         assert answer.status_code == (403 if not is_in else 200 if is_whole else 404)
         opened += answer.status_code == 200
     assert opened
 
 
-LISTS = {"/v1/watchlist": "ZZWATCH", "/v1/finds": "ZZFIND", "/v1/decisions": "ZZFOT"}
+LISTS = {
+    "/v1/watchlist": "ZZWATCH",
+    "/v1/finds": "ZZFIND",
+    "/v1/decisions": "ZZFOT",
+    "/v1/profiles": "ZZPROFILE",
+}
 SHIFT = "/v1/posts/{post}/shift"
 WATCHLIST = [("GET", "/v1/watchlist"), ("GET", "/watchlist")]
 DECISIONS = [("GET", "/v1/decisions"), ("GET", "/v1/posts/{post}/queue")]
