@@ -48,12 +48,8 @@ class Rebuilt:
 def rebuild_home(home: Home, store: Store) -> Rebuilt:
     """Replace every table that is derived from the journal.
 
-    Raises
-    ------
-    HomeError
-        Where the journal does not stand as recorded, or was written to meanwhile.
-    StoreUnavailableError
-        Where another process holds the store.
+    Raises HomeError where the journal does not stand as recorded or was written to meanwhile, and
+    StoreUnavailableError where another process holds the store.
     """
     with exclusively(home), open_scratch_store() as replayed:
         with store.read() as live:

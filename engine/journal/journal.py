@@ -127,17 +127,9 @@ class JournalReader:
     ) -> Iterator[JournalRecord[Body_co]]:
         """Yield the records of some kinds, or of all without one, in the journal's order.
 
-        Parameters
-        ----------
-        *kinds : Kind
-        where : sequence of ColumnElement
-            Conditions on ``JOURNAL``, and on the table of ``join``.
-        join : FromClause, optional
-            A table with the number of a record in its column ``seq``.
-        oldest : int, optional
-            Yield this many at most.
-        newest : int, optional
-            Yield this many at most, the newest first.
+        ``where`` has conditions on ``JOURNAL`` and on the table of ``join``, which has the number
+        of a record in its column ``seq``. At most ``oldest`` are read, or ``newest``, the newest
+        first.
         """
         query = _READ.where(*where)
         if kinds:

@@ -32,24 +32,11 @@ def read_event_log(
     only: Collection[str] | None = None,
     upto: int | None = None,
 ) -> Tables:
-    """Read the loaded history and the journal of a home.
+    """Read the loaded history and the journal of a home, sorted by ``known_at``.
 
-    Parameters
-    ----------
-    home : Home
-    connection : Connection
-        A snapshot of its store.
-    only : collection of str, optional
-        Digests of the loads that are read; default: all.
-    upto : int, optional
-        The last record that is read; default: the last one there is.
-
-    Returns
-    -------
-    Tables
-        Sorted by ``known_at``; crossings have a column ``as_of`` (int64, UTC microseconds), the cut
-        of their features. A crossing decided on again after an amendment appears once, as first
-        declared.
+    Only the loads with a digest in ``only`` are read, and records up to the number ``upto``;
+    default: all. Crossings have a column ``as_of`` (int64, UTC microseconds), the cut of their
+    features. One decided on again after an amendment appears once, as first declared.
     """
     loaded, recorded = read_history(home, only=only), _read_recorded(connection, upto)
     crossings = loaded.crossings.append_column(_AS_OF, loaded.crossings["known_at"])

@@ -159,20 +159,10 @@ def _yield_labels(
 
 
 def labels(tables: Tables, *, before: int = NEVER, delay: int = 0) -> Labels:
-    """Return what was known about every crossing strictly before a time.
+    """Return what was known about each of n crossings, in their order, strictly before a time.
 
-    Parameters
-    ----------
-    tables : Tables
-    before : int, default=never
-        UTC microseconds; records known at or after it do not count.
-    delay : int, default=0
-        Microseconds by which each record becomes known later than it was entered.
-
-    Returns
-    -------
-    Labels
-        n = number of crossings, in their order.
+    ``before`` is in UTC microseconds; ``delay`` is how many microseconds later than it was entered
+    each record becomes known.
     """
     n = tables.crossings.num_rows
     out = Labels(

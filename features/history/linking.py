@@ -21,18 +21,9 @@ def derive_known_times(
 ) -> dict[str, Any]:
     """Return the tables of a history from the columns of its records, in no particular order.
 
-    Parameters
-    ----------
-    rows : mapping of str to Table
-        The five tables with the fields of their records; further columns are computed again.
-    held : mapping of str to Table, optional
-        Crossings and inspections of earlier loads that rows may refer to.
-
-    Returns
-    -------
-    dict of str to Table
-        The same, with ``known_at`` for crossings, inspections and seizures, and
-        ``linked_crossing_id`` for seizures.
+    The five tables have the fields of their records; ``known_at`` of crossings, inspections and
+    seizures, and ``linked_crossing_id`` of seizures are computed, again where they are there.
+    ``held`` has the crossings and inspections of earlier loads that rows may refer to.
     """
     found = dict(rows)
     late = pc.max_element_wise(found["crossings"]["arrived_at"], found["crossings"]["recorded_at"])

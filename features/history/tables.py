@@ -146,17 +146,9 @@ def arrange_table(name: str, table: Any) -> Any:
 
 
 def content_digest(tables: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of the values of some tables, whatever their layout in memory or on disk.
+    """Return the SHA-256 (hexadecimal) of the values of some tables, whatever their layout.
 
-    Parameters
-    ----------
-    tables : mapping of str to Table
-        Hashed by name, then column by column; the order of rows counts.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
+    Tables are hashed by name, then column by column; the order of rows counts.
     """
     state = sha256()
     for name in sorted(tables):
@@ -208,26 +200,11 @@ def loads(home: Home) -> tuple[str, ...]:
 
 
 def read_history(home: Home, *, only: Collection[str] | None = None) -> Tables:
-    """Read all loads of a home as one history.
+    """Read all loads of a home, or those with a digest in ``only``, as if all were loaded at once.
 
-    Parameters
-    ----------
-    home : Home
-        Its ``history`` folder has one folder for each load.
-    only : collection of str, optional
-        Digests of the loads that are read, where others are passed over.
-
-    Returns
-    -------
-    Tables
-        As if all had been loaded at once: seizures with a plate alone are linked again where there
-        are several loads, because a later load may bring the entry. Empty for an empty home.
-        ``digest`` is the SHA-256 of the loads' digests.
-
-    Raises
-    ------
-    HomeError
-        Where the home's network file cannot be read.
+    Seizures with a plate alone are linked again where there are several loads, because a later load
+    may bring the entry. Empty for an empty home; ``digest`` is the SHA-256 of the loads' digests.
+    Raises HomeError where the home's network file cannot be read.
     """
     found = tuple(digest for digest in loads(home) if only is None or digest in only)
     rows = {name: read_table(home, found, name=name) for name in SCHEMAS}

@@ -125,23 +125,12 @@ def write(
     progress: Progress | None = None,
     announce: Announce | None = None,
 ) -> None:
-    """Write one load into its home, under ``home.history / loaded.digest``.
+    """Write what a load adds to a home under ``home.history / loaded.digest``.
 
-    Parameters
-    ----------
-    home : Home
-        Written to under :func:`exclusively`.
-    tables : Tables
-        What the load adds to the history.
-    loaded : Loaded
-        The record of the load, kept next to the tables in ``load.json``.
-    faults : sequence of Fault
-        One for each quarantined row.
-    progress : Progress, optional
-        Called with ``"writing"``, tables done, tables in all.
-    announce : callable, optional
-        Called with the load and the digest of its quarantine file once all is on the disk, before
-        the folder gets its name.
+    Called under :func:`exclusively`. ``loaded`` is kept next to the tables in ``load.json``;
+    ``faults`` has one for each quarantined row. ``progress`` is called with ``"writing"``, tables
+    done and tables in all; ``announce`` with the load and the digest of its quarantine file once
+    all is on the disk, before the folder gets its name.
     """
     folder = Path(mkdtemp(prefix=".load-", dir=home.history))
     record = asdict(loaded)

@@ -86,22 +86,11 @@ def layout(model: type[Record]) -> ColumnLayout:
 class FileRows:
     """The rows of one file: iterate for chunks of (lines, cells), then ask ``faults`` and ``seen``.
 
-    Parameters
-    ----------
-    path : Path
-        A ``.csv`` or ``.parquet`` file. The line of a Parquet row is its index + 2.
-    layout : Layout
-        Its columns. A cell of a list column is split at ``;``.
-    ignored : collection of str
-        Further columns that may be there and are not read.
-    progress : Progress, optional
-        Called after each chunk with the file's name, bytes (or rows) done, and their total.
-
-    Raises
-    ------
-    InputError
-        Where the header misses a column, repeats one or has one too many; where a Parquet file
-        cannot be read.
+    The file is ``.csv`` or ``.parquet``; the line of a Parquet row is its index + 2. A cell of a
+    list column is split at ``;``. Columns in ``ignored`` may be there and are not read.
+    ``progress`` is called after each chunk with the file's name, bytes (or rows) done, and their
+    total. Raises InputError where the header misses a column, repeats one or has one too many, or
+    where a Parquet file cannot be read.
     """
 
     def __init__(

@@ -78,29 +78,12 @@ _GRAVE = "2"
 def read(
     folder: Path, *, ignored: Collection[str] = (), progress: Progress | None = None
 ) -> tuple[Parts, dict[str, int]]:
-    """Read every ``*.csv`` of a folder, by name.
+    """Read every ``*.csv`` of a folder, by name; return the five tables and the rows of each file.
 
-    Parameters
-    ----------
-    folder : Path
-        Other files in it are not looked at.
-    ignored : collection of str
-        Columns that may be there and are not read.
-    progress : Progress, optional
-        Called with the file's name, the bytes done and their total.
-
-    Returns
-    -------
-    parts : dict of str to Part
-        The five tables; a row's crossing, declaration, item and inspection have the same place. A
-        row without a verdict has no inspection.
-    seen : dict of str to int
-        Rows of each file.
-
-    Raises
-    ------
-    InputError
-        Where there is no CSV file, or a header is not that of KCS.
+    A row's crossing, declaration, item and inspection have the same place; a row without a verdict
+    has no inspection. Columns in ``ignored`` may be there and are not read. ``progress`` is called
+    with the file's name, the bytes done and their total. Raises InputError where there is no CSV
+    file, or a header is not that of KCS.
     """
     paths = sorted(path for path in folder.glob("*.csv") if is_there(path))
     if not paths:

@@ -64,34 +64,15 @@ def read_folder(
     held: Tables | None = None,
     network: Network | None = None,
 ) -> Intake:
-    """Read and validate a bulk folder.
+    """Read and validate a bulk folder: tables as of ``known_at``, a fault for each row not in them.
 
-    Parameters
-    ----------
-    folder : Path
-        Contract files, each ``.csv`` or ``.parquet``; for ``kcs`` every ``*.csv``.
-    format : {"contract", "kcs"}
-        See docs/data.md.
-    ignore_columns : collection of str
-        Columns that are no part of a record and may be there.
-    now : int, optional
-        UTC microseconds; rows with a time at or after it are quarantined. Default: the clock.
-    progress : Progress, optional
-        Called with the stage, the amount done and the total.
-    held : Tables, optional
-        History that rows may refer to and must not repeat.
-    network : Network, optional
-        Posts that crossings may name; default: those of the folder's network file, else any.
-
-    Returns
-    -------
-    Intake
-        Tables as of ``known_at``, and one fault for each row that is not in them.
-
-    Raises
-    ------
-    InputError
-        Where a file as a whole cannot be read, or where rows were neither accepted nor quarantined.
+    Contract files are ``.csv`` or ``.parquet`` each; for ``kcs`` every ``*.csv`` is read (see
+    docs/data.md). Columns in ``ignore_columns`` are no part of a record and may be there. Rows with
+    a time at or after ``now`` (UTC microseconds; default: the clock) are quarantined. ``progress``
+    is called with the stage, the amount done and the total. Rows may refer to the history ``held``
+    and must not repeat it. Crossings may name the posts of ``network``; default: those of the
+    folder's network file, else any. Raises InputError where a file as a whole cannot be read, or
+    where rows were neither accepted nor quarantined.
     """
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")
@@ -130,24 +111,11 @@ def load(
 ) -> LoadResult:
     """Load a bulk folder into a home; loading the same again changes nothing.
 
-    Parameters
-    ----------
-    home : Home
-        Gets the history, the load's ``quarantine.csv`` and the network file.
-    folder, format, ignore_columns, now, progress
-        As :func:`read_folder`.
-    announce : callable, optional
-        As :func:`features.intake.atomic_writer.write`: records the load before it is in place.
-
-    Returns
-    -------
-    Loaded
-        Counts, and the digest by which the caller anchors the load in the journal.
-
-    Raises
-    ------
-    InputError
-        As :func:`read_folder`; and where the folder's network contradicts the home's.
+    The home gets the history, the load's ``quarantine.csv`` and the network file. Arguments are
+    those of :func:`read_folder`; ``announce`` records the load before it is in place, see
+    :func:`features.intake.atomic_writer.write`. Returns counts, and the digest by which the caller
+    anchors the load in the journal. Raises InputError as :func:`read_folder` does, and where the
+    folder's network contradicts the home's.
     """
     with exclusively(home):
         kept = read_home_network(home.network)

@@ -47,24 +47,11 @@ class ExistingIds:
 def check(
     parts: Mapping[str, ValidatedTable], network: Network, *, now: int, held: ExistingIds
 ) -> Parts:
-    """Remove the rows that conflict with others, each with its fault.
+    """Remove the rows that conflict with others, each with its fault, from validated tables.
 
-    Parameters
-    ----------
-    parts : mapping of str to ValidatedTable
-        Every table, validated row by row.
-    network : Network
-        Posts that a crossing may name; where it is empty, any.
-    now : int
-        UTC microseconds; a row with a time at or after it is not known yet.
-    held : ExistingIds
-        Rows of earlier loads that new rows may refer to.
-
-    Returns
-    -------
-    dict of str to ValidatedTable
-        The same tables. Repeats of rows that the home holds are still in them: see
-        :func:`without_held`.
+    A crossing may name the posts of ``network``, any where it is empty; a row with a time at or
+    after ``now`` (UTC microseconds) is not known yet; new rows may refer to the rows ``held``.
+    Repeats of rows that the home holds are still in the answer: see :func:`without_held`.
     """
     left = dict(parts)
     if network.posts:

@@ -117,30 +117,13 @@ class TableBuilder:
 def read_part(
     name: str, path: Path, *, ignored: Collection[str] = (), progress: Progress | None = None
 ) -> tuple[ValidatedTable, int]:
-    """Read and validate one contract file.
+    """Read and validate one contract file; return its table and how many rows were read.
 
-    Parameters
-    ----------
-    name : str
-        The table: a key of ``features.history.tables.MODELS``.
-    path : Path
-        Its ``.csv`` or ``.parquet`` file.
-    ignored : collection of str
-        Columns that may be there and are not read.
-    progress : Progress, optional
-        Called with the file's name, the bytes or rows done and their total.
-
-    Returns
-    -------
-    part : Part
-        Valid rows in file order, and one fault for each other row.
-    seen : int
-        Rows of the file, counted where they are read.
-
-    Raises
-    ------
-    InputError
-        Where the header or the file as a whole cannot be read.
+    ``name`` is a key of ``features.history.tables.MODELS``, the file ``.csv`` or ``.parquet``.
+    Columns in ``ignored`` may be there and are not read. ``progress`` is called with the file's
+    name, the bytes or rows done and their total. The table has valid rows in file order, and one
+    fault for each other row. Raises InputError where the header or the file as a whole cannot be
+    read.
     """
     rows = FileRows(path, layout(MODELS[name]), ignored=ignored, progress=progress)
     builder = TableBuilder(name)

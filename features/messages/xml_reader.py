@@ -47,11 +47,8 @@ class _PrologEndError(Exception):
 def read_xml(data: bytes) -> Document:
     """Return the tree of a document.
 
-    Raises
-    ------
-    DocumentRefusedError
-        With the rule ``too_large``, ``not_well_formed`` (and the line), ``doctype``,
-        ``too_many_elements``, ``too_deep`` or ``too_many_attributes``.
+    Raises DocumentRefusedError with the rule ``too_large``, ``not_well_formed`` (and the line),
+    ``doctype``, ``too_many_elements``, ``too_deep`` or ``too_many_attributes``.
     """
     if len(data) > MAX_BYTES:
         raise DocumentRefusedError("too_large")

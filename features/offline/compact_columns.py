@@ -42,18 +42,7 @@ class Texts:
 
 
 def texts(blocks: Sequence[Any]) -> Texts:
-    """Join dictionary-encoded blocks of text.
-
-    Parameters
-    ----------
-    blocks : sequence of pyarrow.DictionaryArray
-        Strings, null where unknown; n in all.
-
-    Returns
-    -------
-    Texts
-        Of n crossings.
-    """
+    """Join dictionary-encoded blocks of strings (pyarrow.DictionaryArray, null where unknown)."""
     joined = pa.chunked_array(blocks, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
     values = joined.chunk(0).dictionary if blocks else pa.array([], pa.string())
     most = len(values)

@@ -114,22 +114,11 @@ class EncodedHistory:
 def read_log(
     tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None = None
 ) -> EncodedHistory:
-    """Encode a history.
+    """Encode a history for the combinations of entities that a plan wants.
 
-    Parameters
-    ----------
-    tables : Tables
-        Crossings sorted by ``known_at``; a column ``as_of`` says where features were cut earlier
-        than the record became known, as it is for decisions of the running service.
-    plan : Plan
-        Which combinations of entities are wanted.
-    progress : callable, optional
-        Called with the number of rows done and the number of all.
-
-    Returns
-    -------
-    EncodedHistory
-        n = number of crossings.
+    Crossings are sorted by ``known_at``; a column ``as_of`` says where features were cut earlier
+    than the record became known, as it is for decisions of the running service. ``progress`` is
+    called with the number of rows done and the number of all.
     """
     return derive(encode_history(tables, plan, progress), plan)
 

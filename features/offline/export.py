@@ -28,18 +28,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """Result of an export: sizes and the definitions that it used.
+    """Result of an export: sizes, and the digest of the definitions that it used.
 
-    Attributes
-    ----------
-    rows, features : int
-    definitions : str
-        Digest of the definitions.
-    synthetic : bool
-    input_bytes : int
-        The validated records as Arrow holds them in memory, each once.
-    output_bytes : int
-        The matrix: four bytes a feature and row.
+    ``input_bytes`` are the validated records as Arrow holds them in memory, each once;
+    ``output_bytes`` the matrix: four bytes a feature and row.
     """
 
     rows: int
@@ -58,27 +50,15 @@ def export(
     since: int | None = None,
     progress: Progress | None = None,
 ) -> ExportSummary:
-    """Compute the matrix of a history and write it.
+    """Compute the matrix of a history and write it as Parquet.
 
-    Parameters
-    ----------
-    read : callable
-        Returns the history, whose tables are let go once they are encoded.
-    plan : Plan
-        The compiled catalogue.
-    out : Path
-        Parquet file with ``crossing_id``, ``as_of`` (timestamp, UTC microseconds) and one float32
-        column a feature; its metadata hold the digests of the definitions and of the history.
-        Rows stand in the order in which crossings became known; a row group ends with its month.
-    since : int, optional
-        UTC microseconds: only crossings known at or after it are written. All of the past is
-        counted all the same, so these rows are, to the bit, those of the whole matrix.
-    progress : Progress, optional
-        Called with the stage, the amount done and the amount of all.
-
-    Returns
-    -------
-    ExportSummary
+    ``read`` returns the history, whose tables are let go once they are encoded. The file has
+    ``crossing_id``, ``as_of`` (timestamp, UTC microseconds) and one float32 column a feature; its
+    metadata hold the digests of the definitions and of the history. Rows stand in the order in
+    which crossings became known; a row group ends with its month. With ``since`` (UTC microseconds)
+    only crossings known at or after it are written; all of the past is counted all the same, so
+    these rows are, to the bit, those of the whole matrix. ``progress`` is called with the stage,
+    the amount done and the amount of all.
     """
     say = progress or (lambda _stage, _done, _of: None)
     tables = read()

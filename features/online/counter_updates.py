@@ -45,11 +45,7 @@ def measures(stream: Stream) -> list[str]:
 class StreamGroups:
     """Groups of one stream, and the position of each one's state in a row of all of them.
 
-    Parameters
-    ----------
-    stream : Stream
-    counted : sequence of (StateLayout, int)
-        The groups, and where the key of each stands among those of a crossing.
+    ``counted`` has the groups, and where the key of each stands among those of a crossing.
     """
 
     def __init__(self, stream: Stream, counted: Sequence[tuple[StateLayout, int]]) -> None:

@@ -102,18 +102,10 @@ class EntityHistoryReader:
         return keys[self.plan.column[by, by]]
 
     def read_sums(self, connection: Connection, asked: Sequence[Asked]) -> list[dict[str, int]]:
-        """Return the sums of some entities before some cuts, in one statement.
+        """Return the sums of entities before cuts, each a (group, key, cut), in one statement.
 
-        Parameters
-        ----------
-        connection : Connection
-            Holds one snapshot.
-        asked : sequence of (group, key, cut), n of them
-
-        Returns
-        -------
-        list of n dict
-            Measure to sum, since the first event; zeros where there was none.
+        By measure since the first event; zeros where there was none. The connection holds one
+        snapshot.
         """
         found = [self._layouts[group] for group, _, _ in asked]
         lookups = [
@@ -195,16 +187,9 @@ class EntityHistoryReader:
 
 
 def passages(connection: Connection, plate: int, *, as_of: int) -> list[EarlierCrossing]:
-    """Return the last crossings of a vehicle known before a time, the newest first.
+    """Return the last crossings of a vehicle known before ``as_of``, the newest first.
 
-    Parameters
-    ----------
-    connection : Connection
-        Holds one snapshot.
-    plate : int
-        The plate's key.
-    as_of : int
-        UTC microseconds; a crossing known at or after it is not seen.
+    ``plate`` is the plate's key, ``as_of`` in UTC microseconds; the connection holds one snapshot.
     """
     column = PASSAGES.c
     query = (

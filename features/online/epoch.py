@@ -42,24 +42,11 @@ def open_epoch(
     about: Mapping[str, object],
     report: Callable[[str], None],
 ) -> Entry:
-    """Count a home's whole history again and anchor its digest in the journal.
+    """Count a home's whole history again; return the journal entry that anchors its digest.
 
-    Parameters
-    ----------
-    home : Home
-        With the history as it is to be known from now on.
-    store : Store
-    plan : Plan
-        The compiled catalogue.
-    about : mapping
-        What the record says besides the digests: counts of the load, notes.
-    report : callable
-        Called with the name of each step as it begins.
-
-    Returns
-    -------
-    Entry
-        The record that opened the epoch.
+    The home has the history as it is to be known from now on. ``about`` is what the record says
+    besides the digests (counts of the load, notes); ``report`` is called with the name of each step
+    as it begins.
     """
     report("reading the history")
     with store.read() as connection:

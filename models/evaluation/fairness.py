@@ -148,20 +148,11 @@ def within(test: Dataset, chosen: Mask) -> tuple[int, int]:
 def outcome_test(groups: dict[str, Any], *, total: tuple[int, int]) -> dict[str, Any]:
     """Compare the hit rate of each group's searches within capacity with that of all others.
 
-    Parameters
-    ----------
-    groups : dict
-        As :func:`by_group` made it.
-    total : tuple of int
-        As :func:`within` counted: the others of a group are all others, shown or not.
-
-    Returns
-    -------
-    dict
-        By column: the groups found to be ``lower`` or ``higher`` than the others together, those
-        with ``no_difference`` seen, and the ``not_knowable``. Intervals are exact and widened for
-        the number of groups, so that one of twenty fair columns is accused, not one of twenty
-        groups.
+    Groups are as :func:`by_group` made them; ``total`` as :func:`within` counted: the others of a
+    group are all others, shown or not. The answer has by column the groups found to be ``lower`` or
+    ``higher`` than the others together, those with ``no_difference`` seen, and the
+    ``not_knowable``. Intervals are exact and widened for the number of groups, so that one of
+    twenty fair columns is accused, not one of twenty groups.
     """
     made = {}
     for column, kept in groups.items():

@@ -63,13 +63,10 @@ class View:
 
 
 def figures(view: View) -> dict[str, Any]:
-    """Return the figures of one view, exact where they are shares of counts.
+    """Return the figures of one view, each as an estimate, exact where they are shares of counts.
 
-    Returns
-    -------
-    dict
-        ``rows`` and ``finds`` with evidence, ``not_carried_out``: draws without, ``effective_rows``
-        (Kish, 1965), and each figure as an estimate.
+    With ``rows`` and ``finds`` with evidence, ``not_carried_out`` (draws without), and
+    ``effective_rows`` (Kish, 1965).
     """
     seen = view.with_evidence()
     made = estimates(_statistics(seen, seen.label), seen.label, weight=seen.weight, seed=RESAMPLING)
@@ -97,11 +94,8 @@ def _against(view: View, name: str) -> tuple[str, ...]:
 def curve(view: View) -> dict[str, Any]:
     """Return the share of finds caught by inspecting the riskiest share, for a plot.
 
-    Returns
-    -------
-    dict
-        ``capacity`` and ``caught``, shares in [0, 1], with the ``low`` and ``high`` of a 95 %
-        interval at each point; all empty where the curve is not ``knowable``, with ``why``.
+    ``capacity`` and ``caught`` are shares in [0, 1], with the ``low`` and ``high`` of a 95 %
+    interval at each point; all empty where the curve is not ``knowable``, with ``why``.
     """
     finds, n = int((view.label == 1).sum()), int((~view.missing).sum())
     names = ("capacity", "caught", "low", "high")

@@ -45,24 +45,10 @@ class _FittedPart:
 def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int) -> FittedModel:
     """Fit both targets on what was known at a cut.
 
-    Parameters
-    ----------
-    dataset : Dataset of n rows
-        Features as known at each row's ``as_of``; later rows are ignored.
-    config : TrainConfig
-        Every choice; the same data and choices give the same bits.
-    until, known_before : int
-        UTC microseconds: only arrivals before ``until`` whose label was known before
-        ``known_before`` teach or calibrate.
-
-    Returns
-    -------
-    FittedModel
-
-    Raises
-    ------
-    NotEnoughDataError
-        When fewer than ``config.few_discrepancies`` inspected rows hold a find, or hold none.
+    Features are as known at each row's ``as_of``. Only arrivals before ``until`` whose label was
+    known before ``known_before`` (UTC microseconds) teach or calibrate. The same data and choices
+    give the same bits. Raises NotEnoughDataError when fewer than ``config.few_discrepancies``
+    inspected rows hold a find, or hold none.
     """
     known = (dataset.arrived_at < until) & (dataset.label_known_at < known_before)
     is_rich = _enough(dataset, known, config) >= config.many_discrepancies

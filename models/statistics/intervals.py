@@ -48,20 +48,11 @@ def unknown_estimate(n: int, positives: int, why: str) -> Estimate:
 
 
 def clopper_pearson(hits: float, n: float, *, level: float = LEVEL) -> tuple[float, float]:
-    """Return the exact binomial interval of a share (Clopper and Pearson, 1934).
+    """Return the exact binomial interval of a share, in [0, 1] (Clopper and Pearson, 1934).
 
-    Parameters
-    ----------
-    hits, n : float
-        0 <= hits <= n, and n > 0; counts, or effective ones of a weighted share, which need not be
-        whole (Korn and Graubard, 1998).
-    level : float, default=0.95
-
-    Returns
-    -------
-    low, high : float
-        In [0, 1]; covers the truth in at least 95 % of samples. With no hit in n the upper end is
-        1 - 0.025^(1/n), about 3.7 / n (the rule of three, made two-sided).
+    It covers the truth in at least 95 % of samples. 0 <= hits <= n, and n > 0: counts, or effective
+    ones of a weighted share, which need not be whole (Korn and Graubard, 1998). With no hit in n
+    the upper end is 1 - 0.025^(1/n), about 3.7 / n (the rule of three, made two-sided).
     """
     if not 0 <= hits <= n or n == 0:
         raise ValueError("a share needs 0 <= hits <= n and n > 0")
@@ -116,15 +107,8 @@ def weighted_sum(
     Gamma distributions of the same mean and variance: skewed, as sums of a few heavy finds are,
     where a normal interval would start below 0 and end too early. Of the two that bracket the truth
     (Fay and Feuer, 1997), one without and one with another find of the heaviest kind, the even
-    mixture covers about as often as it says.
-
-    Parameters
-    ----------
-    total, variance : float
-        Of the sum of weights of finds.
-    widest : float
-        The heaviest weight: with no find at all, the upper end is 3 times this.
-    level : float, default=0.95
+    mixture covers about as often as it says. ``widest`` is the heaviest weight: with no find at
+    all, the upper end is 3 times this.
     """
     tail = (1 - level) / 2
     if not widest:

@@ -21,25 +21,11 @@ from features.offline.sql.window_queries import Question, questions
 
 
 def finish(relations: Path, answers: Path, plan: Plan, *, rows: int = 200_000) -> Iterator[Matrix]:
-    """Make features of the answers.
+    """Yield features of some crossings at a time, in the order in which they became known.
 
-    Parameters
-    ----------
-    relations, answers : Path
-        What was encoded, and what Spark answered.
-    plan : Plan
-    rows : int, default=200,000
-        Crossings at once; about 1.5 kB each are held in memory.
-
-    Yields
-    ------
-    Matrix
-        Some crossings, in the order in which they became known.
-
-    Raises
-    ------
-    ConflictError
-        If the relations were encoded for other definitions, or the answers are those of others.
+    ``relations`` holds what was encoded, ``answers`` what Spark answered; ``rows`` crossings at
+    once take about 1.5 kB each in memory. Raises ConflictError if the relations were encoded for
+    other definitions, or the answers are those of others.
     """
     about = read_manifest(relations)
     if read_manifest(answers) != about or about["definitions"] != plan.digest:

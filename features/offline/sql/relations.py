@@ -46,23 +46,13 @@ def read_column(read: Read) -> str:
 
 
 def relations(log: EncodedHistory, plan: Plan, *, first: int = 0) -> dict[str, pa.Table]:
-    """Lay out an encoded history as relations.
+    """Lay out an encoded history of n crossings as relations, by name.
 
-    Parameters
-    ----------
-    log : EncodedHistory of n crossings
-    plan : Plan
-        Which keys are looked up, and which events are counted under which.
-    first : int, default=0
-        Number of the first crossing: how many there are in earlier parts.
-
-    Returns
-    -------
-    dict of str to pyarrow.Table
-        ``crossings`` with n rows: ``crossing`` (int64, ascending), ``crossing_id``, ``known_at``,
-        ``as_of`` (int64, UTC microseconds), ``by_*`` and ``of_*`` (int64 keys), ``add_*`` (int64)
-        and ``fact_*`` (float64, NaN where unknown). Inspections and finds: ``crossing``,
-        ``known_at``, ``by_*`` and ``add_*``. What is derived from them SQL makes itself.
+    ``crossings`` has n rows: ``crossing`` (int64, ascending from ``first``: how many there are in
+    earlier parts), ``crossing_id``, ``known_at``, ``as_of`` (int64, UTC microseconds), ``by_*`` and
+    ``of_*`` (int64 keys), ``add_*`` (int64) and ``fact_*`` (float64, NaN where unknown).
+    Inspections and finds: ``crossing``, ``known_at``, ``by_*`` and ``add_*``. What is derived from
+    them SQL makes itself.
     """
     keys = {key_column(*lookup): log.keys[place] for lookup, place in plan.column.items()}
     crossings = {
@@ -93,27 +83,12 @@ def _measure_columns(stream: Stream, events: Events) -> dict[str, NDArray[np.int
 
 
 def encode(tables: Tables, plan: Plan, folder: Path, *, rows: int = 1_000_000) -> int:
-    """Write a history's relations as Parquet, part by part.
+    """Write a history's relations as Parquet, part by part; return the number of crossings.
 
-    Parameters
-    ----------
-    tables : Tables
-    plan : Plan
-    folder : Path
-        Empty or not there yet; gets one folder a relation, one file a part in each. The relation
-        ``encoded`` comes last: what was encoded, in one row.
-    rows : int, default=1,000,000
-        Crossings in a part; about 1.6 kB each are held in memory.
-
-    Returns
-    -------
-    int
-        Number of crossings.
-
-    Raises
-    ------
-    ConflictError
-        If the folder holds anything: parts of two histories would be read as one.
+    The folder gets one folder a relation, one file a part in each; a part has ``rows`` crossings,
+    of which about 1.6 kB each are held in memory. The relation ``encoded`` comes last: what was
+    encoded, in one row. Raises ConflictError if the folder holds anything: parts of two histories
+    would be read as one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):

@@ -42,33 +42,13 @@ def answer(
     text: Split = split,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Answer every question of a plan.
+    """Answer every question of a plan; return how many pairs of question and hot entity there were.
 
-    Parameters
-    ----------
-    spark : SparkSession
-    relations : str
-        Address of what :func:`features.offline.sql.relations.encode` wrote, as Spark reads it.
-    plan : Plan
-        The one that was encoded.
-    answers : str
-        Where to put one folder a question; used once, so that no two runs can mix.
-    above : int, default=5,000
-        Entities with more events and cuts than this are hot.
-    text : Split, default=features.offline.sql.window_queries.split
-        Writes a question, given its hot entities.
-    progress : callable, optional
-        Called with the number of questions answered and the number of all.
-
-    Returns
-    -------
-    int
-        How many pairs of question and hot entity there were.
-
-    Raises
-    ------
-    ConflictError
-        If the relations were encoded for other definitions.
+    ``relations`` is the address of what :func:`features.offline.sql.relations.encode` wrote for
+    this plan, as Spark reads it; ``answers`` where to put one folder a question, used once, so that
+    no two runs can mix. Entities with more than ``above`` events and cuts are hot; ``text`` writes
+    a question, given its hot entities. ``progress`` is called with the number of questions answered
+    and of all. Raises ConflictError if the relations were encoded for other definitions.
     """
     encoded = spark.read.parquet(f"{relations}/{ENCODED}")
     if encoded.collect()[0].definitions != plan.digest:

@@ -88,19 +88,10 @@ def questions(plan: Plan) -> list[Question]:
 
 
 def frames(question: Question, *, only: str = "TRUE") -> str:
-    """Write a question with one frame a window.
+    """Write a question with one frame a window, for the entities of a condition on ``entity``.
 
-    Parameters
-    ----------
-    question : Question
-    only : str, default="TRUE"
-        Condition on ``entity``.
-
-    Returns
-    -------
-    str
-        A query with the columns ``crossing`` and those of the question; no row for a crossing whose
-        entity is not known, NULL where there is no last event.
+    The query has the columns ``crossing`` and those of the question; no row for a crossing whose
+    entity is not known, NULL where there is no last event.
     """
     windows = [
         f"{_window(window)} AS (PARTITION BY entity ORDER BY moment "
@@ -123,21 +114,7 @@ def frames(question: Question, *, only: str = "TRUE") -> str:
 
 
 def write_carried(question: Question, *, only: str = "TRUE", bucket: int = DAY) -> str:
-    """Write a question with counters carried from bucket to bucket.
-
-    Parameters
-    ----------
-    question : Question
-    only : str, default="TRUE"
-        Condition on ``entity``.
-    bucket : int, default=a day
-        Width of a bucket in microseconds.
-
-    Returns
-    -------
-    str
-        A query with the same answer as :func:`frames`.
-    """
+    """Write the question of :func:`frames` with counters carried along buckets of microseconds."""
     added, value = [f"add_{name}" for name in question.measures], question.last_columns
     running = [f"COALESCE(SUM({name}) OVER w, 0) AS {name}" for name in added]
     standing = [f"before.{name} + inside.{name} AS {name}" for name in added]
