@@ -24,6 +24,7 @@ from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import TOKEN, TheForm
+from engine.shifts.rosters import has_scanner
 
 router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
 
@@ -125,8 +126,11 @@ def _page(
 ) -> Response:
     found = read_page(service, decision_id, visit.caller)
     post = str(found.seen["post"])
+    with service.store.read() as snapshot:
+        is_scanning = has_scanner(snapshot, post, service.network)
     values: dict[str, Any] = {
         "found": found,
+        "has_scanner": is_scanning,
         "wrong": {},
         "kept": {name: list(values) for name, values in (kept or {}).items()},
         "at": "",

@@ -72,6 +72,7 @@ def show(
         name=service.network.posts[post].name if post in service.network.posts else "",
         json_address=f"/v1/posts/{post}/queue",
         desk=found,
+        has_scanner=found.has_scanner,
         shown=shown[:MOST_SHOWN],
         more=max(len(shown) - MOST_SHOWN, 0),
         posts=[]

@@ -28,6 +28,7 @@ from engine.journal.kinds import (
 )
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
+from engine.search_orders.equipment import is_working
 from engine.selection.policy import INSPECTED, Channel
 from engine.shifts.rosters import ROSTERS
 from engine.shifts.workload import ChannelCapacity, OpenShiftLoad, Workload
@@ -93,6 +94,7 @@ class QueueView:
     closes_at: datetime
     vehicles: Sequence[WaitingVehicle]
     meters: Sequence[MinutesMeter]
+    has_scanner: bool
     mark: str
     """Changes with whatever is shown here, but for the passing of time."""
 
@@ -120,7 +122,14 @@ def desk(service: PostService, post: str, caller: Caller, *, is_blind: bool) -> 
         for position, one in enumerate(known, 1)
         if one.seq in bodies
     ]
-    return QueueView(moment(as_of), moment(shift.closes_at), _cut(vehicles, meters), meters, shown)
+    return QueueView(
+        moment(as_of),
+        moment(shift.closes_at),
+        _cut(vehicles, meters),
+        meters,
+        has_scanner=is_working("xray", running.equipment),
+        mark=shown,
+    )
 
 
 def mark(service: PostService, post: str) -> str:

@@ -254,7 +254,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
             batched=metrics.batches.observe,
         ),
         workload=workload,
-        recording=Recording(store, journal, submit=submit, features=features),
+        recording=Recording(store, journal, submit=submit, features=features, network=network),
         recompute=DecisionReplay(journal, features, scorer=models.load, sentences=models.sentences),
         metrics=metrics,
         expiry=expiry,

@@ -9,6 +9,7 @@ from api.shifts.routes import TheService
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from engine.domain.records import Time
 from engine.domain.time_units import micros, rfc3339
+from engine.shifts.rosters import has_scanner
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -27,6 +28,8 @@ def show(
     now = read_now(service)
     asked = min(now, now if at is None else micros(at))
     found = report(service, post, asked, visit.caller)
+    with service.store.read() as snapshot:
+        is_scanning = has_scanner(snapshot, post, service.network)
     shift = service.settings.shifts_of(service.network).shift(post, asked)
     return visit.page(
         "shift.html",
@@ -34,6 +37,7 @@ def show(
         name=service.network.posts[post].name if post in service.network.posts else "",
         json_address=f"/v1/posts/{post}/shift?at={rfc3339(asked)}",
         report=found,
+        has_scanner=is_scanning,
         periods=("this_shift", "last_28_days"),
         enough=ENOUGH,
         before=rfc3339(shift.opens_at - 1),

@@ -30,6 +30,8 @@ from engine.selection.randomization import ShiftPeriod
 from engine.storage.database import split_in_slices
 
 STREAMS = ("score", "profile", "watchlist", "random", "override", "officer")
+HOURLY = ("xray", "canine")
+"""Methods whose hours the report counts: what equipment is asked for by."""
 FEWEST_DELAYS = 6
 """Below this many no interval of a median exists at 95 %."""
 _D, _R = DECISIONS.c, REVIEWS.c
@@ -93,7 +95,6 @@ def report(service: PostService, post: str, at: int, caller: Caller) -> dict[str
         "as_of": rfc3339(as_of),
         "opens_at": rfc3339(shift.opens_at),
         "closes_at": rfc3339(shift.closes_at),
-        "timezone": service.network.timezone(post) if post in service.network.posts else None,
         "is_running": as_of < shift.closes_at,
         "synthetic": service.network.synthetic,
         "this_shift": _figures(of_shift),
@@ -115,6 +116,7 @@ def _figures(decided: Sequence[ReportedDecision]) -> dict[str, Any]:
         },
         "streams": [_stream(name, of[name]) for name in STREAMS],
         "agencies": _by_agency(decided),
+        "equipment": count_hours(decided),
         "delay_of_lawful": median(delays),
     }
 
@@ -132,6 +134,36 @@ def _by_agency(decided: Sequence[ReportedDecision]) -> list[dict[str, Any]]:
         if one.act is not None:
             of[one.act.agency or ""].append(one.act)
     return [{"agency": code or None} | _sum_acts(of[code]) for code in sorted(of)]
+
+
+def count_hours(decided: Sequence[ReportedDecision]) -> list[dict[str, Any]]:
+    """Return what an hour of a scanner and of a dog found: in all acts, and in random checks."""
+    groups = {"all": decided, "random": [one for one in decided if one.stream == "random"]}
+    return [
+        {"method": method, "stream": name}
+        | _sum_hours([one.act for one in group if one.act and method in one.act.methods])
+        for method in HOURLY
+        for name, group in groups.items()
+    ]
+
+
+def _sum_hours(acts: Sequence[Inspection]) -> dict[str, Any]:
+    """Return finds in an hour of these acts; an act without minutes has no part in the rate."""
+    from models.statistics.intervals import rate  # scipy: not on the way of a service that starts
+
+    timed = [act for act in acts if act.minutes]
+    hours = math.fsum(act.minutes or 0.0 for act in timed) / 60.0
+    hits = sum(act.outcome != "clear" for act in timed)
+    seizures = sum(act.outcome == "seizure" for act in timed)
+    return {
+        "acts": len(acts),
+        "acts_with_minutes": len(timed),
+        "hours": hours,
+        "hits": hits,
+        "seizures": seizures,
+        "hits_per_hour": rate(hits, hours, n=len(timed)).as_dict(),
+        "seizures_per_hour": rate(seizures, hours, n=len(timed)).as_dict(),
+    }
 
 
 def _stream(name: str, decided: Sequence[ReportedDecision]) -> dict[str, Any]:
@@ -267,5 +299,6 @@ def read_shift_roster(service: PostService, post: str, *, is_blind: bool) -> dic
         }
         for channel, side in running.sides().items()
     ]
-    stands = {"post": post, "shift": shift.shift_id, "as_of": rfc3339(as_of), "channels": sides}
+    stands: dict[str, Any] = {"post": post, "shift": shift.shift_id, "as_of": rfc3339(as_of)}
+    stands |= {"channels": sides, "equipment": dict(running.equipment)}
     return stands | {"closes_at": rfc3339(shift.closes_at)}

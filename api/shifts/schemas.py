@@ -39,6 +39,25 @@ class AgencyFigures(ActFigures):
     """Null for acts that name none."""
 
 
+class EquipmentFigures(AnswerSchema):
+    """What the acts found that used a scanner, or a dog, in an hour of theirs.
+
+    An act does not say how long each method took: its whole time counts for each that it names.
+    """
+
+    method: Literal["xray", "canine"]
+    stream: Literal["all", "random"]
+    """All acts, of vehicles selected for their risk too; or those of random checks alone."""
+    acts: int
+    acts_with_minutes: int
+    """The figures below are of these."""
+    hours: float
+    hits: int
+    seizures: int
+    hits_per_hour: Estimate
+    seizures_per_hour: Estimate
+
+
 class Median(AnswerSchema):
     """A median with its 95 % interval, or why it cannot be known yet."""
 
@@ -59,6 +78,7 @@ class ShiftFigures(AnswerSchema):
     streams: list[StreamFigures]
     agencies: list[AgencyFigures]
     """By the agency of the act; of agencies whose acts the caller sees."""
+    equipment: list[EquipmentFigures]
     delay_of_lawful: Median
     """Minutes from the decision to the act, of vehicles on which nothing was found."""
 
@@ -84,8 +104,6 @@ class ShiftReport(AnswerSchema):
     as_of: datetime
     opens_at: datetime
     closes_at: datetime
-    timezone: str | None = None
-    """Zone of the post's clocks, by which shifts change; null for a post in no network file."""
     is_running: bool
     synthetic: bool
     this_shift: ShiftFigures
@@ -123,3 +141,5 @@ class ShiftRoster(AnswerSchema):
     as_of: datetime
     closes_at: datetime
     channels: list[RosterSide]
+    equipment: dict[str, int]
+    """How many of each work; what is not named is not known."""

@@ -15,6 +15,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "means": {
         "red": N_("physical inspection"),
         "yellow": N_("documents and scan"),
+        "yellow_unscanned": N_("documents; no scanner works here"),
         "blue": N_("release, audit afterwards"),
         "green": N_("release"),
     },

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from api.web.i18n import ReaderLocale
+from api.web.labels import TABLES
 from api.web.old_sentences import TranslatedText, Translator
 from engine.criteria.indicator_rules import RULE_TEMPLATES
 from engine.criteria.profiles import refusals as profile_refusals
@@ -84,6 +85,10 @@ class MessageReader:
         among = {"among": "other_vehicle" if vehicle_class == "other" else vehicle_class}
         expected = {"number": parameters["finds_in_1000_minutes"], "of": PER_MINUTES}
         parts = [Message("finds_expected", expected)]
+        if "minutes" in parameters:
+            parts.append(Message("search_minutes", {"number": parameters["minutes"]}))
+        if "wanted" in parameters:
+            parts.append(Message(f"instead_{parameters['wanted']}"))
         searched = parameters["searched"]
         if searched:
             counts = {"number": parameters["found"], "of": searched}
@@ -98,4 +103,11 @@ class MessageReader:
             render(Message(f"found_{party}", {"number": times}), self._speaker, SEARCHES)
             for party, times in finds
         ]
+        for code, method in parameters.get("missing", {}).items():
+            missing = Message(f"missing_{method}", {"place": self._place(code)})
+            words.append(render(missing, self._speaker, SEARCHES))
         return "; ".join(words)
+
+    def _place(self, code: str) -> str:
+        name = TABLES["place"].get(code, code)
+        return self._speaker.say(name)

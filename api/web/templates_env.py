@@ -59,6 +59,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "synthetic": request.app.state.runtime.network.synthetic,
         "json_address": None,
         "post": None,
+        "has_scanner": True,
         "done": request.query_params.get("done", ""),
     }
     known["menu"] = menu(values.get("visitor"), values.get("post"), request.url.path)

@@ -41,7 +41,9 @@ IDENTITIES: Mapping[str, Identity] = {
     "mirror_keys": Identity(("post", "kind", "value", "known_at"), ("kind", "decision_id")),
 }
 """Where the primary key is a secret or a plate; other tables go by their primary key."""
-JSON_TEXTS = frozenset({("two_key_records", "body"), ("rosters", "teams")})
+JSON_TEXTS = frozenset(
+    {("two_key_records", "body"), ("rosters", "teams"), ("rosters", "equipment")}
+)
 """Columns that hold JSON whose keys stand in the order in which they came."""
 
 

@@ -77,7 +77,7 @@ class BorderPost(Record):
     roster: dict[str, float] = Field(default_factory=dict)
     """Inspection minutes of a shift, by method."""
     equipment: dict[Code, Count] = Field(default_factory=dict)
-    """How many of each the post has, such as xray, canine or weighbridge; unnamed is not known."""
+    """How many of each the post has, such as xray, canine or weighbridge; empty is not known."""
 
     @model_validator(mode="before")
     @classmethod

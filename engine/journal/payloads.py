@@ -120,10 +120,11 @@ class ReviewBody(ReportBody):
 
 
 class RosterBody(ReportBody):
-    """Inspection minutes of a shift by method, and its teams."""
+    """Inspection minutes of a shift by method, its teams, and what equipment works."""
 
     minutes: dict[str, float]
     teams: NotRequired[list[str]]
+    equipment: NotRequired[dict[str, int]]
 
 
 class ShiftOpenedBody(TypedDict):

@@ -1,7 +1,9 @@
 """Where to look first in a vehicle sent to physical inspection, learnt from every place searched.
 
-Places are in the order of the finds expected in a minute of search, and each step states that
-figure, so that an order never contradicts its own words. What is expected of a search is how often
+Places are in the order of the finds expected in a minute of search with the equipment that works at
+the post, and each step states that figure, so that an order never contradicts its own words. A
+place that no working method reaches is in no order; a method that stands in for one that is not
+there takes longer, and its step names the one that suits. What is expected of a search is how often
 searching the place found something: in all vehicles, in vehicles of its class, in those as laden or
 as empty as it is. A place that was never searched keeps the stated prior
 (:mod:`engine.search_orders.priors`): not searched is no evidence of absence.
@@ -17,21 +19,29 @@ drawn by lot or not, spreads over several groups of places: the least that a ran
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Self
 
 from engine.domain.records import PLACES, Crossing, Method, VehicleClass
-from engine.search_orders.priors import FIRST, LIKELIEST, PRIOR, group, how, minutes_of
+from engine.search_orders.equipment import PlaceMethod, choose_method
+from engine.search_orders.priors import FIRST, LIKELIEST, MINUTES, PRIOR, group, how
 
-PLACES_VERSION = "learnt-3"
+PLACES_VERSION = "learnt-4"
 """Changes whenever the prior or what is made of counts changes; kept with every search order."""
+BEFORE_EQUIPMENT = "learnt-3"
+"""The rule before: as if every post had everything. Its orders come out again."""
 BEFORE_MINUTES = "learnt-2"
-"""The rule before: by finds expected of a search, whatever it takes. Its orders come out again."""
+"""The rule before that: by finds expected of a search, whatever it takes; likewise."""
 SEARCHED_FIRST = 6
 """Places of a search order."""
 FEWEST_GROUPS = 3
 """Groups of places (cab, chassis, cargo, ...) that a search order spreads over at least."""
+FIRST_PLACES = 3
+"""Head of an order: a place that would be in it if its equipment worked is named."""
+EARLIER = (BEFORE_EQUIPMENT, BEFORE_MINUTES)
+"""Rules whose steps state neither minutes nor equipment."""
 PRIOR_FINDS: Mapping[str, float] = {PLACES_VERSION: 3.0, BEFORE_MINUTES: 10.0}
 """By rule: finds that broader knowledge counts as, against those in vehicles more alike."""
 PER_MINUTES = 1_000
@@ -55,6 +65,14 @@ PARTIES: Mapping[str, str] = {
 """Whose finds belong to a vehicle, as the sentence says it."""
 AGAIN = "again"
 """Of each kind of party: pairs of finds on one and the same, and those of them in one place."""
+_WANTED: Mapping[Method, str] = {
+    "xray": "which needs a scanner, and none works here",
+    "canine": "which needs a dog, and none works here",
+}
+_INSTEAD: Mapping[Method, str] = {
+    "xray": "a scanner would be used, and none works here",
+    "canine": "a dog would be used, and none works here",
+}
 _CLASSES: Mapping[VehicleClass, str] = {
     "car": "cars",
     "van": "vans",
@@ -77,6 +95,8 @@ class SearchCounts:
 
     counts: Mapping[str, Counts]
     version: str = PLACES_VERSION
+    equipment: Mapping[str, int] = field(default_factory=dict)
+    """How many of each work at the post, by code; what is not named is not known."""
 
     def of(self, scope: str) -> Counts:
         """Return the counts of one scope or party, none where nothing was ever searched."""
@@ -89,7 +109,8 @@ class SearchCounts:
             for scope, places in self.counts.items()
             if places
         }
-        return {"version": self.version, "counts": found}
+        known = {"equipment": dict(self.equipment)} if self.equipment else {}
+        return {"version": self.version, "counts": found, **known}
 
     @classmethod
     def from_dict(cls, said: Mapping[str, Any]) -> Self:
@@ -98,7 +119,7 @@ class SearchCounts:
             scope: {place: (searched, found) for place, (searched, found) in places.items()}
             for scope, places in said["counts"].items()
         }
-        return cls(counts, said["version"])
+        return cls(counts, said["version"], said.get("equipment", {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +145,42 @@ def count_places(places: Iterable[str]) -> set[str]:
 
 def search_order(crossing: Crossing, searches: SearchCounts) -> tuple[SearchStep, ...]:
     """Return the places to search first, in order, each with why."""
-    rate = expectations(crossing, searches)
-    places = spread(sorted(rate, key=lambda place: (-rate[place], place)))
-    return tuple(_step(crossing.vehicle_class, p, searches, expected=rate[p]) for p in places)
+    expected = expectations(crossing, searches)
+    missing = _missing_places(crossing, searches)
+    first, *others = spread(_sort_places(expected))
+    head = _step(crossing.vehicle_class, first, searches, expected=expected[first], missing=missing)
+    return (
+        head,
+        *(_step(crossing.vehicle_class, p, searches, expected=expected[p]) for p in others),
+    )
 
 
 def expectations(crossing: Crossing, searches: SearchCounts) -> Mapping[str, float]:
-    """Return the finds expected in a minute of search, by place: what orders are made by."""
+    """Return the finds expected in a minute of search, by place: what orders are made by.
+
+    Places that cannot be searched with what works at the post are not among them.
+    """
     rate = rates(crossing, searches)
     if searches.version == BEFORE_MINUTES:
         return rate
-    return {place: chance / minutes_of(place) for place, chance in rate.items()}
+    found = {place: choose_method(place, searches.equipment) for place in rate}
+    return {place: rate[place] / by.minutes for place, by in found.items() if by is not None}
+
+
+def _sort_places(expected: Mapping[str, float]) -> list[str]:
+    return sorted(expected, key=lambda place: (-expected[place], place))
+
+
+def _missing_places(crossing: Crossing, searches: SearchCounts) -> dict[str, Method]:
+    """Return the places that would be among the first if the equipment for them worked, with it."""
+    if not searches.equipment:
+        return {}
+    whole = expectations(crossing, replace(searches, equipment={}))
+    return {
+        place: how(place)[0]
+        for place in _sort_places(whole)[:FIRST_PLACES]
+        if choose_method(place, searches.equipment) is None
+    }
 
 
 def rates(crossing: Crossing, searches: SearchCounts) -> Mapping[str, float]:
@@ -242,19 +288,21 @@ def _usually(place: str) -> float:
 
 
 def _step(
-    vehicle_class: VehicleClass, place: str, searches: SearchCounts, *, expected: float
+    vehicle_class: VehicleClass,
+    place: str,
+    searches: SearchCounts,
+    *,
+    expected: float,
+    missing: Mapping[str, Method] = MappingProxyType({}),
 ) -> SearchStep:
-    method, otherwise = how(place)
+    """Return one step; ``missing`` are places that need equipment which does not work here."""
+    suits, otherwise = how(place)
+    by = choose_method(place, searches.equipment) or PlaceMethod(suits, MINUTES[suits])
     counts = searches.of(CLASS).get(place, _NONE)
     where = _CLASSES[vehicle_class]
     finds = {
         party: times for party in PARTIES if (times := searches.of(party).get(place, _NONE)[1])
     }
-    held = [f"{_times(times)} {PARTIES[party]}" for party, times in finds.items()]
-    if searches.version == BEFORE_MINUTES:
-        values = [_before_minutes(where, counts, otherwise)]
-    else:
-        values = [_expectation(expected), _history(where, counts, otherwise)]
     parameters = {
         "vehicle_class": vehicle_class,
         "finds_in_1000_minutes": _finds_in_minutes(expected),
@@ -262,7 +310,27 @@ def _step(
         "found": counts[1],
         "finds": finds,
     }
-    return SearchStep(place, method, "; ".join([*values, *held]), parameters)
+    held = [f"{_times(times)} {PARTIES[party]}" for party, times in finds.items()]
+    if searches.version == BEFORE_MINUTES:
+        words = [_before_minutes(where, counts, otherwise), *held]
+    else:
+        words = [_expectation(expected), _history(where, counts, otherwise), *held]
+    if searches.version not in EARLIER:
+        parameters |= _equipment_figures(by, missing)
+        words[1:1] = _words_of_method(by)
+        words += [f"not searched: {place}, {_WANTED[method]}" for place, method in missing.items()]
+    return SearchStep(place, by.method, "; ".join(words), parameters)
+
+
+def _equipment_figures(by: PlaceMethod, missing: Mapping[str, Method]) -> dict[str, Any]:
+    """Return the minutes behind an expectation, and what would be used if it worked here."""
+    wanted = {} if by.wanted is None else {"wanted": by.wanted}
+    return {"minutes": by.minutes, **wanted, **({"missing": dict(missing)} if missing else {})}
+
+
+def _words_of_method(by: PlaceMethod) -> list[str]:
+    taken = f"a search takes about {by.minutes:g} minutes"
+    return [taken] if by.wanted is None else [taken, _INSTEAD[by.wanted]]
 
 
 def _finds_in_minutes(expected: float) -> float:

@@ -1,12 +1,13 @@
-"""The rosters that supervisors put: the inspection minutes of a shift, and who is on it.
+"""The rosters that supervisors put: the inspection minutes of a shift, who is on it, what works.
 
 A roster holds until the next one is put. Put within a shift, it is the shift's minutes altogether,
 those already spent among them: a post that loses half its bays at noon puts half the minutes.
 """
 
 import json
+import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -14,13 +15,16 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Connection, Float, String, Table, delete
 
 from engine.decision.inspection_minutes import lesson_of, teach
-from engine.domain.records import Identifier, Method, Record
+from engine.domain.network import Count, Network
+from engine.domain.records import Code, Identifier, Method, Record
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import INSPECTION, ROSTER
+from engine.search_orders.equipment import is_working, join_equipment
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows, insert_rows
 
 MOST_MINUTES = 100_000.0
 MOST_TEAMS = 100
+MOST_EQUIPMENT = 16
 
 ROSTERS = Table(
     "rosters",
@@ -30,9 +34,10 @@ ROSTERS = Table(
     *declare_columns(Float(53), "minutes"),
     *declare_columns(Int64, "seq"),
     Column("teams", String, nullable=False, server_default="[]"),
+    Column("equipment", String, nullable=False, server_default="{}"),
 )
 _R = ROSTERS.c
-_OF_POST = "SELECT method, minutes, teams FROM rosters WHERE post = ?"
+_OF_POST = "SELECT method, minutes, teams, equipment FROM rosters WHERE post = ?"
 
 
 def _once_each(teams: tuple[str, ...]) -> tuple[str, ...]:
@@ -53,6 +58,13 @@ class Roster(Record):
         tuple[Identifier, ...], Field(max_length=MOST_TEAMS), AfterValidator(_once_each)
     ] = ()
     """Codes of the teams or officers on the shift; each referred vehicle is assigned one by lot."""
+    equipment: Annotated[
+        dict[Code, Count], Field(max_length=MOST_EQUIPMENT, exclude_if=operator.not_)
+    ] = Field(default_factory=dict)
+    """How many of each work in the shift, such as xray or canine; else as the network file states.
+
+    Left out of the JSON text where empty: a request without it keeps its fingerprint.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +74,25 @@ class Hands:
     minutes: Mapping[str, float]
     """By method."""
     teams: tuple[str, ...] = ()
+    equipment: Mapping[str, int] = field(default_factory=dict)
+    """How many of each work, by code; what is not named is not known."""
 
 
-def roster(connection: Connection, post: str, otherwise: Mapping[str, float]) -> Hands:
-    """Return the roster of a post, or else the minutes that the network file says."""
+def read_roster(connection: Connection, post: str, network: Network) -> Hands:
+    """Return the roster of a post; what it does not say is as the network file states it."""
+    known = network.posts.get(post)
+    stated = {} if known is None else known.equipment
     rows = fetch_rows(connection, _OF_POST, [post])
     if not rows:
-        return Hands(otherwise)
-    return Hands({method: minutes for method, minutes, _ in rows}, tuple(json.loads(rows[0][2])))
+        return Hands({} if known is None else known.roster, (), join_equipment(stated, {}))
+    minutes = {method: minutes for method, minutes, *_ in rows}
+    _, _, teams, equipment = rows[0]
+    return Hands(minutes, tuple(json.loads(teams)), join_equipment(stated, json.loads(equipment)))
+
+
+def has_scanner(connection: Connection, post: str, network: Network) -> bool:
+    """Tell whether a post can scan now; so, as far as nothing is known of its equipment."""
+    return is_working("xray", read_roster(connection, post, network).equipment)
 
 
 class RosterProjection:
@@ -80,8 +103,11 @@ class RosterProjection:
         for entry, body in list_bodies(entries, ROSTER):
             connection.execute(delete(ROSTERS).where(_R.post == entry.post))
             teams = json.dumps(body.get("teams", []))
-            minutes = body["minutes"].items()
-            rows = [(entry.post, method, time, entry.seq, teams) for method, time in minutes]
+            equipment = json.dumps(body.get("equipment", {}))
+            rows = [
+                (entry.post, method, time, entry.seq, teams, equipment)
+                for method, time in body["minutes"].items()
+            ]
             insert_rows(connection, ROSTERS, rows)
         for _, act in list_bodies(entries, INSPECTION):
             teach(connection, lesson_of(act))

@@ -27,7 +27,7 @@ from engine.domain.time_units import DAY, RECENT_WINDOW
 from engine.ports import Features
 from engine.selection.policy import INSPECTED, Channel, Policy
 from engine.selection.randomization import ShiftPeriod
-from engine.shifts.rosters import roster
+from engine.shifts.rosters import read_roster
 from engine.shifts.running_totals import Picks, Tally, picks
 
 METHODS: Mapping[Channel, tuple[Method, ...]] = {
@@ -158,6 +158,8 @@ class OpenShiftLoad:
     """Minutes by channel and by whether they were picked by score or lot."""
     teams: tuple[str, ...] = ()
     """Who inspects, as the roster names them."""
+    equipment: Mapping[str, int] = field(default_factory=dict)
+    """How many of each work, by code."""
 
     def expected(self, vehicle_class: VehicleClass) -> Minutes:
         """Return the expected minutes of a vehicle."""
@@ -201,8 +203,7 @@ class Workload:
 
         A desk that asks for every batch brings its ``tally``.
         """
-        post = self._network.posts.get(shift.post)
-        hands = roster(snapshot, shift.post, {} if post is None else post.roster)
+        hands = read_roster(snapshot, shift.post, self._network)
         minutes = hands.minutes
         usual = self._usual.get(shift.post)
         if usual is None or usual.shift != shift:
@@ -213,11 +214,13 @@ class Workload:
             if any(m in minutes for m in methods)
         }
         if not bound:
-            return OpenShiftLoad(usual, bound, now, 0, teams=hands.teams)
+            return OpenShiftLoad(usual, bound, now, 0, teams=hands.teams, equipment=hands.equipment)
         spent = picks if tally is None else tally.spent
         rows = spent(snapshot, shift.post, shift.opens_at)
         decided = sum(row.decisions for row in rows)
-        running = OpenShiftLoad(usual, bound, now, decided, teams=hands.teams)
+        running = OpenShiftLoad(
+            usual, bound, now, decided, teams=hands.teams, equipment=hands.equipment
+        )
         for row in rows:
             running.spent[Channel(row.channel), row.basis in OURS] += row.minutes
         return running

@@ -5,7 +5,7 @@ what is said of a model in the inputs is said of that one, and ``trial`` says it
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -25,7 +25,6 @@ from engine.decision.decision import (
 from engine.decision.placement import MOST_PEERS
 from engine.decision.placement import VERSION as PLACEMENT
 from engine.domain.records import Arrival
-from engine.explanation.precursor_signs import add_precursor_reason
 from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences
 from engine.ports import CrossingEvent, FeatureRows, Features, Rows, Scorer, Scores
 from engine.queue.queue import merits_of_scored
@@ -204,14 +203,22 @@ class DecisionContextBuilder:
             )
             decision = decide(one.inputs, one.seen)
             if decision.is_referred:  # whatever picked it: the time it takes must not tell either
-                one = replace(one, inputs=self._of_referral(snapshot, one, decision))
+                inputs = self._of_referral(
+                    snapshot, one, decision, equipment=running[post].equipment
+                )
+                one = replace(one, inputs=inputs)
                 decision = decide(one.inputs, one.seen)
             running[post].decided(decision)
             out.append((one, decision))
         return out
 
     def _of_referral(
-        self, snapshot: Connection, one: DecisionContext, decision: Decision
+        self,
+        snapshot: Connection,
+        one: DecisionContext,
+        decision: Decision,
+        *,
+        equipment: Mapping[str, int],
     ) -> Inputs:
         """Return the inputs with what is read for referred vehicles alone."""
         crossing = one.seen.arrival.crossing
@@ -223,8 +230,9 @@ class DecisionContextBuilder:
             model_version=one.inputs.model_version,
             most=MOST_PEERS,
         )
-        is_red = decision.channel is Channel.RED
-        searches = self._features.searches(snapshot, one.event) if is_red else None
+        if decision.channel is not Channel.RED:
+            return replace(one.inputs, peers=peers)
+        searches = replace(self._features.searches(snapshot, one.event), equipment=equipment)
         return replace(one.inputs, peers=peers, searches=searches)
 
     def explain(self, decision: Decision, one: DecisionContext) -> Decision:
@@ -232,9 +240,6 @@ class DecisionContextBuilder:
         if not decision.is_referred:
             return decision
         found = reasons(one.seen, one.row, one.scorer, sentences=self._sentences)
-        found = add_precursor_reason(
-            found, one.seen.arrival, one.seen.features, version=one.inputs.sentences
-        )
         return attach_reasons(decision, found, one.inputs.matches)
 
     def _drawn(

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.decision.placement import MOST_PEERS
 from engine.decision.record_codec import decode_decision
+from engine.domain.network import Network
 from engine.domain.records import (
     Arrival,
     Identifier,
@@ -64,7 +65,7 @@ from engine.queue.reviews import PLACE, Review, Reviewer, order_step, review_dra
 from engine.search_orders.search_order import search_order
 from engine.selection.policy import INSPECTED, Channel
 from engine.selection.team_assignment import Handling
-from engine.shifts.rosters import Roster
+from engine.shifts.rosters import Roster, read_roster
 from engine.storage.database import Store
 from engine.targeting.find_confirmation import (
     PendingFind,
@@ -131,7 +132,9 @@ class Recording:
         *,
         submit: Callable[[Draft], "Future[Entry]"],
         features: Features,
+        network: Network,
     ) -> None:
+        self._network = network
         self._store = store
         self._journal = journal
         self._submit = submit
@@ -259,7 +262,8 @@ class Recording:
             return {}
         arrival = Arrival.model_validate(body["arrival"], strict=False)
         event = self._features.record(arrival.crossing, arrival.declaration)
-        searches = self._features.searches(connection, event)
+        hands = read_roster(connection, decision.post, self._network)
+        searches = replace(self._features.searches(connection, event), equipment=hands.equipment)
         return order_step(search_order(arrival.crossing, searches), searches)
 
     def roster(self, roster: Roster, claim: IdempotencyClaim) -> StoredRecord:

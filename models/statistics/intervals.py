@@ -139,6 +139,20 @@ def weighted_sum(
     return min(total, end(tail)), max(least, end(1 - tail))
 
 
+def rate(events: int, exposure: float, *, n: int) -> Estimate:
+    """Return events in a unit of exposure, such as an hour, with the interval of a Poisson count.
+
+    ``n`` is how many rows the exposure is of. Not knowable below ``FEWEST`` events: the interval
+    then spans more than a factor of seven; its upper end still says what no event allows.
+    """
+    if not exposure:
+        return unknown_estimate(n, events, "nothing was counted")
+    low, high = weighted_sum(float(events), float(events), widest=1.0)
+    why = "" if events >= FEWEST else f"fewer than {FEWEST} finds"
+    value, low, high = events / exposure, low / exposure, high / exposure
+    return Estimate(value, low, high, n, events, knowable=not why, why=why)
+
+
 @dataclass(frozen=True, slots=True)
 class _Gamma:
     """A gamma distribution; scipy.stats would take a hundred times as long."""

@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from api.auth.permissions import Role
+from tests.service.page_session import at_desk
+from tests.service.reports.test_acts import find
 from tests.service.running_service import OTHER, POST, World, arrival
 
 PATH = f"/v1/posts/{POST}/roster"
+QUEUE = f"/posts/{POST}/queue"
 
 
 @pytest.fixture
@@ -79,3 +82,28 @@ def test_the_same_key_puts_a_roster_once(world: World, put: Any) -> None:
     assert one == again
     assert put({"physical": 78.0}, **key).status_code == 409
     assert put({"physical": 77.0}, path=f"/v1/posts/{OTHER}/roster", **key).status_code == 201
+
+
+def test_a_roster_says_what_works_and_an_order_uses_nothing_else(world: World) -> None:
+    def put(**equipment: int) -> Any:
+        body = {"minutes": {"canine": 60.0}} | ({"equipment": equipment} if equipment else {})
+        return world.client.put(PATH, json=body, headers=world.headers(Role.SUPERVISOR))
+
+    def seen(start: int) -> set[str]:
+        return {step["method"] for step in find(world, "red", start)["search_order"]}
+
+    assert {"xray", "canine"} & seen(61_000)
+    assert put(xray=0, canine=0).status_code == 201
+    assert world.get(PATH, Role.CHECKPOINT).json()["equipment"] == {"xray": 0, "canine": 0}
+    assert seen(61_500) == {"physical"}
+    green = find(world, "green", 62_000)
+    override = {"verdict": "override", "channel": "red", "reason_code": "x", "reason": "y"}
+    path = f"/v1/decisions/{green['decision_id']}"
+    assert world.post(f"{path}/reviews", override, Role.SUPERVISOR).status_code == 201
+    order = world.get(path).json()["search_order"]
+    assert order and {step["method"] for step in order} == {"physical"}, "an override's order too"
+    assert "documents; no scanner works here" in at_desk(world, "unscanned").get(QUEUE).text
+    for wrong in ({"xray": -1}, {"xray": 1.5}, {"X ray": 1}):
+        assert put(**wrong).status_code == 422
+    assert put().status_code == 201 and world.get(PATH).json()["equipment"] == {}
+    assert "documents and scan" in at_desk(world, "scanning").get(QUEUE).text

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from api.auth.permissions import Role
 from api.shifts.page import ENOUGH
-from api.shifts.reads import median
+from api.shifts.reads import ReportedDecision, count_hours, median
+from engine.domain.records import Inspection
+from engine.selection.policy import Channel
 from models.statistics.intervals import share
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import act, find
@@ -47,7 +49,38 @@ def test_acts_count_for_what_sent_the_vehicle(world: World) -> None:
     assert (found["officer"]["inspected"], found["officer"]["papers_only"]) == (0, 1)
     assert not found["officer"]["hit_rate"]["knowable"]
     assert found["override"]["hit_rate"]["n"] == 1
+    scanner = world.get(f"/v1{PATH}").json()["this_shift"]["equipment"][0]
+    assert (scanner["method"], scanner["stream"], scanner["hits"]) == ("xray", "all", 1)
+    text = at_desk(world, "hours").get(PATH).text
+    assert "What an hour of a scanner and of a dog found" in text
     assert not found["override"]["hit_rate"]["knowable"]
+
+
+def reported(
+    basis: str, methods: tuple[str, ...], outcome: str, minutes: float | None
+) -> ReportedDecision:
+    body = act(1, "c-1", methods=methods, outcome=outcome, minutes=minutes) | {"basis": basis}
+    one = Inspection.model_validate(body, strict=False)
+    return ReportedDecision(Channel.RED, Channel.RED, basis, 0, 30.0, one, 1)
+
+
+def test_an_hour_of_a_scanner_counts_what_acts_with_one_found() -> None:
+    decided = [
+        *[reported("score", ("xray", "physical"), "seizure", 30.0)] * 6,
+        *[reported("random", ("xray",), "clear", 60.0)] * 3,
+        reported("random", ("canine",), "discrepancy", 30.0),
+        reported("random", ("xray",), "discrepancy", None),
+    ]
+    found = {(one["method"], one["stream"]): one for one in count_hours(decided)}
+    scanner, by_chance = found["xray", "all"], found["xray", "random"]
+    assert (scanner["acts"], scanner["acts_with_minutes"], scanner["hours"]) == (10, 9, 6.0)
+    assert scanner["hits_per_hour"]["value"] == 1.0 and scanner["hits_per_hour"]["knowable"]
+    assert 0.3 < scanner["hits_per_hour"]["low"] < 1.0 < scanner["hits_per_hour"]["high"] < 2.3
+    assert (by_chance["hours"], by_chance["hits"]) == (3.0, 0)
+    assert by_chance["seizures_per_hour"]["low"] == 0 and not by_chance["hits_per_hour"]["knowable"]
+    assert 0.9 < by_chance["seizures_per_hour"]["high"] < 1.3, "what no find in three hours allows"
+    assert (found["canine", "all"]["hours"], found["canine", "random"]["hits"]) == (0.5, 1)
+    assert count_hours([])[0]["hits_per_hour"]["high"] is None
 
 
 def test_the_page_says_what_is_not_yet_knowable(world: World) -> None:
