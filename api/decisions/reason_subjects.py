@@ -8,6 +8,7 @@ the watch list) is no subject: it would tell picks apart.
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from engine.explanation.precursor_signs import CODE
 from features.catalogue.catalogue import CATALOGUE
 
 TEXTS: Final[Mapping[str, str]] = {
@@ -38,6 +39,7 @@ _OF_RULES: Final[Mapping[str, str]] = {
 _FAMILIES: Final[Mapping[str, str]] = {
     **{name: feature.family for name, feature in CATALOGUE.items()},
     **_OF_RULES,
+    CODE: "goods",
 }
 
 

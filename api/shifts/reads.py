@@ -95,6 +95,7 @@ def report(service: PostService, post: str, at: int, caller: Caller) -> dict[str
         "as_of": rfc3339(as_of),
         "opens_at": rfc3339(shift.opens_at),
         "closes_at": rfc3339(shift.closes_at),
+        "timezone": service.network.timezone(post) if post in service.network.posts else None,
         "is_running": as_of < shift.closes_at,
         "synthetic": service.network.synthetic,
         "this_shift": _figures(of_shift),

@@ -104,6 +104,8 @@ class ShiftReport(AnswerSchema):
     as_of: datetime
     opens_at: datetime
     closes_at: datetime
+    timezone: str | None = None
+    """Zone of the post's clocks, by which shifts change; null for a post in no network file."""
     is_running: bool
     synthetic: bool
     this_shift: ShiftFigures

@@ -18,14 +18,15 @@ from engine.criteria.indicator_rules import explain_rules as rule_sentences
 from engine.decision.decision import Decision, Inputs, Rank, ScoredArrival, attach_reasons, decide
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.decision.role_views import outcome
+from engine.explanation.precursor_signs import add_precursor_reason
 from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION
 from engine.ports import FeatureRows, Features, Rows, Scorer
 from engine.targeting.context import reasons, scored_arrival
 
-WITH_FIGURES = ("reasons-2", "reasons-3")
-"""Earlier rules whose reasons hold sums by topic and figures: of rates, then of every message."""
+WITH_FIGURES = ("reasons-2", "reasons-3", "reasons-4")
+"""Earlier rules whose reasons hold sums by topic and figures: of rates, then of all messages."""
 WITHOUT_MESSAGES = ("reasons-1", "reasons-2")
 """Rules whose facts and search steps hold English alone."""
 RULE_CODES = frozenset(rule.code for rule in RULES)
@@ -75,6 +76,8 @@ class DecisionReplay:
         decision = replace(decide(inputs, one), rank=Rank(**filing.decision["rank"]))
         if decision.is_referred:
             found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
+            version = inputs.sentences
+            found = add_precursor_reason(found, one.arrival, one.features, version=version)
             decision = attach_reasons(decision, found, inputs.matches)
         again = _comparable(decision, filing)
         if inputs.sentences != REASONS_VERSION:
@@ -95,7 +98,8 @@ class DecisionReplay:
         """Return the reasons for and against the arrival of a record, for any channel."""
         filing, rows = self.filed(connection, seq)
         one = scored_arrival(filing.arrival, rows, None, index=0)
-        return reasons(one, rows.values[0], self.scorer(filing), sentences=self._sentences)
+        found = reasons(one, rows.values[0], self.scorer(filing), sentences=self._sentences)
+        return add_precursor_reason(found, one.arrival, one.features, version=REASONS_VERSION)
 
     def filed(self, connection: Connection, seq: int) -> tuple[StoredDecision, FeatureRows]:
         """Return a decision as recorded, and its features read again as of its time."""

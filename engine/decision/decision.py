@@ -199,7 +199,9 @@ def decide(inputs: Inputs, seen: ScoredArrival) -> Decision:
         minutes=inputs.minutes.of(selection.channel),
         place=_place(inputs, selection, chosen, merit=merit),
         search_order=search_order(crossing, inputs.searches) if inputs.searches else (),
-        facts=facts(seen.arrival, seen.features, amendment=inputs.amendment),
+        facts=facts(
+            seen.arrival, seen.features, version=inputs.sentences, amendment=inputs.amendment
+        ),
         data_gaps=data_gaps(seen.arrival, seen.features),
         mode=inputs.mode,
         model_version=inputs.model_version,

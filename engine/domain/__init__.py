@@ -3,6 +3,7 @@
 identifiers   Plates, containers and VINs
 network       Border posts, and the opposite post of each
 plausibility  Refusal of arrivals that contradict themselves or lie in the future
+precursors    Precursors of drugs under international control, by HS code
 records       Definitions of all reported records
 time_units    Instants as UTC microseconds
 time_zones    Time zones of border posts, from the tz database

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from engine.domain.identifiers import container_is_valid
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.explanation.messages import Message, Parameters, render
+from engine.explanation.precursor_signs import CODE, is_silent, precursor_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,17 @@ class Fact:
 
 
 def facts(
-    arrival: Arrival, features: Mapping[str, float], *, amendment: int = 0
+    arrival: Arrival, features: Mapping[str, float], *, version: str, amendment: int = 0
 ) -> tuple[Fact, ...]:
-    """Return the sentences that everybody at the post may read."""
+    """Return the sentences that everybody at the post may read.
+
+    ``version`` is the rule of the record's sentences: earlier ones did not speak of precursors.
+    """
     crossing, declaration = arrival.crossing, arrival.declaration
     found = [_conveyance(crossing), *_measurement_facts(crossing), _declaration_fact(declaration)]
+    precursor = None if is_silent(version) else precursor_parameters(arrival)
+    if precursor is not None:
+        found.append(_fact(CODE, Message(CODE, precursor)))
     if amendment:
         amended = "amended_once" if amendment == 1 else "amended"
         found.append(_fact("amended", Message(amended, {"number": amendment})))

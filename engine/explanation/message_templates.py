@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from engine.domain.precursors import PRECURSORS
+
 
 @dataclass(frozen=True, slots=True)
 class CountedText:
@@ -159,6 +161,17 @@ WHOLE: Final[Mapping[str, Template]] = {
     "seals": CountedText("{number} seal recorded.", "{number} seals recorded."),
     "not_declared": "No declaration came with this crossing.",
     "declared": "{declared}.",
+    "precursor_declared": (
+        "Declares {substance} (HS {hs_code}), a precursor under international control, "
+        "Table {table}."
+    ),
+    "precursor_usual": (
+        "Declares {substance}, a precursor under international control (Table {table}); nothing "
+        "unusual of it is known."
+    ),
+    "precursor_unusual": (
+        "Declares {substance}, a precursor under international control (Table {table}): {unusual}."
+    ),
     "not_seen_before": "Not seen in this network in the last 365 days.",
     "seen_before": CountedText(
         "Seen {number} time in the last 365 days.", "Seen {number} times in the last 365 days."
@@ -302,8 +315,16 @@ DECLARED: Final[Mapping[str, Template]] = {
     "laden": "reported laden",
 }
 """Parts of the sentences on a vehicle and its declaration."""
+PRECURSOR_SIGNS: Final[Mapping[str, str]] = {
+    "first_consignee": "the first of it for this consignee in this direction",
+    "first_consignor": "the first of it from this consignor in this direction",
+    "first_route": "the first of it on this route",
+    "large_quantity": "much more of it than usual",
+}
+"""What is unusual of a declared precursor."""
 WORDS: Final[tuple[Template, ...]] = (
     *REASONS.values(), *ACTORS.values(), *SAME_TERMS, SAME, *NOUNS.values(), *UNITS.values(),
     *WEEK, *CLASSES.values(), *SHORT.values(), *CONVEYANCES.values(), *DECLARED.values(),
+    *PRECURSOR_SIGNS.values(), *(precursor.name for precursor in PRECURSORS.values()),
 )  # fmt: skip
 """All texts of this module that no message identifier names."""

@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Protocol, cast
 
+from engine.domain.precursors import PRECURSORS
 from engine.domain.time_units import DAY, HOUR, MINUTE
 from engine.explanation.message_templates import (
     ACTORS,
@@ -22,6 +23,7 @@ from engine.explanation.message_templates import (
     CONVEYANCES,
     DECLARED,
     NOUNS,
+    PRECURSOR_SIGNS,
     REASONS,
     SAME,
     SAME_TERMS,
@@ -344,6 +346,9 @@ def _identifiers(parameters: Parameters, speaker: Speaker) -> str:
     return ", ".join(f"{speaker.say(noun(kind))} {value}" for kind, value in named)
 
 
+_TEXTS = ("code", "title", "text", "post", "place", "reason", "author", "hs_code", "table")
+
+
 def _place_number(name: str) -> Callable[[Parameters, Speaker], str]:
     return lambda parameters, speaker: speaker.figure(parameters[name])
 
@@ -373,9 +378,12 @@ _PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
     "mass": lambda p, speaker: render_amount("kg", round(p["kg"]), speaker),
     "kind": lambda p, speaker: speaker.say(p["kind"]),
     "other": lambda p, speaker: speaker.say(p["other"]),
+    "substance": lambda p, speaker: speaker.say(PRECURSORS[p["hs_code"]].name),
+    "unusual": lambda p, speaker: speaker.join_words(
+        [speaker.say(PRECURSOR_SIGNS[sign]) for sign in p["unusual"]]
+    ),
     "names": lambda p, _: ", ".join(p["names"]),
     **{name: _place_number(name) for name in ("number", "of", "finds", "inspections", "signs")},
-    **{name: _place_text(name) for name in ("code", "title", "text", "post", "place", "reason")},
-    "author": _place_text("author"),
+    **{name: _place_text(name) for name in _TEXTS},
 }
 """How each place of a template is filled from the parameters."""

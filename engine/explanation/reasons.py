@@ -49,7 +49,7 @@ def make_whole_reason(message: Message, contribution: float = 0.0) -> Reason:
     return Reason(message.id, text, text, "", contribution, message.id, message.parameters)
 
 
-REASONS_VERSION = "reasons-4"
+REASONS_VERSION = "reasons-5"
 """Changes whenever the rule that makes reasons changes; kept with every decision.
 
 The reasons of a record made by an earlier rule stand as they were said: a decision made again is

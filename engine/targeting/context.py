@@ -25,6 +25,7 @@ from engine.decision.decision import (
 from engine.decision.placement import MOST_PEERS
 from engine.decision.placement import VERSION as PLACEMENT
 from engine.domain.records import Arrival
+from engine.explanation.precursor_signs import add_precursor_reason
 from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences
 from engine.ports import CrossingEvent, FeatureRows, Features, Rows, Scorer, Scores
 from engine.queue.queue import merits_of_scored
@@ -240,6 +241,9 @@ class DecisionContextBuilder:
         if not decision.is_referred:
             return decision
         found = reasons(one.seen, one.row, one.scorer, sentences=self._sentences)
+        found = add_precursor_reason(
+            found, one.seen.arrival, one.seen.features, version=one.inputs.sentences
+        )
         return attach_reasons(decision, found, one.inputs.matches)
 
     def _drawn(

@@ -54,8 +54,8 @@ def run(data: Path | None) -> list[Row]:
 
 
 WEAK, NEAR, MOST_ALIKE = 0.1, 0.1, 0.5
-NOT_OF_THE_MODEL = frozenset({"random_check", "profile", "watchlist"})
-"""Reasons that say who picked the vehicle: what the model says comes after them."""
+NOT_OF_THE_MODEL = frozenset({"random_check", "profile", "watchlist", "precursor_declared"})
+"""Reasons that say who picked the vehicle, or that it declares a precursor: not of the model."""
 _NAMES = frozenset({"chapter", "HS number", "0 is Monday"})
 _FIGURE = re.compile(r"\d+(?:\.\d+)?%|\d of \d")
 

@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from api.service.model_store import HomeModels
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
 from api.web.i18n import LANGUAGES, ReaderLocale
+from engine.domain.time_zones import local_time
 from engine.queue.queue import QueuedDecision, list_decisions
 from engine.storage.home import Home
 from tests.service.page_session import TOKEN
@@ -209,6 +210,11 @@ def clocks_shown(served: Served) -> tuple[bool, bool]:
 
 def test_shifts_are_shown_by_the_clocks_of_their_post(served: Served) -> None:
     assert clocks_shown(served) == (True, True)
+    headers = served.headers("supervisor")
+    report = served.client.get("/v1/posts/KG-DOS/shift", headers=headers).json()
+    assert report["timezone"] == "Asia/Bishkek"
+    opens_at = local_time(datetime.fromisoformat(report["opens_at"]), report["timezone"])
+    assert (opens_at.hour, opens_at.minute) in ((8, 0), (20, 0))
 
 
 def test_one_clock_for_all_posts_is_found(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,12 @@ from api.web.old_sentences import Translator, old_templates
 from engine.criteria.indicator_rules import RULES, explain_rules
 from engine.criteria.match import Match, explain_matches
 from engine.decision.role_views import flat
+from engine.domain.precursors import PRECURSORS
 from engine.domain.records import PLACES, Arrival
 from engine.explanation.facts import data_gaps, facts
 from engine.explanation.messages import Message
+from engine.explanation.precursor_signs import add_precursor_reason
+from engine.explanation.reasons import REASONS_VERSION
 from engine.ports import Contribution, Evidence
 from engine.search_orders.search_order import PARTIES, SearchCounts, search_order
 from features.catalogue.catalogue import CATALOGUE
@@ -219,6 +222,12 @@ LISTED = Match(
         "until": "2027-01-31T00:00:00Z",
     },
 )
+SIGNS = {
+    "consignee_precursor_new": 1.0,
+    "consignor_precursor_new": 1.0,
+    "precursor_route_new": 1.0,
+    "precursor_kg_over_usual": 9.0,
+}
 
 
 @pytest.mark.parametrize("code", OTHERS)
@@ -229,13 +238,29 @@ def test_matches_facts_and_search_steps_are_rendered_from_their_messages(code: s
     for reason in explain_matches([MATCHED, LISTED], fired):
         assert not reader.reason(flat(reason) | {"text": BY_MESSAGE}).is_english
     for times in (0.0, 1.0, 21.0):
-        for fact in facts(one, {"plate_crossings_365d": times}, amendment=int(times)):
+        seen = {"plate_crossings_365d": times}
+        for fact in facts(one, seen, version=REASONS_VERSION, amendment=int(times)):
             assert not reader.fact(flat(fact) | {"text": BY_MESSAGE}).is_english, fact
     counts = SearchCounts({"class": {"cargo.among": (9, 2)}, "driver": {"cargo.among": (3, 2)}})
     for step in search_order(one.crossing, counts):
         assert not reader.step(flat(step) | {"why": BY_MESSAGE}).is_english
     for rule in explain_rules({"bad_container": 1.0}):
         assert not reader.reason(flat(rule) | {"text": BY_MESSAGE}).is_english
+
+
+@pytest.mark.parametrize("code", OTHERS)
+@pytest.mark.parametrize("features", [{}, SIGNS])
+def test_every_precursor_is_named(code: str, features: dict[str, float]) -> None:
+    reader = MessageReader(ReaderLocale(code, 300))
+    for hs_code in PRECURSORS:
+        item = {"item_no": 1, "hs_code": hs_code}
+        head = {"declaration_id": "d", "procedure": "import", "items": [item]}
+        body = arrival(3)["crossing"] | {"declaration_id": "d"}
+        one = Arrival.model_validate({"crossing": body, "declaration": head}, strict=False)
+        (reason,) = add_precursor_reason((), one, features, version=REASONS_VERSION)
+        (fact,) = [f for f in facts(one, {}, version=REASONS_VERSION) if f.code == reason.code]
+        assert not reader.fact(flat(fact) | {"text": BY_MESSAGE}).is_english
+        assert not reader.reason(flat(reason) | {"text": BY_MESSAGE}).is_english
 
 
 @pytest.mark.parametrize("missing", ["message", "parameters"])
