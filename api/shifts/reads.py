@@ -25,11 +25,11 @@ from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import INSPECTION
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
-from engine.selection.policy import INSPECTED, Channel
+from engine.selection.policy import COUNTERPART, INSPECTED, Channel
 from engine.selection.randomization import ShiftPeriod
 from engine.storage.database import split_in_slices
 
-STREAMS = ("score", "profile", "watchlist", "random", "override", "officer")
+STREAMS = ("score", "profile", "watchlist", "counterpart", "random", "override", "officer")
 HOURLY = ("xray", "canine")
 """Methods whose hours the report counts: what equipment is asked for by."""
 FEWEST_DELAYS = 6
@@ -58,7 +58,9 @@ class ReportedDecision:
             return self.basis
         if self.stands in INSPECTED:
             return "override"
-        return None if self.act is None else "officer"
+        if self.act is None:
+            return None
+        return COUNTERPART if self.act.basis == COUNTERPART else "officer"
 
     @property
     def delay(self) -> float | None:

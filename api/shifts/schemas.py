@@ -27,8 +27,10 @@ class ActFigures(AnswerSchema):
 class StreamFigures(ActFigures):
     """What came of the vehicles that one thing sent to officers."""
 
-    stream: Literal["score", "profile", "watchlist", "random", "override", "officer"]
-    """An override is a vehicle that the engine let go and a supervisor sent."""
+    stream: Literal["score", "profile", "watchlist", "counterpart", "random", "override", "officer"]
+    """An override is a vehicle that the engine let go and a supervisor sent; counterpart are
+    vehicles sent by a counterpart's notice, or searched on its word after the engine let them go.
+    """
     sent: int
 
 

@@ -20,6 +20,8 @@ class WatchEntryView(TwoKeysView):
     expiry: datetime
     is_notice: bool
     """A counterpart's word, not confirmed by a second person here."""
+    is_of_counterpart: bool
+    """A counterpart's word, confirmed or not: what it sends counts under ``counterpart``."""
     channel: Literal["yellow", "red"]
 
 

@@ -132,6 +132,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "score": N_("Targeted by score"),
         "profile": N_("Profiles and rules"),
         "watchlist": N_("Watch list"),
+        "counterpart": N_("Counterpart's word"),
         "random": N_("Random checks"),
         "override": N_("Overrides by supervisors"),
         "officer": N_("Officers' own picks"),

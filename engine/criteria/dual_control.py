@@ -98,6 +98,8 @@ class ApprovalState:
     """When it entered its present state, UTC microseconds."""
     is_notice: bool = False
     """In force by one person alone, until a second person confirms it."""
+    is_of_counterpart: bool = False
+    """A counterpart's notice, confirmed or not."""
     evidence: int | None = None
     """The record of its last backtest."""
     approvals: tuple[str, ...] = ()
@@ -241,6 +243,7 @@ def _enter_state(event: ApprovalEvent) -> ApprovalState | None:
         proposed_at=event.known_at,
         since=event.known_at,
         is_notice=is_notice,
+        is_of_counterpart=is_notice,
     )
 
 

@@ -14,7 +14,7 @@ from engine.domain.records import Arrival
 from engine.explanation.messages import Parameters
 from engine.explanation.reasons import Reason
 from engine.ports import FeatureRows
-from engine.selection.policy import Chance, Channel
+from engine.selection.policy import COUNTERPART, Chance, Channel
 
 WATCHLIST = "watchlist"
 """Purpose of the watch list's draw: a listed vehicle is always selected, whatever the number."""
@@ -40,11 +40,17 @@ class Match:
     """What of the arrival fits a profile, or what an entry names, why, by whom and until when."""
     parameters: Parameters = field(default_factory=dict, hash=False, compare=False)
     """The same without words; empty in records of before it was kept."""
+    is_of_counterpart: bool = False
+    """An entry that rests on a counterpart's notice; records made before notices had a stream of
+    their own do not say it, and count under the watch list.
+    """
 
     @property
     def purpose(self) -> str:
         """What it draws its number for."""
-        return WATCHLIST if self.source == "watchlist" else f"profile:{self.code}"
+        if self.source == "watchlist":
+            return COUNTERPART if self.is_of_counterpart else WATCHLIST
+        return f"profile:{self.code}"
 
 
 class Matcher(Protocol):

@@ -280,6 +280,7 @@ class WatchMatcher:
                     share=1.0,
                     words=words,
                     parameters=known,
+                    is_of_counterpart=now.is_of_counterpart,
                 )
                 self._entries[row["key"]][entry_id] = match, row["expires_at"]
 
@@ -325,6 +326,7 @@ def entry_as_json(found: ApprovalState, as_of: int) -> dict[str, Any]:
         "expiry": rfc3339(expires),
         "state": "expired" if is_over else found.state,
         "is_notice": found.is_notice,
+        "is_of_counterpart": found.is_of_counterpart,
         "channel": NOTICE_CHANNEL if found.is_notice else CHANNEL,
         "author": found.author,
         "approvals": list(found.approvals),

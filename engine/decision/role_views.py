@@ -8,10 +8,12 @@ is the full view; the checkpoint's is a subset of its names.
 from collections.abc import Mapping
 from typing import Any
 
+from engine.criteria.match import WATCHLIST
 from engine.decision.decision import Decision
 from engine.domain.time_units import rfc3339
 from engine.journal.receipts import Receipt
 from engine.selection.champion_challenger import Tried
+from engine.selection.policy import COUNTERPART
 
 BLIND = (
     "decision_id",
@@ -52,7 +54,7 @@ def outcome(decision: Decision) -> dict[str, Any]:
         "basis": selection.basis,
         "is_random": selection.is_random,
         "profiles": [name.partition(":")[2] for name in selection.fired if ":" in name],
-        "watchlist": "watchlist" in selection.fired,
+        "watchlist": any(each in selection.fired for each in (WATCHLIST, COUNTERPART)),
         "reasons": [flat(reason) for reason in decision.reasons],
         "model_version": decision.model_version,
         "trial": None if decision.trial is None else _trial_view(decision.trial),

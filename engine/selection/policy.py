@@ -1,9 +1,9 @@
 """From a score and draws to a channel, with the probability that it could have come out so.
 
 Everything that may select a crossing is a ``Chance``: the random stream, the score near its cut, an
-indicator rule. Each purpose draws one number of its own, so chances of different purposes are
-independent, and the propensity of a channel is 1 - prod(1 - p_k) over the purposes that lead to
-that channel or a stricter one.
+indicator rule, a counterpart's notice. Each purpose draws one number of its own, so chances of
+different purposes are independent, and the propensity of a channel is 1 - prod(1 - p_k) over the
+purposes that lead to that channel or a stricter one, notices left out.
 
 The shares assume that scores are spread as in the table of the post's last 28 days: a percentile is
 then uniform, and a cut at 1 - share selects that share.
@@ -47,6 +47,12 @@ class Channel(IntEnum):
 
 INSPECTED = (Channel.YELLOW, Channel.RED)
 """Channels that send a crossing to officers; a propensity is kept for each."""
+COUNTERPART = "counterpart"
+"""Purpose and basis of a counterpart's notice, which always selects what it names.
+
+With which probability another administration names a vehicle is unknown, so a notice enters no
+propensity: those of the vehicle are what the engine's own chances give it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ class Selection:
 
     channel: Channel
     basis: str | None
-    """random, watchlist, profile or score; None where nothing selected the crossing."""
+    """random, watchlist, counterpart, profile or score; None where nothing selected it."""
     is_random: bool
     """Member of the random stream, whatever else selected it."""
     fired: tuple[str, ...]
@@ -215,12 +221,14 @@ def select(chances: Sequence[Chance], draws: Mapping[str, float]) -> Selection:
 
 
 def propensity(chances: Iterable[Chance], channel: Channel) -> float:
-    """Return the probability that these chances lead to ``channel`` or a stricter one."""
+    """Return the probability that the engine's own chances lead to ``channel`` or a stricter one.
+
+    A counterpart's notice is left out (:data:`COUNTERPART`).
+    """
     most: dict[str, float] = {}
     for chance in chances:
-        if (
-            chance.channel >= channel
-        ):  # one number a purpose: its chances are nested, not independent
+        if chance.channel >= channel and chance.purpose != COUNTERPART:
+            # one number a purpose: its chances are nested, not independent
             most[chance.purpose] = max(most.get(chance.purpose, 0.0), chance.written)
     return 1.0 - math.prod(1.0 - probability for probability in most.values())
 
@@ -229,7 +237,8 @@ def _basis(hits: Sequence[Chance], channel: Channel) -> str | None:
     """Name why it goes where it goes.
 
     A random member counts as random before all, else the stream is no fair sample. The score comes
-    last: what a profile or the watch list wants anyway is not the score's merit.
+    last: what a profile or the watch list wants anyway is not the score's merit. A counterpart's
+    word outweighs profiles: what it selects with an unknown probability must not measure them.
     """
     if any(chance.purpose == RANDOM for chance in hits):
         return "random"
@@ -237,5 +246,11 @@ def _basis(hits: Sequence[Chance], channel: Channel) -> str | None:
     return next((_BASES[source] for source in _BASES if source in found), None)
 
 
-_BASES = {"watchlist": "watchlist", "profile": "profile", "rule": "profile", SCORE: "score"}
+_BASES = {
+    "watchlist": "watchlist",
+    COUNTERPART: COUNTERPART,
+    "profile": "profile",
+    "rule": "profile",
+    SCORE: "score",
+}
 """What each kind of purpose is called as a basis; what comes first outweighs what follows."""

@@ -63,7 +63,7 @@ from engine.queue.queue import QueuedDecision, last_of_crossing, merits_of_score
 from engine.queue.referrals import strictest_answered
 from engine.queue.reviews import PLACE, Review, Reviewer, order_step, review_draft, second_step
 from engine.search_orders.search_order import search_order
-from engine.selection.policy import INSPECTED, Channel
+from engine.selection.policy import COUNTERPART, INSPECTED, Channel
 from engine.selection.team_assignment import Handling
 from engine.shifts.rosters import Roster, read_roster
 from engine.storage.database import Store
@@ -352,11 +352,17 @@ class Recording:
 
 
 def _basis(decided: DecisionBody | None, said: SaidBasis | None) -> tuple[Any, float | None]:
-    """Return why an act took place, by the engine's own record where it asked for it."""
+    """Return why an act took place, by the engine's own record where it asked for it.
+
+    No propensity is known of a search on a counterpart's word, nor of an audit after release: which
+    of the blue vehicles are audited is a person's choice.
+    """
     decision = {} if decided is None else decided["decision"]
-    if decision.get("basis") is not None:
-        return decision["basis"], decision["propensity"]
-    return said or "officer", None
+    basis = decision.get("basis")
+    if basis is None:
+        return said or "officer", None
+    is_drawn = basis != COUNTERPART and Channel.of(decision["channel"]) in INSPECTED
+    return basis, decision["propensity"] if is_drawn else None
 
 
 def _who(decided: DecisionBody | None, by: Handling) -> HandlingBody:

@@ -15,7 +15,7 @@ from engine.journal.journal import (
 )
 from engine.journal.kinds import DECISION
 from engine.queue.queue import DECISIONS
-from engine.selection.policy import INSPECTED, Channel
+from engine.selection.policy import COUNTERPART, INSPECTED, Channel
 from models.data.dataset import NEVER
 from models.data.propensity_log import ReferralState
 
@@ -27,14 +27,16 @@ _D = DECISIONS.c
 def read_sent(connection: Connection, *, before: int = NEVER) -> Sendings:
     """Read whom decisions sent; of a movement decided on again, the last decision counts.
 
-    Only decisions recorded before ``before`` count, UTC microseconds.
+    What a counterpart's notice sent was not drawn, and is left out. Only decisions recorded before
+    ``before`` count, UTC microseconds.
     """
     chosen = [JOURNAL.c.known_at < before, or_(_D.basis.is_not(None), _D.amends.is_not(None))]
     found: dict[str, tuple[float, bool]] = {}
     for record in JournalReader(connection).records(DECISION, where=chosen, join=DECISIONS):
         crossing_id, decision = record.body["crossing_id"], record.body["decision"]
         found.pop(crossing_id, None)
-        if Channel.of(decision["channel"]) in INSPECTED:
+        is_drawn = decision["basis"] != COUNTERPART
+        if is_drawn and Channel.of(decision["channel"]) in INSPECTED:
             found[crossing_id] = decision["propensity"], decision["basis"] == "random"
     return found
 

@@ -6,7 +6,10 @@ the two alarms read the period's searches week by week, as they will be read in 
 
 from typing import Any
 
+import numpy as np
+
 from engine.domain.time_units import WEEK
+from engine.selection.policy import COUNTERPART
 from models.array_types import Floats
 from models.data.dataset import Dataset
 from models.statistics import sequential_test
@@ -68,11 +71,12 @@ def alarms(test: Dataset, chance: Floats) -> dict[str, Any]:
     Returns
     -------
     dict
-        For ``picked`` (do searches find less than stated?) and ``random`` (do random checks find
-        more?): weeks, evidence, the threshold, and whether an alarm went off.
+        For ``picked`` (do searches find less than stated? those on a counterpart's word say nothing
+        of it) and ``random`` (do random checks find more?): weeks, evidence, the threshold, and
+        whether an alarm went off.
     """
     random_rows = test.evidence("discrepancy") & (test.basis == "random")
-    picked = test.evidence("discrepancy") & (test.basis != "random")
+    picked = test.evidence("discrepancy") & ~np.isin(test.basis, ("random", COUNTERPART))
     weeks = test.arrived_at // WEEK
     watches = {
         "picked": (sequential_test.EDetector(), picked),

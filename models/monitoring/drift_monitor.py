@@ -28,7 +28,7 @@ from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.journal.kinds import DECISION
 from engine.ports import Features
 from engine.queue.queue import DECISIONS
-from engine.selection.policy import risk
+from engine.selection.policy import COUNTERPART, risk
 from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Rows
 from models.bundle.bundle import BundleDocuments
@@ -68,7 +68,7 @@ def searches(
     """Yield the searches of a model's decisions, as they became known.
 
     Decisions recorded later than the record numbered ``after`` count, and acts recorded before
-    ``now``, UTC microseconds.
+    ``now``, UTC microseconds. What a counterpart's notice sent is no evidence about the model.
     """
     act, decision = BODIES.alias(), BODIES.alias()
     query = (
@@ -77,6 +77,7 @@ def searches(
         .join(act, act.c.seq == _D.act_seq)
         .join(decision, decision.c.seq == _D.seq)
         .where(_D.model_version == version, _D.seq > after, JOURNAL.c.known_at < now)
+        .where(_D.basis.is_distinct_from(COUNTERPART))
         .order_by(_D.act_seq, _D.seq.desc())
     )
     last = None

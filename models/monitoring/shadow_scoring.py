@@ -39,7 +39,7 @@ from engine.ports import Features, Scorer
 from engine.queue.queue import DECISIONS
 from engine.selection.champion_challenger import CHALLENGER
 from engine.selection.percentiles import LEVELS
-from engine.selection.policy import risk
+from engine.selection.policy import COUNTERPART, risk
 from models.array_types import Floats, Mask
 from models.explanation.usual_values import FEWEST_ROWS
 from models.lifecycle.refusals import make_refusal
@@ -267,11 +267,16 @@ def measure_agreement(
 
 
 def _acts(connection: Connection, journal: Journal, sequences: Sequence[int]) -> Mapping[int, _Act]:
-    """Return what acts found by the number of their decision; acts of papers alone are none."""
+    """Return what acts found by the number of their decision.
+
+    Acts of papers alone are none, and what a counterpart's notice sent says nothing of a model.
+    """
     found = {}
     for at in range(0, len(sequences), _LOOKED_UP):
         query = select(_D.seq, _D.basis, _D.act_seq).where(
-            _D.seq.in_(sequences[at : at + _LOOKED_UP]), _D.act_seq.is_not(None)
+            _D.seq.in_(sequences[at : at + _LOOKED_UP]),
+            _D.act_seq.is_not(None),
+            _D.basis.is_distinct_from(COUNTERPART),
         )
         for seq, basis, act_seq in connection.execute(query):
             body = journal.body(connection, act_seq)["inspection"]

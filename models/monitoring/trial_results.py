@@ -32,6 +32,7 @@ from engine.journal.kinds import (
 )
 from engine.queue.queue import DECISIONS
 from engine.selection.champion_challenger import CHALLENGER, CHAMPION, Side
+from engine.selection.policy import COUNTERPART
 from models.lifecycle.projection import OnTrial
 from models.statistics.thompson_race import ArmCounts, after
 
@@ -117,6 +118,8 @@ def _read_sent(connection: Connection, trial: OnTrial) -> dict[str, _ReferredVeh
         crossing_id = record.body["crossing_id"]
         found.pop(crossing_id, None)
         response = record.body["decision"].get("trial")
+        if record.body["decision"]["basis"] == COUNTERPART:
+            continue  # no merit of either model
         if response is not None and response["sequence"] == trial.sequence and counts(response):
             found[crossing_id] = _ReferredVehicle(response["leader"], record.seq)
     return found

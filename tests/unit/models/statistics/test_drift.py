@@ -21,6 +21,7 @@ from experiments.simulation.drift_regimes import (
     weeks_of,
 )
 from models.array_types import Floats
+from models.evaluation.drift_section import alarms as alarms_of_report
 from models.evaluation.drift_section import drift
 from models.statistics import sequential_test, thompson_race
 from models.statistics.drift import Reference, psi, reference, score_shift, shifts
@@ -94,6 +95,25 @@ def test_a_period_in_which_every_crossing_was_searched_says_nothing_of_the_score
     everything = small_world(400, seed=3, inspect=1.0)
     result = drift(everything, everything, risks=(np.ones(400), np.ones(400)), capacity=0.05)
     assert everything.is_inspected.all() and not result["score"]["above_cut"]["knowable"]
+
+
+def test_searches_on_a_counterparts_word_say_nothing_of_the_scores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = small_world(800, seed=6, inspect=1.0)
+    chance, others = np.full(800, 0.5), np.flatnonzero(data.basis != "random")
+    data.basis[others[::2]] = "counterpart"
+
+    def is_same_whatever_they_found() -> bool:
+        found = []
+        for outcome in (0, 1):
+            data.discrepancy[others[::2]] = outcome
+            found.append(alarms_of_report(data, chance)["picked"])
+        return bool(found[0] == found[1])
+
+    assert is_same_whatever_they_found()
+    monkeypatch.setattr("models.evaluation.drift_section.COUNTERPART", "no basis")
+    assert not is_same_whatever_they_found()  # negative control
 
 
 def weeks(
