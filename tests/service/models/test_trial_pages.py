@@ -83,7 +83,7 @@ def test_a_trial_stands_on_both_pages_with_its_share_and_counts(world: World) ->
                 assert value in text, (version, code, value)
     bob.get("/language/en?back=/")
     page = bob.get("/models/m-new").text
-    assert "the challenger leads 90" in page and "Not decided yet." in page
+    assert "the challenger decides on 90" in page and "Not decided yet." in page
     noted(world, sides=sides, better=0.995, share=0.9, winner="challenger")
     assert "two people may put it into force" in bob.get("/models/m-new").text
     noted(world, sides=sides, better=0.005, share=0.1, winner="champion")
