@@ -159,15 +159,10 @@ def verify(
     with opened_to_read(home) as (found, store):
         held = [] if receipts is None else list(read_receipts(receipts))
         verdict = check_home(found, store, held)
-    result = _verdict_as_json(verdict, len(held))
-    emit(result, as_json=as_json, text=lambda: _print_verdict(verdict, len(held)), ok=verdict.ok)
-
-
-def _verdict_as_json(verdict: "HomeVerdict", receipts: int) -> dict[str, object]:
-    return {
+    result = {
         "ok": verdict.ok,
         "checked": verdict.journal.checked,
-        "receipts": receipts,
+        "receipts": len(held),
         "drawn_again": verdict.journal.drawn,
         "loads": verdict.loads,
         "bundles": verdict.bundles,
@@ -178,6 +173,7 @@ def _verdict_as_json(verdict: "HomeVerdict", receipts: int) -> dict[str, object]
         "faults": [asdict(fault) for fault in verdict.faults],
         "notes": list(verdict.notes),
     }
+    emit(result, as_json=as_json, text=lambda: _print_verdict(verdict, len(held)), ok=verdict.ok)
 
 
 def _print_verdict(verdict: "HomeVerdict", receipts: int) -> None:

@@ -30,7 +30,6 @@ from features.catalogue.encoder import encode, key
 from features.catalogue.plan import Plan
 from features.online.entity_history import (
     EarlierCrossing,
-    EntityHistory,
     EntityHistoryReader,
     LinkedEntity,
     LinkGroup,
@@ -80,7 +79,18 @@ def past(
         "synthetic": service.network.synthetic,
         "is_as_decided": rows.epoch == filing.inputs.epoch,
         "entities": [
-            _entity(one, names[one.whose]) for one in looking.past(snapshot, keys, as_of=as_of)
+            {
+                "whose": one.whose,
+                "name": names[one.whose],
+                "crossings_by_week": list(one.weeks),
+                "crossings_ever": one.ever,
+                "totals": dict(one.totals),
+                "events": [
+                    {"known_at": rfc3339(event.known_at), "kind": event.kind, "count": event.count}
+                    for event in one.events
+                ],
+            }
+            for one in looking.past(snapshot, keys, as_of=as_of)
         ],
         "crossings": _crossings(snapshot, [one for one in earlier if caller.reaches(one.post)]),
         "together": [
@@ -101,20 +111,6 @@ def names_of(arrival: Arrival) -> Names:
         "carrier": crossing.carrier_id,
         "consignee": papers.consignee_id if papers else None,
         "declarant": papers.declarant_id if papers else None,
-    }
-
-
-def _entity(one: EntityHistory, name: str | None) -> dict[str, Any]:
-    return {
-        "whose": one.whose,
-        "name": name,
-        "crossings_by_week": list(one.weeks),
-        "crossings_ever": one.ever,
-        "totals": dict(one.totals),
-        "events": [
-            {"known_at": rfc3339(event.known_at), "kind": event.kind, "count": event.count}
-            for event in one.events
-        ],
     }
 
 

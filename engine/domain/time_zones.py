@@ -85,16 +85,8 @@ def instant_of(wall: int, zone: str) -> int:
 def utc_offsets(instants: Instants, zone: str) -> Instants:
     """Return local time less UTC at many instants.
 
-    Parameters
-    ----------
-    instants : int64 array of shape (n,)
-        UTC microseconds.
-    zone : str
-
-    Returns
-    -------
-    int64 array of shape (n,)
-        Microseconds. A zone changes its offset at most once within a day.
+    Instants and offsets are int64 arrays of shape (n,), in microseconds. A zone changes its offset
+    at most once within a day.
     """
     if not len(instants):
         return np.zeros(0, np.int64)

@@ -56,7 +56,10 @@ class Labels:
 
 
 def act_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
-    """Return the inspection stream.
+    """Return the inspection stream: times, rows of crossings, and what each event adds.
+
+    ``n`` is 1 with the first act that says anything about a crossing and 0 with later ones, so that
+    a second act corrects the counters and does not count the vehicle twice.
 
     Returns
     -------
@@ -64,11 +67,6 @@ def act_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
         UTC microseconds, ascending, and the row of the crossing.
     measures : dict of str to int64 array of shape (m,)
         ``n``, ``hit`` and ``seizure`` that each event adds.
-
-    Notes
-    -----
-    ``n`` is 1 with the first act that says anything about a crossing and 0 with later ones, so that
-    a second act corrects the counters and does not count the vehicle twice.
     """
     state: dict[int, Label] = defaultdict(lambda: (0, 0, 0))
     events: list[tuple[int, int, int, int, int]] = []

@@ -45,19 +45,9 @@ class ValidatedTable:
     def keep(
         self, mask: NDArray[np.bool_], field: str, *, rule: str, message: str
     ) -> "ValidatedTable":
-        """Return the table without some rows, each of which becomes a fault.
+        """Return the table without the rows whose ``mask`` (bool, shape (n_rows,)) is False.
 
-        Parameters
-        ----------
-        mask : bool array of shape (n_rows,)
-            False for the rows that are removed.
-        field, rule, message : str
-            What the faults say.
-
-        Returns
-        -------
-        ValidatedTable
-            With ``mask.sum()`` rows.
+        Each of them becomes a fault of this field, rule and message.
         """
         if mask.all():
             return self

@@ -60,14 +60,8 @@ def _codes(indices: Any) -> Ints:
 class Keys:
     """Keys of n crossings for each look-up; indexes as an int64 array of shape (n_lookups, n).
 
-    Parameters
-    ----------
-    lookups : sequence of Lookup
-        The look-up of each row; see :meth:`features.catalogue.plan.Plan.keys`.
-    entities : mapping of str to Texts
-        Every entity that is looked up.
-    n : int
-        Number of crossings.
+    ``lookups`` has the look-up of each row (:meth:`features.catalogue.plan.Plan.keys`),
+    ``entities`` every entity that is looked up.
     """
 
     def __init__(self, lookups: Sequence[Lookup], entities: Mapping[str, Texts], n: int) -> None:
@@ -94,21 +88,10 @@ class Keys:
 
 
 def keys(of: Sequence[Texts], kind: str, n: int) -> Ints:
-    """Return the keys of a combination of entities.
+    """Return the keys of a combination of entities, each of n crossings.
 
-    Parameters
-    ----------
-    of : sequence of Texts
-        The entities, each of n crossings.
-    kind : str
-        Names of the entities joined by ``+``: part of the hash.
-    n : int
-        Number of crossings, where ``of`` is empty.
-
-    Returns
-    -------
-    int64 array of shape (n,)
-        63-bit keys, 0 where a part of the combination is not known.
+    ``kind`` is the names of the entities joined by ``+``, and part of the hash. The int64 array of
+    shape (n,) has 63-bit keys, 0 where a part of the combination is not known.
     """
     if not of:
         return np.full(n, _hash(kind), np.int64)
@@ -206,17 +189,9 @@ class Parts:
 def narrowest(values: NDArray[Any], kinds: Sequence[Any]) -> NDArray[Any]:
     """Return values in the narrowest of some types that holds each of them exactly.
 
-    Parameters
-    ----------
-    values : array of shape (n,)
-        float64 (NaN where unknown) or int64.
-    kinds : sequence of dtype
-        ``FLOATS`` or ``WHOLE``, the narrowest first.
-
-    Returns
-    -------
-    array of shape (n,)
-        A copy, in the dtype of ``values`` where no narrower one holds them.
+    ``values`` are float64 (NaN where unknown) or int64 of shape (n,), ``kinds`` is ``FLOATS`` or
+    ``WHOLE``, the narrowest first. Returned is a copy, in the dtype of ``values`` where no narrower
+    one holds them.
 
     Examples
     --------

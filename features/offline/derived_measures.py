@@ -20,16 +20,13 @@ def mark_sightings(key: Ints, known_at: Ints, seen: PriorSighting) -> Ints:
 
     Parameters
     ----------
-    key : int64 array of shape (m,)
-        Key of the combination, 0 where not known.
-    known_at : int64 array of shape (m,)
-        UTC microseconds, ascending.
-    seen : PriorSighting
+    key, known_at : int64 array of shape (m,)
+        Key of the combination, 0 where not known; UTC microseconds, ascending.
 
     Returns
     -------
     int64 array of shape (m,)
-        1 where the answer is the one wanted, else 0.
+        1 where the answer is the one that ``seen`` wants, else 0.
     """
     order = np.argsort(key, kind="stable")
     entity, at = key[order], known_at[order]
@@ -91,10 +88,8 @@ def first_pairs(via: Ints, to: Ints, known_at: Ints) -> Ints:
 
     Parameters
     ----------
-    via, to : int64 array of shape (m,)
-        Keys of each crossing, 0 where not known.
-    known_at : int64 array of shape (m,)
-        UTC microseconds.
+    via, to, known_at : int64 array of shape (m,)
+        Keys of each crossing, 0 where not known, and UTC microseconds.
 
     Returns
     -------

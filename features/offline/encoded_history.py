@@ -99,10 +99,7 @@ class EncodedHistory:
     def event_keys(self, plan: Plan, group: Group) -> Ints:
         """Return the keys under which the events of a group are counted.
 
-        Returns
-        -------
-        int64 array of shape (m,)
-            One an event of the group's stream; 0 where it is not counted.
+        An int64 array of shape (m,), one an event of the group's stream; 0 where it is not counted.
         """
         events = self.streams[group.stream]
         if events.keys is not None:
@@ -219,17 +216,7 @@ def _passed_hits(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) ->
 
 
 def ints(column: Any) -> Ints:
-    """Return a column as an array.
-
-    Parameters
-    ----------
-    column : pyarrow.ChunkedArray of n int64
-        Without nulls.
-
-    Returns
-    -------
-    int64 array of shape (n,)
-    """
+    """Return a pyarrow.ChunkedArray of n int64 without nulls as an int64 array of shape (n,)."""
     return np.asarray(column.to_numpy(), np.int64)
 
 

@@ -72,19 +72,11 @@ Kernel = Callable[..., Ints]
 
 
 def reads(log: EncodedHistory, plan: Plan, kernel: Kernel = group_reads) -> dict[Read, Floats]:
-    """Compute every read of the plan for every crossing.
+    """Compute every read of the plan for the n crossings of a log.
 
-    Parameters
-    ----------
-    log : EncodedHistory of n crossings
-    plan : Plan
-    kernel : Kernel, default=the numba kernel
-        ``features.offline.reference_kernel.group_reads`` is the second implementation.
-
-    Returns
-    -------
-    dict of Read to float64 array of shape (n,)
-        Exact integers; NaN where the entity looked up is not known, or has no last event.
+    By read, a float64 array of shape (n,): exact integers; NaN where the entity looked up is not
+    known, or has no last event. The default is the numba kernel;
+    ``features.offline.reference_kernel.group_reads`` is the second implementation.
     """
     found = chain.from_iterable(batch.items() for batch in batches(log, plan, kernel))
     return {read: column[:] for read, column in found}
@@ -93,20 +85,10 @@ def reads(log: EncodedHistory, plan: Plan, kernel: Kernel = group_reads) -> dict
 def batches(
     log: EncodedHistory, plan: Plan, kernel: Kernel = group_reads, *, first: int = 0
 ) -> Iterator[dict[Read, Column]]:
-    """Yield the reads of :func:`reads` a few at a time.
+    """Yield the reads of :func:`reads` a few at a time, strictly before each crossing's ``as_of``.
 
-    Parameters
-    ----------
-    log : EncodedHistory of n crossings
-    plan : Plan
-    kernel : Kernel, default=the numba kernel
-    first : int, default=0
-        The row from which on crossings are cut; events of all rows count.
-
-    Yields
-    ------
-    dict of Read to float64 column of shape (n - first,)
-        Strictly before each crossing's ``as_of``; NaN where the entity is not known.
+    Crossings are cut from the row ``first`` on; events of all rows count. Each read is a float64
+    column of shape (n - first,), NaN where the entity is not known.
     """
     for group in plan.groups:
         wanted = [read for read in plan.reads if (read.stream, read.by) == (group.stream, group.by)]
@@ -200,22 +182,11 @@ def matrix(
     *,
     engine: Engine | None = None,
 ) -> Matrix:
-    """Compute the feature matrix of a history.
+    """Compute the feature matrix of a history, one row a crossing, cut at its own ``as_of``.
 
-    Parameters
-    ----------
-    log : EncodedHistory of n crossings
-    plan : Plan
-    progress : callable, optional
-        Called with the number of features done and the number of all.
-    engine : Engine, optional
-        Default: the numba kernel, a few reads at a time.
-        ``features.offline.sql.duckdb_engine.reads`` is an independent one, of equal bits.
-
-    Returns
-    -------
-    Matrix
-        float32 values of shape (n, n_features): one row a crossing, cut at its own ``as_of``.
+    Its float32 values are of shape (n, n_features). ``progress`` is called with the number of
+    features done and the number of all. The default engine is the numba kernel, a few reads at a
+    time; ``features.offline.sql.duckdb_engine.reads`` is an independent one, of equal bits.
     """
     values = np.empty((len(log), len(plan.names)), np.float32)
     found = batches(log, plan) if engine is None else [engine(log, plan)]
@@ -234,16 +205,13 @@ def finish_features(
 ) -> Iterator[tuple[tuple[int, ...], slice, Rows]]:
     """Finish features as soon as their reads are computed, some features of some rows at a time.
 
+    Features are wanted from the row ``first`` on; ``progress`` is called with the number of
+    features done and the number of all.
+
     Parameters
     ----------
-    log : EncodedHistory of n crossings
-    plan : Plan
     found : iterable of mapping of Read to float64 column of shape (n - first,)
         All reads of the plan, a few at a time.
-    first : int, default=0
-        The row from which on features are wanted.
-    progress : callable, optional
-        Called with the number of features done and the number of all.
 
     Yields
     ------

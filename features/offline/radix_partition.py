@@ -27,18 +27,9 @@ def compile_kernel(function: F) -> F:
 
 
 def partition_rows(keys: Ints, bits: int) -> Partition:
-    """Partition rows by key.
+    """Partition rows by their ``keys`` (int64, shape (n,)) into 2^bits parts.
 
-    Parameters
-    ----------
-    keys : int64 array of shape (n,)
-    bits : int
-        There are 2^bits parts.
-
-    Returns
-    -------
-    Partition
-        What :func:`lay` and :func:`put_back` need; two bytes a row.
+    Returned is what :func:`lay` and :func:`put_back` need; two bytes a row.
     """
     local = np.empty(len(keys), np.uint16)
     counts = np.zeros((-(-len(keys) // BLOCK_ROWS), 1 << bits), np.int64)
@@ -65,12 +56,7 @@ def _partition(keys: Ints, bits: int, local: NDArray[np.uint16], counts: Ints, s
 def lay(values: Ints, how: Partition, laid: Ints) -> None:
     """Copy a column into the order of parts, stable within each part.
 
-    Parameters
-    ----------
-    values : int64 array of shape (n,)
-    how : Partition
-    laid : int64 array of shape (n,)
-        Gets the values; must not overlap ``values``.
+    ``values`` and ``laid``, which gets them, are int64 of shape (n,) and must not overlap.
     """
     local, counts, bounds, size = how
     at, sorted_ = bounds[:-1].copy(), np.empty(size, np.int64)
@@ -88,13 +74,7 @@ def lay(values: Ints, how: Partition, laid: Ints) -> None:
 def put_back(laid: Ints, how: Partition, values: Ints) -> None:
     """Copy a column from the order of parts back into the order of rows: undoes :func:`lay`.
 
-    Parameters
-    ----------
-    laid : int64 array of shape (n,)
-        In the order of parts.
-    how : Partition
-    values : int64 array of shape (n,)
-        Gets the values; must not overlap ``laid``.
+    ``laid`` and ``values``, which gets them, are int64 of shape (n,) and must not overlap.
     """
     local, counts, bounds, size = how
     at, sorted_ = bounds[:-1].copy(), np.empty(size, np.int64)
@@ -110,12 +90,6 @@ def put_back(laid: Ints, how: Partition, values: Ints) -> None:
 
 @compile_kernel
 def count_up(rows: Ints) -> None:
-    """Fill in row numbers without a temporary array.
-
-    Parameters
-    ----------
-    rows : int64 array of shape (n,)
-        Gets 0, 1, 2 and so on.
-    """
+    """Fill ``rows`` (int64, shape (n,)) with 0, 1, 2 and so on, without a temporary array."""
     for i in range(len(rows)):
         rows[i] = i

@@ -25,16 +25,9 @@ def group_reads(
 ) -> Ints:
     """Compute the reads of one group of counters, strictly before each query's time.
 
-    Parameters
-    ----------
-    event_key, event_time, query_key, query_time, spans, read_amount, read_span, last
-        int64 arrays as in :func:`features.offline.kernel.group_reads`, times in UTC microseconds.
-    amounts : int64 array of shape (n_amounts, m)
-
-    Returns
-    -------
-    int64 array of shape (n_reads + last, n)
-        Equal to that of the bulk kernel, bit for bit.
+    Arguments and answer are those of :func:`features.offline.kernel.group_reads`, times in UTC
+    microseconds: int64 amounts of shape (n_amounts, m) to an int64 array of shape (n_reads + last,
+    n), equal to that of the bulk kernel, bit for bit.
     """
     known = np.flatnonzero(event_key)
     entities, code = np.unique(event_key[known], return_inverse=True)

@@ -152,12 +152,10 @@ class CounterReader:
     def read(
         self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
     ) -> Floats:
-        """Compute every read of the plan for some arrivals, in one grouped read.
+        """Compute every read of the plan for n arrivals, in one grouped read of one snapshot.
 
         Parameters
         ----------
-        connection : Connection
-            Holds one snapshot.
         keys : sequence of shape (n, n_lookups)
             Keys looked up, 0 where not known.
         as_of : sequence of shape (n,)
@@ -173,19 +171,9 @@ class CounterReader:
     def read_with_states(
         self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
     ) -> tuple[Floats, list[dict[Counter, bytes]]]:
-        """Compute every read of the plan, and return the states of the crossings' own counters.
+        """Compute what :meth:`read` does, and return the states of the crossings' own counters.
 
-        Parameters
-        ----------
-        connection, keys, as_of
-            As in :meth:`read`.
-
-        Returns
-        -------
-        reads : float64 array of shape (n, n_reads)
-            As from :meth:`read`.
-        states : list of n dict
-            Packed state before the cut of each counter that the crossing will add to.
+        By arrival: the packed state, before the cut, of each counter that the crossing will add to.
         """
         states = self._empties * len(keys)
         ask = self._of_one if len(keys) == 1 else self._of_many

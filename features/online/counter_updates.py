@@ -77,12 +77,8 @@ class StreamGroups:
     def add(self, row: Ints, event: CountedEvent) -> None:
         """Add one event to a row of states, in place.
 
-        Parameters
-        ----------
-        row : int64 array of shape (n_places,)
-            From :meth:`CounterState.row`; carried facts are float64 in the same bytes.
-        event : CountedEvent
-            Amounts in the scale of the stream's measures.
+        Its amounts are in the scale of the stream's measures. ``row`` (int64, shape (n_places,)) is
+        from :meth:`CounterState.row`; carried facts are float64 in the same bytes.
         """
         row[self._sums] += event.amounts[self._amounts]
         floats = row.view(np.float64)
@@ -106,12 +102,9 @@ class CounterState:
         self._rows: dict[tuple[int, int, int], bytes] = {}
 
     def row(self, groups: StreamGroups, places: Sequence[Place]) -> Ints:
-        """Return the states of the groups of one event as one row.
+        """Return the states of the groups of one event as one row, a writable copy.
 
-        Returns
-        -------
-        int64 array of shape (n_places,)
-            A writable copy; carried facts are float64 in the same bytes, NaN where none was.
+        int64 of shape (n_places,); carried facts are float64 in the same bytes, NaN where none was.
         """
         row = bytearray(groups.empty)
         for counter, part in places:
@@ -120,15 +113,9 @@ class CounterState:
         return np.frombuffer(row, "<i8")
 
     def keep(self, places: Sequence[Place], known_at: int, row: Ints) -> None:
-        """Keep a row as the states after an event.
+        """Keep a row (int64, shape (n_places,)) as the states after an event known at a time.
 
-        Parameters
-        ----------
-        places : sequence of Place
-            The groups that the event counts in.
-        known_at : int
-            UTC microseconds at which the event became known.
-        row : int64 array of shape (n_places,)
+        ``places`` are the groups that the event counts in, ``known_at`` is in UTC microseconds.
         """
         packed = row.tobytes()
         for counter, part in places:

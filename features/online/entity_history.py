@@ -117,21 +117,11 @@ class EntityHistoryReader:
     def past(
         self, connection: Connection, keys: Sequence[int], *, as_of: int
     ) -> list[EntityHistory]:
-        """Return what was known of a crossing's entities.
+        """Return what was known of a crossing's entities, in the order of ``WHOSE``.
 
-        Parameters
-        ----------
-        connection : Connection
-            Holds one snapshot.
-        keys : sequence of int of shape (n_lookups,)
-            Keys of the crossing, in the plan's order; 0 where not known.
-        as_of : int
-            UTC microseconds; later records are invisible.
-
-        Returns
-        -------
-        list of EntityHistory
-            In the order of ``WHOSE``; an unknown entity is absent.
+        An unknown entity is absent. ``keys`` has the crossing's n_lookups keys in the plan's order,
+        0 where not known. Records known at or after ``as_of`` (UTC microseconds) are invisible; the
+        connection holds one snapshot.
         """
         cuts = [as_of - back * WEEK for back in range(WEEKS, -1, -1)]
         known = [(whose, key) for whose in WHOSE if (key := self.key(keys, whose))]
@@ -275,20 +265,9 @@ def read_link_groups(
 ) -> list[LinkGroup]:
     """Return the entities linked to those of a crossing.
 
-    Parameters
-    ----------
-    reader : EntityHistoryReader
-    connection : Connection
-        Holds one snapshot.
-    keys : sequence of int of shape (n_lookups,)
-        Keys of the crossing, in the plan's order; 0 where not known.
-    as_of : int
-        UTC microseconds; a link known at or after it is not seen.
-
-    Returns
-    -------
-    list of LinkGroup
-        Links whose ``via`` is not known are absent.
+    Links whose ``via`` is not known are absent. ``keys`` has the crossing's n_lookups keys in the
+    plan's order, 0 where not known. A link known at or after ``as_of`` (UTC microseconds) is not
+    seen; the connection holds one snapshot.
     """
     found = []
     for way in ways(reader.plan):

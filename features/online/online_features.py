@@ -56,25 +56,11 @@ class OnlineFeatures:
     def read(
         self, connection: Connection, arrivals: Sequence[Arrival], *, as_of: Sequence[int]
     ) -> FeatureRows:
-        """Return one row an arrival, from what was known strictly before its cut.
+        """Return one row an arrival, from what was known strictly before its cut, in one snapshot.
 
-        Parameters
-        ----------
-        connection : Connection
-            Holds one snapshot.
-        arrivals : sequence of Arrival, n of them
-        as_of : sequence of int of shape (n,)
-            UTC microseconds.
-
-        Returns
-        -------
-        FeatureRows
-            float32 values of shape (n, n_features), NaN where unknown, and the event of each.
-
-        Raises
-        ------
-        StoreUnavailableError
-            Where the counters were filled for other definitions: ``darvoza load`` fills them again.
+        ``as_of`` has n cuts in UTC microseconds. Values are float32 of shape (n, n_features), NaN
+        where unknown, with the event of each. Raises StoreUnavailableError where the counters were
+        filled for other definitions: ``darvoza load`` fills them again.
         """
         epoch = counted(connection, self.digest)
         encoded = [encode(a.crossing, a.declaration, self._network) for a in arrivals]

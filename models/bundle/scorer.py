@@ -62,17 +62,12 @@ class Scorer:
         self._explainer.load()
 
     def score(self, values: Rows) -> Scores:
-        """Return calibrated probabilities.
+        """Return calibrated probabilities, two float64 arrays of shape (n,), each in (0, 1).
 
         Parameters
         ----------
         values : float32 array of shape (n, f)
             Features in the bundle's order; NaN where unknown.
-
-        Returns
-        -------
-        Scores
-            Two float64 arrays of shape (n,), each in (0, 1).
         """
         margins = margins_of(self._trees, self._lines, values, column=self._counted)
         chance = {
@@ -93,11 +88,7 @@ class Scorer:
     def explain(self, row: Rows, *, vehicle_class: str, post: str) -> tuple[Contribution, ...]:
         """Return the strongest contributions to the risk that ranks, largest magnitude first.
 
-        Parameters
-        ----------
-        row : float32 array of shape (f,)
-        vehicle_class, post : str
-            Whose usual values the features are compared with.
+        ``row`` is float32 of shape (f,), compared with the usual values of this class at this post.
         """
         added = self.contributions.risk(row)
         return self.contributions.describe(row, added, vehicle_class=vehicle_class, post=post)
@@ -105,13 +96,9 @@ class Scorer:
     def similar(self, row: Rows, *, as_of: int, count: int = SHOWN) -> tuple[SimilarSeizure, ...]:
         """Return the past seizures whose reasons were most like this row's, the nearest first.
 
-        Parameters
-        ----------
-        row : float32 array of shape (f,)
-        as_of : int
-            UTC microseconds of the decision: a seizure known at or after it is not seen. Those
-            known since the bundle was trained come with the next one.
-        count : int, default=3
+        ``row`` is float32 of shape (f,). A seizure known at or after ``as_of``, the decision's time
+        in UTC microseconds, is not seen; those known since the bundle was trained come with the
+        next one.
         """
         reasons = by_family(self.names, self.contributions.risk(row))
         return self.seizures.nearest(reasons, as_of=as_of, count=count)

@@ -134,13 +134,10 @@ def engine_drawn(
 
     Parameters
     ----------
-    basis : object array of shape (n,)
-        Why the first act took place; None where there was none.
-    propensity : float64 array of shape (n,)
-        As logged with it; NaN where unknown.
+    basis, propensity : object and float64 array of shape (n,)
+        Why the first act took place, None where there was none; as logged then, NaN where unknown.
     found : int8 array of shape (n,)
         1 or 0, and -1 where there is no evidence.
-    sent : ReferralState of n rows, optional
     """
     acted = np.isin(basis, ENGINE_DRAWN) & ~np.isnan(propensity)
     known = np.where(acted, propensity, np.nan if sent is None else sent.propensity)
@@ -171,15 +168,8 @@ def read_random_stream(
 def random_draws(basis: NDArray[np.object_], *, sent: ReferralState | None) -> Mask:
     """Return which arrivals were drawn as random checks, whether an act followed or not.
 
-    Parameters
-    ----------
-    basis : object array of shape (n,)
-        Why each was inspected; None where it was not.
-    sent : ReferralState of n rows, optional
-
-    Returns
-    -------
-    bool array of shape (n,)
+    Bool of shape (n,). ``basis`` (object, shape (n,)) is why each was inspected; None where it was
+    not.
     """
     drawn = np.asarray(basis == "random", np.bool_)
     return drawn if sent is None else drawn | sent.is_random

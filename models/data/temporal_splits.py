@@ -32,7 +32,12 @@ def rolling_folds(
     gap: int,
     folds: int,
 ) -> tuple[Fold, ...]:
-    """Return temporal folds over the later half of the usable rows.
+    """Return temporal folds over the later half of the usable rows, in time order.
+
+    Arrivals before ``until`` and labels before ``known_before`` count (UTC microseconds). A fold's
+    fit ends ``gap``, the label delay in microseconds, before its predictions begin. Cuts are set so
+    that each fold predicts about the same number of rows; the ``later`` rows of different folds are
+    disjoint. A fold without rows on either side is left out.
 
     Parameters
     ----------
@@ -40,18 +45,6 @@ def rolling_folds(
         Ordered by ``as_of``.
     usable : bool array of shape (n,)
         Rows whose label is evidence.
-    until, known_before : int
-        UTC microseconds: arrivals and labels strictly before these.
-    gap : int
-        Label delay in microseconds: a fold's fit ends this long before its predictions begin.
-    folds : int
-        How many; cuts are set so that each predicts about the same number of rows.
-
-    Returns
-    -------
-    tuple of Fold
-        In time order; the ``later`` rows of different folds are disjoint. A fold without rows on
-        either side is left out.
     """
     rows = _rows(dataset, usable, until=until, known_before=known_before)
     arrived = dataset.arrived_at[rows]

@@ -28,20 +28,13 @@ FEWEST_IN_A_BIN = 10
 def calibration_figures(chance: Floats, label: Labels, *, seed: int) -> dict[str, Any]:
     """Return how stated chances agree with what came.
 
+    ``calibration_error`` and ``brier`` are estimates; ``reliability`` has the bins, and
+    ``by_chance`` the error that right chances would have in as many rows.
+
     Parameters
     ----------
-    chance : float64 array of shape (n,)
-        Probabilities.
-    label : int8 array of shape (n,)
-        1 or 0.
-    seed : int
-        Of the draws.
-
-    Returns
-    -------
-    dict
-        ``calibration_error`` and ``brier`` as estimates; ``reliability``: the bins, and
-        ``by_chance``, the error that right chances would have in as many rows.
+    chance, label : float64 and int8 array of shape (n,)
+        Probabilities, and 1 or 0.
     """
     distance = (chance - label) ** 2
 

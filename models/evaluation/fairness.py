@@ -63,22 +63,18 @@ def by_group(
 ) -> dict[str, Any]:
     """Return hit rates, recall and calibration of discrepancies for each group of each column.
 
+    By column and group; the largest 30 groups of each, in the order of their names. ``calibrated``
+    says whether the mean stated chance lies in the interval of what was found, which is widened for
+    the number of groups of its column.
+
     Parameters
     ----------
-    test : Dataset of n rows
     chance : float64 array of shape (n,)
         Stated chance of a discrepancy.
     chosen : bool array of shape (n,)
         Arrivals within capacity.
     random_log : PropensityLog of n rows
         The random stream, with the draws that were not carried out.
-
-    Returns
-    -------
-    dict
-        By column and group; the largest 30 groups of each, in the order of their names.
-        ``calibrated`` says whether the mean stated chance lies in the interval of what was found,
-        which is widened for the number of groups of its column.
     """
     evidence = test.evidence("discrepancy")
     judged = _JudgedRows(chance, chosen, evidence, test.discrepancy, random_log)

@@ -110,11 +110,8 @@ def policy_value(
 def diagnose_log(log: PropensityLog, wanted: Floats) -> Diagnostics:
     """Return whether a log can bear a claim about what a policy would search.
 
-    Parameters
-    ----------
-    log : PropensityLog of n rows
-    wanted : float64 array of shape (n,)
-        Probability with which the policy would search each arrival, in [0, 1].
+    ``wanted`` (float64, shape (n,)) is the probability, in [0, 1], with which the policy would
+    search each arrival of the log.
     """
     return _diagnostics(log, wanted, _draws(log, wanted))
 
@@ -122,19 +119,15 @@ def diagnose_log(log: PropensityLog, wanted: Floats) -> Diagnostics:
 def advantage(log: PropensityLog, ours: Floats, theirs: Floats, *, chance: Floats) -> Estimate:
     """Estimate how many more finds one policy has than another, for each search of the first.
 
+    Doubly robust, with a normal 95 % interval; below 0 where the other policy finds more.
+
     Parameters
     ----------
-    log : Logged of n rows
     ours, theirs : float64 arrays of shape (n,)
         Probability of a search under each policy. Where they agree a row says nothing, so the
         difference is better known than either value.
     chance : float64 array of shape (n,)
         A model's chance of a find, from rows it was not fitted on.
-
-    Returns
-    -------
-    Estimate
-        Doubly robust, with a normal 95 % interval; below 0 where the other policy finds more.
     """
     apart = ours - theirs
     draws = _draws(log, apart)

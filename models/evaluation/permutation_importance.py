@@ -33,22 +33,10 @@ def family_values(
 ) -> dict[str, Any]:
     """Return the average precision of discrepancies that each family bears.
 
-    Parameters
-    ----------
-    test : Dataset of n rows
-        From a period the model has not seen.
-    score : callable
-        Rows of shape (k, f) to scores.
-    families : mapping of name to feature names
-        A feature may be of several families; names that the data do not have are left out.
-    seed : int
-        Of the shuffles and of the bootstrap.
-
-    Returns
-    -------
-    dict
-        By family: the fall of average precision when it is shuffled, mean of three shuffles, with
-        a 95 % paired bootstrap interval, and the number of its features.
+    By family: the fall of average precision when it is shuffled, mean of three shuffles, with a
+    paired bootstrap interval (95 %), and the number of its features. ``test`` is from a period that
+    the model has not seen; ``score`` takes rows of shape (k, f). A feature may be of several
+    families; names that the data do not have are left out.
     """
     draw = np.random.default_rng(seed)
     rows = _some(np.flatnonzero(test.evidence("discrepancy")), MOST_ROWS, draw)
@@ -89,21 +77,9 @@ def proxy_effect(
 ) -> dict[str, Any]:
     """Return how much the possible proxies decide who is searched, by country of the plate.
 
-    Parameters
-    ----------
-    test : Dataset of n rows
-    score : callable
-        Rows of shape (k, f) to scores.
-    proxies : sequence of str
-        Features that could stand in for a person's origin.
-    severity : float
-        Weight of a seizure in the risk.
-    chosen : bool array of shape (n,)
-        Arrivals within capacity as they are.
-    choose : callable
-        Risks of shape (n,) to the arrivals within capacity.
-    seed : int
-        Of the shuffle.
+    ``proxies`` are features that could stand in for a person's origin; ``severity`` is the weight
+    of a seizure in the risk. ``score`` takes rows of shape (k, f), ``choose`` risks of shape (n,)
+    to the arrivals within capacity; ``chosen`` (bool, shape (n,)) are those as they are.
 
     Returns
     -------
@@ -141,19 +117,7 @@ def _share(searched: Mask) -> dict[str, Any]:
 
 
 def dealt(values: Rows, columns: Sequence[int], draw: np.random.Generator) -> Rows:
-    """Return values with some columns permuted over the rows, together.
-
-    Parameters
-    ----------
-    values : float32 array of shape (n, f)
-    columns : sequence of int
-        Permuted by one permutation.
-    draw : numpy.random.Generator
-
-    Returns
-    -------
-    float32 array of shape (n, f)
-    """
+    """Return values (float32, shape (n, f)) with some columns permuted over the rows, together."""
     made = values.copy()
     made[:, columns] = values[:, columns][draw.permutation(len(values))]
     return made

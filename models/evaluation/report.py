@@ -51,6 +51,8 @@ def report(
 ) -> dict[str, Any]:
     """Evaluate the scores of a test period; the keys are described in ``docs/evaluation.md``.
 
+    Returned are JSON values only; ``config`` gives capacity, severity and seed.
+
     Parameters
     ----------
     test : Dataset of n rows
@@ -58,8 +60,6 @@ def report(
         left out when there are entries.
     scores : Scores
         Probabilities of shape (n,), from a model fitted on earlier rows.
-    config : TrainConfig
-        Capacity, severity and seed.
     fitted_until : int
         UTC microseconds: what the model may have seen.
     peers : mapping of name to float64 array of shape (n,), optional
@@ -71,11 +71,6 @@ def report(
         Rows that taught it: without them, or without ``score``, drift cannot be told.
     sent : ReferralState of n rows, optional
         What decisions say; without it a draw that never became an act looks like no draw.
-
-    Returns
-    -------
-    dict
-        JSON values only.
     """
     rows = np.flatnonzero(test.entries)
     test, sent = test.take(rows), None if sent is None else sent.take(rows)

@@ -65,15 +65,8 @@ class Contributions:
     def target(self, row: Rows, target: Target) -> Floats:
         """Return the features' contributions to one target, then base and calibration.
 
-        Parameters
-        ----------
-        row : float32 array of shape (f,)
-        target : Target
-
-        Returns
-        -------
-        float64 array of shape (f + 2,)
-            In log-odds; sums to the target's calibrated log-odds.
+        A row of shape (f,) gives float64 log-odds of shape (f + 2,), whose sum is the target's
+        calibrated log-odds.
         """
         heads = self._heads_of(row)
         result = self._evaluate_parts(row, heads)

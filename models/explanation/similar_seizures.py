@@ -84,18 +84,10 @@ class PastSeizures:
     ) -> tuple[SimilarSeizure, ...]:
         """Return the seizures most alike, the nearest first; of equals, the latest known.
 
-        Parameters
-        ----------
-        reasons : float64 array of shape (m,)
-            What each of ``families`` added to the arrival's risk: :func:`by_family`.
-        as_of : int
-            UTC microseconds: a seizure known at or after it is not seen.
-        count : int, default=3
-
-        Notes
-        -----
-        One minus the city-block distance over the sum of both sizes (Bray and Curtis, 1957, with
-        signs): both what speaks and how strongly count.
+        ``reasons`` (float64, shape (m,)) is what each of ``families`` added to the arrival's risk:
+        :func:`by_family`. A seizure known at or after ``as_of`` (UTC microseconds) is not seen.
+        Likeness is one minus the city-block distance over the sum of both sizes (Bray and Curtis,
+        1957, with signs): both what speaks and how strongly count.
         """
         seen = int(np.searchsorted(self.known_at, as_of))
         past = self.reasons[:seen]
@@ -154,10 +146,9 @@ def by_family(names: Sequence[str], added: Floats) -> Floats:
 
     Parameters
     ----------
-    names : sequence of f str
-        The model's features.
     added : float64 array of shape (..., f) or more
-        One contribution a feature; what follows the features (base, calibration) is left out.
+        One contribution to each of the f named features; what follows the features (base,
+        calibration) is left out.
 
     Returns
     -------

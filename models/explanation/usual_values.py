@@ -40,11 +40,8 @@ class UsualValues:
 def compute_usual_values(dataset: Dataset) -> dict[str, Floats]:
     """Return what is usual by group; NaN where a feature was never known.
 
-    Parameters
-    ----------
-    dataset : Dataset of n rows
-        All that was known at a cut-off; entries of the last ``NORMAL_DAYS`` count, or all entries
-        where those are too few; exits only where there is no entry.
+    ``dataset`` has all that was known at a cut-off: entries of the last ``NORMAL_DAYS`` count, or
+    all entries where those are too few; exits only where there is no entry.
 
     Returns
     -------

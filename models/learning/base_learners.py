@@ -47,25 +47,18 @@ def grow(
     """Grow one ensemble over the seeds ``seed``, ``seed + 1``, ... and return their mean.
 
     A column without any value is filled: no tree can split on it, and scikit-learn cannot bin it.
+    Of ``trees.seeds`` times ``trees.iterations`` trees the log-odds are the mean.
 
     Parameters
     ----------
-    values : float32 array of shape (n, f)
-    label : int8 array of shape (n,)
-        1 or 0.
-    trees : Trees
+    values, label : float32 array of shape (n, f), int8 array of shape (n,)
+        Features, and 1 or 0.
     signs : int8 array of shape (f,)
         1 rising, -1 falling, 0 free.
-    seed : int
     weight : float64 array of shape (n,), optional
         Of each row; all alike when absent. Slow: scikit-learn 1.9 takes long to find its bins.
     among : int array, optional
         Ascending columns that a split may use; all when absent.
-
-    Returns
-    -------
-    HistGradientBoostingClassifier
-        ``trees.seeds`` times ``trees.iterations`` trees; its log-odds are the mean of theirs.
     """
     columns = np.arange(values.shape[1]) if among is None else among
     used = values[:, columns]
@@ -126,13 +119,12 @@ def straight_part(
 ) -> Linear:
     """Fit the line by logistic regression on standardised, folded features.
 
+    ``strength`` is the inverse of the ridge penalty, scikit-learn's ``C``.
+
     Parameters
     ----------
-    values : float32 array of shape (n, f)
-    label : int8 array of shape (n,)
-        1 or 0.
-    strength : float
-        Inverse of the ridge penalty, scikit-learn's ``C``.
+    values, label : float32 array of shape (n, f), int8 array of shape (n,)
+        Features, and 1 or 0.
     weight : float64 array of shape (n,), optional
         Of each row; all alike when absent.
     """
@@ -172,11 +164,9 @@ def precedents(values: Rows, label: Labels, *, names: Sequence[str]) -> Linear |
 
     Parameters
     ----------
-    values : float32 array of shape (n, f)
-        The rows that teach: their means are where a feature adds nothing.
-    label : int8 array of shape (n,)
-        1 or 0; the base rate is the share of ones.
-    names : sequence of f str
+    values, label : float32 array of shape (n, f), int8 array of shape (n,)
+        The rows that teach: their means are where a feature adds nothing, and the base rate is the
+        share of ones among their labels, 1 or 0.
     """
     rates, counts = np.isin(names, RATES), np.isin(names, COUNTS)
     fields = rates | counts

@@ -48,15 +48,14 @@ def discrepancy_head(
 ) -> FittedHead:
     """Blend and calibrate discrepancy; raises ``NotEnoughDataError`` with too few finds.
 
+    ``fitted`` are the parts of the final model.
+
     Parameters
     ----------
-    dataset : Dataset of n rows
     later : int array of shape (m,)
         Rows that the folds predicted.
     margins : mapping of part to float64 array of shape (m,)
         Out-of-time log-odds; NaN where a fold had no such part.
-    fitted : collection of str
-        The parts of the final model.
     """
     seen = ~np.isnan(margins["discrepancy"])
     label = dataset.discrepancy[later][seen]

@@ -54,22 +54,15 @@ class FittedHead:
 def fit_knots(margin: Floats, label: Labels, *, segments: int | None = None) -> Knots:
     """Fit the map by penalised maximum likelihood.
 
-    Segments end at quantiles of the positives' margins. Slopes are held above a floor, pulled
-    towards each other and, weakly, towards 1, so that few positives give a straight line that
-    shifts the level and hardly anything else (Platt, 1999, with a prior).
+    Segments end at quantiles of the positives' margins, as many as ``segments``, or by the number
+    of positives. Slopes are held above a floor, pulled towards each other and, weakly, towards 1,
+    so that few positives give a straight line that shifts the level and hardly anything else
+    (Platt, 1999, with a prior).
 
     Parameters
     ----------
-    margin : float64 array of shape (n,)
-        Log-odds from a model that did not see these rows.
-    label : int8 array of shape (n,)
-        1 or 0.
-    segments : int, optional
-        How many; by the number of positives when absent.
-
-    Returns
-    -------
-    Knots
+    margin, label : float64 and int8 array of shape (n,)
+        Log-odds from a model that did not see these rows, and 1 or 0.
     """
     ends = _ends(margin, label, segments)
     width = np.diff(ends)
@@ -122,10 +115,8 @@ def fit_blend(margins: Floats, label: Labels, *, usual: Sequence[float]) -> Floa
 
     Parameters
     ----------
-    margins : float64 array of shape (n, k)
-        Out-of-time log-odds of each part.
-    label : int8 array of shape (n,)
-        1 or 0.
+    margins, label : float64 array of shape (n, k), int8 array of shape (n,)
+        Out-of-time log-odds of each part, and 1 or 0.
     usual : sequence of k floats
         Shares that sum to 1.
 
@@ -188,18 +179,15 @@ def correct_intercept(
 ) -> FittedHead:
     """Return a head whose chances lie where the random stream's do; as it is without such rows.
 
+    ``usual`` is by how many log-odds the level is off unless random checks say otherwise. A dozen
+    seizures would move it by their chance alone: theirs is that of discrepancies.
+
     Parameters
     ----------
-    judged : Judged
-    dataset : Dataset of n rows
     later : int array of shape (m,)
         Rows that the folds predicted.
-    target : {"seizure", "discrepancy"}
     margins : dict of part to float64 array of shape (m,)
         Out-of-time log-odds.
-    usual : float, default=0
-        Log-odds by which the level is off unless random checks say otherwise. A dozen seizures
-        would move it by their chance alone: theirs is that of discrepancies.
     """
     drawn = (dataset.basis[later] == "random") & dataset.evidence(target)[later]
     if not drawn.any():
@@ -211,15 +199,10 @@ def correct_intercept(
 
 
 def level(log_odds: Floats, label: Labels, *, usual: float = 0.0) -> float:
-    """Return the shift of log-odds that fits labels best, with a normal prior.
+    """Return the shift of log-odds that fits labels best, with a normal prior of mean ``usual``.
 
-    Parameters
-    ----------
-    log_odds : float64 array of shape (n,)
-    label : int8 array of shape (n,)
-        1 or 0.
-    usual : float, default=0
-        Mean of the prior, whose standard deviation is ``SPREAD``.
+    Log-odds are float64 and labels int8 (1 or 0) of shape (n,); the prior's deviation is
+    ``SPREAD``.
     """
     shift = usual
     for _ in range(_LEVEL_STEPS):

@@ -164,10 +164,8 @@ def screen_features(values: Rows, label: Labels) -> Positions:
 
     Parameters
     ----------
-    values : float32 array of shape (n, f)
-        In time order; NaN where unknown.
-    label : int8 array of shape (n,)
-        1 or 0.
+    values, label : float32 array of shape (n, f), int8 array of shape (n,)
+        In time order, NaN where unknown; 1 or 0.
 
     Returns
     -------

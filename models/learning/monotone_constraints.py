@@ -56,17 +56,9 @@ searched of late where it comes again rather than elsewhere."""
 
 
 def signs(names: Sequence[str], more: Mapping[str, int]) -> NDArray[np.int8]:
-    """Return each feature's sign for seizures: 1 rising, -1 falling, 0 free; ``more`` goes first.
+    """Return the sign of each of f features for seizures, int8 of shape (f,).
 
-    Parameters
-    ----------
-    names : sequence of f str
-    more : mapping of str to int
-        Signs that a training configuration gives.
-
-    Returns
-    -------
-    int8 array of shape (f,)
+    1 rising, -1 falling, 0 free; ``more``, the signs of a training configuration, goes first.
     """
     return np.array([more.get(name, _sign(name)) for name in names], np.int8)
 

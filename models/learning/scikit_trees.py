@@ -89,14 +89,8 @@ def widen_ensemble(
 ) -> HistGradientBoostingClassifier:
     """Let an ensemble that was fitted on some columns take rows of all of them.
 
-    Parameters
-    ----------
-    estimator : HistGradientBoostingClassifier
-        Fitted on rows of shape (n, k); changed in place.
-    columns : intp array of shape (k,)
-        Where each of its columns is among all.
-    width : int
-        Number of all columns.
+    It is changed in place. It was fitted on rows of shape (n, k); ``columns`` (intp, shape (k,))
+    says where each of its columns is among all ``width`` columns.
     """
     if len(columns) == width:
         return estimator
@@ -123,17 +117,9 @@ def read_trees(estimator: HistGradientBoostingClassifier) -> TreeArrays:
 def convert_nodes(nodes: Sequence[NDArray[Any]], baseline: float) -> TreeArrays:
     """Return node tables as plain arrays.
 
-    Parameters
-    ----------
-    nodes : sequence of structured arrays of shape (nodes of a tree,)
-        With ``NODE_FIELDS``; numeric splits only.
-    baseline : float
-        The ensemble's initial log-odds.
-
-    Raises
-    ------
-    ValueError
-        If a split is categorical, or a tree deeper than ``DEEPEST``.
+    Nodes are structured arrays of shape (nodes of a tree,) with ``NODE_FIELDS``; ``baseline`` is
+    the ensemble's initial log-odds. Raises ValueError if a split is categorical, or a tree deeper
+    than ``DEEPEST``.
     """
     start = np.concatenate(([0], np.cumsum([len(tree) for tree in nodes])))[:-1].astype(np.int32)
     every = np.concatenate(nodes)

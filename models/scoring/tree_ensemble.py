@@ -84,17 +84,7 @@ class TreeEnsemble:
         self._steps = self._depth(is_leaf)
 
     def __call__(self, values: Rows) -> Floats:
-        """Return the log-odds of rows.
-
-        Parameters
-        ----------
-        values : float32 array of shape (n, f)
-            NaN where unknown.
-
-        Returns
-        -------
-        float64 array of shape (n,)
-        """
+        """Return log-odds (float64, shape (n,)) of float32 rows of shape (n, f); NaN is unknown."""
         parts = [self._walk(values[at : at + _ROWS]) for at in range(0, len(values), _ROWS)]
         return np.concatenate(parts) if parts else np.zeros(0)
 

@@ -83,15 +83,9 @@ def reference(
 ) -> Reference:
     """Bin each column by its own quantiles.
 
-    Parameters
-    ----------
-    values : float array of shape (n, f)
-        As the model was fitted on; NaN where nothing was known is a bin of its own.
-    names : sequence of f str
-    bins : int, default=10
-        At most; equal quantiles (a flag has two) give fewer.
-    of_entries : bool, default=False
-        Whether the rows are entries alone.
+    There are ``bins`` at most; equal quantiles (a flag has two) give fewer. ``values`` (float,
+    shape (n, f)) are as the model was fitted on; NaN where nothing was known is a bin of its own.
+    ``of_entries`` says whether the rows are entries alone.
     """
     edges = [_edges(column, bins) for column in values.T]
     shares = [_shares(column, e) for column, e in zip(values.T, edges, strict=True)]
@@ -105,21 +99,12 @@ def reference(
 
 
 def shifts(known: Reference, values: NDArray[Any]) -> tuple[FeatureShift, ...]:
-    """Return how far each column has moved, the farthest first.
+    """Return how far each of f columns has moved, the farthest first.
 
-    Parameters
-    ----------
-    known : Reference
-        Of f features.
-    values : float array of shape (m, f)
-        What came since, in the order of ``known.names``.
-
-    Returns
-    -------
-    tuple of f Shift
-        Without a shift, PSI is near a chi-squared variable times ``1/n + 1/m``; its level is set
-        for all features together. Rows are taken as independent: a few busy vehicles move counters
-        more than this allows for.
+    ``values`` (float, shape (m, f)) are what came since, in the order of ``known.names``. Without a
+    shift, PSI is near a chi-squared variable times ``1/n + 1/m``; its level is set for all features
+    together. Rows are taken as independent: a few busy vehicles move counters more than this allows
+    for.
     """
     if not len(values):
         return ()
@@ -172,18 +157,13 @@ class ScoreShift:
 def score_shift(before: Floats, now: Floats, *, capacity: float) -> ScoreShift:
     """Compare scores with those of the model's own reference period; no label is needed.
 
+    Where either period holds no score, nothing is known to have moved, and the share above the cut
+    is not yet knowable. ``capacity``, the share that can be searched, sets the cut.
+
     Parameters
     ----------
     before, now : float64 arrays of shape (n,) and (m,)
         Risks of the reference period and of what came since.
-    capacity : float
-        Share that can be searched: sets the cut.
-
-    Returns
-    -------
-    ScoreShift
-        Where either period holds no score, nothing is known to have moved, and the share above the
-        cut is not yet knowable.
     """
     if not len(before) or not len(now):
         why = "one of the two periods holds no score"

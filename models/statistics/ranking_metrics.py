@@ -38,10 +38,8 @@ def average_precision(score: Floats, label: Labels) -> Callable[[Floats], float]
 
     Parameters
     ----------
-    score : float64 array of shape (n,)
-        Higher is riskier; ties are one step, so no order within them can flatter.
-    label : int8 array of shape (n,)
-        1 or 0.
+    score, label : float64 and int8 array of shape (n,)
+        Higher is riskier, and ties are one step, so no order within them can flatter; 1 or 0.
 
     Returns
     -------
@@ -65,10 +63,8 @@ def auc(score: Floats, label: Labels) -> Callable[[Floats], float]:
 
     Parameters
     ----------
-    score : float64 array of shape (n,)
-        Higher is riskier; ties count half.
-    label : int8 array of shape (n,)
-        1 or 0.
+    score, label : float64 and int8 array of shape (n,)
+        Higher is riskier, and ties count half; 1 or 0.
 
     Returns
     -------
@@ -116,14 +112,8 @@ class Reliability:
 def reliability(chance: Floats, label: Labels, *, bins: int = 15) -> Reliability:
     """Compare chances with outcomes in bins of equal count.
 
-    Parameters
-    ----------
-    chance : float64 array of shape (n,)
-        Probabilities.
-    label : int8 array of shape (n,)
-        1 or 0.
-    bins : int
-        Equal-count bins, so that a rare target does not fall into the first bin whole.
+    So a rare target does not fall into the first bin whole. Chances (probabilities) are float64,
+    labels int8 (1 or 0), both of shape (n,).
     """
     order = np.argsort(chance, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
@@ -146,18 +136,15 @@ def within_capacity(
 ) -> Mask:
     """Return the rows that a post would inspect: the riskiest share of each of its days.
 
+    ``capacity`` is a share of arrivals. What a day's rounding leaves over is carried to the post's
+    next day, so that small posts get their share as well.
+
     Parameters
     ----------
     risk : float64 array of shape (n,)
-        Rows that may be inspected; ties are broken at random, never by arrival.
-    post : object array of shape (n,)
-    arrived_at : int64 array of shape (n,)
-        UTC microseconds; days are UTC days.
-    capacity : float
-        Share of arrivals. What a day's rounding leaves over is carried to the post's next day, so
-        that small posts get their share as well.
-    seed : int
-        Of the random order of ties.
+        Rows that may be inspected; ties are broken at random by ``seed``, never by arrival.
+    post, arrived_at : object and int64 array of shape (n,)
+        Days are UTC days of the arrivals, UTC microseconds.
 
     Returns
     -------

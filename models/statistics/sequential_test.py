@@ -116,7 +116,6 @@ def over(
 
     Parameters
     ----------
-    watch : Watch
     stated, found : arrays of shape (n,)
         As :func:`after` takes them.
     periods : int64 array of shape (n,)

@@ -60,9 +60,7 @@ def propensities(champion: Mask, challenger: Mask, *, share: float) -> Floats:
     Parameters
     ----------
     champion, challenger : bool arrays of shape (n,)
-        Arrivals within capacity by each ranking.
-    share : float
-        Of the challenger, in [0, 1].
+        Arrivals within capacity by each ranking; ``share`` in [0, 1] is the challenger's.
 
     Returns
     -------

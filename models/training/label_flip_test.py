@@ -128,11 +128,7 @@ def _state_log_odds(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[Fl
 def _terms(margin: Floats, label: Labels) -> Floats:
     """Return the log-likelihood of a post's labels, of shape (shares, levels).
 
-    Parameters
-    ----------
-    margin : float64 array of shape (n,)
-        Stated log-odds of a find.
-    label : int8 array of shape (n,)
+    ``margin`` (float64, shape (n,)) is the stated log-odds of a find, ``label`` int8 of shape (n,).
     """
     chance = expit(margin + _LEVELS[:, None])
     likely = np.empty((len(_SHARES), len(_LEVELS)))

@@ -35,17 +35,9 @@ Peer = Callable[[Rows, NDArray[np.int8], Rows], Floats]
 def raw(tables: Tables, crossing_ids: NDArray[np.object_]) -> tuple[Columns, Sequence[int]]:
     """Return the records' own columns, and which of them are codes of categories.
 
-    Parameters
-    ----------
-    tables : Tables
-    crossing_ids : object array of shape (n,)
-        The order of the rows.
-
-    Returns
-    -------
-    float64 array of shape (n, columns), sequence of int
-        NaN where unknown; texts as ordinal codes in the order of their spelling; of several goods
-        items the first. No column says when, whether or how a crossing was inspected.
+    ``crossing_ids`` (object, shape (n,)) is the order of the rows of the float64 array of shape (n,
+    columns): NaN where unknown; texts as ordinal codes in the order of their spelling; of several
+    goods items the first. No column says when, whether or how a crossing was inspected.
     """
     order = pc.index_in(pa.array(crossing_ids, pa.string()), tables.crossings["crossing_id"])
     crossings = tables.crossings.take(order)

@@ -22,20 +22,10 @@ Text = Callable[[Question], str]
 
 
 def reads(log: EncodedHistory, plan: Plan, text: Text = frames) -> dict[Read, Floats]:
-    """Compute every read of the plan for every crossing.
+    """Compute every read of the plan for the n crossings of a log.
 
-    As :func:`features.offline.feature_matrix.reads` does.
-
-    Parameters
-    ----------
-    log : EncodedHistory of n crossings
-    plan : Plan
-    text : Text, default=frames
-
-    Returns
-    -------
-    dict of Read to float64 array of shape (n,)
-        Exact integers; NaN where the entity looked up is not known, or has no last event.
+    As :func:`features.offline.feature_matrix.reads` does, by read a float64 array of shape (n,):
+    exact integers; NaN where the entity looked up is not known, or has no last event.
     """
     out = {read: np.full(len(log), np.nan) for read in plan.reads}
     with duckdb.connect() as connection:
