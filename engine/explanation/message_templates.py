@@ -201,10 +201,10 @@ SEARCHES: Final[Mapping[str, Template]] = {
     "search_minutes": CountedText(
         "a search takes about {number} minute", "a search takes about {number} minutes"
     ),
-    "instead_xray": "a scanner would be used, and none works here",
-    "instead_canine": "a dog would be used, and none works here",
-    "missing_xray": "not searched: {place}, which needs a scanner, and none works here",
-    "missing_canine": "not searched: {place}, which needs a dog, and none works here",
+    "instead_xray": "a scanner would be used if one worked here",
+    "instead_canine": "a dog would be used if one worked here",
+    "missing_xray": "not searched, because no scanner works here: {place}",
+    "missing_canine": "not searched, because no dog works here: {place}",
 }
 """Why a place is searched: parts joined by semicolons."""
 TEMPLATES: Final[Mapping[str, Template]] = {**FACTS, **COMPARISONS, **WHOLE, **SEARCHES}

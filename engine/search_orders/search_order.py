@@ -66,12 +66,12 @@ PARTIES: Mapping[str, str] = {
 AGAIN = "again"
 """Of each kind of party: pairs of finds on one and the same, and those of them in one place."""
 _WANTED: Mapping[Method, str] = {
-    "xray": "which needs a scanner, and none works here",
-    "canine": "which needs a dog, and none works here",
+    "xray": "no scanner works here",
+    "canine": "no dog works here",
 }
 _INSTEAD: Mapping[Method, str] = {
-    "xray": "a scanner would be used, and none works here",
-    "canine": "a dog would be used, and none works here",
+    "xray": "a scanner would be used if one worked here",
+    "canine": "a dog would be used if one worked here",
 }
 _CLASSES: Mapping[VehicleClass, str] = {
     "car": "cars",
@@ -318,7 +318,9 @@ def _step(
     if searches.version not in EARLIER:
         parameters |= _equipment_figures(by, missing)
         words[1:1] = _words_of_method(by)
-        words += [f"not searched: {place}, {_WANTED[method]}" for place, method in missing.items()]
+        words += [
+            f"not searched, because {_WANTED[method]}: {place}" for place, method in missing.items()
+        ]
     return SearchStep(place, by.method, "; ".join(words), parameters)
 
 

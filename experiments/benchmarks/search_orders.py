@@ -7,10 +7,14 @@ started from (``engine.search_orders.priors``). The upper bound is the three pla
 that held most of these same loads: no fixed checklist of three can beat it. SYNTHETIC: where loads
 lie is the network's (``experiments/synthetic/world/concealment.py``), and no finding about any
 border.
+
+Orders use what works at their post. The checklist and the rule before equipment name places as if
+every post had everything, and are counted as if it had: a place that only a scanner reaches counts
+for them at a post without one.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,9 +26,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from engine.domain.network import Network, read_network
 from engine.domain.records import Crossing, VehicleClass
 from engine.domain.time_units import DAY
-from engine.search_orders.search_order import PARTIES, SearchCounts, search_order
+from engine.search_orders.equipment import is_working, join_equipment
+from engine.search_orders.search_order import (
+    BEFORE_EQUIPMENT,
+    PARTIES,
+    PER_MINUTES,
+    SearchCounts,
+    expectations,
+    search_order,
+)
 from engine.storage.database import METADATA, Store
 from experiments.support.benchmark_harness import Row, row
 from experiments.synthetic.records.writer import open_network
@@ -34,6 +47,7 @@ from features.catalogue.plan import Plan
 from features.history.labels import SearchRow, read_searches
 from features.history.tables import Tables
 from features.intake.load import read_folder
+from features.intake.network_file import FILE
 from features.offline.encoded_history import EncodedHistory, encode_history
 from features.online.search_counts import PlaceCounter, SearchReport
 
@@ -43,6 +57,7 @@ LAST = 92 * DAY
 """The quarter that is judged."""
 FIRST_THREE = 3
 RESAMPLED = 2_000
+FAULTS = "not the best stated expectation first, or a method that does not work at the post"
 TIMES = "times the checklist"
 
 Hits = NDArray[np.bool_]
@@ -65,6 +80,8 @@ class Year:
     searches: Sequence[SearchRow]
     loads: Sequence[Load]
     vehicle: Sequence[str]
+    equipment: Sequence[Mapping[str, int]]
+    """What works at the post of each crossing."""
 
 
 def run(data: Path | None) -> list[Row]:
@@ -80,20 +97,30 @@ def compare(years: Sequence[Year]) -> list[Row]:
     """Return the benchmark's rows."""
     knew = [searches_known(year) for year in years]
     fixed, ideal = np.concatenate([checklist(year) for year in years]), in_hindsight(years)
-    ours = _hits(years, knew)
+    ours = hits(years, knew)
     found = np.array([load.was_found for year in years for load in year.loads])
     caught = np.array([_has_party_finds(searches) for each in knew for searches in each])
     low, high = interval(ours[found], fixed[found])
     finds, loads = f"of {found.sum()} finds", f"of {len(ours)} loads, found or not"
+    before = hits(
+        years,
+        [[replace(one, version=BEFORE_EQUIPMENT, equipment={}) for one in each] for each in knew],
+    )
+    wrong = [
+        fault for year, each in zip(years, knew, strict=True) for fault in list_faults(year, each)
+    ]
     return [
+        row(f"of {len(ours)} orders, faults: {FAULTS}", "faults", len(wrong), "<= 0"),
         row(f"{finds}, place in the first three: checklist", "share", _mean(fixed[found]), ">= 0"),
         row(f"{finds}, place in the first three: learnt", "share", _mean(ours[found]), ">= 0"),
         _times(f"{finds}: learnt", ours[found], fixed[found], must=">= 2"),
+        _times(f"{finds}: by the rule before equipment", before[found], fixed[found], must=">= 0"),
         row(f"{finds}: learnt, 95 % from", TIMES, low, ">= 1"),
         row(f"{finds}: learnt, 95 % up to", TIMES, high, ">= 1"),
         row(f"{loads}: checklist", "share", _mean(fixed), ">= 0"),
         row(f"{loads}: learnt", "share", _mean(ours), ">= 0"),
         _times(f"{loads}: learnt", ours, fixed, must=">= 1"),
+        _times(f"{loads}: by the rule before equipment", before, fixed, must=">= 0"),
         _times(f"{loads}: best fixed three of each class, in hindsight", ideal, fixed, must=">= 0"),
         _times(
             f"{loads}: learnt, of the {caught.sum()} whose parties were caught before",
@@ -130,10 +157,11 @@ def read_year(folder: Path) -> Year:
     )
     kept = tables.crossings.filter(pc.is_in(tables.crossings["crossing_id"], pc.unique(named)))
     some = replace(tables, crossings=kept)
-    return _encode(some, truth, end=tables.crossings["known_at"][-1].as_py())
+    end = tables.crossings["known_at"][-1].as_py()
+    return _encode(some, truth, network=read_network(folder / FILE), end=end)
 
 
-def _encode(tables: Tables, truth: pa.Table, *, end: int) -> Year:
+def _encode(tables: Tables, truth: pa.Table, *, network: Network, end: int) -> Year:
     log = encode_history(tables, Plan(CATALOGUE))
     true = {one["crossing_id"]: one for one in truth.to_pylist()}
     is_entry = pc.equal(tables.crossings["direction"], "entry").to_pylist()
@@ -144,12 +172,15 @@ def _encode(tables: Tables, truth: pa.Table, *, end: int) -> Year:
         if name in true and is_entry[at] and log.known_at[at] >= end - LAST
     ]
     kinds = vehicles(log.facts, slice(0, len(log)))
-    return Year(log, sorted(read_searches(tables)), loads, kinds)
+    posts = tables.crossings["post"].to_pylist()
+    works = {code: join_equipment(post.equipment, {}) for code, post in network.posts.items()}
+    equipment = [works[post] for post in posts]
+    return Year(log, sorted(read_searches(tables)), loads, kinds, equipment)
 
 
 def checklist(year: Year) -> Hits:
     """Tell for which loads the checklist, the prior alone, has the place among its first three."""
-    return _hits([year], [[SearchCounts({})] * len(year.loads)])
+    return hits([year], [[SearchCounts({})] * len(year.loads)])
 
 
 def in_hindsight(years: Sequence[Year]) -> Hits:
@@ -184,7 +215,8 @@ def searches_known(year: Year) -> list[SearchCounts]:
                     seen += 1
                 counter.count(connection, [_report(year, one) for one in year.searches[begin:seen]])
                 keys = year.log.keys[:, load.row].tolist()
-                known.append(counter.searches(connection, year.vehicle[load.row], keys))
+                searches = counter.searches(connection, year.vehicle[load.row], keys)
+                known.append(replace(searches, equipment=year.equipment[load.row]))
         store.dispose()
     return known
 
@@ -195,7 +227,7 @@ def _report(year: Year, search: SearchRow) -> SearchReport:
     return SearchReport(str(year.log.crossing_id[at]), year.vehicle[at], keys, searched, found)
 
 
-def _hits(years: Sequence[Year], knew: Sequence[Sequence[SearchCounts]]) -> Hits:
+def hits(years: Sequence[Year], knew: Sequence[Sequence[SearchCounts]]) -> Hits:
     """Tell for which loads the order made from what was known has the place in its first three."""
     out = []
     for year, known in zip(years, knew, strict=True):
@@ -203,6 +235,23 @@ def _hits(years: Sequence[Year], knew: Sequence[Sequence[SearchCounts]]) -> Hits
             order = search_order(_crossing(year.vehicle[load.row]), searches)
             out.append(load.place in [step.place for step in order[:FIRST_THREE]])
     return np.array(out)
+
+
+def list_faults(year: Year, knew: Sequence[SearchCounts]) -> list[str]:
+    """Return what is wrong with the orders of these vehicles; nothing where all are right."""
+    found = []
+    for load, searches in zip(year.loads, knew, strict=True):
+        crossing = _crossing(year.vehicle[load.row])
+        order, expected = search_order(crossing, searches), expectations(crossing, searches)
+        best = round(PER_MINUTES * max(expected.values()), 3)
+        if order[0].parameters["finds_in_1000_minutes"] != best:
+            found.append(f"{order[0].place} first, which has not the best stated expectation")
+        found += [
+            f"{step.place} by {step.method}, which does not work at the post"
+            for step in order
+            if not is_working(step.method, searches.equipment)
+        ]
+    return found
 
 
 def _crossing(vehicle: str) -> Crossing:

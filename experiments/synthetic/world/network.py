@@ -144,4 +144,6 @@ def network_toml() -> str:
         lines.append("canine = 240")
         lines += ["xray = 360"] if post.has_scanner else []
         lines += ["weighing = 240"] if post.has_scale else []
+        lines += ["[posts.equipment]", f"xray = {int(post.has_scanner)}", "canine = 1"]
+        lines.append(f"weighbridge = {int(post.has_scale)}")
     return "\n".join(lines) + "\n"

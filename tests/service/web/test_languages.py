@@ -241,9 +241,13 @@ def test_matches_facts_and_search_steps_are_rendered_from_their_messages(code: s
         seen = {"plate_crossings_365d": times}
         for fact in facts(one, seen, version=REASONS_VERSION, amendment=int(times)):
             assert not reader.fact(flat(fact) | {"text": BY_MESSAGE}).is_english, fact
-    counts = SearchCounts({"class": {"cargo.among": (9, 2)}, "driver": {"cargo.among": (3, 2)}})
-    for step in search_order(one.crossing, counts):
+    found = {"cargo.among": (9, 2), "cargo.inside": (40, 30)}
+    counts = SearchCounts({"class": found, "load": found, "driver": {"cargo.among": (3, 2)}})
+    unequipped = replace(counts, equipment={"xray": 0, "canine": 0})
+    for step in (*search_order(one.crossing, counts), *search_order(one.crossing, unequipped)):
         assert not reader.step(flat(step) | {"why": BY_MESSAGE}).is_english
+    first, *_ = search_order(one.crossing, unequipped)
+    assert first.parameters["missing"] == {"cargo.inside": "xray"}
     for rule in explain_rules({"bad_container": 1.0}):
         assert not reader.reason(flat(rule) | {"text": BY_MESSAGE}).is_english
 

@@ -1,30 +1,101 @@
 """The measure of search orders sees the past of each load alone."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine.search_orders import search_order
+from engine.search_orders.equipment import choose_method
+from engine.search_orders.search_order import BEFORE_EQUIPMENT, SEARCHED_FIRST
 from experiments.benchmarks.search_orders import (
+    LAST,
+    Load,
     Year,
     checklist,
     compare,
+    hits,
     in_hindsight,
     interval,
+    list_faults,
     read_year,
     searches_known,
 )
 from experiments.synthetic.records.writer import write
 from features.history.labels import NEVER
 
+CROSSINGS, SEED = (250_000, 21) if os.environ.get("DARVOZA_PROOF") else (12_000, 4)
+
 
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
     """Make a small year that has loads in its last quarter, and acts."""
     folder: Path = tmp_path_factory.mktemp("bench") / "network"
-    write(folder, crossings=12_000, seed=4)
+    write(folder, crossings=CROSSINGS, seed=SEED)
     return read_year(folder)
+
+
+@pytest.fixture(scope="module")
+def searched(year: Year) -> Year:
+    """Return the year with every vehicle that was searched in its last quarter as one to order."""
+    since = int(year.log.known_at.max()) - LAST
+    recent = {at for _, at, *_ in year.searches if year.log.known_at[at] >= since}
+    rows = sorted(recent, key=lambda at: (year.log.known_at[at], at))
+    return replace(year, loads=[Load(at, "", was_found=False) for at in rows])
+
+
+def test_every_order_begins_with_the_best_that_its_post_can_search(searched: Year) -> None:
+    knew = searches_known(searched)
+    assert len(knew) > CROSSINGS // 300
+    assert any(one.equipment["xray"] == 0 for one in knew), "posts without a scanner among them"
+    assert list_faults(searched, knew) == []
+
+
+def test_an_order_that_asks_for_what_does_not_work_is_a_fault(
+    searched: Year, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seeded bug: orders as if every post had everything, with their own best place first."""
+    monkeypatch.setattr(search_order, "choose_method", lambda place, _: choose_method(place, {}))
+    faults = list_faults(searched, searches_known(searched))
+    assert faults and all(fault.endswith("does not work at the post") for fault in faults)
+
+
+def test_an_order_that_does_not_begin_with_the_best_is_a_fault(
+    searched: Year, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seeded bug: the first two places of an order change places."""
+    spread = search_order.spread
+
+    def swap(ranked: Sequence[str]) -> list[str]:
+        first, second, *others = spread(ranked)
+        return [second, first, *others]
+
+    monkeypatch.setattr(search_order, "spread", swap)
+    faults = list_faults(searched, searches_known(searched))
+    assert any("has not the best stated expectation" in fault for fault in faults)
+
+
+def count_hits(year: Year, *, version: str | None = None) -> int:
+    """Return how many loads have their place in the first three, by the rule of a version."""
+    knew = searches_known(year)
+    if version is not None:
+        knew = [replace(one, version=version, equipment={}) for one in knew]
+    return int(hits([year], [knew]).sum())
+
+
+def test_the_first_three_places_find_no_less_than_before_and_than_the_checklist(
+    year: Year, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a seeded bug: an order that begins with the least expected."""
+    least = max(count_hits(year, version=BEFORE_EQUIPMENT), int(checklist(year).sum()))
+    assert count_hits(year) >= least > 0
+    monkeypatch.setattr(
+        search_order, "spread", lambda ranked: list(ranked)[: -SEARCHED_FIRST - 1 : -1]
+    )
+    assert count_hits(year) < least
 
 
 def test_what_becomes_known_with_a_load_or_later_is_not_learnt(year: Year) -> None:
