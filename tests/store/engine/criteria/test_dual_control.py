@@ -87,7 +87,7 @@ def test_the_list_follows_its_records(store: Store) -> None:
     until = moment(at + DAY).strftime("%Y-%m-%d %H:%M UTC")
     text = f"trailer T1; reason: x; by fot; until {until}"
     assert matched(store, matcher, both) == [
-        [Match("watchlist", "w2", seq, "yellow", 1.0, words=text)]
+        [Match("watchlist", "w2", seq, "yellow", 1.0, words=text, is_of_counterpart=True)]
     ]
 
     entered = approved(store, "watchlist", "w1", "bob").seq
