@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
 Format = Literal["contract", "kcs"]
 FormatOption = Annotated[Format, typer.Option(help="What the files look like.")]
+LoadFormat = Literal["contract", "kcs", "asycuda", "wco", "ncts", "ecmr", "eaeu"]
+LoadFormatOption = Annotated[LoadFormat, typer.Option(help="What the files look like.")]
 SettingsOption = Annotated[
     Path | None, typer.Option("--settings", help="National settings, a TOML file.", metavar="FILE")
 ]
 RECORDS_FILE = "records.jsonl"
-_SUFFIXES = frozenset({".xml", ".json"})
 
 
 def synth(
@@ -78,18 +79,24 @@ def synth(
 
 def load(
     home: HomeOption,
-    folder: Annotated[Path, typer.Argument(help="Bulk folder.")],
+    folder: Annotated[Path, typer.Argument(help="Bulk folder, or a folder of messages.")],
     ignore_columns: IgnoreOption = None,
+    settings: SettingsOption = None,
     *,
-    format: FormatOption = "contract",  # noqa: A002 - the option's name
+    format: LoadFormatOption = "contract",  # noqa: A002 - the option's name
     as_json: JsonOption = False,
 ) -> None:
-    """Load history into the home; bad rows are quarantined one by one, none is lost."""
+    """Load history into the home; bad rows are quarantined one by one, none is lost.
+
+    Standard messages stand next to crossings.csv; their settings are the home's messages.toml
+    unless --settings names others.
+    """
     from engine.audit.file_anchors import declare_network, file_digest
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from features.history.tables import epoch
     from features.intake.load import load as take_in
+    from features.messages.settings import choose_settings
     from features.online.counter_recount import has_other_network
     from features.online.crossing_index import is_current, read_plan
     from features.online.epoch import open_epoch
@@ -106,6 +113,7 @@ def load(
                 ignore_columns=names(ignore_columns),
                 progress=report_progress,
                 announce=partial(_begin, store),
+                settings=choose_settings(found, settings),
             )
         declare_network(found, store)
         with store.read() as connection:
@@ -123,14 +131,18 @@ def load(
     if loaded.new_posts:
         say(_unknown_posts(loaded.new_posts))
 
-    def text() -> None:
-        for name, rows in loaded.accepted.items():
-            typer.echo(f"{rows:>10,} accepted {loaded.quarantined[name]:>8,} quarantined  {name}")
-        typer.echo(f"quarantine: {loaded.quarantine_file}")
-        if not loaded.is_new:
-            typer.echo("this load was in the home already: nothing has changed")
+    emit(loaded.as_json(), as_json=as_json, text=partial(_show_load, loaded))
 
-    emit(loaded.as_json(), as_json=as_json, text=text)
+
+def _show_load(loaded: "LoadResult") -> None:
+    for name, rows in loaded.accepted.items():
+        typer.echo(f"{rows:>10,} accepted {loaded.quarantined[name]:>8,} quarantined  {name}")
+    for name, rows in loaded.differences.items():
+        what = "document not in the folder" if name == "document" else f"document differs: {name}"
+        typer.echo(f"{rows:>10,} {what}")
+    typer.echo(f"quarantine: {loaded.quarantine_file}")
+    if not loaded.is_new:
+        typer.echo("this load was in the home already: nothing has changed")
 
 
 _NEW_DEFINITIONS = (
@@ -247,6 +259,7 @@ def translate(
 
     A refused document is a line of the report, not a failure: the exit status is 0.
     """
+    from features.messages.document_files import find_documents, read_document
     from features.messages.settings import read_settings
     from features.messages.translation import Translation, read_pseudonym_key, translate_document
 
@@ -280,34 +293,6 @@ def translate(
 
     result = {"documents": len(documents), "records": str(written), "counts": rows}
     emit(result, as_json=as_json, text=text)
-
-
-def find_documents(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
-    """Yield every document with its path below the PATH that was given.
-
-    Of a folder, regular files that end in ``.xml`` or ``.json``; links are not followed. Raises
-    ``InputError`` for a path that is neither a regular file nor a folder.
-    """
-    for path in paths:
-        if path.is_dir():
-            for each in sorted(path.rglob("*")):
-                if each.suffix.lower() in _SUFFIXES and each.is_file() and not each.is_symlink():
-                    yield each.relative_to(path).as_posix(), each
-        elif path.is_file():
-            yield path.name, path
-        else:
-            raise InputError(path.name, "no such document or folder")
-
-
-def read_document(path: Path) -> bytes:
-    """Return a document's bytes, no more of them than one that is too large shows itself by."""
-    from features.messages.xml_reader import MAX_BYTES
-
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(path.name, error.strerror or "cannot be read") from None
 
 
 def write_lines(out: Path, lines: Iterable[dict[str, Any]]) -> Path:

@@ -91,6 +91,13 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "no_mirror_record": N_("The opposite post's record of this vehicle is missing."),
         "short_hs_code": N_("An HS code has fewer than six digits."),
         "no_value": N_("No goods item has a value."),
+        "plate_differs": N_("The documents name another plate."),
+        "trailer_plate_differs": N_("The documents name another trailer."),
+        "plate_country_differs": N_("The documents name another country of registration."),
+        "vin_differs": N_("The documents name another vehicle number (VIN)."),
+        "container_numbers_differs": N_("The documents name other containers."),
+        "seal_numbers_differs": N_("The documents name other seals."),
+        "carrier_id_differs": N_("The documents name another carrier."),
     },
     "group": {
         "cab": N_("cab"),

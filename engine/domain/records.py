@@ -313,8 +313,29 @@ class Seizure(Record):
         return self
 
 
+DocumentField = Literal[
+    "plate",
+    "trailer_plate",
+    "plate_country",
+    "vin",
+    "container_numbers",
+    "seal_numbers",
+    "carrier_id",
+]
+"""Fields of a crossing that a transport or customs document fills too."""
+
+
 class Arrival(Record):
     """What a checkpoint sends for a decision: the crossing, and its declaration if there is one."""
 
     crossing: Crossing
     declaration: Declaration | None = None
+    document_differences: Annotated[
+        tuple[DocumentField, ...],
+        Field(max_length=16, exclude_if=lambda given: not given),
+        BeforeValidator(_absent),
+    ] = ()
+    """Fields in which a document and the reading at the post differ; the crossing has the reading.
+
+    Left out of the JSON text where empty: a request without it keeps its fingerprint.
+    """

@@ -45,7 +45,7 @@ def facts(
 
 
 def data_gaps(arrival: Arrival, features: Mapping[str, float]) -> tuple[str, ...]:
-    """Return the codes of what could not be known of this arrival."""
+    """Return the codes of what could not be known, and of what a document says otherwise."""
     crossing, declaration = arrival.crossing, arrival.declaration
     missing = {
         "no_plate": crossing.plate is None,
@@ -61,7 +61,8 @@ def data_gaps(arrival: Arrival, features: Mapping[str, float]) -> tuple[str, ...
         "no_value": declaration is not None
         and all(item.customs_value_usd is None for item in declaration.items),
     }
-    return tuple(code for code, is_missing in missing.items() if is_missing)
+    found = [code for code, is_missing in missing.items() if is_missing]
+    return (*found, *(f"{name}_differs" for name in arrival.document_differences))
 
 
 def _conveyance(crossing: Crossing) -> Fact:

@@ -31,6 +31,7 @@ class ArrivalBody(TypedDict):
 
     crossing: Json
     declaration: NotRequired[Json | None]
+    document_differences: NotRequired[list[str]]
 
 
 def dump_arrival(arrival: Arrival) -> ArrivalBody:

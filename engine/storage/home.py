@@ -36,6 +36,11 @@ class Home:
         return self.root / "agencies.toml"
 
     @property
+    def messages(self) -> Path:
+        """National settings of standard messages, where there are any."""
+        return self.root / "messages.toml"
+
+    @property
     def history(self) -> Path:
         """Loaded history: one folder for each load, named by its digest."""
         return self.root / "history"

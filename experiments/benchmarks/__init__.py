@@ -7,7 +7,7 @@ explanation    Exact explanations against ``shap.TreeExplainer`` on the same 200
 features       Bulk features against pandas, Polars and DuckDB
 growth         Growth of time and memory of bulk features with size
 intake         Time to load a bulk folder, from its files to validated Parquet
-messages       Cost of translating standard messages, against a bare parse
+messages       Cost of translating standard messages, against a bare parse, and of loading them
 online_lookup  Online counters against the store's own floor
 probing        What an insider learns of the score from the channels and places of vehicles
 reasons        Audit of the reasons of a home's referred vehicles

@@ -64,15 +64,18 @@ class LoadResult:
     is_new: bool
     new_posts: Mapping[str, int] = field(default_factory=dict)
     """Crossings by post code, of posts that no network file and no earlier load names."""
+    differences: Mapping[str, int] = field(default_factory=dict)
+    """Crossings by the field in which their document differs from the reading at the post."""
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``darvoza load --json`` prints."""
-        return {
+        found: dict[str, Any] = {
             "accepted": dict(self.accepted),
             "quarantined": dict(self.quarantined),
             "quarantine_file": str(self.quarantine_file),
             "new_posts": dict(self.new_posts),
         }
+        return found | ({"differences": dict(self.differences)} if self.differences else {})
 
 
 Announce = Callable[[LoadResult, str], None]
@@ -135,6 +138,8 @@ def write(
     folder = Path(mkdtemp(prefix=".load-", dir=home.history))
     record = asdict(loaded)
     del record["quarantine_file"], record["is_new"], record["new_posts"]
+    if not loaded.differences:
+        del record["differences"]  # of standard messages alone
     (folder / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
     _write_quarantine(folder / QUARANTINE_FILE, faults)
     for done, (name, months) in enumerate(_known_months(tables).items(), 1):

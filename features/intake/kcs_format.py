@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from engine.domain.records import Record
@@ -23,8 +21,8 @@ from features.intake.file_reader import (
     RowFault,
     is_there,
 )
-from features.intake.referential_checks import Parts
-from features.intake.row_validation import TableBuilder, ValidatedTable, fault
+from features.intake.referential_checks import Parts, drop_partial_rows
+from features.intake.row_validation import TableBuilder, fault
 
 NOTE = "customs_value_usd holds Item Price as it is in the KCS files: Korean won, not US dollars"
 
@@ -104,21 +102,13 @@ def read(
 
 def whole(parts: Parts) -> Parts:
     """Remove what is left of rows of which some record has a fault; name faults by KCS columns."""
-    bad = [f"{fault.file}\n{fault.line}" for part in parts.values() for fault in part.faults]
-    return {name: _whole(part, pa.array(bad, pa.string())) for name, part in parts.items()}
-
-
-def _whole(part: ValidatedTable, bad: Any) -> ValidatedTable:
-    lines = part.where["line"].cast(pa.string())
-    good = pc.invert(
-        pc.is_in(pc.binary_join_element_wise(part.where["file"], lines, "\n"), value_set=bad)
-    )
-    return ValidatedTable(
-        part.name,
-        part.rows.filter(good),
-        part.where.filter(good),
-        tuple(replace(f, field=COLUMN_OF.get(f.field, f.field)) for f in part.faults),
-    )
+    return {
+        name: replace(
+            part,
+            faults=tuple(replace(f, field=COLUMN_OF.get(f.field, f.field)) for f in part.faults),
+        )
+        for name, part in drop_partial_rows(parts).items()
+    }
 
 
 def _add(

@@ -5,10 +5,10 @@ of the wire. A bad row never stops a load; a header or a network file that canno
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -18,7 +18,7 @@ from engine.errors import InputError
 from engine.storage.home import Home
 from features.history.linking import derive_known_times
 from features.history.tables import MODELS, Tables, arrange_table, content_digest, read_history
-from features.intake import kcs_format
+from features.intake import kcs_format, message_folder
 from features.intake.atomic_writer import (
     Announce,
     LoadResult,
@@ -33,10 +33,18 @@ from features.intake.file_reader import (
     is_there,
 )
 from features.intake.network_file import join_networks, keep
-from features.intake.referential_checks import ExistingIds, Parts, check, without_held
+from features.intake.referential_checks import (
+    ExistingIds,
+    Parts,
+    check,
+    drop_partial_rows,
+    without_held,
+)
 from features.intake.row_validation import TableBuilder, read_part
+from features.messages.settings import MessageSettings
 
-Format = Literal["contract", "kcs"]
+Format = Literal["contract", "kcs"] | message_folder.MessageFormat
+_MESSAGES: tuple[str, ...] = get_args(message_folder.MessageFormat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,8 @@ class Intake:
     quarantined: Mapping[str, int]
     offered: str
     """Digest of the folder's valid rows and faults, before the home was asked what it holds."""
+    differences: Mapping[str, int] = field(default_factory=dict)
+    """Crossings by the field in which their document differs from the reading at the post."""
 
 
 def read_folder(
@@ -63,12 +73,13 @@ def read_folder(
     progress: Progress | None = None,
     held: Tables | None = None,
     network: Network | None = None,
+    settings: MessageSettings = MessageSettings(),  # noqa: B008 - frozen
 ) -> Intake:
     """Read and validate a bulk folder: tables as of ``known_at``, a fault for each row not in them.
 
-    Contract files are ``.csv`` or ``.parquet`` each; for ``kcs`` every ``*.csv`` is read (see
-    docs/data.md). Columns in ``ignore_columns`` are no part of a record and may be there. Rows with
-    a time at or after ``now`` (UTC microseconds; default: the clock) are quarantined. ``progress``
+    Contract files are ``.csv`` or ``.parquet`` each; for ``kcs`` every ``*.csv`` is read, for
+    standard messages ``crossings.csv`` and the documents, by ``settings`` (see docs/data.md).
+    Columns in ``ignore_columns`` are no part of a record and may be there. Rows with a time at or after ``now`` (UTC microseconds; default: the clock) are quarantined. ``progress``
     is called with the stage, the amount done and the total. Rows may refer to the history ``held``
     and must not repeat it. Crossings may name the posts of ``network``; default: those of the
     folder's network file, else any. Raises InputError where a file as a whole cannot be read, or
@@ -80,23 +91,59 @@ def read_folder(
     holding = ExistingIds(held)
     if format == "kcs":
         network = Network()
-        parts, seen = kcs_format.read(folder, ignored=ignore_columns, progress=progress)
-    else:
-        network = join_networks(folder, Network()) if network is None else network
-        parts, seen = _read_contract(folder, ignored=ignore_columns, progress=progress)
-    offered = check(parts, network, now=now, held=holding)
+    elif network is None:
+        network = join_networks(folder, Network())
+    source = _read_source(
+        folder, format, settings=settings, ignored=ignore_columns, progress=progress
+    )
+    offered = check(source.parts, network, now=now, held=holding)
     left = without_held(offered, holding)
-    if format == "kcs":
-        offered, left = kcs_format.whole(offered), kcs_format.whole(left)
+    offered, left = source.complete(offered), source.complete(left)
     faults = _faults(left)
-    accepted = _account_rows(left, seen, faults)
+    accepted = _account_rows(left, source.seen, faults)
+    quarantined = {file: rows - accepted[file] for file, rows in source.seen.items()}
+    if format in _MESSAGES:
+        accepted = message_folder.summarize(accepted, source.bare)
+        quarantined = message_folder.summarize(quarantined)
     return Intake(
         tables=_tables(left, network, held=held),
         quarantine=faults,
         accepted=accepted,
-        quarantined={file: rows - accepted[file] for file, rows in seen.items()},
+        quarantined=quarantined,
         offered=_name_offered(offered),
+        differences=source.differences,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The tables of a folder, row by row, and how its rows are counted."""
+
+    parts: Parts
+    seen: Mapping[str, int]
+    complete: Callable[[Parts], Parts] = dict
+    """Removes what is left of a row that makes several records, of which one has a fault."""
+    bare: int = 0
+    differences: Mapping[str, int] = field(default_factory=dict)
+
+
+def _read_source(
+    folder: Path,
+    format: Format,  # noqa: A002
+    *,
+    settings: MessageSettings,
+    ignored: Collection[str],
+    progress: Progress | None,
+) -> _Source:
+    if format == "contract":
+        return _Source(*_read_contract(folder, ignored=ignored, progress=progress))
+    if format == "kcs":
+        parts, seen = kcs_format.read(folder, ignored=ignored, progress=progress)
+        return _Source(parts, seen, kcs_format.whole)
+    found = message_folder.read(
+        folder, format, settings=settings, ignored=ignored, progress=progress
+    )
+    return _Source(found.parts, found.seen, drop_partial_rows, found.bare, found.differences)
 
 
 def load(
@@ -108,6 +155,7 @@ def load(
     now: int | None = None,
     progress: Progress | None = None,
     announce: Announce | None = None,
+    settings: MessageSettings = MessageSettings(),  # noqa: B008 - frozen
 ) -> LoadResult:
     """Load a bulk folder into a home; loading the same again changes nothing.
 
@@ -129,6 +177,7 @@ def load(
             progress=progress,
             held=held,
             network=network,
+            settings=settings,
         )
         loaded = find(home, intake.offered)
         if loaded is None:
@@ -242,4 +291,5 @@ def _record(home: Home, intake: Intake, *, format: Format) -> LoadResult:  # noq
         note=kcs_format.NOTE if format == "kcs" else "",
         quarantine_file=home.history / digest / "quarantine.csv",
         is_new=True,
+        differences=intake.differences,
     )

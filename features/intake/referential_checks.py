@@ -6,7 +6,7 @@ is missing it stays, with a data gap.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +74,20 @@ def without_held(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> Part
         )
         for name, part in parts.items()
     }
+
+
+def drop_partial_rows(parts: Mapping[str, ValidatedTable]) -> Parts:
+    """Remove what is left of rows that make several records, of which one has a fault."""
+    bad = pa.array(
+        [f"{f.file}\n{f.line}" for part in parts.values() for f in part.faults], pa.string()
+    )
+    left = {}
+    for name, part in parts.items():
+        lines = part.where["line"].cast(pa.string())
+        places = pc.binary_join_element_wise(part.where["file"], lines, "\n")
+        good = pc.invert(pc.is_in(places, value_set=bad))
+        left[name] = replace(part, rows=part.rows.filter(good), where=part.where.filter(good))
+    return left
 
 
 def _at_posts(part: ValidatedTable, network: Network) -> ValidatedTable:

@@ -84,8 +84,10 @@ class TableBuilder:
         self._batches: list[Any] = []
         self._where: list[Any] = []
 
-    def add(self, records: Sequence[Record], file: str, *, lines: Sequence[int]) -> None:
-        """Take one chunk of valid records of one file; ``lines`` has one line a record."""
+    def add(
+        self, records: Sequence[Record], file: str | Sequence[str], *, lines: Sequence[int]
+    ) -> None:
+        """Take one chunk of valid records of one file, or each of its own; one line a record."""
         if not records:
             return
         # A validated record holds its fields in the order of the model; a test holds us to it.
@@ -146,6 +148,7 @@ def _micros(column: Sequence[Any]) -> list[int | None]:
     return [None if time is None else micros(time) for time in column]
 
 
-def _where(file: str, lines: Sequence[int]) -> Any:
-    files = pa.repeat(pa.scalar(file, pa.string()), len(lines))
+def _where(file: str | Sequence[str], lines: Sequence[int]) -> Any:
+    is_one = isinstance(file, str)
+    files = pa.repeat(file, len(lines)) if is_one else pa.array(file, pa.string())
     return pa.table({"file": files, "line": pa.array(lines, pa.int64())})

@@ -1,6 +1,8 @@
 """Standard messages of customs and transport systems, as records of this project.
 
 translation      One document in, one report out, whichever way it came
+arrivals         A document joined with what the caller says of the crossing
+document_files   Documents of a folder
 settings         National settings: date order, offset, rates, pseudonym key
 path_tables      Path tables: which leaf becomes which field, and what is dropped
 values           Rules by which texts become values

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.errors import InputError
+from engine.storage.home import Home
 
 _OFFSET = r"^[+-](0\d|1[0-4]):[0-5]\d$"
 CustomsDutyCodes = frozenset({"A00", "CET", "CUD", "DD", "DOG", "ICD", "ID", "IMD", "IMP"})
@@ -61,3 +62,8 @@ def read_settings(path: Path | None) -> MessageSettings:
         return found
     absolute = path.parent / found.pseudonym_key_file
     return found.model_copy(update={"pseudonym_key_file": absolute})
+
+
+def choose_settings(home: Home, given: Path | None = None) -> MessageSettings:
+    """Return the settings of a file that was given, else the home's, else the defaults."""
+    return read_settings(given or (home.messages if home.messages.is_file() else None))
