@@ -79,7 +79,8 @@ def read_folder(
 
     Contract files are ``.csv`` or ``.parquet`` each; for ``kcs`` every ``*.csv`` is read, for
     standard messages ``crossings.csv`` and the documents, by ``settings`` (see docs/data.md).
-    Columns in ``ignore_columns`` are no part of a record and may be there. Rows with a time at or after ``now`` (UTC microseconds; default: the clock) are quarantined. ``progress``
+    Columns in ``ignore_columns`` are no part of a record and may be there. Rows with a time at or
+    after ``now`` (UTC microseconds; default: the clock) are quarantined. ``progress``
     is called with the stage, the amount done and the total. Rows may refer to the history ``held``
     and must not repeat it. Crossings may name the posts of ``network``; default: those of the
     folder's network file, else any. Raises InputError where a file as a whole cannot be read, or
