@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from engine.domain.network import DEFAULT_SEVERITY
 from engine.domain.time_units import DAY
 from engine.domain.validation import list_faults
 from engine.errors import InputError, RecordError
@@ -79,8 +80,11 @@ class TrainConfig:
     """Temporal folds whose out-of-time margins calibrate."""
     capacity: float = 0.05
     """Share of a post's daily entries that can be inspected: what the report is about."""
-    severity: float = 5.0
-    """How many discrepancies a seizure weighs, in the risk that ranks."""
+    severity: float | None = None
+    """How many discrepancies a seizure weighs, in the risk that ranks.
+
+    None: the mean weight of the seizures that teach, by the network file.
+    """
     monotone: tuple[tuple[str, int], ...] = ()
     """Features whose direction is known, for both targets: (name, 1 rising or -1 falling, 0 free).
 
@@ -96,6 +100,11 @@ class TrainConfig:
     """Below this many, seizures get no trees of their own and lean on discrepancies alone."""
     jobs: int = 2
     """Processes over which fits are spread; each fit is single-threaded, so that bits repeat."""
+
+    @property
+    def seizure_weight(self) -> float:
+        """The severity, the default one where none was settled."""
+        return DEFAULT_SEVERITY if self.severity is None else self.severity
 
     @property
     def label_delay(self) -> int:

@@ -1,5 +1,6 @@
 """Reported records, identifiers, the network, and their validation.
 
+gravity       Gravity of finds, by the weights of the network file
 identifiers   Plates, containers and VINs
 network       Border posts, and the opposite post of each
 plausibility  Refusal of arrivals that contradict themselves or lie in the future

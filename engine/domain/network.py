@@ -95,9 +95,27 @@ class BorderPost(Record):
         return self
 
 
+class SeverityBand(Record):
+    """Weight of a seizure of one substance class from a quantity on."""
+
+    substance_class: SubstanceClass
+    from_g: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """Grams of the class in one find, the bound included."""
+    weight: Weight
+
+
+def _check_bands(bands: tuple[SeverityBand, ...]) -> tuple[SeverityBand, ...]:
+    if len({(band.substance_class, band.from_g) for band in bands}) != len(bands):
+        raise PydanticCustomError("duplicate_id", "two bands of a class begin at one quantity")
+    return bands
+
+
 class _NetworkFile(Record):
     synthetic: bool = False
     severity: dict[SubstanceClass, Weight] = Field(default_factory=dict)
+    severity_bands: Annotated[
+        tuple[SeverityBand, ...], Field(max_length=64), AfterValidator(_check_bands)
+    ] = ()
     identifiers: dict[IdentifierField, Identifier] = Field(default_factory=dict)
     posts: Annotated[tuple[BorderPost, ...], Field(min_length=1)]
 
@@ -114,6 +132,8 @@ class Network:
     identifiers: Mapping[IdentifierField, str] = field(default_factory=lambda: MappingProxyType({}))
     """Shared domains of identifiers by field, as far as the file states them; see ``domain_of``."""
 
+    severity_bands: tuple[SeverityBand, ...] = ()
+    """Weights by substance class and quantity, as far as the file states them."""
     is_uniform: bool = False
     """True for features of the first definitions: one clock and one domain for all posts."""
 
@@ -136,9 +156,30 @@ class Network:
         post = self.posts.get(code)
         return DEFAULT_TIME_ZONE if post is None else post.timezone
 
-    def severity_of(self, substance_class: SubstanceClass) -> float:
-        """Return how many discrepancies a seizure of a substance class weighs."""
-        return self.severity.get(substance_class, DEFAULT_SEVERITY)
+    def severity_of(self, substance_class: SubstanceClass, grams: float | None = None) -> float:
+        """Return how many discrepancies a seizure of a substance class weighs.
+
+        That of the highest band that the quantity reaches, else that of the class; an unknown
+        quantity reaches none.
+        """
+        band = self.band_of(substance_class, grams)
+        return self.severity.get(substance_class, DEFAULT_SEVERITY) if band is None else band.weight
+
+    def band_of(self, substance_class: SubstanceClass, grams: float | None) -> SeverityBand | None:
+        """Return the highest band of a class that a quantity reaches, None where there is none."""
+        reached = (
+            band
+            for band in self.severity_bands
+            if band.substance_class == substance_class
+            and grams is not None
+            and grams >= band.from_g
+        )
+        return max(reached, key=lambda band: band.from_g, default=None)
+
+    @property
+    def states_severity(self) -> bool:
+        """Tell whether the file weighs seizures at all: else all of them weigh alike."""
+        return bool(self.severity or self.severity_bands)
 
     def domain_of(self, name: IdentifierField, code: str) -> str:
         """Return the domain within which a field's values at a post can be compared.
@@ -180,6 +221,7 @@ def read_network(path: Path, *, text: str | None = None) -> Network:
         found.synthetic,
         MappingProxyType(found.severity),
         MappingProxyType(found.identifiers),
+        found.severity_bands,
     )
 
 

@@ -242,6 +242,8 @@ NOUNS: Final[Mapping[str, str]] = {
     "rate": "duty rate",
     "mass": "net mass",
     "marking": "origin marking",
+    "precursor_heading": "HS heading of a precursor",
+    "precursor_kg": "mass of the precursor",
     "mode": "mode of transport",
     "payment": "type of payment",
     "nature": "nature of the deal",

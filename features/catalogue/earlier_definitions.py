@@ -42,7 +42,10 @@ def _uniform() -> Iterator[tuple[str, Feature]]:
         yield f"mirror_{who}_differs", compared
 
 
-UNIFORM: Mapping[str, Feature] = CATALOGUE | {
+_ADDED = frozenset(name for name in CATALOGUE if "precursor" in name)
+"""Features that those definitions did not have."""
+_KEPT = {name: feature for name, feature in CATALOGUE.items() if name not in _ADDED}
+UNIFORM: Mapping[str, Feature] = _KEPT | {
     name: replace(CATALOGUE[name], operator=f.operator, inputs=f.inputs, parameters=f.parameters)
     for name, f in _uniform()
 }

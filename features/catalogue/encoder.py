@@ -20,6 +20,7 @@ from typing import Any
 
 from engine.domain.identifiers import FOLDING_VERSION, container_is_valid, fold, vin_is_valid
 from engine.domain.network import IdentifierField, Network
+from engine.domain.precursors import HS_DIGITS, PRECURSORS, main_precursor, neighbour_heading
 from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
 from engine.domain.time_zones import local_time
@@ -78,7 +79,9 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
         entities[name] = _qualify(entities[name], field, crossing.post, network)
     for name, (whose, field, of) in _COVERED.items():
         entities[name] = entities[whose] if network.covers(of, field) else None
+    entities.update(_precursors(items))
     facts.update(_goods_facts(items, main))
+    facts.update(_precursor_facts(items, entities))
     facts.update(_gap_facts(crossing, declaration, facts))
     facts["dispatch_not_origin"] = _differ(entities["dispatch"], entities["origin"])
     for fact, entity in _REMEMBERED.items():
@@ -229,6 +232,29 @@ def _goods_facts(items: Sequence[Any], main: Any) -> Facts:
         "hs_number": NAN if main is None else float(main.hs_code[:6].ljust(6, "0")),
         "mass_is_whole": _is_multiple(net, 1.0),
         "mass_is_round": _is_multiple(net, 10.0),
+    }
+
+
+def _precursors(items: Sequence[Any]) -> Entities:
+    """Return the precursor that is declared, and the heading of one that other goods share."""
+    declared = main_precursor(items)
+    headings = (neighbour_heading(item.hs_code) for item in items)
+    return {
+        "precursor": None if declared is None else declared[0].hs_code,
+        "precursor_heading": min(filter(None, headings), default=None),
+    }
+
+
+def _precursor_facts(items: Sequence[Any], entities: Entities) -> Facts:
+    code = entities["precursor"]
+    net = _total(item.net_mass_kg for item in items if item.hs_code[:HS_DIGITS] == code)
+    strict = code is not None and PRECURSORS[code].table == 1
+    return {
+        "declares_precursor": float(code is not None) if items else NAN,
+        "declares_table_1_precursor": float(strict) if items else NAN,
+        "beside_precursor": float(entities["precursor_heading"] is not None) if items else NAN,
+        "precursor_kg": net,
+        "has_precursor_kg": float(not math.isnan(net)),
     }
 
 

@@ -38,6 +38,8 @@ CROSSINGS = Stream(
             "net_kg": ("norm_net_kg", 1000),
             "tare_kg": ("weighed_less_gross_kg", 10),
             "tared": ("has_tare", 1),
+            "precursor_kg": ("precursor_kg", 1000),
+            "precursor_weighed": ("has_precursor_kg", 1),
         }
     ),
     MappingProxyType(
@@ -64,6 +66,8 @@ CROSSINGS = Stream(
         }
     ),
 )
+UNKNOWN_TO_UNIFORM = frozenset({"precursor_kg", "precursor_weighed"})
+"""Measures of crossings that the first definitions did not have."""
 INSPECTIONS = Stream(
     "inspections", "inspections", MappingProxyType({"hit": ("hit", 1), "seizure": ("seizure", 1)})
 )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.domain.network import Network
 from features.catalogue.encoder import ENCODING_VERSION, FACTS, Entities, Facts, key_of
-from features.catalogue.event_streams import CROSSINGS, PASSED, STREAMS
+from features.catalogue.event_streams import CROSSINGS, PASSED, STREAMS, UNKNOWN_TO_UNIFORM
 from features.catalogue.spec import EVER, Fact, Feature, Floats, Link, Read
 from features.catalogue.transforms import FeatureBatch, Item, Values, batch_features
 
@@ -175,7 +175,8 @@ class Plan:
             ]
             for name, feature in self.catalogue.items()
         }
-        streams = {name: stream.definition() for name, stream in STREAMS.items()}
+        left_out = UNKNOWN_TO_UNIFORM if self.is_earlier else frozenset[str]()
+        streams = {name: stream.definition(left_out) for name, stream in STREAMS.items()}
         text = json.dumps([self._encoding, streams, features], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

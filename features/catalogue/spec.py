@@ -9,7 +9,7 @@ no feature can read the future.
 How reads and facts become one number is in :mod:`features.catalogue.transforms`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -124,10 +124,11 @@ class Stream:
             return (measure, by) in {(link.measure, (link.to,)) for link in self.links}
         return measure == "n" or measure in self.measures or measure in self.derived
 
-    def definition(self) -> list[object]:
-        """Return everything that gives an event its measures, as JSON takes it."""
+    def definition(self, left_out: Set[str]) -> list[object]:
+        """Return everything that gives an event its measures, as JSON takes it, but those named."""
+        measures = {name: of for name, of in self.measures.items() if name not in left_out}
         seen = {name: [s.by, s.window, s.wanted] for name, s in self.derived.items()}
-        return [dict(self.measures), seen, [asdict(link) for link in self.links], FAN_OUT]
+        return [measures, seen, [asdict(link) for link in self.links], FAN_OUT]
 
     def unit(self, measure: str) -> str:
         """Return the unit of a measure."""

@@ -12,7 +12,7 @@ from tempfile import mkstemp
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from engine.domain.network import BorderPost, Network, read_home_network, read_network
+from engine.domain.network import BorderPost, Network, SeverityBand, read_home_network, read_network
 from engine.errors import InputError
 from engine.storage.home import Home
 from features.intake.file_reader import is_there
@@ -39,7 +39,23 @@ def join_networks(folder: Path, network: Network) -> Network:
         network.synthetic,
         _join_table("severity", network.severity, other=found.severity),
         _join_table("identifiers", network.identifiers, other=found.identifiers),
+        _join_bands(network.severity_bands, other=found.severity_bands),
     )
+
+
+def _join_bands(
+    known: tuple[SeverityBand, ...], *, other: tuple[SeverityBand, ...]
+) -> tuple[SeverityBand, ...]:
+    """Return all bands; a file that states bands of a class states all of that class."""
+    classes = {band.substance_class for band in known}
+    for substance_class in sorted({band.substance_class for band in other} & classes):
+        sides = [
+            sorted((b.from_g, b.weight) for b in bands if b.substance_class == substance_class)
+            for bands in (known, other)
+        ]
+        if sides[0] != sides[1]:
+            raise InputError(FILE, f"severity_bands: {substance_class} differs from the home's")
+    return (*known, *(band for band in other if band.substance_class not in classes))
 
 
 def _join_table(
@@ -69,7 +85,15 @@ def keep(home: Home, folder: Path, *, network: Network) -> None:
 def _toml(network: Network) -> str:
     head = "synthetic = true\n" if network.synthetic else ""
     head += _table("severity", network.severity) + _table("identifiers", network.identifiers)
+    head += "".join(map(_band, network.severity_bands))
     return head + "".join(_post(post) for post in network.posts.values())
+
+
+def _band(band: SeverityBand) -> str:
+    return "".join(
+        ["[[severity_bands]]\n"]
+        + [f"{key} = {_literal(value)}\n" for key, value in band.model_dump().items()]
+    )
 
 
 def _post(post: BorderPost) -> str:

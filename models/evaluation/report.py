@@ -7,6 +7,7 @@ of the day left them (biased by it, and marked as such).
 """
 
 from collections.abc import Callable, Mapping
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ def report(
     score: Score | None = None,
     earlier: Dataset | None = None,
     sent: ReferralState | None = None,
+    gravity: Floats | None = None,
 ) -> dict[str, Any]:
     """Evaluate the scores of a test period; the keys are described in ``docs/evaluation.md``.
 
@@ -71,6 +73,8 @@ def report(
         Rows that taught it: without them, or without ``score``, drift cannot be told.
     sent : ReferralState of n rows, optional
         What decisions say; without it a draw that never became an act looks like no draw.
+    gravity : float64 array of shape (n,), optional
+        What the finds weigh, 0 where nothing was found; without it gravity is not stated.
     """
     rows = np.flatnonzero(test.entries)
     test, sent = test.take(rows), None if sent is None else sent.take(rows)
@@ -87,7 +91,7 @@ def report(
         "arrivals": len(test),
         "within_capacity": int(judged.chosen.sum()),
         "capacity": config.capacity,
-        "severity": config.severity,
+        "severity": config.seizure_weight,
         "targets": {target: _target(judged, target) for target in TARGETS},
         "groups": groups,
         "outcome_test": outcome_test(groups, total=within(test, judged.chosen)),
@@ -95,6 +99,8 @@ def report(
         **_compare_peers(judged, {name: one[rows] for name, one in (peers or {}).items()}),
         "alarms": alarms(test, chances["discrepancy"]),
     }
+    if gravity is not None:
+        made["gravity"] = _gravity(judged, gravity[rows])
     if score is not None:
         made |= _inside(judged, score, earlier=earlier)
     return made | {"cannot_tell": cannot_tell(made)}
@@ -112,7 +118,7 @@ class _JudgedArrivals:
     ) -> None:
         self.test, self.chances, self.config, self.sent = test, chances, config, sent
         both = chances["seizure"], chances["discrepancy"]
-        self.ranked = risk(*both, severity=config.severity)
+        self.ranked = risk(*both, severity=config.seizure_weight)
         self.chosen = self.choose(self.ranked)
 
     def choose(self, risks: Floats) -> Mask:
@@ -171,7 +177,7 @@ def _inside(judged: _JudgedArrivals, score: Score, *, earlier: Dataset | None) -
             test,
             score,
             proxies,
-            severity=config.severity,
+            severity=config.seizure_weight,
             chosen=judged.chosen,
             choose=judged.choose,
             seed=RESAMPLING,
@@ -180,10 +186,20 @@ def _inside(judged: _JudgedArrivals, score: Score, *, earlier: Dataset | None) -
     if earlier is not None and len(earlier):
         taught = recent(earlier.take(earlier.entries))
         result = score(taught.values)
-        before = risk(result.p_seizure, result.p_discrepancy, severity=config.severity)
+        before = risk(result.p_seizure, result.p_discrepancy, severity=config.seizure_weight)
         risks = before, judged.ranked
         made["drift"] = drift(taught, test, risks=risks, capacity=config.capacity)
     return made
+
+
+def _gravity(judged: _JudgedArrivals, gravity: Floats) -> dict[str, Any]:
+    """Return finds and what they weigh together, of all and of those within capacity."""
+    found = gravity > 0.0
+    made: dict[str, Any] = {}
+    for name, rows in (("all", found), ("within_capacity", found & judged.chosen)):
+        made[name] = {"finds": int(rows.sum()), "gravity": fsum(gravity[rows].tolist())}
+    total = made["all"]["gravity"]
+    return made | {"share": made["within_capacity"]["gravity"] / total if total else None}
 
 
 def _period(test: Dataset) -> dict[str, str]:

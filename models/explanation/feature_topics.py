@@ -18,6 +18,10 @@ _GOODS = frozenset(
     {"hs2", "hs4", "hs6", "hs_number", "hs_chapter", "origin", "dispatch", "preference", "rate",
      "mass", "marking", "mode", "duty_rate"}
 )  # fmt: skip
+_PRECURSOR = frozenset(
+    {"precursor", "precursor_heading", "declares_precursor", "declares_table_1_precursor",
+     "beside_precursor", "precursor_kg"}
+)  # fmt: skip
 _MASS = frozenset(
     {"weighed_mass_kg", "net_mass_kg", "gross_mass_kg", "weighed_less_gross_kg",
      "mass_per_package", "gross_per_net", "mass_is_whole", "mass_is_round", "packages"}
@@ -36,6 +40,8 @@ def topic(feature: Feature) -> str:
     names = set(_names(feature.inputs)) - {""}
     if any(name.startswith("class_") or name == "is_entry" for name in names):
         return ""
+    if names & _PRECURSOR:
+        return "precursor"
     if any(isinstance(item, Read) and "pair" in item.of for item in feature.inputs):
         return "paired post"
     facts = {item.name for item in feature.inputs if isinstance(item, Fact)}

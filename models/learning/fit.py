@@ -195,7 +195,7 @@ def _assemble(
             name: line for one in parts.values() for name, line in one.lines.items() if name in used
         },
         heads={target: judged.head for target, judged in heads.items()},
-        severity=config.severity,
+        severity=config.seizure_weight,
         evidence=counts,
         calibrated_on={target: judged.counted for target, judged in heads.items()},
         alone={target: judged.alone for target, judged in heads.items()},

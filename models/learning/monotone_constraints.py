@@ -37,6 +37,12 @@ RISING = (
     "carrier_beside_30min",
     "tare_over_usual_of_plate",
     "tare_over_usual_of_carrier",
+    "consignee_precursor_new",
+    "consignor_precursor_new",
+    "precursor_route_new",
+    "consignee_beside_precursor_new",
+    "precursor_kg_over_usual",
+    "precursor_kg_over_usual_of_consignee",
 )
 """More of it, or its being so, never speaks against a search."""
 FALLING = (

@@ -30,6 +30,7 @@ from models.evaluation.report import report
 from models.learning.fit import fit
 from models.learning.fitted_model import FittedModel
 from models.scoring.risk import risk
+from models.training.find_severity import find_severity, settle_severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ def backtest(
     is_frozen = period.labels == "frozen"
     cut, delay = (period.test_from, 0) if is_frozen else (NEVER, period.label_delay)
     known = freeze_history(tables, labels_before=cut, delay=delay)
+    severity = find_severity(tables, config, known_before=period.train_until)
+    config = settle_severity(config, severity)
     log = read_log(known, plan)
     made = matrix(log, plan, lambda done, of: is_known("features", done, of))
     seen = dataset(known, made, labels(known))
@@ -107,7 +110,7 @@ def backtest(
         test.crossing_id,
         judged.p_seizure,
         judged.p_discrepancy,
-        risk(judged.p_seizure, judged.p_discrepancy, severity=config.severity),
+        risk(judged.p_seizure, judged.p_discrepancy, severity=config.seizure_weight),
         report(
             test,
             judged,

@@ -4,7 +4,7 @@ Assumes the facts of a training run; the judgement is the approver's.
 """
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -53,6 +53,7 @@ def card(trained: TrainingResult, *, named: str) -> dict[str, Any]:
             }
             for target, head in model.heads.items()
         },
+        "severity": dict(trained.severity),
         "summary": paragraph(trained.report),
     }
 
@@ -74,6 +75,8 @@ def card_text(kept: Mapping[str, Any]) -> str:
             f"calibrated on {facts['calibrated_on_rows']:,} later ones with "
             f"{facts['calibrated_on_finds']:,} finds; made of {blend}"
         )
+    if kept.get("severity"):
+        lines += ["", *_describe_severity(kept["severity"])]
     weighed = "count alike" if kept["weights"] == "even" else "weigh by their logged propensity"
     lines += [
         "",
@@ -86,6 +89,19 @@ def card_text(kept: Mapping[str, Any]) -> str:
     ]
     lines += [f"Data {kept['data_digest']}", "", f"Definitions {kept['definitions']}", ""]
     return "\n".join(lines)
+
+
+def _describe_severity(kept: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a seizure weighs, and the table it comes from."""
+    sources = {
+        "configuration": "by the training configuration",
+        "default": "by default: no seizure was known",
+        "finds": f"the mean of {kept['finds']:,} finds by the network file",
+    }
+    yield f"A seizure weighs {kept['weight']:.4g} discrepancies, {sources[kept['by']]}."
+    for row in kept["table"]:
+        band = "" if row["from_g"] is None else f" from {row['from_g']:,.0f} g"
+        yield f"- {row['substance_class']}{band}: weight {row['weight']:g}, {row['finds']:,} finds"
 
 
 def made_with() -> dict[str, str]:

@@ -23,6 +23,7 @@ from models.data.referral_log import read_sent, sent_among
 from models.lifecycle.projection import PromotionProjection, read_state
 from models.lifecycle.transitions import register
 from models.training.bundle_writer import write_bundle
+from models.training.find_severity import crossing_gravity, find_severity, settle_severity
 from models.training.mlflow_tracking import register as record_run
 from models.training.past_seizures import past_seizures
 from models.training.trainer import TrainingResult, train
@@ -98,7 +99,10 @@ def trained_on(
     with store.read() as connection:
         decided = read_sent(connection, before=cutoff)
     sent = sent_among(decided, made.crossing_id.tolist(), minutes=act_lengths(tables))
-    trained = train(made, config, cutoff=cutoff, sent=sent, table=table)
+    severity = find_severity(tables, config, known_before=cutoff)
+    config = settle_severity(config, severity)
+    gravity = crossing_gravity(tables, made, known_before=cutoff)
+    trained = train(made, config, cutoff=cutoff, sent=sent, table=table, gravity=gravity)
     known = past_seizures(made, tables.seizures, trained.model, known_before=cutoff)
     progress("training", 1, 1)
-    return replace(trained, seizures=known)
+    return replace(trained, seizures=known, severity=severity.as_dict())

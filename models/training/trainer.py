@@ -7,7 +7,7 @@ cut-off, and the report and the card say so.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,8 @@ class TrainingResult:
     """How entries' features fell lately: what drift is measured against once it is in force."""
     seizures: PastSeizures
     """What a reviewer is shown as similar; none where only a dataset was given."""
+    severity: Mapping[str, Any] = field(default_factory=dict)
+    """What a seizure weighs and the table it comes from; empty where only a dataset was given."""
 
 
 def train(
@@ -61,12 +63,14 @@ def train(
     cutoff: int,
     sent: ReferralState | None = None,
     table: Lookup | None = None,
+    gravity: Floats | None = None,
 ) -> TrainingResult:
     """Train, judge and describe a model from what was known at a cut-off, UTC microseconds.
 
     Rows and labels known at or after it are not used; the same data and choices give the same
     bytes. ``sent`` is what decisions say of the n rows: without it a draw that never became an act
     looks like no draw. ``table``, of the n rows too, is the baseline that the report compares with.
+    ``gravity``, of shape (n,), is what was found weighs, for the report.
     Raises ``NotEnoughDataError`` when the history cannot teach a model of discrepancies.
     """
     since = cutoff - round(config.last_days * DAY) if config.last_days else 0
@@ -77,6 +81,7 @@ def train(
     if sent is not None:  # what has no act yet, and may still get one, is not left undone
         ripe = seen.arrived_at < cutoff - config.label_delay
         sent = sent.take(rows).where(ripe & ~np.isin(seen.post, config.untrusted_posts))
+    gravity = None if gravity is None else gravity[rows]
     if config.untrusted_posts:
         seen = seen.drop_labels(config.untrusted_posts)
     if not len(seen):
@@ -90,7 +95,7 @@ def train(
         chosen, judged = config, _explain_unjudged(seen, error)
     else:
         chosen = choice.config
-        judged = _judge(seen, choice, period, sent=sent, table=table)
+        judged = _judge(seen, choice, period, sent=sent, table=table, gravity=gravity)
         judged["refitted_until"] = rfc3339(cutoff)
     model = fit(seen, chosen, until=cutoff, known_before=cutoff)
     return TrainingResult(
@@ -157,6 +162,7 @@ def _judge(
     *,
     sent: ReferralState | None,
     table: Lookup | None,
+    gravity: Floats | None,
 ) -> dict[str, Any]:
     """Return the report of the model that saw nothing of the test period."""
     peers = {}
@@ -174,6 +180,7 @@ def _judge(
         score=choice.model.score,
         earlier=seen.take(seen.arrived_at < period.start),
         sent=None if sent is None else sent.take(period.rows),
+        gravity=None if gravity is None else gravity[period.rows],
     )
     return judged | {"weights": choice.as_dict()}
 

@@ -176,7 +176,7 @@ def _declaration(rng: random.Random, number: int, arrived: int, *, crowd: int) -
         items=tuple(
             GoodsItem(
                 item_no=place + 1,
-                hs_code=rng.choice(("07", "0701", "070190", "8703230000")),
+                hs_code=_goods(rng.choice(("07", "0701", "070190", "8703230000")), number),
                 origin_country=_maybe(rng, ("CN", "TR")),
                 packages=_maybe(rng, (1, 40)),
                 net_mass_kg=_maybe(rng, (0.0, 0.1, 10.5, 12_000.0)),
@@ -189,6 +189,15 @@ def _declaration(rng: random.Random, number: int, arrived: int, *, crowd: int) -
             for place in range(rng.randrange(1, 4))
         ),
     )
+
+
+def _goods(code: str, number: int) -> str:
+    """Return the code, in some declarations one of precursors or of their neighbours."""
+    others = ({}, _PRECURSORS, {})[number % 3]
+    return others.get(code, code)
+
+
+_PRECURSORS = {"07": "290230", "070190": "291524", "0701": "2915"}
 
 
 def _act(

@@ -36,7 +36,7 @@ from models.statistics.ranking_metrics import within_capacity
 CROSSINGS = 120_000
 SEEDS = (1, 2, 3)
 QUARTER = 91 * DAY
-SEVERITY = TrainConfig().severity
+SEVERITY = TrainConfig().seizure_weight
 CAPACITY = TrainConfig().capacity
 OURS, TRUTH, RAW, PLAIN = "ours", "truth", "raw columns", "no links, no label history"
 _HISTORY = frozenset({"inspections", "finds", "passed"})

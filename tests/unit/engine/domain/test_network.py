@@ -66,6 +66,21 @@ def test_a_file_states_all_a_post_has(tmp_path: Path) -> None:
     assert network.domain_of("carrier_id", "A") == "KG-1"
 
 
+BAND = "[[severity_bands]]\nsubstance_class = 'narcotic'\nfrom_g = 1000\nweight = 20\n"
+
+
+def test_a_seizure_weighs_by_its_class_and_by_the_band_that_its_quantity_reaches(
+    tmp_path: Path,
+) -> None:
+    more = BAND.replace("1000", "10_000").replace("20", "50")
+    network = _read(tmp_path, "[severity]\nnarcotic = 10\n" + more + BAND + POST)
+    weights = [network.severity_of("narcotic", g) for g in (None, 999.9, 1000.0, 9_999.0, 1e6)]
+    assert weights == [10.0, 10.0, 20.0, 20.0, 50.0]
+    assert network.severity_of("precursor", 1e6) == 5.0
+    assert network.states_severity
+    assert not _read(tmp_path, POST).states_severity
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -85,6 +100,15 @@ def test_a_file_states_all_a_post_has(tmp_path: Path) -> None:
         (POST + "[posts.equipment]\nX-ray = 1", r"equipment\.X-ray.*malformed_code"),
         ("[severity]\nnarcotic = -1\n" + POST, r"severity\.narcotic: .*negative"),
         ("[severity]\nweapons = 1\n" + POST, r"severity\.weapons.*unknown_enumeration"),
+        (
+            "[[severity_bands]]\nsubstance_class = 'narcotic'\nfrom_g = -1\nweight = 1\n" + POST,
+            r"severity_bands\.0\.from_g: .*negative",
+        ),
+        (
+            "[[severity_bands]]\nsubstance_class = 'narcotic'\nweight = 1\n" + POST,
+            r"severity_bands\.0\.from_g: .*missing_key",
+        ),
+        (2 * BAND + POST, r"severity_bands: two bands .*duplicate_id"),
         ("[identifiers]\nplate = 'all'\n" + POST, r"identifiers\.plate.*unknown_enumeration"),
         ("[identifiers]\ndriver_ref = ''\n" + POST, r"identifiers\.driver_ref: .*missing_key"),
     ],

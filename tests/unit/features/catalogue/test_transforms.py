@@ -14,7 +14,7 @@ from features.catalogue.spec import Floats
 from features.catalogue.transforms import OPERATORS, Operator, Values
 
 PLAN = Plan(CATALOGUE)
-ROWS = 300
+ROWS = 600
 
 
 def known(seed: int = 6) -> Floats:

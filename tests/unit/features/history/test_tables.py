@@ -292,6 +292,8 @@ def test_the_network_of_a_home_grows_and_never_contradicts_itself(
     other = '[[posts]]\ncode = "DST"\nname = "Do\\"stlik"\ncountry = "KG"\n'
     more = 'agencies = ["customs"]\nlat = 40.5\nlon = 72\n[posts.equipment]\nxray = 1\n'
     top = "synthetic = true\n[severity]\nnarcotic = 8\n[identifiers]\ndriver_ref = 'KEY'\n"
+    band = '[[severity_bands]]\nsubstance_class = "other"\nfrom_g = 5.0\nweight = 2\n'
+    top += band
     rows = {"crossings": [folders.crossing(1, post="DST", arrived_at=rfc3339(START + MINUTE))]}
     folders.write({"crossings": [folders.crossing(3)]}, tmp_path / "one")
     folders.write(rows, tmp_path / "two", network=top + other + more)
@@ -305,11 +307,16 @@ def test_the_network_of_a_home_grows_and_never_contradicts_itself(
     assert network.post("DST").agencies == ("customs",)
     assert (network.post("DST").lat, network.post("DST").equipment) == (40.5, {"xray": 1})
     assert (network.severity, network.identifiers) == ({"narcotic": 8.0}, {"driver_ref": "KEY"})
+    assert [network.severity_of("other", grams) for grams in (4.9, 5.0)] == [5.0, 2.0]
     held = home.network.read_bytes()
     for text, why in [
         (other, "a synthetic network and a real one"),
         (folders.NETWORK.replace("Oybek", "Aybek"), "OYB differs"),
         (folders.NETWORK.replace("true", "true\n[severity]\nnarcotic = 1", 1), "severity.narcotic"),
+        (
+            folders.NETWORK.replace("true", "true\n" + band.replace("2", "3"), 1),
+            "severity_bands: other differs",
+        ),
         (folders.NETWORK.replace('name = "Oybek"', 'name = "Oybek"\ntimezone = "UTC"'), "OYB dif"),
     ]:
         folders.write({"crossings": [folders.crossing(5)]}, tmp_path / "bad", network=text)
