@@ -36,7 +36,9 @@ def decided(world: World) -> list[QueuedDecision]:
             searched = ["cargo.among", "chassis.axle"]
             filed = act(number, one["crossing_id"], places_searched=searched, minutes=30.0 + at)
             assert world.post("/v1/inspections", filed).status_code == 201
-        roster = {"minutes": {"physical": 200.0 + at, "documents": 60.0, "xray": 60.0}}
+        roster: Body = {"minutes": {"physical": 200.0 + at, "documents": 60.0, "xray": 60.0}}
+        if at % 40:
+            roster["equipment"] = {"xray": 0, "canine": 1}
         put = world.client.put("/v1/posts/OYB/roster", json=roster, headers=supervisor(world))
         assert put.status_code in (200, 201), put.text
     with world.runtime.store.read() as connection:
@@ -122,6 +124,24 @@ def test_a_place_that_its_record_does_not_give_is_found(
     made = again(world, decided)
     assert any(not one.same_place for one in made)
     assert all(one.stored == one.again for one in made)
+
+
+def test_an_order_by_equipment_that_its_record_does_not_give_is_found(
+    world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: what worked at the post, changed in the record."""
+
+    def changed(body: Body) -> Body:
+        if body["inputs"]["searches"] is None:
+            return body
+        searches = body["inputs"]["searches"] | {"equipment": {"xray": 0, "canine": 0}}
+        return body | {"inputs": body["inputs"] | {"searches": searches}}
+
+    known = [one for one in again(world, decided) if one.stored["search_order"]]
+    methods = {step["method"] for one in known for step in one.stored["search_order"]}
+    assert {"canine", "physical"} <= methods and all(one.is_identical for one in known)
+    served(world, monkeypatch, changed)
+    assert not any(one.is_identical for one in again(world, decided) if one.stored["search_order"])
 
 
 def of_other_sentences(body: Body, *, more: float = 0.0) -> Body:
