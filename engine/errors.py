@@ -68,6 +68,12 @@ class NotFoundError(RiskError):
     TEXT = "there is no {kind} with this identifier"
 
 
+class ErasedError(NotFoundError):
+    """An object whose record stands in the journal without its body, which was erased."""
+
+    TEXT = "the {kind} with this identifier was erased; its hash is still in the journal"
+
+
 class ConflictError(RiskError):
     """An identifier was sent again with other content, or the present state forbids the step."""
 

@@ -200,6 +200,29 @@ class Accounts:
         self.must_complete(Matter.PEOPLE, first=found.author, second=by)
         self._journal.append([draft])
 
+    def check_governor(self, by: str, right: Right) -> None:
+        """Refuse a person who may not govern what concerns all posts, as erasures do.
+
+        Raises ``NotAllowedError``.
+        """
+        _check_governor(self._look(), by, right)
+
+    def check_subject_reader(self, by: str) -> Role:
+        """Return the role of a person who may read all that is held on a subject.
+
+        Raises ``NotAllowedError`` for a person of one post, of another role, or from whom the table
+        of agencies hides any row.
+        """
+        authority = self._look()
+        person = authority.person(by)
+        if person is None or person.post is not None or person.role not in SUBJECT_READERS:
+            why = "an integrity officer, administrator or supervisor of every post does this"
+            raise NotAllowedError(why)
+        duties = authority.duties(person.role, person.agency)
+        if any(duties.scope(matter, Right.SEE) is not Scope.ALL for matter in Matter):
+            raise NotAllowedError("the table of agencies does not permit this", "agency")
+        return person.role
+
     def has_people(self) -> bool:
         """Tell whether this home has a person who was not removed."""
         authority = self._look()
@@ -271,6 +294,9 @@ class Accounts:
 
 GOVERNORS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR})
 """Roles that propose and approve tables of agencies, where their person reaches every post."""
+
+SUBJECT_READERS = GOVERNORS | {Role.INTEGRITY}
+"""Roles that export what is held on a subject."""
 
 
 def _is_governor(person: PersonGrant | None) -> bool:

@@ -4,6 +4,7 @@ agencies     Commands about the table of agencies: who sees, acts and approves
 common       What all commands share
 data         Commands that bring data in and look at them
 demo         ``darvoza demo``
+erasure      Commands that export and erase what is held
 experiments  Commands that run experiments
 home         Commands about a whole home
 main         The command line

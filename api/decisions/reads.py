@@ -7,7 +7,8 @@ features, explanations or the past.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any, Protocol
 
@@ -25,7 +26,7 @@ from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from engine.domain.records import Inspection
 from engine.domain.time_units import rfc3339
-from engine.errors import NotAllowedError, NotFoundError
+from engine.errors import ErasedError, NotAllowedError, NotFoundError
 from engine.journal.batch_worker import read_record
 from engine.journal.journal import Journal
 from engine.queue.mirror_alerts import alerts_of
@@ -90,7 +91,7 @@ class DecisionReader:
         which["hidden"] = self._caller.hidden_posts
         with self._service.store.read() as connection:
             known = select_decisions(connection, most=most + 1, **which)
-            views = [self._view(connection, one, is_blind=False) for one in known[:most]]
+            views = list(self._views(connection, known[:most]))
         read_on = known[most - 1].seq if len(known) > most else None
         return {"decisions": views, "next_before": read_on}
 
@@ -165,6 +166,14 @@ class DecisionReader:
             for one in found
             if self._caller.sees(Matter.REVIEWS, one.body.get("agency"))
         ]
+
+    def _views(
+        self, connection: Connection, known: Sequence[QueuedDecision]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield decisions as listed, without those that are erased."""
+        for one in known:
+            with suppress(ErasedError):
+                yield self._view(connection, one, is_blind=False)
 
     def _view(
         self, connection: Connection, known: QueuedDecision, *, is_blind: bool

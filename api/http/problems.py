@@ -21,6 +21,7 @@ STATUS: dict[type[RiskError], HTTPStatus] = {
     errors.RecordError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnknownPostError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
+    errors.ErasedError: HTTPStatus.GONE,
     errors.ConflictError: HTTPStatus.CONFLICT,
     errors.TooManyAmendmentsError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -23,7 +23,7 @@ from api.http.dependencies import running_service
 from api.queue.reads import PostService
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, rfc3339
-from engine.journal.journal import JOURNAL, JournalReader
+from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import RELEASE
 from engine.journal.payloads import ReleaseBody
 from engine.queue.queue import DECISIONS
@@ -239,6 +239,7 @@ def _dealt(snapshot: Connection, post: str, *, since: int) -> Iterator[HandledRe
     query = (
         select(_D.seq, _D.crossing_id, _D.known_at, _D.act_seq, _D.left)
         .where(_D.post == post, _D.known_at >= since, _D.basis.is_not(None))
+        .join(BODIES, BODIES.c.seq == _D.seq)  # what is erased is in no report
         .order_by(_D.seq)
     )
     last = {row.crossing_id: row for row in snapshot.execute(query)}

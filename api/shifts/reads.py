@@ -21,7 +21,7 @@ from api.auth.permissions import Matter
 from api.queue.reads import PostService
 from engine.domain.records import Inspection
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
-from engine.journal.journal import JOURNAL, JournalReader
+from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import INSPECTION
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
@@ -246,6 +246,7 @@ def _read_decisions(
     query = (
         select(_D.decision_id, _D.seq, _D.channel, _D.basis, _D.known_at, _D.minutes, _D.act_seq)
         .where(_D.post == post, _D.known_at >= since, _D.known_at < until)
+        .join(BODIES, BODIES.c.seq == _D.seq)  # what is erased is in no report
         .order_by(_D.known_at)
     )
     rows = snapshot.execute(query).all()

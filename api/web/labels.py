@@ -222,6 +222,8 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "sensitive_read": N_("record opened"),
         "verified": N_("journal checked"),
         "erasure": N_("erasure"),
+        "erasure_proposed": N_("erasure proposed"),
+        "erasure_approved": N_("erasure approved"),
         "tick": N_("tick of the clock"),
         "queue_expired": N_("left the queue after a day"),
         "clock_accepted": N_("clock accepted"),

@@ -7,6 +7,7 @@ file_anchors       Digests of a home's files in the journal
 foreign_objects    Foreign and missing objects of the database
 projection_replay  The journal replayed through the projections into an empty store
 store_comparison   Two stores compared, table by table
+subject_records    Records grouped as they are erased, and the subjects that they name
 table_structure    Columns, keys and constraints of tables, held against their definitions
 verification       Verification of the journal's chain, bodies, erasures and receipts
 """

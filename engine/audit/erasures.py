@@ -43,7 +43,13 @@ def erasure_message(journal_id: str, leaves: Mapping[int, bytes]) -> bytes:
 
 
 def erasure_draft(
-    signer: Signer, journal_id: str, leaves: Mapping[int, bytes], *, by: str, why: str
+    signer: Signer,
+    journal_id: str,
+    leaves: Mapping[int, bytes],
+    *,
+    by: str,
+    why: str,
+    about: Mapping[str, Any] | None = None,
 ) -> Draft:
     """Return the record that erases the bodies of some records.
 
@@ -56,10 +62,12 @@ def erasure_draft(
         By sequence, the leaf of each record as it stands in the journal.
     by, why : str
         The person who erases, and the reason that is given.
+    about : mapping, optional
+        What the record says besides; not signed.
     """
     if not leaves:
         raise RecordError("erasure", "sequences", "missing_key", "names no record")
-    body = {
+    body = dict(about or {}) | {
         "by": by,
         "why": why,
         "sequences": sorted(leaves),

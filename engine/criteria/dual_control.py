@@ -22,7 +22,7 @@ from engine.journal.payloads import ApprovalBody
 from engine.journal.power_records import PowerRecord, read_records
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
-Matter = Literal["profile", "watchlist", "agencies"]
+Matter = Literal["profile", "watchlist", "agencies", "erasure"]
 Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left"]
 Move = Step | Literal["shadowed"]
 """A step, where an approval as a shadow is one of its own."""
@@ -51,6 +51,8 @@ _KIND_OF: Mapping[tuple[Matter, Step], Kind[ApprovalBody]] = {
     ("watchlist", "left"): record.WATCHLIST_LEFT,
     ("agencies", "proposed"): record.AGENCIES_PROPOSED,
     ("agencies", "approved"): record.AGENCIES_APPROVED,
+    ("erasure", "proposed"): record.ERASURE_PROPOSED,
+    ("erasure", "approved"): record.ERASURE_APPROVED,
 }
 _KINDS: Mapping[str, tuple[Matter, Step]] = {kind: about for about, kind in _KIND_OF.items()}
 """Matter and step of each kind of record."""

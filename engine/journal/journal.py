@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.types import NULLTYPE
 
 from engine.domain.time_units import SECOND, SystemClock
-from engine.errors import NotFoundError, StoreUnavailableError
+from engine.errors import ErasedError, NotFoundError, StoreUnavailableError
 from engine.journal.clock import AnchoredClock, Reading
 from engine.journal.entries import (
     Clock,
@@ -103,10 +103,11 @@ class JournalReader:
         self._connection = connection
 
     def body(self, seq: int) -> dict[str, Any]:
-        """Return one body; raises ``NotFoundError``, also for an erased one."""
+        """Return one body; raises ``NotFoundError``, and its ``ErasedError`` for an erased one."""
         found = self._connection.scalar(select(_BODY).where(BODIES.c.seq == seq))
         if found is None:
-            raise NotFoundError("record", str(seq))
+            known = self._connection.scalar(select(_J.kind).where(_J.seq == seq))
+            raise NotFoundError("record", str(seq)) if known is None else ErasedError(known, "")
         return cast("dict[str, Any]", json.loads(found))
 
     def bodies(self, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:

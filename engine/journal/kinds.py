@@ -24,6 +24,11 @@ CLOCK_ACCEPTED: Final = Kind[of.Json]("clock_accepted")
 ERASURE: Final = Kind[of.Json]("erasure")
 """Names earlier records, in ``sequences``, whose bodies were erased."""
 
+ERASURE_PROPOSED: Final = Kind[of.ApprovalBody]("erasure_proposed")
+"""A first person proposes what is to be erased; the erasure takes this body too."""
+ERASURE_APPROVED: Final = Kind[of.ApprovalBody]("erasure_approved")
+"""A second person approves; the erasures follow in the same transaction."""
+
 DECISION: Final = Kind[of.DecisionBody]("decision")
 CROSSING: Final = Kind[of.CrossingBody]("crossing")
 """A crossing that was reported without a request for a decision."""

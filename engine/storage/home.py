@@ -41,6 +41,11 @@ class Home:
         return self.root / "messages.toml"
 
     @property
+    def retention(self) -> Path:
+        """The retention schedule: days by kind of record."""
+        return self.root / "retention.toml"
+
+    @property
     def history(self) -> Path:
         """Loaded history: one folder for each load, named by its digest."""
         return self.root / "history"

@@ -244,6 +244,7 @@ class Recording:
         def draft(connection: Connection) -> Draft:
             known, fields = decision.decision_id, claim.as_dict()
             body = self._journal.body
+            body(connection, decision.seq)  # what is erased is not reviewed
             step = second_step(connection, review, known, by=by, is_active=is_active, body=body)
             if (place := self._drawn_place(connection, decision, review)) is not None:
                 step |= {PLACE: place}

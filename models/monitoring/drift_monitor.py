@@ -187,6 +187,7 @@ def _list_decisions(
 ) -> dict[str, list[int]]:
     query = (
         select(_D.post, _D.seq)
+        .join(BODIES, BODIES.c.seq == _D.seq)  # without those that are erased
         .where(_D.model_version == version, _D.known_at >= since, _D.known_at < now)
         .order_by(_D.seq)
     )

@@ -25,6 +25,7 @@ from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, micros, rfc3339
 from engine.journal.entries import Draft
 from engine.journal.journal import (
+    BODIES,
     JOURNAL,
     Journal,
     JournalReader,
@@ -150,6 +151,7 @@ def _list_decisions(connection: Connection, version: str, *, now: int) -> dict[D
         return found
     query = (
         select(_J.seq, _J.post, _J.known_at)
+        .join(BODIES, BODIES.c.seq == _J.seq)  # without those that are erased
         .where(_J.kind == DECISION, _J.known_at > since, _J.known_at < now // DAY * DAY)
         .order_by(_J.seq)
     )
@@ -278,6 +280,7 @@ def _acts(connection: Connection, journal: Journal, sequences: Sequence[int]) ->
             _D.act_seq.is_not(None),
             _D.basis.is_distinct_from(COUNTERPART),
         )
+        query = query.join(BODIES, BODIES.c.seq == _D.act_seq)  # without those that are erased
         for seq, basis, act_seq in connection.execute(query):
             body = journal.body(connection, act_seq)["inspection"]
             act = Inspection.model_validate(body, strict=False)

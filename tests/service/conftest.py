@@ -26,6 +26,7 @@ OWN_TIME = (
     "test_projections",
     "test_old_home",
     "test_home_rebuild",
+    "test_erasure",
 )
 FULL_COST = ("test_sign_in_limits",)
 """What is tested there is the cost of a password."""

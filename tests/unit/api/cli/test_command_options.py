@@ -35,8 +35,9 @@ def test_every_command_takes_a_home(path: tuple[str, ...]) -> None:
     assert "--home" in {name for given in LEAVES[path].params for name in given.opts}
 
 
-SILENT = {("serve",), ("mlflow",), ("keys", "revoke"), ("users", "remove"), ("sbom",)}
-"""They print no results, or nothing but JSON."""
+SILENT = {("serve",), ("mlflow",), ("keys", "revoke"), ("users", "remove"), ("sbom",), ("subject",)}
+SILENT |= {("agencies", "matrix")}
+"""They print no results, nothing but JSON, or a page."""
 
 
 @pytest.mark.parametrize("path", sorted(LEAVES.keys() - SILENT), ids=" ".join)

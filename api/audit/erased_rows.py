@@ -1,0 +1,165 @@
+"""What an erasure takes from each table of the store.
+
+Rows that say something of the erased records are deleted, or blanked where the row has to stay: an
+identifier that was taken stays taken, and arrivals of an hour stay counted. Counters are sums under
+digests of identifiers; those that no remaining crossing uses are deleted, so that the features of
+every crossing that is kept stay exact.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
+
+from engine.journal.entries import Draft, Entry
+from engine.storage.database import METADATA, execute_many, fetch_rows
+from engine.storage.dialect import Dialect
+from features.catalogue.plan import Plan
+from features.online.crossing_index import PASSAGES
+from features.online.entity_links import ways
+from features.online.state_layout import layouts
+
+DELETED: Mapping[str, str] = {
+    "journal_bodies": "seq",
+    "reviews": "seq",
+    "profile_matches": "seq",
+    "pending_finds": "seq",
+    "two_key_records": "seq",
+    "watch_keys": "seq",
+    "mirror_alerts": "seq",
+    "mirror_keys": "decision_id",
+    "searched_places": "crossing_id",
+}
+"""Tables whose rows go, and the column by which they are found."""
+BLANKED: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "decisions": ("seq", {"plate": ""}),
+    "answers": ("seq", {"fingerprint": b""}),
+    "passages": ("crossing_id", {"plate_key": 0}),
+}
+"""Tables whose rows stay, the column by which they are found, and what is written over; of a
+passage also the keys of its entities."""
+COUNTED = ("counters", "links", "place_counts")
+"""Tables of sums under digests: rows go that no remaining crossing reads."""
+KEPT: Mapping[str, str] = {
+    "journal": "kinds, times, identifiers of crossings and hashes: what the chain commits to",
+    "journal_identity": "the name of the journal",
+    "clock_anchors": "times alone",
+    "act_minutes": "sums by class of vehicle",
+    "profile_counts": "sums by profile",
+    "rosters": "minutes and teams of a shift",
+    "shifts": "times and seeds",
+    "percentile_tables": "quantiles of a shift",
+    "model_records": "steps of models",
+    "counter_epoch": "digests of files",
+    "loaded_reports": "identifiers of loaded acts and seizures, so that none counts twice",
+    "access_keys": "credentials of the service's users, which records state",
+    "users": "credentials of the service's users, which records state",
+    "sessions": "credentials of the service's users, which records state",
+}
+"""Tables that an erasure leaves as they are, and why."""
+_AT_ONCE = 500
+_PASSAGES = 20_000
+Keys = NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class ErasedRows:
+    """Deletes and blanks rows in the transaction that records an erasure; a projection."""
+
+    plan: Plan
+    sequences: Sequence[int] = ()
+    crossings: Sequence[str] = ()
+    decisions: list[str] = field(default_factory=list)
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Take from every table what it holds of the erased records."""
+        if Dialect.of(connection).is_sqlite:
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        table = METADATA.tables["decisions"]
+        for some in _slices(self.sequences):
+            query = select(table.c.decision_id).where(table.c.seq.in_(some))
+            self.decisions += connection.scalars(query)
+        keys = self._read_keys(connection)
+        for name, column in DELETED.items():
+            self._delete(connection, METADATA.tables[name], column)
+        self._delete(connection, METADATA.tables["mirror_alerts"], "decision_id")
+        for name, (column, values) in BLANKED.items():
+            target = METADATA.tables[name]
+            for some in _slices(self._ids(column)):
+                connection.execute(update(target).where(target.c[column].in_(some)).values(values))
+        if keys.size:
+            connection.execute(
+                update(PASSAGES)
+                .where(PASSAGES.c.crossing_id == bindparam("which"))
+                .values(entity_keys=bytes(8 * len(self.plan.lookups))),
+                [{"which": name} for name in self.crossings],
+            )
+            self._delete_counters(connection, keys)
+
+    def _ids(self, column: str) -> Sequence[object]:
+        if column == "seq":
+            return self.sequences
+        return self.crossings if column == "crossing_id" else self.decisions
+
+    def _delete(self, connection: Connection, table: Table, column: str) -> None:
+        for some in _slices(self._ids(column)):
+            connection.execute(delete(table).where(table.c[column].in_(some)))
+
+    def _read_keys(self, connection: Connection) -> Keys:
+        """Return the keys of the erased crossings, an array of shape (crossings, lookups)."""
+        found: list[bytes] = []
+        for some in _slices(self.crossings):
+            query = select(PASSAGES.c.entity_keys).where(PASSAGES.c.crossing_id.in_(some))
+            found += connection.scalars(query)
+        width = len(self.plan.lookups)
+        rows = [np.frombuffer(one, "<i8") for one in found]
+        return np.array([row for row in rows if row.size == width], np.int64).reshape(-1, width)
+
+    def _delete_counters(self, connection: Connection, keys: Keys) -> None:
+        """Delete what was counted under keys that no remaining crossing has."""
+        gone = np.setdiff1d(keys, [0])
+        for some in _kept_keys(connection):
+            gone = np.setdiff1d(gone, some, assume_unique=True)
+        is_gone = np.isin(keys, gone)
+        groups = {
+            (layout.number, key)
+            for group, layout in layouts(self.plan).items()
+            for at in [self.plan.column[group.by, group.by]]
+            for key in keys[is_gone[:, at], at].tolist()
+        }
+        linked = {
+            (way.number, int(row[way.via]), int(row[way.to]))
+            for way in ways(self.plan)
+            for row in keys[is_gone[:, way.via] | is_gone[:, way.to]]
+        }
+        spell = Dialect.of(connection).spell
+        for sql, rows in (
+            ("DELETE FROM counters WHERE grp = ? AND entity = ?", groups),
+            ("DELETE FROM links WHERE way = ? AND via = ? AND other = ?", linked),
+            ("DELETE FROM place_counts WHERE entity = ?", {(key,) for key in gone.tolist()}),
+        ):
+            execute_many(connection, spell(sql), list(rows))
+
+
+def _slices(ids: Sequence[object]) -> Iterator[Sequence[object]]:
+    return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
+
+
+def _kept_keys(connection: Connection) -> Iterator[Keys]:
+    """Yield the keys of the crossings that are left, some at a time, in bounded memory."""
+    last = ""
+    while rows := fetch_rows(connection, _NEXT, [last, _PASSAGES]):
+        last = rows[-1][0]
+        yield np.unique(np.frombuffer(b"".join(_bytes(rows)), "<i8"))
+
+
+def _bytes(rows: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
+    return (bytes(keys) for _, keys in rows)
+
+
+_NEXT = (
+    "SELECT crossing_id, entity_keys FROM passages WHERE crossing_id > ? "
+    "ORDER BY crossing_id LIMIT ?"
+)

@@ -1,0 +1,294 @@
+"""Erasure of recorded bodies by two people, and the export of what is held on a subject.
+
+The first person proposes, by a date, a subject or the retention schedule; the second repeats the
+command. The erasure is one transaction: approval, signed erasures, deleted bodies and rows. A crash
+leaves all of it or nothing. Hashes stay, so that the chain verifies. Assumes that the store forgets
+what is deleted once its log is written back (:func:`forget_deleted`).
+"""
+
+import secrets
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from api.audit.erased_rows import BLANKED, DELETED, ErasedRows
+from api.auth.accounts import Accounts
+from api.auth.permissions import Matter, Right
+from engine.audit.erasures import erasure_draft
+from engine.audit.subject_records import (
+    ERASABLE,
+    RecordGroup,
+    RecordGroups,
+    names_subject,
+    read_erasable,
+)
+from engine.criteria.dual_control import (
+    KINDS_OF,
+    ApprovalState,
+    DualControlProjection,
+    draft_approval,
+    draft_proposal,
+    read_approval_states,
+    replay_records,
+)
+from engine.criteria.watchlist import read_expiry
+from engine.domain.time_units import DAY, rfc3339
+from engine.errors import ConflictError, InputError
+from engine.journal.entries import Draft
+from engine.journal.journal import JOURNAL, Journal
+from engine.journal.kinds import SENSITIVE_READ
+from engine.journal.power_records import read_record
+from engine.journal.receipts import Signer
+from engine.queue.queue import DECISIONS
+from engine.storage.database import Store, split_in_slices
+from engine.storage.home import Home
+from features.catalogue.plan import Plan
+
+LAPSES_AFTER = 30 * DAY
+"""After this a proposal can no longer be approved: who proposed it may see things otherwise."""
+ONE_ERASURE = 10_000
+"""Records that one erasure names; larger ones are several records of one transaction."""
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What is to be erased: by exactly one of these."""
+
+    before: int | None = None
+    """All that became known before, UTC microseconds."""
+    subject: str | None = None
+    schedule: Mapping[str, int] | None = None
+    """Days by kind of record, counted back from the proposal."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a proposal records."""
+        known = {"before": self.before, "subject": self.subject, "schedule": self.schedule}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def cuts(self, proposed_at: int) -> dict[str, int]:
+        """Return by kind the time before which a record is due."""
+        if self.schedule is not None:
+            return {kind: proposed_at - days * DAY for kind, days in self.schedule.items()}
+        return {} if self.before is None else dict.fromkeys(ERASABLE, self.before)
+
+    def takes(self, group: RecordGroup, proposed_at: int) -> bool:
+        """Tell whether a group is to be erased."""
+        return group.names_subject if self.subject else group.is_due(self.cuts(proposed_at))
+
+
+def read_schedule(home: Home) -> dict[str, int]:
+    """Read ``retention.toml``: days by kind; raises ``InputError`` naming the key and the rule."""
+    name = home.retention.name
+    try:
+        known = tomllib.loads(home.retention.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError(name, "no such file: write days by kind of record into it") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(name, f"not a TOML file: {error}") from None
+    for kind, days in known.items():
+        if kind not in ERASABLE:
+            raise InputError(name, f"{kind}: not a kind of record that may be erased")
+        if type(days) is not int or days < 1:
+            raise InputError(name, f"{kind}: a whole number of days, at least 1")
+    if not known:
+        raise InputError(name, "it names no kind of record")
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureResult:
+    """What one step did, or would do."""
+
+    state: str
+    """``proposed`` or ``erased``."""
+    by: tuple[str, ...]
+    records: int
+    waiting: int
+    """Groups that are kept because the vehicle waits in a queue."""
+    in_force: int
+    """Entries of the watch list that are kept because they are in force."""
+    is_overwritten: bool = True
+    """False where a reader kept the deleted content in the store's log: run the command again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureSteps:
+    """Steps of one person towards an erasure; raises ``NotAllowedError`` for others."""
+
+    store: Store
+    accounts: Accounts
+    signer: Signer
+    plan: Plan
+    by: str
+
+    def erase(self, criteria: Criteria, why: str) -> ErasureResult:
+        """Propose an erasure, or approve the pending one of another person.
+
+        Raises ``SecondPersonError`` for the person who proposed it.
+        """
+        with self.store.read() as connection:
+            pending = self._find_pending(connection, criteria)
+        if pending is None:
+            return self._propose(criteria, why)
+        return self._approve(criteria, pending)
+
+    def _find_pending(self, connection: Connection, criteria: Criteria) -> ApprovalState | None:
+        """Return the pending proposal of the same content, of a person who is still here."""
+        since = Journal(self.store).now(connection) - LAPSES_AFTER
+        proposals = KINDS_OF["erasure"]
+        query = select(JOURNAL.c.seq).where(
+            JOURNAL.c.kind.in_(proposals), JOURNAL.c.known_at > since
+        )
+        records = [read_record(connection, seq) for seq in connection.scalars(query).all()]
+        known = replay_records([one for one in records if one is not None], "erasure")
+        for one in known.values():
+            is_same = one.content["criteria"] == criteria.as_json()
+            if one.state == "proposed" and is_same and self.accounts.is_active(one.author):
+                return one
+        return None
+
+    def _propose(self, criteria: Criteria, why: str) -> ErasureResult:
+        self.accounts.check_governor(self.by, Right.ACT)
+        selection = _Selection(criteria, RecordGroups(criteria.subject))
+        with self.store.read() as connection:
+            now = Journal(self.store).now(connection)
+            chosen = selection.choose(connection, proposed_at=now, now=now)
+        if not chosen:
+            raise ConflictError("erasure", "", "no record that may be erased fits")
+        content = {"criteria": criteria.as_json(), "why": why}
+        subject = f"erasure-{secrets.token_hex(6)}"
+        draft = draft_proposal("erasure", subject, by=self.by, content=content)
+        Journal(self.store, [DualControlProjection()]).append([draft])
+        return selection.result("proposed", (self.by,), chosen)
+
+    def _approve(self, criteria: Criteria, pending: ApprovalState) -> ErasureResult:
+        self.accounts.check_governor(self.by, Right.APPROVE)
+        approval = draft_approval("erasure", pending, by=self.by)
+        self.accounts.must_complete(Matter.PEOPLE, first=pending.author, second=self.by)
+        selection = _Selection(criteria, RecordGroups(criteria.subject))
+        with self.store.read() as connection:
+            selection.groups.read(connection)  # before the lock, so that other writers do not wait
+        rows = ErasedRows(self.plan)
+        people = pending.author, self.by
+        about: dict[str, Any] = {
+            "proposed_by": pending.author,
+            "proposed_at": rfc3339(pending.proposed_at),
+        }
+        # The subject itself must not stay, which is why the proposal is erased too.
+        about |= {"criteria": "subject" if criteria.subject else criteria.as_json()}
+        result: list[ErasureResult] = []
+
+        def find(connection: Connection, now: int) -> Sequence[Draft]:
+            if self._find_pending(connection, criteria) != pending:
+                raise ConflictError("erasure", "", "another person erased it meanwhile")
+            at = pending.proposed_at
+            chosen = selection.choose(connection, proposed_at=at, now=now)
+            result.append(selection.result("erased", people, chosen))
+            sequences = sorted({pending.sequence, *(s for one in chosen for s in one.sequences)})
+            rows.sequences = sequences
+            rows.crossings = [one.key[1] for one in chosen if one.key[0] == "movement"]
+            return [approval, *self._draft_erasures(connection, sequences, about)]
+
+        Journal(self.store, [DualControlProjection(), rows]).append_found(find)
+        return replace(result[0], is_overwritten=forget_deleted(self.store))
+
+    def _draft_erasures(
+        self, connection: Connection, sequences: Sequence[int], about: Mapping[str, Any]
+    ) -> Iterator[Draft]:
+        journal_id = Journal(self.store).head(connection).journal_id
+        for some in split_in_slices(sequences, ONE_ERASURE):
+            leaves = dict(_read_leaves(connection, some))
+            why = "approved by two people"
+            yield erasure_draft(self.signer, journal_id, leaves, by=self.by, why=why, about=about)
+
+
+def _read_leaves(connection: Connection, sequences: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    for some in split_in_slices(sequences, _AT_ONCE):
+        query = select(JOURNAL.c.seq, JOURNAL.c.leaf).where(JOURNAL.c.seq.in_(some))
+        yield from ((seq, bytes(leaf)) for seq, leaf in connection.execute(query))
+
+
+@dataclass(slots=True)
+class _Selection:
+    """The groups that fit some criteria, but those that are still needed."""
+
+    criteria: Criteria
+    groups: RecordGroups
+    waiting: int = 0
+    in_force: int = 0
+
+    def choose(self, connection: Connection, *, proposed_at: int, now: int) -> list[RecordGroup]:
+        """Return the groups to erase, after taking in what was recorded since."""
+        self.groups.read(connection)
+        fit = [one for one in self.groups.groups.values() if self.criteria.takes(one, proposed_at)]
+        waiting = select(DECISIONS.c.crossing_id).where(DECISIONS.c.waiting)
+        waits = {("movement", crossing) for crossing in connection.scalars(waiting)}
+        held = {
+            ("entry", one.subject)
+            for one in read_approval_states(connection, "watchlist").values()
+            if one.state != "retired" and read_expiry(one) > now
+        }
+        self.waiting = sum(one.key in waits for one in fit)
+        self.in_force = sum(one.key in held for one in fit)
+        return [one for one in fit if one.key not in waits | held]
+
+    def result(
+        self, state: str, by: tuple[str, ...], chosen: Sequence[RecordGroup]
+    ) -> ErasureResult:
+        """Return the result of a step for these groups."""
+        records = sum(len(one.sequences) for one in chosen)
+        return ErasureResult(state, by, records, self.waiting, self.in_force)
+
+
+def forget_deleted(store: Store) -> bool:
+    """Write deleted content over: SQLite's log into its file, PostgreSQL's dead rows away.
+
+    Returns False where a reader still holds an older snapshot; the erasure stands all the same.
+    """
+    engine = store.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if store.dialect.is_sqlite:
+            return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+        for table in (*DELETED, *BLANKED):
+            connection.exec_driver_sql(f"VACUUM {table}")
+    return True
+
+
+def export_subject(store: Store, accounts: Accounts, subject: str, *, by: str) -> dict[str, Any]:
+    """Return every record that names a subject and may be erased, as JSON values.
+
+    Each reading is recorded first, by the number of the record and never by the subject. Raises
+    ``NotAllowedError``.
+    """
+    fields = {"by": by, "role": accounts.check_subject_reader(by).value}
+    with store.read() as connection:
+        chosen = RecordGroups(subject)
+        chosen.read(connection)
+        named = {
+            seq for one in chosen.groups.values() if one.names_subject for seq in one.sequences
+        }
+        kinds = {one.seq: one.kind for one in read_erasable(connection) if one.seq in named}
+    drafts = [
+        Draft(SENSITIVE_READ, str(seq), "", fields | {"sequence": seq, "kind": kind})
+        for seq, kind in kinds.items()
+    ]
+    nothing = Draft(SENSITIVE_READ, "0", "", fields | {"sequence": 0, "kind": "subject"})
+    Journal(store).append(drafts or [nothing])
+    with store.read() as connection:
+        records = [
+            {
+                "sequence": one.seq,
+                "known_at": rfc3339(one.known_at),
+                "kind": one.kind,
+                "post": one.post,
+                "names_subject": names_subject(one.body, subject),
+                "body": one.body,
+            }
+            for one in read_erasable(connection)
+            if one.seq in named
+        ]
+    return {"subject": subject, "records": records}
