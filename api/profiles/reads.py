@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
+from api.auth.permissions import Matter, Right
 from engine.criteria.dual_control import read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
 from engine.criteria.profiles.checker import DEAREST
@@ -23,7 +24,14 @@ from engine.criteria.profiles.program import program
 from engine.domain.network import Network
 from engine.errors import NotFoundError, ProfileRefusedError
 from engine.journal.journal import Journal
-from engine.queue.profile_outcomes import Audit, audit
+from engine.queue.match_outcomes import (
+    Months,
+    Outcome,
+    OutcomeFilter,
+    count_in_shadow,
+    read_outcomes,
+    total,
+)
 from engine.storage.database import Store
 from features.catalogue.catalogue import CATALOGUE, proxies
 from features.catalogue.plan import Plan
@@ -78,7 +86,31 @@ def _field(name: str, kind: str, **about: Any) -> dict[str, Any]:
     return {"name": name, "kind": kind, "choices": [], "unit": "", "meaning": ""} | about
 
 
-def audit_matches(found: Audit) -> dict[str, Any]:
+def filter_of(caller: Caller) -> OutcomeFilter:
+    """Return which posts' decisions and which agencies' acts a caller sees."""
+    return OutcomeFilter(
+        caller.post,
+        caller.duties.hidden_posts(Matter.DECISIONS, Right.SEE),
+        lambda agency: caller.sees(Matter.ACTS, agency),
+    )
+
+
+def outcome_as_json(months: Months) -> dict[str, Any]:
+    """Return what became of the matches of a profile or an entry, together and by month."""
+    every = [{"month": month} | _figures(one) for month, one in months.items()]
+    return _figures(total(months.values())) | {"months": every}
+
+
+def _figures(found: Outcome) -> dict[str, Any]:
+    return {
+        "matches": found.matches,
+        "searches": found.inspected,
+        "finds": found.hits,
+        "minutes": found.minutes,
+    }
+
+
+def audit_matches(found: Outcome, shadow: tuple[int, int]) -> dict[str, Any]:
     """Return what became of a profile's matches, with intervals."""
     from models.statistics.intervals import share  # scipy: not on the way of a service that starts
 
@@ -90,7 +122,7 @@ def audit_matches(found: Audit) -> dict[str, Any]:
         "minutes": found.minutes,
         "hit_rate": share(found.hits, found.inspected).as_dict(),
         "selected_hit_rate": share(found.selected_hits, found.selected_inspected).as_dict(),
-        "shadow": {"arrivals": found.shadow_arrivals, "matches": found.shadow_matches},
+        "shadow": dict(zip(("arrivals", "matches"), shadow, strict=True)),
     }
 
 
@@ -99,7 +131,8 @@ def read_profiles(service: ProfileService, caller: Caller) -> list[dict[str, Any
     with service.store.read() as connection:
         every = reversed(list(profiles_profile.read_profiles(connection).values()))
         found = [one for one in every if one.proposed.post not in caller.hidden_posts]
-        return [_profile_as_json(service, connection, one) for one in found]
+        outcomes = read_outcomes(connection, [one.code for one in found], filter_of(caller))
+        return [_profile_as_json(service, connection, one, outcomes[one.code]) for one in found]
 
 
 def read_profile(service: ProfileService, code: str, caller: Caller) -> dict[str, Any]:
@@ -108,15 +141,17 @@ def read_profile(service: ProfileService, code: str, caller: Caller) -> dict[str
         found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
         if found.proposed.post in caller.hidden_posts:
             raise NotFoundError("profile", code)
-        return _profile_as_json(service, connection, found)
+        months = read_outcomes(connection, [code], filter_of(caller))[code]
+        return _profile_as_json(service, connection, found, months)
 
 
 def _profile_as_json(
-    service: ProfileService, connection: Connection, found: Profile
+    service: ProfileService, connection: Connection, found: Profile, months: Months
 ) -> dict[str, Any]:
     sequence, journal = found.standing.evidence, service.journal
     figures = None if sequence is None else journal.body(connection, sequence)["figures"]
     return profiles_profile.profile_as_json(found, journal.now(connection)) | {
         "backtest": figures,
-        "audit": audit_matches(audit(connection, found.code)),
+        "audit": audit_matches(total(months.values()), count_in_shadow(connection, found.code)),
+        "outcome": outcome_as_json(months),
     }

@@ -1,7 +1,7 @@
 """Answers about profiles and the watch list as data: what OpenAPI says of them."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -153,6 +153,29 @@ class ShadowCounts(AnswerSchema):
     matches: int
 
 
+class OutcomeFigures(AnswerSchema):
+    """What became of the vehicles that a profile or an entry of the watch list matched."""
+
+    matches: int
+    """Vehicles, each once, at posts that the caller sees."""
+    searches: int
+    """Vehicles with an act that could have found something; acts that the caller sees."""
+    finds: int
+    minutes: float
+
+
+class MonthOutcome(OutcomeFigures):
+    """The same of the vehicles that were first matched in one month, UTC."""
+
+    month: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")]
+
+
+class Outcome(OutcomeFigures):
+    """The same together and by month, the first month first; months without a match are absent."""
+
+    months: list[MonthOutcome]
+
+
 class ProfileAudit(AnswerSchema):
     """What became of a profile's matches."""
 
@@ -203,6 +226,7 @@ class ProfileView(TwoKeysView):
     is_valid: bool
     backtest: ProfileBacktest | None
     audit: ProfileAudit
+    outcome: Outcome
 
 
 class Profiles(AnswerSchema):

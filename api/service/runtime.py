@@ -46,8 +46,8 @@ from engine.journal.journal import Journal
 from engine.journal.receipts import Signer, open_signer
 from engine.ports import Contribution, Scorer
 from engine.queue.expiry import QueueExpiry
+from engine.queue.match_outcomes import OutcomeProjection
 from engine.queue.mirror_alerts import MirrorProjection
-from engine.queue.profile_outcomes import HitProjection
 from engine.queue.queue import QueueProjection
 from engine.queue.reviews import ReviewProjection
 from engine.shifts.rosters import RosterProjection
@@ -104,7 +104,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         PromotionProjection(),
         DualControlProjection(),
         WatchProjection(),
-        HitProjection(),
+        OutcomeProjection(),
         ClockProjection(),
         CounterProjection(plan),
     )

@@ -1,21 +1,25 @@
 """Entries of the watch list as JSON values."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from api.auth.callers import Caller
 from api.auth.permissions import Matter
-from api.profiles.reads import ProfileService
+from api.profiles.reads import ProfileService, filter_of, outcome_as_json
 from engine.criteria import watchlist
 from engine.criteria.dual_control import ApprovalState, read_approval_state, read_approval_states
 from engine.errors import NotFoundError
+from engine.queue.match_outcomes import Months, read_outcomes
 
 
 def list_entries(service: ProfileService, caller: Caller) -> list[dict[str, Any]]:
     """Return every entry of the watch list, the newest first."""
     with service.store.read() as connection:
         as_of = service.journal.now(connection)
-        found = read_approval_states(connection, "watchlist").values()
-        return [watchlist.entry_as_json(one, as_of) for one in found if _sees(caller, one)][::-1]
+        states = read_approval_states(connection, "watchlist").values()
+        found = [one for one in states if _sees(caller, one)][::-1]
+        months = read_outcomes(connection, [one.subject for one in found], filter_of(caller))
+        return [_entry_as_json(one, as_of, months) for one in found]
 
 
 def read_entry(service: ProfileService, entry_id: str, caller: Caller) -> dict[str, Any]:
@@ -24,7 +28,15 @@ def read_entry(service: ProfileService, entry_id: str, caller: Caller) -> dict[s
         found = read_approval_state(connection, "watchlist", entry_id)
         if not _sees(caller, found):
             raise NotFoundError("watchlist", entry_id)
-        return watchlist.entry_as_json(found, service.journal.now(connection))
+        months = read_outcomes(connection, [entry_id], filter_of(caller))
+        return _entry_as_json(found, service.journal.now(connection), months)
+
+
+def _entry_as_json(
+    entry: ApprovalState, as_of: int, months: Mapping[str, Months]
+) -> dict[str, Any]:
+    outcome = outcome_as_json(months[entry.subject])
+    return watchlist.entry_as_json(entry, as_of) | {"outcome": outcome}
 
 
 def _sees(caller: Caller, entry: ApprovalState) -> bool:

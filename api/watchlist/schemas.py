@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from api.http.schema_base import AnswerSchema
-from api.profiles.schemas import AcknowledgedStep, TwoKeysView
+from api.profiles.schemas import AcknowledgedStep, Outcome, TwoKeysView
 
 
 class WatchEntryView(TwoKeysView):
@@ -23,6 +23,7 @@ class WatchEntryView(TwoKeysView):
     is_of_counterpart: bool
     """A counterpart's word, confirmed or not: what it sends counts under ``counterpart``."""
     channel: Literal["yellow", "red"]
+    outcome: Outcome
 
 
 class WatchList(AnswerSchema):

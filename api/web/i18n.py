@@ -218,6 +218,10 @@ class ReaderLocale:
         """Return the name of the local month, short."""
         return str(format_date(self.local(moment).date(), "LLL", locale=self.locale))
 
+    def calendar_month(self, month: str) -> str:
+        """Return a month given as ISO 8601 (``2026-11``) with its year."""
+        return str(format_date(date.fromisoformat(f"{month}-01"), "LLL y", locale=self.locale))
+
     def moment(self, moment: datetime) -> str:
         """Return the local day and time."""
         local, form = self.local(moment), "d MMM y, HH:mm"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -43,6 +43,7 @@ from sqlalchemy.types import TypeEngine
 from engine.errors import StoreUnavailableError
 from engine.storage.dialect import Dialect
 
+Item = TypeVar("Item")
 METADATA = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pk",
@@ -345,6 +346,6 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
 
-def split_in_slices(seqs: Sequence[int], size: int) -> Iterable[Sequence[int]]:
+def split_in_slices(seqs: Sequence[Item], size: int) -> Iterable[Sequence[Item]]:
     """Yield a list in parts: a statement takes only so many parameters."""
     return (seqs[start : start + size] for start in range(0, len(seqs), size))

@@ -1,0 +1,245 @@
+"""What became of what each profile and each entry of the watch list matched, month by month.
+
+A projection of decisions and inspection acts. Only acts that could have found something count as
+inspections, as for every hit rate: papers and scales alone are no evidence that a vehicle carried
+nothing. A vehicle counts once, in the month of its first decision that matched (UTC), however often
+its declaration was changed. Acts and posts that a reader does not see are left out of every sum.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from engine.domain.records import Inspection
+from engine.domain.time_units import DAY, moment
+from engine.journal.entries import Draft, Entry, list_bodies
+from engine.journal.journal import JOURNAL
+from engine.journal.kinds import DECISION, INSPECTION, PROFILE_COUNTED
+from engine.journal.payloads import DecisionBody, InspectionBody
+from engine.storage.database import (
+    Int64,
+    declare_columns,
+    execute_rows,
+    insert_rows,
+    record_table,
+    split_in_slices,
+)
+
+MATCHES = record_table(
+    "profile_matches",
+    Column("code", String, primary_key=True),
+    *declare_columns(String, "crossing_id"),
+    *declare_columns(Boolean, "selected", "inspected", "hit"),
+    *declare_columns(Float(53), "minutes"),
+    Index("profile_matches_code_ix", "code"),
+    Index("profile_matches_crossing_ix", "crossing_id"),
+)
+"""Profiles and entries that matched a decision; what of it was inspected, by acts of any agency."""
+ACTS = record_table(
+    "acts",
+    *declare_columns(String, "crossing_id"),
+    Column("agency", String),
+    *declare_columns(Boolean, "is_evidence", "is_hit"),
+    Column("minutes", Float(53)),
+    Index("acts_crossing_ix", "crossing_id"),
+)
+"""Inspection acts, for sums by what their agencies let a reader see."""
+COUNTS = record_table(
+    "profile_counts",
+    Column("code", String, primary_key=True),
+    *declare_columns(Int64, "arrivals", "matches"),
+)
+"""What shadows would have matched, a row for each time it was recorded."""
+_M, _A, _C = MATCHES.c, ACTS.c, COUNTS.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of the vehicles that one profile or entry matched."""
+
+    matches: int = 0
+    selected: int = 0
+    """Sent where it sends them, by its own draw."""
+    inspected: int = 0
+    """Of the matches, whatever selected them, by an act that could have found something."""
+    hits: int = 0
+    selected_inspected: int = 0
+    selected_hits: int = 0
+    minutes: float = 0.0
+    """Spent on the inspected ones."""
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        """Return the outcome of both together."""
+        names = [field.name for field in fields(self)]
+        return Outcome(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+Months = Mapping[str, Outcome]
+"""Outcomes by month, as ``2026-11``, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeFilter:
+    """What a reader sees; by default all."""
+
+    post: str | None = None
+    """The one post whose decisions it sees; None where it sees those of every post."""
+    hidden_posts: frozenset[str] = frozenset()
+    sees_acts_of: Callable[[str | None], bool] = lambda _: True
+    """Whether it sees acts of an agency; None where an act names none."""
+
+
+class OutcomeProjection:
+    """Keeps what profiles and entries matched, and what acts found."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write the matches of decisions, then what acts found, then the counts of shadows."""
+        matched = [
+            (entry.seq, code, body["crossing_id"], is_selected, False, False, 0.0)
+            for entry, body in list_bodies(entries, DECISION)
+            for code, is_selected in _matches_of(body).items()
+        ]
+        insert_rows(connection, MATCHES, matched)
+        acts = [(entry.seq, body, _act(body)) for entry, body in list_bodies(entries, INSPECTION)]
+        insert_rows(connection, ACTS, [_act_row(seq, act) for seq, _, act in acts])
+        execute_rows(connection, _ACT, [_act_values(act) for _, _, act in acts])
+        counted = [
+            (entry.seq, code, number["arrivals"], number["matches"])
+            for entry, body in list_bodies(entries, PROFILE_COUNTED)
+            for code, number in body["counts"].items()
+        ]
+        insert_rows(connection, COUNTS, counted)
+
+
+def _matches_of(body: DecisionBody) -> dict[str, bool]:
+    """Return what matched a decision, and whether it selected the vehicle by its own draw."""
+    selected = body["decision"]["profiles"]
+    return {
+        match["code"]: match["source"] == "watchlist" or match["code"] in selected
+        for match in body["inputs"].get("matches", ())
+    }
+
+
+def _act(body: InspectionBody) -> Inspection:
+    return Inspection.model_validate(body["inspection"], strict=False)
+
+
+def _act_row(seq: int, act: Inspection) -> Sequence[object]:
+    is_hit = act.outcome != "clear"
+    return (seq, act.crossing_id, act.agency, act.is_evidence, is_hit, act.minutes)
+
+
+def _act_values(act: Inspection) -> dict[str, object]:
+    return {
+        "which": act.crossing_id,
+        "is_evidence": act.is_evidence,
+        "is_hit": act.outcome != "clear",
+        "more": act.minutes or 0.0,
+    }
+
+
+_ACT = (
+    update(MATCHES)
+    .where(_M.crossing_id == bindparam("which"))
+    .values(
+        inspected=_M.inspected | bindparam("is_evidence", type_=Boolean),
+        hit=_M.hit | bindparam("is_hit", type_=Boolean),
+        minutes=_M.minutes + bindparam("more"),
+    )
+)
+
+
+def read_outcomes(
+    connection: Connection, codes: Sequence[str], seen: OutcomeFilter | None = None
+) -> dict[str, Months]:
+    """Return what became of what each profile or entry matched, by month."""
+    seen = OutcomeFilter() if seen is None else seen
+    agencies = [a for a in connection.scalars(select(_A.agency).distinct()) if seen.sees_acts_of(a)]
+    found: dict[str, dict[str, Outcome]] = {code: defaultdict(Outcome) for code in codes}
+    for some in split_in_slices(list(codes), 500):
+        for code, day, *figures in connection.execute(_by_day(some, agencies, seen)):
+            outcome = Outcome(**dict(zip(_FIGURES, figures, strict=True)))
+            month = moment(int(day) * DAY).strftime("%Y-%m")
+            found[code][month] += outcome
+    return {code: dict(sorted(months.items())) for code, months in found.items()}
+
+
+_FIGURES = tuple(field.name for field in fields(Outcome))
+
+
+def _by_day(
+    codes: Sequence[str], agencies: Collection[str | None], seen: OutcomeFilter
+) -> Select[Any]:
+    """Return the query of outcomes by code and day of the first match, UTC."""
+    day = func.min(JOURNAL.c.known_at) // DAY
+    matched = (
+        select(_M.code, _M.crossing_id, day.label("day"), _number(_M.selected).label("selected"))
+        .join(JOURNAL, JOURNAL.c.seq == _M.seq)
+        .where(_M.code.in_(codes), JOURNAL.c.post.not_in(seen.hidden_posts))
+        .group_by(_M.code, _M.crossing_id)
+    )
+    if seen.post is not None:
+        matched = matched.where(JOURNAL.c.post == seen.post)
+    each = matched.subquery().c
+    named = [agency for agency in agencies if agency is not None]
+    is_seen: ColumnElement[bool] = _A.agency.in_(named)
+    if None in agencies:
+        is_seen = or_(is_seen, _A.agency.is_(None))
+    found = (
+        select(
+            each.code,
+            each.day,
+            each.selected,
+            func.coalesce(_number(_A.is_evidence), 0).label("inspected"),
+            func.coalesce(_number(_A.is_hit), 0).label("hit"),
+            func.coalesce(func.sum(_A.minutes), 0.0).label("minutes"),
+        )
+        .outerjoin(ACTS, and_(_A.crossing_id == each.crossing_id, is_seen))
+        .group_by(each.code, each.crossing_id, each.day, each.selected)
+        .subquery()
+        .c
+    )
+    both = found.selected * found.inspected
+    sums = (found.selected, found.inspected, found.hit, both, found.selected * found.hit)
+    return select(
+        found.code, found.day, func.count(), *map(func.sum, sums), func.sum(found.minutes)
+    ).group_by(found.code, found.day)
+
+
+def _number(flag: ColumnElement[bool]) -> ColumnElement[int]:
+    """Return 1 where a flag is set in any row of a group, else 0."""
+    return func.max(cast(flag, Integer))
+
+
+def count_in_shadow(connection: Connection, code: str) -> tuple[int, int]:
+    """Return the arrivals that a profile saw in the shadow, and those it would have matched."""
+    query = select(
+        func.coalesce(func.sum(_C.arrivals), 0), func.coalesce(func.sum(_C.matches), 0)
+    ).where(_C.code == code)
+    arrivals, matches = connection.execute(query).one()
+    return int(arrivals), int(matches)
+
+
+def total(months: Iterable[Outcome]) -> Outcome:
+    """Return the outcome of some months together."""
+    return sum(months, start=Outcome())
