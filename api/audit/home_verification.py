@@ -20,11 +20,7 @@ from engine.audit.store_comparison import Comparison, tables_of
 from engine.audit.table_structure import ALTERED, find_structure_faults
 from engine.audit.verification import FAULTS_KEPT, JournalFault
 from engine.domain.network import Network
-from engine.journal.entries import (
-    Draft,
-    Entry,
-    Projection,
-)
+from engine.journal.entries import Draft, Entry, Projection
 from engine.journal.kinds import (
     CROSSING,
     DECISION,

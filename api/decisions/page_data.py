@@ -25,10 +25,7 @@ from engine.domain.time_units import moment
 from engine.domain.time_zones import open_time_zone
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason
-from engine.journal.journal import (
-    JOURNAL,
-    JournalReader,
-)
+from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import RELEASE, SEIZURE
 from engine.queue.queue import DECISIONS, QueuedDecision
 from engine.queue.reviews import NEEDS_SECOND

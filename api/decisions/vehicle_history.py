@@ -19,10 +19,7 @@ from engine.domain.network import Network
 from engine.domain.records import Arrival
 from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
-from engine.journal.journal import (
-    JOURNAL,
-    JournalReader,
-)
+from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import CROSSING, DECISION
 from engine.ports import Rows
 from engine.queue.queue import DECISIONS, QueuedDecision

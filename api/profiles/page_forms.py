@@ -5,13 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 
-from api.profiles.proposals import (
-    Approval,
-    ProposalService,
-    ProposalWriter,
-    Retirement,
-    TheService,
-)
+from api.profiles.proposals import Approval, ProposalService, ProposalWriter, Retirement, TheService
 from api.web.form_fields import FormReader
 from api.web.number_parsing import write_number
 from api.web.page_route import TheVisit

@@ -16,10 +16,7 @@ from engine.decision.role_views import flat, outcome
 from engine.domain.identifiers import fold
 from engine.domain.records import Arrival
 from engine.journal.idempotency import IdempotencyClaim
-from engine.journal.payloads import (
-    DecisionBody,
-    dump_arrival,
-)
+from engine.journal.payloads import DecisionBody, dump_arrival
 from engine.ports import Rows
 from engine.search_orders.search_order import SearchCounts
 from engine.selection.champion_challenger import Trial

@@ -16,10 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.decision.inspection_minutes import Taught, lesson
-from engine.domain.records import (
-    VehicleClass,
-    is_papers_only,
-)
+from engine.domain.records import VehicleClass, is_papers_only
 from features.catalogue.event_measures import GRAMS_MOST, Label, act_step
 from features.history.tables import Tables
 

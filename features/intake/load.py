@@ -27,11 +27,7 @@ from features.intake.atomic_writer import (
     load_digest,
     write,
 )
-from features.intake.file_reader import (
-    Progress,
-    RowFault,
-    is_there,
-)
+from features.intake.file_reader import Progress, RowFault, is_there
 from features.intake.network_file import join_networks, keep
 from features.intake.referential_checks import (
     ExistingIds,

@@ -19,10 +19,7 @@ from pydantic import ValidationError
 
 from engine.domain.records import Record
 from engine.domain.time_units import micros
-from engine.domain.validation import (
-    bare,
-    list_faults,
-)
+from engine.domain.validation import bare, list_faults
 from features.history.tables import MODELS, SCHEMAS
 from features.intake.file_reader import FileRows, Progress, RowFault, layout
 

@@ -3,11 +3,7 @@
 from collections.abc import Sequence
 
 from features.messages.path_tables import Field, MessageFormat, PathTable, Pricing, drop
-from features.messages.tree import (
-    DocumentRefusedError,
-    Node,
-    rebase,
-)
+from features.messages.tree import DocumentRefusedError, Node, rebase
 from features.messages.values import (
     TranslationContext,
     checked_identifier,

@@ -4,11 +4,7 @@ from typing import Any
 
 import orjson
 
-from features.messages.tree import (
-    DocumentRefusedError,
-    Node,
-    collapse_space,
-)
+from features.messages.tree import DocumentRefusedError, Node, collapse_space
 from features.messages.xml_reader import MAX_DEPTH, Document
 
 MAX_BYTES = 4 << 20

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 
 from features.messages.path_tables import Field, MessageFormat, PathTable, drop
-from features.messages.tree import (
-    DocumentRefusedError,
-    Node,
-)
+from features.messages.tree import DocumentRefusedError, Node
 from features.messages.values import (
     Rule,
     TranslationContext,

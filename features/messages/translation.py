@@ -19,10 +19,7 @@ from features.messages import asycuda, eaeu, ecmr, efti, ncts, wco_declaration
 from features.messages.json_reader import read_json
 from features.messages.path_tables import MessageFormat, count_unread, read_fields
 from features.messages.settings import MessageSettings
-from features.messages.tree import (
-    DocumentRefusedError,
-    Node,
-)
+from features.messages.tree import DocumentRefusedError, Node
 from features.messages.values import Gap, TranslationContext, number, pseudonym
 from features.messages.xml_reader import Document, read_xml
 

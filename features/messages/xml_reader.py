@@ -11,11 +11,7 @@ from xml.parsers import expat
 
 from lxml import etree
 
-from features.messages.tree import (
-    DocumentRefusedError,
-    Node,
-    collapse_space,
-)
+from features.messages.tree import DocumentRefusedError, Node, collapse_space
 
 MAX_BYTES = 24 << 20
 """A declaration of 999 items with every box filled is about 17 MB."""

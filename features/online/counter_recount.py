@@ -30,10 +30,7 @@ from features.history.labels import act_minutes, read_searches
 from features.history.tables import Tables
 from features.offline.encoded_history import read_log
 from features.online.backfill import backfill
-from features.online.crossing_index import (
-    EPOCH,
-    keep_loaded_names,
-)
+from features.online.crossing_index import EPOCH, keep_loaded_names
 from features.online.epoch import report_names
 
 UNREADABLE = (OSError, ValueError, KeyError, RiskError, pa.ArrowException)

@@ -25,11 +25,7 @@ from features.history.labels import SearchRow, act_minutes, read_searches
 from features.history.tables import Tables
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.online.backfill import backfill
-from features.online.crossing_index import (
-    EPOCH,
-    find_event,
-    keep_loaded_names,
-)
+from features.online.crossing_index import EPOCH, find_event, keep_loaded_names
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 

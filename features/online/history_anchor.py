@@ -13,12 +13,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from engine.audit.file_anchors import (
-    QUARANTINE_FILE,
-    file_digest,
-    find_links,
-    read_quarantines,
-)
+from engine.audit.file_anchors import QUARANTINE_FILE, file_digest, find_links, read_quarantines
 from engine.audit.verification import JournalFault
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import HISTORY_LOADED, LOAD_BEGUN

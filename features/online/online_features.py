@@ -21,12 +21,7 @@ from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
 from features.catalogue.spec import Floats
 from features.online.counter_store import CounterReader
-from features.online.crossing_index import (
-    PASSAGES,
-    find_event,
-    link,
-    was_loaded,
-)
+from features.online.crossing_index import PASSAGES, find_event, link, was_loaded
 from features.online.crossing_index import epoch as counted
 from features.online.search_counts import PlaceCounter
 

@@ -11,14 +11,7 @@ import numpy as np
 
 from models.array_types import Floats, Labels
 from models.statistics import ranking_metrics
-from models.statistics.intervals import (
-    DRAWS,
-    LEVEL,
-    Estimate,
-    estimates,
-    normal,
-    unknown_estimate,
-)
+from models.statistics.intervals import DRAWS, LEVEL, Estimate, estimates, normal, unknown_estimate
 
 BINS = 15
 FEWEST_IN_A_BIN = 10
