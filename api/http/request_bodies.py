@@ -143,10 +143,6 @@ async def read_bounded(request: Request, *, times: int = 1, most: int | None = N
 def parse_body(raw: bytes, model: type[Model]) -> Model:
     """Return the record that a body holds."""
     check(raw)
-    return _record(raw, model)
-
-
-def _record(raw: bytes, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:

@@ -251,9 +251,5 @@ def _means(setting: Setting) -> Floats:
     post = setting.trips.entry_post
     here = post >= 0
     count = np.maximum(np.bincount(post[here], minlength=len(POSTS)), 1)
-    return (
-        np.array(
-            [np.bincount(post[here], one[here], minlength=len(POSTS)) for one in setting.minutes]
-        )
-        / count
-    )
+    sums = [np.bincount(post[here], one[here], minlength=len(POSTS)) for one in setting.minutes]
+    return np.array(sums) / count

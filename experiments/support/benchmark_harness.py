@@ -42,13 +42,6 @@ def result(bench: str, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def time_call(what: Callable[[], object]) -> float:
-    """Return the seconds of one call."""
-    started = time.perf_counter()
-    what()
-    return time.perf_counter() - started
-
-
 def peak_bytes() -> int:
     """Return the most memory that this process has held since its program was started."""
     status = Path("/proc/self/status")
@@ -66,7 +59,9 @@ def run_in_turns(
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, contestant in contestants.items():
-            seconds[name].append(time_call(contestant))
+            started = time.perf_counter()
+            contestant()
+            seconds[name].append(time.perf_counter() - started)
     return seconds
 
 

@@ -7,7 +7,7 @@ the result.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -57,18 +57,7 @@ class Translation:
 
     def to_json(self, document: str) -> dict[str, Any]:
         """Return it as the line of ``records.jsonl`` that names this document."""
-        return {
-            "document": document,
-            "format": self.format,
-            "status": self.status,
-            "rule": self.rule,
-            "line": self.line,
-            "detail": self.detail,
-            "crossing": dict(self.crossing),
-            "declaration": self.declaration,
-            "gaps": [gap.to_json() for gap in self.gaps],
-            "unread": dict(self.unread),
-        }
+        return {"document": document} | asdict(self) | {"gaps": [asdict(gap) for gap in self.gaps]}
 
 
 def translate_document(

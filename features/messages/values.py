@@ -44,10 +44,6 @@ class Gap:
     path: str
     rule: str
 
-    def to_json(self) -> dict[str, str]:
-        """Return it as JSON values."""
-        return {"field": self.field, "path": self.path, "rule": self.rule}
-
 
 @dataclass(slots=True)
 class TranslationContext:

@@ -62,7 +62,14 @@ class LastFact:
 
     def __getitem__(self, rows: slice) -> Floats:
         """Return the fact for some crossings, NaN where there is no last event."""
-        return _last(self.log, self.events, self.last[rows], self.fact)
+        last, events = self.last[rows], self.events
+        if not len(events.row):
+            return np.full(len(last), np.nan)
+        if self.fact == "known_at":
+            carried = events.known_at[last].astype(np.float64)
+        else:
+            carried = self.log.facts[FACTS.index(self.fact)][events.row[last]]
+        return np.where(last < 0, np.nan, carried)
 
 
 Column = Floats | LastFact
@@ -158,17 +165,6 @@ def _amounts(events: Events, measures: Sequence[str]) -> Ints:
     for name, row in zip(measures, out, strict=True):
         row[:] = 1 if name == "n" and "n" not in events.measures else events.measures[name]
     return out
-
-
-def _last(log: EncodedHistory, events: Events, last: NDArray[np.int32], fact: str) -> Floats:
-    """Return what the last events carry; NaN where there is none."""
-    if not len(events.row):
-        return np.full(len(last), np.nan)
-    if fact == "known_at":
-        carried = events.known_at[last].astype(np.float64)
-    else:
-        carried = log.facts[FACTS.index(fact)][events.row[last]]
-    return np.where(last < 0, np.nan, carried)
 
 
 Engine = Callable[[EncodedHistory, Plan], dict[Read, Floats]]

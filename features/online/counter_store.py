@@ -149,9 +149,9 @@ class CounterReader:
         self._now, self._then, self._read_of = _columns(places, 3)
         self._last_columns, self._last = _columns(lasts, 2)
 
-    def read(
+    def read_with_states(
         self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
-    ) -> Floats:
+    ) -> tuple[Floats, list[dict[Counter, bytes]]]:
         """Compute every read of the plan for n arrivals, in one grouped read of one snapshot.
 
         Parameters
@@ -163,17 +163,10 @@ class CounterReader:
 
         Returns
         -------
-        float64 array of shape (n, n_reads)
+        reads : float64 array of shape (n, n_reads)
             Exact integers, NaN where the entity looked up is not known.
-        """
-        return self.read_with_states(connection, keys, as_of)[0]
-
-    def read_with_states(
-        self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
-    ) -> tuple[Floats, list[dict[Counter, bytes]]]:
-        """Compute what :meth:`read` does, and return the states of the crossings' own counters.
-
-        By arrival: the packed state, before the cut, of each counter that the crossing will add to.
+        states : list of n dict
+            The packed state, before the cut, of each counter that the crossing will add to.
         """
         states = self._empties * len(keys)
         ask = self._of_one if len(keys) == 1 else self._of_many

@@ -7,6 +7,7 @@ encoded is counted on top, under the same lock.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert
@@ -51,11 +52,10 @@ def open_epoch(
     report(f"encoding {tables.crossings.num_rows:,} crossings")
     log = read_log(tables, plan)
     report("filling the counters")
-    features = OnlineFeatures(plan, tables.network)
     start = _EpochStart(
         log,
         plan,
-        features,
+        OnlineFeatures(plan, tables.network),
         epoch=tables.digest,
         upto=upto,
         taught=act_minutes(tables),
@@ -72,37 +72,31 @@ def report_names(tables: Tables) -> list[str]:
     return [*acts, *map(seizure_name, tables.seizures["seizure_id"].to_pylist())]
 
 
+@dataclass(frozen=True, slots=True)
 class _EpochStart:
     """Replaces the counters in the transaction that records the load."""
 
-    def __init__(
-        self,
-        log: EncodedHistory,
-        plan: Plan,
-        features: OnlineFeatures,
-        *,
-        epoch: str,
-        upto: int,
-        taught: Sequence[Taught],
-        searches: Sequence[SearchRow],
-        names: Sequence[str],
-    ) -> None:
-        self._log, self._plan, self._features = log, plan, features
-        self._epoch, self._upto = epoch, upto
-        self._taught, self._searches, self._names = taught, searches, names
+    log: EncodedHistory
+    plan: Plan
+    features: OnlineFeatures
+    epoch: str
+    upto: int
+    taught: Sequence[Taught]
+    searches: Sequence[SearchRow]
+    names: Sequence[str]
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Fill the counters from the log, then count what was recorded after it was read."""
-        backfill(connection, self._log, self._plan, searches=self._searches)
-        taught_anew(connection, self._taught)
-        keep_loaded_names(connection, self._names)
-        late = list(records(connection, after=self._upto))
-        CounterProjection(self._plan).apply(connection, [self._as_draft(record) for record in late])
+        backfill(connection, self.log, self.plan, searches=self.searches)
+        taught_anew(connection, self.taught)
+        keep_loaded_names(connection, self.names)
+        late = list(records(connection, after=self.upto))
+        CounterProjection(self.plan).apply(connection, [self._as_draft(record) for record in late])
         for record in late:
             if record.kind == INSPECTION:
                 teach(connection, lesson_of(record.body))
         connection.execute(delete(EPOCH))
-        row = {"one": 1, "epoch": self._epoch, "definitions": self._plan.digest}
+        row = {"one": 1, "epoch": self.epoch, "definitions": self.plan.digest}
         connection.execute(insert(EPOCH), row)
 
     def _as_draft(self, record: JournalRecord[Any]) -> tuple[Entry, Draft]:
@@ -112,9 +106,9 @@ class _EpochStart:
 
     def _event(self, kind: str, body: dict[str, Any]) -> ProjectionInput | None:
         if kind == INSPECTION:
-            return self._features.act(Inspection.model_validate(body["inspection"], strict=False))
+            return self.features.act(Inspection.model_validate(body["inspection"], strict=False))
         if kind in (SEIZURE, FIND_CONFIRMED):
             seizure = Seizure.model_validate(body["seizure"], strict=False)
             return find_event(seizure, body["linked_crossing_id"])
         arrival = Arrival.model_validate(body["arrival"], strict=False)
-        return self._features.record(arrival.crossing, arrival.declaration)
+        return self.features.record(arrival.crossing, arrival.declaration)
