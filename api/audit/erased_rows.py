@@ -26,6 +26,7 @@ DELETED: Mapping[str, str] = {
     "reviews": "seq",
     "profile_matches": "seq",
     "pending_finds": "seq",
+    "acts": "seq",
     "two_key_records": "seq",
     "watch_keys": "seq",
     "mirror_alerts": "seq",
