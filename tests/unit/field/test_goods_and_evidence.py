@@ -1,0 +1,333 @@
+"""Statements about the field: what goods say, what an act proves, and what no record holds."""
+
+from itertools import chain
+from math import nan
+from random import Random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from engine.domain import precursors
+from engine.domain.gravity import Amount, weigh_find
+from engine.domain.network import Network, SeverityBand
+from engine.domain.precursors import PRECURSORS, neighbour_heading, precursor_of
+from engine.domain.records import (
+    Arrival,
+    Crossing,
+    Declaration,
+    GoodsItem,
+    Inspection,
+    Record,
+    Seizure,
+)
+from engine.domain.time_units import DAY
+from engine.explanation import precursor_signs
+from engine.explanation.facts import data_gaps, facts
+from engine.explanation.precursor_signs import add_precursor_reason
+from engine.explanation.reasons import REASONS_VERSION, Reason
+from engine.selection.policy import (
+    COUNTERPART,
+    Chance,
+    Channel,
+    Policy,
+    lot,
+    propensity,
+    risk,
+    score_chances,
+    select,
+)
+from engine.selection.randomization import RANDOM, SCORE, ShiftPlan, movement_key
+from features.catalogue.encoder import encode
+from features.history.linking import derive_known_times
+from features.history.tables import SCHEMAS
+from models.statistics.intervals import clopper_pearson, share
+from tests.support.random_histories import START
+from tests.unit.field.broken_statements import list_broken
+
+TABLE_I = (
+    "291524", "291431", "291634", "292423", "292640", "293291", "293292", "293293", "293294",
+    "293941", "293942", "293944", "293961", "293962", "293963", "284161",
+)  # fmt: skip
+TABLE_II = ("291411", "291412", "290911", "280610", "280700", "290230", "292243", "293332")
+MODEL = Reason("night", "It came at night.", "night", "", 0.4)
+REGULAR = {
+    "consignee_precursor_new": 0.0,
+    "consignor_precursor_new": 0.0,
+    "precursor_route_new": 0.0,
+    "precursor_kg_over_usual": 1.0,
+    "precursor_kg_over_usual_of_consignee": nan,
+}
+PERSONAL = (
+    "nationality", "citizenship", "ethnic", "religion", "sex", "gender", "age", "birth", "passport",
+    "race", "surname", "first_name",
+)  # fmt: skip
+WEIGHED = Network(
+    severity={"narcotic": 10.0, "other": 2.0},
+    severity_bands=(SeverityBand(substance_class="narcotic", from_g=1_000.0, weight=40.0),),
+)
+"""A narcotic weighs 10 discrepancies, and 40 from a kilogram on."""
+RECORDS: tuple[type[Record], ...] = (Crossing, Declaration, GoodsItem, Inspection, Seizure)
+
+
+def declare(*codes: str, **crossing: Any) -> Arrival:
+    """Return an arrival that declares goods of these HS codes."""
+    known = {
+        "crossing_id": "c",
+        "post": "OYB",
+        "direction": "entry",
+        "arrived_at": "2026-03-01T10:00:00Z",
+        "vehicle_class": "truck",
+        "declaration_id": "d",
+    }
+    items = [{"item_no": at, "hs_code": code} for at, code in enumerate(codes, 1)]
+    declared = {"declaration_id": "d", "procedure": "import", "items": items}
+    body = {"crossing": known | crossing, "declaration": declared}
+    return Arrival.model_validate(body, strict=False)
+
+
+def explain(arrival: Arrival, features: dict[str, float]) -> list[str]:
+    """Return the texts of the reasons of an arrival, one of which the model gave."""
+    found = add_precursor_reason([MODEL], arrival, features, version=REASONS_VERSION)
+    return [reason.text for reason in found]
+
+
+def inspect(outcome: str, *methods: str) -> Inspection:
+    """Return an act."""
+    return Inspection.model_validate(
+        {
+            "inspection_id": "i",
+            "crossing_id": "c",
+            "recorded_at": "2026-03-01T10:00:00Z",
+            "methods": list(methods),
+            "outcome": outcome,
+            "basis": "random",
+        },
+        strict=False,
+    )
+
+
+def link_seizure(*, days: int, direction: str = "entry") -> str | None:
+    """Return the crossing to which a seizure goes that was made so many days after it."""
+    names = ("crossing_id", "arrived_at", "recorded_at", "direction", "plate")
+    crossing = {"crossing_id": "c", "arrived_at": START, "direction": direction, "plate": "01 а 1"}
+    time = START + days * DAY
+    seizure = {"seizure_id": "s", "plate": "01A-1", "seized_at": time, "recorded_at": time + 1}
+    rows = {
+        "crossings": pa.Table.from_pylist(
+            [crossing], pa.schema([SCHEMAS["crossings"].field(name) for name in names])
+        ),
+        "inspections": SCHEMAS["inspections"].empty_table(),
+        "seizures": pa.Table.from_pylist([seizure], SCHEMAS["seizures"]),
+    }
+    linked = derive_known_times(rows)["seizures"]["linked_crossing_id"].to_pylist()
+    return linked[0] if linked[0] is None else str(linked[0])
+
+
+def test_every_listed_precursor_is_known_with_its_table() -> None:
+    assert {code: one.table for code, one in PRECURSORS.items()} == {
+        **dict.fromkeys(TABLE_I, 1),
+        **dict.fromkeys(TABLE_II, 2),
+    }
+    assert all(one.name for one in PRECURSORS.values())
+
+
+def test_a_national_code_declares_the_same_precursor() -> None:
+    assert precursor_of("2915240000") is PRECURSORS["291524"]
+
+
+def test_a_heading_alone_declares_no_precursor_and_is_a_neighbour() -> None:
+    assert precursor_of("2915") is None
+    assert neighbour_heading("2915") == neighbour_heading("291521") == "2915"
+
+
+def test_acetic_anhydride_is_a_fact() -> None:
+    texts = [fact.text for fact in facts(declare("291524"), {}, version=REASONS_VERSION)]
+    assert any(
+        "acetic anhydride" in text and "precursor under international control, Table I." in text
+        for text in texts
+    )
+
+
+def test_acetic_anhydride_of_a_new_consignee_comes_first() -> None:
+    first, *_ = explain(declare("291524"), REGULAR | {"consignee_precursor_new": 1.0})
+    assert "acetic anhydride" in first and "the first of it for this consignee" in first
+
+
+def test_acetic_anhydride_of_a_regular_consignee_comes_last() -> None:
+    first, last = explain(declare("291524"), REGULAR)
+    assert first == MODEL.text
+    assert "acetic anhydride" in last and "nothing unusual" in last
+
+
+def test_an_unusual_quantity_of_a_precursor_comes_first() -> None:
+    first, *_ = explain(declare("290230"), REGULAR | {"precursor_kg_over_usual": 4.0})
+    assert "toluene" in first and "much more" in first
+
+
+def test_an_unknown_hs_code_is_scored() -> None:
+    arrival = declare("9999999999")
+    entities, found = encode(arrival.crossing, arrival.declaration, Network())
+    assert found["items"] == 1.0 and entities
+    assert "short_hs_code" not in data_gaps(arrival, {})
+
+
+def test_a_short_hs_code_is_a_gap() -> None:
+    assert "short_hs_code" in data_gaps(declare("29"), {})
+
+
+def test_leading_zeros_of_an_hs_code_stay() -> None:
+    declared = declare("0701900000").declaration
+    assert declared is not None and declared.items[0].hs_code == "0701900000"
+
+
+def test_a_heavier_severity_changes_the_order() -> None:
+    seizures, papers = (0.02, 0.05), (0.01, 0.30)
+    assert risk(*seizures, severity=1.0) < risk(*papers, severity=1.0)
+    assert risk(*seizures, severity=50.0) > risk(*papers, severity=50.0)
+
+
+def test_a_seizure_weighs_by_class_and_quantity() -> None:
+    grams: tuple[Amount, ...] = (
+        ("narcotic", 200.0),
+        ("narcotic", 5_000.0),
+        ("other", 5_000.0),
+        ("precursor", None),
+    )
+    weights = [weigh_find(WEIGHED, "seizure", [amount]) for amount in grams]
+    assert weights == [10.0, 40.0, 2.0, 5.0]
+
+
+def test_one_load_in_four_packages_is_no_graver() -> None:
+    packages = weigh_find(WEIGHED, "seizure", [("narcotic", 1_250.0)] * 4)
+    assert packages == weigh_find(WEIGHED, "seizure", [("narcotic", 5_000.0)])
+
+
+def test_a_clear_look_at_papers_is_no_evidence() -> None:
+    assert not inspect("clear", "documents", "weighing").is_evidence
+    assert inspect("clear", "documents", "canine").is_evidence
+    assert inspect("discrepancy", "documents").is_evidence
+
+
+def test_no_find_in_1100_checks_still_allows_27_in_10000() -> None:
+    upper = clopper_pearson(0, 1_100, level=0.90)[1]  # one-sided 95 %
+    assert round(1e4 * upper) == 27
+    printed = share(0, 1_100)
+    assert printed.knowable and printed.high is not None and 1e4 * printed.high > 27
+
+
+def test_no_find_in_five_checks_says_nothing_yet() -> None:
+    assert not share(0, 5).knowable
+
+
+def test_an_inland_seizure_goes_to_the_entry_within_thirty_days() -> None:
+    assert link_seizure(days=1) == link_seizure(days=30) == "c"
+
+
+def test_an_older_entry_or_an_exit_has_no_part_in_it() -> None:
+    assert link_seizure(days=31) is None
+    assert link_seizure(days=1, direction="exit") is None
+
+
+def test_random_checks_have_a_share_that_no_setting_removes() -> None:
+    for share_of_all in (0.0, 0.02, 0.11):
+        with pytest.raises(ValueError, match="random_share"):
+            Policy(random_share=share_of_all)
+    assert lot(Policy()).probability >= 0.03
+
+
+def test_a_random_check_counts_as_random_whatever_else_selects_it() -> None:
+    chances = (lot(Policy()), *score_chances(Policy(), 1.0), Chance(COUNTERPART, Channel.RED, 1.0))
+    selected = select(chances, {RANDOM: 0.0, SCORE: 0.0, COUNTERPART: 0.0})
+    assert (selected.basis, selected.is_random) == ("random", True)
+
+
+def test_a_counterparts_word_has_a_basis_of_its_own() -> None:
+    chances = (lot(Policy()), Chance(COUNTERPART, Channel.YELLOW, 1.0))
+    selected = select(chances, {RANDOM: 0.9, COUNTERPART: 0.0})
+    assert (selected.basis, selected.is_random) == ("counterpart", False)
+
+
+def test_a_counterparts_word_enters_no_propensity() -> None:
+    alone = (lot(Policy()),)
+    with_notice = (*alone, Chance(COUNTERPART, Channel.YELLOW, 1.0))
+    for channel in (Channel.YELLOW, Channel.RED):
+        assert propensity(with_notice, channel) == propensity(alone, channel) < 1.0
+
+
+def test_every_vehicle_can_be_drawn() -> None:
+    lowest = (lot(Policy()), *score_chances(Policy(), 0.0))
+    assert propensity(lowest, Channel.RED) == pytest.approx(0.03)
+
+
+def test_sending_again_draws_nothing_new() -> None:
+    shift = ShiftPlan().shift("OYB", START)
+    rng = Random(1)
+    keys = {
+        movement_key(
+            declare("07", plate="01A123BC", crossing_id=f"c{rng.random()}").crossing, shift
+        )
+        for _ in range(10)
+    }
+    assert len(keys) == 1
+
+
+def test_no_record_has_a_field_of_a_persons_origin() -> None:
+    names = set(chain.from_iterable(record.model_fields for record in RECORDS))
+    parts = {part for name in names for part in name.split("_")}
+    assert not parts & set(PERSONAL) and not names & set(PERSONAL)
+    for name in PERSONAL:
+        with pytest.raises(ValidationError, match="Extra inputs"):
+            declare("07", **{name: "x"})
+
+
+def test_a_listed_precursor_that_is_unknown_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeded bug: goods are goods, and no code is looked up."""
+    monkeypatch.setattr(precursors, "PRECURSORS", {})
+    statements = (
+        test_acetic_anhydride_is_a_fact,
+        test_acetic_anhydride_of_a_new_consignee_comes_first,
+    )
+    assert len(list_broken(*statements)) == 2
+
+
+def test_a_first_consignee_that_goes_unnoticed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeded bug: nothing of a precursor is ever unusual."""
+    statements = (
+        test_acetic_anhydride_of_a_new_consignee_comes_first,
+        test_an_unusual_quantity_of_a_precursor_comes_first,
+    )
+    assert list_broken(*statements) == []
+    monkeypatch.setattr(precursor_signs, "unusual_signs", lambda _: [])
+    assert len(list_broken(*statements)) == 2
+
+
+def test_papers_that_count_as_a_search_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeded bug: every act proves something."""
+    monkeypatch.setattr(Inspection, "is_evidence", True)
+    assert len(list_broken(test_a_clear_look_at_papers_is_no_evidence)) == 1
+
+
+def test_finds_of_one_weight_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeded bug: every seizure weighs what one weighs by default."""
+    monkeypatch.setattr(Network, "severity_of", lambda *_: 5.0)
+    assert len(list_broken(test_a_seizure_weighs_by_class_and_quantity)) == 1
+
+
+def test_a_counterparts_word_that_measures_the_engine_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The seeded bug: a notice is a purpose like any other."""
+    monkeypatch.setattr("engine.selection.policy.COUNTERPART", "another")
+    assert len(list_broken(test_a_counterparts_word_enters_no_propensity)) == 1
+
+
+def test_a_personal_field_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeded bug: a record that asks for a nationality."""
+
+    class Passenger(Record):
+        driver_nationality: str
+
+    monkeypatch.setitem(globals(), "RECORDS", (*RECORDS, Passenger))
+    assert len(list_broken(test_no_record_has_a_field_of_a_persons_origin)) == 1
