@@ -24,6 +24,7 @@ from engine.criteria.profiles.program import program
 from engine.domain.network import Network
 from engine.errors import NotFoundError, ProfileRefusedError
 from engine.journal.journal import Journal
+from engine.queue.find_gravity import FindGravity
 from engine.queue.match_outcomes import (
     Months,
     Outcome,
@@ -95,10 +96,27 @@ def filter_of(caller: Caller) -> OutcomeFilter:
     )
 
 
-def outcome_as_json(months: Months) -> dict[str, Any]:
+def find_gravity(service: ProfileService, connection: Connection, caller: Caller) -> FindGravity:
+    """Return what weighs finds for a caller."""
+    return FindGravity(
+        connection, service.network, is_seen=lambda agency: caller.sees(Matter.SEIZURES, agency)
+    )
+
+
+def weigh_matches(
+    outcomes: Mapping[str, Months], gravity: FindGravity, seen: OutcomeFilter
+) -> dict[str, float]:
+    """Return the gravity of the finds of each profile or entry, read where there is a find."""
+    return {
+        code: gravity.of_matches(code, seen) if total(months.values()).hits else 0.0
+        for code, months in outcomes.items()
+    }
+
+
+def outcome_as_json(months: Months, gravity: float) -> dict[str, Any]:
     """Return what became of the matches of a profile or an entry, together and by month."""
     every = [{"month": month} | _figures(one) for month, one in months.items()]
-    return _figures(total(months.values())) | {"months": every}
+    return _figures(total(months.values())) | {"gravity": gravity, "months": every}
 
 
 def _figures(found: Outcome) -> dict[str, Any]:
@@ -131,8 +149,13 @@ def read_profiles(service: ProfileService, caller: Caller) -> list[dict[str, Any
     with service.store.read() as connection:
         every = reversed(list(profiles_profile.read_profiles(connection).values()))
         found = [one for one in every if one.proposed.post not in caller.hidden_posts]
-        outcomes = read_outcomes(connection, [one.code for one in found], filter_of(caller))
-        return [_profile_as_json(service, connection, one, outcomes[one.code]) for one in found]
+        seen, gravity = filter_of(caller), find_gravity(service, connection, caller)
+        outcomes = read_outcomes(connection, [one.code for one in found], seen)
+        weights = weigh_matches(outcomes, gravity, seen)
+        return [
+            _profile_as_json(service, connection, one, outcomes[one.code], weights[one.code])
+            for one in found
+        ]
 
 
 def read_profile(service: ProfileService, code: str, caller: Caller) -> dict[str, Any]:
@@ -141,17 +164,23 @@ def read_profile(service: ProfileService, code: str, caller: Caller) -> dict[str
         found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
         if found.proposed.post in caller.hidden_posts:
             raise NotFoundError("profile", code)
-        months = read_outcomes(connection, [code], filter_of(caller))[code]
-        return _profile_as_json(service, connection, found, months)
+        seen = filter_of(caller)
+        months = read_outcomes(connection, [code], seen)
+        weights = weigh_matches(months, find_gravity(service, connection, caller), seen)
+        return _profile_as_json(service, connection, found, months[code], weights[code])
 
 
 def _profile_as_json(
-    service: ProfileService, connection: Connection, found: Profile, months: Months
+    service: ProfileService,
+    connection: Connection,
+    found: Profile,
+    months: Months,
+    gravity: float,
 ) -> dict[str, Any]:
     sequence, journal = found.standing.evidence, service.journal
     figures = None if sequence is None else journal.body(connection, sequence)["figures"]
     return profiles_profile.profile_as_json(found, journal.now(connection)) | {
         "backtest": figures,
         "audit": audit_matches(total(months.values()), count_in_shadow(connection, found.code)),
-        "outcome": outcome_as_json(months),
+        "outcome": outcome_as_json(months, gravity),
     }

@@ -173,6 +173,8 @@ class MonthOutcome(OutcomeFigures):
 class Outcome(OutcomeFigures):
     """The same together and by month, the first month first; months without a match are absent."""
 
+    gravity: float
+    """What the finds weigh together, in discrepancies, by the weights of the network file."""
     months: list[MonthOutcome]
 
 

@@ -23,6 +23,7 @@ from engine.domain.records import Inspection
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import INSPECTION
+from engine.queue.find_gravity import FindGravity
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import COUNTERPART, INSPECTED, Channel
@@ -50,6 +51,9 @@ class ReportedDecision:
     minutes: float
     act: Inspection | None
     acted_at: int | None
+    crossing_id: str = ""
+    gravity: float = 0.0
+    """What the act found, in discrepancies."""
 
     @property
     def stream(self) -> str | None:
@@ -85,9 +89,16 @@ def report(service: PostService, post: str, at: int, caller: Caller) -> dict[str
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
         until = min(shift.closes_at, as_of)
+        since = until - RECENT_WINDOW
+        gravity = FindGravity(
+            snapshot,
+            service.network,
+            is_seen=lambda agency: caller.sees(Matter.SEIZURES, agency),
+            since=since,
+        )
         period = [
-            _without_hidden(one, caller)
-            for one in _read_decisions(snapshot, post, since=until - RECENT_WINDOW, until=until)
+            _with_gravity(_without_hidden(one, caller), gravity)
+            for one in _read_decisions(snapshot, post, since=since, until=until)
         ]
         of_shift = [one for one in period if one.known_at >= shift.opens_at]
         minutes = _minutes(service, snapshot, shift, of_shift, as_of=as_of)
@@ -130,12 +141,17 @@ def _without_hidden(one: ReportedDecision, caller: Caller) -> ReportedDecision:
     return one if is_seen else replace(one, act=None, acted_at=None)
 
 
+def _with_gravity(one: ReportedDecision, gravity: FindGravity) -> ReportedDecision:
+    acts = [] if one.act is None else [one.act]
+    return replace(one, gravity=gravity.of(one.crossing_id, acts)) if acts else one
+
+
 def _by_agency(decided: Sequence[ReportedDecision]) -> list[dict[str, Any]]:
     """Return what the acts of each agency found, in the order of their codes."""
-    of: dict[str, list[Inspection]] = defaultdict(list)
+    of: dict[str, list[ReportedDecision]] = defaultdict(list)
     for one in decided:
         if one.act is not None:
-            of[one.act.agency or ""].append(one.act)
+            of[one.act.agency or ""].append(one)
     return [{"agency": code or None} | _sum_acts(of[code]) for code in sorted(of)]
 
 
@@ -170,13 +186,14 @@ def _sum_hours(acts: Sequence[Inspection]) -> dict[str, Any]:
 
 
 def _stream(name: str, decided: Sequence[ReportedDecision]) -> dict[str, Any]:
-    acts = [one.act for one in decided if one.act is not None]
-    return {"stream": name, "sent": len(decided)} | _sum_acts(acts)
+    return {"stream": name, "sent": len(decided)} | _sum_acts(decided)
 
 
-def _sum_acts(acts: Sequence[Inspection]) -> dict[str, Any]:
+def _sum_acts(decided: Sequence[ReportedDecision]) -> dict[str, Any]:
+    """Return what the acts that answered decisions found."""
     from models.statistics.intervals import share  # scipy: not on the way of a service that starts
 
+    acts = [one.act for one in decided if one.act is not None]
     full = [act for act in acts if act.is_full]
     hits = sum(act.outcome != "clear" for act in full)
     seizures = sum(act.outcome == "seizure" for act in full)
@@ -186,6 +203,7 @@ def _sum_acts(acts: Sequence[Inspection]) -> dict[str, Any]:
         "papers_only": len(acts) - len(full),
         "hits": hits,
         "seizures": seizures,
+        "gravity": math.fsum(one.gravity for one in decided if one.act and one.act.is_full),
         "hit_rate": share(hits, len(full)).as_dict(),
         "seizure_rate": share(seizures, len(full)).as_dict(),
         "minutes": math.fsum(values),
@@ -245,6 +263,7 @@ def _read_decisions(
 ) -> list[ReportedDecision]:
     query = (
         select(_D.decision_id, _D.seq, _D.channel, _D.basis, _D.known_at, _D.minutes, _D.act_seq)
+        .add_columns(_D.crossing_id)
         .where(_D.post == post, _D.known_at >= since, _D.known_at < until)
         .join(BODIES, BODIES.c.seq == _D.seq)  # what is erased is in no report
         .order_by(_D.known_at)
@@ -263,6 +282,7 @@ def _read_decisions(
             minutes=row.minutes,
             act=acts[row.act_seq][0] if row.act_seq is not None else None,
             acted_at=acts[row.act_seq][1] if row.act_seq is not None else None,
+            crossing_id=row.crossing_id,
         )
         for row in rows
     ]

@@ -16,6 +16,8 @@ class ActFigures(AnswerSchema):
     """Acts of papers or scales alone: no evidence that a vehicle carried nothing."""
     hits: int
     seizures: int
+    gravity: float
+    """What the finds weigh together, in discrepancies, by the weights of the network file."""
     hit_rate: Estimate
     """Of the inspected."""
     seizure_rate: Estimate

@@ -5,7 +5,13 @@ from typing import Any
 
 from api.auth.callers import Caller
 from api.auth.permissions import Matter
-from api.profiles.reads import ProfileService, filter_of, outcome_as_json
+from api.profiles.reads import (
+    ProfileService,
+    filter_of,
+    find_gravity,
+    outcome_as_json,
+    weigh_matches,
+)
 from engine.criteria import watchlist
 from engine.criteria.dual_control import ApprovalState, read_approval_state, read_approval_states
 from engine.errors import NotFoundError
@@ -18,8 +24,10 @@ def list_entries(service: ProfileService, caller: Caller) -> list[dict[str, Any]
         as_of = service.journal.now(connection)
         states = read_approval_states(connection, "watchlist").values()
         found = [one for one in states if _sees(caller, one)][::-1]
-        months = read_outcomes(connection, [one.subject for one in found], filter_of(caller))
-        return [_entry_as_json(one, as_of, months) for one in found]
+        seen, gravity = filter_of(caller), find_gravity(service, connection, caller)
+        months = read_outcomes(connection, [one.subject for one in found], seen)
+        weights = weigh_matches(months, gravity, seen)
+        return [_entry_as_json(one, as_of, months, weights[one.subject]) for one in found]
 
 
 def read_entry(service: ProfileService, entry_id: str, caller: Caller) -> dict[str, Any]:
@@ -28,14 +36,16 @@ def read_entry(service: ProfileService, entry_id: str, caller: Caller) -> dict[s
         found = read_approval_state(connection, "watchlist", entry_id)
         if not _sees(caller, found):
             raise NotFoundError("watchlist", entry_id)
-        months = read_outcomes(connection, [entry_id], filter_of(caller))
-        return _entry_as_json(found, service.journal.now(connection), months)
+        seen = filter_of(caller)
+        months = read_outcomes(connection, [entry_id], seen)
+        weights = weigh_matches(months, find_gravity(service, connection, caller), seen)
+        return _entry_as_json(found, service.journal.now(connection), months, weights[entry_id])
 
 
 def _entry_as_json(
-    entry: ApprovalState, as_of: int, months: Mapping[str, Months]
+    entry: ApprovalState, as_of: int, months: Mapping[str, Months], gravity: float
 ) -> dict[str, Any]:
-    outcome = outcome_as_json(months[entry.subject])
+    outcome = outcome_as_json(months[entry.subject], gravity)
     return watchlist.entry_as_json(entry, as_of) | {"outcome": outcome}
 
 

@@ -1,6 +1,7 @@
 """The queue of waiting vehicles and what changes it.
 
 expiry            Records that vehicles have left the queue because a day has passed
+find_gravity      Gravity of what acts found, by the seizures reported
 match_outcomes    What became of what each profile and entry of the watch list matched, month by
                   month
 mirror_alerts     The paired post's record that comes late

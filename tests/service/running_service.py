@@ -41,6 +41,12 @@ STORE = "darvoza.sqlite"
 POST, OTHER = "OYB", "FOT"
 NETWORK = """
 synthetic = true
+[severity]
+narcotic = 10
+[[severity_bands]]
+substance_class = "narcotic"
+from_g = 1000
+weight = 20
 [identifiers]
 driver_ref = "KEY"
 [[posts]]

@@ -135,6 +135,13 @@ def test_from_a_proposal_to_the_hits_of_its_matches(world: World, people: People
     kept = {name: found["audit"][name] for name in ("matches", "selected", "inspected", "hits")}
     assert kept == {"matches": 1, "selected": 1, "inspected": 1, "hits": 1}
     assert found["audit"]["minutes"] == 50
+    assert found["outcome"]["gravity"] == 5.0
+    seizure = {"seizure_id": "s-sacks", "substance_class": "narcotic", "quantity_g": 2000}
+    seizure |= {"crossing_id": red["crossing_id"], "recorded_at": act["recorded_at"]}
+    assert world.post("/v1/seizures", seizure).status_code == 201
+    audits = [world.get(f"/v1/profiles{path}").json() for path in ("/SACKS-1", "")]
+    both = audits[0], audits[1]["profiles"][0]
+    assert [one["outcome"]["gravity"] for one in both] == [20.0, 20.0]
     everything = world.get("/v1/profiles", Role.ANALYST).json()
     TypeAdapter(Profiles).validate_python(everything)
     assert [p["author"] for p in everything["profiles"]] == [found["author"]]

@@ -44,6 +44,13 @@ def test_acts_count_for_what_sent_the_vehicle(world: World) -> None:
         assert world.post("/v1/inspections", body).status_code == 201
     found = streams(world)
     assert (found[basis]["hits"], found[basis]["seizures"]) == (1, 1)
+    assert found[basis]["gravity"] == 5.0  # nothing tells of what was seized yet
+    seizure = {"crossing_id": red["crossing_id"], "recorded_at": datetime.now(UTC).isoformat()}
+    for part in (1, 2):  # together they reach the band of a kilogram, and are one find
+        parts = {"seizure_id": f"s-{part}", "substance_class": "narcotic", "quantity_g": 600}
+        assert world.post("/v1/seizures", seizure | parts).status_code == 201
+        assert streams(world)[basis]["gravity"] == 10.0 * part
+    assert found["override"]["gravity"] == 1.0
     assert (found["override"]["sent"], found["override"]["hits"]) == (1, 1)
     assert (found["override"]["seizures"], found["override"]["minutes"]) == (0, 40)
     assert (found["officer"]["inspected"], found["officer"]["papers_only"]) == (0, 1)
@@ -53,6 +60,7 @@ def test_acts_count_for_what_sent_the_vehicle(world: World) -> None:
     assert (scanner["method"], scanner["stream"], scanner["hits"]) == ("xray", "all", 1)
     text = at_desk(world, "hours").get(PATH).text
     assert "What an hour of a scanner and of a dog found" in text
+    assert text.count("Gravity of the finds") == 2
     assert not found["override"]["hit_rate"]["knowable"]
 
 
