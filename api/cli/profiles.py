@@ -1,5 +1,6 @@
-"""Commands about risk profiles: what one would have done."""
+"""Commands about risk profiles: what one would have done, and those that ship switched off."""
 
+import json
 from typing import Annotated, Any, Literal
 
 import typer
@@ -33,6 +34,19 @@ def backtest(
         tables, sent = read_event_log(found, connection), read_sent(connection)
     result = profile_backtest(tables, trial, days=days, sent=sent)
     emit(result, as_json=as_json, text=lambda: _print_backtest(result))
+
+
+@profiles.command()
+def templates(
+    name: Annotated[str, typer.Argument(help="One template; default: all.")] = "",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the profiles that ship switched off, as POST /v1/profiles takes them."""
+    from engine.criteria.profiles.templates import read_template, read_templates
+
+    result = dict(read_template(name) if name else read_templates())
+    emit(result, as_json=as_json, text=lambda: typer.echo(json.dumps(result, indent=2)))
 
 
 def _print_backtest(result: dict[str, Any]) -> None:

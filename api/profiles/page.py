@@ -18,6 +18,7 @@ from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm, read_field
 from engine.criteria.profiles.profile import Code as ProfileCode
+from engine.criteria.profiles.templates import read_template, read_templates
 from engine.errors import ConflictError, ProfileRefusedError, RecordError, UnknownPostError
 
 router = APIRouter(prefix="/profiles", route_class=PageRoute, include_in_schema=False)
@@ -37,7 +38,12 @@ def show_all(visit: TheVisit, service: TheService) -> Response:
     """Show every profile by where it stands."""
     found = read_profiles(service, visit.caller)
     by_state = {state: [one for one in found if one["state"] == state] for state in STATES}
-    return visit.page("profiles.html", by_state=by_state, json_address="/v1/profiles")
+    return visit.page(
+        "profiles.html",
+        by_state=by_state,
+        templates=read_templates(),
+        json_address="/v1/profiles",
+    )
 
 
 @router.get("/new")
@@ -45,10 +51,12 @@ def write(
     visit: TheVisit,
     service: TheService,
     known: Annotated[ProfileCode | None, Query(alias="from")] = None,
+    template: Annotated[str | None, Query(max_length=32)] = None,
 ) -> Response:
-    """Show the editor, empty or with a profile to be changed."""
+    """Show the editor: empty, with a profile to be changed, or with a template."""
     found = None if known is None else read_profile(service, known, visit.caller)
-    return _editor(visit, service, profiles_page_forms.fresh(service, found))
+    shipped = None if template is None else read_template(template)
+    return _editor(visit, service, profiles_page_forms.fresh(service, found, shipped))
 
 
 @router.post("/checks")

@@ -1,5 +1,6 @@
 """What the forms about profiles and the watch list record, through the JSON routes' own steps."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -41,11 +42,17 @@ def _read_proposal(reader: FormReader) -> dict[str, Any]:
     }
 
 
-def fresh(service: ProposalService, known: dict[str, Any] | None) -> dict[str, list[str]]:
-    """Return what the editor begins with: nothing, or a profile to be changed."""
+def fresh(
+    service: ProposalService,
+    known: dict[str, Any] | None,
+    template: Mapping[str, Any] | None = None,
+) -> dict[str, list[str]]:
+    """Return what the editor begins with: nothing, a profile to be changed, or a template."""
     local = datetime.now(UTC) + timedelta(minutes=service.settings.utc_offset_minutes)
     until = (local + timedelta(days=USUAL_DAYS)).date().isoformat()
     made = {"valid_until": until, "percentage": "100", "channel": "red"}
+    if template is not None:
+        made |= {**template, "percentage": write_number(template["percentage"])}
     if known is not None:
         names = ("title", "expression", "channel", "post")
         made |= {name: known[name] or "" for name in names}

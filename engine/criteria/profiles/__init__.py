@@ -7,4 +7,5 @@ parser         Parser of expressions
 profile        Profiles: proposal, validity, state
 program        Expressions ready to run
 refusals       Refusals of an expression: message identifiers with English templates
+templates      Templates of profiles, which ship switched off
 """

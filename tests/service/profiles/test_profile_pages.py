@@ -189,6 +189,14 @@ def test_the_editor_says_where_and_keeps_what_was_typed(ann: Desk) -> None:
     assert propose(ann, "DESK-9", percentage="5").status_code == 422, "a code is used once"
 
 
+def test_a_shipped_profile_is_a_link_to_the_editor_and_selects_nothing(ann: Desk) -> None:
+    assert "/profiles/new?template=precursors" in ann.get("/profiles").text
+    shown = ann.get("/profiles/new?template=precursors").text
+    assert 'value="PRECURSORS-1"' in shown and "features.consignee_precursor_new == 1" in shown
+    assert ann.get("/profiles/new?template=no-such").status_code == 404
+    assert ann.get("/v1/profiles/PRECURSORS-1").status_code == 404
+
+
 def test_what_cannot_be_tried_now_waits(
     ann: Desk, bob: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """A model comes out again from its record, whatever its home has learnt since."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from engine.domain.time_units import DAY
 from engine.storage.home import Home
 from features.history.tables import Tables
 from models.training import model_card, pipeline, reproduce
-from tests.support.random_histories import START, history, known_before, tables
+from tests.support.random_histories import NETWORK, START, history, known_before, tables
 
 CUT = START + 330 * DAY
 CONFIG = """
@@ -30,7 +31,8 @@ class Past:
     """What a home knows, which can become more."""
 
     def __init__(self) -> None:
-        self.whole = tables(history(7, 1200))
+        network = replace(NETWORK, severity={"narcotic": 10.0})
+        self.whole = replace(tables(history(7, 1200)), network=network)
         self.now = known_before(self.whole, CUT)
 
     def __call__(self, _home: object, _connection: object) -> Tables:
@@ -55,6 +57,14 @@ def test_a_model_comes_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     home = found.root
     (tmp_path / "small.toml").write_text(CONFIG)
     version = run(home, "train", str(tmp_path / "small.toml"))["version"]
+    bundle = found.bundles / version
+    assert json.loads((bundle / "calibration.json").read_text())["severity"] == 10.0
+    card = json.loads((bundle / "card.json").read_text())
+    assert card["severity"]["by"] == "finds" and card["config"]["severity"] == 10.0
+    (row,) = card["severity"]["table"]
+    assert (row["substance_class"], row["weight"]) == ("narcotic", 10.0)
+    assert "A seizure weighs 10 discrepancies" in (bundle / "card.md").read_text()
+    assert json.loads((bundle / "report.json").read_text())["gravity"]["all"]["finds"] > 0
     past.now = past.whole
     result = run(home, "repeat", version)
     assert result["identical"]
