@@ -47,13 +47,14 @@ def outcome_of(world: World, entry_id: str) -> Any:
 
 def test_an_entry_says_what_became_of_it(world: World, entry_id: str) -> None:
     outcome = outcome_of(world, entry_id)
-    months = outcome.pop("months")
+    months, gravity = outcome.pop("months"), outcome.pop("gravity")
+    assert gravity == 5.0  # one seizure, of which no record tells more
     assert outcome == {"matches": 3, "searches": 1, "finds": 1, "minutes": 80.0}
     assert [{k: v for k, v in one.items() if k != "month"} for one in months] == [outcome]
     listed = world.get("/v1/watchlist", Role.ANALYST).json()
     TypeAdapter(WatchList).validate_python(listed)
     (same,) = (one for one in listed["entries"] if one["id"] == entry_id)
-    assert same["outcome"] == outcome | {"months": months}
+    assert same["outcome"] == outcome | {"gravity": gravity, "months": months}
 
 
 def test_its_page_says_so(world: World, entry_id: str) -> None:
