@@ -25,7 +25,9 @@ OWED: tuple[str, ...] = ()
 """Starts of lines that requests owe since, each with its decision."""
 JOINED = {
     # Precursors that are declared: docs/decisions/0030-gravity.md.
-    name for name in deployment_contract.features() if "precursor" in name
+    name
+    for name in deployment_contract.features()
+    if "precursor" in name
 }
 """Features that joined since; those of before keep their names and their order."""
 OWNER = re.compile(r" (?:option|argument|query|path|header|cookie) \S+ required$")
