@@ -46,6 +46,14 @@ from engine.queue.queue import DECISIONS
 from engine.storage.database import Store, split_in_slices
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
+from features.intake.atomic_writer import exclusively
+from features.intake.history_erasure import (
+    HistoryRows,
+    finish_erasure,
+    read_rows,
+    select_rows,
+    stage_erasure,
+)
 
 LAPSES_AFTER = 30 * DAY
 """After this a proposal can no longer be approved: who proposed it may see things otherwise."""
@@ -107,6 +115,8 @@ class ErasureResult:
     """``proposed`` or ``erased``."""
     by: tuple[str, ...]
     records: int
+    loaded: int
+    """Crossings, acts and finds of the loaded history."""
     waiting: int
     """Groups that are kept because the vehicle waits in a queue."""
     in_force: int
@@ -119,6 +129,7 @@ class ErasureResult:
 class ErasureSteps:
     """Steps of one person towards an erasure; raises ``NotAllowedError`` for others."""
 
+    home: Home
     store: Store
     accounts: Accounts
     signer: Signer
@@ -130,11 +141,13 @@ class ErasureSteps:
 
         Raises ``SecondPersonError`` for the person who proposed it.
         """
-        with self.store.read() as connection:
-            pending = self._find_pending(connection, criteria)
-        if pending is None:
-            return self._propose(criteria, why)
-        return self._approve(criteria, pending)
+        with exclusively(self.home):
+            with self.store.read() as connection:
+                finish_erasure(self.home, connection)
+                pending = self._find_pending(connection, criteria)
+            if pending is None:
+                return self._propose(criteria, why)
+            return self._approve(criteria, pending)
 
     def _find_pending(self, connection: Connection, criteria: Criteria) -> ApprovalState | None:
         """Return the pending proposal of the same content, of a person who is still here."""
@@ -157,13 +170,18 @@ class ErasureSteps:
         with self.store.read() as connection:
             now = Journal(self.store).now(connection)
             chosen = selection.choose(connection, proposed_at=now, now=now)
-        if not chosen:
+        selection.loaded = self._select_loaded(criteria, now).count
+        if not chosen and not selection.loaded:
             raise ConflictError("erasure", "", "no record that may be erased fits")
         content = {"criteria": criteria.as_json(), "why": why}
         subject = f"erasure-{secrets.token_hex(6)}"
         draft = draft_proposal("erasure", subject, by=self.by, content=content)
         Journal(self.store, [DualControlProjection()]).append([draft])
         return selection.result("proposed", (self.by,), chosen)
+
+    def _select_loaded(self, criteria: Criteria, proposed_at: int) -> HistoryRows:
+        cuts = criteria.cuts(proposed_at)
+        return select_rows(self.home, subject=criteria.subject, cuts=cuts)
 
     def _approve(self, criteria: Criteria, pending: ApprovalState) -> ErasureResult:
         self.accounts.check_governor(self.by, Right.APPROVE)
@@ -172,6 +190,9 @@ class ErasureSteps:
         selection = _Selection(criteria, RecordGroups(criteria.subject))
         with self.store.read() as connection:
             selection.groups.read(connection)  # before the lock, so that other writers do not wait
+        loaded = self._select_loaded(criteria, pending.proposed_at)
+        selection.loaded = loaded.count
+        replaced = stage_erasure(self.home, loaded)
         rows = ErasedRows(self.plan)
         people = pending.author, self.by
         about: dict[str, Any] = {
@@ -191,9 +212,12 @@ class ErasureSteps:
             sequences = sorted({pending.sequence, *(s for one in chosen for s in one.sequences)})
             rows.sequences = sequences
             rows.crossings = [one.key[1] for one in chosen if one.key[0] == "movement"]
-            return [approval, *self._draft_erasures(connection, sequences, about)]
+            rows.crossings += loaded.crossings
+            return [approval, *replaced, *self._draft_erasures(connection, sequences, about)]
 
         Journal(self.store, [DualControlProjection(), rows]).append_found(find)
+        with self.store.read() as connection:
+            finish_erasure(self.home, connection)
         return replace(result[0], is_overwritten=forget_deleted(self.store))
 
     def _draft_erasures(
@@ -218,6 +242,7 @@ class _Selection:
 
     criteria: Criteria
     groups: RecordGroups
+    loaded: int = 0
     waiting: int = 0
     in_force: int = 0
 
@@ -241,7 +266,7 @@ class _Selection:
     ) -> ErasureResult:
         """Return the result of a step for these groups."""
         records = sum(len(one.sequences) for one in chosen)
-        return ErasureResult(state, by, records, self.waiting, self.in_force)
+        return ErasureResult(state, by, records, self.loaded, self.waiting, self.in_force)
 
 
 def forget_deleted(store: Store) -> bool:
@@ -258,7 +283,9 @@ def forget_deleted(store: Store) -> bool:
     return True
 
 
-def export_subject(store: Store, accounts: Accounts, subject: str, *, by: str) -> dict[str, Any]:
+def export_subject(
+    home: Home, store: Store, accounts: Accounts, subject: str, *, by: str
+) -> dict[str, Any]:
     """Return every record that names a subject and may be erased, as JSON values.
 
     Each reading is recorded first, by the number of the record and never by the subject. Raises
@@ -291,4 +318,5 @@ def export_subject(store: Store, accounts: Accounts, subject: str, *, by: str) -
             for one in read_erasable(connection)
             if one.seq in named
         ]
-    return {"subject": subject, "records": records}
+    loaded = read_rows(home, select_rows(home, subject=subject, cuts={}))
+    return {"subject": subject, "records": records, "loaded": loaded}

@@ -46,7 +46,7 @@ def erase(
             plan = read_plan(connection)
         accounts = Accounts(store, open_network(found))
         result = asdict(
-            ErasureSteps(store, accounts, open_signer(found), plan, by).erase(criteria, why)
+            ErasureSteps(found, store, accounts, open_signer(found), plan, by).erase(criteria, why)
         )
     emit(result, as_json=as_json, text=lambda: _print_result(result))
 
@@ -58,6 +58,8 @@ def _print_result(result: dict[str, Any]) -> None:
     else:
         typer.echo(f"erased: the bodies of {result['records']:,} records, by {result['by'][1]}")
         typer.echo(f"proposed by {result['by'][0]}; copies in backups are not reached")
+    if result["loaded"]:
+        typer.echo(f"of the loaded history: {result['loaded']:,} crossings, acts and finds")
     if result["waiting"]:
         typer.echo(f"kept: {result['waiting']:,} vehicles that wait in a queue")
     if result["in_force"]:
@@ -80,7 +82,7 @@ def subject(
     with opened_existing(home) as (found, store):
         signed_in(found, store, by)
         accounts = Accounts(store, open_network(found))
-        held = export_subject(store, accounts, identifier, by=by)
+        held = export_subject(found, store, accounts, identifier, by=by)
     text = json.dumps(held, ensure_ascii=False, indent=1)
     if out is None:
         typer.echo(text)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.audit.verification import Verdict
     from engine.journal.clock import Reading
 
-FILES = ("history", "bundles", "reports", "mlflow", "network.toml")
+FILES = ("history", "bundles", "reports", "mlflow", "network.toml", "retention.toml")
 """What is copied besides the store."""
 
 

@@ -209,6 +209,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "drift_measured": N_("change of data measured"),
         "history": N_("history loaded"),
         "load_begun": N_("load of history begun"),
+        "history_erased": N_("rows of loaded history erased"),
         "network_declared": N_("network file declared"),
         "secrets_dropped": N_("secrets dropped by a rebuild"),
         "quarantine_declared": N_("quarantine file declared"),

@@ -18,7 +18,12 @@ from engine.domain.network import Network, read_network
 from engine.errors import HomeError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal, JournalReader
-from engine.journal.kinds import HISTORY_LOADED, NETWORK_DECLARED, QUARANTINE_DECLARED
+from engine.journal.kinds import (
+    HISTORY_ERASED,
+    HISTORY_LOADED,
+    NETWORK_DECLARED,
+    QUARANTINE_DECLARED,
+)
 from engine.storage.database import Store
 from engine.storage.home import Home
 
@@ -106,7 +111,18 @@ def read_quarantines(connection: Connection) -> dict[str, tuple[int, str | None]
         load, digest = body.get("load"), body.get("quarantine")
         if isinstance(load, str) and found.get(load, (0, None))[1] is None:
             found[load] = (seq, digest if isinstance(digest, str) else None)
+    for seq, erased in JournalReader(connection).bodies_of(HISTORY_ERASED):
+        found.pop(erased["load"], None)
+        found[erased["instead"]] = (seq, erased["quarantine"])
     return found
+
+
+def read_replaced_loads(connection: Connection) -> dict[str, tuple[int, str]]:
+    """Return each load from which rows were erased: the record, and the load instead of it."""
+    return {
+        body["load"]: (seq, body["instead"])
+        for seq, body in JournalReader(connection).bodies_of(HISTORY_ERASED)
+    }
 
 
 def declare_quarantines(home: Home, store: Store) -> None:

@@ -82,6 +82,8 @@ TRIAL_MEASURED: Final = Kind[of.TrialBody]("trial_measured")
 
 HISTORY_LOADED: Final = Kind[of.HistoryBody]("history")
 """Anchors a load, with which the counters started again."""
+HISTORY_ERASED: Final = Kind[of.ErasedHistoryBody]("history_erased")
+"""Anchors what is left of a load, which was put in the place of the load."""
 LOAD_BEGUN: Final = Kind[of.HistoryBody]("load_begun")
 """Names a load before its folder is in place. Without the record of the load after it, the load
 was not finished."""

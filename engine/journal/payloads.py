@@ -225,6 +225,17 @@ class HistoryBody(TypedDict):
     quarantine: NotRequired[str]
 
 
+class ErasedHistoryBody(TypedDict):
+    """Digests of a load from which rows were erased, of what is ``instead`` of it, of its faults.
+
+    The load no longer has a folder.
+    """
+
+    load: str
+    instead: str
+    quarantine: str
+
+
 class NetworkBody(TypedDict):
     """The network file and its SHA-256."""
 

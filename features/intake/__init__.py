@@ -4,6 +4,7 @@ atomic_writer       Atomic and idempotent write of a load into a home
 file_reader         Rows of one bulk file as present cells, each with its line
 kcs_format          Korea Customs Service import declarations, one a row, as records of this
                     project
+history_erasure     Erasure of rows of the loaded history
 load                Validation of a bulk folder and its load into a home
 message_folder      Standard messages of a folder with their crossings, as tables of records
 network_file        Merge of a load's network file into the home's network

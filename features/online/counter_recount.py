@@ -16,7 +16,12 @@ from typing import Any, get_args
 import pyarrow as pa
 from sqlalchemy import Connection, delete, insert
 
-from engine.audit.file_anchors import DeclaredNetwork, parse_network, read_declared_networks
+from engine.audit.file_anchors import (
+    DeclaredNetwork,
+    parse_network,
+    read_declared_networks,
+    read_replaced_loads,
+)
 from engine.decision.inspection_minutes import lesson_of, taught_anew, teach
 from engine.domain.network import IdentifierField, Network
 from engine.errors import RiskError
@@ -32,6 +37,7 @@ from features.offline.encoded_history import read_log
 from features.online.backfill import backfill
 from features.online.crossing_index import EPOCH, keep_loaded_names
 from features.online.epoch import report_names
+from features.online.history_anchor import read_anchors
 
 UNREADABLE = (OSError, ValueError, KeyError, RiskError, pa.ArrowException)
 """What a history that was changed on disk may raise."""
@@ -47,7 +53,9 @@ class Recount:
         """False where a load is not as it was recorded: its tables say nothing then."""
         opened = list(JournalReader(self.live).bodies_of(HISTORY_LOADED))
         self._last: tuple[int, Mapping[str, Any]] = opened[-1] if opened else (0, {})
-        self._loads = {body["load"] for _, body in opened if isinstance(body.get("load"), str)}
+        self._loads = read_anchors(self.live).keys()
+        erased = [seq for seq, _ in read_replaced_loads(self.live).values()]
+        self._is_erased = max(erased, default=0) > self._last[0]
         self._declared = read_declared_networks(self.live)
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
@@ -66,6 +74,9 @@ class Recount:
 
     def fill(self, connection: Connection) -> bool:
         """Fill the counters; False, with a note, where they cannot be compared."""
+        if self._is_erased:
+            self.notes.append("counters: not compared, loaded rows that they count are erased")
+            return False
         if not self.is_readable:
             self.notes.append("counters: not compared, the loaded history was changed")
             return False

@@ -13,7 +13,13 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from engine.audit.file_anchors import QUARANTINE_FILE, file_digest, find_links, read_quarantines
+from engine.audit.file_anchors import (
+    QUARANTINE_FILE,
+    file_digest,
+    find_links,
+    read_quarantines,
+    read_replaced_loads,
+)
 from engine.audit.verification import JournalFault
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import HISTORY_LOADED, LOAD_BEGUN
@@ -30,6 +36,9 @@ def read_anchors(connection: Connection) -> dict[str, int]:
     for seq, body in JournalReader(connection).bodies_of(HISTORY_LOADED):
         if isinstance(body.get("load"), str):
             found.setdefault(body["load"], seq)
+    for load, (seq, instead) in read_replaced_loads(connection).items():
+        found.pop(load, None)
+        found[instead] = seq
     return found
 
 
@@ -47,8 +56,14 @@ def history_faults(home: Home, connection: Connection) -> Iterator[JournalFault]
     for digest, seq in known.items():
         if not is_intact(home, digest):
             yield JournalFault(seq, RULE, f"load {digest} is not on the disk as it was recorded")
+    erased = read_replaced_loads(connection)
     for digest in loads(home):
-        if digest not in known and not (digest in started and is_intact(home, digest)):
+        if digest in erased:
+            why = (
+                f"load {digest} was erased and is on the disk: darvoza erase finishes what it began"
+            )
+            yield JournalFault(erased[digest][0], RULE, why)
+        elif digest not in known and not (digest in started and is_intact(home, digest)):
             yield JournalFault(
                 0, RULE, f"load {digest} is on the disk and in no record: load it again"
             )

@@ -95,7 +95,7 @@ def tell(world: World) -> Story:
     accounts = Accounts(store, world.runtime.network)
     with store.read() as connection:
         since = world.runtime.journal.head(connection).seq
-    held = export_subject(store, accounts, criteria.subject or "", by="ann")
+    held = export_subject(world.home, store, accounts, criteria.subject or "", by="ann")
     with store.read() as connection:
         opened = JOURNAL.c.kind == SENSITIVE_READ, JOURNAL.c.seq > since
         read = set(connection.scalars(select(JOURNAL.c.subject).where(*opened)))
@@ -155,7 +155,7 @@ def retire(world: World, plate: str) -> None:
 def steps(world: World, by: str) -> ErasureSteps:
     runtime = world.runtime
     accounts = Accounts(runtime.store, runtime.network)
-    return ErasureSteps(runtime.store, accounts, runtime.signer, runtime.plan, by)
+    return ErasureSteps(world.home, runtime.store, accounts, runtime.signer, runtime.plan, by)
 
 
 def values(connection: Connection) -> Iterator[tuple[str, str]]:
@@ -246,8 +246,8 @@ def test_an_export_names_every_record_and_each_reading_is_recorded(story: Story)
     assert {"inspection", "watchlist_approved"} <= {one["kind"] for one in story.held["records"]}
     store, accounts = story.world.runtime.store, Accounts(story.world.runtime.store, Network())
     with pytest.raises(NotAllowedError):
-        export_subject(store, accounts, "x", by="eve")
-    assert export_subject(store, accounts, TEXTS[0], by="ann")["records"] == []
+        export_subject(story.world.home, store, accounts, "x", by="eve")
+    assert export_subject(story.world.home, store, accounts, TEXTS[0], by="ann")["records"] == []
 
 
 def test_the_journal_and_the_tables_still_verify(story: Story) -> None:
