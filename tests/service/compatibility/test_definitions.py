@@ -1,9 +1,12 @@
 """A home of version 0c412e7 changes to the feature definitions of this version, step by step.
 
-Until then it goes on with its own: see ``test_old_home``. Steps: docs/operations.md, Upgrade.
+Until then it goes on with its own: see ``test_old_home``. Steps: docs/operations.md, Upgrade, whose
+commands are compared with those of this test.
 """
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +39,19 @@ smallest_leaf = 5
 share_of_features = 0.5
 """
 """As the old home's own model was trained, because it holds few finds."""
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
+SECTION = "### Change to new feature definitions"
+COMMAND = re.compile(r"`darvoza (\w+)")
+POST = 'code = "KG-DOS"\n'
+"""In the network file, which version 0c412e7 wrote without zones, domains and equipment."""
+ARRIVAL = {
+    "post": "KG-DOS",
+    "direction": "entry",
+    "arrived_at": "2026-10-13T16:30:00Z",
+    "vehicle_class": "truck",
+    "driver_ref": "d-1",
+}
+"""At 22:30 by the clocks of Dostuk, which version 0c412e7 took for 21:30."""
 CROSSING = "late-1,KG-DOS,entry,2026-11-20T16:30:00Z,car"
 
 
@@ -62,6 +78,38 @@ def readiness(old: OldHome) -> dict[str, Any]:
         return found
 
 
+def documented_commands() -> list[str]:
+    """Return the commands of the documented steps, in their order."""
+    section = OPERATIONS.read_text("utf-8").partition(SECTION)[2].partition("\nSteps ")[0]
+    return COMMAND.findall(section)
+
+
+def complete_network_file(old: OldHome) -> None:
+    """Take the first step: a zone, a shared domain, and what a post has."""
+    text = old.home.network.read_text("utf-8")
+    assert text.count(POST) == 1
+    stated = text.replace(POST, f'{POST}timezone = "Asia/Bishkek"\nequipment = {{ canine = 1 }}\n')
+    head, _, posts = stated.partition("\n")
+    shared = '[identifiers]\nconsignee_id = "register"\n'
+    old.home.network.write_text(f"{head}\n{shared}{posts}", "utf-8")
+
+
+def read_clock_at_dostuk(old: OldHome, name: str) -> tuple[float, float]:
+    """Return hour and night of an arrival, as the model that decides reads them."""
+    by = {
+        who: {"Authorization": f"Bearer {old.about['secrets'][who]}"}
+        for who in ("KG-DOS", "analyst")
+    }
+    app = create_app(lambda: open_runtime(old.home, Settings(), HomeModels(old.home)))
+    with TestClient(app) as client:
+        body = {"crossing": ARRIVAL | {"crossing_id": name}}
+        made = client.post("/v1/decisions", json=body, headers=by["KG-DOS"])
+        assert made.status_code == 201, made.text
+        path = f"/v1/decisions/{made.json()['decision_id']}/features"
+        known = client.get(path, headers=by["analyst"]).json()["features"]
+    return known["hour"], known["night"]
+
+
 def promote(old: OldHome, version: str) -> list[int]:
     people = ("first", "second")
     return [run(old, "promote", version, f"--as={one}", password=one).exit_code for one in people]
@@ -71,6 +119,8 @@ def test_it_changes_to_the_definitions_of_this_version(old: OldHome) -> None:
     folder = old.home.root.parent
     told = json.loads(run(old, "verify", "--json").stdout)
     assert any("section Upgrade" in note for note in told["notes"])
+    complete_network_file(old)
+    assert read_clock_at_dostuk(old, "before") == (21.0, 0.0), "one clock, as it was"
 
     trained = run(
         old, "train", str(folder / "train.toml"), "--as=writer", "--json", password="writer"
@@ -92,6 +142,11 @@ def test_it_changes_to_the_definitions_of_this_version(old: OldHome) -> None:
     assert promote(old, version) == [0, 0]
     after = readiness(old)
     assert (after["mode"], after["model_version"]) == ("model", version)
+    assert read_clock_at_dostuk(old, "after") == (22.0, 1.0), "22:30 and night"
     verified = run(old, "verify", "--json")
     assert verified.exit_code == 0, verified.output
     assert not any("section Upgrade" in note for note in json.loads(verified.stdout)["notes"])
+
+
+def test_the_documented_steps_are_those_that_are_taken_above() -> None:
+    assert documented_commands() == ["train", "load", "promote"]
