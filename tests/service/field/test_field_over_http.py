@@ -101,6 +101,37 @@ def test_an_act_on_a_notice_is_the_counterparts(world: World) -> None:
     assert kept(world, filed) == ("counterpart", None)
 
 
+def test_a_notice_says_what_became_of_it(world: World) -> None:
+    entry = notice(world, "party-301")
+    decision = find_yellow(world, "party-301", START + 4_300)
+    assert world.post("/v1/inspections", act(300_003, decision["crossing_id"])).status_code == 201
+    outcome = world.get(f"/v1/watchlist/{entry}").json()["outcome"]
+    assert outcome["matches"] >= outcome["searches"] == 1
+    assert (outcome["finds"], outcome["minutes"]) == (0, 40.0)
+    assert sum(month["matches"] for month in outcome["months"]) == outcome["matches"]
+
+
+def sum_figures(world: World) -> tuple[int, float]:
+    """Return seizures and gravity of the running shift."""
+    streams = world.get(f"/v1/posts/{POST}/shift").json()["this_shift"]["streams"]
+    return sum(one["seizures"] for one in streams), sum(one["gravity"] for one in streams)
+
+
+def test_a_shift_report_states_finds_and_their_gravity(world: World) -> None:
+    red, (finds, gravity) = find(world, "red", START + 4_600), sum_figures(world)
+    filed = act(300_004, red["crossing_id"], outcome="seizure")
+    assert world.post("/v1/inspections", filed).status_code == 201
+    seizure = {
+        "seizure_id": "heavy-300",
+        "crossing_id": red["crossing_id"],
+        "recorded_at": datetime.now(UTC).isoformat(),
+        "substance_class": "narcotic",
+        "quantity_g": 2_000,
+    }
+    assert world.post("/v1/seizures", seizure).status_code == 201
+    assert sum_figures(world) == (finds + 1, gravity + 20.0)
+
+
 def test_the_service_fills_in_the_agency_of_an_act(world: World) -> None:
     green = find(world, "green", START + 5_000)
     body = act(300_002, green["crossing_id"])
