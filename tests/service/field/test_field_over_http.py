@@ -66,6 +66,7 @@ def test_a_shift_report_names_the_posts_zone(world: World) -> None:
     report = world.get(f"/v1/posts/{POST}/shift").json()
     assert report["timezone"] == "Asia/Tashkent"
     opens_at = datetime.fromisoformat(report["opens_at"])
+    assert report["opens_at"].endswith("Z"), "an instant in UTC"
     assert opens_at.astimezone(UTC).hour in (3, 15), "08:00 or 20:00 at Oybek"
     assert "UTC+05:00 (Asia/Tashkent)" in at_desk(world, "zone").get(f"/posts/{POST}/shift").text
 
