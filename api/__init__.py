@@ -10,6 +10,7 @@ drift          Drift over HTTP and as a page
 harness        Processes and deployments for benchmarks, fault runs and the demonstration
 http           What all routes share: problems, bodies, dependencies, server
 integrity      The integrity report of a post, over HTTP and as a page
+messages       Standard messages over HTTP, and the answers in kind
 migrations     Migrations of the store
 models         Models over HTTP and as a page
 profiles       Risk profiles over HTTP and as pages

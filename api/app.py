@@ -34,6 +34,7 @@ from api.http.middleware import Guard
 from api.http.responses import BODY_MODELS
 from api.integrity import page as integrity_page
 from api.integrity import routes as integrity_routes
+from api.messages import wco_response
 from api.models import page as models_page
 from api.models import routes as models_routes
 from api.profiles import page as profiles_page
@@ -124,6 +125,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     app.add_middleware(Express)
     app.add_middleware(Guard)  # the last one added is the outermost
     problems.install(app)
+    wco_response.install(app)
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     app.add_exception_handler(HTTPException, answer_unknown)

@@ -232,6 +232,32 @@ class MalformedBodyError(RiskError):
     TEXT = "{why}"
 
 
+class MalformedMessageError(RiskError):
+    """A standard message cannot be read, or is not safe to read; names the rule and the line."""
+
+    rule: str
+    line: int | None = None
+    TEXT = "the document was refused ({rule})"
+
+    @property
+    def fields(self) -> tuple[dict[str, str], ...]:
+        """Which rule is broken where, as a problem names it."""
+        where = "" if self.line is None else f"line {self.line}"
+        return ({"at": "", "rule": self.rule, "why": where},)
+
+
+class UnsupportedMessageError(RiskError):
+    """A standard message has a root, a namespace or a version that is not known."""
+
+    rule: str
+    TEXT = "the document is of no supported format ({rule})"
+
+    @property
+    def fields(self) -> tuple[dict[str, str], ...]:
+        """Which rule is broken, as a problem names it."""
+        return ({"at": "", "rule": self.rule, "why": "docs/messages.md lists what is supported"},)
+
+
 class AmbiguousHeadError(RiskError):
     """The head of a request can be read in two ways."""
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from engine.audit.verification import Verdict
     from engine.journal.clock import Reading
 
-FILES = ("history", "bundles", "reports", "mlflow", "network.toml", "retention.toml")
+TABLES = ("network.toml", "retention.toml", "messages.toml")
+FILES = ("history", "bundles", "reports", "mlflow", *TABLES)
 """What is copied besides the store."""
 
 

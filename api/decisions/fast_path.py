@@ -76,6 +76,8 @@ def _ordinary(scope: Scope, service: FastPathService) -> _DecisionRequest | None
     size, key = given.get(b"content-length", b""), given.get(b"idempotency-key")
     if (
         len(given) != len(scope["headers"])  # one was given twice
+        or scope["query_string"]
+        or b"xml" in given.get(b"content-type", b"") + given.get(b"accept", b"")
         or not size.isdigit()
         or len(size) > len(str(service.settings.body_limit_bytes))
         or int(size) > service.settings.body_limit_bytes

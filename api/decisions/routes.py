@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Protocol, cast
 
 import orjson
-from fastapi import Depends, Path, Query, Response
+from fastapi import Depends, Path, Query, Request, Response
 
 from api.auth.callers import Caller
 from api.decisions.reads import DecisionReader, DecisionService, TheReading, first_words
@@ -27,6 +27,9 @@ from api.http.problems import refusal
 from api.http.request_bodies import LARGEST_BATCH, body_of, reported_batch
 from api.http.responses import answer, creates, document_problems, json_router, takes_many
 from api.http.schema_base import Acknowledged, Problem
+from api.messages.arrival_bodies import arrival_body
+from api.messages.documentation import takes_messages
+from api.messages.wco_response import answer_in_kind
 from api.service.metrics import Metrics
 from api.service.thread_bridge import LoopBridge
 from engine.domain.plausibility import MonotonicClock
@@ -58,18 +61,24 @@ MOST_LISTED = 1000
 DecisionId = Annotated[Identifier, Path()]
 
 
-@router.post("", **creates(CheckpointView, 409, 413, body=Arrival))
+SentArrival = Annotated[Arrival, Depends(arrival_body(body_of(Arrival)))]
+"""An arrival as JSON, or as a standard message with the crossing's fields in the query."""
+
+
+@router.post("", **takes_messages(creates(CheckpointView, 409, 413, body=Arrival)))
 async def decide(
+    request: Request,
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
-    arrival: Annotated[Arrival, Depends(body_of(Arrival))],
+    arrival: SentArrival,
 ) -> Response:
     """Decide on an arrival; sent again, it gets the same answer.
 
     The answer leaves only when its record is durable.
     """
-    return answer(await await_decision(service, caller, arrival, key), 201)
+    found = await await_decision(service, caller, arrival, key)
+    return answer_in_kind(request, found, arrival)
 
 
 async def await_decision(
@@ -139,14 +148,16 @@ def _submit_row(
 
 
 @router.post(
-    "/{decision_id}/amendments", **creates(CheckpointView, 404, 409, 413, 429, body=Arrival)
+    "/{decision_id}/amendments",
+    **takes_messages(creates(CheckpointView, 404, 409, 413, 429, body=Arrival)),
 )
 async def amend(
+    request: Request,
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
     decision_id: DecisionId,
-    arrival: Annotated[Arrival, Depends(body_of(Arrival))],
+    arrival: SentArrival,
 ) -> Response:
     """Decide again on an arrival whose declaration was changed: linked to the first, same draws."""
     check_arrival(service.network, caller, arrival, now=service.present.now())
@@ -156,7 +167,8 @@ async def amend(
     asked = replace(asked, names=names)
     found = await service.waking.wait(service.targeting.decide(arrival, asked, amended=known))
     service.metrics.count_decision(found)
-    return answer(service.answers.view_decision(found, is_blind=True), 201)
+    seen = service.answers.view_decision(found, is_blind=True)
+    return answer_in_kind(request, seen, arrival)
 
 
 @router.post("/{decision_id}/reviews", **creates(Acknowledged, 404, 409, 413, body=Review))

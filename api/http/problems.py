@@ -42,6 +42,8 @@ STATUS: dict[type[RiskError], HTTPStatus] = {
     errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.MalformedBodyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.AmbiguousHeadError: HTTPStatus.BAD_REQUEST,
+    errors.MalformedMessageError: HTTPStatus.BAD_REQUEST,
+    errors.UnsupportedMessageError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
 """Every error of the domain and its status; a test finds the one that is missing."""
 
@@ -86,7 +88,7 @@ def install(app: FastAPI) -> None:
 
 
 async def _answer_refusal(request: Request, error: Exception) -> ProblemResponse:
-    return refusal(error, instance=_instance(request))
+    return refusal(error, instance=instance_of(request))
 
 
 def refusal(error: BaseException, *, instance: str) -> ProblemResponse:
@@ -109,7 +111,7 @@ async def _answer_malformed(request: Request, error: Exception) -> ProblemRespon
         for e in found
     ]
     detail = "the request does not fit the schema"
-    return problem(422, TITLES[422], detail, instance=_instance(request), fields=fields)
+    return problem(422, TITLES[422], detail, instance=instance_of(request), fields=fields)
 
 
 async def answer_http(request: Request, error: Exception) -> ProblemResponse:
@@ -117,7 +119,7 @@ async def answer_http(request: Request, error: Exception) -> ProblemResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
     title = TITLES.get(status, HTTPStatus(status).phrase.title().replace(" ", ""))
-    found = problem(status, title, HTTPStatus(status).phrase, instance=_instance(request))
+    found = problem(status, title, HTTPStatus(status).phrase, instance=instance_of(request))
     found.headers.update(headers or {})
     return found
 
@@ -127,7 +129,7 @@ def answer_fault(route: str) -> ProblemResponse:
     return problem(500, TITLES[500], "the service failed", instance=route)
 
 
-def _instance(request: Request) -> str:
+def instance_of(request: Request) -> str:
     """Name the route: the path itself holds identifiers, which no problem repeats."""
     return getattr(request.scope.get("route"), "path_format", "/")
 

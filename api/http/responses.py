@@ -11,12 +11,13 @@ from api.http.problems import MEDIA_TYPE, kinds
 from engine.domain.records import Record
 
 _PROBLEMS: Mapping[int, str] = {
-    400: "The request's head can be read in two ways, or the request is no HTTP.",
+    400: "The request's head can be read in two ways, it is no HTTP, or a message is broken.",
     401: "No valid key came with the request.",
     403: "The caller's role or post does not reach this.",
     404: "Nothing of this kind has this identifier, or the caller may not know that it does.",
     409: "The identifier is taken by other content.",
     413: "The body is longer than this service reads.",
+    415: "The message has a root, a namespace or a version that is not known.",
     422: "The request is malformed; fields say where and which rule.",
     429: "The movement was amended as often as it may be within 24 hours.",
     503: "The store did not take the record; nothing was acknowledged. Try again.",

@@ -5,13 +5,16 @@ Inspection acts and seizures.
 
 from typing import Annotated, Protocol
 
-from fastapi import Depends, Path, Response
+from fastapi import Depends, Path, Request, Response
 
 from api.http.dependencies import IdempotencyKey, Team, TheCaller, running_service
 from api.http.guards import check_arrival, fill_agency, post_of
 from api.http.request_bodies import ReportedAct, body_of, reported_arrival
 from api.http.responses import answer, creates, json_router
 from api.http.schema_base import Acknowledged, AcknowledgedAct
+from api.messages.arrival_bodies import arrival_body
+from api.messages.documentation import takes_messages
+from api.messages.wco_response import answer_in_kind
 from api.service.signed_answers import SignedAnswers
 from engine.domain.network import Network
 from engine.domain.plausibility import MonotonicClock
@@ -75,12 +78,13 @@ def seize(
 crossings_router = json_router("/v1/crossings", "crossings")
 
 
-@crossings_router.post("", **creates(Acknowledged, 409, 413, body=Arrival))
+@crossings_router.post("", **takes_messages(creates(Acknowledged, 409, 413, body=Arrival)))
 def record(
+    request: Request,
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
-    arrival: Annotated[Arrival, Depends(reported_arrival)],
+    arrival: Annotated[Arrival, Depends(arrival_body(reported_arrival))],
 ) -> Response:
     """Record a crossing, bare or with its declaration: an exit, the paired post's, a late one."""
     check_arrival(service.network, caller, arrival, now=service.present.now())
@@ -88,7 +92,8 @@ def record(
     name = crossing_name(crossing.crossing_id)
     asked = claim(CROSSING, arrival, post=crossing.post, name=name, key=key)
     found = service.recording.crossing(arrival, asked)
-    return answer(service.answers.acknowledge(found, identifier=crossing.crossing_id), 201)
+    seen = service.answers.acknowledge(found, identifier=crossing.crossing_id)
+    return answer_in_kind(request, seen, arrival)
 
 
 # an identifier may hold a slash, which comes as one from %2F

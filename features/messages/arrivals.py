@@ -11,7 +11,7 @@ from typing import Any, get_args
 from engine.domain.identifiers import fold
 from engine.domain.records import DocumentField
 
-_FIELDS: tuple[str, ...] = get_args(DocumentField)
+_FIELDS: tuple[DocumentField, ...] = get_args(DocumentField)
 
 
 def join_crossing(
@@ -19,7 +19,7 @@ def join_crossing(
     document: Mapping[str, Any],
     *,
     declaration: Mapping[str, Any] | None,
-) -> tuple[dict[str, Any], tuple[str, ...]]:
+) -> tuple[dict[str, Any], tuple[DocumentField, ...]]:
     """Return the crossing, and the fields in which the document and the caller differ.
 
     ``given`` has the caller's fields, ``document`` the document's (``Translation.crossing``). The

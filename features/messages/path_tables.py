@@ -71,6 +71,11 @@ def _accept(document: Document) -> None:
     """Accept a document whose root says all that its format asks for."""
 
 
+def _refer_to_nothing(document: Document) -> Mapping[str, str]:
+    """Return no identifiers: answers to the format have none."""
+    return {}
+
+
 def _whole(document: Document) -> Node:
     return document.root
 
@@ -96,6 +101,8 @@ class MessageFormat:
     """Raises ``DocumentRefusedError`` for a document that must not be read as an original."""
     body: Callable[[Document], Node] = _whole
     """The group that the paths of the table begin at."""
+    references: Callable[[Document], Mapping[str, str]] = _refer_to_nothing
+    """Returns the identifiers that an answer to the document repeats, by their names in it."""
 
     def read_items(self, root: Node, context: TranslationContext) -> list[dict[str, Any]]:
         """Return the goods items, each with its number and its value."""

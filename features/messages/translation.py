@@ -7,7 +7,7 @@ the result.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -54,27 +54,35 @@ class Translation:
     declaration: Mapping[str, Any] | None = None
     gaps: tuple[Gap, ...] = ()
     unread: Mapping[str, int] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
+    """Identifiers that an answer repeats, also of a document that was refused; no part of a line of
+    ``records.jsonl``."""
 
     def to_json(self, document: str) -> dict[str, Any]:
         """Return it as the line of ``records.jsonl`` that names this document."""
-        return {"document": document} | asdict(self) | {"gaps": [asdict(gap) for gap in self.gaps]}
+        line = {"document": document} | asdict(self) | {"gaps": [asdict(gap) for gap in self.gaps]}
+        del line["references"]
+        return line
 
 
 def translate_document(
     data: bytes, settings: MessageSettings, *, pseudonym_key: bytes | None = None
 ) -> Translation:
     """Return what a document says, or why it was refused; nothing of a refused one is read."""
-    name = ""
+    name, references = "", dict[str, str]()
     try:
         document = _read(data)
         found = FORMATS.get((document.namespace, document.name))
         if found is None:
             raise DocumentRefusedError("unsupported_message", detail=_printable_name(document))
-        name = found.name
+        name, references = found.name, dict(found.references(document))
         found.check(document)
-        return _translate(document, found, TranslationContext(settings, pseudonym_key))
+        translated = _translate(document, found, TranslationContext(settings, pseudonym_key))
+        return replace(translated, references=references)
     except DocumentRefusedError as refused:
-        return Translation(name, "refused", refused.rule, refused.line, refused.detail)
+        return Translation(
+            name, "refused", refused.rule, refused.line, refused.detail, references=references
+        )
 
 
 def read_pseudonym_key(settings: MessageSettings) -> bytes | None:

@@ -208,6 +208,13 @@ def check(document: Document) -> None:
         raise DocumentRefusedError("not_an_original", detail=detail)
 
 
+def _references(document: Document) -> dict[str, str]:
+    """Return both identifiers of a declaration, as far as it has them; also of one refused."""
+    start = "" if document.name == "Declaration" else "Declaration/"
+    found = {name: document.root.text_at(start + name) for name in ("FunctionalReferenceID", "ID")}
+    return {name: value for name, value in found.items() if value}
+
+
 def _body(document: Document) -> Node:
     if document.name == "Declaration":
         return document.root
@@ -258,4 +265,5 @@ FORMAT = MessageFormat(
     declared_items="GoodsItemQuantity",
     check=check,
     body=_body,
+    references=_references,
 )

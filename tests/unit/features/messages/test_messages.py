@@ -20,6 +20,7 @@ from features.messages.translation import FORMATS, read_pseudonym_key, translate
 from features.messages.tree import Node
 from features.messages.values import TranslationContext
 from tests.support import message_tables
+from tests.support.hostile_documents import HOSTILE
 
 SAMPLES = Path(__file__).parents[4] / "docs" / "samples" / "messages"
 SETTINGS = read_settings(SAMPLES / "settings.toml")
@@ -61,6 +62,14 @@ def test_asycuda_boxes_become_fields() -> None:
         ("origin_country", "malformed_country"),
         ("packages", "not_whole"),
     ]
+
+
+def test_a_line_of_the_report_has_the_fields_of_the_contract() -> None:
+    line = translate_document((SAMPLES / "wco.xml").read_bytes(), SETTINGS).to_json("a.xml")
+    assert set(line) == {
+        "document", "format", "status", "rule", "line", "detail", "crossing", "declaration",
+        "gaps", "unread",
+    }  # fmt: skip
 
 
 def test_wco_values_are_converted_by_a_named_rate_alone() -> None:
@@ -202,59 +211,6 @@ def test_the_spelling_of_a_document_does_not_matter(path: Path) -> None:
 def test_negative_control_a_changed_value_is_seen() -> None:
     data = (SAMPLES / "asycuda.xml").read_bytes()
     assert record_of(data.replace(b"8100", b"8101")) != record_of(data)
-
-
-WRAPPED = b"<ASYCUDA>%s</ASYCUDA>"
-_CODE = b"<HScode><Commodity_code>01</Commodity_code></HScode>"
-ITEM = b"<Item><Tarification>%s</Tarification></Item>" % _CODE
-HOSTILE: dict[str, tuple[bytes, str]] = {
-    "entities that multiply": (
-        b'<!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><ASYCUDA>&b;</ASYCUDA>',
-        "doctype",
-    ),
-    "a file as an entity": (
-        b'<!DOCTYPE a [<!ENTITY f SYSTEM "file:///etc/hostname">]><ASYCUDA>&f;</ASYCUDA>',
-        "doctype",
-    ),
-    "a DTD from the network": (
-        b'<!DOCTYPE a SYSTEM "http://127.0.0.1:9/a.dtd"><ASYCUDA/>',
-        "doctype",
-    ),
-    "a DOCTYPE behind comments": (b"<!-- c -->" * 20_000 + b"<!DOCTYPE a><ASYCUDA/>", "doctype"),
-    "a DOCTYPE in UTF-16": (
-        '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a><ASYCUDA/>'.encode("utf-16"),
-        "doctype",
-    ),
-    "an undeclared entity": (WRAPPED % b"&nbsp;", "not_well_formed"),
-    "100,000 levels": (WRAPPED % (b"<a>" * 100_000 + b"</a>" * 100_000), "too_deep"),
-    "100 levels": (WRAPPED % (b"<a>" * 100 + b"x" + b"</a>" * 100), "too_deep"),
-    "a million elements": (WRAPPED % (b"<a/>" * 1_100_000), "too_many_elements"),
-    "300,000 attributes": (
-        WRAPPED % (b"<a %s>x</a>" % b" ".join(b'a%d="1"' % i for i in range(300_000))),
-        "too_many_attributes",
-    ),
-    "40 attributes": (
-        WRAPPED % (b"<a %s>x</a>" % b" ".join(b'a%d="1"' % i for i in range(40))),
-        "too_many_attributes",
-    ),
-    "1,000 items": (WRAPPED % (ITEM * 1000), "too_many_items"),
-    "a text of 15 MB": (WRAPPED % (b"x" * (15 << 20)), "not_well_formed"),
-    "25 MB": (b"<" * (25 << 20), "too_large"),
-    "NUL": (WRAPPED % b"\0", "not_well_formed"),
-    "half a document": (b"<ASYCUDA><Item>", "not_well_formed"),
-    "bytes of no encoding": (WRAPPED % b"<a>\xff\xfe</a>", "not_well_formed"),
-    "an unknown encoding": (b'<?xml version="1.0" encoding="no"?><ASYCUDA/>', "not_well_formed"),
-    "nothing": (b"", "not_well_formed"),
-    "an archive": (b"PK\x03\x04", "not_well_formed"),
-    "a page": (b"<html><body/></html>", "unsupported_message"),
-    "our root in another namespace": (b'<ASYCUDA xmlns="urn:other"/>', "unsupported_message"),
-    "JSON without end": (b'{"eCMR":' * 100_000, "not_well_formed"),
-    "JSON of five megabytes": (b'{"eCMR":{"a":[' + b"1," * 2_500_000 + b"1]}}", "too_large"),
-    "JSON of a million values": (
-        b'{"eCMR":{"a":[' + b"1," * 1_000_000 + b"1]}}",
-        "too_many_elements",
-    ),
-}
 
 
 @pytest.mark.parametrize("name", HOSTILE)

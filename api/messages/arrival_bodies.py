@@ -1,0 +1,150 @@
+"""Arrivals in request bodies: JSON, or a standard message with the crossing as query parameters.
+
+Assumes that a message is hostile until it was read: its bytes are bounded before the parser starts,
+and messages are translated one at a time, so that many large ones cost the memory of one. What it
+says of the crossing and the declaration is what `darvoza translate` says. The parser of XML is
+imported with the first message: a service that gets none starts without it.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, get_origin
+
+from fastapi import Request
+from pydantic import ValidationError
+
+from api.http.request_bodies import FAULTS_SAID, read_bounded
+from api.service.executors import Executors
+from engine.domain.records import Arrival, Crossing, Declaration
+from engine.domain.validation import bare, list_faults
+from engine.errors import (
+    BodyTooLargeError,
+    HomeError,
+    InputError,
+    MalformedBodyError,
+    MalformedMessageError,
+    UnsupportedMessageError,
+)
+from engine.storage.home import Home
+
+if TYPE_CHECKING:
+    from features.messages.translation import Translation
+
+_KINDS = {name: bare(info.annotation) for name, info in Crossing.model_fields.items()}
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+_UNSUPPORTED = frozenset({"unsupported_message", "unsupported_version"})
+_FIELDS: Mapping[str, tuple[str, str]] = {
+    "not_an_original": (
+        "FunctionCode",
+        "not an original: send the whole changed declaration to the decision's amendments",
+    ),
+    "too_many_items": ("declaration.items", "more than 999 goods items"),
+}
+"""Refusals of a document that was read, by rule: the field and why."""
+
+
+class MessageService(Protocol):
+    """The running service, as messages are translated."""
+
+    home: Home
+    executors: Executors
+
+
+def is_xml(media_type: str) -> bool:
+    """Tell whether a media type is one of XML; parameters are not looked at."""
+    kind = media_type.partition(";")[0].strip().lower()
+    return kind in ("application/xml", "text/xml") or kind.endswith("+xml")
+
+
+def arrival_body(
+    read_json: Callable[[Request], Awaitable[Arrival]],
+) -> Callable[[Request], Awaitable[Arrival]]:
+    """Return a dependency that reads an arrival as JSON or as a standard message.
+
+    A message has a media type of XML; one in JSON is known by ``crossing_id`` in the query.
+    """
+
+    async def read_arrival(request: Request) -> Arrival:
+        request.state.references = {}  # the route answers in kind, refusals included
+        is_message = is_xml(request.headers.get("content-type", ""))
+        if not is_message and "crossing_id" not in request.query_params:
+            return await read_json(request)
+        return await _read_message(request, request.app.state.runtime)
+
+    return read_arrival
+
+
+async def _read_message(request: Request, service: MessageService) -> Arrival:
+    from features.messages.arrivals import join_crossing
+    from features.messages.xml_reader import MAX_BYTES
+
+    raw = await read_bounded(request, most=MAX_BYTES)
+    found = await service.executors.messages.run(_translate, raw, service.home)
+    request.state.references = found.references
+    _check_accepted(found, MAX_BYTES)
+    given = _crossing_cells(request.query_params.multi_items())
+    crossing, differing = join_crossing(given, found.crossing, declaration=found.declaration)
+    try:
+        return Arrival(
+            crossing=Crossing.model_validate(crossing, strict=False),
+            declaration=None
+            if found.declaration is None
+            else Declaration.model_validate(found.declaration, strict=False),
+            document_differences=differing,
+        )
+    except ValidationError as error:
+        faults = list_faults(error)[:FAULTS_SAID]
+        fields = [_fault(f"crossing.{where[0]}", rule, why) for where, rule, why in faults]
+        raise MalformedBodyError("the crossing does not fit its record", tuple(fields)) from None
+
+
+def _translate(raw: bytes, home: Home) -> "Translation":
+    """Return what a message says, by the home's settings; raises ``HomeError`` where they fail."""
+    from features.messages.settings import choose_settings
+    from features.messages.translation import read_pseudonym_key, translate_document
+
+    try:
+        settings = choose_settings(home)
+        key = read_pseudonym_key(settings)
+    except InputError as error:
+        raise HomeError(error.path, error.why) from None
+    return translate_document(raw, settings, pseudonym_key=key)
+
+
+def _check_accepted(found: "Translation", limit: int) -> None:
+    """Refuse a document by the rule that it breaks; nothing of what was sent is repeated."""
+    if found.rule is None:
+        return
+    if found.rule in _FIELDS:
+        at, why = _FIELDS[found.rule]
+        raise MalformedBodyError("the message cannot be decided", (_fault(at, found.rule, why),))
+    if found.rule == "too_large":
+        raise BodyTooLargeError(limit)
+    if found.rule in _UNSUPPORTED:
+        raise UnsupportedMessageError(found.rule)
+    raise MalformedMessageError(found.rule, found.line)
+
+
+def _crossing_cells(given: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return the crossing's own fields, as the query has them; an empty one is missing."""
+    cells: dict[str, Any] = {}
+    for name, value in given:
+        kind = _KINDS.get(name)
+        if kind is None:
+            raise _query_fault("?", "unknown_field", "no field of a crossing")
+        if get_origin(kind) is tuple:
+            cells.setdefault(name, []).extend([value] if value else [])
+        elif name in cells:
+            raise _query_fault(name, "doubled", "the query gives it twice")
+        elif value:
+            cells[name] = _FLAGS.get(value.lower(), "neither") if kind is bool else value
+    return {name: value for name, value in cells.items() if value != []}
+
+
+def _query_fault(name: str, rule: str, why: str) -> MalformedBodyError:
+    return MalformedBodyError(
+        "the crossing does not fit its record", (_fault(f"crossing.{name}", rule, why),)
+    )
+
+
+def _fault(at: str, rule: str, why: str) -> dict[str, str]:
+    return {"at": at, "rule": rule, "why": why}
