@@ -65,6 +65,7 @@ class SensitiveRead(AnswerSchema):
 class JournalPage(AnswerSchema):
     """Records, the newest first."""
 
+    tables = ("records", "reads")
     journal_id: str
     head: JournalHead
     synthetic: bool
@@ -136,6 +137,7 @@ class ShiftAgain(AnswerSchema):
 class PostDraws(AnswerSchema):
     """A post's last shifts, one of them drawn again."""
 
+    tables = ("shifts", "shown.rows")
     post: str
     as_of: datetime
     synthetic: bool

@@ -27,6 +27,7 @@ class PendingFindView(AnswerSchema):
 class PendingFinds(AnswerSchema):
     """The finds that wait, the oldest first."""
 
+    tables = ("finds",)
     finds: list[PendingFindView]
 
 

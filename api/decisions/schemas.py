@@ -104,6 +104,7 @@ class SupervisorView(CheckpointView):
 class Decisions(AnswerSchema):
     """Decisions, the newest first."""
 
+    tables = ("decisions",)
     decisions: list[SupervisorView]
     next_before: int | None
     """For ``before``, to read on; null where these are all."""
@@ -120,6 +121,7 @@ class FeatureValues(AnswerSchema):
 class Explanation(AnswerSchema):
     """What speaks for and against, the strongest first, for any channel."""
 
+    tables = ("reasons",)
     decision_id: str
     reasons: list[Reason]
 
@@ -200,6 +202,7 @@ class LinkedEntities(AnswerSchema):
 class PastView(AnswerSchema):
     """What was known of a decision's vehicle and parties when it was made."""
 
+    tables = ("entities", "crossings", "together", "ties", "similar")
     decision_id: str
     as_of: datetime
     synthetic: bool

@@ -83,5 +83,6 @@ class Drift(AnswerSchema):
 class DriftAnswer(AnswerSchema):
     """The last measurement, and which model decides now."""
 
+    tables = ("measured.all.families", "measured.posts")
     in_force: str | None
     measured: Drift | None

@@ -3,6 +3,7 @@
 agency_rows            Which records, and which parts of them, a caller's agency sees
 connection_limits      Bounds on what an unidentified sender makes the service hold, connection
                        by connection
+csv_lists              CSV of the lists that routes answer, made from their JSON
 dependencies           What routes ask for
 guards                 Checks that a caller may reach a post
 health                 Whether the service is alive, whether it is ready and why not, and how it

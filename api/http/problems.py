@@ -57,6 +57,7 @@ TITLES: dict[int, str] = {
     400: "BadRequest",
     404: "NotFound",
     405: "MethodNotAllowed",
+    406: "NotAcceptable",
     413: "BodyTooLarge",
     415: "UnsupportedMediaType",
     422: "Malformed",

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Response
 
+from api.http.csv_lists import ListRoute
 from api.http.openapi_examples import BODIES
 from api.http.problems import MEDIA_TYPE, kinds
 from engine.domain.records import Record
@@ -15,6 +16,7 @@ _PROBLEMS: Mapping[int, str] = {
     401: "No valid key came with the request.",
     403: "The caller's role or post does not reach this.",
     404: "Nothing of this kind has this identifier, or the caller may not know that it does.",
+    406: "The route answers no list, so it has no CSV.",
     409: "The identifier is taken by other content.",
     413: "The body is longer than this service reads.",
     415: "The message has a root, a namespace or a version that is not known.",
@@ -51,8 +53,8 @@ def document_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def json_router(prefix: str, tag: str, *problems: int) -> APIRouter:
     """Return the routes of a subject; any may answer these problems, and those of every caller."""
-    documented = document_problems(401, 403, *problems, 422, 503)
-    return APIRouter(prefix=prefix, tags=[tag], responses=documented)
+    documented = document_problems(401, 403, 406, *problems, 422, 503)
+    return APIRouter(prefix=prefix, tags=[tag], responses=documented, route_class=ListRoute)
 
 
 def _example(status: int, kind: str) -> dict[str, Any]:

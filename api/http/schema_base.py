@@ -5,7 +5,7 @@ not wait for their schemas. Assumes that each route names one of them, not a lis
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,8 @@ class AnswerSchema(BaseModel):
     """Base of every class that describes an answer."""
 
     model_config = ConfigDict(defer_build=True, frozen=True)
+    tables: ClassVar[tuple[str, ...]] = ()
+    """Lists in it that a route also answers as CSV, by their paths; the first is the default."""
 
 
 class Acknowledged(AnswerSchema):

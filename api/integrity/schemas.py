@@ -79,6 +79,7 @@ class Reviewer(AnswerSchema):
 class IntegrityReport(AnswerSchema):
     """What a post's integrity officer is to look at."""
 
+    tables = ("findings", "red_releases", "reviewers")
     post: str
     as_of: datetime
     days: int

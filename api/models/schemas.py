@@ -106,6 +106,7 @@ class ModelStanding(AnswerSchema):
 class ModelStandings(AnswerSchema):
     """Every model, the newest first, and what decides now."""
 
+    tables = ("models",)
     in_force: str | None
     mode: Mode
     """What this process decides by; it follows a change within seconds."""
@@ -209,4 +210,5 @@ class ComparedModel(AnswerSchema):
 class ModelComparison(AnswerSchema):
     """The stored reports of some models side by side."""
 
+    tables = ("models",)
     models: list[ComparedModel]

@@ -143,6 +143,7 @@ class ProfileField(AnswerSchema):
 class ProfileFields(AnswerSchema):
     """All that an expression may ask for."""
 
+    tables = ("fields",)
     fields: list[ProfileField]
 
 
@@ -234,6 +235,7 @@ class ProfileView(TwoKeysView):
 class Profiles(AnswerSchema):
     """Profiles, the newest first."""
 
+    tables = ("profiles",)
     profiles: list[ProfileView]
 
 

@@ -103,6 +103,15 @@ class ShiftMinutes(AnswerSchema):
 class ShiftReport(AnswerSchema):
     """What a shift found for its minutes, next to the post's last 28 days."""
 
+    tables = (
+        "this_shift.streams",
+        "this_shift.agencies",
+        "this_shift.equipment",
+        "last_28_days.streams",
+        "last_28_days.agencies",
+        "last_28_days.equipment",
+        "minutes",
+    )
     post: str
     shift: str
     as_of: datetime
@@ -142,6 +151,7 @@ class RosterSide(AnswerSchema):
 class ShiftRoster(AnswerSchema):
     """Where a shift stands; a channel without a roster keeps its fixed share and is not named."""
 
+    tables = ("channels",)
     post: str
     shift: str
     as_of: datetime

@@ -29,6 +29,7 @@ class WatchEntryView(TwoKeysView):
 class WatchList(AnswerSchema):
     """Entries of the watch list, the newest first."""
 
+    tables = ("entries",)
     entries: list[WatchEntryView]
 
 

@@ -313,6 +313,25 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "verdict": N_("Verdict"),
         "reason_code": N_("Reason"),
     },
+    # Tables that a page offers as CSV.
+    "csv": {
+        "records": N_("Records"),
+        "reads": N_("Who read what"),
+        "shifts": N_("Shifts"),
+        "shown.rows": N_("Drawn again"),
+        "measured.all.families": N_("Features by family"),
+        "measured.posts": N_("By post"),
+        "findings": N_("Officers and carriers against random assignment"),
+        "red_releases": N_("Red vehicles that left without an act"),
+        "reviewers": N_("Overrides by person"),
+        "this_shift.streams": N_("By selection, this shift"),
+        "this_shift.agencies": N_("By agency, this shift"),
+        "this_shift.equipment": N_("By equipment, this shift"),
+        "last_28_days.streams": N_("By selection, 28 days"),
+        "last_28_days.agencies": N_("By agency, 28 days"),
+        "last_28_days.equipment": N_("By equipment, 28 days"),
+        "minutes": N_("Minutes of this shift against the roster"),
+    },
     # What an entry of the watch list names.
     "named": {
         "plate": N_("Plate"),

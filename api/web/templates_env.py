@@ -11,9 +11,11 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api.http.csv_lists import LISTS
 from api.web.i18n import LANGUAGES, ReaderLocale, language_of, translations
 from api.web.labels import TABLES
 from api.web.menu import menu
+from api.web.visitor import json_route
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -63,8 +65,24 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "done": request.query_params.get("done", ""),
     }
     known["menu"] = menu(values.get("visitor"), values.get("post"), request.url.path)
+    address = values.get("json_address")
+    known["csv_links"] = [] if address is None else _csv_links(request, address, speech.code)
     text = environment(speech.code).get_template(template).render(known | values)
     return HTMLResponse(text, status, headers={"Content-Language": speech.code})
+
+
+def _csv_links(request: Request, address: str, language: str) -> list[tuple[str, str]]:
+    """Return each table of a page's JSON answer with the address of its file.
+
+    Where Russian, Uzbek or Tajik is set, spreadsheets separate cells by semicolons.
+    """
+    form = "comma" if language == "en" else "semicolon"
+    start = f"{address}{'&' if '?' in address else '?'}spreadsheet={form}"
+    tables = LISTS.get(json_route("GET", request.scope["route"].path_format)[1], ())
+    return [
+        (one, f"{start}&table={quote(one)}" if number else start)
+        for number, one in enumerate(tables)
+    ]
 
 
 @cache

@@ -27,6 +27,7 @@ from api.auth.credentials import open_pepper
 from api.auth.permissions import BOUND, MAY, OWNED, ROUTES, Matter, Right, Role
 from api.auth.sessions import COOKIE
 from api.cli.agencies import describe_matrix
+from api.http import csv_lists
 from api.queue import page as queue_page
 from api.service.settings import Settings
 from api.service.subprocess_jobs import Measurements
@@ -109,11 +110,14 @@ class Border:
     decisions: dict[str, str]
     """Decisions by the mark of what they show."""
     browsers: dict[Key, TestClient] = field(default_factory=dict)
+    accept: str = "*/*"
+    """The form in which routes are asked to answer."""
 
     def send(self, method: str, path: str, key: Key) -> Any:
         """Send a request without a body: as a machine to a route, as a person to a page."""
         if path.startswith("/v1/"):
-            return self.world.client.request(method, path, headers=self.keys[key])
+            headers = self.keys[key] | {"Accept": self.accept}
+            return self.world.client.request(method, path, headers=headers)
         if key not in self.browsers:
             new = TestClient(self.world.client.app, follow_redirects=False)
             new._portal_factory = self.world.client._portal_factory  # type: ignore[method-assign]
@@ -332,6 +336,17 @@ def test_what_is_permitted_is_shown(border: Border) -> None:
     ]
     for kind in ("ZZWATCH", "ZZTAKEN", "ZZREVIEW", "ZZFOT"):
         assert any(kind in text for text in texts)
+
+
+def test_a_list_as_csv_has_the_same_rows(border: Border, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a seeded bug: of its rows those of other agencies are not filtered."""
+    monkeypatch.setattr(border, "accept", "text/csv")
+    answers = [border.send("GET", "/v1/watchlist", key) for key in border.keys]
+    assert any(one.headers["content-type"].startswith("text/csv") for one in answers)
+    test_what_is_permitted_is_shown(border)
+    assert find_violations(border, [("GET", path) for path in csv_lists.LISTS]) == []
+    monkeypatch.setattr(Caller, "sees", lambda *_: True)
+    assert any("shows ZZWATCH" in one for one in find_violations(border, WATCHLIST[:1]))
 
 
 def test_reports_count_the_acts_that_are_seen(border: Border) -> None:
