@@ -277,25 +277,6 @@ for name, by in USUAL:
     usual = against("value_per_kg", CROSSINGS, VALUE[0], by, 365, VALUE[1])
     feature("goods", f"value_over_usual_of_{name}", usual)
 
-# Precursors under international control, of which party, route and quantity may be unusual.
-for fact, unit, meaning in (
-    ("declares_precursor", "flag", "declares a precursor under international control"),
-    ("declares_table_1_precursor", "flag", "declares a precursor of Table I"),
-    ("beside_precursor", "flag", "declares other goods of the HS heading of a precursor"),
-):
-    feature("goods", fact, own_fact(fact, unit, meaning))
-for name, by in (
-    ("consignee_precursor_new", ("consignee", "precursor", WAY)),
-    ("consignor_precursor_new", ("consignor", "precursor", WAY)),
-    ("precursor_route_new", ("precursor", "dispatch", "destination", WAY)),
-    ("consignee_beside_precursor_new", ("consignee", "precursor_heading", WAY)),
-):
-    feature("goods", name, first_seen(CROSSINGS, by))
-feature("goods", "precursor_post_share", share(CROSSINGS, ("precursor", "post"), 365, "precursor"))
-for name, by in (("", ("precursor",)), ("_of_consignee", ("consignee", "precursor"))):
-    amount = against("precursor_kg", CROSSINGS, "precursor_kg", by, 365, "precursor_weighed")
-    feature("goods", f"precursor_kg_over_usual{name}", amount)
-
 # Origin as declared in the papers: marked as proxies, and reported on.
 feature("route", "origin_hit_rate", smoothed_rate(INSPECTIONS, "hit", "origin", 365), proxy=True)
 feature(
@@ -327,3 +308,23 @@ for name, by, strength in (
     rate = smoothed_rate(INSPECTIONS, "hit", by, FAR, strength)
     feature("fingerprints", f"{name}_hit_rate_ever", rate)
 feature("fingerprints", "terms_crossings_365d", count(CROSSINGS, TERMS, 365))
+
+# Precursors under international control, of which party, route and quantity may be unusual. New
+# features come last: the columns of matrices keep their places.
+for fact, unit, meaning in (
+    ("declares_precursor", "flag", "declares a precursor under international control"),
+    ("declares_table_1_precursor", "flag", "declares a precursor of Table I"),
+    ("beside_precursor", "flag", "declares other goods of the HS heading of a precursor"),
+):
+    feature("goods", fact, own_fact(fact, unit, meaning))
+for name, by in (
+    ("consignee_precursor_new", ("consignee", "precursor", WAY)),
+    ("consignor_precursor_new", ("consignor", "precursor", WAY)),
+    ("precursor_route_new", ("precursor", "dispatch", "destination", WAY)),
+    ("consignee_beside_precursor_new", ("consignee", "precursor_heading", WAY)),
+):
+    feature("goods", name, first_seen(CROSSINGS, by))
+feature("goods", "precursor_post_share", share(CROSSINGS, ("precursor", "post"), 365, "precursor"))
+for name, by in (("", ("precursor",)), ("_of_consignee", ("consignee", "precursor"))):
+    amount = against("precursor_kg", CROSSINGS, "precursor_kg", by, 365, "precursor_weighed")
+    feature("goods", f"precursor_kg_over_usual{name}", amount)

@@ -66,6 +66,7 @@ def summary(report: Report) -> str:
         f"Judged on {report['arrivals']:,} arrivals between {report['period']['from'][:10]} and "
         f"{report['period']['until'][:10]}, by a model that had seen nothing of them.",
         *(_worth(report, target) for target in report["targets"]),
+        *_gravity_lines(report),
         *_missed_lines(report),
         *_calibration(report),
         *fairness(report),
@@ -90,6 +91,18 @@ def _worth(report: Report, target: str) -> str:
     often = f"Of the riskiest {capacity} at each post, {share} held a {target}"
     times = f", {lift['value']:.1f} times the rate over all" if lift["knowable"] else ""
     return f"{often}{times} ({VIEWS[name]})."
+
+
+def _gravity_lines(report: Report) -> Iterator[str]:
+    """Say what the finds weigh that were within capacity, where the network file weighs finds."""
+    gravity = report.get("gravity")
+    if gravity and gravity["share"] is not None:
+        every, within = gravity["all"], gravity["within_capacity"]
+        yield (
+            f"Of {every['finds']:,} finds in inspections, which weigh {every['gravity']:,.0f} "
+            f"discrepancies together, {within['finds']:,} with {gravity['share']:.0%} of the "
+            "gravity were within capacity."
+        )
 
 
 def _missed_lines(report: Report) -> Iterator[str]:

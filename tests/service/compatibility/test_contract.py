@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from api.app import create_app
+from features.catalogue.earlier_definitions import UNIFORM
 from tests.service.compatibility import deployment_contract
 
 FILE = Path(__file__).parents[2] / "data" / "home-0c412e7" / "contract.json"
@@ -23,13 +24,20 @@ GONE = {
 """Starts of lines that later decisions took away, each with its decision."""
 OWED: tuple[str, ...] = ()
 """Starts of lines that requests owe since, each with its decision."""
-JOINED = {
-    # Precursors that are declared: docs/decisions/0030-gravity.md.
-    name
-    for name in deployment_contract.features()
-    if "precursor" in name
-}
-"""Features that joined since; those of before keep their names and their order."""
+ADDED = (
+    # Precursors: docs/decisions/0030-gravity.md.
+    "declares_precursor",
+    "declares_table_1_precursor",
+    "beside_precursor",
+    "consignee_precursor_new",
+    "consignor_precursor_new",
+    "precursor_route_new",
+    "consignee_beside_precursor_new",
+    "precursor_post_share",
+    "precursor_kg_over_usual",
+    "precursor_kg_over_usual_of_consignee",
+)
+"""Features since, in their order, each with its decision."""
 OWNER = re.compile(r" (?:option|argument|query|path|header|cookie) \S+ required$")
 LISTS: dict[str, Callable[[], list[str]]] = {
     "routes": deployment_contract.routes,
@@ -71,8 +79,8 @@ def test_nothing_that_deployments_rely_on_is_lost(name: str) -> None:
 
 
 def test_features_keep_their_names_and_their_order() -> None:
-    kept = [name for name in deployment_contract.features() if name not in JOINED]
-    assert kept == BEFORE["features"]
+    assert deployment_contract.features() == [*BEFORE["features"], *ADDED]
+    assert list(UNIFORM) == BEFORE["features"], "models of before read what they read"
 
 
 def test_hashed_and_signed_bytes_are_the_same() -> None:

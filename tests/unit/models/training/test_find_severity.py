@@ -14,6 +14,7 @@ from engine.selection.policy import risk
 from features.history.tables import Tables
 from models.config import TrainConfig
 from models.evaluation.report import report
+from models.evaluation.report_text import paragraph
 from models.training.find_severity import crossing_gravity, find_severity, settle_severity
 from tests.support.random_histories import NETWORK, START, history, tables
 from tests.unit.models.small_dataset import small_world
@@ -81,6 +82,8 @@ def test_the_report_states_finds_and_what_they_weigh() -> None:
     assert made["all"] == {"finds": finds, "gravity": finds + 7.0 * grave}
     assert 0 < made["within_capacity"]["finds"] < finds
     assert made["share"] == made["within_capacity"]["gravity"] / made["all"]["gravity"]
+    whole = report(data, scores, config=settings, fitted_until=START, gravity=gravity)
+    assert f"Of {finds:,} finds in inspections, which weigh" in paragraph(whole)
     assert "gravity" not in report(data, scores, config=settings, fitted_until=START)
 
 
