@@ -8,6 +8,7 @@ import pytest
 
 from api.auth.permissions import Role
 from api.http import guards
+from api.shifts.reads import count_hours
 from engine.decision.role_views import BLIND
 from engine.queue.mirror_alerts import MirrorProjection
 from tests.service.auth.test_agencies import key_of, last_body
@@ -15,6 +16,7 @@ from tests.service.decisions.test_mirror_alerts import exit_of
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import act, find, kept
 from tests.service.running_service import POST, World, arrival
+from tests.service.shifts.test_shift_page import reported
 from tests.service.watchlist.test_counterpart import find_yellow, notice
 
 START = 300_000
@@ -69,6 +71,13 @@ def test_a_shift_report_names_the_posts_zone(world: World) -> None:
     assert report["opens_at"].endswith("Z"), "an instant in UTC"
     assert opens_at.astimezone(UTC).hour in (3, 15), "08:00 or 20:00 at Oybek"
     assert "UTC+05:00 (Asia/Tashkent)" in at_desk(world, "zone").get(f"/posts/{POST}/shift").text
+
+
+def test_an_hour_of_a_scanner_has_a_figure_with_an_interval() -> None:
+    decided = [reported("score", ("xray",), "seizure", 60.0)] * 6
+    (scanner,) = [one for one in count_hours(decided) if one["method"] == "xray"][:1]
+    figure = scanner["hits_per_hour"]
+    assert figure["value"] == 1.0 and figure["low"] < 1.0 < figure["high"]
 
 
 def test_an_override_to_red_has_a_search_order(world: World) -> None:

@@ -8,7 +8,6 @@ from typing import get_args
 
 import pytest
 
-from api.shifts.reads import count_hours
 from engine.domain.network import read_network
 from engine.domain.records import Crossing, VehicleClass
 from engine.search_orders import search_order as search_order_module
@@ -22,7 +21,6 @@ from engine.search_orders.search_order import (
     search_order,
 )
 from experiments.synthetic.world.network import POSTS
-from tests.service.shifts.test_shift_page import reported
 from tests.unit.field.broken_statements import list_broken
 
 FILE = """
@@ -134,13 +132,6 @@ def test_another_method_takes_longer_for_the_same_finds() -> None:
 def test_a_rail_wagon_has_no_cab_to_search() -> None:
     places = [step.place for step in order("AYR", "rail_wagon", known=SearchCounts({}))]
     assert places and not [place for place in places if place.startswith(("cab.", "engine."))]
-
-
-def test_an_hour_of_a_scanner_has_a_figure_with_an_interval() -> None:
-    decided = [reported("score", ("xray",), "seizure", 60.0)] * 6
-    (scanner,) = [one for one in count_hours(decided) if one["method"] == "xray"][:1]
-    figure = scanner["hits_per_hour"]
-    assert figure["value"] == 1.0 and figure["low"] < 1.0 < figure["high"]
 
 
 def test_most_posts_of_the_synthetic_network_have_no_scanner() -> None:

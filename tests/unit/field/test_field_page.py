@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ OWN = "of the page"
 """What docstrings of tests say that hold no statement."""
 
 
+@cache
 def list_tests(folder: Path) -> dict[str, str]:
     """Return the docstring of each test below a folder, by its name without ``test_``."""
     return {
