@@ -138,7 +138,7 @@ def _due(table: Any, cuts: Mapping[str, int], kind: str) -> Any:
 
 def _match_names(table: Any, subject: str) -> Any:
     """Return for each row whether it names a subject, as :func:`names_subject` does."""
-    mask = pa.chunked_array([pa.array([False] * table.num_rows)])
+    mask = pa.chunked_array([pa.array([False] * table.num_rows, pa.bool_())])
     for name in table.column_names:
         if name not in FOLDED | EXACT:
             continue

@@ -286,6 +286,11 @@ def test_lists_and_reports_go_on_without_what_is_erased(story: Story) -> None:
     assert {one["decision_id"] for one in listed.json()["decisions"]} == kept
     for name, role in (("queue", Role.SUPERVISOR), ("shift", Role.ANALYST)):
         assert story.world.get(f"/v1/posts/OYB/{name}", role).status_code == 200
+    for path in ("/v1/watchlist", "/v1/profiles", "/v1/finds", "/v1/posts/FOT/queue"):
+        assert story.world.get(path).status_code == 200, path
+    desk = at_desk(story.world, "tom")
+    for path in ("/", "/posts/OYB/queue", "/posts/OYB/shift", "/watchlist", "/finds"):
+        assert desk.get(path).status_code in (200, 303), path
     for name in ("integrity", "draws"):
         assert story.world.get(f"/v1/posts/OYB/{name}", Role.INTEGRITY).status_code == 200
 
