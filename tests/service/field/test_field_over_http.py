@@ -1,5 +1,7 @@
 """Statements about the field, held to one running service."""
 
+import csv
+import io
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -71,6 +73,15 @@ def test_a_shift_report_names_the_posts_zone(world: World) -> None:
     assert report["opens_at"].endswith("Z"), "an instant in UTC"
     assert opens_at.astimezone(UTC).hour in (3, 15), "08:00 or 20:00 at Oybek"
     assert "UTC+05:00 (Asia/Tashkent)" in at_desk(world, "zone").get(f"/posts/{POST}/shift").text
+
+
+def test_an_exported_list_keeps_instants_in_utc(world: World) -> None:
+    find(world, "red", START + 1_700)
+    headers = world.headers(Role.SUPERVISOR) | {"Accept": "text/csv"}
+    answer = world.client.get("/v1/decisions", headers=headers)
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    assert rows and all(row["as_of"].endswith("Z") for row in rows)
 
 
 def test_an_hour_of_a_scanner_has_a_figure_with_an_interval() -> None:
