@@ -193,10 +193,9 @@ class ListRoute(APIRoute):
         is_read = "GET" in (options.get("methods") or ())
         tables = getattr(options.get("response_model"), "tables", ()) if is_read else ()
         responses = dict(options.get("responses") or {})
-        if not is_read:
+        if tables or not is_read:
             responses.pop(406, None)
         if tables:
-            responses.pop(406, None)
             responses[200] = {"content": {"text/csv": {"schema": {"type": "string"}}}}
             options["openapi_extra"] = {"parameters": parameters(tables)}
         super().__init__(*args, **options | {"responses": responses})

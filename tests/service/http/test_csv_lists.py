@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin
 
 import orjson
 import pytest
+from anyio import sleep_forever
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -21,6 +22,7 @@ from api.auth.permissions import MAY, Role
 from api.decisions import reads
 from api.http import csv_lists
 from api.service.subprocess_jobs import Backtests
+from engine.errors import NotAllowedError
 from engine.storage.csv_cells import STARTS
 from tests.service.eventful_home import ENTRIES, live
 from tests.service.page_session import Desk, user
@@ -202,6 +204,38 @@ def test_a_long_list_is_read_to_its_end_one_page_at_a_time(
     journal = world.client.get("/v1/journal", headers=world.headers(Role.INTEGRITY) | ACCEPT).text
     sequences = [int(one["sequence"]) for one in rows_of(journal)]
     assert sequences == list(range(sequences[0], 0, -1))
+
+
+def test_a_file_that_is_cut_short_does_not_end_as_a_whole_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its caller may read the first page, and no later one."""
+    held = reads.DecisionReader.list_decisions
+
+    def refuse(*given: Any, **which: Any) -> Any:
+        if which["before"] is not None:
+            raise NotAllowedError("no longer", "role")
+        return held(*given, **which)
+
+    monkeypatch.setattr(reads.DecisionReader, "list_decisions", refuse)
+    monkeypatch.setattr(csv_lists, "PAGE_ROWS", 7)
+    key = world.headers(Role.SUPERVISOR)["Authorization"].encode()
+    headers = [(b"host", b"x"), (b"authorization", key), (b"accept", b"text/csv")]
+    scope: Any = {"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http"}
+    scope |= {"path": "/v1/decisions", "query_string": b"", "headers": headers, "root_path": ""}
+    sent: list[Any] = []
+
+    async def keep(message: Any) -> None:
+        sent.append(message)
+
+    async def ask() -> None:
+        with pytest.raises((ExceptionGroup, RuntimeError)):
+            await world.client.app(scope, sleep_forever, keep)
+
+    assert world.client.portal is not None
+    world.client.portal.call(ask)
+    assert sent[0]["status"] == 200 and len(rows_of(sent[1]["body"].decode())) == 7
+    assert all(message["more_body"] for message in sent[1:])
 
 
 def numbers(world: World) -> list[str]:
