@@ -159,9 +159,12 @@ class Duties:
         return scope is Scope.ALL or (scope is Scope.OWN and agency in (None, self.agency))
 
     def hidden_posts(self, matter: Matter, right: Right) -> frozenset[str]:
-        """Return the posts that other agencies run and this right does not reach."""
-        if self.scope(matter, right) is Scope.ALL:
+        """Return the posts of agencies that this right does not reach."""
+        scope = self.scope(matter, right)
+        if scope is Scope.ALL:
             return frozenset()
+        if scope is Scope.NONE:
+            return frozenset(self.posts)
         return frozenset(post for post, known in self.posts.items() if self.agency not in known)
 
 

@@ -70,8 +70,9 @@ class Caller:
 
     def sees_post(self, post: str) -> bool:
         """Tell whether this caller sees the decisions of a post, whatever its route does."""
+        is_none = self.duties.scope(Matter.DECISIONS, Right.SEE) is Scope.NONE
         hidden = self.duties.hidden_posts(Matter.DECISIONS, Right.SEE)
-        return self.post in (None, post) and post not in hidden
+        return self.post in (None, post) and post not in hidden and not is_none
 
     def sees(self, matter: Matter, agency: str | None) -> bool:
         """Tell whether this caller sees a row of an agency; None where the row has none."""

@@ -12,7 +12,7 @@ from fastapi import Depends
 
 from api.auth.callers import Caller
 from api.decisions.reads import DecisionReader, DecisionService, TheService, first_words
-from api.http.guards import fill_agency
+from api.http.guards import fill_agency, post_of
 from api.http.request_bodies import ReportedAct
 from api.web.form_fields import FormReader, TheReader
 from api.web.labels import TABLES
@@ -90,7 +90,7 @@ class DecisionForm:
         service, caller, filed = self.service, self.caller, self.read_act()
         act, seizure = filed.act, filed.seizure
         if seizure is not None:
-            caller.enter("POST", "/v1/seizures")
+            post_of(service.recording, caller.enter("POST", "/v1/seizures"), act.crossing_id)
         act_name = inspection_name(act.inspection_id)
         find_name = seizure_name(act.inspection_id.replace("act-", "sz-", 1))
         with service.store.read() as snapshot:  # sent twice, it differs in its time alone

@@ -18,13 +18,24 @@ from engine.criteria.match import WATCHLIST
 from engine.journal.kinds import (
     CROSSING,
     DECISION,
+    DRIFT_MEASURED,
     FIND_CONFIRMED,
     INSPECTION,
+    MODEL_APPROVED,
+    MODEL_CHALLENGED,
+    MODEL_IN_FORCE,
+    MODEL_REGISTERED,
+    MODEL_RETIRED,
+    MODEL_SHADOWED,
+    PROFILE_COUNTED,
+    PROFILE_FAILED,
     QUEUE_EXPIRED,
     RELEASE,
     REVIEW,
     ROSTER,
     SEIZURE,
+    SHADOW_SCORES,
+    TRIAL_MEASURED,
 )
 
 Body = Mapping[str, Any]
@@ -65,8 +76,12 @@ MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((SEIZURE, FIND_CONFIRMED), Matter.SEIZURES),
     REVIEW: Matter.REVIEWS,
     **dict.fromkeys(KINDS_OF["watchlist"], Matter.WATCHLIST),
-    **dict.fromkeys(KINDS_OF["profile"], Matter.PROFILES),
+    **dict.fromkeys((*KINDS_OF["profile"], PROFILE_COUNTED, PROFILE_FAILED), Matter.PROFILES),
+    **dict.fromkeys((MODEL_REGISTERED, MODEL_SHADOWED, MODEL_APPROVED), Matter.MODELS),
+    **dict.fromkeys((MODEL_IN_FORCE, MODEL_CHALLENGED, MODEL_RETIRED), Matter.MODELS),
+    **dict.fromkeys((SHADOW_SCORES, DRIFT_MEASURED, TRIAL_MEASURED), Matter.MODELS),
     ROSTER: Matter.REPORTS,
+    **dict.fromkeys((*KINDS_OF["agencies"], *KINDS_OF["erasure"]), Matter.PEOPLE),
 }
 """What a record is about besides the journal, by its kind."""
 OF_POSTS = frozenset({Matter.DECISIONS, Matter.PROFILES, Matter.REPORTS})

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from sqlalchemy import Connection, func, select
 
 from api.auth.callers import Caller
-from api.auth.permissions import Role
+from api.auth.permissions import Matter, Right, Role
 from api.auth.sessions import Sessions, token_of
 from api.http.dependencies import running_service
 from api.queue.reads import PostService, desk, mark, outcomes
@@ -44,6 +44,9 @@ LOOKS_A_PING = 30
 """Looks without news after which the line is kept alive."""
 SESSION_SECONDS = 5.0
 """How long a session that was looked up is believed, however much there is to say meanwhile."""
+
+_LINKED = (Matter.DECISIONS, Matter.REPORTS, Matter.INTEGRITY)
+"""What the list of posts has pages of."""
 
 
 @router.get("/posts/{post}/queue")
@@ -131,7 +134,13 @@ def first(visit: TheVisit, service: TheService) -> Response:
     own = visit.caller.post
     if own is not None and visit.visitor.may("GET", "/v1/posts/{post}/queue"):
         return RedirectResponse(f"/posts/{own}/queue", 303)
-    posts = [one for one in _posts(service) if visit.caller.reaches(one["code"])]
+    caller = visit.caller
+    hidden = [caller.duties.hidden_posts(matter, Right.SEE) for matter in _LINKED]
+    posts = [
+        one if caller.sees_post(one["code"]) else one | {"waiting": None}
+        for one in _posts(service)
+        if caller.post in (None, one["code"]) and not all(one["code"] in each for each in hidden)
+    ]
     return visit.page("posts.html", posts=posts)
 
 

@@ -35,12 +35,15 @@ IdentifierField = Literal[
 """Fields whose values can be compared only within their domain."""
 
 Count = Annotated[int, Field(ge=0, le=10_000)]
+Minutes = Annotated[float, Field(ge=0)]
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
 def _check_agencies(codes: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(codes)) != len(codes):
         raise PydanticCustomError("duplicate_id", "the same agency is named twice")
+    if "none" in codes:
+        raise PydanticCustomError("malformed_code", "none is no agency's code")
     return codes
 
 
@@ -74,7 +77,7 @@ class BorderPost(Record):
     """Degrees north, WGS 84."""
     lon: Annotated[float, _check_degrees(180)] | None = None
     """Degrees east, WGS 84."""
-    roster: dict[str, float] = Field(default_factory=dict)
+    roster: dict[str, Minutes] = Field(default_factory=dict)
     """Inspection minutes of a shift, by method."""
     equipment: dict[Code, Count] = Field(default_factory=dict)
     """How many of each the post has, such as xray, canine or weighbridge; empty is not known."""
