@@ -41,6 +41,8 @@ from api.profiles import page as profiles_page
 from api.profiles import routes as profiles_routes
 from api.queue import page as queue_page
 from api.queue import routes as queue_routes
+from api.release_audits import page as release_audits_page
+from api.release_audits import routes as release_audits_routes
 from api.reports import routes as reports_routes
 from api.service.model_store import SETTLED_SECONDS, HomeModels
 from api.service.runtime import Runtime, open_runtime
@@ -67,6 +69,7 @@ ROUTERS = (
     models_routes.router,
     drift_routes.router,
     confirmations_routes.router,
+    release_audits_routes.router,
     health.router,
     watchlist_routes.router,
 )
@@ -78,6 +81,7 @@ PAGES = (
     profiles_page.router,
     watchlist_page.router,
     confirmations_page.router,
+    release_audits_page.router,
     models_page.router,
     drift_page.router,
     integrity_page.router,

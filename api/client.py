@@ -24,6 +24,7 @@ from api.integrity.schemas import IntegrityReport
 from api.models import schemas as judged
 from api.profiles import schemas as proposals
 from api.queue.schemas import Queue
+from api.release_audits import schemas as audits
 from api.shifts.schemas import ShiftReport, ShiftRoster
 from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
 from engine.domain.records import Record
@@ -241,6 +242,16 @@ class Client(Calls):
     def confirm_find(self, sequence: int) -> finds.ConfirmedFind:
         """Confirm that a find belongs to the crossing it waits for."""
         return self._post(finds.ConfirmedFind, None, None, "finds", sequence, "confirmations")
+
+    def open_audits(self, post: str | None = None) -> audits.OpenAudits:
+        """Return the vehicles released on blue that are still to be audited."""
+        return self._get(audits.OpenAudits, "audits", post=post)
+
+    def close_audit(
+        self, decision_id: str, closure: Body, key: str | None = None
+    ) -> audits.ClosedAudit:
+        """Close an audit that will not be made."""
+        return self._post(audits.ClosedAudit, closure, key, "audits", decision_id, "closures")
 
     def review(self, decision_id: str, review: Body, key: str | None = None) -> Acknowledged:
         """Uphold a decision, or send the vehicle elsewhere."""

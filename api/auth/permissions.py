@@ -79,6 +79,7 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         GET /v1/decisions/{decision_id}/features
         GET /v1/decisions/{decision_id}/explanation
         GET /v1/decisions/{decision_id}/past
+        GET /v1/audits
         """,
     (Matter.DECISIONS, Right.SEE, _READERS | _CHECKPOINT): """
         GET /v1/decisions/{decision_id}
@@ -97,6 +98,9 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         """,
     (Matter.ACTS, Right.ACT, _POST): """
         POST /v1/inspections
+        """,
+    (Matter.ACTS, Right.ACT, _READERS): """
+        POST /v1/audits/{decision_id}/closures
         """,
     (Matter.SEIZURES, Right.SEE, _SUPERVISOR | _INTEGRITY): """
         GET /v1/finds
@@ -194,7 +198,9 @@ BY_PERSON = frozenset(
     (method, path)
     for method, path in MAY
     if method == "POST"
-    and path.startswith(("/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models", "/v1/finds"))
+    and path.startswith(
+        ("/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models", "/v1/finds", "/v1/audits")
+    )
     and path not in ("/v1/profiles/checks", "/v1/profiles/backtests")
 )
 """Routes that propose, approve, confirm or withdraw: a person must answer for each."""

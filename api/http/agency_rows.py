@@ -16,6 +16,7 @@ from api.auth.permissions import Matter, Right
 from engine.criteria.dual_control import KINDS_OF, read_approval_states
 from engine.criteria.match import WATCHLIST
 from engine.journal.kinds import (
+    AUDIT_CLOSED,
     CROSSING,
     DECISION,
     DRIFT_MEASURED,
@@ -71,7 +72,7 @@ OWNERS: Mapping[str, Callable[[Body], Iterator[Owner]]] = {
 """Whose rows a record holds, by its kind; those of the watch list follow from their entry."""
 WATCHLIST_KINDS = frozenset(KINDS_OF["watchlist"])
 MATTERS: Mapping[str, Matter] = {
-    **dict.fromkeys((DECISION, CROSSING, RELEASE, QUEUE_EXPIRED), Matter.DECISIONS),
+    **dict.fromkeys((DECISION, CROSSING, RELEASE, QUEUE_EXPIRED, AUDIT_CLOSED), Matter.DECISIONS),
     INSPECTION: Matter.ACTS,
     **dict.fromkeys((SEIZURE, FIND_CONFIRMED), Matter.SEIZURES),
     REVIEW: Matter.REVIEWS,

@@ -82,6 +82,7 @@ BODIES: dict[str, Any] = {
         "reason": "Fresh weld on the frame.",
     },
     "ReleaseReason": {"reason_code": "capacity", "reason": "No bay was free until midnight."},
+    "AuditClosure": {"reason_code": "not_reachable", "reason": "The goods were sold on."},
     "ModelApproval": {"note": "Read the report of the random stream."},
     "RollBack": {"reason": "It flags every empty truck."},
     "EndOfTrial": {"reason": "It finds less than what is in force."},

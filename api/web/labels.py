@@ -27,6 +27,13 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "rail_wagon": N_("Rail wagon"),
         "other": N_("Other"),
     },
+    "closure": {
+        "not_reachable": N_("vehicle and goods cannot be reached"),
+        "audited_elsewhere": N_("audited by others"),
+        "too_late": N_("too late to find anything"),
+        "no_capacity": N_("no officers for it"),
+        "other": N_("another reason"),
+    },
     "direction": {"entry": N_("entry"), "exit": N_("exit")},
     "method": {
         "documents": N_("documents"),
@@ -181,6 +188,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "seizure": N_("seizure"),
         "find_confirmed": N_("find confirmed"),
         "release": N_("release from the queue"),
+        "audit_closed": N_("audit after release closed"),
         "review": N_("verdict of a supervisor"),
         "roster": N_("roster"),
         "shift_opened": N_("shift opened"),

@@ -28,6 +28,7 @@ MOVEMENT_KINDS: tuple[Kind[Any], ...] = (
     record.FIND_CONFIRMED,
     record.RELEASE,
     record.QUEUE_EXPIRED,
+    record.AUDIT_CLOSED,
     record.REVIEW,
 )
 WATCH_KINDS: tuple[Kind[Any], ...] = KINDS_OF["watchlist"]

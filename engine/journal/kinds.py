@@ -38,6 +38,8 @@ FIND_CONFIRMED: Final = Kind[of.ConfirmationBody]("find_confirmed")
 """A second person confirms to which crossing a find belongs."""
 RELEASE: Final = Kind[of.ReleaseBody]("release")
 """A vehicle is released from the queue."""
+AUDIT_CLOSED: Final = Kind[of.AuditClosedBody]("audit_closed")
+"""An audit after release will not be made; the subject is the decision."""
 QUEUE_EXPIRED: Final = Kind[of.ExpiryBody]("queue_expired")
 """A vehicle left the queue after a day."""
 REVIEW: Final = Kind[of.ReviewBody]("review")

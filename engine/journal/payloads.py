@@ -98,6 +98,15 @@ class ReleaseBody(HandlingBody):
     reason: NotRequired[str]
 
 
+class AuditClosedBody(ReportBody):
+    """An audit after release that will not be made, and why."""
+
+    decision_id: str
+    crossing_id: str
+    reason_code: str
+    reason: str
+
+
 class ExpiryBody(TypedDict):
     """A vehicle whose day in the queue has passed; ``decision`` is its record's number."""
 

@@ -8,5 +8,6 @@ mirror_alerts     The paired post's record that comes late
 queue             What was decided at a post, what still waits there, and in which order
 referrals         What a referral asks of an inspection act, and which act opens a decision to
                   its checkpoint
+release_audits    Audits after release: vehicles on blue that are still to be audited
 reviews           What supervisors said about decisions
 """

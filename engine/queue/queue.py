@@ -84,6 +84,14 @@ Index(  # all that the cut asks about a shift, so that it reads the index alone
     "decisions_recent_ix", _D.post, _D.known_at, _D.channel, _D.basis, _D.minutes
 )
 Index("decisions_plate_ix", _D.post, _D.plate, _D.known_at)
+_TO_AUDIT = text("channel = 1 AND act_seq IS NULL")
+Index(  # blue vehicles that were not audited yet
+    "decisions_audits_ix",
+    _D.post,
+    _D.known_at,
+    sqlite_where=_TO_AUDIT,
+    postgresql_where=_TO_AUDIT,
+)
 _BY_SCORE = text("basis = 'score'")
 Index(  # the last scored picks of a class, whose places others draw
     "decisions_scored_ix",
