@@ -228,9 +228,12 @@ def test_a_file_that_is_cut_short_does_not_end_as_a_whole_one(
     async def keep(message: Any) -> None:
         sent.append(message)
 
+    async def wait() -> Any:
+        await sleep_forever()
+
     async def ask() -> None:
         with pytest.raises((ExceptionGroup, RuntimeError)):
-            await world.client.app(scope, sleep_forever, keep)
+            await world.client.app(scope, wait, keep)
 
     assert world.client.portal is not None
     world.client.portal.call(ask)
