@@ -24,6 +24,7 @@ class OpenAuditView(AnswerSchema):
 class OpenAudits(AnswerSchema):
     """The audits to do, the oldest first."""
 
+    tables = ("audits",)
     audits: list[OpenAuditView]
 
 
