@@ -314,14 +314,14 @@ feature("fingerprints", "terms_crossings_365d", count(CROSSINGS, TERMS, 365))
 for fact, unit, meaning in (
     ("declares_precursor", "flag", "declares a precursor under international control"),
     ("declares_table_1_precursor", "flag", "declares a precursor of Table I"),
-    ("beside_precursor", "flag", "declares other goods of the HS heading of a precursor"),
+    ("near_precursor", "flag", "declares other goods of the HS heading of a precursor"),
 ):
     feature("goods", fact, own_fact(fact, unit, meaning))
 for name, by in (
     ("consignee_precursor_new", ("consignee", "precursor", WAY)),
     ("consignor_precursor_new", ("consignor", "precursor", WAY)),
     ("precursor_route_new", ("precursor", "dispatch", "destination", WAY)),
-    ("consignee_beside_precursor_new", ("consignee", "precursor_heading", WAY)),
+    ("consignee_near_precursor_new", ("consignee", "precursor_heading", WAY)),
 ):
     feature("goods", name, first_seen(CROSSINGS, by))
 feature("goods", "precursor_post_share", share(CROSSINGS, ("precursor", "post"), 365, "precursor"))

@@ -252,7 +252,7 @@ def _precursor_facts(items: Sequence[Any], entities: Entities) -> Facts:
     return {
         "declares_precursor": float(code is not None) if items else NAN,
         "declares_table_1_precursor": float(strict) if items else NAN,
-        "beside_precursor": float(entities["precursor_heading"] is not None) if items else NAN,
+        "near_precursor": float(entities["precursor_heading"] is not None) if items else NAN,
         "precursor_kg": net,
         "has_precursor_kg": float(not math.isnan(net)),
     }

@@ -20,7 +20,7 @@ _GOODS = frozenset(
 )  # fmt: skip
 _PRECURSOR = frozenset(
     {"precursor", "precursor_heading", "declares_precursor", "declares_table_1_precursor",
-     "beside_precursor", "precursor_kg"}
+     "near_precursor", "precursor_kg"}
 )  # fmt: skip
 _MASS = frozenset(
     {"weighed_mass_kg", "net_mass_kg", "gross_mass_kg", "weighed_less_gross_kg",

@@ -40,7 +40,7 @@ RISING = (
     "consignee_precursor_new",
     "consignor_precursor_new",
     "precursor_route_new",
-    "consignee_beside_precursor_new",
+    "consignee_near_precursor_new",
     "precursor_kg_over_usual",
     "precursor_kg_over_usual_of_consignee",
 )

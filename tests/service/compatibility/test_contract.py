@@ -28,11 +28,11 @@ ADDED = (
     # Precursors: docs/decisions/0030-gravity.md.
     "declares_precursor",
     "declares_table_1_precursor",
-    "beside_precursor",
+    "near_precursor",
     "consignee_precursor_new",
     "consignor_precursor_new",
     "precursor_route_new",
-    "consignee_beside_precursor_new",
+    "consignee_near_precursor_new",
     "precursor_post_share",
     "precursor_kg_over_usual",
     "precursor_kg_over_usual_of_consignee",

@@ -86,8 +86,8 @@ def test_an_unusual_quantity_or_route_of_the_same_importer_shows() -> None:
 
 def test_a_neighbour_in_the_nomenclature_is_one_once_it_is_no_precursor() -> None:
     (found,) = seen(consign(WEEKS, "290220", 1_000.0))  # benzene
-    assert (found["beside_precursor"], found["declares_precursor"]) == (1.0, 0.0)
-    assert found["consignee_beside_precursor_new"] == 1.0
+    assert (found["near_precursor"], found["declares_precursor"]) == (1.0, 0.0)
+    assert found["consignee_near_precursor_new"] == 1.0
     assert isnan(found["consignee_precursor_new"])
 
 
@@ -122,4 +122,4 @@ def test_the_statements_fail_where_headings_are_matched(monkeypatch: pytest.Monk
     monkeypatch.setattr(precursors, "precursor_of", by_heading)
     monkeypatch.setattr("features.catalogue.encoder.PRECURSORS", known)
     (found,) = seen(consign(WEEKS, "290220", 1_000.0))
-    assert (found["beside_precursor"], found["declares_precursor"]) == (0.0, 1.0)
+    assert (found["near_precursor"], found["declares_precursor"]) == (0.0, 1.0)
