@@ -355,6 +355,7 @@ PAGES: dict[Role, dict[str, int]] = {
         "/profiles": 1,
         "/watchlist": 1,
         "/finds": 1,
+        "/audits": 1,
         "/models": 1,
         "/drift": 2,
     },
