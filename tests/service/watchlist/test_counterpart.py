@@ -12,6 +12,7 @@ from engine.domain.time_units import DAY
 from models.data import referral_log
 from models.monitoring import drift_monitor, shadow_scoring
 from tests.service.extra_callers import person, send
+from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import act, find, kept
 from tests.service.running_service import POST, World
 from tests.service.watchlist.test_watchlist import ahead, decided
@@ -69,6 +70,19 @@ def test_a_notice_has_a_basis_of_its_own(world: World, notice_decision: dict[str
     assert notice_decision["propensity"] < 1.0  # the engine's own: the notice's is unknown
     blind = world.get(f"/v1/decisions/{notice_decision['decision_id']}", Role.CHECKPOINT).json()
     assert not {"basis", "watchlist", "propensity"} & set(blind)
+
+
+def test_the_page_states_the_chance_without_the_notice(
+    world: World, notice_decision: dict[str, Any]
+) -> None:
+    """The propensity leaves the notice out; the page of another decision has no such words."""
+    read = at_desk(world, "of-notices").get
+    other = decided(world, 8_650)
+    found = [
+        "without the counterpart" in read(f"/decisions/{one['decision_id']}").text
+        for one in (notice_decision, other)
+    ]
+    assert found == [True, False]
 
 
 def test_a_confirmed_notice_stays_the_counterparts_word(world: World) -> None:
