@@ -71,7 +71,9 @@ def seize(
         post = post_of(service.recording, caller, seizure.crossing_id)
     asked = claim(SEIZURE, seizure, post=post, name=seizure_name(seizure.seizure_id), key=key)
     seizure, person = fill_agency(caller, seizure), caller.person
-    found = service.recording.seizure(seizure, asked, person=person, within=caller.post)
+    found = service.recording.seizure(
+        seizure, asked, person=person, within=caller.post, hidden=caller.hidden_posts
+    )
     return answer(service.answers.acknowledge(found, identifier=seizure.seizure_id), 201)
 
 

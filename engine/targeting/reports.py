@@ -5,7 +5,7 @@ referred it, basis and propensity are the engine's, so that nobody can talk a pi
 stream. Only for a vehicle that the engine let go does the reporter's word count.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
@@ -177,12 +177,19 @@ class Recording:
         return self.once(claim, draft)
 
     def seizure(
-        self, seizure: Seizure, claim: IdempotencyClaim, *, person: str, within: str | None = None
+        self,
+        seizure: Seizure,
+        claim: IdempotencyClaim,
+        *,
+        person: str,
+        within: str | None = None,
+        hidden: Collection[str] = (),
     ) -> StoredRecord:
         """Record goods taken, at a post or inland.
 
-        ``within`` is the one post that the sender reaches: a find on a vehicle of another post
-        belongs to no crossing until it is confirmed.
+        ``within`` is the one post that the sender reaches, ``hidden`` are posts of other agencies
+        that it does not: a find on a vehicle of another post belongs to no crossing until it is
+        confirmed.
         """
 
         def draft(connection: Connection) -> Draft:
@@ -195,7 +202,8 @@ class Recording:
                 "linked_crossing_id": linked,
             }
             post = None if linked is None else self._features.post_of(connection, linked)
-            if within is not None and linked is not None and post != within:
+            is_far = post in hidden or within not in (None, post)
+            if linked is not None and is_far:
                 body["linked_crossing_id"] = None
                 body["pending_crossing_id"], body["pending_post"] = linked, post
                 return _draft(SEIZURE, seizure.seizure_id, claim, body, None)

@@ -43,6 +43,7 @@ from engine.journal.kinds import (
     ERASURE_PROPOSED,
     MODEL_REGISTERED,
     PROFILE_FAILED,
+    SEIZURE,
 )
 from tests.service.running_service import (
     CHEAP,
@@ -415,6 +416,28 @@ def test_a_seizure_on_an_act_s_form_obeys_its_own_matter(
     assert file_find(border, key, 80) == 404
     monkeypatch.setattr(page_forms, "post_of", lambda *_: POST)  # seeded bug: the role is asked for
     assert file_find(border, key, 81) == 303
+
+
+def test_a_find_on_a_vehicle_of_a_hidden_post_waits(
+    border: Border, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plate alone leads to the vehicle's crossing, of whichever post."""
+    key: Key = Role.SUPERVISOR, "interior"
+    assert is_open(key, "POST", "/v1/seizures")
+    assert not is_reached(key, Matter.SEIZURES, Right.ACT, OTHER)
+
+    def find(name: str) -> Any:
+        body = {"seizure_id": name, "plate": "01F77ZZ", "recorded_at": WHEN}
+        body |= {"substance_class": "other"}
+        sent = border.world.client.post("/v1/seizures", json=body, headers=border.keys[key])
+        assert sent.status_code == 201
+        with border.world.runtime.store.read() as connection:
+            last = next(JournalReader(connection).records(SEIZURE, newest=1))
+        return last.body["linked_crossing_id"], last.body.get("pending_post")
+
+    assert find("of-a-hidden-post") == (None, OTHER)
+    monkeypatch.setattr(Caller, "hidden_posts", frozenset())  # seeded bug
+    assert find("of-a-seen-post") == ("c-49", None)
 
 
 def test_the_list_of_posts_counts_what_is_seen_alone(
