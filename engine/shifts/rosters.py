@@ -17,9 +17,10 @@ from sqlalchemy import Column, Connection, Float, String, Table, delete
 from engine.decision.inspection_minutes import lesson_of, teach
 from engine.domain.network import Count, Network
 from engine.domain.records import Code, Identifier, Method, Record
+from engine.errors import RecordError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import INSPECTION, ROSTER
-from engine.search_orders.equipment import is_working, join_equipment
+from engine.search_orders.equipment import NEEDED, is_working, join_equipment
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows, insert_rows
 
 MOST_MINUTES = 100_000.0
@@ -76,6 +77,19 @@ class Hands:
     teams: tuple[str, ...] = ()
     equipment: Mapping[str, int] = field(default_factory=dict)
     """How many of each work, by code; what is not named is not known."""
+
+
+def require_known_equipment(roster: Roster, post: str, network: Network) -> None:
+    """Refuse equipment that no method uses and that the network file does not give to the post.
+
+    A misspelt scanner would else be one that the order never asks for. Raises ``RecordError``.
+    """
+    known = network.posts.get(post)
+    codes = sorted({*NEEDED.values(), *({} if known is None else known.equipment)})
+    if not roster.equipment.keys() <= set(codes):
+        raise RecordError(
+            "roster", "equipment", "unknown_equipment", f"known at this post: {', '.join(codes)}"
+        )
 
 
 def read_roster(connection: Connection, post: str, network: Network) -> Hands:

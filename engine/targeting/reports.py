@@ -65,7 +65,7 @@ from engine.queue.reviews import PLACE, Review, Reviewer, order_step, review_dra
 from engine.search_orders.search_order import search_order
 from engine.selection.policy import COUNTERPART, INSPECTED, Channel
 from engine.selection.team_assignment import Handling
-from engine.shifts.rosters import Roster, read_roster
+from engine.shifts.rosters import Roster, read_roster, require_known_equipment
 from engine.storage.database import Store
 from engine.targeting.find_confirmation import (
     PendingFind,
@@ -276,7 +276,8 @@ class Recording:
         return order_step(search_order(arrival.crossing, searches), searches)
 
     def roster(self, roster: Roster, claim: IdempotencyClaim) -> StoredRecord:
-        """Record the inspection minutes of a post's shift."""
+        """Record the inspection minutes of a post's shift; raises ``RecordError``."""
+        require_known_equipment(roster, claim.post, self._network)
 
         def draft(_: Connection) -> Draft:
             return _draft(ROSTER, claim.post, claim, roster.model_dump(mode="json"), None)

@@ -105,5 +105,7 @@ def test_a_roster_says_what_works_and_an_order_uses_nothing_else(world: World) -
     assert "documents; no scanner works here" in at_desk(world, "unscanned").get(QUEUE).text
     for wrong in ({"xray": -1}, {"xray": 1.5}, {"X ray": 1}):
         assert put(**wrong).status_code == 422
+    misspelt = put(scaner=1)
+    assert misspelt.status_code == 422 and "unknown_equipment" in misspelt.text
     assert put().status_code == 201 and world.get(PATH).json()["equipment"] == {}
     assert "documents and scan" in at_desk(world, "scanning").get(QUEUE).text
