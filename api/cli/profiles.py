@@ -5,7 +5,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from api.cli.common import HomeOption, JsonOption, PoliteOption, emit, opened_to_read, step_back
+from api.cli.common import (
+    HomeOption,
+    JsonOption,
+    PoliteOption,
+    UnusedHomeOption,
+    emit,
+    opened_to_read,
+    step_back,
+)
 
 profiles = typer.Typer(help="Risk profiles.", no_args_is_help=True)
 
@@ -40,6 +48,7 @@ def backtest(
 def templates(
     name: Annotated[str, typer.Argument(help="One template; default: all.")] = "",
     *,
+    _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
     """Print the profiles that ship switched off, as POST /v1/profiles takes them."""

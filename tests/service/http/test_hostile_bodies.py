@@ -24,6 +24,7 @@ MEGABYTE = 1 << 20
 GIANT = 50 * MEGABYTE
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 TAKES = {
+    "/v1/audits/{decision_id}/closures": "AuditClosure",
     "/v1/decisions": "Arrival",
     "/v1/decisions/batch": "Arrival",
     "/v1/decisions/{decision_id}/amendments": "Arrival",

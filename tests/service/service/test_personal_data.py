@@ -150,7 +150,7 @@ def test_an_answer_that_repeats_would_be_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: a problem whose detail is the path that was asked for."""
-    monkeypatch.setattr("api.http.problems._instance", lambda request: request.url.path)
+    monkeypatch.setattr("api.http.problems.instance_of", lambda request: request.url.path)
     assert leaks(told(world))
 
 
