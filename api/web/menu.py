@@ -19,7 +19,7 @@ SECTIONS: Mapping[str, str] = {
     "/": N_("Posts"),
     "/profiles": N_("Profiles"),
     "/watchlist": N_("Watch list"),
-    "/audits": N_("Audits after release"),
+    "/audits": N_("Audits"),
     "/finds": N_("Finds to confirm"),
     "/models": N_("Models"),
     "/drift": N_("Drift"),
