@@ -156,7 +156,7 @@ class Decision:
     mode: Mode
     model_version: str | None
     team: str | None = None
-    """Who inspects it, drawn by lot; None where it goes to no officer or the roster names none."""
+    """Its team, assigned at random; None where it goes to no officer or the roster names none."""
     trial: Tried | None = None
     """What the trial that it fell into made of it; None where none ran."""
     rank: Rank | None = None

@@ -66,7 +66,7 @@ class Minutes:
     yellow: float
 
     def of(self, channel: Channel) -> float:
-        """Return the minutes of a channel; none where nobody looks at the vehicle."""
+        """Return the minutes of a channel; none where the vehicle is not inspected."""
         return {Channel.RED: self.red, Channel.YELLOW: self.yellow}.get(channel, 0.0)
 
 
@@ -105,7 +105,7 @@ def lesson(
 
 
 def lesson_of(act: InspectionBody) -> Sequence[Taught]:
-    """Return what the record of an inspection act teaches; nothing where nobody knew the class."""
+    """Return what the record of an inspection act teaches; nothing where it lacks the class."""
     who, found = act.get("vehicle_class"), act["inspection"]
     return lesson(who, found.get("methods", ()), found.get("minutes")) if who else ()
 

@@ -7,8 +7,8 @@ falls between any two of them with the same probability, so that the place tells
 While fewer than ``FEWEST`` are known, quantiles of the post's table stand in for the missing ones;
 they are of all classes together, so a place may tell a little of the basis then.
 
-Whoever changes a declaration to see whether the place moves must not learn the basis either: after
-an amendment every vehicle takes a drawn merit, by a number of its own.
+A sender who changes a declaration to see whether the place moves must not learn the basis either:
+after an amendment every vehicle takes a drawn merit, by a number of its own.
 """
 
 from collections.abc import Sequence

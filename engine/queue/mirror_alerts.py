@@ -1,7 +1,7 @@
-"""The paired post's record that comes late: an alert beside the decision, and a better place.
+"""Late record of the paired post: an alert next to the decision, and a better place.
 
 Where the exit is known before the vehicle is decided on, its differences are features and reasons.
-Where it becomes known afterwards nothing is rewritten: the difference is set beside the decision,
+Where it becomes known afterwards nothing is rewritten: the difference stands next to the decision,
 and a vehicle that still waits comes forward within its channel. The alert is a projection of the
 late record, made in the same transaction.
 
@@ -62,7 +62,7 @@ MATCHES = Table(
     Column("known_at", Int64, primary_key=True, autoincrement=False),
     *declare_columns(String, "decision_id"),
 )
-"""By what a decided vehicle is found, beside its plate."""
+"""By what a decided vehicle is found, next to its plate."""
 _A, _K = ALERTS.c, MATCHES.c
 _D = DECISIONS.c
 

@@ -14,7 +14,8 @@ in one place. A search of a party in vain says that it carried nothing, not wher
 
 The order looks at what stands there and what was found there before, never at why the vehicle was
 picked, so that a random check cannot be told from a scored one by its search order. Each order,
-drawn by lot or not, spreads over several groups of places: the least that a random check must do.
+of a random check or not, spreads over several groups of places: the least that a random check must
+do.
 """
 
 import math
@@ -47,7 +48,7 @@ PRIOR_FINDS: Mapping[str, float] = {PLACES_VERSION: 3.0, BEFORE_MINUTES: 10.0}
 PER_MINUTES = 1_000
 """Minutes of search that the expectation of a place is stated for."""
 KEPT = 0.3
-"""How often a party is taken to hide where it did before, as long as nobody knows."""
+"""How often a party is taken to hide where it did before, before its finds tell."""
 PRIOR_PAIRS = 10.0
 """Pairs of finds on one party that ``KEPT`` counts as."""
 
@@ -206,7 +207,7 @@ def rates(crossing: Crossing, searches: SearchCounts) -> Mapping[str, float]:
 def keeps_its_ways(pairs: tuple[int, int], alike: float) -> float:
     """Return how likely a party hides where it did before, from pairs of finds and those alike.
 
-    ``alike`` is the share of pairs in one place where nobody keeps to anything: what exceeds it is
+    ``alike`` is the share of pairs in one place of parties without a habit: what exceeds it is
     habit.
     """
     seen, same = pairs

@@ -1,10 +1,10 @@
-"""Two models share what the score may pick: which of them leads an arrival, by lot.
+"""Two models share what the score may pick: which of them leads an arrival is random.
 
-Assumes that the number drawn for ``TRIAL`` is another one than the score's. Whoever leads decides
-as if it were alone: by its chances, its table, its reasons. What is written down is what could have
-happened before it was known who leads: the score's chance of a channel is that of either side,
-weighed by how likely it was to lead. What both sides want goes to officers whoever leads; what one
-alone wants goes there where that one leads.
+Assumes that the number drawn for ``TRIAL`` is another one than the score's. The leading model
+decides as if it were alone: by its chances, its table, its reasons. What is written down is what
+could have happened before it was known who leads: the score's chance of a channel is that of either
+side, weighed by how likely it was to lead. What both sides want goes to officers in any
+case; what one alone wants goes there where that one leads.
 """
 
 from collections.abc import Mapping, Sequence

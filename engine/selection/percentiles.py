@@ -1,7 +1,7 @@
 """Where a risk stands among the recent ones of its post.
 
 A table has the quantiles of the risk at ``LEVELS`` even shares. Assumes that the coming hours look
-like the days the table was made of; how many decisions stand behind it is kept beside it.
+like the days the table was made of; how many decisions stand behind it is kept next to it.
 """
 
 from bisect import bisect_left, bisect_right

@@ -62,9 +62,9 @@ class Policy:
     red_share: float = 0.04
     """Picked for physical inspection by score."""
     yellow_share: float = 0.08
-    """Picked for documents and scan by score, beside the red ones."""
+    """Picked for documents and scan by score, next to the red ones."""
     random_share: float = 0.03
-    """Drawn by lot for physical inspection, whatever the score."""
+    """Drawn at random for physical inspection, whatever the score."""
     blur: float = 0.25
     """Half width of the randomised band at each cut, as a part of the share above the cut."""
 

@@ -1,4 +1,4 @@
-"""What is left to chance is decided by numbers in [0, 1) that nobody can steer.
+"""Random numbers in [0, 1) of decisions, which no person can steer.
 
 Assumes that the shift's seed stays secret until the shift's acts are closed, and that its
 commitment was journalled before the first draw. A draw depends on the seed, on what it is for, and

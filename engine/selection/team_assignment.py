@@ -1,4 +1,4 @@
-"""Which team inspects a vehicle: drawn by lot from the roster, so that nobody can be chosen.
+"""Team that inspects a vehicle: drawn at random from the roster, so that none can be chosen.
 
 A team that a driver can count on, or an officer who can pick his vehicles, is what a bribe needs.
 The number comes from the shift's committed seed, with a purpose of its own: it is drawn again by

@@ -58,7 +58,7 @@ class Roster(Record):
     teams: Annotated[
         tuple[Identifier, ...], Field(max_length=MOST_TEAMS), AfterValidator(_once_each)
     ] = ()
-    """Codes of the teams or officers on the shift; each referred vehicle is assigned one by lot."""
+    """Codes of the teams or officers on the shift; a referred vehicle is assigned one at random."""
     equipment: Annotated[
         dict[Code, Count], Field(max_length=MOST_EQUIPMENT, exclude_if=operator.not_)
     ] = Field(default_factory=dict)

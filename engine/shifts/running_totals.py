@@ -3,7 +3,7 @@
 What a shift has spent and who waits are sums over records of the journal. The desk keeps them as
 they stood at its last snapshot and adds what was decided since; anything else that was recorded
 since may have moved what was added before (an act, a release, a review, an amendment), and then
-they are read anew. Assumes that snapshots only move forward, as those of one thread do.
+they are read again. Assumes that snapshots only move forward, as those of one thread do.
 """
 
 from bisect import bisect_left, insort
@@ -19,7 +19,7 @@ from engine.journal.kinds import DECISION, QUEUE_EXPIRED, TICK
 from engine.storage.database import fetch_rows
 
 MOST = 10_000
-"""Records since the last snapshot from which on reading anew is quicker than catching up."""
+"""Records since the last snapshot from which on reading all again is quicker than catching up."""
 
 
 class Picks(NamedTuple):

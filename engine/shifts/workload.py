@@ -38,7 +38,7 @@ METHODS: Mapping[Channel, tuple[Method, ...]] = {
 MOST_SHARE = 0.25
 """No channel takes more of the arrivals by score, however many minutes are left."""
 CAUTION = 1.0
-"""Standard deviations of what the lot and the profiles may still take that are kept back."""
+"""Standard deviations of what random checks and profiles may still take that are kept back."""
 SLACK = 0.05
 """Part of a shift's minutes by which one last long inspection may exceed them."""
 
@@ -48,7 +48,7 @@ class MinutesUsed:
     """Expected minutes of what was sent to one channel so far in a shift."""
 
     ours: float = 0.0
-    """Picked by score or by lot."""
+    """Picked by score or at random."""
     mandated: float = 0.0
     """Picked by a profile, a rule or the watch list."""
 

@@ -46,7 +46,7 @@ BY_RULES = (RANDOM, PLACE, PLACE_AMENDED, *map(draw_purpose, RULES))
 
 @dataclass(frozen=True, slots=True)
 class Challenger:
-    """The model on trial beside the one in force."""
+    """The model on trial next to the one in force."""
 
     scorer: Scorer
     sequence: int
@@ -254,7 +254,7 @@ class DecisionContextBuilder:
         *,
         movement: bytes,
     ) -> LeadingModel:
-        """Let the lot say which of two models leads, and keep what the other says."""
+        """Draw which of two models leads, and keep what the other says."""
         if challenger is None:
             return champion
         shift, model = champion.standing.shift, challenger.scorer
@@ -332,8 +332,8 @@ def scored_arrival(
     evidence = rows.evidence[index] if rows.evidence else {}
     if scores is None:
         return ScoredArrival(arrival, features, evidence=evidence)
-    beside = None if other is None else _chances(other, index)
-    return ScoredArrival(arrival, features, *_chances(scores, index), beside, evidence)
+    trial = None if other is None else _chances(other, index)
+    return ScoredArrival(arrival, features, *_chances(scores, index), trial, evidence)
 
 
 def _chances(scores: Scores, index: int) -> tuple[float, float]:

@@ -114,7 +114,7 @@ def confirmation_body(find: PendingFind, *, person: str) -> ConfirmationBody:
     Raises ``SecondPersonError`` where the person reported the find.
     """
     if find.body["by"] == person:
-        raise SecondPersonError("find", "whoever reported it does not confirm it")
+        raise SecondPersonError("find", "the reporter does not confirm it")
     return {
         "of": find.seq,
         "person": person,

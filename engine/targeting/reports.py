@@ -1,8 +1,8 @@
 """What else the world reports: crossings without a decision, inspection acts, seizures, releases.
 
 Each is one record, once. Why a vehicle was inspected is not the reporter's to say: where the engine
-referred it, basis and propensity are the engine's, so that nobody can talk a pick out of the random
-stream. Only for a vehicle that the engine let go does the reporter's word count.
+referred it, basis and propensity are the engine's, so that no reporter can talk a pick out of the
+random stream. Only for a vehicle that the engine let go does the reporter's word count.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -310,7 +310,7 @@ class Recording:
                 return StoredRecord(self._submit(wanted).result(), dict(wanted.body))
             except IntegrityError:
                 continue
-        raise ConflictError(claim.kind, claim.names[-1], "it is being recorded by somebody else")
+        raise ConflictError(claim.kind, claim.names[-1], "another request is recording it")
 
     def _check(self, connection: Connection, seizure: Seizure, within: str | None) -> None:
         """Refuse a seizure in an act that was never filed: its find would count nowhere.

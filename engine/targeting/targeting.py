@@ -120,7 +120,7 @@ class Targeting:
     def _unheard_of(
         self, snapshot: Connection, asked: Sequence[PendingRequest[DecisionRequest]]
     ) -> list[PendingRequest[DecisionRequest]]:
-        """Refuse what would decide anew on a crossing of the loaded history; return the rest."""
+        """Refuse what would decide again on a crossing of the loaded history; return the rest."""
         new = [one.what.arrival.crossing.crossing_id for one in asked if not one.what.amended]
         known = self._features.known(snapshot, new)
         rest = []
