@@ -142,6 +142,7 @@ def test_without_a_script_the_queue_is_read_and_filtered(browser: Browser, site:
 def test_keys_alone_are_enough(page: Page, site: Site) -> None:
     site.find("red")
     page.goto("/login")
+    expect(page.locator("[autofocus]")).to_be_focused()  # the browser's first frame may be late
     page.keyboard.type("malika")
     page.keyboard.press("Tab")
     page.keyboard.type(site.passwords["malika"])
