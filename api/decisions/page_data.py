@@ -130,7 +130,7 @@ def read_page(service: DecisionService, decision_id: str, caller: Caller) -> Dec
             both = sides(body["arrival"]["crossing"], features, apart=_apart(service, known.post))
             before = _before(service, past(service, snapshot, known, caller), known.post)
             if not reasons:
-                reasons, is_recomputed = _again(service, snapshot, known), True
+                reasons, is_recomputed = _recompute_reasons(service, snapshot, known), True
     crossing = UNREAD | body["arrival"]["crossing"]
     order = [step["place"] for step in seen["search_order"]]
     return DecisionPage(
@@ -237,7 +237,7 @@ def _proposal(seen: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return last if last.get(NEEDS_SECOND) else None
 
 
-def _again(
+def _recompute_reasons(
     service: DecisionService, snapshot: Connection, known: QueuedDecision
 ) -> Sequence[Reason]:
     """Work out what speaks for and against a vehicle that was let go; nothing without its model."""

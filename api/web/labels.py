@@ -225,7 +225,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "key_revoked": N_("key revoked"),
         "user_created": N_("user made"),
         "user_left": N_("user removed"),
-        "password_changed": N_("password made anew"),
+        "password_changed": N_("password changed"),
         "signed_in": N_("sign-in"),
         "signed_out": N_("sign-out"),
         "sensitive_read": N_("record opened"),

@@ -146,7 +146,7 @@ class Post:
         chances = thompson_race.propensities(ours, theirs, share=self.race.share)
         picked = week.arm_draw < chances
         self._learn(week, picked | week.is_random)
-        self.watch = sequential_test.after(
+        self.watch = sequential_test.update_detector(
             self.watch, chance[picked & ours], week.found[picked & ours]
         )
         if self.challenger is not None:
@@ -160,7 +160,9 @@ class Post:
             hits = int(week.found[rows].sum())
             return hits, int(rows.sum()) - hits
 
-        self.race = thompson_race.after(self.race, champion=count(ours), challenger=count(theirs))
+        self.race = thompson_race.update_counts(
+            self.race, champion=count(ours), challenger=count(theirs)
+        )
         if self.race.winner is None:
             return
         if self.race.winner == "challenger" and self.challenger is not None:

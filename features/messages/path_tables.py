@@ -76,7 +76,7 @@ def _refer_to_nothing(document: Document) -> Mapping[str, str]:
     return {}
 
 
-def _whole(document: Document) -> Node:
+def _select_root(document: Document) -> Node:
     return document.root
 
 
@@ -99,7 +99,7 @@ class MessageFormat:
     """Where the header says how many items there are."""
     check: Callable[[Document], None] = _accept
     """Raises ``DocumentRefusedError`` for a document that must not be read as an original."""
-    body: Callable[[Document], Node] = _whole
+    body: Callable[[Document], Node] = _select_root
     """The group that the paths of the table begin at."""
     references: Callable[[Document], Mapping[str, str]] = _refer_to_nothing
     """Returns the identifiers that an answer to the document repeats, by their names in it."""

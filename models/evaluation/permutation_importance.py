@@ -52,7 +52,9 @@ def family_values(
         if not columns:
             continue
         sizes[name] = len(columns)
-        shuffled = [score(dealt(values, columns, draw)).p_discrepancy for _ in range(REPEATS)]
+        shuffled = [
+            score(permute_columns(values, columns, draw)).p_discrepancy for _ in range(REPEATS)
+        ]
         if all(np.array_equal(one, chance) for one in shuffled):
             unread.append(name)
         else:
@@ -94,7 +96,7 @@ def proxy_effect(
         none = Estimate(0.0, 0.0, 0.0, len(test), 0, knowable=True)
         return made | {"replaced": none.as_dict(), "by_country": {}}
     draw = np.random.default_rng(seed)
-    without = choose(_risk(score(dealt(test.values, columns, draw)), severity))
+    without = choose(_risk(score(permute_columns(test.values, columns, draw)), severity))
     country = np.array([str(value or "unknown") for value in test.plate_country])
     names, counts = np.unique(country, return_counts=True)
     largest = sorted(names[np.argsort(-counts, kind="stable")[:10]].tolist())
@@ -116,7 +118,7 @@ def _share(searched: Mask) -> dict[str, Any]:
     return share(int(searched.sum()), len(searched)).as_dict()
 
 
-def dealt(values: Rows, columns: Sequence[int], draw: np.random.Generator) -> Rows:
+def permute_columns(values: Rows, columns: Sequence[int], draw: np.random.Generator) -> Rows:
     """Return values (float32, shape (n, f)) with some columns permuted over the rows, together."""
     made = values.copy()
     made[:, columns] = values[:, columns][draw.permutation(len(values))]

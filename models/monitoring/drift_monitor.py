@@ -152,7 +152,7 @@ def measure_drift(
     decided = _list_decisions(connection, version, since=since, now=now)
     chosen = {post: _spread(rows) for post, rows in decided.items()}
     wanted = [seq for rows in chosen.values() for seq in rows]
-    seen = list(_again(connection, journal, features, wanted, names=known.names))
+    seen = list(_reread_decisions(connection, journal, features, wanted, names=known.names))
     began = came_into_force(connection, version)
     found = list(searches(connection, version, after=began or 0, now=now))
 
@@ -204,7 +204,7 @@ def _spread(rows: Sequence[int]) -> list[int]:
     return [rows[int(at)] for at in np.linspace(0, len(rows) - 1, MOST_EACH)]
 
 
-def _again(
+def _reread_decisions(
     connection: Connection,
     journal: Journal,
     features: Features,

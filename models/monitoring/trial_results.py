@@ -34,7 +34,7 @@ from engine.queue.queue import DECISIONS
 from engine.selection.champion_challenger import CHALLENGER, CHAMPION, Side
 from engine.selection.policy import COUNTERPART
 from models.lifecycle.projection import OnTrial
-from models.statistics.thompson_race import ArmCounts, after
+from models.statistics.thompson_race import ArmCounts, update_counts
 
 _J, _D = JOURNAL.c, DECISIONS.c
 
@@ -87,7 +87,7 @@ def measure_trial(connection: Connection, trial: OnTrial, *, now: int) -> dict[s
     race = ArmCounts()
     for week_of in weeks:
         (a, b), (c, d) = week_of["champion"], week_of["challenger"]
-        race = after(race, champion=(a, b), challenger=(c, d))
+        race = update_counts(race, champion=(a, b), challenger=(c, d))
     return {
         "trial": trial.sequence,
         "champion": trial.champion,

@@ -75,7 +75,7 @@ def watch_more() -> EDetector:
     return EDetector(odds=RISEN)
 
 
-def after(watch: EDetector, stated: Floats, found: Labels) -> EDetector:
+def update_detector(watch: EDetector, stated: Floats, found: Labels) -> EDetector:
     """Return the watch after one more period.
 
     Parameters
@@ -123,5 +123,5 @@ def over(
     """
     for period in np.unique(periods):
         here = periods == period
-        watch = after(watch, stated[here], found[here])
+        watch = update_detector(watch, stated[here], found[here])
     return watch

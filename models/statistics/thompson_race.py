@@ -72,7 +72,9 @@ def propensities(champion: Mask, challenger: Mask, *, share: float) -> Floats:
     return np.where(challenger, share, 0.0) + np.where(champion, 1.0 - share, 0.0)
 
 
-def after(race: ArmCounts, *, champion: tuple[int, int], challenger: tuple[int, int]) -> ArmCounts:
+def update_counts(
+    race: ArmCounts, *, champion: tuple[int, int], challenger: tuple[int, int]
+) -> ArmCounts:
     """Return the race after one more period, given finds, and searches without one, of each side.
 
     They are of arrivals that this side alone wanted. What both wanted says nothing about either.

@@ -51,14 +51,14 @@ def supervisor(world: World) -> dict[str, str]:
     return world.headers(Role.SUPERVISOR)
 
 
-def again(world: World, filed: list[QueuedDecision]) -> list[RecomputedDecision]:
+def recompute_filed(world: World, filed: list[QueuedDecision]) -> list[RecomputedDecision]:
     with world.runtime.store.read() as connection:
         return [world.runtime.recompute.decision(connection, one.seq) for one in filed]
 
 
 def test_every_decision_comes_out_the_same(world: World, decided: list[QueuedDecision]) -> None:
     assert len(decided) >= DECISIONS
-    made = again(world, decided)
+    made = recompute_filed(world, decided)
     assert [one.stored["crossing_id"] for one in made if not one.is_identical] == []
     kinds = Counter(one.stored["channel"] for one in made)
     assert {"green", "yellow", "red"} <= set(kinds)
@@ -104,7 +104,7 @@ def test_a_record_of_an_older_engine_is_read_and_comes_out_the_same(
 ) -> None:
     served(world, monkeypatch, of_an_older_engine)
     plain = [one for one in decided if one.amends is None][:200]
-    made = again(world, plain)
+    made = recompute_filed(world, plain)
     assert [one.stored["crossing_id"] for one in made if not one.is_identical] == []
     assert any(one.stored["search_order"] for one in made)
     read = world.get(f"/v1/decisions/{plain[0].decision_id}/explanation")
@@ -121,7 +121,7 @@ def test_a_place_that_its_record_does_not_give_is_found(
         return body | {"inputs": inputs}
 
     served(world, monkeypatch, changed)
-    made = again(world, decided)
+    made = recompute_filed(world, decided)
     assert any(not one.same_place for one in made)
     assert all(one.stored == one.again for one in made)
 
@@ -137,11 +137,13 @@ def test_an_order_by_equipment_that_its_record_does_not_give_is_found(
         searches = body["inputs"]["searches"] | {"equipment": {"xray": 0, "canine": 0}}
         return body | {"inputs": body["inputs"] | {"searches": searches}}
 
-    known = [one for one in again(world, decided) if one.stored["search_order"]]
+    known = [one for one in recompute_filed(world, decided) if one.stored["search_order"]]
     methods = {step["method"] for one in known for step in one.stored["search_order"]}
     assert {"canine", "physical"} <= methods and all(one.is_identical for one in known)
     served(world, monkeypatch, changed)
-    assert not any(one.is_identical for one in again(world, decided) if one.stored["search_order"])
+    assert not any(
+        one.is_identical for one in recompute_filed(world, decided) if one.stored["search_order"]
+    )
 
 
 def of_other_sentences(body: Body, *, more: float = 0.0) -> Body:
@@ -165,7 +167,7 @@ def test_reasons_of_the_rule_before_stand_and_the_numbers_behind_them_come_out_a
     world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served(world, monkeypatch, of_other_sentences)
-    made = again(world, decided)
+    made = recompute_filed(world, decided)
     assert any(one.stored["reasons"] for one in made) and all(one.is_identical for one in made)
     assert all(
         value["text"].startswith("So said before")
@@ -174,7 +176,7 @@ def test_reasons_of_the_rule_before_stand_and_the_numbers_behind_them_come_out_a
     )
     monkeypatch.undo()
     served(world, monkeypatch, lambda body: of_other_sentences(body, more=1e-9))
-    weighed = [one for one in again(world, decided) if one.stored["reasons"]]
+    weighed = [one for one in recompute_filed(world, decided) if one.stored["reasons"]]
     assert weighed and not any(one.is_identical for one in weighed), "a number that was changed"
 
 
@@ -215,7 +217,7 @@ def test_a_record_of_the_rule_before_stands_with_the_figures_behind_its_words(
 ) -> None:
     """With a negative control: a contribution that is not quite the recorded one."""
     served(world, monkeypatch, lambda body: rule(body, more=more))
-    made = [one for one in again(world, decided[:200]) if one.stored["reasons"]]
+    made = [one for one in recompute_filed(world, decided[:200]) if one.stored["reasons"]]
     assert made and {one.is_identical for one in made} == {more == 0.0}
 
 
@@ -233,7 +235,7 @@ def test_what_an_older_record_does_say_is_held_to_it(
         return older
 
     served(world, monkeypatch, changed)
-    assert not any(one.is_identical for one in again(world, decided[:20]))
+    assert not any(one.is_identical for one in recompute_filed(world, decided[:20]))
     monkeypatch.undo()
     served(world, monkeypatch, lambda body: body | {"inputs": {}})
     with pytest.raises(KeyError), world.runtime.store.read() as connection:

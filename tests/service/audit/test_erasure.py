@@ -16,7 +16,6 @@ from api.audit.erasure import Criteria, ErasureSteps, export_subject, read_sched
 from api.audit.home_check import check_home
 from api.auth.accounts import Accounts
 from api.auth.permissions import Role
-from api.service.settings import Settings
 from engine.audit.subject_records import RecordGroup, RecordGroups
 from engine.domain.network import Network
 from engine.domain.time_units import DAY, SystemClock, rfc3339
@@ -25,20 +24,14 @@ from engine.journal.journal import JOURNAL
 from engine.journal.kinds import SENSITIVE_READ
 from engine.queue.queue import DECISIONS
 from engine.storage.database import METADATA
-from engine.storage.home import DATABASE_VARIABLE
 from tests.service.eventful_home import live
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk, user
 from tests.service.running_service import (
     STORE,
-    FakeModels,
     World,
     arrival,
-    make_home,
-    make_keys,
-    open_world,
 )
-from tests.support.emptied_database import empty_database
 
 
 @dataclass
@@ -64,23 +57,10 @@ class Story:
     """The tables that name the subject afterwards."""
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def story(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Story]:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.delenv(DATABASE_VARIABLE, raising=False)
-        if request.param == "postgresql":
-            url = request.getfixturevalue("postgresql_database")
-            empty_database(url)
-            patched.setenv(DATABASE_VARIABLE, url)
-        home = make_home(tmp_path_factory.mktemp("home"))
-        keys, other = make_keys(home)
-        client, served = open_world(home, FakeModels(), Settings(key_seconds=0.2))
-        with client:
-            world = World(home, FakeModels(), client, served.state.runtime, keys, other)
-            live(world)
-            yield tell(world)
+@pytest.fixture(scope="module")
+def story(empty_world: World) -> Story:
+    live(empty_world)
+    return tell(empty_world)
 
 
 def tell(world: World) -> Story:

@@ -26,7 +26,6 @@ from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.service.audit.test_projections import EDITS
 from tests.service.eventful_home import ENTRIES, live
 from tests.service.running_service import POST, FakeModels, World, make_home, make_keys, open_world
-from tests.support.emptied_database import empty_database
 
 READS = (
     f"/v1/posts/{POST}/queue",
@@ -58,20 +57,11 @@ def _timeless(value: Any) -> Any:
     return [_timeless(one) for one in value] if isinstance(value, list) else value
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def served(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Home, Any, str, list[Any]]]:
+@pytest.fixture(scope="module")
+def served(empty_home: tuple[Home, Any, str]) -> tuple[Home, Any, str, list[Any]]:
     """Return a home that was lived in, its keys, and what its service answered."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.delenv(DATABASE_VARIABLE, raising=False)
-        if request.param == "postgresql":
-            url = request.getfixturevalue("postgresql_database")
-            empty_database(url)
-            patched.setenv(DATABASE_VARIABLE, url)
-        home = make_home(tmp_path_factory.mktemp("home"))
-        keys, other = make_keys(home)
-        yield home, keys, other, answers(home, keys, other, fill=True)
+    home, keys, other = empty_home
+    return home, keys, other, answers(home, keys, other, fill=True)
 
 
 Served = tuple[Home, Any, str, list[Any]]

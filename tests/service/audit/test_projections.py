@@ -7,7 +7,7 @@ Every edit is made in a transaction that is undone, on SQLite and on PostgreSQL,
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from api.auth.permissions import Role
 from api.auth.stored_secrets import StoredSecrets
 from api.cli.main import app
 from api.service.runtime import projections
-from api.service.settings import Settings
 from engine.audit.projection_replay import open_scratch_store
 from engine.audit.store_comparison import Comparison, identity_of
 from engine.audit.table_structure import find_structure_faults
@@ -33,38 +32,23 @@ from engine.journal import kinds, payloads
 from engine.journal.entries import JournalRecord
 from engine.journal.journal import JournalReader
 from engine.storage.database import METADATA
-from engine.storage.home import DATABASE_VARIABLE
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.counter_recount import Recount
 from tests.service.eventful_home import live
 from tests.service.page_session import at_desk
-from tests.service.running_service import FakeModels, World, make_home, make_keys, open_world
+from tests.service.running_service import World
 from tests.store.engine.audit.journal_forgery import undone
-from tests.support.emptied_database import empty_database
 
 PLAN = Plan(CATALOGUE)
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def lived(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def lived(empty_world: World) -> World:
     """Serve a home in which everything has happened once, on each store."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.delenv(DATABASE_VARIABLE, raising=False)
-        if request.param == "postgresql":
-            url = request.getfixturevalue("postgresql_database")
-            empty_database(url)
-            patched.setenv(DATABASE_VARIABLE, url)
-        home = make_home(tmp_path_factory.mktemp("home"))
-        keys, other = make_keys(home)
-        client, served = open_world(home, FakeModels(), Settings(key_seconds=0.2))
-        with client:
-            world = World(home, FakeModels(), client, served.state.runtime, keys, other)
-            live(world)
-            yield world
+    live(empty_world)
+    return empty_world
 
 
 def check(

@@ -19,7 +19,7 @@ from engine.selection.champion_challenger import CHALLENGER, CHAMPION
 from models.lifecycle import transitions
 from models.lifecycle.projection import OnTrial, on_trial, read_state
 from models.monitoring.trial_results import counts, measure_trial, measurement
-from models.statistics.thompson_race import ArmCounts, after
+from models.statistics.thompson_race import ArmCounts, update_counts
 from tests.service.conftest import NOON, serving
 from tests.service.decisions.test_amendments import amend, heavier
 from tests.service.models.test_champion_challenger import ready
@@ -178,8 +178,8 @@ def test_weeks_that_are_over_make_the_race(counted: dict[str, Said]) -> None:
     nothing = {side: {"finds": 0, "clear": 0} for side in (CHAMPION, CHALLENGER)}
     first = {CHAMPION: {"finds": 0, "clear": 5}, CHALLENGER: {"finds": 4, "clear": 0}}
     assert later["weeks"] == [first, nothing]
-    race = after(ArmCounts(), champion=(0, 5), challenger=(4, 0))
-    race = after(race, champion=(0, 0), challenger=(0, 0))
+    race = update_counts(ArmCounts(), champion=(0, 5), challenger=(4, 0))
+    race = update_counts(race, champion=(0, 0), challenger=(0, 0))
     assert later["share"] == race.share > 0.85 and later["winner"] is None
     assert counted["in seven"]["winner"] is None, "four finds are not enough"
 

@@ -89,13 +89,13 @@ def test_a_roster_says_what_works_and_an_order_uses_nothing_else(world: World) -
         body = {"minutes": {"canine": 60.0}} | ({"equipment": equipment} if equipment else {})
         return world.client.put(PATH, json=body, headers=world.headers(Role.SUPERVISOR))
 
-    def seen(start: int) -> set[str]:
+    def methods_of_red(start: int) -> set[str]:
         return {step["method"] for step in find(world, "red", start)["search_order"]}
 
-    assert {"xray", "canine"} & seen(61_000)
+    assert {"xray", "canine"} & methods_of_red(61_000)
     assert put(xray=0, canine=0).status_code == 201
     assert world.get(PATH, Role.CHECKPOINT).json()["equipment"] == {"xray": 0, "canine": 0}
-    assert seen(61_500) == {"physical"}
+    assert methods_of_red(61_500) == {"physical"}
     green = find(world, "green", 62_000)
     override = {"verdict": "override", "channel": "red", "reason_code": "x", "reason": "y"}
     path = f"/v1/decisions/{green['decision_id']}"

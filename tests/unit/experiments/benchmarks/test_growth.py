@@ -9,14 +9,14 @@ from experiments.benchmarks import growth
 from experiments.benchmarks.growth import RUNS, Measurement, _growth, _peak
 
 
-def seen(rows: int, seconds: float, peak: int) -> Measurement:
+def measurement(rows: int, seconds: float, peak: int) -> Measurement:
     return {"rows": rows, "seconds": seconds, "peak": peak, "input": 60, "output": 40}
 
 
 def test_growth_is_time_a_row_and_peak_is_over_input_and_output() -> None:
-    assert _growth(seen(10, 1.0, 0), seen(100, 10.0, 0)) == 1.0
-    assert _growth(seen(10, 1.0, 0), seen(100, 100.0, 0)) == 10.0  # a quadratic walk is caught
-    assert _peak(seen(10, 1.0, 150)) == 1.5
+    assert _growth(measurement(10, 1.0, 0), measurement(100, 10.0, 0)) == 1.0
+    assert _growth(measurement(10, 1.0, 0), measurement(100, 100.0, 0)) == 10.0  # quadratic
+    assert _peak(measurement(10, 1.0, 150)) == 1.5
 
 
 def test_every_run_has_its_figure_and_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,20 +39,20 @@ def decision(
     return SimpleNamespace(decision=made), RecordedReasons(reasons, KNOWN)
 
 
-def seen(*found: tuple[Any, RecordedReasons]) -> list[float]:
+def shares(*found: tuple[Any, RecordedReasons]) -> list[float]:
     return [one["seen"] for one in tally_rows(list(found))]
 
 
 def test_good_decisions_pass_and_each_seeded_bug_is_counted() -> None:
     good = decision(GOOD, GOOD, GOOD, order=(0.3, 0.3, 0.1))
     drawn = decision(DRAWN, GOOD, GOOD, is_random=True)
-    assert seen(good, drawn) == [2, 0, 0.0, 0.0, 0, 0, 0]
-    assert seen(decision(RATE, GOOD, GOOD))[1:3] == [1, 1.0], "the prior, stated as history"
-    assert seen(decision(GOOD, GOOD))[4] == 1, "three reasons are owed"
-    assert seen(decision(GOOD, GOOD, GOOD, is_random=True))[5] == 1, "a silent random pick"
-    assert seen(decision(GOOD, GOOD, GOOD, order=(0.1, 0.3)))[6] == 1
+    assert shares(good, drawn) == [2, 0, 0.0, 0.0, 0, 0, 0]
+    assert shares(decision(RATE, GOOD, GOOD))[1:3] == [1, 1.0], "the prior, stated as history"
+    assert shares(decision(GOOD, GOOD))[4] == 1, "three reasons are owed"
+    assert shares(decision(GOOD, GOOD, GOOD, is_random=True))[5] == 1, "a silent random pick"
+    assert shares(decision(GOOD, GOOD, GOOD, order=(0.1, 0.3)))[6] == 1
     weak = Reason("plate_crossings_30d", "x", "f", "c", 0.05)
-    assert seen(decision(DRAWN, weak, GOOD, is_random=True))[2:4] == [0.0, 1.0]
+    assert shares(decision(DRAWN, weak, GOOD, is_random=True))[2:4] == [0.0, 1.0]
 
 
 def test_an_order_of_the_rule_before_states_no_figure() -> None:

@@ -47,7 +47,7 @@ def consign(
     return micros(crossing.known_at), crossing, declaration
 
 
-def seen(*last: tuple[int, Crossing, Declaration]) -> list[Mapping[str, float]]:
+def feature_values(*last: tuple[int, Crossing, Declaration]) -> list[Mapping[str, float]]:
     """Return the features of crossings after ten regular consignments of 1,000 kg of toluene."""
     regular = [consign(week, "2902300000", 1_000.0) for week in range(WEEKS)]
     found = matrix(read_log(tables(History([*regular, *last], [], [])), PLAN), PLAN)
@@ -61,7 +61,7 @@ def test_acetic_anhydride_of_a_first_time_consignee_is_new_in_every_way() -> Non
         "consignor_id": "trader",
         "dispatch_country": "TR",
     }
-    (found,) = seen(consign(WEEKS, "291524", 900.0, **new))
+    (found,) = feature_values(consign(WEEKS, "291524", 900.0, **new))
     for name in ("declares_precursor", "declares_table_1_precursor", "precursor_route_new"):
         assert found[name] == 1.0
     assert found["consignee_precursor_new"] == found["consignor_precursor_new"] == 1.0
@@ -69,7 +69,7 @@ def test_acetic_anhydride_of_a_first_time_consignee_is_new_in_every_way() -> Non
 
 
 def test_toluene_of_the_regular_importer_is_nothing_new() -> None:
-    (found,) = seen(consign(WEEKS, "290230", 1_100.0))
+    (found,) = feature_values(consign(WEEKS, "290230", 1_100.0))
     assert (found["declares_precursor"], found["declares_table_1_precursor"]) == (1.0, 0.0)
     for name in ("consignee_precursor_new", "consignor_precursor_new", "precursor_route_new"):
         assert found[name] == 0.0
@@ -79,13 +79,13 @@ def test_toluene_of_the_regular_importer_is_nothing_new() -> None:
 
 
 def test_an_unusual_quantity_or_route_of_the_same_importer_shows() -> None:
-    (found,) = seen(consign(WEEKS, "290230", 20_000.0, dispatch_country="TR"))
+    (found,) = feature_values(consign(WEEKS, "290230", 20_000.0, dispatch_country="TR"))
     assert found["precursor_kg_over_usual_of_consignee"] == pytest.approx(20.0)
     assert (found["precursor_route_new"], found["consignee_precursor_new"]) == (1.0, 0.0)
 
 
 def test_a_neighbour_in_the_nomenclature_is_one_once_it_is_no_precursor() -> None:
-    (found,) = seen(consign(WEEKS, "290220", 1_000.0))  # benzene
+    (found,) = feature_values(consign(WEEKS, "290220", 1_000.0))  # benzene
     assert (found["near_precursor"], found["declares_precursor"]) == (1.0, 0.0)
     assert found["consignee_near_precursor_new"] == 1.0
     assert isnan(found["consignee_precursor_new"])
@@ -93,7 +93,7 @@ def test_a_neighbour_in_the_nomenclature_is_one_once_it_is_no_precursor() -> Non
 
 def test_a_record_known_at_the_same_time_or_later_is_not_seen() -> None:
     day = 7 * WEEKS
-    first, same, later = seen(
+    first, same, later = feature_values(
         consign(WEEKS, "291524", 10.0),
         consign(WEEKS + 1, "291524", 10.0, day=day),
         consign(WEEKS + 2, "291524", 10.0, day=day + 1),
@@ -121,5 +121,5 @@ def test_the_statements_fail_where_headings_are_matched(monkeypatch: pytest.Monk
     assert by_heading("290220") is not None
     monkeypatch.setattr(precursors, "precursor_of", by_heading)
     monkeypatch.setattr("features.catalogue.encoder.PRECURSORS", known)
-    (found,) = seen(consign(WEEKS, "290220", 1_000.0))
+    (found,) = feature_values(consign(WEEKS, "290220", 1_000.0))
     assert (found["near_precursor"], found["declares_precursor"]) == (0.0, 1.0)

@@ -51,7 +51,7 @@ def test_a_family_is_worth_what_is_lost_without_it() -> None:
 
 def test_features_of_a_family_are_dealt_together() -> None:
     values = np.arange(30, dtype=np.float32).reshape(10, 3)
-    made = permutation_importance.dealt(values, [0, 2], np.random.default_rng(1))
+    made = permutation_importance.permute_columns(values, [0, 2], np.random.default_rng(1))
     assert (made[:, 2] - made[:, 0] == 2).all()
     assert (made[:, 1] == values[:, 1]).all()
     assert not (made[:, 0] == values[:, 0]).all()

@@ -36,7 +36,7 @@ def first_alarm(
 ) -> int | None:
     """Return in which period, counted from 1, an alarm is first given; None if in none."""
     for stated, found in periods:
-        watch = sequential_test.after(watch, stated, found)
+        watch = sequential_test.update_detector(watch, stated, found)
         if watch.has_alarmed:
             return watch.periods
     return None
@@ -211,7 +211,7 @@ def test_it_knows_about_when_it_began() -> None:
     for _ in range(10):
         watch = sequential_test.EDetector()
         for period in [*weeks(draw, odds=1.0, number=20), *weeks(draw, odds=0.25, number=10)]:
-            watch = sequential_test.after(watch, *period)
+            watch = sequential_test.update_detector(watch, *period)
             if watch.is_alarming:
                 break
         assert watch.is_alarming
@@ -255,7 +255,7 @@ def test_the_chance_of_being_better_equals_sampled_posteriors(
 def test_a_race_ends_for_the_better_and_not_before_its_time() -> None:
     race = thompson_race.ArmCounts()
     for _ in range(thompson_race.LONGEST):
-        race = thompson_race.after(race, champion=(2, 8), challenger=(7, 3))
+        race = thompson_race.update_counts(race, champion=(2, 8), challenger=(7, 3))
         assert thompson_race.FLOOR <= race.share <= 1 - thompson_race.FLOOR
         if race.winner:
             break
