@@ -6,6 +6,7 @@ decision       A decision as data: how it is made, stored and shown
 domain         Reported records, identifiers, the network, and their validation
 explanation    Facts and reasons as officers read them
 journal        The append-only, hash-chained journal, its receipts and its writers
+links          Links between installations: signed, numbered envelopes under an agreement
 queue          The queue of waiting vehicles and what changes it
 search_orders  Where to look first in a vehicle that is inspected
 selection      From probabilities and committed random numbers to a channel and its propensity

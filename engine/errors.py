@@ -232,6 +232,20 @@ class MalformedBodyError(RiskError):
     TEXT = "{why}"
 
 
+class EnvelopeRefusedError(RiskError):
+    """An envelope of a link is refused: names the field and the rule, never the value."""
+
+    field: str
+    rule: str
+    why: str
+    TEXT = "envelope, field {field}: {why} ({rule})"
+
+    @property
+    def fields(self) -> tuple[dict[str, str], ...]:
+        """Where it breaks which rule, as a problem names it."""
+        return ({"at": f"envelope.{self.field}", "rule": self.rule, "why": self.why},)
+
+
 class MalformedMessageError(RiskError):
     """A standard message cannot be read, or is not safe to read; names the rule and the line."""
 

@@ -42,6 +42,7 @@ STATUS: dict[type[RiskError], HTTPStatus] = {
     errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.MalformedBodyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.AmbiguousHeadError: HTTPStatus.BAD_REQUEST,
+    errors.EnvelopeRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.MalformedMessageError: HTTPStatus.BAD_REQUEST,
     errors.UnsupportedMessageError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }

@@ -1,0 +1,249 @@
+"""The agreement of a link: what two installations agreed may travel between them.
+
+It is written as TOML by one side and read by both; the link's name in envelopes is a digest of its
+content, so both sides have the same text in force or no link at all. What an agreement does not
+name does not travel: kinds, directions and fields are closed lists.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from engine.domain.network import IdentifierField
+from engine.domain.records import Code, Identifier, PostCode, Record, Text, Time
+from engine.domain.validation import list_faults
+from engine.errors import InputError, RecordError
+from engine.journal.hash_chain import canonical
+from engine.links.identity import LinkIdentity, is_receiving_key
+from engine.links.messages import (
+    HEAD,
+    KINDS,
+    KINDS_OF,
+    Hex32,
+    LinkKind,
+    list_fields,
+    list_item_fields,
+)
+
+_PURPOSE = b"darvoza link 1"
+RECORD = "agreement"
+"""Name of an agreement in errors."""
+NATIONAL_FIELDS: frozenset[str] = frozenset(get_args(IdentifierField))
+"""Identifiers of one administration: of no use to another without a common domain."""
+
+
+def _check_url(value: str) -> str:
+    parts = urlsplit(value)
+    is_plain = not (parts.username or parts.password or parts.query or parts.fragment)
+    if parts.scheme != "https" or not parts.hostname or not is_plain:
+        raise PydanticCustomError("malformed_url", "https://host[:port][/path] and nothing more")
+    return value.rstrip("/")
+
+
+def _check_receiving_key(value: str) -> str:
+    if not is_receiving_key(bytes.fromhex(value)):
+        raise PydanticCustomError("weak_key", "no key that anything can be encrypted to")
+    return value
+
+
+class Party(Record):
+    """One of the two installations."""
+
+    name: Code
+    administration: Identifier
+    role: Literal["partner", "node", "centre"] = "partner"
+    """A post's node and its centre, where both are of one administration."""
+    signing_key: Hex32
+    receiving_key: Annotated[Hex32, AfterValidator(_check_receiving_key)]
+    url: Annotated[str, Field(max_length=500), AfterValidator(_check_url)] | None = None
+    """Where its service takes envelopes; None where they go to it by file alone."""
+
+    @property
+    def identity(self) -> LinkIdentity:
+        """Its public keys."""
+        return LinkIdentity(bytes.fromhex(self.signing_key), bytes.fromhex(self.receiving_key))
+
+
+class PostPair(Record):
+    """Two posts that face each other, in the order of the parties."""
+
+    posts: Annotated[tuple[PostCode, ...], Field(min_length=2, max_length=2)]
+
+
+class MessageRule(Record):
+    """One kind of message in one direction."""
+
+    kind: str
+    sender: Annotated[Code, Field(alias="from")]
+    purpose: Code | None = None
+    """One of the agreement's; every message between administrations has one."""
+    fields: Annotated[tuple[str, ...], Field(max_length=200)] = ()
+    """Paths, such as ``plate`` and ``goods.hs_code``; empty for a link of kind ``post``: all."""
+    expires_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 24 * 7
+    """An envelope that arrives later is refused."""
+
+
+class Agreement(Record):
+    """A validated agreement. Its name tells it from others of the same home."""
+
+    name: Code
+    kind: LinkKind
+    purposes: Annotated[tuple[Code, ...], Field(min_length=1, max_length=16)]
+    ground: Text
+    """The legal ground, as a lawyer would cite it."""
+    expires: Time
+    parties: Annotated[tuple[Party, ...], Field(min_length=2, max_length=2)]
+    posts: Annotated[tuple[PostCode, ...], Field(max_length=200)] = ()
+    """Posts of the node, where the link is of kind ``post``."""
+    pairs: Annotated[tuple[PostPair, ...], Field(max_length=200)] = ()
+    """Posts that face each other, where the link is of kind ``partner``."""
+    identifiers: dict[IdentifierField, Identifier] = Field(default_factory=dict)
+    """Domains, such as ``EORI``, within which both sides' national identifiers are compared."""
+    messages: Annotated[tuple[MessageRule, ...], Field(min_length=1, max_length=40)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_parties(self)
+        _check_posts(self)
+        seen: set[tuple[str, str]] = set()
+        for at, rule in enumerate(self.messages):
+            if (rule.kind, rule.sender) in seen:
+                raise _fault(
+                    f"messages.{at}", "duplicate_id", "this kind and direction stand twice"
+                )
+            seen.add((rule.kind, rule.sender))
+            _check_rule(self, rule, f"messages.{at}")
+        return self
+
+    @property
+    def link(self) -> str:
+        """Name of the link in envelopes: 32 hexadecimal digits that commit to this content."""
+        return sha256(_PURPOSE + canonical(self.content())).hexdigest()[:32]
+
+    @property
+    def expires_at(self) -> int:
+        """When it ends by itself: UTC microseconds."""
+        return int(self.expires.timestamp()) * 1_000_000
+
+    def content(self) -> dict[str, Any]:
+        """Return the agreement as JSON values."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    def party(self, fingerprint: str) -> Party | None:
+        """Return the party with this fingerprint, None where it is neither."""
+        return next((p for p in self.parties if p.identity.fingerprint == fingerprint), None)
+
+    def other(self, party: Party) -> Party:
+        """Return the other party."""
+        return self.parties[1] if party == self.parties[0] else self.parties[0]
+
+    def rule(self, kind: str, sender: Party) -> MessageRule | None:
+        """Return what was agreed for a kind of message of a party, None where nothing was."""
+        found = next((r for r in self.messages if (r.kind, r.sender) == (kind, sender.name)), None)
+        if found is None and kind == HEAD:
+            return MessageRule.model_validate({"kind": HEAD, "from": sender.name})
+        return found
+
+    def posts_of(self, party: Party) -> frozenset[str]:
+        """Return the posts of a party that messages may name."""
+        if self.kind == "post":
+            return frozenset(self.posts)
+        return frozenset(pair.posts[self.parties.index(party)] for pair in self.pairs)
+
+
+def _fault(field: str, rule: str, why: str) -> PydanticCustomError:
+    # The type of a custom error must be a literal of its own, so the rule travels as text.
+    return PydanticCustomError(rule, "{why}", {"field": field, "why": why})
+
+
+def _check_parties(agreement: Agreement) -> None:
+    one, other = agreement.parties
+    keys = {one.signing_key, one.receiving_key, other.signing_key, other.receiving_key}
+    if one.name == other.name:
+        raise _fault("parties", "duplicate_id", "both parties have one name")
+    if len(keys) < 4:
+        raise _fault("parties", "duplicate_id", "each party has its own two keys")
+    roles = {one.role, other.role}
+    if roles != ({"partner"} if agreement.kind == "partner" else {"node", "centre"}):
+        why = "two partners, or for a link of kind post one node and one centre"
+        raise _fault("parties", "party_roles", why)
+
+
+def _check_posts(agreement: Agreement) -> None:
+    wanted, other = ("pairs", "posts") if agreement.kind == "partner" else ("posts", "pairs")
+    if not getattr(agreement, wanted):
+        raise _fault(wanted, "missing_key", f"a link of kind {agreement.kind} needs {wanted}")
+    if getattr(agreement, other):
+        why = f"a link of kind {agreement.kind} has no {other}"
+        raise _fault(other, "unknown_field", why)
+
+
+def _check_rule(agreement: Agreement, rule: MessageRule, at: str) -> None:
+    if rule.kind not in KINDS:
+        raise _fault(f"{at}.kind", "unknown_kind", f"one of {', '.join(KINDS)}")
+    if rule.kind not in KINDS_OF[agreement.kind]:
+        why = f"a link of kind {agreement.kind} does not carry it"
+        raise _fault(f"{at}.kind", "kind_not_agreed", why)
+    if rule.sender not in {party.name for party in agreement.parties}:
+        raise _fault(f"{at}.from", "unknown_party", "the name of one of the parties")
+    if agreement.kind == "post":
+        if rule.fields:
+            why = "a link of kind post carries whole messages"
+            raise _fault(f"{at}.fields", "unknown_field", why)
+        return
+    if rule.purpose not in agreement.purposes:
+        raise _fault(f"{at}.purpose", "unknown_purpose", "one of the agreement's purposes")
+    _check_fields(agreement, rule, at)
+
+
+def _check_fields(agreement: Agreement, rule: MessageRule, at: str) -> None:
+    known, agreed = list_fields(rule.kind), frozenset(rule.fields)
+    if unknown := sorted(agreed - known.keys()):
+        raise _fault(f"{at}.fields", "unknown_field", f"no field of {rule.kind}: {unknown[0]}")
+    needed = {name for name, is_needed in known.items() if is_needed}
+    for name, of_item in list_item_fields(rule.kind).items():
+        if any(path.startswith(f"{name}.") for path in agreed):
+            needed |= of_item
+    if missing := sorted(needed - agreed):
+        why = f"a {rule.kind} cannot be without {missing[0]}"
+        raise _fault(f"{at}.fields", "missing_key", why)
+    national = (agreed & NATIONAL_FIELDS) - agreement.identifiers.keys()
+    if national:
+        why = f"[identifiers] names no common domain of {min(national)}"
+        raise _fault(f"{at}.fields", "not_comparable", why)
+
+
+def parse_agreement(content: Mapping[str, Any]) -> Agreement:
+    """Return the agreement of parsed TOML or of a record; raises ``RecordError``."""
+    try:
+        return Agreement.model_validate(_without_dates(content), strict=False)
+    except ValidationError as error:
+        where, rule, why = list_faults(error)[0]
+        raise RecordError(RECORD, ".".join(map(str, where)), rule, why) from None
+
+
+def read_agreement(path: Path) -> Agreement:
+    """Read an agreement's TOML file; raises ``InputError`` naming the field and the rule."""
+    try:
+        return parse_agreement(tomllib.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        raise InputError(path.name, "no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(path.name, f"not a TOML file: {error}") from None
+    except RecordError as error:
+        raise InputError(path.name, f"{error.field}: {error.message} ({error.rule})") from None
+
+
+def _without_dates(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content with whole seconds of UTC: equal instants have one digest."""
+    expires = content.get("expires")
+    if isinstance(expires, datetime) and expires.tzinfo is not None:
+        return {**content, "expires": expires.astimezone(UTC).replace(microsecond=0)}
+    return dict(content)

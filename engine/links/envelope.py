@@ -1,0 +1,216 @@
+"""Envelopes between installations: canonical bytes, encryption to the receiver, signature, order.
+
+An envelope is one canonical JSON object (:func:`engine.journal.hash_chain.canonical`); the same
+bytes travel by HTTPS and on a stick. The body is encrypted by HPKE (RFC 9180, base mode, X25519,
+HKDF-SHA256, AES-256-GCM) with the head as ``info``: no body can be moved to another head. The
+signature (Ed25519) covers head and encrypted body. Kind, times and the size of the body stay
+readable to those who hold the wire.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal, get_args
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from engine.errors import EnvelopeRefusedError, RecordError
+from engine.journal.hash_chain import GENESIS, canonical
+from engine.links.identity import LinkIdentity, LinkKeys
+
+MAX_BYTES = 4 * 1024 * 1024
+"""Length of the longest envelope."""
+LARGEST_NUMBER = 2**63 - 1
+HandlingCode = Literal["H1", "H2", "H3"]
+"""Not in court, not to be passed on, other limits as the message says (Europol)."""
+_HANDLING = frozenset(get_args(HandlingCode))
+_SIGNED = b"darvoza envelope 1"
+_HASHED = b"darvoza envelope hash 1"
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_FIELDS: Mapping[str, type] = {
+    "link": str,
+    "from": str,
+    "to": str,
+    "number": int,
+    "previous": str,
+    "sent_at": int,
+    "expires": int,
+    "kind": str,
+    "handling": list,
+    "body": str,
+    "signature": str,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeHead:
+    """What an envelope says in clear."""
+
+    link: str
+    """:attr:`engine.links.agreement.Agreement.link`."""
+    sender: str
+    """Fingerprint of the sender's identity."""
+    receiver: str
+    number: int
+    """From 1, without a gap in each direction."""
+    previous: bytes
+    """Digest of the envelope before it in this direction; zeros before the first."""
+    sent_at: int
+    """UTC microseconds, by the sender's journal."""
+    expires: int
+    """UTC microseconds."""
+    kind: str
+    handling: tuple[HandlingCode, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the head as the envelope has it."""
+        return {
+            "link": self.link,
+            "from": self.sender,
+            "to": self.receiver,
+            "number": self.number,
+            "previous": self.previous.hex(),
+            "sent_at": self.sent_at,
+            "expires": self.expires,
+            "kind": self.kind,
+            "handling": list(self.handling),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An envelope of the right form; who signed it is not yet known."""
+
+    head: EnvelopeHead
+    sealed: bytes
+    """The encrypted body."""
+    signature: bytes
+    raw: bytes
+    """The bytes that travel."""
+
+    @property
+    def digest(self) -> bytes:
+        """What the next envelope and the receipt name it by."""
+        return sha256(_HASHED + self.raw).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The last envelope of one direction."""
+
+    number: int = 0
+    digest: bytes = GENESIS
+
+
+def seal_envelope(
+    head: EnvelopeHead, body: Mapping[str, Any], *, keys: LinkKeys, receiver: LinkIdentity
+) -> Envelope:
+    """Encrypt and sign a body; two calls give different bytes, so a sender keeps the first.
+
+    Raises ``RecordError`` for a body that is too long or no JSON.
+    """
+    known = head.to_json()
+    public = X25519PublicKey.from_public_bytes(receiver.receiving_key)
+    sealed = _SUITE.encrypt(canonical(body), public, canonical(known))
+    content = known | {"body": b64encode(sealed).decode()}
+    signature = keys.signing.sign(_SIGNED + canonical(content))
+    raw = canonical(content | {"signature": signature.hex()})
+    if len(raw) > MAX_BYTES:
+        raise RecordError(head.kind, "body", "too_long", f"makes over {MAX_BYTES} bytes")
+    return Envelope(head, sealed, signature, raw)
+
+
+def read_envelope(raw: bytes) -> Envelope:
+    """Return an envelope of the right form; raises ``EnvelopeRefusedError``.
+
+    Each envelope has one form: other spaces, order of keys or base 64 are refused, so that no
+    second spelling can pass for other content.
+    """
+    if len(raw) > MAX_BYTES:
+        raise _refuse_form("envelope", f"over {MAX_BYTES} bytes")
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise _refuse_form("envelope", "is not JSON") from None
+    if not isinstance(found, dict) or found.keys() != _FIELDS.keys():
+        raise _refuse_form("envelope", f"needs exactly {', '.join(_FIELDS)}")
+    for name, kind in _FIELDS.items():
+        if type(found[name]) is not kind:
+            raise _refuse_form(name, f"is not {kind.__name__}")
+    envelope = _to_envelope(found, raw)
+    restored = envelope.head.to_json() | {
+        "body": b64encode(envelope.sealed).decode(),
+        "signature": envelope.signature.hex(),
+    }
+    if not _is_spelled(restored, raw):
+        raise _refuse_form("envelope", "is not in the canonical form")
+    return envelope
+
+
+def _is_spelled(content: Mapping[str, Any], raw: bytes) -> bool:
+    try:
+        return canonical(content) == raw
+    except RecordError:  # half of a surrogate pair
+        return False
+
+
+def _to_envelope(found: Mapping[str, Any], raw: bytes) -> Envelope:
+    number, sent_at, expires = found["number"], found["sent_at"], found["expires"]
+    if not 1 <= number <= LARGEST_NUMBER:
+        raise _refuse_form("number", f"is not within 1 and {LARGEST_NUMBER}")
+    for name, instant in (("sent_at", sent_at), ("expires", expires)):
+        if not 0 <= instant <= LARGEST_NUMBER:
+            raise _refuse_form(name, f"is not within 0 and {LARGEST_NUMBER}")
+    handling = found["handling"]
+    if not all(isinstance(code, str) and code in _HANDLING for code in handling):
+        raise _refuse_form("handling", f"holds something other than {', '.join(sorted(_HANDLING))}")
+    names = (found["link"], found["from"], found["to"])
+    previous = _from_hex(found["previous"], "previous", 32)
+    head = EnvelopeHead(*names, number, previous, sent_at, expires, found["kind"], tuple(handling))
+    try:
+        sealed = b64decode(found["body"], validate=True)
+    except ValueError:
+        raise _refuse_form("body", "is not base 64") from None
+    return Envelope(head, sealed, _from_hex(found["signature"], "signature", 64), raw)
+
+
+def _from_hex(text: str, field: str, length: int) -> bytes:
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != length:
+        raise _refuse_form(field, f"is not {2 * length} hexadecimal digits")
+    return found
+
+
+def is_signed_by(envelope: Envelope, identity: LinkIdentity) -> bool:
+    """Tell whether an identity signed an envelope, and is the sender it names."""
+    content = envelope.head.to_json() | {"body": b64encode(envelope.sealed).decode()}
+    return envelope.head.sender == identity.fingerprint and identity.has_signed(
+        _SIGNED + canonical(content), envelope.signature
+    )
+
+
+def open_body(envelope: Envelope, keys: LinkKeys) -> dict[str, Any]:
+    """Decrypt the body; raises ``EnvelopeRefusedError`` where it is not for these keys."""
+    try:
+        text = _SUITE.decrypt(envelope.sealed, keys.receiving, canonical(envelope.head.to_json()))
+    except (InvalidTag, ValueError):
+        why = "cannot be decrypted with this installation's key"
+        raise EnvelopeRefusedError("body", "unreadable_body", why) from None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not _is_spelled(found, text):
+        raise EnvelopeRefusedError("body", "malformed", "is not a canonical JSON object")
+    return found
+
+
+def _refuse_form(field: str, why: str) -> EnvelopeRefusedError:
+    return EnvelopeRefusedError(field, "malformed", why)

@@ -1,0 +1,286 @@
+"""Kinds of messages between installations, and their typed bodies.
+
+A field that a message need not have is left out where it is absent, so that a body holds exactly
+what travels. ``left_at``, ``until`` and other times are RFC 3339 texts in UTC. A field named as one
+of :mod:`engine.domain.records` means the same.
+"""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BeforeValidator, Field
+
+from engine.domain.records import (
+    Country,
+    HsCode,
+    Identifier,
+    Identifiers,
+    Mass,
+    Methods,
+    Outcome,
+    PostCode,
+    Record,
+    SubstanceClass,
+    Text,
+    Time,
+    Value,
+    VehicleClass,
+)
+from engine.domain.validation import bare
+
+LinkKind = Literal["post", "partner"]
+Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Number = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+AttentionIdentifier = Literal[
+    "plate",
+    "trailer_plate",
+    "vin",
+    "container_number",
+    "seal_number",
+    "tir_carnet",
+    "driver_ref",
+    "carrier_id",
+    "consignee_id",
+    "consignor_id",
+]
+"""What an attention is about; a national one only where the agreement names its domain."""
+AttentionAction = Literal["search", "scan", "papers", "tell", "do_not_stop"]
+SourceGrade = Literal["A", "B", "C", "X"]
+"""Reliability of the source: always, mostly, mostly not, not known (Europol 4x4)."""
+InformationGrade = Literal["1", "2", "3", "4"]
+"""Known to be true, known to the source, corroborated, not corroborated (Europol 4x4)."""
+QuantityBand = Literal["up_to_100g", "up_to_1kg", "up_to_10kg", "up_to_100kg", "over_100kg"]
+_BANDS: tuple[tuple[float, QuantityBand], ...] = (
+    (100, "up_to_100g"),
+    (1_000, "up_to_1kg"),
+    (10_000, "up_to_10kg"),
+    (100_000, "up_to_100kg"),
+)
+
+
+def band_of(grams: float) -> QuantityBand:
+    """Return the band of a quantity: each includes its upper bound.
+
+    >>> band_of(1000), band_of(1000.5)
+    ('up_to_1kg', 'up_to_10kg')
+    """
+    return next((band for limit, band in _BANDS if grams <= limit), "over_100kg")
+
+
+def _to_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class ManifestItem(Record):
+    """One goods item of a vehicle that left."""
+
+    hs_code: HsCode
+    net_mass_kg: Mass | None = None
+    gross_mass_kg: Mass | None = None
+    origin_country: Country | None = None
+    customs_value_usd: Value | None = None
+
+
+class Manifest(Record):
+    """A vehicle that left one side's post for the other side."""
+
+    movement: Identifier
+    """The sender's name of this movement, for outcomes; no identifier of anything else."""
+    post: PostCode
+    """The post it left."""
+    left_at: Time
+    vehicle_class: VehicleClass | None = None
+    plate: Identifier | None = None
+    plate_country: Country | None = None
+    trailer_plate: Identifier | None = None
+    vin: Identifier | None = None
+    container_numbers: Identifiers = ()
+    seal_numbers: Identifiers = ()
+    weighed_mass_kg: Mass | None = None
+    is_empty: bool | None = None
+    tir_carnet: Identifier | None = None
+    cmr_number: Identifier | None = None
+    driver_ref: Identifier | None = None
+    carrier_id: Identifier | None = None
+    declarant_id: Identifier | None = None
+    consignor_id: Identifier | None = None
+    consignee_id: Identifier | None = None
+    dispatch_country: Country | None = None
+    destination_country: Country | None = None
+    goods: Annotated[
+        tuple[ManifestItem, ...], Field(max_length=999), BeforeValidator(_to_tuple)
+    ] = ()
+
+
+class Attention(Record):
+    """A request about one identifier; never an order."""
+
+    attention: Identifier
+    """The requester's name of this request."""
+    identifier: AttentionIdentifier
+    value: Identifier
+    action: AttentionAction
+    until: Time
+    """It ends by itself then."""
+    answer_by: Time
+    """Accepted or declined until then."""
+    why: Text | None = None
+    source: SourceGrade | None = None
+    information: InformationGrade | None = None
+    movement: Identifier | None = None
+    """The requester's manifest of the vehicle, where there was one."""
+
+
+class Answer(Record):
+    """The answer to an attention or to the offer of a case."""
+
+    about: Identifier
+    """The attention or the case."""
+    answer: Literal["accepted", "declined", "returned"]
+    reason: Text | None = None
+
+
+class OutcomeReport(Record):
+    """What became of a movement that the other side told of or asked about."""
+
+    outcome_of: Identifier
+    """The movement or the attention."""
+    post: PostCode
+    recorded_at: Time
+    is_searched: bool
+    methods: Methods = ()
+    outcome: Outcome | None = None
+    """None where it was not searched."""
+    substance_class: SubstanceClass | None = None
+    quantity_band: QuantityBand | None = None
+
+
+class Match(Record):
+    """One step of a set intersection by an oblivious PRF (RFC 9497)."""
+
+    exchange: Identifier
+    step: Literal["blinded", "evaluated", "tokens"]
+    elements: Annotated[tuple[Hex32, ...], Field(max_length=10_000), BeforeValidator(_to_tuple)]
+    proof: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")] | None = None
+
+
+class Withdraw(Record):
+    """The end of an attention before its time."""
+
+    attention: Identifier
+    reason: Text | None = None
+
+
+class CaseOffer(Record):
+    """The offer of a common case with its ownership; the owner stays until it is accepted."""
+
+    case: Identifier
+    answer_by: Time
+    summary: Text | None = None
+    attentions: Identifiers = ()
+    movements: Identifiers = ()
+
+
+class HeadStatement(Record):
+    """The head of the sender's journal; the receipt of it is the countersignature."""
+
+    journal_id: Identifier
+    sequence: Number
+    chain: Hex32
+    known_at: Time
+
+
+class RecordCopy(Record):
+    """One record of the sender's journal, with what proves its place in it."""
+
+    journal_id: Identifier
+    sequence: Number
+    known_at: Annotated[int, Field(ge=0)]
+    """UTC microseconds."""
+    kind: Annotated[str, Field(min_length=1, max_length=64)]
+    subject: Annotated[str, Field(max_length=200)]
+    post: Annotated[str, Field(max_length=16)]
+    salt: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    body: Annotated[str, Field(max_length=3_000_000)]
+    """The stored bytes, which are UTF-8 text."""
+    chain: Hex32
+    origin: Annotated[str, Field(max_length=200)] = ""
+    origin_seq: Annotated[int, Field(ge=1)] | None = None
+
+
+class BundlePart(Record):
+    """One part of a file of a signed bundle."""
+
+    bundle: Identifier
+    file: Identifier
+    digest: Hex32
+    """SHA-256 of the whole file."""
+    part: Number
+    parts: Number
+    content: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=3_000_000)]
+    """Base 64."""
+
+
+KINDS: Mapping[str, type[Record]] = MappingProxyType(
+    {
+        "manifest": Manifest,
+        "attention": Attention,
+        "answer": Answer,
+        "outcome": OutcomeReport,
+        "match": Match,
+        "withdraw": Withdraw,
+        "case": CaseOffer,
+        "head": HeadStatement,
+        "record": RecordCopy,
+        "bundle": BundlePart,
+    }
+)
+"""Every kind of message, with the type of its body."""
+KINDS_OF: Mapping[LinkKind, frozenset[str]] = MappingProxyType(
+    {
+        "partner": frozenset({*KINDS} - {"record", "bundle"}),
+        "post": frozenset({"record", "bundle", "head"}),
+    }
+)
+"""Kinds of messages that a kind of link can carry."""
+HEAD = "head"
+"""Part of every agreement: it holds nothing of a vehicle, a firm or a person."""
+
+
+def list_fields(kind: str) -> Mapping[str, bool]:
+    """Return the fields of a kind by path, such as ``goods.hs_code``, and which must be there."""
+    return dict(_walk_fields(KINDS[kind]))
+
+
+def _walk_fields(model: type[Record], prefix: str = "") -> Iterator[tuple[str, bool]]:
+    for name, field in model.model_fields.items():
+        item = _item_model(field.annotation)
+        if item is None:
+            yield prefix + name, field.is_required() and not prefix
+        else:
+            yield from _walk_fields(item, f"{prefix}{name}.")
+
+
+def list_item_fields(kind: str) -> Mapping[str, frozenset[str]]:
+    """Return the fields that each item of a list must have, by the list's name."""
+    found: dict[str, frozenset[str]] = {}
+    for name, field in KINDS[kind].model_fields.items():
+        if (item := _item_model(field.annotation)) is not None:
+            fields = item.model_fields.items()
+            found[name] = frozenset(f"{name}.{key}" for key, one in fields if one.is_required())
+    return found
+
+
+def _item_model(annotation: Any) -> type[Record] | None:
+    """Return the model of a list's items, None where they are plain values."""
+    kind = bare(annotation)
+    items = get_args(kind) if get_origin(kind) is tuple else ()
+    is_model = bool(items) and isinstance(items[0], type) and issubclass(items[0], Record)
+    return items[0] if is_model else None
+
+
+def dump_message(message: Record) -> dict[str, Any]:
+    """Return a message as JSON values, without absent fields."""
+    return message.model_dump(mode="json", exclude_defaults=True)
