@@ -300,10 +300,10 @@ def export_subject(
         }
         kinds = {one.seq: one.kind for one in read_erasable(connection) if one.seq in named}
     drafts = [
-        Draft(SENSITIVE_READ, str(seq), "", fields | {"sequence": seq, "kind": kind})
+        SENSITIVE_READ.draft(str(seq), fields | {"sequence": seq, "kind": kind})
         for seq, kind in kinds.items()
     ]
-    nothing = Draft(SENSITIVE_READ, "0", "", fields | {"sequence": 0, "kind": "subject"})
+    nothing = SENSITIVE_READ.draft("0", fields | {"sequence": 0, "kind": "subject"})
     Journal(store).append(drafts or [nothing])
     with store.read() as connection:
         records = [

@@ -24,7 +24,6 @@ from engine.audit.store_comparison import Comparison
 from engine.audit.table_structure import find_structure_faults
 from engine.audit.verification import JournalFault, verify_snapshot
 from engine.errors import HomeError
-from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import SECRETS_DROPPED
 from engine.storage.database import METADATA, Store, insert_rows
@@ -69,7 +68,7 @@ def rebuild_home(home: Home, store: Store) -> Rebuilt:
             _restore_indexes(live, tables)
     if dropped:
         rows = [{"table": table, "key": key} for table, key in dropped]
-        Journal(store).append([Draft(SECRETS_DROPPED, "", "", {"rows": rows})])
+        Journal(store).append([SECRETS_DROPPED.draft("", {"rows": rows})])
     return Rebuilt(counts, tuple(dropped), (*checked.notes, *recount.notes))
 
 

@@ -125,7 +125,7 @@ def open_record(service: AuditService, caller: Caller, seq: int) -> dict[str, An
     """Return a record with its body, once it is recorded who opens it; raises ``NotFoundError``."""
     entry = _reachable(service, caller, seq)
     fields = {"by": caller.person, "role": caller.role.value, "sequence": seq, "kind": entry.kind}
-    service.writer.submit(Draft(SENSITIVE_READ, str(seq), entry.post, fields)).result()
+    service.writer.submit(SENSITIVE_READ.draft(str(seq), fields, post=entry.post)).result()
     with service.store.read() as snapshot:
         try:
             body = service.journal.body(snapshot, seq)
@@ -167,7 +167,7 @@ def _check(
         "found": walked.found + found,
         "faults": [asdict(one) for one in (*walked.faults, *faults)[:MOST_FAULTS]],
     }
-    return Draft(JOURNAL_VERIFIED, str(head), "", fields)
+    return JOURNAL_VERIFIED.draft(str(head), fields)
 
 
 def _check_as_json(found: StoredRecord) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from engine.errors import (
     RecordError,
     SecondPersonError,
 )
-from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import KEY_CREATED, KEY_REVOKED, PASSWORD_CHANGED, USER_CREATED, USER_LEFT
+from engine.journal.payloads import AccountBody
 from engine.storage.database import Store
 
 SAME_AGENCY = "the table of agencies asks for two people of two different agencies"
@@ -81,10 +81,12 @@ class Accounts:
         agency = self._resolve_agency(agency, owner, post)
         made = IssuedCredential(f"key-{secrets.token_hex(6)}", role, post, new_key(), agency)
         kept = digest(made.secret, pepper)
-        body = {"role": role.value, FIELD: commitment_of(kept)}
-        body |= {} if owner is None else {"owner": owner}
-        body |= {} if agency is None else {"agency": agency}
-        draft = Draft(KEY_CREATED, made.name, post or "", body, extra=AccountSecret(kept))
+        body: AccountBody = {"role": role.value, FIELD: commitment_of(kept)}
+        if owner is not None:
+            body["owner"] = owner
+        if agency is not None:
+            body["agency"] = agency
+        draft = KEY_CREATED.draft(made.name, body, post=post or "", extra=AccountSecret(kept))
         self._journal.append([draft])
         return made
 
@@ -93,7 +95,7 @@ class Accounts:
         found = next((key for key in self.every_key() if key.key_id == key_id), None)
         if found is None:
             raise NotFoundError("key", key_id)
-        self._journal.append([Draft(KEY_REVOKED, key_id, found.post or "", {})])
+        self._journal.append([KEY_REVOKED.draft(key_id, {}, post=found.post or "")])
 
     def every_key(self) -> tuple[KeyGrant, ...]:
         """Return every key, the oldest first."""
@@ -116,9 +118,10 @@ class Accounts:
         agency = self._resolve_agency(agency, None, post)
         made = IssuedCredential(name, role, post, new_password(), agency)
         kept = hash_password(made.secret)
-        body = {"role": role.value, FIELD: commitment_of(kept)}
-        body |= {} if agency is None else {"agency": agency}
-        draft = Draft(USER_CREATED, name, post or "", body, extra=AccountSecret(kept))
+        body: AccountBody = {"role": role.value, FIELD: commitment_of(kept)}
+        if agency is not None:
+            body["agency"] = agency
+        draft = USER_CREATED.draft(name, body, post=post or "", extra=AccountSecret(kept))
         try:
             self._journal.append([draft])
         except IntegrityError:
@@ -130,8 +133,8 @@ class Accounts:
         known = self._must_know(name)
         made = IssuedCredential(name, known.role, known.post, new_password(), known.agency)
         kept = hash_password(made.secret)
-        body = {FIELD: commitment_of(kept)}
-        self._journal.append([Draft(PASSWORD_CHANGED, name, "", body, extra=AccountSecret(kept))])
+        body: AccountBody = {FIELD: commitment_of(kept)}
+        self._journal.append([PASSWORD_CHANGED.draft(name, body, extra=AccountSecret(kept))])
         return made
 
     def remove_user(self, name: str) -> None:
@@ -140,7 +143,7 @@ class Accounts:
         The name stays theirs: what it approved was never approved by another person.
         """
         self._must_know(name)
-        self._journal.append([Draft(USER_LEFT, name, "", {})])
+        self._journal.append([USER_LEFT.draft(name, {})])
 
     def sign_in(self, name: str, password: str) -> Role:
         """Return the role of a user who knows the password; raises ``NotAuthenticatedError``."""

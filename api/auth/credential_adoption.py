@@ -10,7 +10,6 @@ from sqlalchemy import Connection, inspect, select
 from api.auth.authority import Authority
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.tables import KEYS, NO_PASSWORD, USERS
-from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import CREDENTIALS_ADOPTED
 from engine.storage.database import Store
@@ -24,7 +23,7 @@ def adopt_credentials(store: Store) -> None:
         found = _find_uncommitted(connection)
     if found:
         body = {"credentials": found}
-        Journal(store, is_held=False).append([Draft(CREDENTIALS_ADOPTED, "", "", body)])
+        Journal(store, is_held=False).append([CREDENTIALS_ADOPTED.draft("", body)])
 
 
 def _find_uncommitted(connection: Connection) -> list[dict[str, str]]:

@@ -6,9 +6,10 @@ a keyed digest of 256 random bits, or an argon2 string whose salt no record cont
 """
 
 import hashlib
+from typing import Final
 
 _DOMAIN = b"darvoza/credential\0"
-FIELD = "commitment"
+FIELD: Final = "commitment"
 """Field of the record bodies that hold one."""
 
 

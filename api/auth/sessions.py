@@ -26,6 +26,7 @@ from engine.errors import NotAllowedError, NotAuthenticatedError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
 from engine.journal.kinds import SIGNED_IN, SIGNED_OUT
+from engine.journal.payloads import AccountBody
 from engine.storage.database import Store
 
 COOKIE = "darvoza_session"
@@ -75,9 +76,13 @@ class Sessions:
         with self._store.read() as connection:
             until = self._journal.now(connection) + self._length
         kept = self._digest(token)
-        body = {"role": role.value, "until": rfc3339(until), FIELD: commitment_of(kept)}
+        body: AccountBody = {
+            "role": role.value,
+            "until": rfc3339(until),
+            FIELD: commitment_of(kept),
+        }
         secret = AccountSecret(kept, until)
-        self._submit(Draft(SIGNED_IN, name, "", body, extra=secret)).result()
+        self._submit(SIGNED_IN.draft(name, body, extra=secret)).result()
         return NewSession(token, self._length // 1_000_000)
 
     def caller(self, token: str | None) -> Caller:
@@ -109,8 +114,8 @@ class Sessions:
         """Record a sign-out; raises ``NotAuthenticatedError``."""
         name = self.caller(token).name
         kept = self._digest(token)
-        body = {FIELD: commitment_of(kept)}
-        self._submit(Draft(SIGNED_OUT, name, "", body, extra=AccountSecret(kept))).result()
+        body: AccountBody = {FIELD: commitment_of(kept)}
+        self._submit(SIGNED_OUT.draft(name, body, extra=AccountSecret(kept))).result()
 
     def form_token(self, cookie: str) -> str:
         """Return what a form must carry to count as sent from a page with this cookie."""

@@ -26,6 +26,7 @@ from api.cli.common import (
 from engine.errors import InputError
 
 if TYPE_CHECKING:
+    from engine.journal.payloads import HistoryBody
     from engine.storage.database import Store
     from features.history.tables import Tables
     from features.intake.atomic_writer import LoadResult
@@ -120,7 +121,7 @@ def load(
             is_known = is_current(connection, epoch(found), plan.digest)
             is_known = is_known and not has_other_network(connection, plan)
         if not is_known:
-            about = {"load": loaded.digest, "rows": dict(loaded.rows), "note": loaded.note}
+            about = loaded.as_body()
             about["quarantine"] = file_digest(loaded.quarantine_file)
             with store.read() as connection:
                 has_changed = read_plan(connection).digest != plan.digest
@@ -160,12 +161,15 @@ def _unknown_posts(posts: Mapping[str, int]) -> str:
 
 def _begin(store: "Store", loaded: "LoadResult", quarantine: str) -> None:
     """Record a load before its folder is in place."""
-    from engine.journal.entries import Draft
     from engine.journal.journal import Journal
     from engine.journal.kinds import LOAD_BEGUN
 
-    body = {"load": loaded.digest, "rows": dict(loaded.rows), "quarantine": quarantine}
-    Journal(store).append([Draft(LOAD_BEGUN, loaded.digest, "", body)])
+    body: HistoryBody = {
+        "load": loaded.digest,
+        "rows": dict(loaded.rows),
+        "quarantine": quarantine,
+    }
+    Journal(store).append([LOAD_BEGUN.draft(loaded.digest, body)])
 
 
 def features(

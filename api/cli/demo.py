@@ -185,10 +185,8 @@ def _history(home: Home, report_progress: ReportProgress) -> "HeldOutShift":
     loaded = load(
         home, shift.history, progress=lambda _, done, of: report_progress("loading", done, of)
     )
-    about: dict[str, object] = {"load": loaded.digest, "rows": dict(loaded.rows)}
-    about["note"] = loaded.note
     with open_home(home.root) as (_, store):
-        open_epoch(home, store, Plan(CATALOGUE), about=about, report=say)
+        open_epoch(home, store, Plan(CATALOGUE), about=loaded.as_body(), report=say)
     return shift
 
 

@@ -24,6 +24,7 @@ WEEK_DAYS = 7
 if TYPE_CHECKING:
     from engine.journal.entries import Draft
     from engine.journal.journal import Journal
+    from engine.journal.payloads import TrialFigures
     from features.online.online_features import OnlineFeatures
     from models.bundle.bundle import BundleDocuments
 
@@ -100,7 +101,7 @@ def _step_trial(home: Home, store: Store, version: str, *, by: str, why: str) ->
     return {"in_force": now.in_force, "challenger": challenger, "approved": given}
 
 
-def _measure_trial(store: Store, *, by: str) -> dict[str, Any] | None:
+def _measure_trial(store: Store, *, by: str) -> "TrialFigures | None":
     """Measure the trial that runs, and record it; None where none does."""
     from engine.journal.journal import Journal
     from models.lifecycle.projection import PromotionProjection, on_trial
@@ -117,15 +118,16 @@ def _measure_trial(store: Store, *, by: str) -> dict[str, Any] | None:
     return figures
 
 
-def _print_trial(figures: dict[str, Any] | None) -> None:
+def _print_trial(figures: "TrialFigures | None") -> None:
     if figures is None:
         typer.echo("no model is on trial")
         return
     weeks = len(figures["weeks"])
     typer.echo(f"{weeks} weeks over since {figures['since']}; what one side alone wanted, and led:")
-    for side, found in figures["sides"].items():
+    for side, version in (("champion", figures["champion"]), ("challenger", figures["challenger"])):
+        found = figures["sides"][side]
         typer.echo(
-            f"  {side} {figures[side]}: {found['sent']:,} sent, {found['searched']:,} searched, "
+            f"  {side} {version}: {found['sent']:,} sent, {found['searched']:,} searched, "
             f"{found['found']:,} found"
         )
     typer.echo(

@@ -196,7 +196,7 @@ def scratch(*, crossings: int, seed: int = 1) -> Iterator[Scratch]:
         later = cut(Path(name) / "all", Path(name) / "history", opens_at=now - LATER)
         with _open(home) as store:
             loaded = load(home, later.history)
-            about = {"load": loaded.digest, "rows": dict(loaded.rows), "note": loaded.note}
+            about = loaded.as_body()
             open_epoch(home, store, Plan(CATALOGUE), about=about, report=lambda _: None)
             network, pepper = open_network(home), open_pepper(home)
             accounts = Accounts(store, network)

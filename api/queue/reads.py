@@ -20,8 +20,9 @@ from api.service.settings import Settings
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
 from engine.domain.network import Network
 from engine.domain.time_units import MINUTE, moment
+from engine.journal.entries import Kind
 from engine.journal.journal import JOURNAL, Journal, JournalReader
-from engine.journal.kinds import INSPECTION, RELEASE, Kind
+from engine.journal.kinds import INSPECTION, RELEASE
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
 from engine.search_orders.equipment import is_working

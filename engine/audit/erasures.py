@@ -75,7 +75,7 @@ def erasure_draft(
         "key_id": signer.key_id,
         "signature": signer.sign_message(erasure_message(journal_id, leaves)).hex(),
     }
-    return Draft(ERASURE, "", "", body)
+    return ERASURE.draft("", body)
 
 
 def read_erasure(body: object) -> Erasure:

@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 from engine.audit.verification import JournalFault
 from engine.domain.network import Network, read_network
 from engine.errors import HomeError
-from engine.journal.entries import Draft
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import (
     HISTORY_ERASED,
@@ -24,6 +23,7 @@ from engine.journal.kinds import (
     NETWORK_DECLARED,
     QUARANTINE_DECLARED,
 )
+from engine.journal.payloads import HistoryBody, NetworkBody
 from engine.storage.database import Store
 from engine.storage.home import Home
 
@@ -65,8 +65,8 @@ def declare_network(home: Home, store: Store) -> None:
     with store.read() as connection:
         known = read_declared_networks(connection)
     if not known or known[-1].digest != digest:
-        body = {"digest": digest, "file": content.decode("utf-8", "replace")}
-        Journal(store).append([Draft(NETWORK_DECLARED, digest, "", body)])
+        body: NetworkBody = {"digest": digest, "file": content.decode("utf-8", "replace")}
+        Journal(store).append([NETWORK_DECLARED.draft(digest, body)])
 
 
 def parse_network(text: str) -> Network:
@@ -133,8 +133,8 @@ def declare_quarantines(home: Home, store: Store) -> None:
     for load, (_, digest) in known.items():
         path = home.history / load / QUARANTINE_FILE
         if digest is None and path.is_file() and not path.is_symlink():
-            body = {"load": load, "quarantine": file_digest(path)}
-            drafts.append(Draft(QUARANTINE_DECLARED, load, "", body))
+            stated: HistoryBody = {"load": load, "quarantine": file_digest(path)}
+            drafts.append(QUARANTINE_DECLARED.draft(load, stated))
     Journal(store).append(drafts)
 
 

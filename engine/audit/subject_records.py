@@ -16,9 +16,8 @@ from engine.criteria.dual_control import KINDS_OF
 from engine.criteria.watchlist import CONVEYANCE, NAMED, PARTIES
 from engine.domain.identifiers import fold
 from engine.journal import kinds as record
-from engine.journal.entries import JournalRecord
+from engine.journal.entries import JournalRecord, Kind
 from engine.journal.journal import JOURNAL, JournalReader
-from engine.journal.kinds import Kind
 
 MOVEMENT_KINDS: tuple[Kind[Any], ...] = (
     record.DECISION,

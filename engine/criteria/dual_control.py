@@ -16,8 +16,7 @@ from sqlalchemy import Connection, Index, String, Text, select
 
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal import kinds as record
-from engine.journal.entries import Draft, Entry, list_bodies
-from engine.journal.kinds import Kind
+from engine.journal.entries import Draft, Entry, Kind, list_bodies
 from engine.journal.payloads import ApprovalBody
 from engine.journal.power_records import PowerRecord, read_records
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
@@ -288,10 +287,11 @@ def draft_approval(matter: Matter, now: ApprovalState, *, by: str, shadow: bool 
     ``ConflictError`` where nothing is pending or a profile has no backtest yet.
     """
     if now.leaving is not None:
-        body = {"of": now.pending, "state": "retired"}
-        return _check_draft(matter, now, _draft(matter, "left", now.subject, by=by, body=body))
-    body = {"of": now.pending, "shadow": shadow, "state": "shadow" if shadow else "in_force"}
-    draft = _check_draft(matter, now, _draft(matter, "approved", now.subject, by=by, body=body))
+        left: ApprovalBody = {"by": by, "of": now.pending, "state": "retired"}
+        return _check_draft(matter, now, _draft(matter, "left", now.subject, left))
+    state: State = "shadow" if shadow else "in_force"
+    body: ApprovalBody = {"by": by, "of": now.pending, "shadow": shadow, "state": state}
+    draft = _check_draft(matter, now, _draft(matter, "approved", now.subject, body))
     if shadow and (matter == "watchlist" or now.state != "proposed"):
         raise ConflictError(matter, now.subject, "only a proposed profile can become a shadow")
     return draft
@@ -305,13 +305,13 @@ def draft_retirement(
     With ``is_lapsed`` a pending request no longer counts, because of the person who made it: this
     one replaces it.
     """
-    body: dict[str, Any] = {"why": why, "state": now.state}
+    body: ApprovalBody = {"by": by, "why": why, "state": now.state}
     if now.leaving is not None and is_lapsed:
         body["instead_of"] = now.leaving.sequence
-    return _check_draft(matter, now, _draft(matter, "leaving", now.subject, by=by, body=body))
+    return _check_draft(matter, now, _draft(matter, "leaving", now.subject, body))
 
 
-def _check_draft(matter: Matter, now: ApprovalState, draft: Draft) -> Draft:
+def _check_draft(matter: Matter, now: ApprovalState, draft: Draft[ApprovalBody]) -> Draft:
     """Return a draft that counts by the rules by which it will be read; raises where not."""
     step = _KINDS[draft.kind][1]
     event = ApprovalEvent(0, step, now.subject, draft.body["by"], 0, draft.body)
@@ -340,22 +340,23 @@ def draft_proposal(
 ) -> Draft:
     """Return the record of a proposal, or of a notice, which is in force at once."""
     step: Step = "noticed" if is_notice else "proposed"
-    body = {"content": dict(content), "state": "in_force" if is_notice else "proposed"}
-    return _draft(matter, step, subject, by=by, body=body, post=post)
+    state: State = "in_force" if is_notice else "proposed"
+    body: ApprovalBody = {"by": by, "content": dict(content), "state": state}
+    return _draft(matter, step, subject, body, post=post)
 
 
 def draft_backtest(
     matter: Matter, subject: str, *, by: str, state: State, figures: Mapping[str, Any]
 ) -> Draft:
     """Return the record that attaches a backtest."""
-    body = {"figures": dict(figures), "state": state}
-    return _draft(matter, "backtested", subject, by=by, body=body)
+    body: ApprovalBody = {"by": by, "figures": dict(figures), "state": state}
+    return _draft(matter, "backtested", subject, body)
 
 
 def _draft(
-    matter: Matter, step: Step, subject: str, *, by: str, body: dict[str, Any], post: str = ""
-) -> Draft:
-    return Draft(_KIND_OF[matter, step], subject, post, {"by": by} | body)
+    matter: Matter, step: Step, subject: str, body: ApprovalBody, *, post: str = ""
+) -> Draft[ApprovalBody]:
+    return _KIND_OF[matter, step].draft(subject, body, post=post)
 
 
 class DualControlProjection:

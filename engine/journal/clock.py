@@ -145,7 +145,7 @@ def draft_acceptance(reading: Reading, *, by: str, why: str) -> Draft:
     """Return the record by which a person accepts the wall clock."""
     wall = reading.now + reading.ahead
     body = {"held_at": rfc3339(reading.now), "accepted_at": rfc3339(wall), "by": by, "why": why}
-    return Draft(CLOCK_ACCEPTED, "", "", body, extra=Anchor(since_boot(), wall))
+    return CLOCK_ACCEPTED.draft("", body, extra=Anchor(since_boot(), wall))
 
 
 def since_boot() -> int:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, cast
 
 from sqlalchemy import Connection
+from typing_extensions import TypeVar
 
-from engine.journal.kinds import Body_co, Kind
+Body_co = TypeVar("Body_co", covariant=True, default=Mapping[str, Any])
 
 
 class ProjectionInput:
@@ -20,20 +21,37 @@ class ProjectionInput:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A record before it is appended."""
+class Draft(Generic[Body_co]):
+    """A record before it is appended; :meth:`Kind.draft` holds its body to its kind."""
 
     kind: str
     subject: str
     """Identifier of the object of the record; empty where there is none."""
     post: str
-    body: Mapping[str, Any]
+    body: Body_co
     """JSON values only."""
     origin: str = ""
     """The journal it came from, where it is not this one; ``origin_seq`` is its number there."""
     origin_seq: int | None = None
     extra: ProjectionInput | None = None
     """Not recorded: handed to the projections."""
+
+
+class Kind(str, Generic[Body_co]):
+    """A kind of record, whose bodies have one type; :mod:`engine.journal.kinds` names them all."""
+
+    __slots__ = ()
+
+    def draft(
+        self,
+        subject: str,
+        body: Body_co,  # type: ignore[misc]  # covariant for readers of several kinds
+        *,
+        post: str = "",
+        extra: ProjectionInput | None = None,
+    ) -> Draft[Body_co]:
+        """Return a record of this kind before it is appended."""
+        return Draft(self, subject, post, body, extra=extra)
 
 
 @dataclass(frozen=True, slots=True)

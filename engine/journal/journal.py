@@ -30,15 +30,17 @@ from engine.domain.time_units import SECOND, SystemClock
 from engine.errors import ErasedError, NotFoundError, StoreUnavailableError
 from engine.journal.clock import AnchoredClock, Reading
 from engine.journal.entries import (
+    Body_co,
     Clock,
     Draft,
     Entry,
     Head,
     JournalRecord,
+    Kind,
     Projection,
 )
 from engine.journal.hash_chain import GENESIS, ChainLink, canonical, chain_of, leaf_of, new_salt
-from engine.journal.kinds import TICK, Body_co, Kind
+from engine.journal.kinds import TICK
 from engine.storage.database import (
     METADATA,
     CommitUnknownError,
@@ -236,7 +238,7 @@ class Journal:
         with self._store.read() as connection:
             head, reading = self._timed(connection)
         if self._is_stale(head, reading.now):
-            self._append([Draft(TICK, "", "", {})], only_if_stale=True)
+            self._append([TICK.draft("", {})], only_if_stale=True)
 
     def _append(self, drafts: Sequence[Draft], *, only_if_stale: bool = False) -> list[Entry]:
         sealed = [

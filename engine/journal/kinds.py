@@ -4,18 +4,10 @@ A kind is part of the bytes that the chain commits to: it never changes, and a k
 longer written stays here for as long as old journals can hold it.
 """
 
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from engine.journal import payloads as of
-
-Body_co = TypeVar("Body_co", covariant=True)
-
-
-class Kind(str, Generic[Body_co]):
-    """A kind of record, whose bodies have one type."""
-
-    __slots__ = ()
-
+from engine.journal.entries import Kind
 
 TICK: Final = Kind[of.Json]("tick")
 """States only the time."""

@@ -115,18 +115,27 @@ class ExpiryBody(TypedDict):
     decided_at: str
 
 
-class ReviewBody(ReportBody):
-    """A supervisor's verdict; keys of a step that moves the queue stand where it does."""
+class QueueStep(TypedDict, total=False):
+    """How a review moves the queue; keys of a step stand where there is one."""
 
+    place: int
+    """Drawn among the scored picks."""
+    needs_second_person: bool
+    seconds: int
+    """The record of the review that it is the second word to."""
+    agency: str
+    search_order: list[Json]
+    searches: Json
+
+
+class ReviewBody(QueueStep):
+    """A supervisor's verdict."""
+
+    claim: NotRequired[ClaimBody]
     decision_id: str
     crossing_id: str
     person: str
     review: Json
-    place: NotRequired[int]
-    needs_second_person: NotRequired[bool]
-    seconds: NotRequired[int]
-    agency: NotRequired[str]
-    search_order: NotRequired[list[Json]]
 
 
 class RosterBody(ReportBody):
@@ -164,12 +173,14 @@ class PercentilesBody(TypedDict):
     quantiles: list[float]
 
 
-class ApprovalBody(ReportBody):
+class ApprovalBody(TypedDict):
     """One step of dual control; ``of`` is the number of the record that it approves."""
 
+    by: str
+    claim: NotRequired[ClaimBody]
     state: str
     content: NotRequired[Json]
-    of: NotRequired[int]
+    of: NotRequired[int | None]
     shadow: NotRequired[bool]
     note: NotRequired[str]
     why: NotRequired[str]
@@ -192,7 +203,7 @@ class ModelBody(TypedDict):
     manifest: NotRequired[str]
     evaluation: NotRequired[str]
     card: NotRequired[str]
-    dismissed: NotRequired[list[Json]]
+    dismissed: NotRequired[list[str]]
 
 
 class FiguresBody(TypedDict):
@@ -213,15 +224,25 @@ class ShadowScoresBody(TypedDict):
     picks: NotRequired[Json | None]
 
 
-class TrialBody(TypedDict):
+class TrialFigures(TypedDict):
     """Results of a trial; ``trial`` is the number of the record that began it."""
 
-    by: str
     trial: int
     champion: str
     challenger: str
+    since: NotRequired[str]
+    until: NotRequired[str]
+    sides: NotRequired[dict[str, dict[str, int]]]
+    weeks: NotRequired[list[dict[str, dict[str, int]]]]
+    better: NotRequired[float | None]
     share: float
     winner: str | None
+
+
+class TrialBody(TrialFigures):
+    """Results of a trial, and the person who measured them."""
+
+    by: str
 
 
 class HistoryBody(TypedDict):
@@ -232,6 +253,8 @@ class HistoryBody(TypedDict):
     upto: NotRequired[int]
     load: NotRequired[str]
     quarantine: NotRequired[str]
+    rows: NotRequired[dict[str, int]]
+    note: NotRequired[str]
 
 
 class ErasedHistoryBody(TypedDict):

@@ -252,11 +252,10 @@ def draft_expiries(connection: Connection, *, as_of: int, most: int) -> list[Dra
         .order_by(_D.seq)
     )
     drafts = (
-        Draft(
-            QUEUE_EXPIRED,
+        QUEUE_EXPIRED.draft(
             decision_id,
-            post,
             {"crossing_id": crossing_id, "decision": seq, "decided_at": rfc3339(known_at)},
+            post=post,
         )
         for decision_id, seq, crossing_id, post, known_at in connection.execute(query)
         if _is_proven(connection, seq, decision_id)

@@ -101,4 +101,4 @@ def draft_closure(
         "reason_code": closure.reason_code,
         "reason": closure.reason,
     }
-    return Draft(AUDIT_CLOSED, decision_id, claim.post, body)
+    return AUDIT_CLOSED.draft(decision_id, body, post=claim.post)

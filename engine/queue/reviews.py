@@ -7,9 +7,9 @@ another person, the vehicle leaves the queue. Overrides are data: what they foun
 from what the engine chose.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -20,7 +20,7 @@ from engine.errors import NotAllowedError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import Journal
 from engine.journal.kinds import REVIEW
-from engine.journal.payloads import ClaimBody
+from engine.journal.payloads import ClaimBody, QueueStep, ReviewBody
 from engine.queue.queue import QueuedDecision, redirect, waits
 from engine.search_orders.search_order import SearchCounts, SearchStep
 from engine.selection.policy import INSPECTED, Channel
@@ -29,9 +29,10 @@ from engine.storage.database import Int64, declare_columns, insert_rows, record_
 ChannelCode = Literal["green", "blue", "yellow", "red"]
 AGREED = "agreed"
 """Reason code of who agrees with the engine's reasons; no reason to send a vehicle elsewhere."""
-PLACE = "place"
+PLACE: Final = "place"
 """Key of a review's body: the queue place drawn for a vehicle that waits elsewhere now."""
-NEEDS_SECOND, SECONDS = "needs_second_person", "seconds"
+NEEDS_SECOND: Final = "needs_second_person"
+SECONDS: Final = "seconds"
 """Keys of a review's body: that it changes nothing alone; the record of the review it seconds."""
 
 REVIEWS = record_table(
@@ -86,7 +87,7 @@ class Review(Record):
         return self
 
 
-def order_step(order: Sequence[SearchStep], searches: SearchCounts) -> dict[str, Any]:
+def order_step(order: Sequence[SearchStep], searches: SearchCounts) -> QueueStep:
     """Return what a review's record keeps of the search order that it makes."""
     return {"search_order": [asdict(step) for step in order], "searches": searches.as_dict()}
 
@@ -97,22 +98,22 @@ def review_draft(
     *,
     person: str,
     claim: ClaimBody,
-    step: Mapping[str, object],
+    step: QueueStep,
 ) -> Draft:
     """Return the record of a review.
 
     ``step`` is how it moves the queue: to a drawn place, as a second word, or not without one; and
     the search order of a vehicle that it sends to red without one.
     """
-    body = {
-        **step,
+    body: ReviewBody = {
         "claim": claim,
         "decision_id": decision.decision_id,
         "crossing_id": decision.crossing_id,
         "person": person,
         "review": review.model_dump(mode="json", exclude_none=True),
+        **step,
     }
-    return Draft(REVIEW, decision.decision_id, decision.post, body)
+    return REVIEW.draft(decision.decision_id, body, post=decision.post)
 
 
 class ReviewProjection:
@@ -162,7 +163,7 @@ def second_step(
     by: Reviewer,
     is_active: Callable[[str], bool],
     body: Callable[[Connection, int], dict[str, Any]],
-) -> dict[str, object]:
+) -> QueueStep:
     """Return what a review's body says of the rule of two: nothing where it may act alone.
 
     ``body`` reads a record's body, ``is_active`` tells whether a person has an account. A proposal

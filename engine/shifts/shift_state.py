@@ -196,7 +196,7 @@ class Shifts:
             "head_sequence": head.seq,
             "head_chain": head.chain.hex(),
         }
-        draft = Draft(SHIFT_OPENED, shift.shift_id, shift.post, body, extra=ShiftSeed(seed))
+        draft = SHIFT_OPENED.draft(shift.shift_id, body, post=shift.post, extra=ShiftSeed(seed))
         try:
             self._submit(draft).result()
         except IntegrityError:  # another process was first: draw from its seed
@@ -223,7 +223,7 @@ class Shifts:
             if (seed := self._checked(opening, stored)) is None:
                 continue
             body: ShiftClosedBody = {"shift": opening.subject, "seed": seed.hex()}
-            self._submit(Draft(SHIFT_CLOSED, opening.subject, shift.post, body)).result()
+            self._submit(SHIFT_CLOSED.draft(opening.subject, body, post=shift.post)).result()
             self._seeds.pop(opening.subject, None)
 
     def _table(self, shift: ShiftPeriod, version: str) -> tuple[int, tuple[float, ...]] | None:
@@ -246,7 +246,7 @@ class Shifts:
             "quantiles": list(quantiles),
         }
         try:
-            made = self._submit(Draft(PERCENTILES, shift.shift_id, shift.post, body)).result()
+            made = self._submit(PERCENTILES.draft(shift.shift_id, body, post=shift.post)).result()
         except IntegrityError:
             found = self._table(shift, scorer.version)
             if found is None:

@@ -16,7 +16,7 @@ from engine.domain.records import Record
 from engine.errors import NotFoundError, SecondPersonError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import FIND_CONFIRMED, SEIZURE
-from engine.journal.payloads import ConfirmationBody
+from engine.journal.payloads import ClaimBody, ConfirmationBody
 from engine.journal.power_records import read_record
 from engine.storage.database import Int64, declare_columns, execute_rows, insert_rows, record_table
 
@@ -108,7 +108,7 @@ def _recorded(connection: Connection, seq: int) -> PendingFind | None:
     return PendingFind(seq, post, crossing_id, record.known_at, record.body)
 
 
-def confirmation_body(find: PendingFind, *, person: str) -> ConfirmationBody:
+def confirmation_body(find: PendingFind, claim: ClaimBody, *, person: str) -> ConfirmationBody:
     """Return what the record of a confirmation says.
 
     Raises ``SecondPersonError`` where the person reported the find.
@@ -116,6 +116,7 @@ def confirmation_body(find: PendingFind, *, person: str) -> ConfirmationBody:
     if find.body["by"] == person:
         raise SecondPersonError("find", "the reporter does not confirm it")
     return {
+        "claim": claim,
         "of": find.seq,
         "person": person,
         "seizure": find.body["seizure"],

@@ -5,10 +5,10 @@ referred it, basis and propensity are the engine's, so that no reporter can talk
 random stream. Only for a vehicle that the engine let go does the reporter's word count.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -29,7 +29,7 @@ from engine.domain.records import (
 )
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.batch_worker import StoredRecord, read_record
-from engine.journal.entries import Draft, Entry, ProjectionInput
+from engine.journal.entries import Draft, Entry
 from engine.journal.idempotency import (
     MESSAGE_IDENTIFIER_TAKEN,
     ClaimHolder,
@@ -53,8 +53,10 @@ from engine.journal.kinds import (
 from engine.journal.payloads import (
     CrossingBody,
     DecisionBody,
-    HandlingBody,
     InspectionBody,
+    QueueStep,
+    ReleaseBody,
+    RosterBody,
     SeizureBody,
     dump_arrival,
 )
@@ -148,8 +150,8 @@ class Recording:
         def draft(connection: Connection) -> Draft:
             if self._features.known(connection, [crossing.crossing_id]):
                 raise ConflictError(CROSSING, crossing.crossing_id, MESSAGE_IDENTIFIER_TAKEN)
-            body: CrossingBody = {"arrival": dump_arrival(arrival)}
-            return _draft(CROSSING, crossing.crossing_id, claim, body, event)
+            body: CrossingBody = {"claim": claim.as_dict(), "arrival": dump_arrival(arrival)}
+            return CROSSING.draft(crossing.crossing_id, body, post=claim.post, extra=event)
 
         return self.once(claim, draft)
 
@@ -166,13 +168,16 @@ class Recording:
             full = Inspection(**known, basis=basis, propensity=propensity)
             crossing = {} if decided is None else decided["arrival"]["crossing"]
             body: InspectionBody = {
+                "claim": claim.as_dict(),
                 "crossing_id": act.crossing_id,
                 "vehicle_class": crossing.get("vehicle_class"),
                 "answers": strictest_answered(act).code,
-                **_who(decided, by),
+                "by": by.person,
+                "team": _find_team(decided, by),
                 "inspection": full.model_dump(mode="json", exclude_none=True),
             }
-            return _draft(INSPECTION, act.inspection_id, claim, body, self._features.act(full))
+            event = self._features.act(full)
+            return INSPECTION.draft(act.inspection_id, body, post=claim.post, extra=event)
 
         return self.once(claim, draft)
 
@@ -197,6 +202,7 @@ class Recording:
             self._check(connection, seizure, within)
             linked = self._features.link(connection, seizure)
             body: SeizureBody = {
+                "claim": claim.as_dict(),
                 "by": person,
                 "seizure": seizure.model_dump(mode="json", exclude_none=True),
                 "linked_crossing_id": linked,
@@ -206,9 +212,9 @@ class Recording:
             if linked is not None and is_far:
                 body["linked_crossing_id"] = None
                 body["pending_crossing_id"], body["pending_post"] = linked, post
-                return _draft(SEIZURE, seizure.seizure_id, claim, body, None)
+                return SEIZURE.draft(seizure.seizure_id, body, post=claim.post)
             event = self._features.find(connection, seizure)
-            return _draft(SEIZURE, seizure.seizure_id, claim, body, event)
+            return SEIZURE.draft(seizure.seizure_id, body, post=claim.post, extra=event)
 
         return self.once(claim, draft)
 
@@ -216,10 +222,10 @@ class Recording:
         """Record that a find belongs to the crossing it waits for; it is known from then on."""
 
         def draft(_: Connection) -> Draft:
-            body = confirmation_body(find, person=person)
+            body = confirmation_body(find, claim.as_dict(), person=person)
             seizure = Seizure.model_validate(body["seizure"], strict=False)
             event = self._features.find_in(seizure, find.crossing_id)
-            return _draft(FIND_CONFIRMED, seizure.seizure_id, claim, body, event)
+            return FIND_CONFIRMED.draft(seizure.seizure_id, body, post=claim.post, extra=event)
 
         return self.once(claim, draft)
 
@@ -231,10 +237,17 @@ class Recording:
             found = _find_reported(connection, crossing_id)
             if found is None or found.kind != DECISION:
                 raise NotFoundError("decision", crossing_id)
-            body = release.model_dump(mode="json")
-            body |= _who(self._decided(connection, crossing_id), by)
-            body |= {} if by.agency is None else {"agency": by.agency}
-            return _draft(RELEASE, crossing_id, claim, body, None)
+            body: ReleaseBody = {
+                "claim": claim.as_dict(),
+                "crossing_id": crossing_id,
+                "by": by.person,
+                "team": _find_team(self._decided(connection, crossing_id), by),
+            }
+            if isinstance(release, ExplainedRelease):
+                body |= {"reason_code": release.reason_code, "reason": release.reason}
+            if by.agency is not None:
+                body["agency"] = by.agency
+            return RELEASE.draft(crossing_id, body, post=claim.post)
 
         return self.once(claim, draft)
 
@@ -264,7 +277,7 @@ class Recording:
 
         return self.once(claim, draft)
 
-    def _order(self, connection: Connection, decision: QueuedDecision) -> dict[str, Any]:
+    def _order(self, connection: Connection, decision: QueuedDecision) -> QueueStep:
         """Return a search order as of now for a vehicle that the engine made none for."""
         body = self._journal.body(connection, decision.seq)
         if body["decision"]["search_order"]:
@@ -280,7 +293,9 @@ class Recording:
         require_known_equipment(roster, claim.post, self._network)
 
         def draft(_: Connection) -> Draft:
-            return _draft(ROSTER, claim.post, claim, roster.model_dump(mode="json"), None)
+            body = cast("RosterBody", roster.model_dump(mode="json"))
+            body["claim"] = claim.as_dict()
+            return ROSTER.draft(claim.post, body, post=claim.post)
 
         return self.once(claim, draft)
 
@@ -375,22 +390,12 @@ def _basis(decided: DecisionBody | None, said: SaidBasis | None) -> tuple[Any, f
     return basis, decision["propensity"] if is_drawn else None
 
 
-def _who(decided: DecisionBody | None, by: Handling) -> HandlingBody:
-    """Return who reports, and which team did it: as said, else the one that was drawn."""
+def _find_team(decided: DecisionBody | None, by: Handling) -> str | None:
+    """Return which team did it: as the report says, else the one that was drawn."""
     drawn = None if decided is None else decided["decision"].get("team")
-    return {"by": by.person, "team": by.team or drawn}
+    return by.team or drawn
 
 
 def _find_reported(connection: Connection, crossing_id: str) -> ClaimHolder | None:
     name = crossing_name(crossing_id)
     return find_holders(connection, [name]).get(name)
-
-
-def _draft(
-    kind: str,
-    subject: str,
-    claim: IdempotencyClaim,
-    body: Mapping[str, Any],
-    event: ProjectionInput | None,
-) -> Draft:
-    return Draft(kind, subject, claim.post, {"claim": claim.as_dict(), **body}, extra=event)

@@ -154,4 +154,4 @@ def _draft(
 ) -> Draft:
     arrival = asked.what.arrival
     body = encode_decision(decision, read.inputs, arrival=arrival, row=read.row, claim=asked.claim)
-    return Draft(DECISION, decision.decision_id, decision.post, body, extra=read.event)
+    return DECISION.draft(decision.decision_id, body, post=decision.post, extra=read.event)

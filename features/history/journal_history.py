@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 
 from engine.domain.records import Arrival, Inspection, Seizure
 from engine.domain.time_units import micros
-from engine.journal.entries import JournalRecord
+from engine.journal.entries import JournalRecord, Kind
 from engine.journal.journal import JOURNAL, JournalReader
-from engine.journal.kinds import CROSSING, DECISION, FIND_CONFIRMED, INSPECTION, SEIZURE, Kind
+from engine.journal.kinds import CROSSING, DECISION, FIND_CONFIRMED, INSPECTION, SEIZURE
 from engine.storage.home import Home
 from features.history.tables import ORDER, SCHEMAS, Tables, read_history
 

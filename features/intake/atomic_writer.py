@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.audit.file_anchors import QUARANTINE_FILE, file_digest
+from engine.journal.payloads import HistoryBody
 from engine.storage.csv_cells import escape_cell, escape_cells
 from engine.storage.home import Home
 from features.history.tables import SCHEMAS, Tables, arrange_table, content_digest, read_table
@@ -66,6 +67,10 @@ class LoadResult:
     """Crossings by post code, of posts that no network file and no earlier load names."""
     differences: Mapping[str, int] = field(default_factory=dict)
     """Crossings by the field in which their document differs from the reading at the post."""
+
+    def as_body(self) -> HistoryBody:
+        """Return what the record of the load says of it besides the digests of its files."""
+        return {"load": self.digest, "rows": dict(self.rows), "note": self.note}
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``darvoza load --json`` prints."""

@@ -21,6 +21,7 @@ from engine.audit.subject_records import EXACT, FOLDED
 from engine.domain.identifiers import fold
 from engine.journal.entries import Draft
 from engine.journal.kinds import CROSSING, HISTORY_ERASED, INSPECTION, SEIZURE
+from engine.journal.payloads import ErasedHistoryBody
 from engine.storage.home import Home
 from features.history.tables import (
     SCHEMAS,
@@ -195,8 +196,8 @@ def _stage_load(home: Home, stage: Home, digest: str, kept: Mapping[str, Any]) -
     write(stage, Tables(**kept, network=history.network, digest=""), loaded=loaded, faults=())
     shutil.copy2(source / QUARANTINE_FILE, stage.history / loaded.digest / QUARANTINE_FILE)
     quarantine = file_digest(source / QUARANTINE_FILE)
-    body = {"load": digest, "instead": loaded.digest, "quarantine": quarantine}
-    return Draft(HISTORY_ERASED, digest, "", body)
+    body: ErasedHistoryBody = {"load": digest, "instead": loaded.digest, "quarantine": quarantine}
+    return HISTORY_ERASED.draft(digest, body)
 
 
 def finish_erasure(home: Home, connection: Connection) -> None:

@@ -6,7 +6,7 @@ again, the journal's own records included. What a running service records while 
 encoded is counted on top, under the same lock.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from engine.journal.entries import Draft, Entry, JournalRecord, ProjectionInput
 from engine.journal.idempotency import inspection_name, seizure_name
 from engine.journal.journal import Journal
 from engine.journal.kinds import FIND_CONFIRMED, HISTORY_LOADED, INSPECTION, SEIZURE
+from engine.journal.payloads import HistoryBody
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
@@ -36,7 +37,7 @@ def open_epoch(
     store: Store,
     plan: Plan,
     *,
-    about: Mapping[str, object],
+    about: HistoryBody,
     report: Callable[[str], None],
 ) -> Entry:
     """Count a home's whole history again; return the journal entry that anchors its digest.
@@ -62,8 +63,13 @@ def open_epoch(
         searches=read_searches(tables),
         names=report_names(tables),
     )
-    body = {"epoch": tables.digest, "definitions": plan.digest, "upto": upto, **about}
-    return Journal(store, [start]).append([Draft(HISTORY_LOADED, tables.digest, "", body)])[0]
+    body: HistoryBody = {
+        "epoch": tables.digest,
+        "definitions": plan.digest,
+        "upto": upto,
+        **about,
+    }
+    return Journal(store, [start]).append([HISTORY_LOADED.draft(tables.digest, body)])[0]
 
 
 def report_names(tables: Tables) -> list[str]:

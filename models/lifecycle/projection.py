@@ -82,7 +82,7 @@ def _event(record: PowerRecord) -> ModelEvent:
 
 def measurement(version: str, *, by: str, figures: Mapping[str, Any]) -> Draft:
     """Return the record of one measurement of drift."""
-    return Draft(DRIFT_MEASURED, version, "", {"by": by, "figures": dict(figures)})
+    return DRIFT_MEASURED.draft(version, {"by": by, "figures": dict(figures)})
 
 
 def last_measured(connection: Connection) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any, Required, TypedDict, Unpack
 
 from engine.errors import NoModelError
 from engine.explanation.messages import Message
-from engine.journal.entries import Draft
+from engine.journal.entries import Draft, Kind
 from engine.journal.kinds import (
     MODEL_APPROVED,
     MODEL_CHALLENGED,
@@ -17,7 +17,6 @@ from engine.journal.kinds import (
     MODEL_REGISTERED,
     MODEL_RETIRED,
     MODEL_SHADOWED,
-    Kind,
 )
 from engine.journal.payloads import ModelBody
 from models.lifecycle.refusals import make_refusal
@@ -30,15 +29,15 @@ def register(
     """Return the record of a new candidate; none where the version is registered already."""
     if version in now.models:
         return ()
-    body = {"by": by, "manifest": manifest, "evaluation": evaluation, "card": card}
-    return (Draft(MODEL_REGISTERED, version, "", body),)
+    body: ModelBody = {"by": by, "manifest": manifest, "evaluation": evaluation, "card": card}
+    return (MODEL_REGISTERED.draft(version, body),)
 
 
 def shadow(now: ModelStates, version: str, *, by: str) -> tuple[Draft, ...]:
     """Return the record that lets a candidate score next to the model in force, unseen."""
     if _find_model(now, version).role != "candidate":
         raise make_refusal(version, "not_a_candidate")
-    return (Draft(MODEL_SHADOWED, version, "", {"by": by}),)
+    return (MODEL_SHADOWED.draft(version, {"by": by}),)
 
 
 class BundleFacts(TypedDict, total=False):
@@ -138,15 +137,17 @@ def _draft_approval(
     if by in given and by not in inactive:
         raise make_refusal(model.version, of_same)
     dismissed = [person for person in given if person in inactive]
-    body: dict[str, Any] = {"by": by, "manifest": bundle["manifest"]}
-    return Draft(kind, model.version, "", body | ({"dismissed": dismissed} if dismissed else {}))
+    body: ModelBody = {"by": by, "manifest": bundle["manifest"]}
+    if dismissed:
+        body["dismissed"] = dismissed
+    return kind.draft(model.version, body)
 
 
 def end_trial(now: ModelStates, *, by: str, why: str) -> tuple[Draft, ...]:
     """Return the record after which the model in force decides alone; one person is enough."""
     if now.challenger is None:
         raise make_refusal(now.in_force or "", "none_on_trial")
-    return (Draft(MODEL_RETIRED, now.challenger.version, "", {"by": by, "why": why}),)
+    return (MODEL_RETIRED.draft(now.challenger.version, {"by": by, "why": why}),)
 
 
 def against(model: ModelState, **bundle: Unpack[BundleFacts]) -> tuple[Message, ...]:
@@ -210,14 +211,14 @@ def withdraw(now: ModelStates, *, by: str, why: str) -> tuple[Draft, ...]:
     """Return the record after which no model decides: rules and random checks alone."""
     if now.in_force is None:
         return ()
-    return (Draft(MODEL_RETIRED, now.in_force, "", {"by": by, "why": why}),)
+    return (MODEL_RETIRED.draft(now.in_force, {"by": by, "why": why}),)
 
 
 def _change(now: ModelStates, version: str, *, by: str, why: str) -> tuple[Draft, ...]:
-    entering = Draft(MODEL_IN_FORCE, version, "", {"by": by, "why": why})
+    entering = MODEL_IN_FORCE.draft(version, {"by": by, "why": why})
     if now.in_force is None:
         return (entering,)
-    leaving = Draft(MODEL_RETIRED, now.in_force, "", {"by": by, "why": f"replaced by {version}"})
+    leaving = MODEL_RETIRED.draft(now.in_force, {"by": by, "why": f"replaced by {version}"})
     return (leaving, entering)
 
 

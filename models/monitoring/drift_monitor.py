@@ -13,7 +13,6 @@ the week in which its act was recorded, and once, however often the declaration 
 for the last decision.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +23,12 @@ from sqlalchemy import Connection, select
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, RECENT_DAYS, WEEK, rfc3339
-from engine.journal.journal import BODIES, JOURNAL, Journal
+from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
 from engine.journal.kinds import DECISION
 from engine.ports import Features
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import COUNTERPART, risk
+from engine.storage.database import split_in_slices
 from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Rows
 from models.bundle.bundle import BundleDocuments
@@ -44,8 +44,6 @@ FEWEST = 200
 """Below so many nothing is said: what moved and what chance did cannot be told apart."""
 TOGETHER = 256
 _D = DECISIONS.c
-
-
 _FETCHED = 500
 
 
@@ -70,28 +68,25 @@ def searches(
     Decisions recorded later than the record numbered ``after`` count, and acts recorded before
     ``now``, UTC microseconds. What a counterpart's notice sent is no evidence about the model.
     """
-    act, decision = BODIES.alias(), BODIES.alias()
     query = (
-        select(_D.post, _D.basis, _D.act_seq, JOURNAL.c.known_at, act.c.body, decision.c.body)
+        select(_D.seq, _D.post, _D.basis, _D.act_seq, JOURNAL.c.known_at)
         .join(JOURNAL, JOURNAL.c.seq == _D.act_seq)
-        .join(act, act.c.seq == _D.act_seq)
-        .join(decision, decision.c.seq == _D.seq)
         .where(_D.model_version == version, _D.seq > after, JOURNAL.c.known_at < now)
         .where(_D.basis.is_distinct_from(COUNTERPART))
-        .order_by(_D.act_seq, _D.seq.desc())
+        .order_by(_D.act_seq, _D.seq)
     )
-    last = None
-    for post, basis, seq, known_at, done, decided in connection.execute(
-        query, execution_options={"yield_per": _FETCHED}
-    ):
-        if seq == last:
-            continue
-        last = seq
-        made = Inspection.model_validate(json.loads(done)["inspection"], strict=False)
-        if not made.is_evidence:
-            continue
-        stated = json.loads(decided)["decision"]["risk"]["p_discrepancy"]
-        yield ObservedSearch(post, known_at, stated, made.outcome != "clear", basis == "random")
+    last = {row.act_seq: row for row in connection.execute(query)}  # the last decision of each act
+    for rows in split_in_slices(list(last.values()), _FETCHED):
+        seqs = [seq for row in rows for seq in (row.seq, row.act_seq)]
+        bodies = JournalReader(connection).bodies(seqs)
+        for row in rows:
+            if row.seq not in bodies or row.act_seq not in bodies:
+                continue  # erased
+            act = Inspection.model_validate(bodies[row.act_seq]["inspection"], strict=False)
+            if act.is_evidence:
+                stated = bodies[row.seq]["decision"]["risk"]["p_discrepancy"]
+                is_hit, is_random = act.outcome != "clear", row.basis == "random"
+                yield ObservedSearch(row.post, row.known_at, stated, is_hit, is_random)
 
 
 def run_detector(

@@ -32,6 +32,7 @@ from engine.journal.journal import (
 )
 from engine.journal.kinds import (
     DECISION,
+    INSPECTION,
     MODEL_SHADOWED,
     SHADOW_SCORES,
 )
@@ -100,7 +101,7 @@ def shadow_scores(
 def _draft(post: str, day: int, version: str, scored: _ShadowScore, *, among: int) -> Draft:
     risks = scored.risk
     levels = np.linspace(0.0, 1.0, LEVELS)
-    body = {
+    body: ShadowScoresBody = {
         "model_version": version,
         "day": rfc3339(day * DAY)[:10],
         "decisions": len(risks),
@@ -108,7 +109,7 @@ def _draft(post: str, day: int, version: str, scored: _ShadowScore, *, among: in
         "quantiles": np.quantile(risks, levels).tolist() if len(risks) else None,
         "picks": _picks(scored),
     }
-    return Draft(SHADOW_SCORES, version, post, body)
+    return SHADOW_SCORES.draft(version, body, post=post)
 
 
 def _picks(scored: _ShadowScore) -> dict[str, Any]:
@@ -282,8 +283,8 @@ def _acts(connection: Connection, journal: Journal, sequences: Sequence[int]) ->
         )
         query = query.join(BODIES, BODIES.c.seq == _D.act_seq)  # without those that are erased
         for seq, basis, act_seq in connection.execute(query):
-            body = journal.body(connection, act_seq)["inspection"]
-            act = Inspection.model_validate(body, strict=False)
+            body = journal.body(connection, act_seq, of=INSPECTION)
+            act = Inspection.model_validate(body["inspection"], strict=False)
             if act.is_evidence:
                 found[seq] = _Act(act.outcome != "clear", basis == "random")
     return found

@@ -17,19 +17,13 @@ from sqlalchemy import Connection, or_, select
 
 from engine.domain.records import Inspection
 from engine.domain.time_units import WEEK, rfc3339
-from engine.journal.entries import Draft
+from engine.journal.entries import Draft, Kind
 from engine.journal.journal import (
     JOURNAL,
     JournalReader,
 )
-from engine.journal.kinds import (
-    DECISION,
-    FIND_CONFIRMED,
-    INSPECTION,
-    SEIZURE,
-    TRIAL_MEASURED,
-    Kind,
-)
+from engine.journal.kinds import DECISION, FIND_CONFIRMED, INSPECTION, SEIZURE, TRIAL_MEASURED
+from engine.journal.payloads import TrialFigures
 from engine.queue.queue import DECISIONS
 from engine.selection.champion_challenger import CHALLENGER, CHAMPION, Side
 from engine.selection.policy import COUNTERPART
@@ -59,7 +53,7 @@ class _ReferredVehicle:
         return min(self.finds or [at for at, is_full in self.acts if is_full], default=None)
 
 
-def measure_trial(connection: Connection, trial: OnTrial, *, now: int) -> dict[str, Any]:
+def measure_trial(connection: Connection, trial: OnTrial, *, now: int) -> TrialFigures:
     """Measure what both sides of a trial found, week by week since it began.
 
     Weeks that are over by ``now``, UTC microseconds, make the race. The answer holds JSON values:
@@ -73,6 +67,7 @@ def measure_trial(connection: Connection, trial: OnTrial, *, now: int) -> dict[s
     sent = _read_sent(connection, trial)
     _add_outcomes(connection, trial, sent)
     weeks = [{"champion": [0, 0], "challenger": [0, 0]} for _ in range(max(0, now - began) // WEEK)]
+    sides: dict[str, dict[str, int]]
     sides = {side: {"sent": 0, "searched": 0, "found": 0} for side in (CHAMPION, CHALLENGER)}
     for one in sent.values():
         total, known_at = sides[one.side], one.known_at
@@ -105,9 +100,9 @@ def measure_trial(connection: Connection, trial: OnTrial, *, now: int) -> dict[s
     }
 
 
-def measurement(figures: dict[str, Any], *, by: str) -> Draft:
+def measurement(figures: TrialFigures, *, by: str) -> Draft:
     """Return the record of a measurement, whose share services take from then on."""
-    return Draft(TRIAL_MEASURED, figures["challenger"], "", {"by": by, **figures})
+    return TRIAL_MEASURED.draft(figures["challenger"], {"by": by, **figures})
 
 
 def _read_sent(connection: Connection, trial: OnTrial) -> dict[str, _ReferredVehicle]:

@@ -101,7 +101,7 @@ class ProfileMatcher:
         if not self._seen:
             return
         counts = {c: {"arrivals": n, "matches": self._shadows[c]} for c, n in self._seen.items()}
-        self._submit(Draft(PROFILE_COUNTED, "", "", {"counts": counts, "until": rfc3339(as_of)}))
+        self._submit(PROFILE_COUNTED.draft("", {"counts": counts, "until": rfc3339(as_of)}))
         self._seen.clear()
         self._shadows.clear()
         self._flushed = as_of
@@ -178,4 +178,4 @@ class ProfileMatcher:
         known = (profile.code, profile.standing.sequence)
         if known not in self._reported:
             self._reported.add(known)
-            self._submit(Draft(PROFILE_FAILED, profile.code, "", {"error": error}))
+            self._submit(PROFILE_FAILED.draft(profile.code, {"error": error}))

@@ -137,8 +137,9 @@ def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
     before = lived.decide(arrival(5000)).json()
     loaded = load(lived.home, tmp_path / "late")
     store = lived.runtime.store
-    about = {"load": loaded.digest}
-    entry = open_epoch(lived.home, store, PLAN, about=about, report=lambda _: None)
+    entry = open_epoch(
+        lived.home, store, PLAN, about={"load": loaded.digest}, report=lambda _: None
+    )
     assert lived.decide(arrival(5001)).status_code == 201
     with store.read() as connection:
         decisions = [one.body for one in records(connection) if one.kind == "decision"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import TypeAdapter
@@ -46,7 +46,7 @@ def noted(world: World, **figures: Any) -> None:
         assert running is not None
         now = world.runtime.journal.head(connection).as_of
         found = measure_trial(connection, running, now=now)
-    world.runtime.journal.append([measurement(found | figures, by="every-night")])
+    world.runtime.journal.append([measurement(cast("Any", {**found, **figures}), by="every-night")])
 
 
 def begun(world: World) -> tuple[Desk, Desk]:

@@ -88,7 +88,7 @@ def trial(world: World) -> OnTrial:
     return found
 
 
-def figures(world: World, *, weeks: float = 0.5) -> Said:
+def figures(world: World, *, weeks: float = 0.5) -> Any:
     with world.runtime.store.read() as connection:
         now = world.runtime.journal.head(connection).as_of + round(weeks * WEEK)
         return dict(json.loads(json.dumps(measure_trial(connection, trial(world), now=now))))
@@ -227,7 +227,7 @@ def test_the_command_records_the_share_and_the_service_takes_it(world: World) ->
 
 def test_a_measurement_of_another_trial_moves_no_share(world: World) -> None:
     before = trial(world)
-    other = figures(world) | {"trial": before.sequence - 1, "share": 0.1}
+    other: Any = figures(world) | {"trial": before.sequence - 1, "share": 0.1}
     world.runtime.journal.append([measurement(other, by="late")])
     assert trial(world) == before
 

@@ -31,7 +31,7 @@ Row = dict[str, Any]
 
 def lived(store: Store) -> list[Entry]:
     """Write a shift: each vehicle is decided on, inspected, found guilty and reviewed."""
-    journal, drafts = Journal(store), []
+    journal, drafts = Journal(store), list[Draft]()
     for n in range(RECORDS // 4):
         name, channel = f"c-{n}", ("green", "yellow", "red")[n % 3]
         drafts += [

@@ -14,10 +14,10 @@ import engine.storage.database
 from engine.audit.verification import verify
 from engine.domain.time_units import DAY, SECOND, SystemClock
 from engine.errors import NotFoundError, RecordError, StoreUnavailableError
-from engine.journal.entries import Draft, Entry, Head, ProjectionInput
+from engine.journal.entries import Draft, Entry, Head, Kind, ProjectionInput
 from engine.journal.hash_chain import GENESIS
 from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
-from engine.journal.kinds import TICK, Kind
+from engine.journal.kinds import TICK
 from engine.storage.database import CommitUnknownError, Store
 
 NOON = 1_710_158_400_000_000
