@@ -37,6 +37,7 @@ from engine.storage.database import Store
 from features.catalogue.catalogue import CATALOGUE, proxies
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Feature
+from models.statistics.intervals import share
 
 
 class ProfileService(Protocol):
@@ -130,8 +131,6 @@ def _figures(found: Outcome) -> dict[str, Any]:
 
 def audit_matches(found: Outcome, shadow: tuple[int, int]) -> dict[str, Any]:
     """Return what became of a profile's matches, with intervals."""
-    from models.statistics.intervals import share  # scipy: not on the way of a service that starts
-
     return {
         "matches": found.matches,
         "selected": found.selected,

@@ -29,6 +29,7 @@ from engine.queue.reviews import REVIEWS
 from engine.selection.policy import COUNTERPART, INSPECTED, Channel
 from engine.selection.randomization import ShiftPeriod
 from engine.storage.database import split_in_slices
+from models.statistics.intervals import rate, share
 
 STREAMS = ("score", "profile", "watchlist", "counterpart", "random", "override", "officer")
 HOURLY = ("xray", "canine")
@@ -168,8 +169,6 @@ def count_hours(decided: Sequence[ReportedDecision]) -> list[dict[str, Any]]:
 
 def _sum_hours(acts: Sequence[Inspection]) -> dict[str, Any]:
     """Return finds in an hour of these acts; an act without minutes has no part in the rate."""
-    from models.statistics.intervals import rate  # scipy: not on the way of a service that starts
-
     timed = [act for act in acts if act.minutes]
     hours = math.fsum(act.minutes or 0.0 for act in timed) / 60.0
     hits = sum(act.outcome != "clear" for act in timed)
@@ -191,8 +190,6 @@ def _stream(name: str, decided: Sequence[ReportedDecision]) -> dict[str, Any]:
 
 def _sum_acts(decided: Sequence[ReportedDecision]) -> dict[str, Any]:
     """Return what the acts that answered decisions found."""
-    from models.statistics.intervals import share  # scipy: not on the way of a service that starts
-
     acts = [one.act for one in decided if one.act is not None]
     full = [act for act in acts if act.is_full]
     hits = sum(act.outcome != "clear" for act in full)

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy  # its parts load at first use: a service that starts does not wait for them
 from numpy.typing import ArrayLike
-from scipy.special import betaincinv, gammainc, gammaincinv, ndtri
 
 from models.array_types import Floats, Labels
 
@@ -57,8 +57,8 @@ def clopper_pearson(hits: float, n: float, *, level: float = LEVEL) -> tuple[flo
     if not 0 <= hits <= n or n == 0:
         raise ValueError("a share needs 0 <= hits <= n and n > 0")
     tail = (1 - level) / 2
-    low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, tail))
-    high = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 1 - tail))
+    low = 0.0 if hits == 0 else float(scipy.special.betaincinv(hits, n - hits + 1, tail))
+    high = 1.0 if hits == n else float(scipy.special.betaincinv(hits + 1, n - hits, 1 - tail))
     return low, high
 
 
@@ -122,8 +122,6 @@ def weighted_sum(
         return known, max(known, least, above.quantile(1 - 2 * tail))
     below = _Gamma(total**2 / variance, variance / total)
 
-    from scipy.optimize import brentq  # slow to import, and wanted for this alone
-
     def beyond(x: float, chance: float) -> float:
         return below.share(x) + above.share(x) - 2 * chance
 
@@ -134,7 +132,7 @@ def weighted_sum(
             return low
         if beyond(high, chance) <= 0:
             return high
-        return float(brentq(beyond, low, high, args=(chance,)))
+        return float(scipy.optimize.brentq(beyond, low, high, args=(chance,)))
 
     return min(total, end(tail)), max(least, end(1 - tail))
 
@@ -162,16 +160,16 @@ class _Gamma:
     scale: float
 
     def share(self, x: float) -> float:
-        return float(gammainc(self.shape, x / self.scale)) if self.shape else 1.0
+        return float(scipy.special.gammainc(self.shape, x / self.scale)) if self.shape else 1.0
 
     def quantile(self, chance: float) -> float:
-        at = float(gammaincinv(self.shape, chance)) if self.shape else 0.0
+        at = float(scipy.special.gammaincinv(self.shape, chance)) if self.shape else 0.0
         return at * self.scale if at > 0 else 0.0  # a tiny shape has it too near 0 for a float
 
 
 def normal(total: float, variance: float, *, level: float = LEVEL) -> tuple[float, float]:
     """Return the interval of a sum of many small parts of either sign."""
-    reach = float(ndtri((1 + level) / 2)) * variance**0.5
+    reach = float(scipy.special.ndtri((1 + level) / 2)) * variance**0.5
     return total - reach, total + reach
 
 
