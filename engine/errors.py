@@ -80,7 +80,14 @@ class ConflictError(RiskError):
     kind: str
     identifier: str
     why: str
+    at: str = ""
+    """The field or header that holds an identifier which is taken; empty for a forbidden step."""
     TEXT = "this {kind} conflicts with the record: {why}"
+
+    @property
+    def fields(self) -> tuple[dict[str, str], ...]:
+        """Which identifier is taken, as a problem names it."""
+        return ({"at": self.at, "rule": "taken", "why": self.why},) if self.at else ()
 
 
 class StoreUnavailableError(RiskError):

@@ -96,12 +96,13 @@ class DecisionReader:
         return {"decisions": views, "next_before": read_on}
 
     def queue(self, post: str) -> dict[str, Any]:
-        """Return what waits at a post, ranked as of now."""
+        """Return what waits at a post, ranked as of now, in the channel where it waits now."""
         with self._service.store.read() as connection:
             as_of = self._service.journal.head(connection).as_of
             known = list_waiting(connection, post, as_of=as_of)
             views = [
                 self._view(connection, one, is_blind=is_blind(self._caller))
+                | {"channel": one.channel.code}
                 | {"rank": {"position": position, "of": len(known)}}
                 for position, one in enumerate(known, 1)
             ]

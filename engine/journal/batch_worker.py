@@ -18,10 +18,10 @@ from sqlalchemy import Connection
 from engine.errors import ConflictError, StoreUnavailableError
 from engine.journal.entries import Entry
 from engine.journal.idempotency import (
-    MESSAGE_IDENTIFIER_TAKEN,
     IdempotencyClaim,
     find_answer,
     find_holders,
+    refuse_taken_name,
 )
 from engine.journal.journal import Journal
 
@@ -148,7 +148,7 @@ class BatchWorker(BatchThread[PendingRequest[What]]):
             for name in claim.names:
                 if (other := self._open.get(name)) is not None:
                     if other.claim.content != claim.content:
-                        raise ConflictError(claim.kind, name, MESSAGE_IDENTIFIER_TAKEN)
+                        raise refuse_taken_name(claim.kind, name)
                     return other.answer
             asked = PendingRequest(what, claim)
             self._put(asked)

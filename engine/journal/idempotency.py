@@ -29,6 +29,13 @@ ANSWERS = Table(
 
 
 MESSAGE_IDENTIFIER_TAKEN = "the identifier is taken by other content"
+_HOLDERS = {
+    "crossing": "crossing.crossing_id",
+    "inspection": "inspection_id",
+    "seizure": "seizure_id",
+    "key": "Idempotency-Key",
+}
+"""The field or the header of a request that holds a name, by the prefix of the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +120,15 @@ def find_answer(asked: IdempotencyClaim, known: Mapping[str, ClaimHolder]) -> in
     for name in asked.names:
         if (found := known.get(name)) is not None:
             if (found.post, found.fingerprint.hex()) != asked.content:
-                raise ConflictError(asked.kind, name, MESSAGE_IDENTIFIER_TAKEN)
+                raise refuse_taken_name(asked.kind, name)
             return found.seq
     return None
+
+
+def refuse_taken_name(kind: str, name: str) -> ConflictError:
+    """Return the refusal of a request whose name is taken; whose it is stays unsaid."""
+    at = _HOLDERS.get(name.partition(":")[0], "")
+    return ConflictError(kind, name, MESSAGE_IDENTIFIER_TAKEN, at)
 
 
 class AnswerProjection:

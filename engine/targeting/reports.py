@@ -31,13 +31,13 @@ from engine.errors import ConflictError, NotFoundError
 from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.entries import Draft, Entry
 from engine.journal.idempotency import (
-    MESSAGE_IDENTIFIER_TAKEN,
     ClaimHolder,
     IdempotencyClaim,
     crossing_name,
     find_answer,
     find_holders,
     inspection_name,
+    refuse_taken_name,
 )
 from engine.journal.journal import Journal
 from engine.journal.kinds import (
@@ -149,7 +149,7 @@ class Recording:
 
         def draft(connection: Connection) -> Draft:
             if self._features.known(connection, [crossing.crossing_id]):
-                raise ConflictError(CROSSING, crossing.crossing_id, MESSAGE_IDENTIFIER_TAKEN)
+                raise refuse_taken_name(CROSSING, claim.names[-1])
             body: CrossingBody = {"claim": claim.as_dict(), "arrival": dump_arrival(arrival)}
             return CROSSING.draft(crossing.crossing_id, body, post=claim.post, extra=event)
 
@@ -345,7 +345,7 @@ class Recording:
         """Refuse what the loaded history holds already: it would count twice."""
         name = claim.names[-1]
         if self._features.was_loaded(connection, name):
-            raise ConflictError(claim.kind, name.partition(":")[2], MESSAGE_IDENTIFIER_TAKEN)
+            raise refuse_taken_name(claim.kind, name)
 
     def _drawn_place(
         self, connection: Connection, decision: QueuedDecision, review: Review

@@ -17,10 +17,9 @@ from sqlalchemy.exc import IntegrityError
 from engine.decision.decision import Decision
 from engine.decision.record_codec import encode_decision
 from engine.domain.records import Arrival
-from engine.errors import ConflictError
 from engine.journal.batch_worker import BatchWorker, PendingRequest, StoredRecord, drop_answered
 from engine.journal.entries import Draft
-from engine.journal.idempotency import MESSAGE_IDENTIFIER_TAKEN, IdempotencyClaim
+from engine.journal.idempotency import IdempotencyClaim, refuse_taken_name
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION
 from engine.ports import Features
@@ -126,9 +125,7 @@ class Targeting:
         rest = []
         for one in asked:
             if one.what.amended is None and one.what.arrival.crossing.crossing_id in known:
-                one.answer.set_exception(
-                    ConflictError(one.claim.kind, one.claim.names[-1], MESSAGE_IDENTIFIER_TAKEN)
-                )
+                one.answer.set_exception(refuse_taken_name(one.claim.kind, one.claim.names[-1]))
             else:
                 rest.append(one)
         return rest

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,11 @@ from api.http.problems import STATUS
 from api.service.settings import Settings
 from api.service.subprocess_jobs import Measurements
 from engine.errors import NotEnoughDataError, RiskError
-from tests.service.running_service import World, arrival
+from engine.journal import batch_worker
+from engine.journal.idempotency import MESSAGE_IDENTIFIER_TAKEN, ClaimHolder, IdempotencyClaim
+from engine.targeting import reports
+from tests.service.reports.test_acts import act, find
+from tests.service.running_service import OTHER, POST, World, arrival
 
 SECRET = "ZZSECRETZZ"
 
@@ -98,8 +103,66 @@ def test_another_posts_decisions_do_not_exist(world: World) -> None:
     assert is_problem(world.client.get(path, headers=other), 404)
     assert is_problem(world.client.get("/v1/posts/OYB/queue", headers=other), 403)
     assert is_problem(world.client.post("/v1/decisions", json=arrival(21), headers=other), 403)
-    stolen = arrival(20, post="FOT")
-    assert is_problem(world.client.post("/v1/decisions", json=stolen, headers=other), 409)
+
+
+def list_taken_faults(world: World, number: int) -> list[str]:
+    """Return what is wrong with the answers to a post that sends an identifier of another one."""
+    first = arrival(number, driver_ref="driver-of-the-first")
+    mine = world.decide(first).json()
+    other = {"Authorization": f"Bearer {world.other}"}
+    body = first | {"crossing": first["crossing"] | {"post": OTHER}}
+    send = partial(world.client.post, headers=other)
+    answers = {path: send(path, json=body) for path in ("/v1/decisions", "/v1/crossings")}
+    (row,) = send("/v1/decisions/batch", json=[body]).json()
+    texts = {path: answer.text for path, answer in answers.items()} | {"batch": json.dumps(row)}
+    problems = {path: answer.json() for path, answer in answers.items()} | {"batch": row}
+    fault = {"at": "crossing.crossing_id", "rule": "taken", "why": MESSAGE_IDENTIFIER_TAKEN}
+    crossing = first["crossing"]
+    secrets = (mine["decision_id"], crossing["plate"], "driver-of-the-first", POST, "c-")
+    return [
+        *(f"{path}: not a clear 409" for path, one in problems.items()
+          if one.get("status") != 409 or one.get("fields") != [fault]),
+        *(f"{path}: names {one}" for path, text in texts.items() for one in secrets if one in text),
+        *([] if world.decide(first).json() == mine else ["the first answer has changed"]),
+    ]  # fmt: skip
+
+
+def test_an_identifier_of_another_post_is_refused_by_field_and_rule(world: World) -> None:
+    assert list_taken_faults(world, 22) == []
+    red = find(world, "red", 45_000)
+    path = "/v1/inspections"
+    assert world.post(path, act(45_001, red["crossing_id"])).status_code == 201
+    other = {"Authorization": f"Bearer {world.other}"}
+    own = world.client.post("/v1/decisions", json=arrival(45_900, post=OTHER), headers=other)
+    again = act(45_001, own.json()["crossing_id"])
+    refused = world.client.post(path, json=again, headers=other)
+    assert is_problem(refused, 409) and refused.json()["fields"][0]["at"] == "inspection_id"
+    assert red["crossing_id"] not in refused.text
+    key = {"Idempotency-Key": "one-key"}
+    bodies = (arrival(45_901), arrival(45_902, post=OTHER))
+    heads = (world.headers(), other)
+    both = [
+        world.client.post("/v1/decisions", json=body, headers=head | key)
+        for body, head in zip(bodies, heads, strict=True)
+    ]
+    assert [one.status_code for one in both] == [201, 201], "a key belongs to one post"
+    third = world.client.post("/v1/decisions", json=arrival(45_903), headers=heads[0] | key)
+    assert third.json()["fields"][0]["at"] == "Idempotency-Key"
+
+
+def test_a_service_that_answers_with_the_other_posts_record_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: the name alone decides, and neither the sender nor the content."""
+
+    def find_any(asked: IdempotencyClaim, known: Mapping[str, ClaimHolder]) -> int | None:
+        return next((known[name].seq for name in asked.names if name in known), None)
+
+    for module in (batch_worker, reports):
+        monkeypatch.setattr(module, "find_answer", find_any)
+    found = list_taken_faults(world, 23)
+    assert "/v1/decisions: not a clear 409" in found
+    assert any("names dec-" in one for one in found)
 
 
 def test_a_revoked_key_dies_within_seconds(world: World) -> None:

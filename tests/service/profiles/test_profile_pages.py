@@ -117,6 +117,17 @@ def test_written_approved_by_another_in_force_and_picking(
     assert "DESK-1" in listed and "in force" in listed and len(listed) < 150_000
 
 
+def test_the_list_and_the_page_state_the_same_figures(ann: Desk) -> None:
+    propose(ann, "SAME-1")
+    page = ann.get("/profiles/SAME-1").text
+    (row,) = (one for one in ann.get("/profiles").text.split("<tr data-row>") if "SAME-1" in one)
+    matches, minutes = re.findall(r'<td class="n">([\d.,]+)</td>', row)[:2]
+    assert f"their mean, {matches} a day" in page
+    assert re.search(rf"<dt>Roster minutes a day</dt><dd>{minutes} ", page)
+    last_days = f"{FIGURES['matches']} matches among all 4,000 arrivals (3.0%)"
+    assert last_days in page and "1 Jan 2026 – 31 Mar 2026" in page, "the days it looked at"
+
+
 def test_what_it_would_have_found_is_shown_with_what_that_stands_on(
     world: World, ann: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

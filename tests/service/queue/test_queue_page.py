@@ -45,6 +45,50 @@ def test_the_page_shows_what_its_route_answers(world: World) -> None:
     assert boss.get(f"{PAGE}?lane=ship").status_code == 422
 
 
+HEAD = re.compile(
+    r'<span class="channel (\w+)">.*?number ([\d,]+) of ([\d,]+) in the queue on arrival.*?'
+    r'<span class="soft">([a-z ]+)</span>',
+    re.DOTALL,
+)
+
+
+def read_state(desk: Desk, decision_id: str) -> tuple[str, tuple[int, int], str]:
+    """Return the channel, the rank on arrival and the state that a decision's page shows."""
+    (found,) = HEAD.findall(desk.get(f"/decisions/{decision_id}").text)
+    return found[0], (int(found[1]), int(found[2])), found[3]
+
+
+def test_the_queue_and_a_decisions_page_agree(world: World) -> None:
+    """B17: channel, rank and state of a vehicle are the same on the list and on its own page."""
+    first = [find(world, one, START + n) for one, n in (("red", 2000), ("yellow", 2500))]
+    boss = at_desk(world, "queue-same")
+    waiting = {one["decision_id"]: one for one in boss.get(f"/v1{PAGE}").json()["waiting"]}
+    rows = boss.get(PAGE).text
+    for known in [waiting[one["decision_id"]] for one in first] + list(waiting.values())[:5]:
+        decision_id = known["decision_id"]
+        rank = boss.get(f"/v1/decisions/{decision_id}").json()["rank"]
+        seen = (known["channel"], (rank["position"], rank["of"]), "waiting")
+        assert read_state(boss, decision_id) == seen
+        (row,) = re.findall(rf'<tr data-row id="{decision_id}">.*?</tr>', rows, re.DOTALL)
+        position = known["rank"]["position"]
+        assert f'<td class="n">{position}</td>' in row
+        assert f"channel {known['channel']}" in row
+    red, yellow = first
+    path = f"/v1/decisions/{red['decision_id']}"
+    override = {"verdict": "override", "channel": "yellow", "reason_code": "x", "reason": "y"}
+    world.post(f"{path}/reviews", override, Role.SUPERVISOR)
+    for role in (Role.SUPERVISOR, Role.CHECKPOINT):
+        listed = world.get(f"/v1{PAGE}", role).json()["waiting"]
+        (now,) = (one for one in listed if one["decision_id"] == red["decision_id"])
+        assert now["channel"] == "yellow" == read_state(boss, red["decision_id"])[0]
+    assert world.get(path).json()["channel"] == "red", "the record says what the engine decided"
+    world.post("/v1/inspections", act(92_001, red["crossing_id"]))
+    world.post(f"/v1/crossings/{yellow['crossing_id']}/release", {})
+    left = {one["decision_id"] for one in boss.get(f"/v1{PAGE}").json()["waiting"]}
+    assert left.isdisjoint(one["decision_id"] for one in first)
+    assert [read_state(boss, one["decision_id"])[2] for one in first] == ["inspected", "has left"]
+
+
 def test_another_post_is_one_choice_away(world: World) -> None:
     boss = at_desk(world, "queue-posts")
     gone = boss.get(f"{PAGE}?to={OTHER}&channel=red&lane=truck")
