@@ -21,6 +21,7 @@ _RFC3339 = re.compile(
 )
 _COUNTRY = re.compile("[A-Z]{2}")
 _HS_CODE = re.compile("[0-9]{2,10}")
+_THREE_LETTERS = re.compile("[A-Z]{3}")
 CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _PLACE = re.compile(r"[a-z_]{1,31}(\.[a-z_0-9]{1,32})?")
 
@@ -57,6 +58,18 @@ def _country(value: str) -> str:
 def _hs_code(value: str) -> str:
     if _HS_CODE.fullmatch(value) is None:
         raise PydanticCustomError("malformed_hs_code", "2 to 10 digits")
+    return value
+
+
+def _currency(value: str) -> str:
+    if _THREE_LETTERS.fullmatch(value) is None:
+        raise PydanticCustomError("malformed_currency", "three capital letters (ISO 4217)")
+    return value
+
+
+def _incoterm(value: str) -> str:
+    if _THREE_LETTERS.fullmatch(value) is None:
+        raise PydanticCustomError("malformed_incoterm", "three capital letters (Incoterms)")
     return value
 
 
@@ -123,6 +136,29 @@ before agencies existed.
 """
 
 Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=64), BeforeValidator(_absent)]
+
+
+def _is_empty(value: object) -> bool:
+    return not value
+
+
+# Fields of version 2. Left out of the JSON text where absent, as Agency is.
+_ABSENT, _EMPTY = Field(exclude_if=_is_absent), Field(exclude_if=_is_empty)
+AddedIdentifier = Annotated[Identifier | None, _ABSENT]
+AddedIdentifiers = Annotated[Identifiers, _EMPTY]
+AddedTime = Annotated[Time | None, _ABSENT]
+AddedValue = Annotated[Value | None, _ABSENT]
+CurrencyCode = Annotated[
+    str, AfterValidator(_currency), _schema_rule(pattern=f"^{_THREE_LETTERS.pattern}$")
+]
+AddedCurrency = Annotated[CurrencyCode | None, _ABSENT]
+IncotermCode = Annotated[
+    str, AfterValidator(_incoterm), _schema_rule(pattern=f"^{_THREE_LETTERS.pattern}$")
+]
+AddedIncoterm = Annotated[IncotermCode | None, _ABSENT]
+AddedCountries = Annotated[
+    tuple[Country, ...], Field(max_length=64), BeforeValidator(_absent), _EMPTY
+]
 Places = Annotated[tuple[PlaceCode, ...], Field(max_length=64), BeforeValidator(_absent)]
 
 Direction = Literal["entry", "exit"]
@@ -175,6 +211,11 @@ class Crossing(Record):
     weighed_mass_kg: Mass | None = None
     is_empty: bool | None = None
     declaration_id: Identifier | None = None
+    cmr_number: AddedIdentifier = None
+    """The consignment note that was seen at the post, or announced for the vehicle."""
+    tir_carnet: AddedIdentifier = None
+    expected_at: AddedTime = None
+    """When the vehicle was announced to arrive; may lie in the future."""
 
     @property
     def known_at(self) -> datetime:
@@ -200,6 +241,8 @@ class GoodsItem(Record):
     """A share of the value, in [0, ...): may exceed 1."""
     preference_code: Identifier | None = None
     origin_marking: Identifier | None = None
+    package_kind: AddedIdentifier = None
+    """Code of the kind of package, box 31 (UN/ECE recommendation 21, or a national list)."""
 
 
 class GoodsItemRow(GoodsItem):
@@ -224,12 +267,37 @@ class DeclarationHead(Record):
     transport_mode: Identifier | None = None
     nature_of_transaction: Identifier | None = None
     payment_type: Identifier | None = None
+    invoice_value: AddedValue = None
+    """Total of the invoice, box 22, in ``invoice_currency``: never converted."""
+    invoice_currency: AddedCurrency = None
+    incoterm: AddedIncoterm = None
+    office_of_entry: AddedIdentifier = None
+    """Code of the customs office at which the goods enter, box 29."""
+    office_of_exit: AddedIdentifier = None
+    route_countries: AddedCountries = ()
+    """Countries of routing in the order of travel."""
+    previous_documents: AddedIdentifiers = ()
+    """Box 40: ``TYPE:REFERENCE``, or what is known of the two."""
+    documents: AddedIdentifiers = ()
+    """Codes of the documents presented, box 44; each once."""
+    guarantee_type: AddedIdentifier = None
 
 
 class Declaration(DeclarationHead):
     """What was declared for a consignment, with its goods items."""
 
     items: Annotated[tuple[GoodsItem, ...], Field(min_length=1, max_length=999)]
+
+
+def _names_after(model: type[Record], last: str) -> tuple[str, ...]:
+    names = tuple(model.model_fields)
+    return names[names.index(last) + 1 :]
+
+
+CROSSING_ADDITIONS = _names_after(Crossing, "declaration_id")
+DECLARATION_ADDITIONS = _names_after(DeclarationHead, "payment_type")
+ITEM_ADDITIONS = _names_after(GoodsItem, "origin_marking")
+"""Fields of version 2, which records of version 1 lack: docs/decisions/0037-optional-fields.md."""
 
 
 class InspectionAct(Record):

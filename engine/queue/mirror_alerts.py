@@ -73,8 +73,8 @@ def keys(arrival: ArrivalBody) -> dict[str, str]:
     fields = {
         "plate": crossing.get("plate"),
         "vin": crossing.get("vin"),
-        "tir": declaration.get("tir_carnet"),
-        "cmr": declaration.get("cmr_number"),
+        "tir": declaration.get("tir_carnet") or crossing.get("tir_carnet"),
+        "cmr": declaration.get("cmr_number") or crossing.get("cmr_number"),
         "trailer": crossing.get("trailer_plate"),
     }
     return {kind: folded for kind, value in fields.items() if value and (folded := fold(value))}

@@ -22,7 +22,7 @@ from experiments.synthetic.unfolding.world_simulation import World
 from experiments.synthetic.world.network import network_toml
 from experiments.synthetic.world.world_plan import WorldPlan as Trips
 from features.catalogue.plan import Lookup, Plan
-from features.history.tables import SCHEMAS, Tables, arrange_table
+from features.history.tables import SCHEMAS, Tables, absent_column, arrange_table
 from features.offline.encoded_history import EncodedHistory, read_log
 
 SLACK_DAYS = 40
@@ -156,7 +156,7 @@ def _cast_table(name: str, table: pa.Table) -> pa.Table:
     columns = {}
     for field in SCHEMAS[name]:
         if field.name not in table.column_names:
-            columns[field.name] = pa.nulls(table.num_rows, field.type)
+            columns[field.name] = absent_column(field.type, table.num_rows)
             continue
         column = table[field.name]
         if pa.types.is_list(field.type):

@@ -74,7 +74,7 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
         facts["weekday"] = float(crossing.arrived_at.weekday())
     items = declaration.items if declaration is not None else ()
     main = max(items, key=_weight, default=None)
-    entities.update(_consignment(declaration, main))
+    entities.update(_consignment(crossing, declaration, main))
     for name, field in _PARTIES.items():
         entities[name] = _qualify(entities[name], field, crossing.post, network)
     for name, (whose, field, of) in _COVERED.items():
@@ -152,9 +152,10 @@ def _crossing_facts(crossing: Any, entities: Entities, *, local: datetime) -> Fa
     return facts
 
 
-def _consignment(declaration: Any, main: Any) -> Entities:
+def _consignment(crossing: Any, declaration: Any, main: Any) -> Entities:
+    papers = {"tir": _fold_text(crossing.tir_carnet), "cmr": _fold_text(crossing.cmr_number)}
     head = (
-        _HEAD
+        _HEAD | papers
         if declaration is None
         else _HEAD
         | {
@@ -164,8 +165,8 @@ def _consignment(declaration: Any, main: Any) -> Entities:
             "procedure": declaration.procedure,
             "dispatch": declaration.dispatch_country,
             "destination": declaration.destination_country,
-            "tir": _fold_text(declaration.tir_carnet),
-            "cmr": _fold_text(declaration.cmr_number),
+            "tir": _fold_text(declaration.tir_carnet) or papers["tir"],
+            "cmr": _fold_text(declaration.cmr_number) or papers["cmr"],
             "mode": declaration.transport_mode,
             "nature": declaration.nature_of_transaction,
             "payment": declaration.payment_type,
@@ -267,11 +268,18 @@ def _gap_facts(crossing: Any, declaration: Any, facts: Facts) -> Facts:
         "lodged_hours_before": NAN
         if lodged is None
         else (micros(crossing.arrived_at) - micros(lodged)) / HOUR,
-        "has_tir": NAN if declaration is None else float(declaration.tir_carnet is not None),
-        "has_cmr": NAN if declaration is None else float(declaration.cmr_number is not None),
+        "has_tir": _has_paper("tir_carnet", crossing, declaration),
+        "has_cmr": _has_paper("cmr_number", crossing, declaration),
         "empty_but_declared": float(bool(crossing.is_empty) and declaration is not None),
         "laden_undeclared": float(crossing.is_empty is False and declaration is None),
     }
+
+
+def _has_paper(name: str, crossing: Any, declaration: Any) -> float:
+    """Tell whether the vehicle or its declaration names a paper; NaN where neither could."""
+    if getattr(crossing, name) is not None:
+        return 1.0
+    return NAN if declaration is None else float(getattr(declaration, name) is not None)
 
 
 def _total(values: Any) -> float:

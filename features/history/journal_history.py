@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from engine.domain.records import Arrival, Inspection, Seizure
+from engine.domain.records import Arrival, Inspection, Record, Seizure
 from engine.domain.time_units import micros
 from engine.journal.entries import JournalRecord, Kind
 from engine.journal.journal import JOURNAL, JournalReader
@@ -96,8 +96,11 @@ def _add_arrival(
 
 
 def _row(record: Any) -> Row:
-    return {name: _cell(value) for name, value in record.model_dump().items()}
+    """Return all fields of a record, also those that its JSON text leaves out."""
+    return {name: _cell(value) for name, value in vars(record).items()}
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_row(one) if isinstance(one, Record) else one for one in value]
     return micros(value) if hasattr(value, "tzinfo") else value

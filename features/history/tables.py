@@ -22,6 +22,9 @@ import pyarrow.parquet as pq
 
 from engine.domain.network import Network, read_home_network
 from engine.domain.records import (
+    CROSSING_ADDITIONS,
+    DECLARATION_ADDITIONS,
+    ITEM_ADDITIONS,
     Crossing,
     DeclarationHead,
     GoodsItemRow,
@@ -62,7 +65,15 @@ _SCALARS = {
     bool: pa.bool_(),
     datetime: pa.int64(),
 }
-ADDED = frozenset({("inspections", "agency"), ("seizures", "agency")})
+ADDED = frozenset(
+    {
+        ("inspections", "agency"),
+        ("seizures", "agency"),
+        *(("crossings", name) for name in CROSSING_ADDITIONS),
+        *(("declarations", name) for name in DECLARATION_ADDITIONS),
+        *(("goods_items", name) for name in ITEM_ADDITIONS),
+    }
+)
 """Columns that loads of earlier versions lack; a load without a value in one keeps its digest."""
 _KNOWN_AT = pa.field("known_at", pa.int64(), nullable=False)
 
@@ -106,12 +117,12 @@ class Tables:
 
     Attributes
     ----------
-    crossings : Table of shape (n_crossings, 18)
+    crossings : Table of shape (n_crossings, 21)
         Fields of ``Crossing``, and ``known_at`` = max(arrived_at, recorded_at). Sorted by known_at,
         then crossing_id, as every table with a ``known_at`` is.
-    declarations : Table of shape (n_declarations, 13)
+    declarations : Table of shape (n_declarations, 22)
         Fields of ``DeclarationHead``, sorted by declaration_id, which is unique.
-    goods_items : Table of shape (n_items, 12)
+    goods_items : Table of shape (n_items, 13)
         Fields of ``GoodsItemRow``, sorted by declaration_id, then item_no.
     inspections : Table of shape (n_inspections, 13)
         Fields of ``Inspection``, and ``known_at`` = recorded_at, never before its crossing's.
@@ -154,12 +165,20 @@ def content_digest(tables: Mapping[str, Any]) -> str:
     for name in sorted(tables):
         rows = tables[name].num_rows
         for field in tables[name].schema:
-            if (name, field.name) in ADDED and tables[name][field.name].null_count == rows:
+            if (name, field.name) in ADDED and _is_blank(tables[name][field.name]):
                 continue
             state.update(f"{name}.{field.name}:{field.type}:{rows}\n".encode())
             for part in _buffers(tables[name][field.name].combine_chunks()):
                 state.update(part)
     return state.hexdigest()
+
+
+def _is_blank(column: Any) -> bool:
+    """Tell whether no row has a value; a list without entries is none."""
+    if pa.types.is_list(column.type):
+        return not pc.sum(pc.list_value_length(column)).as_py()
+    blank: bool = column.null_count == len(column)
+    return blank
 
 
 def _buffers(column: Any) -> list[Any]:
@@ -243,5 +262,13 @@ def _complete(name: str, table: Any) -> Any:
     """Return the rows of a load in today's columns, null where an earlier version had none."""
     for field in SCHEMAS[name]:
         if (name, field.name) in ADDED and field.name not in table.column_names:
-            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+            table = table.append_column(field, absent_column(field.type, table.num_rows))
     return table.select(SCHEMAS[name].names).cast(SCHEMAS[name])
+
+
+def absent_column(kind: Any, rows: int) -> Any:
+    """Return a column of rows without a value: nulls, or empty lists."""
+    if pa.types.is_list(kind):
+        offsets = pa.array(np.zeros(rows + 1, np.int32))
+        return pa.ListArray.from_arrays(offsets, pa.array([], pa.string()))
+    return pa.nulls(rows, kind)

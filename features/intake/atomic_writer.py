@@ -37,6 +37,8 @@ _ENUMERATED = {
     "destination_country", "transport_mode", "nature_of_transaction", "payment_type", "hs_code",
     "origin_country", "preference_code", "origin_marking", "outcome", "basis", "substance_class",
     "substance", "place", "concealment", "carrier_id", "driver_ref", "declarant_id",
+    "invoice_currency", "incoterm", "office_of_entry", "office_of_exit", "guarantee_type",
+    "package_kind",
 }  # fmt: skip
 """Columns with few values, or values that come back: a dictionary on disk pays for these."""
 

@@ -21,6 +21,8 @@ from features.history.tables import KEYS, MODELS, Tables
 from features.intake.row_validation import ValidatedTable
 
 Parts = dict[str, ValidatedTable]
+_FORECASTS = frozenset({"expected_at"})
+"""Times that may lie after the load: what was announced, not what happened."""
 
 _REFERENCES = (
     ("goods_items", "declaration_id", "declarations"),
@@ -101,7 +103,7 @@ def _at_posts(part: ValidatedTable, network: Network) -> ValidatedTable:
 
 def _drop_unknown_times(part: ValidatedTable, now: int) -> ValidatedTable:
     for field, info in MODELS[part.name].model_fields.items():
-        if bare(info.annotation) is datetime:
+        if bare(info.annotation) is datetime and field not in _FORECASTS:
             early = pc.fill_null(pc.less(part.rows[field], now), True)
             part = part.keep(
                 _mask(early), field, rule="not_yet_known", message="at or after the time of loading"

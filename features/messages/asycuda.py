@@ -15,13 +15,17 @@ from features.messages.values import (
     convert_to_dollars,
     count,
     country,
+    currency,
     hs_code,
     identifier,
     identifiers,
+    incoterm,
+    invoice_amount,
     looks_like_plate,
     mass,
     moment,
     number,
+    previous_documents,
     procedure_of,
     split_plates,
     text,
@@ -32,6 +36,9 @@ ROOTS = frozenset({("", "ASYCUDA")})
 _BORDER = "Transport/Means_of_transport/Border_information"
 _INLAND = "Transport/Means_of_transport/Departure_arrival_information"
 _MODE = f"{_BORDER}/Mode"
+_INVOICE = "Valuation/Gs_Invoice"
+_OFFICE = "Transport/Border_office/Code"
+_TYPE = "Identification/Type/Type_of_declaration"
 _REGISTRATION = "Identification/Registration"
 _TRANSIT_TYPES = frozenset({"TR", "T1", "T2", "TIR"})
 _HIGHEST_RATE = 1e4
@@ -177,6 +184,26 @@ def _duty_rate(name: str, nodes: Sequence[Node], context: TranslationContext) ->
     return None
 
 
+def _office_of_entry(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
+    """Return the office of box 29 where the declaration's type begins with I."""
+    return _office(name, nodes, context, way="I")
+
+
+def _office_of_exit(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
+    """Return the office of box 29 where the declaration's type begins with E."""
+    return _office(name, nodes, context, way="E")
+
+
+def _office(
+    name: str, nodes: Sequence[Node], context: TranslationContext, *, way: str
+) -> str | None:
+    offices = [node for node in nodes if node.path == _OFFICE and node.text]
+    kind = next((node.text for node in nodes if node.path != _OFFICE), "")
+    if offices and kind[:1] not in ("I", "E") and way == "I":
+        context.gap(name, offices[0], "entry_or_exit")
+    return identifier(name, offices, context) if kind[:1] == way else None
+
+
 _ITEM = (
     Field("hs_code", ("Tarification/HScode",), _commodity, ("Commodity_code", "Precision_1")),
     Field(
@@ -195,6 +222,7 @@ _ITEM = (
         ("Duty_tax_code", "Duty_tax_amount", "Duty_tax_Base"),
     ),
     Field("preference_code", ("Tarification/Preference_code",), identifier),
+    Field("package_kind", ("Packages/Kind_of_packages_code",), identifier),
 )
 _VALUE = "Valuation_item/Statistical_value"
 
@@ -215,7 +243,7 @@ TABLE = PathTable(
         Field(
             "procedure",
             (
-                "Identification/Type/Type_of_declaration",
+                _TYPE,
                 "Identification/Type/Type_of_transit_document",
                 "Item/Tarification/Extended_customs_procedure",
             ),
@@ -245,6 +273,30 @@ TABLE = PathTable(
             _nature,
         ),
         Field("payment_type", ("Financial/Mode_of_payment",), identifier),
+        Field(
+            "invoice_value",
+            (_INVOICE,),
+            invoice_amount("Amount_foreign_currency", "Currency_code"),
+            ("Amount_foreign_currency", "Currency_code"),
+        ),
+        Field("invoice_currency", (f"{_INVOICE}/Currency_code",), currency),
+        Field("incoterm", ("Transport/Delivery_terms/Code", "Item/IncoTerms/Code"), incoterm),
+        Field("office_of_entry", (_OFFICE, _TYPE), _office_of_entry),
+        Field("office_of_exit", (_OFFICE, _TYPE), _office_of_exit),
+        Field(
+            "previous_documents",
+            ("Item/Previous_doc",),
+            previous_documents("", "Summary_declaration", "Previous_document_reference"),
+            ("Summary_declaration", "Previous_document_reference"),
+        ),
+        Field(
+            "documents",
+            (
+                "Item/Attached_documents/Attached_document_code",
+                "Attached_documents/Attached_document_code",
+            ),
+            identifiers,
+        ),
     ),
     item=_ITEM,
     items=("Item",),
@@ -276,8 +328,7 @@ TABLE = PathTable(
         f"{_REGISTRATION}/Serial_number",
         f"{_REGISTRATION}/Number",
         "Declarant/Reference/Number",
-        "Valuation/Gs_Invoice/Currency_code",
-        "Valuation/Gs_Invoice/Currency_rate",
+        f"{_INVOICE}/Currency_rate",
         "Property/Nbers/Total_number_of_items",
         f"Item/{_VALUE}",
     ),

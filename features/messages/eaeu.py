@@ -10,14 +10,18 @@ from features.messages.values import (
     convert_to_dollars,
     count,
     country,
+    currency,
     document_reference,
     hs_code,
     identifier,
     identifiers,
+    incoterm,
+    invoice_amount,
     looks_like_plate,
     mass,
     moment,
     part_of,
+    previous_documents,
     procedure_of,
     text,
 )
@@ -32,6 +36,7 @@ ROOTS = frozenset(
 _SHIPMENT = "ESADout_CUGoodsShipment"
 _CONSIGNMENT = f"{_SHIPMENT}/ESADout_CUConsigment"
 _ITEM = f"{_SHIPMENT}/ESADout_CUGoods"
+_CONTRACT = f"{_SHIPMENT}/ESADout_CUMainContractTerms"
 _MEANS = (
     f"{_CONSIGNMENT}/ESADout_CUBorderTransport",
     f"{_CONSIGNMENT}/ESADout_CUDepartureArrivalTransport",
@@ -176,6 +181,29 @@ TABLE = PathTable(
         Field("dispatch_country", (f"{_CONSIGNMENT}/DispatchCountryCode",), country),
         Field("destination_country", (f"{_CONSIGNMENT}/DestinationCountryCode",), country),
         Field("transport_mode", tuple(f"{path}/TransportModeCode" for path in _MEANS), identifier),
+        Field(
+            "invoice_value",
+            (_CONTRACT,),
+            invoice_amount("TotalInvoiceAmount", "ContractCurrencyCode"),
+            ("TotalInvoiceAmount", "ContractCurrencyCode"),
+        ),
+        Field("invoice_currency", (f"{_CONTRACT}/ContractCurrencyCode",), currency),
+        Field(
+            "incoterm",
+            (f"{_CONTRACT}/CUESADDeliveryTerms/DeliveryTermsStringCode",),
+            incoterm,
+        ),
+        Field("office_of_entry", (f"{_CONSIGNMENT}/PPBorderCustoms/Code",), identifier),
+        Field(
+            "previous_documents",
+            (f"{_ITEM}/ESADout_CUPrecedingDocument",),
+            previous_documents("PrecedingDocumentModeCode", "PrecedingDocumentNumber"),
+            ("PrecedingDocumentModeCode", "PrecedingDocumentNumber"),
+        ),
+        Field(
+            "documents", tuple(f"{path}/{_REFERENCE_PATHS[0]}" for path in _DOCUMENTS), identifiers
+        ),
+        Field("guarantee_type", (f"{_SHIPMENT}/TDGuarantee/MeasureCode",), identifier),
     ),
     item=(
         Field("hs_code", ("GoodsTNVEDCode",), _commodity),
@@ -184,6 +212,14 @@ TABLE = PathTable(
         Field("packages", ("ESADGoodsPackaging/PakageQuantity",), count),
         Field("net_mass_kg", ("NetWeightQuantity",), mass),
         Field("gross_mass_kg", ("GrossWeightQuantity",), mass),
+        Field(
+            "package_kind",
+            (
+                "ESADGoodsPackaging/PackingInformation/PackingCode",
+                "ESADGoodsPackaging/PackagePalleteInformation/PalleteCode",
+            ),
+            identifier,
+        ),
     ),
     items=(_ITEM,),
     dropped=drop(

@@ -37,6 +37,16 @@ def plate_of(name: str, nodes: Sequence[Node], context: TranslationContext) -> s
     return None
 
 
+def _note_number(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
+    """Return the number of the consignment note; it must hold a digit."""
+    for node in nodes:
+        if any(character.isdigit() for character in node.text):
+            return checked_identifier(name, node, node.text, context)
+        if node.text:
+            context.gap(name, node, "no_digit")
+    return None
+
+
 _WITHOUT_CATEGORY = where("CategoryCode", None)
 _PLATE = part_of(
     _WITHOUT_CATEGORY,
@@ -71,9 +81,9 @@ TABLE = PathTable(
             identifiers,
         ),
         Field("carrier_id", (f"{_CONSIGNMENT}/CarrierTradeParty/ID",), identifier),
+        Field("cmr_number", ("ExchangedDocument/ID",), _note_number),
     ),
     dropped=drop(
-        reference_without_declaration=("ExchangedDocument/ID",),
         person=("*/DefinedTradeContact", "*/PersonName"),
         name_or_address=("*/PostalTradeAddress", "*/Name"),
         item_without_code=(_GOODS,),
@@ -88,6 +98,7 @@ OPEN_LOGISTICS_TABLE = PathTable(
     crossing=(
         Field("plate", (f"{_CARRIER}/carrierLicensePlate",), plate_of),
         Field("carrier_id", (f"{_CARRIER}/carrierId",), identifier),
+        Field("cmr_number", ("referenceIdentificationNumber/value",), _note_number),
     ),
     dropped=drop(
         person=(
@@ -105,7 +116,6 @@ OPEN_LOGISTICS_TABLE = PathTable(
             "consigneeInformation",
             "successiveCarrierInformation",
         ),
-        reference_without_declaration=("referenceIdentificationNumber",),
         item_without_code=("itemList",),
     ),
 )

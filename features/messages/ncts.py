@@ -9,6 +9,7 @@ from features.messages.values import (
     TranslationContext,
     checked_identifier,
     count,
+    countries,
     country,
     document_reference,
     hs_code,
@@ -17,6 +18,7 @@ from features.messages.values import (
     mass,
     moment,
     part_of,
+    previous_documents,
     text,
     where,
 )
@@ -33,9 +35,11 @@ _MEANS = (
     f"{_HOUSE}/DepartureTransportMeans",
 )
 _MEANS_PARTS = ("typeOfIdentification", "identificationNumber")
+_LEVELS = ("Consignment", _HOUSE, _ITEM)
+_TRANSIT_OFFICE = "CustomsOfficeOfTransitDeclared"
 _DOCUMENTS = tuple(
     f"{level}/{kind}"
-    for level in ("Consignment", _HOUSE, _ITEM)
+    for level in _LEVELS
     for kind in ("TransportDocument", "SupportingDocument", "PreviousDocument")
 )
 _REFERENCE_PATHS = ("type", "referenceNumber")
@@ -59,6 +63,15 @@ def _carnet(name: str, nodes: Sequence[Node], context: TranslationContext) -> st
     """Return the carnet's number, else the reference of a document N952."""
     own = [node for node in nodes if node.text]
     return identifier(name, own, context) or _TIR_REFERENCE(name, nodes, context)
+
+
+def _estimate(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
+    """Return the estimated arrival where one office of transit alone has one."""
+    stated = [node for node in nodes if node.text]
+    if len(stated) > 1:
+        context.gap(name, stated[0], "several_offices")
+        return None
+    return moment(name, stated, context)
 
 
 def _procedure(name: str, nodes: Sequence[Node], context: TranslationContext) -> str:
@@ -86,6 +99,7 @@ TABLE = PathTable(
             identifiers,
         ),
         Field("seal_numbers", ("Consignment/TransportEquipment/Seal/identifier",), identifiers),
+        Field("expected_at", (f"{_TRANSIT_OFFICE}/arrivalDateAndTimeEstimated",), _estimate),
     ),
     declaration=(
         Field(
@@ -141,6 +155,27 @@ TABLE = PathTable(
             country,
         ),
         Field("transport_mode", ("Consignment/modeOfTransportAtTheBorder",), identifier),
+        Field("office_of_entry", (f"{_TRANSIT_OFFICE}/referenceNumber",), identifier),
+        Field(
+            "office_of_exit", ("CustomsOfficeOfExitForTransitDeclared/referenceNumber",), identifier
+        ),
+        Field("route_countries", ("Consignment/CountryOfRoutingOfConsignment/country",), countries),
+        Field(
+            "previous_documents",
+            tuple(f"{level}/PreviousDocument" for level in _LEVELS),
+            previous_documents(*_REFERENCE_PATHS),
+            _REFERENCE_PATHS,
+        ),
+        Field(
+            "documents",
+            tuple(
+                f"{level}/{kind}/type"
+                for level in _LEVELS
+                for kind in ("SupportingDocument", "TransportDocument", "AdditionalReference")
+            ),
+            identifiers,
+        ),
+        Field("guarantee_type", ("Guarantee/guaranteeType",), identifier),
     ),
     item=(
         Field(
@@ -153,6 +188,7 @@ TABLE = PathTable(
         Field("packages", ("Packaging/numberOfPackages",), count),
         Field("net_mass_kg", ("Commodity/GoodsMeasure/netMass",), mass),
         Field("gross_mass_kg", ("Commodity/GoodsMeasure/grossMass",), mass),
+        Field("package_kind", ("Packaging/typeOfPackages",), identifier),
     ),
     items=(_ITEM,),
     dropped=drop(

@@ -6,14 +6,19 @@ the result.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
-from engine.domain.records import Declaration
+from engine.domain.records import (
+    CROSSING_ADDITIONS,
+    DECLARATION_ADDITIONS,
+    ITEM_ADDITIONS,
+    Declaration,
+)
 from engine.errors import InputError
 from features.messages import asycuda, eaeu, ecmr, efti, ncts, wco_declaration
 from features.messages.json_reader import read_json
@@ -59,9 +64,14 @@ class Translation:
     ``records.jsonl``."""
 
     def to_json(self, document: str) -> dict[str, Any]:
-        """Return it as the line of ``records.jsonl`` that names this document."""
+        """Return it as the line of ``records.jsonl`` that names this document.
+
+        Fields that records have since version 2 stand in ``additional``, apart from the others:
+        what readers of version 1 compare stays the same.
+        """
         line = {"document": document} | asdict(self) | {"gaps": [asdict(gap) for gap in self.gaps]}
         del line["references"]
+        line["additional"] = _take_additional(line)
         return line
 
 
@@ -102,6 +112,22 @@ def read_pseudonym_key(settings: MessageSettings) -> bytes | None:
     if len(key) < SHORTEST_KEY:
         raise InputError(path.name, f"a pseudonym key has at least {SHORTEST_KEY} bytes")
     return key
+
+
+def _take_additional(line: dict[str, Any]) -> dict[str, Any]:
+    """Move the fields of version 2 out of the records of a line; return them, by record."""
+    crossing, declaration = line["crossing"], line["declaration"]
+    found: dict[str, Any] = {"crossing": _pop(crossing, CROSSING_ADDITIONS)}
+    if declaration is not None:
+        items = declaration["items"]
+        found["declaration"] = _pop(declaration, DECLARATION_ADDITIONS)
+        moved = [{"item_no": item["item_no"], **_pop(item, ITEM_ADDITIONS)} for item in items]
+        found["items"] = [item for item in moved if len(item) > 1]
+    return {name: fields for name, fields in found.items() if fields}
+
+
+def _pop(record: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: record.pop(name) for name in [*record] if name in names}
 
 
 def _read(data: bytes) -> Document:

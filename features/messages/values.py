@@ -28,6 +28,7 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+|[+-]?\d{1,3}(,\d{3}){2,}", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}")
+_THREE_LETTERS = re.compile(r"[A-Z]{3}")
 _DIGITS = re.compile(r"[0-9]+")
 _SLASH_DATE = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -114,6 +115,81 @@ def country(name: str, nodes: Sequence[Node], context: TranslationContext) -> st
             context.gap(name, node, "malformed_country")
             return None
     return None
+
+
+def countries(name: str, nodes: Sequence[Node], context: TranslationContext) -> list[str]:
+    """Return every text that is two capital letters, each once, in the document's order."""
+    found = [country(name, [node], context) for node in nodes]
+    return list(dict.fromkeys(each for each in found if each))[:LONGEST_IDENTIFIER]
+
+
+def three_letters(rule: str) -> Rule:
+    """Return a rule that takes the first text that is three capital letters."""
+
+    def read(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
+        for node in nodes:
+            if node.text:
+                if _THREE_LETTERS.fullmatch(node.text):
+                    return node.text
+                context.gap(name, node, rule)
+                return None
+        return None
+
+    read.__doc__ = "Return the first text that is three capital letters."
+    return read
+
+
+incoterm = three_letters("malformed_incoterm")
+currency = three_letters("malformed_currency")
+
+
+def amount(name: str, nodes: Sequence[Node], context: TranslationContext) -> float | None:
+    """Return the first amount in the document's own currency, without converting it."""
+    for node in nodes:
+        if node.text:
+            value = number(name, node, context)
+            return None if value is None else within(name, node, value, context, most=MOST_VALUE)
+    return None
+
+
+def invoice_amount(amount_path: str, currency_path: str) -> Rule:
+    """Return a rule that takes the first amount next to which a currency stands."""
+
+    def rule(name: str, nodes: Sequence[Node], context: TranslationContext) -> float | None:
+        for node in nodes:
+            stated = [each for each in node.find_all(amount_path) if each.text][:1]
+            value = amount(name, stated, context)
+            if value is not None and not node.text_at(currency_path):
+                if value:  # a box that was left empty is exported as 0
+                    context.gap(name, stated[0], "no_currency")
+                return None
+            if stated:
+                return value
+        return None
+
+    rule.__doc__ = "Return the first amount next to which a currency stands, without converting it."
+    return rule
+
+
+def previous_documents(kind_path: str, *reference_paths: str) -> Rule:
+    """Return a rule that joins kind and reference of every previous document.
+
+    Where a format has no kind its path is empty; the reference is the first text at the paths.
+    """
+
+    def rule(name: str, nodes: Sequence[Node], context: TranslationContext) -> list[str]:
+        found: dict[str, None] = {}
+        for node in nodes:
+            kind = node.text_at(kind_path) if kind_path else None
+            references = (node.text_at(path) for path in reference_paths)
+            joined = ":".join(filter(None, (kind, next(filter(None, references), None))))
+            value = checked_identifier(name, node, joined, context) if joined else None
+            if value is not None:
+                found.setdefault(value)
+        return list(found)[:LONGEST_IDENTIFIER]
+
+    rule.__doc__ = "Return kind and reference of each, joined by a colon, each once; at most 64."
+    return rule
 
 
 def number(name: str, node: Node, context: TranslationContext) -> float | None:

@@ -7,21 +7,28 @@ from babel.numbers import get_territory_currencies
 from features.messages.path_tables import Field, MessageFormat, PathTable, Pricing, drop
 from features.messages.tree import DocumentRefusedError, Node, rebase
 from features.messages.values import (
+    MOST_VALUE,
     TranslationContext,
+    amount,
     checked_identifier,
     convert_to_dollars,
     count,
+    countries,
     country,
+    currency,
     document_reference,
     hs_code,
     identifier,
     identifiers,
+    incoterm,
     mass,
     moment,
     part_of,
+    previous_documents,
     procedure_of,
     text,
     where,
+    within,
 )
 from features.messages.xml_reader import Document
 
@@ -51,6 +58,14 @@ _DOCUMENTS = (
     f"{_ITEM}/AdditionalDocument",
     f"{_ITEM}/PreviousDocument",
 )
+_PRESENTED = (
+    "AdditionalDocument",
+    "GoodsShipment/AdditionalDocument",
+    "GoodsShipment/Consignment/TransportContractDocument",
+    f"{_ITEM}/AdditionalDocument",
+    f"{_ITEM}/SupportingDocument",
+)
+_INVOICE = ("InvoiceAmount", f"{_ITEM}/Commodity/InvoiceLine/ItemChargeAmount")
 _EQUIPMENT = (
     "GoodsShipment/Consignment/TransportEquipment",
     f"{_ITEM}/Commodity/TransportEquipment",
@@ -111,6 +126,41 @@ def _origin(name: str, nodes: Sequence[Node], context: TranslationContext) -> st
     return country(name, [each for node in first for each in node.find_all("CountryCode")], context)
 
 
+def _find_totals(nodes: Sequence[Node]) -> tuple[Sequence[Node], str | None]:
+    """Return the total, else the amounts of the items, and their currency; None for several."""
+    stated = [node for node in nodes if node.text]
+    totals = [node for node in stated if node.path == "InvoiceAmount"][:1] or stated
+    currencies = {node.attributes.get("currencyID", "") for node in totals}
+    return totals, currencies.pop() if len(currencies) == 1 else None
+
+
+def _invoice_value(name: str, nodes: Sequence[Node], context: TranslationContext) -> float | None:
+    """Return the total of the invoice, else the sum over its items in one currency."""
+    totals, unit = _find_totals(nodes)
+    if totals and not unit:
+        rule = "several_currencies" if unit is None else "no_currency"
+        context.gap(name, totals[0], rule)
+        return None
+    found = [amount(name, [node], context) for node in totals]
+    known = [value for value in found if value is not None]
+    if not totals or len(known) < len(found):
+        return None
+    return within(name, totals[0], round(sum(known), 2), context, most=MOST_VALUE)
+
+
+def _invoice_currency(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
+    """Return the currency of the invoice, where there is one alone."""
+    totals, unit = _find_totals(nodes)
+    return currency(name, [Node(totals[0].path, unit)], context) if unit else None
+
+
+def _documents(name: str, nodes: Sequence[Node], context: TranslationContext) -> list[str]:
+    """Return category and type of each document, joined, each once; at most 64."""
+    codes = [(node.text_at("CategoryCode"), node.text_at("TypeCode")) for node in nodes]
+    joined = ["".join(part for part in code if part) for code in codes]
+    return identifiers(name, [Node(nodes[0].path, code) for code in joined], context)
+
+
 TABLE = PathTable(
     crossing=(
         Field("plate", _MEANS, _PLATE, ("ID", "IdentificationTypeCode")),
@@ -162,6 +212,27 @@ TABLE = PathTable(
             ),
             identifier,
         ),
+        Field("invoice_value", _INVOICE, _invoice_value),
+        Field("invoice_currency", _INVOICE, _invoice_currency),
+        Field("incoterm", ("GoodsShipment/TradeTerms/ConditionCode",), incoterm),
+        Field("office_of_entry", ("EntryOffice/ID",), identifier),
+        Field("office_of_exit", ("ExitOffice/ID",), identifier),
+        Field(
+            "route_countries",
+            (
+                "GoodsShipment/Consignment/Itinerary/RoutingCountryCode",
+                "Consignment/Itinerary/RoutingCountryCode",
+            ),
+            countries,
+        ),
+        Field(
+            "previous_documents",
+            ("GoodsShipment/PreviousDocument", f"{_ITEM}/PreviousDocument"),
+            previous_documents("TypeCode", "ID"),
+            ("TypeCode", "ID"),
+        ),
+        Field("documents", _PRESENTED, _documents, ("CategoryCode", "TypeCode")),
+        Field("guarantee_type", ("ObligationGuarantee/SecurityDetailsCode",), identifier),
     ),
     item=(
         Field(
@@ -173,6 +244,7 @@ TABLE = PathTable(
         Field("net_mass_kg", ("Commodity/GoodsMeasure/NetNetWeightMeasure",), mass),
         Field("gross_mass_kg", ("Commodity/GoodsMeasure/GrossMassMeasure",), mass),
         Field("preference_code", ("Commodity/DutyTaxFee/DutyRegimeCode",), identifier),
+        Field("package_kind", ("Packaging/TypeCode",), identifier),
     ),
     items=(_ITEM,),
     dropped=drop(

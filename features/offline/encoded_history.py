@@ -40,7 +40,7 @@ Ints = NDArray[np.int64]
 CHUNK = 20_000
 _ENCODED_AT_ONCE = 4_096
 _PLATE = (("plate",), ("plate",))
-_TIMES = frozenset({"arrived_at", "recorded_at", "lodged_at"})
+_TIMES = frozenset({"arrived_at", "recorded_at", "lodged_at", "expected_at"})
 
 
 @dataclass(frozen=True, slots=True)

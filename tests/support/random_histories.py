@@ -159,6 +159,7 @@ def _crossing(
 
 
 def _declaration(rng: random.Random, number: int, arrived: int, *, crowd: int) -> Declaration:
+    own = random.Random(number)
     return Declaration(
         declaration_id=f"d{number:05d}",
         lodged_at=_maybe(rng, (moment(arrived - 5 * HOUR), moment(arrived + HOUR))),
@@ -173,6 +174,15 @@ def _declaration(rng: random.Random, number: int, arrived: int, *, crowd: int) -
         transport_mode=_maybe(rng, ("30", "31")),
         nature_of_transaction=_maybe(rng, ("11", "21")),
         payment_type=_maybe(rng, ("A", "E")),
+        invoice_value=_maybe(own, (0.0, 100.5, 45_000.0, 9.9e6)),
+        invoice_currency=_maybe(own, ("USD", "UZS", "EUR")),
+        incoterm=_maybe(own, ("CIF", "EXW")),
+        office_of_entry=_maybe(own, ("UZ26004", "UZ26007")),
+        office_of_exit=_maybe(own, ("KZ55302",)),
+        route_countries=_maybe(own, (("KZ",), ("TM", "AF"), ("AF", "TM"))) or (),
+        previous_documents=_maybe(own, (("N821:1", "N730:2"), ("N821:7",), ("bare 12",))) or (),
+        documents=_maybe(own, (("N935",), ("N935", "C651"))) or (),
+        guarantee_type=_maybe(own, ("0", "B")),
         items=tuple(
             GoodsItem(
                 item_no=place + 1,
@@ -185,6 +195,7 @@ def _declaration(rng: random.Random, number: int, arrived: int, *, crowd: int) -
                 duty_rate=_maybe(rng, (0.0, 0.08, 1.5)),
                 preference_code=_maybe(rng, ("A", "FEU1")),
                 origin_marking=_maybe(rng, ("CN", "none")),
+                package_kind=_maybe(own, ("BX", "PK", "CT")),
             )
             for place in range(rng.randrange(1, 4))
         ),

@@ -44,6 +44,10 @@ def test_the_map_lists_every_page() -> None:
     assert missing == {"README.md"}
 
 
+RESERVED = frozenset({34, 35, 36})
+"""Numbers given to decisions that have not landed yet; remove one when its page is there."""
+
+
 def test_the_index_lists_every_decision_with_its_date_and_status() -> None:
     index = ROW.findall((DECISIONS / "README.md").read_text("utf-8"))
     heads = []
@@ -55,7 +59,9 @@ def test_the_index_lists_every_decision_with_its_date_and_status() -> None:
         heads.append((number, title, path.name, date, status))
     assert index == heads
     assert {status for *_, status in heads} <= STATES
-    assert [int(number) for number, *_ in heads] == list(range(1, len(heads) + 1))
+    numbers = [int(number) for number, *_ in heads]
+    assert numbers == sorted(set(numbers))
+    assert set(range(1, max(numbers) + 1)) - set(numbers) <= RESERVED
 
 
 def steps(title: str) -> list[str]:

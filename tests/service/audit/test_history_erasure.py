@@ -104,6 +104,23 @@ def test_loaded_rows_of_a_subject_are_erased_and_do_not_come_back(
     assert not any("counters" in note for note in verified["notes"])
 
 
+def test_optional_papers_of_a_subject_are_erased_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Home
+) -> None:
+    papers = {"tir_carnet": "XQ81300417"}, {"previous_documents": "N821:26KZ1;N730:7"}
+    rows: folders.Tables = {
+        "crossings": [folders.crossing(901, plate="77 X 777 XX", **papers[0])],
+        "declarations": [folders.declaration(901, **papers[1])],
+        "goods_items": [folders.item(901, package_kind="SPECIAL")],
+    }
+    folders.write(rows, tmp_path / "papers")
+    run(home, "load", str(tmp_path / "papers"))
+    given = {"XQ81300417", "['N821:26KZ1', 'N730:7']", "SPECIAL"}
+    assert given <= cells(home)
+    erase(home, "77 X 777 XX")
+    assert not given & cells(home)
+
+
 def test_an_erasure_that_forgets_the_files_is_seen(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -224,3 +224,39 @@ def test_the_form_says_who_did_it_of_those_on_duty(world: World) -> None:
     with world.runtime.store.read() as connection:
         seq = world.runtime.journal.head(connection).seq
         assert world.runtime.journal.body(connection, seq)["team"] == other
+
+
+def test_optional_papers_are_shown_where_they_were_declared(world: World) -> None:
+    body = arrival(START + 9_001, expected_at="2026-10-14T06:55:00Z", tir_carnet="XQ81300417")
+    body["declaration"] |= {
+        "dispatch_country": "KZ",
+        "destination_country": "UZ",
+        "route_countries": ["KG"],
+        "office_of_entry": "UZ26004",
+        "invoice_value": 8250.5,
+        "invoice_currency": "EUR",
+        "incoterm": "CIP",
+        "previous_documents": ["N821:<b>1</b>"],
+        "documents": ["N935"],
+        "guarantee_type": "B",
+    }
+    body["declaration"]["items"][0] |= {"packages": 12, "package_kind": "CT"}
+    boss = at_desk(world, "papers")
+    page = boss.get(path(world.decide(body).json())).text
+    for shown in ("KZ → KG → UZ", "UZ26004 → –", "EUR CIP", "N935", "XQ81300417", "12 CT"):
+        assert shown in page
+    assert "N821:&lt;b&gt;1&lt;/b&gt;" in page
+    other = boss.get(path(world.decide(arrival(START + 9_002)).json())).text
+    for name in ("Invoice", "Previous documents", "Type of guarantee", "Expected"):
+        assert f"<dt>{name}</dt>" in page
+        assert f"<dt>{name}</dt>" not in other
+
+
+def test_a_wrong_optional_field_is_refused_by_name(world: World) -> None:
+    body = arrival(START + 9_004)
+    body["declaration"]["invoice_value"] = -1.0
+    answer = world.decide(body)
+    assert (answer.status_code, answer.json()["fields"][0]["at"]) == (
+        422,
+        "declaration.invoice_value",
+    )

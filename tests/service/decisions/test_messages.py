@@ -111,7 +111,7 @@ def plain(table: Any) -> list[dict[str, Any]]:
 
 
 def flat(record: dict[str, Any]) -> dict[str, Any]:
-    times = ("arrived_at", "lodged_at", "recorded_at")
+    times = ("arrived_at", "lodged_at", "recorded_at", "expected_at")
     return {
         name: value
         for name, value in record.items()

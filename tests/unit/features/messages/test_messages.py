@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from engine.domain.records import Crossing, Declaration
+from engine.domain.records import DECLARATION_ADDITIONS, Crossing, Declaration
 from engine.errors import InputError
 from features.messages import values, xml_reader
 from features.messages.settings import MessageSettings, read_settings
@@ -68,8 +68,109 @@ def test_a_line_of_the_report_has_the_fields_of_the_contract() -> None:
     line = translate_document((SAMPLES / "wco.xml").read_bytes(), SETTINGS).to_json("a.xml")
     assert set(line) == {
         "document", "format", "status", "rule", "line", "detail", "crossing", "declaration",
-        "gaps", "unread",
+        "gaps", "unread", "additional",
     }  # fmt: skip
+
+
+def test_fields_of_version_2_stand_apart_in_a_line_and_in_the_record_of_a_load() -> None:
+    found = translate_document((SAMPLES / "wco.xml").read_bytes(), SETTINGS)
+    line, record = found.to_json("wco.xml"), found.declaration
+    assert record is not None
+    assert line["additional"] == {
+        "declaration": {
+            "invoice_value": 5_100_000.0,
+            "invoice_currency": "KZT",
+            "incoterm": "DAP",
+            "office_of_exit": "KZ55302",
+            "route_countries": ["KZ", "UZ"],
+            "previous_documents": ["N355:26KZ00003141"],
+            "documents": ["N730"],
+        },
+        "items": [{"item_no": 1, "package_kind": "BG"}],
+    }
+    (item,), (of_record,) = line["declaration"].pop("items"), record["items"]
+    assert not set(line["declaration"]) & set(DECLARATION_ADDITIONS)
+    added = line["additional"]
+    assert line["declaration"] | added["declaration"] == {
+        name: value for name, value in record.items() if name != "items"
+    }
+    assert item | added["items"][0] == of_record
+
+
+def changed(name: str, old: bytes, new: bytes) -> dict[str, Any]:
+    data = (SAMPLES / name).read_bytes()
+    assert old in data
+    return record_of(data.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "gap"),
+    [
+        (
+            "asycuda.xml",
+            b"<Currency_code>USD</Currency_code>",
+            b"",
+            ("invoice_value", "no_currency"),
+        ),
+        ("asycuda.xml", b">IM<", b">TR<", ("office_of_entry", "entry_or_exit")),
+        ("asycuda.xml", b">CIP<", b">cip<", ("incoterm", "malformed_incoterm")),
+        ("wco.xml", b'"KZT">5100000', b'"kzt">5100000', ("invoice_currency", "malformed_currency")),
+        ("wco.xml", b">5100000", b">5,1", ("invoice_value", "ambiguous_comma")),
+        ("wco.xml", b">26KZ00003141<", b">" + b"9" * 64 + b"<", ("previous_documents", "too_long")),
+        (
+            "wco.xml",
+            b"<RoutingCountryCode>KZ",
+            b"<RoutingCountryCode>Kz",
+            ("route_countries", "malformed_country"),
+        ),
+        (
+            "ncts.xml",
+            b"</CustomsOfficeOfTransitDeclared>",
+            b"</CustomsOfficeOfTransitDeclared><CustomsOfficeOfTransitDeclared>"
+            b"<arrivalDateAndTimeEstimated>2026-09-19T06:00:00</arrivalDateAndTimeEstimated>"
+            b"</CustomsOfficeOfTransitDeclared>",
+            ("expected_at", "several_offices"),
+        ),
+        ("ecmr.xml", b">SAMPLE/0091<", b">po<", ("cmr_number", "no_digit")),
+    ],
+)
+def test_a_field_of_version_2_that_breaks_its_rule_is_a_gap(
+    name: str, old: bytes, new: bytes, gap: tuple[str, str]
+) -> None:
+    found = changed(name, old, new)
+    assert gap in {(each["field"], each["rule"]) for each in found["gaps"]}
+    assert found["status"] != "refused"
+
+
+def test_the_invoice_of_items_is_their_sum_in_one_currency_alone() -> None:
+    total = b'    <InvoiceAmount currencyID="KZT">5100000</InvoiceAmount>\n'
+    line = b"<InvoiceLine><ItemChargeAmount currencyID='%s'>%s</ItemChargeAmount></InvoiceLine>"
+    two = line % (b"EUR", b"100.25") + line % (b"EUR", b"20")
+    data = (SAMPLES / "wco.xml").read_bytes().replace(total, b"")
+    found = record_of(data.replace(b"<Commodity>", b"<Commodity>" + two))["additional"]
+    assert found["declaration"]["invoice_value"] == 120.25
+    mixed = two + line % (b"USD", b"1")
+    other = record_of(data.replace(b"<Commodity>", b"<Commodity>" + mixed))
+    assert "invoice_value" not in other["additional"]["declaration"]
+    assert "several_currencies" in {each["rule"] for each in other["gaps"]}
+
+
+def test_an_export_names_its_office_of_exit() -> None:
+    found = changed("asycuda.xml", b">IM<", b">EX<")["additional"]["declaration"]
+    assert (found["office_of_exit"], "office_of_entry" in found) == ("UZ26004", False)
+
+
+def test_the_sample_kit_comes_with_its_expected_output() -> None:
+    """``darvoza translate docs/samples/messages --settings .../settings.toml`` writes this file."""
+    lines = (SAMPLES / "records.jsonl").read_text("utf-8").splitlines()
+    expected = [json.loads(line) for line in lines]
+    names = sorted(p.name for p in SAMPLES.iterdir() if p.suffix in (".xml", ".json"))
+    assert [each["document"] for each in expected] == names
+    formats = {"asycuda", "wco", "ncts", "ecmr", "efti", "eaeu"}
+    assert {each["format"] for each in expected} == formats
+    for each in expected:
+        found = translate_document((SAMPLES / each["document"]).read_bytes(), SETTINGS)
+        assert found.to_json(each["document"]) == each
 
 
 def test_wco_values_are_converted_by_a_named_rate_alone() -> None:
