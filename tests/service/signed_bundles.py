@@ -12,7 +12,7 @@ from features.catalogue.plan import Plan
 from models.bundle.bundle import FORMAT, file_digest, sign, signing_key
 from models.lifecycle import transitions
 from models.lifecycle.states import ModelStates
-from tests.unit.models.evaluation.test_report import judged
+from tests.unit.models.evaluation.test_report import make_report
 from tests.unit.models.small_dataset import small_world
 
 CARD: dict[str, Any] = {
@@ -31,7 +31,7 @@ JUDGED: dict[str, Any] = {"targets": {"discrepancy": {}}}
 @cache
 def report() -> str:
     """Return a report as JSON, judged on a small world."""
-    return json.dumps(judged(small_world(900, seed=7, days=10)))
+    return json.dumps(make_report(small_world(900, seed=7, days=10)))
 
 
 def write(home: Home, version: str, **report_too: Any) -> str:

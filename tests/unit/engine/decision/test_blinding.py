@@ -76,7 +76,7 @@ def usual() -> tuple[float, ...]:
 TABLE = usual()
 
 
-def picked(rng: Random, arrival: Arrival, level: float, *, is_random: bool) -> Decision:
+def decide_arrival(rng: Random, arrival: Arrival, level: float, *, is_random: bool) -> Decision:
     """Decide on an arrival that is drawn at random, or does not."""
     minutes = PRIOR[arrival.crossing.vehicle_class]
     draws = {purpose: rng.random() for purpose in (SCORE, PLACE, TEAM)} | {AMENDED: 0.999}
@@ -111,9 +111,11 @@ def picks(seed: int) -> tuple[list[Decision], NDArray[np.bool_]]:
         number += 1
         arrival, level = vehicle(rng, number)
         is_random = len(found) % 2 == 1
-        scored = picked(rng, arrival, level, is_random=False)
+        scored = decide_arrival(rng, arrival, level, is_random=False)
         if scored.channel is Channel.RED:
-            found.append(picked(rng, arrival, level, is_random=True) if is_random else scored)
+            found.append(
+                decide_arrival(rng, arrival, level, is_random=True) if is_random else scored
+            )
     order = rng.sample(range(len(found)), len(found))
     return [found[at] for at in order], np.array([found[at].selection.is_random for at in order])
 

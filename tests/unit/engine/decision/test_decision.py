@@ -60,7 +60,9 @@ def inputs(drawn: dict[str, float], **more: Any) -> Inputs:
     return Inputs(**known | more)
 
 
-def seen(p_seizure: float | None, p_discrepancy: float | None, **features: float) -> ScoredArrival:
+def make_scored_arrival(
+    p_seizure: float | None, p_discrepancy: float | None, **features: float
+) -> ScoredArrival:
     return ScoredArrival(arrival(), dict(features), p_seizure, p_discrepancy)
 
 
@@ -73,8 +75,8 @@ def test_a_higher_chance_never_gets_a_milder_channel_or_a_later_place(
 ) -> None:
     low, high = sorted(chances)
     for mild, severe in (
-        (seen(low, other), seen(high, other)),
-        (seen(other, low), seen(other, high)),
+        (make_scored_arrival(low, other), make_scored_arrival(high, other)),
+        (make_scored_arrival(other, low), make_scored_arrival(other, high)),
     ):
         before, after = decide(inputs(drawn), mild), decide(inputs(drawn), severe)
         assert before.channel <= after.channel
@@ -86,13 +88,13 @@ def test_a_higher_chance_never_gets_a_milder_channel_or_a_later_place(
 def test_the_same_inputs_give_the_same_decision(
     drawn: dict[str, float], p_seizure: float, p_discrepancy: float
 ) -> None:
-    one = seen(p_seizure, p_discrepancy)
+    one = make_scored_arrival(p_seizure, p_discrepancy)
     assert decide(inputs(drawn), one) == decide(inputs(dict(drawn)), one)
 
 
 def test_a_random_check_sends_anybody_to_a_search_and_hides_it() -> None:
-    scored = decide(inputs(NEVER | {SCORE: 0.0}), seen(1.0, 1.0))
-    drawn = decide(inputs(NEVER | {RANDOM: 0.0, PLACE: 0.5}), seen(0.0, 0.0))
+    scored = decide(inputs(NEVER | {SCORE: 0.0}), make_scored_arrival(1.0, 1.0))
+    drawn = decide(inputs(NEVER | {RANDOM: 0.0, PLACE: 0.5}), make_scored_arrival(0.0, 0.0))
     assert scored.channel is drawn.channel is Channel.RED
     assert (scored.selection.basis, drawn.selection.basis) == ("score", "random")
     views = [
@@ -105,22 +107,29 @@ def test_a_random_check_sends_anybody_to_a_search_and_hides_it() -> None:
 
 def test_a_random_pick_queues_among_the_scored_picks() -> None:
     red = Policy().red_share
-    reds = [decide(inputs(NEVER | {SCORE: 0.0}), seen(p, p)).place for p in (1 - 1.25 * red, 1.0)]
+    reds = [
+        decide(inputs(NEVER | {SCORE: 0.0}), make_scored_arrival(p, p)).place
+        for p in (1 - 1.25 * red, 1.0)
+    ]
     for drawn in (0.0, 0.3, 0.7, 0.99):
-        lot = decide(inputs(NEVER | {RANDOM: 0.0, PLACE: drawn}), seen(0.0, 0.0))
-        assert reds[0] <= lot.place <= reds[1]
+        random_pick = decide(
+            inputs(NEVER | {RANDOM: 0.0, PLACE: drawn}), make_scored_arrival(0.0, 0.0)
+        )
+        assert reds[0] <= random_pick.place <= reds[1]
 
 
 def test_whatever_is_not_picked_by_score_alone_takes_a_drawn_place() -> None:
     listed = Match("watchlist", "w-1", 8, "red", 1.0)
     drawn = NEVER | {PLACE: 0.4, listed.purpose: 0.5}
     more: dict[str, Any] = {"placement": VERSION, "peers": (0.975, 0.98, 0.99)}
-    own = decide(inputs(drawn | {SCORE: 0.0}, **more), seen(1.0, 1.0))
+    own = decide(inputs(drawn | {SCORE: 0.0}, **more), make_scored_arrival(1.0, 1.0))
     others = [
-        decide(inputs(drawn | {RANDOM: 0.0}, **more), seen(0.0, 0.0)),
-        decide(inputs(drawn | {RANDOM: 0.0, SCORE: 0.0}, **more), seen(1.0, 1.0)),
-        decide(inputs(drawn, matches=(listed,), **more), seen(0.5, 0.5)),
-        decide(inputs(drawn | {SCORE: 0.0}, matches=(listed,), **more), seen(1.0, 1.0)),
+        decide(inputs(drawn | {RANDOM: 0.0}, **more), make_scored_arrival(0.0, 0.0)),
+        decide(inputs(drawn | {RANDOM: 0.0, SCORE: 0.0}, **more), make_scored_arrival(1.0, 1.0)),
+        decide(inputs(drawn, matches=(listed,), **more), make_scored_arrival(0.5, 0.5)),
+        decide(
+            inputs(drawn | {SCORE: 0.0}, matches=(listed,), **more), make_scored_arrival(1.0, 1.0)
+        ),
     ]
     assert len({one.place for one in others}) == 1 and own.place > others[0].place
     assert {one.channel for one in others} == {Channel.RED}
@@ -130,15 +139,20 @@ def test_a_changed_declaration_moves_every_place_alike() -> None:
     """A sender who amends to see whether a place moves learns nothing: it always does, as drawn."""
     drawn = NEVER | {PLACE: 0.4, PLACE_AMENDED: 0.7, AMENDED: 0.9}
     more: dict[str, Any] = {"placement": VERSION, "amendment": 1}
-    scored = decide(inputs(drawn | {SCORE: 0.0}, **more), seen(1.0, 1.0))
-    lot = decide(inputs(drawn | {RANDOM: 0.0}, **more), seen(0.0, 0.0))
-    again = decide(inputs(drawn | {SCORE: 0.0}, **more | {"amendment": 2}), seen(0.99, 0.99))
-    assert scored.place == lot.place == again.place
-    assert lot.place != decide(inputs(drawn | {RANDOM: 0.0}, placement=VERSION), seen(0, 0)).place
+    scored = decide(inputs(drawn | {SCORE: 0.0}, **more), make_scored_arrival(1.0, 1.0))
+    random_pick = decide(inputs(drawn | {RANDOM: 0.0}, **more), make_scored_arrival(0.0, 0.0))
+    again = decide(
+        inputs(drawn | {SCORE: 0.0}, **more | {"amendment": 2}), make_scored_arrival(0.99, 0.99)
+    )
+    assert scored.place == random_pick.place == again.place
+    assert (
+        random_pick.place
+        != decide(inputs(drawn | {RANDOM: 0.0}, placement=VERSION), make_scored_arrival(0, 0)).place
+    )
 
 
 def test_a_scored_pick_that_is_drawn_too_counts_as_random() -> None:
-    both = decide(inputs(NEVER | {RANDOM: 0.0, SCORE: 0.0}), seen(1.0, 1.0))
+    both = decide(inputs(NEVER | {RANDOM: 0.0, SCORE: 0.0}), make_scored_arrival(1.0, 1.0))
     assert both.selection.is_random and both.selection.basis == "random"
     assert both.propensity == 1.0
     first, *rest = attach_reasons(both, [REASON]).reasons
@@ -149,8 +163,8 @@ REASON = Reason("x", "x", "x", "x", 0.1)
 
 
 def test_a_random_check_alone_says_so_first() -> None:
-    lot = decide(inputs(NEVER | {RANDOM: 0.0}), seen(0.0, 0.0))
-    assert [reason.code for reason in attach_reasons(lot, [REASON]).reasons] == [
+    random_pick = decide(inputs(NEVER | {RANDOM: 0.0}), make_scored_arrival(0.0, 0.0))
+    assert [reason.code for reason in attach_reasons(random_pick, [REASON]).reasons] == [
         "random_check",
         "x",
     ]
@@ -161,7 +175,7 @@ def test_a_profile_that_selected_is_a_reason_and_one_that_did_not_is_none() -> N
     listed = Match("watchlist", "w-1", 8, "red", 1.0, words="plate A1; reason: x; by ann; until y")
     for drawn, codes in ((0.4, ["profile", "watchlist", "x"]), (0.6, ["watchlist", "x"])):
         draws = NEVER | {some.purpose: drawn, listed.purpose: 0.9}
-        decision = decide(inputs(draws, matches=(some, listed)), seen(0.0, 0.0))
+        decision = decide(inputs(draws, matches=(some, listed)), make_scored_arrival(0.0, 0.0))
         found = attach_reasons(decision, [REASON], (some, listed))
         assert [reason.code for reason in found.reasons] == codes
         assert decision.selection.basis == "watchlist"
@@ -169,26 +183,26 @@ def test_a_profile_that_selected_is_a_reason_and_one_that_did_not_is_none() -> N
         assert value[-1] == "Watch list: plate A1; reason: x; by ann; until y."
         assert value[:-1] in ([], ["Profile night-potatoes «Sacks»: net mass declared: 50 kg."])
     drawn_too = decide(
-        inputs(NEVER | {RANDOM: 0.0, some.purpose: 0.1}, matches=(some,)), seen(0, 0)
+        inputs(NEVER | {RANDOM: 0.0, some.purpose: 0.1}, matches=(some,)), make_scored_arrival(0, 0)
     )
     codes = [reason.code for reason in attach_reasons(drawn_too, [REASON], (some,)).reasons]
     assert codes == ["random_check", "profile", "x"], "a random pick says so before all"
 
 
 def test_without_a_model_rules_and_random_checks_decide() -> None:
-    quiet = decide(inputs(NEVER, **WITHOUT), seen(None, None))
+    quiet = decide(inputs(NEVER, **WITHOUT), make_scored_arrival(None, None))
     assert quiet.channel is Channel.GREEN and quiet.risk.percentile is None
     fired = decide(
         inputs(NEVER | {"rule:seal_changed": 0.1}, **WITHOUT),
-        seen(None, None, mirror_seals_differ=1.0),
+        make_scored_arrival(None, None, mirror_seals_differ=1.0),
     )
     assert fired.channel is Channel.RED and fired.selection.basis == "profile"
     assert fired.selection.propensities[Channel.RED] == pytest.approx(1 - 0.7 * 0.97)
     assert outcome(fired)["profiles"] == ["seal_changed"]
-    unknown = seen(None, None, mirror_seals_differ=float("nan"))
+    unknown = make_scored_arrival(None, None, mirror_seals_differ=float("nan"))
     assert decide(inputs(NEVER | {"rule:seal_changed": 0.1}, **WITHOUT), unknown).channel == 0
-    lot = decide(inputs(NEVER | {RANDOM: 0.0}, **WITHOUT), seen(None, None))
-    assert lot.channel is Channel.RED
+    random_pick = decide(inputs(NEVER | {RANDOM: 0.0}, **WITHOUT), make_scored_arrival(None, None))
+    assert random_pick.channel is Channel.RED
 
 
 @given(draws, chance, chance)
@@ -199,7 +213,7 @@ def test_a_record_reads_back_as_it_was_written(
 
     from engine.journal.idempotency import claim
 
-    given_, one = inputs(drawn), seen(p_seizure, p_discrepancy)
+    given_, one = inputs(drawn), make_scored_arrival(p_seizure, p_discrepancy)
     decision = decide(given_, one)
     asked = claim("decision", one.arrival, post="OYB", name="crossing:c1")
     row = np.array([1.0, np.nan], np.float32)

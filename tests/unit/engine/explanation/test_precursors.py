@@ -36,7 +36,7 @@ def declare(*codes: str, **more: Any) -> Arrival:
     return Arrival.model_validate({"crossing": crossing, "declaration": declaration}, strict=False)
 
 
-def said(
+def list_reasons(
     arrival: Arrival, features: dict[str, float], version: str = REASONS_VERSION
 ) -> list[tuple[str, str]]:
     found = add_precursor_reason([MODEL], arrival, features, version=version)
@@ -50,7 +50,7 @@ def test_acetic_anhydride_from_a_first_time_consignee_says_so() -> None:
     assert fact.text == (
         "Declares acetic anhydride (HS 291524), a precursor under international control, Table I."
     )
-    first, second = said(arrival, REGULAR | {"consignee_precursor_new": 1.0})
+    first, second = list_reasons(arrival, REGULAR | {"consignee_precursor_new": 1.0})
     assert second[0] == MODEL.code
     assert first[1] == (
         "Declares acetic anhydride, a precursor under international control (Table I): the first "
@@ -63,12 +63,12 @@ def test_the_statement_fails_where_nothing_is_unusual_ever(
 ) -> None:
     """Negative control: without its signs the anhydride would stand behind the model's reasons."""
     monkeypatch.setattr(precursor_signs, "unusual_signs", lambda _: [])
-    found = said(declare("291524"), REGULAR | {"consignee_precursor_new": 1.0})
+    found = list_reasons(declare("291524"), REGULAR | {"consignee_precursor_new": 1.0})
     assert found[0][0] == MODEL.code
 
 
 def test_toluene_of_a_regular_importer_on_its_usual_route_does_not_come_first() -> None:
-    found = said(declare("290230"), REGULAR)
+    found = list_reasons(declare("290230"), REGULAR)
     assert [code for code, _ in found] == [MODEL.code, "precursor_declared"]
     assert "toluene" in found[1][1]
     assert "nothing unusual" in found[1][1]
@@ -84,10 +84,10 @@ def test_toluene_of_a_regular_importer_on_its_usual_route_does_not_come_first() 
     ],
 )
 def test_each_sign_comes_first(feature: str, value: float, words: str) -> None:
-    first, _ = said(declare("290230"), REGULAR | {feature: value})
+    first, _ = list_reasons(declare("290230"), REGULAR | {feature: value})
     assert first[0] == "precursor_declared"
     assert words in first[1]
-    assert said(declare("290230"), REGULAR | {feature: math.nan})[0][0] == MODEL.code
+    assert list_reasons(declare("290230"), REGULAR | {feature: math.nan})[0][0] == MODEL.code
 
 
 def test_other_goods_and_records_of_earlier_rules_say_nothing() -> None:
@@ -96,7 +96,7 @@ def test_other_goods_and_records_of_earlier_rules_say_nothing() -> None:
         (declare("291521", "2915"), REASONS_VERSION),
         (declare("291524"), "reasons-4"),
     ):
-        assert said(arrival, new, version) == [(MODEL.code, MODEL.text)]
+        assert list_reasons(arrival, new, version) == [(MODEL.code, MODEL.text)]
         assert all(one.code != "precursor_declared" for one in facts(arrival, {}, version=version))
 
 

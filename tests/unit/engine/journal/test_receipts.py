@@ -105,7 +105,7 @@ def test_a_file_that_holds_no_such_key_is_refused(home: Home, content: bytes) ->
         open_signer(home)
 
 
-def written(folder: Path, text: str) -> Path:
+def write_receipts(folder: Path, text: str) -> Path:
     path = folder / "receipts.json"
     path.write_text(text, "utf-8")
     return path
@@ -118,16 +118,16 @@ def test_receipts_are_read_as_lines_as_a_list_and_out_of_answers(tmp_path: Path)
         json.dumps([kept, kept], indent=2),
         json.dumps({"decision_id": "d1", "receipt": kept}) + "\n" + json.dumps(kept),
     ):
-        assert list(read_receipts(written(tmp_path, text))) == [RECEIPT, RECEIPT]
-    assert list(read_receipts(written(tmp_path, ""))) == []
-    assert list(read_receipts(written(tmp_path, " \n[]"))) == []
+        assert list(read_receipts(write_receipts(tmp_path, text))) == [RECEIPT, RECEIPT]
+    assert list(read_receipts(write_receipts(tmp_path, ""))) == []
+    assert list(read_receipts(write_receipts(tmp_path, " \n[]"))) == []
 
 
 @pytest.mark.parametrize(
     "change", [{"sequence": "7"}, {"sequence": True}, {"leaf": None}, {"more": 1}]
 )
 def test_what_is_no_receipt_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
-    path = written(tmp_path, json.dumps(RECEIPT.to_json() | change))
+    path = write_receipts(tmp_path, json.dumps(RECEIPT.to_json() | change))
 
     with pytest.raises(RecordError, match="malformed"):
         list(read_receipts(path))
@@ -136,7 +136,7 @@ def test_what_is_no_receipt_is_refused(tmp_path: Path, change: dict[str, object]
 @pytest.mark.parametrize("text", ["7", "[7]", '"text"', "{", "[", "null", "{}"])
 def test_what_is_no_list_of_receipts_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(RecordError):
-        list(read_receipts(written(tmp_path, text)))
+        list(read_receipts(write_receipts(tmp_path, text)))
 
 
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:

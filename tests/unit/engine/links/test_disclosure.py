@@ -76,8 +76,8 @@ def test_exactly_the_agreed_fields_travel(fields: frozenset[str]) -> None:
     sender = agreement.parties[0]
     body = select_fields(agreement, kind="manifest", sender=sender, message=_full_manifest())
     assert set(list_paths(body)) == agreed
-    told = str(body)
-    assert all((f"{CANARY}-{name}" in told) == (name in agreed) for name in FREE
+    text = str(body)
+    assert all((f"{CANARY}-{name}" in text) == (name in agreed) for name in FREE
                if name in ("plate", "vin", "seal_numbers", "driver_ref"))  # fmt: skip
     assert dump_message(check_body(agreement, kind="manifest", sender=sender, body=body)) == body
 

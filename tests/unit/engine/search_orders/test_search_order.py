@@ -75,7 +75,7 @@ def after(before: SearchCounts, place: str, *, found: int) -> SearchCounts:
     return SearchCounts(counts)
 
 
-def ranked(searches: SearchCounts, of: Crossing) -> list[str]:
+def rank_places(searches: SearchCounts, of: Crossing) -> list[str]:
     rate = expectations(of, searches)
     return sorted(rate, key=lambda place: (-rate[place], place))
 
@@ -130,7 +130,9 @@ def test_every_order_is_thorough(counts: Any, vehicle_class: str, is_empty: bool
     possible = {group(place) for place in rates(of, whole(counts))}
     assert len(order) == len(set(order)) == SEARCHED_FIRST
     assert len(set(map(group, order))) >= min(FEWEST_GROUPS, len(possible))
-    assert order[:3] == ranked(whole(counts), of)[:3], "the first three are worth most a minute"
+    assert order[:3] == rank_places(whole(counts), of)[:3], (
+        "the first three are worth most a minute"
+    )
 
 
 @pytest.mark.parametrize("vehicle_class", FIRST)
@@ -290,7 +292,7 @@ def test_a_place_never_searched_keeps_its_prior() -> None:
 def test_what_is_found_is_learnt_from_broad_to_narrow() -> None:
     often, seldom = {"chassis.axle": (1000, 60)}, {"cargo.among": (1000, 1)}
     for scope in SCOPES:
-        assert ranked(whole({scope: often | seldom}), vehicle())[0] == "chassis.axle"
+        assert rank_places(whole({scope: often | seldom}), vehicle())[0] == "chassis.axle"
     vans = rates(vehicle("van"), whole({ALL: often}))
     assert vans["chassis.axle"] > rates(vehicle("van"), NOTHING)["chassis.axle"]
 

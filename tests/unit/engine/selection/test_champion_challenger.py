@@ -67,7 +67,7 @@ def trial_seen(given: Inputs, says: Pair, one: Arrival | None = None) -> ScoredA
     return ScoredArrival(one or arrival(), {}, ours, ours, other=(theirs, theirs))
 
 
-def decided(drawn: Mapping[str, float], says: Pair, **more: Any) -> Decision:
+def decide_arrival(drawn: Mapping[str, float], says: Pair, **more: Any) -> Decision:
     given = trial_inputs(drawn, **more)
     return decide(given, trial_seen(given, says))
 
@@ -132,7 +132,7 @@ def test_one_number_for_who_leads_and_for_the_score_is_caught(
 Tried = Callable[..., Any]
 
 
-def weighed(weight: Callable[[float], float]) -> Tried:
+def reweigh_trial(weight: Callable[[float], float]) -> Tried:
     """Return a trial whose chances before the draw are weighed otherwise."""
 
     def seeded_bug(
@@ -157,14 +157,14 @@ def weighed(weight: Callable[[float], float]) -> Tried:
 def test_a_wrong_weight_is_caught(
     wrong: Callable[[float], float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deciding, "apply_trial", weighed(wrong))
+    monkeypatch.setattr(deciding, "apply_trial", reweigh_trial(wrong))
     assert outside(world(order=champion_higher))
 
 
 def by_leader(says: Pair) -> dict[str, Mapping[Channel, float]]:
     """Return what is written down of one arrival, by who leads it."""
     never = dict.fromkeys(PURPOSES, 0.999999)
-    made = [decided(never | {TRIAL: drawn}, says) for drawn in (0.0, 0.999)]
+    made = [decide_arrival(never | {TRIAL: drawn}, says) for drawn in (0.0, 0.999)]
     return {
         one.trial.leader: {c: round(p, 12) for c, p in one.selection.propensities.items()}
         for one in made
@@ -182,9 +182,9 @@ def test_what_is_written_does_not_hang_on_who_leads(monkeypatch: pytest.MonkeyPa
     for says in pairs:
         found = by_leader(says)
         assert found[CHAMPION] == found[CHALLENGER]
-    monkeypatch.setattr(deciding, "apply_trial", weighed(lambda weight: weight))
+    monkeypatch.setattr(deciding, "apply_trial", reweigh_trial(lambda weight: weight))
     assert by_leader(pairs[0])[CHAMPION] == by_leader(pairs[0])[CHALLENGER], "no plant as yet"
-    monkeypatch.setattr(deciding, "apply_trial", weighed(lambda _: 1.0))
+    monkeypatch.setattr(deciding, "apply_trial", reweigh_trial(lambda _: 1.0))
     assert outside(world()) == []
     assert [says for says in pairs if len({str(one) for one in by_leader(says).values()}) > 1]
 
@@ -210,7 +210,7 @@ def test_a_higher_chance_by_who_leads_never_gets_a_milder_channel_or_a_later_pla
 def test_who_leads_decides_as_if_it_were_alone(
     drawn: dict[str, float], says: Pair, share: float
 ) -> None:
-    led = decided(drawn, says, share=share)
+    led = decide_arrival(drawn, says, share=share)
     assert led.trial is not None
     p = says[led.trial.leader == CHALLENGER]
     alone = decide(
@@ -225,21 +225,21 @@ def test_who_leads_decides_as_if_it_were_alone(
 def test_a_trial_says_which_model_wanted_an_arrival_whichever_led_it() -> None:
     never = dict.fromkeys(PURPOSES, 0.999999) | {SCORE: 0.5}
     for drawn, leader, channel in ((0.1, CHALLENGER, "green"), (0.9, CHAMPION, "red")):
-        made = decided(never | {TRIAL: drawn}, (0.99, 0.2))
+        made = decide_arrival(never | {TRIAL: drawn}, (0.99, 0.2))
         value = outcome(made)["trial"]
         assert made.channel.code == channel
         assert (value["leader"], value["wanted"]) == (leader, [CHAMPION])
         assert value["other"] == ("m1" if leader == CHALLENGER else "m2")
         assert made.model_version == ("m2" if leader == CHALLENGER else "m1")
-    both = decided(never | {TRIAL: 0.1, RANDOM: 0.0}, (1.0, 1.0)).trial
+    both = decide_arrival(never | {TRIAL: 0.1, RANDOM: 0.0}, (1.0, 1.0)).trial
     assert both is not None and both.wanted == (CHAMPION, CHALLENGER)
-    assert decided(never, (0.1, 0.1)).selection.channel is Channel.GREEN
+    assert decide_arrival(never, (0.1, 0.1)).selection.channel is Channel.GREEN
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 1 / 3, 0.9])
 def test_what_both_want_for_certain_is_certain(share: float) -> None:
     drawn = dict.fromkeys(PURPOSES, 0.5)
-    assert decided(drawn, (1.0, 1.0), share=share).selection.propensities[Channel.RED] == 1.0
+    assert decide_arrival(drawn, (1.0, 1.0), share=share).selection.propensities[Channel.RED] == 1.0
 
 
 @given(draws, st.tuples(chance, chance))

@@ -38,11 +38,11 @@ def number(cell: str) -> bool:
 
 
 def write_scores(folder: Path) -> Path:
-    class Made:
+    class CellSample:
         crossing_id = np.array([*HOSTILE, "c-1"], dtype=object)
         p_seizure = p_discrepancy = risk = np.full(len(HOSTILE) + 1, 0.25)
 
-    _write_scores(cast("Backtest", Made()), folder / "scores.csv")
+    _write_scores(cast("Backtest", CellSample()), folder / "scores.csv")
     return folder / "scores.csv"
 
 

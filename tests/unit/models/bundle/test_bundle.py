@@ -36,23 +36,25 @@ FLIPS = 1000 if os.environ.get("DARVOZA_PROOF") else 30
 
 
 @pytest.fixture(scope="module")
-def trained() -> TrainingResult:
+def training_result() -> TrainingResult:
     made = train(DATA, RICH, cutoff=CUT)
     assert made.model.heads["discrepancy"].unseen, "trees for unseen fingerprints have a share"
     return made
 
 
 @pytest.fixture(scope="module")
-def written(trained: TrainingResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("bundles"), trained, KEY)
+def bundle_folder(
+    training_result: TrainingResult, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("bundles"), training_result, KEY)
 
 
 @pytest.fixture
-def copy(written: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(written, tmp_path / written.name))
+def copy(bundle_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle_folder, tmp_path / bundle_folder.name))
 
 
-def refused(folder: Path) -> str:
+def find_refusal(folder: Path) -> str:
     with pytest.raises(TamperedBundleError) as caught:
         load_bundle(folder, KEY.public_key())
     return caught.value.why
@@ -68,30 +70,34 @@ def resign(folder: Path, key: Ed25519PrivateKey = KEY) -> None:
     (folder / SIGNATURE).write_bytes(sign(raw, key))
 
 
-def test_what_serves_is_what_was_fitted(trained: TrainingResult, written: Path) -> None:
-    scorer = Scorer.load(written, key=KEY.public_key())
-    theirs, ours = trained.model.score(DATA.values), scorer.score(DATA.values)
+def test_what_serves_is_what_was_fitted(
+    training_result: TrainingResult, bundle_folder: Path
+) -> None:
+    scorer = Scorer.load(bundle_folder, key=KEY.public_key())
+    theirs, ours = training_result.model.score(DATA.values), scorer.score(DATA.values)
 
     np.testing.assert_allclose(ours.p_seizure, theirs.p_seizure, rtol=0, atol=1e-12)
     np.testing.assert_allclose(ours.p_discrepancy, theirs.p_discrepancy, rtol=0, atol=1e-12)
-    assert scorer.version == written.name
+    assert scorer.version == bundle_folder.name
     assert scorer.definitions == DATA.definitions
     assert len(scorer.quantiles("OYB")) == len(scorer.quantiles("nowhere")) == 101
 
 
-def test_same_data_and_choices_give_the_same_serving_bytes(written: Path, tmp_path: Path) -> None:
+def test_same_data_and_choices_give_the_same_serving_bytes(
+    bundle_folder: Path, tmp_path: Path
+) -> None:
     again = write_bundle(tmp_path, train(DATA, RICH, cutoff=CUT), KEY)
-    assert again.name == written.name
-    for path in written.iterdir():
+    assert again.name == bundle_folder.name
+    for path in bundle_folder.iterdir():
         if path.name not in ("model.skops", MANIFEST, SIGNATURE):
             assert (again / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_other_choices_have_another_name(
-    trained: TrainingResult, written: Path, tmp_path: Path
+    training_result: TrainingResult, bundle_folder: Path, tmp_path: Path
 ) -> None:
-    other = replace(trained, config=replace(SMALL, seed=SMALL.seed + 1))
-    assert write_bundle(tmp_path, other, KEY).name != written.name
+    other = replace(training_result, config=replace(SMALL, seed=SMALL.seed + 1))
+    assert write_bundle(tmp_path, other, KEY).name != bundle_folder.name
 
 
 def test_every_flipped_byte_is_refused(copy: Path) -> None:
@@ -104,7 +110,7 @@ def test_every_flipped_byte_is_refused(copy: Path) -> None:
         changed = bytearray(content)
         changed[at] ^= 1 << int(draw.integers(8))
         path.write_bytes(changed)
-        refused(copy)
+        find_refusal(copy)
         path.write_bytes(content)
     load_bundle(copy, KEY.public_key())
 
@@ -121,7 +127,7 @@ def test_the_seeded_flaw_is_seen(copy: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     card = copy / "card.md"
     card.write_bytes(card.read_bytes() + b"approved!")
-    refused(copy)
+    find_refusal(copy)
     monkeypatch.setattr(bundles, "sha256", Blind)
     load_bundle(copy, KEY.public_key())
 
@@ -129,51 +135,51 @@ def test_the_seeded_flaw_is_seen(copy: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("name", ["model.pkl", "model.joblib", "notes.txt", ".hidden"])
 def test_files_that_are_not_on_the_list_are_refused(copy: Path, name: str) -> None:
     (copy / name).write_bytes(b"cos\nsystem\n(S'true'\ntR.")
-    assert "list" in refused(copy)
+    assert "list" in find_refusal(copy)
     resign(copy)
-    assert "list" in refused(copy)
+    assert "list" in find_refusal(copy)
 
 
 def test_missing_files_links_pipes_and_giants_are_refused(copy: Path, tmp_path: Path) -> None:
     card = copy / "card.md"
     kept = card.read_bytes()
     card.unlink()
-    assert "missing" in refused(copy)
+    assert "missing" in find_refusal(copy)
 
     (tmp_path / "elsewhere").write_bytes(kept)
     card.symlink_to(tmp_path / "elsewhere")
-    assert "link" in refused(copy)
+    assert "link" in find_refusal(copy)
 
     card.unlink()
     os.mkfifo(card)
-    assert "plain" in refused(copy)
+    assert "plain" in find_refusal(copy)
 
     card.unlink()
     card.write_bytes(b" " * (bundles.ALWAYS["card.md"] + 1))
     resign(copy)
-    assert "large" in refused(copy)
+    assert "large" in find_refusal(copy)
 
 
 def test_a_linked_folder_an_old_bundle_and_a_strange_key_are_refused(
     copy: Path, tmp_path: Path
 ) -> None:
     newer = copy.rename(tmp_path / "m20990101-00000000")
-    assert "another bundle" in refused(newer)
+    assert "another bundle" in find_refusal(newer)
     link = tmp_path / json.loads((newer / MANIFEST).read_bytes())["version"]
     link.symlink_to(newer)
-    assert "folder" in refused(link)
+    assert "folder" in find_refusal(link)
     link.unlink()
     home = newer.rename(link)
     load_bundle(home, KEY.public_key())
     resign(home, Ed25519PrivateKey.generate())
-    assert "signature" in refused(home)
+    assert "signature" in find_refusal(home)
     with pytest.raises(NoModelError):
         load_bundle(tmp_path / "m20200101-00000000", KEY.public_key())
 
 
 def test_a_bundle_with_the_trees_of_an_earlier_release_is_read(copy: Path) -> None:
     (copy / "discrepancy.treelite").write_bytes(b"no longer read")
-    assert "there are others" in refused(copy)
+    assert "there are others" in find_refusal(copy)
     resign(copy)
     assert set(load_bundle(copy, KEY.public_key()).paths) >= {"discrepancy"}
 
@@ -185,7 +191,7 @@ def test_a_pickle_inside_an_archive_never_runs(copy: Path, tmp_path: Path) -> No
 
     np.savez(copy / "discrepancy.paths.npz", size=np.array([Bomb()], object))
     resign(copy)
-    assert "reading" in refused(copy)
+    assert "reading" in find_refusal(copy)
     assert not (tmp_path / "ran").exists()
 
 
@@ -210,7 +216,7 @@ def test_whatever_was_signed_serves_or_is_refused(copy: Path, junk: bytes) -> No
 
 
 def test_a_bundle_that_differs_from_the_model_is_not_written(
-    trained: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    training_result: TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def off(*given: Any, column: int | None) -> object:
         made = margins_of(*given, column=column)
@@ -218,37 +224,39 @@ def test_a_bundle_that_differs_from_the_model_is_not_written(
 
     monkeypatch.setattr("models.training.bundle_writer.margins_of", off)
     with pytest.raises(BundleDiffersError, match="probabilities"):
-        write_bundle(tmp_path, trained, KEY)
+        write_bundle(tmp_path, training_result, KEY)
     assert not list(tmp_path.iterdir())
 
 
-def test_twenty_thousand_rows_are_compared_even_of_a_short_history(trained: TrainingResult) -> None:
-    assert trained.checked.shape == (20_000, len(DATA.names))
+def test_twenty_thousand_rows_are_compared_even_of_a_short_history(
+    training_result: TrainingResult,
+) -> None:
+    assert training_result.checked.shape == (20_000, len(DATA.names))
     for column in range(len(DATA.names)):
-        checked, known = trained.checked[:, column], DATA.values[:, column]
+        checked, known = training_result.checked[:, column], DATA.values[:, column]
         assert np.isin(checked[~np.isnan(checked)], known).all()
     # Cells meet in rows that the history does not have: a flaw that no real row shows is found.
     rows = {row.tobytes() for row in DATA.values}
-    assert sum(row.tobytes() not in rows for row in trained.checked) > 10_000
+    assert sum(row.tobytes() not in rows for row in training_result.checked) > 10_000
 
 
 def test_contributions_sum_to_the_calibrated_log_odds(
-    trained: TrainingResult, written: Path
+    training_result: TrainingResult, bundle_folder: Path
 ) -> None:
-    scorer = Scorer.load(written, key=KEY.public_key())
+    scorer = Scorer.load(bundle_folder, key=KEY.public_key())
     rows = 10_000 if os.environ.get("DARVOZA_PROOF") else 200
     values = np.random.default_rng(2).normal(size=(rows, 8)).astype(np.float32)
     values[::3, 1] = np.nan
-    margins = trained.model.margins(values)
-    for target, head in trained.model.heads.items():
+    margins = training_result.model.margins(values)
+    for target, head in training_result.model.heads.items():
         expected = head.log_odds(margins)
         for at in range(rows):
             summed = scorer.contributions.target(values[at], target).sum()
             assert summed == pytest.approx(expected[at], abs=1e-9)
 
 
-def test_contributions_are_ordered_named_and_stable(written: Path) -> None:
-    scorer = Scorer.load(written, key=KEY.public_key())
+def test_contributions_are_ordered_named_and_stable(bundle_folder: Path) -> None:
+    scorer = Scorer.load(bundle_folder, key=KEY.public_key())
     row = DATA.values[17]
     result = scorer.explain(row, vehicle_class="truck", post="OYB")
 
@@ -261,8 +269,8 @@ def test_contributions_are_ordered_named_and_stable(written: Path) -> None:
     assert {one.among for one in strange} == {"*"}
 
 
-def test_features_without_risk_get_little_and_the_risky_one_leads(written: Path) -> None:
-    scorer = Scorer.load(written, key=KEY.public_key())
+def test_features_without_risk_get_little_and_the_risky_one_leads(bundle_folder: Path) -> None:
+    scorer = Scorer.load(bundle_folder, key=KEY.public_key())
     row = np.zeros(8, np.float32)
     row[0], row[7] = 2.5, 2.5
     fields = {
@@ -272,7 +280,7 @@ def test_features_without_risk_get_little_and_the_risky_one_leads(written: Path)
     assert abs(fields[SEEN_BY]) < 0.2
 
 
-def test_serving_imports_no_training_library(written: Path) -> None:
+def test_serving_imports_no_training_library(bundle_folder: Path) -> None:
     heavy = "{'sklearn', 'pandas', 'mlflow', 'joblib', 'pyarrow', 'skops', 'matplotlib', 'shap'}"
     code = (
         "import sys; from pathlib import Path\n"
@@ -280,7 +288,7 @@ def test_serving_imports_no_training_library(written: Path) -> None:
         "from models.bundle.scorer import Scorer\n"
         "import models.explanation.reason_sentences\n"
         "key = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()\n"
-        f"Scorer.load(Path({str(written)!r}), key=key)\n"
+        f"Scorer.load(Path({str(bundle_folder)!r}), key=key)\n"
         f"print(sorted({heavy} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

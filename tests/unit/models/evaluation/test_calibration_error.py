@@ -23,7 +23,7 @@ from tests.unit.models.small_dataset import START, small_world
 WORLDS = 600 if os.environ.get("DARVOZA_PROOF") else 120
 
 
-def drawn(seed: int, n: int, *, off: float) -> tuple[Floats, np.ndarray[Any, Any], float]:
+def draw_sample(seed: int, n: int, *, off: float) -> tuple[Floats, np.ndarray[Any, Any], float]:
     """Return stated chances, labels, and how far the bins are off in the long run."""
     draw = np.random.default_rng(seed)
     chance = 1 / (1 + np.exp(2.0 - draw.normal(size=n)))
@@ -40,14 +40,14 @@ def drawn(seed: int, n: int, *, off: float) -> tuple[Floats, np.ndarray[Any, Any
 def test_its_interval_covers_how_far_off_chances_are(n: int, off: float) -> None:
     covered = 0
     for seed in range(WORLDS):
-        chance, label, error = drawn(seed, n, off=off)
+        chance, label, error = draw_sample(seed, n, off=off)
         made = calibration_figures(chance, label, seed=1)["calibration_error"]
         covered += made["low"] <= error <= made["high"]
     assert binom.cdf(covered, WORLDS, 0.95) > 0.001
 
 
 def test_chances_that_are_wrong_are_not_taken_for_right_ones() -> None:
-    chance, label, _ = drawn(1, 2000, off=0.5)
+    chance, label, _ = draw_sample(1, 2000, off=0.5)
     wrong = calibration_figures(chance, label, seed=1)
     assert wrong["calibration_error"]["low"] > 0.02
     assert wrong["reliability"]["by_chance"] < wrong["calibration_error"]["value"] / 2
@@ -56,7 +56,7 @@ def test_chances_that_are_wrong_are_not_taken_for_right_ones() -> None:
 def test_a_plain_bootstrap_would_deny_right_chances() -> None:
     """Negative control: drawn again, bins stray twice, so that 0 is always left out."""
     for seed in range(5):
-        chance, label, _ = drawn(seed, 200, off=1.0)
+        chance, label, _ = draw_sample(seed, 200, off=1.0)
 
         def error(weight: Floats) -> float:
             rows = np.repeat(np.arange(200), weight.astype(int))
@@ -77,7 +77,7 @@ def score(values: NDArray[np.float32]) -> Scores:
     return Scores(chance * 0.15, chance)
 
 
-def judged(data: Dataset) -> dict[str, Any]:
+def make_report(data: Dataset) -> dict[str, Any]:
     return report(data, score(data.values), config=TrainConfig(), fitted_until=START)
 
 
@@ -86,7 +86,7 @@ def test_three_inspected_rows_tell_nothing_about_chances() -> None:
     data.direction[:] = "entry"
     data.basis[np.flatnonzero(data.is_inspected)[3:]] = None
     data.discrepancy[~data.is_inspected] = data.seizure[~data.is_inspected] = -1
-    made = judged(data)
+    made = make_report(data)
     inspected = made["targets"]["discrepancy"]["inspected"]
     assert inspected["rows"] <= 3
     assert not inspected["calibration_error"]["knowable"] and not inspected["brier"]["knowable"]
@@ -115,7 +115,7 @@ def test_a_report_of_before_is_still_read() -> None:
 
 
 def test_many_rows_tell_it_with_an_interval_and_what_chance_alone_would_show() -> None:
-    made = judged(small_world(6000, seed=2, days=20))
+    made = make_report(small_world(6000, seed=2, days=20))
     inspected = made["targets"]["discrepancy"]["inspected"]
     assert inspected["calibration_error"]["low"] == 0.0 < inspected["reliability"]["by_chance"]
     assert inspected["brier"]["low"] < inspected["brier"]["value"] < inspected["brier"]["high"]
@@ -161,12 +161,12 @@ def test_what_is_missing_widens_a_curve_both_ways() -> None:
 def test_weights_that_do_not_fit_withhold_the_whole_view() -> None:
     data = small_world(6000, seed=5, days=40, inspect=0.3)
     data.is_full[:] = data.basis.astype(np.bool_)
-    fair = judged(data)["targets"]["discrepancy"]["inverse_propensity"]
+    fair = make_report(data)["targets"]["discrepancy"]["inverse_propensity"]
     figures = [name for name, one in fair.items() if isinstance(one, dict)]
     assert len(figures) == 6 and all(fair[name]["knowable"] for name in figures)
     data.propensity[:] = np.where(np.isnan(data.propensity), np.nan, 0.1)  # the seeded bug
     data.basis[data.basis == "random"] = "score"
-    made = judged(data)
+    made = make_report(data)
     wrong = made["targets"]["discrepancy"]["inverse_propensity"]
     assert not any(wrong[name]["knowable"] for name in figures)
     assert all("do not fit their propensities" in wrong[name]["why"] for name in figures)
@@ -176,7 +176,7 @@ def test_weights_that_do_not_fit_withhold_the_whole_view() -> None:
 def test_few_searches_within_capacity_withhold_what_is_said_of_these_alone() -> None:
     data = small_world(1500, seed=6, days=40, inspect=0.3)
     data.is_full[:] = data.basis.astype(np.bool_)
-    view = judged(data)["targets"]["discrepancy"]["inverse_propensity"]
+    view = make_report(data)["targets"]["discrepancy"]["inverse_propensity"]
     for name in ("hit_rate_at_capacity", "recall_at_capacity", "lift"):
         assert not view[name]["knowable"] and "effective" in view[name]["why"]
     assert view["base_rate"]["knowable"] and view["auc"]["knowable"]

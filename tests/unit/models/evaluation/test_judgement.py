@@ -76,32 +76,38 @@ def test_proxies_that_decide_are_distinguished_from_those_that_do_not() -> None:
     assert effect(())["by_country"] == {}
 
 
-def accused(data: Dataset, *, penalty: float) -> dict[str, list[str]]:
+def list_unfair_groups(data: Dataset, *, penalty: float) -> dict[str, list[str]]:
     """Search the riskiest tenth, one country's plates as if they were riskier than they are."""
     chance = score(data.values).p_discrepancy
     feared = np.where(data.plate_country == "TJ", chance + penalty, chance)
-    lot = read_random_stream(data, "discrepancy")
+    random_rows = read_random_stream(data, "discrepancy")
     chosen = riskiest(feared)
-    made = outcome_test(by_group(data, chance, chosen, random_log=lot), total=within(data, chosen))
+    made = outcome_test(
+        by_group(data, chance, chosen, random_log=random_rows), total=within(data, chosen)
+    )
     found: dict[str, list[str]] = made["plate_country"]
     return found
 
 
 def test_a_group_searched_too_easily_is_named() -> None:
     found = [
-        accused(small_world(12_000, seed=s, inspect=1.0), penalty=0.5) for s in range(WORLDS // 4)
+        list_unfair_groups(small_world(12_000, seed=s, inspect=1.0), penalty=0.5)
+        for s in range(WORLDS // 4)
     ]
     assert all("TJ" in one["lower"] for one in found)
 
 
 def test_fair_searches_are_seldom_accused() -> None:
     """Negative control: the same world and the same test without the penalty."""
-    found = [accused(small_world(12_000, seed=s, inspect=1.0), penalty=0.0) for s in range(WORLDS)]
+    found = [
+        list_unfair_groups(small_world(12_000, seed=s, inspect=1.0), penalty=0.0)
+        for s in range(WORLDS)
+    ]
     assert sum(bool(one["lower"] or one["higher"]) for one in found) <= 0.15 * WORLDS
 
 
 def test_small_groups_are_not_yet_knowable() -> None:
-    found = accused(small_world(150, seed=3), penalty=0.0)
+    found = list_unfair_groups(small_world(150, seed=3), penalty=0.0)
     assert not (found["lower"] or found["higher"] or found["no_difference"])
 
 
@@ -121,21 +127,21 @@ def groups_of(number: int, *, seed: int, n: int = 6000, off: float = 1.0) -> dic
     )
 
 
-def uncalibrated(groups: Mapping[str, Any]) -> list[str]:
+def list_uncalibrated(groups: Mapping[str, Any]) -> list[str]:
     return [name for name, one in groups.items() if one["calibrated"] is False]
 
 
 def test_of_many_rightly_stated_groups_hardly_any_report_accuses_one() -> None:
-    accused = sum(bool(uncalibrated(groups_of(30, seed=s)["post"])) for s in range(2 * WORLDS))
+    accused = sum(bool(list_uncalibrated(groups_of(30, seed=s)["post"])) for s in range(2 * WORLDS))
     assert binom.sf(accused - 1, 2 * WORLDS, 0.05) > 0.001
 
 
 def test_a_group_whose_chances_are_wrong_is_still_found_and_the_old_level_accused_the_fair(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "P-00" in uncalibrated(groups_of(30, seed=1, off=0.3)["post"])
+    assert "P-00" in list_uncalibrated(groups_of(30, seed=1, off=0.3)["post"])
     monkeypatch.setattr(module, "_family_level", lambda _: 0.95)  # the seeded bug
-    accused = sum(bool(uncalibrated(groups_of(30, seed=s)["post"])) for s in range(10))
+    accused = sum(bool(list_uncalibrated(groups_of(30, seed=s)["post"])) for s in range(10))
     assert accused >= 4
 
 
@@ -168,7 +174,7 @@ def test_shifts_are_those_of_the_engine() -> None:
         assert one["recall"]["value"] == 1.0, "all are within capacity"
 
 
-def judged(data: Dataset, earlier: Dataset | None = None) -> dict[str, object]:
+def make_report(data: Dataset, earlier: Dataset | None = None) -> dict[str, object]:
     return report(
         data, score(data.values), config=TrainConfig(), fitted_until=START, score=score,
         earlier=earlier,
@@ -177,10 +183,10 @@ def judged(data: Dataset, earlier: Dataset | None = None) -> dict[str, object]:
 
 def test_with_the_model_and_its_past_the_report_tells_drift() -> None:
     now, past = small_world(3000, seed=4, days=30), small_world(3000, seed=5, days=30)
-    calm = judged(now, past)["drift"]
+    calm = make_report(now, past)["drift"]
     assert calm["moved"] == 0  # type: ignore[index]
     past.values[:, 0] -= 1.0
-    moved = judged(now, past)
+    moved = make_report(now, past)
     assert moved["drift"]["features"][0]["name"] == "f0"  # type: ignore[index]
     assert moved["drift"]["score"]["moved"]  # type: ignore[index]
     assert "Traffic has moved" in summary(moved)
@@ -195,19 +201,19 @@ def test_searches_that_find_less_than_stated_raise_the_alarm(overstated: bool) -
         data = replace(
             data, discrepancy=np.where(lost & (data.discrepancy == 1), 0, data.discrepancy)
         )
-    made = judged(data)
+    made = make_report(data)
     assert made["alarms"]["picked"]["alarmed"] is overstated  # type: ignore[index]
     assert ("fit it again" in summary(made)) is overstated
 
 
 def test_estimates_of_the_released_are_near_the_truth() -> None:
     data = small_world(8000, seed=7, days=40)
-    value = judged(data)["targets"]["discrepancy"]["policy_value"]  # type: ignore[index]
+    value = make_report(data)["targets"]["discrepancy"]["policy_value"]  # type: ignore[index]
     rest = value["engine_drawn"]["released"]["doubly_robust"]
     entries = data.take(data.direction == "entry")
     assert rest["knowable"]
     assert rest["low"] <= score(entries.values).p_discrepancy.mean() <= rest["high"] + 0.05
-    assert "it would have let go" in summary(judged(data))
+    assert "it would have let go" in summary(make_report(data))
 
 
 def test_draws_that_never_became_an_act_are_reported_when_decisions_are_at_hand() -> None:
@@ -232,7 +238,7 @@ def test_draws_that_never_became_an_act_are_reported_when_decisions_are_at_hand(
 def test_the_page_is_small_and_whole() -> None:
     data = small_world(4000, seed=8, days=40)
     data.post[:] = np.array([f"P-{row % 30:02}" for row in range(len(data))], object)
-    html = report_html(judged(data, small_world(2000, seed=9, days=20)))
+    html = report_html(make_report(data, small_world(2000, seed=9, days=20)))
     assert len(html.encode()) < 300_000
     assert html.count("<svg") == html.count("aria-label=") >= 8
     names = re.findall(r'\bid="([^"]+)"', html)
@@ -242,11 +248,11 @@ def test_the_page_is_small_and_whole() -> None:
 
 
 def test_the_paragraph_stays_a_paragraph() -> None:
-    assert len(paragraph(judged(small_world(4000, seed=10, days=40))).split()) < 260
+    assert len(paragraph(make_report(small_world(4000, seed=10, days=40))).split()) < 260
 
 
 def test_short_periods_are_judged_too() -> None:
     data = small_world(400, seed=11, days=30)
     first = data.take(np.flatnonzero(data.arrived_at < START + 2 * DAY))
-    assert "not yet knowable" in paragraph(judged(first))
-    assert judged(first)["cannot_tell"]
+    assert "not yet knowable" in paragraph(make_report(first))
+    assert make_report(first)["cannot_tell"]

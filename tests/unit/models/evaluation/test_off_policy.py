@@ -51,7 +51,7 @@ def day(seed: int, *, n: int = 5000) -> Day:
     )
 
 
-def covered(value: PolicyValue, truth: float, method: str) -> bool:
+def covers_truth(value: PolicyValue, truth: float, method: str) -> bool:
     made = getattr(value, method)
     assert made.low is not None and made.high is not None
     return bool(made.low <= truth <= made.high)
@@ -73,7 +73,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
             continue
         content += 1
         for method in METHODS:
-            counts[method] += covered(value, one.truth, method)
+            counts[method] += covers_truth(value, one.truth, method)
             errors[method].append(getattr(value, method).value - one.truth)
     assert content > 0.95 * REPLICATIONS
     for method in METHODS:
@@ -89,7 +89,7 @@ def test_a_seeded_bug_misses_the_truth_or_is_found_out(bug: str) -> None:
         wrong = np.ones(len(one.red)) if bug == "weights ignored" else one.red
         log = replace(one.log, propensity=np.where(one.log.drawn, wrong, np.nan))
         value = policy_value(log, one.wanted)
-        missed += not covered(value, one.truth, "inverse_propensity")
+        missed += not covers_truth(value, one.truth, "inverse_propensity")
         fits = value.diagnostics.covered_low <= 1.0 <= value.diagnostics.covered_high
         suspected += not fits
     assert missed + suspected > 30
@@ -125,7 +125,7 @@ def test_draws_not_carried_out_widen_the_interval_both_ways_and_many_forbid_an_a
         assert value.doubly_robust.high is not None and full.doubly_robust.high is not None
         if content:
             assert value.doubly_robust.high >= full.doubly_robust.high - 0.002
-            assert covered(value, one.truth, "doubly_robust")
+            assert covers_truth(value, one.truth, "doubly_robust")
         else:
             assert "not carried out" in value.doubly_robust.why
 

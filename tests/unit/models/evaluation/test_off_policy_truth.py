@@ -57,17 +57,19 @@ def periods(seed: int) -> list[Period]:
     return found
 
 
-def covered(period: Period, seed: int, *, weigh: bool = True) -> dict[str, bool]:
+def draw_coverage(period: Period, seed: int, *, weigh: bool = True) -> dict[str, bool]:
     """Draw once, and tell which intervals cover; those that claim nothing are left out."""
     draw = np.random.default_rng(seed)
     n = len(period.chance)
     holds = draw.random(n) < period.chance
-    lot = draw.random(n) < RANDOM
-    drawn = lot | (draw.random(n) < 1 - (1 - period.propensity) / (1 - RANDOM))
+    is_random = draw.random(n) < RANDOM
+    drawn = is_random | (draw.random(n) < 1 - (1 - period.propensity) / (1 - RANDOM))
     propensity = period.propensity if weigh else np.full(n, drawn.mean())
     logs = {
         "engine": PropensityLog(drawn, propensity, np.where(drawn, holds, -1).astype(np.int8)),
-        "lot": PropensityLog(lot, np.full(n, lot.mean()), np.where(lot, holds, -1).astype(np.int8)),
+        "lot": PropensityLog(
+            is_random, np.full(n, is_random.mean()), np.where(is_random, holds, -1).astype(np.int8)
+        ),
     }
     result = np.clip(period.chance * 0.7 + 0.01, 0, 1)  # a model that is off
     made = {}
@@ -89,7 +91,7 @@ def coverage(*, networks: int, draws: int, weigh: bool = True) -> dict[str, list
         for number, period in enumerate(periods(100 + network)):
             for again in range(draws):
                 seed = (network * PERIODS + number) * draws + again
-                for name, hit in covered(period, seed, weigh=weigh).items():
+                for name, hit in draw_coverage(period, seed, weigh=weigh).items():
                     counts[name].append(hit)
     return counts
 

@@ -25,12 +25,12 @@ def past() -> Tables:
     return tables(history(7, 600))
 
 
-def known(past: Tables) -> np.ndarray[Any, Any]:
+def read_known_times(past: Tables) -> np.ndarray[Any, Any]:
     return np.asarray(past.crossings["known_at"].to_numpy(), np.int64)
 
 
 def recent(past: Tables) -> np.ndarray[Any, Any]:
-    at = known(past)
+    at = read_known_times(past)
     return np.flatnonzero(at >= max(at[-1] + 1 - DAYS * DAY, at[0]))
 
 
@@ -98,12 +98,12 @@ def test_a_history_cut_too_short_is_found(past: Tables, monkeypatch: pytest.Monk
 
 def test_what_comes_later_changes_nothing_in_the_window(past: Tables) -> None:
     expression = "features.carrier_crossings_30d >= 1 && features.carrier_hit_rate >= 0"
-    end = int(known(past)[450])
-    count = int(np.searchsorted(known(past), end, side="right"))
+    end = int(read_known_times(past)[450])
+    count = int(np.searchsorted(read_known_times(past), end, side="right"))
     short = replace(past, crossings=past.crossings.slice(0, count))
     result = profile_backtest(short, BacktestSubject(expression), days=60)
     features = of_all(past, "carrier_crossings_30d", "carrier_hit_rate")
-    at = known(past)[:count]
+    at = read_known_times(past)[:count]
     rows = np.flatnonzero(at >= end + 1 - 60 * DAY)
     fits = (features["carrier_crossings_30d"] >= 1) & (features["carrier_hit_rate"] >= 0)
     assert result["until"] == rfc3339(end + 1)
@@ -133,7 +133,7 @@ def test_a_home_that_knows_nothing_says_so(past: Tables) -> None:
     assert not result["hit_rate"]["knowable"] and not result["random"]["share_matched"]["knowable"]
 
 
-def searched(past: Tables, *, seed: int) -> tuple[Tables, dict[str, float], float]:
+def draw_searches(past: Tables, *, seed: int) -> tuple[Tables, dict[str, float], float]:
     """Let an engine draw searches of a history, trucks rarely and the more often the heavier.
 
     Returns the history with those acts alone, the propensity of each crossing, and how often
@@ -168,7 +168,7 @@ def test_what_it_would_have_found_is_covered_as_often_as_it_says() -> None:
     """Negative control: the hit rate of what was inspected is misled by who was inspected."""
     past, covered, misled = tables(history(11, 1500, span=80 * DAY)), 0, 0
     for seed in range(20):
-        made, _, truth = searched(past, seed=seed)
+        made, _, truth = draw_searches(past, seed=seed)
         result = profile_backtest(
             made, BacktestSubject('crossing.vehicle_class == "truck"', percentage=50.0)
         )
@@ -183,7 +183,7 @@ def test_what_it_would_have_found_is_covered_as_often_as_it_says() -> None:
 
 
 def test_draws_that_decisions_tell_of_and_no_act_followed_are_counted() -> None:
-    made, propensity, _ = searched(tables(history(11, 1500, span=80 * DAY)), seed=1)
+    made, propensity, _ = draw_searches(tables(history(11, 1500, span=80 * DAY)), seed=1)
     acted = set(made.inspections["crossing_id"].to_pylist())
     trial = BacktestSubject('crossing.vehicle_class == "truck"')
     skipped = {name: (one, False) for name, one in propensity.items() if name not in acted}

@@ -17,7 +17,7 @@ from tests.unit.models.small_dataset import START, small_world
 CONFIG = TrainConfig()
 
 
-def judged(data: Dataset, *, seed: int = 0) -> dict[str, object]:
+def make_report(data: Dataset, *, seed: int = 0) -> dict[str, object]:
     seen = np.nan_to_num(data.values[:, 0]) + np.random.default_rng(seed).normal(size=len(data))
     chance = 1 / (1 + np.exp(2.2 - seen))
     scores = Scores(p_seizure=chance * 0.15, p_discrepancy=chance)
@@ -26,12 +26,14 @@ def judged(data: Dataset, *, seed: int = 0) -> dict[str, object]:
 
 def test_it_is_json_and_the_same_when_made_again() -> None:
     data = small_world(3000, seed=1, days=20)
-    made = judged(data)
-    assert json.loads(json.dumps(made, allow_nan=False)) == json.loads(json.dumps(judged(data)))
+    made = make_report(data)
+    assert json.loads(json.dumps(made, allow_nan=False)) == json.loads(
+        json.dumps(make_report(data))
+    )
 
 
 def test_synthetic_data_say_so_in_every_form() -> None:
-    made = judged(small_world(1500, seed=2, days=20))
+    made = make_report(small_world(1500, seed=2, days=20))
     assert made["synthetic"] is True
     for text in (paragraph(made), page(made), report_html(made)):
         assert "generated data" in text
@@ -40,17 +42,17 @@ def test_synthetic_data_say_so_in_every_form() -> None:
 def test_the_page_is_one_harmless_file() -> None:
     data = small_world(1500, seed=3, days=20)
     data.post[:] = "<script>alert(1)</script>"
-    html = report_html(judged(data), title="m<1>")
+    html = report_html(make_report(data), title="m<1>")
     assert html.count("<svg") == 8
     assert "<script" not in html
     assert "m&lt;1&gt;" in html
-    assert html == report_html(judged(data), title="m<1>")
+    assert html == report_html(make_report(data), title="m<1>")
 
 
 def test_without_random_checks_it_says_what_cannot_be_known() -> None:
     data = small_world(3000, seed=4, days=20)
     data.basis[data.basis == "random"] = "officer"
-    made = judged(data)
+    made = make_report(data)
     target = made["targets"]["discrepancy"]  # type: ignore[index]
     assert target["random_stream"]["hit_rate_at_capacity"]["knowable"] is False
     assert "No random checks of discrepancy" in paragraph(made)
@@ -61,7 +63,7 @@ def test_without_any_label_nothing_is_claimed() -> None:
     data.basis[:] = None
     data.discrepancy[:] = -1
     data.seizure[:] = -1
-    made = judged(data)
+    made = make_report(data)
     assert "not yet knowable" in page(made)
     assert "is off by" not in paragraph(made)
     assert "calibration error" not in page(made)
@@ -70,7 +72,7 @@ def test_without_any_label_nothing_is_claimed() -> None:
 
 def test_capacity_counts_entries_alone() -> None:
     data = small_world(3000, seed=6, days=20)
-    made = judged(data)
+    made = make_report(data)
     entries = int((data.direction == "entry").sum())
     assert made["arrivals"] == entries
     assert abs(int(str(made["within_capacity"])) - 0.05 * entries) <= 2
@@ -91,7 +93,7 @@ def test_inverse_propensity_undoes_selection() -> None:
         data.is_full[:] = drawn
         data.discrepancy[~drawn] = -1
         data.seizure[~drawn] = -1
-        views = judged(data)["targets"]["discrepancy"]  # type: ignore[index]
+        views = make_report(data)["targets"]["discrepancy"]  # type: ignore[index]
         weighted, plain = views["inverse_propensity"]["base_rate"], views["inspected"]["base_rate"]
         covered += weighted["low"] <= truth <= weighted["high"]
         naive += plain["low"] <= truth <= plain["high"]
@@ -102,5 +104,5 @@ def test_inverse_propensity_undoes_selection() -> None:
 def test_days_without_arrivals_and_single_posts_are_fine() -> None:
     data = small_world(60, seed=7, days=40)
     data.post[:] = "OYB"
-    assert judged(data)["arrivals"] == int((data.direction == "entry").sum())
-    assert judged(data.take(np.flatnonzero(data.arrived_at < START + DAY)))["capacity"] == 0.05
+    assert make_report(data)["arrivals"] == int((data.direction == "entry").sum())
+    assert make_report(data.take(np.flatnonzero(data.arrived_at < START + DAY)))["capacity"] == 0.05

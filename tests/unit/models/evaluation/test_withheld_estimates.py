@@ -41,8 +41,8 @@ def chance(data: Dataset) -> Floats:
 def world(seed: int = 1) -> Dataset:
     """Many random checks, all of them carried out in full."""
     data = small_world(20_000, seed=seed, days=60, inspect=1.0)
-    lot = np.random.default_rng(seed).random(len(data)) < 0.2
-    data.basis[:] = np.where(lot, np.array("random", object), np.array("score", object))
+    is_random = np.random.default_rng(seed).random(len(data)) < 0.2
+    data.basis[:] = np.where(is_random, np.array("random", object), np.array("score", object))
     data.is_full[:] = True
     return data.take(data.direction == "entry")
 
@@ -119,9 +119,11 @@ def test_with_many_left_undone_nothing_is_claimed_and_the_reason_is_said() -> No
 
 def test_a_random_check_that_never_became_an_act_is_one_not_carried_out() -> None:
     data = world()
-    lot = data.basis == "random"
-    skipped = lot & (data.discrepancy == 1) & (np.random.default_rng(2).random(len(data)) < 0.9)
-    sent = ReferralState(np.where(lot, 0.2, np.nan), lot, np.full(len(data), np.nan))
+    is_random = data.basis == "random"
+    skipped = (
+        is_random & (data.discrepancy == 1) & (np.random.default_rng(2).random(len(data)) < 0.9)
+    )
+    sent = ReferralState(np.where(is_random, 0.2, np.nan), is_random, np.full(len(data), np.nan))
     gone = replace(
         data,
         basis=np.where(skipped, np.array(None, object), data.basis),
@@ -134,7 +136,7 @@ def test_a_random_check_that_never_became_an_act_is_one_not_carried_out() -> Non
     assert not result["base_rate"]["knowable"]
     assert (
         read_random_stream(gone, "discrepancy", sent=sent.where(~skipped)).drawn.sum()
-        == (lot & ~skipped).sum()
+        == (is_random & ~skipped).sum()
     )
 
 
@@ -172,12 +174,14 @@ def test_rows_that_are_all_there_have_the_figures_they_had() -> None:
 def test_training_counts_what_was_left_undone_once_its_act_is_overdue() -> None:
     data = small_world(5000, seed=4, days=200)
     cut = START + 200 * DAY
-    lot = data.basis == "random"
-    skipped = lot & (np.arange(len(data)) % 2 == 0)
+    is_random = data.basis == "random"
+    skipped = is_random & (np.arange(len(data)) % 2 == 0)
     for name, gone in (("basis", None), ("discrepancy", -1), ("seizure", -1)):
         getattr(data, name)[skipped] = gone
     data.label_known_at[skipped] = NEVER
-    sent = ReferralState(np.where(lot, data.propensity, np.nan), lot, np.full(len(data), 30.0))
+    sent = ReferralState(
+        np.where(is_random, data.propensity, np.nan), is_random, np.full(len(data), 30.0)
+    )
     report = train(data, SMALL, cutoff=cut, sent=sent).report
     judged = skipped & (data.direction == "entry") & (data.arrived_at >= cut - 56 * DAY)
     overdue = judged & (data.arrived_at < cut - SMALL.label_delay)

@@ -61,21 +61,21 @@ contribution = st.one_of(
 many = st.lists(contribution, min_size=4, max_size=60, unique_by=lambda one: one.feature)
 
 
-def ordered(found: Sequence[Contribution]) -> list[Contribution]:
+def sort_by_size(found: Sequence[Contribution]) -> list[Contribution]:
     return sorted(found, key=lambda one: -abs(one.log_odds))
 
 
-def judged(found: Sequence[Contribution], told: Sequence[Reason]) -> RecordedReasons:
-    return RecordedReasons(tuple(told), {one.feature: one for one in found})
+def make_reasons(found: Sequence[Contribution], reasons: Sequence[Reason]) -> RecordedReasons:
+    return RecordedReasons(tuple(reasons), {one.feature: one for one in found})
 
 
 @given(many)
 def test_every_first_reason_is_strong_known_and_unusual(found: list[Contribution]) -> None:
-    result = sentences(ordered(found), ARRIVAL)
-    tally = audit([judged(found, result)])
+    result = sentences(sort_by_size(found), ARRIVAL)
+    tally = audit([make_reasons(found, result)])
     assert not tally.rates_without_inspections
     assert tally.poor_first == (result[0].code == "no_single_circumstance")
-    assert sentences(ordered(found), ARRIVAL) == result
+    assert sentences(sort_by_size(found), ARRIVAL) == result
 
 
 def states_the_prior(wording: Wording, _finds: int, _inspections: int) -> Message:
@@ -94,11 +94,11 @@ def test_a_seeded_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> Non
         Contribution("plate_crossings_30d", 2.1, 2.0, 0.8),
         Contribution("new_driver_for_plate", 1.0, 0.12, 0.05),
     ]
-    assert not audit([judged(found, sentences(found, ARRIVAL))]).rates_without_inspections
+    assert not audit([make_reasons(found, sentences(found, ARRIVAL))]).rates_without_inspections
     if bug == "prior":
         monkeypatch.setattr(Wording, "count_message", states_the_prior)
         monkeypatch.setattr(Eligibility, "_rate_grade", lambda *_: reason_eligibility.Grade.TELLING)
-        tally = audit([judged(found, sentences(found, ARRIVAL))])
+        tally = audit([make_reasons(found, sentences(found, ARRIVAL))])
         assert tally.rates_without_inspections == 1 and tally.poor_first == 1
         return
     found = found[1:] if bug == "usual" else found[2:]
@@ -106,12 +106,12 @@ def test_a_seeded_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(Eligibility, "_is_usual", lambda *_: False)
     else:
         monkeypatch.setattr(reason_eligibility, "WEAK", 0.0)
-    assert audit([judged(found, sentences(found, ARRIVAL))]).poor_first == 1
+    assert audit([make_reasons(found, sentences(found, ARRIVAL))]).poor_first == 1
 
 
 @given(many)
 def test_a_reason_never_contradicts_its_sign(found: list[Contribution]) -> None:
-    result = sentences(ordered(found), ARRIVAL)
+    result = sentences(sort_by_size(found), ARRIVAL)
     assert FEWEST <= len(result) <= MOST or len(result) == 1 + len(candidates(found))
     assert len({reason.code for reason in result}) == len(result)
     assert not contradictions(result, found)
@@ -122,7 +122,7 @@ def candidates(found: Sequence[Contribution]) -> set[str]:
     return {topic(CATALOGUE[one.feature]) for one in found} - {""}
 
 
-def contradictions(told: Sequence[Reason], given: Sequence[Contribution]) -> list[str]:
+def contradictions(reasons: Sequence[Reason], given: Sequence[Contribution]) -> list[str]:
     """Return the reasons whose words, or whose number, point another way than what was given."""
     sums: dict[str, float] = {}
     for one in given:
@@ -130,7 +130,7 @@ def contradictions(told: Sequence[Reason], given: Sequence[Contribution]) -> lis
         sums[of] = sums.get(of, 0.0) + one.log_odds
     return [
         one.code
-        for one in told
+        for one in reasons
         if one.code in CATALOGUE
         and (
             one.contribution != pytest.approx(sums[topic(CATALOGUE[one.code])])
@@ -383,7 +383,7 @@ def test_a_sentence_made_of_a_bare_definition_is_distinguished() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "value", "said"),
+    ("unit", "value", "sentence"),
     [
         ("share", 0.123, "12%"),
         ("share", 0.0321, "3.2%"),
@@ -408,9 +408,9 @@ def test_a_sentence_made_of_a_bare_definition_is_distinguished() -> None:
         ("days", NAN, "not known"),
     ],
 )
-def test_amounts_are_said_in_their_unit(unit: str, value: float, said: str) -> None:
+def test_amounts_are_said_in_their_unit(unit: str, value: float, sentence: str) -> None:
     feature = Feature("entropy", (), (), unit, "it")
-    assert fact(feature, np.float32(value).item()) == f"it: {said}"
+    assert fact(feature, np.float32(value).item()) == f"it: {sentence}"
 
 
 def test_every_feature_that_tells_vehicles_apart_has_a_topic() -> None:

@@ -18,7 +18,7 @@ from models.scoring.tree_ensemble import TreeArrays
 WIDTH = 5
 
 
-def fitted(seed: int, **choices: int) -> tuple[HistGradientBoostingClassifier, TreeArrays]:
+def fit_trees(seed: int, **choices: int) -> tuple[HistGradientBoostingClassifier, TreeArrays]:
     draw = np.random.default_rng(seed)
     values = draw.normal(size=(400, WIDTH)).astype(np.float32)
     values[draw.random(values.shape) < 0.2] = np.nan
@@ -29,7 +29,7 @@ def fitted(seed: int, **choices: int) -> tuple[HistGradientBoostingClassifier, T
     return estimator, read_trees(estimator)
 
 
-def expected(
+def compute_expectation(
     trees: TreeArrays, node: int, row: NDArray[np.float32], given: frozenset[int]
 ) -> float:
     """Return a tree's mean answer when only some features are given, as the paper defines it."""
@@ -40,10 +40,10 @@ def expected(
     if feature in given:
         unknown = bool(np.isnan(row[feature])) and bool(trees.missing_left[node])
         goes_left = unknown or float(row[feature]) <= trees.cut[node]
-        return expected(trees, left if goes_left else right, row, given)
+        return compute_expectation(trees, left if goes_left else right, row, given)
     return float(
-        trees.share[left] * expected(trees, left, row, given)
-        + trees.share[right] * expected(trees, right, row, given)
+        trees.share[left] * compute_expectation(trees, left, row, given)
+        + trees.share[right] * compute_expectation(trees, right, row, given)
     )
 
 
@@ -56,8 +56,8 @@ def by_definition(trees: TreeArrays, row: NDArray[np.float32]) -> NDArray[np.flo
             weight = factorial(size) * factorial(WIDTH - size - 1) / factorial(WIDTH)
             for some in combinations(others, size):
                 for root in trees.root.tolist():
-                    more = expected(trees, root, row, frozenset({*some, feature}))
-                    less = expected(trees, root, row, frozenset(some))
+                    more = compute_expectation(trees, root, row, frozenset({*some, feature}))
+                    less = compute_expectation(trees, root, row, frozenset(some))
                     added[feature] += weight * (more - less)
     return added
 
@@ -69,7 +69,7 @@ rows = st.lists(cell, min_size=WIDTH, max_size=WIDTH)
 @pytest.fixture(scope="module")
 def estimator_and_trees() -> tuple[HistGradientBoostingClassifier, TreeArrays]:
     """Fit once, and not in every process that only collects."""
-    return fitted(1)
+    return fit_trees(1)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_the_seeded_flaw_is_seen(monkeypatch: pytest.MonkeyPatch, trees: TreeArr
 
 
 def test_a_tree_without_a_split_adds_to_the_base_alone() -> None:
-    estimator, trees = fitted(4, min_samples_leaf=300)
+    estimator, trees = fit_trees(4, min_samples_leaf=300)
     shap = TreeShap(trees, WIDTH)
     row = np.ones(WIDTH, np.float32)
     assert not shap(row).any()
@@ -151,7 +151,7 @@ def test_trees_that_are_too_deep_or_categorical_are_refused(
     estimator: HistGradientBoostingClassifier,
 ) -> None:
     with pytest.raises(ValueError, match="deeper"):
-        fitted(5, max_depth=9, min_samples_leaf=1, max_leaf_nodes=200, max_iter=20)
+        fit_trees(5, max_depth=9, min_samples_leaf=1, max_leaf_nodes=200, max_iter=20)
     nodes = estimator._predictors[0][0].nodes.copy()
     nodes["is_categorical"][0] = 1
     with pytest.raises(ValueError, match="numeric"):

@@ -10,7 +10,9 @@ from models.learning.calibration import fit_blend, fit_knots, straight_loss
 from models.scoring.risk import FARTHEST, Head, Knots, probability, risk
 
 
-def drawn(n: int, *, seed: int, level: float = -1.0, slope: float = 0.6) -> tuple[np.ndarray, ...]:
+def draw_sample(
+    n: int, *, seed: int, level: float = -1.0, slope: float = 0.6
+) -> tuple[np.ndarray, ...]:
     draw = np.random.default_rng(seed)
     margin = draw.normal(-1, 2, n)
     label = (draw.random(n) < probability(level + slope * margin)).astype(np.int8)
@@ -25,7 +27,7 @@ def drawn(n: int, *, seed: int, level: float = -1.0, slope: float = 0.6) -> tupl
     st.floats(-1, 3),
 )
 def test_more_margin_is_always_more_chance(seed: int, n: int, level: float, slope: float) -> None:
-    margin, label = drawn(n, seed=seed, level=level, slope=slope)
+    margin, label = draw_sample(n, seed=seed, level=level, slope=slope)
     knots = fit_knots(margin, label)
     asked = np.linspace(margin.min() - 3, margin.max() + 3, 2001)
     mapped = knots(asked)
@@ -36,8 +38,8 @@ def test_more_margin_is_always_more_chance(seed: int, n: int, level: float, slop
 
 
 def test_it_corrects_a_wrong_scale() -> None:
-    margin, label = drawn(40_000, seed=1)
-    later, truth = drawn(40_000, seed=2)
+    margin, label = draw_sample(40_000, seed=1)
+    later, truth = draw_sample(40_000, seed=2)
     chance = probability(fit_knots(margin, label)(later))
 
     for low, high in zip((0, 0.1, 0.2, 0.4), (0.1, 0.2, 0.4, 1.0), strict=True):
@@ -48,7 +50,7 @@ def test_it_corrects_a_wrong_scale() -> None:
 
 
 def test_few_positives_only_shift_the_level() -> None:
-    margin, label = drawn(400, seed=3, level=-4.0, slope=1.0)
+    margin, label = draw_sample(400, seed=3, level=-4.0, slope=1.0)
     knots = fit_knots(margin, label)
 
     assert len(knots.margin) == 2

@@ -38,7 +38,7 @@ def small_world(n: int, **more: Any) -> Dataset:
     return small_dataset.small_world(n if PROOF else n // 2, **more)
 
 
-def fitted(data: Dataset, *, config: TrainConfig = SMALL, cut: int = CUT) -> FittedModel:
+def fit_model(data: Dataset, *, config: TrainConfig = SMALL, cut: int = CUT) -> FittedModel:
     return fit(data, config, until=cut, known_before=cut)
 
 
@@ -58,7 +58,7 @@ def auc(score: np.ndarray, label: np.ndarray) -> float:
 def test_it_learns_what_is_there_and_its_chances_are_right() -> None:
     data = without_random_checks(small_world(12_000, seed=1))
     later = data.take(data.evidence("discrepancy") & (data.arrived_at >= CUT))
-    scores = fitted(data).score(later.values)
+    scores = fit_model(data).score(later.values)
 
     assert auc(scores.p_discrepancy, later.discrepancy) > 0.7
     assert auc(scores.p_seizure, later.seizure) > 0.65
@@ -72,11 +72,11 @@ def test_shuffled_labels_give_flat_chances() -> None:
     rows = np.flatnonzero(data.is_inspected)
     mixed = data.discrepancy.copy()
     mixed[rows] = np.random.default_rng(0).permutation(mixed[rows])
-    model = fitted(replace(data, discrepancy=mixed, seizure=np.minimum(data.seizure, mixed)))
+    model = fit_model(replace(data, discrepancy=mixed, seizure=np.minimum(data.seizure, mixed)))
     asked = data.values[data.arrived_at >= CUT]
 
     assert model.score(asked).p_discrepancy.std() < 0.03
-    assert fitted(data).score(asked).p_discrepancy.std() > 0.08
+    assert fit_model(data).score(asked).p_discrepancy.std() > 0.08
 
 
 def test_what_comes_after_the_cut_changes_no_bit() -> None:
@@ -89,14 +89,14 @@ def test_what_comes_after_the_cut_changes_no_bit() -> None:
     changed = replace(data, discrepancy=other, seizure=seizure)
     asked = data.values[:500]
 
-    before, after = fitted(data).score(asked), fitted(changed).score(asked)
+    before, after = fit_model(data).score(asked), fit_model(changed).score(asked)
     np.testing.assert_array_equal(before.p_discrepancy, after.p_discrepancy)
     np.testing.assert_array_equal(before.p_seizure, after.p_seizure)
 
     # Negative control: a label known in time does move the model.
     early = np.flatnonzero(data.is_inspected & (data.label_known_at < CUT))[:300]
     other[early] = 1 - other[early]
-    moved = fitted(replace(changed, discrepancy=other)).score(asked)
+    moved = fit_model(replace(changed, discrepancy=other)).score(asked)
     assert (moved.p_discrepancy != after.p_discrepancy).any()
 
 
@@ -104,8 +104,8 @@ def test_what_comes_after_the_cut_changes_no_bit() -> None:
 def test_processes_change_no_bit() -> None:
     data = small_world(8_000, seed=4, features=30)
     with threadpool_limits(2):  # other processes have one thread each
-        one = fitted(data).score(data.values[:200])
-    two = fitted(data, config=replace(SMALL, jobs=2)).score(data.values[:200])
+        one = fit_model(data).score(data.values[:200])
+    two = fit_model(data, config=replace(SMALL, jobs=2)).score(data.values[:200])
     np.testing.assert_array_equal(one.p_seizure, two.p_seizure)
 
 
@@ -114,7 +114,7 @@ def test_few_seizures_lean_on_discrepancies() -> None:
     grave = np.flatnonzero(data.seizure == 1)
     fewer = data.seizure.copy()
     fewer[grave[5:]] = 0
-    model = fitted(replace(data, seizure=fewer))
+    model = fit_model(replace(data, seizure=fewer))
 
     assert model.heads["seizure"].blend == model.heads["discrepancy"].blend
     assert set(model.ensembles) == {"discrepancy"}
@@ -122,7 +122,7 @@ def test_few_seizures_lean_on_discrepancies() -> None:
 
 def test_without_a_seizure_the_level_is_small_and_the_order_kept() -> None:
     data = without_random_checks(small_world(6000, seed=6))
-    model = fitted(replace(data, seizure=np.minimum(data.seizure, 0)))
+    model = fit_model(replace(data, seizure=np.minimum(data.seizure, 0)))
     scores = model.score(data.values[:1000])
 
     assert 0 < scores.p_seizure.mean() < 0.002
@@ -135,7 +135,7 @@ def test_linked_finds_do_not_reward_being_released() -> None:
     data = small_world(16_000, seed=7)
     marked = data.values.copy()
     marked[:, 7] = data.basis.astype(bool)
-    model = fitted(replace(data, values=marked))
+    model = fit_model(replace(data, values=marked))
     asked = marked[:2000].copy()
     asked[:, 7] = 0
     released = model.score(asked).p_seizure.mean()
@@ -146,25 +146,25 @@ def test_linked_finds_do_not_reward_being_released() -> None:
 def test_a_history_that_cannot_teach_is_refused() -> None:
     data = small_world(120, seed=8)
     with pytest.raises(NotEnoughDataError, match="discrepancies"):
-        fitted(data)
+        fit_model(data)
 
 
 def test_many_finds_get_the_rich_trees() -> None:
     data = small_world(3000, seed=10)
     rich = replace(SMALL.discrepancy, iterations=7, seeds=1)
 
-    def grown(many: int) -> int:
+    def count_grown_trees(many: int) -> int:
         config = replace(SMALL, rich=rich, many_discrepancies=many, folds=1)
-        return count_trees(fitted(data, config=config).ensembles["discrepancy"])
+        return count_trees(fit_model(data, config=config).ensembles["discrepancy"])
 
-    assert grown(100_000) == SMALL.discrepancy.iterations
-    assert grown(10) == rich.iterations
+    assert count_grown_trees(100_000) == SMALL.discrepancy.iterations
+    assert count_grown_trees(10) == rich.iterations
 
 
 def test_an_empty_column_does_no_harm() -> None:
     data = small_world(4000, seed=9)
     data.values[:, 5] = np.nan
-    assert np.isfinite(fitted(data).score(data.values[:50]).p_seizure).all()
+    assert np.isfinite(fit_model(data).score(data.values[:50]).p_seizure).all()
 
 
 def test_a_challenger_learns_from_the_last_days_alone() -> None:

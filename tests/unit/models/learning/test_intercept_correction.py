@@ -18,17 +18,17 @@ CONFIG = TrainConfig(discrepancy=SMALL, seizure=SMALL, folds=2, jobs=1)
 UNTIL = START + 250 * DAY
 
 
-def eyed(seed: int = 1, n: int = 6000) -> tuple[Dataset, np.ndarray]:
+def simulate_officers(seed: int = 1, n: int = 6000) -> tuple[Dataset, np.ndarray]:
     """Return a world in which officers see what no feature says, and the truth of all arrivals."""
     made = small_world(n, seed=seed)
     draw = np.random.default_rng(seed)
     odd = draw.random(n) < 0.2
     signs = np.nan_to_num(made.values[:, 0]).astype(np.float64)
     carries = draw.random(n) < 1 / (1 + np.exp(3.0 - signs - 2.5 * odd))
-    lot = draw.random(n) < 0.2
-    searched = lot | (draw.random(n) < np.where(odd, 0.6, 0.05))
+    is_random = draw.random(n) < 0.2
+    searched = is_random | (draw.random(n) < np.where(odd, 0.6, 0.05))
     basis = np.full(n, None, object)
-    basis[searched], basis[lot] = "officer", "random"
+    basis[searched], basis[is_random] = "officer", "random"
     grave = carries & (draw.random(n) < 0.2)
     result = replace(
         made,
@@ -41,35 +41,35 @@ def eyed(seed: int = 1, n: int = 6000) -> tuple[Dataset, np.ndarray]:
     return result, carries
 
 
-def stated(data: Dataset) -> np.ndarray:
+def predict_discrepancy(data: Dataset) -> np.ndarray:
     model = fit(data, CONFIG, until=UNTIL, known_before=UNTIL)
     return np.asarray(model.score(data.values).p_discrepancy)
 
 
 def test_what_is_stated_of_all_arrivals_is_what_they_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, carries = eyed()
-    chance = stated(data)
+    data, carries = simulate_officers()
+    chance = predict_discrepancy(data)
     assert chance.mean() == pytest.approx(carries.mean(), rel=0.25)
 
     # Negative control: a map of what officers chose states twice as much; the order is the same.
-    def unmoved(judged: FittedHead, *_: object, **__: object) -> FittedHead:
+    def keep_head(judged: FittedHead, *_: object, **__: object) -> FittedHead:
         return judged
 
-    monkeypatch.setattr(fitting, "correct_intercept", unmoved)
-    chosen = stated(data)
+    monkeypatch.setattr(fitting, "correct_intercept", keep_head)
+    chosen = predict_discrepancy(data)
     assert chosen.mean() > 1.6 * carries.mean()
     assert (np.argsort(chosen, kind="stable") == np.argsort(chance, kind="stable")).all()
 
 
 def test_without_random_checks_nothing_moves() -> None:
-    data, _ = eyed()
+    data, _ = simulate_officers()
     data.basis[data.basis == "random"] = "officer"
     model = fit(data, CONFIG, until=UNTIL, known_before=UNTIL)
     assert set(model.level.values()) == {0.0}
 
 
 def test_seizures_keep_to_the_level_of_discrepancies_while_random_checks_have_shown_few() -> None:
-    data, _ = eyed()
+    data, _ = simulate_officers()
     model = fit(data, CONFIG, until=UNTIL, known_before=UNTIL)
     assert model.level["discrepancy"] < -0.4
     assert abs(model.level["seizure"] - model.level["discrepancy"]) < 0.5

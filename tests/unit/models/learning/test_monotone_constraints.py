@@ -37,7 +37,7 @@ VALUES, LABEL = rows(1000, seed=3)
 
 
 @pytest.fixture(scope="module")
-def made() -> Grown:
+def grown_trees() -> Grown:
     return grow_with_field(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
 
 
@@ -66,35 +66,37 @@ def test_a_configuration_overrules_the_field() -> None:
 
 
 def test_signs_are_kept_and_features_without_one_still_speak(
-    made: Grown,
+    grown_trees: Grown,
 ) -> None:
     asked = np.repeat(VALUES[:50], 2, axis=0)
     asked[1::2, :SIGNED] += 1.0
-    raised = made.decision_function(asked)
+    raised = grown_trees.decision_function(asked)
     assert (raised[1::2] >= raised[::2]).all()
-    feature = read_trees(made).feature
+    feature = read_trees(grown_trees).feature
     used = set(feature[feature >= 0].tolist())
     assert used & set(range(SIGNED, WIDTH))
 
 
 def test_half_of_the_trees_look_at_signed_features_alone(
-    made: Grown,
+    grown_trees: Grown,
 ) -> None:
     whole = grow(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
-    assert count_trees(made) == 2 * count_trees(whole)
+    assert count_trees(grown_trees) == 2 * count_trees(whole)
     moved = VALUES.copy()
     moved[:, SIGNED:] = moved[::-1, SIGNED:]
-    half = 2 * made.decision_function(VALUES) - whole.decision_function(VALUES)
-    there = 2 * made.decision_function(moved) - whole.decision_function(moved)
+    half = 2 * grown_trees.decision_function(VALUES) - whole.decision_function(VALUES)
+    there = 2 * grown_trees.decision_function(moved) - whole.decision_function(moved)
     np.testing.assert_allclose(half, there, atol=1e-9)
 
 
 def test_few_finds_are_ranked_better_than_without_the_field(
-    made: Grown,
+    grown_trees: Grown,
 ) -> None:
     later, truth = rows(6000, seed=4)
     free = grow(VALUES, LABEL, trees=TREES, signs=SIGNS * 0, seed=1)
-    gain = auc(made.decision_function(later), truth) - auc(free.decision_function(later), truth)
+    gain = auc(grown_trees.decision_function(later), truth) - auc(
+        free.decision_function(later), truth
+    )
     assert gain > 0.02
 
 

@@ -19,7 +19,7 @@ BASE = 0.02
 VALUES = np.full((1000, 4), (12.0, BASE, BASE, 0.0), np.float32)
 
 
-def said(*row: float) -> float:
+def compute_difference(*row: float) -> float:
     """Return what a row says next to one without any precedent."""
     made = precedents(VALUES, LABEL, names=NAMES)
     assert made is not None
@@ -29,11 +29,13 @@ def said(*row: float) -> float:
 
 def test_rates_count_from_the_base_rate_on_and_add_up() -> None:
     worth = pytest.approx(WORTH, abs=1e-6)
-    assert said(3.0, HIGH * BASE, BASE, 0.0) == worth
-    assert said(12.0, 0.9, BASE, 0.0) == worth
-    assert said(12.0, HIGH * BASE, HIGH * BASE, 0.0) == pytest.approx(2 * WORTH, abs=1e-6)
-    assert said(12.0, 0.0, np.nan, 0.0) == pytest.approx(0.0, abs=1e-6)
-    assert said(12.0, BASE, BASE, 3.0) == pytest.approx(np.log(4.0), abs=1e-6)
+    assert compute_difference(3.0, HIGH * BASE, BASE, 0.0) == worth
+    assert compute_difference(12.0, 0.9, BASE, 0.0) == worth
+    assert compute_difference(12.0, HIGH * BASE, HIGH * BASE, 0.0) == pytest.approx(
+        2 * WORTH, abs=1e-6
+    )
+    assert compute_difference(12.0, 0.0, np.nan, 0.0) == pytest.approx(0.0, abs=1e-6)
+    assert compute_difference(12.0, BASE, BASE, 3.0) == pytest.approx(np.log(4.0), abs=1e-6)
 
 
 def test_without_precedents_the_base_rate_is_said() -> None:

@@ -51,7 +51,7 @@ class Story:
         self.approve(version, "cem")
 
 
-def refused(story: Story, version: str, by: str, *, manifest: str = "") -> str:
+def find_refusal(story: Story, version: str, by: str, *, manifest: str = "") -> str:
     with pytest.raises(PromotionRefusedError) as caught:
         transitions.approve(story.now, version, by=by, manifest=manifest or f"sha-{version}")
     return caught.value.why
@@ -76,21 +76,21 @@ def test_two_approvals_put_a_model_into_force_and_retire_the_last() -> None:
 def test_every_refusal_has_its_reason() -> None:
     story = Story()
     story.register("m1")
-    assert "trained" in refused(story, "m1", "ana")
-    assert "not the one" in refused(story, "m1", "ben", manifest="other")
+    assert "trained" in find_refusal(story, "m1", "ana")
+    assert "not the one" in find_refusal(story, "m1", "ben", manifest="other")
     story.approve("m1", "ben")
-    assert "same person" in refused(story, "m1", "ben")
+    assert "same person" in find_refusal(story, "m1", "ben")
     story.register("m2", evaluation="")
-    assert "evaluation" in refused(story, "m2", "ben")
+    assert "evaluation" in find_refusal(story, "m2", "ben")
     story.register("m3", card="")
-    assert "card" in refused(story, "m3", "ben")
+    assert "card" in find_refusal(story, "m3", "ben")
     story.register("m4")
     with pytest.raises(PromotionRefusedError, match="could not be judged: Too few"):
         transitions.approve(story.now, "m4", by="ben", manifest="sha-m4", unjudged="Too few finds.")
     with pytest.raises(PromotionRefusedError, match="other features"):
         transitions.approve(story.now, "m4", by="ben", manifest="sha-m4", fits=False)
     story.approve("m1", "cem")
-    assert "in force" in refused(story, "m1", "dan")
+    assert "in force" in find_refusal(story, "m1", "dan")
     with pytest.raises(NoModelError):
         transitions.approve(story.now, "m9", by="ben", manifest="")
 
@@ -171,7 +171,7 @@ WAYS_BACK = {
 """Promoted by two (+), approved by one (?), withdrawn (-), rolled back (<); what decides then."""
 
 
-def walked(steps: str) -> str | None:
+def walk_steps(steps: str) -> str | None:
     """Return what decides after these steps, None where the last roll back is refused."""
     story = Story()
     for step, version in ((one[0], one[1:]) for one in steps.split()):
@@ -195,7 +195,7 @@ def walked(steps: str) -> str | None:
 def test_a_withdrawn_model_is_on_no_way_back_until_two_approve_it_again(
     steps: str, decides: str | None
 ) -> None:
-    assert walked(steps) == decides
+    assert walk_steps(steps) == decides
 
 
 def test_a_withdrawal_that_leaves_a_model_on_the_way_back_is_found(
@@ -206,13 +206,13 @@ def test_a_withdrawal_that_leaves_a_model_on_the_way_back_is_found(
     One that only retires; a person who rolls back alone returns to what was in doubt.
     """
 
-    def retired(now: ModelStates, model: ModelState) -> ModelStates:
+    def retire_model(now: ModelStates, model: ModelState) -> ModelStates:
         return lifecycle_states._with(now, replace(model, role="retired"))
 
     doubted = [*DECIDES, ModelEvent(MODEL_RETIRED, "m1", "dan")]
     only_two_promote(doubted)
-    monkeypatch.setattr(lifecycle_states, "_retire_model", retired)
-    assert walked("+m1 +m2 -m2 +m3 <") == "m2"
+    monkeypatch.setattr(lifecycle_states, "_retire_model", retire_model)
+    assert walk_steps("+m1 +m2 -m2 +m3 <") == "m2"
     with pytest.raises(AssertionError):
         only_two_promote(doubted)
 

@@ -45,7 +45,7 @@ def days(seed: int, number: int) -> list[list[HandledVehicle]]:
     return found
 
 
-def swapped(clean: list[list[HandledVehicle]], seed: int) -> list[HandledVehicle]:
+def swap_officers(clean: list[list[HandledVehicle]], seed: int) -> list[HandledVehicle]:
     """Seeded bug.
 
     The officer takes over half of the carrier's vehicles that others were drawn for.
@@ -77,7 +77,7 @@ def alarms(handled: list[HandledVehicle], seed: int = 0) -> list[OfficerExcess]:
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_one_pair_in_forty_is_found_within_thirty_days(seed: int) -> None:
-    found = alarms(swapped(days(seed, 30), seed))
+    found = alarms(swap_officers(days(seed, 30), seed))
     named = {one.measure for one in found if (one.officer, one.carrier) == GUILTY}
     assert {"handled", "taken_over"} <= named
     assert {one.officer for one in found} == {GUILTY[0]}, "no other officer is named"
@@ -138,7 +138,7 @@ def test_moments_are_those_of_all_dealings() -> None:
 
 
 def test_the_same_seed_deals_the_same_again_and_few_vehicles_say_nothing() -> None:
-    handled = swapped(days(1, 10), 1)
+    handled = swap_officers(days(1, 10), 1)
     seed = seed_of("OYB", 1, 2)
     assert findings(handled, seed=seed, permutations=99) == findings(
         handled, seed=seed, permutations=99

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.scoring.tree_ensemble import _ROWS, TreeArrays, TreeEnsemble
-from tests.unit.models.explanation.test_tree_shap import WIDTH, fitted
+from tests.unit.models.explanation.test_tree_shap import WIDTH, fit_trees
 
 cells = st.one_of(st.just(np.nan), st.just(np.inf), st.just(-np.inf), st.floats(width=32))
 tables = st.lists(st.lists(cells, min_size=WIDTH, max_size=WIDTH), min_size=1, max_size=5)
@@ -21,7 +21,7 @@ tables = st.lists(st.lists(cells, min_size=WIDTH, max_size=WIDTH), min_size=1, m
 @cache
 def estimator_and_paths() -> tuple[HistGradientBoostingClassifier, TreeArrays]:
     """Fit once, and not in every process that only collects."""
-    return fitted(3, max_iter=12, max_depth=6)
+    return fit_trees(3, max_iter=12, max_depth=6)
 
 
 def at_the_cuts(paths: TreeArrays) -> NDArray[np.float32]:
@@ -51,7 +51,7 @@ def off(paths: TreeArrays, estimator: HistGradientBoostingClassifier) -> float:
 
 @pytest.mark.parametrize("depth", [1, 3, 6])
 def test_equal_to_both_peers_at_every_cut(depth: int) -> None:
-    estimator, paths = fitted(depth, max_iter=12, max_depth=depth)
+    estimator, paths = fit_trees(depth, max_iter=12, max_depth=depth)
     assert off(paths, estimator) < 1e-12
 
 

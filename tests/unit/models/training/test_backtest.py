@@ -29,55 +29,70 @@ FROM = START + 250 * DAY
 
 
 @pytest.fixture(scope="module")
-def found() -> Tables:
+def history_tables() -> Tables:
     return tables(history(1, 900 if os.environ.get("DARVOZA_PROOF") else 500))
 
 
-def scored(found: Tables, period: Period) -> Backtest:
-    return backtest(found, PLAN, SMALL, period)
+def run_backtest(history_tables: Tables, period: Period) -> Backtest:
+    return backtest(history_tables, PLAN, SMALL, period)
 
 
-def other_outcomes(found: Tables, known_from: int) -> Tables:
+def other_outcomes(history_tables: Tables, known_from: int) -> Tables:
     """The same acts, with every outcome known from a time on turned round."""
-    turned = pc.if_else(pc.equal(found.inspections["outcome"], "clear"), "seizure", "clear")
-    late = pc.greater_equal(found.inspections["known_at"], known_from)
-    outcome = pc.if_else(late, turned, found.inspections["outcome"])
-    place = found.inspections.column_names.index("outcome")
-    return replace(found, inspections=found.inspections.set_column(place, "outcome", outcome))
+    turned = pc.if_else(
+        pc.equal(history_tables.inspections["outcome"], "clear"), "seizure", "clear"
+    )
+    late = pc.greater_equal(history_tables.inspections["known_at"], known_from)
+    outcome = pc.if_else(late, turned, history_tables.inspections["outcome"])
+    place = history_tables.inspections.column_names.index("outcome")
+    return replace(
+        history_tables, inspections=history_tables.inspections.set_column(place, "outcome", outcome)
+    )
 
 
-def test_frozen_scores_do_not_depend_on_outcomes_of_the_test_period(found: Tables) -> None:
+def test_frozen_scores_do_not_depend_on_outcomes_of_the_test_period(history_tables: Tables) -> None:
     period = Period(train_until=FROM, test_from=FROM)
-    ours, turned = scored(found, period), scored(other_outcomes(found, FROM), period)
+    ours, turned = (
+        run_backtest(history_tables, period),
+        run_backtest(other_outcomes(history_tables, FROM), period),
+    )
     np.testing.assert_array_equal(ours.risk, turned.risk)
     np.testing.assert_array_equal(ours.p_discrepancy, turned.p_discrepancy)
     assert ours.report["targets"] != turned.report["targets"]
 
 
-def test_a_delay_is_for_streaming_labels_alone(found: Tables) -> None:
+def test_a_delay_is_for_streaming_labels_alone(history_tables: Tables) -> None:
     """Frozen labels are those recorded before the test, whatever the delay."""
-    ours = scored(found, Period(FROM, FROM))
+    ours = run_backtest(history_tables, Period(FROM, FROM))
     np.testing.assert_array_equal(
-        ours.risk, scored(found, Period(FROM, FROM, label_delay=DAY)).risk
+        ours.risk, run_backtest(history_tables, Period(FROM, FROM, label_delay=DAY)).risk
     )
     streams = [Period(FROM, FROM, labels="streaming", label_delay=days * DAY) for days in (0, 20)]
-    assert (scored(found, streams[0]).risk != scored(found, streams[1]).risk).any()
+    assert (
+        run_backtest(history_tables, streams[0]).risk
+        != run_backtest(history_tables, streams[1]).risk
+    ).any()
 
 
-def test_streaming_scores_do(found: Tables) -> None:
+def test_streaming_scores_do(history_tables: Tables) -> None:
     """Negative control: where labels do arrive, turning them round must show."""
     period = Period(FROM, FROM, labels="streaming", refit=80 * DAY)
-    ours, turned = scored(found, period), scored(other_outcomes(found, FROM), period)
+    ours, turned = (
+        run_backtest(history_tables, period),
+        run_backtest(other_outcomes(history_tables, FROM), period),
+    )
     assert (ours.risk != turned.risk).mean() > 0.3
 
 
-def test_every_arrival_of_the_period_is_scored(found: Tables) -> None:
+def test_every_arrival_of_the_period_is_scored(history_tables: Tables) -> None:
     period = Period(
         FROM, FROM, FROM + 60 * DAY, labels="streaming", label_delay=DAY, refit=30 * DAY
     )
-    made = scored(found, period)
-    arrived = found.crossings["arrived_at"].to_numpy()
-    expected = found.crossings.filter(pa.array((arrived >= FROM) & (arrived < FROM + 60 * DAY)))
+    made = run_backtest(history_tables, period)
+    arrived = history_tables.crossings["arrived_at"].to_numpy()
+    expected = history_tables.crossings.filter(
+        pa.array((arrived >= FROM) & (arrived < FROM + 60 * DAY))
+    )
     assert list(made.crossing_id) == expected["crossing_id"].to_pylist()
     for column in (made.p_seizure, made.p_discrepancy, made.risk):
         assert ((column >= 0) & (column <= 1)).all()

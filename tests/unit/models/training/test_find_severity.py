@@ -24,7 +24,7 @@ KNOWN = tables(history(7, 200))  # every find is a narcotic: 12.4 g, 2,000 g or 
 BAND = SeverityBand(substance_class="narcotic", from_g=1000.0, weight=40.0)
 
 
-def weighed(
+def set_weights(
     severity: Mapping[SubstanceClass, float], bands: tuple[SeverityBand, ...] = ()
 ) -> Tables:
     return replace(KNOWN, network=replace(NETWORK, severity=severity, severity_bands=bands))
@@ -37,7 +37,7 @@ def weight_of(known: Tables, config: TrainConfig | None = None, before: int = NE
 @pytest.mark.parametrize("stated", [10.0, None])
 def test_a_network_file_with_narcotic_10_ranks_as_stated(stated: float | None) -> None:
     """Negative control: with the default weight the order is the other way round."""
-    known = weighed({} if stated is None else {"narcotic": stated})
+    known = set_weights({} if stated is None else {"narcotic": stated})
     config = settle_severity(TrainConfig(), find_severity(known, TrainConfig(), known_before=NEVER))
     grave = risk(0.1, 0.1, severity=config.seizure_weight)
     slight = risk(0.0, 0.7, severity=config.seizure_weight)
@@ -46,7 +46,9 @@ def test_a_network_file_with_narcotic_10_ranks_as_stated(stated: float | None) -
 
 
 def test_the_weight_is_the_mean_of_the_finds_and_the_card_says_of_which() -> None:
-    found = find_severity(weighed({"narcotic": 10.0}, (BAND,)), TrainConfig(), known_before=NEVER)
+    found = find_severity(
+        set_weights({"narcotic": 10.0}, (BAND,)), TrainConfig(), known_before=NEVER
+    )
     grams = KNOWN.seizures["quantity_g"].to_pylist()
     large = sum(g is not None and g >= 1000.0 for g in grams)
     assert 0 < large < len(grams)
@@ -64,7 +66,7 @@ def test_the_weight_is_the_mean_of_the_finds_and_the_card_says_of_which() -> Non
 
 
 def test_only_what_was_known_teaches_and_a_stated_weight_stands() -> None:
-    known = weighed({"narcotic": 10.0})
+    known = set_weights({"narcotic": 10.0})
     assert weight_of(known, before=START) == 5.0
     assert weight_of(known, TrainConfig(severity=7.0)) == 7.0
     assert find_severity(known, TrainConfig(), known_before=START).as_dict()["by"] == "default"
@@ -93,6 +95,6 @@ def test_where_no_weights_are_stated_gravity_is_not() -> None:
     data.crossing_id[:] = "c"
     data.discrepancy[:], data.seizure[:] = 1, 0
     data.seizure[0] = 1
-    found = crossing_gravity(weighed({"narcotic": 10.0}), data, known_before=NEVER)
+    found = crossing_gravity(set_weights({"narcotic": 10.0}), data, known_before=NEVER)
     assert found is not None
     assert found.tolist() == [5.0] + [1.0] * 9

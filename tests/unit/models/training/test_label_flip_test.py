@@ -37,7 +37,7 @@ def posts(seed: int) -> Dataset:
     return replace(data, post=np.array(POSTS, object)[post], discrepancy=finds)
 
 
-def flipped(data: Dataset, *, seed: int) -> tuple[Dataset, str]:
+def flip_labels(data: Dataset, *, seed: int) -> tuple[Dataset, str]:
     """Turn a twentieth of all labels, all of them at one post that has so many."""
     labelled = data.evidence("discrepancy")
     needed = round(0.05 * labelled.sum())
@@ -50,23 +50,23 @@ def flipped(data: Dataset, *, seed: int) -> tuple[Dataset, str]:
     return replace(data, discrepancy=label), post
 
 
-def doubted(data: Dataset) -> list[str]:
+def list_doubted_posts(data: Dataset) -> list[str]:
     return [one.post for one in label_flip_test.test_label_flips(data, CONFIG) if one.is_refused]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_twentieth_turned_at_one_post_is_found_there_and_nowhere_else(seed: int) -> None:
     data = posts(seed)
-    bad, post = flipped(data, seed=seed)
-    assert doubted(data) == []
-    assert doubted(bad) == [post]
+    bad, post = flip_labels(data, seed=seed)
+    assert list_doubted_posts(data) == []
+    assert list_doubted_posts(bad) == [post]
 
 
 def test_a_gate_that_learns_from_the_post_itself_lets_turned_labels_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Negative control: every post judged by its own labels agrees with itself."""
-    bad, _ = flipped(posts(1), seed=1)
+    bad, _ = flip_labels(posts(1), seed=1)
     label = bad.discrepancy[bad.evidence("discrepancy")]
 
     class Credulous:
@@ -76,7 +76,7 @@ def test_a_gate_that_learns_from_the_post_itself_lets_turned_labels_pass(
             return np.array([4.0 if known[row.tobytes()] else -4.0 for row in values])
 
     monkeypatch.setattr(label_flip_test, "grow", lambda *_, **__: Credulous())
-    assert doubted(bad) == []
+    assert list_doubted_posts(bad) == []
 
 
 def test_too_few_labels_or_posts_are_not_judged() -> None:
@@ -92,7 +92,7 @@ def test_too_few_labels_or_posts_are_not_judged() -> None:
 
 def test_a_model_with_doubts_says_so_and_cannot_be_approved() -> None:
     data = posts(2)
-    bad, post = flipped(data, seed=2)
+    bad, post = flip_labels(data, seed=2)
     small = replace(CONFIG.discrepancy, iterations=2, seeds=1)
     config = replace(CONFIG, folds=2, discrepancy=small, seizure=small)
     bad = bad.take(bad.evidence("discrepancy") | (np.arange(len(bad)) % 8 == 0))

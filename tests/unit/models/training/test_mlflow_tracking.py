@@ -23,7 +23,7 @@ DATA = small_world(4000, seed=21)
 
 
 @pytest.fixture(scope="module")
-def trained() -> TrainingResult:
+def training_result() -> TrainingResult:
     return train(DATA, SMALL, cutoff=START + 200 * DAY)
 
 
@@ -34,8 +34,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture(scope="module")
-def bundle(home: Home, trained: TrainingResult) -> Path:
-    return write_bundle(home.bundles, trained, Ed25519PrivateKey.generate())
+def bundle(home: Home, training_result: TrainingResult) -> Path:
+    return write_bundle(home.bundles, training_result, Ed25519PrivateKey.generate())
 
 
 def store(home: Home) -> Any:
@@ -56,21 +56,24 @@ def runs(home: Home) -> list[dict[str, str]]:
 
 @pytest.mark.slow
 def test_a_run_that_was_torn_is_recorded_again(
-    home: Home, trained: TrainingResult, monkeypatch: pytest.MonkeyPatch
+    home: Home, training_result: TrainingResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between any two writes, and called again, as `darvoza train` does.
 
     The bundle is this test's own: other tests record theirs in the same store, in any order.
     """
-    own = replace(trained, config=replace(trained.config, seed=trained.config.seed + 1))
+    own = replace(
+        training_result,
+        config=replace(training_result.config, seed=training_result.config.seed + 1),
+    )
     bundle = write_bundle(home.bundles, own, Ed25519PrivateKey.generate())
     from mlflow import MlflowClient
 
-    class Killed(BaseException):
+    class KilledProcess(BaseException):
         """What a kill looks like from inside: nothing that is caught."""
 
     def kill(*_: Any, **__: Any) -> None:
-        raise Killed
+        raise KilledProcess
 
     def status(run_id: str) -> str:
         return str(client.get_run(run_id).info.status)
@@ -80,18 +83,18 @@ def test_a_run_that_was_torn_is_recorded_again(
         with monkeypatch.context() as patched:
             made = MlflowClient.create_run
 
-            def remembered(*given: Any, made: Any = made, **named: Any) -> Any:
+            def keep_run(*given: Any, made: Any = made, **named: Any) -> Any:
                 run = made(*given, **named)
                 torn.append(run.info.run_id)
                 return run
 
-            patched.setattr(MlflowClient, "create_run", remembered)
+            patched.setattr(MlflowClient, "create_run", keep_run)
             patched.setattr(MlflowClient, step, kill)
-            with pytest.raises(Killed):
-                register(home, bundle, trained.report)
+            with pytest.raises(KilledProcess):
+                register(home, bundle, training_result.report)
         assert [one for one in runs(home) if one["version"] == bundle.name] == []
 
-    run = register(home, bundle, trained.report)
+    run = register(home, bundle, training_result.report)
     client = store(home)
     finished = [one["run_id"] for one in runs(home) if one["version"] == bundle.name]
     assert finished == [run] and run not in torn
@@ -104,15 +107,15 @@ def test_a_run_that_was_torn_is_recorded_again(
 
 @pytest.mark.slow
 def test_a_run_keeps_its_choices_figures_and_digests(
-    home: Home, bundle: Path, trained: TrainingResult, capfd: pytest.CaptureFixture[str]
+    home: Home, bundle: Path, training_result: TrainingResult, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run = register(home, bundle, trained.report)
-    assert register(home, bundle, trained.report) == run
+    run = register(home, bundle, training_result.report)
+    assert register(home, bundle, training_result.report) == run
     assert capfd.readouterr() == ("", "")
 
     (kept,) = (one for one in runs(home) if one["version"] == bundle.name)
     assert kept["version"] == bundle.name
-    assert kept["data_digest"] == trained.data_digest
+    assert kept["data_digest"] == training_result.data_digest
     assert kept["definitions"] == DATA.definitions
     assert kept["synthetic"] == "true"
     assert made_with().items() <= kept.items()
@@ -124,11 +127,11 @@ def test_a_run_keeps_its_choices_figures_and_digests(
 
 @pytest.mark.slow
 def test_a_run_says_how_its_model_was_selected(
-    home: Home, bundle: Path, trained: TrainingResult
+    home: Home, bundle: Path, training_result: TrainingResult
 ) -> None:
     """Every part's share, and what each part alone and the blend lost on later rows."""
-    value = store(home).get_run(register(home, bundle, trained.report)).data.metrics
-    for target, facts in card(trained, named=bundle.name)["targets"].items():
+    value = store(home).get_run(register(home, bundle, training_result.report)).data.metrics
+    for target, facts in card(training_result, named=bundle.name)["targets"].items():
         assert facts["blend"] and facts["out_of_time_log_loss"]
         for kind in ("blend", "out_of_time_log_loss"):
             for part, figure in facts[kind].items():

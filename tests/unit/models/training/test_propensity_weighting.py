@@ -26,17 +26,17 @@ def coarse(data: Dataset) -> Dataset:
     return replace(data, values=np.round(data.values, 1))
 
 
-def steered(n: int = 6000, *, seed: int = 1) -> Dataset:
+def simulate_steering(n: int = 6000, *, seed: int = 1) -> Dataset:
     """Search mostly where f0 speaks for a find; where hardly anybody looked, it speaks against."""
     made = coarse(small_world(n, seed=seed, days=DAYS))
     draw = np.random.default_rng(seed)
     favoured = draw.random(n) < 0.5
-    lot = draw.random(n) < 0.1
-    searched = lot | (draw.random(n) < np.where(favoured, 0.9, 0.02))
+    is_random = draw.random(n) < 0.1
+    searched = is_random | (draw.random(n) < np.where(favoured, 0.9, 0.02))
     result = np.nan_to_num(made.values[:, 0]).astype(np.float64)
     carries = draw.random(n) < 1 / (1 + np.exp(1.5 - np.where(favoured, 2.0, -2.0) * result))
     basis = np.full(n, None, object)
-    basis[searched], basis[lot] = "score", "random"
+    basis[searched], basis[is_random] = "score", "random"
     return replace(
         made,
         discrepancy=np.where(searched, carries, -1).astype(np.int8),
@@ -48,7 +48,9 @@ def steered(n: int = 6000, *, seed: int = 1) -> Dataset:
     )
 
 
-def decided(data: Dataset, config: TrainConfig = CONFIG) -> tuple[TrainConfig, dict[str, object]]:
+def choose_weighting(
+    data: Dataset, config: TrainConfig = CONFIG
+) -> tuple[TrainConfig, dict[str, object]]:
     test = data.take(data.arrived_at >= TEST_FROM)
     until = TEST_FROM - config.label_delay
     choice = propensity_weighting.select_weighting(
@@ -57,12 +59,12 @@ def decided(data: Dataset, config: TrainConfig = CONFIG) -> tuple[TrainConfig, d
     return choice.config, choice.as_dict()
 
 
-def relabelled(data: Dataset, names: dict[str, str]) -> NDArray[np.object_]:
+def rename_bases(data: Dataset, names: dict[str, str]) -> NDArray[np.object_]:
     return np.array([names.get(str(basis)) for basis in data.basis], object)
 
 
 def test_weights_are_kept_where_random_checks_find_them_better() -> None:
-    chosen, result = decided(steered())
+    chosen, result = choose_weighting(simulate_steering())
     assert chosen == replace(CONFIG, weights="propensity")
     assert result["chosen"] == "propensity"
     assert result["gain"]["low"] > 0  # type: ignore[index]
@@ -71,33 +73,33 @@ def test_weights_are_kept_where_random_checks_find_them_better() -> None:
 def test_rows_count_alike_where_weights_gain_nothing() -> None:
     data = coarse(small_world(6000, seed=5, days=DAYS))
     uneven = np.random.default_rng(2).choice([0.1, 0.9], len(data))
-    basis = relabelled(data, {"score": "random", "random": "random"})
-    chosen, result = decided(replace(data, basis=basis, propensity=uneven))
+    basis = rename_bases(data, {"score": "random", "random": "random"})
+    chosen, result = choose_weighting(replace(data, basis=basis, propensity=uneven))
     assert (chosen.weights, result["chosen"]) == ("even", "even")
     assert result["gain"]["low"] <= 0  # type: ignore[index]
 
 
 def test_judged_by_what_was_selected_weights_would_have_lost() -> None:
     """Negative control: rows that the selection chose contradict what random checks say."""
-    data = steered()
-    swapped = relabelled(data, {"score": "random", "random": "score"})
-    _, result = decided(replace(data, basis=swapped))
+    data = simulate_steering()
+    swapped = rename_bases(data, {"score": "random", "random": "score"})
+    _, result = choose_weighting(replace(data, basis=swapped))
     assert result["chosen"] == "even"
 
 
 def test_a_handful_of_finds_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     fits: list[str] = []
 
-    def counted(data: Dataset, config: TrainConfig, **cut: int) -> FittedModel:
+    def count_fit(data: Dataset, config: TrainConfig, **cut: int) -> FittedModel:
         fits.append(config.weights)
         return fit(data, config, **cut)
 
-    monkeypatch.setattr(propensity_weighting, "fit", counted)
-    data = steered()
+    monkeypatch.setattr(propensity_weighting, "fit", count_fit)
+    data = simulate_steering()
     late = (data.basis == "random") & (data.arrived_at >= TEST_FROM)
     few = late & (np.cumsum(late & (data.discrepancy == 1)) >= propensity_weighting.FEWEST_FINDS)
     data.basis[few] = "officer"
-    chosen, result = decided(data)
+    chosen, result = choose_weighting(data)
     assert (chosen.weights, fits) == ("even", ["even"])
     gain = result["gain"]
     assert isinstance(gain, dict)
@@ -106,7 +108,7 @@ def test_a_handful_of_finds_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_serves_is_fitted_with_the_weights_that_won() -> None:
-    data = steered(9000)
+    data = simulate_steering(9000)
     cutoff = START + (DAYS + 4) * DAY
     made = train(data, CONFIG, cutoff=cutoff)
     assert made.report["weights"]["chosen"] == "propensity"

@@ -43,15 +43,15 @@ def late(data: Dataset, row: int, *, days: int) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def trained() -> TrainingResult:
+def training_result() -> TrainingResult:
     return train(two_ways(), SMALL, cutoff=CUT)
 
 
-def test_entries_of_a_stationary_network_have_not_moved(trained: TrainingResult) -> None:
+def test_entries_of_a_stationary_network_have_not_moved(training_result: TrainingResult) -> None:
     data = two_ways()
     since = data.take((data.arrived_at >= CUT) & (data.direction == "entry"))
-    known = Reference.from_dict(trained.reference.as_dict())
-    assert known == trained.reference and known.of_entries
+    known = Reference.from_dict(training_result.reference.as_dict())
+    assert known == training_result.reference and known.of_entries
     assert not any(one.has_moved for one in shifts(known, since.values))
 
 
@@ -99,10 +99,13 @@ def test_of_a_synthetic_network_the_direction_has_not_moved(
     made = train(data, SMALL, cutoff=cut)
     before = data.take((data.arrived_at < cut) & (data.arrived_at >= cut - 90 * DAY))
 
-    def moved(known: Reference) -> set[str]:
+    def list_moved_features(known: Reference) -> set[str]:
         return {one.name for one in shifts(known, since.values) if one.has_moved}
 
-    honest, mixed = moved(made.reference), moved(reference(before.values, before.names))
+    honest, mixed = (
+        list_moved_features(made.reference),
+        list_moved_features(reference(before.values, before.names)),
+    )
     assert "is_entry" in mixed and "is_entry" not in honest
     assert len(honest) < 0.6 * len(mixed), "what is left is rates, which follow the network's"
 
@@ -127,9 +130,12 @@ def test_a_record_that_came_late_does_not_move_what_is_lately(days: int) -> None
     def lately(window: int, made: Callable[[Dataset], dict[str, NDArray[np.float64]]]) -> None:
         data = two_ways()
         data.values[data.arrived_at < data.arrived_at.max() - window * DAY, 0] = 4.0
-        moved, without = made(late(data, last, days=days)), made(data.take(np.arange(last)))
-        assert set(moved) == set(without)
-        for name, row in moved.items():
+        list_moved_features, without = (
+            made(late(data, last, days=days)),
+            made(data.take(np.arange(last))),
+        )
+        assert set(list_moved_features) == set(without)
+        for name, row in list_moved_features.items():
             assert row == pytest.approx(without[name], abs=0.03), name
 
     lately(28, lambda data: quantiles(data, model))

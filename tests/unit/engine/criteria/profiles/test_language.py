@@ -190,7 +190,7 @@ NUMBERS = st.sampled_from(
 ITEM_NUMBERS = st.one_of(NUMBERS, st.sampled_from(["g.net_mass_kg", "g.packages"]))
 
 
-def compared(numbers: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+def draw_comparison(numbers: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     signs = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
     terms = st.one_of(
         numbers,
@@ -201,7 +201,7 @@ def compared(numbers: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.tuples(terms, signs, terms).map(" ".join)
 
 
-def combined(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+def draw_condition(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.recursive(
         parts,
         lambda inner: st.one_of(
@@ -214,13 +214,13 @@ def combined(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-MACROS = st.tuples(st.sampled_from(["exists", "all"]), combined(compared(ITEM_NUMBERS))).map(
-    lambda t: f"goods.{t[0]}(g, {t[1]})"
-)
-EXPRESSIONS = combined(st.one_of(compared(NUMBERS), MACROS))
+MACROS = st.tuples(
+    st.sampled_from(["exists", "all"]), draw_condition(draw_comparison(ITEM_NUMBERS))
+).map(lambda t: f"goods.{t[0]}(g, {t[1]})")
+EXPRESSIONS = draw_condition(st.one_of(draw_comparison(NUMBERS), MACROS))
 
 
-class Meaning:
+class TreeInterpreter:
     """What an expression means, read from its tree: an interpreter without the library."""
 
     def __init__(self, of: dict[str, Any]) -> None:
@@ -245,7 +245,7 @@ class Meaning:
         if isinstance(node, Macro):
             asked = {"exists": any, "all": all}[node.name]
             items = self.of["goods"]
-            return asked(Meaning(self.of | {node.each: i}).holds(node.body) for i in items)
+            return asked(TreeInterpreter(self.of | {node.each: i}).holds(node.body) for i in items)
         assert isinstance(node, Operation) and not isinstance(node, Call | Name)
         if node.operator in ("&&", "||"):
             joined = all if node.operator == "&&" else any
@@ -286,7 +286,7 @@ def test_an_expression_means_what_its_tree_says(
     reader = Reader(made.needs, {name: place for place, name in enumerate(FEATURES)})
     declared = None if goods is None else declaration(*items)
     values = context(reader.values(crossing(weighed_mass_kg=mass), declared, row))
-    means = Meaning(
+    means = TreeInterpreter(
         {
             "crossing": {"weighed_mass_kg": mass},
             "features": {"night": night, "seals": seals},
