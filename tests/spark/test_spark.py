@@ -86,11 +86,11 @@ def test_spark_equals_numpy_on_20_000_events(spark: Any, tmp_path: Path) -> None
     assert sum(len(events.row) for events in log.streams.values()) >= 20_000
     split_up: list[tuple[str, int]] = []
 
-    def watched(question: Question, entities: Sequence[int]) -> str:
+    def split_query(question: Question, entities: Sequence[int]) -> str:
         split_up.append((question.name, len(entities)))
         return split(question, entities)
 
-    served = by_spark(spark, found, plan, tmp_path, above=4_000, text=watched)
+    served = by_spark(spark, found, plan, tmp_path, above=4_000, text=split_query)
     assert sum(hot > 0 for _, hot in split_up) > len(questions(plan)) // 3
     assert sum(hot == 0 for _, hot in split_up) > len(questions(plan)) // 5
     assert int((served.view(np.int32) != by_numpy(log, plan).view(np.int32)).sum()) == 0
@@ -107,7 +107,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Plan:
     return Plan(catalogue.CATALOGUE)
 
 
-def differing(spark: Any, plan: Plan, folder: Path, text: Split) -> int:
+def count_differing_values(spark: Any, plan: Plan, folder: Path, text: Split) -> int:
     found = tables(history(2, 1_500, step=12 * HOUR))
     served = by_spark(spark, found, plan, folder, above=100, text=text)
     expected = by_numpy(read_log(found, plan), plan)
@@ -116,14 +116,14 @@ def differing(spark: Any, plan: Plan, folder: Path, text: Split) -> int:
 
 
 def test_one_line_makes_a_feature_for_spark(spark: Any, tmp_path: Path, small: Plan) -> None:
-    assert differing(spark, small, tmp_path, split) == 0
+    assert count_differing_values(spark, small, tmp_path, split) == 0
 
 
-@pytest.mark.parametrize("bug", [sql_bugs.leaky, sql_bugs.counted_twice, sql_bugs.overlapping])
+@pytest.mark.parametrize("bug", [sql_bugs.leaky, sql_bugs.counted_twice, sql_bugs.overlap_buckets])
 def test_a_seeded_bug_of_the_text_is_caught(
     spark: Any, tmp_path: Path, small: Plan, bug: sql_bugs.Bug
 ) -> None:
-    assert differing(spark, small, tmp_path, lambda question, hot: bug(question)) > 0
+    assert count_differing_values(spark, small, tmp_path, lambda question, hot: bug(question)) > 0
 
 
 def test_answers_to_something_else_are_refused(spark: Any, tmp_path: Path, small: Plan) -> None:

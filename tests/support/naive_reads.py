@@ -23,7 +23,7 @@ def by_hand(log: EncodedHistory, plan: Plan, read: Read, row: int) -> float:
     cut = int(log.as_of[row])
     seen = [
         (known_at, added, owner)
-        for known_at, entity, added, owner in counted(log, plan, read)
+        for known_at, entity, added, owner in list_counted(log, plan, read)
         if entity == looked_up and cut - read.window <= known_at < cut
     ]
     if not read.is_last:
@@ -35,21 +35,21 @@ def by_hand(log: EncodedHistory, plan: Plan, read: Read, row: int) -> float:
     return float(log.facts[FACTS.index(read.measure), seen[-1][2]])
 
 
-def counted(log: EncodedHistory, plan: Plan, read: Read) -> Iterator[Counted]:
+def list_counted(log: EncodedHistory, plan: Plan, read: Read) -> Iterator[Counted]:
     """All events that a read could count, in the order in which they became known."""
     if read.stream == PASSED.name:
         links = [link for link in PASSED.links if link.to == read.by[0]]
-        yield from _passed(log, plan, next(x for x in links if x.measure == read.measure))
+        yield from _list_passed(log, plan, next(x for x in links if x.measure == read.measure))
         return
     events, keys = log.streams[read.stream], log.keys[plan.column[read.by, read.by]]
     is_derived = read.stream == CROSSINGS.name and read.measure in CROSSINGS.derived
     amounts = events.measures.get(read.measure, np.ones(len(events.row), np.int64))
     for at, (known_at, owner) in enumerate(zip(events.known_at, events.row, strict=True)):
-        added = _derived(log, plan, read.measure, at) if is_derived else int(amounts[at])
+        added = _derive_value(log, plan, read.measure, at) if is_derived else int(amounts[at])
         yield int(known_at), int(keys[owner]), added, int(owner)
 
 
-def _derived(log: EncodedHistory, plan: Plan, measure: str, at: int) -> int:
+def _derive_value(log: EncodedHistory, plan: Plan, measure: str, at: int) -> int:
     seen = CROSSINGS.derived[measure]
     keys, now = log.keys[plan.column[seen.by, seen.by]], log.known_at[at]
     had = any(
@@ -59,17 +59,19 @@ def _derived(log: EncodedHistory, plan: Plan, measure: str, at: int) -> int:
     return int(keys[at] != 0 and had == seen.wanted)
 
 
-def _passed(log: EncodedHistory, plan: Plan, link: Link) -> Iterator[Counted]:
+def _list_passed(log: EncodedHistory, plan: Plan, link: Link) -> Iterator[Counted]:
     via = log.keys[plan.column[(link.via,), (link.via,)]]
     to = log.keys[plan.column[(link.to,), (link.to,)]]
     acts = log.streams[INSPECTIONS.name]
     for known_at, owner, hit in zip(acts.known_at, acts.row, acts.measures["hit"], strict=True):
         if hit and via[owner]:
-            for other in _linked(log, via, to, known_at=int(known_at), owner=int(owner)):
+            for other in _list_linked(log, via, to, known_at=int(known_at), owner=int(owner)):
                 yield int(known_at), other, 1, int(owner)
 
 
-def _linked(log: EncodedHistory, via: Ints, to: Ints, *, known_at: int, owner: int) -> list[int]:
+def _list_linked(
+    log: EncodedHistory, via: Ints, to: Ints, *, known_at: int, owner: int
+) -> list[int]:
     since: dict[int, int] = {}
     for row in range(len(log)):
         if via[row] == via[owner] and to[row] not in (0, to[owner]):

@@ -83,28 +83,28 @@ def history(
     return History(passages, acts, finds)
 
 
-def thinned(found: History, before: int, *, kind: str) -> History:
+def thin_history(found: History, before: int, *, kind: str) -> History:
     """Leave out every third record of a kind that was known before a time.
 
     Kinds are "crossings", "inspections" and "seizures"; with a crossing goes what is about it.
     """
 
-    def kept(rows: Sequence[Any], name: str) -> list[Any]:
+    def keep_rows(rows: Sequence[Any], name: str) -> list[Any]:
         is_kind = name == kind
         return [
             row for at, row in enumerate(rows) if not (is_kind and at % 3 == 0 and row[0] < before)
         ]
 
-    crossings = kept(found.crossings, "crossings")
+    crossings = keep_rows(found.crossings, "crossings")
     known = {crossing.crossing_id for _, crossing, _ in crossings}
     return History(
         crossings,
-        [row for row in kept(found.inspections, "inspections") if row[1].crossing_id in known],
-        [row for row in kept(found.seizures, "seizures") if row[1].crossing_id in known],
+        [row for row in keep_rows(found.inspections, "inspections") if row[1].crossing_id in known],
+        [row for row in keep_rows(found.seizures, "seizures") if row[1].crossing_id in known],
     )
 
 
-def moving(catalogue: Mapping[str, Feature], *, kind: str) -> set[str]:
+def list_movable_features(catalogue: Mapping[str, Feature], *, kind: str) -> set[str]:
     """Name the features that an earlier record of a kind can move; no other record can."""
     streams = {
         "crossings": {"crossings", "inspections", "finds", "passed"},
@@ -297,7 +297,7 @@ def alike(found: History) -> History:
     return History(crossings, found.inspections, found.seizures)
 
 
-def facing(found: History) -> History:
+def turn_directions(found: History) -> History:
     """Return the history with every vehicle leaving at FOT or entering at OYB."""
     ways = ({"post": "FOT", "direction": "exit"}, {"post": "OYB", "direction": "entry"})
     crossings = [
@@ -310,6 +310,6 @@ def facing(found: History) -> History:
 EVENTFUL = (
     history(2, 300, step=6 * HOUR),
     alike(history(3, 100, step=6 * HOUR)),
-    facing(history(4, 300, step=10 * MINUTE, span=6 * HOUR, crowd=30)),
+    turn_directions(history(4, 300, step=10 * MINUTE, span=6 * HOUR, crowd=30)),
 )
 """Histories in which, together, every feature moves: over a year, and within minutes."""

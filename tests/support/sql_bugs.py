@@ -30,7 +30,7 @@ def counted_twice(question: Question) -> str:
     return write_carried(question).replace(f"{earlier}1 PRECEDING", f"{earlier}CURRENT ROW")
 
 
-def overlapping(question: Question, *, width: int = OVERLAP) -> str:
+def overlap_buckets(question: Question, *, width: int = OVERLAP) -> str:
     """Hot entities split by overlap: each bucket also gets the events of the one before it."""
     bucket = f"moment - moment % {width}"
     doubled = (

@@ -81,7 +81,7 @@ def imports(path: str) -> set[str]:
     return found
 
 
-def unreached(path: Sequence[str]) -> list[str]:
+def list_unreached(path: Sequence[str]) -> list[str]:
     """Return the modules of a path that none before them imports, its beginning apart."""
     known: set[str] = set()
     missing = []
@@ -97,7 +97,7 @@ def test_each_module_of_a_path_is_imported_by_one_before_it(title: str) -> None:
     path = steps(title)
     assert len(path) >= 20
     assert len(set(path)) == len(path)
-    assert unreached(path) == []
+    assert list_unreached(path) == []
 
 
 @pytest.mark.parametrize("title", PATHS)
@@ -108,8 +108,8 @@ def test_a_path_in_a_wrong_order_is_found(title: str) -> None:
         [*path[:at], late, early, *path[at + 2 :]]
         for at, (early, late) in enumerate(pairwise(path))
     ]
-    assert any(unreached(other) for other in swapped[1:])
-    assert unreached([path[0], *reversed(path[1:])])
+    assert any(list_unreached(other) for other in swapped[1:])
+    assert list_unreached([path[0], *reversed(path[1:])])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -19,7 +19,7 @@ PACKAGES = sorted(
 )
 
 
-def mapped(folder: Path) -> set[str]:
+def list_mapped(folder: Path) -> set[str]:
     """Return the names that the folder's map lists."""
     tree = ast.parse((folder / "__init__.py").read_text("utf-8"))
     return set(LINE.findall(ast.get_docstring(tree) or ""))
@@ -33,7 +33,7 @@ def present(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("folder", PACKAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_map_lists_what_is_there(folder: Path) -> None:
-    assert mapped(folder) == present(folder)
+    assert list_mapped(folder) == present(folder)
     assert len(list(folder.glob("[!_]*.py"))) <= MOST
 
 
@@ -49,4 +49,4 @@ def test_a_module_that_is_not_listed_is_found(tmp_path: Path) -> None:
     (tmp_path / "__init__.py").write_text('"""A room.\n\nwalk  down the trees\n"""', "utf-8")
     for name in ("walk", "turn"):
         (tmp_path / f"{name}.py").touch()
-    assert present(tmp_path) - mapped(tmp_path) == {"turn"}
+    assert present(tmp_path) - list_mapped(tmp_path) == {"turn"}

@@ -38,7 +38,7 @@ from features.online.counter_recount import Recount
 from tests.service.eventful_home import live
 from tests.service.page_session import at_desk
 from tests.service.running_service import World
-from tests.store.engine.audit.journal_forgery import undone
+from tests.store.engine.audit.journal_forgery import open_rolled_back
 
 PLAN = Plan(CATALOGUE)
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
@@ -276,7 +276,7 @@ def test_edits_of_projections_are_found_each_in_its_table(
     lived: World, wave: tuple[str, ...]
 ) -> None:
     edits = [EDITS[name] for name in wave]
-    with undone(lived.runtime.store) as connection:
+    with open_rolled_back(lived.runtime.store) as connection:
         for edit in edits:
             assert connection.execute(text(edit.sql.replace(":", "\\:"))).rowcount > 0, edit.table
         found = {(one.table, one.rule) for one in check(lived, connection)}
@@ -308,7 +308,7 @@ TRIGGERS = {
 def test_objects_that_are_not_ours_are_found(lived: World) -> None:
     store = lived.runtime.store
     for statement in TRIGGERS[store.dialect]:
-        with undone(store) as connection:
+        with open_rolled_back(store) as connection:
             connection.execute(text(statement))
             (fault,) = check(lived, connection)
             assert fault.rule in ("foreign_object", "missing_object")
@@ -358,7 +358,7 @@ ALTERATIONS_OF = {
 def test_an_altered_table_is_found(lived: World, monkeypatch: pytest.MonkeyPatch) -> None:
     store = lived.runtime.store
     for alteration in (*ALTERATIONS, *ALTERATIONS_OF[store.dialect]):
-        with undone(store) as connection:
+        with open_rolled_back(store) as connection:
             for statement in alteration.split("; "):
                 connection.execute(text(statement))
             rules = {
@@ -369,7 +369,7 @@ def test_an_altered_table_is_found(lived: World, monkeypatch: pytest.MonkeyPatch
                 )
             }
             assert rules == {"altered_table"}, alteration
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         connection.execute(text(ALTERATIONS[0]))
         assert [fault.rule for fault in check(lived, connection)] == ["altered_table"]
         monkeypatch.setattr("api.audit.home_verification.find_structure_faults", lambda *_: ())
@@ -390,7 +390,7 @@ def other(column: Any, value: Any) -> Any:
 def columns_missed(world: World, table: Table, replayed: Connection) -> list[str]:
     """Change each column of one row, and return those whose change is not found."""
     missed = []
-    with undone(world.runtime.store) as connection:
+    with open_rolled_back(world.runtime.store) as connection:
         row = connection.execute(select(table).limit(1)).mappings().one_or_none()
         if row is None:
             return []

@@ -18,7 +18,7 @@ from features.catalogue.plan import Plan
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from tests.support.random_histories import History, tables
-from tests.unit.features.catalogue.test_mirror_features import left, line, passage
+from tests.unit.features.catalogue.test_mirror_features import line, make_exit, passage
 from tests.unit.field.broken_statements import list_broken
 
 NAMES = (
@@ -48,7 +48,7 @@ def last(*passages: Any, shared: Shared | None = None) -> dict[str, float]:
 def compare_drivers(there: str, here: str, shared: Shared | None = None) -> dict[str, float]:
     """Return the features of a vehicle whose driver has a name at each of two posts."""
     return last(
-        left(1, 0.0, driver_ref=there, **PLATE),
+        make_exit(1, 0.0, driver_ref=there, **PLATE),
         passage(2, 5.0, driver_ref=here, **PLATE),
         shared=shared,
     )
@@ -56,7 +56,7 @@ def compare_drivers(there: str, here: str, shared: Shared | None = None) -> dict
 
 def compare_consignees(there: str, here: str, shared: Shared | None = None) -> dict[str, float]:
     """Return the features of a vehicle whose consignee has a number at each of two posts."""
-    journey = [left(1, 0.0, goods={}, cmr_number="C-1"), passage(2, 5.0, cmr_number="C-1")]
+    journey = [make_exit(1, 0.0, goods={}, cmr_number="C-1"), passage(2, 5.0, cmr_number="C-1")]
     numbered = [
         (at, crossing, declared and declared.model_copy(update={"consignee_id": number}))
         for (at, crossing, declared), number in zip(journey, (there, here), strict=True)
@@ -170,7 +170,7 @@ def test_an_unusual_transit_time_stands_out() -> None:
     shares = [
         last(
             *sorted(line(4.0), key=lambda each: (each[0], each[1].crossing_id)),
-            left(900, 410.0, plate="X"),
+            make_exit(900, 410.0, plate="X"),
             passage(901, 410.0 + hours, plate="X"),
         )["transit_share"]
         for hours in (0.5, 4.0, 5.9)

@@ -14,7 +14,7 @@ from features.catalogue.plan import Plan
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from tests.support.random_histories import History, tables
-from tests.unit.features.catalogue.test_mirror_features import left, passage
+from tests.unit.features.catalogue.test_mirror_features import make_exit, passage
 from tests.unit.field.broken_statements import list_broken
 
 NAMES = (
@@ -42,7 +42,7 @@ def last(*passages: Any) -> dict[str, float]:
 
 def travel(there: dict[str, Any], here: dict[str, Any]) -> dict[str, float]:
     """Return the features of a vehicle that left at Fotehobod and enters at Oybek."""
-    return last(left(1, 0.0, **PLATE, **there), passage(2, 5.0, **PLATE, **here))
+    return last(make_exit(1, 0.0, **PLATE, **there), passage(2, 5.0, **PLATE, **here))
 
 
 def come_again(before: dict[str, Any], now: dict[str, Any]) -> dict[str, float]:

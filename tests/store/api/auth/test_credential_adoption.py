@@ -34,13 +34,13 @@ SECRET, GHOST = "dz_" + "k" * 43, "dz_" + "g" * 43
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """Open a store as the version before commitments made it, with a key and a user."""
     if request.param == "sqlite":
-        yield from filled(f"sqlite:///{tmp_path / 'old.sqlite'}")
+        yield from open_filled_store(f"sqlite:///{tmp_path / 'old.sqlite'}")
         return
     with request.getfixturevalue("cluster").database() as url:
-        yield from filled(url)
+        yield from open_filled_store(url)
 
 
-def filled(url: str) -> Iterator[Store]:
+def open_filled_store(url: str) -> Iterator[Store]:
     store, config = Store(url), Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")

@@ -28,7 +28,7 @@ def fill(store: Store, *, records: int = RECORDS) -> list[Entry]:
 
 
 @contextmanager
-def undone(store: Store) -> Iterator[Connection]:
+def open_rolled_back(store: Store) -> Iterator[Connection]:
     """Lend a connection whose changes are never seen."""
     with store.engine.connect() as connection:
         yield connection

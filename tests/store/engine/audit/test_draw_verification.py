@@ -21,7 +21,7 @@ DECISIONS = 6
 
 
 @pytest.fixture
-def closed(two: Two) -> Store:  # noqa: F811
+def closed_shift_store(two: Two) -> Store:  # noqa: F811
     """Decide on some arrivals, then reveal the seed of their shift."""
     runtime = two[0]
     for number in range(DECISIONS):
@@ -51,8 +51,8 @@ def edit(store: Store, kind: str, change: Callable[[dict[str, Any]], object]) ->
         connection.execute(BODIES.update().where(BODIES.c.seq == seq).values(body=changed))
 
 
-def test_revealed_numbers_are_drawn_again(closed: Store) -> None:
-    verdict = verify(closed)
+def test_revealed_numbers_are_drawn_again(closed_shift_store: Store) -> None:
+    verdict = verify(closed_shift_store)
     assert verdict.ok
     assert verdict.drawn == DECISIONS
 
@@ -74,15 +74,19 @@ CHANGES: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
 
 
 @pytest.mark.parametrize("rule", CHANGES)
-def test_whatever_is_changed_about_chance_is_found(closed: Store, rule: str) -> None:
+def test_whatever_is_changed_about_chance_is_found(closed_shift_store: Store, rule: str) -> None:
     kind, change = CHANGES[rule]
-    edit(closed, kind, change)
-    assert rule in rules(closed)
+    edit(closed_shift_store, kind, change)
+    assert rule in rules(closed_shift_store)
 
 
-def test_another_plate_would_have_drawn_otherwise(closed: Store) -> None:
-    edit(closed, DECISION, lambda body: body["arrival"]["crossing"].update(plate="99Z999ZZ"))
-    assert rules(closed).count("draw") >= 1
+def test_another_plate_would_have_drawn_otherwise(closed_shift_store: Store) -> None:
+    edit(
+        closed_shift_store,
+        DECISION,
+        lambda body: body["arrival"]["crossing"].update(plate="99Z999ZZ"),
+    )
+    assert rules(closed_shift_store).count("draw") >= 1
 
 
 def test_a_secret_seed_is_left_for_later(two: Two) -> None:  # noqa: F811
@@ -91,10 +95,10 @@ def test_a_secret_seed_is_left_for_later(two: Two) -> None:  # noqa: F811
 
 
 def test_a_check_that_believes_the_record_would_miss_it(
-    closed: Store, monkeypatch: pytest.MonkeyPatch
+    closed_shift_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: a check that takes the recorded number for the drawn one finds nothing."""
-    edit(closed, *CHANGES["draw"])
+    edit(closed_shift_store, *CHANGES["draw"])
 
     class Agreeable(float):
         def __eq__(self, other: object) -> bool:
@@ -106,4 +110,4 @@ def test_a_check_that_believes_the_record_would_miss_it(
         __hash__ = float.__hash__
 
     monkeypatch.setattr("engine.audit.draw_verification.draw", lambda *_, **__: Agreeable())
-    assert rules(closed) == []
+    assert rules(closed_shift_store) == []

@@ -21,7 +21,7 @@ from engine.journal.hash_chain import canonical, new_salt
 from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.journal.receipts import Receipt, Signer
 from engine.storage.database import Store
-from tests.store.engine.audit.journal_forgery import forge, undone
+from tests.store.engine.audit.journal_forgery import forge, open_rolled_back
 
 TRIALS = 200 if os.environ.get("DARVOZA_PROOF") else 4
 RECORDS = 40
@@ -29,7 +29,7 @@ SIGNER = Signer(Ed25519PrivateKey.generate())
 Row = dict[str, Any]
 
 
-def lived(store: Store) -> list[Entry]:
+def write_shift(store: Store) -> list[Entry]:
     """Write a shift: each vehicle is decided on, inspected, found guilty and reviewed."""
     journal, drafts = Journal(store), list[Draft]()
     for n in range(RECORDS // 4):
@@ -63,7 +63,7 @@ def put(connection: Connection, rows: list[Row]) -> None:
     connection.execute(insert(BODIES), [{name: row[name] for name in kept} for row in rows])
 
 
-def told(row: Row, **changed: object) -> None:
+def alter_body(row: Row, **changed: object) -> None:
     row["body"] = canonical(json.loads(row["body"]) | changed)
 
 
@@ -73,12 +73,12 @@ def at(rows: list[Row], dice: random.Random, kind: str) -> int:
 
 def let_go(rows: list[Row], dice: random.Random) -> None:
     """A decision was green all along."""
-    told(rows[at(rows, dice, "decision")], channel="blue")
+    alter_body(rows[at(rows, dice, "decision")], channel="blue")
 
 
 def find_nothing(rows: list[Row], dice: random.Random) -> None:
     """The search found nothing."""
-    told(rows[at(rows, dice, "inspection")], outcome="clear")
+    alter_body(rows[at(rows, dice, "inspection")], outcome="clear")
 
 
 def forget(rows: list[Row], dice: random.Random) -> None:
@@ -125,31 +125,31 @@ Attack = Callable[[list[Row], random.Random], None]
 BY_NAME = pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
 
 
-def judged(connection: Connection, receipts: list[Receipt]) -> bool:
+def is_verified(connection: Connection, receipts: list[Receipt]) -> bool:
     return verify_snapshot(connection, receipts, public_key=SIGNER.public_key).ok
 
 
-def escaped(
+def list_unnoticed(
     store: Store, attack: Attack, receipts: list[Receipt], *, recomputed: bool
 ) -> list[int]:
     """Rewrite many times over; return the trials that stay unnoticed."""
     missed = []
     for trial in range(TRIALS):
-        with undone(store) as connection:
+        with open_rolled_back(store) as connection:
             rows = rows_of(connection)
             attack(rows, random.Random(trial))
             put(connection, rows)
             if recomputed:
                 forge(connection)
-            if judged(connection, receipts):
+            if is_verified(connection, receipts):
                 missed.append(trial)
     return missed
 
 
 @BY_NAME
 def test_rewritten_audit_is_found_by_its_chain(store: Store, attack: Attack) -> None:
-    lived(store)
-    assert escaped(store, attack, [], recomputed=False) == []
+    write_shift(store)
+    assert list_unnoticed(store, attack, [], recomputed=False) == []
 
 
 @BY_NAME
@@ -157,21 +157,21 @@ def test_rewritten_audit_is_found_by_receipts_where_the_chain_was_recomputed(
     store: Store, attack: Attack
 ) -> None:
     """A receipt of the last record is enough: a chain that leads elsewhere cannot end there."""
-    entries = lived(store)
-    assert escaped(store, attack, [SIGNER.sign(entries[-1])], recomputed=True) == []
+    entries = write_shift(store)
+    assert list_unnoticed(store, attack, [SIGNER.sign(entries[-1])], recomputed=True) == []
 
 
 @BY_NAME
 def test_rewritten_audit_without_receipts_would_be_believed(store: Store, attack: Attack) -> None:
     """Negative control: a forger who recomputes leaves no trace in the database itself."""
-    lived(store)
-    assert escaped(store, attack, [], recomputed=True) == list(range(TRIALS))
+    write_shift(store)
+    assert list_unnoticed(store, attack, [], recomputed=True) == list(range(TRIALS))
 
 
 def test_rewriting_nothing_is_no_rewrite(store: Store) -> None:
     """The other control: the way these tests write a journal back is not what is found."""
-    entries = lived(store)
+    entries = write_shift(store)
     receipts = [SIGNER.sign(entry) for entry in entries]
-    assert escaped(store, lambda rows, dice: None, receipts, recomputed=False) == list(
+    assert list_unnoticed(store, lambda rows, dice: None, receipts, recomputed=False) == list(
         range(TRIALS)
     )

@@ -30,13 +30,13 @@ from tests.store.engine.audit.journal_forgery import (
     edit,
     fill,
     forge,
+    open_rolled_back,
     orphan,
     other_identity,
     remove,
     replace_salt,
     second_identity,
     set_record,
-    undone,
 )
 
 EDITS = 3200 if os.environ.get("DARVOZA_PROOF") else 96
@@ -70,7 +70,7 @@ def test_every_random_edit_is_found(store: Store) -> None:
     for trial in range(EDITS):
         kind, is_forged = KINDS[trial % len(KINDS)], trial // len(KINDS) % 2 == 1
         seq = dice.randint(1, RECORDS if is_forged else RECORDS - 1)
-        with undone(store) as connection:
+        with open_rolled_back(store) as connection:
             edit(connection, kind, seq=seq, dice=dice)
             if is_forged:
                 forge(connection)
@@ -85,7 +85,7 @@ def test_every_random_edit_is_found(store: Store) -> None:
 def test_a_cut_tail_is_proved_by_a_receipt(store: Store) -> None:
     entries = fill(store)
     last = SIGNER.sign(entries[-1])
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         for entry in entries[-7:]:
             remove(connection, entry.seq)
 
@@ -96,7 +96,7 @@ def test_a_cut_tail_is_proved_by_a_receipt(store: Store) -> None:
 def test_after_the_last_receipt_a_forger_is_believed(store: Store) -> None:
     """What receipts cannot prove, so that it is not promised."""
     entries = fill(store)
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         set_record(connection, RECORDS, kind="edited")
         forge(connection)
 
@@ -115,7 +115,7 @@ def test_a_chain_over_bodies_alone_would_miss_it(
     for module in (engine.journal.journal, engine.audit.verification):
         monkeypatch.setattr(module, "chain_of", body_alone)
     last = fill(store)[-1]
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         set_record(
             connection, last.seq, **{field: last.known_at + 1 if field == "known_at" else "x"}
         )
@@ -137,7 +137,7 @@ def test_other_ways_to_tamper(
     store: Store, attack: Callable[[Connection], None], rule: str
 ) -> None:
     fill(store)
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         attack(connection)
 
         assert rule in {fault.rule for fault in judge(connection, []).faults}
@@ -151,7 +151,7 @@ def test_other_ways_to_tamper(
 def test_values_of_another_type_are_found(store: Store, column: str, value: str) -> None:
     """SQLite lets a forger put a fraction where we keep microseconds."""
     fill(store)
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         connection.execute(
             update(JOURNAL).where(JOURNAL.c.seq == RECORDS).values({column: text(value)})
         )
@@ -172,7 +172,7 @@ def test_a_record_that_cannot_be_read_never_passes(store: Store) -> None:
 
 def test_one_edit_is_one_fault(store: Store) -> None:
     fill(store)
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         set_record(connection, 5, kind="edited")
 
         assert [(fault.seq, fault.rule) for fault in judge(connection, []).faults] == [(5, "chain")]
@@ -192,7 +192,7 @@ def erase(store: Store, *sequences: int, signer: Signer = SIGNER, **changed: obj
 def test_a_body_that_a_signed_erasure_names_may_be_gone(store: Store) -> None:
     entries = fill(store)
     record = erase(store, 5, 12)
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         connection.execute(delete(BODIES).where(BODIES.c.seq.in_((5, 12))))
 
         verdict = judge(connection, every_third(entries))
@@ -219,7 +219,7 @@ def test_an_erasure_that_is_not_signed_by_the_home_is_a_fault(store: Store) -> N
         {"signer": stranger, "key_id": SIGNER.key_id},
     ]
     records = [erase(store, 5, **changed) for changed in forged]
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         connection.execute(delete(BODIES).where(BODIES.c.seq == 5))
 
         found = judge(connection, []).faults
@@ -234,7 +234,7 @@ def test_an_unsigned_erasure_passes_a_check_without_signatures(
     fill(store)
     erase(store, 5, signature="00" * 64)
     monkeypatch.setattr(engine.audit.verification, "find_erasure_fault", lambda *_, **__: None)
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         connection.execute(delete(BODIES).where(BODIES.c.seq == 5))
 
         assert judge(connection, []).ok
@@ -260,7 +260,7 @@ def test_an_erasure_cannot_erase_an_erasure_or_what_comes_after_it(store: Store)
     fill(store)
     first = erase(store, 5)
     second = erase(store, first)
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         connection.execute(delete(BODIES).where(BODIES.c.seq == first))
 
         found = {(fault.seq, fault.rule) for fault in judge(connection, []).faults}
@@ -324,7 +324,7 @@ def test_the_list_of_faults_is_bounded_but_not_their_number(
 ) -> None:
     monkeypatch.setattr(engine.audit.verification, "FAULTS_KEPT", 10)
     fill(store)
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         other_identity(connection)
         verdict = judge(connection, [])
 

@@ -70,14 +70,16 @@ def now(store: Store) -> int:
         return journal_of(store).head(connection).as_of
 
 
-def matched(store: Store, matcher: Any, *arrivals: Arrival, as_of: int | None = None) -> list[Any]:
+def list_matches(
+    store: Store, matcher: Any, *arrivals: Arrival, as_of: int | None = None
+) -> list[Any]:
     cut = now(store) if as_of is None else as_of
     with store.read() as connection:
         found = matcher.matches(connection, arrivals, rows(*[1.0] * len(arrivals)), as_of=cut)
     return [list(each) for each in found]
 
 
-def approved(store: Store, matter: Any, subject: str, by: str) -> Entry:
+def approve(store: Store, matter: Any, subject: str, by: str) -> Entry:
     with store.read() as connection:
         draft = draft_approval(matter, read_approval_state(connection, matter, subject), by=by)
     return journal_of(store).append([draft])[0]
@@ -85,7 +87,7 @@ def approved(store: Store, matter: Any, subject: str, by: str) -> Entry:
 
 def test_the_list_follows_its_records(store: Store) -> None:
     journal, matcher = journal_of(store), WatchMatcher()
-    assert matched(store, matcher, arrival(plate="A1")) == [[]]
+    assert list_matches(store, matcher, arrival(plate="A1")) == [[]]
     at = now(store)
     entry = WatchEntry(plate="A 1", reason="x", expiry=moment(at + DAY))
     journal.append([list_(entry, "w1", by="ann", now=at)])
@@ -94,36 +96,36 @@ def test_the_list_follows_its_records(store: Store) -> None:
     both = arrival(plate="a-1", trailer_plate="T1")
     until = moment(at + DAY).strftime("%Y-%m-%d %H:%M UTC")
     text = f"trailer T1; reason: x; by fot; until {until}"
-    assert matched(store, matcher, both) == [
+    assert list_matches(store, matcher, both) == [
         [Match("watchlist", "w2", seq, "yellow", 1.0, words=text, is_of_counterpart=True)]
     ]
 
-    entered = approved(store, "watchlist", "w1", "bob").seq
-    first, second = matched(store, matcher, both, arrival(plate="B1"))
+    entered = approve(store, "watchlist", "w1", "bob").seq
+    first, second = list_matches(store, matcher, both, arrival(plate="B1"))
     assert [m.code for m in first] == ["w1", "w2"] and second == []
     text = f"plate A 1; reason: x; by ann; until {until}"
     assert first[0] == Match("watchlist", "w1", entered, "red", 1.0, words=text)
-    assert matched(store, matcher, both, as_of=at + DAY) == [[]]
+    assert list_matches(store, matcher, both, as_of=at + DAY) == [[]]
 
     with store.read() as connection:
         going = draft_retirement(
             "watchlist", read_approval_state(connection, "watchlist", "w1"), by="bob", why=""
         )
     journal.append([going])
-    approved(store, "watchlist", "w1", "cem")
-    assert [m.code for m in matched(store, matcher, both)[0]] == ["w2"]
+    approve(store, "watchlist", "w1", "cem")
+    assert [m.code for m in list_matches(store, matcher, both)[0]] == ["w2"]
 
 
 def test_many_arrivals_with_many_names_are_one_read(store: Store) -> None:
     journal, at = journal_of(store), now(store)
     entry = WatchEntry(container="C-63", reason="x", expiry=moment(at + DAY))
     journal.append([list_(entry, "w1", by="ann", now=at)])
-    approved(store, "watchlist", "w1", "bob")
+    approve(store, "watchlist", "w1", "bob")
     batch = [
         arrival(crossing_id=f"c{i}", container_numbers=[f"C{n + 64 * i}" for n in range(64)])
         for i in range(128)
     ]
-    found = matched(store, WatchMatcher(), *batch)
+    found = list_matches(store, WatchMatcher(), *batch)
     assert [len(each) for each in found] == [1] + [0] * 127
 
 
@@ -143,16 +145,16 @@ def test_profiles_are_compiled_again_only_when_one_moved(store: Store) -> None:
     matcher = ProfileMatcher(result.append, NAMES)  # type: ignore[arg-type]
     journal.append([draft_profile(profile("N1", at), by="ann", now=at)])
     journal.append([draft_backtest("profile", "N1", by="ann", state="proposed", figures={})])
-    assert matched(store, matcher, arrival()) == [[]]
-    seq = approved(store, "profile", "N1", "bob").seq
-    assert matched(store, matcher, arrival()) == [
+    assert list_matches(store, matcher, arrival()) == [[]]
+    seq = approve(store, "profile", "N1", "bob").seq
+    assert list_matches(store, matcher, arrival()) == [
         [Match("profile", "N1", seq, "red", 0.4, words="night: 1")]
     ]
     compiled = matcher._compiled
     journal.append([Draft("tick", "", "", {})])
-    matched(store, matcher, arrival())
+    list_matches(store, matcher, arrival())
     assert matcher._compiled is compiled and result == []
-    assert matched(store, matcher, arrival(), as_of=at + DAY) == [[]]
+    assert list_matches(store, matcher, arrival(), as_of=at + DAY) == [[]]
     with store.read() as connection:
         assert read_approval_state(connection, "profile", "N1").sequence == seq
         assert read_profiles(connection)["N1"].state(at + DAY) == "expired"
@@ -164,7 +166,7 @@ def test_a_release_without_a_feature_fails_no_decision(store: Store) -> None:
     journal, at, result = journal_of(store), now(store), list[Draft]()
     journal.append([draft_profile(profile("N1", at), by="ann", now=at)])
     journal.append([draft_backtest("profile", "N1", by="ann", state="proposed", figures={})])
-    approved(store, "profile", "N1", "bob")
+    approve(store, "profile", "N1", "bob")
     failures: list[int] = []
     matcher = ProfileMatcher(
         result.append,  # type: ignore[arg-type]

@@ -55,7 +55,7 @@ def append_forever(url: str, name: str, *, pipe: int, has_bug: bool) -> None:
             acknowledge(pipe, entries)
 
 
-def killed(url: str, trials: int, *, has_bug: bool) -> None:
+def kill_children(url: str, trials: int, *, has_bug: bool) -> None:
     """Fork, wait for a first acknowledgement and a moment more, kill; print what was heard."""
     dice = random.Random(trials)
     for trial in range(trials):
@@ -84,6 +84,6 @@ def batches(url: str, name: str, *, number: int) -> None:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["killed", url, trials, *has_bug]:
-            killed(url, int(trials), has_bug=bool(has_bug))
+            kill_children(url, int(trials), has_bug=bool(has_bug))
         case ["batches", url, name, number]:
             batches(url, name, number=int(number))

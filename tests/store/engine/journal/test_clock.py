@@ -18,7 +18,7 @@ from engine.storage.database import Store
 
 
 @contextmanager
-def moved(*, wall: int = 0, passed: int = 0, boot: str | None = None) -> Iterator[None]:
+def move_clock(*, wall: int = 0, passed: int = 0, boot: str | None = None) -> Iterator[None]:
     """Move the wall clock and the time since boot by so many microseconds each."""
     read, counted, named = (
         Journal._head,
@@ -38,25 +38,25 @@ def moved(*, wall: int = 0, passed: int = 0, boot: str | None = None) -> Iterato
         yield
 
 
-def appended(store: Store) -> int:
+def append_note(store: Store) -> int:
     """Return the time of a record of a process that has just started."""
     return Journal(store).append([Draft("note", "", "", {})])[0].known_at
 
 
 def test_time_that_passed_is_followed(store: Store) -> None:
-    before = appended(store)
-    with moved(wall=3 * DAY, passed=3 * DAY):
-        assert 3 * DAY <= appended(store) - before < 3 * DAY + MINUTE
+    before = append_note(store)
+    with move_clock(wall=3 * DAY, passed=3 * DAY):
+        assert 3 * DAY <= append_note(store) - before < 3 * DAY + MINUTE
 
 
 @pytest.mark.parametrize("jump", [2 * DAY, HOUR, -HOUR, -2 * DAY])
 def test_a_jump_is_not_followed_by_a_process_that_ran_nor_by_one_that_starts(
     store: Store, jump: int
 ) -> None:
-    before, running = appended(store), Journal(store)
+    before, running = append_note(store), Journal(store)
     running.append([Draft("note", "", "", {})])
-    with moved(wall=jump + 2 * HOUR, passed=2 * HOUR):
-        for time in (running.append([Draft("note", "", "", {})])[0].known_at, appended(store)):
+    with move_clock(wall=jump + 2 * HOUR, passed=2 * HOUR):
+        for time in (running.append([Draft("note", "", "", {})])[0].known_at, append_note(store)):
             assert 2 * HOUR <= time - before < 2 * HOUR + MINUTE
         with store.read() as connection:
             assert abs(running.reading(connection).ahead - jump) < MINUTE
@@ -64,42 +64,42 @@ def test_a_jump_is_not_followed_by_a_process_that_ran_nor_by_one_that_starts(
 
 
 def test_a_step_of_a_few_minutes_is_followed(store: Store) -> None:
-    before = appended(store)
-    with moved(wall=ALLOWED - 2 * SECOND):
-        assert appended(store) - before > ALLOWED - 3 * SECOND
+    before = append_note(store)
+    with move_clock(wall=ALLOWED - 2 * SECOND):
+        assert append_note(store) - before > ALLOWED - 3 * SECOND
 
 
 def test_small_steps_do_not_add_up(store: Store) -> None:
-    before = appended(store)
+    before = append_note(store)
     for step in range(1, 20):
-        with moved(wall=step * 4 * MINUTE):
-            assert appended(store) - before <= ALLOWED + MINUTE
+        with move_clock(wall=step * 4 * MINUTE):
+            assert append_note(store) - before <= ALLOWED + MINUTE
 
 
 @pytest.mark.parametrize(("off", "is_followed"), [(LONGEST_OFF - HOUR, True), (13 * HOUR, False)])
 def test_after_a_restart_of_the_machine_a_night_is_believed(
     store: Store, off: int, is_followed: bool
 ) -> None:
-    before = appended(store)
-    with moved(wall=off, passed=-DAY, boot="another"):
-        assert (appended(store) - before >= off) is is_followed
-        assert (appended(store) - before >= off) is is_followed, "by the next process too"
+    before = append_note(store)
+    with move_clock(wall=off, passed=-DAY, boot="another"):
+        assert (append_note(store) - before >= off) is is_followed
+        assert (append_note(store) - before >= off) is is_followed, "by the next process too"
 
 
 def test_a_home_of_an_older_version_follows_its_clock(store: Store) -> None:
-    before = appended(store)
+    before = append_note(store)
     with store.write() as connection:
         connection.execute(delete(ANCHORS))
-    with moved(wall=30 * DAY, boot="another"):
-        assert appended(store) - before >= 30 * DAY
+    with move_clock(wall=30 * DAY, boot="another"):
+        assert append_note(store) - before >= 30 * DAY
         with store.read() as connection:
             assert connection.scalars(select(ANCHORS.c.boot_id)).all() == ["another"]
 
 
 def test_what_a_person_accepts_is_followed_by_processes_that_run(store: Store) -> None:
-    before, running = appended(store), Journal(store)
+    before, running = append_note(store), Journal(store)
     running.append([Draft("note", "", "", {})])
-    with moved(wall=2 * DAY):
+    with move_clock(wall=2 * DAY):
         journal = Journal(store, [ClockProjection()])
         with store.read() as connection:
             reading = journal.reading(connection)
@@ -111,8 +111,8 @@ def test_what_a_person_accepts_is_followed_by_processes_that_run(store: Store) -
 
 def test_a_replay_of_an_acceptance_moves_no_anchor(store: Store) -> None:
     """A rebuild in the middle of a jump would let go of what holds the clock."""
-    before = appended(store)
+    before = append_note(store)
     replayed = Draft(CLOCK_ACCEPTED, "", "", {"by": "ann"})
     Journal(store, [ClockProjection()]).append([replayed])
-    with moved(wall=2 * DAY):
-        assert appended(store) - before < MINUTE
+    with move_clock(wall=2 * DAY):
+        assert append_note(store) - before < MINUTE

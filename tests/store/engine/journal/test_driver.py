@@ -17,7 +17,7 @@ only_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=
 ROW = (1, 2, 3, b"state")
 
 
-def counted(store: Store) -> int:
+def count_rows(store: Store) -> int:
     with store.read() as connection:
         return connection.scalars(select(func.count()).select_from(COUNTERS)).one()
 
@@ -27,7 +27,7 @@ def left_behind(store: Store) -> int:
     with store.engine.connect() as connection:
         insert_rows(connection, COUNTERS, [ROW])
         assert latest(connection, [(1, 2, 4), (1, 2, 3)]) == [b"state", None]
-    return counted(store)
+    return count_rows(store)
 
 
 def test_nothing_is_committed_by_the_way(store: Store) -> None:
@@ -50,14 +50,14 @@ def test_a_fault_of_a_statement_is_reported_as_any_other_and_quotes_no_value(sto
     with pytest.raises(IntegrityError) as found, store.write() as connection:
         insert_rows(connection, COUNTERS, [ROW, (1, 2, 3, b"secret")])
     assert "secret" not in str(found.value)
-    assert counted(store) == 0
+    assert count_rows(store) == 0
 
 
 @only_postgresql
 def test_a_lost_line_is_an_unavailable_store_and_the_next_one_works(store: Store) -> None:
     with pytest.raises(StoreUnavailableError), store.read() as connection:
         fetch_rows(connection, "SELECT pg_terminate_backend(pg_backend_pid())")
-    assert counted(store) == 0
+    assert count_rows(store) == 0
 
 
 def test_an_error_of_the_driver_that_is_let_through_is_not_ours(

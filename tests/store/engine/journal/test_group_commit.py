@@ -29,7 +29,7 @@ class Picky:
             raise KeyError("bad")
 
 
-class Counting(Journal):
+class CountingJournal(Journal):
     """A journal that counts its batches and can be held."""
 
     def __init__(self, store: Store) -> None:
@@ -47,7 +47,7 @@ class Counting(Journal):
 
 
 @contextmanager
-def held(journal: Counting) -> Iterator[Writer]:
+def hold_writer(journal: CountingJournal) -> Iterator[Writer]:
     """Lend a writer that is busy with a first record until the block ends."""
     writer = Writer(journal)
     journal.gate.clear()
@@ -59,8 +59,8 @@ def held(journal: Counting) -> Iterator[Writer]:
 
 
 def test_what_waits_shares_one_commit(store: Store) -> None:
-    journal = Counting(store)
-    with held(journal) as writer:
+    journal = CountingJournal(store)
+    with hold_writer(journal) as writer:
         futures = [writer.submit(draft(f"s{number}")) for number in range(50)]
 
     assert journal.sizes == [1, 50]
@@ -70,8 +70,8 @@ def test_what_waits_shares_one_commit(store: Store) -> None:
 
 
 def test_a_batch_is_bounded(store: Store) -> None:
-    journal = Counting(store)
-    with held(journal) as writer:
+    journal = CountingJournal(store)
+    with hold_writer(journal) as writer:
         for number in range(LARGEST_BATCH + 1):
             writer.submit(draft(f"s{number}"))
 
@@ -80,7 +80,7 @@ def test_a_batch_is_bounded(store: Store) -> None:
 
 def test_records_that_break_their_batch_are_taken_out_of_it(store: Store) -> None:
     bad = {3, 4, 17, 31}
-    with held(Counting(store)) as writer:
+    with hold_writer(CountingJournal(store)) as writer:
         futures = [
             writer.submit(draft(f"{'bad' if number in bad else 'good'}{number}"))
             for number in range(32)
@@ -101,14 +101,14 @@ def test_a_store_that_is_down_is_no_fault_of_a_record(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All are refused at once, without trying each alone, and the next is written."""
-    journal = Counting(store)
+    journal = CountingJournal(store)
 
     def down(drafts: Sequence[Draft]) -> list[Entry]:
         journal.gate.wait(SECONDS)
         journal.sizes.append(len(drafts))
         raise StoreUnavailableError("down")
 
-    with held(journal) as writer:
+    with hold_writer(journal) as writer:
         monkeypatch.setattr(journal, "append", down)
         futures = [writer.submit(draft(f"s{number}")) for number in range(10)]
         journal.gate.set()
@@ -142,7 +142,7 @@ def test_many_threads_lose_and_double_nothing(store: Store) -> None:
 
 
 def test_a_request_that_went_away_before_its_turn_is_not_written(store: Store) -> None:
-    with held(Counting(store)) as writer:
+    with hold_writer(CountingJournal(store)) as writer:
         gone, stays = writer.submit(draft("gone")), writer.submit(draft("stays"))
         assert gone.cancel()
 
@@ -151,8 +151,8 @@ def test_a_request_that_went_away_before_its_turn_is_not_written(store: Store) -
 
 
 def test_closing_writes_what_waits_and_takes_no_more(store: Store) -> None:
-    journal = Counting(store)
-    with held(journal) as writer:
+    journal = CountingJournal(store)
+    with hold_writer(journal) as writer:
         futures = [writer.submit(draft(f"s{number}")) for number in range(LARGEST_BATCH + 5)]
     writer.close()
 

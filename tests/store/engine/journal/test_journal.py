@@ -34,7 +34,7 @@ class Clock:
 
 
 @dataclass
-class Seen:
+class RecordingProjection:
     """A projection that keeps what it was told."""
 
     pairs: list[tuple[Entry, Draft]] = field(default_factory=list)
@@ -83,7 +83,7 @@ def count(store: Store) -> tuple[int, int]:
 
 
 def test_records_stand_as_they_were_acknowledged(store: Store) -> None:
-    seen = Seen()
+    seen = RecordingProjection()
     journal = Journal(store, [seen], Clock())
     empty = head(store)
 
@@ -192,7 +192,7 @@ def test_what_a_reader_writes_does_not_stay(store: Store) -> None:
 def test_a_projection_that_breaks_undoes_the_records(store: Store) -> None:
     Journal(store).append([draft(1)])
     with pytest.raises(KeyError):
-        Journal(store, [Seen(), Spoilt()]).append([draft(2)])
+        Journal(store, [RecordingProjection(), Spoilt()]).append([draft(2)])
 
     assert count(store) == (1, 1)
     assert verify(store).ok

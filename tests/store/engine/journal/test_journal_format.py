@@ -17,10 +17,10 @@ from tests.store.engine.audit.journal_forgery import (
     edit,
     fill,
     forge,
+    open_rolled_back,
     other_identity,
     remove,
     replace_salt,
-    undone,
 )
 from tests.store.engine.audit.test_verification import KINDS, SIGNER, erase
 
@@ -44,21 +44,21 @@ def test_both_verifiers_agree_on_every_attack(store: Store) -> None:
     erase(store, 5, 12)
     erase(store, 6, signature="00" * 64)
     dice = random.Random(20_261_126)
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         connection.execute(delete(BODIES).where(BODIES.c.seq.in_((5, 12))))
         assert not agree(connection, receipts), "the second erasure is not signed"
     for kind in KINDS:
         for is_forged in (False, True):
-            with undone(store) as connection:
+            with open_rolled_back(store) as connection:
                 edit(connection, kind, seq=dice.randint(7, RECORDS - 1), dice=dice)
                 if is_forged:
                     forge(connection)
                 assert not agree(connection, receipts), kind
     for attack in (replace_salt, other_identity, drop_body):
-        with undone(store) as connection:
+        with open_rolled_back(store) as connection:
             attack(connection)
             assert not agree(connection, receipts)
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         remove(connection, RECORDS // 2)
         assert not agree(connection, receipts)
 
@@ -66,7 +66,7 @@ def test_both_verifiers_agree_on_every_attack(store: Store) -> None:
 def test_an_untouched_journal_stands_for_both(store: Store) -> None:
     entries = fill(store)
     erase(store, 5)
-    with undone(store) as connection:
+    with open_rolled_back(store) as connection:
         assert agree(connection, [SIGNER.sign(entry) for entry in entries])
 
 
@@ -79,7 +79,7 @@ def test_another_byte_order_would_be_found(store: Store, monkeypatch: pytest.Mon
         "pack",
         lambda form, *values: plain(form.replace(">", "<"), *values),
     )
-    with undone(store) as connection, pytest.raises(AssertionError):
+    with open_rolled_back(store) as connection, pytest.raises(AssertionError):
         agree(connection, [])
 
 

@@ -27,7 +27,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def acknowledged(process: subprocess.Popen[str]) -> list[tuple[int, str]]:
+def list_acknowledged(process: subprocess.Popen[str]) -> list[tuple[int, str]]:
     """Return sequences and subjects; a lost sequence is given again, so they are no dictionary."""
     output, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0
@@ -35,15 +35,15 @@ def acknowledged(process: subprocess.Popen[str]) -> list[tuple[int, str]]:
     return [(int(seq), subject) for seq, subject in pairs]
 
 
-def standing(store: Store) -> dict[int, str]:
+def list_stored(store: Store) -> dict[int, str]:
     with store.read() as connection:
         rows = connection.execute(select(JOURNAL.c.seq, JOURNAL.c.subject)).all()
     return {row.seq: row.subject for row in rows}
 
 
 def test_killed_writers_lose_and_double_nothing(store: Store, store_url: str) -> None:
-    seen = acknowledged(start("killed", store_url, str(TRIALS)))
-    found = standing(store)
+    seen = list_acknowledged(start("killed", store_url, str(TRIALS)))
+    found = list_stored(store)
 
     assert len({subject.split("-")[0] for _, subject in seen}) == TRIALS
     assert [pair for pair in seen if found.get(pair[0]) != pair[1]] == []
@@ -52,16 +52,16 @@ def test_killed_writers_lose_and_double_nothing(store: Store, store_url: str) ->
 
 
 def test_an_answer_before_the_commit_is_caught(store: Store, store_url: str) -> None:
-    seen = acknowledged(start("killed", store_url, "3", "has_bug"))
-    found = standing(store)
+    seen = list_acknowledged(start("killed", store_url, "3", "has_bug"))
+    found = list_stored(store)
 
     assert [pair for pair in seen if found.get(pair[0]) != pair[1]] != []
 
 
 def test_processes_that_write_at_once_make_one_chain(store: Store, store_url: str) -> None:
     processes = [start("batches", store_url, name, str(BATCHES)) for name in ("one", "two")]
-    seen = [acknowledged(process) for process in processes]
+    seen = [list_acknowledged(process) for process in processes]
 
-    assert standing(store) == dict(seen[0] + seen[1])
-    assert len(standing(store)) == 2 * BATCHES * BATCH
+    assert list_stored(store) == dict(seen[0] + seen[1])
+    assert len(list_stored(store)) == 2 * BATCHES * BATCH
     assert verify(store).ok

@@ -121,7 +121,7 @@ class ReadCount:
         read, opens = Store.read, Shifts.open_shift
 
         @contextmanager
-        def counted(store: Store, *, to_write: bool = False) -> Iterator[Connection]:
+        def count_reads(store: Store, *, to_write: bool = False) -> Iterator[Connection]:
             self.held += store is runtime.store
             try:
                 with read(store, to_write=to_write) as connection:
@@ -129,12 +129,12 @@ class ReadCount:
             finally:
                 self.held -= store is runtime.store
 
-        def noted(shifts: Shifts, need: ShiftNeed) -> ShiftState:
+        def note_shifts(shifts: Shifts, need: ShiftNeed) -> ShiftState:
             self.as_shifts_opened.append(self.held)
             return opens(shifts, need)
 
-        monkeypatch.setattr(Store, "read", counted)
-        monkeypatch.setattr(Shifts, "open_shift", noted)
+        monkeypatch.setattr(Store, "read", count_reads)
+        monkeypatch.setattr(Shifts, "open_shift", note_shifts)
 
 
 def test_a_shift_is_opened_before_its_batch_and_not_in_its_snapshot(

@@ -56,10 +56,10 @@ class Decider:
     def __post_init__(self) -> None:
         self.store, self.clock = Store(self.url), SetClock()
         self.features = OnlineFeatures(PLAN, NETWORK)
-        self.journal = self.opened()
+        self.journal = self.open_journal()
         self.writer = Writer(self.journal)
 
-    def opened(self) -> Journal:
+    def open_journal(self) -> Journal:
         """Return a journal that counts."""
         return Journal(self.store, [CounterProjection(PLAN)], self.clock)
 
@@ -132,14 +132,14 @@ class Decider:
         return again
 
 
-class Unlocked(Decider):
+class UnlockedProcess(Decider):
     """Seeded bug: where the counters stand is read before the writer's lock is taken."""
 
-    def opened(self) -> Journal:
-        return _Unlocked(self.store, [CounterProjection(PLAN)], self.clock)
+    def open_journal(self) -> Journal:
+        return _UnlockedJournal(self.store, [CounterProjection(PLAN)], self.clock)
 
 
-class _Unlocked(Journal):
+class _UnlockedJournal(Journal):
     _is_first = True
 
     def append(self, drafts: Sequence[Draft]) -> list[Entry]:

@@ -26,9 +26,9 @@ from tests.support.random_histories import (
     NETWORK,
     History,
     history,
-    moving,
+    list_movable_features,
     tables,
-    thinned,
+    thin_history,
 )
 
 FEATURES = OnlineFeatures(PLAN, NETWORK)
@@ -86,7 +86,7 @@ def apart(found: History) -> History:
     return as_known(found, known)
 
 
-def served(connection: Connection, found: History, half: int) -> Rows:
+def serve_rows(connection: Connection, found: History, half: int) -> Rows:
     """Count what was known before a time; return what the arrivals after it are served then."""
     early = [step for step in steps(found) if step[0] < half]
     late = [(c, d) for time, c, d in found.crossings if time >= half]
@@ -105,16 +105,16 @@ def test_earlier_records_move_every_feature_that_reads_them_and_no_other(
     store: Store, kind: str
 ) -> None:
     moved = set().union(*(moved_in(store, apart(found), kind) for found in EVENTFUL))
-    assert moved == moving(CATALOGUE, kind=kind)
+    assert moved == list_movable_features(CATALOGUE, kind=kind)
 
 
 def moved_in(store: Store, found: History, kind: str) -> set[str]:
     """Name the features that move without some of the records that came before."""
     half = found.crossings[len(found.crossings) // 2][0]
     rows = []
-    for one in (found, thinned(found, half, kind=kind)):
+    for one in (found, thin_history(found, half, kind=kind)):
         with store.engine.connect() as connection:  # nothing is committed
-            rows.append(served(connection, one, half))
+            rows.append(serve_rows(connection, one, half))
     differs = rows[0].view(np.int32) != rows[1].view(np.int32)
     return {name for name, column in zip(PLAN.names, differs.T, strict=True) if column.any()}
 
@@ -124,11 +124,11 @@ def test_an_append_right_after_its_read_asks_nothing_again(
 ) -> None:
     seen = []
 
-    def counting(connection: Connection, lookups: Sequence[counter_store.Lookup]) -> object:
+    def count_lookups(connection: Connection, lookups: Sequence[counter_store.Lookup]) -> object:
         seen.append(len(lookups))
         return counter_store.latest(connection, lookups)
 
-    monkeypatch.setattr(counter_updates, "latest", counting)
+    monkeypatch.setattr(counter_updates, "latest", count_lookups)
     replay = Replay(store)
     for step in steps(history(3, 40)):
         if step[1] == 0:  # a crossing

@@ -42,7 +42,7 @@ def go_on(found: Replay) -> None:
         found.batch(batch)
 
 
-def looked(found: Replay, cut: int) -> list[Any]:
+def read_histories(found: Replay, cut: int) -> list[Any]:
     """Return all that a reviewer is shown of the vehicles asked about."""
     values: list[Any] = []
     with found.store.read() as connection:
@@ -62,19 +62,19 @@ def head(found: Replay) -> int:
         return found.journal.head(connection).as_of
 
 
-def moved(store: Store) -> tuple[int, int]:
+def count_moved(store: Store) -> tuple[int, int]:
     """Return how much differs once more is recorded: asked about then, and about now."""
     found = replay(store)
     cut = head(found)
-    before = looked(found, cut)
+    before = read_histories(found, cut)
     go_on(found)
-    then, now = looked(found, cut), looked(found, head(found))
+    then, now = read_histories(found, cut), read_histories(found, head(found))
     apart = [sum(a != b for a, b in zip(before, each, strict=True)) for each in (then, now)]
     return apart[0], apart[1]
 
 
 def test_later_records_move_nothing_and_earlier_ones_do(store: Store) -> None:
-    then, now = moved(store)
+    then, now = count_moved(store)
     assert then == 0
     assert now > 30
 
@@ -88,7 +88,7 @@ def test_a_seek_that_sees_later_records_is_caught(
 
     seek = counter_store.latest
     monkeypatch.setattr(entity_history, "latest", leaky)
-    assert moved(store)[0] > 0
+    assert count_moved(store)[0] > 0
 
 
 def driver(crossing: Crossing, papers: Declaration | None) -> str | None:
@@ -120,7 +120,7 @@ def test_it_is_what_counting_by_hand_gives(store: Store) -> None:
 def test_what_is_shown_is_bounded(store: Store) -> None:
     found = replay(store)
     go_on(found)
-    result = looked(found, head(found))
+    result = read_histories(found, head(found))
     for one in result:
         assert len(one) <= max(MOST_CROSSINGS, len(entity_history.WHOSE), len(PLAN.links))
         assert all(len(tie.fellows) <= SHOWN for tie in one if hasattr(tie, "fellows"))

@@ -19,7 +19,13 @@ from features.history.journal_history import read_event_log, records
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from tests.store.features.online import decision_process
-from tests.store.features.online.decision_process import Decider, LateCut, Unlocked, decide, prepare
+from tests.store.features.online.decision_process import (
+    Decider,
+    LateCut,
+    UnlockedProcess,
+    decide,
+    prepare,
+)
 from tests.store.features.online.record_batches import Step, batches, steps
 from tests.store.features.online.replay import PLAN, bits
 from tests.support.random_histories import NETWORK, history
@@ -66,7 +72,7 @@ def _fields(code: str) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Lived:
+class ProcessRun:
     """What four processes served, by the number of each decision's record."""
 
     served: dict[int, Rows]
@@ -80,7 +86,7 @@ def live(
     kind: type[Decider] = Decider,
     crossings: int = CROSSINGS,
     most: int = MOST,
-) -> Lived:
+) -> ProcessRun:
     """Deal a history out to the processes, and let them live it."""
     order = steps(history(17, crossings, step=HOUR, crowd=crossings // 4))
     each = [list(batches(dealt(order, number), most, seed=number)) for number in range(PROCESSES)]
@@ -95,7 +101,7 @@ def live(
         numbers, rows = future.result()
         served.update(zip(numbers, rows, strict=True))
         process.update(dict.fromkeys(numbers, number))
-    return Lived(served, process)
+    return ProcessRun(served, process)
 
 
 def dealt(order: list[Step], number: int) -> list[Step]:
@@ -108,7 +114,7 @@ def dealt(order: list[Step], number: int) -> list[Step]:
     ]
 
 
-def unlike_bulk(home: Home, store: Store, lived: Lived) -> int:
+def unlike_bulk(home: Home, store: Store, lived: ProcessRun) -> int:
     """Rebuild from the journal, and count the served values that it does not give."""
     first: dict[str, int] = {}
     with store.read() as snapshot:
@@ -133,7 +139,7 @@ def test_what_four_processes_served_is_what_their_journal_gives(
     assert np.count_nonzero(np.diff(by_turns)) > 20
 
 
-@pytest.mark.parametrize("kind", [Unlocked, LateCut])
+@pytest.mark.parametrize("kind", [UnlockedProcess, LateCut])
 def test_a_process_that_does_not_wait_for_the_others_is_caught(
     pool: ProcessPoolExecutor, store: Store, store_url: str, home: Home, kind: type[Decider]
 ) -> None:

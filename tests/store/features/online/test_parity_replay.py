@@ -46,12 +46,12 @@ def test_a_replay_equals_bulk(store: Store) -> None:
     assert unlike_bulk(found, replay) == (0, 0)
 
 
-def loaded(connection: Connection, log: EncodedHistory) -> None:
+def load_log(connection: Connection, log: EncodedHistory) -> None:
     """Fill the counters from a history."""
     backfill(connection, log, PLAN)
 
 
-def coarse(store: Store, found: History, load: Load = loaded, *, most: int) -> Replay:
+def coarse(store: Store, found: History, load: Load = load_log, *, most: int) -> Replay:
     """Load the first half of a history and replay the second by a bad clock."""
     replay, order = Replay(store), steps(found)
     half = order[len(order) // 2][0]
@@ -101,7 +101,7 @@ def overtaken(store: Store) -> tuple[int, int]:
     return unlike_bulk(found, replay)
 
 
-def trusting(entries: Sequence[tuple[Entry, Draft]]) -> dict[Any, bytes]:
+def trust_first_states(entries: Sequence[tuple[Entry, Draft]]) -> dict[Any, bytes]:
     """Seeded bug: where counters stood when features were read counts, whatever came since."""
     events = [draft.extra for _, draft in entries]
     crossings = [event for event in events if isinstance(event, CrossingEvent)]
@@ -115,7 +115,7 @@ def test_what_others_record_in_between_is_counted(store: Store) -> None:
 def test_a_count_that_overlooks_them_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projection, "_stood", trusting)
+    monkeypatch.setattr(projection, "_stood", trust_first_states)
     assert min(overtaken(store)) > 0
 
 
@@ -136,7 +136,7 @@ def seeing_its_own_time(text: str) -> str:
 
 def dropping_ties(connection: Connection, log: EncodedHistory) -> None:
     """Seeded bug: of the events of one instant the first alone is counted."""
-    loaded(connection, replace(log, streams=dict(_without_ties(log))))
+    load_log(connection, replace(log, streams=dict(_without_ties(log))))
 
 
 def _without_ties(log: EncodedHistory) -> Iterator[tuple[str, Events]]:
@@ -147,7 +147,7 @@ def _without_ties(log: EncodedHistory) -> Iterator[tuple[str, Events]]:
         yield name, Events(known_at, events.row[first], measures, keys)
 
 
-def unlike(store: Store, load: Load = loaded) -> tuple[int, int]:
+def unlike(store: Store, load: Load = load_log) -> tuple[int, int]:
     """Count what is not as in bulk in a small replay."""
     found = history(5, SMALL, step=3 * DAY)
     return unlike_bulk(found, coarse(store, found, load, most=FEW))

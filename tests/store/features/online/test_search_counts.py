@@ -26,7 +26,7 @@ MANY = 150 if os.environ.get("DARVOZA_PROOF") else 80
 Kept = list[list[Any]]
 
 
-def searched(seed: int, crossings: int) -> History:
+def draw_searches(seed: int, crossings: int) -> History:
     """Draw a history whose acts name places and whose finds have one, some of them made in acts."""
     rng, found = random.Random(seed), history(seed, crossings)
     codes = (*PLACES, "trailer", "trailer.box")
@@ -45,7 +45,7 @@ def searched(seed: int, crossings: int) -> History:
     return History(found.crossings, acts, finds)
 
 
-def kept(store: Store) -> Kept:
+def read_counts(store: Store) -> Kept:
     """Return both tables."""
     with store.read() as connection:
         return [
@@ -54,7 +54,7 @@ def kept(store: Store) -> Kept:
         ]
 
 
-def replayed(store: Store, found: History, half: int | None = None) -> Replay:
+def replay_history(store: Store, found: History, half: int | None = None) -> Replay:
     """Record a history, after loading what was known before ``half``."""
     replay = Replay(store)
     if half is not None:
@@ -79,12 +79,12 @@ def load(store: Store, found: History) -> None:
 
 
 def online_and_loaded(store: Store, *, from_half: bool = False) -> tuple[Kept, Kept]:
-    found = searched(7, MANY)
+    found = draw_searches(7, MANY)
     order = steps(found)
-    replay = replayed(store, found, order[len(order) // 2][0] if from_half else None)
-    online = kept(store)
+    replay = replay_history(store, found, order[len(order) // 2][0] if from_half else None)
+    online = read_counts(store)
     load(store, as_known(found, replay.known))
-    return online, kept(store)
+    return online, read_counts(store)
 
 
 @pytest.mark.parametrize("from_half", [False, True])
@@ -104,21 +104,21 @@ def test_an_act_that_counts_its_vehicle_twice_is_caught(
         return honest((set(), set()), after)
 
     honest = search_counts._steps
-    found = searched(7, MANY)
+    found = draw_searches(7, MANY)
     replay = Replay(store)
     with monkeypatch.context() as patched:
         patched.setattr(search_counts, "_steps", again)
         for batch in batches(steps(found), MOST):
             replay.batch(batch)
-    online = kept(store)
+    online = read_counts(store)
     load(store, as_known(found, replay.known))
-    loaded = kept(store)
+    loaded = read_counts(store)
     assert online[0] == loaded[0] and online[1] != loaded[1]
 
 
 def test_counts_are_those_of_the_records(store: Store) -> None:
-    found = searched(8, 120)
-    replay = replayed(store, found)
+    found = draw_searches(8, 120)
+    replay = replay_history(store, found)
     expected = by_hand(found)
     assert sum(hits for own in expected.values() for _, hits in own.values()) > 3
     with store.read() as connection:
@@ -158,9 +158,9 @@ def by_hand(found: History) -> dict[Carrier, dict[str, tuple[int, int]]]:
 
 
 def test_what_is_recorded_later_is_not_seen(store: Store) -> None:
-    found = searched(9, 60)
+    found = draw_searches(9, 60)
     half = steps(found)[90][0]
-    replay = replayed(store, until(found, half))
+    replay = replay_history(store, until(found, half))
     arrivals = [replay.features.record(c, d) for _, c, d in found.crossings]
     with store.read() as snapshot:
         before = [replay.features.searches(snapshot, event) for event in arrivals]
@@ -172,8 +172,8 @@ def test_what_is_recorded_later_is_not_seen(store: Store) -> None:
 
 
 def test_pairs_of_finds_say_whether_parties_keep_to_their_ways(store: Store) -> None:
-    found = searched(7, 150)
-    replay = replayed(store, found)
+    found = draw_searches(7, 150)
+    replay = replay_history(store, found)
     expected = [0, 0]
     for own in by_hand(found).values():
         hits = [n for place, (_, n) in own.items() if not place.endswith("*")]

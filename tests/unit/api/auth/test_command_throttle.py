@@ -21,7 +21,7 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home").prepare()
 
 
-def refused(home: Home) -> bool:
+def is_refused(home: Home) -> bool:
     try:
         CommandThrottle(home).begin()
     except NotAllowedError:
@@ -32,11 +32,11 @@ def refused(home: Home) -> bool:
 def test_a_wait_follows_wrong_passwords_and_ends(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not any(refused(home) for _ in range(FREE))
-    assert refused(home) and refused(home)
+    assert not any(is_refused(home) for _ in range(FREE))
+    assert is_refused(home) and is_refused(home)
     now = engine.journal.clock.since_boot()
     monkeypatch.setattr(throttles, "since_boot", lambda: now + 16 * SECOND)
-    assert not refused(home) and refused(home), "one more, then a longer wait"
+    assert not is_refused(home) and is_refused(home), "one more, then a longer wait"
     assert (home.root / FILE).stat().st_mode & 0o077 == 0
 
 
@@ -44,16 +44,16 @@ def test_a_wall_clock_that_is_set_ahead_shortens_no_wait(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(FREE):
-        refused(home)
+        is_refused(home)
     monkeypatch.setattr("time.time_ns", lambda: 10**19)
-    assert refused(home)
+    assert is_refused(home)
 
 
 def test_a_right_password_forgets_them(home: Home) -> None:
     for _ in range(FREE - 1):
-        refused(home)
+        is_refused(home)
     CommandThrottle(home).succeed()
-    assert not any(refused(home) for _ in range(FREE))
+    assert not any(is_refused(home) for _ in range(FREE))
 
 
 def test_commands_that_sign_in_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,11 +75,11 @@ def test_a_column_of_no_record_is_passed_over_where_it_is_named(tmp_path: Path) 
 
 
 def test_the_header_of_the_scores_is_plain(tmp_path: Path) -> None:
-    class Made:
+    class StubBacktest:
         crossing_id = np.array(['a"b', "c"], dtype=object)
         p_seizure = p_discrepancy = risk = np.array([0.25, 1.0])
 
-    _write_scores(cast("Backtest", Made()), tmp_path / "scores.csv")
+    _write_scores(cast("Backtest", StubBacktest()), tmp_path / "scores.csv")
     assert (tmp_path / "scores.csv").read_text().splitlines() == [
         "crossing_id,p_seizure,p_discrepancy,risk",
         '"a""b",0.25,0.25,0.25',

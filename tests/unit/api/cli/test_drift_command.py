@@ -7,7 +7,7 @@ import pytest
 from api.cli.models import _print_drift
 
 
-def measured(*, picked: bool, random: bool) -> dict[str, Any]:
+def make_measurement(*, picked: bool, random: bool) -> dict[str, Any]:
     """Few decisions of late, long after searches have been watched."""
     every = {
         "rows": 12,
@@ -22,7 +22,7 @@ def measured(*, picked: bool, random: bool) -> dict[str, Any]:
 def test_an_alarm_is_said_though_few_decisions_are_new(
     picked: bool, random: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _print_drift(measured(picked=picked, random=random))
+    _print_drift(make_measurement(picked=picked, random=random))
     value = capsys.readouterr().out
     assert "not yet knowable" in value
     assert ("searches find less than was stated" in value) == picked
@@ -34,7 +34,7 @@ def test_an_alarm_is_said_though_few_decisions_are_new(
 def test_what_moved_in_less_than_a_week_has_its_caveat_first(
     days: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    figures = measured(picked=False, random=False) | {"span_days": days}
+    figures = make_measurement(picked=False, random=False) | {"span_days": days}
     figures["all"] |= {"knowable": True, "moved": 9, "of": 185, "families": []}
     _print_drift(figures)
     value = capsys.readouterr().out

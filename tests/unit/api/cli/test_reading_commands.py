@@ -60,7 +60,7 @@ def leaves(command: Any, path: str = "") -> Iterator[str]:
         yield from leaves(found, f"{path} {name}".strip())
 
 
-def named(words: list[str], home: Path, out: Path) -> list[str]:
+def name_home(words: list[str], home: Path, out: Path) -> list[str]:
     given = [word.format(home=home, out=out) for word in words]
     return [*given, "--home", str(home)]
 
@@ -82,7 +82,7 @@ def test_a_folder_that_is_no_home_stays_as_it_was(
         with closing(sqlite3.connect(home / "darvoza.sqlite")) as raw:
             raw.execute("PRAGMA journal_mode = WAL")
     before = content(home)
-    refused = CliRunner().invoke(app, named(ASKED[command], home, out))
+    refused = CliRunner().invoke(app, name_home(ASKED[command], home, out))
     assert refused.exit_code != 0
     assert content(home) == before and not out.exists()
 
@@ -105,5 +105,5 @@ def test_a_command_that_prepares_what_it_reads_would_be_found(
         return home
 
     monkeypatch.setattr(api.cli.common, "require_home", careless)
-    CliRunner().invoke(app, named(ASKED["verify"], home, tmp_path / "out"))
+    CliRunner().invoke(app, name_home(ASKED["verify"], home, tmp_path / "out"))
     assert content(home)

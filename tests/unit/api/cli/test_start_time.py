@@ -27,10 +27,10 @@ def test_no_answer_is_worked_out_before_the_document_is_asked_for() -> None:
 def test_an_answer_of_another_kind_is_worked_out_at_once() -> None:
     """Negative control: what does not inherit it is not put off."""
 
-    class Hurried(BaseModel):
+    class CompleteModel(BaseModel):
         value: int
 
-    assert TypeAdapter(Hurried).pydantic_complete
+    assert TypeAdapter(CompleteModel).pydantic_complete
 
 
 def test_no_garbage_is_looked_for_among_what_a_command_imports() -> None:

@@ -30,41 +30,41 @@ def test_each_gets_its_own() -> None:
 
 
 def test_what_is_done_together_wakes_the_loop_once() -> None:
-    async def asked() -> int:
+    async def ask() -> int:
         loop, waking, woken = asyncio.get_running_loop(), LoopBridge(), []
         wake = loop.call_soon_threadsafe
 
-        def counted(*what: object) -> object:
+        def count_wakes(*what: object) -> object:
             woken.append(what)
             return wake(*what)  # type: ignore[arg-type]
 
-        loop.call_soon_threadsafe = counted  # type: ignore[assignment]
+        loop.call_soon_threadsafe = count_wakes  # type: ignore[assignment]
         works: list[Future[int]] = [Future() for _ in range(50)]
         waiting = [waking.wait(work) for work in works]
         done(works)  # on the loop's own thread: nothing can run in between
         await asyncio.gather(*waiting, return_exceptions=True)
         return len(woken)
 
-    assert asyncio.run(asked()) == 1
+    assert asyncio.run(ask()) == 1
 
 
 def test_who_stops_waiting_takes_nothing_from_others() -> None:
-    async def asked() -> int:
+    async def ask() -> int:
         waking, work = LoopBridge(), Future[int]()
         gone, stays = waking.wait(work), waking.wait(work)
         gone.cancel()
         work.set_result(7)
         return await stays
 
-    assert asyncio.run(asked()) == 7
+    assert asyncio.run(ask()) == 7
 
 
 def test_what_is_done_after_its_loop_is_closed_is_let_go() -> None:
     waking, work = LoopBridge(), Future[int]()
 
-    async def asked() -> None:
+    async def ask() -> None:
         waking.wait(work)
 
-    asyncio.run(asked())
+    asyncio.run(ask())
     work.set_result(1)
     assert work.result() == 1

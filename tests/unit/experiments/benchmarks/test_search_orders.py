@@ -39,7 +39,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Year:
 
 
 @pytest.fixture(scope="module")
-def searched(year: Year) -> Year:
+def searched_year(year: Year) -> Year:
     """Return the year with every vehicle that was searched in its last quarter as one to order."""
     since = int(year.log.known_at.max()) - LAST
     recent = {at for _, at, *_ in year.searches if year.log.known_at[at] >= since}
@@ -47,24 +47,24 @@ def searched(year: Year) -> Year:
     return replace(year, loads=[Load(at, "", was_found=False) for at in rows])
 
 
-def test_every_order_begins_with_the_best_that_its_post_can_search(searched: Year) -> None:
-    knew = searches_known(searched)
+def test_every_order_begins_with_the_best_that_its_post_can_search(searched_year: Year) -> None:
+    knew = searches_known(searched_year)
     assert len(knew) > CROSSINGS // 300
     assert any(one.equipment["xray"] == 0 for one in knew), "posts without a scanner among them"
-    assert list_faults(searched, knew) == []
+    assert list_faults(searched_year, knew) == []
 
 
 def test_an_order_that_asks_for_what_does_not_work_is_a_fault(
-    searched: Year, monkeypatch: pytest.MonkeyPatch
+    searched_year: Year, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The seeded bug: orders as if every post had everything, with their own best place first."""
     monkeypatch.setattr(search_order, "choose_method", lambda place, _: choose_method(place, {}))
-    faults = list_faults(searched, searches_known(searched))
+    faults = list_faults(searched_year, searches_known(searched_year))
     assert faults and all(fault.endswith("does not work at the post") for fault in faults)
 
 
 def test_an_order_that_does_not_begin_with_the_best_is_a_fault(
-    searched: Year, monkeypatch: pytest.MonkeyPatch
+    searched_year: Year, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The seeded bug: the first two places of an order change places."""
     spread = search_order.spread
@@ -74,7 +74,7 @@ def test_an_order_that_does_not_begin_with_the_best_is_a_fault(
         return [second, first, *others]
 
     monkeypatch.setattr(search_order, "spread", swap)
-    faults = list_faults(searched, searches_known(searched))
+    faults = list_faults(searched_year, searches_known(searched_year))
     assert any("has not the best stated expectation" in fault for fault in faults)
 
 

@@ -21,7 +21,7 @@ def turn(times: float) -> Turn:
     return Turn(rate=100.0 * times, cpu=0.01 / times, p50=0.1 / times, p99=0.2 / times)
 
 
-def seen(ours: float) -> dict[str, tuple[float, bool]]:
+def list_ratios(ours: float) -> dict[str, tuple[float, bool]]:
     """Return the ratios of a service that is so many times as fast as its peers."""
     turns = {OURS: [turn(ours), turn(ours), turn(ours * 0.1)]}
     turns[MLFLOW] = [turn(1.0), turn(1.0), turn(0.1)]
@@ -30,11 +30,11 @@ def seen(ours: float) -> dict[str, tuple[float, bool]]:
 
 
 def test_ratios_are_medians_of_turns_and_bars_hold_from_their_value_on() -> None:
-    found = seen(16.0)
+    found = list_ratios(16.0)
     assert found[f"throughput against {MLFLOW}, 16 connections"] == (16.0, True)
     assert found[f"throughput against {PLAINLY}, 16 connections"] == (4.0, True)
     assert found[f"processor time against {MLFLOW}, 16 connections"] == (0.062, True)
-    slower = seen(14.0)
+    slower = list_ratios(14.0)
     assert slower[f"throughput against {MLFLOW}, 16 connections"] == (14.0, False)
     assert slower[f"processor time against {MLFLOW}, 16 connections"] == (0.071, False)
     assert not slower[f"throughput against {PLAINLY}, 16 connections"][1]
@@ -52,11 +52,11 @@ def test_a_history_that_ended_long_ago_is_served(
     )
     done: list[str] = []
 
-    def told(home: Path, *words: str, password: str = "") -> dict[str, Any]:
+    def run_command(home: Path, *words: str, password: str = "") -> dict[str, Any]:
         done.append(words[0])
         return {"version": "v", "password": "p", "key": f"k-{words[-1]}"}
 
-    monkeypatch.setattr(deployment, "_run_command", told)
+    monkeypatch.setattr(deployment, "_run_command", run_command)
     monkeypatch.setattr(deployment, "save", lambda *_, **__: ("one", "two"))
     made = deploy(tmp_path, tmp_path / "old")
     assert done[:2] == ["load", "train"]

@@ -13,7 +13,7 @@ MB = 1 << 20
 TRIALS = 50_000
 
 
-def weighed(held: Callable[[int], int], trials: int = TRIALS) -> list[Weight]:
+def list_weights(held: Callable[[int], int], trials: int = TRIALS) -> list[Weight]:
     return [Weight(n, 150 * MB + held(n)) for n in range(0, trials + 1, 250)]
 
 
@@ -34,12 +34,12 @@ def full_at(requests: int, *, megabytes: int) -> Callable[[int], int]:
     ids=["even", "warming up", "filling", "a step", "coming and going"],
 )
 def test_what_fills_up_or_comes_and_goes_is_no_leak(held: Callable[[int], int]) -> None:
-    assert not list(find_growth(weighed(held), TRIALS))
+    assert not list(find_growth(list_weights(held), TRIALS))
 
 
 def test_half_a_kilobyte_with_each_request_is_a_leak() -> None:
     """Over these many it comes to less than what may be grown by altogether."""
-    leaking = weighed(lambda n: 512 * n)
+    leaking = list_weights(lambda n: 512 * n)
     assert leaking[-1].resident - leaking[0].resident < 1.1 * MOST_BYTES
     assert list(find_growth(leaking, TRIALS)) == [
         "memory that grows by 512 bytes with each request"
@@ -47,20 +47,20 @@ def test_half_a_kilobyte_with_each_request_is_a_leak() -> None:
 
 
 def test_what_grew_at_once_is_no_less_grown() -> None:
-    found = weighed(lambda n: 25 * MB * (n > TRIALS * 0.3))
+    found = list_weights(lambda n: 25 * MB * (n > TRIALS * 0.3))
     assert list(find_growth(found, TRIALS)) == ["memory that grew by 25.0 MB once warm"]
 
 
 def test_a_short_run_is_not_asked_for_its_slope() -> None:
     few = TELLING
-    assert not list(find_growth(weighed(lambda n: 512 * n, few), few))
+    assert not list(find_growth(list_weights(lambda n: 512 * n, few), few))
     many = 2 * TELLING
-    assert list(find_growth(weighed(lambda n: 512 * n, many), many))
+    assert list(find_growth(list_weights(lambda n: 512 * n, many), many))
 
 
 def test_a_step_does_not_make_a_slope() -> None:
     """Control: the two ends alone would call it one."""
-    found = weighed(lambda n: 8 * MB * (n > TRIALS * 0.9))
+    found = list_weights(lambda n: 8 * MB * (n > TRIALS * 0.9))
     assert steepness(found) == 0
     grown = found[-1].resident - found[0].resident
     assert grown / TRIALS > 150

@@ -52,7 +52,7 @@ def bulk(given: Candidates, policy: Profiles) -> tuple[NDArray[np.float32], Ints
     place[rows] = np.arange(len(rows))
     known_at = given.log.known_at[rows]
 
-    def told(stream: str, names: tuple[str, ...]) -> Events:
+    def make_events(stream: str, names: tuple[str, ...]) -> Events:
         events = seen._events[stream]
         amounts = np.array([event[2] for event in events], np.int64).reshape(-1, len(names)).T
         return Events(
@@ -72,8 +72,8 @@ def bulk(given: Candidates, policy: Profiles) -> tuple[NDArray[np.float32], Ints
         given.log.plate_key[rows],
         {
             "crossings": Events(known_at, np.arange(len(rows)), own),
-            "inspections": told("inspections", ("n", "hit", "seizure")),
-            "finds": told("finds", ("grams", "n")),
+            "inspections": make_events("inspections", ("n", "hit", "seizure")),
+            "finds": make_events("finds", ("grams", "n")),
         },
     )
     return matrix(derive(log, given.plan), given.plan).values, rows
@@ -86,7 +86,7 @@ def without_exits() -> Setting:
     return replace(made, records=replace(made.records, exit_row=none))
 
 
-class Keeping(Profiles):
+class KeptFeatures(Profiles):
     """Keeps every row's features as they were when it arrived."""
 
     def score(self, rows: Ints) -> Floats:
@@ -95,7 +95,7 @@ class Keeping(Profiles):
 
 def test_features_are_those_of_the_bulk_kernel() -> None:
     given = without_exits()
-    policy = Keeping(given)
+    policy = KeptFeatures(given)
     simulate_world(given.trips, SimulatedDesk(given, policy))
     expected, rows = bulk(given.records, policy)
     trip = np.full(len(given.records.log), -1)

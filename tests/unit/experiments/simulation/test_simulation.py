@@ -70,7 +70,7 @@ def test_all_policies_start_from_one_past_and_have_the_same_minutes() -> None:
     assert {one.is_random.sum() > 0 for name, one in years().items() if name == "ours"} == {True}
 
 
-class Peeking(Exploit):
+class HindsightPolicy(Exploit):
     """Negative control: ranks by the hidden truth."""
 
     def rank_by_model(self, rows: Ints) -> Floats:
@@ -82,7 +82,7 @@ class Peeking(Exploit):
 
 
 def test_a_policy_that_peeks_wins() -> None:
-    peeking = live(world(), Peeking)
+    peeking = live(world(), HindsightPolicy)
 
     assert all(peeking.hits_per_hour > 1.5 * one.hits_per_hour for one in years().values())
     found = compare_pairs({"random": [years()["random"]], "peeking": [peeking]})

@@ -27,7 +27,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def known(row: dict[str, str]) -> int:
+def read_known_at(row: dict[str, str]) -> int:
     return micros(datetime.fromisoformat(row["recorded_at"] or row["arrived_at"]))
 
 
@@ -37,9 +37,11 @@ def test_every_crossing_is_history_or_arrival(world: tuple[Path, HeldOutShift]) 
     later = [body["crossing"]["crossing_id"] for body in shift.arrivals]
     whole = rows(folder / "all" / "crossings.csv")
     assert later and not before & set(later)
-    assert {row["crossing_id"] for row in whole if known(row) < OPENS} <= before
-    assert set(later) <= {row["crossing_id"] for row in whole if known(row) >= OPENS}
-    entries = {r["crossing_id"] for r in whole if r["direction"] == "entry" and known(r) >= OPENS}
+    assert {row["crossing_id"] for row in whole if read_known_at(row) < OPENS} <= before
+    assert set(later) <= {row["crossing_id"] for row in whole if read_known_at(row) >= OPENS}
+    entries = {
+        r["crossing_id"] for r in whole if r["direction"] == "entry" and read_known_at(r) >= OPENS
+    }
     assert entries and not before & entries
 
 
@@ -53,11 +55,13 @@ def test_an_exit_is_history_until_its_vehicle_has_entered(world: tuple[Path, Hel
             entered.setdefault(crossing.get("plate", ""), at)
         else:
             assert at >= entered[crossing["plate"]]
-    late = [row for row in rows(folder / "history" / "crossings.csv") if known(row) >= OPENS]
+    late = [
+        row for row in rows(folder / "history" / "crossings.csv") if read_known_at(row) >= OPENS
+    ]
     assert late
     for row in late:
         assert row["direction"] == "exit"
-        assert known(row) < entered.get(row["plate"], micros(END))
+        assert read_known_at(row) < entered.get(row["plate"], micros(END))
 
 
 def test_no_act_of_the_shift_is_history(world: tuple[Path, HeldOutShift]) -> None:
@@ -89,5 +93,5 @@ def test_a_quiet_night_is_made_longer(world: tuple[Path, HeldOutShift]) -> None:
     longer = opening(folder / "all", latest=latest, entries=100)
     assert longer < latest
     entries = [row for row in rows(folder / "all" / "crossings.csv") if row["direction"] == "entry"]
-    assert sum(known(row) >= longer for row in entries) >= 100
+    assert sum(read_known_at(row) >= longer for row in entries) >= 100
     assert micros(END) - longer < 30 * 24 * HOUR

@@ -22,7 +22,7 @@ BOUND = 4.5
 """Standard deviations; one in 300,000 fair draws lies outside."""
 
 
-def drawn(of: World) -> tuple[np.ndarray[tuple[int], np.dtype[np.bool_]], Ints]:
+def list_draws(of: World) -> tuple[np.ndarray[tuple[int], np.dtype[np.bool_]], Ints]:
     """Return for each entry whether the engine's draws chose it, and the entries' rows."""
     chosen = np.zeros(len(of.happens), dtype=np.bool_)
     chosen[of.acts.row[np.isin(of.acts.basis, (RANDOM, SCORE))]] = True
@@ -32,7 +32,7 @@ def drawn(of: World) -> tuple[np.ndarray[tuple[int], np.dtype[np.bool_]], Ints]:
 
 def test_propensities_are_inclusion_frequencies() -> None:
     of = world()
-    chosen, rows = drawn(of)
+    chosen, rows = list_draws(of)
     propensity = of.propensity[rows]
 
     assert propensity.min() >= RANDOM_SHARE
@@ -50,7 +50,7 @@ class Careless(HistoricalPolicy):
         return Choice(choice.basis, 1 - (1 - choice.propensity) / (1 - RANDOM_SHARE))
 
 
-class Steered(HistoricalPolicy):
+class SteeredStream(HistoricalPolicy):
     """Seeded bug: the random stream is drawn where the score is high."""
 
     def __init__(self, of: WorldPlan) -> None:
@@ -65,14 +65,14 @@ def small() -> WorldPlan:
 def test_wrong_propensities_are_noticed() -> None:
     drafted = small()
     of = simulate_world(drafted, Careless(drafted))
-    chosen, rows = drawn(of)
+    chosen, rows = list_draws(of)
 
     assert max(map(abs, deviations(chosen, of.propensity[rows]))) > BOUND
 
 
 def bias(of: World) -> float:
     """Return how far the random stream is from a fair sample of the entries, at its worst."""
-    _, rows = drawn(of)
+    _, rows = list_draws(of)
     picked = np.zeros(len(of.happens), dtype=np.bool_)
     picked[of.acts.row[of.acts.basis == RANDOM]] = True
     worst = abs(deviation(picked[rows], np.full(len(rows), RANDOM_SHARE)))
@@ -99,12 +99,12 @@ def test_the_random_stream_is_a_fair_sample() -> None:
 def test_a_steered_random_stream_is_noticed() -> None:
     drafted = small()
 
-    assert bias(simulate_world(drafted, Steered(drafted))) > BOUND
+    assert bias(simulate_world(drafted, SteeredStream(drafted))) > BOUND
 
 
 def test_each_post_fills_its_capacity_and_no_more() -> None:
     of = world()
-    _, rows = drawn(of)
+    _, rows = list_draws(of)
     score = 1 - (1 - of.propensity[rows]) / (1 - RANDOM_SHARE)
     post = of.plan.entry_post[rows]
 

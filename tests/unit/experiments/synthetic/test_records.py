@@ -56,7 +56,7 @@ LISTS = {"container_numbers", "seal_numbers", "methods", "places_searched"}
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
+def synthetic_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
     folder = tmp_path_factory.mktemp("synth")
     return folder, write(folder, crossings=SIZE, seed=SEED, days=DAYS, end=END)
 
@@ -80,7 +80,7 @@ def cast(field: str, cell: str) -> object:
     return float(cell) if field in NUMBERS else cell
 
 
-def parsed(folder: Path, name: str) -> list[Record]:
+def parse_records(folder: Path, name: str) -> list[Record]:
     """Read a file's rows as records; raises at the first that breaks the contract."""
     found: list[Record] = []
     for row in rows(folder, name):
@@ -89,8 +89,10 @@ def parsed(folder: Path, name: str) -> list[Record]:
     return found
 
 
-def test_same_inputs_make_the_same_bytes(written: tuple[Path, Summary], tmp_path: Path) -> None:
-    folder, summary = written
+def test_same_inputs_make_the_same_bytes(
+    synthetic_folder: tuple[Path, Summary], tmp_path: Path
+) -> None:
+    folder, summary = synthetic_folder
     again = write(tmp_path, crossings=SIZE, seed=SEED, days=DAYS, end=END)
 
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
@@ -101,35 +103,35 @@ def test_same_inputs_make_the_same_bytes(written: tuple[Path, Summary], tmp_path
 
 @pytest.mark.parametrize("change", [{"seed": 12}, {"days": 121}, {"crossings": SIZE + 1}])
 def test_another_input_makes_another_world(
-    written: tuple[Path, Summary], tmp_path: Path, change: dict[str, int]
+    synthetic_folder: tuple[Path, Summary], tmp_path: Path, change: dict[str, int]
 ) -> None:
     write(tmp_path, **{"crossings": SIZE, "seed": SEED, "days": DAYS, "end": END} | change)  # type: ignore[arg-type]
 
     for name in ("crossings.csv", "goods_items.csv", "inspections.csv", "truth.csv"):
-        assert (tmp_path / name).read_bytes() != (written[0] / name).read_bytes(), name
+        assert (tmp_path / name).read_bytes() != (synthetic_folder[0] / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_every_row_keeps_the_contract(written: tuple[Path, Summary], name: str) -> None:
-    folder, summary = written
+def test_every_row_keeps_the_contract(synthetic_folder: tuple[Path, Summary], name: str) -> None:
+    folder, summary = synthetic_folder
 
-    assert len(parsed(folder, name)) == summary.rows[name] > 0
+    assert len(parse_records(folder, name)) == summary.rows[name] > 0
 
 
 def test_a_row_that_breaks_the_contract_is_noticed(
-    written: tuple[Path, Summary], tmp_path: Path
+    synthetic_folder: tuple[Path, Summary], tmp_path: Path
 ) -> None:
-    text = (written[0] / "crossings.csv").read_text("utf-8")
+    text = (synthetic_folder[0] / "crossings.csv").read_text("utf-8")
     (tmp_path / "crossings.csv").write_text(text.replace(",truck,", ",lorry,", 1), "utf-8")
 
     with pytest.raises(ValueError, match="vehicle_class"):
-        parsed(tmp_path, "crossings")
+        parse_records(tmp_path, "crossings")
 
 
 def test_intake_quarantines_nothing_and_never_reads_the_truth(
-    written: tuple[Path, Summary], tmp_path: Path
+    synthetic_folder: tuple[Path, Summary], tmp_path: Path
 ) -> None:
-    folder, summary = written
+    folder, summary = synthetic_folder
     for name in FILES[:-1]:
         shutil.copy(folder / name, tmp_path / name)
     intake, bare = read_folder(folder), read_folder(tmp_path)
@@ -141,12 +143,14 @@ def test_intake_quarantines_nothing_and_never_reads_the_truth(
 
 
 def test_nothing_is_known_before_it_happened_or_after_the_end(
-    written: tuple[Path, Summary],
+    synthetic_folder: tuple[Path, Summary],
 ) -> None:
-    folder, _ = written
-    crossings = {c.crossing_id: c for c in parsed(folder, "crossings") if isinstance(c, Crossing)}
-    acts = [act for act in parsed(folder, "inspections") if isinstance(act, Inspection)]
-    seizures = [found for found in parsed(folder, "seizures") if isinstance(found, Seizure)]
+    folder, _ = synthetic_folder
+    crossings = {
+        c.crossing_id: c for c in parse_records(folder, "crossings") if isinstance(c, Crossing)
+    }
+    acts = [act for act in parse_records(folder, "inspections") if isinstance(act, Inspection)]
+    seizures = [found for found in parse_records(folder, "seizures") if isinstance(found, Seizure)]
 
     known = [c.known_at for c in crossings.values()]
     late = [act.recorded_at for act in acts] + [found.recorded_at for found in seizures]
@@ -159,17 +163,19 @@ def test_nothing_is_known_before_it_happened_or_after_the_end(
 
 
 def test_declarations_belong_to_one_crossing_and_are_lodged_before_it(
-    written: tuple[Path, Summary],
+    synthetic_folder: tuple[Path, Summary],
 ) -> None:
-    folder, _ = written
-    crossings = [c for c in parsed(folder, "crossings") if isinstance(c, Crossing)]
+    folder, _ = synthetic_folder
+    crossings = [c for c in parse_records(folder, "crossings") if isinstance(c, Crossing)]
     declared = [c for c in crossings if c.declaration_id is not None]
     heads = {
         d.declaration_id: d
-        for d in parsed(folder, "declarations")
+        for d in parse_records(folder, "declarations")
         if isinstance(d, DeclarationHead)
     }
-    items = [item for item in parsed(folder, "goods_items") if isinstance(item, GoodsItemRow)]
+    items = [
+        item for item in parse_records(folder, "goods_items") if isinstance(item, GoodsItemRow)
+    ]
 
     assert len(heads) == len(declared)
     assert {item.declaration_id for item in items} == set(heads)
@@ -179,17 +185,17 @@ def test_declarations_belong_to_one_crossing_and_are_lodged_before_it(
         assert lodged is None or lodged < crossing.arrived_at
 
 
-def test_no_field_speaks_of_a_person(written: tuple[Path, Summary]) -> None:
+def test_no_field_speaks_of_a_person(synthetic_folder: tuple[Path, Summary]) -> None:
     for name in [*RECORDS, "truth"]:
-        columns = next(rows(written[0], name)).keys()
+        columns = next(rows(synthetic_folder[0], name)).keys()
         words = {word for column in columns for word in column.split("_")}
         assert words.isdisjoint(PERSONAL), name
 
 
 def test_truth_has_one_row_a_crossing_and_records_do_not_hold_it(
-    written: tuple[Path, Summary],
+    synthetic_folder: tuple[Path, Summary],
 ) -> None:
-    folder, summary = written
+    folder, summary = synthetic_folder
     truth = list(rows(folder, "truth"))
     hidden = {"carries", "p_seizure", "p_discrepancy", "circle", "role", "is_lone", "wrong"}
 
@@ -208,14 +214,14 @@ def test_truth_has_one_row_a_crossing_and_records_do_not_hold_it(
     assert carrying == summary.carrying
 
 
-def test_a_trip_is_seen_at_both_posts_of_its_pair(written: tuple[Path, Summary]) -> None:
-    folder, _ = written
+def test_a_trip_is_seen_at_both_posts_of_its_pair(synthetic_folder: tuple[Path, Summary]) -> None:
+    folder, _ = synthetic_folder
     network = read_network(folder / "network.toml")
     trips = dict(
         zip(*(column(folder, "truth", key) for key in ("crossing_id", "trip")), strict=True)
     )
     exits, alike, seen = {}, 0, 0
-    for crossing in parsed(folder, "crossings"):
+    for crossing in parse_records(folder, "crossings"):
         assert isinstance(crossing, Crossing)
         trip = trips[crossing.crossing_id]
         if crossing.direction == "exit":
@@ -231,8 +237,8 @@ def test_a_trip_is_seen_at_both_posts_of_its_pair(written: tuple[Path, Summary])
     assert 0.9 < alike / seen < 1.0, "readers err now and then"
 
 
-def test_the_network_file_says_that_it_is_synthetic(written: tuple[Path, Summary]) -> None:
-    network = read_network(written[0] / "network.toml")
+def test_the_network_file_says_that_it_is_synthetic(synthetic_folder: tuple[Path, Summary]) -> None:
+    network = read_network(synthetic_folder[0] / "network.toml")
 
     assert network.synthetic
     assert len(network.posts) == 21

@@ -15,7 +15,7 @@ from features.catalogue.plan import Plan
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from tests.support.random_histories import History, tables
-from tests.unit.features.catalogue.test_mirror_features import left, passage
+from tests.unit.features.catalogue.test_mirror_features import make_exit, passage
 
 NAMES = (
     "mirror_driver_differs", "mirror_consignee_differs", "driver_changed", "new_driver_for_plate",
@@ -46,7 +46,7 @@ def last(*passages: Any, shared: Shared | None = None, plan: Plan = PLAN) -> dic
 def journey(there: str, here: str) -> tuple[Any, ...]:
     """Return one vehicle that leaves at FOT and enters at OYB, each with its name of the driver."""
     known = {"plate": "01A123BC", "goods": {}, "carrier_id": "K"}
-    return left(1, 0.0, driver_ref=there, **known), passage(2, 5.0, driver_ref=here, **known)
+    return make_exit(1, 0.0, driver_ref=there, **known), passage(2, 5.0, driver_ref=here, **known)
 
 
 def test_a_driver_under_two_administrations_raises_nothing() -> None:

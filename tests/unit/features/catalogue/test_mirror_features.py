@@ -19,18 +19,18 @@ PLAN = Plan(MIRROR)
 VIN, OTHER_VIN = "1M8GDM9AXKP042788", "1M8GDM9AXKP042789"
 
 
-def passage(number: int, hours: float, **said: Any) -> tuple[int, Crossing, Declaration | None]:
+def passage(number: int, hours: float, **fields: Any) -> tuple[int, Crossing, Declaration | None]:
     """Return a passage so many hours after the start; at OYB they enter, at FOT they leave."""
     at = START + round(hours * HOUR)
-    papers = {name: said.pop(name) for name in ("tir_carnet", "cmr_number") if name in said}
-    goods = said.pop("goods", {})
+    papers = {name: fields.pop(name) for name in ("tir_carnet", "cmr_number") if name in fields}
+    goods = fields.pop("goods", {})
     declaration = None
     if papers or goods:
         item = GoodsItem(**{"item_no": 1, "hs_code": "0701"} | goods)
         declaration = Declaration(
             declaration_id=f"d{number}", procedure="tir", items=(item,), **papers
         )
-    known = {"post": "OYB", "direction": "entry", "vehicle_class": "truck"} | said
+    known = {"post": "OYB", "direction": "entry", "vehicle_class": "truck"} | fields
     crossing = Crossing(
         crossing_id=f"c{number:05d}",
         arrived_at=moment(at),
@@ -40,8 +40,8 @@ def passage(number: int, hours: float, **said: Any) -> tuple[int, Crossing, Decl
     return at, crossing, declaration
 
 
-def left(number: int, hours: float, **said: Any) -> tuple[int, Crossing, Declaration | None]:
-    return passage(number, hours, post="FOT", direction="exit", **said)
+def make_exit(number: int, hours: float, **fields: Any) -> tuple[int, Crossing, Declaration | None]:
+    return passage(number, hours, post="FOT", direction="exit", **fields)
 
 
 def last(*passages: tuple[int, Crossing, Declaration | None]) -> dict[str, float]:
@@ -63,7 +63,7 @@ BY_KEY = {
 @pytest.mark.parametrize("key", KEYS)
 def test_each_key_alone_finds_the_record(key: str) -> None:
     seen = last(
-        left(1, 0.0, weighed_mass_kg=10_000.0, **BY_KEY[key]),
+        make_exit(1, 0.0, weighed_mass_kg=10_000.0, **BY_KEY[key]),
         passage(2, 5.0, weighed_mass_kg=12_000.0, **BY_KEY[key]),
     )
     assert seen["mirror_mass_ratio"] == pytest.approx(1.2)
@@ -74,8 +74,10 @@ def test_each_key_alone_finds_the_record(key: str) -> None:
 
 def test_the_surer_key_wins_and_the_others_confirm_it_or_not() -> None:
     seen = last(
-        left(1, 0.0, plate="01A123BC", trailer_plate="T1", vin=OTHER_VIN, weighed_mass_kg=8_000.0),
-        left(2, 3.0, vin=VIN, plate="40 777 AAA", weighed_mass_kg=30_000.0),
+        make_exit(
+            1, 0.0, plate="01A123BC", trailer_plate="T1", vin=OTHER_VIN, weighed_mass_kg=8_000.0
+        ),
+        make_exit(2, 3.0, vin=VIN, plate="40 777 AAA", weighed_mass_kg=30_000.0),
         passage(3, 5.0, plate="01А123ВС", trailer_plate="T1", vin=VIN, weighed_mass_kg=8_000.0),
     )
     assert seen["mirror_mass_ratio"] == 1.0, "by the plate, Cyrillic or not"
@@ -84,14 +86,16 @@ def test_the_surer_key_wins_and_the_others_confirm_it_or_not() -> None:
 
 
 def test_another_plate_is_a_difference_where_the_vin_found_the_record() -> None:
-    seen = last(left(1, 0.0, plate="01A123BC", vin=VIN), passage(2, 5.0, plate="01A999ZZ", vin=VIN))
+    seen = last(
+        make_exit(1, 0.0, plate="01A123BC", vin=VIN), passage(2, 5.0, plate="01A999ZZ", vin=VIN)
+    )
     assert seen["mirror_plate_differs"] == 1.0 and seen["mirror_vin_differs"] == 0.0
 
 
 def test_papers_of_both_sides_are_held_against_each_other() -> None:
     potatoes = {"hs_code": "070190", "net_mass_kg": 20_000.0, "customs_value_usd": 9_000.0}
     shoes = {"hs_code": "640299", "net_mass_kg": 15_000.0, "customs_value_usd": 4_500.0}
-    gone = left(1, 0.0, plate="01A123BC", goods=potatoes)
+    gone = make_exit(1, 0.0, plate="01A123BC", goods=potatoes)
     seen = last(gone, passage(2, 5.0, plate="01A123BC", goods=shoes))
     assert (seen["mirror_goods_differ"], seen["mirror_value_ratio"]) == (1.0, 0.5)
     assert seen["mirror_net_mass_ratio"] == 0.75
@@ -102,11 +106,11 @@ def test_papers_of_both_sides_are_held_against_each_other() -> None:
 
 
 def test_an_old_record_is_of_another_movement_and_the_next_key_is_tried() -> None:
-    old = left(1, 0.0, plate="01A123BC", weighed_mass_kg=1_000.0)
+    old = make_exit(1, 0.0, plate="01A123BC", weighed_mass_kg=1_000.0)
     seen = last(old, passage(2, 90.0, plate="01A123BC"))
     assert math.isnan(seen["mirror_days"]) and math.isnan(seen["mirror_by_plate"])
     assert seen["mirror_window"] == GRID[-1]
-    fresh = left(3, 85.0, trailer_plate="T1", weighed_mass_kg=9_000.0)
+    fresh = make_exit(3, 85.0, trailer_plate="T1", weighed_mass_kg=9_000.0)
     seen = last(old, fresh, passage(4, 90.0, plate="01A123BC", trailer_plate="T1"))
     assert seen["mirror_days"] == pytest.approx(5 / 24) and seen["mirror_by_trailer"] == 1.0
     assert seen["mirror_by_plate"] == 0.0
@@ -118,32 +122,32 @@ def line(transit: float, number: int = 40) -> list[tuple[int, Crossing, Declarat
     for each in range(number):
         begin = each * 10.0
         spread = transit * (0.5 + each / number)
-        found += [left(2 * each, begin, plate=f"P{each}")]
+        found += [make_exit(2 * each, begin, plate=f"P{each}")]
         found += [passage(2 * each + 1, begin + spread, plate=f"P{each}")]
     return found
 
 
 @pytest.mark.parametrize(("transit", "window"), [(1.0, 2.0), (4.0, 6.0), (8.0, 12.0)])
 def test_the_window_is_learnt_from_the_lines_own_past(transit: float, window: float) -> None:
-    seen = last(*line(transit), left(900, 410.0, plate="X"), passage(901, 410.5, plate="X"))
+    seen = last(*line(transit), make_exit(900, 410.0, plate="X"), passage(901, 410.5, plate="X"))
     assert seen["mirror_window"] == window
     assert seen["mirror_by_plate"] == 1.0
     late = last(
-        *line(transit), left(900, 410.0, plate="X"), passage(901, 410.1 + window, plate="X")
+        *line(transit), make_exit(900, 410.0, plate="X"), passage(901, 410.1 + window, plate="X")
     )
     assert math.isnan(late["mirror_days"]), "longer than this line ever takes"
 
 
 def test_how_soon_others_came_is_a_share_of_the_line() -> None:
     shares = [
-        last(*line(4.0), left(900, 410.0, plate="X"), passage(901, 410.0 + hours, plate="X"))[
+        last(*line(4.0), make_exit(900, 410.0, plate="X"), passage(901, 410.0 + hours, plate="X"))[
             "transit_share"
         ]
         for hours in (0.5, 2.0, 3.0, 4.0, 5.9)
     ]
     assert shares == sorted(shares) and shares[0] < 0.1 and shares[-1] > 0.9
     few = line(4.0, number=round(FEWEST) - 5)
-    seen = last(*few, left(900, 410.0, plate="X"), passage(901, 414.0, plate="X"))
+    seen = last(*few, make_exit(900, 410.0, plate="X"), passage(901, 414.0, plate="X"))
     assert math.isnan(seen["transit_share"]) and seen["mirror_window"] == GRID[-1]
 
 
@@ -154,5 +158,5 @@ def test_another_lines_past_teaches_nothing() -> None:
         for at, each, papers in line(1.0)
         for d in [each.direction]
     ]
-    seen = last(*back, left(900, 410.0, plate="X"), passage(901, 420.0, plate="X"))
+    seen = last(*back, make_exit(900, 410.0, plate="X"), passage(901, 420.0, plate="X"))
     assert seen["mirror_window"] == GRID[-1] and seen["mirror_by_plate"] == 1.0

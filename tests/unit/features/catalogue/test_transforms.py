@@ -17,7 +17,7 @@ PLAN = Plan(CATALOGUE)
 ROWS = 600
 
 
-def known(seed: int = 6) -> Floats:
+def draw_slots(seed: int = 6) -> Floats:
     """Return slots as reads and facts may give them: every finisher meets what it treats apart.
 
     Times are some hours apart, lines have been crossed up to fifty times, three in ten are unknown.
@@ -50,7 +50,7 @@ def alone(plan: Plan, slots: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.
 
 
 def test_a_row_alone_is_finished_as_among_others() -> None:
-    slots = known()
+    slots = draw_slots()
     together = bits(PLAN, slots)
     assert np.array_equal(alone(PLAN, slots), together)
     values = together.view(np.float32)
@@ -80,11 +80,11 @@ def test_an_operator_that_is_off_by_one_bit_for_one_row_is_found(
 ) -> None:
     monkeypatch.setitem(OPERATORS, operator, _off(operator))
     plan = Plan(CATALOGUE)
-    slots = known()[:20]
+    slots = draw_slots()[:20]
     assert not np.array_equal(alone(plan, slots), bits(plan, slots))
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 3])
 def test_few_rows_have_the_same_shape_and_type(rows: int) -> None:
-    made = PLAN.finish(known()[:rows])
+    made = PLAN.finish(draw_slots()[:rows])
     assert made.shape == (rows, len(PLAN.names)) and made.dtype == np.float32

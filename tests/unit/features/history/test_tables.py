@@ -202,7 +202,7 @@ def test_two_loads_say_the_same_in_either_order(tmp_path: Path) -> None:
     assert forth["seizures"]["linked_crossing_id"].to_pylist() == ["c1"]
 
 
-def _seized(plate: str, at: int) -> folders.Row:
+def _make_seizure(plate: str, at: int) -> folders.Row:
     when = {"seized_at": rfc3339(at), "recorded_at": rfc3339(at + HOUR)}
     return folders.seizure(0, crossing_id="", plate=plate) | when
 
@@ -274,8 +274,8 @@ def test_nothing_is_known_before_its_crossing(tmp_path: Path) -> None:
             "inspections": [folders.inspection(1)],
             "seizures": [
                 folders.seizure(1),
-                _seized(folders.crossing(1)["plate"], START + DAY) | {"seizure_id": "inland"},
-                _seized("unknown", START + DAY) | {"seizure_id": "free"},
+                _make_seizure(folders.crossing(1)["plate"], START + DAY) | {"seizure_id": "inland"},
+                _make_seizure("unknown", START + DAY) | {"seizure_id": "free"},
             ],
         },
         tmp_path,

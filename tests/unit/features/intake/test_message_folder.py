@@ -71,11 +71,11 @@ def test_a_load_takes_what_a_translation_says(
     if found.declaration is not None:
         assert crossing["declaration_id"] == found.declaration["declaration_id"]
         [head], items = history.declarations.to_pylist(), history.goods_items.to_pylist()
-        said = {**found.declaration, "lodged_at": head["lodged_at"], "items": None}
-        assert {field: head.get(field) for field in said} == said
+        stated = {**found.declaration, "lodged_at": head["lodged_at"], "items": None}
+        assert {field: head.get(field) for field in stated} == stated
         assert [
-            {field: item[field] for field in said}
-            for item, said in zip(items, found.declaration["items"], strict=True)
+            {field: item[field] for field in stated}
+            for item, stated in zip(items, found.declaration["items"], strict=True)
         ] == list(found.declaration["items"])
 
 

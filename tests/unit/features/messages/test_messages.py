@@ -413,4 +413,4 @@ def test_every_dropped_path_names_its_rule() -> None:
 
 
 def test_the_page_shows_the_tables_that_the_program_reads_by() -> None:
-    assert message_tables.written() == message_tables.tables().strip()
+    assert message_tables.read_page() == message_tables.tables().strip()

@@ -11,16 +11,22 @@ from features.catalogue.plan import Plan
 from features.catalogue.spec import Fact, Read
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from tests.support.random_histories import EVENTFUL, History, moving, tables, thinned
+from tests.support.random_histories import (
+    EVENTFUL,
+    History,
+    list_movable_features,
+    tables,
+    thin_history,
+)
 
 PLAN = Plan(CATALOGUE)
 
 
-def moved(found: History, kind: str) -> set[str]:
+def list_moved_features(found: History, kind: str) -> set[str]:
     """Name the features of the second half that move without some records of the first."""
     half = found.crossings[len(found.crossings) // 2][0]
     whole = matrix(read_log(tables(found), PLAN), PLAN)
-    thin = matrix(read_log(tables(thinned(found, half, kind=kind)), PLAN), PLAN)
+    thin = matrix(read_log(tables(thin_history(found, half, kind=kind)), PLAN), PLAN)
     late, thin_late = whole.as_of >= half, thin.as_of >= half
     assert whole.crossing_id[late].tolist() == thin.crossing_id[thin_late].tolist()
     differs = whole.values[late].view(np.int32) != thin.values[thin_late].view(np.int32)
@@ -29,11 +35,13 @@ def moved(found: History, kind: str) -> set[str]:
 
 @pytest.mark.parametrize("kind", ["crossings", "inspections", "seizures"])
 def test_earlier_records_move_every_feature_that_reads_them_and_no_other(kind: str) -> None:
-    assert set().union(*(moved(found, kind) for found in EVENTFUL)) == moving(CATALOGUE, kind=kind)
+    assert set().union(
+        *(list_moved_features(found, kind) for found in EVENTFUL)
+    ) == list_movable_features(CATALOGUE, kind=kind)
 
 
 def test_what_no_record_moves_is_declared() -> None:
-    still = set(CATALOGUE) - moving(CATALOGUE, kind="crossings")
+    still = set(CATALOGUE) - list_movable_features(CATALOGUE, kind="crossings")
     assert still
     for name in still:
         feature = CATALOGUE[name]

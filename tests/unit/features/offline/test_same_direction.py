@@ -35,8 +35,8 @@ VIN, OTHER_VIN = "1M8GDM9AXKP042788", "1M8GDM9AXKP042789"
 Passage = tuple[int, Crossing, None]
 
 
-def passage(number: int, at: int, post: str, direction: str, **said: Any) -> Passage:
-    known = {"plate": "01A123BC", "driver_ref": "d1", "vin": VIN, "carrier_id": "c1"} | said
+def passage(number: int, at: int, post: str, direction: str, **fields: Any) -> Passage:
+    known = {"plate": "01A123BC", "driver_ref": "d1", "vin": VIN, "carrier_id": "c1"} | fields
     crossing = Crossing(
         crossing_id=f"c{number:05d}",
         post=post,
@@ -48,11 +48,11 @@ def passage(number: int, at: int, post: str, direction: str, **said: Any) -> Pas
     return START + at, crossing, None
 
 
-def movement(number: int, at: int, **said: Any) -> list[Passage]:
+def movement(number: int, at: int, **fields: Any) -> list[Passage]:
     """Return both records of one movement from Fotehobod to Oybek."""
     return [
-        passage(number, at, "FOT", "exit", **said),
-        passage(number + 1, at + 4 * HOUR, "OYB", "entry", **said),
+        passage(number, at, "FOT", "exit", **fields),
+        passage(number + 1, at + 4 * HOUR, "OYB", "entry", **fields),
     ]
 
 

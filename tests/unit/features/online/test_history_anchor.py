@@ -65,7 +65,7 @@ def outcome(home: Home) -> tuple[list[str], list[str]]:
 
 
 @pytest.fixture
-def loaded(tmp_path: Path) -> Home:
+def anchored_home(tmp_path: Path) -> Home:
     """Return a home with a load, a bundle and a network file, all of them anchored."""
     home = Home(tmp_path / "home")
     folders.write(folders.clean(30), tmp_path / "in")
@@ -148,11 +148,11 @@ ATTACKS: dict[Callable[[Home], None], set[str]] = {
 }
 
 
-def test_an_edit_of_each_anchored_file_is_found(loaded: Home, tmp_path: Path) -> None:
-    assert outcome(loaded) == ([], [])
+def test_an_edit_of_each_anchored_file_is_found(anchored_home: Home, tmp_path: Path) -> None:
+    assert outcome(anchored_home) == ([], [])
     for attack, rules in ATTACKS.items():
         home = Home(tmp_path / attack.__name__)
-        shutil.copytree(loaded.root, home.root, symlinks=True)
+        shutil.copytree(anchored_home.root, home.root, symlinks=True)
         attack(home)
         assert set(outcome(home)[0]) == rules, attack.__name__
 
@@ -180,10 +180,13 @@ def test_files_that_no_record_anchors_are_notes_and_the_next_start_anchors_them(
             assert kinds.scalars().all()[-1] == "network_declared"
 
 
-def test_a_linked_network_file_is_not_declared(loaded: Home) -> None:
-    link_network(loaded)
-    with open_home(loaded.root) as (_, store), pytest.raises(HomeError, match="symbolic link"):
-        declare_network(loaded, store)
+def test_a_linked_network_file_is_not_declared(anchored_home: Home) -> None:
+    link_network(anchored_home)
+    with (
+        open_home(anchored_home.root) as (_, store),
+        pytest.raises(HomeError, match="symbolic link"),
+    ):
+        declare_network(anchored_home, store)
 
 
 def test_a_load_that_was_stopped_is_said_and_is_no_fault(
@@ -210,7 +213,7 @@ def test_a_load_that_was_stopped_is_said_and_is_no_fault(
     assert outcome(home) == ([], [])
 
 
-def test_a_load_that_no_record_names_is_a_fault(loaded: Home) -> None:
+def test_a_load_that_no_record_names_is_a_fault(anchored_home: Home) -> None:
     """Negative control: what is merely there is not taken for a load that was stopped."""
-    shutil.copytree(_folder(loaded), loaded.history / ("0" * 64))
-    assert outcome(loaded)[0] == ["history"]
+    shutil.copytree(_folder(anchored_home), anchored_home.history / ("0" * 64))
+    assert outcome(anchored_home)[0] == ["history"]

@@ -25,7 +25,7 @@ from features.offline.sql.relations import encode
 from features.offline.sql.window_queries import Question, questions, split, write_carried
 from tests.support.naive_reads import by_hand
 from tests.support.random_histories import history, tables
-from tests.support.sql_bugs import by_the_day, counted_twice, leaky, overlapping
+from tests.support.sql_bugs import by_the_day, counted_twice, leaky, overlap_buckets
 
 PLAN = Plan(catalogue.CATALOGUE)
 FEW = Plan(dict(list(catalogue.CATALOGUE.items())[::6]))
@@ -38,7 +38,9 @@ steps = st.sampled_from((10 * MINUTE, HOUR, 12 * HOUR, 3 * DAY))
 Reads = dict[Read, Floats]
 
 
-def differing(one: Reads, other: Reads, only: Callable[[Read], bool] = lambda read: True) -> int:
+def count_differing_bits(
+    one: Reads, other: Reads, only: Callable[[Read], bool] = lambda read: True
+) -> int:
     """Count the bits of reads that two engines do not share."""
     assert one.keys() == other.keys()
     return sum(
@@ -64,7 +66,7 @@ def test_four_ways_to_read_agree_to_the_bit(seed: int, size: int, step: int) -> 
         "duckdb": duckdb_engine.reads(log, PLAN),
     }
     for one, other in combinations(engines, 2):
-        assert differing(engines[one], engines[other]) == 0, (one, other)
+        assert count_differing_bits(engines[one], engines[other]) == 0, (one, other)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -72,7 +74,7 @@ def test_four_ways_to_read_agree_to_the_bit(seed: int, size: int, step: int) -> 
 def test_carried_counters_answer_as_frames_do(seed: int, size: int, step: int, width: int) -> None:
     log = log_of(seed, size, step, MANY)
     assert (
-        differing(
+        count_differing_bits(
             reads(log, MANY), duckdb_engine.reads(log, MANY, partial(write_carried, bucket=width))
         )
         == 0
@@ -90,15 +92,15 @@ def test_hot_entities_and_cold_ones_are_each_answered_once() -> None:
     are_hot = [len(some_hot(log, question)) > 0 for question in questions(MANY)]
     assert sum(are_hot) > len(are_hot) / 2 > 15
     both = duckdb_engine.reads(log, MANY, lambda question: split(question, some_hot(log, question)))
-    assert differing(reads(log, MANY), both) == 0
+    assert count_differing_bits(reads(log, MANY), both) == 0
 
 
 @cache
-def answered(step: int) -> tuple[EncodedHistory, Reads]:
+def compare_engines(step: int) -> tuple[EncodedHistory, Reads]:
     """Return a history and what all engines, as they are, answer about it."""
     log = log_of(1, 400, step, FEW)
     right = reads(log, FEW)
-    assert differing(right, duckdb_engine.reads(log, FEW)) == 0
+    assert count_differing_bits(right, duckdb_engine.reads(log, FEW)) == 0
     return log, right
 
 
@@ -107,23 +109,23 @@ def answered(step: int) -> tuple[EncodedHistory, Reads]:
     [
         (leaky, 12 * HOUR),
         (counted_twice, 12 * HOUR),
-        (overlapping, 12 * HOUR),
+        (overlap_buckets, 12 * HOUR),
         (by_the_day, 10 * MINUTE),
     ],
 )
 def test_a_seeded_bug_of_the_text_is_caught(bug: Callable[[Question], str], step: int) -> None:
-    log, right = answered(step)
-    assert differing(right, duckdb_engine.reads(log, FEW, bug)) > 0
+    log, right = compare_engines(step)
+    assert count_differing_bits(right, duckdb_engine.reads(log, FEW, bug)) > 0
 
 
 def test_an_overlap_is_right_only_for_windows_that_fit_into_it() -> None:
     """Why hot entities are not split by overlap: thirty days look right, a year is not."""
     log = log_of(1, 400, 12 * HOUR)
-    right, wrong = reads(log, PLAN), duckdb_engine.reads(log, PLAN, overlapping)
+    right, wrong = reads(log, PLAN), duckdb_engine.reads(log, PLAN, overlap_buckets)
     fits = [read for read in PLAN.reads if not read.is_last and read.window <= 30 * DAY]
     assert len(fits) > 5
-    assert differing(right, wrong, lambda read: read in fits) == 0
-    assert differing(right, wrong, lambda read: read.window == 365 * DAY) > 0
+    assert count_differing_bits(right, wrong, lambda read: read in fits) == 0
+    assert count_differing_bits(right, wrong, lambda read: read.window == 365 * DAY) > 0
 
 
 def test_each_question_has_a_name_and_each_read_a_question() -> None:
