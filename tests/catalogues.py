@@ -38,7 +38,7 @@ HEADER = """# Texts of Darvoza's pages: {name}.
 
 
 @cache
-def wanted() -> Mapping[Message, str]:
+def list_texts() -> Mapping[Message, str]:
     """Return every text that a page says, with the file that says it first."""
     found: dict[Message, str] = {}
     for method, pattern in (
@@ -101,9 +101,9 @@ def update(code: str) -> None:
         revision_date=known.creation_date,
         fuzzy=False,
     )
-    for text, path in wanted().items():
+    for text, path in list_texts().items():
         old = known.get(text if isinstance(text, str) else text[0])
-        made.add(text, _said(old, text, made.num_plurals), locations=[(path, 0)])
+        made.add(text, _translate(old, text, made.num_plurals), locations=[(path, 0)])
     for one in known:
         if one.context:  # of sentences in old records: nothing else has them
             made.add(one.id, one.string, context=one.context)
@@ -111,7 +111,7 @@ def update(code: str) -> None:
         write_po(file, made, width=100, include_lineno=False)
 
 
-def _said(old: Any, text: Message, forms: int) -> str | tuple[str, ...]:
+def _translate(old: Any, text: Message, forms: int) -> str | tuple[str, ...]:
     """Return a text's translation, one for each plural form where a number decides."""
     known = "" if old is None else old.string
     if isinstance(text, str):

@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> None:
         key, passwords = credentials(home)
         port = free_port()
         with run_service(home.root, port), Client(HOST, port, key) as client:
-            post, decision = lived(client, open_network(home).posts)
+            post, decision = answer_queue(client, open_network(home).posts)
             asked.out.mkdir(parents=True, exist_ok=True)
             take(asked.out, f"http://{HOST}:{port}", passwords, list(shots(post, decision)))
     sizes = [path.stat().st_size for path in asked.out.glob("*.png")]
@@ -102,7 +102,7 @@ def credentials(home: Home) -> tuple[str, dict[str, str]]:
     return key, passwords
 
 
-def lived(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:
+def answer_queue(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:
     """Let officers answer for part of the busiest post's queue; return it and a decision of it.
 
     Outcomes are drawn by a fixed seed: they say nothing about any model.
@@ -126,7 +126,7 @@ def lived(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:
         client.propose_entry(ENTRY | {"source_post": post, "expiry": _days_ahead(30)})
     left = [one for one in client.queue(post).waiting if isinstance(one, SupervisorView)]
     red = [one for one in left if one.channel == "red"] or left or waiting
-    return post, max(red, key=lambda one: _told(client, one.decision_id)).decision_id
+    return post, max(red, key=lambda one: _count_known(client, one.decision_id)).decision_id
 
 
 def _days_ahead(days: int) -> str:
@@ -147,7 +147,7 @@ def _act(one: SupervisorView, rng: random.Random) -> dict[str, Any]:
     }
 
 
-def _told(client: Client, decision_id: str) -> int:
+def _count_known(client: Client, decision_id: str) -> int:
     """Return how much is known of a decision's vehicle and parties."""
     past = client.past(decision_id)
     events = sum(len(one.events) for one in past.entities)

@@ -48,7 +48,10 @@ def test_a_profile_from_the_editor_into_force(
     sign_in(desk, site, "zafar", language=language)
     desk.goto("/profiles/new")
     desk.fill("#code", code)
-    for expression, value in (("crossing.is_empty &&& x", "at"), (asked(code), "may run")):
+    for expression, value in (
+        ("crossing.is_empty &&& x", "at"),
+        (make_expression(code), "may run"),
+    ):
         desk.fill("#expression", expression)
         if not scripts:
             desk.click("button[formaction='/profiles/checks']")
@@ -68,19 +71,21 @@ def test_a_profile_from_the_editor_into_force(
     expect(desk.locator("section", has=desk.locator("#why"))).to_contain_text(code)
 
 
-def asked(code: str) -> str:
+def make_expression(code: str) -> str:
     return f'crossing.carrier_id == "{code}"'
 
 
 def test_a_model_by_two_people(
     desk: Page, way: tuple[str, bool], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def verified(home: Home, _store: object, version: str) -> lifecycle.VerifiedBundle:
+    def verify_bundle(home: Home, _store: object, version: str) -> lifecycle.VerifiedBundle:
         return lifecycle.VerifiedBundle(
             file_digest(home.bundles / version / MANIFEST), JUDGED, fits=True
         )
 
-    monkeypatch.setattr(lifecycle, "_verify_bundle", verified)  # its papers hold no model to load
+    monkeypatch.setattr(
+        lifecycle, "_verify_bundle", verify_bundle
+    )  # its papers hold no model to load
     version = f"m-{way[0]}"
     register(site.runtime.journal, site.runtime.home, version, by="zafar")
     for name in ("zafar", "malika", "olim"):
@@ -115,7 +120,7 @@ def test_the_analysts_pages_can_be_used_by_everybody(
     page.fill("#expression", "features.nite == 1")
     page.click("button[formaction='/profiles/checks']")
     looked_at(page, "editor")
-    page.fill("#expression", asked("SEEN-1"))
+    page.fill("#expression", make_expression("SEEN-1"))
     page.click("#profile button.primary")
     model = "/models/m-seen"
     compared = "/models/comparison?version=m-seen"

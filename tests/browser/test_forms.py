@@ -43,7 +43,7 @@ def fill(page: Page, quantity: str) -> None:
     page.click("#act button.primary")
 
 
-def seized(site: Site, crossing_id: str) -> list[float | None]:
+def list_seized_grams(site: Site, crossing_id: str) -> list[float | None]:
     """Return what the journal holds of a vehicle's seizures, in grams."""
     with site.runtime.store.read() as connection:
         query = JOURNAL.select().with_only_columns(JOURNAL.c.seq).where(JOURNAL.c.kind == SEIZURE)
@@ -68,14 +68,14 @@ def test_2300_g_is_stored_as_such_or_refused_by_name(
             note = plain.locator("#quantity_g-wrong")
             expect(note).to_contain_text("2300")
             expect(plain.locator("#quantity_g")).to_have_value(spelling)
-            assert seized(site, red["crossing_id"]) == []
+            assert list_seized_grams(site, red["crossing_id"]) == []
             continue
         shown = plain.locator("#read").inner_text()
         assert ECHO[language] in " ".join(shown.split())
-        assert seized(site, red["crossing_id"]) == [], "shown, and not recorded yet"
+        assert list_seized_grams(site, red["crossing_id"]) == [], "shown, and not recorded yet"
         plain.click("#confirm button.primary")
         expect(plain.locator("#filed")).to_be_visible()
-        assert seized(site, red["crossing_id"]) == [2300.0]
+        assert list_seized_grams(site, red["crossing_id"]) == [2300.0]
         red = site.find("red")
 
 

@@ -37,7 +37,7 @@ def test_there_are_three_hundred_that_fit_every_field() -> None:
     assert [len(set(one)) for one in zip(*ways, strict=True)] == [len(WAYS_OUT), len(WANTED)]
 
 
-def reported(site: Site, payloads: Sequence[str]) -> str:
+def report_vehicle(site: Site, payloads: Sequence[str]) -> str:
     """Report a vehicle whose every text is a payload, and return where its page is."""
     at = cycle(payloads)
     body: dict[str, Any] = {
@@ -75,7 +75,7 @@ def send(page: Page, to: str, **fields: Any) -> None:
     assert answer.status in (303, 422), answer.status
 
 
-def listed(page: Page, payloads: Sequence[str]) -> None:
+def list_payloads(page: Page, payloads: Sequence[str]) -> None:
     """Put payloads on the watch list, which shows all of them at once."""
     page.goto("/watchlist")
     day = (datetime.now(UTC) + timedelta(days=9)).date().isoformat()
@@ -90,7 +90,7 @@ def test_three_hundred_payloads_are_shown_as_they_are(page: Page, site: Site) ->
     sign_in(page, site, "malika")
     for start in range(0, len(SHOWN), ITEMS):
         some = SHOWN[start : start + ITEMS]
-        where, value = reported(site, some), " ".join(some)[:990]
+        where, value = report_vehicle(site, some), " ".join(some)[:990]
         fields = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": value}
         send(page, f"{where}/reviews", once=os.urandom(12).hex(), **fields)
         page.goto(where)
@@ -101,7 +101,7 @@ def test_three_hundred_payloads_are_shown_as_they_are(page: Page, site: Site) ->
     shown = page.locator("[data-row] a").all_text_contents()
     assert len(set(shown) & set(SHOWN)) >= len(SHOWN) // ITEMS
     assert page.evaluate(STRANGE) == []
-    listed(page, SHOWN[:: 5 if IS_PROOF else 1])
+    list_payloads(page, SHOWN[:: 5 if IS_PROOF else 1])
     page.goto("/watchlist")
     assert page.evaluate(STRANGE) == []
     expect(page.locator("main")).to_contain_text(PAYLOADS[0])
@@ -145,7 +145,7 @@ TYPE = """({ form, payload }) => {
 
 
 @pytest.fixture
-def unescaped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def unescaped_templates(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let templates say texts as they are, as a careless one would."""
 
     def careless(*args: Any, **more: Any) -> Environment:
@@ -157,9 +157,9 @@ def unescaped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     templates_env.environment.cache_clear()
 
 
-@pytest.mark.usefixtures("unescaped")
+@pytest.mark.usefixtures("unescaped_templates")
 def test_a_page_that_does_not_escape_is_found(browser: Browser, site: Site) -> None:
-    where = reported(site, PAYLOADS[:ITEMS])
+    where = report_vehicle(site, PAYLOADS[:ITEMS])
     with browser.new_context(base_url=site.address) as made:
         made.set_default_timeout(PATIENCE_MS)
         page = plain(made)

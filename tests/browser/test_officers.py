@@ -242,7 +242,7 @@ FOLLOW = """() => {
 """Has the page keep what was focused, so that no call has to ask after each key."""
 
 
-def unreached(page: Page) -> set[str]:
+def list_unreached(page: Page) -> set[str]:
     """Walk the whole page by Tab and return what could be pressed but was never reached."""
     wanted = set(page.evaluate(REACH))
     page.evaluate(FOLLOW)
@@ -257,9 +257,9 @@ def test_every_action_is_reached_by_keys(page: Page, site: Site) -> None:
     signed_in(page, site, "malika")
     for where in (QUEUE, path(red), "/watchlist", "/models", "/profiles/new"):
         page.goto(where)
-        assert unreached(page) == set(), where
+        assert list_unreached(page) == set(), where
     page.evaluate("document.querySelector('#profile button.primary').tabIndex = -1")
-    assert len(unreached(page)) == 1
+    assert len(list_unreached(page)) == 1
 
 
 BROKEN = """() => {

@@ -84,7 +84,7 @@ LAST = request("GET", "/healthz", "Connection: close")
 
 
 @contextmanager
-def listening(folder: Path) -> Iterator[Wire]:
+def open_wire(folder: Path) -> Iterator[Wire]:
     """Serve a fresh home on a socket, as ``darvoza serve`` does."""
     home = make_home(folder)
     keys, _ = make_keys(home)

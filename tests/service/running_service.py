@@ -177,7 +177,7 @@ def arrival(number: int = 1, **crossing: Any) -> dict[str, Any]:
 
 
 @cache
-def _migrated() -> bytes:
+def _make_migrated() -> bytes:
     """Return the file of a store without a record: to migrate one takes longer than most tests."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / STORE
@@ -191,7 +191,7 @@ def make_home(folder: Path) -> Home:
     """Make a home with a store, on SQLite, whose journal is like no other."""
     home = Home(folder).prepare()
     home.network.write_text(NETWORK, "utf-8")
-    (home.root / STORE).write_bytes(_migrated())
+    (home.root / STORE).write_bytes(_make_migrated())
     with closing(sqlite3.connect(home.root / STORE, isolation_level=None)) as connection:
         connection.execute("UPDATE journal_identity SET journal_id = lower(hex(randomblob(16)))")
     return home

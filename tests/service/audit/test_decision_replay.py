@@ -22,7 +22,7 @@ Body = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def decided(world: World) -> list[QueuedDecision]:
+def replayed_decisions(world: World) -> list[QueuedDecision]:
     """Decide, amend, search and roster, so that what decisions stand on is another each time."""
     bodies = [arrival(START + number) for number in range(DECISIONS)]
     for at in range(0, DECISIONS, 20):
@@ -56,13 +56,15 @@ def recompute_filed(world: World, filed: list[QueuedDecision]) -> list[Recompute
         return [world.runtime.recompute.decision(connection, one.seq) for one in filed]
 
 
-def test_every_decision_comes_out_the_same(world: World, decided: list[QueuedDecision]) -> None:
-    assert len(decided) >= DECISIONS
-    made = recompute_filed(world, decided)
+def test_every_decision_comes_out_the_same(
+    world: World, replayed_decisions: list[QueuedDecision]
+) -> None:
+    assert len(replayed_decisions) >= DECISIONS
+    made = recompute_filed(world, replayed_decisions)
     assert [one.stored["crossing_id"] for one in made if not one.is_identical] == []
     kinds = Counter(one.stored["channel"] for one in made)
     assert {"green", "yellow", "red"} <= set(kinds)
-    assert sum(one.amends is not None for one in decided) >= DECISIONS // 20
+    assert sum(one.amends is not None for one in replayed_decisions) >= DECISIONS // 20
     for name in ("channel", "risk", "reasons"):
         assert [one.stored[name] for one in made] == [one.again[name] for one in made]
 
@@ -88,22 +90,24 @@ def of_an_older_engine(body: Body) -> Body:
     return body | {"inputs": fields, "decision": decision}
 
 
-def served(world: World, monkeypatch: pytest.MonkeyPatch, changed: Callable[[Body], Body]) -> None:
+def serve_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch, change_body: Callable[[Body], Body]
+) -> None:
     """Let the journal hand out every decision otherwise."""
     read = world.runtime.journal.body
 
     def body(connection: Any, seq: int, **_: object) -> Body:
         found = read(connection, seq)
-        return changed(found) if "inputs" in found else found
+        return change_body(found) if "inputs" in found else found
 
     monkeypatch.setattr(type(world.runtime.journal), "body", staticmethod(body))
 
 
 def test_a_record_of_an_older_engine_is_read_and_comes_out_the_same(
-    world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
+    world: World, replayed_decisions: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    served(world, monkeypatch, of_an_older_engine)
-    plain = [one for one in decided if one.amends is None][:200]
+    serve_changed(world, monkeypatch, of_an_older_engine)
+    plain = [one for one in replayed_decisions if one.amends is None][:200]
     made = recompute_filed(world, plain)
     assert [one.stored["crossing_id"] for one in made if not one.is_identical] == []
     assert any(one.stored["search_order"] for one in made)
@@ -112,37 +116,41 @@ def test_a_record_of_an_older_engine_is_read_and_comes_out_the_same(
 
 
 def test_a_place_that_its_record_does_not_give_is_found(
-    world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
+    world: World, replayed_decisions: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: the merits that a place was drawn among, changed in the record."""
 
-    def changed(body: Body) -> Body:
+    def change_body(body: Body) -> Body:
         inputs = body["inputs"] | {"peers": [one / 2 for one in body["inputs"]["peers"]]}
         return body | {"inputs": inputs}
 
-    served(world, monkeypatch, changed)
-    made = recompute_filed(world, decided)
+    serve_changed(world, monkeypatch, change_body)
+    made = recompute_filed(world, replayed_decisions)
     assert any(not one.same_place for one in made)
     assert all(one.stored == one.again for one in made)
 
 
 def test_an_order_by_equipment_that_its_record_does_not_give_is_found(
-    world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
+    world: World, replayed_decisions: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: what worked at the post, changed in the record."""
 
-    def changed(body: Body) -> Body:
+    def change_body(body: Body) -> Body:
         if body["inputs"]["searches"] is None:
             return body
         searches = body["inputs"]["searches"] | {"equipment": {"xray": 0, "canine": 0}}
         return body | {"inputs": body["inputs"] | {"searches": searches}}
 
-    known = [one for one in recompute_filed(world, decided) if one.stored["search_order"]]
+    known = [
+        one for one in recompute_filed(world, replayed_decisions) if one.stored["search_order"]
+    ]
     methods = {step["method"] for one in known for step in one.stored["search_order"]}
     assert {"canine", "physical"} <= methods and all(one.is_identical for one in known)
-    served(world, monkeypatch, changed)
+    serve_changed(world, monkeypatch, change_body)
     assert not any(
-        one.is_identical for one in recompute_filed(world, decided) if one.stored["search_order"]
+        one.is_identical
+        for one in recompute_filed(world, replayed_decisions)
+        if one.stored["search_order"]
     )
 
 
@@ -164,19 +172,19 @@ def of_other_sentences(body: Body, *, more: float = 0.0) -> Body:
 
 
 def test_reasons_of_the_rule_before_stand_and_the_numbers_behind_them_come_out_again(
-    world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
+    world: World, replayed_decisions: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    served(world, monkeypatch, of_other_sentences)
-    made = recompute_filed(world, decided)
+    serve_changed(world, monkeypatch, of_other_sentences)
+    made = recompute_filed(world, replayed_decisions)
     assert any(one.stored["reasons"] for one in made) and all(one.is_identical for one in made)
     assert all(
         value["text"].startswith("So said before")
-        for one in decided
+        for one in replayed_decisions
         for value in world.get(f"/v1/decisions/{one.decision_id}").json()["reasons"]
     )
     monkeypatch.undo()
-    served(world, monkeypatch, lambda body: of_other_sentences(body, more=1e-9))
-    weighed = [one for one in recompute_filed(world, decided) if one.stored["reasons"]]
+    serve_changed(world, monkeypatch, lambda body: of_other_sentences(body, more=1e-9))
+    weighed = [one for one in recompute_filed(world, replayed_decisions) if one.stored["reasons"]]
     assert weighed and not any(one.is_identical for one in weighed), "a number that was changed"
 
 
@@ -210,33 +218,37 @@ def of_other_words(body: Body, *, more: float = 0.0) -> Body:
 @pytest.mark.parametrize("more", [0.0, 1e-12])
 def test_a_record_of_the_rule_before_stands_with_the_figures_behind_its_words(
     world: World,
-    decided: list[QueuedDecision],
+    replayed_decisions: list[QueuedDecision],
     monkeypatch: pytest.MonkeyPatch,
     rule: Callable[..., Body],
     more: float,
 ) -> None:
     """With a negative control: a contribution that is not quite the recorded one."""
-    served(world, monkeypatch, lambda body: rule(body, more=more))
-    made = [one for one in recompute_filed(world, decided[:200]) if one.stored["reasons"]]
+    serve_changed(world, monkeypatch, lambda body: rule(body, more=more))
+    made = [
+        one for one in recompute_filed(world, replayed_decisions[:200]) if one.stored["reasons"]
+    ]
     assert made and {one.is_identical for one in made} == {more == 0.0}
 
 
 def test_what_an_older_record_does_say_is_held_to_it(
-    world: World, decided: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
+    world: World, replayed_decisions: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control.
 
     Defaults stand in for what is missing, never for what is there and wrong.
     """
 
-    def changed(body: Body) -> Body:
+    def change_body(body: Body) -> Body:
         older = of_an_older_engine(body)
         older["decision"]["propensity"] += 1e-12
         return older
 
-    served(world, monkeypatch, changed)
-    assert not any(one.is_identical for one in recompute_filed(world, decided[:20]))
+    serve_changed(world, monkeypatch, change_body)
+    assert not any(one.is_identical for one in recompute_filed(world, replayed_decisions[:20]))
     monkeypatch.undo()
-    served(world, monkeypatch, lambda body: body | {"inputs": {}})
+    serve_changed(world, monkeypatch, lambda body: body | {"inputs": {}})
     with pytest.raises(KeyError), world.runtime.store.read() as connection:
-        decode_decision(world.runtime.journal.body(connection, decided[0].seq, of=DECISION))
+        decode_decision(
+            world.runtime.journal.body(connection, replayed_decisions[0].seq, of=DECISION)
+        )

@@ -69,7 +69,7 @@ def tell(world: World) -> Story:
     user(world, "ann", Role.ADMINISTRATOR)
     user(world, "eve", Role.ANALYST)
     bob = user(world, "bob", Role.ADMINISTRATOR)
-    one = next(one for one in decided(world) if one.act_seq is not None)
+    one = next(one for one in list_decided(world) if one.act_seq is not None)
     assert one.plate == "01A0005BC"
     criteria, store = Criteria(subject=" 01а0005-bc"), world.runtime.store  # a Cyrillic a, folded
     accounts = Accounts(store, world.runtime.network)
@@ -85,7 +85,7 @@ def tell(world: World) -> Story:
     forgotten, features = forget_tables(world, one), features_of(world, kept)
     result = steps(world, "bob").erase(criteria, "")
     with store.read() as connection:
-        left = places_of(connection) | keyed(connection, one)
+        left = places_of(connection) | list_leading_tables(connection, one)
     after = features_of(world, kept)
     return Story(world, bob, one, refused, forgotten, held, read, (features, after), result, left)
 
@@ -110,7 +110,7 @@ def forget_tables(world: World, one: Any) -> dict[str, set[str]]:
                 patched.setattr(erased_rows, kind, {k: v for k, v in rules.items() if k != name})
             with world.runtime.store.write() as connection:
                 ErasedRows(world.runtime.plan, sequences, crossings).apply(connection, [])
-                found[name] = places_of(connection) | keyed(connection, one)
+                found[name] = places_of(connection) | list_leading_tables(connection, one)
                 connection.rollback()
     return found
 
@@ -154,17 +154,17 @@ def places_of(connection: Connection) -> set[str]:
     return {name for name, value in values(connection) if any(text in value for text in TEXTS)}
 
 
-def decided(world: World, *, waiting: bool = False) -> list[Any]:
+def list_decided(world: World, *, waiting: bool = False) -> list[Any]:
     with world.runtime.store.read() as connection:
         query = select(DECISIONS).where(DECISIONS.c.waiting == waiting)
         return list(connection.execute(query.order_by(DECISIONS.c.seq)))
 
 
 def every_decision(world: World) -> list[Any]:
-    return [*decided(world), *decided(world, waiting=True)]
+    return [*list_decided(world), *list_decided(world, waiting=True)]
 
 
-def keyed(connection: Connection, one: Any) -> set[str]:
+def list_leading_tables(connection: Connection, one: Any) -> set[str]:
     """Return the tables that still lead from an erased decision to its vehicle by a key."""
     keys, passages = METADATA.tables["mirror_keys"].c, METADATA.tables["passages"].c
     queries = {
@@ -330,6 +330,6 @@ def test_a_kill_in_the_middle_leaves_all_or_nothing(story: Story) -> None:
     done = steps(world, "bob").erase(later, "")
     assert done.state == "erased"
     assert (done.waiting > 0, done.in_force) == (True, 1)
-    assert [one.plate for one in decided(world)] == [""] * len(decided(world))
-    assert all(one.plate for one in decided(world, waiting=True))
+    assert [one.plate for one in list_decided(world)] == [""] * len(list_decided(world))
+    assert all(one.plate for one in list_decided(world, waiting=True))
     assert check_home(world.home, world.runtime.store).faults == ()

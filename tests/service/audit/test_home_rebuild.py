@@ -58,7 +58,7 @@ def _timeless(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def served(empty_home: tuple[Home, Any, str]) -> tuple[Home, Any, str, list[Any]]:
+def served_home(empty_home: tuple[Home, Any, str]) -> tuple[Home, Any, str, list[Any]]:
     """Return a home that was lived in, its keys, and what its service answered."""
     home, keys, other = empty_home
     return home, keys, other, answers(home, keys, other, fill=True)
@@ -68,8 +68,8 @@ Served = tuple[Home, Any, str, list[Any]]
 
 
 @pytest.fixture
-def store(served: Served) -> Iterator[Store]:
-    store = open_store(served[0])
+def store(served_home: Served) -> Iterator[Store]:
+    store = open_store(served_home[0])
     yield store
     store.dispose()
 
@@ -81,9 +81,9 @@ def edit(store: Store, *names: str) -> None:
 
 
 def test_edited_tables_are_made_again_and_the_service_answers_as_before(
-    served: Served, store: Store
+    served_home: Served, store: Store
 ) -> None:
-    home, keys, other, before = served
+    home, keys, other, before = served_home
     edit(store, *(name for name in EDITS if name not in SKIPPED))
     assert not check_home(home, store).ok
     result = CliRunner().invoke(app, ["rebuild", "--home", str(home.root), "--json"])
@@ -101,8 +101,8 @@ def _lost_shifts(store: Store) -> list[str]:
         return [str(shift) for (shift,) in rows]
 
 
-def test_a_secret_that_does_not_fit_is_dropped_by_name(served: Served, store: Store) -> None:
-    home = served[0]
+def test_a_secret_that_does_not_fit_is_dropped_by_name(served_home: Served, store: Store) -> None:
+    home = served_home[0]
     edit(store, "digest of a key", "role and password of a user")
     rebuilt = rebuild_home(home, store)
     assert {"access_keys", "users"} <= {table for table, _ in rebuilt.dropped}
@@ -116,10 +116,10 @@ def test_a_secret_that_does_not_fit_is_dropped_by_name(served: Served, store: St
 
 
 def test_a_crash_leaves_the_old_tables(
-    served: Served, store: Store, monkeypatch: pytest.MonkeyPatch
+    served_home: Served, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edit(store, "review deleted")
-    before = check_home(served[0], store).faults
+    before = check_home(served_home[0], store).faults
 
     def crash(*_: object) -> None:
         raise RuntimeError
@@ -127,16 +127,16 @@ def test_a_crash_leaves_the_old_tables(
     with monkeypatch.context() as patched:
         patched.setattr(api.audit.home_rebuild, "_restore_indexes", crash)
         with pytest.raises(RuntimeError):
-            rebuild_home(served[0], store)
-    assert check_home(served[0], store).faults == before != ()
-    rebuild_home(served[0], store)
-    assert check_home(served[0], store).ok
+            rebuild_home(served_home[0], store)
+    assert check_home(served_home[0], store).faults == before != ()
+    rebuild_home(served_home[0], store)
+    assert check_home(served_home[0], store).ok
 
 
 def test_it_refuses_while_another_writer_holds_the_store(
-    served: Served, store: Store, monkeypatch: pytest.MonkeyPatch
+    served_home: Served, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = served[0]
+    home = served_home[0]
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -155,23 +155,23 @@ def test_it_refuses_while_another_writer_holds_the_store(
         done.set()
         writer.join()
 
-    def recorded(home: Home, live_: Any) -> Any:
+    def record_check(home: Home, live_: Any) -> Any:
         Journal(store).append([Draft("tick", "", "", {})])
         return open_check(home, live_)
 
-    monkeypatch.setattr(api.audit.home_rebuild, "open_check", recorded)
+    monkeypatch.setattr(api.audit.home_rebuild, "open_check", record_check)
     with pytest.raises(HomeError, match="stop the service"):
         rebuild_home(home, store)
 
 
-def test_it_makes_nothing_of_a_journal_that_was_changed(served: Served, store: Store) -> None:
+def test_it_makes_nothing_of_a_journal_that_was_changed(served_home: Served, store: Store) -> None:
     changed = "UPDATE journal SET subject = :s WHERE seq = 3"
     with store.write() as connection:
         subject = connection.scalar(text("SELECT subject FROM journal WHERE seq = 3"))
         connection.execute(text(changed), {"s": "x"})
     try:
         with pytest.raises(HomeError, match="record 3: chain"):
-            rebuild_home(served[0], store)
+            rebuild_home(served_home[0], store)
     finally:
         with store.write() as connection:
             connection.execute(text(changed), {"s": subject})

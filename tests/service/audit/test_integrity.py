@@ -28,12 +28,12 @@ def _roster(world: World) -> None:
     assert refused.status_code == 422
 
 
-def stored(world: World, decision: dict[str, Any]) -> dict[str, Any]:
+def read_body(world: World, decision: dict[str, Any]) -> dict[str, Any]:
     with world.runtime.store.read() as connection:
         return world.runtime.journal.body(connection, decision["receipt"]["sequence"])
 
 
-def reported(world: World) -> dict[str, Any]:
+def read_report(world: World) -> dict[str, Any]:
     found: dict[str, Any] = world.get(PATH, Role.INTEGRITY).json()
     return found
 
@@ -42,7 +42,7 @@ def test_a_referred_vehicle_is_assigned_the_team_that_its_number_draws(world: Wo
     red, green = find(world, "red", START), find(world, "green", START + 500)
     assert green["team"] is None
     for decision in (red, green):
-        inputs = stored(world, decision)["inputs"]
+        inputs = read_body(world, decision)["inputs"]
         assert inputs["teams"] == TEAMS
         if decision is red:
             assert red["team"] == assign_team(TEAMS, inputs["draws"][TEAM])
@@ -66,7 +66,7 @@ def test_a_release_without_a_second_person_stands_first(world: World) -> None:
     review = {"verdict": "uphold", "reason_code": "seen", "reason": "its papers were in order"}
     path = f"/v1/decisions/{two['decision_id']}/reviews"
     assert world.post(path, review, Role.SUPERVISOR).status_code == 201
-    found = {each["decision_id"]: each for each in reported(world)["red_releases"]}
+    found = {each["decision_id"]: each for each in read_report(world)["red_releases"]}
     assert list(found) == [one["decision_id"], two["decision_id"]]
     assert found[one["decision_id"]]["second_person"] is None
     assert found[two["decision_id"]]["second_person"] != found[two["decision_id"]]["by"]
@@ -74,19 +74,19 @@ def test_a_release_without_a_second_person_stands_first(world: World) -> None:
 
 
 def test_another_team_than_the_one_drawn_is_counted(world: World) -> None:
-    before = reported(world)["assignment"]
+    before = read_report(world)["assignment"]
     one, two = find(world, "red", START + 2000), find(world, "red", START + 2500)
     other = next(team for team in TEAMS if team != one["team"])
     taken = world.post(f"/v1/inspections?team={other}", act(7001, one["crossing_id"]))
     assert taken.status_code == 201
     assert world.post("/v1/inspections", act(7002, two["crossing_id"])).status_code == 201
-    after = reported(world)["assignment"]
+    after = read_report(world)["assignment"]
     gained = {name: after[name] - before[name] for name in after}
     assert gained == {"dealt_with": 2, "drawn": 2, "taken_over": 1}
 
 
 def test_few_vehicles_say_nothing_and_who_takes_a_carriers_vehicles_is_found(world: World) -> None:
-    assert not reported(world)["test"]["knowable"]
+    assert not read_report(world)["test"]["knowable"]
     carriers = {START + 3000 + n: "sly" if n % 2 else f"k-{n % 8}" for n in range(330)}
     arrivals = [arrival(number, carrier_id=carrier) for number, carrier in carriers.items()]
     decided = world.post("/v1/decisions/batch", arrivals).json()
@@ -95,11 +95,11 @@ def test_few_vehicles_say_nothing_and_who_takes_a_carriers_vehicles_is_found(wor
             team = "beta" if carrier == "sly" else one["team"]
             body = act(one["receipt"]["sequence"], one["crossing_id"])
             assert world.post(f"/v1/inspections?team={team}", body).status_code == 201
-    found = reported(world)
+    found = read_report(world)
     assert found["test"]["knowable"] and found["test"]["alarms"] >= 1
     first = found["findings"][0]
     assert (first["officer"], first["carrier"], first["alarm"]) == ("beta", "sly", True)
-    assert reported(world)["findings"] == found["findings"], "the same seed deals the same"
+    assert read_report(world)["findings"] == found["findings"], "the same seed deals the same"
 
 
 def test_no_other_role_may_ask(world: World) -> None:

@@ -42,17 +42,17 @@ DECISIONS = 40 if os.environ.get("DARVOZA_PROOF") else 20
 
 
 @pytest.fixture
-def lived(tmp_path: Path) -> Iterator[World]:
+def eventful_world(tmp_path: Path) -> Iterator[World]:
     """A service of its own that decided, inspected and recorded."""
     home = make_home(tmp_path / "home")
     keys, other = make_keys(home)
     models = FakeModels()
     client, app = open_world(home, models, Settings(key_seconds=0.2, model_seconds=0.05))
     with client:
-        yield _lived(World(home, models, client, app.state.runtime, keys, other))
+        yield _fill_world(World(home, models, client, app.state.runtime, keys, other))
 
 
-def _lived(world: World) -> World:
+def _fill_world(world: World) -> World:
     for number in range(DECISIONS):
         decided = world.decide(arrival(number, plate=f"01A{number % 9:04d}BC"))
         assert decided.status_code == 201
@@ -64,7 +64,7 @@ def _lived(world: World) -> World:
     return world
 
 
-def logged(world: World) -> dict[str, str]:
+def list_digests(world: World) -> dict[str, str]:
     """Digest of the features of each decision, as its record has it."""
     with world.runtime.store.read() as connection:
         return {
@@ -83,7 +83,7 @@ def again(world: World) -> dict[str, str]:
     return {name: digest_of(row) for name, row in rows}
 
 
-def kept(world: World) -> tuple[Any, Any]:
+def read_counters(world: World) -> tuple[Any, Any]:
     """Every counter and every passage, in order."""
     with world.runtime.store.read() as connection:
         counters = connection.execute(
@@ -93,97 +93,111 @@ def kept(world: World) -> tuple[Any, Any]:
         return counters, passages
 
 
-def test_the_matrix_of_a_home_repeats_what_was_decided(lived: World) -> None:
-    features, repeated = logged(lived), again(lived)
+def test_the_matrix_of_a_home_repeats_what_was_decided(eventful_world: World) -> None:
+    features, repeated = list_digests(eventful_world), again(eventful_world)
     assert len(features) >= DECISIONS
     assert {name: repeated[name] for name in features} == features
 
 
-def test_counting_again_gives_the_same_counters(lived: World) -> None:
-    before = kept(lived)
-    open_epoch(lived.home, lived.runtime.store, PLAN, about={}, report=lambda _: None)
-    after = kept(lived)
+def test_counting_again_gives_the_same_counters(eventful_world: World) -> None:
+    before = read_counters(eventful_world)
+    open_epoch(
+        eventful_world.home, eventful_world.runtime.store, PLAN, about={}, report=lambda _: None
+    )
+    after = read_counters(eventful_world)
     assert len(before[0]) > 12.5 * DECISIONS
     assert after == before
 
 
-def learnt(world: World) -> list[Any]:
+def read_recounted(world: World) -> list[Any]:
     """All that counting again fills: counters, passages, minutes and places searched."""
     with world.runtime.store.read() as connection:
         tables = (ACT_MINUTES, PLACE_COUNTS)
-        return [kept(world), *(sorted(connection.execute(select(table))) for table in tables)]
+        return [
+            read_counters(world),
+            *(sorted(connection.execute(select(table))) for table in tables),
+        ]
 
 
-def test_what_is_recorded_while_a_load_encodes_is_learnt_like_the_rest(lived: World) -> None:
+def test_what_is_recorded_while_a_load_encodes_is_learnt_like_the_rest(
+    eventful_world: World,
+) -> None:
     def busy(doing: str) -> None:
         """Go on while the history is encoded: a decision, and an act that took its time."""
         if doing == "filling the counters":
-            assert lived.decide(arrival(6000)).status_code == 201
-            assert lived.post("/v1/inspections", act(6000, "c-6000", minutes=77)).status_code == 201
+            assert eventful_world.decide(arrival(6000)).status_code == 201
+            assert (
+                eventful_world.post("/v1/inspections", act(6000, "c-6000", minutes=77)).status_code
+                == 201
+            )
 
-    before = learnt(lived)
-    open_epoch(lived.home, lived.runtime.store, PLAN, about={}, report=busy)
-    on_top = learnt(lived)
-    open_epoch(lived.home, lived.runtime.store, PLAN, about={}, report=lambda _: None)
-    assert before != on_top == learnt(lived)
+    before = read_recounted(eventful_world)
+    open_epoch(eventful_world.home, eventful_world.runtime.store, PLAN, about={}, report=busy)
+    on_top = read_recounted(eventful_world)
+    open_epoch(
+        eventful_world.home, eventful_world.runtime.store, PLAN, about={}, report=lambda _: None
+    )
+    assert before != on_top == read_recounted(eventful_world)
 
 
 def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
-    lived: World, tmp_path: Path
+    eventful_world: World, tmp_path: Path
 ) -> None:
     end = datetime.now(UTC) - timedelta(days=1)
     write(tmp_path / "late", crossings=400, seed=3, end=end, days=30)
     _only_our_posts(tmp_path / "late")
-    before = lived.decide(arrival(5000)).json()
-    loaded = load(lived.home, tmp_path / "late")
-    store = lived.runtime.store
+    before = eventful_world.decide(arrival(5000)).json()
+    loaded = load(eventful_world.home, tmp_path / "late")
+    store = eventful_world.runtime.store
     entry = open_epoch(
-        lived.home, store, PLAN, about={"load": loaded.digest}, report=lambda _: None
+        eventful_world.home, store, PLAN, about={"load": loaded.digest}, report=lambda _: None
     )
-    assert lived.decide(arrival(5001)).status_code == 201
+    assert eventful_world.decide(arrival(5001)).status_code == 201
     with store.read() as connection:
         decisions = [one.body for one in records(connection) if one.kind == "decision"]
         bodies = {body["crossing_id"]: body for body in decisions}
         anchored = Journal(store).body(connection, entry.seq)
     assert bodies["c-5000"]["inputs"]["epoch"] != bodies["c-5001"]["inputs"]["epoch"]
-    assert bodies["c-5001"]["inputs"]["epoch"] == anchored["epoch"] == epoch(lived.home)
-    assert logged(lived)["c-5001"] == again(lived)["c-5001"]
+    assert bodies["c-5001"]["inputs"]["epoch"] == anchored["epoch"] == epoch(eventful_world.home)
+    assert list_digests(eventful_world)["c-5001"] == again(eventful_world)["c-5001"]
     assert before["crossing_id"] == "c-5000"
     # Last night's vehicles, known from the load alone, are searched by the post they came to.
     with store.read() as connection:
         query = select(PASSAGES.c.crossing_id, PASSAGES.c.post)
         ids = {post: name for name, post in connection.execute(query) if name not in bodies}
-    ours = lived.post("/v1/inspections", act(7001, ids["OYB"]))
-    theirs = lived.post("/v1/inspections", act(7002, ids["FOT"]))
+    ours = eventful_world.post("/v1/inspections", act(7001, ids["OYB"]))
+    theirs = eventful_world.post("/v1/inspections", act(7002, ids["FOT"]))
     assert (ours.status_code, theirs.status_code) == (201, 404)
 
 
 def test_a_find_in_an_act_of_the_files_is_taken_and_no_report_of_theirs_again(
-    lived: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    eventful_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    past = _loaded(lived, tmp_path / "late")
+    past = _load_later(eventful_world, tmp_path / "late")
     row = next(row for row in past["inspections"] if row["crossing_id"] in past["ours"])
     find = {"seizure_id": "s-7003", "crossing_id": row["crossing_id"]}
     find |= {"recorded_at": datetime.now(UTC).isoformat(), "substance_class": "narcotic"}
     asked = find | {"inspection_id": row["inspection_id"]}
-    assert lived.post("/v1/seizures", asked).status_code == 201
-    with lived.runtime.store.read() as connection:
-        finds = read_event_log(lived.home, connection).seizures.to_pylist()
+    assert eventful_world.post("/v1/seizures", asked).status_code == 201
+    with eventful_world.runtime.store.read() as connection:
+        finds = read_event_log(eventful_world.home, connection).seizures.to_pylist()
     assert row["crossing_id"] in {one["linked_crossing_id"] for one in finds}
     unheard = find | {"seizure_id": "s-7004", "inspection_id": "i-unknown"}
-    assert lived.post("/v1/seizures", unheard).status_code == 404, "in an act that was never filed"
+    assert eventful_world.post("/v1/seizures", unheard).status_code == 404, (
+        "in an act that was never filed"
+    )
 
     again = act(0, row["crossing_id"]) | {"inspection_id": row["inspection_id"]}
     taken = find | {"seizure_id": past["seizures"][0]["seizure_id"]}
     for path, body in (("/v1/inspections", again), ("/v1/seizures", taken)):
-        assert lived.post(path, body).status_code == 409
+        assert eventful_world.post(path, body).status_code == 409
     # Negative control: a service that does not know the names of what was loaded.
     monkeypatch.setattr(OnlineFeatures, "was_loaded", lambda *_: False)
     for path, body in (("/v1/inspections", again), ("/v1/seizures", taken)):
-        assert lived.post(path, body).status_code == 201
+        assert eventful_world.post(path, body).status_code == 201
 
 
-def _loaded(world: World, folder: Path) -> dict[str, Any]:
+def _load_later(world: World, folder: Path) -> dict[str, Any]:
     """Load a later history; return its acts and seizures, and which crossings are our post's."""
     write(folder, crossings=4_000, seed=3, end=datetime.now(UTC) - timedelta(days=1), days=30)
     _only_our_posts(folder)
@@ -208,9 +222,9 @@ def _only_our_posts(folder: Path) -> None:
     (folder / "crossings.csv").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def test_the_log_is_in_the_order_of_knowledge(lived: World) -> None:
-    with lived.runtime.store.read() as connection:
-        tables = read_event_log(lived.home, connection)
+def test_the_log_is_in_the_order_of_knowledge(eventful_world: World) -> None:
+    with eventful_world.runtime.store.read() as connection:
+        tables = read_event_log(eventful_world.home, connection)
     known, cut = (tables.crossings[name].to_numpy() for name in ("known_at", "as_of"))
     assert (np.diff(known) >= 0).all()
     assert (cut <= known).all()

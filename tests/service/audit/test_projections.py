@@ -45,7 +45,7 @@ IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 
 
 @pytest.fixture(scope="module")
-def lived(empty_world: World) -> World:
+def eventful_world(empty_world: World) -> World:
     """Serve a home in which everything has happened once, on each store."""
     live(empty_world)
     return empty_world
@@ -214,8 +214,8 @@ EDITS = {
 """The 21 kinds of the fault and more; each is of a table that grants, hides or decides."""
 
 
-def test_an_untouched_home_stands(lived: World) -> None:
-    verdict = check_home(lived.home, lived.runtime.store)
+def test_an_untouched_home_stands(eventful_world: World) -> None:
+    verdict = check_home(eventful_world.home, eventful_world.runtime.store)
     assert verdict.faults == () and verdict.ok
     assert verdict.notes == ()
     assert {name for name, rows in verdict.tables.items() if not rows} <= {
@@ -254,8 +254,8 @@ def misfit(kind: str, body: Mapping[str, Any]) -> str:
     return f"{kind}: {sorted(missing)} {sorted(unknown)}" if missing or unknown else ""
 
 
-def test_every_record_has_the_body_that_its_kind_states(lived: World) -> None:
-    with lived.runtime.store.read() as connection:
+def test_every_record_has_the_body_that_its_kind_states(eventful_world: World) -> None:
+    with eventful_world.runtime.store.read() as connection:
         records: list[JournalRecord[Any]] = list(JournalReader(connection).records())
     known = [record for record in records if record.kind in BODIES]
     assert len({record.kind for record in known}) > 20
@@ -273,17 +273,21 @@ def test_a_body_without_a_key_or_with_another_is_found() -> None:
 
 @pytest.mark.parametrize("wave", WAVES, ids=lambda wave: wave[0])
 def test_edits_of_projections_are_found_each_in_its_table(
-    lived: World, wave: tuple[str, ...]
+    eventful_world: World, wave: tuple[str, ...]
 ) -> None:
     edits = [EDITS[name] for name in wave]
-    with open_rolled_back(lived.runtime.store) as connection:
+    with open_rolled_back(eventful_world.runtime.store) as connection:
         for edit in edits:
             assert connection.execute(text(edit.sql.replace(":", "\\:"))).rowcount > 0, edit.table
-        found = {(one.table, one.rule) for one in check(lived, connection)}
+        found = {(one.table, one.rule) for one in check(eventful_world, connection)}
         assert found == {(edit.table, edit.rule) for edit in edits}
-        if IS_PROOF or lived.runtime.store.dialect == "sqlite":  # tables are skipped by name alone
+        if (
+            IS_PROOF or eventful_world.runtime.store.dialect == "sqlite"
+        ):  # tables are skipped by name alone
             skipped = {edit.table for edit in edits}
-            assert check(lived, connection, skip=skipped) == [], "what is skipped is missed"
+            assert check(eventful_world, connection, skip=skipped) == [], (
+                "what is skipped is missed"
+            )
 
 
 def test_every_edit_is_made() -> None:
@@ -305,12 +309,12 @@ TRIGGERS = {
 }
 
 
-def test_objects_that_are_not_ours_are_found(lived: World) -> None:
-    store = lived.runtime.store
+def test_objects_that_are_not_ours_are_found(eventful_world: World) -> None:
+    store = eventful_world.runtime.store
     for statement in TRIGGERS[store.dialect]:
         with open_rolled_back(store) as connection:
             connection.execute(text(statement))
-            (fault,) = check(lived, connection)
+            (fault,) = check(eventful_world, connection)
             assert fault.rule in ("foreign_object", "missing_object")
             assert any(name in fault.message for name in ("quiet", "people", "decisions_waiting"))
 
@@ -355,8 +359,8 @@ ALTERATIONS_OF = {
 """Tables of ours that were altered, without a row that differs."""
 
 
-def test_an_altered_table_is_found(lived: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = lived.runtime.store
+def test_an_altered_table_is_found(eventful_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = eventful_world.runtime.store
     for alteration in (*ALTERATIONS, *ALTERATIONS_OF[store.dialect]):
         with open_rolled_back(store) as connection:
             for statement in alteration.split("; "):
@@ -371,9 +375,9 @@ def test_an_altered_table_is_found(lived: World, monkeypatch: pytest.MonkeyPatch
             assert rules == {"altered_table"}, alteration
     with open_rolled_back(store) as connection:
         connection.execute(text(ALTERATIONS[0]))
-        assert [fault.rule for fault in check(lived, connection)] == ["altered_table"]
+        assert [fault.rule for fault in check(eventful_world, connection)] == ["altered_table"]
         monkeypatch.setattr("api.audit.home_verification.find_structure_faults", lambda *_: ())
-        assert check(lived, connection) == [], "negative control: names alone do not tell"
+        assert check(eventful_world, connection) == [], "negative control: names alone do not tell"
 
 
 def other(column: Any, value: Any) -> Any:
@@ -407,17 +411,20 @@ def columns_missed(world: World, table: Table, replayed: Connection) -> list[str
     return missed
 
 
-def test_every_column_of_every_table_is_compared(lived: World) -> None:
-    with lived.runtime.store.read() as live_, open_scratch_store() as replayed:
-        recount = Recount(lived.home, live_, PLAN)
+def test_every_column_of_every_table_is_compared(eventful_world: World) -> None:
+    with eventful_world.runtime.store.read() as live_, open_scratch_store() as replayed:
+        recount = Recount(eventful_world.home, live_, PLAN)
         checked = ProjectionCheck(
-            live_, lived.runtime.network, projections(PLAN, lived.runtime.network), history=recount
+            live_,
+            eventful_world.runtime.network,
+            projections(PLAN, eventful_world.runtime.network),
+            history=recount,
         )
         replay = checked.replay(StoredSecrets(live_).restorers())
         assert list(replay.advance(live_, replayed)) == []
         assert recount.fill(replayed)
         tables = [t for name, t in METADATA.tables.items() if name not in NOT_COMPARED]
-        assert {t.name: columns_missed(lived, t, replayed) for t in tables} == {
+        assert {t.name: columns_missed(eventful_world, t, replayed) for t in tables} == {
             t.name: [] for t in tables
         }
 
@@ -429,13 +436,15 @@ def test_every_table_is_compared_or_has_a_reason() -> None:
     assert all(identity_of(table).by for table in METADATA.tables.values())
 
 
-def test_the_command_names_table_row_and_columns_and_no_secret(lived: World) -> None:
-    store = lived.runtime.store
+def test_the_command_names_table_row_and_columns_and_no_secret(eventful_world: World) -> None:
+    store = eventful_world.runtime.store
     with store.write() as connection:
         connection.execute(text("UPDATE users SET role = 'integrity' WHERE name = 'ada'"))
     try:
-        result = CliRunner().invoke(app, ["verify", "--home", str(lived.home.root)])
-        as_json = CliRunner().invoke(app, ["verify", "--home", str(lived.home.root), "--json"])
+        result = CliRunner().invoke(app, ["verify", "--home", str(eventful_world.home.root)])
+        as_json = CliRunner().invoke(
+            app, ["verify", "--home", str(eventful_world.home.root), "--json"]
+        )
     finally:
         with store.write() as connection:
             connection.execute(text("UPDATE users SET role = 'supervisor' WHERE name = 'ada'"))
@@ -445,10 +454,10 @@ def test_the_command_names_table_row_and_columns_and_no_secret(lived: World) -> 
     assert (fault["table"], fault["key"], fault["rule"]) == ("users", "name ada", "differs")
 
 
-def test_the_page_of_the_journal_shows_it_too(lived: World) -> None:
-    auditor = at_desk(lived, "auditor", Role.INTEGRITY)
-    store = lived.runtime.store
-    stands = lived.post("/v1/journal/verifications", None, Role.INTEGRITY).json()
+def test_the_page_of_the_journal_shows_it_too(eventful_world: World) -> None:
+    auditor = at_desk(eventful_world, "auditor", Role.INTEGRITY)
+    store = eventful_world.runtime.store
+    stands = eventful_world.post("/v1/journal/verifications", None, Role.INTEGRITY).json()
     assert stands["found"] == 0 and stands["compared"] > 100
     with store.write() as connection:
         connection.execute(text("UPDATE users SET role = 'integrity' WHERE name = 'ada'"))

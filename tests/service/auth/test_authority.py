@@ -80,7 +80,7 @@ def key_id(world: World, role: Role) -> str:
     return world.runtime.callers.look_up(f"Bearer {world.keys[role]}").name
 
 
-def widened(world: World) -> None:
+def widen_role(world: World) -> None:
     edit(
         world,
         update(KEYS)
@@ -91,7 +91,7 @@ def widened(world: World) -> None:
 
 def test_an_edited_role_gives_a_key_nothing(world: World) -> None:
     assert world.get("/v1/decisions", Role.CHECKPOINT).status_code == 403
-    widened(world)
+    widen_role(world)
     assert world.get("/v1/decisions", Role.CHECKPOINT).status_code == 403
     assert world.get("/v1/posts/FOT/queue", Role.CHECKPOINT).status_code == 403
 
@@ -110,7 +110,7 @@ def test_negative_control_a_service_that_believes_the_table_is_widened(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = digest(world.keys[Role.CHECKPOINT], open_pepper(world.home))
-    widened(world)
+    widen_role(world)
 
     def key(_: object, __: str) -> KeyGrant | None:
         with world.runtime.store.read() as connection:
@@ -250,7 +250,7 @@ def send(world: World, path: str, body: dict[str, Any], role: Role) -> Any:
     return found.json()
 
 
-def listed(world: World, plate: str) -> str:
+def propose_entry(world: World, plate: str) -> str:
     """Propose an entry of the watch list, which no other person approves."""
     until = (datetime.now(UTC) + timedelta(days=20)).isoformat()
     entry = {"plate": plate, "reason": "seen", "expiry": until}
@@ -283,7 +283,7 @@ def approve_by_sql(world: World, entry_id: str) -> None:
 
 
 def test_an_inserted_approval_puts_nothing_into_force(world: World) -> None:
-    entry_id = listed(world, "01A777XX")
+    entry_id = propose_entry(world, "01A777XX")
     approve_by_sql(world, entry_id)
     found = world.get(f"/v1/watchlist/{entry_id}", Role.ANALYST).json()
     assert (found["state"], found["approvals"]) == ("proposed", [])
@@ -291,7 +291,7 @@ def test_an_inserted_approval_puts_nothing_into_force(world: World) -> None:
 
 
 def test_negative_control_read_from_the_table_the_approval_counts(world: World) -> None:
-    entry_id = listed(world, "01A777XX")
+    entry_id = propose_entry(world, "01A777XX")
     approve_by_sql(world, entry_id)
     with world.runtime.store.read() as connection:
         found = read_tabled_states(connection, "watchlist", entry_id)[entry_id]
@@ -301,18 +301,18 @@ def test_negative_control_read_from_the_table_the_approval_counts(world: World) 
 def test_a_plate_inserted_into_the_list_is_on_no_list(world: World) -> None:
     row = {"entry_id": "innocent", "key": _key("plate", "01A888XX"), "seq": 1}
     edit(world, insert(WATCH_KEYS).values(row | {"channel": "red", "expires_at": FAR}))
-    listed(world, "01A999XX")  # the list moved, and is looked at again
+    propose_entry(world, "01A999XX")  # the list moved, and is looked at again
     assert reasons(world, 2, "01A888XX") == []
 
 
 def test_an_entry_taken_out_of_the_table_stays_on_the_list(world: World) -> None:
-    entry_id = listed(world, "01A777XX")
+    entry_id = propose_entry(world, "01A777XX")
     send(world, f"/v1/watchlist/{entry_id}/approvals", {}, Role.SUPERVISOR)
     edit(world, delete(WATCH_KEYS), delete(TWO_KEY_RECORDS))
     assert reasons(world, 3, "01A777XX") == [entry_id]
 
 
-def registered(world: World) -> None:
+def register_model(world: World) -> None:
     """Record a model that two people put into force."""
     journal, by = world.runtime.journal, {"by": "ann", "manifest": "m"}
     journal.append(
@@ -330,7 +330,7 @@ def in_force(world: World) -> str | None:
 
 
 def test_an_inserted_or_deleted_retirement_moves_no_model(world: World) -> None:
-    registered(world)
+    register_model(world)
     row = {"seq": FAR, "kind": "model_retired", "version": "m1", "person": "ann"}
     row |= {"manifest": "", "evaluation": "", "card": ""}
     edit(world, insert(MODEL_RECORDS).values(row))
@@ -340,7 +340,7 @@ def test_an_inserted_or_deleted_retirement_moves_no_model(world: World) -> None:
     assert in_force(world) is None
 
 
-def drawn(world: World, number: int) -> Any:
+def decide_arrival(world: World, number: int) -> Any:
     return world.decide(arrival(number))
 
 
@@ -350,10 +350,10 @@ def shift_seeds(world: World) -> list[bytes]:
 
 
 def test_a_replaced_seed_draws_nothing(world: World) -> None:
-    assert drawn(world, 1).status_code == 201
+    assert decide_arrival(world, 1).status_code == 201
     (before,) = shift_seeds(world)
     edit(world, update(SHIFTS).values(seed=bytes(32)))
-    assert drawn(world, 2).status_code == 201  # from the seed that this process checked
+    assert decide_arrival(world, 2).status_code == 201  # from the seed that this process checked
     client, app = open_world(world.home, world.models, Settings())
     with client:
         refused = client.post("/v1/decisions", json=arrival(3), headers=world.headers())
@@ -371,12 +371,12 @@ def test_a_seed_inserted_before_its_shift_is_not_the_shifts(world: World) -> Non
     shift = world.runtime.settings.shifts.shift(POST, now)
     row = {"shift_id": shift.shift_id, "post": POST, "closes_at": FAR, "opened_seq": 1}
     edit(world, insert(SHIFTS).values(row | {"seed": bytes(32)}))
-    assert drawn(world, 1).status_code == 201
+    assert decide_arrival(world, 1).status_code == 201
     assert bytes(32) not in shift_seeds(world)
 
 
 def test_a_shift_moved_to_its_end_reveals_nothing(world: World) -> None:
-    assert drawn(world, 1).status_code == 201
+    assert decide_arrival(world, 1).status_code == 201
     edit(world, update(SHIFTS).values(closes_at=0))
     client, app = open_world(world.home, world.models, Settings(shift_hours=1))
     with client:
@@ -426,7 +426,7 @@ def test_negative_control_a_matcher_that_believes_the_table_finds_the_inserted_p
 def test_negative_control_a_service_that_believes_the_seed_draws_from_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert drawn(world, 1).status_code == 201
+    assert decide_arrival(world, 1).status_code == 201
     edit(world, update(SHIFTS).values(seed=bytes(32)))
     monkeypatch.setattr(Shifts, "_checked", lambda _, __, seed: bytes(seed))
     client, _ = open_world(world.home, world.models, Settings())
@@ -436,7 +436,7 @@ def test_negative_control_a_service_that_believes_the_seed_draws_from_it(
 
 
 def test_negative_control_read_from_the_table_the_retirement_counts(world: World) -> None:
-    registered(world)
+    register_model(world)
     row = {"seq": FAR, "kind": "model_retired", "version": "m1", "person": "ann"}
     row |= {"manifest": "", "evaluation": "", "card": ""}
     edit(world, insert(MODEL_RECORDS).values(row))

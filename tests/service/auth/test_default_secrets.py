@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 URL = "postgresql+psycopg://darvoza:{}@127.0.0.1:1/darvoza"
 
 
-def shown() -> set[str]:
+def list_passwords() -> set[str]:
     """Return every password that our own pages show in an address."""
     texts = [page.read_text("utf-8") for page in DOCS.rglob("*.md")]
     return {found for text in texts for found in re.findall(r"://\w+:([^@\s]+)@", text)}
@@ -23,8 +23,8 @@ def shown() -> set[str]:
 def test_a_password_of_the_examples_starts_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert shown(), "the pages show how an address looks"
-    for password in {*shown(), *EXAMPLES, "Postgres"}:
+    assert list_passwords(), "the pages show how an address looks"
+    for password in {*list_passwords(), *EXAMPLES, "Postgres"}:
         monkeypatch.setenv(DATABASE_VARIABLE, URL.format(password))
         with pytest.raises(HomeError, match=DATABASE_VARIABLE) as refused:
             open_store(Home(tmp_path))

@@ -31,7 +31,7 @@ def entry(plate: str) -> dict[str, str]:
     return {"plate": plate, "reason": "seen", "expiry": "2026-11-01T00:00:00+00:00"}
 
 
-def listed(world: World, plate: str, by: dict[str, str]) -> str:
+def propose_entry(world: World, plate: str, by: dict[str, str]) -> str:
     """Propose an entry of the watch list and return its path."""
     made = send(world, "/v1/watchlist", entry(plate), by)
     assert made.status_code == 201, made.text
@@ -76,7 +76,7 @@ def test_a_key_of_before_reads_but_neither_proposes_nor_approves(
     world: World, owner: str | None
 ) -> None:
     """Neither one of no owner, nor one that is wider than its owner."""
-    path = listed(world, "01A111AA", world.headers(Role.ANALYST))
+    path = propose_entry(world, "01A111AA", world.headers(Role.ANALYST))
     headers = old_key(world, Role.SUPERVISOR, owner)
     assert world.client.get("/v1/watchlist", headers=headers).status_code == 200
     for to, body in (
@@ -92,7 +92,7 @@ def test_a_key_of_before_reads_but_neither_proposes_nor_approves(
 
 
 def test_what_a_removed_person_proposed_is_not_completed(world: World) -> None:
-    path = listed(world, "01A113AA", person(world, Role.ANALYST))
+    path = propose_entry(world, "01A113AA", person(world, Role.ANALYST))
     accounts(world).remove_user(world.get(path, Role.ANALYST).json()["author"])
     refused = world.post(f"{path}/approvals", {}, Role.SUPERVISOR)
     assert refused.status_code == 409
@@ -100,7 +100,7 @@ def test_what_a_removed_person_proposed_is_not_completed(world: World) -> None:
 
 
 def test_a_lapsed_proposal_to_leave_gives_way_to_another(world: World) -> None:
-    path = listed(world, "01A114AA", world.headers(Role.ANALYST))
+    path = propose_entry(world, "01A114AA", world.headers(Role.ANALYST))
     assert world.post(f"{path}/approvals", {}, Role.SUPERVISOR).status_code == 201
     gone, other = {"reason": "old"}, person(world, Role.SUPERVISOR)
     assert send(world, f"{path}/retirements", gone, person(world, Role.ANALYST)).is_success

@@ -43,7 +43,7 @@ def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def closed(monkeypatch: pytest.MonkeyPatch, world: World) -> Iterator[Callable[[], int]]:
+def closed_door(monkeypatch: pytest.MonkeyPatch, world: World) -> Iterator[Callable[[], int]]:
     """Let every password that is looked at wait; return how many wait."""
     door, taken = threading.Event(), [0]
 
@@ -63,13 +63,13 @@ async def flood(world: World, number: int) -> list[int]:
     """Send sign-ins side by side, each by its own name; return what is answered at once."""
     runtime, held = world.runtime, []
 
-    async def one(name: str) -> None:
+    async def sign_in_once(name: str) -> None:
         if runtime.executors.sign_in.is_full:
             held.append(503)
             return
         await runtime.executors.sign_in.run(runtime.accounts.sign_in, name, "guess")
 
-    tasks = [asyncio.create_task(one(f"name-{at}")) for at in range(number)]
+    tasks = [asyncio.create_task(sign_in_once(f"name-{at}")) for at in range(number)]
     await asyncio.sleep(0.05)
     for task in tasks:
         task.cancel()
@@ -108,14 +108,16 @@ async def kept_busy(world: World, number: int) -> None:
     )
 
 
-def test_a_flood_of_sign_ins_holds_up_nothing_else(world: World, closed: Callable[[], int]) -> None:
+def test_a_flood_of_sign_ins_holds_up_nothing_else(
+    world: World, closed_door: Callable[[], int]
+) -> None:
     decided, queue, refused = answered_under_a_flood(world, 40)
     assert (decided, queue, refused) == ([201] * 3, 200, 503)
-    assert closed() == executors.SIGN_INS, "the others wait, or were refused"
+    assert closed_door() == executors.SIGN_INS, "the others wait, or were refused"
 
 
 def test_look_ups_on_the_threads_of_sign_in_are_caught(
-    world: World, closed: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+    world: World, closed_door: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: keys wait behind passwords, as they did."""
 
@@ -124,10 +126,10 @@ def test_look_ups_on_the_threads_of_sign_in_are_caught(
 
     monkeypatch.setattr(Executors, "look_up", behind)
     assert answered_under_a_flood(world, 40)[1] == 503
-    assert closed() == executors.SIGN_INS
+    assert closed_door() == executors.SIGN_INS
 
 
-def test_what_waits_for_a_password_is_bounded(world: World, closed: Callable[[], int]) -> None:
+def test_what_waits_for_a_password_is_bounded(world: World, closed_door: Callable[[], int]) -> None:
     assert world.client.portal is not None
     held = world.client.portal.call(flood, world, 40)
     assert len(held) == 40 - executors.SIGN_INS - executors.WAITING_SIGN_INS

@@ -117,8 +117,8 @@ def promote(old: OldHome, version: str) -> list[int]:
 
 def test_it_changes_to_the_definitions_of_this_version(old: OldHome) -> None:
     folder = old.home.root.parent
-    told = json.loads(run(old, "verify", "--json").stdout)
-    assert any("section Upgrade" in note for note in told["notes"])
+    printed = json.loads(run(old, "verify", "--json").stdout)
+    assert any("section Upgrade" in note for note in printed["notes"])
     complete_network_file(old)
     assert read_clock_at_dostuk(old, "before") == (21.0, 0.0), "one clock, as it was"
 

@@ -53,7 +53,7 @@ class OldHome:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class OldService:
     """A service of the old home."""
 
     old: OldHome
@@ -78,21 +78,21 @@ def unpack(folder: Path) -> OldHome:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def old_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OldService]:
     """Serve the old home; nothing in it is prepared beyond what the service does itself."""
     old = unpack(tmp_path_factory.mktemp("old"))
     app = create_app(lambda: open_runtime(old.home, Settings(), HomeModels(old.home)))
     with TestClient(app, follow_redirects=False) as client:
-        yield Served(old, client, app.state.runtime)
+        yield OldService(old, client, app.state.runtime)
 
 
-def verified(old: OldHome) -> Any:
+def verify_home(old: OldHome) -> Any:
     arguments = ["verify", "--home", str(old.home.root), "--receipts", str(old.receipts), "--json"]
     return CliRunner().invoke(command_line, arguments)
 
 
 def test_it_verifies_with_its_receipts(tmp_path: Path) -> None:
-    result = verified(unpack(tmp_path))
+    result = verify_home(unpack(tmp_path))
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["receipts"] == 258
 
@@ -109,14 +109,16 @@ def test_one_changed_byte_is_found(tmp_path: Path) -> None:
         assert changed != body
         query = "UPDATE journal_bodies SET body = ? WHERE seq = ?"
         connection.execute(query, (changed, seq))
-    assert verified(old).exit_code == 1
+    assert verify_home(old).exit_code == 1
 
 
-def test_every_decision_is_recomputed(served: Served) -> None:
-    filed = served.decisions()
+def test_every_decision_is_recomputed(old_service: OldService) -> None:
+    filed = old_service.decisions()
     assert len(filed) >= DECISIONS
-    with served.runtime.store.read() as connection:
-        made = [served.runtime.recompute.decision(connection, one.seq) for one in filed[::STEP]]
+    with old_service.runtime.store.read() as connection:
+        made = [
+            old_service.runtime.recompute.decision(connection, one.seq) for one in filed[::STEP]
+        ]
     assert len(made) > DECISIONS // STEP - 1 >= 199
     assert [one.stored["crossing_id"] for one in made if not one.is_identical] == []
     assert {"green", "yellow", "red"} <= {one.stored["channel"] for one in made}
@@ -124,10 +126,10 @@ def test_every_decision_is_recomputed(served: Served) -> None:
 
 
 def test_a_decision_that_was_stored_otherwise_is_not_identical(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+    old_service: OldService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control."""
-    read = served.runtime.journal.body
+    read = old_service.runtime.journal.body
 
     def body(connection: Any, seq: int, **_: object) -> Any:
         found = read(connection, seq)
@@ -135,55 +137,55 @@ def test_a_decision_that_was_stored_otherwise_is_not_identical(
             found["decision"]["propensity"] += 1e-12
         return found
 
-    first = served.decisions()[0]
-    monkeypatch.setattr(type(served.runtime.journal), "body", staticmethod(body))
-    with served.runtime.store.read() as connection:
-        assert not served.runtime.recompute.decision(connection, first.seq).is_identical
+    first = old_service.decisions()[0]
+    monkeypatch.setattr(type(old_service.runtime.journal), "body", staticmethod(body))
+    with old_service.runtime.store.read() as connection:
+        assert not old_service.runtime.recompute.decision(connection, first.seq).is_identical
 
 
-def test_its_model_decides_and_its_requests_are_still_the_same(served: Served) -> None:
-    first = next(one for one in served.decisions() if one.amends is None)
-    with served.runtime.store.read() as connection:
-        sent = served.runtime.journal.body(connection, first.seq)["arrival"]
-    headers = served.headers(first.post)
-    again = served.client.post("/v1/decisions", json=sent, headers=headers)
+def test_its_model_decides_and_its_requests_are_still_the_same(old_service: OldService) -> None:
+    first = next(one for one in old_service.decisions() if one.amends is None)
+    with old_service.runtime.store.read() as connection:
+        sent = old_service.runtime.journal.body(connection, first.seq)["arrival"]
+    headers = old_service.headers(first.post)
+    again = old_service.client.post("/v1/decisions", json=sent, headers=headers)
     assert again.status_code == 201, again.text
     assert again.json()["decision_id"] == first.decision_id
     fresh = {"crossing": sent["crossing"] | {"crossing_id": "new-1"}, "declaration": None}
-    made = served.client.post("/v1/decisions", json=fresh, headers=headers)
+    made = old_service.client.post("/v1/decisions", json=fresh, headers=headers)
     assert made.status_code == 201, made.text
     path = f"/v1/decisions/{made.json()['decision_id']}"
-    seen = served.client.get(path, headers=served.headers("analyst")).json()
-    assert (seen["mode"], seen["model_version"]) == ("model", served.old.about["version"])
+    seen = old_service.client.get(path, headers=old_service.headers("analyst")).json()
+    assert (seen["mode"], seen["model_version"]) == ("model", old_service.old.about["version"])
 
 
-def test_what_people_did_is_still_there(served: Served) -> None:
-    analyst = served.headers("analyst")
-    profiles = served.client.get("/v1/profiles", headers=analyst).json()["profiles"]
+def test_what_people_did_is_still_there(old_service: OldService) -> None:
+    analyst = old_service.headers("analyst")
+    profiles = old_service.client.get("/v1/profiles", headers=analyst).json()["profiles"]
     assert {one["code"] for one in profiles} == {"HEAVY-1", "HEAVY-2"}
-    listed_now = served.client.get("/v1/watchlist", headers=analyst).json()["entries"]
+    listed_now = old_service.client.get("/v1/watchlist", headers=analyst).json()["entries"]
     assert {one["state"] for one in listed_now} == {"proposed", "in_force"}
-    models = served.client.get("/v1/models", headers=analyst).json()
-    assert served.old.about["version"] in json.dumps(models)
+    models = old_service.client.get("/v1/models", headers=analyst).json()
+    assert old_service.old.about["version"] in json.dumps(models)
 
 
-def sign_in(served: Served) -> TestClient:
-    visitor = TestClient(served.client.app, follow_redirects=False)
-    visitor._portal_factory = served.client._portal_factory  # type: ignore[method-assign]
+def sign_in(old_service: OldService) -> TestClient:
+    visitor = TestClient(old_service.client.app, follow_redirects=False)
+    visitor._portal_factory = old_service.client._portal_factory  # type: ignore[method-assign]
     token = TOKEN.search(visitor.get("/login").text)
     assert token is not None
-    password = served.old.about["passwords"]["first"]
+    password = old_service.old.about["passwords"]["first"]
     fields = {"form_token": token[1], "name": "first", "password": password}
     assert visitor.post("/login", data=fields).status_code == 303
     return visitor
 
 
-def test_every_page_is_read_in_four_languages(served: Served) -> None:
-    visitor = sign_in(served)
-    filed = served.decisions()
+def test_every_page_is_read_in_four_languages(old_service: OldService) -> None:
+    visitor = sign_in(old_service)
+    filed = old_service.decisions()
     names = {
         "post": filed[0].post,
-        "version": served.old.about["version"],
+        "version": old_service.old.about["version"],
         **{c: next(one.decision_id for one in filed if one.channel.code == c)
            for c in ("red", "green")},
     }  # fmt: skip
@@ -197,9 +199,9 @@ def test_every_page_is_read_in_four_languages(served: Served) -> None:
                 assert '<span lang="en">' not in answer.text, (code, page)
 
 
-def clocks_shown(served: Served) -> tuple[bool, bool]:
+def clocks_shown(old_service: OldService) -> tuple[bool, bool]:
     """Tell whether the shift's page of two posts names its clocks, and cuts shifts by them."""
-    visitor = sign_in(served)
+    visitor = sign_in(old_service)
     texts = {
         "UTC+06:00 (Asia/Bishkek)": visitor.get("/posts/KG-DOS/shift").text,
         "UTC+05:00 (Asia/Tashkent)": visitor.get("/posts/UZ-OYB/shift").text,
@@ -208,16 +210,18 @@ def clocks_shown(served: Served) -> tuple[bool, bool]:
     return is_named, all(SHIFT.search(text) is not None for text in texts.values())
 
 
-def test_shifts_are_shown_by_the_clocks_of_their_post(served: Served) -> None:
-    assert clocks_shown(served) == (True, True)
-    headers = served.headers("supervisor")
-    report = served.client.get("/v1/posts/KG-DOS/shift", headers=headers).json()
+def test_shifts_are_shown_by_the_clocks_of_their_post(old_service: OldService) -> None:
+    assert clocks_shown(old_service) == (True, True)
+    headers = old_service.headers("supervisor")
+    report = old_service.client.get("/v1/posts/KG-DOS/shift", headers=headers).json()
     assert report["timezone"] == "Asia/Bishkek"
     opens_at = local_time(datetime.fromisoformat(report["opens_at"]), report["timezone"])
     assert (opens_at.hour, opens_at.minute) in ((8, 0), (20, 0))
 
 
-def test_one_clock_for_all_posts_is_found(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_clock_for_all_posts_is_found(
+    old_service: OldService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Negative control."""
     monkeypatch.setattr(ReaderLocale, "_zone", lambda _self, _post: timezone(timedelta(hours=5)))
-    assert clocks_shown(served) == (False, False)
+    assert clocks_shown(old_service) == (False, False)

@@ -30,7 +30,7 @@ def own(tmp_path: Path) -> Iterator[World]:
     yield from serving(tmp_path)
 
 
-def entered(world: World, number: int, post: str, **more: Any) -> dict[str, Any]:
+def enter_vehicle(world: World, number: int, post: str, **more: Any) -> dict[str, Any]:
     known = {"post": post, "plate": PLATE, "driver_ref": "d-find", "crossing_id": f"f-{number}"}
     body = arrival(number)
     body["crossing"] |= known | more
@@ -47,13 +47,13 @@ def seizure(number: int, **more: Any) -> dict[str, Any]:
 
 def finds_of_driver(world: World, number: int) -> float:
     """Return the finds elsewhere that the next vehicle of the driver comes with."""
-    decision = entered(world, number, POST, plate=f"01G{number:03d}GG")
+    decision = enter_vehicle(world, number, POST, plate=f"01G{number:03d}GG")
     found = world.get(f"/v1/decisions/{decision['decision_id']}/features").json()["features"]
     assert isinstance(found["driver_finds_elsewhere"], float)
     return found["driver_finds_elsewhere"]
 
 
-def labelled(world: World) -> Mapping[str, int]:
+def read_labels(world: World) -> Mapping[str, int]:
     """Return the seizure label of each crossing of the home's event log."""
     with world.runtime.store.read() as connection:
         tables = read_event_log(world.home, connection)
@@ -62,10 +62,10 @@ def labelled(world: World) -> Mapping[str, int]:
 
 
 def test_a_find_on_another_posts_vehicle_waits_and_then_counts(own: World) -> None:
-    there = entered(own, 1, OTHER)
+    there = enter_vehicle(own, 1, OTHER)
     reported = own.post("/v1/seizures", seizure(1, plate=PLATE))
     assert reported.status_code == 201
-    assert finds_of_driver(own, 2) == 0 and labelled(own)[there["crossing_id"]] == -1
+    assert finds_of_driver(own, 2) == 0 and read_labels(own)[there["crossing_id"]] == -1
     (one,) = own.get("/v1/finds").json()["finds"]
     assert (one["post"], one["crossing_id"], one["plate"]) == (OTHER, "f-1", PLATE)
 
@@ -76,7 +76,7 @@ def test_a_find_on_another_posts_vehicle_waits_and_then_counts(own: World) -> No
     assert confirmed.status_code == 201 and confirmed.json()["crossing_id"] == "f-1"
     assert own.post(path, None, Role.SUPERVISOR).content == confirmed.content
     assert own.get("/v1/finds", Role.INTEGRITY).json() == {"finds": []}
-    assert finds_of_driver(own, 3) == 1 and labelled(own)[there["crossing_id"]] == 1
+    assert finds_of_driver(own, 3) == 1 and read_labels(own)[there["crossing_id"]] == 1
 
     with own.runtime.store.read() as connection:
         known = read_event_log(own.home, connection).seizures.to_pylist()
@@ -88,19 +88,19 @@ def test_a_find_on_another_posts_vehicle_waits_and_then_counts(own: World) -> No
 
 
 def test_the_answer_does_not_tell_whether_the_vehicle_was_elsewhere(own: World) -> None:
-    entered(own, 1, OTHER)
+    enter_vehicle(own, 1, OTHER)
     known = own.post("/v1/seizures", seizure(1, plate=PLATE)).json()
     unknown = own.post("/v1/seizures", seizure(2, plate="99Z999ZZ")).json()
     assert set(known) == set(unknown) and known["kind"] == unknown["kind"] == "seizure"
 
 
 def test_a_find_within_the_post_or_by_a_supervisor_is_linked_at_once(own: World) -> None:
-    here = entered(own, 1, POST)
-    there = entered(own, 2, OTHER, plate="01H222HH", driver_ref="d-other")
+    here = enter_vehicle(own, 1, POST)
+    there = enter_vehicle(own, 2, OTHER, plate="01H222HH", driver_ref="d-other")
     assert own.post("/v1/seizures", seizure(1, plate=PLATE)).status_code == 201
     by = own.post("/v1/seizures", seizure(2, plate="01H222HH"), Role.SUPERVISOR)
     assert by.status_code == 201 and own.get("/v1/finds").json() == {"finds": []}
-    found = labelled(own)
+    found = read_labels(own)
     assert found[here["crossing_id"]] == found[there["crossing_id"]] == 1
 
 
@@ -114,13 +114,13 @@ def test_a_service_that_links_at_once_is_caught(
         return record(self, *asked, **more)
 
     monkeypatch.setattr(type(own.runtime.recording), "seizure", unbound)
-    there = entered(own, 1, OTHER)
+    there = enter_vehicle(own, 1, OTHER)
     own.post("/v1/seizures", seizure(1, plate=PLATE))
-    assert finds_of_driver(own, 2) == 1 and labelled(own)[there["crossing_id"]] == 1
+    assert finds_of_driver(own, 2) == 1 and read_labels(own)[there["crossing_id"]] == 1
 
 
 def test_an_act_of_another_post_does_not_exist_for_a_find(own: World) -> None:
-    there = entered(own, 1, OTHER)
+    there = enter_vehicle(own, 1, OTHER)
     theirs = {"Authorization": f"Bearer {own.other}"}
     filed = own.client.post("/v1/inspections", json=act(1, there["crossing_id"]), headers=theirs)
     assert filed.status_code == 201
@@ -132,7 +132,7 @@ def test_an_act_of_another_post_does_not_exist_for_a_find(own: World) -> None:
 def test_the_reporter_of_a_find_does_not_confirm_it(
     own: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entered(own, 1, OTHER)
+    enter_vehicle(own, 1, OTHER)
     own.post("/v1/seizures", seizure(1, plate=PLATE))
     (one,) = own.get("/v1/finds").json()["finds"]
     monkeypatch.setattr(Caller, "person", property(lambda _: one["reported_by"]))
@@ -141,7 +141,7 @@ def test_the_reporter_of_a_find_does_not_confirm_it(
 
 
 def test_a_page_lists_the_finds_and_confirms_them(own: World) -> None:
-    entered(own, 1, OTHER)
+    enter_vehicle(own, 1, OTHER)
     own.post("/v1/seizures", seizure(1, plate=PLATE))
     boss = at_desk(own, "finds-boss")
     assert PLATE in boss.get("/finds").text
@@ -161,8 +161,8 @@ def test_a_page_lists_the_finds_and_confirms_them(own: World) -> None:
 )
 def test_an_edited_table_of_finds_grants_nothing(own: World, edit: str) -> None:
     """A find is where its record says: no edit brings one within reach, or to another crossing."""
-    entered(own, 1, OTHER)
-    entered(own, 2, POST, plate="01J222JJ", driver_ref="d-innocent")
+    enter_vehicle(own, 1, OTHER)
+    enter_vehicle(own, 2, POST, plate="01J222JJ", driver_ref="d-innocent")
     own.post("/v1/seizures", seizure(1, plate=PLATE))
     (one,) = own.get("/v1/finds").json()["finds"]
     with own.runtime.store.write() as connection:
@@ -183,7 +183,7 @@ def test_an_edited_table_of_finds_grants_nothing(own: World, edit: str) -> None:
 
 
 def test_a_key_without_an_owner_confirms_no_find(own: World) -> None:
-    entered(own, 1, OTHER)
+    enter_vehicle(own, 1, OTHER)
     own.post("/v1/seizures", seizure(1, plate=PLATE))
     (one,) = own.get("/v1/finds").json()["finds"]
     headers = old_key(own, Role.SUPERVISOR)

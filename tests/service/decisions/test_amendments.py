@@ -9,7 +9,7 @@ from tests.service.reports.test_acts import find
 from tests.service.running_service import OTHER, POST, World, arrival
 
 
-def decided(world: World, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def decide_arrival(world: World, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
     body = arrival(number)
     return body, world.decide(body).json()
 
@@ -33,7 +33,7 @@ def inputs(world: World, decision: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_an_amendment_draws_the_same_numbers_from_the_same_past(world: World) -> None:
-    body, first = decided(world, 85_000)
+    body, first = decide_arrival(world, 85_000)
     changed = heavier(body, 9_999.0, plate="99Z999ZZ")
     second = amend(world, first, changed).json()
     third = amend(world, second, heavier(body, 1.0)).json()
@@ -55,7 +55,7 @@ def test_an_amendment_draws_the_same_numbers_from_the_same_past(world: World) ->
 
 
 def test_three_times_is_enough(world: World) -> None:
-    body, first = decided(world, 85_001)
+    body, first = decide_arrival(world, 85_001)
     answers = [amend(world, first, heavier(body, 10.0 + n)).status_code for n in range(5)]
     assert answers == [201, 201, 201, 429, 429]
     assert amend(world, first, heavier(body, 10.0)).status_code == 201, "asked before"
@@ -74,7 +74,7 @@ def test_only_the_last_decision_of_a_vehicle_waits(world: World) -> None:
 
 
 def test_another_movement_is_no_amendment(world: World) -> None:
-    body, first = decided(world, 85_004)
+    body, first = decide_arrival(world, 85_004)
     for wrong in ({"crossing_id": "other"}, {"direction": "exit"}):
         assert amend(world, first, heavier(body, 5.0, **wrong)).status_code == 422
     assert amend(world, first, heavier(body, 5.0, post=OTHER)).status_code == 403

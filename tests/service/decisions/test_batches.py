@@ -51,16 +51,18 @@ def test_a_batch_answers_as_one_by_one(world: World) -> None:
 
 
 def test_a_key_names_every_row_by_its_place(world: World) -> None:
-    def keyed(rows: Any, key: str) -> Any:
+    def send_keyed(rows: Any, key: str) -> Any:
         headers = world.headers() | {"Idempotency-Key": key}
         return world.client.post(PATH, json=rows, headers=headers).json()
 
     rows = [arrival(number) for number in (71_001, 71_002)]
-    first = keyed(rows, "b-1")
-    assert keyed(rows, "b-1") == first
-    other = keyed([rows[0], arrival(71_003)], "b-1")
+    first = send_keyed(rows, "b-1")
+    assert send_keyed(rows, "b-1") == first
+    other = send_keyed([rows[0], arrival(71_003)], "b-1")
     assert other[0] == first[0] and other[1]["status"] == 409
-    assert keyed([arrival(71_003)], "b-2")[0]["crossing_id"] == "c-71003", "nothing was kept of it"
+    assert send_keyed([arrival(71_003)], "b-2")[0]["crossing_id"] == "c-71003", (
+        "nothing was kept of it"
+    )
     assert ask(world, rows).json() == first, "the crossing's own name serves as well"
 
 

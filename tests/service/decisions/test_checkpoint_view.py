@@ -44,15 +44,15 @@ FORBIDDEN = {
 PAPERS = {"methods": ["documents"], "minutes": 0, "places_searched": []}
 
 
-def named(value: Any) -> Iterator[str]:
+def list_names(value: Any) -> Iterator[str]:
     """Yield every name that a JSON value gives to something."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield name
-            yield from named(inner)
+            yield from list_names(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from named(inner)
+            yield from list_names(inner)
 
 
 def score_of(world: World, decision: Mapping[str, Any]) -> set[str]:
@@ -64,12 +64,12 @@ def score_of(world: World, decision: Mapping[str, Any]) -> set[str]:
     return {text for one in found if one is not None and len(text := json.dumps(one)) > 7}
 
 
-def leaked(world: World, decision: Mapping[str, Any], answers: list[Any]) -> set[str]:
+def list_leaks(world: World, decision: Mapping[str, Any], answers: list[Any]) -> set[str]:
     """Return what is forbidden in some answers about one decision."""
     found: set[str] = set()
     for answer in answers:
         is_json = answer.headers.get("content-type", "").startswith("application/")
-        found |= FORBIDDEN & set(named(answer.json())) if is_json else set()
+        found |= FORBIDDEN & set(list_names(answer.json())) if is_json else set()
         found |= {one for one in score_of(world, decision) if one in answer.text}
     return found
 
@@ -100,7 +100,7 @@ def probe(world: World, number: int) -> tuple[dict[str, Any], list[Any]]:
 def test_probes_with_a_paper_act_read_no_number(world: World) -> None:
     for number in range(START, START + PROBES):
         decision, answers = probe(world, number)
-        assert not leaked(world, decision, answers)
+        assert not list_leaks(world, decision, answers)
         for more in ("/features", "/explanation", "/past"):
             path = f"/v1/decisions/{decision['decision_id']}{more}"
             assert world.get(path, Role.CHECKPOINT).status_code == 403
@@ -117,7 +117,7 @@ def test_a_service_that_opens_after_any_act_is_caught(
 
     monkeypatch.setattr(SignedAnswers, "view_decision", open_all)
     decision, answers = probe(world, START + 1000)
-    assert {"risk", "basis", "propensity"} <= leaked(world, decision, answers)
+    assert {"risk", "basis", "propensity"} <= list_leaks(world, decision, answers)
 
 
 def test_a_full_act_on_a_referred_vehicle_opens_words_alone(world: World) -> None:
@@ -127,9 +127,9 @@ def test_a_full_act_on_a_referred_vehicle_opens_words_alone(world: World) -> Non
     assert world.post("/v1/inspections", act(START + 2000, red["crossing_id"])).status_code == 201
     opened = world.get(path, Role.CHECKPOINT).json()
     assert set(opened) == {*BLIND, "decided_at", "receipt", "reasons"}
-    assert opened["reasons"] and {"code", "text"} == set(named(opened["reasons"]))
+    assert opened["reasons"] and {"code", "text"} == set(list_names(opened["reasons"]))
     assert not re.search(r"\d", json.dumps(opened["reasons"]))
-    assert not leaked(world, red, read_by_checkpoint(world, red))
+    assert not list_leaks(world, red, read_by_checkpoint(world, red))
 
 
 HOLLOW: tuple[dict[str, Any], ...] = (
@@ -151,11 +151,11 @@ def test_a_paper_act_neither_opens_nor_ends_a_wait_nor_stops_the_search(
     assert (
         world.post("/v1/inspections", act(start, red["crossing_id"], **hollow)).status_code == 201
     )
-    assert red["crossing_id"] in queued(world)
+    assert red["crossing_id"] in list_waiting(world)
     assert world.get(path, Role.CHECKPOINT).json() == red
     search = act(start + 1, red["crossing_id"], outcome="discrepancy")
     assert world.post("/v1/inspections", search).status_code == 201
-    assert red["crossing_id"] not in queued(world)
+    assert red["crossing_id"] not in list_waiting(world)
     assert "reasons" in world.get(path, Role.CHECKPOINT).json()
 
 
@@ -171,7 +171,7 @@ def test_an_act_that_contradicts_neither_undoes_the_find_nor_the_search(world: W
         query = queue.read_decision(connection, red["decision_id"])
         answered = world.runtime.journal.body(connection, query.act_seq or 0)
     assert answered["inspection"]["inspection_id"] == found["inspection_id"]
-    assert red["crossing_id"] not in queued(world)
+    assert red["crossing_id"] not in list_waiting(world)
 
 
 def test_papers_answer_yellow_and_a_supervisor_may_still_send_it_to_be_searched(
@@ -180,17 +180,17 @@ def test_papers_answer_yellow_and_a_supervisor_may_still_send_it_to_be_searched(
     yellow = find(world, "yellow", START + 5000)
     papers = act(START + 5000, yellow["crossing_id"], methods=["documents"], minutes=10)
     assert world.post("/v1/inspections", papers).status_code == 201
-    assert yellow["crossing_id"] not in queued(world)
+    assert yellow["crossing_id"] not in list_waiting(world)
     path = f"/v1/decisions/{yellow['decision_id']}"
     assert world.get(path, Role.CHECKPOINT).json() == yellow, "papers alone open nothing"
     override = {"verdict": "override", "channel": "red", "reason_code": "own-observation"}
     response = world.post(f"{path}/reviews", override | {"reason": "a weld"}, Role.SUPERVISOR)
     assert response.status_code == 201
-    assert yellow["crossing_id"] in queued(world), "papers are no search"
+    assert yellow["crossing_id"] in list_waiting(world), "papers are no search"
     assert (
         world.post("/v1/inspections", act(START + 5001, yellow["crossing_id"])).status_code == 201
     )
-    assert yellow["crossing_id"] not in queued(world)
+    assert yellow["crossing_id"] not in list_waiting(world)
 
 
 def test_pages_say_no_more_than_the_answers(world: World) -> None:
@@ -217,7 +217,7 @@ def test_an_opaque_mark_of_the_queue_holds_no_risk(
     before = queue_reads.mark(world.runtime, POST)
     every = queue.list_waiting
 
-    def nudged(*asked: Any, **more: Any) -> Any:
+    def nudge_places(*asked: Any, **more: Any) -> Any:
         return [
             queue.QueuedDecision(
                 **{n: getattr(one, n) for n in one.__slots__} | {"place": one.place + 1}
@@ -225,7 +225,7 @@ def test_an_opaque_mark_of_the_queue_holds_no_risk(
             for one in every(*asked, **more)
         ]
 
-    monkeypatch.setattr(queue_reads, "list_waiting", nudged)
+    monkeypatch.setattr(queue_reads, "list_waiting", nudge_places)
     assert queue_reads.mark(world.runtime, POST) == before
 
 
@@ -236,6 +236,6 @@ def pages_of(officer: Desk, decision: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-def queued(world: World) -> set[str]:
+def list_waiting(world: World) -> set[str]:
     found = world.get(f"/v1/posts/{POST}/queue", Role.CHECKPOINT).json()["waiting"]
     return {one["crossing_id"] for one in found}

@@ -20,7 +20,7 @@ SUPERVISOR = TypeAdapter(SupervisorView)
 
 
 @pytest.fixture(scope="module")
-def decided(world: World) -> list[dict[str, Any]]:
+def decisions(world: World) -> list[dict[str, Any]]:
     """Ask for many decisions at once."""
     with ThreadPoolExecutor(16) as threads:
         answers = list(
@@ -30,17 +30,17 @@ def decided(world: World) -> list[dict[str, Any]]:
     return [answer.json() for answer in answers]
 
 
-def test_a_decision_has_the_shape_it_promises(decided: list[dict[str, Any]]) -> None:
-    for one in decided:
+def test_a_decision_has_the_shape_it_promises(decisions: list[dict[str, Any]]) -> None:
+    for one in decisions:
         CHECKPOINT.validate_python(one)
         assert set(one) == {*BLIND, "decided_at", "receipt"}
         assert one["advisory"] is True and one["mode"] == "model"
         assert 1 <= one["rank"]["position"] <= one["rank"]["of"]
         assert bool(one["search_order"]) == (one["channel"] == "red")
-    assert {"green", "yellow", "red"} <= {one["channel"] for one in decided}
+    assert {"green", "yellow", "red"} <= {one["channel"] for one in decisions}
 
 
-def test_asking_again_gets_the_same_answer(world: World, decided: list[dict[str, Any]]) -> None:
+def test_asking_again_gets_the_same_answer(world: World, decisions: list[dict[str, Any]]) -> None:
     body = arrival(7)
     first = world.decide(body)
     assert world.decide(body).content == first.content
@@ -72,8 +72,8 @@ def test_a_hundred_at_once_are_one_decision(world: World) -> None:
     assert sum(one.crossing_id == "c-11" for one in filed) == 1
 
 
-def test_a_supervisor_sees_why(world: World, decided: list[dict[str, Any]]) -> None:
-    for one in decided[:80]:
+def test_a_supervisor_sees_why(world: World, decisions: list[dict[str, Any]]) -> None:
+    for one in decisions[:80]:
         seen = world.get(f"/v1/decisions/{one['decision_id']}").json()
         SUPERVISOR.validate_python(seen)
         assert {name: seen[name] for name in one} == one
@@ -82,7 +82,7 @@ def test_a_supervisor_sees_why(world: World, decided: list[dict[str, Any]]) -> N
             assert len(seen["reasons"]) >= 3
 
 
-def test_stored_decisions_come_out_the_same(world: World, decided: list[dict[str, Any]]) -> None:
+def test_stored_decisions_come_out_the_same(world: World, decisions: list[dict[str, Any]]) -> None:
     channels = set()
     with world.runtime.store.read() as connection:
         for filed in list_decisions(connection, post=None, channel=None, since=0, most=MANY):
@@ -93,7 +93,7 @@ def test_stored_decisions_come_out_the_same(world: World, decided: list[dict[str
 
 
 def test_a_changed_record_does_not_come_out_the_same(
-    world: World, decided: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    world: World, decisions: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: one draw of one record is another number, and the recomputation notices."""
     read = world.runtime.journal.body
@@ -112,9 +112,9 @@ def test_a_changed_record_does_not_come_out_the_same(
         )
 
 
-def test_a_list_is_filtered(world: World, decided: list[dict[str, Any]]) -> None:
+def test_a_list_is_filtered(world: World, decisions: list[dict[str, Any]]) -> None:
     reds = world.get("/v1/decisions?channel=red&post=OYB&limit=1000").json()["decisions"]
-    known = {one["decision_id"] for one in decided if one["channel"] == "red"}
+    known = {one["decision_id"] for one in decisions if one["channel"] == "red"}
     assert known and known <= {one["decision_id"] for one in reds}
     assert {one["channel"] for one in reds} == {"red"}
     newest = max(one["decided_at"] for one in reds)
@@ -122,7 +122,7 @@ def test_a_list_is_filtered(world: World, decided: list[dict[str, Any]]) -> None
     assert len(later["decisions"]) == 1
 
 
-def test_a_list_is_read_on(world: World, decided: list[dict[str, Any]]) -> None:
+def test_a_list_is_read_on(world: World, decisions: list[dict[str, Any]]) -> None:
     whole = world.get("/v1/decisions?limit=5").json()["decisions"]
     read: list[dict[str, Any]] = []
     before = ""
@@ -138,20 +138,20 @@ def test_a_list_is_read_on(world: World, decided: list[dict[str, Any]]) -> None:
         read += last["decisions"]
         before = last["next_before"] and f"&before={last['next_before']}"
     numbers = [one["receipt"]["sequence"] for one in read]
-    assert len(numbers) >= len(decided) and numbers == sorted(set(numbers), reverse=True)
+    assert len(numbers) >= len(decisions) and numbers == sorted(set(numbers), reverse=True)
 
 
 def test_features_and_explanation_are_read_again(
-    world: World, decided: list[dict[str, Any]]
+    world: World, decisions: list[dict[str, Any]]
 ) -> None:
-    one = next(d for d in decided if d["channel"] == "green")
+    one = next(d for d in decisions if d["channel"] == "green")
     found = world.get(f"/v1/decisions/{one['decision_id']}/features").json()
     assert found["features"]["plate_crossings_365d"] == 0.0
     reasons = world.get(f"/v1/decisions/{one['decision_id']}/explanation").json()["reasons"]
     assert len(reasons) >= 3
 
 
-def test_the_queue_is_ranked(world: World, decided: list[dict[str, Any]]) -> None:
+def test_the_queue_is_ranked(world: World, decisions: list[dict[str, Any]]) -> None:
     queue = world.get("/v1/posts/OYB/queue", Role.CHECKPOINT).json()["waiting"]
     assert [one["rank"]["position"] for one in queue] == list(range(1, len(queue) + 1))
     levels = [Channel.of(one["channel"]) for one in queue]

@@ -27,7 +27,7 @@ class Short:
 
 
 @pytest.fixture(autouse=True)
-def _believed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def _keys_are_believed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.runtime.callers, "_believed", 60.0)
 
 
@@ -35,11 +35,11 @@ def _believed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 def short(monkeypatch: pytest.MonkeyPatch) -> Short:
     found = Short()
 
-    def counted(*args: Any) -> Any:
+    def count_parse(*args: Any) -> Any:
         found.taken += 1
         return parse_body(*args)
 
-    monkeypatch.setattr(fast_path, "parse_body", counted)
+    monkeypatch.setattr(fast_path, "parse_body", count_parse)
     return found
 
 
@@ -67,25 +67,25 @@ def ask(world: World, body: bytes, *more: tuple[str, str]) -> Any:
     return world.client.post("/v1/decisions", content=body, headers=headers)
 
 
-def told(answer: Any) -> tuple[Any, ...]:
+def read_answer(answer: Any) -> tuple[Any, ...]:
     """Return all of an answer that depends on what was asked."""
     headers = {name: value for name, value in answer.headers.items() if name != "date"}
     return answer.status_code, answer.content, headers
 
 
-def differing(world: World, first: int) -> set[str]:
+def list_differing(world: World, first: int) -> set[str]:
     """Return which requests are answered in two ways, by the name of their body."""
     world.decide(arrival(first))  # from now on the key is known
     names = set()
     for key in ([], [("Idempotency-Key", f"k{first}")]):
         for name, body in bodies(first).items():
-            if told(ask(world, body, *key)) != told(ask(world, body, *key, *TWICE)):
+            if read_answer(ask(world, body, *key)) != read_answer(ask(world, body, *key, *TWICE)):
                 names.add(name)
     return names
 
 
 def test_both_ways_answer_alike(world: World, short: Short) -> None:
-    assert differing(world, 81_000) == set()
+    assert list_differing(world, 81_000) == set()
     assert short.taken >= 2 * len(bodies(0))
 
 
@@ -114,7 +114,7 @@ def test_a_short_way_that_forgets_the_post_is_caught(
         return await await_decision(runtime, Caller(caller.name, caller.role, None), wanted, key)
 
     monkeypatch.setattr(fast_path, "await_decision", lax)
-    assert "other post" in differing(world, 83_000)
+    assert "other post" in list_differing(world, 83_000)
 
 
 def test_what_is_not_ordinary_goes_the_long_way(world: World, short: Short) -> None:

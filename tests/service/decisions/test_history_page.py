@@ -19,7 +19,7 @@ START = 130_000
 UNTIL = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
-def crossed(world: World, number: int, post: str = POST, **crossing: Any) -> dict[str, Any]:
+def cross_border(world: World, number: int, post: str = POST, **crossing: Any) -> dict[str, Any]:
     body = arrival(number, plate="01B777CC", driver_ref="d-past", carrier_id="k-past")
     body["crossing"] |= {"post": post} | crossing
     headers = {} if post == POST else {"Authorization": f"Bearer {world.other}"}
@@ -29,12 +29,12 @@ def crossed(world: World, number: int, post: str = POST, **crossing: Any) -> dic
 
 
 def test_the_route_tells_what_came_before_and_not_after(world: World) -> None:
-    first = crossed(world, START)
+    first = cross_border(world, START)
     result = act(START, first["crossing_id"], outcome="discrepancy", methods=["physical"])
     assert world.post("/v1/inspections", result).status_code == 201
-    crossed(world, START + 1, plate="01B888CC")  # another vehicle of its driver
-    last = crossed(world, START + 2)
-    crossed(world, START + 3)
+    cross_border(world, START + 1, plate="01B888CC")  # another vehicle of its driver
+    last = cross_border(world, START + 2)
+    cross_border(world, START + 3)
     found = world.get(f"/v1{path(last)}/past").json()
     of = {one["whose"]: one for one in found["entities"]}
     assert of["plate"]["crossings_ever"] == 1 and of["driver"]["crossings_ever"] == 2
@@ -52,10 +52,10 @@ def test_the_route_tells_what_came_before_and_not_after(world: World) -> None:
 
 def test_who_is_blind_or_elsewhere_is_not_shown_it(world: World) -> None:
     own = {"plate": "01B999CC", "driver_ref": "d-else", "carrier_id": "k-else"}
-    there = crossed(world, START + 100, OTHER, **own)
-    crossed(world, START + 99, OTHER, **own | {"plate": "01B998CC"})  # another of its driver's
+    there = cross_border(world, START + 100, OTHER, **own)
+    cross_border(world, START + 99, OTHER, **own | {"plate": "01B998CC"})  # another of its driver's
     for number in range(START + 101, START + 400):
-        here = crossed(world, number, **own, crossing_id=f"x-{number}")
+        here = cross_border(world, number, **own, crossing_id=f"x-{number}")
         if here["channel"] == "red":
             break
     officer = at_desk(world, "past-officer", Role.CHECKPOINT)

@@ -65,7 +65,7 @@ def sample(name: str) -> bytes:
     return (SAMPLES / name).read_bytes()
 
 
-def recorded(world: World, answer: Any) -> dict[str, Any]:
+def read_arrival(world: World, answer: Any) -> dict[str, Any]:
     """Return the arrival as the journal holds it."""
     with world.runtime.store.read() as connection:
         sequence = answer.json()["receipt"]["sequence"]
@@ -91,7 +91,7 @@ def test_http_and_the_command_line_give_the_same_records(
     kind = "application/json" if name.endswith(".json") else TEXT
     answer = send(world, sample(name), f"x-{name}", kind=kind, weighed_mass_kg="9000")
     assert answer.status_code == 201, answer.text
-    arrival = recorded(world, answer)
+    arrival = read_arrival(world, answer)
     history = read_history(home)
     assert plain(history.crossings)[0] == flat(arrival["crossing"])
     declaration = arrival.get("declaration")
@@ -123,7 +123,7 @@ def test_a_message_gets_the_answer_of_its_json_and_the_same_one_again(world: Wor
     first = send(world, sample("wco.xml"), "m-1")
     again = send(world, sample("wco.xml").replace(b"  <", b"\n\t<"), "m-1")
     assert (first.status_code, again.content) == (201, first.content)
-    assert world.decide(recorded(world, first)).content == first.content
+    assert world.decide(read_arrival(world, first)).content == first.content
     other = send(world, sample("wco.xml").replace(b"20000<", b"20001<"), "m-1")
     assert other.status_code == 409
 
@@ -131,7 +131,7 @@ def test_a_message_gets_the_answer_of_its_json_and_the_same_one_again(world: Wor
 def test_what_the_post_read_counts_and_a_difference_is_a_data_gap(world: World) -> None:
     answer = send(world, sample("wco.xml"), "m-2", plate="999 ZZ 99", is_empty="false")
     assert "plate_differs" in answer.json()["data_gaps"]
-    found = recorded(world, answer)
+    found = read_arrival(world, answer)
     assert found["document_differences"] == ["plate"]
     assert found["crossing"]["plate"] == "999 ZZ 99"
     assert found["crossing"]["seal_numbers"] == ["KZ7781"]
@@ -140,7 +140,7 @@ def test_what_the_post_read_counts_and_a_difference_is_a_data_gap(world: World) 
     assert "plate_differs" in page["data_gaps"]
     same = send(world, sample("wco.xml"), "m-3", plate="417kba02", seal_numbers=["KZ7781"])
     assert not [gap for gap in same.json()["data_gaps"] if gap.endswith("_differs")]
-    assert "document_differences" not in recorded(world, same)
+    assert "document_differences" not in read_arrival(world, same)
 
 
 def test_negative_control_a_difference_that_is_dropped_is_seen(

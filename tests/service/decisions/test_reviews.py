@@ -33,19 +33,19 @@ START = 80_000
 OVERRIDE = {"verdict": "override", "reason_code": "officer_observation", "reason": "Fresh paint."}
 
 
-def said(world: World, decision: Any, body: Any, role: Role = Role.SUPERVISOR) -> Any:
+def send_review(world: World, decision: Any, body: Any, role: Role = Role.SUPERVISOR) -> Any:
     return world.post(f"/v1/decisions/{decision['decision_id']}/reviews", body, role)
 
 
-def queued(world: World) -> list[str]:
+def list_waiting(world: World) -> list[str]:
     waiting = world.get(f"/v1/posts/{POST}/queue").json()["waiting"]
     return [one["crossing_id"] for one in waiting]
 
 
 def test_an_override_moves_the_queue_and_not_the_decision(world: World) -> None:
     green = find(world, "green", START)
-    assert said(world, green, OVERRIDE | {"channel": "red"}).status_code == 201
-    assert green["crossing_id"] in queued(world)
+    assert send_review(world, green, OVERRIDE | {"channel": "red"}).status_code == 201
+    assert green["crossing_id"] in list_waiting(world)
     seen = world.get(f"/v1/decisions/{green['decision_id']}").json()
     assert seen["channel"] == "green"
     (review,) = seen["reviews"]
@@ -55,7 +55,7 @@ def test_an_override_moves_the_queue_and_not_the_decision(world: World) -> None:
 LET_GO = OVERRIDE | {"channel": "green"}
 
 
-def reviewed(world: World, decision: Any) -> list[dict[str, Any]]:
+def list_reviews(world: World, decision: Any) -> list[dict[str, Any]]:
     found = world.get(f"/v1/decisions/{decision['decision_id']}").json()["reviews"]
     assert isinstance(found, list)
     return found
@@ -76,14 +76,14 @@ def speak_as(world: World, owner: str, decision: Any, body: Any) -> Any:
 def test_a_waiting_vehicle_is_let_go_by_two_supervisors(world: World, channel: str) -> None:
     sent = find(world, channel, START + (6000 if channel == "red" else 6500))
     for _ in range(2):  # one person, however often
-        assert said(world, sent, LET_GO).status_code == 201
-        assert sent["crossing_id"] in queued(world)
-    assert all(one["needs_second_person"] for one in reviewed(world, sent))
+        assert send_review(world, sent, LET_GO).status_code == 201
+        assert sent["crossing_id"] in list_waiting(world)
+    assert all(one["needs_second_person"] for one in list_reviews(world, sent))
     assert speak_as(world, "the-supervisor", sent, LET_GO).status_code == 201
-    assert sent["crossing_id"] in queued(world), "two keys are one person"
+    assert sent["crossing_id"] in list_waiting(world), "two keys are one person"
     assert speak_as(world, "the-other", sent, LET_GO).status_code == 201
-    assert sent["crossing_id"] not in queued(world)
-    assert "needs_second_person" not in reviewed(world, sent)[-1]
+    assert sent["crossing_id"] not in list_waiting(world)
+    assert "needs_second_person" not in list_reviews(world, sent)[-1]
 
 
 def test_one_supervisor_who_is_enough_is_found(
@@ -92,20 +92,24 @@ def test_one_supervisor_who_is_enough_is_found(
     """Negative control: with the rule left out one person lets a red vehicle go."""
     red = find(world, "red", START + 7000)
     monkeypatch.setattr(reports, "second_step", lambda *_, **__: {})
-    assert said(world, red, LET_GO).status_code == 201
-    assert red["crossing_id"] not in queued(world)
+    assert send_review(world, red, LET_GO).status_code == 201
+    assert red["crossing_id"] not in list_waiting(world)
 
 
 def test_the_next_review_takes_a_proposal_back(world: World) -> None:
     red = find(world, "red", START + 4000)
-    assert said(world, red, LET_GO).status_code == 201
-    assert said(world, red, {"verdict": "uphold", "reason_code": "agreed"}).status_code == 201
+    assert send_review(world, red, LET_GO).status_code == 201
+    assert (
+        send_review(world, red, {"verdict": "uphold", "reason_code": "agreed"}).status_code == 201
+    )
     assert speak_as(world, "the-other", red, LET_GO).status_code == 201
-    assert red["crossing_id"] in queued(world), "the first word was taken back"
+    assert red["crossing_id"] in list_waiting(world), "the first word was taken back"
     assert speak_as(world, "the-other", red, LET_GO | {"channel": "blue"}).status_code == 201
-    assert red["crossing_id"] in queued(world), "two words, and not the same"
-    assert said(world, red, LET_GO | {"channel": "yellow"}).status_code == 201, "still inspected"
-    assert red["crossing_id"] in queued(world)
+    assert red["crossing_id"] in list_waiting(world), "two words, and not the same"
+    assert send_review(world, red, LET_GO | {"channel": "yellow"}).status_code == 201, (
+        "still inspected"
+    )
+    assert red["crossing_id"] in list_waiting(world)
 
 
 def test_a_proposal_lapses_with_its_person(world: World) -> None:
@@ -113,9 +117,9 @@ def test_a_proposal_lapses_with_its_person(world: World) -> None:
     assert speak_as(world, "the-leaver", red, LET_GO).status_code == 201
     Accounts(world.runtime.store, world.runtime.network).remove_user("the-leaver")
     assert speak_as(world, "the-other", red, LET_GO).status_code == 201
-    assert red["crossing_id"] in queued(world), "the first word had no reviewer"
-    assert said(world, red, LET_GO).status_code == 201
-    assert red["crossing_id"] not in queued(world)
+    assert red["crossing_id"] in list_waiting(world), "the first word had no reviewer"
+    assert send_review(world, red, LET_GO).status_code == 201
+    assert red["crossing_id"] not in list_waiting(world)
 
 
 def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
@@ -129,7 +133,7 @@ def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
         world.runtime.recording.review(
             known, review, asked, by=Reviewer("key-1", is_person=False), is_active=lambda _: True
         )
-    assert red["crossing_id"] in queued(world)
+    assert red["crossing_id"] in list_waiting(world)
 
 
 def test_a_journal_of_before_the_rule_of_two_keeps_its_queue(world: World) -> None:
@@ -142,14 +146,14 @@ def test_a_journal_of_before_the_rule_of_two_keeps_its_queue(world: World) -> No
     )
     draft = review_draft(old, known, person="x", claim={"names": [], "fingerprint": "00"}, step={})
     world.runtime.journal.append([draft])
-    assert red["crossing_id"] not in queued(world)
-    assert reviewed(world, red)[-1]["reason_code"] == "agreed"
+    assert red["crossing_id"] not in list_waiting(world)
+    assert list_reviews(world, red)[-1]["reason_code"] == "agreed"
 
 
 def test_an_override_takes_a_drawn_place(world: World) -> None:
     """Its own place, far below any red one, would tell a checkpoint how low its risk was."""
     green = find(world, "green", START + 3000)
-    assert said(world, green, OVERRIDE | {"channel": "red"}).status_code == 201
+    assert send_review(world, green, OVERRIDE | {"channel": "red"}).status_code == 201
     with world.runtime.store.read() as connection:
         now = read_decision(connection, green["decision_id"])
         found = decode_decision(world.runtime.journal.body(connection, now.seq, of=DECISION)).inputs
@@ -161,7 +165,7 @@ def test_an_override_takes_a_drawn_place(world: World) -> None:
 def test_a_vehicle_sent_to_red_by_a_supervisor_has_a_search_order(world: World) -> None:
     yellow = find(world, "yellow", START + 200)
     assert yellow["search_order"] == []
-    assert said(world, yellow, OVERRIDE | {"channel": "red"}).status_code == 201
+    assert send_review(world, yellow, OVERRIDE | {"channel": "red"}).status_code == 201
     path = f"/v1/decisions/{yellow['decision_id']}"
     order = world.get(path).json()["search_order"]
     assert len(order) == SEARCHED_FIRST and "finds expected" in order[0]["why"]
@@ -179,31 +183,31 @@ def test_a_vehicle_sent_to_red_by_a_supervisor_has_a_search_order(world: World) 
     again = search_order(arrival.crossing, SearchCounts.from_dict(body["searches"]))
     assert [asdict(step) for step in again] == body["search_order"] == order, "from its record"
     back = OVERRIDE | {"channel": "yellow"}
-    assert said(world, yellow, back).status_code == 201
+    assert send_review(world, yellow, back).status_code == 201
     assert world.get(path).json()["search_order"] == []
 
 
 def test_a_red_vehicle_keeps_the_order_of_its_decision(world: World) -> None:
     red = find(world, "red", START + 700)
-    assert said(world, red, OVERRIDE | {"channel": "red"}).status_code == 201
+    assert send_review(world, red, OVERRIDE | {"channel": "red"}).status_code == 201
     seen = world.get(f"/v1/decisions/{red['decision_id']}").json()
     assert seen["search_order"] == red["search_order"]
 
 
 def test_upheld_is_said_and_changes_nothing(world: World) -> None:
     red = find(world, "red", START + 500)
-    before = queued(world)
-    upheld = said(world, red, {"verdict": "uphold", "reason_code": "agreed"})
+    before = list_waiting(world)
+    upheld = send_review(world, red, {"verdict": "uphold", "reason_code": "agreed"})
     assert upheld.status_code == 201
     assert upheld.json()["receipt"]["sequence"] > red["receipt"]["sequence"]
-    assert queued(world) == before
+    assert list_waiting(world) == before
 
 
 def test_a_searched_vehicle_does_not_wait_again(world: World) -> None:
     red = find(world, "red", START + 1000)
     assert world.post("/v1/inspections", act(90_001, red["crossing_id"])).status_code == 201
-    assert said(world, red, OVERRIDE | {"channel": "yellow"}).status_code == 201
-    assert red["crossing_id"] not in queued(world)
+    assert send_review(world, red, OVERRIDE | {"channel": "yellow"}).status_code == 201
+    assert red["crossing_id"] not in list_waiting(world)
 
 
 def test_a_key_that_named_one_decision_does_not_stand_for_another(world: World) -> None:
@@ -226,11 +230,12 @@ def test_a_bad_review_is_refused(world: World) -> None:
         ("reason_code", OVERRIDE | {"channel": "red", "reason_code": "agreed"}),
         ("reason_code", {"verdict": "uphold"}),
     ):
-        refused = said(world, green, wrong)
+        refused = send_review(world, green, wrong)
         assert refused.status_code == 422 and refused.json()["fields"][0]["at"] == at
     assert (
-        said(world, {"decision_id": "dec-none"}, OVERRIDE | {"channel": "red"}).status_code == 404
+        send_review(world, {"decision_id": "dec-none"}, OVERRIDE | {"channel": "red"}).status_code
+        == 404
     )
     for role in Role:
         if role is not Role.SUPERVISOR:
-            assert said(world, green, OVERRIDE | {"channel": "red"}, role).status_code == 403
+            assert send_review(world, green, OVERRIDE | {"channel": "red"}, role).status_code == 403

@@ -14,7 +14,7 @@ CARRIER = "carrier-of-hidden-loads"
 START = 90_000
 
 
-def red(world: World, start: int) -> dict[str, Any]:
+def decide_red(world: World, start: int) -> dict[str, Any]:
     """Ask for decisions on vehicles of one carrier until one is red."""
     for number in range(start, start + 500):
         body = arrival(
@@ -31,9 +31,9 @@ def red(world: World, start: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def learnt(world: World) -> dict[str, Any]:
+def later_decision(world: World) -> dict[str, Any]:
     """Find something in one place, search others in vain, and ask for the next of its carrier."""
-    first = red(world, START)
+    first = decide_red(world, START)
     searched = ["cargo.among", "trailer.floor", "chassis.axle"]
     body = act(START, first["crossing_id"], places_searched=searched, outcome="seizure")
     assert world.post("/v1/inspections", body).status_code == 201
@@ -46,11 +46,11 @@ def learnt(world: World) -> dict[str, Any]:
         "place": "chassis.axle",
     }
     assert world.post("/v1/seizures", seizure).status_code == 201
-    return red(world, START + 500)
+    return decide_red(world, START + 500)
 
 
-def test_the_next_order_looks_where_something_was_found(learnt: dict[str, Any]) -> None:
-    first = learnt["search_order"][0]
+def test_the_next_order_looks_where_something_was_found(later_decision: dict[str, Any]) -> None:
+    first = later_decision["search_order"][0]
     assert first["place"] == "chassis.axle"
     assert first["why"].endswith(
         "; 1 of 1 search on trucks found something; once on vehicles of this carrier"
@@ -58,7 +58,7 @@ def test_the_next_order_looks_where_something_was_found(learnt: dict[str, Any]) 
 
 
 def test_only_red_vehicles_have_an_order_and_what_it_stands_on(
-    world: World, learnt: dict[str, Any]
+    world: World, later_decision: dict[str, Any]
 ) -> None:
     find(world, "yellow", START + 1000)
     with world.runtime.store.read() as connection:
@@ -77,7 +77,7 @@ def again(world: World) -> list[bool]:
 
 
 def test_an_order_is_made_again_whatever_was_found_since(
-    world: World, learnt: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    world: World, later_decision: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     same = again(world)
     assert len(same) >= 2 and all(same)

@@ -49,7 +49,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture
-def promoted(tmp_path: Path) -> Iterator[World]:
+def promoted_world(tmp_path: Path) -> Iterator[World]:
     """Serve a home of one test alone: a model that comes into force resets what is counted."""
     yield from serve_decided(tmp_path / "home")
 
@@ -86,7 +86,7 @@ def papers(known: Reference) -> BundleDocuments:
     return BundleDocuments("m", card, {"synthetic": True, "capacity": 0.05}, kept, {"*": table})
 
 
-def measured(world: World, kept: BundleDocuments) -> dict[str, Any]:
+def measure_drift(world: World, kept: BundleDocuments) -> dict[str, Any]:
     runtime = world.runtime
     with runtime.store.read() as connection:
         now = runtime.journal.head(connection).as_of
@@ -98,7 +98,7 @@ def measured(world: World, kept: BundleDocuments) -> dict[str, Any]:
 
 
 def test_nothing_moved_where_the_traffic_is_what_taught(world: World) -> None:
-    found = measured(world, papers(reference(values(world), PLAN.names)))
+    found = measure_drift(world, papers(reference(values(world), PLAN.names)))
     assert found["sampled"] == DECISIONS == found["decisions"] and found["left_out"] == 0
     assert found["all"]["moved"] == 0 and not any(
         one["is_moved"] for one in found["all"]["families"]
@@ -124,14 +124,14 @@ def test_a_reader_that_mixes_up_the_columns_is_found(
         return replace(honest(found), names=PLAN.names)
 
     monkeypatch.setattr(Reference, "from_dict", staticmethod(by_place))
-    assert measured(world, kept)["all"]["moved"] > 20
+    assert measure_drift(world, kept)["all"]["moved"] > 20
 
 
 def test_what_moved_is_named_by_its_family(world: World) -> None:
     taught = values(world)
     column = PLAN.names.index("weighed_mass_kg")
     taught[:, column] = np.nan_to_num(taught[:, column]) + 1e6
-    found = measured(world, papers(reference(taught, PLAN.names)))
+    found = measure_drift(world, papers(reference(taught, PLAN.names)))
     assert found["all"]["moved"] == 1
     first = found["all"]["families"][0]
     assert first["farthest"] == "weighed_mass_kg" and first["moved"] == 1
@@ -140,7 +140,7 @@ def test_what_moved_is_named_by_its_family(world: World) -> None:
 
 def test_too_few_say_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drift_monitor, "FEWEST", DECISIONS + 1)
-    found = measured(world, papers(reference(values(world), PLAN.names)))
+    found = measure_drift(world, papers(reference(values(world), PLAN.names)))
     assert not found["all"]["knowable"] and found["all"]["score"] is None
     assert found["all"]["moved"] is None and found["all"]["families"] == []
 
@@ -157,9 +157,9 @@ def test_searches_are_held_against_what_was_stated(world: World) -> None:
             "outcome": "clear",
         }
         assert world.post("/v1/inspections", act).status_code == 201
-    found = measured(world, papers(reference(values(world), PLAN.names)))["all"]
-    picked, lot = found["picked"], found["random"]
-    assert picked["found"]["n"] + lot["found"]["n"] == len(sent)
+    found = measure_drift(world, papers(reference(values(world), PLAN.names)))["all"]
+    picked, random_rows = found["picked"], found["random"]
+    assert picked["found"]["n"] + random_rows["found"]["n"] == len(sent)
     assert picked["found"]["positives"] == 0 and not picked["found"]["knowable"]
     assert picked["stated"] > 0.5 and picked["weeks"] == 1
     assert picked["evidence"] > 1, "certain chances of which none came true speak against them"
@@ -168,27 +168,27 @@ def test_searches_are_held_against_what_was_stated(world: World) -> None:
 def test_a_model_of_other_features_is_refused(world: World) -> None:
     kept = replace(papers(reference(values(world), PLAN.names)), card={"definitions": "others"})
     with pytest.raises(PromotionRefusedError, match="other features"):
-        measured(world, kept)
+        measure_drift(world, kept)
 
 
 def test_the_command_records_what_it_measured(
-    promoted: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    promoted_world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(NoModelError):
-        drift(promoted.home.root, days=28, by="ann", as_json=True)
+        drift(promoted_world.home.root, days=28, by="ann", as_json=True)
     now = ModelStates()
     for step in (
         transitions.register(now, "m1", by="cem", manifest="m", evaluation="e", card="c"),
         (Draft(MODEL_APPROVED, "m1", "", {"by": "ann"}),),
         (Draft(MODEL_APPROVED, "m1", "", {"by": "bob"}),),
     ):
-        promoted.runtime.journal.append(step)
-    kept = papers(reference(values(promoted), PLAN.names))
+        promoted_world.runtime.journal.append(step)
+    kept = papers(reference(values(promoted_world), PLAN.names))
     monkeypatch.setattr("models.bundle.bundle.read_documents", lambda *_: kept)
     monkeypatch.setattr("models.bundle.bundle.read_verify_key", lambda *_: None)
-    drift(promoted.home.root, days=28, by="ann", as_json=True)
+    drift(promoted_world.home.root, days=28, by="ann", as_json=True)
     fields = json.loads(capsys.readouterr().out)
-    answered = promoted.get("/v1/drift").json()
+    answered = promoted_world.get("/v1/drift").json()
     assert answered["in_force"] == "m1" and answered["measured"]["by"] == "ann"
     assert fields.items() <= answered["measured"].items() and fields["sampled"] == DECISIONS
 

@@ -11,7 +11,7 @@ from models.monitoring import drift_monitor
 from models.statistics.drift import Reference
 from models.training.trainer import train
 from tests.service.conftest import serving
-from tests.service.drift.test_drift import PLAN, measured, papers, values
+from tests.service.drift.test_drift import PLAN, measure_drift, papers, values
 from tests.service.running_service import World, arrival
 from tests.unit.models.learning.test_fit import SMALL
 from tests.unit.models.small_dataset import START, small_world
@@ -60,7 +60,7 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stationary_network_has_not_moved_though_exits_are_decided_too(
     world: World, taught: Reference
 ) -> None:
-    found = measured(world, papers(taught))
+    found = measure_drift(world, papers(taught))
     assert found["decisions"] == found["sampled"] == ENTRIES + EXITS and not found["left_out"]
     assert found["all"]["rows"] == found["posts"]["OYB"]["rows"] == ENTRIES
     assert found["all"]["moved"] == 0
@@ -71,6 +71,6 @@ def test_exits_held_against_entries_are_found(world: World, taught: Reference) -
 
     A reading that takes every decision for an entry sees a network that moved.
     """
-    found = measured(world, papers(replace(taught, of_entries=False)))
+    found = measure_drift(world, papers(replace(taught, of_entries=False)))
     assert found["all"]["rows"] == ENTRIES + EXITS
     assert found["all"]["moved"] > 0

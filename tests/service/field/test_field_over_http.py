@@ -16,9 +16,9 @@ from engine.queue.mirror_alerts import MirrorProjection
 from tests.service.auth.test_agencies import key_of, last_body
 from tests.service.decisions.test_mirror_alerts import exit_of
 from tests.service.page_session import at_desk
-from tests.service.reports.test_acts import act, find, kept
+from tests.service.reports.test_acts import act, find, read_basis
 from tests.service.running_service import POST, World, arrival
-from tests.service.shifts.test_shift_page import reported
+from tests.service.shifts.test_shift_page import make_decision
 from tests.service.watchlist.test_counterpart import find_yellow, notice
 
 START = 300_000
@@ -85,7 +85,7 @@ def test_an_exported_list_keeps_instants_in_utc(world: World) -> None:
 
 
 def test_an_hour_of_a_scanner_has_a_figure_with_an_interval() -> None:
-    decided = [reported("score", ("xray",), "seizure", 60.0)] * 6
+    decided = [make_decision("score", ("xray",), "seizure", 60.0)] * 6
     (scanner,) = [one for one in count_hours(decided) if one["method"] == "xray"][:1]
     figure = scanner["hits_per_hour"]
     assert figure["value"] == 1.0 and figure["low"] < 1.0 < figure["high"]
@@ -119,7 +119,7 @@ def test_an_act_on_a_notice_is_the_counterparts(world: World) -> None:
     notice(world, "party-300")
     decision = find_yellow(world, "party-300", START + 4_000)
     filed = world.post("/v1/inspections", act(300_001, decision["crossing_id"]))
-    assert kept(world, filed) == ("counterpart", None)
+    assert read_basis(world, filed) == ("counterpart", None)
 
 
 def test_a_notice_says_what_became_of_it(world: World) -> None:

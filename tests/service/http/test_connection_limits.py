@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from api.http import connection_limits, unauthenticated_limit
 from api.http.connection_limits import OWING, BoundedProtocol
 from engine.journal.journal import JOURNAL
-from tests.service.raw_http import LAST, PATIENCE_SECONDS, Wire, answers, listening, request
+from tests.service.raw_http import LAST, PATIENCE_SECONDS, Wire, answers, open_wire, request
 from tests.service.running_service import arrival
 
 HEALTH = request("GET", "/healthz")
@@ -28,7 +28,7 @@ UPGRADES = {
 
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    with pytest.MonkeyPatch.context() as patched, listening(tmp_path_factory.mktemp("h")) as found:
+    with pytest.MonkeyPatch.context() as patched, open_wire(tmp_path_factory.mktemp("h")) as found:
         patched.setattr(
             unauthenticated_limit, "BURST", 1_000_000
         )  # what is tried here is another bound
@@ -94,22 +94,22 @@ def test_another_protocol_is_refused(wire: Wire, sent: bytes) -> None:
     assert statuses(wire.send(sent + LAST)) == [400]
 
 
-def smuggled(wire: Wire) -> list[int]:
+def smuggle_request(wire: Wire) -> list[int]:
     """Send a head with an upgrade, and as its body, later, a request of its own."""
     head = request("POST", "/healthz", f"Content-Length: {len(LAST)}", *UPGRADES["anything"])
     return statuses(wire.send(head, LAST, pause=0.3))
 
 
 def test_a_body_sent_later_is_no_second_request(wire: Wire) -> None:
-    assert smuggled(wire) == [400]
+    assert smuggle_request(wire) == [400]
 
 
 @pytest.mark.usefixtures("bare")
 def test_the_bare_server_runs_it_as_one(wire: Wire) -> None:
-    assert smuggled(wire) == [405, 200]
+    assert smuggle_request(wire) == [405, 200]
 
 
-def trailing(wire: Wire, number: int) -> int:
+def send_trailer(wire: Wire, number: int) -> int:
     """Ask for a decision with the key in a trailer; return the status."""
     body = json.dumps(arrival(number)).encode()
     head = request("POST", "/v1/decisions", "Transfer-Encoding: chunked", "Connection: close")
@@ -129,9 +129,9 @@ def test_another_transfer_coding_is_refused(wire: Wire, coding: str) -> None:
 
 
 def test_a_trailer_is_no_part_of_the_head(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert trailing(wire, 2) == 401
+    assert send_trailer(wire, 2) == 401
     monkeypatch.setattr(BoundedProtocol, "on_header", HttpToolsProtocol.on_header)
-    assert trailing(wire, 3) == 201, "negative control: trailers are taken"
+    assert send_trailer(wire, 3) == 201, "negative control: trailers are taken"
 
 
 CHUNKED = request("POST", "/v1/decisions", "Transfer-Encoding: chunked")
@@ -148,7 +148,7 @@ GIANTS: dict[str, tuple[int, bytes, bytes]] = {
 }
 
 
-def taken(wire: Wire, name: str, size: int) -> tuple[list[int], bool]:
+def send_giant(wire: Wire, name: str, size: int) -> tuple[list[int], bool]:
     """Send a giant; return the answers, and whether the service took all of it."""
     _, begin, filling = GIANTS[name]
     parts = filling * (65536 // len(filling))
@@ -165,21 +165,21 @@ def taken(wire: Wire, name: str, size: int) -> tuple[list[int], bool]:
 
 @pytest.mark.parametrize("name", GIANTS)
 def test_a_giant_head_is_refused(wire: Wire, name: str) -> None:
-    found, _ = taken(wire, name, 1 << 17)
+    found, _ = send_giant(wire, name, 1 << 17)
     # Without a key the answer to a head may come before the trailer does.
     assert found in ([GIANTS[name][0]], [401] if GIANTS[name][1].startswith(CHUNKED) else [])
-    assert not taken(wire, name, 64 << 20)[1]
+    assert not send_giant(wire, name, 64 << 20)[1]
 
 
 def test_empty_lines_after_a_request_end(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(GIANTS, "lines", (200, HEALTH, b"\r\n"))
-    found, is_whole = taken(wire, "lines", 64 << 20)
+    found, is_whole = send_giant(wire, "lines", 64 << 20)
     assert found[0] == 200 and not is_whole
 
 
 @pytest.mark.usefixtures("bare")
 def test_the_bare_server_takes_a_giant_head(wire: Wire) -> None:
-    assert taken(wire, "one field", 1 << 20) == ([], True)
+    assert send_giant(wire, "one field", 1 << 20) == ([], True)
 
 
 def test_heads_within_the_bounds_are_taken(wire: Wire) -> None:

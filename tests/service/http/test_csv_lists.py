@@ -75,14 +75,14 @@ def rows_of(text: str, separator: str = ",") -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=separator))
 
 
-def shown(value: Any) -> str:
+def read_cell(value: Any) -> str:
     """Return what a cell holds, apart from apostrophes before formulas."""
     if value is None or value == []:
         return ""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and not any(isinstance(one, dict | list) for one in value):
-        return ";".join(map(shown, value))
+        return ";".join(map(read_cell, value))
     return orjson.dumps(value).decode()
 
 
@@ -94,7 +94,7 @@ def leaves(row: Mapping[str, Any], columns: set[str], at: str = "") -> Iterator[
         if is_split and any(one.startswith(f"{column}.") for one in columns):
             yield from leaves(value, columns, f"{column}.")
         elif value is not None or column in columns:
-            yield column, shown(value)
+            yield column, read_cell(value)
 
 
 def differences(written: list[dict[str, str]], rows: list[Any]) -> list[str]:

@@ -17,7 +17,7 @@ from api.auth.permissions import MAY, Role
 from api.http.openapi_examples import BODIES
 from tests.service.auth.test_refusals import is_problem
 from tests.service.running_service import World
-from tests.service.service.test_personal_data import named
+from tests.service.service.test_personal_data import name_path
 from tests.support.personal_data import CANARY, leaks
 
 MEGABYTE = 1 << 20
@@ -94,14 +94,14 @@ def hostile(kind: str, route: tuple[str, str]) -> bytes:
 def send(world: World, route: tuple[str, str], content: Any) -> Any:
     role = min(MAY[route])
     return world.client.request(
-        route[0], named(route[1], "OYB"), content=content, headers=world.headers(role)
+        route[0], name_path(route[1], "OYB"), content=content, headers=world.headers(role)
     )
 
 
 ROUTES = [route for route in MAY if route[1] in TAKES and route[0] in ("POST", "PUT")]
 
 
-def refused(route: tuple[str, str], answer: Any) -> bool:
+def is_refused(route: tuple[str, str], answer: Any) -> bool:
     """Tell whether a body was refused; in a batch, whether its one row was."""
     if route[1].endswith("batch") and answer.status_code == 200:
         return [row["status"] for row in answer.json()] == [422] and not leaks(answer.text)
@@ -120,7 +120,7 @@ def test_every_route_that_takes_a_body_is_attacked(world: World) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_hostile_body_is_refused_and_not_repeated(world: World, kind: str) -> None:
     for route in ROUTES:
-        assert refused(route, send(world, route, hostile(kind, route))), route
+        assert is_refused(route, send(world, route, hostile(kind, route))), route
 
 
 def test_memory_stays_flat(world: World) -> None:
@@ -147,11 +147,13 @@ def test_fifty_megabytes_are_refused_before_they_are_read(
 ) -> None:
     role = min(MAY[route])
     headers = world.headers(role) | {"Content-Length": str(GIANT)}
-    answer = world.client.request(route[0], named(route[1], "OYB"), content=b"[]", headers=headers)
+    answer = world.client.request(
+        route[0], name_path(route[1], "OYB"), content=b"[]", headers=headers
+    )
     assert is_problem(answer, 413)
 
 
-async def streamed(world: World, route: tuple[str, str]) -> tuple[int, int]:
+async def stream_giant(world: World, route: tuple[str, str]) -> tuple[int, int]:
     """Send a giant that does not say how long it is; return the status and the bytes taken."""
     taken = status = 0
 
@@ -165,7 +167,7 @@ async def streamed(world: World, route: tuple[str, str]) -> tuple[int, int]:
         status = message.get("status", status)
 
     headers = [(b"authorization", world.headers(min(MAY[route]))["Authorization"].encode())]
-    path = named(route[1], "OYB")
+    path = name_path(route[1], "OYB")
     scope = {"type": "http", "method": route[0], "path": path, "headers": headers}
     more = {"query_string": b"", "root_path": "", "scheme": "http", "server": ("here", 80)}
     await world.client.app(scope | more, receive, answer)
@@ -177,7 +179,7 @@ def test_fifty_megabytes_that_do_not_say_so_are_not_read_either(
     world: World, route: tuple[str, str]
 ) -> None:
     assert world.client.portal is not None
-    status, taken = world.client.portal.call(streamed, world, route)
+    status, taken = world.client.portal.call(stream_giant, world, route)
     most = 8 * MEGABYTE if route[1].endswith("batch") else MEGABYTE
     assert (status, taken) == (413, most + (1 << 16))
 
@@ -206,6 +208,6 @@ def test_without_the_check_it_would_pass_further(
 def test_the_keys_of_a_stranger_open_no_body(world: World) -> None:
     headers = {"Authorization": "Bearer dz_" + "A" * 43}
     for verb, path in ROUTES:
-        answer = world.client.request(verb, named(path, "OYB"), content=b"{", headers=headers)
+        answer = world.client.request(verb, name_path(path, "OYB"), content=b"{", headers=headers)
         assert is_problem(answer, 401)
     assert Role.CHECKPOINT in world.keys

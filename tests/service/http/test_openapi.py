@@ -69,7 +69,7 @@ def _one_backtest() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def kept(world: World) -> Kept:
+def kept_names(world: World) -> Kept:
     return all_named(world)
 
 
@@ -135,9 +135,9 @@ def boundaries(operation: Any, mode: GenerationMode) -> Iterator[Any]:
 class Asker:
     """Sends generated requests and holds the answers to the document."""
 
-    def __init__(self, world: World, kept: Kept) -> None:
+    def __init__(self, world: World, kept_names: Kept) -> None:
         self._world = world
-        self._kept = kept
+        self._kept = kept_names
         self._numbers = count()
         self.statuses: Counter[int] = Counter()
 
@@ -186,11 +186,11 @@ def ask_at_random(asker: Asker, operation: Any, mode: GenerationMode) -> None:
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode))
-    def drawn(case: Any) -> None:
+    def ask_case(case: Any) -> None:
         for role in roles if PROOF else roles[:1]:  # at small sizes the boundaries ask as each
             asker.ask(case, role)
 
-    drawn()
+    ask_case()
 
 
 def test_every_answer_at_the_boundaries_is_declared(tmp_path: Path) -> None:
@@ -203,8 +203,8 @@ def test_every_answer_at_the_boundaries_is_declared(tmp_path: Path) -> None:
     assert max(asker.statuses) < 500
 
 
-def test_every_answer_to_random_requests_is_declared(world: World, kept: Kept) -> None:
-    asker = Asker(world, kept)
+def test_every_answer_to_random_requests_is_declared(world: World, kept_names: Kept) -> None:
+    asker = Asker(world, kept_names)
     for operation in operations(document(world)):
         ask_at_random(asker, operation, GenerationMode.POSITIVE)
         if operation.path_parameters or operation.query or operation.body:
@@ -212,7 +212,7 @@ def test_every_answer_to_random_requests_is_declared(world: World, kept: Kept) -
     assert max(asker.statuses) < 500
 
 
-def undeclared(found: dict[str, Any]) -> None:
+def drop_conflict(found: dict[str, Any]) -> None:
     """Forget to say that a decision may conflict."""
     del found["paths"]["/v1/decisions"]["post"]["responses"]["409"]
 
@@ -225,7 +225,7 @@ def narrower(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bug", "path"), [(undeclared, "/v1/decisions"), (narrower, "/v1/inspections")]
+    ("bug", "path"), [(drop_conflict, "/v1/decisions"), (narrower, "/v1/inspections")]
 )
 def test_a_document_that_says_otherwise_is_found(
     tmp_path: Path, bug: Callable[[dict[str, Any]], None], path: str
@@ -262,7 +262,7 @@ EXAMPLES = [one for one in MAY if one[0] in ("POST", "PUT") and not one[1].endsw
 
 @pytest.mark.parametrize("route", EXAMPLES, ids=" ".join)
 def test_every_route_shows_an_example_that_it_takes(
-    world: World, kept: Kept, route: tuple[str, str]
+    world: World, kept_names: Kept, route: tuple[str, str]
 ) -> None:
     """Sent as it is shown, but for days that have passed; it may come too late here."""
     verb, path = route
@@ -272,8 +272,8 @@ def test_every_route_shows_an_example_that_it_takes(
         ahead = (datetime.now(UTC) + timedelta(days=20)).isoformat()
         body |= dict.fromkeys({"expiry", "valid_until"} & set(body), ahead)
     if path.endswith("amendments"):
-        body["crossing"] |= {"crossing_id": kept["crossing_id"]}
+        body["crossing"] |= {"crossing_id": kept_names["crossing_id"]}
     role = Role.SUPERVISOR if path == "/v1/notices" else min(MAY[route])  # told of another post
-    to = path.replace("{", "{0[").replace("}", "]}").format(kept)
+    to = path.replace("{", "{0[").replace("}", "]}").format(kept_names)
     answer = world.client.request(verb, to, json=body, headers=world.headers(role))
     assert answer.status_code in (200, 201, 403, 404, 409), answer.text

@@ -12,7 +12,7 @@ from tests.service.running_service import World, arrival
 TWO_KEYS = ("dz_" + "A" * 43, "dz_" + "B" * 43)
 
 
-def doubled(world: World, name: str, number: int) -> Any:
+def send_doubled(world: World, name: str, number: int) -> Any:
     """Ask for a decision with a header of this name given twice."""
     good = world.headers() | {"Idempotency-Key": f"once-{number}", "Host": "testserver"}
     more = {"Authorization": f"Bearer {TWO_KEYS[0]}", "Idempotency-Key": "other", "Host": "other"}
@@ -23,7 +23,7 @@ def doubled(world: World, name: str, number: int) -> Any:
 @pytest.mark.parametrize("name", ["Authorization", "Idempotency-Key", "Host"])
 def test_a_header_that_must_be_given_once_is_refused_twice(world: World, name: str) -> None:
     world.decide(arrival(91_000))  # the key is remembered: the short way would be open
-    answer = doubled(world, name, 91_001)
+    answer = send_doubled(world, name, 91_001)
     assert is_problem(answer, 400) and name in answer.json()["detail"]
 
 
@@ -32,7 +32,7 @@ def test_without_the_check_the_first_of_two_keys_counts(
 ) -> None:
     """Negative control: the service before the check."""
     monkeypatch.setattr(request_heads, "ambiguity", lambda *_: None)
-    assert doubled(world, "Authorization", 91_002).status_code == 201
+    assert send_doubled(world, "Authorization", 91_002).status_code == 201
 
 
 def test_a_request_of_http_1_1_names_its_host() -> None:
@@ -62,7 +62,7 @@ def answers(world: World) -> list[Any]:
         world.client.put("/v1/decisions"),
         world.client.get("/readyz"),
         world.client.get("/openapi.json"),
-        doubled(world, "Host", 91_004),
+        send_doubled(world, "Host", 91_004),
     ]
 
 
@@ -82,7 +82,7 @@ def test_an_answer_that_owes_nothing_is_caught(
     assert all("cache-control" not in answer.headers for answer in answers(world))
 
 
-async def abandoned(world: World) -> list[Any]:
+async def abandon_request(world: World) -> list[Any]:
     """Send half a body, then go away; return what was answered."""
     messages = [{"type": "http.request", "body": b"{", "more_body": True}]
     answered: list[Any] = []
@@ -104,6 +104,6 @@ def test_a_sender_who_goes_away_is_no_fault_of_ours(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert world.client.portal is not None
-    assert world.client.portal.call(abandoned, world) == []
+    assert world.client.portal.call(abandon_request, world) == []
     logged = capsys.readouterr()
     assert "ClientDisconnect" not in logged.out + logged.err

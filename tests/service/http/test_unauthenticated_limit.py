@@ -85,7 +85,7 @@ def test_strangers_wait_for_their_turn(
     assert busy == ["192.0.2.9"]
 
 
-def known(world: World, desk: Desk, number: int) -> list[int]:
+def send_known(world: World, desk: Desk, number: int) -> list[int]:
     """Ask with a key and with a session, again once a key is not believed without a look."""
     time.sleep(world.runtime.settings.key_seconds + 0.05)
     key, supervisor = world.headers(), world.headers(Role.SUPERVISOR)
@@ -99,13 +99,15 @@ def known(world: World, desk: Desk, number: int) -> list[int]:
 def test_known_senders_wait_for_no_stranger(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = at_address(world)
     assert desk.sign_in("paced", user(world, "paced", Role.SUPERVISOR)).status_code == 303
-    assert known(world, desk, 93_000) == [201, 200, 200]
+    assert send_known(world, desk, 93_000) == [201, 200, 200]
     with monkeypatch.context() as patched:
         patched.setattr(Pace, "turn", lambda *_: None)
-        assert known(world, desk, 93_001) == [201, 200, 200]
+        assert send_known(world, desk, 93_001) == [201, 200, 200]
         assert at_address(world).get("/login").status_code == 503
         patched.setattr("api.http.unauthenticated_limit.is_known", lambda _: False)
-        assert known(world, desk, 93_002) == [503] * 3, "seeded bug: every sender is a stranger"
+        assert send_known(world, desk, 93_002) == [503] * 3, (
+            "seeded bug: every sender is a stranger"
+        )
     world.runtime.accounts.remove_user("paced")
     assert desk.get("/posts/OYB/queue").status_code == 303
     monkeypatch.setattr(Pace, "turn", lambda *_: None)

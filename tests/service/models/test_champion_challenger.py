@@ -33,23 +33,23 @@ TRIED = OnTrial("m1", "m2", sequence=7, share=0.4)
 
 
 @pytest.fixture(scope="module")
-def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, list[Any]]]:
+def trial_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, list[Any]]]:
     """Serve a home whose model has a challenger, and decide on some arrivals."""
     models = FakeModels(tried=TRIED)
     for world in serving(tmp_path_factory.mktemp("home"), models):
         yield world, [world.decide(arrival(number)).json() for number in range(DECISIONS)]
 
 
-def seen(world: World, decision: Any) -> dict[str, Any]:
+def read_decision(world: World, decision: Any) -> dict[str, Any]:
     found: dict[str, Any] = world.get(f"/v1/decisions/{decision['decision_id']}").json()
     return found
 
 
-def test_both_lead_as_the_draw_says(tried: tuple[World, list[Any]]) -> None:
-    world, decided = tried
+def test_both_lead_as_the_draw_says(trial_world: tuple[World, list[Any]]) -> None:
+    world, decided = trial_world
     leaders = []
     for one in decided:
-        result = seen(world, one)
+        result = read_decision(world, one)
         trial = result["trial"]
         leaders.append(trial["leader"])
         ours, theirs = ("m2", "m1") if trial["leader"] == CHALLENGER else ("m1", "m2")
@@ -62,18 +62,18 @@ def test_both_lead_as_the_draw_says(tried: tuple[World, list[Any]]) -> None:
     assert (ready["model_version"], ready["challenger"], ready["trial_why"]) == ("m1", "m2", "")
 
 
-def test_a_checkpoint_sees_nothing_of_a_trial(tried: tuple[World, list[Any]]) -> None:
-    world, decided = tried
+def test_a_checkpoint_sees_nothing_of_a_trial(trial_world: tuple[World, list[Any]]) -> None:
+    world, decided = trial_world
     assert not any("trial" in one or "m2" in json.dumps(one) for one in decided)
     path = f"/v1/decisions/{decided[0]['decision_id']}"
     assert "trial" not in world.get(path, Role.CHECKPOINT).json()
 
 
-def test_a_supervisor_reads_what_the_other_model_said(tried: tuple[World, list[Any]]) -> None:
-    world, decided = tried
+def test_a_supervisor_reads_what_the_other_model_said(trial_world: tuple[World, list[Any]]) -> None:
+    world, decided = trial_world
     boss = at_desk(world, "trial")
     for one in decided[:4]:
-        result, page = seen(world, one), boss.get(f"/decisions/{one['decision_id']}").text
+        result, page = read_decision(world, one), boss.get(f"/decisions/{one['decision_id']}").text
         leader = (
             "the challenger" if result["trial"]["leader"] == CHALLENGER else "the model in force"
         )
@@ -81,8 +81,8 @@ def test_a_supervisor_reads_what_the_other_model_said(tried: tuple[World, list[A
         assert f"model {result['trial']['other']} said: above " in page
 
 
-def test_decisions_of_a_trial_come_out_again(tried: tuple[World, list[Any]]) -> None:
-    world, decided = tried
+def test_decisions_of_a_trial_come_out_again(trial_world: tuple[World, list[Any]]) -> None:
+    world, decided = trial_world
     number = next(n for n in range(DECISIONS) if arrival(n)["declaration"] is not None)
     changed = amend(world, decided[number], heavier(arrival(number), 9_999.0)).json()
     assert inputs(world, changed)["draws"] == inputs(world, decided[number])["draws"]
@@ -98,19 +98,19 @@ def test_decisions_of_a_trial_come_out_again(tried: tuple[World, list[Any]]) -> 
 
 
 def test_another_score_of_the_other_model_would_not_come_out(
-    tried: tuple[World, list[Any]], monkeypatch: pytest.MonkeyPatch
+    trial_world: tuple[World, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control.
 
     Propensities stand on the side that did not lead, so it is made again too.
     """
-    world, decided = tried
+    world, decided = trial_world
 
     def other(version: str) -> Scorer:
         return UniformScorer("m3" if version == "m2" else version, PLAN)
 
     monkeypatch.setattr(world.runtime.recompute, "_scorer", other)
-    led = [one for one in decided if seen(world, one)["trial"]["leader"] == CHAMPION]
+    led = [one for one in decided if read_decision(world, one)["trial"]["leader"] == CHAMPION]
     with world.runtime.store.read() as connection:
         sequences = [one["receipt"]["sequence"] for one in led]
         made = [world.runtime.recompute.decision(connection, seq) for seq in sequences]
@@ -118,9 +118,9 @@ def test_another_score_of_the_other_model_would_not_come_out(
 
 
 def test_who_leads_is_drawn_again_once_the_seed_is_known(
-    tried: tuple[World, list[Any]], monkeypatch: pytest.MonkeyPatch
+    trial_world: tuple[World, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world, _ = tried
+    world, _ = trial_world
     with world.runtime.store.read() as connection:
         row = connection.execute(SHIFTS.select()).first()
     assert row is not None
@@ -156,7 +156,7 @@ def test_a_challenger_that_cannot_be_loaded_never_stops_a_decision(tmp_path: Pat
     models = FakeModels(tried=TRIED, broken=frozenset({"m2"}))
     for world in serving(tmp_path / "home", models):
         ready(world, mode="model", challenger=None, trial_why="NoModelError", ready=True, why="")
-        result = seen(world, world.decide(arrival(1)).json())
+        result = read_decision(world, world.decide(arrival(1)).json())
         assert (result["mode"], result["model_version"], result["trial"]) == ("model", "m1", None)
         assert TRIAL not in inputs(world, result)["draws"]
         refused = next(
@@ -167,10 +167,10 @@ def test_a_challenger_that_cannot_be_loaded_never_stops_a_decision(tmp_path: Pat
         assert float(refused.split()[1]) >= 1
         models.broken = frozenset()
         ready(world, challenger="m2", trial_why="")
-        assert seen(world, world.decide(arrival(2)).json())["trial"]["sequence"] == 7
+        assert read_decision(world, world.decide(arrival(2)).json())["trial"]["sequence"] == 7
         models.tried = None
         ready(world, challenger=None, trial_why="")
-        assert seen(world, world.decide(arrival(3)).json())["trial"] is None
+        assert read_decision(world, world.decide(arrival(3)).json())["trial"] is None
 
 
 def watch(trial: list[OnTrial | None], *, wanted: str = "m1", loader: Any = load) -> ModelWatch:
@@ -188,12 +188,12 @@ def watch(trial: list[OnTrial | None], *, wanted: str = "m1", loader: Any = load
 def test_a_share_that_moves_loads_nothing_again() -> None:
     loaded: list[str] = []
 
-    def counted(version: str) -> Scorer:
+    def count_load(version: str) -> Scorer:
         loaded.append(version)
         return load(version)
 
     trials: list[OnTrial | None] = [TRIED]
-    watched = watch(trials, loader=counted)
+    watched = watch(trials, loader=count_load)
     trials.append(OnTrial("m1", "m2", sequence=7, share=0.9))
     watched.look()
     challenger = watched.in_force().challenger
@@ -240,7 +240,9 @@ def test_a_fault_of_ours_in_a_challenger_keeps_no_model_from_serving() -> None:
         assert watched.in_force().challenger is None
 
 
-def test_the_score_draws_another_number_than_the_trial(tried: tuple[World, list[Any]]) -> None:
-    world, decided = tried
+def test_the_score_draws_another_number_than_the_trial(
+    trial_world: tuple[World, list[Any]],
+) -> None:
+    world, decided = trial_world
     numbers = [inputs(world, one)["draws"] for one in decided]
     assert not any(one[TRIAL] == one[SCORE] for one in numbers)

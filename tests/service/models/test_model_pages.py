@@ -16,7 +16,7 @@ from api.service.subprocess_jobs import Measurements
 from api.web.charts import SIDE, bars, dots, reach, stretch_share, trace_line
 from engine.errors import BusyError, NotEnoughDataError
 from models.bundle.bundle import file_digest
-from tests.catalogues import wanted
+from tests.catalogues import list_texts
 from tests.service.conftest import serving
 from tests.service.page_session import Desk, at_desk
 from tests.service.running_service import World
@@ -28,12 +28,12 @@ from tests.service.web.test_languages import WORD
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Serve a home with bundles of papers; approving reads no model in them."""
 
-    def verified(home: Any, _store: Any, version: str) -> Any:
+    def verify_bundle(home: Any, _store: Any, version: str) -> Any:
         digest = file_digest(home.bundles / version / "manifest.json")
         return lifecycle.VerifiedBundle(digest, JUDGED, fits=True)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(lifecycle, "_verify_bundle", verified)
+        patched.setattr(lifecycle, "_verify_bundle", verify_bundle)
         yield from serving(tmp_path_factory.mktemp("papers"))
 
 
@@ -192,7 +192,7 @@ def test_models_and_their_reports_speak_one_language(world: World, cem: Desk) ->
     path = candidate(world, "m-speaks", evaluation="")
     cem.get("/language/ru?back=/")
     try:
-        single = [text for text in wanted() if isinstance(text, str)]
+        single = [text for text in list_texts() if isinstance(text, str)]
         english = {text for text in single if len(WORD.findall(text)) > 2}
         for where in ("/models", path, f"{path}/report", "/models/comparison?version=m-speaks"):
             text = cem.get(where).text

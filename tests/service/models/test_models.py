@@ -37,15 +37,15 @@ HERE = Plan(CATALOGUE).digest
 
 
 @pytest.fixture(scope="module")
-def made() -> TrainingResult:
+def training_result() -> TrainingResult:
     """Train a small model on what is read here."""
     taught = replace(small_world(2500, seed=11), definitions=HERE)
     return train(taught, SMALL, cutoff=START + 200 * DAY)
 
 
 @pytest.fixture(scope="module")
-def bundled(
-    tmp_path_factory: pytest.TempPathFactory, made: TrainingResult
+def bundle_world(
+    tmp_path_factory: pytest.TempPathFactory, training_result: TrainingResult
 ) -> Iterator[tuple[World, str]]:
     """Serve a home that has one real, registered bundle; return its version too."""
     home = make_home(tmp_path_factory.mktemp("bundled"))
@@ -53,12 +53,12 @@ def bundled(
     client, app = open_world(home, FakeModels(None), Settings(model_seconds=0.05))
     with client:
         world = World(home, FakeModels(None), client, app.state.runtime, keys, other)
-        yield world, entered(world, made)
+        yield world, register_bundle(world, training_result)
 
 
-def entered(world: World, made: TrainingResult) -> str:
+def register_bundle(world: World, training_result: TrainingResult) -> str:
     """Write and register a model as the analyst's and return its version."""
-    bundle = write_bundle(world.home.bundles, made, signing_key(world.home))
+    bundle = write_bundle(world.home.bundles, training_result, signing_key(world.home))
     names = {"manifest": file_digest(bundle / "manifest.json"), "evaluation": "e", "card": "c"}
     trainer = person_of(world, world.keys[Role.ANALYST])
     world.runtime.journal.append(
@@ -77,9 +77,9 @@ def approve(world: World, version: str, secret: str, *, key: str = "", body: Any
 
 
 def test_two_people_put_a_model_into_force_and_one_takes_it_out(
-    bundled: tuple[World, str],
+    bundle_world: tuple[World, str],
 ) -> None:
-    world, version = bundled
+    world, version = bundle_world
     second = person(world, Role.SUPERVISOR)["Authorization"].removeprefix("Bearer ")
     first, trainer = world.keys[Role.SUPERVISOR], world.keys[Role.ANALYST]
     key = "a-1"  # the same words of two people are two requests
@@ -111,12 +111,14 @@ def test_two_people_put_a_model_into_force_and_one_takes_it_out(
 
 
 def test_a_model_of_other_features_is_refused(
-    bundled: tuple[World, str], made: TrainingResult
+    bundle_world: tuple[World, str], training_result: TrainingResult
 ) -> None:
     """No service here would load it, so it may not come into force; the control above may."""
-    world, _ = bundled
-    strange = replace(made, model=replace(made.model, definitions="0" * len(HERE)))
-    version = entered(world, strange)
+    world, _ = bundle_world
+    strange = replace(
+        training_result, model=replace(training_result.model, definitions="0" * len(HERE))
+    )
+    version = register_bundle(world, strange)
 
     refused = approve(world, version, world.keys[Role.SUPERVISOR])
     assert refused.status_code == 409
@@ -127,16 +129,16 @@ def test_a_model_of_other_features_is_refused(
 
 
 @pytest.fixture
-def blind(bundled: tuple[World, str], made: TrainingResult) -> str:
+def blind(bundle_world: tuple[World, str], training_result: TrainingResult) -> str:
     """Register a model whose control had too few finds: the last weeks held what was needed."""
-    _, finds = made.model.evidence["discrepancy"]
+    _, finds = training_result.model.evidence["discrepancy"]
     taught = replace(small_world(2500, seed=11), definitions=HERE)
     # Enough for the last of its folds in time, which ends later than the control's history.
     config = replace(SMALL, few_discrepancies=round(0.78 * finds))
-    return entered(bundled[0], train(taught, config, cutoff=START + 200 * DAY))
+    return register_bundle(bundle_world[0], train(taught, config, cutoff=START + 200 * DAY))
 
 
-def commanded(world: World, *line: str) -> Any:
+def run_command(world: World, *line: str) -> Any:
     """Give a command of a supervisor with a password; return how it ended."""
     name = f"{line[0]}-er"
     secret = Accounts(world.runtime.store, world.runtime.network).create_user(name, Role.SUPERVISOR)
@@ -145,17 +147,17 @@ def commanded(world: World, *line: str) -> Any:
 
 
 def test_a_model_that_could_not_be_judged_is_not_put_into_force(
-    bundled: tuple[World, str], blind: str, monkeypatch: pytest.MonkeyPatch
+    bundle_world: tuple[World, str], blind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over HTTP and by the command line, neither approved nor put on trial; with its control."""
-    world, _ = bundled
+    world, _ = bundle_world
     why = "it could not be judged: Not yet knowable, a model of discrepancies: "
     for step in ("approvals", "challenges"):
         refused = world.post(f"/v1/models/{blind}/{step}", {}, Role.SUPERVISOR)
         assert refused.status_code == 409
         assert why in refused.json()["detail"] and "were known in time" in refused.json()["detail"]
     for step in ("promote", "trial"):
-        ended = commanded(world, step, blind)
+        ended = run_command(world, step, blind)
         assert isinstance(ended.exception, PromotionRefusedError) and why in str(ended.exception)
     fields = world.get(f"/v1/models/{blind}").json()
     assert (fields["role"], fields["approvals"], fields["challenges"]) == ("candidate", [], [])
@@ -166,8 +168,8 @@ def test_a_model_that_could_not_be_judged_is_not_put_into_force(
     assert world.get(f"/v1/models/{blind}").json()["approvals"]
 
 
-def test_the_same_request_twice_at_once_is_one_step(bundled: tuple[World, str]) -> None:
-    store = bundled[0].runtime.store
+def test_the_same_request_twice_at_once_is_one_step(bundle_world: tuple[World, str]) -> None:
+    store = bundle_world[0].runtime.store
     made = claim("model:race", RulesOnly(), post="", name="", key="k")
     asked = replace(made, names=made.names[:1])
 
@@ -185,8 +187,8 @@ def test_the_same_request_twice_at_once_is_one_step(bundled: tuple[World, str]) 
     _once(store, asked, partial(beaten, raised=refused, is_done=False))
 
 
-def test_a_strange_version_and_other_roles_are_refused(bundled: tuple[World, str]) -> None:
-    world, version = bundled
+def test_a_strange_version_and_other_roles_are_refused(bundle_world: tuple[World, str]) -> None:
+    world, version = bundle_world
     assert approve(world, "m-none", world.keys[Role.SUPERVISOR]).status_code == 404
     for role in Role:
         if role not in APPROVERS:

@@ -43,7 +43,7 @@ def into_force(world: World, version: str = "m1") -> int:
     return entry.seq
 
 
-def picked(world: World, start: int) -> list[str]:
+def pick_vehicles(world: World, start: int) -> list[str]:
     """Decide on many, and return which vehicles the score picked, the riskiest first."""
     bodies = [arrival(number) for number in range(start, start + DECISIONS)]
     assert world.post("/v1/decisions/batch", bodies).status_code == 200
@@ -66,27 +66,29 @@ def search(world: World, number: int, crossing: str) -> None:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Serve a model that finds nothing for months."""
     for made in serving(tmp_path_factory.mktemp("home")):
-        search(made, 0, picked(made, 1)[0])  # before it came into force: not counted
+        search(made, 0, pick_vehicles(made, 1)[0])  # before it came into force: not counted
         into_force(made)
-        for week, crossing in enumerate(picked(made, 1 + DECISIONS)[:WEEKS]):
+        for week, crossing in enumerate(pick_vehicles(made, 1 + DECISIONS)[:WEEKS]):
             with travel(NOON + timedelta(days=1 + 7 * week)):
                 search(made, 1 + week, crossing)
         yield made
 
 
 @pytest.fixture(scope="module")
-def kept(world: World) -> BundleDocuments:
+def documents(world: World) -> BundleDocuments:
     return papers(reference(values(world), PLAN.names))
 
 
-def measured(world: World, kept: BundleDocuments, *, after: int = 7 * WEEKS) -> dict[str, Any]:
+def measure_drift(
+    world: World, documents: BundleDocuments, *, after: int = 7 * WEEKS
+) -> dict[str, Any]:
     runtime = world.runtime
     with runtime.store.read() as connection:
         found = drift_monitor.measure_drift(
             connection,
             runtime.journal,
             features=OnlineFeatures(PLAN, runtime.network),
-            papers=kept,
+            papers=documents,
             version="m1",
             now=round(NOON.timestamp() * 1e6) + after * DAY,
         )
@@ -99,8 +101,8 @@ def side(part: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_evidence_of_months_is_an_alarm(world: World, kept: BundleDocuments) -> None:
-    found = measured(world, kept)
+def test_evidence_of_months_is_an_alarm(world: World, documents: BundleDocuments) -> None:
+    found = measure_drift(world, documents)
     result = side(found["all"])
     assert result["found"]["n"] == result["weeks"] == WEEKS
     assert result["alarmed"]
@@ -108,7 +110,7 @@ def test_evidence_of_months_is_an_alarm(world: World, kept: BundleDocuments) -> 
 
 
 def test_a_watch_of_the_last_weeks_misses_it(
-    world: World, kept: BundleDocuments, monkeypatch: pytest.MonkeyPatch
+    world: World, documents: BundleDocuments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: begun again every night, over the last 28 days alone."""
 
@@ -118,21 +120,21 @@ def test_a_watch_of_the_last_weeks_misses_it(
 
     monkeypatch.setattr(drift_monitor, "searches", of_late)
     for week in range(1, WEEKS + 1):
-        assert not side(measured(world, kept, after=7 * week)["all"])["alarmed"]
+        assert not side(measure_drift(world, documents, after=7 * week)["all"])["alarmed"]
 
 
-def test_an_alarm_stays_said(world: World, kept: BundleDocuments) -> None:
-    first = next(week for week in range(1, WEEKS + 1) if _alarmed(world, kept, 7 * week))
+def test_an_alarm_stays_said(world: World, documents: BundleDocuments) -> None:
+    first = next(week for week in range(1, WEEKS + 1) if _is_alarmed(world, documents, 7 * week))
     assert first < WEEKS
-    assert all(_alarmed(world, kept, 7 * week) for week in range(first, WEEKS + 1))
-    later = measured(world, kept, after=400)
+    assert all(_is_alarmed(world, documents, 7 * week) for week in range(first, WEEKS + 1))
+    later = measure_drift(world, documents, after=400)
     assert later["decisions"] == 0 and side(later["posts"]["OYB"])["alarmed"], (
         "no model decides now"
     )
 
 
-def _alarmed(world: World, kept: BundleDocuments, after: int) -> bool:
-    return bool(side(measured(world, kept, after=after)["all"])["alarmed"])
+def _is_alarmed(world: World, documents: BundleDocuments, after: int) -> bool:
+    return bool(side(measure_drift(world, documents, after=after)["all"])["alarmed"])
 
 
 @pytest.fixture
@@ -148,7 +150,7 @@ def test_one_that_comes_back_is_watched_again(fresh: World) -> None:
         with fresh.runtime.store.read() as connection:
             return came_into_force(connection, version)
 
-    def watched(after: int | None) -> int:
+    def count_watched(after: int | None) -> int:
         with fresh.runtime.store.read() as connection:
             now = journal.head(connection).as_of
             return len(list(searches(connection, "m1", after=after or 0, now=now)))
@@ -158,14 +160,14 @@ def test_one_that_comes_back_is_watched_again(fresh: World) -> None:
     search(fresh, 1, fresh.decide(arrival(1)).json()["crossing_id"])
     journal.append([Draft(MODEL_APPROVED, "m1", "", {"by": "eva"})])
     journal.append([measurement("m1", by="ann", figures={})])
-    assert since("m1") == first and watched(since("m1")) == 1
+    assert since("m1") == first and count_watched(since("m1")) == 1
     second = into_force(fresh, "m2")
     assert (since("m1"), since("m2")) == (None, second)
     with fresh.runtime.store.read() as connection:
         steps = transitions.roll_back(read_state(connection), by="ann", why="", manifest="m")
     (*_, back) = journal.append(steps)
     assert (since("m1"), since("m2")) == (back.seq, None)
-    assert watched(since("m1")) == 0
+    assert count_watched(since("m1")) == 0
 
 
 def test_a_search_counts_once_however_often_its_declaration_was_changed(fresh: World) -> None:

@@ -104,12 +104,12 @@ def test_every_table_of_percentiles_is_a_record(own: World) -> None:
 
 
 def watch(wanted: list[str | None], load: object, *, seconds: float = 60) -> ModelWatch:
-    def asked() -> str | None:
+    def read_wanted() -> str | None:
         if not wanted:
             raise StoreUnavailableError("down")
         return wanted[-1]
 
-    return ModelWatch(wanted=asked, load=load, definitions=PLAN.digest, seconds=seconds)  # type: ignore[arg-type]
+    return ModelWatch(wanted=read_wanted, load=load, definitions=PLAN.digest, seconds=seconds)  # type: ignore[arg-type]
 
 
 def load(version: str) -> Scorer:
@@ -161,10 +161,10 @@ def test_a_fault_of_ours_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch)
 def test_a_bundle_that_was_mended_is_tried_again() -> None:
     broken = {"m1"}
 
-    def mended(version: str) -> Scorer:
+    def load_mended(version: str) -> Scorer:
         return load("bad" if version in broken else version)
 
-    watched = watch(["m1"], mended)
+    watched = watch(["m1"], load_mended)
     watched.look()
     assert watched.in_force().mode == "rules_only"
     broken.clear()

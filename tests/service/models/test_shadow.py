@@ -47,7 +47,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def shadowed(world: World) -> World:
+def shadow_world(world: World) -> World:
     """Decide before and after a candidate goes into the shadow."""
     journal = world.runtime.journal
     assert world.decide(arrival(900)).status_code == 201
@@ -62,7 +62,7 @@ def shadowed(world: World) -> World:
     return world
 
 
-def scored(
+def score_days(
     world: World, *, days_later: int = 1, reader: OnlineFeatures | None = None
 ) -> list[Draft]:
     with world.runtime.store.read() as connection:
@@ -83,9 +83,9 @@ def queue(world: World) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name != "as_of"}
 
 
-def test_finished_days_are_scored_once_by_what_was_known_then(shadowed: World) -> None:
-    assert scored(shadowed, days_later=0) == []
-    drafts = scored(shadowed)
+def test_finished_days_are_scored_once_by_what_was_known_then(shadow_world: World) -> None:
+    assert score_days(shadow_world, days_later=0) == []
+    drafts = score_days(shadow_world)
     assert sum(draft.body["decisions"] for draft in drafts) == DECISIONS
     assert {draft.post for draft in drafts} == {POST}
     assert all(draft.body["left_out"] == 0 for draft in drafts)
@@ -93,16 +93,16 @@ def test_finished_days_are_scored_once_by_what_was_known_then(shadowed: World) -
     assert len(table) == 101
     assert table == sorted(table)
 
-    before = queue(shadowed)
-    shadowed.runtime.journal.append(drafts)
-    assert scored(shadowed) == []
-    assert queue(shadowed) == before
+    before = queue(shadow_world)
+    shadow_world.runtime.journal.append(drafts)
+    assert score_days(shadow_world) == []
+    assert queue(shadow_world) == before
 
 
 def test_a_row_that_is_no_longer_what_it_was_is_left_out(
-    shadowed: World, monkeypatch: pytest.MonkeyPatch
+    shadow_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Moved(OnlineFeatures):
+    class MovedFeatures(OnlineFeatures):
         def read(
             self, connection: Connection, arrivals: Sequence[Arrival], *, as_of: Sequence[int]
         ) -> FeatureRows:
@@ -112,15 +112,15 @@ def test_a_row_that_is_no_longer_what_it_was_is_left_out(
             return replace(rows, values=values)
 
     monkeypatch.setattr(shadow_scoring, "SHADOW_SCORES", "of another kind")  # nothing is done yet
-    drafts = scored(shadowed, reader=Moved(PLAN, shadowed.runtime.network))
+    drafts = score_days(shadow_world, reader=MovedFeatures(PLAN, shadow_world.runtime.network))
     assert sum(draft.body["left_out"] for draft in drafts) == len(drafts)
     # Negative control: were the digests not compared, the moved row would be scored as a real one.
-    monkeypatch.setattr(shadow_scoring, "digest_of", lambda _: Anything())
-    drafts = scored(shadowed, reader=Moved(PLAN, shadowed.runtime.network))
+    monkeypatch.setattr(shadow_scoring, "digest_of", lambda _: EqualToAny())
+    drafts = score_days(shadow_world, reader=MovedFeatures(PLAN, shadow_world.runtime.network))
     assert sum(draft.body["left_out"] for draft in drafts) == 0
 
 
-class Anything:
+class EqualToAny:
     """Equal to whatever it is compared with."""
 
     def __eq__(self, other: object) -> bool:
@@ -130,22 +130,22 @@ class Anything:
         return 0
 
 
-def test_a_model_of_other_features_is_refused(shadowed: World) -> None:
+def test_a_model_of_other_features_is_refused(shadow_world: World) -> None:
     other = UniformScorer("m2", PLAN)
     other.definitions = "others"
-    journal, read = shadowed.runtime.journal, features(shadowed)
+    journal, read = shadow_world.runtime.journal, features(shadow_world)
     with (
-        shadowed.runtime.store.read() as connection,
+        shadow_world.runtime.store.read() as connection,
         pytest.raises(PromotionRefusedError, match="features"),
     ):
         list(shadow_scores(connection, journal, features=read, scorer=other, now=0))
 
 
 def test_percentiles_start_from_what_the_shadow_saw(
-    shadowed: World, monkeypatch: pytest.MonkeyPatch
+    shadow_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shadowed.runtime.journal.append(scored(shadowed))
-    with shadowed.runtime.store.read() as connection:
+    shadow_world.runtime.journal.append(score_days(shadow_world))
+    with shadow_world.runtime.store.read() as connection:
         assert seeds(connection, "m2") == {}  # too few decisions to say anything
         monkeypatch.setattr(shadow_scoring, "FEWEST_ROWS", DECISIONS)
         (table,) = seeds(connection, "m2").values()
@@ -155,7 +155,7 @@ def test_percentiles_start_from_what_the_shadow_saw(
 
 
 def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
-    shadowed: World, monkeypatch: pytest.MonkeyPatch
+    shadow_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = tuple(level / 200 for level in range(101))
 
@@ -175,8 +175,8 @@ def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
     monkeypatch.setattr(model_store, "BundleScorer", Bundle)
     monkeypatch.setattr(model_store, "in_force", lambda _: "m2")
     monkeypatch.setattr(model_store, "seeds", lambda _, version: {version: table})
-    home_models = model_store.HomeModels(shadowed.home)
-    with shadowed.runtime.store.read() as connection:
+    home_models = model_store.HomeModels(shadow_world.home)
+    with shadow_world.runtime.store.read() as connection:
         assert home_models.wanted(connection) == "m2"
     home_models.load("m2")
     home_models.load("m1")  # never in force here: its own quantiles stay
@@ -184,22 +184,22 @@ def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
 
 
 def test_every_night_one_command_scores_whatever_is_in_the_shadow(
-    shadowed: World, monkeypatch: pytest.MonkeyPatch
+    shadow_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Scorer, "load", lambda folder, key: UniformScorer(folder.name, PLAN))
     monkeypatch.setattr(
         "models.bundle.bundle.read_verify_key", lambda home, version: None
     )  # no bundle
-    asked = ["shadow", "--home", str(shadowed.home.root), "--json"]
+    asked = ["shadow", "--home", str(shadow_world.home.root), "--json"]
 
-    def told() -> dict[str, Any]:
+    def read_shadow() -> dict[str, Any]:
         found: dict[str, Any] = json.loads(CliRunner().invoke(app, asked).stdout)
         return found
 
-    assert told() == {"versions": ["m2"], "days": []}  # today is not over
+    assert read_shadow() == {"versions": ["m2"], "days": []}  # today is not over
     with travel(datetime.now(UTC) + timedelta(days=1), tick=True):
-        (day,) = told()["days"]
-        assert told()["days"] == []
+        (day,) = read_shadow()["days"]
+        assert read_shadow()["days"] == []
     assert (day["version"], day["post"], day["decisions"]) == ("m2", POST, DECISIONS)
 
     unnamed = CliRunner().invoke(app, [*asked, "m3"])
@@ -208,12 +208,12 @@ def test_every_night_one_command_scores_whatever_is_in_the_shadow(
 
 
 def test_picks_are_compared_with_those_of_the_model_that_decided(
-    shadowed: World, monkeypatch: pytest.MonkeyPatch
+    shadow_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shadow_scoring, "CAPACITY", 0.5)
-    shadowed.runtime.journal.append(scored(shadowed))
-    journal = shadowed.runtime.journal
-    with shadowed.runtime.store.read() as connection:
+    shadow_world.runtime.journal.append(score_days(shadow_world))
+    journal = shadow_world.runtime.journal
+    with shadow_world.runtime.store.read() as connection:
         found = measure_agreement(connection, journal, version="m2")
         assert measure_agreement(connection, journal, version="m-other") is None
     assert found is not None
@@ -227,12 +227,14 @@ def test_picks_are_compared_with_those_of_the_model_that_decided(
     assert not groups["shadow"]["hit_rate"]["knowable"], "nothing was inspected yet"
 
 
-def test_the_riskiest_are_each_models_own(shadowed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_riskiest_are_each_models_own(
+    shadow_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The picks of the model in force are the riskiest by what its decisions say."""
     monkeypatch.setattr(shadow_scoring, "CAPACITY", 0.25)
-    (draft,) = scored(shadowed)
-    picks, journal = draft.body["picks"], shadowed.runtime.journal
-    with shadowed.runtime.store.read() as connection:
+    (draft,) = score_days(shadow_world)
+    picks, journal = draft.body["picks"], shadow_world.runtime.journal
+    with shadow_world.runtime.store.read() as connection:
         seqs = [
             one.seq
             for one in list_decisions(connection, post=None, channel=None, since=0, most=50)

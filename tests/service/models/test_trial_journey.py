@@ -48,8 +48,8 @@ def taught(*, heavy: bool) -> TrainingResult:
     """
     data = throwaway_models._rows()
     mass = data.values[:, data.names.index("weighed_mass_kg")]
-    lot = np.random.default_rng(3).random(len(mass)) < 0.5
-    carries = np.where(np.isnan(mass), lot, (mass > HEAVY) == heavy)
+    is_random = np.random.default_rng(3).random(len(mass)) < 0.5
+    carries = np.where(np.isnan(mass), is_random, (mass > HEAVY) == heavy)
     data = replace(data, discrepancy=carries.astype(np.int8))
     trees = replace(throwaway_models._CHOICES.discrepancy, iterations=20, share_of_features=1.0)
     until = int(data.as_of[-1]) + 2
@@ -70,7 +70,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield World(home, None, client, running.state.runtime, keys, other)  # type: ignore[arg-type]
 
 
-def registered(world: World, home: Home, *, heavy: bool) -> str:
+def register_bundle(world: World, home: Home, *, heavy: bool) -> str:
     bundle = write_bundle(home.bundles, taught(heavy=heavy), signing_key(home))
     names = {"manifest": file_digest(bundle / "manifest.json"), "evaluation": "e", "card": "c"}
     with world.runtime.store.read() as connection:
@@ -83,7 +83,7 @@ def carries(body: dict[str, Any]) -> bool:
     return bool(body["crossing"]["weighed_mass_kg"] < HEAVY)
 
 
-def decided(world: World, numbers: range) -> list[dict[str, Any]]:
+def decide_arrivals(world: World, numbers: range) -> list[dict[str, Any]]:
     """Decide on arrivals and search those sent to officers; return what a supervisor reads."""
     found = []
     for number in numbers:
@@ -101,12 +101,12 @@ def decided(world: World, numbers: range) -> list[dict[str, Any]]:
 
 def begun(world: World) -> tuple[str, str, list[dict[str, str]]]:
     """Put a model into force and another on trial; return both, and who approved all of it."""
-    champion = registered(world, world.home, heavy=True)
+    champion = register_bundle(world, world.home, heavy=True)
     people = [person(world, Role.SUPERVISOR), person(world, Role.ANALYST)]
     for one in people:
         assert send(world, f"/v1/models/{champion}/approvals", None, one).status_code == 201
     ready(world, mode="model", model_version=champion)
-    challenger = registered(world, world.home, heavy=False)
+    challenger = register_bundle(world, world.home, heavy=False)
     path = f"/v1/models/{challenger}/challenges"
     for role, one in zip(("candidate", "challenger"), people, strict=True):
         response = send(world, path, None, one)
@@ -116,7 +116,7 @@ def begun(world: World) -> tuple[str, str, list[dict[str, str]]]:
     return champion, challenger, people
 
 
-def measured(world: World, version: str) -> dict[str, Any]:
+def measure_week(world: World, version: str) -> dict[str, Any]:
     """Measure a week later, as every night, and return what is said of the trial."""
     with travel(NOON + timedelta(days=8), tick=True):
         asked = ["trial", "--home", str(world.home.root), "--as", "every-night", "--json"]
@@ -130,20 +130,22 @@ def test_a_challenger_that_finds_more_leads_more_and_comes_into_force_by_two(wor
     path = f"/v1/models/{challenger}"
     assert world.get("/v1/models").json()["challenger"] == challenger
     assert world.get(path).json()["trial"]["share"] == 0.5
-    before = decided(world, range(DECISIONS))
+    before = decide_arrivals(world, range(DECISIONS))
     assert {one["model_version"] for one in before} == {champion, challenger}
     with world.runtime.store.read() as connection:
         for filed in list_decisions(connection, post=None, channel=None, since=0, most=999):
             assert world.runtime.recompute.decision(connection, filed.seq).is_identical
 
-    trial = measured(world, challenger)
+    trial = measure_week(world, challenger)
     sides = trial["measured"]["sides"]
     assert sides["challenger"]["found"] > sides["champion"]["found"]
     assert min(one["searched"] for one in sides.values()) > 10
     assert trial["share"] == 0.9, "the most, while it is tried"
     assert trial["measured"]["better"] > 0.95 and trial["measured"]["winner"] is None
     assert world.get(f"/v1/models/{champion}").json()["trial"] == trial
-    after = [one for one in decided(world, range(1_000, 1_130)) if one["trial"]["share"] == 0.9]
+    after = [
+        one for one in decide_arrivals(world, range(1_000, 1_130)) if one["trial"]["share"] == 0.9
+    ]
     assert len(after) > 100, "what came before the service looked again is led evenly"
     led = sum(one["trial"]["leader"] == "challenger" for one in after)
     assert 0.8 < led / len(after) < 0.98
@@ -154,7 +156,7 @@ def test_a_challenger_that_finds_more_leads_more_and_comes_into_force_by_two(wor
     now = world.get(path).json()
     assert (now["role"], now["trial"]) == ("in_force", None)
     assert world.get(f"/v1/models/{champion}").json()["role"] == "retired"
-    (last,) = decided(world, range(5_000, 5_001))
+    (last,) = decide_arrivals(world, range(5_000, 5_001))
     assert (last["trial"], last["model_version"]) == (None, challenger)
     kinds = [one["kind"] for one in now["history"]]
     assert kinds.count("model_challenged") == 2 and kinds[-1] == "model_in_force"

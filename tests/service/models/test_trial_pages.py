@@ -31,15 +31,15 @@ TITLES = {
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Serve a home of this test's own, with bundles of papers; approving reads no model in them."""
 
-    def verified(home: Any, _store: Any, version: str) -> Any:
+    def verify_bundle(home: Any, _store: Any, version: str) -> Any:
         digest = file_digest(home.bundles / version / "manifest.json")
         return lifecycle.VerifiedBundle(digest, JUDGED, fits=True)
 
-    monkeypatch.setattr(lifecycle, "_verify_bundle", verified)
+    monkeypatch.setattr(lifecycle, "_verify_bundle", verify_bundle)
     yield from serving(tmp_path / "papers")
 
 
-def noted(world: World, **figures: Any) -> None:
+def record_measurement(world: World, **figures: Any) -> None:
     """Record a measurement of the trial that says this."""
     with world.runtime.store.read() as connection:
         running = on_trial(connection)
@@ -73,7 +73,7 @@ def test_a_trial_stands_on_both_pages_with_its_share_and_counts(world: World) ->
         "champion": {"sent": 71, "searched": 66, "found": 4},
         "challenger": {"sent": 58, "searched": 53, "found": 19},
     }
-    noted(world, sides=sides, better=0.97, share=0.9)
+    record_measurement(world, sides=sides, better=0.97, share=0.9)
     for version in ("m-old", "m-new"):
         TypeAdapter(ModelView).validate_python(world.get(f"/v1/models/{version}").json())
         for code, title in TITLES.items():
@@ -84,9 +84,9 @@ def test_a_trial_stands_on_both_pages_with_its_share_and_counts(world: World) ->
     bob.get("/language/en?back=/")
     page = bob.get("/models/m-new").text
     assert "the challenger decides on 90" in page and "Not decided yet." in page
-    noted(world, sides=sides, better=0.995, share=0.9, winner="challenger")
+    record_measurement(world, sides=sides, better=0.995, share=0.9, winner="challenger")
     assert "two people may put it into force" in bob.get("/models/m-new").text
-    noted(world, sides=sides, better=0.005, share=0.1, winner="champion")
+    record_measurement(world, sides=sides, better=0.005, share=0.1, winner="champion")
     assert "the model in force finds more" in bob.get("/models/m-new").text
     assert "trial measured" in at_desk(world, "dan", Role.INTEGRITY).get("/journal").text
 

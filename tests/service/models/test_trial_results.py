@@ -33,7 +33,7 @@ DECISIONS = 220
 Said = dict[str, Any]
 
 
-class Believing(FakeModels):
+class JournalModels(FakeModels):
     """Models in memory, of which the journal says which is on trial."""
 
     def trial(self, connection: Any) -> OnTrial | None:
@@ -47,7 +47,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def on_trial_again(folder: Path) -> Iterator[World]:
     """Serve a home in which m1 is in force and two people put m2 on trial."""
-    for made in serving(folder, Believing()):
+    for made in serving(folder, JournalModels()):
         journal = made.runtime.journal
         facts = {"manifest": "m", "evaluation": "e", "card": "c"}
         for version, step in (("m1", transitions.approve), ("m2", transitions.challenge)):
@@ -63,7 +63,7 @@ def on_trial_again(folder: Path) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def decided(world: World) -> dict[str, Said]:
+def trial_answers(world: World) -> dict[str, Said]:
     """Decide on many arrivals, and search what either side alone wanted; return what was said."""
     made = {}
     for number in range(DECISIONS):
@@ -75,7 +75,7 @@ def decided(world: World) -> dict[str, Said]:
     return {body["crossing_id"]: body for body in bodies}
 
 
-def printed(done: Result) -> Said:
+def read_output(done: Result) -> Said:
     """Return what a command prints; the service in this process may log next to it."""
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
     return dict(json.loads(line))
@@ -94,11 +94,11 @@ def figures(world: World, *, weeks: float = 0.5) -> Any:
         return dict(json.loads(json.dumps(measure_trial(connection, trial(world), now=now))))
 
 
-def alone(decided: dict[str, Said], side: str) -> list[str]:
+def alone(trial_answers: dict[str, Said], side: str) -> list[str]:
     """Return what this side alone wanted and led, by what a supervisor may read."""
     return [
         crossing
-        for crossing, body in decided.items()
+        for crossing, body in trial_answers.items()
         if body["trial"]["leader"] == side and body["trial"]["wanted"] == [side]
     ]
 
@@ -109,18 +109,20 @@ def search(world: World, crossing: str, **more: Any) -> None:
     assert world.post("/v1/inspections", known).status_code == 201
 
 
-def test_all_that_one_side_alone_wanted_and_led_goes_to_officers(decided: dict[str, Said]) -> None:
+def test_all_that_one_side_alone_wanted_and_led_goes_to_officers(
+    trial_answers: dict[str, Said],
+) -> None:
     for side in (CHAMPION, CHALLENGER):
-        ours = alone(decided, side)
+        ours = alone(trial_answers, side)
         assert len(ours) >= 6
-        assert all(decided[one]["channel"] in ("yellow", "red") for one in ours)
-    both = [one for one in decided.values() if len(one["trial"]["wanted"]) == 2]
+        assert all(trial_answers[one]["channel"] in ("yellow", "red") for one in ours)
+    both = [one for one in trial_answers.values() if len(one["trial"]["wanted"]) == 2]
     assert all(one["channel"] in ("yellow", "red") for one in both)
 
 
-def told(world: World, decided: dict[str, Said]) -> None:
+def search_wanted(world: World, trial_answers: dict[str, Said]) -> None:
     """Search what either side alone wanted, and all that neither or both wanted."""
-    ours, theirs = alone(decided, CHALLENGER), alone(decided, CHAMPION)
+    ours, theirs = alone(trial_answers, CHALLENGER), alone(trial_answers, CHAMPION)
     search(world, ours[0], outcome="discrepancy", methods=["documents"])  # a find is a find
     search(world, ours[1], methods=["documents", "weighing"])  # no evidence
     search(world, ours[2])
@@ -137,51 +139,51 @@ def told(world: World, decided: dict[str, Said]) -> None:
         "substance_class": "narcotic",
     }
     assert world.post("/v1/seizures", seizure).status_code == 201
-    for crossing, body in decided.items():
+    for crossing, body in trial_answers.items():
         wanted, leader = body["trial"]["wanted"], body["trial"]["leader"]
         if wanted != [leader]:
             search(world, crossing, outcome="discrepancy")
 
 
 @pytest.fixture(scope="module")
-def counted(world: World, decided: dict[str, Said]) -> dict[str, Said]:
+def trial_counts(world: World, trial_answers: dict[str, Said]) -> dict[str, Said]:
     """Measure before anything is searched, and afterwards, at once and later."""
     before = figures(world, weeks=30)
-    told(world, decided)
+    search_wanted(world, trial_answers)
     at = {"now": 0.5, "in two weeks": 2, "in seven": 7}
     return {"before": before} | {name: figures(world, weeks=weeks) for name, weeks in at.items()}
 
 
 def test_nothing_is_known_before_anything_is_searched(
-    counted: dict[str, Said], decided: dict[str, Said]
+    trial_counts: dict[str, Said], trial_answers: dict[str, Said]
 ) -> None:
-    found = counted["before"]
-    sent = len(alone(decided, CHALLENGER))
+    found = trial_counts["before"]
+    sent = len(alone(trial_answers, CHALLENGER))
     assert found["sides"][CHALLENGER] == {"sent": sent, "searched": 0, "found": 0}
     assert len(found["weeks"]) == 30 and found["winner"] is None
     assert found["share"] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_searches_count_for_the_model_that_alone_wanted_and_led(
-    counted: dict[str, Said], decided: dict[str, Said]
+    trial_counts: dict[str, Said], trial_answers: dict[str, Said]
 ) -> None:
-    found = counted["now"]
+    found = trial_counts["now"]
     assert found["sides"] == {
-        CHAMPION: {"sent": len(alone(decided, CHAMPION)), "searched": 5, "found": 0},
-        CHALLENGER: {"sent": len(alone(decided, CHALLENGER)), "searched": 4, "found": 4},
+        CHAMPION: {"sent": len(alone(trial_answers, CHAMPION)), "searched": 5, "found": 0},
+        CHALLENGER: {"sent": len(alone(trial_answers, CHALLENGER)), "searched": 4, "found": 4},
     }
     assert found["weeks"] == [] and found["share"] == pytest.approx(0.5, abs=1e-3)
 
 
-def test_weeks_that_are_over_make_the_race(counted: dict[str, Said]) -> None:
-    later = counted["in two weeks"]
+def test_weeks_that_are_over_make_the_race(trial_counts: dict[str, Said]) -> None:
+    later = trial_counts["in two weeks"]
     nothing = {side: {"finds": 0, "clear": 0} for side in (CHAMPION, CHALLENGER)}
     first = {CHAMPION: {"finds": 0, "clear": 5}, CHALLENGER: {"finds": 4, "clear": 0}}
     assert later["weeks"] == [first, nothing]
     race = update_counts(ArmCounts(), champion=(0, 5), challenger=(4, 0))
     race = update_counts(race, champion=(0, 0), challenger=(0, 0))
     assert later["share"] == race.share > 0.85 and later["winner"] is None
-    assert counted["in seven"]["winner"] is None, "four finds are not enough"
+    assert trial_counts["in seven"]["winner"] is None, "four finds are not enough"
 
 
 def test_the_last_decision_on_a_vehicle_counts(tmp_path: Path) -> None:
@@ -207,11 +209,11 @@ def test_the_last_decision_on_a_vehicle_counts(tmp_path: Path) -> None:
         raise AssertionError("no amendment was wanted otherwise")
 
 
-@pytest.mark.usefixtures("counted")
+@pytest.mark.usefixtures("trial_counts")
 def test_the_command_records_the_share_and_the_service_takes_it(world: World) -> None:
     asked = ["trial", "--home", str(world.home.root), "--as", "every-night"]
     with travel(NOON + timedelta(days=8), tick=True):
-        found = printed(CliRunner().invoke(app, [*asked, "--json"]))["measured"]
+        found = read_output(CliRunner().invoke(app, [*asked, "--json"]))["measured"]
         text = CliRunner().invoke(app, asked).stdout
     assert found["share"] == trial(world).share > 0.8
     assert "challenger m2" in text and "not yet decided" in text
@@ -235,18 +237,18 @@ def test_a_measurement_of_another_trial_moves_no_share(world: World) -> None:
 def test_without_a_trial_the_command_measures_nothing(tmp_path: Path) -> None:
     for made in serving(tmp_path / "home"):
         asked = ["trial", "--home", str(made.home.root)]
-        assert printed(CliRunner().invoke(app, [*asked, "--json"])) == {"measured": None}
+        assert read_output(CliRunner().invoke(app, [*asked, "--json"])) == {"measured": None}
         assert "no model is on trial" in CliRunner().invoke(app, asked).stdout
         assert CliRunner().invoke(app, [*asked, "m2"]).exit_code == 2
         assert CliRunner().invoke(app, [*asked, "--end", "--as", "ann"]).exit_code == 2
 
 
-def commanded(world: World, monkeypatch: pytest.MonkeyPatch, *asked: str, name: str) -> Said:
+def run_command(world: World, monkeypatch: pytest.MonkeyPatch, *asked: str, name: str) -> Said:
     """Give a command as a user with a password; return what it prints, or how it ended."""
     monkeypatch.setenv("DARVOZA_PASSWORD", user(world, name, Role.SUPERVISOR))
     line = ["trial", *asked, "--home", str(world.home.root), "--as", name, "--json"]
     done = CliRunner().invoke(app, line)
-    return printed(done) if done.exit_code == 0 else {"refused": done.exception}
+    return read_output(done) if done.exit_code == 0 else {"refused": done.exception}
 
 
 def test_a_trial_is_ended_by_one_and_begun_by_two(
@@ -261,12 +263,12 @@ def test_a_trial_is_ended_by_one_and_begun_by_two(
         assert (one["role"], one["trial"]) == ("retired", None)
         assert one["history"][-1]["why"] == "It finds less."
         ready(world, challenger=None, trial_why="")
-        again = commanded(world, monkeypatch, "m2", name="ann")
+        again = run_command(world, monkeypatch, "m2", name="ann")
         assert again == {"in_force": "m1", "challenger": None, "approved": ["ann"]}
-        again = commanded(world, monkeypatch, "m2", name="bob")
+        again = run_command(world, monkeypatch, "m2", name="bob")
         assert (again["challenger"], again["approved"]) == ("m2", ["ann", "bob"])
         assert trial(world).share == 0.5
-        refused = commanded(world, monkeypatch, "m2", name="cyd")["refused"]
+        refused = run_command(world, monkeypatch, "m2", name="cyd")["refused"]
         assert isinstance(refused, PromotionRefusedError)
-        ended = commanded(world, monkeypatch, "--end", "--why", "enough", name="dan")
+        ended = run_command(world, monkeypatch, "--end", "--why", "enough", name="dan")
         assert ended == {"in_force": "m1", "challenger": None, "approved": []}

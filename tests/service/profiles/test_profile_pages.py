@@ -59,7 +59,7 @@ CHOSEN: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def _tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_model(*_: object, **__: object) -> None:
         raise NotEnoughDataError("the measurement", "no model is in force")
 
@@ -77,14 +77,14 @@ def bob(world: World) -> Desk:
     return at_desk(world, "bob")
 
 
-def written(code: str, **more: str) -> dict[str, str]:
+def make_form(code: str, **more: str) -> dict[str, str]:
     until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
     known = {"code": code, "expression": f'crossing.carrier_id == "k-{code}"', "channel": "red"}
     return known | {"percentage": "100", "valid_until": until} | more
 
 
 def propose(desk: Desk, name: str, **more: str) -> Any:
-    return desk.send("/profiles/new", "/profiles", written(name) | more)
+    return desk.send("/profiles/new", "/profiles", make_form(name) | more)
 
 
 def step(desk: Desk, code: str, what: str, **fields: str) -> Any:
@@ -184,7 +184,7 @@ def test_leaving_takes_a_second_person_too(world: World, ann: Desk, bob: Desk) -
 
 
 def test_the_editor_says_where_and_keeps_what_was_typed(ann: Desk) -> None:
-    bad = written("BAD-1", expression='features.night == 1 && features.nite == "<b>"')
+    bad = make_form("BAD-1", expression='features.night == 1 && features.nite == "<b>"')
     checked = ann.send("/profiles/new", "/profiles/checks", bad)
     assert checked.status_code == 200 and "Position 24" in checked.text
     assert "<mark>features.nit</mark>" in checked.text and "&lt;b&gt;" in checked.text

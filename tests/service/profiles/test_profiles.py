@@ -25,7 +25,7 @@ from models.evaluation.profile_backtest import profile_backtest
 from tests.service.conftest import serving
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk
-from tests.service.reports.test_acts import kept as basis_of
+from tests.service.reports.test_acts import read_basis as basis_of
 from tests.service.running_service import World, arrival
 
 POTATOES = (
@@ -66,7 +66,7 @@ def people(world: World) -> dict[str, dict[str, str]]:
 People = dict[str, dict[str, str]]
 
 
-def proposed(code: str, expression: str = POTATOES, **more: Any) -> dict[str, Any]:
+def make_proposal(code: str, expression: str = POTATOES, **more: Any) -> dict[str, Any]:
     until = (datetime.now(UTC) + timedelta(days=30)).isoformat()
     known = {"code": code, "expression": expression, "channel": "red", "valid_until": until}
     return known | more
@@ -80,7 +80,7 @@ def sacks(number: int, **crossing: Any) -> dict[str, Any]:
     return body
 
 
-def decided(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def decide_arrival(world: World, body: dict[str, Any]) -> dict[str, Any]:
     answer = world.decide(body)
     assert answer.status_code == 201
     seen: dict[str, Any] = world.get(f"/v1/decisions/{answer.json()['decision_id']}").json()
@@ -88,14 +88,16 @@ def decided(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def into_force(world: World, people: People, code: str, **more: Any) -> None:
-    assert send(world, "/v1/profiles", proposed(code, **more), people["ann"]).status_code == 201
+    assert (
+        send(world, "/v1/profiles", make_proposal(code, **more), people["ann"]).status_code == 201
+    )
     approved = send(world, f"/v1/profiles/{code}/approvals", {}, people["bob"])
     assert approved.status_code == 201 and approved.json()["state"] == "in_force"
 
 
 def test_one_line_tells_at_once_what_it_would_have_done(world: World, people: People) -> None:
     for number in range(9300, 9306):
-        decided(world, sacks(number))
+        decide_arrival(world, sacks(number))
     asked = {"expression": POTATOES, "days": 90}
     found = send(world, "/v1/profiles/backtests", asked, people["ann"])
     assert found.status_code == 200
@@ -106,19 +108,19 @@ def test_one_line_tells_at_once_what_it_would_have_done(world: World, people: Pe
 
 
 def test_from_a_proposal_to_the_hits_of_its_matches(world: World, people: People) -> None:
-    body = proposed("SACKS-1", title="Potatoes in sacks", percentage=100)
+    body = make_proposal("SACKS-1", title="Potatoes in sacks", percentage=100)
     answer = send(world, "/v1/profiles", body, people["ann"])
     TypeAdapter(AcknowledgedProfile).validate_python(answer.json())
     assert answer.status_code == 201 and answer.json()["state"] == "proposed"
     assert send(world, "/v1/profiles", body, people["ann"]).content == answer.content
-    assert decided(world, sacks(9310))["profiles"] == []
+    assert decide_arrival(world, sacks(9310))["profiles"] == []
 
     approved = send(world, "/v1/profiles/SACKS-1/approvals", {}, people["bob"])
     TypeAdapter(AcknowledgedStep).validate_python(approved.json())
-    red = decided(world, sacks(9311))
+    red = decide_arrival(world, sacks(9311))
     assert red["channel"] == "red" and red["profiles"] == ["SACKS-1"]
     assert red["propensity"] == 1.0 and red["basis"] in ("profile", "random")
-    assert decided(world, arrival(9312 * 3 + 1))["profiles"] == []
+    assert decide_arrival(world, arrival(9312 * 3 + 1))["profiles"] == []
 
     act = {
         "inspection_id": "i-sacks",
@@ -152,7 +154,7 @@ def test_a_user_and_the_keys_of_that_user_are_one_person(world: World, people: P
         person(world, Role.SUPERVISOR, "eve")
     desk = at_desk(world, "eve")
     one, other = (person(world, Role.SUPERVISOR, "eve") for _ in range(2))
-    assert send(world, "/v1/profiles", proposed("KEYS-1"), one).status_code == 201
+    assert send(world, "/v1/profiles", make_proposal("KEYS-1"), one).status_code == 201
     assert world.get("/v1/profiles/KEYS-1").json()["author"] == "eve"
     assert send(world, "/v1/profiles/KEYS-1/approvals", {}, other).status_code == 403
     assert desk.send("/profiles/KEYS-1", "/profiles/KEYS-1/approvals", {}).status_code == 403
@@ -162,7 +164,7 @@ def test_a_user_and_the_keys_of_that_user_are_one_person(world: World, people: P
 def test_the_author_approves_nothing_of_it(world: World, people: People) -> None:
     """A supervisor may propose, so that the role alone does not keep the two apart."""
     path = "/v1/profiles/OWN-1"
-    send(world, "/v1/profiles", proposed("OWN-1"), people["bob"])
+    send(world, "/v1/profiles", make_proposal("OWN-1"), people["bob"])
     own = send(world, f"{path}/approvals", {}, people["bob"])
     assert own.status_code == 403 and own.json()["type"] == "/problems/SecondPerson"
     assert send(world, f"{path}/approvals", {}, people["cem"]).status_code == 201
@@ -175,7 +177,7 @@ def test_the_author_approves_nothing_of_it(world: World, people: People) -> None
     assert world.get(path).json()["state"] == "in_force"
     left = send(world, f"{path}/approvals", {}, people["dil"])
     assert left.status_code == 201 and left.json()["state"] == "retired"
-    assert decided(world, sacks(9320))["profiles"] in ([], ["SACKS-1"])
+    assert decide_arrival(world, sacks(9320))["profiles"] in ([], ["SACKS-1"])
     assert send(world, f"{path}/retirements", {"reason": "x"}, people["cem"]).status_code == 409
 
 
@@ -186,7 +188,7 @@ def test_a_service_that_asks_for_no_second_person_is_found(
 
     With the guard taken out, the same request by the same person goes through.
     """
-    send(world, "/v1/profiles", proposed("OWN-2"), people["bob"])
+    send(world, "/v1/profiles", make_proposal("OWN-2"), people["bob"])
     assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 403
     guarded = dual_control.draft_approval
 
@@ -205,17 +207,17 @@ def test_an_analyst_approves_nothing(world: World, people: People) -> None:
 
 def test_a_shadow_counts_and_selects_nothing(world: World, people: People) -> None:
     expression = 'crossing.carrier_id == "shadowed"'
-    send(world, "/v1/profiles", proposed("SHADE-1", expression), people["ann"])
+    send(world, "/v1/profiles", make_proposal("SHADE-1", expression), people["ann"])
     path = "/v1/profiles/SHADE-1/approvals"
     assert send(world, path, {"shadow": True}, people["bob"]).json()["state"] == "shadow"
-    seen = [decided(world, arrival(n, carrier_id="shadowed")) for n in range(9400, 9405)]
+    seen = [decide_arrival(world, arrival(n, carrier_id="shadowed")) for n in range(9400, 9405)]
     assert all("SHADE-1" not in one["profiles"] for one in seen)
     world.runtime.profiles.flush(read_now(world.runtime))
-    decided(world, arrival(9406))
+    decide_arrival(world, arrival(9406))
     counted = world.get("/v1/profiles/SHADE-1").json()["audit"]["shadow"]
     assert counted["matches"] == 5 <= counted["arrivals"]
     assert send(world, path, {}, people["bob"]).json()["state"] == "in_force"
-    assert decided(world, arrival(9407, carrier_id="shadowed"))["profiles"] == ["SHADE-1"]
+    assert decide_arrival(world, arrival(9407, carrier_id="shadowed"))["profiles"] == ["SHADE-1"]
 
 
 def test_blue_is_reached_by_a_profile(world: World, people: People) -> None:
@@ -227,7 +229,8 @@ def test_blue_is_reached_by_a_profile(world: World, people: People) -> None:
         channel="blue",
     )
     channels = {
-        decided(world, arrival(n, carrier_id="audited"))["channel"] for n in range(9500, 9520)
+        decide_arrival(world, arrival(n, carrier_id="audited"))["channel"]
+        for n in range(9500, 9520)
     }
     assert "blue" in channels and "green" not in channels
 
@@ -237,14 +240,14 @@ def test_a_profile_holds_at_its_post_and_in_its_time(world: World, people: Peopl
     into_force(world, people, "POST-1", expression=expression, post="FOT")
     later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     into_force(world, people, "LATER-1", expression=expression, valid_from=later)
-    assert decided(world, arrival(9530, carrier_id="elsewhere"))["profiles"] == []
+    assert decide_arrival(world, arrival(9530, carrier_id="elsewhere"))["profiles"] == []
     assert world.get("/v1/profiles/LATER-1").json()["is_valid"] is False
 
 
 def test_a_percentage_selects_about_that_share(world: World, people: People) -> None:
     expression = 'crossing.carrier_id == "halved"'
     into_force(world, people, "HALF-1", expression=expression, percentage=50)
-    seen = [decided(world, arrival(n, carrier_id="halved")) for n in range(9600, 9660)]
+    seen = [decide_arrival(world, arrival(n, carrier_id="halved")) for n in range(9600, 9660)]
     selected = sum("HALF-1" in one["profiles"] for one in seen)
     assert 12 <= selected <= 48  # 60 draws at a half: outside with a chance below 1e-5
     assert all(one["propensity"] >= 0.5 for one in seen)
@@ -253,7 +256,7 @@ def test_a_percentage_selects_about_that_share(world: World, people: People) -> 
 def test_a_recorded_match_comes_out_again(world: World, people: People) -> None:
     into_force(world, people, "SACKS-1")
     into_force(world, people, "NIGHT-1", expression="features.night == 5")
-    seen = decided(world, sacks(9330))
+    seen = decide_arrival(world, sacks(9330))
     with world.runtime.store.read() as connection:
         filed = next(
             one
@@ -299,7 +302,7 @@ def test_a_profile_that_fails_fits_nothing_and_is_reported(
 ) -> None:
     expression = 'crossing.carrier_id == "faulty"'
     into_force(world, people, "FAULT-1", expression=expression)
-    assert decided(world, arrival(9700, carrier_id="faulty"))["profiles"] == ["FAULT-1"]
+    assert decide_arrival(world, arrival(9700, carrier_id="faulty"))["profiles"] == ["FAULT-1"]
 
     def broken(values: Any) -> bool:
         raise ValueError("faulty")
@@ -310,7 +313,7 @@ def test_a_profile_that_fails_fits_nothing_and_is_reported(
         execute = staticmethod(broken)
 
     monkeypatch.setattr(type(one.program), "fits", _once_broken(one.program, Broken()))
-    assert decided(world, arrival(9701, carrier_id="faulty"))["profiles"] == []
+    assert decide_arrival(world, arrival(9701, carrier_id="faulty"))["profiles"] == []
     assert "darvoza_profile_failures_total 1.0" in world.client.get("/metrics").text
 
 
@@ -342,15 +345,15 @@ REFUSED: tuple[dict[str, Any], ...] = (
 
 def test_what_may_not_run_is_not_recorded(world: World, people: People) -> None:
     for change in REFUSED:  # in one service: each would find it as the one before it did
-        refused = send(world, "/v1/profiles", proposed("BAD-1") | change, people["ann"])
+        refused = send(world, "/v1/profiles", make_proposal("BAD-1") | change, people["ann"])
         assert refused.status_code == 422, (change, refused.text)
         assert "nite" not in refused.text
         assert world.get("/v1/profiles/BAD-1").status_code == 404
-    assert send(world, "/v1/profiles", proposed("BAD-1"), people["ann"]).status_code == 201
+    assert send(world, "/v1/profiles", make_proposal("BAD-1"), people["ann"]).status_code == 201
 
 
 def test_a_refusal_says_where(world: World, people: People) -> None:
-    body = proposed("BAD-2", "features.night == 1 && features.nite == 1")
+    body = make_proposal("BAD-2", "features.night == 1 && features.nite == 1")
     refused = send(world, "/v1/profiles", body, people["ann"]).json()
     assert "position 24" in refused["detail"] and "night" in refused["detail"]
     (field,) = refused["fields"]
@@ -359,13 +362,13 @@ def test_a_refusal_says_where(world: World, people: People) -> None:
 
 
 def test_other_content_under_a_code_conflicts(world: World, people: People) -> None:
-    send(world, "/v1/profiles", proposed("ONCE-1"), people["ann"])
-    other = send(world, "/v1/profiles", proposed("ONCE-1", percentage=5), people["ann"])
+    send(world, "/v1/profiles", make_proposal("ONCE-1"), people["ann"])
+    other = send(world, "/v1/profiles", make_proposal("ONCE-1", percentage=5), people["ann"])
     assert other.status_code == 409
 
 
 def test_a_key_names_an_approval(world: World, people: People) -> None:
-    send(world, "/v1/profiles", proposed("KEY-1"), people["ann"])
+    send(world, "/v1/profiles", make_proposal("KEY-1"), people["ann"])
     path, key = "/v1/profiles/KEY-1/approvals", {"Idempotency-Key": "k-1"}
     first = send(world, path, {}, people["bob"], **key)
     again = send(world, path, {}, people["bob"], **key)
@@ -382,7 +385,7 @@ def test_no_approval_before_a_backtest(
 
     with monkeypatch.context() as patched:
         patched.setattr(Backtests, "run", busy)
-        made = send(world, "/v1/profiles", proposed("BUSY-1"), people["ann"])
+        made = send(world, "/v1/profiles", make_proposal("BUSY-1"), people["ann"])
         assert made.status_code == 201 and made.json()["backtest"] is None
         again = send(world, "/v1/profiles/BUSY-1/backtests", {}, people["ann"])
         assert again.status_code == 503 and int(again.headers["retry-after"]) > 0
@@ -399,7 +402,7 @@ def test_profiles_together_stay_bearable(
     from engine.criteria.profiles import profile as module
 
     into_force(world, people, "SACKS-1")
-    send(world, "/v1/profiles", proposed("MANY-1", "features.night == 1"), people["ann"])
+    send(world, "/v1/profiles", make_proposal("MANY-1", "features.night == 1"), people["ann"])
     path = "/v1/profiles/MANY-1/approvals"
     with monkeypatch.context() as patched:
         patched.setattr(module, "MOST_STEPS", 1)  # less than the one in force takes already
@@ -412,7 +415,7 @@ def test_a_backtest_runs_as_a_command_of_its_own(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(6):
-        decided(world, sacks(9500 + number))
+        decide_arrival(world, sacks(9500 + number))
     monkeypatch.undo()  # the real runner
     trial = BacktestSubject('crossing.carrier_id.startsWith("first-")', "yellow", 10.0, "OYB")
     found = Backtests(world.home).run(trial, days=30)

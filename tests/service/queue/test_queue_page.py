@@ -120,21 +120,21 @@ def test_a_checkpoint_sees_its_queue_blind(world: World) -> None:
 def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> None:
     seen = [mark(world.runtime, POST)]
 
-    def moved() -> bool:
+    def has_moved() -> bool:
         seen.append(mark(world.runtime, POST))
         return seen[-1] != seen[-2]
 
-    assert not moved()
+    assert not has_moved()
     red = find(world, "red", START + 1200)
-    assert moved()
+    assert has_moved()
     override = {"verdict": "override", "channel": "yellow", "reason_code": "x", "reason": "y"}
     world.post(f"/v1/decisions/{red['decision_id']}/reviews", override, Role.SUPERVISOR)
-    assert moved()
+    assert has_moved()
     world.post("/v1/inspections", act(90_100, red["crossing_id"]))
-    assert moved()
+    assert has_moved()
     headers = world.headers(Role.SUPERVISOR)
     world.client.put(f"/v1{PAGE[:-5]}roster", json={"minutes": {"physical": 90}}, headers=headers)
-    assert moved()
+    assert has_moved()
     reader = Caller("reader", Role.SUPERVISOR, None)
     shown = desk(world.runtime, POST, reader, is_blind=False)
     assert shown.mark == seen[-1]
@@ -142,7 +142,7 @@ def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> No
     assert known == {"red": 90, "yellow": None}
 
 
-def waiting(position: int, channel: str, minutes: float) -> WaitingVehicle:
+def make_waiting(position: int, channel: str, minutes: float) -> WaitingVehicle:
     return WaitingVehicle(
         position=position,
         decision_id=f"d{position}",
@@ -164,8 +164,8 @@ def meter(channel: str, free: float | None) -> MinutesMeter:
 
 
 def test_the_cut_lies_where_the_minutes_end() -> None:
-    waits = [waiting(1, "red", 40), waiting(2, "red", 40), waiting(3, "red", 40)]
-    waits += [waiting(4, "yellow", 1000), waiting(5, "blue", 1)]
+    waits = [make_waiting(1, "red", 40), make_waiting(2, "red", 40), make_waiting(3, "red", 40)]
+    waits += [make_waiting(4, "yellow", 1000), make_waiting(5, "blue", 1)]
     found: Any = _cut(waits, [meter("red", 80.0), meter("yellow", None)])
     assert [one.fits for one in found] == [True, True, False, True, True]
 

@@ -21,8 +21,8 @@ from models.evaluation.profile_backtest import profile_backtest
 from tests.service.decisions.test_amendments import amend, heavier
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk
-from tests.service.profiles.test_profiles import proposed
-from tests.service.reports.test_acts import act, kept
+from tests.service.profiles.test_profiles import make_proposal
+from tests.service.reports.test_acts import act, read_basis
 from tests.service.running_service import OTHER, POST, World, arrival
 from tests.support.clocks import travel
 
@@ -34,7 +34,7 @@ CODE = "BLUE-9"
 def blue_decisions(world: World) -> list[dict[str, Any]]:
     """Return six decisions on blue, oldest first."""
     people = [person(world, role) for role in (Role.ANALYST, Role.SUPERVISOR)]
-    body = proposed(CODE, 'crossing.carrier_id == "blue-9"', channel="blue")
+    body = make_proposal(CODE, 'crossing.carrier_id == "blue-9"', channel="blue")
 
     def run(_: Backtests, trial: BacktestSubject, *, days: int) -> dict[str, Any]:
         with world.runtime.store.read() as connection:
@@ -53,7 +53,7 @@ def blue_decisions(world: World) -> list[dict[str, Any]]:
     return blue[:6]
 
 
-def listed(world: World, **asked: str) -> dict[str, Any]:
+def list_audits(world: World, **asked: str) -> dict[str, Any]:
     query = "".join(f"?{name}={value}" for name, value in asked.items())
     answer = world.get(f"/v1/audits{query}", Role.ANALYST)
     TypeAdapter(OpenAudits).validate_python(answer.json())
@@ -70,12 +70,12 @@ def test_a_blue_vehicle_is_listed_until_its_act(
     world: World, blue_decisions: list[dict[str, Any]]
 ) -> None:
     one = blue_decisions[0]
-    shown = listed(world, post=POST)[one["decision_id"]]
+    shown = list_audits(world, post=POST)[one["decision_id"]]
     assert (shown["crossing_id"], shown["profiles"]) == (one["crossing_id"], [CODE])
-    assert shown["age_days"] == 0 and one["decision_id"] not in listed(world, post=OTHER)
+    assert shown["age_days"] == 0 and one["decision_id"] not in list_audits(world, post=OTHER)
     filed = world.post("/v1/inspections", act(START, one["crossing_id"], outcome="discrepancy"))
-    assert kept(world, filed) == ("profile", None)
-    assert one["decision_id"] not in listed(world)
+    assert read_basis(world, filed) == ("profile", None)
+    assert one["decision_id"] not in list_audits(world)
 
 
 def taught(world: World, crossing_id: str) -> tuple[int, Any, bool]:
@@ -115,7 +115,7 @@ def test_one_that_will_not_be_made_is_closed_once_with_a_reason(
     done = close(world, one)
     assert done.status_code == 201, done.text
     TypeAdapter(ClosedAudit).validate_python(done.json())
-    assert one["decision_id"] not in listed(world)
+    assert one["decision_id"] not in list_audits(world)
     assert close(world, one).content == done.content
     assert close(world, one, reason="Another.").status_code == 409
     assert close(world, blue_decisions[0] | {"decision_id": "dec-0"}).status_code == 404
@@ -129,9 +129,9 @@ def test_only_the_last_decision_of_a_movement_is_audited(
     one = blue_decisions[4]
     changed = amend(world, one, heavier(one["body"], 7.0))
     assert changed.status_code == 201
-    assert one["decision_id"] not in listed(world)
+    assert one["decision_id"] not in list_audits(world)
     is_blue = changed.json()["channel"] == "blue"
-    assert (changed.json()["decision_id"] in listed(world)) is is_blue
+    assert (changed.json()["decision_id"] in list_audits(world)) is is_blue
 
 
 def test_audits_age_and_the_page_says_so(
@@ -145,4 +145,4 @@ def test_audits_age_and_the_page_says_so(
     with world.runtime.store.read() as connection:
         later = moment(world.runtime.journal.now(connection)) + timedelta(days=3)
     with travel(later, tick=False):
-        assert listed(world)[one["decision_id"]]["age_days"] == 3
+        assert list_audits(world)[one["decision_id"]]["age_days"] == 3

@@ -37,10 +37,10 @@ def test_the_server_says_why_a_referred_vehicle_was_inspected(world: World) -> N
     seen = world.get(f"/v1/decisions/{red['decision_id']}").json()
     filed = world.post("/v1/inspections", act(1, red["crossing_id"], basis="officer"))
     assert set(filed.json()) == {"inspection_id", "crossing_id", "recorded_at", "receipt"}
-    assert kept(world, filed) == (seen["basis"], seen["propensity"])
+    assert read_basis(world, filed) == (seen["basis"], seen["propensity"])
 
 
-def kept(world: World, filed: Any) -> tuple[str, float | None]:
+def read_basis(world: World, filed: Any) -> tuple[str, float | None]:
     """Return why an act took place, as its record says: the answer does not."""
     with world.runtime.store.read() as connection:
         body = world.runtime.journal.body(connection, filed.json()["receipt"]["sequence"])
@@ -50,7 +50,7 @@ def kept(world: World, filed: Any) -> tuple[str, float | None]:
 def test_only_for_a_vehicle_let_go_the_senders_word_counts(world: World) -> None:
     green = find(world, "green", START + 500)
     response = world.post("/v1/inspections", act(2, green["crossing_id"], basis="counterpart"))
-    assert kept(world, response) == ("counterpart", None)
+    assert read_basis(world, response) == ("counterpart", None)
     for basis in ("random", "score", "watchlist"):
         refused = world.post("/v1/inspections", act(3, green["crossing_id"], basis=basis))
         assert refused.status_code == 422
@@ -86,19 +86,19 @@ def test_the_same_act_again_is_one_act(world: World) -> None:
 
 
 def test_an_act_and_a_release_leave_the_queue(world: World) -> None:
-    def queued() -> set[str]:
+    def list_waiting() -> set[str]:
         found = world.get("/v1/posts/OYB/queue").json()["waiting"]
         return {one["crossing_id"] for one in found}
 
     one, two = find(world, "red", START + 2000), find(world, "yellow", START + 2500)
-    assert {one["crossing_id"], two["crossing_id"]} <= queued()
+    assert {one["crossing_id"], two["crossing_id"]} <= list_waiting()
     world.post("/v1/inspections", act(6, one["crossing_id"]))
     released = world.post(f"/v1/crossings/{two['crossing_id']}/release", None)
     assert released.status_code == 201
     assert (
         world.post(f"/v1/crossings/{two['crossing_id']}/release", None).content == released.content
     )
-    assert not {one["crossing_id"], two["crossing_id"]} & queued()
+    assert not {one["crossing_id"], two["crossing_id"]} & list_waiting()
 
 
 def test_a_seizure_moves_the_features_of_the_next_crossing(world: World) -> None:

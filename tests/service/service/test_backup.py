@@ -69,17 +69,17 @@ def while_deciding(world: World, deed: Callable[[], Any]) -> None:
         asking.join()
 
 
-def restored(world: World, copy: Path) -> Home:
+def restore_keys(world: World, copy: Path) -> Home:
     """Put the keys, which were kept elsewhere, next to the copy."""
     shutil.copytree(world.home.keys, copy / "keys")
     return Home(copy)
 
 
-def missing(home: Home, told: Answers) -> set[str]:
+def missing(home: Home, known: Answers) -> set[str]:
     """Return the rules that these receipts break in a restored home."""
     runtime = open_runtime(home, Settings(), FakeModels())
     try:
-        receipts = [Receipt.from_json(one) for one in told]
+        receipts = [Receipt.from_json(one) for one in known]
         found = verify(runtime.store, receipts, public_key=runtime.signer.public_key)
         return {fault.rule for fault in found.faults}
     finally:
@@ -89,7 +89,7 @@ def missing(home: Home, told: Answers) -> set[str]:
 def test_a_backup_verifies_after_its_restore_and_goes_on(live: World, tmp_path: Path) -> None:
     result = decide(live, range(FIRST))
     while_deciding(live, lambda: copy_home(live.home, tmp_path / "copy"))
-    home = restored(live, tmp_path / "copy")
+    home = restore_keys(live, tmp_path / "copy")
     assert missing(home, result) == set()
     client, made = open_world(home, FakeModels(), Settings())
     with client:
@@ -111,7 +111,7 @@ def test_a_file_copied_without_its_log_has_lost_what_was_acknowledged(
     (tmp_path / "copy").mkdir()
     shutil.copy(live.home.root / "darvoza.sqlite", tmp_path / "copy")
     shutil.copy(live.home.network, tmp_path / "copy")
-    assert missing(restored(live, tmp_path / "copy"), result)
+    assert missing(restore_keys(live, tmp_path / "copy"), result)
 
 
 def test_the_command_copies_everything_but_keys_and_nothing_over(
@@ -142,7 +142,7 @@ def test_a_copy_without_its_keys_verifies_and_calls_no_receipt_forged(
     with pytest.raises(HomeError, match="keys/ back"):
         app([*asked, "--receipts", str(held)], standalone_mode=False)
     assert not (copy / "keys").exists(), "a command that only reads makes no key"
-    restored(live, copy)
+    restore_keys(live, copy)
     found = CliRunner().invoke(app, [*asked, "--receipts", str(held)])
     assert found.exit_code == 0 and json.loads(found.stdout)["receipts"] == 3
 

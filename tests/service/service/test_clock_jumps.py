@@ -60,7 +60,7 @@ def own(
 
 
 @contextmanager
-def jumped(world: World, by: timedelta) -> Iterator[None]:
+def jump_clock(world: World, by: timedelta) -> Iterator[None]:
     """Let the clock that gives the journal its time jump, and nothing else."""
     if world.runtime.store.dialect == "sqlite":
         with time_machine.travel(datetime.now(UTC) + by, tick=True):
@@ -96,7 +96,7 @@ def harms(world: World) -> set[str]:
     for at, jump in enumerate(JUMPS):
         bodies = [arrival(70_000 + at * EACH + number) for number in range(EACH)]
         recorded = datetime.now(UTC).isoformat()
-        with jumped(world, jump):
+        with jump_clock(world, jump):
             answers = [world.decide(body) for body in bodies]
             done = bodies[0]["crossing"]["crossing_id"]
             answers.append(world.post("/v1/crossings", exit_of(bodies[1])))
@@ -198,7 +198,7 @@ def test_sessions_neither_end_nor_last_longer_by_a_jump(own: World) -> None:
     sessions = own.runtime.sessions
     Accounts(own.runtime.store, own.runtime.network).create_user("ann", Role.SUPERVISOR)
     before = sessions.begin("ann", Role.SUPERVISOR).token
-    with jumped(own, FAR):
+    with jump_clock(own, FAR):
         within = sessions.begin("ann", Role.SUPERVISOR).token
         assert {sessions.caller(token).person for token in (before, within)} == {"ann"}
     with travel(datetime.now(UTC) + timedelta(hours=12.1)):
@@ -226,7 +226,7 @@ def test_a_person_accepts_a_jump_and_every_process_follows(
     for number in range(4 * EACH):
         own.decide(arrival(72_000 + number))
     waited = in_queue(own)
-    with jumped(own, FAR):
+    with jump_clock(own, FAR):
         shown = CliRunner().invoke(app, ["clock", "show", "--home", root, "--json"])
         fields = json.loads(shown.stdout)
         assert fields["is_held"] and fields["ahead_seconds"] == pytest.approx(172_800, abs=60)

@@ -75,7 +75,7 @@ def _one_deployment(deployment: Scratch, tmp_path: Path, monkeypatch: pytest.Mon
     """Wear out a copy each time; on PostgreSQL each run makes its own."""
 
     @contextmanager
-    def copied(*, crossings: int) -> Iterator[Scratch]:
+    def copy_deployment(*, crossings: int) -> Iterator[Scratch]:
         if os.environ.get(DATABASE_VARIABLE):
             with scratch(crossings=500) as made:
                 yield made
@@ -84,7 +84,7 @@ def _one_deployment(deployment: Scratch, tmp_path: Path, monkeypatch: pytest.Mon
         environment = {**deployment.environment, VARIABLE: str(root)}
         yield replace(deployment, home=Home(root), environment=environment)
 
-    monkeypatch.setattr(fault_runner, "scratch", copied)
+    monkeypatch.setattr(fault_runner, "scratch", copy_deployment)
 
 
 @pytest.fixture(autouse=True)
@@ -92,15 +92,17 @@ def _one_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     """Stop and start the session's server instead of making one for each run."""
 
     @contextmanager
-    def shared() -> "Iterator[Cluster]":
+    def share_cluster() -> "Iterator[Cluster]":
         cluster: Cluster = request.getfixturevalue("cluster")
         with fault_runner._database(cluster.url(scheme="postgresql+psycopg")):
             yield cluster
 
-    monkeypatch.setattr(fault_runner, "_own_server", shared)
+    monkeypatch.setattr(fault_runner, "_own_server", share_cluster)
 
 
-def counted(fault: Fault, forks: Forker, *, planted: bool = False, trials: int = TRIALS) -> Counts:
+def count_faults(
+    fault: Fault, forks: Forker, *, planted: bool = False, trials: int = TRIALS
+) -> Counts:
     return fault_runner.run(FaultRun(fault, trials, planted, lambda done, of: None), forks)
 
 
@@ -109,14 +111,14 @@ def test_what_was_acknowledged_survives_its_service(
     database: str, forker: Forker, request: pytest.FixtureRequest
 ) -> None:
     request.getfixturevalue(database)
-    counts = counted("kill", forker, trials=KILLS)
+    counts = count_faults("kill", forker, trials=KILLS)
     assert counts.holds
     assert counts.acknowledged > KILLS
 
 
 @pytest.mark.usefixtures("sqlite")
 def test_a_hundred_at_once_get_one_decision(forker: Forker) -> None:
-    counts = counted("duplicate", forker)
+    counts = count_faults("duplicate", forker)
     assert counts.holds
     assert counts.acknowledged == TRIALS
 
@@ -126,35 +128,35 @@ def test_a_service_without_its_store_asks_for_patience(
     fault: Fault, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_outage, "BACK_SECONDS", BACK_SECONDS)
-    counts = counted(fault, forker, trials=OUTAGES)
+    counts = count_faults(fault, forker, trials=OUTAGES)
     assert counts.holds
     assert counts.acknowledged > OUTAGES
 
 
 @pytest.mark.usefixtures("sqlite")
 def test_models_and_processes_change_and_no_request_fails(forker: Forker) -> None:
-    counts = counted("swap", forker, trials=REQUESTS)
+    counts = count_faults("swap", forker, trials=REQUESTS)
     assert counts.holds
     assert counts.acknowledged >= REQUESTS
 
 
 @pytest.mark.usefixtures("sqlite")
 def test_a_changed_bundle_never_decides_and_no_pickle_runs(forker: Forker) -> None:
-    counts = counted("bundle", forker, trials=FLIPS)
+    counts = count_faults("bundle", forker, trials=FLIPS)
     assert counts.holds
     assert counts.acknowledged == FLIPS
 
 
 @pytest.mark.usefixtures("sqlite")
 def test_a_service_holds_no_more_for_having_answered(forker: Forker) -> None:
-    counts = counted("memory", forker, trials=WEIGHED)
+    counts = count_faults("memory", forker, trials=WEIGHED)
     assert counts.holds
     assert counts.acknowledged >= WEIGHED
 
 
 def test_strangers_fill_and_stop_nothing(forker: Forker) -> None:
     """What times and sizes a full run holds is for the command to show on a machine of its own."""
-    counts = counted("strangers", forker, trials=300 if IS_PROOF else 5)
+    counts = count_faults("strangers", forker, trials=300 if IS_PROOF else 5)
     assert counts.holds
     assert set(counts.figures) == {"quiet", "heads", "ahead", "halves", "sign-in"}
 
@@ -191,7 +193,7 @@ def test_the_seeded_bug_is_caught(
 ) -> None:
     monkeypatch.setattr(store_outage, "_bites", bitten)
     trials = {"memory": LEAKING}.get(fault, 1)
-    counts = counted(fault, forker, planted=True, trials=trials)
+    counts = count_faults(fault, forker, planted=True, trials=trials)
     assert counts.as_dict()[broken] > 0
     assert not counts.holds
 

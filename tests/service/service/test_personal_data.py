@@ -42,29 +42,29 @@ def library(name: str) -> logging.Logger:
 @pytest.fixture(autouse=True)
 def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the processes that backtests and measurements are: without a history they refuse."""
-    monkeypatch.setattr("api.service.subprocess_jobs.subprocess.run", refused)
+    monkeypatch.setattr("api.service.subprocess_jobs.subprocess.run", refuse_command)
 
 
-def refused(command: list[str], **_: object) -> CompletedProcess[bytes]:
+def refuse_command(command: list[str], **_: object) -> CompletedProcess[bytes]:
     return CompletedProcess(command, returncode=1)
 
 
-def marked(value: Any) -> Any:
+def mark_texts(value: Any) -> Any:
     """Put the canary into every text of a body."""
     if isinstance(value, dict):
-        return {name: marked(inner) for name, inner in value.items()}
+        return {name: mark_texts(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [marked(inner) for inner in value]
+        return [mark_texts(inner) for inner in value]
     return f"{CANARY}{value}"[:64] if isinstance(value, str) else value
 
 
 def one_by_one(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the body with the canary in one text of its first level after the other."""
     for name, value in body.items():
-        yield body | {name: marked(value)}
+        yield body | {name: mark_texts(value)}
 
 
-def named(path: str, by: str) -> str:
+def name_path(path: str, by: str) -> str:
     for part in ("decision_id", "crossing_id", "post", "code", "entry_id", "version"):
         path = path.replace(f"{{{part}}}", by)
     return path
@@ -77,11 +77,11 @@ def bodies_of(world: World, route: tuple[str, str]) -> list[Any]:
         return [None]
     body = paths[path][verb.lower()]["requestBody"]["content"]["application/json"]["example"]
     first = body[0] if isinstance(body, list) else body
-    wholes = [marked(first), {CANARY: 1}, *one_by_one(first)]
+    wholes = [mark_texts(first), {CANARY: 1}, *one_by_one(first)]
     return [[one] if isinstance(body, list) else one for one in wholes]
 
 
-def told(world: World) -> str:
+def read_answers(world: World) -> str:
     """Return all that the service says to hostile and faulty requests, and its metrics."""
     values = []
     for verb, path in SENT:
@@ -90,13 +90,13 @@ def told(world: World) -> str:
         for body in bodies_of(world, (verb, path)):
             for by in (CANARY, "OYB"):
                 content = None if body is None else json.dumps(body)
-                to = named(path, by) + f"?plate={CANARY}"
+                to = name_path(path, by) + f"?plate={CANARY}"
                 answer = world.client.request(verb, to, content=content, headers=headers)
                 if answer.status_code >= 400:
                     values.append(answer.text)
     for verb, path in MAY:
         if verb == "GET":
-            to = named(path, CANARY) + f"?since={CANARY}&post={CANARY}&channel={CANARY}"
+            to = name_path(path, CANARY) + f"?since={CANARY}&post={CANARY}&channel={CANARY}"
             answer = world.client.get(to, headers=world.headers(min(MAY[verb, path])))
             if answer.status_code >= 400:
                 values.append(answer.text)
@@ -122,7 +122,7 @@ def complain(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_answer_and_no_metric_repeats_what_was_sent(world: World) -> None:
-    result = told(world)
+    result = read_answers(world)
     assert result.count("/problems/") > 150
     assert leaks(result) == []
 
@@ -151,7 +151,7 @@ def test_an_answer_that_repeats_would_be_found(
 ) -> None:
     """Negative control: a problem whose detail is the path that was asked for."""
     monkeypatch.setattr("api.http.problems.instance_of", lambda request: request.url.path)
-    assert leaks(told(world))
+    assert leaks(read_answers(world))
 
 
 @pytest.mark.parametrize(

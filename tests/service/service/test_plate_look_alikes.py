@@ -30,7 +30,7 @@ def spelt(plate: str, look_alikes: dict[str, str]) -> Iterator[str]:
             yield "".join(look_alikes[s] if n in chosen else s for n, s in enumerate(plate))
 
 
-def escaped(folded: Callable[[str], str], look_alikes: dict[str, str]) -> int:
+def count_escaped(folded: Callable[[str], str], look_alikes: dict[str, str]) -> int:
     """Count the spellings that would be taken for another vehicle."""
     return sum(
         folded(one) != folded(plate)
@@ -41,16 +41,16 @@ def escaped(folded: Callable[[str], str], look_alikes: dict[str, str]) -> int:
 
 
 def test_no_subset_of_cyrillic_letters_hides_a_plate() -> None:
-    assert escaped(fold, LOOK_ALIKE) == 0
+    assert count_escaped(fold, LOOK_ALIKE) == 0
 
 
 @pytest.mark.parametrize("nth", range(3))
 def test_no_subset_of_signs_of_one_shape_hides_a_plate_from_the_watch_list(nth: int) -> None:
     look_alikes = {sign: others[min(nth, len(others) - 1)] for sign, others in SHAPE.items()}
-    assert escaped(lambda raw: skeleton(fold(raw)), look_alikes) == 0
+    assert count_escaped(lambda raw: skeleton(fold(raw)), look_alikes) == 0
 
 
 def test_spellings_that_are_not_folded_would_hide_it() -> None:
     """Negative control: upper case alone, and the folding of entities where shapes are meant."""
-    assert escaped(str.upper, LOOK_ALIKE) > PLATES
-    assert escaped(fold, {"0": "O"}) > 0
+    assert count_escaped(str.upper, LOOK_ALIKE) > PLATES
+    assert count_escaped(fold, {"0": "O"}) > 0

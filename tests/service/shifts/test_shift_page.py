@@ -64,7 +64,7 @@ def test_acts_count_for_what_sent_the_vehicle(world: World) -> None:
     assert not found["override"]["hit_rate"]["knowable"]
 
 
-def reported(
+def make_decision(
     basis: str, methods: tuple[str, ...], outcome: str, minutes: float | None
 ) -> ReportedDecision:
     body = act(1, "c-1", methods=methods, outcome=outcome, minutes=minutes) | {"basis": basis}
@@ -74,10 +74,10 @@ def reported(
 
 def test_an_hour_of_a_scanner_counts_what_acts_with_one_found() -> None:
     decided = [
-        *[reported("score", ("xray", "physical"), "seizure", 30.0)] * 6,
-        *[reported("random", ("xray",), "clear", 60.0)] * 3,
-        reported("random", ("canine",), "discrepancy", 30.0),
-        reported("random", ("xray",), "discrepancy", None),
+        *[make_decision("score", ("xray", "physical"), "seizure", 30.0)] * 6,
+        *[make_decision("random", ("xray",), "clear", 60.0)] * 3,
+        make_decision("random", ("canine",), "discrepancy", 30.0),
+        make_decision("random", ("xray",), "discrepancy", None),
     ]
     found = {(one["method"], one["stream"]): one for one in count_hours(decided)}
     scanner, by_chance = found["xray", "all"], found["xray", "random"]

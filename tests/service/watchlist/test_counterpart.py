@@ -13,9 +13,9 @@ from models.data import referral_log
 from models.monitoring import drift_monitor, shadow_scoring
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk
-from tests.service.reports.test_acts import act, find, kept
+from tests.service.reports.test_acts import act, find, read_basis
 from tests.service.running_service import POST, World
-from tests.service.watchlist.test_watchlist import ahead, decided
+from tests.service.watchlist.test_watchlist import ahead, decide_arrival
 
 START = 8_600
 
@@ -31,7 +31,7 @@ def notice(world: World, party: str) -> str:
 def find_yellow(world: World, party: str, start: int) -> dict[str, Any]:
     """Decide on vehicles of a party until one is no random check."""
     for number in range(start, start + 20):
-        one = decided(world, number, carrier_id=party)
+        one = decide_arrival(world, number, carrier_id=party)
         if one["basis"] != "random" and one["channel"] == "yellow":
             return one
     raise AssertionError("only random checks and red vehicles in 20")
@@ -77,7 +77,7 @@ def test_the_page_states_the_chance_without_the_notice(
 ) -> None:
     """The propensity leaves the notice out; the page of another decision has no such words."""
     read = at_desk(world, "of-notices").get
-    other = decided(world, 8_650)
+    other = decide_arrival(world, 8_650)
     found = [
         "without the counterpart" in read(f"/decisions/{one['decision_id']}").text
         for one in (notice_decision, other)
@@ -91,7 +91,7 @@ def test_a_confirmed_notice_stays_the_counterparts_word(world: World) -> None:
     assert send(world, f"/v1/watchlist/{entry_id}/approvals", {}, boss).status_code == 201
     shown = world.get(f"/v1/watchlist/{entry_id}").json()
     assert (shown["is_notice"], shown["is_of_counterpart"]) == (False, True)
-    one = decided(world, 8_630, carrier_id="party-8630")
+    one = decide_arrival(world, 8_630, carrier_id="party-8630")
     assert one["channel"] == "red" and one["basis"] in ("counterpart", "random")
 
 
@@ -99,10 +99,10 @@ def test_an_act_on_a_notice_counts_under_counterpart(world: World) -> None:
     notice(world, "party-8670")
     one, before = find_yellow(world, "party-8670", 8_670), streams(world)
     filed = world.post("/v1/inspections", act(8_603, one["crossing_id"]))
-    assert kept(world, filed) == ("counterpart", None)
+    assert read_basis(world, filed) == ("counterpart", None)
     green = find(world, "green", 8_640)
-    said = world.post("/v1/inspections", act(8_601, green["crossing_id"], basis="counterpart"))
-    assert kept(world, said) == ("counterpart", None)
+    answer = world.post("/v1/inspections", act(8_601, green["crossing_id"], basis="counterpart"))
+    assert read_basis(world, answer) == ("counterpart", None)
     assert streams(world) - before == Counter({"counterpart": 2})
 
 

@@ -30,13 +30,13 @@ def ahead(days: float) -> str:
     return (datetime.now(UTC) + timedelta(days=days)).isoformat()
 
 
-def decided(world: World, number: int, **crossing: Any) -> dict[str, Any]:
+def decide_arrival(world: World, number: int, **crossing: Any) -> dict[str, Any]:
     answer = world.decide(arrival(number, **crossing))
     seen: dict[str, Any] = world.get(f"/v1/decisions/{answer.json()['decision_id']}").json()
     return seen
 
 
-def proposed(world: World, people: People, **entry: Any) -> str:
+def propose_entry(world: World, people: People, **entry: Any) -> str:
     body = {"reason": "tip-off", "expiry": ahead(60)} | entry
     answer = send(world, "/v1/watchlist", body, people["ann"])
     assert answer.status_code == 201, answer.text
@@ -45,19 +45,19 @@ def proposed(world: World, people: People, **entry: Any) -> str:
     return found
 
 
-def listed(world: World, people: People, **entry: Any) -> str:
-    entry_id = proposed(world, people, **entry)
+def list_entry(world: World, people: People, **entry: Any) -> str:
+    entry_id = propose_entry(world, people, **entry)
     path = f"/v1/watchlist/{entry_id}/approvals"
     assert send(world, path, {}, people["bob"]).json()["state"] == "in_force"
     return entry_id
 
 
 def test_an_entry_sends_to_red_once_a_second_person_agreed(world: World, people: People) -> None:
-    entry_id = proposed(world, people, plate="01 А 777 ВС")
-    before = decided(world, 8001, plate="01a777bc")
+    entry_id = propose_entry(world, people, plate="01 А 777 ВС")
+    before = decide_arrival(world, 8001, plate="01a777bc")
     assert before["watchlist"] is False
     send(world, f"/v1/watchlist/{entry_id}/approvals", {}, people["bob"])
-    after = decided(world, 8002, plate="01a-777 bc")
+    after = decide_arrival(world, 8002, plate="01a-777 bc")
     assert (after["watchlist"], after["channel"], after["propensity"]) == (True, "red", 1.0)
     assert after["basis"] in ("watchlist", "random")
     found = world.get(f"/v1/watchlist/{entry_id}").json()
@@ -82,24 +82,24 @@ NAMES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_an_entry_is_found_by_what_it_names(world: World, people: People, name: str) -> None:
     entry, crossing = NAMES[name]
     number = 8100 + 2 * list(NAMES).index(name)
-    assert decided(world, number, **crossing)["watchlist"] is False
-    listed(world, people, **entry)
-    assert decided(world, number + 1, **crossing)["watchlist"] is True
+    assert decide_arrival(world, number, **crossing)["watchlist"] is False
+    list_entry(world, people, **entry)
+    assert decide_arrival(world, number + 1, **crossing)["watchlist"] is True
 
 
 def test_parties_of_a_declaration_are_found(world: World, people: People) -> None:
-    listed(world, people, party="importer-9")
+    list_entry(world, people, party="importer-9")
     body = arrival(8201)
     body["declaration"]["consignee_id"] = "importer-9"
     answer = world.decide(body).json()
     assert world.get(f"/v1/decisions/{answer['decision_id']}").json()["watchlist"] is True
-    other = decided(world, 8202, plate="importer-9")
+    other = decide_arrival(world, 8202, plate="importer-9")
     assert other["watchlist"] is False
 
 
 def test_without_its_shape_a_plate_must_be_the_same(world: World, people: People) -> None:
-    listed(world, people, plate="OOO 111")
-    assert decided(world, 8211, plate="000 III")["watchlist"] is False
+    list_entry(world, people, plate="OOO 111")
+    assert decide_arrival(world, 8211, plate="000 III")["watchlist"] is False
 
 
 def test_a_notice_stands_at_once_and_says_that_it_is_one_word(world: World, people: People) -> None:
@@ -110,7 +110,7 @@ def test_a_notice_stands_at_once_and_says_that_it_is_one_word(world: World, peop
     TypeAdapter(AcknowledgedNotice).validate_python(answer)
     assert answer["is_notice"] and answer["channel"] == "yellow" and answer["state"] == "in_force"
     assert datetime.fromisoformat(answer["expiry"]) < datetime.now(UTC) + timedelta(days=31)
-    seen = decided(world, 8301, plate="02b555ka")
+    seen = decide_arrival(world, 8301, plate="02b555ka")
     assert seen["watchlist"] and seen["channel"] in ("yellow", "red")
 
     path = f"/v1/watchlist/{answer['id']}"
@@ -119,7 +119,7 @@ def test_a_notice_stands_at_once_and_says_that_it_is_one_word(world: World, peop
     assert confirmed.status_code == 201
     again = world.get(path).json()
     assert not again["is_notice"] and again["channel"] == "red"
-    assert decided(world, 8302, plate="02b555ka")["channel"] == "red"
+    assert decide_arrival(world, 8302, plate="02b555ka")["channel"] == "red"
 
 
 def test_a_notice_is_the_word_of_its_own_post(world: World, people: People) -> None:
@@ -145,21 +145,21 @@ def test_leaving_takes_two_who_did_not_write_it(world: World, people: People) ->
     assert send(world, f"{path}/approvals", {}, people["bob"]).status_code == 403
     assert send(world, f"{path}/approvals", {}, people["cem"]).status_code == 201
     assert send(world, f"{path}/retirements", {"reason": "sold"}, people["ann"]).status_code == 201
-    assert decided(world, 8401, plate="03C444")["watchlist"] is True
+    assert decide_arrival(world, 8401, plate="03C444")["watchlist"] is True
     assert send(world, f"{path}/approvals", {}, people["bob"]).status_code == 403
     gone = send(world, f"{path}/approvals", {}, people["cem"])
     assert gone.json()["state"] == "retired"
-    assert decided(world, 8402, plate="03C444")["watchlist"] is False
+    assert decide_arrival(world, 8402, plate="03C444")["watchlist"] is False
 
 
 def test_an_entry_expires(world: World, people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "engine.targeting.targeting.RECENT_SECONDS", -1
     )  # only the clock jumps below
-    entry_id = listed(world, people, plate="04 D 333", expiry=ahead(1 / 24))
-    assert decided(world, 8501, plate="04D333")["watchlist"]
+    entry_id = list_entry(world, people, plate="04 D 333", expiry=ahead(1 / 24))
+    assert decide_arrival(world, 8501, plate="04D333")["watchlist"]
     with travel(datetime.now(UTC) + timedelta(hours=2), tick=True):
-        assert not decided(world, 8502, plate="04D333")["watchlist"]
+        assert not decide_arrival(world, 8502, plate="04D333")["watchlist"]
         assert world.get(f"/v1/watchlist/{entry_id}").json()["state"] == "expired"
 
 

@@ -30,7 +30,7 @@ from models.explanation.feature_wording import profile_figure
 from models.explanation.reason_sentences import Sentences
 from models.lifecycle.refusals import REFUSALS
 from models.training import model_card
-from tests.catalogues import places, wanted
+from tests.catalogues import list_texts, places
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import find
 from tests.service.running_service import World, arrival
@@ -45,7 +45,7 @@ WORD = re.compile(r"[A-Za-z]{4,}")
 def test_no_text_is_missing_in_any_language(code: str) -> None:
     every = [one for one in read_catalogue(code) if one.id]
     current = {one.id for one in every if one.context is None}
-    assert current == set(wanted()), "python tests/catalogues.py brings them up to date"
+    assert current == set(list_texts()), "python tests/catalogues.py brings them up to date"
     for one in every:
         text = one.id
         assert not one.fuzzy, text
@@ -58,7 +58,7 @@ def test_no_text_is_missing_in_any_language(code: str) -> None:
 def test_a_missing_text_is_found() -> None:
     known = read_catalogue("ru")
     known.delete("Queue")
-    assert {one.id for one in known if one.id} != set(wanted())
+    assert {one.id for one in known if one.id} != set(list_texts())
 
 
 def test_every_sentence_of_a_card_is_in_the_catalogues() -> None:
@@ -311,7 +311,7 @@ def test_pages_speak_one_language(world: World, code: str) -> None:
     boss = at_desk(world, f"speaks-{code}")
     boss.get(f"/language/{code}?back=/")
     red = find(world, "red", 130_000 + 600 * OTHERS.index(code))
-    single = [text for text in wanted() if isinstance(text, str)]
+    single = [text for text in list_texts() if isinstance(text, str)]
     english = {text for text in single if len(WORD.findall(text)) > 2}
     decision = f"/decisions/{red['decision_id']}"
     desks = ("/profiles", "/profiles/new", "/watchlist", "/models", "/drift")
