@@ -18,6 +18,7 @@ from engine.criteria.profiles import refusals as profile_refusals
 from engine.explanation.message_templates import SEARCHES, TEMPLATES, Template
 from engine.explanation.messages import Message, render, render_reason
 from engine.search_orders.priors import how
+from engine.search_orders.search_order import hours_per_find
 from models.data.propensity_log import DOUBTS
 from models.lifecycle import refusals as promotion_refusals
 
@@ -29,7 +30,6 @@ EVERY_TEMPLATE: Final[Mapping[str, Template]] = {
     **DOUBTS,
 }
 """By message identifier."""
-PER_MINUTES: Final = 1_000
 Record = Mapping[str, Any]
 
 
@@ -83,8 +83,10 @@ class MessageReader:
     def _why(self, place: str, parameters: Record) -> str:
         vehicle_class = parameters["vehicle_class"]
         among = {"among": "other_vehicle" if vehicle_class == "other" else vehicle_class}
-        expected = {"number": parameters["finds_in_1000_minutes"], "of": PER_MINUTES}
-        parts = [Message("finds_expected", expected)]
+        hours = parameters.get("hours_per_find")
+        if hours is None:  # a record of before ``learnt-5``
+            hours = hours_per_find(parameters["finds_in_1000_minutes"])
+        parts = [Message("hours_per_find", {"number": hours})]
         if "minutes" in parameters:
             parts.append(Message("search_minutes", {"number": parameters["minutes"]}))
         if "wanted" in parameters:
@@ -98,10 +100,10 @@ class MessageReader:
         words = [render(part, self._speaker, SEARCHES) for part in parts]
         if not searched:
             words.append(self._speaker.say(how(place)[1]))
-        finds = parameters["finds"].items()
+        by_party = parameters["finds"].items()
         words += [
             render(Message(f"found_{party}", {"number": times}), self._speaker, SEARCHES)
-            for party, times in finds
+            for party, times in by_party
         ]
         for code, method in parameters.get("missing", {}).items():
             missing = Message(f"missing_{method}", {"place": self._place(code)})

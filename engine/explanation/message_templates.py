@@ -184,7 +184,10 @@ WHOLE: Final[Mapping[str, Template]] = {
 }
 """Whole sentences."""
 SEARCHES: Final[Mapping[str, Template]] = {
-    "finds_expected": "{number} finds expected in {of} minutes",
+    "hours_per_find": CountedText(
+        "one find expected in about {number} hour of search",
+        "one find expected in about {number} hours of search",
+    ),
     "searches_found": CountedText(
         "{number} of {of} search on {among} found something",
         "{number} of {of} searches on {among} found something",

@@ -1,7 +1,8 @@
 """Where to look first in a vehicle sent to physical inspection, learnt from every place searched.
 
 Places are in the order of the finds expected in a minute of search with the equipment that works at
-the post, and each step states that figure, so that an order never contradicts its own words. A
+the post. Each step states how many hours of such searches one find takes, so that an order never
+contradicts its own words. A
 place that no working method reaches is in no order; a method that stands in for one that is not
 there takes longer, and its step names the one that suits. What is expected of a search is how often
 searching the place found something: in all vehicles, in vehicles of its class, in those as laden or
@@ -29,10 +30,12 @@ from engine.domain.records import PLACES, Crossing, Method, VehicleClass
 from engine.search_orders.equipment import PlaceMethod, choose_method
 from engine.search_orders.priors import FIRST, LIKELIEST, MINUTES, PRIOR, group, how
 
-PLACES_VERSION = "learnt-4"
-"""Changes whenever the prior or what is made of counts changes; kept with every search order."""
+PLACES_VERSION = "learnt-5"
+"""Changes whenever the prior, what is made of counts or the words change; kept with every order."""
+BEFORE_HOURS = "learnt-4"
+"""The same orders, whose steps state finds in 1,000 minutes. They come out again."""
 BEFORE_EQUIPMENT = "learnt-3"
-"""The rule before: as if every post had everything. Its orders come out again."""
+"""The rule before: as if every post had everything; likewise."""
 BEFORE_MINUTES = "learnt-2"
 """The rule before that: by finds expected of a search, whatever it takes; likewise."""
 SEARCHED_FIRST = 6
@@ -46,7 +49,7 @@ EARLIER = (BEFORE_EQUIPMENT, BEFORE_MINUTES)
 PRIOR_FINDS: Mapping[str, float] = {PLACES_VERSION: 3.0, BEFORE_MINUTES: 10.0}
 """By rule: finds that broader knowledge counts as, against those in vehicles more alike."""
 PER_MINUTES = 1_000
-"""Minutes of search that the expectation of a place is stated for."""
+"""Minutes of search that the parameters of a step state finds for."""
 KEPT = 0.3
 """How often a party is taken to hide where it did before, before its finds tell."""
 PRIOR_PAIRS = 10.0
@@ -311,11 +314,13 @@ def _step(
         "found": counts[1],
         "finds": finds,
     }
+    if searches.version not in (BEFORE_HOURS, *EARLIER):
+        parameters["hours_per_find"] = hours_per_find(PER_MINUTES * expected)
     held = [f"{_times(times)} {PARTIES[party]}" for party, times in finds.items()]
     if searches.version == BEFORE_MINUTES:
         words = [_before_minutes(where, counts, otherwise), *held]
     else:
-        words = [_expectation(expected), _history(where, counts, otherwise), *held]
+        words = [_expectation(parameters), _history(where, counts, otherwise), *held]
     if searches.version not in EARLIER:
         parameters |= _equipment_figures(by, missing)
         words[1:1] = _words_of_method(by)
@@ -340,9 +345,27 @@ def _finds_in_minutes(expected: float) -> float:
     return round(PER_MINUTES * expected, 3)
 
 
-def _expectation(expected: float) -> str:
+def hours_per_find(finds_in_1000_minutes: float) -> float:
+    """Return how long searches of a place take for one find, in hours with two figures.
+
+    >>> hours_per_find(1.314), hours_per_find(0.0)
+    (13.0, 33000.0)
+    """
+    return float(f"{PER_MINUTES / 60 / max(finds_in_1000_minutes, _LEAST_FINDS):.2g}")
+
+
+_LEAST_FINDS = 0.0005
+"""In 1,000 minutes; what a record states as 0.000 is less."""
+
+
+def _expectation(parameters: Mapping[str, Any]) -> str:
     """Say the figure that an order is made by."""
-    return f"{PER_MINUTES * expected:.3f} finds expected in {PER_MINUTES:,} minutes"
+    hours = parameters.get("hours_per_find")
+    if hours is None:
+        return (
+            f"{parameters['finds_in_1000_minutes']:.3f} finds expected in {PER_MINUTES:,} minutes"
+        )
+    return f"one find expected in about {hours:,g} {'hour' if hours == 1 else 'hours'} of search"
 
 
 def _history(where: str, counts: tuple[int, int], otherwise: str) -> str:

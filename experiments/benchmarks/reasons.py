@@ -38,7 +38,7 @@ from models.bundle.bundle import signing_key
 from models.bundle.scorer import Scorer as BundleScorer
 
 MOST_READ = 100_000
-EXPECTED = re.compile(r"(\d+\.\d+) finds expected")
+EXPECTED = re.compile(r"one find expected in about ([\d.,]+) hours? of search")
 
 
 def run(data: Path | None) -> list[Row]:
@@ -171,10 +171,10 @@ def tally_rows(found: list[tuple[StoredDecision, RecordedReasons]]) -> list[Row]
 
 
 def contradicts(decision: Mapping[str, Any]) -> bool:
-    """Tell whether a place of a search order stands behind one with a worse stated figure."""
+    """Tell whether a place of a search order stands behind one where a find takes longer."""
     values = (EXPECTED.match(step["why"]) for step in decision["search_order"])
-    figures = [float(one[1]) for one in values if one is not None]
-    return any(after > before for before, after in pairwise(figures))
+    figures = [float(one[1].replace(",", "")) for one in values if one is not None]
+    return any(after < before for before, after in pairwise(figures))
 
 
 def read_referrals(home: Home, store: Store) -> Iterator[tuple[StoredDecision, RecordedReasons]]:

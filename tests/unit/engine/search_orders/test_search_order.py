@@ -20,6 +20,7 @@ from engine.search_orders.search_order import (
     AGAIN,
     ALL,
     BEFORE_EQUIPMENT,
+    BEFORE_HOURS,
     BEFORE_MINUTES,
     CLASS,
     FEWEST_GROUPS,
@@ -143,14 +144,14 @@ def test_where_nothing_is_known_the_checklist_stands(vehicle_class: Any) -> None
     assert all("not searched" in step.why for step in search_order(vehicle(), NOTHING))
 
 
-FIGURE = re.compile(r"(\d+\.\d+) finds expected in 1,000 minutes; ")
+FIGURE = re.compile(r"one find expected in about ([\d.,]+) hours? of search; ")
 
 
 def contradictions(order: Sequence[SearchStep]) -> list[str]:
-    """Return the places that stand behind one with a worse stated figure."""
-    figures = [float(FIGURE.match(step.why)[1]) for step in order]  # type: ignore[index]
+    """Return the places that stand behind one where a find takes longer."""
+    figures = [float(FIGURE.match(step.why)[1].replace(",", "")) for step in order]  # type: ignore[index]
     pairs = itertools.pairwise(zip(order, figures, strict=True))
-    return [after.place for (_, before), (after, figure) in pairs if figure > before]
+    return [after.place for (_, before), (after, figure) in pairs if figure < before]
 
 
 @given(known, classes, st.sampled_from((True, False, None)))
@@ -328,10 +329,25 @@ def test_why_is_one_sentence_of_what_was_found() -> None:
          "driver": {"trailer.floor": (1, 1)}}
     )  # fmt: skip
     assert search_order(vehicle(), known)[0].why == (
-        "1.314 finds expected in 1,000 minutes; a search takes about 8 minutes; "
+        "one find expected in about 13 hours of search; a search takes about 8 minutes; "
         "3 of 21 searches on trucks found something; once with this driver; "
         "twice on vehicles of this carrier"
     )
+
+
+def test_an_order_of_the_words_before_comes_out_again() -> None:
+    """As the engine of commit ec245fa made it."""
+    counts = {CLASS: {"trailer.floor": (21, 3)}}
+    step = search_order(vehicle(), replace(whole(counts), version=BEFORE_HOURS))[0]
+    now = search_order(vehicle(), whole(counts))[0]
+    assert step.why == (
+        "0.909 finds expected in 1,000 minutes; a search takes about 8 minutes; "
+        "3 of 21 searches on trucks found something"
+    )
+    assert now.why == step.why.replace(
+        "0.909 finds expected in 1,000 minutes", "one find expected in about 18 hours of search"
+    )
+    assert now.parameters == {**step.parameters, "hours_per_find": 18.0}
 
 
 @given(known, equipment)

@@ -27,8 +27,9 @@ KNOWN = {
 }
 
 
-def step(figure: float) -> dict[str, str]:
-    return {"why": f"{figure:.3f} finds expected in 1,000 minutes; not searched on trucks before"}
+def step(hours: float) -> dict[str, str]:
+    why = f"one find expected in about {hours:,g} hours of search; not searched on trucks before"
+    return {"why": why}
 
 
 def decision(
@@ -44,13 +45,13 @@ def shares(*found: tuple[Any, RecordedReasons]) -> list[float]:
 
 
 def test_good_decisions_pass_and_each_seeded_bug_is_counted() -> None:
-    good = decision(GOOD, GOOD, GOOD, order=(0.3, 0.3, 0.1))
+    good = decision(GOOD, GOOD, GOOD, order=(13, 13, 1300))
     drawn = decision(DRAWN, GOOD, GOOD, is_random=True)
     assert shares(good, drawn) == [2, 0, 0.0, 0.0, 0, 0, 0]
     assert shares(decision(RATE, GOOD, GOOD))[1:3] == [1, 1.0], "the prior, stated as history"
     assert shares(decision(GOOD, GOOD))[4] == 1, "three reasons are owed"
     assert shares(decision(GOOD, GOOD, GOOD, is_random=True))[5] == 1, "a silent random pick"
-    assert shares(decision(GOOD, GOOD, GOOD, order=(0.1, 0.3)))[6] == 1
+    assert shares(decision(GOOD, GOOD, GOOD, order=(40, 13)))[6] == 1
     weak = Reason("plate_crossings_30d", "x", "f", "c", 0.05)
     assert shares(decision(DRAWN, weak, GOOD, is_random=True))[2:4] == [0.0, 1.0]
 
