@@ -13,6 +13,7 @@ integrity       The integrity report of a post, over HTTP and as a page
 messages        Standard messages over HTTP, and the answers in kind
 migrations      Migrations of the store
 models          Models over HTTP and as a page
+oidc            Sign-on by OpenID Connect
 profiles        Risk profiles over HTTP and as pages
 queue           The queue over HTTP and as a page
 release_audits  Audits after release over HTTP and as a page

@@ -52,7 +52,7 @@ from api.shifts import page as shifts_page
 from api.shifts import routes as shifts_routes
 from api.watchlist import page as watchlist_page
 from api.watchlist import routes as watchlist_routes
-from api.web import sign_in_page
+from api.web import sign_in_page, sign_on_page
 from api.web.page_route import HEADERS, answer_unknown
 from api.web.templates_env import STATIC
 
@@ -75,6 +75,7 @@ ROUTERS = (
 )
 PAGES = (
     sign_in_page.router,
+    sign_on_page.router,
     queue_page.router,
     decisions_page.router,
     shifts_page.router,

@@ -151,10 +151,14 @@ class ProfileRefusedError(RiskError):
 
 
 class SecondPersonError(RiskError):
-    """A person tried to approve what the same person wrote or proposed."""
+    """A person tried to approve what the same person wrote or proposed.
+
+    ``cause`` is ``human`` where two accounts may be of one person.
+    """
 
     matter: str
     why: str
+    cause: str = ""
     TEXT = "this {matter} needs the approval of a second person: {why}"
 
 

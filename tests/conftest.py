@@ -19,6 +19,7 @@ from tests.support.personal_data import find_personal_data
 if TYPE_CHECKING:
     from engine.storage.database import Store
     from experiments.support.postgres import Cluster
+    from tests.support.provider_process import IdentityProvider
 
 HERE = Path(__file__).parent
 ORDER = 20_240_311
@@ -184,6 +185,15 @@ def cluster() -> "Iterator[Cluster]":
         server = Cluster(Path(home))
         yield server
         server.stop(signal.SIGINT)
+
+
+@pytest.fixture(scope="session")
+def identity_provider() -> "Iterator[IdentityProvider]":
+    """Run one identity provider for the session; under xdist, one for each worker that asks."""
+    from tests.support.provider_process import running_provider
+
+    with running_provider() as provider:
+        yield provider
 
 
 @pytest.fixture(scope="session")

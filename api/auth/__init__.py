@@ -10,6 +10,7 @@ credential_adoption    Adoption of the credentials of a home that is older than 
 credential_commitment  Commitment to a stored secret
 credentials            Keys of machines and passwords of people
 permissions            Which role may call which route
+oidc_mapping           What the claims of an identity provider grant
 sessions               Who is signed in
 stored_secrets         Secrets of the store that no record holds
 tables                 Who may call

@@ -2,14 +2,23 @@
 
 import secrets
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from api.auth.agencies import AgencyTable, Scope, check_agency, table_content
+from api.auth.agencies import (
+    AgencyTable,
+    DocumentHistory,
+    Scope,
+    agencies_by_post,
+    check_agency,
+    table_content,
+)
 from api.auth.authority import Authority, KeyGrant, PersonGrant, Refused, ignore
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import digest, hash_password, is_password, new_key, new_password, stand_in
+from api.auth.oidc_mapping import OidcMapping, check_mapping
 from api.auth.permissions import BOUND, OWNED, Matter, Right, Role, covers
 from api.auth.tables import NO_PASSWORD, USERS, AccountProjection, AccountSecret
 from api.auth.user_names import check_name
@@ -25,11 +34,25 @@ from engine.errors import (
     SecondPersonError,
 )
 from engine.journal.journal import Journal
-from engine.journal.kinds import KEY_CREATED, KEY_REVOKED, PASSWORD_CHANGED, USER_CREATED, USER_LEFT
+from engine.journal.kinds import (
+    KEY_CREATED,
+    KEY_REVOKED,
+    OIDC_LINKED,
+    PASSWORD_CHANGED,
+    USER_CREATED,
+    USER_LEFT,
+)
 from engine.journal.payloads import AccountBody
 from engine.storage.database import Store
 
 SAME_AGENCY = "the table of agencies asks for two people of two different agencies"
+SAME_HUMAN = (
+    "an account of the identity provider and a local account may be of one person: both use the"
+    " provider, or the local account is linked to its own (darvoza oidc link)"
+)
+PROVIDERS_ACCOUNT = (
+    "this account signs on by the identity provider: it has no password, and no keys"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +153,7 @@ class Accounts:
 
     def change_password(self, name: str) -> IssuedCredential:
         """Make a user a new password and end their sessions; raises ``NotFoundError``."""
-        known = self._must_know(name)
+        known = self._must_be_local(name)
         made = IssuedCredential(name, known.role, known.post, new_password(), known.agency)
         kept = hash_password(made.secret)
         body: AccountBody = {FIELD: commitment_of(kept)}
@@ -191,17 +214,74 @@ class Accounts:
         another table came into force since.
         """
         authority = self._look()
+        self._approve("agencies", authority, authority.tables, subject, by=by)
+
+    def _approve(
+        self,
+        matter: Literal["agencies", "oidc"],
+        authority: Authority,
+        history: DocumentHistory[Any],
+        subject: str,
+        *,
+        by: str,
+    ) -> None:
         _check_governor(authority, by, Right.APPROVE)
-        found = authority.tables.proposals.get(subject)
+        found = history.proposals.get(subject)
         if found is None:
-            raise NotFoundError("agencies", subject)
-        if found not in authority.tables.pending():
-            raise ConflictError("agencies", subject, "another table is in force since")
-        draft = draft_approval("agencies", found, by=by)
+            raise NotFoundError(matter, subject)
+        if found not in history.pending():
+            raise ConflictError(matter, subject, "another one is in force since")
+        draft = draft_approval(matter, found, by=by)
         if authority.person(found.author) is None:
-            raise LapsedProposalError("agencies")
+            raise LapsedProposalError(matter)
         self.must_complete(Matter.PEOPLE, first=found.author, second=by)
         self._journal.append([draft])
+
+    def propose_mapping(
+        self, mapping: OidcMapping, *, by: str, file_digest: str, subject_key: bytes
+    ) -> str:
+        """Record a proposed mapping of claims, and return its identifier.
+
+        The record commits to the key that turns subjects into names: with another key the same
+        subject would be another person. Raises ``NotAllowedError`` for a person who may not propose
+        one, ``InputError`` for posts and agencies that the network file does not name.
+        """
+        authority = self._look()
+        _check_governor(authority, by, Right.ACT)
+        by_post = agencies_by_post(self._network)
+        check_mapping(mapping, self._network.posts, frozenset().union(*by_post.values()))
+        subject = f"oidc-{secrets.token_hex(6)}"
+        content = {
+            "mapping": mapping.model_dump(mode="json"),
+            "file": file_digest,
+            "subjects": commitment_of(subject_key),
+            "instead_of": authority.oidc.sequence,
+        }
+        self._journal.append([draft_proposal("oidc", subject, by=by, content=content)])
+        return subject
+
+    def approve_mapping(self, subject: str, *, by: str) -> None:
+        """Record that a second person puts a proposed mapping into force.
+
+        What an earlier mapping granted, and sessions by it, are over. Raises what
+        :meth:`approve_table` raises.
+        """
+        authority = self._look()
+        self._approve("oidc", authority, authority.oidc, subject, by=by)
+
+    def link_subject(self, subject: str, *, owner: str) -> None:
+        """Record that a subject and the owner of a local account are one person, for good.
+
+        Raises ``NotFoundError`` for an unknown subject or owner, ``ConflictError`` where the
+        subject is linked already.
+        """
+        self._must_be_local(owner)
+        found = self._look().subject(subject)
+        if found is None:
+            raise NotFoundError("subject", subject)
+        if found.owner is not None:
+            raise ConflictError("subject", subject, "it is linked already")
+        self._journal.append([OIDC_LINKED.draft(subject, {"owner": owner})])
 
     def check_governor(self, by: str, right: Right) -> None:
         """Refuse a person who may not govern what concerns all posts, as erasures do.
@@ -244,8 +324,19 @@ class Accounts:
 
         Raises ``SecondPersonError``.
         """
-        if not self.may_complete(matter, first=first, second=second):
+        authority = self._look()
+        if not authority.may_complete(matter, first=first, second=second):
+            if not authority.are_two(first, second):
+                raise SecondPersonError(matter, SAME_HUMAN, "human")
             raise SecondPersonError(matter, SAME_AGENCY)
+
+    def must_be_two(self, matter: str, *, first: str, second: str) -> None:
+        """Refuse a second person who may be the first one under another name.
+
+        Raises ``SecondPersonError``.
+        """
+        if first != second and not self._look().are_two(first, second):
+            raise SecondPersonError(matter, SAME_HUMAN, "human")
 
     def is_active(self, name: str) -> bool:
         """Tell whether this is a person who was not removed."""
@@ -256,6 +347,13 @@ class Accounts:
         known = self._look().person(name)
         if known is None:
             raise NotFoundError("user", name)
+        return known
+
+    def _must_be_local(self, name: str) -> PersonGrant:
+        """Return a user who has a password; raises ``NotFoundError``, ``NotAllowedError``."""
+        known = self._must_know(name)
+        if known.mapping is not None:
+            raise NotAllowedError(PROVIDERS_ACCOUNT)
         return known
 
     def _look(self) -> Authority:
@@ -269,7 +367,7 @@ class Accounts:
                     f"a key of the role {role} needs an owner: name one (--owner)"
                 )
             return
-        own = self._must_know(owner)
+        own = self._must_be_local(owner)
         if not covers(own.role, role):
             raise NotAllowedError(f"the role {role} is wider than its owner's, {own.role}")
         if own.post is not None and own.post != post:
@@ -321,7 +419,7 @@ def _check_successors(authority: Authority, table: AgencyTable) -> None:
     may = {
         (person.name, right): table.scopes(person.agency, person.role)[Matter.PEOPLE, right]
         for person in people
-        if person is not None
+        if person is not None and person.mapping is None  # a command asks for a password
         for right in (Right.ACT, Right.APPROVE)
     }
     proposers = [name for (name, right), one in may.items() if right == Right.ACT and one != "none"]

@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
@@ -47,6 +47,10 @@ DUAL_CONTROL = frozenset(
 RECORDED: Mapping[str, str] = MappingProxyType({"from": "the journal"})
 """Context in which a table is not checked again: one that a later version finds incomplete stays
 in force, and permits nothing in a cell that no rule is about."""
+
+
+Document = TypeVar("Document", bound=Record)
+"""A document that two people put into force."""
 
 
 class Scope(StrEnum):
@@ -170,8 +174,13 @@ class Duties:
 
 def read_table(path: Path) -> AgencyTable:
     """Read a table of agencies; raises ``InputError`` naming the field and the rule."""
+    return read_document(path, AgencyTable)
+
+
+def read_document(path: Path, kind: type[Document]) -> Document:
+    """Read a document from a TOML file; raises ``InputError`` naming the field and the rule."""
     try:
-        return AgencyTable.model_validate(tomllib.loads(path.read_text("utf-8")), strict=False)
+        return kind.model_validate(tomllib.loads(path.read_text("utf-8")), strict=False)
     except FileNotFoundError:
         raise InputError(path.name, "no such file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -181,18 +190,22 @@ def read_table(path: Path) -> AgencyTable:
         raise InputError(path.name, f"{'.'.join(map(str, where))}: {why} ({rule})") from None
 
 
-class TableHistory:
-    """The tables of agencies as journal records state them, and the one in force.
+class DocumentHistory(Generic[Document]):
+    """Versions of a document as journal records state them, and the one in force.
 
-    An approval counts where its proposal names the table in force at that time: of two proposals
-    made against the same table, the second one approved changes nothing. A table with a record that
-    does not match the chain restricts everything: an edit of the store opens no door.
+    An approval counts where its proposal names the version in force at that time: of two proposals
+    made against the same version, the second one approved changes nothing. A version with a record
+    that does not match the chain is broken: an edit of the store opens no door.
     """
 
-    def __init__(self) -> None:
-        self.table = AgencyTable()
+    def __init__(self, empty: Document, *, name: str, approved: str) -> None:
+        """``name`` is the field of a proposal that holds the document, ``approved`` a kind."""
+        self.document = empty
+        self._name, self._approved = name, approved
         self.sequence = 0
-        """The record that put the table into force, 0 where none did."""
+        """The record that put the document into force, 0 where none did."""
+        self.content: Mapping[str, Any] = {}
+        """The proposal of the document in force."""
         self.is_broken = False
         self.proposals: dict[str, ApprovalState] = {}
         self._unproven: set[str] = set()
@@ -202,7 +215,7 @@ class TableHistory:
         if record.body is None:
             self._unproven.add(record.subject)
         if record.subject in self._unproven:
-            self.is_broken |= record.kind == AGENCIES_APPROVED
+            self.is_broken |= record.kind == self._approved
             return
         before = self.proposals.get(record.subject)
         now = apply_event(before, to_event(record), needs_evidence=False)
@@ -210,8 +223,9 @@ class TableHistory:
             return
         self.proposals[record.subject] = now
         if now.state == "in_force" and now.content["instead_of"] == self.sequence:
-            content = now.content["table"]
-            self.table = AgencyTable.model_validate(content, strict=False, context=RECORDED)
+            read = type(self.document).model_validate
+            self.document = read(now.content[self._name], strict=False, context=RECORDED)
+            self.content = now.content
             self.sequence, self.is_broken = now.sequence, False
 
     def pending(self) -> list[ApprovalState]:
@@ -222,15 +236,22 @@ class TableHistory:
             if one.state == "proposed" and one.content["instead_of"] == self.sequence
         ]
 
+
+class TableHistory(DocumentHistory[AgencyTable]):
+    """The tables of agencies, and the one in force; a broken one restricts everything."""
+
+    def __init__(self) -> None:
+        super().__init__(AgencyTable(), name="table", approved=AGENCIES_APPROVED)
+
     def duties(self, role: Role, agency: str | None, posts: Mapping[str, frozenset[str]]) -> Duties:
         """Return what a role of an agency may do by the table in force."""
         if self.is_broken:
             closed = dict.fromkeys(product(Matter, Right), Scope.NONE)
             return Duties(agency, closed, DUAL_CONTROL, posts)
-        if not self.table.agencies:
+        if not self.document.agencies:
             return Duties(agency)
-        scopes = self.table.scopes(agency, role)
-        return Duties(agency, scopes, frozenset(self.table.two_agencies), posts)
+        scopes = self.document.scopes(agency, role)
+        return Duties(agency, scopes, frozenset(self.document.two_agencies), posts)
 
 
 def table_content(table: AgencyTable, instead_of: int) -> dict[str, Any]:

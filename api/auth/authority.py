@@ -17,12 +17,15 @@ from sqlalchemy import Connection
 
 from api.auth.agencies import AGENCY_KINDS, Duties, TableHistory
 from api.auth.credential_commitment import FIELD
+from api.auth.oidc_mapping import MAPPING_KINDS, MappingHistory
 from api.auth.permissions import Matter, Role, covers
 from engine.domain.time_units import HOUR, micros
 from engine.journal.kinds import (
     CREDENTIALS_ADOPTED,
     KEY_CREATED,
     KEY_REVOKED,
+    OIDC_GRANTED,
+    OIDC_LINKED,
     PASSWORD_CHANGED,
     SIGNED_IN,
     SIGNED_OUT,
@@ -72,6 +75,11 @@ class PersonGrant:
     """The record of the password; sessions of before it are over."""
     agency: str | None = None
     is_removed: bool = False
+    mapping: int | None = None
+    """The record of the mapping by which claims granted this; None of a local account, 0 where the
+    claims no longer grant anything."""
+    owner: str | None = None
+    """The local account with which this one is one person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,9 @@ class _Session:
     name: str
     until: int
     sequence: int
+    mapping: int | None
+    """The record of the mapping by which claims opened it; None of one opened by a password."""
+    attempt: str
 
 
 class Authority:
@@ -95,9 +106,11 @@ class Authority:
         self._posts = posts or {}
         self.tables = TableHistory()
         """Tables of agencies, proposed and in force."""
+        self.oidc = MappingHistory()
+        """Mappings of claims, proposed and in force."""
         self._duties: dict[tuple[Role, str | None], Duties] = {}
         self._lock = Lock()
-        self._accounts = RecordTail((*_ACCOUNTS, *AGENCY_KINDS))
+        self._accounts = RecordTail((*_ACCOUNTS, *AGENCY_KINDS, *MAPPING_KINDS))
         self._openings: RecordTail | None = None
         self._keys: dict[str, KeyGrant] = {}
         self._key_ids: dict[str, str] = {}
@@ -112,6 +125,8 @@ class Authority:
                 if record.kind in AGENCY_KINDS:
                     self.tables.apply(record)
                     self._duties = {}
+                elif record.kind in MAPPING_KINDS:
+                    self.oidc.apply(record)
                 else:
                     _ACCOUNTS[record.kind](self, record)
             if self._hours:
@@ -128,9 +143,45 @@ class Authority:
         return tuple(self._keys.values())
 
     def person(self, name: str) -> PersonGrant | None:
-        """Return a person who was not removed, None for others."""
+        """Return a person who was not removed, None for others.
+
+        What claims granted counts for as long as the mapping is in force by which they did.
+        """
         found = self._people.get(name)
-        return None if found is None or found.is_removed else found
+        if found is None or found.is_removed:
+            return None
+        if found.mapping is None:
+            return found
+        is_current = self.oidc.in_force is not None and found.mapping == self.oidc.sequence
+        is_owned = found.owner is None or self.person(found.owner) is not None
+        return found if is_current and is_owned else None
+
+    def subject(self, name: str) -> PersonGrant | None:
+        """Return what claims granted to a subject last, whether it counts or not."""
+        found = self._people.get(name)
+        return None if found is None or found.mapping is None else found
+
+    def subjects(self) -> tuple[PersonGrant, ...]:
+        """Return every subject that ever signed on by claims."""
+        return tuple(one for one in self._people.values() if one.mapping is not None)
+
+    def human(self, name: str) -> str:
+        """Return the name that counts as one person where two are asked: the owner's."""
+        found = self._people.get(name)
+        return name if found is None or found.owner is None else found.owner
+
+    def are_two(self, first: str, second: str) -> bool:
+        """Tell whether two names are two people, as far as accounts can tell.
+
+        A local account and a subject of the identity provider may be of one human: they are two
+        people only where the local account is linked to another subject.
+        """
+        one, other = self.human(first), self.human(second)
+        people = self._people.get(one), self._people.get(other)
+        if one == other or None in people:
+            return one != other
+        local = [person.name for person in people if person is not None and person.mapping is None]
+        return len(local) != 1 or any(person.owner == local[0] for person in self.subjects())
 
     def duties(self, role: Role, agency: str | None) -> Duties:
         """Return what a role of an agency may do, by the table in force."""
@@ -145,10 +196,12 @@ class Authority:
         return None if found is None else found.agency
 
     def may_complete(self, matter: Matter, *, first: str, second: str) -> bool:
-        """Tell whether a person may approve what another began, as far as agencies go.
+        """Tell whether a person may approve what another began, as far as accounts and agencies go.
 
         Where the table asks for two agencies both must have one, and not the same.
         """
+        if first != second and not self.are_two(first, second):
+            return False
         if matter not in self.duties(Role.ADMINISTRATOR, None).two_agencies:
             return True
         one, other = self.agency_of(first), self.agency_of(second)
@@ -171,7 +224,18 @@ class Authority:
         if found is None or found.until <= now:
             return None
         person = self.person(found.name)
-        return person if person is not None and person.since < found.sequence else None
+        if person is None or person.since >= found.sequence:
+            return None
+        return person if found.mapping == person.mapping else None
+
+    def is_of_provider(self, commitment: str) -> bool:
+        """Tell whether an identity provider opened a session."""
+        found = self._sessions.get(commitment)
+        return found is not None and found.mapping is not None
+
+    def is_used(self, attempt: str) -> bool:
+        """Tell whether an attempt to sign on by claims has opened a session already."""
+        return any(one.attempt == attempt for one in self._sessions.values())
 
     def _look_at_sessions(self, connection: Connection) -> None:
         now = read_last_known_at(connection)  # the journal's own time: a clock that jumps ends none
@@ -233,6 +297,39 @@ class Authority:
             if key.owner == record.subject:
                 self._keys = self._keys | {key.key_id: replace(key, is_revoked=True)}
 
+    def _grant_by_claims(self, record: PowerRecord) -> None:
+        """Take what claims grant from now on; a record that its mapping does not bear out: nothing.
+
+        Sessions of before go on with the new role, and are over where nothing is granted.
+        """
+        found = self._people.get(record.subject)
+        if found is not None and found.mapping is None:
+            return
+        grant = self.oidc.grant(record.body or {})
+        if grant is None or grant.post != (record.post or None):
+            if found is not None:
+                self._people[found.name] = replace(found, mapping=0, since=record.seq)
+            return
+        self._people[record.subject] = PersonGrant(
+            name=record.subject,
+            role=grant.role,
+            post=grant.post,
+            commitment="",
+            since=record.seq if found is None else found.since,
+            agency=grant.agency,
+            is_removed=found is not None and found.is_removed,
+            mapping=self.oidc.sequence,
+            owner=None if found is None else found.owner,
+        )
+
+    def _link(self, record: PowerRecord) -> None:
+        """Let a subject count as the owner of a local account, for good."""
+        found, owner = self._people.get(record.subject), (record.body or {}).get("owner")
+        local = self._people.get(str(owner))
+        is_right = local is not None and local.mapping is None
+        if found is not None and found.mapping is not None and found.owner is None and is_right:
+            self._people[found.name] = replace(found, owner=str(owner))
+
     def _adopt(self, record: PowerRecord) -> None:
         """Take the commitments of an older home; once, and only where no record has another."""
         if self._is_adopted:
@@ -249,8 +346,10 @@ class Authority:
 
 
 def _session(record: PowerRecord) -> _Session:
-    until = micros(datetime.fromisoformat((record.body or {})["until"]))
-    return _Session(record.subject, until, record.seq)
+    body = record.body or {}
+    until, oidc = micros(datetime.fromisoformat(body["until"])), body.get("oidc", {})
+    mapping, attempt = oidc.get("mapping"), str(oidc.get("attempt", ""))
+    return _Session(record.subject, until, record.seq, mapping, attempt)
 
 
 _ROLES = frozenset(Role)
@@ -260,6 +359,8 @@ _ACCOUNTS: dict[str, Callable[[Authority, PowerRecord], None]] = {
     USER_CREATED: Authority._create_person,
     PASSWORD_CHANGED: Authority._change_password,
     USER_LEFT: Authority._remove_person,
+    OIDC_GRANTED: Authority._grant_by_claims,
+    OIDC_LINKED: Authority._link,
     CREDENTIALS_ADOPTED: Authority._adopt,
 }
 """What each record changes."""

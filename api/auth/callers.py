@@ -38,7 +38,7 @@ class Caller:
     post: str | None
     """The one post it reaches; None means every post."""
     owner: str | None = None
-    """The user whose key it is; None for the key of a machine, and for a user who signed in."""
+    """The user whose key it is, or whose local account a subject is linked to; else None."""
     is_person: bool = True
     """Whether a known person answers: signed in, or the owner of a key no wider than their role."""
     agency: str | None = None

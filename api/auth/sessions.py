@@ -6,9 +6,10 @@ that records state (:mod:`api.auth.authority`), looked at again with every reque
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, select
@@ -70,8 +71,11 @@ class Sessions:
         self.attempts = Attempts()
         self._known: set[bytes] = set()
 
-    def begin(self, name: str, role: Role) -> NewSession:
-        """Record the sign-in of a user whose password was right."""
+    def begin(self, name: str, role: Role, *, oidc: Mapping[str, Any] | None = None) -> NewSession:
+        """Record the sign-in of a user whose password, or whose identity provider, was right.
+
+        ``oidc`` names the mapping and the attempt of a session that claims open.
+        """
         token = secrets.token_urlsafe(_BYTES)
         with self._store.read() as connection:
             until = self._journal.now(connection) + self._length
@@ -81,6 +85,8 @@ class Sessions:
             "until": rfc3339(until),
             FIELD: commitment_of(kept),
         }
+        if oidc is not None:
+            body["oidc"] = dict(oidc)
         secret = AccountSecret(kept, until)
         self._submit(SIGNED_IN.draft(name, body, extra=secret)).result()
         return NewSession(token, self._length // 1_000_000)
@@ -104,18 +110,30 @@ class Sessions:
             self._known.clear()
         self._known.add(kept)
         duties = authority.duties(person.role, person.agency)
-        return Caller(person.name, person.role, person.post, agency=person.agency, duties=duties)
+        return Caller(
+            person.name,
+            person.role,
+            person.post,
+            person.owner,
+            agency=person.agency,
+            duties=duties,
+        )
 
     def is_known(self, token: str) -> bool:
         """Tell whether a token was valid when it was last looked up, however long ago."""
         return is_token(token) and self._digest(token) in self._known
 
-    def end(self, token: str) -> None:
-        """Record a sign-out; raises ``NotAuthenticatedError``."""
+    def end(self, token: str) -> bool:
+        """Record a sign-out, and tell whether an identity provider had opened the session.
+
+        Raises ``NotAuthenticatedError``.
+        """
         name = self.caller(token).name
         kept = self._digest(token)
+        is_of_provider = self._authority.is_of_provider(commitment_of(kept))
         body: AccountBody = {FIELD: commitment_of(kept)}
         self._submit(SIGNED_OUT.draft(name, body, extra=AccountSecret(kept))).result()
+        return is_of_provider
 
     def form_token(self, cookie: str) -> str:
         """Return what a form must carry to count as sent from a page with this cookie."""

@@ -12,8 +12,9 @@ from engine.domain.identifiers import fold, skeleton
 from engine.errors import ConflictError, RecordError
 
 LONGEST = 64
-_RESERVED = re.compile(r"(key-|account:)", re.IGNORECASE)
-"""Beginnings of what a record names in the place of a person: a key, an account of the machine."""
+_RESERVED = re.compile(r"(key-|account:|oidc-)", re.IGNORECASE)
+"""Beginnings of what a record names in the place of a person: a key, an account of the machine, a
+subject of an identity provider."""
 _MORE_ALIKE = str.maketrans("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧL", "ABEZHIKMNOPTYXI")  # Greek
 _APOSTROPHES = "\u02bb\u02bc"
 """Letters of Uzbek names, written like an apostrophe; their Unicode names tell no script."""
@@ -37,7 +38,11 @@ def check_name(name: str, *, taken: Iterable[str]) -> str:
         ("printable", "no control, format or combining characters", not _is_plain(kept)),
         ("letters", "a letter or digit, in letters of everyday writing", not _is_legible(kept)),
         ("one_script", "letters of one script only", len(scripts) > 1),
-        ("reserved", "must not begin with key- or account:", _RESERVED.match(kept) is not None),
+        (
+            "reserved",
+            "must not begin with key-, account: or oidc-",
+            _RESERVED.match(kept) is not None,
+        ),
     ):
         if is_broken:
             raise RecordError("user", "name", rule, why)

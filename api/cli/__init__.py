@@ -9,6 +9,7 @@ experiments  Commands that run experiments
 home         Commands about a whole home
 main         The command line
 models       Commands about models that were trained
+oidc         Commands about sign-on by OpenID Connect
 profiles     Commands about risk profiles
 sbom         ``darvoza sbom``
 service      Commands that run the service and say who may call it

@@ -1,16 +1,14 @@
 """Commands about the table of agencies: who sees, acts and approves."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.common import HomeOption, JsonOption, emit, opened_existing, opened_to_read, signed_in
+from api.cli.common import HomeOption, JsonOption, emit, governing_accounts, opened_to_read
 
 if TYPE_CHECKING:
-    from api.auth.accounts import Accounts
     from api.auth.agencies import AgencyTable, Scope
     from api.auth.permissions import Matter, Right
 
@@ -37,20 +35,9 @@ def propose(
 ) -> None:
     """Propose a table of agencies; another person puts it into force."""
     table = _read(home, file)
-    with _signed_in(home, by) as accounts:
+    with governing_accounts(home, by) as accounts:
         subject = accounts.propose_table(table, by=by)
     emit({"proposal": subject, "state": "proposed"}, as_json=as_json, text=subject)
-
-
-@contextmanager
-def _signed_in(home: Path, by: str) -> Iterator["Accounts"]:
-    """Open the accounts of a home, for a person who knows their password."""
-    from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
-
-    with opened_existing(home) as (found, store):
-        signed_in(found, store, by)
-        yield Accounts(store, open_network(found))
 
 
 @agencies.command("approve")
@@ -62,7 +49,7 @@ def approve(
     as_json: JsonOption = False,
 ) -> None:
     """Put a proposed table of agencies into force; never by the person who proposed it."""
-    with _signed_in(home, by) as accounts:
+    with governing_accounts(home, by) as accounts:
         accounts.approve_table(proposal, by=by)
     emit({"proposal": proposal, "state": "in_force"}, as_json=as_json, text="in force")
 
@@ -78,7 +65,7 @@ def show(home: HomeOption, *, as_json: JsonOption = False) -> None:
         {"proposal": one.subject, "by": one.author, "table": one.content["table"]}
         for one in tables.pending()
     ]
-    table = tables.table.model_dump(mode="json")
+    table = tables.document.model_dump(mode="json")
     found = {"in_force": table, "sequence": tables.sequence, "waiting": waiting}
     emit(found, as_json=as_json, text=lambda: _print_tables(found))
 

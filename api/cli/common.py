@@ -175,6 +175,17 @@ def signed_in(home: Home, store: Store, name: str) -> "Role":
     return role
 
 
+@contextmanager
+def governing_accounts(home: Path, by: str) -> Iterator["Accounts"]:
+    """Open the accounts of a home, for a person who knows their password."""
+    from api.auth.accounts import Accounts
+    from api.service.runtime import open_network
+
+    with opened_existing(home) as (found, store):
+        signed_in(found, store, by)
+        yield Accounts(store, open_network(found))
+
+
 def step_back(*, if_polite: bool) -> None:
     """Let decisions go first, where a running service asked for this."""
     if if_polite:

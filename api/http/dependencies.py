@@ -8,7 +8,9 @@ from fastapi.security import HTTPBearer
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller, Callers
 from api.auth.sessions import SAFE, Sessions, check_origin, token_of
+from api.oidc.sign_on import SignOn
 from api.service.executors import Executors
+from api.service.metrics import Metrics
 from engine.domain.records import Identifier
 
 LONGEST_IDEMPOTENCY_KEY = 255
@@ -22,7 +24,9 @@ class SignInService(Protocol):
     accounts: Accounts
     callers: Callers
     executors: Executors
+    metrics: Metrics
     sessions: Sessions
+    sign_on: SignOn
 
 
 async def running_service(request: Request) -> object:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from api.auth.accounts import SAME_AGENCY
+from api.auth.accounts import SAME_AGENCY, SAME_HUMAN
 from api.auth.agencies import Scope
 from api.auth.authority import Authority
 from api.auth.callers import OTHER_AGENCY
@@ -60,7 +60,9 @@ class ModelSteps:
         inactive = _inactive(self.store, now, version)
         if (model := now.models.get(version)) is not None:
             given = model.challenges if is_trial else model.approvals
-            self._check_agencies([one for one in given if one not in inactive])
+            counting = [one for one in given if one not in inactive]
+            self._check_people((model.trained_by, *counting))
+            self._check_agencies(counting)
         drafts = step(
             now,
             version,
@@ -107,6 +109,14 @@ class ModelSteps:
         duties = authority.duties(self.role, None if person is None else person.agency)
         if duties.scope(Matter.MODELS, right) is Scope.NONE:
             raise NotAllowedError(OTHER_AGENCY, "agency")
+
+    def _check_people(self, given: Sequence[str]) -> None:
+        """Refuse a person who may be one who trained or approved it under another name."""
+        with self.store.read() as connection:
+            authority = Authority().look(connection)
+        for first in given:
+            if first != self.by and not authority.are_two(first, self.by):
+                raise SecondPersonError(Matter.MODELS, SAME_HUMAN, "human")
 
     def _check_agencies(self, given: Sequence[str]) -> None:
         """Refuse a second approval from the first one's agency where the table asks for two."""

@@ -270,6 +270,7 @@ class ProposalWriter:
         if now.pending is not None and first != self._caller.person:
             about, second = MATTERS[matter], self._caller.person
             self._service.accounts.must_complete(about, first=first, second=second)
+            self._service.accounts.must_be_two(matter, first=now.author, second=second)
 
     def _must_cover(self, matter: Matter, now: ApprovalState) -> None:
         """Refuse an entry of another agency: not found where it is hidden."""

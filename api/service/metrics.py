@@ -78,6 +78,11 @@ class Metrics:
             "Claims of a table to power that no journal record backs.",
             ["kind"],
         )
+        self.sign_on_refused = counter(
+            "darvoza_sign_on_refused",
+            "Sign-ons by the identity provider that opened no session.",
+            ["kind"],
+        )
         self.percentiles = histogram(
             "darvoza_risk_percentile",
             "Percentiles of the risk at its post, told as random checks are; even without drift.",
@@ -103,6 +108,11 @@ class Metrics:
         """Count and log a claim of a table that no record backs; ``kind`` is from a closed list."""
         self.power_refused.labels(kind).inc()
         structlog.get_logger().warning("power_refused", kind=kind, why=_UNBACKED)
+
+    def refuse_sign_on(self, kind: str) -> None:
+        """Count and log a sign-on that opened no session; ``kind`` is from a closed list."""
+        self.sign_on_refused.labels(kind).inc()
+        structlog.get_logger().warning("sign_on_refused", kind=kind)
 
     def count_decision(self, found: StoredRecord) -> None:
         """Count one answered decision; an answer that is repeated brings its secrets no nearer."""

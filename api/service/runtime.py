@@ -20,6 +20,7 @@ from api.auth.credentials import check_database, open_pepper
 from api.auth.sessions import Sessions
 from api.auth.tables import AccountProjection
 from api.migrations.upgrade import upgrade
+from api.oidc.sign_on import SignOn
 from api.service.executors import Executors
 from api.service.metrics import Metrics
 from api.service.model_watcher import ModelWatch
@@ -130,6 +131,7 @@ class Runtime:
     accounts: Accounts
     callers: Callers
     sessions: Sessions
+    sign_on: SignOn
     watch: ModelWatch
     profiles: ProfileMatcher
     backtests: Backtests
@@ -213,6 +215,14 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     submit, pepper = writer.submit, open_pepper(home)
     posts, refused = agencies_by_post(network), metrics.refuse_power
     authority = Authority(session_hours=settings.session_hours, posts=posts)
+    sessions = Sessions(
+        store,
+        submit,
+        pepper,
+        hours=settings.session_hours,
+        authority=authority,
+        refused=refused,
+    )
     expiry, signer = QueueExpiry(store, journal), open_signer(home)
     watch.start()
     expiry.start()
@@ -234,13 +244,16 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
             authority=authority,
             refused=refused,
         ),
-        sessions=Sessions(
+        sessions=sessions,
+        sign_on=SignOn(
+            home,
             store,
             submit,
-            pepper,
-            hours=settings.session_hours,
+            sessions,
             authority=authority,
-            refused=refused,
+            pepper=pepper,
+            seconds=settings.oidc_seconds,
+            skew=settings.oidc_skew_seconds,
         ),
         watch=watch,
         profiles=profiles,

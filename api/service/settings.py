@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     model_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
     """How often the service looks whether another model was put into force."""
 
+    oidc_seconds: Annotated[float, Field(gt=0, le=30)] = 5.0
+    """How long one answer of the identity provider may take."""
+    oidc_skew_seconds: Annotated[int, Field(ge=0, le=120)] = 30
+    """How far the identity provider's clock may differ from this machine's."""
     trusted_proxies: str = "127.0.0.1,::1"
     """Addresses and networks of proxies whose ``X-Forwarded-For`` says who asks, with commas."""
 

@@ -11,6 +11,7 @@ number_parsing    Numbers as people write them
 old_sentences     Reader of sentences in records of before messages were kept
 page_route        What every page has in common
 sign_in_page      Sign in, sign out, choose a language
+sign_on_page      Sign on by the identity provider
 templates_env     Templates
 visitor           Who visits a page, and whether a form they send is theirs
 """

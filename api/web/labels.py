@@ -238,6 +238,36 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "clock_accepted": N_("clock accepted"),
         "agencies_proposed": N_("table of agencies proposed"),
         "agencies_approved": N_("table of agencies approved"),
+        "oidc_proposed": N_("identity provider proposed"),
+        "oidc_approved": N_("identity provider approved"),
+        "oidc_granted": N_("account changed by the identity provider"),
+        "oidc_linked": N_("accounts of one person linked"),
+    },
+    "sign_on": {
+        "not_offered": N_("No identity provider is in use here. Sign in with a local account."),
+        "stale": N_("This sign-in was begun elsewhere, or too long ago. Begin again."),
+        "declined": N_("The identity provider did not let you in. Nothing was recorded."),
+        "provider_down": N_(
+            "The identity provider does not answer. Try again, or sign in with a local account."
+        ),
+        "unverified": N_(
+            "The identity provider's answer could not be verified. Tell your administrator."
+        ),
+        "no_role": N_(
+            "The identity provider names no role of yours that counts here. Ask your administrator."
+        ),
+        "no_post": N_(
+            "The identity provider names no post of yours that counts here. Ask your administrator."
+        ),
+        "no_agency": N_(
+            "The identity provider names no agency of yours that counts here."
+            " Ask your administrator."
+        ),
+        "removed": N_("Your account was removed here. Ask your administrator."),
+        "misconfigured": N_(
+            "Sign-in by the identity provider is not set up correctly here."
+            " Tell your administrator."
+        ),
     },
     "measure": {
         "handled": N_("vehicles dealt with"),

@@ -9,11 +9,12 @@ from fastapi.responses import RedirectResponse
 from api.auth.credentials import is_token
 from api.auth.sessions import NewSession, cookie_name, token_of
 from api.http.dependencies import SignInService, TheService
+from api.oidc.refusals import Refusal
 from api.web import i18n
 from api.web.page_route import PageRoute, local
 from api.web.templates_env import page
 from api.web.visitor import VISIT, TheForm, TheVisitor, new_visit, read_field, sent_form
-from engine.errors import NotAuthenticatedError
+from engine.errors import BusyError, NotAuthenticatedError
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -30,7 +31,7 @@ BUSY_SECONDS = 2
 @router.get("/login")
 async def form(request: Request, wanted: Annotated[str, Query(alias="next")] = "/") -> Response:
     """Show the form."""
-    return _form(request, wanted=local(wanted))
+    return await render_form(request, wanted=local(wanted))
 
 
 @router.post("/login")
@@ -46,10 +47,10 @@ async def sign_in(request: Request, service: TheService) -> Response:
         return await _answer_slowly(request, wanted=wanted, seconds=seconds, status=429)
     begun = await service.executors.sign_in.run(_try, service, name, password)
     if begun is None:
-        return _form(request, wanted=wanted, status=401)
+        return await render_form(request, wanted=wanted, status=401)
     service.sessions.attempts.record_success(address, name)
     answer = RedirectResponse(wanted, 303)
-    _keep(request, answer, cookie_name(request), begun.token, seconds=begun.seconds)
+    keep_cookie(request, answer, cookie_name(request), begun.token, seconds=begun.seconds)
     answer.delete_cookie(VISIT)
     return answer
 
@@ -58,10 +59,13 @@ async def sign_in(request: Request, service: TheService) -> Response:
 async def sign_out(
     request: Request, service: TheService, visitor: TheVisitor, form: TheForm
 ) -> Response:
-    """End the session."""
-    await asyncio.to_thread(service.sessions.end, token_of(request))
-    answer = RedirectResponse("/login", 303)
-    _keep(request, answer, cookie_name(request), "", seconds=0)
+    """End the session; one that the identity provider opened is then ended there too."""
+    is_of_provider = await asyncio.to_thread(service.sessions.end, token_of(request))
+    address = await _find_end_session(service) if is_of_provider else None
+    answer: Response = RedirectResponse("/login", 303)
+    if address is not None:  # no redirect: a form may lead to pages of ours alone
+        answer = page(request, "signed_out.html", visitor=None, address=address)
+    keep_cookie(request, answer, cookie_name(request), "", seconds=0)
     return answer
 
 
@@ -73,7 +77,7 @@ async def choose(
 ) -> Response:
     """Remember a language, and go back."""
     answer = RedirectResponse(local(back), 303)
-    _keep(request, answer, i18n.COOKIE, code, seconds=_YEAR)
+    keep_cookie(request, answer, i18n.COOKIE, code, seconds=_YEAR)
     return answer
 
 
@@ -98,29 +102,46 @@ async def _answer_slowly(request: Request, *, wanted: str, seconds: int, status:
         await asyncio.sleep(HELD_SECONDS)
     finally:
         attempts.held -= 1
-    return _form(request, wanted=wanted, seconds=seconds, status=status)
+    return await render_form(request, wanted=wanted, seconds=seconds, status=status)
 
 
-def _form(request: Request, *, wanted: str, status: int = 200, seconds: int = 0) -> Response:
+async def _find_end_session(service: SignInService) -> str | None:
+    try:
+        return await service.executors.oidc.run(service.sign_on.end_session_address)
+    except BusyError:
+        return None
+
+
+async def render_form(
+    request: Request,
+    *,
+    wanted: str,
+    status: int = 200,
+    seconds: int = 0,
+    refusal: Refusal | None = None,
+) -> Response:
+    """Return the sign-in page; ``refusal`` says why the identity provider opened no session."""
     visit = request.cookies.get(VISIT, "")
     visit = visit if is_token(visit) else new_visit()
     service: SignInService = request.app.state.runtime
     shown: dict[str, Any] = {
+        "is_offered": await service.executors.look_up(service.sign_on.is_offered),
+        "refusal": refusal,
         "form_token": service.sessions.form_token(visit),
         "wanted": wanted,
-        "failed": status != 200,
+        "failed": status != 200 and refusal is None,
         "seconds": seconds,
-        "busy": status == 503,
+        "busy": status == 503 and refusal is None,
         "visitor": None,
     }
     answer = page(request, "login.html", status=status, **shown)
     if seconds:
         answer.headers["Retry-After"] = str(seconds)
-    _keep(request, answer, VISIT, visit, seconds=3600)
+    keep_cookie(request, answer, VISIT, visit, seconds=3600)
     return answer
 
 
-def _keep(request: Request, answer: Response, name: str, value: str, *, seconds: int) -> None:
+def keep_cookie(request: Request, answer: Response, name: str, value: str, *, seconds: int) -> None:
     """Set a cookie that no script reads and no other site's request carries."""
     is_secure = request.url.scheme == "https"
     answer.set_cookie(

@@ -29,7 +29,15 @@ OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
 """Pages and forms whose JSON route has another path than theirs."""
 SIGNED_IN_ALONE = frozenset({("GET", "/"), ("POST", "/logout")})
 """Pages that are for everybody who is signed in."""
-OPEN_PAGES = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/language/{code}")})
+OPEN_PAGES = frozenset(
+    {
+        ("GET", "/login"),
+        ("POST", "/login"),
+        ("GET", "/login/oidc"),
+        ("GET", "/login/oidc/callback"),
+        ("GET", "/language/{code}"),
+    }
+)
 """Pages that are for everybody."""
 
 VISIT = "darvoza_visit"

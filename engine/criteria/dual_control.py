@@ -21,7 +21,7 @@ from engine.journal.payloads import ApprovalBody
 from engine.journal.power_records import PowerRecord, read_records
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
-Matter = Literal["profile", "watchlist", "agencies", "erasure"]
+Matter = Literal["profile", "watchlist", "agencies", "oidc", "erasure"]
 Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left"]
 Move = Step | Literal["shadowed"]
 """A step, where an approval as a shadow is one of its own."""
@@ -50,6 +50,8 @@ _KIND_OF: Mapping[tuple[Matter, Step], Kind[ApprovalBody]] = {
     ("watchlist", "left"): record.WATCHLIST_LEFT,
     ("agencies", "proposed"): record.AGENCIES_PROPOSED,
     ("agencies", "approved"): record.AGENCIES_APPROVED,
+    ("oidc", "proposed"): record.OIDC_PROPOSED,
+    ("oidc", "approved"): record.OIDC_APPROVED,
     ("erasure", "proposed"): record.ERASURE_PROPOSED,
     ("erasure", "approved"): record.ERASURE_APPROVED,
 }

@@ -99,6 +99,14 @@ AGENCIES_PROPOSED: Final = Kind[of.ApprovalBody]("agencies_proposed")
 """A table of what each role of each agency may do, proposed by a first person."""
 AGENCIES_APPROVED: Final = Kind[of.ApprovalBody]("agencies_approved")
 """A second person puts the table into force."""
+OIDC_PROPOSED: Final = Kind[of.ApprovalBody]("oidc_proposed")
+"""An identity provider and what its claims grant, proposed by a first person."""
+OIDC_APPROVED: Final = Kind[of.ApprovalBody]("oidc_approved")
+"""A second person puts the identity provider into force."""
+OIDC_GRANTED: Final = Kind[of.OidcGrantBody]("oidc_granted")
+"""What the claims of a subject grant from now on; the subject is a keyed digest."""
+OIDC_LINKED: Final = Kind[of.AccountBody]("oidc_linked")
+"""A subject and the owner of a local account are one person."""
 SECRETS_DROPPED: Final = Kind[of.Json]("secrets_dropped")
 """Names the secrets that a rebuild could not keep."""
 SENSITIVE_READ: Final = Kind[of.Json]("sensitive_read")

@@ -283,3 +283,16 @@ class AccountBody(TypedDict):
     agency: NotRequired[str]
     until: NotRequired[str]
     commitment: NotRequired[str]
+    oidc: NotRequired[Json]
+    """Of a session that an identity provider opened: ``mapping`` and ``attempt``."""
+
+
+class OidcGrantBody(TypedDict):
+    """What a subject may do; without ``role`` nothing, as the claims no longer grant any."""
+
+    mapping: int
+    """The record that put the mapping into force."""
+    rules: list[int | None]
+    """The rules of the mapping that hold: of the role, the post and the agency."""
+    role: NotRequired[str]
+    agency: NotRequired[str]

@@ -53,6 +53,10 @@ KINDS = (
     record.PERCENTILES,
     record.AGENCIES_PROPOSED,
     record.AGENCIES_APPROVED,
+    record.OIDC_PROPOSED,
+    record.OIDC_APPROVED,
+    record.OIDC_GRANTED,
+    record.OIDC_LINKED,
 )
 """Kinds that are indexed. The list is part of two indexes: a new kind needs a migration."""
 

@@ -36,6 +36,11 @@ class Home:
         return self.root / "agencies.toml"
 
     @property
+    def oidc(self) -> Path:
+        """The mapping of claims, as it is edited; what counts is the one that records state."""
+        return self.root / "oidc.toml"
+
+    @property
     def messages(self) -> Path:
         """National settings of standard messages, where there are any."""
         return self.root / "messages.toml"

@@ -27,6 +27,7 @@ OWN_TIME = (
     "test_old_home",
     "test_home_rebuild",
     "test_erasure",
+    "test_sign_on",
 )
 FULL_COST = ("test_sign_in_limits",)
 """What is tested there is the cost of a password."""

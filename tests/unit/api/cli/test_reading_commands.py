@@ -45,6 +45,11 @@ ASKED = {
     "agencies approve": ["agencies", "approve", "agencies-1", "--as", "ann"],
     "agencies show": ["agencies", "show"],
     "agencies matrix": ["agencies", "matrix"],
+    "oidc check": ["oidc", "check"],
+    "oidc propose": ["oidc", "propose", "--as", "ann"],
+    "oidc approve": ["oidc", "approve", "oidc-1", "--as", "ann"],
+    "oidc show": ["oidc", "show"],
+    "oidc link": ["oidc", "link", "oidc-1", "--owner", "ann"],
     "clock show": ["clock", "show"],
     "clock accept": ["clock", "accept", "--as", "ann", "--why", "x"],
 }

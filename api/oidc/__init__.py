@@ -1,0 +1,8 @@
+"""Sign-on by OpenID Connect: what a provider says of a person, and the session that follows.
+
+attempts      One attempt to sign on, kept in the browser alone
+provider      An identity provider: addresses, keys and verified claims
+refusals      Why a sign-on is refused
+secret_files  Secret files of sign-on
+sign_on       Sign-on by the mapping in force
+"""
