@@ -210,6 +210,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         sentences=models.sentences,
         workload=workload,
         features=features,
+        network=network,
         matchers=(profiles, WatchMatcher()),
     )
     submit, pepper = writer.submit, open_pepper(home)

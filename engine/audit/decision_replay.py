@@ -19,13 +19,13 @@ from engine.decision.decision import Decision, Inputs, Rank, ScoredArrival, atta
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.decision.role_views import outcome
 from engine.explanation.precursor_signs import add_precursor_reason
-from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences
+from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences, name_opposite_post
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION
 from engine.ports import FeatureRows, Features, Rows, Scorer
 from engine.targeting.context import reasons, scored_arrival
 
-WITH_FIGURES = ("reasons-2", "reasons-3", "reasons-4")
+WITH_FIGURES = ("reasons-2", "reasons-3", "reasons-4", "reasons-5")
 """Earlier rules whose reasons hold sums by topic and figures: of rates, then of all messages."""
 WITHOUT_MESSAGES = ("reasons-1", "reasons-2")
 """Rules whose facts and search steps hold English alone."""
@@ -78,6 +78,7 @@ class DecisionReplay:
             found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
             version = inputs.sentences
             found = add_precursor_reason(found, one.arrival, one.features, version=version)
+            found = name_opposite_post(found, inputs.opposite)
             decision = attach_reasons(decision, found, inputs.matches)
         again = _comparable(decision, filing)
         if inputs.sentences != REASONS_VERSION:
@@ -99,7 +100,8 @@ class DecisionReplay:
         filing, rows = self.filed(connection, seq)
         one = scored_arrival(filing.arrival, rows, None, index=0)
         found = reasons(one, rows.values[0], self.scorer(filing), sentences=self._sentences)
-        return add_precursor_reason(found, one.arrival, one.features, version=REASONS_VERSION)
+        found = add_precursor_reason(found, one.arrival, one.features, version=REASONS_VERSION)
+        return name_opposite_post(found, filing.inputs.opposite)
 
     def filed(self, connection: Connection, seq: int) -> tuple[StoredDecision, FeatureRows]:
         """Return a decision as recorded, and its features read again as of its time."""

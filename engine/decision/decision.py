@@ -86,6 +86,8 @@ class Inputs:
     """Where two models share the picks: what is said above of a model is said of the leader."""
     sentences: str = "reasons-1"
     """Version of the rule that makes reasons; records before the second do not say it."""
+    opposite: str = ""
+    """Name of the opposite post, for the reasons on its record; empty without one."""
     placement: str = FIRST_VERSION
     """Version of the rule by which it queues; the first records do not say it."""
     peers: tuple[float, ...] = ()

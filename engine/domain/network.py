@@ -152,6 +152,11 @@ class Network:
         post = self.posts.get(code)
         return None if post is None or post.pair not in self.posts else post.pair
 
+    def name_opposite(self, code: str) -> str:
+        """Return the name of the opposite post, empty where no opposite post reports here."""
+        opposite = self.pair(code)
+        return "" if opposite is None else self.posts[opposite].name
+
     def timezone(self, code: str) -> str:
         """Return the zone of a post's clocks; a post that no network names has the default."""
         if self.is_uniform:

@@ -43,6 +43,46 @@ _BY_DIRECTION = {
     "unlike_last_unknown": "{noun}: no earlier crossing of {whom}{way} to compare with",
 }
 """Facts of crossings both ways, or in this direction alone."""
+NAMED: Final = "_named"
+"""Ends the identifier of a template that names the opposite post, by the parameter ``opposite``."""
+_PAIRED = {
+    "paired_other": "{noun} differs from the opposite post's record",
+    "paired_same": "{noun} agrees with the opposite post's record",
+    "paired_other_unknown": "{noun}: nothing to compare with in the opposite post's record",
+    "paired_last_record": "the opposite post last recorded this vehicle {amount} ago",
+    "paired_no_record": "no record of the opposite post was found",
+    "paired_found_by": "the opposite post's record was found by {noun}",
+    "paired_not_found_by": "{noun} did not find the opposite post's record",
+    "paired_window": "the opposite post's record is looked for within {amount}",
+    "paired_sooner_share": (
+        "took longer from the opposite post than {amount} of vehicles on this line"
+    ),
+    "paired_transit": (
+        "took {elapsed} from the opposite post; {amount} of vehicles on this line take less"
+    ),
+    "paired_sooner_unknown": "time from the opposite post, against others on this line: not known",
+    "paired_times_unknown": (
+        "number of records of this vehicle at the opposite post {within}: not known"
+    ),
+    "paired_times": "the opposite post recorded this vehicle {amount} {within}",
+    "paired_elapsed": "took {amount} from the opposite post",
+    "paired_elapsed_unknown": "time from the opposite post: not known",
+    "paired_ratio": "{noun} is {amount} of the opposite post's record",
+    "paired_ratio_unknown": "{noun}: not in the opposite post's record",
+    "paired_less": "{noun}, difference from the opposite post's record: {amount}",
+    "paired_less_unknown": "{noun}: the opposite post's record is not known",
+    "paired_value": "{noun}, by the opposite post's record: {amount}",
+}
+"""Facts of the opposite post's record."""
+
+
+def _name_opposite(text: str) -> str:
+    """Return a text of the opposite post with the post's name in it."""
+    return text.replace("the opposite post's record", "the record of {opposite}").replace(
+        "the opposite post", "{opposite}"
+    )
+
+
 FACTS: Final[Mapping[str, Template]] = {
     **{name: text.replace("{way}", "") for name, text in _BY_DIRECTION.items()},
     **{
@@ -85,32 +125,8 @@ FACTS: Final[Mapping[str, Template]] = {
     "weighed_average": "{whom} weighed {amount} on average {within}",
     "not_weighed": "{whom} was not weighed {within}",
     "together_unknown": "{both}: not all are known",
-    "paired_other": "{noun} differs from the opposite post's record",
-    "paired_same": "{noun} agrees with the opposite post's record",
-    "paired_other_unknown": "{noun}: nothing to compare with in the opposite post's record",
-    "paired_last_record": "the opposite post last recorded this vehicle {amount} ago",
-    "paired_no_record": "no record of the opposite post was found",
-    "paired_found_by": "the opposite post's record was found by {noun}",
-    "paired_not_found_by": "{noun} did not find the opposite post's record",
-    "paired_window": "the opposite post's record is looked for within {amount}",
-    "paired_sooner_share": (
-        "took longer from the opposite post than {amount} of vehicles on this line"
-    ),
-    "paired_transit": (
-        "took {elapsed} from the opposite post; {amount} of vehicles on this line take less"
-    ),
-    "paired_sooner_unknown": "time from the opposite post, against others on this line: not known",
-    "paired_times_unknown": (
-        "number of records of this vehicle at the opposite post {within}: not known"
-    ),
-    "paired_times": "the opposite post recorded this vehicle {amount} {within}",
-    "paired_elapsed": "took {amount} from the opposite post",
-    "paired_elapsed_unknown": "time from the opposite post: not known",
-    "paired_ratio": "{noun} is {amount} of the opposite post's record",
-    "paired_ratio_unknown": "{noun}: not in the opposite post's record",
-    "paired_less": "{noun}, difference from the opposite post's record: {amount}",
-    "paired_less_unknown": "{noun}: the opposite post's record is not known",
-    "paired_value": "{noun}, by the opposite post's record: {amount}",
+    **_PAIRED,
+    **{f"{name}{NAMED}": _name_opposite(text) for name, text in _PAIRED.items()},
     "against_usual": "{noun} is {amount} of the usual for {whom} {within}",
     "against_usual_unknown": "usual {noun} for {whom} {within}: not known",
     "declared_before_arrival": "declared {amount} before arrival",

@@ -22,6 +22,7 @@ from engine.explanation.message_templates import (
     CODE_UNITS,
     CONVEYANCES,
     DECLARED,
+    NAMED,
     NOUNS,
     PRECURSOR_SIGNS,
     REASONS,
@@ -164,8 +165,12 @@ def render(
 
     >>> render(Message("never_inspected", {"whom": ["consignee"]}))
     'this consignee has never been inspected'
+    >>> render(Message("paired_no_record", {"opposite": "Yallama"}))
+    'no record of Yallama was found'
     """
-    template, parameters = templates[message.id], message.parameters
+    parameters = message.parameters
+    named = f"{message.id}{NAMED}" if parameters.get("opposite") else ""
+    template = templates.get(named) or templates[message.id]
     values = {name: _PLACES[name](parameters, speaker) for name in places_of(template)}
     if isinstance(template, str):
         return speaker.say(template, **values)
@@ -346,7 +351,18 @@ def _identifiers(parameters: Parameters, speaker: Speaker) -> str:
     return ", ".join(f"{speaker.say(noun(kind))} {value}" for kind, value in named)
 
 
-_TEXTS = ("code", "title", "text", "post", "place", "reason", "author", "hs_code", "table")
+_TEXTS = (
+    "code",
+    "title",
+    "text",
+    "post",
+    "opposite",
+    "place",
+    "reason",
+    "author",
+    "hs_code",
+    "table",
+)
 
 
 def _place_number(name: str) -> Callable[[Parameters, Speaker], str]:

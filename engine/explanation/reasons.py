@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from engine.domain.records import Arrival
+from engine.explanation.message_templates import NAMED, TEMPLATES
 from engine.explanation.messages import (
     Message,
     Parameters,
@@ -49,7 +50,22 @@ def make_whole_reason(message: Message, contribution: float = 0.0) -> Reason:
     return Reason(message.id, text, text, "", contribution, message.id, message.parameters)
 
 
-REASONS_VERSION = "reasons-5"
+def name_opposite_post(reasons: Sequence[Reason], name: str) -> tuple[Reason, ...]:
+    """Return reasons of which those on the opposite post's record name the post, if it has a name.
+
+    The name stands in ``parameters`` as ``opposite``.
+    """
+    return tuple(
+        make_reason(
+            one.code, Message(one.message, {**one.parameters, "opposite": name}), one.contribution
+        )
+        if name and f"{one.message}{NAMED}" in TEMPLATES
+        else one
+        for one in reasons
+    )
+
+
+REASONS_VERSION = "reasons-6"
 """Changes whenever the rule that makes reasons changes; kept with every decision.
 
 The reasons of a record made by an earlier rule stand as they were said: a decision made again is

@@ -24,9 +24,10 @@ from engine.decision.decision import (
 )
 from engine.decision.placement import MOST_PEERS
 from engine.decision.placement import VERSION as PLACEMENT
+from engine.domain.network import Network
 from engine.domain.records import Arrival
 from engine.explanation.precursor_signs import add_precursor_reason
-from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences
+from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences, name_opposite_post
 from engine.ports import CrossingEvent, FeatureRows, Features, Rows, Scorer, Scores
 from engine.queue.queue import merits_of_scored
 from engine.selection.champion_challenger import CHALLENGER, TRIAL, Trial, draw_leader
@@ -103,6 +104,7 @@ class DecisionContextBuilder:
         sentences: Sentences,
         workload: Workload,
         features: Features,
+        network: Network,
         matchers: Sequence[Matcher] = (),
     ) -> None:
         self._shifts = shifts
@@ -112,6 +114,7 @@ class DecisionContextBuilder:
         self._sentences = sentences
         self._workload = workload
         self._features = features
+        self._network = network
         self._matchers = matchers
 
     def find_in_force(self) -> InForce:
@@ -244,6 +247,7 @@ class DecisionContextBuilder:
         found = add_precursor_reason(
             found, one.seen.arrival, one.seen.features, version=one.inputs.sentences
         )
+        found = name_opposite_post(found, one.inputs.opposite)
         return attach_reasons(decision, found, one.inputs.matches)
 
     def _drawn(
@@ -316,6 +320,7 @@ class DecisionContextBuilder:
             trial=led.trial,
             placement=PLACEMENT,
             sentences=REASONS_VERSION,
+            opposite=self._network.name_opposite(arrival.crossing.post),
         )
 
 

@@ -40,6 +40,14 @@ def test_a_decision_has_the_shape_it_promises(decisions: list[dict[str, Any]]) -
     assert {"green", "yellow", "red"} <= {one["channel"] for one in decisions}
 
 
+def test_a_record_holds_the_name_of_the_opposite_post(world: World) -> None:
+    """So that its reasons can be made again whatever the network file says later."""
+    sequence = world.decide(arrival(9_011)).json()["receipt"]["sequence"]
+    with world.runtime.store.read() as connection:
+        body = world.runtime.journal.body(connection, sequence)
+    assert body["inputs"]["opposite"] == "Fotehobod"
+
+
 def test_asking_again_gets_the_same_answer(world: World, decisions: list[dict[str, Any]]) -> None:
     body = arrival(7)
     first = world.decide(body)
