@@ -54,6 +54,7 @@ KEPT: Mapping[str, str] = {
     "percentile_tables": "quantiles of a shift",
     "model_records": "steps of models",
     "counter_epoch": "digests of files",
+    "link_envelopes": "numbers, kinds, times and digests: what both sides of a link agree on",
     "loaded_reports": "identifiers of loaded acts and seizures, so that none counts twice",
     "access_keys": "credentials of the service's users, which records state",
     "users": "credentials of the service's users, which records state",

@@ -42,6 +42,7 @@ from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import SENSITIVE_READ
 from engine.journal.power_records import read_record
 from engine.journal.receipts import Signer
+from engine.links.ledger import list_unsettled
 from engine.queue.queue import DECISIONS
 from engine.storage.database import Store, split_in_slices
 from engine.storage.home import Home
@@ -118,7 +119,7 @@ class ErasureResult:
     loaded: int
     """Crossings, acts and finds of the loaded history."""
     waiting: int
-    """Groups that are kept because the vehicle waits in a queue."""
+    """Groups that are kept because the vehicle waits in a queue, or an envelope for its receipt."""
     in_force: int
     """Entries of the watch list that are kept because they are in force."""
     is_overwritten: bool = True
@@ -252,6 +253,7 @@ class _Selection:
         fit = [one for one in self.groups.groups.values() if self.criteria.takes(one, proposed_at)]
         waiting = select(DECISIONS.c.crossing_id).where(DECISIONS.c.waiting)
         waits = {("movement", crossing) for crossing in connection.scalars(waiting)}
+        waits |= {("record", str(seq)) for seq in list_unsettled(connection)}
         held = {
             ("entry", one.subject)
             for one in read_approval_states(connection, "watchlist").values()

@@ -22,6 +22,11 @@ from engine.journal.kinds import (
     DRIFT_MEASURED,
     FIND_CONFIRMED,
     INSPECTION,
+    LINK_RECEIPTED,
+    LINK_RECEIVED,
+    LINK_REFUSED,
+    LINK_RESUMED,
+    LINK_SENT,
     MODEL_APPROVED,
     MODEL_CHALLENGED,
     MODEL_IN_FORCE,
@@ -38,6 +43,7 @@ from engine.journal.kinds import (
     SHADOW_SCORES,
     TRIAL_MEASURED,
 )
+from engine.links.state import LINK_KINDS
 
 Body = Mapping[str, Any]
 Owner = tuple[Matter, str | None]
@@ -83,6 +89,8 @@ MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((SHADOW_SCORES, DRIFT_MEASURED, TRIAL_MEASURED), Matter.MODELS),
     ROSTER: Matter.REPORTS,
     **dict.fromkeys((*KINDS_OF["agencies"], *KINDS_OF["erasure"]), Matter.PEOPLE),
+    **dict.fromkeys((*LINK_KINDS, LINK_RESUMED), Matter.PEOPLE),
+    **dict.fromkeys((LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED), Matter.DECISIONS),
 }
 """What a record is about besides the journal, by its kind."""
 OF_POSTS = frozenset({Matter.DECISIONS, Matter.PROFILES, Matter.REPORTS})

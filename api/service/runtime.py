@@ -45,6 +45,7 @@ from engine.journal.group_commit import Writer
 from engine.journal.idempotency import AnswerProjection
 from engine.journal.journal import Journal
 from engine.journal.receipts import Signer, open_signer
+from engine.links.ledger import LinkProjection
 from engine.ports import Contribution, Scorer
 from engine.queue.expiry import QueueExpiry
 from engine.queue.match_outcomes import OutcomeProjection
@@ -107,6 +108,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         WatchProjection(),
         OutcomeProjection(),
         ClockProjection(),
+        LinkProjection(),
         CounterProjection(plan),
     )
 

@@ -34,16 +34,19 @@ WATCH_KINDS: tuple[Kind[Any], ...] = KINDS_OF["watchlist"]
 ERASABLE: tuple[Kind[Any], ...] = (
     *MOVEMENT_KINDS,
     *WATCH_KINDS,
+    record.LINK_SENT,
+    record.LINK_RECEIVED,
     record.SENSITIVE_READ,
     record.ERASURE_PROPOSED,
 )
 """Kinds whose bodies may be erased. No other says anything of a movement or of a watched subject:
 what grants power, opens a shift or anchors a file has to stay readable."""
-FOLDED = frozenset({*CONVEYANCE, "trailer_plate", "container_numbers"})
+FOLDED = frozenset({*CONVEYANCE, "trailer_plate", "container_numbers", "value"})
 EXACT = frozenset(
     {*NAMED, *(f"{party}_id" for party in PARTIES), "driver_ref", "subject"} - {*CONVEYANCE}
 )
-"""Keys under which a body names a subject, at whatever depth: folded, or as they are."""
+"""Keys under which a body names a subject, at whatever depth: folded, or as they are. ``value`` is
+that of an attention."""
 
 
 @dataclass(slots=True)

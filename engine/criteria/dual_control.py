@@ -21,7 +21,7 @@ from engine.journal.payloads import ApprovalBody
 from engine.journal.power_records import PowerRecord, read_records
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
-Matter = Literal["profile", "watchlist", "agencies", "oidc", "erasure"]
+Matter = Literal["profile", "watchlist", "agencies", "oidc", "erasure", "link", "link_resumption"]
 Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left"]
 Move = Step | Literal["shadowed"]
 """A step, where an approval as a shadow is one of its own."""
@@ -54,6 +54,10 @@ _KIND_OF: Mapping[tuple[Matter, Step], Kind[ApprovalBody]] = {
     ("oidc", "approved"): record.OIDC_APPROVED,
     ("erasure", "proposed"): record.ERASURE_PROPOSED,
     ("erasure", "approved"): record.ERASURE_APPROVED,
+    ("link", "proposed"): record.LINK_PROPOSED,
+    ("link", "approved"): record.LINK_APPROVED,
+    ("link_resumption", "proposed"): record.LINK_RESUMPTION_PROPOSED,
+    ("link_resumption", "approved"): record.LINK_RESUMPTION_APPROVED,
 }
 _KINDS: Mapping[str, tuple[Matter, Step]] = {kind: about for about, kind in _KIND_OF.items()}
 """Matter and step of each kind of record."""

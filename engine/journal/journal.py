@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Index,
     LargeBinary,
     String,
     Table,
@@ -61,6 +62,16 @@ JOURNAL = record_table(
     *declare_columns(LargeBinary, "leaf", "chain"),
     UniqueConstraint("known_at"),
 )
+Index(
+    "journal_origin_ix",
+    JOURNAL.c.origin,
+    JOURNAL.c.origin_seq,
+    unique=True,
+    # Records of this journal's own have no such number and cost nothing here.
+    sqlite_where=JOURNAL.c.origin_seq.is_not(None),
+    postgresql_where=JOURNAL.c.origin_seq.is_not(None),
+)
+"""What came from elsewhere is recorded once, whatever was checked before."""
 BODIES = record_table("journal_bodies", *declare_columns(LargeBinary, "salt", "body"))
 IDENTITY = Table(
     "journal_identity",

@@ -107,6 +107,27 @@ OIDC_GRANTED: Final = Kind[of.OidcGrantBody]("oidc_granted")
 """What the claims of a subject grant from now on; the subject is a keyed digest."""
 OIDC_LINKED: Final = Kind[of.AccountBody]("oidc_linked")
 """A subject and the owner of a local account are one person."""
+LINK_PROPOSED: Final = Kind[of.ApprovalBody]("link_proposed")
+"""The agreement of a link, proposed by a first person; the subject is the link."""
+LINK_APPROVED: Final = Kind[of.ApprovalBody]("link_approved")
+"""A second person of this installation approves the agreement."""
+LINK_ENDED: Final = Kind[of.LinkEndedBody]("link_ended")
+"""One person declares the end of a link."""
+LINK_STOPPED: Final = Kind[of.LinkStoppedBody]("link_stopped")
+"""An alarm: both sides no longer hold the same envelopes. Nothing moves until two people decide."""
+LINK_RESUMPTION_PROPOSED: Final = Kind[of.ApprovalBody]("link_resumption_proposed")
+LINK_RESUMPTION_APPROVED: Final = Kind[of.ApprovalBody]("link_resumption_approved")
+LINK_RESUMED: Final = Kind[of.LinkResumedBody]("link_resumed")
+"""Which envelopes are sent again, or count no more; follows the approval of a resumption."""
+LINK_SENT: Final = Kind[of.LinkSentBody]("link_sent")
+"""An envelope that leaves, with what it says."""
+LINK_RECEIVED: Final = Kind[of.LinkReceivedBody]("link_received")
+"""An envelope that arrived; its origin is link and sender, its number there the envelope's."""
+LINK_REFUSED: Final = Kind[of.LinkRefusedBody]("link_refused")
+"""An envelope that arrived and was refused, without what it says."""
+LINK_RECEIPTED: Final = Kind[of.LinkReceiptedBody]("link_receipted")
+"""The other side's receipt of an envelope."""
+
 SECRETS_DROPPED: Final = Kind[of.Json]("secrets_dropped")
 """Names the secrets that a rebuild could not keep."""
 SENSITIVE_READ: Final = Kind[of.Json]("sensitive_read")

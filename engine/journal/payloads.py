@@ -296,3 +296,81 @@ class OidcGrantBody(TypedDict):
     """The rules of the mapping that hold: of the role, the post and the agency."""
     role: NotRequired[str]
     agency: NotRequired[str]
+
+
+class LinkEndedBody(TypedDict):
+    """Who ended a link, and why."""
+
+    by: str
+    why: str
+
+
+class LinkStoppedBody(TypedDict):
+    """What both sides of a link disagree about; digests in hex."""
+
+    link: str
+    rule: str
+    number: int
+    digest: str
+    receipt: NotRequired[Json]
+    """What the other side signed."""
+
+
+class LinkResumedBody(TypedDict):
+    """What a resumption changes; ``stopped`` is the number of the alarm's record."""
+
+    link: str
+    stopped: int
+    after: NotRequired[int]
+    """Envelopes that wait are sealed again with numbers after this one of the other side."""
+    digest: NotRequired[str]
+    resend: NotRequired[int]
+    """Envelopes from this number on are sent again as they are."""
+
+
+class LinkSentBody(TypedDict):
+    """An envelope that leaves."""
+
+    link: str
+    number: int
+    message: str
+    """Kind of the message."""
+    body: Json
+    envelope: str
+    """The bytes that travel, which are UTF-8 text."""
+    digest: str
+    expires: int
+    """UTC microseconds."""
+
+
+class LinkReceivedBody(TypedDict):
+    """An envelope that arrived."""
+
+    link: str
+    number: int
+    message: str
+    handling: list[str]
+    sent_at: int
+    """UTC microseconds, by the sender's journal."""
+    body: Json
+    envelope: str
+    digest: str
+
+
+class LinkRefusedBody(TypedDict):
+    """An envelope that was refused; ``number`` stands where it takes its place in the order."""
+
+    link: str
+    number: NotRequired[int]
+    message: str
+    sent_at: int
+    digest: str
+    field: str
+    rule: str
+
+
+class LinkReceiptedBody(TypedDict):
+    """A receipt, as the other side signed it."""
+
+    link: str
+    receipt: Json

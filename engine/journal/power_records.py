@@ -57,6 +57,12 @@ KINDS = (
     record.OIDC_APPROVED,
     record.OIDC_GRANTED,
     record.OIDC_LINKED,
+    record.LINK_PROPOSED,
+    record.LINK_APPROVED,
+    record.LINK_ENDED,
+    record.LINK_STOPPED,
+    record.LINK_RESUMPTION_PROPOSED,
+    record.LINK_RESUMPTION_APPROVED,
 )
 """Kinds that are indexed. The list is part of two indexes: a new kind needs a migration."""
 

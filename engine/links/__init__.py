@@ -3,7 +3,14 @@
 agreement   What two installations agreed may travel between them, as typed TOML
 disclosure  Fields of a message that an agreement lets travel, on sending and on receiving
 envelope    Envelopes: canonical bytes, encryption to the receiver, signature, order
+exchange    The exchange of parcels with the other side of a link
 identity    Link identity of an installation: its public keys, and the private ones
+inbox       Envelopes that arrive: taken once, in order, or refused by name
+key_files   Private link keys of a home, in one file
+ledger      The envelopes of each link as a table, a projection of the journal
 messages    Kinds of messages and their typed bodies
+outbox      Envelopes that leave, and the receipts that settle them
+parcel      Parcels: what one side hands to the other at once
 receipts    Signed receipts of envelopes, over the head of the receiver's journal
+state       State of each link, replayed from the journal's records of power
 """

@@ -7,14 +7,21 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
 from engine.criteria.dual_control import draft_backtest
-from engine.domain.time_units import SystemClock
+from engine.domain.time_units import DAY, SystemClock
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import MODEL_APPROVED, MODEL_REGISTERED, MODEL_SHADOWED
+from engine.links.envelope import Position
+from engine.links.exchange import LinkExchange
+from engine.links.key_files import open_link_keys
+from engine.links.ledger import list_waiting
+from engine.links.messages import Manifest, Withdraw
+from engine.links.outbox import OutgoingMessage
 from models.lifecycle.projection import PromotionProjection
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk
 from tests.service.running_service import OTHER, POST, World, arrival
+from tests.support.link_agreements import LinkSides, manifest_body
 
 ENTRIES = 30
 
@@ -31,6 +38,7 @@ def live(world: World) -> None:
     _other_side_reports(world, decided)
     _people_come_and_go(world)
     _models_are_registered(world)
+    _partner_sends(world)
 
 
 def _two_people_approve(world: World) -> None:
@@ -132,3 +140,41 @@ def _models_are_registered(world: World) -> None:
     records = [Draft(MODEL_REGISTERED, "m9", "", {"by": "ada", "evaluation": "bb"})]
     records += [Draft(kind, "m9", "", {"by": "ben"}) for kind in (MODEL_SHADOWED, MODEL_APPROVED)]
     journal.append(records)
+
+
+def _partner_sends(world: World) -> None:
+    """Exchange envelopes with a partner; the last one has a number that is taken."""
+    sides = LinkSides(tj=open_link_keys(world.home))
+    exchange = LinkExchange(world.runtime.store, world.runtime.journal, sides.tj)
+    link = exchange.propose(sides.agreement, by="ann")
+    exchange.approve(link, by="bob")
+    manifest = Manifest.model_validate(manifest_body(post="TJ-FOT", plate="01A0005BC"))
+    sent, withdrawn = exchange.send(
+        link,
+        [
+            OutgoingMessage("manifest", manifest),
+            OutgoingMessage("withdraw", Withdraw(attention="a-1")),
+        ],
+    )
+    later = SystemClock().now() + DAY
+    first = sides.seal(manifest_body(plate="01A0005BC"), expires=later)
+    refused = sides.seal(
+        manifest_body(colour="red"), after=Position(1, first.digest), expires=later
+    )
+    with world.runtime.store.read() as connection:
+        rows = list_waiting(connection, link)
+    receipts = [sides.receipt(row.number, row.digest, sequence=row.number) for row in rows]
+    envelopes = (first.raw.decode(), refused.raw.decode())
+    taken = exchange.take_parcel(
+        sides.parcel(envelopes, receipts=tuple(receipts), at=withdrawn.known_at + 1)
+    )
+    assert (taken.new, taken.settled, sent.seq < withdrawn.seq) == (2, 2, True)
+    forged = sides.seal(manifest_body(movement="m-x", plate="01A0005BC"), expires=later)
+    misdirected = sides.seal({}, receiver="ab" * 32)
+    stopped = exchange.take_parcel(
+        sides.parcel((misdirected.raw.decode(), forged.raw.decode()), at=0)
+    )
+    assert stopped.is_stopped
+    exchange.propose_resumption(link, by="ann", why="looked into")
+    exchange.approve(link, by="bob")
+    exchange.end(link, by="ann", why="over")

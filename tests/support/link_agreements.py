@@ -7,6 +7,8 @@ from engine.links.agreement import Agreement, Party, parse_agreement
 from engine.links.envelope import Envelope, EnvelopeHead, Position, seal_envelope
 from engine.links.identity import LinkIdentity, LinkKeys
 from engine.links.messages import list_fields
+from engine.links.parcel import Parcel
+from engine.links.receipts import LinkReceipt
 
 MANIFEST_FIELDS = tuple(
     name
@@ -123,3 +125,26 @@ class LinkSides:
         }
         head = EnvelopeHead(**(about | changes))
         return seal_envelope(head, body, keys=self.uz, receiver=self.tj.identity)
+
+    def receipt(self, number: int, digest: str, *, sequence: int) -> LinkReceipt:
+        """Return the receipt by ``uz`` of an envelope that ``tj`` sent."""
+        receipt = LinkReceipt(
+            link=self.agreement.link,
+            sender=self.tj.identity.fingerprint,
+            receiver=self.uz.identity.fingerprint,
+            number=number,
+            envelope=digest,
+            status="taken",
+            rule="",
+            journal_id="journal-uz",
+            sequence=sequence,
+            known_at=NOW,
+            chain="ab" * 32,
+        )
+        return receipt.signed_by(self.uz)
+
+    def parcel(self, envelopes: tuple[str, ...], *, at: int, **more: Any) -> bytes:
+        """Return a parcel from ``uz`` to ``tj``."""
+        fingerprints = self.uz.identity.fingerprint, self.tj.identity.fingerprint
+        parcel = Parcel(self.agreement.link, *fingerprints, at, envelopes, **more)
+        return parcel.seal(self.uz)

@@ -207,6 +207,14 @@ EDITS = {
     "what a profile found": Edit(
         "profile_matches", "UPDATE profile_matches SET minutes = 99", "differs"
     ),
+    "envelope that was never receipted": Edit(
+        "link_envelopes",
+        "UPDATE link_envelopes SET status = 'waiting', settled_at = 0 WHERE direction = 'sent'",
+        "differs",
+    ),
+    "envelope forgotten": Edit(
+        "link_envelopes", "DELETE FROM link_envelopes WHERE direction = 'received'", "missing"
+    ),
     "load that never was": Edit(
         "loaded_reports", "INSERT INTO loaded_reports (name) VALUES ('inspection:x')", "extra"
     ),

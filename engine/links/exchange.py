@@ -1,0 +1,305 @@
+"""The exchange of parcels with the other side of a link, over whatever carries bytes.
+
+Each call is one durable transaction, or none where nothing changed. What a parcel answers is
+recorded before the parcel is made, so whatever is lost on the way is only sent again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+from sqlalchemy import Connection
+
+from engine.errors import ConflictError, EnvelopeRefusedError, NotFoundError
+from engine.journal.entries import Draft, Entry
+from engine.journal.journal import Journal
+from engine.journal.kinds import LINK_RECEIPTED, LINK_STOPPED
+from engine.links.agreement import Agreement
+from engine.links.envelope import Position
+from engine.links.identity import LinkKeys
+from engine.links.inbox import (
+    EnvelopeAnswer,
+    EnvelopeReceiver,
+    MessageHandler,
+    OpenedEnvelope,
+    open_envelope,
+    read_receipt,
+    receipt_of,
+)
+from engine.links.ledger import list_envelopes, read_envelope_row, read_position
+from engine.links.outbox import (
+    OutgoingMessage,
+    Statement,
+    check_resendable,
+    draft_messages,
+    draft_renumbered,
+    draft_settlement,
+    read_waiting,
+)
+from engine.links.parcel import EnvelopeRefusal, Parcel, SignedParcel, read_parcel
+from engine.links.receipts import LinkReceipt
+from engine.links.state import (
+    Link,
+    draft_end,
+    draft_link_approval,
+    draft_link_proposal,
+    draft_resumption,
+    find_link,
+    pending_approval,
+    read_links,
+)
+from engine.storage.database import Store
+
+RECEIPTS_IN_FILE = 1_000
+"""Newest receipts that a parcel repeats which is no answer: an earlier one may have been lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenParcel:
+    """What became of a parcel."""
+
+    link: str
+    receipts: tuple[LinkReceipt, ...] = ()
+    refusals: tuple[EnvelopeRefusal, ...] = ()
+    new: int = 0
+    """Envelopes that took their place in the order by this parcel."""
+    settled: int = 0
+    """Own envelopes whose receipts it brought."""
+    is_stopped: bool = False
+    """It raised an alarm, or the link stood still before."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkExchange:
+    """The links of one installation."""
+
+    store: Store
+    journal: Journal
+    keys: LinkKeys
+    handlers: Mapping[str, MessageHandler] = field(default_factory=dict)
+    """By kind of message: what follows from it here."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of this installation."""
+        return self.keys.identity.fingerprint
+
+    def read_links(self, connection: Connection) -> dict[str, Link]:
+        """Return the links by name."""
+        return read_links(connection, self.fingerprint)
+
+    def find_link(self, name: str) -> Link:
+        """Return the newest link of an agreement's name; raises ``NotFoundError``."""
+        with self.store.read() as connection:
+            return find_link(self.read_links(connection), name)
+
+    def propose(self, agreement: Agreement, *, by: str) -> str:
+        """Record a proposed agreement and return the link's name.
+
+        Raises ``RecordError`` and ``ConflictError``; see
+        :func:`engine.links.state.draft_link_proposal`.
+        """
+        self.journal.append_found(
+            lambda connection, now: [
+                draft_link_proposal(
+                    self.read_links(connection),
+                    agreement,
+                    by=by,
+                    now=now,
+                    fingerprint=self.fingerprint,
+                )
+            ]
+        )
+        return agreement.link
+
+    def propose_resumption(self, name: str, *, by: str, why: str, is_lapsed: bool = False) -> None:
+        """Record a proposal to resume a stopped link; raises ``ConflictError``."""
+
+        def find(connection: Connection, now: int) -> Sequence[Draft]:
+            link = find_link(self.read_links(connection), name)
+            return [draft_resumption(link, by=by, why=why, is_lapsed=is_lapsed)]
+
+        self.journal.append_found(find)
+
+    def approve(self, name: str, *, by: str) -> None:
+        """Record a second person's approval of what waits, and what follows from it.
+
+        Raises ``SecondPersonError``, ``ConflictError``, ``NotFoundError``, and ``ErasedError``
+        where an envelope that the other side needs again was erased.
+        """
+
+        def find(connection: Connection, now: int) -> Sequence[Draft]:
+            link = find_link(self.read_links(connection), name)
+            drafts = draft_link_approval(link, by=by)
+            change = drafts[-1].body
+            if "after" in change:
+                last = Position(change["after"], bytes.fromhex(change["digest"]))
+                drafts += draft_renumbered(connection, now, link, keys=self.keys, after=last)
+            if "resend" in change:
+                check_resendable(connection, link, since=change["resend"])
+            return drafts
+
+        self.journal.append_found(find)
+
+    def read_author(self, name: str) -> str:
+        """Return who proposed what waits for a second person; raises ``ConflictError``."""
+        return pending_approval(self.find_link(name)).author
+
+    def end(self, name: str, *, by: str, why: str) -> None:
+        """Record the end of a link; raises ``ConflictError`` where it is over."""
+
+        def find(connection: Connection, now: int) -> Sequence[Draft]:
+            link = find_link(self.read_links(connection), name)
+            return [draft_end(link, by=by, why=why)]
+
+        self.journal.append_found(find)
+
+    def send(self, name: str, messages: Iterable[OutgoingMessage]) -> list[Entry]:
+        """Record messages as the next envelopes of a link, all or none.
+
+        Raises ``ConflictError`` where the link is not in force, ``RecordError`` where the agreement
+        does not let a message travel.
+        """
+        given = list(messages)
+
+        def find(connection: Connection, now: int) -> Sequence[Draft]:
+            link = find_link(self.read_links(connection), name)
+            return draft_messages(connection, now, link, keys=self.keys, messages=given)
+
+        return self.journal.append_found(find)
+
+    def make_parcel(self, link: Link, *, with_receipts: bool = False) -> Parcel:
+        """Return what waits for the other side; with the newest receipts, for a parcel by file.
+
+        A link that is not in force hands over no envelope. Raises ``ConflictError`` before it is
+        approved here.
+        """
+        with self.store.read() as connection:
+            now = self.journal.now(connection)
+            phase = link.phase(now)
+            if phase == "proposed":
+                raise ConflictError("link", link.agreement.name, "it is not approved here yet")
+            envelopes = read_waiting(connection, link.name) if phase == "in_force" else []
+            last = self._read_last(connection, link)
+            receipts = self._read_receipts(connection, link) if with_receipts else []
+        ours, theirs = link.us.identity.fingerprint, link.them.identity.fingerprint
+        about = link.name, ours, theirs, now
+        return Parcel(*about, tuple(envelopes), tuple(receipts), last=last)
+
+    def _read_last(self, connection: Connection, link: Link) -> LinkReceipt | None:
+        number = read_position(connection, link.name, "received").number
+        row = read_envelope_row(connection, link.name, "received", number) if number else None
+        if row is None:
+            return None
+        return self.sign(read_receipt(connection, row, link), self._journal_id(connection))
+
+    def _read_receipts(self, connection: Connection, link: Link) -> list[LinkReceipt]:
+        rows = list_envelopes(connection, link.name, "received", most=RECEIPTS_IN_FILE)
+        journal_id = self._journal_id(connection)
+        return [
+            self.sign(read_receipt(connection, row, link), journal_id)
+            for row in reversed(rows)
+            if row.number
+        ]
+
+    def _journal_id(self, connection: Connection) -> str:
+        return self.journal.head(connection).journal_id
+
+    def sign(self, receipt: LinkReceipt, journal_id: str) -> LinkReceipt:
+        """Return a receipt over this journal, signed."""
+        return replace(receipt, journal_id=journal_id).signed_by(self.keys)
+
+    def answer_parcel(self, raw: bytes, *, name: str) -> bytes:
+        """Take a parcel of a link and return the signed parcel that answers it.
+
+        Raises ``EnvelopeRefusedError`` for one that is not the other side's, ``NotFoundError``
+        for an unknown link.
+        """
+        signed = read_parcel(raw)
+        link, taken = self._take(signed, name=name)
+        parcel = self.make_parcel(link)
+        answer = replace(parcel, receipts=taken.receipts, refusals=taken.refusals)
+        return answer.seal(self.keys)
+
+    def take_parcel(self, raw: bytes, *, name: str | None = None) -> TakenParcel:
+        """Take a parcel, of a link if it is named; raises as :meth:`answer_parcel` does."""
+        signed = read_parcel(raw)
+        return self._take(signed, name=name or signed.parcel.link)[1]
+
+    def _take(self, signed: SignedParcel, *, name: str) -> tuple[Link, TakenParcel]:
+        parcel = signed.parcel
+        with self.store.read() as connection:
+            links = self.read_links(connection)
+            now = self.journal.now(connection)
+        link = links.get(name)
+        if link is None or link.phase(now) == "proposed":
+            raise NotFoundError("link", name)
+        if not signed.is_signed_by(link.them.identity):
+            why = "is not that of the other party of this link"
+            raise EnvelopeRefusedError("signature", "not_signed", why)
+        if (parcel.link, parcel.receiver) != (link.name, link.us.identity.fingerprint):
+            raise EnvelopeRefusedError("to", "wrong_receiver", "names another link or installation")
+        step = _ParcelStep(self, link, parcel)
+        entries = self.journal.append_found(step.find)
+        return step.link, step.result(entries)
+
+
+@dataclass(slots=True)
+class _ParcelStep:
+    """One parcel of the other side, taken under the writer's lock."""
+
+    exchange: LinkExchange
+    link: Link
+    parcel: Parcel
+    journal_id: str = ""
+    answers: list[EnvelopeAnswer] = field(default_factory=list)
+    refusals: list[EnvelopeRefusal] = field(default_factory=list)
+    """Envelopes that are not the other side's, or not whole."""
+    opened: list[OpenedEnvelope] = field(default_factory=list)
+    settled: list[Draft] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Open the envelopes before the lock, so that other writers do not wait."""
+        for text in self.parcel.envelopes:
+            raw = text.encode("utf-8", "surrogatepass")
+            try:
+                self.opened.append(open_envelope(raw, self.link, self.exchange.keys))
+            except EnvelopeRefusedError as error:
+                digest = sha256(raw).hexdigest()
+                self.refusals.append(EnvelopeRefusal(0, digest, error.rule))
+        self.opened.sort(key=lambda one: one.envelope.head.number)
+
+    def find(self, connection: Connection, now: int) -> Sequence[Draft]:
+        """Return the records that follow from the parcel: receipts first, then envelopes."""
+        self.link = self.exchange.read_links(connection)[self.link.name]
+        self.journal_id = self.exchange.journal.head(connection).journal_id
+        about = Statement(self.parcel.receipts, self.parcel.last, self.parcel.at)
+        self.settled = draft_settlement(connection, self.link, about)
+        receiver = EnvelopeReceiver(connection, now, self.link, self.exchange.handlers)
+        receiver.is_stopped |= any(draft.kind == LINK_STOPPED for draft in self.settled)
+        self.answers = [receiver.receive(one) for one in self.opened]
+        self.drafts = receiver.drafts
+        return [*self.settled, *self.drafts]
+
+    def result(self, entries: Sequence[Entry]) -> TakenParcel:
+        """Return what became of the parcel, once its records are durable."""
+        own = entries[len(self.settled) :]
+        receipts, refusals = [], list(self.refusals)
+        for answer in self.answers:
+            unsigned = answer.receipt
+            if answer.entry is not None:
+                unsigned = receipt_of(self.link, answer, own[answer.entry])
+            if unsigned is None:
+                refusals.append(EnvelopeRefusal(answer.number, answer.digest, answer.rule))
+            else:
+                receipts.append(self.exchange.sign(unsigned, self.journal_id))
+        kinds = [draft.kind for draft in (*self.settled, *self.drafts)]
+        return TakenParcel(
+            link=self.link.name,
+            receipts=tuple(receipts),
+            refusals=tuple(refusals),
+            new=sum(draft.origin_seq is not None for draft in self.drafts),
+            settled=kinds.count(LINK_RECEIPTED),
+            is_stopped=self.link.alarm is not None or LINK_STOPPED in kinds,
+        )

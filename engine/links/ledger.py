@@ -1,0 +1,277 @@
+"""The envelopes of each link, sent and received, as a table made from the journal's records.
+
+Rows grant nothing: what an envelope says stands in the record with the row's number.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Index, Row, String, case, func, select, update
+
+from engine.journal.entries import Draft, Entry, list_bodies
+from engine.journal.kinds import (
+    LINK_RECEIPTED,
+    LINK_RECEIVED,
+    LINK_REFUSED,
+    LINK_RESUMED,
+    LINK_SENT,
+)
+from engine.journal.payloads import LinkResumedBody
+from engine.links.envelope import Position
+from engine.storage.database import Int64, declare_columns, insert_rows, record_table
+
+Direction = Literal["sent", "received"]
+Status = Literal["waiting", "taken", "refused", "replaced", "lost"]
+"""``waiting``: no receipt yet. ``replaced``: sealed again under a later number. ``lost``: the other
+side has it, and this journal does not, because its disk was restored."""
+
+ENVELOPES = record_table(
+    "link_envelopes",
+    *declare_columns(String, "link", "direction", "kind", "digest", "status", "rule"),
+    *declare_columns(Int64, "number", "known_at", "sent_at", "settled_at"),
+    *declare_columns(Int64, "receipt_seq", "answered_at"),
+    Index("link_envelopes_number_ix", "link", "direction", "number"),
+)
+"""``number`` is 0 for an envelope that took no place in the order. Of a receipt: when it became
+known here (``settled_at``), its record (``receipt_seq``), and its time by the receiver's journal
+(``answered_at``); 0 without one. Times are UTC microseconds."""
+_E = ENVELOPES.c
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeRow:
+    """One envelope."""
+
+    seq: int
+    link: str
+    direction: Direction
+    kind: str
+    digest: str
+    status: Status
+    rule: str
+    number: int
+    known_at: int
+    sent_at: int
+    settled_at: int
+    receipt_seq: int
+    answered_at: int
+
+
+class LinkProjection:
+    """Keeps the table of envelopes."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write what these records say of envelopes, in their order."""
+        for entry, draft in entries:
+            if (write := _WRITERS.get(entry.kind)) is not None:
+                write(connection, entry, draft)
+
+
+def _write_sent(connection: Connection, entry: Entry, draft: Draft) -> None:
+    ((_, body),) = list_bodies([(entry, draft)], LINK_SENT)
+    row = _row(entry, "sent", body, status="waiting", sent_at=entry.known_at)
+    insert_rows(connection, ENVELOPES, [row])
+
+
+def _write_received(connection: Connection, entry: Entry, draft: Draft) -> None:
+    ((_, body),) = list_bodies([(entry, draft)], LINK_RECEIVED)
+    row = _row(entry, "received", body, status="taken", sent_at=body["sent_at"])
+    insert_rows(connection, ENVELOPES, [row])
+
+
+def _write_refused(connection: Connection, entry: Entry, draft: Draft) -> None:
+    ((_, body),) = list_bodies([(entry, draft)], LINK_REFUSED)
+    row = _row(entry, "received", body, status="refused", sent_at=body["sent_at"])
+    insert_rows(connection, ENVELOPES, [row])
+
+
+def _row(entry: Entry, direction: Direction, body: Any, *, status: Status, sent_at: int) -> Any:
+    """Return a row in the order of the table's columns."""
+    about = (entry.seq, body["link"], direction, body["message"], body["digest"], status)
+    settled_at = 0 if status == "waiting" else entry.known_at
+    times = entry.known_at, sent_at, settled_at
+    return (*about, body.get("rule", ""), body.get("number", 0), *times, 0, 0)
+
+
+def _write_receipt(connection: Connection, entry: Entry, draft: Draft) -> None:
+    ((_, body),) = list_bodies([(entry, draft)], LINK_RECEIPTED)
+    receipt = body["receipt"]
+    connection.execute(
+        update(ENVELOPES)
+        .where(_E.link == body["link"], _E.direction == "sent", _E.number == receipt["number"])
+        .where(_E.digest == receipt["envelope"])
+        .values(
+            status=receipt["status"],
+            rule=receipt["rule"],
+            settled_at=entry.known_at,
+            receipt_seq=entry.seq,
+            answered_at=receipt["known_at"],
+        )
+    )
+
+
+def _write_resumption(connection: Connection, entry: Entry, draft: Draft) -> None:
+    ((_, body),) = list_bodies([(entry, draft)], LINK_RESUMED)
+    sent = (_E.link == body["link"], _E.direction == "sent")
+    if "after" in body:
+        waiting = update(ENVELOPES).where(*sent, _E.status == "waiting")
+        connection.execute(waiting.values(status="replaced", settled_at=entry.known_at))
+        insert_rows(connection, ENVELOPES, [_lost_row(entry, body)])
+    if "resend" in body:
+        settled = (_E.number >= body["resend"], _E.status.in_(("taken", "refused")))
+        again = update(ENVELOPES).where(*sent, *settled)
+        connection.execute(again.values(_UNSETTLED))
+
+
+_UNSETTLED = {"status": "waiting", "rule": "", "settled_at": 0, "receipt_seq": 0, "answered_at": 0}
+
+
+def _lost_row(entry: Entry, body: LinkResumedBody) -> Any:
+    known = {"link": body["link"], "message": "", "digest": body["digest"], "number": body["after"]}
+    return _row(entry, "sent", known, status="lost", sent_at=0)
+
+
+_WRITERS: Mapping[str, Callable[[Connection, Entry, Draft], None]] = {
+    LINK_SENT: _write_sent,
+    LINK_RECEIVED: _write_received,
+    LINK_REFUSED: _write_refused,
+    LINK_RECEIPTED: _write_receipt,
+    LINK_RESUMED: _write_resumption,
+}
+
+
+def read_position(connection: Connection, link: str, direction: Direction) -> Position:
+    """Return the last envelope of one direction, number 0 where there is none."""
+    row = _newest(connection, link, direction)
+    return Position() if row is None else Position(row.number, bytes.fromhex(row.digest))
+
+
+def _newest(connection: Connection, link: str, direction: Direction) -> EnvelopeRow | None:
+    query = (
+        select(ENVELOPES)
+        .where(_E.link == link, _E.direction == direction, _E.number > 0)
+        .where(_E.status != "replaced")
+        .order_by(_E.number.desc())
+        .limit(1)
+    )
+    return _read_one(connection.execute(query).one_or_none())
+
+
+def read_envelope_row(
+    connection: Connection, link: str, direction: Direction, number: int
+) -> EnvelopeRow | None:
+    """Return the envelope of a number, None where there is none."""
+    query = select(ENVELOPES).where(
+        _E.link == link, _E.direction == direction, _E.number == number, _E.status != "replaced"
+    )
+    return _read_one(connection.execute(query).one_or_none())
+
+
+def is_recorded(connection: Connection, link: str, digest: str) -> bool:
+    """Tell whether an envelope that took no place in the order was recorded before."""
+    query = select(_E.seq).where(
+        _E.link == link, _E.direction == "received", _E.number == 0, _E.digest == digest
+    )
+    return connection.execute(query).first() is not None
+
+
+def _read_one(row: Row[Any] | None) -> EnvelopeRow | None:
+    return None if row is None else EnvelopeRow(*tuple(row))
+
+
+def list_waiting(
+    connection: Connection, link: str, *, most: int | None = None
+) -> list[EnvelopeRow]:
+    """Return the envelopes that have no receipt, in their order."""
+    query = (
+        select(ENVELOPES)
+        .where(_E.link == link, _E.direction == "sent", _E.status == "waiting")
+        .order_by(_E.number)
+        .limit(most)
+    )
+    return [EnvelopeRow(*row) for row in connection.execute(query)]
+
+
+def list_sent_since(connection: Connection, link: str, number: int) -> list[EnvelopeRow]:
+    """Return the envelopes that were sent from a number on, in their order."""
+    query = (
+        select(ENVELOPES)
+        .where(_E.link == link, _E.direction == "sent", _E.number >= number)
+        .where(_E.status.in_(("waiting", "taken", "refused")))
+        .order_by(_E.number)
+    )
+    return [EnvelopeRow(*row) for row in connection.execute(query)]
+
+
+def list_unsettled(connection: Connection) -> list[int]:
+    """Return the records of the envelopes of all links that have no receipt."""
+    query = select(_E.seq).where(_E.direction == "sent", _E.status == "waiting")
+    return list(connection.scalars(query))
+
+
+def list_envelopes(
+    connection: Connection, link: str, direction: Direction, *, most: int
+) -> list[EnvelopeRow]:
+    """Return the newest envelopes of one direction, the newest first."""
+    query = (
+        select(ENVELOPES)
+        .where(_E.link == link, _E.direction == direction)
+        .order_by(_E.seq.desc())
+        .limit(most)
+    )
+    return [EnvelopeRow(*row) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptedPart:
+    """What the other side signed for, of the envelopes that were sent on one link."""
+
+    number: int
+    """The highest number with a receipt, 0 where none has one."""
+    lost: int
+    """The highest number that the other side has and this journal lost; 0 where none was."""
+    answered_at: int
+    """Newest time of a receipt, by the other side's journal: UTC microseconds."""
+
+
+def read_receipted_part(connection: Connection, link: str) -> ReceiptedPart:
+    """Return how far the receipts of one link reach."""
+    lost = case((_E.status == "lost", _E.number))
+    query = select(func.max(_E.number), func.max(lost), func.max(_E.answered_at)).where(
+        _E.link == link, _E.direction == "sent", _E.status.in_(("taken", "refused", "lost"))
+    )
+    return ReceiptedPart(*(value or 0 for value in connection.execute(query).one()))
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficCount:
+    """Envelopes of one link, direction, kind and status."""
+
+    link: str
+    direction: Direction
+    kind: str
+    status: Status
+    envelopes: int
+    oldest: int
+    """When the first one became known here: UTC microseconds."""
+    newest: int
+    slowest: int
+    """Longest time from its sender's journal to its receipt here, microseconds."""
+
+
+def count_traffic(connection: Connection) -> list[TrafficCount]:
+    """Return the envelopes of all links, counted."""
+    groups = (_E.link, _E.direction, _E.kind, _E.status)
+    query = (
+        select(
+            *groups,
+            func.count(),
+            func.min(_E.known_at),
+            func.max(_E.known_at),
+            func.coalesce(func.max(_E.settled_at - _E.sent_at), 0),
+        )
+        .group_by(*groups)
+        .order_by(*groups)
+    )
+    return [TrafficCount(*row) for row in connection.execute(query)]

@@ -1,0 +1,235 @@
+"""Envelopes that leave: sealed, numbered and recorded in one transaction, sent until receipted.
+
+An envelope is sealed once and its bytes are kept in its record, so that whatever is sent again is
+the same. An envelope that waits too long is refused by its receiver as expired, and so settled.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.domain.records import Record
+from engine.domain.time_units import HOUR
+from engine.errors import ConflictError, ErasedError
+from engine.journal.entries import Draft
+from engine.journal.journal import JournalReader
+from engine.journal.kinds import LINK_RECEIPTED, LINK_SENT, LINK_STOPPED
+from engine.journal.payloads import LinkReceiptedBody, LinkSentBody, LinkStoppedBody
+from engine.links.disclosure import select_fields
+from engine.links.envelope import (
+    Envelope,
+    EnvelopeHead,
+    HandlingCode,
+    Position,
+    read_envelope,
+    seal_envelope,
+)
+from engine.links.identity import LinkKeys
+from engine.links.ledger import (
+    EnvelopeRow,
+    list_sent_since,
+    list_waiting,
+    read_envelope_row,
+    read_position,
+    read_receipted_part,
+)
+from engine.links.receipts import LinkReceipt
+from engine.links.state import AlarmRule, Link
+
+MOST_AT_ONCE = 200
+"""Envelopes of one parcel."""
+LARGEST_PARCEL = 6 * 1024 * 1024
+"""Bytes of the envelopes of one parcel; a single larger one goes alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A message before the agreement's fields are selected and it is sealed."""
+
+    kind: str
+    message: Record
+    handling: tuple[HandlingCode, ...] = ()
+
+
+def draft_messages(
+    connection: Connection,
+    now: int,
+    link: Link,
+    *,
+    keys: LinkKeys,
+    messages: Iterable[OutgoingMessage],
+) -> list[Draft]:
+    """Return the records of the next envelopes; the caller holds the writer's lock.
+
+    Raises ``ConflictError`` where the link is not in force, ``RecordError`` where the agreement
+    does not let a message travel.
+    """
+    phase = link.phase(now)
+    if phase != "in_force":
+        raise ConflictError("link", link.agreement.name, f"it is {phase.replace('_', ' ')}")
+    last = read_position(connection, link.name, "sent")
+    drafts = []
+    for one in messages:
+        body = select_fields(link.agreement, kind=one.kind, sender=link.us, message=one.message)
+        head = _next_head(link, last, now=now, kind=one.kind, handling=one.handling)
+        envelope = seal_envelope(head, body, keys=keys, receiver=link.them.identity)
+        last = Position(head.number, envelope.digest)
+        drafts.append(_draft_sent(link, envelope, body))
+    return drafts
+
+
+def _next_head(
+    link: Link, last: Position, *, now: int, kind: str, handling: tuple[HandlingCode, ...]
+) -> EnvelopeHead:
+    rule = link.agreement.rule(kind, link.us)
+    hours = 0 if rule is None else rule.expires_hours  # a kind without a rule was refused before
+    return EnvelopeHead(
+        link=link.name,
+        sender=link.us.identity.fingerprint,
+        receiver=link.them.identity.fingerprint,
+        number=last.number + 1,
+        previous=last.digest,
+        sent_at=now,
+        expires=min(now + hours * HOUR, link.agreement.expires_at),
+        kind=kind,
+        handling=handling,
+    )
+
+
+def _draft_sent(link: Link, envelope: Envelope, body: dict[str, Any]) -> Draft:
+    sent: LinkSentBody = {
+        "link": link.name,
+        "number": envelope.head.number,
+        "message": envelope.head.kind,
+        "body": body,
+        "envelope": envelope.raw.decode(),
+        "digest": envelope.digest.hex(),
+        "expires": envelope.head.expires,
+    }
+    return LINK_SENT.draft(link.name, sent)
+
+
+def draft_renumbered(
+    connection: Connection, now: int, link: Link, *, keys: LinkKeys, after: Position
+) -> list[Draft]:
+    """Return the envelopes that wait, sealed again after the last one that the other side has."""
+    rows = list_waiting(connection, link.name)
+    bodies = JournalReader(connection).bodies([row.seq for row in rows])
+    drafts, last = [], after
+    for row in rows:
+        stored = bodies[row.seq]
+        handling = read_envelope(stored["envelope"].encode()).head.handling
+        head = _next_head(link, last, now=now, kind=row.kind, handling=handling)
+        envelope = seal_envelope(head, stored["body"], keys=keys, receiver=link.them.identity)
+        last = Position(head.number, envelope.digest)
+        drafts.append(_draft_sent(link, envelope, stored["body"]))
+    return drafts
+
+
+def check_resendable(connection: Connection, link: Link, *, since: int) -> None:
+    """Refuse to send envelopes again of which one was erased; raises ``ErasedError``.
+
+    No later envelope could pass it: such a link can only be ended and agreed again.
+    """
+    rows = list_sent_since(connection, link.name, since)
+    bodies = JournalReader(connection).bodies([row.seq for row in rows])
+    if any(row.seq not in bodies for row in rows):
+        raise ErasedError("envelope", link.agreement.name)
+
+
+def read_waiting(connection: Connection, link: str) -> list[str]:
+    """Return the bytes, as text, of the next envelopes without a receipt, in their order."""
+    rows = list_waiting(connection, link, most=MOST_AT_ONCE)
+    bodies = JournalReader(connection).bodies([row.seq for row in rows])
+    found: list[str] = []
+    size = 0
+    for row in rows:
+        envelope = bodies[row.seq]["envelope"]
+        size += len(envelope)
+        if found and size > LARGEST_PARCEL:
+            break
+        found.append(envelope)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What the other side signed about our envelopes."""
+
+    receipts: Sequence[LinkReceipt]
+    last: LinkReceipt | None
+    """Of the last envelope that it has, None where it has none."""
+    stated_at: int
+    """By its journal's time: UTC microseconds."""
+
+
+def draft_settlement(connection: Connection, link: Link, statement: Statement) -> list[Draft]:
+    """Return the records of receipts that are new, then the alarm that the statement raises.
+
+    Receipts with a signature or a link that is not the other side's are passed over. A statement
+    older than the newest receipt is out of date: that it names fewer envelopes raises nothing.
+    """
+    part = read_receipted_part(connection, link.name)
+    last = statement.last if _is_theirs(link, statement.last) else None
+    held = [receipt for receipt in statement.receipts if _is_theirs(link, receipt)]
+    drafts, foreign = _keep_receipts(connection, link, held, part.lost)
+    if last is not None and _find_row(connection, link, last) is None:
+        foreign = last
+    if foreign is not None:
+        return [*drafts, *_stop(link, "other_receipt", last or foreign)]
+    is_recent = statement.stated_at > part.answered_at
+    if is_recent and (0 if last is None else last.number) < part.number:
+        return [*drafts, *_stop(link, "receiver_behind", last)]
+    return drafts
+
+
+def _keep_receipts(
+    connection: Connection, link: Link, receipts: Sequence[LinkReceipt], lost: int
+) -> tuple[list[Draft], LinkReceipt | None]:
+    """Return the records of new receipts, and a receipt of what was never sent from here."""
+    drafts: list[Draft] = []
+    for receipt in sorted(receipts, key=lambda one: one.number):
+        row = _find_row(connection, link, receipt)
+        if row is None and receipt.number > lost:
+            return drafts, receipt
+        if row is not None and row.status == "waiting":
+            body: LinkReceiptedBody = {"link": link.name, "receipt": receipt.to_json()}
+            drafts.append(LINK_RECEIPTED.draft(link.name, body))
+    return drafts, None
+
+
+def _find_row(connection: Connection, link: Link, receipt: LinkReceipt) -> EnvelopeRow | None:
+    """Return the envelope that a receipt is about, None where it was not sent from here."""
+    row = read_envelope_row(connection, link.name, "sent", receipt.number)
+    return row if row is not None and row.digest == receipt.envelope else None
+
+
+def _is_theirs(link: Link, receipt: LinkReceipt | None) -> bool:
+    if receipt is None or (receipt.link, receipt.sender) != (
+        link.name,
+        link.us.identity.fingerprint,
+    ):
+        return False
+    return receipt.is_signed_by(link.them.identity)
+
+
+def _stop(link: Link, rule: AlarmRule, receipt: LinkReceipt | None) -> list[Draft]:
+    return [draft_alarm(link, rule, receipt=receipt)] if link.alarm is None else []
+
+
+def draft_alarm(
+    link: Link,
+    rule: AlarmRule,
+    *,
+    receipt: LinkReceipt | None = None,
+    number: int = 0,
+    digest: str = "",
+) -> Draft:
+    """Return the record that stops a link."""
+    body: LinkStoppedBody = {"link": link.name, "rule": rule, "number": number, "digest": digest}
+    if receipt is not None:
+        body["number"], body["digest"] = receipt.number, receipt.envelope
+        body["receipt"] = receipt.to_json()
+    return LINK_STOPPED.draft(link.name, body)

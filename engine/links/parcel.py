@@ -1,0 +1,156 @@
+"""Parcels: what one side hands to the other at once, by HTTPS or as a file.
+
+A parcel holds envelopes, receipts of the other side's envelopes, and the receipt of the last one
+that arrived, all signed. Each part proves itself; the signature of the whole binds them to one
+time, so that an old parcel is known as one.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import EnvelopeRefusedError, RecordError
+from engine.journal.hash_chain import canonical
+from engine.links.identity import LinkIdentity, LinkKeys
+from engine.links.receipts import LinkReceipt
+
+MAX_BYTES = 12 * 1024 * 1024
+"""Length of the longest parcel."""
+MOST_PARTS = 2_000
+"""Envelopes, receipts or refusals of one parcel."""
+_PURPOSE = b"darvoza parcel 1"
+_FIELDS: Mapping[str, type] = {
+    "link": str,
+    "from": str,
+    "to": str,
+    "at": int,
+    "envelopes": list,
+    "receipts": list,
+    "refusals": list,
+    "last": list,
+    "signature": str,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeRefusal:
+    """An envelope that took no place in the order; digest in hex."""
+
+    number: int
+    digest: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What travels at once."""
+
+    link: str
+    sender: str
+    """Fingerprint."""
+    receiver: str
+    at: int
+    """When it was made, by the sender's journal: UTC microseconds."""
+    envelopes: tuple[str, ...] = ()
+    """Bytes of envelopes, as text."""
+    receipts: tuple[LinkReceipt, ...] = ()
+    refusals: tuple[EnvelopeRefusal, ...] = ()
+    last: LinkReceipt | None = None
+    """Of the last envelope that arrived from the receiver, None where none did."""
+
+    def content(self) -> dict[str, Any]:
+        """Return what is signed, as JSON values."""
+        return {
+            "link": self.link,
+            "from": self.sender,
+            "to": self.receiver,
+            "at": self.at,
+            "envelopes": list(self.envelopes),
+            "receipts": [receipt.to_json() for receipt in self.receipts],
+            "refusals": [[one.number, one.digest, one.rule] for one in self.refusals],
+            "last": [] if self.last is None else [self.last.to_json()],
+        }
+
+    def seal(self, keys: LinkKeys) -> bytes:
+        """Return the signed bytes."""
+        content = self.content()
+        signature = keys.signing.sign(_PURPOSE + canonical(content))
+        return canonical(content | {"signature": signature.hex()})
+
+
+@dataclass(frozen=True, slots=True)
+class SignedParcel:
+    """A parcel of the right form; who signed it is not yet known."""
+
+    parcel: Parcel
+    signature: bytes
+
+    def is_signed_by(self, identity: LinkIdentity) -> bool:
+        """Tell whether an identity signed the parcel, and is the sender it names."""
+        message = _PURPOSE + canonical(self.parcel.content())
+        return self.parcel.sender == identity.fingerprint and identity.has_signed(
+            message, self.signature
+        )
+
+    def is_spelled(self, raw: bytes) -> bool:
+        """Tell whether these bytes are the canonical form of the parcel."""
+        try:
+            return canonical(self.parcel.content() | {"signature": self.signature.hex()}) == raw
+        except RecordError:  # half of a surrogate pair
+            return False
+
+
+def read_parcel(raw: bytes) -> SignedParcel:
+    """Return a parcel of the right form; raises ``EnvelopeRefusedError``."""
+    if len(raw) > MAX_BYTES:
+        raise _refuse_form("parcel", f"over {MAX_BYTES} bytes")
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise _refuse_form("parcel", "is not JSON") from None
+    if not isinstance(found, dict) or found.keys() != _FIELDS.keys():
+        raise _refuse_form("parcel", f"needs exactly {', '.join(_FIELDS)}")
+    for name, kind in _FIELDS.items():
+        if type(found[name]) is not kind:
+            raise _refuse_form(name, f"is not {kind.__name__}")
+        if kind is list and len(found[name]) > MOST_PARTS:
+            raise _refuse_form(name, f"more than {MOST_PARTS}")
+    signed = SignedParcel(_to_parcel(found), _signature(found["signature"]))
+    if not signed.is_spelled(raw):
+        raise _refuse_form("parcel", "is not in the canonical form")
+    return signed
+
+
+def _to_parcel(found: Mapping[str, Any]) -> Parcel:
+    if not 0 <= found["at"] < 2**63 or len(found["last"]) > 1:
+        raise _refuse_form("at", "is no time, or more than one envelope is the last one")
+    if not all(isinstance(one, str) for one in found["envelopes"]):
+        raise _refuse_form("envelopes", "holds something other than text")
+    try:
+        receipts = tuple(LinkReceipt.from_json(one) for one in found["receipts"])
+        last = [LinkReceipt.from_json(one) for one in found["last"]]
+    except RecordError as error:
+        raise _refuse_form(f"receipts.{error.field}", error.message) from None
+    refusals = tuple(_to_refusal(one) for one in found["refusals"])
+    about = found["link"], found["from"], found["to"], found["at"]
+    return Parcel(*about, tuple(found["envelopes"]), receipts, refusals, last[0] if last else None)
+
+
+def _to_refusal(found: object) -> EnvelopeRefusal:
+    match found:
+        case [int() as number, str() as digest, str() as rule]:
+            return EnvelopeRefusal(number, digest, rule)
+        case _:
+            raise _refuse_form("refusals", "holds something other than number, digest and rule")
+
+
+def _signature(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise _refuse_form("signature", "is not hexadecimal") from None
+
+
+def _refuse_form(field: str, why: str) -> EnvelopeRefusedError:
+    return EnvelopeRefusedError(field, "malformed", why)
