@@ -263,6 +263,15 @@ NOUNS: Final[Mapping[str, str]] = {
     "marking": "origin marking",
     "precursor_heading": "HS heading of a precursor",
     "precursor_kg": "mass of the precursor",
+    "path": "path through countries",
+    "declared_route": "countries of dispatch and destination",
+    "office": "customs office",
+    "office_route": "countries of dispatch and destination",
+    "package_kind": "kind of package",
+    "packed_chapter": "HS chapter",
+    "previous_type": "kind of previous documents",
+    "invoice_currency": "currency of the invoice",
+    "invoice_per_usd": "invoice over declared value",
     "mode": "mode of transport",
     "payment": "type of payment",
     "nature": "nature of the deal",
@@ -287,7 +296,7 @@ UNITS: Final[Mapping[str, Template]] = {
 }
 BARE_UNITS: Final = frozenset(
     {"", "events", "hour of day", "chapter", "digits", "hit", "items", "chapters", "countries",
-     "packages", "containers", "seals"}
+     "packages", "containers", "seals", "documents"}
 )  # fmt: skip
 """Units that the words say already."""
 CODE_UNITS: Final = frozenset({"chapter", "HS number", "0 is Monday"})

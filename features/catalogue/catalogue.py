@@ -328,3 +328,41 @@ feature("goods", "precursor_post_share", share(CROSSINGS, ("precursor", "post"),
 for name, by in (("", ("precursor",)), ("_of_consignee", ("consignee", "precursor"))):
     amount = against("precursor_kg", CROSSINGS, "precursor_kg", by, 365, "precursor_weighed")
     feature("goods", f"precursor_kg_over_usual{name}", amount)
+
+# What a declaration says of invoice, route, packing and previous documents, where it does.
+invoice = own_fact(
+    "invoice_over_value", "ratio", "invoice in US dollars over the statistical value"
+)
+feature("declared", "invoice_over_value", invoice)
+for name, by, days in (
+    ("invoice_over_usual", ("invoice_currency",), 90),
+    ("invoice_over_usual_of_consignee", ("consignee", "invoice_currency"), 365),
+):
+    usual = against("invoice_per_usd", CROSSINGS, "invoice_amount", by, days, "invoiced_usd")
+    feature("declared", name, usual)
+for fact, unit, meaning in (
+    ("route_countries", "countries", "countries of routing declared"),
+    (
+        "undeclared_countries",
+        "countries",
+        "countries of this line that the declared path leaves out",
+    ),
+):
+    feature("route", fact, own_fact(fact, unit, meaning))
+for family, name, by, whole in (
+    ("route", "path_share", ("declared_route", "path"), ("declared_route",)),
+    ("route", "office_share", ("office_route", "office"), ("office_route",)),
+    ("route", "post_share_of_office", ("office", "post"), ("office",)),
+    ("goods", "package_kind_share", ("packed_chapter", "package_kind"), ("packed_chapter",)),
+    (
+        "documents",
+        "previous_type_share",
+        ("post", "procedure", "previous_type"),
+        ("post", "procedure"),
+    ),
+):
+    feature(family, name, share(CROSSINGS, by, 365, whole))
+packed = smoothed_rate(INSPECTIONS, "hit", ("hs2", "package_kind"), 365, 10.0)
+feature("goods", "package_kind_hit_rate", packed)
+named = own_fact("previous_documents", "documents", "previous documents declared")
+feature("documents", "previous_documents", named)

@@ -17,6 +17,8 @@ from features.catalogue.spec import Feature, differs, first_seen, ratio, total
 
 UNIFORM_ENCODING = 4
 """Version of the encoder with one clock, UTC+5, for all posts, and one domain of identifiers."""
+ENCODING_WITHOUT_OPTIONAL = 5
+"""Version of the encoder that did not read the optional fields."""
 
 
 def _uniform() -> Iterator[tuple[str, Feature]]:
@@ -42,14 +44,29 @@ def _uniform() -> Iterator[tuple[str, Feature]]:
         yield f"mirror_{who}_differs", compared
 
 
-_ADDED = frozenset(name for name in CATALOGUE if "precursor" in name)
-"""Features that those definitions did not have."""
-_KEPT = {name: feature for name, feature in CATALOGUE.items() if name not in _ADDED}
+_OPTIONAL = frozenset(
+    {"invoice_over_value", "invoice_over_usual", "invoice_over_usual_of_consignee",
+     "route_countries", "undeclared_countries", "path_share", "office_share",
+     "post_share_of_office", "package_kind_share", "previous_type_share",
+     "package_kind_hit_rate", "previous_documents"}
+)  # fmt: skip
+"""Features of the optional fields (docs/decisions/0037-optional-fields.md)."""
+WITHOUT_OPTIONAL: Mapping[str, Feature] = {
+    name: feature for name, feature in CATALOGUE.items() if name not in _OPTIONAL
+}
+"""The catalogue before them."""
+_KEPT = {name: one for name, one in WITHOUT_OPTIONAL.items() if "precursor" not in name}
+"""The catalogue before precursors, too."""
 UNIFORM: Mapping[str, Feature] = _KEPT | {
     name: replace(CATALOGUE[name], operator=f.operator, inputs=f.inputs, parameters=f.parameters)
     for name, f in _uniform()
 }
 """The catalogue of those definitions."""
+
+
+@cache
+def _plan_without_optional() -> Plan:
+    return Plan(WITHOUT_OPTIONAL, encoding=ENCODING_WITHOUT_OPTIONAL)
 
 
 @cache
@@ -65,4 +82,5 @@ def is_uniform(definitions: str) -> bool:
 @cache
 def plan_of(definitions: str) -> Plan:
     """Return the plan of some definitions, that of this version where they are not known."""
-    return _uniform_plan() if is_uniform(definitions) else Plan(CATALOGUE)
+    earlier = (_uniform_plan(), _plan_without_optional())
+    return next((plan for plan in earlier if plan.digest == definitions), None) or Plan(CATALOGUE)

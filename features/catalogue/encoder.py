@@ -25,7 +25,7 @@ from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
 from engine.domain.time_zones import local_time
 
-ENCODING_VERSION = (5, FOLDING_VERSION)
+ENCODING_VERSION = (6, FOLDING_VERSION)
 """Changes whenever an entity or a fact below changes its meaning."""
 
 NAN = math.nan
@@ -80,7 +80,10 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
     for name, (whose, field, of) in _COVERED.items():
         entities[name] = entities[whose] if network.covers(of, field) else None
     entities.update(_precursors(items))
+    entities.update(_declared_terms(crossing, declaration, main, entities))
     facts.update(_goods_facts(items, main))
+    facts.update(_declared_facts(declaration, facts))
+    facts["undeclared_countries"] = _undeclared_countries(crossing.post, declaration, network)
     facts.update(_precursor_facts(items, entities))
     facts.update(_gap_facts(crossing, declaration, facts))
     facts["dispatch_not_origin"] = _differ(entities["dispatch"], entities["origin"])
@@ -273,6 +276,83 @@ def _gap_facts(crossing: Any, declaration: Any, facts: Facts) -> Facts:
         "empty_but_declared": float(bool(crossing.is_empty) and declaration is not None),
         "laden_undeclared": float(crossing.is_empty is False and declaration is None),
     }
+
+
+def _declared_terms(crossing: Any, declaration: Any, main: Any, entities: Entities) -> Entities:
+    """Return currency, path, office, packing and previous documents, as they were declared.
+
+    What others are compared with is known only where the thing itself is: a sender that never names
+    a path does not make the paths of others look rare.
+    """
+    if declaration is None:
+        return _TERMS
+    way = crossing.direction
+    office = declaration.office_of_entry if way == "entry" else declaration.office_of_exit
+    dispatch, destination = entities["dispatch"], entities["destination"]
+    route = None if dispatch is None or destination is None else f"{dispatch}>{destination}"
+    path = ">".join(declaration.route_countries or ()) or None
+    kind = None if main is None else main.package_kind
+    return {
+        "invoice_currency": declaration.invoice_currency,
+        "path": path,
+        "declared_route": None if path is None else route,
+        "office": None if office is None else f"{way}:{office}",
+        "office_route": None if office is None or route is None else f"{way}:{route}",
+        "package_kind": kind,
+        "packed_chapter": None if kind is None else entities["hs2"],
+        "previous_type": _previous_type(declaration.previous_documents or ()),
+    }
+
+
+_TERMS: Entities = dict.fromkeys(
+    (
+        "invoice_currency", "path", "declared_route", "office", "office_route", "package_kind",
+        "packed_chapter", "previous_type",
+    )
+)  # fmt: skip
+
+
+def _previous_type(given: Sequence[str]) -> str:
+    """Return the types of the previous documents, each once; ``none`` where none is named.
+
+    >>> _previous_type(["N830:26KZ1", "N730:7", "N830:26KZ2"]), _previous_type(["26KZ00017"])
+    ('N730+N830', 'untyped')
+    """
+    types = {kind if mark else "untyped" for kind, mark, _ in (one.partition(":") for one in given)}
+    return "+".join(sorted(types)) or "none"
+
+
+def _declared_facts(declaration: Any, facts: Facts) -> Facts:
+    """Return the invoice against the statistical value, and how much was named of the rest.
+
+    The statistical value is in US dollars: an invoice in dollars is compared with it, one in
+    another currency only with what that currency usually gives for a dollar.
+    """
+    invoice = NAN if declaration is None else _number(declaration.invoice_value)
+    unit = None if declaration is None else declaration.invoice_currency
+    value = facts["customs_value_usd"]
+    is_valued = unit is not None and invoice > 0.0 and value > 0.0
+    names = () if declaration is None else declaration.route_countries or ()
+    return {
+        "invoice_over_value": _quotient(invoice, value) if is_valued and unit == "USD" else NAN,
+        "invoice_per_usd": _quotient(invoice, value) if is_valued else NAN,
+        "invoice_amount": invoice if is_valued else NAN,
+        "invoiced_usd": value if is_valued else NAN,
+        "route_countries": float(len(names)) if names else NAN,
+        "previous_documents": NAN
+        if declaration is None
+        else float(len(declaration.previous_documents or ())),
+    }
+
+
+def _undeclared_countries(code: str, declaration: Any, network: Network) -> float:
+    """Return how many countries of this line a declared path leaves out; NaN without a path."""
+    if declaration is None or not declaration.route_countries:
+        return NAN
+    posts = (network.posts.get(each) for each in (code, network.pair(code)) if each is not None)
+    visited = {post.country for post in posts if post is not None}
+    ends = (declaration.dispatch_country, declaration.destination_country)
+    return float(len(visited.difference(declaration.route_countries, ends))) if visited else NAN
 
 
 def _has_paper(name: str, crossing: Any, declaration: Any) -> float:

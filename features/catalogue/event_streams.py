@@ -40,6 +40,8 @@ CROSSINGS = Stream(
             "tared": ("has_tare", 1),
             "precursor_kg": ("precursor_kg", 1000),
             "precursor_weighed": ("has_precursor_kg", 1),
+            "invoice_amount": ("invoice_amount", 100),
+            "invoiced_usd": ("invoiced_usd", 100),
         }
     ),
     MappingProxyType(
@@ -66,8 +68,10 @@ CROSSINGS = Stream(
         }
     ),
 )
-UNKNOWN_TO_UNIFORM = frozenset({"precursor_kg", "precursor_weighed"})
-"""Measures of crossings that the first definitions did not have."""
+SINCE: Mapping[str, int] = MappingProxyType(
+    {"precursor_kg": 5, "precursor_weighed": 5, "invoice_amount": 6, "invoiced_usd": 6}
+)
+"""Version of the encoder since which a measure of crossings is there; others always were."""
 INSPECTIONS = Stream(
     "inspections", "inspections", MappingProxyType({"hit": ("hit", 1), "seizure": ("seizure", 1)})
 )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.domain.network import Network
 from features.catalogue.encoder import ENCODING_VERSION, FACTS, Entities, Facts, key_of
-from features.catalogue.event_streams import CROSSINGS, PASSED, STREAMS, UNKNOWN_TO_UNIFORM
+from features.catalogue.event_streams import CROSSINGS, PASSED, SINCE, STREAMS
 from features.catalogue.spec import EVER, Fact, Feature, Floats, Link, Read
 from features.catalogue.transforms import FeatureBatch, Item, Values, batch_features
 
@@ -175,7 +175,7 @@ class Plan:
             ]
             for name, feature in self.catalogue.items()
         }
-        left_out = UNKNOWN_TO_UNIFORM if self.is_earlier else frozenset[str]()
+        left_out = {name for name, version in SINCE.items() if version > self._encoding[0]}
         streams = {name: stream.definition(left_out) for name, stream in STREAMS.items()}
         text = json.dumps([self._encoding, streams, features], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

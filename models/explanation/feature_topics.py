@@ -27,6 +27,13 @@ _MASS = frozenset(
      "mass_per_package", "gross_per_net", "mass_is_whole", "mass_is_round", "packages"}
 )  # fmt: skip
 _PRICE = frozenset({"customs_value_usd", "value_per_kg", "main_value_share"})
+_DECLARED = {
+    "invoice_over_value": "invoice", "invoice_per_usd": "invoice",
+    "route_countries": "path", "undeclared_countries": "path", "path": "path", "office": "office",
+    "package_kind": "packing",
+    "previous_documents": "previous documents", "previous_type": "previous documents",
+}  # fmt: skip
+"""Subject by a fact or an entity of the optional fields."""
 
 
 def topic(feature: Feature) -> str:
@@ -42,6 +49,8 @@ def topic(feature: Feature) -> str:
         return ""
     if names & _PRECURSOR:
         return "precursor"
+    if declared := sorted(names & _DECLARED.keys()):
+        return _DECLARED[declared[0]]
     if any(isinstance(item, Read) and "pair" in item.of for item in feature.inputs):
         return "paired post"
     facts = {item.name for item in feature.inputs if isinstance(item, Fact)}

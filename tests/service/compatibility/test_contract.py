@@ -36,6 +36,19 @@ ADDED = (
     "precursor_post_share",
     "precursor_kg_over_usual",
     "precursor_kg_over_usual_of_consignee",
+    # Optional fields of version 2: docs/decisions/0037-optional-fields.md.
+    "invoice_over_value",
+    "invoice_over_usual",
+    "invoice_over_usual_of_consignee",
+    "route_countries",
+    "undeclared_countries",
+    "path_share",
+    "office_share",
+    "post_share_of_office",
+    "package_kind_share",
+    "previous_type_share",
+    "package_kind_hit_rate",
+    "previous_documents",
 )
 """Features since, in their order, each with its decision."""
 OWNER = re.compile(r" (?:option|argument|query|path|header|cookie) \S+ required$")
