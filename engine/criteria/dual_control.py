@@ -4,13 +4,14 @@ A state follows from the records in their order and from nothing else. An approv
 by the person who requested the step, counts for nothing even when it is in the journal, so two
 concurrent requests of one person cannot do what needs two. Retirement needs two persons as entry
 does: otherwise one person could silently undo the work of two. The same rules decide about a record
-that is to be written and about one that is read.
+that is to be written and about one that is read. Models, which need two approvals besides the
+person who trained them, have their table in :mod:`models.lifecycle.states`.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
 
 from sqlalchemy import Connection, Index, String, Text, select
 
@@ -21,6 +22,8 @@ from engine.journal.payloads import ApprovalBody
 from engine.journal.power_records import PowerRecord, read_records
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
+RuleOf = TypeVar("RuleOf")
+StateOf = TypeVar("StateOf")
 Matter = Literal["profile", "watchlist", "agencies", "oidc", "erasure", "link", "link_resumption"]
 Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left"]
 Move = Step | Literal["shadowed"]
@@ -142,6 +145,7 @@ class Rule(Protocol):
         ...
 
 
+APPROVED_ALREADY = Refusal("the same person approved it already", needs_other_person=True)
 NOTHING_PENDING = Refusal("no change is awaiting approval")
 OWN_WORK = Refusal("the author cannot approve it, nor its retirement", needs_other_person=True)
 OWN_REQUEST = Refusal(
@@ -149,6 +153,13 @@ OWN_REQUEST = Refusal(
 )
 RETIRES_ALREADY = Refusal("it is retired, or its retirement is already proposed")
 NO_BACKTEST = Refusal("no backtest is attached to it yet")
+
+
+def check_person(person: str, *, author: str, approvals: Collection[str] = ()) -> Refusal | None:
+    """Permit the approval of a person who is not the author and has not approved before."""
+    if person == author:
+        return OWN_WORK
+    return APPROVED_ALREADY if person in approvals else None
 
 
 def _accept(_now: ApprovalState, _event: ApprovalEvent, *, needs_evidence: bool) -> Refusal | None:
@@ -161,8 +172,8 @@ def _check_approval(
     """Permit the approval of a pending entry by a person other than the author."""
     if not _addresses_pending(now, event) or now.leaving is not None:
         return NOTHING_PENDING
-    if event.person == now.author:
-        return OWN_WORK
+    if refusal := check_person(event.person, author=now.author):
+        return refusal
     return NO_BACKTEST if needs_evidence and now.evidence is None else None
 
 
@@ -180,8 +191,8 @@ def _check_retirement(
     """Permit a retirement by a person who is neither the author nor its requester."""
     if now.leaving is None or not _addresses_pending(now, event):
         return NOTHING_PENDING
-    if event.person == now.author:
-        return OWN_WORK
+    if refusal := check_person(event.person, author=now.author):
+        return refusal
     return OWN_REQUEST if event.person == now.leaving.by else None
 
 
@@ -191,14 +202,14 @@ def _addresses_pending(now: ApprovalState, event: ApprovalEvent) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Generic[RuleOf, StateOf]):
     """The rule under which a step counts in a state, and the state that follows."""
 
-    rule: Rule
-    target: State
+    rule: RuleOf
+    target: StateOf
 
 
-TRANSITIONS: dict[tuple[State, Move], Transition] = {
+TRANSITIONS: dict[tuple[State, Move], Transition[Rule, State]] = {
     ("proposed", "backtested"): Transition(_accept, "proposed"),
     ("proposed", "approved"): Transition(_check_approval, "in_force"),
     ("proposed", "shadowed"): Transition(_check_approval, "shadow"),

@@ -3,6 +3,6 @@
 bundle_check  Check of bundles on the disk against the records that name them
 projection    State of every model, read from the journal's records about models
 refusals      Refusals of a step of promotion: message identifiers with English templates
-states        State machine of models over the journal's records
+states        States of models: the table of their transitions, over the journal's records
 transitions   Steps of promotion: who may take each, and the records that it leaves
 """

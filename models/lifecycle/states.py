@@ -1,4 +1,4 @@
-"""State machine of models over the journal's records.
+"""States of models: a table of transitions over the journal's records.
 
 Assumes that a state is what the records say, in their order, and nothing else: two approvals by
 different people put a model into force, whether or not a record says so too, and an approval twice
@@ -9,10 +9,11 @@ when either of the two models leaves. A model that was withdrawn is on no way ba
 into force after it, until two people approve it again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from engine.criteria.dual_control import NOTHING_PENDING, Refusal, Transition, check_person
 from engine.journal.kinds import (
     MODEL_APPROVED,
     MODEL_CHALLENGED,
@@ -103,6 +104,11 @@ class ModelStates:
         return next((one for one in self.models.values() if one.role == "challenger"), None)
 
 
+Rule = Callable[[ModelStates, ModelState, ModelEvent], Refusal | None]
+"""Returns why a step does not count, None where it counts."""
+Effect = Callable[[ModelStates, ModelState, ModelEvent], ModelStates]
+
+
 def state(events: Iterable[ModelEvent]) -> ModelStates:
     """Return where every model stands after these records, in the journal's order.
 
@@ -110,29 +116,69 @@ def state(events: Iterable[ModelEvent]) -> ModelStates:
     """
     now = ModelStates()
     for event in events:
-        now = _after(now, event)
+        now = apply_event(now, event)
     return now
 
 
-def _after(now: ModelStates, event: ModelEvent) -> ModelStates:
+def apply_event(now: ModelStates, event: ModelEvent) -> ModelStates:
+    """Return the states after a record; a record that breaks a rule changes nothing."""
     model = now.models.get(event.version)
-    if event.kind == MODEL_REGISTERED:
-        return now if model else _with(now, _register_model(event))
     if model is None:
+        is_new = event.kind == MODEL_REGISTERED
+        return _with(now, _register_model(event)) if is_new else now
+    if find_refusal(now, model, event) is not None:
         return now
-    if event.kind == MODEL_SHADOWED and model.role == "candidate":
-        return _with(now, replace(model, role="shadow"))
-    if event.kind == MODEL_RETIRED:
-        return _retire_model(now, model)
-    if event.kind == MODEL_CHALLENGED and stands_alone(now) and model.role != "in_force":
-        return _count_challenge(now, model, event)
-    if (
-        event.kind == MODEL_IN_FORCE and model.version in now.history
-    ):  # a roll back; others need approvals
-        return _into_force(now, model)
-    if event.kind == MODEL_APPROVED and model.role != "in_force":
-        return _count_approval(now, model, event)
-    return now
+    return _EFFECTS[event.kind](now, model, event)
+
+
+def find_refusal(now: ModelStates, model: ModelState, event: ModelEvent) -> Refusal | None:
+    """Return why a step does not count, whether it is read or to be written; None where it does."""
+    transition = TRANSITIONS.get((model.role, event.kind))
+    return NOTHING_PENDING if transition is None else transition.rule(now, model, event)
+
+
+def _accept(_now: ModelStates, _model: ModelState, _event: ModelEvent) -> Refusal | None:
+    return None
+
+
+def _check_approval(_now: ModelStates, model: ModelState, event: ModelEvent) -> Refusal | None:
+    given = _but(_come_back(model).approvals, event.dismissed)
+    return check_person(event.by, author=model.trained_by, approvals=given)
+
+
+def _check_challenge(now: ModelStates, model: ModelState, event: ModelEvent) -> Refusal | None:
+    """Permit an approval of a trial where a model is in force, and none on trial next to it."""
+    if now.in_force is None or now.challenger is not None:
+        return NOTHING_PENDING
+    given = _but(model.challenges, event.dismissed)
+    return check_person(event.by, author=model.trained_by, approvals=given)
+
+
+def _check_return(now: ModelStates, model: ModelState, _event: ModelEvent) -> Refusal | None:
+    """Permit a roll back, by one person, to what was in force; others need approvals."""
+    return None if model.version in now.history else NOTHING_PENDING
+
+
+TRANSITIONS: dict[tuple[Role, str], Transition[Rule, Role]] = {
+    ("candidate", MODEL_SHADOWED): Transition(_accept, "shadow"),
+    ("candidate", MODEL_APPROVED): Transition(_check_approval, "in_force"),
+    ("candidate", MODEL_CHALLENGED): Transition(_check_challenge, "challenger"),
+    ("candidate", MODEL_IN_FORCE): Transition(_check_return, "in_force"),
+    ("candidate", MODEL_RETIRED): Transition(_accept, "retired"),
+    ("shadow", MODEL_APPROVED): Transition(_check_approval, "in_force"),
+    ("shadow", MODEL_CHALLENGED): Transition(_check_challenge, "challenger"),
+    ("shadow", MODEL_IN_FORCE): Transition(_check_return, "in_force"),
+    ("shadow", MODEL_RETIRED): Transition(_accept, "retired"),
+    ("challenger", MODEL_APPROVED): Transition(_check_approval, "in_force"),
+    ("challenger", MODEL_IN_FORCE): Transition(_check_return, "in_force"),
+    ("challenger", MODEL_RETIRED): Transition(_accept, "retired"),
+    ("in_force", MODEL_RETIRED): Transition(_accept, "retired"),
+    ("retired", MODEL_APPROVED): Transition(_check_approval, "in_force"),
+    ("retired", MODEL_CHALLENGED): Transition(_check_challenge, "challenger"),
+    ("retired", MODEL_IN_FORCE): Transition(_check_return, "in_force"),
+}
+"""Every step that can count after the registration, with the state that it leads to: an approval,
+of the model or of its trial, leads there as the second of two people gives it."""
 
 
 def _register_model(event: ModelEvent) -> ModelState:
@@ -146,7 +192,11 @@ def _register_model(event: ModelEvent) -> ModelState:
     )
 
 
-def _retire_model(now: ModelStates, model: ModelState) -> ModelStates:
+def _shadow_model(now: ModelStates, model: ModelState, _event: ModelEvent) -> ModelStates:
+    return _with(now, replace(model, role="shadow"))
+
+
+def _retire_model(now: ModelStates, model: ModelState, _event: ModelEvent) -> ModelStates:
     """Let a model leave; one that decides is withdrawn, and leaves the way back with it.
 
     One that was replaced has left already as the other came, before the record that says so.
@@ -158,11 +208,8 @@ def _retire_model(now: ModelStates, model: ModelState) -> ModelStates:
 
 def _count_approval(now: ModelStates, model: ModelState, event: ModelEvent) -> ModelStates:
     """Count an approval; the second of two people puts the model into force."""
-    model, by = _come_back(model), event.by
-    model = replace(model, approvals=_but(model.approvals, event.dismissed))
-    if by == model.trained_by or by in model.approvals:
-        return now
-    model = replace(model, approvals=(*model.approvals, by))
+    model = _come_back(model)
+    model = replace(model, approvals=(*_but(model.approvals, event.dismissed), event.by))
     return _with(now, model) if len(model.approvals) < APPROVALS else _into_force(now, model)
 
 
@@ -171,18 +218,10 @@ def _come_back(model: ModelState) -> ModelState:
     return replace(model, role="candidate", approvals=()) if model.role == "retired" else model
 
 
-def stands_alone(now: ModelStates) -> bool:
-    """Tell whether a model is in force, and none on trial next to it."""
-    return now.in_force is not None and now.challenger is None
-
-
 def _count_challenge(now: ModelStates, model: ModelState, event: ModelEvent) -> ModelStates:
     """Count an approval of a trial; the second of two people begins it."""
-    model = replace(model, challenges=_but(model.challenges, event.dismissed))
-    if event.by == model.trained_by or event.by in model.challenges:
-        return now
     model = _come_back(model)
-    model = replace(model, challenges=(*model.challenges, event.by))
+    model = replace(model, challenges=(*_but(model.challenges, event.dismissed), event.by))
     if len(model.challenges) < APPROVALS:
         return _with(now, model)
     return _with(now, replace(model, role="challenger", trial=event.seq))
@@ -216,6 +255,20 @@ def _into_force(now: ModelStates, model: ModelState) -> ModelStates:
     model = replace(model, role="in_force", challenges=(), trial=None)
     now = _with(now, model)
     return replace(now, history=(*history, model.version))
+
+
+def _return_to_force(now: ModelStates, model: ModelState, _event: ModelEvent) -> ModelStates:
+    return _into_force(now, model)
+
+
+_EFFECTS: Mapping[str, Effect] = {
+    MODEL_SHADOWED: _shadow_model,
+    MODEL_APPROVED: _count_approval,
+    MODEL_CHALLENGED: _count_challenge,
+    MODEL_IN_FORCE: _return_to_force,
+    MODEL_RETIRED: _retire_model,
+}
+"""What a step that counts changes."""
 
 
 def _with(now: ModelStates, model: ModelState) -> ModelStates:

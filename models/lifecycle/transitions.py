@@ -7,6 +7,7 @@ come to is what :mod:`models.lifecycle.states` makes of them.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Required, TypedDict, Unpack
 
+from engine.criteria.dual_control import APPROVED_ALREADY, OWN_WORK, Refusal
 from engine.errors import NoModelError
 from engine.explanation.messages import Message
 from engine.journal.entries import Draft, Kind
@@ -20,7 +21,13 @@ from engine.journal.kinds import (
 )
 from engine.journal.payloads import ModelBody
 from models.lifecycle.refusals import make_refusal
-from models.lifecycle.states import APPROVALS, ModelState, ModelStates
+from models.lifecycle.states import (
+    APPROVALS,
+    ModelEvent,
+    ModelState,
+    ModelStates,
+    find_refusal,
+)
 
 
 def register(
@@ -35,7 +42,8 @@ def register(
 
 def shadow(now: ModelStates, version: str, *, by: str) -> tuple[Draft, ...]:
     """Return the record that lets a candidate score next to the model in force, unseen."""
-    if _find_model(now, version).role != "candidate":
+    model = _find_model(now, version)
+    if find_refusal(now, model, ModelEvent(MODEL_SHADOWED, version, by)):
         raise make_refusal(version, "not_a_candidate")
     return (MODEL_SHADOWED.draft(version, {"by": by}),)
 
@@ -54,11 +62,13 @@ class BundleFacts(TypedDict, total=False):
     """Whether it was fitted on the features that are read here."""
 
 
-_OWN_WORK = {
-    MODEL_APPROVED: ("own_model", "approved_already"),
-    MODEL_CHALLENGED: ("own_trial", "trial_approved_already"),
+_REFUSED: Mapping[tuple[Kind[ModelBody], Refusal], str] = {
+    (MODEL_APPROVED, OWN_WORK): "own_model",
+    (MODEL_APPROVED, APPROVED_ALREADY): "approved_already",
+    (MODEL_CHALLENGED, OWN_WORK): "own_trial",
+    (MODEL_CHALLENGED, APPROVED_ALREADY): "trial_approved_already",
 }
-"""Refusals of the person who trained it, and of one who approved before."""
+"""Messages of the refusals by the rules of :data:`models.lifecycle.states.TRANSITIONS`."""
 
 
 def approve(
@@ -81,7 +91,9 @@ def approve(
     """
     model = _find_model(now, version)
     given = () if model.role == "retired" else model.approvals
-    draft = _draft_approval(MODEL_APPROVED, model, given, by=by, inactive=inactive, bundle=bundle)
+    draft = _draft_approval(
+        now, MODEL_APPROVED, model, given, by=by, inactive=inactive, bundle=bundle
+    )
     if len(given) - len(draft.body.get("dismissed", ())) + 1 < APPROVALS:
         return (draft,)
     return (draft, *_change(now, version, by=by, why="approved by two"))
@@ -107,6 +119,7 @@ def challenge(
     if now.challenger is not None:
         more.append(Message("other_on_trial", {"code": now.challenger.version}))
     draft = _draft_approval(
+        now,
         MODEL_CHALLENGED,
         model,
         model.challenges,
@@ -119,6 +132,7 @@ def challenge(
 
 
 def _draft_approval(
+    now: ModelStates,
     kind: Kind[ModelBody],
     model: ModelState,
     given: Sequence[str],
@@ -129,14 +143,12 @@ def _draft_approval(
     more: Sequence[Message] = (),
 ) -> Draft:
     """Return the record of one person's approval after those given; raises where it is refused."""
-    of_trainer, of_same = _OWN_WORK[kind]
     for why in (*against(model, **bundle), *more):
         raise make_refusal(model.version, why.id, **why.parameters)
-    if by == model.trained_by:
-        raise make_refusal(model.version, of_trainer)
-    if by in given and by not in inactive:
-        raise make_refusal(model.version, of_same)
     dismissed = [person for person in given if person in inactive]
+    event = ModelEvent(kind, model.version, by, dismissed=tuple(dismissed))
+    if refusal := find_refusal(now, model, event):
+        raise make_refusal(model.version, _REFUSED[kind, refusal])
     body: ModelBody = {"by": by, "manifest": bundle["manifest"]}
     if dismissed:
         body["dismissed"] = dismissed

@@ -7,12 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.criteria.dual_control import Transition
 from engine.errors import NoModelError, PromotionRefusedError
 from engine.journal.entries import Draft
-from engine.journal.kinds import MODEL_APPROVED, MODEL_CHALLENGED, MODEL_REGISTERED, MODEL_RETIRED
+from engine.journal.kinds import (
+    MODEL_APPROVED,
+    MODEL_CHALLENGED,
+    MODEL_IN_FORCE,
+    MODEL_REGISTERED,
+    MODEL_RETIRED,
+    MODEL_SHADOWED,
+)
 from models.lifecycle import states as lifecycle_states
 from models.lifecycle import transitions
-from models.lifecycle.states import KINDS, ModelEvent, ModelState, ModelStates, state
+from models.lifecycle.states import KINDS, ModelEvent, ModelState, ModelStates, Role, state
 
 
 class Story:
@@ -206,12 +214,12 @@ def test_a_withdrawal_that_leaves_a_model_on_the_way_back_is_found(
     One that only retires; a person who rolls back alone returns to what was in doubt.
     """
 
-    def retire_model(now: ModelStates, model: ModelState) -> ModelStates:
+    def retire_model(now: ModelStates, model: ModelState, _event: ModelEvent) -> ModelStates:
         return lifecycle_states._with(now, replace(model, role="retired"))
 
     doubted = [*DECIDES, ModelEvent(MODEL_RETIRED, "m1", "dan")]
     only_two_promote(doubted)
-    monkeypatch.setattr(lifecycle_states, "_retire_model", retire_model)
+    monkeypatch.setitem(lifecycle_states._EFFECTS, MODEL_RETIRED, retire_model)
     assert walk_steps("+m1 +m2 -m2 +m3 <") == "m2"
     with pytest.raises(AssertionError):
         only_two_promote(doubted)
@@ -443,4 +451,79 @@ def test_the_seeded_flaw_is_seen() -> None:
     tried = state([*on_trial().events[:-2], alone, alone])
     assert tried.challenger is None and tried.models["m2"].challenges == ("cem",)
     careless = replace(state(forged[:1]), history=("m1",))
-    assert lifecycle_states._after(careless, forged[1]).in_force == "m1"
+    assert lifecycle_states.apply_event(careless, forged[1]).in_force == "m1"
+
+
+ALONE = [ModelEvent(MODEL_REGISTERED, "m1", "ana"), ModelEvent(MODEL_APPROVED, "m1", "ben")]
+
+
+@pytest.mark.parametrize(
+    ("events", "at"),
+    [
+        ([*ALONE, ALONE[1]], ("candidate", MODEL_APPROVED)),
+        ([*ALONE, replace(ALONE[1], by="ana")], ("candidate", MODEL_APPROVED)),
+        ([ALONE[0], ModelEvent(MODEL_IN_FORCE, "m1", "ana")], ("candidate", MODEL_IN_FORCE)),
+        (
+            [*DECIDES, replace(ALONE[0], version="m2"),
+             *[ModelEvent(MODEL_CHALLENGED, "m2", "cem")] * 2],
+            ("candidate", MODEL_CHALLENGED),
+        ),
+    ],
+)  # fmt: skip
+def test_a_transition_without_its_rule_is_found(
+    monkeypatch: pytest.MonkeyPatch, events: list[ModelEvent], at: tuple[Role, str]
+) -> None:
+    """Negative control: a step of the table that asks for no second person lets one act alone."""
+    only_two_promote(events)
+    target = lifecycle_states.TRANSITIONS[at].target
+    accept = Transition(lifecycle_states._accept, target)
+    monkeypatch.setitem(lifecycle_states.TRANSITIONS, at, accept)
+    with pytest.raises(AssertionError):
+        only_two_promote(events)
+
+
+@given(st.lists(event, max_size=12), st.sampled_from(["ana", "ben", "cem"]))
+def test_an_approval_is_written_by_the_rules_by_which_it_is_read(
+    events: list[ModelEvent], by: str
+) -> None:
+    """What a draft is refused for changes nothing when it stands in the journal."""
+    first = [ModelEvent(MODEL_REGISTERED, v, "ana", f"sha-{v}", "e", "c") for v in ("m1", "m2")]
+    now = state([*first, *events])
+    for step, kind in (
+        (transitions.approve, MODEL_APPROVED),
+        (transitions.challenge, MODEL_CHALLENGED),
+    ):
+        after = state([*first, *events, ModelEvent(kind, "m1", by)])
+        try:
+            step(now, "m1", by=by, manifest="sha-m1")
+        except PromotionRefusedError:
+            assert after == now
+        else:
+            assert after != now
+
+
+OTHER_DECIDES = [replace(one, version="m0") for one in DECIDES]
+HISTORIES: dict[Role, list[ModelEvent]] = {
+    "candidate": [ALONE[0]],
+    "shadow": [ALONE[0], ModelEvent(MODEL_SHADOWED, "m1", "ana")],
+    "challenger": [
+        *OTHER_DECIDES,
+        ALONE[0],
+        *(ModelEvent(MODEL_CHALLENGED, "m1", by) for by in ("ben", "cem")),
+    ],
+    "in_force": DECIDES,
+    "retired": [*DECIDES, ModelEvent(MODEL_RETIRED, "m1", "ben")],
+}
+"""Records after which m1 has a role."""
+
+
+@pytest.mark.parametrize("at", lifecycle_states.TRANSITIONS)
+def test_each_step_leads_where_its_transition_says(at: tuple[Role, str]) -> None:
+    role, kind = at
+    now = state(HISTORIES[role] + (OTHER_DECIDES if kind == MODEL_CHALLENGED else []))
+    assert now.models["m1"].role == role
+    if kind == MODEL_IN_FORCE:  # a roll back returns to what was in force
+        now = replace(now, history=("m1", *now.history))
+    for by in ("ben", "cem"):
+        now = lifecycle_states.apply_event(now, ModelEvent(kind, "m1", by, seq=99))
+    assert now.models["m1"].role == lifecycle_states.TRANSITIONS[at].target
