@@ -27,10 +27,12 @@ from playwright.sync_api import Page, sync_playwright
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
+from api.auth.oidc_mapping import CALLBACK, OidcMapping
 from api.auth.permissions import MAY, Role
 from api.client import Client, RefusedError
 from api.decisions.schemas import SupervisorView
 from api.harness.service_process import HOST, free_port, run_service
+from api.oidc.secret_files import open_subject_key
 from api.service.runtime import open_network, open_store
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
@@ -39,6 +41,7 @@ from engine.storage.home import Home
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 PEOPLE = {"malika": Role.SUPERVISOR, "zafar": Role.ANALYST, "nodira": Role.INTEGRITY}
+APPROVER = {"olim": Role.SUPERVISOR}
 PROFILE = {
     "code": "EMPTY-NIGHT",
     "title": "Empty trucks by night whose driver is new to them",
@@ -91,15 +94,31 @@ def credentials(home: Home) -> tuple[str, dict[str, str]]:
     """Make a supervisor's key, and a person of each role; the second of a name has a number."""
     store = open_store(home)
     accounts, passwords = Accounts(store, open_network(home)), {}
-    for name, role in PEOPLE.items():
+    for name, role in (PEOPLE | APPROVER).items():
         for tried in (name, *(f"{name}-{number}" for number in range(2, 100))):
             with suppress(ConflictError):
                 passwords[tried] = accounts.create_user(tried, role).secret
                 break
     owner = next(name for name in passwords if name.startswith("malika"))
     key = accounts.create_key(Role.SUPERVISOR, None, pepper=open_pepper(home), owner=owner).secret
+    trust_provider(home, accounts, [one for one in passwords if one.startswith(("malika", "olim"))])
     store.dispose()
     return key, passwords
+
+
+def trust_provider(home: Home, accounts: Accounts, people: Sequence[str]) -> None:
+    """Put an identity provider into force, which is never asked: the sign-in page offers it."""
+    rule = {"claim": "groups", "value": "supervisors", "role": "supervisor"}
+    given = {"issuer": "https://id.example", "client_id": "darvoza", "roles": [rule]}
+    given |= {"redirect_uri": f"https://desk.example{CALLBACK}"}
+    first, second = people[:2]
+    proposal = accounts.propose_mapping(
+        OidcMapping.model_validate(given, strict=False),
+        by=first,
+        file_digest="",
+        subject_key=open_subject_key(home),
+    )
+    accounts.approve_mapping(proposal, by=second)
 
 
 def answer_queue(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:

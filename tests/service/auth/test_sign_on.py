@@ -22,7 +22,7 @@ from api.auth.oidc_mapping import OidcMapping
 from api.auth.permissions import Matter, Role
 from api.auth.sessions import COOKIE
 from api.oidc import attempts, provider, sign_on
-from api.oidc.secret_files import CLIENT_FILE, SUBJECTS_FILE, open_subject_key
+from api.oidc.secret_files import CLIENT_FILE, SUBJECTS_FILE
 from api.web import sign_on_page
 from engine.errors import (
     ConflictError,
@@ -32,39 +32,15 @@ from engine.errors import (
     SecondPersonError,
 )
 from engine.journal.kinds import OIDC_GRANTED
+from tests.service.approved_mapping import mapping_of, put_into_force, trust_provider
 from tests.service.conftest import serving
 from tests.service.page_session import Desk, at_desk, user
 from tests.service.running_service import POST, World
 from tests.support.provider_process import IdentityProvider
 
 HERE = "http://localhost"
-GROUPS: dict[str, Any] = {
-    "roles": [
-        {"claim": "groups", "value": "supervisors", "role": "supervisor"},
-        {"claim": "groups", "value": "analysts", "role": "analyst"},
-    ],
-    "posts": [
-        {"claim": "groups", "value": "oybek", "post": POST},
-        {"claim": "groups", "value": "every-post", "post": "*"},
-    ],
-}
 QUEUE = f"/v1/posts/{POST}/queue"
 PAGE = f"/posts/{POST}/queue"
-
-
-def mapping_of(issuer: str, **more: Any) -> OidcMapping:
-    given = {"issuer": issuer, "client_id": "darvoza", "scope": "groups"} | GROUPS
-    given |= {"redirect_uri": f"{HERE}/login/oidc/callback"}
-    return OidcMapping.model_validate(given | more, strict=False)
-
-
-def put_into_force(world: World, mapping: OidcMapping) -> None:
-    accounts = Accounts(world.runtime.store, world.runtime.network)
-    key = open_subject_key(world.home)
-    found = accounts.propose_mapping(
-        mapping, by="the-administrator", file_digest="0" * 64, subject_key=key
-    )
-    accounts.approve_mapping(found, by="the-supervisor")
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +49,7 @@ def trust(
 ) -> Iterator[tuple[World, IdentityProvider]]:
     """Serve a home that trusts the provider."""
     for world in serving(tmp_path_factory.mktemp("home")):
-        (world.home.keys / CLIENT_FILE).touch(0o600)
-        (world.home.keys / CLIENT_FILE).write_text(identity_provider.secret, "ascii")
-        put_into_force(world, mapping_of(identity_provider.issuer))
+        trust_provider(world.runtime, identity_provider, HERE)
         yield world, identity_provider
 
 
@@ -374,7 +348,7 @@ def test_a_provider_that_is_down_leaves_local_accounts_and_sessions(
 ) -> None:
     open_ = signed_on(world, idp, "sam")
     gone = provider.Provider(
-        mapping_of("http://localhost:1/o"), None, seconds=1, skew=0
+        mapping_of("http://localhost:1/o", HERE), None, seconds=1, skew=0
     )  # no one listens there
     monkeypatch.setattr(sign_on.SignOn, "_open", lambda *_: gone)
     desk = Desk(world)
@@ -551,16 +525,16 @@ def test_out_of_here_is_out_of_the_provider(world: World, idp: IdentityProvider)
 
 def test_a_new_mapping_ends_what_the_old_one_granted(world: World, idp: IdentityProvider) -> None:
     desk, name = signed_on(world, idp, "sam"), records(world, "signed_in")[-1][0]
-    put_into_force(world, mapping_of(idp.issuer))
+    put_into_force(world.runtime, mapping_of(idp.issuer, HERE))
     assert desk.get(QUEUE).status_code == 401
     assert people_of(world).person(name) is None, "and what it began lapses"
     again = signed_on(world, idp, "sam")
     assert again.get(QUEUE).status_code == 200 and people_of(world).person(name) is not None
-    put_into_force(world, OidcMapping())
+    put_into_force(world.runtime, OidcMapping())
     assert again.get(QUEUE).status_code == 401
     assert "/login/oidc" not in Desk(world).get("/login").text
     assert Desk(world).get("/login/oidc").status_code == 404
-    put_into_force(world, mapping_of(idp.issuer))
+    put_into_force(world.runtime, mapping_of(idp.issuer, HERE))
     assert "/login/oidc" in Desk(world).get("/login").text
 
 
