@@ -54,7 +54,7 @@ class RemembersSeizures(Protocol):
     """A model that remembers seizures."""
 
     def similar(self, row: Rows, *, as_of: int) -> Sequence[SimilarSeizure]:
-        """Return those known before a time whose reasons were most like this row's."""
+        """Return those known before a time whose reasons were most like this row's, shape (f,)."""
         ...
 
 

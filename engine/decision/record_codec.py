@@ -46,14 +46,14 @@ class StoredDecision:
 
 
 def digest_of(row: Rows) -> str:
-    """Return the SHA-256 of a row of features, byte by byte (little-endian float32)."""
+    """Return the SHA-256 of a row of features, shape (f,), byte by byte (little-endian float32)."""
     return hashlib.sha256(row.astype("<f4").tobytes()).hexdigest()
 
 
 def encode_decision(
     decision: Decision, inputs: Inputs, *, arrival: Arrival, row: Rows, claim: IdempotencyClaim
 ) -> DecisionBody:
-    """Return the body of a decision's record."""
+    """Return the body of a decision's record; ``row`` has shape (f,)."""
     return {
         "claim": claim.as_dict(),
         "crossing_id": decision.crossing_id,

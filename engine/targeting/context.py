@@ -348,7 +348,10 @@ def _chances(scores: Scores, index: int) -> tuple[float, float]:
 def reasons(
     one: ScoredArrival, row: Rows, scorer: Scorer | None, *, sentences: Sentences
 ) -> Sequence[Reason]:
-    """Return what speaks for and against an arrival, the strongest first."""
+    """Return what speaks for and against an arrival, the strongest first.
+
+    ``row`` has shape (f,).
+    """
     if scorer is None:
         return rule_sentences(one.features)
     crossing = one.arrival.crossing

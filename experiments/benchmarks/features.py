@@ -106,7 +106,7 @@ def shape(table: Columns) -> str:
 
 
 def by_kernel(table: Columns, amounts: Ints) -> Ints:
-    """Ours: one pass of the compiled kernel, the numbering of the keys included."""
+    """Ours: one pass of the compiled kernel, keys numbered too; shape (n, reads)."""
     pairs = [(m, w) for w in range(len(DAYS)) for m in range(len(MEASURES))]
     return group_reads(
         table["key"],

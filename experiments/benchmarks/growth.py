@@ -83,7 +83,7 @@ def _peak(seen: Measurement) -> float:
 
 
 def columns(rows: int) -> NDArray[np.int64]:
-    """Draw a year of crossings of two vehicles in five: time, key, one, kilograms, empty."""
+    """Draw a year of crossings, shape (5, n): time, key, one, kilograms, empty."""
     rng = np.random.default_rng(1)
     vehicles = max(rows * 2 // 5, 1)
     weight = rng.lognormal(0.0, 1.3, vehicles)

@@ -174,7 +174,7 @@ class ObservedProbes:
 
     @property
     def is_high(self) -> NDArray[np.bool_]:
-        """Who stands in the part of highest risk."""
+        """Who stands in the part of highest risk, shape (n,)."""
         return self.level >= 1.0 - TOP
 
 
@@ -258,7 +258,7 @@ def subjects(model: FittedModel, values: NDArray[np.float32]) -> NDArray[np.bool
 
 
 def levels(risks: Floats, posts: NDArray[np.object_]) -> Floats:
-    """Return where each risk stands among those of its post."""
+    """Return where each risk stands among those of its post, shape (n,)."""
     found = np.empty(len(risks))
     for post in set(posts.tolist()):
         here = posts == post
@@ -297,12 +297,12 @@ answer or more an entry, of which the surrogates' chances are averaged."""
 
 
 def by_channel(where: ProbeAnswer, _: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
-    """Learn who was sent to officers."""
+    """Learn who was sent to officers: masks of shape (n,)."""
     return [where.to_officers]
 
 
 def by_likeness(where: ProbeAnswer, about: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
-    """Let go of red ones that have less in common with yellow ones than nine of ten of those."""
+    """Let go of red ones least in common with yellow ones, below nine in ten: shape (n,)."""
     yellow = where.to_officers & ~where.is_red
     usual = about[yellow].mean(axis=0) if yellow.any() else np.zeros(about.shape[1])
     alike = about @ usual
@@ -311,13 +311,13 @@ def by_likeness(where: ProbeAnswer, about: NDArray[np.bool_]) -> Sequence[NDArra
 
 
 def by_subject(where: ProbeAnswer, about: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
-    """Learn each subject apart."""
+    """Learn each subject apart: masks of shape (n,)."""
     every = [where.to_officers & one for one in about.T]
     return [one for one in every if one.sum() >= FEWEST] or [where.to_officers]
 
 
 def by_secret(where: ProbeAnswer, _: NDArray[np.bool_]) -> Sequence[NDArray[np.bool_]]:
-    """Know which referrals were random checks alone."""
+    """Know which referrals were random checks alone: masks of shape (n,)."""
     return [where.to_officers & where.by_score]
 
 

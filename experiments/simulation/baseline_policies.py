@@ -51,13 +51,13 @@ class FeaturePolicy(Chooser):
         self.known_at = np.full(n, np.iinfo(np.int64).max)
 
     def see(self, rows: Ints) -> Rows:
-        """Take in arrivals and return their features."""
+        """Take in arrivals, shape (n,), and return their features, shape (n, f)."""
         self.values[rows] = self.records.features(self.records.arrive(rows))
         self.arrived[rows] = True
         return self.values[rows]
 
     def note_searches(self, rows: Ints, choice: Choice) -> None:
-        """Note who was chosen, and with what probability."""
+        """Note who of these rows, shape (n,), was chosen, and with what probability."""
         self.basis_of[rows], self.propensity[rows] = choice.basis, choice.propensity
 
     def learn(self, results: Results, *, at: int) -> None:
@@ -78,7 +78,7 @@ class Profiles(FeaturePolicy):
     random_share = PROFILES_RANDOM_SHARE
 
     def score(self, rows: Ints) -> Floats:
-        """Return the probability that at least one profile selects, before it is turned up."""
+        """Return the probability, shape (n,), that a profile selects, before it is turned up."""
         return profile_weights(self.names, self.see(rows))
 
     def chance(self, place: Place, share: float) -> float:
@@ -87,7 +87,7 @@ class Profiles(FeaturePolicy):
 
 
 def profile_weights(names: tuple[str, ...], values: Rows) -> Floats:
-    """Return the probability that at least one profile selects each row of features."""
+    """Return the probability, shape (n,), that at least one profile selects each row."""
     known = {name: values[:, at] for at, name in enumerate(names)}
     rules = np.array(
         [estimate_rule_risk(dict(zip(names, row, strict=True))) for row in values.tolist()]
@@ -121,7 +121,7 @@ class Officer(Chooser):
         self.countries = rng.normal(0, 0.4, (len(POSTS), len(COUNTRIES)))
 
     def score(self, rows: Ints) -> Floats:
-        """Return how suspicious each arrival looks to the officer of its post."""
+        """Return how suspicious each arrival looks to the officer of its post, shape (n,)."""
         trips, post = self.trips, self.trips.entry_post[rows]
         vehicle = trips.calls.vehicle[rows]
         score = self.eye.looks[rows] + self.classes[post, trips.vehicles.vehicle_class[vehicle]]

@@ -39,12 +39,12 @@ class Index:
     order: Ints
 
     def codes(self, keys: Ints) -> Ints:
-        """Return the number of each key, -1 where no row has it or it is not known."""
+        """Return the number of each key, shape (n,); -1 where no row has it or it is not known."""
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         return np.where((keys != 0) & (self.keys[at] == keys), at, -1)
 
     def rows(self, code: int) -> Ints:
-        """Return the rows of one entity."""
+        """Return the rows of one entity, shape (k,)."""
         return self.order[self.start[code] : self.start[code + 1]]
 
 

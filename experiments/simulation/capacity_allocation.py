@@ -50,11 +50,11 @@ class Chooser:
         self.setting = setting
 
     def score(self, rows: Ints) -> Floats:
-        """Return what arrivals are ranked by, highest first; asked once for each as it arrives."""
+        """Return what arrivals are ranked by, shape (n,), highest first; asked once for each."""
         return np.zeros(len(rows))
 
     def again(self, rows: Ints) -> Floats | None:
-        """Return the scores of earlier arrivals where they have changed since."""
+        """Return the scores of earlier arrivals, shape (n,), where they have changed since."""
         return None
 
     def chance(self, place: "Place", share: float) -> float:
@@ -62,7 +62,7 @@ class Chooser:
         return float(place.percentile >= 1.0 - share)
 
     def note_searches(self, rows: Ints, choice: Choice) -> None:
-        """Note who was chosen, and why."""
+        """Note who of these rows, shape (n,), was chosen, and why."""
 
     def learn(self, results: Results, *, at: int) -> None:
         """Take in results known at a time, UTC microseconds."""
@@ -120,7 +120,7 @@ class SimulatedDesk:
         self.chooser.learn(results, at=self._now - 1)
 
     def choose(self, rows: Ints) -> Choice:
-        """Choose among the arrivals of a day."""
+        """Choose among the arrivals of a day, shape (n,)."""
         since = self._now - self.setting.begins
         if since >= 0 and since % (SHIFT_DAYS * DAY) == 0:
             self._open.clear()

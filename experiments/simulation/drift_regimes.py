@@ -89,7 +89,7 @@ def _chance(log_odds: Floats) -> Floats:
 
 
 def fit_logistic(signs: Floats, found: NDArray[np.int8], *, start: Floats) -> Floats:
-    """Return intercept and weights of a ridge logistic regression, by Newton's method."""
+    """Return intercept and weights, shape (k + 1,), of a ridge logistic regression by Newton."""
     rows = np.column_stack((np.ones(len(signs)), signs))
     weights, pull = start, np.ones(rows.shape[1])
     pull[0] = 0.0

@@ -43,7 +43,7 @@ class WorldRecords:
         self._passed: dict[tuple[str, ...], list[Event]] = defaultdict(list)
 
     def arrive(self, trips: Ints) -> Ints:
-        """Take in the records that trips leave; return the rows of their entries."""
+        """Take in the records that trips leave; return the rows of their entries, shape (n,)."""
         entries = self._given.entry_row[trips]
         exits = self._given.exit_row[trips]
         rows = np.sort(np.concatenate([entries, exits[exits >= 0]]))
@@ -56,7 +56,7 @@ class WorldRecords:
         return entries
 
     def act(self, trips: Ints, outcomes: Ints, *, at: int) -> None:
-        """Take in what acts found, known at one time: 0 clear, 1 discrepancy, 2 seizure."""
+        """Take in what acts found, shape (n,), at one time: 0 clear, 1 discrepancy, 2 seizure."""
         for row, outcome in zip(self._given.entry_row[trips].tolist(), outcomes, strict=True):
             before = self._label.get(row, (0, 0, 0))
             after = (1, max(before[1], int(outcome > 0)), max(before[2], int(outcome > 1)))
@@ -69,7 +69,7 @@ class WorldRecords:
                 self._pass_on(row, at)
 
     def find(self, trips: Ints, grams: Floats, *, at: int) -> None:
-        """Take in finds made elsewhere and linked back to a crossing."""
+        """Take in finds made elsewhere and linked back to a crossing; arrays have shape (n,)."""
         for row, found in zip(self._given.entry_row[trips].tolist(), grams, strict=True):
             self._events[FINDS.name].append((at, row, (round(float(found)), 1)))
 

@@ -43,12 +43,12 @@ class Learner(FeaturePolicy, ABC):
         self.is_fitted = False
 
     def score(self, rows: Ints) -> Floats:
-        """Rank arrivals by the model in force, by profiles before there is one."""
+        """Rank arrivals, shape (n,), by the model in force, by profiles before there is one."""
         self.see(rows)
         return self._rank(rows)
 
     def again(self, rows: Ints) -> Floats | None:
-        """Rank earlier arrivals by the model in force."""
+        """Rank earlier arrivals, shape (n,), by the model in force."""
         return self._rank(rows)
 
     def _rank(self, rows: Ints) -> Floats:
@@ -60,7 +60,7 @@ class Learner(FeaturePolicy, ABC):
 
     @abstractmethod
     def rank_by_model(self, rows: Ints) -> Floats:
-        """Rank arrivals by the model."""
+        """Rank arrivals, shape (n,), by the model."""
 
 
 class Exploit(Learner):
@@ -69,7 +69,7 @@ class Exploit(Learner):
     model: HistGradientBoostingClassifier
 
     def rank_by_model(self, rows: Ints) -> Floats:
-        """Return the log-odds of a find."""
+        """Return the log-odds of a find, shape (n,)."""
         return np.asarray(self.model.decision_function(self.values[rows]), np.float64)
 
     def refit(self, now: int) -> None:
@@ -98,7 +98,7 @@ class Ours(Learner):
     )
 
     def rank_by_model(self, rows: Ints) -> Floats:
-        """Return the severity-weighted risk for each expected minute."""
+        """Return the severity-weighted risk for each expected minute, shape (n,)."""
         return np.asarray(self.model.risk(self.values[rows]) / self.setting.minutes[SEARCH, rows])
 
     def chance(self, place: Place, share: float) -> float:

@@ -92,7 +92,7 @@ def setting(seed: int, span: Span, *, end: int) -> Setting:
 
 
 def expected_minutes(trips: Trips) -> Floats:
-    """Return expected minutes (3, trips): of a chosen search, a random check, a look at papers.
+    """Return minutes, shape (3, trips): of a chosen search, a random check, a look at papers.
 
     Follows how :mod:`experiments.synthetic.unfolding.inspections` draws its methods; what a find
     takes beyond that is no part of a roster.

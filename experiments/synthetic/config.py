@@ -66,20 +66,20 @@ def join(parts: Sequence[Columns]) -> Columns:
 
 
 def take(columns: Columns, rows: Ints) -> Columns:
-    """Return some rows of a table of columns, in the order given."""
+    """Return some rows, shape (k,), of a table of columns, in the order given."""
     taken = {field.name: getattr(columns, field.name)[rows] for field in fields(columns)}
     return replace(columns, **taken)
 
 
 def pick(weights: Floats, u: Floats) -> Ints:
-    """Return indices drawn with the given weights, one for each uniform number."""
+    """Return indices drawn with the given weights, one for each uniform number: shape of ``u``."""
     total = np.cumsum(weights, dtype=np.float64)
     found = np.searchsorted(total / total[-1], u, side="right")
     return np.asarray(np.minimum(found, len(weights) - 1), dtype=np.int64)
 
 
 def pick_within(weights: Floats, group_of: Ints, *, group: Ints, u: Floats) -> Ints:
-    """Return options drawn within each one's group; ``group_of`` is sorted.
+    """Return options drawn within each one's group, shape of ``u``; ``group_of`` is sorted.
 
     Where a group has no option, the nearest option of another group is returned.
     """

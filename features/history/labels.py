@@ -156,8 +156,8 @@ def _yield_labels(
 def labels(tables: Tables, *, before: int = NEVER, delay: int = 0) -> Labels:
     """Return what was known about each of n crossings, in their order, strictly before a time.
 
-    ``before`` is in UTC microseconds; ``delay`` is how many microseconds later than it was entered
-    each record becomes known.
+    Arrays have shape (n,). ``before`` is in UTC microseconds; ``delay`` is how many microseconds
+    later than it was entered each record becomes known.
     """
     n = tables.crossings.num_rows
     out = Labels(

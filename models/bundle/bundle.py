@@ -211,7 +211,7 @@ def _table(kept: Mapping[str, list[float | None]]) -> dict[str, tuple[float, ...
 
 
 def arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    """Read an archive of plain arrays; objects are refused."""
+    """Read an archive of plain arrays of any shape; objects are refused."""
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 

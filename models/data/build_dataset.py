@@ -62,7 +62,7 @@ def build_with_lookup(
 
 
 def in_order(made: Matrix) -> Positions:
-    """Return the rows as a dataset has them: by the cut of their features.
+    """Return the rows, shape (n,), as a dataset has them: by the cut of their features.
 
     Decisions are cut before their record is known, so this order may differ from the journal's.
     """
@@ -70,7 +70,7 @@ def in_order(made: Matrix) -> Positions:
 
 
 def dataset(tables: Tables, made: Matrix, known: Labels) -> Dataset:
-    """Put a feature matrix and labels side by side, ordered by ``as_of``."""
+    """Put a feature matrix, shape (n, f), and labels side by side, ordered by ``as_of``."""
     order = in_order(made)
 
     def text(name: str) -> NDArray[np.object_]:

@@ -95,7 +95,8 @@ class Contributions:
     ) -> tuple[Contribution, ...]:
         """Put names, values and what is usual to every contribution that is not zero.
 
-        Largest magnitude first; ties go by the features' order.
+        Row and contributions have shape (f,). Largest magnitude first; ties go by the features'
+        order.
         """
         usual, others = self._norms.usual(vehicle_class=vehicle_class, post=post)
         places = np.argsort(-np.abs(added), kind="stable")[: np.count_nonzero(added)]

@@ -119,12 +119,12 @@ class PastSeizures:
         return tuple(str(self.families[at]) for at in order.tolist() if both[at] > NOTICED)
 
     def as_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays by name, as a bundle keeps them."""
+        """Return the arrays by name, as a bundle keeps them: shape (k,) or (k, families)."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Read what :meth:`as_arrays` gave; the names must be these and no others."""
+        """Read what :meth:`as_arrays` gave, in its shapes; no name may lack or be added."""
         return cls(**arrays)
 
 

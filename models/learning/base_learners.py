@@ -101,9 +101,9 @@ def grow_with_field(
 ) -> HistGradientBoostingClassifier:
     """Grow one ensemble, half of it on nothing but the features whose sign is known.
 
-    Parameters and result are those of :func:`grow`. Alone that half sees too little; next to trees
-    over everything it holds down what a handful of finds makes up. Each of its splits tries twice
-    the share of features, about as many as the other half tries.
+    Parameters, shapes and result are those of :func:`grow`. Alone that half sees too little; next
+    to trees over everything it holds down what a handful of finds makes up. Each of its splits
+    tries twice the share of features, about as many as the other half tries.
     """
     result = np.flatnonzero(signs)
     whole = grow(values, label, trees=trees, signs=signs, seed=seed, weight=weight)

@@ -87,7 +87,8 @@ def seizure_head(
 ) -> FittedHead:
     """Blend and calibrate seizure by what its positives can carry.
 
-    ``dense`` is the head of discrepancy, and all else as :func:`discrepancy_head` takes it. With
+    ``dense`` is the head of discrepancy; all else, in its shapes, as :func:`discrepancy_head`
+    takes it. With
     enough positives: own parts blended with discrepancy's trees. With some: discrepancy's blend,
     rescaled. With hardly any: discrepancy's chance lowered to the seizure rate, which holds when a
     seizure is equally likely among all discrepancies.

@@ -137,7 +137,7 @@ def fit_blend(margins: Floats, label: Labels, *, usual: Sequence[float]) -> Floa
 
 
 def straight_loss(margin: Floats, label: Labels) -> float:
-    """Return the mean log-loss of a margin that is scaled by one straight line.
+    """Return the mean log-loss of a margin, shape (n,), that is scaled by one straight line.
 
     The same line as :func:`fit_knots` fits with one segment, by Newton's method: a blend is
     judged at dozens of shares, and two numbers need no general solver.

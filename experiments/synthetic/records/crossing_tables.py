@@ -41,7 +41,7 @@ class CrossingRows:
 
     @property
     def known_at(self) -> Ints:
-        """When each became known."""
+        """When each became known, shape (n,)."""
         return np.maximum(self.arrived_at, self.recorded_at)
 
 
@@ -74,31 +74,31 @@ def rows(world: World) -> CrossingRows | None:
 
 
 def text(values: Ints, prefix: str, width: int) -> pa.Array:
-    """Return numbers as text: a prefix and a fixed number of digits."""
+    """Return numbers, shape (n,), as text: a prefix and a fixed number of digits."""
     digits = pc.utf8_lpad(pa.array(values, pa.int64()).cast(pa.string()), width, "0")
     return pc.binary_join_element_wise(prefix, digits, "")
 
 
 def names(options: tuple[str, ...] | list[str], which: Ints) -> pa.Array:
-    """Return one of the options for each entry; null where ``which`` is negative."""
+    """Return one of the options for each entry, shape (n,); null where ``which`` is negative."""
     index = pa.array(which, pa.int64(), mask=np.asarray(which) < 0)
     return pa.array(options, pa.string()).take(index)
 
 
 def times(instants: Ints) -> pa.Array:
-    """Return instants as UTC timestamps; null where negative."""
+    """Return instants, shape (n,), as UTC timestamps; null where negative."""
     values = np.asarray(instants, dtype=np.int64)
     return pa.array(values, pa.timestamp("us", "UTC"), mask=values < 0)
 
 
 def crossing_ids(world: World, which: Ints) -> pa.Array:
-    """Return the ids of crossings by their number in order of arrival; null where negative."""
+    """Return the ids of crossings by number of arrival, shape (n,); null where negative."""
     found = text(np.maximum(which, 0), f"s{world.plan.config.seed}-", 8)
     return data_errors.blank(found, np.asarray(which) < 0)
 
 
 def declaration_ids(world: World, kept: CrossingRows) -> tuple[Ints, pa.Array]:
-    """Return the trips that are declared, in order, and their declarations' ids."""
+    """Return the trips that are declared, shape (k,), in order, and their declarations' ids."""
     trip = kept.trip[kept.carries_declaration]
     return trip, text(np.arange(len(trip)), f"d{world.plan.config.seed}-", 8)
 
@@ -193,7 +193,7 @@ def painted_plates(world: World) -> list[str]:
 
 
 def plate_numbers(world: World, trip: Ints) -> Ints:
-    """Return which of the painted plates each trip ran under."""
+    """Return which of the painted plates each trip ran under, shape (n,)."""
     fleet, calls = world.plan.vehicles, world.plan.calls
     changes = np.isfinite(fleet.new_plate_from)
     later = len(changes) + np.cumsum(changes) - 1

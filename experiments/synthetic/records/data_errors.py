@@ -22,7 +22,7 @@ NO_PLATE = 0.006
 
 
 def styles(rng: np.random.Generator, post: Ints) -> Ints:
-    """Return how each reading is written: mostly in the post's own style."""
+    """Return how each reading is written, shape (n,): mostly in the post's own style."""
     own = np.array([STYLES.index(p.script) for p in POSTS])[post]
     other = rng.integers(0, len(STYLES), len(post))
     return np.where(rng.random(len(post)) < OWN_STYLE, own, other)
@@ -47,7 +47,7 @@ def misread(rng: np.random.Generator, readings: pa.Array, *, share: float = MISR
 
 
 def blank(values: pa.Array, where: Bools) -> pa.Array:
-    """Leave some fields empty."""
+    """Leave some fields empty, by a mask of shape (n,)."""
     return pc.if_else(pa.array(where), pa.scalar(None, values.type), values)
 
 
@@ -57,5 +57,5 @@ def leave_out(rng: np.random.Generator, values: pa.Array, share: float) -> pa.Ar
 
 
 def some(rng: np.random.Generator, count: int, share: float | Floats) -> Bools:
-    """Return which of ``count`` rows are in a random share."""
+    """Return which of ``count`` rows are in a random share, shape (count,)."""
     return np.asarray(rng.random(count) < share)

@@ -123,7 +123,7 @@ def _hs_codes(line: Ints, digits: Ints, unknown: Bools) -> pa.Array:
 
 
 def inspections(world: World, kept: CrossingRows) -> tuple[pa.Table, Ints]:
-    """Return the acts known before the end, and each act's number there (-1 where left out)."""
+    """Return the acts known before the end, and the number of each, shape (n,), -1 if left out."""
     plan, acts = world.plan, world.acts
     place, known = _entry_place(world, kept)
     recorded = np.maximum(acts.recorded_at, known[acts.row])
@@ -174,7 +174,7 @@ def _join_options(options: tuple[str, ...], chosen: Bools) -> pa.Array:
 
 
 def seizures(world: World, kept: CrossingRows, *, act_number: Ints) -> pa.Table:
-    """Return the seizures known before the end."""
+    """Return the seizures known before the end; ``act_number`` has shape (n,)."""
     plan, found = world.plan, world.seizures
     rng = plan.config.rng("seizure fields")
     at, act, crossing = _known_seizures(world, kept, act_number)

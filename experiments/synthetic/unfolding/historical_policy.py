@@ -54,7 +54,7 @@ class InspectionPolicy(Protocol):
     """Chooses the vehicles to search; sees only what was known by the morning."""
 
     def choose(self, rows: Ints) -> Choice:
-        """Choose among the arrivals of one day (rows of the plan, in order of arrival)."""
+        """Choose among the arrivals of one day: rows of the plan, shape (n,), as they arrive."""
         ...
 
     def learn(self, results: Results) -> None:
@@ -81,7 +81,7 @@ class HistoricalPolicy:
         self.heat_party = np.zeros(int(plan.lanes.consignee.max()) + 2)
 
     def choose(self, rows: Ints) -> Choice:
-        """Score what can be seen, fill each post's capacity, add picks by eye and by word."""
+        """Score rows of shape (n,), fill each post's capacity, add picks by eye and by word."""
         post = self.plan.entry_post[rows]
         weight = self._weights(rows)
         share = self.capacity[post]
@@ -117,7 +117,7 @@ class HistoricalPolicy:
         return np.asarray(np.exp(np.clip(score, -4.0, 3.5)), dtype=np.float64)
 
     def recall_finds(self, rows: Ints, *, carrier: float = 1.0, party: float = 1.0) -> Floats:
-        """Return what is remembered of each vehicle, its carrier and its consignee, weighted."""
+        """Return what is remembered of each vehicle and its parties, weighted, shape (n,)."""
         vehicle = self.plan.calls.vehicle[rows]
         of_carrier = self.heat_carrier[self.plan.vehicles.carrier[vehicle]]
         heat = 1.0 * np.minimum(self.heat_vehicle[vehicle], 1.0)

@@ -110,8 +110,8 @@ def search(
 ) -> Acts:
     """Search the chosen trips; ``given`` are basis and propensity, ``hiding`` how each trip hides.
 
-    ``is_look`` says of each whether it stops short of dogs and hands: documents for certain, scales
-    and scanner as in any search.
+    Arrays have shape (n,). ``is_look`` says of each whether it stops short of dogs and hands:
+    documents for certain, scales and scanner as in any search.
     """
     basis, propensity = given
     kind = plan.vehicles.vehicle_class[plan.calls.vehicle[rows]]

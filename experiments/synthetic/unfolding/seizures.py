@@ -51,7 +51,7 @@ class Inland:
         self.rows: list[int] = []
 
     def surface(self, rows: Ints, acts: inspections.Acts) -> list[tuple[int, int]]:
-        """Return (trip, time) of loads among the day's arrivals that will be seized inland."""
+        """Return (trip, time) of loads of the day's rows, shape (n,), to be seized inland."""
         found = acts.row[acts.outcome == inspections.SEIZURE]
         missed = rows[self.surfaces[rows] & ~np.isin(rows, found)].tolist()
         self.rows += missed

@@ -68,13 +68,13 @@ class Traders:
         self.p_wrong = plan.cargo.p_discrepancy.copy()
 
     def hold_back(self, rows: Ints, now: int) -> Bools:
-        """Return which of the day's trips stay away; a careful trader sends nothing wrong."""
+        """Return which of the day's trips stay away, shape (n,); careful traders are honest."""
         careful = self.lawful[rows] & (self.until[self.who[rows]] > now)
         self.p_wrong[rows[careful]] = 0.0
         return np.asarray(careful & self.wrong[rows])
 
     def react(self, rows: Ints, now: int) -> None:
-        """Make some of the traders careful whose wrong declarations were found."""
+        """Make traders careful whose wrong declarations were found; rows of shape (n,)."""
         until = now + (self.days[rows] * DAY).astype(np.int64)
         np.maximum.at(self.until, self.who[rows], until)
 
@@ -99,7 +99,7 @@ class Underworld:
         self.u_moves = plan.config.rng("ways given up").random(n)
 
     def resolve(self, rows: Ints, now: int) -> Bools:
-        """Say which of the day's trips take place; decides runs that are still open."""
+        """Return which of the day's trips take place, shape (n,); decides runs still open."""
         plan = self.plan
         front = plan.front[rows]
         circle = np.maximum(front, 0) // FRONTS
@@ -141,7 +141,7 @@ class Underworld:
         self.p_run[rows] = np.where(suits, odds / (1 + odds), 0.0)
 
     def react(self, rows: Ints, now: int) -> None:
-        """Let the owners of seized loads react."""
+        """Let the owners of seized loads react; rows of shape (n,)."""
         plan = self.plan
         self.gone[plan.calls.vehicle[rows]] = True
         self.held_until[plan.habits.driver[rows]] = now + DRIVER_HELD_DAYS * DAY

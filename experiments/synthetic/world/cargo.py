@@ -116,7 +116,7 @@ def _posterior(rate: Floats, shift: Floats) -> Floats:
 
 
 def cheaper_lines() -> Ints:
-    """Return for each line goods of a lower duty and value that it could be called, or itself."""
+    """Return for each line, shape (lines,), cheaper goods that it could be called, or itself."""
     found = []
     for line in range(len(LINES)):
         below = (DUTY[line] > DUTY) & (USD_PER_KG[line] > USD_PER_KG)

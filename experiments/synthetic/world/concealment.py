@@ -143,7 +143,7 @@ def draw_allowed(rng: np.random.Generator, journey: Journey) -> Bools:
 
 
 def draw_method(rng: np.random.Generator, journey: Journey, may: Bools) -> Ints:
-    """Draw one of the ways allowed, where none is preferred."""
+    """Draw one of the ways allowed, shape (n,), where none is preferred."""
     worth = np.minimum(1.0, 25.0 * journey.kg[:, None] / _ROOM[journey.vehicle_class])
     # A false floor is not built for a pouch.
     built = np.where(journey.has_workshop[:, None], worth, UNBUILT)
@@ -153,9 +153,9 @@ def draw_method(rng: np.random.Generator, journey: Journey, may: Bools) -> Ints:
 
 
 def rank_methods(places: Ints, may: Bools, *, first: Ints) -> NDArray[np.int8]:
-    """Return the ways allowed in each circle's order, -1 after the last; ``first`` before all.
+    """Return the ways allowed in each circle's order, shape (n, ways), -1 after the last.
 
-    ``first`` is -1 where the circle keeps to its order.
+    ``first`` goes before all; it is -1 where the circle keeps to its order.
     """
     n = np.arange(len(places))
     place = np.where(may, places, len(WAYS) + places)
@@ -167,5 +167,5 @@ def rank_methods(places: Ints, may: Bools, *, first: Ints) -> NDArray[np.int8]:
 
 
 def fit_quantity(kg: Floats, vehicle_class: Ints, way: Ints) -> Floats:
-    """Return how much of each load travels: what its place holds."""
+    """Return how much of each load travels, shape (n,): what its place holds."""
     return np.asarray(np.minimum(kg, _ROOM[vehicle_class, way]))

@@ -54,7 +54,7 @@ class Carriers:
 
 
 def grow_carriers(config: Config, sizes: Ints) -> tuple[Carriers, Ints, Floats, Floats]:
-    """Return carriers, and the vehicle class, first and last day of each."""
+    """Return carriers, and vehicle class, first and last day of each, shape (n,)."""
     rng = config.rng("carriers")
     n = int(sizes.sum())
     vehicle_class = np.repeat(np.arange(len(CLASSES)), sizes)
@@ -149,7 +149,7 @@ class Pool:
     count: Ints
 
     def member(self, vehicle: Ints, u: Floats) -> Ints:
-        """Return a vehicle of the same owner for each, drawn by the uniform numbers."""
+        """Return a vehicle of the same owner for each, shape (n,), drawn by the uniform numbers."""
         return self.start[vehicle] + (u * self.count[vehicle]).astype(np.int64)
 
 

@@ -110,12 +110,12 @@ def class_volumes() -> Floats:
 
 
 def post_country() -> Ints:
-    """Return the country index of each post."""
+    """Return the country index of each post, shape (posts,)."""
     return np.array([COUNTRIES.index(post.country) for post in POSTS])
 
 
 def leaving_and_entering(pair: Ints, direction: Ints) -> tuple[Ints, Ints]:
-    """Return the posts a trip leaves and enters at; -1 where that side is not in the network."""
+    """Return the posts a trip leaves and enters at, shape (n,); -1 outside the network."""
     a = np.array([p.a for p in PAIRS])[pair]
     b = np.array([p.b for p in PAIRS])[pair]
     return np.where(direction == 0, a, b), np.where(direction == 0, b, a)

@@ -75,7 +75,7 @@ class Circles:
 
 
 def substances(rng: np.random.Generator, count: int) -> Ints:
-    """Draw substances."""
+    """Draw substances, shape (count,)."""
     return pick(np.array([weight for _, _, weight in SUBSTANCES]), rng.random(count))
 
 

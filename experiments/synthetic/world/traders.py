@@ -119,7 +119,7 @@ def _origins(rng: np.random.Generator, line: Ints, start: Ints) -> Ints:
 def draw_misdeclaration(
     config: Config, rng: np.random.Generator, consignee: Ints, declarant: Ints
 ) -> tuple[Floats, Floats]:
-    """Draw how often each lane's declarations are wrong, and since when.
+    """Draw how often each lane's declarations are wrong, and since when, shape (lanes,).
 
     Most consignees are careless at worst (1 to 2 %), one in six cheats often; some declarants
     help. A third of the cheats start within the span.
@@ -133,6 +133,6 @@ def draw_misdeclaration(
 
 
 def cover_lines(rng: np.random.Generator, road: int, count: int) -> Ints:
-    """Return goods that hide a load well and are plausible on this road (group)."""
+    """Return goods, shape (count,), that hide a load well and are plausible on this road."""
     start = COUNTRIES[countries_of(road // 2, road % 2)[0]]
     return pick((affinity(start) + 0.03) * COVER**1.5, rng.random(count))

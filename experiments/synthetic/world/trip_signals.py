@@ -63,7 +63,7 @@ class Signs:
         self.evidence = np.zeros(len(is_run))
 
     def draw(self, usual: Floats, in_run: Floats | float, *, where: Bools | None = None) -> Bools:
-        """Return which trips show a sign; it counts as evidence only where it can be seen."""
+        """Return which trips show a sign, shape (n,); evidence only where it can be seen."""
         run_rate = np.broadcast_to(np.asarray(in_run, dtype=np.float64), usual.shape)
         shown = self.rng.random(len(usual)) < np.where(self.is_run, run_rate, usual)
         ratio = np.where(shown, run_rate / usual, (1 - run_rate) / (1 - usual))
@@ -79,7 +79,7 @@ def adopt(
     places: Floats,
     season: Floats,
 ) -> Habits:
-    """Give every trip its habits."""
+    """Give every trip its habits; arrays have shape (n,)."""
     vehicles, carriers, circles, pool, lanes = given
     rng = config.rng("habits")
     kind = vehicles.vehicle_class[calls.vehicle]
@@ -246,6 +246,6 @@ def _lanes(
 
 
 def find_lanes(lanes: Lanes, group: Ints, u: Floats) -> Ints:
-    """Return a lane of each trip's group, at place ``u`` of the group's weights."""
+    """Return a lane of each trip's group, shape (n,), at place ``u`` of the group's weights."""
     ordinary = np.count_nonzero(lanes.weight)  # cover lanes come last and weigh nothing
     return pick_within(lanes.weight[:ordinary], lanes.group[:ordinary], group=group, u=u)

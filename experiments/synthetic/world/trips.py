@@ -56,7 +56,7 @@ def day_weights(config: Config, months: Floats, week: Floats) -> Floats:
 
 
 def ordinary(config: Config, vehicles: Vehicles, target: float) -> tuple[Ints, Ints, Ints]:
-    """Draw ordinary trips: vehicle, day and direction, sorted by vehicle and day."""
+    """Draw ordinary trips, shape (n,): vehicle, day, direction, sorted by vehicle and day."""
     rng = config.rng("trips")
     is_goods = np.isin(vehicles.vehicle_class, GOODS_CLASSES)
     totals = [

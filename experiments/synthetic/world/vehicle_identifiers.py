@@ -63,7 +63,7 @@ def _plate(country: str, number: int, is_company: bool) -> str:
 
 
 def plates(rng: np.random.Generator, country: Ints, is_company: NDArray[np.bool_]) -> list[str]:
-    """Return one plate a vehicle, with spaces, unlike all others of its country and kind."""
+    """Return one plate a vehicle, shape (n,), unlike all others of its country and kind."""
     start = rng.integers(0, 10**6, len(COUNTRIES))
     taken = dict.fromkeys(range(len(COUNTRIES)), 0)
     found = []
@@ -98,7 +98,10 @@ def style_plates(found: list[str]) -> list[str]:
 
 
 def vins(rng: np.random.Generator, count: int) -> NDArray[np.str_]:
-    """Return VINs; one in five has a check digit that does not hold (outside China it need not)."""
+    """Return VINs, shape (count,); one in five has a check digit that does not hold.
+
+    Outside China it need not hold.
+    """
     code = rng.integers(0, len(_VIN_VALUE), (count, 17))
     code[:, 11:] = rng.integers(0, 10, (count, 6))
     lookup = {char: i for i, char in enumerate(_VIN_ALPHABET.tobytes())}
@@ -112,7 +115,7 @@ def vins(rng: np.random.Generator, count: int) -> NDArray[np.str_]:
 
 
 def containers(rng: np.random.Generator, count: int) -> NDArray[np.str_]:
-    """Return container numbers with their check digit (ISO 6346); two in a hundred are wrong."""
+    """Return container numbers, shape (count,), by ISO 6346; 2 % of check digits are wrong."""
     owner = np.array([list(name) for name in _OWNERS], np.uint8)[
         rng.integers(0, len(_OWNERS), count)
     ]

@@ -133,7 +133,7 @@ def _by_arrival(
 
 
 def lone_rate(config: Config, calls: trips.Calls, vehicles: fleet.Vehicles) -> Floats:
-    """Return how likely each trip is to carry without any circle."""
+    """Return how likely each trip is to carry without any circle, shape (n,)."""
     rng = config.rng("opportunists")
     kind = vehicles.vehicle_class[calls.vehicle]
     pull = np.array([list(pair.threat) for pair in PAIRS])[calls.pair, calls.direction]
@@ -249,6 +249,6 @@ def _weigh(
 
 
 def entry_country(entry_post: Ints, pair: Ints, direction: Ints) -> Ints:
-    """Return the country index that each trip enters."""
+    """Return the country index that each trip enters, shape (n,)."""
     table = np.array([[countries_of(p, d)[1] for d in (0, 1)] for p in range(len(PAIRS))])
     return np.asarray(table[pair, direction], dtype=np.int64)
