@@ -29,6 +29,7 @@ LONGEST = (
     "test_officers",
     "test_forms",
     "test_fault_runs",
+    "test_sign_on",
     "test_analysts",
     "test_projections",
     "test_home_rebuild",

@@ -165,7 +165,9 @@ class Accounts:
 
         The name stays theirs: what it approved was never approved by another person.
         """
-        self._must_know(name)
+        found = self._look().subject(name)
+        if found is None or found.is_removed:  # a subject that no longer counts may come back
+            self._must_know(name)
         self._journal.append([USER_LEFT.draft(name, {})])
 
     def sign_in(self, name: str, password: str) -> Role:

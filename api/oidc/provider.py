@@ -32,6 +32,8 @@ KEY_TYPES = ("RSA", "EC")
 LEAST_RSA_BITS = 2048
 KEPT_SECONDS = 300.0
 """How long addresses and keys are believed: a key that the provider withdrew lives on so long."""
+DOWN_SECONDS = 2.0
+"""How long a provider that did not answer is left alone: others who wait are refused at once."""
 AGAIN_SECONDS = 10.0
 """The least time between two readings of the keys for tokens that name an unknown one."""
 LONGEST_BYTES = 256 * 1024
@@ -74,6 +76,7 @@ class Provider:
         self._transport = _BoundedTransport(seconds)
         self._lock = Lock()
         self._kept: dict[str, _CachedDocument] = {}
+        self._down_until = 0.0
 
     def authorization_address(self, *, state: str, nonce: str, verifier: str) -> str:
         """Return where a person is sent to sign on; raises ``SignOnError``."""
@@ -192,10 +195,13 @@ class Provider:
         return key
 
     def _get(self, address: str) -> dict[str, Any]:
+        if time.monotonic() < self._down_until:
+            raise SignOnError(Refusal.PROVIDER_DOWN)
         try:
             with httpx2.Client(transport=self._transport, trust_env=False) as client:
                 found = client.get(address).raise_for_status().json()
         except (httpx2.HTTPError, ValueError):
+            self._down_until = time.monotonic() + DOWN_SECONDS
             raise SignOnError(Refusal.PROVIDER_DOWN) from None
         if not isinstance(found, dict):
             raise SignOnError(Refusal.PROVIDER_DOWN)

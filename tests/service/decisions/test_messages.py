@@ -379,8 +379,9 @@ def test_negative_control_an_answer_without_its_references_is_seen(
 
 
 def test_a_service_starts_without_what_few_requests_want() -> None:
-    """The parser of messages, and scipy behind the intervals of pages, load at first use."""
-    slow = "{'lxml', 'features.messages', 'scipy.special', 'scipy.optimize', 'numpy.testing'}"
+    """Messages, scipy behind the intervals of pages, and sign-on load at first use."""
+    slow = {"lxml", "features.messages", "scipy.special", "scipy.optimize", "numpy.testing"}
+    slow |= {"authlib", "joserfc", "httpx2", "api.oidc.provider"}
     code = f"import sys, api.app; print(sorted({slow} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

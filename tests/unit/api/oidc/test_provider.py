@@ -101,6 +101,23 @@ def test_an_answer_is_bounded_in_bytes_and_seconds() -> None:
     assert refusal_of(flood) is Refusal.PROVIDER_DOWN
 
 
+def test_a_provider_that_is_down_is_not_asked_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def refuse(_: socket.socket, address: str) -> None:
+        asked.append(address)
+
+    monkeypatch.setattr(provider, "DOWN_SECONDS", 3600.0)
+    with server_of(refuse) as address:
+        found = provider_at(address)
+        for _ in range(3):
+            with pytest.raises(SignOnError):
+                found.authorization_address(state="s", nonce="n", verifier="v" * 64)
+    assert len(asked) == 1
+
+
 def test_no_redirect_is_followed_and_no_other_body_is_read() -> None:
     moved = answer_with(lambda _: b"", head="302 Found", more="Location: http://127.0.0.1:1/\r\n")
     for answer in (
