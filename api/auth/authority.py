@@ -174,14 +174,16 @@ class Authority:
         """Tell whether two names are two people, as far as accounts can tell.
 
         A local account and a subject of the identity provider may be of one human: they are two
-        people only where the local account is linked to another subject.
+        people only where the local account is linked to another subject, which signed on under the
+        same mapping: under another key of subjects one human has another name.
         """
         one, other = self.human(first), self.human(second)
         people = self._people.get(one), self._people.get(other)
         if one == other or None in people:
             return one != other
         local = [person.name for person in people if person is not None and person.mapping is None]
-        return len(local) != 1 or any(person.owner == local[0] for person in self.subjects())
+        linked = (one.name for one in self.subjects() if one.owner in local)
+        return len(local) != 1 or any(self.person(name) is not None for name in linked)
 
     def duties(self, role: Role, agency: str | None) -> Duties:
         """Return what a role of an agency may do, by the table in force."""
@@ -323,11 +325,18 @@ class Authority:
         )
 
     def _link(self, record: PowerRecord) -> None:
-        """Let a subject count as the owner of a local account, for good."""
+        """Let a subject count as the owner of a local account, for good.
+
+        With a record that does not match the chain it counts for nothing: whose it is, is unknown.
+        """
         found, owner = self._people.get(record.subject), (record.body or {}).get("owner")
         local = self._people.get(str(owner))
         is_right = local is not None and local.mapping is None
-        if found is not None and found.mapping is not None and found.owner is None and is_right:
+        if found is None or found.mapping is None:
+            return
+        if record.body is None:
+            self._people[found.name] = replace(found, is_removed=True)
+        elif found.owner is None and is_right:
             self._people[found.name] = replace(found, owner=str(owner))
 
     def _adopt(self, record: PowerRecord) -> None:

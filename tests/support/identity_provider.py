@@ -32,6 +32,8 @@ PEOPLE = {
     "rose": [],
     "lev": [],
     "lea": [],
+    "kim": [],
+    "oda": [],
     "rustam": [],
 }
 """Users with their groups."""

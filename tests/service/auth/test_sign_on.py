@@ -495,6 +495,25 @@ def test_one_human_is_no_two_people(world: World, idp: IdentityProvider) -> None
     assert "was removed here" in come_back(world, idp, "lea")[0].text
 
 
+def test_a_link_proves_nothing_under_another_key_of_subjects(
+    world: World, idp: IdentityProvider
+) -> None:
+    """With another key one human has another name: only who signed on since is another subject."""
+    accounts = Accounts(world.runtime.store, world.runtime.network)
+    user(world, "timur", Role.SUPERVISOR)
+    idp.control(groups={"kim": ["supervisors", "every-post"]})
+    kim, sam = account_of(world, idp, "kim"), account_of(world, idp, "sam")
+    accounts.link_subject(kim, owner="timur")
+    assert accounts.may_complete(Matter.WATCHLIST, first=sam, second="timur")
+    key = world.home.keys / SUBJECTS_FILE
+    key.write_bytes(b"another key of thirty-two bytes!")
+    put_into_force(world.runtime, mapping_of(idp.issuer, HERE))
+    again = account_of(world, idp, "kim")
+    assert again != kim
+    assert not accounts.may_complete(Matter.WATCHLIST, first=again, second="timur")
+    assert not accounts.may_complete(Matter.WATCHLIST, first=kim, second="timur")
+
+
 def test_who_trained_a_model_approves_it_under_no_other_name(
     world: World, idp: IdentityProvider
 ) -> None:
@@ -581,6 +600,26 @@ def test_an_edited_record_grants_nothing(world: World, idp: IdentityProvider, ki
 def records_of(connection: Connection) -> str:
     query = "SELECT subject FROM journal WHERE kind = 'oidc_granted' ORDER BY seq DESC LIMIT 1"
     return str(connection.scalar(text(query)))
+
+
+def test_an_edited_link_leaves_an_account_that_counts_for_nothing(
+    world: World, idp: IdentityProvider
+) -> None:
+    """Were it ignored, the person would be two: as the owner, and as the account."""
+    accounts = Accounts(world.runtime.store, world.runtime.network)
+    user(world, "oybek", Role.SUPERVISOR)
+    idp.control(groups={"oda": ["supervisors", "every-post"]})
+    oda = account_of(world, idp, "oda")
+    accounts.link_subject(oda, owner="oybek")
+    where = "WHERE seq = (SELECT max(seq) FROM journal WHERE kind = 'oidc_linked')"
+    with world.runtime.store.write() as connection:
+        body = connection.scalar(text(f"SELECT body FROM journal_bodies {where}"))  # noqa: S608
+        change = text(f"UPDATE journal_bodies SET body = :body {where}")  # noqa: S608
+        connection.execute(change, {"body": bytes(body).replace(b"oybek", b"olmas")})
+        seen = Authority().look(connection)
+        assert seen.person(oda) is None and not seen.are_two(oda, "oybek")
+        connection.execute(change, {"body": body})
+    assert people_of(world).human(oda) == "oybek"
 
 
 def test_a_grant_that_its_rules_do_not_bear_out_grants_nothing(world: World) -> None:

@@ -4,16 +4,19 @@ import json
 import socket
 import threading
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from joserfc.jwk import OctKey, RSAKey
 
 from api.auth.oidc_mapping import OidcMapping
 from api.oidc import provider
-from api.oidc.provider import Provider
+from api.oidc.provider import Addresses, Provider
 from api.oidc.refusals import Refusal, SignOnError
 
 ROLE = {"claim": "groups", "value": "s", "role": "supervisor"}
@@ -159,6 +162,83 @@ def test_an_answer_of_another_provider_is_refused() -> None:
         found.check_origin(None)
         with pytest.raises(SignOnError):
             found.check_origin("https://another.example")
+
+
+STRANGE: tuple[Any, ...] = (
+    None,
+    [],
+    {},
+    "",
+    0,
+    1,
+    -1,
+    1e308,
+    True,
+    "x",
+    ["darvoza"],
+    ["darvoza", "x"],
+    "\ud800",
+)
+
+
+def test_no_strange_token_is_a_fault_of_ours() -> None:
+    """Whatever stands where, in a token that the provider signed: claims, or a refusal by name."""
+    issuer, key = "http://localhost:1/o", RSAKey.generate_key(2048, {"kid": "k"})
+    found, private = provider_at(issuer), key.private_key
+    assert private is not None
+    believed = Addresses("a", "t", "k", None, "client_secret_basic", names_itself=False)
+    found._kept = {
+        name: provider._CachedDocument(value, time.monotonic() + 600)
+        for name, value in {"addresses": believed, "keys": [key]}.items()
+    }
+    header, now = {"alg": "RS256", "kid": "k"}, int(time.time())
+    right = {"iss": issuer, "aud": "darvoza", "sub": "1", "nonce": "n", "iat": now, "exp": now + 60}
+
+    def verify(header: Any, claims: Any) -> Any:
+        parts = (json.dumps(part).encode() for part in (header, claims))
+        signed = b".".join(urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+        signature = private.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+        token = signed + b"." + urlsafe_b64encode(signature).rstrip(b"=")
+        try:
+            return found.verify(token.decode(), nonce="n")
+        except SignOnError as refused:
+            return refused.refusal
+
+    assert verify(header, right) == right
+    for value in STRANGE:
+        for name in ("alg", "kid", "crit", "b64", "jwk", "jku", "zip"):
+            verify(header | {name: value}, right)
+        for name in ("iss", "aud", "exp", "nonce", "sub", "iat", "nbf", "azp"):
+            verify(header, right | {name: value})
+        assert verify(value, right) is verify(header, value) is Refusal.UNVERIFIED
+        for name in ("iss", "nonce"):
+            assert verify(header, right | {name: value}) is Refusal.UNVERIFIED
+    for token in ("", ".", "..", "a.b.c", "é.é.é", "a." * 9, "a" * 10_000):
+        with pytest.raises(SignOnError):
+            found.verify(token, nonce="n")
+
+
+@pytest.mark.parametrize(
+    ("body", "refusal"),
+    [
+        (b"{}", Refusal.UNVERIFIED),
+        (b"[]", Refusal.PROVIDER_DOWN),
+        (b'"text"', Refusal.PROVIDER_DOWN),
+        (b"null", Refusal.PROVIDER_DOWN),
+        (b"<html>", Refusal.PROVIDER_DOWN),
+        (b'{"access_token": "a", "token_type": "bearer"}', Refusal.UNVERIFIED),
+        (b'{"access_token": "a", "token_type": "bearer", "id_token": 7}', Refusal.UNVERIFIED),
+        (b'{"error": "invalid_grant"}', Refusal.DECLINED),
+    ],
+)
+def test_no_strange_answer_is_a_fault_of_ours(body: bytes, refusal: Refusal) -> None:
+    with server_of(answer_with(lambda _: body)) as address:
+        found = provider_at(address)
+        believed = Addresses("a", f"{address}/t", "k", None, "none", names_itself=False)
+        found._kept["addresses"] = provider._CachedDocument(believed, time.monotonic() + 600)
+        with pytest.raises(SignOnError) as refused:
+            found.exchange("c", verifier="v" * 64, nonce="n")
+    assert refused.value.refusal is refusal
 
 
 @pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
