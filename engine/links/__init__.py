@@ -8,6 +8,7 @@ identity    Link identity of an installation: its public keys, and the private o
 inbox       Envelopes that arrive: taken once, in order, or refused by name
 key_files   Private link keys of a home, in one file
 ledger      The envelopes of each link as a table, a projection of the journal
+matching    Common watch-list entries of two administrations, found without showing the lists
 messages    Kinds of messages and their typed bodies
 outbox      Envelopes that leave, and the receipts that settle them
 parcel      Parcels: what one side hands to the other at once
