@@ -57,6 +57,10 @@ def backtest(
     ] = 0.0,
     config: Annotated[Path | None, typer.Option(help="Training configuration, TOML.")] = None,
     ignore_columns: IgnoreOption = None,
+    view: Annotated[
+        Literal["isolated", "linked", "pooled"],
+        typer.Option(help="Administrations alone, linked by messages, or in one database."),
+    ] = "pooled",
     *,
     format: FormatOption = "contract",  # noqa: A002 - the option's name
     _home: UnusedHomeOption,
@@ -68,7 +72,7 @@ def backtest(
     from features.history.labels import NEVER
     from models.config import TrainConfig
     from models.training.backtest import Period
-    from models.training.backtest import backtest as run
+    from models.training.view_backtest import backtest_view
 
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")
@@ -88,7 +92,9 @@ def backtest(
         tables = taken_in(
             folder, format, ignored=names(ignore_columns), report_progress=report_progress
         )
-        made = run(tables, Plan(CATALOGUE), settings, period, progress=report_progress)
+        made = backtest_view(
+            tables, Plan(CATALOGUE), settings, period, view=view, progress=report_progress
+        )
     out.mkdir(parents=True, exist_ok=True)
     _write_scores(made, out / "scores.csv")
     (out / "report.json").write_text(json.dumps(made.report, indent=1), "utf-8")

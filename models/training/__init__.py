@@ -16,4 +16,5 @@ propensity_weighting  Choice between even weights and inverse-propensity weights
 reproduce             Reproduction of a model from its card, compared file by file
 trainer               Training run: judge a model held back from the last weeks, then fit the one
                       that serves
+view_backtest         Backtest of administrations alone, linked by messages, or in one database
 """

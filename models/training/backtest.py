@@ -6,7 +6,7 @@ more; ``streaming`` labels arrive as they were recorded, or days later, and the 
 again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ from models.config import TrainConfig
 from models.data.build_dataset import dataset, freeze_history, in_order
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import NAME, lookup
+from models.data.propensity_log import ReferralState
 from models.data.referral_log import sent_among
 from models.evaluation.report import report
 from models.learning.fit import fit
@@ -73,6 +74,22 @@ class Backtest:
     report: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredPeriod:
+    """The n crossings of a test period, with what was stated of each and what is known today."""
+
+    test: Dataset
+    """Labelled with everything that is known today."""
+    scores: Scores
+    stated: Floats
+    """Chances of a discrepancy by the look-up table, shape (n,)."""
+    sent: ReferralState
+    model: FittedModel | None = None
+    """Where one alone scored everything."""
+    earlier: Dataset | None = None
+    """Rows that taught it."""
+
+
 def backtest(
     tables: Tables,
     plan: Plan,
@@ -87,39 +104,101 @@ def backtest(
     ``progress`` is called with the stage, how much is done, how much there is. Raises
     ``NotEnoughDataError`` where nothing arrived in the test period, or too little was known to fit.
     """
-    is_known = progress or (lambda _stage, _done, _of: None)
-    is_frozen = period.labels == "frozen"
-    cut, delay = (period.test_from, 0) if is_frozen else (NEVER, period.label_delay)
-    known = freeze_history(tables, labels_before=cut, delay=delay)
+    config = state_severity(tables, config, period)
+    return judge_period(
+        PeriodScorer(tables, plan, config, period, progress).score(), config, period
+    )
+
+
+def state_severity(tables: Tables, config: TrainConfig, period: Period) -> TrainConfig:
+    """Return a configuration that states what a seizure weighs, by what was known to the fit."""
     severity = find_severity(tables, config, known_before=period.train_until)
-    config = settle_severity(config, severity)
-    log = read_log(known, plan)
-    made = matrix(log, plan, lambda done, of: is_known("features", done, of))
-    seen = dataset(known, made, labels(known))
-    arrived = seen.arrived_at
-    tested = np.flatnonzero((arrived >= period.test_from) & (arrived < period.test_until))
-    if not len(tested):
-        raise NotEnoughDataError("a backtest", "no crossing arrived in the test period")
-    scores, model = _score_periods(seen, config, period, int(arrived.max()), is_known)
-    test = dataset(tables, made, labels(tables)).take(tested)
-    judged = Scores(scores.p_seizure[tested], scores.p_discrepancy[tested])
-    table = lookup(log, plan).take(in_order(made))
-    stated = table.estimate(seen, until=period.train_until, known_before=period.test_from)
-    sent = sent_among({}, test.crossing_id.tolist(), minutes=act_lengths(tables))
-    return Backtest(
-        test.crossing_id,
-        judged.p_seizure,
-        judged.p_discrepancy,
-        risk(judged.p_seizure, judged.p_discrepancy, severity=config.seizure_weight),
-        report(
+    return settle_severity(config, severity)
+
+
+class PeriodScorer:
+    """A history as it was known at each arrival, and the models that score its test period."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        plan: Plan,
+        config: TrainConfig,
+        period: Period,
+        progress: Callable[[str, int, int], None] | None = None,
+        *,
+        posts: Collection[str] | None = None,
+    ) -> None:
+        """Compute features and labels; only crossings at ``posts`` are tested, default all.
+
+        Raises ``NotEnoughDataError`` where nothing arrived there in the test period.
+        """
+        self._config, self._period = config, period
+        self._progress = progress or (lambda _stage, _done, _of: None)
+        is_frozen = period.labels == "frozen"
+        cut, delay = (period.test_from, 0) if is_frozen else (NEVER, period.label_delay)
+        known = freeze_history(tables, labels_before=cut, delay=delay)
+        log = read_log(known, plan)
+        made = matrix(log, plan, lambda done, of: self._progress("features", done, of))
+        self.seen = dataset(known, made, labels(known))
+        arrived = self.seen.arrived_at
+        is_tested = (arrived >= period.test_from) & (arrived < period.test_until)
+        if posts is not None:
+            is_tested &= np.isin(self.seen.post.astype(str), sorted(posts))
+        self._tested = np.flatnonzero(is_tested)
+        if not len(self._tested):
+            raise NotEnoughDataError("a backtest", "no crossing arrived in the test period")
+        self._last = int(arrived[self._tested].max())
+        self._test = dataset(tables, made, labels(tables)).take(self._tested)
+        table = lookup(log, plan).take(in_order(made))
+        stated = table.estimate(self.seen, until=period.train_until, known_before=period.test_from)
+        self._stated = stated[self._tested]
+        self._lengths = act_lengths(tables)
+
+    def score(self) -> ScoredPeriod:
+        """Fit and score; raises ``NotEnoughDataError`` where too little was known to fit."""
+        scores, model = _score_periods(
+            self.seen, self._config, self._period, self._last, self._progress
+        )
+        chances = scores.p_seizure[self._tested], scores.p_discrepancy[self._tested]
+        return self._with(Scores(*chances), model)
+
+    def score_by_lookup(self) -> ScoredPeriod:
+        """Score by the look-up table, for a history that cannot teach a model."""
+        known = self.seen.label_known_at < self._period.test_from
+        finds = self.seen.discrepancy[known] == 1
+        grave = (self.seen.seizure[known] == 1).sum() / max(finds.sum(), 1)
+        return self._with(Scores(self._stated * grave, self._stated), None)
+
+    def _with(self, scores: Scores, model: FittedModel | None) -> ScoredPeriod:
+        test = self._test
+        return ScoredPeriod(
             test,
-            judged,
+            scores,
+            self._stated,
+            sent_among({}, test.crossing_id.tolist(), minutes=self._lengths),
+            model,
+            self.seen.take(self.seen.arrived_at < self._period.train_until),
+        )
+
+
+def judge_period(scored: ScoredPeriod, config: TrainConfig, period: Period) -> Backtest:
+    """Return the scores of a test period with their report."""
+    chances = scored.scores
+    return Backtest(
+        scored.test.crossing_id,
+        chances.p_seizure,
+        chances.p_discrepancy,
+        risk(chances.p_seizure, chances.p_discrepancy, severity=config.seizure_weight),
+        report(
+            scored.test,
+            chances,
             config=config,
             fitted_until=period.train_until,
-            peers={NAME: stated[tested]},
-            score=model.score if model else None,
-            earlier=seen.take(arrived < period.train_until),
-            sent=sent,
+            peers={NAME: scored.stated},
+            score=scored.model.score if scored.model else None,
+            earlier=scored.earlier,
+            sent=scored.sent,
         ),
     )
 

@@ -87,6 +87,19 @@ def test_the_header_of_the_scores_is_plain(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("view", ["isolated", "linked"])
+def test_a_view_needs_two_administrations(view: str, tmp_path: Path) -> None:
+    """Without a network file all posts are of one database."""
+    (tmp_path / "crossings.csv").write_text(
+        "crossing_id,post,direction,arrived_at,vehicle_class\n"
+        "c-1,OYB,entry,2025-01-01T00:00:00Z,car\n"
+    )
+    asked = ["backtest", str(tmp_path), "--train-until", "2025-01-01", "--test-from", "2025-01-01"]
+    with pytest.raises(InputError, match=f"--view {view} needs posts of two administrations"):
+        app([*asked, "--out", str(tmp_path / "out"), "--view", view], standalone_mode=False)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     "words", [["verify"], ["train"], ["evaluate", "m1"], ["promote", "m1", "--as", "ann"]]
 )

@@ -1,0 +1,182 @@
+"""Linked administrations find what one database would; alone they find visibly less."""
+
+import csv
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from engine.domain.network import Network
+from engine.domain.time_units import DAY, micros
+from engine.errors import InputError, NotEnoughDataError
+from experiments.synthetic.records.writer import write
+from experiments.synthetic.world.network import PAIRS, POSTS
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.tables import Tables
+from features.intake.load import read_folder
+from models.config import TrainConfig, Trees
+from models.scoring.risk import risk
+from models.statistics.ranking_metrics import within_capacity
+from models.training.backtest import Backtest, Period, PeriodScorer, ScoredPeriod, state_severity
+from models.training.view_backtest import (
+    View,
+    backtest_view,
+    join_periods,
+    score_administrations,
+)
+from tests.support.facing_posts import EAST, WEST, facing_history
+from tests.support.random_histories import START
+
+NAMES = (
+    "plate_hit_rate",
+    "hs2_hit_rate",
+    "plate_inspections_365d",
+    "hour",
+    "items",
+    "mirror_mass_gap",
+)
+PLAN = Plan({name: CATALOGUE[name] for name in NAMES})
+SMALL = TrainConfig(
+    discrepancy=Trees(iterations=20, smallest_leaf=10, seeds=1, share_of_features=1.0),
+    seizure=Trees(iterations=10, depth=2, smallest_leaf=10, seeds=1, share_of_features=1.0),
+    few_discrepancies=10,
+    folds=2,
+    jobs=1,
+)
+FROM = START + 200 * DAY
+PERIOD = Period(FROM, FROM)
+START_OF_TEST = micros(datetime(2025, 10, 1, tzinfo=UTC))
+"""Of synthetic networks, which end on 1 January 2026."""
+VIEWS: tuple[View, ...] = ("pooled", "linked", "isolated")
+
+
+@pytest.fixture(scope="module")
+def history() -> Tables:
+    return facing_history(5, 1_000, vehicles=100, searched=0.7)
+
+
+@pytest.fixture(scope="module")
+def backtests(history: Tables) -> dict[View, Backtest]:
+    return {view: backtest_view(history, PLAN, SMALL, PERIOD, view=view) for view in VIEWS}
+
+
+def count_hits(made: Backtest, laden: set[str], *, entries: set[str], share: float) -> int:
+    """Laden vehicles among the riskiest share of all entries."""
+    is_entry = np.array([name in entries for name in made.crossing_id])
+    names, risks = made.crossing_id[is_entry], made.risk[is_entry]
+    chosen = names[np.argsort(-risks, kind="stable")][: int(share * len(names))]
+    return len(laden & {*chosen})
+
+
+def read_entries(history: Tables) -> set[str]:
+    """Every entry of a history."""
+    columns = history.crossings.select(["crossing_id", "direction"]).to_pylist()
+    return {row["crossing_id"] for row in columns if row["direction"] == "entry"}
+
+
+def test_all_views_score_the_same_crossings_in_one_order(backtests: dict[View, Backtest]) -> None:
+    for view in VIEWS:
+        np.testing.assert_array_equal(backtests[view].crossing_id, backtests["pooled"].crossing_id)
+        for column in (
+            backtests[view].p_seizure,
+            backtests[view].p_discrepancy,
+            backtests[view].risk,
+        ):
+            assert ((column >= 0) & (column <= 1)).all()
+    assert not np.array_equal(backtests["linked"].risk, backtests["isolated"].risk)
+
+
+def test_the_report_says_what_each_administration_knew(backtests: dict[View, Backtest]) -> None:
+    isolated, linked = (
+        backtests[view].report["administrations"] for view in ("isolated", "linked")
+    )
+    assert {*isolated} == {*linked} == {EAST, WEST}
+    for name in (EAST, WEST):
+        assert isolated[name]["inspected_received"] == isolated[name]["crossings_received"] == 0
+        assert linked[name]["inspected_received"] > 0
+        assert linked[name]["inspected"] == isolated[name]["inspected"]
+    assert "administrations" not in backtests["pooled"].report
+
+
+def test_linked_finds_what_pooled_finds_and_isolated_does_not(
+    history: Tables, backtests: dict[View, Backtest]
+) -> None:
+    """Seizures that were history or would have been: here the labels of searched vehicles."""
+    laden = {
+        row["crossing_id"] for row in history.inspections.to_pylist() if row["outcome"] == "seizure"
+    }
+    hits = {
+        view: count_hits(backtests[view], laden, entries=read_entries(history), share=0.2)
+        for view in VIEWS
+    }
+    assert hits["linked"] >= 0.95 * hits["pooled"], hits
+    assert hits["isolated"] < 0.9 * hits["linked"], hits
+
+
+def test_a_network_of_one_administration_has_no_views(history: Tables) -> None:
+    posts = {
+        code: post.model_copy(update={"administration": "ONE"})
+        for code, post in history.network.posts.items()
+    }
+    for network in (Network(), replace(history.network, posts=MappingProxyType(posts))):
+        with pytest.raises(InputError, match="two administrations"):
+            backtest_view(replace(history, network=network), PLAN, SMALL, PERIOD, view="linked")
+
+
+def test_where_no_administration_can_learn_nothing_is_scored(history: Tables) -> None:
+    config = replace(SMALL, few_discrepancies=10_000)
+    with pytest.raises(NotEnoughDataError, match="no administration"):
+        backtest_view(history, PLAN, config, PERIOD, view="isolated")
+
+
+@pytest.mark.skipif(not os.environ.get("DARVOZA_PROOF"), reason="12 minutes of processor time")
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_linked_synthetic_administrations_find_what_pooled_ones_find(
+    seed: int, tmp_path: Path
+) -> None:
+    """Two administrations that face each other at ten pairs of posts, judged by the truth."""
+    write(tmp_path, crossings=150_000, seed=seed)
+    whole = face_each_other(read_folder(tmp_path).tables)
+    with (tmp_path / "truth.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    laden = {row["crossing_id"] for row in rows if "1" in (row["carries"], row["discrepancy"])}
+    period = Period(START_OF_TEST, START_OF_TEST)
+    config = state_severity(whole, TrainConfig(), period)
+    scored = {"pooled": PeriodScorer(whole, Plan(CATALOGUE), config, period).score()}
+    for view in ("isolated", "linked"):
+        parts, _ = score_administrations(whole, Plan(CATALOGUE), config, period, view=view)
+        scored[view] = join_periods(list(parts.values()))
+    hits = {view: count_true_hits(one, laden, config) for view, one in scored.items()}
+    print(f"seed {seed}: {hits}")
+    assert hits["linked"] >= 0.95 * hits["pooled"], hits
+    assert hits["isolated"] < 0.9 * hits["linked"], hits
+
+
+def face_each_other(history: Tables) -> Tables:
+    """Return a synthetic history whose pairs of posts lie between two administrations."""
+    first = {POSTS[pair.a].code for pair in PAIRS}
+    posts = {
+        code: post.model_copy(update={"administration": WEST if code in first else EAST})
+        for code, post in history.network.posts.items()
+    }
+    return replace(history, network=replace(history.network, posts=MappingProxyType(posts)))
+
+
+def count_true_hits(scored: ScoredPeriod, laden: set[str], config: TrainConfig) -> int:
+    """Wrong or laden vehicles among the riskiest 5 % of each post's entries of each day."""
+    test = scored.test
+    entries = test.direction == "entry"
+    chances = scored.scores.p_seizure[entries], scored.scores.p_discrepancy[entries]
+    chosen = within_capacity(
+        risk(*chances, severity=config.seizure_weight),
+        test.post[entries],
+        test.arrived_at[entries],
+        capacity=0.05,
+        seed=config.seed,
+    )
+    return len(laden & {*test.crossing_id[entries][chosen]})
