@@ -28,6 +28,11 @@ def collapse_space(text: str | None) -> str:
     return "" if text is None else " ".join(text.split())
 
 
+def join_path(parent: str, name: str) -> str:
+    """Return the path of a child."""
+    return f"{parent}/{name}" if parent else name
+
+
 class Node:
     """A group or a leaf of a message; ``path`` is below the root, its parts joined by ``/``."""
 
@@ -41,7 +46,7 @@ class Node:
 
     def add(self, name: str, text: str, attributes: Mapping[str, str] | None = None) -> "Node":
         """Append a child and return it."""
-        child = Node(f"{self.path}/{name}" if self.path else name, text, attributes)
+        child = Node(join_path(self.path, name), text, attributes)
         self.children.setdefault(name, []).append(child)
         return child
 

@@ -11,14 +11,19 @@ from xml.parsers import expat
 
 from lxml import etree
 
-from features.messages.tree import DocumentRefusedError, Node, collapse_space
+from features.messages.tree import DocumentRefusedError, Node, collapse_space, join_path
 
 MAX_BYTES = 24 << 20
 """A declaration of 999 items with every box filled is about 17 MB."""
 MAX_ELEMENTS = 500_000
-MAX_DEPTH = 64
+MAX_DEPTH = 24
 MAX_ATTRIBUTES = 32
+MAX_SIBLINGS = 10_000
+"""Far above the 999 items, containers or documents of a declaration."""
 MAX_ALL_ATTRIBUTES = 200_000
+MAX_GROUPS = 120_000
+"""Elements with children: 999 items have 107 each at most, in what is known of real documents."""
+_INCLUSIONS = "{http://www.w3.org/2001/XInclude}*"
 _PROLOG_BYTES = 1 << 16
 _WHITE_SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
@@ -44,20 +49,34 @@ def read_xml(data: bytes) -> Document:
     """Return the tree of a document.
 
     Raises DocumentRefusedError with the rule ``too_large``, ``not_well_formed`` (and the line),
-    ``doctype``, ``too_many_elements``, ``too_deep`` or ``too_many_attributes``.
+    ``doctype``, ``inclusion``, ``too_many_elements``, ``too_deep`` or ``too_many_attributes``.
     """
-    if len(data) > MAX_BYTES:
-        raise DocumentRefusedError("too_large")
+    _check_size(data)
     skipped_lines, data = _strip_leading_space(data)
     if _has_doctype(data):
         raise DocumentRefusedError("doctype")
     root = _parse(data, skipped_lines)
     if _doctype_of(root):  # behind the scan: the two parsers may differ on a strange encoding
         raise DocumentRefusedError("doctype")
+    if next(root.iter(_INCLUSIONS), None) is not None:  # never followed: it has no place in a paper
+        raise DocumentRefusedError("inclusion")
     name = etree.QName(root)
     top, builder = Node("", ""), _TreeBuilder()
     builder.descend(root, top)
     return Document(name.namespace or "", name.localname, _attributes(root), top, builder.leaves)
+
+
+def _check_size(data: bytes) -> None:
+    """Refuse by bytes and marks alone what would take long to scan or to build.
+
+    A tree of six million elements would take a gigabyte.
+    """
+    if len(data) > MAX_BYTES:
+        raise DocumentRefusedError("too_large")
+    if data.count(b"<") > 2 * MAX_ELEMENTS:
+        raise DocumentRefusedError("too_many_elements")
+    if data.count(b"=") > MAX_ALL_ATTRIBUTES:
+        raise DocumentRefusedError("too_many_attributes")
 
 
 def _strip_leading_space(data: bytes) -> tuple[int, bytes]:
@@ -97,11 +116,6 @@ def _has_doctype(data: bytes) -> bool:
 
 
 def _parse(data: bytes, skipped_lines: int) -> etree._Element:
-    # Counted before anything is built: a tree of six million elements would take a gigabyte.
-    if data.count(b"<") > 2 * MAX_ELEMENTS:
-        raise DocumentRefusedError("too_many_elements")
-    if data.count(b"=") > MAX_ALL_ATTRIBUTES:
-        raise DocumentRefusedError("too_many_attributes")
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -141,20 +155,23 @@ class _TreeBuilder:
 
     def __init__(self) -> None:
         self.leaves: list[Node] = []
+        self._groups = 0
         self._names: dict[object, str] = {}
+        self._paths: dict[str, dict[str, str]] = {}
+        """Paths by that of the parent and the name: each is kept once, however often it comes."""
 
     def descend(self, element: etree._Element, parent: Node, depth: int = 1) -> None:
         """Add the children of an element to a node."""
-        if depth > MAX_DEPTH:
-            raise DocumentRefusedError("too_deep")
-        start = f"{parent.path}/" if parent.path else ""
+        self._check_bounds(element, depth)
+        paths = self._paths.setdefault(parent.path, {})
         for child in element:
             raw = child.text
             has_children = len(child) > 0
             if not raw and not has_children:
                 continue
             name = self._names.get(child.tag) or self._name(child.tag)
-            node = Node(start + name, collapse_space(raw))
+            path = paths.get(name) or paths.setdefault(name, join_path(parent.path, name))
+            node = Node(path, collapse_space(raw))
             if child.attrib:
                 node.attributes = _attributes(child)
             if has_children:
@@ -163,6 +180,13 @@ class _TreeBuilder:
                 self.leaves.append(node)
             if node.text or node.children:
                 parent.children.setdefault(name, []).append(node)
+
+    def _check_bounds(self, element: etree._Element, depth: int) -> None:
+        self._groups += 1
+        if depth > MAX_DEPTH:
+            raise DocumentRefusedError("too_deep")
+        if len(element) > MAX_SIBLINGS or self._groups > MAX_GROUPS:
+            raise DocumentRefusedError("too_many_elements")
 
     def _name(self, tag: object) -> str:
         if not isinstance(tag, str):  # an entity reference that was not resolved

@@ -1,8 +1,15 @@
-"""Documents that must be refused, each with the rule that names why."""
+"""Documents that must be refused, each with the rule that names why.
 
+Those that point somewhere point to ``ADDRESS`` and ``FILE``, which a test may replace by a canary.
+"""
+
+import gzip
+
+ADDRESS, FILE = b"127.0.0.1:9", b"/etc/hostname"
 WRAPPED = b"<ASYCUDA>%s</ASYCUDA>"
 _CODE = b"<HScode><Commodity_code>01</Commodity_code></HScode>"
 ITEM = b"<Item><Tarification>%s</Tarification></Item>" % _CODE
+_INCLUDE = b'<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="%s" parse="text"/>'
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "entities that multiply": (
         b'<!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><ASYCUDA>&b;</ASYCUDA>',
@@ -23,12 +30,21 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     ),
     "an undeclared entity": (WRAPPED % b"&nbsp;", "not_well_formed"),
     "100,000 levels": (WRAPPED % (b"<a>" * 100_000 + b"</a>" * 100_000), "too_deep"),
+    "60 levels, 8,000 times": (
+        WRAPPED % ((b"<a>" * 60 + b"x" + b"</a>" * 60) * 8_000),
+        "too_deep",
+    ),
     "100 levels": (WRAPPED % (b"<a>" * 100 + b"x" + b"</a>" * 100), "too_deep"),
     "a million elements": (WRAPPED % (b"<a/>" * 1_100_000), "too_many_elements"),
     "300,000 attributes": (
         WRAPPED % (b"<a %s>x</a>" % b" ".join(b'a%d="1"' % i for i in range(300_000))),
         "too_many_attributes",
     ),
+    "180,000 groups": (
+        WRAPPED % ((b"<a>" * 20 + b"x" + b"</a>" * 20) * 9_000),
+        "too_many_elements",
+    ),
+    "400,000 siblings": (WRAPPED % (b"<a>x</a>" * 400_000), "too_many_elements"),
     "40 attributes": (
         WRAPPED % (b"<a %s>x</a>" % b" ".join(b'a%d="1"' % i for i in range(40))),
         "too_many_attributes",
@@ -38,6 +54,66 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "25 MB": (b"<" * (25 << 20), "too_large"),
     "NUL": (WRAPPED % b"\0", "not_well_formed"),
     "half a document": (b"<ASYCUDA><Item>", "not_well_formed"),
+    "a billion of entities": (
+        b"<!DOCTYPE a ["
+        + b"".join(
+            b'<!ENTITY e%d "%s">' % (n, b"&e%d;" % (n - 1) * 10 if n else b"lol") for n in range(10)
+        )
+        + b"]><ASYCUDA>&e9;</ASYCUDA>",
+        "doctype",
+    ),
+    "one long entity many times": (
+        b'<!DOCTYPE a [<!ENTITY a "%s">]>' % (b"x" * 100_000)
+        + WRAPPED % (b"<a>" + b"&a;" * 50_000 + b"</a>"),
+        "doctype",
+    ),
+    "an entity from the network": (
+        b'<!DOCTYPE a [<!ENTITY f SYSTEM "http://%s/f">]><ASYCUDA>&f;</ASYCUDA>' % ADDRESS,
+        "doctype",
+    ),
+    "a parameter entity from a file": (
+        b'<!DOCTYPE a [<!ENTITY %% f SYSTEM "file://%s"> %%f;]><ASYCUDA/>' % FILE,
+        "doctype",
+    ),
+    "a DTD from a file": (b'<!DOCTYPE a SYSTEM "file://%s"><ASYCUDA/>' % FILE, "doctype"),
+    "a public DTD": (
+        b'<!DOCTYPE a PUBLIC "-//A//B" "http://%s/a.dtd"><ASYCUDA/>' % ADDRESS,
+        "doctype",
+    ),
+    "an entity in UTF-7": (
+        b'<?xml version="1.0" encoding="UTF-7"?>'
+        + '<!DOCTYPE a [<!ENTITY f SYSTEM "file:///etc/hostname">]><ASYCUDA>&f;</ASYCUDA>'.encode(
+            "utf-7"
+        ),
+        "doctype",
+    ),
+    "a DOCTYPE in UTF-16 without its mark": (
+        "<!DOCTYPE a><ASYCUDA/>".encode("utf-16-le"),
+        "doctype",
+    ),
+    "a DOCTYPE in UTF-32": ("<!DOCTYPE a><ASYCUDA/>".encode("utf-32"), "doctype"),
+    "an inclusion of a file": (
+        WRAPPED % (_INCLUDE % (b"file://" + FILE)),
+        "inclusion",
+    ),
+    "an inclusion from the network": (
+        WRAPPED % (_INCLUDE % (b"http://%s/a.xml" % ADDRESS)),
+        "inclusion",
+    ),
+    "an attribute of 12 MB": (
+        WRAPPED % (b'<a b="%s">x</a>' % (b"x" * (12 << 20))),
+        "not_well_formed",
+    ),
+    "a name of one megabyte": (WRAPPED % (b"<%s>x</a>" % (b"a" * (1 << 20))), "not_well_formed"),
+    "a comment of 12 MB": (WRAPPED % (b"<!--%s-->" % (b"x" * (12 << 20))), "not_well_formed"),
+    "one attribute twice": (WRAPPED % b'<a b="1" b="2">x</a>', "not_well_formed"),
+    "300,000 namespaces": (
+        b"<ASYCUDA %s/>" % b" ".join(b'xmlns:n%d="u"' % n for n in range(300_000)),
+        "too_many_attributes",
+    ),
+    "two roots": (b"<ASYCUDA/><ASYCUDA/>", "not_well_formed"),
+    "a character that XML does not have": (WRAPPED % b"<a>&#0;</a>", "not_well_formed"),
+    "a compressed document": (gzip.compress(WRAPPED % ITEM, mtime=0), "not_well_formed"),
     "bytes of no encoding": (WRAPPED % b"<a>\xff\xfe</a>", "not_well_formed"),
     "an unknown encoding": (b'<?xml version="1.0" encoding="no"?><ASYCUDA/>', "not_well_formed"),
     "nothing": (b"", "not_well_formed"),
@@ -51,3 +127,26 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         "too_many_elements",
     ),
 }
+
+
+_INSTANCE = b'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+DECOYS: dict[str, bytes] = {
+    "a schema on the network": (
+        b'<ASYCUDA %s xsi:schemaLocation="urn:a http://%s/a.xsd"/>' % (_INSTANCE, ADDRESS)
+    ),
+    "a schema in a file": (
+        b'<ASYCUDA %s xsi:noNamespaceSchemaLocation="file://%s"/>' % (_INSTANCE, FILE)
+    ),
+    "a stylesheet on the network": (
+        b'<?xml-stylesheet type="text/xsl" href="http://%s/a.xsl"?><ASYCUDA/>' % ADDRESS
+    ),
+    "a stylesheet in a file": b'<?xml-stylesheet href="file://%s"?><ASYCUDA/>' % FILE,
+    "an instruction to include": b'<ASYCUDA><?include file="%s"?></ASYCUDA>' % FILE,
+    "a base of addresses": b'<ASYCUDA xml:base="http://%s/"/>' % ADDRESS,
+}
+"""Documents that point elsewhere in ways that ordinary ones have, too: read, and not followed."""
+
+
+def point_at(data: bytes, *, address: str, file: str) -> bytes:
+    """Return a document that points to another address and another file."""
+    return data.replace(ADDRESS, address.encode()).replace(FILE, file.encode())

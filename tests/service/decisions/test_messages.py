@@ -13,14 +13,16 @@ from lxml import etree
 
 from api.auth.permissions import Role
 from api.messages import wco_response
-from api.messages.wco_response import CODES, NAMESPACE, TIME_NAMESPACE
+from api.messages.wco_response import CODES, NAMESPACE, TIME_NAMESPACE, write_response
 from engine.journal.journal import Journal
 from features.history.tables import read_history
 from features.intake.load import load
 from features.messages import arrivals
 from features.messages.settings import read_settings
 from tests.service.running_service import POST, World, make_home
-from tests.support.hostile_documents import HOSTILE
+from tests.support.canaries import Canaries
+from tests.support.hostile_documents import DECOYS, HOSTILE, point_at
+from tests.support.open_documents import MESSAGES
 
 SAMPLES = Path(__file__).parents[3] / "docs" / "samples" / "messages"
 FORMATS = {
@@ -211,14 +213,22 @@ def test_a_query_without_a_crossing_owes_one(world: World) -> None:
     assert answer.json()["fields"][0]["at"] == "crossing.crossing_id"
 
 
-def test_hostile_documents_are_refused_and_none_is_a_fault(world: World) -> None:
-    assert len(HOSTILE) >= 20
-    for name, (data, rule) in HOSTILE.items():
-        kind = "application/json" if name.startswith("JSON") else XML
-        answer = send(world, data, "m-7", kind=kind)
-        assert answer.status_code in (400, 413, 415, 422), (name, answer.text)
-        fields = answer.json().get("fields")
-        assert rule == "too_large" if fields is None else fields[0]["rule"] == rule, name
+def test_hostile_documents_are_refused_and_none_is_a_fault(world: World, tmp_path: Path) -> None:
+    """None of them touches the file or the address that it points to."""
+    with Canaries(tmp_path) as canaries:
+
+        def point(data: bytes) -> bytes:
+            return point_at(data, address=canaries.address, file=canaries.file)
+
+        for name, (data, rule) in HOSTILE.items():
+            kind = "application/json" if name.startswith("JSON") else XML
+            answer = send(world, point(data), "m-7", kind=kind)
+            assert answer.status_code in (400, 413, 415, 422), (name, answer.text)
+            fields = answer.json().get("fields")
+            assert rule == "too_large" if fields is None else fields[0]["rule"] == rule, name
+        for number, data in enumerate(DECOYS.values()):
+            assert send(world, point(data), f"m-7{number}").status_code == 201
+        assert canaries.touched == []
     assert world.get("/readyz").status_code == 200
 
 
@@ -319,6 +329,50 @@ def test_an_answer_in_kind_says_nothing_that_the_json_hides(world: World) -> Non
         asked = world.get(f"{answer.headers['location']}").json()
         assert str(asked["risk"]["p_seizure"]) not in answer.text
     assert len(kept) == 1
+
+
+def test_negative_control_an_answer_that_tells_the_risk_is_seen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: the response says how likely a find is."""
+    own = send(world, NAMED, "r-4x").json()["decision_id"]
+    asked = world.get(f"/v1/decisions/{own}").json()
+    risk, write = str(asked["risk"]["p_seizure"]), wco_response.write_response
+
+    def tell(code: str, **given: Any) -> bytes:
+        end = b"</Response>"
+        return write(code, **given).replace(end, f"<Risk>{risk}</Risk>".encode() + end)
+
+    monkeypatch.setattr(wco_response, "write_response", tell)
+    assert risk in send(world, NAMED, "r-4x", accept=XML).text
+
+
+def answers_in_kind() -> dict[str, bytes]:
+    """Return a response of every kind that the service writes."""
+    errors = [("DZ422", "declaration.items", "too_many_items"), ("DZ400", "", "not_well_formed")]
+    given: dict[str, Any] = {"issued": ARRIVED, "own": "01J" + "0" * 23}
+    named = {"FunctionalReferenceID": "KZ-2026-0091", "ID": "26KZ0000417A"}
+    found = {code: write_response(code, **given, references=named) for code in CODES.values()}
+    rejected = write_response("03", issued=ARRIVED, own=None, references={}, errors=errors)
+    return found | {"02": write_response("02", **given, references={"ID": "x"}), "03": rejected}
+
+
+def test_answers_are_valid_by_the_schema_that_a_publisher_ships() -> None:
+    """The schema is read where the folder of open documents is there; nothing of it is kept here.
+
+    Where it is not, the shape that it asks for is held by the tests of the answers above.
+    """
+    path = MESSAGES / "schemas" / "wco" / "WCO_RES_2_DMS.xsd"
+    answers = answers_in_kind()
+    assert set(answers) == {"09", "06", "05", "02", "03"}
+    for code, body in answers.items():
+        root = etree.fromstring(body)
+        assert text(root, "FunctionCode") == code
+        if path.is_file():
+            etree.XMLSchema(etree.parse(path)).assertValid(root)
+            root.append(etree.SubElement(root, "Risk"))
+            with pytest.raises(etree.DocumentInvalid):  # negative control
+                etree.XMLSchema(etree.parse(path)).assertValid(root)
 
 
 def test_an_acknowledgement_is_apart_from_the_decision(world: World) -> None:

@@ -1,0 +1,11 @@
+"""Where the open documents of other authors are, if they are there; none of them is kept here."""
+
+from pathlib import Path
+
+_PLACE = Path("shared") / "data" / "messages"
+_ROOT = Path(__file__).parents[2]
+MESSAGES = next(
+    (up / _PLACE for up in (_ROOT.parent, _ROOT.parents[1]) if (up / _PLACE).is_dir()),
+    _ROOT / _PLACE,
+)
+"""The folder next to the working copy; it may be absent."""
