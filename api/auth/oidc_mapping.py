@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.auth.agencies import ANY, RECORDED, DocumentHistory, read_document
@@ -38,6 +38,8 @@ PERSONAL = frozenset(
 )  # fmt: skip
 """Claims about a human that no rule may ask for, and scopes that would ask for them."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_DEFERRED = ConfigDict(defer_build=True)
+"""A service without a provider never builds the validators of a mapping."""
 _SCOPE = re.compile(r"[!#-\[\]-~]{1,64}")
 
 
@@ -77,6 +79,8 @@ def path_of(claim: str | Sequence[str]) -> tuple[str, ...]:
 class ClaimRule(Record):
     """A value that a claim must have, or hold in its list."""
 
+    model_config = _DEFERRED
+
     claim: ClaimName
     value: Value
 
@@ -113,6 +117,8 @@ class OidcMapping(Record):
     An empty one trusts no provider. Where there are rules of posts or agencies, one of them must
     hold; without any, a role is for every post, and of no agency.
     """
+
+    model_config = _DEFERRED
 
     issuer: Annotated[str, Field(max_length=500)] = ""
     client_id: Annotated[str, Field(max_length=200)] = ""
@@ -216,7 +222,7 @@ class MappingHistory(DocumentHistory[OidcMapping]):
     """The mappings, and the one in force; a broken one trusts no provider."""
 
     def __init__(self) -> None:
-        super().__init__(OidcMapping(), name="mapping", approved=OIDC_APPROVED)
+        super().__init__(OidcMapping.model_construct(), name="mapping", approved=OIDC_APPROVED)
 
     @property
     def in_force(self) -> OidcMapping | None:
