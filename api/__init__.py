@@ -22,6 +22,7 @@ service         The running service: settings, parts, metrics, logs
 shifts          Shifts and rosters over HTTP and as a page
 watchlist       The watch list over HTTP and as pages
 web             What all pages share: templates, languages, labels, forms
+webhooks        Events to other systems, over HTTP and as a page
 app             The service
 __main__        ``python -m api COMMAND``
 """

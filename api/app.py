@@ -55,6 +55,9 @@ from api.watchlist import routes as watchlist_routes
 from api.web import sign_in_page, sign_on_page
 from api.web.page_route import HEADERS, answer_unknown
 from api.web.templates_env import STATIC
+from api.webhooks import page as webhooks_page
+from api.webhooks import routes as webhooks_routes
+from api.webhooks.worker import DeliveryWorker
 
 ROUTERS = (
     decisions_routes.router,
@@ -72,6 +75,7 @@ ROUTERS = (
     release_audits_routes.router,
     health.router,
     watchlist_routes.router,
+    webhooks_routes.router,
 )
 PAGES = (
     sign_in_page.router,
@@ -87,6 +91,7 @@ PAGES = (
     drift_page.router,
     integrity_page.router,
     audit_page.router,
+    webhooks_page.router,
 )
 
 
@@ -108,6 +113,8 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime = (open_service or default_service)()
         app.state.runtime = runtime
+        deliveries = DeliveryWorker(runtime)
+        deliveries.start()
         settling = warming = None
         if open_service is None:
             warming = asyncio.create_task(runtime.executors.sign_in.run(stand_in))
@@ -116,6 +123,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
         if settling is not None and warming is not None:
             settling.cancel()
             warming.cancel()
+        deliveries.close()
         runtime.close()
 
     app = FastAPI(

@@ -27,6 +27,7 @@ from api.queue.schemas import Queue
 from api.release_audits import schemas as audits
 from api.shifts.schemas import ShiftReport, ShiftRoster
 from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
+from api.webhooks import schemas as hooks
 from engine.domain.records import Record
 from engine.domain.time_units import RECENT_DAYS
 from engine.errors import RiskError
@@ -374,6 +375,36 @@ class Client(Calls):
     def rules_only(self, reason: str, key: str | None = None) -> judged.ModelStandings:
         """Take the model out of force."""
         return self._post(judged.ModelStandings, {"reason": reason}, key, "models", "rules-only")
+
+    # Webhooks.
+
+    def webhooks(self) -> hooks.Webhooks:
+        """Return every webhook, the newest first."""
+        return self._get(hooks.Webhooks, "webhooks")
+
+    def webhook(self, webhook_id: str) -> hooks.WebhookDetail:
+        """Return a webhook with what it has not acknowledged."""
+        return self._get(hooks.WebhookDetail, "webhooks", webhook_id)
+
+    def register_webhook(self, webhook: Body, key: str | None = None) -> hooks.RegisteredWebhook:
+        """Register a webhook, and return its secret, which no later answer has."""
+        return self._post(hooks.RegisteredWebhook, webhook, key, "webhooks")
+
+    def rotate_webhook(
+        self, webhook_id: str, overlap_hours: int = 24, key: str | None = None
+    ) -> hooks.RotatedWebhook:
+        """Let a new secret sign, and return it; the one before signs too for some hours."""
+        body = {"overlap_hours": overlap_hours}
+        return self._post(hooks.RotatedWebhook, body, key, "webhooks", webhook_id, "rotations")
+
+    def resend_events(self, webhook_id: str, key: str | None = None) -> hooks.WebhookStep:
+        """Send all that waits or was set aside again."""
+        return self._post(hooks.WebhookStep, {}, key, "webhooks", webhook_id, "retries")
+
+    def end_webhook(self, webhook_id: str) -> hooks.WebhookStep:
+        """Send nothing more to a webhook."""
+        path = path_to("webhooks", webhook_id)
+        return self._send(hooks.WebhookStep, "DELETE", None, None, path)
 
     # How the service fares.
 

@@ -4,6 +4,7 @@ audit          Verification of the journal and replay of decisions
 criteria       Selection criteria set before an arrival: profiles, watch list, indicator rules
 decision       A decision as data: how it is made, stored and shown
 domain         Reported records, identifiers, the network, and their validation
+events         Events that go out to other systems, and the outbox from which they are sent
 explanation    Facts and reasons as officers read them
 journal        The append-only, hash-chained journal, its receipts and its writers
 links          Links between installations: signed, numbered envelopes under an agreement

@@ -59,6 +59,10 @@ KEPT: Mapping[str, str] = {
     "access_keys": "credentials of the service's users, which records state",
     "users": "credentials of the service's users, which records state",
     "sessions": "credentials of the service's users, which records state",
+    "webhooks": "numbers of records",
+    "webhook_events": "numbers of records and digests of identifiers",
+    "webhook_cursors": "how far the sender of events is",
+    "webhook_deliveries": "numbers of records and digests of identifiers; nothing more is sent",
 }
 """Tables that an erasure leaves as they are, and why."""
 _AT_ONCE = 500

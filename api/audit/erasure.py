@@ -37,6 +37,7 @@ from engine.criteria.dual_control import (
 from engine.criteria.watchlist import read_expiry
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, InputError
+from engine.events.outbox import EventProjection
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import SENSITIVE_READ
@@ -177,7 +178,7 @@ class ErasureSteps:
         content = {"criteria": criteria.as_json(), "why": why}
         subject = f"erasure-{secrets.token_hex(6)}"
         draft = draft_proposal("erasure", subject, by=self.by, content=content)
-        Journal(self.store, [DualControlProjection()]).append([draft])
+        Journal(self.store, [DualControlProjection(), EventProjection()]).append([draft])
         return selection.result("proposed", (self.by,), chosen)
 
     def _select_loaded(self, criteria: Criteria, proposed_at: int) -> HistoryRows:
@@ -216,7 +217,7 @@ class ErasureSteps:
             rows.crossings += loaded.crossings
             return [approval, *replaced, *self._draft_erasures(connection, sequences, about)]
 
-        Journal(self.store, [DualControlProjection(), rows]).append_found(find)
+        Journal(self.store, [DualControlProjection(), EventProjection(), rows]).append_found(find)
         with self.store.read() as connection:
             finish_erasure(self.home, connection)
         return replace(result[0], is_overwritten=forget_deleted(self.store))

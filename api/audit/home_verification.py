@@ -39,6 +39,8 @@ NOT_COMPARED: Mapping[str, str] = {
     "journal_bodies": "walked with the journal",
     "journal_identity": "its name is part of every chain value; nothing reads when it was made",
     "clock_anchors": "no projection: the time since a machine started, which no record holds",
+    "webhook_cursors": "no projection: how far the sender of events is",
+    "webhook_deliveries": "no projection: what receivers of events have not acknowledged yet",
 }
 """Every table that is not compared, and why not."""
 COUNTED = ("counters", "passages", "links", "searched_places", "place_counts")

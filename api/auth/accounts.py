@@ -33,6 +33,7 @@ from engine.errors import (
     RecordError,
     SecondPersonError,
 )
+from engine.events.outbox import EventProjection
 from engine.journal.journal import Journal
 from engine.journal.kinds import (
     KEY_CREATED,
@@ -82,7 +83,9 @@ class Accounts:
         self._authority = authority or Authority()
         self._refused = refused
         self._network = network
-        self._journal = Journal(store, [AccountProjection(), DualControlProjection()])
+        self._journal = Journal(
+            store, [AccountProjection(), DualControlProjection(), EventProjection()]
+        )
 
     def create_key(
         self,

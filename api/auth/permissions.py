@@ -39,7 +39,7 @@ class Matter(StrEnum):
     INTEGRITY = "integrity"
     """Integrity reports, draws and the journal."""
     PEOPLE = "people"
-    """The table of agencies itself, on the command line."""
+    """The table of agencies itself, on the command line; erasures and webhooks."""
 
 
 class Right(StrEnum):
@@ -181,6 +181,16 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
     (Matter.INTEGRITY, Right.ACT, _INTEGRITY): """
         POST /v1/journal/verifications
         """,
+    (Matter.PEOPLE, Right.SEE, frozenset({Role.ADMINISTRATOR})): """
+        GET /v1/webhooks
+        GET /v1/webhooks/{webhook_id}
+        """,
+    (Matter.PEOPLE, Right.ACT, frozenset({Role.ADMINISTRATOR})): """
+        POST /v1/webhooks
+        POST /v1/webhooks/{webhook_id}/rotations
+        POST /v1/webhooks/{webhook_id}/retries
+        DELETE /v1/webhooks/{webhook_id}
+        """,
 }
 """Routes by what they are about, what they do there, and who may call them; no other role may."""
 
@@ -194,13 +204,15 @@ ROUTES = {
 MAY = {route: rule.roles for route, rule in ROUTES.items()}
 """Method and path of each route to the roles that may call it."""
 
+_BY_PERSON = (
+    "/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models", "/v1/finds", "/v1/audits",
+    "/v1/webhooks",
+)  # fmt: skip
 BY_PERSON = frozenset(
     (method, path)
     for method, path in MAY
-    if method == "POST"
-    and path.startswith(
-        ("/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models", "/v1/finds", "/v1/audits")
-    )
+    if method in ("POST", "DELETE")
+    and path.startswith(_BY_PERSON)
     and path not in ("/v1/profiles/checks", "/v1/profiles/backtests")
 )
 """Routes that propose, approve, confirm or withdraw: a person must answer for each."""

@@ -103,11 +103,12 @@ def _step_trial(home: Home, store: Store, version: str, *, by: str, why: str) ->
 
 def _measure_trial(store: Store, *, by: str) -> "TrialFigures | None":
     """Measure the trial that runs, and record it; None where none does."""
+    from engine.events.outbox import EventProjection
     from engine.journal.journal import Journal
     from models.lifecycle.projection import PromotionProjection, on_trial
     from models.monitoring.trial_results import measure_trial, measurement
 
-    journal = Journal(store, [PromotionProjection()])
+    journal = Journal(store, [PromotionProjection(), EventProjection()])
     with store.read() as connection:
         running = on_trial(connection)
         if running is None:
@@ -165,6 +166,7 @@ def drift(
 ) -> None:
     """Measure how far traffic has moved from what the model in force learnt, and record it."""
     from engine.errors import NoModelError
+    from engine.events.outbox import EventProjection
     from engine.journal.journal import Journal
     from models.bundle.bundle import read_documents, read_verify_key
     from models.lifecycle.projection import PromotionProjection, measurement, read_state
@@ -179,7 +181,7 @@ def drift(
         figures = _measure_drift(found, store, kept, version, days=days)
         if not unrecorded:
             draft = measurement(version, by=by or getpass.getuser(), figures=figures)
-            Journal(store, [PromotionProjection()]).append([draft])
+            Journal(store, [PromotionProjection(), EventProjection()]).append([draft])
     emit(figures, as_json=as_json, text=lambda: _print_drift(figures))
 
 

@@ -15,6 +15,7 @@ from api.auth.callers import Caller
 from api.auth.permissions import Matter, Right
 from engine.criteria.dual_control import KINDS_OF, read_approval_states
 from engine.criteria.match import WATCHLIST
+from engine.events.endpoints import ENDPOINT_KINDS
 from engine.journal.kinds import (
     AUDIT_CLOSED,
     CROSSING,
@@ -88,7 +89,7 @@ MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((MODEL_IN_FORCE, MODEL_CHALLENGED, MODEL_RETIRED), Matter.MODELS),
     **dict.fromkeys((SHADOW_SCORES, DRIFT_MEASURED, TRIAL_MEASURED), Matter.MODELS),
     ROSTER: Matter.REPORTS,
-    **dict.fromkeys((*KINDS_OF["agencies"], *KINDS_OF["erasure"]), Matter.PEOPLE),
+    **dict.fromkeys((*KINDS_OF["agencies"], *KINDS_OF["erasure"], *ENDPOINT_KINDS), Matter.PEOPLE),
     **dict.fromkeys((*LINK_KINDS, LINK_RESUMED), Matter.PEOPLE),
     **dict.fromkeys((LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED), Matter.DECISIONS),
 }

@@ -115,5 +115,13 @@ BODIES: dict[str, Any] = {
         "reason": "magnets under the frame, 1 March",
         "expiry": "2026-03-20T00:00:00+05:00",
     },
+    "WebhookRequest": {
+        "url": "https://hub.example.org/darvoza",
+        "events": ["decision.changed", "decision.overridden"],
+        "role": "checkpoint",
+        "post": "OYB",
+    },
+    "Rotation": {"overlap_hours": 24},
+    "WebhookRetry": {},
 }
 """By the record's name; times are those of an example, not of today."""

@@ -14,6 +14,7 @@ from api.auth.authority import Authority
 from api.auth.callers import OTHER_AGENCY
 from api.auth.permissions import Matter, Right, Role
 from engine.errors import NotAllowedError, SecondPersonError
+from engine.events.outbox import EventProjection
 from engine.journal.entries import Draft
 from engine.journal.idempotency import AnswerProjection, IdempotencyClaim
 from engine.journal.journal import Journal
@@ -135,7 +136,9 @@ class ModelSteps:
                 {"why": why} if why else {}
             )
             drafts = (replace(first, body={**first.body, **more}), *others)
-            Journal(self.store, [PromotionProjection(), AnswerProjection()]).append(drafts)
+            Journal(
+                self.store, [PromotionProjection(), AnswerProjection(), EventProjection()]
+            ).append(drafts)
         return _state(self.store)
 
 

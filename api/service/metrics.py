@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from engine.domain.time_units import SECOND
 from engine.errors import StoreUnavailableError
+from engine.events.deliveries import QueueFigures, read_queue_figures
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.journal import Journal
 from engine.queue.queue import waiting_at_posts
@@ -30,6 +32,14 @@ BOUND = 0.10
 """By which the probability that one red vehicle is a random check may move with a batch."""
 REDS_TOGETHER = 300
 """Red vehicles in a batch, whose figures come out at once; they wait for as many more."""
+
+
+_WEBHOOKS = {
+    "_waiting": "Events that receivers have not acknowledged; watch-list hits are not told.",
+    "_dead_letters": "Events that were set aside after the last attempt; no watch-list hits.",
+    "_oldest_seconds": "Age of the oldest event that waits; watch-list hits are not told.",
+    "s_failing": "Webhooks at which nothing arrived for a day, disabled ones included.",
+}
 
 
 class _Secret(NamedTuple):
@@ -97,6 +107,15 @@ class Metrics:
             ["post"],
             registry=self.registry,
         )
+        self.deliveries = counter(
+            "darvoza_webhook_attempts",
+            "Attempts of this process to deliver events; those of watch-list hits are not told.",
+            ["state"],
+        )
+        self.webhooks = {
+            name: Gauge(f"darvoza_webhook{name}", text, registry=self.registry)
+            for name, text in _WEBHOOKS.items()
+        }
         self.requests = histogram(
             "darvoza_request_seconds",
             "Time to answer a request.",
@@ -113,6 +132,19 @@ class Metrics:
         """Count and log a sign-on that opened no session; ``kind`` is from a closed list."""
         self.sign_on_refused.labels(kind).inc()
         structlog.get_logger().warning("sign_on_refused", kind=kind)
+
+    def count_delivery(self, event_type: str, state: str) -> None:
+        """Count one attempt; one of a watch-list hit would tell that the list names a vehicle."""
+        if event_type != "watchlist.hit":
+            self.deliveries.labels(state).inc()
+
+    def show_outbox(self, figures: QueueFigures, now: int) -> None:
+        """Show how the outbox of events fares."""
+        oldest = 0 if figures.oldest_at is None else now - figures.oldest_at
+        self.webhooks["_waiting"].set(figures.waiting)
+        self.webhooks["_dead_letters"].set(figures.dead)
+        self.webhooks["_oldest_seconds"].set(oldest / SECOND)
+        self.webhooks["s_failing"].set(figures.failing)
 
     def count_decision(self, found: StoredRecord) -> None:
         """Count one answered decision; an answer that is repeated brings its secrets no nearer."""
@@ -148,6 +180,8 @@ def exposition(metrics: Metrics, store: Store, journal: Journal) -> bytes:
     try:
         with store.read() as connection:
             found = waiting_at_posts(connection, as_of=journal.head(connection).as_of)
+            now = journal.now(connection)
+            metrics.show_outbox(read_queue_figures(connection, now=now), now)
     except StoreUnavailableError:
         found = {}
     for post, number in found.items():

@@ -38,6 +38,7 @@ from engine.domain.network import Network, read_home_network
 from engine.domain.plausibility import MonotonicClock
 from engine.domain.records import Arrival
 from engine.errors import StoreUnavailableError
+from engine.events.outbox import EventProjection
 from engine.explanation.reasons import Reason
 from engine.journal.clock import ClockProjection
 from engine.journal.entries import Projection
@@ -109,6 +110,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         OutcomeProjection(),
         ClockProjection(),
         LinkProjection(),
+        EventProjection(),
         CounterProjection(plan),
     )
 

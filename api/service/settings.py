@@ -73,9 +73,14 @@ class Settings(BaseSettings):
     trusted_proxies: str = "127.0.0.1,::1"
     """Addresses and networks of proxies whose ``X-Forwarded-For`` says who asks, with commas."""
 
-    @field_validator("trusted_proxies")
+    webhook_networks: str = ""
+    """Networks that are not public and that events may be sent to, with commas."""
+    webhook_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 15.0
+    """How long a receiver of events may take to answer."""
+
+    @field_validator("trusted_proxies", "webhook_networks")
     @classmethod
-    def _check_proxies(cls, value: str) -> str:
+    def _check_networks(cls, value: str) -> str:
         for one in filter(None, value.split(",")):
             ip_network(one.strip(), strict=False)  # raises ValueError, which names it
         return value

@@ -38,6 +38,10 @@ RULES: Final[Mapping[str, str]] = {
     "expiry": N_("The last day must lie ahead, within the next 366 days."),
     "taken": N_("This code was used before: choose another."),
     "unknown": N_("No profile has this code."),
+    "malformed_url": N_("Write an address that begins with https:// and a host in lower case."),
+    "not_https": N_("The address must begin with https://."),
+    "refused_address": N_("This address is not public, and no setting opens its network."),
+    "hidden_event": N_("This role may not be told of one of the events."),
     "refused_expression": N_("This expression cannot run; what is wrong is said below it."),
 }
 """By the rule that is broken."""
@@ -54,6 +58,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "post": N_("Choose a post from the list."),
     "code": N_("Use up to 32 capital letters, digits, - and _, a letter or digit first."),
     "percentage": N_("Write a number above 0 and up to 100."),
+    "events": N_("Choose at least one event."),
+    "agency": N_("Write an agency that the network file names."),
 }
 """By the field, where its rules all come to the same."""
 _OWN: Final = frozenset(RULES) - {"missing_key", "too_long", "negative", "too_large"} - {

@@ -253,6 +253,11 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "link_received": N_("envelope received"),
         "link_refused": N_("envelope refused"),
         "link_receipted": N_("envelope receipted"),
+        "webhook_registered": N_("webhook registered"),
+        "webhook_rotated": N_("secret of a webhook changed"),
+        "webhook_resent": N_("events sent again"),
+        "webhook_disabled": N_("webhook disabled"),
+        "webhook_ended": N_("webhook ended"),
     },
     "sign_on": {
         "not_offered": N_("No identity provider is in use here. Sign in with a local account."),
@@ -361,6 +366,39 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "concealment": N_("How it was hidden"),
         "verdict": N_("Verdict"),
         "reason_code": N_("Reason"),
+        "url": N_("Address"),
+        "events": N_("Events"),
+        "role": N_("Role"),
+        "agency": N_("Agency"),
+    },
+    "webhook_event": {
+        "decision.changed": N_("decision changed"),
+        "decision.overridden": N_("decision overridden"),
+        "watchlist.hit": N_("watch-list hit"),
+        "approval.waiting": N_("approval waiting"),
+        "alarm.raised": N_("alarm"),
+    },
+    "webhook_state": {
+        "active": N_("active"),
+        "disabled": N_("disabled"),
+        "ended": N_("ended"),
+    },
+    "webhook_why": {
+        "gone": N_("the receiver answered that it is gone"),
+        "failing": N_("nothing arrived for five days"),
+    },
+    "webhook_result": {
+        "": N_("none yet"),
+        "timeout": N_("no answer in time"),
+        "connection": N_("no connection"),
+        "refused_address": N_("an address that is not open"),
+    },
+    "role": {
+        "checkpoint": N_("checkpoint"),
+        "supervisor": N_("supervisor"),
+        "analyst": N_("analyst"),
+        "integrity": N_("integrity officer"),
+        "administrator": N_("administrator"),
     },
     # Tables that a page offers as CSV.
     "csv": {

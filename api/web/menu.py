@@ -23,6 +23,7 @@ SECTIONS: Mapping[str, str] = {
     "/finds": N_("Finds to confirm"),
     "/models": N_("Models"),
     "/drift": N_("Drift"),
+    "/webhooks": N_("Webhooks"),
 }
 """Path and name; one with a post stands on that post's pages alone."""
 

@@ -25,6 +25,7 @@ OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("POST", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
     ("GET", "/profiles/new"): ("GET", "/v1/profiles/fields"),
     ("GET", "/models/{version}/report.html"): ("GET", "/v1/models/{version}/report"),
+    ("POST", "/webhooks/{webhook_id}/ends"): ("DELETE", "/v1/webhooks/{webhook_id}"),
 }
 """Pages and forms whose JSON route has another path than theirs."""
 SIGNED_IN_ALONE = frozenset({("GET", "/"), ("POST", "/logout")})

@@ -135,6 +135,16 @@ SENSITIVE_READ: Final = Kind[of.Json]("sensitive_read")
 JOURNAL_VERIFIED: Final = Kind[of.Json]("verified")
 """The journal was verified from the pages."""
 
+WEBHOOK_REGISTERED: Final = Kind[of.WebhookBody]("webhook_registered")
+"""An administrator lets events go out to an address; the subject is the webhook."""
+WEBHOOK_ROTATED: Final = Kind[of.WebhookRotationBody]("webhook_rotated")
+"""A new secret signs; the one before signs too until ``until``."""
+WEBHOOK_RESENT: Final = Kind[of.WebhookStepBody]("webhook_resent")
+"""Everything that waits or was set aside is sent again; a disabled webhook is enabled."""
+WEBHOOK_DISABLED: Final = Kind[of.WebhookDisabledBody]("webhook_disabled")
+"""The service sends nothing more to an address that is gone, or that failed for days."""
+WEBHOOK_ENDED: Final = Kind[of.WebhookStepBody]("webhook_ended")
+
 KINDS: Final = frozenset(
     value for name, value in list(globals().items()) if name.isupper() and isinstance(value, Kind)
 )

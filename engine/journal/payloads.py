@@ -374,3 +374,34 @@ class LinkReceiptedBody(TypedDict):
 
     link: str
     receipt: Json
+
+
+class WebhookBody(ReportBody):
+    """Where events go, which, and whose view bounds what they hold.
+
+    ``secret`` is no secret: a random name, from which and a key file of the home it is derived.
+    """
+
+    url: str
+    events: list[str]
+    role: str
+    agency: NotRequired[str]
+    secret: str
+
+
+class WebhookRotationBody(ReportBody):
+    """The name of a new secret, and until when the one before signs too."""
+
+    secret: str
+    until: str
+
+
+class WebhookStepBody(ReportBody):
+    """A step about a webhook that says no more than who took it."""
+
+
+class WebhookDisabledBody(TypedDict):
+    """Why the service disabled a webhook, and since when it failed."""
+
+    why: str
+    since: str

@@ -63,6 +63,11 @@ KINDS = (
     record.LINK_STOPPED,
     record.LINK_RESUMPTION_PROPOSED,
     record.LINK_RESUMPTION_APPROVED,
+    record.WEBHOOK_REGISTERED,
+    record.WEBHOOK_ROTATED,
+    record.WEBHOOK_RESENT,
+    record.WEBHOOK_DISABLED,
+    record.WEBHOOK_ENDED,
 )
 """Kinds that are indexed. The list is part of two indexes: a new kind needs a migration."""
 

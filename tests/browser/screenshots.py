@@ -32,6 +32,7 @@ from api.auth.permissions import MAY, Role
 from api.client import Client, RefusedError
 from api.decisions.schemas import SupervisorView
 from api.harness.service_process import HOST, free_port, run_service
+from api.http.openapi_examples import BODIES
 from api.oidc.secret_files import open_subject_key
 from api.service.runtime import open_network, open_store
 from api.web.menu import SECTIONS
@@ -40,7 +41,12 @@ from engine.errors import ConflictError
 from engine.storage.home import Home
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
-PEOPLE = {"malika": Role.SUPERVISOR, "zafar": Role.ANALYST, "nodira": Role.INTEGRITY}
+PEOPLE = {
+    "malika": Role.SUPERVISOR,
+    "zafar": Role.ANALYST,
+    "nodira": Role.INTEGRITY,
+    "sitora": Role.ADMINISTRATOR,
+}
 APPROVER = {"olim": Role.SUPERVISOR}
 PROFILE = {
     "code": "EMPTY-NIGHT",
@@ -80,18 +86,22 @@ def main(arguments: Sequence[str]) -> None:
         if not home.root.exists():
             demo = (sys.executable, "-m", "api", "demo", "--once", "--home", str(home.root))
             subprocess.run(demo, check=True, stdout=subprocess.DEVNULL)
-        key, passwords = credentials(home)
+        key, admin, passwords = credentials(home)
         port = free_port()
         with run_service(home.root, port), Client(HOST, port, key) as client:
             post, decision = answer_queue(client, open_network(home).posts)
+            register_webhook(port, admin, post)
             asked.out.mkdir(parents=True, exist_ok=True)
             take(asked.out, f"http://{HOST}:{port}", passwords, list(shots(post, decision)))
     sizes = [path.stat().st_size for path in asked.out.glob("*.png")]
     print(f"{len(sizes)} pictures, {sum(sizes) / 1e6:.2f} MB, in {asked.out}")
 
 
-def credentials(home: Home) -> tuple[str, dict[str, str]]:
-    """Make a supervisor's key, and a person of each role; the second of a name has a number."""
+def credentials(home: Home) -> tuple[str, str, dict[str, str]]:
+    """Make a supervisor's and an administrator's key, and a person of each role.
+
+    The second of a name has a number.
+    """
     store = open_store(home)
     accounts, passwords = Accounts(store, open_network(home)), {}
     for name, role in (PEOPLE | APPROVER).items():
@@ -99,11 +109,20 @@ def credentials(home: Home) -> tuple[str, dict[str, str]]:
             with suppress(ConflictError):
                 passwords[tried] = accounts.create_user(tried, role).secret
                 break
-    owner = next(name for name in passwords if name.startswith("malika"))
-    key = accounts.create_key(Role.SUPERVISOR, None, pepper=open_pepper(home), owner=owner).secret
+    keys = []
+    for name in ("malika", "sitora"):
+        owner = next(known for known in passwords if known.startswith(name))
+        made = accounts.create_key(PEOPLE[name], None, pepper=open_pepper(home), owner=owner)
+        keys.append(made.secret)
     trust_provider(home, accounts, [one for one in passwords if one.startswith(("malika", "olim"))])
     store.dispose()
-    return key, passwords
+    return keys[0], keys[1], passwords
+
+
+def register_webhook(port: int, key: str, post: str) -> None:
+    """Let events go to an address that nothing listens at: their page shows what waits."""
+    with Client(HOST, port, key) as admin, suppress(RefusedError):
+        admin.register_webhook(BODIES["WebhookRequest"] | {"post": post}, key="picture")
 
 
 def trust_provider(home: Home, accounts: Accounts, people: Sequence[str]) -> None:

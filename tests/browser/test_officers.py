@@ -10,6 +10,10 @@ from api.service.subprocess_jobs import Backtests
 from api.web.i18n import LANGUAGES
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
+from engine.events.outbox import DELIVERIES
+from engine.journal.kinds import WEBHOOK_REGISTERED
+from engine.journal.payloads import WebhookBody
+from engine.storage.database import insert_rows
 from tests.browser.axe import grave
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.page_layouts import CHECK, IS_PROOF, looked_at
@@ -171,6 +175,7 @@ def test_keys_alone_are_enough(page: Page, site: Site) -> None:
 BEHIND = {
     "malika": ("{red}", "{seen}", "/profiles/new", "/decisions/none"),
     "nodira": ("/journal/1",),
+    "sitora": ("/webhooks/webhook-1",),
 }
 """Pages behind those of the menu, by a user who may see them."""
 
@@ -181,7 +186,24 @@ def pages_of(name: str) -> list[str]:
     return [*(one.replace("{post}", POST) for one in menu), *BEHIND[name]]
 
 
+def register_webhook(site: Site) -> None:
+    """Let events go to an address that is not reached; one has been set aside."""
+    body: WebhookBody = {
+        "by": "sitora",
+        "url": "https://127.0.0.1:9/events",
+        "events": ["approval.waiting"],
+        "role": "analyst",
+        "secret": "s0",
+    }
+    draft = WEBHOOK_REGISTERED.draft("webhook-1", body)
+    (entry,) = site.runtime.journal.append([draft])
+    row = ("webhook-1", entry.seq, "approval.waiting", 1, entry.known_at, 10, None, "timeout")
+    with site.runtime.store.write() as connection:
+        insert_rows(connection, DELIVERIES, [row])
+
+
 def test_every_page_can_be_used_by_everybody(page: Page, site: Site) -> None:
+    register_webhook(site)
     red, again = site.find("red"), site.find("red", plate="01A500BC", driver_ref="d-500")
     seen = site.decide(plate="01A500BC", driver_ref="d-500", trailer_plate="01A501BC")
     page.goto("/login")

@@ -22,6 +22,7 @@ ROLES = {
     "zafar": Role.ANALYST,
     "olim": Role.SUPERVISOR,
     "nodira": Role.INTEGRITY,
+    "sitora": Role.ADMINISTRATOR,
 }
 
 

@@ -28,6 +28,7 @@ OWN_TIME = (
     "test_home_rebuild",
     "test_erasure",
     "test_sign_on",
+    "test_killed_service",
 )
 FULL_COST = ("test_sign_in_limits",)
 """What is tested there is the cost of a password."""

@@ -6,8 +6,10 @@ from typing import Any
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
+from api.http.openapi_examples import BODIES
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.time_units import DAY, SystemClock
+from engine.events.outbox import EventProjection
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import MODEL_APPROVED, MODEL_REGISTERED, MODEL_SHADOWED
@@ -28,6 +30,8 @@ ENTRIES = 30
 
 def live(world: World) -> None:
     """Let decisions, acts, reviews, profiles, the watch list, people and models leave records."""
+    webhook = world.post("/v1/webhooks", BODIES["WebhookRequest"], Role.ADMINISTRATOR)
+    assert webhook.status_code == 201, webhook.text
     _two_people_approve(world)
     decided = [
         world.decide(arrival(number, trailer_plate=f"T{number}")).json()
@@ -136,7 +140,7 @@ def _people_come_and_go(world: World) -> None:
 
 
 def _models_are_registered(world: World) -> None:
-    journal = Journal(world.runtime.store, [PromotionProjection()])
+    journal = Journal(world.runtime.store, [PromotionProjection(), EventProjection()])
     records = [Draft(MODEL_REGISTERED, "m9", "", {"by": "ada", "evaluation": "bb"})]
     records += [Draft(kind, "m9", "", {"by": "ben"}) for kind in (MODEL_SHADOWED, MODEL_APPROVED)]
     journal.append(records)

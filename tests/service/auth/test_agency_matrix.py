@@ -5,6 +5,7 @@ of each matter is tried with each scope. Rows of each agency carry a mark in the
 expected is worked out from the table here again, without the code that serves.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -34,7 +35,9 @@ from api.queue import page as queue_page
 from api.service.settings import Settings
 from api.service.subprocess_jobs import Measurements
 from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
+from api.webhooks.bodies import EventBodies
 from engine.errors import NotEnoughDataError
+from engine.events.event_types import list_events
 from engine.journal.entries import Entry
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import (
@@ -118,6 +121,8 @@ class Border:
     """Marks of the rows that a record of the journal holds."""
     decisions: dict[str, str]
     """Decisions by the mark of what they show."""
+    entries: dict[str, str] = field(default_factory=dict)
+    """Entries of the watch list by identifier, each with its mark."""
     browsers: dict[Key, TestClient] = field(default_factory=dict)
     accept: str = "*/*"
     """The form in which routes are asked to answer."""
@@ -267,6 +272,7 @@ def report_rows(border: Border, agency: str | None, number: int) -> dict[str, Ow
     listed = send("/v1/watchlist", json=entry, headers=analyst).json()["id"]
     approved = send(f"/v1/watchlist/{listed}/approvals", json={}, headers=supervisor)
     assert approved.status_code == 201
+    border.entries[listed] = f"ZZWATCH-{agency}"
     decided = world.decide(arrival(number, plate=f"01W{number}ZZ")).json()
     act: dict[str, Any] = {
         "inspection_id": f"ZZACT-{agency}",
@@ -493,6 +499,66 @@ def test_a_record_is_opened_by_auditors_who_see_its_row(border: Border) -> None:
     assert opened
 
 
+def read_events(border: Border, key: Key) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the kind of each record that is an event, its post, and what a receiver gets."""
+    runtime = border.world.runtime
+    known = runtime.callers.look_up(border.keys[key]["Authorization"])
+    receiver = replace(known, matter=Matter.DECISIONS, right=Right.SEE)
+    with runtime.store.read() as connection:
+        made = EventBodies(runtime, connection, receiver)
+        for seq in range(1, runtime.journal.head(connection).seq + 1):
+            entry, body = (
+                runtime.journal.entry(connection, seq),
+                runtime.journal.body(connection, seq),
+            )
+            types = {one.type for one in list_events(entry.kind, entry.subject, body)}
+            types |= {"decision.changed"} if entry.kind == DECISION else set()
+            for event_type in sorted(types):
+                sent = made.build(seq, event_type)
+                content = {} if sent is None else json.loads(sent)["data"]
+                yield event_type, body.get("pending_post") or entry.post, content
+
+
+def expect_event(border: Border, key: Key, event_type: str, post: str, data: Any) -> bool:
+    """Tell whether a receiver got what the test's table permits, and no more."""
+    text = json.dumps(data)
+    if event_type in ("decision.changed", "watchlist.hit"):
+        sees = is_open(key, "GET", "/v1/decisions/{decision_id}")
+        sees = sees and is_reached(key, Matter.DECISIONS, Right.SEE, post)
+        if event_type == "decision.changed":
+            return bool(data) == sees
+        sees = sees and is_open(key, "GET", "/v1/watchlist/{entry_id}")
+        permitted = {one for one, mark in border.entries.items() if shows(key, border, mark)}
+        return not data or (sees and set(data["entries"]) <= permitted)
+    leaked = [mark for mark in border.marks if mark in text and not shows(key, border, mark)]
+    return not leaked
+
+
+def find_event_violations(border: Border) -> tuple[list[str], int]:
+    """Return what receivers get against the table, and how many bodies there are."""
+    found, count = [], 0
+    for key in border.keys:
+        for event_type, post, data in read_events(border, key):
+            count += bool(data)
+            if not expect_event(border, key, event_type, post, data):
+                found.append(f"{key} {event_type} {post}: {data}")
+    return found, count
+
+
+def test_a_receiver_of_events_gets_what_its_agency_sees(
+    border: Border, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With seeded bugs: entries of other agencies, then posts of other agencies, are sent."""
+    found, count = find_event_violations(border)
+    assert found == [] and count > 20
+    with monkeypatch.context() as patched:
+        patched.setattr(Caller, "sees", lambda *_: True)
+        assert any("watchlist.hit" in one for one in find_event_violations(border)[0])
+    monkeypatch.setattr(Caller, "hidden_posts", frozenset())
+    monkeypatch.setattr(Caller, "sees_post", lambda *_: True)
+    assert any("decision.changed" in one for one in find_event_violations(border)[0])
+
+
 COUNT = re.compile(r'<td class="n">(\d*)')
 LISTS = {
     "/v1/watchlist": "ZZWATCH",
@@ -533,5 +599,5 @@ def test_the_page_of_the_matrix_is_what_the_code_says() -> None:
     table = read_table(DOCS / "samples" / "agencies.toml")
     written = (DOCS / "agencies-matrix.md").read_text("utf-8").splitlines()
     assert written == list(describe_matrix(table))
-    listed = set(re.findall(r"`((?:GET|POST|PUT) \S+)`", "\n".join(written)))
+    listed = set(re.findall(r"`((?:GET|POST|PUT|DELETE) \S+)`", "\n".join(written)))
     assert {" ".join(one) for one in (*MAY, *pages())} == listed

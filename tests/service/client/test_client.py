@@ -172,6 +172,17 @@ def test_profiles_and_the_watch_list_take_two_people(world: World) -> None:
         assert one.retire("profiles", made.id, reason="of no use").id == made.id
 
 
+def test_an_administrator_keeps_webhooks(world: World) -> None:
+    with client(world, Role.ADMINISTRATOR) as admin:
+        made = admin.register_webhook(BODIES["WebhookRequest"], key="hook-1")
+        rotated = admin.rotate_webhook(made.webhook_id, overlap_hours=2)
+        assert rotated.secret.startswith("whsec_") and rotated.secret != made.secret
+        assert admin.resend_events(made.webhook_id).webhook_id == made.webhook_id
+        admin.end_webhook(made.webhook_id)
+        assert admin.webhook(made.webhook_id).state == "ended"
+        assert made.webhook_id in [one.webhook_id for one in admin.webhooks().webhooks]
+
+
 class Deaf:
     """Stands in for a connection that notes what is asked, and answers nothing."""
 

@@ -61,7 +61,8 @@ def world(world: World) -> World:
 def addresses(world: World) -> dict[str, tuple[str, list[str]]]:
     """Return a real address of each list of the document, with its tables."""
     known = world.get("/v1/decisions").json()["decisions"][0]
-    named = {"post": POST, "decision_id": known["decision_id"]}
+    webhook = world.get("/v1/webhooks", Role.ADMINISTRATOR).json()["webhooks"][0]["webhook_id"]
+    named = {"post": POST, "decision_id": known["decision_id"], "webhook_id": webhook}
     found = {}
     for path, methods in world.client.get("/openapi.json").json()["paths"].items():
         asked = methods.get("get", {})

@@ -51,6 +51,9 @@ TAKES = {
     "/v1/notices": "Notice",
     "/v1/inspections": "ReportedAct",
     "/v1/seizures": "Seizure",
+    "/v1/webhooks": "WebhookRequest",
+    "/v1/webhooks/{webhook_id}/rotations": "Rotation",
+    "/v1/webhooks/{webhook_id}/retries": "WebhookRetry",
 }
 """Every route that takes a body, and the record it takes."""
 KINDS: dict[str, Callable[[str], bytes]] = {

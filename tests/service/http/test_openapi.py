@@ -82,6 +82,7 @@ def all_named(world: World) -> Kept:
     entry = BODIES["WatchEntry"] | {"expiry": until}
     assert world.post("/v1/profiles", profile, Role.ANALYST).status_code == 201
     listed = world.post("/v1/watchlist", entry, Role.ANALYST)
+    webhook = world.post("/v1/webhooks", BODIES["WebhookRequest"], Role.ADMINISTRATOR)
     return {
         "decision_id": decision["decision_id"],
         "crossing_id": decision["crossing_id"],
@@ -89,6 +90,7 @@ def all_named(world: World) -> Kept:
         "entry_id": listed.json()["id"],
         "post": POST,
         "version": "m1",
+        "webhook_id": webhook.json()["webhook_id"],
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from api.auth.permissions import Role
 from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue
 from api.web.labels import CARD, TABLES
 from api.web.messages import MessageReader
@@ -320,3 +321,6 @@ def test_pages_speak_one_language(world: World, code: str) -> None:
         assert f'<html lang="{code}">' in text
         assert "UTC+05:00" in text, "every page names its clocks"
         assert not [one for one in english if one in text]
+    keeper = at_desk(world, f"keeps-{code}", Role.ADMINISTRATOR)
+    keeper.get(f"/language/{code}?back=/")
+    assert not [one for one in english if one in keeper.get("/webhooks").text]

@@ -1,0 +1,216 @@
+"""Bodies of events, as their receiver may see them.
+
+A receiver is a caller with the role, post and agency of its webhook. It is told of a record only
+where a route would show that record to such a caller, and of a decision what the answer about it
+holds: a body has identifiers and states of that view, and nothing else.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+from sqlalchemy import Connection, select
+
+from api.auth.authority import Authority
+from api.auth.callers import Caller
+from api.auth.permissions import MAY, Matter, Role
+from api.http.agency_rows import RecordFilter
+from api.service.signed_answers import SignedAnswers
+from engine.criteria.match import WATCHLIST
+from engine.domain.time_units import rfc3339
+from engine.errors import NotFoundError
+from engine.events.endpoints import Endpoint
+from engine.events.event_types import EVENT_TYPES, EventType
+from engine.journal import kinds as record
+from engine.journal.batch_worker import StoredRecord, read_record
+from engine.journal.journal import Journal
+from engine.queue.mirror_alerts import ALERTS
+from engine.queue.queue import DECISIONS
+
+Route = tuple[str, str]
+Body = Mapping[str, Any]
+DECISION_NAMES = ("decision_id", "crossing_id", "post", "channel", "decided_at", "amends")
+"""What a body takes from the answer about a decision."""
+
+_DECISION: Route = ("GET", "/v1/decisions/{decision_id}")
+_ENTRY: Route = ("GET", "/v1/watchlist/{entry_id}")
+_PROFILE: Route = ("GET", "/v1/profiles/{code}")
+_PEOPLE: Route = ("GET", "/v1/webhooks")
+APPROVALS: Mapping[str, tuple[str, Route]] = {
+    record.PROFILE_PROPOSED: ("profile", _PROFILE),
+    record.PROFILE_LEAVING: ("profile", _PROFILE),
+    record.WATCHLIST_PROPOSED: ("watchlist", _ENTRY),
+    record.WATCHLIST_NOTICED: ("watchlist", _ENTRY),
+    record.WATCHLIST_LEAVING: ("watchlist", _ENTRY),
+    record.MODEL_SHADOWED: ("model", ("GET", "/v1/models/{version}")),
+    record.REVIEW: ("review", ("POST", "/v1/decisions/{decision_id}/reviews")),
+    record.SEIZURE: ("find", ("GET", "/v1/finds")),
+    record.AGENCIES_PROPOSED: ("agencies", _PEOPLE),
+    record.ERASURE_PROPOSED: ("erasure", _PEOPLE),
+    record.OIDC_PROPOSED: ("oidc", _PEOPLE),
+    record.LINK_PROPOSED: ("link", _PEOPLE),
+    record.LINK_RESUMPTION_PROPOSED: ("link_resumption", _PEOPLE),
+}
+"""By kind of record: the matter that waits for a second person, and the route that shows it."""
+ALARMS: Mapping[str, tuple[str, Route]] = {
+    record.DRIFT_MEASURED: ("drift", ("GET", "/v1/drift")),
+    record.PROFILE_FAILED: ("profile_failed", _PROFILE),
+    record.WEBHOOK_DISABLED: ("webhook_disabled", _PEOPLE),
+    record.LINK_STOPPED: ("link_stopped", _PEOPLE),
+}
+"""By kind of record: the alarm, and the route that shows it."""
+ROUTES_OF: Mapping[EventType, Sequence[Route]] = {
+    "decision.changed": (_DECISION,),
+    "decision.overridden": (_DECISION,),
+    "watchlist.hit": (_ENTRY,),
+    "approval.waiting": tuple(route for _, route in APPROVALS.values()),
+    "alarm.raised": tuple(route for _, route in ALARMS.values()),
+}
+"""Routes of which one must be open to a role that asks for a type of event."""
+
+
+def types_for(role: Role) -> list[EventType]:
+    """Return the types of events of which a role may be told anything."""
+    return [one for one in EVENT_TYPES if any(role in MAY[route] for route in ROUTES_OF[one])]
+
+
+class EventService(Protocol):
+    """The running service, as bodies are made from its records."""
+
+    journal: Journal
+    answers: SignedAnswers
+
+
+@dataclass(frozen=True, slots=True)
+class EventBodies:
+    """Makes the bodies of one endpoint's events, in one snapshot."""
+
+    service: EventService
+    connection: Connection
+    caller: Caller
+
+    def build(self, seq: int, event_type: str) -> bytes | None:
+        """Return the body of an event, None where the receiver may not know of it."""
+        try:
+            found = read_record(self.connection, self.service.journal, seq)
+        except NotFoundError:  # erased since
+            return None
+        data = _BUILDERS[event_type](self, found)
+        if data is None:
+            return None
+        at = rfc3339(found.entry.known_at)
+        content = {"type": event_type, "timestamp": at, "data": data}
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+
+    def _show_change(self, found: StoredRecord) -> Body | None:
+        kind, body = found.entry.kind, found.body
+        if kind == record.DECISION:
+            return self._show_decision(found, "amended")
+        if kind == record.CROSSING:
+            return self._name_decision(self._find_alerted(found.entry.seq), "alerted")
+        how = "released" if kind == record.RELEASE else "expired"
+        return self._name_decision(self._last_decision(body["crossing_id"], found.entry.seq), how)
+
+    def _show_decision(self, found: StoredRecord, how: str) -> Body | None:
+        seen = self._see_decision(found)
+        return None if seen is None else {"change": how} | seen
+
+    def _name_decision(self, seq: int | None, how: str) -> Body | None:
+        """Return that a decision changed, by identifiers alone."""
+        if seq is None:
+            return None
+        try:
+            found = read_record(self.connection, self.service.journal, seq)
+        except NotFoundError:
+            return None
+        seen = self._see_decision(found)
+        if seen is None:
+            return None
+        return {"change": how} | {n: seen[n] for n in ("decision_id", "crossing_id", "post")}
+
+    def _show_override(self, found: StoredRecord) -> Body | None:
+        body, entry = found.body, found.entry
+        if not self._sees(found) or self._enter(_DECISION, entry.post) is None:
+            return None
+        about = {name: body[name] for name in ("decision_id", "crossing_id")}
+        return about | {"post": entry.post, "channel": body["review"]["channel"]}
+
+    def _show_hit(self, found: StoredRecord) -> Body | None:
+        if self._enter(_ENTRY) is None:
+            return None
+        entries = [
+            match["code"]
+            for match in found.body["inputs"].get("matches") or ()
+            if match["source"] == WATCHLIST
+            and self.caller.sees(Matter.WATCHLIST, (match.get("parameters") or {}).get("agency"))
+        ]
+        seen = self._see_decision(found) if entries else None
+        return None if seen is None else seen | {"entries": entries}
+
+    def _show_approval(self, found: StoredRecord) -> Body | None:
+        entry, body = found.entry, found.body
+        matter, route = APPROVALS[entry.kind]
+        post = body.get("pending_post") if entry.kind == record.SEIZURE else entry.post
+        if self._enter(route, post) is None or not self._sees(found):
+            return None
+        which = {"review": body.get("decision_id"), "find": str(entry.seq)}
+        return {"matter": matter, "id": which.get(matter, entry.subject), "step": entry.kind}
+
+    def _show_alarm(self, found: StoredRecord) -> Body | None:
+        entry = found.entry
+        alarm, route = ALARMS[entry.kind]
+        if self._enter(route, entry.post) is None or not self._sees(found):
+            return None
+        return {"alarm": alarm, "id": entry.subject}
+
+    def _enter(self, route: Route, post: str | None = "") -> Caller | None:
+        """Return the receiver at a route that is open to it for a post, None where none is."""
+        if not self.caller.may(*route):
+            return None
+        entered = self.caller.enter(*route)
+        return entered if not post or entered.reaches(post) else None
+
+    def _sees(self, found: StoredRecord) -> bool:
+        entry = found.entry
+        sees = RecordFilter(self.connection, self.caller).sees
+        return sees(entry.kind, entry.subject, entry.post, body=found.body)
+
+    def _see_decision(self, found: StoredRecord) -> dict[str, Any] | None:
+        """Return what the receiver sees of a decision, None where it may not know of it."""
+        post = found.entry.post
+        if self._enter(_DECISION, post) is None or not self.caller.sees_post(post):
+            return None
+        is_blind = self.caller.role is Role.CHECKPOINT
+        seen = self.service.answers.view_decision(found, is_blind=is_blind)
+        return {name: seen[name] for name in DECISION_NAMES if name in seen}
+
+    def _find_alerted(self, seq: int) -> int | None:
+        """Return the record of the decision that a late record raised an alert on."""
+        query = (
+            select(DECISIONS.c.seq)
+            .join(ALERTS, ALERTS.c.decision_id == DECISIONS.c.decision_id)
+            .where(ALERTS.c.seq == seq)
+        )
+        return self.connection.scalars(query.limit(1)).first()
+
+    def _last_decision(self, crossing_id: str, before: int) -> int | None:
+        about = DECISIONS.c.crossing_id == crossing_id, DECISIONS.c.seq < before
+        query = select(DECISIONS.c.seq).where(*about).order_by(DECISIONS.c.seq.desc()).limit(1)
+        return self.connection.scalars(query).first()
+
+
+_BUILDERS: Mapping[str, Callable[[EventBodies, StoredRecord], Body | None]] = {
+    "decision.changed": EventBodies._show_change,
+    "decision.overridden": EventBodies._show_override,
+    "watchlist.hit": EventBodies._show_hit,
+    "approval.waiting": EventBodies._show_approval,
+    "alarm.raised": EventBodies._show_alarm,
+}
+
+
+def receiver(endpoint: Endpoint, authority: Authority) -> Caller:
+    """Return the caller whose view bounds what an endpoint gets."""
+    role = Role(endpoint.role)
+    duties = authority.duties(role, endpoint.agency)
+    return Caller(endpoint.webhook_id, role, endpoint.post, agency=endpoint.agency, duties=duties)

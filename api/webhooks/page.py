@@ -1,0 +1,121 @@
+"""Webhooks for administrators: where events go, what did not arrive, and a form for a new one."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
+
+from api.auth.permissions import Role
+from api.web.field_errors import corrections
+from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
+from api.web.page_route import PageRoute, TheVisit, Visit
+from api.web.visitor import Form, TheForm
+from api.webhooks.bodies import types_for
+from api.webhooks.reads import TheService, list_webhooks, read_webhook
+from api.webhooks.registration import Rotation, WebhookRequest, WebhookService, WebhookWriter
+from api.webhooks.routes import WebhookId
+from engine.errors import RecordError
+from engine.events.event_types import EVENT_TYPES
+
+router = APIRouter(prefix="/webhooks", route_class=PageRoute, include_in_schema=False)
+VIEWS = tuple(role for role in Role if types_for(role))
+"""Roles whose view an endpoint may have."""
+
+
+@router.get("")
+def show(visit: TheVisit, service: TheService) -> Response:
+    """Show every webhook."""
+    return _page(visit, service, kept={})
+
+
+@router.post("")
+def register(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader) -> Response:
+    """Register a webhook, and show its secret once."""
+    try:
+        made = _register(visit, service, reader)
+    except RecordError as error:
+        wrong = (FieldMistake(error.field, error.rule),)
+        return _page(visit, service, kept=form, wrong=wrong)
+    except FormError as error:
+        return _page(visit, service, kept=form, wrong=error.mistakes)
+    return _page(visit, service, kept={}, shown=made)
+
+
+@router.get("/{webhook_id}")
+def show_one(visit: TheVisit, service: TheService, webhook_id: WebhookId) -> Response:
+    """Show what one webhook has not acknowledged."""
+    return _detail(visit, service, webhook_id)
+
+
+@router.post("/{webhook_id}/rotations")
+def rotate(
+    visit: TheVisit, service: TheService, reader: TheReader, webhook_id: WebhookId
+) -> Response:
+    """Let a new secret sign, and show it once."""
+    once = _read_once(reader)
+    made = WebhookWriter(service, visit.caller, once).rotate(webhook_id, Rotation())
+    return _detail(visit, service, webhook_id, shown=made)
+
+
+@router.post("/{webhook_id}/retries")
+def resend(visit: TheVisit, service: TheService, _form: TheForm, webhook_id: WebhookId) -> Response:
+    """Send all that waits again."""
+    WebhookWriter(service, visit.caller).resend(webhook_id)
+    return RedirectResponse(f"/webhooks/{webhook_id}?done=resent", 303)
+
+
+@router.post("/{webhook_id}/ends")
+def end(visit: TheVisit, service: TheService, _form: TheForm, webhook_id: WebhookId) -> Response:
+    """End a webhook."""
+    WebhookWriter(service, visit.caller).end(webhook_id)
+    return RedirectResponse("/webhooks?done=ended", 303)
+
+
+def _read_once(reader: FormReader) -> str:
+    once = reader.once()
+    if reader.mistakes:
+        raise FormError(*reader.mistakes)
+    return once
+
+
+def _register(visit: Visit, service: WebhookService, reader: FormReader) -> dict[str, Any]:
+    fields: dict[str, Any] = reader.texts("url", "role", "post", "agency")
+    once = reader.once()
+    made = reader.record(WebhookRequest, fields | {"events": reader.every("events")})
+    return WebhookWriter(service, visit.caller, once).register(reader.finish(made))
+
+
+def _page(
+    visit: Visit,
+    service: WebhookService,
+    *,
+    kept: Form,
+    wrong: Sequence[FieldMistake] = (),
+    shown: dict[str, Any] | None = None,
+) -> Response:
+    return visit.page(
+        "webhooks.html",
+        status=422 if wrong else 200,
+        json_address="/v1/webhooks",
+        webhooks=list_webhooks(service, visit.caller),
+        types=EVENT_TYPES,
+        views=VIEWS,
+        kept=dict(kept),
+        wrong=corrections(wrong, visit.speech),
+        once=secrets.token_hex(12),
+        shown=shown,
+    )
+
+
+def _detail(
+    visit: Visit, service: WebhookService, webhook_id: str, *, shown: dict[str, Any] | None = None
+) -> Response:
+    return visit.page(
+        "webhook.html",
+        json_address=f"/v1/webhooks/{webhook_id}",
+        webhook=read_webhook(service, visit.caller, webhook_id),
+        once=secrets.token_hex(12),
+        shown=shown,
+    )

@@ -1,0 +1,86 @@
+"""Webhooks and what they have not acknowledged yet, for one administrator."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import Depends
+from sqlalchemy import Connection
+
+from api.auth.callers import Caller
+from api.http.dependencies import IdempotencyKey, TheCaller, running_service
+from api.webhooks.registration import WebhookService, WebhookWriter, find_endpoint, is_reached
+from api.webhooks.signatures import event_id
+from engine.domain.time_units import rfc3339
+from engine.events.deliveries import DeliveryFigures, list_deliveries, read_figures
+from engine.events.endpoints import Endpoint, EndpointHistory
+
+TheService = Annotated[WebhookService, Depends(running_service)]
+MOST = 200
+"""Deliveries of one webhook that are listed."""
+
+
+def list_webhooks(service: WebhookService, caller: Caller) -> list[dict[str, Any]]:
+    """Return the webhooks that a caller reaches, the newest first."""
+    with service.store.read() as connection:
+        known = EndpointHistory().look(connection).values()
+        figures, now = read_figures(connection), service.journal.now(connection)
+    found = [one for one in known if is_reached(caller, one)]
+    return [_show(one, figures, now) for one in reversed(found)]
+
+
+def read_webhook(service: WebhookService, caller: Caller, webhook_id: str) -> dict[str, Any]:
+    """Return one webhook with its deliveries; raises ``NotFoundError``."""
+    with service.store.read() as connection:
+        found = find_endpoint(connection, caller, webhook_id)
+        figures, now = read_figures(connection), service.journal.now(connection)
+        return _show(found, figures, now) | {
+            "deliveries": _list_deliveries(service, connection, webhook_id)
+        }
+
+
+def _list_deliveries(
+    service: WebhookService, connection: Connection, webhook_id: str
+) -> list[dict[str, Any]]:
+    journal_id = service.journal.head(connection).journal_id
+    return [
+        {
+            "event_id": event_id(journal_id, one.seq, one.type),
+            "type": one.type,
+            "happened_at": rfc3339(one.known_at),
+            "attempts": one.attempts,
+            "next_at": None if next_at is None else rfc3339(next_at or one.known_at),
+            "result": result,
+            "is_dead": next_at is None,
+        }
+        for one, next_at, result in list_deliveries(connection, webhook_id, most=MOST)
+    ]
+
+
+def _show(one: Endpoint, figures: Mapping[str, DeliveryFigures], now: int) -> dict[str, Any]:
+    found = figures.get(one.webhook_id, DeliveryFigures())
+    return {
+        "webhook_id": one.webhook_id,
+        "url": one.url,
+        "events": list(one.events),
+        "role": one.role,
+        "post": one.post,
+        "agency": one.agency,
+        "by": one.by,
+        "registered_at": rfc3339(one.registered_at),
+        "state": one.state,
+        "since": rfc3339(one.since),
+        "why": one.why,
+        "signing_secrets": len(one.signing_secrets(now)),
+        "waiting": found.waiting,
+        "dead_letters": found.dead,
+        "oldest_at": None if found.oldest_at is None else rfc3339(found.oldest_at),
+        "failing_since": rfc3339(found.failing_since) if found.failing_since else None,
+    }
+
+
+async def writer_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> WebhookWriter:
+    """Return what takes the caller's steps."""
+    return WebhookWriter(service, caller, key)
+
+
+TheWriter = Annotated[WebhookWriter, Depends(writer_of)]

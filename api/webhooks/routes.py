@@ -1,0 +1,74 @@
+"""Webhooks: signed events to other systems, by the Standard Webhooks specification."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Response
+
+from api.http.dependencies import TheCaller
+from api.http.request_bodies import body_of
+from api.http.responses import answer, creates, document_problems, json_router
+from api.webhooks.reads import TheService, TheWriter, list_webhooks, read_webhook
+from api.webhooks.registration import Rotation, WebhookRequest, WebhookRetry
+from api.webhooks.schemas import (
+    RegisteredWebhook,
+    RotatedWebhook,
+    WebhookDetail,
+    Webhooks,
+    WebhookStep,
+)
+from engine.domain.records import Identifier
+
+router = json_router("/v1/webhooks", "webhooks")
+WebhookId = Annotated[Identifier, Path()]
+
+
+@router.get("", response_model=Webhooks)
+def webhooks(caller: TheCaller, service: TheService) -> Response:
+    """List the webhooks, the newest first."""
+    return answer({"webhooks": list_webhooks(service, caller)})
+
+
+@router.post("", **creates(RegisteredWebhook, 409, 413, body=WebhookRequest))
+def register(
+    writer: TheWriter, wanted: Annotated[WebhookRequest, Depends(body_of(WebhookRequest))]
+) -> Response:
+    """Register a webhook; its secret is in this answer alone."""
+    return answer(writer.register(wanted), 201)
+
+
+@router.get("/{webhook_id}", response_model=WebhookDetail, responses=document_problems(404))
+def webhook(caller: TheCaller, service: TheService, webhook_id: WebhookId) -> Response:
+    """Return a webhook with what it has not acknowledged."""
+    return answer(read_webhook(service, caller, webhook_id))
+
+
+@router.post(
+    "/{webhook_id}/rotations",
+    **creates(RotatedWebhook, 404, 409, 413, body=Rotation, is_owed=False),
+)
+def rotate(
+    writer: TheWriter,
+    webhook_id: WebhookId,
+    wanted: Annotated[Rotation, Depends(body_of(Rotation, is_owed=False))],
+) -> Response:
+    """Let a new secret sign; the one before signs too while the overlap lasts."""
+    return answer(writer.rotate(webhook_id, wanted), 201)
+
+
+@router.post(
+    "/{webhook_id}/retries",
+    **creates(WebhookStep, 404, 409, 413, body=WebhookRetry, is_owed=False),
+)
+def resend(
+    writer: TheWriter,
+    webhook_id: WebhookId,
+    _wanted: Annotated[WebhookRetry, Depends(body_of(WebhookRetry, is_owed=False))],
+) -> Response:
+    """Send all that waits or was set aside again; a disabled webhook is enabled."""
+    return answer(writer.resend(webhook_id), 201)
+
+
+@router.delete("/{webhook_id}", response_model=WebhookStep, responses=document_problems(404))
+def end(writer: TheWriter, webhook_id: WebhookId) -> Response:
+    """End a webhook: nothing more is sent, and what waits is forgotten."""
+    return answer(writer.end(webhook_id))

@@ -1,0 +1,230 @@
+"""The sender of events: a thread of the service that looks at the outbox.
+
+Every process of the service may look. One sends to an endpoint at a time (a lease in the store),
+each endpoint on a thread of its own, so that a slow receiver delays itself alone.
+"""
+
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock, Thread
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from api.auth.agencies import agencies_by_post
+from api.auth.authority import Authority
+from api.service.metrics import Metrics
+from api.service.settings import Settings
+from api.service.signed_answers import SignedAnswers
+from api.service.structured_logging import fault
+from api.webhooks.addresses import parse_networks
+from api.webhooks.bodies import EventBodies, receiver
+from api.webhooks.sender import Message, Sender
+from api.webhooks.signatures import derive_secret, event_id, open_key, sign
+from engine.domain.network import Network
+from engine.domain.time_units import SECOND, moment, rfc3339
+from engine.errors import StoreUnavailableError
+from engine.events.deliveries import (
+    FAILING,
+    Delivery,
+    Outcome,
+    claim_due,
+    has_work,
+    release_leases,
+    settle,
+)
+from engine.events.endpoints import Endpoint, EndpointHistory
+from engine.journal.journal import Journal
+from engine.journal.kinds import WEBHOOK_DISABLED
+from engine.journal.payloads import WebhookDisabledBody
+from engine.storage.database import Store
+from engine.storage.home import Home
+
+EVERY_SECONDS = 1.0
+THREADS = 8
+"""Endpoints that are served at the same time."""
+MARGIN_SECONDS = 15.0
+"""By how much a lease outlasts the longest attempt."""
+
+
+class DeliveryService(Protocol):
+    """The running service, as events are sent from it."""
+
+    home: Home
+    settings: Settings
+    network: Network
+    store: Store
+    journal: Journal
+    answers: SignedAnswers
+    metrics: Metrics
+
+
+class DeliveryWorker:
+    """Sends the events of every endpoint until it is closed."""
+
+    def __init__(self, service: DeliveryService, *, every: float = EVERY_SECONDS) -> None:
+        """``every`` is how often the outbox is looked at, in seconds."""
+        self._service = service
+        self._every = every
+        self._holder = secrets.token_hex(8)
+        timeout = service.settings.webhook_timeout_seconds
+        self._lease = round((timeout + min(timeout, MARGIN_SECONDS)) * SECOND)
+        self._sender = Sender(parse_networks(service.settings.webhook_networks), timeout)
+        self._history = EndpointHistory()
+        self._authority = Authority(posts=agencies_by_post(service.network))
+        self._busy: set[str] = set()
+        self._lock = Lock()
+        self._stop = Event()
+        self._threads = ThreadPoolExecutor(THREADS, "webhook")
+        self._thread = Thread(target=self._run, name="webhooks", daemon=True)
+
+    def start(self) -> None:
+        """Look at once, then at intervals."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End what is under way; the next process to look sends it again."""
+        self._stop.set()
+        self._sender.cancel()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._threads.shutdown()
+        try:
+            if self._history_is_used():
+                with self._service.store.write() as connection:
+                    release_leases(connection, self._holder)
+        except StoreUnavailableError:
+            return  # the leases end by themselves
+
+    def deliver(self) -> None:
+        """Send what is due now, on this thread."""
+        for endpoint in self._find_work():
+            self._serve(endpoint.webhook_id)
+
+    def _history_is_used(self) -> bool:
+        with self._service.store.read() as connection:
+            return bool(self._history.look(connection))
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                for endpoint in self._find_work():
+                    self._begin(endpoint.webhook_id)
+            except StoreUnavailableError:
+                pass  # the next look finds what is due
+            except Exception as error:  # others' events go on being sent
+                fault(error, route="webhooks")
+            self._stop.wait(self._every)
+
+    def _begin(self, webhook_id: str) -> None:
+        with self._lock:
+            if webhook_id in self._busy:
+                return
+            self._busy.add(webhook_id)
+        self._threads.submit(self._serve_once, webhook_id)
+
+    def _serve_once(self, webhook_id: str) -> None:
+        try:
+            self._serve(webhook_id)
+        except StoreUnavailableError:
+            pass
+        except Exception as error:
+            fault(error, route="webhooks")
+        finally:
+            with self._lock:
+                self._busy.discard(webhook_id)
+
+    def _find_work(self) -> Sequence[Endpoint]:
+        store, journal = self._service.store, self._service.journal
+        with store.read() as connection:
+            known = self._history.look(connection)
+            active = [one for one in known.values() if one.state == "active"]
+            if not active:
+                return ()
+            now = journal.now(connection)
+            return [
+                one for one in active if has_work(connection, one, holder=self._holder, now=now)
+            ]
+
+    def _serve(self, webhook_id: str) -> None:
+        """Send what is due to one endpoint, a few events at a time, until nothing is."""
+        store, journal = self._service.store, self._service.journal
+        while not self._stop.is_set():
+            with store.write() as connection:
+                endpoint = self._history.look(connection)[webhook_id]
+                if endpoint.state != "active":
+                    return
+                now = journal.now(connection)
+                due = claim_due(
+                    connection, endpoint, holder=self._holder, now=now, lease=self._lease
+                )
+            if not due:
+                return
+            outcomes = self._attempt(endpoint, due)
+            if outcomes is None:
+                return
+            with store.write() as connection:
+                now = journal.now(connection)
+                since = settle(connection, endpoint, outcomes, now=now)
+            self._count(outcomes)
+            if self._disable(endpoint, outcomes, since=since, now=now):
+                return
+
+    def _attempt(
+        self, endpoint: Endpoint, due: Sequence[Delivery]
+    ) -> list[tuple[Delivery, Outcome]] | None:
+        """Send some events; return what became of each, None where the service stops."""
+        with self._service.store.read() as connection:
+            messages = [self._message(connection, endpoint, one) for one in due]
+        sent = self._sender.send([one for one in messages if one is not None])
+        if sent is None:
+            return None
+        outcomes = iter(sent)
+        dropped = Outcome("dropped")
+        return [
+            (delivery, dropped if message is None else next(outcomes))
+            for delivery, message in zip(due, messages, strict=True)
+        ]
+
+    def _message(
+        self, connection: Connection, endpoint: Endpoint, delivery: Delivery
+    ) -> Message | None:
+        service = self._service
+        caller = receiver(endpoint, self._authority.look(connection))
+        body = EventBodies(service, connection, caller).build(delivery.seq, delivery.type)
+        if body is None:
+            return None
+        head, now = service.journal.head(connection), service.journal.now(connection)
+        key = open_key(service.home)
+        signing = [
+            derive_secret(key, endpoint.webhook_id, one.name)
+            for one in endpoint.signing_secrets(now)
+        ]
+        name = event_id(head.journal_id, delivery.seq, delivery.type)
+        headers = sign(body.decode(), event=name, at=moment(now), secrets=signing)
+        return Message(endpoint.url, headers, body)
+
+    def _count(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
+        for delivery, outcome in outcomes:
+            self._service.metrics.count_delivery(delivery.type, outcome.state)
+
+    def _disable(
+        self,
+        endpoint: Endpoint,
+        outcomes: Sequence[tuple[Delivery, Outcome]],
+        *,
+        since: int,
+        now: int,
+    ) -> bool:
+        """Record that an endpoint is gone, or that nothing arrived there for days."""
+        is_gone = any(outcome.state == "gone" for _, outcome in outcomes)
+        if not is_gone and not (since and now - since > FAILING):
+            return False
+        body: WebhookDisabledBody = {
+            "why": "gone" if is_gone else "failing",
+            "since": rfc3339(since or now),
+        }
+        draft = WEBHOOK_DISABLED.draft(endpoint.webhook_id, body, post=endpoint.post or "")
+        self._service.journal.append([draft])
+        return True

@@ -1,0 +1,131 @@
+"""A service that is killed between the commit and the delivery of events loses none.
+
+A real service in a process of its own, on SQLite and on PostgreSQL, killed twice with SIGKILL:
+right after its last answer, and while a receiver has an event and has not answered yet.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from api.auth.permissions import Role
+from api.harness.service_process import free_port, wait_until_ready
+from engine.storage.home import DATABASE_VARIABLE
+from tests.service.running_service import POST, arrival, make_home, make_keys
+from tests.support.emptied_database import empty_database
+from tests.support.webhook_receiver import Receiver
+
+if TYPE_CHECKING:
+    from engine.storage.home import Home
+
+VEHICLES, AMENDMENTS = 4, 3
+
+
+class Service:
+    """A process that serves a home."""
+
+    def __init__(self, home: "Home") -> None:
+        self._home = home
+        self.port = free_port()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "api", "serve", "--home", str(self._home.root)]
+        with (self._home.root / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "--port", str(self.port)], stdout=log, stderr=log
+            )
+        wait_until_ready(self.port, is_alive=lambda: self._process.poll() is None, every=0.05)
+
+    def kill(self) -> None:
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Home":
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql_database")
+        empty_database(url)
+        monkeypatch.setenv(DATABASE_VARIABLE, url)
+    monkeypatch.setenv("DARVOZA_WEBHOOK_NETWORKS", "127.0.0.0/8")
+    monkeypatch.setenv("DARVOZA_WEBHOOK_TIMEOUT_SECONDS", "3")
+    return make_home(tmp_path / "home")
+
+
+def post(service: Service, path: str, body: Any, key: str) -> Any:
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = httpx2.post(f"http://127.0.0.1:{service.port}{path}", json=body, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def amend_vehicles(service: Service, key: str) -> dict[str, list[str]]:
+    """Amend decisions in turn; return the decisions of each crossing in their order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    arrivals = [arrival(3 * number + 1) for number in range(VEHICLES)]
+    first = [post(service, "/v1/decisions", body, key)["decision_id"] for body in arrivals]
+    for number in range(AMENDMENTS):
+        for decision, body in zip(first, arrivals, strict=True):
+            changed = deepcopy(body)
+            changed["declaration"]["items"][0]["net_mass_kg"] = 1000.0 + number
+            made = post(service, f"/v1/decisions/{decision}/amendments", changed, key)
+            found[made["crossing_id"]].append(made["decision_id"])
+    return found
+
+
+def wait(is_done: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(900):
+        if is_done():
+            return
+        pause.wait(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+def test_no_event_is_lost_where_the_service_is_killed(home: "Home") -> None:
+    keys, _ = make_keys(home)
+    service, receiver, killed = Service(home), Receiver(), threading.Event()
+    with receiver.listen():
+        pass  # so that it has a port; then it is down
+    service.start()
+    wanted = {"url": receiver.url, "events": ["decision.changed"], "role": "checkpoint"}
+    made = post(service, "/v1/webhooks", wanted | {"post": POST}, keys[Role.ADMINISTRATOR])
+    expected = amend_vehicles(service, keys[Role.CHECKPOINT])
+    service.kill()
+    total = VEHICLES * AMENDMENTS
+
+    def kill_at_the_fifth(_: Any) -> int | None:
+        if len(receiver.tried) < 5:
+            return 200
+        if not killed.is_set():
+            killed.set()
+            service.kill()
+        return None
+
+    receiver.answer = kill_at_the_fifth
+    with receiver.listen():
+        service.start()
+        wait(killed.is_set)
+        assert len({one.event_id for one in receiver.accepted}) < total
+        receiver.answer = lambda _: 200
+        service.start()
+        try:
+            wait(lambda: len({one.event_id for one in receiver.accepted}) == total)
+        finally:
+            service.kill()
+    events = {one.event_id: one.verify(made["secret"]) for one in receiver.accepted}
+    found: dict[str, list[str]] = defaultdict(list)
+    for one in events.values():
+        found[one["data"]["crossing_id"]].append(one["data"]["decision_id"])
+    assert found == expected, json.dumps(found)
