@@ -41,6 +41,7 @@ from engine.events.outbox import EventProjection
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import SENSITIVE_READ
+from engine.journal.payloads import ErasureGrounds
 from engine.journal.power_records import read_record
 from engine.journal.receipts import Signer
 from engine.links.ledger import list_unsettled
@@ -197,12 +198,12 @@ class ErasureSteps:
         replaced = stage_erasure(self.home, loaded)
         rows = ErasedRows(self.plan)
         people = pending.author, self.by
-        about: dict[str, Any] = {
+        about: ErasureGrounds = {
             "proposed_by": pending.author,
             "proposed_at": rfc3339(pending.proposed_at),
+            # The subject itself must not stay, which is why the proposal is erased too.
+            "criteria": "subject" if criteria.subject else criteria.as_json(),
         }
-        # The subject itself must not stay, which is why the proposal is erased too.
-        about |= {"criteria": "subject" if criteria.subject else criteria.as_json()}
         result: list[ErasureResult] = []
 
         def find(connection: Connection, now: int) -> Sequence[Draft]:
@@ -223,7 +224,7 @@ class ErasureSteps:
         return replace(result[0], is_overwritten=forget_deleted(self.store))
 
     def _draft_erasures(
-        self, connection: Connection, sequences: Sequence[int], about: Mapping[str, Any]
+        self, connection: Connection, sequences: Sequence[int], about: ErasureGrounds
     ) -> Iterator[Draft]:
         journal_id = Journal(self.store).head(connection).journal_id
         for some in split_in_slices(sequences, ONE_ERASURE):
@@ -294,7 +295,7 @@ def export_subject(
     Each reading is recorded first, by the number of the record and never by the subject. Raises
     ``NotAllowedError``.
     """
-    fields = {"by": by, "role": accounts.check_subject_reader(by).value}
+    role = accounts.check_subject_reader(by).value
     with store.read() as connection:
         chosen = RecordGroups(subject)
         chosen.read(connection)
@@ -303,11 +304,10 @@ def export_subject(
         }
         kinds = {one.seq: one.kind for one in read_erasable(connection) if one.seq in named}
     drafts = [
-        SENSITIVE_READ.draft(str(seq), fields | {"sequence": seq, "kind": kind})
-        for seq, kind in kinds.items()
+        SENSITIVE_READ.draft(str(seq), {"by": by, "role": role, "sequence": seq, "kind": kind})
+        for seq, kind in (kinds or {0: "subject"}).items()
     ]
-    nothing = SENSITIVE_READ.draft("0", fields | {"sequence": 0, "kind": "subject"})
-    Journal(store).append(drafts or [nothing])
+    Journal(store).append(drafts)
     with store.read() as connection:
         records = [
             {

@@ -38,6 +38,7 @@ from engine.journal.group_commit import Writer
 from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
 from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
+from engine.journal.payloads import SensitiveReadBody, VerifiedBody
 from engine.journal.receipts import Signer
 from engine.selection.randomization import ShiftPeriod, commitment
 from engine.shifts.shift_state import SHIFTS
@@ -124,6 +125,7 @@ def _select_visible(
 def open_record(service: AuditService, caller: Caller, seq: int) -> dict[str, Any]:
     """Return a record with its body, once it is recorded who opens it; raises ``NotFoundError``."""
     entry = _reachable(service, caller, seq)
+    fields: SensitiveReadBody
     fields = {"by": caller.person, "role": caller.role.value, "sequence": seq, "kind": entry.kind}
     service.writer.submit(SENSITIVE_READ.draft(str(seq), fields, post=entry.post)).result()
     with service.store.read() as snapshot:
@@ -155,7 +157,7 @@ def _check(
     own = projections(service.plan, service.network)
     projected = ProjectionCheck(snapshot, service.network, own)
     found, faults = (0, ()) if after else bound_faults(projected.faults())
-    fields = {
+    fields: VerifiedBody = {
         "claim": asked.as_dict(),
         "by": caller.person,
         "after": after,

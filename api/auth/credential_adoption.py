@@ -22,8 +22,8 @@ def adopt_credentials(store: Store) -> None:
             return
         found = _find_uncommitted(connection)
     if found:
-        body = {"credentials": found}
-        Journal(store, is_held=False).append([CREDENTIALS_ADOPTED.draft("", body)])
+        draft = CREDENTIALS_ADOPTED.draft("", {"credentials": found})
+        Journal(store, is_held=False).append([draft])
 
 
 def _find_uncommitted(connection: Connection) -> list[dict[str, str]]:

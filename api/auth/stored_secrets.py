@@ -19,7 +19,7 @@ from api.auth.tables import KEYS, NO_PASSWORD, SESSIONS, USERS, AccountSecret
 from engine.audit.projection_replay import Restore
 from engine.domain.time_units import micros
 from engine.journal import kinds
-from engine.journal.entries import Entry
+from engine.journal.entries import Entry, Kind
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.selection.randomization import commitment
 from engine.shifts.shift_state import SHIFTS, ShiftSeed
@@ -165,7 +165,8 @@ def _commitments(connection: Connection) -> dict[Row, str]:
     )
     known = {seq: (tables[kind], subject) for seq, kind, subject in connection.execute(query)}
     is_adopted = False
-    for seq, body in JournalReader(connection).bodies_of(*tables, kinds.CREDENTIALS_ADOPTED):
+    stating: tuple[Kind[Any], ...] = (*tables, kinds.CREDENTIALS_ADOPTED)
+    for seq, body in JournalReader(connection).bodies_of(*stating):
         if seq in known:
             found.pop(known[seq], None)
             if isinstance(body.get(FIELD), str):

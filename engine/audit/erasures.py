@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from engine.errors import RecordError
 from engine.journal.entries import Draft
 from engine.journal.kinds import ERASURE
+from engine.journal.payloads import ErasureBody, ErasureGrounds
 from engine.journal.receipts import Signer, key_id_of
 
 _PURPOSE = b"darvoza erasure 1"
@@ -49,7 +50,7 @@ def erasure_draft(
     *,
     by: str,
     why: str,
-    about: Mapping[str, Any] | None = None,
+    about: ErasureGrounds | None = None,
 ) -> Draft:
     """Return the record that erases the bodies of some records.
 
@@ -67,7 +68,8 @@ def erasure_draft(
     """
     if not leaves:
         raise RecordError("erasure", "sequences", "missing_key", "names no record")
-    body = dict(about or {}) | {
+    body: ErasureBody = {
+        **(about or {}),
         "by": by,
         "why": why,
         "sequences": sorted(leaves),

@@ -26,6 +26,7 @@ from sqlalchemy import Column, Connection, String, Table, delete, insert, select
 from engine.domain.time_units import HOUR, MINUTE, rfc3339
 from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.kinds import CLOCK_ACCEPTED
+from engine.journal.payloads import ClockBody
 from engine.storage.database import METADATA, Int64
 
 ALLOWED, LARGEST_ALLOWED = 5 * MINUTE, HOUR
@@ -144,7 +145,12 @@ class ClockProjection:
 def draft_acceptance(reading: Reading, *, by: str, why: str) -> Draft:
     """Return the record by which a person accepts the wall clock."""
     wall = reading.now + reading.ahead
-    body = {"held_at": rfc3339(reading.now), "accepted_at": rfc3339(wall), "by": by, "why": why}
+    body: ClockBody = {
+        "held_at": rfc3339(reading.now),
+        "accepted_at": rfc3339(wall),
+        "by": by,
+        "why": why,
+    }
     return CLOCK_ACCEPTED.draft("", body, extra=Anchor(since_boot(), wall))
 
 

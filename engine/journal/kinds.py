@@ -9,11 +9,11 @@ from typing import Final
 from engine.journal import payloads as of
 from engine.journal.entries import Kind
 
-TICK: Final = Kind[of.Json]("tick")
+TICK: Final = Kind[of.TickBody]("tick")
 """States only the time."""
-CLOCK_ACCEPTED: Final = Kind[of.Json]("clock_accepted")
+CLOCK_ACCEPTED: Final = Kind[of.ClockBody]("clock_accepted")
 """A person accepts the wall clock."""
-ERASURE: Final = Kind[of.Json]("erasure")
+ERASURE: Final = Kind[of.ErasureBody]("erasure")
 """Names earlier records, in ``sequences``, whose bodies were erased."""
 
 ERASURE_PROPOSED: Final = Kind[of.ApprovalBody]("erasure_proposed")
@@ -52,7 +52,7 @@ PROFILE_LEAVING: Final = Kind[of.ApprovalBody]("profile_leaving")
 PROFILE_LEFT: Final = Kind[of.ApprovalBody]("profile_left")
 PROFILE_COUNTED: Final = Kind[of.ProfileCountsBody]("profile_counted")
 """Counts of what shadow profiles would have matched."""
-PROFILE_FAILED: Final = Kind[of.Json]("profile_failed")
+PROFILE_FAILED: Final = Kind[of.FailedProfileBody]("profile_failed")
 """A profile could not be evaluated."""
 WATCHLIST_PROPOSED: Final = Kind[of.ApprovalBody]("watchlist_proposed")
 WATCHLIST_NOTICED: Final = Kind[of.ApprovalBody]("watchlist_noticed")
@@ -93,7 +93,7 @@ USER_LEFT: Final = Kind[of.AccountBody]("user_left")
 PASSWORD_CHANGED: Final = Kind[of.AccountBody]("password_changed")
 SIGNED_IN: Final = Kind[of.AccountBody]("signed_in")
 SIGNED_OUT: Final = Kind[of.AccountBody]("signed_out")
-CREDENTIALS_ADOPTED: Final = Kind[of.Json]("credentials_adopted")
+CREDENTIALS_ADOPTED: Final = Kind[of.AdoptedBody]("credentials_adopted")
 """Commits once to the secrets of a home whose earlier records commit to none."""
 AGENCIES_PROPOSED: Final = Kind[of.ApprovalBody]("agencies_proposed")
 """A table of what each role of each agency may do, proposed by a first person."""
@@ -128,11 +128,11 @@ LINK_REFUSED: Final = Kind[of.LinkRefusedBody]("link_refused")
 LINK_RECEIPTED: Final = Kind[of.LinkReceiptedBody]("link_receipted")
 """The other side's receipt of an envelope."""
 
-SECRETS_DROPPED: Final = Kind[of.Json]("secrets_dropped")
+SECRETS_DROPPED: Final = Kind[of.DroppedSecretsBody]("secrets_dropped")
 """Names the secrets that a rebuild could not keep."""
-SENSITIVE_READ: Final = Kind[of.Json]("sensitive_read")
+SENSITIVE_READ: Final = Kind[of.SensitiveReadBody]("sensitive_read")
 """A person opened a record."""
-JOURNAL_VERIFIED: Final = Kind[of.Json]("verified")
+JOURNAL_VERIFIED: Final = Kind[of.VerifiedBody]("verified")
 """The journal was verified from the pages."""
 
 WEBHOOK_REGISTERED: Final = Kind[of.WebhookBody]("webhook_registered")

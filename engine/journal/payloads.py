@@ -26,6 +26,78 @@ class ReportBody(TypedDict):
     by: NotRequired[str | None]
 
 
+class TickBody(TypedDict):
+    """States nothing but the time of its record."""
+
+
+class ClockBody(TypedDict):
+    """The journal's time, and the wall clock's, which a person accepts."""
+
+    held_at: str
+    accepted_at: str
+    by: str
+    why: str
+
+
+class ErasureGrounds(TypedDict, total=False):
+    """Who proposed an erasure, when, and what was to be erased; of a subject, that alone."""
+
+    proposed_by: str
+    proposed_at: str
+    criteria: Json | str
+
+
+class ErasureBody(ErasureGrounds):
+    """Records whose bodies are erased, each with its leaf in hex, under a signature."""
+
+    by: str
+    why: str
+    sequences: list[int]
+    leaves: list[str]
+    key_id: str
+    signature: str
+
+
+class SensitiveReadBody(TypedDict):
+    """Who opened which record; ``sequence`` is 0 where a subject's export found none."""
+
+    by: str
+    role: str
+    sequence: int
+    kind: str
+
+
+class VerifiedBody(ReportBody):
+    """A verification from the pages: the records it walked, and what it found."""
+
+    after: int
+    upto: int
+    checked: int
+    drawn: int
+    compared: int
+    erased: int
+    found: int
+    faults: list[Json]
+
+
+class FailedProfileBody(TypedDict):
+    """The error of a profile that could not be evaluated."""
+
+    error: str
+
+
+class AdoptedBody(TypedDict):
+    """Commitments to secrets of which no earlier record states one."""
+
+    credentials: list[dict[str, str]]
+
+
+class DroppedSecretsBody(TypedDict):
+    """Rows of secrets that a rebuild could not keep, each by table and key."""
+
+    rows: list[dict[str, str]]
+
+
 class ArrivalBody(TypedDict):
     """``engine.domain.records.Arrival``."""
 
