@@ -1,6 +1,6 @@
 """Journal, draws, and the verification of a home.
 
-erased_rows        What an erasure takes from each table
+erased_rows        Rows that an erasure takes from each table
 erasure            Erasure by two people, and the export of what is held on a subject
 home_check         Check of a whole home, for commands
 home_rebuild       Tables of a home derived again from its journal, in one transaction

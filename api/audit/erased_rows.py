@@ -1,4 +1,4 @@
-"""What an erasure takes from each table of the store.
+"""Rows that an erasure takes from each table of the store.
 
 Rows that say something of the erased records are deleted, or blanked where the row has to stay: an
 identifier that was taken stays taken, and arrivals of an hour stay counted. Counters are sums under

@@ -1,4 +1,4 @@
-"""How keys and users come to be: each is a record, its secret is returned once."""
+"""Accounts: keys and users, each made by a record, each secret returned once."""
 
 import secrets
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Who may do what, replayed from the journal: keys, people and sessions.
+"""Authority of keys, people and sessions, replayed from the journal.
 
 The tables of :mod:`api.auth.tables` keep the secrets. What a secret opens is what its records
 state: a stored digest counts only where a record commits to it, and role, post, owner and

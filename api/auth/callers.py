@@ -1,4 +1,4 @@
-"""Who calls, and what they may reach.
+"""Callers of routes, and what they may reach.
 
 A key that was looked up is believed for a few seconds, so that a decision costs no extra read; a
 revoked key is refused at most that much later. Assumes that keys are few: each is kept in memory.

@@ -1,4 +1,4 @@
-"""What the claims of an identity provider (OpenID Connect) grant: role, post and agency.
+"""Mapping of an identity provider's claims (OpenID Connect) to role, post and agency.
 
 The mapping is written as TOML, and what counts is the one that journal records put into force:
 proposed by one person, approved by another, with the provider that it trusts. Values are compared

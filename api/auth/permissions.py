@@ -1,4 +1,4 @@
-"""Which role may call which route, and what each route is about: one table, complete, tested.
+"""Permissions: the roles of each route and its subject, in one complete, tested table.
 
 A table of agencies (:mod:`api.auth.agencies`) may narrow what a role of an agency does in a matter.
 

@@ -1,4 +1,4 @@
-"""Who is signed in: a random token in a cookie, its digest in the store, each sign-in a record.
+"""Sessions: a random token in a cookie, its digest in the store, each sign-in a record.
 
 A session ends when its person signs out, or after a fixed time. Session, role and post are those
 that records state (:mod:`api.auth.authority`), looked at again with every request.

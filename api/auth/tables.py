@@ -1,4 +1,4 @@
-"""Who may call: keys of machines, names of people, who is signed in. Secrets are kept as digests.
+"""Tables of keys, users and sessions. Secrets are kept as digests.
 
 All are projections of the journal: the record says who and what for and commits to the digest,
 which is stored here and never recorded. What they grant is read from the records

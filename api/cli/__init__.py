@@ -1,7 +1,7 @@
 """The command line: one module a group of commands.
 
 agencies     Commands about the table of agencies: who sees, acts and approves
-common       What all commands share
+common       Conventions of all commands
 data         Commands that bring data in and look at them
 demo         ``darvoza demo``
 erasure      Commands that export and erase what is held

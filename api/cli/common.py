@@ -1,4 +1,4 @@
-"""What all commands share: the home, JSON on standard output, progress on standard error."""
+"""Conventions of all commands: the home, JSON on standard output, progress on standard error."""
 
 import getpass
 import json

@@ -1,4 +1,4 @@
-"""Who is linked to a vehicle and its parties, as a small graph of our own drawing.
+"""Graph of the entities linked to a vehicle and its parties, drawn as SVG.
 
 To the left stand the crossing's own entities, joined where they had crossed together before; to the
 right, for each, the entities that it is linked to, a few of each kind. A list repeats the figures.

@@ -1,4 +1,4 @@
-"""What the forms of a decision's page record, through the same records as the JSON routes.
+"""Forms of a decision's page, recorded through the same records as the JSON routes.
 
 Each form carries a number of its own, made with its page: sent twice, it counts once. A form is
 read whole before any of it is recorded; an act with numbers is shown as it was read before it is.

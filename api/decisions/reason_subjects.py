@@ -1,4 +1,4 @@
-"""What reasons are about, in words without figures: all that a checkpoint ever reads of them.
+"""Subjects of reasons in words without figures: all that a checkpoint ever reads of them.
 
 A figure, the size of a contribution, its sign or its order would tell the score to a person who
 files acts on invented declarations. What selected a vehicle (a random check, a profile, an entry of

@@ -1,4 +1,4 @@
-"""What a reviewer may know of a vehicle's past: its own, its parties', and of seizures like it.
+"""Past of a vehicle for reviewers: its own, its parties', and seizures like it.
 
 As of the decision, from what its features could know and nothing later. Names are those that came
 with this decision, and those of records made with this service; an entity known from the loaded

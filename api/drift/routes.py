@@ -1,4 +1,4 @@
-"""How far traffic has moved from what the model in force learnt, as last measured."""
+"""Drift of traffic from what the model in force learnt, as last measured."""
 
 from typing import Annotated
 

@@ -1,13 +1,12 @@
 """What all routes share: problems, bodies, dependencies, server.
 
-agency_rows            Which records, and which parts of them, a caller's agency sees
+agency_rows            Records, and parts of records, that a caller's agency sees
 connection_limits      Bounds on what an unidentified sender makes the service hold, connection
                        by connection
 csv_lists              CSV of the lists that routes answer, made from their JSON
-dependencies           What routes ask for
+dependencies           Dependencies of routes
 guards                 Checks that a caller may reach a post
-health                 Whether the service is alive, whether it is ready and why not, and how it
-                       fares
+health                 Health of the service: alive, ready or why not, and its metrics
 middleware             ASGI middleware around every request
 openapi_examples       One body of each kind, as the document of the service shows it
 problems               One place where an error becomes an HTTP problem (RFC 9457), never
@@ -15,10 +14,9 @@ problems               One place where an error becomes an HTTP problem (RFC 945
 request_bodies         Request bodies
 request_heads          Request heads that two readers could take in two ways, and headers that
                        every answer owes
-responses              How routes document themselves and answer
+responses              Responses of routes and their documentation
 schema_base            Base classes of answers, and answers that several slices share
-server                 How the service listens, takes over a listening socket, and leaves
-                       without breaking a request
+server                 Server: listening, taking over a socket, and leaving
 unauthenticated_limit  Pace of requests that show no key or session known to be valid, by
                        address
 """

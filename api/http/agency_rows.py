@@ -1,4 +1,4 @@
-"""Which records, and which parts of them, a caller's agency sees.
+"""Records, and parts of records, that a caller's agency sees.
 
 Acts, seizures, reviews and entries of the watch list have an agency, and a decision repeats what
 the entries that it matched say. Whether a caller sees a row of an agency is decided in one place,

@@ -1,4 +1,4 @@
-"""What routes ask for: the running service, the caller, the sender's idempotency key."""
+"""Dependencies of routes: the running service, the caller, the sender's idempotency key."""
 
 from typing import Annotated, Protocol
 

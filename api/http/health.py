@@ -1,4 +1,4 @@
-"""Whether the service is alive, whether it is ready and why not, and how it fares."""
+"""Health of the service: alive, ready or why not, and its metrics."""
 
 from typing import Annotated, Any, Protocol
 

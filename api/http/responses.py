@@ -1,4 +1,4 @@
-"""How routes document themselves and answer: JSON made once, problems for everything refused."""
+"""Responses and their documentation: JSON made once, problems for everything refused."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""How the service listens, takes over a listening socket, and leaves without breaking a request.
+"""Server: it listens, takes over a listening socket, and leaves without breaking a request.
 
 Assumes that what restarts it keeps the socket open meanwhile (a service manager, or the parent
 of several workers): connections then wait for the next process, and none is refused.

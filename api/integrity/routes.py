@@ -1,4 +1,4 @@
-"""What the integrity officer of a post reviews."""
+"""Integrity report of a post, for its integrity officer."""
 
 from typing import Annotated
 

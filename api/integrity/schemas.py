@@ -1,4 +1,4 @@
-"""What the integrity report answers."""
+"""Answer of the integrity report."""
 
 from datetime import datetime
 from typing import Literal

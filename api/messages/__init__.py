@@ -1,6 +1,6 @@
 """Standard messages over HTTP: what comes in instead of JSON, and the answers in kind.
 
 arrival_bodies  Arrivals in request bodies: JSON, or a standard message and query parameters
-documentation   What the OpenAPI document says of messages
+documentation   Documentation of messages in OpenAPI
 wco_response    Answers as responses of the WCO Data Model (RES)
 """

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of messages: their bodies, query parameters and answers."""
+"""Documentation of messages in OpenAPI: their bodies, query parameters and answers."""
 
 from typing import Any
 

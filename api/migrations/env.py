@@ -1,4 +1,4 @@
-"""How Alembic reaches the store: over the connection that ``upgrade`` holds, in its transaction."""
+"""Alembic's connection to the store: the one that ``upgrade`` holds, in its transaction."""
 
 from alembic import context
 

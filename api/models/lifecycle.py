@@ -1,4 +1,4 @@
-"""What one person does to a model, from the command line and over HTTP alike.
+"""Lifecycle steps of one person about a model, from the command line and over HTTP alike.
 
 Approve, let score in the shadow, put on trial, roll back. Every step that could let a bundle decide
 reads and verifies it first.

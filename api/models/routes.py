@@ -1,4 +1,4 @@
-"""Which models there are, who approves them, and the way back to rules alone."""
+"""Models, their approvals, and the way back to rules alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -2,7 +2,7 @@
 
 attempts      One attempt to sign on, kept in the browser alone
 provider      An identity provider: addresses, keys and verified claims
-refusals      Why a sign-on is refused
+refusals      Refusals of a sign-on
 secret_files  Secret files of sign-on
 sign_on       Sign-on by the mapping in force
 """

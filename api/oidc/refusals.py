@@ -1,4 +1,4 @@
-"""Why a sign-on is refused: a closed list, for pages, logs and counters."""
+"""Refusals of a sign-on: a closed list, for pages, logs and counters."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""What the forms about profiles and the watch list record, through the JSON routes' own steps."""
+"""Forms about profiles and the watch list, recorded through the JSON routes' own steps."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What waits at a post, as its page shows it: who is next, and how far the shift's minutes reach.
+"""Queue of a post as its page shows it: the order, and how far the shift's minutes reach.
 
 Assumes the engine's own estimates of minutes. The cut runs through the queue where the vehicles
 above it are expected to use up what inspected ones have left of the roster.

@@ -1,4 +1,4 @@
-"""What waits at a post."""
+"""Queue of a post."""
 
 from fastapi import Response
 

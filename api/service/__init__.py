@@ -2,14 +2,14 @@
 
 executors           Threads for work that must not wait for other work, and bounds on what waits
                     for them
-metrics             How this process fares, for Prometheus
-model_store         The models of a home
-model_watcher       Which models decide
+metrics             Metrics of this process, for Prometheus
+model_store         Models of a home
+model_watcher       Models that decide
 runtime             The service put together
-settings            What a deployment may set, from the environment
+settings            Settings of a deployment, from the environment
 signed_answers      Answers about records of the journal, each with its receipt
-store_probe         Whether the store takes a record now
-structured_logging  What the service logs
+store_probe         Probe of the store
+structured_logging  Structured log of the service
 subprocess_jobs     Backtests and measurements for callers of the service, each in a process of
                     its own
 thread_bridge       Work of other threads, awaited on the event loop

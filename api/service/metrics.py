@@ -1,4 +1,4 @@
-"""How this process fares, for Prometheus; labels are closed lists, so no plate can become one.
+"""Metrics of this process, for Prometheus; labels are closed lists, so no plate can become one.
 
 Anybody may read it, a checkpoint too. So what is known of one vehicle that its checkpoint may not
 know (that it is a random check, how high its risk is) is published for many together, and later: a

@@ -1,4 +1,4 @@
-"""Which models decide: the one in force, else the last good, else none; and which is on trial.
+"""Models that decide: the one in force, else the last good, else none; and the one on trial.
 
 The service looks every few seconds which version was put into force. A bundle that is missing, was
 tampered with or was fitted on other features never decides: the last good one goes on, and the

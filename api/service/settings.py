@@ -1,4 +1,4 @@
-"""What a deployment may set, from the environment; every setting has a safe default.
+"""Settings of a deployment, from the environment; every setting has a safe default.
 
 There is no default secret: keys are made by ``darvoza keys create``, the files under ``keys`` on
 first use.

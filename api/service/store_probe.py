@@ -1,4 +1,4 @@
-"""Whether the store takes a record now: tried every few seconds, however often it is asked."""
+"""Probe of the store: a record tried every few seconds, however often it is asked."""
 
 import time
 from threading import Lock

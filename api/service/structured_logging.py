@@ -1,4 +1,4 @@
-"""What the service logs: one JSON line an event, names from a closed list, values that are ours.
+"""Structured log: one JSON line an event, names from a closed list, values that are ours.
 
 A plate, a name or a reference must never reach a log. So a fault is logged by its type and where it
 was raised, not by its message, which may quote what was sent; what a library says is logged by who

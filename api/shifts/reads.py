@@ -1,4 +1,4 @@
-"""What a shift found for its minutes: by what picked each vehicle, with exact intervals.
+"""Finds of a shift for its minutes: by what picked each vehicle, with exact intervals.
 
 Assumes that every act that could find something counts once, for what sent the vehicle there; an
 act of papers or scales alone is no evidence that a vehicle carried nothing. A vehicle that the

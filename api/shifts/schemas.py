@@ -1,4 +1,4 @@
-"""What the shift's report answers."""
+"""Answer of the shift's report."""
 
 from datetime import datetime
 from typing import Literal

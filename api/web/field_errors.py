@@ -1,4 +1,4 @@
-"""What is wrong with a field of a form, in the reader's words.
+"""Mistakes in the fields of a form, in the reader's words.
 
 The rule decides which sentence it is, or the field where there is only one thing to do about it. No
 sentence names a field by its code: what has none says to look at the field again.

@@ -1,4 +1,4 @@
-"""What people type into fields: numbers, days, one line of text; every mistake is kept.
+"""Texts that people type into fields: numbers, days, one line; every mistake is kept.
 
 A form is read whole before any of it is recorded, so that its reader is told of all that is wrong
 at once, each at its field.

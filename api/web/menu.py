@@ -1,4 +1,4 @@
-"""Which pages stand in the head of every page: one list, in the order of a night's work.
+"""Menu in the head of every page: one list, in the order of a night's work.
 
 Pages that the user's role cannot open are omitted.
 """

@@ -1,4 +1,4 @@
-"""What every page has in common: security headers, and refusals that a person can read.
+"""Route class of all pages: security headers, and refusals that a person can read.
 
 No page runs a script or takes a style that is not a file of ours, loads anything from elsewhere,
 may be framed, or is kept by a cache.

@@ -1,4 +1,4 @@
-"""Who visits a page, and whether a form they send is theirs.
+"""Visitor of a page, and the check that a form they send is theirs.
 
 A page is open to the roles of its JSON route, so that there is one table of roles and no page shows
 what its route would refuse.

@@ -1,4 +1,4 @@
-"""How many minutes an inspection of a vehicle takes, learnt from the acts that gave theirs.
+"""Expected minutes of an inspection, learnt from the acts that state theirs.
 
 Acts are counted by vehicle class and by whether they were physical: what a red vehicle is sent to,
 and what a yellow one is. A stated prior stands in until acts outnumber it, so one long search does

@@ -1,4 +1,4 @@
-"""How a decision is written down, and read back to be made again.
+"""Record codec: a decision written down, and read back to be made again.
 
 The record holds the arrival and the inputs by value, the features by digest and the table of
 percentiles by its own record's number: enough to compute the decision again, to the bit.

@@ -1,4 +1,4 @@
-"""What each role may see of a decision, from the record alone.
+"""Views of a decision by role, from the record alone.
 
 A checkpoint sees where a vehicle goes and where to search it, never why it was picked: its view has
 only what a scored and a random pick share, before its act and after it. The record's ``decision``

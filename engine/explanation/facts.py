@@ -1,4 +1,4 @@
-"""What is known of an arrival in neutral words, and what is missing.
+"""Facts of an arrival in neutral words, and its data gaps.
 
 Facts are shown to everybody, so they say what was declared, measured and seen before, and nothing
 about risk. A gap is a code: what could not be known, and so could not speak for or against anybody.

@@ -1,4 +1,4 @@
-"""What is said of a declared precursor: a neutral fact, and a reason with what is unusual of it."""
+"""Statements on a declared precursor: a neutral fact, and a reason with what is unusual of it."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What became of what each profile and each entry of the watch list matched, month by month.
+"""Outcomes of what each profile and each entry of the watch list matched, by month.
 
 A projection of decisions and inspection acts. Only acts that could have found something count as
 inspections, as for every hit rate: papers and scales alone are no evidence that a vehicle carried

@@ -1,4 +1,4 @@
-"""What was decided at a post, what still waits there, and in which order.
+"""Decisions of a post and the vehicles that still wait there, in their order.
 
 A referred vehicle waits until an act that answers its channel is filed
 (:mod:`engine.queue.referrals`), it is released, or a day has passed: by then it has left, and a

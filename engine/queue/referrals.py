@@ -1,4 +1,4 @@
-"""What a referral asks of an inspection act, and which act opens a decision to its checkpoint.
+"""Inspection acts that answer a referral, and those that open a decision to its checkpoint.
 
 An act counts for labels and features whatever it is. It answers a referral only where it is what
 the channel asks for: on red something that could find goods, on yellow at least the papers. An act

@@ -1,4 +1,4 @@
-"""What supervisors said about decisions: upheld, or sent elsewhere, with a reason.
+"""Reviews by supervisors: a decision upheld, or the vehicle sent elsewhere, with a reason.
 
 A decision is never rewritten. A review is a record of its own, and the queue follows the last one,
 with one exception: a vehicle that waits for officers is let go by the same word of two supervisors.

@@ -1,4 +1,4 @@
-"""Where loads may be in a conveyance, before anybody has learnt anything: a stated prior.
+"""Prior of the places where loads are hidden, stated before anything is learnt.
 
 It ranks the places named in thirteen published finds of the region (among or disguised as goods 4,
 structural cavity or double floor 3 to 4, outside or under the vehicle 2, fuel tank 1, luggage 1),

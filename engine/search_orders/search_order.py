@@ -1,4 +1,4 @@
-"""Where to look first in a vehicle sent to physical inspection, learnt from every place searched.
+"""Search order of a vehicle sent to physical inspection, learnt from every place searched.
 
 Places are in the order of the finds expected in a minute of search with the equipment that works at
 the post. Each step states how many hours of such searches one find takes, so that an order never

@@ -1,4 +1,4 @@
-"""Where a risk stands among the recent ones of its post.
+"""Percentile of a risk among the recent ones of its post.
 
 A table has the quantiles of the risk at ``LEVELS`` even shares. Assumes that the coming hours look
 like the days the table was made of; how many decisions stand behind it is kept next to it.

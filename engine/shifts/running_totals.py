@@ -1,4 +1,4 @@
-"""What the decisions of a post add up to, without adding all of them up for every batch.
+"""Running totals of a post's decisions, without adding all of them up for every batch.
 
 What a shift has spent and who waits are sums over records of the journal. The desk keeps them as
 they stood at its last snapshot and adds what was decided since; anything else that was recorded

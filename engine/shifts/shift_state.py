@@ -1,4 +1,4 @@
-"""Which seed and which table of percentiles are in force at a post, the same for every process.
+"""Seed and table of percentiles in force at a post, the same for every process.
 
 A shift opens with the first arrival that falls into it: a seed is made, kept secret in a table of
 its own, and its commitment is journalled. Where two processes open the same shift, one record wins

@@ -1,4 +1,4 @@
-"""What stands behind a post's cut: its roster, what the shift has spent, what is still to come.
+"""Workload behind a post's cut: its roster, the minutes used, the arrivals still expected.
 
 The roster is what a supervisor put for the post last, else the network file's. Arrivals still to
 come are those of the same hours in the post's last 28 days, corrected by how busy this shift has

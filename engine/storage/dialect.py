@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL do not share: the one place where code asks which of the two it is."""
+"""Differences of SQLite and PostgreSQL: the one place where code asks which of the two it is."""
 
 from collections.abc import Sequence
 from enum import StrEnum

@@ -1,9 +1,9 @@
 """The path of a declaration, and of what is reported.
 
-amendments         A declaration that was changed after its vehicle had been decided on
-context            All that is read for an arrival before it is decided on
+amendments         Declarations that changed after the decision on their vehicle
+context            Context of a decision: all that is read for an arrival
 find_confirmation  Finds that a checkpoint reported by plate on a vehicle of another post, until
                    they are confirmed
-reports            What else the world reports
+reports            Reports without a decision: crossings, acts, seizures, releases
 targeting          The path of an arrival
 """

@@ -1,4 +1,4 @@
-"""What else the world reports: crossings without a decision, inspection acts, seizures, releases.
+"""Reports without a decision: crossings, inspection acts, seizures, releases.
 
 Each is one record, once. Why a vehicle was inspected is not the reporter's to say: where the engine
 referred it, basis and propensity are the engine's, so that no reporter can talk a pick out of the

@@ -9,7 +9,7 @@ growth         Growth of time and memory of bulk features with size
 intake         Time to load a bulk folder, from its files to validated Parquet
 messages       Cost of translating standard messages, against a bare parse, and of loading them
 online_lookup  Online counters against the store's own floor
-probing        What an insider learns of the score from the channels and places of vehicles
+probing        Probing: what a sender can learn of the score from channels and places
 reasons        Audit of the reasons of a home's referred vehicles
 search_orders  Search orders against a fixed checklist
 """

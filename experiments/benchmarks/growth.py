@@ -1,4 +1,4 @@
-"""How bulk features grow: processor time a crossing, and peak memory against input and output.
+"""Growth of bulk features: processor time a crossing, peak memory against input and output.
 
 Two runs, each of two sizes, each size in a process of its own. One key: nine reads of the compiled
 kernel on drawn columns, so that ten million rows fit anywhere. Whole catalogue: all that ``darvoza

@@ -1,4 +1,4 @@
-"""How fast a bulk folder is taken in, from the bytes of its files to validated Parquet on disk.
+"""Speed of intake, from the bytes of a bulk folder to validated Parquet on disk.
 
 Stands on processor time, that of every thread: what one core would need. All rows of all files
 count; a KCS row counts as the four records it is. The first, small load is not timed: it pays for

@@ -1,4 +1,4 @@
-"""What translating standard messages costs, against parsing the same files and nothing more.
+"""Cost of translating standard messages, against parsing the same files and nothing more.
 
 Stands on processor time, in turns with a bare parse by lxml. Without ``data`` the documents are
 synthetic ASYCUDA exports of this project's own, with every box that a real export fills.

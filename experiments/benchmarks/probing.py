@@ -1,4 +1,4 @@
-"""Who sees only where vehicles are sent: what can they learn of the score.
+"""Probing: what a sender that sees only the channels can learn of the score.
 
 An insider with a checkpoint's key watches some hundred entries: what was declared of each, and the
 channel it was given. A surrogate is taught by that, and asked who else stands in the eighth of

@@ -1,7 +1,7 @@
-"""Which way of choosing finds more in the same hours? Policies side by side in closed loop.
+"""Policies side by side in closed loop: which finds more in the same hours.
 
 What is searched decides what is learnt, and smuggling circles react to what is seized. Every policy
-meets the same trips, the same past, the same rosters and the same luck; only its choices differ.
+meets the same trips, past, rosters and random numbers; only its choices differ.
 All of it is synthetic: a comparison of policies in a synthetic world, and no finding about a
 border.
 """

@@ -1,4 +1,4 @@
-"""What all policies of one synthetic world share: the trips, the past, the roster, and the luck.
+"""Setup shared by all policies of one synthetic world: trips, past, roster, random numbers.
 
 At 50,000 crossings a year a post sees four entries a day, so a shift of hours would have less than
 one search to give: here the minutes of a post's shifts in four weeks stand together as one roster.

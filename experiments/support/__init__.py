@@ -1,7 +1,7 @@
 """Shared by benchmarks, simulations and fault runs.
 
 arrivals           Endless distinct arrivals in the likeness of a shift's
-benchmark_harness  How benchmarks are run
+benchmark_harness  Benchmark harness: turns interleaved in one process, medians of ratios
 held_out_shift     One shift cut off the end of a bulk folder
 http_client        A bare HTTP/1.1 client
 postgres           A real, throw-away PostgreSQL for tests and benchmarks, from the binaries in

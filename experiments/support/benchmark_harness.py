@@ -1,4 +1,4 @@
-"""How benchmarks are run: interleaved, in one process, as medians of ratios.
+"""Benchmark harness: turns interleaved in one process, medians of ratios.
 
 Machines are noisy: what is compared takes turns, so that a slow moment hits all of them, and only
 ratios of one run are claimed.

@@ -3,5 +3,5 @@
 records    The world as files: tables, data errors, ground truth
 unfolding  The world day by day: inspections, seizures, reactions
 world      The world before anything happens: posts, traders, fleet, trips, goods
-config     What a synthetic world is made from
+config     Configuration of a synthetic world
 """

@@ -1,4 +1,4 @@
-"""What a synthetic world is made from: four numbers, and the same four make the same bytes.
+"""Configuration of a synthetic world: four numbers, and the same four make the same bytes.
 
 Every part of the generator draws from its own stream, named after it, so that a change in one part
 leaves the draws of the others alone.

@@ -1,4 +1,4 @@
-"""What a country or an installation says about the messages it sends: one TOML file."""
+"""National settings of standard messages: one TOML file."""
 
 import tomllib
 from datetime import timedelta

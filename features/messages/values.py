@@ -1,4 +1,4 @@
-"""How the texts of messages become the values of records: the rules shared by all formats.
+"""Rules by which texts of messages become values of records, shared by all formats.
 
 A rule takes the nodes that a field's paths lead to, in order of preference, and returns the field's
 value, or None where there is none. What stands there and cannot be read is a gap with the name of

@@ -10,7 +10,7 @@ entity_links     Links between entities, along which hits are passed on
 epoch            Start of a counter epoch: a load anchored in the journal
 history_anchor   Check of the loaded history against the digests in the journal
 online_features  Features of arrivals at the barrier, read from the store
-projection       What each record adds to the counters, in the transaction that records it
+projection       Projection of records into the counters, in their transaction
 search_counts    Counts of searches and finds by place in the vehicle
 state_layout     Binary layout of a group's state in a counter row, and the group's number
 """

@@ -1,4 +1,4 @@
-"""What each feature is about, so that one subject is one reason.
+"""Topics of features, so that one subject is one reason.
 
 Features that ask the same of one party over two windows share its credit between them: each alone
 looks weak, and two of them read like one reason said twice. Contributions of a topic are added up

@@ -1,4 +1,4 @@
-"""Which contributions may become reasons: strong, known, with evidence, and not usual.
+"""Eligibility of contributions as reasons: strong, known, with evidence, and not usual.
 
 The one place where this is decided. A contribution says what a model learnt; a reason is read by a
 person, who can act only on a fact that is unusual here. So what is *weak* (below ``WEAK``

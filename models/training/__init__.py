@@ -2,7 +2,7 @@
 
 backtest              Backtest of a training configuration with what was known at each time
 bundle_writer         Bundle writer: files, a comparison with scikit-learn, and a signed manifest
-find_severity         What finds weigh: the severity of a model, and the gravity of each crossing
+find_severity         Severity of finds, and the gravity of each crossing that taught a model
 label_flip_test       Label-flip test: whether a post's labels contradict what the other posts teach
 mlflow_pages          MLflow's pages behind a key, so that other accounts of the machine cannot use
                       them

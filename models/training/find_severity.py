@@ -1,4 +1,4 @@
-"""What finds weigh: the severity of a model, and the gravity of each crossing that taught it.
+"""Severity of finds: that of a model, and the gravity of each crossing that taught it.
 
 One number weighs a seizure in the risk (:func:`engine.selection.policy.risk`), because a model
 estimates one chance of a seizure. It is the mean weight, by the network file, of the seizures that

@@ -65,6 +65,7 @@ def _two_people_approve(world: World) -> None:
 
 def _post_works(world: World, decided: list[Any]) -> None:
     red = [one for one in decided if one["channel"] == "red"]
+    red.sort(key=lambda one: one["crossing_id"] != "c-5")  # on the watch list: always red
     inspection = {
         "inspection_id": "act-1",
         "crossing_id": red[0]["crossing_id"],

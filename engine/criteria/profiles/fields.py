@@ -1,4 +1,4 @@
-"""Which fields a profile may ask for, and how their values are handed to it.
+"""Fields that a profile can read, and the values that they are given.
 
 Derived from :mod:`engine.domain.records`: a field added to a record can be asked for by itself.
 Times are left out, because what matters of them are features (hour, night, lodged_hours_before).

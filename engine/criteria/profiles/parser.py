@@ -1,4 +1,4 @@
-"""What was written: the text of a profile as a tree, each part with its place in the text.
+"""Parser of profiles: the text as a tree, each part with its place in the text.
 
 The language is the part of CEL that a profile needs: comparisons, ``&& || !``, arithmetic, ``in``,
 the macros ``exists``, ``all`` and ``exists_one``, and a few functions of text. Whatever is not read

@@ -1,9 +1,8 @@
 """Latency and throughput of the service against peers.
 
 comparison     Four servers on one machine, in turns
-deployment     What the serving benchmark serves
+deployment     Deployment of the serving benchmark
 peer_models    Our model as plain services take it
 plain_service  A plain scoring service, as an analyst would write it
-run            What a full decision costs, against two services on the same model, and stage by
-               stage
+run            Cost of a full decision, against two services on the same model
 """

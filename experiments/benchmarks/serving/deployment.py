@@ -1,4 +1,4 @@
-"""What the serving benchmark serves: a home with a model in force, made by the command line.
+"""Deployment of the serving benchmark: a home with a model in force, made by the command line.
 
 Peers get the same model and ready-made rows of features; the service gets arrivals as a checkpoint
 would send them. A history may have ended long ago: what came last in it is sent as if it came now.

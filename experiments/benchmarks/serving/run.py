@@ -1,4 +1,4 @@
-"""What a full decision costs, against two services on the same model, and stage by stage.
+"""Cost of a full decision, against two services on the same model, and stage by stage.
 
 A decision here is everything: a validated nested body, features from a loaded history, score,
 selection, reasons where owed, a durable record, an answer with a receipt. The peers are sent rows

@@ -1,4 +1,4 @@
-"""How records come to be imperfect.
+"""Data errors of synthetic records.
 
 Readers confuse characters, posts write plates in their own way, fields stay empty. Dirty is not
 invalid: every record keeps to the contract.

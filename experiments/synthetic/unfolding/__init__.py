@@ -1,7 +1,7 @@
 """The world day by day: inspections, seizures, reactions.
 
-historical_policy  How vehicles were chosen in the past
-inspections        How a chosen vehicle is searched, and what the search finds
-seizures           What was seized, at the post and inland
+historical_policy  Policy by which vehicles were chosen in the past
+inspections        Searches of chosen vehicles, and what they find
+seizures           Seizures, at the post and inland
 world_simulation   Simulation of the world day by day, with reactions to finds
 """

@@ -1,4 +1,4 @@
-"""How vehicles were chosen in the past.
+"""Policy by which vehicles were chosen in the past.
 
 Three ways, drawn apart: a random stream of 2 %, always on; a score that adds up what an officer can
 see, imperfectly, scaled so that each post fills its capacity; and picks that no engine drew (an

@@ -1,4 +1,4 @@
-"""How a chosen vehicle is searched, and what the search finds.
+"""Searches of chosen vehicles, and what they find.
 
 A search is a set of methods; each method covers some places and finds what is there with a
 probability below one. Acts of papers and scales alone happen, except in the random stream, which

@@ -1,4 +1,4 @@
-"""What was seized, at the post and inland.
+"""Seizures, at the post and inland.
 
 A load that no search found may surface inland within weeks: then the record names the plate, rarely
 the crossing, and comes late. A vehicle is caught inland before it crosses again, so a plate and a

@@ -1,8 +1,8 @@
-"""What happens, day by day.
+"""Simulation of the world day by day, with reactions to finds.
 
 A policy chooses among the day's arrivals, acts find or miss, and circles react: after a seizure a
 circle goes quiet, loses the vehicle and the driver, and often comes back with another front. Plans
-are fixed before; the same plan can be unfolded under any policy, with the same luck.
+are fixed before; a plan can be unfolded under any policy, with the same random numbers.
 """
 
 from collections import defaultdict

@@ -1,14 +1,14 @@
 """The world before anything happens: posts, traders, fleet, trips, goods.
 
-cargo                What is loaded, what is declared, and where the two differ
-concealment          Where a load is hidden
-fleet                Who owns the vehicles, and who drives them
-goods                What is traded on these roads, and what is normal for it
-network              Which posts there are, how busy, and what they have to work with
-smuggling_rings      How smuggling circles work, and how they come into a lawful world
-traders              Who sends what to whom, and who declares it
-trip_signals         How a trip looks at the barrier
-trips                Who crosses, and when
-vehicle_identifiers  What is painted, stamped and welded on a conveyance
-world_plan           Which trips could happen in this world
+cargo                Cargo: what is loaded, what is declared, and where the two differ
+concealment          Concealment of a load
+fleet                Fleet: owners of the vehicles, and their drivers
+goods                Goods traded on these roads, and what is usual for them
+network              Posts of the network, their traffic and their equipment
+smuggling_rings      Smuggling circles, added to a lawful world
+traders              Traders: consignors, consignees and declarants
+trip_signals         Signs of a trip at the barrier
+trips                Trips: vehicles, days and directions
+vehicle_identifiers  Identifiers of a conveyance: plates, VINs, container numbers
+world_plan           Plan of a world: all trips that could happen in it
 """

@@ -1,4 +1,4 @@
-"""What is loaded, what is declared, and where the two differ.
+"""Cargo: what is loaded, what is declared, and where the two differ.
 
 A wrong declaration is one of: undervalued, misdescribed as goods of lower duty, or short of mass;
 private vehicles may carry undeclared goods. What the value says about it is known exactly, so the

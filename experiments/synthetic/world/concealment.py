@@ -1,4 +1,4 @@
-"""Where a load is hidden: what its journey allows, and what its circle is used to.
+"""Concealment of a load: the places its journey allows, and the habits of its circle.
 
 Who can get at the cargo of a full vehicle may hide among the goods, an empty one hides in itself.
 What is large does not fit a spare wheel, what is solid cannot be told from goods of its own kind

@@ -1,4 +1,4 @@
-"""Who owns the vehicles, and who drives them.
+"""Fleet: owners of the vehicles, and their drivers.
 
 Activity is heavy-tailed: a few vehicles commute, most are rarely seen. Carriers are born and
 retire. A vehicle's main driver, relief driver and trailer are numbered after it, so that the pool

@@ -1,4 +1,4 @@
-"""What is traded on these roads, and what is normal for it.
+"""Goods traded on these roads, and their usual values and masses.
 
 HS codes are real (six digits); values, masses, seasons and duty rates are round assumptions of the
 right order, not statistics. ``cover`` says how well a load hides another: dense, strong-smelling or

@@ -1,4 +1,4 @@
-"""Which posts there are, how busy, and what they have to work with.
+"""Posts of the network, their traffic and their equipment.
 
 Names, countries and pairs are public; volumes, equipment and delays are assumed, see
 docs/synthetic.md. A trip from A to B leaves at A's post and enters at B's.

@@ -1,4 +1,4 @@
-"""How smuggling circles work, and how they come into a lawful world.
+"""Smuggling circles, added to a lawful world.
 
 A circle controls fronts (small carriers with vehicles and drivers of their own), a few key drivers
 whom all its fronts share, and consignees for its cover loads. One front works at a time; after a

@@ -1,4 +1,4 @@
-"""Who sends what to whom, and who declares it.
+"""Traders: consignors, consignees and declarants, and their lanes.
 
 A lane is one standing trade relation: consignor, consignee, declarant, goods, origin. Trucks carry
 lanes of their carrier's contracts, else whatever the road offers that day. Some consignees cheat on

@@ -1,4 +1,4 @@
-"""How a trip looks at the barrier: hour, driver, trailer, seals, time on the road.
+"""Signs of a trip at the barrier: hour, driver, trailer, seals, time on the road.
 
 Every sign has innocent causes: carriers differ in how untidy they are, and an untidy one breaks
 seals, lends trailers and drives at night. A run of a circle only raises the odds. What the signs

@@ -1,4 +1,4 @@
-"""Who crosses, and when.
+"""Trips: vehicles, days and directions.
 
 Each vehicle makes a Poisson number of trips within its life, there and back by turns, on days drawn
 by season and weekday. On top come the runs that circles plan: a run is a variant of an ordinary

@@ -1,4 +1,4 @@
-"""What is painted, stamped and welded on a conveyance: plates, VINs, container numbers.
+"""Identifiers of a conveyance: plates, VINs, container numbers.
 
 Formats of Uzbek, Kazakh, Kyrgyz and Tajik plates are public; Turkmen, Afghan and trailer
 formats are assumed. Numbers are synthetic. Check digits are right in most VINs and containers.

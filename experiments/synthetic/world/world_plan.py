@@ -1,4 +1,4 @@
-"""Which trips could happen in this world.
+"""Plan of a world: all trips that could happen in it.
 
 Everything that does not depend on who is searched is drawn here once, for all policies alike: the
 population, the trips with their runs and escorts, habits, cargo, loads, masses. What happens then
