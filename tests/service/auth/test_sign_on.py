@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 from api.auth.accounts import Accounts
 from api.auth.authority import Authority
-from api.auth.oidc_mapping import OidcMapping
+from api.auth.oidc_mapping import Grant, MappingHistory, OidcMapping
 from api.auth.permissions import Matter, Role
 from api.auth.sessions import COOKIE
 from api.models.lifecycle import ModelSteps
@@ -650,3 +650,49 @@ def test_other_secrets_than_those_approved_are_refused(world: World, idp: Identi
     answer, _ = come_back(world, idp, "sam")
     secret.write_text(idp.secret, "ascii")
     assert answer.status_code == 403, "the provider does not know this client"
+
+
+def test_grants_that_are_believed_by_their_word_are_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: a replay that takes the role of the record and not of its rules."""
+
+    def believe(_: MappingHistory, body: dict[str, Any]) -> Grant | None:
+        return Grant(Role(body["role"]), None, None) if "role" in body else None
+
+    monkeypatch.setattr(MappingHistory, "grant", believe)
+    body: dict[str, Any] = {"mapping": 0, "rules": [9, 9, 9], "role": "administrator"}
+    world.runtime.writer.submit(OIDC_GRANTED.draft("oidc-believed", cast("Any", body))).result()
+    found = people_of(world).subject("oidc-believed")
+    assert found is not None and found.role is Role.ADMINISTRATOR
+
+
+def test_an_agency_comes_from_claims_where_rules_name_any(
+    world: World, idp: IdentityProvider
+) -> None:
+    customs = {"claim": "groups", "value": "customs", "agency": "customs"}
+    put_into_force(world.runtime, mapping_of(idp.issuer, HERE, agencies=[customs]))
+    desk = signed_on(world, idp, "sara")
+    caller = world.runtime.sessions.caller(desk.client.cookies[COOKIE])
+    assert (caller.agency, caller.post) == ("customs", None)
+    answer, _ = come_back(world, idp, "sam")
+    assert (answer.status_code, "names no agency" in answer.text) == (403, True)
+    put_into_force(world.runtime, mapping_of(idp.issuer, HERE))
+
+
+def test_a_person_learns_that_the_provider_declined(world: World) -> None:
+    desk = Desk(world)
+    state = parse_qs(urlsplit(begin(desk)).query)["state"][0]
+    words = "error_description=%3Cb%3EGulnora%3C/b%3E"
+    answer = desk.get(f"/login/oidc/callback?error=access_denied&{words}&state={state}")
+    assert (answer.status_code, "did not let you in" in answer.text) == (403, True)
+    assert "Gulnora" not in answer.text
+
+
+def test_people_who_wait_for_the_provider_keep_no_local_account_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.runtime.executors.oidc, "_taken", 99)
+    answer = Desk(world).get("/login/oidc")
+    assert (answer.status_code, "does not answer" in answer.text) == (503, True)
+    at_desk(world, "in-a-hurry")
