@@ -33,6 +33,7 @@ from engine.domain.time_units import RECENT_DAYS
 from engine.errors import RiskError
 
 T = TypeVar("T")
+XML = "application/xml"
 
 
 class RefusedError(RiskError):
@@ -80,14 +81,29 @@ class Calls:
         self._connection.close()
 
     def call(
-        self, method: str, path: str, body: object = None, *, key: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str | None = None,
+        in_kind: bool = False,
     ) -> Answer:
-        """Send one request and return its answer, whatever its status."""
-        content = None if body is None else as_json(body)
+        """Send one request and return its answer, whatever its status.
+
+        A body of bytes is a standard message and sent as it is. ``in_kind`` asks for XML; the
+        answer's body is bytes where it is XML, else what its JSON says.
+        """
+        content = body if isinstance(body, bytes | None) else as_json(body)
         named = {} if key is None else {"Idempotency-Key": key}
+        if isinstance(body, bytes) and not body.lstrip().startswith(b"{"):
+            named |= {"Content-Type": XML}
+        named |= {"Accept": XML} if in_kind else {}
         self._connection.request(method, path, content, self._headers | named)
         response = self._connection.getresponse()
-        return Answer(response.status, json.loads(response.read() or b"null"))
+        found = response.read()
+        is_xml = in_kind and found.startswith(b"<")
+        return Answer(response.status, found if is_xml else json.loads(found or b"null"))
 
     def _get(self, kind: type[T], /, *parts: object, **query: object) -> T:
         return self._send(kind, "GET", None, None, path_to(*parts, **query))
@@ -149,6 +165,30 @@ class Client(Calls):
     def record(self, arrival: Body, key: str | None = None) -> Acknowledged:
         """Record a crossing that asks for no decision."""
         return self._post(Acknowledged, arrival, key, "crossings")
+
+    def decide_message(
+        self, document: bytes, crossing: Mapping[str, object], *, key: str | None = None
+    ) -> said.CheckpointView:
+        """Ask for a decision with a standard message; ``crossing`` has the post's own reading."""
+        return self._post(said.CheckpointView, document, key, "decisions", **crossing)
+
+    def answer_message(
+        self,
+        document: bytes,
+        crossing: Mapping[str, object],
+        *,
+        to: str = "decisions",
+        key: str | None = None,
+    ) -> bytes:
+        """Send a standard message and return the WCO response to it, a rejection included.
+
+        ``to`` is ``decisions``, or ``crossings`` for an acknowledgement without a decision. Raises
+        ``RefusedError`` for what no response is written for, such as a key that is not valid.
+        """
+        answer = self.call("POST", path_to(to, **crossing), document, key=key, in_kind=True)
+        if not isinstance(answer.body, bytes):
+            raise RefusedError(answer.status, answer.body)
+        return answer.body
 
     def release(
         self,

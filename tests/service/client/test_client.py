@@ -5,10 +5,12 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from lxml import etree
 
 from api.auth.permissions import MAY, OPEN, Role
 from api.cli.demo import _result, _tell
@@ -21,6 +23,8 @@ from engine.domain.records import Arrival
 from engine.errors import NotEnoughDataError
 from tests.service.extra_callers import person
 from tests.service.running_service import POST, World, arrival
+
+SAMPLES = Path(__file__).parents[3] / "docs" / "samples" / "messages"
 
 
 class Line:
@@ -209,7 +213,8 @@ def test_every_route_has_a_call() -> None:
             if parameter.default is parameter.empty and name not in ("self", "matter")
         ]
         for matter in ("profiles", "watchlist"):
-            given = {name: [] if name == "arrivals" else f"{{{name}}}" for name in names}
+            bodies: dict[str, Any] = {"arrivals": [], "document": b"", "crossing": {}}
+            given = {name: bodies.get(name, f"{{{name}}}") for name in names}
             if "matter" in inspect.signature(call).parameters:
                 given["matter"] = matter
             if call is Client.decisions:
@@ -220,3 +225,31 @@ def test_every_route_has_a_call() -> None:
     routes = {(verb, re.sub(r"{\w+}", "{}", path)) for verb, path in {*MAY, *OPEN}}
     known = {(verb, re.sub(r"{\w+}", "{}", path)) for verb, path in asked}
     assert known == routes - {("GET", "/healthz"), ("GET", "/metrics")}
+
+
+def test_a_standard_message_is_decided_and_answered_in_kind(world: World) -> None:
+    document = (SAMPLES / "wco.xml").read_bytes()
+    crossing: dict[str, object] = {
+        "crossing_id": "client-m-1",
+        "post": POST,
+        "direction": "entry",
+        "arrived_at": "2026-10-14T06:55:00Z",
+        "vehicle_class": "truck",
+        "seal_numbers": ["KZ7781", "KZ7782"],
+    }
+    with client(world, Role.CHECKPOINT) as desk:
+        decision = desk.decide_message(document, crossing)
+        response = etree.fromstring(desk.answer_message(document, crossing))
+        assert response.findtext("{*}FunctionalReferenceID") == decision.decision_id
+        other = crossing | {"crossing_id": "client-m-2"}
+        receipt = etree.fromstring(desk.answer_message(document, other, to="crossings"))
+        assert receipt.findtext("{*}FunctionCode") == "02"
+        rejected = etree.fromstring(desk.answer_message(b"<ASYCUDA>", crossing))
+        assert rejected.findtext("{*}FunctionCode") == "03"
+        note = (SAMPLES / "ecmr.json").read_bytes()
+        noted = desk.decide_message(note, crossing | {"crossing_id": "client-m-3"})
+        assert noted.decision_id != decision.decision_id
+        with pytest.raises(RefusedError, match="415"):
+            desk.decide_message(b"<html/>", crossing)
+    with client(world, Role.COUNTERPART) as desk, pytest.raises(RefusedError, match="403"):
+        desk.answer_message(document, crossing)
