@@ -1,14 +1,14 @@
 """The service, its pages, and the command line.
 
 audit           The journal and its draws over HTTP and as pages; verification of a home
-auth            Who calls: accounts, keys, sessions, permissions
+auth            Callers: accounts, keys, sessions, permissions
 cli             The command line: one module a group of commands
 client          The Python client of the HTTP contract
 confirmations   Finds reported on another post's vehicle, until a second person confirms them
 decisions       Decisions over HTTP and as a page
 drift           Drift over HTTP and as a page
 harness         Processes and deployments for benchmarks, fault runs and the demonstration
-http            What all routes share: problems, bodies, dependencies, server
+http            Parts that all routes share: problems, bodies, dependencies, server
 integrity       The integrity report of a post, over HTTP and as a page
 messages        Standard messages over HTTP, and the answers in kind
 migrations      Migrations of the store
@@ -17,11 +17,11 @@ oidc            Sign-on by OpenID Connect
 profiles        Risk profiles over HTTP and as pages
 queue           The queue over HTTP and as a page
 release_audits  Audits after release over HTTP and as a page
-reports         What checkpoints report without asking for a decision
+reports         Reports of checkpoints that request no decision
 service         The running service: settings, parts, metrics, logs
 shifts          Shifts and rosters over HTTP and as a page
 watchlist       The watch list over HTTP and as pages
-web             What all pages share: templates, languages, labels, forms
+web             Parts that all pages share: templates, languages, labels, forms
 webhooks        Events to other systems, over HTTP and as a page
 app             The service
 __main__        ``python -m api COMMAND``

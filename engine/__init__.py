@@ -9,7 +9,7 @@ explanation    Facts and reasons as officers read them
 journal        The append-only, hash-chained journal, its receipts and its writers
 links          Links between installations: signed, numbered envelopes under an agreement
 queue          The queue of waiting vehicles and what changes it
-search_orders  Where to look first in a vehicle that is inspected
+search_orders  Search orders: the places of a vehicle to search first
 selection      From probabilities and committed random numbers to a channel and its propensity
 shifts         A shift: its seed, its minutes, its load
 storage        Files and databases of one home

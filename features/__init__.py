@@ -3,7 +3,7 @@
 catalogue  Declarations of all features and what compiles them
 history    The loaded past as validated tables, and labels
 messages   Standard messages of customs and transport systems, as records
-partners   What two administrations know of each other through the messages of their link
+partners   Records that two administrations share through the messages of their link
 intake     Loading of bulk files into a home
 offline    Point-in-time feature matrices over a whole history
 online     The online feature store: counters, links and look-ups

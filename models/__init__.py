@@ -2,7 +2,7 @@
 
 bundle       A model as signed data files, verified before use
 data         Data sets: rows, labels, selection, and temporal splits
-evaluation   What a model is worth: reports, plots, off-policy estimates
+evaluation   Worth of a model: reports, plots, off-policy estimates
 explanation  Exact contributions and the sentences made of them
 learning     Fitting: base learners, blending, calibration
 lifecycle    States of models and the transitions between them

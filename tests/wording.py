@@ -40,6 +40,7 @@ WORDS = re.compile(
     r"\b(nobody|somebody|whoever|the lot|by lot|anew|beside|twins?|made[- ]up|planted)\b",
     re.IGNORECASE,
 )
+QUESTION = re.compile(r"(?:How|That|What|When|Where|Whether|Which|Whom?|Whose|Why)\b")
 TEXTS = {".py", ".html", ".js", ".css", ".md", ".toml"}
 
 
@@ -66,6 +67,15 @@ def banned_names(text: str, module: str) -> Iterator[str]:
                 yield node.arg
             case ast.Name(ctx=ast.Store()) if node.id in BANNED_VARIABLES:
                 yield node.id
+
+
+def asking_modules() -> Iterator[str]:
+    """Yield modules whose docstring begins with a question word and not with what they are."""
+    for layer in LAYERS[:-1]:
+        for path in (ROOT / layer).rglob("*.py"):
+            text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+            if QUESTION.match(text) and "versions" not in path.parts:  # migrations are a history
+                yield str(path.relative_to(ROOT))
 
 
 def present_names() -> set[str]:
@@ -109,6 +119,7 @@ def differences() -> list[str]:
     names, accepted = present_names(), accepted_names()
     words, counts = present_words(), accepted_words()
     return [
+        *(f"begins with a question word: {module}" for module in sorted(asking_modules())),
         *(f"a new name of a banned form: {name}" for name in sorted(names - accepted)),
         *(f"more of a banned word: {word}" for word in sorted(words - counts)),
         *(f"gone, run with --shrink: {name}" for name in sorted(accepted - names)),

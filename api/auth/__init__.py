@@ -1,4 +1,4 @@
-"""Who calls: accounts, keys, sessions, permissions.
+"""Callers: accounts, keys, sessions, permissions.
 
 accounts               Accounts: keys and users
 agencies               Agencies that share a post, and what each role of each agency may see, do

@@ -1,4 +1,4 @@
-"""What all routes share: problems, bodies, dependencies, server.
+"""Parts that all routes share: problems, bodies, dependencies, server.
 
 agency_rows            Records, and parts of records, that a caller's agency sees
 connection_limits      Bounds on what an unidentified sender makes the service hold, connection

@@ -1,4 +1,4 @@
-"""What all pages share: templates, languages, labels, forms.
+"""Parts that all pages share: templates, languages, labels, forms.
 
 charts            Small charts for pages
 field_errors      Mistakes in the fields of a form, in the reader's words

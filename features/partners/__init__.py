@@ -1,4 +1,4 @@
-"""What two administrations know of each other through the messages of their link.
+"""Records that two administrations share through the messages of their link.
 
 administrations     History of one administration: its posts, its records, nothing else
 linked_history      History of an administration with what its partners' messages brought

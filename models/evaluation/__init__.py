@@ -1,4 +1,4 @@
-"""What a model is worth: reports, plots, off-policy estimates.
+"""Worth of a model: reports, plots, off-policy estimates.
 
 calibration_error       Calibration error and Brier score, with the share of the error that is due
                         to chance

@@ -21,6 +21,20 @@ def test_a_banned_name_is_reported() -> None:
     assert set(wording.banned_names(text, "sent")) == {"Told", "waking", "said", "told", "sent"}
 
 
+def test_a_module_that_begins_with_a_question_word_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control."""
+    (tmp_path / "engine" / "versions").mkdir(parents=True)
+    for path, text in (
+        ("engine/queue.py", "What waits."), ("engine/order.py", "Order."),
+        ("engine/versions/0001.py", "What came first."),
+    ):  # fmt: skip
+        (tmp_path / path).write_text(f'"""{text}"""', "utf-8")
+    monkeypatch.setattr(wording, "ROOT", tmp_path)
+    assert list(wording.asking_modules()) == ["engine/queue.py"]
+
+
 @pytest.mark.parametrize(
     ("names", "words", "report"),
     [
