@@ -28,6 +28,7 @@ ORDER = 20_240_311
 LONGEST = (
     "test_officers",
     "test_forms",
+    "test_killed_service",
     "test_fault_runs",
     "test_sign_on",
     "test_analysts",
@@ -36,6 +37,7 @@ LONGEST = (
     "test_authority",
     "test_hostile_texts",
     "test_openapi",
+    "test_delivery",
     "test_champion_challenger",
     "test_recent_days",
     "test_reproduce",
