@@ -13,5 +13,6 @@ messages    Kinds of messages and their typed bodies
 outbox      Envelopes that leave, and the receipts that settle them
 parcel      Parcels: what one side hands to the other at once
 receipts    Signed receipts of envelopes, over the head of the receiver's journal
+requests    Requests between partners as one table: attentions and offers of cases
 state       State of each link, replayed from the journal's records of power
 """
