@@ -168,7 +168,7 @@ def test_a_vehicle_sent_to_red_by_a_supervisor_has_a_search_order(world: World) 
     assert send_review(world, yellow, OVERRIDE | {"channel": "red"}).status_code == 201
     path = f"/v1/decisions/{yellow['decision_id']}"
     order = world.get(path).json()["search_order"]
-    assert len(order) == SEARCHED_FIRST and "finds expected" in order[0]["why"]
+    assert len(order) == SEARCHED_FIRST and "one find expected in about" in order[0]["why"]
     assert world.get(path, Role.CHECKPOINT).json()["search_order"] == order, "its officer's order"
     queue = world.get(f"/v1/posts/{POST}/queue", Role.CHECKPOINT).json()["waiting"]
     (row,) = [one for one in queue if one["decision_id"] == yellow["decision_id"]]
