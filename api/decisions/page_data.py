@@ -26,7 +26,7 @@ from engine.domain.time_zones import open_time_zone
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason
 from engine.journal.journal import JOURNAL, JournalReader
-from engine.journal.kinds import RELEASE, SEIZURE
+from engine.journal.kinds import DECISION, INSPECTION, RELEASE, SEIZURE
 from engine.queue.queue import DECISIONS, QueuedDecision
 from engine.queue.reviews import NEEDS_SECOND
 from engine.search_orders.priors import PRIOR
@@ -115,8 +115,9 @@ def read_page(service: DecisionService, decision_id: str, caller: Caller) -> Dec
     seen = reading.decision(decision_id)
     blind = is_blind(caller)
     with service.store.read() as snapshot:
-        body = service.journal.body(snapshot, known.seq)
-        act = None if known.act_seq is None else service.journal.body(snapshot, known.act_seq)
+        body = service.journal.body(snapshot, known.seq, of=DECISION)
+        acted = known.act_seq
+        act = None if acted is None else service.journal.body(snapshot, acted, of=INSPECTION)
         if act is not None and not caller.sees(Matter.ACTS, act["inspection"].get("agency")):
             act = None
         filed = None if act is None else _read_filing(snapshot, known, act, caller)
@@ -131,7 +132,7 @@ def read_page(service: DecisionService, decision_id: str, caller: Caller) -> Dec
             before = _before(service, past(service, snapshot, known, caller), known.post)
             if not reasons:
                 reasons, is_recomputed = _recompute_reasons(service, snapshot, known), True
-    crossing = UNREAD | body["arrival"]["crossing"]
+    crossing: dict[str, Any] = UNREAD | body["arrival"]["crossing"]
     order = [step["place"] for step in seen["search_order"]]
     return DecisionPage(
         seen=seen,

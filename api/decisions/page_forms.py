@@ -19,7 +19,7 @@ from api.web.labels import TABLES
 from api.web.page_route import TheVisit
 from engine.domain.records import Seizure
 from engine.journal.idempotency import claim, find_holders, inspection_name, seizure_name
-from engine.journal.kinds import INSPECTION, RELEASE, REVIEW, SEIZURE
+from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, SEIZURE
 from engine.queue.queue import QueuedDecision
 from engine.queue.reviews import AGREED, Review, Reviewer
 from engine.selection.team_assignment import Handling
@@ -119,7 +119,7 @@ class DecisionForm:
         if not team:
             return None
         with self.service.store.read() as snapshot:
-            inputs = self.service.journal.body(snapshot, self.known.seq)["inputs"]
+            inputs = self.service.journal.body(snapshot, self.known.seq, of=DECISION)["inputs"]
         if team not in (inputs.get("teams") or ()):
             self.reader.refuse("team", "unknown_enumeration")
         return team

@@ -29,6 +29,7 @@ from engine.domain.time_units import rfc3339
 from engine.errors import ErasedError, NotAllowedError, NotFoundError
 from engine.journal.batch_worker import read_record
 from engine.journal.journal import Journal
+from engine.journal.kinds import DECISION, INSPECTION
 from engine.queue.mirror_alerts import alerts_of
 from engine.queue.queue import QueuedDecision, list_waiting, read_decision
 from engine.queue.queue import list_decisions as select_decisions
@@ -148,11 +149,14 @@ class DecisionReader:
         """Return what the act on a referred vehicle opens; nothing where it opens nothing."""
         if known.act_seq is None:
             return {}
-        filed_act = self._service.journal.body(connection, known.act_seq)["inspection"]
+        filed_act = self._service.journal.body(connection, known.act_seq, of=INSPECTION)[
+            "inspection"
+        ]
         act = Inspection.model_validate(filed_act, strict=False)
         if not opens(act, known.channel):
             return {}
-        reasons = self._service.journal.body(connection, known.seq)["decision"]["reasons"]
+        decided = self._service.journal.body(connection, known.seq, of=DECISION)
+        reasons = decided["decision"]["reasons"]
         return {"reasons": subjects(one["code"] for one in reasons)}
 
     def _reviews(self, connection: Connection, known: QueuedDecision) -> list[dict[str, Any]]:

@@ -170,7 +170,7 @@ def _trial(connection: Connection, running: OnTrial) -> dict[str, Any]:
     last = last_of_trial(connection, running.sequence)
     if last is None:
         return fields
-    seq, body = last
+    seq, body = last[0], dict(last[1])
     at = connection.scalar(select(_J.known_at).where(_J.seq == seq))
     kept = ("by", "since", "until", "sides", "weeks", "better", "winner")
     return fields | {"measured": {"at": rfc3339(at or 0)} | {name: body[name] for name in kept}}

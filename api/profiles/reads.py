@@ -24,6 +24,7 @@ from engine.criteria.profiles.program import program
 from engine.domain.network import Network
 from engine.errors import NotFoundError, ProfileRefusedError
 from engine.journal.journal import Journal
+from engine.journal.kinds import PROFILE_BACKTESTED
 from engine.queue.find_gravity import FindGravity
 from engine.queue.match_outcomes import (
     Months,
@@ -177,9 +178,9 @@ def _profile_as_json(
     gravity: float,
 ) -> dict[str, Any]:
     sequence, journal = found.standing.evidence, service.journal
-    figures = None if sequence is None else journal.body(connection, sequence)["figures"]
+    backtested = sequence and journal.body(connection, sequence, of=PROFILE_BACKTESTED)
     return profiles_profile.profile_as_json(found, journal.now(connection)) | {
-        "backtest": figures,
+        "backtest": backtested["figures"] if backtested else None,
         "audit": audit_matches(total(months.values()), count_in_shadow(connection, found.code)),
         "outcome": outcome_as_json(months, gravity),
     }

@@ -22,7 +22,7 @@ from engine.domain.network import Network
 from engine.domain.time_units import MINUTE, moment
 from engine.journal.entries import Kind
 from engine.journal.journal import JOURNAL, Journal, JournalReader
-from engine.journal.kinds import INSPECTION, RELEASE
+from engine.journal.kinds import DECISION, INSPECTION, RELEASE
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
 from engine.search_orders.equipment import is_working
@@ -247,5 +247,5 @@ def outcomes(service: PostService, post: str, caller: Caller) -> Sequence[QueueO
 def _read_crossing(
     service: PostService, snapshot: Connection, known: QueuedDecision
 ) -> dict[str, Any]:
-    crossing: dict[str, Any] = service.journal.body(snapshot, known.seq)["arrival"]["crossing"]
+    crossing = service.journal.body(snapshot, known.seq, of=DECISION)["arrival"]["crossing"]
     return UNREAD | crossing

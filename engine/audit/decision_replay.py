@@ -21,7 +21,7 @@ from engine.decision.role_views import outcome
 from engine.explanation.precursor_signs import add_precursor_reason
 from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences, name_opposite_post
 from engine.journal.journal import Journal
-from engine.journal.kinds import DECISION
+from engine.journal.kinds import DECISION, PERCENTILES
 from engine.ports import FeatureRows, Features, Rows, Scorer
 from engine.targeting.context import reasons, scored_arrival
 
@@ -126,7 +126,7 @@ class DecisionReplay:
     def _table(self, connection: Connection, sequence: int | None) -> tuple[float, ...]:
         if sequence is None:
             return ()
-        return tuple(self._journal.body(connection, sequence)["quantiles"])
+        return tuple(self._journal.body(connection, sequence, of=PERCENTILES)["quantiles"])
 
 
 def _drop_messages(again: dict[str, Any]) -> None:

@@ -144,7 +144,7 @@ def order_of_review(
     if decision.channel != Channel.RED:
         return []
     for seq in reversed(reviews_of(connection, decision.decision_id)):
-        if order := journal.body(connection, seq).get("search_order"):
+        if order := journal.body(connection, seq, of=REVIEW).get("search_order"):
             return list(order)
     return []
 

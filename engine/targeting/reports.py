@@ -279,7 +279,7 @@ class Recording:
 
     def _order(self, connection: Connection, decision: QueuedDecision) -> QueueStep:
         """Return a search order as of now for a vehicle that the engine made none for."""
-        body = self._journal.body(connection, decision.seq)
+        body = self._journal.body(connection, decision.seq, of=DECISION)
         if body["decision"]["search_order"]:
             return {}
         arrival = Arrival.model_validate(body["arrival"], strict=False)

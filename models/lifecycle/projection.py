@@ -6,12 +6,13 @@ projection keeps them in a table too, for who reads the store; what is changed t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, String
 
 from engine.journal.entries import Draft, Entry
 from engine.journal.kinds import DRIFT_MEASURED, MODEL_RETIRED, TRIAL_MEASURED
+from engine.journal.payloads import TrialBody
 from engine.journal.power_records import PowerRecord, find_last_sequence, read_records
 from engine.storage.database import declare_columns, insert_rows, record_table
 from models.lifecycle.states import KINDS, ModelEvent, ModelStates, state
@@ -119,11 +120,11 @@ def on_trial(connection: Connection) -> OnTrial | None:
     return OnTrial(now.in_force, challenger.version, challenger.trial, share)
 
 
-def last_of_trial(connection: Connection, sequence: int) -> tuple[int, dict[str, Any]] | None:
+def last_of_trial(connection: Connection, sequence: int) -> tuple[int, TrialBody] | None:
     """Return the last measurement of the trial that this record began: its number and its body."""
     for record in reversed(read_records(connection, (TRIAL_MEASURED,), after=sequence)):
         body = record.body
         # One that was under way as the trial before it ended is of that one.
         if body is not None and body["trial"] == sequence:
-            return record.seq, dict(body)
+            return record.seq, cast("TrialBody", body)
     return None

@@ -78,7 +78,7 @@ def read_by_checkpoint(world: World, decision: Mapping[str, Any]) -> list[Any]:
     """Return the answers of every reading route to the key of the decision's post."""
     paths = [path for method, path in MAY if method == "GET"] + ["/readyz", "/metrics"]
     named_things = {"decision_id": decision["decision_id"], "post": POST, "version": "m1"}
-    named_things |= {"code": "X", "entry_id": "x", "sequence": "1"}
+    named_things |= {"code": "X", "entry_id": "x", "sequence": "1", "webhook_id": "x"}
     return [world.get(path.format(**named_things), Role.CHECKPOINT) for path in paths]
 
 
