@@ -10,6 +10,7 @@ drift           Drift over HTTP and as a page
 harness         Processes and deployments for benchmarks, fault runs and the demonstration
 http            Parts that all routes share: problems, bodies, dependencies, server
 integrity       The integrity report of a post, over HTTP and as a page
+links           Links between installations, over HTTP, by file, and as pages
 messages        Standard messages over HTTP, and the answers in kind
 migrations      Migrations of the store
 models          Models over HTTP and as a page

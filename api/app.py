@@ -34,6 +34,9 @@ from api.http.middleware import Guard
 from api.http.responses import BODY_MODELS
 from api.integrity import page as integrity_page
 from api.integrity import routes as integrity_routes
+from api.links import page as links_page
+from api.links import routes as links_routes
+from api.links.worker import LinkWorker
 from api.messages import wco_response
 from api.models import page as models_page
 from api.models import routes as models_routes
@@ -76,6 +79,8 @@ ROUTERS = (
     health.router,
     watchlist_routes.router,
     webhooks_routes.router,
+    links_routes.router,
+    links_routes.door,
 )
 PAGES = (
     sign_in_page.router,
@@ -90,6 +95,7 @@ PAGES = (
     models_page.router,
     drift_page.router,
     integrity_page.router,
+    links_page.router,
     audit_page.router,
     webhooks_page.router,
 )
@@ -116,7 +122,9 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
         deliveries = DeliveryWorker(runtime)
         deliveries.start()
         settling = warming = None
+        links = LinkWorker(runtime, seconds=runtime.settings.link_seconds)
         if open_service is None:
+            links.start()
             warming = asyncio.create_task(runtime.executors.sign_in.run(stand_in))
             settling = asyncio.get_running_loop().call_later(SETTLED_SECONDS, settle)
         yield
@@ -124,6 +132,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
             settling.cancel()
             warming.cancel()
         deliveries.close()
+        links.close()
         runtime.close()
 
     app = FastAPI(

@@ -21,6 +21,7 @@ from api.decisions.schemas import PastView
 from api.drift.schemas import DriftAnswer
 from api.http.schema_base import Acknowledged, AcknowledgedAct, Problem, Ready
 from api.integrity.schemas import IntegrityReport
+from api.links import schemas as linked
 from api.models import schemas as judged
 from api.profiles import schemas as proposals
 from api.queue.schemas import Queue
@@ -257,6 +258,14 @@ class Client(Calls):
     def integrity(self, post: str, days: int = 30) -> IntegrityReport:
         """Return what a post's integrity officer is to look at."""
         return self._get(IntegrityReport, "posts", post, "integrity", days=days)
+
+    def links(self) -> linked.Links:
+        """Return the links with other installations."""
+        return self._get(linked.Links, "links")
+
+    def link(self, link: str) -> linked.LinkTraffic:
+        """Return one link with its newest envelopes."""
+        return self._get(linked.LinkTraffic, "links", link)
 
     def journal(self, **asked: str | int) -> audit.JournalPage:
         """Return records without bodies, the newest first; by ``kind``, ``before``, ``limit``."""

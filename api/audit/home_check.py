@@ -6,6 +6,7 @@ For commands alone: it reads the loaded history, for which a running service has
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
@@ -14,9 +15,11 @@ from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.service.runtime import open_network, projections
 from engine.audit.file_anchors import find_network_faults, read_declared_networks
 from engine.audit.verification import JournalFault, Verdict, verify_snapshot
+from engine.audit.witness import find_witness_faults, read_witness
 from engine.domain.network import Network
 from engine.errors import RiskError
 from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
+from engine.links.key_files import find_link_keys
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.online.counter_recount import Recount
@@ -45,6 +48,8 @@ class HomeVerdict:
     """Rows compared, by table."""
     loads: int
     bundles: int
+    witnessed: int = 0
+    """Heads that the other side of a link holds."""
 
     @property
     def ok(self) -> bool:
@@ -52,15 +57,23 @@ class HomeVerdict:
         return self.found == 0
 
 
-def check_home(home: Home, store: Store, receipts: Iterable[Receipt] = ()) -> HomeVerdict:
-    """Check everything in one snapshot of the store."""
+def check_home(
+    home: Home, store: Store, receipts: Iterable[Receipt] = (), *, witness: Path | None = None
+) -> HomeVerdict:
+    """Check everything in one snapshot of the store, and what the file of a witness holds."""
     held = list(receipts)
+    heads = [] if witness is None else read_witness(witness)
     key = home_key(home, is_owed=bool(held))
     with store.read() as connection:
         verdict = verify_snapshot(connection, held, public_key=key)
         files = list(_file_faults(home, connection))
         projected, recount = open_check(home, connection, files)
-        found, faults = bound_faults(chain(files, projected.faults()))
+        seen = (
+            find_witness_faults(store, connection, heads, find_link_keys(home).identity)
+            if heads
+            else ()
+        )
+        found, faults = bound_faults(chain(seen, files, projected.faults()))
         notes = [*projected.notes, *recount.notes, *_notes(home, connection)]
         return HomeVerdict(
             journal=verdict,
@@ -70,6 +83,7 @@ def check_home(home: Home, store: Store, receipts: Iterable[Receipt] = ()) -> Ho
             tables=projected.tables,
             loads=len(read_anchors(connection)),
             bundles=len(registered_bundles(connection)),
+            witnessed=len(heads),
         )
 
 

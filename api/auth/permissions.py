@@ -172,6 +172,8 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         """,
     (Matter.INTEGRITY, Right.SEE, _INTEGRITY): """
         GET /v1/posts/{post}/integrity
+        GET /v1/links
+        GET /v1/links/{link}
         GET /v1/journal
         GET /v1/journal/{sequence}
         """,
@@ -228,5 +230,12 @@ def covers(owner: Role, role: Role) -> bool:
     return role is owner or (bool(routes_of(role)) and routes_of(role) <= routes_of(owner))
 
 
-OPEN = frozenset({("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")})
-"""Routes that ask for no key."""
+OPEN = frozenset(
+    {
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+        ("POST", "/v1/links/{link}/parcels"),
+    }
+)
+"""Routes that ask for no key; a parcel is signed by the other party of an approved agreement."""

@@ -7,6 +7,7 @@ demo         ``darvoza demo``
 erasure      Commands that export and erase what is held
 experiments  Commands that run experiments
 home         Commands about a whole home
+links        Commands about links with other installations
 main         The command line
 models       Commands about models that were trained
 oidc         Commands about sign-on by OpenID Connect

@@ -151,6 +151,9 @@ def verify(
     home: HomeOption,
     receipts: Annotated[Path | None, typer.Option(help="Receipts held elsewhere, JSON.")] = None,
     *,
+    witness: Annotated[
+        Path | None, typer.Option(help="What the other side of a link holds: its export, JSON.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check the journal end to end, every table and file made from it, and receipts against it."""
@@ -159,11 +162,12 @@ def verify(
 
     with opened_to_read(home) as (found, store):
         held = [] if receipts is None else list(read_receipts(receipts))
-        verdict = check_home(found, store, held)
+        verdict = check_home(found, store, held, witness=witness)
     result = {
         "ok": verdict.ok,
         "checked": verdict.journal.checked,
         "receipts": len(held),
+        "witnessed": verdict.witnessed,
         "drawn_again": verdict.journal.drawn,
         "loads": verdict.loads,
         "bundles": verdict.bundles,
@@ -185,7 +189,8 @@ def _print_verdict(verdict: "HomeVerdict", receipts: int) -> None:
     for note in verdict.notes:
         typer.echo(f"note: {note}")
     journal = verdict.journal
-    counted = f"{journal.checked:,} records, {receipts:,} receipts, {verdict.loads:,} loads"
+    receipted = f"{receipts:,} receipts, {verdict.witnessed:,} heads of a witness"
+    counted = f"{journal.checked:,} records, {receipted}, {verdict.loads:,} loads"
     typer.echo(f"{counted} and {verdict.bundles:,} bundles checked")
     rows = sum(verdict.tables.values())
     typer.echo(f"{rows:,} rows of {len(verdict.tables)} tables compared with what records say")

@@ -25,6 +25,7 @@ from api.cli import (
     erasure,
     experiments,
     home,
+    links,
     models,
     oidc,
     profiles,
@@ -76,6 +77,7 @@ app.add_typer(home.clock, name="clock")
 app.add_typer(service.keys, name="keys")
 app.add_typer(service.users, name="users")
 app.add_typer(agencies.agencies, name="agencies")
+app.add_typer(links.links, name="link")
 app.add_typer(oidc.oidc, name="oidc")
 gc.freeze()  # else the first look would be at all of it
 gc.enable()

@@ -23,11 +23,13 @@ from engine.journal.kinds import (
     DRIFT_MEASURED,
     FIND_CONFIRMED,
     INSPECTION,
+    LINK_ENDED,
     LINK_RECEIPTED,
     LINK_RECEIVED,
     LINK_REFUSED,
     LINK_RESUMED,
     LINK_SENT,
+    LINK_STOPPED,
     MODEL_APPROVED,
     MODEL_CHALLENGED,
     MODEL_IN_FORCE,
@@ -44,7 +46,6 @@ from engine.journal.kinds import (
     SHADOW_SCORES,
     TRIAL_MEASURED,
 )
-from engine.links.state import LINK_KINDS
 
 Body = Mapping[str, Any]
 Owner = tuple[Matter, str | None]
@@ -90,7 +91,8 @@ MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((SHADOW_SCORES, DRIFT_MEASURED, TRIAL_MEASURED), Matter.MODELS),
     ROSTER: Matter.REPORTS,
     **dict.fromkeys((*KINDS_OF["agencies"], *KINDS_OF["erasure"], *ENDPOINT_KINDS), Matter.PEOPLE),
-    **dict.fromkeys((*LINK_KINDS, LINK_RESUMED), Matter.PEOPLE),
+    **dict.fromkeys((*KINDS_OF["link"], *KINDS_OF["link_resumption"]), Matter.PEOPLE),
+    **dict.fromkeys((LINK_ENDED, LINK_STOPPED, LINK_RESUMED), Matter.PEOPLE),
     **dict.fromkeys((LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED), Matter.DECISIONS),
 }
 """What a record is about besides the journal, by its kind."""

@@ -21,6 +21,7 @@ from engine.errors import StoreUnavailableError
 from engine.events.deliveries import QueueFigures, read_queue_figures
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.journal import Journal
+from engine.links.ledger import Backlog, read_backlog
 from engine.queue.queue import waiting_at_posts
 from engine.storage.database import Store
 
@@ -116,6 +117,14 @@ class Metrics:
             name: Gauge(f"darvoza_webhook{name}", text, registry=self.registry)
             for name, text in _WEBHOOKS.items()
         }
+        gauge = partial(Gauge, registry=self.registry)
+        self.links_waiting = gauge(
+            "darvoza_link_waiting",
+            "Envelopes to other installations without a receipt, of all links and processes.",
+        )
+        self.links_late = gauge(
+            "darvoza_link_oldest_waiting_seconds", "Age of the oldest of them, 0 without one."
+        )
         self.requests = histogram(
             "darvoza_request_seconds",
             "Time to answer a request.",
@@ -177,13 +186,18 @@ class Metrics:
 def exposition(metrics: Metrics, store: Store, journal: Journal) -> bytes:
     """Return every metric as text; what waits is left out while the store does not answer."""
     metrics.waiting.clear()
+    backlog, late = Backlog(0, 0), 0
     try:
         with store.read() as connection:
             found = waiting_at_posts(connection, as_of=journal.head(connection).as_of)
             now = journal.now(connection)
             metrics.show_outbox(read_queue_figures(connection, now=now), now)
+            backlog = read_backlog(connection)
+            late = now - backlog.oldest if backlog.envelopes else 0
     except StoreUnavailableError:
         found = {}
+    metrics.links_waiting.set(backlog.envelopes)
+    metrics.links_late.set(late / SECOND)
     for post, number in found.items():
         metrics.waiting.labels(post).set(number)
     return generate_latest(metrics.registry)

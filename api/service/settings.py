@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     """How long a person stays signed in: a shift."""
     model_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
     """How often the service looks whether another model was put into force."""
+    link_seconds: Annotated[float, Field(ge=0, le=24 * 3600)] = 60
+    """How often the service exchanges with every link; 0 leaves it to commands."""
 
     oidc_seconds: Annotated[float, Field(gt=0, le=30)] = 5.0
     """How long one answer of the identity provider may take."""

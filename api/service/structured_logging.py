@@ -14,7 +14,8 @@ from typing import Any, TextIO
 import structlog
 
 ALLOWED = {
-    "event": "what happened: fault, model, trial, power_refused, sign_on_refused or library",
+    "event": "what happened: fault, model, trial, power_refused, sign_on_refused, library, or"
+    " link_stopped, link_unreachable, links_waiting",
     "level": "how grave it is",
     "timestamp": "when, UTC",
     "kind": "the type of an error, what was refused, or the name of the library that speaks",

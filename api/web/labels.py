@@ -285,6 +285,52 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
             " Tell your administrator."
         ),
     },
+    "link_phase": {
+        "proposed": N_("proposed"),
+        "in_force": N_("in force"),
+        "stopped": N_("stopped by an alarm"),
+        "ended": N_("ended"),
+        "expired": N_("expired"),
+    },
+    "link_alarm": {
+        "other_content": N_(
+            "An envelope came with a number that was taken before, and says something else."
+        ),
+        "other_history": N_(
+            "An envelope came that follows other envelopes than those that were taken."
+        ),
+        "other_receipt": N_(
+            "The other side has envelopes that this installation does not know: was its disk"
+            " restored?"
+        ),
+        "receiver_behind": N_(
+            "The other side lost envelopes that it had signed for: was its disk restored?"
+        ),
+    },
+    "link_direction": {
+        "sent": N_("sent"),
+        "received": N_("received"),
+    },
+    "link_message": {
+        "manifest": N_("vehicle that left"),
+        "attention": N_("request about an identifier"),
+        "answer": N_("answer to a request"),
+        "outcome": N_("outcome"),
+        "match": N_("comparison of watch lists"),
+        "withdraw": N_("request withdrawn"),
+        "case": N_("offer of a common case"),
+        "head": N_("head of the journal"),
+        "record": N_("record"),
+        "bundle": N_("part of a model"),
+        "": N_("unknown"),
+    },
+    "link_status": {
+        "waiting": N_("waits for a receipt"),
+        "taken": N_("taken"),
+        "refused": N_("refused"),
+        "replaced": N_("sent again under another number"),
+        "lost": N_("lost here, kept by the other side"),
+    },
     "measure": {
         "handled": N_("vehicles dealt with"),
         "taken_over": N_("taken over from the team assigned"),

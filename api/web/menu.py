@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, str] = {
     "/models": N_("Models"),
     "/drift": N_("Drift"),
     "/webhooks": N_("Webhooks"),
+    "/links": N_("Links"),
 }
 """Path and name; one with a post stands on that post's pages alone."""
 

@@ -10,4 +10,5 @@ store_comparison   Two stores compared, table by table
 subject_records    Records grouped as they are erased, and the subjects that they name
 table_structure    Columns, keys and constraints of tables, held against their definitions
 verification       Verification of the journal's chain, bodies, erasures and receipts
+witness            A journal verified against the heads that the other side of a link holds
 """

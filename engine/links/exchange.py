@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from sqlalchemy import Connection
 
+from engine.domain.time_units import DAY, moment
 from engine.errors import ConflictError, EnvelopeRefusedError, NotFoundError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
@@ -26,7 +27,13 @@ from engine.links.inbox import (
     read_receipt,
     receipt_of,
 )
-from engine.links.ledger import list_envelopes, read_envelope_row, read_position
+from engine.links.ledger import (
+    list_envelopes,
+    read_envelope_row,
+    read_last_sent_at,
+    read_position,
+)
+from engine.links.messages import HEAD, HeadStatement
 from engine.links.outbox import (
     OutgoingMessage,
     Statement,
@@ -167,6 +174,29 @@ class LinkExchange:
             return draft_messages(connection, now, link, keys=self.keys, messages=given)
 
         return self.journal.append_found(find)
+
+    def send_head(self, name: str) -> bool:
+        """Record the journal's head as the next envelope, unless one was sent in the last day.
+
+        The other side's receipt is its countersignature. Returns whether one was recorded.
+        """
+
+        def find(connection: Connection, now: int) -> Sequence[Draft]:
+            link = find_link(self.read_links(connection), name)
+            sent_at = read_last_sent_at(connection, link.name, HEAD)
+            if link.phase(now) != "in_force" or now - sent_at < DAY:
+                return []
+            head = self.journal.head(connection)
+            statement = HeadStatement(
+                journal_id=head.journal_id,
+                sequence=head.seq,
+                chain=head.chain.hex(),
+                known_at=moment(head.known_at),
+            )
+            message = OutgoingMessage(HEAD, statement)
+            return draft_messages(connection, now, link, keys=self.keys, messages=[message])
+
+        return bool(self.journal.append_found(find))
 
     def make_parcel(self, link: Link, *, with_receipts: bool = False) -> Parcel:
         """Return what waits for the other side; with the newest receipts, for a parcel by file.

@@ -19,18 +19,20 @@ from engine.links.identity import LinkKeys
 from engine.storage.home import Home
 from engine.storage.secret_files import read_secret
 
-KEY_FILE = "link.pem"
 _PEM = re.compile(rb"-----BEGIN PRIVATE KEY-----.+?-----END PRIVATE KEY-----\n?", re.DOTALL)
 
 
 def open_link_keys(home: Home) -> LinkKeys:
     """Read this home's link keys, made on first use; raises ``HomeError``."""
-    return _parse(read_secret(home.keys / KEY_FILE, _new_keys))
+    return _parse(read_secret(home.link_keys, _new_keys))
 
 
-def find_link_keys(home: Home) -> LinkKeys | None:
-    """Return this home's link keys, None where it has none; raises ``HomeError``."""
-    return open_link_keys(home) if (home.keys / KEY_FILE).exists() else None
+def find_link_keys(home: Home) -> LinkKeys:
+    """Return this home's link keys; raises ``HomeError`` where it has none."""
+    if not home.link_keys.exists():
+        why = "no link identity yet: darvoza link identity makes it, or put keys/ back"
+        raise HomeError(home.link_keys.name, why)
+    return open_link_keys(home)
 
 
 def _new_keys() -> bytes:
@@ -48,4 +50,4 @@ def _parse(raw: bytes) -> LinkKeys:
         case [Ed25519PrivateKey() as signing, X25519PrivateKey() as receiving]:
             return LinkKeys(signing, receiving)
         case _:
-            raise HomeError(KEY_FILE, "not a signing key (Ed25519) and a receiving key (X25519)")
+            raise HomeError("link.pem", "not a signing key (Ed25519) and a receiving key (X25519)")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Index, Row, String, case, func, select, update
+from sqlalchemy import Connection, Index, Row, String, case, func, select, text, update
 
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import (
@@ -36,6 +36,14 @@ ENVELOPES = record_table(
 """``number`` is 0 for an envelope that took no place in the order. Of a receipt: when it became
 known here (``settled_at``), its record (``receipt_seq``), and its time by the receiver's journal
 (``answered_at``); 0 without one. Times are UTC microseconds."""
+_WAITING = "status = 'waiting'"
+Index(
+    "link_envelopes_waiting_ix",
+    ENVELOPES.c.link,
+    ENVELOPES.c.number,
+    sqlite_where=text(_WAITING),
+    postgresql_where=text(_WAITING),
+)
 _E = ENVELOPES.c
 
 
@@ -193,6 +201,14 @@ def list_waiting(
     return [EnvelopeRow(*row) for row in connection.execute(query)]
 
 
+def read_last_sent_at(connection: Connection, link: str, kind: str) -> int:
+    """Return when the last message of a kind was sent, 0 where none was: UTC microseconds."""
+    query = select(func.max(_E.known_at)).where(
+        _E.link == link, _E.direction == "sent", _E.kind == kind
+    )
+    return connection.scalar(query) or 0
+
+
 def list_sent_since(connection: Connection, link: str, number: int) -> list[EnvelopeRow]:
     """Return the envelopes that were sent from a number on, in their order."""
     query = (
@@ -206,14 +222,28 @@ def list_sent_since(connection: Connection, link: str, number: int) -> list[Enve
 
 def list_unsettled(connection: Connection) -> list[int]:
     """Return the records of the envelopes of all links that have no receipt."""
-    query = select(_E.seq).where(_E.direction == "sent", _E.status == "waiting")
-    return list(connection.scalars(query))
+    return list(connection.scalars(select(_E.seq).where(text(_WAITING))))
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Envelopes of all links that have no receipt."""
+
+    envelopes: int
+    oldest: int
+    """When the first one was recorded, 0 without one: UTC microseconds."""
+
+
+def read_backlog(connection: Connection) -> Backlog:
+    """Return what waits for a receipt, on all links together."""
+    query = select(func.count(), func.coalesce(func.min(_E.known_at), 0)).where(text(_WAITING))
+    return Backlog(*connection.execute(query).one())
 
 
 def list_envelopes(
-    connection: Connection, link: str, direction: Direction, *, most: int
+    connection: Connection, link: str, direction: Direction, *, most: int | None = None
 ) -> list[EnvelopeRow]:
-    """Return the newest envelopes of one direction, the newest first."""
+    """Return the envelopes of one direction, the newest first; all of them without ``most``."""
     query = (
         select(ENVELOPES)
         .where(_E.link == link, _E.direction == direction)

@@ -66,6 +66,11 @@ class Home:
         return self.root / "keys"
 
     @property
+    def link_keys(self) -> Path:
+        """The private keys of the link identity, where the home has one."""
+        return self.keys / "link.pem"
+
+    @property
     def reports(self) -> Path:
         """Evaluation pages, one folder for each version."""
         return self.root / "reports"

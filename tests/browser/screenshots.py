@@ -37,8 +37,19 @@ from api.oidc.secret_files import open_subject_key
 from api.service.runtime import open_network, open_store
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
+from engine.criteria.dual_control import DualControlProjection
+from engine.domain.time_units import DAY, MINUTE
 from engine.errors import ConflictError
+from engine.journal.journal import Journal
+from engine.links.envelope import Position
+from engine.links.exchange import LinkExchange
+from engine.links.key_files import open_link_keys
+from engine.links.ledger import LinkProjection, list_waiting
+from engine.links.messages import Manifest
+from engine.links.outbox import OutgoingMessage
+from engine.storage.database import Store
 from engine.storage.home import Home
+from tests.support.link_agreements import LinkSides, manifest_body
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 PEOPLE = {
@@ -92,7 +103,12 @@ def main(arguments: Sequence[str]) -> None:
             post, decision = answer_queue(client, open_network(home).posts)
             register_webhook(port, admin, post)
             asked.out.mkdir(parents=True, exist_ok=True)
-            take(asked.out, f"http://{HOST}:{port}", passwords, list(shots(post, decision)))
+            take(
+                asked.out,
+                f"http://{HOST}:{port}",
+                passwords,
+                list(shots(post, decision, find_link_name(home))),
+            )
     sizes = [path.stat().st_size for path in asked.out.glob("*.png")]
     print(f"{len(sizes)} pictures, {sum(sizes) / 1e6:.2f} MB, in {asked.out}")
 
@@ -115,6 +131,7 @@ def credentials(home: Home) -> tuple[str, str, dict[str, str]]:
         made = accounts.create_key(PEOPLE[name], None, pepper=open_pepper(home), owner=owner)
         keys.append(made.secret)
     trust_provider(home, accounts, [one for one in passwords if one.startswith(("malika", "olim"))])
+    link_partner(home, store)
     store.dispose()
     return keys[0], keys[1], passwords
 
@@ -138,6 +155,41 @@ def trust_provider(home: Home, accounts: Accounts, people: Sequence[str]) -> Non
         subject_key=open_subject_key(home),
     )
     accounts.approve_mapping(proposal, by=second)
+
+
+def link_partner(home: Home, store: Store) -> None:
+    """Agree with a synthetic partner, once for a home, and exchange a few envelopes with it."""
+    if home.link_keys.exists():
+        return
+    sides = LinkSides(tj=open_link_keys(home))
+    journal = Journal(store, [DualControlProjection(), LinkProjection()])
+    exchange = LinkExchange(store, journal, sides.tj)
+    link = exchange.propose(sides.agreement, by="malika")
+    exchange.approve(link, by="olim")
+    manifest = Manifest.model_validate(manifest_body(post="TJ-FOT"))
+    exchange.send(link, [OutgoingMessage("manifest", manifest)] * 3)
+    with store.read() as connection:
+        now, rows = journal.now(connection), list_waiting(connection, link)
+    receipts = [sides.receipt(row.number, row.digest, sequence=row.number) for row in rows[:2]]
+    sent_at, expires = now - MINUTE, now + DAY
+    first = sides.seal(manifest_body(), sent_at=sent_at, expires=expires)
+    refused = sides.seal(
+        manifest_body(driver_ref="d-1"),
+        after=Position(1, first.digest),
+        sent_at=sent_at,
+        expires=expires,
+    )
+    envelopes = (first.raw.decode(), refused.raw.decode())
+    exchange.take_parcel(sides.parcel(envelopes, receipts=tuple(receipts), at=now))
+
+
+def find_link_name(home: Home) -> str:
+    """Return the name of the home's link in envelopes."""
+    store = Store(home.database_url)
+    exchange = LinkExchange(store, Journal(store), open_link_keys(home))
+    name = exchange.find_link("oybek_fotehobod").name
+    store.dispose()
+    return name
 
 
 def answer_queue(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:
@@ -192,7 +244,7 @@ def _count_known(client: Client, decision_id: str) -> int:
     return len(past.entities) * 100 + events + sum(len(tie.fellows) for tie in past.ties)
 
 
-def shots(post: str, decision: str) -> Iterator[Shot]:
+def shots(post: str, decision: str, link: str) -> Iterator[Shot]:
     """Yield what is pictured: the pages of every role's menu, and those behind them."""
     yield Shot("login", "", "/login")
     seen: set[str] = set()
@@ -210,6 +262,7 @@ def shots(post: str, decision: str) -> Iterator[Shot]:
     yield Shot("profile", "malika", f"/profiles/{PROFILE['code']}")
     yield Shot("profile-editor", "zafar", "/profiles/new")
     yield Shot("record", "nodira", "/journal/1")
+    yield Shot("link", "nodira", f"/links/{link}")
 
 
 def _at(pattern: str, post: str) -> str:

@@ -29,6 +29,7 @@ OWN_TIME = (
     "test_erasure",
     "test_sign_on",
     "test_killed_service",
+    "test_two_homes",
 )
 FULL_COST = ("test_sign_in_limits",)
 """What is tested there is the cost of a password."""

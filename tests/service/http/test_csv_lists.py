@@ -62,7 +62,9 @@ def addresses(world: World) -> dict[str, tuple[str, list[str]]]:
     """Return a real address of each list of the document, with its tables."""
     known = world.get("/v1/decisions").json()["decisions"][0]
     webhook = world.get("/v1/webhooks", Role.ADMINISTRATOR).json()["webhooks"][0]["webhook_id"]
+    (link,) = world.get("/v1/links", Role.INTEGRITY).json()["links"]
     named = {"post": POST, "decision_id": known["decision_id"], "webhook_id": webhook}
+    named["link"] = link["link"]
     found = {}
     for path, methods in world.client.get("/openapi.json").json()["paths"].items():
         asked = methods.get("get", {})
@@ -361,5 +363,10 @@ PAGES: dict[Role, dict[str, int]] = {
         "/drift": 2,
     },
     Role.CHECKPOINT: {f"/posts/{POST}/queue": 1},
-    Role.INTEGRITY: {"/journal": 2, f"/posts/{POST}/draws": 2, f"/posts/{POST}/integrity": 3},
+    Role.INTEGRITY: {
+        "/journal": 2,
+        "/links": 1,
+        f"/posts/{POST}/draws": 2,
+        f"/posts/{POST}/integrity": 3,
+    },
 }

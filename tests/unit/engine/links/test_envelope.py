@@ -60,7 +60,7 @@ def test_an_envelope_reads_as_it_was_sealed(head: EnvelopeHead, body: dict[str, 
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_no_byte_can_be_envelope_with(data: st.DataObject) -> None:
+def test_no_byte_can_be_changed(data: st.DataObject) -> None:
     raw = bytearray(ENVELOPE.raw)
     place = data.draw(st.integers(0, len(raw) - 1))
     raw[place] ^= data.draw(st.integers(1, 255))

@@ -1,0 +1,280 @@
+"""Commands about links with other installations."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli.common import HomeOption, JsonOption, emit, opened_existing, opened_to_read, signed_in
+from engine.errors import LapsedProposalError
+
+if TYPE_CHECKING:
+    from api.auth.accounts import Accounts
+    from api.links.exchanges import ExchangeResult, ImportedParcel
+    from engine.journal.journal import Journal
+    from engine.links.exchange import LinkExchange
+    from engine.links.identity import LinkIdentity
+    from engine.storage.database import Store
+    from engine.storage.home import Home
+
+links = typer.Typer(help="Links with other installations.", no_args_is_help=True)
+ByOption = Annotated[str, typer.Option("--as", help="Your name; your password is asked for.")]
+NameArgument = Annotated[str, typer.Argument(help="The link, by its agreement's name.")]
+WhyOption = Annotated[str, typer.Option(help="Why, for the journal.")]
+
+
+@links.command("identity")
+def identity(home: HomeOption, *, as_json: JsonOption = False) -> None:
+    """Print this installation's link identity, made on first use, for the other side to pin."""
+    from engine.links.key_files import open_link_keys
+
+    with opened_existing(home) as (found, _):
+        ours = open_link_keys(found).identity
+    result = {
+        "fingerprint": ours.fingerprint,
+        "signing_key": ours.signing_key.hex(),
+        "receiving_key": ours.receiving_key.hex(),
+    }
+    emit(result, as_json=as_json, text=lambda: _print_identity(ours))
+
+
+def _print_identity(ours: "LinkIdentity") -> None:
+    import segno
+
+    from engine.links.identity import split_fingerprint
+
+    typer.echo(f"fingerprint: {split_fingerprint(ours.fingerprint)}")
+    typer.echo(f'signing_key = "{ours.signing_key.hex()}"')
+    typer.echo(f'receiving_key = "{ours.receiving_key.hex()}"')
+    segno.make(ours.text, micro=False).terminal(compact=True)
+
+
+@links.command("propose")
+def propose(
+    home: HomeOption,
+    subject: Annotated[str, typer.Argument(help="The agreement (TOML), or a link to resume.")],
+    by: ByOption,
+    *,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume a link that stopped.")] = False,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Propose an agreement, or to --resume a stopped link; another person approves it."""
+    from api.auth.permissions import Right
+    from engine.links.agreement import read_agreement
+
+    agreement = None if resume else read_agreement(Path(subject))
+    with _open_signed_in(home, by) as (exchange, accounts):
+        accounts.check_governor(by, Right.ACT)
+        if agreement is not None:
+            exchange.propose(agreement, by=by)
+        else:
+            exchange.propose_resumption(
+                subject, by=by, why=why, is_lapsed=_is_lapsed(exchange, accounts, subject)
+            )
+    name = subject if agreement is None else agreement.link
+    emit({"link": name, "state": "proposed"}, as_json=as_json, text=f"proposed: {name}")
+
+
+def _is_lapsed(exchange: "LinkExchange", accounts: "Accounts", name: str) -> bool:
+    """Tell whether the person who proposed a resumption before has left."""
+    before = exchange.find_link(name).resumption
+    return before is not None and not accounts.is_active(before.author)
+
+
+@links.command("approve")
+def approve(
+    home: HomeOption, name: NameArgument, by: ByOption, *, as_json: JsonOption = False
+) -> None:
+    """Approve an agreement or a resumption that another person of this side proposed."""
+    from api.auth.permissions import Matter, Right
+
+    with _open_signed_in(home, by) as (exchange, accounts):
+        accounts.check_governor(by, Right.APPROVE)
+        author = exchange.read_author(name)
+        if not accounts.is_active(author):
+            raise LapsedProposalError("link")
+        accounts.must_complete(Matter.PEOPLE, first=author, second=by)
+        exchange.approve(name, by=by)
+        link = exchange.find_link(name).name
+    emit({"link": link, "state": "in_force"}, as_json=as_json, text=f"in force here: {link}")
+
+
+@links.command("end")
+def end(
+    home: HomeOption,
+    name: NameArgument,
+    by: ByOption,
+    why: WhyOption,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """End a link at once; nothing more is sent or taken. One person may do this."""
+    from api.auth.permissions import Right
+
+    with _open_signed_in(home, by) as (exchange, accounts):
+        accounts.check_governor(by, Right.ACT)
+        link = exchange.find_link(name).name
+        exchange.end(name, by=by, why=why)
+    emit({"link": link, "state": "ended"}, as_json=as_json, text=f"ended: {link}")
+
+
+@links.command("status")
+def status(home: HomeOption, *, as_json: JsonOption = False) -> None:
+    """Show every link: what waits, how late it is, and what stopped."""
+    from api.links.reads import list_links
+    from engine.journal.journal import Journal
+
+    with opened_to_read(home) as (found, store):
+        result = list_links(found, store, Journal(store))
+    emit(result, as_json=as_json, text=lambda: _print_status(result))
+
+
+def _print_status(found: Mapping[str, Any]) -> None:
+    if not found["links"]:
+        typer.echo("no link")
+    for one in found["links"]:
+        arrived = one["last_arrival"] or "never"
+        words = [one["name"], one["phase"], f"with {one['administration']} ({one['them']})"]
+        words += [f"waiting {one['waiting']}", f"last arrival {arrived}"]
+        if one["alarm"]:
+            words.append(f"ALARM {one['alarm']['rule']} (record {one['alarm']['sequence']})")
+        typer.echo("  ".join(words))
+        for part in one["traffic"]:
+            counted = f"{part['envelopes']:,} {part['kind'] or '-'} {part['status']}"
+            typer.echo(f"  {part['direction']}: {counted}, slowest {part['slowest_seconds']} s")
+
+
+@links.command("sync")
+def sync(
+    home: HomeOption,
+    name: Annotated[str | None, typer.Argument(help="One link; all by default.")] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Exchange with the other side over HTTPS until nothing waits on either side."""
+    from api.links.exchanges import exchange_all, open_carrier
+
+    with _open_exchange(home) as (found, _, exchange):
+        with exchange.store.read() as connection:
+            now = exchange.journal.now(connection)
+            known = exchange.read_links(connection).values()
+        wanted = [one for one in known if one.phase(now) in ("in_force", "stopped")]
+        wanted = [one for one in wanted if one.them.url is not None]
+        if name is not None:
+            wanted = [exchange.find_link(name)]
+        results = {
+            one.agreement.name: exchange_all(exchange, one, open_carrier(found, one))
+            for one in wanted
+        }
+    emit(
+        {"links": {key: _to_json(one) for key, one in results.items()}},
+        as_json=as_json,
+        text=lambda: _print_results(results),
+        ok=not any(one.is_stopped for one in results.values()),
+    )
+
+
+def _to_json(result: "ExchangeResult") -> dict[str, Any]:
+    return {
+        "sent": result.sent,
+        "received": result.received,
+        "refusals": list(result.refusals),
+        "stopped": result.is_stopped,
+    }
+
+
+def _print_results(results: "Mapping[str, ExchangeResult]") -> None:
+    for name, one in results.items():
+        stopped = "  STOPPED: darvoza link status" if one.is_stopped else ""
+        refused = f"  refused: {', '.join(one.refusals)}" if one.refusals else ""
+        typer.echo(f"{name}: sent {one.sent}, received {one.received}{refused}{stopped}")
+
+
+@links.command("export")
+def export(
+    home: HomeOption,
+    name: NameArgument,
+    to: Annotated[Path, typer.Option(help="A folder, on a stick or elsewhere.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what waits for the other side, and what is held of its journal, into a folder."""
+    from api.links.exchanges import export_parcel
+
+    with _open_exchange(home) as (_, _, exchange):
+        path = export_parcel(exchange, exchange.find_link(name), to)
+    emit({"file": str(path)}, as_json=as_json, text=str(path))
+
+
+@links.command("import")
+def import_folder(
+    home: HomeOption,
+    folder: Annotated[Path, typer.Argument(help="A folder that the other side wrote.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Take what the other side wrote into a folder; the same file twice changes nothing."""
+    from api.links.exchanges import import_parcels
+
+    with _open_exchange(home) as (_, _, exchange):
+        found = import_parcels(exchange, folder)
+    refused = [one for one in found if one.taken is None or one.taken.is_stopped]
+    emit(
+        {"files": [_parcel_json(one) for one in found]},
+        as_json=as_json,
+        text=lambda: _print_imported(found),
+        ok=not refused,
+    )
+
+
+def _parcel_json(one: "ImportedParcel") -> dict[str, Any]:
+    taken = one.taken
+    return {
+        "file": one.file,
+        "refused": one.refused,
+        "received": 0 if taken is None else taken.new,
+        "receipts": 0 if taken is None else taken.settled,
+        "refusals": [] if taken is None else [refusal.rule for refusal in taken.refusals],
+        "stopped": taken is not None and taken.is_stopped,
+    }
+
+
+def _print_imported(found: "list[ImportedParcel]") -> None:
+    for one in map(_parcel_json, found):
+        what = one["refused"] or f"received {one['received']}, receipts {one['receipts']}"
+        rules = f", refused: {', '.join(one['refusals'])}" if one["refusals"] else ""
+        typer.echo(f"{one['file']}: {what}{rules}{', STOPPED' if one['stopped'] else ''}")
+
+
+@contextmanager
+def _open_exchange(home: Path) -> "Iterator[tuple[Home, Store, LinkExchange]]":
+    """Open the links of a home; raises ``HomeError`` where it has no link identity."""
+    from api.links.exchanges import open_exchange
+
+    with opened_existing(home) as (found, store):
+        yield found, store, open_exchange(found, store, _open_journal(found, store))
+
+
+def _open_journal(home: "Home", store: "Store") -> "Journal":
+    """Return the journal with every projection, as the service has it."""
+    from api.service.runtime import open_network, projections
+    from engine.journal.journal import Journal
+    from features.online.crossing_index import read_plan
+
+    with store.read() as connection:
+        plan = read_plan(connection)
+    return Journal(store, projections(plan, open_network(home)))
+
+
+@contextmanager
+def _open_signed_in(home: Path, by: str) -> "Iterator[tuple[LinkExchange, Accounts]]":
+    """Open the links of a home for a person who knows their password."""
+    from api.auth.accounts import Accounts
+    from api.service.runtime import open_network
+
+    with _open_exchange(home) as (found, store, exchange):
+        signed_in(found, store, by)
+        yield exchange, Accounts(store, open_network(found))

@@ -1,0 +1,9 @@
+"""Links between installations: over HTTP, as pages, by file, and the exchange in the background.
+
+exchanges  Parcels with the other side: by HTTPS, by file, and who opens them
+page       Pages of the links
+reads      Links, their traffic and their delays, as JSON values
+routes     Links over HTTP: their state, and the door for parcels
+schemas    Answers about links
+worker     Exchange with every link in the background
+"""

@@ -1,0 +1,183 @@
+"""Parcels with the other side of a link: by HTTPS, or as files of a folder or a stick.
+
+Both carry the same bytes. Integrity rests on the signatures of the parcel and its envelopes; TLS
+hides who talks to whom about what kind of thing, and is the operator's.
+"""
+
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.errors import ConflictError, InputError, RiskError, StoreUnavailableError
+from engine.journal.journal import Journal
+from engine.links.exchange import LinkExchange, TakenParcel
+from engine.links.key_files import find_link_keys
+from engine.links.parcel import MAX_BYTES, read_parcel
+from engine.links.receipts import LinkReceipt
+from engine.links.state import Link
+from engine.storage.database import Store
+from engine.storage.home import Home
+
+CA_FILE = "links-ca.pem"
+"""Certificates of the home that are trusted besides those of the machine, for links alone."""
+PARCEL_SUFFIX = ".parcel.json"
+MOST_ROUNDS = 50
+SECONDS = 30.0
+"""How long one answer may take."""
+Carry = Callable[[bytes], bytes]
+"""Hands a parcel to the other side and returns its answer; raises ``StoreUnavailableError``."""
+
+
+def open_exchange(home: Home, store: Store, journal: Journal) -> LinkExchange:
+    """Return the links of a home; raises ``HomeError`` where it has no link identity yet."""
+    return LinkExchange(store, journal, find_link_keys(home))
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeResult:
+    """What one exchange with the other side brought."""
+
+    sent: int = 0
+    """Own envelopes that were receipted."""
+    received: int = 0
+    """Envelopes of the other side that took their place in the order."""
+    refusals: tuple[str, ...] = ()
+    """Rules that kept envelopes from a place in the order, on either side."""
+    is_stopped: bool = False
+
+    def add(self, taken: TakenParcel, refused: tuple[str, ...]) -> "ExchangeResult":
+        """Return the sum with one more round."""
+        own = tuple(one.rule for one in taken.refusals)
+        return ExchangeResult(
+            self.sent + taken.settled,
+            self.received + taken.new,
+            (*self.refusals, *refused, *own),
+            taken.is_stopped,
+        )
+
+
+def exchange_all(exchange: LinkExchange, link: Link, carry: Carry) -> ExchangeResult:
+    """Exchange parcels until nothing waits on either side, and the journal's head once a day.
+
+    Raises ``StoreUnavailableError`` where the other side does not answer, and what
+    :meth:`LinkExchange.take_parcel` raises for its answer.
+    """
+    exchange.send_head(link.name)
+    result = ExchangeResult()
+    receipts: tuple[LinkReceipt, ...] = ()
+    for _ in range(MOST_ROUNDS):
+        parcel = replace(exchange.make_parcel(link), receipts=receipts)
+        answer = carry(parcel.seal(exchange.keys))
+        refused = tuple(one.rule for one in read_parcel(answer).parcel.refusals)
+        taken = exchange.take_parcel(answer, name=link.name)
+        result, receipts = result.add(taken, refused), taken.receipts
+        is_done = not taken.settled and not taken.receipts
+        if is_done or taken.is_stopped or refused or taken.refusals:
+            break
+    return result
+
+
+def open_carrier(home: Home, link: Link) -> Carry:
+    """Return what carries parcels to the other side's service by HTTPS.
+
+    Raises ``ConflictError`` where the agreement names no address of it.
+    """
+    import httpx2
+
+    if link.them.url is None:
+        why = "the agreement names no address of the other side: use files"
+        raise ConflictError("link", link.agreement.name, why)
+    address = f"{link.them.url}/v1/links/{link.name}/parcels"
+    context = ssl.create_default_context()
+    if (home.root / CA_FILE).is_file():
+        context.load_verify_locations(home.root / CA_FILE)
+
+    def carry(parcel: bytes) -> bytes:
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        try:
+            with (
+                httpx2.Client(verify=context, trust_env=False, timeout=SECONDS) as client,
+                client.stream("POST", address, content=parcel, headers=headers) as answer,
+            ):
+                if answer.status_code != 200:
+                    raise StoreUnavailableError(f"the other side answered {answer.status_code}")
+                return b"".join(_within(answer.iter_raw()))
+        except httpx2.HTTPError as error:
+            why = f"the other side does not answer ({type(error).__name__})"
+            raise StoreUnavailableError(why) from None
+
+    return carry
+
+
+def _within(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield an answer's parts; raises ``StoreUnavailableError`` for too many bytes or seconds."""
+    size, until = 0, time.monotonic() + 2 * SECONDS
+    for part in parts:
+        size += len(part)
+        if size > MAX_BYTES or time.monotonic() > until:
+            raise StoreUnavailableError("the other side's answer is too long or too slow")
+        yield part
+
+
+def export_parcel(exchange: LinkExchange, link: Link, folder: Path) -> Path:
+    """Write what waits for the other side into a folder, and what it is a witness of.
+
+    Raises ``InputError`` where the folder cannot be written.
+    """
+    import json
+
+    from engine.audit.witness import WITNESS_FILE, list_witnessed
+
+    exchange.send_head(link.name)
+    parcel = exchange.make_parcel(link, with_receipts=True)
+    name = f"{link.agreement.name}-{link.us.name}-{parcel.at}{PARCEL_SUFFIX}"
+    with exchange.store.read() as connection:
+        lines = [json.dumps(line) + "\n" for line in list_witnessed(connection, link.name)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(parcel.seal(exchange.keys))
+        (folder / WITNESS_FILE).write_text("".join(lines), "utf-8")
+    except OSError as error:
+        raise InputError(folder.name, error.strerror or "cannot be written") from None
+    return folder / name
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedParcel:
+    """What became of one file."""
+
+    file: str
+    taken: TakenParcel | None
+    refused: str = ""
+
+
+def import_parcels(exchange: LinkExchange, folder: Path) -> list[ImportedParcel]:
+    """Take every parcel of a folder that another installation wrote, the oldest first.
+
+    A parcel that is refused stops none of the others. Raises ``InputError`` without a folder.
+    """
+    if not folder.is_dir():
+        raise InputError(folder.name, "no such folder")
+    found = []
+    for path in sorted(folder.glob(f"*{PARCEL_SUFFIX}")):
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
+            found.append((0, path.name, b""))
+            continue
+        raw = path.read_bytes()
+        try:
+            parcel = read_parcel(raw).parcel
+        except RiskError:
+            found.append((0, path.name, raw))
+            continue
+        if parcel.sender != exchange.fingerprint:
+            found.append((parcel.at, path.name, raw))
+    return [_import(exchange, name, raw) for _, name, raw in sorted(found)]
+
+
+def _import(exchange: LinkExchange, name: str, raw: bytes) -> ImportedParcel:
+    try:
+        return ImportedParcel(name, exchange.take_parcel(raw))
+    except RiskError as error:
+        return ImportedParcel(name, None, str(error))

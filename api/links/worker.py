@@ -1,0 +1,77 @@
+"""Exchange with the other side of every link in the background of a running service.
+
+Each process of a service may exchange: a second one finds nothing left, because what is sent twice
+is recorded once. A link that cannot be reached waits for the next turn and holds up no other.
+"""
+
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+import structlog
+
+from api.links.reads import LinkedService
+from engine.errors import RiskError
+
+if TYPE_CHECKING:
+    from engine.links.exchange import LinkExchange
+    from engine.links.state import Link
+
+FIRST_SECONDS = 5.0
+"""When the first exchange begins: a start is not held up by it."""
+
+
+class LinkWorker:
+    """Exchanges parcels with every reachable link, at intervals, on a thread of its own."""
+
+    def __init__(self, service: LinkedService, *, seconds: float) -> None:
+        """With no ``seconds`` nothing is exchanged."""
+        self._service = service
+        self._seconds = seconds
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="links", daemon=True)
+
+    def start(self) -> None:
+        """Exchange soon, then at intervals."""
+        if self._seconds:
+            self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the exchange that runs."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def run_turn(self) -> None:
+        """Exchange once with every link that has an address."""
+        service = self._service
+        if not service.home.link_keys.exists():
+            return
+        from api.links.exchanges import open_exchange
+
+        exchange = open_exchange(service.home, service.store, service.journal)
+        with service.store.read() as connection:
+            now = service.journal.now(connection)
+            links = exchange.read_links(connection).values()
+        for link in links:
+            is_live = link.phase(now) in ("in_force", "stopped")
+            if is_live and link.them.url is not None and not self._stop.is_set():
+                self._exchange(exchange, link)
+
+    def _exchange(self, exchange: "LinkExchange", link: "Link") -> None:
+        from api.links.exchanges import exchange_all, open_carrier
+
+        log = structlog.get_logger()
+        try:
+            if exchange_all(exchange, link, open_carrier(self._service.home, link)).is_stopped:
+                log.warning("link_stopped")
+        except RiskError as error:
+            log.warning("link_unreachable", why=type(error).__name__)
+
+    def _run(self) -> None:
+        wait = min(FIRST_SECONDS, self._seconds)
+        while not self._stop.wait(wait):
+            wait = self._seconds
+            try:
+                self.run_turn()
+            except RiskError as error:  # the store is away: the next turn finds what waits
+                structlog.get_logger().warning("links_waiting", why=type(error).__name__)

@@ -1,0 +1,131 @@
+"""A journal verified against the heads that the other side of a link holds of it.
+
+The best witness against the owner of a machine is an installation that does not trust it. What it
+holds is one JSON object a line: a receipt that this journal's installation signed, or the head that
+it stated. A signed one cannot be invented by the witness; a stated one is the witness's word.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, select
+
+from engine.audit.verification import JournalFault
+from engine.domain.time_units import micros
+from engine.domain.validation import list_faults
+from engine.errors import InputError, NotFoundError, RecordError
+from engine.journal.journal import IDENTITY, Journal, JournalReader
+from engine.links.identity import LinkIdentity
+from engine.links.ledger import list_envelopes
+from engine.links.messages import HEAD, HeadStatement
+from engine.links.receipts import LinkReceipt
+from engine.storage.database import Store
+
+RULE = "witness"
+WITNESS_FILE = "witness.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessedHead:
+    """A record of a journal, as another installation holds it."""
+
+    journal_id: str
+    sequence: int
+    known_at: int
+    """UTC microseconds."""
+    chain: str
+    """In hex."""
+    receipt: LinkReceipt | None = None
+    """None where it is the witness's word alone."""
+
+
+def list_witnessed(connection: Connection, link: str) -> Iterator[dict[str, Any]]:
+    """Yield what this installation holds of the other side's journal, as lines of a file."""
+    reader = JournalReader(connection)
+    sent = [row.receipt_seq for row in list_envelopes(connection, link, "sent") if row.receipt_seq]
+    for _, body in sorted(reader.bodies(sent).items()):
+        yield {"receipt": body["receipt"]}
+    received = list_envelopes(connection, link, "received")
+    heads = [row.seq for row in received if row.kind == HEAD and row.status == "taken"]
+    for _, body in sorted(reader.bodies(heads).items()):
+        yield {"head": body["body"]}
+
+
+def read_witness(path: Path) -> list[WitnessedHead]:
+    """Read the file of a witness, or the one in its folder; raises ``InputError``."""
+    file = path / WITNESS_FILE if path.is_dir() else path
+    found = []
+    try:
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+            found.append(_parse_line(line, file.name, number))
+    except (OSError, UnicodeDecodeError):
+        raise InputError(file.name, "cannot be read") from None
+    return found
+
+
+def _parse_line(line: str, name: str, number: int) -> WitnessedHead:
+    where = f"{name}, line {number}"
+    try:
+        match json.loads(line):
+            case {"receipt": receipt}:
+                return _of_receipt(LinkReceipt.from_json(receipt))
+            case {"head": head}:
+                return _of_statement(HeadStatement.model_validate(head))
+            case _:
+                raise InputError(where, "neither a receipt nor a head")
+    except RecordError as error:
+        raise InputError(where, f"{error.field}: {error.message} ({error.rule})") from None
+    except ValidationError as error:
+        at, rule, why = list_faults(error)[0]
+        raise InputError(where, f"{'.'.join(map(str, at))}: {why} ({rule})") from None
+    except (ValueError, RecursionError):
+        raise InputError(where, "is not JSON") from None
+
+
+def _of_receipt(receipt: LinkReceipt) -> WitnessedHead:
+    place = receipt.journal_id, receipt.sequence, receipt.known_at, receipt.chain
+    return WitnessedHead(*place, receipt)
+
+
+def _of_statement(head: HeadStatement) -> WitnessedHead:
+    return WitnessedHead(head.journal_id, head.sequence, micros(head.known_at), head.chain)
+
+
+def find_witness_faults(
+    store: Store, connection: Connection, heads: Sequence[WitnessedHead], identity: LinkIdentity
+) -> Iterator[JournalFault]:
+    """Yield each head that is not the one of the journal: it was rewritten, or cut off.
+
+    A receipt that ``identity`` did not sign is a fault of the witness, and named as one.
+    """
+    journal = Journal(store)
+    own = connection.scalars(select(IDENTITY.c.journal_id)).one()
+    for head in heads:
+        if head.receipt is not None and not head.receipt.is_signed_by(identity):
+            why = "the receipt was not signed with this installation's link key"
+            yield JournalFault(head.sequence, RULE, why)
+        elif found := _find_difference(journal, connection, head, own):
+            held = "signed here" if head.receipt is not None else "stated here, as the witness says"
+            yield JournalFault(head.sequence, RULE, f"{found}; it was {held}")
+
+
+def _find_difference(
+    journal: Journal, connection: Connection, head: WitnessedHead, own: str
+) -> str:
+    """Return how a record differs from what the witness holds, empty where it does not."""
+    if head.journal_id != own:
+        return "it is of another journal"
+    try:
+        entry = journal.entry(connection, head.sequence)
+    except NotFoundError:
+        return "the journal has no such record"
+    same: Mapping[str, bool] = {
+        "time": entry.known_at == head.known_at,
+        "chain value": entry.chain.hex() == head.chain,
+    }
+    differs = [name for name, is_same in same.items() if not is_same]
+    return f"the record has another {' and '.join(differs)}" if differs else ""

@@ -1,0 +1,100 @@
+"""The door for parcels asks for no key: what is not signed by a party changes nothing."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from api.auth.permissions import Role
+from engine.journal.journal import JOURNAL
+from engine.links.envelope import Position
+from engine.links.exchange import LinkExchange
+from engine.links.key_files import open_link_keys
+from engine.links.parcel import MAX_BYTES, read_parcel
+from tests.service.auth.test_refusals import is_problem
+from tests.service.running_service import World
+from tests.support.link_agreements import NOW, LinkSides, manifest_body
+
+FAR = NOW * 2
+
+
+@pytest.fixture(scope="module")
+def sides(world: World) -> LinkSides:
+    """Agree with a partner ``uz``; the world is ``tj``."""
+    assert world.get("/v1/links", Role.INTEGRITY).json() == {"fingerprint": None, "links": []}
+    assert post(world, "ab" * 16, b"{}").status_code == 404
+    sides = LinkSides(tj=open_link_keys(world.home))
+    exchange = LinkExchange(world.runtime.store, world.runtime.journal, sides.tj)
+    exchange.propose(sides.agreement, by="ann")
+    exchange.approve(sides.agreement.name, by="bob")
+    return sides
+
+
+def post(world: World, link: str, content: bytes) -> Any:
+    return world.client.post(f"/v1/links/{link}/parcels", content=content)
+
+
+def count_records(world: World) -> int:
+    with world.runtime.store.read() as connection:
+        return connection.scalar(select(func.count()).select_from(JOURNAL)) or 0
+
+
+def test_a_parcel_is_taken_and_answered(world: World, sides: LinkSides) -> None:
+    first = sides.seal(manifest_body(), expires=FAR)
+    refused = sides.seal({"x": 1}, after=Position(1, first.digest), expires=FAR)
+    raw = sides.parcel((first.raw.decode(), refused.raw.decode()), at=NOW)
+    answer = post(world, sides.agreement.link, raw)
+    assert answer.status_code == 200
+    found = read_parcel(answer.content)
+    assert found.is_signed_by(sides.tj.identity)
+    assert [one.status for one in found.parcel.receipts] == ["taken", "refused"]
+    assert post(world, sides.agreement.link, raw).status_code == 200
+    (link,) = world.get("/v1/links", Role.INTEGRITY).json()["links"]
+    assert [one["envelopes"] for one in link["traffic"]] == [1, 1]
+    path = f"/v1/links/{link['link']}"
+    listed = world.get(path, Role.INTEGRITY).json()["envelopes"]
+    assert [(one["number"], one["rule"]) for one in listed] == [(2, "missing_key"), (1, "")]
+    assert is_problem(world.get("/v1/links/" + "ab" * 16, Role.INTEGRITY), 404)
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"", 422),
+        (b"[]", 422),
+        (b"[" * 100_000, 422),
+        (b"\xff\xfe", 422),
+        (b'{"link":1}', 422),
+        (b"1" * (MAX_BYTES + 1), 413),
+    ],
+)
+def test_what_is_no_parcel_is_refused(
+    world: World, sides: LinkSides, content: bytes, status: int
+) -> None:
+    before = count_records(world)
+    assert is_problem(post(world, sides.agreement.link, content), status)
+    assert count_records(world) == before
+
+
+def test_a_stranger_writes_nothing(world: World, sides: LinkSides) -> None:
+    stranger = LinkSides(tj=sides.tj)
+    stranger.agreement = sides.agreement
+    raw = stranger.parcel((stranger.seal(manifest_body()).raw.decode(),), at=NOW)
+    before = count_records(world)
+    assert is_problem(post(world, sides.agreement.link, raw), 422)
+    assert is_problem(post(world, "ab" * 16, sides.parcel((), at=NOW)), 404)
+    assert is_problem(post(world, "x-0", raw), 422)
+    assert count_records(world) == before
+
+
+def test_links_have_pages(world: World, sides: LinkSides) -> None:
+    from tests.service.page_session import at_desk
+
+    desk = at_desk(world, "ina", Role.INTEGRITY)
+    for language in ("en", "ru", "uz", "tg"):
+        desk.get(f"/language/{language}")
+        listed, one = desk.get("/links"), desk.get(f"/links/{sides.agreement.link}")
+        assert (listed.status_code, one.status_code) == (200, 200)
+        assert sides.agreement.link in listed.text
+        assert sides.agreement.ground in one.text
+    assert at_desk(world, "sam").get("/links").status_code == 403

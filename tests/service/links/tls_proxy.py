@@ -1,0 +1,116 @@
+"""A TLS server before a service, with a certificate of its own, that can lose, double and kill."""
+
+import datetime
+import http.client
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+from threading import Thread
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+HOST = "127.0.0.1"
+
+
+@dataclass
+class Line:
+    """The line to one service, and what happens to the next requests on it."""
+
+    port: int
+    """Of the service."""
+    certificate: Path
+    faults: list[str] = field(default_factory=list)
+    """``lose`` a request, ``lose_answer``, ``double``, or ``kill`` the service after it."""
+    kill: Callable[[], None] = lambda: None
+    seen: list[bytes] = field(default_factory=list)
+    """Bodies of both directions, as they passed."""
+    url: str = ""
+
+    def forward(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes] | None:
+        """Return the service's answer, None where it is lost."""
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "lose":
+            return None
+        answer = self._post(path, body, headers)
+        if fault == "double":
+            answer = self._post(path, body, headers)
+        if fault == "kill":
+            self.kill()
+        return None if fault in ("kill", "lose_answer") else answer
+
+    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        raw = answer.read()
+        connection.close()
+        self.seen += [body, raw]
+        return answer.status, raw
+
+
+@contextmanager
+def serve_tls(line: Line, folder: Path) -> Iterator[None]:
+    """Serve a line over HTTPS until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found = line.forward(self.path, body, {"Content-Type": "application/json"})
+            self.close_connection = True
+            if found is None:
+                return
+            self.send_response(found[0])
+            self.send_header("Content-Length", str(len(found[1])))
+            self.end_headers()
+            self.wfile.write(found[1])
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(line.certificate, folder / "tls.key")
+    server = ThreadingHTTPServer((HOST, 0), Handler)
+    server.daemon_threads = True
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    line.url = f"https://{HOST}:{server.server_address[1]}"
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def make_certificate(folder: Path) -> Path:
+    """Write a self-signed certificate of this machine and its key; return the certificate."""
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test of links")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, None)
+    )
+    form = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    (folder / "tls.key").write_bytes(key.private_bytes(*form))
+    path = folder / "tls.pem"
+    path.write_bytes(made.public_bytes(Encoding.PEM))
+    return path
