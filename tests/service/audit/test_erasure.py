@@ -20,6 +20,7 @@ from engine.audit.subject_records import RecordGroup, RecordGroups
 from engine.domain.network import Network
 from engine.domain.time_units import DAY, SystemClock, rfc3339
 from engine.errors import InputError, NotAllowedError, RiskError, SecondPersonError
+from engine.events.outbox import CURSORS, DELIVERIES
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import SENSITIVE_READ
 from engine.queue.queue import DECISIONS
@@ -147,6 +148,12 @@ def values(connection: Connection) -> Iterator[tuple[str, str]]:
                     table.name,
                     value.decode("latin-1") if isinstance(value, bytes) else str(value),
                 )
+
+
+def derived_values(connection: Connection) -> list[tuple[str, str]]:
+    """Return every value of every table, sorted; the sender of events goes on with its own two."""
+    own = (CURSORS.name, DELIVERIES.name)
+    return sorted(one for one in values(connection) if one[0] not in own)
 
 
 def places_of(connection: Connection) -> set[str]:
@@ -315,7 +322,7 @@ def test_a_kill_in_the_middle_leaves_all_or_nothing(story: Story) -> None:
     later = Criteria(before=moment)
     assert steps(world, "ann").erase(later, "old").state == "proposed"
     with world.runtime.store.read() as connection:
-        before = sorted(values(connection))
+        before = derived_values(connection)
     command = ["erase", "--home", str(world.home.root), "--before", rfc3339(moment), "--as", "bob"]
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, *command],
@@ -326,7 +333,7 @@ def test_a_kill_in_the_middle_leaves_all_or_nothing(story: Story) -> None:
     )
     assert (killed.returncode, killed.stderr) == (9, "")
     with world.runtime.store.read() as connection:
-        assert sorted(values(connection)) == before
+        assert derived_values(connection) == before
     done = steps(world, "bob").erase(later, "")
     assert done.state == "erased"
     assert (done.waiting > 0, done.in_force) == (True, 1)
