@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.audit.verification import Verdict
     from engine.journal.clock import Reading
 
-TABLES = ("network.toml", "retention.toml", "messages.toml")
+TABLES = ("network.toml", "retention.toml", "messages.toml", "links-ca.pem")
 FILES = ("history", "bundles", "reports", "mlflow", *TABLES)
 """What is copied besides the store."""
 

@@ -37,19 +37,9 @@ from api.oidc.secret_files import open_subject_key
 from api.service.runtime import open_network, open_store
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
-from engine.criteria.dual_control import DualControlProjection
-from engine.domain.time_units import DAY, MINUTE
 from engine.errors import ConflictError
-from engine.journal.journal import Journal
-from engine.links.envelope import Position
-from engine.links.exchange import LinkExchange
-from engine.links.key_files import open_link_keys
-from engine.links.ledger import LinkProjection, list_waiting
-from engine.links.messages import Manifest
-from engine.links.outbox import OutgoingMessage
-from engine.storage.database import Store
 from engine.storage.home import Home
-from tests.support.link_agreements import LinkSides, manifest_body
+from tests.support.link_partner import link_partner
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 PEOPLE = {
@@ -98,6 +88,9 @@ def main(arguments: Sequence[str]) -> None:
             demo = (sys.executable, "-m", "api", "demo", "--once", "--home", str(home.root))
             subprocess.run(demo, check=True, stdout=subprocess.DEVNULL)
         key, admin, passwords = credentials(home)
+        store = open_store(home)
+        link = link_partner(home, store)
+        store.dispose()
         port = free_port()
         with run_service(home.root, port), Client(HOST, port, key) as client:
             post, decision = answer_queue(client, open_network(home).posts)
@@ -107,7 +100,7 @@ def main(arguments: Sequence[str]) -> None:
                 asked.out,
                 f"http://{HOST}:{port}",
                 passwords,
-                list(shots(post, decision, find_link_name(home))),
+                list(shots(post, decision, link)),
             )
     sizes = [path.stat().st_size for path in asked.out.glob("*.png")]
     print(f"{len(sizes)} pictures, {sum(sizes) / 1e6:.2f} MB, in {asked.out}")
@@ -131,7 +124,6 @@ def credentials(home: Home) -> tuple[str, str, dict[str, str]]:
         made = accounts.create_key(PEOPLE[name], None, pepper=open_pepper(home), owner=owner)
         keys.append(made.secret)
     trust_provider(home, accounts, [one for one in passwords if one.startswith(("malika", "olim"))])
-    link_partner(home, store)
     store.dispose()
     return keys[0], keys[1], passwords
 
@@ -155,41 +147,6 @@ def trust_provider(home: Home, accounts: Accounts, people: Sequence[str]) -> Non
         subject_key=open_subject_key(home),
     )
     accounts.approve_mapping(proposal, by=second)
-
-
-def link_partner(home: Home, store: Store) -> None:
-    """Agree with a synthetic partner, once for a home, and exchange a few envelopes with it."""
-    if home.link_keys.exists():
-        return
-    sides = LinkSides(tj=open_link_keys(home))
-    journal = Journal(store, [DualControlProjection(), LinkProjection()])
-    exchange = LinkExchange(store, journal, sides.tj)
-    link = exchange.propose(sides.agreement, by="malika")
-    exchange.approve(link, by="olim")
-    manifest = Manifest.model_validate(manifest_body(post="TJ-FOT"))
-    exchange.send(link, [OutgoingMessage("manifest", manifest)] * 3)
-    with store.read() as connection:
-        now, rows = journal.now(connection), list_waiting(connection, link)
-    receipts = [sides.receipt(row.number, row.digest, sequence=row.number) for row in rows[:2]]
-    sent_at, expires = now - MINUTE, now + DAY
-    first = sides.seal(manifest_body(), sent_at=sent_at, expires=expires)
-    refused = sides.seal(
-        manifest_body(driver_ref="d-1"),
-        after=Position(1, first.digest),
-        sent_at=sent_at,
-        expires=expires,
-    )
-    envelopes = (first.raw.decode(), refused.raw.decode())
-    exchange.take_parcel(sides.parcel(envelopes, receipts=tuple(receipts), at=now))
-
-
-def find_link_name(home: Home) -> str:
-    """Return the name of the home's link in envelopes."""
-    store = Store(home.database_url)
-    exchange = LinkExchange(store, Journal(store), open_link_keys(home))
-    name = exchange.find_link("oybek_fotehobod").name
-    store.dispose()
-    return name
 
 
 def answer_queue(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from tests.browser.users_and_vehicles import QUEUE, ROLES, Site, sign_in, signed
 from tests.service.profiles.test_profile_pages import FIGURES
 from tests.service.reports.test_acts import act
 from tests.service.running_service import POST
+from tests.support.link_partner import link_partner
 
 WORDS = {
     "en": {
@@ -174,7 +175,7 @@ def test_keys_alone_are_enough(page: Page, site: Site) -> None:
 
 BEHIND = {
     "malika": ("{red}", "{seen}", "/profiles/new", "/decisions/none"),
-    "nodira": ("/journal/1",),
+    "nodira": ("/journal/1", "/links/{link}"),
     "sitora": ("/webhooks/webhook-1",),
 }
 """Pages behind those of the menu, by a user who may see them."""
@@ -204,6 +205,7 @@ def register_webhook(site: Site) -> None:
 
 def test_every_page_can_be_used_by_everybody(page: Page, site: Site) -> None:
     register_webhook(site)
+    link = link_partner(site.runtime.home, site.runtime.store)
     red, again = site.find("red"), site.find("red", plate="01A500BC", driver_ref="d-500")
     seen = site.decide(plate="01A500BC", driver_ref="d-500", trailer_plate="01A501BC")
     page.goto("/login")
@@ -215,7 +217,7 @@ def test_every_page_can_be_used_by_everybody(page: Page, site: Site) -> None:
         signed_in(page, site, name)
         for where in pages_of(name):
             if IS_PROOF or where not in looked:  # at small sizes what two may see is seen by one
-                page.goto(where.format(red=path(red), seen=path(seen)))
+                page.goto(where.format(red=path(red), seen=path(seen), link=link))
                 looked_at(page, where)
             looked.add(where)
     assert again["channel"] == "red"

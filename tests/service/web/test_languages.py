@@ -35,6 +35,7 @@ from tests.catalogues import list_texts, places
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import find
 from tests.service.running_service import World, arrival
+from tests.support.link_partner import link_partner
 
 OTHERS = [code for code in LANGUAGES if code != "en"]
 BEFORE_MESSAGES = Path(__file__).parent / "sentences_before_messages.txt"
@@ -324,3 +325,8 @@ def test_pages_speak_one_language(world: World, code: str) -> None:
     keeper = at_desk(world, f"keeps-{code}", Role.ADMINISTRATOR)
     keeper.get(f"/language/{code}?back=/")
     assert not [one for one in english if one in keeper.get("/webhooks").text]
+    officer = at_desk(world, f"checks-{code}", Role.INTEGRITY)
+    officer.get(f"/language/{code}?back=/")
+    link = link_partner(world.home, world.runtime.store)
+    for path in ("/links", f"/links/{link}"):
+        assert not [one for one in english if one in officer.get(path).text]

@@ -20,6 +20,7 @@ from engine.domain.records import Record
 from engine.errors import (
     ConflictError,
     EnvelopeRefusedError,
+    ErasedError,
     NotFoundError,
     RecordError,
     SecondPersonError,
@@ -371,6 +372,22 @@ def test_a_receiver_with_yesterdays_disk_gets_everything_again(
     assert tj.origins() == [1, 2, 3]
     assert tj.bodies(LINK_RECEIVED)[-1]["envelope"] == read_parcel(before).parcel.envelopes[-1]
     assert (uz.phase, tj.phase) == ("in_force", "in_force")
+
+
+def test_what_was_erased_cannot_be_sent_again(sides: Sides, tmp_path: Path) -> None:
+    uz, tj = sides
+    disk = Disk.keep(tj, tmp_path / "yesterday.sqlite")
+    uz.send("m-1")
+    uz.sync(tj)
+    with uz.store.write() as connection:
+        bodies = "DELETE FROM journal_bodies WHERE seq = :seq"
+        connection.execute(text(bodies), {"seq": uz.rows()[0].seq})
+    disk.restore()
+    assert uz.sync(tj).is_stopped
+    uz.exchange.propose_resumption(NAME, by="anna", why="looked into")
+    with pytest.raises(ErasedError):
+        uz.exchange.approve(NAME, by="boris")
+    assert uz.phase == "stopped"
 
 
 def test_an_old_parcel_raises_no_alarm(sides: Sides) -> None:
