@@ -27,6 +27,8 @@ from api.confirmations import routes as confirmations_routes
 from api.decisions import page as decisions_page
 from api.decisions import routes as decisions_routes
 from api.decisions.fast_path import Express
+from api.declarations import page as declarations_page
+from api.declarations import routes as declarations_routes
 from api.drift import page as drift_page
 from api.drift import routes as drift_routes
 from api.http import health, problems
@@ -64,6 +66,7 @@ from api.webhooks.worker import DeliveryWorker
 
 ROUTERS = (
     decisions_routes.router,
+    declarations_routes.router,
     reports_routes.crossings_router,
     reports_routes.router,
     profiles_routes.router,
@@ -87,6 +90,7 @@ PAGES = (
     sign_on_page.router,
     queue_page.router,
     decisions_page.router,
+    declarations_page.router,
     shifts_page.router,
     profiles_page.router,
     watchlist_page.router,

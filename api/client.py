@@ -18,6 +18,7 @@ from api.audit import schemas as audit
 from api.confirmations import schemas as finds
 from api.decisions import schemas as said
 from api.decisions.schemas import PastView
+from api.declarations import schemas as lodged
 from api.drift.schemas import DriftAnswer
 from api.http.schema_base import Acknowledged, AcknowledgedAct, Problem, Ready
 from api.integrity.schemas import IntegrityReport
@@ -166,6 +167,26 @@ class Client(Calls):
     def record(self, arrival: Body, key: str | None = None) -> Acknowledged:
         """Record a crossing that asks for no decision."""
         return self._post(Acknowledged, arrival, key, "crossings")
+
+    def lodge(self, declaration: Body, key: str | None = None) -> lodged.AcknowledgedDeclaration:
+        """Lodge or amend a declaration ahead of its vehicle."""
+        return self._post(lodged.AcknowledgedDeclaration, declaration, key, "declarations")
+
+    def cancel(
+        self, declaration_id: str, reason: str | None = None, key: str | None = None
+    ) -> lodged.AcknowledgedDeclaration:
+        """Withdraw a declaration ahead, for good."""
+        body = {"reason": reason}
+        kind, path = lodged.AcknowledgedDeclaration, ("declarations", declaration_id)
+        return self._post(kind, body, key, *path, "cancellations")
+
+    def list_expected(self, **asked: str | int) -> lodged.ExpectedDeclarations:
+        """List declarations ahead: ``post``, ``since``, ``until``, ``state``, ``before``."""
+        return self._get(lodged.ExpectedDeclarations, "declarations", **asked)
+
+    def declaration(self, declaration_id: str) -> lodged.DeclarationView:
+        """Return one declaration ahead with its versions."""
+        return self._get(lodged.DeclarationView, "declarations", declaration_id)
 
     def decide_message(
         self, document: bytes, crossing: Mapping[str, object], *, key: str | None = None

@@ -3,6 +3,7 @@
 audit          Verification of the journal and replay of decisions
 criteria       Selection criteria set before an arrival: profiles, watch list, indicator rules
 decision       A decision as data: how it is made, stored and shown
+declarations   Declarations ahead of their vehicles: lodged, amended, matched
 domain         Reported records, identifiers, the network, and their validation
 events         Events that go out to other systems, and the outbox from which they are sent
 explanation    Facts and reasons as officers read them

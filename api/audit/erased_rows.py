@@ -32,6 +32,11 @@ DELETED: Mapping[str, str] = {
     "mirror_alerts": "seq",
     "mirror_keys": "decision_id",
     "searched_places": "crossing_id",
+    "advance_declarations": "seq",
+    "advance_keys": "seq",
+    "advance_uses": "seq",
+    "advance_alerts": "seq",
+    "decided_keys": "seq",
 }
 """Tables whose rows go, and the column by which they are found."""
 BLANKED: Mapping[str, tuple[str, Mapping[str, object]]] = {
@@ -90,7 +95,8 @@ class ErasedRows:
         keys = self._read_keys(connection)
         for name, column in DELETED.items():
             self._delete(connection, METADATA.tables[name], column)
-        self._delete(connection, METADATA.tables["mirror_alerts"], "decision_id")
+        for name in ("mirror_alerts", "advance_alerts", "advance_uses"):
+            self._delete(connection, METADATA.tables[name], "decision_id")
         for name, (column, values) in BLANKED.items():
             target = METADATA.tables[name]
             for some in _slices(self._ids(column)):

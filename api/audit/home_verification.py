@@ -17,6 +17,7 @@ from engine.audit.file_anchors import parse_network, read_declared_networks
 from engine.audit.foreign_objects import find_object_faults
 from engine.audit.projection_replay import Replay, Restore, open_scratch_store
 from engine.audit.store_comparison import Comparison, tables_of
+from engine.audit.subject_records import LODGED_KINDS
 from engine.audit.table_structure import ALTERED, find_structure_faults
 from engine.audit.verification import FAULTS_KEPT, JournalFault
 from engine.domain.network import Network
@@ -112,6 +113,8 @@ class ProjectionCheck:
     def filled(self, replayed: Connection, replay: Replay) -> Sequence[Table]:
         """Fill what a replay leaves to others, and return the tables that say something then."""
         left_out = dict(self.skipped)
+        if replay.kinds_unread & set(LODGED_KINDS):
+            left_out["decided_keys"] = "kept since a declaration ahead that is erased"
         if self.fill is None:
             left_out |= dict.fromkeys((*COUNTED, *OF_LOADS), "only a command reads the history")
         elif replay.kinds_unread & _COUNTED_KINDS:

@@ -19,7 +19,7 @@ from api.auth.authority import Authority, KeyGrant, PersonGrant, Refused, ignore
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import digest, hash_password, is_password, new_key, new_password, stand_in
 from api.auth.oidc_mapping import OidcMapping, check_mapping
-from api.auth.permissions import BOUND, OWNED, Matter, Right, Role, covers
+from api.auth.permissions import BOUND, MACHINES, OWNED, Matter, Right, Role, covers
 from api.auth.tables import NO_PASSWORD, USERS, AccountProjection, AccountSecret
 from api.auth.user_names import check_name
 from engine.criteria.dual_control import DualControlProjection, draft_approval, draft_proposal
@@ -140,6 +140,8 @@ class Accounts:
         the agency is unknown.
         """
         self._check(role, post)
+        if role in MACHINES:
+            raise NotAllowedError(f"the role {role} is for machines: make a key")
         name = check_name(name, taken=self._look().names())
         agency = self._resolve_agency(agency, None, post)
         made = IssuedCredential(name, role, post, new_password(), agency)

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, model_va
 from pydantic_core import PydanticCustomError
 
 from api.auth.agencies import ANY, RECORDED, DocumentHistory, read_document
-from api.auth.permissions import BOUND, Role
+from api.auth.permissions import BOUND, MACHINES, Role
 from engine.domain.records import Code, PostCode, Record
 from engine.errors import InputError
 from engine.journal.kinds import OIDC_APPROVED, OIDC_PROPOSED
@@ -140,6 +140,7 @@ class OidcMapping(Record):
             ("redirect_uri", f"an address of https that ends in {CALLBACK}", self._is_ours()),
             ("scope", "one scope, and none about a human", self._is_lean()),
             ("roles", "at least one rule", bool(self.roles)),
+            ("roles", "no role of machines alone", self._is_of_people()),
             ("posts", "a role of one post needs rules of posts", self._has_posts()),
         ):
             if not is_right:
@@ -156,6 +157,9 @@ class OidcMapping(Record):
 
     def _has_posts(self) -> bool:
         return bool(self.posts) or BOUND.isdisjoint(rule.role for rule in self.roles)
+
+    def _is_of_people(self) -> bool:
+        return MACHINES.isdisjoint(rule.role for rule in self.roles)
 
     def match(self, claims: Mapping[str, Any]) -> "Rules":
         """Return which rules hold; raises ``MissingGrantError`` where one is missing."""

@@ -14,6 +14,8 @@ class Role(StrEnum):
     """What a caller is there for."""
 
     CHECKPOINT = "checkpoint"
+    DECLARANT = "declarant"
+    """A sender of declarations ahead of their vehicles; machines alone."""
     COUNTERPART = "counterpart"
     SUPERVISOR = "supervisor"
     ANALYST = "analyst"
@@ -25,7 +27,7 @@ class Matter(StrEnum):
     """What a route is about, as agencies divide their work."""
 
     DECISIONS = "decisions"
-    """Decisions, queues, reported crossings and releases."""
+    """Decisions, queues, reported crossings, releases and declarations ahead."""
     ACTS = "acts"
     SEIZURES = "seizures"
     REVIEWS = "reviews"
@@ -64,7 +66,10 @@ class RouteRule:
 BOUND = frozenset({Role.CHECKPOINT, Role.COUNTERPART})
 """Roles whose keys must name a post."""
 
-OWNED = frozenset(Role) - BOUND
+MACHINES = frozenset({Role.DECLARANT})
+"""Roles that no person has: their keys are of machines."""
+
+OWNED = frozenset(Role) - BOUND - MACHINES
 """Roles that propose or approve: their keys must have an owner."""
 
 _READERS = frozenset({Role.SUPERVISOR, Role.ANALYST})
@@ -72,6 +77,7 @@ _CHECKPOINT = frozenset({Role.CHECKPOINT})
 _SUPERVISOR = frozenset({Role.SUPERVISOR})
 _INTEGRITY = frozenset({Role.INTEGRITY})
 _POST = _CHECKPOINT | _SUPERVISOR
+_SENDERS = _CHECKPOINT | MACHINES
 
 _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
     (Matter.DECISIONS, Right.SEE, _READERS): """
@@ -92,6 +98,14 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         POST /v1/decisions/batch
         POST /v1/decisions/{decision_id}/amendments
         POST /v1/crossings/{crossing_id}/release
+        """,
+    (Matter.DECISIONS, Right.SEE, _READERS | _SENDERS): """
+        GET /v1/declarations
+        GET /v1/declarations/{declaration_id}
+        """,
+    (Matter.DECISIONS, Right.ACT, _SENDERS): """
+        POST /v1/declarations
+        POST /v1/declarations/{declaration_id}/cancellations
         """,
     (Matter.DECISIONS, Right.ACT, BOUND): """
         POST /v1/crossings

@@ -24,6 +24,7 @@ from api.http.agency_rows import visible_reasons
 from api.http.dependencies import TheCaller, running_service
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
+from engine.declarations.lodgings import alerts_of as declaration_alerts
 from engine.domain.records import Inspection
 from engine.domain.time_units import rfc3339
 from engine.errors import ErasedError, NotAllowedError, NotFoundError
@@ -194,6 +195,11 @@ class DecisionReader:
         if not seen["search_order"]:
             order = order_of_review(connection, self._service.journal, known)
             seen = seen | {"search_order": order}
+        later = [
+            one | {"known_at": rfc3339(one["known_at"])}
+            for one in declaration_alerts(connection, known.decision_id)
+        ]
+        seen = seen | {"declaration_alerts": later} if later else seen
         return seen | {"alerts": alerts} if alerts else seen
 
 

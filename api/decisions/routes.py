@@ -78,7 +78,7 @@ async def decide(
     The answer leaves only when its record is durable.
     """
     found = await await_decision(service, caller, arrival, key)
-    return answer_in_kind(request, found, arrival)
+    return answer_in_kind(request, found, arrival.declaration)
 
 
 async def await_decision(
@@ -168,7 +168,7 @@ async def amend(
     found = await service.waking.wait(service.targeting.decide(arrival, asked, amended=known))
     service.metrics.count_decision(found)
     seen = service.answers.view_decision(found, is_blind=True)
-    return answer_in_kind(request, seen, arrival)
+    return answer_in_kind(request, seen, arrival.declaration)
 
 
 @router.post("/{decision_id}/reviews", **creates(Acknowledged, 404, 409, 413, body=Review))

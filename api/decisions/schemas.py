@@ -5,6 +5,7 @@ from typing import Literal
 
 from api.http.schema_base import AnswerSchema
 from engine.decision.decision import Mode, Rank, Risk
+from engine.domain.advance_declarations import MatchKind
 from engine.domain.records import Basis
 from engine.explanation.facts import Fact
 from engine.explanation.reasons import Reason
@@ -25,6 +26,38 @@ class MirrorAlert(AnswerSchema):
     known_at: datetime
     matched_by: list[Literal["plate", "vin", "tir", "cmr", "trailer"]]
     """What both records agree on; the first led to it."""
+
+
+class UsedDeclaration(AnswerSchema):
+    """A version of a declaration ahead, and which of its vehicles this is."""
+
+    declaration_id: str
+    version: int
+    sequence: int
+    """The journal's record of the version."""
+    vehicle: int
+
+
+class DeclaredAhead(AnswerSchema):
+    """The declarations ahead that a vehicle was matched with."""
+
+    matched_by: MatchKind | Literal[""]
+    """Empty where none was used; the data gaps say why."""
+    uses: list[UsedDeclaration]
+    differences: list[str]
+    """Fields in which the vehicle, or the declaration that it brought, differs from them."""
+    is_brought: bool
+    """It brought a declaration of its own, which was decided with."""
+
+
+class DeclarationAlert(AnswerSchema):
+    """A declaration ahead that came, or was changed, after the decision."""
+
+    code: Literal["late", "amended", "cancelled"]
+    declaration_id: str
+    version: int
+    matched_by: MatchKind
+    known_at: datetime
 
 
 class CheckpointView(AnswerSchema):
@@ -51,6 +84,10 @@ class CheckpointView(AnswerSchema):
     """The first decision of its movement, where its declaration was changed since."""
     alerts: list[MirrorAlert] | None = None
     """Where the paired post's record came after the decision and differs."""
+    declared_ahead: DeclaredAhead | None = None
+    """Where declarations ahead led to it, or to nothing that could be used."""
+    declaration_alerts: list[DeclarationAlert] | None = None
+    """Where a declaration ahead came, or was changed, after the decision."""
 
 
 class Subject(AnswerSchema):

@@ -20,6 +20,8 @@ from engine.journal.kinds import (
     AUDIT_CLOSED,
     CROSSING,
     DECISION,
+    DECLARATION_CANCELLED,
+    DECLARATION_LODGED,
     DRIFT_MEASURED,
     FIND_CONFIRMED,
     INSPECTION,
@@ -81,6 +83,7 @@ OWNERS: Mapping[str, Callable[[Body], Iterator[Owner]]] = {
 WATCHLIST_KINDS = frozenset(KINDS_OF["watchlist"])
 MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((DECISION, CROSSING, RELEASE, QUEUE_EXPIRED, AUDIT_CLOSED), Matter.DECISIONS),
+    **dict.fromkeys((DECLARATION_LODGED, DECLARATION_CANCELLED), Matter.DECISIONS),
     INSPECTION: Matter.ACTS,
     **dict.fromkeys((SEIZURE, FIND_CONFIRMED), Matter.SEIZURES),
     REVIEW: Matter.REVIEWS,

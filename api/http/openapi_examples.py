@@ -51,6 +51,15 @@ ARRIVAL: dict[str, Any] = {
 
 BODIES: dict[str, Any] = {
     "Arrival": ARRIVAL,
+    "AdvanceDeclaration": {
+        "declaration": ARRIVAL["declaration"],
+        "post": "OYB",
+        "direction": "entry",
+        "arrives_from": "2026-03-01T06:00:00+05:00",
+        "arrives_until": "2026-03-01T18:00:00+05:00",
+        "vehicles": [{"vehicle_class": "truck", "plate": "01A123BC", "plate_country": "UZ"}],
+    },
+    "Cancellation": {"reason": "The transport was called off."},
     "ReportedAct": {
         "inspection_id": "OYB-ACT-2026-0031",
         "crossing_id": "OYB-2026-000417",

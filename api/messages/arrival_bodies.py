@@ -73,14 +73,21 @@ def arrival_body(
     return read_arrival
 
 
-async def _read_message(request: Request, service: MessageService) -> Arrival:
-    from features.messages.arrivals import join_crossing
+async def read_message(request: Request, service: MessageService) -> "Translation":
+    """Return what a request's message says; raises for one that is refused."""
     from features.messages.xml_reader import MAX_BYTES
 
     raw = await read_bounded(request, most=MAX_BYTES)
     found = await service.executors.messages.run(_translate, raw, service.home)
     request.state.references = found.references
     _check_accepted(found, MAX_BYTES)
+    return found
+
+
+async def _read_message(request: Request, service: MessageService) -> Arrival:
+    from features.messages.arrivals import join_crossing
+
+    found = await read_message(request, service)
     given = _crossing_cells(request.query_params.multi_items())
     crossing, differing = join_crossing(given, found.crossing, declaration=found.declaration)
     try:

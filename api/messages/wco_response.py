@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request, Response
 from api.http.problems import instance_of, refusal
 from api.http.responses import answer
 from api.messages.arrival_bodies import is_xml
-from engine.domain.records import Arrival
+from engine.domain.records import Declaration
 from engine.errors import RiskError
 
 MEDIA_TYPE = "application/xml"
@@ -27,6 +27,8 @@ CODES: Mapping[str, str] = {"green": "09", "blue": "09", "yellow": "06", "red": 
 """FunctionCode of each channel: cleared, documents, physical control."""
 REJECTIONS = frozenset({400, 409, 413, 415, 422})
 """Statuses of what a sender can mend; others, such as a missing key, stay problems in JSON."""
+_TIMES = ("decided_at", "received_at", "recorded_at")
+"""Names of an answer's time."""
 _LONGEST = {"FunctionalReferenceID": 35, "ID": 70}
 _WHOLE = (("42A", ""),)
 _POINTERS: Mapping[str, Sequence[tuple[str, str]]] = {
@@ -50,17 +52,19 @@ def wants_xml(request: Request) -> bool:
     return xml > json
 
 
-def answer_in_kind(request: Request, found: Mapping[str, Any], arrival: Arrival) -> Response:
+def answer_in_kind(
+    request: Request, found: Mapping[str, Any], declaration: Declaration | None
+) -> Response:
     """Return a decision or an acknowledgement, as JSON or as a response of the WCO (201)."""
     if not wants_xml(request):
         return answer(found, 201)
     references: Mapping[str, str] = request.state.references
-    if not references and arrival.declaration is not None:
-        references = {"ID": arrival.declaration.declaration_id}
+    if not references and declaration is not None:
+        references = {"ID": declaration.declaration_id}
     decision = found.get("decision_id")
     body = write_response(
         CODES[found["channel"]] if decision else RECEIVED,
-        issued=found["decided_at" if decision else "recorded_at"],
+        issued=next(found[name] for name in _TIMES if name in found),
         own=decision or found["id"],
         references=references,
     )

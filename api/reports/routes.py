@@ -95,7 +95,7 @@ def record(
     asked = claim(CROSSING, arrival, post=crossing.post, name=name, key=key)
     found = service.recording.crossing(arrival, asked)
     seen = service.answers.acknowledge(found, identifier=crossing.crossing_id)
-    return answer_in_kind(request, seen, arrival)
+    return answer_in_kind(request, seen, arrival.declaration)
 
 
 # an identifier may hold a slash, which comes as one from %2F

@@ -102,6 +102,16 @@ class Metrics:
         self.batches = histogram(
             "darvoza_decision_batch", "Arrivals decided together.", buckets=_SIZES
         )
+        self.lodgings = counter(
+            "darvoza_advance_declarations",
+            "Declarations ahead of their vehicles: lodged, amended or cancelled.",
+            ["step"],
+        )
+        self.matches = counter(
+            "darvoza_advance_matches",
+            "Decisions with a declaration ahead, by what it was found; none where it was not used.",
+            ["matched_by"],
+        )
         self.waiting = Gauge(
             "darvoza_waiting",
             "Vehicles that wait for officers at a post, whichever process decided on them.",
@@ -159,6 +169,8 @@ class Metrics:
         """Count one answered decision; an answer that is repeated brings its secrets no nearer."""
         decision: dict[str, Any] = found.body["decision"]
         self.decisions.labels(decision["channel"], decision["mode"]).inc()
+        if (match := found.body["inputs"].get("advance")) is not None:
+            self.matches.labels(match["matched_by"] or "none").inc()
         if found.entry.seq > self._published and found.entry.seq not in self._kept:
             is_red = decision["channel"] == "red"
             secret = _Secret(is_red, decision["is_random"], decision["risk"]["percentile"])

@@ -34,6 +34,7 @@ from engine.audit.file_anchors import declare_files
 from engine.criteria.dual_control import DualControlProjection
 from engine.criteria.profiles.matcher import ProfileMatcher
 from engine.criteria.watchlist import WatchMatcher, WatchProjection
+from engine.declarations.projection import AdvanceProjection
 from engine.domain.network import Network, read_home_network
 from engine.domain.plausibility import MonotonicClock
 from engine.domain.records import Arrival
@@ -60,6 +61,7 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 from engine.targeting.context import DecisionContextBuilder
 from engine.targeting.find_confirmation import FindProjection
+from engine.targeting.forecast import Forecasts
 from engine.targeting.reports import Recording
 from engine.targeting.targeting import Targeting
 from features.catalogue.earlier_definitions import is_uniform
@@ -102,6 +104,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         RosterProjection(),
         ReviewProjection(),
         MirrorProjection(network, is_uniform=is_uniform),
+        AdvanceProjection(),
         FindProjection(),
         AccountProjection(),
         PromotionProjection(),
@@ -142,6 +145,7 @@ class Runtime:
     measurements: Measurements
     targeting: Targeting
     recording: Recording
+    forecasts: Forecasts
     workload: Workload
     recompute: DecisionReplay
     metrics: Metrics
@@ -273,6 +277,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         ),
         workload=workload,
         recording=Recording(store, journal, submit=submit, features=features, network=network),
+        forecasts=Forecasts(features, settings.policy, in_force=watch.in_force),
         recompute=DecisionReplay(journal, features, scorer=models.load, sentences=models.sentences),
         metrics=metrics,
         expiry=expiry,

@@ -23,7 +23,10 @@ class SignedAnswers:
             receipt=self.signer.sign(found.entry),
             is_blind=is_blind,
         )
-        amends = found.body["inputs"].get("amends")
+        amends, ahead = (found.body["inputs"].get(name) for name in ("amends", "advance"))
+        if ahead is not None:
+            names = ("matched_by", "uses", "differences", "is_brought")
+            seen["declared_ahead"] = {name: ahead[name] for name in names}
         return seen if amends is None else seen | {"amends": amends}
 
     def acknowledge(self, found: StoredRecord, *, identifier: str) -> dict[str, Any]:

@@ -105,6 +105,12 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "container_numbers_differs": N_("The documents name other containers."),
         "seal_numbers_differs": N_("The documents name other seals."),
         "carrier_id_differs": N_("The documents name another carrier."),
+        "advance_ambiguous": N_("Several declarations ahead fit; none was used."),
+        "advance_used": N_("Its declaration ahead was used by another vehicle."),
+        "advance_cancelled": N_("Its declaration ahead was cancelled."),
+        "advance_differs": N_("It differs from what was declared ahead."),
+        "advance_elsewhere": N_("It was declared ahead for another post or time."),
+        "advance_incomplete": N_("A declaration that travels with it cannot be used."),
     },
     "group": {
         "cab": N_("cab"),
@@ -160,6 +166,22 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "seals": N_("Seals"),
         "load": N_("Load"),
     },
+    # What became known of a declaration ahead after its vehicle was decided on.
+    "advance_alert": {
+        "late": N_("lodged only now"),
+        "amended": N_("amended"),
+        "cancelled": N_("cancelled"),
+    },
+    # What a declaration ahead does not say.
+    "missing": {
+        "no_post": N_("post"),
+        "no_window": N_("time of arrival"),
+        "no_vehicle": N_("plate or container"),
+        "no_vehicle_class": N_("kind of vehicle"),
+        "no_carrier": N_("carrier"),
+        "short_hs_code": N_("HS code of six digits"),
+        "no_value": N_("value"),
+    },
     "whose": {
         "plate": N_("Vehicle"),
         "trailer": N_("Trailer"),
@@ -189,6 +211,8 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "find_confirmed": N_("find confirmed"),
         "release": N_("release from the queue"),
         "audit_closed": N_("audit after release closed"),
+        "declaration_lodged": N_("declaration ahead lodged or amended"),
+        "declaration_cancelled": N_("declaration ahead cancelled"),
         "review": N_("verdict of a supervisor"),
         "roster": N_("roster"),
         "shift_opened": N_("shift opened"),

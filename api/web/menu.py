@@ -17,6 +17,7 @@ SECTIONS: Mapping[str, str] = {
     "/posts/{post}/draws": N_("Draws"),
     "/journal": N_("Journal"),
     "/": N_("Posts"),
+    "/declarations": N_("Expected"),
     "/profiles": N_("Profiles"),
     "/watchlist": N_("Watch list"),
     "/audits": N_("Audits"),

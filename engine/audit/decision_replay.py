@@ -18,6 +18,8 @@ from engine.criteria.indicator_rules import explain_rules as rule_sentences
 from engine.decision.decision import Decision, Inputs, Rank, ScoredArrival, attach_reasons, decide
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.decision.role_views import outcome
+from engine.declarations.lodgings import read_contents
+from engine.declarations.matcher import match_arrivals
 from engine.explanation.precursor_signs import add_precursor_reason
 from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences, name_opposite_post
 from engine.journal.journal import Journal
@@ -40,11 +42,14 @@ class RecomputedDecision:
     again: dict[str, Any]
     same_features: bool
     same_place: bool
+    same_declaration: bool = True
+    """The declarations ahead of that time lead to the same versions again."""
 
     @property
     def is_identical(self) -> bool:
         """Tell whether features, place in the queue and decision are reproduced bit for bit."""
-        return self.same_features and self.same_place and self.stored == self.again
+        is_same = self.same_features and self.same_place and self.same_declaration
+        return is_same and self.stored == self.again
 
 
 class DecisionReplay:
@@ -88,7 +93,8 @@ class DecisionReplay:
                 again["reasons"] = filing.decision["reasons"]
         is_same = digest_of(rows.values[0]) == filing.features
         in_place = filing.place in (None, decision.place)
-        return RecomputedDecision(filing.decision, again, is_same, in_place)
+        matched = is_matched_again(connection, filing)
+        return RecomputedDecision(filing.decision, again, is_same, in_place, matched)
 
     def features(self, connection: Connection, seq: int) -> tuple[int, dict[str, float]]:
         """Return the time of a decision (UTC microseconds) and its features by name."""
@@ -127,6 +133,26 @@ class DecisionReplay:
         if sequence is None:
             return ()
         return tuple(self._journal.body(connection, sequence, of=PERCENTILES)["quantiles"])
+
+
+def is_matched_again(connection: Connection, filing: StoredDecision) -> bool:
+    """Tell whether the declarations ahead, as known then, lead to what was decided with.
+
+    The versions of that time are read from the journal. Where one of them is erased nothing can be
+    compared; nor where an amendment found none, because it does not say as of when it looked.
+    """
+    stored = filing.inputs.advance
+    if stored is None and filing.inputs.amends is not None:
+        return True
+    uses = () if stored is None else stored.uses
+    if len(read_contents(connection, [one.sequence for one in uses])) < len(uses):
+        return True
+    arrival = filing.arrival
+    if stored is not None and stored.uses and not stored.is_brought:
+        arrival = arrival.model_copy(update={"declaration": None})
+    as_of = filing.inputs.as_of if stored is None else stored.as_of
+    ((again, match),) = match_arrivals(connection, [arrival], as_of=as_of)
+    return match == stored and again == filing.arrival
 
 
 def _drop_messages(again: dict[str, Any]) -> None:

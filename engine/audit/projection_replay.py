@@ -24,11 +24,13 @@ from engine.audit.verification import JournalFault
 from engine.journal.entries import Draft, Entry, Projection, ProjectionInput
 from engine.journal.hash_chain import leaf_of
 from engine.journal.journal import BODIES
-from engine.journal.kinds import DECISION
+from engine.journal.kinds import DECISION, DECLARATION_LODGED
 from engine.storage.database import METADATA, insert_rows
 
 AT_ONCE = 1_000
 """Records that are applied together."""
+READ_BACK = (DECISION, DECLARATION_LODGED)
+"""Kinds whose earlier records some projections look up."""
 Pair = tuple[Entry, Draft]
 Restore = Callable[[Entry, Mapping[str, Any]], ProjectionInput | None]
 """What rode on a record's draft, from its entry and its body."""
@@ -106,9 +108,9 @@ class Replay:
         """Apply a batch; a record that makes it fail is found by halving."""
         try:
             with target.begin_nested():
-                decided = [row for _, row in batch if row.kind == DECISION]
-                if decided:  # some projections look up what an earlier decision was about
-                    insert_rows(target, BODIES, [(row.seq, row.salt, row.body) for row in decided])
+                read_back = [row for _, row in batch if row.kind in READ_BACK]
+                rows = [(row.seq, row.salt, row.body) for row in read_back]
+                insert_rows(target, BODIES, rows)
                 pairs = [pair for pair, _ in batch]
                 for projection in self.projections:
                     projection.apply(target, pairs)

@@ -23,7 +23,7 @@ Ranked = tuple[tuple[int, Any], ...]
 _AT_ONCE = 2_000
 _CLOSE = 1e-9
 """Relative difference of two sums of the same numbers in another order."""
-_RECORD_COLUMNS = ("seq", "opened_seq")
+_RECORD_COLUMNS = ("seq", "opened_seq", "decision_seq")
 _TIME_COLUMNS = ("known_at", "created_at", "signed_in_at")
 
 

@@ -14,6 +14,7 @@ from engine.criteria.indicator_rules import estimate_rule_risk, rule_chances
 from engine.criteria.match import Match, explain_matches, match_chances
 from engine.decision.inspection_minutes import Minutes, place_of
 from engine.decision.placement import FIRST_VERSION, MeritPeers, drawn_merit, purpose_of
+from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.records import Arrival
 from engine.explanation.facts import Fact, data_gaps, facts
 from engine.explanation.reasons import Reason
@@ -92,6 +93,8 @@ class Inputs:
     """Version of the rule by which it queues; the first records do not say it."""
     peers: tuple[float, ...] = ()
     """Merits of the last scored picks that it is compared with, ascending; where it is referred."""
+    advance: AdvanceMatch | None = None
+    """The declarations ahead that it was matched with; None where none had anything to say."""
 
     def drawn_place(self, channel: Channel) -> int:
         """Return a place drawn among the scored picks of a channel."""
@@ -202,9 +205,13 @@ def decide(inputs: Inputs, seen: ScoredArrival) -> Decision:
         place=_place(inputs, selection, chosen, merit=merit),
         search_order=search_order(crossing, inputs.searches) if inputs.searches else (),
         facts=facts(
-            seen.arrival, seen.features, version=inputs.sentences, amendment=inputs.amendment
+            seen.arrival,
+            seen.features,
+            version=inputs.sentences,
+            amendment=inputs.amendment,
+            advance=inputs.advance,
         ),
-        data_gaps=data_gaps(seen.arrival, seen.features),
+        data_gaps=data_gaps(seen.arrival, seen.features, advance=inputs.advance),
         mode=inputs.mode,
         model_version=inputs.model_version,
         team=_team(inputs, selection.channel),

@@ -13,6 +13,7 @@ from engine.criteria.match import Match
 from engine.decision.decision import Decision, Inputs
 from engine.decision.inspection_minutes import PRIOR, Minutes
 from engine.decision.role_views import flat, outcome
+from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.identifiers import fold
 from engine.domain.records import Arrival
 from engine.journal.idempotency import IdempotencyClaim
@@ -23,7 +24,17 @@ from engine.selection.champion_challenger import Trial
 from engine.selection.policy import Policy
 
 _POLICY = tuple(field.name for field in fields(Policy))
-_OTHERWISE = ("policy", "table", "matches", "minutes", "searches", "teams", "trial", "peers")
+_OTHERWISE = (
+    "policy",
+    "table",
+    "matches",
+    "minutes",
+    "searches",
+    "teams",
+    "trial",
+    "peers",
+    "advance",
+)
 _BY_VALUE = tuple(field.name for field in fields(Inputs) if field.name not in _OTHERWISE)
 _LATER = frozenset(field.name for field in fields(Inputs) if field.default is not MISSING)
 """Inputs that came after the first records: one without them has what their default says."""
@@ -68,7 +79,8 @@ def encode_decision(
             "teams": list(inputs.teams),
             "peers": list(inputs.peers),
             "trial": None if inputs.trial is None else _trial(inputs.trial),
-        },
+        }
+        | ({} if inputs.advance is None else {"advance": inputs.advance.to_json()}),
         "queue": {
             "decision_id": decision.decision_id,
             "crossing_id": decision.crossing_id,
@@ -106,6 +118,7 @@ def decode_decision(body: DecisionBody) -> StoredDecision:
             teams=tuple(inputs.get("teams", ())),
             peers=tuple(inputs.get("peers", ())),
             trial=None if trial is None else Trial(**trial, table=()),
+            advance=AdvanceMatch.from_json(inputs.get("advance")),
         ),
         decision=body["decision"],
         place=body["queue"]["place"] if "placement" in inputs else None,

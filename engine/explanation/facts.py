@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.identifiers import container_is_valid
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.explanation.messages import Message, Parameters, render
@@ -27,7 +28,12 @@ class Fact:
 
 
 def facts(
-    arrival: Arrival, features: Mapping[str, float], *, version: str, amendment: int = 0
+    arrival: Arrival,
+    features: Mapping[str, float],
+    *,
+    version: str,
+    amendment: int = 0,
+    advance: AdvanceMatch | None = None,
 ) -> tuple[Fact, ...]:
     """Return the sentences that everybody at the post may read.
 
@@ -38,13 +44,17 @@ def facts(
     precursor = None if is_silent(version) else precursor_parameters(arrival)
     if precursor is not None:
         found.append(_fact(CODE, Message(CODE, precursor)))
+    if advance is not None:
+        found += _advance_facts(advance)
     if amendment:
         amended = "amended_once" if amendment == 1 else "amended"
         found.append(_fact("amended", Message(amended, {"number": amendment})))
     return tuple(found + _seen_before(features))
 
 
-def data_gaps(arrival: Arrival, features: Mapping[str, float]) -> tuple[str, ...]:
+def data_gaps(
+    arrival: Arrival, features: Mapping[str, float], *, advance: AdvanceMatch | None = None
+) -> tuple[str, ...]:
     """Return the codes of what could not be known, and of what a document says otherwise."""
     crossing, declaration = arrival.crossing, arrival.declaration
     missing = {
@@ -62,7 +72,8 @@ def data_gaps(arrival: Arrival, features: Mapping[str, float]) -> tuple[str, ...
         and all(item.customs_value_usd is None for item in declaration.items),
     }
     found = [code for code, is_missing in missing.items() if is_missing]
-    return (*found, *(f"{name}_differs" for name in arrival.document_differences))
+    ahead = () if advance is None else advance.gaps
+    return (*found, *(f"{name}_differs" for name in arrival.document_differences), *ahead)
 
 
 def _conveyance(crossing: Crossing) -> Fact:
@@ -95,6 +106,20 @@ def _declaration_fact(declaration: Declaration | None) -> Fact:
         "destination_country": declaration.destination_country,
     }
     return _fact("declared", Message("declared", known))
+
+
+def _advance_facts(advance: AdvanceMatch) -> list[Fact]:
+    """Return which declarations ahead it was matched with, by what, and what differs."""
+    found = []
+    if advance.uses:
+        names = [f"{one.declaration_id} ({one.version})" for one in advance.uses]
+        known = {"names": names, "found_by": advance.matched_by}
+        code = "brought_and_lodged" if advance.is_brought else "declared_ahead"
+        found.append(_fact(code, Message(code, known)))
+    if advance.differences:
+        fields = list(advance.differences)
+        found.append(_fact("ahead_differs", Message("ahead_differs", {"fields": fields})))
+    return found
 
 
 def _seen_before(features: Mapping[str, float]) -> list[Fact]:

@@ -177,6 +177,12 @@ WHOLE: Final[Mapping[str, Template]] = {
     "seals": CountedText("{number} seal recorded.", "{number} seals recorded."),
     "not_declared": "No declaration came with this crossing.",
     "declared": "{declared}.",
+    "declared_ahead": "Declared ahead, version in brackets: {names}; found by {found_by}.",
+    "brought_and_lodged": (
+        "Brought its own declaration; also declared ahead, version in brackets: {names}; "
+        "found by {found_by}."
+    ),
+    "ahead_differs": "Differs from what was declared ahead: {fields}.",
     "precursor_declared": (
         "Declares {substance} (HS {hs_code}), a precursor under international control, "
         "Table {table}."
@@ -345,6 +351,31 @@ DECLARED: Final[Mapping[str, Template]] = {
     "laden": "reported laden",
 }
 """Parts of the sentences on a vehicle and its declaration."""
+PAPER_FIELDS: Final[Mapping[str, str]] = {
+    "tir": "TIR carnet",
+    "cmr": "CMR note",
+    "plate": "plate",
+    "trailer": "plate of the trailer",
+    "declaration_id": "number of the declaration",
+    "container": "container number",
+    "container_numbers": "container numbers",
+    "trailer_plate": "plate of the trailer",
+    "tir_carnet": "TIR carnet",
+    "cmr_number": "CMR note",
+    "procedure": "customs procedure",
+    "declarant_id": "declarant",
+    "consignor_id": "consignor",
+    "consignee_id": "consignee",
+    "dispatch_country": "country of dispatch",
+    "destination_country": "country of destination",
+    "items": "number of goods items",
+    "hs_code": "HS code",
+    "packages": "packages",
+    "gross_mass_kg": "gross mass",
+    "net_mass_kg": "net mass",
+    "customs_value_usd": "declared value",
+}
+"""By what a declaration ahead was found, and in what it may differ from what came."""
 PRECURSOR_SIGNS: Final[Mapping[str, str]] = {
     "first_consignee": "the first of it for this consignee in this direction",
     "first_consignor": "the first of it from this consignor in this direction",
@@ -355,6 +386,7 @@ PRECURSOR_SIGNS: Final[Mapping[str, str]] = {
 WORDS: Final[tuple[Template, ...]] = (
     *REASONS.values(), *ACTORS.values(), *SAME_TERMS, SAME, *NOUNS.values(), *UNITS.values(),
     *WEEK, *CLASSES.values(), *SHORT.values(), *CONVEYANCES.values(), *DECLARED.values(),
-    *PRECURSOR_SIGNS.values(), *(precursor.name for precursor in PRECURSORS.values()),
+    *PAPER_FIELDS.values(), *PRECURSOR_SIGNS.values(),
+    *(precursor.name for precursor in PRECURSORS.values()),
 )  # fmt: skip
 """All texts of this module that no message identifier names."""

@@ -24,6 +24,7 @@ from engine.explanation.message_templates import (
     DECLARED,
     NAMED,
     NOUNS,
+    PAPER_FIELDS,
     PRECURSOR_SIGNS,
     REASONS,
     SAME,
@@ -398,6 +399,8 @@ _PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
     "unusual": lambda p, speaker: speaker.join_words(
         [speaker.say(PRECURSOR_SIGNS[sign]) for sign in p["unusual"]]
     ),
+    "fields": lambda p, speaker: ", ".join(speaker.say(PAPER_FIELDS[name]) for name in p["fields"]),
+    "found_by": lambda p, speaker: speaker.say(PAPER_FIELDS[p["found_by"]]),
     "names": lambda p, _: ", ".join(p["names"]),
     **{name: _place_number(name) for name in ("number", "of", "finds", "inspections", "signs")},
     **{name: _place_text(name) for name in _TEXTS},

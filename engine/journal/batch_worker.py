@@ -159,6 +159,10 @@ class BatchWorker(BatchThread[PendingRequest[What]]):
     def again(self, asked: PendingRequest[What]) -> None:
         """Queue a request again: another process recorded its answer first, or its batch failed."""
         asked.tries += 1
+        self.defer(asked)
+
+    def defer(self, asked: PendingRequest[What]) -> None:
+        """Queue a request for the next batch."""
         try:
             self.put(asked)
         except StoreUnavailableError as error:

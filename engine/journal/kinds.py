@@ -24,6 +24,10 @@ ERASURE_APPROVED: Final = Kind[of.ApprovalBody]("erasure_approved")
 DECISION: Final = Kind[of.DecisionBody]("decision")
 CROSSING: Final = Kind[of.CrossingBody]("crossing")
 """A crossing that was reported without a request for a decision."""
+DECLARATION_LODGED: Final = Kind[of.LodgedBody]("declaration_lodged")
+"""A version of a declaration ahead of its vehicle; the subject is the declaration."""
+DECLARATION_CANCELLED: Final = Kind[of.CancelledBody]("declaration_cancelled")
+"""A declaration ahead is withdrawn by its sender."""
 INSPECTION: Final = Kind[of.InspectionBody]("inspection")
 SEIZURE: Final = Kind[of.SeizureBody]("seizure")
 FIND_CONFIRMED: Final = Kind[of.ConfirmationBody]("find_confirmed")

@@ -129,6 +129,24 @@ class DecisionBody(CrossingBody):
     """``engine.decision.role_views.outcome``."""
 
 
+class LodgedBody(ReportBody):
+    """A version of a declaration ahead, as ``engine.domain.advance_declarations`` has it."""
+
+    version: int
+    """Counted from 1."""
+    replaces: int | None
+    """The number of the record of the version before."""
+    lodged: Json
+
+
+class CancelledBody(ReportBody):
+    """A declaration ahead that is withdrawn; the last version of it."""
+
+    version: int
+    replaces: int
+    reason: NotRequired[str]
+
+
 class HandlingBody(ReportBody):
     """A report of what a team did, its own or the one that was drawn."""
 

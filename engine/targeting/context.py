@@ -24,6 +24,7 @@ from engine.decision.decision import (
 )
 from engine.decision.placement import MOST_PEERS
 from engine.decision.placement import VERSION as PLACEMENT
+from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.network import Network
 from engine.domain.records import Arrival
 from engine.explanation.precursor_signs import add_precursor_reason
@@ -37,6 +38,7 @@ from engine.selection.team_assignment import TEAM
 from engine.shifts.running_totals import Tally
 from engine.shifts.shift_state import ShiftNeed, Shifts, ShiftState
 from engine.shifts.workload import OpenShiftLoad, Workload
+from engine.targeting.advance import MatchedBatch
 from engine.targeting.amendments import AmendedDecision
 
 BY_MODEL = (RANDOM, SCORE, PLACE, PLACE_AMENDED)
@@ -153,12 +155,11 @@ class DecisionContextBuilder:
     def decided(
         self,
         snapshot: Connection,
-        arrivals: Sequence[Arrival],
+        batch: MatchedBatch,
         rows: FeatureRows,
         *,
         in_force: InForce,
         as_of: int,
-        amended: Sequence[AmendedDecision | None],
         tally: Tally,
     ) -> list[tuple[DecisionContext, Decision]]:
         """Decide on arrivals: one call of the model for all, one after the other at the cut.
@@ -166,6 +167,7 @@ class DecisionContextBuilder:
         The minutes that a decision takes are no longer there for the next one of the batch. Every
         shift of :meth:`list_unopened` was opened before.
         """
+        arrivals = batch.arrivals
         found = [m.matches(snapshot, arrivals, rows, as_of=as_of) for m in self._matchers]
         scorer, rival = in_force.scorer, in_force.challenger
         scores = None if scorer is None else scorer.score(rows.values)
@@ -179,7 +181,7 @@ class DecisionContextBuilder:
                 running[post] = self._workload.running(
                     snapshot, standing.shift, now=as_of, tally=tally
                 )
-            amends = amended[index]
+            amends = batch.amended[index]
             if amends is not None:  # draws from the shift that drew for it first
                 standing = self._state(post, amends.as_of, scorer)
             first = arrival.crossing if amends is None else amends.crossing
@@ -202,6 +204,7 @@ class DecisionContextBuilder:
                     epoch=rows.epoch,
                     matches=matches,
                     amends=amends,
+                    advance=batch.matches[index],
                 ),
                 scorer=led.scorer,
             )
@@ -291,6 +294,7 @@ class DecisionContextBuilder:
         epoch: str,
         matches: tuple[Match, ...],
         amends: AmendedDecision | None,
+        advance: AdvanceMatch | None,
     ) -> Inputs:
         scorer, standing = led.scorer, led.standing
         minutes = running.expected(arrival.crossing.vehicle_class)
@@ -321,6 +325,7 @@ class DecisionContextBuilder:
             placement=PLACEMENT,
             sentences=REASONS_VERSION,
             opposite=self._network.name_opposite(arrival.crossing.post),
+            advance=advance,
         )
 
 

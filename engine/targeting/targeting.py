@@ -27,6 +27,7 @@ from engine.queue.queue import QueuedDecision, ranks
 from engine.shifts.running_totals import Tally
 from engine.shifts.shift_state import ShiftNeed
 from engine.storage.database import Store
+from engine.targeting.advance import match_batch
 from engine.targeting.amendments import DecisionRequest, attach_amendments
 from engine.targeting.context import DecisionContext, DecisionContextBuilder
 
@@ -95,25 +96,22 @@ class Targeting:
             )
             if unopened or not asked:
                 return unopened
-            self._batched(len(asked))
-            cuts = [as_of if first is None else first.as_of for first in amended]
-            rows = self._features.read(snapshot, arrivals, as_of=cuts)
+            batch = match_batch(snapshot, asked, amended, as_of=as_of)
+            self._batched(len(batch.asked))
+            cuts = [as_of if first is None else first.as_of for first in batch.amended]
+            rows = self._features.read(snapshot, batch.arrivals, as_of=cuts)
             decided = self._considering.decided(
-                snapshot,
-                arrivals,
-                rows,
-                in_force=in_force,
-                as_of=as_of,
-                amended=amended,
-                tally=self._tally,
+                snapshot, batch, rows, in_force=in_force, as_of=as_of, tally=self._tally
             )
             waiting = partial(self._tally.places, snapshot, as_of=as_of)
             places = ranks([decision for _, decision in decided], waiting)
         drafts = []
-        for one, (read, decision), rank in zip(asked, decided, places, strict=True):
+        for one, (read, decision), rank in zip(batch.asked, decided, places, strict=True):
             decision = self._considering.explain(replace(decision, rank=rank), read)
             drafts.append(_draft(one, read, decision))
-        self._record(asked, drafts)
+        self._record(batch.asked, drafts)
+        for one in batch.deferred:
+            self._desk.defer(one)
         return []
 
     def _unheard_of(
@@ -149,6 +147,6 @@ class Targeting:
 def _draft(
     asked: PendingRequest[DecisionRequest], read: DecisionContext, decision: Decision
 ) -> Draft:
-    arrival = asked.what.arrival
+    arrival = read.seen.arrival
     body = encode_decision(decision, read.inputs, arrival=arrival, row=read.row, claim=asked.claim)
     return DECISION.draft(decision.decision_id, body, post=decision.post, extra=read.event)

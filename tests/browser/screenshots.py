@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> None:
         if not home.root.exists():
             demo = (sys.executable, "-m", "api", "demo", "--once", "--home", str(home.root))
             subprocess.run(demo, check=True, stdout=subprocess.DEVNULL)
-        key, admin, passwords = credentials(home)
+        (key, admin, declarant), passwords = credentials(home)
         store = open_store(home)
         link = link_partner(home, store)
         store.dispose()
@@ -95,6 +95,8 @@ def main(arguments: Sequence[str]) -> None:
         with run_service(home.root, port), Client(HOST, port, key) as client:
             post, decision = answer_queue(client, open_network(home).posts)
             register_webhook(port, admin, post)
+            with Client(HOST, port, declarant) as sender:
+                lodge_ahead(sender, post)
             asked.out.mkdir(parents=True, exist_ok=True)
             take(
                 asked.out,
@@ -106,10 +108,10 @@ def main(arguments: Sequence[str]) -> None:
     print(f"{len(sizes)} pictures, {sum(sizes) / 1e6:.2f} MB, in {asked.out}")
 
 
-def credentials(home: Home) -> tuple[str, str, dict[str, str]]:
-    """Make a supervisor's and an administrator's key, and a person of each role.
+def credentials(home: Home) -> tuple[list[str], dict[str, str]]:
+    """Make keys of a supervisor, an administrator and a declarant, and a person of each role.
 
-    The second of a name has a number.
+    The second person of a name has a number.
     """
     store = open_store(home)
     accounts, passwords = Accounts(store, open_network(home)), {}
@@ -124,8 +126,9 @@ def credentials(home: Home) -> tuple[str, str, dict[str, str]]:
         made = accounts.create_key(PEOPLE[name], None, pepper=open_pepper(home), owner=owner)
         keys.append(made.secret)
     trust_provider(home, accounts, [one for one in passwords if one.startswith(("malika", "olim"))])
+    keys.append(accounts.create_key(Role.DECLARANT, None, pepper=open_pepper(home)).secret)
     store.dispose()
-    return keys[0], keys[1], passwords
+    return keys, passwords
 
 
 def register_webhook(port: int, key: str, post: str) -> None:
@@ -147,6 +150,19 @@ def trust_provider(home: Home, accounts: Accounts, people: Sequence[str]) -> Non
         subject_key=open_subject_key(home),
     )
     accounts.approve_mapping(proposal, by=second)
+
+
+def lodge_ahead(client: Client, post: str) -> None:
+    """Let a declarant lodge what arrives in the next hours, some of it with gaps."""
+    rng = random.Random(34)
+    for number in range(9):
+        first = datetime.now(UTC) + timedelta(hours=number - 1, minutes=rng.randrange(60))
+        item = {"item_no": 1, "hs_code": rng.choice(("080620", "520812", "8703")), "packages": 90}
+        vehicle = {"vehicle_class": "truck", "plate": f"01S{rng.randrange(1000):03d}YN"}
+        papers = {"declaration_id": f"26UZ-{rng.randrange(10**7):07d}", "procedure": "import"}
+        body = {"declaration": papers | {"items": [item]}, "post": post, "direction": "entry"}
+        window = {"arrives_from": first.isoformat()} if number % 4 else {}
+        client.lodge(body | window | {"vehicles": [vehicle] if number % 3 else []})
 
 
 def answer_queue(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:

@@ -43,6 +43,7 @@ def live(world: World) -> None:
     _people_come_and_go(world)
     _models_are_registered(world)
     _partner_sends(world)
+    _declarations_come_ahead(world)
 
 
 def _two_people_approve(world: World) -> None:
@@ -145,6 +146,29 @@ def _models_are_registered(world: World) -> None:
     records = [Draft(MODEL_REGISTERED, "m9", "", {"by": "ada", "evaluation": "bb"})]
     records += [Draft(kind, "m9", "", {"by": "ben"}) for kind in (MODEL_SHADOWED, MODEL_APPROVED)]
     journal.append(records)
+
+
+def _declarations_come_ahead(world: World) -> None:
+    """Lodge one that is used and amended, one too late, one cancelled, one that stays expected."""
+
+    def lodge(name: str, plate: str, **more: Any) -> None:
+        papers = {"declaration_id": name, "procedure": "import"}
+        papers["items"] = [{"item_no": 1, "hs_code": "080620"}]  # type: ignore[assignment]
+        body = {"declaration": papers, "post": POST, "vehicles": [{"plate": plate}]} | more
+        answer = world.post("/v1/declarations", body, Role.DECLARANT)
+        assert answer.status_code == 201, answer.text
+
+    lodge("ahead-1", "01A0091BC")
+    lodge("ahead-1", "01A0091BC", direction="entry")
+    for number in (91, 92):
+        decided = world.decide(arrival(number) | {"declaration": None})
+        assert decided.status_code == 201, decided.text
+    lodge("ahead-1", "01A0091BC", direction="exit")
+    lodge("ahead-2", "01A0092BC")
+    lodge("ahead-3", "01A0093BC")
+    path = "/v1/declarations/ahead-3/cancellations"
+    assert world.post(path, {}, Role.DECLARANT).status_code == 201
+    lodge("ahead-4", "01A0005BC")
 
 
 def _partner_sends(world: World) -> None:

@@ -186,7 +186,9 @@ def test_rows_of_erased_records_stay(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with store.read() as connection:
         query = "SELECT max(seq) FROM journal WHERE kind = 'decision'"
         seq = connection.execute(text(query)).scalar_one()
+        before = connection.execute(text("SELECT count(*) FROM decisions")).scalar_one()
         entry = Journal(store).entry(connection, seq)
+    assert before >= ENTRIES
     draft = erasure_draft(open_signer(home), entry.journal_id, {seq: entry.leaf}, by="a", why="b")
     Journal(store).append([draft])
     with store.write() as connection:
@@ -199,5 +201,5 @@ def test_rows_of_erased_records_stay(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert check_home(home, store).faults == ()
     with store.read() as connection:
         rows = connection.execute(text("SELECT count(*) FROM decisions")).scalar_one()
-        assert rows == ENTRIES, "the row of the erased record stays as it was"
+        assert rows == before, "the row of the erased record stays as it was"
     store.dispose()

@@ -43,6 +43,9 @@ FORBIDDEN = {
 }
 PAPERS = {"methods": ["documents"], "minutes": 0, "places_searched": []}
 
+AHEAD = "x-ahead"
+"""A declaration ahead, whose forecast a checkpoint must not read either."""
+
 
 def list_names(value: Any) -> Iterator[str]:
     """Yield every name that a JSON value gives to something."""
@@ -79,6 +82,10 @@ def read_by_checkpoint(world: World, decision: Mapping[str, Any]) -> list[Any]:
     paths = [path for method, path in MAY if method == "GET"] + ["/readyz", "/metrics"]
     named_things = {"decision_id": decision["decision_id"], "post": POST, "version": "m1"}
     named_things |= {"code": "X", "entry_id": "x", "sequence": "1", "webhook_id": "x"}
+    named_things |= {"declaration_id": AHEAD, "link": "x"}
+    item = {"item_no": 1, "hs_code": "080620"}
+    ahead = {"declaration_id": AHEAD, "procedure": "import", "items": [item]}
+    assert world.post("/v1/declarations", ahead).status_code == 201
     return [world.get(path.format(**named_things), Role.CHECKPOINT) for path in paths]
 
 

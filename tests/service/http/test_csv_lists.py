@@ -21,6 +21,7 @@ from api.app import ROUTERS
 from api.auth.permissions import MAY, Role
 from api.decisions import reads
 from api.http import csv_lists
+from api.http.openapi_examples import BODIES
 from api.service.subprocess_jobs import Backtests
 from engine.errors import NotAllowedError
 from engine.storage.csv_cells import STARTS
@@ -65,6 +66,9 @@ def addresses(world: World) -> dict[str, tuple[str, list[str]]]:
     (link,) = world.get("/v1/links", Role.INTEGRITY).json()["links"]
     named = {"post": POST, "decision_id": known["decision_id"], "webhook_id": webhook}
     named["link"] = link["link"]
+    sent = BODIES["AdvanceDeclaration"]
+    assert world.post("/v1/declarations", sent).status_code == 201
+    named |= {"declaration_id": sent["declaration"]["declaration_id"]}
     found = {}
     for path, methods in world.client.get("/openapi.json").json()["paths"].items():
         asked = methods.get("get", {})

@@ -25,6 +25,8 @@ GIANT = 50 * MEGABYTE
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 TAKES = {
     "/v1/audits/{decision_id}/closures": "AuditClosure",
+    "/v1/declarations": "AdvanceDeclaration",
+    "/v1/declarations/{declaration_id}/cancellations": "Cancellation",
     "/v1/decisions": "Arrival",
     "/v1/decisions/batch": "Arrival",
     "/v1/decisions/{decision_id}/amendments": "Arrival",

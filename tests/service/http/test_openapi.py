@@ -83,7 +83,9 @@ def all_named(world: World) -> Kept:
     assert world.post("/v1/profiles", profile, Role.ANALYST).status_code == 201
     listed = world.post("/v1/watchlist", entry, Role.ANALYST)
     webhook = world.post("/v1/webhooks", BODIES["WebhookRequest"], Role.ADMINISTRATOR)
+    assert world.post("/v1/declarations", BODIES["AdvanceDeclaration"]).status_code == 201
     return {
+        "declaration_id": BODIES["AdvanceDeclaration"]["declaration"]["declaration_id"],
         "decision_id": decision["decision_id"],
         "crossing_id": decision["crossing_id"],
         "code": profile["code"],

@@ -65,7 +65,15 @@ def one_by_one(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def name_path(path: str, by: str) -> str:
-    for part in ("decision_id", "crossing_id", "post", "code", "entry_id", "version"):
+    for part in (
+        "declaration_id",
+        "decision_id",
+        "crossing_id",
+        "post",
+        "code",
+        "entry_id",
+        "version",
+    ):
         path = path.replace(f"{{{part}}}", by)
     return path
 

@@ -1,0 +1,162 @@
+"""Provisional risk and channel of declarations whose vehicle has not come yet.
+
+Scored as of now by the model in force, with what is known: the vehicle's own readings are missing.
+The channel is what the score, the rules or the watch list would more likely than not lead to, by
+the fixed shares of the post. No random number is drawn, no minute of a shift is used and nothing is
+recorded, so that a forecast enters no queue, no rate and no report.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from sqlalchemy import Connection, select
+
+from engine.criteria.indicator_rules import rule_chances
+from engine.criteria.watchlist import WatchMatcher
+from engine.decision.decision import HIGH, MEDIUM, Band, Mode
+from engine.domain.advance_declarations import AdvanceDeclaration
+from engine.domain.records import Arrival, Crossing, VehicleClass
+from engine.domain.time_units import moment
+from engine.journal.journal import JOURNAL, JournalReader
+from engine.ports import FeatureRows, Features, Scorer, Scores
+from engine.selection.percentiles import percentile
+from engine.selection.policy import Chance, Channel, Policy, risk, score_chances
+from engine.shifts.shift_state import TABLES
+from engine.targeting.context import InForce
+
+EXPECTED = "expected"
+"""Stands for the crossing, which has no identifier yet."""
+USUAL_CLASS: VehicleClass = "truck"
+"""Class of a vehicle of which none is announced."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedArrival:
+    """A declaration ahead, as it is scored."""
+
+    lodged: AdvanceDeclaration
+    post: str
+    due_at: int
+    """When it is expected, UTC microseconds."""
+
+    def as_arrival(self) -> Arrival:
+        """Return the arrival as far as it is known; of several vehicles the first."""
+        vehicle = self.lodged.expected_vehicles[0]
+        known = vehicle.model_dump(exclude={"vehicle_class"})
+        crossing = Crossing(
+            crossing_id=EXPECTED,
+            post=self.post,
+            direction=self.lodged.direction or "entry",
+            arrived_at=moment(self.due_at),
+            vehicle_class=vehicle.vehicle_class or USUAL_CLASS,
+            **known,
+        )
+        return Arrival(crossing=crossing, declaration=self.lodged.declaration)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is to be expected of an arrival, provisionally."""
+
+    channel: str
+    band: Band
+    percentile: float | None
+    """Among the post's last decisions; None without a model."""
+    p_seizure: float | None
+    p_discrepancy: float | None
+    watchlist: bool
+    """An entry of the watch list names the vehicle or a party."""
+    mode: Mode
+    model_version: str | None
+
+
+class Forecasts:
+    """Forecasts for readers; holds an own copy of the watch list, which one thread brings up."""
+
+    def __init__(
+        self, features: Features, policy: Policy, *, in_force: Callable[[], InForce]
+    ) -> None:
+        self._features = features
+        self._policy = policy
+        self._in_force = in_force
+        self._watch, self._lock = WatchMatcher(), Lock()
+
+    def forecast(
+        self, snapshot: Connection, expected: Sequence[ExpectedArrival], *, as_of: int
+    ) -> list[Forecast]:
+        """Return a forecast for each, as of ``as_of`` (UTC microseconds)."""
+        if not expected:
+            return []
+        led = self._in_force()
+        arrivals = [one.as_arrival() for one in expected]
+        rows = self._features.read(snapshot, arrivals, as_of=[as_of] * len(arrivals))
+        scores = None if led.scorer is None else led.scorer.score(rows.values)
+        with self._lock:
+            found = self._watch.matches(snapshot, arrivals, rows, as_of=as_of)
+        tables = {} if led.scorer is None else _read_tables(snapshot, expected, led.scorer)
+        named = [max((Channel.of(m.channel) for m in each), default=None) for each in found]
+        of_posts = [tables.get(one.post, ()) for one in expected]
+        return [
+            self._forecast_arrival(rows, scores, led, index=index, table=table, named=channel)
+            for index, (table, channel) in enumerate(zip(of_posts, named, strict=True))
+        ]
+
+    def _forecast_arrival(
+        self,
+        rows: FeatureRows,
+        scores: Scores | None,
+        led: InForce,
+        *,
+        index: int,
+        table: Sequence[float],
+        named: Channel | None,
+    ) -> Forecast:
+        level, chances = None, None
+        if scores is not None and led.scorer is not None:
+            chances = float(scores.p_seizure[index]), float(scores.p_discrepancy[index])
+            level = percentile(table, risk(*chances, severity=led.scorer.severity))
+            channel = _likely(score_chances(self._policy, level))
+            high, medium = level >= 1.0 - HIGH, level >= 1.0 - MEDIUM
+        else:
+            channel = _likely(rule_chances(rows.by_name(index)))
+            high, medium = channel is Channel.RED, channel is Channel.YELLOW
+        band: Band = "high" if high else "medium" if medium else "low"
+        return Forecast(
+            channel=max(channel, named or channel).code,
+            band=band,
+            percentile=level,
+            p_seizure=None if chances is None else chances[0],
+            p_discrepancy=None if chances is None else chances[1],
+            watchlist=named is not None,
+            mode=led.mode,
+            model_version=None if led.scorer is None else led.scorer.version,
+        )
+
+
+def _likely(chances: Sequence[Chance]) -> Channel:
+    """Return the strictest channel that is more likely than not."""
+    likely = (one.channel for one in chances if one.probability >= 0.5)
+    return max(likely, default=Channel.GREEN)
+
+
+def _read_tables(
+    snapshot: Connection, expected: Sequence[ExpectedArrival], scorer: Scorer
+) -> Mapping[str, Sequence[float]]:
+    """Return the last table of percentiles of each post under a model, else the model's own.
+
+    No shift is opened for it: that would make its seed.
+    """
+    found = {}
+    reader = JournalReader(snapshot)
+    for post in {one.post for one in expected}:
+        query = (
+            select(TABLES.c.seq)
+            .join(JOURNAL, JOURNAL.c.seq == TABLES.c.seq)
+            .where(JOURNAL.c.post == post, TABLES.c.model_version == scorer.version)
+            .order_by(TABLES.c.seq.desc())
+            .limit(1)
+        )
+        seq = snapshot.scalar(query)
+        found[post] = scorer.quantiles(post) if seq is None else reader.body(seq)["quantiles"]
+    return found
