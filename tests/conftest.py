@@ -27,15 +27,15 @@ ORDER = 20_240_311
 
 LONGEST = (
     "test_officers",
+    "test_analysts",
+    "test_hostile_texts",
     "test_forms",
     "test_killed_service",
     "test_fault_runs",
     "test_sign_on",
-    "test_analysts",
     "test_projections",
     "test_home_rebuild",
     "test_authority",
-    "test_hostile_texts",
     "test_openapi",
     "test_delivery",
     "test_champion_challenger",
@@ -94,7 +94,7 @@ LONGEST = (
     "test_shadow",
     "test_decisions",
 )
-"""Files that take seconds, the longest first."""
+"""Files that take seconds, the longest first; those of a browser in a row, as they share it."""
 
 MOMENT_SECONDS = 15
 

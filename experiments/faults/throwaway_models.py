@@ -131,6 +131,7 @@ def _bundle_files() -> Mapping[str, bytes]:
         return {path.name: path.read_bytes() for path in made.iterdir()}
 
 
+@cache
 def _rows() -> Dataset:
     """Return the features of a synthetic history, with an outcome at random for every crossing."""
     with TemporaryDirectory(prefix="darvoza-rows-") as folder:

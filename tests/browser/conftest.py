@@ -10,7 +10,15 @@ from collections.abc import Iterator
 import httpx2 as httpx
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Dialog,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from api.app import create_app
 from api.auth.permissions import Role
@@ -25,6 +33,7 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
+DESK = ViewportSize(width=1280, height=900)
 PATIENCE_MS = 60_000
 """How long a busy machine may take for what takes none."""
 expect.set_options(timeout=PATIENCE_MS)
@@ -64,7 +73,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     listener.close()
 
 
-@pytest.fixture(scope="module")  # not session: its running loop breaks asyncio.run after it
+@pytest.fixture(scope="package")  # not session: its running loop breaks asyncio.run after it
 def browser() -> Iterator[Browser]:
     """Drive the system's Chromium."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -82,7 +91,7 @@ def shared_context(browser: Browser, site: Site) -> Iterator[tuple[BrowserContex
     wrong: list[str] = []
 
     def check_address(url: str) -> None:
-        if not url.startswith(site.address):
+        if not url.startswith((site.address, "about:")):
             wrong.append(f"asked elsewhere: {url}")
 
     def dismiss(shown: Dialog) -> None:
@@ -93,9 +102,7 @@ def shared_context(browser: Browser, site: Site) -> Iterator[tuple[BrowserContex
         if "Content Security" in text:
             wrong.append(text)
 
-    with browser.new_context(
-        base_url=site.address, viewport={"width": 1280, "height": 900}
-    ) as opened:
+    with browser.new_context(base_url=site.address, viewport=DESK) as opened:
         opened.set_default_timeout(PATIENCE_MS)
         opened.on("weberror", lambda error: wrong.append(f"error: {error.error}"))
         opened.on("dialog", dismiss)
@@ -104,19 +111,20 @@ def shared_context(browser: Browser, site: Site) -> Iterator[tuple[BrowserContex
         yield opened, wrong
 
 
+@pytest.fixture(scope="module")
+def shared_page(shared_context: tuple[BrowserContext, list[str]]) -> Page:
+    """Open one page for all tests of a module: each would be a process of its own."""
+    return shared_context[0].new_page()
+
+
 @pytest.fixture
-def context(shared_context: tuple[BrowserContext, list[str]]) -> Iterator[BrowserContext]:
-    """Hand out a browser without cookies; nothing may go wrong in it unseen."""
+def page(shared_page: Page, shared_context: tuple[BrowserContext, list[str]]) -> Iterator[Page]:
+    """Hand out a page without cookies, as wide as a desk; nothing may go wrong in it unseen."""
     opened, wrong = shared_context
     wrong.clear()
-    yield opened
-    for page in opened.pages:
-        page.close()
+    yield shared_page
+    shared_page.goto("about:blank")
+    shared_page.set_viewport_size(DESK)
+    shared_page.emulate_media(color_scheme="null")
     opened.clear_cookies()
     assert wrong == []
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    """Open a page."""
-    return context.new_page()

@@ -5,17 +5,22 @@ the same in every run, and no shift, day, week or month ends in the middle of a 
 process or a server has a clock of its own (``OWN_TIME``), only the seeds are the same.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import time_machine
 
 import engine.shifts.shift_state
 from api.auth import credentials
+from api.service.runtime import open_store
 from api.service.settings import Settings
+from api.service.subprocess_jobs import Backtests
+from engine.criteria.profiles.profile import BacktestSubject
 from tests.service.running_service import CHEAP, FakeModels, World, make_home, make_keys, open_world
 
 NOON = datetime(2026, 10, 14, 7, tzinfo=UTC)
@@ -33,6 +38,8 @@ OWN_TIME = (
 )
 FULL_COST = ("test_sign_in_limits",)
 """What is tested there is the cost of a password."""
+OWN_PROCESS = ("test_profiles",)
+"""What is tested there is that a backtest runs as a command of its own."""
 
 
 class Seeds:
@@ -62,6 +69,28 @@ def _cheap_passwords(request: pytest.FixtureRequest) -> Iterator[None]:
         credentials.stand_in.cache_clear()
         yield
     credentials.stand_in.cache_clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _backtests_in_process(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run backtests in this process: another one takes longer to start than they do."""
+
+    def run(self: Backtests, trial: BacktestSubject, *, days: int) -> dict[str, Any]:
+        from features.history.journal_history import read_event_log
+        from models.evaluation.profile_backtest import profile_backtest
+
+        store = open_store(self._home)
+        try:
+            with store.read() as connection:
+                made = profile_backtest(read_event_log(self._home, connection), trial, days=days)
+        finally:
+            store.dispose()
+        return dict(json.loads(json.dumps(made)))
+
+    with pytest.MonkeyPatch.context() as patched:
+        if request.path.stem not in OWN_PROCESS:
+            patched.setattr(Backtests, "run", run)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ expected is worked out from the table here again, without the code that serves.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -62,6 +63,7 @@ from tests.service.running_service import (
 )
 
 DOCS = Path(__file__).parents[3] / "docs"
+IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 AGENCIES: tuple[str | None, ...] = ("customs", "interior", None)
 SHARED = {POST: {"customs", "interior"}, OTHER: {"customs"}}
 """Agencies of each post."""
@@ -179,14 +181,18 @@ def is_open(key: Key, method: str, path: str) -> bool:
 
 
 def find_violations(border: Border, routes: list[tuple[str, str]]) -> list[str]:
-    """Return every answer that the table does not permit, and every row that leaked."""
+    """Return every answer that the table does not permit, and every row that leaked.
+
+    At small sizes the decisions take turns: each key asks a route about one of them.
+    """
     found = []
-    for (method, path), post, key in product(routes, SHARED, border.keys):
+    for number, ((method, path), post, key) in enumerate(product(routes, SHARED, border.keys)):
         is_page = not path.startswith("/v1/")
         if (post == OTHER and "{post}" not in path) or (is_page and key not in border.sessions):
             continue
         asked = addresses(border, method, path.replace("{post}", post))
-        for at in asked if is_of_role(key, method, path) else asked[:1]:
+        is_whole = IS_PROOF and is_of_role(key, method, path)
+        for at in asked if is_whole else asked[number % len(asked) :][:1]:
             answer = border.send(method, at, key)
             refused = not is_open(key, method, path)
             if "{post}" in path:

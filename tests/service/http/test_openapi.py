@@ -30,7 +30,7 @@ from tests.service.conftest import serving
 from tests.service.running_service import POST, World, arrival
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
-BOUNDARIES, DRAWN = (1000, 100) if PROOF else (4, 1)
+BOUNDARIES, DRAWN = (1000, 100) if PROOF else (3, 1)
 """Requests generated for each route, role that may call it, and kind: fitting or not."""
 CHECKS = [
     checks.not_a_server_error,
@@ -96,8 +96,13 @@ def all_named(world: World) -> Kept:
     }
 
 
+_DOCUMENT: list[str] = []
+
+
 def document(world: World) -> dict[str, Any]:
-    found: dict[str, Any] = world.client.get("/openapi.json").json()
+    """Return the document, which every service of a version answers alike: asked for once."""
+    _DOCUMENT[:] = _DOCUMENT or [world.client.get("/openapi.json").text]
+    found: dict[str, Any] = json.loads(_DOCUMENT[0])
     return found
 
 
@@ -239,8 +244,9 @@ def test_a_document_that_says_otherwise_is_found(
     The same requests, of a service as new, against a document with a mistake.
     """
     with contextmanager(serving)(tmp_path) as world:
-        found = json.loads(json.dumps(document(world)))
+        found = document(world)
         bug(found)
+        found["paths"] = {path: found["paths"][path]}
         wrong = [one for one in operations(found) if (one.method, one.path) == ("post", path)]
         assert len(wrong) == 1
         asker = Asker(world, all_named(world))

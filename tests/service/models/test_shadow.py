@@ -16,7 +16,7 @@ from api.service import model_store
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
-from engine.journal.entries import Draft
+from engine.journal.entries import Draft, Kind
 from engine.ports import FeatureRows
 from engine.queue.queue import list_decisions
 from features.catalogue.catalogue import CATALOGUE
@@ -111,7 +111,9 @@ def test_a_row_that_is_no_longer_what_it_was_is_left_out(
             values[0, 0] += 1
             return replace(rows, values=values)
 
-    monkeypatch.setattr(shadow_scoring, "SHADOW_SCORES", "of another kind")  # nothing is done yet
+    monkeypatch.setattr(
+        shadow_scoring, "SHADOW_SCORES", Kind("of_another_kind")
+    )  # nothing is done yet
     drafts = score_days(shadow_world, reader=MovedFeatures(PLAN, shadow_world.runtime.network))
     assert sum(draft.body["left_out"] for draft in drafts) == len(drafts)
     # Negative control: were the digests not compared, the moved row would be scored as a real one.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -33,9 +33,7 @@ from tests.service.conftest import serving
 from tests.service.reports.test_acts import act
 from tests.service.running_service import POST, World, arrival
 from tests.support.clocks import travel
-
-if TYPE_CHECKING:
-    from experiments.support.postgres import Cluster
+from tests.support.emptied_database import empty_database
 
 FAR = timedelta(days=2)
 JUMPS = (timedelta(0), FAR, timedelta(0), -FAR, timedelta(0))
@@ -53,10 +51,10 @@ def own(
     if request.param == "sqlite":
         yield from serving(tmp_path / "home")
         return
-    cluster: Cluster = request.getfixturevalue("cluster")
-    with cluster.database() as url:
-        monkeypatch.setenv(DATABASE_VARIABLE, url)
-        yield from serving(tmp_path / "home")
+    url = request.getfixturevalue("postgresql_database")
+    empty_database(url)
+    monkeypatch.setenv(DATABASE_VARIABLE, url)
+    yield from serving(tmp_path / "home")
 
 
 @contextmanager
@@ -148,11 +146,11 @@ def test_a_clock_that_is_followed_empties_the_queue_and_reveals_seeds(
 
 
 def test_a_day_that_truly_passed_is_recorded(own: World) -> None:
+    if own.runtime.store.dialect != "sqlite":  # PostgreSQL keeps its own time
+        return
     for number in range(4 * EACH):
         own.decide(arrival(71_000 + number))
     waited = in_queue(own)
-    if own.runtime.store.dialect != "sqlite":  # PostgreSQL keeps its own time
-        return
     with travel(datetime.now(UTC) + timedelta(days=1, minutes=1)):
         assert in_queue(own) == set()
         assert own.runtime.expiry.expire() == len(waited) > 0

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from experiments.support.postgres import Cluster
 
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
+HISTORY = 500 if IS_PROOF else 250
 KILLS = 1000 if IS_PROOF else 2
 TRIALS = 200 if IS_PROOF else 3
 OUTAGES = 30 if IS_PROOF else 1
@@ -66,7 +67,7 @@ def deployment(forker: Forker) -> Iterator[Scratch]:
     """Make one deployment on SQLite, to be copied for every run, while ``forker`` imports."""
     with pytest.MonkeyPatch.context() as patched:
         patched.delenv(DATABASE_VARIABLE, raising=False)
-        with scratch(crossings=500) as made:
+        with scratch(crossings=HISTORY) as made:
             yield made
 
 
@@ -77,7 +78,7 @@ def _one_deployment(deployment: Scratch, tmp_path: Path, monkeypatch: pytest.Mon
     @contextmanager
     def copy_deployment(*, crossings: int) -> Iterator[Scratch]:
         if os.environ.get(DATABASE_VARIABLE):
-            with scratch(crossings=500) as made:
+            with scratch(crossings=HISTORY) as made:
                 yield made
             return
         root = Path(shutil.copytree(deployment.home.root, tmp_path / "home"))

@@ -3,9 +3,13 @@
 import numpy as np
 
 from engine.domain.time_units import DAY, HOUR
+from models.config import TrainConfig, Trees
 from models.data.dataset import NEVER, Dataset
 
 START = 1_700_000_000_000_000 // DAY * DAY
+_FEW_TREES = Trees(iterations=5, learning_rate=0.3, depth=2, leaves=4, seeds=1)
+QUICK = TrainConfig(discrepancy=_FEW_TREES, seizure=_FEW_TREES, weights="even", folds=2, jobs=1)
+"""Where it matters that a model is trained, and not what it learns."""
 
 
 def small_world(

@@ -23,7 +23,7 @@ from engine.journal.receipts import Receipt, Signer
 from engine.storage.database import Store
 from tests.store.engine.audit.journal_forgery import forge, open_rolled_back
 
-TRIALS = 200 if os.environ.get("DARVOZA_PROOF") else 4
+TRIALS = 200 if os.environ.get("DARVOZA_PROOF") else 2
 RECORDS = 40
 SIGNER = Signer(Ed25519PrivateKey.generate())
 Row = dict[str, Any]

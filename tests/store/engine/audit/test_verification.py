@@ -39,7 +39,7 @@ from tests.store.engine.audit.journal_forgery import (
     set_record,
 )
 
-EDITS = 3200 if os.environ.get("DARVOZA_PROOF") else 96
+EDITS = 3200 if os.environ.get("DARVOZA_PROOF") else 48
 KINDS = ("body", "known_at", "kind", "subject", "post", "origin", "order", "deletion")
 SIGNER = Signer(Ed25519PrivateKey.generate())
 

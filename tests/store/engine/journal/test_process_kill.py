@@ -14,7 +14,7 @@ from engine.storage.database import Store
 from tests.store.engine.journal.append_process import BATCH
 
 ROOT = Path(__file__).parents[4]
-TRIALS, BATCHES = (200, 20) if os.environ.get("DARVOZA_PROOF") else (4, 10)
+TRIALS, BATCHES = (200, 20) if os.environ.get("DARVOZA_PROOF") else (3, 6)
 SECONDS = 600
 
 

@@ -32,7 +32,7 @@ from tests.support.random_histories import (
 )
 
 FEATURES = OnlineFeatures(PLAN, NETWORK)
-LOADED, REPLAYED = (400, 200) if os.environ.get("DARVOZA_PROOF") else (90, 60)
+LOADED, REPLAYED = (400, 200) if os.environ.get("DARVOZA_PROOF") else (60, 40)
 
 
 def test_a_loaded_history_reads_as_if_replayed(store: Store) -> None:

@@ -39,7 +39,7 @@ from models.monitoring import shadow_scoring
 from tests.unit.engine.decision.test_decision import UNIFORM, arrival, inputs
 from tests.unit.engine.selection.test_propensity import CROSSINGS, POLICY, SHIFT, World, outside
 
-MOVEMENTS = CROSSINGS if os.environ.get("DARVOZA_PROOF") else CROSSINGS // 2
+MOVEMENTS = CROSSINGS if os.environ.get("DARVOZA_PROOF") else CROSSINGS // 3
 """A decision by two models takes twice the time of a selection, and nine worlds are drawn."""
 
 PURPOSES = tuple(dict.fromkeys((*BY_MODEL, *BY_RULES, TRIAL)))

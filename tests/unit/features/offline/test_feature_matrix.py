@@ -27,7 +27,7 @@ PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 steps = st.sampled_from((10 * MINUTE, HOUR, 12 * HOUR, 3 * DAY))
 
 
-@settings(max_examples=8 if PROOF else 4, deadline=None)
+@settings(max_examples=8 if PROOF else 3, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 25), steps)
 def test_every_read_is_what_counting_by_hand_gives(seed: int, size: int, step: int) -> None:
     log = read_log(tables(history(seed, size, step=step)), PLAN)
@@ -36,7 +36,7 @@ def test_every_read_is_what_counting_by_hand_gives(seed: int, size: int, step: i
         np.testing.assert_array_equal(column, np.array(expected), err_msg=str(read))
 
 
-@settings(max_examples=20 if PROOF else 8, deadline=None)
+@settings(max_examples=20 if PROOF else 4, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 300), steps)
 def test_the_kernel_equals_the_numpy_reference(seed: int, size: int, step: int) -> None:
     log = read_log(tables(history(seed, size, step=step)), PLAN)
@@ -64,7 +64,7 @@ def groups(draw: st.DrawFn) -> tuple[Ints, ...]:
     return event_key, event_time, amounts, query_key, query_time, spans, *which
 
 
-@settings(max_examples=40 if PROOF else 25, deadline=None)
+@settings(max_examples=40 if PROOF else 12, deadline=None)
 @given(groups())
 def test_the_kernel_equals_the_reference_on_whatever_it_is_asked(group: tuple[Ints, ...]) -> None:
     found = group_reads(*group)
@@ -72,7 +72,7 @@ def test_the_kernel_equals_the_reference_on_whatever_it_is_asked(group: tuple[In
     np.testing.assert_array_equal(group_reads(*group, last=False), found[:-1])
 
 
-@settings(max_examples=60 if PROOF else 25, deadline=None)
+@settings(max_examples=60 if PROOF else 12, deadline=None)
 @given(groups())
 def test_dealt_into_parts_it_equals_the_reference_too(group: tuple[Ints, ...]) -> None:
     with pytest.MonkeyPatch.context() as patched:
@@ -122,7 +122,7 @@ def leaks(log: EncodedHistory, kernel: Kernel) -> int:
     )
 
 
-@settings(max_examples=8 if PROOF else 4, deadline=None)
+@settings(max_examples=8 if PROOF else 2, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 149), steps)
 def test_the_future_moves_no_feature(seed: int, upto: int, step: int) -> None:
     found = tables(history(seed, 150, step=step))
@@ -172,7 +172,7 @@ def test_a_window_of_minutes_that_became_a_day_is_caught() -> None:
 
 
 def test_a_leak_is_caught() -> None:
-    log = read_log(tables(history(1, 400, step=12 * HOUR)), PLAN)
+    log = read_log(tables(history(1, 400 if PROOF else 200, step=12 * HOUR)), PLAN)
     assert leaks(log, group_reads) == leaks(log, reference_kernel.group_reads) == 0
     assert leaks(log, leaky) > 0
 

@@ -23,15 +23,19 @@ from models.explanation.contributions import BASE, CALIBRATION
 from models.scoring.novelty import SEEN_BY
 from models.training.bundle_writer import BundleDiffersError, write_bundle
 from models.training.trainer import TrainingResult, train
-from tests.unit.models.learning.test_fit import SMALL
-from tests.unit.models.small_dataset import START, small_world
+from tests.unit.models.small_dataset import QUICK, START, small_world
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 CUT = START + 200 * DAY
 DATA = small_world(5000, seed=11)
 DATA = replace(DATA, names=(*DATA.names[:-1], SEEN_BY))
 """The last feature carries no risk; where it is above nothing, the like was inspected before."""
-RICH = replace(SMALL, rich=SMALL.discrepancy, many_discrepancies=100, many_unseen=50)
+RICH = replace(
+    QUICK,
+    rich=replace(QUICK.discrepancy, iterations=15, depth=3, leaves=8),
+    many_discrepancies=100,
+    many_unseen=50,
+)
 FLIPS = 1000 if os.environ.get("DARVOZA_PROOF") else 30
 
 
@@ -96,7 +100,7 @@ def test_same_data_and_choices_give_the_same_serving_bytes(
 def test_other_choices_have_another_name(
     training_result: TrainingResult, bundle_folder: Path, tmp_path: Path
 ) -> None:
-    other = replace(training_result, config=replace(SMALL, seed=SMALL.seed + 1))
+    other = replace(training_result, config=replace(QUICK, seed=QUICK.seed + 1))
     assert write_bundle(tmp_path, other, KEY).name != bundle_folder.name
 
 

@@ -13,7 +13,7 @@ from models.evaluation.report_html import report_html
 from models.evaluation.report_text import page
 from models.training.trainer import train
 from tests.unit.models.learning.test_fit import SMALL
-from tests.unit.models.small_dataset import START, small_world
+from tests.unit.models.small_dataset import QUICK, START, small_world
 
 CUT = START + 200 * DAY
 LESS = f"this model less {NAME}"
@@ -61,5 +61,5 @@ def test_it_is_taught_nothing_of_the_period_that_judges() -> None:
 
 
 def test_without_a_table_there_is_no_peer() -> None:
-    report = train(world(), SMALL, cutoff=CUT).report
+    report = train(world(), QUICK, cutoff=CUT).report
     assert report["peers"] == {} and report["advantage"] == {}

@@ -26,7 +26,7 @@ from models.evaluation.report_html import report_html
 from models.evaluation.report_text import paragraph, summary
 from tests.unit.models.small_dataset import START, small_world
 
-WORLDS = 20 if os.environ.get("DARVOZA_PROOF") else 8
+WORLDS, CROSSINGS = (20, 12_000) if os.environ.get("DARVOZA_PROOF") else (8, 6_000)
 FAMILIES = {"telling": ("f0", "f1", "f2"), "noise": ("f5", "f6"), "elsewhere": ("absent",)}
 
 
@@ -91,7 +91,7 @@ def list_unfair_groups(data: Dataset, *, penalty: float) -> dict[str, list[str]]
 
 def test_a_group_searched_too_easily_is_named() -> None:
     found = [
-        list_unfair_groups(small_world(12_000, seed=s, inspect=1.0), penalty=0.5)
+        list_unfair_groups(small_world(CROSSINGS, seed=s, inspect=1.0), penalty=0.5)
         for s in range(WORLDS // 4)
     ]
     assert all("TJ" in one["lower"] for one in found)
@@ -100,7 +100,7 @@ def test_a_group_searched_too_easily_is_named() -> None:
 def test_fair_searches_are_seldom_accused() -> None:
     """Negative control: the same world and the same test without the penalty."""
     found = [
-        list_unfair_groups(small_world(12_000, seed=s, inspect=1.0), penalty=0.0)
+        list_unfair_groups(small_world(CROSSINGS, seed=s, inspect=1.0), penalty=0.0)
         for s in range(WORLDS)
     ]
     assert sum(bool(one["lower"] or one["higher"]) for one in found) <= 0.15 * WORLDS

@@ -20,8 +20,7 @@ from models.evaluation.off_policy import policy_value
 from models.evaluation.report import report
 from models.evaluation.report_text import cannot_tell
 from models.training.trainer import train
-from tests.unit.models.learning.test_fit import SMALL
-from tests.unit.models.small_dataset import START, small_world
+from tests.unit.models.small_dataset import QUICK, START, small_world
 
 FIGURES = (
     "hit_rate_at_capacity",
@@ -182,16 +181,16 @@ def test_training_counts_what_was_left_undone_once_its_act_is_overdue() -> None:
     sent = ReferralState(
         np.where(is_random, data.propensity, np.nan), is_random, np.full(len(data), 30.0)
     )
-    report = train(data, SMALL, cutoff=cut, sent=sent).report
+    report = train(data, QUICK, cutoff=cut, sent=sent).report
     judged = skipped & (data.direction == "entry") & (data.arrived_at >= cut - 56 * DAY)
-    overdue = judged & (data.arrived_at < cut - SMALL.label_delay)
+    overdue = judged & (data.arrived_at < cut - QUICK.label_delay)
     value = report["targets"]["discrepancy"]["random_stream"]["not_carried_out"]
     assert value == overdue.sum() < judged.sum()
     values = report["targets"]["discrepancy"]["policy_value"]["engine_drawn"]
     assert values["released"]["hits_per_hour"]["value"] == pytest.approx(
         2 * values["released"]["self_normalised"]["value"]
     ), "each search took half an hour"
-    untrusted = replace(SMALL, untrusted_posts=("OYB",))
+    untrusted = replace(QUICK, untrusted_posts=("OYB",))
     rest = train(data, untrusted, cutoff=cut, sent=sent).report
     value = rest["targets"]["discrepancy"]["random_stream"]["not_carried_out"]
     assert value == (overdue & (data.post == "FOT")).sum()

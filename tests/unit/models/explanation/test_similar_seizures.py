@@ -23,8 +23,7 @@ from models.explanation.similar_seizures import (
 )
 from models.training.past_seizures import past_seizures
 from models.training.trainer import train
-from tests.unit.models.learning.test_fit import SMALL
-from tests.unit.models.small_dataset import START, small_world
+from tests.unit.models.small_dataset import QUICK, START, small_world
 
 NAMES = ("plate_crossings_30d", "hs4_hit_rate", "trailer_days_since", "hour")
 
@@ -123,7 +122,7 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_training_remembers_the_last_seizures_with_the_models_own_reasons() -> None:
     data = small_world(3000, seed=31)
     cut = START + 200 * DAY
-    trained = train(data, SMALL, cutoff=cut)
+    trained = train(data, QUICK, cutoff=cut)
     grave = np.flatnonzero(data.seizure == 1)[:30]
     rows: list[dict[str, Any]] = [
         {

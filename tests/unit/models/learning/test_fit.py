@@ -102,7 +102,7 @@ def test_what_comes_after_the_cut_changes_no_bit() -> None:
 
 @pytest.mark.slow
 def test_processes_change_no_bit() -> None:
-    data = small_world(8_000, seed=4, features=30)
+    data = small_world(8_000, seed=4, features=12)
     with threadpool_limits(2):  # other processes have one thread each
         one = fit_model(data).score(data.values[:200])
     two = fit_model(data, config=replace(SMALL, jobs=2)).score(data.values[:200])

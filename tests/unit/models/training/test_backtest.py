@@ -30,7 +30,7 @@ FROM = START + 250 * DAY
 
 @pytest.fixture(scope="module")
 def history_tables() -> Tables:
-    return tables(history(1, 900 if os.environ.get("DARVOZA_PROOF") else 500))
+    return tables(history(1, 900 if os.environ.get("DARVOZA_PROOF") else 400))
 
 
 def run_backtest(history_tables: Tables, period: Period) -> Backtest:

@@ -14,17 +14,16 @@ from models.training.bundle_writer import write_bundle
 from models.training.mlflow_tracking import register
 from models.training.model_card import card, made_with
 from models.training.trainer import TrainingResult, train
-from tests.unit.models.learning.test_fit import SMALL
-from tests.unit.models.small_dataset import START, small_world
+from tests.unit.models.small_dataset import QUICK, START, small_world
 
 # The product keeps these to itself; a test that asks MLflow directly meets whichever comes first.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-DATA = small_world(4000, seed=21)
+DATA = small_world(2000, seed=21)
 
 
 @pytest.fixture(scope="module")
 def training_result() -> TrainingResult:
-    return train(DATA, SMALL, cutoff=START + 200 * DAY)
+    return train(DATA, QUICK, cutoff=START + 200 * DAY)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from models.learning.fit_tasks import lessons
 from models.statistics.drift import Reference, reference, shifts
 from models.training.trainer import TrainingResult, quantiles, train
 from tests.unit.models.learning.test_fit import SMALL
-from tests.unit.models.small_dataset import START, small_world
+from tests.unit.models.small_dataset import QUICK, START, small_world
 
 CUT = START + 200 * DAY
 
@@ -44,7 +44,7 @@ def late(data: Dataset, row: int, *, days: int) -> Dataset:
 
 @pytest.fixture(scope="module")
 def training_result() -> TrainingResult:
-    return train(two_ways(), SMALL, cutoff=CUT)
+    return train(two_ways(), QUICK, cutoff=CUT)
 
 
 def test_entries_of_a_stationary_network_have_not_moved(training_result: TrainingResult) -> None:
@@ -66,7 +66,7 @@ def test_a_reference_with_exits_in_it_is_found() -> None:
 
 def test_a_network_of_exits_alone_is_held_against_exits() -> None:
     data = replace(two_ways(3000), direction=np.full(3000, "exit", object))
-    made = train(data, SMALL, cutoff=CUT)
+    made = train(data, QUICK, cutoff=CUT)
     assert not made.reference.of_entries
     assert made.reference.rows > 500
     assert set(made.quantiles) == {"*", "OYB", "FOT"}
@@ -96,7 +96,7 @@ def test_of_a_synthetic_network_the_direction_has_not_moved(
     data = by_the_die(assemble(read_folder(folder).tables, Plan(CATALOGUE)))
     cut = int(data.arrived_at.max()) - 28 * DAY
     since = data.take((data.arrived_at >= cut) & (data.direction == "entry"))
-    made = train(data, SMALL, cutoff=cut)
+    made = train(data, QUICK, cutoff=cut)
     before = data.take((data.arrived_at < cut) & (data.arrived_at >= cut - 90 * DAY))
 
     def list_moved_features(known: Reference) -> set[str]:
@@ -125,7 +125,7 @@ def test_the_usual_is_that_of_entries() -> None:
 @pytest.mark.parametrize("days", [20, 150])
 def test_a_record_that_came_late_does_not_move_what_is_lately(days: int) -> None:
     """What is older than the window differs: taken in, it would show."""
-    model, last = fit(two_ways(), SMALL, until=CUT, known_before=CUT), 4999
+    model, last = fit(two_ways(), QUICK, until=CUT, known_before=CUT), 4999
 
     def lately(window: int, made: Callable[[Dataset], dict[str, NDArray[np.float64]]]) -> None:
         data = two_ways()
@@ -162,5 +162,5 @@ def test_a_late_record_does_not_hide_the_finds_linked_back() -> None:
 def test_a_first_record_that_came_late_does_not_lengthen_the_test() -> None:
     data = two_ways()
     data = data.take(data.arrived_at >= CUT - 90 * DAY)
-    judged, again = (train(one, SMALL, cutoff=CUT).report for one in (data, late(data, 0, days=80)))
+    judged, again = (train(one, QUICK, cutoff=CUT).report for one in (data, late(data, 0, days=80)))
     assert again["fitted_until"] == judged["fitted_until"]

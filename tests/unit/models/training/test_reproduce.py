@@ -32,7 +32,7 @@ class Past:
 
     def __init__(self) -> None:
         network = replace(NETWORK, severity={"narcotic": 10.0})
-        self.whole = replace(tables(history(7, 1200)), network=network)
+        self.whole = replace(tables(history(7, 800)), network=network)
         self.now = known_before(self.whole, CUT)
 
     def __call__(self, _home: object, _connection: object) -> Tables:
