@@ -2,17 +2,22 @@
 
 import csv
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
+from sqlalchemy import func, select
 
 from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
 from api.decisions.schemas import CheckpointView, SupervisorView
 from api.declarations.schemas import AcknowledgedDeclaration, DeclarationView, ExpectedDeclarations
+from engine.storage.database import METADATA
+from tests.service.page_session import at_desk
 from tests.service.running_service import OTHER, POST, World, arrival
 
+SAMPLES = Path(__file__).parents[3] / "docs" / "samples" / "messages"
 ITEM = {"item_no": 1, "hs_code": "080620", "net_mass_kg": 900.0, "customs_value_usd": 1200.0}
 RISKS = {"risk", "provisional", "p_seizure", "p_discrepancy", "propensity", "basis", "percentile"}
 
@@ -275,3 +280,50 @@ def test_the_list_is_by_time_in_pages_and_as_csv(world: World) -> None:
     rows = list(csv.DictReader(file.text.splitlines()))
     assert [row["declaration_id"] for row in rows] == ["I-0", "I-1", "I-2"]
     assert not any(row[name] for row in rows for name in row if name.startswith("provisional"))
+
+
+def test_a_standard_message_is_lodged_and_acknowledged_in_kind(world: World) -> None:
+    document = (SAMPLES / "wco.xml").read_bytes()
+    headers = world.headers(Role.DECLARANT) | {"Content-Type": "application/xml"}
+    query = {"post": POST, "arrives_until": moment(5), "plate": ["JJ1", "JJ2"]}
+    path = "/v1/declarations"
+    first = world.client.post(path, content=document, headers=headers, params=query)
+    assert first.status_code == 201, first.text
+    seen = view(world, first.json()["id"])
+    assert seen["plates"] == ["JJ1", "JJ2"] and seen["vehicles"] == 2
+    in_kind = headers | {"Accept": "application/xml"}
+    again = world.client.post(path, content=document, headers=in_kind, params=query)
+    assert again.status_code == 201 and b"<FunctionCode>02</FunctionCode>" in again.content
+    assert list_used(come(world, 901, plate="JJ2")) == [(first.json()["id"], 1)]
+    for changed, status in (({"pst": POST}, 422), ({"post": "NOWHERE"}, 422)):
+        refused = world.client.post(path, content=document, headers=headers, params=changed)
+        assert refused.status_code == status, refused.text
+    note = (SAMPLES / "ecmr.xml").read_bytes()
+    refused = world.client.post(path, content=note, headers=headers)
+    assert refused.status_code == 422 and refused.json()["fields"][0]["at"] == "declaration"
+
+
+def test_a_forecast_leaves_no_trace(world: World) -> None:
+    lodge(world, advance_body("K-1", plate="KK1"))
+
+    def count_rows() -> dict[str, int]:
+        with world.runtime.store.read() as connection:
+            return {
+                name: connection.scalar(select(func.count()).select_from(table)) or 0
+                for name, table in METADATA.tables.items()
+            }
+
+    before = count_rows()
+    forecast = view(world, "K-1")["provisional"]
+    assert forecast["mode"] == "model" and 0.0 <= forecast["percentile"] <= 1.0
+    assert count_rows() == before
+
+
+def test_the_page_shows_what_is_expected_by_role(world: World) -> None:
+    lodge(world, advance_body("M-1", plate="MM1"))
+    supervisor = at_desk(world, "rena").get("/declarations").text
+    assert "M-1" in supervisor and "Provisional" in supervisor
+    checkpoint = at_desk(world, "olma", Role.CHECKPOINT).get("/declarations").text
+    assert "M-1" in checkpoint and "Provisional</th>" not in checkpoint
+    far = at_desk(world, "sher").get(f"/declarations?post={OTHER}").text
+    assert "M-1" not in far
