@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.domain.network import BorderPost, Network
+from engine.domain.network import Network
 from features.history.tables import Tables, arrange_table, content_digest
 
 TABLE_NAMES = ("crossings", "declarations", "goods_items", "inspections", "seizures")
@@ -32,19 +32,17 @@ def list_administrations(network: Network) -> dict[str, frozenset[str]]:
 
 
 def list_facing_posts(network: Network, one: str, other: str) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of posts at which two administrations face each other, first one's first."""
-    found = []
-    for code in sorted(network.posts):
+    """Return the pairs of posts at which two administrations face each other, first one's first.
+
+    It suffices that one of two posts names the other as its pair.
+    """
+    found = set()
+    for code in network.posts:
         pair = network.pair(code)
-        administrations = network.posts[code].administration, _administration(network, pair)
-        if pair is not None and administrations == (one, other):
-            found.append((code, pair))
-    return tuple(found)
-
-
-def _administration(network: Network, code: str | None) -> str | None:
-    post: BorderPost | None = network.posts.get(code or "")
-    return None if post is None else post.administration
+        if pair is not None:
+            found |= {(code, pair), (pair, code)}
+    sides = {code: post.administration for code, post in network.posts.items()}
+    return tuple(sorted(pair for pair in found if (sides[pair[0]], sides[pair[1]]) == (one, other)))
 
 
 def select_own(tables: Tables, posts: Iterable[str]) -> Tables:

@@ -20,6 +20,8 @@ from features.partners.movements import LONGEST, Passage, fold_keys
 Row = dict[str, Any]
 PROCEDURE = "manifest"
 """Procedure of goods that are known from a partner's manifest alone."""
+MOST_ITEMS = 999
+"""Goods items of a manifest; of more, the heaviest travel."""
 _VEHICLE = (
     "vehicle_class", "plate", "plate_country", "trailer_plate", "vin", "container_numbers",
     "seal_numbers", "weighed_mass_kg", "is_empty", "driver_ref", "carrier_id",
@@ -55,6 +57,9 @@ class Consignment:
 def to_manifest(consignment: Consignment, movement: str) -> Manifest:
     """Return the message of a vehicle that left; what travels of it the agreement says."""
     crossing, head = consignment.crossing, consignment.declaration or {}
+    heaviest = sorted(consignment.items, key=lambda item: -(item["net_mass_kg"] or 0.0))[
+        :MOST_ITEMS
+    ]
     values = {name: crossing[name] for name in _VEHICLE} | {name: head.get(name) for name in _HEAD}
     values |= {name: head.get(name) or crossing[name] for name in _PAPERS}
     return Manifest.model_validate(
@@ -64,7 +69,7 @@ def to_manifest(consignment: Consignment, movement: str) -> Manifest:
             "post": crossing["post"],
             "left_at": moment(crossing["arrived_at"]),
         }
-        | {"goods": [{name: item[name] for name in _ITEM} for item in consignment.items]}
+        | {"goods": [{name: item[name] for name in _ITEM} for item in heaviest]}
     )
 
 
