@@ -54,11 +54,13 @@ def _settle(connection: Connection, decided: Sequence[_Decision]) -> None:
 
     What was lodged between the snapshot of a decision and its record came after the decision.
     """
-    if not decided or not has_lodgings(connection):
+    if not decided:
         return
-    insert_rows(connection, DECIDED, _list_keys((entry.seq, body) for entry, body in decided))
     cuts = [_cut(body) for _, body in decided]
-    meanwhile = read_since(connection, min(cuts))
+    meanwhile: list[LodgedVersion] = []
+    if has_lodgings(connection):
+        insert_rows(connection, DECIDED, _list_keys((entry.seq, body) for entry, body in decided))
+        meanwhile = read_since(connection, min(cuts))
     contents = read_contents(connection, [one.seq for one in meanwhile])
     for (entry, body), cut in zip(decided, cuts, strict=True):
         match = body["inputs"].get("advance")
