@@ -175,12 +175,15 @@ class Authority:
 
         A local account and a subject of the identity provider may be of one human: they are two
         people only where the local account is linked to another subject, which signed on under the
-        same mapping: under another key of subjects one human has another name.
+        same mapping: under another key of subjects one human has another name. So a subject that
+        did not sign on under the mapping in force is not known to be another person than anyone.
         """
         one, other = self.human(first), self.human(second)
         people = self._people.get(one), self._people.get(other)
         if one == other or None in people:
             return one != other
+        if any(p is not None and p.mapping not in (None, self.oidc.sequence) for p in people):
+            return False
         local = [person.name for person in people if person is not None and person.mapping is None]
         linked = (one.name for one in self.subjects() if one.owner in local)
         return len(local) != 1 or any(self.person(name) is not None for name in linked)

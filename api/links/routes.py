@@ -1,19 +1,23 @@
 """Links over HTTP: their state, and the door for parcels of the other side.
 
 The door asks for no key: a parcel is signed by the other party of an approved agreement, or it is
-refused before anything is written.
+refused before anything is written. Strangers do not know the name of a link, which is a digest of
+its agreement; where the name is none, no body is read. Parcels are read one at a time.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, running_service
 from api.http.request_bodies import read_bounded
 from api.http.responses import answer, document_problems, json_router
-from api.links.reads import TheService, describe_traffic, list_links
+from api.links.reads import LinkedService, TheService, describe_traffic, list_links
 from api.links.schemas import Links, LinkTraffic
+from api.service.executors import Executors
 from engine.errors import NotFoundError
+from engine.journal.kinds import LINK_PROPOSED
+from engine.journal.power_records import read_records
 
 router = json_router("/v1/links", "links", 404)
 door = APIRouter(prefix="/v1/links", tags=["links"])
@@ -41,9 +45,32 @@ def link_traffic(_: TheCaller, service: TheService, link: LinkName) -> Response:
     return answer(describe_traffic(service, link))
 
 
-async def read_parcel_body(request: Request) -> bytes:
-    """Return the bytes of a parcel; raises ``BodyTooLargeError``."""
+class ParcelService(LinkedService, Protocol):
+    """The running service, as it takes parcels."""
+
+    executors: Executors
+
+
+TheParcelService = Annotated[ParcelService, Depends(running_service)]
+
+
+async def read_parcel_body(request: Request, service: TheParcelService, link: LinkName) -> bytes:
+    """Return the bytes of a parcel.
+
+    Raises ``NotFoundError`` for an unknown link before anything is read, ``BodyTooLargeError``, and
+    ``BusyError`` where too many parcels wait.
+    """
+    await service.executors.links.run(must_know_link, service, link)
     return await read_bounded(request, most=LARGEST_PARCEL)
+
+
+def must_know_link(service: LinkedService, link: str) -> None:
+    """Raise ``NotFoundError`` for a link that was never proposed here."""
+    if service.home.link_keys.exists():
+        with service.store.read() as connection:
+            if read_records(connection, (LINK_PROPOSED,), subject=link):
+                return
+    raise NotFoundError("link", link)
 
 
 @door.post(
@@ -51,13 +78,16 @@ async def read_parcel_body(request: Request) -> bytes:
     openapi_extra=_PARCEL,
     responses=document_problems(404, 413, 422, 503),
 )
-def take_parcel(
-    service: TheService, link: LinkName, raw: Annotated[bytes, Depends(read_parcel_body)]
+async def take_parcel(
+    service: TheParcelService, link: LinkName, raw: Annotated[bytes, Depends(read_parcel_body)]
 ) -> Response:
     """Take a parcel of the other side and return the signed parcel that answers it."""
-    if not service.home.link_keys.exists():
-        raise NotFoundError("link", link)
+    answered = await service.executors.links.run(_answer_parcel, service, raw, link)
+    return Response(answered, media_type="application/json")
+
+
+def _answer_parcel(service: LinkedService, raw: bytes, link: str) -> bytes:
     from api.links.exchanges import open_exchange
 
     exchange = open_exchange(service.home, service.store, service.journal)
-    return Response(exchange.answer_parcel(raw, name=link), media_type="application/json")
+    return exchange.answer_parcel(raw, name=link)

@@ -18,6 +18,8 @@ SIGN_INS, WAITING_SIGN_INS = 1, 8
 """Passwords that are looked at together, and those that wait for it."""
 SIGN_ONS, WAITING_SIGN_ONS = 4, 16
 """People for whom the identity provider is asked together, and those who wait for it."""
+WAITING_PARCELS = 8
+"""Parcels of links that wait for the one that is read: each may cost hundreds of megabytes."""
 WAITING_MESSAGES = 64
 """Standard messages that wait for the one that is translated."""
 LOOK_UPS = 2
@@ -59,6 +61,7 @@ class Executors:
     def __init__(self) -> None:
         self.sign_in = BoundedExecutor("sign-in", workers=SIGN_INS, waiting=WAITING_SIGN_INS)
         self.oidc = BoundedExecutor("sign-on", workers=SIGN_ONS, waiting=WAITING_SIGN_ONS)
+        self.links = BoundedExecutor("parcels", workers=1, waiting=WAITING_PARCELS)
         self.messages = BoundedExecutor("messages", workers=1, waiting=WAITING_MESSAGES)
         self._look_ups = ThreadPoolExecutor(LOOK_UPS, "look-up")
 
@@ -70,5 +73,6 @@ class Executors:
         """End all threads once their work is done."""
         self.sign_in.close()
         self.oidc.close()
+        self.links.close()
         self.messages.close()
         self._look_ups.shutdown(wait=False, cancel_futures=True)

@@ -29,7 +29,13 @@ _URL = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/[A-Za-z0-9/._~!$&'()*+,;=:@%?-]*)?"
 )
 """Written so that two readers of it agree: no user, no fragment, no characters to interpret."""
-_NAT64 = ip_network("64:ff9b::/96")
+_EMBEDDED = tuple(
+    ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")
+)
+"""Networks whose last 32 bits may be an IPv4 address: translated (RFC 6052, RFC 8215, RFC 2765),
+or compatible (RFC 4291)."""
+_SITE_LOCAL = ip_network("fec0::/10")
+"""Private once (RFC 3879), and global to :mod:`ipaddress`."""
 
 
 class RefusedAddressError(Exception):
@@ -83,7 +89,7 @@ def check_url(url: str, networks: Sequence[Network]) -> None:
 def is_open(address: Address, networks: Sequence[Network]) -> bool:
     """Tell whether events may go to an address."""
     inner = _unwrap(address)
-    if inner.is_global and not inner.is_multicast:
+    if inner.is_global and not inner.is_multicast and inner not in _SITE_LOCAL:
         return True
     return any(inner in one for one in networks if one.version == inner.version)
 
@@ -93,7 +99,7 @@ def _unwrap(address: Address) -> Address:
     if isinstance(address, IPv4Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour
-    if inner is None and address in _NAT64:
+    if inner is None and int(address) > 1 and any(address in one for one in _EMBEDDED):
         inner = IPv4Address(int(address) & 0xFFFFFFFF)
     return inner or address
 
@@ -104,7 +110,11 @@ async def resolve(url: str, networks: Sequence[Network]) -> str:
     Every address of the name must be open: a mixed answer is refused, also where the first is open.
     """
     to = parse_url(url)
-    found = await asyncio.get_running_loop().getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # an empty label, or one of more than 63 characters
+        raise OSError("no name of a host") from None
     addresses = [ip_address(str(one[4][0]).partition("%")[0]) for one in found]
     for address in addresses:
         is_plain = to.scheme != "https" and not address.is_loopback

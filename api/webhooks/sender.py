@@ -120,7 +120,7 @@ def parse_retry_after(value: str) -> int:
         return int(value) * SECOND
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return max(0, round((at - datetime.now(UTC)).total_seconds() * SECOND))

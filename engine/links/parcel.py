@@ -19,6 +19,8 @@ MAX_BYTES = 12 * 1024 * 1024
 """Length of the longest parcel."""
 MOST_PARTS = 2_000
 """Envelopes, receipts or refusals of one parcel."""
+MOST_COMMAS = 32 * MOST_PARTS
+"""A receipt has 11 commas and an envelope 10; more than this is no parcel, and is not read."""
 _PURPOSE = b"darvoza parcel 1"
 _FIELDS: Mapping[str, type] = {
     "link": str,
@@ -103,8 +105,7 @@ class SignedParcel:
 
 def read_parcel(raw: bytes) -> SignedParcel:
     """Return a parcel of the right form; raises ``EnvelopeRefusedError``."""
-    if len(raw) > MAX_BYTES:
-        raise _refuse_form("parcel", f"over {MAX_BYTES} bytes")
+    _check_size(raw)
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError):
@@ -120,6 +121,14 @@ def read_parcel(raw: bytes) -> SignedParcel:
     if not signed.is_spelled(raw):
         raise _refuse_form("parcel", "is not in the canonical form")
     return signed
+
+
+def _check_size(raw: bytes) -> None:
+    """Refuse what would cost much to parse; raises ``EnvelopeRefusedError``."""
+    if len(raw) > MAX_BYTES:
+        raise _refuse_form("parcel", f"over {MAX_BYTES} bytes")
+    if raw.count(b",") > MOST_COMMAS:
+        raise _refuse_form("parcel", f"over {MOST_COMMAS} commas")
 
 
 def _to_parcel(found: Mapping[str, Any]) -> Parcel:

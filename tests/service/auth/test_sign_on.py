@@ -514,6 +514,22 @@ def test_a_link_proves_nothing_under_another_key_of_subjects(
     assert not accounts.may_complete(Matter.WATCHLIST, first=kim, second="timur")
 
 
+def test_a_name_under_another_key_of_subjects_is_no_second_person(
+    world: World, idp: IdentityProvider
+) -> None:
+    """A model is approved twice: by one human, under the name before and the name since."""
+    before = account_of(world, idp, "sam")
+    (world.home.keys / SUBJECTS_FILE).write_bytes(b"a third key of thirty-two bytes!")
+    put_into_force(world.runtime, mapping_of(idp.issuer, HERE))
+    since = account_of(world, idp, "sam")
+    assert since != before
+    steps = ModelSteps(world.home, world.runtime.store, since, Role.SUPERVISOR)
+    with pytest.raises(SecondPersonError, match="may be of one person"):
+        steps._check_people([before])
+    idp.control(groups={"kim": ["supervisors", "every-post"]})
+    steps._check_people([account_of(world, idp, "kim")])
+
+
 def test_who_trained_a_model_approves_it_under_no_other_name(
     world: World, idp: IdentityProvider
 ) -> None:

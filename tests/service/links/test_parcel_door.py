@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy import func, select
 
 from api.auth.permissions import Role
+from api.links import routes
+from engine.errors import EnvelopeRefusedError
 from engine.journal.journal import JOURNAL
 from engine.links.envelope import Position
 from engine.links.exchange import LinkExchange
 from engine.links.key_files import open_link_keys
-from engine.links.parcel import MAX_BYTES, read_parcel
+from engine.links.parcel import MAX_BYTES, MOST_COMMAS, MOST_PARTS, Parcel, read_parcel
 from tests.service.auth.test_refusals import is_problem
 from tests.service.running_service import World
 from tests.support.link_agreements import NOW, LinkSides, manifest_body
@@ -65,6 +67,7 @@ def test_a_parcel_is_taken_and_answered(world: World, sides: LinkSides) -> None:
         (b"[" * 100_000, 422),
         (b"\xff\xfe", 422),
         (b'{"link":1}', 422),
+        (b"[" + b"[]," * (MAX_BYTES // 3 - 1) + b"0]", 422),
         (b"1" * (MAX_BYTES + 1), 413),
     ],
 )
@@ -85,6 +88,35 @@ def test_a_stranger_writes_nothing(world: World, sides: LinkSides) -> None:
     assert is_problem(post(world, "ab" * 16, sides.parcel((), at=NOW)), 404)
     assert is_problem(post(world, "x-0", raw), 422)
     assert count_records(world) == before
+
+
+def test_of_a_link_that_is_none_no_body_is_read(
+    world: World, sides: LinkSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a seeded bug: every name counts as one that is known."""
+    assert sides.agreement.link
+    stranger = "cd" * 16
+    assert is_problem(post(world, stranger, b"1" * (MAX_BYTES + 1)), 404)
+    monkeypatch.setattr(routes, "must_know_link", lambda *_: None)
+    assert is_problem(post(world, stranger, b"1" * (MAX_BYTES + 1)), 413)
+
+
+def test_parcels_are_read_one_at_a_time_and_few_wait(
+    world: World, sides: LinkSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.runtime.executors.links, "_most", 0)
+    assert is_problem(post(world, sides.agreement.link, sides.parcel((), at=NOW)), 503)
+
+
+def test_commas_alone_tell_that_bytes_are_no_parcel(
+    sides: LinkSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipts = tuple(sides.receipt(at + 1, "ab" * 32, sequence=9) for at in range(MOST_PARTS))
+    parcel = Parcel("l", "a", "b", 1, receipts=receipts)
+    assert len(read_parcel(parcel.seal(sides.tj)).parcel.receipts) == MOST_PARTS
+    monkeypatch.setattr("engine.links.parcel.json.loads", pytest.fail)
+    with pytest.raises(EnvelopeRefusedError, match="commas"):
+        read_parcel(b"[" + b"0," * MOST_COMMAS + b"0,0]")
 
 
 def test_links_have_pages(world: World, sides: LinkSides) -> None:

@@ -25,6 +25,7 @@ CLOSED = (
     "127.0.0.1", "10.0.0.1", "172.16.9.9", "192.168.1.1", "169.254.169.254", "100.64.0.1",
     "0.0.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1",
     "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "::ffff:169.254.169.254",
+    "fec0::1", "64:ff9b:1::a00:1", "::ffff:0:10.0.0.1", "::10.0.0.1",
 )  # fmt: skip
 
 
@@ -92,6 +93,13 @@ def test_a_name_is_resolved_once_and_all_of_its_addresses_are_checked(
     assert ask("https://e.org/", "192.168.0.1") == "192.168.0.1"
 
 
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example"])
+def test_a_name_that_cannot_be_resolved_fails_as_an_attempt(host: str) -> None:
+    """An attempt that raises is made again at once, for ever: none is counted."""
+    sent = Sender((), 5).send([Message(f"https://{host}/", {}, b"{}")])
+    assert sent is not None and [one.result for one in sent] == ["connection"]
+
+
 def test_nothing_connects_to_a_refused_address() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.05)
@@ -114,5 +122,7 @@ def test_a_receiver_s_wait_is_seconds_or_a_date() -> None:
     assert parse_retry_after("120") == 120 * SECOND
     assert parse_retry_after("Wed, 21 Oct 2099 07:28:00 GMT") > 0
     assert parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    for beyond in ("9999999999:12:08 GMT", "19:12:08 -99999999999"):
+        assert judge(503, f"Mon, 20 Nov 1995 {beyond}").retry_after == 0
     assert parse_retry_after("soon") == parse_retry_after("") == parse_retry_after("-5") == 0
     assert judge(503, "60").retry_after == 60 * SECOND and judge(500, "60").retry_after == 0
