@@ -86,6 +86,10 @@ class Caller:
         """Tell whether this caller may do to a row of an agency what its route does."""
         return self.duties.covers(self.matter, self.right, agency)
 
+    def covers_all(self) -> bool:
+        """Tell whether this caller may do to the rows of every agency what its route does."""
+        return self.duties.scope(self.matter, self.right) is Scope.ALL
+
     def must_reach(self, post: str) -> None:
         """Raise ``NotAllowedError`` where it may not."""
         if self.post not in (None, post):

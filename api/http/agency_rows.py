@@ -15,7 +15,7 @@ from api.auth.callers import Caller
 from api.auth.permissions import Matter, Right
 from engine.criteria.dual_control import KINDS_OF, read_approval_states
 from engine.criteria.match import WATCHLIST
-from engine.events.endpoints import ENDPOINT_KINDS
+from engine.events.endpoints import ENDPOINT_KINDS, EndpointHistory
 from engine.journal.kinds import (
     AUDIT_CLOSED,
     CROSSING,
@@ -81,6 +81,8 @@ OWNERS: Mapping[str, Callable[[Body], Iterator[Owner]]] = {
 }
 """Whose rows a record holds, by its kind; those of the watch list follow from their entry."""
 WATCHLIST_KINDS = frozenset(KINDS_OF["watchlist"])
+BY_SUBJECT = WATCHLIST_KINDS | {*ENDPOINT_KINDS}
+"""Kinds whose rows are those of their subject."""
 MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((DECISION, CROSSING, RELEASE, QUEUE_EXPIRED, AUDIT_CLOSED), Matter.DECISIONS),
     **dict.fromkeys((DECLARATION_LODGED, DECLARATION_CANCELLED), Matter.DECISIONS),
@@ -109,14 +111,20 @@ class RecordFilter:
     def __init__(self, connection: Connection, caller: Caller) -> None:
         self._caller = caller
         self._hidden_finds = caller.duties.hidden_posts(Matter.SEIZURES, Right.SEE)
-        self._entries: Mapping[str, str | None] = {}
+        self._owners: dict[tuple[Matter, str], str | None] = {}
+        """Agency of each entry of the watch list and of each webhook, where any may be hidden."""
         if not caller.sees_all(Matter.WATCHLIST):
             states = read_approval_states(connection, "watchlist").values()
-            self._entries = {one.subject: one.content.get("agency") for one in states}
+            self._owners = {
+                (Matter.WATCHLIST, one.subject): one.content.get("agency") for one in states
+            }
         self._profiles: Mapping[str, str] = {}
         if not caller.sees_all(Matter.PROFILES):
             states = read_approval_states(connection, "profile").values()
             self._profiles = {one.subject: one.content.get("post") or "" for one in states}
+        if not caller.sees_all(Matter.PEOPLE):
+            known = EndpointHistory().look(connection).values()
+            self._owners |= {(Matter.PEOPLE, one.webhook_id): one.agency for one in known}
 
     def sees(self, kind: str, subject: str, post: str, *, body: Body | None) -> bool:
         """Tell whether a record holds no row that is hidden; an erased one may hold any."""
@@ -127,8 +135,8 @@ class RecordFilter:
             post = self._profiles.get(subject, post)
         if matter in OF_POSTS and post in duties.hidden_posts(matter, Right.SEE):
             return False
-        if kind in WATCHLIST_KINDS:
-            return self._caller.sees(Matter.WATCHLIST, self._entries.get(subject))
+        if matter is not None and kind in BY_SUBJECT:
+            return self._caller.sees(matter, self._owners.get((matter, subject)))
         if kind not in OWNERS:
             return True
         if body is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from api.links.reads import LinkedService
+from api.service.structured_logging import fault
 from engine.errors import RiskError
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class LinkWorker:
                 log.warning("link_stopped")
         except RiskError as error:
             log.warning("link_unreachable", why=type(error).__name__)
+        except Exception as error:  # the other links go on, and this one has its next turn
+            fault(error, route="links")
 
     def _run(self) -> None:
         wait = min(FIRST_SECONDS, self._seconds)
@@ -75,3 +78,5 @@ class LinkWorker:
                 self.run_turn()
             except RiskError as error:  # the store is away: the next turn finds what waits
                 structlog.get_logger().warning("links_waiting", why=type(error).__name__)
+            except Exception as error:
+                fault(error, route="links")

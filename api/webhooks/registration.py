@@ -209,5 +209,10 @@ def find_endpoint(connection: Connection, caller: Caller, webhook_id: str) -> En
 
 
 def is_reached(caller: Caller, endpoint: Endpoint) -> bool:
-    """Tell whether a webhook is of the caller's agency and post, as far as those are bounded."""
-    return caller.covers(endpoint.agency) and caller.post in (None, endpoint.post)
+    """Tell whether a webhook is of the caller's agency and post, as far as those are bounded.
+
+    One without an agency may get what every agency sees: it is of no one agency's administrator.
+    """
+    is_wider = endpoint.agency is None and caller.agency is not None
+    is_covered = caller.covers_all() if is_wider else caller.covers(endpoint.agency)
+    return is_covered and caller.post in (None, endpoint.post)

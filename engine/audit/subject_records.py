@@ -6,6 +6,7 @@ declaration ahead. Every other record that may be erased is a group of its own. 
 whole or not at all: what is left of a journal then replays without it.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,6 +117,11 @@ def names_subject(value: object, subject: str) -> bool:
     True
     >>> names_subject({"inspection": {"place": "01A123BC"}}, "01A123BC")
     False
+
+    So are records that a link carries as text:
+
+    >>> names_subject({"message": "record", "body": {"body": '{"plate": "01A123BC"}'}}, "01A123BC")
+    True
     """
     if isinstance(value, Mapping):
         return any(_is_named(key, one, subject) for key, one in value.items())
@@ -130,4 +136,15 @@ def _is_named(key: str, value: object, subject: str) -> bool:
                 return True
             if key in FOLDED and isinstance(text, str) and fold(text) == fold(subject) != "":
                 return True
+    if key == "body" and isinstance(value, str):
+        value = _parse_copy(value)
     return names_subject(value, subject)
+
+
+def _parse_copy(body: str) -> object:
+    """Return the body of another installation's record, None where the text is none."""
+    try:
+        found: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found

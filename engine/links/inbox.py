@@ -30,6 +30,9 @@ MessageHandler = Callable[[Connection, int, Link, Record], Sequence[Draft[Any]]]
 """Returns the records that follow from a message, from the store, the time and the link; raises
 ``RiskError`` with ``field`` and ``rule``, such as ``RecordError``, to refuse the message."""
 
+_LIVE = ("in_force", "stopped")
+"""Phases in which a misdirected envelope is recorded: one whose link is over fills no journal."""
+
 
 def name_origin(link: Link) -> str:
     """Return the origin of what the other side of a link sends."""
@@ -107,12 +110,12 @@ class EnvelopeReceiver:
     def receive(self, opened: OpenedEnvelope) -> EnvelopeAnswer:
         """Return what becomes of an envelope, and add its records to ``drafts``."""
         number, digest = opened.envelope.head.number, opened.envelope.digest.hex()
-        if opened.is_misdirected:
+        phase = self.link.phase(self.now)
+        if opened.is_misdirected and phase in _LIVE:
             return self._record_misdirected(opened)
-        if number <= self._last.number:
+        if number <= self._last.number and not opened.is_misdirected:
             return self._answer_again(opened)
         if self.is_stopped:
-            phase = self.link.phase(self.now)
             return EnvelopeAnswer(number, digest, "stopped" if phase == "in_force" else phase)
         if number > self._last.number + 1:
             return EnvelopeAnswer(number, digest, "gap")

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Index, Row, String, case, func, select, text,
 
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import (
+    LINK_ENDED,
     LINK_RECEIPTED,
     LINK_RECEIVED,
     LINK_REFUSED,
@@ -18,6 +19,7 @@ from engine.journal.kinds import (
     LINK_SENT,
 )
 from engine.journal.payloads import LinkResumedBody
+from engine.journal.power_records import read_records
 from engine.links.envelope import Position
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
@@ -221,8 +223,13 @@ def list_sent_since(connection: Connection, link: str, number: int) -> list[Enve
 
 
 def list_unsettled(connection: Connection) -> list[int]:
-    """Return the records of the envelopes of all links that have no receipt."""
-    return list(connection.scalars(select(_E.seq).where(text(_WAITING))))
+    """Return the records of the envelopes that may still be sent: those without a receipt.
+
+    A link that has ended hands over none, so that what it left unsent can be erased.
+    """
+    ended = [one.subject for one in read_records(connection, (LINK_ENDED,)) if one.body is not None]
+    query = select(_E.seq).where(text(_WAITING), _E.link.not_in(ended))
+    return list(connection.scalars(query))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
 """The door for parcels asks for no key: what is not signed by a party changes nothing."""
 
+import ssl
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from api.auth.permissions import Role
-from api.links import routes
+from api.links import exchanges, routes
+from api.links.worker import LinkWorker
 from engine.errors import EnvelopeRefusedError
 from engine.journal.journal import JOURNAL
 from engine.links.envelope import Position
@@ -117,6 +120,22 @@ def test_commas_alone_tell_that_bytes_are_no_parcel(
     monkeypatch.setattr("engine.links.parcel.json.loads", pytest.fail)
     with pytest.raises(EnvelopeRefusedError, match="commas"):
         read_parcel(b"[" + b"0," * MOST_COMMAS + b"0,0]")
+
+
+def test_a_link_that_fails_in_a_new_way_ends_no_exchange_of_others(
+    world: World, sides: LinkSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of certificates that cannot be read, for example, is no error of ours by type."""
+
+    def fail(*_: Any) -> Any:
+        raise ssl.SSLError("no certificate")
+
+    monkeypatch.setattr(exchanges, "open_carrier", fail)
+    exchange = LinkExchange(world.runtime.store, world.runtime.journal, sides.tj)
+    worker = LinkWorker(world.runtime, seconds=0)
+    with capture_logs() as logs:
+        worker._exchange(exchange, exchange.find_link(sides.agreement.name))
+    assert [(one["event"], one["kind"]) for one in logs] == [("fault", "SSLError")]
 
 
 def test_links_have_pages(world: World, sides: LinkSides) -> None:

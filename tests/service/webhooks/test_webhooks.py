@@ -5,8 +5,9 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -14,13 +15,19 @@ import time_machine
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from api.auth.permissions import Role
+from api.auth.agencies import Duties, Scope
+from api.auth.callers import Caller
+from api.auth.permissions import Matter, Right, Role
+from api.http import agency_rows
+from api.http.agency_rows import RecordFilter
 from api.http.openapi_examples import BODIES
 from api.service.settings import Settings
 from api.webhooks import bodies
+from api.webhooks.reads import list_webhooks
 from engine.decision.role_views import BLIND
 from engine.errors import NotFoundError
 from engine.journal.journal import JournalReader
+from engine.journal.kinds import WEBHOOK_DISABLED
 from tests.service.conftest import serving
 from tests.service.decisions.test_amendments import amend, heavier
 from tests.service.decisions.test_mirror_alerts import exit_of
@@ -327,6 +334,43 @@ def test_administrators_alone_reach_webhooks(hub: Hub) -> None:
     for role in set(Role) - {Role.ADMINISTRATOR}:
         assert hub.world.get("/v1/webhooks", role).status_code == 403
         assert hub.world.post("/v1/webhooks", wanted, role).status_code == 403
+
+
+def test_an_agency_s_administrator_reaches_its_own_webhooks_alone(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it told of those of another one; with a seeded bug: their agency is not looked at."""
+    world, wanted = hub.world, {"url": "https://e.org/", "events": ["alarm.raised"]}
+    wanted |= {"role": "administrator"}
+    owners = {
+        world.post("/v1/webhooks", wanted | more, Role.ADMINISTRATOR).json()["webhook_id"]: agency
+        for agency in ("customs", "interior", None)
+        for more in [{} if agency is None else {"agency": agency}]
+    }
+    known = world.runtime.callers.look_up(world.headers(Role.ADMINISTRATOR)["Authorization"])
+    own = dict.fromkeys(product([Matter.PEOPLE], Right), Scope.OWN)
+    of_agency = replace(known, agency="customs", duties=Duties("customs", own))
+
+    def find_reached() -> set[str | None]:
+        caller = of_agency.enter("GET", "/v1/webhooks")
+        listed = list_webhooks(world.runtime, caller)
+        return {owners[one["webhook_id"]] for one in listed if one["webhook_id"] in owners}
+
+    def find_seen() -> set[str | None]:
+        with world.runtime.store.read() as connection:
+            sees = RecordFilter(connection, of_agency).sees
+            return {
+                agency
+                for subject, agency in owners.items()
+                if sees(WEBHOOK_DISABLED, subject, "", body={})
+            }
+
+    assert find_reached() == {"customs"}
+    assert find_seen() == {"customs", None}
+    monkeypatch.setattr(Caller, "covers_all", lambda _: True)
+    assert find_reached() == {"customs", None}
+    monkeypatch.setattr(agency_rows, "BY_SUBJECT", agency_rows.WATCHLIST_KINDS)
+    assert find_seen() == {"customs", "interior", None}
 
 
 def test_a_webhook_is_registered_rotated_and_ended_once(hub: Hub) -> None:

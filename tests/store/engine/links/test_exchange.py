@@ -33,9 +33,11 @@ from engine.journal.kinds import (
     LINK_STOPPED,
     TICK,
 )
+from engine.links import inbox
 from engine.links.agreement import parse_agreement
 from engine.links.envelope import EnvelopeHead, Position, seal_envelope
 from engine.links.identity import LinkKeys
+from engine.links.ledger import list_unsettled
 from engine.links.messages import Manifest, Withdraw
 from engine.links.outbox import OutgoingMessage
 from engine.links.parcel import Parcel, read_parcel
@@ -474,6 +476,32 @@ def test_one_person_ends_a_link_and_receipts_still_arrive(sides: Sides) -> None:
     taken = uz.exchange.take_parcel(tj.parcel())
     assert [one.rule for one in taken.refusals] == ["ended"]
     assert uz.origins() == []
+
+
+def test_a_link_that_has_ended_fills_no_journal(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its partner's keys still sign; with a seeded bug: a misdirected envelope is recorded."""
+    uz, tj = sides
+    tj.exchange.end(NAME, by="anna", why="the protocol was cancelled")
+    for receiver in ("ab" * 32, "cd" * 32):
+        raw = forge(uz, tj, body=manifest_body(), receiver=receiver)
+        assert [one.rule for one in tj.exchange.take_parcel(raw).refusals] == ["ended"]
+    assert tj.bodies(LINK_REFUSED) == []
+    monkeypatch.setattr(inbox, "_LIVE", ("ended",))
+    tj.exchange.take_parcel(raw)
+    assert len(tj.bodies(LINK_REFUSED)) == 1
+
+
+def test_what_an_ended_link_left_unsent_can_be_erased(sides: Sides) -> None:
+    """Before its end it cannot: no later envelope could pass it."""
+    uz, _ = sides
+    uz.send("m-1")
+    with uz.store.read() as connection:
+        assert list_unsettled(connection) == [uz.rows()[0].seq]
+    uz.exchange.end(NAME, by="anna", why="the protocol was cancelled")
+    with uz.store.read() as connection:
+        assert list_unsettled(connection) == []
 
 
 def test_an_edited_record_opens_no_link(sides: Sides) -> None:
