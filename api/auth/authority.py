@@ -85,6 +85,7 @@ class PersonGrant:
 @dataclass(frozen=True, slots=True)
 class _Session:
     name: str
+    """Empty once its person signed out: it is no one's."""
     until: int
     sequence: int
     mapping: int | None
@@ -250,7 +251,8 @@ class Authority:
         for record in self._openings.read_new(connection):
             given = str((record.body or {}).get(FIELD, ""))
             if record.kind == SIGNED_OUT:
-                self._sessions.pop(given, None)
+                if (found := self._sessions.get(given)) is not None:  # kept, as its attempt is used
+                    self._sessions[given] = replace(found, name="")
             elif given:
                 self._sessions = {k: s for k, s in self._sessions.items() if s.until > now}
                 self._sessions[given] = _session(record)

@@ -21,7 +21,7 @@ from engine.criteria.match import WATCHLIST
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
 from engine.events.endpoints import Endpoint
-from engine.events.event_types import EVENT_TYPES, EventType
+from engine.events.event_types import EVENT_TYPES, EventType, list_events
 from engine.journal import kinds as record
 from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.journal import Journal
@@ -102,6 +102,17 @@ class EventBodies:
         at = rfc3339(found.entry.known_at)
         content = {"type": event_type, "timestamp": at, "data": data}
         return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+
+    def is_stated(self, seq: int, event_type: str) -> bool:
+        """Tell whether a record is such an event: a row of the outbox alone makes none."""
+        try:
+            found = read_record(self.connection, self.service.journal, seq)
+        except NotFoundError:
+            return False
+        kind, subject = found.entry.kind, found.entry.subject
+        if kind == record.CROSSING and event_type == "decision.changed":
+            return self._find_alerted(seq) is not None
+        return event_type in {one.type for one in list_events(kind, subject, found.body)}
 
     def _show_change(self, found: StoredRecord) -> Body | None:
         kind, body = found.entry.kind, found.body

@@ -192,7 +192,11 @@ class DeliveryWorker:
     ) -> Message | None:
         service = self._service
         caller = receiver(endpoint, self._authority.look(connection))
-        body = EventBodies(service, connection, caller).build(delivery.seq, delivery.type)
+        bodies = EventBodies(service, connection, caller)
+        is_asked = delivery.type in endpoint.events and delivery.seq > endpoint.sequence
+        if not is_asked or not bodies.is_stated(delivery.seq, delivery.type):
+            return None
+        body = bodies.build(delivery.seq, delivery.type)
         if body is None:
             return None
         head, now = service.journal.head(connection), service.journal.now(connection)

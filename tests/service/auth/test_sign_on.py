@@ -240,6 +240,9 @@ def test_a_code_and_a_state_count_once(world: World, idp: IdentityProvider) -> N
     again = keep_attempt(Desk(world), cookie)
     assert again.get(path).status_code == 400, "the same code and state"
     assert keep_attempt(again, cookie).get(idp.sign_on(address, "sam")).status_code == 400
+    desk.send(PAGE, "/logout", {})
+    assert desk.get(QUEUE).status_code == 401
+    assert keep_attempt(again, cookie).get(idp.sign_on(address, "sam")).status_code == 400
     other = Desk(world)
     state = parse_qs(urlsplit(begin(other)).query)["state"][0]
     code = parse_qs(urlsplit(path).query)["code"][0]

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, true, update
+from sqlalchemy import insert, select, true, update
 
 from api.service.metrics import Metrics
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from api.webhooks import sender
+from api.webhooks.bodies import EventBodies
 from api.webhooks.signatures import derive_secret, open_key, show_secret
 from api.webhooks.worker import DeliveryWorker
 from engine.domain.network import Network
@@ -371,3 +372,26 @@ def test_an_edited_record_opens_no_endpoint(outbox: Outbox) -> None:
         connection.execute(update(BODIES).where(BODIES.c.seq == 1).values(body=forged))
     with outbox.store.read() as connection:
         assert EndpointHistory().look(connection) == {}
+
+
+@pytest.mark.parametrize("is_caught", [True, False])
+def test_a_row_of_the_outbox_alone_is_no_event(
+    outbox: Outbox, is_caught: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is signed that no record states; with a seeded bug: rows are believed."""
+    with outbox.receiver.listen():
+        (entry,) = outbox.happen(1, ["m1"])
+        row = {"webhook_id": "w1", "subject_key": 7, "known_at": entry.known_at, "attempts": 0}
+        row |= {"next_at": 0, "result": ""}
+        if not is_caught:
+            monkeypatch.setattr(EventBodies, "is_stated", lambda *_: True)
+            monkeypatch.setattr(EventBodies, "build", lambda *_: b"{}")
+        outbox.worker.deliver()
+        forged = ((entry.seq, "alarm.raised"), (entry.seq, "decision.changed"), (1, "alarm.raised"))
+        with outbox.store.write() as connection:
+            for seq, event_type in forged:
+                connection.execute(insert(DELIVERIES), [row | {"seq": seq, "type": event_type}])
+        outbox.worker.deliver()
+        assert (len(outbox.receiver.accepted) == 1) == is_caught
+        with outbox.store.read() as connection:
+            assert read_figures(connection)["w1"].waiting == 0
