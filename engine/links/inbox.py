@@ -13,11 +13,12 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from engine.domain.records import Record
-from engine.errors import EnvelopeRefusedError, RecordError
+from engine.errors import ConflictError, EnvelopeRefusedError, RecordError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import LINK_RECEIVED, LINK_REFUSED
 from engine.journal.payloads import LinkReceivedBody, LinkRefusedBody
+from engine.journal.power_records import read_record
 from engine.links.disclosure import check_body
 from engine.links.envelope import Envelope, Position, is_signed_by, open_body, read_envelope
 from engine.links.identity import LinkKeys
@@ -204,11 +205,21 @@ def _build_refusal(opened: OpenedEnvelope, field_name: str, rule: str) -> LinkRe
 
 
 def read_receipt(connection: Connection, row: EnvelopeRow, link: Link) -> LinkReceipt:
-    """Return the receipt, unsigned, of an envelope that was received: always the same."""
+    """Return the receipt, unsigned, of an envelope that was received: always the same.
+
+    What is signed is what the record says, whatever the row does; of an erased one the row is all
+    there is. Raises ``ConflictError`` for a row that is of another record.
+    """
+    record = read_record(connection, row.seq)
+    if record is None or record.kind not in (LINK_RECEIVED, LINK_REFUSED):
+        why = "the journal has no such envelope: darvoza rebuild"
+        raise ConflictError("link", link.agreement.name, why)
+    body = record.body or {"number": row.number, "digest": row.digest, "rule": row.rule}
+    about = body["number"], body["digest"], body.get("rule", "")
     columns = JOURNAL.c
     query = select(columns.seq, columns.known_at, columns.chain).where(columns.seq == row.seq)
     seq, known_at, chain = connection.execute(query).one()
-    return _receipt(link, row.number, row.digest, row.rule, (seq, known_at, bytes(chain)))
+    return _receipt(link, *about, (seq, known_at, bytes(chain)))
 
 
 def receipt_of(link: Link, answer: EnvelopeAnswer, entry: Entry) -> LinkReceipt:

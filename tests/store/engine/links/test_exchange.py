@@ -5,13 +5,14 @@
 
 import json
 import shutil
+from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.exc import IntegrityError
 
 import engine.links.inbox
@@ -37,7 +38,7 @@ from engine.links import inbox
 from engine.links.agreement import parse_agreement
 from engine.links.envelope import EnvelopeHead, Position, seal_envelope
 from engine.links.identity import LinkKeys
-from engine.links.ledger import list_unsettled
+from engine.links.ledger import ENVELOPES, list_unsettled
 from engine.links.messages import Manifest, Withdraw
 from engine.links.outbox import OutgoingMessage
 from engine.links.parcel import Parcel, read_parcel
@@ -491,6 +492,30 @@ def test_a_link_that_has_ended_fills_no_journal(
     monkeypatch.setattr(inbox, "_LIVE", ("ended",))
     tj.exchange.take_parcel(raw)
     assert len(tj.bodies(LINK_REFUSED)) == 1
+
+
+@pytest.mark.parametrize("is_caught", [True, False])
+def test_an_edited_row_changes_no_receipt(
+    sides: Sides, is_caught: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receipt is signed for what the record says; with a seeded bug: for what the row says."""
+    uz, tj = sides
+    uz.send("m-1")
+    uz.sync(tj)
+    sent = uz.rows()[0].digest
+    with tj.store.write() as connection:
+        connection.execute(update(ENVELOPES).values(digest="ee" * 32))
+    if not is_caught:
+        record = namedtuple("record", "kind body")(LINK_RECEIVED, None)
+        monkeypatch.setattr(inbox, "read_record", lambda *_: record)
+    (receipt,) = read_parcel(tj.parcel(with_receipts=True)).parcel.receipts
+    assert receipt.is_signed_by(tj.keys.identity)
+    assert (receipt.envelope == sent) == is_caught
+    monkeypatch.undo()
+    with tj.store.write() as connection:
+        connection.execute(update(ENVELOPES).values(seq=1))
+    with pytest.raises(ConflictError, match="rebuild"):
+        tj.parcel()
 
 
 def test_what_an_ended_link_left_unsent_can_be_erased(sides: Sides) -> None:
