@@ -5,10 +5,10 @@
 
 import json
 import shutil
-from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -506,8 +506,8 @@ def test_an_edited_row_changes_no_receipt(
     with tj.store.write() as connection:
         connection.execute(update(ENVELOPES).values(digest="ee" * 32))
     if not is_caught:
-        record = namedtuple("record", "kind body")(LINK_RECEIVED, None)
-        monkeypatch.setattr(inbox, "read_record", lambda *_: record)
+        erased = SimpleNamespace(kind=LINK_RECEIVED, body=None)
+        monkeypatch.setattr(inbox, "read_record", lambda *_: erased)
     (receipt,) = read_parcel(tj.parcel(with_receipts=True)).parcel.receipts
     assert receipt.is_signed_by(tj.keys.identity)
     assert (receipt.envelope == sent) == is_caught
