@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from engine.domain.time_units import SECOND
 from engine.errors import StoreUnavailableError
 from engine.events.deliveries import QueueFigures, read_queue_figures
+from engine.events.event_types import UNCOUNTED
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.journal import Journal
 from engine.links.ledger import Backlog, read_backlog
@@ -120,7 +121,7 @@ class Metrics:
         )
         self.deliveries = counter(
             "darvoza_webhook_attempts",
-            "Attempts of this process to deliver events; those of watch-list hits are not told.",
+            "Attempts of this process to deliver events but watch-list hits and approvals.",
             ["state"],
         )
         self.webhooks = {
@@ -153,8 +154,8 @@ class Metrics:
         structlog.get_logger().warning("sign_on_refused", kind=kind)
 
     def count_delivery(self, event_type: str, state: str) -> None:
-        """Count one attempt; one of a watch-list hit would tell that the list names a vehicle."""
-        if event_type != "watchlist.hit":
+        """Count one attempt, but for what would tell a checkpoint of its vehicle."""
+        if event_type not in UNCOUNTED:
             self.deliveries.labels(state).inc()
 
     def show_outbox(self, figures: QueueFigures, now: int) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from engine.domain.time_units import DAY, HOUR, MINUTE, SECOND
 from engine.events.endpoints import Endpoint
+from engine.events.event_types import UNCOUNTED
 from engine.events.outbox import CURSORS, DELIVERIES, EVENTS, open_cursor
 from engine.storage.database import insert_rows
 
@@ -222,7 +223,7 @@ def read_figures(connection: Connection) -> dict[str, DeliveryFigures]:
 
 @dataclass(frozen=True, slots=True)
 class QueueFigures:
-    """The outbox without watch-list hits, as all may know it."""
+    """The outbox without events that are not counted publicly."""
 
     waiting: int
     dead: int
@@ -237,7 +238,7 @@ def read_queue_figures(connection: Connection, *, now: int) -> QueueFigures:
     One more delivery of a watch-list hit, read between two decisions, would tell that the list
     names the vehicle. How an endpoint fares is said of whole days.
     """
-    public = _D.type != "watchlist.hit"
+    public = _D.type.not_in(UNCOUNTED)
     query = select(
         func.count(_D.next_at),
         func.count() - func.count(_D.next_at),

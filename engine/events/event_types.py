@@ -20,6 +20,9 @@ EventType = Literal[
     "alarm.raised",
 ]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+UNCOUNTED: tuple[EventType, ...] = ("watchlist.hit", "approval.waiting")
+"""Left out of public figures: one more between two vehicles would tell a checkpoint that the list
+names the one before it, or that an override of it waits for a second person."""
 Body = Mapping[str, Any]
 
 

@@ -223,7 +223,9 @@ def build_changes(hub: Hub, answers: Any) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_hit_on_the_watch_list_moves_no_metric(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hit_on_the_watch_list_and_an_approval_move_no_metric(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a seeded bug: attempts are counted whatever they are about."""
 
     def figures() -> list[str]:
@@ -238,6 +240,7 @@ def test_a_hit_on_the_watch_list_moves_no_metric(hub: Hub, monkeypatch: pytest.M
     before = figures()
     assert any('state="delivered"' in one for one in before)
     hit(9600)
+    hub.wait_until_sent()  # of a proposal, which is an approval that waits
     assert figures() == before
     metrics = hub.world.runtime.metrics
     monkeypatch.setattr(
