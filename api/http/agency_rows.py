@@ -101,6 +101,11 @@ MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED), Matter.DECISIONS),
 }
 """What a record is about besides the journal, by its kind."""
+_NONE = frozenset({Scope.NONE})
+_HIDDEN: Mapping[str, frozenset[Scope]] = dict.fromkeys(
+    (LINK_SENT, LINK_RECEIVED), _NONE | {Scope.OWN}
+)
+"""Scopes that do not reach a kind at all: what travels may be about any post, and a vehicle."""
 OF_POSTS = frozenset({Matter.DECISIONS, Matter.PROFILES, Matter.REPORTS})
 """Matters whose rows belong to the agencies of their post."""
 
@@ -129,7 +134,7 @@ class RecordFilter:
     def sees(self, kind: str, subject: str, post: str, *, body: Body | None) -> bool:
         """Tell whether a record holds no row that is hidden; an erased one may hold any."""
         matter, duties = MATTERS.get(kind), self._caller.duties
-        if matter is not None and duties.scope(matter, Right.SEE) is Scope.NONE:
+        if matter is not None and duties.scope(matter, Right.SEE) in _HIDDEN.get(kind, _NONE):
             return False
         if matter is Matter.PROFILES:  # a step about one does not name its post
             post = self._profiles.get(subject, post)

@@ -1,17 +1,23 @@
 """The door for parcels asks for no key: what is not signed by a party changes nothing."""
 
 import ssl
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
-from api.auth.permissions import Role
+from api.auth.agencies import Duties, Scope
+from api.auth.callers import Caller
+from api.auth.permissions import Matter, Right, Role
+from api.http import agency_rows
+from api.http.agency_rows import RecordFilter
 from api.links import exchanges, routes
 from api.links.worker import LinkWorker
 from engine.errors import EnvelopeRefusedError
 from engine.journal.journal import JOURNAL
+from engine.journal.kinds import LINK_SENT
 from engine.links.envelope import Position
 from engine.links.exchange import LinkExchange
 from engine.links.key_files import open_link_keys
@@ -136,6 +142,23 @@ def test_a_link_that_fails_in_a_new_way_ends_no_exchange_of_others(
     with capture_logs() as logs:
         worker._exchange(exchange, exchange.find_link(sides.agreement.name))
     assert [(one["event"], one["kind"]) for one in logs] == [("fault", "SSLError")]
+
+
+def test_a_message_is_read_by_those_who_see_the_decisions_of_every_post(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record names no post of ours; with a seeded bug: it is seen as a record of none."""
+    known = world.runtime.callers.look_up(world.headers(Role.INTEGRITY)["Authorization"])
+    own = Duties("customs", {(Matter.DECISIONS, Right.SEE): Scope.OWN})
+    of_agency = replace(known, agency="customs", duties=own)
+
+    def reads(caller: Caller) -> bool:
+        with world.runtime.store.read() as connection:
+            return RecordFilter(connection, caller).sees(LINK_SENT, "x", "", body=manifest_body())
+
+    assert reads(known) and not reads(of_agency)
+    monkeypatch.setattr(agency_rows, "_HIDDEN", {})
+    assert reads(of_agency)
 
 
 def test_links_have_pages(world: World, sides: LinkSides) -> None:
