@@ -73,7 +73,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     listener.close()
 
 
-@pytest.fixture(scope="package")  # not session: its running loop breaks asyncio.run after it
+@pytest.fixture(scope="module")  # not longer: its running loop breaks asyncio.run after it
 def browser() -> Iterator[Browser]:
     """Drive the system's Chromium."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")

@@ -29,7 +29,7 @@ from tests.service.running_service import FakeModels, World, arrival
 from tests.service.signed_bundles import JUDGED
 from tests.support.clocks import travel
 
-DECISIONS = 160
+DECISIONS = 220
 Said = dict[str, Any]
 
 
