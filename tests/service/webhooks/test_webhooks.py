@@ -199,6 +199,7 @@ def test_a_field_that_a_checkpoint_may_not_see_is_found(
         def view_decision(self, found: Any, *, is_blind: bool) -> dict[str, Any]:
             return blind(found, is_blind=False)
 
+    hub.wait_until_sent()  # the service sends in this process, and would send the bug to others
     monkeypatch.setattr(bodies, "DECISION_NAMES", (*bodies.DECISION_NAMES, "risk", "reasons"))
     assert faults_of("checkpoint", build_changes(hub, hub.world.runtime.answers)) == []
     assert "decision.changed: risk" in faults_of("checkpoint", build_changes(hub, FullAnswers()))
