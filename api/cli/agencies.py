@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.common import HomeOption, JsonOption, emit, governing_accounts, opened_to_read
+from api.cli.common import (
+    ByOption,
+    HomeOption,
+    JsonOption,
+    ProposalArgument,
+    emit,
+    governing_accounts,
+    opened_to_read,
+)
 
 if TYPE_CHECKING:
     from api.auth.agencies import AgencyTable, Scope
@@ -17,7 +25,6 @@ agencies = typer.Typer(help="Who sees, acts and approves, by agency.", no_args_i
 FileArgument = Annotated[
     Path | None, typer.Argument(help="The table (TOML); agencies.toml of the home by default.")
 ]
-ByOption = Annotated[str, typer.Option("--as", help="Your name; your password is asked for.")]
 
 
 @agencies.command("check")
@@ -43,7 +50,7 @@ def propose(
 @agencies.command("approve")
 def approve(
     home: HomeOption,
-    proposal: Annotated[str, typer.Argument(help="What propose printed.")],
+    proposal: ProposalArgument,
     by: ByOption,
     *,
     as_json: JsonOption = False,

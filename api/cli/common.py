@@ -50,6 +50,8 @@ _POLITE = 5
 Opener = Callable[[Path], AbstractContextManager[tuple[Home, Store]]]
 ReportProgress = Callable[[str, int, int], None]
 """Takes a stage, how much of it is done, and of how much."""
+ByOption = Annotated[str, typer.Option("--as", help="Your name; your password is asked for.")]
+ProposalArgument = Annotated[str, typer.Argument(help="What propose printed.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")]
 IgnoreOption = Annotated[
     list[str] | None,

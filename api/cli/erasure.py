@@ -7,9 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.common import HomeOption, JsonOption, emit, instant, opened_existing, signed_in
-
-ByOption = Annotated[str, typer.Option("--as", help="Your name; your password is asked for.")]
+from api.cli.common import (
+    ByOption,
+    HomeOption,
+    JsonOption,
+    emit,
+    instant,
+    opened_existing,
+    signed_in,
+)
 
 
 def erase(

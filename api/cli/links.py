@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.common import HomeOption, JsonOption, emit, opened_existing, opened_to_read, signed_in
+from api.cli.common import (
+    ByOption,
+    HomeOption,
+    JsonOption,
+    emit,
+    opened_existing,
+    opened_to_read,
+    signed_in,
+)
 from engine.errors import LapsedProposalError
 
 if TYPE_CHECKING:
@@ -20,7 +28,6 @@ if TYPE_CHECKING:
     from engine.storage.home import Home
 
 links = typer.Typer(help="Links with other installations.", no_args_is_help=True)
-ByOption = Annotated[str, typer.Option("--as", help="Your name; your password is asked for.")]
 NameArgument = Annotated[str, typer.Argument(help="The link, by its agreement's name.")]
 WhyOption = Annotated[str, typer.Option(help="Why, for the journal.")]
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli.common import (
+    ByOption,
     HomeOption,
     JsonOption,
+    ProposalArgument,
     emit,
     governing_accounts,
     open_accounts,
@@ -23,7 +25,6 @@ oidc = typer.Typer(help="Sign-on by OpenID Connect.", no_args_is_help=True)
 FileArgument = Annotated[
     Path | None, typer.Argument(help="The mapping (TOML); oidc.toml of the home by default.")
 ]
-ByOption = Annotated[str, typer.Option("--as", help="Your name; your password is asked for.")]
 
 
 @oidc.command("check")
@@ -52,7 +53,7 @@ def propose(
 @oidc.command("approve")
 def approve(
     home: HomeOption,
-    proposal: Annotated[str, typer.Argument(help="What propose printed.")],
+    proposal: ProposalArgument,
     by: ByOption,
     *,
     as_json: JsonOption = False,

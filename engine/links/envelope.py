@@ -131,27 +131,33 @@ def read_envelope(raw: bytes) -> Envelope:
     second spelling can pass for other content.
     """
     if len(raw) > MAX_BYTES:
-        raise _refuse_form("envelope", f"over {MAX_BYTES} bytes")
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise _refuse_form("envelope", "is not JSON") from None
-    if not isinstance(found, dict) or found.keys() != _FIELDS.keys():
-        raise _refuse_form("envelope", f"needs exactly {', '.join(_FIELDS)}")
-    for name, kind in _FIELDS.items():
-        if type(found[name]) is not kind:
-            raise _refuse_form(name, f"is not {kind.__name__}")
-    envelope = _to_envelope(found, raw)
+        raise refuse_form("envelope", f"over {MAX_BYTES} bytes")
+    envelope = _to_envelope(read_fields(raw, "envelope", _FIELDS), raw)
     restored = envelope.head.to_json() | {
         "body": b64encode(envelope.sealed).decode(),
         "signature": envelope.signature.hex(),
     }
-    if not _is_spelled(restored, raw):
-        raise _refuse_form("envelope", "is not in the canonical form")
+    if not is_canonical(restored, raw):
+        raise refuse_form("envelope", "is not in the canonical form")
     return envelope
 
 
-def _is_spelled(content: Mapping[str, Any], raw: bytes) -> bool:
+def read_fields(raw: bytes, name: str, fields: Mapping[str, type]) -> dict[str, Any]:
+    """Return a JSON object of exactly these fields and types; raises ``EnvelopeRefusedError``."""
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise refuse_form(name, "is not JSON") from None
+    if not isinstance(found, dict) or found.keys() != fields.keys():
+        raise refuse_form(name, f"needs exactly {', '.join(fields)}")
+    for field, kind in fields.items():
+        if type(found[field]) is not kind:
+            raise refuse_form(field, f"is not {kind.__name__}")
+    return found
+
+
+def is_canonical(content: Mapping[str, Any], raw: bytes) -> bool:
+    """Tell whether these bytes are the one form that this content has."""
     try:
         return canonical(content) == raw
     except RecordError:  # half of a surrogate pair
@@ -161,20 +167,20 @@ def _is_spelled(content: Mapping[str, Any], raw: bytes) -> bool:
 def _to_envelope(found: Mapping[str, Any], raw: bytes) -> Envelope:
     number, sent_at, expires = found["number"], found["sent_at"], found["expires"]
     if not 1 <= number <= LARGEST_NUMBER:
-        raise _refuse_form("number", f"is not within 1 and {LARGEST_NUMBER}")
+        raise refuse_form("number", f"is not within 1 and {LARGEST_NUMBER}")
     for name, instant in (("sent_at", sent_at), ("expires", expires)):
         if not 0 <= instant <= LARGEST_NUMBER:
-            raise _refuse_form(name, f"is not within 0 and {LARGEST_NUMBER}")
+            raise refuse_form(name, f"is not within 0 and {LARGEST_NUMBER}")
     handling = found["handling"]
     if not all(isinstance(code, str) and code in _HANDLING for code in handling):
-        raise _refuse_form("handling", f"holds something other than {', '.join(sorted(_HANDLING))}")
+        raise refuse_form("handling", f"holds something other than {', '.join(sorted(_HANDLING))}")
     names = (found["link"], found["from"], found["to"])
     previous = _from_hex(found["previous"], "previous", 32)
     head = EnvelopeHead(*names, number, previous, sent_at, expires, found["kind"], tuple(handling))
     try:
         sealed = b64decode(found["body"], validate=True)
     except ValueError:
-        raise _refuse_form("body", "is not base 64") from None
+        raise refuse_form("body", "is not base 64") from None
     return Envelope(head, sealed, _from_hex(found["signature"], "signature", 64), raw)
 
 
@@ -184,7 +190,7 @@ def _from_hex(text: str, field: str, length: int) -> bytes:
     except ValueError:
         found = b""
     if len(found) != length:
-        raise _refuse_form(field, f"is not {2 * length} hexadecimal digits")
+        raise refuse_form(field, f"is not {2 * length} hexadecimal digits")
     return found
 
 
@@ -207,10 +213,11 @@ def open_body(envelope: Envelope, keys: LinkKeys) -> dict[str, Any]:
         found = json.loads(text)
     except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict) or not _is_spelled(found, text):
+    if not isinstance(found, dict) or not is_canonical(found, text):
         raise EnvelopeRefusedError("body", "malformed", "is not a canonical JSON object")
     return found
 
 
-def _refuse_form(field: str, why: str) -> EnvelopeRefusedError:
+def refuse_form(field: str, why: str) -> EnvelopeRefusedError:
+    """Return the error of bytes of another form than envelopes and parcels have."""
     return EnvelopeRefusedError(field, "malformed", why)

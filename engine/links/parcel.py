@@ -5,13 +5,13 @@ that arrived, all signed. Each part proves itself; the signature of the whole bi
 time, so that an old parcel is known as one.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import EnvelopeRefusedError, RecordError
+from engine.errors import RecordError
 from engine.journal.hash_chain import canonical
+from engine.links.envelope import is_canonical, read_fields, refuse_form
 from engine.links.identity import LinkIdentity, LinkKeys
 from engine.links.receipts import LinkReceipt
 
@@ -97,50 +97,40 @@ class SignedParcel:
 
     def is_spelled(self, raw: bytes) -> bool:
         """Tell whether these bytes are the canonical form of the parcel."""
-        try:
-            return canonical(self.parcel.content() | {"signature": self.signature.hex()}) == raw
-        except RecordError:  # half of a surrogate pair
-            return False
+        return is_canonical(self.parcel.content() | {"signature": self.signature.hex()}, raw)
 
 
 def read_parcel(raw: bytes) -> SignedParcel:
     """Return a parcel of the right form; raises ``EnvelopeRefusedError``."""
     _check_size(raw)
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise _refuse_form("parcel", "is not JSON") from None
-    if not isinstance(found, dict) or found.keys() != _FIELDS.keys():
-        raise _refuse_form("parcel", f"needs exactly {', '.join(_FIELDS)}")
-    for name, kind in _FIELDS.items():
-        if type(found[name]) is not kind:
-            raise _refuse_form(name, f"is not {kind.__name__}")
-        if kind is list and len(found[name]) > MOST_PARTS:
-            raise _refuse_form(name, f"more than {MOST_PARTS}")
+    found = read_fields(raw, "parcel", _FIELDS)
+    for name, part in found.items():
+        if isinstance(part, list) and len(part) > MOST_PARTS:
+            raise refuse_form(name, f"more than {MOST_PARTS}")
     signed = SignedParcel(_to_parcel(found), _signature(found["signature"]))
     if not signed.is_spelled(raw):
-        raise _refuse_form("parcel", "is not in the canonical form")
+        raise refuse_form("parcel", "is not in the canonical form")
     return signed
 
 
 def _check_size(raw: bytes) -> None:
     """Refuse what would cost much to parse; raises ``EnvelopeRefusedError``."""
     if len(raw) > MAX_BYTES:
-        raise _refuse_form("parcel", f"over {MAX_BYTES} bytes")
+        raise refuse_form("parcel", f"over {MAX_BYTES} bytes")
     if raw.count(b",") > MOST_COMMAS:
-        raise _refuse_form("parcel", f"over {MOST_COMMAS} commas")
+        raise refuse_form("parcel", f"over {MOST_COMMAS} commas")
 
 
 def _to_parcel(found: Mapping[str, Any]) -> Parcel:
     if not 0 <= found["at"] < 2**63 or len(found["last"]) > 1:
-        raise _refuse_form("at", "is no time, or more than one envelope is the last one")
+        raise refuse_form("at", "is no time, or more than one envelope is the last one")
     if not all(isinstance(one, str) for one in found["envelopes"]):
-        raise _refuse_form("envelopes", "holds something other than text")
+        raise refuse_form("envelopes", "holds something other than text")
     try:
         receipts = tuple(LinkReceipt.from_json(one) for one in found["receipts"])
         last = [LinkReceipt.from_json(one) for one in found["last"]]
     except RecordError as error:
-        raise _refuse_form(f"receipts.{error.field}", error.message) from None
+        raise refuse_form(f"receipts.{error.field}", error.message) from None
     refusals = tuple(_to_refusal(one) for one in found["refusals"])
     about = found["link"], found["from"], found["to"], found["at"]
     return Parcel(*about, tuple(found["envelopes"]), receipts, refusals, last[0] if last else None)
@@ -151,15 +141,11 @@ def _to_refusal(found: object) -> EnvelopeRefusal:
         case [int() as number, str() as digest, str() as rule]:
             return EnvelopeRefusal(number, digest, rule)
         case _:
-            raise _refuse_form("refusals", "holds something other than number, digest and rule")
+            raise refuse_form("refusals", "holds something other than number, digest and rule")
 
 
 def _signature(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise _refuse_form("signature", "is not hexadecimal") from None
-
-
-def _refuse_form(field: str, why: str) -> EnvelopeRefusedError:
-    return EnvelopeRefusedError(field, "malformed", why)
+        raise refuse_form("signature", "is not hexadecimal") from None

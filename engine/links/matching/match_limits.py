@@ -7,7 +7,7 @@ same limits, so a request beyond them is no mistake; it is refused and stops set
 the link until two people decide.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from engine.domain.time_units import DAY
@@ -36,7 +36,7 @@ class MatchLimits:
 
     def to_json(self) -> dict[str, Any]:
         """Return the limits as both sides are shown them."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ def test_commas_alone_tell_that_bytes_are_no_parcel(
     receipts = tuple(sides.receipt(at + 1, "ab" * 32, sequence=9) for at in range(MOST_PARTS))
     parcel = Parcel("l", "a", "b", 1, receipts=receipts)
     assert len(read_parcel(parcel.seal(sides.tj)).parcel.receipts) == MOST_PARTS
-    monkeypatch.setattr("engine.links.parcel.json.loads", pytest.fail)
+    monkeypatch.setattr("engine.links.envelope.json.loads", pytest.fail)
     with pytest.raises(EnvelopeRefusedError, match="commas"):
         read_parcel(b"[" + b"0," * MOST_COMMAS + b"0,0]")
 
