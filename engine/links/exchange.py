@@ -19,6 +19,7 @@ from engine.links.agreement import Agreement
 from engine.links.envelope import Position
 from engine.links.identity import LinkKeys
 from engine.links.inbox import (
+    ENVELOPE_KINDS,
     EnvelopeAnswer,
     EnvelopeReceiver,
     MessageHandler,
@@ -329,7 +330,10 @@ class _ParcelStep:
             link=self.link.name,
             receipts=tuple(receipts),
             refusals=tuple(refusals),
-            new=sum(draft.origin_seq is not None for draft in self.drafts),
+            new=sum(
+                draft.kind in ENVELOPE_KINDS and draft.origin_seq is not None
+                for draft in self.drafts
+            ),
             settled=kinds.count(LINK_RECEIPTED),
             is_stopped=self.link.alarm is not None or LINK_STOPPED in kinds,
         )

@@ -27,10 +27,26 @@ from engine.links.outbox import draft_alarm
 from engine.links.receipts import LinkReceipt
 from engine.links.state import AlarmRule, Link
 
-MessageHandler = Callable[[Connection, int, Link, Record], Sequence[Draft[Any]]]
-"""Returns the records that follow from a message, from the store, the time and the link; raises
-``RiskError`` with ``field`` and ``rule``, such as ``RecordError``, to refuse the message."""
 
+@dataclass(frozen=True, slots=True)
+class ArrivedMessage:
+    """A message that the agreement lets travel, before anything follows from it."""
+
+    link: Link
+    now: int
+    """UTC microseconds."""
+    number: int
+    """Of its envelope."""
+    message: Record
+    pending: Sequence[Draft[Any]] = ()
+    """Records of the same parcel before it, which the store does not have yet."""
+
+
+MessageHandler = Callable[[Connection, ArrivedMessage], Sequence[Draft[Any]]]
+"""Returns the records that follow from a message; raises ``RecordError`` to refuse the message. The
+records get the origin of the message, with the place of each in it."""
+
+ENVELOPE_KINDS = frozenset({LINK_RECEIVED, LINK_REFUSED})
 _LIVE = ("in_force", "stopped")
 """Phases in which a misdirected envelope is recorded: one whose link is over fills no journal."""
 
@@ -137,7 +153,8 @@ class EnvelopeReceiver:
     def _answer_again(self, opened: OpenedEnvelope) -> EnvelopeAnswer:
         number, digest = opened.envelope.head.number, opened.envelope.digest.hex()
         for at, draft in enumerate(self.drafts):  # twice in one parcel
-            if draft.origin_seq == number and draft.body["digest"] == digest:
+            is_envelope = draft.kind in ENVELOPE_KINDS and draft.origin_seq == number
+            if is_envelope and draft.body["digest"] == digest:
                 return EnvelopeAnswer(number, digest, draft.body.get("rule", ""), entry=at)
         row = read_envelope_row(self.connection, self.link.name, "received", number)
         if row is None or row.digest != digest:
@@ -155,12 +172,13 @@ class EnvelopeReceiver:
     def _append(self, opened: OpenedEnvelope) -> EnvelopeAnswer:
         head, digest = opened.envelope.head, opened.envelope.digest.hex()
         field_name, rule = opened.field, opened.rule
-        following: Sequence[Draft] = ()
+        following: Sequence[Draft[Any]] = ()
         if head.expires <= self.now:
             field_name, rule = "expires", "expired"
         elif opened.message is not None and (handler := self.handlers.get(head.kind)):
             try:
-                following = handler(self.connection, self.now, self.link, opened.message)
+                about = self.link, self.now, head.number, opened.message
+                following = handler(self.connection, ArrivedMessage(*about, self.drafts))
             except RecordError as error:
                 field_name, rule = error.field, error.rule
         answer = EnvelopeAnswer(head.number, digest, rule, entry=len(self.drafts))
@@ -172,7 +190,10 @@ class EnvelopeReceiver:
             draft = LINK_RECEIVED.draft(self.link.name, _build_received(opened))
         origin = name_origin(self.link)
         self.drafts.append(replace(draft, origin=origin, origin_seq=head.number))
-        self.drafts.extend(following)
+        self.drafts += [
+            replace(one, origin=f"{origin}:{place}", origin_seq=head.number)
+            for place, one in enumerate(following, 1)
+        ]
         return answer
 
 

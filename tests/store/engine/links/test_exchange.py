@@ -12,12 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 
 import engine.links.inbox
 from engine.audit.verification import verify
-from engine.domain.records import Record
 from engine.errors import (
     ConflictError,
     EnvelopeRefusedError,
@@ -27,6 +26,7 @@ from engine.errors import (
     SecondPersonError,
 )
 from engine.journal.entries import Draft
+from engine.journal.journal import JOURNAL
 from engine.journal.kinds import (
     LINK_RECEIPTED,
     LINK_RECEIVED,
@@ -38,6 +38,7 @@ from engine.links import inbox
 from engine.links.agreement import parse_agreement
 from engine.links.envelope import EnvelopeHead, Position, seal_envelope
 from engine.links.identity import LinkKeys
+from engine.links.inbox import ArrivedMessage
 from engine.links.ledger import ENVELOPES, list_unsettled
 from engine.links.messages import Manifest, Withdraw
 from engine.links.outbox import OutgoingMessage
@@ -403,19 +404,30 @@ def test_an_old_parcel_raises_no_alarm(sides: Sides) -> None:
 
 
 def test_what_follows_from_a_message_is_of_the_same_transaction(sides: Sides) -> None:
-    def follow(_connection: object, _now: int, _link: object, message: Record) -> list[Draft[Any]]:
-        assert isinstance(message, Manifest)
-        if message.movement == "m-2":
+    def follow(_connection: object, arrived: ArrivedMessage) -> list[Draft[Any]]:
+        assert isinstance(arrived.message, Manifest)
+        if arrived.message.movement == "m-2":
             raise RecordError("manifest", "movement", "unknown_movement", "of no crossing")
-        return [TICK.draft(message.movement, {})]
+        before = [one.subject for one in arrived.pending if one.kind == TICK]
+        return [TICK.draft(arrived.message.movement, {}), TICK.draft(",".join(before), {})]
 
     uz, tj = sides
     tj.handlers["manifest"] = follow
     uz.send("m-1", "m-2", "m-3")
     taken = uz.sync(tj)
     assert [row.status for row in uz.rows()] == ["taken", "refused", "taken"]
-    assert (taken.settled, len(tj.bodies(TICK))) == (3, 2)
+    assert (taken.settled, taken.new, len(tj.bodies(TICK))) == (3, 0, 4)
     assert [row.rule for row in uz.rows()] == ["", "unknown_movement", ""]
+    with tj.store.read() as connection:
+        query = select(JOURNAL.c.subject, JOURNAL.c.origin, JOURNAL.c.origin_seq)
+        ticks = connection.execute(query.where(JOURNAL.c.kind == TICK).order_by(JOURNAL.c.seq))
+        origin = inbox.name_origin(tj.link)
+        assert ticks.all() == [
+            ("m-1", f"{origin}:1", 1),
+            ("", f"{origin}:2", 1),
+            ("m-3", f"{origin}:1", 3),
+            ("m-1,", f"{origin}:2", 3),
+        ]
 
 
 def test_nothing_moves_before_two_people_approve_on_each_side(
