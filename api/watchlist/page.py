@@ -78,7 +78,8 @@ def _propose_entry(visit: Visit, service: ProposalService, reader: FormReader) -
     if kind in NAMED and named:
         fields[kind] = named
     fields["expiry"] = reader.day("expiry", is_last=True)
-    fields["look_alikes"] = reader.text("look_alikes") == "1"
+    for mark in ("look_alikes", "is_shareable"):
+        fields[mark] = reader.text(mark) == "1"
     made = reader.record(WatchEntry, fields)
     reader.mistakes = [_at_identifier(one, kind) for one in reader.mistakes]
     ProposalWriter(service, visit.caller, once).entry(reader.finish(made))

@@ -12,6 +12,8 @@ class WatchEntryView(TwoKeysView):
 
     names: dict[str, str]
     look_alikes: bool
+    is_shareable: bool
+    """Its identifiers may be compared with the lists of partners."""
     source_post: str | None
     agency: str | None
     """The agency whose entry it is."""

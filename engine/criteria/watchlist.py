@@ -69,6 +69,12 @@ KEYS = Table(
 """The list as it is now, for readers of the store: one row for each identifier of an entry."""
 _K = KEYS.c
 
+
+def _is_unset(value: object) -> bool:
+    """Leave the mark out of the text of an entry that lacks it: entries keep their text."""
+    return not value
+
+
 Reason = Annotated[Text, Field(min_length=1, max_length=200)]
 
 
@@ -107,6 +113,8 @@ class WatchEntry(Notice):
     look_alikes: bool = False
     """Match plates, trailers, VINs and containers by shape: O as 0, I as 1, B as 8."""
     note: Text | None = None
+    is_shareable: Annotated[bool, Field(exclude_if=_is_unset)] = False
+    """Its identifiers may be compared with the lists of partners: docs/link-matching.md."""
 
 
 def list_identifiers(content: Mapping[str, Any]) -> dict[str, str]:
@@ -319,6 +327,7 @@ def entry_as_json(found: ApprovalState, as_of: int) -> dict[str, Any]:
         "id": found.subject,
         "names": list_identifiers(found.content),
         "look_alikes": found.content.get("look_alikes", False),
+        "is_shareable": found.content.get("is_shareable", False),
         "source_post": found.content.get("source_post"),
         "agency": found.content.get("agency"),
         "reason": found.content["reason"],

@@ -102,6 +102,25 @@ def test_without_its_shape_a_plate_must_be_the_same(world: World, people: People
     assert decide_arrival(world, 8211, plate="000 III")["watchlist"] is False
 
 
+def test_an_entry_is_shareable_where_two_people_agreed_to_that(
+    world: World, people: People
+) -> None:
+    """The mark is part of what the second person approves; an entry without it keeps its text."""
+    plain, marked = (
+        list_entry(world, people, plate=plate, **mark)
+        for plate, mark in (("05 E 001", {}), ("05 E 002", {"is_shareable": True}))
+    )
+    marks = [
+        world.get(f"/v1/watchlist/{one}", Role.ANALYST).json()["is_shareable"]
+        for one in (plain, marked)
+    ]
+    assert marks == [False, True]
+    body = {"plate": "P", "reason": "x", "expiry": ahead(3)}
+    assert "is_shareable" not in WatchEntry.model_validate(body, strict=False).model_dump()
+    notice = body | {"is_shareable": True}
+    assert world.post("/v1/notices", notice, Role.COUNTERPART).status_code == 422
+
+
 def test_a_notice_stands_at_once_and_says_that_it_is_one_word(world: World, people: People) -> None:
     body = {"plate": "02 B 555 KA", "reason": "hashish under a trailer", "expiry": ahead(300)}
     response = world.post("/v1/notices", body, Role.COUNTERPART)
