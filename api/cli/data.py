@@ -1,4 +1,4 @@
-"""Commands that bring data in and look at them: synth, load, translate, features."""
+"""Commands that bring data in and look at them: synth, load, translate, extract, features."""
 
 import json
 from collections import Counter
@@ -39,6 +39,7 @@ SettingsOption = Annotated[
     Path | None, typer.Option("--settings", help="National settings, a TOML file.", metavar="FILE")
 ]
 RECORDS_FILE = "records.jsonl"
+REPORTS_FILE = "reports.jsonl"
 
 
 def synth(
@@ -299,10 +300,60 @@ def translate(
     emit(result, as_json=as_json, text=text)
 
 
-def write_lines(out: Path, lines: Iterable[dict[str, Any]]) -> Path:
+def extract(
+    folder: Annotated[Path, typer.Argument(help="Folder of reports: .txt, .md and .pdf.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for reports.jsonl.")
+    ] = None,
+    network: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Network file; names the posts.")
+    ] = None,
+    *,
+    _home: UnusedHomeOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Read old reports of seizures into proposals, each value with the passage it came from.
+
+    Nothing is recorded: a person confirms each proposal. A refused file is a line of the report.
+    """
+    from engine.domain.network import read_network
+    from features.seizure_reports.extraction import describe, read_report
+    from features.seizure_reports.report_files import read_reports
+
+    known = read_network(network).posts if network else {}
+    posts = {code: (post.name,) for code, post in known.items()}
+    documents: list[dict[str, Any]] = []
+    for report in read_reports(folder):
+        line: dict[str, Any] = {"document": report.path, "status": "refused", "seizures": []}
+        if report.refusal:
+            line["rule"] = report.refusal
+        else:
+            line |= describe(read_report(report.text, posts))
+        documents.append(line)
+    if out:
+        write_lines(out, documents, name=REPORTS_FILE)
+
+    def text() -> None:
+        for line in documents:
+            typer.echo(
+                " ".join((f"{line['document']}:", line["status"], line.get("rule", ""))).strip()
+            )
+            for seizure in line["seizures"]:
+                typer.echo("    " + ", ".join(_show_values(seizure)))
+
+    emit({"documents": documents}, as_json=as_json, text=text)
+
+
+def _show_values(seizure: Mapping[str, Any]) -> Iterator[str]:
+    for name, found in seizure.items():
+        stated = found if isinstance(found, list) else [found]
+        yield f"{name} {'; '.join(str(one['value']) for one in stated)}"
+
+
+def write_lines(out: Path, lines: Iterable[dict[str, Any]], *, name: str = RECORDS_FILE) -> Path:
     """Write one JSON object a line, whole or not at all, and return the file."""
     out.mkdir(parents=True, exist_ok=True)
-    target = out / RECORDS_FILE
+    target = out / name
     draft = target.with_suffix(".part")
     with draft.open("w", encoding="utf-8") as file:
         for line in lines:

@@ -48,6 +48,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     data.synth,
     data.load,
     data.translate,
+    data.extract,
     data.features,
     training.train,
     training.evaluate,

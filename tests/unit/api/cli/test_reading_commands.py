@@ -16,7 +16,7 @@ from engine.storage.home import Home
 
 MAKING = {
     "demo", "load", "serve", "keys create", "users create", "synth", "backtest", "bench",
-    "simulate", "faults", "sbom", "translate", "profiles templates",
+    "simulate", "faults", "sbom", "translate", "extract", "profiles templates",
 }  # fmt: skip
 """They make a home, or touch none."""
 ASKED = {

@@ -1,0 +1,140 @@
+"""Text whose letters are compared by what they stand for, and the terms found in it.
+
+Reports come from typewriters and phones: one word stands with and without its accents, its
+apostrophe and the letters that a keyboard lacks. Folding replaces letters one for one, so that a
+place in the folded text is the same place in the report.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+Language = Literal["en", "ru", "uz", "tg"]
+
+_FOLDS = str.maketrans(
+    {
+        **dict.fromkeys("ʻʼ’‘`´ʹ′", "'"),
+        **dict.fromkeys("\u00a0\u2007\u2009\u202f\t", " "),
+        **dict.fromkeys("‐‑–—−", "-"),
+        **dict(zip("ёӣӯҳқғҷў", "еиухкгчу", strict=True)),
+    }
+)
+_FUNCTION_WORDS: Mapping[Language, str] = {
+    "en": "the of and in was were with by under from",
+    "ru": "в и на с из по при был была было под его от года что",
+    "uz": "va bilan uchun ushbu yil yilning hamda ва билан учун ушбу йил йилнинг ҳамда",
+    "tg": "аз дар ва ба бо барои ки аст буд шуд соли мебошад карда шудааст",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Place in the text of a report: characters ``start`` to ``end``, without the last."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedText:
+    """A text in composed form, and the same text folded, letter by letter."""
+
+    text: str
+    folded: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        composed = unicodedata.normalize("NFC", self.text)
+        object.__setattr__(self, "text", composed)
+        object.__setattr__(self, "folded", fold(composed))
+
+    def passage(self, start: int, end: int) -> Passage:
+        """Return a place of the text with its words."""
+        return Passage(start, end, self.text[start:end])
+
+
+def fold(text: str) -> str:
+    """Return the text folded, as long as it was.
+
+    >>> fold("Дар ҲУҶҶАТҲО, Oʻybek")
+    "дар хуччатхо, o'ybek"
+    """
+    lowered = "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
+    return lowered.translate(_FOLDS)
+
+
+def find_language(folded: str) -> Language:
+    """Return the language that the most function words belong to; English where there are none."""
+    words = re.findall(r"[^\W\d_]+", folded)
+
+    def count(language: Language) -> int:
+        known = frozenset(fold(_FUNCTION_WORDS[language]).split())
+        return sum(word in known for word in words)
+
+    return max(_FUNCTION_WORDS, key=count)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One naming of a code in a text."""
+
+    code: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Wordings of codes; find where a folded text names them.
+
+    ``wordings`` maps a code to its wordings: words separated by spaces, a star at the end of a word
+    for any ending. Where two wordings overlap, the longer one counts.
+    """
+
+    wordings: Mapping[str, Iterable[str]]
+    _patterns: tuple[tuple[str, re.Pattern[str]], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        patterns = tuple(
+            (code, re.compile(r"(?<![\w'])(?:" + "|".join(_expressions(wordings)) + r")(?![\w'])"))
+            for code, wordings in self.wordings.items()
+        )
+        object.__setattr__(self, "_patterns", patterns)
+
+    def find(self, folded: str) -> list[Term]:
+        """Return the terms in the order of the text, none inside another."""
+        found = [
+            Term(code, match.start(), match.end())
+            for code, pattern in self._patterns
+            for match in pattern.finditer(folded)
+        ]
+        found.sort(key=lambda term: (term.start - term.end, term.start))
+        kept: list[Term] = []
+        for term in found:
+            if all(term.end <= other.start or other.end <= term.start for other in kept):
+                kept.append(term)
+        return sorted(kept, key=lambda term: term.start)
+
+
+def _expressions(wordings: Iterable[str]) -> Iterator[str]:
+    """Yield an expression a wording, the longest first, so that it is tried first."""
+    for wording in sorted(wordings, key=len, reverse=True):
+        words = (re.escape(word).replace(r"\*", r"[\w']*") for word in fold(wording).split())
+        yield r"[\s\-\"«»“”,.']+".join(words)
+
+
+def find_sentences(text: str) -> list[tuple[int, int]]:
+    """Return start and end of each sentence or paragraph.
+
+    A point after a single letter or a unit ends nothing: ``г. Ташкент``, ``2 кг. 300 г``.
+    """
+    ends = [0, *(match.end() for match in _END.finditer(text)), len(text)]
+    return [(start, end) for start, end in pairwise(ends) if end > start]
+
+
+_END = re.compile(
+    r"(?<!\b\w)(?<!\b(?:кг|гр|kg|gr|см|No))[.!?;]+(?=\s+[^\Wа-яa-z_])|\n\s*\n|\n(?=\s*[-•*])"
+)
