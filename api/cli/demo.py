@@ -93,7 +93,7 @@ def furnish(as_analyst: Callable[[], Client], as_supervisor: Callable[[], Client
 
 CROSSINGS, DAYS, SEED = 75_000, 45, 7
 SHIFT = 12 * HOUR
-ENTRIES = 300
+ENTRIES = 360
 """On a quiet night the shift is made longer, until it has so many."""
 MARK = "demo"
 """Marks a home that a demonstration made and may empty again."""

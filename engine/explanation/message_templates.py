@@ -168,6 +168,12 @@ WHOLE: Final[Mapping[str, Template]] = {
         "No single circumstance stands out; {signs} small signs together raise the risk.",
         by="signs",
     ),
+    "small_signs_led": CountedText(
+        "No single circumstance stands out; {signs} small sign raises the risk: {figures}.",
+        "No single circumstance stands out; {signs} small signs together raise the risk, "
+        "most of all: {figures}.",
+        by="signs",
+    ),
     "profile": "Profile {code} «{title}»: {figures}.",
     "profile_untitled": "Profile {code}: {figures}.",
     "goods_fit": "the goods fit",

@@ -44,10 +44,10 @@ def make_reason(code: str, message: Message, contribution: float) -> Reason:
     )
 
 
-def make_whole_reason(message: Message, contribution: float = 0.0) -> Reason:
-    """Return the reason of a sentence that is compared with nothing."""
+def make_whole_reason(message: Message, contribution: float = 0.0, *, code: str = "") -> Reason:
+    """Return the reason of a sentence that is compared with nothing; ``code`` is the message's."""
     text = render(message)
-    return Reason(message.id, text, text, "", contribution, message.id, message.parameters)
+    return Reason(code or message.id, text, text, "", contribution, message.id, message.parameters)
 
 
 def name_opposite_post(reasons: Sequence[Reason], name: str) -> tuple[Reason, ...]:
@@ -55,17 +55,26 @@ def name_opposite_post(reasons: Sequence[Reason], name: str) -> tuple[Reason, ..
 
     The name stands in ``parameters`` as ``opposite``.
     """
-    return tuple(
-        make_reason(
-            one.code, Message(one.message, {**one.parameters, "opposite": name}), one.contribution
-        )
-        if name and f"{one.message}{NAMED}" in TEMPLATES
+    return tuple(_name_in(one, name) for one in reasons) if name else tuple(reasons)
+
+
+def _name_in(reason: Reason, name: str) -> Reason:
+    if f"{reason.message}{NAMED}" in TEMPLATES:
+        message = Message(reason.message, {**reason.parameters, "opposite": name})
+        return make_reason(reason.code, message, reason.contribution)
+    if reason.message != "small_signs_led":
+        return reason
+    figures = [
+        {**one, "parameters": {**one["parameters"], "opposite": name}}
+        if f"{one['message']}{NAMED}" in TEMPLATES
         else one
-        for one in reasons
-    )
+        for one in reason.parameters["figures"]
+    ]
+    message = Message(reason.message, {**reason.parameters, "figures": figures})
+    return make_whole_reason(message, reason.contribution, code=reason.code)
 
 
-REASONS_VERSION = "reasons-6"
+REASONS_VERSION = "reasons-7"
 """Changes whenever the rule that makes reasons changes; kept with every decision.
 
 The reasons of a record made by an earlier rule stand as they were said: a decision made again is

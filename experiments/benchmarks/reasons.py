@@ -6,7 +6,9 @@ and the sentences are judged, apart from the code that made them. SYNTHETIC wher
 
 The judge has its own arithmetic: it takes the sentences as they were recorded, and for each feature
 its value, what is usual, and the inspections behind it as of the decision. It counts rates that are
-stated though nothing was inspected, and first reasons that are weak, empty or usual.
+stated though nothing was inspected; first reasons that are weak, empty, usual, or true of more than
+half of the post's vehicles (counted over all decisions of the post in the home); and neighbours in
+a queue that begin with the same sentence.
 """
 
 import re
@@ -18,6 +20,8 @@ from itertools import pairwise
 from math import isnan
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Connection
 
 from engine.decision.record_codec import StoredDecision, decode_decision
 from engine.domain.network import read_network
@@ -54,6 +58,8 @@ def run(data: Path | None) -> list[Row]:
 
 
 WEAK, NEAR, MOST_ALIKE = 0.1, 0.1, 0.5
+FEWEST_AT_POST = 10
+"""Vehicles of a post from which a share is counted."""
 NOT_OF_THE_MODEL = frozenset({"random_check", "profile", "watchlist", "precursor_declared"})
 """Reasons that say who picked the vehicle, or that it declares a precursor: not of the model."""
 _NAMES = frozenset({"chapter", "HS number", "0 is Monday"})
@@ -66,6 +72,8 @@ class RecordedReasons:
 
     reasons: Sequence[Reason]
     known: Mapping[str, Contribution]
+    post: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Values of each feature for every vehicle decided at the post, where there are enough."""
 
 
 @dataclass(slots=True)
@@ -90,7 +98,7 @@ def audit(decisions: Iterable[RecordedReasons]) -> Tally:
             _is_rate_of_nothing(reason, one.known) for reason in one.reasons
         )
         of_model = [r for r in one.reasons if r.code not in NOT_OF_THE_MODEL]
-        fault = _fault(of_model[0], one.known) if of_model else "none"
+        fault = _fault(of_model[0], one) if of_model else "none"
         if fault:
             tally.poor_of_model += 1
             tally.poor_first += len(of_model) == len(one.reasons)
@@ -106,13 +114,32 @@ def _is_rate_of_nothing(reason: Reason, known: Mapping[str, Contribution]) -> bo
     return is_stated and (behind is None or behind.inspections == 0)
 
 
-def _fault(reason: Reason, known: Mapping[str, Contribution]) -> str:
+def _fault(reason: Reason, of: RecordedReasons) -> str:
     """Return what makes a first reason worth nothing; empty where nothing does."""
     if abs(reason.contribution) < WEAK:
         return "weak"
     if reason.code not in CATALOGUE:
         return ""
-    feature, one = CATALOGUE[reason.code], known[reason.code]
+    one = of.known[reason.code]
+    if fault := _fault_of_fact(reason, one):
+        return fault
+    return "common" if share_alike(one, of.post.get(reason.code, ())) > MOST_ALIKE else ""
+
+
+def share_alike(one: Contribution, others: Sequence[float]) -> float:
+    """Return the share of a post's vehicles of which a fact is true: as far from usual, or farther.
+
+    0 where there is nothing to count. A vehicle whose value is not known does not share the fact.
+    """
+    if isnan(one.value):
+        return 0.0
+    is_high = isnan(one.normal) or one.value >= one.normal
+    alike = [other >= one.value if is_high else other <= one.value for other in others]
+    return sum(alike) / len(alike) if alike else 0.0
+
+
+def _fault_of_fact(reason: Reason, one: Contribution) -> str:
+    feature = CATALOGUE[reason.code]
     if feature.operator == "rate":
         return _fault_of_rate(one, raises=reason.contribution > 0)
     if isnan(one.value):
@@ -143,21 +170,34 @@ def tally_rows(found: list[tuple[StoredDecision, RecordedReasons]]) -> list[Row]
     random = [one for one in decisions if one["is_random"]]
     silent = sum(one["reasons"][0]["code"] != "random_check" for one in random)
     few = sum(len(one["reasons"]) < 3 for one in decisions)
+    small = sum(one["reasons"][0]["code"] == "small_signs" for one in decisions)
     of = f"of {len(decisions)} referred vehicles"
     return [
         row("referred vehicles", "decisions", len(decisions), ">= 200"),
         row(f"{of}: rates without inspections", "reasons", tally.rates_without_inspections, "<= 0"),
         row(
-            f"{of}: first reason weak, empty or usual",
+            f"{of}: first reason weak, empty, usual or true of most at the post",
             "share",
             tally.poor_first / max(len(decisions), 1),
-            "<= 0.1",
+            "<= 0.05",
         ),
         row(
             f"{of}: the same behind the sentences that say who picked them",
             "share",
             tally.poor_of_model / max(len(decisions), 1),
-            "<= 0.15",
+            "<= 0.05",
+        ),
+        row(
+            f"{of}: begin with small signs together, none of which stands out",
+            "share",
+            small / max(len(decisions), 1),
+            "<= 0.2",
+        ),
+        row(
+            "neighbours in a queue that begin with the same sentence",
+            "share",
+            share_of_like_neighbours([(filing.place or 0, filing.decision) for filing, _ in found]),
+            "<= 0.2",
         ),
         row(f"{of}: fewer than three reasons", "decisions", few, "<= 0"),
         row(f"of {len(random)} random picks: without their sentence", "decisions", silent, "<= 0"),
@@ -168,6 +208,22 @@ def tally_rows(found: list[tuple[StoredDecision, RecordedReasons]]) -> list[Row]
             "<= 0",
         ),
     ]
+
+
+def share_of_like_neighbours(placed: Iterable[tuple[int, Mapping[str, Any]]]) -> float:
+    """Return the share of neighbours in the posts' queues whose first sentences are the same.
+
+    ``placed`` holds decisions with their places in the queue, the highest first in it.
+    """
+    queues: dict[str, list[tuple[int, str]]] = {}
+    for place, one in placed:
+        queues.setdefault(one["post"], []).append((place, one["reasons"][0]["text"]))
+    pairs = [
+        (first, second)
+        for queue in queues.values()
+        for (_, first), (_, second) in pairwise(sorted(queue, key=lambda one: -one[0]))
+    ]
+    return sum(first == second for first, second in pairs) / max(len(pairs), 1)
 
 
 def contradicts(decision: Mapping[str, Any]) -> bool:
@@ -188,6 +244,7 @@ def read_referrals(home: Home, store: Store) -> Iterator[tuple[StoredDecision, R
         return BundleScorer.load(home.bundles / version, key=key)
 
     with store.read() as connection:
+        at_posts = _read_posts(connection, journal, features)
         for channel in INSPECTED:
             for known in list_decisions(
                 connection, post=None, channel=channel, since=0, most=MOST_READ
@@ -197,7 +254,24 @@ def read_referrals(home: Home, store: Store) -> Iterator[tuple[StoredDecision, R
                 if inputs.model_version is None or inputs.sentences != REASONS_VERSION:
                     continue
                 rows = features.read(connection, [filing.arrival], as_of=[inputs.as_of])
-                yield filing, _reasons_of(filing, rows, scorer(inputs.model_version))
+                made = _reasons_of(filing, rows, scorer(inputs.model_version))
+                yield filing, replace(made, post=at_posts.get(known.post, {}))
+
+
+def _read_posts(
+    connection: Connection, journal: Journal, features: OnlineFeatures
+) -> dict[str, dict[str, list[float]]]:
+    """Return the values of each feature for the vehicles decided at each post with enough."""
+    found: dict[str, list[Mapping[str, float]]] = {}
+    for known in list_decisions(connection, post=None, channel=None, since=0, most=MOST_READ):
+        filing = decode_decision(journal.body(connection, known.seq, of=DECISION))
+        rows = features.read(connection, [filing.arrival], as_of=[filing.inputs.as_of])
+        found.setdefault(known.post, []).append(dict(rows.by_name(0)))
+    return {
+        post: {name: [one[name] for one in rows] for name in CATALOGUE}
+        for post, rows in found.items()
+        if len(rows) >= FEWEST_AT_POST
+    }
 
 
 def _reasons_of(filing: StoredDecision, rows: FeatureRows, scorer: Scorer) -> RecordedReasons:

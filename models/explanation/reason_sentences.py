@@ -56,7 +56,7 @@ class Sentences:
         elapsed = [one.value for one in contributions if one.feature in self._elapsed]
         reasons = [self._reason(one, vehicle_class, elapsed) for one in (*raising, *lowering)]
         if not raising:
-            reasons.insert(0, _small_signs(found))
+            reasons.insert(0, self._small_signs(found, elapsed))
         elif len(reasons) < FEWEST:
             reasons.append(NOTHING_ELSE)
         rest = [one for one in found if one.grade is not Grade.TELLING]
@@ -66,26 +66,37 @@ class Sentences:
 
     def _reason(self, one: Candidate, vehicle_class: str, elapsed: Sequence[float]) -> Reason:
         spoken, behind = one.spoken, one.spoken.evidence
-        wording = self._wording[spoken.feature]
+        fact = self._fact(spoken, elapsed)
         if spoken.feature in self._rates:
-            behind = behind or _NONE
-            fact = wording.count_message(behind.finds, behind.inspections)
-            parameters = _usual_finds(behind)
+            parameters = _usual_finds(behind or _NONE)
         else:
-            fact = wording.message(spoken.value)
             parameters = _usual_value(spoken, vehicle_class)
-        if fact.id == "paired_sooner_share" and elapsed and not isnan(elapsed[0]):
-            fact = Message("paired_transit", {**fact.parameters, "elapsed": elapsed[0]})
         parameters |= {**fact.parameters, "strength": _strength(one)}
         return make_reason(spoken.feature, Message(fact.id, parameters), one.log_odds)
 
+    def _fact(self, spoken: Contribution, elapsed: Sequence[float]) -> Message:
+        """Return what a feature says of this vehicle, compared with nothing."""
+        wording = self._wording[spoken.feature]
+        if spoken.feature in self._rates:
+            behind = spoken.evidence or _NONE
+            return wording.count_message(behind.finds, behind.inspections)
+        fact = wording.message(spoken.value)
+        if fact.id == "paired_sooner_share" and elapsed and not isnan(elapsed[0]):
+            return Message("paired_transit", {**fact.parameters, "elapsed": elapsed[0]})
+        return fact
 
-def _small_signs(found: Sequence[Candidate]) -> Reason:
-    """State that no single circumstance stands out, and what small ones come to together."""
-    small = [one.log_odds for one in found if one.grade is Grade.WEAK and one.log_odds > 0]
-    if len(small) < TOGETHER or sum(small) < WEAK:
-        return NOTHING_STANDS_OUT
-    return make_whole_reason(Message("small_signs", {"signs": len(small)}), sum(small))
+    def _small_signs(self, found: Sequence[Candidate], elapsed: Sequence[float]) -> Reason:
+        """State that no single circumstance stands out, what small ones come to, and the largest.
+
+        The largest is named because this sentence would read the same for every such vehicle.
+        """
+        small = [one for one in found if one.grade is Grade.WEAK and one.log_odds > 0]
+        together = sum(one.log_odds for one in small)
+        if len(small) < TOGETHER or together < WEAK:
+            return NOTHING_STANDS_OUT
+        largest = self._fact(small[0].spoken, elapsed)
+        message = Message("small_signs_led", {"signs": len(small), "figures": [largest.as_dict()]})
+        return make_whole_reason(message, together, code="small_signs")
 
 
 _ELAPSED = "paired_elapsed"
