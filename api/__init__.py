@@ -20,6 +20,7 @@ profiles        Risk profiles over HTTP and as pages
 queue           The queue over HTTP and as a page
 release_audits  Audits after release over HTTP and as a page
 reports         Reports of checkpoints that request no decision
+search          Search for vehicles over HTTP and as a page
 service         The running service: settings, parts, metrics, logs
 shifts          Shifts and rosters over HTTP and as a page
 watchlist       The watch list over HTTP and as pages

@@ -49,6 +49,8 @@ from api.queue import routes as queue_routes
 from api.release_audits import page as release_audits_page
 from api.release_audits import routes as release_audits_routes
 from api.reports import routes as reports_routes
+from api.search import page as search_page
+from api.search import routes as search_routes
 from api.service.model_store import SETTLED_SECONDS, HomeModels
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings, home_of
@@ -67,6 +69,7 @@ from api.webhooks.worker import DeliveryWorker
 ROUTERS = (
     decisions_routes.router,
     declarations_routes.router,
+    search_routes.router,
     reports_routes.crossings_router,
     reports_routes.router,
     profiles_routes.router,
@@ -91,6 +94,7 @@ PAGES = (
     queue_page.router,
     decisions_page.router,
     declarations_page.router,
+    search_page.router,
     shifts_page.router,
     profiles_page.router,
     watchlist_page.router,

@@ -37,6 +37,7 @@ DELETED: Mapping[str, str] = {
     "advance_uses": "seq",
     "advance_alerts": "seq",
     "decided_keys": "seq",
+    "decision_identifiers": "seq",
 }
 """Tables whose rows go, and the column by which they are found."""
 BLANKED: Mapping[str, tuple[str, Mapping[str, object]]] = {

@@ -53,13 +53,15 @@ class JournalCheck(AnswerSchema):
 
 
 class SensitiveRead(AnswerSchema):
-    """Who opened which record."""
+    """Who opened which record, or which a search showed: then ``kind`` is ``search``."""
 
     read_at: datetime
     by: str
     role: str
     sequence: int
     kind: str
+    found: list[int] | None = None
+    """Records that a search showed."""
 
 
 class JournalPage(AnswerSchema):

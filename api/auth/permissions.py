@@ -89,6 +89,7 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         """,
     (Matter.DECISIONS, Right.SEE, _READERS | _CHECKPOINT): """
         GET /v1/decisions/{decision_id}
+        GET /v1/search
         """,
     (Matter.DECISIONS, Right.SEE, _POST): """
         GET /v1/posts/{post}/queue

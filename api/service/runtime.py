@@ -50,6 +50,7 @@ from engine.journal.receipts import Signer, open_signer
 from engine.links.ledger import LinkProjection
 from engine.ports import Contribution, Scorer
 from engine.queue.expiry import QueueExpiry
+from engine.queue.identifier_index import IdentifierProjection
 from engine.queue.match_outcomes import OutcomeProjection
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.queue.queue import QueueProjection
@@ -100,6 +101,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
     return (
         AnswerProjection(),
         QueueProjection(),
+        IdentifierProjection(),
         ShiftProjection(),
         RosterProjection(),
         ReviewProjection(),

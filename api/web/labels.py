@@ -173,6 +173,22 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "cancelled": N_("cancelled"),
     },
     # What a declaration ahead does not say.
+    "matched": {
+        "decision": N_("decision"),
+        "crossing": N_("crossing"),
+        "plate": N_("plate"),
+        "trailer_plate": N_("trailer's plate"),
+        "vin": N_("VIN"),
+        "container": N_("container"),
+        "seal": N_("seal"),
+        "carrier": N_("carrier"),
+        "declarant": N_("declarant"),
+        "consignor": N_("consignor"),
+        "consignee": N_("consignee"),
+        "declaration": N_("declaration"),
+        "tir": N_("TIR carnet"),
+        "cmr": N_("CMR"),
+    },
     "missing": {
         "no_post": N_("post"),
         "no_window": N_("time of arrival"),

@@ -38,6 +38,7 @@ class Identity:
 IDENTITIES: Mapping[str, Identity] = {
     "sessions": Identity(("signed_in_at",), ("signed_in_at", "name")),
     "watch_keys": Identity(("entry_id", "key"), ("entry_id",)),
+    "decision_identifiers": Identity(("text", "kind", "seq"), ("kind", "seq")),
     "mirror_keys": Identity(("post", "kind", "value", "known_at"), ("kind", "decision_id")),
 }
 """Where the primary key is a secret or a plate; other tables go by their primary key."""

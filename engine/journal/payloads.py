@@ -59,12 +59,17 @@ class ErasureBody(ErasureGrounds):
 
 
 class SensitiveReadBody(TypedDict):
-    """Who opened which record; ``sequence`` is 0 where a subject's export found none."""
+    """Who opened which record; ``sequence`` is 0 where a subject's export found none.
+
+    A search has the kind ``search``, the number 0, and in ``found`` the records that it showed. Its
+    text is not kept: it would outlive the erasure of what it names.
+    """
 
     by: str
     role: str
     sequence: int
     kind: str
+    found: NotRequired[list[int]]
 
 
 class VerifiedBody(ReportBody):

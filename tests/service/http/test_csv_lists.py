@@ -363,6 +363,7 @@ PAGES: dict[Role, dict[str, int]] = {
         "/watchlist": 1,
         "/finds": 1,
         "/audits": 1,
+        "/search?q=01A": 1,
         "/models": 1,
         "/drift": 2,
     },

@@ -1,0 +1,193 @@
+"""Index of decisions by the identifiers of their vehicle, its parties and its papers.
+
+Identifiers are folded (:func:`engine.domain.identifiers.fold`) and kept with some of their endings,
+so that one range of the index answers a search for the beginning of an identifier, for any three
+characters in a row of a plate, for the digits of a container and for the last characters of a VIN.
+Texts are UTF-8 bytes, whose order is the same on both stores. Drivers are not in it: their
+pseudonyms are for models.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    and_,
+    or_,
+    select,
+)
+
+from engine.domain.identifiers import fold
+from engine.journal.entries import Draft, Entry, list_bodies
+from engine.journal.kinds import DECISION
+from engine.queue.queue import DECISIONS
+from engine.storage.database import METADATA, Int64, declare_columns, insert_rows
+
+
+class IdentifierKind(IntEnum):
+    """What an identifier names; numbers stand in the store, names in answers."""
+
+    DECISION = 0
+    CROSSING = 1
+    PLATE = 2
+    TRAILER_PLATE = 3
+    VIN = 4
+    CONTAINER = 5
+    SEAL = 6
+    CARRIER = 7
+    DECLARANT = 8
+    CONSIGNOR = 9
+    CONSIGNEE = 10
+    DECLARATION = 11
+    TIR = 12
+    CMR = 13
+
+    @property
+    def code(self) -> str:
+        """Return its name in answers."""
+        return self.name.lower()
+
+
+SHORTEST = 3
+"""Characters of the shortest text, folded, that may be looked for."""
+_PARTIES = ("declarant", "consignor", "consignee")
+_WHOLE = (IdentifierKind.DECISION, IdentifierKind.CROSSING)
+"""Kinds that are found by the whole identifier alone: those of a post begin alike."""
+_ENDINGS: Mapping[IdentifierKind, int] = {IdentifierKind.CONTAINER: 4, IdentifierKind.VIN: 9}
+"""Where the ending begins that is found too: after the owner's code, and at the vehicle's own
+part."""
+
+IDENTIFIERS = Table(
+    "decision_identifiers",
+    METADATA,
+    *declare_columns(LargeBinary, "text"),
+    *declare_columns(SmallInteger, "kind"),
+    *declare_columns(Int64, "seq"),
+    PrimaryKeyConstraint("text", "kind", "seq", name="decision_identifiers_pk"),
+)
+_I, _D = IDENTIFIERS.c, DECISIONS.c
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDecision:
+    """A decision that a search found, as the queue knows it."""
+
+    seq: int
+    decision_id: str
+    crossing_id: str
+    post: str
+    known_at: int
+    channel: int
+    """Where it stands, or stood last."""
+    waiting: bool
+    amends: str | None
+    kinds: Sequence[IdentifierKind]
+    """Which of its identifiers the text is, or is a part of."""
+
+
+class IdentifierProjection:
+    """Keeps the identifiers of every decision."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Add those of new decisions."""
+        found = list_bodies(entries, DECISION)
+        rows = [(*key, entry.seq) for entry, body in found for key in list_texts(body)]
+        insert_rows(connection, IDENTIFIERS, rows)
+
+
+def list_texts(body: Mapping[str, Any]) -> list[tuple[bytes, int]]:
+    """Return the texts under which a decision's record is found, each with its kind."""
+    texts = (
+        (ending.encode("utf-8", "surrogatepass"), int(kind))
+        for kind, value in _identifiers(body)
+        for ending in _endings(kind, fold(value))
+    )
+    return list(dict.fromkeys(texts))
+
+
+def _identifiers(body: Mapping[str, Any]) -> Iterator[tuple[IdentifierKind, str]]:
+    crossing = body["arrival"]["crossing"]
+    papers = body["arrival"].get("declaration") or {}
+    every: Mapping[IdentifierKind, Sequence[str | None]] = {
+        IdentifierKind.DECISION: [body["decision"]["decision_id"]],
+        IdentifierKind.CROSSING: [crossing["crossing_id"]],
+        IdentifierKind.PLATE: [crossing.get("plate")],
+        IdentifierKind.TRAILER_PLATE: [crossing.get("trailer_plate")],
+        IdentifierKind.VIN: [crossing.get("vin")],
+        IdentifierKind.CONTAINER: crossing.get("container_numbers") or (),
+        IdentifierKind.SEAL: crossing.get("seal_numbers") or (),
+        IdentifierKind.CARRIER: [crossing.get("carrier_id")],
+        **{IdentifierKind[name.upper()]: [papers.get(f"{name}_id")] for name in _PARTIES},
+        IdentifierKind.DECLARATION: _either(crossing, papers, "declaration_id"),
+        IdentifierKind.TIR: _either(crossing, papers, "tir_carnet"),
+        IdentifierKind.CMR: _either(crossing, papers, "cmr_number"),
+    }
+    for kind, values in every.items():
+        yield from ((kind, value) for value in values if value)
+
+
+def _either(crossing: Mapping[str, Any], papers: Mapping[str, Any], name: str) -> list[str | None]:
+    return [papers.get(name), crossing.get(name)]
+
+
+def _endings(kind: IdentifierKind, text: str) -> Iterator[str]:
+    """Yield a folded identifier and the endings under which it is found."""
+    if text:
+        yield text
+    if kind in (IdentifierKind.PLATE, IdentifierKind.TRAILER_PLATE):
+        yield from (text[start:] for start in range(1, len(text) - SHORTEST + 1))
+    elif kind in _ENDINGS and len(text) >= _ENDINGS[kind] + SHORTEST:
+        yield text[_ENDINGS[kind] :]
+
+
+def find_decisions(
+    connection: Connection,
+    asked: str,
+    *,
+    post: str | None,
+    hidden: Collection[str] = (),
+    before: int | None = None,
+    most: int,
+) -> list[FoundDecision]:
+    """Return the decisions that a folded text finds, the newest first.
+
+    ``post`` None means all, but for ``hidden`` posts; ``before`` is a record's number. A text of
+    fewer than ``SHORTEST`` characters finds nothing.
+    """
+    if len(asked) < SHORTEST:
+        return []
+    is_match = _match(asked.encode("utf-8", "surrogatepass"))
+    columns = (_D.seq, _D.decision_id, _D.crossing_id, _D.post, _D.known_at)
+    matched = select(_I.seq).where(is_match).distinct().subquery()
+    query = (
+        select(*columns, _D.channel, _D.waiting, _D.amends)
+        .join(matched, matched.c.seq == _D.seq)
+        .order_by(_D.seq.desc())
+        .limit(most)
+    )
+    if before is not None:
+        query = query.where(_D.seq < before)
+    if post is not None:
+        query = query.where(_D.post == post)
+    if hidden:
+        query = query.where(_D.post.not_in(hidden))
+    rows = connection.execute(query).all()
+    kinds: defaultdict[int, set[IdentifierKind]] = defaultdict(set)
+    of_found = select(_I.seq, _I.kind).where(is_match, _I.seq.in_([row.seq for row in rows]))
+    for seq, kind in connection.execute(of_found):
+        kinds[seq].add(IdentifierKind(kind))
+    return [FoundDecision(*row, kinds=sorted(kinds[row.seq])) for row in rows]
+
+
+def _match(asked: bytes) -> ColumnElement[bool]:
+    after = asked[:-1] + bytes([asked[-1] + 1])  # a byte of UTF-8 is never 255
+    within = and_(_I.text >= asked, _I.text < after)
+    return and_(within, or_(_I.kind.not_in(_WHOLE), _I.text == asked))
