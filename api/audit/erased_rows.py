@@ -38,6 +38,7 @@ DELETED: Mapping[str, str] = {
     "advance_alerts": "seq",
     "decided_keys": "seq",
     "decision_identifiers": "seq",
+    "link_movement_keys": "seq",
 }
 """Tables whose rows go, and the column by which they are found."""
 BLANKED: Mapping[str, tuple[str, Mapping[str, object]]] = {
@@ -61,6 +62,7 @@ KEPT: Mapping[str, str] = {
     "model_records": "steps of models",
     "counter_epoch": "digests of files",
     "link_envelopes": "numbers, kinds, times and digests: what both sides of a link agree on",
+    "link_movements": "names of movements, and identifiers of crossings that the journal keeps too",
     "loaded_reports": "identifiers of loaded acts and seizures, so that none counts twice",
     "access_keys": "credentials of the service's users, which records state",
     "users": "credentials of the service's users, which records state",

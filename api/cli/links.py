@@ -163,6 +163,7 @@ def sync(
 ) -> None:
     """Exchange with the other side over HTTPS until nothing waits on either side."""
     from api.links.exchanges import exchange_all, open_carrier
+    from api.links.movements.departures import announce_departures
 
     with _open_exchange(home) as (found, _, exchange):
         with exchange.store.read() as connection:
@@ -172,6 +173,8 @@ def sync(
         wanted = [one for one in wanted if one.them.url is not None]
         if name is not None:
             wanted = [exchange.find_link(name)]
+        for one in wanted:
+            announce_departures(exchange, one)
         results = {
             one.agreement.name: exchange_all(exchange, one, open_carrier(found, one))
             for one in wanted

@@ -1,6 +1,7 @@
 """Links between installations: over HTTP, as pages, by file, and the exchange in the background.
 
 exchanges  Parcels with the other side: by HTTPS, by file, and who opens them
+movements  Movements: what leaves for the other side, and what it told
 page       Pages of the links
 reads      Links, their traffic and their delays, as JSON values
 routes     Links over HTTP: their state, and the door for parcels

@@ -6,13 +6,18 @@ hides who talks to whom about what kind of thing, and is the operator's.
 
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from api.links.movements.context import MovementContext
+from api.links.movements.departures import announce_departures
+from api.links.movements.manifests import take_manifest
 from engine.errors import ConflictError, InputError, RiskError, StoreUnavailableError
 from engine.journal.journal import Journal
 from engine.links.exchange import LinkExchange, TakenParcel
+from engine.links.inbox import MessageHandler
 from engine.links.key_files import find_link_keys
 from engine.links.parcel import MAX_BYTES, read_parcel
 from engine.links.receipts import LinkReceipt
@@ -32,7 +37,15 @@ Carry = Callable[[bytes], bytes]
 
 def open_exchange(home: Home, store: Store, journal: Journal) -> LinkExchange:
     """Return the links of a home; raises ``HomeError`` where it has no link identity yet."""
-    return LinkExchange(store, journal, find_link_keys(home))
+    return LinkExchange(store, journal, find_link_keys(home), list_handlers(home))
+
+
+def list_handlers(home: Home) -> Mapping[str, MessageHandler]:
+    """Return what follows from each kind of message in a home."""
+    context = MovementContext(home)
+    return {
+        "manifest": partial(take_manifest, context=context),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +143,7 @@ def export_parcel(exchange: LinkExchange, link: Link, folder: Path) -> Path:
 
     from engine.audit.witness import WITNESS_FILE, list_witnessed
 
+    announce_departures(exchange, link)
     exchange.send_head(link.name)
     parcel = exchange.make_parcel(link, with_receipts=True)
     name = f"{link.agreement.name}-{link.us.name}-{parcel.at}{PARCEL_SUFFIX}"

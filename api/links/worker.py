@@ -28,6 +28,8 @@ class LinkWorker:
         """With no ``seconds`` nothing is exchanged."""
         self._service = service
         self._seconds = seconds
+        self._announced: dict[str, int] = {}
+        """By link, the record up to which nothing is due."""
         self._stop = Event()
         self._thread = Thread(target=self._run, name="links", daemon=True)
 
@@ -54,9 +56,25 @@ class LinkWorker:
             now = service.journal.now(connection)
             links = exchange.read_links(connection).values()
         for link in links:
+            if self._stop.is_set():
+                return
+            if link.phase(now) == "in_force":
+                self._announce(exchange, link)
             is_live = link.phase(now) in ("in_force", "stopped")
-            if is_live and link.them.url is not None and not self._stop.is_set():
+            if is_live and link.them.url is not None:
                 self._exchange(exchange, link)
+
+    def _announce(self, exchange: "LinkExchange", link: "Link") -> None:
+        """Record what left for the other side; it travels now, or when the other side asks."""
+        from api.links.movements.departures import announce_departures
+
+        try:
+            after = self._announced.get(link.name, 0)
+            self._announced[link.name] = announce_departures(exchange, link, after=after)
+        except RiskError as error:
+            structlog.get_logger().warning("link_not_announced", why=type(error).__name__)
+        except Exception as error:  # what waits still travels
+            fault(error, route="links")
 
     def _exchange(self, exchange: "LinkExchange", link: "Link") -> None:
         from api.links.exchanges import exchange_all, open_carrier

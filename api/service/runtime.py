@@ -48,6 +48,7 @@ from engine.journal.idempotency import AnswerProjection
 from engine.journal.journal import Journal
 from engine.journal.receipts import Signer, open_signer
 from engine.links.ledger import LinkProjection
+from engine.links.movements.movement_ledger import MovementProjection
 from engine.ports import Contribution, Scorer
 from engine.queue.expiry import QueueExpiry
 from engine.queue.identifier_index import IdentifierProjection
@@ -115,6 +116,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         OutcomeProjection(),
         ClockProjection(),
         LinkProjection(),
+        MovementProjection(),
         EventProjection(),
         CounterProjection(plan),
     )

@@ -116,10 +116,22 @@ def dump_arrival(arrival: Arrival) -> ArrivalBody:
     return cast("ArrivalBody", arrival.model_dump(mode="json", exclude_none=True))
 
 
+class LinkOriginBody(TypedDict):
+    """What a partner's message told, where a record follows from it."""
+
+    link: str
+    message: str
+    """Kind of the message."""
+    movement: str
+    """As the side that it left names it."""
+
+
 class CrossingBody(ReportBody):
     """A crossing with its declaration."""
 
     arrival: ArrivalBody
+    message: NotRequired[LinkOriginBody]
+    """Where it is known from a partner's message alone."""
 
 
 class DecisionBody(CrossingBody):
@@ -423,6 +435,16 @@ class LinkResumedBody(TypedDict):
     """Envelopes from this number on are sent again as they are."""
 
 
+class LinkSubjectBody(TypedDict):
+    """What of this house a message is about; never part of what travels."""
+
+    sequence: int
+    """The record that made the message due."""
+    name: str
+    """Of the crossing."""
+    movement: str
+
+
 class LinkSentBody(TypedDict):
     """An envelope that leaves."""
 
@@ -436,6 +458,8 @@ class LinkSentBody(TypedDict):
     digest: str
     expires: int
     """UTC microseconds."""
+    about: NotRequired[LinkSubjectBody]
+    """Of a message that a record made due by itself."""
 
 
 class LinkReceivedBody(TypedDict):

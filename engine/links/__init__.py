@@ -10,6 +10,7 @@ key_files   Private link keys of a home, in one file
 ledger      The envelopes of each link as a table, a projection of the journal
 matching    Common watch-list entries of two administrations, found without showing the lists
 messages    Kinds of messages and their typed bodies
+movements   Movements that both sides of a link know
 outbox      Envelopes that leave, and the receipts that settle them
 parcel      Parcels: what one side hands to the other at once
 receipts    Signed receipts of envelopes, over the head of the receiver's journal

@@ -16,7 +16,12 @@ from engine.errors import ConflictError, ErasedError
 from engine.journal.entries import Draft
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import LINK_RECEIPTED, LINK_SENT, LINK_STOPPED
-from engine.journal.payloads import LinkReceiptedBody, LinkSentBody, LinkStoppedBody
+from engine.journal.payloads import (
+    LinkReceiptedBody,
+    LinkSentBody,
+    LinkStoppedBody,
+    LinkSubjectBody,
+)
 from engine.links.disclosure import select_fields
 from engine.links.envelope import (
     Envelope,
@@ -51,6 +56,8 @@ class OutgoingMessage:
     kind: str
     message: Record
     handling: tuple[HandlingCode, ...] = ()
+    about: LinkSubjectBody | None = None
+    """Where a record of this house made it due; it stays here."""
 
 
 def draft_messages(
@@ -76,7 +83,7 @@ def draft_messages(
         head = _next_head(link, last, now=now, kind=one.kind, handling=one.handling)
         envelope = seal_envelope(head, body, keys=keys, receiver=link.them.identity)
         last = Position(head.number, envelope.digest)
-        drafts.append(_draft_sent(link, envelope, body))
+        drafts.append(_draft_sent(link, envelope, body, about=one.about))
     return drafts
 
 
@@ -98,7 +105,9 @@ def _next_head(
     )
 
 
-def _draft_sent(link: Link, envelope: Envelope, body: dict[str, Any]) -> Draft:
+def _draft_sent(
+    link: Link, envelope: Envelope, body: dict[str, Any], *, about: LinkSubjectBody | None
+) -> Draft:
     sent: LinkSentBody = {
         "link": link.name,
         "number": envelope.head.number,
@@ -108,6 +117,8 @@ def _draft_sent(link: Link, envelope: Envelope, body: dict[str, Any]) -> Draft:
         "digest": envelope.digest.hex(),
         "expires": envelope.head.expires,
     }
+    if about is not None:
+        sent["about"] = about
     return LINK_SENT.draft(link.name, sent)
 
 
@@ -124,7 +135,8 @@ def draft_renumbered(
         head = _next_head(link, last, now=now, kind=row.kind, handling=handling)
         envelope = seal_envelope(head, stored["body"], keys=keys, receiver=link.them.identity)
         last = Position(head.number, envelope.digest)
-        drafts.append(_draft_sent(link, envelope, stored["body"]))
+        about = stored.get("about")
+        drafts.append(_draft_sent(link, envelope, stored["body"], about=about))
     return drafts
 
 

@@ -11,18 +11,17 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from engine.domain.records import Arrival, Inspection, Record, Seizure
-from engine.domain.time_units import micros
+from engine.domain.records import Arrival, Inspection, Seizure
 from engine.journal.entries import JournalRecord, Kind
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import CROSSING, DECISION, FIND_CONFIRMED, INSPECTION, SEIZURE
 from engine.storage.home import Home
+from features.history.record_rows import Row, to_row
 from features.history.tables import ORDER, SCHEMAS, Tables, read_history
 
 KINDS: tuple[Kind[Any], ...] = (DECISION, CROSSING, INSPECTION, SEIZURE, FIND_CONFIRMED)
 """Kinds of journal records about a conveyance."""
 _AS_OF = pa.field("as_of", pa.int64(), nullable=False)
-Row = dict[str, Any]
 
 
 def read_event_log(
@@ -68,11 +67,11 @@ def _read_recorded(connection: Connection, upto: int | None = None) -> dict[str,
                 _add_arrival(rows, arrival, known_at, as_of=as_of, name=f"journal:{record.seq}")
         elif kind == INSPECTION:
             act = Inspection.model_validate(body["inspection"], strict=False)
-            rows["inspections"].append(_row(act) | {"known_at": known_at})
+            rows["inspections"].append(to_row(act) | {"known_at": known_at})
         elif "pending_crossing_id" not in body:  # else it becomes known when it is confirmed
             found = Seizure.model_validate(body["seizure"], strict=False)
             link = {"known_at": known_at, "linked_crossing_id": body["linked_crossing_id"]}
-            rows["seizures"].append(_row(found) | link)
+            rows["seizures"].append(to_row(found) | link)
     schemas = dict(SCHEMAS) | {"crossings": SCHEMAS["crossings"].append(_AS_OF)}
     return {name: pa.Table.from_pylist(rows[name], schema) for name, schema in schemas.items()}
 
@@ -86,21 +85,10 @@ def _add_arrival(
     the one it came with.
     """
     declared = arrival.declaration
-    crossing = _row(arrival.crossing) | {"known_at": known_at, "as_of": as_of}
+    crossing = to_row(arrival.crossing) | {"known_at": known_at, "as_of": as_of}
     rows["crossings"].append(crossing | {"declaration_id": name if declared else None})
     if declared is not None:
-        head = _row(declared)
+        head = to_row(declared)
         items = head.pop("items")
         rows["declarations"].append(head | {"declaration_id": name})
         rows["goods_items"] += [item | {"declaration_id": name} for item in items]
-
-
-def _row(record: Any) -> Row:
-    """Return all fields of a record, also those that its JSON text leaves out."""
-    return {name: _cell(value) for name, value in vars(record).items()}
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_row(one) if isinstance(one, Record) else one for one in value]
-    return micros(value) if hasattr(value, "tzinfo") else value

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from engine.domain.network import Network
 from engine.links.identity import LinkKeys
+from features.history.record_rows import Row
 from features.history.tables import SCHEMAS, Tables
 from features.partners.administrations import (
     TABLE_NAMES,
@@ -32,7 +33,7 @@ from features.partners.partner_exchange import (
     VehicleSearched,
     play_exchange,
 )
-from features.partners.partner_records import Consignment, Row
+from features.partners.partner_records import Consignment
 from features.partners.standard_agreement import make_standard_agreement
 
 Progress = Callable[[int, int], None]

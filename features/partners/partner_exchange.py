@@ -17,11 +17,12 @@ from itertools import count
 
 from engine.domain.time_units import MINUTE
 from engine.links.messages import Manifest, OutcomeReport
+from features.history.record_rows import Row
 from features.partners.message_channel import MessageReceiver, MessageSender
 from features.partners.movements import Passage, PassageIndex
 from features.partners.partner_records import (
     Consignment,
-    Row,
+    name_record,
     to_act,
     to_entry,
     to_exit,
@@ -117,7 +118,7 @@ class LinkSide:
         return [self.sender.write("outcome", about, at=at)]
 
     def _learn(self, outcome: OutcomeReport, at: int) -> None:
-        entry = f"link:{self.partner}:{outcome.outcome_of}:entry"
+        entry = f"{name_record(self.partner, outcome.outcome_of)}:entry"
         self._entries[entry] += 1
         if self._entries[entry] == 1:
             own = self._sent[outcome.outcome_of]

@@ -11,13 +11,15 @@ compared; the receiver's own are left out of what happened under the partner's d
 """
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
+from engine.domain.records import Arrival
 from engine.domain.time_units import micros, moment
 from engine.links.messages import Manifest, ManifestItem, OutcomeReport, band_of
+from features.history.record_rows import Row, to_arrival, to_row
 from features.partners.movements import LONGEST, Passage, fold_keys
 
-Row = dict[str, Any]
 PROCEDURE = "manifest"
 """Procedure of goods that are known from a partner's manifest alone."""
 MOST_ITEMS = 999
@@ -31,6 +33,20 @@ _HEAD = (
     "declarant_id", "consignor_id", "consignee_id", "dispatch_country", "destination_country",
 )  # fmt: skip
 _ITEM = tuple(ManifestItem.model_fields)
+_LONGEST_NAME = 50
+"""Characters of a record's name, so that what belongs to it can be named after it."""
+
+
+def name_record(partner: str, movement: str) -> str:
+    """Return the name, here, of what a partner tells of one of its movements.
+
+    >>> name_record("TJ", "m-1"), len(name_record("TJ", "m" * 64))
+    ('link:TJ:m-1', 37)
+    """
+    name = f"link:{partner}:{movement}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"link:{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,22 @@ class Consignment:
     crossing: Row
     declaration: Row | None = None
     items: tuple[Row, ...] = ()
+
+    @classmethod
+    def of_arrival(cls, arrival: Arrival, *, known_at: int) -> "Consignment":
+        """Return the rows of an arrival that became known at UTC microseconds."""
+        crossing = to_row(arrival.crossing) | {"known_at": known_at}
+        if arrival.declaration is None:
+            return cls(crossing)
+        head = to_row(arrival.declaration)
+        items = tuple(item | {"declaration_id": head["declaration_id"]} for item in head["items"])
+        del head["items"]
+        return cls(crossing | {"declaration_id": head["declaration_id"]}, head, items)
+
+    @property
+    def arrival(self) -> Arrival:
+        """The arrival of these rows; raises pydantic's ``ValidationError`` where they are none."""
+        return to_arrival(self.crossing, self.declaration, self.items)
 
     def passage(self, name: str) -> Passage:
         """Return where and when it passed, and what it can be recognised by, under a name."""
@@ -78,7 +110,7 @@ def to_exit(manifest: Manifest, *, partner: str, known_at: int) -> Consignment:
 
     ``known_at`` is when it reached the receiver, UTC microseconds.
     """
-    name = f"link:{partner}:{manifest.movement}"
+    name = name_record(partner, manifest.movement)
     crossing = {
         "crossing_id": name,
         "post": manifest.post,

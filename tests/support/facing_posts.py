@@ -36,9 +36,22 @@ NETWORK = Network(
 """Carriers have one domain; drivers and consignees are each side's own."""
 
 
-def facing_history(
+NETWORK_FILE = '[identifiers]\ncarrier_id = "TIR"\n' + "".join(
+    f'[[posts]]\ncode = "{code}"\nname = "{code}"\ncountry = "{post.country}"\n'
+    f'pair = "{post.pair}"\nadministration = "{post.administration}"\n'
+    for code, post in NETWORK.posts.items()
+)
+"""The same as a file."""
+
+
+def facing_history(seed: int, trips: int, **shape: Any) -> Tables:
+    """Draw the trips of :func:`draw_records` as tables."""
+    return replace(tables(draw_records(seed, trips, **shape)), network=NETWORK)
+
+
+def draw_records(
     seed: int, trips: int, *, vehicles: int = 60, days: int = 300, searched: float = 0.35
-) -> Tables:
+) -> History:
     """Draw trips of a few vehicles between two administrations, there and back by turns."""
     rng = random.Random(seed)
     carries = [rng.random() < 0.2 for _ in range(vehicles)]
@@ -56,7 +69,7 @@ def facing_history(
             found.add_act(number, entering, is_laden=is_laden)
         elif is_laden and rng.random() < 0.1:
             found.add_late_find(number)
-    return found.to_tables()
+    return found.to_history()
 
 
 class _HistoryBuilder:
@@ -160,10 +173,9 @@ class _HistoryBuilder:
         )
         self._finds.append((at, find, crossing))
 
-    def to_tables(self) -> Tables:
-        """Return what was drawn as tables in the order of knowledge."""
+    def to_history(self) -> History:
+        """Return what was drawn in the order of knowledge."""
         self._crossings.sort(key=lambda row: (row[0], row[1].crossing_id))
         self._acts.sort(key=lambda row: (row[0], row[1].inspection_id))
         self._finds.sort(key=lambda row: (row[0], row[1].seizure_id))
-        drawn = History(self._crossings, self._acts, self._finds)
-        return replace(tables(drawn), network=NETWORK)
+        return History(self._crossings, self._acts, self._finds)

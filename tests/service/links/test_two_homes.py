@@ -28,6 +28,7 @@ from api.links.exchanges import CA_FILE
 from api.service.runtime import open_network, open_store
 from engine.errors import RiskError
 from engine.journal.journal import JOURNAL
+from engine.links.inbox import ENVELOPE_KINDS
 from engine.storage.database import METADATA, Store
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.service.links.tls_proxy import HOST, Line, make_certificate, serve_tls
@@ -144,8 +145,9 @@ class Installation:
             open_exchange(self.home, store, journal).send(NAME, messages)
 
     def origins(self) -> list[int]:
-        """Return the numbers of what came from elsewhere, in the journal's order."""
+        """Return the numbers of the envelopes that came, in the journal's order."""
         query = select(JOURNAL.c.origin_seq).where(JOURNAL.c.origin_seq.is_not(None))
+        query = query.where(JOURNAL.c.kind.in_(ENVELOPE_KINDS))
         with self.open_store() as store, store.read() as connection:
             return list(connection.scalars(query.order_by(JOURNAL.c.seq)))
 

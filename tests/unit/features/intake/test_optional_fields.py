@@ -16,7 +16,7 @@ from engine.domain.records import (
 from engine.domain.time_units import DAY, micros, moment, rfc3339
 from engine.storage.home import Home
 from features.history import tables as history_tables
-from features.history.journal_history import _row
+from features.history.record_rows import to_row
 from features.history.tables import ADDED, SCHEMAS, content_digest, read_history
 from features.intake.load import load, read_folder
 from tests.unit.features.intake import bulk_folders as folders
@@ -154,11 +154,11 @@ def test_a_journal_record_has_the_same_columns_as_a_file(tmp_path: Path) -> None
     }
     arrival = Arrival.model_validate(body, strict=False)
     assert arrival.declaration is not None
-    row = _row(arrival.declaration)
+    row = to_row(arrival.declaration)
     (item,) = row.pop("items")
     assert set(row) == set(SCHEMAS["declarations"].names)
     assert (row["documents"], row["route_countries"], item["package_kind"]) == (["N935"], [], "CT")
-    assert _row(arrival.crossing)["expected_at"] == micros(moment(NOW + 3 * DAY))
+    assert to_row(arrival.crossing)["expected_at"] == micros(moment(NOW + 3 * DAY))
 
 
 def test_an_arrival_without_the_fields_has_the_text_that_it_had() -> None:

@@ -1,0 +1,145 @@
+"""Movements that were announced to the other side of a link, or by it, as tables of the journal.
+
+A row of a message that was sent stands for the record that made it due, so that no record makes
+one due twice. A row of one that arrived stands for the record that follows from it here.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Column, Connection, Index, String, Table, func, select
+
+from engine.domain.identifiers import fold
+from engine.domain.time_units import micros
+from engine.journal.entries import Draft, Entry, list_bodies
+from engine.journal.kinds import CROSSING, LINK_SENT
+from engine.journal.payloads import ArrivalBody, CrossingBody, LinkSentBody
+from engine.storage.database import (
+    METADATA,
+    Int64,
+    declare_columns,
+    insert_rows,
+    record_table,
+    split_in_slices,
+)
+
+Direction = Literal["sent", "received"]
+MOVEMENTS = record_table(
+    "link_movements",
+    *declare_columns(String, "link", "direction", "kind", "movement", "crossing_id", "post"),
+    *declare_columns(Int64, "about_seq", "passed_at", "known_at"),
+    Index("link_movements_movement_ix", "movement"),
+    Index("link_movements_crossing_ix", "crossing_id"),
+    Index("link_movements_about_ix", "link", "direction", "about_seq"),
+)
+"""``seq`` is the envelope's record of a message that was sent, and of one that arrived the record
+that followed from it. ``about_seq`` is the record that made a sent one due, else 0; ``passed_at``
+is when the vehicle passed, of one that arrived, else 0. Times are UTC microseconds."""
+KEYS = Table(
+    "link_movement_keys",
+    METADATA,
+    Column("seq", Int64, primary_key=True, autoincrement=False),
+    Column("kind", String, primary_key=True),
+    *declare_columns(String, "post", "value"),
+    *declare_columns(Int64, "passed_at"),
+    Index("link_movement_keys_ix", "post", "kind", "value", "passed_at"),
+)
+"""By what a vehicle that the other side announced is recognised here."""
+_M, _K = MOVEMENTS.c, KEYS.c
+_AT_ONCE = 500
+_FIELDS = {
+    "plate": "plate",
+    "vin": "vin",
+    "tir": "tir_carnet",
+    "cmr": "cmr_number",
+    "trailer": "trailer_plate",
+}
+_PAPERS = frozenset({"tir_carnet", "cmr_number"})
+
+
+def fold_arrival_keys(arrival: ArrivalBody) -> dict[str, str]:
+    """Return by what the other half of an arrival is found, folded, the surest first."""
+    crossing, head = arrival["crossing"], arrival.get("declaration") or {}
+    values = {
+        kind: (head.get(name) if name in _PAPERS else None) or crossing.get(name)
+        for kind, name in _FIELDS.items()
+    }
+    return {kind: folded for kind, value in values.items() if value and (folded := fold(value))}
+
+
+@dataclass(frozen=True, slots=True)
+class MovementRow:
+    """One message about a movement."""
+
+    seq: int
+    link: str
+    direction: Direction
+    kind: str
+    movement: str
+    crossing_id: str
+    post: str
+    about_seq: int
+    passed_at: int
+    known_at: int
+
+
+class MovementProjection:
+    """Keeps the tables of movements."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write what these records say of movements."""
+        rows = [
+            _sent_row(entry, body)
+            for entry, body in list_bodies(entries, LINK_SENT)
+            if "about" in body
+        ]
+        keys: list[tuple[object, ...]] = []
+        for entry, body in list_bodies(entries, CROSSING):
+            if (origin := body.get("message")) is not None:
+                about = entry.seq, origin["link"], "received", origin["message"]
+                at = _passed_at(body)
+                named = (origin["movement"], entry.subject, entry.post)
+                rows.append((*about, *named, 0, at, entry.known_at))
+                if origin["message"] == "manifest":
+                    found = fold_arrival_keys(body["arrival"]).items()
+                    keys += [(entry.seq, kind, entry.post, value, at) for kind, value in found]
+        insert_rows(connection, MOVEMENTS, rows)
+        insert_rows(connection, KEYS, keys)
+
+
+def _sent_row(entry: Entry, body: LinkSentBody) -> tuple[object, ...]:
+    about = body["about"]
+    named = about["movement"], about["name"], ""
+    return (
+        *(entry.seq, body["link"], "sent", body["message"]),
+        *(*named, about["sequence"], 0, entry.known_at),
+    )
+
+
+def _passed_at(body: CrossingBody) -> int:
+    return micros(datetime.fromisoformat(body["arrival"]["crossing"]["arrived_at"]))
+
+
+def read_last_sequence(connection: Connection, link: str) -> int:
+    """Return the last record that made a message of a link due, 0 where none did."""
+    query = select(func.max(_M.about_seq)).where(_M.link == link, _M.direction == "sent")
+    return connection.scalar(query) or 0
+
+
+def list_announced(connection: Connection, link: str, movements: Collection[str]) -> frozenset[str]:
+    """Return which of these movements were announced to the other side of a link."""
+    found: set[str] = set()
+    for some in split_in_slices(sorted(movements), _AT_ONCE):
+        query = select(_M.movement).where(_M.movement.in_(some), _M.link == link)
+        query = query.where(_M.direction == "sent", _M.kind == "manifest")
+        found.update(connection.scalars(query))
+    return frozenset(found)
+
+
+def find_announced(connection: Connection, movement: str) -> str | None:
+    """Return the own crossing that was announced under a name, None where none was."""
+    query = select(_M.crossing_id).where(_M.movement == movement)
+    query = query.where(_M.direction == "sent", _M.kind == "manifest").order_by(_M.seq)
+    return connection.scalar(query.limit(1))

@@ -1,0 +1,157 @@
+"""Two installations with stores, features and a link, to which records are reported by hand."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+
+from api.links.exchanges import list_handlers
+from api.links.movements.departures import announce_departures
+from api.service.runtime import projections
+from engine.domain.network import read_home_network
+from engine.domain.records import Arrival
+from engine.journal.entries import Kind
+from engine.journal.journal import JOURNAL, Journal, JournalReader
+from engine.journal.kinds import CROSSING
+from engine.links.agreement import parse_agreement
+from engine.links.exchange import LinkExchange
+from engine.links.identity import LinkKeys
+from engine.links.messages import list_fields
+from engine.links.state import Link
+from engine.storage.database import Store
+from engine.storage.home import Home
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan, Rows
+from features.history.journal_history import read_event_log
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix
+from features.online.online_features import OnlineFeatures
+from features.partners.standard_agreement import MANIFEST_FIELDS
+from tests.store.features.online.record_batches import SetClock
+from tests.support.facing_posts import EAST, NETWORK_FILE, WEST
+from tests.support.link_agreements import party_content
+from tests.support.random_histories import START
+
+PLAN = Plan(CATALOGUE)
+NAME = "facing"
+
+
+@dataclass
+class MovementSide:
+    """One installation."""
+
+    url: str
+    home: Home
+    keys: LinkKeys = field(default_factory=LinkKeys.generate)
+    clock: SetClock = field(default_factory=SetClock)
+    served: dict[str, Rows] = field(default_factory=dict)
+    """Features of what was reported, by crossing."""
+
+    def __post_init__(self) -> None:
+        self.home.prepare()
+        self.home.network.write_text(NETWORK_FILE, "utf-8")
+        self.clock.time = START
+        self.open()
+
+    def open(self) -> None:
+        """Open the store, as a process that starts does."""
+        network = read_home_network(self.home.network)
+        self.store = Store(self.url)
+        self.features = OnlineFeatures(PLAN, network)
+        self.journal = Journal(self.store, projections(PLAN, network), self.clock)
+        handlers = list_handlers(self.home)
+        self.exchange = LinkExchange(self.store, self.journal, self.keys, handlers)
+
+    @property
+    def link(self) -> Link:
+        """The link as it stands here."""
+        return self.exchange.find_link(NAME)
+
+    def report(self, arrival: Arrival, *, at: int) -> int:
+        """Record a crossing at UTC microseconds, and keep the features of that time."""
+        self.clock.time = at
+        with self.store.read() as connection:
+            now = self.journal.now(connection)
+            read = self.features.read(connection, [arrival], as_of=[now])
+        self.served[arrival.crossing.crossing_id] = read.values[0]
+        body = {"arrival": arrival.model_dump(mode="json", exclude_none=True)}
+        crossing = arrival.crossing
+        draft: Any = CROSSING.draft(
+            crossing.crossing_id, body, post=crossing.post, extra=read.events[0]
+        )
+        (entry,) = self.journal.append([draft])
+        assert entry.known_at == now
+        return entry.seq
+
+    def announce(self, **more: Any) -> int:
+        """Record the manifests that are due."""
+        return announce_departures(self.exchange, self.link, **more)
+
+    def sync(self, other: "MovementSide") -> None:
+        """Exchange parcels with the other side, as a client does."""
+        parcel = self.exchange.make_parcel(self.link).seal(self.keys)
+        answer = other.exchange.answer_parcel(parcel, name=other.link.name)
+        self.exchange.take_parcel(answer)
+
+    def bodies(self, kind: Kind[Any]) -> list[Any]:
+        """Return the bodies of one kind of record."""
+        with self.store.read() as connection:
+            return [one.body for one in JournalReader(connection).records(kind)]
+
+    def told(self) -> list[Any]:
+        """Return the crossings that the other side told of."""
+        return [body for body in self.bodies(CROSSING) if "message" in body]
+
+    def origins(self) -> list[tuple[str, str, int]]:
+        """Return kind, origin and number of what came from elsewhere, in the journal's order."""
+        columns = JOURNAL.c.kind, JOURNAL.c.origin, JOURNAL.c.origin_seq
+        query = select(*columns).where(JOURNAL.c.origin_seq.is_not(None)).order_by(JOURNAL.c.seq)
+        with self.store.read() as connection:
+            return [(kind, origin, number) for kind, origin, number in connection.execute(query)]
+
+    def compute_bulk(self) -> dict[str, Rows]:
+        """Return the features that bulk readers make of the same journal, by crossing."""
+        with self.store.read() as connection:
+            found = matrix(read_log(read_event_log(self.home, connection), PLAN), PLAN)
+        names = [str(name) for name in found.crossing_id]
+        return dict(zip(names, found.values, strict=True))
+
+    def count_unlike(self) -> int:
+        """Count the values that bulk readers give otherwise than they were served."""
+        bulk = self.compute_bulk()
+        return sum(
+            int((bulk[name].view(np.int32) != row.view(np.int32)).sum())
+            for name, row in self.served.items()
+        )
+
+
+def open_movement_sides(west_url: str, east_url: str, folder: Path) -> tuple[Any, Any]:
+    """Return two sides whose posts face each other, with an agreement that is in force."""
+    west = MovementSide(west_url, Home(folder / "west"))
+    east = MovementSide(east_url, Home(folder / "east"))
+    fields = {"manifest": [*MANIFEST_FIELDS, "carrier_id"], "outcome": [*list_fields("outcome")]}
+    content = {
+        "name": NAME,
+        "kind": "partner",
+        "purposes": ["smuggling"],
+        "ground": "Protocol",
+        "expires": "2200-01-01T00:00:00Z",
+        "parties": [
+            party_content("west", west.keys.identity, administration=WEST),
+            party_content("east", east.keys.identity, administration=EAST),
+        ],
+        "pairs": [{"posts": ["W1", "E1"]}, {"posts": ["W2", "E2"]}],
+        "identifiers": {"carrier_id": "TIR"},
+        "messages": [
+            {"kind": kind, "from": sender, "purpose": "smuggling", "fields": names}
+            for sender in ("west", "east")
+            for kind, names in fields.items()
+        ],
+    }
+    agreement = parse_agreement(content)
+    for side in (west, east):
+        side.exchange.propose(agreement, by="anna")
+        side.exchange.approve(NAME, by="boris")
+    return west, east
