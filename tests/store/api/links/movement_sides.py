@@ -15,6 +15,7 @@ from engine.domain.records import Arrival
 from engine.journal.entries import Kind
 from engine.journal.journal import JOURNAL, Journal, JournalReader
 from engine.journal.kinds import CROSSING
+from engine.journal.payloads import CrossingBody, dump_arrival
 from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkKeys
@@ -76,7 +77,7 @@ class MovementSide:
             now = self.journal.now(connection)
             read = self.features.read(connection, [arrival], as_of=[now])
         self.served[arrival.crossing.crossing_id] = read.values[0]
-        body = {"arrival": arrival.model_dump(mode="json", exclude_none=True)}
+        body: CrossingBody = {"arrival": dump_arrival(arrival)}
         crossing = arrival.crossing
         draft: Any = CROSSING.draft(
             crossing.crossing_id, body, post=crossing.post, extra=read.events[0]
@@ -100,7 +101,7 @@ class MovementSide:
         with self.store.read() as connection:
             return [one.body for one in JournalReader(connection).records(kind)]
 
-    def told(self) -> list[Any]:
+    def partner_crossings(self) -> list[Any]:
         """Return the crossings that the other side told of."""
         return [body for body in self.bodies(CROSSING) if "message" in body]
 

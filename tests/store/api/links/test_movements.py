@@ -62,9 +62,9 @@ def test_an_exit_is_a_record_at_the_other_side_once(sides: Sides) -> None:
             if body["arrival"]["crossing"]["direction"] == "exit" and "message" not in body
         ]
         assert [one["about"]["name"] for one in sent] == [one["crossing_id"] for one in exits]
-        told = [body["arrival"]["crossing"] for body in other.told()]
-        assert [one["plate"] for one in told] == [one["plate"] for one in exits]
-        assert {one["post"][0] for one in told} == {mark}
+        arrived = [body["arrival"]["crossing"] for body in other.partner_crossings()]
+        assert [one["plate"] for one in arrived] == [one["plate"] for one in exits]
+        assert {one["post"][0] for one in arrived} == {mark}
         assert len(other.bodies(LINK_RECEIVED)) == len(exits) > 2
         kinds = [kind for kind, _, _ in other.origins()]
         assert kinds == ["link_received", "crossing"] * len(exits)
@@ -76,7 +76,7 @@ def test_an_exit_is_a_record_at_the_other_side_once(sides: Sides) -> None:
 def test_features_online_and_in_bulk_have_equal_bits(sides: Sides) -> None:
     play(sides)
     for side in sides:
-        assert len(side.told()) > 10
+        assert len(side.partner_crossings()) > 10
         assert side.count_unlike() == 0
 
 
@@ -89,8 +89,8 @@ def test_a_manifest_known_before_it_arrived_is_caught(
 
     def read_early(connection: Any, **cut: Any) -> Iterator[Any]:
         for record in JournalReader(connection).records(*journal_history.KINDS):
-            is_told = "message" in record.body
-            yield replace(record, known_at=record.known_at - HOUR) if is_told else record
+            is_of_partner = "message" in record.body
+            yield replace(record, known_at=record.known_at - HOUR) if is_of_partner else record
 
     assert west.count_unlike() == 0
     monkeypatch.setattr(journal_history, "records", read_early)
