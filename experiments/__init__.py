@@ -1,5 +1,6 @@
-"""Synthetic networks, benchmarks, simulations and fault runs.
+"""Synthetic networks, benchmarks, analyses, simulations and fault runs.
 
+analysis    Questions of analysts about a home: tables and SQL as of a time
 benchmarks  Benchmarks against peers
 faults      Fault runs against a running service, each with a negative control
 simulation  Policies simulated over a year

@@ -1,15 +1,25 @@
-"""Commands that bring data in and look at them: synth, load, translate, extract, features."""
+"""Commands that bring data in and look at them: synth, load, translate, extract, features, sql."""
 
+import csv
+import hmac
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
+from math import isfinite
 from pathlib import Path
+from secrets import token_bytes
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
 from api.cli.common import (
+    OUT,
     HomeOption,
     IgnoreOption,
     JsonOption,
@@ -19,15 +29,20 @@ from api.cli.common import (
     instant,
     names,
     open_home,
+    opened_existing,
     opened_to_read,
     progress,
     say,
+    signed_in,
 )
+from engine.domain.time_units import micros, rfc3339
 from engine.errors import InputError
+from engine.storage.csv_cells import escape_cell, escape_cells
 
 if TYPE_CHECKING:
-    from engine.journal.payloads import HistoryBody
+    from engine.journal.payloads import HistoryBody, SensitiveReadBody
     from engine.storage.database import Store
+    from engine.storage.home import Home
     from features.history.tables import Tables
     from features.intake.atomic_writer import LoadResult
 
@@ -360,3 +375,97 @@ def write_lines(out: Path, lines: Iterable[dict[str, Any]], *, name: str = RECOR
             file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
     draft.replace(target)
     return target
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT statement, in the SQL of DuckDB.")],
+    home: HomeOption,
+    as_of: Annotated[
+        int | None,
+        typer.Option(metavar="T", parser=instant, help="Answer as known then; UTC. Default: now."),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--as", help="Your name, to see identifiers; recorded.")
+    ] = None,
+    *,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated rows.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the home by SQL, as known at a time; identifiers are keyed digests.
+
+    Views: crossings, declarations, goods_items, inspections, seizures, decisions, reviews and
+    features.
+    """
+    from experiments.analysis.home_history import HomeHistory
+    from experiments.analysis.sql_query import run_query
+
+    moment = _check_moment(as_of)
+    with opened_to_read(home) if by is None else opened_existing(home) as (found, store):
+        if by is not None:
+            _record_reading(found, store, by)
+        key = _identifier_key(found) if by is None else None
+        answer = run_query(query, HomeHistory(found, store.read, moment, key))
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(escape_cells(answer.columns))
+        writer.writerows(
+            ["" if cell is None else escape_cell(_show_cell(cell)) for cell in row]
+            for row in answer.rows
+        )
+        return
+    rows = [dict(zip(answer.columns, map(_plain_cell, row), strict=True)) for row in answer.rows]
+    result = {"columns": list(answer.columns), "rows": rows, "as_of": rfc3339(moment)}
+
+    def text() -> None:
+        table = Table(*answer.columns)
+        for row in answer.rows:
+            table.add_row(*("" if cell is None else escape(_show_cell(cell)) for cell in row))
+        OUT.print(table)
+
+    emit(result, as_json=as_json, text=text)
+
+
+def _check_moment(as_of: int | None) -> int:
+    now = micros(datetime.now(UTC))
+    if as_of is not None and as_of > now:
+        raise InputError("--as-of", "later than now")
+    return now if as_of is None else as_of
+
+
+def _identifier_key(home: "Home") -> bytes:
+    """Return the key of digests: of this home where it has a pepper, else of this command alone."""
+    from api.auth.credentials import PEPPER_FILE, open_pepper
+
+    pepper = open_pepper(home) if (home.keys / PEPPER_FILE).exists() else token_bytes()
+    return hmac.digest(pepper, b"identifiers in queries", "sha256")
+
+
+def _record_reading(home: "Home", store: "Store", by: str) -> None:
+    """Record who is about to read identifiers; raises ``NotAllowedError``."""
+    from api.auth.accounts import Accounts
+    from api.service.runtime import open_network
+    from engine.journal.journal import Journal
+    from engine.journal.kinds import SENSITIVE_READ
+
+    signed_in(home, store, by)
+    role = Accounts(store, open_network(home)).check_subject_reader(by).value
+    fields: SensitiveReadBody = {"by": by, "role": role, "sequence": 0, "kind": "sql"}
+    Journal(store).append([SENSITIVE_READ.draft("sql", fields)])
+
+
+def _plain_cell(cell: Any) -> Any:
+    """Return a cell as JSON has it; times as RFC 3339, decimals as numbers, the rest as text."""
+    if isinstance(cell, datetime):
+        return rfc3339(micros(cell))
+    if isinstance(cell, float):
+        return cell if isfinite(cell) else None
+    if isinstance(cell, Decimal):
+        return float(cell)
+    if isinstance(cell, list | tuple):
+        return [_plain_cell(one) for one in cell]
+    return cell if isinstance(cell, str | int | bool | None) else str(cell)
+
+
+def _show_cell(cell: Any) -> str:
+    plain = _plain_cell(cell)
+    return ";".join(map(str, plain)) if isinstance(plain, list) else str(plain)

@@ -50,6 +50,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     data.translate,
     data.extract,
     data.features,
+    data.sql,
     training.train,
     training.evaluate,
     training.repeat,

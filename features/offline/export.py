@@ -53,7 +53,8 @@ def export(
     """Compute the matrix of a history and write it as Parquet.
 
     ``read`` returns the history, whose tables are let go once they are encoded. The file has
-    ``crossing_id``, ``as_of`` (timestamp, UTC microseconds) and one float32 column a feature; its
+    ``crossing_id``, ``as_of`` (timestamp, UTC microseconds) and one float32 column a feature, null
+    where it is missing; its
     metadata hold the digests of the definitions and of the history. Rows stand in the order in
     which crossings became known; a row group ends with its month. With ``since`` (UTC microseconds)
     only crossings known at or after it are written; all of the past is counted all the same, so
@@ -126,5 +127,8 @@ def write(matrices: Iterable[Matrix], plan: Plan, out: Path, metadata: Mapping[s
                     made.crossing_id[rows],
                     made.as_of[rows].view("M8[us]"),
                 ]
-                columns += [*made.values[rows].T]
-                writer.write_table(pa.table(dict(zip(schema.names, columns, strict=True)), schema))
+                values = [
+                    pa.array(column, pa.float32(), mask=np.isnan(column))
+                    for column in made.values[rows].T
+                ]
+                writer.write_table(pa.table([*columns, *values], schema=schema))

@@ -21,6 +21,7 @@ MAKING = {
 """They make a home, or touch none."""
 ASKED = {
     "features": ["features", "{home}", "--out", "{out}"],
+    "sql": ["sql", "SELECT 1"],
     "train": ["train"],
     "evaluate": ["evaluate", "m1"],
     "repeat": ["repeat", "m1"],

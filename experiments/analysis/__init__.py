@@ -1,0 +1,5 @@
+"""Questions of analysts about a home: its records as known at a time, by SQL and as tables.
+
+home_history   A home opened as of a time: its records, decisions, reviews and features as tables
+sql_query      One read-only SQL statement over those tables
+"""

@@ -1,0 +1,264 @@
+"""A home opened as of a time: its records, decisions, reviews and features as tables.
+
+A row is in a table if it was known at that time: a crossing, an act and a seizure by their own
+``known_at``, a declaration and its goods with the crossing that they came with, a decision and a
+review by the time of their record. Later records change nothing of what an earlier time shows.
+"""
+
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_bytes
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from sqlalchemy import Connection
+
+from engine.domain.identifiers import fold
+from engine.domain.records import Record
+from engine.domain.time_units import micros
+from engine.domain.validation import bare
+from engine.errors import InputError
+from engine.journal.journal import JournalReader
+from engine.journal.kinds import DECISION, REVIEW
+from engine.storage.database import Store
+from engine.storage.home import Home
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.journal_history import read_event_log
+from features.history.tables import MODELS, SCHEMAS, Tables
+from features.offline.export import export
+
+RECORDS: Final = tuple(SCHEMAS)
+NAMES: Final = (*RECORDS, "decisions", "reviews", "features")
+"""Every table of a home; the fixed names of ``darvoza sql``."""
+VEHICLE_IDENTIFIERS: Final = frozenset(
+    {"plate", "trailer_plate", "vin", "container_numbers", "seal_numbers"}
+)
+"""Compared folded everywhere: as digests, equal vehicles stay equal however they were written."""
+IDENTIFIERS: Final = VEHICLE_IDENTIFIERS | {
+    "driver_ref",
+    "carrier_id",
+    "declarant_id",
+    "consignor_id",
+    "consignee_id",
+    "tir_carnet",
+    "cmr_number",
+    "previous_documents",
+}
+_INSTANT = pa.timestamp("us", tz="UTC")
+_DECISIONS = pa.schema(
+    [
+        pa.field("decision_id", pa.string()),
+        pa.field("crossing_id", pa.string()),
+        pa.field("post", pa.string()),
+        pa.field("decided_at", _INSTANT),
+        pa.field("as_of", _INSTANT),
+        pa.field("channel", pa.string()),
+        pa.field("basis", pa.string()),
+        pa.field("is_random", pa.bool_()),
+        pa.field("propensity", pa.float64()),
+        pa.field("percentile", pa.float64()),
+        pa.field("band", pa.string()),
+        pa.field("p_seizure", pa.float64()),
+        pa.field("p_discrepancy", pa.float64()),
+        pa.field("mode", pa.string()),
+        pa.field("model_version", pa.string()),
+        pa.field("profiles", pa.list_(pa.string())),
+        pa.field("watchlist", pa.bool_()),
+    ]
+)
+_REVIEWS = pa.schema(
+    [
+        pa.field("decision_id", pa.string()),
+        pa.field("crossing_id", pa.string()),
+        pa.field("reviewed_at", _INSTANT),
+        pa.field("person", pa.string()),
+        pa.field("verdict", pa.string()),
+        pa.field("channel", pa.string()),
+        pa.field("reason_code", pa.string()),
+        pa.field("reason", pa.string()),
+    ]
+)
+_PROCESS_KEY: Final = token_bytes()
+Opener = Callable[[], AbstractContextManager[Connection]]
+
+
+@dataclass(frozen=True, slots=True)
+class HomeHistory:
+    """A home as it was known at a time.
+
+    Attributes
+    ----------
+    home : Home
+        The home.
+    read : callable
+        Opens a reading connection to its store.
+    as_of : int
+        UTC microseconds; what became known then or earlier is there.
+    digest_key : bytes or None
+        Key of the digests that stand for identifiers; None leaves identifiers as they are.
+
+    """
+
+    home: Home
+    read: Opener
+    as_of: int
+    digest_key: bytes | None
+
+    def tables(self, names: Iterable[str] = NAMES) -> dict[str, Any]:
+        """Return pyarrow tables by name; times are timestamps in UTC, what is missing is null.
+
+        Raises
+        ------
+        InputError
+            A name that is no table of a home.
+
+        """
+        wanted = list(names)
+        for name in wanted:
+            if name not in NAMES:
+                raise InputError(name, f"no such table; there are {', '.join(NAMES)}")
+        with self.read() as connection:
+            made = {
+                "decisions": _read_decisions(connection, self.as_of),
+                "reviews": _read_reviews(connection, self.as_of),
+            }
+            known = None
+            if set(wanted) - made.keys():
+                known = cut_history(read_event_log(self.home, connection), self.as_of)
+        for name in set(wanted) - made.keys() - {"features"}:
+            made[name] = self._show(name, known.table(name) if known else None)
+        if "features" in wanted and known is not None:
+            made["features"] = _compute_features(known)
+        return {name: made[name] for name in wanted}
+
+    def frames(self, names: Iterable[str] = NAMES) -> dict[str, Any]:
+        """Return the tables as pandas frames with pyarrow columns; see :meth:`tables`."""
+        import pandas as pd
+
+        tables = self.tables(names)
+        return {name: table.to_pandas(types_mapper=pd.ArrowDtype) for name, table in tables.items()}
+
+    def _show(self, name: str, table: Any) -> Any:
+        """Return a table of records with times as timestamps and identifiers as digests."""
+        times = {*_list_times(MODELS[name]), "known_at", "as_of"}
+        for place, column in enumerate(table.column_names):
+            if column in times:
+                table = table.set_column(place, column, table[column].cast(_INSTANT))
+            elif column in IDENTIFIERS and self.digest_key is not None:
+                hidden = digest_column(table[column], column, self.digest_key)
+                table = table.set_column(place, column, hidden)
+        return table
+
+
+def open_history(root: str | Path, as_of: str | datetime | None = None) -> HomeHistory:
+    """Return a home as known at a time, with digests for identifiers.
+
+    ``as_of`` is an RFC 3339 text, a date (midnight UTC) or a time; default now. Digests are equal
+    within one process.
+
+    Raises
+    ------
+    InputError
+        No home there, or a time that is later than now.
+
+    """
+    home = Home(Path(root).absolute())
+    if not home.root.is_dir():
+        raise InputError(str(root), "no such folder")
+    moment = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+    now = datetime.now(UTC)
+    moment = now if moment is None else moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment > now:
+        raise InputError("as_of", "later than now")
+    return HomeHistory(home, Store(home.database_url).read, micros(moment), _PROCESS_KEY)
+
+
+def cut_history(tables: Tables, as_of: int) -> Tables:
+    """Return what of a history was known at a time (UTC microseconds)."""
+    crossings = tables.crossings.filter(pc.less_equal(tables.crossings["known_at"], as_of))
+    declared = pa.chunked_array(crossings["declaration_id"].unique().drop_null())
+    kept: Mapping[str, Any] = {"crossings": crossings} | {
+        name: tables.table(name).filter(
+            pc.is_in(tables.table(name)["declaration_id"], value_set=declared)
+        )
+        for name in ("declarations", "goods_items")
+    }
+    later = {
+        name: tables.table(name).filter(pc.less_equal(tables.table(name)["known_at"], as_of))
+        for name in ("inspections", "seizures")
+    }
+    return Tables(**kept, **later, network=tables.network, digest=tables.digest)
+
+
+def digest_column(values: Any, name: str, key: bytes) -> Any:
+    """Return a column of identifiers with each value as the keyed digest of it, nulls as nulls.
+
+    Sixteen hexadecimal digits of HMAC-SHA256; one key gives equal values equal digests in all
+    tables. Identifiers of vehicles are folded first.
+    """
+    if pa.types.is_list(values.type):
+        whole = values.combine_chunks()
+        if isinstance(whole, pa.ChunkedArray):
+            whole = (
+                pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], values.type)
+            )
+        inner = digest_column(pa.chunked_array([whole.flatten()]), name, key).combine_chunks()
+        offsets = pc.subtract(whole.offsets, whole.offsets[0])
+        return pa.ListArray.from_arrays(offsets, inner, mask=pc.is_null(whole))
+    is_vehicle = name in VEHICLE_IDENTIFIERS
+    encoded = values.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.unify_dictionaries().combine_chunks()
+    digests = [
+        hmac.new(key, (fold(value) if is_vehicle else value).encode(), sha256).hexdigest()[:16]
+        for value in encoded.dictionary.to_pylist()
+    ]
+    return pa.chunked_array([pa.array(digests, pa.string()).take(encoded.indices)])
+
+
+def _list_times(model: type[Record]) -> set[str]:
+    fields = model.model_fields.items()
+    return {name for name, field in fields if bare(field.annotation) is datetime}
+
+
+def _read_decisions(connection: Connection, as_of: int) -> Any:
+    rows = []
+    for record in JournalReader(connection).records(DECISION):
+        if record.known_at <= as_of:
+            decision = record.body["decision"]
+            shown = {name: decision.get(name) for name in _DECISIONS.names}
+            shown |= decision["risk"]
+            cut = record.body["inputs"]["as_of"]
+            rows.append(shown | {"decided_at": record.known_at, "as_of": cut})
+    return _make_table(rows, _DECISIONS)
+
+
+def _read_reviews(connection: Connection, as_of: int) -> Any:
+    rows = [
+        {name: record.body.get(name) for name in ("decision_id", "crossing_id", "person")}
+        | {name: record.body["review"].get(name) for name in _REVIEWS.names[4:]}
+        | {"reviewed_at": record.known_at}
+        for record in JournalReader(connection).records(REVIEW)
+        if record.known_at <= as_of
+    ]
+    return _make_table(rows, _REVIEWS)
+
+
+def _make_table(rows: list[dict[str, Any]], schema: Any) -> Any:
+    return pa.Table.from_pylist(rows, schema)
+
+
+def _compute_features(known: Tables) -> Any:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "features.parquet"
+        export(lambda: known, Plan(CATALOGUE), path)
+        return pq.read_table(path, memory_map=False)

@@ -1,0 +1,154 @@
+"""Questions by SQL see a home as of a time, read only, with identifiers as digests."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from typer.testing import CliRunner
+
+from api.cli.main import app
+from engine.errors import InputError
+from experiments.analysis import home_history
+from experiments.analysis.home_history import NAMES, digest_column, open_history
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("sql")
+    folder, made = root / "folder", root / "home"
+    for words in (
+        ["synth", str(folder), "--crossings", "400", "--end", "2026-05-01"],
+        ["load", str(folder), "--home", str(made)],
+    ):
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, result.output
+    return made
+
+
+@pytest.fixture
+def ask(home: Path) -> Ask:
+    def run(query: str, *options: str) -> Any:
+        words = ["sql", query, "--home", str(home), "--json", *options]
+        result = CliRunner().invoke(app, words, catch_exceptions=True)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return json.loads(result.stdout)["rows"]
+
+    return run
+
+
+def test_every_view_is_there_with_its_time(ask: Ask) -> None:
+    for name in NAMES:
+        (row,) = ask(f"SELECT count(*) AS n FROM {name}")  # noqa: S608 - fixed names
+        assert row["n"] > 0 or name in {"decisions", "reviews"}, name
+    (row,) = ask("SELECT min(known_at) AS first, max(arrived_at) AS last FROM crossings")
+    assert row["first"].endswith("Z")
+    assert row["last"] < "2026-05-02"
+
+
+def test_an_earlier_time_shows_what_was_known_then(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = ask("SELECT median(epoch_us(known_at)) AS m FROM inspections")[0]["m"]
+    when = ask(f"SELECT make_timestamptz(CAST({cut} AS BIGINT)) AS t")[0]["t"]
+    queries = {
+        "inspections": "SELECT count(*) AS n FROM inspections WHERE epoch_us(known_at) <= {}",
+        "declarations": (
+            "SELECT count(DISTINCT declaration_id) AS n FROM crossings "
+            "WHERE epoch_us(known_at) <= {} AND declaration_id IS NOT NULL"
+        ),
+        "features": "SELECT count(*) AS n FROM crossings WHERE epoch_us(known_at) <= {}",
+    }
+    for name, query in queries.items():
+        count = f"SELECT count(*) AS n FROM {name}"  # noqa: S608 - fixed names
+        known = ask(query.format(cut))
+        assert ask(count, "--as-of", when) == known
+        assert ask(count) != known
+    monkeypatch.setattr(home_history, "cut_history", lambda tables, _as_of: tables)  # seeded bug
+    count = "SELECT count(*) AS n FROM inspections"
+    assert ask(count, "--as-of", when) == ask(count)
+
+
+def test_a_later_time_is_refused(home: Path) -> None:
+    words = ["sql", "SELECT 1", "--as-of", "2999-01-01", "--home", str(home)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert "later than now" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DROP TABLE crossings",
+        "SELECT 1; SELECT 2",
+        "COPY crossings TO 'stolen.csv'",
+        "ATTACH 'other.db'",
+        "SET enable_external_access = true",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM nothing",
+        "INSERT INTO crossings SELECT * FROM crossings",
+        "PRAGMA database_list",
+        "SELECT",
+    ],
+)
+def test_a_statement_reads_the_views_and_nothing_else(home: Path, query: str) -> None:
+    result = CliRunner().invoke(app, ["sql", query, "--home", str(home)])
+    assert result.exit_code == 1
+    assert str(result.exception).startswith("query:")
+
+
+def test_identifiers_are_digests_that_join(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = "SELECT plate, container_numbers FROM crossings WHERE plate IS NOT NULL"
+    shown = ask(query)
+    assert all(len(row["plate"]) == 16 for row in shown)
+    assert len({row["plate"] for row in shown}) > 20
+    monkeypatch.setattr(home_history, "IDENTIFIERS", frozenset())  # seeded bug: nothing is hidden
+    assert {len(row["plate"]) for row in ask(query)} != {16}
+
+
+def test_digests_keep_equal_vehicles_equal_and_nulls_null() -> None:
+    plates = pa.chunked_array([["01 A 123 BC", None], ["01A123BC", "01A124BC"]])
+    first, none, second, other = digest_column(plates, "plate", b"k").to_pylist()
+    assert first == second != other
+    assert none is None
+    lists = pa.chunked_array([pa.array([["x"], None, [], ["y", "x"]], pa.list_(pa.string()))])
+    ((x,), absent, empty, (y, again)) = digest_column(lists, "container_numbers", b"k").to_pylist()
+    assert (x, absent, empty) == (again, None, [])
+    assert x != y
+    assert digest_column(plates, "plate", b"other").to_pylist()[0] != first
+
+
+def test_missing_features_are_null(ask: Ask) -> None:
+    (row,) = ask("SELECT * FROM features LIMIT 1")
+    names = [name for name in row if name not in {"crossing_id", "as_of"}]
+    sums = ", ".join(f'sum(CAST(isnan("{name}") AS INT)) AS "{name}"' for name in names)
+    (counts,) = ask(f"SELECT {sums} FROM features")  # noqa: S608 - names of the catalogue
+    assert not any(counts.values())
+    assert pc.sum(pa.array([value is None for value in row.values()])).as_py() > 0
+
+
+def test_csv_cells_are_safe_for_a_spreadsheet(home: Path) -> None:
+    words = ["sql", "SELECT '=1+1' AS a, NULL AS b, 2 AS c", "--csv", "--home", str(home)]
+    rows = list(csv.reader(io.StringIO(CliRunner().invoke(app, words).stdout)))
+    assert rows == [["a", "b", "c"], ["'=1+1", "", "2"]]
+
+
+def test_python_opens_a_home_as_of_a_time(home: Path) -> None:
+    now, early = open_history(home), open_history(home, "2026-01-01")
+    frames = now.frames(["crossings", "inspections"])
+    assert len(frames["crossings"]) > len(early.tables(["crossings"])["crossings"]) > 0
+    assert set(frames["crossings"]["plate"].dropna().str.len()) == {16}
+    for bad in ({"root": home / "none"}, {"root": home, "as_of": "2999-01-01"}):
+        with pytest.raises(InputError):
+            open_history(**bad)
+    with pytest.raises(InputError, match="no such table"):
+        now.tables(["people"])
