@@ -18,6 +18,7 @@ from rich.table import Table
 from api.cli.common import OUT, JsonOption, UnusedHomeOption, emit, progress, say
 
 if TYPE_CHECKING:
+    from experiments.faults.ledger_check import Counts
     from experiments.faults.service_process import Forker
 
 Bench = Literal[
@@ -158,8 +159,9 @@ def _show(made: dict[str, Any]) -> None:
 
 
 Fault = Literal[
-    "kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory", "strangers"
-]
+    "kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory", "strangers",
+    "partition",
+]  # fmt: skip
 
 
 def faults(
@@ -181,21 +183,37 @@ def faults(
     as_json: JsonOption = False,
 ) -> None:
     """Do something bad to a real service; exit status 1 where a promise was broken."""
-    from api.harness.fault_runner import TRIALS, FaultRun, run
+    has_bug = planted
+    if fault == "partition":
+        counts = _partition(trials, has_bug=has_bug)
+    else:
+        from api.harness.fault_runner import TRIALS, FaultRun, run
 
-    number = trials or TRIALS[fault]
-    if fault == "disk-full":
-        more = ["--planted"] * planted + ["--json"] * as_json + ["--rules-only"] * rules_only
-        _on_a_small_disk(["--trials", str(number), *more])
-    say("a SYNTHETIC network in a scratch home")
-    with progress() as bar, forker() as forks:
-        result = partial(bar, f"fault {fault}")
-        order = FaultRun(fault, number, planted, result, is_modelled=not rules_only)
-        counts = run(order, forks)
+        number = trials or TRIALS[fault]
+        if fault == "disk-full":
+            more = ["--planted"] * has_bug + ["--json"] * as_json + ["--rules-only"] * rules_only
+            _on_a_small_disk(["--trials", str(number), *more])
+        say("a SYNTHETIC network in a scratch home")
+        with progress() as bar, forker() as forks:
+            result = partial(bar, f"fault {fault}")
+            order = FaultRun(fault, number, has_bug, result, is_modelled=not rules_only)
+            counts = run(order, forks)
+    _emit_counts(counts, as_json=as_json)
 
+
+def _partition(trials: int | None, *, has_bug: bool) -> "Counts":
+    from api.harness.partition_runner import TRIALS, run_partitions
+
+    say("SYNTHETIC installations in a scratch folder")
+    with progress() as bar:
+        report = partial(bar, "fault partition")
+        return run_partitions(trials or TRIALS, has_bug=has_bug, report_progress=report)
+
+
+def _emit_counts(counts: "Counts", *, as_json: bool) -> None:
     def text() -> None:
         for name, value in counts.as_dict().items():
-            typer.echo(f"{name:>14}  {value}")
+            typer.echo(f"{name:>24}  {value}")
 
     for what, times in counts.why.items():
         if times:

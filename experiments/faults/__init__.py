@@ -6,6 +6,8 @@ full_disk              A full disk
 ledger_check           Check of acknowledged decisions against the journal
 memory_growth          Memory over hours of requests
 model_swap             Change of model and restart of the process while checkpoints send
+partitions             Fault run of links: nodes and a centre whose lines, processes, clocks and
+                       disks fail
 process_kill           Kill -9 at random moments, while checkpoints send
 seeded_bugs            Seeded bugs that the fault runs must catch
 senders                Checkpoints that send until they are answered, and keep every answer

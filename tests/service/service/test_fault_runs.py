@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from api.cli import experiments
 from api.cli.main import app
-from api.harness import fault_runner
+from api.harness import fault_runner, partition_runner
 from api.harness.fault_runner import Fault, FaultRun, Scratch, scratch
 from api.harness.fork_server import PLANTED
 from api.service.settings import VARIABLE
@@ -102,9 +102,9 @@ def _one_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 
 def count_faults(
-    fault: Fault, forks: Forker, *, planted: bool = False, trials: int = TRIALS
+    fault: Fault, forks: Forker, *, has_bug: bool = False, trials: int = TRIALS
 ) -> Counts:
-    return fault_runner.run(FaultRun(fault, trials, planted, lambda done, of: None), forks)
+    return fault_runner.run(FaultRun(fault, trials, has_bug, lambda done, of: None), forks)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
@@ -194,7 +194,7 @@ def test_the_seeded_bug_is_caught(
 ) -> None:
     monkeypatch.setattr(store_outage, "_bites", bitten)
     trials = {"memory": LEAKING}.get(fault, 1)
-    counts = count_faults(fault, forker, planted=True, trials=trials)
+    counts = count_faults(fault, forker, has_bug=True, trials=trials)
     assert counts.as_dict()[broken] > 0
     assert not counts.holds
 
@@ -221,4 +221,5 @@ def test_the_command_says_whether_the_promises_hold(
 
 
 def test_every_fault_has_its_seeded_bug_and_its_size() -> None:
-    assert set(get_args(experiments.Fault)) == set(fault_runner.TRIALS) == set(PLANTED)
+    assert set(fault_runner.TRIALS) == set(PLANTED)
+    assert set(get_args(experiments.Fault)) == {*PLANTED, partition_runner.FAULT}

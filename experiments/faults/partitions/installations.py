@@ -1,0 +1,431 @@
+"""Installations of a trial: stores, clocks, disks, and the messages that they record.
+
+Prepared once with links in force, and put back as they were prepared for every trial. All of them
+work in one process, each with a store, keys and a clock of its own; only what is to be killed runs
+in another one.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import create_engine, delete, make_url, text
+from sqlalchemy.pool import NullPool
+
+from engine.criteria.dual_control import DualControlProjection
+from engine.domain.time_units import SystemClock
+from engine.errors import ConflictError
+from engine.journal.clock import ClockProjection
+from engine.journal.entries import Draft, Entry
+from engine.journal.journal import Journal, JournalReader
+from engine.journal.kinds import (
+    LINK_ENDED,
+    LINK_RECEIPTED,
+    LINK_RECEIVED,
+    LINK_REFUSED,
+    LINK_RESUMED,
+    LINK_SENT,
+)
+from engine.journal.receipts import Receipt, Signer
+from engine.links.agreement import parse_agreement
+from engine.links.exchange import LinkExchange
+from engine.links.identity import LinkKeys
+from engine.links.ledger import ENVELOPES, Direction, LinkProjection, read_position
+from engine.links.messages import RecordCopy
+from engine.links.outbox import OutgoingMessage
+from engine.links.state import Link
+from engine.storage.database import Store
+
+CENTRE = "centre"
+FILLING = 1_200
+"""Characters of a record's body: about those of a decision."""
+_LEDGER_KINDS = (
+    LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED, LINK_RESUMED, LINK_ENDED,
+)  # fmt: skip
+"""Records from which the table of envelopes is made."""
+
+
+class JumpingClock:
+    """The wall clock of one installation, which can be set wrong."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+        """Microseconds."""
+
+    def now(self) -> int:
+        """Return UTC microseconds."""
+        return SystemClock().now() + self.ahead
+
+
+class StoreDisk(Protocol):
+    """What holds the store of an installation; no process uses it while it is copied."""
+
+    @property
+    def url(self) -> str:
+        """Where the store is."""
+        ...
+
+    def prepare(self) -> None:
+        """Put the store back as it was prepared."""
+        ...
+
+    def keep(self) -> None:
+        """Keep a copy of the store."""
+        ...
+
+    def restore(self) -> None:
+        """Put the copy that was kept in the place of the store."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileDisk:
+    """A SQLite file, its log included, next to its copies."""
+
+    path: Path
+
+    @property
+    def url(self) -> str:
+        """Where the store is."""
+        return f"sqlite:///{self.path}"
+
+    def save(self) -> None:
+        """Make what the store holds now the prepared state."""
+        self._copy(self.path, self._copy_path("prepared"))
+
+    def prepare(self) -> None:
+        """Put the store back as it was prepared."""
+        self._copy(self._copy_path("prepared"), self.path)
+
+    def keep(self) -> None:
+        """Keep a copy of the store."""
+        self._copy(self.path, self._copy_path("kept"))
+
+    def restore(self) -> None:
+        """Put the copy that was kept in the place of the store."""
+        self._copy(self._copy_path("kept"), self.path)
+
+    def _copy_path(self, name: str) -> Path:
+        return self.path.with_name(f"{self.path.stem}-{name}.sqlite")
+
+    @staticmethod
+    def _copy(source: Path, target: Path) -> None:
+        for suffix in ("", "-wal"):
+            log = target.with_name(target.name + suffix)
+            log.unlink(missing_ok=True)
+            if (given := source.with_name(source.name + suffix)).exists():
+                shutil.copy(given, log)
+        target.with_name(target.name + "-shm").unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseDisk:
+    """A PostgreSQL database, next to its copies on the same server."""
+
+    server: str
+    """URL of a database whose user may make others."""
+    name: str
+
+    @property
+    def url(self) -> str:
+        """Where the store is."""
+        return make_url(self.server).set(database=self.name).render_as_string(hide_password=False)
+
+    def create(self) -> None:
+        """Create the database, empty."""
+        self._execute(f"CREATE DATABASE {self.name}")
+
+    def save(self) -> None:
+        """Make what the store holds now the prepared state."""
+        self._copy(self.name, f"{self.name}_prepared")
+
+    def prepare(self) -> None:
+        """Put the store back as it was prepared."""
+        self._copy(f"{self.name}_prepared", self.name)
+
+    def keep(self) -> None:
+        """Keep a copy of the store."""
+        self._copy(self.name, f"{self.name}_kept")
+
+    def restore(self) -> None:
+        """Put the copy that was kept in the place of the store."""
+        self._copy(f"{self.name}_kept", self.name)
+
+    def drop(self) -> None:
+        """Drop the database and its copies."""
+        for name in (self.name, f"{self.name}_prepared", f"{self.name}_kept"):
+            self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _copy(self, source: str, target: str) -> None:
+        self._execute(
+            f"DROP DATABASE IF EXISTS {target} WITH (FORCE)",
+            f"CREATE DATABASE {target} TEMPLATE {source}",
+        )
+
+    def _execute(self, *statements: str) -> None:
+        admin = create_engine(self.server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        with admin.connect() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+        admin.dispose()
+
+
+@dataclass
+class Installation:
+    """One installation: its process stands between ``open`` and ``close``."""
+
+    name: str
+    disk: FileDisk | DatabaseDisk
+    keys: LinkKeys = field(default_factory=LinkKeys.generate)
+    clock: JumpingClock = field(default_factory=JumpingClock)
+    signer: Signer = field(default_factory=lambda: Signer(Ed25519PrivateKey.generate()))
+    is_incomplete: bool = False
+    """Rows of its table of envelopes were lost, and nothing has made them again."""
+    _names: dict[str, str] = field(default_factory=dict)
+    _store: Store | None = None
+    _exchange: LinkExchange | None = None
+
+    @property
+    def store(self) -> Store:
+        """The open store."""
+        if self._store is None:
+            raise RuntimeError(f"{self.name} does not run")
+        return self._store
+
+    @property
+    def exchange(self) -> LinkExchange:
+        """The links."""
+        if self._exchange is None:
+            raise RuntimeError(f"{self.name} does not run")
+        return self._exchange
+
+    def open(self) -> None:
+        """Start as a process does."""
+        self._store = Store(self.disk.url)
+        journal = Journal(
+            self._store, [DualControlProjection(), ClockProjection(), LinkProjection()]
+        )
+        journal._clock = self.clock  # held against the time since boot, as the machine's is
+        self._exchange = LinkExchange(self._store, journal, self.keys)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._store is not None:
+            self._store.dispose()
+        self._store = self._exchange = None
+
+    def link(self, name: str) -> Link:
+        """Return a link as it stands here."""
+        return self.exchange.find_link(name)
+
+    def phase(self, name: str) -> str:
+        """Return where a link stands here."""
+        with self.store.read() as connection:
+            return self.link(name).phase(self.exchange.journal.now(connection))
+
+    def name_in_envelopes(self, name: str) -> str:
+        """Return the name of a link in envelopes, which never changes."""
+        if name not in self._names:
+            self._names[name] = self.link(name).name
+        return self._names[name]
+
+    def position(self, name: str, direction: Direction) -> int:
+        """Return the number of the last envelope of one direction."""
+        with self.store.read() as connection:
+            return read_position(connection, self.name_in_envelopes(name), direction).number
+
+    def seal_parcel(self, name: str) -> bytes:
+        """Return the bytes of the parcel that waits for the other side."""
+        return self.exchange.make_parcel(self.link(name)).seal(self.keys)
+
+    def record(self, link: str, name: str) -> Receipt:
+        """Record a message of this name durably and return its receipt, as a sender gets it.
+
+        Raises ``ConflictError`` where the link is not in force.
+        """
+        (entry,) = self.exchange.send(link, [_message(name, link, self)])
+        return self.signer.sign(entry)
+
+    def list_sent(self) -> dict[str, Receipt]:
+        """Return the receipts of the messages that the journal holds as sent, by name."""
+        with self.store.read() as connection:
+            found = {
+                record.body["body"]["subject"]: record.seq
+                for record in JournalReader(connection).records(LINK_SENT)
+                if record.body["message"] == "record"
+            }
+            entry = self.exchange.journal.entry
+            return {n: self.signer.sign(entry(connection, seq)) for n, seq in found.items()}
+
+    def list_received(self) -> Iterator[str]:
+        """Yield the names of the messages that the journal holds as taken, as often as it does."""
+        with self.store.read() as connection:
+            for record in JournalReader(connection).records(LINK_RECEIVED):
+                if record.body["message"] == "record":
+                    yield record.body["body"]["subject"]
+
+    def list_refused(self) -> Iterator[str]:
+        """Yield the rules by which envelopes were refused for what they say."""
+        with self.store.read() as connection:
+            for record in JournalReader(connection).records(LINK_REFUSED):
+                yield record.body["rule"]
+
+    def resume(self, link: str) -> None:
+        """Let two people resume a link, where an alarm stops it."""
+        if self.phase(link) == "stopped":
+            self.exchange.propose_resumption(link, by="anna", why="a fault run")
+            self.exchange.approve(link, by="boris")
+
+    def lose_rows(self, link: str, number: int) -> None:
+        """Lose the newest rows of the table of envelopes that arrived on a link."""
+        columns = ENVELOPES.c
+        last = self.position(link, "received")
+        with self.store.write() as connection:
+            connection.execute(
+                delete(ENVELOPES).where(
+                    columns.link == self.name_in_envelopes(link),
+                    columns.direction == "received",
+                    columns.number > last - number,
+                )
+            )
+        self.is_incomplete = True
+
+    def rebuild(self) -> None:
+        """Make the table of envelopes again from the journal, as ``darvoza rebuild`` does."""
+        if not self.is_incomplete:
+            return
+        projection = LinkProjection()
+        with self.store.write() as connection:
+            connection.execute(delete(ENVELOPES))
+            for record in list(JournalReader(connection).records(*_LEDGER_KINDS)):
+                about = record.seq, record.known_at, record.kind, record.subject, record.post
+                entry = Entry("", *about, leaf=b"", chain=b"")
+                draft = Draft(record.kind, record.subject, record.post, record.body)
+                projection.apply(connection, [(entry, draft)])
+        self.is_incomplete = False
+
+
+def _message(name: str, link: str, sender: Installation) -> OutgoingMessage:
+    """Return a record of about a decision's size."""
+    copy = RecordCopy(
+        journal_id=sender.name,
+        sequence=1,
+        known_at=0,
+        kind="crossing",
+        subject=name,
+        post=_post(link),
+        salt="00" * 16,
+        body=json.dumps({"crossing_id": name, "filling": "x" * FILLING}),
+        chain="00" * 32,
+    )
+    return OutgoingMessage("record", copy)
+
+
+def _post(link: str) -> str:
+    return link.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Installations with links in force, as they were prepared."""
+
+    centre: Installation
+    nodes: Sequence[Installation]
+
+    def close(self) -> None:
+        """End every process."""
+        for one in (self.centre, *self.nodes):
+            one.close()
+
+    def prepare(self, nodes: int) -> "Deployment":
+        """Return the centre and some nodes as they were prepared, opened."""
+        found = Deployment(self.centre, self.nodes[:nodes])
+        for one in (found.centre, *found.nodes):
+            one.close()
+            one.disk.prepare()
+            one.clock.ahead, one.is_incomplete = 0, False
+            one.open()
+        return found
+
+
+def prepare_deployment(
+    folder: Path,
+    *,
+    nodes: int,
+    migrate: Callable[[str], None],
+    centre: DatabaseDisk | None = None,
+    is_unique: bool = True,
+) -> Deployment:
+    """Make installations whose links two people of each side approved.
+
+    ``migrate`` makes the tables of the store of a URL. Without ``is_unique`` no store has the
+    constraint that takes an envelope once: the negative control.
+    """
+    disks = [FileDisk(folder / f"node{number}.sqlite") for number in range(1, nodes + 1)]
+    made = Deployment(
+        Installation(CENTRE, centre or FileDisk(folder / "centre.sqlite")),
+        [Installation(f"node{number}", disk) for number, disk in enumerate(disks, 1)],
+    )
+    if centre is not None:
+        centre.create()
+        migrate(centre.url)
+    template = FileDisk(folder / "empty.sqlite")
+    migrate(template.url)
+    template.save()
+    for one in (made.centre, *made.nodes):
+        if isinstance(one.disk, FileDisk):
+            template._copy(template.path, one.disk.path)
+        one.open()
+        if not is_unique:
+            with one.store.write() as connection:
+                connection.execute(text("DROP INDEX journal_origin_ix"))
+    for node in made.nodes:
+        agree(node, made.centre)
+    for one in (made.centre, *made.nodes):
+        one.close()
+        one.disk.save()
+    return made
+
+
+def agree(node: Installation, centre: Installation) -> None:
+    """Put the link of a node, which has its name, into force on both sides."""
+    agreement = parse_agreement(
+        {
+            "name": node.name,
+            "kind": "post",
+            "purposes": ["supervision"],
+            "ground": "a fault run with synthetic records",
+            "expires": "2036-12-31T00:00:00Z",
+            "parties": [_party(node, "node"), _party(centre, "centre")],
+            "posts": [_post(node.name)],
+            "messages": [
+                {"kind": "record", "from": name, "expires_hours": 24 * 365}
+                for name in (node.name, centre.name)
+            ],
+        }
+    )
+    for one in (node, centre):
+        one.exchange.propose(agreement, by="anna")
+        one.exchange.approve(node.name, by="boris")
+
+
+def _party(one: Installation, role: str) -> dict[str, str]:
+    return {
+        "name": one.name,
+        "administration": "UZ",
+        "role": role,
+        "signing_key": one.keys.identity.signing_key.hex(),
+        "receiving_key": one.keys.identity.receiving_key.hex(),
+    }
+
+
+def try_record(one: Installation, link: str, name: str) -> Receipt | None:
+    """Record a message; None where the link is stopped, and its sender has to wait."""
+    try:
+        return one.record(link, name)
+    except ConflictError:
+        return None
