@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import quote, urlencode
 
@@ -14,7 +14,7 @@ from api.auth.callers import Caller
 from api.auth.permissions import Matter, Right, Role
 from api.auth.sessions import Sessions, token_of
 from api.http.dependencies import running_service
-from api.queue.reads import PostService, desk, mark, outcomes
+from api.queue.reads import PostService, WaitingVehicle, desk, mark, outcomes
 from api.service.executors import Executors
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
@@ -37,7 +37,9 @@ TheService = Annotated[QueuePageService, Depends(running_service)]
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 MOST_SHOWN = 200
-"""Vehicles on one page; those behind them are far below any cut."""
+"""Vehicles on one page of the queue."""
+Order = Literal["rank", "risk", "wait", "minutes"]
+"""By the order of the search, the risk, the time since arrival, or the minutes that it takes."""
 LOOK_SECONDS = 0.5
 """How often an open page's queue is looked at: a page follows within two seconds."""
 LOOKS_A_PING = 30
@@ -57,11 +59,14 @@ def show(
     channel: Annotated[Literal["red", "yellow", ""], Query()] = "",
     lane: Annotated[VehicleClass | Literal[""], Query()] = "",
     to: Annotated[PostCode | Literal[""], Query()] = "",
+    order: Annotated[Order, Query()] = "rank",
+    page: Annotated[int, Query(ge=1, le=1000)] = 1,
 ) -> Response:
-    """Show what waits, in the order of the search; ``to`` goes on to another post's queue."""
+    """Show what waits, a page at a time; ``to`` goes on to another post's queue."""
+    kept: dict[str, Any] = {"channel": channel, "lane": lane}
+    kept |= {"order": order} if order != "rank" else {}
     if to not in ("", post):
-        kept = urlencode({"channel": channel, "lane": lane})
-        return RedirectResponse(f"/posts/{quote(to, safe='')}/queue?{kept}", 303)
+        return RedirectResponse(f"/posts/{quote(to, safe='')}/queue?{urlencode(kept)}", 303)
     is_blind = visit.caller.role is Role.CHECKPOINT
     found = desk(service, post, visit.caller, is_blind=is_blind)
     shown = [
@@ -69,6 +74,9 @@ def show(
         for one in found.vehicles
         if channel in ("", one.channel) and lane in ("", one.crossing["vehicle_class"])
     ]
+    pages = max(-(-len(shown) // MOST_SHOWN), 1)
+    page = min(page, pages)
+    begins = (page - 1) * MOST_SHOWN
     return visit.page(
         "queue.html",
         post=post,
@@ -76,8 +84,12 @@ def show(
         json_address=f"/v1/posts/{post}/queue",
         desk=found,
         has_scanner=found.has_scanner,
-        shown=shown[:MOST_SHOWN],
-        more=max(len(shown) - MOST_SHOWN, 0),
+        number=len(shown),
+        shown=sort_vehicles(shown, order)[begins : begins + MOST_SHOWN],
+        page=page,
+        pages=pages,
+        kept=urlencode(kept),
+        order=order,
         posts=[]
         if visit.caller.post
         else sorted({*service.network.posts, post} - visit.caller.hidden_posts),
@@ -88,6 +100,20 @@ def show(
         left=outcomes(service, post, visit.caller),
         retell=MessageReader(visit.speech),
     )
+
+
+def sort_vehicles(vehicles: Sequence[WaitingVehicle], order: Order) -> list[WaitingVehicle]:
+    """Return vehicles in an order, the largest first; equal ones by the order of the search.
+
+    A blind reader's have no risk and stay in the order of the search.
+    """
+    keys: dict[Order, Callable[[WaitingVehicle], float]] = {
+        "rank": lambda one: one.position,
+        "risk": lambda one: -((one.why and one.why.percentile) or 0.0),
+        "wait": lambda one: -one.waited,
+        "minutes": lambda one: -one.minutes,
+    }
+    return sorted(vehicles, key=keys[order])
 
 
 @router.get("/posts/{post}/queue/events")

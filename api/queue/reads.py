@@ -56,18 +56,46 @@ class WaitingVehicle:
     is_sent: bool
     """A supervisor sent it here, against the engine."""
     crossing: Mapping[str, Any]
-    decided_at: datetime
+    cargo: "Cargo"
+    arrived_at: datetime
     waited: float
-    """Minutes."""
+    """Minutes since its arrival."""
     minutes: float
     """Expected of its inspection."""
-    reason: Mapping[str, Any] | None
-    """The first reason as its record holds it; None for a blind reader."""
     place: str | None
     """Where to look first."""
     is_amended: bool
+    why: "WhyWaiting | None"
+    """None for a blind reader."""
     fits: bool = True
     """It lies above the cut of its channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cargo:
+    """What a vehicle carries, for whom and by which way, as far as it was declared."""
+
+    goods: str
+    """HS heading of the main goods item; empty where nothing was declared."""
+    description: str
+    route: tuple[str, str]
+    firm: str
+    """The consignee, else the carrier."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhyWaiting:
+    """What a supervisor sees of a waiting vehicle, and a checkpoint does not."""
+
+    percentile: float | None
+    """Share of the post's recent decisions with a lower risk; None where rules decided."""
+    band: str
+    picks: tuple[tuple[str, str, str], ...]
+    """What picked it: the basis, a code (of a profile) and its title."""
+    reasons: tuple[Mapping[str, Any], ...]
+    """The first reason as its record holds it; a second where the neighbour begins alike."""
+    is_exchangeable: bool
+    """The score alone picked it: neither chance nor a profile, the watch list or a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +120,8 @@ class QueueView:
     vehicles: Sequence[WaitingVehicle]
     meters: Sequence[MinutesMeter]
     has_scanner: bool
+    exchange: "tuple[WaitingVehicle, WaitingVehicle] | None"
+    """A yellow vehicle riskier than a red one that the score picked, and that red one."""
     mark: str
     """Changes with whatever is shown here, but for the passing of time."""
 
@@ -114,17 +144,20 @@ def desk(service: PostService, post: str, caller: Caller, *, is_blind: bool) -> 
             if not decision["search_order"]:
                 decision["search_order"] = order_of_review(snapshot, service.journal, one)
     meters = [_meter(service, running, channel, done) for channel in reversed(INSPECTED)]
-    vehicles = [
-        _vehicle(position, one, bodies[one.seq], as_of=as_of, is_blind=is_blind)
-        for position, one in enumerate(known, 1)
-        if one.seq in bodies
-    ]
+    vehicles = _tell_neighbours_apart(
+        [
+            _vehicle(position, one, bodies[one.seq], as_of=as_of, is_blind=is_blind)
+            for position, one in enumerate(known, 1)
+            if one.seq in bodies
+        ]
+    )
     return QueueView(
         moment(as_of),
         moment(shift.closes_at),
         _cut(vehicles, meters),
         meters,
         has_scanner=is_working("xray", running.equipment),
+        exchange=find_exchange(vehicles),
         mark=shown,
     )
 
@@ -176,20 +209,98 @@ def _vehicle(
     position: int, known: QueuedDecision, body: Mapping[str, Any], *, as_of: int, is_blind: bool
 ) -> WaitingVehicle:
     decision, channel = body["decision"], Channel(known.place // CHANNEL_STEP)
-    order, reasons = decision["search_order"], decision["reasons"]
+    order = decision["search_order"]
+    crossing = UNREAD | body["arrival"]["crossing"]
+    arrived = datetime.fromisoformat(crossing["arrived_at"])
     return WaitingVehicle(
         position=position,
         decision_id=known.decision_id,
         channel=channel.code,
         is_sent=channel.code != decision["channel"],
-        crossing=UNREAD | body["arrival"]["crossing"],
-        decided_at=moment(known.known_at),
-        waited=(as_of - known.known_at) / MINUTE,
+        crossing=crossing,
+        cargo=read_cargo(body["arrival"]),
+        arrived_at=arrived,
+        waited=max((moment(as_of) - arrived).total_seconds() / 60.0, 0.0),
         minutes=Minutes(**body["inputs"]["minutes"]).of(channel),
-        reason=reasons[0] if reasons and not is_blind else None,
         place=order[0]["place"] if order else None,
         is_amended=known.amends is not None,
+        why=None if is_blind else _why(body),
     )
+
+
+def read_cargo(arrival: Mapping[str, Any]) -> Cargo:
+    """Return what an arrival as recorded carries: of several goods items the dearest."""
+    papers = arrival.get("declaration") or {}
+    items = papers.get("items", ())
+    main = max(items, key=lambda one: one.get("customs_value_usd") or 0.0, default={})
+    route = (papers.get("dispatch_country") or "", papers.get("destination_country") or "")
+    firm = papers.get("consignee_id") or arrival["crossing"].get("carrier_id") or ""
+    return Cargo(main.get("hs_code", "")[:4], main.get("description", ""), route, firm)
+
+
+def _why(body: Mapping[str, Any]) -> WhyWaiting:
+    """Return why a vehicle was sent to officers, from its record."""
+    decision, titles = body["decision"], _titles(body["inputs"].get("matches") or ())
+    named = [("profile", code, titles.get(code, "")) for code in decision["profiles"]]
+    if decision["watchlist"]:
+        basis = "counterpart" if decision["basis"] == "counterpart" else "watchlist"
+        named.append((basis, "", ""))
+    if decision["is_random"]:
+        named.insert(0, ("random", "", ""))
+    basis = decision["basis"]
+    return WhyWaiting(
+        percentile=decision["risk"]["percentile"],
+        band=decision["risk"]["band"],
+        picks=tuple(named) or ((basis, "", ""),) * bool(basis),
+        reasons=tuple(decision["reasons"][:2]),
+        is_exchangeable=basis == "score" and not named,
+    )
+
+
+def _titles(matches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the titles of the profiles that a vehicle matched, as of its decision."""
+    parameters = [one.get("parameters") or {} for one in matches]
+    return {one["code"]: one["title"] for one in parameters if "code" in one and "title" in one}
+
+
+def _tell_neighbours_apart(vehicles: Sequence[WaitingVehicle]) -> list[WaitingVehicle]:
+    """Keep a second reason that raises the risk where the vehicle before begins with the same."""
+    found, before = [], ""
+    for one in vehicles:
+        if one.why is not None:
+            first, *second = one.why.reasons or ({"code": "", "contribution": 0.0},)
+            is_telling = first["code"] == before and second and second[0]["contribution"] > 0.0
+            shown = one.why.reasons if is_telling else one.why.reasons[:1]
+            one = replace(one, why=replace(one.why, reasons=shown))
+            before = first["code"]
+        found.append(one)
+    return found
+
+
+def find_exchange(
+    vehicles: Sequence[WaitingVehicle],
+) -> tuple[WaitingVehicle, WaitingVehicle] | None:
+    """Return the riskiest yellow and the red that the score picked with the least risk.
+
+    None where no yellow is riskier, and for a blind reader. A red that chance, a profile, the watch
+    list or a supervisor sent is not given up for another's risk.
+    """
+    known = [
+        (one.why.percentile, one)
+        for one in vehicles
+        if one.why is not None and one.why.percentile is not None
+    ]
+    yellow = [pair for pair in known if pair[1].channel == "yellow"]
+    red = [
+        (risk, one)
+        for risk, one in known
+        if one.channel == "red" and one.why and one.why.is_exchangeable and not one.is_sent
+    ]
+    if not yellow or not red:
+        return None
+    highest = max(yellow, key=lambda pair: pair[0])
+    lowest = min(red, key=lambda pair: pair[0])
+    return (highest[1], lowest[1]) if highest[0] > lowest[0] else None
 
 
 def _cut(

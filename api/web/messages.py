@@ -15,8 +15,8 @@ from api.web.labels import TABLES
 from api.web.old_sentences import TranslatedText, Translator
 from engine.criteria.indicator_rules import RULE_TEMPLATES
 from engine.criteria.profiles import refusals as profile_refusals
-from engine.explanation.message_templates import SEARCHES, TEMPLATES, Template
-from engine.explanation.messages import Message, render, render_reason
+from engine.explanation.message_templates import SEARCHES, STATED_ALONE, TEMPLATES, Template
+from engine.explanation.messages import Message, render, render_comparison, render_reason
 from engine.search_orders.priors import how
 from engine.search_orders.search_order import hours_per_find
 from models.data.propensity_log import DOUBTS
@@ -43,6 +43,30 @@ class MessageReader:
     def reason(self, record: Record) -> TranslatedText:
         """Return a reason of a record."""
         return self._render(record, record["text"], render_reason)
+
+    def headline(self, record: Record) -> tuple[TranslatedText, str]:
+        """Return what a reason states, and apart from it what that is compared with, if anything.
+
+        A sentence of before reasons had messages is returned whole.
+        """
+        strength = record["parameters"].get("strength") if record.get("message") else None
+        if strength is None:
+            return self.reason(record), ""
+        message = Message.from_dict(record)
+        is_alone = strength == "nothing_known" or message.id in STATED_ALONE
+        try:
+            fact = self._say_fact(record, message)
+            said = record["comparison"]
+            if self._speaker.code != "en":
+                said = render_comparison(message, self._speaker)
+        except LookupError:
+            return self.reason(record), ""
+        return TranslatedText(fact[:1].upper() + fact[1:]), "" if is_alone else said
+
+    def _say_fact(self, record: Record, message: Message) -> str:
+        if self._speaker.code == "en":
+            return str(record["fact"])
+        return render(message, self._speaker, EVERY_TEMPLATE)
 
     def fact(self, record: Record) -> TranslatedText:
         """Return a fact of a record."""
