@@ -19,7 +19,7 @@ from api.http.agency_rows import visible_reasons
 from api.service.settings import Settings
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
 from engine.domain.network import Network
-from engine.domain.time_units import MINUTE, moment
+from engine.domain.time_units import moment
 from engine.journal.entries import Kind
 from engine.journal.journal import JOURNAL, Journal, JournalReader
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE
@@ -57,7 +57,6 @@ class WaitingVehicle:
     """A supervisor sent it here, against the engine."""
     crossing: Mapping[str, Any]
     cargo: "Cargo"
-    arrived_at: datetime
     waited: float
     """Minutes since its arrival."""
     minutes: float
@@ -219,7 +218,6 @@ def _vehicle(
         is_sent=channel.code != decision["channel"],
         crossing=crossing,
         cargo=read_cargo(body["arrival"]),
-        arrived_at=arrived,
         waited=max((moment(as_of) - arrived).total_seconds() / 60.0, 0.0),
         minutes=Minutes(**body["inputs"]["minutes"]).of(channel),
         place=order[0]["place"] if order else None,
@@ -232,7 +230,9 @@ def read_cargo(arrival: Mapping[str, Any]) -> Cargo:
     """Return what an arrival as recorded carries: of several goods items the dearest."""
     papers = arrival.get("declaration") or {}
     items = papers.get("items", ())
-    main = max(items, key=lambda one: one.get("customs_value_usd") or 0.0, default={})
+    main: Mapping[str, Any] = max(
+        items, key=lambda one: one.get("customs_value_usd") or 0.0, default={}
+    )
     route = (papers.get("dispatch_country") or "", papers.get("destination_country") or "")
     firm = papers.get("consignee_id") or arrival["crossing"].get("carrier_id") or ""
     return Cargo(main.get("hs_code", "")[:4], main.get("description", ""), route, firm)

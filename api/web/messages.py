@@ -56,12 +56,12 @@ class MessageReader:
         is_alone = strength == "nothing_known" or message.id in STATED_ALONE
         try:
             fact = self._say_fact(record, message)
-            said = record["comparison"]
+            comparison = record["comparison"]
             if self._speaker.code != "en":
-                said = render_comparison(message, self._speaker)
+                comparison = render_comparison(message, self._speaker)
         except LookupError:
             return self.reason(record), ""
-        return TranslatedText(fact[:1].upper() + fact[1:]), "" if is_alone else said
+        return TranslatedText(fact[:1].upper() + fact[1:]), "" if is_alone else comparison
 
     def _say_fact(self, record: Record, message: Message) -> str:
         if self._speaker.code == "en":

@@ -1,6 +1,8 @@
 """The queue's page: who waits in which order, and where the minutes end."""
 
 import re
+from dataclasses import replace
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -10,8 +12,17 @@ from api.auth.callers import Caller
 from api.auth.permissions import Role
 from api.auth.sessions import COOKIE
 from api.queue import page as queue_page
-from api.queue.reads import MinutesMeter, WaitingVehicle, _cut, desk, mark
-from engine.domain.time_units import moment
+from api.queue.reads import (
+    Cargo,
+    MinutesMeter,
+    WaitingVehicle,
+    WhyWaiting,
+    _cut,
+    desk,
+    find_exchange,
+    mark,
+    read_cargo,
+)
 from engine.shifts.workload import ChannelCapacity, ExpectedRemainder, MinutesUsed
 from tests.service.page_session import Desk, at_desk
 from tests.service.reports.test_acts import act, find
@@ -43,6 +54,11 @@ def test_the_page_shows_what_its_route_answers(world: World) -> None:
         one["decision_id"] for one in answer
     )
     assert boss.get(f"{PAGE}?lane=ship").status_code == 422
+    view = desk(world.runtime, POST, Caller("reader", Role.SUPERVISOR, None), is_blind=False)
+    for one in view.vehicles:
+        arrived = datetime.fromisoformat(one.crossing["arrived_at"])
+        since = (view.as_of - arrived).total_seconds() / 60.0
+        assert one.waited == max(since, 0.0), "since arrival, not since the decision"
 
 
 HEAD = re.compile(
@@ -149,12 +165,12 @@ def make_waiting(position: int, channel: str, minutes: float) -> WaitingVehicle:
         channel=channel,
         is_sent=False,
         crossing={},
-        decided_at=moment(0),
+        cargo=Cargo("", "", ("", ""), ""),
         waited=0.0,
         minutes=minutes,
-        reason=None,
         place=None,
         is_amended=False,
+        why=None,
     )
 
 
@@ -219,3 +235,82 @@ def test_a_line_that_looks_at_its_session_when_it_is_quiet_is_caught(
     assert world.client.portal is not None
     leave = lambda: world.runtime.accounts.remove_user("line-on")  # noqa: E731
     assert len(world.client.portal.call(line, world, cookie, leave)) == 100
+
+
+NEVER_BLIND = ('class="risk"', 'class="pick"', 'class="note exchange"', "; usual", "of 100")
+"""What tells a checkpoint why a vehicle waits, or how risky it is."""
+
+
+def leaks(text: str) -> list[str]:
+    return [one for one in NEVER_BLIND if one in text]
+
+
+def test_a_checkpoints_queue_says_neither_why_nor_how_risky(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a seeded bug: the reader is taken for one who may see why."""
+    find(world, "red", START + 6000)
+    officer = at_desk(world, "queue-blind", Role.CHECKPOINT)
+    assert leaks(at_desk(world, "queue-sees").get(PAGE).text)
+    for order in ("rank", "risk"):
+        text = officer.get(f"{PAGE}?order={order}").text
+        assert ids(text) == ids(officer.get(PAGE).text) and not leaks(text)
+        assert "matters." not in text
+    kinds = {
+        re.sub(r">[^<]*<|dec-[0-9a-f]+|datetime=\"[^\"]*\"", "", row)
+        for row in re.findall(
+            r"<tr data-row.*?</tr>", officer.get(f"{PAGE}?channel=red").text, re.DOTALL
+        )
+    }
+    assert len(kinds) <= 2, "rows differ in their cells' contents alone, and in what a record is"
+    monkeypatch.setattr(queue_page, "desk", lambda *given, **_: desk(*given, is_blind=False))
+    assert leaks(officer.get(PAGE).text)
+
+
+def test_a_queue_is_sorted_and_shown_a_page_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boss = at_desk(world, "queue-order")
+    answer = boss.get(f"/v1{PAGE}").json()["waiting"]
+    by_risk = sorted(answer, key=lambda one: -(one["risk"]["percentile"] or 0.0))
+    shown = ids(boss.get(f"{PAGE}?order=risk").text)
+    assert shown == [one["decision_id"] for one in by_risk] and len(shown) > 6
+    monkeypatch.setattr(queue_page, "MOST_SHOWN", 5)
+    first, second = (boss.get(f"{PAGE}?order=risk&page={page}").text for page in (1, 2))
+    assert ids(first) == shown[:5] and ids(second) == shown[5:10]
+    assert "order=risk&amp;page=2" in first and "order=risk&amp;page=1" in second
+    assert ids(boss.get(f"{PAGE}?order=risk&page=999").text) == shown[(len(shown) - 1) // 5 * 5 :]
+    assert boss.get(f"{PAGE}?order=name").status_code == 422
+
+
+def make_ranked(
+    position: int, channel: str, percentile: float | None, **more: Any
+) -> WaitingVehicle:
+    picks, is_sent = more.get("picks", True), more.get("is_sent", False)
+    why = WhyWaiting(percentile, "high", (), (), is_exchangeable=picks)
+    return replace(make_waiting(position, channel, 30.0), why=why, is_sent=is_sent)
+
+
+def test_a_riskier_yellow_could_take_the_minutes_of_a_red_that_the_score_picked() -> None:
+    drawn = make_ranked(1, "red", 0.10, picks=False)
+    sent = make_ranked(2, "red", 0.20, is_sent=True)
+    high, low = make_ranked(3, "red", 0.99), make_ranked(4, "red", 0.70)
+    yellow, risky = make_ranked(5, "yellow", 0.60), make_ranked(6, "yellow", 0.95)
+    assert find_exchange([drawn, sent, high, low, yellow, risky]) == (risky, low)
+    assert find_exchange([drawn, sent, high, low, yellow]) is None, "none is riskier"
+    assert find_exchange([drawn, sent, risky]) is None, "chance and a person are not given up"
+    blind = make_waiting(7, "red", 30.0)
+    assert find_exchange([blind, make_waiting(8, "yellow", 30.0)]) is None
+    assert find_exchange([make_ranked(9, "red", None), risky]) is None, "rules know no risk"
+
+
+def test_what_a_vehicle_carries_is_its_dearest_goods_item() -> None:
+    items = [
+        {"hs_code": "0809100000", "customs_value_usd": 10.0, "description": "apricots"},
+        {"hs_code": "240220", "customs_value_usd": 90.0},
+    ]
+    papers = {"items": items, "dispatch_country": "IR", "consignee_id": "033"}
+    found = read_cargo({"crossing": {"carrier_id": "c"}, "declaration": papers})
+    assert found == Cargo("2402", "", ("IR", ""), "033")
+    assert read_cargo({"crossing": {"carrier_id": "c"}}) == Cargo("", "", ("", ""), "c")
+    assert read_cargo({"crossing": {}, "declaration": None}) == Cargo("", "", ("", ""), "")
