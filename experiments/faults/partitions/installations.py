@@ -5,7 +5,6 @@ work in one process, each with a store, keys and a clock of its own; only what i
 in another one.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,14 +34,14 @@ from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkKeys
 from engine.links.ledger import ENVELOPES, Direction, LinkProjection, read_position
-from engine.links.messages import RecordCopy
+from engine.links.messages import BundlePart
 from engine.links.outbox import OutgoingMessage
 from engine.links.state import Link
 from engine.storage.database import Store
 
-CENTRE = "centre"
+CENTRE, KIND = "centre", "bundle"
 FILLING = 1_200
-"""Characters of a record's body: about those of a decision."""
+"""Characters of a message: about those of a decision's record."""
 _LEDGER_KINDS = (
     LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED, LINK_RESUMED, LINK_ENDED,
 )  # fmt: skip
@@ -247,16 +246,16 @@ class Installation:
 
         Raises ``ConflictError`` where the link is not in force.
         """
-        (entry,) = self.exchange.send(link, [_message(name, link, self)])
+        (entry,) = self.exchange.send(link, [_message(name)])
         return self.signer.sign(entry)
 
     def list_sent(self) -> dict[str, Receipt]:
         """Return the receipts of the messages that the journal holds as sent, by name."""
         with self.store.read() as connection:
             found = {
-                record.body["body"]["subject"]: record.seq
+                record.body["body"]["bundle"]: record.seq
                 for record in JournalReader(connection).records(LINK_SENT)
-                if record.body["message"] == "record"
+                if record.body["message"] == KIND
             }
             entry = self.exchange.journal.entry
             return {n: self.signer.sign(entry(connection, seq)) for n, seq in found.items()}
@@ -265,8 +264,8 @@ class Installation:
         """Yield the names of the messages that the journal holds as taken, as often as it does."""
         with self.store.read() as connection:
             for record in JournalReader(connection).records(LINK_RECEIVED):
-                if record.body["message"] == "record":
-                    yield record.body["body"]["subject"]
+                if record.body["message"] == KIND:
+                    yield record.body["body"]["bundle"]
 
     def list_refused(self) -> Iterator[str]:
         """Yield the rules by which envelopes were refused for what they say."""
@@ -309,20 +308,12 @@ class Installation:
         self.is_incomplete = False
 
 
-def _message(name: str, link: str, sender: Installation) -> OutgoingMessage:
-    """Return a record of about a decision's size."""
-    copy = RecordCopy(
-        journal_id=sender.name,
-        sequence=1,
-        known_at=0,
-        kind="crossing",
-        subject=name,
-        post=_post(link),
-        salt="00" * 16,
-        body=json.dumps({"crossing_id": name, "filling": "x" * FILLING}),
-        chain="00" * 32,
+def _message(name: str) -> OutgoingMessage:
+    """Return a message of about a decision's size."""
+    part = BundlePart(
+        bundle=name, file="synthetic", digest="00" * 32, part=1, parts=1, content="A" * FILLING
     )
-    return OutgoingMessage("record", copy)
+    return OutgoingMessage(KIND, part)
 
 
 def _post(link: str) -> str:
@@ -403,7 +394,7 @@ def agree(node: Installation, centre: Installation) -> None:
             "parties": [_party(node, "node"), _party(centre, "centre")],
             "posts": [_post(node.name)],
             "messages": [
-                {"kind": "record", "from": name, "expires_hours": 24 * 365}
+                {"kind": KIND, "from": name, "expires_hours": 24 * 365}
                 for name in (node.name, centre.name)
             ],
         }
