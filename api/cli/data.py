@@ -1,4 +1,4 @@
-"""Commands that bring data in and look at them: synth, load, translate, extract, features, sql."""
+"""Commands that bring data in and look at them: synth, load, extract, sql and others."""
 
 import csv
 import hmac
@@ -421,6 +421,40 @@ def sql(
         for row in answer.rows:
             table.add_row(*("" if cell is None else escape(_show_cell(cell)) for cell in row))
         OUT.print(table)
+
+    emit(result, as_json=as_json, text=text)
+
+
+def quality(
+    home: HomeOption,
+    as_of: Annotated[
+        int | None,
+        typer.Option(metavar="T", parser=instant, help="Assess what was known then; UTC."),
+    ] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Assess the data by post, field and week: missing, late, doubled, unknown, skewed, stuck."""
+    from dataclasses import asdict
+
+    from engine.domain.network import read_home_network
+    from experiments.analysis.data_quality import assess_quality
+    from experiments.analysis.home_history import HomeHistory
+
+    moment = _check_moment(as_of)
+    with opened_to_read(home) as (found, store):
+        history = HomeHistory(found, store.read, moment, _identifier_key(found))
+        report = assess_quality(history, read_home_network(found.network))
+    result = {
+        "as_of": rfc3339(moment),
+        "findings": [asdict(one) for one in report.findings],
+        "weeks": report.weeks,
+    }
+
+    def text() -> None:
+        for one in report.findings:
+            typer.echo(one.text)
+        typer.echo(f"{len(report.findings)} findings, {len(report.weeks):,} weeks of fields")
 
     emit(result, as_json=as_json, text=text)
 

@@ -51,6 +51,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     data.extract,
     data.features,
     data.sql,
+    data.quality,
     training.train,
     training.evaluate,
     training.repeat,

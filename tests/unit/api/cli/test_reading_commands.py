@@ -22,6 +22,7 @@ MAKING = {
 ASKED = {
     "features": ["features", "{home}", "--out", "{out}"],
     "sql": ["sql", "SELECT 1"],
+    "quality": ["quality"],
     "train": ["train"],
     "evaluate": ["evaluate", "m1"],
     "repeat": ["repeat", "m1"],
