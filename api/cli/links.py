@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 links = typer.Typer(help="Links with other installations.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The link, by its agreement's name.")]
+MatchingOption = Annotated[
+    bool, typer.Option("--matching", help="Only the comparing of watch lists, after an alarm.")
+]
 WhyOption = Annotated[str, typer.Option(help="Why, for the journal.")]
 
 
@@ -65,6 +68,7 @@ def propose(
     by: ByOption,
     *,
     resume: Annotated[bool, typer.Option("--resume", help="Resume a link that stopped.")] = False,
+    matching: MatchingOption = False,
     why: WhyOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -72,17 +76,30 @@ def propose(
     from api.auth.permissions import Right
     from engine.links.agreement import read_agreement
 
-    agreement = None if resume else read_agreement(Path(subject))
+    agreement = None if resume or matching else read_agreement(Path(subject))
     with _open_signed_in(home, by) as (exchange, accounts):
         accounts.check_governor(by, Right.ACT)
         if agreement is not None:
             exchange.propose(agreement, by=by)
+        elif matching:
+            _propose_matching(exchange, accounts, subject, by=by, why=why)
         else:
             exchange.propose_resumption(
                 subject, by=by, why=why, is_lapsed=_is_lapsed(exchange, accounts, subject)
             )
     name = subject if agreement is None else agreement.link
     emit({"link": name, "state": "proposed"}, as_json=as_json, text=f"proposed: {name}")
+
+
+def _propose_matching(
+    exchange: "LinkExchange", accounts: "Accounts", name: str, *, by: str, why: str
+) -> None:
+    from engine.links.matching.match_exchange import MatchExchange
+
+    found = MatchExchange(exchange)
+    before = found.read_resumption_author(name)
+    is_lapsed = before is not None and not accounts.is_active(before)
+    found.propose_resumption(name, by=by, why=why, is_lapsed=is_lapsed)
 
 
 def _is_lapsed(exchange: "LinkExchange", accounts: "Accounts", name: str) -> bool:
@@ -93,18 +110,28 @@ def _is_lapsed(exchange: "LinkExchange", accounts: "Accounts", name: str) -> boo
 
 @links.command("approve")
 def approve(
-    home: HomeOption, name: NameArgument, by: ByOption, *, as_json: JsonOption = False
+    home: HomeOption,
+    name: NameArgument,
+    by: ByOption,
+    *,
+    matching: MatchingOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Approve an agreement or a resumption that another person of this side proposed."""
     from api.auth.permissions import Matter, Right
+    from engine.links.matching.match_exchange import MatchExchange
 
     with _open_signed_in(home, by) as (exchange, accounts):
         accounts.check_governor(by, Right.APPROVE)
-        author = exchange.read_author(name)
-        if not accounts.is_active(author):
+        found = MatchExchange(exchange)
+        author = found.read_resumption_author(name) if matching else exchange.read_author(name)
+        if author is None or not accounts.is_active(author):
             raise LapsedProposalError("link")
         accounts.must_complete(Matter.PEOPLE, first=author, second=by)
-        exchange.approve(name, by=by)
+        if matching:
+            found.approve_resumption(name, by=by)
+        else:
+            exchange.approve(name, by=by)
         link = exchange.find_link(name).name
     emit({"link": link, "state": "in_force"}, as_json=as_json, text=f"in force here: {link}")
 
@@ -149,9 +176,21 @@ def _print_status(found: Mapping[str, Any]) -> None:
         if one["alarm"]:
             words.append(f"ALARM {one['alarm']['rule']} (record {one['alarm']['sequence']})")
         typer.echo("  ".join(words))
+        if one["matching"]:
+            _print_matching(one["matching"])
         for part in one["traffic"]:
             counted = f"{part['envelopes']:,} {part['kind'] or '-'} {part['status']}"
             typer.echo(f"  {part['direction']}: {counted}, slowest {part['slowest_seconds']} s")
+
+
+def _print_matching(found: Mapping[str, Any]) -> None:
+    counts = f"{found['shareable']} shareable, {found['unasked']} not asked about yet"
+    alarm = f"  ALARM {found['alarm']['rule']}" if found["alarm"] else ""
+    typer.echo(f"  watch lists: {counts}, {len(found['enquiries'])} enquiries{alarm}")
+    for hit in found["common"]:
+        typer.echo(
+            f"    {hit['token'][:12]}  {hit['identifier']} of {hit['entry']}  {hit['state']}"
+        )
 
 
 @links.command("sync")
@@ -257,6 +296,52 @@ def _print_imported(found: "list[ImportedParcel]") -> None:
         what = one["refused"] or f"received {one['received']}, receipts {one['receipts']}"
         rules = f", refused: {', '.join(one['refusals'])}" if one["refusals"] else ""
         typer.echo(f"{one['file']}: {what}{rules}{', STOPPED' if one['stopped'] else ''}")
+
+
+@links.command("match")
+def match(
+    home: HomeOption, name: NameArgument, by: ByOption, *, as_json: JsonOption = False
+) -> None:
+    """Ask the other side which of the entries marked as shareable stand on its list too."""
+    from api.auth.permissions import Right
+    from engine.links.matching.match_exchange import MatchExchange
+
+    with _open_signed_in(home, by) as (exchange, accounts):
+        accounts.check_governor(by, Right.ACT)
+        asked = MatchExchange(exchange).begin(name, by=by)
+    text = f"asked about {asked} identifiers: darvoza link sync" if asked else "nothing new to ask"
+    emit({"asked": asked}, as_json=as_json, text=text)
+
+
+@links.command("details")
+def details(
+    home: HomeOption,
+    name: NameArgument,
+    token: Annotated[str, typer.Argument(help="The token of a common entry, or its beginning.")],
+    step: Annotated[
+        Literal["ask", "release", "decline", "withdraw"],
+        typer.Argument(help="ask and release need two people each."),
+    ],
+    by: ByOption,
+    *,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Take a step about the details of a common entry."""
+    from api.auth.permissions import Matter, Right
+    from engine.links.matching.match_exchange import MatchExchange
+
+    with _open_signed_in(home, by) as (exchange, accounts):
+        accounts.check_governor(by, Right.ACT)
+        matching = MatchExchange(exchange)
+        first = matching.read_hit(name, token).release.person
+        if step in ("ask", "release") and first:
+            if not accounts.is_active(first):
+                raise LapsedProposalError("match")
+            accounts.must_complete(Matter.WATCHLIST, first=first, second=by)
+        matching.take_step(name, token, step, by=by, why=why)
+        state = matching.read_hit(name, token).release.state
+    emit({"token": token, "state": state}, as_json=as_json, text=state.replace("_", " "))
 
 
 @contextmanager

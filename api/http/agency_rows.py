@@ -32,6 +32,11 @@ from engine.journal.kinds import (
     LINK_RESUMED,
     LINK_SENT,
     LINK_STOPPED,
+    MATCH_ANSWERED,
+    MATCH_ASKED,
+    MATCH_ENQUIRED,
+    MATCH_FOUND,
+    MATCH_STEP,
     MODEL_APPROVED,
     MODEL_CHALLENGED,
     MODEL_IN_FORCE,
@@ -83,6 +88,7 @@ OWNERS: Mapping[str, Callable[[Body], Iterator[Owner]]] = {
 WATCHLIST_KINDS = frozenset(KINDS_OF["watchlist"])
 BY_SUBJECT = WATCHLIST_KINDS | {*ENDPOINT_KINDS}
 """Kinds whose rows are those of their subject."""
+_MATCHES = (MATCH_ASKED, MATCH_ANSWERED, MATCH_FOUND, MATCH_ENQUIRED, MATCH_STEP)
 MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((DECISION, CROSSING, RELEASE, QUEUE_EXPIRED, AUDIT_CLOSED), Matter.DECISIONS),
     **dict.fromkeys((DECLARATION_LODGED, DECLARATION_CANCELLED), Matter.DECISIONS),
@@ -98,14 +104,16 @@ MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((*KINDS_OF["agencies"], *KINDS_OF["erasure"], *ENDPOINT_KINDS), Matter.PEOPLE),
     **dict.fromkeys((*KINDS_OF["link"], *KINDS_OF["link_resumption"]), Matter.PEOPLE),
     **dict.fromkeys((LINK_ENDED, LINK_STOPPED, LINK_RESUMED), Matter.PEOPLE),
+    **dict.fromkeys(_MATCHES, Matter.WATCHLIST),
     **dict.fromkeys((LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED), Matter.DECISIONS),
 }
 """What a record is about besides the journal, by its kind."""
 _NONE = frozenset({Scope.NONE})
 _HIDDEN: Mapping[str, frozenset[Scope]] = dict.fromkeys(
-    (LINK_SENT, LINK_RECEIVED), _NONE | {Scope.OWN}
+    (LINK_SENT, LINK_RECEIVED, *_MATCHES), _NONE | {Scope.OWN}
 )
-"""Scopes that do not reach a kind at all: what travels may be about any post, and a vehicle."""
+"""Scopes that do not reach a kind at all: what travels may be about any post, and a vehicle, and
+common entries may be any agency's."""
 OF_POSTS = frozenset({Matter.DECISIONS, Matter.PROFILES, Matter.REPORTS})
 """Matters whose rows belong to the agencies of their post."""
 

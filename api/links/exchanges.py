@@ -19,6 +19,7 @@ from engine.journal.journal import Journal
 from engine.links.exchange import LinkExchange, TakenParcel
 from engine.links.inbox import MessageHandler
 from engine.links.key_files import find_link_keys
+from engine.links.matching.match_exchange import follow_matches
 from engine.links.parcel import MAX_BYTES, read_parcel
 from engine.links.receipts import LinkReceipt
 from engine.links.state import Link
@@ -37,7 +38,9 @@ Carry = Callable[[bytes], bytes]
 
 def open_exchange(home: Home, store: Store, journal: Journal) -> LinkExchange:
     """Return the links of a home; raises ``HomeError`` where it has no link identity yet."""
-    return LinkExchange(store, journal, find_link_keys(home), list_handlers(home))
+    return LinkExchange(
+        store, journal, find_link_keys(home), list_handlers(home), followers=(follow_matches,)
+    )
 
 
 def list_handlers(home: Home) -> Mapping[str, MessageHandler]:
@@ -86,7 +89,7 @@ def exchange_all(exchange: LinkExchange, link: Link, carry: Carry) -> ExchangeRe
         refused = tuple(one.rule for one in read_parcel(answer).parcel.refusals)
         taken = exchange.take_parcel(answer, name=link.name)
         result, receipts = result.add(taken, refused), taken.receipts
-        is_done = not taken.settled and not taken.receipts
+        is_done = not taken.settled and not taken.receipts and not taken.followed
         if is_done or taken.is_stopped or refused or taken.refusals:
             break
     return result

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from fastapi import Depends
 
 from api.http.dependencies import running_service
+from api.links.match_reads import describe_matching
 from engine.domain.time_units import SECOND, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.journal import Journal
@@ -44,6 +45,7 @@ def list_links(home: Home, store: Store, journal: Journal) -> dict[str, Any]:
         counts = count_traffic(connection)
         links = [
             describe_link(link, [c for c in counts if c.link == link.name], now=now)
+            | {"matching": describe_matching(connection, link, now=now)}
             for link in exchange.read_links(connection).values()
         ]
     return {"fingerprint": exchange.fingerprint, "links": links[::-1]}

@@ -38,6 +38,90 @@ class TrafficView(AnswerSchema):
     """Longest time from the sender's journal to the receipt."""
 
 
+class MatchLimitsView(AnswerSchema):
+    """Limits of comparing watch lists; both sides hold the same."""
+
+    elements_per_request: int
+    requests_per_day: int
+    elements_per_period: int
+    entries: int
+    """Identifiers of the answering side that take part."""
+    period_days: int
+    refusals: int
+
+
+class MatchAlarmView(AnswerSchema):
+    """Why watch lists are not compared now: an enquiry of the other side went beyond a limit."""
+
+    sequence: int
+    at: datetime
+    rule: Literal["too_many_elements", "too_often", "budget_spent"]
+    resumption_by: str | None
+    """Who proposed to go on; a second person decides."""
+
+
+class EnquiryView(AnswerSchema):
+    """One enquiry of the other side; which identifiers it asks about is not known here."""
+
+    sequence: int
+    at: datetime
+    elements: int
+    rule: str
+    """Why it was refused; empty where it was answered."""
+
+
+class CommonEntryView(AnswerSchema):
+    """An entry that both watch lists have."""
+
+    token: str
+    side: Literal["asker", "owner"]
+    """``asker``: this side can ask for the details of the other side's entry."""
+    entry: str
+    """The entry of this installation."""
+    identifier: str
+    found_at: datetime
+    state: Literal[
+        "hit",
+        "asked_once",
+        "asked",
+        "released_once",
+        "released",
+        "declined",
+        "withdrawn",
+        "expired",
+    ]
+    next: Literal["asker", "owner"] | None
+    """The side that owns the next step."""
+    person: str
+    """Who of this side took the last step."""
+    deadline: datetime
+    details: int | None
+    """The record of the details, once they were released to this side."""
+
+
+class MatchingView(AnswerSchema):
+    """What was asked, answered and found by comparing watch lists."""
+
+    limits: MatchLimitsView
+    shareable: int
+    """Identifiers of marked entries in force that can be compared."""
+    not_comparable: int
+    """Identifiers of marked entries that only this administration understands."""
+    unasked: int
+    asked: int
+    """Elements that this side used of its limit."""
+    last_asked: datetime | None
+    last_rule: str
+    """Why the last request was refused."""
+    answered: int
+    """Elements that the other side used of its limit."""
+    alarm: MatchAlarmView | None
+    enquiries: list[EnquiryView]
+    """Newest first."""
+    common: list[CommonEntryView]
+    """Newest first."""
+
+
 class LinkView(AnswerSchema):
     """One link with its traffic."""
 
@@ -63,6 +147,8 @@ class LinkView(AnswerSchema):
     oldest_waiting_seconds: int | None
     last_arrival: datetime | None
     traffic: list[TrafficView]
+    matching: MatchingView | None
+    """None where the agreement does not let both sides compare their watch lists."""
 
 
 class Links(AnswerSchema):

@@ -4,14 +4,16 @@ Each process of a service may exchange: a second one finds nothing left, because
 is recorded once. A link that cannot be reached waits for the next turn and holds up no other.
 """
 
+from contextlib import suppress
 from threading import Event, Thread
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import structlog
 
 from api.links.reads import LinkedService
 from api.service.structured_logging import fault
-from engine.errors import RiskError
+from engine.errors import ConflictError, RiskError
 
 if TYPE_CHECKING:
     from engine.links.exchange import LinkExchange
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 FIRST_SECONDS = 5.0
 """When the first exchange begins: a start is not held up by it."""
+COMPARE_SECONDS = 3600.0
+"""How often the watch list is looked through for entries that partners were not asked about."""
 
 
 class LinkWorker:
@@ -31,6 +35,8 @@ class LinkWorker:
         self._announced: dict[str, int] = {}
         """By link, the record up to which nothing is due."""
         self._stop = Event()
+        self._compared: dict[str, float] = {}
+        """When each link's list was last looked through, by the monotonic clock."""
         self._thread = Thread(target=self._run, name="links", daemon=True)
 
     def start(self) -> None:
@@ -81,12 +87,24 @@ class LinkWorker:
 
         log = structlog.get_logger()
         try:
+            self._compare(exchange, link)
             if exchange_all(exchange, link, open_carrier(self._service.home, link)).is_stopped:
                 log.warning("link_stopped")
         except RiskError as error:
             log.warning("link_unreachable", why=type(error).__name__)
         except Exception as error:  # the other links go on, and this one has its next turn
             fault(error, route="links")
+
+    def _compare(self, exchange: "LinkExchange", link: "Link") -> None:
+        """Ask about new shareable entries, at most once an hour; the limits permit fewer."""
+        from engine.links.matching.match_exchange import MatchExchange, is_agreed
+
+        due = self._compared.get(link.name, -COMPARE_SECONDS) + COMPARE_SECONDS
+        if not is_agreed(link) or monotonic() < due:
+            return
+        self._compared[link.name] = monotonic()
+        with suppress(ConflictError):  # the link's page shows what it waits for
+            MatchExchange(exchange).begin(link.name)
 
     def _run(self) -> None:
         wait = min(FIRST_SECONDS, self._seconds)

@@ -131,6 +131,14 @@ LINK_REFUSED: Final = Kind[of.LinkRefusedBody]("link_refused")
 """An envelope that arrived and was refused, without what it says."""
 LINK_RECEIPTED: Final = Kind[of.LinkReceiptedBody]("link_receipted")
 """The other side's receipt of an envelope."""
+MATCH_ASKED: Final = Kind[of.MatchAskedBody]("match_asked")
+"""A request to compare watch lists; the subject of this and the next four kinds is the link."""
+MATCH_ANSWERED: Final = Kind[of.MatchAnsweredBody]("match_answered")
+MATCH_FOUND: Final = Kind[of.MatchFoundBody]("match_found")
+MATCH_ENQUIRED: Final = Kind[of.MatchEnquiredBody]("match_enquired")
+"""An enquiry of the other side, answered or refused."""
+MATCH_STEP: Final = Kind[of.MatchStepBody]("match_step")
+"""A step of the release of details about a common entry."""
 
 SECRETS_DROPPED: Final = Kind[of.DroppedSecretsBody]("secrets_dropped")
 """Names the secrets that a rebuild could not keep."""

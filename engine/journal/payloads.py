@@ -495,6 +495,69 @@ class LinkReceiptedBody(TypedDict):
     receipt: Json
 
 
+class MatchAskedBody(TypedDict):
+    """What a request to compare watch lists asks about; ``by`` is empty for the service itself."""
+
+    link: str
+    exchange: str
+    by: str
+    asked: list[list[str]]
+    """Entry and kind of identifier of each element, in the order of the request."""
+
+
+class MatchAnsweredBody(TypedDict):
+    """The other side's answer; ``of`` is the record of its message, here and below."""
+
+    link: str
+    exchange: str
+    of: int
+    rule: str
+    """Why it counts for nothing, empty where it counts."""
+    public: str
+    """The other side's key of the link, in hex."""
+    tokens: dict[str, list[str]]
+    """Entry and kind of identifier by token."""
+
+
+class MatchFoundBody(TypedDict):
+    """Common entries of both lists."""
+
+    link: str
+    exchange: str
+    of: int
+    side: str
+    """``asker`` or ``owner`` of the details."""
+    deadline: int
+    """UTC microseconds."""
+    hits: list[Json]
+    """``token``, and the ``entry`` and kind of ``identifier`` here."""
+
+
+class MatchEnquiredBody(TypedDict):
+    """An enquiry of the other side: how many elements, and the rule where it was refused."""
+
+    link: str
+    exchange: str
+    of: int
+    elements: int
+    rule: str
+    is_alarm: bool
+    """It stops the comparing of lists on this link until two people resume it."""
+
+
+class MatchStepBody(TypedDict):
+    """A step about the details of a hit, by a person here or, with ``of``, by the other side."""
+
+    link: str
+    token: str
+    step: str
+    by: str
+    why: NotRequired[str]
+    of: NotRequired[int]
+    rule: NotRequired[str]
+    """Why a step of the other side counts for nothing."""
+
+
 class WebhookBody(ReportBody):
     """Where events go, which, and whose view bounds what they hold.
 

@@ -4,7 +4,7 @@ Each call is one durable transaction, or none where nothing changed. What a parc
 recorded before the parcel is made, so whatever is lost on the way is only sent again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -75,6 +75,12 @@ class TakenParcel:
     """Own envelopes whose receipts it brought."""
     is_stopped: bool = False
     """It raised an alarm, or the link stood still before."""
+    followed: int = 0
+    """Messages that were followed up, each in a transaction after that of the parcel."""
+
+
+Follower = Callable[["LinkExchange", str], int]
+"""Follows up what parcels brought on a link; returns how many messages it followed up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,8 @@ class LinkExchange:
     keys: LinkKeys
     handlers: Mapping[str, MessageHandler] = field(default_factory=dict)
     """By kind of message: what follows from it here."""
+    followers: Sequence[Follower] = ()
+    """What follows after a parcel was taken, and needs time or sends envelopes."""
 
     @property
     def fingerprint(self) -> str:
@@ -271,8 +279,11 @@ class LinkExchange:
         if (parcel.link, parcel.receiver) != (link.name, link.us.identity.fingerprint):
             raise EnvelopeRefusedError("to", "wrong_receiver", "names another link or installation")
         step = _ParcelStep(self, link, parcel)
-        entries = self.journal.append_found(step.find)
-        return step.link, step.result(entries)
+        taken = step.result(self.journal.append_found(step.find))
+        if taken.is_stopped:
+            return step.link, taken
+        followed = sum(follow(self, link.name) for follow in self.followers)
+        return step.link, replace(taken, followed=followed)
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ ENVELOPES = record_table(
     *declare_columns(Int64, "number", "known_at", "sent_at", "settled_at"),
     *declare_columns(Int64, "receipt_seq", "answered_at"),
     Index("link_envelopes_number_ix", "link", "direction", "number"),
+    Index("link_envelopes_kind_ix", "link", "kind", "seq"),
 )
 """``number`` is 0 for an envelope that took no place in the order. Of a receipt: when it became
 known here (``settled_at``), its record (``receipt_seq``), and its time by the receiver's journal
@@ -209,6 +210,15 @@ def read_last_sent_at(connection: Connection, link: str, kind: str) -> int:
         _E.link == link, _E.direction == "sent", _E.kind == kind
     )
     return connection.scalar(query) or 0
+
+
+def find_received(connection: Connection, link: str, kind: str, *, after: int) -> int | None:
+    """Return the record of the first message of a kind that was taken after a record."""
+    query = select(func.min(_E.seq)).where(
+        _E.link == link, _E.kind == kind, _E.seq > after, _E.direction == "received"
+    )
+    found: int | None = connection.scalar(query.where(_E.status == "taken"))
+    return found
 
 
 def list_sent_since(connection: Connection, link: str, number: int) -> list[EnvelopeRow]:

@@ -157,13 +157,37 @@ class OutcomeReport(Record):
     quantity_band: QuantityBand | None = None
 
 
+MatchStep = Literal[
+    "blinded",
+    "evaluated",
+    "tokens",
+    "refused",
+    "hits",
+    "ask",
+    "release",
+    "decline",
+    "withdraw",
+]
+"""Steps of a set intersection, then those about the details of a hit."""
+
+
 class Match(Record):
-    """One step of a set intersection by an oblivious PRF (RFC 9497)."""
+    """One step of a set intersection by an oblivious PRF (RFC 9497), or of what follows a hit."""
 
     exchange: Identifier
-    step: Literal["blinded", "evaluated", "tokens"]
+    step: MatchStep
     elements: Annotated[tuple[Hex32, ...], Field(max_length=10_000), BeforeValidator(_to_tuple)]
+    """Group elements, tokens, or the token that a later step is about; none where refused."""
     proof: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")] | None = None
+    answer_by: Time | None = None
+    """Of hits: details of them can be asked for and released until then."""
+    why: Text | None = None
+    """Why details are asked for, declined or no longer asked for; the rule of a refusal."""
+    reason: Text | None = None
+    """Of a release: the reason of the entry."""
+    note: Text | None = None
+    until: Time | None = None
+    """Of a release: when the entry expires."""
 
 
 class Withdraw(Record):

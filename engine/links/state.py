@@ -183,14 +183,30 @@ def draft_resumption(link: Link, *, by: str, why: str, is_lapsed: bool) -> Draft
 
     With ``is_lapsed`` the person who proposed it before has left: this proposal replaces theirs.
     """
-    alarm, before = link.alarm, link.resumption
-    if alarm is None:
+    stopped = None if link.alarm is None else link.alarm.sequence
+    return draft_restart(link, stopped, link.resumption, by=by, why=why, is_lapsed=is_lapsed)
+
+
+def draft_restart(
+    link: Link,
+    stopped: int | None,
+    before: ApprovalState | None,
+    *,
+    by: str,
+    why: str,
+    is_lapsed: bool,
+) -> Draft:
+    """Return the record that proposes to go on after the alarm with the record ``stopped``.
+
+    Raises ``ConflictError`` where there is none, or where the proposal ``before`` waits.
+    """
+    if stopped is None:
         raise ConflictError("link", link.agreement.name, "no alarm stops it")
     if before is not None and not is_lapsed:
         why_not = "its resumption waits for a second person"
         raise ConflictError("link", link.agreement.name, why_not)
-    content = {"link": link.name, "stopped": alarm.sequence, "why": why}
-    subject = f"{link.name}:{alarm.sequence if before is None else before.sequence}"
+    content = {"link": link.name, "stopped": stopped, "why": why}
+    subject = f"{link.name}:{stopped if before is None else before.sequence}"
     return draft_proposal("link_resumption", subject, by=by, content=content)
 
 

@@ -30,6 +30,7 @@ def partner_content(one: LinkIdentity, other: LinkIdentity, **changes: Any) -> d
             ("answer", tuple(list_fields("answer"))),
             ("outcome", tuple(list_fields("outcome"))),
             ("withdraw", ("attention",)),
+            ("match", tuple(list_fields("match"))),
         )
     ]
     content: dict[str, Any] = {

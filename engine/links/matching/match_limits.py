@@ -1,10 +1,10 @@
 """Limits of set intersections, told to both sides, and the alarm of an enumeration.
 
 A blinded element hides whether it is a watch-list entry or one of all plates of a country, so what
-is answered in total is what bounds an enumeration. Within a period the key stays, and an element
-that was answered needs no second answer: an honest list uses its budget once. Both sides hold the
-same limits, so a request beyond them is no mistake; it is refused and stops set intersections of
-the link until two people decide.
+is answered in total is what bounds an enumeration. The key stays as long as the agreement, and an
+element that was answered needs no second answer: an honest list uses its budget once. Both sides
+hold the same limits, so a request beyond them is no mistake; it is refused and stops set
+intersections of the link until two people decide.
 """
 
 from dataclasses import asdict, dataclass, replace

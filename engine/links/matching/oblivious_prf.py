@@ -72,7 +72,7 @@ def derive_key(mode: PrfMode, *, seed: bytes, info: bytes) -> PrfKey:
 
 
 def blind_input(mode: PrfMode, value: bytes, *, blind: bytes | None = None) -> BlindedInput:
-    """Return an input under a fresh random scalar; ``blind`` is given by test vectors alone."""
+    """Return an input under a scalar: random, or ``blind``, which is as secret and used once."""
     scalar = blind or _group().crypto_core_ristretto255_scalar_random()
     return BlindedInput(value, scalar, _multiply(scalar, hash_to_group(mode, value)))
 

@@ -1,7 +1,7 @@
 """Set intersection of two lists of identifiers, as messages of kind ``match``.
 
-The asking side blinds its identifiers; the answering side evaluates them under the link's key of
-the period, proves that one key served all of them, and sends the tokens of its own list in an order
+The asking side blinds its identifiers; the answering side evaluates them under its key of the
+link, proves that one key served all of them, and sends the tokens of its own list in an order
 that says nothing. The asking side finds its own tokens among those: each is a hit. It learns of the
 other list nothing but its size and the hits; the answering side learns how many were asked.
 
@@ -9,12 +9,18 @@ Identifiers are compared folded. One that only one administration understands is
 domain that the agreement names, or not at all.
 """
 
+import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha512
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from engine.domain.identifiers import fold
 from engine.errors import RecordError
 from engine.links.agreement import NATIONAL_FIELDS
+from engine.links.identity import LinkKeys
 from engine.links.matching.oblivious_prf import (
     RECORD,
     BlindedInput,
@@ -25,6 +31,7 @@ from engine.links.matching.oblivious_prf import (
     evaluate_elements,
     evaluate_value,
     finalize_input,
+    hash_to_scalar,
     is_proven,
     prove_evaluation,
 )
@@ -35,11 +42,34 @@ _MODE = PrfMode.VOPRF
 
 
 @dataclass(frozen=True, slots=True)
+class MatchSecrets:
+    """Secrets of one installation, from the private half of its link identity."""
+
+    key_seed: bytes
+    """Of its keys as the answering side: 32 bytes."""
+    blind_seed: bytes
+    """Of its blinds as the asking side: 32 bytes."""
+
+
+def derive_secrets(keys: LinkKeys) -> MatchSecrets:
+    """Return the secrets of an installation: no file more to keep, and none in the journal."""
+    private = keys.receiving.private_bytes_raw()
+    return MatchSecrets(
+        *(
+            HKDF(SHA256(), length=32, salt=None, info=b"darvoza match 1 " + use).derive(private)
+            for use in (b"key", b"blind")
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SharedIdentifier:
     """One identifier of a watch-list entry that is marked shareable."""
 
     identifier: AttentionIdentifier
     value: str
+    entry: str = ""
+    """The entry's name in this installation."""
 
     def content(self, domains: Mapping[str, str]) -> bytes:
         """Return the bytes that are compared; raises ``RecordError`` where they cannot be."""
@@ -64,19 +94,34 @@ class MatchRequest:
         return Match(exchange=self.exchange, step="blinded", elements=elements)
 
 
-def derive_link_key(seed: bytes, *, link: str, period: int) -> PrfKey:
-    """Return the answering side's key of a link in a period, from its secret of 32 bytes."""
-    return derive_key(_MODE, seed=seed, info=f"{link}:{period}".encode())
+def derive_link_key(seed: bytes, *, link: str) -> PrfKey:
+    """Return the answering side's key of a link, from its secret of 32 bytes.
+
+    It stays as long as the agreement, so an identifier is asked about once.
+    """
+    return derive_key(_MODE, seed=seed, info=link.encode())
 
 
 def ask_matches(
-    exchange: str, entries: Iterable[SharedIdentifier], *, domains: Mapping[str, str]
+    exchange: str,
+    entries: Iterable[SharedIdentifier],
+    *,
+    domains: Mapping[str, str],
+    blind_seed: bytes,
 ) -> MatchRequest:
-    """Return a request about identifiers; raises ``RecordError`` for one without common domain."""
+    """Return a request about identifiers: the same again for the same exchange and identifiers.
+
+    Blinds follow from a secret and the name of the exchange, which is used once: so the answer can
+    be read without a blind being kept. Raises ``RecordError`` for an identifier without common
+    domain.
+    """
     unique = {entry.content(domains): entry for entry in entries}
-    return MatchRequest(
-        exchange, tuple((entry, blind_input(_MODE, content)) for content, entry in unique.items())
-    )
+    inputs = []
+    for content, entry in unique.items():
+        about = f"{exchange}\x1f".encode() + content
+        blind = hash_to_scalar(_MODE, hmac.digest(blind_seed, about, sha512), tag=b"MatchBlind-")
+        inputs.append((entry, blind_input(_MODE, content, blind=blind)))
+    return MatchRequest(exchange, tuple(inputs))
 
 
 def answer_request(request: Match, key: PrfKey) -> Match:
@@ -102,9 +147,18 @@ def list_tokens(
     domains: Mapping[str, str],
 ) -> Match:
     """Return the tokens of the answering side's own list, in their own order."""
-    contents = {entry.content(domains) for entry in entries}
-    tokens = sorted(_token(evaluate_value(_MODE, key, content)) for content in contents)
+    tokens = sorted(map_tokens(entries, key, domains=domains))
     return Match(exchange=exchange, step="tokens", elements=tuple(tokens))
+
+
+def map_tokens(
+    entries: Iterable[SharedIdentifier], key: PrfKey, *, domains: Mapping[str, str]
+) -> dict[str, SharedIdentifier]:
+    """Return the answering side's own identifiers by token."""
+    contents = {entry.content(domains): entry for entry in entries}
+    return {
+        _token(evaluate_value(_MODE, key, content)): entry for content, entry in contents.items()
+    }
 
 
 def read_answer(
@@ -112,14 +166,14 @@ def read_answer(
 ) -> dict[str, SharedIdentifier]:
     """Return the asked identifiers by token; raises ``RecordError`` where the proof does not hold.
 
-    ``public`` is the key that the other side showed earlier in the period: another one would let it
-    tell requests apart.
+    ``public`` is the key that the other side showed earlier: another one would let it tell requests
+    apart.
     """
     if answer.step != "evaluated" or answer.exchange != request.exchange:
         raise RecordError(RECORD, "step", "unexpected_step", "the evaluation of this request")
     shown, *evaluated = [bytes.fromhex(element) for element in answer.elements] or [b""]
     if public is not None and shown != public:
-        raise RecordError(RECORD, "elements", "other_key", "another key than before in this period")
+        raise RecordError(RECORD, "elements", "other_key", "another key than before on this link")
     blinded = [one.element for _, one in request.inputs]
     proof = bytes.fromhex(answer.proof or "")
     if not is_proven(shown, blinded, evaluated, proof=proof):

@@ -5,7 +5,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,17 +46,6 @@ from tests.store.engine.links.two_sides import NAME, Disk, Side, open_sides
 from tests.support.link_agreements import manifest_body, partner_content
 
 Sides = tuple[Side, Side]
-
-
-@pytest.fixture
-def sides(store_url: str, sqlite_template: Path, tmp_path: Path) -> Iterator[Sides]:
-    """Open both sides, with a link in force."""
-    copy = tmp_path / "tj.sqlite"
-    shutil.copy(sqlite_template, copy)
-    uz, tj = open_sides(store_url, f"sqlite:///{copy}")
-    yield uz, tj
-    for side in (uz, tj):
-        side.store.dispose()
 
 
 def forge(uz: Side, tj: Side, *, body: Any, **changes: Any) -> bytes:

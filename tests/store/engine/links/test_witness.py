@@ -9,10 +9,8 @@ import pytest
 from engine.audit.witness import find_witness_faults, list_witnessed, read_witness
 from engine.errors import InputError
 from engine.links.identity import LinkKeys
-from tests.store.engine.links.test_exchange import Sides, sides
+from tests.store.engine.links.test_exchange import Sides
 from tests.store.engine.links.two_sides import Side
-
-__all__ = ["sides"]
 
 
 def export_witness(witness: Side, path: Path) -> list[dict[str, Any]]:

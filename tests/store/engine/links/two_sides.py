@@ -14,6 +14,7 @@ from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange, TakenParcel
 from engine.links.identity import LinkKeys
 from engine.links.ledger import EnvelopeRow, LinkProjection, list_envelopes
+from engine.links.matching.match_exchange import follow_matches
 from engine.links.messages import Manifest
 from engine.links.outbox import OutgoingMessage
 from engine.links.state import Link
@@ -39,7 +40,8 @@ class Side:
         """Open the store, as a process that starts does."""
         self.store = Store(self.url)
         journal = Journal(self.store, [DualControlProjection(), LinkProjection()])
-        self.exchange = LinkExchange(self.store, journal, self.keys, self.handlers)
+        followers = (follow_matches,)
+        self.exchange = LinkExchange(self.store, journal, self.keys, self.handlers, followers)
 
     @property
     def link(self) -> Link:

@@ -56,6 +56,8 @@ ASKED = {
     "link propose": ["link", "propose", "oybek", "--resume", "--as", "ann"],
     "link approve": ["link", "approve", "oybek", "--as", "ann"],
     "link end": ["link", "end", "oybek", "--why", "x", "--as", "ann"],
+    "link match": ["link", "match", "oybek", "--as", "ann"],
+    "link details": ["link", "details", "oybek", "ab12", "ask", "--as", "ann"],
     "link status": ["link", "status"],
     "link sync": ["link", "sync"],
     "link export": ["link", "export", "oybek", "--to", "{out}"],

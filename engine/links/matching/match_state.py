@@ -1,0 +1,239 @@
+"""State of the comparing of watch lists on a link, replayed from the journal's records of power."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.criteria.dual_control import ApprovalState, read_approval_states
+from engine.domain.time_units import DAY
+from engine.errors import ConflictError, NotFoundError, SecondPersonError
+from engine.journal.kinds import (
+    MATCH_ANSWERED,
+    MATCH_ASKED,
+    MATCH_ENQUIRED,
+    MATCH_FOUND,
+    MATCH_STEP,
+)
+from engine.journal.power_records import PowerRecord, read_records
+from engine.links.matching.detail_release import (
+    DetailRelease,
+    ReleaseSide,
+    ReleaseState,
+    ReleaseStep,
+    advance_release,
+    expire_release,
+)
+from engine.links.matching.match_limits import MatchLimits, MatchRule, MatchUse
+
+MATCH_KINDS = (MATCH_ASKED, MATCH_ANSWERED, MATCH_FOUND, MATCH_ENQUIRED, MATCH_STEP)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRequest:
+    """A request of this side."""
+
+    exchange: str
+    asked_at: int
+    by: str
+    """Empty for the service itself."""
+    asked: tuple[tuple[str, str], ...]
+    """Entry and kind of identifier of each element."""
+    answered_at: int = 0
+    rule: str = ""
+    """Why the other side refused it, or its answer counts for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enquiry:
+    """A request of the other side."""
+
+    sequence: int
+    asked_at: int
+    exchange: str
+    elements: int
+    rule: str
+    """Why it was refused; empty where it was answered."""
+    is_alarm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommonEntry:
+    """An entry that both lists have, by its token, and how far the release of its details is."""
+
+    exchange: str
+    side: ReleaseSide
+    entry: str
+    """The entry of this side."""
+    identifier: str
+    found_at: int
+    release: DetailRelease
+    details: int | None = None
+    """The record of the message that brought the details."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchState:
+    """What was asked, answered and found on one link."""
+
+    link: str
+    sequence: int = 0
+    """Its last record, 0 without one."""
+    processed: int = 0
+    """The last message of the other side from which a record followed."""
+    asked: tuple[AskedRequest, ...] = ()
+    public: str = ""
+    """The other side's key, once it was shown."""
+    tokens: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Own identifiers (entry and kind) that the other side evaluated, by token."""
+    enquiries: tuple[Enquiry, ...] = ()
+    hits: Mapping[tuple[ReleaseSide, str], CommonEntry] = field(default_factory=dict)
+    """By side and token: each side's key makes tokens of its own."""
+    resumed: frozenset[int] = frozenset()
+    """Alarms after which two people went on."""
+    resumption: ApprovalState | None = None
+    """A proposal to go on that waits for a second person."""
+
+    @property
+    def alarm(self) -> Enquiry | None:
+        """The enquiry that stops the comparing of lists now."""
+        alarms = [one for one in self.enquiries if one.is_alarm]
+        last = alarms[-1] if alarms else None
+        return None if last is None or last.sequence in self.resumed else last
+
+    @property
+    def use(self) -> MatchUse:
+        """What the other side used of its limits."""
+        since = max(self.resumed, default=0)
+        alarm = self.alarm
+        rule: MatchRule | None = None if alarm is None else _to_rule(alarm.rule)
+        late = (one for one in self.enquiries if one.sequence > since)
+        return MatchUse(
+            tuple((one.asked_at, one.elements) for one in self.enquiries if not one.rule),
+            tuple(one.asked_at for one in late if one.rule == "too_often"),
+            rule,
+        )
+
+    def count_asked(self, limits: MatchLimits, *, at: int) -> int:
+        """Return how many elements this side used of its own limits, with a day to spare."""
+        begin = at - (limits.period_days + 1) * DAY
+        recent = (one for one in self.asked if max(one.asked_at, one.answered_at) > begin)
+        return sum(len(one.asked) for one in recent if one.rule in ("", "other_key"))
+
+    def count_answered(self, limits: MatchLimits, *, at: int) -> int:
+        """Return how many elements of the other side were answered, of its limit."""
+        return self.use.elements_since(at - limits.period_days * DAY)
+
+    def find_hit(self, token: str, *, at: int) -> CommonEntry:
+        """Return the common entry of a token or of its unique beginning, as it stands at a time.
+
+        Raises ``NotFoundError``.
+        """
+        found = [one for (_, full), one in self.hits.items() if token and full.startswith(token)]
+        if len(found) != 1:
+            raise NotFoundError("common entry", token)
+        return replace(found[0], release=expire_release(found[0].release, at=at))
+
+
+def _to_rule(rule: str) -> MatchRule:
+    known: tuple[MatchRule, ...] = ("too_many_elements", "too_often", "budget_spent", "stopped")
+    return next(one for one in known if one == rule)
+
+
+def read_match_state(connection: Connection, link: str) -> MatchState:
+    """Return the state of a link; a record that does not match the chain counts for nothing."""
+    state = MatchState(link)
+    for record in read_records(connection, MATCH_KINDS, subject=link):
+        if record.body is not None:
+            state = replace(_APPLY[record.kind](state, record, record.body), sequence=record.seq)
+            state = replace(state, processed=max(state.processed, record.body.get("of", 0)))
+    restarts = read_approval_states(connection, "link_resumption").values()
+    alarms = {one.sequence for one in state.enquiries if one.is_alarm}
+    about = [one for one in restarts if one.content["stopped"] in alarms]
+    resumed = frozenset(one.content["stopped"] for one in about if one.state == "in_force")
+    waiting = [one for one in about if one.content["stopped"] not in resumed]
+    return replace(state, resumed=resumed, resumption=waiting[-1] if waiting else None)
+
+
+def _apply_asked(state: MatchState, record: PowerRecord, body: Mapping[str, Any]) -> MatchState:
+    asked = tuple((entry, kind) for entry, kind in body["asked"])
+    request = AskedRequest(body["exchange"], record.known_at, body["by"], asked)
+    return replace(state, asked=(*state.asked, request))
+
+
+def _apply_answered(state: MatchState, record: PowerRecord, body: Mapping[str, Any]) -> MatchState:
+    asked = tuple(
+        replace(one, answered_at=record.known_at, rule=body["rule"])
+        if one.exchange == body["exchange"]
+        else one
+        for one in state.asked
+    )
+    tokens = {token: (entry, kind) for token, (entry, kind) in body["tokens"].items()}
+    public = state.public or body["public"]
+    return replace(state, asked=asked, tokens={**state.tokens, **tokens}, public=public)
+
+
+def _apply_enquired(state: MatchState, record: PowerRecord, body: Mapping[str, Any]) -> MatchState:
+    about = body["exchange"], body["elements"], body["rule"], body["is_alarm"]
+    enquiry = Enquiry(record.seq, record.known_at, *about)
+    return replace(state, enquiries=(*state.enquiries, enquiry))
+
+
+def _apply_found(state: MatchState, record: PowerRecord, body: Mapping[str, Any]) -> MatchState:
+    side: ReleaseSide = "asker" if body["side"] == "asker" else "owner"
+    hits = dict(state.hits)
+    for hit in body["hits"]:
+        about = body["exchange"], side, hit["entry"], hit["identifier"], record.known_at
+        release = DetailRelease(hit["token"], body["deadline"])
+        hits[side, hit["token"]] = CommonEntry(*about, release)
+    return replace(state, hits=hits)
+
+
+def _apply_step(state: MatchState, record: PowerRecord, body: Mapping[str, Any]) -> MatchState:
+    """A step that the table of releases does not name counts for nothing."""
+    side: ReleaseSide = "asker" if body["step"] in ("ask", "withdraw") else "owner"
+    is_theirs = "of" in body
+    ours = side if not is_theirs else _OPPOSITE[side]
+    hit = state.hits.get((ours, body["token"]))
+    if hit is None or body.get("rule"):
+        return state
+    try:
+        if is_theirs:
+            release = take_their_step(hit.release, body["step"], at=record.known_at)
+        else:
+            step, by = body["step"], body["by"]
+            release = advance_release(hit.release, step, side=side, by=by, at=record.known_at)
+    except (ConflictError, SecondPersonError):
+        return state
+    is_detailed = is_theirs and body["step"] == "release"
+    changed = replace(hit, release=release, details=body["of"] if is_detailed else hit.details)
+    return replace(state, hits={**state.hits, (ours, body["token"]): changed})
+
+
+_OPPOSITE: Mapping[ReleaseSide, ReleaseSide] = {"asker": "owner", "owner": "asker"}
+_THEIRS: Mapping[ReleaseStep, tuple[frozenset[ReleaseState], ReleaseState]] = {
+    "ask": (frozenset({"hit"}), "asked"),
+    "withdraw": (frozenset({"asked", "released_once"}), "withdrawn"),
+    "release": (frozenset({"asked"}), "released"),
+    "decline": (frozenset({"asked"}), "declined"),
+}
+"""What arrives stands for all people of the other side whom its own rules asked for."""
+
+
+def take_their_step(now: DetailRelease, step: ReleaseStep, *, at: int) -> DetailRelease:
+    """Return a release after a step of the other side; raises ``ConflictError``."""
+    now = expire_release(now, at=at)
+    states, target = _THEIRS[step]
+    if now.state not in states:
+        raise ConflictError("match", now.token, f"{step} does not count while it is {now.state}")
+    return replace(now, state=target, person="")
+
+
+_APPLY: Mapping[str, Callable[[MatchState, PowerRecord, Mapping[str, Any]], MatchState]] = {
+    MATCH_ASKED: _apply_asked,
+    MATCH_ANSWERED: _apply_answered,
+    MATCH_FOUND: _apply_found,
+    MATCH_ENQUIRED: _apply_enquired,
+    MATCH_STEP: _apply_step,
+}
