@@ -202,7 +202,7 @@ def sync(
 ) -> None:
     """Exchange with the other side over HTTPS until nothing waits on either side."""
     from api.links.exchanges import exchange_all, open_carrier
-    from api.links.movements.departures import announce_departures
+    from api.links.movements.announcements import announce_movements
 
     with _open_exchange(home) as (found, _, exchange):
         with exchange.store.read() as connection:
@@ -213,7 +213,7 @@ def sync(
         if name is not None:
             wanted = [exchange.find_link(name)]
         for one in wanted:
-            announce_departures(exchange, one)
+            announce_movements(exchange, one)
         results = {
             one.agreement.name: exchange_all(exchange, one, open_carrier(found, one))
             for one in wanted

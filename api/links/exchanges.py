@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from api.links.movements.announcements import announce_movements
 from api.links.movements.context import MovementContext
-from api.links.movements.departures import announce_departures
 from api.links.movements.manifests import take_manifest
+from api.links.movements.outcomes import take_outcome
 from engine.errors import ConflictError, InputError, RiskError, StoreUnavailableError
 from engine.journal.journal import Journal
 from engine.links.exchange import LinkExchange, TakenParcel
@@ -48,6 +49,7 @@ def list_handlers(home: Home) -> Mapping[str, MessageHandler]:
     context = MovementContext(home)
     return {
         "manifest": partial(take_manifest, context=context),
+        "outcome": partial(take_outcome, context=context),
     }
 
 
@@ -146,7 +148,7 @@ def export_parcel(exchange: LinkExchange, link: Link, folder: Path) -> Path:
 
     from engine.audit.witness import WITNESS_FILE, list_witnessed
 
-    announce_departures(exchange, link)
+    announce_movements(exchange, link)
     exchange.send_head(link.name)
     parcel = exchange.make_parcel(link, with_receipts=True)
     name = f"{link.agreement.name}-{link.us.name}-{parcel.at}{PARCEL_SUFFIX}"

@@ -72,11 +72,11 @@ class LinkWorker:
 
     def _announce(self, exchange: "LinkExchange", link: "Link") -> None:
         """Record what left for the other side; it travels now, or when the other side asks."""
-        from api.links.movements.departures import announce_departures
+        from api.links.movements.announcements import announce_movements
 
         try:
             after = self._announced.get(link.name, 0)
-            self._announced[link.name] = announce_departures(exchange, link, after=after)
+            self._announced[link.name] = announce_movements(exchange, link, after=after)
         except RiskError as error:
             structlog.get_logger().warning("link_not_announced", why=type(error).__name__)
         except Exception as error:  # what waits still travels

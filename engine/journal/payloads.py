@@ -178,6 +178,7 @@ class InspectionBody(HandlingBody):
     vehicle_class: NotRequired[VehicleClass | None]
     answers: NotRequired[str]
     """The strictest channel that it answers."""
+    message: NotRequired[LinkOriginBody]
 
 
 class SeizureBody(ReportBody):
@@ -187,6 +188,7 @@ class SeizureBody(ReportBody):
     linked_crossing_id: str | None
     pending_crossing_id: NotRequired[str]
     pending_post: NotRequired[str | None]
+    message: NotRequired[LinkOriginBody]
 
 
 class ConfirmationBody(SeizureBody):

@@ -1,6 +1,8 @@
 """Movements over links: what leaves for the other side, what it told, and what became of it.
 
-context     Features and network of a home
-departures  Manifests of vehicles that left for the other side, from the journal's tail
-manifests   Manifests that arrive, as records of the other side's posts
+announcements  Messages that this side's records make due, from the journal's tail
+context        Features and network of a home
+departures     Manifests of vehicles that left for the other side
+manifests      Manifests that arrive, as records of the other side's posts
+outcomes       Outcomes of movements that the other side told of, and of own ones
 """

@@ -70,10 +70,16 @@ def check_time(arrival: Arrival, kind: str, field: str, *, now: int) -> None:
         raise RecordError(kind, field, error.rule, error.message) from None
 
 
+def list_comparable(agreement: Agreement, network: Network) -> frozenset[str]:
+    """Return the national identifiers that the agreement and the network file compare alike."""
+    domains = network.identifiers
+    agreed = agreement.identifiers.items()
+    return frozenset(name for name, domain in agreed if domains.get(name, domain) == domain)
+
+
 def _drop_foreign(arrival: Arrival, agreement: Agreement, network: Network) -> Arrival:
     """Leave out identifiers of which this network and the agreement name different domains."""
-    domains = network.identifiers
-    foreign = [name for name, own in agreement.identifiers.items() if domains.get(name, own) != own]
+    foreign = agreement.identifiers.keys() - list_comparable(agreement, network)
     if not foreign:
         return arrival
     crossing, head = arrival.crossing, arrival.declaration

@@ -15,7 +15,7 @@ from engine.domain.identifiers import fold
 from engine.domain.time_units import micros
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import CROSSING, LINK_SENT
-from engine.journal.payloads import ArrivalBody, CrossingBody, LinkSentBody
+from engine.journal.payloads import ArrivalBody, LinkSentBody
 from engine.storage.database import (
     METADATA,
     Int64,
@@ -99,7 +99,7 @@ class MovementProjection:
         for entry, body in list_bodies(entries, CROSSING):
             if (origin := body.get("message")) is not None:
                 about = entry.seq, origin["link"], "received", origin["message"]
-                at = _passed_at(body)
+                at = passed_at(body["arrival"])
                 named = (origin["movement"], entry.subject, entry.post)
                 rows.append((*about, *named, 0, at, entry.known_at))
                 if origin["message"] == "manifest":
@@ -118,8 +118,9 @@ def _sent_row(entry: Entry, body: LinkSentBody) -> tuple[object, ...]:
     )
 
 
-def _passed_at(body: CrossingBody) -> int:
-    return micros(datetime.fromisoformat(body["arrival"]["crossing"]["arrived_at"]))
+def passed_at(arrival: ArrivalBody) -> int:
+    """Return when an arrival passed its post, UTC microseconds."""
+    return micros(datetime.fromisoformat(arrival["crossing"]["arrived_at"]))
 
 
 def read_last_sequence(connection: Connection, link: str) -> int:
@@ -138,8 +139,38 @@ def list_announced(connection: Connection, link: str, movements: Collection[str]
     return frozenset(found)
 
 
-def find_announced(connection: Connection, movement: str) -> str | None:
-    """Return the own crossing that was announced under a name, None where none was."""
-    query = select(_M.crossing_id).where(_M.movement == movement)
+def find_sent_manifest(connection: Connection, movement: str) -> MovementRow | None:
+    """Return the first manifest of an own movement, None where none was sent."""
+    query = select(MOVEMENTS).where(_M.movement == movement)
     query = query.where(_M.direction == "sent", _M.kind == "manifest").order_by(_M.seq)
-    return connection.scalar(query.limit(1))
+    row = connection.execute(query.limit(1)).one_or_none()
+    return None if row is None else MovementRow(*row)
+
+
+def find_received_manifest(
+    connection: Connection, arrival: ArrivalBody, post: str, *, longest: int, upto: int
+) -> MovementRow | None:
+    """Return the manifest of the vehicle that left a post for this arrival, None where none is.
+
+    By the surest key that finds one, the vehicle that left last, at most ``longest`` microseconds
+    before it arrived, of those whose record has no later number than ``upto``.
+    """
+    arrived_at = passed_at(arrival)
+    for kind, value in fold_arrival_keys(arrival).items():
+        query = (
+            select(MOVEMENTS)
+            .join(KEYS, _K.seq == _M.seq)
+            .where(_K.post == post, _K.kind == kind, _K.value == value, _K.seq <= upto)
+            .where(_K.passed_at >= arrived_at - longest, _K.passed_at <= arrived_at)
+            .order_by(_K.passed_at.desc(), _M.movement.desc())
+            .limit(1)
+        )
+        if (row := connection.execute(query).one_or_none()) is not None:
+            return MovementRow(*row)
+    return None
+
+
+def has_outcome(connection: Connection, crossing_id: str) -> bool:
+    """Tell whether an outcome of an own arrival was sent."""
+    query = select(_M.seq).where(_M.crossing_id == crossing_id, _M.kind == "outcome")
+    return connection.execute(query.where(_M.direction == "sent").limit(1)).first() is not None

@@ -8,14 +8,21 @@ import numpy as np
 from sqlalchemy import select
 
 from api.links.exchanges import list_handlers
-from api.links.movements.departures import announce_departures
+from api.links.movements.announcements import announce_movements
 from api.service.runtime import projections
 from engine.domain.network import read_home_network
-from engine.domain.records import Arrival
+from engine.domain.records import Arrival, Inspection, Seizure
 from engine.journal.entries import Kind
+from engine.journal.idempotency import crossing_name, inspection_name
 from engine.journal.journal import JOURNAL, Journal, JournalReader
-from engine.journal.kinds import CROSSING
-from engine.journal.payloads import CrossingBody, dump_arrival
+from engine.journal.kinds import CROSSING, INSPECTION, SEIZURE
+from engine.journal.payloads import (
+    ClaimBody,
+    CrossingBody,
+    InspectionBody,
+    SeizureBody,
+    dump_arrival,
+)
 from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkKeys
@@ -26,6 +33,7 @@ from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan, Rows
 from features.history.journal_history import read_event_log
+from features.history.tables import Tables
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from features.online.online_features import OnlineFeatures
@@ -77,8 +85,11 @@ class MovementSide:
             now = self.journal.now(connection)
             read = self.features.read(connection, [arrival], as_of=[now])
         self.served[arrival.crossing.crossing_id] = read.values[0]
-        body: CrossingBody = {"arrival": dump_arrival(arrival)}
         crossing = arrival.crossing
+        body: CrossingBody = {
+            "claim": _claim(crossing_name(crossing.crossing_id)),
+            "arrival": dump_arrival(arrival),
+        }
         draft: Any = CROSSING.draft(
             crossing.crossing_id, body, post=crossing.post, extra=read.events[0]
         )
@@ -86,9 +97,29 @@ class MovementSide:
         assert entry.known_at == now
         return entry.seq
 
+    def file(self, record: Inspection | Seizure, *, at: int) -> None:
+        """Record an act or a find at UTC microseconds, as its checkpoint reports it."""
+        self.clock.time = at
+        content = record.model_dump(mode="json", exclude_none=True)
+        draft: Any
+        if isinstance(record, Inspection):
+            act: InspectionBody = {
+                "claim": _claim(inspection_name(record.inspection_id)),
+                "crossing_id": record.crossing_id,
+                "inspection": content,
+            }
+            event = self.features.act(record)
+            draft = INSPECTION.draft(record.inspection_id, act, post="", extra=event)
+        else:
+            assert record.crossing_id is not None
+            find: SeizureBody = {"seizure": content, "linked_crossing_id": record.crossing_id}
+            found = self.features.find_in(record, record.crossing_id)
+            draft = SEIZURE.draft(record.seizure_id, find, post="", extra=found)
+        self.journal.append([draft])
+
     def announce(self, **more: Any) -> int:
         """Record the manifests that are due."""
-        return announce_departures(self.exchange, self.link, **more)
+        return announce_movements(self.exchange, self.link, **more)
 
     def sync(self, other: "MovementSide") -> None:
         """Exchange parcels with the other side, as a client does."""
@@ -112,10 +143,14 @@ class MovementSide:
         with self.store.read() as connection:
             return [(kind, origin, number) for kind, origin, number in connection.execute(query)]
 
+    def read_log(self) -> Tables:
+        """Return the journal as one event log."""
+        with self.store.read() as connection:
+            return read_event_log(self.home, connection)
+
     def compute_bulk(self) -> dict[str, Rows]:
         """Return the features that bulk readers make of the same journal, by crossing."""
-        with self.store.read() as connection:
-            found = matrix(read_log(read_event_log(self.home, connection), PLAN), PLAN)
+        found = matrix(read_log(self.read_log(), PLAN), PLAN)
         names = [str(name) for name in found.crossing_id]
         return dict(zip(names, found.values, strict=True))
 
@@ -126,6 +161,10 @@ class MovementSide:
             int((bulk[name].view(np.int32) != row.view(np.int32)).sum())
             for name, row in self.served.items()
         )
+
+
+def _claim(name: str) -> ClaimBody:
+    return {"names": [name], "fingerprint": "00" * 32}
 
 
 def open_movement_sides(west_url: str, east_url: str, folder: Path) -> tuple[Any, Any]:
