@@ -25,10 +25,10 @@ setup: $(READY)  ## Prepare the environment, nothing else
 demo: $(READY)  ## From nothing to a ranked queue; ARGS=--once stops after the print
 	$(BIN)/darvoza demo $(ARGS)
 
-test: $(READY)  ## Every test, at small sizes
+test: $(READY)  ## Every promise, at small sizes
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-proof: $(READY)  ## The tests at the sizes that the claims state (up to an hour)
+proof: $(READY)  ## Every test, at the sizes that the claims state (up to an hour)
 	DARVOZA_PROOF=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 3600 $(ARGS)
 
 spark: $(SPARK)/.ready  ## Spark against numpy, in an environment of its own; needs Java 17 or later

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.proof_alone import IS_PROOF, is_proof_alone
 from tests.support.emptied_database import empty_database
 from tests.support.personal_data import find_personal_data
 
@@ -109,12 +110,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin("hypothesispytest"):
         from hypothesis import settings
 
-        is_proof = bool(os.environ.get("DARVOZA_PROOF"))
         settings.register_profile(
             "darvoza",
-            max_examples=400 if is_proof else 25,
+            max_examples=400 if IS_PROOF else 25,
             deadline=None,
-            derandomize=not is_proof,
+            derandomize=not IS_PROOF,
             database=None,
             print_blob=True,
         )
@@ -125,6 +125,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("PYTEST_XDIST_WORKER"):
         # It looks for its types through all that was imported before it: once, that is a second.
         import skops.io  # noqa: F401
+
+        from tests.support.sequential_binning import bin_in_sequence
+
+        bin_in_sequence()
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -143,12 +147,16 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its folder's name, and let those begin that take longest.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only the proof runs, mark each test with its folder's name, and sort.
 
     A file stays with one worker, because it shares a world, a server or a browser; the short ones
     come last, so that no worker is left with a long one while the other has nothing to do.
     """
+    if not IS_PROOF:
+        left_out = [item for item in items if is_proof_alone(item.nodeid)]
+        items[:] = [item for item in items if not is_proof_alone(item.nodeid)]
+        config.hook.pytest_deselected(items=left_out)
     for item in items:
         item.add_marker(item.path.relative_to(HERE).parts[0])
     place = {name: number for number, name in enumerate(LONGEST)}

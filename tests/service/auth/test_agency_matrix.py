@@ -64,6 +64,8 @@ from tests.service.running_service import (
 
 DOCS = Path(__file__).parents[3] / "docs"
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
+SHARE = 1 if IS_PROOF else 5
+"""One in so many cells is asked for at small sizes: each route by other keys than the last one."""
 AGENCIES: tuple[str | None, ...] = ("customs", "interior", None)
 SHARED = {POST: {"customs", "interior"}, OTHER: {"customs"}}
 """Agencies of each post."""
@@ -180,19 +182,22 @@ def is_open(key: Key, method: str, path: str) -> bool:
     return is_of_role(key, method, path) and scope != "none"
 
 
-def find_violations(border: Border, routes: list[tuple[str, str]]) -> list[str]:
+def find_violations(border: Border, routes: list[tuple[str, str]], *, share: int = 1) -> list[str]:
     """Return every answer that the table does not permit, and every row that leaked.
 
-    At small sizes the decisions take turns: each key asks a route about one of them.
+    At small sizes the decisions take turns: each key asks a route about one of them. One cell in
+    ``share`` is asked for: other keys of each next route.
     """
     found = []
     for number, ((method, path), post, key) in enumerate(product(routes, SHARED, border.keys)):
+        if number % share:
+            continue
         is_page = not path.startswith("/v1/")
         if (post == OTHER and "{post}" not in path) or (is_page and key not in border.sessions):
             continue
         asked = addresses(border, method, path.replace("{post}", post))
         is_whole = IS_PROOF and is_of_role(key, method, path)
-        for at in asked if is_whole else asked[number % len(asked) :][:1]:
+        for at in asked if is_whole else asked[number // share % len(asked) :][:1]:
             answer = border.send(method, at, key)
             refused = not is_open(key, method, path)
             if "{post}" in path:
@@ -353,7 +358,8 @@ def _short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_cell_is_refused_or_answered_as_the_table_says_and_no_row_leaks(
     border: Border,
 ) -> None:
-    assert find_violations(border, [*sorted(MAY), *pages()]) == []
+    assert len(border.keys) * len(SHARED) % SHARE, "the keys of a route would always be the same"
+    assert find_violations(border, [*sorted(MAY), *pages()], share=SHARE) == []
 
 
 def test_the_table_of_the_test_holds_every_scope_for_every_right() -> None:
@@ -386,7 +392,8 @@ def test_a_list_as_csv_has_the_same_rows(border: Border, monkeypatch: pytest.Mon
     answers = [border.send("GET", "/v1/watchlist", key) for key in border.keys]
     assert any(one.headers["content-type"].startswith("text/csv") for one in answers)
     test_what_is_permitted_is_shown(border)
-    assert find_violations(border, [("GET", path) for path in csv_lists.LISTS]) == []
+    lists = [("GET", path) for path in csv_lists.LISTS]
+    assert find_violations(border, lists, share=SHARE) == []
     monkeypatch.setattr(Caller, "sees", lambda *_: True)
     assert any("shows ZZWATCH" in one for one in find_violations(border, WATCHLIST[:1]))
 

@@ -72,7 +72,7 @@ def test_the_kernel_equals_the_reference_on_whatever_it_is_asked(group: tuple[In
     np.testing.assert_array_equal(group_reads(*group, last=False), found[:-1])
 
 
-@settings(max_examples=60 if PROOF else 12, deadline=None)
+@settings(max_examples=60 if PROOF else 4, deadline=None)
 @given(groups())
 def test_dealt_into_parts_it_equals_the_reference_too(group: tuple[Ints, ...]) -> None:
     with pytest.MonkeyPatch.context() as patched:
