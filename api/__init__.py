@@ -1,5 +1,6 @@
 """The service, its pages, and the command line.
 
+attentions      Requests between partners, over HTTP and as a page
 audit           The journal and its draws over HTTP and as pages; verification of a home
 auth            Callers: accounts, keys, sessions, permissions
 cli             The command line: one module a group of commands

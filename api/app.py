@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
+from api.attentions import routes as attentions_routes
 from api.audit import page as audit_page
 from api.audit import routes as audit_routes
 from api.auth.credentials import stand_in
@@ -85,6 +86,7 @@ ROUTERS = (
     health.router,
     watchlist_routes.router,
     webhooks_routes.router,
+    attentions_routes.router,
     links_routes.router,
     links_routes.door,
 )

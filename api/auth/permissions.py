@@ -139,6 +139,14 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         """,
     (Matter.WATCHLIST, Right.ACT, _SUPERVISOR | {Role.COUNTERPART}): """
         POST /v1/notices
+        POST /v1/attentions
+        POST /v1/attentions/cases
+        POST /v1/attentions/{request_id}/answers
+        POST /v1/attentions/{request_id}/withdrawals
+        """,
+    (Matter.WATCHLIST, Right.SEE, _SUPERVISOR | _INTEGRITY | {Role.COUNTERPART}): """
+        GET /v1/attentions
+        GET /v1/attentions/{request_id}
         """,
     (Matter.WATCHLIST, Right.APPROVE, _SUPERVISOR): """
         POST /v1/watchlist/{entry_id}/approvals
@@ -223,7 +231,7 @@ MAY = {route: rule.roles for route, rule in ROUTES.items()}
 
 _BY_PERSON = (
     "/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models", "/v1/finds", "/v1/audits",
-    "/v1/webhooks",
+    "/v1/webhooks", "/v1/attentions",
 )  # fmt: skip
 BY_PERSON = frozenset(
     (method, path)

@@ -23,6 +23,7 @@ from engine.links.key_files import find_link_keys
 from engine.links.matching.match_exchange import follow_matches
 from engine.links.parcel import MAX_BYTES, read_parcel
 from engine.links.receipts import LinkReceipt
+from engine.links.requests.arrival_effects import take_attention, take_withdrawal
 from engine.links.state import Link
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -48,8 +49,10 @@ def list_handlers(home: Home) -> Mapping[str, MessageHandler]:
     """Return what follows from each kind of message in a home."""
     context = MovementContext(home)
     return {
+        "attention": take_attention,
         "manifest": partial(take_manifest, context=context),
         "outcome": partial(take_outcome, context=context),
+        "withdraw": take_withdrawal,
     }
 
 

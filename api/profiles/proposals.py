@@ -273,9 +273,10 @@ class ProposalWriter:
             self._service.accounts.must_be_two(matter, first=now.author, second=second)
 
     def _must_cover(self, matter: Matter, now: ApprovalState) -> None:
-        """Refuse an entry of another agency: not found where it is hidden."""
+        """Refuse an entry of another agency, and one that selects nothing: not found if hidden."""
         agency = now.content.get("agency")
-        if not self._caller.sees(MATTERS[matter], agency):
+        is_entry = matter != "watchlist" or watchlist.is_selecting(now.content)
+        if not is_entry or not self._caller.sees(MATTERS[matter], agency):
             raise NotFoundError(matter, now.subject)
         if not self._caller.covers(agency):
             raise NotAllowedError(OTHER_AGENCY, "agency")

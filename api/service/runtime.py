@@ -49,6 +49,7 @@ from engine.journal.journal import Journal
 from engine.journal.receipts import Signer, open_signer
 from engine.links.ledger import LinkProjection
 from engine.links.movements.movement_ledger import MovementProjection
+from engine.links.requests.facts import RequestProjection
 from engine.ports import Contribution, Scorer
 from engine.queue.expiry import QueueExpiry
 from engine.queue.identifier_index import IdentifierProjection
@@ -117,6 +118,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         ClockProjection(),
         LinkProjection(),
         MovementProjection(),
+        RequestProjection(),
         EventProjection(),
         CounterProjection(plan),
     )

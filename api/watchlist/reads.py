@@ -50,4 +50,7 @@ def _entry_as_json(
 
 
 def _sees(caller: Caller, entry: ApprovalState) -> bool:
+    """Requests of partners that select nothing are at their own page."""
+    if not watchlist.is_selecting(entry.content):
+        return False
     return caller.sees(Matter.WATCHLIST, entry.content.get("agency"))

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.criteria.dual_control import KINDS_OF
-from engine.criteria.watchlist import CONVEYANCE, NAMED, PARTIES
+from engine.criteria.watchlist import CONVEYANCE, NAMED, PARTIES, REQUESTED
 from engine.domain.identifiers import fold
 from engine.journal import kinds as record
 from engine.journal.entries import JournalRecord, Kind
@@ -44,7 +44,7 @@ ERASABLE: tuple[Kind[Any], ...] = (
 )
 """Kinds whose bodies may be erased. No other says anything of a movement or of a watched subject:
 what grants power, opens a shift or anchors a file has to stay readable."""
-FOLDED = frozenset({*CONVEYANCE, "trailer_plate", "container_numbers", "value"})
+FOLDED = frozenset({*CONVEYANCE, *REQUESTED, "trailer_plate", "container_numbers", "value"})
 EXACT = frozenset(
     {*NAMED, *(f"{party}_id" for party in PARTIES), "driver_ref", "subject"} - {*CONVEYANCE}
 )

@@ -26,8 +26,8 @@ RuleOf = TypeVar("RuleOf")
 StateOf = TypeVar("StateOf")
 Matter = Literal["profile", "watchlist", "agencies", "oidc", "erasure", "link", "link_resumption"]
 Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left"]
-Move = Step | Literal["shadowed"]
-"""A step, where an approval as a shadow is one of its own."""
+Move = Step | Literal["shadowed", "withdrawn"]
+"""A step, where an approval as a shadow and the withdrawal of a notice are steps of their own."""
 State = Literal["proposed", "shadow", "in_force", "retired"]
 
 RECORDS = record_table(
@@ -196,6 +196,13 @@ def _check_retirement(
     return OWN_REQUEST if event.person == now.leaving.by else None
 
 
+def _check_withdrawal(
+    now: ApprovalState, event: ApprovalEvent, *, needs_evidence: bool
+) -> Refusal | None:
+    """Permit the end of a notice that no second person confirmed: it stood on that word alone."""
+    return None if now.is_notice and _addresses_pending(now, event) else NOTHING_PENDING
+
+
 def _addresses_pending(now: ApprovalState, event: ApprovalEvent) -> bool:
     """Tell whether an approval names what is pending now: one that lost a race names another."""
     return now.pending is not None and event.body.get("of") == now.pending
@@ -225,6 +232,7 @@ TRANSITIONS: dict[tuple[State, Move], Transition[Rule, State]] = {
     ("in_force", "shadowed"): Transition(_check_approval, "in_force"),
     ("in_force", "leaving"): Transition(_check_retirement_request, "in_force"),
     ("in_force", "left"): Transition(_check_retirement, "retired"),
+    ("in_force", "withdrawn"): Transition(_check_withdrawal, "retired"),
     ("retired", "backtested"): Transition(_accept, "retired"),
 }
 """Every step that can count after the first; in any other state a step counts for nothing. An
@@ -244,8 +252,9 @@ def apply_event(
 
 
 def _move_of(event: ApprovalEvent) -> Move:
-    is_shadow = event.step == "approved" and event.body.get("shadow")
-    return "shadowed" if is_shadow else event.step
+    if event.step == "approved" and event.body.get("shadow"):
+        return "shadowed"
+    return "withdrawn" if event.step == "left" and event.body.get("withdrawn") else event.step
 
 
 def _enter_state(event: ApprovalEvent) -> ApprovalState | None:
@@ -312,6 +321,16 @@ def draft_approval(matter: Matter, now: ApprovalState, *, by: str, shadow: bool 
     if shadow and (matter == "watchlist" or now.state != "proposed"):
         raise ConflictError(matter, now.subject, "only a proposed profile can become a shadow")
     return draft
+
+
+def draft_withdrawal(matter: Matter, now: ApprovalState, *, by: str, why: str) -> Draft:
+    """Return the record that ends a notice with the word on which alone it stands.
+
+    Raises ``ConflictError`` where a second person confirmed it: then two retire it.
+    """
+    body: ApprovalBody = {"by": by, "of": now.pending, "state": "retired"}
+    body |= {"why": why, "withdrawn": True}
+    return _check_draft(matter, now, _draft(matter, "left", now.subject, body))
 
 
 def draft_retirement(

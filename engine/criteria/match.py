@@ -33,7 +33,8 @@ class Match:
     channel: str
     """Where it sends what it selects."""
     share: float
-    """Probability with which it selects what fits it, in (0, 1]."""
+    """Probability with which it selects what fits it, in [0, 1]; 0 for a partner's request that
+    asks for no search."""
     title: str = ""
     """The profile's title."""
     words: str = ""
@@ -70,7 +71,7 @@ class Matcher(Protocol):
 
 def explain_matches(matches: Sequence[Match], fired: Sequence[str]) -> tuple[Reason, ...]:
     """Return the reasons that matches give, of those whose draw selected the arrival."""
-    found = {m.purpose: m for m in reversed(matches) if m.purpose in fired}
+    found = {m.purpose: m for m in reversed(matches) if m.purpose in fired and m.share > 0}
     return tuple(_REASON[m.source](m) for m in matches if found.get(m.purpose) is m)
 
 

@@ -14,6 +14,7 @@ import hashlib
 import secrets
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -55,6 +56,10 @@ CONVEYANCE = ("plate", "trailer", "vin", "container")
 """Identifiers that are folded, and may be matched by their shape."""
 PARTIES = ("carrier", "consignee", "consignor", "declarant")
 NAMED = (*CONVEYANCE, "party", *PARTIES, "driver_ref")
+REQUESTED = ("seal", "tir_carnet")
+"""Identifiers that only a request of a partner names; folded."""
+SELECTING = frozenset({"search", "scan"})
+"""Actions of a partner's request that select; an entry without an action does as well."""
 
 KEYS = Table(
     "watch_keys",
@@ -119,7 +124,8 @@ class WatchEntry(Notice):
 
 def list_identifiers(content: Mapping[str, Any]) -> dict[str, str]:
     """Return the identifiers of an entry, by kind."""
-    return {kind: content[kind] for kind in NAMED if content.get(kind) is not None}
+    kinds = (*NAMED, *REQUESTED)
+    return {kind: content[kind] for kind in kinds if content.get(kind) is not None}
 
 
 def draft_entry(entry: WatchEntry, entry_id: str, *, by: str, now: int) -> Draft:
@@ -167,7 +173,7 @@ def _key(kind: str, value: str) -> int:
 def _entry_keys(content: Mapping[str, Any]) -> Iterator[int]:
     """Yield the lookup keys of an entry; an identifier that folds to an empty text has none."""
     for kind, value in list_identifiers(content).items():
-        if kind not in CONVEYANCE:
+        if kind not in (*CONVEYANCE, *REQUESTED):
             yield _key(kind, value)
         elif folded := fold(value):
             is_shape = content.get("look_alikes", False)
@@ -192,6 +198,9 @@ def _conveyance(crossing: Crossing) -> Iterator[tuple[str, str]]:
     known = (("plate", crossing.plate), ("trailer", crossing.trailer_plate), ("vin", crossing.vin))
     yield from ((kind, value) for kind, value in known if value is not None)
     yield from (("container", number) for number in crossing.container_numbers)
+    yield from (("seal", number) for number in crossing.seal_numbers)
+    if crossing.tir_carnet is not None:
+        yield "tir_carnet", crossing.tir_carnet
 
 
 def _parties(
@@ -285,7 +294,7 @@ class WatchMatcher:
                     code=entry_id,
                     sequence=row["seq"],
                     channel=row["channel"],
-                    share=1.0,
+                    share=1.0 if is_selecting(now.content) else 0.0,
                     words=words,
                     parameters=known,
                     is_of_counterpart=now.is_of_counterpart,
@@ -293,9 +302,14 @@ class WatchMatcher:
                 self._entries[row["key"]][entry_id] = match, row["expires_at"]
 
 
+def is_selecting(content: Mapping[str, Any]) -> bool:
+    """Tell whether an entry selects what it names; requests such as ``tell`` only match it."""
+    return content.get("action", "search") in SELECTING
+
+
 def read_expiry(found: ApprovalState) -> int:
     """Return when an entry expires, UTC microseconds."""
-    return micros(WatchEntry.model_validate(found.content, strict=False).expiry)
+    return micros(datetime.fromisoformat(found.content["expiry"]))
 
 
 def describe_entry(found: ApprovalState) -> str:

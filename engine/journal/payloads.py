@@ -293,6 +293,8 @@ class ApprovalBody(TypedDict):
     shadow: NotRequired[bool]
     note: NotRequired[str]
     why: NotRequired[str]
+    withdrawn: NotRequired[bool]
+    """A notice ends with the word on which it stands."""
     instead_of: NotRequired[int]
     figures: NotRequired[Json]
 
@@ -462,6 +464,9 @@ class LinkSentBody(TypedDict):
     """UTC microseconds."""
     about: NotRequired[LinkSubjectBody]
     """Of a message that a record made due by itself."""
+    by: NotRequired[str]
+    """Who sent it; absent where the service did by itself."""
+    claim: NotRequired[ClaimBody]
 
 
 class LinkReceivedBody(TypedDict):

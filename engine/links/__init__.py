@@ -1,6 +1,7 @@
 """Links between installations: signed, numbered envelopes under an agreement.
 
 agreement   What two installations agreed may travel between them, as typed TOML
+codes       Codes of messages, for those who write them
 disclosure  Fields of a message that an agreement lets travel, on sending and on receiving
 envelope    Envelopes: canonical bytes, encryption to the receiver, signature, order
 exchange    The exchange of parcels with the other side of a link
@@ -14,6 +15,6 @@ movements   Movements that both sides of a link know
 outbox      Envelopes that leave, and the receipts that settle them
 parcel      Parcels: what one side hands to the other at once
 receipts    Signed receipts of envelopes, over the head of the receiver's journal
-requests    Requests between partners as one table: attentions and offers of cases
+requests    Requests between partners: attentions and offers of cases
 state       State of each link, replayed from the journal's records of power
 """

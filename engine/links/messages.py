@@ -28,30 +28,18 @@ from engine.domain.records import (
     VehicleClass,
 )
 from engine.domain.validation import bare
+from engine.links.codes import (
+    AttentionAction,
+    AttentionIdentifier,
+    InformationGrade,
+    QuantityBand,
+    SourceGrade,
+)
 
 LinkKind = Literal["post", "partner"]
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
-AttentionIdentifier = Literal[
-    "plate",
-    "trailer_plate",
-    "vin",
-    "container_number",
-    "seal_number",
-    "tir_carnet",
-    "driver_ref",
-    "carrier_id",
-    "consignee_id",
-    "consignor_id",
-]
-"""What an attention is about; a national one only where the agreement names its domain."""
-AttentionAction = Literal["search", "scan", "papers", "tell", "do_not_stop"]
-SourceGrade = Literal["A", "B", "C", "X"]
-"""Reliability of the source: always, mostly, mostly not, not known (Europol 4x4)."""
-InformationGrade = Literal["1", "2", "3", "4"]
-"""Known to be true, known to the source, corroborated, not corroborated (Europol 4x4)."""
-QuantityBand = Literal["up_to_100g", "up_to_1kg", "up_to_10kg", "up_to_100kg", "over_100kg"]
 _BANDS: tuple[tuple[float, QuantityBand], ...] = (
     (100, "up_to_100g"),
     (1_000, "up_to_1kg"),

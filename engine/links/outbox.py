@@ -4,7 +4,7 @@ An envelope is sealed once and its bytes are kept in its record, so that whateve
 the same. An envelope that waits too long is refused by its receiver as expired, and so settled.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from engine.domain.records import Record
 from engine.domain.time_units import HOUR
 from engine.errors import ConflictError, ErasedError
 from engine.journal.entries import Draft
+from engine.journal.idempotency import IdempotencyClaim
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import LINK_RECEIPTED, LINK_SENT, LINK_STOPPED
 from engine.journal.payloads import (
@@ -58,6 +59,9 @@ class OutgoingMessage:
     handling: tuple[HandlingCode, ...] = ()
     about: LinkSubjectBody | None = None
     """Where a record of this house made it due; it stays here."""
+    by: str = ""
+    """Who sends it; empty where the service does by itself."""
+    claim: IdempotencyClaim | None = None
 
 
 def draft_messages(
@@ -83,7 +87,8 @@ def draft_messages(
         head = _next_head(link, last, now=now, kind=one.kind, handling=one.handling)
         envelope = seal_envelope(head, body, keys=keys, receiver=link.them.identity)
         last = Position(head.number, envelope.digest)
-        drafts.append(_draft_sent(link, envelope, body, about=one.about))
+        marks = {"about": one.about, "by": one.by, "claim": one.claim and one.claim.as_dict()}
+        drafts.append(_draft_sent(link, envelope, body, marks=marks))
     return drafts
 
 
@@ -106,7 +111,7 @@ def _next_head(
 
 
 def _draft_sent(
-    link: Link, envelope: Envelope, body: dict[str, Any], *, about: LinkSubjectBody | None
+    link: Link, envelope: Envelope, body: dict[str, Any], *, marks: Mapping[str, Any]
 ) -> Draft:
     sent: LinkSentBody = {
         "link": link.name,
@@ -117,8 +122,8 @@ def _draft_sent(
         "digest": envelope.digest.hex(),
         "expires": envelope.head.expires,
     }
-    if about is not None:
-        sent["about"] = about
+    kept: Any = {name: mark for name, mark in marks.items() if mark}
+    sent |= kept
     return LINK_SENT.draft(link.name, sent)
 
 
@@ -135,8 +140,8 @@ def draft_renumbered(
         head = _next_head(link, last, now=now, kind=row.kind, handling=handling)
         envelope = seal_envelope(head, stored["body"], keys=keys, receiver=link.them.identity)
         last = Position(head.number, envelope.digest)
-        about = stored.get("about")
-        drafts.append(_draft_sent(link, envelope, stored["body"], about=about))
+        marks = {name: stored.get(name) for name in ("about", "by")}
+        drafts.append(_draft_sent(link, envelope, stored["body"], marks=marks))
     return drafts
 
 

@@ -135,7 +135,8 @@ def _matches_of(body: DecisionBody) -> dict[str, bool]:
     """Return what matched a decision, and whether it selected the vehicle by its own draw."""
     selected = body["decision"]["profiles"]
     return {
-        match["code"]: match["source"] == "watchlist" or match["code"] in selected
+        match["code"]: match["code"] in selected
+        or (match["source"] == "watchlist" and match["share"] > 0)
         for match in body["inputs"].get("matches", ())
     }
 

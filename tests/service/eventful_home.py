@@ -17,13 +17,14 @@ from engine.links.envelope import Position
 from engine.links.exchange import LinkExchange
 from engine.links.key_files import open_link_keys
 from engine.links.ledger import list_waiting
-from engine.links.messages import Manifest, Withdraw
+from engine.links.messages import Attention, Manifest, Withdraw
 from engine.links.outbox import OutgoingMessage
 from models.lifecycle.projection import PromotionProjection
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk
 from tests.service.running_service import OTHER, POST, World, arrival
 from tests.support.link_agreements import LinkSides, manifest_body
+from tests.support.link_partner import REQUEST, attention_body
 
 ENTRIES = 30
 
@@ -178,11 +179,15 @@ def _partner_sends(world: World) -> None:
     link = exchange.propose(sides.agreement, by="ann")
     exchange.approve(link, by="bob")
     manifest = Manifest.model_validate(manifest_body(post="TJ-FOT", plate="01A0005BC"))
-    sent, withdrawn = exchange.send(
+    attention = Attention.model_validate(
+        attention_body(SystemClock().now()) | {"value": "01A9999BC"}, strict=False
+    )
+    sent, _, withdrawn = exchange.send(
         link,
         [
             OutgoingMessage("manifest", manifest),
-            OutgoingMessage("withdraw", Withdraw(attention="a-1")),
+            OutgoingMessage("attention", attention),
+            OutgoingMessage("withdraw", Withdraw(attention=REQUEST)),
         ],
     )
     later = SystemClock().now() + DAY
@@ -197,7 +202,7 @@ def _partner_sends(world: World) -> None:
     taken = exchange.take_parcel(
         sides.parcel(envelopes, receipts=tuple(receipts), at=withdrawn.known_at + 1)
     )
-    assert (taken.new, taken.settled, sent.seq < withdrawn.seq) == (2, 2, True)
+    assert (taken.new, taken.settled, sent.seq < withdrawn.seq) == (2, 3, True)
     forged = sides.seal(manifest_body(movement="m-x", plate="01A0005BC"), expires=later)
     misdirected = sides.seal({}, receiver="ab" * 32)
     stopped = exchange.take_parcel(

@@ -31,6 +31,7 @@ def partner_content(one: LinkIdentity, other: LinkIdentity, **changes: Any) -> d
             ("outcome", tuple(list_fields("outcome"))),
             ("withdraw", ("attention",)),
             ("match", tuple(list_fields("match"))),
+            ("case", tuple(list_fields("case"))),
         )
     ]
     content: dict[str, Any] = {

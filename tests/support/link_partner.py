@@ -1,7 +1,9 @@
 """A synthetic partner of a home, with which a few envelopes were exchanged."""
 
+from typing import Any
+
 from engine.criteria.dual_control import DualControlProjection
-from engine.domain.time_units import DAY, MINUTE
+from engine.domain.time_units import DAY, HOUR, MINUTE, rfc3339
 from engine.journal.journal import Journal
 from engine.links.envelope import Position
 from engine.links.exchange import LinkExchange
@@ -9,14 +11,33 @@ from engine.links.key_files import open_link_keys
 from engine.links.ledger import LinkProjection, list_waiting
 from engine.links.messages import Manifest
 from engine.links.outbox import OutgoingMessage
+from engine.links.requests.facts import RequestProjection
 from engine.storage.database import Store
 from engine.storage.home import Home
 from tests.support.link_agreements import LinkSides, manifest_body
 
+REQUEST = "attention-1"
+"""What the partner asks."""
+
+
+def attention_body(now: int) -> dict[str, Any]:
+    """Return the body of an attention that the partner asks for."""
+    return {
+        "attention": REQUEST,
+        "identifier": "plate",
+        "value": "01A123BC",
+        "action": "search",
+        "answer_by": rfc3339(now + HOUR),
+        "until": rfc3339(now + DAY),
+        "why": "Seen at night at a warehouse that is watched.",
+        "source": "B",
+        "information": "2",
+    }
+
 
 def link_partner(home: Home, store: Store) -> str:
     """Agree with a partner, once for a home, exchange with it, and return the link's name."""
-    journal = Journal(store, [DualControlProjection(), LinkProjection()])
+    journal = Journal(store, [DualControlProjection(), LinkProjection(), RequestProjection()])
     if home.link_keys.exists():
         exchange = LinkExchange(store, journal, open_link_keys(home))
         return exchange.find_link("oybek_fotehobod").name
@@ -37,6 +58,14 @@ def link_partner(home: Home, store: Store) -> str:
         sent_at=sent_at,
         expires=expires,
     )
-    envelopes = (first.raw.decode(), refused.raw.decode())
+    asked = sides.seal(
+        attention_body(now),
+        kind="attention",
+        handling=("H2",),
+        after=Position(2, refused.digest),
+        sent_at=sent_at,
+        expires=expires,
+    )
+    envelopes = tuple(one.raw.decode() for one in (first, refused, asked))
     exchange.take_parcel(sides.parcel(envelopes, receipts=tuple(receipts), at=now))
     return link

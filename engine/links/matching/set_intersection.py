@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from engine.domain.identifiers import fold
 from engine.errors import RecordError
 from engine.links.agreement import NATIONAL_FIELDS
+from engine.links.codes import AttentionIdentifier
 from engine.links.identity import LinkKeys
 from engine.links.matching.oblivious_prf import (
     RECORD,
@@ -35,7 +36,7 @@ from engine.links.matching.oblivious_prf import (
     is_proven,
     prove_evaluation,
 )
-from engine.links.messages import AttentionIdentifier, Match
+from engine.links.messages import Match
 
 TOKEN_BYTES = 32
 _MODE = PrfMode.VOPRF

@@ -9,9 +9,9 @@ from engine.criteria.dual_control import ApprovalState, read_approval_states
 from engine.criteria.watchlist import list_identifiers, read_expiry
 from engine.errors import RecordError
 from engine.links.agreement import Agreement
+from engine.links.codes import AttentionIdentifier
 from engine.links.matching.oblivious_prf import RECORD
 from engine.links.matching.set_intersection import SharedIdentifier
-from engine.links.messages import AttentionIdentifier
 
 SHARED_AS: Mapping[str, AttentionIdentifier] = {
     "plate": "plate",

@@ -29,6 +29,7 @@ from tests.service.eventful_home import ENTRIES, live
 from tests.service.page_session import Desk, user
 from tests.service.profiles.test_profile_pages import FIGURES
 from tests.service.running_service import POST, World, arrival
+from tests.support.link_partner import REQUEST
 
 ACCEPT = {"Accept": "text/csv"}
 HOSTILE = (
@@ -65,7 +66,7 @@ def addresses(world: World) -> dict[str, tuple[str, list[str]]]:
     webhook = world.get("/v1/webhooks", Role.ADMINISTRATOR).json()["webhooks"][0]["webhook_id"]
     (link,) = world.get("/v1/links", Role.INTEGRITY).json()["links"]
     named = {"post": POST, "decision_id": known["decision_id"], "webhook_id": webhook}
-    named["link"] = link["link"]
+    named |= {"link": link["link"], "request_id": REQUEST}
     sent = BODIES["AdvanceDeclaration"]
     assert world.post("/v1/declarations", sent).status_code == 201
     named |= {"declaration_id": sent["declaration"]["declaration_id"]}

@@ -24,6 +24,10 @@ MEGABYTE = 1 << 20
 GIANT = 50 * MEGABYTE
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 TAKES = {
+    "/v1/attentions": "AttentionRequest",
+    "/v1/attentions/cases": "CaseRequest",
+    "/v1/attentions/{request_id}/answers": "RequestAnswer",
+    "/v1/attentions/{request_id}/withdrawals": "RequestWithdrawal",
     "/v1/audits/{decision_id}/closures": "AuditClosure",
     "/v1/declarations": "AdvanceDeclaration",
     "/v1/declarations/{declaration_id}/cancellations": "Cancellation",

@@ -91,6 +91,7 @@ def all_named(world: World) -> Kept:
         "code": profile["code"],
         "entry_id": listed.json()["id"],
         "post": POST,
+        "request_id": "attention-1",
         "version": "m1",
         "webhook_id": webhook.json()["webhook_id"],
     }

@@ -137,7 +137,7 @@ def test_a_gap_waits_and_nothing_is_recorded(sides: Sides) -> None:
     ("body", "changes", "field", "rule"),
     [
         ({"colour": "red"}, {"kind": "spying"}, "kind", "unknown_kind"),
-        ({}, {"kind": "case"}, "kind", "kind_not_agreed"),
+        ({}, {"kind": "record"}, "kind", "kind_not_agreed"),
         (manifest_body(driver_ref="CANARY"), {}, "driver_ref", "field_not_agreed"),
         (manifest_body(plate_country="Uzbekistan"), {}, "plate_country", "malformed_country"),
         (manifest_body(post="UZ-TAS"), {}, "post", "post_not_agreed"),

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import select
 
 from engine.criteria.dual_control import DualControlProjection
-from engine.journal.entries import Kind
+from engine.journal.entries import Clock, Kind
+from engine.journal.idempotency import AnswerProjection
 from engine.journal.journal import JOURNAL, Journal, JournalReader
 from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange, TakenParcel
@@ -17,6 +18,7 @@ from engine.links.ledger import EnvelopeRow, LinkProjection, list_envelopes
 from engine.links.matching.match_exchange import follow_matches
 from engine.links.messages import Manifest
 from engine.links.outbox import OutgoingMessage
+from engine.links.requests.facts import RequestProjection
 from engine.links.state import Link
 from engine.storage.database import Store
 from tests.support.link_agreements import manifest_body, partner_content
@@ -32,6 +34,7 @@ class Side:
     keys: LinkKeys
     post: str
     handlers: dict[str, Any] = field(default_factory=dict)
+    clock: Clock | None = None
 
     def __post_init__(self) -> None:
         self.open()
@@ -39,7 +42,8 @@ class Side:
     def open(self) -> None:
         """Open the store, as a process that starts does."""
         self.store = Store(self.url)
-        journal = Journal(self.store, [DualControlProjection(), LinkProjection()])
+        tables = AnswerProjection(), DualControlProjection(), LinkProjection(), RequestProjection()
+        journal = Journal(self.store, tables, self.clock)
         followers = (follow_matches,)
         self.exchange = LinkExchange(self.store, journal, self.keys, self.handlers, followers)
 
@@ -118,11 +122,11 @@ class Disk:
         self.side.open()
 
 
-def open_sides(uz_url: str, tj_url: str, *, approve: bool = True) -> tuple[Side, Side]:
+def open_sides(uz_url: str, tj_url: str, *, approve: bool = True, **more: Any) -> tuple[Side, Side]:
     """Return two sides with an agreement that two people approved on each."""
     uz, tj = (
-        Side(uz_url, LinkKeys.generate(), "UZ-OYB"),
-        Side(tj_url, LinkKeys.generate(), "TJ-FOT"),
+        Side(uz_url, LinkKeys.generate(), "UZ-OYB", **more),
+        Side(tj_url, LinkKeys.generate(), "TJ-FOT", **more),
     )
     agreement = parse_agreement(partner_content(uz.keys.identity, tj.keys.identity))
     for side in (uz, tj) if approve else ():

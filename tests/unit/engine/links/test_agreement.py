@@ -126,7 +126,7 @@ def test_a_post_and_its_centre_agree_on_whole_messages() -> None:
 def test_the_head_of_a_journal_is_part_of_every_agreement() -> None:
     agreement = LinkSides().agreement
     assert all(agreement.rule("head", party) for party in agreement.parties)
-    assert agreement.rule("case", agreement.parties[0]) is None
+    assert agreement.rule("record", agreement.parties[0]) is None
 
 
 def test_a_file_is_read_and_its_faults_are_named(tmp_path: Path) -> None:

@@ -123,7 +123,6 @@ def test_a_sender_that_does_not_filter_is_caught(
     [
         ("spying", {}, "kind", "unknown_kind"),
         ("record", {}, "kind", "kind_not_agreed"),
-        ("case", {}, "kind", "kind_not_agreed"),
         ("manifest", {"colour": "red"}, "movement", "missing_key"),
         ("manifest", manifest_body(colour="red"), "colour", "unknown_field"),
         ("manifest", manifest_body(driver_ref="d-1"), "driver_ref", "field_not_agreed"),

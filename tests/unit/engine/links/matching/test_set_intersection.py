@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from engine.errors import RecordError
+from engine.links.codes import AttentionIdentifier
 from engine.links.identity import LinkKeys
 from engine.links.matching import set_intersection
 from engine.links.matching.oblivious_prf import PrfKey
@@ -19,7 +20,7 @@ from engine.links.matching.set_intersection import (
     list_tokens,
     read_answer,
 )
-from engine.links.messages import AttentionIdentifier, Match
+from engine.links.messages import Match
 
 SEED = b"\x07" * 32
 DOMAINS = {"carrier_id": "EORI"}

@@ -1,4 +1,4 @@
-"""Requests between partners as one table: attentions and offers of cases.
+"""Steps of requests between partners as one table: attentions and offers of cases.
 
 Both sides keep the steps of a request as facts, each with the time at which its side took it, and
 read the state from them in that order. So what is lost, doubled or late on the way changes nothing

@@ -1,0 +1,183 @@
+"""Requests of either side, as JSON values for one caller.
+
+Messages may be about any post: they are for callers who see the decisions of every post, and for
+those of one post where the agreement names it.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends
+from sqlalchemy import Connection
+
+from api.auth.agencies import Scope
+from api.auth.callers import Caller
+from api.auth.permissions import Matter, Right
+from api.http.dependencies import running_service
+from api.links.reads import LinkedService
+from engine.criteria.dual_control import ApprovalState, read_approval_states
+from engine.criteria.watchlist import NOTICE_CHANNEL, is_selecting
+from engine.domain.time_units import rfc3339
+from engine.errors import NotFoundError
+from engine.journal.journal import JournalReader
+from engine.links.envelope import read_envelope
+
+if TYPE_CHECKING:
+    from engine.links.requests.facts import HeldRequest, StepRow
+    from engine.links.state import Link
+
+LISTED = 500
+"""Requests in one answer, the newest."""
+RequestService = LinkedService
+TheReadService = Annotated[RequestService, Depends(running_service)]
+_FIELDS = (
+    "identifier", "value", "action", "why", "source", "information", "movement", "summary",
+)  # fmt: skip
+_LISTS = ("attentions", "movements")
+
+
+def list_requests_seen(service: RequestService, caller: Caller) -> list[dict[str, Any]]:
+    """Return the newest requests that a caller sees, the newest first."""
+    from engine.links.requests.facts import list_requests
+
+    with service.store.read() as connection:
+        links = _read_links_seen(service, connection, caller)
+        held = [one for one in list_requests(connection, most=LISTED) if one.link in links]
+        return _describe(service, connection, held, links)
+
+
+def read_request(service: RequestService, name: str, caller: Caller) -> dict[str, Any]:
+    """Return one request; raises ``NotFoundError``."""
+    from engine.links.requests.facts import find_request
+
+    with service.store.read() as connection:
+        links = _read_links_seen(service, connection, caller)
+        held = find_request(connection, name)
+        if held.link not in links:
+            raise NotFoundError("request", name)
+        return _describe(service, connection, [held], links)[0]
+
+
+def list_links_open(service: RequestService, caller: Caller) -> list[str]:
+    """Return the names of the agreements in force between partners that a caller sees."""
+    with service.store.read() as connection:
+        now = service.journal.now(connection)
+        links = _read_links_seen(service, connection, caller).values()
+        in_force = [link for link in links if link.phase(now) == "in_force"]
+        return sorted(one.agreement.name for one in in_force if one.agreement.kind == "partner")
+
+
+def must_see_link(service: RequestService, caller: Caller, name: str) -> str:
+    """Return the link of an agreement that a caller sees; raises ``NotFoundError``."""
+    with service.store.read() as connection:
+        links = _read_links_seen(service, connection, caller)
+    found = [link for link in links.values() if name in (link.name, link.agreement.name)]
+    if not found or found[-1].agreement.kind != "partner":
+        raise NotFoundError("link", name)
+    return found[-1].name
+
+
+def _read_links_seen(
+    service: RequestService, connection: Connection, caller: Caller
+) -> "dict[str, Link]":
+    scope = caller.duties.scope(Matter.DECISIONS, Right.SEE)
+    if scope in (Scope.NONE, Scope.OWN) or not service.home.link_keys.exists():
+        return {}
+    from api.links.exchanges import open_exchange
+
+    exchange = open_exchange(service.home, service.store, service.journal)
+    return {
+        name: link
+        for name, link in exchange.read_links(connection).items()
+        if caller.post is None or caller.post in link.agreement.posts_of(link.us)
+    }
+
+
+def _describe(
+    service: RequestService,
+    connection: Connection,
+    held: "list[HeldRequest]",
+    links: "Mapping[str, Link]",
+) -> list[dict[str, Any]]:
+    now = service.journal.now(connection)
+    seqs = [row.seq for one in held for row in (one.opened, *one.steps)]
+    bodies = JournalReader(connection).bodies(seqs)
+    notices: Mapping[str, ApprovalState] = {}
+    if any(not one.is_ours for one in held):
+        notices = read_approval_states(connection, "watchlist")
+    return [
+        _describe_request(one, links[one.link], bodies, now=now)
+        | {"notice": None if one.is_ours else _describe_notice(notices.get(one.opened.name))}
+        for one in held
+    ]
+
+
+def _describe_request(
+    held: "HeldRequest", link: "Link", bodies: Mapping[int, Mapping[str, Any]], *, now: int
+) -> dict[str, Any]:
+    opened, state = held.opened, held.state(now)
+    record = bodies.get(opened.seq)
+    body = {} if record is None else record["body"]
+    owner = held.request.owner(state)
+    reports = [bodies[row.seq]["body"] for row in held.steps if _is_report(row, bodies)]
+    return {
+        "id": opened.name,
+        "kind": held.request.kind,
+        "link": link.agreement.name,
+        "partner": link.them.administration,
+        "is_ours": held.is_ours,
+        "state": state,
+        "is_waiting": held.request.is_waiting(state),
+        "owner": None if owner is None else "us" if owner == held.side else "them",
+        "asked_at": rfc3339(opened.at),
+        "asked_by": None if record is None else record.get("by"),
+        "answer_by": rfc3339(opened.answer_by),
+        "until": rfc3339(opened.until),
+        "is_erased": record is None,
+        **{name: body.get(name) for name in _FIELDS},
+        **{name: body.get(name, []) for name in _LISTS},
+        "handling": [] if record is None else _read_handling(record),
+        "delivery": opened.status if held.is_ours else None,
+        "refused": opened.rule or None,
+        "steps": [_describe_step(row, held, bodies) for row in held.steps],
+        "outcome": _describe_outcome(reports[-1]) if reports else None,
+    }
+
+
+def _is_report(row: "StepRow", bodies: Mapping[int, Any]) -> bool:
+    return row.step == "report" and row.seq in bodies
+
+
+def _read_handling(record: Mapping[str, Any]) -> list[str]:
+    return list(read_envelope(record["envelope"].encode()).head.handling)
+
+
+def _describe_step(
+    row: "StepRow", held: "HeldRequest", bodies: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any]:
+    record = bodies.get(row.seq, {})
+    return {
+        "step": row.step,
+        "is_ours": row.direction == "sent",
+        "at": rfc3339(row.at),
+        "by": record.get("by"),
+        "reason": record.get("body", {}).get("reason"),
+        "delivery": row.status if row.direction == "sent" else None,
+    }
+
+
+def _describe_outcome(body: Mapping[str, Any]) -> dict[str, Any]:
+    names = "post", "recorded_at", "is_searched", "outcome", "substance_class", "quantity_band"
+    return {name: body.get(name) for name in names} | {"methods": body.get("methods", [])}
+
+
+def _describe_notice(now: ApprovalState | None) -> dict[str, Any] | None:
+    """Return the entry of the watch list that an accepted attention became."""
+    if now is None:
+        return None
+    channel = NOTICE_CHANNEL if now.is_notice else "red"
+    return {
+        "state": now.state,
+        "channel": channel if is_selecting(now.content) else None,
+        "confirmed_by": list(now.approvals),
+    }

@@ -1,0 +1,73 @@
+"""Requests between partners over HTTP: ask, offer a case, answer, withdraw, follow."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Response
+
+from api.attentions.bodies import (
+    AttentionRequest,
+    CaseRequest,
+    RequestAnswer,
+    RequestWithdrawal,
+)
+from api.attentions.reads import TheReadService, list_requests_seen, read_request
+from api.attentions.schemas import AcknowledgedRequest, Requests, RequestView
+from api.attentions.steps import TheWriter
+from api.http.dependencies import TheCaller
+from api.http.request_bodies import body_of
+from api.http.responses import answer, creates, json_router
+from engine.domain.records import Identifier
+
+router = json_router("/v1/attentions", "attentions", 404, 409, 413)
+RequestId = Annotated[Identifier, Path()]
+
+
+@router.get("", response_model=Requests)
+def requests(caller: TheCaller, service: TheReadService) -> Response:
+    """List attentions and offers of cases, of this side and of partners, 500 at most."""
+    return answer({"requests": list_requests_seen(service, caller)})
+
+
+@router.post("", **creates(AcknowledgedRequest, body=AttentionRequest))
+def ask(
+    writer: TheWriter, asked: Annotated[AttentionRequest, Depends(body_of(AttentionRequest))]
+) -> Response:
+    """Ask a partner for attention to one identifier; the agreement decides what of it travels."""
+    return answer(writer.ask(asked), 201)
+
+
+@router.post("/cases", **creates(AcknowledgedRequest, body=CaseRequest))
+def offer(
+    writer: TheWriter, offered: Annotated[CaseRequest, Depends(body_of(CaseRequest))]
+) -> Response:
+    """Offer a partner a common case; it is theirs once they accept it."""
+    return answer(writer.offer(offered), 201)
+
+
+@router.get("/{request_id}", response_model=RequestView)
+def request(caller: TheCaller, service: TheReadService, request_id: RequestId) -> Response:
+    """Return one request."""
+    return answer(read_request(service, request_id, caller))
+
+
+@router.post("/{request_id}/answers", **creates(AcknowledgedRequest, body=RequestAnswer))
+def answer_request(
+    writer: TheWriter,
+    request_id: RequestId,
+    answered: Annotated[RequestAnswer, Depends(body_of(RequestAnswer))],
+) -> Response:
+    """Accept, decline, report on or return a request of a partner."""
+    return answer(writer.answer(request_id, answered), 201)
+
+
+@router.post(
+    "/{request_id}/withdrawals",
+    **creates(AcknowledgedRequest, body=RequestWithdrawal, is_owed=False),
+)
+def withdraw(
+    writer: TheWriter,
+    request_id: RequestId,
+    withdrawn: Annotated[RequestWithdrawal, Depends(body_of(RequestWithdrawal, is_owed=False))],
+) -> Response:
+    """Withdraw a request of this side."""
+    return answer(writer.withdraw(request_id, withdrawn), 201)

@@ -1,0 +1,296 @@
+"""Requests over HTTP: asked, accepted, put to yellow, confirmed to red, answered; and cases.
+
+The world is ``tj`` at the post OYB; its partner ``uz`` is a store of its own that hands parcels to
+the door.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.auth.permissions import Role
+from engine.links.agreement import parse_agreement
+from engine.links.exchange import LinkExchange
+from engine.links.identity import LinkKeys
+from engine.links.key_files import open_link_keys
+from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport, Withdraw
+from engine.links.requests.facts import find_request
+from engine.links.requests.request_desk import RequestDesk, RequestSender
+from tests.service.auth.test_refusals import is_problem
+from tests.service.extra_callers import person, send
+from tests.service.running_service import POST, World
+from tests.service.watchlist.test_watchlist import decide_arrival
+from tests.store.engine.links.two_sides import NAME, Side
+from tests.support.link_agreements import partner_content
+
+PATH = "/v1/attentions"
+
+
+class Partner(Side):
+    """The other side, which hands its parcels to the world's door."""
+
+    def exchange_with(self, world: World) -> None:
+        """Hand over what waits, take the answer, and sign for it."""
+        for _ in range(2):
+            path = f"/v1/links/{self.link.name}/parcels"
+            answer = world.client.post(path, content=self.parcel(with_receipts=True))
+            assert answer.status_code == 200, answer.text
+            self.exchange.take_parcel(answer.content)
+
+    def ask(self, world: World, name: str, value: str, **changes: Any) -> str:
+        """Ask the world for attention."""
+        about: dict[str, Any] = {
+            "attention": name,
+            "identifier": "plate",
+            "value": value,
+            "action": "search",
+            "answer_by": hours(2),
+            "until": hours(48),
+            "why": "seen at a warehouse",
+            "source": "B",
+            "information": "2",
+        }
+        message = Attention(**(about | changes))
+        RequestDesk(self.exchange).open(NAME, message, RequestSender("sarvinoz", handling=("H2",)))
+        self.exchange_with(world)
+        return name
+
+    def take(self, world: World, name: str, message: Any) -> None:
+        """Take a step of a request."""
+        RequestDesk(self.exchange).take_step(name, lambda _: message, RequestSender("sarvinoz"))
+        self.exchange_with(world)
+
+    def state(self, name: str) -> str:
+        """Return the state of a request as the partner reads it."""
+        with self.store.read() as connection:
+            now = self.exchange.journal.now(connection)
+            return find_request(connection, name).state(now)
+
+
+def hours(count: float) -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(hours=count)
+
+
+@pytest.fixture(scope="module")
+def partner(world: World, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Agree on both sides."""
+    file = tmp_path_factory.mktemp("partner") / "uz.sqlite"
+    file.write_bytes(sqlite_template.read_bytes())
+    partner = Partner(f"sqlite:///{file}", LinkKeys.generate(), "UZ-OYB")
+    ours = open_link_keys(world.home)
+    content = partner_content(partner.keys.identity, ours.identity)
+    agreement = parse_agreement(content | {"pairs": [{"posts": ["UZ-OYB", POST]}]})
+    exchange = LinkExchange(world.runtime.store, world.runtime.journal, ours)
+    for side in (exchange, partner.exchange):
+        side.propose(agreement, by="anna")
+        side.approve(NAME, by="boris")
+    yield partner
+    partner.store.dispose()
+
+
+def attention_body(**changes: Any) -> dict[str, Any]:
+    about = {
+        "link": NAME,
+        "identifier": "plate",
+        "value": "01Z777ZZ",
+        "action": "search",
+        "answer_by": hours(2).isoformat(),
+        "until": hours(24).isoformat(),
+        "why": "it left in a hurry",
+        "source": "A",
+        "information": "1",
+        "handling": ["H1"],
+    }
+    return about | changes
+
+
+def answer(world: World, name: str, **body: Any) -> Any:
+    return world.post(f"{PATH}/{name}/answers", body, Role.SUPERVISOR)
+
+
+def read(world: World, name: str, role: Role = Role.SUPERVISOR) -> dict[str, Any]:
+    found = world.get(f"{PATH}/{name}", role)
+    assert found.status_code == 200, found.text
+    seen: dict[str, Any] = found.json()
+    return seen
+
+
+def test_what_a_partner_asks_is_shown(world: World, partner: Partner) -> None:
+    name = partner.ask(world, "a-shown", "01A100AA")
+    for role in (Role.SUPERVISOR, Role.COUNTERPART, Role.INTEGRITY):
+        seen = read(world, name, role)
+        assert (seen["state"], seen["owner"], seen["is_ours"]) == ("open", "us", False)
+        assert (seen["partner"], seen["value"], seen["action"]) == ("UZ", "01A100AA", "search")
+        assert (seen["source"], seen["information"], seen["handling"]) == ("B", "2", ["H2"])
+        assert (seen["why"], seen["notice"]) == ("seen at a warehouse", None)
+        listed = world.get(PATH, role).json()["requests"]
+        assert seen in listed
+    assert is_problem(world.get(PATH, Role.CHECKPOINT), 403)
+    assert is_problem(world.get(f"{PATH}/a-none"), 404)
+
+
+def test_an_accepted_search_is_yellow_and_a_second_key_makes_it_red(
+    world: World, partner: Partner
+) -> None:
+    name = partner.ask(world, "a-search", "01A200AA")
+    before = decide_arrival(world, 9_001, plate="01A200AA")
+    assert before["basis"] != "counterpart"
+    made = answer(world, name, answer="accepted")
+    assert (made.status_code, made.json()["state"]) == (201, "accepted")
+    partner.exchange_with(world)
+    assert partner.state(name) == "accepted"
+    one = decide_arrival(world, 9_002, plate="01 a200-AA")
+    assert (one["basis"], one["channel"]) in {("counterpart", "yellow"), ("random", "red")}
+    assert one["watchlist"]
+    own = world.post(f"/v1/watchlist/{name}/approvals", {}, Role.SUPERVISOR)
+    assert is_problem(own, 403) or own.status_code == 409  # who accepted is no second person
+    second = person(world, Role.SUPERVISOR)
+    assert send(world, f"/v1/watchlist/{name}/approvals", {}, second).status_code == 201
+    assert read(world, name)["notice"]["channel"] == "red"
+    two = decide_arrival(world, 9_003, plate="01A200AA")
+    assert two["channel"] == "red"
+    assert two["basis"] in ("counterpart", "random")
+
+
+@pytest.mark.parametrize(
+    ("action", "start"), [("papers", 9_110), ("tell", 9_120), ("do_not_stop", 9_130)]
+)
+def test_what_orders_nothing_sends_no_vehicle_anywhere(
+    world: World, partner: Partner, action: str, start: int
+) -> None:
+    plate = f"01A{start}AA"
+    name = partner.ask(world, f"a-{action}", plate, action=action)
+    assert answer(world, name, answer="accepted").status_code == 201
+    for number in range(start, start + 4):
+        one = decide_arrival(world, number, plate=plate)
+        assert not one["watchlist"]
+        assert one["basis"] != "counterpart"
+    assert read(world, name)["notice"] == {
+        "state": "in_force",
+        "channel": None,
+        "confirmed_by": [],
+    }
+
+
+def test_a_partners_request_that_would_order_is_caught(
+    world: World, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: every action selects."""
+    monkeypatch.setattr("engine.criteria.watchlist.is_selecting", lambda _: True)
+    name = partner.ask(world, "a-bug", "01A399AA", action="tell")
+    assert answer(world, name, answer="accepted").status_code == 201
+    assert decide_arrival(world, 9_030, plate="01A399AA")["watchlist"]
+
+
+def test_a_supervisor_asks_and_the_outcome_comes_back(world: World, partner: Partner) -> None:
+    made = world.post(PATH, attention_body(), Role.SUPERVISOR, key="one")
+    assert made.status_code == 201, made.text
+    name = made.json()["id"]
+    again = world.post(PATH, attention_body(), Role.SUPERVISOR, key="one")
+    assert (again.status_code, again.json()["id"]) == (201, name)
+    seen = read(world, name)
+    assert (seen["is_ours"], seen["asked_by"], seen["delivery"]) == (
+        True,
+        "the-supervisor",
+        "waiting",
+    )
+    partner.exchange_with(world)
+    assert read(world, name)["delivery"] == "taken"
+    partner.take(world, name, Answer(about=name, answer="accepted"))
+    assert read(world, name)["state"] == "accepted"
+    report = OutcomeReport(
+        outcome_of=name,
+        post="UZ-OYB",
+        recorded_at=hours(0),
+        is_searched=True,
+        methods=("xray",),
+        outcome="seizure",
+        substance_class="narcotic",
+        quantity_band="up_to_10kg",
+    )
+    partner.take(world, name, report)
+    seen = read(world, name)
+    assert (seen["state"], seen["owner"]) == ("answered", None)
+    assert seen["outcome"]["substance_class"] == "narcotic"
+    assert [one["step"] for one in seen["steps"]] == ["accept", "report"]
+
+
+def test_who_asks_withdraws(world: World, partner: Partner) -> None:
+    name = world.post(PATH, attention_body(value="01Z778ZZ"), Role.SUPERVISOR).json()["id"]
+    partner.exchange_with(world)
+    assert is_problem(answer(world, name, answer="accepted"), 409)
+    gone = world.post(f"{PATH}/{name}/withdrawals", {}, Role.SUPERVISOR)
+    assert (gone.status_code, gone.json()["state"]) == (201, "withdrawn")
+    partner.exchange_with(world)
+    assert partner.state(name) == "withdrawn"
+
+
+def test_a_partner_withdraws_and_the_notice_is_gone(world: World, partner: Partner) -> None:
+    name = partner.ask(world, "a-gone", "01A400AA")
+    assert answer(world, name, answer="accepted").status_code == 201
+    partner.take(world, name, Withdraw(attention=name))
+    assert read(world, name)["notice"]["state"] == "retired"
+    assert not decide_arrival(world, 9_040, plate="01A400AA")["watchlist"]
+
+
+def test_a_person_reports_by_hand(world: World, partner: Partner) -> None:
+    name = partner.ask(world, "a-hand", "01A500AA", action="tell")
+    report = {"post": POST, "is_searched": False}
+    assert answer(world, name, answer="reported", report=report).status_code == 201
+    partner.exchange_with(world)
+    assert partner.state(name) == "answered"
+    other = partner.ask(world, "a-post", "01A501AA", action="tell")
+    refused = answer(world, other, answer="reported", report=report | {"post": "FOT"})
+    assert is_problem(refused, 422)  # the agreement names no other post
+
+
+@pytest.mark.parametrize(
+    ("body", "at"),
+    [
+        ({"answer": "declined"}, "reason"),
+        ({"answer": "reported"}, "report"),
+        ({"answer": "accepted", "report": {"post": "OYB", "is_searched": False}}, "report"),
+        ({"answer": "maybe"}, "answer"),
+    ],
+)
+def test_an_answer_is_whole(world: World, body: dict[str, Any], at: str) -> None:
+    refused = answer(world, "a-any", **body)
+    assert is_problem(refused, 422)
+    assert [one["at"] for one in refused.json()["fields"]] == [at]
+
+
+def test_a_key_without_a_person_sends_nothing(world: World, partner: Partner) -> None:
+    name = partner.ask(world, "a-machine", "01A600AA")
+    assert is_problem(world.post(PATH, attention_body(), Role.COUNTERPART), 403)
+    body = {"answer": "accepted"}
+    assert is_problem(world.post(f"{PATH}/{name}/answers", body, Role.COUNTERPART), 403)
+    assert is_problem(world.post(PATH, attention_body(), Role.ANALYST), 403)
+
+
+def test_a_case_changes_hands_once(world: World, partner: Partner) -> None:
+    offer = {"link": NAME, "answer_by": hours(2).isoformat(), "summary": "three finds"}
+    name = world.post(f"{PATH}/cases", offer, Role.SUPERVISOR).json()["id"]
+    assert read(world, name)["owner"] == "us"
+    partner.exchange_with(world)
+    partner.take(world, name, Answer(about=name, answer="accepted"))
+    seen = read(world, name)
+    assert (seen["state"], seen["owner"], seen["kind"]) == ("accepted", "them", "case")
+    assert is_problem(world.post(f"{PATH}/{name}/withdrawals", {}, Role.SUPERVISOR), 409)
+    partner.take(world, name, Answer(about=name, answer="returned", reason="no such firm here"))
+    seen = read(world, name)
+    assert (seen["state"], seen["owner"]) == ("returned", "us")
+    RequestDesk(partner.exchange).open(
+        NAME, CaseOffer(case="c-theirs", answer_by=hours(2)), RequestSender("sarvinoz")
+    )
+    partner.exchange_with(world)
+    assert answer(world, "c-theirs", answer="accepted").json()["state"] == "accepted"
+    assert read(world, "c-theirs")["owner"] == "us"
+
+
+def test_an_unknown_link_and_a_far_deadline_are_refused(world: World, partner: Partner) -> None:
+    assert is_problem(world.post(PATH, attention_body(link="elsewhere"), Role.SUPERVISOR), 404)
+    far = world.post(PATH, attention_body(until=hours(24 * 40).isoformat()), Role.SUPERVISOR)
+    assert is_problem(far, 422)
+    assert far.json()["fields"][0]["at"] == "attention.until"
