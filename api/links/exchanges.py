@@ -15,6 +15,7 @@ from api.links.movements.announcements import announce_movements
 from api.links.movements.context import MovementContext
 from api.links.movements.manifests import take_manifest
 from api.links.movements.outcomes import take_outcome
+from api.links.post_records import make_event, seal_records
 from engine.errors import ConflictError, InputError, RiskError, StoreUnavailableError
 from engine.journal.journal import Journal
 from engine.links.exchange import LinkExchange, TakenParcel
@@ -22,6 +23,8 @@ from engine.links.inbox import MessageHandler
 from engine.links.key_files import find_link_keys
 from engine.links.matching.match_exchange import follow_matches
 from engine.links.parcel import MAX_BYTES, read_parcel
+from engine.links.posts.record_batches import RECORD
+from engine.links.posts.record_intake import RecordIntake
 from engine.links.receipts import LinkReceipt
 from engine.links.requests.arrival_effects import take_attention, take_withdrawal
 from engine.links.state import Link
@@ -53,6 +56,7 @@ def list_handlers(home: Home) -> Mapping[str, MessageHandler]:
         "manifest": partial(take_manifest, context=context),
         "outcome": partial(take_outcome, context=context),
         "withdraw": take_withdrawal,
+        RECORD: RecordIntake(partial(make_event, context=context)),
     }
 
 
@@ -89,6 +93,7 @@ def exchange_all(exchange: LinkExchange, link: Link, carry: Carry) -> ExchangeRe
     result = ExchangeResult()
     receipts: tuple[LinkReceipt, ...] = ()
     for _ in range(MOST_ROUNDS):
+        seal_records(exchange, link)
         parcel = replace(exchange.make_parcel(link), receipts=receipts)
         answer = carry(parcel.seal(exchange.keys))
         refused = tuple(one.rule for one in read_parcel(answer).parcel.refusals)
@@ -153,6 +158,7 @@ def export_parcel(exchange: LinkExchange, link: Link, folder: Path) -> Path:
 
     announce_movements(exchange, link)
     exchange.send_head(link.name)
+    seal_records(exchange, link)
     parcel = exchange.make_parcel(link, with_receipts=True)
     name = f"{link.agreement.name}-{link.us.name}-{parcel.at}{PARCEL_SUFFIX}"
     with exchange.store.read() as connection:

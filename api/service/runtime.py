@@ -49,6 +49,8 @@ from engine.journal.journal import Journal
 from engine.journal.receipts import Signer, open_signer
 from engine.links.ledger import LinkProjection
 from engine.links.movements.movement_ledger import MovementProjection
+from engine.links.posts.copies import CopyProjection
+from engine.links.posts.post_nodes import PostNodes
 from engine.links.requests.facts import RequestProjection
 from engine.ports import Contribution, Scorer
 from engine.queue.expiry import QueueExpiry
@@ -101,6 +103,7 @@ class Models(Protocol):
 def projections(plan: Plan, network: Network) -> Sequence[Projection]:
     """Return everything that is derived from the journal in its own transactions."""
     return (
+        CopyProjection(),
         AnswerProjection(),
         QueueProjection(),
         IdentifierProjection(),
@@ -238,6 +241,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         authority=authority,
         refused=refused,
     )
+    nodes = PostNodes(partial(_read_fingerprint, home))
     expiry, signer = QueueExpiry(store, journal), open_signer(home)
     watch.start()
     expiry.start()
@@ -279,10 +283,13 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
             journal,
             features=features,
             considering=considering,
+            nodes=nodes,
             batched=metrics.batches.observe,
         ),
         workload=workload,
-        recording=Recording(store, journal, submit=submit, features=features, network=network),
+        recording=Recording(
+            store, journal, submit=submit, features=features, network=network, nodes=nodes
+        ),
         forecasts=Forecasts(features, settings.policy, in_force=watch.in_force),
         recompute=DecisionReplay(journal, features, scorer=models.load, sentences=models.sentences),
         metrics=metrics,
@@ -290,6 +297,13 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         probe=Probe(store),
         present=_present(store, journal),
     )
+
+
+def _read_fingerprint(home: Home) -> str:
+    """Return the fingerprint of this home's link identity, empty where it has none."""
+    from engine.links.key_files import read_fingerprint
+
+    return read_fingerprint(home)
 
 
 def _present(store: Store, journal: Journal) -> MonotonicClock:

@@ -36,7 +36,8 @@ Restore = Callable[[Entry, Mapping[str, Any]], ProjectionInput | None]
 """What rode on a record's draft, from its entry and its body."""
 
 # Without types, because an edit may have left any: what comes is what the driver found.
-_JOURNAL = table("journal", *map(column, ("seq", "known_at", "kind", "subject", "post", "leaf")))
+_COLUMNS = ("seq", "known_at", "kind", "subject", "post", "origin", "origin_seq", "leaf")
+_JOURNAL = table("journal", *map(column, _COLUMNS))
 _BODIES = table("journal_bodies", *map(column, ("seq", "salt", "body")))
 _RECORDS = (
     select(*_JOURNAL.c, _BODIES.c.salt, _BODIES.c.body)
@@ -100,7 +101,8 @@ class Replay:
             entry = Entry("", *about, leaf=b"", chain=b"")
             restore = self.restore.get(row.kind)
             extra = None if restore is None else _restore_extra(restore, entry, body)
-            yield (entry, Draft(row.kind, row.subject, row.post, body, extra=extra)), row
+            draft = Draft(*about[2:], body, row.origin, row.origin_seq, extra)
+            yield (entry, draft), row
 
     def _apply(
         self, target: Connection, batch: Sequence[tuple[Pair, Row[Any]]]

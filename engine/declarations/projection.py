@@ -26,6 +26,7 @@ from engine.domain.advance_declarations import AdvanceDeclaration
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import DECISION, DECLARATION_CANCELLED, DECLARATION_LODGED
+from engine.journal.payloads import COPIED
 from engine.queue.queue import DECISIONS
 from engine.storage.database import execute_rows, insert_rows
 
@@ -40,7 +41,7 @@ class AdvanceProjection:
         """Write what these records say, in their order."""
         decided: list[_Decision] = []
         for entry, draft in entries:
-            if entry.kind == DECISION:
+            if entry.kind == DECISION and COPIED not in draft.body:  # else its node keeps them
                 decided.append((entry, draft.body))
             elif entry.kind in (DECLARATION_LODGED, DECLARATION_CANCELLED):
                 _settle(connection, decided)

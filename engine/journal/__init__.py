@@ -10,5 +10,6 @@ journal        The append-only journal: records, their order and their chain, re
 kinds          Kinds of records, each named once for all layers
 payloads       Bodies of the journal's records, by kind
 power_records  Records that grant or withdraw power, verified against the hash chain
+record_order   Records appended together, in parts that projections apply one after another
 receipts       Signed receipts that prove a later rewriting of the journal
 """

@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, LargeBinary, String, Table
 from engine.domain.records import Record
 from engine.errors import ConflictError
 from engine.journal.entries import Draft, Entry
-from engine.journal.payloads import ClaimBody
+from engine.journal.payloads import COPIED, ClaimBody
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows_among, insert_rows
 
 ANSWERS = Table(
@@ -139,7 +139,23 @@ class AnswerProjection:
         rows = [
             (name, entry.post, entry.kind, bytes.fromhex(claim["fingerprint"]), entry.seq)
             for entry, draft in entries
-            if (claim := draft.body.get("claim")) is not None
+            if COPIED not in draft.body and (claim := draft.body.get("claim")) is not None
             for name in claim["names"]
         ]
         insert_rows(connection, ANSWERS, rows)
+        insert_rows(connection, ANSWERS, _list_free(connection, entries))
+
+
+def _list_free(
+    connection: Connection, entries: Sequence[tuple[Entry, Draft]]
+) -> Sequence[tuple[object, ...]]:
+    """Return the rows of names that copies take: those that are free, and no sender's own keys."""
+    rows = {
+        name: (name, entry.post, entry.kind, bytes.fromhex(claim["fingerprint"]), entry.seq)
+        for entry, draft in reversed(entries)
+        if COPIED in draft.body and (claim := draft.body.get("claim")) is not None
+        for name in claim["names"]
+        if not name.startswith("key:")
+    }
+    taken = find_holders(connection, rows) if rows else {}
+    return [row for name, row in rows.items() if name not in taken]

@@ -42,6 +42,7 @@ from engine.journal.entries import (
 )
 from engine.journal.hash_chain import GENESIS, ChainLink, canonical, chain_of, leaf_of, new_salt
 from engine.journal.kinds import TICK
+from engine.journal.record_order import split_parts
 from engine.storage.database import (
     METADATA,
     CommitUnknownError,
@@ -306,8 +307,9 @@ class Journal:
         insert_rows(connection, BODIES, [(entry.seq, seal.salt, seal.body) for entry, seal in both])
         insert_rows(connection, JOURNAL, [_record(entry, seal.draft) for entry, seal in both])
         pairs = [(entry, seal.draft) for entry, seal in both]
-        for projection in self._projections:
-            projection.apply(connection, pairs)
+        for part in split_parts(pairs):
+            for projection in self._projections:
+                projection.apply(connection, part)
 
     def _settle(self, last: Entry, unknown: CommitUnknownError) -> None:
         """Find out whether a batch whose commit was not confirmed was stored; raises where not.

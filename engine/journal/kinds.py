@@ -140,6 +140,9 @@ MATCH_ENQUIRED: Final = Kind[of.MatchEnquiredBody]("match_enquired")
 MATCH_STEP: Final = Kind[of.MatchStepBody]("match_step")
 """A step of the release of details about a common entry."""
 
+POST_RECORD: Final = Kind[of.PostRecordBody]("post_record")
+"""A record of the other side of a link of kind ``post`` that has no effect here."""
+
 SECRETS_DROPPED: Final = Kind[of.DroppedSecretsBody]("secrets_dropped")
 """Names the secrets that a rebuild could not keep."""
 SENSITIVE_READ: Final = Kind[of.SensitiveReadBody]("sensitive_read")

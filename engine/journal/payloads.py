@@ -449,6 +449,41 @@ class LinkSubjectBody(TypedDict):
     movement: str
 
 
+COPIED = "copied"
+"""Key of the body of a copy, which no record of this installation's own has."""
+
+
+class CopiedBody(TypedDict):
+    """What a copy says of the record of another journal, under ``copied``; bytes as hex."""
+
+    journal_id: str
+    branch: int
+    """How often that journal went on from an older state of its disk."""
+    sequence: int
+    known_at: int
+    """UTC microseconds, by that journal."""
+    leaf: str
+    previous: str
+    """Chain value of the record before it."""
+    chain: str
+    salt: NotRequired[str]
+    origin: NotRequired[str]
+    origin_seq: NotRequired[int]
+
+
+class PostRecordBody(TypedDict):
+    """A record of another journal that has no effect here; ``content`` is its body.
+
+    Without one its body is erased there, or that of this journal's own record ``origin_seq``.
+    """
+
+    copied: CopiedBody
+    kind: str
+    subject: str
+    post: str
+    content: NotRequired[Json]
+
+
 class LinkSentBody(TypedDict):
     """An envelope that leaves."""
 

@@ -14,6 +14,7 @@ messages    Kinds of messages and their typed bodies
 movements   Movements that both sides of a link know
 outbox      Envelopes that leave, and the receipts that settle them
 parcel      Parcels: what one side hands to the other at once
+posts       A post's node and its centre: copies of records
 receipts    Signed receipts of envelopes, over the head of the receiver's journal
 requests    Requests between partners: attentions and offers of cases
 state       State of each link, replayed from the journal's records of power

@@ -44,7 +44,7 @@ class ArrivedMessage:
 
 MessageHandler = Callable[[Connection, ArrivedMessage], Sequence[Draft[Any]]]
 """Returns the records that follow from a message; raises ``RecordError`` to refuse the message. The
-records get the origin of the message, with the place of each in it."""
+records get the origin of the message, with the place of each in it, where they have none."""
 
 ENVELOPE_KINDS = frozenset({LINK_RECEIVED, LINK_REFUSED})
 _LIVE = ("in_force", "stopped")
@@ -191,7 +191,9 @@ class EnvelopeReceiver:
         origin = name_origin(self.link)
         self.drafts.append(replace(draft, origin=origin, origin_seq=head.number))
         self.drafts += [
-            replace(one, origin=f"{origin}:{place}", origin_seq=head.number)
+            one  # a copy of a record has the origin of that record
+            if one.origin_seq is not None
+            else replace(one, origin=f"{origin}:{place}", origin_seq=head.number)
             for place, one in enumerate(following, 1)
         ]
         return answer

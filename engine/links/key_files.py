@@ -35,6 +35,11 @@ def find_link_keys(home: Home) -> LinkKeys:
     return open_link_keys(home)
 
 
+def read_fingerprint(home: Home) -> str:
+    """Return the fingerprint of this home's link identity, empty where it has none."""
+    return open_link_keys(home).identity.fingerprint if home.link_keys.exists() else ""
+
+
 def _new_keys() -> bytes:
     keys = LinkKeys.generate()
     form = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()

@@ -37,6 +37,10 @@ from engine.links.codes import (
 )
 
 LinkKind = Literal["post", "partner"]
+MOST_RECORDS = 500
+"""Records of one batch."""
+MOST_CONTENT = 2_500_000
+"""Characters of one batch or part of a file."""
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
@@ -207,19 +211,35 @@ class HeadStatement(Record):
 class RecordCopy(Record):
     """One record of the sender's journal, with what proves its place in it."""
 
-    journal_id: Identifier
     sequence: Number
     known_at: Annotated[int, Field(ge=0)]
     """UTC microseconds."""
     kind: Annotated[str, Field(min_length=1, max_length=64)]
-    subject: Annotated[str, Field(max_length=200)]
-    post: Annotated[str, Field(max_length=16)]
-    salt: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-    body: Annotated[str, Field(max_length=3_000_000)]
-    """The stored bytes, which are UTF-8 text."""
+    subject: str
+    post: Annotated[str, Field(max_length=16)] = ""
+    origin: str = ""
+    origin_seq: Number | None = None
+    leaf: Hex32
+    previous: Hex32
+    """Chain value of the record before it."""
     chain: Hex32
-    origin: Annotated[str, Field(max_length=200)] = ""
-    origin_seq: Annotated[int, Field(ge=1)] | None = None
+    salt: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    body: str | None = None
+    """The stored bytes, which are UTF-8 text; None where they are erased, or are the receiver's."""
+
+
+class RecordBatch(Record):
+    """Records of the sender's journal in their order, as :mod:`engine.links.posts` packs them."""
+
+    journal_id: Identifier
+    branch: Annotated[int, Field(ge=0)] = 0
+    """How often this journal went on from an older state of its disk."""
+    first: Number
+    last: Number
+    """Records between the two that are absent are envelopes of links, which are not copied."""
+    records: Annotated[int, Field(ge=1, le=MOST_RECORDS)]
+    content: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=MOST_CONTENT)]
+    """Base 64 of the compressed :class:`RecordCopy` objects, one a line."""
 
 
 class BundlePart(Record):
@@ -245,7 +265,7 @@ KINDS: Mapping[str, type[Record]] = MappingProxyType(
         "withdraw": Withdraw,
         "case": CaseOffer,
         "head": HeadStatement,
-        "record": RecordCopy,
+        "record": RecordBatch,
         "bundle": BundlePart,
     }
 )

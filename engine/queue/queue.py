@@ -37,6 +37,7 @@ from engine.errors import NotFoundError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import DECISION, INSPECTION, QUEUE_EXPIRED, RELEASE
+from engine.journal.payloads import COPIED
 from engine.journal.power_records import read_record
 from engine.queue.referrals import answered_by
 from engine.selection.policy import INSPECTED, Channel
@@ -269,6 +270,7 @@ def _is_proven(connection: Connection, seq: int, decision_id: str) -> bool:
         record is not None
         and record.body is not None
         and (record.kind, record.subject) == (DECISION, decision_id)
+        and COPIED not in record.body  # its own node says when the day has passed
     )
 
 
@@ -314,7 +316,7 @@ class QueueProjection:
         execute_rows(connection, _ACT, acts)
         left = [{"crossing": body["crossing_id"]} for _, body in list_bodies(entries, RELEASE)]
         execute_rows(connection, _RELEASE, left)
-        over = [{"which": body["decision"]} for _, body in list_bodies(entries, QUEUE_EXPIRED)]
+        over = [{"which": entry.subject} for entry, _ in list_bodies(entries, QUEUE_EXPIRED)]
         execute_rows(connection, _OVER, over)
 
 
@@ -379,7 +381,7 @@ _RELEASE = (
 )
 
 
-_OVER = update(DECISIONS).where(_D.seq == bindparam("which")).values(waiting=False)
+_OVER = update(DECISIONS).where(_D.decision_id == bindparam("which")).values(waiting=False)
 
 
 _COLUMNS = tuple(column.name for column in DECISIONS.columns)

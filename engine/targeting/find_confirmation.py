@@ -18,6 +18,7 @@ from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import FIND_CONFIRMED, SEIZURE
 from engine.journal.payloads import ClaimBody, ConfirmationBody
 from engine.journal.power_records import read_record
+from engine.links.posts.copies import find_local_number
 from engine.storage.database import Int64, declare_columns, execute_rows, insert_rows, record_table
 
 PENDING_FINDS = record_table(
@@ -65,8 +66,9 @@ class FindProjection:
         ]
         insert_rows(connection, PENDING_FINDS, waiting)
         confirmed = [
-            {"which": body["of"], "by": entry.seq}
-            for entry, body in list_bodies(entries, FIND_CONFIRMED)
+            {"which": find_local_number(connection, draft, draft.body["of"]), "by": entry.seq}
+            for entry, draft in entries
+            if entry.kind == FIND_CONFIRMED
         ]
         execute_rows(connection, _CONFIRMED, confirmed)
 

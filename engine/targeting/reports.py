@@ -60,6 +60,7 @@ from engine.journal.payloads import (
     SeizureBody,
     dump_arrival,
 )
+from engine.links.posts.post_nodes import PostNodes
 from engine.ports import Features
 from engine.queue.queue import QueuedDecision, last_of_crossing, merits_of_scored
 from engine.queue.referrals import strictest_answered
@@ -135,7 +136,9 @@ class Recording:
         submit: Callable[[Draft], "Future[Entry]"],
         features: Features,
         network: Network,
+        nodes: PostNodes | None = None,
     ) -> None:
+        self._nodes = nodes or PostNodes()
         self._network = network
         self._store = store
         self._journal = journal
@@ -148,6 +151,7 @@ class Recording:
         event = self._features.record(crossing, arrival.declaration)
 
         def draft(connection: Connection) -> Draft:
+            self._check_node(connection, claim)
             if self._features.known(connection, [crossing.crossing_id]):
                 raise refuse_taken_name(CROSSING, claim.names[-1])
             body: CrossingBody = {"claim": claim.as_dict(), "arrival": dump_arrival(arrival)}
@@ -162,6 +166,7 @@ class Recording:
 
         def draft(connection: Connection) -> Draft:
             self._unheard_of(connection, claim)
+            self._check_node(connection, claim)
             decided = self._decided(connection, act.crossing_id)
             basis, propensity = _basis(decided, said)
             known = act.model_dump(include=set(InspectionAct.model_fields))
@@ -233,6 +238,7 @@ class Recording:
         """Record that a vehicle has left the queue."""
 
         def draft(connection: Connection) -> Draft:
+            self._check_node(connection, claim)
             crossing_id = release.crossing_id
             found = _find_reported(connection, crossing_id)
             if found is None or found.kind != DECISION:
@@ -340,6 +346,10 @@ class Recording:
             return
         if act is not None or not self._features.was_loaded(connection, name):
             raise NotFoundError("inspection", seizure.inspection_id)
+
+    def _check_node(self, connection: Connection, claim: IdempotencyClaim) -> None:
+        """Refuse what the node of a post records; raises ``ConflictError``."""
+        self._nodes.check_post(connection, claim.post, now=self._journal.now(connection))
 
     def _unheard_of(self, connection: Connection, claim: IdempotencyClaim) -> None:
         """Refuse what the loaded history holds already: it would count twice."""

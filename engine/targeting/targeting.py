@@ -17,11 +17,13 @@ from sqlalchemy.exc import IntegrityError
 from engine.decision.decision import Decision
 from engine.decision.record_codec import encode_decision
 from engine.domain.records import Arrival
+from engine.errors import ConflictError
 from engine.journal.batch_worker import BatchWorker, PendingRequest, StoredRecord, drop_answered
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, refuse_taken_name
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION
+from engine.links.posts.post_nodes import PostNodes
 from engine.ports import Features
 from engine.queue.queue import QueuedDecision, ranks
 from engine.shifts.running_totals import Tally
@@ -47,9 +49,11 @@ class Targeting:
         *,
         features: Features,
         considering: DecisionContextBuilder,
+        nodes: PostNodes | None = None,
         batched: Callable[[int], None] = lambda size: None,
     ) -> None:
         """``batched`` is told how many arrivals are decided together."""
+        self._nodes = nodes or PostNodes()
         self._store = store
         self._journal = journal
         self._features = features
@@ -88,7 +92,7 @@ class Targeting:
             as_of = head.as_of
             self._tally.catch_up(snapshot, head.seq)
             asked = drop_answered(snapshot, self._journal, asked)
-            asked = self._unheard_of(snapshot, asked)
+            asked = self._of_own_posts(snapshot, self._unheard_of(snapshot, asked), as_of=as_of)
             asked, amended = attach_amendments(snapshot, self._journal, asked, as_of=as_of)
             arrivals = [one.what.arrival for one in asked]
             unopened = self._considering.list_unopened(
@@ -124,6 +128,24 @@ class Targeting:
         for one in asked:
             if one.what.amended is None and one.what.arrival.crossing.crossing_id in known:
                 one.answer.set_exception(refuse_taken_name(one.claim.kind, one.claim.names[-1]))
+            else:
+                rest.append(one)
+        return rest
+
+    def _of_own_posts(
+        self,
+        snapshot: Connection,
+        asked: Sequence[PendingRequest[DecisionRequest]],
+        *,
+        as_of: int,
+    ) -> list[PendingRequest[DecisionRequest]]:
+        """Refuse what the node of a post decides; return the rest."""
+        rest = []
+        for one in asked:
+            try:
+                self._nodes.check_post(snapshot, one.what.arrival.crossing.post, now=as_of)
+            except ConflictError as error:
+                one.answer.set_exception(error)
             else:
                 rest.append(one)
         return rest

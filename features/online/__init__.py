@@ -11,6 +11,7 @@ epoch            Start of a counter epoch: a load anchored in the journal
 history_anchor   Check of the loaded history against the digests in the journal
 online_features  Features of arrivals at the barrier, read from the store
 projection       Projection of records into the counters, in their transaction
+recorded_events  Events of the counters, from records made elsewhere or earlier
 search_counts    Counts of searches and finds by place in the vehicle
 state_layout     Binary layout of a group's state in a counter row, and the group's number
 """

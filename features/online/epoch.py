@@ -13,11 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert
 
 from engine.decision.inspection_minutes import Taught, lesson_of, taught_anew, teach
-from engine.domain.records import Arrival, Inspection, Seizure
-from engine.journal.entries import Draft, Entry, JournalRecord, ProjectionInput
+from engine.journal.entries import Draft, Entry, JournalRecord
 from engine.journal.idempotency import inspection_name, seizure_name
 from engine.journal.journal import Journal
-from engine.journal.kinds import FIND_CONFIRMED, HISTORY_LOADED, INSPECTION, SEIZURE
+from engine.journal.kinds import HISTORY_LOADED, INSPECTION
 from engine.journal.payloads import HistoryBody
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -27,9 +26,10 @@ from features.history.labels import SearchRow, act_minutes, read_searches
 from features.history.tables import Tables
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.online.backfill import backfill
-from features.online.crossing_index import EPOCH, find_event, keep_loaded_names
+from features.online.crossing_index import EPOCH, keep_loaded_names
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
+from features.online.recorded_events import event_of
 
 
 def open_epoch(
@@ -107,14 +107,5 @@ class _EpochStart:
 
     def _as_draft(self, record: JournalRecord[Any]) -> tuple[Entry, Draft]:
         entry = Entry("", record.seq, record.known_at, record.kind, "", "", b"", b"")
-        event = self._event(record.kind, record.body)
+        event = event_of(self.features, record.kind, record.body)
         return entry, Draft(record.kind, "", "", {}, extra=event)
-
-    def _event(self, kind: str, body: dict[str, Any]) -> ProjectionInput | None:
-        if kind == INSPECTION:
-            return self.features.act(Inspection.model_validate(body["inspection"], strict=False))
-        if kind in (SEIZURE, FIND_CONFIRMED):
-            seizure = Seizure.model_validate(body["seizure"], strict=False)
-            return find_event(seizure, body["linked_crossing_id"])
-        arrival = Arrival.model_validate(body["arrival"], strict=False)
-        return self.features.record(arrival.crossing, arrival.declaration)

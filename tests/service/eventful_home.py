@@ -1,6 +1,8 @@
 """A small home in which everything has happened once that a projection keeps."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from api.auth.accounts import Accounts
@@ -21,8 +23,9 @@ from engine.links.messages import Attention, Manifest, Withdraw
 from engine.links.outbox import OutgoingMessage
 from models.lifecycle.projection import PromotionProjection
 from tests.service.extra_callers import person, send
+from tests.service.links.post_and_centre import Installation, agree, open_installation, sync
 from tests.service.page_session import at_desk
-from tests.service.running_service import OTHER, POST, World, arrival
+from tests.service.running_service import OTHER, POST, World, arrival, make_home
 from tests.support.link_agreements import LinkSides, manifest_body
 from tests.support.link_partner import REQUEST, attention_body
 
@@ -39,12 +42,13 @@ def live(world: World) -> None:
         for number in range(1, ENTRIES + 1)
     ]
     world.runtime.profiles.flush(SystemClock().now())
-    _post_works(world, decided)
+    post_works(world, decided)
     _other_side_reports(world, decided)
     _people_come_and_go(world)
     _models_are_registered(world)
     _partner_sends(world)
     _declarations_come_ahead(world)
+    _node_sends(world)
 
 
 def _two_people_approve(world: World) -> None:
@@ -65,7 +69,7 @@ def _two_people_approve(world: World) -> None:
     assert send(world, "/v1/profiles/P-1/approvals", {}, bob).status_code == 201
 
 
-def _post_works(world: World, decided: list[Any]) -> None:
+def post_works(world: World, decided: list[Any]) -> None:
     red = [one for one in decided if one["channel"] == "red"]
     red.sort(key=lambda one: one["crossing_id"] != "c-5")  # on the watch list: always red
     inspection = {
@@ -170,6 +174,15 @@ def _declarations_come_ahead(world: World) -> None:
     path = "/v1/declarations/ahead-3/cancellations"
     assert world.post(path, {}, Role.DECLARANT).status_code == 201
     lodge("ahead-4", "01A0005BC")
+
+
+def _node_sends(world: World) -> None:
+    """Take the records of a post's node."""
+    with TemporaryDirectory() as folder:
+        for node in open_installation(make_home(Path(folder))):
+            centre = Installation(world.home, world.runtime.store)
+            agree(node, centre, posts=["UZ-NODE"])
+            sync(node, centre)
 
 
 def _partner_sends(world: World) -> None:

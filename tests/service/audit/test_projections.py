@@ -215,6 +215,7 @@ EDITS = {
     "envelope forgotten": Edit(
         "link_envelopes", "DELETE FROM link_envelopes WHERE direction = 'received'", "missing"
     ),
+    "copy forgotten": Edit("copied_records", "DELETE FROM copied_records", "missing"),
     "load that never was": Edit(
         "loaded_reports", "INSERT INTO loaded_reports (name) VALUES ('inspection:x')", "extra"
     ),

@@ -1,0 +1,8 @@
+"""A post's node and its centre: copies of records over a link of kind ``post``.
+
+copies          Copies of another installation's records, and what proves each
+record_outbox   Records that leave: from the journal's tail, as batches in envelopes
+post_nodes      Posts whose arrivals a node of their own decides on
+record_batches  Batches of copied records as one message
+record_intake   Batches that arrive: each record once, in the transaction of the projections
+"""

@@ -1,0 +1,113 @@
+"""Copies of another installation's records: where each stands there, and what proves it.
+
+A copy is a record of this journal. What the other journal says of it stands in its body under
+``copied``; the rest of the body is the other's, key for key, so that leaf and chain value can be
+computed again. Both times are true: when it was recorded there, and when it became known here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Column, Connection, Index, LargeBinary, String, func, select
+
+from engine.journal.entries import Draft, Entry
+from engine.journal.payloads import COPIED, CopiedBody
+from engine.storage.database import Int64, declare_columns, insert_rows, record_table
+
+if TYPE_CHECKING:
+    from engine.links.messages import RecordCopy
+
+COPIES = record_table(
+    "copied_records",
+    *declare_columns(String, "origin"),
+    *declare_columns(Int64, "number", "recorded_at", "known_at"),
+    Column("chain", LargeBinary, nullable=False),
+    Index("copied_records_number_ix", "origin", "number", unique=True),
+)
+"""``number`` and ``recorded_at`` are those of the journal it came from, ``known_at`` is when it
+became known here. Times are UTC microseconds."""
+_C = COPIES.c
+
+
+def name_origin(fingerprint: str, journal_id: str, branch: int = 0) -> str:
+    """Return the origin of copies of a journal, of the installation with this fingerprint."""
+    return f"{fingerprint}:{journal_id}" + (f"~{branch}" if branch else "")
+
+
+def build_proof(copy: "RecordCopy", *, journal_id: str, branch: int) -> CopiedBody:
+    """Return what the body of a copy says of the record that it copies."""
+    proof: CopiedBody = {
+        "journal_id": journal_id,
+        "branch": branch,
+        "sequence": copy.sequence,
+        "known_at": copy.known_at,
+        "leaf": copy.leaf,
+        "previous": copy.previous,
+        "chain": copy.chain,
+    }
+    if copy.salt is not None:
+        proof["salt"] = copy.salt
+    if copy.origin_seq is not None:
+        proof["origin"], proof["origin_seq"] = copy.origin, copy.origin_seq
+    return proof
+
+
+class CopyProjection:
+    """Keeps which records are copies; runs before the projections that look them up."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Note the copies among these records."""
+        rows = []
+        for entry, draft in entries:
+            if (copied := draft.body.get(COPIED)) is not None:
+                place = entry.seq, draft.origin, draft.origin_seq, copied["known_at"]
+                rows.append((*place, entry.known_at, bytes.fromhex(copied["chain"])))
+        insert_rows(connection, COPIES, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedPart:
+    """What has arrived of one journal."""
+
+    origin: str
+    records: int
+    last: int
+    """Number of the newest one in its own journal."""
+    recorded_at: int
+    """When the newest one was recorded there: UTC microseconds."""
+    known_at: int
+    """When the newest one arrived here."""
+
+
+def list_parts(connection: Connection, fingerprint: str) -> list[CopiedPart]:
+    """Return what has arrived of the journals of an installation."""
+    newest = func.max(_C.number), func.max(_C.recorded_at), func.max(_C.known_at)
+    query = (
+        select(_C.origin, func.count(), *newest)
+        .where(_C.origin.startswith(f"{fingerprint}:", autoescape=True))
+        .group_by(_C.origin)
+        .order_by(_C.origin)
+    )
+    return [CopiedPart(*row) for row in connection.execute(query)]
+
+
+def find_local_number(connection: Connection, draft: Draft, number: int) -> int:
+    """Return the record here of a number that a body names; of a copy, that of the other journal.
+
+    0 where that record did not arrive.
+    """
+    if COPIED not in draft.body:
+        return number
+    query = select(_C.seq).where(_C.origin == draft.origin, _C.number == number)
+    return connection.scalar(query) or 0
+
+
+def find_copies(
+    connection: Connection, origins: Sequence[str], *, first: int, last: int
+) -> dict[tuple[str, int], bytes]:
+    """Return the chain values of the copies with these numbers, by origin and number."""
+    query = select(_C.origin, _C.number, _C.chain).where(
+        _C.origin.in_(origins), _C.number.between(first, last)
+    )
+    return {(origin, number): bytes(chain) for origin, number, chain in connection.execute(query)}

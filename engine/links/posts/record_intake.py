@@ -1,0 +1,133 @@
+"""Batches of records that arrive over a link of kind ``post``: each record once.
+
+At the centre, what happened at the post is a record of the same kind, so that every projection has
+it; everything else of the node's journal stands as ``post_record`` and has no effect: the node's
+keys, people and approvals grant nothing at the centre. ``UNIQUE (origin, origin_seq)`` in the
+journal holds once, whatever was checked before.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.errors import RecordError
+from engine.journal import kinds as of
+from engine.journal.entries import Draft, ProjectionInput
+from engine.journal.hash_chain import canonical
+from engine.journal.payloads import COPIED, PostRecordBody
+from engine.links.inbox import ArrivedMessage
+from engine.links.messages import RecordBatch, RecordCopy
+from engine.links.posts.copies import build_proof, find_copies, name_origin
+from engine.links.posts.record_batches import RECORD, unpack_records
+from engine.links.state import Link
+
+HAPPENED = frozenset(
+    {
+        of.DECISION,
+        of.CROSSING,
+        of.INSPECTION,
+        of.SEIZURE,
+        of.FIND_CONFIRMED,
+        of.RELEASE,
+        of.AUDIT_CLOSED,
+        of.QUEUE_EXPIRED,
+        of.REVIEW,
+        of.ROSTER,
+    }
+)
+"""What happened at a post, which the centre keeps as records of the same kinds."""
+ToEvent = Callable[[Connection, str, Mapping[str, Any]], ProjectionInput | None]
+"""What the counters need of a record, from its kind and its body."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordIntake:
+    """Takes batches of records; a :data:`engine.links.inbox.MessageHandler`."""
+
+    to_event: ToEvent
+
+    def __call__(self, connection: Connection, arrived: ArrivedMessage) -> Sequence[Draft[Any]]:
+        """Return the records of a batch that are not here yet; raises ``RecordError``."""
+        link, message = arrived.link, arrived.message
+        assert isinstance(message, RecordBatch)  # noqa: S101  # the handler of this kind
+        copies = unpack_records(message)
+        fingerprint = link.them.identity.fingerprint
+        about = fingerprint, message.journal_id
+        origins = [name_origin(*about, branch) for branch in range(message.branch + 1)]
+        known = find_copies(connection, origins, first=message.first, last=message.last)
+        for draft in arrived.pending:
+            if draft.origin in origins and draft.origin_seq is not None:
+                known[draft.origin, draft.origin_seq] = bytes.fromhex(draft.body[COPIED]["chain"])
+        new = [copy for copy in copies if not _is_known(copy, known, origins)]
+        draft_copy = partial(self._draft, connection, link, message, origin=origins[-1])
+        return [draft_copy(copy) for copy in new]
+
+    def _draft(
+        self,
+        connection: Connection,
+        link: Link,
+        batch: RecordBatch,
+        copy: RecordCopy,
+        *,
+        origin: str,
+    ) -> Draft[Any]:
+        proof = build_proof(copy, journal_id=batch.journal_id, branch=batch.branch)
+        body = _read_body(copy)
+        is_of_post = copy.kind in HAPPENED and copy.post in {"", *link.agreement.posts}
+        if body is not None and copy.origin_seq is None and is_of_post:
+            extra = self._event(connection, copy, body)
+            content = {**body, COPIED: proof}
+            place = origin, copy.sequence, extra
+            return Draft(copy.kind, copy.subject, copy.post, content, *place)
+        wrapped: PostRecordBody = {
+            "copied": proof,
+            "kind": copy.kind,
+            "subject": copy.subject,
+            "post": copy.post,
+        }
+        if body is not None:
+            wrapped["content"] = body
+        post = copy.post if copy.post in link.agreement.posts else ""
+        return Draft(of.POST_RECORD, "", post, wrapped, origin, copy.sequence)
+
+    def _event(
+        self, connection: Connection, copy: RecordCopy, body: Mapping[str, Any]
+    ) -> ProjectionInput | None:
+        try:
+            return self.to_event(connection, copy.kind, body)
+        except (KeyError, TypeError, ValueError):  # a body that this version cannot read
+            raise RecordError(RECORD, "body", "malformed", f"is no {copy.kind}") from None
+
+
+def _is_known(
+    copy: RecordCopy, known: Mapping[tuple[str, int], bytes], origins: Sequence[str]
+) -> bool:
+    """Tell whether a record is here; raises ``RecordError`` where another one has its number.
+
+    A journal that went on from an older state of its disk has other records under numbers that
+    were taken: they are of another branch, and both stay.
+    """
+    chains = [known.get((origin, copy.sequence)) for origin in origins]
+    if bytes.fromhex(copy.chain) in chains:
+        return True
+    if chains[-1] is not None:
+        why = "its number is taken by another record of the same journal"
+        raise RecordError(RECORD, "sequence", "other_history", why)
+    return False
+
+
+def _read_body(copy: RecordCopy) -> dict[str, Any] | None:
+    """Return a body whose form can be made again; raises ``RecordError`` for another."""
+    if copy.body is None:
+        return None
+    try:
+        body = json.loads(copy.body)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict) or COPIED in body or canonical(body).decode() != copy.body:
+        raise RecordError(RECORD, "body", "malformed", "is not a canonical JSON object")
+    return body

@@ -1,0 +1,186 @@
+"""Records that leave over a link of kind ``post``: from the journal's tail, as sealed batches.
+
+How far the journal was sent stands in the newest envelope of records. A batch is sealed only while
+few wait for their receipts: a post that is cut off keeps its records where they are, and nothing
+that it does waits for the line.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, select
+
+from engine.journal.entries import Draft
+from engine.journal.hash_chain import GENESIS
+from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
+from engine.journal.kinds import (
+    LINK_RECEIPTED,
+    LINK_RECEIVED,
+    LINK_REFUSED,
+    LINK_RESUMED,
+    LINK_SENT,
+)
+from engine.journal.power_records import read_records
+from engine.links.identity import LinkKeys
+from engine.links.ledger import ENVELOPES
+from engine.links.messages import MOST_RECORDS, RecordBatch, RecordCopy
+from engine.links.outbox import OutgoingMessage, draft_messages
+from engine.links.posts.record_batches import RECORD, pack_records
+from engine.links.state import Link
+from engine.storage.database import Store
+
+WINDOW = 4
+"""Batches that may wait for their receipts."""
+LONGEST = 2 * 1024 * 1024
+"""Bytes of the bodies of one batch; a single longer record goes alone."""
+NEVER_COPIED = (LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED)
+"""Envelopes and receipts: what they carry is not carried again."""
+_E, _J = ENVELOPES.c, JOURNAL.c
+_SENT = and_(_E.direction == "sent", _E.kind == RECORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a journal was sent over a link."""
+
+    number: int
+    """The newest envelope of records, 0 without one."""
+    last: int
+    """The record up to which the journal was read for it."""
+    waiting: int
+    """Envelopes of records without a receipt."""
+
+
+def read_cursor(connection: Connection, link: str) -> Cursor:
+    """Return how far the journal was sent; erased envelopes are passed over, and sent again."""
+    of_link = [_SENT, _E.link == link, _E.status != "replaced"]
+    query = select(_E.seq, _E.number).where(*of_link).order_by(_E.number.desc())
+    waiting = [*of_link, _E.status == "waiting"]
+    count = connection.scalar(select(func.count()).where(*waiting)) or 0
+    for seq, number in connection.execute(query):
+        if body := JournalReader(connection).bodies([seq]).get(seq):
+            return Cursor(number, body["body"]["last"], count)
+    return Cursor(0, 0, count)
+
+
+def _is_copied(link: Link) -> Any:
+    """Return the condition on the journal for records that this side of a link sends."""
+    return _J.kind.not_in(NEVER_COPIED)
+
+
+def read_tail(connection: Connection, link: Link, *, after: int) -> list[RecordCopy]:
+    """Return the next records to send, in the journal's order, at most one batch of them."""
+    before = JOURNAL.alias()
+    query = (
+        select(*JOURNAL.c, before.c.chain.label("previous"), BODIES.c.salt, BODIES.c.body)
+        .select_from(
+            JOURNAL.outerjoin(before, before.c.seq == _J.seq - 1).outerjoin(
+                BODIES, BODIES.c.seq == _J.seq
+            )
+        )
+        .where(_J.seq > after, _is_copied(link))
+        .order_by(_J.seq)
+        .limit(MOST_RECORDS)
+    )
+    return list(_within(connection.execute(query), link))
+
+
+def _within(rows: Any, link: Link) -> Iterator[RecordCopy]:
+    size = 0
+    for row in rows:
+        copy = _to_copy(row, link)
+        size += len(copy.body or "")
+        if size > LONGEST and size > len(copy.body or ""):
+            return
+        yield copy
+
+
+def _to_copy(row: Any, link: Link) -> RecordCopy:
+    """Return a record as it travels; of what came from the other side, without its body."""
+    is_theirs = row.origin.startswith(f"{link.them.identity.fingerprint}:")
+    has_body = row.body is not None and not is_theirs
+    return RecordCopy(
+        sequence=row.seq,
+        known_at=row.known_at,
+        kind=row.kind,
+        subject=row.subject,
+        post=row.post,
+        origin=row.origin,
+        origin_seq=row.origin_seq,
+        leaf=row.leaf.hex(),
+        previous=(GENESIS if row.seq == 1 else row.previous).hex(),
+        chain=row.chain.hex(),
+        salt=row.salt.hex() if has_body else None,
+        body=bytes(row.body).decode() if has_body else None,
+    )
+
+
+def count_branches(connection: Connection, link: str) -> int:
+    """Return how often this journal went on from an older state of its disk on a link."""
+    resumed = read_records(connection, (LINK_RESUMED,), subject=link)
+    return sum("after" in (record.body or {}) for record in resumed)
+
+
+def send_records(store: Store, journal: Journal, keys: LinkKeys, link: Link) -> int:
+    """Record the next batches as envelopes of a link; return how many records they hold.
+
+    A batch is packed before the writer's lock is taken, and dropped where another process was
+    first.
+    """
+    sent = 0
+    while packed := _pack_next(store, journal, link):
+        cursor, batch = packed
+
+        def find(
+            connection: Connection, now: int, cursor: Cursor = cursor, batch: RecordBatch = batch
+        ) -> Sequence[Draft]:
+            if link.phase(now) != "in_force" or read_cursor(connection, link.name) != cursor:
+                return []
+            message = OutgoingMessage(RECORD, batch)
+            return draft_messages(connection, now, link, keys=keys, messages=[message])
+
+        if not journal.append_found(find):
+            break
+        sent += batch.records
+    return sent
+
+
+def _pack_next(store: Store, journal: Journal, link: Link) -> tuple[Cursor, RecordBatch] | None:
+    with store.read() as connection:
+        cursor = read_cursor(connection, link.name)
+        if cursor.waiting >= WINDOW:
+            return None
+        copies = read_tail(connection, link, after=cursor.last)
+        if not copies:
+            return None
+        branch = count_branches(connection, link.name)
+        journal_id = journal.head(connection).journal_id
+    last = copies[-1].sequence
+    return cursor, pack_records(copies, journal_id=journal_id, branch=branch, last=last)
+
+
+@dataclass(frozen=True, slots=True)
+class UnsentPart:
+    """Records that the other side has not signed for yet."""
+
+    records: int
+    since: int
+    """When the first one was recorded, 0 without one: UTC microseconds."""
+
+
+def read_unsent(connection: Connection, link: Link) -> UnsentPart:
+    """Return what the other side of a link has not signed for yet."""
+    query = (
+        select(_E.seq)
+        .where(_SENT, _E.link == link.name, _E.status == "taken")
+        .order_by(_E.number.desc())
+        .limit(1)
+    )
+    seq = connection.scalar(query)
+    body = None if seq is None else JournalReader(connection).bodies([seq]).get(seq)
+    after = 0 if body is None else body["body"]["last"]
+    waiting = select(func.count(), func.coalesce(func.min(_J.known_at), 0)).where(
+        _J.seq > after, _is_copied(link)
+    )
+    return UnsentPart(*connection.execute(waiting).one())

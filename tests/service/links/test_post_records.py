@@ -1,0 +1,179 @@
+"""Everything of a post's node arrives at its centre, each record once, and is proven there."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
+
+from engine.audit.file_anchors import declare_files
+from engine.journal.journal import JOURNAL, Journal
+from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, POST_RECORD
+from engine.links.ledger import LinkProjection
+from engine.links.posts import record_intake, record_outbox
+from engine.queue.queue import DECISIONS
+from tests.service.conftest import serving
+from tests.service.eventful_home import ENTRIES, post_works
+from tests.service.links.post_and_centre import (
+    Installation,
+    agree,
+    make_centre,
+    open_installation,
+    sync,
+)
+from tests.service.running_service import NETWORK, POST, World, arrival
+
+
+@pytest.fixture(scope="module")
+def node(world: World) -> Iterator[Installation]:
+    """Let a post decide, search, find, release, review, and put a roster."""
+    decided = [world.decide(arrival(number)).json() for number in range(1, ENTRIES + 1)]
+    post_works(world, decided)
+    yield from open_installation(world.home)
+
+
+@pytest.fixture
+def centre(node: Installation, store_url: str, tmp_path: Path) -> Iterator[Installation]:
+    """Open a centre, on SQLite and on PostgreSQL, with a link to the node."""
+    for one in open_installation(make_centre(tmp_path / "centre", NETWORK), store_url):
+        declare_files(one.home, one.store)
+        agree(node, one)
+        yield one
+        node.exchange.end(node.link.name, by="anna", why="the next test agrees again")
+
+
+def numbers_of(node: Installation) -> list[int]:
+    """Return the numbers of everything that the node recorded, but for envelopes."""
+    query = select(JOURNAL.c.seq).where(JOURNAL.c.kind.not_in(record_outbox.NEVER_COPIED))
+    with node.store.read() as connection:
+        return list(connection.scalars(query.order_by(JOURNAL.c.seq)))
+
+
+def list_happened(side: Installation) -> list[tuple[str, str]]:
+    """Return kind and subject of what happened at the post, in the journal's order."""
+    query = select(JOURNAL.c.kind, JOURNAL.c.subject).where(
+        JOURNAL.c.kind.in_(record_intake.HAPPENED), JOURNAL.c.post.in_(("", POST))
+    )
+    with side.store.read() as connection:
+        return [(kind, subject) for kind, subject in connection.execute(query.order_by("seq"))]
+
+
+def rows_of(side: Installation) -> list[Any]:
+    """Return what the queue has of each decision, but for its time and place in the journal."""
+    query = select(*(c for c in DECISIONS.c if c.name not in ("seq", "known_at", "act_seq")))
+    with side.store.read() as connection:
+        return sorted(map(tuple, connection.execute(query)))
+
+
+def test_centre_has_everything_once_and_verifies(node: Installation, centre: Installation) -> None:
+    sync(node, centre)
+    assert centre.copies() == numbers_of(node)
+    assert rows_of(centre) == rows_of(node)
+    assert list_happened(centre) == list_happened(node)
+    assert len({kind for kind, _ in list_happened(centre)}) >= 6
+    assert sync(node, centre).sent == 0
+    assert centre.copies() == numbers_of(node)
+    for side in (centre, node):
+        verdict = side.verify()
+        assert verdict.ok, verdict.faults
+    copied = dict(centre.bodies(DECISION))
+    for subject, body in node.bodies(DECISION):
+        proof = copied[subject].pop("copied")
+        assert copied[subject] == body
+        assert set(proof) >= {"known_at", "chain", "previous", "salt", "leaf"}
+
+
+def test_power_of_the_node_is_none_at_the_centre(node: Installation, centre: Installation) -> None:
+    sync(node, centre)
+    assert node.bodies(KEY_CREATED)
+    assert not centre.bodies(KEY_CREATED)
+    kept = [body["kind"] for _, body in centre.bodies(POST_RECORD)]
+    assert kept.count(KEY_CREATED) == len(node.bodies(KEY_CREATED))
+
+
+def send_again(node: Installation, patched: pytest.MonkeyPatch) -> None:
+    """Let the node forget how far it sent its journal."""
+    real = record_outbox.read_cursor
+    first = True
+
+    def forget(connection: Any, link: str) -> record_outbox.Cursor:
+        nonlocal first
+        cursor = real(connection, link)
+        return record_outbox.Cursor(cursor.number, 0, cursor.waiting) if first else cursor
+
+    patched.setattr(record_outbox, "read_cursor", forget)
+    patched.setattr(record_outbox, "WINDOW", 1)
+    exchange = node.exchange
+    record_outbox.send_records(exchange.store, exchange.journal, exchange.keys, node.link)
+    first = False
+
+
+def count_doubled(side: Installation) -> int:
+    """Return how many records of another journal stand more than once in this one."""
+    place = JOURNAL.c.origin, JOURNAL.c.origin_seq
+    query = select(place[0]).where(place[1].is_not(None)).group_by(*place)
+    with side.store.read() as connection:
+        return len(connection.execute(query.having(func.count() > 1)).all())
+
+
+def test_records_that_come_again_are_known(
+    node: Installation, centre: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync(node, centre)
+    send_again(node, monkeypatch)
+    monkeypatch.undo()
+    assert sync(node, centre).sent
+    assert sorted(centre.copies()) == numbers_of(node)
+    assert count_doubled(centre) == 0
+
+
+def test_the_journal_refuses_what_no_look_up_finds(
+    node: Installation, centre: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync(node, centre)
+    send_again(node, monkeypatch)
+    monkeypatch.setattr(record_intake, "find_copies", lambda *_, **__: {})
+    with pytest.raises(IntegrityError):
+        sync(node, centre)
+    assert count_doubled(centre) == 0
+
+
+def test_a_centre_without_the_unique_constraint_is_found_out(
+    node: Installation, sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "bug.sqlite"
+    shutil.copy(sqlite_template, copy)
+    home = make_centre(tmp_path / "centre", NETWORK)
+    for bad in open_installation(home, f"sqlite:///{copy}"):
+        agree(node, bad)
+        with bad.store.write() as connection:
+            connection.execute(text("DROP INDEX journal_origin_ix"))
+        journal = Journal(bad.store, [LinkProjection()])
+        bad.exchange = replace(bad.exchange, journal=journal)
+        monkeypatch.setattr(record_intake, "find_copies", lambda *_, **__: {})
+        sync(node, bad)
+        assert count_doubled(bad) == 0
+        send_again(node, monkeypatch)
+        sync(node, bad)
+        assert count_doubled(bad) > 40
+        node.exchange.end(node.link.name, by="anna", why="the next test agrees again")
+
+
+def test_only_the_node_decides_on_its_arrivals(node: Installation, tmp_path: Path) -> None:
+    for served in serving(tmp_path):
+        for centre in open_installation(served.home):
+            agree(node, centre)
+            refused = served.decide(arrival(900))
+            assert refused.status_code == 409, refused.text
+            assert "its own node decides there" in refused.json()["detail"]
+            batch = served.post("/v1/decisions/batch", [arrival(901)])
+            assert batch.json()[0]["status"] == 409
+            assert served.post("/v1/crossings", arrival(902)).status_code == 409
+            assert centre.bodies(DECISION, CROSSING) == []
+            centre.exchange.end(centre.link.name, by="anna", why="the post has no node any more")
+            assert served.decide(arrival(900)).status_code == 201
+            node.exchange.end(node.link.name, by="anna", why="the same")
