@@ -27,8 +27,7 @@ from engine.journal.idempotency import claim
 from engine.links.envelope import HandlingCode
 
 if TYPE_CHECKING:
-    from engine.links.requests.facts import HeldRequest
-    from engine.links.requests.request_desk import RequestDesk, RequestSender, StepMessage
+    from engine.links.requests.request_desk import RequestDesk, RequestSender
 
 
 class RequestStepService(RequestService, Protocol):
@@ -76,17 +75,17 @@ class RequestWriter:
 
         read_request(self._service, name, self._caller)
 
-        def make(held: "HeldRequest") -> "StepMessage":
-            if answered.report is not None:
-                with self._service.store.read() as connection:
-                    now = self._service.journal.now(connection)
-                known = answered.report.model_dump()
-                return OutcomeReport(outcome_of=name, recorded_at=moment(now), **known)
+        message: Answer | OutcomeReport
+        if answered.report is None:
             about = {"about": name, "answer": answered.answer, "reason": answered.reason}
-            return Answer.model_validate(about)
-
+            message = Answer.model_validate(about)
+        else:
+            with self._service.store.read() as connection:
+                now = self._service.journal.now(connection)
+            known = answered.report.model_dump()
+            message = OutcomeReport(outcome_of=name, recorded_at=moment(now), **known)
         sender = self._sender("request_answer", answered, name)
-        return self._acknowledge(self._desk().take_step(name, make, sender), name)
+        return self._acknowledge(self._desk().take_step(name, message, sender), name)
 
     def withdraw(self, name: str, withdrawn: RequestWithdrawal) -> dict[str, Any]:
         """Withdraw a request of this side."""
@@ -95,7 +94,7 @@ class RequestWriter:
         read_request(self._service, name, self._caller)
         message = Withdraw(attention=name, reason=withdrawn.reason)
         sender = self._sender("request_withdrawal", withdrawn, name)
-        return self._acknowledge(self._desk().take_step(name, lambda _: message, sender), name)
+        return self._acknowledge(self._desk().take_step(name, message, sender), name)
 
     def _desk(self) -> "RequestDesk":
         from api.links.exchanges import open_exchange

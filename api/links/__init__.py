@@ -6,6 +6,7 @@ movements     Movements: what leaves for the other side, and what it told
 page          Pages of the links
 post_records  Records between a post's node and its centre
 reads         Links, their traffic and their delays, as JSON values
+reports       Reports on accepted attentions, made without a person
 routes        Links over HTTP: their state, and the door for parcels
 schemas       Answers about links
 worker        Exchange with every link in the background

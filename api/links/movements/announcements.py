@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from api.links.movements.departures import list_departures
 from api.links.movements.outcomes import list_late_outcomes, list_outcomes
+from api.links.reports import report_attentions
 from engine.errors import RecordError
 from engine.journal.entries import Draft, JournalRecord, Kind
 from engine.journal.journal import JOURNAL, JournalReader
@@ -71,9 +72,12 @@ FINDERS: Mapping[Kind, Finder] = {
 def announce_movements(exchange: LinkExchange, link: Link, *, after: int = 0) -> int:
     """Record the messages that are due on a link, and return the last record that was read.
 
+    So are reports on accepted attentions.
+
     ``after`` is what an earlier call of this process returned: nothing before it is due. A link
     that is not in force gets none. Raises ``ConflictError`` where it ends meanwhile.
     """
+    report_attentions(exchange, link)
     kinds = {"manifest", "outcome"}
     if not any(link.agreement.rule(kind, link.us) for kind in kinds):
         return after

@@ -66,9 +66,7 @@ class RequestDesk:
 
         return self._record(sender.claim, find)
 
-    def take_step(
-        self, name: str, make: Callable[[HeldRequest], StepMessage], sender: RequestSender
-    ) -> StoredRecord:
+    def take_step(self, name: str, message: StepMessage, sender: RequestSender) -> StoredRecord:
         """Send a step of a request: an answer, a report or a withdrawal.
 
         Raises ``NotFoundError`` for an unknown request, ``ConflictError`` where the step does not
@@ -77,7 +75,7 @@ class RequestDesk:
 
         def find(connection: Connection, now: int) -> Sequence[Draft]:
             held = find_request(connection, name)
-            return self.draft_step(connection, now, held, message=make(held), sender=sender)
+            return self.draft_step(connection, now, held, message=message, sender=sender)
 
         return self._record(sender.claim, find)
 

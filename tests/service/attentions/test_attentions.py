@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from api.auth.permissions import Role
+from api.links import reports
+from api.links.worker import LinkWorker
+from engine.journal.kinds import LINK_RECEIVED
 from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkKeys
@@ -20,7 +23,9 @@ from engine.links.requests.facts import find_request
 from engine.links.requests.request_desk import RequestDesk, RequestSender
 from tests.service.auth.test_refusals import is_problem
 from tests.service.extra_callers import person, send
+from tests.service.reports.test_acts import act
 from tests.service.running_service import POST, World
+from tests.service.watchlist.test_counterpart import streams
 from tests.service.watchlist.test_watchlist import decide_arrival
 from tests.store.engine.links.two_sides import NAME, Side
 from tests.support.link_agreements import partner_content
@@ -59,7 +64,7 @@ class Partner(Side):
 
     def take(self, world: World, name: str, message: Any) -> None:
         """Take a step of a request."""
-        RequestDesk(self.exchange).take_step(name, lambda _: message, RequestSender("sarvinoz"))
+        RequestDesk(self.exchange).take_step(name, message, RequestSender("sarvinoz"))
         self.exchange_with(world)
 
     def state(self, name: str) -> str:
@@ -287,6 +292,95 @@ def test_a_case_changes_hands_once(world: World, partner: Partner) -> None:
     partner.exchange_with(world)
     assert answer(world, "c-theirs", answer="accepted").json()["state"] == "accepted"
     assert read(world, "c-theirs")["owner"] == "us"
+
+
+def exchange(world: World, partner: Partner) -> None:
+    """Let the service do what it does each minute, and the partner fetch it."""
+    LinkWorker(world.runtime, seconds=0).run_turn()
+    partner.exchange_with(world)
+
+
+def outcome_at(partner: Partner, name: str) -> dict[str, Any]:
+    """Return the report that the partner holds."""
+    bodies = [one for one in partner.bodies(LINK_RECEIVED) if one["message"] == "outcome"]
+    (found,) = [one["body"] for one in bodies if one["body"]["outcome_of"] == name]
+    return dict(found)
+
+
+def send_to_officers(world: World, plate: str, start: int) -> dict[str, Any]:
+    """Decide on a vehicle until the notice alone sends it."""
+    for number in range(start, start + 20):
+        one = decide_arrival(world, number, plate=plate)
+        if one["basis"] == "counterpart":
+            return one
+    raise AssertionError("only random checks in 20")
+
+
+def check_outcome_of_search(world: World, partner: Partner, name: str, start: int) -> None:
+    plate = f"01A{start}BB"
+    partner.ask(world, name, plate)
+    assert answer(world, name, answer="accepted").status_code == 201
+    one = send_to_officers(world, plate, start)
+    exchange(world, partner)
+    assert partner.state(name) == "accepted"  # it waits: nothing is known yet
+    filed = act(start, one["crossing_id"], outcome="seizure", methods=["xray", "physical"])
+    assert world.post("/v1/inspections", filed).status_code == 201
+    exchange(world, partner)
+    assert partner.state(name) == "accepted"  # its find is still to be filed
+    seizure = {
+        "seizure_id": f"s-{start}",
+        "inspection_id": f"i-{start}",
+        "crossing_id": one["crossing_id"],
+        "recorded_at": hours(0).isoformat(),
+        "substance_class": "narcotic",
+        "substance": "CANARY-SUBSTANCE",
+        "quantity_g": 4_200.0,
+    }
+    assert world.post("/v1/seizures", seizure).status_code == 201
+    exchange(world, partner)
+    assert partner.state(name) == "answered"
+    known = outcome_at(partner, name)
+    assert (known["is_searched"], known["outcome"], known["post"]) == (True, "seizure", POST)
+    assert (known["substance_class"], known["quantity_band"]) == ("narcotic", "up_to_10kg")
+    assert "CANARY" not in str(partner.bodies(LINK_RECEIVED))
+    seen = read(world, name)
+    assert (seen["state"], seen["notice"]["state"]) == ("answered", "retired")
+    assert [(row["step"], row["by"]) for row in seen["steps"]] == [
+        ("accept", "the-supervisor"),
+        ("report", None),
+    ]
+    assert not decide_arrival(world, start + 50, plate=plate)["watchlist"]
+
+
+def test_the_outcome_of_a_search_travels_by_itself(world: World, partner: Partner) -> None:
+    before = streams(world)
+    check_outcome_of_search(world, partner, "a-found", 9_200)
+    assert (streams(world) - before)["counterpart"] == 1
+
+
+def test_a_report_before_anything_is_known_is_caught(
+    world: World, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: no vehicle counts as waiting."""
+    monkeypatch.setattr(reports, "waits", lambda *_: False)
+    with pytest.raises(AssertionError):
+        check_outcome_of_search(world, partner, "a-early", 9_300)
+
+
+def test_a_request_to_be_informed_is_answered(world: World, partner: Partner) -> None:
+    name = partner.ask(world, "a-told", "01A9400B", action="tell")
+    assert answer(world, name, answer="accepted").status_code == 201
+    exchange(world, partner)
+    assert partner.state(name) == "accepted"
+    for number in range(9_400, 9_440):
+        if decide_arrival(world, number, plate="01A9400B")["channel"] in ("green", "blue"):
+            break
+    exchange(world, partner)
+    known = outcome_at(partner, name)
+    assert (known["is_searched"], "outcome" in known) == (False, False)
+    exchange(world, partner)  # once
+    assert outcome_at(partner, name) == known
+    assert partner.state(name) == "answered"
 
 
 def test_an_unknown_link_and_a_far_deadline_are_refused(world: World, partner: Partner) -> None:

@@ -97,12 +97,12 @@ def ask(side: Side, message: Attention | CaseOffer, by: str = "sarvinoz") -> Non
 
 def answer(side: Side, name: str, reply: str, by: str = "parviz") -> None:
     message = Answer(about=name, answer=reply, reason="as once")  # type: ignore[arg-type]
-    RequestDesk(side.exchange).take_step(name, lambda _: message, RequestSender(by))
+    RequestDesk(side.exchange).take_step(name, message, RequestSender(by))
 
 
 def withdraw(side: Side, name: str) -> None:
     message = Withdraw(attention=name)
-    RequestDesk(side.exchange).take_step(name, lambda _: message, RequestSender("sarvinoz"))
+    RequestDesk(side.exchange).take_step(name, message, RequestSender("sarvinoz"))
 
 
 def report(side: Side, name: str, hand: Hand) -> None:
@@ -115,7 +115,7 @@ def report(side: Side, name: str, hand: Hand) -> None:
         substance_class="narcotic",
         quantity_band="up_to_10kg",
     )
-    RequestDesk(side.exchange).take_step(name, lambda _: message, RequestSender("parviz"))
+    RequestDesk(side.exchange).take_step(name, message, RequestSender("parviz"))
 
 
 def find_held(side: Side, name: str) -> HeldRequest:
