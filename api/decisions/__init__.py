@@ -11,6 +11,7 @@ reason_subjects  Subjects of reasons without figures, for checkpoints
 routes           Decisions over HTTP
 schemas          Answers about decisions
 timeline         Drawing of the past of a vehicle and its parties
+usual_strips     Strips that mark a vehicle among the usual: time, price, mass
 vehicle_drawing  Drawing of a vehicle with the places of its search order
 vehicle_history  The past of a vehicle and its parties, as of a decision
 """

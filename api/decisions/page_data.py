@@ -17,6 +17,7 @@ from api.decisions.link_graph import LinkGraph, graph
 from api.decisions.mirror_panel import MirrorComparison, sides
 from api.decisions.reads import UNREAD, DecisionReader, DecisionService, is_blind
 from api.decisions.timeline import Timeline, draw_timeline
+from api.decisions.usual_strips import UsualStrip, draw_strips
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import past
 from engine.decision.role_views import flat
@@ -27,7 +28,7 @@ from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE, SEIZURE
-from engine.queue.queue import DECISIONS, QueuedDecision
+from engine.queue.queue import DECISIONS, QueuedDecision, list_waiting
 from engine.queue.reviews import NEEDS_SECOND
 from engine.search_orders.priors import PRIOR
 from engine.selection.policy import Channel
@@ -73,6 +74,10 @@ class DecisionPage:
     proposal: Mapping[str, Any] | None
     """The last review, where it waits for a second person."""
     bars: Sequence[ReasonBar]
+    reading: "ReasonsInWords"
+    strips: Sequence[UsualStrip]
+    """This vehicle among the usual; none for a blind reader."""
+    rail: "QueueRail"
     is_recomputed: bool
     """The reasons were worked out for this page: a release is owed none."""
     sides: MirrorComparison | None
@@ -83,6 +88,29 @@ class DecisionPage:
     """Who is on, as the roster names them; the one drawn for the vehicle may not be who did it."""
     before: "PastPanel | None"
     """What was known of its past; None for a blind reader, for whom it is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonsInWords:
+    """Reasons as the page leads with them."""
+
+    first: Sequence[ReasonBar]
+    """What picked the vehicle, and at most three that raise its risk."""
+    favour: ReasonBar | None
+    """What speaks most for the trader."""
+    others: int
+    """Reasons that stand in the table alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRail:
+    """The queue next to a decision: who waits around it, and who comes before and after."""
+
+    entries: Sequence[tuple[int, str, str, str]]
+    """Position, decision, channel and plate as it was read for matching."""
+    before: str | None
+    after: str | None
+    """The decisions before and after it; of one that does not wait, the first that does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +153,19 @@ def read_page(service: DecisionService, decision_id: str, caller: Caller) -> Dec
         release = _release(snapshot, known) if stands["left"] else None
         reasons: Sequence[Reason] = []
         is_recomputed, both, before = False, None, None
+        strips: Sequence[UsualStrip] = ()
+        rail = read_rail(snapshot, known, as_of=service.journal.now(snapshot))
         if not blind:
             reasons = [Reason(**one) for one in seen["reasons"]]
             _, features = service.recompute.features(snapshot, known.seq)
             both = sides(body["arrival"]["crossing"], features, apart=_apart(service, known.post))
+            strips = draw_strips(snapshot, known, body["arrival"]["crossing"], features)
             before = _before(service, past(service, snapshot, known, caller), known.post)
             if not reasons:
                 reasons, is_recomputed = _recompute_reasons(service, snapshot, known), True
     crossing: dict[str, Any] = UNREAD | body["arrival"]["crossing"]
     order = [step["place"] for step in seen["search_order"]]
+    charted = bars(reasons)
     return DecisionPage(
         seen=seen,
         crossing=crossing,
@@ -147,7 +179,10 @@ def read_page(service: DecisionService, decision_id: str, caller: Caller) -> Dec
         filed=filed,
         release=release,
         proposal=_proposal(seen),
-        bars=bars(reasons),
+        bars=charted,
+        reading=put_in_words(charted),
+        strips=strips,
+        rail=rail,
         is_recomputed=is_recomputed,
         sides=both,
         drawing=draw_vehicle(crossing["vehicle_class"], order),
@@ -166,6 +201,56 @@ def bars(reasons: Sequence[Reason]) -> list[ReasonBar]:
         x = 100.0 if one.contribution >= 0 else 100.0 - width
         found.append(ReasonBar(flat(one), one.contribution, round(x, 1), round(width, 1)))
     return found
+
+
+MOST_TOLD = 3
+"""Reasons of the model that the page leads with."""
+SUPPORT = frozenset({"nothing_else_stands_out"})
+"""Sentences that complete the number of reasons and tell nothing of this vehicle."""
+
+
+def put_in_words(made: Sequence[ReasonBar]) -> ReasonsInWords:
+    """Return what the page leads with: what tells this vehicle apart, and what speaks for it."""
+    weak = ("weak_sign", "nothing_known")
+    told = [
+        one
+        for one in made
+        if one.contribution >= 0.0
+        and one.reason["code"] not in SUPPORT
+        and one.reason["parameters"].get("strength") not in weak
+    ]
+    picks = [one for one in told if one.contribution == 0.0]
+    first = [*picks, *(one for one in told if one.contribution > 0.0)][: len(picks) + MOST_TOLD]
+    favour = min(made, key=lambda one: one.contribution, default=None)
+    if favour is not None and favour.contribution >= 0.0:
+        favour = None
+    return ReasonsInWords(first, favour, len(made) - len(first) - (favour is not None))
+
+
+MOST_NEXT = 20
+"""Vehicles of the queue that the rail shows before and after the one of the page."""
+
+
+def read_rail(snapshot: Connection, known: QueuedDecision, *, as_of: int) -> QueueRail:
+    """Return the queue around a decision, in its order; the same for every reader of the queue."""
+    waiting = list_waiting(snapshot, known.post, as_of=as_of)
+    names = [one.decision_id for one in waiting]
+    if known.decision_id not in names:
+        near = slice(0, 2 * MOST_NEXT)
+        before, after = None, next(iter(names), None)
+    else:
+        at = names.index(known.decision_id)
+        near = slice(max(at - MOST_NEXT, 0), at + MOST_NEXT + 1)
+        before = names[at - 1] if at else None
+        after = names[at + 1] if at + 1 < len(names) else None
+    column = DECISIONS.c
+    query = select(column.decision_id, column.plate).where(column.decision_id.in_(names[near]))
+    plates = {row.decision_id: row.plate for row in snapshot.execute(query)}
+    entries = [
+        (position, one.decision_id, one.channel.code, plates[one.decision_id])
+        for position, one in list(enumerate(waiting, 1))[near]
+    ]
+    return QueueRail(entries, before, after)
 
 
 def _apart(service: DecisionService, post: str) -> Sequence[str]:

@@ -39,7 +39,7 @@
     for (const attribute of ["aria-labelledby", "aria-describedby", "aria-controls"])
       for (const id of (node.getAttribute(attribute) ?? "").split(" ").filter(Boolean))
         if (!document.getElementById(id)) tell("names what is not there", node);
-  const ROLES = new Set(["region", "img", "alert", "status", "note", "group", "list", "listitem", "presentation", "none", "log"]);
+  const ROLES = new Set(["region", "img", "alert", "status", "note", "group", "list", "listitem", "presentation", "none", "log", "search"]);
   for (const node of all("[role]")) if (!ROLES.has(node.getAttribute("role"))) tell("unheard of role", node);
   for (const node of all("[aria-hidden=true]")) if (node.matches(PRESSED) || node.querySelector(PRESSED)) tell("hidden, yet reached by keys", node);
   for (const node of all(PRESSED)) if (node.parentElement?.closest("a[href],button,summary")) tell("one inside another", node);

@@ -37,7 +37,7 @@ def path(decision: dict[str, Any]) -> str:
 
 def fill(page: Page, quantity: str) -> None:
     page.check("input[name=outcome][value=seizure]")
-    page.click("details > summary")
+    page.click("#act details > summary")
     page.select_option("#substance_class", "narcotic")
     page.fill("#quantity_g", quantity)
     page.click("#act button.primary")

@@ -53,9 +53,16 @@ function move(step) {
   rows[next].scrollIntoView({ block: "nearest" });
 }
 
+/** Go to the vehicle after or before the one of the page; in a list, to the next or previous row. */
+function step(link, by) {
+  const there = document.querySelector(link);
+  if (there) there.click();
+  else move(by);
+}
+
 const KEYS = {
-  j: () => move(1),
-  k: () => move(-1),
+  j: () => step("[data-after]", 1),
+  k: () => step("[data-before]", -1),
   u: () => document.querySelector("[data-up]")?.click(),
   v: () => document.querySelector("#verdict input:not([type=hidden])")?.focus(),
   a: () => document.querySelector("#act input:not([type=hidden])")?.focus(),
@@ -94,6 +101,7 @@ for (const button of document.querySelectorAll("[data-help]")) {
 }
 for (const select of document.querySelectorAll("[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
+  for (const button of select.form.querySelectorAll("button")) button.hidden = true;
 }
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
