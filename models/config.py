@@ -98,6 +98,8 @@ class TrainConfig:
     """Below this many finds, or clear inspections, there is no model at all."""
     few_seizures: int = 8
     """Below this many, seizures get no trees of their own and lean on discrepancies alone."""
+    estimators: tuple[tuple[Literal["discrepancy", "seizure"], str], ...] = ()
+    """Estimators of an analyst's own in place of a target's trees, as ``MODULE:FUNCTION``."""
     jobs: int = 2
     """Processes over which fits are spread; each fit is single-threaded, so that bits repeat."""
 
@@ -112,8 +114,9 @@ class TrainConfig:
         return round(self.label_delay_days * DAY)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return every choice, for the record."""
-        return asdict(self)
+        """Return every choice, for the record; one that was added later only where it was made."""
+        kept = asdict(self)
+        return kept if self.estimators else {k: v for k, v in kept.items() if k != "estimators"}
 
     @classmethod
     def from_toml(cls, path: Path) -> "TrainConfig":

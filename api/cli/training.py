@@ -2,6 +2,7 @@
 
 import getpass
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -108,6 +109,13 @@ def train(
         str,
         typer.Option("--as", help="Who trains, with their password; may not approve the model."),
     ] = "",
+    estimator: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="Your estimator, in place of our trees."),
+    ] = None,
+    target: Annotated[
+        Literal["discrepancy", "seizure"], typer.Option(help="Whose trees it takes the place of.")
+    ] = "discrepancy",
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -118,6 +126,11 @@ def train(
     from models.training.pipeline import make_candidate
 
     settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
+    if estimator is not None:
+        from models.learning.own_estimators import load_estimator
+
+        load_estimator(estimator)  # refused before the work begins
+        settings = replace(settings, estimators=((target, estimator),))
     with opened_existing(home) as (found, store):
         who = _trainer(found, store, by)
         with progress() as report_progress:

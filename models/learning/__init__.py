@@ -10,6 +10,7 @@ fit_tasks             Fit tasks: which rows and features teach which part of a m
 fitted_model          Fitted model: base learners and, for each target, the head that turns margins
                       into a chance
 monotone_constraints  Monotone constraints: signs of features that hold before any seizure is known
+own_estimators        Estimators of an analyst's own: which become a part of a bundle, and how
 scikit_trees          Private parts of scikit-learn's histogram gradient boosting, read and written
                       here alone
 """

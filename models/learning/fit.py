@@ -8,6 +8,7 @@ predicted by parts that saw only what was known before it; what serves is then f
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -24,6 +25,7 @@ from models.learning.blending import discrepancy_head, seizure_head
 from models.learning.calibration import FittedHead, correct_intercept
 from models.learning.fit_tasks import FitTask, lessons
 from models.learning.fitted_model import FittedModel
+from models.learning.own_estimators import OwnEstimator, fit_estimator, load_estimator
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of, unseen
 from models.scoring.risk import PRECEDENTS, UNSEEN, line_of, unseen_of
@@ -37,7 +39,7 @@ _WORTH_A_PROCESS = 4_000_000  # cells; below, starting processes costs more than
 class _FittedPart:
     """Trees, their lines by name, and the log-odds of all of them on the later rows."""
 
-    trees: HistGradientBoostingClassifier
+    trees: HistGradientBoostingClassifier | OwnEstimator
     lines: dict[str, Linear]
     margins: dict[str, Floats]
 
@@ -95,6 +97,7 @@ def _enough(dataset: Dataset, known: Mask, config: TrainConfig) -> int:
 def _run(dataset: Dataset, tasks: list[FitTask], config: TrainConfig) -> list[_FittedPart]:
     """Fit every task, spread over processes where that pays."""
     values = dataset.values
+    own: dict[str, Any] = {target: load_estimator(name) for target, name in config.estimators}
     calls = [
         delayed(_fit_one)(
             values[task.rows],
@@ -105,6 +108,7 @@ def _run(dataset: Dataset, tasks: list[FitTask], config: TrainConfig) -> list[_F
             names=dataset.names,
             line=config.line,
             seed=config.seed,
+            estimator=own.get(task.part),
         )
         for task in tasks
     ]
@@ -135,10 +139,15 @@ def _fit_one(
     names: tuple[str, ...],
     line: float,
     seed: int,
+    estimator: Any | None,
 ) -> _FittedPart:
     """Fit the trees, and the lines, of one part; return them with their margins on later rows."""
-    grower = grow_with_field if task.leans_on_field else partial(grow, among=task.among)
-    grown = grower(values, label, trees=task.trees, signs=task.signs, seed=seed, weight=weight)
+    grown: HistGradientBoostingClassifier | OwnEstimator
+    if estimator is not None:
+        grown = fit_estimator(estimator, values, label, seed=seed, weight=weight)
+    else:
+        grower = grow_with_field if task.leans_on_field else partial(grow, among=task.among)
+        grown = grower(values, label, trees=task.trees, signs=task.signs, seed=seed, weight=weight)
     lines: dict[str, Linear] = {}
     if task.has_line:
         lines[line_of(task.target)] = straight_part(values, label, strength=line, weight=weight)

@@ -12,9 +12,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from engine.ports import Scores
 from models.array_types import Floats, Rows
 from models.data.dataset import Target
+from models.learning.own_estimators import OwnEstimator
+from models.learning.scikit_trees import read_trees
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of, unseen
 from models.scoring.risk import UNSEEN, Head, probability, risk
+from models.scoring.tree_ensemble import TreeArrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +26,10 @@ class FittedModel:
 
     names: tuple[str, ...]
     definitions: str
-    ensembles: Mapping[str, HistGradientBoostingClassifier]
-    """Trees that a head uses, by name: a target's own, and those for unseen fingerprints."""
+    ensembles: Mapping[str, HistGradientBoostingClassifier | OwnEstimator]
+    """Estimators that a head uses, by name: a target's own, and those for unseen fingerprints."""
     lines: Mapping[str, Linear]
-    """Linear parts that a head uses, by name."""
+    """Lines that a head uses in addition, by name."""
     heads: Mapping[Target, Head]
     severity: float
     evidence: Mapping[Target, tuple[int, int]]
@@ -37,6 +40,19 @@ class FittedModel:
     """Mean out-of-time log-loss of each part that could be blended, alone, and of the blend."""
     level: Mapping[Target, float]
     """Log-odds by which the random stream moved each calibration."""
+
+    def read_parts(self) -> tuple[dict[str, TreeArrays], dict[str, Linear]]:
+        """Return trees and lines as a bundle keeps them, by name."""
+        trees: dict[str, TreeArrays] = {}
+        lines = dict(self.lines)
+        for name, estimator in self.ensembles.items():
+            own = isinstance(estimator, OwnEstimator)
+            part = estimator.as_part() if own else read_trees(estimator)
+            if isinstance(part, Linear):
+                lines[name] = part
+            else:
+                trees[name] = part
+        return trees, lines
 
     def margins(self, values: Rows) -> dict[str, Floats]:
         """Return each part's log-odds for rows of shape (n, f)."""

@@ -13,6 +13,8 @@ import numpy as np
 
 from models.array_types import Floats, Rows
 
+_COLUMNS = ("low", "high", "fill", "center", "weight")
+
 
 def fold_values(values: Rows) -> Floats:
     """Return ``sign(x) log(1 + |x|)`` of values of any shape, as float64; unknown stays NaN.
@@ -40,6 +42,9 @@ class Linear:
         Log-odds for each unit of a folded feature.
     base : float
         Log-odds of the mean training row.
+    is_folded : bool
+        Whether features enter by their order of magnitude; an estimator of an analyst's own takes
+        them as they are.
     """
 
     low: Floats
@@ -48,10 +53,12 @@ class Linear:
     center: Floats
     weight: Floats
     base: float
+    is_folded: bool = True
 
     def __call__(self, row: Rows) -> Floats:
         """Return what each feature adds to the log-odds of a row, or of many: shape (..., f)."""
-        held = np.clip(fold_values(row), self.low, self.high)
+        seen = fold_values(row) if self.is_folded else row.astype(np.float64)
+        held = np.clip(seen, self.low, self.high)
         known = np.where(np.isnan(held), self.fill, held)
         return np.asarray(self.weight * (known - self.center), np.float64)
 
@@ -61,15 +68,14 @@ class Linear:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the part as JSON keeps it."""
-        columns = {name: getattr(self, name).tolist() for name in self.__slots__ if name != "base"}
-        return columns | {"base": self.base}
+        columns = {name: getattr(self, name).tolist() for name in _COLUMNS}
+        return columns | {"base": self.base} | ({} if self.is_folded else {"is_folded": False})
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Self:
         """Read what :meth:`as_dict` wrote."""
-        columns = {
-            name: np.array(kept[name], np.float64) for name in cls.__slots__ if name != "base"
-        }
+        columns = {name: np.array(kept[name], np.float64) for name in _COLUMNS}
         if len({len(column) for column in columns.values()}) != 1:
             raise ValueError("a linear part needs one number a feature in each of its columns")
-        return cls(**columns, base=float(kept["base"]))
+        is_folded = bool(kept.get("is_folded", True))
+        return cls(**columns, base=float(kept["base"]), is_folded=is_folded)

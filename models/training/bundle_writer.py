@@ -27,7 +27,7 @@ from models.bundle.scorer import margins_of
 from models.data.dataset import TARGETS
 from models.explanation.tree_shap import TreeShap
 from models.learning.fitted_model import FittedModel
-from models.learning.scikit_trees import read_trees
+from models.learning.own_estimators import OwnEstimator
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of
 from models.scoring.risk import probability
@@ -99,12 +99,10 @@ def _write(path: Path, content: bytes) -> None:
 def serving_files(trained: TrainingResult) -> dict[str, bytes]:
     """Return the files that serve: their bytes depend on data and choices alone."""
     model = trained.model
-    files = {
-        TREES[name]: _archive(read_trees(estimator).as_arrays())
-        for name, estimator in model.ensembles.items()
-    }
+    trees, straight = model.read_parts()
+    files = {TREES[name]: _archive(grown.as_arrays()) for name, grown in trees.items()}
     heads = {target: head.as_dict() for target, head in model.heads.items()}
-    lines = {name: line.as_dict() for name, line in model.lines.items()}
+    lines = {name: line.as_dict() for name, line in straight.items()}
     calibration = {"heads": heads, "lines": lines, "severity": model.severity}
     return files | {
         "calibration.json": _json(calibration),
@@ -123,7 +121,15 @@ def _for_people(trained: TrainingResult, version: str) -> dict[str, bytes]:
         "card.md": card_text(kept).encode(),
         "report.json": _json(trained.report),
         "reference.json": _json(trained.reference.as_dict()),
-        "model.skops": bytes(skops.io.dumps(dict(trained.model.ensembles))),
+        "model.skops": bytes(skops.io.dumps(_estimators(trained.model))),
+    }
+
+
+def _estimators(model: FittedModel) -> dict[str, Any]:
+    """Return scikit-learn's own objects by name."""
+    return {
+        name: one.estimator if isinstance(one, OwnEstimator) else one
+        for name, one in model.ensembles.items()
     }
 
 
@@ -140,7 +146,8 @@ def version_of(trained: TrainingResult, files: Mapping[str, bytes]) -> str:
 def _check(trained: TrainingResult, files: Mapping[str, bytes]) -> None:
     """Refuse when what would serve differs from scikit-learn."""
     model, values = trained.model, trained.checked
-    grown = {name: TreeArrays.from_arrays(arrays(files[TREES[name]])) for name in model.ensembles}
+    kept = {name: files[file] for name, file in TREES.items() if file in files}
+    grown = {name: TreeArrays.from_arrays(arrays(content)) for name, content in kept.items()}
     loaded = {name: TreeEnsemble(one) for name, one in grown.items()}
     lines = json.loads(files["calibration.json"])["lines"]
     served = {name: Linear.from_dict(kept) for name, kept in lines.items()}

@@ -14,7 +14,6 @@ from models.explanation.contributions import Contributions
 from models.explanation.similar_seizures import MOST, PastSeizures, by_family, families
 from models.explanation.tree_shap import make_contributions
 from models.learning.fitted_model import FittedModel
-from models.learning.scikit_trees import read_trees
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
 
 def contributions_of(model: FittedModel) -> Contributions:
     """Return the explanations of a fitted model, as its bundle will give them."""
-    trees = {name: read_trees(estimator) for name, estimator in model.ensembles.items()}
+    trees, lines = model.read_parts()
     return make_contributions(
         model.names,
         heads=model.heads,
         trees=trees,
-        lines=model.lines,
+        lines=lines,
         severity=model.severity,
         norms={},
     )
