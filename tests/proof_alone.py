@@ -19,6 +19,7 @@ _POSTGRESQL = (
     "service/audit/test_erasure.py",
     "service/audit/test_home_rebuild.py",
     "service/audit/test_projections.py",
+    "service/auth/test_authority.py",
     "service/service/test_clock_jumps.py",
     "service/webhooks/test_killed_service.py",
     "service/service/test_fault_runs.py::test_what_was_acknowledged_survives_its_service",

@@ -20,6 +20,7 @@ from api.service.runtime import open_runtime
 from api.service.settings import Settings
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
+from models.training import pipeline
 from tests.service.compatibility.test_old_home import OldHome, unpack
 
 CONFIGURATION = """
@@ -116,7 +117,11 @@ def promote(old: OldHome, version: str) -> list[int]:
     return [run(old, "promote", version, f"--as={one}", password=one).exit_code for one in people]
 
 
-def test_it_changes_to_the_definitions_of_this_version(old: OldHome) -> None:
+def test_it_changes_to_the_definitions_of_this_version(
+    old: OldHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Analysts' notebook has a test of its own, and takes seconds.
+    monkeypatch.setattr(pipeline, "record_run", lambda *_: "")
     folder = old.home.root.parent
     printed = json.loads(run(old, "verify", "--json").stdout)
     assert any("section Upgrade" in note for note in printed["notes"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.proof_alone import IS_PROOF
 from tests.support.canaries import Canaries
 from tests.support.hostile_documents import DECOYS, HOSTILE, point_at
 from tests.support.sealed_process import translate_sealed
@@ -57,7 +58,7 @@ def test_negative_control_a_reader_that_trusts_a_dtd_is_killed() -> None:
 
 def test_negative_control_a_reader_without_limits_is_seen() -> None:
     """Seeded bug: no limits. It reads the document, or is ended by the bound of its time."""
-    names = ("400,000 siblings", "180,000 groups")
+    names = ("400,000 siblings", "180,000 groups")[: 2 if IS_PROOF else 1]
     for one in translate_sealed([HOSTILE[name][0] for name in names], "limits"):
         assert one["rule"] != "too_many_elements"
         assert one["signal"] in (0, signal.SIGKILL, signal.SIGXCPU)

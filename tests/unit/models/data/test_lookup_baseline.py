@@ -20,7 +20,7 @@ LESS = f"this model less {NAME}"
 
 
 def world() -> Dataset:
-    data = small_world(9000, seed=21, days=200, inspect=0.7)
+    data = small_world(7000, seed=21, days=200, inspect=0.7)
     return replace(data, is_full=data.basis.astype(np.bool_))
 
 

@@ -26,6 +26,7 @@ SMALL = TrainConfig(
     jobs=1,
 )
 FROM = START + 250 * DAY
+FROZEN = Period(train_until=FROM, test_from=FROM)
 
 
 @pytest.fixture(scope="module")
@@ -50,22 +51,26 @@ def other_outcomes(history_tables: Tables, known_from: int) -> Tables:
     )
 
 
-def test_frozen_scores_do_not_depend_on_outcomes_of_the_test_period(history_tables: Tables) -> None:
-    period = Period(train_until=FROM, test_from=FROM)
-    ours, turned = (
-        run_backtest(history_tables, period),
-        run_backtest(other_outcomes(history_tables, FROM), period),
-    )
-    np.testing.assert_array_equal(ours.risk, turned.risk)
-    np.testing.assert_array_equal(ours.p_discrepancy, turned.p_discrepancy)
-    assert ours.report["targets"] != turned.report["targets"]
+@pytest.fixture(scope="module")
+def frozen_backtest(history_tables: Tables) -> Backtest:
+    return run_backtest(history_tables, FROZEN)
 
 
-def test_a_delay_is_for_streaming_labels_alone(history_tables: Tables) -> None:
+def test_frozen_scores_do_not_depend_on_outcomes_of_the_test_period(
+    history_tables: Tables, frozen_backtest: Backtest
+) -> None:
+    turned = run_backtest(other_outcomes(history_tables, FROM), FROZEN)
+    np.testing.assert_array_equal(frozen_backtest.risk, turned.risk)
+    np.testing.assert_array_equal(frozen_backtest.p_discrepancy, turned.p_discrepancy)
+    assert frozen_backtest.report["targets"] != turned.report["targets"]
+
+
+def test_a_delay_is_for_streaming_labels_alone(
+    history_tables: Tables, frozen_backtest: Backtest
+) -> None:
     """Frozen labels are those recorded before the test, whatever the delay."""
-    ours = run_backtest(history_tables, Period(FROM, FROM))
     np.testing.assert_array_equal(
-        ours.risk, run_backtest(history_tables, Period(FROM, FROM, label_delay=DAY)).risk
+        frozen_backtest.risk, run_backtest(history_tables, Period(FROM, FROM, label_delay=DAY)).risk
     )
     streams = [Period(FROM, FROM, labels="streaming", label_delay=days * DAY) for days in (0, 20)]
     assert (

@@ -92,7 +92,7 @@ def test_of_a_synthetic_network_the_direction_has_not_moved(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("network")
-    write(folder, crossings=12_000, seed=1)
+    write(folder, crossings=7_000, seed=1)
     data = by_the_die(assemble(read_folder(folder).tables, Plan(CATALOGUE)))
     cut = int(data.arrived_at.max()) - 28 * DAY
     since = data.take((data.arrived_at >= cut) & (data.direction == "entry"))
