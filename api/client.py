@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import TypeAdapter
 
+from api.attentions import schemas as partners
 from api.audit import schemas as audit
 from api.confirmations import schemas as finds
 from api.decisions import schemas as said
@@ -287,6 +288,36 @@ class Client(Calls):
     def link(self, link: str) -> linked.LinkTraffic:
         """Return one link with its newest envelopes."""
         return self._get(linked.LinkTraffic, "links", link)
+
+    def requests(self) -> partners.Requests:
+        """Return the requests between partners, the newest first."""
+        return self._get(partners.Requests, "attentions")
+
+    def request(self, request_id: str) -> partners.RequestView:
+        """Return one request."""
+        return self._get(partners.RequestView, "attentions", request_id)
+
+    def ask_attention(self, wanted: Body, key: str | None = None) -> partners.AcknowledgedRequest:
+        """Ask a partner for attention to one identifier."""
+        return self._post(partners.AcknowledgedRequest, wanted, key, "attentions")
+
+    def offer_case(self, offer: Body, key: str | None = None) -> partners.AcknowledgedRequest:
+        """Offer a partner a common case."""
+        return self._post(partners.AcknowledgedRequest, offer, key, "attentions", "cases")
+
+    def answer_request(
+        self, request_id: str, answer: Body, key: str | None = None
+    ) -> partners.AcknowledgedRequest:
+        """Accept, decline, report on or return a request of a partner."""
+        to = "attentions", request_id, "answers"
+        return self._post(partners.AcknowledgedRequest, answer, key, *to)
+
+    def withdraw_request(
+        self, request_id: str, withdrawal: Body | None = None, key: str | None = None
+    ) -> partners.AcknowledgedRequest:
+        """Withdraw a request of this side."""
+        to = "attentions", request_id, "withdrawals"
+        return self._post(partners.AcknowledgedRequest, withdrawal, key, *to)
 
     def journal(self, **asked: str | int) -> audit.JournalPage:
         """Return records without bodies, the newest first; by ``kind``, ``before``, ``limit``."""

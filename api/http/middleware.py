@@ -54,11 +54,15 @@ class Guard:
             metrics: Metrics = scope["app"].state.runtime.metrics
             method = scope["method"] if scope["method"] in _METHODS else NO_ROUTE
             seconds = time.perf_counter() - began
-            metrics.requests.labels(method, _route(scope), str(status)).observe(seconds)
+            route = _route(scope)
+            if not route.startswith(UNCOUNTED):
+                metrics.requests.labels(method, route, str(status)).observe(seconds)
 
 
 def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path_format", NO_ROUTE)
 
 
+UNCOUNTED = ("/v1/attentions", "/attentions")
+"""Routes that no public figure counts: it would tell when partners ask for something."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

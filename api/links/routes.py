@@ -5,6 +5,7 @@ refused before anything is written. Strangers do not know the name of a link, wh
 its agreement; where the name is none, no body is read. Parcels are read one at a time.
 """
 
+from time import monotonic
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -15,6 +16,7 @@ from api.http.responses import answer, document_problems, json_router
 from api.links.reads import LinkedService, TheService, describe_traffic, list_links
 from api.links.schemas import Links, LinkTraffic
 from api.service.executors import Executors
+from api.service.metrics import Metrics
 from engine.errors import NotFoundError
 from engine.journal.kinds import LINK_PROPOSED
 from engine.journal.power_records import read_records
@@ -49,6 +51,7 @@ class ParcelService(LinkedService, Protocol):
     """The running service, as it takes parcels."""
 
     executors: Executors
+    metrics: Metrics
 
 
 TheParcelService = Annotated[ParcelService, Depends(running_service)]
@@ -86,8 +89,10 @@ async def take_parcel(
     return Response(answered, media_type="application/json")
 
 
-def _answer_parcel(service: LinkedService, raw: bytes, link: str) -> bytes:
+def _answer_parcel(service: ParcelService, raw: bytes, link: str) -> bytes:
     from api.links.exchanges import open_exchange
 
     exchange = open_exchange(service.home, service.store, service.journal)
-    return exchange.answer_parcel(raw, name=link)
+    answered = exchange.answer_parcel(raw, name=link)
+    service.metrics.links_heard[link] = monotonic()
+    return answered

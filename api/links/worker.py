@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from api.links.reads import LinkedService
+from api.links.routes import ParcelService
 from api.service.structured_logging import fault
 from engine.errors import ConflictError, RiskError
 
@@ -28,7 +28,7 @@ COMPARE_SECONDS = 3600.0
 class LinkWorker:
     """Exchanges parcels with every reachable link, at intervals, on a thread of its own."""
 
-    def __init__(self, service: LinkedService, *, seconds: float) -> None:
+    def __init__(self, service: ParcelService, *, seconds: float) -> None:
         """With no ``seconds`` nothing is exchanged."""
         self._service = service
         self._seconds = seconds
@@ -66,9 +66,19 @@ class LinkWorker:
                 return
             if link.phase(now) == "in_force":
                 self._announce(exchange, link)
+            self._expect(link, now=now)
             is_live = link.phase(now) in ("in_force", "stopped")
             if is_live and link.them.url is not None:
                 self._exchange(exchange, link)
+
+    def _expect(self, link: "Link", *, now: int) -> None:
+        """Let the figure of silence count a link from its first turn until it is over."""
+        heard = self._service.metrics.links_heard
+        has_line = link.us.url is not None or link.them.url is not None
+        if has_line and link.phase(now) in ("in_force", "stopped"):
+            heard.setdefault(link.name, monotonic())
+        else:
+            heard.pop(link.name, None)
 
     def _announce(self, exchange: "LinkExchange", link: "Link") -> None:
         """Record what left for the other side; it travels now, or when the other side asks."""
@@ -90,6 +100,7 @@ class LinkWorker:
             self._compare(exchange, link)
             if exchange_all(exchange, link, open_carrier(self._service.home, link)).is_stopped:
                 log.warning("link_stopped")
+            self._service.metrics.links_heard[link.name] = monotonic()
         except RiskError as error:
             log.warning("link_unreachable", why=type(error).__name__)
         except Exception as error:  # the other links go on, and this one has its next turn

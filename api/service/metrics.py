@@ -1,7 +1,8 @@
 """Metrics of this process, for Prometheus; labels are closed lists, so no plate can become one.
 
-Anybody may read it, a checkpoint too. So what is known of one vehicle that its checkpoint may not
-know (that it is a random check, how high its risk is) is published for many together, and later: a
+Anybody may read it, a checkpoint too. Nothing in it tells that a partner asks for something, or
+that something waits for a partner. What is known of one vehicle that its checkpoint may not know
+(that it is a random check, how high its risk is) is published for many together, and later: a
 reader before and after a decision learns nothing of it.
 
 How many: a post that is alone on a process knows its red vehicles, and a batch of R of them tells
@@ -11,6 +12,7 @@ share of random checks among the red ones: 31 too many or too few of 300 fair co
 """
 
 from functools import partial
+from time import monotonic
 from typing import Any, NamedTuple
 
 import structlog
@@ -22,7 +24,6 @@ from engine.events.deliveries import QueueFigures, read_queue_figures
 from engine.events.event_types import UNCOUNTED
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.journal import Journal
-from engine.links.ledger import Backlog, read_backlog
 from engine.queue.queue import waiting_at_posts
 from engine.storage.database import Store
 
@@ -129,13 +130,12 @@ class Metrics:
             for name, text in _WEBHOOKS.items()
         }
         gauge = partial(Gauge, registry=self.registry)
-        self.links_waiting = gauge(
-            "darvoza_link_waiting",
-            "Envelopes to other installations without a receipt, of all links and processes.",
+        self.links_silent = gauge(
+            "darvoza_link_silent_seconds",
+            "Longest time since this process exchanged with a link in force, 0 without one.",
         )
-        self.links_late = gauge(
-            "darvoza_link_oldest_waiting_seconds", "Age of the oldest of them, 0 without one."
-        )
+        self.links_heard: dict[str, float] = {}
+        """When each link in force was last exchanged, by the monotonic clock."""
         self.requests = histogram(
             "darvoza_request_seconds",
             "Time to answer a request.",
@@ -199,18 +199,15 @@ class Metrics:
 def exposition(metrics: Metrics, store: Store, journal: Journal) -> bytes:
     """Return every metric as text; what waits is left out while the store does not answer."""
     metrics.waiting.clear()
-    backlog, late = Backlog(0, 0), 0
     try:
         with store.read() as connection:
             found = waiting_at_posts(connection, as_of=journal.head(connection).as_of)
             now = journal.now(connection)
             metrics.show_outbox(read_queue_figures(connection, now=now), now)
-            backlog = read_backlog(connection)
-            late = now - backlog.oldest if backlog.envelopes else 0
     except StoreUnavailableError:
         found = {}
-    metrics.links_waiting.set(backlog.envelopes)
-    metrics.links_late.set(late / SECOND)
+    at = monotonic()
+    metrics.links_silent.set(at - min(tuple(metrics.links_heard.values()), default=at))
     for post, number in found.items():
         metrics.waiting.labels(post).set(number)
     return generate_latest(metrics.registry)

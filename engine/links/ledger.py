@@ -242,21 +242,6 @@ def list_unsettled(connection: Connection) -> list[int]:
     return list(connection.scalars(query))
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """Envelopes of all links that have no receipt."""
-
-    envelopes: int
-    oldest: int
-    """When the first one was recorded, 0 without one: UTC microseconds."""
-
-
-def read_backlog(connection: Connection) -> Backlog:
-    """Return what waits for a receipt, on all links together."""
-    query = select(func.count(), func.coalesce(func.min(_E.known_at), 0)).where(text(_WAITING))
-    return Backlog(*connection.execute(query).one())
-
-
 def list_envelopes(
     connection: Connection, link: str, direction: Direction, *, most: int | None = None
 ) -> list[EnvelopeRow]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from api.auth.permissions import Role
+from api.http import middleware
 from api.links import reports
 from api.links.worker import LinkWorker
 from engine.journal.kinds import LINK_RECEIVED
@@ -381,6 +382,50 @@ def test_a_request_to_be_informed_is_answered(world: World, partner: Partner) ->
     exchange(world, partner)  # once
     assert outcome_at(partner, name) == known
     assert partner.state(name) == "answered"
+
+
+def figures(world: World) -> set[str]:
+    """Return the public figures of links and requests, without times that pass."""
+    lines = world.client.get("/metrics").text.splitlines()
+    left_out = ("#", "darvoza_link_silent", "python_", "process_")
+    return {line for line in lines if not line.startswith(left_out)}
+
+
+def check_public_figures(world: World) -> None:
+    world.client.get("/metrics")
+    before = {line for line in figures(world) if '"/metrics"' not in line}
+    assert world.post(PATH, attention_body(value="01Z779ZZ"), Role.SUPERVISOR).status_code == 201
+    assert {line for line in figures(world) if '"/metrics"' not in line} == before
+
+
+def test_an_outsider_learns_nothing_of_a_request(world: World, partner: Partner) -> None:
+    assert partner.phase == "in_force"
+    check_public_figures(world)
+
+
+def test_a_count_of_the_routes_of_requests_is_caught(
+    world: World, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: requests are counted as any other."""
+    assert partner.phase == "in_force"
+    monkeypatch.setattr(middleware, "UNCOUNTED", ("/v1/none",))
+    with pytest.raises(AssertionError):
+        check_public_figures(world)
+
+
+def test_a_silent_line_is_seen(world: World, partner: Partner) -> None:
+    partner.exchange_with(world)
+    heard = world.runtime.metrics.links_heard
+    assert partner.link.name in heard
+    heard[partner.link.name] -= 7_200
+    (line,) = [
+        one
+        for one in world.client.get("/metrics").text.splitlines()
+        if one.startswith("darvoza_link_silent_seconds")
+    ]
+    assert float(line.split()[1]) >= 7_200
+    partner.exchange_with(world)
+    assert heard[partner.link.name] > 0
 
 
 def test_an_unknown_link_and_a_far_deadline_are_refused(world: World, partner: Partner) -> None:
