@@ -26,7 +26,7 @@ class ComparedField:
 
     code: str
     state: State
-    there: datetime | float | bool | None = None
+    there: datetime | float | bool | str | None = None
     """None where it is not known, or known only to be the same or another."""
     here: datetime | float | bool | str | None = None
 
@@ -86,6 +86,22 @@ def sides(
     )
     shown = tuple(replace(row, state="apart") if row.code in apart else row for row in rows)
     return MirrorComparison(days, None if isnan(transit) else transit / 60e6, shown)
+
+
+def fill_from_manifest(found: MirrorComparison, manifest: Mapping[str, Any]) -> MirrorComparison:
+    """Return the comparison with what the partner's manifest names, where that was compared.
+
+    The features know of seals, trailer and goods whether they are the same, not what they were.
+    """
+    named = {
+        "trailer": manifest.get("trailer_plate"),
+        "seals": ", ".join(manifest.get("seal_numbers", ())),
+    }
+    rows = tuple(
+        replace(row, there=named.get(row.code) or row.there) if row.state == "differs" else row
+        for row in found.rows
+    )
+    return replace(found, rows=rows)
 
 
 def _mass(crossing: Mapping[str, Any], features: Mapping[str, float]) -> ComparedField:

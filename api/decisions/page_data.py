@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from api.auth.callers import Caller
 from api.auth.permissions import Matter
 from api.decisions.link_graph import LinkGraph, graph
-from api.decisions.mirror_panel import MirrorComparison, sides
+from api.decisions.mirror_panel import MirrorComparison, fill_from_manifest, sides
 from api.decisions.reads import UNREAD, DecisionReader, DecisionService, is_blind
 from api.decisions.timeline import Timeline, draw_timeline
 from api.decisions.usual_strips import UsualStrip, draw_strips
@@ -159,6 +159,8 @@ def read_page(service: DecisionService, decision_id: str, caller: Caller) -> Dec
             reasons = [Reason(**one) for one in seen["reasons"]]
             _, features = service.recompute.features(snapshot, known.seq)
             both = sides(body["arrival"]["crossing"], features, apart=_apart(service, known.post))
+            if both is not None and (manifest := seen.get("partner_manifest")) is not None:
+                both = fill_from_manifest(both, manifest)
             strips = draw_strips(snapshot, known, body["arrival"]["crossing"], features)
             before = _before(service, past(service, snapshot, known, caller), known.post)
             if not reasons:

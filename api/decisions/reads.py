@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.auth.permissions import Matter, Role
+from api.decisions.partner_manifest import read_partner_manifest
 from api.decisions.reason_subjects import subjects
 from api.decisions.vehicle_history import PastService, past
 from api.http.agency_rows import visible_reasons
@@ -77,7 +78,10 @@ class DecisionReader:
                 seen = self._view(connection, known, is_blind=True)
                 return seen | self._read_opened_reasons(connection, known)
             seen = self._view(connection, known, is_blind=False)
-            return seen | {"reviews": self._reviews(connection, known)}
+            seen |= {"reviews": self._reviews(connection, known)}
+            body = self._service.journal.body(connection, known.seq, of=DECISION)
+            manifest = read_partner_manifest(connection, self._service.network, body)
+            return seen if manifest is None else seen | {"partner_manifest": manifest}
 
     def list_decisions(
         self,

@@ -116,6 +116,38 @@ class ReviewSaid(AnswerSchema):
     """It changes nothing until another supervisor says the same; absent where it took effect."""
 
 
+class ManifestGoods(AnswerSchema):
+    """One goods item of a manifest."""
+
+    hs_code: str
+    net_mass_kg: float | None
+
+
+class PartnerManifest(AnswerSchema):
+    """What a partner's manifest said of the vehicle, before the decision."""
+
+    link: str
+    post: str
+    left_at: datetime
+    arrived_at: datetime
+    """When the manifest was known here."""
+    sequence: int
+    """The record of it."""
+    vehicle_class: str
+    plate: str | None = None
+    plate_country: str | None = None
+    trailer_plate: str | None = None
+    vin: str | None = None
+    container_numbers: list[str] | None = None
+    seal_numbers: list[str] | None = None
+    weighed_mass_kg: float | None = None
+    is_empty: bool | None = None
+    tir_carnet: str | None = None
+    cmr_number: str | None = None
+    carrier_id: str | None = None
+    goods: list[ManifestGoods]
+
+
 class SupervisorView(CheckpointView):
     """A decision with why it was made."""
 
@@ -136,6 +168,8 @@ class SupervisorView(CheckpointView):
     """What a trial of two models made of it, where one ran."""
     reviews: list[ReviewSaid] | None = None
     """What supervisors said about it, where one decision is asked for."""
+    partner_manifest: PartnerManifest | None = None
+    """Where one had arrived before, and one decision is asked for."""
 
 
 class Decisions(AnswerSchema):

@@ -68,10 +68,10 @@ def list_outcomes(
     if crossing_id is None:
         return []
     arrival = _read_arrival(connection, crossing_id)
-    manifest = (
-        None if arrival is None else _find_manifest(connection, link, arrival, upto=record.seq)
-    )
-    if arrival is None or manifest is None:
+    if arrival is None:
+        return []
+    manifest = _find_manifest(connection, link, arrival, before=record.known_at)
+    if manifest is None:
         return []
     if record.kind == RELEASE and _read_first_act(connection, crossing_id) is not None:
         return []
@@ -98,12 +98,14 @@ def _read_first_act(connection: Connection, crossing_id: str) -> int | None:
 
 
 def _find_manifest(
-    connection: Connection, link: Link, arrival: ArrivalBody, *, upto: int
+    connection: Connection, link: Link, arrival: ArrivalBody, *, before: int
 ) -> MovementRow | None:
-    """Return the manifest that told of an arrival, by what was recorded up to a number."""
+    """Return the manifest that told of an arrival, by what was known before an instant."""
     crossing = arrival["crossing"]
     for opposite in list_opposite(link, crossing["post"]) if _is_entry(arrival) else ():
-        found = find_received_manifest(connection, arrival, opposite, longest=LONGEST, upto=upto)
+        found = find_received_manifest(
+            connection, arrival, opposite, longest=LONGEST, before=before
+        )
         if found is not None and found.link == link.name:
             return found
     return None
@@ -171,7 +173,7 @@ def list_late_outcomes(
     arrival = _find_arrival(connection, link, left)
     if arrival is None or has_outcome(connection, arrival["crossing"]["crossing_id"]):
         return []
-    manifest = _find_manifest(connection, link, arrival, upto=record.seq)
+    manifest = _find_manifest(connection, link, arrival, before=record.known_at + 1)
     if manifest is None or manifest.movement != origin["movement"]:
         return []
     return [

@@ -148,20 +148,21 @@ def find_sent_manifest(connection: Connection, movement: str) -> MovementRow | N
 
 
 def find_received_manifest(
-    connection: Connection, arrival: ArrivalBody, post: str, *, longest: int, upto: int
+    connection: Connection, arrival: ArrivalBody, post: str, *, longest: int, before: int
 ) -> MovementRow | None:
     """Return the manifest of the vehicle that left a post for this arrival, None where none is.
 
     By the surest key that finds one, the vehicle that left last, at most ``longest`` microseconds
-    before it arrived, of those whose record has no later number than ``upto``.
+    before it arrived, of those that were known here strictly before an instant.
     """
     arrived_at = passed_at(arrival)
     for kind, value in fold_arrival_keys(arrival).items():
         query = (
             select(MOVEMENTS)
             .join(KEYS, _K.seq == _M.seq)
-            .where(_K.post == post, _K.kind == kind, _K.value == value, _K.seq <= upto)
+            .where(_K.post == post, _K.kind == kind, _K.value == value)
             .where(_K.passed_at >= arrived_at - longest, _K.passed_at <= arrived_at)
+            .where(_M.known_at < before)
             .order_by(_K.passed_at.desc(), _M.movement.desc())
             .limit(1)
         )
