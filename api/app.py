@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
+from api.attentions import page as attentions_page
 from api.attentions import routes as attentions_routes
 from api.audit import page as audit_page
 from api.audit import routes as audit_routes
@@ -105,6 +106,7 @@ PAGES = (
     models_page.router,
     drift_page.router,
     integrity_page.router,
+    attentions_page.router,
     links_page.router,
     audit_page.router,
     webhooks_page.router,

@@ -42,6 +42,9 @@ RULES: Final[Mapping[str, str]] = {
     "not_https": N_("The address must begin with https://."),
     "refused_address": N_("This address is not public, and no setting opens its network."),
     "hidden_event": N_("This role may not be told of one of the events."),
+    "deadline": N_("It must lie ahead, at most 30 days, and not before the answer."),
+    "kind_not_agreed": N_("The agreement does not let this side send it."),
+    "not_comparable": N_("The agreement names no common domain of this identifier."),
     "refused_expression": N_("This expression cannot run; what is wrong is said below it."),
 }
 """By the rule that is broken."""

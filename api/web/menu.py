@@ -20,6 +20,7 @@ SECTIONS: Mapping[str, str] = {
     "/declarations": N_("Expected"),
     "/profiles": N_("Profiles"),
     "/watchlist": N_("Watch list"),
+    "/attentions": N_("Partners"),
     "/audits": N_("Audits"),
     "/finds": N_("Finds to confirm"),
     "/models": N_("Models"),

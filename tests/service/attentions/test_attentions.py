@@ -6,6 +6,7 @@ the door.
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from engine.links.requests.facts import find_request
 from engine.links.requests.request_desk import RequestDesk, RequestSender
 from tests.service.auth.test_refusals import is_problem
 from tests.service.extra_callers import person, send
+from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import act
 from tests.service.running_service import POST, World
 from tests.service.watchlist.test_counterpart import streams
@@ -382,6 +384,83 @@ def test_a_request_to_be_informed_is_answered(world: World, partner: Partner) ->
     exchange(world, partner)  # once
     assert outcome_at(partner, name) == known
     assert partner.state(name) == "answered"
+
+
+def test_the_page_asks_and_answers(world: World, partner: Partner) -> None:
+    name = partner.ask(world, "a-page", "01A700AA")
+    desk = at_desk(world, "of-partners")
+    shown = desk.get("/attentions").text
+    assert "01A700AA" in shown and "seen at a warehouse" in shown and "H2" in shown
+    done = desk.send("/attentions", f"/attentions/{name}/answers", {"answer": "accepted"})
+    assert (done.status_code, done.headers["location"]) == (303, "/attentions?done=answered")
+    assert read(world, name)["state"] == "accepted"
+    once = token_hex(12)
+    fields = {
+        "once": once,
+        "link": NAME,
+        "action": "scan",
+        "identifier": "container_number",
+        "value": "MSCU1234567",
+        "answer_hours": "6",
+        "until": f"{hours(72):%Y-%m-%d}",
+        "handling": ["H1", "H3"],
+    }
+    for _ in range(2):  # sent twice, it is one request
+        assert desk.send("/attentions", "/attentions", fields).status_code == 303
+    listed = world.get(PATH).json()["requests"]
+    (found,) = [one for one in listed if one["value"] == "MSCU1234567"]
+    assert (found["action"], found["handling"]) == ("scan", ["H1", "H3"])
+    gone = desk.send("/attentions", f"/attentions/{found['id']}/withdrawals", {})
+    assert gone.status_code == 303
+    offer = {"once": token_hex(12), "link": NAME, "answer_hours": "24", "summary": "three finds"}
+    assert desk.send("/attentions", "/attentions/cases", offer).status_code == 303
+
+
+def test_a_wrong_form_keeps_what_was_typed(world: World, partner: Partner) -> None:
+    assert partner.phase == "in_force"
+    desk = at_desk(world, "of-mistakes")
+    fields = {
+        "once": token_hex(12),
+        "link": NAME,
+        "action": "search",
+        "identifier": "plate",
+        "value": "01A701AA",
+        "answer_hours": "2",
+        "until": "2026-01-01",
+    }
+    refused = desk.send("/attentions", "/attentions", fields)
+    assert refused.status_code == 422
+    assert "It must lie ahead" in refused.text and "01A701AA" in refused.text
+    national = fields | {"identifier": "driver_ref", "until": f"{hours(72):%Y-%m-%d}"}
+    refused = desk.send("/attentions", "/attentions", national)
+    assert refused.status_code == 422 and "no common domain" in refused.text
+
+
+def test_the_page_is_in_the_menu_of_those_who_may(world: World, partner: Partner) -> None:
+    assert partner.phase == "in_force"
+    may = {Role.SUPERVISOR, Role.COUNTERPART, Role.INTEGRITY}
+    for role in (*may, Role.CHECKPOINT, Role.ANALYST):
+        desk = at_desk(world, f"menu-{role}", role)
+        assert desk.get("/attentions").status_code == (200 if role in may else 403)
+    asks = 'action="/attentions"'
+    reader = at_desk(world, "menu-reader", Role.INTEGRITY).get("/attentions").text
+    assert asks not in reader and "<button" not in reader.partition("<table")[2]
+    assert asks in at_desk(world, "menu-writer", Role.COUNTERPART).get("/attentions").text
+
+
+@pytest.mark.parametrize("language", ["ru", "uz", "tg"])
+def test_the_page_speaks_every_language(world: World, partner: Partner, language: str) -> None:
+    desk = at_desk(world, f"speaks-{language}")
+    partner.ask(world, f"a-{language}", f"01A71{len(language)}AA", action="do_not_stop")
+    desk.client.cookies.set("darvoza_language", language)
+    shown = desk.get("/attentions").text
+    for english in (
+        "Requests between partners",
+        "do not stop it",
+        "not to be passed on",
+        "Handling",
+    ):
+        assert english not in shown
 
 
 def figures(world: World) -> set[str]:

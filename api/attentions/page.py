@@ -1,0 +1,119 @@
+"""The page of the requests between partners: what was asked, forms to ask and to answer."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
+
+from api.attentions.bodies import (
+    AttentionRequest,
+    CaseRequest,
+    RequestAnswer,
+    RequestWithdrawal,
+)
+from api.attentions.reads import list_links_open, list_requests_seen
+from api.attentions.routes import RequestId
+from api.attentions.steps import RequestStepService, RequestWriter, TheService
+from api.web.field_errors import corrections
+from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
+from api.web.labels import TABLES
+from api.web.page_route import PageRoute, TheVisit, Visit
+from api.web.visitor import Form, TheForm
+from engine.errors import RecordError
+
+router = APIRouter(prefix="/attentions", route_class=PageRoute, include_in_schema=False)
+HOURS = (1, 2, 6, 12, 24, 72)
+"""Offered for an answer; the first but one is chosen before."""
+_CODES = {
+    "identifiers": "attention_identifier",
+    "actions": "attention_action",
+    "sources": "source_grade",
+    "grades": "information_grade",
+    "handlings": "handling",
+}
+
+
+@router.get("")
+def show(visit: TheVisit, service: TheService) -> Response:
+    """Show the requests of this side and of partners."""
+    return _page(visit, service, kept={})
+
+
+@router.post("")
+def ask(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader) -> Response:
+    """Ask a partner for attention."""
+    names = "link", "identifier", "value", "action", "why", "source", "information"
+    try:
+        fields = reader.texts(*names) | {"handling": reader.every("handling")}
+        fields |= {"answer_by": _read_hours(reader), "until": reader.day("until", is_last=True)}
+        writer = RequestWriter(service, visit.caller, reader.once())
+        writer.ask(reader.finish(reader.record(AttentionRequest, fields)))
+    except (FormError, RecordError) as error:
+        return _page(visit, service, kept=form, wrong=_list_mistakes(error))
+    return RedirectResponse("/attentions?done=asked", 303)
+
+
+@router.post("/cases")
+def offer(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader) -> Response:
+    """Offer a partner a common case."""
+    try:
+        fields = reader.texts("link", "summary") | {"answer_by": _read_hours(reader)}
+        writer = RequestWriter(service, visit.caller, reader.once())
+        writer.offer(reader.finish(reader.record(CaseRequest, fields)))
+    except (FormError, RecordError) as error:
+        return _page(visit, service, kept=form, wrong=_list_mistakes(error))
+    return RedirectResponse("/attentions?done=offered", 303)
+
+
+@router.post("/{request_id}/answers")
+def answer(
+    visit: TheVisit, service: TheService, reader: TheReader, request_id: RequestId
+) -> Response:
+    """Accept, decline or return a request of a partner."""
+    answered = reader.record(RequestAnswer, reader.texts("answer", "reason"))
+    RequestWriter(service, visit.caller, None).answer(request_id, reader.finish(answered))
+    return RedirectResponse("/attentions?done=answered", 303)
+
+
+@router.post("/{request_id}/withdrawals")
+def withdraw(
+    visit: TheVisit, service: TheService, reader: TheReader, request_id: RequestId
+) -> Response:
+    """Withdraw a request of this side."""
+    withdrawn = reader.record(RequestWithdrawal, reader.texts("reason"))
+    RequestWriter(service, visit.caller, None).withdraw(request_id, reader.finish(withdrawn))
+    return RedirectResponse("/attentions?done=withdrawn", 303)
+
+
+def _read_hours(reader: FormReader) -> datetime | None:
+    """Return the end of the hours that are chosen for an answer."""
+    chosen = reader.text("answer_hours")
+    if chosen not in map(str, HOURS):
+        reader.refuse("answer_hours", "missing_key")
+        return None
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(hours=int(chosen))
+
+
+def _list_mistakes(error: FormError | RecordError) -> Sequence[FieldMistake]:
+    if isinstance(error, FormError):
+        return error.mistakes
+    return (FieldMistake(error.field, error.rule),)
+
+
+def _page(
+    visit: Visit, service: RequestStepService, *, kept: Form, wrong: Sequence[FieldMistake] = ()
+) -> Response:
+    return visit.page(
+        "attentions.html",
+        status=422 if wrong else 200,
+        json_address="/v1/attentions",
+        found=list_requests_seen(service, visit.caller),
+        links=list_links_open(service, visit.caller),
+        hours=HOURS,
+        codes={name: list(TABLES[table]) for name, table in _CODES.items()},
+        kept=dict(kept),
+        wrong=corrections(wrong, visit.speech),
+        once=secrets.token_hex(12),
+    )
