@@ -4,7 +4,6 @@ Each process of a service may exchange: a second one finds nothing left, because
 is recorded once. A link that cannot be reached waits for the next turn and holds up no other.
 """
 
-from contextlib import suppress
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -66,6 +65,7 @@ class LinkWorker:
                 return
             if link.phase(now) == "in_force":
                 self._announce(exchange, link)
+                self._compare(exchange, link)
             self._expect(link, now=now)
             is_live = link.phase(now) in ("in_force", "stopped")
             if is_live and link.them.url is not None:
@@ -97,7 +97,6 @@ class LinkWorker:
 
         log = structlog.get_logger()
         try:
-            self._compare(exchange, link)
             if exchange_all(exchange, link, open_carrier(self._service.home, link)).is_stopped:
                 log.warning("link_stopped")
             self._service.metrics.links_heard[link.name] = monotonic()
@@ -114,8 +113,14 @@ class LinkWorker:
         if not is_agreed(link) or monotonic() < due:
             return
         self._compared[link.name] = monotonic()
-        with suppress(ConflictError):  # the link's page shows what it waits for
+        try:
             MatchExchange(exchange).begin(link.name)
+        except ConflictError:
+            pass  # the link's page shows what it waits for
+        except RiskError as error:
+            structlog.get_logger().warning("lists_not_compared", why=type(error).__name__)
+        except Exception as error:  # what waits still travels
+            fault(error, route="links")
 
     def _run(self) -> None:
         wait = min(FIRST_SECONDS, self._seconds)

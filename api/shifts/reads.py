@@ -5,7 +5,8 @@ act of papers or scales alone is no evidence that a vehicle carried nothing. A v
 engine let go and a supervisor sent to officers counts as the supervisor's. The same figures of the
 last 28 days stand next to the shift's, because one shift is seldom enough to know anything.
 
-Acts are those filed with this service; loaded history is not among them.
+Acts are those filed with this service, and those of which the other side of a link told at its own
+posts; loaded history is not among them.
 """
 
 import math
@@ -101,7 +102,12 @@ def report(service: PostService, post: str, at: int, caller: Caller) -> dict[str
             _with_gravity(_without_hidden(one, caller), gravity)
             for one in _read_decisions(snapshot, post, since=since, until=until)
         ]
+        of_partner = [
+            _with_gravity(one, gravity)
+            for one in _read_partner_acts(snapshot, post, since=since, until=until)
+        ]
         of_shift = [one for one in period if one.known_at >= shift.opens_at]
+        partner_of_shift = [one for one in of_partner if one.known_at >= shift.opens_at]
         minutes = _minutes(service, snapshot, shift, of_shift, as_of=as_of)
     return {
         "post": post,
@@ -112,15 +118,18 @@ def report(service: PostService, post: str, at: int, caller: Caller) -> dict[str
         "timezone": service.network.timezone(post) if post in service.network.posts else None,
         "is_running": as_of < shift.closes_at,
         "synthetic": service.network.synthetic,
-        "this_shift": _figures(of_shift),
-        "last_28_days": _figures(period),
+        "this_shift": _figures(of_shift, partner_of_shift),
+        "last_28_days": _figures(period, of_partner),
         "minutes": minutes,
     }
 
 
-def _figures(decided: Sequence[ReportedDecision]) -> dict[str, Any]:
+def _figures(
+    decided: Sequence[ReportedDecision], of_partner: Sequence[ReportedDecision]
+) -> dict[str, Any]:
+    """Return the figures of decisions; what the other side told is in its stream alone."""
     of: dict[str, list[ReportedDecision]] = defaultdict(list)
-    for one in decided:
+    for one in (*decided, *of_partner):
         if one.stream is not None:
             of[one.stream].append(one)
     delays = sorted(one.delay for one in decided if one.delay is not None)
@@ -283,6 +292,30 @@ def _read_decisions(
         )
         for row in rows
     ]
+
+
+def _read_partner_acts(
+    snapshot: Connection, post: str, *, since: int, until: int
+) -> list[ReportedDecision]:
+    """Return the vehicles that the other side of a link searched at its post, each once."""
+    columns = JOURNAL.c
+    where = [columns.origin_seq.is_not(None), columns.post == post]
+    where += [columns.known_at >= since, columns.known_at < until]
+    found = {}
+    for record in JournalReader(snapshot).records(INSPECTION, where=where):
+        if "message" in record.body:
+            act = Inspection.model_validate(record.body["inspection"], strict=False)
+            found[act.crossing_id] = ReportedDecision(
+                channel=Channel.GREEN,
+                stands=Channel.GREEN,
+                basis=None,
+                known_at=record.known_at,
+                minutes=0.0,
+                act=act,
+                acted_at=None,
+                crossing_id=act.crossing_id,
+            )
+    return list(found.values())
 
 
 def _first_channels(snapshot: Connection, seqs: Sequence[int]) -> dict[int, Channel]:

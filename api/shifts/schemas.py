@@ -31,7 +31,8 @@ class StreamFigures(ActFigures):
 
     stream: Literal["score", "profile", "watchlist", "counterpart", "random", "override", "officer"]
     """An override is a vehicle that the engine let go and a supervisor sent; counterpart are
-    vehicles sent by a counterpart's notice, or searched on its word after the engine let them go.
+    vehicles sent by a counterpart's notice, or searched on its word after the engine let them go;
+    of a post of the other side of a link, those that it told it had searched.
     """
     sent: int
 

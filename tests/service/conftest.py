@@ -35,6 +35,7 @@ OWN_TIME = (
     "test_sign_on",
     "test_killed_service",
     "test_two_homes",
+    "test_partners",
 )
 FULL_COST = ("test_sign_in_limits",)
 """What is tested there is the cost of a password."""

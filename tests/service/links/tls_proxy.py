@@ -2,7 +2,9 @@
 
 import datetime
 import http.client
+import json
 import ssl
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -90,6 +92,15 @@ def serve_tls(line: Line, folder: Path) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def read_wire(line: Line) -> bytes:
+    """Return everything that passed, and what the bodies of envelopes are without base 64."""
+    found = list(line.seen)
+    for raw in line.seen:
+        parcel = json.loads(raw)
+        found += [b64decode(json.loads(text)["body"]) for text in parcel.get("envelopes", ())]
+    return b"\n".join(found)
 
 
 def make_certificate(folder: Path) -> Path:
