@@ -26,7 +26,7 @@ from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
 from models.explanation.reason_sentences import sentences
 from tests.browser.users_and_vehicles import Site, bearer, people
-from tests.service.running_service import FakeModels, make_home, make_keys
+from tests.service.running_service import FakeModels, cheap_passwords, make_home, make_keys
 
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -43,6 +43,12 @@ class SayingModels(FakeModels):
     """The same models, with the product's own sentences."""
 
     sentences = staticmethod(sentences)  # type: ignore[assignment]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    with cheap_passwords():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ process or a server has a clock of its own (``OWN_TIME``), only the seeds are th
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -16,12 +17,18 @@ import pytest
 import time_machine
 
 import engine.shifts.shift_state
-from api.auth import credentials
 from api.service.runtime import open_store
 from api.service.settings import Settings
 from api.service.subprocess_jobs import Backtests
 from engine.criteria.profiles.profile import BacktestSubject
-from tests.service.running_service import CHEAP, FakeModels, World, make_home, make_keys, open_world
+from tests.service.running_service import (
+    FakeModels,
+    World,
+    cheap_passwords,
+    make_home,
+    make_keys,
+    open_world,
+)
 
 NOON = datetime(2026, 10, 14, 7, tzinfo=UTC)
 OWN_TIME = (
@@ -63,13 +70,8 @@ def _one_noon(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _cheap_passwords(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Hash passwords at a low cost: at the full one they take longer than most tests."""
-    with pytest.MonkeyPatch.context() as patched:
-        if request.path.stem not in FULL_COST:
-            patched.setattr(credentials, "_HASHER", CHEAP)
-        credentials.stand_in.cache_clear()
+    with nullcontext() if request.path.stem in FULL_COST else cheap_passwords():
         yield
-    credentials.stand_in.cache_clear()
 
 
 @pytest.fixture(scope="module", autouse=True)

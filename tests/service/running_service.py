@@ -2,8 +2,8 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from starlette.testclient import TestClient
 
 from api.app import create_app
+from api.auth import credentials
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import BOUND, OWNED, Role
@@ -37,6 +38,17 @@ from models.lifecycle.projection import OnTrial
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 """Passwords are kept at full cost elsewhere: here they would be most of a test's time."""
+
+
+@contextmanager
+def cheap_passwords() -> Iterator[None]:
+    """Hash passwords at a low cost: at the full one they take longer than most tests."""
+    credentials.stand_in.cache_clear()
+    with patch("api.auth.credentials._HASHER", CHEAP):
+        yield
+    credentials.stand_in.cache_clear()
+
+
 STORE = "darvoza.sqlite"
 POST, OTHER = "OYB", "FOT"
 NETWORK = """

@@ -1,5 +1,6 @@
 """Wrong passwords on the command line are limited, whichever name they are tried for."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,13 @@ from engine.domain.network import Network
 from engine.domain.time_units import SECOND
 from engine.errors import NotAllowedError
 from engine.storage.home import Home
+from tests.service.running_service import cheap_passwords
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    with cheap_passwords():
+        yield
 
 
 @pytest.fixture
