@@ -108,6 +108,7 @@ def load(
     Standard messages stand next to crossings.csv; their settings are the home's messages.toml
     unless --settings names others.
     """
+    from api.cli.links import announce_loaded
     from engine.audit.file_anchors import declare_network, file_digest
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
@@ -144,6 +145,7 @@ def load(
             open_epoch(found, store, plan, about=about, report=say)
             if has_changed:
                 say(_NEW_DEFINITIONS)
+        announce_loaded(found, store)
 
     if loaded.new_posts:
         say(_unknown_posts(loaded.new_posts))

@@ -202,7 +202,7 @@ def sync(
 ) -> None:
     """Exchange with the other side over HTTPS until nothing waits on either side."""
     from api.links.exchanges import exchange_all, open_carrier
-    from api.links.movements.announcements import announce_movements
+    from api.links.movements.loaded_exits import announce_all
 
     with _open_exchange(home) as (found, _, exchange):
         with exchange.store.read() as connection:
@@ -213,7 +213,7 @@ def sync(
         if name is not None:
             wanted = [exchange.find_link(name)]
         for one in wanted:
-            announce_movements(exchange, one)
+            announce_all(exchange, one, found)
         results = {
             one.agreement.name: exchange_all(exchange, one, open_carrier(found, one))
             for one in wanted
@@ -252,9 +252,12 @@ def export(
 ) -> None:
     """Write what waits for the other side, and what is held of its journal, into a folder."""
     from api.links.exchanges import export_parcel
+    from api.links.movements.loaded_exits import announce_all
 
-    with _open_exchange(home) as (_, _, exchange):
-        path = export_parcel(exchange, exchange.find_link(name), to)
+    with _open_exchange(home) as (found, _, exchange):
+        link = exchange.find_link(name)
+        announce_all(exchange, link, found)
+        path = export_parcel(exchange, link, to)
     emit({"file": str(path)}, as_json=as_json, text=str(path))
 
 
@@ -362,6 +365,20 @@ def _open_journal(home: "Home", store: "Store") -> "Journal":
     with store.read() as connection:
         plan = read_plan(connection)
     return Journal(store, projections(plan, open_network(home)))
+
+
+def announce_loaded(home: "Home", store: "Store") -> None:
+    """Record the manifests that a load makes due, on every link in force."""
+    if not home.link_keys.exists():
+        return
+    from api.links.exchanges import open_exchange
+    from api.links.movements.loaded_exits import announce_all
+
+    exchange = open_exchange(home, store, _open_journal(home, store))
+    with store.read() as connection:
+        links = exchange.read_links(connection).values()
+    for link in links:
+        announce_all(exchange, link, home)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from api.links.movements.announcements import announce_movements
 from api.links.movements.context import MovementContext
 from api.links.movements.manifests import take_manifest
 from api.links.movements.outcomes import take_outcome
@@ -156,7 +155,6 @@ def export_parcel(exchange: LinkExchange, link: Link, folder: Path) -> Path:
 
     from engine.audit.witness import WITNESS_FILE, list_witnessed
 
-    announce_movements(exchange, link)
     exchange.send_head(link.name)
     seal_records(exchange, link)
     parcel = exchange.make_parcel(link, with_receipts=True)

@@ -111,7 +111,7 @@ def _list_events(own: Tables, posts: Any) -> Iterator[tuple[int, Event]]:
     """Yield what one side came to know of vehicles at some of its posts, with the times."""
     here = pc.is_in(own.crossings["post"], value_set=pa.array(sorted(posts), pa.string()))
     exits = own.crossings.filter(pc.and_(here, pc.equal(own.crossings["direction"], "exit")))
-    for consignment in _read_consignments(own, exits):
+    for consignment in read_consignments(own, exits):
         yield consignment.crossing["known_at"], VehicleLeft(consignment)
     acts = own.inspections.to_pylist()
     by_act = {act["inspection_id"]: act for act in acts}
@@ -123,7 +123,7 @@ def _list_events(own: Tables, posts: Any) -> Iterator[tuple[int, Event]]:
     )
     arrivals = {
         one.crossing["crossing_id"]: one.passage(one.crossing["crossing_id"])
-        for one in _read_consignments(own, entries)
+        for one in read_consignments(own, entries)
     }
     for act in acts:
         if act["crossing_id"] in arrivals:
@@ -135,7 +135,8 @@ def _list_events(own: Tables, posts: Any) -> Iterator[tuple[int, Event]]:
             yield find["known_at"], VehicleSearched(about, act, find)
 
 
-def _read_consignments(own: Tables, crossings: Any) -> Iterator[Consignment]:
+def read_consignments(own: Tables, crossings: Any) -> Iterator[Consignment]:
+    """Yield some crossings of a history, each with its declaration and items."""
     wanted = pc.unique(crossings["declaration_id"].drop_null())
 
     def about(table: Any) -> list[Row]:

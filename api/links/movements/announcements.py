@@ -6,8 +6,10 @@ makes due is recorded in one transaction, in the journal's order: a process that
 time loses none and doubles none.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -34,39 +36,8 @@ from engine.links.state import Link
 
 AT_ONCE = 50
 """Messages of one transaction: each is sealed under the writer's lock, in about a millisecond."""
-Finder = Callable[[Connection, LinkKeys, Link, JournalRecord], Sequence[OutgoingMessage]]
-"""Returns the messages that a record makes due."""
-
-
-def _find_after_crossing(
-    connection: Connection, keys: LinkKeys, link: Link, record: JournalRecord
-) -> Sequence[OutgoingMessage]:
-    if "message" in record.body:
-        return list_late_outcomes(connection, link, record)
-    return list_departures(keys, link, record)
-
-
-def _find_after_decision(
-    _: Connection, keys: LinkKeys, link: Link, record: JournalRecord
-) -> Sequence[OutgoingMessage]:
-    return list_departures(keys, link, record)
-
-
-def _find_after_act(
-    connection: Connection, _: LinkKeys, link: Link, record: JournalRecord
-) -> Sequence[OutgoingMessage]:
-    return list_outcomes(connection, link, record)
-
-
-FINDERS: Mapping[Kind, Finder] = {
-    DECISION: _find_after_decision,
-    CROSSING: _find_after_crossing,
-    INSPECTION: _find_after_act,
-    SEIZURE: _find_after_act,
-    FIND_CONFIRMED: _find_after_act,
-    RELEASE: _find_after_act,
-}
-"""By kind of record: what makes messages due."""
+ARRIVALS = (DECISION, CROSSING)
+ACTS = (INSPECTION, SEIZURE, FIND_CONFIRMED, RELEASE)
 
 
 def announce_movements(exchange: LinkExchange, link: Link, *, after: int = 0) -> int:
@@ -87,21 +58,36 @@ def announce_movements(exchange: LinkExchange, link: Link, *, after: int = 0) ->
                 return after
             upto = exchange.journal.head(connection).seq
             since = max(after, link.approval.sequence, read_last_sequence(connection, link.name))
-            due = _take_some(_list_due(connection, exchange.keys, link, since=since))
+            due = _take_some(_Finder(connection, exchange.keys, link).list_due(since))
         if not due:
             return upto
         exchange.journal.append_found(partial(_draft, exchange=exchange, name=link.name, due=due))
         after = max(after, *(_sequence(one) for one in due))
 
 
-def _list_due(
-    connection: Connection, keys: LinkKeys, link: Link, *, since: int
-) -> Iterator[Sequence[OutgoingMessage]]:
-    """Yield what each record after a number makes due, and the agreement lets travel."""
-    for record in JournalReader(connection).records(*FINDERS, where=[JOURNAL.c.seq > since]):
-        found = FINDERS[Kind(record.kind)](connection, keys, link, record)
-        if due := [one for one in found if _may_travel(link, one)]:
-            yield due
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    """Finds the messages that records make due on a link."""
+
+    connection: Connection
+    keys: LinkKeys
+    link: Link
+
+    def list_due(self, since: int) -> Iterator[Sequence[OutgoingMessage]]:
+        """Yield what each record after a number makes due, and the agreement lets travel."""
+        kinds: tuple[Kind[Any], ...] = (*ARRIVALS, *ACTS)
+        where = [JOURNAL.c.seq > since]
+        for record in JournalReader(self.connection).records(*kinds, where=where):
+            found = self._find(record)
+            if due := [one for one in found if may_travel(self.link, one)]:
+                yield due
+
+    def _find(self, record: JournalRecord[Any]) -> Sequence[OutgoingMessage]:
+        if record.kind in ACTS:
+            return list_outcomes(self.connection, self.link, record)
+        if "message" in record.body:
+            return list_late_outcomes(self.connection, self.link, record)
+        return list_departures(self.keys, self.link, record)
 
 
 def _take_some(found: Iterator[Sequence[OutgoingMessage]]) -> list[OutgoingMessage]:
@@ -113,7 +99,8 @@ def _take_some(found: Iterator[Sequence[OutgoingMessage]]) -> list[OutgoingMessa
     return taken
 
 
-def _may_travel(link: Link, one: OutgoingMessage) -> bool:
+def may_travel(link: Link, one: OutgoingMessage) -> bool:
+    """Tell whether the agreement lets a message travel."""
     try:
         select_fields(link.agreement, kind=one.kind, sender=link.us, message=one.message)
     except RecordError:

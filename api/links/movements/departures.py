@@ -28,12 +28,17 @@ def list_departures(keys: LinkKeys, link: Link, record: JournalRecord) -> Sequen
         return []
     arrival = Arrival.model_validate(body["arrival"], strict=False)
     consignment = Consignment.of_arrival(arrival, known_at=record.known_at)
-    crossing_id = arrival.crossing.crossing_id
+    return [make_manifest(keys, consignment, due=record)]
+
+
+def make_manifest(
+    keys: LinkKeys, consignment: Consignment, *, due: JournalRecord
+) -> OutgoingMessage:
+    """Return the manifest of an exit, which a record made due."""
+    crossing_id = consignment.crossing["crossing_id"]
     movement = name_movement(keys, crossing_id)
-    return [
-        OutgoingMessage(
-            "manifest",
-            to_manifest(consignment, movement),
-            about={"sequence": record.seq, "name": crossing_id, "movement": movement},
-        )
-    ]
+    return OutgoingMessage(
+        "manifest",
+        to_manifest(consignment, movement),
+        about={"sequence": due.seq, "name": crossing_id, "movement": movement},
+    )
