@@ -14,7 +14,7 @@ from pathlib import Path
 from api.links.movements.context import MovementContext
 from api.links.movements.manifests import take_manifest
 from api.links.movements.outcomes import take_outcome
-from api.links.post_records import make_event, seal_records
+from api.links.post_records import follow_records, make_event
 from engine.errors import ConflictError, InputError, RiskError, StoreUnavailableError
 from engine.journal.journal import Journal
 from engine.links.exchange import LinkExchange, TakenParcel
@@ -42,9 +42,9 @@ Carry = Callable[[bytes], bytes]
 
 def open_exchange(home: Home, store: Store, journal: Journal) -> LinkExchange:
     """Return the links of a home; raises ``HomeError`` where it has no link identity yet."""
-    return LinkExchange(
-        store, journal, find_link_keys(home), list_handlers(home), followers=(follow_matches,)
-    )
+    followers = follow_matches, follow_records
+    keys, handlers = find_link_keys(home), list_handlers(home)
+    return LinkExchange(store, journal, keys, handlers, followers)
 
 
 def list_handlers(home: Home) -> Mapping[str, MessageHandler]:
@@ -92,7 +92,7 @@ def exchange_all(exchange: LinkExchange, link: Link, carry: Carry) -> ExchangeRe
     result = ExchangeResult()
     receipts: tuple[LinkReceipt, ...] = ()
     for _ in range(MOST_ROUNDS):
-        seal_records(exchange, link)
+        follow_records(exchange, link.name)
         parcel = replace(exchange.make_parcel(link), receipts=receipts)
         answer = carry(parcel.seal(exchange.keys))
         refused = tuple(one.rule for one in read_parcel(answer).parcel.refusals)
@@ -156,7 +156,7 @@ def export_parcel(exchange: LinkExchange, link: Link, folder: Path) -> Path:
     from engine.audit.witness import WITNESS_FILE, list_witnessed
 
     exchange.send_head(link.name)
-    seal_records(exchange, link)
+    follow_records(exchange, link.name)
     parcel = exchange.make_parcel(link, with_receipts=True)
     name = f"{link.agreement.name}-{link.us.name}-{parcel.at}{PARCEL_SUFFIX}"
     with exchange.store.read() as connection:

@@ -10,7 +10,6 @@ from engine.journal.entries import ProjectionInput
 from engine.links.exchange import LinkExchange
 from engine.links.posts.record_batches import RECORD
 from engine.links.posts.record_outbox import send_records
-from engine.links.state import Link
 from features.online.recorded_events import event_of
 
 
@@ -21,8 +20,9 @@ def make_event(
     return event_of(context.open(connection)[0], kind, body)
 
 
-def seal_records(exchange: LinkExchange, link: Link) -> int:
-    """Seal the next records of a link of kind ``post``; return how many."""
+def follow_records(exchange: LinkExchange, name: str) -> int:
+    """Seal the next records of a link of kind ``post``; return how many envelopes they are."""
+    link = exchange.find_link(name)
     if link.agreement.rule(RECORD, link.us) is None:
         return 0
     return send_records(exchange.store, exchange.journal, exchange.keys, link)

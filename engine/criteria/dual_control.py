@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Index, String, Text, select
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal import kinds as record
 from engine.journal.entries import Draft, Entry, Kind, list_bodies
-from engine.journal.payloads import ApprovalBody
+from engine.journal.payloads import COPIED, ApprovalBody
 from engine.journal.power_records import PowerRecord, read_records
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
@@ -82,6 +82,12 @@ class ApprovalEvent:
     known_at: int
     body: Mapping[str, Any]
 
+    @property
+    def there(self) -> int:
+        """Its number in the journal that it was copied from, 0 for a record of this one."""
+        copied = self.body.get(COPIED)
+        return 0 if copied is None else copied["sequence"]
+
 
 @dataclass(frozen=True, slots=True)
 class PendingRetirement:
@@ -90,6 +96,8 @@ class PendingRetirement:
     by: str
     sequence: int
     why: str
+    there: int = 0
+    """Its number in the journal that it was copied from, 0 for a record of this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,15 @@ class ApprovalState:
     approvals: tuple[str, ...] = ()
     """The persons who approved, in order; never the author."""
     leaving: PendingRetirement | None = None
+    there: int = 0
+    """Number of ``sequence`` in the journal that it was copied from, 0 for a record of this one."""
+
+    def names_pending(self, event: ApprovalEvent, name: str) -> bool:
+        """Tell whether what a record names is what is pending, by the numbers of its journal."""
+        if self.pending is None:
+            return False
+        there = self.there if self.leaving is None else self.leaving.there
+        return event.body.get(name) == (there if event.there else self.pending)
 
     @property
     def pending(self) -> int | None:
@@ -181,7 +198,7 @@ def _check_retirement_request(
     now: ApprovalState, event: ApprovalEvent, *, needs_evidence: bool
 ) -> Refusal | None:
     """Permit the first request, or one that names the request that it replaces."""
-    is_free = now.leaving is None or event.body.get("instead_of") == now.leaving.sequence
+    is_free = now.leaving is None or now.names_pending(event, "instead_of")
     return None if is_free else RETIRES_ALREADY
 
 
@@ -205,7 +222,7 @@ def _check_withdrawal(
 
 def _addresses_pending(now: ApprovalState, event: ApprovalEvent) -> bool:
     """Tell whether an approval names what is pending now: one that lost a race names another."""
-    return now.pending is not None and event.body.get("of") == now.pending
+    return now.names_pending(event, "of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +288,7 @@ def _enter_state(event: ApprovalEvent) -> ApprovalState | None:
         since=event.known_at,
         is_notice=is_notice,
         is_of_counterpart=is_notice,
+        there=event.there,
     )
 
 
@@ -285,16 +303,17 @@ def _add_approval(now: ApprovalState, event: ApprovalEvent) -> ApprovalState:
         since=event.known_at,
         is_notice=False,
         approvals=(*now.approvals, event.person),
+        there=event.there,
     )
 
 
 def _request_retirement(now: ApprovalState, event: ApprovalEvent) -> ApprovalState:
-    request = PendingRetirement(event.person, event.seq, event.body.get("why", ""))
+    request = PendingRetirement(event.person, event.seq, event.body.get("why", ""), event.there)
     return replace(now, leaving=request)
 
 
 def _retire(now: ApprovalState, event: ApprovalEvent) -> ApprovalState:
-    return replace(now, sequence=event.seq, since=event.known_at, leaving=None)
+    return replace(now, sequence=event.seq, since=event.known_at, leaving=None, there=event.there)
 
 
 _EFFECTS: Mapping[Step, Callable[[ApprovalState, ApprovalEvent], ApprovalState]] = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, column, select, table
 
 from engine.errors import RecordError
 from engine.journal import kinds as of
@@ -23,6 +23,7 @@ from engine.links.inbox import ArrivedMessage
 from engine.links.messages import RecordBatch, RecordCopy
 from engine.links.posts.copies import build_proof, find_copies, name_origin
 from engine.links.posts.record_batches import RECORD, unpack_records
+from engine.links.posts.record_outbox import GOVERNING, OF_POST
 from engine.links.state import Link
 
 HAPPENED = frozenset(
@@ -40,6 +41,10 @@ HAPPENED = frozenset(
     }
 )
 """What happened at a post, which the centre keeps as records of the same kinds."""
+FOLLOWED = frozenset({*GOVERNING, *OF_POST})
+"""What a node takes from its centre as records of the same kinds."""
+_DECISIONS = table("decisions", column("decision_id"))
+"""Declared by :mod:`engine.queue.queue`, which stands above this room."""
 ToEvent = Callable[[Connection, str, Mapping[str, Any]], ProjectionInput | None]
 """What the counters need of a record, from its kind and its body."""
 
@@ -77,8 +82,7 @@ class RecordIntake:
     ) -> Draft[Any]:
         proof = build_proof(copy, journal_id=batch.journal_id, branch=batch.branch)
         body = _read_body(copy)
-        is_of_post = copy.kind in HAPPENED and copy.post in {"", *link.agreement.posts}
-        if body is not None and copy.origin_seq is None and is_of_post:
+        if body is not None and copy.origin_seq is None and _has_effect(connection, link, copy):
             extra = self._event(connection, copy, body)
             content = {**body, COPIED: proof}
             place = origin, copy.sequence, extra
@@ -101,6 +105,20 @@ class RecordIntake:
             return self.to_event(connection, copy.kind, body)
         except (KeyError, TypeError, ValueError):  # a body that this version cannot read
             raise RecordError(RECORD, "body", "malformed", f"is no {copy.kind}") from None
+
+
+def _has_effect(connection: Connection, link: Link, copy: RecordCopy) -> bool:
+    """Tell whether a copy stands here as a record of its own kind.
+
+    A review of a decision that is not here has none: its disk was restored to before it.
+    """
+    posts = {"", *link.agreement.posts}
+    if link.us.role == "centre":
+        return copy.kind in HAPPENED and copy.post in posts
+    if copy.kind == of.REVIEW:
+        known = select(_DECISIONS).where(_DECISIONS.c.decision_id == copy.subject)
+        return copy.post in posts and connection.execute(known).first() is not None
+    return copy.kind in FOLLOWED
 
 
 def _is_known(
@@ -128,6 +146,8 @@ def _read_body(copy: RecordCopy) -> dict[str, Any] | None:
         body = json.loads(copy.body)
     except (ValueError, RecursionError):
         body = None
-    if not isinstance(body, dict) or COPIED in body or canonical(body).decode() != copy.body:
+    is_own = copy.origin_seq is None
+    is_whole = isinstance(body, dict) and canonical(body).decode() == copy.body
+    if not isinstance(body, dict) or not is_whole or (is_own and COPIED in body):
         raise RecordError(RECORD, "body", "malformed", "is not a canonical JSON object")
     return body

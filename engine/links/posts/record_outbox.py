@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
+from engine.criteria.dual_control import KINDS_OF
 from engine.journal.entries import Draft
 from engine.journal.hash_chain import GENESIS
 from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
@@ -20,6 +21,8 @@ from engine.journal.kinds import (
     LINK_REFUSED,
     LINK_RESUMED,
     LINK_SENT,
+    REVIEW,
+    ROSTER,
 )
 from engine.journal.power_records import read_records
 from engine.links.identity import LinkKeys
@@ -34,6 +37,10 @@ WINDOW = 4
 """Batches that may wait for their receipts."""
 LONGEST = 2 * 1024 * 1024
 """Bytes of the bodies of one batch; a single longer record goes alone."""
+GOVERNING = (*KINDS_OF["profile"], *KINDS_OF["watchlist"])
+"""Kinds that two people of the centre decide for all posts."""
+OF_POST = (REVIEW, ROSTER)
+"""Kinds that the centre records about one post."""
 NEVER_COPIED = (LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED)
 """Envelopes and receipts: what they carry is not carried again."""
 _E, _J = ENVELOPES.c, JOURNAL.c
@@ -65,8 +72,14 @@ def read_cursor(connection: Connection, link: str) -> Cursor:
 
 
 def _is_copied(link: Link) -> Any:
-    """Return the condition on the journal for records that this side of a link sends."""
-    return _J.kind.not_in(NEVER_COPIED)
+    """Return the condition on the journal for records that this side of a link sends.
+
+    A node sends everything; its centre what takes effect at the node, of its own records alone.
+    """
+    if link.us.role == "node":
+        return _J.kind.not_in(NEVER_COPIED)
+    of_post = and_(_J.kind.in_(OF_POST), _J.post.in_(link.agreement.posts))
+    return and_(_J.origin_seq.is_(None), or_(_J.kind.in_(GOVERNING), of_post))
 
 
 def read_tail(connection: Connection, link: Link, *, after: int) -> list[RecordCopy]:
@@ -123,7 +136,7 @@ def count_branches(connection: Connection, link: str) -> int:
 
 
 def send_records(store: Store, journal: Journal, keys: LinkKeys, link: Link) -> int:
-    """Record the next batches as envelopes of a link; return how many records they hold.
+    """Record the next batches as envelopes of a link; return how many they are.
 
     A batch is packed before the writer's lock is taken, and dropped where another process was
     first.
@@ -142,7 +155,7 @@ def send_records(store: Store, journal: Journal, keys: LinkKeys, link: Link) -> 
 
         if not journal.append_found(find):
             break
-        sent += batch.records
+        sent += 1
     return sent
 
 
@@ -151,13 +164,28 @@ def _pack_next(store: Store, journal: Journal, link: Link) -> tuple[Cursor, Reco
         cursor = read_cursor(connection, link.name)
         if cursor.waiting >= WINDOW:
             return None
-        copies = read_tail(connection, link, after=cursor.last)
+        head = journal.head(connection)
+        name = head.journal_id, link.name
+        after = _find_mark(connection, name, since=cursor.last)
+        copies = read_tail(connection, link, after=after)
         if not copies:
+            _MARKS[name] = cursor.last, head.seq, head.chain
             return None
         branch = count_branches(connection, link.name)
-        journal_id = journal.head(connection).journal_id
     last = copies[-1].sequence
-    return cursor, pack_records(copies, journal_id=journal_id, branch=branch, last=last)
+    return cursor, pack_records(copies, journal_id=name[0], branch=branch, last=last)
+
+
+_MARKS: dict[tuple[str, str], tuple[int, int, bytes]] = {}
+"""By journal and link: since a record, none was due up to another one, with its chain value. So a
+centre with millions of copies and little to send does not look through them each time."""
+
+
+def _find_mark(connection: Connection, name: tuple[str, str], *, since: int) -> int:
+    """Return the record up to which none is due since one: that one, where nothing else holds."""
+    first, seq, chain = _MARKS.get(name, (0, 0, GENESIS))
+    found = connection.scalar(select(_J.chain).where(_J.seq == seq)) if first == since else None
+    return seq if found is not None and bytes(found) == chain else since
 
 
 @dataclass(frozen=True, slots=True)

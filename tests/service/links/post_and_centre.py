@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from api.audit.home_check import HomeVerdict, check_home
-from api.links.exchanges import ExchangeResult, exchange_all, list_handlers
+from api.links.exchanges import ExchangeResult, exchange_all, open_exchange
 from api.service.runtime import open_network, projections
 from engine.journal.journal import Journal, JournalReader
 from engine.links.agreement import parse_agreement
@@ -37,9 +37,8 @@ class Installation:
         with self.store.read() as connection:
             plan = read_plan(connection)
         journal = Journal(self.store, projections(plan, open_network(self.home)))
-        keys = open_link_keys(self.home)
-        handlers = list_handlers(self.home)
-        self.exchange = LinkExchange(self.store, journal, keys, handlers)
+        open_link_keys(self.home)
+        self.exchange = open_exchange(self.home, self.store, journal)
 
     @property
     def link(self) -> Link:

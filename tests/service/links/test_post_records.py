@@ -1,7 +1,6 @@
 """Everything of a post's node arrives at its centre, each record once, and is proven there."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,12 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from engine.audit.file_anchors import declare_files
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, POST_RECORD
 from engine.links.ledger import LinkProjection
 from engine.links.posts import record_intake, record_outbox
 from engine.queue.queue import DECISIONS
 from tests.service.conftest import serving
-from tests.service.eventful_home import ENTRIES, post_works
 from tests.service.links.post_and_centre import (
     Installation,
     agree,
@@ -25,25 +22,7 @@ from tests.service.links.post_and_centre import (
     open_installation,
     sync,
 )
-from tests.service.running_service import NETWORK, POST, World, arrival
-
-
-@pytest.fixture(scope="module")
-def node(world: World) -> Iterator[Installation]:
-    """Let a post decide, search, find, release, review, and put a roster."""
-    decided = [world.decide(arrival(number)).json() for number in range(1, ENTRIES + 1)]
-    post_works(world, decided)
-    yield from open_installation(world.home)
-
-
-@pytest.fixture
-def centre(node: Installation, store_url: str, tmp_path: Path) -> Iterator[Installation]:
-    """Open a centre, on SQLite and on PostgreSQL, with a link to the node."""
-    for one in open_installation(make_centre(tmp_path / "centre", NETWORK), store_url):
-        declare_files(one.home, one.store)
-        agree(node, one)
-        yield one
-        node.exchange.end(node.link.name, by="anna", why="the next test agrees again")
+from tests.service.running_service import NETWORK, POST, arrival
 
 
 def numbers_of(node: Installation) -> list[int]:
@@ -108,7 +87,8 @@ def send_again(node: Installation, patched: pytest.MonkeyPatch) -> None:
     patched.setattr(record_outbox, "read_cursor", forget)
     patched.setattr(record_outbox, "WINDOW", 1)
     exchange = node.exchange
-    record_outbox.send_records(exchange.store, exchange.journal, exchange.keys, node.link)
+    sent = record_outbox.send_records(exchange.store, exchange.journal, exchange.keys, node.link)
+    assert sent == 1
     first = False
 
 
