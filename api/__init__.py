@@ -6,6 +6,7 @@ auth            Callers: accounts, keys, sessions, permissions
 cli             The command line: one module a group of commands
 client          The Python client of the HTTP contract
 confirmations   Finds reported on another post's vehicle, until a second person confirms them
+corrections     Corrections of acts and seizures over HTTP, and as a page
 declarations    Declarations ahead of their vehicles, over HTTP and as a page
 decisions       Decisions over HTTP and as a page
 drift           Drift over HTTP and as a page

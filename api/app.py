@@ -26,6 +26,7 @@ from api.audit import routes as audit_routes
 from api.auth.credentials import stand_in
 from api.confirmations import page as confirmations_page
 from api.confirmations import routes as confirmations_routes
+from api.corrections import page as corrections_page
 from api.decisions import page as decisions_page
 from api.decisions import routes as decisions_routes
 from api.decisions.fast_path import Express
@@ -96,6 +97,7 @@ PAGES = (
     sign_on_page.router,
     queue_page.router,
     decisions_page.router,
+    corrections_page.router,
     declarations_page.router,
     search_page.router,
     shifts_page.router,

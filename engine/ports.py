@@ -64,6 +64,17 @@ class FindEvent(ProjectionInput):
 
 
 @dataclass(frozen=True, slots=True)
+class CorrectionEvent(ProjectionInput):
+    """An act or a seizure is stated again; what it changes follows from all records so far."""
+
+    crossing_id: str
+    finds: int = 0
+    """Finds elsewhere that it adds: -1 where one is withdrawn."""
+    grams: int = 0
+    """Mass of finds elsewhere that it adds or takes away."""
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureRows:
     """Features of some arrivals as known at one instant."""
 

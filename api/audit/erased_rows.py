@@ -39,6 +39,7 @@ DELETED: Mapping[str, str] = {
     "decided_keys": "seq",
     "decision_identifiers": "seq",
     "link_movement_keys": "seq",
+    "corrections": "seq",
 }
 """Tables whose rows go, and the column by which they are found."""
 BLANKED: Mapping[str, tuple[str, Mapping[str, object]]] = {

@@ -113,6 +113,7 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         """,
     (Matter.ACTS, Right.ACT, _POST): """
         POST /v1/inspections
+        POST /v1/inspections/{inspection_id}/corrections
         """,
     (Matter.ACTS, Right.ACT, _READERS): """
         POST /v1/audits/{decision_id}/closures
@@ -122,6 +123,7 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         """,
     (Matter.SEIZURES, Right.ACT, _POST): """
         POST /v1/seizures
+        POST /v1/seizures/{seizure_id}/corrections
         """,
     (Matter.SEIZURES, Right.APPROVE, _SUPERVISOR | _INTEGRITY): """
         POST /v1/finds/{sequence}/confirmations

@@ -46,7 +46,7 @@ STEP = "step"
 @router.get("/{decision_id}")
 def show(visit: TheVisit, service: TheService, decision_id: str) -> Response:
     """Show a decision as this visitor may see it."""
-    return _page(visit, service, decision_id)
+    return render_page(visit, service, decision_id)
 
 
 @router.post("/{decision_id}/reviews")
@@ -60,22 +60,22 @@ def send_act(visit: TheVisit, form: TheForm, sent: TheDecisionForm) -> Response:
     """File an inspection act with what was seized; one with numbers is shown as read first."""
     step, decision_id = sent.reader.text(STEP), sent.known.decision_id
     if step == "change":
-        return _page(visit, sent.service, decision_id, kept=form, at="report")
+        return render_page(visit, sent.service, decision_id, kept=form, at="report")
     if step != "confirm":
         try:
             found = sent.read_act()
         except FormError as error:
             return _refuse(visit, form, sent, error, at="report")
         if found.has_numbers:
-            values: dict[str, Any] = {"read": found, "sent": _repeat_fields(form)}
-            return _page(visit, sent.service, decision_id, template="act.html", **values)
+            values: dict[str, Any] = {"read": found, "sent": repeat_fields(form)}
+            return render_page(visit, sent.service, decision_id, template="act.html", **values)
     return _step(visit, form, sent, sent.report)
 
 
 @router.get("/{decision_id}/release")
 def ask_release(visit: TheVisit, service: TheService, decision_id: str) -> Response:
     """Ask why a vehicle leaves without inspection, before that is recorded."""
-    return _page(visit, service, decision_id, template="release.html")
+    return render_page(visit, service, decision_id, template="release.html")
 
 
 @router.post("/{decision_id}/release")
@@ -84,7 +84,7 @@ def send_release(visit: TheVisit, form: TheForm, sent: TheDecisionForm) -> Respo
     return _step(visit, form, sent, sent.release, template="release.html")
 
 
-def _repeat_fields(form: TheForm) -> list[tuple[str, str]]:
+def repeat_fields(form: TheForm) -> list[tuple[str, str]]:
     """Return the fields of a form as it was sent, to be sent again when it is confirmed."""
     return [(name, one) for name, every in form.items() if name != TOKEN for one in every]
 
@@ -111,10 +111,10 @@ def _refuse(
     """Show a form again, with all that was typed and a sentence at each field at fault."""
     wrong = corrections(error.mistakes, visit.speech, names=LABELS)
     values: dict[str, Any] = {"kept": form, "wrong": wrong, **more}
-    return _page(visit, sent.service, sent.known.decision_id, status=422, **values)
+    return render_page(visit, sent.service, sent.known.decision_id, status=422, **values)
 
 
-def _page(
+def render_page(
     visit: Visit,
     service: DecisionService,
     decision_id: str,
@@ -124,6 +124,7 @@ def _page(
     kept: Mapping[str, Sequence[str]] | None = None,
     **more: Any,
 ) -> Response:
+    """Return a page about one decision; ``kept`` are the fields of a form as they are shown."""
     found = read_page(service, decision_id, visit.caller)
     post = str(found.seen["post"])
     with service.store.read() as snapshot:

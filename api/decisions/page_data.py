@@ -27,7 +27,15 @@ from engine.domain.time_zones import open_time_zone
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason
 from engine.journal.journal import JOURNAL, JournalReader
-from engine.journal.kinds import DECISION, INSPECTION, RELEASE, SEIZURE
+from engine.journal.kinds import (
+    DECISION,
+    INSPECTION,
+    INSPECTION_CORRECTED,
+    RELEASE,
+    SEIZURE,
+    SEIZURE_CORRECTED,
+)
+from engine.queue.corrections import CORRECTED_KINDS, Corrections, list_corrections
 from engine.queue.queue import DECISIONS, QueuedDecision, list_waiting
 from engine.queue.reviews import NEEDS_SECOND
 from engine.search_orders.priors import PRIOR
@@ -122,6 +130,8 @@ class FiledActInfo:
     team: str | None
     at: datetime
     seizures: Sequence[Mapping[str, Any]]
+    corrections: Sequence[Mapping[str, Any]]
+    """Of the act and of these seizures, the oldest first: who, when, why, and what it said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +155,7 @@ def read_page(service: DecisionService, decision_id: str, caller: Caller) -> Dec
     with service.store.read() as snapshot:
         body = service.journal.body(snapshot, known.seq, of=DECISION)
         acted = known.act_seq
-        act = None if acted is None else service.journal.body(snapshot, acted, of=INSPECTION)
+        act = None if acted is None else _read_act(service, snapshot, acted)
         if act is not None and not caller.sees(Matter.ACTS, act["inspection"].get("agency")):
             act = None
         filed = None if act is None else _read_filing(snapshot, known, act, caller)
@@ -295,18 +305,41 @@ def _read_filing(
 ) -> FiledActInfo:
     """Return who filed an act, and what was seized in it or reported of its crossing since."""
     inspection = act["inspection"]
+    corrected = list_corrections(snapshot, known.act_seq or 0)
     seizures = []
-    if inspection["outcome"] == "seizure":
-        later = [JOURNAL.c.seq > known.seq, JOURNAL.c.post.in_((known.post, ""))]
-        for record in JournalReader(snapshot).records(SEIZURE, where=later):
-            body = record.body
-            one = body["seizure"]
-            is_of_it = one.get("crossing_id") == known.crossing_id
-            is_of_it |= one.get("inspection_id") == inspection["inspection_id"]
-            if is_of_it and caller.sees(Matter.SEIZURES, one.get("agency")):
-                seizures.append(one | {"by": body.get("by")})
+    later = [JOURNAL.c.seq > known.seq, JOURNAL.c.post.in_((known.post, ""))]
+    for record in JournalReader(snapshot).records(SEIZURE, where=later):
+        first = record.body["seizure"]
+        is_of_it = first.get("crossing_id") == known.crossing_id
+        is_of_it |= first.get("inspection_id") == inspection["inspection_id"]
+        if not (is_of_it and caller.sees(Matter.SEIZURES, first.get("agency"))):
+            continue
+        corrected += list_corrections(snapshot, record.seq)
+        body = Corrections(snapshot).read(record.seq, record.body)
+        if body is not None and inspection["outcome"] == "seizure":
+            seizures.append(body["seizure"] | {"by": body.get("by")})
     at = datetime.fromisoformat(inspection["recorded_at"])
-    return FiledActInfo(act.get("by"), act.get("team"), at, seizures)
+    corrections = _read_corrections(snapshot, sorted(corrected))
+    return FiledActInfo(act.get("by"), act.get("team"), at, seizures, corrections)
+
+
+def _read_act(service: DecisionService, snapshot: Connection, seq: int) -> dict[str, Any] | None:
+    body = service.journal.body(snapshot, seq, of=INSPECTION)
+    return Corrections(snapshot).read(seq, body)
+
+
+def _read_corrections(snapshot: Connection, seqs: Sequence[int]) -> list[Mapping[str, Any]]:
+    of_them = [JOURNAL.c.seq.in_(seqs)]
+    return [
+        {
+            "by": record.body.get("by"),
+            "at": moment(record.known_at),
+            "reason": record.body["reason"],
+            "act": record.body["was"] if record.kind == INSPECTION_CORRECTED else None,
+            "seizure": record.body["was"] if record.kind == SEIZURE_CORRECTED else None,
+        }
+        for record in JournalReader(snapshot).records(*CORRECTED_KINDS, where=of_them)
+    ]
 
 
 def _release(snapshot: Connection, known: QueuedDecision) -> dict[str, Any] | None:

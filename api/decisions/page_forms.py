@@ -80,7 +80,10 @@ class DecisionForm:
         act, seizure = reader.record(ReportedAct, fields | {"minutes": minutes}), None
         if outcome == "seizure":
             goods: dict[str, Any] = reader.texts(*_SEIZED) | {"quantity_g": quantity}
-            seizure = reader.record(Seizure, shared | goods | {"seizure_id": f"sz-{once}"})
+            seizure = reader.record(
+                Seizure,
+                shared | goods | {"seizure_id": f"sz-{once}", "inspection_id": f"act-{once}"},
+            )
         elif any(reader.text(name) for name in _SEIZED):
             reader.refuse("outcome", "seized_without_seizure")
         return FiledAct(reader.finish(act), seizure, team)

@@ -25,6 +25,7 @@ from engine.journal.kinds import (
     DRIFT_MEASURED,
     FIND_CONFIRMED,
     INSPECTION,
+    INSPECTION_CORRECTED,
     LINK_ENDED,
     LINK_RECEIPTED,
     LINK_RECEIVED,
@@ -50,6 +51,7 @@ from engine.journal.kinds import (
     REVIEW,
     ROSTER,
     SEIZURE,
+    SEIZURE_CORRECTED,
     SHADOW_SCORES,
     TRIAL_MEASURED,
 )
@@ -61,6 +63,10 @@ Owner = tuple[Matter, str | None]
 
 def _own_act(body: Body) -> Iterator[Owner]:
     yield Matter.ACTS, body["inspection"].get("agency")
+
+
+def _own_corrected_find(body: Body) -> Iterator[Owner]:
+    yield Matter.SEIZURES, body["was"].get("agency")
 
 
 def _own_seizure(body: Body) -> Iterator[Owner]:
@@ -79,6 +85,8 @@ def _own_matches(body: Body) -> Iterator[Owner]:
 
 OWNERS: Mapping[str, Callable[[Body], Iterator[Owner]]] = {
     INSPECTION: _own_act,
+    INSPECTION_CORRECTED: _own_act,
+    SEIZURE_CORRECTED: _own_corrected_find,
     SEIZURE: _own_seizure,
     FIND_CONFIRMED: _own_seizure,
     REVIEW: _own_review,
@@ -92,8 +100,8 @@ _MATCHES = (MATCH_ASKED, MATCH_ANSWERED, MATCH_FOUND, MATCH_ENQUIRED, MATCH_STEP
 MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((DECISION, CROSSING, RELEASE, QUEUE_EXPIRED, AUDIT_CLOSED), Matter.DECISIONS),
     **dict.fromkeys((DECLARATION_LODGED, DECLARATION_CANCELLED), Matter.DECISIONS),
-    INSPECTION: Matter.ACTS,
-    **dict.fromkeys((SEIZURE, FIND_CONFIRMED), Matter.SEIZURES),
+    **dict.fromkeys((INSPECTION, INSPECTION_CORRECTED), Matter.ACTS),
+    **dict.fromkeys((SEIZURE, SEIZURE_CORRECTED, FIND_CONFIRMED), Matter.SEIZURES),
     REVIEW: Matter.REVIEWS,
     **dict.fromkeys(KINDS_OF["watchlist"], Matter.WATCHLIST),
     **dict.fromkeys((*KINDS_OF["profile"], PROFILE_COUNTED, PROFILE_FAILED), Matter.PROFILES),

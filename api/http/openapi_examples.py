@@ -83,6 +83,20 @@ BODIES: dict[str, Any] = {
         "place": "chassis.frame",
         "concealment": "magnet",
     },
+    "ActCorrection": {
+        "outcome": "seizure",
+        "methods": ["canine", "physical"],
+        "places_searched": ["chassis.frame"],
+        "minutes": 45.0,
+        "reason": "The floor of the trailer was not searched.",
+    },
+    "SeizureCorrection": {
+        "substance_class": "narcotic",
+        "substance": "hashish",
+        "quantity_g": 2300.0,
+        "place": "chassis.frame",
+        "reason": "Weighed again on the laboratory's scales.",
+    },
     "Roster": {"minutes": {"physical": 600.0, "xray": 240.0, "canine": 180.0}},
     "Review": {
         "verdict": "override",

@@ -24,7 +24,7 @@ class AnswerSchema(BaseModel):
 class Acknowledged(AnswerSchema):
     """A crossing, seizure or release that stands in the journal."""
 
-    kind: Literal["crossing", "seizure", "release", "roster", "review"]
+    kind: Literal["crossing", "seizure", "seizure_corrected", "release", "roster", "review"]
     id: str
     """Of the crossing or the seizure; for a roster, the post."""
     recorded_at: datetime

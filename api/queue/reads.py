@@ -23,6 +23,7 @@ from engine.domain.time_units import moment
 from engine.journal.entries import Kind
 from engine.journal.journal import JOURNAL, Journal, JournalReader
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE
+from engine.queue.corrections import read_stated
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
 from engine.search_orders.equipment import is_working
@@ -343,7 +344,7 @@ def outcomes(service: PostService, post: str, caller: Caller) -> Sequence[QueueO
         )
         kinds: tuple[Kind[Any], ...] = (INSPECTION, RELEASE)
         left = [_J.post == post, _J.known_at >= shift.opens_at]
-        for record in JournalReader(snapshot).records(*kinds, where=left, newest=MOST_LISTED):
+        for record in read_stated(snapshot, *kinds, where=left, newest=MOST_LISTED):
             body = record.body
             known = last_of_crossing(snapshot, body["crossing_id"])
             agency = body.get("inspection", {}).get("agency")

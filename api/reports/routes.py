@@ -7,6 +7,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Path, Request, Response
 
+from api.corrections.steps import correct_act, correct_seizure
 from api.http.dependencies import IdempotencyKey, Team, TheCaller, running_service
 from api.http.guards import check_arrival, fill_agency, post_of
 from api.http.request_bodies import ReportedAct, body_of, reported_arrival
@@ -22,6 +23,8 @@ from engine.domain.records import Arrival, Identifier, Seizure
 from engine.journal.idempotency import claim, crossing_name, inspection_name, seizure_name
 from engine.journal.kinds import CROSSING, INSPECTION, RELEASE, SEIZURE
 from engine.selection.team_assignment import Handling
+from engine.storage.database import Store
+from engine.targeting.corrections import ActCorrection, SeizureCorrection
 from engine.targeting.reports import Recording, ReleaseReason
 
 
@@ -29,6 +32,7 @@ class ReportService(Protocol):
     """The running service, as checkpoints report to it."""
 
     network: Network
+    store: Store
     present: MonotonicClock
     recording: Recording
     answers: SignedAnswers
@@ -75,6 +79,44 @@ def seize(
         seizure, asked, person=person, within=caller.post, hidden=caller.hidden_posts
     )
     return answer(service.answers.acknowledge(found, identifier=seizure.seizure_id), 201)
+
+
+# an identifier may hold a slash, which comes as one from %2F
+@router.post(
+    "/inspections/{inspection_id:path}/corrections",
+    **creates(AcknowledgedAct, body=ActCorrection),
+)
+def restate_act(
+    caller: TheCaller,
+    service: TheService,
+    key: IdempotencyKey,
+    inspection_id: Annotated[Identifier, Path()],
+    correction: Annotated[ActCorrection, Depends(body_of(ActCorrection))],
+) -> Response:
+    """State an inspection act again, and why; both statements stay in the journal.
+
+    A milder outcome takes a supervisor who is another person than the one who filed the act.
+    """
+    found = correct_act(service, caller, inspection_id, correction, key)
+    return answer(service.answers.acknowledge_act(found), 201)
+
+
+@router.post(
+    "/seizures/{seizure_id:path}/corrections", **creates(Acknowledged, body=SeizureCorrection)
+)
+def restate_seizure(
+    caller: TheCaller,
+    service: TheService,
+    key: IdempotencyKey,
+    seizure_id: Annotated[Identifier, Path()],
+    correction: Annotated[SeizureCorrection, Depends(body_of(SeizureCorrection))],
+) -> Response:
+    """State a seizure again, or withdraw it, and why.
+
+    Less, or nothing, seized takes a supervisor who is another person than the one who reported it.
+    """
+    found = correct_seizure(service, caller, seizure_id, correction, key)
+    return answer(service.answers.acknowledge(found, identifier=seizure_id), 201)
 
 
 crossings_router = json_router("/v1/crossings", "crossings")

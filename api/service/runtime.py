@@ -53,6 +53,7 @@ from engine.links.posts.copies import CopyProjection
 from engine.links.posts.post_nodes import PostNodes
 from engine.links.requests.facts import RequestProjection
 from engine.ports import Contribution, Scorer
+from engine.queue.corrections import CorrectionProjection
 from engine.queue.expiry import QueueExpiry
 from engine.queue.identifier_index import IdentifierProjection
 from engine.queue.match_outcomes import OutcomeProjection
@@ -107,6 +108,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         AnswerProjection(),
         QueueProjection(),
         IdentifierProjection(),
+        CorrectionProjection(),
         ShiftProjection(),
         RosterProjection(),
         ReviewProjection(),

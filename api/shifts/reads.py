@@ -24,6 +24,7 @@ from engine.domain.records import Inspection
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import INSPECTION
+from engine.queue.corrections import read_stated
 from engine.queue.find_gravity import FindGravity
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
@@ -329,7 +330,7 @@ def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspecti
     found = {}
     for some in split_in_slices(seqs, 500):
         acts = [JOURNAL.c.seq.in_(some)]
-        for record in JournalReader(snapshot).records(INSPECTION, where=acts):
+        for record in read_stated(snapshot, INSPECTION, where=acts):
             act = Inspection.model_validate(record.body["inspection"], strict=False)
             found[record.seq] = act, record.known_at
     return found

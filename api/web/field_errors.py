@@ -34,6 +34,10 @@ RULES: Final[Mapping[str, str]] = {
     "seized_without_seizure": N_(
         "Something is entered as seized: choose “a seizure”, or empty those fields."
     ),
+    "second_person": N_(
+        "A milder outcome, or less seized, is recorded by a supervisor who did not file the act."
+    ),
+    "unchanged": N_("Nothing differs from what is stated now."),
     "validity": N_("The last day must come after the first and within 366 days."),
     "expiry": N_("The last day must lie ahead, within the next 366 days."),
     "taken": N_("This code was used before: choose another."),

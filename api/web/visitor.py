@@ -23,6 +23,14 @@ OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("POST", "/decisions/{decision_id}/acts"): ("POST", "/v1/inspections"),
     ("GET", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
     ("POST", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
+    ("GET", "/decisions/{decision_id}/correction"): (
+        "POST",
+        "/v1/inspections/{inspection_id}/corrections",
+    ),
+    ("POST", "/decisions/{decision_id}/correction"): (
+        "POST",
+        "/v1/inspections/{inspection_id}/corrections",
+    ),
     ("GET", "/profiles/new"): ("GET", "/v1/profiles/fields"),
     ("GET", "/models/{version}/report.html"): ("GET", "/v1/models/{version}/report"),
     ("POST", "/webhooks/{webhook_id}/ends"): ("DELETE", "/v1/webhooks/{webhook_id}"),

@@ -13,6 +13,7 @@ per expected minute; see :mod:`engine.decision.inspection_minutes`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -28,6 +29,7 @@ from sqlalchemy import (
 )
 
 from engine.domain.records import Method, VehicleClass
+from engine.journal.kinds import INSPECTION, INSPECTION_CORRECTED
 from engine.journal.payloads import InspectionBody
 from engine.selection.policy import Channel
 from engine.storage.database import METADATA, Int64, declare_columns
@@ -108,6 +110,17 @@ def lesson_of(act: InspectionBody) -> Sequence[Taught]:
     """Return what the record of an inspection act teaches; nothing where it lacks the class."""
     who, found = act.get("vehicle_class"), act["inspection"]
     return lesson(who, found.get("methods", ()), found.get("minutes")) if who else ()
+
+
+def lessons_of(kind: str, body: Any) -> Sequence[Taught]:
+    """Return what a record teaches: an act, or what the correction of one changes."""
+    if kind == INSPECTION:
+        return lesson_of(body)
+    if kind != INSPECTION_CORRECTED:
+        return ()
+    before: Any = {"vehicle_class": body.get("vehicle_class"), "inspection": body["was"]}
+    taken = [(who, how, -acts, -minutes) for who, how, acts, minutes in lesson_of(before)]
+    return (*taken, *lesson_of(body))
 
 
 def is_physical(methods: Sequence[Method]) -> bool:

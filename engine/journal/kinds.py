@@ -30,6 +30,10 @@ DECLARATION_CANCELLED: Final = Kind[of.CancelledBody]("declaration_cancelled")
 """A declaration ahead is withdrawn by its sender."""
 INSPECTION: Final = Kind[of.InspectionBody]("inspection")
 SEIZURE: Final = Kind[of.SeizureBody]("seizure")
+INSPECTION_CORRECTED: Final = Kind[of.InspectionCorrectedBody]("inspection_corrected")
+"""An inspection act is stated again as a whole; the subject is the act."""
+SEIZURE_CORRECTED: Final = Kind[of.SeizureCorrectedBody]("seizure_corrected")
+"""A seizure is stated again, or withdrawn; the subject is the seizure."""
 FIND_CONFIRMED: Final = Kind[of.ConfirmationBody]("find_confirmed")
 """A second person confirms to which crossing a find belongs."""
 RELEASE: Final = Kind[of.ReleaseBody]("release")

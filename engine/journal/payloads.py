@@ -198,6 +198,32 @@ class ConfirmationBody(SeizureBody):
     person: str
 
 
+class CorrectionBody(ReportBody):
+    """A correction of an act or a seizure: ``of`` is the number of the first record of it."""
+
+    of: int
+    crossing_id: str | None
+    reason: str
+    agency: NotRequired[str]
+    """Of the person who corrects."""
+
+
+class InspectionCorrectedBody(CorrectionBody):
+    """The act as it was stated until now (``was``), and as it is stated instead."""
+
+    was: Json
+    inspection: Json
+    vehicle_class: NotRequired[VehicleClass | None]
+    answers: str
+
+
+class SeizureCorrectedBody(CorrectionBody):
+    """The seizure as it was stated until now, and instead; None where it is withdrawn."""
+
+    was: Json | None
+    seizure: Json | None
+
+
 class ReleaseBody(HandlingBody):
     """A vehicle that left the queue, with a reason where one was given."""
 

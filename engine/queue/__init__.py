@@ -1,5 +1,6 @@
 """The queue of waiting vehicles and what changes it.
 
+corrections       Corrections of inspection acts and seizures, and what holds since
 expiry            Records that vehicles have left the queue because a day has passed
 find_gravity      Gravity of what acts found, by the seizures reported
 identifier_index  Index of decisions by the identifiers of vehicle, parties and papers

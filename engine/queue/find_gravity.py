@@ -16,6 +16,7 @@ from engine.domain.network import Network
 from engine.domain.records import Inspection
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import FIND_CONFIRMED, SEIZURE
+from engine.queue.corrections import Corrections, read_stated
 from engine.queue.match_outcomes import ACTS, MATCHES, OutcomeFilter
 
 
@@ -58,7 +59,8 @@ class FindGravity:
         query = select(ACTS.c.seq, ACTS.c.crossing_id, ACTS.c.agency)
         query = query.where(ACTS.c.is_hit, ACTS.c.crossing_id.in_(matched))
         rows = [row for row in self._snapshot.execute(query) if seen.sees_acts_of(row.agency)]
-        bodies = JournalReader(self._snapshot).bodies([row.seq for row in rows])
+        raw = JournalReader(self._snapshot).bodies([row.seq for row in rows])
+        bodies = Corrections(self._snapshot).bodies(raw)
         acts: dict[str, list[Inspection]] = defaultdict(list)
         for row in rows:
             if row.seq in bodies:
@@ -70,7 +72,7 @@ class FindGravity:
     def _amounts(self) -> Mapping[str, list[Amount]]:
         found: dict[str, list[Amount]] = defaultdict(list)
         later = [JOURNAL.c.known_at >= self._since]
-        records = JournalReader(self._snapshot).records(SEIZURE, FIND_CONFIRMED, where=later)
+        records = read_stated(self._snapshot, SEIZURE, FIND_CONFIRMED, where=later)
         for record in records:
             seizure, crossing = record.body["seizure"], record.body["linked_crossing_id"]
             if crossing is not None and self._is_seen(seizure.get("agency")):

@@ -24,6 +24,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    exists,
     func,
     or_,
     select,
@@ -34,8 +35,8 @@ from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, moment
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import JOURNAL
-from engine.journal.kinds import DECISION, INSPECTION, PROFILE_COUNTED
-from engine.journal.payloads import DecisionBody, InspectionBody
+from engine.journal.kinds import DECISION, INSPECTION, INSPECTION_CORRECTED, PROFILE_COUNTED
+from engine.journal.payloads import DecisionBody, InspectionBody, InspectionCorrectedBody
 from engine.storage.database import (
     Int64,
     declare_columns,
@@ -123,6 +124,8 @@ class OutcomeProjection:
         acts = [(entry.seq, body, _act(body)) for entry, body in list_bodies(entries, INSPECTION)]
         insert_rows(connection, ACTS, [_act_row(seq, act) for seq, _, act in acts])
         execute_rows(connection, _ACT, [_act_values(act) for _, _, act in acts])
+        for _, body in list_bodies(entries, INSPECTION_CORRECTED):
+            _restate(connection, body)
         counted = [
             (entry.seq, code, number["arrivals"], number["matches"])
             for entry, body in list_bodies(entries, PROFILE_COUNTED)
@@ -168,6 +171,25 @@ _ACT = (
         minutes=_M.minutes + bindparam("more"),
     )
 )
+
+
+def _restate(connection: Connection, body: InspectionCorrectedBody) -> None:
+    """Let an act count as it is stated now, for all that its crossing matched."""
+    act = Inspection.model_validate(body["inspection"], strict=False)
+    _, _, _, is_evidence, is_hit, minutes = _act_row(body["of"], act)
+    stated = {"is_evidence": is_evidence, "is_hit": is_hit, "minutes": minutes}
+    connection.execute(update(ACTS).where(_A.seq == body["of"]).values(stated))
+    later = (_A.crossing_id == _M.crossing_id) & (_A.seq > _M.seq)
+    spent = select(func.coalesce(func.sum(_A.minutes), 0.0)).where(later).scalar_subquery()
+    connection.execute(
+        update(MATCHES)
+        .where(_M.crossing_id == act.crossing_id)
+        .values(
+            inspected=exists().where(later, _A.is_evidence),
+            hit=exists().where(later, _A.is_hit),
+            minutes=spent,
+        )
+    )
 
 
 def read_outcomes(

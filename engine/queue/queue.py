@@ -36,7 +36,13 @@ from engine.domain.time_units import DAY, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import JOURNAL
-from engine.journal.kinds import DECISION, INSPECTION, QUEUE_EXPIRED, RELEASE
+from engine.journal.kinds import (
+    DECISION,
+    INSPECTION,
+    INSPECTION_CORRECTED,
+    QUEUE_EXPIRED,
+    RELEASE,
+)
 from engine.journal.payloads import COPIED
 from engine.journal.power_records import read_record
 from engine.queue.referrals import answered_by
@@ -309,15 +315,22 @@ class QueueProjection:
             if where.get("amends") is not None
         ]
         execute_rows(connection, _REPLACED, again)
-        acts = [
-            {"crossing": body["crossing_id"], "act": entry.seq, "answers": int(answered_by(body))}
-            for entry, body in list_bodies(entries, INSPECTION)
-        ]
+        acts = [_read_act(entry, draft) for entry, draft in entries if entry.kind in _ACTS]
         execute_rows(connection, _ACT, acts)
         left = [{"crossing": body["crossing_id"]} for _, body in list_bodies(entries, RELEASE)]
         execute_rows(connection, _RELEASE, left)
         over = [{"which": entry.subject} for entry, _ in list_bodies(entries, QUEUE_EXPIRED)]
         execute_rows(connection, _OVER, over)
+
+
+_ACTS = frozenset({INSPECTION, INSPECTION_CORRECTED})
+
+
+def _read_act(entry: Entry, draft: Draft) -> dict[str, object]:
+    """Return which referrals an act answers; one that is stated again, those it does now."""
+    body: Any = draft.body
+    act = body["of"] if entry.kind == INSPECTION_CORRECTED else entry.seq
+    return {"crossing": body["crossing_id"], "act": act, "answers": int(answered_by(body))}
 
 
 def redirect(

@@ -14,12 +14,12 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Connection, Float, String, Table, delete
 
-from engine.decision.inspection_minutes import lesson_of, teach
+from engine.decision.inspection_minutes import lessons_of, teach
 from engine.domain.network import Count, Network
 from engine.domain.records import Code, Identifier, Method, Record
 from engine.errors import RecordError
 from engine.journal.entries import Draft, Entry, list_bodies
-from engine.journal.kinds import INSPECTION, ROSTER
+from engine.journal.kinds import ROSTER
 from engine.search_orders.equipment import NEEDED, is_working, join_equipment
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows, insert_rows
 
@@ -123,5 +123,5 @@ class RosterProjection:
                 for method, time in body["minutes"].items()
             ]
             insert_rows(connection, ROSTERS, rows)
-        for _, act in list_bodies(entries, INSPECTION):
-            teach(connection, lesson_of(act))
+        for entry, draft in entries:
+            teach(connection, lessons_of(entry.kind, draft.body))

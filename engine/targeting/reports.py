@@ -145,6 +145,11 @@ class Recording:
         self._submit = submit
         self._features = features
 
+    @property
+    def features(self) -> Features:
+        """What makes events of records."""
+        return self._features
+
     def crossing(self, arrival: Arrival, claim: IdempotencyClaim) -> StoredRecord:
         """Record a crossing that asks for no decision."""
         crossing = arrival.crossing

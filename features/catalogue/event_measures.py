@@ -3,6 +3,8 @@
 Nothing here reads a file or a store, so that both may use it.
 """
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -72,6 +74,41 @@ def act_step(label: Label, outcome: str, *, full: bool) -> Label:
     if not (full or hit):
         return label
     return 1, max(label[1], hit), max(label[2], seizure)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStep:
+    """What one act, or a correction of one, changes about the label of its crossing."""
+
+    known_at: int
+    change: Label
+    """What it adds to (inspected, hit, seizure); a correction may take away."""
+    hit_at: int
+    """When the hit became known that it adds or takes away; 0 before any."""
+
+
+StatedAct = tuple[int, str, str, bool]
+"""(known_at, identifier, outcome, whether it was full) of one act."""
+
+
+def label_steps(acts: Iterable[StatedAct]) -> Iterator[LabelStep]:
+    """Yield the steps of one crossing's label, from its acts in the order in which they came.
+
+    A later act with the identifier of an earlier one restates it: the label is then that of all
+    acts as they were last stated.
+    """
+    stated: dict[str, tuple[str, bool]] = {}
+    label, hit_at = (0, 0, 0), 0
+    for known_at, name, outcome, full in acts:
+        stated[name] = outcome, full
+        after: Label = (0, 0, 0)
+        for what, how in stated.values():
+            after = act_step(after, what, full=how)
+        if after != label:
+            n, hit, seizure = (new - old for new, old in zip(after, label, strict=True))
+            hit_at = known_at if hit > 0 else hit_at
+            yield LabelStep(known_at, (n, hit, seizure), hit_at)
+            label = after
 
 
 def crossing_measures(facts: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -14,12 +14,28 @@ from sqlalchemy import Connection
 from engine.domain.records import Arrival, Inspection, Seizure
 from engine.journal.entries import JournalRecord, Kind
 from engine.journal.journal import JOURNAL, JournalReader
-from engine.journal.kinds import CROSSING, DECISION, FIND_CONFIRMED, INSPECTION, SEIZURE
+from engine.journal.kinds import (
+    CROSSING,
+    DECISION,
+    FIND_CONFIRMED,
+    INSPECTION,
+    INSPECTION_CORRECTED,
+    SEIZURE,
+    SEIZURE_CORRECTED,
+)
 from engine.storage.home import Home
 from features.history.record_rows import Row, to_row
 from features.history.tables import ORDER, SCHEMAS, Tables, read_history
 
-KINDS: tuple[Kind[Any], ...] = (DECISION, CROSSING, INSPECTION, SEIZURE, FIND_CONFIRMED)
+KINDS: tuple[Kind[Any], ...] = (
+    DECISION,
+    CROSSING,
+    INSPECTION,
+    INSPECTION_CORRECTED,
+    SEIZURE,
+    FIND_CONFIRMED,
+    SEIZURE_CORRECTED,
+)
 """Kinds of journal records about a conveyance."""
 _AS_OF = pa.field("as_of", pa.int64(), nullable=False)
 
@@ -35,7 +51,9 @@ def read_event_log(
 
     Only the loads with a digest in ``only`` are read, and records up to the number ``upto``;
     default: all. Crossings have a column ``as_of`` (int64, UTC microseconds), the cut of their
-    features. One decided on again after an amendment appears once, as first declared.
+    features. One decided on again after an amendment appears once, as first declared. A later row
+    with the identifier of an act or a seizure restates it: features follow it from when it was
+    known, labels as of any later time.
     """
     loaded, recorded = read_history(home, only=only), _read_recorded(connection, upto)
     crossings = loaded.crossings.append_column(_AS_OF, loaded.crossings["known_at"])
@@ -65,15 +83,24 @@ def _read_recorded(connection: Connection, upto: int | None = None) -> dict[str,
                 seen.add(arrival.crossing.crossing_id)
                 as_of = body["inputs"]["as_of"] if kind == DECISION else known_at
                 _add_arrival(rows, arrival, known_at, as_of=as_of, name=f"journal:{record.seq}")
-        elif kind == INSPECTION:
+        elif kind in (INSPECTION, INSPECTION_CORRECTED):
             act = Inspection.model_validate(body["inspection"], strict=False)
             rows["inspections"].append(to_row(act) | {"known_at": known_at})
+        elif kind == SEIZURE_CORRECTED:
+            rows["seizures"].append(_restate_seizure(body) | {"known_at": known_at})
         elif "pending_crossing_id" not in body:  # else it becomes known when it is confirmed
             found = Seizure.model_validate(body["seizure"], strict=False)
             link = {"known_at": known_at, "linked_crossing_id": body["linked_crossing_id"]}
             rows["seizures"].append(to_row(found) | link)
     schemas = dict(SCHEMAS) | {"crossings": SCHEMAS["crossings"].append(_AS_OF)}
     return {name: pa.Table.from_pylist(rows[name], schema) for name, schema in schemas.items()}
+
+
+def _restate_seizure(body: Row) -> Row:
+    """Return the row of a corrected seizure; one that is withdrawn belongs to no crossing."""
+    stated = body["seizure"]
+    found = Seizure.model_validate(stated or body["was"], strict=False)
+    return to_row(found) | {"linked_crossing_id": None if stated is None else body["crossing_id"]}
 
 
 def _add_arrival(

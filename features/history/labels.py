@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from engine.decision.inspection_minutes import Taught, lesson
 from engine.domain.records import VehicleClass, is_papers_only
-from features.catalogue.event_measures import GRAMS_MOST, Label, act_step
+from features.catalogue.event_measures import (
+    GRAMS_MOST,
+    Label,
+    StatedAct,
+    act_step,
+    label_steps,
+)
 from features.history.tables import Tables
 
 Ints = NDArray[np.int64]
@@ -67,13 +73,24 @@ def act_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
     """
     state: dict[int, Label] = defaultdict(lambda: (0, 0, 0))
     events: list[tuple[int, int, int, int, int]] = []
+    restated = _find_restated(tables.inspections, "inspection_id")
+    apart: dict[int, list[StatedAct]] = defaultdict(list)
+    rows_apart = {row for row, _, act in _acts(tables) if act["inspection_id"] in restated}
     for row, known_at, act in _acts(tables):
+        if row in rows_apart:
+            full = not is_papers_only(act["methods"])
+            apart[row].append((known_at, act["inspection_id"], act["outcome"], full))
+            continue
         before = state[row]
         after = act_step(before, act["outcome"], full=not is_papers_only(act["methods"]))
         if after != before:
             n, hit, seizure = (new - old for new, old in zip(after, before, strict=True))
             events.append((known_at, row, n, hit, seizure))
             state[row] = after
+    for row, acts in apart.items():
+        events += ((step.known_at, row, *step.change) for step in label_steps(acts))
+    if apart:
+        events.sort(key=lambda event: event[0])
     columns = np.array(events, np.int64).reshape(len(events), 5).T
     return columns[0], columns[1], {"n": columns[2], "hit": columns[3], "seizure": columns[4]}
 
@@ -88,26 +105,35 @@ def find_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
     measures : dict of str to int64 array of shape (m,)
         ``grams``: mass found in grams, at most ``GRAMS_MOST``.
     """
-    found = tables.seizures.filter(
-        pc.and_(
-            pc.is_null(tables.seizures["inspection_id"]),
-            pc.is_valid(tables.seizures["linked_crossing_id"]),
-        )
-    )
-    row = _rows(tables, found["linked_crossing_id"])
+    is_elsewhere = pc.is_null(tables.seizures["inspection_id"])
+    restated = _find_restated(tables.seizures, "seizure_id")
+    is_linked = pc.is_valid(tables.seizures["linked_crossing_id"])
+    if not restated:
+        is_elsewhere = pc.and_(is_elsewhere, is_linked)
+    found = tables.seizures.filter(is_elsewhere)
+    linked = np.asarray(pc.is_valid(found["linked_crossing_id"]), np.int64)
     grams = np.nan_to_num(found["quantity_g"].to_numpy().astype(np.float64), nan=0.0)
-    return (
-        np.asarray(found["known_at"].to_numpy(), np.int64),
-        row,
-        {"grams": np.rint(np.minimum(grams, GRAMS_MOST)).astype(np.int64)},
-    )
+    whole = np.rint(np.minimum(grams, GRAMS_MOST)).astype(np.int64) * linked
+    known_at = np.asarray(found["known_at"].to_numpy(), np.int64)
+    row = _rows(tables, found["linked_crossing_id"])
+    if not restated:
+        return known_at, row, {"grams": whole}
+    n = linked
+    state: dict[str, tuple[int, int, int]] = {}
+    for at, name in enumerate(found["seizure_id"].to_pylist()):
+        had = state.get(name, (-1, 0, 0))
+        state[name] = (int(row[at]) if row[at] >= 0 else had[0], int(n[at]), int(whole[at]))
+        row[at], n[at], whole[at] = state[name][0], n[at] - had[1], whole[at] - had[2]
+    kept = (row >= 0) & ((n != 0) | (whole != 0))
+    return known_at[kept], row[kept], {"n": n[kept], "grams": whole[kept]}
 
 
 def act_minutes(tables: Tables) -> list[Taught]:
     """Return counts and sums of inspection minutes by vehicle class and kind of search."""
     classes = tables.crossings["vehicle_class"].to_pylist()
-    rows = _rows(tables, tables.inspections["crossing_id"]).tolist()
-    acts = tables.inspections.select(["methods", "minutes"]).to_pylist()
+    last = keep_last(tables.inspections, "inspection_id")
+    rows = _rows(tables, last["crossing_id"]).tolist()
+    acts = last.select(["methods", "minutes"]).to_pylist()
     sums: dict[tuple[VehicleClass, bool], list[float]] = defaultdict(lambda: [0, 0.0])
     for row, act in zip(rows, acts, strict=True):
         for who, how, n, minutes in lesson(classes[row], act["methods"] or (), act["minutes"]):
@@ -119,7 +145,7 @@ def act_minutes(tables: Tables) -> list[Taught]:
 def act_lengths(tables: Tables) -> dict[str, float]:
     """Return how many minutes the acts of each crossing took together, where all of them say so."""
     lengths: dict[str, float] = defaultdict(float)
-    acts = tables.inspections
+    acts = keep_last(tables.inspections, "inspection_id")
     for crossing_id, minutes in zip(
         acts["crossing_id"].to_pylist(), acts["minutes"].to_pylist(), strict=True
     ):
@@ -132,7 +158,8 @@ def read_searches(tables: Tables) -> list[SearchRow]:
 
     A seizure counts at its place whether the act that made it says that it searched there or not.
     """
-    acts, seizures = tables.inspections, tables.seizures
+    acts = keep_last(tables.inspections, "inspection_id")
+    seizures = keep_last(tables.seizures, "seizure_id")
     out: list[SearchRow] = [
         (at, row, tuple(places), ())
         for at, row, places in _yield_labels(tables, acts, "crossing_id", "places_searched")
@@ -168,23 +195,31 @@ def labels(tables: Tables, *, before: int = NEVER, delay: int = 0) -> Labels:
         np.full(n, np.nan),
         np.zeros(n, np.bool_),
     )
-    for row, known_at, act in _acts(tables):
-        if known_at + delay < before:
-            _apply_act(out, row, known_at + delay, act)
-    rows = _rows(tables, tables.seizures["linked_crossing_id"])
-    for row, known_at in zip(rows, tables.seizures["known_at"].to_pylist(), strict=True):
-        if row >= 0 and known_at + delay < before:
+    acts = _last_stated(tables, before=before, delay=delay)
+    for row, _, act in acts:
+        _note_act(out, row, act)
+    for row, known_at, act in sorted(acts, key=lambda one: one[1]):
+        _raise_act(out, row, known_at, act)
+    known = tables.seizures
+    if before < NEVER:
+        known = known.filter(pc.less(known["known_at"], before - delay))
+    known = keep_last(known, "seizure_id")
+    rows = _rows(tables, known["linked_crossing_id"])
+    for row, known_at in zip(rows, known["known_at"].to_pylist(), strict=True):
+        if row >= 0:
             _raise_label(out, row, known_at + delay, seizure=1, discrepancy=1)
     return out
 
 
-def _apply_act(out: Labels, row: int, known_at: int, act: dict[str, Any]) -> None:
+def _note_act(out: Labels, row: int, act: dict[str, Any]) -> None:
     if out.basis[row] is None:
         out.basis[row] = act["basis"]
         out.propensity[row] = np.nan if act["propensity"] is None else act["propensity"]
-    full = not is_papers_only(act["methods"])
-    out.is_full[row] |= full
-    if full or act["outcome"] != "clear":
+    out.is_full[row] |= not is_papers_only(act["methods"])
+
+
+def _raise_act(out: Labels, row: int, known_at: int, act: dict[str, Any]) -> None:
+    if not is_papers_only(act["methods"]) or act["outcome"] != "clear":
         _raise_label(
             out,
             row,
@@ -216,7 +251,46 @@ def _rows(tables: Tables, crossing_ids: Any) -> Ints:
 
 def _acts(tables: Tables) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Yield (crossing row, known_at, act) in the order in which acts became known."""
-    names = ["outcome", "methods", "basis", "propensity"]
+    names = ["inspection_id", "outcome", "methods", "basis", "propensity"]
     acts = tables.inspections.select(names).to_pylist()
     rows = _rows(tables, tables.inspections["crossing_id"]).tolist()
     return zip(rows, tables.inspections["known_at"].to_pylist(), acts, strict=True)
+
+
+def _find_restated(table: Any, name: str) -> frozenset[str]:
+    """Return the identifiers that more than one row has: later ones are corrections."""
+    if pc.count_distinct(table[name]).as_py() == table.num_rows:
+        return frozenset()
+    counts = pc.value_counts(table[name])
+    return frozenset(one["values"] for one in counts.to_pylist() if one["counts"] > 1)
+
+
+def keep_last(table: Any, name: str) -> Any:
+    """Return the rows of a table that no later row of the same identifier restates."""
+    restated = _find_restated(table, name)
+    if not restated:
+        return table
+    last = {one: at for at, one in enumerate(table[name].to_pylist())}
+    kept = sorted(last.values())
+    return table.take(kept)
+
+
+def _last_stated(
+    tables: Tables, *, before: int, delay: int
+) -> list[tuple[int, int, dict[str, Any]]]:
+    """Return acts as last stated before a time, in the order in which they were first known.
+
+    One whose correction changes nothing about the label keeps its time.
+    """
+    found: dict[str, tuple[int, int, dict[str, Any]]] = {}
+    for row, known_at, act in _acts(tables):
+        if known_at + delay < before:
+            had = found.get(act["inspection_id"])
+            is_same = had is not None and _says(had[2]) == _says(act)
+            at = had[1] if had is not None and is_same else known_at + delay
+            found[act["inspection_id"]] = row, at, act
+    return list(found.values())
+
+
+def _says(act: dict[str, Any]) -> tuple[str, bool]:
+    return act["outcome"], is_papers_only(act["methods"])

@@ -195,13 +195,15 @@ def _passed_hits(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) ->
     """Hits passed on along the links of a plan, as a stream of their own."""
     hits = np.flatnonzero(inspections.measures["hit"])
     row, at = inspections.row[hits], inspections.known_at[hits]
+    sign = np.asarray(inspections.measures["hit"])[hits]
+    linked_at = hit_times(row, at, sign)
 
     def column(entity: str) -> Ints:
         found: Ints = keys[plan.column[(entity,), (entity,)]]
         return found
 
     parts = [
-        pass_hits_on(column(link.via), column(link.to), known_at, hit_row=row, hit_at=at)
+        pass_hits_on(column(link.via), column(link.to), known_at, hit_row=row, hit_at=linked_at)
         for link in plan.links
     ]
     way, hit, other = stack_hits(parts, at)
@@ -210,9 +212,32 @@ def _passed_hits(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) ->
         (link.to,): np.zeros(len(way), np.int64) for link in plan.links
     }
     for number, link in enumerate(plan.links):
-        measures[link.measure][way == number] = 1
+        measures[link.measure][way == number] = sign[hit][way == number]
         under[(link.to,)][way == number] = other[way == number]
     return Events(at[hit], row[hit], measures, under)
+
+
+def hit_times(row: Ints, known_at: Ints, sign: Ints) -> Ints:
+    """Return when each hit became known; of one that is taken back, when it had.
+
+    Parameters
+    ----------
+    row, known_at, sign : int64 array of shape (h,)
+        Crossing, UTC microseconds ascending, and 1 or -1 of each event that changes a hit.
+
+    Returns
+    -------
+    int64 array of shape (h,)
+        UTC microseconds.
+    """
+    if (sign > 0).all():
+        return known_at
+    found, last = known_at.copy(), {}
+    for at, (crossing, step) in enumerate(zip(row.tolist(), sign.tolist(), strict=True)):
+        if step > 0:
+            last[crossing] = known_at[at]
+        found[at] = last[crossing]
+    return found
 
 
 def ints(column: Any) -> Ints:

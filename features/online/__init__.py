@@ -13,5 +13,6 @@ online_features  Features of arrivals at the barrier, read from the store
 projection       Projection of records into the counters, in their transaction
 recorded_events  Events of the counters, from records made elsewhere or earlier
 search_counts    Counts of searches and finds by place in the vehicle
+stated_acts      What acts and finds state of one crossing, corrections among them
 state_layout     Binary layout of a group's state in a counter row, and the group's number
 """

@@ -22,12 +22,12 @@ from engine.audit.file_anchors import (
     read_declared_networks,
     read_replaced_loads,
 )
-from engine.decision.inspection_minutes import lesson_of, taught_anew, teach
+from engine.decision.inspection_minutes import lessons_of, taught_anew, teach
 from engine.domain.network import IdentifierField, Network
 from engine.errors import RiskError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import HISTORY_LOADED, INSPECTION
+from engine.journal.kinds import HISTORY_LOADED
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log, records
@@ -103,8 +103,7 @@ class Recount:
         taught_anew(connection, act_minutes(tables))
         keep_loaded_names(connection, report_names(tables))
         for record in records(self.live, after=upto, upto=before):
-            if record.kind == INSPECTION:
-                teach(connection, lesson_of(record.body))
+            teach(connection, lessons_of(record.kind, record.body))
 
     def _tables(self, upto: int | None) -> Tables:
         found = read_event_log(self.home, self.live, only=self._loads, upto=upto)

@@ -4,8 +4,9 @@ A later act or find names a crossing alone; it is counted under the keys of the 
 recorded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from struct import pack
+from typing import Any
 
 import numpy as np
 from sqlalchemy import (
@@ -28,7 +29,8 @@ from engine.domain.time_units import micros
 from engine.errors import StoreUnavailableError
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import DECISION
-from engine.ports import CrossingEvent, FindEvent
+from engine.ports import CorrectionEvent, CrossingEvent, FindEvent
+from engine.queue.corrections import compensate_find
 from engine.storage.database import METADATA, Int64, fetch_rows, insert_rows
 from features.catalogue.earlier_definitions import plan_of
 from features.catalogue.encoder import key
@@ -85,6 +87,20 @@ def find_event(seizure: Seizure, crossing_id: str | None) -> FindEvent | None:
     grams = min(seizure.quantity_g or 0.0, float(GRAMS_MOST))
     is_elsewhere = seizure.inspection_id is None
     return FindEvent(crossing_id, int(np.rint(grams)), seizure.place, is_elsewhere)
+
+
+def correction_event(body: Mapping[str, Any]) -> CorrectionEvent | None:
+    """Return the event of a seizure's correction, None where it belongs to no crossing."""
+    crossing_id = body["crossing_id"]
+    if crossing_id is None:
+        return None
+    was, now = (
+        None
+        if body[name] is None
+        else find_event(Seizure.model_validate(body[name], strict=False), crossing_id)
+        for name in ("was", "seizure")
+    )
+    return compensate_find(crossing_id, was, now)
 
 
 def passage_row(event: CrossingEvent, known_at: int, label: Label) -> tuple[object, ...]:

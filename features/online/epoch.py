@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert
 
-from engine.decision.inspection_minutes import Taught, lesson_of, taught_anew, teach
+from engine.decision.inspection_minutes import Taught, lessons_of, taught_anew, teach
 from engine.journal.entries import Draft, Entry, JournalRecord
 from engine.journal.idempotency import inspection_name, seizure_name
 from engine.journal.journal import Journal
-from engine.journal.kinds import HISTORY_LOADED, INSPECTION
+from engine.journal.kinds import HISTORY_LOADED
 from engine.journal.payloads import HistoryBody
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -75,7 +75,8 @@ def open_epoch(
 def report_names(tables: Tables) -> list[str]:
     """Return the names that the acts and seizures of a history take."""
     acts = map(inspection_name, tables.inspections["inspection_id"].to_pylist())
-    return [*acts, *map(seizure_name, tables.seizures["seizure_id"].to_pylist())]
+    finds = map(seizure_name, tables.seizures["seizure_id"].to_pylist())
+    return list(dict.fromkeys([*acts, *finds]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,7 @@ class _EpochStart:
         late = list(records(connection, after=self.upto))
         CounterProjection(self.plan).apply(connection, [self._as_draft(record) for record in late])
         for record in late:
-            if record.kind == INSPECTION:
-                teach(connection, lesson_of(record.body))
+            teach(connection, lessons_of(record.kind, record.body))
         connection.execute(delete(EPOCH))
         row = {"one": 1, "epoch": self.epoch, "definitions": self.plan.digest}
         connection.execute(insert(EPOCH), row)

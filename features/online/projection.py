@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam
 
 from engine.journal.entries import Draft, Entry, ProjectionInput
-from engine.ports import ActEvent, CrossingEvent, FindEvent
+from engine.ports import ActEvent, CorrectionEvent, CrossingEvent, FindEvent
 from engine.storage.database import fetch_rows_among, insert_rows
 from features.catalogue.event_measures import Label, act_step, crossing_measures, vehicle
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, STREAMS
@@ -26,11 +26,12 @@ from features.online.crossing_index import PASSAGES, passage_row
 from features.online.entity_links import follow_link, keep, ways
 from features.online.search_counts import PlaceCounter, SearchReport, named_places
 from features.online.state_layout import StateLayout, layouts
+from features.online.stated_acts import StatedCrossing, read_stated_crossing
 
 Ints = NDArray[np.int64]
 _DERIVED = 1 + len(CROSSINGS.measures)
 """Where the measures made of the past begin among the amounts of a crossing."""
-_EVENTS = (CrossingEvent, ActEvent, FindEvent)
+_EVENTS = (CrossingEvent, ActEvent, FindEvent, CorrectionEvent)
 _HIT = measures(INSPECTIONS).index("hit")
 
 
@@ -57,17 +58,19 @@ class CounterProjection:
         """Count what these records say; a crossing counts once, with its first record."""
         events = [(entry.known_at, draft.extra) for entry, draft in entries]
         known = self._passages(connection, [event for _, event in events])
+        stated = _read_stated(connection, entries)
         counted = [
-            step for known_at, event in events for step in self._steps(known, known_at, event)
+            step
+            for known_at, event in events
+            for step in self._steps(known, known_at, event, stated=stated)
         ]
         self._count(connection, counted, stood=_stood(entries))
         hits = [c for c in counted if c.stream == INSPECTIONS.name and c.amounts[_HIT]]
         if hits and self._ways:
-            self._count(connection, list(self._yield_passed_hits(connection, hits)), stood={})
+            passed = list(self._yield_passed_hits(connection, hits, stated))
+            self._count(connection, passed, stood={})
         _keep(connection, known)
-        self._searched.count(
-            connection, list(_yield_searches(known, [event for _, event in events]))
-        )
+        self._searched.count(connection, list(_yield_searches(known, events, stated)))
 
     def _passages(
         self, connection: Connection, events: Sequence[ProjectionInput | None]
@@ -79,7 +82,12 @@ class CounterProjection:
         return {name: _Passage.of(keys, label, kind) for name, keys, kind, *label in rows}
 
     def _steps(
-        self, known: "dict[str, _Passage]", known_at: int, event: ProjectionInput | None
+        self,
+        known: "dict[str, _Passage]",
+        known_at: int,
+        event: ProjectionInput | None,
+        *,
+        stated: "_Stated",
     ) -> Iterator[CountedEvent]:
         if isinstance(event, CrossingEvent):
             if event.crossing_id not in known:
@@ -97,6 +105,8 @@ class CounterProjection:
         elif isinstance(event, FindEvent) and event.is_elsewhere and event.crossing_id in known:
             keys = known[event.crossing_id].keys
             yield CountedEvent(FINDS.name, keys, known_at, np.array([1, event.grams]))
+        elif isinstance(event, CorrectionEvent) and event.crossing_id in known:
+            yield from _correct(known[event.crossing_id], event, known_at, stated[known_at])
 
     def _count(
         self,
@@ -136,17 +146,52 @@ class CounterProjection:
         ]
 
     def _yield_passed_hits(
-        self, connection: Connection, hits: Sequence[CountedEvent]
+        self, connection: Connection, hits: Sequence[CountedEvent], stated: "_Stated"
     ) -> Iterator[CountedEvent]:
-        """Yield each hit again for every entity that it is passed on to."""
+        """Yield each hit again for every entity that it is passed on to.
+
+        One that is taken back is taken back from those it was passed on to.
+        """
         names = measures(PASSED)
         for hit in hits:
+            before = hit.known_at
+            if hit.amounts[_HIT] < 0:
+                before = stated[hit.known_at].steps[-1].hit_at
             for way in self._ways:
                 amounts = np.array([name == way.link.measure for name in names], np.int64)
-                for other, _ in follow_link(connection, way, hit.keys, before=hit.known_at):
+                amounts *= hit.amounts[_HIT]
+                for other, _ in follow_link(connection, way, hit.keys, before=before):
                     keys = [0] * self._width
                     keys[way.to] = other
                     yield CountedEvent(PASSED.name, keys, hit.known_at, amounts)
+
+
+_Stated = Mapping[int, StatedCrossing]
+"""What is stated of the crossing of each correction, by the correction's time."""
+
+
+def _read_stated(
+    connection: Connection, entries: Sequence[tuple[Entry, Draft]]
+) -> dict[int, StatedCrossing]:
+    return {
+        entry.known_at: read_stated_crossing(connection, draft.extra.crossing_id, upto=entry.seq)
+        for entry, draft in entries
+        if isinstance(draft.extra, CorrectionEvent)
+    }
+
+
+def _correct(
+    passage: "_Passage", event: CorrectionEvent, known_at: int, stated: StatedCrossing
+) -> Iterator[CountedEvent]:
+    """Yield what a correction adds and takes away, from when it is known."""
+    last = stated.steps[-1] if stated.steps else None
+    if last is not None and last.known_at == known_at:
+        n, hit, seizure = passage.label
+        passage.label = (n + last.change[0], hit + last.change[1], seizure + last.change[2])
+        yield CountedEvent(INSPECTIONS.name, passage.keys, known_at, np.array(last.change))
+    if event.finds or event.grams:
+        amounts = np.array([event.finds, event.grams])
+        yield CountedEvent(FINDS.name, passage.keys, known_at, amounts)
 
 
 def _stood(entries: Sequence[tuple[Entry, Draft]]) -> Mapping[Counter, bytes]:
@@ -198,11 +243,17 @@ class _Passage:
 
 
 def _yield_searches(
-    known: Mapping[str, _Passage], events: Sequence[ProjectionInput | None]
+    known: Mapping[str, _Passage],
+    events: Sequence[tuple[int, ProjectionInput | None]],
+    stated: _Stated,
 ) -> Iterator[SearchReport]:
     """Yield the places searched in the vehicles of some events."""
-    for event in events:
-        if isinstance(event, ActEvent | FindEvent) and event.crossing_id in known:
+    for known_at, event in events:
+        if isinstance(event, CorrectionEvent) and event.crossing_id in known:
+            one, now = known[event.crossing_id], stated[known_at]
+            places = sorted(now.searched), sorted(now.found)
+            yield SearchReport(event.crossing_id, one.vehicle, one.keys, *places, is_whole=True)
+        elif isinstance(event, ActEvent | FindEvent) and event.crossing_id in known:
             searched, found = named_places(event)
             if searched:
                 one = known[event.crossing_id]

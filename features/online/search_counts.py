@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, String, Table, Text, delete
+from sqlalchemy import Column, Connection, String, Table, Text, bindparam, delete
 
 from engine.ports import ActEvent, FindEvent
 from engine.search_orders.search_order import (
@@ -28,7 +28,7 @@ from engine.search_orders.search_order import (
     SearchCounts,
     count_places,
 )
-from engine.storage.database import METADATA, Int64, fetch_rows_among, upsert_rows
+from engine.storage.database import METADATA, Int64, execute_rows, fetch_rows_among, upsert_rows
 from features.catalogue.encoder import key
 from features.catalogue.plan import Plan
 
@@ -69,6 +69,8 @@ class SearchReport:
     """Of its crossing, in the order of the plan."""
     searched: Sequence[str]
     found: Sequence[str] = ()
+    is_whole: bool = False
+    """These are all places of the vehicle: those counted before are taken back."""
 
 
 def named_places(event: ActEvent | FindEvent) -> tuple[Sequence[str], Sequence[str]]:
@@ -116,7 +118,8 @@ class PlaceCounter:
         who: dict[int, str] = {}
         for one in looked:
             before = now.get(one.crossing_id, (set(), set()))
-            after = before[0] | {*one.searched, *one.found}, before[1] | {*one.found}
+            had_before = (set(), set()) if one.is_whole else before
+            after = had_before[0] | {*one.searched, *one.found}, had_before[1] | {*one.found}
             now[one.crossing_id] = after
             steps = list(_steps(before, after))
             for scope, entity in self._scopes(one.vehicle, one.keys).items():
@@ -127,6 +130,8 @@ class PlaceCounter:
                         sums[0] += searched
                         sums[1] += found
         upsert_rows(connection, SEARCHED_PLACES, _texts(now, had))
+        none = [{"which": name} for name, (left, _) in now.items() if not left and name in had]
+        execute_rows(connection, _NO_PLACES, none)
         _add(connection, more, who)
 
     def _scopes(self, vehicle: str, keys: Sequence[int]) -> Mapping[str, int]:
@@ -153,11 +158,14 @@ Places = tuple[set[str], set[str]]
 
 
 def _steps(before: Places, after: Places) -> Iterator[tuple[str, int, int]]:
-    """Yield (place or group, searched, found) for everything that counts for the first time."""
+    """Yield (place or group, searched, found) for everything that counts for the first time.
+
+    And, with -1, for what a correction takes back.
+    """
     searched, found = (count_places(b) for b in before)
-    new, hit = count_places(after[0]) - searched, count_places(after[1]) - found
-    for place in sorted(new | hit):
-        yield place, int(place in new), int(place in hit)
+    now, hits = (count_places(b) for b in after)
+    for place in sorted((now ^ searched) | (hits ^ found)):
+        yield place, (place in now) - (place in searched), (place in hits) - (place in found)
 
 
 def _texts(now: Mapping[str, Places], had: Mapping[str, Places]) -> list[tuple[str, str, str]]:
@@ -189,6 +197,7 @@ def _add(connection: Connection, more: Mapping[int, Sums], who: Mapping[int, str
         rows[_AGAIN] = again
     texts = {e: json.dumps(s, sort_keys=True, separators=(",", ":")) for e, s in rows.items() if s}
     upsert_rows(connection, PLACE_COUNTS, list(texts.items()))
+    execute_rows(connection, _NO_COUNTS, [{"which": e} for e, s in rows.items() if not s])
 
 
 def _plus(one: Sums, other: Sums) -> Sums:
@@ -196,7 +205,7 @@ def _plus(one: Sums, other: Sums) -> Sums:
     for name, (first, second) in other.items():
         had = out.get(name, (0, 0))
         out[name] = [had[0] + first, had[1] + second]
-    return out
+    return {name: sums for name, sums in out.items() if any(sums)}
 
 
 def _pairs(sums: Sums) -> tuple[int, int]:
@@ -205,6 +214,8 @@ def _pairs(sums: Sums) -> tuple[int, int]:
     return math.comb(sum(finds), 2), sum(math.comb(found, 2) for found in finds)
 
 
+_NO_PLACES = delete(SEARCHED_PLACES).where(SEARCHED_PLACES.c.crossing_id == bindparam("which"))
+_NO_COUNTS = delete(PLACE_COUNTS).where(PLACE_COUNTS.c.entity == bindparam("which"))
 _COUNTS = "SELECT entity, counts FROM place_counts WHERE entity"
 _SEARCHED = "SELECT crossing_id, searched, found FROM searched_places WHERE crossing_id"
 

@@ -38,6 +38,7 @@ from engine.journal.kinds import (
 )
 from engine.journal.payloads import ShadowScoresBody
 from engine.ports import Features, Scorer
+from engine.queue.corrections import Corrections
 from engine.queue.queue import DECISIONS
 from engine.selection.champion_challenger import CHALLENGER
 from engine.selection.percentiles import LEVELS
@@ -275,6 +276,7 @@ def _acts(connection: Connection, journal: Journal, sequences: Sequence[int]) ->
     Acts of papers alone are none, and what a counterpart's notice sent says nothing of a model.
     """
     found = {}
+    stated = Corrections(connection)
     for at in range(0, len(sequences), _LOOKED_UP):
         query = select(_D.seq, _D.basis, _D.act_seq).where(
             _D.seq.in_(sequences[at : at + _LOOKED_UP]),
@@ -283,7 +285,9 @@ def _acts(connection: Connection, journal: Journal, sequences: Sequence[int]) ->
         )
         query = query.join(BODIES, BODIES.c.seq == _D.act_seq)  # without those that are erased
         for seq, basis, act_seq in connection.execute(query):
-            body = journal.body(connection, act_seq, of=INSPECTION)
+            body = stated.read(act_seq, journal.body(connection, act_seq, of=INSPECTION))
+            if body is None:
+                continue
             act = Inspection.model_validate(body["inspection"], strict=False)
             if act.is_evidence:
                 found[seq] = _Act(act.outcome != "clear", basis == "random")

@@ -24,6 +24,7 @@ from engine.journal.journal import (
 )
 from engine.journal.kinds import DECISION, FIND_CONFIRMED, INSPECTION, SEIZURE, TRIAL_MEASURED
 from engine.journal.payloads import TrialFigures
+from engine.queue.corrections import read_stated
 from engine.queue.queue import DECISIONS
 from engine.selection.champion_challenger import CHALLENGER, CHAMPION, Side
 from engine.selection.policy import COUNTERPART
@@ -131,7 +132,7 @@ def _add_outcomes(
     """Add what acts and seizures told of these vehicles since they were decided on."""
     kinds: tuple[Kind[Any], ...] = (INSPECTION, SEIZURE, FIND_CONFIRMED)
     since = [JOURNAL.c.seq > trial.sequence]
-    for record in JournalReader(connection).records(*kinds, where=since):
+    for record in read_stated(connection, *kinds, where=since):
         name = "crossing_id" if record.kind == INSPECTION else "linked_crossing_id"
         one = sent.get(record.body.get(name) or "")
         if one is None or record.seq < one.seq:

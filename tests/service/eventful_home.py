@@ -96,6 +96,12 @@ def post_works(world: World, decided: list[Any]) -> None:
     }
     answer = world.post("/v1/seizures", seizure)
     assert answer.status_code == 201, answer.text
+    again = {"outcome": "seizure", "methods": ["canine", "physical"], "minutes": 45.0}
+    path = "/v1/inspections/act-1/corrections"
+    answer = world.post(path, again | {"places_searched": ["fuel.tank"], "reason": "misread"})
+    assert answer.status_code == 201, answer.text
+    again = {"substance_class": "narcotic", "quantity_g": 2350.0, "reason": "weighed again"}
+    assert world.post("/v1/seizures/find-1/corrections", again).status_code == 201
     left = world.post(f"/v1/crossings/{red[1]['crossing_id']}/release", {})
     assert left.status_code == 201, left.text
     review = {"verdict": "override", "channel": "yellow", "reason_code": "x", "reason": "seen"}

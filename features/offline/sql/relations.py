@@ -25,7 +25,7 @@ from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, STRE
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Read, Stream, window_name
 from features.history.tables import Tables
-from features.offline.encoded_history import EncodedHistory, Events, read_log
+from features.offline.encoded_history import EncodedHistory, Events, hit_times, read_log
 
 RELATIONS = (CROSSINGS.name, INSPECTIONS.name, FINDS.name)
 ENCODED = "encoded"
@@ -73,8 +73,18 @@ def relations(log: EncodedHistory, plan: Plan, *, first: int = 0) -> dict[str, p
         columns = sorted(key_column(by, by) for by in counted)
         fields = {"crossing": first + events.row, "known_at": events.known_at}
         under = {column: keys[column][events.row] for column in columns}
+        if name == INSPECTIONS.name:
+            fields["hit_at"] = _read_hit_times(events)
         out[name] = pa.table(fields | under | _measure_columns(STREAMS[name], events))
     return out
+
+
+def _read_hit_times(events: Events) -> NDArray[np.int64]:
+    """Return as of when the links of each event's hit are followed; its own time without one."""
+    hit = np.asarray(events.measures["hit"])
+    changed, found = np.flatnonzero(hit), events.known_at.copy()
+    found[changed] = hit_times(events.row[changed], events.known_at[changed], hit[changed])
+    return found
 
 
 def _measure_columns(stream: Stream, events: Events) -> dict[str, NDArray[np.int64]]:

@@ -279,7 +279,7 @@ def _seen_flag(measure: str, seen: PriorSighting) -> str:
 def _passed_columns(links: Sequence[Link]) -> str:
     branches = []
     for link in links:
-        added = [f"{int(link is each)} AS add_{each.measure}" for each in links]
+        added = [f"{int(link is each)} * add_hit AS add_{each.measure}" for each in links]
         key = key_column((link.to,), (link.to,))
         branches.append(
             f"SELECT known_at, other AS {key}, {', '.join(added)} FROM (\n{_one_way(link)}\n) "
@@ -290,10 +290,10 @@ def _passed_columns(links: Sequence[Link]) -> str:
 
 def _one_way(link: Link) -> str:
     via, to = key_column((link.via,), (link.via,)), key_column((link.to,), (link.to,))
-    return f"""  SELECT hit.known_at, pair.other, ROW_NUMBER() OVER (
-    PARTITION BY hit.crossing ORDER BY pair.since DESC, pair.other DESC) AS place
-  FROM (SELECT * FROM {INSPECTIONS.name} WHERE add_hit = 1 AND {via} <> 0) AS hit
+    return f"""  SELECT hit.known_at, hit.add_hit, pair.other, ROW_NUMBER() OVER (
+    PARTITION BY hit.crossing, hit.known_at ORDER BY pair.since DESC, pair.other DESC) AS place
+  FROM (SELECT * FROM {INSPECTIONS.name} WHERE add_hit <> 0 AND {via} <> 0) AS hit
   JOIN (
     SELECT {via} AS via, {to} AS other, MIN(known_at) AS since
     FROM {CROSSINGS.name} WHERE {via} <> 0 AND {to} <> 0 GROUP BY {via}, {to}
-  ) AS pair ON pair.via = hit.{via} AND pair.since < hit.known_at AND pair.other <> hit.{to}"""
+  ) AS pair ON pair.via = hit.{via} AND pair.since < hit.hit_at AND pair.other <> hit.{to}"""

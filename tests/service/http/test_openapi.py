@@ -94,6 +94,8 @@ def all_named(world: World) -> Kept:
         "request_id": "attention-1",
         "version": "m1",
         "webhook_id": webhook.json()["webhook_id"],
+        "inspection_id": "no-act",
+        "seizure_id": "no-seizure",
     }
 
 

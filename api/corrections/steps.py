@@ -1,0 +1,84 @@
+"""Corrections of acts and seizures, for one caller."""
+
+from typing import Any, Protocol
+
+from api.auth.callers import Caller
+from api.auth.permissions import Role
+from engine.errors import NotFoundError
+from engine.journal.batch_worker import StoredRecord
+from engine.journal.kinds import INSPECTION_CORRECTED, SEIZURE_CORRECTED
+from engine.storage.database import Store
+from engine.targeting.corrections import (
+    ActCorrection,
+    Corrector,
+    SeizureCorrection,
+    StatedReport,
+    draft_act_correction,
+    draft_seizure_correction,
+    read_stated_act,
+    read_stated_seizure,
+)
+from engine.targeting.reports import Recording
+
+
+class CorrectionService(Protocol):
+    """The running service, as reports are corrected."""
+
+    store: Store
+    recording: Recording
+
+
+def correct_act(
+    service: CorrectionService,
+    caller: Caller,
+    inspection_id: str,
+    correction: ActCorrection,
+    key: str | None = None,
+) -> StoredRecord:
+    """Record a correction of an act.
+
+    Raises ``NotFoundError``, ``ConflictError`` where nothing would change, and ``NotAllowedError``.
+    """
+    with service.store.read() as snapshot:
+        known = read_stated_act(snapshot, inspection_id)
+    _check_reach(caller, known, "inspection")
+    asked = known.claim(correction, INSPECTION_CORRECTED, key=caller.own(key))
+    by = _corrector(caller)
+    return service.recording.once(
+        asked,
+        lambda snapshot: draft_act_correction(
+            read_stated_act(snapshot, inspection_id), correction, asked, by=by
+        ),
+    )
+
+
+def correct_seizure(
+    service: CorrectionService,
+    caller: Caller,
+    seizure_id: str,
+    correction: SeizureCorrection,
+    key: str | None = None,
+) -> StoredRecord:
+    """Record a correction of a seizure, or that it is withdrawn; raises the same."""
+    with service.store.read() as snapshot:
+        known = read_stated_seizure(snapshot, seizure_id)
+    _check_reach(caller, known, "seizure")
+    asked = known.claim(correction, SEIZURE_CORRECTED, key=caller.own(key))
+    by, features = _corrector(caller), service.recording.features
+    return service.recording.once(
+        asked,
+        lambda snapshot: draft_seizure_correction(
+            read_stated_seizure(snapshot, seizure_id), correction, asked, by=by, features=features
+        ),
+    )
+
+
+def _check_reach(caller: Caller, known: StatedReport, kind: str) -> None:
+    content: dict[str, Any] = known.body[kind]
+    if not (caller.reaches(known.post) and caller.covers(content.get("agency"))):
+        raise NotFoundError(kind, known.name)
+
+
+def _corrector(caller: Caller) -> Corrector:
+    may_take_back = caller.role is Role.SUPERVISOR and caller.is_person
+    return Corrector(caller.person, may_take_back, caller.agency)
