@@ -13,7 +13,7 @@ from api.attentions.bodies import (
     RequestAnswer,
     RequestWithdrawal,
 )
-from api.attentions.reads import list_links_open, list_requests_seen
+from api.attentions.reads import count_requests, list_links_open, list_requests_seen
 from api.attentions.routes import RequestId
 from api.attentions.steps import RequestStepService, RequestWriter, TheService
 from api.web.field_errors import corrections
@@ -88,12 +88,24 @@ def withdraw(
 
 
 def _read_hours(reader: FormReader) -> datetime | None:
-    """Return the end of the hours that are chosen for an answer."""
-    chosen = reader.text("answer_hours")
+    """Return the end of the hours that are chosen for an answer, from when the form was opened.
+
+    So a form that is sent twice says the same twice, and is one request.
+    """
+    chosen, opened_at = reader.text("answer_hours"), _read_opening(reader)
     if chosen not in map(str, HOURS):
         reader.refuse("answer_hours", "missing_key")
         return None
-    return datetime.now(UTC).replace(microsecond=0) + timedelta(hours=int(chosen))
+    return None if opened_at is None else opened_at + timedelta(hours=int(chosen))
+
+
+def _read_opening(reader: FormReader) -> datetime | None:
+    """Return when the form was opened, None where it does not say."""
+    try:
+        return datetime.fromtimestamp(int(reader.text("opened_at")), UTC)
+    except (ValueError, OverflowError, OSError):
+        reader.refuse("once", "old_form")
+        return None
 
 
 def _list_mistakes(error: FormError | RecordError) -> Sequence[FieldMistake]:
@@ -105,15 +117,18 @@ def _list_mistakes(error: FormError | RecordError) -> Sequence[FieldMistake]:
 def _page(
     visit: Visit, service: RequestStepService, *, kept: Form, wrong: Sequence[FieldMistake] = ()
 ) -> Response:
+    found = list_requests_seen(service, visit.caller)
     return visit.page(
         "attentions.html",
         status=422 if wrong else 200,
         json_address="/v1/attentions",
-        found=list_requests_seen(service, visit.caller),
+        found=found,
+        counts=count_requests(found),
         links=list_links_open(service, visit.caller),
         hours=HOURS,
         codes={name: list(TABLES[table]) for name, table in _CODES.items()},
         kept=dict(kept),
         wrong=corrections(wrong, visit.speech),
         once=secrets.token_hex(12),
+        opened_at=int(datetime.now(UTC).timestamp()),
     )

@@ -4,7 +4,8 @@ Messages may be about any post: they are for callers who see the decisions of ev
 those of one post where the agreement names it.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends
@@ -44,6 +45,28 @@ def list_requests_seen(service: RequestService, caller: Caller) -> list[dict[str
         links = _read_links_seen(service, connection, caller)
         held = [one for one in list_requests(connection, most=LISTED) if one.link in links]
         return _describe(service, connection, held, links)
+
+
+def count_requests(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what became of these requests, by side and kind."""
+    groups: dict[tuple[bool, str], list[Mapping[str, Any]]] = {}
+    for one in found:
+        groups.setdefault((one["is_ours"], one["kind"]), []).append(one)
+    return [
+        {
+            "is_ours": is_ours,
+            "kind": kind,
+            "requests": len(some),
+            "states": dict(sorted(Counter(one["state"] for one in some).items())),
+            "searched": sum(bool(one["outcome"] and one["outcome"]["is_searched"]) for one in some),
+            "finds": sum(_is_find(one["outcome"]) for one in some),
+        }
+        for (is_ours, kind), some in sorted(groups.items())
+    ]
+
+
+def _is_find(outcome: Mapping[str, Any] | None) -> bool:
+    return outcome is not None and outcome["outcome"] in ("seizure", "discrepancy")
 
 
 def read_request(service: RequestService, name: str, caller: Caller) -> dict[str, Any]:

@@ -10,7 +10,12 @@ from api.attentions.bodies import (
     RequestAnswer,
     RequestWithdrawal,
 )
-from api.attentions.reads import TheReadService, list_requests_seen, read_request
+from api.attentions.reads import (
+    TheReadService,
+    count_requests,
+    list_requests_seen,
+    read_request,
+)
 from api.attentions.schemas import AcknowledgedRequest, Requests, RequestView
 from api.attentions.steps import TheWriter
 from api.http.dependencies import TheCaller
@@ -25,7 +30,8 @@ RequestId = Annotated[Identifier, Path()]
 @router.get("", response_model=Requests)
 def requests(caller: TheCaller, service: TheReadService) -> Response:
     """List attentions and offers of cases, of this side and of partners, 500 at most."""
-    return answer({"requests": list_requests_seen(service, caller)})
+    found = list_requests_seen(service, caller)
+    return answer({"requests": found, "counts": count_requests(found)})
 
 
 @router.post("", **creates(AcknowledgedRequest, body=AttentionRequest))

@@ -94,11 +94,25 @@ class RequestView(AnswerSchema):
     notice: RequestNoticeView | None
 
 
+class RequestCounts(AnswerSchema):
+    """Counts of the listed requests of one side and kind."""
+
+    is_ours: bool
+    kind: RequestKind
+    requests: int
+    states: dict[RequestState, int]
+    searched: int
+    """Whose vehicle was searched."""
+    finds: int
+    """With a discrepancy or a seizure."""
+
+
 class Requests(AnswerSchema):
     """Requests between partners, the newest first."""
 
-    tables = ("requests",)
+    tables = ("requests", "counts")
     requests: list[RequestView]
+    counts: list[RequestCounts]
 
 
 class AcknowledgedRequest(AnswerSchema):

@@ -193,10 +193,11 @@ def test_a_partners_request_that_would_order_is_caught(
 
 
 def test_a_supervisor_asks_and_the_outcome_comes_back(world: World, partner: Partner) -> None:
-    made = world.post(PATH, attention_body(), Role.SUPERVISOR, key="one")
+    body = attention_body()
+    made = world.post(PATH, body, Role.SUPERVISOR, key="one")
     assert made.status_code == 201, made.text
     name = made.json()["id"]
-    again = world.post(PATH, attention_body(), Role.SUPERVISOR, key="one")
+    again = world.post(PATH, body, Role.SUPERVISOR, key="one")
     assert (again.status_code, again.json()["id"]) == (201, name)
     seen = read(world, name)
     assert (seen["is_ours"], seen["asked_by"], seen["delivery"]) == (
@@ -223,6 +224,13 @@ def test_a_supervisor_asks_and_the_outcome_comes_back(world: World, partner: Par
     assert (seen["state"], seen["owner"]) == ("answered", None)
     assert seen["outcome"]["substance_class"] == "narcotic"
     assert [one["step"] for one in seen["steps"]] == ["accept", "report"]
+    (ours,) = [
+        one
+        for one in world.get(PATH).json()["counts"]
+        if one["is_ours"] and one["kind"] == "attention"
+    ]
+    assert (ours["searched"], ours["finds"]) == (1, 1)
+    assert ours["states"]["answered"] == 1
 
 
 def test_who_asks_withdraws(world: World, partner: Partner) -> None:
@@ -401,6 +409,7 @@ def test_the_page_asks_and_answers(world: World, partner: Partner) -> None:
         "action": "scan",
         "identifier": "container_number",
         "value": "MSCU1234567",
+        "opened_at": str(int(hours(0).timestamp())),
         "answer_hours": "6",
         "until": f"{hours(72):%Y-%m-%d}",
         "handling": ["H1", "H3"],
@@ -413,6 +422,9 @@ def test_the_page_asks_and_answers(world: World, partner: Partner) -> None:
     gone = desk.send("/attentions", f"/attentions/{found['id']}/withdrawals", {})
     assert gone.status_code == 303
     offer = {"once": token_hex(12), "link": NAME, "answer_hours": "24", "summary": "three finds"}
+    old = desk.send("/attentions", "/attentions/cases", offer | {"opened_at": "never"})
+    assert old.status_code == 422
+    offer["opened_at"] = str(int(hours(0).timestamp()))
     assert desk.send("/attentions", "/attentions/cases", offer).status_code == 303
 
 
@@ -425,6 +437,7 @@ def test_a_wrong_form_keeps_what_was_typed(world: World, partner: Partner) -> No
         "action": "search",
         "identifier": "plate",
         "value": "01A701AA",
+        "opened_at": str(int(hours(0).timestamp())),
         "answer_hours": "2",
         "until": "2026-01-01",
     }
