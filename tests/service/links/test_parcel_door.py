@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -61,10 +62,12 @@ def test_a_parcel_is_taken_and_answered(world: World, sides: LinkSides) -> None:
     assert [one.status for one in found.parcel.receipts] == ["taken", "refused"]
     assert post(world, sides.agreement.link, raw).status_code == 200
     (link,) = world.get("/v1/links", Role.INTEGRITY).json()["links"]
-    assert [one["envelopes"] for one in link["traffic"]] == [1, 1]
+    came = [one["envelopes"] for one in link["traffic"] if one["direction"] == "received"]
+    assert came == [1, 1]
     path = f"/v1/links/{link['link']}"
     listed = world.get(path, Role.INTEGRITY).json()["envelopes"]
-    assert [(one["number"], one["rule"]) for one in listed] == [(2, "missing_key"), (1, "")]
+    came = [(one["number"], one["rule"]) for one in listed if one["direction"] == "received"]
+    assert came == [(2, "missing_key"), (1, "")]
     assert is_problem(world.get("/v1/links/" + "ab" * 16, Role.INTEGRITY), 404)
 
 
@@ -142,6 +145,25 @@ def test_a_link_that_fails_in_a_new_way_ends_no_exchange_of_others(
     with capture_logs() as logs:
         worker._exchange(exchange, exchange.find_link(sides.agreement.name))
     assert [(one["event"], one["kind"]) for one in logs] == [("fault", "SSLError")]
+
+
+def test_the_service_asks_about_a_marked_entry_by_itself_and_once(
+    world: World, sides: LinkSides
+) -> None:
+    assert sides.agreement.link
+    until = (datetime.now(UTC) + timedelta(days=9)).isoformat()
+    for plate, mark in (("01A001", {}), ("01A002", {"is_shareable": True})):
+        entry = {"plate": plate, "reason": "x", "expiry": until} | mark
+        made = world.post("/v1/watchlist", entry, Role.ANALYST).json()
+        path = f"/v1/watchlist/{made['id']}/approvals"
+        assert world.post(path, {}, Role.SUPERVISOR).status_code == 201
+    for _ in range(2):
+        LinkWorker(world.runtime, seconds=0).run_turn()
+        (link,) = world.get("/v1/links", Role.INTEGRITY).json()["links"]
+        asked = {one["kind"]: one["envelopes"] for one in link["traffic"] if one["kind"] == "match"}
+        assert (link["matching"]["asked"], asked) == (1, {"match": 1})
+    shown = world.get(f"/v1/links/{link['link']}", Role.INTEGRITY).json()["matching"]
+    assert (shown["shareable"], shown["unasked"], shown["alarm"]) == (1, 1, None)
 
 
 def test_a_message_is_read_by_those_who_see_the_decisions_of_every_post(
