@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Bench = Literal[
     "features", "lookup", "serving", "explain", "intake", "quality", "growth", "search", "probing",
-    "reasons", "messages",
+    "reasons", "messages", "scale",
 ]  # fmt: skip
 _OTHER_MODULES: Mapping[Bench, str] = {
     "lookup": "online_lookup",
@@ -47,8 +47,10 @@ def bench(
         tuple[int, int], typer.Option(help="growth: two sizes of the run on one key.")
     ] = (1_000_000, 10_000_000),
     crossings: Annotated[
-        tuple[int, int], typer.Option(help="growth: two sizes of that of the whole catalogue.")
-    ] = (250_000, 1_000_000),
+        list[int] | None,
+        typer.Option(help="growth, scale: sizes of networks; again, or more numbers, for more."),
+    ] = None,
+    more: Annotated[list[int] | None, typer.Argument(hidden=True)] = None,
     *,
     _home: UnusedHomeOption,
     as_json: JsonOption = False,
@@ -57,8 +59,7 @@ def bench(
     from experiments.support.benchmark_harness import result
 
     say(f"bench {name}: contestants take turns, medians of ratios are shown")
-    sizes = {"rows": rows, "crossings": crossings} if name == "growth" else {}
-    made = result(name, find_module(name).run(data, **sizes))
+    made = result(name, find_module(name).run(data, **_sizes(name, rows, crossings, more)))
 
     def text() -> None:
         table = Table("what", "unit", "seen", "must", "holds", title=f"bench {name}")
@@ -69,6 +70,23 @@ def bench(
         OUT.print(table)
 
     emit(made, as_json=as_json, text=text, ok=made["holds"])
+
+
+def _sizes(
+    name: Bench, rows: tuple[int, int], crossings: list[int] | None, more: list[int] | None
+) -> dict[str, Any]:
+    """Return the sizes that a benchmark was asked for."""
+    asked = (*(crossings or ()), *(more or ()))
+    if name not in ("growth", "scale"):
+        if asked:
+            raise typer.BadParameter(f"bench {name} has no sizes", param_hint="--crossings")
+        return {}
+    if name == "growth" and asked and len(asked) != 2:
+        raise typer.BadParameter("growth compares two sizes", param_hint="--crossings")
+    if any(size < 1_000 for size in asked):
+        raise typer.BadParameter("a network has at least 1,000", param_hint="--crossings")
+    sizes: dict[str, Any] = {"crossings": asked} if asked else {}
+    return sizes | ({"rows": rows} if name == "growth" else {})
 
 
 class PolicyName(StrEnum):

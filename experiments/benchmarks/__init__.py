@@ -11,5 +11,6 @@ messages       Cost of translating standard messages, against a bare parse, and 
 online_lookup  Online counters against the store's own floor
 probing        Probing: what a sender can learn of the score from channels and places
 reasons        Audit of the reasons of a home's referred vehicles
+scale          Growth of a home with its history: load, counters, training and decisions
 search_orders  Search orders against a fixed checklist
 """

@@ -1,0 +1,85 @@
+"""Sizes are taken as asked for, and what a command took is its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from api.cli import experiments as commands
+from api.cli.main import app
+from experiments.benchmarks import scale
+from experiments.benchmarks.scale import CommandCost, SizedHome
+
+COST = CommandCost(2.0, 3 << 20, {})
+
+
+def test_figures_are_by_crossing_and_by_input() -> None:
+    home = SizedHome(
+        crossings=60_000,
+        folder=Path(),
+        home=Path(),
+        keys={},
+        bodies=[],
+        load=COST,
+        features=COST,
+        train=CommandCost(9.0, 1 << 30, {}),
+        input_bytes=2 << 20,
+        disk_bytes=90_000_000,
+    )
+    seen = {line["name"].partition(": ")[2]: line for line in scale._describe(home)}
+    assert seen["load"]["seen"] == 30_000
+    assert seen["disk"]["seen"] == 1.5
+    assert seen["load, peak 3 MB over input 2 MB"]["seen"] == 1.5
+    assert seen["train, over one pass of features"]["seen"] == 4.5
+    assert seen["train, 9 s, peak"]["seen"] == 1.0
+    assert [line["holds"] for line in seen.values()] == [True, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("words", "sizes"),
+    [
+        (["scale"], {}),
+        (["scale", "--crossings", "2000"], {"crossings": (2000,)}),
+        (["scale", "--crossings", "2000", "5000"], {"crossings": (2000, 5000)}),
+        (
+            ["growth", "--crossings", "2000", "--crossings", "5000"],
+            {"crossings": (2000, 5000), "rows": (1_000_000, 10_000_000)},
+        ),
+    ],
+)
+def test_sizes_reach_the_benchmark(
+    words: list[str], sizes: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    class Module:
+        @staticmethod
+        def run(_data: Path | None, **given: object) -> list[object]:
+            asked.append(given)
+            return []
+
+    monkeypatch.setattr(commands, "find_module", lambda _name: Module)
+    result = CliRunner().invoke(app, ["bench", *words, "--json"])
+    assert result.exit_code == 0, result.output
+    assert asked == [sizes]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["growth", "--crossings", "2000"],
+        ["scale", "--crossings", "10"],
+        ["lookup", "--crossings", "2000"],
+    ],
+)
+def test_other_sizes_are_refused(words: list[str]) -> None:
+    assert CliRunner().invoke(app, ["bench", *words]).exit_code == 2
+
+
+if os.environ.get("DARVOZA_PROOF"):
+
+    def test_two_small_homes_are_measured() -> None:
+        rows = scale.run(None, crossings=(1_500, 3_000))
+        assert [line["name"] for line in rows if "decision, p" in line["name"]]
+        assert all(line["seen"] > 0 for line in rows)
