@@ -1,33 +1,34 @@
 """The service, its pages, and the command line.
 
-attentions      Requests between partners, over HTTP and as a page
-audit           The journal and its draws over HTTP and as pages; verification of a home
-auth            Callers: accounts, keys, sessions, permissions
-cli             The command line: one module a group of commands
-client          The Python client of the HTTP contract
-confirmations   Finds reported on another post's vehicle, until a second person confirms them
-corrections     Corrections of acts and seizures over HTTP, and as a page
-declarations    Declarations ahead of their vehicles, over HTTP and as a page
-decisions       Decisions over HTTP and as a page
-drift           Drift over HTTP and as a page
-harness         Processes and deployments for benchmarks, fault runs and the demonstration
-http            Parts that all routes share: problems, bodies, dependencies, server
-integrity       The integrity report of a post, over HTTP and as a page
-links           Links between installations, over HTTP, by file, and as pages
-messages        Standard messages over HTTP, and the answers in kind
-migrations      Migrations of the store
-models          Models over HTTP and as a page
-oidc            Sign-on by OpenID Connect
-profiles        Risk profiles over HTTP and as pages
-queue           The queue over HTTP and as a page
-release_audits  Audits after release over HTTP and as a page
-reports         Reports of checkpoints that request no decision
-search          Search for vehicles over HTTP and as a page
-service         The running service: settings, parts, metrics, logs
-shifts          Shifts and rosters over HTTP and as a page
-watchlist       The watch list over HTTP and as pages
-web             Parts that all pages share: templates, languages, labels, forms
-webhooks        Events to other systems, over HTTP and as a page
-app             The service
-__main__        ``python -m api COMMAND``
+attentions         Requests between partners, over HTTP and as a page
+audit              The journal and its draws over HTTP and as pages; verification of a home
+auth               Callers: accounts, keys, sessions, permissions
+cli                The command line: one module a group of commands
+client             The Python client of the HTTP contract
+confirmations      Finds reported on another post's vehicle, until a second person confirms them
+corrections        Corrections of acts and seizures over HTTP, and as a page
+declarations       Declarations ahead of their vehicles, over HTTP and as a page
+decisions          Decisions over HTTP and as a page
+drift              Drift over HTTP and as a page
+harness            Processes and deployments for benchmarks, fault runs and the demonstration
+http               Parts that all routes share: problems, bodies, dependencies, server
+inspection_orders  Inspection orders on paper
+integrity          The integrity report of a post, over HTTP and as a page
+links              Links between installations, over HTTP, by file, and as pages
+messages           Standard messages over HTTP, and the answers in kind
+migrations         Migrations of the store
+models             Models over HTTP and as a page
+oidc               Sign-on by OpenID Connect
+profiles           Risk profiles over HTTP and as pages
+queue              The queue over HTTP and as a page
+release_audits     Audits after release over HTTP and as a page
+reports            Reports of checkpoints that request no decision
+search             Search for vehicles over HTTP and as a page
+service            The running service: settings, parts, metrics, logs
+shifts             Shifts and rosters over HTTP and as a page
+watchlist          The watch list over HTTP and as pages
+web                Parts that all pages share: templates, languages, labels, forms
+webhooks           Events to other systems, over HTTP and as a page
+app                The service
+__main__           ``python -m api COMMAND``
 """

@@ -37,6 +37,7 @@ from api.drift import routes as drift_routes
 from api.http import health, problems
 from api.http.middleware import Guard
 from api.http.responses import BODY_MODELS
+from api.inspection_orders import page as inspection_orders_page
 from api.integrity import page as integrity_page
 from api.integrity import routes as integrity_routes
 from api.links import page as links_page
@@ -98,6 +99,7 @@ PAGES = (
     queue_page.router,
     decisions_page.router,
     corrections_page.router,
+    inspection_orders_page.router,
     declarations_page.router,
     search_page.router,
     shifts_page.router,

@@ -66,7 +66,7 @@ const KEYS = {
   u: () => document.querySelector("[data-up]")?.click(),
   v: () => document.querySelector("#verdict input:not([type=hidden])")?.focus(),
   a: () => document.querySelector("#act input:not([type=hidden])")?.focus(),
-  "/": () => document.getElementById("search")?.select(),
+  "/": () => { const field = document.getElementById("search"); field?.focus(); field?.select(); },
   "?": () => help?.showModal(),
 };
 
