@@ -111,6 +111,7 @@ def _describe_end(link: "Link") -> dict[str, Any] | None:
 def describe_traffic(service: LinkedService, name: str) -> dict[str, Any]:
     """Return one link with its newest envelopes; raises ``NotFoundError``."""
     from engine.links.ledger import list_envelopes
+    from engine.links.movements.outcome_counts import count_outcomes
 
     listed = list_links(service.home, service.store, service.journal)["links"]
     link = next((one for one in listed if one["link"] == name), None)
@@ -119,8 +120,13 @@ def describe_traffic(service: LinkedService, name: str) -> dict[str, Any]:
     with service.store.read() as connection:
         sent = list_envelopes(connection, name, "sent", most=LISTED)
         received = list_envelopes(connection, name, "received", most=LISTED)
+        outcomes = count_outcomes(connection, name)
     rows = sorted((*sent, *received), key=lambda one: -one.seq)
-    return {**link, "envelopes": [_describe_row(row) for row in rows]}
+    found = [
+        {"direction": direction, "outcome": outcome, "outcomes": number}
+        for (direction, outcome), number in sorted(outcomes.items())
+    ]
+    return {**link, "outcomes": found, "envelopes": [_describe_row(row) for row in rows]}
 
 
 def _describe_row(row: "EnvelopeRow") -> dict[str, Any]:

@@ -174,8 +174,18 @@ class EnvelopeView(AnswerSchema):
     """From the sender's journal to the receipt; None without one."""
 
 
+class OutcomeCount(AnswerSchema):
+    """Outcomes of one direction that say the same; each act and each find is one."""
+
+    direction: Literal["sent", "received"]
+    outcome: Literal["not_searched", "clear", "discrepancy", "seizure"]
+    outcomes: int
+
+
 class LinkTraffic(LinkView):
     """One link with its newest envelopes, the newest first."""
 
-    tables = ("envelopes", "traffic")
+    tables = ("envelopes", "traffic", "outcomes")
+    outcomes: list[OutcomeCount]
+    """What both sides told each other of movements and requests."""
     envelopes: list[EnvelopeView]

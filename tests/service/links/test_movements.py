@@ -195,6 +195,32 @@ def test_an_outcome_of_an_own_exit_is_an_act_of_the_counterpart(
     assert features["plate_inspections_365d"] >= 1.0
 
 
+def test_outcomes_of_both_directions_are_counted_on_both_sides(
+    world: World, partner: Partner
+) -> None:
+    """Each side counts what it told and what it was told; what was refused counts nowhere."""
+    path = f"/v1/links/{partner.sides.agreement.link}"
+
+    def read() -> dict[tuple[str, str], int]:
+        found = world.get(path, Role.INTEGRITY).json()["outcomes"]
+        return {(one["direction"], one["outcome"]): one["outcomes"] for one in found}
+
+    before = read()
+    outcome = {
+        "outcome_of": "of-no-movement",
+        "post": OTHER,
+        "recorded_at": datetime.now(UTC).isoformat(),
+        "is_searched": False,
+    }
+    partner.send("outcome", outcome)
+    partner.send("outcome", outcome | {"post": "ELSEWHERE"})
+    after = read()
+    key = "received", "not_searched"
+    assert after == before | {key: before.get(key, 0) + 1}
+    page = at_desk(world, "reader_of_links", Role.INTEGRITY).get(path.removeprefix("/v1"))
+    assert "not searched" in page.text
+
+
 def test_a_home_with_manifests_verifies_recomputes_and_is_rebuilt(
     world: World, partner: Partner
 ) -> None:
