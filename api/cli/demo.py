@@ -44,6 +44,7 @@ from engine.errors import HomeError
 from engine.storage.home import DATABASE_VARIABLE, Home
 
 if TYPE_CHECKING:
+    from api.harness.links_demo import LinksStory
     from experiments.support.held_out_shift import HeldOutShift
 
 
@@ -119,6 +120,10 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop after the print.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
     *,
+    links: Annotated[
+        bool,
+        typer.Option("--links", help="A post, its centre and the administration opposite."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """From nothing to a ranked queue: synthetic history, a model, the service, one shift."""
@@ -128,6 +133,9 @@ def demo(
     started = time.monotonic()
     found = _empty_home(home)
     say("everything in this demonstration is SYNTHETIC: no person, vehicle or find is real")
+    if links:
+        _show_links(found, once=once, as_json=as_json)
+        return
     with progress() as report_progress:
         shift = _history(found, report_progress)
         version, people = _model(found, report_progress)
@@ -147,6 +155,40 @@ def demo(
                 sys.stdout.flush()  # a reader of the pipe waits for it now
                 _furnish(credentials, port)
                 _stay(port, credentials, is_said=as_json)
+
+
+def _show_links(home: Home, *, once: bool, as_json: bool) -> None:
+    """Run three installations on this machine, send a shift through, and print what came of it."""
+    from api.harness.linked_homes import run_linked_homes
+    from api.harness.links_demo import run_story
+
+    say("three installations: a border post, its centre, and the administration opposite")
+    with run_linked_homes(home.root) as homes:
+        story = run_story(homes, say)
+        addresses = {one.name: _address(one.port) for one in homes.installations}
+        result: dict[str, Any] = {"synthetic": True, **story.figures}
+        if not once:
+            result["addresses"] = addresses
+        emit(result, as_json=as_json, text=partial(_show_story, story))
+        if not once:
+            sys.stdout.flush()
+            for name, address in addresses.items():
+                ERR.print(f"{name}: {address}/")
+            _wait_for_stop()
+
+
+def _show_story(story: "LinksStory") -> None:
+    """Print what each side knew after each step."""
+    table = Table(
+        title="SYNTHETIC: a shift over two links",
+        caption=f"{story.figures['seconds']:.0f} s on this machine · requests are no orders",
+        expand=True,
+    )
+    for name in ("", "Oybek, the post", "Tashkent, its centre", "Fotehobod, the other side"):
+        table.add_column(name, ratio=1)
+    for row in story.rows:
+        table.add_row(*row, end_section=True)
+    OUT.print(table)
 
 
 def _empty_home(home: Path) -> Home:
@@ -317,6 +359,10 @@ def _stay(port: int, credentials: Credentials, *, is_said: bool) -> None:
     """Say where the service is and with what to call it, then leave it up until stopped."""
     if not is_said:
         _say_how(_address(port), credentials)
+    _wait_for_stop()
+
+
+def _wait_for_stop() -> None:
     ERR.print("stop with Ctrl-C")
     try:
         while True:

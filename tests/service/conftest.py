@@ -43,6 +43,8 @@ OWN_TIME = (
     "test_killed_service",
     "test_two_homes",
     "test_partners",
+    "test_links_demo",
+    "test_partitions",
 )
 FULL_COST = ("test_sign_in_limits",)
 """What is tested there is the cost of a password."""

@@ -21,13 +21,13 @@ from api.auth.credentials import open_pepper
 from api.auth.permissions import BOUND, OWNED, Role
 from api.cli.main import app
 from api.harness.service_process import wait_until_ready
+from api.harness.tls_line import HOST
 from api.service.runtime import open_network, open_store
 from engine.errors import RiskError
 from engine.journal.journal import JOURNAL
 from engine.links.inbox import ENVELOPE_KINDS
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
-from tests.service.links.tls_proxy import HOST
 from tests.service.running_service import CHEAP
 from tests.support.link_agreements import manifest_body
 

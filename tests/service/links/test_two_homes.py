@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import delete, text
 
 from api.harness.service_process import free_port
+from api.harness.tls_line import Line, make_certificate, serve_tls
 from api.links.exchanges import CA_FILE
 from engine.storage.database import METADATA
 from engine.storage.home import Home
 from tests.service.links.installations import NAME, Installation, Service
-from tests.service.links.tls_proxy import Line, make_certificate, serve_tls
 from tests.support.link_agreements import manifest_body
 
 if TYPE_CHECKING:

@@ -1,10 +1,11 @@
-"""A TLS server before a service, with a certificate of its own, that can lose, double and kill."""
+"""A line to a service: TLS with a certificate of its own; it can be cut, lose, double and kill."""
 
 import datetime
 import http.client
 import json
 import ssl
 from base64 import b64decode
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-HOST = "127.0.0.1"
+HOST, SEEN = "127.0.0.1", 1_000
 
 
 @dataclass
@@ -31,18 +32,22 @@ class Line:
     faults: list[str] = field(default_factory=list)
     """``lose`` a request, ``lose_answer``, ``double``, or ``kill`` the service after it."""
     kill: Callable[[], None] = lambda: None
-    seen: list[bytes] = field(default_factory=list)
-    """Bodies of both directions, as they passed."""
+    seen: deque[bytes] = field(default_factory=lambda: deque(maxlen=SEEN))
+    """The last bodies of both directions, as they passed."""
+    is_cut: bool = False
     url: str = ""
 
     def forward(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes] | None:
         """Return the service's answer, None where it is lost."""
         fault = self.faults.pop(0) if self.faults else ""
-        if fault == "lose":
+        if self.is_cut or fault == "lose":
             return None
-        answer = self._post(path, body, headers)
-        if fault == "double":
+        try:
             answer = self._post(path, body, headers)
+            if fault == "double":
+                answer = self._post(path, body, headers)
+        except (OSError, http.client.HTTPException):
+            return None  # no service listens
         if fault == "kill":
             self.kill()
         return None if fault in ("kill", "lose_answer") else answer
@@ -106,7 +111,7 @@ def read_wire(line: Line) -> bytes:
 def make_certificate(folder: Path) -> Path:
     """Write a self-signed certificate of this machine and its key; return the certificate."""
     key = Ed25519PrivateKey.generate()
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test of links")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a line on this machine")])
     now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder()

@@ -1,0 +1,35 @@
+"""The demonstration of links: three services, a shift over two links, a line that is cut."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from api.cli.main import app
+from api.harness import links_demo
+
+
+def test_a_shift_goes_over_both_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.cli.demo.signal.signal", lambda *_: None)
+    for name, value in {"DEPARTURES": 2, "ENTRIES": 3, "ASKED_ABOUT": 1}.items():
+        monkeypatch.setattr(links_demo, name, value)
+    words = ["demo", "--links", "--once", "--json", "--home", str(tmp_path / "home")]
+    found = CliRunner().invoke(app, words)
+    assert found.exit_code == 0, (found.output, found.exception)
+    result = json.loads(found.stdout)
+    seconds = result.pop("seconds")
+    assert seconds > 0
+    assert result == {
+        "synthetic": True,
+        "manifests": 2,
+        "channel": "red",
+        "basis": "counterpart",
+        "finds": 1,
+        "request": "answered",
+        "outcome": "seizure",
+        "decided_cut_off": 3,
+        "known_while_cut": 0,
+        "known_after": 3,
+        "doubled": 0,
+    }
