@@ -9,6 +9,7 @@ growth         Growth of time and memory of bulk features with size
 intake         Time to load a bulk folder, from its files to validated Parquet
 messages       Cost of translating standard messages, against a bare parse, and of loading them
 online_lookup  Online counters against the store's own floor
+pages          Time of the desk's pages against the JSON routes next to them
 probing        Probing: what a sender can learn of the score from channels and places
 reasons        Audit of the reasons of a home's referred vehicles
 scale          Growth of a home with its history: load, counters, training and decisions
