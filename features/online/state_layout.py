@@ -4,6 +4,7 @@ Assumes that a state is its sums as int64, then what the last event carried as f
 """
 
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from math import nan
 from struct import Struct
@@ -35,6 +36,7 @@ class StateLayout:
         return len(self.sums) + len(self.carried)
 
 
+@cache  # a decision's page asks each time; a plan does not change
 def layouts(plan: Plan) -> dict[Group, StateLayout]:
     """Return each group's layout; raises ``ValueError`` should two numbers collide."""
     found = {}
