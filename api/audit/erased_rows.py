@@ -64,6 +64,7 @@ KEPT: Mapping[str, str] = {
     "counter_epoch": "digests of files",
     "link_envelopes": "numbers, kinds, times and digests: what both sides of a link agree on",
     "link_movements": "names of movements, and identifiers of crossings that the journal keeps too",
+    "request_steps": "names, steps and deadlines of requests: what both sides of a link agree on",
     "loaded_reports": "identifiers of loaded acts and seizures, so that none counts twice",
     "access_keys": "credentials of the service's users, which records state",
     "users": "credentials of the service's users, which records state",
