@@ -178,6 +178,7 @@ def _print_status(found: Mapping[str, Any]) -> None:
         typer.echo("  ".join(words))
         if one["matching"]:
             _print_matching(one["matching"])
+        _print_records(one["records"])
         for part in one["traffic"]:
             counted = f"{part['envelopes']:,} {part['kind'] or '-'} {part['status']}"
             typer.echo(f"  {part['direction']}: {counted}, slowest {part['slowest_seconds']} s")
@@ -191,6 +192,16 @@ def _print_matching(found: Mapping[str, Any]) -> None:
         typer.echo(
             f"    {hit['token'][:12]}  {hit['identifier']} of {hit['entry']}  {hit['state']}"
         )
+
+
+def _print_records(found: Mapping[str, Any] | None) -> None:
+    """Print what a post's node and its centre lack of each other."""
+    if found is not None and found["unsent"]:
+        since = found["unsent_since"]
+        typer.echo(f"  {found['unsent']:,} records wait since {since}: not yet at the centre")
+    if found is not None and found["newest"]:
+        times = f"recorded {found['newest_recorded_at']}, arrived {found['newest_arrived_at']}"
+        typer.echo(f"  newest record of the other side: {found['newest']:,}, {times}")
 
 
 @links.command("sync")

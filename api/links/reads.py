@@ -37,6 +37,7 @@ def list_links(home: Home, store: Store, journal: Journal) -> dict[str, Any]:
     if not home.link_keys.exists():
         return {"fingerprint": None, "links": []}
     from api.links.exchanges import open_exchange
+    from api.links.post_records import describe_records
     from engine.links.ledger import count_traffic
 
     exchange = open_exchange(home, store, journal)
@@ -46,6 +47,7 @@ def list_links(home: Home, store: Store, journal: Journal) -> dict[str, Any]:
         links = [
             describe_link(link, [c for c in counts if c.link == link.name], now=now)
             | {"matching": describe_matching(connection, link, now=now)}
+            | {"records": describe_records(connection, link)}
             for link in exchange.read_links(connection).values()
         ]
     return {"fingerprint": exchange.fingerprint, "links": links[::-1]}

@@ -122,6 +122,20 @@ class MatchingView(AnswerSchema):
     """Newest first."""
 
 
+class PostRecordsView(AnswerSchema):
+    """Which records a post's node and its centre lack of each other."""
+
+    unsent: int | None
+    """Records of this node for which the centre has not signed yet; None at the centre."""
+    unsent_since: datetime | None
+    """When the first of them was recorded."""
+    newest: int | None
+    """Number of the last record of the other side that is here, in its own journal."""
+    newest_recorded_at: datetime | None
+    """When it was recorded there."""
+    newest_arrived_at: datetime | None
+
+
 class LinkView(AnswerSchema):
     """One link with its traffic."""
 
@@ -149,6 +163,8 @@ class LinkView(AnswerSchema):
     traffic: list[TrafficView]
     matching: MatchingView | None
     """None where the agreement does not let both sides compare their watch lists."""
+    records: PostRecordsView | None
+    """None for a link between partners."""
 
 
 class Links(AnswerSchema):

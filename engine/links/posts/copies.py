@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Connection, Index, LargeBinary, String, func, select
+from sqlalchemy import Column, Connection, Index, LargeBinary, String, select
 
 from engine.journal.entries import Draft, Entry
 from engine.journal.payloads import COPIED, CopiedBody
@@ -67,29 +67,27 @@ class CopyProjection:
 
 
 @dataclass(frozen=True, slots=True)
-class CopiedPart:
-    """What has arrived of one journal."""
+class NewestCopy:
+    """The last record of another journal that is here."""
 
-    origin: str
-    records: int
-    last: int
-    """Number of the newest one in its own journal."""
+    number: int
+    """In its own journal."""
     recorded_at: int
-    """When the newest one was recorded there: UTC microseconds."""
+    """When it was recorded there: UTC microseconds."""
     known_at: int
-    """When the newest one arrived here."""
+    """When it arrived here."""
 
 
-def list_parts(connection: Connection, fingerprint: str) -> list[CopiedPart]:
-    """Return what has arrived of the journals of an installation."""
-    newest = func.max(_C.number), func.max(_C.recorded_at), func.max(_C.known_at)
+def find_newest(connection: Connection, fingerprint: str) -> NewestCopy | None:
+    """Return the last record that is here of the newest journal of an installation."""
     query = (
-        select(_C.origin, func.count(), *newest)
-        .where(_C.origin.startswith(f"{fingerprint}:", autoescape=True))
-        .group_by(_C.origin)
-        .order_by(_C.origin)
+        select(_C.number, _C.recorded_at, _C.known_at)
+        .where(_C.origin >= f"{fingerprint}:", _C.origin < f"{fingerprint};")
+        .order_by(_C.origin.desc(), _C.number.desc())
+        .limit(1)
     )
-    return [CopiedPart(*row) for row in connection.execute(query)]
+    row = connection.execute(query).one_or_none()
+    return None if row is None else NewestCopy(*row)
 
 
 def find_local_number(connection: Connection, draft: Draft, number: int) -> int:

@@ -14,6 +14,8 @@ from engine.links.messages import RecordBatch, RecordCopy
 
 RECORD = "record"
 """Kind of the message, and its name in errors."""
+OTHER_HISTORY = "other_history"
+"""Rule of a record whose number is taken by another one of the same journal."""
 MOST_BYTES = 24 * 1024 * 1024
 """Length of a batch before it is compressed; a message that holds more is refused."""
 
@@ -74,7 +76,7 @@ def _check_order(batch: RecordBatch, copies: Sequence[RecordCopy]) -> None:
         raise RecordError(RECORD, "records", "other_records", "are not those that it names")
     for one, other in pairwise(copies):
         if other.sequence == one.sequence + 1 and other.previous != one.chain:
-            raise RecordError(RECORD, "previous", "other_history", "does not follow the one before")
+            raise RecordError(RECORD, "previous", OTHER_HISTORY, "does not follow the one before")
 
 
 def _check_proof(copy: RecordCopy, journal_id: str) -> None:

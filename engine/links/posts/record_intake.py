@@ -22,7 +22,7 @@ from engine.journal.payloads import COPIED, PostRecordBody
 from engine.links.inbox import ArrivedMessage
 from engine.links.messages import RecordBatch, RecordCopy
 from engine.links.posts.copies import build_proof, find_copies, name_origin
-from engine.links.posts.record_batches import RECORD, unpack_records
+from engine.links.posts.record_batches import OTHER_HISTORY, RECORD, unpack_records
 from engine.links.posts.record_outbox import GOVERNING, OF_POST
 from engine.links.state import Link
 
@@ -134,7 +134,7 @@ def _is_known(
         return True
     if chains[-1] is not None:
         why = "its number is taken by another record of the same journal"
-        raise RecordError(RECORD, "sequence", "other_history", why)
+        raise RecordError(RECORD, "sequence", OTHER_HISTORY, why)
     return False
 
 

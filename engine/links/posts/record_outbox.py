@@ -20,21 +20,24 @@ from engine.journal.kinds import (
     LINK_RECEIVED,
     LINK_REFUSED,
     LINK_RESUMED,
+    LINK_RESUMPTION_APPROVED,
     LINK_SENT,
     REVIEW,
     ROSTER,
 )
-from engine.journal.power_records import read_records
+from engine.journal.power_records import read_record, read_records
 from engine.links.identity import LinkKeys
 from engine.links.ledger import ENVELOPES
 from engine.links.messages import MOST_RECORDS, RecordBatch, RecordCopy
 from engine.links.outbox import OutgoingMessage, draft_messages
-from engine.links.posts.record_batches import RECORD, pack_records
+from engine.links.posts.record_batches import OTHER_HISTORY, RECORD, pack_records
 from engine.links.state import Link
 from engine.storage.database import Store
 
 WINDOW = 4
 """Batches that may wait for their receipts."""
+LOOKED_BACK = 2 * WINDOW + 1
+"""Newest envelopes among which those are that have to be sent again."""
 LONGEST = 2 * 1024 * 1024
 """Bytes of the bodies of one batch; a single longer record goes alone."""
 GOVERNING = (*KINDS_OF["profile"], *KINDS_OF["watchlist"])
@@ -60,15 +63,29 @@ class Cursor:
 
 
 def read_cursor(connection: Connection, link: str) -> Cursor:
-    """Return how far the journal was sent; erased envelopes are passed over, and sent again."""
+    """Return how far the journal was sent; erased envelopes are passed over, and sent again.
+
+    What was sealed before two people resumed the link after a disk was restored is refused: its
+    numbers are taken. It is sent again as another branch.
+    """
     of_link = [_SENT, _E.link == link, _E.status != "replaced"]
-    query = select(_E.seq, _E.number).where(*of_link).order_by(_E.number.desc())
+    columns = _E.seq, _E.number, _E.status, _E.rule
+    query = select(*columns).where(*of_link).order_by(_E.number.desc())
     waiting = [*of_link, _E.status == "waiting"]
     count = connection.scalar(select(func.count()).where(*waiting)) or 0
-    for seq, number in connection.execute(query):
-        if body := JournalReader(connection).bodies([seq]).get(seq):
-            return Cursor(number, body["body"]["last"], count)
-    return Cursor(0, 0, count)
+    rows = connection.execute(query.limit(LOOKED_BACK)).all()
+    bodies = JournalReader(connection).bodies([row.seq for row in rows])
+    sent = [(row, bodies[row.seq]["body"]) for row in rows if row.seq in bodies]
+    if not sent:
+        return Cursor(0, 0, count)
+    branch = count_branches(connection, link)
+    refused = [body for row, body in sent if row.rule == OTHER_HISTORY]
+    again = [body["first"] for body in refused if body.get("branch", 0) < branch]
+    newer = [body["first"] for _, body in sent if body.get("branch", 0) == branch]
+    last = sent[0][1]["last"]
+    if again and not any(first <= min(again) for first in newer):
+        last = min(again) - 1
+    return Cursor(sent[0][0].number, last, count)
 
 
 def _is_copied(link: Link) -> Any:
@@ -131,8 +148,14 @@ def _to_copy(row: Any, link: Link) -> RecordCopy:
 
 def count_branches(connection: Connection, link: str) -> int:
     """Return how often this journal went on from an older state of its disk on a link."""
-    resumed = read_records(connection, (LINK_RESUMED,), subject=link)
-    return sum("after" in (record.body or {}) for record in resumed)
+    approved = read_records(connection, (LINK_RESUMPTION_APPROVED,))
+    of_link = [one.seq for one in approved if one.subject.startswith(f"{link}:")]
+    # What a resumption changes is the record after its approval, in the same transaction.
+    resumed = [read_record(connection, seq + 1) for seq in of_link]
+    return sum(
+        one is not None and one.kind == LINK_RESUMED and "after" in (one.body or {})
+        for one in resumed
+    )
 
 
 def send_records(store: Store, journal: Journal, keys: LinkKeys, link: Link) -> int:

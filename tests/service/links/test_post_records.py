@@ -6,23 +6,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
+from api.links.post_records import follow_records
+from api.links.reads import list_links
+from api.links.schemas import LinkView
 from engine.journal.journal import JOURNAL, Journal
-from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, POST_RECORD
+from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, POST_RECORD, ROSTER, TICK
+from engine.journal.payloads import RosterBody
 from engine.links.ledger import LinkProjection
 from engine.links.posts import record_intake, record_outbox
 from engine.queue.queue import DECISIONS
+from engine.storage.database import Store
 from tests.service.conftest import serving
 from tests.service.links.post_and_centre import (
+    NAME,
     Installation,
     agree,
     make_centre,
     open_installation,
     sync,
 )
-from tests.service.running_service import NETWORK, POST, arrival
+from tests.service.running_service import NETWORK, POST, arrival, make_home
 
 
 def numbers_of(node: Installation) -> list[int]:
@@ -157,3 +164,83 @@ def test_only_the_node_decides_on_its_arrivals(node: Installation, tmp_path: Pat
             centre.exchange.end(centre.link.name, by="anna", why="the post has no node any more")
             assert served.decide(arrival(900)).status_code == 201
             node.exchange.end(node.link.name, by="anna", why="the same")
+
+
+def records_of(side: Installation) -> dict[str, Any]:
+    """Return what a side says of the records of the link."""
+    found = list_links(side.home, side.store, side.exchange.journal)["links"]
+    TypeAdapter(LinkView).validate_python(found[0])
+    assert found[0]["link"] == side.link.name
+    records: dict[str, Any] = found[0]["records"]
+    return records
+
+
+def test_what_is_not_at_the_centre_yet_is_said(node: Installation, centre: Installation) -> None:
+    mine = len(numbers_of(node))
+    before = records_of(node)
+    assert before["unsent"] == mine
+    assert before["unsent_since"] is not None
+    follow_records(node.exchange, node.link.name)
+    assert records_of(node)["unsent"] == mine, "sealed is not yet there"
+    assert records_of(centre)["newest"] is None
+    sync(node, centre)
+    assert (records_of(node)["unsent"], records_of(node)["unsent_since"]) == (0, None)
+    arrived = records_of(centre)
+    assert (arrived["unsent"], arrived["newest"]) == (None, numbers_of(node)[-1])
+    node.exchange.journal.append([TICK.draft("", {})])
+    assert records_of(node)["unsent"] == 1
+
+
+def restore_disk(side: Installation, copy: Path) -> Installation:
+    """Put yesterday's file in the place of a node's store, and open it."""
+    side.store.dispose()
+    path = Path(side.home.database_url.removeprefix("sqlite:///"))
+    for log in path.parent.glob(f"{path.name}-*"):
+        log.unlink()
+    shutil.copy(copy, path)
+    return Installation(side.home, Store(side.home.database_url))
+
+
+def test_what_a_restored_node_records_stands_next_to_what_it_lost(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    shutil.copy(sqlite_template, tmp_path / "centre.sqlite")
+    home = make_centre(tmp_path / "centre", NETWORK)
+    node_home = make_home(tmp_path / "node")
+    node = Installation(node_home, Store(node_home.database_url))
+    centre = Installation(home, Store(f"sqlite:///{tmp_path / 'centre.sqlite'}"))
+    agree(node, centre)
+    sync(node, centre)
+    node.store.dispose()
+    path = Path(node_home.database_url.removeprefix("sqlite:///"))
+    shutil.copy(path, tmp_path / "yesterday.sqlite")
+    record_roster(node, minutes=100.0)
+    sync(node, centre)
+    node = restore_disk(node, tmp_path / "yesterday.sqlite")
+    record_roster(node, minutes=200.0)
+    assert sync(node, centre).is_stopped
+    assert minutes_at(centre) == [100.0]
+    for side in (node, centre):
+        if side.link.alarm is not None:
+            side.exchange.propose_resumption(NAME, by="anna", why="the disk of yesterday")
+            side.exchange.approve(NAME, by="boris")
+    sync(node, centre)
+    sync(node, centre)
+    assert minutes_at(centre) == [100.0, 200.0]
+    branches = [body["copied"]["branch"] for _, body in centre.bodies(ROSTER)]
+    assert branches == [0, 1]
+    assert count_doubled(centre) == 0
+    for side in (node, centre):
+        verdict = side.verify()
+        assert verdict.ok, verdict.faults
+        side.store.dispose()
+
+
+def record_roster(side: Installation, *, minutes: float) -> None:
+    body: RosterBody = {"minutes": {"physical": minutes}}
+    side.exchange.journal.append([ROSTER.draft(POST, body, post=POST)])
+
+
+def minutes_at(side: Installation) -> list[float]:
+    """Return the minutes of every roster, in the journal's order."""
+    return [body["minutes"]["physical"] for _, body in side.bodies(ROSTER)]
