@@ -328,6 +328,18 @@ def test_the_story_of_the_seventh_of_march(partners: Partners) -> None:
     assert all(side.installation.run("verify")["ok"] for side in (uz, tj))
 
 
+def release_details(partners: Partners, token: str) -> list[str]:
+    """Let two people of ``uz`` ask for details, and two of ``tj`` release them, by command."""
+    states = []
+    for side, step in ((partners.uz.installation, "ask"), (partners.tj.installation, "release")):
+        side.run("link", "details", NAME, token, step, by="anna")
+        refused = side.refuse("link", "details", NAME, token, step, by="anna")
+        assert type(refused).__name__ == "SecondPersonError"
+        states.append(side.run("link", "details", NAME, token, step, by="boris")["state"])
+        partners.sync()
+    return states
+
+
 def test_outside_the_agreement_no_identifier_leaves(partners: Partners) -> None:
     """Not on the wire, not in the partner's store, not in a log; and the wire is unreadable."""
     uz, tj = partners.uz, partners.tj
@@ -346,7 +358,9 @@ def test_outside_the_agreement_no_identifier_leaves(partners: Partners) -> None:
     assert tj.ask(f"/v1/attentions/{attention}", by="supervisor")["value"] == "01AGREED"
     held = dump_store(tj.installation)
     assert "080610" in held, "the manifest arrived"
-    assert tj.installation.link()["matching"]["common"], "the comparing of lists went through"
+    (common,) = tj.installation.link()["matching"]["common"]
+    assert (common["side"], common["state"]) == ("owner", "hit"), "the comparing went through"
+    assert release_details(partners, common["token"][:8]) == ["asked", "released"]
     wire = partners.read_all_wires()
     assert len(wire) > 10_000
     assert find_canaries(wire, held, tj.read_log(), uz.read_log()) == []
