@@ -364,7 +364,7 @@ PAGES: dict[Role, dict[str, int]] = {
         "/profiles": 1,
         "/watchlist": 1,
         "/finds": 1,
-        "/attentions": 1,
+        "/attentions": 2,
         "/audits": 1,
         "/search?q=01A": 1,
         "/models": 1,
