@@ -36,8 +36,8 @@ def restate(found: Tables, draw: Random) -> Tables:
         finds.append(row | changed | {"known_at": row["known_at"] + later(draw)})
     return replace(
         found,
-        inspections=joined(found.inspections, acts, "inspection_id"),
-        seizures=joined(found.seizures, finds, "seizure_id"),
+        inspections=join_rows(found.inspections, acts, "inspection_id"),
+        seizures=join_rows(found.seizures, finds, "seizure_id"),
     )
 
 
@@ -45,7 +45,7 @@ def later(draw: Random) -> int:
     return HOUR * draw.randrange(1, 2_000)
 
 
-def joined(table: Any, rows: list[dict[str, Any]], name: str) -> Any:
+def join_rows(table: Any, rows: list[dict[str, Any]], name: str) -> Any:
     more = pa.Table.from_pylist(rows, table.schema)
     order = [("known_at", "ascending"), (name, "ascending")]
     return pa.concat_tables([table, more]).sort_by(order).combine_chunks()
