@@ -10,7 +10,7 @@ from api.web.visitor import json_route
 from tests.service.page_session import at_desk
 from tests.service.running_service import POST, World
 
-MENU = re.compile(r'<nav aria-label="Main">(.*?)</nav>', re.DOTALL)
+MENU = re.compile(r'<nav[^>]* aria-label="Main">(.*?)</nav>', re.DOTALL)
 LINK = re.compile(r'href="([^"]+)"')
 
 
