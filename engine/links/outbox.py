@@ -140,11 +140,24 @@ def draft_renumbered(
         stored = bodies[row.seq]
         handling = read_envelope(stored["envelope"].encode()).head.handling
         head = _next_head(link, last, now=now, kind=row.kind, handling=handling)
-        envelope = seal_envelope(head, stored["body"], keys=keys, receiver=link.them.identity)
+        body = move_branch(row.kind, stored["body"])
+        envelope = seal_envelope(head, body, keys=keys, receiver=link.them.identity)
         last = Position(head.number, envelope.digest)
         marks = {name: stored.get(name) for name in ("about", "by")}
-        drafts.append(_draft_sent(link, envelope, stored["body"], marks=marks))
+        drafts.append(_draft_sent(link, envelope, body, marks=marks))
     return drafts
+
+
+def move_branch(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message that is sealed again after this journal's disk was restored.
+
+    Copied records count the branch of their journal: on the one before, the other side may hold
+    others under their numbers, and would refuse them.
+    """
+    moved = dict(body)
+    if kind == "record":
+        moved["branch"] = moved.get("branch", 0) + 1
+    return moved
 
 
 def check_resendable(connection: Connection, link: Link, *, since: int) -> None:

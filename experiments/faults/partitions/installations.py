@@ -9,10 +9,11 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from secrets import token_hex
+from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import create_engine, delete, make_url, text
+from sqlalchemy import Connection, create_engine, delete, make_url, text
 from sqlalchemy.pool import NullPool
 
 from engine.criteria.dual_control import DualControlProjection
@@ -22,6 +23,7 @@ from engine.journal.clock import ClockProjection
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import (
+    CROSSING,
     LINK_ENDED,
     LINK_RECEIPTED,
     LINK_RECEIVED,
@@ -29,6 +31,7 @@ from engine.journal.kinds import (
     LINK_RESUMED,
     LINK_SENT,
 )
+from engine.journal.payloads import COPIED
 from engine.journal.receipts import Receipt, Signer
 from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange
@@ -36,10 +39,15 @@ from engine.links.identity import LinkKeys
 from engine.links.ledger import ENVELOPES, Direction, LinkProjection, read_position
 from engine.links.messages import BundlePart
 from engine.links.outbox import OutgoingMessage
+from engine.links.posts.copies import CopyProjection
+from engine.links.posts.record_batches import RECORD
+from engine.links.posts.record_intake import RecordIntake
+from engine.links.posts.record_outbox import send_records
 from engine.links.state import Link
 from engine.storage.database import Store
 
-CENTRE, KIND = "centre", "bundle"
+CENTRE, MESSAGE = "centre", "bundle"
+"""The centre, and the kind of its own messages; what a node records travels as records."""
 FILLING = 1_200
 """Characters of a message: about those of a decision's record."""
 _LEDGER_KINDS = (
@@ -205,11 +213,11 @@ class Installation:
     def open(self) -> None:
         """Start as a process does."""
         self._store = Store(self.disk.url)
-        journal = Journal(
-            self._store, [DualControlProjection(), ClockProjection(), LinkProjection()]
-        )
+        kept = CopyProjection(), DualControlProjection(), ClockProjection(), LinkProjection()
+        journal = Journal(self._store, kept)
         journal._clock = self.clock  # held against the time since boot, as the machine's is
-        self._exchange = LinkExchange(self._store, journal, self.keys)
+        handlers = {RECORD: RecordIntake(lambda *_: None)}
+        self._exchange = LinkExchange(self._store, journal, self.keys, handlers)
 
     def close(self) -> None:
         """End the process."""
@@ -239,33 +247,47 @@ class Installation:
 
     def seal_parcel(self, name: str) -> bytes:
         """Return the bytes of the parcel that waits for the other side."""
+        self.seal_records(name)
         return self.exchange.make_parcel(self.link(name)).seal(self.keys)
 
-    def record(self, link: str, name: str) -> Receipt:
-        """Record a message of this name durably and return its receipt, as a sender gets it.
+    def seal_records(self, name: str) -> None:
+        """Seal what a node has recorded, as far as batches may wait."""
+        if self.name != CENTRE:
+            exchange = self.exchange
+            send_records(exchange.store, exchange.journal, exchange.keys, self.link(name))
 
-        Raises ``ConflictError`` where the link is not in force.
+    def record(self, link: str, name: str) -> Receipt:
+        """Record a crossing at a node, or a message of the centre, and return its receipt.
+
+        Raises ``ConflictError`` where the centre's link is not in force; a node never waits for it.
         """
-        (entry,) = self.exchange.send(link, [_message(name)])
+        if self.name == CENTRE:
+            (entry,) = self.exchange.send(link, [_message(name)])
+        else:
+            (entry,) = self.exchange.journal.append([_crossing(name, link)])
         return self.signer.sign(entry)
 
     def list_sent(self) -> dict[str, Receipt]:
-        """Return the receipts of the messages that the journal holds as sent, by name."""
+        """Return the receipts of what the journal holds as recorded here, by name."""
         with self.store.read() as connection:
-            found = {
-                record.body["body"]["bundle"]: record.seq
-                for record in JournalReader(connection).records(LINK_SENT)
-                if record.body["message"] == KIND
-            }
+            found = {name: seq for seq, name, is_own in self._list_names(connection) if is_own}
             entry = self.exchange.journal.entry
             return {n: self.signer.sign(entry(connection, seq)) for n, seq in found.items()}
 
-    def list_received(self) -> Iterator[str]:
-        """Yield the names of the messages that the journal holds as taken, as often as it does."""
+    def list_received(self) -> list[str]:
+        """Return the names of what the journal holds from elsewhere, as often as it does."""
         with self.store.read() as connection:
-            for record in JournalReader(connection).records(LINK_RECEIVED):
-                if record.body["message"] == KIND:
-                    yield record.body["body"]["bundle"]
+            return [name for _, name, is_own in self._list_names(connection) if not is_own]
+
+    @staticmethod
+    def _list_names(connection: Connection) -> Iterator[tuple[int, str, bool]]:
+        """Yield the record, the name and whether it is of this journal's own."""
+        reader = JournalReader(connection)
+        for one in reader.records(CROSSING):
+            yield one.seq, one.subject, COPIED not in one.body
+        for record in reader.records(LINK_SENT, LINK_RECEIVED):
+            if record.body["message"] == MESSAGE:
+                yield record.seq, record.body["body"]["bundle"], record.kind == LINK_SENT
 
     def list_refused(self) -> Iterator[str]:
         """Yield the rules by which envelopes were refused for what they say."""
@@ -313,7 +335,21 @@ def _message(name: str) -> OutgoingMessage:
     part = BundlePart(
         bundle=name, file="synthetic", digest="00" * 32, part=1, parts=1, content="A" * FILLING
     )
-    return OutgoingMessage(KIND, part)
+    return OutgoingMessage(MESSAGE, part)
+
+
+def _crossing(name: str, link: str) -> Draft[Any]:
+    """Return a record of a vehicle at a node, of about a decision's size."""
+    crossing = {
+        "crossing_id": name,
+        "post": _post(link),
+        "direction": "entry",
+        "arrived_at": "2026-01-01T00:00:00Z",
+        "vehicle_class": "truck",
+    }
+    filling = token_hex(FILLING // 2)  # it does not compress
+    body: Any = {"arrival": {"crossing": crossing}, "filling": filling}
+    return CROSSING.draft(name, body, post=_post(link))
 
 
 def _post(link: str) -> str:
@@ -394,8 +430,8 @@ def agree(node: Installation, centre: Installation) -> None:
             "parties": [_party(node, "node"), _party(centre, "centre")],
             "posts": [_post(node.name)],
             "messages": [
-                {"kind": KIND, "from": name, "expires_hours": 24 * 365}
-                for name in (node.name, centre.name)
+                {"kind": RECORD, "from": node.name},
+                {"kind": MESSAGE, "from": centre.name, "expires_hours": 24 * 365},
             ],
         }
     )

@@ -317,6 +317,7 @@ class PartitionTrial:
 
     def _seconds_needed(self, line: Line) -> float:
         """Return what the line needs for the envelopes that wait; 0 where none does."""
+        line.node.seal_records(line.name)
         texts = [text for one in (line.node, line.centre) for text in self._read_waiting(line, one)]
         if not texts:
             return 0.0

@@ -27,6 +27,7 @@ from engine.storage.home import DATABASE_VARIABLE
 from experiments.faults.ledger_check import Counts
 from experiments.faults.partitions.installations import Deployment, prepare_deployment
 from experiments.faults.partitions.judgement import TrialOutcome, judge
+from experiments.faults.partitions.line import Line
 from experiments.faults.partitions.trial import PartitionTrial
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 TRIALS = 1_000 if IS_PROOF else 2
 CONTROLS = 20 if IS_PROOF else 2
-RESTORED = 16
+RESTORED = 15
 """A trial in which the disk of an installation is restored that had sent more meanwhile."""
 
 
@@ -111,6 +112,38 @@ def test_what_never_arrives_is_lost(
         )
     found = try_once(deployment, 0)
     assert (found.lost == 0 and not found.broken) == is_caught
+
+
+@pytest.mark.parametrize("is_caught", [True, False])
+def test_what_a_node_recorded_after_its_disk_was_restored_arrives(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *, is_caught: bool
+) -> None:
+    """A batch that waited is of the next branch; with a seeded bug it is refused and sent again."""
+    if not is_caught:
+        monkeypatch.setattr(engine.links.outbox, "move_branch", lambda _, body: body)
+    made = deployment.prepare(2)
+    node, centre = made.nodes[0], made.centre
+    line = Line(node, centre, random.Random(0), lambda _: None, is_faultless=True)
+
+    def exchange() -> bool:
+        return exchange_all(node.exchange, node.link(line.name), line.carry_from(node)).is_stopped
+
+    exchange()
+    node.close()
+    node.disk.keep()
+    node.open()
+    node.record(line.name, "before")
+    exchange()
+    node.close()
+    node.disk.restore()
+    node.open()
+    node.record(line.name, "after")
+    assert exchange()
+    for one in (node, centre):
+        one.resume(line.name)
+    exchange()
+    assert sorted(centre.list_received()) == ["after", "before"]
+    assert list(centre.list_refused()) == ([] if is_caught else ["other_history"])
 
 
 def test_the_command_counts_what_was_broken(monkeypatch: pytest.MonkeyPatch) -> None:
