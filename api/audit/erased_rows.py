@@ -65,6 +65,7 @@ KEPT: Mapping[str, str] = {
     "link_envelopes": "numbers, kinds, times and digests: what both sides of a link agree on",
     "link_movements": "names of movements, and identifiers of crossings that the journal keeps too",
     "request_steps": "names, steps and deadlines of requests: what both sides of a link agree on",
+    "copied_records": "numbers, times and chain values of records of a post's node",
     "loaded_reports": "identifiers of loaded acts and seizures, so that none counts twice",
     "access_keys": "credentials of the service's users, which records state",
     "users": "credentials of the service's users, which records state",

@@ -9,6 +9,7 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
 from api.http.openapi_examples import BODIES
+from api.links.exchanges import list_handlers
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.time_units import DAY, SystemClock
 from engine.events.outbox import EventProjection
@@ -194,7 +195,8 @@ def _node_sends(world: World) -> None:
 def _partner_sends(world: World) -> None:
     """Exchange envelopes with a partner; the last one has a number that is taken."""
     sides = LinkSides(tj=open_link_keys(world.home))
-    exchange = LinkExchange(world.runtime.store, world.runtime.journal, sides.tj)
+    keys, handlers = sides.tj, list_handlers(world.home)
+    exchange = LinkExchange(world.runtime.store, world.runtime.journal, keys, handlers)
     link = exchange.propose(sides.agreement, by="ann")
     exchange.approve(link, by="bob")
     manifest = Manifest.model_validate(manifest_body(post="TJ-FOT", plate="01A0005BC"))
