@@ -28,6 +28,7 @@ from api.models import schemas as judged
 from api.profiles import schemas as proposals
 from api.queue.schemas import Queue
 from api.release_audits import schemas as audits
+from api.search.schemas import SearchResult
 from api.shifts.schemas import ShiftReport, ShiftRoster
 from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
 from api.webhooks import schemas as hooks
@@ -234,9 +235,27 @@ class Client(Calls):
         """Record goods taken."""
         return self._post(Acknowledged, seizure, key, "seizures")
 
+    def correct_act(
+        self, inspection_id: str, correction: Body, key: str | None = None
+    ) -> Acknowledged:
+        """State an act again, and why."""
+        return self._post(
+            Acknowledged, correction, key, "inspections", inspection_id, "corrections"
+        )
+
+    def correct_seizure(
+        self, seizure_id: str, correction: Body, key: str | None = None
+    ) -> Acknowledged:
+        """State a seizure again, and why."""
+        return self._post(Acknowledged, correction, key, "seizures", seizure_id, "corrections")
+
     def notice(self, notice: Body, key: str | None = None) -> AcknowledgedNotice:
         """Put a counterpart's word onto the watch list."""
         return self._post(AcknowledgedNotice, notice, key, "notices")
+
+    def search(self, q: str, *, before: int | None = None, limit: int = 50) -> SearchResult:
+        """Find decided vehicles by any identifier."""
+        return self._get(SearchResult, "search", q=q, before=before, limit=limit)
 
     # What supervisors and analysts read.
 
