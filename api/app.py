@@ -60,6 +60,7 @@ from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings, home_of
 from api.service.structured_logging import configure
 from api.shifts import page as shifts_page
+from api.shifts import roster_page
 from api.shifts import routes as shifts_routes
 from api.watchlist import page as watchlist_page
 from api.watchlist import routes as watchlist_routes
@@ -103,6 +104,7 @@ PAGES = (
     declarations_page.router,
     search_page.router,
     shifts_page.router,
+    roster_page.router,
     profiles_page.router,
     watchlist_page.router,
     confirmations_page.router,

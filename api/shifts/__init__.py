@@ -1,7 +1,9 @@
 """Shifts and rosters over HTTP and as a page.
 
-page     The page of the shift report
-reads    The shift report, and the minutes of the running shift
-routes   Rosters and the shift report over HTTP
-schemas  Answers about shifts
+page         The page of the shift report
+reads        The shift report, and the minutes of the running shift
+roster_page  The page on which a supervisor puts the roster
+routes       Rosters and the shift report over HTTP
+schemas      Answers about shifts
+steps        Rosters, as people and machines put them
 """

@@ -3,7 +3,6 @@
 What a shift found, and how sure one may be of it.
 """
 
-import secrets
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Query, Response
@@ -16,12 +15,11 @@ from api.http.responses import answer, creates, json_router
 from api.http.schema_base import Acknowledged
 from api.queue.reads import PostService
 from api.service.signed_answers import SignedAnswers
+from api.shifts import steps
 from api.shifts.reads import read_now, read_shift_roster, report
 from api.shifts.schemas import ShiftReport, ShiftRoster
 from engine.domain.records import Time
 from engine.domain.time_units import micros
-from engine.journal.idempotency import claim
-from engine.journal.kinds import ROSTER
 from engine.shifts.rosters import Roster
 from engine.targeting.reports import Recording
 
@@ -47,9 +45,7 @@ def put_roster(
     roster: Annotated[Roster, Depends(body_of(Roster))],
 ) -> Response:
     """Put the minutes of the shift, altogether; they hold until others are put."""
-    name = f"{ROSTER}:{secrets.token_hex(12)}"
-    asked = claim(ROSTER, roster, post=post, name=name, key=caller.own(key))
-    found = service.recording.roster(roster, asked)
+    found = steps.put_roster(service.recording, caller, post, roster, key)
     return answer(service.answers.acknowledge(found, identifier=post), 201)
 
 

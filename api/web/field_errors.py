@@ -38,6 +38,9 @@ RULES: Final[Mapping[str, str]] = {
         "A milder outcome, or less seized, is recorded by a supervisor who did not file the act."
     ),
     "unchanged": N_("Nothing differs from what is stated now."),
+    "not_whole": N_("Write a whole number."),
+    "duplicate_id": N_("A team is named twice."),
+    "no_minutes": N_("Write the minutes of at least one method; 0 where there are none."),
     "validity": N_("The last day must come after the first and within 366 days."),
     "expiry": N_("The last day must lie ahead, within the next 366 days."),
     "taken": N_("This code was used before: choose another."),

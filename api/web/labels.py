@@ -42,6 +42,11 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "canine": N_("dog"),
         "physical": N_("physical search"),
     },
+    "equipment": {
+        "xray": N_("scanner"),
+        "canine": N_("dog"),
+        "weighbridge": N_("weighbridge"),
+    },
     "outcome": {
         "clear": N_("nothing found"),
         "discrepancy": N_("a discrepancy"),

@@ -32,6 +32,8 @@ OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
         "POST",
         "/v1/inspections/{inspection_id}/corrections",
     ),
+    ("GET", "/posts/{post}/roster"): ("PUT", "/v1/posts/{post}/roster"),
+    ("POST", "/posts/{post}/roster"): ("PUT", "/v1/posts/{post}/roster"),
     ("GET", "/profiles/new"): ("GET", "/v1/profiles/fields"),
     ("GET", "/models/{version}/report.html"): ("GET", "/v1/models/{version}/report"),
     ("POST", "/webhooks/{webhook_id}/ends"): ("DELETE", "/v1/webhooks/{webhook_id}"),
