@@ -134,6 +134,7 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
     (Matter.WATCHLIST, Right.SEE, _READERS): """
         GET /v1/watchlist
         GET /v1/watchlist/{entry_id}
+        POST /v1/watchlist/previews
         """,
     (Matter.WATCHLIST, Right.ACT, _READERS): """
         POST /v1/watchlist
@@ -240,7 +241,7 @@ BY_PERSON = frozenset(
     for method, path in MAY
     if method in ("POST", "DELETE")
     and path.startswith(_BY_PERSON)
-    and path not in ("/v1/profiles/checks", "/v1/profiles/backtests")
+    and path not in ("/v1/profiles/checks", "/v1/profiles/backtests", "/v1/watchlist/previews")
 )
 """Routes that propose, approve, confirm or withdraw: a person must answer for each."""
 

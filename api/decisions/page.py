@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from api.decisions.link_graph import KINDS, name_of_linked
-from api.decisions.page_data import read_page
+from api.decisions.page_data import list_named, read_page
 from api.decisions.page_forms import TheDecisionForm
 from api.decisions.reads import DecisionService, TheService
 from api.decisions.timeline import SHAPES
@@ -142,6 +142,7 @@ def render_page(
         "shapes": SHAPES,
         "kinds": KINDS,
         "named": name_of_linked,
+        "listed": () if found.is_blind else list_named(found.crossing, found.declaration),
         "json_address": f"/v1/decisions/{decision_id}",
     }
     return visit.page(template, status=status, post=post, **(values | more))

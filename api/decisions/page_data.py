@@ -215,6 +215,20 @@ def bars(reasons: Sequence[Reason]) -> list[ReasonBar]:
     return found
 
 
+def list_named(
+    crossing: Mapping[str, Any], declaration: Mapping[str, Any] | None
+) -> list[tuple[str, str]]:
+    """Return what of a vehicle and its parties an entry of the watch list may name, by kind."""
+    papers = declaration or {}
+    one = (("plate", "plate"), ("trailer", "trailer_plate"), ("vin", "vin"))
+    known = [(kind, crossing.get(name)) for kind, name in one]
+    known += [("container", number) for number in crossing.get("container_numbers") or ()]
+    known += [("carrier", crossing.get("carrier_id"))]
+    known += [(kind, papers.get(f"{kind}_id")) for kind in ("consignor", "consignee", "declarant")]
+    known += [("driver_ref", crossing.get("driver_ref"))]
+    return [(kind, value) for kind, value in known if value]
+
+
 MOST_TOLD = 3
 """Reasons of the model that the page leads with."""
 SUPPORT = frozenset({"nothing_else_stands_out"})

@@ -152,6 +152,7 @@ BODIES: dict[str, Any] = {
         "reason": "seen with a false tank",
         "expiry": "2026-04-01T00:00:00+05:00",
     },
+    "PreviewRequest": {"plate": "01 A 123 BC", "look_alikes": True, "days": 30},
     "Notice": {
         "trailer": "01 4567 AA",
         "source_post": "FOT",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
 from api.auth.permissions import Matter, Right
@@ -34,6 +34,7 @@ from engine.queue.match_outcomes import (
     read_outcomes,
     total,
 )
+from engine.queue.queue import DECISIONS
 from engine.storage.database import Store
 from features.catalogue.catalogue import CATALOGUE, proxies
 from features.catalogue.plan import Plan
@@ -128,6 +129,23 @@ def _figures(found: Outcome) -> dict[str, Any]:
         "finds": found.hits,
         "minutes": found.minutes,
     }
+
+
+def link_examples(
+    service: ProfileService, caller: Caller, examples: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the latest matches that a caller may see, each with its decision where there is one.
+
+    A crossing of the loaded history has none.
+    """
+    shown = [one for one in examples if caller.sees_post(one["post"])]
+    column = DECISIONS.c
+    query = select(column.crossing_id, column.decision_id).where(
+        column.crossing_id.in_([one["crossing_id"] for one in shown]), column.amends.is_(None)
+    )
+    with service.store.read() as connection:
+        decided = {row.crossing_id: row.decision_id for row in connection.execute(query)}
+    return [{**one, "decision_id": decided.get(one["crossing_id"])} for one in shown]
 
 
 def audit_matches(found: Outcome, shadow: tuple[int, int]) -> dict[str, Any]:

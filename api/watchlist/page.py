@@ -2,13 +2,15 @@
 
 import secrets
 from collections.abc import Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.profiles import page_forms as profiles_page_forms
 from api.profiles.page_forms import VisitorsWriter
 from api.profiles.proposals import ProposalService, ProposalWriter, TheService
+from api.watchlist.preview import PreviewRequest, preview_entry
 from api.watchlist.reads import list_entries
 from api.watchlist.routes import EntryId
 from api.web.field_errors import corrections
@@ -16,16 +18,38 @@ from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
 from engine.criteria.watchlist import NAMED, WatchEntry
-from engine.errors import RecordError
+from engine.errors import BusyError, NotEnoughDataError, RecordError
 
 router = APIRouter(prefix="/watchlist", route_class=PageRoute, include_in_schema=False)
+FormStart = Annotated[str, Query(max_length=64)]
 STATES = ("proposed", "in_force", "expired", "retired")
 
 
 @router.get("")
-def show(visit: TheVisit, service: TheService) -> Response:
-    """Show every entry by where it stands."""
-    return _page(visit, service, kept={})
+def show(
+    visit: TheVisit, service: TheService, kind: FormStart = "", identifier: FormStart = ""
+) -> Response:
+    """Show every entry by where it stands; the form begins with what a link names."""
+    begun = {"kind": [kind], "identifier": [identifier]} if kind in NAMED and identifier else {}
+    return _page(visit, service, kept=begun)
+
+
+@router.post("/previews")
+def preview(
+    visit: TheVisit, service: TheService, form: TheForm, reader: TheReader, *, part: bool = False
+) -> Response:
+    """Show the form with what its entry would have matched, or that part of it alone."""
+    try:
+        found = _preview(visit, service, reader)
+    except FormError as error:
+        if part:
+            return visit.page("preview.html", preview=None, is_busy=False)
+        return _page(visit, service, kept=form, wrong=error.mistakes)
+    except (BusyError, NotEnoughDataError):
+        found = None
+    if part:
+        return visit.page("preview.html", preview=found, is_busy=found is None)
+    return _page(visit, service, kept=form, preview=found, is_busy=found is None)
 
 
 @router.post("")
@@ -56,7 +80,13 @@ def retire(writer: VisitorsWriter, reader: TheReader, entry_id: EntryId) -> Resp
 
 
 def _page(
-    visit: Visit, service: ProposalService, *, kept: Form, wrong: Sequence[FieldMistake] = ()
+    visit: Visit,
+    service: ProposalService,
+    *,
+    kept: Form,
+    wrong: Sequence[FieldMistake] = (),
+    preview: dict[str, Any] | None = None,
+    is_busy: bool = False,
 ) -> Response:
     found = list_entries(service, visit.caller)
     return visit.page(
@@ -68,7 +98,20 @@ def _page(
         kept=dict(kept),
         wrong=corrections(wrong, visit.speech),
         once=secrets.token_hex(12),
+        preview=preview,
+        is_busy=is_busy,
     )
+
+
+def _preview(visit: Visit, service: ProposalService, reader: FormReader) -> dict[str, Any]:
+    """Return what the entry of a form would have matched; raises ``FormError``."""
+    kind, named = reader.text("kind"), reader.text("identifier")
+    fields: dict[str, Any] = {"look_alikes": reader.text("look_alikes") == "1"}
+    if kind in NAMED and named:
+        fields[kind] = named
+    made = reader.record(PreviewRequest, fields)
+    reader.mistakes = [_at_identifier(one, kind) for one in reader.mistakes]
+    return preview_entry(service, visit.caller, reader.finish(made))
 
 
 def _propose_entry(visit: Visit, service: ProposalService, reader: FormReader) -> None:

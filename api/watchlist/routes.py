@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Response
 
 from api.http.dependencies import TheCaller
 from api.http.request_bodies import body_of
-from api.http.responses import answer, creates, json_router
+from api.http.responses import answer, creates, json_router, takes
 from api.profiles.proposals import (
     Approval,
     Retirement,
@@ -16,8 +16,9 @@ from api.profiles.proposals import (
     TheWriter,
 )
 from api.profiles.schemas import AcknowledgedStep
+from api.watchlist.preview import PreviewRequest, preview_entry
 from api.watchlist.reads import list_entries, read_entry
-from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
+from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList, WatchPreview
 from engine.criteria.watchlist import Notice, WatchEntry
 from engine.domain.records import Identifier
 
@@ -37,6 +38,18 @@ def propose(
 ) -> Response:
     """Propose an entry; it matches nothing until another person approves it."""
     return answer(writer.entry(entry), 201)
+
+
+@router.post(
+    "/watchlist/previews", response_model=WatchPreview, openapi_extra=takes(PreviewRequest)
+)
+def preview(
+    caller: TheCaller,
+    service: TheService,
+    asked: Annotated[PreviewRequest, Depends(body_of(PreviewRequest))],
+) -> Response:
+    """Return what an entry would have matched, before it is proposed; nothing is recorded."""
+    return answer(preview_entry(service, caller, asked))
 
 
 @router.get("/watchlist/{entry_id}", response_model=WatchEntryView)

@@ -1,5 +1,6 @@
 """The analysts' desk in a real browser: one proposes, others approve, with scripts and without."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -69,6 +70,23 @@ def test_a_profile_from_the_editor_into_force(
     picked = site.decide(carrier_id=code)
     desk.goto(f"/decisions/{picked['decision_id']}")
     expect(desk.locator("section", has=desk.locator("#why"))).to_contain_text(code)
+
+
+def test_from_a_decision_to_an_entry_with_its_preview(
+    desk: Page, way: tuple[str, bool], site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES | {"matches": 4711})
+    signed_in(desk, site, "malika", language=way[0])
+    decided = site.decide(carrier_id=f"listed-{way[0]}")
+    desk.goto(f"/decisions/{decided['decision_id']}")
+    desk.click("#to-list summary")
+    desk.click(f"#to-list a[href*='listed-{way[0]}']")
+    expect(desk.locator("#identifier")).to_have_value(f"listed-{way[0]}")
+    if not way[1]:
+        desk.click("button[formaction='/watchlist/previews']")
+    expect(desk.locator("#preview")).to_contain_text(re.compile("4.711"))
+    if way[1]:
+        looked_at(desk, "watchlist-preview")
 
 
 def make_expression(code: str) -> str:

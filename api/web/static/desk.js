@@ -95,6 +95,25 @@ function checkAsTyped(form) {
   });
 }
 
+/** Count what an entry would have matched, at once where a link has filled the form, and on demand. */
+function previewEntry(form) {
+  const place = form.querySelector("[data-previewed]"), button = form.querySelector("[formaction]");
+  const ask = async () => {
+    place.textContent = place.dataset.wait;
+    const answer = await fetch(form.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    if (!answer.ok || answer.redirected) throw new Error("refused");
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    place.replaceChildren(...fresh.body.childNodes);
+  };
+  const fill = () => ask().catch(() => { place.textContent = ""; });
+  button.addEventListener("click", (event) => {
+    if (!form.elements.identifier.value) return;
+    event.preventDefault();
+    fill();
+  });
+  if (form.elements.identifier.value && !place.querySelector("#preview")) fill();
+}
+
 for (const button of document.querySelectorAll("[data-help]")) {
   button.hidden = false;
   button.addEventListener("click", () => help?.showModal());
@@ -108,4 +127,5 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => print());
 }
 for (const form of document.querySelectorAll("[data-check]")) checkAsTyped(form);
+for (const form of document.querySelectorAll("[data-preview]")) previewEntry(form);
 if (live() && "EventSource" in window) listen();

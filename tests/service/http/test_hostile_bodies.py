@@ -52,6 +52,7 @@ TAKES = {
     "/v1/profiles/{code}/approvals": "Approval",
     "/v1/profiles/{code}/retirements": "Retirement",
     "/v1/watchlist": "WatchEntry",
+    "/v1/watchlist/previews": "PreviewRequest",
     "/v1/watchlist/{entry_id}/approvals": "Approval",
     "/v1/watchlist/{entry_id}/retirements": "Retirement",
     "/v1/notices": "Notice",
