@@ -18,6 +18,7 @@ links              Links between installations, over HTTP, by file, and as pages
 messages           Standard messages over HTTP, and the answers in kind
 migrations         Migrations of the store
 models             Models over HTTP and as a page
+network            The overview of all posts, over HTTP and as a page
 oidc               Sign-on by OpenID Connect
 profiles           Risk profiles over HTTP and as pages
 queue              The queue over HTTP and as a page

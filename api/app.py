@@ -46,6 +46,8 @@ from api.links.worker import LinkWorker
 from api.messages import wco_response
 from api.models import page as models_page
 from api.models import routes as models_routes
+from api.network import page as network_page
+from api.network import routes as network_routes
 from api.profiles import page as profiles_page
 from api.profiles import routes as profiles_routes
 from api.queue import page as queue_page
@@ -81,6 +83,7 @@ ROUTERS = (
     queue_routes.router,
     shifts_routes.router,
     shifts_routes.report_router,
+    network_routes.router,
     integrity_routes.router,
     audit_routes.router,
     models_routes.router,
@@ -105,6 +108,7 @@ PAGES = (
     search_page.router,
     shifts_page.router,
     roster_page.router,
+    network_page.router,
     profiles_page.router,
     watchlist_page.router,
     confirmations_page.router,

@@ -25,6 +25,7 @@ from api.http.schema_base import Acknowledged, AcknowledgedAct, Problem, Ready
 from api.integrity.schemas import IntegrityReport
 from api.links import schemas as linked
 from api.models import schemas as judged
+from api.network import schemas as network
 from api.profiles import schemas as proposals
 from api.queue.schemas import Queue
 from api.release_audits import schemas as audits
@@ -355,6 +356,10 @@ class Client(Calls):
         return self._get(audit.PostDraws, "posts", post, "draws", shift=shift)
 
     # What supervisors and analysts do.
+
+    def network(self) -> network.NetworkOverview:
+        """Return where all posts stand, and what eight weeks decided and found there."""
+        return self._get(network.NetworkOverview, "network")
 
     def pending_finds(self) -> finds.PendingFinds:
         """Return the finds that wait for a confirmation."""

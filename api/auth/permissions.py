@@ -190,6 +190,9 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
     (Matter.REPORTS, Right.SEE, _POST): """
         GET /v1/posts/{post}/roster
         """,
+    (Matter.REPORTS, Right.SEE, _READERS): """
+        GET /v1/network
+        """,
     (Matter.REPORTS, Right.SEE, _READERS | _INTEGRITY): """
         GET /v1/posts/{post}/shift
         """,

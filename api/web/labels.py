@@ -535,6 +535,18 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "last_28_days.agencies": N_("By agency, 28 days"),
         "last_28_days.equipment": N_("By equipment, 28 days"),
         "minutes": N_("Minutes of this shift against the roster"),
+        "posts": N_("Posts"),
+        "weeks": N_("Hit rates by week"),
+        "hours": N_("Arrivals and finds by hour"),
+        "funnel": N_("From arrivals to finds"),
+        "places": N_("Places searched and finds"),
+    },
+    # Where a post stands, on the overview of all posts.
+    "post_state": {
+        "open": N_("Open"),
+        "full": N_("No minutes left for red"),
+        "cut_off": N_("Cut off: its link is silent"),
+        "no_data": N_("No decisions"),
     },
     # What an entry of the watch list names.
     "named": {

@@ -17,6 +17,7 @@ SECTIONS: Mapping[str, str] = {
     "/posts/{post}/draws": N_("Draws"),
     "/journal": N_("Journal"),
     "/": N_("Posts"),
+    "/network": N_("Network"),
     "/declarations": N_("Expected"),
     "/profiles": N_("Profiles"),
     "/watchlist": N_("Watch list"),
@@ -54,7 +55,9 @@ def menu(visitor: Visitor | None, post: str | None, path: str) -> list[MenuLink]
 
 
 def _is_open(pattern: str, visitor: Visitor) -> bool:
-    """Tell whether a page is for this visitor; the list of posts is for users of several posts."""
+    """Tell whether a page is for this visitor; pages of all posts are for users of several."""
     if pattern == "/":
         return not visitor.caller.post
+    if pattern == "/network" and visitor.caller.post:
+        return False
     return visitor.may(*json_route("GET", pattern))

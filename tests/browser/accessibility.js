@@ -48,7 +48,7 @@
     if (new Set(names).size !== names.length) tell("two of one name", all(kind)[0]);
   }
   for (const node of all("img")) if (!node.hasAttribute("alt")) tell("no text for a picture", node);
-  for (const node of all("svg:not([role=img])")) if (node.getAttribute("aria-hidden") !== "true") tell("drawing without a name", node);
+  for (const node of all("svg:not([role=img], [role=group][aria-label])")) if (node.getAttribute("aria-hidden") !== "true") tell("drawing without a name", node);
   // Structure.
   for (const node of all("fieldset")) if (!node.querySelector(":scope > legend")?.textContent.trim()) tell("no legend", node);
   for (const node of all("input[type=radio]")) if (!node.closest("fieldset")) tell("radio in no group", node);

@@ -1,0 +1,281 @@
+"""Pictures of the overview, as coordinates that its page draws as SVG.
+
+A picture never says what the table next to it does not. Positions are of our own making: a map is
+plane enough for a few countries, and posts that would cover each other are moved apart.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.decisions.vehicle_drawing import HEIGHT, OUTLINES, WIDTH, Outline, draw_vehicle
+
+MAP_WIDTH, MAP_HEIGHT = 640, 420
+_EDGE = 60
+"""Room for names around the posts."""
+SMALLEST, LARGEST = 14.0, 30.0
+"""Radius of a post at which none waits, and of the one where most do."""
+_GAP = 6.0
+_ROUNDS = 60
+_LINE, _LETTER = 17.0, 8.6
+"""Height of a name, and width of one of its letters."""
+
+
+@dataclass(slots=True)
+class MapPost:
+    """One post on the map."""
+
+    row: Mapping[str, Any]
+    x: float
+    y: float
+    radius: float
+    label_x: float = 0.0
+    label_y: float = 0.0
+    anchor: str = "start"
+
+    @property
+    def diamond(self) -> str:
+        """Corners of a diamond, as SVG takes them."""
+        x, y, r = self.x, self.y, self.radius
+        corners = ((x, y - r), (x + r, y), (x, y + r), (x - r, y))
+        return " ".join(f"{a:.1f},{b:.1f}" for a, b in corners)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkMap:
+    """Posts where their coordinates are, with lines between opposite ones."""
+
+    posts: tuple[MapPost, ...]
+    lines: tuple[tuple[MapPost, MapPost], ...]
+    without: tuple[str, ...]
+    """Posts without coordinates."""
+    width: int = MAP_WIDTH
+    height: int = MAP_HEIGHT
+
+
+def draw_map(rows: Sequence[Mapping[str, Any]]) -> NetworkMap:
+    """Return the map of posts; size is the number of vehicles that wait."""
+    placed = [row for row in rows if row["lat"] is not None]
+    most = max((_count_waiting(row) for row in placed), default=0)
+    points = _project([(row["lat"], row["lon"]) for row in placed])
+    posts = [
+        MapPost(row, x, y, SMALLEST + (LARGEST - SMALLEST) * math.sqrt(_count_waiting(row) / most))
+        if most
+        else MapPost(row, x, y, SMALLEST)
+        for row, (x, y) in zip(placed, points, strict=True)
+    ]
+    _move_apart(posts)
+    _place_names(posts)
+    by_code = {one.row["post"]: one for one in posts}
+    lines = tuple(
+        (one, by_code[one.row["pair"]])
+        for one in posts
+        if one.row["pair"] in by_code and one.row["post"] < one.row["pair"]
+    )
+    return NetworkMap(tuple(posts), lines, tuple(row["post"] for row in rows if row["lat"] is None))
+
+
+def _count_waiting(row: Mapping[str, Any]) -> int:
+    number: int = row["waiting_red"] + row["waiting_yellow"]
+    return number
+
+
+def _project(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return degrees north and east as places on the map, equally scaled in both directions."""
+    if not points:
+        return []
+    middle = sum(lat for lat, _ in points) / len(points)
+    flat = [(lon * math.cos(math.radians(middle)), -lat) for lat, lon in points]
+    left, top = (min(one[axis] for one in flat) for axis in (0, 1))
+    spans = [max(one[axis] for one in flat) - low for axis, low in ((0, left), (1, top))]
+    sizes = MAP_WIDTH, MAP_HEIGHT
+    room = [size - 2 * _EDGE for size in sizes]
+    scale = min((r / span for r, span in zip(room, spans, strict=True) if span > 0), default=0.0)
+    begin = [(size - scale * span) / 2 for size, span in zip(sizes, spans, strict=True)]
+    return [(begin[0] + scale * (x - left), begin[1] + scale * (y - top)) for x, y in flat]
+
+
+def _move_apart(posts: Sequence[MapPost]) -> None:
+    """Move posts until none covers another, as far as there is room."""
+    for _ in range(_ROUNDS):
+        moved = False
+        for number, one in enumerate(posts):
+            for other in posts[number + 1 :]:
+                moved |= _push(one, other, number)
+        if not moved:
+            return
+
+
+def _push(one: MapPost, other: MapPost, number: int) -> bool:
+    apart = one.radius + other.radius + _GAP
+    dx, dy = other.x - one.x, other.y - one.y
+    length = math.hypot(dx, dy)
+    if length >= apart:
+        return False
+    if length < 1e-6:  # at one place: any direction, the same in each drawing
+        dx, dy, length = math.cos(number), math.sin(number), 1.0
+        step = apart / 2
+    else:
+        step = (apart - length) / 2 + 0.1
+    for post, sign in ((one, -1.0), (other, 1.0)):
+        post.x = min(max(post.x + sign * step * dx / length, LARGEST), MAP_WIDTH - LARGEST)
+        post.y = min(max(post.y + sign * step * dy / length, LARGEST), MAP_HEIGHT - LARGEST)
+    return True
+
+
+def _place_names(posts: Sequence[MapPost]) -> None:
+    """Put each name next to its post, where it covers the least."""
+    taken = [
+        (one.x - one.radius, one.y - one.radius, one.x + one.radius, one.y + one.radius)
+        for one in posts
+    ]
+    for one in posts:
+        width, far = _LETTER * len(one.row["post"]), one.radius + 3
+        choices = [
+            (one.x + far, one.y + 5, "start", one.x + far),
+            (one.x - far, one.y + 5, "end", one.x - far - width),
+            (one.x, one.y - far, "middle", one.x - width / 2),
+            (one.x, one.y + far + _LINE - 5, "middle", one.x - width / 2),
+        ]
+        boxes = [(left, y - _LINE + 4, left + width, y + 4) for _, y, _, left in choices]
+        best = min(range(4), key=lambda at: sum(_cover(boxes[at], box) for box in taken))
+        one.label_x, one.label_y, one.anchor, _ = choices[best]
+        taken.append(boxes[best])
+
+
+def _cover(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the area that two boxes share; one that leaves the map counts as covered."""
+    outside = max(-one[0], 0.0) + max(one[2] - MAP_WIDTH, 0.0)
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    return max(across, 0.0) * max(down, 0.0) + 100 * outside
+
+
+WEEK_WIDTH, WEEK_HEIGHT = 240, 96
+_BASE = 86
+"""Where a rate of nothing stands."""
+_TOP = 8
+LEAST_SCALE = 0.1
+"""Smallest rate that the top of the pictures stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeekMark:
+    """One rate of one week with its interval; y runs downwards."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeekPicture:
+    """Hit rates of one post by week: of all inspections, and of the random stream."""
+
+    post: str | None
+    overall: tuple[WeekMark, ...]
+    random: tuple[WeekMark, ...]
+    width: int = WEEK_WIDTH
+    height: int = WEEK_HEIGHT
+    base: int = _BASE
+
+
+def draw_weeks(rows: Sequence[Mapping[str, Any]]) -> tuple[list[WeekPicture], float]:
+    """Return a picture for each post that was inspected at all, and the rate at their top.
+
+    All have one scale. A week whose rate is not knowable has no mark.
+    """
+    shown = [row for row in rows if row["inspected"]]
+    rates = [
+        row[name] for row in shown for name in ("hit_rate", "random_hit_rate")
+    ]  # fmt: skip
+    top = max((one["high"] for one in rates if one["knowable"]), default=LEAST_SCALE)
+    top = max(top, LEAST_SCALE)
+    weeks = sorted({row["week"] for row in rows})
+    step = WEEK_WIDTH / max(len(weeks), 1)
+    found = []
+    for post in dict.fromkeys(row["post"] for row in shown):
+        here = [row for row in shown if row["post"] == post]
+        overall, random = (
+            tuple(
+                _mark(row[name], step * (weeks.index(row["week"]) + aside), top=top)
+                for row in here
+                if row[name]["knowable"]
+            )
+            for name, aside in (("hit_rate", 0.35), ("random_hit_rate", 0.65))
+        )
+        found.append(WeekPicture(post, overall, random))
+    return sorted(found, key=lambda one: (one.post is not None, one.post or "")), top
+
+
+def _mark(rate: Mapping[str, Any], x: float, *, top: float) -> WeekMark:
+    places = [_BASE - (_BASE - _TOP) * rate[name] / top for name in ("value", "low", "high")]
+    return WeekMark(round(x, 1), *(round(one, 1) for one in places))
+
+
+@dataclass(frozen=True, slots=True)
+class HourCell:
+    """Arrivals and finds of one hour of one day of the week."""
+
+    arrivals: int
+    hits: int
+    shade: int
+    """0 to 4, of the most that an hour has."""
+
+
+SHADES = 4
+
+
+def draw_hours(rows: Sequence[Mapping[str, Any]]) -> list[list[HourCell]]:
+    """Return seven days of 24 hours, Monday first: what arrived at all posts, and finds of it."""
+    arrivals, hits = ([[0] * 24 for _ in range(7)] for _ in range(2))
+    for row in rows:
+        arrivals[row["weekday"] - 1][row["hour"]] += row["arrivals"]
+        hits[row["weekday"] - 1][row["hour"]] += row["hits"]
+    most = max(max(day) for day in arrivals) or 1
+    return [
+        [
+            HourCell(number, found, math.ceil(SHADES * number / most))
+            for number, found in zip(day, finds, strict=True)
+        ]
+        for day, finds in zip(arrivals, hits, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacePicture:
+    """The outline of a vehicle class, with circles where things were seized."""
+
+    vehicle_class: str
+    outline: Outline
+    circles: tuple[tuple[int, int, float, int], ...]
+    """x, y, radius and number of seizures."""
+    rows: tuple[Mapping[str, Any], ...]
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+_CIRCLES = (9.0, 26.0)
+"""Radius of one seizure, and of the most that a place has."""
+
+
+def draw_places(rows: Sequence[Mapping[str, Any]]) -> list[PlacePicture]:
+    """Return an outline for each vehicle class in which something was seized."""
+    found = []
+    for vehicle_class in dict.fromkeys(row["vehicle_class"] for row in rows):
+        here = [row for row in rows if row["vehicle_class"] == vehicle_class]
+        hits = [row for row in here if row["seizures"]]
+        if not hits or vehicle_class not in OUTLINES:
+            continue
+        most = max(row["seizures"] for row in hits)
+        marks = [draw_vehicle(vehicle_class, [row["place"]]).marks[0].at for row in hits]
+        low, high = _CIRCLES
+        circles = tuple(
+            (*at, round(low + (high - low) * math.sqrt(row["seizures"] / most), 1), row["seizures"])
+            for at, row in zip(marks, hits, strict=True)
+        )
+        ranked = sorted(here, key=lambda row: (-row["seizures"], -row["searched"], row["place"]))
+        found.append(PlacePicture(vehicle_class, OUTLINES[vehicle_class], circles, tuple(ranked)))
+    return found

@@ -1,0 +1,39 @@
+"""The overview of all posts in a real browser: the map leads to posts, at every width."""
+
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from api.network import history
+from tests.browser.page_layouts import looked_at
+from tests.browser.users_and_vehicles import Site, signed_in
+from tests.service.reports.test_acts import act
+from tests.service.running_service import OTHER, POST
+
+PLACES = {POST: (40.21, 69.05), OTHER: (40.2, 69.06)}
+
+
+def test_the_map_leads_to_posts(page: Page, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "KEPT_SECONDS", 0.0)
+    network = site.runtime.network
+    posts = {
+        code: network.posts[code].model_copy(update={"lat": lat, "lon": lon})
+        for code, (lat, lon) in PLACES.items()
+    }
+    monkeypatch.setattr(site.runtime, "network", replace(network, posts=posts))
+    red = site.find("red")
+    found = act(81_000, red["crossing_id"], outcome="seizure")
+    assert site.sender.post("/v1/inspections", json=found).status_code == 201
+    signed_in(page, site, "malika", language="ru")
+    page.goto("/")
+    page.click("nav.menu a[href='/network']")
+    expect(page.locator("html")).to_have_attribute("lang", "ru")
+    looked_at(page, "/network in Russian")
+    links = page.locator("svg.network-map a")
+    assert links.count() == len(PLACES)
+    boxes = [links.nth(at).locator("circle, rect, polygon").bounding_box() for at in range(2)]
+    assert all(box is not None and min(box["width"], box["height"]) >= 24 for box in boxes)
+    links.first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/posts/*/shift")
