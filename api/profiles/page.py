@@ -8,18 +8,39 @@ from fastapi.responses import RedirectResponse
 
 from api.profiles import page_forms as profiles_page_forms
 from api.profiles.comparison import Difference, difference
+from api.profiles.expression_builder import (
+    COMPARISONS,
+    JOINS,
+    MOST_ROWS,
+    read_rows,
+    write_expression,
+)
 from api.profiles.page_forms import VisitorsWriter
 from api.profiles.proposals import ProposalService, TheService
-from api.profiles.reads import check_expression, fields, read_profile, read_profiles
+from api.profiles.reads import (
+    check_expression,
+    fields,
+    link_examples,
+    read_profile,
+    read_profiles,
+)
 from api.web.charts import bars
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, TheReader, join_lines
+from api.web.i18n import N_
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm, read_field
 from engine.criteria.profiles.profile import Code as ProfileCode
 from engine.criteria.profiles.templates import read_template, read_templates
-from engine.errors import ConflictError, ProfileRefusedError, RecordError, UnknownPostError
+from engine.errors import (
+    BusyError,
+    ConflictError,
+    NotEnoughDataError,
+    ProfileRefusedError,
+    RecordError,
+    UnknownPostError,
+)
 
 router = APIRouter(prefix="/profiles", route_class=PageRoute, include_in_schema=False)
 Code = Annotated[ProfileCode, Path()]
@@ -61,10 +82,36 @@ def write(
 
 @router.post("/checks")
 def check(visit: TheVisit, service: TheService, form: TheForm, *, part: bool = False) -> Response:
-    """Show the editor with what a check of the expression says, or that part of it alone."""
+    """Show the editor with what a check of the expression says, or that part of it alone.
+
+    With the button of the builder the expression is written from its rows first.
+    """
     if part:
         return visit.page("checked.html", **_check(visit, service, form))
-    return _editor(visit, service, form)
+    if read_field(form, "build") != "write":
+        return _editor(visit, service, form)
+    kinds = {one["name"]: one["kind"] for one in fields(service.plan.names)}
+    try:
+        written = write_expression(form, kinds, visit.speech.locale)
+    except FormError as error:
+        return _editor(visit, service, form, wrong=error.mistakes)
+    return _editor(visit, service, {**form, "expression": [written]})
+
+
+@router.post("/backtests")
+def try_out(
+    visit: TheVisit, service: TheService, writer: VisitorsWriter, form: TheForm, reader: TheReader
+) -> Response:
+    """Show the editor with what its expression would have done; nothing is recorded."""
+    try:
+        tried = writer.try_out(profiles_page_forms.read_trial(reader))
+    except FormError as error:
+        return _editor(visit, service, form, wrong=error.mistakes)
+    except tuple(_REFUSED) as error:
+        return _editor(visit, service, form, wrong=(_REFUSED[type(error)],))
+    except (BusyError, NotEnoughDataError):
+        return _editor(visit, service, form, is_busy=True)
+    return _editor(visit, service, form, tried=_show_backtest(visit, service, tried))
 
 
 @router.post("")
@@ -96,13 +143,12 @@ def show(
     if found is None:
         found = read_profile(service, code, visit.caller)  # raises
     others = [one for one in known if one["code"] != code]
-    figures = found["backtest"] or {}
     return visit.page(
         "profile.html",
         json_address=f"/v1/profiles/{code}",
         found=found,
         retell=MessageReader(visit.speech),
-        chart=bars(figures.get("daily_matches", [])),
+        tried=_show_backtest(visit, service, found["backtest"]),
         difference=_compare_profiles(found, others, against),
         others=[one["code"] for one in others if one["state"] in ("in_force", "shadow")],
         successors=[one for one in others if one["instead_of"] == code],
@@ -140,18 +186,48 @@ def _compare_profiles(
 
 
 def _editor(
-    visit: Visit, service: ProposalService, form: Form, *, wrong: Sequence[FieldMistake] = ()
+    visit: Visit,
+    service: ProposalService,
+    form: Form,
+    *,
+    wrong: Sequence[FieldMistake] = (),
+    **more: Any,
 ) -> Response:
+    offered = fields(service.plan.names)
+    values: dict[str, Any] = {"tried": None, "is_busy": False} | more
     return visit.page(
         "profile_new.html",
         status=422 if wrong else 200,
+        retell=MessageReader(visit.speech),
+        offered=offered,
+        rows=read_rows(form),
+        most_rows=MOST_ROWS,
+        joins=JOINS,
+        comparisons=COMPARISONS,
         json_address="/v1/profiles/fields",
         kept={name: list(values) for name, values in form.items()},
-        wrong=corrections(wrong, visit.speech),
-        families=_families(fields(service.plan.names)),
+        wrong=corrections(wrong, visit.speech, names=_name_rows()),
+        families=_families(offered),
         posts=sorted(service.network.posts),
         **_check(visit, service, form),
+        **values,
     )
+
+
+def _name_rows() -> dict[str, str]:
+    numbers = range(1, MOST_ROWS + 1)
+    names = {"field": N_("Field"), "value": N_("Value")}
+    return {f"{name}_{number}": text for number in numbers for name, text in names.items()}
+
+
+def _show_backtest(
+    visit: Visit, service: ProposalService, found: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """Return the figures of a backtest as pages show them, its matches with their decisions."""
+    if found is None:
+        return None
+    examples = link_examples(service, visit.caller, found["examples"])
+    return {**found, "examples": examples, "chart": bars(found.get("daily_matches", []))}
 
 
 def _check(visit: Visit, service: ProposalService, form: Form) -> dict[str, Any]:

@@ -6,7 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 
-from api.profiles.proposals import Approval, ProposalService, ProposalWriter, Retirement, TheService
+from api.profiles.proposals import (
+    Approval,
+    BacktestAsked,
+    ProposalService,
+    ProposalWriter,
+    Retirement,
+    TheService,
+)
 from api.web.form_fields import FormReader
 from api.web.number_parsing import write_number
 from api.web.page_route import TheVisit
@@ -40,6 +47,14 @@ def _read_proposal(reader: FormReader) -> dict[str, Any]:
         "valid_from": reader.day("valid_from"),
         "valid_until": reader.day("valid_until", is_last=True),
     }
+
+
+def read_trial(reader: FormReader) -> BacktestAsked:
+    """Return what of the editor is tried out; raises ``FormError``."""
+    known = reader.texts("channel", "post") | {"expression": reader.text("expression")}
+    if (percentage := reader.number("percentage")) is not None:
+        known["percentage"] = percentage
+    return reader.finish(reader.record(BacktestAsked, known))
 
 
 def fresh(

@@ -52,6 +52,7 @@ RULES: Final[Mapping[str, str]] = {
     "deadline": N_("It must lie ahead, at most 30 days, and not before the answer."),
     "kind_not_agreed": N_("The agreement does not let this side send it."),
     "not_comparable": N_("The agreement names no common domain of this identifier."),
+    "unknown_field": N_("Choose a field from the list, and a comparison."),
     "refused_expression": N_("This expression cannot run; what is wrong is said below it."),
 }
 """By the rule that is broken."""
