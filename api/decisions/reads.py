@@ -32,6 +32,7 @@ from engine.errors import ErasedError, NotAllowedError, NotFoundError
 from engine.journal.batch_worker import read_record
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, INSPECTION
+from engine.links.posts.late_withdrawals import LateWithdrawal, list_late_withdrawals
 from engine.queue.mirror_alerts import alerts_of
 from engine.queue.queue import QueuedDecision, list_waiting, read_decision
 from engine.queue.queue import list_decisions as select_decisions
@@ -81,7 +82,9 @@ class DecisionReader:
             seen |= {"reviews": self._reviews(connection, known)}
             body = self._service.journal.body(connection, known.seq, of=DECISION)
             manifest = read_partner_manifest(connection, self._service.network, body)
-            return seen if manifest is None else seen | {"partner_manifest": manifest}
+            seen = seen if manifest is None else seen | {"partner_manifest": manifest}
+            late = list_late_withdrawals(connection, body, known_at=known.known_at)
+            return seen | {"withdrawn": list(map(_describe_late, late))} if late else seen
 
     def list_decisions(
         self,
@@ -205,6 +208,16 @@ class DecisionReader:
         ]
         seen = seen | {"declaration_alerts": later} if later else seen
         return seen | {"alerts": alerts} if alerts else seen
+
+
+def _describe_late(one: LateWithdrawal) -> dict[str, Any]:
+    """Return a withdrawal; an entry of the watch list has no name in a decision."""
+    return {
+        "source": one.source,
+        "profile": one.code if one.source == "profile" else None,
+        "withdrawn_at": rfc3339(one.withdrawn_at),
+        "arrived_at": rfc3339(one.arrived_at),
+    }
 
 
 async def reader_of(caller: TheCaller, service: TheService) -> DecisionReader:

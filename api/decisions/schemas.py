@@ -148,6 +148,17 @@ class PartnerManifest(AnswerSchema):
     goods: list[ManifestGoods]
 
 
+class LateWithdrawal(AnswerSchema):
+    """A profile or an entry of the watch list that a centre withdrew before the decision."""
+
+    source: Literal["profile", "watchlist"]
+    profile: str | None
+    """Its code; null for an entry of the watch list."""
+    withdrawn_at: datetime
+    arrived_at: datetime
+    """When the withdrawal became known here."""
+
+
 class SupervisorView(CheckpointView):
     """A decision with why it was made."""
 
@@ -170,6 +181,8 @@ class SupervisorView(CheckpointView):
     """What supervisors said about it, where one decision is asked for."""
     partner_manifest: PartnerManifest | None = None
     """Where one had arrived before, and one decision is asked for."""
+    withdrawn: list[LateWithdrawal] | None = None
+    """What selected it although the centre had withdrawn it, where one decision is asked for."""
 
 
 class Decisions(AnswerSchema):

@@ -20,6 +20,7 @@ from api.service.metrics import Metrics
 from engine.errors import NotFoundError
 from engine.journal.kinds import LINK_PROPOSED
 from engine.journal.power_records import read_records
+from engine.links.posts.centre_line import CentreLine
 
 router = json_router("/v1/links", "links", 404)
 door = APIRouter(prefix="/v1/links", tags=["links"])
@@ -52,6 +53,7 @@ class ParcelService(LinkedService, Protocol):
 
     executors: Executors
     metrics: Metrics
+    line: CentreLine
 
 
 TheParcelService = Annotated[ParcelService, Depends(running_service)]
@@ -95,4 +97,5 @@ def _answer_parcel(service: ParcelService, raw: bytes, link: str) -> bytes:
     exchange = open_exchange(service.home, service.store, service.journal)
     answered = exchange.answer_parcel(raw, name=link)
     service.metrics.links_heard[link] = monotonic()
+    service.line.note_answer(link)
     return answered

@@ -100,6 +100,7 @@ class LinkWorker:
             if exchange_all(exchange, link, open_carrier(self._service.home, link)).is_stopped:
                 log.warning("link_stopped")
             self._service.metrics.links_heard[link.name] = monotonic()
+            self._service.line.note_answer(link.name)
         except RiskError as error:
             log.warning("link_unreachable", why=type(error).__name__)
         except Exception as error:  # the other links go on, and this one has its next turn

@@ -24,6 +24,7 @@ from engine.events.deliveries import QueueFigures, read_queue_figures
 from engine.events.event_types import UNCOUNTED
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.journal import Journal
+from engine.links.posts.centre_line import CentreLine
 from engine.queue.queue import waiting_at_posts
 from engine.storage.database import Store
 
@@ -134,6 +135,10 @@ class Metrics:
             "darvoza_link_silent_seconds",
             "Longest time since this process exchanged with a link in force, 0 without one.",
         )
+        self.centre_silent = gauge(
+            "darvoza_centre_silent_seconds",
+            "Longest time since the centre of a node answered, 0 without a centre.",
+        )
         self.links_heard: dict[str, float] = {}
         """When each link in force was last exchanged, by the monotonic clock."""
         self.requests = histogram(
@@ -196,13 +201,14 @@ class Metrics:
         self._reds -= value
 
 
-def exposition(metrics: Metrics, store: Store, journal: Journal) -> bytes:
+def exposition(metrics: Metrics, store: Store, journal: Journal, line: CentreLine) -> bytes:
     """Return every metric as text; what waits is left out while the store does not answer."""
     metrics.waiting.clear()
     try:
         with store.read() as connection:
             found = waiting_at_posts(connection, as_of=journal.head(connection).as_of)
             now = journal.now(connection)
+            metrics.centre_silent.set(line.measure_longest(connection, now=now) / SECOND)
             metrics.show_outbox(read_queue_figures(connection, now=now), now)
     except StoreUnavailableError:
         found = {}

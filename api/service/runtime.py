@@ -49,6 +49,7 @@ from engine.journal.journal import Journal
 from engine.journal.receipts import Signer, open_signer
 from engine.links.ledger import LinkProjection
 from engine.links.movements.movement_ledger import MovementProjection
+from engine.links.posts.centre_line import CentreLine
 from engine.links.posts.copies import CopyProjection
 from engine.links.posts.post_nodes import PostNodes
 from engine.links.requests.facts import RequestProjection
@@ -160,6 +161,7 @@ class Runtime:
     workload: Workload
     recompute: DecisionReplay
     metrics: Metrics
+    line: CentreLine
     expiry: QueueExpiry
     probe: Probe
     present: MonotonicClock
@@ -215,6 +217,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     profiles = ProfileMatcher(
         writer.submit, plan.names, failed=metrics.profile_failed, say=profile_figure
     )
+    line = CentreLine(partial(_read_fingerprint, home), settings.silence_limits)
     considering = DecisionContextBuilder(
         Shifts(
             store,
@@ -231,6 +234,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         features=features,
         network=network,
         matchers=(profiles, WatchMatcher()),
+        line=line,
     )
     submit, pepper = writer.submit, open_pepper(home)
     posts, refused = agencies_by_post(network), metrics.refuse_power
@@ -295,6 +299,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         forecasts=Forecasts(features, settings.policy, in_force=watch.in_force),
         recompute=DecisionReplay(journal, features, scorer=models.load, sentences=models.sentences),
         metrics=metrics,
+        line=line,
         expiry=expiry,
         probe=Probe(store),
         present=_present(store, journal),

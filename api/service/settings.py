@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.domain.network import Network
 from engine.domain.time_units import HOUR, MINUTE
+from engine.links.posts.centre_line import SilenceLimits
 from engine.selection.policy import Policy
 from engine.selection.randomization import ShiftPlan
 from engine.storage.home import Home
@@ -67,6 +68,10 @@ class Settings(BaseSettings):
     """How often the service looks whether another model was put into force."""
     link_seconds: Annotated[float, Field(ge=0, le=24 * 3600)] = 60
     """How often the service exchanges with every link; 0 leaves it to commands."""
+    link_stale_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 1
+    """Longer silence of a node's centre is named in its decisions."""
+    link_random_hours: Annotated[float, Field(gt=0, le=24 * 90)] = 24
+    """After a longer one the random share is at its upper bound; not below the first."""
 
     oidc_seconds: Annotated[float, Field(gt=0, le=30)] = 5.0
     """How long one answer of the identity provider may take."""
@@ -96,6 +101,12 @@ class Settings(BaseSettings):
             random_share=self.random_share,
             blur=self.blur,
         )
+
+    @property
+    def silence_limits(self) -> SilenceLimits:
+        """What follows from a silent centre; raises ``ValueError`` for limits out of order."""
+        hours = self.link_stale_hours, self.link_random_hours
+        return SilenceLimits(*(round(each * HOUR) for each in hours))
 
     @property
     def shifts(self) -> ShiftPlan:

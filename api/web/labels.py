@@ -103,6 +103,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "no_mirror_record": N_("The opposite post's record of this vehicle is missing."),
         "short_hs_code": N_("An HS code has fewer than six digits."),
         "no_value": N_("No goods item has a value."),
+        "network_stale": N_("The centre has not answered for too long."),
         "plate_differs": N_("The documents name another plate."),
         "trailer_plate_differs": N_("The documents name another trailer."),
         "plate_country_differs": N_("The documents name another country of registration."),

@@ -95,6 +95,8 @@ class Inputs:
     """Merits of the last scored picks that it is compared with, ascending; where it is referred."""
     advance: AdvanceMatch | None = None
     """The declarations ahead that it was matched with; None where none had anything to say."""
+    silence_seconds: int = 0
+    """For how long the post's centre had been silent; 0 within its limit, and without a centre."""
 
     def drawn_place(self, channel: Channel) -> int:
         """Return a place drawn among the scored picks of a channel."""
@@ -210,8 +212,14 @@ def decide(inputs: Inputs, seen: ScoredArrival) -> Decision:
             version=inputs.sentences,
             amendment=inputs.amendment,
             advance=inputs.advance,
+            silence_seconds=inputs.silence_seconds,
         ),
-        data_gaps=data_gaps(seen.arrival, seen.features, advance=inputs.advance),
+        data_gaps=data_gaps(
+            seen.arrival,
+            seen.features,
+            advance=inputs.advance,
+            is_stale=inputs.silence_seconds > 0,
+        ),
         mode=inputs.mode,
         model_version=inputs.model_version,
         team=_team(inputs, selection.channel),

@@ -34,6 +34,7 @@ _OTHERWISE = (
     "trial",
     "peers",
     "advance",
+    "silence_seconds",
 )
 _BY_VALUE = tuple(field.name for field in fields(Inputs) if field.name not in _OTHERWISE)
 _LATER = frozenset(field.name for field in fields(Inputs) if field.default is not MISSING)
@@ -80,7 +81,8 @@ def encode_decision(
             "peers": list(inputs.peers),
             "trial": None if inputs.trial is None else _trial(inputs.trial),
         }
-        | ({} if inputs.advance is None else {"advance": inputs.advance.to_json()}),
+        | ({} if inputs.advance is None else {"advance": inputs.advance.to_json()})
+        | ({"silence_seconds": inputs.silence_seconds} if inputs.silence_seconds else {}),
         "queue": {
             "decision_id": decision.decision_id,
             "crossing_id": decision.crossing_id,
@@ -119,6 +121,7 @@ def decode_decision(body: DecisionBody) -> StoredDecision:
             peers=tuple(inputs.get("peers", ())),
             trial=None if trial is None else Trial(**trial, table=()),
             advance=AdvanceMatch.from_json(inputs.get("advance")),
+            silence_seconds=inputs.get("silence_seconds", 0),
         ),
         decision=body["decision"],
         place=body["queue"]["place"] if "placement" in inputs else None,

@@ -14,6 +14,9 @@ from engine.domain.records import Arrival, Crossing, Declaration
 from engine.explanation.messages import Message, Parameters, render
 from engine.explanation.precursor_signs import CODE, is_silent, precursor_parameters
 
+STALE = "network_stale"
+"""Gap, and fact with the hours: the centre of the post's node has not answered for too long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -34,9 +37,11 @@ def facts(
     version: str,
     amendment: int = 0,
     advance: AdvanceMatch | None = None,
+    silence_seconds: int = 0,
 ) -> tuple[Fact, ...]:
     """Return the sentences that everybody at the post may read.
 
+    ``silence_seconds`` is for how long the post's centre was silent, 0 within its limit.
     ``version`` is the rule of the record's sentences: earlier ones did not speak of precursors.
     """
     crossing, declaration = arrival.crossing, arrival.declaration
@@ -46,6 +51,9 @@ def facts(
         found.append(_fact(CODE, Message(CODE, precursor)))
     if advance is not None:
         found += _advance_facts(advance)
+    if silence_seconds:
+        hours = round(silence_seconds / 3600, 1)
+        found.append(_fact(STALE, Message(STALE, {"hours": hours})))
     if amendment:
         amended = "amended_once" if amendment == 1 else "amended"
         found.append(_fact("amended", Message(amended, {"number": amendment})))
@@ -53,7 +61,11 @@ def facts(
 
 
 def data_gaps(
-    arrival: Arrival, features: Mapping[str, float], *, advance: AdvanceMatch | None = None
+    arrival: Arrival,
+    features: Mapping[str, float],
+    *,
+    advance: AdvanceMatch | None = None,
+    is_stale: bool = False,
 ) -> tuple[str, ...]:
     """Return the codes of what could not be known, and of what a document says otherwise."""
     crossing, declaration = arrival.crossing, arrival.declaration
@@ -70,6 +82,7 @@ def data_gaps(
         and any(len(item.hs_code) < 6 for item in declaration.items),
         "no_value": declaration is not None
         and all(item.customs_value_usd is None for item in declaration.items),
+        STALE: is_stale,
     }
     found = [code for code, is_missing in missing.items() if is_missing]
     ahead = () if advance is None else advance.gaps

@@ -188,6 +188,7 @@ WHOLE: Final[Mapping[str, Template]] = {
         "Brought its own declaration; also declared ahead, version in brackets: {names}; "
         "found by {found_by}."
     ),
+    "network_stale": "The centre has not answered for {silence}; later lists are not known here.",
     "ahead_differs": "Differs from what was declared ahead: {fields}.",
     "precursor_declared": (
         "Declares {substance} (HS {hs_code}), a precursor under international control, "

@@ -383,6 +383,7 @@ _PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
     "noun": lambda p, speaker: speaker.say(noun(p["noun"])),
     "both": lambda p, speaker: _nouns(p["both"], speaker),
     "plain": lambda p, speaker: speaker.say(p["of"]),
+    "silence": lambda p, speaker: render_amount("hours", p["hours"], speaker),
     "usual": _usual,
     "per_hundred": lambda p, speaker: speaker.figure(round(100.0 * p["usual"], 1)),
     "among": _among,

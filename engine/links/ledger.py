@@ -204,6 +204,19 @@ def list_waiting(
     return [EnvelopeRow(*row) for row in connection.execute(query)]
 
 
+def read_last_answer(connection: Connection, link: str) -> int:
+    """Return when the other side last answered or sent something, 0 where it never did.
+
+    UTC microseconds. What was signed for last has the highest number, or nearly so.
+    """
+    of_link = [_E.link == link, _E.number > 0]
+    arrived = select(_E.known_at).where(*of_link, _E.direction == "received")
+    signed = select(_E.settled_at).where(*of_link, _E.direction == "sent")
+    signed = signed.where(_E.status.in_(("taken", "refused")))
+    last = [query.order_by(_E.number.desc()).limit(1) for query in (arrived, signed)]
+    return max(connection.scalar(query) or 0 for query in last)
+
+
 def read_last_sent_at(connection: Connection, link: str, kind: str) -> int:
     """Return when the last message of a kind was sent, 0 where none was: UTC microseconds."""
     query = select(func.max(_E.known_at)).where(

@@ -27,12 +27,14 @@ from engine.decision.placement import VERSION as PLACEMENT
 from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.network import Network
 from engine.domain.records import Arrival
+from engine.domain.time_units import SECOND
 from engine.explanation.precursor_signs import add_precursor_reason
 from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences, name_opposite_post
+from engine.links.posts.centre_line import CentreLine
 from engine.ports import CrossingEvent, FeatureRows, Features, Rows, Scorer, Scores
 from engine.queue.queue import merits_of_scored
 from engine.selection.champion_challenger import CHALLENGER, TRIAL, Trial, draw_leader
-from engine.selection.policy import Channel, Policy
+from engine.selection.policy import RANDOM_SHARE, Channel, Policy
 from engine.selection.randomization import PLACE, PLACE_AMENDED, RANDOM, SCORE, draw, movement_key
 from engine.selection.team_assignment import TEAM
 from engine.shifts.running_totals import Tally
@@ -108,6 +110,7 @@ class DecisionContextBuilder:
         features: Features,
         network: Network,
         matchers: Sequence[Matcher] = (),
+        line: CentreLine | None = None,
     ) -> None:
         self._shifts = shifts
         self._policy = policy
@@ -118,6 +121,7 @@ class DecisionContextBuilder:
         self._features = features
         self._network = network
         self._matchers = matchers
+        self._line = line or CentreLine()
 
     def find_in_force(self) -> InForce:
         """Return the model that decides now, for one batch."""
@@ -172,6 +176,8 @@ class DecisionContextBuilder:
         scorer, rival = in_force.scorer, in_force.challenger
         scores = None if scorer is None else scorer.score(rows.values)
         rivals = None if rival is None else rival.scorer.score(rows.values)
+        posts = {arrival.crossing.post for arrival in arrivals}
+        silences = self._line.measure_silences(snapshot, posts, now=as_of)
         running: dict[str, OpenShiftLoad] = {}
         out = []
         for index, arrival in enumerate(arrivals):
@@ -205,6 +211,7 @@ class DecisionContextBuilder:
                     matches=matches,
                     amends=amends,
                     advance=batch.matches[index],
+                    silence=silences[post],
                 ),
                 scorer=led.scorer,
             )
@@ -295,8 +302,9 @@ class DecisionContextBuilder:
         matches: tuple[Match, ...],
         amends: AmendedDecision | None,
         advance: AdvanceMatch | None,
+        silence: int,
     ) -> Inputs:
-        scorer, standing = led.scorer, led.standing
+        scorer, standing, limits = led.scorer, led.standing, self._line.limits
         minutes = running.expected(arrival.crossing.vehicle_class)
         fixed = BY_RULES if scorer is None else BY_MODEL
         team = (TEAM,) if running.teams else ()
@@ -308,7 +316,7 @@ class DecisionContextBuilder:
             epoch=epoch,
             shift_id=standing.shift.shift_id,
             draws={p: draw(standing.seed, p, movement=movement) for p in purposes},
-            policy=running.policy(self._policy, minutes),
+            policy=running.policy(self._choose_policy(silence), minutes),
             mode=mode,
             model_version=None if scorer is None else scorer.version,
             definitions=self._definitions,
@@ -326,7 +334,14 @@ class DecisionContextBuilder:
             sentences=REASONS_VERSION,
             opposite=self._network.name_opposite(arrival.crossing.post),
             advance=advance,
+            silence_seconds=max(1, silence // SECOND) if silence > limits.stale else 0,
         )
+
+    def _choose_policy(self, silence: int) -> Policy:
+        """Return the fixed shares; the random one is at its upper bound after a long silence."""
+        if silence <= self._line.limits.random:
+            return self._policy
+        return replace(self._policy, random_share=RANDOM_SHARE[1])
 
 
 def scored_arrival(

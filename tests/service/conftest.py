@@ -45,6 +45,7 @@ OWN_TIME = (
     "test_partners",
     "test_links_demo",
     "test_partitions",
+    "test_silent_centre",
 )
 FULL_COST = ("test_sign_in_limits",)
 """What is tested there is the cost of a password."""

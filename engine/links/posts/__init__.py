@@ -1,8 +1,10 @@
 """A post's node and its centre: copies of records over a link of kind ``post``.
 
-copies          Copies of another installation's records, and what proves each
-record_outbox   Records that leave: from the journal's tail, as batches in envelopes
-post_nodes      Posts whose arrivals a node of their own decides on
-record_batches  Batches of copied records as one message
-record_intake   Batches that arrive: each record once, in the transaction of the projections
+copies            Copies of another installation's records, and what proves each
+centre_line       Silence of a node's centre, which decisions of its posts say
+record_outbox     Records that leave: from the journal's tail, as batches in envelopes
+late_withdrawals  Withdrawals of a centre that its node did not know yet when it decided
+post_nodes        Posts whose arrivals a node of their own decides on
+record_batches    Batches of copied records as one message
+record_intake     Batches that arrive: each record once, in the transaction of the projections
 """

@@ -1,0 +1,98 @@
+"""Silence of a node's centre, which decisions of its posts say and are protected against.
+
+What the centre withdrew while the line was down still selects at the node, and what it newly wants
+is not known there. So the answer says for how long the centre was silent, and after a second limit
+the random share rises. A decision is made with the silence that its record holds.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from engine.domain.time_units import DAY, HOUR, SECOND
+from engine.journal.kinds import LINK_APPROVED, LINK_ENDED
+from engine.journal.power_records import RecordTail
+from engine.links.ledger import read_last_answer
+
+if TYPE_CHECKING:
+    from engine.links.state import Link
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceLimits:
+    """From which silence of a centre something follows: microseconds."""
+
+    stale: int = HOUR
+    """Longer than this, decisions say it."""
+    random: int = DAY
+    """Longer than this, the random share is at its upper bound; not below ``stale``."""
+
+    def __post_init__(self) -> None:
+        """Refuse a share that would rise without a word in the answer."""
+        if self.random < self.stale:
+            raise ValueError("link_random_hours must not be below link_stale_hours")
+
+
+@dataclass(slots=True)
+class CentreLine:
+    """When the centres of this installation's posts last answered.
+
+    An exchange that moved nothing leaves no record: this process remembers its own. The store has
+    receipts and envelopes, so after a restart silence is never taken for shorter than it was.
+    """
+
+    fingerprint: Callable[[], str] = str
+    """Returns that of this installation's link identity; empty where it has none."""
+    limits: SilenceLimits = field(default_factory=SilenceLimits)
+    clock: Callable[[], float] = time.monotonic
+    _heard: dict[str, float] = field(default_factory=dict)
+    """When each centre last answered this process, by the monotonic clock."""
+    _links: "tuple[Link, ...]" = ()
+    _tail: RecordTail = field(default_factory=lambda: RecordTail((LINK_APPROVED, LINK_ENDED)))
+    _lock: Lock = field(default_factory=Lock)
+
+    def note_answer(self, link: str) -> None:
+        """Remember that the other side of a link answered just now."""
+        self._heard[link] = self.clock()
+
+    def measure_silences(
+        self, connection: Connection, posts: Iterable[str], *, now: int
+    ) -> dict[str, int]:
+        """Return for how long the centre of each post was silent, 0 for a post without one.
+
+        ``now`` is in UTC microseconds, silence in microseconds.
+        """
+        links = self._list_links(connection, now=now)
+        silent = {link.name: self._measure(connection, link, now=now) for link in links}
+        return {
+            post: min((silent[o.name] for o in links if post in o.agreement.posts), default=0)
+            for post in posts
+        }
+
+    def measure_longest(self, connection: Connection, *, now: int) -> int:
+        """Return the longest silence of a centre, 0 without one: microseconds."""
+        links = self._list_links(connection, now=now)
+        return max((self._measure(connection, link, now=now) for link in links), default=0)
+
+    def _list_links(self, connection: Connection, *, now: int) -> "list[Link]":
+        """Return the links to centres that are agreed now."""
+        with self._lock:
+            if self._tail.read_new(connection):
+                from engine.links.state import read_links  # a service without links needs none
+
+                self._links = tuple(read_links(connection, self.fingerprint()).values())
+            links = self._links
+        live = ("in_force", "stopped")
+        return [one for one in links if one.us.role == "node" and one.phase(now) in live]
+
+    def _measure(self, connection: Connection, link: "Link", *, now: int) -> int:
+        stored = max(read_last_answer(connection, link.name), link.approval.since)
+        silence = max(0, now - stored)
+        heard = self._heard.get(link.name)
+        if heard is not None:
+            silence = min(silence, round((self.clock() - heard) * SECOND))
+        return silence
