@@ -204,6 +204,38 @@ def _print_records(found: Mapping[str, Any] | None) -> None:
         typer.echo(f"  newest record of the other side: {found['newest']:,}, {times}")
 
 
+@links.command("recompute")
+def recompute(
+    home: HomeOption,
+    name: NameArgument,
+    *,
+    decisions: Annotated[int, typer.Option(min=1, help="How many, the newest.")] = 1_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the decisions of a post's node again at its centre, from the copies of its records."""
+    from api.links.node_recompute import recompute_at_centre
+    from api.service.model_store import HomeModels
+
+    with _open_exchange(home) as (found, store, exchange):
+        link, models = exchange.find_link(name), HomeModels(found)
+        made = recompute_at_centre(
+            found, store, link, models=models.load, sentences=models.sentences, most=decisions
+        )
+    rows = [one.as_dict() for one in made]
+    same = sum(one.is_identical for one in made)
+
+    def text() -> None:
+        for one in made:
+            if one.missing:
+                typer.echo(f"{one.decision_id}  not compared: {'; '.join(one.missing)}")
+            elif not one.is_identical:
+                typer.echo(f"{one.decision_id}  DIFFERS: {', '.join(one.differences)}")
+        typer.echo(f"{same:,} of {len(made):,} decisions came out again, to the bit")
+
+    is_same = all(one.is_identical or one.missing for one in made)
+    emit({"link": link.name, "decisions": rows}, as_json=as_json, text=text, ok=is_same)
+
+
 @links.command("sync")
 def sync(
     home: HomeOption,

@@ -1,13 +1,14 @@
 """Links between installations: over HTTP, as pages, by file, and the exchange in the background.
 
-exchanges     Parcels with the other side: by HTTPS, by file, and who opens them
-match_reads   Compared watch lists of a link, as JSON values
-movements     Movements: what leaves for the other side, and what it told
-page          Pages of the links
-post_records  Records between a post's node and its centre
-reads         Links, their traffic and their delays, as JSON values
-reports       Reports on accepted attentions, made without a person
-routes        Links over HTTP: their state, and the door for parcels
-schemas       Answers about links
-worker        Exchange with every link in the background
+exchanges       Parcels with the other side: by HTTPS, by file, and who opens them
+match_reads     Compared watch lists of a link, as JSON values
+movements       Movements: what leaves for the other side, and what it told
+node_recompute  Decisions of a node made again at its centre, from copies alone
+page            Pages of the links
+post_records    Records between a post's node and its centre
+reads           Links, their traffic and their delays, as JSON values
+reports         Reports on accepted attentions, made without a person
+routes          Links over HTTP: their state, and the door for parcels
+schemas         Answers about links
+worker          Exchange with every link in the background
 """

@@ -59,6 +59,7 @@ ASKED = {
     "link match": ["link", "match", "oybek", "--as", "ann"],
     "link details": ["link", "details", "oybek", "ab12", "ask", "--as", "ann"],
     "link status": ["link", "status"],
+    "link recompute": ["link", "recompute", "oybek"],
     "link sync": ["link", "sync"],
     "link export": ["link", "export", "oybek", "--to", "{out}"],
     "link import": ["link", "import", "{out}"],
