@@ -61,8 +61,8 @@ from api.service.model_store import SETTLED_SECONDS, HomeModels
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings, home_of
 from api.service.structured_logging import configure
+from api.shifts import handover_page, roster_page
 from api.shifts import page as shifts_page
-from api.shifts import roster_page
 from api.shifts import routes as shifts_routes
 from api.watchlist import page as watchlist_page
 from api.watchlist import routes as watchlist_routes
@@ -82,6 +82,7 @@ ROUTERS = (
     profiles_routes.router,
     queue_routes.router,
     shifts_routes.router,
+    shifts_routes.handover_router,
     shifts_routes.report_router,
     network_routes.router,
     integrity_routes.router,
@@ -109,6 +110,7 @@ PAGES = (
     shifts_page.router,
     roster_page.router,
     network_page.router,
+    handover_page.router,
     profiles_page.router,
     watchlist_page.router,
     confirmations_page.router,

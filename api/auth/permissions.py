@@ -198,6 +198,8 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         """,
     (Matter.REPORTS, Right.ACT, _SUPERVISOR): """
         PUT /v1/posts/{post}/roster
+        POST /v1/posts/{post}/handovers
+        POST /v1/posts/{post}/handovers/{sequence}/signatures
         """,
     (Matter.INTEGRITY, Right.SEE, _INTEGRITY): """
         GET /v1/posts/{post}/integrity
@@ -237,7 +239,7 @@ MAY = {route: rule.roles for route, rule in ROUTES.items()}
 
 _BY_PERSON = (
     "/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models", "/v1/finds", "/v1/audits",
-    "/v1/webhooks", "/v1/attentions",
+    "/v1/webhooks", "/v1/attentions", "/v1/posts/{post}/handovers",
 )  # fmt: skip
 BY_PERSON = frozenset(
     (method, path)

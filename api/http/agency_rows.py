@@ -24,6 +24,8 @@ from engine.journal.kinds import (
     DECLARATION_LODGED,
     DRIFT_MEASURED,
     FIND_CONFIRMED,
+    HANDOVER,
+    HANDOVER_TAKEN,
     INSPECTION,
     INSPECTION_CORRECTED,
     LINK_ENDED,
@@ -109,6 +111,7 @@ MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((MODEL_IN_FORCE, MODEL_CHALLENGED, MODEL_RETIRED), Matter.MODELS),
     **dict.fromkeys((SHADOW_SCORES, DRIFT_MEASURED, TRIAL_MEASURED), Matter.MODELS),
     ROSTER: Matter.REPORTS,
+    **dict.fromkeys((HANDOVER, HANDOVER_TAKEN), Matter.ACTS),
     **dict.fromkeys((*KINDS_OF["agencies"], *KINDS_OF["erasure"], *ENDPOINT_KINDS), Matter.PEOPLE),
     **dict.fromkeys((*KINDS_OF["link"], *KINDS_OF["link_resumption"]), Matter.PEOPLE),
     **dict.fromkeys((LINK_ENDED, LINK_STOPPED, LINK_RESUMED), Matter.PEOPLE),
@@ -118,10 +121,10 @@ MATTERS: Mapping[str, Matter] = {
 """What a record is about besides the journal, by its kind."""
 _NONE = frozenset({Scope.NONE})
 _HIDDEN: Mapping[str, frozenset[Scope]] = dict.fromkeys(
-    (LINK_SENT, LINK_RECEIVED, *_MATCHES), _NONE | {Scope.OWN}
+    (LINK_SENT, LINK_RECEIVED, HANDOVER, HANDOVER_TAKEN, *_MATCHES), _NONE | {Scope.OWN}
 )
 """Scopes that do not reach a kind at all: what travels may be about any post, and a vehicle, and
-common entries may be any agency's."""
+common entries may be any agency's; a handover sums the acts of all."""
 OF_POSTS = frozenset({Matter.DECISIONS, Matter.PROFILES, Matter.REPORTS})
 """Matters whose rows belong to the agencies of their post."""
 

@@ -126,6 +126,8 @@ BODIES: dict[str, Any] = {
     "RequestAnswer": {"answer": "declined", "reason": "The vehicle left an hour ago."},
     "RequestWithdrawal": {"reason": "It was another vehicle."},
     "AuditClosure": {"reason_code": "not_reachable", "reason": "The goods were sold on."},
+    "HandoverNote": {"note": "The scanner stopped at 02:00; lane 2 is closed."},
+    "TakeoverNote": {"note": "Lane 2 was opened again."},
     "ModelApproval": {"note": "Read the report of the random stream."},
     "RollBack": {"reason": "It flags every empty truck."},
     "EndOfTrial": {"reason": "It finds less than what is in force."},

@@ -37,6 +37,7 @@ def show(
         name=service.network.posts[post].name if post in service.network.posts else "",
         json_address=f"/v1/posts/{post}/shift?at={rfc3339(asked)}",
         report=found,
+        at=rfc3339(asked),
         has_scanner=is_scanning,
         periods=("this_shift", "last_28_days"),
         enough=ENOUGH,

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, select
 from api.auth.callers import Caller
 from api.auth.permissions import Matter
 from api.queue.reads import PostService
+from api.shifts.handover_views import view_handover
 from engine.domain.records import Inspection
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
@@ -30,6 +31,7 @@ from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import COUNTERPART, INSPECTED, Channel
 from engine.selection.randomization import ShiftPeriod
+from engine.shifts.handovers import read_handover
 from engine.storage.database import split_in_slices
 from models.statistics.intervals import rate, share
 
@@ -110,6 +112,7 @@ def report(service: PostService, post: str, at: int, caller: Caller) -> dict[str
         of_shift = [one for one in period if one.known_at >= shift.opens_at]
         partner_of_shift = [one for one in of_partner if one.known_at >= shift.opens_at]
         minutes = _minutes(service, snapshot, shift, of_shift, as_of=as_of)
+        handover = read_handover(snapshot, post, shift.shift_id)
     return {
         "post": post,
         "shift": shift.shift_id,
@@ -122,6 +125,7 @@ def report(service: PostService, post: str, at: int, caller: Caller) -> dict[str
         "this_shift": _figures(of_shift, partner_of_shift),
         "last_28_days": _figures(period, of_partner),
         "minutes": minutes,
+        "handover": view_handover(caller, handover),
     }
 
 

@@ -3,10 +3,11 @@
 What a shift found, and how sure one may be of it.
 """
 
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
-from fastapi import Depends, Query, Response
+from fastapi import Depends, Path, Query, Response
 
+from api.auth.accounts import Accounts
 from api.auth.permissions import Role
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import ReachedPost
@@ -16,17 +17,22 @@ from api.http.schema_base import Acknowledged
 from api.queue.reads import PostService
 from api.service.signed_answers import SignedAnswers
 from api.shifts import steps
+from api.shifts.handovers import leave_shift, take_shift
 from api.shifts.reads import read_now, read_shift_roster, report
-from api.shifts.schemas import ShiftReport, ShiftRoster
+from api.shifts.schemas import ShiftReport, ShiftRoster, SignedHandover
 from engine.domain.records import Time
 from engine.domain.time_units import micros
+from engine.journal.batch_worker import StoredRecord
+from engine.journal.kinds import HANDOVER_TAKEN
+from engine.shifts.handovers import HandoverNote, TakeoverNote
 from engine.shifts.rosters import Roster
 from engine.targeting.reports import Recording
 
 
 class RosterService(PostService, Protocol):
-    """The running service, as rosters are put and shifts reported."""
+    """The running service, as rosters are put and shifts reported and handed over."""
 
+    accounts: Accounts
     recording: Recording
     answers: SignedAnswers
 
@@ -53,6 +59,46 @@ def put_roster(
 def read_roster(caller: TheCaller, service: TheService, post: ReachedPost) -> Response:
     """Return where the shift stands: its minutes, what they went to, and what is expected."""
     return answer(read_shift_roster(service, post, is_blind=caller.role is Role.CHECKPOINT))
+
+
+handover_router = json_router("/v1/posts", "shift", 404)
+
+
+@handover_router.post(
+    "/{post}/handovers", **creates(SignedHandover, 409, 413, body=HandoverNote, is_owed=False)
+)
+def leave(
+    caller: TheCaller,
+    service: TheService,
+    post: ReachedPost,
+    note: Annotated[HandoverNote, Depends(body_of(HandoverNote, is_owed=False))],
+) -> Response:
+    """Sign the handover of a shift as the one who leaves; the engine states what is open."""
+    done = leave_shift(service, caller, post, note)
+    return answer(_describe(service, done, done.entry.seq), 201)
+
+
+@handover_router.post(
+    "/{post}/handovers/{sequence}/signatures",
+    **creates(SignedHandover, 409, 413, body=TakeoverNote, is_owed=False),
+)
+def take(
+    caller: TheCaller,
+    service: TheService,
+    post: ReachedPost,
+    sequence: Annotated[int, Path(ge=1, lt=1 << 63)],
+    note: Annotated[TakeoverNote, Depends(body_of(TakeoverNote, is_owed=False))],
+) -> Response:
+    """Sign a handover as the one who takes over; never by the person who leaves."""
+    return answer(
+        _describe(service, take_shift(service, caller, post, sequence, note), sequence), 201
+    )
+
+
+def _describe(service: RosterService, done: StoredRecord, sequence: int) -> dict[str, Any]:
+    known = {"sequence": sequence, "shift": done.entry.subject}
+    is_complete = done.entry.kind == HANDOVER_TAKEN
+    return known | {"complete": is_complete} | service.answers.receipt(done)
 
 
 report_router = json_router("/v1/posts", "shift", 404)

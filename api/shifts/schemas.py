@@ -5,6 +5,7 @@ from typing import Literal
 
 from api.decisions.schemas import ChannelCode
 from api.http.schema_base import AnswerSchema, Estimate
+from engine.journal.receipts import Receipt
 
 
 class ActFigures(AnswerSchema):
@@ -101,6 +102,53 @@ class ShiftMinutes(AnswerSchema):
     acts_with_minutes: int
 
 
+class NamedDecisions(AnswerSchema):
+    """How many decisions, and the first 500 of them."""
+
+    count: int
+    decisions: list[str]
+
+
+class FoundInShift(AnswerSchema):
+    """Acts on vehicles that a shift decided on, by what they found."""
+
+    inspected: int
+    discrepancies: int
+    seizures: int
+
+
+class HandoverView(AnswerSchema):
+    """The handover of a shift; null for what the caller's agency does not see."""
+
+    sequence: int
+    """Record of the first signature."""
+    shift: str
+    left_by: str
+    left_at: datetime
+    note: str
+    taken_by: str | None
+    """Null until a second person has signed: the shift is not handed over before."""
+    taken_at: datetime | None
+    taken_note: str | None
+    waiting: NamedDecisions | None
+    without_act: NamedDecisions | None
+    """Referred in the shift, gone, and not inspected."""
+    overridden: NamedDecisions | None
+    found: FoundInShift | None
+
+
+class SignedHandover(AnswerSchema):
+    """One signature of a handover."""
+
+    sequence: int
+    """Record of the first signature, which the second one names."""
+    shift: str
+    complete: bool
+    """Two people have signed."""
+    recorded_at: datetime
+    receipt: Receipt
+
+
 class ShiftReport(AnswerSchema):
     """What a shift found for its minutes, next to the post's last 28 days."""
 
@@ -125,6 +173,8 @@ class ShiftReport(AnswerSchema):
     this_shift: ShiftFigures
     last_28_days: ShiftFigures
     minutes: list[ShiftMinutes]
+    handover: HandoverView | None = None
+    """Null while no supervisor has signed it."""
 
 
 class RosterSide(AnswerSchema):

@@ -38,6 +38,7 @@ RULES: Final[Mapping[str, str]] = {
         "A milder outcome, or less seized, is recorded by a supervisor who did not file the act."
     ),
     "unchanged": N_("Nothing differs from what is stated now."),
+    "same_signer": N_("You signed as the one who leaves: another supervisor takes over."),
     "not_whole": N_("Write a whole number."),
     "duplicate_id": N_("A team is named twice."),
     "no_minutes": N_("Write the minutes of at least one method; 0 where there are none."),

@@ -239,6 +239,8 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "declaration_cancelled": N_("declaration ahead cancelled"),
         "review": N_("verdict of a supervisor"),
         "roster": N_("roster"),
+        "handover": N_("shift handed over"),
+        "handover_taken": N_("shift taken over"),
         "shift_opened": N_("shift opened"),
         "shift_closed": N_("shift's seed revealed"),
         "percentiles": N_("table of percentiles"),

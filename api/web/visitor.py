@@ -34,6 +34,12 @@ OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
     ),
     ("GET", "/posts/{post}/roster"): ("PUT", "/v1/posts/{post}/roster"),
     ("POST", "/posts/{post}/roster"): ("PUT", "/v1/posts/{post}/roster"),
+    ("GET", "/posts/{post}/handover"): ("GET", "/v1/posts/{post}/shift"),
+    ("POST", "/posts/{post}/handover"): ("POST", "/v1/posts/{post}/handovers"),
+    ("POST", "/posts/{post}/handover/{sequence}"): (
+        "POST",
+        "/v1/posts/{post}/handovers/{sequence}/signatures",
+    ),
     ("GET", "/profiles/new"): ("GET", "/v1/profiles/fields"),
     ("GET", "/models/{version}/report.html"): ("GET", "/v1/models/{version}/report"),
     ("POST", "/webhooks/{webhook_id}/ends"): ("DELETE", "/v1/webhooks/{webhook_id}"),

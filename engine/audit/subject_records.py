@@ -42,6 +42,8 @@ ERASABLE: tuple[Kind[Any], ...] = (
     record.LINK_RECEIVED,
     *LODGED_KINDS,
     record.SENSITIVE_READ,
+    record.HANDOVER,
+    record.HANDOVER_TAKEN,
     record.ERASURE_PROPOSED,
 )
 """Kinds whose bodies may be erased. No other says anything of a movement or of a watched subject:

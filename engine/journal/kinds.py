@@ -46,6 +46,10 @@ REVIEW: Final = Kind[of.ReviewBody]("review")
 """A supervisor's verdict on a decision."""
 
 ROSTER: Final = Kind[of.RosterBody]("roster")
+HANDOVER: Final = Kind[of.HandoverBody]("handover")
+"""The supervisor who leaves signs what a shift leaves open; the subject is the shift."""
+HANDOVER_TAKEN: Final = Kind[of.HandoverTakenBody]("handover_taken")
+"""The one who takes over signs the same."""
 SHIFT_OPENED: Final = Kind[of.ShiftOpenedBody]("shift_opened")
 SHIFT_CLOSED: Final = Kind[of.ShiftClosedBody]("shift_closed")
 """Reveals the seed of a shift."""

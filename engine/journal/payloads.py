@@ -281,6 +281,33 @@ class RosterBody(ReportBody):
     equipment: NotRequired[dict[str, int]]
 
 
+class ShiftBalance(TypedDict):
+    """What a shift leaves: counts with the decisions that each names, and acts by what they found.
+
+    ``waiting``, ``without_act`` (referred, gone and not inspected) and ``overridden`` have
+    ``count`` and ``decisions``; ``found`` has ``inspected``, ``discrepancies``, ``seizures``.
+    """
+
+    waiting: Json
+    without_act: Json
+    overridden: Json
+    found: dict[str, int]
+
+
+class HandoverBody(ReportBody):
+    """The first signature of a handover, and what it is about."""
+
+    note: str
+    balance: ShiftBalance
+
+
+class HandoverTakenBody(ReportBody):
+    """The second signature; ``of`` is the number of the first one's record."""
+
+    note: str
+    of: int
+
+
 class ShiftOpenedBody(TypedDict):
     """The commitment to a shift's seed, on the journal's head of that moment."""
 

@@ -1,5 +1,6 @@
 """A shift: its seed, its minutes, its load.
 
+handovers       Handovers of a shift, signed by two people
 rosters         Rosters that supervisors put
 running_totals  Running totals of a post's decisions
 shift_state     Seed and table of percentiles in force at a post

@@ -85,6 +85,12 @@ def post_works(world: World, decided: list[Any]) -> None:
     }
     answer = world.post("/v1/inspections", inspection)
     assert answer.status_code == 201, answer.text
+    leaves, takes_over = (person(world, Role.SUPERVISOR) for _ in range(2))
+    path = f"/v1/posts/{POST}/handovers"
+    first = send(world, path, {"note": "Lane 2 is closed."}, leaves)
+    assert first.status_code == 201, first.text
+    second = send(world, f"{path}/{first.json()['sequence']}/signatures", {}, takes_over)
+    assert second.status_code == 201, second.text
     seizure = {
         "seizure_id": "find-1",
         "inspection_id": "act-1",

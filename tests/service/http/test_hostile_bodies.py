@@ -44,6 +44,8 @@ TAKES = {
     "/v1/models/{version}/approvals": "ModelApproval",
     "/v1/drift": "DriftAsked",
     "/v1/crossings": "Arrival",
+    "/v1/posts/{post}/handovers": "HandoverNote",
+    "/v1/posts/{post}/handovers/{sequence}/signatures": "TakeoverNote",
     "/v1/posts/{post}/roster": "Roster",
     "/v1/profiles": "ProfileProposal",
     "/v1/profiles/backtests": "BacktestAsked",

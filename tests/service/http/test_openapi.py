@@ -92,6 +92,7 @@ def all_named(world: World) -> Kept:
         "entry_id": listed.json()["id"],
         "post": POST,
         "request_id": "attention-1",
+        "sequence": "1",
         "version": "m1",
         "webhook_id": webhook.json()["webhook_id"],
         "inspection_id": "no-act",

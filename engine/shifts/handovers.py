@@ -1,0 +1,188 @@
+"""Handovers of a shift: what is open, found and overridden at its end, signed by two people.
+
+The supervisor who leaves signs first, and the record states what the engine knows at that moment;
+the one who takes over signs the same record. A shift is handed over once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, exists, select
+
+from engine.domain.records import Inspection, Record, Text, Time
+from engine.errors import ConflictError, NotFoundError
+from engine.journal.entries import Draft
+from engine.journal.idempotency import IdempotencyClaim, claim, find_holders
+from engine.journal.journal import JOURNAL, JournalReader
+from engine.journal.kinds import HANDOVER, HANDOVER_TAKEN, INSPECTION
+from engine.journal.payloads import HandoverBody, HandoverTakenBody, ShiftBalance
+from engine.queue.corrections import read_stated
+from engine.queue.queue import DECISIONS, list_waiting
+from engine.queue.reviews import REVIEWS
+from engine.selection.policy import INSPECTED
+from engine.selection.randomization import ShiftPeriod
+from engine.storage.database import split_in_slices
+
+MOST_NAMED = 500
+"""Decisions that one list of a handover names; its count has all of them."""
+_D, _R, _LATER = DECISIONS.c, REVIEWS.c, DECISIONS.alias("later")
+
+
+class HandoverNote(Record):
+    """What a supervisor who leaves says of a shift; the engine states the rest."""
+
+    at: Time | None = None
+    """Any time within the shift; by default the running one."""
+    note: Text = ""
+
+
+class TakeoverNote(Record):
+    """What a supervisor who takes over says."""
+
+    note: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One person's signature, by its record."""
+
+    seq: int
+    known_at: int
+    by: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The handover of one shift as it stands."""
+
+    post: str
+    shift: str
+    balance: ShiftBalance
+    left: Signature
+    taken: Signature | None
+    """None until a second person has signed."""
+
+
+def summarize_shift(connection: Connection, shift: ShiftPeriod, *, as_of: int) -> ShiftBalance:
+    """Return what is open at a post as of now, and what its shift found and overrode."""
+    waiting = [one.decision_id for one in list_waiting(connection, shift.post, as_of=as_of)]
+    in_shift = (
+        _D.post == shift.post, _D.known_at >= shift.opens_at, _D.known_at < shift.closes_at,
+    )  # fmt: skip
+    referred = select(_D.decision_id).where(
+        *in_shift,
+        _D.channel.in_([int(channel) for channel in INSPECTED]),
+        _D.act_seq.is_(None),
+        ~_D.waiting,
+        ~exists().where(_LATER.c.crossing_id == _D.crossing_id, _LATER.c.seq > _D.seq),
+    )
+    overridden = select(_R.decision_id).where(
+        _R.post == shift.post,
+        _R.verdict == "override",
+        _R.known_at >= shift.opens_at,
+        _R.known_at < shift.closes_at,
+    )
+    acts = select(_D.act_seq).where(*in_shift, _D.act_seq.is_not(None))
+    return {
+        "waiting": _name(waiting),
+        "without_act": _name(list(connection.scalars(referred.order_by(_D.seq)))),
+        "overridden": _name(list(connection.scalars(overridden.distinct()))),
+        "found": _count_finds(connection, list(connection.scalars(acts))),
+    }
+
+
+def _name(decisions: list[str]) -> dict[str, Any]:
+    return {"count": len(decisions), "decisions": decisions[:MOST_NAMED]}
+
+
+def _count_finds(connection: Connection, seqs: list[int]) -> dict[str, int]:
+    acts = [
+        Inspection.model_validate(record.body["inspection"], strict=False)
+        for some in split_in_slices(seqs, 500)
+        for record in read_stated(connection, INSPECTION, where=[JOURNAL.c.seq.in_(some)])
+    ]
+    return {
+        "inspected": sum(act.is_full for act in acts),
+        "discrepancies": sum(act.outcome == "discrepancy" for act in acts),
+        "seizures": sum(act.outcome == "seizure" for act in acts),
+    }
+
+
+def read_handover(connection: Connection, post: str, shift_id: str) -> Handover | None:
+    """Return the handover of a shift; None where there is none, or its record was erased."""
+    names = {kind: f"{kind}:{shift_id}" for kind in (HANDOVER, HANDOVER_TAKEN)}
+    holders = find_holders(connection, names.values())
+    seqs = {kind: holders[name].seq for kind, name in names.items() if name in holders}
+    bodies = JournalReader(connection).bodies([*seqs.values()])
+    times = select(JOURNAL.c.seq, JOURNAL.c.known_at).where(JOURNAL.c.seq.in_(seqs.values()))
+    known = {row.seq: row.known_at for row in connection.execute(times)}
+    signed = {
+        kind: Signature(seq, known[seq], bodies[seq]["by"], bodies[seq]["note"])
+        for kind, seq in seqs.items()
+        if seq in bodies
+    }
+    if HANDOVER not in signed:
+        return None
+    body: Mapping[str, Any] = bodies[seqs[HANDOVER]]
+    taken = signed.get(HANDOVER_TAKEN)
+    return Handover(post, shift_id, body["balance"], signed[HANDOVER], taken)
+
+
+def leave_claim(note: HandoverNote, shift: ShiftPeriod, *, by: str) -> IdempotencyClaim:
+    """Return the claim of the first signature: a shift has one, and it is one person's."""
+    name = f"{HANDOVER}:{shift.shift_id}"
+    return claim(HANDOVER, HandoverNote(note=note.note), post=shift.post, name=name, about=by)
+
+
+def take_claim(note: TakeoverNote, handover: Handover, *, by: str) -> IdempotencyClaim:
+    """Return the claim of the second signature, which is one person's."""
+    name = f"{HANDOVER_TAKEN}:{handover.shift}"
+    return claim(HANDOVER_TAKEN, note, post=handover.post, name=name, about=by)
+
+
+def draft_leave(
+    connection: Connection,
+    note: HandoverNote,
+    shift: ShiftPeriod,
+    *,
+    by: str,
+    as_of: int,
+    asked: IdempotencyClaim,
+) -> Draft:
+    """Return the record of the first signature, with what the engine knows now."""
+    body: HandoverBody = {
+        "claim": asked.as_dict(),
+        "by": by,
+        "note": note.note,
+        "balance": summarize_shift(connection, shift, as_of=as_of),
+    }
+    return HANDOVER.draft(shift.shift_id, body, post=shift.post)
+
+
+def draft_take(
+    note: TakeoverNote, handover: Handover, *, by: str, asked: IdempotencyClaim
+) -> Draft:
+    """Return the record of the second signature; raises ``ConflictError`` for one taken over."""
+    if handover.taken is not None:
+        raise ConflictError("handover", handover.shift, "the shift was taken over before")
+    body: HandoverTakenBody = {
+        "claim": asked.as_dict(),
+        "by": by,
+        "note": note.note,
+        "of": handover.left.seq,
+    }
+    return HANDOVER_TAKEN.draft(handover.shift, body, post=handover.post)
+
+
+def find_handover(connection: Connection, post: str, seq: int) -> Handover:
+    """Return a handover by the number of its first signature; raises ``NotFoundError``."""
+    query = select(JOURNAL.c.subject).where(
+        JOURNAL.c.seq == seq, JOURNAL.c.kind == HANDOVER, JOURNAL.c.post == post
+    )
+    shift_id = connection.scalar(query)
+    found = None if shift_id is None else read_handover(connection, post, shift_id)
+    if found is None or found.left.seq != seq:
+        raise NotFoundError("handover", str(seq))
+    return found
