@@ -6,10 +6,10 @@ around a date say what it belongs to.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
-from features.seizure_reports.folded_text import FoldedText, Language, Term
+from features.seizure_reports.folded_text import FoldedText, Term
 from features.seizure_reports.lexicon import Lexicon
 
 _ISO = re.compile(r"(?<![\d.-])(?P<y>(?:19|20)\d\d)[-.](?P<m>\d\d)[-.](?P<d>\d\d)(?!\d)")
@@ -23,6 +23,9 @@ _YEAR_BEFORE = (
     r"(?:yil(?:ning|i|da)?|йил(?:нинг|и|да)?|соли|г(?:\.|ода)?|,)?[\s\-,]*"
 )
 _AROUND = 90
+_LEAST_WEIGHT = -0.8
+_FROM = (" от", " dated", " аз")
+"""Words right before the date of a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,14 @@ class ReportDate:
     day: date
     start: int
     end: int
+    has_year: bool = True
 
 
-def find_dates(text: FoldedText, language: Language, lexicon: Lexicon) -> list[ReportDate]:
-    """Return the days that the text names with a year, in its order.
+def find_dates(text: FoldedText, lexicon: Lexicon) -> list[ReportDate]:
+    """Return the days that the text names, in its order.
 
-    ``03/07/2024`` is read day first, as all four administrations write it.
+    ``03/07/2024`` is read day first, as all four administrations write it. A day without a year is
+    of the first year that the text names; six digits are a day where there is no other.
     """
     months = lexicon.months.find(text.folded)
     found = [*_find_numeric(text.folded), *_find_worded(text.folded, months)]
@@ -45,7 +50,12 @@ def find_dates(text: FoldedText, language: Language, lexicon: Lexicon) -> list[R
     for one in sorted(found, key=lambda one: (one.start, -one.end)):
         if not any(other.start <= one.start < other.end for other in kept.values()):
             kept[one.start] = one
-    return list(kept.values())
+    return list(kept.values()) or list(_find_telegraphic(text.folded))
+
+
+def _find_telegraphic(folded: str) -> Iterator[ReportDate]:
+    for match in re.finditer(r"(?<!\d)(?P<d>\d\d)(?P<m>\d\d)(?P<y>[0-3]\d)(?!\d)", folded):
+        yield from _read(match, int(match["m"]), match.start(), match.end())
 
 
 def _find_numeric(folded: str) -> Iterator[ReportDate]:
@@ -78,6 +88,12 @@ def _find_worded(folded: str, months: Sequence[Term]) -> Iterator[ReportDate]:
             yield from _make(
                 american["y"], number, american["d"], month.start, month.end + american.end()
             )
+            continue
+        year = re.search(r"(?<!\d)(?:19|20)\d\d(?!\d)", folded)
+        if before and year:
+            start = month.start - len(before[0])
+            for one in _make(year[0], number, before["d"], start, month.end):
+                yield replace(one, has_year=False)
 
 
 def _read(match: re.Match[str], month: int, start: int, end: int) -> Iterator[ReportDate]:
@@ -93,20 +109,39 @@ def _make(year: str, month: int, day: str, start: int, end: int) -> Iterator[Rep
 
 
 def choose_seizure_date(
-    text: FoldedText, dates: Sequence[ReportDate], lexicon: Lexicon
+    text: FoldedText,
+    dates: Sequence[ReportDate],
+    lexicon: Lexicon,
+    substance: Sequence[Term],
 ) -> ReportDate | None:
     """Return the day whose surroundings speak most of a seizure; the first among equals.
 
-    Words of the date's own sentence count, the nearer the more.
+    Words around a date count, the nearer the more, and so does the substance. Where the report says
+    "yesterday" and names one day, it is the day before; none where all belong to something else.
     """
     if not dates:
         return None
     words = lexicon.dates.find(text.folded)
-    return max(dates, key=lambda one: (_weigh(text, one, words), -one.start))
+    weights = {
+        one: _weigh(text, one, words) + _near(one, substance) - (0.0 if one.has_year else 0.3)
+        for one in dates
+    }
+    best = max(dates, key=lambda one: (weights[one], -one.start))
+    if weights[best] < _LEAST_WEIGHT:
+        return None
+    statements = {word.code for word in lexicon.statements.find(text.folded)}
+    is_day_after = "yesterday" in statements and len({one.day for one in dates}) == 1
+    return replace(best, day=best.day - timedelta(days=1)) if is_day_after else best
+
+
+def _near(one: ReportDate, substance: Sequence[Term]) -> float:
+    gaps = [max(term.start - one.end, one.start - term.end, 0) for term in substance]
+    return 1 / (1 + min(gaps) / (2 * _AROUND)) if gaps else 0.0
 
 
 def _weigh(text: FoldedText, one: ReportDate, words: Sequence[Term]) -> float:
-    weight = 0.0
+    weight = -1.0 if text.folded[: one.start].rstrip('"« ').endswith(_FROM) else 0.0
+    weight -= 0.8 * _is_heading(text, one, words)
     for word in words:
         gap = max(word.start - one.end, one.start - word.end, 0)
         between = text.folded[min(word.end, one.end) : max(word.start, one.start)]
@@ -115,3 +150,14 @@ def _weigh(text: FoldedText, one: ReportDate, words: Sequence[Term]) -> float:
         sign = 1.0 if word.code == "seizure" else -2.0 if gap < 30 else -0.5
         weight += sign / (1 + gap / _AROUND)
     return weight
+
+
+def _is_heading(text: FoldedText, one: ReportDate, words: Sequence[Term]) -> bool:
+    """Tell whether a date stands in a short line near the beginning that says nothing else."""
+    start = text.folded.rfind("\n", 0, one.start) + 1
+    end = text.folded.find("\n", one.end)
+    line = (start, len(text.folded) if end < 0 else end)
+    has_seizure = any(word.code == "seizure" and line[0] <= word.start < line[1] for word in words)
+    has_label = text.folded[: one.start].rstrip().endswith(":")
+    is_short = line[1] - line[0] < 80 and one.start < 300
+    return is_short and not has_seizure and not has_label

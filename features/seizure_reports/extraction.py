@@ -4,6 +4,7 @@ Rules and lexicons propose; a person confirms. What the report does not state st
 of persons are no value of a seizure and are not looked for.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
@@ -24,10 +25,35 @@ from features.seizure_reports.lexicon import Lexicon, read_lexicon
 from features.seizure_reports.numbers import find_numbers
 from features.seizure_reports.plates import find_plates
 from features.seizure_reports.posts import find_post
-from features.seizure_reports.quantities import choose_quantity, find_quantities
+from features.seizure_reports.quantities import (
+    Quantity,
+    add_parts,
+    choose_quantity,
+    find_quantities,
+    multiply_parts,
+    read_column,
+    sum_list,
+)
 
 _Value = TypeVar("_Value")
-_GENERIC = frozenset({"among", "среди", "байни", "миени", "орасида", "orasida", "внутри", "двер"})
+_VAGUE = (
+    "among",
+    "среди",
+    "байни",
+    "миени",
+    "ораси",
+    "orasi",
+    "внутри",
+    "груз",
+    "рам",
+    "rama",
+    "axle",
+)
+_PARTS_OF_VEHICLES = ("engine", "двигател", "dvigatel", "мухаррик", "wheel", "колес", "чарх")
+_COUNTED = ("weapons", "ammunition", "currency")
+"""What is counted and never weighed."""
+_HEAVIEST = 1e6
+"""Grams from which a mass is likelier one of goods, unless precursors are seized by the tonne."""
 
 
 class _TextPlace(Protocol):
@@ -120,34 +146,98 @@ class _Reader:
         self.sentences = find_sentences(text.text)
         numbers = find_numbers(text, self.language)
         self.quantities = find_quantities(text, numbers, lexicon)
-        self.dates = find_dates(text, self.language, lexicon)
+        self.numbers = numbers
+        self.dates = find_dates(text, lexicon)
+        self.statements = lexicon.statements.find(text.folded)
 
     def read(self) -> list[ProposedSeizure]:
         """Return one proposal a substance; controlled ones alone where there are any."""
+        if self._says("no_drug") or self._says("training"):
+            return []
         named = self._group(self.lexicon.substances)
         if not named:
             classes = self._group(self.lexicon.classes)
             return [self._propose(code, terms, [], is_class=True) for code, terms in classes[:1]]
         controlled = [one for one in named if self.lexicon.class_of[one[0]] != "other"]
-        kept = controlled or named
+        counted = [one for one in named if one not in controlled and self._is_counted(one[1])]
+        kept = [*controlled, *counted] if controlled else named
         proposals = [
             self._propose(code, terms, [t for c, of in kept if c != code for t in of])
             for code, terms in kept
         ]
-        weighed = [one for one in proposals if one.quantity_g]
+        weighed = [
+            one
+            for one, (_, terms) in zip(proposals, kept, strict=True)
+            if one.quantity_g or self._is_counted(terms)
+        ]
+        if not weighed and self._says("nothing_found") and self._says("suspected"):
+            return []
         return weighed or proposals[:1]
+
+    def _says(self, code: str, span: tuple[int, int] | None = None) -> bool:
+        """Tell whether the report, or a part of it, makes a statement of the lexicon."""
+        start, end = span or (0, len(self.text.folded))
+        return any(one.code == code and start <= one.start < end for one in self.statements)
+
+    def _is_worth(self, term: Term) -> bool:
+        """Tell whether a sum of money is the worth of something and was not seized."""
+        span = next((one for one in self.sentences if one[0] <= term.start < one[1]), None)
+        return term.code == "currency" and self._says("worth", span)
+
+    def _is_of_earlier_year(self, span: tuple[int, int] | None) -> bool:
+        """Tell whether a sentence names years before that of every date of the report."""
+        if span is None or not self.dates:
+            return False
+        latest = max(one.day.year for one in self.dates)
+        years = re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", self.text.folded[slice(*span)])
+        has_date = any(span[0] <= one.start < span[1] for one in self.dates)
+        return bool(years) and not has_date and all(int(year) < latest for year in years)
+
+    def _is_counted(
+        self, terms: Sequence[Term], kinds: Sequence[str] = ("pieces", "parts")
+    ) -> bool:
+        """Tell whether a number of pieces, litres or packets of a substance stands next to it."""
+        pieces = [one for one in self.statements if one.code in kinds]
+        return any(
+            min(abs(piece.start - term.end), abs(term.start - piece.end)) <= 48
+            and any(0 <= piece.start - number.end <= 24 for number in self.numbers)
+            for term in terms
+            for piece in pieces
+        ) or any(
+            0 <= term.start - number.end <= 2 and number.value >= 2
+            for term in terms
+            for number in self.numbers
+        )
+
+    def _is_void(self, term: Term, *, is_place: bool = False) -> bool:
+        """Tell whether a term stands in a sentence that finds nothing, or speaks of the past."""
+        span = next((one for one in self.sentences if one[0] <= term.start < one[1]), None)
+        has_mass = span is not None and any(
+            span[0] <= one.start < span[1] and not one.is_cargo for one in self.quantities
+        )
+        if not is_place and (self._says("past", span) or self._is_of_earlier_year(span)):
+            return True
+        if not is_place and self._says("nothing_found") and self._says("suspected", span):
+            return True
+        if not self._says("nothing_found", span) or has_mass:
+            return False
+        return not is_place or not any(
+            span is not None and span[0] <= one.start < span[1]
+            for one in self.lexicon.substances.find(self.text.folded)
+        )
 
     def _group(self, terms: Terms) -> list[tuple[str, list[Term]]]:
         grouped: dict[str, list[Term]] = {}
         for term in terms.find(self.text.folded):
-            grouped.setdefault(term.code, []).append(term)
+            if not self._is_void(term) and not self._is_worth(term):
+                grouped.setdefault(term.code, []).append(term)
         return list(grouped.items())
 
     def _propose(
         self, code: str, terms: Sequence[Term], others: Sequence[Term], *, is_class: bool = False
     ) -> ProposedSeizure:
-        quantity = choose_quantity(terms, self.quantities, others, self.sentences)
-        day = choose_seizure_date(self.text, self.dates, self.lexicon)
+        quantity = self._weigh(terms, others)
+        day = choose_seizure_date(self.text, self.dates, self.lexicon, terms)
         plate = next(find_plates(self.text), None)
         post = find_post(self.text, self.posts)
         kind: SubstanceClass = (
@@ -166,12 +256,37 @@ class _Reader:
             methods=self._find_methods(),
         )
 
+    def _weigh(self, terms: Sequence[Term], others: Sequence[Term]) -> Quantity | None:
+        """Return the mass of a substance: the whole, or its parts put together."""
+        if terms[0].code in _COUNTED:
+            return None
+        is_precursor = self.lexicon.class_of.get(terms[0].code) in ("precursor", "other")
+        heaviest = 1e9 if is_precursor else _HEAVIEST
+        found = choose_quantity(terms, self.quantities, others, self.sentences, heaviest=heaviest)
+        if found and not (found.is_total or found.is_each) and self._is_counted(terms, ["pieces"]):
+            spans = [one for one in self.sentences if one[0] <= found.start < one[1]]
+            if not any(span[0] <= term.start < span[1] for span in spans for term in terms):
+                return None  # tablets were counted, and the mass is of something else
+        if found is None:
+            found = read_column(self.text, terms[0], self.numbers, self.lexicon)
+        if found is None or found.is_total:
+            return found
+        if listed := sum_list(self.text, terms, self.quantities):
+            return listed
+        if found.is_each:
+            parts = [one for one in self.statements if one.code == "parts"]
+            return multiply_parts(self.text, found, self.numbers, parts)
+        every = self.lexicon.substances.find(self.text.folded)
+        return add_parts(self.text, found, self.quantities, every)
+
     def _cite(self, value: _Value, stated: _TextPlace) -> CitedValue[_Value]:
         return CitedValue(value, self.text.passage(stated.start, stated.end))
 
     def _choose(self, terms: Terms, near: Sequence[Term] | None) -> CitedValue[str] | None:
         """Return the first term, or the one nearest to others; vague ones come last."""
         found = terms.find(self.text.folded)
+        if near is not None:
+            found = [one for one in found if not self._is_void(one, is_place=True)]
         if not found:
             return None
         best = min(found, key=lambda term: (self._distance(term, near), term.start))
@@ -181,8 +296,9 @@ class _Reader:
         if near is None:
             return 0.0
         gap = min(max(term.start - one.end, one.start - term.end, 0) for one in near)
-        is_vague = self.text.folded[term.start : term.end] in _GENERIC
-        return gap + 200.0 * is_vague
+        named = self.text.folded[term.start : term.end]
+        is_vague = named.startswith(_VAGUE)
+        return gap + 200.0 * is_vague + 80.0 * named.startswith(_PARTS_OF_VEHICLES)
 
     def _find_methods(self) -> tuple[CitedValue[str], ...]:
         firsts: dict[str, Term] = {}

@@ -22,10 +22,14 @@ _FOLDS = str.maketrans(
         **dict(zip("ёӣӯҳқғҷў", "еиухкгчу", strict=True)),
     }
 )
+_MISREAD = re.compile(r"(?<!\w)(?=[OОoоlI.,:-]*\d)[\dOОoоlI][\dOОoоlI.,:-]*[\dOОoоlI](?!\w)")
+"""Numbers in which a scan took a nought or a one for a letter."""
+_DIGITS = str.maketrans("OОoоlI", "000011")
 _FUNCTION_WORDS: Mapping[Language, str] = {
     "en": "the of and in was were with by under from",
     "ru": "в и на с из по при был была было под его от года что",
-    "uz": "va bilan uchun ushbu yil yilning hamda ва билан учун ушбу йил йилнинг ҳамда",
+    "uz": "va bilan uchun ushbu yil yilning hamda soat topildi edi kuni ham boʻlib holda ва билан "
+    "учун ушбу йил йилнинг ҳамда соат топилди эди куни бўлиб",
     "tg": "аз дар ва ба бо барои ки аст буд шуд соли мебошад карда шудааст",
 }
 
@@ -62,19 +66,24 @@ def fold(text: str) -> str:
     >>> fold("Дар ҲУҶҶАТҲО, Oʻybek")
     "дар хуччатхо, o'ybek"
     """
-    lowered = "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
+    mended = _MISREAD.sub(lambda match: match[0].translate(_DIGITS), text)
+    mended = re.sub(r"(?<=[a-z])0(?=[a-z])", "o", re.sub(r"(?<=[а-я])0(?=[а-я])", "о", mended))
+    lowered = "".join(low if len(low := letter.lower()) == 1 else letter for letter in mended)
     return lowered.translate(_FOLDS)
 
 
 def find_language(folded: str) -> Language:
-    """Return the language that the most function words belong to; English where there are none."""
+    """Return the language of the most function words; else Russian or English by the letters."""
     words = re.findall(r"[^\W\d_]+", folded)
 
     def count(language: Language) -> int:
         known = frozenset(fold(_FUNCTION_WORDS[language]).split())
         return sum(word in known for word in words)
 
-    return max(_FUNCTION_WORDS, key=count)
+    most = max(_FUNCTION_WORDS, key=count)
+    if count(most):
+        return most
+    return "ru" if len(re.findall("[а-я]", folded)) > len(re.findall("[a-z]", folded)) else "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +131,11 @@ class Terms:
 def _expressions(wordings: Iterable[str]) -> Iterator[str]:
     """Yield an expression a wording, the longest first, so that it is tried first."""
     for wording in sorted(wordings, key=len, reverse=True):
-        words = (re.escape(word).replace(r"\*", r"[\w']*") for word in fold(wording).split())
-        yield r"[\s\-\"«»“”,.']+".join(words)
+        words = (
+            re.escape(word).replace("'", "'?").replace(r"\*", r"[\w']*")
+            for word in fold(wording).split()
+        )
+        yield r"[\s\-\"«»“”,.']+(?:\([^()]{1,24}\)\s*)?".join(words)
 
 
 def find_sentences(text: str) -> list[tuple[int, int]]:
@@ -136,5 +148,6 @@ def find_sentences(text: str) -> list[tuple[int, int]]:
 
 
 _END = re.compile(
-    r"(?<!\b\w)(?<!\b(?:кг|гр|kg|gr|см|No))[.!?;]+(?=\s+[^\Wа-яa-z_])|\n\s*\n|\n(?=\s*[-•*])"
+    r"(?<!(?<![\w'’‘ʻʼ`])[^\W\d_])(?<!\b(?:гр|gr|см|No))[.!?;]+(?=\s+[^\Wа-яa-z_])"
+    r"|\n\s*\n|\n(?=\s*[-•*])|\n(?=[^\n]*(?:\S {3,}\S|\|))"
 )

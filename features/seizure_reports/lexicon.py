@@ -25,6 +25,7 @@ class Lexicon:
     units: Terms
     wholes: Terms
     dates: Terms
+    statements: Terms
 
 
 @cache

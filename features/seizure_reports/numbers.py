@@ -51,7 +51,7 @@ _WORDS: Mapping[Language, Mapping[float, str]] = {
         9: "нӯҳ", 10: "даҳ", 11: "ёздаҳ", 12: "дувоздаҳ", 13: "сездаҳ", 14: "чордаҳ",
         15: "понздаҳ", 16: "шонздаҳ", 17: "ҳабдаҳ", 18: "ҳаждаҳ", 19: "нуздаҳ", 20: "бист",
         30: "сӣ", 40: "чил", 50: "панҷоҳ", 60: "шаст", 70: "ҳафтод", 80: "ҳаштод",
-        90: "навад", 100: "сад", 200: "дусад", 300: "сесад", 400: "чорсад", 500: "панҷсад",
+        90: "навад", 100: "сад яксад", 200: "дусад", 300: "сесад", 400: "чорсад", 500: "панҷсад",
         600: "шашсад", 700: "ҳафтсад", 800: "ҳаштсад", 900: "нӯҳсад", 1000: "ҳазор",
     },
 }  # fmt: skip
@@ -94,7 +94,7 @@ def read_digits(digits: str, language: Language) -> float | None:
     """
     plain = digits.replace(" ", "")
     if language == "en":
-        if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", plain):
+        if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?", plain):
             plain = plain.replace(",", "")
     elif re.fullmatch(r"\d{1,3}(\.\d{3})+,\d+", plain):
         plain = plain.replace(".", "")
@@ -124,8 +124,15 @@ def _find_words(folded: str, language: Language) -> Iterator[Number]:
 
 def _value_of(word: str, values: Mapping[str, float]) -> float | None:
     """Return the value of a word; Tajik joins the parts of a number by a short u: чилу панч."""
-    found = values.get(word)
-    return values.get(word[:-1]) if found is None and word.endswith("у") else found
+    if word in values:
+        return values[word]
+    if word.endswith("у") and word[:-1] in values:
+        return values[word[:-1]]
+    for place in range(2, len(word) - 2):
+        first, joiner, last = word[:place], word[place], word[place + 1 :]
+        if joiner == "у" and first in values and last in values:
+            return values[first] + values[last]
+    return None
 
 
 def _sum(run: list[tuple[float, int, int]]) -> Number:

@@ -4,26 +4,35 @@ A report gives many: of each packet, of the whole, of the lawful goods around. T
 where it is stated, then the mass that stands nearest to the substance in its sentence.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from features.seizure_reports.folded_text import FoldedText, Term
 from features.seizure_reports.lexicon import Lexicon
 from features.seizure_reports.numbers import Number
 
-_JOINS = frozenset({"", "and", "ва", "va", "и", "у", ","})
+_JOINS = frozenset({"", "and", "ва", "ву", "va", "и", "у", ","})
+_ADDED = re.compile(
+    r"[\s,;.+]*(?:\d+[).]\s*)?(?:and|plus|и|ещё|еще|va|hamda|ва|ҳамда|боз|у)?\s*(?:[^\W\d]+\s+){0,2}"
+)
 _NEAR = 24
+_COUNTED_WITHIN = 160
+_FEWEST_PARTS, _MOST_PARTS = 2, 5_000
+_FURTHEST = 700
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A mass in grams, its place, and whether the text calls it the whole or that of each."""
+    """A mass in grams, its place, and whether it is of the whole, of each part, or of cargo."""
 
     grams: float
     start: int
     end: int
     is_total: bool = False
     is_each: bool = False
+    is_cargo: bool = False
+    unit: float = 1.0
 
 
 def find_quantities(
@@ -36,20 +45,25 @@ def find_quantities(
         unit = _unit_after(text.folded, number, units)
         if unit is None:
             continue
-        one = Quantity(number.value * float(unit.code), number.start, unit.end)
+        factor = float(unit.code)
+        one = Quantity(number.value * factor, number.start, unit.end, unit=factor)
         last = found[-1] if found else None
-        if last and last.grams >= 1000 > one.grams and _joins(text.folded[last.end : one.start]):
-            found[-1] = Quantity(last.grams + one.grams, last.start, one.end)
+        if last and last.unit > factor and _joins(text.folded[last.end : one.start]):
+            grams = last.grams + one.grams
+            found[-1] = Quantity(grams, last.start, one.end, unit=factor)
         else:
             found.append(one)
-    wholes = lexicon.wholes.find(text.folded)
-    return [_mark(text, one, wholes) for one in found]
+    words = lexicon.wholes.find(text.folded)
+    cargo = [one for one in lexicon.statements.find(text.folded) if one.code == "cargo"]
+    return [_mark(text, one, words, cargo) for one in found]
 
 
 def _unit_after(folded: str, number: Number, units: dict[int, Term]) -> Term | None:
     """Return the unit that follows a number; ``2024 г`` is a year."""
     place = number.end
-    while place < len(folded) and folded[place] in " -\u00a0\n":
+    spelled = re.match(r"\s*\([^()]{3,60}\)", folded[place:])
+    place += spelled.end() if spelled else 0  # 350 (three hundred and fifty) grams
+    while place < len(folded) and folded[place] in " -\n":
         place += 1
     unit = units.get(place)
     is_year = unit is not None and folded[place : unit.end] == "г" and 1950 <= number.value <= 2099
@@ -60,19 +74,31 @@ def _joins(between: str) -> bool:
     return between.strip(" .").strip() in _JOINS
 
 
-def _mark(text: FoldedText, one: Quantity, wholes: Sequence[Term]) -> Quantity:
+def _mark(
+    text: FoldedText, one: Quantity, wholes: Sequence[Term], cargo: Sequence[Term]
+) -> Quantity:
     is_total = is_each = False
     for word in wholes:
         is_before = 0 <= one.start - word.end <= _NEAR
         is_after = 0 <= word.start - one.end <= 12
         between = text.folded[min(word.end, one.end) : max(word.start, one.start)]
-        if any(mark in between for mark in ".;\n"):
+        if any(mark in between for mark in (".", ";", "\n\n")):
             continue
         if word.code == "total":
-            is_total |= is_before or is_after
+            is_total |= is_before or (is_after and not re.search(r"[^\W\d_]", between))
         else:
-            is_each |= (is_before and one.start - word.end <= 2) or is_after
-    return Quantity(one.grams, one.start, one.end, is_total=is_total, is_each=is_each)
+            is_each |= one.start >= word.end and one.start - word.end <= 6
+            is_each |= is_after and between.strip() in ("", ",")
+    is_cargo = any(_is_next_to(text.folded, one, word) for word in cargo)
+    return replace(one, is_total=is_total, is_each=is_each, is_cargo=is_cargo)
+
+
+def _is_next_to(folded: str, one: Quantity, word: Term) -> bool:
+    """Tell whether a word stands shortly before or right after a mass, in the same clause."""
+    between = folded[min(word.end, one.end) : max(word.start, one.start)]
+    gap = one.start - word.end if word.end <= one.start else word.start - one.end
+    most = 40 if word.end <= one.start else 10
+    return 0 <= gap <= most and not re.search(r"[.;()\d]|\n\n", between)
 
 
 def choose_quantity(
@@ -80,23 +106,104 @@ def choose_quantity(
     quantities: Sequence[Quantity],
     others: Sequence[Term],
     sentences: Sequence[tuple[int, int]],
+    *,
+    heaviest: float,
 ) -> Quantity | None:
-    """Return the mass of a substance.
+    """Return the mass of a substance; from ``heaviest`` grams on it is likelier that of goods.
 
     substance : its namings in the text. others : namings of other substances, which take the masses
     that are nearer to them. sentences : their starts and ends.
     """
-    best: tuple[float, int, Quantity] | None = None
+    costs = {
+        one: min(_cost(one, term, sentences) for term in substance)
+        for one in quantities
+        if substance
+    }
+    own = {
+        one: cost
+        + 400 * one.is_each
+        - 300 * (one.is_total and not others)
+        + 900 * one.is_cargo
+        + 1200 * (one.grams >= heaviest)
+        for one, cost in costs.items()
+        if not any(_cost(one, other, sentences) < cost for other in others)
+    }
+    best = min(own, key=lambda one: (own[one], one.start), default=None)
+    return best if best is not None and own[best] < _FURTHEST else None
+
+
+def multiply_parts(
+    text: FoldedText, each: Quantity, numbers: Sequence[Number], parts: Sequence[Term]
+) -> Quantity:
+    """Return the mass of all parts, where a number of parts stands before that of each."""
+    starts = {part.start for part in parts}
+    counts = [
+        number
+        for number in numbers
+        if 0 <= each.start - number.end <= _COUNTED_WITHIN
+        and number.value.is_integer()
+        and _FEWEST_PARTS <= number.value <= _MOST_PARTS
+        and any(number.end <= start <= number.end + 24 for start in starts)
+        and "\n" not in text.folded[number.end : min(number.end + 1, len(text.folded))]
+    ]
+    if not counts:
+        return each
+    count = counts[-1]
+    return replace(each, grams=each.grams * count.value, start=count.start)
+
+
+def add_parts(
+    text: FoldedText, first: Quantity, quantities: Sequence[Quantity], substances: Sequence[Term]
+) -> Quantity:
+    """Return a mass with those that are joined to it by an "and", no substance between them."""
+    total = first
     for one in quantities:
-        cost = min((_cost(one, term, sentences) for term in substance), default=None)
-        if cost is None:
-            continue
-        if any(_cost(one, other, sentences) < cost for other in others):
-            continue
-        cost += 400 * one.is_each - 300 * one.is_total
-        if best is None or (cost, one.start) < best[:2]:
-            best = (cost, one.start, one)
-    return best[2] if best and best[0] < 700 else None
+        if (
+            one.start >= total.end
+            and not one.is_cargo
+            and not one.is_total
+            and _is_added(text.folded, (total.end, one.start), substances)
+        ):
+            total = replace(total, grams=total.grams + one.grams, end=one.end)
+    for one in reversed(quantities):
+        if (
+            one.end <= total.start
+            and not one.is_cargo
+            and not one.is_total
+            and _is_added(text.folded, (one.end, total.start), substances)
+        ):
+            total = replace(total, grams=total.grams + one.grams, start=one.start)
+    return total
+
+
+def _is_added(folded: str, span: tuple[int, int], substances: Sequence[Term]) -> bool:
+    between = folded[slice(*span)]
+    has_substance = any(span[0] <= term.start < span[1] for term in substances)
+    return bool(between.strip()) and not has_substance and _ADDED.fullmatch(between) is not None
+
+
+def read_column(
+    text: FoldedText, term: Term, numbers: Sequence[Number], lexicon: Lexicon
+) -> Quantity | None:
+    """Return the mass in the row of a table whose head names the unit, as ``kg``."""
+    start = text.folded.rfind("\n", 0, term.start) + 1
+    end = text.folded.find("\n", term.end)
+    row = (start, len(text.folded) if end < 0 else end)
+    heads = [
+        unit
+        for unit in lexicon.units.find(text.folded[:start])
+        if float(unit.code) > 1 and not re.search(r"\d[ \d.,]*$", text.folded[: unit.start])
+    ]
+    found = [
+        one
+        for one in numbers
+        if term.end <= one.start < row[1] and re.search(r"[.,]\d", text.text[one.start : one.end])
+    ]
+    if not heads or not found:
+        return None
+    digits = text.text[found[0].start : found[0].end].replace(",", ".")
+    grams = float(digits) * float(heads[-1].code) if digits.count(".") == 1 else None
+    return None if grams is None else Quantity(grams, found[0].start, found[0].end)
 
 
 def _cost(one: Quantity, term: Term, sentences: Sequence[tuple[int, int]]) -> float:
@@ -108,3 +215,22 @@ def _cost(one: Quantity, term: Term, sentences: Sequence[tuple[int, int]]) -> fl
 
 def _sentence_of(place: int, sentences: Sequence[tuple[int, int]]) -> int:
     return next((n for n, (start, end) in enumerate(sentences) if start <= place < end), 0)
+
+
+_ITEM = re.compile(r"^\s*(?:\d+[).]|[-•*]|[a-zа-я]\d+)\s", re.MULTILINE)
+
+
+def sum_list(
+    text: FoldedText, substance: Sequence[Term], quantities: Sequence[Quantity]
+) -> Quantity | None:
+    """Return the sum over the items of a list that each name the substance and a mass."""
+    items: list[Quantity] = []
+    for match in _ITEM.finditer(text.folded):
+        end = text.folded.find("\n", match.end())
+        span = range(match.start(), len(text.folded) if end < 0 else end)
+        inside = [one for one in quantities if one.start in span]
+        if inside and any(term.start in span for term in substance):
+            items.append(inside[-1])
+    if len(items) < _FEWEST_PARTS:
+        return None
+    return replace(items[0], grams=sum(one.grams for one in items), end=items[-1].end)
