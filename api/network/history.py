@@ -7,7 +7,7 @@ A decision counts at the time at which it was made, and what its act found count
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from threading import Lock
@@ -17,21 +17,24 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import ColumnElement, Connection, distinct, func, literal_column, select
 
 from engine.domain.network import Network
-from engine.domain.records import Inspection
+from engine.domain.records import is_papers_only
 from engine.domain.time_units import DAY, MINUTE, micros, moment
 from engine.domain.time_zones import open_time_zone
-from engine.journal.journal import JOURNAL
+from engine.journal.entries import JournalRecord
+from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import FIND_CONFIRMED, INSPECTION, SEIZURE
-from engine.queue.corrections import read_stated
+from engine.queue.corrections import Corrections, read_stated
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection.policy import Channel
-from engine.storage.database import Store
+from engine.storage.database import Store, split_in_slices
 
 WEEKS = 8
 """Weeks that are counted, the running one included."""
 KEPT_SECONDS = 15.0
 """How long a count is used again."""
+_AT_ONCE = 500
+"""Acts that one statement reads, by their numbers: a plan that both stores find."""
 _QUARTER = 15 * MINUTE
 """Every time zone is a whole number of quarters of an hour from UTC."""
 _D, _R = DECISIONS.c, REVIEWS.c
@@ -75,12 +78,12 @@ class ActCounts:
     hits: int = 0
     seizures: int = 0
 
-    def add_act(self, act: Inspection) -> None:
-        """Count one act."""
-        self.papers_only += not act.is_full
-        self.inspected += act.is_full
-        self.hits += act.is_full and act.outcome != "clear"
-        self.seizures += act.is_full and act.outcome == "seizure"
+    def add_act(self, outcome: str, *, is_full: bool) -> None:
+        """Count one act; a full one could have found something."""
+        self.papers_only += not is_full
+        self.inspected += is_full
+        self.hits += is_full and outcome != "clear"
+        self.seizures += is_full and outcome == "seizure"
 
     def add(self, other: "ActCounts") -> None:
         """Count what others counted."""
@@ -206,25 +209,39 @@ def _count_acts(
 ) -> None:
     query = select(_D.act_seq, _D.post, _D.known_at, _D.basis, _D.vehicle_class, _D.crossing_id)
     answered = query.where(_D.known_at >= since, _D.act_seq.is_not(None))
-    decided = {row.act_seq: row for row in snapshot.execute(answered)}
-    seqs = select(_D.act_seq).where(_D.known_at >= since, _D.act_seq.is_not(None))
+    decided: dict[int, Any] = {row.act_seq: row for row in snapshot.execute(answered)}
     searched: dict[str, Any] = {}
-    for record in read_stated(snapshot, INSPECTION, where=[JOURNAL.c.seq.in_(seqs)]):
+    for record, act in _read_acts(snapshot, sorted(decided)):
         row = decided[record.seq]
         slot = calendar.slot(row.known_at, row.post)
         if slot.week < found.weeks[0]:
             continue
         searched[row.crossing_id] = row
-        act = Inspection.model_validate(record.body["inspection"], strict=False)
-        found.acts[ActCell(row.post, act.agency, slot, row.basis == "random")].add_act(act)
-        if act.outcome == "clear":
+        agency, outcome = act.get("agency"), act["outcome"]
+        is_full = not is_papers_only(act.get("methods"))
+        found.acts[ActCell(row.post, agency, slot, row.basis == "random")].add_act(
+            outcome, is_full=is_full
+        )
+        if outcome == "clear":
             minutes = (record.known_at - row.known_at) / MINUTE
-            found.delays[row.post, act.agency].append(minutes)
-        for place in act.places_searched:
-            found.searched[PlaceCell(row.post, act.agency, row.vehicle_class, place)] += 1
+            found.delays[row.post, agency].append(minutes)
+        for place in act.get("places_searched", ()):
+            found.searched[PlaceCell(row.post, agency, row.vehicle_class, place)] += 1
     for seizure, row in _read_seizures(snapshot, searched, since=since):
         cell = PlaceCell(row.post, seizure.get("agency"), row.vehicle_class, seizure["place"])
         found.found[cell] += 1
+
+
+def _read_acts(
+    snapshot: Connection, seqs: Sequence[int]
+) -> Iterator[tuple[JournalRecord[Any], Mapping[str, Any]]]:
+    """Yield the records of acts by their numbers, with the act as it was last stated."""
+    reader, corrections = JournalReader(snapshot), Corrections(snapshot)
+    for some in split_in_slices(seqs, _AT_ONCE):
+        for record in reader.records(INSPECTION, where=[JOURNAL.c.seq.in_(some)]):
+            body = corrections.read(record.seq, record.body)
+            if body is not None:
+                yield record, body["inspection"]
 
 
 def _read_seizures(

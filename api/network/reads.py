@@ -342,7 +342,7 @@ def _read_post_links(
 
     arrived: dict[str, int] = {}
     for row in count_traffic(snapshot):
-        if row.direction == "received":
+        if row.direction == "received" or row.status == "taken":
             arrived[row.link] = max(row.newest, arrived.get(row.link, 0))
     return {
         post: _describe_link(service, link, arrived.get(link.name), now=now)
@@ -359,4 +359,4 @@ def _describe_link(
     ages = [] if arrived is None else [max(now - arrived, 0) / MINUTE]
     heard = service.metrics.links_heard.get(link.name)
     ages += [] if heard is None else [(monotonic() - heard) / (MINUTE / SECOND)]
-    return _PostLink(link.name, link.phase(now) == "in_force", min(ages, default=None))
+    return _PostLink(link.agreement.name, link.phase(now) == "in_force", min(ages, default=None))

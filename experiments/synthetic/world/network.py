@@ -79,6 +79,16 @@ POSTS = (
     SyntheticPost("KG-KAI", "Kaindy (rail)", "KG", False, True, "compact"),
 )
 
+PLACES = {
+    "UZ-OYB": (40.5, 69.1), "TJ-FOT": (40.4, 69.1), "UZ-SAR": (38.5, 67.9), "TJ-DUS": (38.5, 68.1),
+    "UZ-AYR": (37.3, 67.4), "AF-HAI": (37.2, 67.4), "UZ-DUS": (40.6, 72.7), "KG-DOS": (40.5, 72.7),
+    "UZ-KUD": (38.3, 67.9), "TJ-PAK": (38.4, 68.1), "UZ-ALA": (39.4, 63.7), "TM-FAR": (39.2, 63.6),
+    "UZ-YAL": (41.0, 68.7), "KZ-KON": (41.1, 68.7), "KZ-KOR": (43.0, 74.7), "KG-AKZ": (42.9, 74.7),
+    "KZ-SYP": (42.9, 73.4), "KG-CHA": (42.8, 73.4), "TJ-NPJ": (37.2, 68.6), "AF-SHB": (37.1, 68.6),
+    "KG-KAI": (42.8, 73.7),
+}  # fmt: skip
+"""Roughly where each post lies, degrees north and east: for the map of the overview alone."""
+
 PAIRS = (
     PostPair(0, 1, 0.155, 2.6, 0.24, (0.25, 1.0), (0.85, 0.50)),
     PostPair(2, 3, 0.070, 2.4, 0.33, (0.20, 0.9), (0.80, 0.45)),
@@ -138,6 +148,8 @@ def network_toml() -> str:
         pair = other.get(index, -1)
         lines += ["", "[[posts]]", f'code = "{post.code}"', f'name = "{post.name}"']
         lines += [f'country = "{post.country}"', f'timezone = "{post.timezone}"']
+        lat, lon = PLACES[post.code]
+        lines += [f"lat = {lat}", f"lon = {lon}"]
         if pair >= 0:
             lines.append(f'pair = "{POSTS[pair].code}"')
         lines += ["[posts.roster]", "documents = 480", f"physical = {480 if pair >= 0 else 240}"]

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from api.links.post_records import follow_records
 from api.links.reads import list_links
 from api.links.schemas import LinkView
+from api.network.reads import _read_post_links
+from api.service.metrics import Metrics
+from engine.domain.time_units import HOUR
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, POST_RECORD, ROSTER, TICK
 from engine.journal.payloads import RosterBody
@@ -29,7 +33,7 @@ from tests.service.links.post_and_centre import (
     open_installation,
     sync,
 )
-from tests.service.running_service import NETWORK, POST, arrival, make_home
+from tests.service.running_service import NETWORK, OTHER, POST, arrival, make_home
 
 
 def numbers_of(node: Installation) -> list[int]:
@@ -244,3 +248,19 @@ def record_roster(side: Installation, *, minutes: float) -> None:
 def minutes_at(side: Installation) -> list[float]:
     """Return the minutes of every roster, in the journal's order."""
     return [body["minutes"]["physical"] for _, body in side.bodies(ROSTER)]
+
+
+def test_the_overview_sees_a_node_that_is_cut_off(node: Installation, centre: Installation) -> None:
+    def list_cut_off(side: Installation, *, later: int) -> set[str]:
+        service: Any = SimpleNamespace(home=side.home, metrics=Metrics())
+        with side.store.read() as connection:
+            now = Journal(side.store).head(connection).as_of + later
+            links = _read_post_links(service, connection, now=now)
+        assert {one.name for one in links.values()} == {NAME}
+        return {post for post, link in links.items() if link.is_cut_off}
+
+    assert list_cut_off(centre, later=0) == {POST, OTHER}, "nothing has arrived yet"
+    sync(node, centre)
+    for side in (centre, node):
+        assert list_cut_off(side, later=0) == set()
+        assert list_cut_off(side, later=HOUR) == {POST, OTHER}

@@ -92,7 +92,7 @@ def test_numbers_are_those_counted_by_hand(world: World, state: dict[str, Any]) 
 def test_a_seeded_bug_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: whatever was searched counts as a find."""
     monkeypatch.setattr(
-        ActCounts, "add_act", lambda self, one: setattr(self, "hits", self.hits + 1)
+        ActCounts, "add_act", lambda self, *_, **__: setattr(self, "hits", self.hits + 1)
     )
     with pytest.raises(AssertionError):
         assert post_of(read(world))["hits"] == 1
@@ -149,7 +149,7 @@ def test_acts_of_other_agencies_are_in_no_sum(world: World) -> None:
 
 def test_a_node_that_is_silent_is_cut_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def link(phase: str) -> Any:
-        agreement = SimpleNamespace(kind="post", posts=(POST,))
+        agreement = SimpleNamespace(kind="post", name="oybek", posts=(POST,))
         return SimpleNamespace(name="line", agreement=agreement, phase=lambda _: phase)
 
     heard = world.runtime.metrics.links_heard

@@ -9,7 +9,6 @@ from sqlalchemy import insert
 from api.network import history
 from api.network.history import ActCell, DecisionCell, PlaceCell, Slot, count_history
 from engine.domain.network import BorderPost, Network
-from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, MINUTE, micros
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
@@ -135,7 +134,7 @@ def test_seeded_bugs_are_seen(filled_store: Store, monkeypatch: pytest.MonkeyPat
     """Negative control: papers taken for a search, and one clock for all posts."""
     right = count(filled_store)
     with monkeypatch.context() as patched:
-        patched.setattr(Inspection, "is_full", True)
+        patched.setattr(history, "is_papers_only", lambda _: False)
         assert count(filled_store).acts != right.acts
     monkeypatch.setattr(Network, "timezone", lambda *_: "Etc/UTC")
     assert count(filled_store).decisions != right.decisions
