@@ -213,7 +213,7 @@ def recompute(
     as_json: JsonOption = False,
 ) -> None:
     """Make the decisions of a post's node again at its centre, from the copies of its records."""
-    from api.links.node_recompute import recompute_at_centre
+    from api.links.node_recompute import recompute_at_centre, verify_draws_at_centre
     from api.service.model_store import HomeModels
 
     with _open_exchange(home) as (found, store, exchange):
@@ -221,6 +221,7 @@ def recompute(
         made = recompute_at_centre(
             found, store, link, models=models.load, sentences=models.sentences, most=decisions
         )
+        drawn, faults = verify_draws_at_centre(store, link)
     rows = [one.as_dict() for one in made]
     same = sum(one.is_identical for one in made)
 
@@ -231,9 +232,18 @@ def recompute(
             elif not one.is_identical:
                 typer.echo(f"{one.decision_id}  DIFFERS: {', '.join(one.differences)}")
         typer.echo(f"{same:,} of {len(made):,} decisions came out again, to the bit")
+        for seq, rule, why in faults:
+            typer.echo(f"record {seq} of the node: {rule}: {why}")
+        typer.echo(f"{drawn:,} decisions drawn again from revealed seeds")
 
     is_same = all(one.is_identical or one.missing for one in made)
-    emit({"link": link.name, "decisions": rows}, as_json=as_json, text=text, ok=is_same)
+    result = {
+        "link": link.name,
+        "decisions": rows,
+        "drawn": drawn,
+        "draw_faults": [{"sequence": seq, "rule": rule, "why": why} for seq, rule, why in faults],
+    }
+    emit(result, as_json=as_json, text=text, ok=is_same and not faults)
 
 
 @links.command("sync")

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from engine.audit.decision_replay import DecisionReplay
+from engine.audit.draw_verification import DrawFault, DrawVerifier
 from engine.audit.file_anchors import parse_network, read_declared_networks
 from engine.audit.projection_replay import open_scratch_store
 from engine.declarations.projection import AdvanceProjection
@@ -21,13 +22,14 @@ from engine.domain.network import Network, read_home_network
 from engine.errors import NoModelError, NotFoundError, TamperedBundleError
 from engine.explanation.reasons import Sentences
 from engine.journal import kinds
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.hash_chain import canonical
 from engine.journal.journal import BODIES, IDENTITY, JOURNAL, Journal, JournalReader
 from engine.journal.payloads import COPIED, CopiedBody
 from engine.links.posts.copies import COPIES
 from engine.links.state import Link
 from engine.ports import Scorer
+from engine.queue.queue import QueueProjection
 from engine.storage.database import Store, insert_rows
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
@@ -112,6 +114,24 @@ def recompute_at_centre(
                 if one.body is not None and one.body["inputs"]["epoch"] == epoch:
                     made[one.subject] = _recompute(copy, replay, one, plan=plan)
     return [made.get(one.subject) or _name_missing(one) for one in decided]
+
+
+def verify_draws_at_centre(store: Store, link: Link) -> tuple[int, list[DrawFault]]:
+    """Draw the numbers of a node's revealed shifts again; return how many decisions, and faults.
+
+    Seeds are held against the chains that the node had committed to. Of a fault the number is that
+    of the record in the node's journal.
+    """
+    with store.read() as live:
+        found = read_node_records(live, link.them.identity.fingerprint)
+    verifier = DrawVerifier(is_whole=False)
+    with open_scratch_store() as scratch:
+        _insert_records(scratch, found)
+        decided = [one for one in found if one.kind == kinds.DECISION and one.body is not None]
+        rows = [_to_pair(one, one.body or {}) for one in decided]
+        QueueProjection().apply(scratch, rows)
+        faults = list(verifier.faults(scratch))
+    return verifier.checked, faults
 
 
 def _name_missing(one: NodeRecord) -> CentreRecomputation:
@@ -234,19 +254,22 @@ def _count_records(
     scratch: Connection, found: Sequence[NodeRecord], features: OnlineFeatures, plan: Plan
 ) -> None:
     """Apply what features and declarations ahead are read from."""
-    pairs = [_to_pair(features, one, one.body) for one in found if one.body is not None]
+    pairs = [
+        _to_pair(one, one.body, event_of(features, one.kind, one.body))
+        for one in found
+        if one.body is not None
+    ]
     for start in range(0, len(pairs), _TOGETHER):
         for projection in (AdvanceProjection(), CounterProjection(plan)):
             projection.apply(scratch, pairs[start : start + _TOGETHER])
 
 
 def _to_pair(
-    features: OnlineFeatures, one: NodeRecord, body: Mapping[str, Any]
+    one: NodeRecord, body: Mapping[str, Any], event: ProjectionInput | None = None
 ) -> tuple[Entry, Draft[Any]]:
-    seq, known_at = one.copied["sequence"], one.copied["known_at"]
     about = one.kind, one.subject, one.post
-    event = event_of(features, one.kind, body)
-    return Entry("", seq, known_at, *about, b"", b""), Draft(*about, dict(body), extra=event)
+    entry = Entry("", one.copied["sequence"], one.copied["known_at"], *about, b"", b"")
+    return entry, Draft(*about, dict(body), extra=event)
 
 
 def _recompute(

@@ -62,6 +62,7 @@ from engine.queue.mirror_alerts import MirrorProjection
 from engine.queue.queue import QueueProjection
 from engine.queue.reviews import ReviewProjection
 from engine.shifts.rosters import RosterProjection
+from engine.shifts.seed_chains import SeedChains
 from engine.shifts.shift_state import ShiftProjection, Shifts
 from engine.shifts.workload import Workload
 from engine.storage.database import Store
@@ -217,6 +218,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     profiles = ProfileMatcher(
         writer.submit, plan.names, failed=metrics.profile_failed, say=profile_figure
     )
+    pepper = open_pepper(home)
     line = CentreLine(partial(_read_fingerprint, home), settings.silence_limits)
     considering = DecisionContextBuilder(
         Shifts(
@@ -225,6 +227,8 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
             writer.submit,
             settings.shifts_of(network),
             refused=partial(metrics.refuse_power, "shift"),
+            chains=SeedChains(store, writer.submit, pepper),
+            is_ahead=line.has_centre,
         ),
         settings.policy,
         in_force=watch.in_force,
@@ -236,7 +240,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         matchers=(profiles, WatchMatcher()),
         line=line,
     )
-    submit, pepper = writer.submit, open_pepper(home)
+    submit = writer.submit
     posts, refused = agencies_by_post(network), metrics.refuse_power
     authority = Authority(session_hours=settings.session_hours, posts=posts)
     sessions = Sessions(

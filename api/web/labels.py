@@ -241,6 +241,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "roster": N_("roster"),
         "handover": N_("shift handed over"),
         "handover_taken": N_("shift taken over"),
+        "seeds_committed": N_("seeds committed ahead"),
         "shift_opened": N_("shift opened"),
         "shift_closed": N_("shift's seed revealed"),
         "percentiles": N_("table of percentiles"),

@@ -15,12 +15,13 @@ from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
 from engine.journal.hash_chain import GENESIS
 from engine.journal.journal import JOURNAL, JournalReader
-from engine.journal.kinds import DECISION, SHIFT_CLOSED, SHIFT_OPENED
+from engine.journal.kinds import DECISION, SEEDS_COMMITTED, SHIFT_CLOSED, SHIFT_OPENED
 from engine.journal.payloads import DecisionBody
 from engine.queue.queue import DECISIONS
 from engine.selection.champion_challenger import TRIAL, draw_leader
 from engine.selection.randomization import ShiftPeriod, commitment, draw, movement_key
 from engine.selection.team_assignment import TEAM, assign_team
+from engine.shifts.seed_chains import is_of_chain
 
 DrawFault = tuple[int, str, str]
 """(seq, rule, message)."""
@@ -40,11 +41,14 @@ class DrawVerifier:
     """Draws every number again; ``checked`` counts the verified decisions."""
 
     checked: int = 0
+    is_whole: bool = True
+    """False for a journal of copies, in which envelopes are not: a head among them is unknown."""
 
     def faults(self, connection: Connection) -> Iterator[DrawFault]:
         """Yield the numbers that were not drawn as required, shifts first."""
         revealed: dict[str, RevealedShift] = {}
-        yield from _verify_shifts(connection, revealed)
+        yield from _verify_shifts(connection, revealed, is_whole=self.is_whole)
+        yield from verify_chains(connection)
         for seq, body in JournalReader(connection).bodies_of(DECISION):
             known = revealed.get(body.get("inputs", {}).get("shift_id", ""))
             if known is not None:
@@ -53,7 +57,7 @@ class DrawVerifier:
 
 
 def _verify_shifts(
-    connection: Connection, revealed: dict[str, RevealedShift]
+    connection: Connection, revealed: dict[str, RevealedShift], *, is_whole: bool
 ) -> Iterator[DrawFault]:
     opened = {
         body["shift"]: (seq, body)
@@ -67,13 +71,42 @@ def _verify_shifts(
         seed, head = bytes.fromhex(body["seed"]), bytes.fromhex(opening["head_chain"])
         if commitment(seed, head) != opening["commitment"]:
             yield seq, "seed", "not the seed that was committed to as the shift opened"
-        if head != _chain(connection, opening["head_sequence"]) or opening["head_sequence"] >= at:
+        known = _chain(connection, opening["head_sequence"])
+        is_other = known != head and (is_whole or known is not None)
+        if is_other or opening["head_sequence"] >= at:
             yield at, "commitment", "does not stand on the journal's head of its time"
         post = body["shift"].partition("@")[0]
         times = (
             micros(datetime.fromisoformat(opening[name])) for name in ("opens_at", "closes_at")
         )
         revealed[body["shift"]] = RevealedShift(ShiftPeriod(post, *times), seed)
+
+
+def verify_chains(connection: Connection) -> Iterator[DrawFault]:
+    """Yield the shifts whose seed is not the next one of a chain that was committed to before.
+
+    Once a post has a chain, every later shift of it draws from one; earlier ones have none.
+    """
+    reader = JournalReader(connection)
+    chains = dict(reader.bodies_of(SEEDS_COMMITTED))
+    seeds = {body["shift"]: body["seed"] for _, body in reader.bodies_of(SHIFT_CLOSED)}
+    used: dict[int, int] = {}
+    for seq, body in reader.bodies_of(SHIFT_OPENED):
+        post, place = body["shift"].partition("@")[0], body.get("chain")
+        if place is None:
+            if any(at < seq and chain["post"] == post for at, chain in chains.items()):
+                yield seq, "chain", "its seed is from no chain, and its post has one"
+            continue
+        chain = chains.get(place["sequence"])
+        if chain is None or place["sequence"] > seq or chain["post"] != post:
+            yield seq, "chain", "its seed's chain was not committed to before"
+            continue
+        if place["index"] != used.get(place["sequence"], 0) + 1:
+            yield seq, "chain", "its seed is not the next one of its chain"
+        used[place["sequence"]] = place["index"]
+        seed = seeds.get(body["shift"])
+        if seed is not None and not is_of_chain(bytes.fromhex(seed), place, chain):
+            yield seq, "chain", "its seed is not from the chain that was committed to"
 
 
 def _chain(connection: Connection, seq: int) -> bytes | None:

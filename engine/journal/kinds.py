@@ -50,6 +50,8 @@ HANDOVER: Final = Kind[of.HandoverBody]("handover")
 """The supervisor who leaves signs what a shift leaves open; the subject is the shift."""
 HANDOVER_TAKEN: Final = Kind[of.HandoverTakenBody]("handover_taken")
 """The one who takes over signs the same."""
+SEEDS_COMMITTED: Final = Kind[of.SeedsCommittedBody]("seeds_committed")
+"""Commits to the seeds of a post's next shifts; the subject is the post."""
 SHIFT_OPENED: Final = Kind[of.ShiftOpenedBody]("shift_opened")
 SHIFT_CLOSED: Final = Kind[of.ShiftClosedBody]("shift_closed")
 """Reveals the seed of a shift."""

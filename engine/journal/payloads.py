@@ -308,6 +308,28 @@ class HandoverTakenBody(ReportBody):
     of: int
 
 
+class SeedsCommittedBody(TypedDict):
+    """The last value of a chain of seeds, in hex, before any shift of its post drew from it."""
+
+    post: str
+    nonce: str
+    """The root of the chain is made from it and a secret of the home."""
+    anchor: str
+    length: int
+    """Shifts that may draw from it."""
+
+
+class SeedPlaceBody(TypedDict):
+    """Place of a shift's seed in a chain."""
+
+    sequence: int
+    """The record that committed to the chain."""
+    index: int
+    """Counted from 1: so often hashed the seed is the chain's last value."""
+    next: NotRequired[int]
+    """The record that committed to the chain that follows."""
+
+
 class ShiftOpenedBody(TypedDict):
     """The commitment to a shift's seed, on the journal's head of that moment."""
 
@@ -317,6 +339,8 @@ class ShiftOpenedBody(TypedDict):
     commitment: str
     head_sequence: int
     head_chain: str
+    chain: NotRequired[SeedPlaceBody]
+    """Where the seed stands in a chain that was committed to ahead; absent without one."""
 
 
 class ShiftClosedBody(TypedDict):

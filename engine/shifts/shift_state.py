@@ -39,12 +39,18 @@ from engine.errors import StoreUnavailableError
 from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import PERCENTILES, SHIFT_CLOSED, SHIFT_OPENED
-from engine.journal.payloads import PercentilesBody, ShiftClosedBody, ShiftOpenedBody
-from engine.journal.power_records import PowerRecord, read_records
+from engine.journal.payloads import (
+    PercentilesBody,
+    SeedPlaceBody,
+    ShiftClosedBody,
+    ShiftOpenedBody,
+)
+from engine.journal.power_records import PowerRecord, read_record, read_records
 from engine.ports import Scorer
 from engine.queue.queue import recent_risks
 from engine.selection.percentiles import blend_tables
 from engine.selection.randomization import SEED_BYTES, ShiftPeriod, ShiftPlan, commitment
+from engine.shifts.seed_chains import SeedChains
 from engine.storage.database import METADATA, Int64, Store, declare_columns, record_table
 
 MOST_KNOWN = 2_000
@@ -112,8 +118,15 @@ class Shifts:
         plan: ShiftPlan,
         *,
         refused: Callable[[], None] = lambda: None,
+        chains: SeedChains | None = None,
+        is_ahead: Callable[[Connection, str], bool] = lambda _connection, _post: False,
     ) -> None:
-        """``refused`` is told of a stored seed that is not the one committed to."""
+        """``refused`` is told of a stored seed that is not the one committed to.
+
+        ``is_ahead`` tells whether the seeds of a post are committed to ahead, from ``chains``.
+        """
+        self._chains = chains
+        self._is_ahead = is_ahead
         self._refused = refused
         self._store = store
         self._journal = journal
@@ -185,9 +198,9 @@ class Shifts:
 
     def _make_seed(self, shift: ShiftPeriod) -> bytes:
         self._close_old(shift)
+        seed, place = self._choose_seed(shift.post)
         with self._store.read() as connection:
             head = self._journal.head(connection)
-        seed = secrets.token_bytes(SEED_BYTES)
         body: ShiftOpenedBody = {
             "shift": shift.shift_id,
             "opens_at": rfc3339(shift.opens_at),
@@ -196,6 +209,8 @@ class Shifts:
             "head_sequence": head.seq,
             "head_chain": head.chain.hex(),
         }
+        if place is not None:
+            body["chain"] = place
         draft = SHIFT_OPENED.draft(shift.shift_id, body, post=shift.post, extra=ShiftSeed(seed))
         try:
             self._submit(draft).result()
@@ -206,6 +221,23 @@ class Shifts:
             return first
         self._seeds[shift.shift_id] = seed
         return seed
+
+    def _choose_seed(self, post: str) -> tuple[bytes, SeedPlaceBody | None]:
+        """Return a seed, and its place where it is from a chain.
+
+        A post that began with chains goes on with them.
+        """
+        if self._chains is None:
+            return secrets.token_bytes(SEED_BYTES), None
+        newest = select(SHIFTS.c.opened_seq).where(SHIFTS.c.post == post)
+        with self._store.read() as connection:
+            seq = connection.scalar(newest.order_by(SHIFTS.c.opened_seq.desc()).limit(1))
+            record = None if seq is None else read_record(connection, seq)
+            is_ahead = self._is_ahead(connection, post)
+        last = None if record is None or record.body is None else record.body.get("chain")
+        if last is None and not is_ahead:
+            return secrets.token_bytes(SEED_BYTES), None
+        return self._chains.choose_seed(post, last)
 
     def _close_old(self, shift: ShiftPeriod) -> None:
         """Reveal the seeds of this post's shifts whose time for filing acts has passed."""

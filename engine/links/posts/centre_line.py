@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from engine.domain.time_units import DAY, HOUR, SECOND
 from engine.journal.kinds import LINK_APPROVED, LINK_ENDED
-from engine.journal.power_records import RecordTail
+from engine.journal.power_records import RecordTail, read_last_known_at
 from engine.links.ledger import read_last_answer
 
 if TYPE_CHECKING:
@@ -72,6 +72,11 @@ class CentreLine:
             post: min((silent[o.name] for o in links if post in o.agreement.posts), default=0)
             for post in posts
         }
+
+    def has_centre(self, connection: Connection, post: str) -> bool:
+        """Tell whether a post of this installation has a centre, by the last record's time."""
+        links = self._list_links(connection, now=read_last_known_at(connection))
+        return any(post in link.agreement.posts for link in links)
 
     def measure_longest(self, connection: Connection, *, now: int) -> int:
         """Return the longest silence of a centre, 0 without one: microseconds."""

@@ -1,0 +1,140 @@
+"""Seeds of a node's shifts are committed to ahead, and held against it at its centre."""
+
+from pathlib import Path
+
+import pytest
+
+from api.links.node_recompute import verify_draws_at_centre
+from engine.audit.draw_verification import DrawFault, DrawVerifier
+from engine.domain.time_units import DAY
+from engine.journal.journal import JournalReader
+from engine.journal.kinds import SEEDS_COMMITTED, SHIFT_OPENED
+from engine.journal.payloads import SeedPlaceBody
+from engine.shifts.seed_chains import SeedChains, step_back
+from engine.shifts.shift_state import ShiftNeed, Shifts
+from tests.service.conftest import serving
+from tests.service.links.post_and_centre import Installation, sync
+from tests.service.running_service import OTHER, POST, World, arrival
+
+
+def shifts_of(world: World) -> Shifts:
+    return world.runtime.targeting._considering._shifts
+
+
+def open_later(world: World, post: str, *, days: int) -> None:
+    """Open a shift of some later day; the seeds of those before it are revealed."""
+    with world.runtime.store.read() as connection:
+        now = world.runtime.journal.now(connection)
+    shifts_of(world).open_shift(ShiftNeed(post, now + days * DAY, None))
+
+
+def draw_faults(world: World) -> tuple[int, list[DrawFault]]:
+    verifier = DrawVerifier()
+    with world.runtime.store.read() as connection:
+        return verifier.checked, list(verifier.faults(connection))
+
+
+def places(world: World, post: str) -> list[SeedPlaceBody]:
+    """Return where the seeds of a post's shifts stand, of those from a chain."""
+    with world.runtime.store.read() as connection:
+        bodies = [one.body for one in JournalReader(connection).records(SHIFT_OPENED)]
+    of_post = [body for body in bodies if body["shift"].startswith(f"{post}@")]
+    return [body["chain"] for body in of_post if "chain" in body]
+
+
+def test_a_centre_verifies_draws_by_seeds_that_were_committed_to_before(
+    world: World, node: Installation, centre: Installation, request: pytest.FixtureRequest
+) -> None:
+    """The shift that was open when the link began has no chain, and verifies as before."""
+    first = 30 if "sqlite" in request.node.name else 130
+    sync(node, centre)
+    for day in (first, first + 1, first + 2):
+        open_later(world, POST, days=day)
+    found = places(world, POST)[-3:]
+    assert [one["index"] for one in found[1:]] == [found[0]["index"] + 1, found[0]["index"] + 2]
+    assert draw_faults(world)[1] == []
+    sync(node, centre)
+    checked, faults = verify_draws_at_centre(centre.store, centre.link)
+    assert faults == []
+    assert checked >= 30
+    (committed,) = [body for body in bodies_of_chains(world) if body[1] == POST]
+    assert committed[0] == found[0]["sequence"]
+
+
+def bodies_of_chains(world: World) -> list[tuple[int, str]]:
+    with world.runtime.store.read() as connection:
+        found = JournalReader(connection).bodies_of(SEEDS_COMMITTED)
+        return [(seq, body["post"]) for seq, body in found]
+
+
+CHOOSE = SeedChains.choose_seed
+
+
+def choose_own(
+    chains: SeedChains, post: str, last: SeedPlaceBody | None
+) -> tuple[bytes, SeedPlaceBody]:
+    """Seeded bug: a seed that a person chose, under the place of the chain's."""
+    return bytes(32), CHOOSE(chains, post, last)[1]
+
+
+def pass_over(
+    chains: SeedChains, post: str, last: SeedPlaceBody | None
+) -> tuple[bytes, SeedPlaceBody]:
+    """Seeded bug: a seed of the chain that suits less is passed over."""
+    assert last is not None
+    later: SeedPlaceBody = {"sequence": last["sequence"], "index": last["index"] + 1}
+    return CHOOSE(chains, post, later)
+
+
+def test_a_seed_that_is_not_from_the_chain_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bugs: a chosen seed, a place that is passed over, and a shift without a chain."""
+    for world in serving(tmp_path):
+        shifts = shifts_of(world)
+        monkeypatch.setattr(shifts, "_is_ahead", lambda *_: True)
+        assert world.decide(arrival(1)).status_code == 201
+        open_later(world, POST, days=2)
+        assert draw_faults(world)[1] == []
+        for bug, words in (
+            (choose_own, "not from the chain"),
+            (pass_over, "not the next one of its chain"),
+        ):
+            with monkeypatch.context() as patched:
+                patched.setattr(SeedChains, "choose_seed", bug)
+                open_later(world, POST, days=4 + 4 * len(draw_faults(world)[1]))
+            open_later(world, POST, days=6 + 4 * len(draw_faults(world)[1]))
+            assert any(words in why for _, _, why in draw_faults(world)[1]), words
+        with monkeypatch.context() as patched:
+            patched.setattr(shifts, "_chains", None)
+            open_later(world, POST, days=60)
+        assert any("from no chain" in why for _, _, why in draw_faults(world)[1])
+
+
+def test_the_next_chain_is_committed_to_before_one_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for world in serving(tmp_path):
+        shifts = shifts_of(world)
+        monkeypatch.setattr(shifts, "_is_ahead", lambda *_: True)
+        monkeypatch.setattr("engine.shifts.seed_chains.RENEWED", 1)
+        runtime = world.runtime
+        short = SeedChains(runtime.store, runtime.writer.submit, b"k" * 32, length=3)
+        monkeypatch.setattr(shifts, "_chains", short)
+        for day in range(0, 10, 2):
+            open_later(world, OTHER, days=day)
+        found = places(world, OTHER)
+        first, second = found[0]["sequence"], found[2]["next"]
+        assert [(one["sequence"], one["index"]) for one in found] == [
+            (first, 1), (first, 2), (first, 3), (second, 1), (second, 2),
+        ]  # fmt: skip
+        assert draw_faults(world)[1] == []
+        lost = SeedChains(runtime.store, runtime.writer.submit, b"l" * 32, length=3)
+        monkeypatch.setattr(shifts, "_chains", lost)
+        open_later(world, OTHER, days=20)
+        assert places(world, OTHER)[-1]["index"] == 1, "without its key a chain cannot go on"
+        assert draw_faults(world)[1] == []
+
+
+def test_steps_of_a_chain() -> None:
+    assert step_back(b"s", 3) == step_back(step_back(step_back(b"s")))
