@@ -4,6 +4,7 @@ The report that ``darvoza evaluate`` wrote is a page from outside the service: i
 document that may run nothing and load nothing, and the service's own page says the same.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,10 +61,18 @@ def show_all(visit: TheVisit, service: TheService) -> Response:
 @router.get("/comparison")
 def compare(visit: TheVisit, service: TheService, version: Versions) -> Response:
     """Show the reports of some models side by side."""
-    models = ModelReader(service).comparison(version)["models"]
+    found = ModelReader(service).comparison(version)
+    models, differences = found["models"], found["differences"]
     address = "/v1/models/comparison?" + "&".join(f"version={one['version']}" for one in models)
     targets = ("discrepancy", "seizure")
-    return visit.page("comparison.html", json_address=address, models=models, targets=targets)
+    return visit.page(
+        "comparison.html",
+        json_address=address,
+        models=models,
+        targets=targets,
+        differences=differences,
+        conclusions={target: _conclude(one) for target, one in differences.items()},
+    )
 
 
 @router.post("/rules-only")
@@ -148,6 +157,15 @@ def shadow(steps: VisitorsSteps, version: Version) -> Response:
     """Let a candidate score in the shadow."""
     steps.shadow(version)
     return RedirectResponse(f"/models/{version}?done=shadowed", 303)
+
+
+def _conclude(views: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what can be concluded of two models: by random checks, else by weighted draws."""
+    every = [
+        views[view]["hit_rate_at_capacity"] | {"view": view}
+        for view in ("random_stream", "inverse_propensity")
+    ]
+    return next((one for one in every if one["conclusion"] != "not_knowable"), every[0])
 
 
 def _read_report_page(service: ModelService, version: str) -> Path:

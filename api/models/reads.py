@@ -25,6 +25,7 @@ from models.lifecycle import transitions
 from models.lifecycle.projection import OnTrial, last_of_trial, on_trial, read_state
 from models.lifecycle.refusals import describe_refusal
 from models.lifecycle.states import KINDS, ModelState, ModelStates
+from models.statistics.intervals import subtract_estimates
 
 
 class ModelService(Protocol):
@@ -112,7 +113,7 @@ class ModelReader:
                 raise NoModelError(version)
             report = _papers(self._service.home, version).report
             found.append({"version": version, "role": now.models[version].role} | figures(report))
-        return {"models": found}
+        return {"models": found, "differences": _compare(found)}
 
     def papers(self, version: str) -> tuple[BundleDocuments | None, Message | None]:
         """Return a bundle's papers, or None and why they cannot be read."""
@@ -189,6 +190,24 @@ def figures(report: Mapping[str, Any]) -> dict[str, Any]:
             target: {name: _view(views[name]) for name in VIEWS}
             for target, views in targets.items()
         },
+    }
+
+
+def _compare(models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return by how much the first of two models differs from the second, figure by figure."""
+    if len(models) != 2:
+        return {}
+    first, second = (one["targets"] for one in models)
+    return {
+        target: {
+            view: {
+                name: subtract_estimates(figure, second[target][view]["figures"][name])
+                for name, figure in first[target][view]["figures"].items()
+            }
+            for view in VIEWS
+        }
+        for target in first
+        if target in second
     }
 
 

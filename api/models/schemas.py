@@ -207,8 +207,23 @@ class ComparedModel(AnswerSchema):
     """By target, then by view."""
 
 
+class FigureDifference(AnswerSchema):
+    """By how much a figure of the first model differs from that of the second."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    """Ends of the 95 % interval, wider than need be where both were judged on the same rows."""
+    n: int
+    """Inspections behind the figure that has fewer."""
+    conclusion: Literal["higher", "lower", "same", "not_knowable"]
+    """``same``: they cannot be told apart."""
+
+
 class ModelComparison(AnswerSchema):
     """The stored reports of some models side by side."""
 
     tables = ("models",)
     models: list[ComparedModel]
+    differences: dict[str, dict[str, dict[str, FigureDifference]]]
+    """Of two models, by target, view and figure; empty for any other number of them."""

@@ -5,6 +5,7 @@ counted, the answer is "not yet knowable", with the reason: a figure that cannot
 than none.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -45,6 +46,33 @@ class Estimate:
 def unknown_estimate(n: int, positives: int, why: str) -> Estimate:
     """Return the answer "not yet knowable"."""
     return Estimate(None, None, None, n, positives, knowable=False, why=why)
+
+
+def subtract_estimates(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the difference of two estimates, kept as JSON, with its 95 % interval.
+
+    ``first`` less ``second``; the interval adds the distances to their ends in squares (Zou and
+    Donner, 2008; of two shares it is Newcombe's, 1998). Assumes independent estimates: where both
+    were judged on the same rows they move together, and the interval is wider than it need be.
+    ``value``, ``low`` and ``high`` are None, and ``conclusion`` ``not_knowable``, where either is
+    not knowable; else it is ``higher``, ``lower``, or ``same`` where the interval holds 0.
+
+    >>> one = {"value": 0.5, "low": 0.4, "high": 0.6, "knowable": True, "n": 90}
+    >>> found = subtract_estimates(one, one | {"value": 0.2, "low": 0.1, "high": 0.3, "n": 80})
+    >>> found["conclusion"], round(found["low"], 2), round(found["high"], 2), found["n"]
+    ('higher', 0.16, 0.44, 80)
+    """
+    n = min(first["n"], second["n"])
+    ends = [one[name] for one in (first, second) for name in ("value", "low", "high")]
+    if not (first["knowable"] and second["knowable"]) or None in ends:
+        unknown = {"value": None, "low": None, "high": None}
+        return unknown | {"n": n, "conclusion": "not_knowable"}
+    value = first["value"] - second["value"]
+    down = math.hypot(first["value"] - first["low"], second["high"] - second["value"])
+    up = math.hypot(first["high"] - first["value"], second["value"] - second["low"])
+    low, high = value - down, value + up
+    conclusion = "higher" if low > 0 else "lower" if high < 0 else "same"
+    return {"value": value, "low": low, "high": high, "n": n, "conclusion": conclusion}
 
 
 def clopper_pearson(hits: float, n: float, *, level: float = LEVEL) -> tuple[float, float]:

@@ -151,7 +151,7 @@ def test_the_analysts_pages_can_be_used_by_everybody(
     page.fill("#expression", make_expression("SEEN-1"))
     page.click("#profile button.primary")
     model = "/models/m-seen"
-    compared = "/models/comparison?version=m-seen"
+    compared = "/models/comparison?version=m-seen&version=m-old"
     for where in ("/profiles/SEEN-1", "/models", model, f"{model}/report", compared, "/drift"):
         page.goto(where)
         if where == model:

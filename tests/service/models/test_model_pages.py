@@ -1,6 +1,7 @@
 """Models at the desk: side by side, why one is refused, two people, the way back; and drift."""
 
 import json
+import math
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from api.service.subprocess_jobs import Measurements
 from api.web.charts import SIDE, bars, dots, reach, stretch_share, trace_line
 from engine.errors import BusyError, NotEnoughDataError
 from models.bundle.bundle import file_digest
+from models.statistics.intervals import subtract_estimates
 from tests.catalogues import list_texts
 from tests.service.conftest import serving
 from tests.service.page_session import Desk, at_desk
@@ -148,6 +150,63 @@ def test_every_figure_has_an_interval_a_population_and_says_it_is_made_up(
     assert bob.get("/models/m-none").status_code == 404
 
 
+FIRST = {"value": 0.30, "low": 0.25, "high": 0.35, "n": 412, "positives": 124, "knowable": True}
+
+
+@pytest.mark.parametrize(
+    ("second", "sentence", "conclusion"),
+    [
+        ({}, "cannot be told apart on 412 inspections", "same"),
+        ({"value": 0.28, "low": 0.23, "high": 0.33, "n": 400}, "apart on 400 inspections", "same"),
+        ({"value": 0.10, "low": 0.08, "high": 0.13}, "m-left finds more than m-right", "higher"),
+        ({"value": 0.60, "low": 0.55, "high": 0.65}, "m-right finds more than m-left", "lower"),
+        ({"knowable": False}, "Nothing can be concluded", "not_knowable"),
+    ],
+)
+def test_what_can_be_concluded_of_two_models_is_a_sentence(
+    world: World, bob: Desk, *, second: dict[str, Any], sentence: str, conclusion: str
+) -> None:
+    for version, figure in (("m-left", FIRST), ("m-right", FIRST | second)):
+        targets = json.loads(report())["targets"]
+        for view in ("random_stream", "inverse_propensity"):
+            targets["discrepancy"][view]["hit_rate_at_capacity"] = figure | {"why": ""}
+        candidate(world, version, targets=targets)
+    asked = "/models/comparison?version=m-left&version=m-right"
+    answer = world.get(f"/v1{asked}").json()
+    TypeAdapter(ModelComparison).validate_python(answer)
+    found = answer["differences"]["discrepancy"]["random_stream"]["hit_rate_at_capacity"]
+    assert found["conclusion"] == conclusion
+    text = bob.get(asked).text
+    first = text.partition('id="concluded-discrepancy"')[2].partition("</p>")[0]
+    assert sentence in first and "different periods" not in first
+    assert text.count('class="interval both"') == 2 * 3 * 5
+    assert world.get(f"{asked.replace('/models', '/v1/models')}&version=m-left").json()[
+        "differences"
+    ]
+
+
+def test_intervals_that_overlap_may_still_differ() -> None:
+    """Ends that overlap a little are no proof of equality, and equality is no proof of overlap."""
+    low = {"value": 0.20, "low": 0.16, "high": 0.245, "n": 330, "knowable": True}
+    high = {"value": 0.28, "low": 0.235, "high": 0.33, "n": 330, "knowable": True}
+    assert subtract_estimates(high, low)["conclusion"] == "higher"
+    found = subtract_estimates(low, high)
+    assert found["conclusion"] == "lower"
+    # Newcombe (1998), table II (a), method 10: 56 of 70 against 48 of 80.
+    known = subtract_estimates(make_wilson(56, 70), make_wilson(48, 80))
+    assert known["low"] == pytest.approx(0.0524, abs=5e-5)
+    assert known["high"] == pytest.approx(0.3339, abs=5e-5)
+
+
+def make_wilson(hits: int, n: int) -> dict[str, Any]:
+    """Return a share with Wilson's interval (1927), which Newcombe's difference takes."""
+    value, z = hits / n, 1.959964
+    middle, bottom = value + z * z / (2 * n), 1 + z * z / n
+    half = z * math.sqrt(value * (1 - value) / n + z * z / (4 * n * n))
+    ends = {"low": (middle - half) / bottom, "high": (middle + half) / bottom}
+    return {"value": value, "n": n, "knowable": True} | ends
+
+
 def test_a_report_is_drawn_by_us_and_a_stored_page_is_sealed(world: World, bob: Desk) -> None:
     path = candidate(world, "m-report")
     page = bob.get(f"{path}/report")
@@ -275,9 +334,12 @@ def test_drift_says_what_moved_and_what_to_do(
     short = MEASURED | {"span_days": 0.01, "all": LARGE | {"picked": CALM}}
     monkeypatch.setattr(Measurements, "run", lambda _, *, days: short)
     assert bob.send("/drift", "/drift", {}).headers["location"] == "/drift?done=measured"
-    todo = bob.get("/drift").text.partition('id="todo"')[2].partition("</section>")[0]
+    whole = bob.get("/drift").text
+    todo = whole.partition('id="todo"')[2].partition("</section>")[0]
     assert "have moved" not in todo and "<strong>" not in todo, "a burst is no alarm"
-    assert todo.index("spread over") < todo.index("That is no alarm"), "the caveat comes first"
+    caveats = [whole.index("spread over"), text.index("A season, a holiday")]
+    alarms = [whole.index("That is no alarm"), text.index("Searches find less than stated")]
+    assert all(a < b for a, b in zip(caveats, alarms, strict=True)), "the caveat comes first"
     monkeypatch.setattr(Measurements, "run", lambda _, *, days: MEASURED)
     bob.send("/drift", "/drift", {})
     quiet = bob.get("/drift?at=FOT").text
