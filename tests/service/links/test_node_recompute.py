@@ -1,15 +1,19 @@
 """Decisions of a node come out again at its centre, from the copies of its records alone."""
 
+import json
+
 import pytest
 from sqlalchemy import delete, select
+from typer.testing import CliRunner
 
+from api.cli.main import app
 from api.links import node_recompute
 from api.links.node_recompute import CentreRecomputation, read_node_records, recompute_at_centre
 from engine.errors import NoModelError
 from engine.journal.journal import BODIES
 from engine.journal.kinds import DECISION
 from engine.links.posts.copies import COPIES
-from tests.service.links.post_and_centre import Installation, sync
+from tests.service.links.post_and_centre import NAME, Installation, sync
 from tests.service.running_service import FakeModels, World
 
 
@@ -50,3 +54,18 @@ def test_a_body_that_is_gone_is_named(
     made = recompute(centre, world.models)
     assert len(made) >= 30
     assert all(one.missing == (f"body of record {first.copied['sequence']}",) for one in made)
+
+
+def test_the_command_names_what_the_centre_lacks(
+    node: Installation, centre: Installation, store_url: str
+) -> None:
+    sync(node, centre)
+    words = ["link", "recompute", NAME, "--decisions", "3", "--home", str(centre.home.root)]
+    env = {"DARVOZA_DATABASE_URL": store_url}
+    answered = CliRunner().invoke(app, words, env=env)
+    assert answered.exit_code == 0, answered.output
+    assert answered.output.count("not compared: there is no model m1") == 3
+    assert "0 of 3 decisions came out again" in answered.output
+    found = json.loads(CliRunner().invoke(app, [*words, "--json"], env=env).stdout)
+    assert [one["missing"] for one in found["decisions"]] == [["there is no model m1"]] * 3
+    assert found["draw_faults"] == []
