@@ -18,7 +18,7 @@ SMALLEST, LARGEST = 14.0, 30.0
 """Radius of a post at which none waits, and of the one where most do."""
 _GAP = 6.0
 _ROUNDS = 60
-_LINE, _LETTER = 17.0, 8.6
+_LINE, _LETTER = 17.0, 10.0
 """Height of a name, and width of one of its letters."""
 
 
