@@ -11,12 +11,15 @@ ROOT = Path(__file__).parents[4]
 
 
 REPLAYS = {
+    "api/links/node_recompute.py",
     "engine/audit/projection_replay.py",
     "engine/journal/entries.py",
+    "engine/links/posts/record_intake.py",
     "experiments/benchmarks/online_lookup.py",
+    "experiments/faults/partitions/installations.py",
     "features/online/epoch.py",
 }
-"""Modules that hand a record to projections again, whose kind is read from the journal."""
+"""Modules that hand on a record of any kind: to projections again, or as a copy."""
 
 
 def count_untyped_drafts(text: str) -> int:
