@@ -27,6 +27,7 @@ reports            Reports of checkpoints that request no decision
 search             Search for vehicles over HTTP and as a page
 service            The running service: settings, parts, metrics, logs
 shifts             Shifts and rosters over HTTP and as a page
+training           Training of officers: a home of its own, exercises, picks, debriefings
 watchlist          The watch list over HTTP and as pages
 web                Parts that all pages share: templates, languages, labels, forms
 webhooks           Events to other systems, over HTTP and as a page

@@ -6,4 +6,5 @@ faults      Fault runs against a running service, each with a negative control
 simulation  Policies simulated over a year
 support     Shared by benchmarks, simulations and fault runs
 synthetic   A synthetic border network
+training    Training of officers on shifts whose truth is known
 """

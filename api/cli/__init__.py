@@ -4,7 +4,7 @@ agencies     Commands about the table of agencies: who sees, acts and approves
 common       Conventions of all commands
 data         Commands that bring data in and look at them
 demo         ``darvoza demo``
-erasure      Commands that export and erase what is held
+exercises    Commands that train officers on shifts whose truth is known
 experiments  Commands that run experiments
 home         Commands about a whole home
 links        Commands about links with other installations

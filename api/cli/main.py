@@ -22,7 +22,7 @@ from api.cli import (
     agencies,
     data,
     demo,
-    erasure,
+    exercises,
     experiments,
     home,
     links,
@@ -66,8 +66,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     home.verify,
     home.rebuild,
     home.backup,
-    erasure.subject,
-    erasure.erase,
+    home.subject,
+    home.erase,
     experiments.bench,
     experiments.simulate,
     experiments.faults,
@@ -82,6 +82,7 @@ app.add_typer(service.users, name="users")
 app.add_typer(agencies.agencies, name="agencies")
 app.add_typer(links.links, name="link")
 app.add_typer(oidc.oidc, name="oidc")
+app.add_typer(exercises.exercises, name="training")
 gc.freeze()  # else the first look would be at all of it
 gc.enable()
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import inspect
 
+from engine.journal.training_guard import require_sort
 from engine.storage.database import Store, fetch_rows
 
 _VERSIONS = Path(__file__).parent / "versions"
@@ -12,8 +13,13 @@ COMMITTED = "0019"
 """Version from which on every record of a credential commits to its secret."""
 
 
-def upgrade(store: Store) -> None:
-    """Run what is missing in one transaction under the writer's lock; safe to call from many."""
+def upgrade(store: Store, *, training: bool = False) -> None:
+    """Run what is missing in one transaction under the writer's lock; safe to call from many.
+
+    Every opening of a store comes here, so here a training store is refused as a live one, and a
+    live store for training; raises ``NotAllowedError``.
+    """
+    require_sort(store, training=training)
     before = read_version(store)
     if before == newest():
         return

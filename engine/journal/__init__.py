@@ -12,4 +12,5 @@ payloads       Bodies of the journal's records, by kind
 power_records  Records that grant or withdraw power, verified against the hash chain
 record_order   Records appended together, in parts that projections apply one after another
 receipts       Signed receipts that prove a later rewriting of the journal
+training_guard  Separation of training journals from live ones
 """

@@ -41,8 +41,9 @@ from engine.journal.entries import (
     Projection,
 )
 from engine.journal.hash_chain import GENESIS, ChainLink, canonical, chain_of, leaf_of, new_salt
-from engine.journal.kinds import TICK
+from engine.journal.kinds import TICK, TRAINING_HOME
 from engine.journal.record_order import split_parts
+from engine.journal.training_guard import is_training, require_kinds
 from engine.storage.database import (
     METADATA,
     CommitUnknownError,
@@ -196,6 +197,8 @@ class Journal:
         self._projections = tuple(projections)
         self._held = AnchoredClock() if clock is None and is_held else None
         self._clock = clock or (SystemClock() if store.dialect.is_sqlite else None)
+        self._is_training: bool | None = None
+        """Which sort of journal it is; None until it is known to have a first record."""
         self._look = _LOOK.format(now="0" if self._clock else _POSTGRES_NOW)
 
     def append(self, drafts: Sequence[Draft]) -> list[Entry]:
@@ -271,6 +274,7 @@ class Journal:
                 sealed = find(connection, head, reading.now)
                 if not sealed:
                     return []
+                self._require_kinds(connection, [seal.draft.kind for seal in sealed])
                 if self._held is not None:
                     self._held.keep(connection)
                 entries = _chain_drafts(head, reading.now, sealed)
@@ -279,6 +283,13 @@ class Journal:
             if entries:
                 self._settle(entries[-1], unknown)
         return entries
+
+    def _require_kinds(self, connection: Connection, kinds: Sequence[str]) -> None:
+        """Keep exercises out of live journals and everything else out of training journals."""
+        if self._is_training is None:
+            self._is_training = is_training(connection)
+        found = self._is_training
+        require_kinds(kinds, training=kinds[0] == TRAINING_HOME if found is None else found)
 
     def _timed(self, connection: Connection) -> tuple[Head, Reading]:
         """Return the head, and the time by the clock that goes with this store."""

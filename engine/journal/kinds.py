@@ -170,6 +170,15 @@ WEBHOOK_DISABLED: Final = Kind[of.WebhookDisabledBody]("webhook_disabled")
 """The service sends nothing more to an address that is gone, or that failed for days."""
 WEBHOOK_ENDED: Final = Kind[of.WebhookStepBody]("webhook_ended")
 
+TRAINING_HOME: Final = Kind[of.TrainingHomeBody]("training_home")
+"""First record of a training journal, and of no other (:mod:`engine.journal.training_guard`)."""
+TRAINING_SHIFT: Final = Kind[of.TrainingShiftBody]("training_shift")
+"""An exercise and the digest of its solution; the subject is the exercise, as of the next two."""
+TRAINING_PICK: Final = Kind[of.TrainingPickBody]("training_pick")
+"""A trainee picks a vehicle and the places to search, before the truth is shown."""
+TRAINING_CLOSED: Final = Kind[of.TrainingClosedBody]("training_closed")
+"""A trainee ends an exercise; from then on the trainee may see its solution."""
+
 KINDS: Final = frozenset(
     value for name, value in list(globals().items()) if name.isupper() and isinstance(value, Kind)
 )

@@ -706,3 +706,38 @@ class WebhookDisabledBody(TypedDict):
 
     why: str
     since: str
+
+
+class TrainingHomeBody(TypedDict):
+    """What a training home was made from."""
+
+    seed: int
+    crossings: int
+    mode: str
+    """``model`` or ``rules_only``: what the engine's picks were made with."""
+
+
+class TrainingShiftBody(TypedDict):
+    """An exercise: what the trainee sees, and what is kept from the trainee, by their digests."""
+
+    level: int
+    minutes: float
+    vehicles: int
+    cases: str
+    solution: str
+    """SHA-256 of a file that holds a random salt, so that no guess of the truth can be checked."""
+
+
+class TrainingPickBody(TypedDict):
+    """One vehicle that a trainee searches."""
+
+    person: str
+    crossing_id: str
+    places: list[list[Any]]
+    """Pairs of a place and its minutes, in the order of the search."""
+
+
+class TrainingClosedBody(TypedDict):
+    """The end of an exercise for one trainee."""
+
+    person: str

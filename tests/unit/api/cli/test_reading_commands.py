@@ -17,6 +17,7 @@ from engine.storage.home import Home
 MAKING = {
     "demo", "load", "serve", "keys create", "users create", "synth", "backtest", "bench",
     "simulate", "faults", "sbom", "translate", "extract", "profiles templates",
+    "training make",
 }  # fmt: skip
 """They make a home, or touch none."""
 ASKED = {
@@ -63,6 +64,13 @@ ASKED = {
     "link sync": ["link", "sync"],
     "link export": ["link", "export", "oybek", "--to", "{out}"],
     "link import": ["link", "import", "{out}"],
+    "training enrol": ["training", "enrol", "ann"],
+    "training list": ["training", "list", "--as", "ann"],
+    "training show": ["training", "show", "shift-1", "--as", "ann", "--out", "{out}"],
+    "training pick": ["training", "pick", "shift-1", "{out}", "--as", "ann"],
+    "training close": ["training", "close", "shift-1", "--as", "ann"],
+    "training report": ["training", "report", "--as", "ann"],
+    "training figures": ["training", "figures"],
     "clock show": ["clock", "show"],
     "clock accept": ["clock", "accept", "--as", "ann", "--why", "x"],
 }
