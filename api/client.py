@@ -226,6 +226,24 @@ class Client(Calls):
         """Say that a vehicle has left the queue; ``team`` let it go, where not the one drawn."""
         return self._post(Acknowledged, reason, key, "crossings", crossing_id, "release", team=team)
 
+    def take(
+        self,
+        crossing_id: str,
+        key: str | None = None,
+        *,
+        team: str | None = None,
+        over: int | None = None,
+    ) -> Acknowledged:
+        """Take a waiting vehicle for a team; ``over`` is the taking of another to take over."""
+        body = {} if over is None else {"over": over}
+        return self._post(Acknowledged, body, key, "crossings", crossing_id, "takings", team=team)
+
+    def give_back(
+        self, crossing_id: str, key: str | None = None, *, team: str | None = None
+    ) -> Acknowledged:
+        """Give back a vehicle that was taken."""
+        return self._post(Acknowledged, None, key, "crossings", crossing_id, "returns", team=team)
+
     def inspect(
         self, act: Body, key: str | None = None, *, team: str | None = None
     ) -> AcknowledgedAct:

@@ -40,6 +40,7 @@ DELETED: Mapping[str, str] = {
     "decision_identifiers": "seq",
     "link_movement_keys": "seq",
     "corrections": "seq",
+    "takings": "seq",
 }
 """Tables whose rows go, and the column by which they are found."""
 BLANKED: Mapping[str, tuple[str, Mapping[str, object]]] = {

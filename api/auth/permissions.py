@@ -100,6 +100,10 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         POST /v1/decisions/{decision_id}/amendments
         POST /v1/crossings/{crossing_id}/release
         """,
+    (Matter.DECISIONS, Right.ACT, _POST): """
+        POST /v1/crossings/{crossing_id}/takings
+        POST /v1/crossings/{crossing_id}/returns
+        """,
     (Matter.DECISIONS, Right.SEE, _READERS | _SENDERS): """
         GET /v1/declarations
         GET /v1/declarations/{declaration_id}

@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse
 from api.decisions.link_graph import KINDS, name_of_linked
 from api.decisions.page_data import list_named, read_page
 from api.decisions.page_forms import TheDecisionForm
-from api.decisions.reads import DecisionService, TheService
+from api.decisions.reads import DecisionReader, DecisionService, TheService
 from api.decisions.timeline import SHAPES
 from api.web.field_errors import corrections
 from api.web.form_fields import FormError
@@ -24,6 +24,7 @@ from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import TOKEN, TheForm
+from engine.errors import ConflictError
 from engine.shifts.rosters import has_scanner
 
 router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
@@ -82,6 +83,25 @@ def ask_release(visit: TheVisit, service: TheService, decision_id: str) -> Respo
 def send_release(visit: TheVisit, form: TheForm, sent: TheDecisionForm) -> Response:
     """Record that the vehicle has left without inspection, and why."""
     return _step(visit, form, sent, sent.release, template="release.html")
+
+
+@router.post("/{decision_id}/takings")
+def send_taking(visit: TheVisit, form: TheForm, sent: TheDecisionForm) -> Response:
+    """Take the vehicle; where another person holds it, ask first whether to take it over."""
+    try:
+        return _step(visit, form, sent, sent.take)
+    except ConflictError:
+        found = DecisionReader(sent.service, visit.caller).decision(sent.known.decision_id)
+        if "taken" not in found:
+            raise
+    decision_id = sent.known.decision_id
+    return render_page(visit, sent.service, decision_id, status=409, template="take_over.html")
+
+
+@router.post("/{decision_id}/returns")
+def send_return(visit: TheVisit, form: TheForm, sent: TheDecisionForm) -> Response:
+    """Give the vehicle back."""
+    return _step(visit, form, sent, sent.give_back)
 
 
 def repeat_fields(form: TheForm) -> list[tuple[str, str]]:

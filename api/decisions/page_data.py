@@ -130,6 +130,8 @@ class FiledActInfo:
     team: str | None
     at: datetime
     seizures: Sequence[Mapping[str, Any]]
+    taken_by: str | None
+    """Who had taken the vehicle, where that was another."""
     corrections: Sequence[Mapping[str, Any]]
     """Of the act and of these seizures, the oldest first: who, when, why, and what it said."""
 
@@ -334,7 +336,8 @@ def _read_filing(
             seizures.append(body["seizure"] | {"by": body.get("by")})
     at = datetime.fromisoformat(inspection["recorded_at"])
     corrections = _read_corrections(snapshot, sorted(corrected))
-    return FiledActInfo(act.get("by"), act.get("team"), at, seizures, corrections)
+    taken_by = act.get("taken_by")
+    return FiledActInfo(act.get("by"), act.get("team"), at, seizures, taken_by, corrections)
 
 
 def _read_act(service: DecisionService, snapshot: Connection, seq: int) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from engine.journal.idempotency import claim, find_holders, inspection_name, sei
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, SEIZURE
 from engine.queue.queue import QueuedDecision
 from engine.queue.reviews import AGREED, Review, Reviewer
+from engine.queue.takings import TakingRequest
 from engine.selection.team_assignment import Handling
 from engine.targeting.reports import ExplainedRelease
 
@@ -115,6 +116,23 @@ class DecisionForm:
         asked = claim(RELEASE, content, post=known.post, name=f"{RELEASE}:{known.crossing_id}")
         by = Handling(self.caller.person, agency=self.caller.agency)
         self.service.recording.release(content, asked, by=by)
+
+    def take(self) -> None:
+        """Record that its sender takes the vehicle, from another where the form names that."""
+        over = self.reader.text("over")
+        taking = TakingRequest(over=int(over) if over.isdecimal() else None)
+        self._hold(taking)
+
+    def give_back(self) -> None:
+        """Record that its sender gives the vehicle back."""
+        self._hold(None)
+
+    def _hold(self, taking: TakingRequest | None) -> None:
+        known, minutes = self.known, self.service.settings.taken_minutes
+        by = Handling(self.caller.person, agency=self.caller.agency)
+        self.service.recording.hold(
+            taking, known.crossing_id, post=known.post, by=by, minutes=minutes
+        )
 
     def _read_team(self) -> str | None:
         """Return who did it, where the form says so: one of those on when it was decided."""

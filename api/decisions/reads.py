@@ -34,10 +34,11 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, INSPECTION
 from engine.links.posts.late_withdrawals import LateWithdrawal, list_late_withdrawals
 from engine.queue.mirror_alerts import alerts_of
-from engine.queue.queue import QueuedDecision, list_waiting, read_decision
+from engine.queue.queue import QueuedDecision, list_waiting, read_decision, waits
 from engine.queue.queue import list_decisions as select_decisions
 from engine.queue.referrals import opens
 from engine.queue.reviews import NEEDS_SECOND, order_of_review, reviews_of
+from engine.queue.takings import VehicleHolder, read_holder, read_holders
 from engine.storage.database import Store
 from engine.targeting.reports import Recording
 
@@ -75,11 +76,12 @@ class DecisionReader:
         """Return one decision; raises ``NotFoundError``."""
         with self._service.store.read() as connection:
             known = self._reachable(connection, decision_id)
+            taken = _view_holder(self._read_holder(connection, known))
             if is_blind(self._caller):
-                seen = self._view(connection, known, is_blind=True)
+                seen = self._view(connection, known, is_blind=True) | taken
                 return seen | self._read_opened_reasons(connection, known)
             seen = self._view(connection, known, is_blind=False)
-            seen |= {"reviews": self._reviews(connection, known)}
+            seen |= {"reviews": self._reviews(connection, known)} | taken
             body = self._service.journal.body(connection, known.seq, of=DECISION)
             manifest = read_partner_manifest(connection, self._service.network, body)
             seen = seen if manifest is None else seen | {"partner_manifest": manifest}
@@ -109,10 +111,12 @@ class DecisionReader:
         with self._service.store.read() as connection:
             as_of = self._service.journal.head(connection).as_of
             known = list_waiting(connection, post, as_of=as_of)
+            holders = read_holders(connection, post, as_of=as_of)
             views = [
                 self._view(connection, one, is_blind=is_blind(self._caller))
                 | {"channel": one.channel.code}
                 | {"rank": {"position": position, "of": len(known)}}
+                | _view_holder(holders.get(one.crossing_id))
                 for position, one in enumerate(known, 1)
             ]
         return {"post": post, "as_of": rfc3339(as_of), "waiting": views}
@@ -140,6 +144,13 @@ class DecisionReader:
         with self._service.store.read() as connection:
             known = self._open(connection, decision_id)
             return past(self._service, connection, known, self._caller)
+
+    def _read_holder(self, connection: Connection, known: QueuedDecision) -> VehicleHolder | None:
+        """Return who has taken a vehicle that waits."""
+        if not waits(connection, known.decision_id):
+            return None
+        as_of = self._service.journal.now(connection)
+        return read_holder(connection, known.crossing_id, as_of=as_of)
 
     def _reachable(self, connection: Connection, decision_id: str) -> QueuedDecision:
         known = read_decision(connection, decision_id)
@@ -218,6 +229,15 @@ def _describe_late(one: LateWithdrawal) -> dict[str, Any]:
         "withdrawn_at": rfc3339(one.withdrawn_at),
         "arrived_at": rfc3339(one.arrived_at),
     }
+
+
+def _view_holder(holder: VehicleHolder | None) -> dict[str, Any]:
+    """Return who has taken a vehicle as JSON values; nothing where it is free."""
+    if holder is None:
+        return {}
+    times = {"since": rfc3339(holder.taken_at), "until": rfc3339(holder.until)}
+    by = {"by": holder.person, "team": holder.team, "sequence": holder.seq}
+    return {"taken": by | times}
 
 
 async def reader_of(caller: TheCaller, service: TheService) -> DecisionReader:

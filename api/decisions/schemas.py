@@ -60,6 +60,18 @@ class DeclarationAlert(AnswerSchema):
     known_at: datetime
 
 
+class TakenBy(AnswerSchema):
+    """Who has taken a waiting vehicle."""
+
+    by: str
+    team: str | None
+    since: datetime
+    until: datetime
+    """When it ends by itself."""
+    sequence: int
+    """The record of the taking, for ``over``."""
+
+
 class CheckpointView(AnswerSchema):
     """A decision as its checkpoint sees it, before its inspection act and after it."""
 
@@ -88,6 +100,8 @@ class CheckpointView(AnswerSchema):
     """Where declarations ahead led to it, or to nothing that could be used."""
     declaration_alerts: list[DeclarationAlert] | None = None
     """Where a declaration ahead came, or was changed, after the decision."""
+    taken: TakenBy | None = None
+    """Where an officer has taken the waiting vehicle; in a queue, and where one is asked for."""
 
 
 class Subject(AnswerSchema):

@@ -105,6 +105,7 @@ BODIES: dict[str, Any] = {
         "reason": "Fresh weld on the frame.",
     },
     "ReleaseReason": {"reason_code": "capacity", "reason": "No bay was free until midnight."},
+    "TakingRequest": {"over": 1042},
     "AttentionRequest": {
         "link": "oybek_fotehobod",
         "identifier": "plate",

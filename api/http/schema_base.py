@@ -22,9 +22,18 @@ class AnswerSchema(BaseModel):
 
 
 class Acknowledged(AnswerSchema):
-    """A crossing, seizure or release that stands in the journal."""
+    """A report that stands in the journal."""
 
-    kind: Literal["crossing", "seizure", "seizure_corrected", "release", "roster", "review"]
+    kind: Literal[
+        "crossing",
+        "seizure",
+        "seizure_corrected",
+        "release",
+        "vehicle_taken",
+        "vehicle_given_back",
+        "roster",
+        "review",
+    ]
     id: str
     """Of the crossing or the seizure; for a roster, the post."""
     recorded_at: datetime
@@ -38,6 +47,8 @@ class AcknowledgedAct(AnswerSchema):
     crossing_id: str
     recorded_at: datetime
     receipt: Receipt
+    taken_by: str | None = None
+    """Who had taken the vehicle, where that was another than who filed the act."""
 
 
 class Alive(AnswerSchema):

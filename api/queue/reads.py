@@ -26,6 +26,7 @@ from engine.journal.kinds import DECISION, INSPECTION, RELEASE
 from engine.queue.corrections import read_stated
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
+from engine.queue.takings import VehicleHolder, read_holders
 from engine.search_orders.equipment import is_working
 from engine.selection.policy import INSPECTED, Channel
 from engine.shifts.rosters import ROSTERS
@@ -67,6 +68,8 @@ class WaitingVehicle:
     is_amended: bool
     why: "WhyWaiting | None"
     """None for a blind reader."""
+    holder: VehicleHolder | None = None
+    """Who has taken it."""
     fits: bool = True
     """It lies above the cut of its channel."""
 
@@ -131,11 +134,12 @@ def desk(service: PostService, post: str, caller: Caller, *, is_blind: bool) -> 
     with service.store.read() as snapshot:
         as_of = service.journal.now(snapshot)
         known = list_waiting(snapshot, post, as_of=as_of)
+        holders = read_holders(snapshot, post, as_of=as_of)
         bodies = JournalReader(snapshot).bodies([one.seq for one in known])
         shift = service.settings.shifts_of(service.network).shift(post, as_of)
         running = service.workload.running(snapshot, shift, now=as_of)
         done = _sum_inspected(snapshot, post, since=shift.opens_at)
-        shown = _mark(snapshot, post, known, since=shift.opens_at)
+        shown = _mark(snapshot, post, known, since=shift.opens_at, as_of=as_of)
         for one in known:
             if one.seq not in bodies:
                 continue
@@ -146,7 +150,10 @@ def desk(service: PostService, post: str, caller: Caller, *, is_blind: bool) -> 
     meters = [_meter(service, running, channel, done) for channel in reversed(INSPECTED)]
     vehicles = _tell_neighbours_apart(
         [
-            _vehicle(position, one, bodies[one.seq], as_of=as_of, is_blind=is_blind)
+            replace(
+                _vehicle(position, one, bodies[one.seq], as_of=as_of, is_blind=is_blind),
+                holder=holders.get(one.crossing_id),
+            )
             for position, one in enumerate(known, 1)
             if one.seq in bodies
         ]
@@ -167,10 +174,13 @@ def mark(service: PostService, post: str) -> str:
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
         since = service.settings.shifts_of(service.network).shift(post, now).opens_at
-        return _mark(snapshot, post, list_waiting(snapshot, post, as_of=now), since=since)
+        known = list_waiting(snapshot, post, as_of=now)
+        return _mark(snapshot, post, known, since=since, as_of=now)
 
 
-def _mark(snapshot: Connection, post: str, known: Sequence[QueuedDecision], *, since: int) -> str:
+def _mark(
+    snapshot: Connection, post: str, known: Sequence[QueuedDecision], *, since: int, as_of: int
+) -> str:
     decided = snapshot.execute(
         select(func.max(_D.known_at), func.count(_D.act_seq)).where(
             _D.post == post, _D.known_at >= since
@@ -178,7 +188,9 @@ def _mark(snapshot: Connection, post: str, known: Sequence[QueuedDecision], *, s
     ).one()
     roster = snapshot.scalar(select(func.max(ROSTERS.c.seq)).where(ROSTERS.c.post == post))
     # Not the places: they hold the risk, which could be found by trying where the rest is known.
-    shown = repr((tuple(decided), roster, [(one.seq, int(one.channel)) for one in known]))
+    taken = sorted(one.seq for one in read_holders(snapshot, post, as_of=as_of).values())
+    waiting = [(one.seq, int(one.channel)) for one in known]
+    shown = repr((tuple(decided), roster, waiting, taken))
     return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 

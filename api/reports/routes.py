@@ -16,12 +16,15 @@ from api.http.schema_base import Acknowledged, AcknowledgedAct
 from api.messages.arrival_bodies import arrival_body
 from api.messages.documentation import takes_messages
 from api.messages.wco_response import answer_in_kind
+from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from engine.domain.network import Network
 from engine.domain.plausibility import MonotonicClock
 from engine.domain.records import Arrival, Identifier, Seizure
+from engine.errors import RecordError
 from engine.journal.idempotency import claim, crossing_name, inspection_name, seizure_name
 from engine.journal.kinds import CROSSING, INSPECTION, RELEASE, SEIZURE
+from engine.queue.takings import TakingRequest
 from engine.selection.team_assignment import Handling
 from engine.storage.database import Store
 from engine.targeting.corrections import ActCorrection, SeizureCorrection
@@ -32,6 +35,7 @@ class ReportService(Protocol):
     """The running service, as checkpoints report to it."""
 
     network: Network
+    settings: Settings
     store: Store
     present: MonotonicClock
     recording: Recording
@@ -160,4 +164,45 @@ def release(
     found = service.recording.release(
         content, asked, by=Handling(caller.person, team, caller.agency)
     )
+    return answer(service.answers.acknowledge(found, identifier=crossing_id), 201)
+
+
+@crossings_router.post(
+    "/{crossing_id:path}/takings",
+    **creates(Acknowledged, 404, 409, 413, body=TakingRequest, is_owed=False),
+)
+def take(
+    caller: TheCaller,
+    service: TheService,
+    key: IdempotencyKey,
+    crossing_id: Annotated[Identifier, Path()],
+    taking: Annotated[TakingRequest, Depends(body_of(TakingRequest, is_owed=False))],
+    team: Team = None,
+) -> Response:
+    """Take a waiting vehicle, so that no other officer begins it without knowing.
+
+    One that another holds answers 409 and says who; ``over`` with the number of that taking takes
+    it over. A machine's key names the team.
+    """
+    post = post_of(service.recording, caller, crossing_id)
+    if team is None and not caller.is_person:
+        why = "a machine's key names the team that takes the vehicle"
+        raise RecordError("taking", "team", "missing_key", why)
+    by, minutes = Handling(caller.person, team, caller.agency), service.settings.taken_minutes
+    found = service.recording.hold(taking, crossing_id, post=post, by=by, minutes=minutes, key=key)
+    return answer(service.answers.acknowledge(found, identifier=crossing_id), 201)
+
+
+@crossings_router.post("/{crossing_id:path}/returns", **creates(Acknowledged, 404, 409))
+def give_back(
+    caller: TheCaller,
+    service: TheService,
+    key: IdempotencyKey,
+    crossing_id: Annotated[Identifier, Path()],
+    team: Team = None,
+) -> Response:
+    """Give back a vehicle that the sender has taken."""
+    post = post_of(service.recording, caller, crossing_id)
+    by = Handling(caller.person, team, caller.agency)
+    found = service.recording.hold(None, crossing_id, post=post, by=by, minutes=0, key=key)
     return answer(service.answers.acknowledge(found, identifier=crossing_id), 201)

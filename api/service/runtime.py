@@ -61,6 +61,7 @@ from engine.queue.match_outcomes import OutcomeProjection
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.queue.queue import QueueProjection
 from engine.queue.reviews import ReviewProjection
+from engine.queue.takings import TakingProjection
 from engine.shifts.rosters import RosterProjection
 from engine.shifts.seed_chains import SeedChains
 from engine.shifts.shift_state import ShiftProjection, Shifts
@@ -111,6 +112,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         QueueProjection(),
         IdentifierProjection(),
         CorrectionProjection(),
+        TakingProjection(),
         ShiftProjection(),
         RosterProjection(),
         ReviewProjection(),

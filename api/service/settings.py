@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     """How long a key that was looked up is believed; a revoked key lives on for at most this."""
     session_hours: Annotated[float, Field(gt=0, le=24)] = 12
     """How long a person stays signed in: a shift."""
+    taken_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 120
+    """How long an officer holds a vehicle that they took, where nothing ends it before."""
     model_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
     """How often the service looks whether another model was put into force."""
     link_seconds: Annotated[float, Field(ge=0, le=24 * 3600)] = 60

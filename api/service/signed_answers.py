@@ -42,7 +42,8 @@ class SignedAnswers:
         """Return the acknowledgement of an inspection act, without the basis of the referral."""
         act: dict[str, Any] = found.body["inspection"]
         names = ("inspection_id", "crossing_id")
-        return {name: act[name] for name in names} | self.receipt(found)
+        told = {"taken_by": found.body["taken_by"]} if "taken_by" in found.body else {}
+        return {name: act[name] for name in names} | told | self.receipt(found)
 
     def receipt(self, found: StoredRecord) -> dict[str, Any]:
         """Return the time of a record, and its receipt."""

@@ -234,6 +234,8 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "seizure_corrected": N_("seizure corrected"),
         "find_confirmed": N_("find confirmed"),
         "release": N_("release from the queue"),
+        "vehicle_taken": N_("vehicle taken"),
+        "vehicle_given_back": N_("vehicle given back"),
         "audit_closed": N_("audit after release closed"),
         "declaration_lodged": N_("declaration ahead lodged or amended"),
         "declaration_cancelled": N_("declaration ahead cancelled"),

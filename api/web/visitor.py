@@ -23,6 +23,8 @@ OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("POST", "/decisions/{decision_id}/acts"): ("POST", "/v1/inspections"),
     ("GET", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
     ("POST", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
+    ("POST", "/decisions/{decision_id}/takings"): ("POST", "/v1/crossings/{crossing_id}/takings"),
+    ("POST", "/decisions/{decision_id}/returns"): ("POST", "/v1/crossings/{crossing_id}/returns"),
     ("GET", "/decisions/{decision_id}/order"): ("GET", "/v1/decisions/{decision_id}"),
     ("GET", "/decisions/{decision_id}/correction"): (
         "POST",

@@ -29,6 +29,8 @@ MOVEMENT_KINDS: tuple[Kind[Any], ...] = (
     record.SEIZURE_CORRECTED,
     record.FIND_CONFIRMED,
     record.RELEASE,
+    record.VEHICLE_TAKEN,
+    record.VEHICLE_GIVEN_BACK,
     record.QUEUE_EXPIRED,
     record.AUDIT_CLOSED,
     record.REVIEW,

@@ -38,6 +38,10 @@ FIND_CONFIRMED: Final = Kind[of.ConfirmationBody]("find_confirmed")
 """A second person confirms to which crossing a find belongs."""
 RELEASE: Final = Kind[of.ReleaseBody]("release")
 """A vehicle is released from the queue."""
+VEHICLE_TAKEN: Final = Kind[of.VehicleTakenBody]("vehicle_taken")
+"""An officer takes a waiting vehicle, or takes it over; the subject is the crossing."""
+VEHICLE_GIVEN_BACK: Final = Kind[of.VehicleGivenBackBody]("vehicle_given_back")
+"""The officer who took it gives it back."""
 AUDIT_CLOSED: Final = Kind[of.AuditClosedBody]("audit_closed")
 """An audit after release will not be made; the subject is the decision."""
 QUEUE_EXPIRED: Final = Kind[of.ExpiryBody]("queue_expired")

@@ -178,6 +178,8 @@ class InspectionBody(HandlingBody):
     vehicle_class: NotRequired[VehicleClass | None]
     answers: NotRequired[str]
     """The strictest channel that it answers."""
+    taken_by: NotRequired[str]
+    """Who had taken the vehicle, where that was another than who files the act."""
     message: NotRequired[LinkOriginBody]
 
 
@@ -231,6 +233,25 @@ class ReleaseBody(HandlingBody):
     agency: NotRequired[str]
     reason_code: NotRequired[str]
     reason: NotRequired[str]
+
+
+class VehicleTakenBody(HandlingBody):
+    """A waiting vehicle that a person, or a team, has taken."""
+
+    crossing_id: str
+    until: int
+    """When the taking ends by itself: UTC microseconds."""
+    over: int | None
+    """The record of the taking that it takes over."""
+    agency: NotRequired[str]
+
+
+class VehicleGivenBackBody(HandlingBody):
+    """A vehicle that is free again; ``of`` is the record by which it was taken."""
+
+    crossing_id: str
+    of: int
+    agency: NotRequired[str]
 
 
 class AuditClosedBody(ReportBody):

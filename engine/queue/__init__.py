@@ -10,4 +10,5 @@ queue             Decisions of a post and the vehicles that still wait, in their
 referrals         Inspection acts that answer a referral
 release_audits    Audits after release: vehicles on blue that are still to be audited
 reviews           Reviews of decisions by supervisors
+takings           Officers who have taken a waiting vehicle
 """

@@ -39,6 +39,9 @@ from engine.journal.idempotency import (
     inspection_name,
     refuse_taken_name,
 )
+from engine.journal.idempotency import (
+    claim as claim_request,
+)
 from engine.journal.journal import Journal
 from engine.journal.kinds import (
     CROSSING,
@@ -49,6 +52,8 @@ from engine.journal.kinds import (
     RELEASE,
     ROSTER,
     SEIZURE,
+    VEHICLE_GIVEN_BACK,
+    VEHICLE_TAKEN,
 )
 from engine.journal.payloads import (
     CrossingBody,
@@ -65,6 +70,14 @@ from engine.ports import Features
 from engine.queue.queue import QueuedDecision, last_of_crossing, merits_of_scored
 from engine.queue.referrals import strictest_answered
 from engine.queue.reviews import PLACE, Review, Reviewer, order_step, review_draft, second_step
+from engine.queue.takings import (
+    TakingRequest,
+    TakingStep,
+    draft_return,
+    draft_taking,
+    last_step,
+    read_holder,
+)
 from engine.search_orders.search_order import search_order
 from engine.selection.policy import COUNTERPART, INSPECTED, Channel
 from engine.selection.team_assignment import Handling
@@ -186,6 +199,10 @@ class Recording:
                 "team": _find_team(decided, by),
                 "inspection": full.model_dump(mode="json", exclude_none=True),
             }
+            as_of = self._journal.now(connection)
+            holder = read_holder(connection, act.crossing_id, as_of=as_of)
+            if holder is not None and not holder.is_same(by):
+                body["taken_by"] = holder.name
             event = self._features.act(full)
             return INSPECTION.draft(act.inspection_id, body, post=claim.post, extra=event)
 
@@ -261,6 +278,36 @@ class Recording:
             return RELEASE.draft(crossing_id, body, post=claim.post)
 
         return self.once(claim, draft)
+
+    def hold(
+        self,
+        taking: TakingRequest | None,
+        crossing_id: str,
+        *,
+        post: str,
+        by: Handling,
+        minutes: float,
+        key: str | None = None,
+    ) -> StoredRecord:
+        """Record that a vehicle is taken, or given back where ``taking`` is None.
+
+        Raises ``ConflictError`` where another person holds it and ``taking`` does not name that.
+        """
+        over = None if taking is None else taking.over
+        step = TakingStep(crossing_id=crossing_id, person=by.person, team=by.team, over=over)
+        kind = VEHICLE_GIVEN_BACK if taking is None else VEHICLE_TAKEN
+        with self._store.read() as connection:
+            name = f"{kind}:{crossing_id}:{last_step(connection, crossing_id)}"
+        asked = claim_request(kind, step, post=post, name=name, key=key)
+
+        def draft(connection: Connection) -> Draft:
+            self._check_node(connection, asked)
+            as_of = self._journal.now(connection)
+            if taking is None:
+                return draft_return(connection, step, by=by, claim=asked, as_of=as_of)
+            return draft_taking(connection, step, by=by, claim=asked, as_of=as_of, minutes=minutes)
+
+        return self.once(asked, draft)
 
     def review(
         self,

@@ -109,6 +109,9 @@ def post_works(world: World, decided: list[Any]) -> None:
     assert answer.status_code == 201, answer.text
     again = {"substance_class": "narcotic", "quantity_g": 2350.0, "reason": "weighed again"}
     assert world.post("/v1/seizures/find-1/corrections", again).status_code == 201
+    path = f"/v1/crossings/{red[1]['crossing_id']}"
+    for step in ("takings", "returns", "takings"):
+        assert world.post(f"{path}/{step}?team=t-1", None).status_code == 201
     left = world.post(f"/v1/crossings/{red[1]['crossing_id']}/release", {})
     assert left.status_code == 201, left.text
     review = {"verdict": "override", "channel": "yellow", "reason_code": "x", "reason": "seen"}

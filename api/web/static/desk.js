@@ -65,6 +65,7 @@ const KEYS = {
   k: () => step("[data-before]", -1),
   u: () => document.querySelector("[data-up]")?.click(),
   v: () => document.querySelector("#verdict input:not([type=hidden])")?.focus(),
+  t: () => document.querySelector("#take, #give-back")?.focus(),
   a: () => document.querySelector("#act input:not([type=hidden])")?.focus(),
   "/": () => { const field = document.getElementById("search"); field?.focus(); field?.select(); },
   "?": () => help?.showModal(),

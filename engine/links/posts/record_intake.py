@@ -34,6 +34,8 @@ HAPPENED = frozenset(
         of.SEIZURE,
         of.FIND_CONFIRMED,
         of.RELEASE,
+        of.VEHICLE_TAKEN,
+        of.VEHICLE_GIVEN_BACK,
         of.AUDIT_CLOSED,
         of.QUEUE_EXPIRED,
         of.REVIEW,

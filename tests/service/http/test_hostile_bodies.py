@@ -36,6 +36,7 @@ TAKES = {
     "/v1/decisions/{decision_id}/amendments": "Arrival",
     "/v1/decisions/{decision_id}/reviews": "Review",
     "/v1/crossings/{crossing_id}/release": "ReleaseReason",
+    "/v1/crossings/{crossing_id}/takings": "TakingRequest",
     "/v1/models/rules-only": "RulesOnly",
     "/v1/models/rollback": "RollBack",
     "/v1/models/end-trial": "EndOfTrial",
