@@ -223,7 +223,11 @@ def test_picks_are_blind_final_and_compared_after_the_end(training_home: Path) -
         finds = found["finds"]
         assert finds["best"]["value"] >= max(finds["trainee"]["value"], finds["engine"]["value"], 1)
         assert len(found["missed"]) + finds["trainee"]["value"] == 6
-        assert any(missed["reasons"] for missed in found["missed"])
+        answers = json.loads((default_truth(training_home) / "shift-1.json").read_bytes())[
+            "answers"
+        ]
+        for missed in found["missed"]:
+            assert missed["reasons"] == answers[missed["crossing_id"]]["reasons"]
         with pytest.raises(ConflictError):
             desk.record_picks(shown["name"], "ann", picks)
         with pytest.raises(NotAllowedError, match="closed"):
