@@ -30,8 +30,8 @@ from api.profiles import schemas as proposals
 from api.queue.schemas import Queue
 from api.release_audits import schemas as audits
 from api.search.schemas import SearchResult
-from api.shifts.schemas import ShiftReport, ShiftRoster
-from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
+from api.shifts.schemas import ShiftReport, ShiftRoster, SignedHandover
+from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList, WatchPreview
 from api.webhooks import schemas as hooks
 from engine.domain.records import Record
 from engine.domain.time_units import RECENT_DAYS
@@ -311,6 +311,19 @@ class Client(Calls):
         """Return where the shift's minutes stand."""
         return self._get(ShiftRoster, "posts", post, "roster")
 
+    def leave_shift(
+        self, post: str, note: Body | None = None, key: str | None = None
+    ) -> SignedHandover:
+        """Sign the handover of a shift as the one who leaves."""
+        return self._post(SignedHandover, note, key, "posts", post, "handovers")
+
+    def take_shift(
+        self, post: str, sequence: int, note: Body | None = None, key: str | None = None
+    ) -> SignedHandover:
+        """Sign a handover as the one who takes over."""
+        path = ("posts", post, "handovers", sequence, "signatures")
+        return self._post(SignedHandover, note, key, *path)
+
     def shift(self, post: str, at: str | None = None) -> ShiftReport:
         """Return the report of the shift that a time falls into, the running one without."""
         return self._get(ShiftReport, "posts", post, "shift", at=at)
@@ -448,6 +461,10 @@ class Client(Calls):
     def propose_entry(self, entry: Body, key: str | None = None) -> proposals.AcknowledgedStep:
         """Propose an entry of the watch list."""
         return self._post(proposals.AcknowledgedStep, entry, key, "watchlist")
+
+    def preview_entry(self, entry: Body) -> WatchPreview:
+        """Return what an entry would have matched; nothing is recorded."""
+        return self._post(WatchPreview, entry, None, "watchlist", "previews")
 
     def approve(
         self, matter: str, name: str, *, shadow: bool = False, key: str | None = None

@@ -297,7 +297,7 @@ def test_health_needs_no_key(world: World) -> None:
     assert "darvoza_request_seconds_bucket" in metrics and SECRET not in metrics
 
 
-BARE = ("verifications", "confirmations")
+BARE = ("verifications", "confirmations", "returns")
 """Ends of paths that take no body."""
 
 
