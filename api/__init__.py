@@ -3,6 +3,7 @@
 attentions         Requests between partners, over HTTP and as a page
 audit              The journal and its draws over HTTP and as pages; verification of a home
 auth               Callers: accounts, keys, sessions, permissions
+cases              Cases over HTTP: what follows a find
 cli                The command line: one module a group of commands
 client             The Python client of the HTTP contract
 confirmations      Finds reported on another post's vehicle, until a second person confirms them

@@ -24,6 +24,7 @@ from api.attentions import routes as attentions_routes
 from api.audit import page as audit_page
 from api.audit import routes as audit_routes
 from api.auth.credentials import stand_in
+from api.cases import routes as cases_routes
 from api.confirmations import page as confirmations_page
 from api.confirmations import routes as confirmations_routes
 from api.corrections import page as corrections_page
@@ -91,6 +92,7 @@ ROUTERS = (
     drift_routes.router,
     confirmations_routes.router,
     release_audits_routes.router,
+    cases_routes.router,
     health.router,
     watchlist_routes.router,
     webhooks_routes.router,

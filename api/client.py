@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from api.attentions import schemas as partners
 from api.audit import schemas as audit
+from api.cases import schemas as case_views
 from api.confirmations import schemas as finds
 from api.decisions import schemas as said
 from api.decisions.schemas import PastView
@@ -275,6 +276,24 @@ class Client(Calls):
     def search(self, q: str, *, before: int | None = None, limit: int = 50) -> SearchResult:
         """Find decided vehicles by any identifier."""
         return self._get(SearchResult, "search", q=q, before=before, limit=limit)
+
+    def open_case(self, opening: Body, key: str | None = None) -> case_views.AcknowledgedCase:
+        """Open a case: from a seizure, from an attention, or by hand."""
+        return self._post(case_views.AcknowledgedCase, opening, key, "cases")
+
+    def add_case_event(
+        self, case_id: str, event: Body, key: str | None = None
+    ) -> case_views.AcknowledgedCase:
+        """Record an event of a case."""
+        return self._post(case_views.AcknowledgedCase, event, key, "cases", case_id, "events")
+
+    def cases(self, *, state: str | None = None, post: str | None = None) -> case_views.Cases:
+        """Return the cases that the caller may see, the oldest first."""
+        return self._get(case_views.Cases, "cases", state=state, post=post)
+
+    def case(self, case_id: str) -> case_views.CaseView:
+        """Return a case with its finds and events."""
+        return self._get(case_views.CaseView, "cases", case_id)
 
     # What supervisors and analysts read.
 

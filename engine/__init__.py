@@ -1,6 +1,7 @@
 """The domain and the core: records, journal, selection, decisions.
 
 audit          Verification of the journal and replay of decisions
+cases          Cases: what follows a find, from its opening to its end
 criteria       Selection criteria set before an arrival: profiles, watch list, indicator rules
 decision       A decision as data: how it is made, stored and shown
 declarations   Declarations ahead of their vehicles: lodged, amended, matched

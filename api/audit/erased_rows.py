@@ -41,6 +41,8 @@ DELETED: Mapping[str, str] = {
     "link_movement_keys": "seq",
     "corrections": "seq",
     "takings": "seq",
+    "cases": "seq",
+    "case_events": "seq",
 }
 """Tables whose rows go, and the column by which they are found."""
 BLANKED: Mapping[str, tuple[str, Mapping[str, object]]] = {

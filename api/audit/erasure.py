@@ -25,6 +25,7 @@ from engine.audit.subject_records import (
     names_subject,
     read_erasable,
 )
+from engine.cases.case_ledger import find_open_cases
 from engine.criteria.dual_control import (
     KINDS_OF,
     ApprovalState,
@@ -123,7 +124,7 @@ class ErasureResult:
     waiting: int
     """Groups that are kept because the vehicle waits in a queue, or an envelope for its receipt."""
     in_force: int
-    """Entries of the watch list that are kept because they are in force."""
+    """Entries of the watch list that are kept because they are in force, and open cases."""
     is_overwritten: bool = True
     """False where a reader kept the deleted content in the store's log: run the command again."""
 
@@ -261,6 +262,7 @@ class _Selection:
             for one in read_approval_states(connection, "watchlist").values()
             if one.state != "retired" and read_expiry(one) > now
         }
+        held |= {("case", one) for one in find_open_cases(connection)}
         self.waiting = sum(one.key in waits for one in fit)
         self.in_force = sum(one.key in held for one in fit)
         return [one for one in fit if one.key not in waits | held]

@@ -42,6 +42,8 @@ class Matter(StrEnum):
     """Integrity reports, draws and the journal."""
     PEOPLE = "people"
     """The table of agencies itself, on the command line; erasures and webhooks."""
+    CASES = "cases"
+    """What follows a find."""
 
 
 class Right(StrEnum):
@@ -217,6 +219,14 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         """,
     (Matter.INTEGRITY, Right.ACT, _INTEGRITY): """
         POST /v1/journal/verifications
+        """,
+    (Matter.CASES, Right.SEE, _POST): """
+        GET /v1/cases
+        GET /v1/cases/{case_id}
+        """,
+    (Matter.CASES, Right.ACT, _POST): """
+        POST /v1/cases
+        POST /v1/cases/{case_id}/events
         """,
     (Matter.PEOPLE, Right.SEE, frozenset({Role.ADMINISTRATOR})): """
         GET /v1/webhooks

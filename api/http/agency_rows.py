@@ -18,6 +18,8 @@ from engine.criteria.match import WATCHLIST
 from engine.events.endpoints import ENDPOINT_KINDS, EndpointHistory
 from engine.journal.kinds import (
     AUDIT_CLOSED,
+    CASE_EVENT,
+    CASE_OPENED,
     CROSSING,
     DECISION,
     DECLARATION_CANCELLED,
@@ -81,6 +83,11 @@ def _own_review(body: Body) -> Iterator[Owner]:
     yield Matter.REVIEWS, body.get("agency")
 
 
+def _own_case(body: Body) -> Iterator[Owner]:
+    found = body.get("opening") or body
+    yield Matter.CASES, found.get("agency") or None
+
+
 def _own_matches(body: Body) -> Iterator[Owner]:
     for match in body["inputs"].get("matches") or ():
         if match["source"] == WATCHLIST:
@@ -95,6 +102,8 @@ OWNERS: Mapping[str, Callable[[Body], Iterator[Owner]]] = {
     FIND_CONFIRMED: _own_seizure,
     REVIEW: _own_review,
     DECISION: _own_matches,
+    CASE_OPENED: _own_case,
+    CASE_EVENT: _own_case,
 }
 """Whose rows a record holds, by its kind; those of the watch list follow from their entry."""
 WATCHLIST_KINDS = frozenset(KINDS_OF["watchlist"])
@@ -108,6 +117,7 @@ MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((INSPECTION, INSPECTION_CORRECTED), Matter.ACTS),
     **dict.fromkeys((SEIZURE, SEIZURE_CORRECTED, FIND_CONFIRMED), Matter.SEIZURES),
     REVIEW: Matter.REVIEWS,
+    **dict.fromkeys((CASE_OPENED, CASE_EVENT), Matter.CASES),
     **dict.fromkeys(KINDS_OF["watchlist"], Matter.WATCHLIST),
     **dict.fromkeys((*KINDS_OF["profile"], PROFILE_COUNTED, PROFILE_FAILED), Matter.PROFILES),
     **dict.fromkeys((MODEL_REGISTERED, MODEL_SHADOWED, MODEL_APPROVED), Matter.MODELS),

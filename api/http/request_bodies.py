@@ -221,7 +221,9 @@ def _where(where: tuple[int | str, ...], known: frozenset[str]) -> str:
 
 @cache
 def _names(model: type[Record]) -> frozenset[str]:
-    """Return every field name of a record and of the records inside it."""
+    """Return every field name of a record and of the records inside it, and their kinds."""
     schema = model.model_json_schema()
     inner = schema.get("$defs", {}).values()
-    return frozenset(name for part in (schema, *inner) for name in part.get("properties", {}))
+    fields = [one for part in (schema, *inner) for one in part.get("properties", {}).items()]
+    kinds = (one["const"] for _, one in fields if "const" in one)
+    return frozenset((*(name for name, _ in fields), *kinds))

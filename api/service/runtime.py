@@ -31,6 +31,7 @@ from api.service.subprocess_jobs import Backtests, Measurements
 from api.service.thread_bridge import LoopBridge
 from engine.audit.decision_replay import DecisionReplay
 from engine.audit.file_anchors import declare_files
+from engine.cases.case_ledger import CaseProjection
 from engine.criteria.dual_control import DualControlProjection
 from engine.criteria.profiles.matcher import ProfileMatcher
 from engine.criteria.watchlist import WatchMatcher, WatchProjection
@@ -113,6 +114,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         IdentifierProjection(),
         CorrectionProjection(),
         TakingProjection(),
+        CaseProjection(),
         ShiftProjection(),
         RosterProjection(),
         ReviewProjection(),

@@ -237,6 +237,8 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "vehicle_taken": N_("vehicle taken"),
         "vehicle_given_back": N_("vehicle given back"),
         "audit_closed": N_("audit after release closed"),
+        "case_opened": N_("case opened"),
+        "case_event": N_("event of a case"),
         "declaration_lodged": N_("declaration ahead lodged or amended"),
         "declaration_cancelled": N_("declaration ahead cancelled"),
         "review": N_("verdict of a supervisor"),

@@ -1,9 +1,9 @@
 """Records grouped as they are erased, and the subjects that they name.
 
 Everything recorded about one movement forms a group, because an act says nothing without the
-crossing that it is about; so do the steps of one watch-list entry, and the versions of one
-declaration ahead. Every other record that may be erased is a group of its own. A group is erased
-whole or not at all: what is left of a journal then replays without it.
+crossing that it is about; so do the steps of one watch-list entry, the versions of one declaration
+ahead, and the records of one case. Every other record that may be erased is a group of its own. A
+group is erased whole or not at all: what is left of a journal then replays without it.
 """
 
 import json
@@ -37,12 +37,14 @@ MOVEMENT_KINDS: tuple[Kind[Any], ...] = (
 )
 WATCH_KINDS: tuple[Kind[Any], ...] = KINDS_OF["watchlist"]
 LODGED_KINDS: tuple[Kind[Any], ...] = (record.DECLARATION_LODGED, record.DECLARATION_CANCELLED)
+CASE_KINDS: tuple[Kind[Any], ...] = (record.CASE_OPENED, record.CASE_EVENT)
 ERASABLE: tuple[Kind[Any], ...] = (
     *MOVEMENT_KINDS,
     *WATCH_KINDS,
     record.LINK_SENT,
     record.LINK_RECEIVED,
     *LODGED_KINDS,
+    *CASE_KINDS,
     record.SENSITIVE_READ,
     record.HANDOVER,
     record.HANDOVER_TAKEN,
@@ -64,7 +66,7 @@ class RecordGroup:
 
     key: tuple[str, str]
     """(``movement``, its crossing), (``entry``, of the watch list), (``declaration``, ahead of its
-    vehicle) or (``record``, its number)."""
+    vehicle), ``case`` or (``record``, its number)."""
     sequences: list[int] = field(default_factory=list)
     latest: dict[str, int] = field(default_factory=dict)
     """By kind, when its last record became known: UTC microseconds."""
@@ -106,6 +108,8 @@ def group_key(one: JournalRecord[Any]) -> tuple[str, str]:
         return "entry", one.subject
     if one.kind in LODGED_KINDS:
         return "declaration", one.subject
+    if one.kind in CASE_KINDS:
+        return "case", one.subject
     body = one.body
     crossing = body.get("crossing_id") or body.get("linked_crossing_id")
     if one.kind in MOVEMENT_KINDS and not crossing:

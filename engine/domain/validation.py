@@ -40,8 +40,12 @@ RULES: Mapping[str, str] = {
     "bool_parsing": "not_a_boolean",
     "string_type": "not_text",
     "string_unicode": "bad_encoding",
+    "union_tag_invalid": "unknown_enumeration",
+    "union_tag_not_found": "missing_key",
 }
 """Names of our rules by pydantic's error type; any other type keeps its own name."""
+_REPEATING = {"union_tag_invalid": "no record has this kind"}
+"""Messages of ours in place of those of pydantic that repeat the refused value."""
 
 
 def rule_of(kind: str) -> str:
@@ -55,7 +59,11 @@ def list_faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str
     A rule between fields names the faulty one as ``field`` of its context.
     """
     return [
-        (_where(found), rule_of(found["type"]), found["msg"])
+        (
+            _where(found),
+            rule_of(found["type"]),
+            _REPEATING.get(found["type"], found["msg"]),
+        )
         for found in error.errors(include_url=False, include_input=False)
     ]
 

@@ -44,6 +44,10 @@ VEHICLE_GIVEN_BACK: Final = Kind[of.VehicleGivenBackBody]("vehicle_given_back")
 """The officer who took it gives it back."""
 AUDIT_CLOSED: Final = Kind[of.AuditClosedBody]("audit_closed")
 """An audit after release will not be made; the subject is the decision."""
+CASE_OPENED: Final = Kind[of.CaseOpenedBody]("case_opened")
+"""A case is opened from a find, an attention or by hand; the subject is the case."""
+CASE_EVENT: Final = Kind[of.CaseEventBody]("case_event")
+"""What happened in a case; the subject is the case."""
 QUEUE_EXPIRED: Final = Kind[of.ExpiryBody]("queue_expired")
 """A vehicle left the queue after a day."""
 REVIEW: Final = Kind[of.ReviewBody]("review")

@@ -263,6 +263,26 @@ class AuditClosedBody(ReportBody):
     reason: str
 
 
+class CaseOpenedBody(ReportBody):
+    """What a case is opened with, as ``engine.cases.case_events.CaseOpening`` has it."""
+
+    opening: Json
+    deadline: NotRequired[int]
+    """UTC microseconds."""
+
+
+class CaseEventBody(ReportBody):
+    """One event of a case; ``about`` has when it happened, a remark and handling codes."""
+
+    agency: str
+    """Of the case; empty where it has none."""
+    by_agency: NotRequired[str]
+    event: Json
+    about: NotRequired[Json]
+    deadline: NotRequired[int]
+    """Of an assignment: UTC microseconds."""
+
+
 class ExpiryBody(TypedDict):
     """A vehicle whose day in the queue has passed; ``decision`` is its record's number."""
 

@@ -50,6 +50,23 @@ def live(world: World) -> None:
     _partner_sends(world)
     _declarations_come_ahead(world)
     _node_sends(world)
+    _case_goes_on(world)
+
+
+def _case_goes_on(world: World) -> None:
+    """Open a case from the find, assign it, and pass on what was found with two people."""
+    by = person(world, Role.SUPERVISOR)
+    opening = {"seizure_id": "find-1", "summary": "a find in the tank", "handling": ["H1"]}
+    case_id = send(world, "/v1/cases", opening, by).json()["case_id"]
+    until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    events: list[dict[str, Any]] = [
+        {"kind": "assignment", "owner": "ada", "deadline": until},
+        {"kind": "controlled_delivery", "route_countries": ["TJ"], "until": until},
+        {"kind": "custody", "to_agency": "interior", "item": "all"},
+    ]
+    for event in events:
+        answer = send(world, f"/v1/cases/{case_id}/events", {"event": event}, by)
+        assert answer.status_code == 201, answer.text
 
 
 def _two_people_approve(world: World) -> None:

@@ -82,7 +82,7 @@ def read_by_checkpoint(world: World, decision: Mapping[str, Any]) -> list[Any]:
     paths = [path for method, path in MAY if method == "GET"] + ["/readyz", "/metrics"]
     named_things = {"decision_id": decision["decision_id"], "post": POST, "version": "m1"}
     named_things |= {"code": "X", "entry_id": "x", "sequence": "1", "webhook_id": "x"}
-    named_things |= {"declaration_id": AHEAD, "link": "x"}
+    named_things |= {"declaration_id": AHEAD, "link": "x", "request_id": "x", "case_id": "x"}
     item = {"item_no": 1, "hs_code": "080620"}
     ahead = {"declaration_id": AHEAD, "procedure": "import", "items": [item]}
     assert world.post("/v1/declarations", ahead).status_code == 201

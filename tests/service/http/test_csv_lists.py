@@ -68,6 +68,7 @@ def addresses(world: World) -> dict[str, tuple[str, list[str]]]:
     link = next(one for one in links if one["kind"] == "partner")
     named = {"post": POST, "decision_id": known["decision_id"], "webhook_id": webhook}
     named |= {"link": link["link"], "request_id": REQUEST}
+    named["case_id"] = world.get("/v1/cases").json()["cases"][0]["case_id"]
     sent = BODIES["AdvanceDeclaration"]
     assert world.post("/v1/declarations", sent).status_code == 201
     named |= {"declaration_id": sent["declaration"]["declaration_id"]}

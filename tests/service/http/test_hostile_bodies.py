@@ -29,6 +29,8 @@ TAKES = {
     "/v1/attentions/{request_id}/answers": "RequestAnswer",
     "/v1/attentions/{request_id}/withdrawals": "RequestWithdrawal",
     "/v1/audits/{decision_id}/closures": "AuditClosure",
+    "/v1/cases": "CaseOpening",
+    "/v1/cases/{case_id}/events": "CaseEvent",
     "/v1/declarations": "AdvanceDeclaration",
     "/v1/declarations/{declaration_id}/cancellations": "Cancellation",
     "/v1/decisions": "Arrival",

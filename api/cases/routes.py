@@ -1,0 +1,56 @@
+"""Cases over HTTP: open, list, read, report what happens."""
+
+from typing import Annotated, Literal
+
+from fastapi import Depends, Path, Query, Response
+
+from api.cases.reads import TheReadService, describe_case, describe_cases
+from api.cases.schemas import AcknowledgedCase, Cases, CaseView
+from api.cases.steps import TheWriter
+from api.http.dependencies import TheCaller
+from api.http.guards import check_path
+from api.http.request_bodies import body_of
+from api.http.responses import answer, creates, json_router
+from engine.cases.case_events import CaseEvent, CaseOpening
+from engine.domain.records import Identifier, PostCode
+
+router = json_router("/v1/cases", "cases", 404)
+CaseId = Annotated[Identifier, Path()]
+State = Annotated[Literal["open", "closed"] | None, Query()]
+
+
+@router.get("", response_model=Cases)
+def cases(
+    caller: TheCaller,
+    service: TheReadService,
+    state: State = None,
+    post: Annotated[PostCode | None, Query()] = None,
+) -> Response:
+    """List cases, the oldest first, 500 at most."""
+    if post is not None:
+        check_path(service.network, caller, post)
+    return answer({"cases": describe_cases(service, caller, state=state, post=post)})
+
+
+@router.post("", **creates(AcknowledgedCase, 409, 413, body=CaseOpening))
+def open_case(
+    writer: TheWriter, opening: Annotated[CaseOpening, Depends(body_of(CaseOpening))]
+) -> Response:
+    """Open a case; what looks like a person's name in it is answered as a warning."""
+    return answer(writer.open(opening), 201)
+
+
+@router.get("/{case_id}", response_model=CaseView)
+def case(caller: TheCaller, service: TheReadService, case_id: CaseId) -> Response:
+    """Return a case with its finds, in the form of seizure databases, and its events."""
+    return answer(describe_case(service, caller, case_id))
+
+
+@router.post("/{case_id}/events", **creates(AcknowledgedCase, 409, 413, body=CaseEvent))
+def add_event(
+    writer: TheWriter,
+    case_id: CaseId,
+    event: Annotated[CaseEvent, Depends(body_of(CaseEvent))],
+) -> Response:
+    """Record an event of a case."""
+    return answer(writer.add(case_id, event), 201)

@@ -1,0 +1,121 @@
+"""Answers about cases."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from api.http.schema_base import AnswerSchema
+from engine.domain.records import Direction, Method, SubstanceClass, VehicleClass
+from engine.journal.receipts import Receipt
+from engine.links.envelope import HandlingCode
+
+
+class CaseSummary(AnswerSchema):
+    """Where a case stands."""
+
+    case_id: str
+    post: str
+    agency: str | None
+    custody: str | None
+    """The agency that holds the goods."""
+    owner: str
+    state: Literal["open", "closed"]
+    handling: list[HandlingCode]
+    summary: str
+    opened_at: datetime
+    changed_at: datetime
+    deadline: datetime | None
+    is_overdue: bool
+    age_days: int
+    """Whole days since it was opened, until it was closed."""
+    idle_days: int
+    """Whole days without an event."""
+
+
+class Cases(AnswerSchema):
+    """Cases, the oldest first."""
+
+    tables = ("cases",)
+    cases: list[CaseSummary]
+
+
+class CaseLinkView(AnswerSchema):
+    """What a case is about."""
+
+    of: Literal["vehicle", "act", "seizure", "declaration", "attention"]
+    id: str
+
+
+class CaseFind(AnswerSchema):
+    """A find without anything nominal, in the form that seizure databases ask for."""
+
+    seizure_id: str | None
+    """None where the case itself states what was found."""
+    post: str
+    detected_at: datetime
+    substance_class: SubstanceClass
+    substance: str | None
+    quantity_g: float | None
+    place: str | None
+    concealment: str | None
+    direction: Direction | None
+    means: VehicleClass | None
+    means_country: str | None
+    dispatch_country: str | None
+    destination_country: str | None
+    route_countries: list[str]
+    origin_countries: list[str]
+    cover_goods: list[str]
+    """HS codes that were declared."""
+    methods: list[Method]
+    places_searched: list[str]
+
+
+class CaseStepView(AnswerSchema):
+    """One event."""
+
+    sequence: int
+    kind: str
+    recorded_at: datetime
+    happened_at: datetime
+    by: str
+    by_agency: str | None
+    handling: list[HandlingCode]
+    is_withheld: bool
+    """Its content is for other agencies."""
+    is_effective: bool
+    """False while a second person has not agreed."""
+    agreed_by: str | None
+    content: dict[str, Any]
+    """Fields of the event, by its kind."""
+    remark: str | None
+
+
+class CaseView(CaseSummary):
+    """A case with its finds and events, in order."""
+
+    tables = ("finds", "events", "links")
+    opened_by: str
+    links: list[CaseLinkView]
+    waiting: list[int]
+    """Records that wait for a second person."""
+    finds: list[CaseFind]
+    events: list[CaseStepView]
+
+
+class CaseWarning(AnswerSchema):
+    """A text that was recorded and should be looked at again."""
+
+    at: str
+    rule: Literal["looks_like_name"]
+    why: str
+
+
+class AcknowledgedCase(AnswerSchema):
+    """A case or an event that stands in the journal."""
+
+    case_id: str
+    sequence: int
+    """Of its record; an agreement names it."""
+    warnings: list[CaseWarning]
+    recorded_at: datetime
+    receipt: Receipt

@@ -1,0 +1,7 @@
+"""Cases: what follows a find, from its opening to its end.
+
+case_events      Events of a case, as they are reported, and its opening
+case_ledger      Open and closed cases as a table, and the records that make them
+case_reading     A case as its records tell it: state, custody, what waits for a second person
+name_signs       Signs that a free text names a person
+"""

@@ -1,0 +1,214 @@
+"""Events of a case, as they are reported, and its opening.
+
+The terms are those of the field: stop, second search, custody, sample, laboratory result,
+hand-over, controlled delivery, report. No event has a field for a person's name. Custody that
+passes to another agency, and a controlled delivery, take effect when a second person agrees.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from engine.domain.records import (
+    Code,
+    Country,
+    Identifier,
+    Methods,
+    Outcome,
+    PlaceCode,
+    Places,
+    PostCode,
+    Record,
+    SubstanceClass,
+    Text,
+    Time,
+)
+from engine.links.envelope import HandlingCode
+
+Handling = Annotated[tuple[HandlingCode, ...], Field(max_length=3)]
+Words = Annotated[Text, Field(min_length=1)]
+Grams = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+
+
+class Stop(Record):
+    """The vehicle was stopped, and where."""
+
+    kind: Literal["stop"]
+    place: Words
+
+
+class SecondSearch(Record):
+    """The vehicle was searched again after the find."""
+
+    kind: Literal["second_search"]
+    methods: Methods = ()
+    places_searched: Places = ()
+    outcome: Outcome
+
+
+class Custody(Record):
+    """Goods pass from the agency that holds them to another, once a person of that one agrees."""
+
+    kind: Literal["custody"]
+    to_agency: Code
+    item: Words
+    """What passes: goods, vehicle, samples."""
+    seal: Identifier | None = None
+
+
+class Sample(Record):
+    """A sample was taken."""
+
+    kind: Literal["sample"]
+    sample: Identifier
+    quantity_g: Grams | None = None
+
+
+class LaboratoryResult(Record):
+    """A laboratory's result on a sample."""
+
+    kind: Literal["laboratory_result"]
+    sample: Identifier
+    laboratory: Code
+    substance_class: SubstanceClass
+    substance: Identifier | None = None
+    purity_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    reference: Identifier | None = None
+
+
+class HandOver(Record):
+    """The case's goods and papers go to an investigating authority or a court."""
+
+    kind: Literal["hand_over"]
+    to_agency: Code
+    reference: Identifier | None = None
+
+
+class ControlledDelivery(Record):
+    """The consignment goes on under watch, once another person agrees."""
+
+    kind: Literal["controlled_delivery"]
+    route_countries: Annotated[tuple[Country, ...], Field(min_length=1, max_length=16)]
+    until: Time
+
+
+class ReportSent(Record):
+    """A report to a database or an office of cooperation."""
+
+    kind: Literal["report_sent"]
+    to: Literal["cen", "caricc", "ids", "pics", "ions", "interpol", "other"]
+    reference: Identifier | None = None
+
+
+class Note(Record):
+    """Words on the case."""
+
+    kind: Literal["note"]
+    text: Words
+
+
+class CaseAssignment(Record):
+    """Who owns the case now, by the name of an account, and until when it is to move."""
+
+    kind: Literal["assignment"]
+    owner: Identifier
+    deadline: Time | None = None
+
+
+class CaseLink(Record):
+    """Something that the case is about, or that is about the case."""
+
+    kind: Literal["link"]
+    of: Literal["vehicle", "act", "seizure", "declaration", "attention"]
+    id: Identifier
+    """A plate for a vehicle; an identifier for all others."""
+
+
+class Agreement(Record):
+    """A second person agrees to a transfer of custody or to a controlled delivery."""
+
+    kind: Literal["agreement"]
+    of: Annotated[int, Field(ge=1, le=2**53)]
+    """The number of the record that is agreed to."""
+
+
+class CaseClosure(Record):
+    """The case ends; it takes no event afterwards but its reopening."""
+
+    kind: Literal["closed"]
+    outcome: Literal["handed_over", "reported", "no_offence", "joined_to_another", "other"]
+    reason: Words
+
+
+class CaseReturn(Record):
+    """A closed case is opened again."""
+
+    kind: Literal["reopened"]
+    reason: Words
+
+
+ReportedEvent = (
+    Stop
+    | SecondSearch
+    | Custody
+    | Sample
+    | LaboratoryResult
+    | HandOver
+    | ControlledDelivery
+    | ReportSent
+    | Note
+    | CaseAssignment
+    | CaseLink
+    | Agreement
+    | CaseClosure
+    | CaseReturn
+)
+EVENT_KINDS = (
+    "stop", "second_search", "custody", "sample", "laboratory_result", "hand_over",
+    "controlled_delivery", "report_sent", "note", "assignment", "link", "agreement", "closed",
+    "reopened",
+)  # fmt: skip
+"""Kinds that a person reports, in the order of a case."""
+NEED_SECOND = frozenset({"custody", "controlled_delivery"})
+"""Kinds that take effect when a second person agrees."""
+
+
+class CaseEvent(Record):
+    """One event of a case, with when it happened and how it may be used."""
+
+    event: Annotated[ReportedEvent, Field(discriminator="kind")]
+    happened_at: Time | None = None
+    """Absent where it happens now."""
+    remark: Words | None = None
+    handling: Handling = ()
+    """Limits of this event's use, besides those of the case."""
+
+
+class CaseOpening(Record):
+    """What a case is opened with: from a seizure, from an attention, or by hand at a post."""
+
+    post: PostCode | None = None
+    seizure_id: Identifier | None = None
+    attention_id: Identifier | None = None
+    summary: Words
+    owner: Identifier | None = None
+    """The name of an account; absent, who opens the case."""
+    deadline: Time | None = None
+    handling: Handling = ()
+    agency: Code | None = None
+    substance_class: SubstanceClass | None = None
+    substance: Identifier | None = None
+    quantity_g: Grams | None = None
+    place: PlaceCode | None = None
+    concealment: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if self.seizure_id is not None and self.attention_id is not None:
+            why, at = "a case is opened from one thing; link the other", {"field": "attention_id"}
+            raise PydanticCustomError("second_source", why, at)
+        if self.seizure_id is None and self.post is None:
+            why, at = "a case that no seizure opens names its post", {"field": "post"}
+            raise PydanticCustomError("missing_key", why, at)
+        return self
