@@ -271,6 +271,8 @@ def test_a_queue_is_sorted_and_shown_a_page_at_a_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boss = at_desk(world, "queue-order")
+    for place in range(7):
+        find(world, "yellow" if place % 2 else "red", START + 7000 + 100 * place)
     answer = boss.get(f"/v1{PAGE}").json()["waiting"]
     by_risk = sorted(answer, key=lambda one: -(one["risk"]["percentile"] or 0.0))
     shown = ids(boss.get(f"{PAGE}?order=risk").text)
