@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from math import isfinite
@@ -398,10 +398,10 @@ def sql(
     Views: crossings, declarations, goods_items, inspections, seizures, decisions, reviews and
     features.
     """
-    from experiments.analysis.home_history import HomeHistory
+    from experiments.analysis.home_history import HomeHistory, check_moment
     from experiments.analysis.sql_query import run_query
 
-    moment = _check_moment(as_of)
+    moment = check_moment(as_of, name="--as-of")
     with opened_to_read(home) if by is None else opened_existing(home) as (found, store):
         if by is not None:
             _record_reading(found, store, by)
@@ -441,9 +441,9 @@ def quality(
 
     from engine.domain.network import read_home_network
     from experiments.analysis.data_quality import assess_quality
-    from experiments.analysis.home_history import HomeHistory
+    from experiments.analysis.home_history import HomeHistory, check_moment
 
-    moment = _check_moment(as_of)
+    moment = check_moment(as_of, name="--as-of")
     with opened_to_read(home) as (found, store):
         history = HomeHistory(found, store.read, moment, _identifier_key(found))
         report = assess_quality(history, read_home_network(found.network))
@@ -459,13 +459,6 @@ def quality(
         typer.echo(f"{len(report.findings)} findings, {len(report.weeks):,} weeks of fields")
 
     emit(result, as_json=as_json, text=text)
-
-
-def _check_moment(as_of: int | None) -> int:
-    now = micros(datetime.now(UTC))
-    if as_of is not None and as_of > now:
-        raise InputError("--as-of", "later than now")
-    return now if as_of is None else as_of
 
 
 def _identifier_key(home: "Home") -> bytes:

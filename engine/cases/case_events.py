@@ -164,12 +164,6 @@ ReportedEvent = (
     | CaseClosure
     | CaseReturn
 )
-EVENT_KINDS = (
-    "stop", "second_search", "custody", "sample", "laboratory_result", "hand_over",
-    "controlled_delivery", "report_sent", "note", "assignment", "link", "agreement", "closed",
-    "reopened",
-)  # fmt: skip
-"""Kinds that a person reports, in the order of a case."""
 NEED_SECOND = frozenset({"custody", "controlled_delivery"})
 """Kinds that take effect when a second person agrees."""
 

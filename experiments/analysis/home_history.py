@@ -174,12 +174,19 @@ def open_history(root: str | Path, as_of: str | datetime | None = None) -> HomeH
     home = Home(Path(root).absolute())
     if not home.root.is_dir():
         raise InputError(str(root), "no such folder")
-    moment = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
-    now = datetime.now(UTC)
-    moment = now if moment is None else moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment > now:
-        raise InputError("as_of", "later than now")
-    return HomeHistory(home, Store(home.database_url).read, micros(moment), _PROCESS_KEY)
+    given = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+    if given is not None and given.tzinfo is None:
+        given = given.replace(tzinfo=UTC)
+    moment = check_moment(None if given is None else micros(given), name="as_of")
+    return HomeHistory(home, Store(home.database_url).read, moment, _PROCESS_KEY)
+
+
+def check_moment(as_of: int | None, *, name: str) -> int:
+    """Return a time in UTC microseconds, now where none is given; ``InputError`` if it is later."""
+    now = micros(datetime.now(UTC))
+    if as_of is not None and as_of > now:
+        raise InputError(name, "later than now")
+    return now if as_of is None else as_of
 
 
 def cut_history(tables: Tables, as_of: int) -> Tables:

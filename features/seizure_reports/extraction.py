@@ -181,7 +181,7 @@ class _Reader:
 
     def _is_worth(self, term: Term) -> bool:
         """Tell whether a sum of money is the worth of something and was not seized."""
-        span = next((one for one in self.sentences if one[0] <= term.start < one[1]), None)
+        span = self._find_sentence(term)
         return term.code == "currency" and self._says("worth", span)
 
     def _is_of_earlier_year(self, span: tuple[int, int] | None) -> bool:
@@ -209,9 +209,12 @@ class _Reader:
             for number in self.numbers
         )
 
+    def _find_sentence(self, term: Term) -> tuple[int, int] | None:
+        return next((one for one in self.sentences if one[0] <= term.start < one[1]), None)
+
     def _is_void(self, term: Term, *, is_place: bool = False) -> bool:
         """Tell whether a term stands in a sentence that finds nothing, or speaks of the past."""
-        span = next((one for one in self.sentences if one[0] <= term.start < one[1]), None)
+        span = self._find_sentence(term)
         has_mass = span is not None and any(
             span[0] <= one.start < span[1] and not one.is_cargo for one in self.quantities
         )
