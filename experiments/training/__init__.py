@@ -3,5 +3,4 @@
 comparison         A trainee next to the engine, chance and the best possible, with intervals
 composition        Exercises composed from a synthetic network whose truth is known
 exercises          Exercises, picks and solutions, as JSON
-scripted_trainees  Trainees of known skill, to test the comparison
 """

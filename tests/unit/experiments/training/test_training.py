@@ -35,7 +35,7 @@ from experiments.training.exercises import (
     encode_solution,
     find,
 )
-from experiments.training.scripted_trainees import pick_with_skill
+from tests.support.scripted_trainees import pick_with_skill
 
 PLACES = {PAPERS: 10.0, **dict.fromkeys(PRIOR["truck"], 6.0)}
 TRUTH = (
