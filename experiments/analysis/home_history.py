@@ -3,6 +3,7 @@
 A row is in a table if it was known at that time: a crossing, an act and a seizure by their own
 ``known_at``, a declaration and its goods with the crossing that they came with, a decision and a
 review by the time of their record. Later records change nothing of what an earlier time shows.
+An act or a seizure that was corrected is one row, as last stated by that time.
 """
 
 import hmac
@@ -27,13 +28,13 @@ from engine.domain.time_units import micros
 from engine.domain.validation import bare
 from engine.errors import InputError
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import DECISION, REVIEW
+from engine.journal.kinds import DECISION, REVIEW, SEIZURE_CORRECTED
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log
-from features.history.tables import MODELS, SCHEMAS, Tables
+from features.history.tables import KEYS, MODELS, SCHEMAS, Tables
 from features.offline.export import export
 
 RECORDS: Final = tuple(SCHEMAS)
@@ -73,6 +74,7 @@ _DECISIONS = pa.schema(
         pa.field("model_version", pa.string()),
         pa.field("profiles", pa.list_(pa.string())),
         pa.field("watchlist", pa.bool_()),
+        pa.field("amends", pa.string()),
     ]
 )
 _REVIEWS = pa.schema(
@@ -134,8 +136,12 @@ class HomeHistory:
             known = None
             if set(wanted) - made.keys():
                 known = cut_history(read_event_log(self.home, connection), self.as_of)
+            withdrawn = _list_withdrawn(connection, self.as_of) if "seizures" in wanted else ()
         for name in set(wanted) - made.keys() - {"features"}:
-            made[name] = self._show(name, known.table(name) if known else None)
+            table = known.table(name) if known else None
+            if name in ("inspections", "seizures"):
+                table = keep_last_stated(table, KEYS[name][0], without=withdrawn)
+            made[name] = self._show(name, table)
         if "features" in wanted and known is not None:
             made["features"] = _compute_features(known)
         return {name: made[name] for name in wanted}
@@ -206,6 +212,17 @@ def cut_history(tables: Tables, as_of: int) -> Tables:
     return Tables(**kept, **later, network=tables.network, digest=tables.digest)
 
 
+def keep_last_stated(table: Any, key: str, *, without: Iterable[str] = ()) -> Any:
+    """Return one row a record: the last of those with its identifier, in the order of the table.
+
+    Rows whose identifier is in ``without`` are left out.
+    """
+    numbered = pa.table({"key": table[key], "place": pa.array(range(len(table)), pa.int64())})
+    last = numbered.group_by("key").aggregate([("place", "max")]).sort_by("place_max")
+    kept = table.take(last["place_max"])
+    return kept.filter(pc.invert(pc.is_in(kept[key], pa.array([*without], pa.string()))))
+
+
 def digest_column(values: Any, name: str, key: bytes) -> Any:
     """Return a column of identifiers with each value as the keyed digest of it, nulls as nulls.
 
@@ -235,6 +252,16 @@ def digest_column(values: Any, name: str, key: bytes) -> Any:
 def _list_times(model: type[Record]) -> set[str]:
     fields = model.model_fields.items()
     return {name for name, field in fields if bare(field.annotation) is datetime}
+
+
+def _list_withdrawn(connection: Connection, as_of: int) -> set[str]:
+    """Return identifiers of seizures whose last correction, by a time, withdrew them."""
+    last = {
+        record.subject: record.body["seizure"]
+        for record in JournalReader(connection).records(SEIZURE_CORRECTED)
+        if record.known_at <= as_of
+    }
+    return {name for name, stated in last.items() if stated is None}
 
 
 def _read_decisions(connection: Connection, as_of: int) -> Any:
