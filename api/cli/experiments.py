@@ -35,6 +35,15 @@ _OTHER_MODULES: Mapping[Bench, str] = {
 """Of the benchmarks whose module has another name than they."""
 
 
+class Network(StrEnum):
+    """Mechanisms of small synthetic networks, as experiments.synthetic.mechanisms has them."""
+
+    LATENT = "latent"
+    RINGS = "rings"
+    SIGNS = "signs"
+    REPEAT = "repeat"
+
+
 def find_module(name: Bench) -> ModuleType:
     """Import a benchmark."""
     return importlib.import_module(f"experiments.benchmarks.{_OTHER_MODULES.get(name, name)}")
@@ -48,8 +57,15 @@ def bench(
     ] = (1_000_000, 10_000_000),
     crossings: Annotated[
         list[int] | None,
-        typer.Option(help="growth, scale: sizes of networks; again, or more numbers, for more."),
+        typer.Option(
+            help="growth, scale, quality with --network: sizes of networks; again, or more numbers."
+        ),
     ] = None,
+    network: Annotated[
+        list[Network] | None,
+        typer.Option(help="quality: on synthetic networks of these mechanisms; again for more."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="quality with --network: its seed.")] = 1,
     more: Annotated[list[int] | None, typer.Argument(hidden=True)] = None,
     *,
     _home: UnusedHomeOption,
@@ -59,7 +75,10 @@ def bench(
     from experiments.support.benchmark_harness import result
 
     say(f"bench {name}: contestants take turns, medians of ratios are shown")
-    made = result(name, find_module(name).run(data, **_sizes(name, rows, crossings, more)))
+    if network and data is not None:
+        raise typer.BadParameter("a network is drawn, not read", param_hint="--network")
+    sizes = _sizes(name, rows, crossings, more, network=network, seed=seed)
+    made = result(name, find_module(name).run(data, **sizes))
 
     def text() -> None:
         table = Table("what", "unit", "seen", "must", "holds", title=f"bench {name}")
@@ -73,10 +92,24 @@ def bench(
 
 
 def _sizes(
-    name: Bench, rows: tuple[int, int], crossings: list[int] | None, more: list[int] | None
+    name: Bench,
+    rows: tuple[int, int],
+    crossings: list[int] | None,
+    more: list[int] | None,
+    *,
+    network: Sequence[Network] | None = None,
+    seed: int = 1,
 ) -> dict[str, Any]:
-    """Return the sizes that a benchmark was asked for."""
+    """Return the sizes, and the networks, that a benchmark was asked for."""
     asked = (*(crossings or ()), *(more or ()))
+    if network:
+        if name != "quality" or len(asked) > 1:
+            raise typer.BadParameter(
+                "quality alone has networks, of one size", param_hint="--network"
+            )
+        return {"networks": [str(one) for one in network], "seed": seed} | (
+            {"crossings": asked[0]} if asked else {}
+        )
     if name not in ("growth", "scale"):
         if asked:
             raise typer.BadParameter(f"bench {name} has no sizes", param_hint="--crossings")

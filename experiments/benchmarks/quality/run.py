@@ -1,18 +1,29 @@
 """Benchmark of ranking against peers; ``--data`` names a folder of KCS files.
 
-Without data: the synthetic network, whose truth is known. Each peer is fitted in the same run on
+Without data: the synthetic network, whose truth is known, or networks of other mechanisms that
+``--network`` names. Each peer is fitted in the same run on
 the same rows; what depends on luck is shown with the low end of a paired interval.
 """
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.benchmarks.quality import kcs, synthetic
+from experiments.benchmarks.quality import kcs, mechanisms, synthetic
 from experiments.support.benchmark_harness import Row
+from experiments.synthetic.mechanisms.hidden_risks import Mechanism
 
 
-def run(data: Path | None) -> list[Row]:
-    """Return the rows of ``bench quality``."""
+def run(
+    data: Path | None,
+    *,
+    networks: Sequence[Mechanism] = (),
+    crossings: int = mechanisms.CROSSINGS,
+    seed: int = mechanisms.SEED,
+) -> list[Row]:
+    """Return the rows of ``bench quality``; ``networks`` are mechanisms, of one size and seed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peers remark on names and versions; nothing of ours does
+        if networks:
+            return mechanisms.run(networks, crossings=crossings, seed=seed)
         return synthetic.run() if data is None else kcs.run(data)

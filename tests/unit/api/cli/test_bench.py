@@ -2,9 +2,14 @@
 
 from typing import get_args
 
-from api.cli.experiments import Bench, find_module
+from api.cli.experiments import Bench, Network, find_module
+from experiments.synthetic.mechanisms.hidden_risks import Mechanism
 
 
 def test_every_benchmark_has_a_module() -> None:
     for name in get_args(Bench):
         assert callable(find_module(name).run), name
+
+
+def test_every_mechanism_can_be_named() -> None:
+    assert {str(network) for network in Network} == set(get_args(Mechanism))

@@ -46,6 +46,11 @@ def test_figures_are_by_crossing_and_by_input() -> None:
             ["growth", "--crossings", "2000", "--crossings", "5000"],
             {"crossings": (2000, 5000), "rows": (1_000_000, 10_000_000)},
         ),
+        (["quality"], {}),
+        (
+            ["quality", "--network", "rings", "--network", "signs", "--crossings", "2000"],
+            {"networks": ["rings", "signs"], "crossings": 2000, "seed": 1},
+        ),
     ],
 )
 def test_sizes_reach_the_benchmark(
@@ -71,6 +76,10 @@ def test_sizes_reach_the_benchmark(
         ["growth", "--crossings", "2000"],
         ["scale", "--crossings", "10"],
         ["lookup", "--crossings", "2000"],
+        ["quality", "--crossings", "2000"],
+        ["lookup", "--network", "rings"],
+        ["quality", "--network", "rings", "--data", "folder"],
+        ["quality", "--network", "rings", "--crossings", "2000", "5000"],
     ],
 )
 def test_other_sizes_are_refused(words: list[str]) -> None:

@@ -1,0 +1,7 @@
+"""Small networks of other mechanisms than the main generator's: nothing in them is real.
+
+folder        A network as a bulk folder, with its ground truth
+course        The year week by week: loads, what shows of them, searches, finds
+hidden_risks  Four mechanisms: what makes a trip carry, or its papers be wrong
+traffic       Trips between paired posts, and the parties to them
+"""

@@ -1,0 +1,112 @@
+"""Small networks of other mechanisms: valid, repeatable, their truth worth what it says."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pyarrow.csv as pa_csv
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from engine.domain.time_units import MINUTE, micros
+from engine.ports import Scores
+from experiments.benchmarks.quality import mechanisms
+from experiments.synthetic.config import Config
+from experiments.synthetic.mechanisms import folder
+from experiments.synthetic.mechanisms.course import LOADS, WRONG, Course, run_course
+from experiments.synthetic.mechanisms.hidden_risks import Mechanism, draw_risks
+from experiments.synthetic.mechanisms.traffic import Trips, draw_trips
+from experiments.synthetic.records.writer import DEFAULT_DAYS, DEFAULT_END
+from features.intake.load import read_folder
+
+MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)
+
+
+def year(mechanism: Mechanism, crossings: int, seed: int = 3) -> tuple[Trips, Course]:
+    config = Config(crossings, seed, micros(DEFAULT_END), DEFAULT_DAYS)
+    trips = draw_trips(config)
+    return trips, run_course(trips, draw_risks(mechanism, trips, config), config)
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_every_row_is_valid_and_the_network_says_that_it_is_synthetic(
+    mechanism: Mechanism, tmp_path: Path
+) -> None:
+    folder.write(tmp_path, mechanism=mechanism, crossings=1_500, seed=3)
+    read = read_folder(tmp_path)
+    assert not read.quarantine
+    assert read.tables.network.synthetic
+    assert read.tables.inspections.num_rows > 20
+    assert abs(read.tables.crossings.num_rows / 1_500 - 1) < 0.1
+    truth = pa_csv.read_csv(tmp_path / "truth.csv")
+    entries = int((read.tables.crossings["direction"].to_numpy() == "entry").sum())
+    assert truth.num_rows == entries
+
+
+def test_the_same_words_give_the_same_bytes_and_others_do_not(tmp_path: Path) -> None:
+    folder.write(tmp_path / "a", mechanism="rings", crossings=800, seed=3)
+    folder.write(tmp_path / "b", mechanism="rings", crossings=800, seed=3)
+    folder.write(tmp_path / "c", mechanism="repeat", crossings=800, seed=3)
+    first, again, other = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "abc"
+    )
+    assert first == again
+    assert first["truth.csv"] != other["truth.csv"]
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_chances_come_true_and_order_what_they_are_about(mechanism: Mechanism) -> None:
+    """The generator's chances are the best that a ranking could do, so they must be right."""
+    _, course = year(mechanism, 30_000)
+    for chance, truth, usual in (
+        (course.p_load, course.carries, LOADS),
+        (course.p_wrong, course.is_wrong, WRONG),
+    ):
+        spread = np.sqrt(float((chance * (1 - chance)).sum()))
+        assert abs(float(chance.sum()) - truth.sum()) < 4 * spread
+        assert abs(truth.mean() / usual - 1) < 0.5
+        assert roc_auc_score(truth, chance) > 0.7
+        # Negative control: the chances of other trips order nothing.
+        assert abs(roc_auc_score(truth, np.roll(chance, 1_000)) - 0.5) < 0.1
+
+
+def test_searches_find_more_than_the_random_stream_and_log_their_chance() -> None:
+    _, course = year("rings", 30_000)
+    found = course.outcome > 0
+    random, score, officer = (course.basis == basis for basis in range(3))
+    assert found[score].mean() > found[random].mean()
+    assert np.isnan(course.propensity[officer]).all()
+    assert (
+        (course.propensity[random | score] > 0) & (course.propensity[random | score] <= 1)
+    ).all()
+    assert not found[course.basis < 0].any()
+
+
+def test_a_car_drives_minutes_ahead_of_a_load() -> None:
+    trips, course = year("rings", 12_000)
+    leader = np.flatnonzero(course.signs["ahead"])
+    assert len(leader) > 5
+    followed = [
+        bool((~trips.is_truck & (trips.line == trips.line[row]) & (gap > 0) & (gap < limit)).any())
+        for row in leader
+        for limit, gap in [(15 * MINUTE, trips.entry_at[row] - trips.entry_at)]
+    ]
+    assert np.mean(followed) > 0.9
+    _, latent = year("latent", 1_000)
+    assert not latent.signs["ahead"].any()
+
+
+def test_figures_tell_the_best_ranking_from_its_reverse() -> None:
+    network = mechanisms.read_network("signs", crossings=2_000, seed=3)
+    best = mechanisms.measure(network, network.best)
+    turned = Scores(
+        p_seizure=1 - network.best.p_seizure, p_discrepancy=1 - network.best.p_discrepancy
+    )
+    worst = mechanisms.measure(network, turned)
+    assert best.hits > worst.hits
+    assert best.auc > 0.6 > 0.4 > worst.auc
+    assert best.average_precision > worst.average_precision
+    rows = mechanisms._rows("SYNTHETIC signs", replace(best, hits=best.hits // 2), best)
+    assert rows[1]["seen"] == pytest.approx(best.hits // 2 / best.hits, abs=1e-3)
+    assert all(row["name"].startswith("SYNTHETIC") for row in rows)
