@@ -1,5 +1,6 @@
 """The service, its pages, and the command line.
 
+account            A person's own account, as a page
 attentions         Requests between partners, over HTTP and as a page
 audit              The journal and its draws over HTTP and as pages; verification of a home
 auth               Callers: accounts, keys, sessions, permissions

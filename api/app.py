@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
+from api.account import page as account_page
 from api.attentions import page as attentions_page
 from api.attentions import routes as attentions_routes
 from api.audit import page as audit_page
@@ -103,6 +104,7 @@ ROUTERS = (
 PAGES = (
     sign_in_page.router,
     sign_on_page.router,
+    account_page.router,
     queue_page.router,
     decisions_page.router,
     corrections_page.router,

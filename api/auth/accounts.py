@@ -156,6 +156,11 @@ class Accounts:
             raise ConflictError("user", name, "the name is taken") from None
         return made
 
+    def has_password(self, name: str) -> bool:
+        """Tell whether a person signs in by a password here, not by an identity provider."""
+        person = self._look().person(name)
+        return person is not None and person.mapping is None
+
     def change_password(self, name: str) -> IssuedCredential:
         """Make a user a new password and end their sessions; raises ``NotFoundError``."""
         known = self._must_be_local(name)

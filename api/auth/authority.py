@@ -83,9 +83,19 @@ class PersonGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenSession:
+    """One session that a record opened and none ended; times in UTC microseconds."""
+
+    commitment: str
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Session:
     name: str
     """Empty once its person signed out: it is no one's."""
+    since: int
     until: int
     sequence: int
     mapping: int | None
@@ -234,6 +244,14 @@ class Authority:
             return None
         return person if found.mapping == person.mapping else None
 
+    def open_sessions(self, name: str, now: int) -> tuple[OpenSession, ...]:
+        """Return the open sessions of a name, the oldest first."""
+        return tuple(
+            OpenSession(given, one.since, one.until)
+            for given, one in self._sessions.items()
+            if one.name == name and self.session(given, now) is not None
+        )
+
     def is_of_provider(self, commitment: str) -> bool:
         """Tell whether an identity provider opened a session."""
         found = self._sessions.get(commitment)
@@ -363,7 +381,7 @@ def _session(record: PowerRecord) -> _Session:
     body = record.body or {}
     until, oidc = micros(datetime.fromisoformat(body["until"])), body.get("oidc", {})
     mapping, attempt = oidc.get("mapping"), str(oidc.get("attempt", ""))
-    return _Session(record.subject, until, record.seq, mapping, attempt)
+    return _Session(record.subject, record.known_at, until, record.seq, mapping, attempt)
 
 
 _ROLES = frozenset(Role)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection, select
 from starlette.requests import HTTPConnection
 
-from api.auth.authority import Authority, Refused, ignore
+from api.auth.authority import Authority, OpenSession, Refused, ignore
 from api.auth.callers import Caller
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import is_token, purpose_digest
@@ -23,7 +23,7 @@ from api.auth.permissions import Role
 from api.auth.tables import SESSIONS, AccountSecret
 from api.auth.throttles import Attempts
 from engine.domain.time_units import HOUR, rfc3339
-from engine.errors import NotAllowedError, NotAuthenticatedError
+from engine.errors import NotAllowedError, NotAuthenticatedError, NotFoundError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
 from engine.journal.kinds import SIGNED_IN, SIGNED_OUT
@@ -131,9 +131,36 @@ class Sessions:
         name = self.caller(token).name
         kept = self._digest(token)
         is_of_provider = self._authority.is_of_provider(commitment_of(kept))
+        self._end(name, kept)
+        return is_of_provider
+
+    def open_of(self, name: str) -> tuple[OpenSession, ...]:
+        """Return the open sessions of a name, the oldest first."""
+        with self._store.read() as connection:
+            now = self._journal.now(connection)
+            return self._authority.look(connection).open_sessions(name, now)
+
+    def commitment(self, token: str) -> str:
+        """Return by what records name the session of a token."""
+        return commitment_of(self._digest(token))
+
+    def end_of(self, name: str, commitment: str) -> None:
+        """Record that a person ends one of their sessions, on whichever machine it is.
+
+        Raises ``NotFoundError`` for one that is not theirs, or is over.
+        """
+        mine = (one.commitment for one in self.open_of(name))
+        query = select(SESSIONS.c.digest).where(SESSIONS.c.name == name)
+        with self._store.read() as connection:
+            digests = connection.scalars(query.where(SESSIONS.c.ended_at.is_(None))).all()
+        kept = next((one for one in digests if commitment_of(one) == commitment), None)
+        if commitment not in mine or kept is None:
+            raise NotFoundError("session", commitment)
+        self._end(name, kept)
+
+    def _end(self, name: str, kept: bytes) -> None:
         body: AccountBody = {FIELD: commitment_of(kept)}
         self._submit(SIGNED_OUT.draft(name, body, extra=AccountSecret(kept))).result()
-        return is_of_provider
 
     def form_token(self, cookie: str) -> str:
         """Return what a form must carry to count as sent from a page with this cookie."""

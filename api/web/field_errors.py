@@ -53,6 +53,9 @@ RULES: Final[Mapping[str, str]] = {
     "deadline": N_("It must lie ahead, at most 30 days, and not before the answer."),
     "kind_not_agreed": N_("The agreement does not let this side send it."),
     "not_comparable": N_("The agreement names no common domain of this identifier."),
+    "not_offered": N_("Choose one from the list."),
+    "wrong_password": N_("This is not your present password."),
+    "wait": N_("Too many wrong passwords: try again in {seconds} seconds."),
     "unknown_field": N_("Choose a field from the list, and a comparison."),
     "refused_expression": N_("This expression cannot run; what is wrong is said below it."),
 }

@@ -2,7 +2,8 @@
 
 The reader's choice rests in a cookie; without one, the browser's order of languages decides.
 Catalogues are gettext's own files, read when a language is first asked for. Times are those of the
-post that a page or a row concerns; on pages of no post, those of the configured offset.
+post that a page or a row concerns; on pages of no post, those that the reader chose or, where none
+are, those of the configured offset.
 """
 
 import gettext
@@ -118,6 +119,8 @@ class ReaderLocale:
     """The post whose clocks one time of the page shows, where that is another one."""
     is_strict: bool = False
     """Whether a text that the language lacks raises ``LookupError``, and is not left English."""
+    own_zone: str = ""
+    """The reader's own time zone, for what concerns no post; empty for the configured offset."""
 
     def at(self, post: str | None) -> "ReaderLocale":
         """Return the same reader for a time at a post: where its clocks differ, they are named."""
@@ -176,9 +179,11 @@ class ReaderLocale:
 
     def _zone(self, post: str | None) -> tzinfo:
         known = self.network.posts.get(post or "")
-        if known is None:
-            return timezone(timedelta(minutes=self.offset_minutes))
-        return open_time_zone(known.timezone)
+        if known is not None:
+            return open_time_zone(known.timezone)
+        if self.own_zone:
+            return open_time_zone(self.own_zone)
+        return timezone(timedelta(minutes=self.offset_minutes))
 
     def _name(self, local: datetime) -> str:
         """Return which clock shows a time, where it is not that of the page."""

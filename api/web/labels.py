@@ -518,8 +518,14 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "connection": N_("no connection"),
         "refused_address": N_("an address that is not open"),
     },
+    "appearance": {
+        "": N_("as the system has it"),
+        "light": N_("light"),
+        "dark": N_("dark"),
+    },
     "role": {
         "checkpoint": N_("checkpoint"),
+        "counterpart": N_("counterpart"),
         "supervisor": N_("supervisor"),
         "analyst": N_("analyst"),
         "integrity": N_("integrity officer"),

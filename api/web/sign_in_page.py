@@ -19,7 +19,7 @@ from engine.errors import BusyError, NotAuthenticatedError
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 LONGEST_NAME, LONGEST_PASSWORD = 64, 200
-_YEAR = 365 * 24 * 3600
+YEAR = 365 * 24 * 3600
 _LARGEST_FORM = 16 * 1024
 HELD_SECONDS, MOST_HELD = 1.0, 64
 """How long an attempt that no password is looked at for waits for its answer, and how many do: who
@@ -77,7 +77,7 @@ async def choose(
 ) -> Response:
     """Remember a language, and go back."""
     answer = RedirectResponse(local(back), 303)
-    keep_cookie(request, answer, i18n.COOKIE, code, seconds=_YEAR)
+    keep_cookie(request, answer, i18n.COOKIE, code, seconds=YEAR)
     return answer
 
 

@@ -15,6 +15,7 @@ from api.http.csv_lists import LISTS
 from api.web.i18n import LANGUAGES, ReaderLocale, language_of, translations
 from api.web.labels import TABLES
 from api.web.menu import menu
+from api.web.preferences import appearance_of, zone_of
 from api.web.visitor import json_route
 
 HERE = Path(__file__).parent
@@ -49,7 +50,8 @@ def speech_of(request: Request, post: str | None = None) -> ReaderLocale:
     """Return how the reader of this request is spoken to, on a page of a post or of none."""
     runtime = request.app.state.runtime
     offset: int = runtime.settings.utc_offset_minutes
-    return ReaderLocale(language_of(request), offset, runtime.network, post)
+    network, zone = runtime.network, zone_of(request)
+    return ReaderLocale(language_of(request), offset, network, post, own_zone=zone)
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -57,6 +59,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     speech = speech_of(request, values.get("post"))
     known = {
         "speech": speech,
+        "appearance": appearance_of(request),
         "path": request.url.path,
         "synthetic": request.app.state.runtime.network.synthetic,
         "json_address": None,

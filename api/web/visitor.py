@@ -47,7 +47,16 @@ OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("POST", "/webhooks/{webhook_id}/ends"): ("DELETE", "/v1/webhooks/{webhook_id}"),
 }
 """Pages and forms whose JSON route has another path than theirs."""
-SIGNED_IN_ALONE = frozenset({("GET", "/"), ("POST", "/logout")})
+SIGNED_IN_ALONE = frozenset(
+    {
+        ("GET", "/"),
+        ("POST", "/logout"),
+        ("GET", "/account"),
+        ("POST", "/account/preferences"),
+        ("POST", "/account/password"),
+        ("POST", "/account/sessions"),
+    }
+)
 """Pages that are for everybody who is signed in."""
 OPEN_PAGES = frozenset(
     {
