@@ -25,6 +25,7 @@ from api.attentions import routes as attentions_routes
 from api.audit import page as audit_page
 from api.audit import routes as audit_routes
 from api.auth.credentials import stand_in
+from api.cases import page as cases_page
 from api.cases import routes as cases_routes
 from api.confirmations import page as confirmations_page
 from api.confirmations import routes as confirmations_routes
@@ -118,6 +119,7 @@ PAGES = (
     profiles_page.router,
     watchlist_page.router,
     confirmations_page.router,
+    cases_page.router,
     release_audits_page.router,
     models_page.router,
     drift_page.router,

@@ -287,9 +287,18 @@ class Client(Calls):
         """Record an event of a case."""
         return self._post(case_views.AcknowledgedCase, event, key, "cases", case_id, "events")
 
-    def cases(self, *, state: str | None = None, post: str | None = None) -> case_views.Cases:
+    def cases(
+        self,
+        *,
+        state: str | None = None,
+        post: str | None = None,
+        owner: str | None = None,
+        agency: str | None = None,
+        urgency: str | None = None,
+    ) -> case_views.Cases:
         """Return the cases that the caller may see, the oldest first."""
-        return self._get(case_views.Cases, "cases", state=state, post=post)
+        about = {"owner": owner, "agency": agency, "urgency": urgency}
+        return self._get(case_views.Cases, "cases", state=state, post=post, **about)
 
     def case(self, case_id: str) -> case_views.CaseView:
         """Return a case with its finds and events."""

@@ -1,7 +1,10 @@
 """Cases over HTTP: what follows a find, from its opening to its end.
 
-reads    Cases as one caller sees them, as JSON values
-routes   Cases over HTTP
-schemas  Answers about cases
-steps    Openings and events of one caller, each recorded once
+event_forms  Forms of a case: what each kind of event asks for, and how it is read
+linked_pages  Addresses of what a case is about, as far as its reader may open them
+page         Pages of cases: a list, one case, and its forms
+reads        Cases as one caller sees them, as JSON values
+routes       Cases over HTTP
+schemas      Answers about cases
+steps        Openings and events of one caller, each recorded once
 """

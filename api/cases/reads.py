@@ -7,6 +7,7 @@ there. No answer holds a figure of the engine.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends
@@ -16,7 +17,14 @@ from api.auth.callers import Caller
 from api.auth.permissions import Matter
 from api.http.dependencies import running_service
 from engine.cases.case_events import NEED_SECOND
-from engine.cases.case_ledger import CaseRow, find_case, list_cases, list_receivers
+from engine.cases.case_ledger import (
+    CaseRow,
+    count_waiting,
+    find_case,
+    list_cases,
+    list_receivers,
+)
+from engine.cases.case_progress import judge_urgency, list_next_steps
 from engine.cases.case_reading import CaseHistory, CaseStep, read_history
 from engine.domain.network import Network
 from engine.domain.time_units import DAY, rfc3339
@@ -72,25 +80,51 @@ def is_party(caller: Caller, row: CaseRow, receivers: frozenset[str]) -> bool:
     return not row.agency or caller.agency in {row.agency, row.custody} | receivers
 
 
+@dataclass(frozen=True, slots=True)
+class CaseFilter:
+    """Which cases a list holds; None for all."""
+
+    state: str | None = None
+    post: str | None = None
+    owner: str | None = None
+    """The name of an account."""
+    agency: str | None = None
+    """The case's own, or the one that holds the goods."""
+    urgency: str | None = None
+
+    def fits(self, row: CaseRow, now: int) -> bool:
+        """Tell whether a case is wanted, but for its state and post."""
+        return (
+            self.owner in (None, row.owner)
+            and (self.agency is None or self.agency in (row.agency, row.custody))
+            and self.urgency in (None, judge_urgency(row, now))
+        )
+
+
 def describe_cases(
-    service: CaseService, caller: Caller, *, state: str | None, post: str | None
+    service: CaseService, caller: Caller, wanted: CaseFilter
 ) -> list[dict[str, Any]]:
     """Return the cases that a caller sees, the oldest first."""
     with service.store.read() as connection:
         now = service.journal.now(connection)
-        rows = list_cases(connection, state=state, post=post or caller.post)
+        rows = list_cases(connection, state=wanted.state, post=wanted.post or caller.post)
+        fitting = (row for row in rows if wanted.fits(row, now))
         seen = [
-            row for row in rows if sees_case(caller, row, list_receivers(connection, row.case_id))
+            row
+            for row in fitting
+            if sees_case(caller, row, list_receivers(connection, row.case_id))
         ][:MOST]
         bodies = JournalReader(connection).bodies([row.seq for row in seen])
+        due = count_waiting(connection, [row.case_id for row in seen])
     return [
-        _describe_row(row, now) | {"summary": bodies[row.seq]["opening"]["summary"]}
+        _describe_row(row, now, due.get(row.case_id, 0))
+        | {"summary": bodies[row.seq]["opening"]["summary"]}
         for row in seen
         if row.seq in bodies
     ]
 
 
-def _describe_row(row: CaseRow, now: int) -> dict[str, Any]:
+def _describe_row(row: CaseRow, now: int, due: int) -> dict[str, Any]:
     until = now if row.is_open else row.changed_at
     return {
         "case_id": row.case_id,
@@ -104,6 +138,8 @@ def _describe_row(row: CaseRow, now: int) -> dict[str, Any]:
         "changed_at": rfc3339(row.changed_at),
         "deadline": None if row.deadline is None else rfc3339(row.deadline),
         "is_overdue": row.is_overdue(now),
+        "urgency": judge_urgency(row, now),
+        "agreements_due": due if row.is_open else 0,
         "age_days": (until - row.opened_at) // DAY,
         "idle_days": (until - row.changed_at) // DAY,
     }
@@ -117,12 +153,13 @@ def describe_case(service: CaseService, caller: Caller, case_id: str) -> dict[st
         history = read_history(connection, row)
         finds = _describe_finds(connection, caller, history)
         party = is_party(caller, row, list_receivers(connection, case_id))
-    agreed = history.find_agreements()
-    return _describe_row(row, now) | {
+    agreed, waiting = history.find_agreements(), history.list_waiting()
+    return _describe_row(row, now, len(waiting)) | {
         "summary": history.facts["summary"],
         "opened_by": history.opened["by"],
         "links": [{"of": kind, "id": one} for kind, one in history.links()],
-        "waiting": [one.seq for one in history.list_waiting()],
+        "waiting": [one.seq for one in waiting],
+        "next_steps": [asdict(one) for one in list_next_steps(history)],
         "finds": finds,
         "events": [_describe_step(one, agreed, is_party=party) for one in history.steps],
     }

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query, Response
 
-from api.cases.reads import TheReadService, describe_case, describe_cases
+from api.cases.reads import CaseFilter, TheReadService, describe_case, describe_cases
 from api.cases.schemas import AcknowledgedCase, Cases, CaseView
 from api.cases.steps import TheWriter
 from api.http.dependencies import TheCaller
@@ -12,7 +12,8 @@ from api.http.guards import check_path
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
 from engine.cases.case_events import CaseEvent, CaseOpening
-from engine.domain.records import Identifier, PostCode
+from engine.cases.case_progress import Urgency
+from engine.domain.records import Code, Identifier, PostCode
 
 router = json_router("/v1/cases", "cases", 404)
 CaseId = Annotated[Identifier, Path()]
@@ -25,11 +26,15 @@ def cases(
     service: TheReadService,
     state: State = None,
     post: Annotated[PostCode | None, Query()] = None,
+    owner: Annotated[Identifier | None, Query()] = None,
+    agency: Annotated[Code | None, Query()] = None,
+    urgency: Annotated[Urgency | None, Query()] = None,
 ) -> Response:
     """List cases, the oldest first, 500 at most."""
     if post is not None:
         check_path(service.network, caller, post)
-    return answer({"cases": describe_cases(service, caller, state=state, post=post)})
+    wanted = CaseFilter(state, post, owner, agency, urgency)
+    return answer({"cases": describe_cases(service, caller, wanted)})
 
 
 @router.post("", **creates(AcknowledgedCase, 409, 413, body=CaseOpening))

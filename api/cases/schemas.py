@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from api.http.schema_base import AnswerSchema
+from engine.cases.case_progress import Duty, Urgency
 from engine.domain.records import Direction, Method, SubstanceClass, VehicleClass
 from engine.journal.receipts import Receipt
 from engine.links.envelope import HandlingCode
@@ -25,6 +26,10 @@ class CaseSummary(AnswerSchema):
     changed_at: datetime
     deadline: datetime | None
     is_overdue: bool
+    urgency: Urgency
+    """Ageing after 7 days without an event, escalated after 14 or past its deadline."""
+    agreements_due: int
+    """Events that wait for a second person."""
     age_days: int
     """Whole days since it was opened, until it was closed."""
     idle_days: int
@@ -90,14 +95,32 @@ class CaseStepView(AnswerSchema):
     remark: str | None
 
 
+class CaseNextStep(AnswerSchema):
+    """One step that a case owes, and who takes it."""
+
+    duty: Duty
+    person: str | None
+    """The owner, where the step is theirs."""
+    agency: str | None
+    """The agency whose person agrees."""
+    sequence: int | None
+    """The record that waits for a second person, or that the step follows."""
+    reported_by: str | None
+    """Who may not agree, because they reported it."""
+    sample: str | None
+    until: datetime | None
+
+
 class CaseView(CaseSummary):
     """A case with its finds and events, in order."""
 
-    tables = ("finds", "events", "links")
+    tables = ("finds", "events", "links", "next_steps")
     opened_by: str
     links: list[CaseLinkView]
     waiting: list[int]
     """Records that wait for a second person."""
+    next_steps: list[CaseNextStep]
+    """What the case owes, the first first; advice, but for agreements."""
     finds: list[CaseFind]
     events: list[CaseStepView]
 

@@ -21,6 +21,7 @@ from engine.cases.case_ledger import (
     draft_event,
     draft_opening,
     find_proposal,
+    opening_name,
 )
 from engine.cases.case_reading import read_history
 from engine.cases.name_signs import find_name_signs
@@ -66,7 +67,7 @@ class CaseWriter:
         post = self._post_of(opening)
         self._check_owner(opening.owner)
         found = opening.seizure_id or secrets.token_hex(8)
-        asked = claim(CASE_OPENED, opening, post=post, name=f"case_opened:{found}", key=self._key)
+        asked = claim(CASE_OPENED, opening, post=post, name=opening_name(found), key=self._key)
         done = self._service.recording.once(
             asked, lambda _: draft_opening(opening, post=post, by=self._by, claim=asked)
         )

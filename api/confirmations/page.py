@@ -1,5 +1,8 @@
 """The finds that wait for a confirmation, for people."""
 
+import secrets
+from urllib.parse import quote
+
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
@@ -14,11 +17,18 @@ router = APIRouter(prefix="/finds", route_class=PageRoute, include_in_schema=Fal
 def show(visit: TheVisit, service: TheService) -> Response:
     """Show the finds that wait, the oldest first."""
     found = waiting_finds(service, visit.caller)
-    return visit.page("finds.html", json_address="/v1/finds", finds=found)
+    return visit.page(
+        "finds.html",
+        json_address="/v1/finds",
+        finds=found,
+        confirmed=visit.request.query_params.get("find", ""),
+        once=secrets.token_hex(12),
+    )
 
 
 @router.post("/{sequence}/confirmations")
 def confirm(visit: TheVisit, service: TheService, _: TheForm, sequence: Sequence) -> Response:
     """Confirm a find."""
-    confirm_find(service, visit.caller, sequence)
-    return RedirectResponse("/finds?done=confirmed", 303)
+    done = confirm_find(service, visit.caller, sequence)
+    find = quote(done["seizure_id"], safe="")
+    return RedirectResponse(f"/finds?done=confirmed&find={find}#done", 303)

@@ -24,6 +24,7 @@ from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import TOKEN, TheForm
+from engine.cases.case_ledger import find_opened_from
 from engine.errors import ConflictError
 from engine.shifts.rosters import has_scanner
 
@@ -149,9 +150,12 @@ def render_page(
     post = str(found.seen["post"])
     with service.store.read() as snapshot:
         is_scanning = has_scanner(snapshot, post, service.network)
+        finds = [] if found.filed is None else found.filed.seizures
+        opened = find_opened_from(snapshot, [one["seizure_id"] for one in finds])
     values: dict[str, Any] = {
         "found": found,
         "has_scanner": is_scanning,
+        "opened": opened,
         "wrong": {},
         "kept": {name: list(values) for name, values in (kept or {}).items()},
         "at": "",

@@ -26,6 +26,11 @@ RULES: Final[Mapping[str, str]] = {
     "control_character": N_("Remove the characters that cannot be printed."),
     "not_a_day": N_("Choose a day of the calendar."),
     "bad_time": N_("Choose a day of the calendar."),
+    "not_a_moment": N_("Write a day and a time."),
+    "unknown_report": N_("No act or seizure has this identifier."),
+    "unknown_account": N_("No account has this name."),
+    "malformed_code": N_("Use small letters, digits and _, a letter first."),
+    "malformed_country": N_("Write countries by two letters each, with a space between."),
     "old_form": N_("This form was opened too long ago: send it once more."),
     "agreed_override": N_(
         "“I agree with the reasons” is no reason to send the vehicle elsewhere: choose another."

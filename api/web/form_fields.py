@@ -90,6 +90,19 @@ class FormReader:
             self.refuse(name, "not_a_day")
             return None
 
+    def moment(self, name: str) -> datetime | None:
+        """Return the instant of a local day and time, as a browser sends it."""
+        if not (text := read_field(self._form, name)):
+            return None
+        try:
+            wall = datetime.fromisoformat(text)
+            if wall.tzinfo is None:
+                return self._speech.place(wall)
+        except (ValueError, OverflowError):
+            pass
+        self.refuse(name, "not_a_moment")
+        return None
+
     def once(self) -> str:
         """Return the number that this service gave the form: sent twice, it counts once."""
         found = read_field(self._form, "once")

@@ -177,6 +177,10 @@ class ReaderLocale:
         """Return a time by the clocks of the post that it concerns."""
         return moment.astimezone(self._zone(self.shown or self.post))
 
+    def place(self, wall: datetime) -> datetime:
+        """Return the instant at which the clocks of the page show a day and time."""
+        return wall.replace(tzinfo=self._zone(self.post)).astimezone(UTC)
+
     def _zone(self, post: str | None) -> tzinfo:
         known = self.network.posts.get(post or "")
         if known is not None:

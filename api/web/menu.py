@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, str] = {
     "/attentions": N_("Partners"),
     "/audits": N_("Audits"),
     "/finds": N_("Finds to confirm"),
+    "/cases": N_("Cases"),
     "/models": N_("Models"),
     "/drift": N_("Drift"),
     "/webhooks": N_("Webhooks"),

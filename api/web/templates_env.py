@@ -41,7 +41,7 @@ def environment(code: str) -> Environment:
         known = TABLES[table].get(code)
         return code if known is None else str(say(known))
 
-    made.globals.update(languages=LANGUAGES, static=static, label=label, word=say)
+    made.globals.update(languages=LANGUAGES, static=static, label=label, word=say, tables=TABLES)
     made.filters.update(instant=datetime.fromisoformat, segment=lambda text: quote(text, safe=""))
     return made
 

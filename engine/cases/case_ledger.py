@@ -6,17 +6,18 @@ projection, whichever process drafted it.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, String, select, update
+from sqlalchemy import Column, Connection, Index, String, func, select, update
+from sqlalchemy import case as choose
 
 from engine.cases.case_events import NEED_SECOND, CaseOpening
 from engine.domain.time_units import micros
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.entries import Draft, Entry, list_bodies
-from engine.journal.idempotency import IdempotencyClaim
+from engine.journal.idempotency import IdempotencyClaim, find_holders
 from engine.journal.kinds import CASE_EVENT, CASE_OPENED
 from engine.journal.payloads import CaseEventBody, CaseOpenedBody
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
@@ -38,6 +39,7 @@ CASE_EVENTS = record_table(
 """Events by their records: the agency that custody passes to, or empty."""
 _C, _E = CASES.c, CASE_EVENTS.c
 OPEN, CLOSED = "open", "closed"
+AGREEMENT = "agreement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class CaseProjection:
             return {"state": CLOSED if kind == "closed" else OPEN}
         if kind == "assignment":
             return {"owner": event["owner"], "deadline": deadline}
-        if kind == "agreement":
+        if kind == AGREEMENT:
             target = connection.scalar(select(_E.target).where(_E.seq == event["of"]))
             return {"custody": target} if target else {}
         return {}
@@ -155,6 +157,33 @@ def list_receivers(connection: Connection, case_id: str) -> frozenset[str]:
     """Return the agencies that custody was to pass to: they see the case."""
     query = select(_E.target).where(_E.case_id == case_id, _E.target != "")
     return frozenset(connection.scalars(query))
+
+
+def count_waiting(connection: Connection, case_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many events of each case wait for a second person; a case without any is absent.
+
+    Each agreement is to one event.
+    """
+    sign = choose((_E.kind == AGREEMENT, -1), else_=1)
+    query = (
+        select(_E.case_id, func.sum(sign))
+        .where(_E.kind.in_((*NEED_SECOND, AGREEMENT)), _E.case_id.in_(case_ids))
+        .group_by(_E.case_id)
+    )
+    return {name: int(count) for name, count in connection.execute(query) if count > 0}
+
+
+def find_opened_from(connection: Connection, seizure_ids: Iterable[str]) -> dict[str, str]:
+    """Return the case that was opened from each of these seizures."""
+    names = {opening_name(one): one for one in seizure_ids}
+    seqs = {one.seq: names[one.name] for one in find_holders(connection, names).values()}
+    rows = connection.execute(select(_C.seq, _C.case_id).where(_C.seq.in_(seqs)))
+    return {seqs[seq]: case_id for seq, case_id in rows}
+
+
+def opening_name(source: str) -> str:
+    """Return the name that the opening of a case takes: one seizure opens one case."""
+    return f"case_opened:{source}"
 
 
 def list_event_records(connection: Connection, case_id: str) -> list[int]:

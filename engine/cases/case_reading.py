@@ -73,7 +73,11 @@ class CaseHistory:
 
     def files(self) -> list[CaseStep]:
         """Return the steps that added a file."""
-        return [one for one in self.steps if one.event["kind"] == "file"]
+        return self.find_steps("file")
+
+    def find_steps(self, *kinds: str) -> list[CaseStep]:
+        """Return the steps of some kinds, in order."""
+        return [one for one in self.steps if one.event["kind"] in kinds]
 
 
 def read_history(connection: Connection, row: CaseRow) -> CaseHistory:

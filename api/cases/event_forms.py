@@ -1,0 +1,182 @@
+"""Forms of a case: what each kind of event asks for, and how it is read.
+
+One table serves the form, the review before it is recorded, and the timeline. Fields carry a
+prefix, because a case's place, reason or outcome is not what other forms call so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from api.web.form_fields import FormReader, mistakes_of
+from api.web.i18n import N_
+from engine.cases.case_events import CaseEvent, CaseOpening, ReportedEvent
+
+Model = TypeVar("Model", bound=BaseModel)
+PREFIX = "event-"
+Control = Literal["line", "words", "number", "moment", "choice", "checks", "countries", "agency"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventField:
+    """One field of an event, as its form asks for it."""
+
+    name: str
+    text: str
+    control: Control = "line"
+    table: str = ""
+    """Names of its codes, for a choice."""
+    is_owed: bool = False
+
+    @property
+    def at(self) -> str:
+        """Its name in the form."""
+        return f"{PREFIX}{self.name}"
+
+
+_REFERENCE = EventField("reference", N_("Reference number"))
+_WHY = EventField("reason", N_("Reason"), "words", is_owed=True)
+_SAMPLE = EventField("sample", N_("Number of the sample"), is_owed=True)
+_CLASS = EventField("substance_class", N_("Kind"), "choice", "substance", is_owed=True)
+_SUBSTANCE = EventField("substance", N_("Substance"))
+_QUANTITY = EventField("quantity_g", N_("Quantity, g"), "number")
+_ROUTE_TEXT = N_("Countries of the route, two letters each")
+_ROUTE = EventField("route_countries", _ROUTE_TEXT, "countries", is_owed=True)
+EVENT_FIELDS: Final[Mapping[str, tuple[EventField, ...]]] = {
+    "note": (EventField("text", N_("Note"), "words", is_owed=True),),
+    "stop": (EventField("place", N_("Where it was stopped"), is_owed=True),),
+    "second_search": (
+        EventField("outcome", N_("Outcome"), "choice", "outcome", is_owed=True),
+        EventField("methods", N_("Methods"), "checks", "method"),
+        EventField("places_searched", N_("Places searched"), "checks", "place"),
+    ),
+    "custody": (
+        EventField("to_agency", N_("To which agency"), "agency", is_owed=True),
+        EventField("item", N_("What passes"), is_owed=True),
+        EventField("seal", N_("Seal")),
+    ),
+    "sample": (_SAMPLE, _QUANTITY),
+    "laboratory_result": (
+        _SAMPLE,
+        EventField("laboratory", N_("Laboratory, as a code"), is_owed=True),
+        _CLASS,
+        _SUBSTANCE,
+        EventField("purity_percent", N_("Purity, %"), "number"),
+        _REFERENCE,
+    ),
+    "hand_over": (
+        EventField("to_agency", N_("To which agency"), "agency", is_owed=True),
+        _REFERENCE,
+    ),
+    "controlled_delivery": (
+        EventField(
+            "route_countries",
+            N_("Countries of the route, two letters each"),
+            "countries",
+            is_owed=True,
+        ),
+        EventField("until", N_("Until"), "moment", is_owed=True),
+    ),
+    "report_sent": (
+        EventField("to", N_("To whom"), "choice", "report_office", is_owed=True),
+        _REFERENCE,
+    ),
+    "link": (
+        EventField("of", N_("What it is"), "choice", "linked_thing", is_owed=True),
+        EventField("id", N_("Identifier"), is_owed=True),
+    ),
+    "assignment": (
+        EventField("owner", N_("Owner, by the name of an account"), is_owed=True),
+        EventField("deadline", N_("Deadline"), "moment"),
+    ),
+    "agreement": (EventField("of", N_("Record"), is_owed=True),),
+    "closed": (
+        EventField("outcome", N_("Outcome"), "choice", "case_outcome", is_owed=True),
+        _WHY,
+    ),
+    "reopened": (_WHY,),
+}
+"""What each kind of event asks for, in the order of its form."""
+OFFERED = tuple(kind for kind in EVENT_FIELDS if kind not in ("agreement", "reopened"))
+"""Kinds that an open case offers."""
+ABOUT: Final = (
+    EventField("happened_at", N_("When it happened, if not now"), "moment"),
+    EventField("remark", N_("Remark")),
+)
+"""What may be said of any event but a step of the case itself."""
+BARE = frozenset({"note", "link", "assignment", "agreement", "closed", "reopened"})
+"""Kinds that happen when they are recorded: they ask for nothing besides."""
+OPENING_FIELDS: Final = (
+    EventField("summary", N_("Summary"), "words", is_owed=True),
+    EventField("owner", N_("Owner, by the name of an account")),
+    EventField("deadline", N_("Deadline"), "moment"),
+    replace(_CLASS, is_owed=False),
+    _SUBSTANCE,
+    _QUANTITY,
+    EventField("place", N_("Where"), "choice", "place"),
+    EventField("concealment", N_("How it was hidden")),
+)
+"""What the opening of a case by hand asks for."""
+_MODELS: Mapping[str, type[BaseModel]] = {
+    get_args(one.model_fields["kind"].annotation)[0]: one for one in get_args(ReportedEvent)
+}
+HANDLING = f"{PREFIX}handling"
+LABELS: Final[Mapping[str, str]] = {
+    one.at: one.text for fields in (*EVENT_FIELDS.values(), ABOUT, OPENING_FIELDS) for one in fields
+}
+"""What pages call these fields where one needs a correction."""
+
+
+def read_values(reader: FormReader, fields: tuple[EventField, ...]) -> dict[str, Any]:
+    """Return those of these fields that are filled, as a record takes them."""
+    found: dict[str, Any] = {}
+    for one in fields:
+        if one.control == "number":
+            value: Any = reader.number(one.at)
+        elif one.control == "moment":
+            value = reader.moment(one.at)
+        elif one.control == "checks":
+            value = reader.every(one.at) or None
+        elif one.control == "countries":
+            value = reader.text(one.at).replace(",", " ").upper().split() or None
+        else:
+            value = reader.text(one.at) or None
+        if value is not None:
+            found[one.name] = value
+    return found
+
+
+def read_event(reader: FormReader, kind: str) -> CaseEvent:
+    """Return the event that a form reports; raises ``FormError`` with all that is wrong."""
+    content = {"kind": kind} | read_values(reader, EVENT_FIELDS[kind])
+    made = _make(reader, _MODELS[kind], content)
+    about = {} if kind in BARE else read_values(reader, ABOUT)
+    if limits := reader.every(HANDLING):
+        about["handling"] = limits
+    event = _make(reader, CaseEvent, about | {"event": content}) if made else None
+    return reader.finish(event)
+
+
+def read_opening(reader: FormReader, **known: Any) -> CaseOpening:
+    """Return the case that a form opens; raises ``FormError`` with all that is wrong."""
+    values = read_values(reader, OPENING_FIELDS) | known
+    if limits := reader.every(HANDLING):
+        values["handling"] = limits
+    return reader.finish(_make(reader, CaseOpening, values))
+
+
+def refuse_field(reader: FormReader, name: str, rule: str) -> None:
+    """Keep a mistake of a field by its name in the record."""
+    reader.refuse(f"{PREFIX}{name}", rule)
+
+
+def _make(reader: FormReader, model: type[Model], values: Mapping[str, Any]) -> Model | None:
+    known = {mistake.at for mistake in reader.mistakes}
+    try:
+        return model.model_validate(values, strict=False)
+    except ValidationError as error:
+        found = [replace(one, at=f"{PREFIX}{one.at}") for one in mistakes_of(error)]
+        reader.mistakes += [one for one in found if one.at not in known]
+        return None

@@ -1,0 +1,304 @@
+"""Pages of cases: a list, one case, and its forms.
+
+What a form reports is shown as it was read before it is recorded, with a warning where it looks as
+if it named a person. A case is opened from a decision's page in one step, with links to its
+vehicle, act and declaration.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Annotated, Any, Literal, Protocol
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import RedirectResponse
+
+from api.auth.callers import Caller
+from api.cases.event_forms import (
+    ABOUT,
+    BARE,
+    EVENT_FIELDS,
+    HANDLING,
+    LABELS,
+    OFFERED,
+    OPENING_FIELDS,
+    PREFIX,
+    read_event,
+    read_opening,
+    refuse_field,
+)
+from api.cases.linked_pages import find_pages
+from api.cases.reads import CaseFilter, describe_case, describe_cases, must_see
+from api.cases.steps import CaseStepService, CaseWriter
+from api.decisions.reads import DecisionReader, DecisionService
+from api.http.dependencies import running_service
+from api.web.field_errors import corrections
+from api.web.form_fields import FieldMistake, FormError, FormReader
+from api.web.labels import TABLES
+from api.web.page_route import PageRoute, TheVisit, Visit
+from api.web.templates_env import speech_of
+from api.web.visitor import TOKEN, Form, TheForm, read_field
+from engine.cases.case_events import CaseEvent, CaseOpening
+from engine.cases.case_ledger import find_opened_from
+from engine.cases.name_signs import find_name_signs
+from engine.domain.records import Code, Identifier, PostCode
+from engine.errors import NotFoundError, RecordError
+
+router = APIRouter(prefix="/cases", route_class=PageRoute, include_in_schema=False)
+View = Literal["open", "mine", "ageing", "escalated", "closed", "all"]
+HANDLINGS = tuple(TABLES["handling"])
+
+
+class CasePageService(CaseStepService, DecisionService, Protocol):
+    """The running service, as the pages of cases use it."""
+
+
+TheService = Annotated[CasePageService, Depends(running_service)]
+
+
+@router.get("")
+def show_list(
+    visit: TheVisit,
+    service: TheService,
+    view: Annotated[View, Query()] = "open",
+    post: Annotated[PostCode | Literal[""], Query()] = "",
+    agency: Annotated[Code | Literal[""], Query()] = "",
+) -> Response:
+    """Show the cases that a visitor sees, the oldest first."""
+    urgency = view if view in ("ageing", "escalated") else None
+    state = None if view == "all" else "closed" if view == "closed" else "open"
+    owner = visit.caller.person if view == "mine" else None
+    wanted = CaseFilter(state, post or None, owner, agency or None, urgency)
+    asked = {name: getattr(wanted, name) for name in CaseFilter.__slots__}
+    query = urlencode({name: value for name, value in asked.items() if value is not None})
+    return visit.page(
+        "cases.html",
+        json_address=f"/v1/cases?{query}" if query else "/v1/cases",
+        post=post or visit.caller.post,
+        found=describe_cases(service, visit.caller, wanted),
+        view=view,
+        views=tuple(TABLES["case_view"]),
+        at_post=post,
+        posts=_list_posts(service, visit.caller),
+        agency=agency,
+        agencies=_list_agencies(service),
+    )
+
+
+@router.get("/new")
+def show_opening(visit: TheVisit, service: TheService) -> Response:
+    """Show the form that opens a case by hand."""
+    return _opening_page(visit, service)
+
+
+@router.post("")
+def open_case(visit: TheVisit, service: TheService, form: TheForm) -> Response:
+    """Open a case: by hand, or in one step from what a decision's page shows."""
+    post = visit.caller.post or read_field(form, "post") or None
+    reader = FormReader(form, speech_of(visit.request, post))
+    once, found = reader.once(), reader.texts("seizure_id", "decision_id")
+    with service.store.read() as connection:
+        known = find_opened_from(connection, [found.get("seizure_id", "")])
+    if known:
+        return _to_case(next(iter(known.values())), "exists")
+    try:
+        opening = _read_case(reader, service, visit.caller, found, post)
+        writer = CaseWriter(service, visit.caller, once)
+        done = _record(reader, lambda: writer.open(opening))
+    except FormError as error:
+        return _opening_page(visit, service, kept=form, wrong=error.mistakes)
+    if "decision_id" in found:
+        _link_decision(service, visit.caller, done["case_id"], found["decision_id"], once)
+    return _to_case(done["case_id"], "warned" if done["warnings"] else "opened")
+
+
+@router.get("/{case_id}")
+def show(visit: TheVisit, service: TheService, case_id: Identifier) -> Response:
+    """Show a case: its facts, what is due next, its events, and what it is about."""
+    return _case_page(visit, service, case_id, "case.html")
+
+
+@router.get("/{case_id}/events")
+def show_form(
+    visit: TheVisit,
+    service: TheService,
+    case_id: Identifier,
+    kind: Annotated[Identifier, Query()],
+) -> Response:
+    """Show the form of one kind of event; the query may fill its fields."""
+    query = visit.request.query_params
+    fields = EVENT_FIELDS.get(kind, ())
+    kept = {one.at: [query[one.name]] for one in fields if one.name in query}
+    return _form_page(visit, service, case_id, kind, kept=kept)
+
+
+@router.post("/{case_id}/events")
+def report(visit: TheVisit, service: TheService, form: TheForm, case_id: Identifier) -> Response:
+    """Show an event as it was read, and record it once that is confirmed."""
+    kind, step = read_field(form, "kind"), read_field(form, "step")
+    with service.store.read() as connection:
+        row = must_see(connection, visit.caller, case_id)
+    reader = FormReader(form, speech_of(visit.request, row.post))
+    if step == "change" or kind not in EVENT_FIELDS:
+        return _form_page(visit, service, case_id, kind, kept=form)
+    try:
+        once, event = reader.once(), read_event(reader, kind)
+        if step != "confirm":
+            return _check_page(visit, service, case_id, event, form)
+        writer = CaseWriter(service, visit.caller, once)
+        _record(reader, lambda: writer.add(case_id, event))
+    except FormError as error:
+        return _form_page(visit, service, case_id, kind, kept=form, wrong=error.mistakes)
+    return _to_case(case_id, "recorded")
+
+
+def _read_case(
+    reader: FormReader,
+    service: CasePageService,
+    caller: Caller,
+    found: Mapping[str, str],
+    post: str | None,
+) -> CaseOpening:
+    """Return the case that a form opens; of a decision, at its post."""
+    known: dict[str, Any] = {"post": post}
+    if "decision_id" in found:
+        known["post"] = DecisionReader(service, caller).locate(found["decision_id"]).post
+    if "seizure_id" in found:
+        known = {"seizure_id": found["seizure_id"]}
+    if "post" in known and known["post"] not in service.network.posts and service.network.posts:
+        reader.refuse("post", "unknown_enumeration")
+    return read_opening(reader, **known)
+
+
+def _link_decision(
+    service: CasePageService, caller: Caller, case_id: str, decision_id: str, once: str
+) -> None:
+    """Record what a case from a decision is about: its vehicle, its act, its declaration."""
+    known = DecisionReader(service, caller).locate(decision_id)
+    with service.store.read() as snapshot:
+        body = service.journal.body(snapshot, known.seq)
+        acted = None if known.act_seq is None else service.journal.body(snapshot, known.act_seq)
+    arrival = body["arrival"]
+    things = {
+        "vehicle": arrival["crossing"].get("plate"),
+        "act": None if acted is None else acted["inspection"]["inspection_id"],
+        "declaration": (arrival.get("declaration") or {}).get("declaration_id"),
+    }
+    for kind, name in things.items():
+        if name:
+            made = {"event": {"kind": "link", "of": kind, "id": name}}
+            link = CaseEvent.model_validate(made, strict=False)
+            with suppress(NotFoundError):  # an act of an agency whose acts are hidden
+                CaseWriter(service, caller, f"{once}-{kind}").add(case_id, link)
+
+
+def _record(reader: FormReader, take: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Take a step; what a record of another kind says of a field becomes a mistake of the form."""
+    try:
+        return take()
+    except RecordError as error:
+        refuse_field(reader, error.field, error.rule)
+        raise FormError(*reader.mistakes) from None
+    except NotFoundError as error:
+        if error.kind not in ("act", "seizure", "inspection"):
+            raise
+        refuse_field(reader, "id", "unknown_report")
+        raise FormError(*reader.mistakes) from None
+
+
+def _to_case(case_id: str, done: str) -> Response:
+    return RedirectResponse(f"/cases/{quote(case_id, safe='')}?done={done}#done", 303)
+
+
+def _case_page(
+    visit: Visit,
+    service: CasePageService,
+    case_id: str,
+    template: str,
+    *,
+    status: int = 200,
+    **more: Any,
+) -> Response:
+    found = describe_case(service, visit.caller, case_id)
+    with service.store.read() as connection:
+        pages = find_pages(connection, visit.visitor, found["links"])
+    values: dict[str, Any] = {
+        "json_address": f"/v1/cases/{quote(case_id, safe='')}",
+        "post": found["post"],
+        "found": found,
+        "pages": pages,
+        "fields": EVENT_FIELDS,
+        "about": ABOUT,
+        "offered": OFFERED if found["state"] == "open" else ("reopened",),
+        "agencies": _list_agencies(service),
+        "handlings": HANDLINGS,
+        "handling_at": HANDLING,
+        "once": secrets.token_hex(12),
+        "kept": {},
+        "wrong": {},
+    }
+    return visit.page(template, status=status, **(values | more))
+
+
+def _form_page(
+    visit: Visit,
+    service: CasePageService,
+    case_id: str,
+    kind: str,
+    *,
+    kept: Form,
+    wrong: Sequence[FieldMistake] = (),
+) -> Response:
+    if kind not in EVENT_FIELDS:
+        raise NotFoundError("event", kind)
+    return _case_page(
+        visit,
+        service,
+        case_id,
+        "case_event.html",
+        status=422 if wrong else 200,
+        kind=kind,
+        asked=(*EVENT_FIELDS[kind], *(() if kind in BARE else ABOUT)),
+        kept={name: list(values) for name, values in kept.items()},
+        wrong=corrections(wrong, visit.speech, names=LABELS),
+    )
+
+
+def _check_page(
+    visit: Visit, service: CasePageService, case_id: str, event: CaseEvent, form: Form
+) -> Response:
+    read = event.model_dump(mode="json", exclude_none=True)
+    signs = {f"{PREFIX}{at.rpartition('.')[2]}" for at in find_name_signs(read)}
+    sent = [(name, one) for name, every in form.items() if name != TOKEN for one in every]
+    return _case_page(visit, service, case_id, "case_check.html", read=read, signs=signs, sent=sent)
+
+
+def _opening_page(
+    visit: Visit,
+    service: CasePageService,
+    *,
+    kept: Form | None = None,
+    wrong: Sequence[FieldMistake] = (),
+) -> Response:
+    return visit.page(
+        "case_new.html",
+        status=422 if wrong else 200,
+        post=visit.caller.post,
+        asked=OPENING_FIELDS,
+        posts=_list_posts(service, visit.caller),
+        agencies=_list_agencies(service),
+        handlings=HANDLINGS,
+        handling_at=HANDLING,
+        once=secrets.token_hex(12),
+        kept={name: list(values) for name, values in (kept or {}).items()},
+        wrong=corrections(wrong, visit.speech, names=LABELS),
+    )
+
+
+def _list_posts(service: CaseStepService, caller: Caller) -> list[str]:
+    return [code for code in service.network.posts if caller.reaches(code)]
+
+
+def _list_agencies(service: CaseStepService) -> list[str]:
+    return sorted({one for post in service.network.posts.values() for one in post.agencies})
