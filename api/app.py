@@ -25,6 +25,7 @@ from api.attentions import routes as attentions_routes
 from api.audit import page as audit_page
 from api.audit import routes as audit_routes
 from api.auth.credentials import stand_in
+from api.cases import file_routes as case_files_routes
 from api.cases import page as cases_page
 from api.cases import routes as cases_routes
 from api.confirmations import page as confirmations_page
@@ -95,6 +96,7 @@ ROUTERS = (
     confirmations_routes.router,
     release_audits_routes.router,
     cases_routes.router,
+    case_files_routes.router,
     health.router,
     watchlist_routes.router,
     webhooks_routes.router,

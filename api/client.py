@@ -111,6 +111,19 @@ class Calls:
         is_xml = in_kind and found.startswith(b"<")
         return Answer(response.status, found if is_xml else json.loads(found or b"null"))
 
+    def _send_bytes(
+        self, method: str, path: str, content: bytes | None = None, *, key: str | None = None
+    ) -> bytes:
+        """Send bytes as they are, and return those of the answer; raises ``RefusedError``."""
+        named = {} if key is None else {"Idempotency-Key": key}
+        heads = self._headers | named | {"Content-Type": "application/octet-stream"}
+        self._connection.request(method, path, content, heads)
+        response = self._connection.getresponse()
+        found = response.read()
+        if response.status >= 400:
+            raise RefusedError(response.status, json.loads(found))
+        return found
+
     def _get(self, kind: type[T], /, *parts: object, **query: object) -> T:
         return self._send(kind, "GET", None, None, path_to(*parts, **query))
 
@@ -286,6 +299,26 @@ class Client(Calls):
     ) -> case_views.AcknowledgedCase:
         """Record an event of a case."""
         return self._post(case_views.AcknowledgedCase, event, key, "cases", case_id, "events")
+
+    def add_case_file(
+        self,
+        case_id: str,
+        content: bytes,
+        *,
+        shows: str = "other",
+        key: str | None = None,
+        **about: object,
+    ) -> case_views.AcknowledgedFile:
+        """Add a file to a case; ``about`` has its sample, description, happened_at, handling."""
+        path = path_to("cases", case_id, "files", shows=shows, **about)
+        answer = self._send_bytes("POST", path, content, key=key)
+        found: case_views.AcknowledgedFile
+        found = reader(case_views.AcknowledgedFile).validate_json(answer)
+        return found
+
+    def case_file(self, case_id: str, digest: str) -> bytes:
+        """Return a file of a case by its digest; the reading is recorded."""
+        return self._send_bytes("GET", path_to("cases", case_id, "files", digest))
 
     def cases(
         self,

@@ -2,8 +2,9 @@
 
 The first person proposes, by a date, a subject or the retention schedule; the second repeats the
 command. The erasure is one transaction: approval, signed erasures, deleted bodies and rows. A crash
-leaves all of it or nothing. Hashes stay, so that the chain verifies. Assumes that the store forgets
-what is deleted once its log is written back (:func:`forget_deleted`).
+leaves all of it or nothing; files of cases go once it stands. Hashes stay, so that the chain
+verifies. Assumes that the store forgets what is deleted once its log is written back
+(:func:`forget_deleted`).
 """
 
 import secrets
@@ -26,6 +27,7 @@ from engine.audit.subject_records import (
     read_erasable,
 )
 from engine.cases.case_ledger import find_open_cases
+from engine.cases.file_store import sweep_files
 from engine.criteria.dual_control import (
     KINDS_OF,
     ApprovalState,
@@ -222,6 +224,7 @@ class ErasureSteps:
         Journal(self.store, [DualControlProjection(), EventProjection(), rows]).append_found(find)
         with self.store.read() as connection:
             finish_erasure(self.home, connection)
+        sweep_files(self.home, self.store)
         return replace(result[0], is_overwritten=forget_deleted(self.store))
 
     def _draft_erasures(

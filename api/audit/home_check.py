@@ -13,6 +13,11 @@ from sqlalchemy import Connection
 
 from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.service.runtime import open_network, projections
+from engine.audit.case_file_check import (
+    count_case_files,
+    find_case_file_faults,
+    note_stray_files,
+)
 from engine.audit.file_anchors import find_network_faults, read_declared_networks
 from engine.audit.verification import JournalFault, Verdict, verify_snapshot
 from engine.audit.witness import find_witness_faults, read_witness
@@ -48,6 +53,8 @@ class HomeVerdict:
     """Rows compared, by table."""
     loads: int
     bundles: int
+    case_files: int = 0
+    """Files of cases, each content once."""
     witnessed: int = 0
     """Heads that the other side of a link holds."""
 
@@ -83,6 +90,7 @@ def check_home(
             tables=projected.tables,
             loads=len(read_anchors(connection)),
             bundles=len(registered_bundles(connection)),
+            case_files=count_case_files(connection),
             witnessed=len(heads),
         )
 
@@ -116,14 +124,16 @@ def open_check(
 
 
 def _file_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
-    """Yield what differs of the network file, the loaded history and the bundles."""
+    """Yield what differs of the network file, the loaded history, the bundles and cases."""
     yield from find_network_faults(home, connection)
     yield from history_faults(home, connection)
     yield from bundle_faults(home, connection)
+    yield from find_case_file_faults(home, connection)
 
 
 def _notes(home: Home, connection: Connection) -> Iterator[str]:
     yield from history_notes(home, connection)
+    yield from note_stray_files(home, connection)
     if home.network.exists() and not read_declared_networks(connection):
         yield f"{home.network.name}: not anchored; the next start of the service does it"
     if read_plan(connection).is_earlier:

@@ -223,10 +223,12 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
     (Matter.CASES, Right.SEE, _POST): """
         GET /v1/cases
         GET /v1/cases/{case_id}
+        GET /v1/cases/{case_id}/files/{digest}
         """,
     (Matter.CASES, Right.ACT, _POST): """
         POST /v1/cases
         POST /v1/cases/{case_id}/events
+        POST /v1/cases/{case_id}/files
         """,
     (Matter.PEOPLE, Right.SEE, frozenset({Role.ADMINISTRATOR})): """
         GET /v1/webhooks

@@ -1,6 +1,8 @@
 """Cases over HTTP: what follows a find, from its opening to its end.
 
 event_forms  Forms of a case: what each kind of event asks for, and how it is read
+file_routes  Files of cases over HTTP: taken as they arrive, handed out sealed
+files        Files of cases: each placed in the home before its record stands
 linked_pages  Addresses of what a case is about, as far as its reader may open them
 page         Pages of cases: a list, one case, and its forms
 reads        Cases as one caller sees them, as JSON values

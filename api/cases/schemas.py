@@ -142,3 +142,13 @@ class AcknowledgedCase(AnswerSchema):
     warnings: list[CaseWarning]
     recorded_at: datetime
     receipt: Receipt
+
+
+class AcknowledgedFile(AcknowledgedCase):
+    """A file that lies in the home, under the digest that stands in the journal."""
+
+    digest: str
+    """SHA-256 in hex."""
+    media_type: str
+    """As it was recognised by the content."""
+    size_bytes: int

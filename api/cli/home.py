@@ -1,7 +1,8 @@
 """Commands about a whole home: verify, rebuild, backup, erasure, and the clock of its journal.
 
-A backup assumes that what the store names (loads, bundles) is written before the record that names
-it and never changed: so the store is copied first. Keys are left out: a copy of both could sign.
+A backup assumes that what the store names (loads, bundles, files of cases) is written before the
+record that names it and never changed: so the store is copied first. Keys are left out: a copy of
+both could sign.
 """
 
 import json
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from engine.journal.clock import Reading
 
 TABLES = ("network.toml", "retention.toml", "messages.toml", "links-ca.pem")
-FILES = ("history", "bundles", "reports", "mlflow", *TABLES)
+FILES = ("history", "bundles", "files", "reports", "mlflow", *TABLES)
 """What is copied besides the store."""
 
 
@@ -181,6 +182,7 @@ def verify(
         "drawn_again": verdict.journal.drawn,
         "loads": verdict.loads,
         "bundles": verdict.bundles,
+        "case_files": verdict.case_files,
         "tables": verdict.tables,
         "erased": verdict.journal.erased,
         "erasures": list(verdict.journal.erasures),
@@ -201,7 +203,8 @@ def _print_verdict(verdict: "HomeVerdict", receipts: int) -> None:
     journal = verdict.journal
     receipted = f"{receipts:,} receipts, {verdict.witnessed:,} heads of a witness"
     counted = f"{journal.checked:,} records, {receipted}, {verdict.loads:,} loads"
-    typer.echo(f"{counted} and {verdict.bundles:,} bundles checked")
+    files = f"{verdict.bundles:,} bundles and {verdict.case_files:,} files of cases"
+    typer.echo(f"{counted}, {files} checked")
     rows = sum(verdict.tables.values())
     typer.echo(f"{rows:,} rows of {len(verdict.tables)} tables compared with what records say")
     typer.echo(f"{journal.drawn:,} decisions drawn again from revealed seeds")

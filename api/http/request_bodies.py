@@ -6,7 +6,7 @@ a body is refused, because two readers of the record could otherwise disagree on
 
 import json
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import cache
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
@@ -121,6 +121,11 @@ def _row(row: bytes) -> Arrival | MalformedBodyError:
 async def read_bounded(request: Request, *, times: int = 1, most: int | None = None) -> bytes:
     """Return the body; refuse it as soon as it is, or says it is, longer than the limit."""
     limit: int = most or request.app.state.runtime.settings.body_limit_bytes * times
+    return b"".join([chunk async for chunk in stream_bounded(request, limit)])
+
+
+async def stream_bounded(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives; refuse it as soon as it is, or says it is, longer."""
     response = request.headers.get("content-length", "0")
     if (
         not response.isascii()
@@ -129,15 +134,14 @@ async def read_bounded(request: Request, *, times: int = 1, most: int | None = N
         or int(response) > limit
     ):
         raise BodyTooLargeError(limit)
-    chunks, size = [], 0
+    size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit:
             raise BodyTooLargeError(limit)
-        chunks.append(chunk)
+        yield chunk
     if "content-length" in request.headers and size != int(response):
         raise MalformedBodyError(CUT_SHORT)
-    return b"".join(chunks)
 
 
 def parse_body(raw: bytes, model: type[Model]) -> Model:

@@ -32,6 +32,7 @@ from api.service.thread_bridge import LoopBridge
 from engine.audit.decision_replay import DecisionReplay
 from engine.audit.file_anchors import declare_files
 from engine.cases.case_ledger import CaseProjection
+from engine.cases.file_store import sweep_files
 from engine.criteria.dual_control import DualControlProjection
 from engine.criteria.profiles.matcher import ProfileMatcher
 from engine.criteria.watchlist import WatchMatcher, WatchProjection
@@ -207,6 +208,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
     with store.read() as connection:
         plan = read_plan(connection)
     declare_files(home, store)
+    sweep_files(home, store, is_patient=False)
     journal = Journal(store, projections(plan, network))
     writer = Writer(journal)
     features = OnlineFeatures(plan, network)

@@ -641,6 +641,12 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "file": N_("file"),
     },
     # What a case owes next.
+    "file_subject": {
+        "photograph": N_("photograph"),
+        "scan": N_("scanned document"),
+        "laboratory_report": N_("laboratory report"),
+        "other": N_("other file"),
+    },
     "case_duty": {
         "agree_custody": N_("agree that custody passes"),
         "agree_delivery": N_("agree to the controlled delivery"),

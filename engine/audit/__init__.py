@@ -1,5 +1,6 @@
 """Verification of the journal and replay of decisions.
 
+case_file_check    Check of the files of cases against the records that name them
 decision_replay    Recomputation of stored decisions from the journal
 draw_verification  Verification of random numbers by the revealed seeds
 erasures           Signed erasures

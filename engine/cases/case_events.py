@@ -31,6 +31,10 @@ Words = Annotated[Text, Field(min_length=1)]
 Grams = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 
+FileSubject = Literal["photograph", "scan", "laboratory_report", "other"]
+"""What a file of a case is; its name, which may hold a person's, is not kept."""
+
+
 class Stop(Record):
     """The vehicle was stopped, and where."""
 
@@ -177,6 +181,29 @@ class CaseEvent(Record):
     remark: Words | None = None
     handling: Handling = ()
     """Limits of this event's use, besides those of the case."""
+
+
+class CaseFile(Record):
+    """A file of a case as it was received; its content lies in the home, under its digest."""
+
+    kind: Literal["file"] = "file"
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256."""
+    media_type: Literal["image/jpeg", "image/png", "image/webp", "application/pdf", "text/plain"]
+    """As it was recognised by the content."""
+    size_bytes: Annotated[int, Field(ge=1)]
+    shows: FileSubject
+    sample: Identifier | None = None
+    """The sample that it is about."""
+    description: Words | None = None
+
+
+class CaseFileReport(Record):
+    """A file of a case, with when it was made and how it may be used."""
+
+    event: CaseFile
+    happened_at: Time | None = None
+    handling: Handling = ()
 
 
 class CaseOpening(Record):

@@ -50,5 +50,5 @@ def find_name_signs(content: Mapping[str, Any], at: str = "") -> Iterator[str]:
             yield where
 
 
-FREE_TEXTS = frozenset({"text", "remark", "summary", "item", "reason", "reference"})
+FREE_TEXTS = frozenset({"text", "remark", "summary", "item", "reason", "reference", "description"})
 """Fields of openings and events that hold words of the writer's own."""

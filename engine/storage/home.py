@@ -1,8 +1,8 @@
 """Paths of one home directory; nothing outside the home is ever written.
 
 A home is a directory: the store (unless PostgreSQL holds it), the loaded history, the bundles, the
-keys and the network file. Only the account that owns it can read it: an account that
-reads the store can predict the random checks of a running shift.
+files of cases, the keys and the network file. Only the account that owns it can read it: an account
+that reads the store can predict the random checks of a running shift.
 """
 
 import os
@@ -61,6 +61,11 @@ class Home:
         return self.root / "bundles"
 
     @property
+    def files(self) -> Path:
+        """Files of cases, each named by its digest; absent before the first."""
+        return self.root / "files"
+
+    @property
     def keys(self) -> Path:
         """Secret key files of this home, readable by its owner alone."""
         return self.root / "keys"
@@ -116,7 +121,8 @@ class Home:
 
     def _kept(self) -> Iterator[Path]:
         """Yield the root, its folders and the files of its store, as far as they are there."""
-        folders = (self.root, self.history, self.bundles, self.reports, self.tracking, self.keys)
+        inner = (self.history, self.bundles, self.files, self.reports, self.tracking, self.keys)
+        folders = (self.root, *inner)
         yield from (path for path in folders if path.is_dir())
         if (file := self.store_file) is not None:
             yield from (path for path in file.parent.glob(f"{file.name}*") if path.is_file())

@@ -83,6 +83,7 @@ def read_by_checkpoint(world: World, decision: Mapping[str, Any]) -> list[Any]:
     named_things = {"decision_id": decision["decision_id"], "post": POST, "version": "m1"}
     named_things |= {"code": "X", "entry_id": "x", "sequence": "1", "webhook_id": "x"}
     named_things |= {"declaration_id": AHEAD, "link": "x", "request_id": "x", "case_id": "x"}
+    named_things |= {"digest": "0" * 64}
     item = {"item_no": 1, "hs_code": "080620"}
     ahead = {"declaration_id": AHEAD, "procedure": "import", "items": [item]}
     assert world.post("/v1/declarations", ahead).status_code == 201

@@ -1,0 +1,78 @@
+"""Files of cases over HTTP: taken as they arrive, handed out sealed.
+
+A file is sent as the body, whatever type its head states; its name is not asked for, because it may
+hold a person's. What is handed out is for keeping: no browser shows it as a page of this site.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import Path, Query, Request, Response
+from fastapi.responses import FileResponse
+
+from api.cases.files import AboutFile, TheFileService, TheFileWriter, find_file
+from api.cases.routes import CaseId
+from api.cases.schemas import AcknowledgedFile
+from api.http.dependencies import TheCaller
+from api.http.request_bodies import stream_bounded
+from api.http.responses import answer, creates, document_problems, json_router
+from engine.cases.case_events import FileSubject
+from engine.cases.file_types import JPEG, LARGEST_FILE, PNG, WEBP
+from engine.domain.records import Identifier, Text, Time
+from engine.links.envelope import HandlingCode
+
+router = json_router("/v1/cases", "cases", 404)
+BYTES = "application/octet-stream"
+_SHOWN = frozenset({JPEG, PNG, WEBP})
+"""Types that go out as what they are: a picture runs nothing. All others are bytes."""
+SEALED: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_FILE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}},
+        "description": "JPEG, PNG, WebP, PDF or plain text in UTF-8, 32 MB at most.",
+    }
+}
+_HANDED_OUT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            one: {"schema": {"type": "string", "format": "binary"}}
+            for one in (BYTES, *sorted(_SHOWN))
+        }
+    }
+}
+Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+
+
+@router.post("/{case_id}/files", **creates(AcknowledgedFile, 409, 413) | {"openapi_extra": _FILE})
+async def add_file(
+    request: Request,
+    writer: TheFileWriter,
+    case_id: CaseId,
+    shows: Annotated[FileSubject, Query()],
+    sample: Annotated[Identifier | None, Query()] = None,
+    description: Annotated[Text | None, Query(min_length=1)] = None,
+    happened_at: Annotated[Time | None, Query()] = None,
+    handling: Annotated[list[HandlingCode] | None, Query(max_length=3)] = None,
+) -> Response:
+    """Add a file to a case: the body is its content."""
+    about = AboutFile(shows, sample, description, happened_at, handling or ())
+    pieces = stream_bounded(request, LARGEST_FILE)
+    return answer(await writer.receive(case_id, pieces, about), 201)
+
+
+@router.get(
+    "/{case_id}/files/{digest}",
+    response_class=Response,
+    responses=_HANDED_OUT | document_problems(404),
+)
+def file(caller: TheCaller, service: TheFileService, case_id: CaseId, digest: Digest) -> Response:
+    """Return a file of a case by the SHA-256 of its content; the reading is recorded."""
+    found = find_file(service, caller, case_id, digest)
+    media_type = found.media_type if found.media_type in _SHOWN else BYTES
+    return FileResponse(found.path, media_type=media_type, filename=found.name, headers=SEALED)

@@ -1,0 +1,167 @@
+"""Files of cases: each placed in the home before its record stands, and read as a case is."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
+
+from api.auth.callers import Caller
+from api.cases.reads import NOT_PASSED_ON, is_party, must_see
+from api.cases.steps import CaseStepService, CaseWriter
+from api.http.dependencies import IdempotencyKey, TheCaller, running_service
+from engine.cases.case_events import CaseFile, CaseFileReport, FileSubject
+from engine.cases.case_ledger import OPEN, Reporter, draft_event, list_receivers, refuse_state
+from engine.cases.case_reading import read_history
+from engine.cases.file_store import ReceivedFile, open_file
+from engine.cases.file_types import LARGEST_FILE, SUFFIXES, recognise
+from engine.errors import NotFoundError
+from engine.journal.entries import Draft
+from engine.journal.group_commit import Writer
+from engine.journal.kinds import SENSITIVE_READ
+from engine.journal.payloads import SensitiveReadBody
+from engine.links.envelope import HandlingCode
+from engine.storage.home import Home
+
+_PIECE = 1024 * 1024
+"""Bytes written at a time: fewer would cost a change of threads each."""
+
+
+class CaseFileService(CaseStepService, Protocol):
+    """The running service, as files of cases are taken and handed out."""
+
+    home: Home
+    writer: Writer
+
+
+TheFileService = Annotated[CaseFileService, Depends(running_service)]
+
+
+@dataclass(frozen=True, slots=True)
+class AboutFile:
+    """What its sender says of a file."""
+
+    shows: FileSubject
+    sample: str | None = None
+    description: str | None = None
+    happened_at: datetime | None = None
+    handling: Sequence[HandlingCode] = ()
+
+
+class CaseFileWriter:
+    """Takes the files of one caller; each content counts once in a case."""
+
+    def __init__(self, service: CaseFileService, caller: Caller, key: str | None) -> None:
+        self._service, self._caller = service, caller
+        self._steps = CaseWriter(service, caller, key)
+
+    async def receive(
+        self, case_id: str, pieces: AsyncIterator[bytes], about: AboutFile
+    ) -> dict[str, Any]:
+        """Take a file as it arrives, and return the answer about it.
+
+        Raises ``NotFoundError`` and ``ConflictError`` before anything is read,
+        ``BodyTooLargeError``, and ``RecordError`` for a file of no type that is taken.
+        """
+        await run_in_threadpool(self._check, case_id)
+        received = await run_in_threadpool(
+            partial(ReceivedFile, self._service.home, largest=LARGEST_FILE)
+        )
+        try:
+            held = bytearray()
+            async for piece in pieces:
+                held += piece
+                if len(held) >= _PIECE:
+                    await run_in_threadpool(received.write, bytes(held))
+                    held.clear()
+            await run_in_threadpool(received.write, bytes(held))
+            return await run_in_threadpool(self._add, case_id, received, about)
+        finally:
+            received.close()
+
+    def _check(self, case_id: str) -> None:
+        with self._service.store.read() as connection:
+            row = must_see(connection, self._caller, case_id)
+        if not row.is_open:
+            raise refuse_state(case_id, OPEN)
+
+    def _add(self, case_id: str, received: ReceivedFile, about: AboutFile) -> dict[str, Any]:
+        digest = received.finish()
+        file = CaseFile.model_validate(
+            {
+                "digest": digest,
+                "media_type": recognise(received.path),
+                "size_bytes": received.size_bytes,
+                "shows": about.shows,
+                "sample": about.sample,
+                "description": about.description,
+            }
+        )
+        handling = tuple(about.handling)
+        reported = CaseFileReport(event=file, happened_at=about.happened_at, handling=handling)
+        with self._service.store.read() as connection:
+            row = must_see(connection, self._caller, case_id)
+        asked = self._steps.claim(row, reported, f"file:{digest}")
+        by = Reporter(self._caller.person, self._caller.agency)
+        limits = reported.model_dump(mode="json", exclude={"event"}, exclude_defaults=True)
+        content = file.model_dump(mode="json", exclude_none=True)
+
+        def draft(connection: Connection) -> Draft:
+            now = must_see(connection, self._caller, case_id)
+            return draft_event(now, content, by=by, claim=asked, about=limits)
+
+        with received.place():
+            done = self._service.recording.once(asked, draft)
+        known = {name: content[name] for name in ("digest", "media_type", "size_bytes")}
+        return self._steps.acknowledge(done, reported.model_dump(mode="json")) | known
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that a caller may have."""
+
+    path: Path
+    media_type: str
+    name: str
+
+
+def find_file(service: CaseFileService, caller: Caller, case_id: str, digest: str) -> FoundFile:
+    """Return a file of a case, once it is recorded who takes it.
+
+    Raises ``NotFoundError`` also where its event is for other agencies, and ``HomeError`` where it
+    is not what was recorded.
+    """
+    with service.store.read() as connection:
+        file, seq, post = _find_event(connection, caller, case_id, digest)
+    path = open_file(service.home, digest)
+    read: SensitiveReadBody
+    read = {"by": caller.person, "role": caller.role.value, "sequence": seq, "kind": "case_file"}
+    service.writer.submit(SENSITIVE_READ.draft(str(seq), read, post=post)).result()
+    media_type = str(file["media_type"])
+    return FoundFile(path, media_type, f"{digest[:16]}.{SUFFIXES[media_type]}")
+
+
+def _find_event(
+    connection: Connection, caller: Caller, case_id: str, digest: str
+) -> tuple[dict[str, Any], int, str]:
+    row = must_see(connection, caller, case_id)
+    party = is_party(caller, row, list_receivers(connection, case_id))
+    for step in read_history(connection, row).files():
+        if step.event["digest"] == digest and (party or NOT_PASSED_ON not in step.limits):
+            return dict(step.event), step.seq, row.post
+    raise NotFoundError("file", digest)
+
+
+async def file_writer_of(
+    caller: TheCaller, service: TheFileService, key: IdempotencyKey
+) -> CaseFileWriter:
+    """Return what takes the caller's files."""
+    return CaseFileWriter(service, caller, key)
+
+
+TheFileWriter = Annotated[CaseFileWriter, Depends(file_writer_of)]

@@ -1,0 +1,37 @@
+"""Check of the files of cases on the disk against the records that name them."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from engine.audit.file_anchors import find_links
+from engine.audit.verification import JournalFault
+from engine.cases.file_store import digest_of, list_strays, read_named_files
+from engine.storage.home import Home
+
+RULE = "case_file"
+
+
+def find_case_file_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
+    """Yield each file that is gone, changed or reached by a link."""
+    yield from find_links(home.files)
+    for named in read_named_files(connection):
+        path, name = home.files / named.digest, f"file {named.digest[:16]}"
+        if path.is_symlink():
+            continue  # named as a link
+        if not path.is_file():
+            yield JournalFault(named.seq, RULE, f"{name} is gone")
+        elif path.stat().st_size != named.size_bytes or digest_of(path) != named.digest:
+            yield JournalFault(named.seq, RULE, f"{name} is not the file that was recorded")
+
+
+def count_case_files(connection: Connection) -> int:
+    """Return how many files the records name, each content once."""
+    return len({named.digest for named in read_named_files(connection)})
+
+
+def note_stray_files(home: Home, connection: Connection) -> Iterator[str]:
+    """Yield a note where files lie that no record names, as a crash leaves them."""
+    strays = list_strays(home, connection)
+    if strays:
+        yield f"files: {len(strays)} that no record names; the next start of the service takes them"
