@@ -220,6 +220,9 @@ def faults(
     trials: Annotated[
         int | None, typer.Option(min=1, help="How often; as often as it is worth by default.")
     ] = None,
+    trial: Annotated[
+        int | None, typer.Option(min=0, help="Of partition: the trial of this number alone.")
+    ] = None,
     *,
     planted: Annotated[
         bool,
@@ -235,8 +238,10 @@ def faults(
 ) -> None:
     """Do something bad to a real service; exit status 1 where a promise was broken."""
     has_bug = planted
+    if trial is not None and (fault != "partition" or trials is not None):
+        raise typer.BadParameter("repeats one trial of partition, alone", param_hint="--trial")
     if fault == "partition":
-        counts = _partition(trials, has_bug=has_bug)
+        counts = _partition(trials, trial, has_bug=has_bug)
     else:
         from api.harness.fault_runner import TRIALS, FaultRun, run
 
@@ -252,23 +257,32 @@ def faults(
     _emit_counts(counts, as_json=as_json)
 
 
-def _partition(trials: int | None, *, has_bug: bool) -> "Counts":
+def _partition(trials: int | None, trial: int | None, *, has_bug: bool) -> "Counts":
     from api.harness.partition_runner import TRIALS, run_partitions
 
     say("SYNTHETIC installations in a scratch folder")
     with progress() as bar:
         report = partial(bar, "fault partition")
-        return run_partitions(trials or TRIALS, has_bug=has_bug, report_progress=report)
+        numbers = range(trials or TRIALS) if trial is None else [trial]
+        return run_partitions(numbers, has_bug=has_bug, report_progress=report)
 
 
 def _emit_counts(counts: "Counts", *, as_json: bool) -> None:
     def text() -> None:
         for name, value in counts.as_dict().items():
-            typer.echo(f"{name:>24}  {value}")
+            if name != "failed_trials":
+                typer.echo(f"{name:>24}  {value}")
 
     for what, times in counts.why.items():
         if times:
             say(f"{times} of {what}")
+    for one in counts.failed_trials:
+        broken = ", ".join(f"{times} of {what}" for what, times in one.broken.items())
+        say(f"trial {one.trial} failed: {one.lost} lost, {one.doubled} doubled; {broken}")
+        say(f"repeat it: darvoza faults {counts.fault} --trial {one.trial}")
+        if len(counts.failed_trials) == 1:
+            for step in one.plan:
+                say(f"  {step}")
     emit(counts.as_dict(), as_json=as_json, text=text, ok=counts.holds)
 
 

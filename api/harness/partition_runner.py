@@ -13,7 +13,7 @@ import secrets
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,7 +25,7 @@ from api.links.exchanges import exchange_all
 from api.migrations.upgrade import upgrade
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE
-from experiments.faults.ledger_check import Counts
+from experiments.faults.ledger_check import Counts, FailedTrial
 from experiments.faults.partitions.installations import DatabaseDisk, prepare_deployment
 from experiments.faults.partitions.judgement import judge
 from experiments.faults.partitions.trial import (
@@ -44,11 +44,11 @@ PROCESSES = 2
 
 
 def run_partitions(
-    trials: int, *, has_bug: bool, report_progress: Callable[[int, int], None]
+    trials: Sequence[int], *, has_bug: bool, report_progress: Callable[[int, int], None]
 ) -> Counts:
-    """Run trials of seeds 0, 1, 2, ...; with ``has_bug`` without the unique constraint."""
+    """Run the trials of these seeds; with ``has_bug`` without the unique constraint."""
     numbers: SimpleQueue[int] = SimpleQueue()
-    for number in range(trials):
+    for number in trials:
         numbers.put(number)
     done: list[dict[str, Any]] = []
 
@@ -58,17 +58,17 @@ def run_partitions(
                 number = numbers.get_nowait()
             except Empty:
                 return
-            done.append(worker.run(number))
-            report_progress(len(done), trials)
+            done.append(worker.run(number) | {"trial": number})
+            report_progress(len(done), len(trials))
 
     with ExitStack() as stack:
-        number = 1 if trials <= FEW else PROCESSES
+        number = 1 if len(trials) <= FEW else PROCESSES
         workers = [stack.enter_context(_Worker(has_bug=has_bug)) for _ in range(number)]
         list(stack.enter_context(ThreadPoolExecutor(number)).map(work, workers))
-    return _sum(done, trials)
+    return _sum(sorted(done, key=lambda one: one["trial"]))
 
 
-def _sum(done: list[dict[str, Any]], trials: int) -> Counts:
+def _sum(done: Sequence[Mapping[str, Any]]) -> Counts:
     why: Counter[str] = Counter()
     figures: Counter[str] = Counter()
     for one in done:
@@ -77,7 +77,7 @@ def _sum(done: list[dict[str, Any]], trials: int) -> Counts:
     slowest = max(one["slowest"] for one in done)
     return Counts(
         fault=FAULT,
-        trials=trials,
+        trials=len(done),
         acknowledged=sum(one["acknowledged"] for one in done),
         lost=sum(one["lost"] for one in done),
         doubled=sum(one["doubled"] for one in done),
@@ -85,6 +85,11 @@ def _sum(done: list[dict[str, Any]], trials: int) -> Counts:
         why=why,
         figures={name: str(times) for name, times in sorted(figures.items())}
         | {"slowest_mending": f"{slowest:.2f} times what the line needs"},
+        failed_trials=[
+            FailedTrial(*(one[name] for name in FailedTrial.__dataclass_fields__))
+            for one in done
+            if one["plan"]
+        ],
     )
 
 

@@ -21,7 +21,7 @@ from engine.links.exchange import LinkExchange, TakenParcel
 from engine.links.inbox import MessageHandler
 from engine.links.key_files import find_link_keys
 from engine.links.matching.match_exchange import follow_matches
-from engine.links.parcel import MAX_BYTES, read_parcel
+from engine.links.parcel import MAX_BYTES, Parcel, ReceiptedMark, read_parcel
 from engine.links.posts.record_batches import RECORD
 from engine.links.posts.record_intake import RecordIntake
 from engine.links.receipts import LinkReceipt
@@ -91,17 +91,27 @@ def exchange_all(exchange: LinkExchange, link: Link, carry: Carry) -> ExchangeRe
     exchange.send_head(link.name)
     result = ExchangeResult()
     receipts: tuple[LinkReceipt, ...] = ()
+    echo: ReceiptedMark | None = None
     for _ in range(MOST_ROUNDS):
         follow_records(exchange, link.name)
-        parcel = replace(exchange.make_parcel(link), receipts=receipts)
+        parcel = replace(exchange.make_parcel(link), receipts=receipts, echo=echo)
         answer = carry(parcel.seal(exchange.keys))
-        refused = tuple(one.rule for one in read_parcel(answer).parcel.refusals)
+        answered = read_parcel(answer).parcel
+        refused = tuple(one.rule for one in answered.refusals)
         taken = exchange.take_parcel(answer, name=link.name)
         result, receipts = result.add(taken, refused), taken.receipts
-        is_done = not taken.settled and not taken.receipts and not taken.followed
+        is_answered = parcel.echo == answered.receipted or not _is_behind(parcel, answered)
+        echo = answered.receipted
+        is_done = not taken.settled and not taken.receipts and not taken.followed and is_answered
         if is_done or taken.is_stopped or refused or taken.refusals:
             break
     return result
+
+
+def _is_behind(parcel: Parcel, answered: Parcel) -> bool:
+    """Tell whether the other side holds receipts of envelopes that a disk here lost: say so."""
+    number = 0 if parcel.last is None else parcel.last.number
+    return answered.receipted is not None and number < answered.receipted.number
 
 
 def open_carrier(home: Home, link: Link) -> Carry:

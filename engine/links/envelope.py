@@ -9,7 +9,7 @@ readable to those who hold the wire.
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal, get_args
@@ -31,6 +31,9 @@ _HANDLING = frozenset(get_args(HandlingCode))
 _SIGNED = b"darvoza envelope 1"
 _HASHED = b"darvoza envelope hash 1"
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+MOST_REPLACED = 50
+"""Earlier seals that an envelope names: one for each time that its sender's disk was restored."""
+NONE: Mapping[str, type] = {}
 _FIELDS: Mapping[str, type] = {
     "link": str,
     "from": str,
@@ -65,10 +68,12 @@ class EnvelopeHead:
     """UTC microseconds."""
     kind: str
     handling: tuple[HandlingCode, ...] = ()
+    replaces: "tuple[Position, ...]" = ()
+    """Earlier seals of the same message: of one that is sealed again after a restored disk."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the head as the envelope has it."""
-        return {
+        found: dict[str, Any] = {
             "link": self.link,
             "from": self.sender,
             "to": self.receiver,
@@ -79,6 +84,9 @@ class EnvelopeHead:
             "kind": self.kind,
             "handling": list(self.handling),
         }
+        if self.replaces:
+            found["replaces"] = [[one.number, one.digest.hex()] for one in self.replaces]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,8 @@ def read_envelope(raw: bytes) -> Envelope:
     """
     if len(raw) > MAX_BYTES:
         raise refuse_form("envelope", f"over {MAX_BYTES} bytes")
-    envelope = _to_envelope(read_fields(raw, "envelope", _FIELDS), raw)
+    found = read_fields(raw, "envelope", _FIELDS, optional={"replaces": list})
+    envelope = _to_envelope(found, raw)
     restored = envelope.head.to_json() | {
         "body": b64encode(envelope.sealed).decode(),
         "signature": envelope.signature.hex(),
@@ -142,15 +151,18 @@ def read_envelope(raw: bytes) -> Envelope:
     return envelope
 
 
-def read_fields(raw: bytes, name: str, fields: Mapping[str, type]) -> dict[str, Any]:
+def read_fields(
+    raw: bytes, name: str, fields: Mapping[str, type], *, optional: Mapping[str, type] = NONE
+) -> dict[str, Any]:
     """Return a JSON object of exactly these fields and types; raises ``EnvelopeRefusedError``."""
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError):
         raise refuse_form(name, "is not JSON") from None
-    if not isinstance(found, dict) or found.keys() != fields.keys():
+    if not isinstance(found, dict) or found.keys() - optional.keys() != fields.keys():
         raise refuse_form(name, f"needs exactly {', '.join(fields)}")
-    for field, kind in fields.items():
+    present = {field: kind for field, kind in optional.items() if field in found}
+    for field, kind in {**fields, **present}.items():
         if type(found[field]) is not kind:
             raise refuse_form(field, f"is not {kind.__name__}")
     return found
@@ -176,12 +188,27 @@ def _to_envelope(found: Mapping[str, Any], raw: bytes) -> Envelope:
         raise refuse_form("handling", f"holds something other than {', '.join(sorted(_HANDLING))}")
     names = (found["link"], found["from"], found["to"])
     previous = _from_hex(found["previous"], "previous", 32)
-    head = EnvelopeHead(*names, number, previous, sent_at, expires, found["kind"], tuple(handling))
+    about = found["kind"], tuple(handling), _to_replaced(found.get("replaces", ()))
+    head = EnvelopeHead(*names, number, previous, sent_at, expires, *about)
     try:
         sealed = b64decode(found["body"], validate=True)
     except ValueError:
         raise refuse_form("body", "is not base 64") from None
     return Envelope(head, sealed, _from_hex(found["signature"], "signature", 64), raw)
+
+
+def _to_replaced(found: Sequence[object]) -> tuple[Position, ...]:
+    if len(found) > MOST_REPLACED:
+        raise refuse_form("replaces", f"names more than {MOST_REPLACED}")
+    return tuple(map(_to_position, found))
+
+
+def _to_position(found: object) -> Position:
+    match found:
+        case [int() as number, str() as digest] if 1 <= number <= LARGEST_NUMBER:
+            return Position(number, _from_hex(digest, "replaces", 32))
+        case _:
+            raise refuse_form("replaces", "holds something other than number and digest")
 
 
 def _from_hex(text: str, field: str, length: int) -> bytes:

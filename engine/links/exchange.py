@@ -42,6 +42,7 @@ from engine.links.outbox import (
     draft_messages,
     draft_renumbered,
     draft_settlement,
+    read_mark,
     read_waiting,
 )
 from engine.links.parcel import EnvelopeRefusal, Parcel, SignedParcel, read_parcel
@@ -221,9 +222,10 @@ class LinkExchange:
             envelopes = read_waiting(connection, link.name) if phase == "in_force" else []
             last = self._read_last(connection, link)
             receipts = self._read_receipts(connection, link) if with_receipts else []
+            mark = read_mark(connection, link)
         ours, theirs = link.us.identity.fingerprint, link.them.identity.fingerprint
         about = link.name, ours, theirs, now
-        return Parcel(*about, tuple(envelopes), tuple(receipts), last=last)
+        return Parcel(*about, tuple(envelopes), tuple(receipts), last=last, receipted=mark)
 
     def _read_last(self, connection: Connection, link: Link) -> LinkReceipt | None:
         number = read_position(connection, link.name, "received").number
@@ -257,7 +259,8 @@ class LinkExchange:
         signed = read_parcel(raw)
         link, taken = self._take(signed, name=name)
         parcel = self.make_parcel(link)
-        answer = replace(parcel, receipts=taken.receipts, refusals=taken.refusals)
+        given = signed.parcel.receipted
+        answer = replace(parcel, receipts=taken.receipts, refusals=taken.refusals, echo=given)
         return answer.seal(self.keys)
 
     def take_parcel(self, raw: bytes, *, name: str | None = None) -> TakenParcel:
@@ -316,7 +319,8 @@ class _ParcelStep:
         """Return the records that follow from the parcel: receipts first, then envelopes."""
         self.link = self.exchange.read_links(connection)[self.link.name]
         self.journal_id = self.exchange.journal.head(connection).journal_id
-        about = Statement(self.parcel.receipts, self.parcel.last, self.parcel.at)
+        parcel = self.parcel
+        about = Statement(parcel.receipts, parcel.last, parcel.at, parcel.echo)
         self.settled = draft_settlement(connection, self.link, about)
         receiver = EnvelopeReceiver(connection, now, self.link, self.exchange.handlers)
         receiver.is_stopped |= any(draft.kind == LINK_STOPPED for draft in self.settled)

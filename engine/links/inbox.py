@@ -24,7 +24,7 @@ from engine.links.envelope import Envelope, Position, is_signed_by, open_body, r
 from engine.links.identity import LinkKeys
 from engine.links.ledger import EnvelopeRow, is_recorded, read_envelope_row, read_position
 from engine.links.outbox import draft_alarm
-from engine.links.receipts import LinkReceipt
+from engine.links.receipts import REPEATED, LinkReceipt
 from engine.links.state import AlarmRule, Link
 
 
@@ -173,7 +173,9 @@ class EnvelopeReceiver:
         head, digest = opened.envelope.head, opened.envelope.digest.hex()
         field_name, rule = opened.field, opened.rule
         following: Sequence[Draft[Any]] = ()
-        if head.expires <= self.now:
+        if any(self._is_taken(one) for one in head.replaces):
+            field_name, rule = "replaces", REPEATED
+        elif head.expires <= self.now:
             field_name, rule = "expires", "expired"
         elif opened.message is not None and (handler := self.handlers.get(head.kind)):
             try:
@@ -197,6 +199,22 @@ class EnvelopeReceiver:
             for place, one in enumerate(following, 1)
         ]
         return answer
+
+
+    def _is_taken(self, position: Position) -> bool:
+        """Tell whether an envelope was taken before; by the journal, which loses no rows."""
+        columns = JOURNAL.c
+        query = select(columns.seq).where(
+            columns.origin == name_origin(self.link), columns.origin_seq == position.number
+        )
+        seq = self.connection.scalar(query)
+        record = None if seq is None else read_record(self.connection, seq)
+        if record is None or record.kind != LINK_RECEIVED:
+            return False
+        if record.body is not None:
+            return bool(record.body["digest"] == position.digest.hex())
+        row = read_envelope_row(self.connection, self.link.name, "received", position.number)
+        return row is not None and row.digest == position.digest.hex()  # its body was erased
 
 
 def _build_received(opened: OpenedEnvelope) -> LinkReceivedBody:

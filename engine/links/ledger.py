@@ -21,6 +21,7 @@ from engine.journal.kinds import (
 from engine.journal.payloads import LinkResumedBody
 from engine.journal.power_records import read_records
 from engine.links.envelope import Position
+from engine.links.receipts import REPEATED
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 Direction = Literal["sent", "received"]
@@ -113,7 +114,7 @@ def _write_receipt(connection: Connection, entry: Entry, draft: Draft) -> None:
         .where(_E.link == body["link"], _E.direction == "sent", _E.number == receipt["number"])
         .where(_E.digest == receipt["envelope"])
         .values(
-            status=receipt["status"],
+            status="taken" if receipt["rule"] == REPEATED else receipt["status"],
             rule=receipt["rule"],
             settled_at=entry.known_at,
             receipt_seq=entry.seq,

@@ -5,7 +5,7 @@ the same. An envelope that waits too long is refused by its receiver as expired,
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,15 +16,22 @@ from engine.errors import ConflictError, ErasedError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import LINK_RECEIPTED, LINK_SENT, LINK_STOPPED
+from engine.journal.kinds import (
+    LINK_RECEIPTED,
+    LINK_RESUMPTION_APPROVED,
+    LINK_SENT,
+    LINK_STOPPED,
+)
 from engine.journal.payloads import (
     LinkReceiptedBody,
     LinkSentBody,
     LinkStoppedBody,
     LinkSubjectBody,
 )
+from engine.journal.power_records import find_last_sequence
 from engine.links.disclosure import select_fields
 from engine.links.envelope import (
+    MOST_REPLACED,
     Envelope,
     EnvelopeHead,
     HandlingCode,
@@ -41,6 +48,7 @@ from engine.links.ledger import (
     read_position,
     read_receipted_part,
 )
+from engine.links.parcel import ReceiptedMark
 from engine.links.receipts import LinkReceipt
 from engine.links.state import AlarmRule, Link
 
@@ -132,14 +140,20 @@ def _draft_sent(
 def draft_renumbered(
     connection: Connection, now: int, link: Link, *, keys: LinkKeys, after: Position
 ) -> list[Draft]:
-    """Return the envelopes that wait, sealed again after the last one that the other side has."""
+    """Return the envelopes that wait, sealed again after the last one that the other side has.
+
+    The other side may have taken one of them already, and its receipt was lost: each names what it
+    replaces, so that it is not taken twice.
+    """
     rows = list_waiting(connection, link.name)
     bodies = JournalReader(connection).bodies([row.seq for row in rows])
     drafts, last = [], after
     for row in rows:
         stored = bodies[row.seq]
-        handling = read_envelope(stored["envelope"].encode()).head.handling
-        head = _next_head(link, last, now=now, kind=row.kind, handling=handling)
+        before = read_envelope(stored["envelope"].encode())
+        head = _next_head(link, last, now=now, kind=row.kind, handling=before.head.handling)
+        replaced = *before.head.replaces, Position(before.head.number, before.digest)
+        head = replace(head, replaces=replaced[-MOST_REPLACED:])
         body = move_branch(row.kind, stored["body"])
         envelope = seal_envelope(head, body, keys=keys, receiver=link.them.identity)
         last = Position(head.number, envelope.digest)
@@ -195,13 +209,16 @@ class Statement:
     """Of the last envelope that it has, None where it has none."""
     stated_at: int
     """By its journal's time: UTC microseconds."""
+    echo: ReceiptedMark | None = None
+    """Our mark, where it answers a parcel of ours."""
 
 
 def draft_settlement(connection: Connection, link: Link, statement: Statement) -> list[Draft]:
     """Return the records of receipts that are new, then the alarm that the statement raises.
 
     Receipts with a signature or a link that is not the other side's are passed over. A statement
-    older than the newest receipt is out of date: that it names fewer envelopes raises nothing.
+    that answers no parcel of ours, and is older than the newest receipt, is out of date: that it
+    names fewer envelopes raises nothing.
     """
     part = read_receipted_part(connection, link.name)
     last = statement.last if _is_theirs(link, statement.last) else None
@@ -211,10 +228,18 @@ def draft_settlement(connection: Connection, link: Link, statement: Statement) -
         foreign = last
     if foreign is not None:
         return [*drafts, *_stop(link, "other_receipt", last or foreign)]
-    is_recent = statement.stated_at > part.answered_at
-    if is_recent and (0 if last is None else last.number) < part.number:
+    known = part.number if statement.stated_at > part.answered_at else 0
+    if statement.echo is not None and statement.echo.resumed == read_mark(connection, link).resumed:
+        known = max(known, min(statement.echo.number, part.number))
+    if (0 if last is None else last.number) < known:
         return [*drafts, *_stop(link, "receiver_behind", last)]
     return drafts
+
+
+def read_mark(connection: Connection, link: Link) -> ReceiptedMark:
+    """Return how far receipts of the other side are held now."""
+    resumed = find_last_sequence(connection, LINK_RESUMPTION_APPROVED) or 0
+    return ReceiptedMark(read_receipted_part(connection, link.name).number, resumed)
 
 
 def _keep_receipts(

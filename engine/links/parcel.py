@@ -7,7 +7,7 @@ time, so that an old parcel is known as one.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.errors import RecordError
 from engine.journal.hash_chain import canonical
@@ -33,6 +33,7 @@ _FIELDS: Mapping[str, type] = {
     "last": list,
     "signature": str,
 }
+_MARKS: Mapping[str, type] = {"receipted": list, "echo": list}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,19 @@ class EnvelopeRefusal:
     number: int
     digest: str
     rule: str
+
+
+class ReceiptedMark(NamedTuple):
+    """How far an installation held the other side's receipts when it made a parcel.
+
+    Who answers it repeats it next to the last envelope that it has. One that names fewer lost what
+    it had signed for: this holds whatever the clocks of both say, and however late it arrives.
+    """
+
+    number: int
+    """The highest number with a receipt, 0 without one."""
+    resumed: int
+    """The record of the newest resumption; a mark from before it says nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +74,14 @@ class Parcel:
     refusals: tuple[EnvelopeRefusal, ...] = ()
     last: LinkReceipt | None = None
     """Of the last envelope that arrived from the receiver, None where none did."""
+    receipted: ReceiptedMark | None = None
+    """How far the sender holds receipts of the receiver."""
+    echo: ReceiptedMark | None = None
+    """The mark of the parcel that this one answers, None where it answers none."""
 
     def content(self) -> dict[str, Any]:
         """Return what is signed, as JSON values."""
-        return {
+        found: dict[str, Any] = {
             "link": self.link,
             "from": self.sender,
             "to": self.receiver,
@@ -73,6 +91,8 @@ class Parcel:
             "refusals": [[one.number, one.digest, one.rule] for one in self.refusals],
             "last": [] if self.last is None else [self.last.to_json()],
         }
+        marks = {"receipted": self.receipted, "echo": self.echo}
+        return found | {name: list(mark) for name, mark in marks.items() if mark is not None}
 
     def seal(self, keys: LinkKeys) -> bytes:
         """Return the signed bytes."""
@@ -103,7 +123,7 @@ class SignedParcel:
 def read_parcel(raw: bytes) -> SignedParcel:
     """Return a parcel of the right form; raises ``EnvelopeRefusedError``."""
     _check_size(raw)
-    found = read_fields(raw, "parcel", _FIELDS)
+    found = read_fields(raw, "parcel", _FIELDS, optional=_MARKS)
     for name, part in found.items():
         if isinstance(part, list) and len(part) > MOST_PARTS:
             raise refuse_form(name, f"more than {MOST_PARTS}")
@@ -133,7 +153,18 @@ def _to_parcel(found: Mapping[str, Any]) -> Parcel:
         raise refuse_form(f"receipts.{error.field}", error.message) from None
     refusals = tuple(_to_refusal(one) for one in found["refusals"])
     about = found["link"], found["from"], found["to"], found["at"]
-    return Parcel(*about, tuple(found["envelopes"]), receipts, refusals, last[0] if last else None)
+    parts = tuple(found["envelopes"]), receipts, refusals, last[0] if last else None
+    return Parcel(*about, *parts, *(_to_mark(found, name) for name in _MARKS))
+
+
+def _to_mark(found: Mapping[str, Any], name: str) -> ReceiptedMark | None:
+    if name not in found:
+        return None
+    match found[name]:
+        case [int() as number, int() as resumed] if min(number, resumed) >= 0:
+            return ReceiptedMark(number, resumed)
+        case _:
+            raise refuse_form(name, "holds something other than two whole numbers")
 
 
 def _to_refusal(found: object) -> EnvelopeRefusal:

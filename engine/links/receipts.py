@@ -14,6 +14,8 @@ from engine.journal.hash_chain import canonical
 from engine.links.identity import LinkIdentity, LinkKeys
 
 _PURPOSE = b"darvoza link receipt 1"
+REPEATED = "repeated"
+"""Rule of an envelope whose message was taken before, under an earlier number."""
 ReceiptStatus = Literal["taken", "refused"]
 
 

@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -19,6 +19,20 @@ from experiments.faults.senders import Book
 
 _GONE = frozenset({"receipt_record", "receipt_chain"})
 """Rules of the journal's check that a lost record breaks; it is counted as lost already."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTrial:
+    """A trial that failed, with what is needed to repeat it alone."""
+
+    trial: int
+    """The seed from which everything in it is drawn."""
+    lost: int
+    doubled: int
+    broken: Mapping[str, int]
+    """What else was broken, in words."""
+    plan: Sequence[str]
+    """What happened in it, a line for each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +54,8 @@ class Counts:
     """What makes up the failed ones, in words."""
     figures: Mapping[str, str] = field(default_factory=dict)
     """What the run measured."""
+    failed_trials: Sequence[FailedTrial] = ()
+    """Trials that can be repeated alone, where the fault has such."""
 
     @property
     def holds(self) -> bool:
@@ -49,7 +65,10 @@ class Counts:
     def as_dict(self) -> dict[str, Any]:
         """Return the counts as the command prints them."""
         names = ("fault", "trials", "acknowledged", "lost", "doubled", "failed", "holds")
-        return {name: getattr(self, name) for name in names} | dict(self.figures)
+        found = {name: getattr(self, name) for name in names} | dict(self.figures)
+        if self.failed_trials:
+            found["failed_trials"] = [asdict(one) for one in self.failed_trials]
+        return found
 
 
 class _RecordedDecision(NamedTuple):

@@ -1,8 +1,8 @@
 """Judgement of a trial: what was acknowledged against what the other side holds."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.audit.verification import verify
@@ -24,6 +24,13 @@ class TrialOutcome:
     broken: Mapping[str, int] = field(default_factory=dict)
     figures: Mapping[str, int] = field(default_factory=dict)
     slowest: float = 0.0
+    plan: Sequence[str] = ()
+    """What happened, of a trial that failed."""
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether nothing went wrong."""
+        return not (self.lost or self.doubled or self.broken)
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as a line between processes has it."""
@@ -50,7 +57,7 @@ def judge(trial: PartitionTrial) -> TrialOutcome:
     book.broken["forks without an alarm"] += len(book.forks)
     for one in installations:
         book.broken.update(f"refused: {rule}" for rule in one.list_refused())
-    return TrialOutcome(
+    outcome = TrialOutcome(
         acknowledged=len(book.acknowledged),
         lost=lost,
         doubled=sum(times - 1 for counts in held.values() for times in counts.values()),
@@ -58,6 +65,7 @@ def judge(trial: PartitionTrial) -> TrialOutcome:
         figures=dict(+book.figures),
         slowest=book.slowest,
     )
+    return outcome if outcome.holds else replace(outcome, plan=tuple(book.plan))
 
 
 def _verify(trial: PartitionTrial, one: Installation) -> set[int]:

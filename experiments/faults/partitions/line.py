@@ -32,6 +32,8 @@ class Line:
     dice: random.Random
     refused: Callable[[Installation], None]
     """Called where a store refused what it holds already."""
+    note: Callable[..., None] = lambda *_: None
+    """Called with the words that say what the line did."""
     is_up: bool = True
     is_faultless: bool = False
     late: list[tuple[Installation, bytes]] = field(default_factory=list)
@@ -80,6 +82,7 @@ class Line:
         if self.is_faultless:
             return self._answer(receiver, parcel)
         fault = self.dice.choices(FAULTS, WEIGHTS)[0]
+        self.note("a request of", caller.name, "on", self.name, "meets", fault)
         if fault == "delay":
             self.late = [*self.late, (receiver, parcel)][-KEPT:]
         if fault in ("lose", "delay"):
@@ -106,6 +109,7 @@ class Line:
     def deliver_late(self) -> None:
         """Deliver one late parcel, any of them; what it answers is lost."""
         receiver, parcel = self.late.pop(self.dice.randrange(len(self.late)))
+        self.note("a late parcel of", self.name, "arrives at", receiver.name)
         try:
             receiver.exchange.take_parcel(parcel)
         except IntegrityError:

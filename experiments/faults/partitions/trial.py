@@ -61,6 +61,8 @@ class TrialBook:
     broken: Counter[str] = field(default_factory=Counter)
     """Promises that the trial saw broken."""
     figures: Counter[str] = field(default_factory=Counter)
+    plan: list[str] = field(default_factory=list)
+    """What happened, a line for each step in its order."""
     slowest: float = 0.0
     """Longest mending, in terms of what the line needs."""
 
@@ -82,7 +84,8 @@ class PartitionTrial:
         self._dice = dice
         self._exchange_all = exchange_all
         self.lines = [
-            Line(node, deployment.centre, dice, self._refuse_again) for node in deployment.nodes
+            Line(node, deployment.centre, dice, self._refuse_again, self._note)
+            for node in deployment.nodes
         ]
         self._number = 0
         self._kept: Installation | None = None
@@ -100,6 +103,9 @@ class PartitionTrial:
             self._mend()
         except Exception as error:
             self.book.broken[f"an error: {type(error).__name__}"] += 1
+
+    def _note(self, *words: object) -> None:
+        self.book.plan.append(" ".join(map(str, words)))
 
     def _let_happen(self) -> None:
         steps = {
@@ -130,8 +136,10 @@ class PartitionTrial:
     def _record_some(self) -> None:
         line = self._draw_line()
         sender = self._draw_end(line)
-        for _ in range(self._dice.randint(1, AT_ONCE)):
-            self._record(line, sender, self._name())
+        names = [self._name() for _ in range(self._dice.randint(1, AT_ONCE))]
+        self._note(sender.name, "records", *names, "on", line.name)
+        for name in names:
+            self._record(line, sender, name)
 
     def _record(self, line: Line, sender: Installation, name: str) -> None:
         receipt = try_record(sender, line.name, name)
@@ -146,6 +154,7 @@ class PartitionTrial:
         self._exchange_over(line, self._draw_end(line))
 
     def _exchange_over(self, line: Line, caller: Installation) -> None:
+        self._note(caller.name, "calls on", line.name)
         try:
             self._exchange_all(caller.exchange, caller.link(line.name), line.carry_from(caller))
         except StoreUnavailableError:
@@ -156,6 +165,7 @@ class PartitionTrial:
     def _refuse_again(self, one: Installation) -> None:
         """Note that a store refused what it holds already; its operator rebuilds the tables."""
         self.book.figures["refused_by_the_store"] += 1
+        self._note("the store of", one.name, "refuses, its tables are made again")
         if not one.is_incomplete:
             self.book.broken["a store that refused without cause"] += 1
         one.rebuild()
@@ -163,13 +173,16 @@ class PartitionTrial:
     def _cut(self) -> None:
         line = self._draw_line()
         line.is_up = not line.is_up
+        self._note("the line of", line.name, "is", "mended" if line.is_up else "cut")
 
     def _jump(self) -> None:
         """Set a clock wrong; half of the processes start again with it."""
         one = self._dice.choice([self.deployment.centre, *self.deployment.nodes])
         one.clock.ahead = self._dice.choice((-1, 1)) * self._dice.choice(JUMPS)
         self.book.figures["clocks_set_wrong"] += 1
+        self._note("the clock of", one.name, "is", one.clock.ahead // SECOND, "s ahead")
         if self._dice.random() < 0.5:
+            self._note(one.name, "starts again")
             one.close()
             one.open()
 
@@ -177,6 +190,7 @@ class PartitionTrial:
         if self._kept is None:
             line = self._draw_line()
             self._kept = self._draw_end(line)
+            self._note("the disk of", self._kept.name, "is kept")
             self._kept.rebuild()
             self._kept.close()
             self._kept.disk.keep()
@@ -188,6 +202,7 @@ class PartitionTrial:
             return
         self._is_restored = True
         self.book.figures["disks_restored"] += 1
+        self._note("the disk of", one.name, "is restored")
         one.close()
         one.disk.restore()
         one.is_incomplete = False
@@ -207,11 +222,18 @@ class PartitionTrial:
             signed = read_receipted_part(connection, other.name_in_envelopes(line.name)).number
         if lost or one.position(line.name, "received") < signed:
             self.book.forks.add(line.name)
+            self._note("an alarm is due on", line.name)
 
     def _lose_table(self) -> None:
         line = self._draw_line()
-        self._draw_end(line).lose_rows(line.name, self._dice.randint(1, AT_ONCE))
+        self._lose_rows(line, self._draw_end(line), AT_ONCE)
+
+    def _lose_rows(self, line: Line, one: Installation, most: int) -> None:
+        """Lose some of the newest rows of what arrived on a link."""
+        number = self._dice.randint(1, most)
+        one.lose_rows(line.name, number)
         self.book.figures["tables_that_lost_rows"] += 1
+        self._note(one.name, "loses", number, "rows of", line.name)
 
     def _lose_answered_rows(self) -> None:
         """Lose the rows of what was just taken, before the sender has the receipts."""
@@ -220,14 +242,14 @@ class PartitionTrial:
         receiver = line.other(sender)
         self._record(line, sender, self._name())
         before = receiver.position(line.name, "received")
+        self._note(receiver.name, "takes a parcel of", line.name, "and its answer is late")
         try:
             receiver.exchange.take_parcel(sender.seal_parcel(line.name))
         except IntegrityError:
             self._refuse_again(receiver)
         taken = receiver.position(line.name, "received") - before
         if taken > 0:
-            receiver.lose_rows(line.name, self._dice.randint(1, taken))
-            self.book.figures["tables_that_lost_rows"] += 1
+            self._lose_rows(line, receiver, taken)
             self._exchange_over(line, sender)
 
     def _resume_some(self) -> None:
@@ -244,6 +266,7 @@ class PartitionTrial:
             self.book.broken["an alarm without cause"] += 1
         for one in ends:
             one.rebuild()
+            self._note(line.name, "is", one.phase(line.name), "at", one.name, "and is resumed")
             one.resume(line.name)
 
     def _kill(self) -> None:
@@ -266,6 +289,7 @@ class PartitionTrial:
         heard = run_killed(work, after_seconds=after)
         victim.open()
         self.book.figures["processes_killed"] += 1
+        self._note(victim.name, "is killed while it records", *names, "heard of:", *heard)
         self._ask_again(line, victim, names, heard)
 
     def _ask_again(
@@ -282,6 +306,7 @@ class PartitionTrial:
                 self._record(line, victim, name)
 
     def _mend(self) -> None:
+        self._note("everything is mended")
         for one in (self.deployment.centre, *self.deployment.nodes):
             one.clock.ahead = 0
             one.rebuild()

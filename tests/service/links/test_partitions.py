@@ -6,7 +6,7 @@ them: a store without its constraint, a fork without an alarm, a parcel that lea
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ RESTORED = 15
 
 
 def count_faults(trials: int, *, has_bug: bool = False) -> Counts:
-    return run_partitions(trials, has_bug=has_bug, report_progress=lambda done, of: None)
+    return run_partitions(range(trials), has_bug=has_bug, report_progress=lambda done, of: None)
 
 
 def test_what_was_acknowledged_is_at_the_other_side_once(
@@ -150,7 +150,7 @@ def test_the_command_counts_what_was_broken(monkeypatch: pytest.MonkeyPatch) -> 
     counts = Counts("partition", 5, acknowledged=9, lost=0, doubled=1, failed=0)
     orders: list[dict[str, Any]] = []
 
-    def run(_: int, **order: Any) -> Counts:
+    def run(_: Sequence[int], **order: Any) -> Counts:
         orders.append(order)
         return counts
 

@@ -14,8 +14,11 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 
+import engine.links.exchange
 import engine.links.inbox
+import engine.links.outbox
 from engine.audit.verification import verify
+from engine.domain.time_units import DAY, SystemClock
 from engine.errors import (
     ConflictError,
     EnvelopeRefusedError,
@@ -346,6 +349,34 @@ def test_a_disk_of_yesterday_is_seen_before_anything_is_sent(sides: Sides, tmp_p
     assert tj.sync(uz).is_stopped
 
 
+@pytest.mark.parametrize("is_named", [True, False])
+def test_what_waited_on_yesterdays_disk_is_taken_once(
+    sides: Sides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_named: bool
+) -> None:
+    """The other side had it before; with a seeded bug no envelope names the one it replaces."""
+    if not is_named:
+        monkeypatch.setattr(engine.links.outbox, "replace", lambda head, **_: head)
+    uz, tj = sides
+    tj.send("waits-1", "waits-2")
+    disk = Disk.keep(tj, tmp_path / "yesterday.sqlite")
+    tj.sync(uz)
+    tj.send("gone")
+    tj.sync(uz)
+    disk.restore()
+    tj.exchange.answer_parcel(uz.parcel(), name=tj.link.name)  # the answer is lost
+    assert tj.phase == "stopped"
+    tj.resume()
+    tj.send("new")
+    for _ in range(2):
+        tj.sync(uz)
+    movements = [body["body"]["movement"] for body in uz.bodies(LINK_RECEIVED)]
+    known = ["waits-1", "waits-2", "gone"]
+    assert movements == [*known, "new"] if is_named else [*known, *known[:2], "new"]
+    rules = [body["rule"] for body in uz.bodies(LINK_REFUSED)]
+    assert rules == (["repeated"] * 2 if is_named else [])
+    assert [row.status for row in tj.rows() if row.status != "replaced"] == ["lost", *["taken"] * 3]
+
+
 def test_a_receiver_with_yesterdays_disk_gets_everything_again(
     sides: Sides, tmp_path: Path
 ) -> None:
@@ -364,6 +395,35 @@ def test_a_receiver_with_yesterdays_disk_gets_everything_again(
     assert tj.origins() == [1, 2, 3]
     assert tj.bodies(LINK_RECEIVED)[-1]["envelope"] == read_parcel(before).parcel.envelopes[-1]
     assert (uz.phase, tj.phase) == ("in_force", "in_force")
+
+
+@pytest.mark.parametrize("is_repeated", [True, False])
+def test_a_receiver_whose_clock_was_ahead_is_seen_to_be_behind(
+    sides: Sides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_repeated: bool
+) -> None:
+    """Its receipts were of tomorrow, its disk is of yesterday; seeded bug: no mark is repeated."""
+    uz, tj = sides
+    disk = Disk.keep(tj, tmp_path / "yesterday.sqlite")
+    tj.clock = SimpleNamespace(now=lambda: SystemClock().now() + DAY)
+    tj.open()
+    uz.send("m-1")
+    uz.sync(tj)
+    tj.clock = None
+    disk.restore()
+    late = tj.parcel()
+    assert not uz.exchange.take_parcel(late).is_stopped, "it may be a late one from before"
+    if not is_repeated:
+        monkeypatch.setattr(engine.links.exchange, "replace", keep_no_echo)
+    assert uz.sync(tj).is_stopped == is_repeated
+    if is_repeated:
+        uz.resume()
+        uz.sync(tj)
+        assert [body["body"]["movement"] for body in tj.bodies(LINK_RECEIVED)] == ["m-1"]
+        assert not uz.exchange.take_parcel(late).is_stopped
+
+
+def keep_no_echo(parcel: Any, **changes: Any) -> Any:
+    return replace(parcel, **{name: one for name, one in changes.items() if name != "echo"})
 
 
 def test_what_was_erased_cannot_be_sent_again(sides: Sides, tmp_path: Path) -> None:

@@ -125,6 +125,11 @@ def _envelope_with(**changes: Any) -> bytes:
         (_envelope_with(handling=["H9"]), "handling"),
         (_envelope_with(handling=[["H1"]]), "handling"),
         (_envelope_with(kind="\ud800"), "envelope"),
+        (_envelope_with(replaces=7), "replaces"),
+        (_envelope_with(replaces=[[0, "00" * 32]]), "replaces"),
+        (_envelope_with(replaces=[[1, "00"]]), "replaces"),
+        (_envelope_with(replaces=[[1, "00" * 32]] * 51), "replaces"),
+        (_envelope_with(replaces=[]), "envelope"),
         (_envelope_with(body="A" * MAX_BYTES), "envelope"),
     ],
 )
