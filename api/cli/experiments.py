@@ -276,6 +276,12 @@ def _emit_counts(counts: "Counts", *, as_json: bool) -> None:
     for what, times in counts.why.items():
         if times:
             say(f"{times} of {what}")
+    _name_failed_trials(counts)
+    emit(counts.as_dict(), as_json=as_json, text=text, ok=counts.holds)
+
+
+def _name_failed_trials(counts: "Counts") -> None:
+    """Say how each failed trial is repeated, and what happened in it where it is the only one."""
     for one in counts.failed_trials:
         broken = ", ".join(f"{times} of {what}" for what, times in one.broken.items())
         say(f"trial {one.trial} failed: {one.lost} lost, {one.doubled} doubled; {broken}")
@@ -283,7 +289,6 @@ def _emit_counts(counts: "Counts", *, as_json: bool) -> None:
         if len(counts.failed_trials) == 1:
             for step in one.plan:
                 say(f"  {step}")
-    emit(counts.as_dict(), as_json=as_json, text=text, ok=counts.holds)
 
 
 def forker() -> "Forker":

@@ -200,7 +200,6 @@ class EnvelopeReceiver:
         ]
         return answer
 
-
     def _is_taken(self, position: Position) -> bool:
         """Tell whether an envelope was taken before; by the journal, which loses no rows."""
         columns = JOURNAL.c

@@ -4,9 +4,11 @@ The centre stands on PostgreSQL, its nodes on SQLite. What the trials must catch
 them: a store without its constraint, a fork without an alarm, a parcel that leaves an envelope out.
 """
 
+import json
 import os
 import random
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ from engine.journal.entries import Draft
 from engine.journal.kinds import TICK
 from engine.links.outbox import read_waiting
 from engine.storage.home import DATABASE_VARIABLE
-from experiments.faults.ledger_check import Counts
+from experiments.faults.ledger_check import Counts, FailedTrial
 from experiments.faults.partitions.installations import Deployment, prepare_deployment
 from experiments.faults.partitions.judgement import TrialOutcome, judge
 from experiments.faults.partitions.line import Line
@@ -58,6 +60,10 @@ def test_without_the_constraint_it_is_there_twice(monkeypatch: pytest.MonkeyPatc
     counts = count_faults(CONTROLS, has_bug=True)
     assert counts.doubled > 0
     assert not counts.holds
+    failed = counts.failed_trials
+    assert sum(one.doubled for one in failed) == counts.doubled
+    assert {one.trial for one in failed} <= set(range(CONTROLS))
+    assert all("everything is mended" in one.plan for one in failed)
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +164,24 @@ def test_the_command_counts_what_was_broken(monkeypatch: pytest.MonkeyPatch) -> 
     found = CliRunner().invoke(app, ["faults", "partition", "--planted", "--json"])
     assert (found.exit_code, '"doubled": 1' in found.stdout) == (1, True)
     assert [order["has_bug"] for order in orders] == [True]
+
+
+def test_a_failed_trial_is_named_and_repeated_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = FailedTrial(731, lost=0, doubled=4, broken={}, plan=["the disk of centre is kept"])
+    ran: list[Sequence[int]] = []
+
+    def run(trials: Sequence[int], **_: Any) -> Counts:
+        ran.append(trials)
+        return Counts("partition", 5, acknowledged=9, lost=0, doubled=4, failed=0,
+                      failed_trials=[failed])  # fmt: skip
+
+    monkeypatch.setattr(partition_runner, "run_partitions", run)
+    ask = partial(CliRunner().invoke, app)
+    said = ask(["faults", "partition"]).stderr
+    for words in ("trial 731", "4 doubled", "--trial 731", "the disk of centre is kept"):
+        assert words in said
+    found = json.loads(ask(["faults", "partition", "--trial", "731", "--json"]).stdout)
+    assert found["failed_trials"][0]["plan"] == failed.plan
+    assert ran[1:] == [[731]]
+    for words in (["kill", "--trial", "1"], ["partition", "--trial", "1", "--trials", "2"]):
+        assert ask(["faults", *words]).exit_code == 2
