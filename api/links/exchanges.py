@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from api.links.bundles import BundleLine
 from api.links.movements.context import MovementContext
 from api.links.movements.manifests import take_manifest
 from api.links.movements.outcomes import take_outcome
@@ -42,7 +43,7 @@ Carry = Callable[[bytes], bytes]
 
 def open_exchange(home: Home, store: Store, journal: Journal) -> LinkExchange:
     """Return the links of a home; raises ``HomeError`` where it has no link identity yet."""
-    followers = follow_matches, follow_records
+    followers = follow_matches, follow_records, BundleLine(home)
     keys, handlers = find_link_keys(home), list_handlers(home)
     return LinkExchange(store, journal, keys, handlers, followers)
 

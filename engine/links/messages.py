@@ -277,6 +277,8 @@ KINDS_OF: Mapping[LinkKind, frozenset[str]] = MappingProxyType(
     }
 )
 """Kinds of messages that a kind of link can carry."""
+BUNDLE = "bundle"
+"""Parts of a centre's models, to its nodes."""
 HEAD = "head"
 """Part of every agreement: it holds nothing of a vehicle, a firm or a person."""
 

@@ -102,6 +102,11 @@ def read_verify_key(home: Home, version: str) -> Ed25519PublicKey:
     return signing_key(home).public_key()
 
 
+def is_bundle_file(name: str) -> bool:
+    """Tell whether a bundle may have a file of this name."""
+    return name in _LARGEST
+
+
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, as the journal names what was registered and approved."""
     return sha256(path.read_bytes()).hexdigest()

@@ -15,8 +15,11 @@ from engine.audit.verification import JournalFault
 from engine.errors import NoModelError, TamperedBundleError
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import MODEL_REGISTERED
+from engine.journal.payloads import COPIED
+from engine.journal.power_records import read_records
 from engine.storage.home import Home
 from models.bundle.bundle import KEY_FILE, MANIFEST, file_digest, read_verified, signing_key
+from models.lifecycle.projection import read_state
 
 
 def registered_bundles(connection: Connection) -> dict[str, tuple[int, str]]:
@@ -34,10 +37,19 @@ def bundle_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     """Yield each bundle that is gone, changed or reached by a link."""
     yield from find_links(home.bundles)
     key = signing_key(home).public_key() if (home.keys / KEY_FILE).exists() else None
+    elsewhere = _list_elsewhere(connection)
     for version, (seq, manifest) in registered_bundles(connection).items():
+        if version in elsewhere and not (home.bundles / version).is_dir():
+            continue
         why = _difference(home, version, manifest=manifest, key=key)
         if why is not None:
             yield JournalFault(seq, "bundle", f"bundle {version} {why}")
+
+
+def _list_elsewhere(connection: Connection) -> set[str]:
+    """Return the versions of a node's centre that never decided here: theirs may not arrive."""
+    copied = {one.subject for one in read_records(connection, (MODEL_REGISTERED,)) if COPIED in (one.body or {})}
+    return copied - set(read_state(connection).history)
 
 
 def _difference(

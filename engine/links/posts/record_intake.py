@@ -23,7 +23,7 @@ from engine.links.inbox import ArrivedMessage
 from engine.links.messages import RecordBatch, RecordCopy
 from engine.links.posts.copies import build_proof, find_copies, name_origin
 from engine.links.posts.record_batches import OTHER_HISTORY, RECORD, unpack_records
-from engine.links.posts.record_outbox import GOVERNING, OF_POST
+from engine.links.posts.record_outbox import GOVERNING, OF_MODELS, OF_POST, has_models
 from engine.links.state import Link
 
 HAPPENED = frozenset(
@@ -120,7 +120,7 @@ def _has_effect(connection: Connection, link: Link, copy: RecordCopy) -> bool:
     if copy.kind == of.REVIEW:
         known = select(_DECISIONS).where(_DECISIONS.c.decision_id == copy.subject)
         return copy.post in posts and connection.execute(known).first() is not None
-    return copy.kind in FOLLOWED
+    return copy.kind in FOLLOWED or (copy.kind in OF_MODELS and has_models(link))
 
 
 def _is_known(

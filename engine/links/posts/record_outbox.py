@@ -22,13 +22,17 @@ from engine.journal.kinds import (
     LINK_RESUMED,
     LINK_RESUMPTION_APPROVED,
     LINK_SENT,
+    MODEL_APPROVED,
+    MODEL_IN_FORCE,
+    MODEL_REGISTERED,
+    MODEL_RETIRED,
     REVIEW,
     ROSTER,
 )
 from engine.journal.power_records import read_record, read_records
 from engine.links.identity import LinkKeys
 from engine.links.ledger import ENVELOPES
-from engine.links.messages import MOST_RECORDS, RecordBatch, RecordCopy
+from engine.links.messages import BUNDLE, MOST_RECORDS, RecordBatch, RecordCopy
 from engine.links.outbox import OutgoingMessage, draft_messages
 from engine.links.posts.record_batches import OTHER_HISTORY, RECORD, pack_records
 from engine.links.state import Link
@@ -42,6 +46,8 @@ LONGEST = 2 * 1024 * 1024
 """Bytes of the bodies of one batch; a single longer record goes alone."""
 GOVERNING = (*KINDS_OF["profile"], *KINDS_OF["watchlist"])
 """Kinds that two people of the centre decide for all posts."""
+OF_MODELS = (MODEL_REGISTERED, MODEL_APPROVED, MODEL_IN_FORCE, MODEL_RETIRED)
+"""Kinds by which the centre's models come into force and leave, where their bundles travel."""
 OF_POST = (REVIEW, ROSTER)
 """Kinds that the centre records about one post."""
 NEVER_COPIED = (LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED)
@@ -88,6 +94,12 @@ def read_cursor(connection: Connection, link: str) -> Cursor:
     return Cursor(sent[0][0].number, last, count)
 
 
+def has_models(link: Link) -> bool:
+    """Tell whether the centre of a link sends its models to the node."""
+    centre = link.us if link.us.role == "centre" else link.them
+    return link.agreement.rule(BUNDLE, centre) is not None
+
+
 def _is_copied(link: Link) -> Any:
     """Return the condition on the journal for records that this side of a link sends.
 
@@ -96,7 +108,8 @@ def _is_copied(link: Link) -> Any:
     if link.us.role == "node":
         return _J.kind.not_in(NEVER_COPIED)
     of_post = and_(_J.kind.in_(OF_POST), _J.post.in_(link.agreement.posts))
-    return and_(_J.origin_seq.is_(None), or_(_J.kind.in_(GOVERNING), of_post))
+    governing = (*GOVERNING, *OF_MODELS) if has_models(link) else GOVERNING
+    return and_(_J.origin_seq.is_(None), or_(_J.kind.in_(governing), of_post))
 
 
 def read_tail(connection: Connection, link: Link, *, after: int) -> list[RecordCopy]:

@@ -1,0 +1,164 @@
+"""Models of a centre at its post's node: in parts, checked, in force by the journal alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.links import bundles
+from api.links.bundles import BundleLine
+from engine.errors import TamperedBundleError
+from engine.journal.kinds import LINK_RECEIVED
+from engine.journal.payloads import COPIED
+from experiments.faults.throwaway_models import Analysts
+from models.bundle.bundle import MANIFEST, SIGNATURE, load_bundle, signing_key
+from models.bundle.received import keep_bundle
+from models.lifecycle.bundle_check import bundle_faults
+from models.lifecycle.projection import in_force, read_state
+from tests.service.links.post_and_centre import (
+    Installation,
+    agree,
+    make_centre,
+    open_installation,
+    sync,
+)
+from tests.service.running_service import NETWORK
+
+
+@dataclass(frozen=True)
+class Post:
+    """An empty node and its centre, with a model that two people of the centre approved."""
+
+    node: Installation
+    centre: Installation
+    analysts: Analysts
+    version: str
+
+    def in_force(self) -> str | None:
+        with self.node.store.read() as connection:
+            return in_force(connection)
+
+    def faults(self) -> list[Any]:
+        with self.node.store.read() as connection:
+            return list(bundle_faults(self.node.home, connection))
+
+
+@pytest.fixture
+def post(tmp_path: Path, sqlite_template: Path) -> Iterator[Post]:
+    """Open both on SQLite; the model comes into force after the link."""
+    homes = [make_centre(tmp_path / name, NETWORK) for name in ("node", "centre")]
+    for home in homes:
+        Path(home.database_url.removeprefix("sqlite:///")).write_bytes(
+            sqlite_template.read_bytes()
+        )
+    for node in open_installation(homes[0]):
+        for centre in open_installation(homes[1]):
+            agree(node, centre)
+            analysts = Analysts(centre.home, centre.store)
+            yield Post(node, centre, analysts, analysts.promote(analysts.make()))
+
+
+def test_a_model_of_the_centre_comes_into_force_at_its_node(post: Post) -> None:
+    """The files are those of the centre, byte for byte; the signature is the node's own."""
+    sync(post.node, post.centre)
+    assert post.in_force() == post.version
+    ours, theirs = (one.home.bundles / post.version for one in (post.node, post.centre))
+    files = {path.name: path.read_bytes() for path in ours.iterdir()}
+    assert files.pop(SIGNATURE) != (theirs / SIGNATURE).read_bytes()
+    assert files == {
+        path.name: path.read_bytes() for path in theirs.iterdir() if path.name != SIGNATURE
+    }
+    loaded = load_bundle(ours, signing_key(post.node.home).public_key())
+    assert loaded.version == post.version
+    parts = [body for _, body in post.node.bodies(LINK_RECEIVED) if body["message"] == "bundle"]
+    sizes = sum((one.stat().st_size + bundles.PART - 1) // bundles.PART for one in theirs.iterdir())
+    assert 10 < len(parts) <= sizes
+    assert post.faults() == []
+    sync(post.node, post.centre)
+    again = [body for _, body in post.node.bodies(LINK_RECEIVED) if body["message"] == "bundle"]
+    assert len(again) == len(parts), "nothing is sent twice"
+
+
+def test_a_candidate_stays_at_the_centre_and_a_second_model_follows(post: Post) -> None:
+    sync(post.node, post.centre)
+    candidate = post.analysts.make()
+    post.analysts._record(lambda now: post_register(now, candidate))
+    second = post.analysts.promote(post.analysts.make())
+    sync(post.node, post.centre)
+    assert post.in_force() == second
+    assert {path.name for path in post.node.home.bundles.iterdir()} == {post.version, second}
+    with post.node.store.read() as connection:
+        models = read_state(connection).models
+    assert models[candidate.name].role == "candidate"
+    assert models[post.version].role == "retired"
+    assert post.faults() == [], "a bundle that does not travel is not missing"
+
+
+def post_register(now: Any, bundle: Path) -> Any:
+    from models.bundle.bundle import file_digest
+    from models.lifecycle.transitions import register
+
+    about = {"by": "trainer", "evaluation": "-", "card": "-"}
+    return register(now, bundle.name, manifest=file_digest(bundle / MANIFEST), **about)
+
+
+@pytest.mark.parametrize("file", [MANIFEST, "calibration.json"])
+def test_parts_that_are_not_what_was_registered_are_not_kept(
+    post: Post, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """Whoever holds the centre's link key alone puts no model into force."""
+    cut = BundleLine._cut
+
+    def change(line: BundleLine, version: str, wanted: Any) -> Any:
+        found = cut(line, version, wanted)
+        kept = [one for one in found if one.file != file]
+        changed = list(bundles._cut_file(version, file, b'{"format": 2}'))
+        return sorted([*kept, *changed], key=lambda one: one.file == MANIFEST)
+
+    monkeypatch.setattr(BundleLine, "_cut", change)
+    sync(post.node, post.centre)
+    assert post.in_force() == post.version, "the journal says so"
+    assert list(post.node.home.bundles.glob("*")) == [], "and there is nothing that could decide"
+    assert [fault.rule for fault in post.faults()] == ["bundle"]
+
+
+def test_a_link_that_names_no_bundles_moves_no_model(
+    tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records of models without their bundles would leave the node without any."""
+    import tests.service.links.post_and_centre as sides
+
+    content = sides.post_content
+
+    def without(*keys: Any, **changes: Any) -> Any:
+        found = content(*keys, **changes)
+        return found | {"messages": [m for m in found["messages"] if m["kind"] != "bundle"]}
+
+    monkeypatch.setattr(sides, "post_content", without)
+    post_fixture: Any = post.__wrapped__  # type: ignore[attr-defined]
+    for one in post_fixture(tmp_path, sqlite_template):
+        sync(one.node, one.centre)
+        assert one.in_force() is None
+        assert not one.node.home.bundles.exists() or not list(one.node.home.bundles.iterdir())
+
+
+def test_names_are_checked_before_anything_is_written(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    for version, files in (("../outside", {MANIFEST: b"{}"}), ("v1", {"../outside": b""})):
+        with pytest.raises(TamperedBundleError):
+            keep_bundle(
+                tmp_path / "bundles", version, files,
+                manifest="", key=Ed25519PrivateKey.generate(),
+            )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_copies_are_marked(post: Post) -> None:
+    from engine.journal.kinds import MODEL_REGISTERED
+
+    sync(post.node, post.centre)
+    ((version, body),) = post.node.bodies(MODEL_REGISTERED)
+    assert (version, COPIED in body) == (post.version, True)
