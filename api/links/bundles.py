@@ -25,8 +25,8 @@ from engine.links.messages import BUNDLE, BundlePart
 from engine.links.outbox import OutgoingMessage, draft_messages
 from engine.links.state import Link
 from engine.storage.home import Home
-from models.bundle.bundle import MANIFEST, SIGNATURE, read_verify_key, read_verified, signing_key
-from models.bundle.received import keep_bundle
+from models.bundle.bundle import MANIFEST, SIGNATURE, read_verified, read_verify_key, signing_key
+from models.bundle.bundle_copy import keep_bundle
 from models.lifecycle.projection import read_state
 from models.lifecycle.states import ModelStates
 

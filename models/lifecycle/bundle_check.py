@@ -48,7 +48,8 @@ def bundle_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
 
 def _list_elsewhere(connection: Connection) -> set[str]:
     """Return the versions of a node's centre that never decided here: theirs may not arrive."""
-    copied = {one.subject for one in read_records(connection, (MODEL_REGISTERED,)) if COPIED in (one.body or {})}
+    registered = read_records(connection, (MODEL_REGISTERED,))
+    copied = {one.subject for one in registered if COPIED in (one.body or {})}
     return copied - set(read_state(connection).history)
 
 

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from api.links import bundles
 from api.links.bundles import BundleLine
 from engine.errors import TamperedBundleError
-from engine.journal.kinds import LINK_RECEIVED
+from engine.journal.kinds import LINK_RECEIVED, MODEL_REGISTERED
 from engine.journal.payloads import COPIED
 from experiments.faults.throwaway_models import Analysts
-from models.bundle.bundle import MANIFEST, SIGNATURE, load_bundle, signing_key
-from models.bundle.received import keep_bundle
+from models.bundle.bundle import MANIFEST, SIGNATURE, file_digest, load_bundle, signing_key
+from models.bundle.bundle_copy import keep_bundle
 from models.lifecycle.bundle_check import bundle_faults
 from models.lifecycle.projection import in_force, read_state
+from models.lifecycle.transitions import register
 from tests.service.links.post_and_centre import (
     Installation,
     agree,
@@ -25,6 +27,7 @@ from tests.service.links.post_and_centre import (
     sync,
 )
 from tests.service.running_service import NETWORK
+from tests.support.link_agreements import post_content
 
 
 @dataclass(frozen=True)
@@ -45,19 +48,21 @@ class Post:
             return list(bundle_faults(self.node.home, connection))
 
 
-@pytest.fixture
-def post(tmp_path: Path, sqlite_template: Path) -> Iterator[Post]:
+def open_post(tmp_path: Path, sqlite_template: Path) -> Iterator[Post]:
     """Open both on SQLite; the model comes into force after the link."""
     homes = [make_centre(tmp_path / name, NETWORK) for name in ("node", "centre")]
     for home in homes:
-        Path(home.database_url.removeprefix("sqlite:///")).write_bytes(
-            sqlite_template.read_bytes()
-        )
+        Path(home.database_url.removeprefix("sqlite:///")).write_bytes(sqlite_template.read_bytes())
     for node in open_installation(homes[0]):
         for centre in open_installation(homes[1]):
             agree(node, centre)
             analysts = Analysts(centre.home, centre.store)
             yield Post(node, centre, analysts, analysts.promote(analysts.make()))
+
+
+@pytest.fixture
+def post(tmp_path: Path, sqlite_template: Path) -> Iterator[Post]:
+    yield from open_post(tmp_path, sqlite_template)
 
 
 def test_a_model_of_the_centre_comes_into_force_at_its_node(post: Post) -> None:
@@ -76,6 +81,8 @@ def test_a_model_of_the_centre_comes_into_force_at_its_node(post: Post) -> None:
     sizes = sum((one.stat().st_size + bundles.PART - 1) // bundles.PART for one in theirs.iterdir())
     assert 10 < len(parts) <= sizes
     assert post.faults() == []
+    ((registered, record),) = post.node.bodies(MODEL_REGISTERED)
+    assert (registered, COPIED in record) == (post.version, True)
     sync(post.node, post.centre)
     again = [body for _, body in post.node.bodies(LINK_RECEIVED) if body["message"] == "bundle"]
     assert len(again) == len(parts), "nothing is sent twice"
@@ -84,7 +91,8 @@ def test_a_model_of_the_centre_comes_into_force_at_its_node(post: Post) -> None:
 def test_a_candidate_stays_at_the_centre_and_a_second_model_follows(post: Post) -> None:
     sync(post.node, post.centre)
     candidate = post.analysts.make()
-    post.analysts._record(lambda now: post_register(now, candidate))
+    about = {"manifest": file_digest(candidate / MANIFEST), "evaluation": "-", "card": "-"}
+    post.analysts._record(lambda now: register(now, candidate.name, by="trainer", **about))
     second = post.analysts.promote(post.analysts.make())
     sync(post.node, post.centre)
     assert post.in_force() == second
@@ -96,19 +104,11 @@ def test_a_candidate_stays_at_the_centre_and_a_second_model_follows(post: Post) 
     assert post.faults() == [], "a bundle that does not travel is not missing"
 
 
-def post_register(now: Any, bundle: Path) -> Any:
-    from models.bundle.bundle import file_digest
-    from models.lifecycle.transitions import register
-
-    about = {"by": "trainer", "evaluation": "-", "card": "-"}
-    return register(now, bundle.name, manifest=file_digest(bundle / MANIFEST), **about)
-
-
 @pytest.mark.parametrize("file", [MANIFEST, "calibration.json"])
 def test_parts_that_are_not_what_was_registered_are_not_kept(
     post: Post, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
-    """Whoever holds the centre's link key alone puts no model into force."""
+    """The centre's link key alone puts no model into force."""
     cut = BundleLine._cut
 
     def change(line: BundleLine, version: str, wanted: Any) -> Any:
@@ -128,37 +128,22 @@ def test_a_link_that_names_no_bundles_moves_no_model(
     tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Records of models without their bundles would leave the node without any."""
-    import tests.service.links.post_and_centre as sides
-
-    content = sides.post_content
+    content = post_content
 
     def without(*keys: Any, **changes: Any) -> Any:
         found = content(*keys, **changes)
         return found | {"messages": [m for m in found["messages"] if m["kind"] != "bundle"]}
 
-    monkeypatch.setattr(sides, "post_content", without)
-    post_fixture: Any = post.__wrapped__  # type: ignore[attr-defined]
-    for one in post_fixture(tmp_path, sqlite_template):
+    monkeypatch.setattr("tests.service.links.post_and_centre.post_content", without)
+    for one in open_post(tmp_path, sqlite_template):
         sync(one.node, one.centre)
         assert one.in_force() is None
         assert not one.node.home.bundles.exists() or not list(one.node.home.bundles.iterdir())
 
 
 def test_names_are_checked_before_anything_is_written(tmp_path: Path) -> None:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+    key = Ed25519PrivateKey.generate()
     for version, files in (("../outside", {MANIFEST: b"{}"}), ("v1", {"../outside": b""})):
         with pytest.raises(TamperedBundleError):
-            keep_bundle(
-                tmp_path / "bundles", version, files,
-                manifest="", key=Ed25519PrivateKey.generate(),
-            )  # fmt: skip
+            keep_bundle(tmp_path / "bundles", version, files, manifest="", key=key)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_copies_are_marked(post: Post) -> None:
-    from engine.journal.kinds import MODEL_REGISTERED
-
-    sync(post.node, post.centre)
-    ((version, body),) = post.node.bodies(MODEL_REGISTERED)
-    assert (version, COPIED in body) == (post.version, True)

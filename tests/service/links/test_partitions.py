@@ -177,9 +177,9 @@ def test_a_failed_trial_is_named_and_repeated_alone(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(partition_runner, "run_partitions", run)
     ask = partial(CliRunner().invoke, app)
-    said = ask(["faults", "partition"]).stderr
+    output = ask(["faults", "partition"]).stderr
     for words in ("trial 731", "4 doubled", "--trial 731", "the disk of centre is kept"):
-        assert words in said
+        assert words in output
     found = json.loads(ask(["faults", "partition", "--trial", "731", "--json"]).stdout)
     assert found["failed_trials"][0]["plan"] == failed.plan
     assert ran[1:] == [[731]]

@@ -1,8 +1,8 @@
-"""Bundles of another home: checked against the record that registered them, then signed by this one.
+"""Bundles of another home: checked against their registration, then signed by this one.
 
 Assumes that the record is the other home's, and that its bytes came over a link that two people
 approved: the digest of the manifest stands in the record, those of the files in the manifest. This
-home's own signature says that it checked them, so that whoever loads the bundle needs no other key.
+home's own signature says that it checked them, so that loading the bundle needs no other key.
 """
 
 import os
@@ -18,11 +18,17 @@ from models.bundle.bundle import MANIFEST, SIGNATURE, is_bundle_file, load_bundl
 
 
 def keep_bundle(
-    bundles: Path, version: str, files: Mapping[str, bytes], *, manifest: str, key: Ed25519PrivateKey
+    bundles: Path,
+    version: str,
+    files: Mapping[str, bytes],
+    *,
+    manifest: str,
+    key: Ed25519PrivateKey,
 ) -> None:
     """Check the files of a bundle and keep it, whole or not at all.
 
-    ``manifest`` is the SHA-256 of its manifest as it was registered. Raises ``TamperedBundleError``.
+    ``manifest`` is the SHA-256 of its manifest as it was registered. Raises
+    ``TamperedBundleError``.
     """
     if Path(version).name != version or not all(map(is_bundle_file, files)):
         raise TamperedBundleError(version, "a name that is not on the list")
