@@ -183,5 +183,5 @@ def test_a_failed_trial_is_named_and_repeated_alone(monkeypatch: pytest.MonkeyPa
     found = json.loads(ask(["faults", "partition", "--trial", "731", "--json"]).stdout)
     assert found["failed_trials"][0]["plan"] == failed.plan
     assert ran[1:] == [[731]]
-    for words in (["kill", "--trial", "1"], ["partition", "--trial", "1", "--trials", "2"]):
-        assert ask(["faults", *words]).exit_code == 2
+    for order in (["kill", "--trial", "1"], ["partition", "--trial", "1", "--trials", "2"]):
+        assert ask(["faults", *order]).exit_code == 2
