@@ -2,6 +2,7 @@
 
 fault_runner        Fault runs
 fork_server         Starts the service over and over for a fault run
+link_intake         Intake of a centre's links, for their benchmark
 linked_homes        Homes of two administrations and a post, with links in force between them
 links_demo          Demonstration of links: a border post, its centre, the administration opposite
 partition_runner    Fault run of links: trials in processes of their own, and their counts

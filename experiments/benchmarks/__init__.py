@@ -7,6 +7,7 @@ explanation    Exact explanations against ``shap.TreeExplainer`` on the same 200
 features       Bulk features against pandas, Polars and DuckDB
 growth         Growth of time and memory of bulk features with size
 intake         Time to load a bulk folder, from its files to validated Parquet
+links          Intake of a centre: decisions of 24 nodes, as they travel
 messages       Cost of translating standard messages, against a bare parse, and of loading them
 online_lookup  Online counters against the store's own floor
 pages          Time of the desk's pages against the JSON routes next to them
