@@ -11,6 +11,7 @@ import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -52,8 +53,8 @@ class Centre(Installation):
         journal = Journal(store, projections(plan, open_network(self.home)))
         self._exchange = open_exchange(self.home, store, journal)
 
-    def answer(self, parcel: bytes, name: str) -> bytes:
-        """Take a parcel, and count the time."""
+    def answer(self, name: str, parcel: bytes) -> bytes:
+        """Take a parcel of a link, and count the time."""
         began = time.perf_counter(), time.process_time()
         answer = self.exchange.answer_parcel(parcel, name=self.name_in_envelopes(name))
         self.seconds += time.perf_counter() - began[0]
@@ -133,9 +134,7 @@ def measure(folder: Path, nodes: int, decisions: int) -> dict[str, Any]:
         agree(node, centre)
         node.exchange.journal.append(records[post])
         node.seal_records(name)
-        exchange_all(
-            node.exchange, node.link(name), lambda parcel, name=name: centre.answer(parcel, name)
-        )
+        exchange_all(node.exchange, node.link(name), partial(centre.answer, name))
         node.close()
     with centre.store.read() as connection:
         held = sum(1 for _ in JournalReader(connection).records(DECISION))

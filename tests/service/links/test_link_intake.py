@@ -28,7 +28,7 @@ def test_a_rate_is_that_of_what_arrived(
     def run(*_: Any, **__: Any) -> Any:
         return CompletedProcess([], 0, answer)
 
-    monkeypatch.setattr(links.subprocess, "run", run)
+    monkeypatch.setattr("experiments.benchmarks.links.subprocess.run", run)
     if held < 100:
         with pytest.raises(NotEnoughDataError, match="99 of 100"):
             links.run(None)
