@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, func, select
 
-from engine.errors import TamperedBundleError
+from engine.errors import RiskError, TamperedBundleError
 from engine.journal.entries import Draft
 from engine.journal.journal import JournalReader
 from engine.links.exchange import LinkExchange
@@ -62,9 +62,9 @@ class BundleLine:
             newest = _read_newest(connection, link, "sent")
             if wanted and link.name not in self._sent:
                 self._sent[link.name] = _list_whole(connection, link, "sent")
-            waiting = _count_waiting(connection, link)
-        parts = self._list_next(link, wanted, newest.body)
-        given = [OutgoingMessage(BUNDLE, one) for one in parts[: max(0, WINDOW - waiting)]]
+            room = WINDOW - _count_waiting(connection, link)
+        parts = self._list_next(link, wanted, newest.body) if room > 0 else []
+        given = [OutgoingMessage(BUNDLE, one) for one in parts[:room]]
 
         def find(connection: Connection, now: int) -> Sequence[Draft]:
             is_first = _read_newest(connection, link, "sent").seq == newest.seq
@@ -95,7 +95,7 @@ class BundleLine:
             folder = self.home.bundles / version
             _, files = read_verified(folder, read_verify_key(self.home, version))
             files[MANIFEST] = (folder / MANIFEST).read_bytes()
-        except Exception as error:  # it is refused where it would be loaded, too
+        except (RiskError, OSError, ValueError, KeyError) as error:  # nor would it be loaded here
             structlog.get_logger().warning("bundle_not_sent", why=type(error).__name__)
             return []
         if sha256(files[MANIFEST]).hexdigest() != wanted[version]:
@@ -161,7 +161,8 @@ class _Newest:
 
 
 def _select_parts(link: Link, direction: Direction) -> Any:
-    statuses = ("waiting", "taken") if direction == "sent" else ("taken",)
+    # One that was refused is not sent again for ever: the node goes on without this bundle.
+    statuses = ("waiting", "taken", "refused") if direction == "sent" else ("taken",)
     query = select(_E.seq).where(_E.link == link.name, _E.kind == BUNDLE)
     return query.where(_E.direction == direction, _E.status.in_(statuses)).order_by(_E.seq)
 
