@@ -316,6 +316,11 @@ class Client(Calls):
         found = reader(case_views.AcknowledgedFile).validate_json(answer)
         return found
 
+    def case_dossier(self, case_id: str, *, language: str | None = None) -> bytes:
+        """Return the dossier of a case as a PDF file; the reading is recorded."""
+        path = path_to("cases", case_id, "dossier.pdf", language=language)
+        return self._send_bytes("GET", path)
+
     def case_file(self, case_id: str, digest: str) -> bytes:
         """Return a file of a case by its digest; the reading is recorded."""
         return self._send_bytes("GET", path_to("cases", case_id, "files", digest))

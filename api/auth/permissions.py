@@ -224,6 +224,7 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         GET /v1/cases
         GET /v1/cases/{case_id}
         GET /v1/cases/{case_id}/files/{digest}
+        GET /v1/cases/{case_id}/dossier.pdf
         """,
     (Matter.CASES, Right.ACT, _POST): """
         POST /v1/cases

@@ -1,7 +1,9 @@
 """Cases over HTTP: what follows a find, from its opening to its end.
 
+dossier      A case as a dossier: in words, and what to check them by
+dossier_pdf  Dossier as a PDF file
 event_forms  Forms of a case: what each kind of event asks for, and how it is read
-file_routes  Files of cases over HTTP: taken as they arrive, handed out sealed
+file_routes  Files and dossiers of cases over HTTP: taken as they arrive, handed out sealed
 files        Files of cases: each placed in the home before its record stands
 linked_pages  Addresses of what a case is about, as far as its reader may open them
 page         Pages of cases: a list, one case, and its forms

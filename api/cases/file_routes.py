@@ -1,23 +1,26 @@
-"""Files of cases over HTTP: taken as they arrive, handed out sealed.
+"""Files and dossiers of cases over HTTP: taken as they arrive, handed out sealed.
 
 A file is sent as the body, whatever type its head states; its name is not asked for, because it may
 hold a person's. What is handed out is for keeping: no browser shows it as a page of this site.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from api.cases.dossier import compile_dossier
 from api.cases.files import AboutFile, TheFileService, TheFileWriter, find_file
 from api.cases.routes import CaseId
 from api.cases.schemas import AcknowledgedFile
 from api.http.dependencies import TheCaller
 from api.http.request_bodies import stream_bounded
 from api.http.responses import answer, creates, document_problems, json_router
+from api.web.templates_env import speech_of
 from engine.cases.case_events import FileSubject
-from engine.cases.file_types import JPEG, LARGEST_FILE, PNG, WEBP
+from engine.cases.file_types import JPEG, LARGEST_FILE, PDF, PNG, WEBP
 from engine.domain.records import Identifier, Text, Time
 from engine.links.envelope import HandlingCode
 
@@ -46,6 +49,10 @@ _HANDED_OUT: dict[int | str, dict[str, Any]] = {
         }
     }
 }
+_PDF: dict[int | str, dict[str, Any]] = {
+    200: {"content": {PDF: {"schema": {"type": "string", "format": "binary"}}}}
+}
+Language = Annotated[Literal["en", "ru", "uz", "tg"] | None, Query()]
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
 
@@ -76,3 +83,24 @@ def file(caller: TheCaller, service: TheFileService, case_id: CaseId, digest: Di
     found = find_file(service, caller, case_id, digest)
     media_type = found.media_type if found.media_type in _SHOWN else BYTES
     return FileResponse(found.path, media_type=media_type, filename=found.name, headers=SEALED)
+
+
+@router.get(
+    "/{case_id}/dossier.pdf",
+    response_class=Response,
+    responses=_PDF | document_problems(404),
+)
+def dossier(
+    request: Request,
+    caller: TheCaller,
+    service: TheFileService,
+    case_id: CaseId,
+    language: Language = None,
+) -> Response:
+    """Return the dossier of a case, in this language or the reader's; the reading is recorded."""
+    from api.cases.dossier_pdf import write_dossier
+
+    speech = speech_of(request)
+    found = compile_dossier(service, caller, case_id, replace(speech, code=language or speech.code))
+    named = {"Content-Disposition": f'attachment; filename="{case_id}.pdf"'}
+    return Response(write_dossier(found), media_type=PDF, headers=dict(SEALED) | named)

@@ -156,6 +156,7 @@ def describe_case(service: CaseService, caller: Caller, case_id: str) -> dict[st
     agreed, waiting = history.find_agreements(), history.list_waiting()
     return _describe_row(row, now, len(waiting)) | {
         "summary": history.facts["summary"],
+        "sequence": row.seq,
         "opened_by": history.opened["by"],
         "links": [{"of": kind, "id": one} for kind, one in history.links()],
         "waiting": [one.seq for one in waiting],
@@ -198,7 +199,7 @@ def _describe_finds(
     ]
     if finds or "substance_class" not in history.facts:
         return finds
-    goods = {name: history.facts.get(name) for name in _GOODS}
+    goods = {name: history.facts.get(name) for name in _GOODS} | {"unit": "g"}
     own = {"seizure_id": None, "post": history.row.post} | goods
     return [
         own | {"detected_at": rfc3339(history.row.opened_at)} | _describe_means(connection, None)
@@ -213,7 +214,7 @@ def _describe_find(connection: Connection, caller: Caller, name: str) -> dict[st
     seizure = stated.body["seizure"]
     if not caller.sees(Matter.SEIZURES, seizure.get("agency")):
         return None
-    goods = {name: seizure.get(name) for name in _GOODS}
+    goods = {name: seizure.get(name) for name in _GOODS} | {"unit": "g"}
     detected = seizure.get("seized_at") or seizure["recorded_at"]
     crossing, act = stated.body["linked_crossing_id"], seizure.get("inspection_id")
     return (

@@ -60,6 +60,7 @@ class CaseFind(AnswerSchema):
     substance_class: SubstanceClass
     substance: str | None
     quantity_g: float | None
+    unit: Literal["g"]
     place: str | None
     concealment: str | None
     direction: Direction | None
@@ -115,6 +116,8 @@ class CaseView(CaseSummary):
     """A case with its finds and events, in order."""
 
     tables = ("finds", "events", "links", "next_steps")
+    sequence: int
+    """Of the record that opened it."""
     opened_by: str
     links: list[CaseLinkView]
     waiting: list[int]

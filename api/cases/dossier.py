@@ -1,0 +1,300 @@
+"""A case as a dossier: its facts, finds, timeline and files in words, and what to check them by.
+
+It holds what its reader may see of the case, in the reader's language, and nothing of the moment at
+which it is asked for: the same records give the same dossier. A free text that looks as if it named
+a person is left out, because a dossier leaves the house.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from api.auth.callers import Caller
+from api.cases.event_forms import EVENT_FIELDS, EventField
+from api.cases.files import CaseFileService
+from api.cases.reads import describe_case
+from api.decisions.vehicle_drawing import Drawing, draw_vehicle
+from api.web.i18n import N_, ReaderLocale
+from api.web.labels import TABLES
+from engine.cases.name_signs import FREE_TEXTS, looks_like_name
+from engine.domain.time_units import moment
+from engine.journal.kinds import SENSITIVE_READ
+from engine.journal.payloads import SensitiveReadBody
+from engine.journal.receipts import Receipt
+
+Json = Mapping[str, Any]
+Fact = tuple[str, str]
+"""A term and its value."""
+_NO_NAMES = N_("left out: it looks as if it named a person")
+
+
+@dataclass(frozen=True, slots=True)
+class DossierFind:
+    """What was found, with a drawing where the vehicle and the place are known."""
+
+    facts: Sequence[Fact]
+    drawing: Drawing | None
+
+
+@dataclass(frozen=True, slots=True)
+class DossierEvent:
+    """One event of the timeline."""
+
+    when: str
+    what: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DossierFile:
+    """A file that the dossier names and does not hold."""
+
+    what: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class DossierTexts:
+    """Headings and explanations, in the language of the reader."""
+
+    title: str
+    facts: str
+    finds: str
+    no_finds: str
+    timeline: str
+    files: str
+    proof: str
+    how_to_check: str
+    record: str
+    leaf: str
+    chain: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """A case in words; the newest record is what it is as of."""
+
+    case_id: str
+    language: str
+    made_of: datetime
+    """When its newest record became known."""
+    texts: DossierTexts
+    warnings: Sequence[str]
+    """That the data are synthetic, and the limits of its use."""
+    notes: Sequence[str]
+    summary: str
+    facts: Sequence[Fact]
+    finds: Sequence[DossierFind]
+    events: Sequence[DossierEvent]
+    files: Sequence[DossierFile]
+    receipts: Sequence[Receipt]
+
+
+def compile_dossier(
+    service: CaseFileService, caller: Caller, case_id: str, speech: ReaderLocale
+) -> Dossier:
+    """Return the dossier of a case, once it is recorded who takes it.
+
+    Raises ``NotFoundError`` and ``ErasedError``.
+    """
+    case = describe_case(service, caller, case_id)
+    records = [case["sequence"], *(one["sequence"] for one in case["events"])]
+    read: SensitiveReadBody = {
+        "by": caller.person,
+        "role": caller.role.value,
+        "sequence": records[0],
+        "kind": "case_dossier",
+        "found": records,
+    }
+    draft = SENSITIVE_READ.draft(str(records[0]), read, post=case["post"])
+    service.writer.submit(draft).result()
+    with service.store.read() as connection:
+        entries = [service.journal.entry(connection, one) for one in records]
+    receipts = [service.answers.signer.sign(one) for one in entries]
+    words = _Words(replace(speech, post=case["post"], own_zone=""))
+    return Dossier(
+        case_id=case_id,
+        language=speech.code,
+        made_of=moment(entries[-1].known_at),
+        texts=words.texts(),
+        warnings=words.warnings(case, is_synthetic=service.network.synthetic),
+        notes=words.notes(case, receipts[-1], caller),
+        summary=words.free(case["summary"]),
+        facts=words.facts(case),
+        finds=[words.find(one) for one in case["finds"]],
+        events=[words.event(one) for one in case["events"]],
+        files=[words.file(one) for one in case["events"] if words.is_open_file(one)],
+        receipts=receipts,
+    )
+
+
+class _Words:
+    """Says the parts of a case to one reader."""
+
+    def __init__(self, speech: ReaderLocale) -> None:
+        self._speech = speech
+        self.say = speech.say
+
+    def texts(self) -> DossierTexts:
+        """Return headings and explanations."""
+        say = self.say
+        return DossierTexts(
+            title=say("Dossier of a case"),
+            facts=say("Facts"),
+            finds=say("What was found"),
+            no_finds=say("No seizure is linked."),
+            timeline=say("Timeline"),
+            files=say("Files, by the SHA-256 of their content"),
+            proof=say("To check it by"),
+            how_to_check=say(
+                "Each record has a leaf (SHA-256 of a salt and its content) and a chain value over "
+                "all records before it. The signature is over both, by the key of this journal. "
+                "Together they are the receipt that darvoza verify checks."
+            ),
+            record=say("Record"),
+            leaf=say("Leaf"),
+            chain=say("Chain value"),
+            signature=say("Signature"),
+        )
+
+    def warnings(self, case: Json, *, is_synthetic: bool) -> list[str]:
+        """Return what has to be read before all else."""
+        codes = {code for one in case["events"] for code in one["handling"]} | {*case["handling"]}
+        limits = [f"{code}: {self._label('handling', code)}" for code in sorted(codes)]
+        unreal = self.say("Synthetic data: no vehicle, person or find shown here is real.")
+        return [*([unreal] if is_synthetic else []), *limits]
+
+    def notes(self, case: Json, last: Receipt, caller: Caller) -> list[str]:
+        """Return as of what it is, by which clocks, and for whom."""
+        about = {"n": last.sequence, "journal": last.journal_id, "key": last.key_id}
+        opened = self._speech.local(datetime.fromisoformat(case["opened_at"]))
+        offset = "UTC" + opened.isoformat()[-6:]
+        reader = caller.agency or caller.role.value
+        return [
+            self.say("As of record {n} of journal {journal}, signed by key {key}.", **about),
+            self.say("Times are those of {post}, {zone}.", post=case["post"], zone=offset),
+            self.say("It holds what {reader} may see.", reader=reader),
+        ]
+
+    def facts(self, case: Json) -> list[Fact]:
+        """Return where the case stands."""
+        say = self.say
+        linked = [f"{self._label('linked_thing', one['of'])}: {one['id']}" for one in case["links"]]
+        return [
+            (say("Post"), case["post"]),
+            (say("Agency"), case["agency"] or "–"),
+            (say("Goods are with"), case["custody"] or "–"),
+            (say("Owner"), case["owner"]),
+            (say("State"), self._label("case_state", case["state"])),
+            (say("Opened"), f"{self._moment(case['opened_at'])}, {case['opened_by']}"),
+            (say("Deadline"), self._moment(case["deadline"]) if case["deadline"] else "–"),
+            (say("Linked"), "; ".join(linked) or "–"),
+        ]
+
+    def find(self, one: Json) -> DossierFind:
+        """Return a find in words, without what is not known of it."""
+        place, means = one["place"], one["means"]
+        drawing = draw_vehicle(means, [place]) if place and means else None
+        return DossierFind(list(self._list_find(one)), drawing)
+
+    def _list_find(self, one: Json) -> Iterator[Fact]:
+        say, label = self.say, self._label
+        kind, substance = label("substance", one["substance_class"]), one["substance"]
+        yield say("Kind"), f"{kind} · {substance}" if substance else kind
+        grams = one["quantity_g"]
+        yield say("Quantity"), say("not given") if grams is None else self._grams(grams)
+        yield say("Found at"), f"{one['post']}, {self._moment(one['detected_at'])}"
+        if one["place"]:
+            yield say("Where"), f"{label('place', one['place'])} ({one['place']})"
+        if one["concealment"]:
+            yield say("How it was hidden"), one["concealment"]
+        if one["means"]:
+            parts = [label("class", one["means"]), one["means_country"] or ""]
+            parts.append(label("direction", one["direction"]) if one["direction"] else "")
+            yield say("Vehicle"), " · ".join(filter(None, parts))
+        route = [one["dispatch_country"], *one["route_countries"], one["destination_country"]]
+        if any(route):
+            yield say("Route"), " → ".join(country or "?" for country in route)
+        if one["origin_countries"]:
+            yield say("Countries of origin"), ", ".join(one["origin_countries"])
+        if one["cover_goods"]:
+            yield say("Declared goods, HS"), ", ".join(one["cover_goods"])
+        if one["methods"]:
+            yield say("Methods"), ", ".join(label("method", code) for code in one["methods"])
+
+    def event(self, one: Json) -> DossierEvent:
+        """Return an event in words."""
+        by = f"{one['by']} ({one['by_agency']})" if one["by_agency"] else one["by"]
+        when = f"{self._moment(one['happened_at'])} · {by}"
+        what = self._label("case_event", one["kind"])
+        return DossierEvent(when, what, list(self._list_event(one)))
+
+    def _list_event(self, one: Json) -> Iterator[str]:
+        if one["is_withheld"]:
+            yield self.say("Its content is for other agencies.")
+        else:
+            yield from self._list_content(one["kind"], one["content"])
+        if one["remark"]:
+            yield self.free(one["remark"])
+        if not one["is_effective"]:
+            yield self.say("waits for a second person")
+        if one["agreed_by"]:
+            yield self.say("agreed by {name}", name=one["agreed_by"])
+        yield from (f"{code}: {self._label('handling', code)}" for code in one["handling"])
+
+    def _list_content(self, kind: str, content: Json) -> Iterator[str]:
+        if content.get("from_agency"):
+            yield f"{content['from_agency']} → {content['to_agency']}"
+        for field in EVENT_FIELDS.get(kind, ()):
+            if content.get(field.name) is not None:
+                yield f"{self.say(field.text)}: {self._value(field, content[field.name])}"
+        if kind == "file":
+            yield f"{self._label('file_subject', content['shows'])}, {content['digest'][:16]}"
+
+    @staticmethod
+    def is_open_file(one: Json) -> bool:
+        """Tell whether an event added a file that its reader may know of."""
+        return one["kind"] == "file" and not one["is_withheld"]
+
+    def file(self, one: Json) -> DossierFile:
+        """Return a file in words."""
+        content = one["content"]
+        size = self.say("{n} bytes", n=self._speech.number(content["size_bytes"]))
+        known = [self._label("file_subject", content["shows"]), content["media_type"], size]
+        known += [content["sample"]] if "sample" in content else []
+        known += [self.free(content["description"])] if "description" in content else []
+        return DossierFile(" · ".join(known), content["digest"])
+
+    def free(self, text: str) -> str:
+        """Return a free text, unless it looks as if it named a person."""
+        return f"[{self.say(_NO_NAMES)}]" if looks_like_name(text) else text
+
+    def _value(self, field: EventField, given: Any) -> str:
+        if field.control == "choice":
+            return self._label(field.table, given)
+        if field.control == "checks":
+            return ", ".join(self._label(field.table, code) for code in given)
+        if field.control == "moment":
+            return self._moment(given)
+        if field.control == "countries":
+            return " → ".join(given)
+        if field.name == "quantity_g":
+            return self._grams(given)
+        if field.control == "number":
+            return self._speech.number(given, 6)
+        return self.free(str(given)) if field.name in FREE_TEXTS else str(given)
+
+    def _grams(self, grams: float) -> str:
+        text = self.say("{n} g", n=self._speech.number(grams, 6))
+        if grams < 1000:
+            return text
+        return f"{text} ({self.say('{n} kg', n=self._speech.number(grams / 1000, 6))})"
+
+    def _moment(self, text: str) -> str:
+        return self._speech.moment(datetime.fromisoformat(text))
+
+    def _label(self, table: str, code: str) -> str:
+        known = TABLES[table].get(code)
+        return code if known is None else self.say(known)
