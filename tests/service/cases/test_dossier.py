@@ -169,7 +169,8 @@ def test_a_long_case_and_letters_that_the_font_lacks(
     found = PdfReader(io.BytesIO(fetch(world, opened, people["ann"]).content))
     assert len(found.pages) > 2
     text = read_pdf(fetch(world, opened, people["ann"]).content)
-    assert "a find ? ???? ?" in text and text.count("a long note") == 12 * 40
+    assert "a find ? ???? ?" in text
+    assert text.replace(" ", "").count("long") == 12 * 40, "no line is lost where a page ends"
 
 
 def test_the_finds_are_rows_for_a_seizure_database(
