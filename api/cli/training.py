@@ -30,6 +30,7 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 
 if TYPE_CHECKING:
+    from models.config import TrainConfig
     from models.training.backtest import Backtest
 
 InstantOption = Annotated[
@@ -117,6 +118,9 @@ def train(
         Literal["discrepancy", "seizure"], typer.Option(help="Whose trees it takes the place of.")
     ] = "discrepancy",
     *,
+    weekly: Annotated[
+        bool, typer.Option("--weekly", help="As the weekly timer does: propose what was judged.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a candidate from the home's history, with its evaluation report."""
@@ -126,6 +130,11 @@ def train(
     from models.training.pipeline import make_candidate
 
     settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
+    if weekly:
+        if by or estimator is not None:
+            raise typer.BadParameter("takes neither --as nor --estimator", param_hint="--weekly")
+        _train_weekly(home, settings, as_json=as_json)
+        return
     if estimator is not None:
         from models.learning.own_estimators import load_estimator
 
@@ -143,6 +152,26 @@ def train(
         _print_report(dict(made.report))
 
     emit({"version": made.version, "metrics": dict(made.report)}, as_json=as_json, text=text)
+
+
+def _train_weekly(home: Path, settings: "TrainConfig", *, as_json: bool) -> None:
+    """Train as the weekly timer does; two people are needed as for any candidate."""
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from models.lifecycle.states import WEEKLY_TIMER
+    from models.training.weekly_candidate import propose_weekly
+
+    with opened_existing(home) as (found, store), progress() as report_progress:
+        made = propose_weekly(found, store, Plan(CATALOGUE), settings, progress=report_progress)
+    version, report = made.candidate.version, dict(made.candidate.report)
+
+    def text() -> None:
+        proposed = f"not proposed: {made.why_not}" if made.why_not else "proposed, in the shadow"
+        typer.echo(f"candidate {version}, trained by {WEEKLY_TIMER}; {proposed}")
+        _print_report(report)
+
+    result = {"version": version, "proposed": not made.why_not, "why_not": made.why_not}
+    emit(result | {"metrics": report}, as_json=as_json, text=text)
 
 
 def _trainer(home: Home, store: Store, by: str) -> str:

@@ -19,6 +19,7 @@ from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit
 from api.web.visitor import TheForm, read_field
 from engine.errors import MalformedBodyError, NotFoundError
+from models.lifecycle.states import WEEKLY_TIMER
 
 router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=False)
 ROLES = ("in_force", "challenger", "candidate", "shadow", "retired")
@@ -51,6 +52,11 @@ def show_all(visit: TheVisit, service: TheService) -> Response:
         "models.html",
         json_address="/v1/models",
         found=found,
+        proposed=[
+            one
+            for one in found["models"]
+            if (one["trained_by"], one["role"]) == (WEEKLY_TIMER, "shadow") and not one["against"]
+        ],
         by_role={r: [one for one in found["models"] if one["role"] == r] for r in ROLES},
         papers={one["version"]: reading.papers(one["version"])[0] for one in found["models"]},
         most=MOST,

@@ -32,6 +32,8 @@ KINDS = (
     MODEL_CHALLENGED,
 )
 APPROVALS = 2
+WEEKLY_TIMER = "account:every-week"
+"""Who trains the candidate of every week: no person's name, so that it approves nothing."""
 
 Role = Literal["candidate", "shadow", "challenger", "in_force", "retired"]
 

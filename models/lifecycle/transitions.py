@@ -48,6 +48,17 @@ def shadow(now: ModelStates, version: str, *, by: str) -> tuple[Draft, ...]:
     return (MODEL_SHADOWED.draft(version, {"by": by}),)
 
 
+def retire_proposal(now: ModelStates, version: str, *, by: str, why: str) -> tuple[Draft, ...]:
+    """Return the record by which a model in the shadow leaves, approved by no person.
+
+    None of any other: a model that decides, or that a person approved, leaves by a person's step.
+    """
+    model = _find_model(now, version)
+    if model.role != "shadow" or model.approvals or model.challenges:
+        return ()
+    return (MODEL_RETIRED.draft(version, {"by": by, "why": why}),)
+
+
 class BundleFacts(TypedDict, total=False):
     """What is known of the bundle of a model, verified by the caller."""
 

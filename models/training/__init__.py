@@ -17,4 +17,5 @@ reproduce             Reproduction of a model from its card, compared file by fi
 trainer               Training run: judge a model held back from the last weeks, then fit the one
                       that serves
 view_backtest         Backtest of administrations alone, linked by messages, or in one database
+weekly_candidate      Candidate of every week, proposed by a timer
 """

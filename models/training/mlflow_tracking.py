@@ -13,11 +13,14 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.storage.home import Home
 from models.data.dataset import TARGETS
+from models.evaluation import plots
+from models.evaluation.plots import draw_plot
 from models.evaluation.report_html import report_html
 from models.evaluation.report_text import page
 from models.training.mlflow_pages import KEY_VARIABLE
@@ -31,9 +34,14 @@ EXPERIMENT = "darvoza"
 MODEL = "darvoza"
 APP = "darvoza"
 """The entry point by which MLflow finds :func:`models.training.mlflow_pages.create_app`."""
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag by which MLflow's pages open an experiment on runs and metrics, the classic view, instead of
+traces of language models."""
 FINISHED = "FINISHED"
 KILLED = "KILLED"
 """MLflow's words for a run of which all was recorded, and for one that was torn."""
+_METRICS_AT_ONCE, _LONGEST_DIGEST = 1_000, 36
+"""Bounds of MLflow's store."""
 _FIGURES = ("hit_rate_at_capacity", "recall_at_capacity", "lift", "average_precision", "auc")
 
 
@@ -60,6 +68,8 @@ def register(home: Home, bundle: Path, report: Mapping[str, Any]) -> str:
             if found
             else client.create_experiment(EXPERIMENT, (home.tracking / "artifacts").as_uri())
         )
+        for tag in KIND.items():
+            client.set_experiment_tag(experiment, *tag)
         before = client.search_runs([experiment], f"tags.version = '{bundle.name}'")
         for run in before:
             if run.info.status == FINISHED:
@@ -108,7 +118,17 @@ def _record(client: Any, run_id: str, card: Mapping[str, Any], report: Mapping[s
     metrics = [
         Metric(name, value, stamp, 0) for name, value in _metrics(card, report) if value is not None
     ]
+    curves = [
+        Metric(name, value, stamp, step)
+        for name, points in _list_curves(report)
+        for step, value in points
+    ]
     client.log_batch(run_id, metrics=metrics, params=params)
+    for begin in range(0, len(curves), _METRICS_AT_ONCE):
+        client.log_batch(run_id, metrics=curves[begin : begin + _METRICS_AT_ONCE])
+    client.log_inputs(run_id, [_describe_dataset(card)])
+    for name, drawing in _draw_plots(report):
+        client.log_text(run_id, drawing, f"plots/{name}.svg")
     client.log_text(run_id, page(report), "report.txt")
     client.log_text(run_id, report_html(report, title=card["version"]), "report.html")
 
@@ -135,11 +155,71 @@ def _metrics(
     for target, views in report.get("targets", {}).items():
         for name in ("calibration_error", "brier"):
             figure = views["inspected"][name]
-            yield f"{target}.{name}", figure["value"] if figure["knowable"] else None
+            yield from _name_estimate(f"{target}.{name}", figure)
         for view in ("random_stream", "inverse_propensity", "inspected"):
             for name in _FIGURES:
-                figure = views[view][name]
-                yield f"{target}.{view}.{name}", figure["value"] if figure["knowable"] else None
+                yield from _name_estimate(f"{target}.{view}.{name}", views[view][name])
+
+
+def _name_estimate(name: str, figure: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
+    """Yield an estimate with the ends of its 95 % interval; nothing where it is not knowable."""
+    if figure["knowable"]:
+        yield name, figure["value"]
+        for end in ("low", "high"):
+            yield f"{name}.{end}", figure[end]
+
+
+def _list_curves(report: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[int, float]]]]:
+    """Yield named curves as (step, value): shares caught by percent inspected, and reliability."""
+    for target, views in report.get("targets", {}).items():
+        for name, found in (
+            ("inspected", views["inspected"]["curve"]),
+            ("random_stream", views["random_curve"]),
+        ):
+            if found.get("knowable"):
+                steps = [round(100 * share) for share in found["capacity"]]
+                for line in ("caught", "low", "high"):
+                    points = zip(steps, found[line], strict=True)
+                    yield f"{target}.{name}.curve.{line}", list(points)
+        bins = views["inspected"]["reliability"]
+        for line in ("said", "came", "low", "high"):
+            yield f"{target}.reliability.{line}", list(enumerate(bins[line]))
+
+
+def _describe_dataset(card: Mapping[str, Any]) -> Any:
+    """Return what taught the model, as MLflow keeps a dataset: counts and a digest, no record."""
+    from mlflow.entities import Dataset, DatasetInput
+
+    facts = {
+        "known_until": card["known_until"],
+        "definitions": card["definitions"],
+        "synthetic": card["synthetic"],
+    }
+    profile = {"features": card["features"]} | {
+        f"{target}.{name}": found[name]
+        for target, found in card["targets"].items()
+        for name in ("rows", "finds")
+    }
+    return DatasetInput(
+        dataset=Dataset(
+            name="history of the home",
+            digest=card["data_digest"][:_LONGEST_DIGEST],
+            source_type="home",
+            source=json.dumps(facts),
+            profile=json.dumps(profile),
+        )
+    )
+
+
+def _draw_plots(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the plots of the report as SVG, by name."""
+    for target in report.get("targets", {}):
+        for name, draw in (("capture", plots.capture), ("reliability", plots.reliability)):
+            text = f"{name} of {target}"
+            drawn = draw_plot(
+                partial(draw, report=report, target=target), name=f"{name}-{target}", text=text
+            )
+            yield f"{name}-{target}", str(drawn.svg)
 
 
 def serve_pages(home: Home, *, port: int, key: str) -> None:

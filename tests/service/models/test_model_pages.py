@@ -16,7 +16,9 @@ from api.models.schemas import ModelComparison, ModelStandings, ModelView
 from api.service.subprocess_jobs import Measurements
 from api.web.charts import SIDE, bars, dots, reach, stretch_share, trace_line
 from engine.errors import BusyError, NotEnoughDataError
+from engine.journal.kinds import MODEL_SHADOWED
 from models.bundle.bundle import file_digest
+from models.lifecycle.states import WEEKLY_TIMER
 from models.statistics.intervals import subtract_estimates
 from tests.catalogues import list_texts
 from tests.service.conftest import serving
@@ -90,6 +92,22 @@ def test_two_people_put_it_into_force_and_one_takes_it_back(
     assert "It flags empty trucks." in bob.get(first).text
     assert step(ann, "/models", "rules-only", reason="The scale is off.").status_code == 303
     assert world.get("/v1/models").json()["in_force"] is None
+
+
+def test_the_candidate_of_the_week_is_announced(world: World, ann: Desk, bob: Desk) -> None:
+    for version, by in (("m-week", WEEKLY_TIMER), ("m-own", "ann")):
+        candidate(world, version, by=by)
+        assert "data-proposed" not in bob.get("/models").text
+    world.runtime.journal.append([MODEL_SHADOWED.draft("m-own", {"by": "ann"})])
+    assert "data-proposed" not in bob.get("/models").text, "a person's own candidate"
+    world.runtime.journal.append([MODEL_SHADOWED.draft("m-week", {"by": WEEKLY_TIMER})])
+    for desk in (ann, bob):
+        text = desk.get("/models").text
+        assert (
+            "data-proposed>The candidate of the week" in text and text.count("data-proposed") == 1
+        )
+    assert step(bob, "/models/m-week", "approvals").status_code == 303, "one of two"
+    assert world.get("/v1/models").json()["in_force"] != "m-week"
 
 
 def test_why_a_model_is_refused_stands_next_to_it(world: World, bob: Desk) -> None:
