@@ -36,6 +36,8 @@ from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log
 from features.history.tables import KEYS, MODELS, SCHEMAS, Tables
 from features.offline.export import export
+from models.data.build_dataset import assemble
+from models.data.dataset import Dataset
 
 RECORDS: Final = tuple(SCHEMAS)
 NAMES: Final = (*RECORDS, "decisions", "reviews", "features")
@@ -153,6 +155,21 @@ class HomeHistory:
         tables = self.tables(names)
         return {name: table.to_pandas(types_mapper=pd.ArrowDtype) for name, table in tables.items()}
 
+    def records(self) -> Tables:
+        """Return the records as features and labels read them, identifiers as they are.
+
+        Corrected acts keep every statement, each known from its own time.
+        """
+        with self.read() as connection:
+            return cut_history(read_event_log(self.home, connection), self.as_of)
+
+    def dataset(self) -> Dataset:
+        """Return features and labels, one row a crossing, ordered by the cut of its features.
+
+        Features of a row read what was known at it; labels are those known at ``as_of``.
+        """
+        return assemble(self.records(), Plan(CATALOGUE))
+
     def _show(self, name: str, table: Any) -> Any:
         """Return a table of records with times as timestamps and identifiers as digests."""
         times = {*_list_times(MODELS[name]), "known_at", "as_of"}
@@ -180,11 +197,21 @@ def open_history(root: str | Path, as_of: str | datetime | None = None) -> HomeH
     home = Home(Path(root).absolute())
     if not home.root.is_dir():
         raise InputError(str(root), "no such folder")
-    given = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
-    if given is not None and given.tzinfo is None:
-        given = given.replace(tzinfo=UTC)
-    moment = check_moment(None if given is None else micros(given), name="as_of")
+    given = None if as_of is None else micros(as_instant(as_of))
+    moment = check_moment(given, name="as_of")
     return HomeHistory(home, Store(home.database_url).read, moment, _PROCESS_KEY)
+
+
+def as_instant(time: str | datetime) -> datetime:
+    """Return a time with its zone; a date is midnight UTC, and so is a time without a zone in UTC.
+
+    Raises ``InputError`` for a text that is no time.
+    """
+    try:
+        given = datetime.fromisoformat(time) if isinstance(time, str) else time
+    except ValueError:
+        raise InputError("time", "a date, or an RFC 3339 time") from None
+    return given if given.tzinfo is not None else given.replace(tzinfo=UTC)
 
 
 def check_moment(as_of: int | None, *, name: str) -> int:
