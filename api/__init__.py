@@ -23,6 +23,7 @@ models             Models over HTTP and as a page
 network            The overview of all posts, over HTTP and as a page
 oidc               Sign-on by OpenID Connect
 profiles           Risk profiles over HTTP and as pages
+quality            Quality of the data over HTTP and as a page
 queue              The queue over HTTP and as a page
 release_audits     Audits after release over HTTP and as a page
 reports            Reports of checkpoints that request no decision

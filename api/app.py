@@ -54,6 +54,8 @@ from api.network import page as network_page
 from api.network import routes as network_routes
 from api.profiles import page as profiles_page
 from api.profiles import routes as profiles_routes
+from api.quality import page as quality_page
+from api.quality import routes as quality_routes
 from api.queue import page as queue_page
 from api.queue import routes as queue_routes
 from api.release_audits import page as release_audits_page
@@ -93,6 +95,7 @@ ROUTERS = (
     audit_routes.router,
     models_routes.router,
     drift_routes.router,
+    quality_routes.router,
     confirmations_routes.router,
     release_audits_routes.router,
     cases_routes.router,
@@ -125,6 +128,7 @@ PAGES = (
     release_audits_page.router,
     models_page.router,
     drift_page.router,
+    quality_page.router,
     integrity_page.router,
     attentions_page.router,
     links_page.router,

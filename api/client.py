@@ -28,6 +28,7 @@ from api.links import schemas as linked
 from api.models import schemas as judged
 from api.network import schemas as network
 from api.profiles import schemas as proposals
+from api.quality.schemas import QualityAnswer
 from api.queue.schemas import Queue
 from api.release_audits import schemas as audits
 from api.search.schemas import SearchResult
@@ -593,6 +594,10 @@ class Client(Calls):
     def drift(self) -> DriftAnswer:
         """Return the last measurement of drift."""
         return self._get(DriftAnswer, "drift")
+
+    def quality(self) -> QualityAnswer:
+        """Return the last assessment of the data."""
+        return self._get(QualityAnswer, "quality")
 
     def measure_drift(self, days: int = RECENT_DAYS, key: str | None = None) -> DriftAnswer:
         """Measure drift again."""

@@ -201,6 +201,7 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         """,
     (Matter.REPORTS, Right.SEE, _READERS | _INTEGRITY): """
         GET /v1/posts/{post}/shift
+        GET /v1/quality
         """,
     (Matter.REPORTS, Right.ACT, _SUPERVISOR): """
         PUT /v1/posts/{post}/roster

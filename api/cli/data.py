@@ -434,6 +434,9 @@ def quality(
         typer.Option(metavar="T", parser=instant, help="Assess what was known then; UTC."),
     ] = None,
     *,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep it in the home, for the page of the service.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Assess the data by post, field and week: missing, late, doubled, unknown, skewed, stuck."""
@@ -446,12 +449,16 @@ def quality(
     moment = check_moment(as_of, name="--as-of")
     with opened_to_read(home) as (found, store):
         history = HomeHistory(found, store.read, moment, _identifier_key(found))
-        report = assess_quality(history, read_home_network(found.network))
-    result = {
-        "as_of": rfc3339(moment),
-        "findings": [asdict(one) for one in report.findings],
-        "weeks": report.weeks,
-    }
+        network = read_home_network(found.network)
+        report = assess_quality(history, network)
+        result = {
+            "as_of": rfc3339(moment),
+            "synthetic": network.synthetic,
+            "findings": [asdict(one) for one in report.findings],
+            "weeks": report.weeks,
+        }
+        if keep:
+            _write_whole(found.quality, json.dumps(result))
 
     def text() -> None:
         for one in report.findings:
@@ -459,6 +466,14 @@ def quality(
         typer.echo(f"{len(report.findings)} findings, {len(report.weeks):,} weeks of fields")
 
     emit(result, as_json=as_json, text=text)
+
+
+def _write_whole(target: Path, text: str) -> None:
+    """Write a file whole or not at all: the service may read it at any time."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_suffix(".part")
+    draft.write_text(text, "utf-8")
+    draft.replace(target)
 
 
 def _identifier_key(home: "Home") -> bytes:

@@ -541,6 +541,8 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "reads": N_("Who read what"),
         "shifts": N_("Shifts"),
         "shown.rows": N_("Computed again"),
+        "assessed.findings": N_("What stands out"),
+        "assessed.weeks": N_("Missing values by week"),
         "measured.all.families": N_("Features by family"),
         "measured.posts": N_("By post"),
         "findings": N_("Officers and carriers against random assignment"),

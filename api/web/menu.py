@@ -27,6 +27,7 @@ SECTIONS: Mapping[str, str] = {
     "/cases": N_("Cases"),
     "/models": N_("Models"),
     "/drift": N_("Drift"),
+    "/quality": N_("Data quality"),
     "/webhooks": N_("Webhooks"),
     "/links": N_("Links"),
 }

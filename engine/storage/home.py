@@ -81,6 +81,11 @@ class Home:
         return self.root / "reports"
 
     @property
+    def quality(self) -> Path:
+        """The last assessment of the data that was kept; it follows from the records."""
+        return self.reports / "quality.json"
+
+    @property
     def tracking(self) -> Path:
         """The analysts' MLflow store."""
         return self.root / "mlflow"

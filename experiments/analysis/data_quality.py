@@ -58,6 +58,12 @@ class QualityFinding:
     rows: int
     of: int
     text: str
+    usual: float | None = None
+    """What is usual there: a share in [0, 1], minutes for a clock, crossings for a change point."""
+    seen: float | None = None
+    """Minutes from the paired post, for a clock."""
+    codes: tuple[str, ...] = ()
+    """The unknown codes that are named most often, or the paired post of a clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +111,14 @@ def _is_missing(values: Any) -> Any:
 
 def _count_weeks(frame: Any, name: str) -> Iterator[dict[str, Any]]:
     counted = frame.assign(missing=_is_missing(frame[name]).astype(int))
-    for (post, week), group in counted.groupby(["post", "week"], observed=True)["missing"]:
+    weeks = counted.groupby(["post", "week"], observed=True)["missing"].agg(["size", "sum"])
+    for (post, week), rows, missing in zip(weeks.index, weeks["size"], weeks["sum"], strict=True):
         yield {
             "post": post,
             "field": name,
             "week": week.date().isoformat(),
-            "rows": len(group),
-            "missing": int(group.sum()),
+            "rows": int(rows),
+            "missing": int(missing),
         }
 
 
@@ -119,7 +126,7 @@ def _find_missing(frame: Any, name: str) -> Iterator[QualityFinding]:
     days = _count_days(frame, _is_missing(frame[name]))
     for post, day, rows, of, usual in _list_changes(days):
         text = f"{name} is missing in {rows} of {of} rows, usually in {_express_share(usual)}"
-        yield _make("missing", post, name, day, (rows, of), text)
+        yield _make("missing", post, name, day, (rows, of), text, usual=usual)
 
 
 def _find_late(crossings: Any, acts: Any) -> Iterator[QualityFinding]:
@@ -130,7 +137,7 @@ def _find_late(crossings: Any, acts: Any) -> Iterator[QualityFinding]:
             f"{rows} of {of} crossings became known more than 24 hours after they arrived, "
             f"usually {_express_share(usual)}"
         )
-        yield _make("late", post, "recorded_at", day, (rows, of), text)
+        yield _make("late", post, "recorded_at", day, (rows, of), text, usual=usual)
     ahead = gap < -pd.Timedelta(minutes=2)
     for post, day, rows, of in _list_days(reported, ahead):
         if rows >= 3:
@@ -143,7 +150,7 @@ def _find_late(crossings: Any, acts: Any) -> Iterator[QualityFinding]:
     for post, day, rows, of, usual in _list_changes(_count_days(ended, gap > LATE)):
         text = f"{rows} of {of} acts were recorded more than 24 hours after their end, "
         text += f"usually {_express_share(usual)}"
-        yield _make("late", post, "completed_at", day, (rows, of), text)
+        yield _make("late", post, "completed_at", day, (rows, of), text, usual=usual)
 
 
 def _find_duplicates(crossings: Any) -> Iterator[QualityFinding]:
@@ -176,10 +183,11 @@ def _find_unknown(
             if len(group) < FEWEST_UNKNOWN:
                 continue
             of = int(((frame["post"] == post) & (_week_of(frame) == week)).sum())
-            codes = ", ".join(map(str, group[name].value_counts().index[:3]))
-            text = f"{len(group)} of {of} values of {name} are in no list, most often {codes}"
-            until = week + pd.Timedelta(days=6)
-            yield _make("unknown_code", post, name, week, (len(group), of), text, until=until)
+            codes = [str(one) for one in group[name].value_counts().index[:3]]
+            text = f"{len(group)} of {of} values of {name} are in no list, most often "
+            text += ", ".join(codes)
+            until, counts = week + pd.Timedelta(days=6), (len(group), of)
+            yield _make("unknown_code", post, name, week, counts, text, until=until, codes=codes)
 
 
 def _week_of(frame: Any) -> Any:
@@ -211,28 +219,30 @@ def _find_skew(crossings: Any, network: Network) -> Iterator[QualityFinding]:
 
 
 def _compare_transit(post: str, pair: str, days: Any) -> Iterator[QualityFinding]:
+    medians = days["median"].to_numpy(np.float64)
     for place in range(FEWEST_DAYS, len(days)):
-        before = days["median"].iloc[max(0, place - USUAL_DAYS) : place]
-        usual = before.median()
-        spread = (before - usual).abs().median()
-        seen = days["median"].iloc[place]
+        before = medians[max(0, place - USUAL_DAYS) : place]
+        usual = float(np.median(before))
+        spread = float(np.median(np.abs(before - usual)))
+        seen = float(medians[place])
         if abs(seen - usual) > max(SKEW.total_seconds() / 60, 8 * spread) or seen < 0:
             of = int(days["count"].iloc[place])
             text = (
                 f"from {pair} to here took {seen:.0f} minutes (median of {of} vehicles), usually "
                 f"{usual:.0f}: the clock of one of the two posts may be wrong"
             )
-            yield _make("clock_skew", post, "arrived_at", days.index[place], (of, of), text)
+            figures: dict[str, Any] = {"usual": usual, "seen": seen, "codes": [pair]}
+            day = days.index[place]
+            yield _make("clock_skew", post, "arrived_at", day, (of, of), text, **figures)
 
 
 def _find_stuck(crossings: Any, items: Any) -> Iterator[QualityFinding]:
     for name in _VARIED:
         frame = crossings if name in crossings.columns else items
         kept = frame[~_is_missing(frame[name])]
-        text_of = kept[name].map(str)
-        top = text_of.groupby([kept["post"], kept["day"]]).agg(
-            rows=lambda one: int(one.value_counts().iloc[0]), of="size"
-        )
+        by_day = [kept["post"], kept["day"]]
+        equal = kept.groupby([*by_day, kept[name].map(str)], observed=True).size()
+        top = equal.groupby(level=[0, 1]).agg(rows="max", of="sum")
         top = top[top["of"] >= FEWEST_ROWS]
         for post, days in top.groupby(level=0):
             shares = days["rows"] / days["of"]
@@ -245,21 +255,28 @@ def _find_stuck(crossings: Any, items: Any) -> Iterator[QualityFinding]:
                         f"{rows} of {of} values of {name} are one and the same, usually "
                         f"{_express_share(usual)}: a device may be stuck"
                     )
-                    yield _make("stuck_field", str(post), name, day, (rows, of), text)
+                    counts = rows, of
+                    yield _make(
+                        "stuck_field", str(post), name, day, counts, text, usual=float(usual)
+                    )
 
 
 def _find_volume(crossings: Any) -> Iterator[QualityFinding]:
     for post, group in crossings.groupby("post"):
         days = group.groupby("day").size().asfreq("D", fill_value=0)
+        counts_of = days.to_numpy(np.float64)
         for place in range(4 * FEWEST_DAYS, len(days) - 1):  # the last day may not be over
-            before = days.iloc[max(0, place - USUAL_DAYS) : place]
-            usual, seen = float(before.median()), int(days.iloc[place])
-            spread = max(float((before - usual).abs().median()) * 1.5, usual**0.5, 1.0)
-            is_other = seen > 1.7 * usual or seen < 0.3 * usual
-            if usual >= FEWEST_ROWS and is_other and abs(seen - usual) > _LEAST_SCORE * spread:
+            before = counts_of[max(0, place - USUAL_DAYS) : place]
+            usual, seen = float(np.median(before)), int(counts_of[place])
+            if usual < FEWEST_ROWS or 0.3 * usual <= seen <= 1.7 * usual:
+                continue
+            spread = max(float(np.median(np.abs(before - usual))) * 1.5, usual**0.5, 1.0)
+            if abs(seen - usual) > _LEAST_SCORE * spread:
                 text = f"{seen} crossings on a day, usually {usual:.0f}"
-                day = days.index[place]
-                yield _make("change_point", str(post), "crossing_id", day, (seen, seen), text)
+                day, counts = days.index[place], (seen, seen)
+                yield _make(
+                    "change_point", str(post), "crossing_id", day, counts, text, usual=usual
+                )
 
 
 def _count_days(frame: Any, is_hit: Any) -> Any:
@@ -303,9 +320,24 @@ def _make(
     text: str,
     *,
     until: Any = None,
+    usual: float | None = None,
+    seen: float | None = None,
+    codes: Sequence[str] = (),
 ) -> QualityFinding:
     last = day if until is None else until
     since, end = day.date().isoformat(), last.date().isoformat()
     when = f"on {since}" if since == end else f"in the week of {since}"
     sentence = f"At {post} {when}: {text}."
-    return QualityFinding(kind, post, field, since, end, counts[0], counts[1], sentence)
+    return QualityFinding(
+        kind,
+        post,
+        field,
+        since,
+        end,
+        counts[0],
+        counts[1],
+        sentence,
+        None if usual is None else round(usual, 4),
+        None if seen is None else round(seen, 1),
+        tuple(codes),
+    )

@@ -370,6 +370,7 @@ PAGES: dict[Role, dict[str, int]] = {
         "/search?q=01A": 1,
         "/models": 1,
         "/drift": 2,
+        "/quality": 2,
         "/network": 12,
     },
     Role.CHECKPOINT: {f"/posts/{POST}/queue": 1},

@@ -1,0 +1,38 @@
+"""The last assessment of the data, of the posts that a caller reaches.
+
+The file in the home is written by ``darvoza quality --keep``, every night by a timer: to assess
+takes seconds of a core, and libraries that the service does not import.
+"""
+
+import json
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends
+
+from api.auth.callers import Caller
+from api.http.dependencies import running_service
+from api.quality.schemas import QualityAssessment
+from engine.storage.home import Home
+
+
+class QualityService(Protocol):
+    """The running service, as the quality of its data is read."""
+
+    home: Home
+
+
+TheService = Annotated[QualityService, Depends(running_service)]
+
+
+def read_quality(service: QualityService, caller: Caller) -> dict[str, Any]:
+    """Return the last assessment; None where none was kept, or by another version."""
+    try:
+        found = json.loads(service.home.quality.read_text("utf-8"))
+        QualityAssessment.model_validate(found)
+    except (OSError, ValueError):
+        return {"assessed": None}
+    rows = {
+        name: [row for row in found[name] if caller.reaches(row["post"])]
+        for name in ("findings", "weeks")
+    }
+    return {"assessed": found | rows}

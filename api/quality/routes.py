@@ -1,0 +1,16 @@
+"""Quality of the data, as last assessed."""
+
+from fastapi import Response
+
+from api.http.dependencies import TheCaller
+from api.http.responses import answer, json_router
+from api.quality.reads import TheService, read_quality
+from api.quality.schemas import QualityAnswer
+
+router = json_router("/v1/quality", "models")
+
+
+@router.get("", response_model=QualityAnswer)
+def quality(caller: TheCaller, service: TheService) -> Response:
+    """Return the last assessment of the posts that the caller reaches."""
+    return answer(read_quality(service, caller))
