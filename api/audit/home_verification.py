@@ -44,7 +44,10 @@ NOT_COMPARED: Mapping[str, str] = {
     "webhook_deliveries": "no projection: what receivers of events have not acknowledged yet",
 }
 """Every table that is not compared, and why not."""
-COUNTED = ("counters", "passages", "links", "searched_places", "place_counts")
+COUNTED = (
+    "counters", "passages", "links", "searched_places", "place_counts",
+    "spread_crossings", "spread_finds", "spread_head",
+)  # fmt: skip
 """Tables of the counters: compared with one backfill, which only a command can make."""
 OF_LOADS = ("act_minutes", "loaded_reports", "counter_epoch")
 """Tables that a load replaces, from files that only a command reads."""

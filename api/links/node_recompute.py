@@ -262,6 +262,9 @@ def _count_records(
     for start in range(0, len(pairs), _TOGETHER):
         for projection in (AdvanceProjection(), CounterProjection(plan)):
             projection.apply(scratch, pairs[start : start + _TOGETHER])
+    if found:
+        last = max(one.copied["known_at"] for one in found)
+        CounterProjection(plan).make_due(scratch, last)
 
 
 def _to_pair(

@@ -80,6 +80,7 @@ from features.catalogue.plan import Plan
 from features.online.crossing_index import read_plan
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
+from features.online.spread.snapshots import SpreadSnapshots
 from models.explanation.feature_wording import profile_figure
 from models.lifecycle.projection import OnTrial, PromotionProjection
 
@@ -258,7 +259,8 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         refused=refused,
     )
     nodes = PostNodes(partial(_read_fingerprint, home))
-    expiry, signer = QueueExpiry(store, journal), open_signer(home)
+    spread, signer = SpreadSnapshots(plan), open_signer(home)
+    expiry = QueueExpiry(store, journal, also=[partial(spread.make_early, store, journal)])
     watch.start()
     expiry.start()
     return Runtime(

@@ -122,6 +122,20 @@ FACTS: Final[Mapping[str, Template]] = {
     "inspections_count": "inspections of {whom} {within}: {amount}",
     "linked_finds_count": "finds elsewhere, later linked to {whom}, {within}: {amount}",
     "passed_hits_count": "finds at a connected {noun} of {whom} {within}: {amount}",
+    "spread_found_own": (
+        "recent finds at this vehicle, its driver or its firms, against their crossings: {amount}"
+    ),
+    "spread_found_linked": (
+        "recent finds at vehicles that share its driver or firms, against their crossings: {amount}"
+    ),
+    "spread_seized_own": (
+        "recent seizures at this vehicle, its driver or its firms, against their crossings: "
+        "{amount}"
+    ),
+    "spread_seized_linked": (
+        "recent seizures at vehicles that share its driver or firms, against their crossings: "
+        "{amount}"
+    ),
     "weighed_average": "{whom} weighed {amount} on average {within}",
     "not_weighed": "{whom} was not weighed {within}",
     "together_unknown": "{both}: not all are known",

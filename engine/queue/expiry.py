@@ -1,10 +1,12 @@
 """Records that vehicles have left the queue because a day has passed.
 
 Runs next to the decisions, on a thread of its own: nothing waits for it. Each process of the
-service may look; the store's lock lets one of them write, and the others find nothing left.
+service may look; the store's lock lets one of them write, and the others find nothing left. Other
+work that comes due by the clock is done on the same thread.
 """
 
 import logging
+from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
 from engine.errors import RiskError
@@ -21,7 +23,16 @@ _LOG = logging.getLogger("darvoza")
 class QueueExpiry:
     """Ends the wait of vehicles that were referred over a day ago."""
 
-    def __init__(self, store: Store, journal: Journal, *, every: float = EVERY_SECONDS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        *,
+        every: float = EVERY_SECONDS,
+        also: Sequence[Callable[[], object]] = (),
+    ) -> None:
+        """``also`` is done after each look."""
+        self._also = also
         self._store = store
         self._journal = journal
         self._every = every
@@ -57,7 +68,9 @@ class QueueExpiry:
         while True:
             try:
                 self.expire()
+                for work in self._also:
+                    work()
             except RiskError:  # the store is away: the next look finds them
-                _LOG.warning("what left the queue could not be recorded; it is tried again")
+                _LOG.warning("work that is due by the clock could not be done; it is tried again")
             if self._stop.wait(self._every):
                 return

@@ -11,4 +11,5 @@ plots                 Two plots of a simulation in one SVG
 results               Results of a policy's year, and comparison of policies
 run                   Policies in closed loop over the same worlds
 world_setup           Setting that all policies of one synthetic world share
+world_snapshots       Finds spread along links in one policy's world so far
 """

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.simulation.candidate_records import Candidates
+from experiments.simulation.world_snapshots import WorldSnapshots
 from experiments.synthetic.config import Bools, Floats, Ints
 from features.catalogue.encoder import FACTS
-from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
+from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD
 from features.catalogue.plan import Group, Rows
 from features.catalogue.spec import EVER, FAN_OUT, Link, Read
 from features.offline.kernel import group_reads
@@ -41,6 +42,7 @@ class WorldRecords:
         self._label: dict[int, tuple[int, int, int]] = {}
         self._events: dict[str, list[Event]] = defaultdict(list)
         self._passed: dict[tuple[str, ...], list[Event]] = defaultdict(list)
+        self._spread = WorldSnapshots(given) if given.plan.spread else None
 
     def arrive(self, trips: Ints) -> Ints:
         """Take in the records that trips leave; return the rows of their entries, shape (n,)."""
@@ -105,6 +107,11 @@ class WorldRecords:
             asked[Group(read.stream, read.by), read.of].append(read)
         for (group, of), reads in asked.items():
             places = [plan.slot[read] for read in reads]
+            if group.stream == SPREAD.name and self._spread is not None:
+                slots[:, places] = self._spread.values(
+                    group.by[0], [read.measure for read in reads], rows, self._there, self._events
+                )
+                continue
             of_crossings = group.stream == CROSSINGS.name
             found = self._own(group, of, reads, rows) if of_crossings else None
             slots[:, places] = (

@@ -5,6 +5,7 @@ earlier_definitions  Definitions that counters of an earlier version of this pro
 encoder              Encoding of one crossing with its declaration as entities and facts
 event_measures       Amounts that one record adds to the counters
 event_streams        Streams of events and their measures
+find_spread          Finds spread along the links between crossings and entities
 mirror_features      Features from the paired post's record of the same vehicle
 plan                 The catalogue, compiled
 rate_evidence        Inspections behind each smoothed rate, from the reads of the rate itself

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from engine.criteria.profiles.fields import PROXIES
-from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
+from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD
+from features.catalogue.find_spread import KINDS, STEPS
 from features.catalogue.mirror_features import (
     AS_RECORDED,
     DIFFERS,
@@ -24,6 +25,7 @@ from features.catalogue.mirror_features import (
 from features.catalogue.spec import (
     FAR,
     HALF_HOUR,
+    SPREAD_PARTS,
     Fact,
     Feature,
     against,
@@ -36,6 +38,7 @@ from features.catalogue.spec import (
     ratio,
     share,
     smoothed_rate,
+    spread,
     total,
 )
 
@@ -366,3 +369,9 @@ packed = smoothed_rate(INSPECTIONS, "hit", ("hs2", "package_kind"), 365, 10.0)
 feature("goods", "package_kind_hit_rate", packed)
 named = own_fact("previous_documents", "documents", "previous documents declared")
 feature("documents", "previous_documents", named)
+
+# Recent finds of its parties, and of those that shared crossings with them.
+for kind in KINDS:
+    for step in range(STEPS + 1):
+        for part in SPREAD_PARTS:
+            feature("links", f"{kind}_spread_{step}_{part}", spread(SPREAD, kind, step, part))

@@ -19,6 +19,8 @@ UNIFORM_ENCODING = 4
 """Version of the encoder with one clock, UTC+5, for all posts, and one domain of identifiers."""
 ENCODING_WITHOUT_OPTIONAL = 5
 """Version of the encoder that did not read the optional fields."""
+ENCODING_WITHOUT_SPREAD = 6
+"""Version of the encoder without snapshots of finds spread along links."""
 
 
 def _uniform() -> Iterator[tuple[str, Feature]]:
@@ -51,8 +53,12 @@ _OPTIONAL = frozenset(
      "package_kind_hit_rate", "previous_documents"}
 )  # fmt: skip
 """Features of the optional fields (docs/decisions/0037-optional-fields.md)."""
+WITHOUT_SPREAD: Mapping[str, Feature] = {
+    name: feature for name, feature in CATALOGUE.items() if feature.operator != "spread"
+}
+"""The catalogue before finds spread along links."""
 WITHOUT_OPTIONAL: Mapping[str, Feature] = {
-    name: feature for name, feature in CATALOGUE.items() if name not in _OPTIONAL
+    name: feature for name, feature in WITHOUT_SPREAD.items() if name not in _OPTIONAL
 }
 """The catalogue before them."""
 _KEPT = {name: one for name, one in WITHOUT_OPTIONAL.items() if "precursor" not in name}
@@ -62,6 +68,11 @@ UNIFORM: Mapping[str, Feature] = _KEPT | {
     for name, f in _uniform()
 }
 """The catalogue of those definitions."""
+
+
+@cache
+def _plan_without_spread() -> Plan:
+    return Plan(WITHOUT_SPREAD, encoding=ENCODING_WITHOUT_SPREAD)
 
 
 @cache
@@ -82,5 +93,5 @@ def is_uniform(definitions: str) -> bool:
 @cache
 def plan_of(definitions: str) -> Plan:
     """Return the plan of some definitions, that of this version where they are not known."""
-    earlier = (_uniform_plan(), _plan_without_optional())
+    earlier = (_uniform_plan(), _plan_without_optional(), _plan_without_spread())
     return next((plan for plan in earlier if plan.digest == definitions), None) or Plan(CATALOGUE)

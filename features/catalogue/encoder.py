@@ -25,7 +25,7 @@ from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
 from engine.domain.time_zones import local_time
 
-ENCODING_VERSION = (6, FOLDING_VERSION)
+ENCODING_VERSION = (7, FOLDING_VERSION)
 """Changes whenever an entity or a fact below changes its meaning."""
 
 NAN = math.nan

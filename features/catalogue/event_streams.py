@@ -9,12 +9,15 @@ inspections  one for each inspected crossing, known when the deciding act was re
 finds        goods found elsewhere and linked back to a crossing: never in a hit rate's denominator
 passed       hits passed along links known before the hit was: to the plates its driver had crossed
              with, the consignees its carrier had carried for, and so on; not to its own
+spread       snapshots of finds spread along links: at each cut, what changed about the value of an
+             entity since the one before; counted under that entity alone, and of no crossing
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from engine.domain.time_units import DAY, MINUTE
+from features.catalogue import find_spread
 from features.catalogue.mirror_features import FOLLOWED
 from features.catalogue.spec import Link, PriorSighting, Stream
 
@@ -89,7 +92,16 @@ PASSED = Stream(
         Link("carrier", "consignee", ("carrier", "consignee")),
     ),
 )
+SPREAD = Stream(
+    "spread",
+    "finds spread along links",
+    MappingProxyType(dict.fromkeys(find_spread.MEASURES, ("", find_spread.SCALE))),
+    under=find_spread.ENTITIES,
+    constants=find_spread.CONSTANTS,
+)
 
 STREAMS: Mapping[str, Stream] = MappingProxyType(
-    {stream.name: stream for stream in (CROSSINGS, INSPECTIONS, FINDS, PASSED)}
+    {stream.name: stream for stream in (CROSSINGS, INSPECTIONS, FINDS, PASSED, SPREAD)}
 )
+STREAMS_SINCE: Mapping[str, int] = MappingProxyType({SPREAD.name: 7})
+"""Version of the encoder since which a stream is there; others always were."""

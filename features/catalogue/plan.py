@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 
 from engine.domain.network import Network
 from features.catalogue.encoder import ENCODING_VERSION, FACTS, Entities, Facts, key_of
-from features.catalogue.event_streams import CROSSINGS, PASSED, SINCE, STREAMS
+from features.catalogue.event_streams import (
+    CROSSINGS,
+    PASSED,
+    SINCE,
+    SPREAD,
+    STREAMS,
+    STREAMS_SINCE,
+)
 from features.catalogue.spec import EVER, Fact, Feature, Floats, Link, Read
 from features.catalogue.transforms import FeatureBatch, Item, Values, batch_features
 
@@ -108,6 +115,8 @@ class Plan:
             _check(name, feature, self.facts)
         self.derived = tuple(sorted({r.measure for r in self.reads if _is_derived(r)}))
         self.links = tuple(link for link in PASSED.links if self._asks(link))
+        self.spread = tuple(sorted({r.measure for r in self.reads if r.stream == SPREAD.name}))
+        """Values of finds spread along links that features read; empty where none does."""
         seen = [CROSSINGS.derived[measure].by for measure in self.derived]
         pairs = [link.pair for link in self.links]
         self.remembered = frozenset(Group(CROSSINGS.name, by) for by in seen + pairs)
@@ -176,7 +185,11 @@ class Plan:
             for name, feature in self.catalogue.items()
         }
         left_out = {name for name, version in SINCE.items() if version > self._encoding[0]}
-        streams = {name: stream.definition(left_out) for name, stream in STREAMS.items()}
+        streams = {
+            name: stream.definition(left_out)
+            for name, stream in STREAMS.items()
+            if STREAMS_SINCE.get(name, 0) <= self._encoding[0]
+        }
         text = json.dumps([self._encoding, streams, features], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

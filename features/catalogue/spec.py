@@ -117,18 +117,25 @@ class Stream:
     """Measures made of the stream's own past."""
     links: tuple[Link, ...] = ()
     """For a stream of hits passed on: the ways there are."""
+    under: tuple[str, ...] = ()
+    """For a stream of snapshots: the entities that have values, and nothing else has."""
+    constants: tuple[object, ...] = ()
+    """What else gives an event its measures."""
 
     def has(self, measure: str, by: tuple[str, ...]) -> bool:
         """Tell whether events counted under these entities add to the measure."""
         if self.links:
             return (measure, by) in {(link.measure, (link.to,)) for link in self.links}
+        if self.under:
+            return measure in self.measures and by in {(name,) for name in self.under}
         return measure == "n" or measure in self.measures or measure in self.derived
 
     def definition(self, left_out: Set[str]) -> list[object]:
         """Return everything that gives an event its measures, as JSON takes it, but those named."""
         measures = {name: of for name, of in self.measures.items() if name not in left_out}
         seen = {name: [s.by, s.window, s.wanted] for name, s in self.derived.items()}
-        return [measures, seen, [asdict(link) for link in self.links], FAN_OUT]
+        whole: list[object] = [measures, seen, [asdict(link) for link in self.links], FAN_OUT]
+        return [*whole, self.under, self.constants] if self.under else whole
 
     def unit(self, measure: str) -> str:
         """Return the unit of a measure."""
@@ -279,3 +286,19 @@ def against(fact: str, stream: Stream, part: str, by: By, days: float, per: str 
     reads = (_read(stream, part, by, None, days), _read(stream, per, by, None, days))
     scale = stream.scale(part) / stream.scale(per)
     return Feature("against", (Fact(fact), *reads), (scale,), "ratio", meaning)
+
+
+SPREAD_PARTS = ("largest", "second", "sum")
+"""What is taken of the values of a crossing's entities."""
+
+
+def spread(stream: Stream, kind: str, step: int, part: str) -> Feature:
+    """A part of the values that finds, spread along links, gave a crossing's entities."""
+    along = ("", ", spread along one crossing", ", spread along two crossings")[step]
+    meaning = f"recent {_SPREAD_KINDS[kind]} of its parties per crossing{along}: {part}"
+    reads = tuple(_read(stream, f"{kind}_{step}", name, None, FAR) for name in stream.under)
+    scale = float(stream.scale(f"{kind}_{step}"))
+    return Feature("spread", reads, (float(SPREAD_PARTS.index(part)), scale), "share", meaning)
+
+
+_SPREAD_KINDS = {"found": "finds", "seized": "seizures"}

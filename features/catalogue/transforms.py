@@ -105,6 +105,23 @@ def _against_of_one(own: Sequence[Values], common: Values, scale: Values) -> Val
     return [x / u if u > 0.0 else nan for x, u in zip(own[0], usual, strict=True)]
 
 
+def _spread(_own: Floats, common: Floats, part: Any, scale: Any) -> Floats:
+    """Largest, second and sum of the values that are known, k features of n rows."""
+    ordered = np.sort(np.where(np.isnan(common), -1.0, common), axis=0)
+    parts = np.stack([ordered[-1], ordered[-2], np.nansum(common, axis=0)])
+    parts[2][ordered[-1] < 0.0] = nan
+    parts[parts < 0.0] = nan
+    made: Floats = parts[part[:, 0].astype(np.intp)] / scale
+    return made
+
+
+def _spread_of_one(_own: Sequence[Values], common: Values, part: Values, scale: Values) -> Values:
+    known = sorted((x for x in common if x == x), reverse=True)
+    largest, second = [*known[:2], nan, nan][:2]
+    parts = largest, second, sum(known) if known else nan
+    return [parts[int(which)] / s for which, s in zip(part, scale, strict=True)]
+
+
 OPERATORS: Mapping[str, Operator] = {
     "value": Operator(lambda own, _: own[0], lambda own, _: own[0]),
     "scaled": Operator(
@@ -126,6 +143,7 @@ OPERATORS: Mapping[str, Operator] = {
     "against": Operator(_against, _against_of_one),
     "matched": Operator(finish_matched, finish_one_matched, tuple(range(1, 12))),
     "match": Operator(finish_match, finish_one_match, tuple(range(11))),
+    "spread": Operator(_spread, _spread_of_one, tuple(range(6))),
 }
 
 

@@ -10,4 +10,5 @@ hash_index        Dense numbers for entities, so that a part can be sorted by co
 kernel            The bulk kernel
 radix_partition   Radix partition of rows by key, so that one entity's rows fit a cache
 reference_kernel  Second implementation of the bulk kernel, in numpy
+spread_events    Snapshots of finds spread along links, of a whole history
 """

@@ -5,7 +5,7 @@ record. An event is visible to a crossing when it became known strictly before t
 ``as_of``; rows with equal times do not see each other.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from types import SimpleNamespace
@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 from engine.domain.time_units import moment
 from features.catalogue.encoder import FACTS, encode, key
 from features.catalogue.event_measures import MEASURES, crossing_measures
-from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
+from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD
+from features.catalogue.find_spread import ENTITIES, KINDS, Finds
+from features.catalogue.find_spread import MEASURES as MEASURES_OF_SPREAD
+from features.catalogue.find_spread import STREAMS as FIND_STREAMS
 from features.catalogue.plan import Group, Plan
 from features.history.labels import act_events, find_events
 from features.history.tables import Tables
@@ -35,6 +38,7 @@ from features.offline.compact_columns import (
     texts,
 )
 from features.offline.derived_measures import mark_sightings, pass_hits_on, stack_hits
+from features.offline.spread_events import SpreadInputs, spread_finds
 
 Ints = NDArray[np.int64]
 CHUNK = 20_000
@@ -64,6 +68,12 @@ class Events:
     row: Ints
     measures: Mapping[str, Ints]
     keys: Mapping[tuple[str, ...], Ints] | None = None
+
+    def amounts(self, measure: str) -> Ints:
+        """Return what each event adds to a measure, an int64 array of shape (m,)."""
+        if measure == "n" and "n" not in self.measures:
+            return np.ones(len(self.row), np.int64)
+        return self.measures[measure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,14 @@ class EncodedHistory:
     def __len__(self) -> int:
         return len(self.crossing_id)
 
+    @property
+    def ends(self) -> int:
+        """Time by which everything of it is known and read, UTC microseconds; 0 where it is empty.
+
+        Strictly before it lies whatever one of its crossings could see.
+        """
+        return 1 + int(max(self.as_of.max(), self.known_at[-1])) if len(self) else 0
+
     def event_keys(self, plan: Plan, group: Group) -> Ints:
         """Return the keys under which the events of a group are counted.
 
@@ -109,15 +127,20 @@ class EncodedHistory:
 
 
 def read_log(
-    tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None = None
+    tables: Tables,
+    plan: Plan,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    before: int | None = None,
 ) -> EncodedHistory:
     """Encode a history for the combinations of entities that a plan wants.
 
     Crossings are sorted by ``known_at``; a column ``as_of`` says where features were cut earlier
     than the record became known, as it is for decisions of the running service. ``progress`` is
-    called with the number of rows done and the number of all.
+    called with the number of rows done and the number of all. Snapshots are made that are known
+    ``before`` a time, UTC microseconds; default: those that its crossings see.
     """
-    return derive(encode_history(tables, plan, progress), plan)
+    return derive(encode_history(tables, plan, progress), plan, before=before)
 
 
 def encode_history(
@@ -149,8 +172,11 @@ def encode_history(
     )
 
 
-def derive(log: EncodedHistory, plan: Plan) -> EncodedHistory:
-    """Add measures that depend on the past: those of crossings, and hits passed along links."""
+def derive(log: EncodedHistory, plan: Plan, *, before: int | None = None) -> EncodedHistory:
+    """Add what depends on the past: measures of crossings, hits passed on, and finds spread.
+
+    Snapshots are made that are known ``before`` a time; see :func:`read_log`.
+    """
     crossings, inspections = log.streams[CROSSINGS.name], log.streams[INSPECTIONS.name]
     measures = {name: narrowest(found, WHOLE) for name, found in crossings.measures.items()}
     for name in plan.derived:
@@ -160,6 +186,7 @@ def derive(log: EncodedHistory, plan: Plan) -> EncodedHistory:
     streams = {
         CROSSINGS.name: replace(crossings, measures=Measures(measures)),
         PASSED.name: _passed_hits(plan, log.keys, log.known_at, inspections),
+        SPREAD.name: _spread_finds(log, plan, log.ends if before is None else before),
     }
     return replace(log, streams={**log.streams, **streams})
 
@@ -215,6 +242,44 @@ def _passed_hits(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) ->
         measures[link.measure][way == number] = sign[hit][way == number]
         under[(link.to,)][way == number] = other[way == number]
     return Events(at[hit], row[hit], measures, under)
+
+
+def _spread_finds(log: EncodedHistory, plan: Plan, before: int) -> Events:
+    """Snapshots of finds spread along links, where features of a plan read them."""
+    return to_spread_events(*spread_finds(spread_inputs(log, plan), before=before))
+
+
+def spread_inputs(log: EncodedHistory, plan: Plan, *, first: int = 0) -> SpreadInputs:
+    """Return what snapshots of a history are made of; nothing where no feature reads them.
+
+    ``first`` is the number of the first crossing, where a history comes in parts.
+    """
+    rows = len(log) if plan.spread else 0
+    keys = np.zeros((len(ENTITIES), rows), np.int64)
+    for place, name in enumerate(ENTITIES if rows else ()):
+        keys[place] = log.keys[plan.column[(name,), (name,)]]
+    finds = {kind: _merge_finds(log, counted, first) for kind, counted in KINDS.items()}
+    return SpreadInputs(keys, log.known_at[:rows], finds if rows else {})
+
+
+def to_spread_events(known_at: Ints, entity: Ints, key: Ints, change: Ints) -> Events:
+    """Return snapshots, as :func:`spread_finds` makes them, as a stream."""
+    measures = dict(zip(MEASURES_OF_SPREAD, change, strict=True))
+    under: dict[tuple[str, ...], Ints] = {
+        (name,): np.where(entity == at, key, 0) for at, name in enumerate(ENTITIES)
+    }
+    return Events(known_at, np.zeros(len(known_at), np.int64), measures, under)
+
+
+def _merge_finds(log: EncodedHistory, counted: Sequence[tuple[str, str]], first: int) -> Finds:
+    """Join the finds that several streams count, in the order in which they became known."""
+    parts = [log.streams[stream] for stream, _ in counted]
+    amounts = [events.amounts(name) for events, (_, name) in zip(parts, counted, strict=True)]
+    known_at = np.concatenate([one.known_at for one in parts])
+    place = np.repeat(np.arange(len(parts)), [len(one.row) for one in parts])
+    source = (np.concatenate([one.row for one in parts]) + first) * FIND_STREAMS + place
+    order = np.argsort(known_at, kind="stable")
+    return Finds(known_at[order], source[order], np.concatenate(amounts)[order])
 
 
 def hit_times(row: Ints, known_at: Ints, sign: Ints) -> Ints:

@@ -163,7 +163,7 @@ def _amounts(events: Events, measures: Sequence[str]) -> Ints:
     """Return what each event adds, one row a measure."""
     out = np.empty((len(measures), len(events.row)), np.int64)
     for name, row in zip(measures, out, strict=True):
-        row[:] = 1 if name == "n" and "n" not in events.measures else events.measures[name]
+        row[:] = events.amounts(name)
     return out
 
 

@@ -4,6 +4,7 @@ The rows equal those that single appends would have written: cumulative sums by 
 in which events became known, ties in time folded into one row.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,14 +13,18 @@ from sqlalchemy import Connection, delete
 
 from features.catalogue.encoder import FACTS
 from features.catalogue.event_measures import vehicles
+from features.catalogue.event_streams import FINDS, INSPECTIONS
+from features.catalogue.find_spread import ENTITIES, last_cut
 from features.catalogue.plan import Plan
 from features.history.labels import SearchRow
 from features.offline.derived_measures import first_pairs
 from features.offline.encoded_history import EncodedHistory, Events
 from features.online.counter_store import COUNTERS, copy
+from features.online.counter_updates import measures
 from features.online.crossing_index import LINKS, PASSAGES
 from features.online.entity_links import keep, ways
 from features.online.search_counts import AT_ONCE, PlaceCounter, SearchReport, forget
+from features.online.spread import tables
 from features.online.state_layout import StateLayout, layouts
 
 Ints = NDArray[np.int64]
@@ -28,11 +33,17 @@ _CHUNK = 20_000
 
 
 def backfill(
-    connection: Connection, log: EncodedHistory, plan: Plan, *, searches: Sequence[SearchRow] = ()
+    connection: Connection,
+    log: EncodedHistory,
+    plan: Plan,
+    *,
+    searches: Sequence[SearchRow] = (),
+    before: int | None = None,
 ) -> None:
     """Replace counters and passages by those of a history, inside one writer's transaction.
 
-    ``searches`` has the places searched in its vehicles.
+    ``searches`` has the places searched in its vehicles. ``before`` is that with which snapshots of
+    the log were made, see :func:`features.offline.encoded_history.read_log`.
     """
     connection.execute(delete(COUNTERS))
     connection.execute(delete(PASSAGES))
@@ -45,12 +56,44 @@ def backfill(
     keys = log.keys[:]
     for begin in range(0, len(log), _CHUNK):
         connection.execute(PASSAGES.insert(), list(_passages(log, keys, label, begin=begin)))
+    tables.forget(connection)
+    if plan.spread:
+        _fill_spread(connection, log, plan, log.ends if before is None else before)
     forget(connection)
     counter = PlaceCounter(plan)
     for begin in range(0, len(searches), AT_ONCE):
         counter.count(
             connection, list(_yield_searches(log, keys, searches[begin : begin + AT_ONCE]))
         )
+
+
+def _fill_spread(connection: Connection, log: EncodedHistory, plan: Plan, before: int) -> None:
+    """Keep what later snapshots are made of, and up to where they are made."""
+    keys = np.array([log.keys[plan.column[(name,), (name,)]] for name in ENTITIES])
+    for begin in range(0, len(log), _CHUNK):
+        part = slice(begin, begin + _CHUNK)
+        packed = [tables.pack_keys(each) for each in keys[:, part].T.tolist()]
+        known_at, names = log.known_at[part].tolist(), log.crossing_id[part].tolist()
+        tables.keep(connection, list(zip(known_at, names, packed, strict=True)), [])
+    tables.keep(connection, [], list(_yield_finds(log, keys)))
+    if before:
+        tables.write_head(connection, last_cut(before))
+
+
+def _yield_finds(log: EncodedHistory, keys: Ints) -> Iterator[tuple[object, ...]]:
+    steps: Counter[tuple[int, str]] = Counter()
+    for stream in (INSPECTIONS, FINDS):
+        events = log.streams[stream.name]
+        amounts = np.array([events.amounts(name) for name in measures(stream)])
+        for at, (known_at, row) in enumerate(
+            zip(events.known_at.tolist(), events.row.tolist(), strict=True)
+        ):
+            added = tables.find_amounts(stream.name, amounts[:, at])
+            if any(added):
+                name = str(log.crossing_id[row])
+                step, packed = steps[known_at, name], tables.pack_keys(keys[:, row].tolist())
+                steps[known_at, name] += 1
+                yield known_at, name, step, stream is FINDS, *added, packed
 
 
 def _yield_searches(
@@ -96,10 +139,7 @@ def _rows(
 
 def _cumulative(events: Events, measure: str, order: Ints, starts: Ints) -> Ints:
     """Sum within each entity: the running total less what it was before its first event."""
-    if measure == "n" and "n" not in events.measures:
-        amounts = np.ones(len(order), np.int64)
-    else:
-        amounts = events.measures[measure][order]
+    amounts = events.amounts(measure)[order]
     running = np.cumsum(amounts)
     before = (running - amounts)[starts]
     return running - np.repeat(before, np.diff(np.r_[starts, len(order)]))

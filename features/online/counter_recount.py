@@ -28,7 +28,9 @@ from engine.errors import RiskError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import HISTORY_LOADED
+from engine.storage.database import fetch_rows
 from engine.storage.home import Home
+from features.catalogue.find_spread import EVERY, LAG
 from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log, records
 from features.history.labels import act_minutes, read_searches
@@ -38,6 +40,7 @@ from features.online.backfill import backfill
 from features.online.crossing_index import EPOCH, keep_loaded_names
 from features.online.epoch import report_names
 from features.online.history_anchor import read_anchors
+from features.online.spread.tables import read_head
 
 UNREADABLE = (OSError, ValueError, KeyError, RiskError, pa.ArrowException)
 """What a history that was changed on disk may raise."""
@@ -90,13 +93,22 @@ class Recount:
             )
             return False
         try:
-            tables = self._tables(None)
-            log = read_log(tables, self.plan)
-            backfill(connection, log, self.plan, searches=read_searches(tables))
+            tables, before = self._tables(None), self._snapshots_before()
+            log = read_log(tables, self.plan, before=before)
+            backfill(connection, log, self.plan, searches=read_searches(tables), before=before)
         except UNREADABLE:
             self.is_readable = False
             return self.fill(connection)
         return True
+
+    def _snapshots_before(self) -> int:
+        """Return the time before which snapshots are known that the store says are made; 0: none.
+
+        None can be made of a cut that the journal has not reached.
+        """
+        cut = read_head(self.live)
+        ((reached,),) = fetch_rows(self.live, "SELECT COALESCE(MAX(known_at), 0) FROM journal")
+        return 0 if cut is None else min(cut, reached // EVERY * EVERY) + LAG + 1
 
     def _teach(self, connection: Connection, upto: int, *, before: int) -> None:
         tables = self._tables(upto)

@@ -34,6 +34,7 @@ class CountedEvent:
     amounts: Ints
     """In the order of ``measures``."""
     facts: Floats | None = None
+    crossing_id: str = ""
 
 
 def measures(stream: Stream) -> list[str]:

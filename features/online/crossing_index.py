@@ -136,18 +136,21 @@ def link(connection: Connection, seizure: Seizure) -> str | None:
 
 
 _LOOK = "SELECT epoch, definitions FROM counter_epoch"
+_STANDING = (
+    "SELECT (SELECT epoch FROM counter_epoch), (SELECT definitions FROM counter_epoch), "
+    "(SELECT cut FROM spread_head)"
+)
 
 
-def epoch(connection: Connection, definitions: str) -> str:
-    """Return the epoch of the counters, empty before any load.
+def epoch(connection: Connection, definitions: str) -> tuple[str, int | None]:
+    """Return the epoch of the counters, empty before any load, and the last cut with a snapshot.
 
     Raises ``StoreUnavailableError`` where they were filled for other definitions.
     """
-    for found, serves in fetch_rows(connection, _LOOK):
-        if serves != definitions:
-            raise StoreUnavailableError("its counters serve other feature definitions")
-        return str(found)
-    return ""
+    ((found, serves, cut),) = fetch_rows(connection, _STANDING)
+    if serves not in (None, definitions):
+        raise StoreUnavailableError("its counters serve other feature definitions")
+    return found or "", cut
 
 
 def read_plan(connection: Connection) -> Plan:

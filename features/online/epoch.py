@@ -98,7 +98,9 @@ class _EpochStart:
         taught_anew(connection, self.taught)
         keep_loaded_names(connection, self.names)
         late = list(records(connection, after=self.upto))
-        CounterProjection(self.plan).apply(connection, [self._as_draft(record) for record in late])
+        counters = CounterProjection(self.plan)
+        counters.apply(connection, [self._as_draft(record) for record in late])
+        counters.make_due(connection, entries[-1][0].known_at)
         for record in late:
             teach(connection, lessons_of(record.kind, record.body))
         connection.execute(delete(EPOCH))

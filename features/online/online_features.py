@@ -24,6 +24,7 @@ from features.online.counter_store import CounterReader
 from features.online.crossing_index import PASSAGES, find_event, link, was_loaded
 from features.online.crossing_index import epoch as counted
 from features.online.search_counts import PlaceCounter
+from features.online.spread.snapshots import check_made
 
 _ENTRIES = select(PASSAGES.c.arrived_at).where(
     PASSAGES.c.post == bindparam("post"),
@@ -57,7 +58,9 @@ class OnlineFeatures:
         where unknown, with the event of each. Raises StoreUnavailableError where the counters were
         filled for other definitions: ``darvoza load`` fills them again.
         """
-        epoch = counted(connection, self.digest)
+        epoch, cut = counted(connection, self.digest)
+        if self._plan.spread:
+            check_made(cut, as_of)
         encoded = [encode(a.crossing, a.declaration, self._network) for a in arrivals]
         keys = [self._plan.keys(entities) for entities, _ in encoded]
         facts = np.array([self._plan.fact_row(known) for _, known in encoded], np.float64)

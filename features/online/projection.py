@@ -25,6 +25,7 @@ from features.online.counter_updates import CountedEvent, CounterState, StreamGr
 from features.online.crossing_index import PASSAGES, passage_row
 from features.online.entity_links import follow_link, keep, ways
 from features.online.search_counts import PlaceCounter, SearchReport, named_places
+from features.online.spread.snapshots import SpreadSnapshots
 from features.online.state_layout import StateLayout, layouts
 from features.online.stated_acts import StatedCrossing, read_stated_crossing
 
@@ -53,6 +54,7 @@ class CounterProjection:
         self._known_at = [place(found[Group(CROSSINGS.name, by)]) for by in pairs]
         self._width = len(plan.lookups)
         self._searched = PlaceCounter(plan)
+        self._spread = SpreadSnapshots(plan)
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Count what these records say; a crossing counts once, with its first record."""
@@ -71,6 +73,13 @@ class CounterProjection:
             self._count(connection, passed, stood={})
         _keep(connection, known)
         self._searched.count(connection, list(_yield_searches(known, events, stated)))
+        self._spread.note(connection, counted)
+        if entries:
+            self._spread.make_due(connection, entries[-1][0].known_at)
+
+    def make_due(self, connection: Connection, known_at: int) -> None:
+        """Make the snapshots that a read after a record of this time has to see."""
+        self._spread.make_due(connection, known_at)
 
     def _passages(
         self, connection: Connection, events: Sequence[ProjectionInput | None]
@@ -95,16 +104,25 @@ class CounterProjection:
                 amounts = np.zeros(_DERIVED + len(CROSSINGS.derived), np.int64)
                 amounts[0] = 1
                 amounts[1:_DERIVED] = crossing_measures(event.facts)
-                yield CountedEvent(CROSSINGS.name, event.keys, known_at, amounts, event.facts)
+                yield CountedEvent(
+                    CROSSINGS.name, event.keys, known_at, amounts, event.facts, event.crossing_id
+                )
         elif isinstance(event, ActEvent) and (passage := known.get(event.crossing_id)):
             label = act_step(passage.label, event.outcome, full=event.is_full)
             step = [new - old for new, old in zip(label, passage.label, strict=True)]
             passage.label = label
             if any(step):  # one inspection, its hit, its seizure
-                yield CountedEvent(INSPECTIONS.name, passage.keys, known_at, np.array(step))
+                yield CountedEvent(
+                    INSPECTIONS.name,
+                    passage.keys,
+                    known_at,
+                    np.array(step),
+                    crossing_id=event.crossing_id,
+                )
         elif isinstance(event, FindEvent) and event.is_elsewhere and event.crossing_id in known:
             keys = known[event.crossing_id].keys
-            yield CountedEvent(FINDS.name, keys, known_at, np.array([1, event.grams]))
+            amounts = np.array([1, event.grams])
+            yield CountedEvent(FINDS.name, keys, known_at, amounts, crossing_id=event.crossing_id)
         elif isinstance(event, CorrectionEvent) and event.crossing_id in known:
             yield from _correct(known[event.crossing_id], event, known_at, stated[known_at])
 
@@ -184,14 +202,16 @@ def _correct(
     passage: "_Passage", event: CorrectionEvent, known_at: int, stated: StatedCrossing
 ) -> Iterator[CountedEvent]:
     """Yield what a correction adds and takes away, from when it is known."""
+    name = event.crossing_id
     last = stated.steps[-1] if stated.steps else None
     if last is not None and last.known_at == known_at:
         n, hit, seizure = passage.label
         passage.label = (n + last.change[0], hit + last.change[1], seizure + last.change[2])
-        yield CountedEvent(INSPECTIONS.name, passage.keys, known_at, np.array(last.change))
+        change = np.array(last.change)
+        yield CountedEvent(INSPECTIONS.name, passage.keys, known_at, change, crossing_id=name)
     if event.finds or event.grams:
         amounts = np.array([event.finds, event.grams])
-        yield CountedEvent(FINDS.name, passage.keys, known_at, amounts)
+        yield CountedEvent(FINDS.name, passage.keys, known_at, amounts, crossing_id=name)
 
 
 def _stood(entries: Sequence[tuple[Entry, Draft]]) -> Mapping[Counter, bytes]:

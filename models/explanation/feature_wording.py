@@ -230,6 +230,12 @@ def _word_match(feature: Feature) -> Wording:
     )
 
 
+def _word_spread(feature: Feature) -> Wording:
+    """Return the wording of finds spread along links: at the parties, or at those they share."""
+    kind, _, step = _reads(feature)[0].measure.partition("_")
+    return Wording(f"spread_{kind}_{'own' if step == '0' else 'linked'}", "share")
+
+
 def _reads(feature: Feature) -> list[Read]:
     return [one for one in feature.inputs if isinstance(one, Read)]
 
@@ -265,6 +271,7 @@ _BY_OPERATOR: Mapping[str, Callable[[Feature], Wording | None]] = {
     "differs": _word_differs,
     "matched": _word_matched,
     "match": _word_match,
+    "spread": _word_spread,
 }
 
 

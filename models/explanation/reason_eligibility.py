@@ -120,5 +120,6 @@ def _counts_finds(feature: Feature) -> bool:
     """Tell whether the feature counts finds, of which more can only raise the risk."""
     reads: Iterable[Read] = (item for item in feature.inputs if isinstance(item, Read))
     return any(
-        read.stream in ("finds", "passed") or read.measure in ("hit", "seizure") for read in reads
+        read.stream in ("finds", "passed", "spread") or read.measure in ("hit", "seizure")
+        for read in reads
     )

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOUND = ("_hit_rate", "_hit_rate_ever", "_seizure_rate", "_finds_elsewhere", "_hits_ever")
-"""Endings of features that say how much was found before; so do hits passed along links."""
+"""Endings of features that say how much was found before; so do hits passed along links, and finds
+spread along them."""
 RISING = (
     "night",
     "new_driver_for_plate",
@@ -72,4 +73,5 @@ def signs(names: Sequence[str], more: Mapping[str, int]) -> NDArray[np.int8]:
 def _sign(name: str) -> int:
     if name in FALLING:
         return -1
-    return int(name in RISING or name.endswith(FOUND) or name.startswith("hits_passed"))
+    has_found = name.endswith(FOUND) or name.startswith("hits_passed") or "_spread_" in name
+    return int(name in RISING or has_found)

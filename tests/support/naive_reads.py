@@ -1,12 +1,15 @@
 """Reads as one would count them by hand, event by event: slow, and independent of every engine."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
+from engine.domain.time_units import DAY
+from features.catalogue import find_spread as rule
 from features.catalogue.encoder import FACTS
-from features.catalogue.event_streams import CROSSINGS, INSPECTIONS, PASSED
+from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD
 from features.catalogue.plan import Plan
 from features.catalogue.spec import FAN_OUT, Link, Read
 from features.offline.encoded_history import EncodedHistory, Ints
@@ -41,6 +44,9 @@ def list_counted(log: EncodedHistory, plan: Plan, read: Read) -> Iterator[Counte
         links = [link for link in PASSED.links if link.to == read.by[0]]
         yield from _list_passed(log, plan, next(x for x in links if x.measure == read.measure))
         return
+    if read.stream == SPREAD.name:
+        yield from _list_spread(log, plan, read)
+        return
     events, keys = log.streams[read.stream], log.keys[plan.column[read.by, read.by]]
     is_derived = read.stream == CROSSINGS.name and read.measure in CROSSINGS.derived
     amounts = events.measures.get(read.measure, np.ones(len(events.row), np.int64))
@@ -57,6 +63,77 @@ def _derive_value(log: EncodedHistory, plan: Plan, measure: str, at: int) -> int
         for other in range(len(log))
     )
     return int(keys[at] != 0 and had == seen.wanted)
+
+
+def _list_spread(log: EncodedHistory, plan: Plan, read: Read) -> Iterator[Counted]:
+    """Differences of an entity's value from cut to cut."""
+    kind, step = read.measure.split("_")
+    place = rule.ENTITIES.index(read.by[0])
+    before: dict[int, int] = {}
+    for cut, values in _spread_by_hand(log, plan, kind):
+        own = {key: value for (at, key), value in values[int(step)].items() if at == place}
+        for key in before.keys() | own.keys():
+            if change := own.get(key, 0) - before.get(key, 0):
+                yield cut + rule.LAG, key, change, 0
+        before = own
+
+
+Values = dict[tuple[int, int], int]
+_KNOWN: dict[tuple[int, str], tuple[EncodedHistory, list[tuple[int, list[Values]]]]] = {}
+
+
+def _spread_by_hand(log: EncodedHistory, plan: Plan, kind: str) -> list[tuple[int, list[Values]]]:
+    """Values of each step by (place of the entity, key) at every cut, in whole numbers alone."""
+    if (id(log), kind) not in _KNOWN:
+        columns = [log.keys[plan.column[(name,), (name,)]].tolist() for name in rule.ENTITIES]
+        who = [
+            [(at, key) for at, key in enumerate(row) if key] for row in zip(*columns, strict=True)
+        ]
+        finds = _list_finds(log, kind)
+        first = min((at for at, *_ in finds), default=log.ends)
+        cuts = range(-(-first // rule.EVERY) * rule.EVERY, log.ends - rule.LAG, rule.EVERY)
+        made = [(cut, _values_by_hand(log, who, finds, cut)) for cut in cuts]
+        _KNOWN[id(log), kind] = log, made
+    return _KNOWN[id(log), kind][1]
+
+
+def _list_finds(log: EncodedHistory, kind: str) -> list[tuple[int, int]]:
+    """(known_at, crossing) of each find; histories of these tests take none back."""
+    acts, elsewhere = log.streams[INSPECTIONS.name], log.streams[FINDS.name]
+    hits = acts.measures["hit" if kind == "found" else "seizure"].tolist()
+    found = zip(acts.known_at.tolist(), acts.row.tolist(), hits, strict=True)
+    more = zip(elsewhere.known_at.tolist(), elsewhere.row.tolist(), strict=True)
+    return [(at, row) for at, row, hit in found if hit] + list(more)
+
+
+def _values_by_hand(
+    log: EncodedHistory,
+    who: list[list[tuple[int, int]]],
+    finds: list[tuple[int, int]],
+    cut: int,
+) -> list[Values]:
+    seen = [who[row] for row, at in enumerate(log.known_at) if cut - rule.CROSSINGS_FOR <= at < cut]
+    often = Counter(one for row in seen for one in row)
+    sums: Counter[tuple[int, int]] = Counter()
+    for at, row in finds:
+        if cut - rule.FINDS_FOR < at < cut:
+            weight = round(rule.SCALE * 0.5 ** ((cut - at) // DAY / rule.HALF_LIFE_DAYS))
+            sums.update(dict.fromkeys(who[row], weight))
+    steps = []
+    for _ in range(rule.STEPS + 1):
+        values = {one: total // (often[one] + rule.PRIOR) for one, total in sums.items()}
+        steps.append({one: _round_down(value) for one, value in values.items()})
+        sums = Counter()
+        for row in filter(None, seen):
+            own = [values.get(one, 0) for one in row]
+            value = (6 * len(own) * max(own) + 4 * sum(own)) // (10 * len(own))
+            sums.update(dict.fromkeys(row, value))
+    return steps
+
+
+def _round_down(value: int) -> int:
+    spare = max(value.bit_length() - rule.BITS, 0)
+    return 0 if value < rule.LEAST else value >> spare << spare
 
 
 def _list_passed(log: EncodedHistory, plan: Plan, link: Link) -> Iterator[Counted]:

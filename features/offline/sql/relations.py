@@ -21,13 +21,21 @@ from numpy.typing import NDArray
 
 from engine.errors import ConflictError
 from features.catalogue.encoder import FACTS
-from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, STREAMS
+from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, SPREAD, STREAMS
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Read, Stream, window_name
 from features.history.tables import Tables
-from features.offline.encoded_history import EncodedHistory, Events, hit_times, read_log
+from features.offline.encoded_history import (
+    EncodedHistory,
+    Events,
+    hit_times,
+    read_log,
+    spread_inputs,
+    to_spread_events,
+)
+from features.offline.spread_events import join_parts, spread_finds
 
-RELATIONS = (CROSSINGS.name, INSPECTIONS.name, FINDS.name)
+RELATIONS = (CROSSINGS.name, INSPECTIONS.name, FINDS.name, SPREAD.name)
 ENCODED = "encoded"
 """The relation that says in one row what was encoded, and that all of it was."""
 
@@ -52,7 +60,7 @@ def relations(log: EncodedHistory, plan: Plan, *, first: int = 0) -> dict[str, p
     earlier parts), ``crossing_id``, ``known_at``, ``as_of`` (int64, UTC microseconds), ``by_*`` and
     ``of_*`` (int64 keys), ``add_*`` (int64) and ``fact_*`` (float64, NaN where unknown).
     Inspections and finds: ``crossing``, ``known_at``, ``by_*`` and ``add_*``. What is derived from
-    them SQL makes itself.
+    them SQL makes itself, but for ``spread``: each step of a snapshot stands on the one before.
     """
     keys = {key_column(*lookup): log.keys[place] for lookup, place in plan.column.items()}
     crossings = {
@@ -76,7 +84,13 @@ def relations(log: EncodedHistory, plan: Plan, *, first: int = 0) -> dict[str, p
         if name == INSPECTIONS.name:
             fields["hit_at"] = _read_hit_times(events)
         out[name] = pa.table(fields | under | _measure_columns(STREAMS[name], events))
-    return out
+    return out | {SPREAD.name: _spread_relation(log.streams[SPREAD.name])}
+
+
+def _spread_relation(events: Events) -> pa.Table:
+    under = {key_column(by, by): key for by, key in (events.keys or {}).items()}
+    added = {f"add_{name}": events.measures[name] for name in SPREAD.measures}
+    return pa.table({"known_at": events.known_at, **under, **added})
 
 
 def _read_hit_times(events: Events) -> NDArray[np.int64]:
@@ -96,16 +110,25 @@ def encode(tables: Tables, plan: Plan, folder: Path, *, rows: int = 1_000_000) -
     """Write a history's relations as Parquet, part by part; return the number of crossings.
 
     The folder gets one folder a relation, one file a part in each; a part has ``rows`` crossings,
-    of which about 1.6 kB each are held in memory. The relation ``encoded`` comes last: what was
+    of which about 1.6 kB each are held in memory, and 60 bytes each of all parts: snapshots of
+    finds spread along links are made of the whole. The relation ``encoded`` comes last: what was
     encoded, in one row. Raises ConflictError if the folder holds anything: parts of two histories
     would be read as one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise ConflictError("folder", folder.name, "it is not empty")
+    inputs, ends = [], 0
     for first, part in parts(tables, rows):
-        for name, relation in relations(read_log(part, plan), plan, first=first).items():
+        log = read_log(part, plan, before=0)
+        made = relations(log, plan, first=first)
+        del made[SPREAD.name]  # of one part it would say nothing
+        for name, relation in made.items():
             _write(relation, folder / name / f"part-{first:012d}.parquet")
+        inputs.append(spread_inputs(log, plan, first=first))
+        ends = max(ends, log.ends)
+    spread = to_spread_events(*spread_finds(join_parts(inputs), before=ends))
+    _write(_spread_relation(spread), folder / SPREAD.name / "part-0.parquet")
     about = {
         "definitions": [plan.digest],
         "history": [tables.digest],

@@ -1,0 +1,199 @@
+"""Snapshots of finds spread along links, made from the store at each cut.
+
+A snapshot depends on records known before its cut alone, so it can be made any time after a record
+at or after the cut, and again from the journal. It is known ``LAG`` later, as in a history
+(:mod:`features.offline.spread_events`). The service makes it in between, beside its decisions; the
+projection makes what is still missing, in the transaction of the first record that comes later.
+So no decision is read without the snapshots that it has to see.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from engine.errors import StoreUnavailableError
+from engine.journal.journal import Journal
+from engine.storage.database import Store, fetch_rows
+from features.catalogue.event_streams import CROSSINGS, FINDS, SPREAD
+from features.catalogue.find_spread import (
+    CROSSINGS_FOR,
+    ENTITIES,
+    EVERY,
+    FINDS_FOR,
+    KINDS,
+    LAG,
+    MEASURES,
+    STREAMS,
+    Finds,
+    active_cuts,
+    last_cut,
+    number_entities,
+    values_as_of,
+)
+from features.catalogue.plan import Group, Plan
+from features.online import counter_store
+from features.online.counter_updates import CountedEvent
+from features.online.spread.tables import (
+    find_amounts,
+    keep,
+    pack_keys,
+    read_head,
+    unpack_keys,
+    write_head,
+)
+from features.online.state_layout import layouts
+
+Ints = NDArray[np.int64]
+
+_LATE = "finds of the last days are being spread along links"
+_CROSSINGS = (
+    "SELECT known_at, entities FROM spread_crossings WHERE known_at >= ? AND known_at < ? "
+    "ORDER BY known_at"
+)
+_FINDS = (
+    f"SELECT known_at, crossing_id, is_elsewhere, {', '.join(KINDS)}, entities "  # noqa: S608
+    "FROM spread_finds WHERE known_at >= ? AND known_at < ? ORDER BY known_at, crossing_id, step"
+)
+_TIMES = "SELECT DISTINCT known_at FROM spread_finds WHERE known_at >= ? AND known_at < ?"
+_END = int(np.iinfo(np.int64).max)
+
+
+class SpreadSnapshots:
+    """Keeps what snapshots are made of, and makes them, for the features of a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.is_read = bool(plan.spread)
+        if not self.is_read:
+            return
+        self._columns = [plan.column[(name,), (name,)] for name in ENTITIES]
+        found = layouts(plan)
+        groups = [found[Group(SPREAD.name, (name,))] for name in ENTITIES]
+        self._numbers = np.array([layout.number for layout in groups])
+        self._rows = [MEASURES.index(name) for name in plan.spread]
+        self._empty = groups[0].empty
+        self._quiet_until = 0
+
+    def note(self, connection: Connection, counted: Sequence[CountedEvent]) -> None:
+        """Keep crossings and finds, inside the transaction that records them."""
+        if not self.is_read:
+            return
+        crossings, finds = [], []
+        for event in counted:
+            if event.stream == CROSSINGS.name:
+                crossings.append((event.known_at, event.crossing_id, self._entities(event)))
+            elif row := self._find(event):
+                finds.append(row)
+        keep(connection, crossings, finds)
+
+    def _entities(self, event: CountedEvent) -> bytes:
+        return pack_keys([event.keys[place] for place in self._columns])
+
+    def _find(self, event: CountedEvent) -> tuple[object, ...] | None:
+        amounts = find_amounts(event.stream, event.amounts)
+        if not any(amounts):
+            return None
+        is_elsewhere = event.stream == FINDS.name
+        entities = self._entities(event)
+        return (event.known_at, event.crossing_id, 0, is_elsewhere, *amounts, entities)
+
+    def make_due(self, connection: Connection, known_at: int) -> None:
+        """Make every snapshot that a read after a record has to see, in the record's transaction.
+
+        ``known_at`` is the record's, in UTC microseconds.
+        """
+        if not self.is_read or known_at < self._quiet_until:
+            return
+        head, due = read_head(connection), last_cut(known_at + 1)
+        if head is not None and head >= due:
+            self._quiet_until = head + EVERY + LAG
+            return
+        for cut in _pending_cuts(connection, after=head, upto=due):
+            counter_store.insert(connection, self.changes(connection, cut))
+        write_head(connection, due)
+
+    def make_early(self, store: Store, journal: Journal) -> bool:
+        """Make the next snapshot once its cut is past; tell whether there was one to make.
+
+        It is computed before the writer's lock is taken: what it depends on is final.
+        """
+        if not self.is_read:
+            return False
+        with store.read() as connection:
+            head = read_head(connection)
+            if head is None or journal.head(connection).known_at < head + EVERY:
+                return False
+            cut = head + EVERY
+            cuts = _pending_cuts(connection, after=head, upto=cut)
+            rows = [row for each in cuts for row in self.changes(connection, each)]
+        with store.write() as connection:
+            if read_head(connection) != head:  # another process made it, or a load began again
+                return True
+            counter_store.insert(connection, rows)
+            write_head(connection, cut)
+        return True
+
+    def changes(self, connection: Connection, cut: int) -> list[counter_store.Row]:
+        """Return the counter rows of a snapshot: of each entity whose value is another now."""
+        # Entities of the snapshot before may have none in this one, which is a change too.
+        times, seen = _read_crossings(connection, cut)
+        finds, found = _read_finds(connection, cut)
+        codes, table = number_entities(np.concatenate([seen, found], axis=1))
+        first = int(np.searchsorted(times, cut - CROSSINGS_FOR))
+        now, of_finds = codes[:, first : len(times)], codes[:, len(times) :]
+        values = values_as_of(now, of_finds, finds, cut=cut, size=len(table))
+        states = np.ascontiguousarray(values[self._rows].T[1:], "<i8")
+        counters = list(
+            zip(self._numbers[table[1:, 0]].tolist(), table[1:, 1].tolist(), strict=True)
+        )
+        stood = counter_store.latest(connection, [(*each, _END) for each in counters])
+        width, packed = 8 * len(self._rows), states.tobytes()
+        made = (packed[at : at + width] for at in range(0, len(packed), width))
+        return [
+            (*counter, cut + LAG, state)
+            for counter, before, state in zip(counters, stood, made, strict=True)
+            if state != (before or self._empty)
+        ]
+
+
+def check_made(head: int | None, as_of: Sequence[int]) -> None:
+    """Raise ``StoreUnavailableError`` where a snapshot is missing that reads have to see.
+
+    A record of another program can be the first after a cut; the next one of the service makes
+    what is missing, within a second.
+    """
+    if head is not None and as_of and last_cut(max(as_of)) > head:
+        raise StoreUnavailableError(_LATE)
+
+
+def _pending_cuts(connection: Connection, *, after: int | None, upto: int) -> list[int]:
+    """Return the cuts at which a value may change, in a span that finds reach."""
+    begin = 0 if after is None else after
+    rows = fetch_rows(connection, _TIMES, [begin - FINDS_FOR - 2 * EVERY, upto])
+    find_at = np.array([known_at for (known_at,) in rows], np.int64)
+    cuts: list[int] = active_cuts(find_at, after=begin, upto=upto).tolist()
+    return cuts
+
+
+def _read_crossings(connection: Connection, cut: int) -> tuple[Ints, Ints]:
+    """Return times and keys, shape (entities, n), of the crossings of this and the cut before."""
+    rows = fetch_rows(connection, _CROSSINGS, [cut - EVERY - CROSSINGS_FOR, cut])
+    times = np.array([known_at for known_at, _ in rows], np.int64)
+    return times, unpack_keys([bytes(entities) for _, entities in rows])
+
+
+def _read_finds(connection: Connection, cut: int) -> tuple[Mapping[str, Finds], Ints]:
+    """Return finds by kind, and the keys, shape (entities, c), of the crossings that they name."""
+    rows = fetch_rows(connection, _FINDS, [cut - EVERY - FINDS_FOR, cut])
+    numbers: dict[str, int] = {}
+    for _, crossing_id, *_ in rows:
+        numbers.setdefault(crossing_id, len(numbers))
+    known_at = np.array([row[0] for row in rows], np.int64)
+    source = np.array([STREAMS * numbers[row[1]] + bool(row[2]) for row in rows], np.int64)
+    finds = {
+        kind: Finds(known_at, source, np.array([row[3 + at] for row in rows], np.int64))
+        for at, kind in enumerate(KINDS)
+    }
+    of_crossings = {numbers[row[1]]: bytes(row[-1]) for row in rows}
+    return finds, unpack_keys([of_crossings[number] for number in range(len(numbers))])
