@@ -26,7 +26,9 @@ _READS = """\
 ## Reads
 
 `stream by entities, window` names each read; `of` names the entity that is looked up where it is
-not the crossing's own. Features that are not listed use the crossing itself.
+not the crossing's own. Features that are not listed use the crossing itself. Events of `spread` are
+differences between half-weekly snapshots, so that their sum is the value as of the last one
+([decision 58](decisions/0058-spread.md)).
 
 """
 _WIDTH = 118

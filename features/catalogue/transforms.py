@@ -107,17 +107,17 @@ def _against_of_one(own: Sequence[Values], common: Values, scale: Values) -> Val
 
 def _spread(_own: Floats, common: Floats, part: Any, scale: Any) -> Floats:
     """Largest, second and sum of the values that are known, k features of n rows."""
-    ordered = np.sort(np.where(np.isnan(common), -1.0, common), axis=0)
-    parts = np.stack([ordered[-1], ordered[-2], np.nansum(common, axis=0)])
-    parts[2][ordered[-1] < 0.0] = nan
-    parts[parts < 0.0] = nan
+    ordered = np.sort(np.where(np.isnan(common), -np.inf, common), axis=0)
+    total = np.where(np.isinf(ordered[-1]), nan, np.nansum(common, axis=0))
+    parts = np.stack([ordered[-1], ordered[-2], total])
+    parts[np.isinf(parts)] = nan
     made: Floats = parts[part[:, 0].astype(np.intp)] / scale
     return made
 
 
 def _spread_of_one(_own: Sequence[Values], common: Values, part: Values, scale: Values) -> Values:
-    known = sorted((x for x in common if x == x), reverse=True)
-    largest, second = [*known[:2], nan, nan][:2]
+    known = [x for x in common if x == x]
+    largest, second = [*sorted(known, reverse=True)[:2], nan, nan][:2]
     parts = largest, second, sum(known) if known else nan
     return [parts[int(which)] / s for which, s in zip(part, scale, strict=True)]
 

@@ -5,6 +5,7 @@ recorded.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from struct import pack
 from typing import Any
 
@@ -138,19 +139,31 @@ def link(connection: Connection, seizure: Seizure) -> str | None:
 _LOOK = "SELECT epoch, definitions FROM counter_epoch"
 _STANDING = (
     "SELECT (SELECT epoch FROM counter_epoch), (SELECT definitions FROM counter_epoch), "
-    "(SELECT cut FROM spread_head)"
+    "(SELECT cut FROM spread_head), (SELECT MAX(known_at) FROM journal)"
 )
 
 
-def epoch(connection: Connection, definitions: str) -> tuple[str, int | None]:
-    """Return the epoch of the counters, empty before any load, and the last cut with a snapshot.
+@dataclass(frozen=True, slots=True)
+class CounterStanding:
+    """Where the counters stand in one snapshot of the store."""
+
+    epoch: str
+    """Empty before any load."""
+    cut: int | None
+    """Up to where snapshots of finds spread along links are made, None before any."""
+    head: int
+    """When the last record became known; both in UTC microseconds."""
+
+
+def epoch(connection: Connection, definitions: str) -> CounterStanding:
+    """Return the epoch of the counters, and up to where they are made.
 
     Raises ``StoreUnavailableError`` where they were filled for other definitions.
     """
-    ((found, serves, cut),) = fetch_rows(connection, _STANDING)
+    ((found, serves, cut, head),) = fetch_rows(connection, _STANDING)
     if serves not in (None, definitions):
         raise StoreUnavailableError("its counters serve other feature definitions")
-    return found or "", cut
+    return CounterStanding(found or "", cut, head or 0)
 
 
 def read_plan(connection: Connection) -> Plan:

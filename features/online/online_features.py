@@ -58,9 +58,9 @@ class OnlineFeatures:
         where unknown, with the event of each. Raises StoreUnavailableError where the counters were
         filled for other definitions: ``darvoza load`` fills them again.
         """
-        epoch, cut = counted(connection, self.digest)
-        if self._plan.spread:
-            check_made(cut, as_of)
+        standing = counted(connection, self.digest)
+        if self._plan.spread and standing.cut is not None:
+            check_made(standing.cut, min(max(as_of, default=0), standing.head + 1))
         encoded = [encode(a.crossing, a.declaration, self._network) for a in arrivals]
         keys = [self._plan.keys(entities) for entities, _ in encoded]
         facts = np.array([self._plan.fact_row(known) for _, known in encoded], np.float64)
@@ -73,7 +73,7 @@ class OnlineFeatures:
                 arrivals, encoded, keys, facts, as_of, stood, strict=True
             )
         )
-        return FeatureRows(self.names, values, events, epoch, self._evidence.of(reads))
+        return FeatureRows(self.names, values, events, standing.epoch, self._evidence.of(reads))
 
     def record(self, crossing: Crossing, declaration: Declaration | None) -> CrossingEvent:
         """Return the event of a crossing that is recorded without a decision."""

@@ -124,10 +124,10 @@ def _values_by_hand(
         values = {one: total // (often[one] + rule.PRIOR) for one, total in sums.items()}
         steps.append({one: _round_down(value) for one, value in values.items()})
         sums = Counter()
-        for row in filter(None, seen):
-            own = [values.get(one, 0) for one in row]
+        for parties in filter(None, seen):
+            own = [values.get(one, 0) for one in parties]
             value = (6 * len(own) * max(own) + 4 * sum(own)) // (10 * len(own))
-            sums.update(dict.fromkeys(row, value))
+            sums.update(dict.fromkeys(parties, value))
     return steps
 
 

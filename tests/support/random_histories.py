@@ -107,9 +107,9 @@ def thin_history(found: History, before: int, *, kind: str) -> History:
 def list_movable_features(catalogue: Mapping[str, Feature], *, kind: str) -> set[str]:
     """Name the features that an earlier record of a kind can move; no other record can."""
     streams = {
-        "crossings": {"crossings", "inspections", "finds", "passed"},
-        "inspections": {"inspections", "passed"},
-        "seizures": {"finds"},
+        "crossings": {"crossings", "inspections", "finds", "passed", "spread"},
+        "inspections": {"inspections", "passed", "spread"},
+        "seizures": {"finds", "spread"},
     }[kind]
     return {
         name

@@ -2,7 +2,7 @@
 
 A snapshot depends on records known before its cut alone, so it can be made any time after a record
 at or after the cut, and again from the journal. It is known ``LAG`` later, as in a history
-(:mod:`features.offline.spread_events`). The service makes it in between, beside its decisions; the
+(:mod:`features.offline.spread_events`). The service makes it in between, next to its decisions; the
 projection makes what is still missing, in the transaction of the first record that comes later.
 So no decision is read without the snapshots that it has to see.
 """
@@ -116,10 +116,16 @@ class SpreadSnapshots:
     def make_early(self, store: Store, journal: Journal) -> bool:
         """Make the next snapshot once its cut is past; tell whether there was one to make.
 
-        It is computed before the writer's lock is taken: what it depends on is final.
+        It is computed before the writer's lock is taken: behind a record at the cut, what it
+        depends on is final. Where a post is quiet, a ``tick`` is that record.
         """
         if not self.is_read:
             return False
+        with store.read() as connection:
+            head = read_head(connection)
+            if head is None or journal.now(connection) < head + EVERY:
+                return False
+        journal.ensure_recent()
         with store.read() as connection:
             head = read_head(connection)
             if head is None or journal.head(connection).known_at < head + EVERY:
@@ -157,13 +163,13 @@ class SpreadSnapshots:
         ]
 
 
-def check_made(head: int | None, as_of: Sequence[int]) -> None:
-    """Raise ``StoreUnavailableError`` where a snapshot is missing that reads have to see.
+def check_made(cut: int, as_of: int) -> None:
+    """Raise ``StoreUnavailableError`` where a snapshot is missing that a read has to see.
 
     A record of another program can be the first after a cut; the next one of the service makes
-    what is missing, within a second.
+    what is missing, within a second. ``cut`` is up to where snapshots are made.
     """
-    if head is not None and as_of and last_cut(max(as_of)) > head:
+    if last_cut(as_of) > cut:
         raise StoreUnavailableError(_LATE)
 
 

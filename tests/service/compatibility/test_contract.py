@@ -49,6 +49,13 @@ ADDED = (
     "previous_type_share",
     "package_kind_hit_rate",
     "previous_documents",
+    # Finds spread along links: docs/decisions/0058-spread.md.
+    *(
+        f"{kind}_spread_{step}_{part}"
+        for kind in ("found", "seized")
+        for step in range(3)
+        for part in ("largest", "second", "sum")
+    ),
 )
 """Features since, in their order, each with its decision."""
 OWNER = re.compile(r" (?:option|argument|query|path|header|cookie) \S+ required$")
