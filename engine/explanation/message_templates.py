@@ -123,18 +123,28 @@ FACTS: Final[Mapping[str, Template]] = {
     "linked_finds_count": "finds elsewhere, later linked to {whom}, {within}: {amount}",
     "passed_hits_count": "finds at a connected {noun} of {whom} {within}: {amount}",
     "spread_found_own": (
-        "recent finds at this vehicle, its driver or its firms, against their crossings: {amount}"
+        "recent finds at this vehicle, its driver or its firms, "
+        "against their crossings: {amount} ({part})"
     ),
     "spread_found_linked": (
-        "recent finds at vehicles that share its driver or firms, against their crossings: {amount}"
+        "recent finds at vehicles that share its driver or firms, "
+        "against their crossings: {amount} ({part})"
+    ),
+    "spread_found_far": (
+        "recent finds two shared crossings away, by driver or firms, "
+        "against their crossings: {amount} ({part})"
     ),
     "spread_seized_own": (
-        "recent seizures at this vehicle, its driver or its firms, against their crossings: "
-        "{amount}"
+        "recent seizures at this vehicle, its driver or its firms, "
+        "against their crossings: {amount} ({part})"
     ),
     "spread_seized_linked": (
-        "recent seizures at vehicles that share its driver or firms, against their crossings: "
-        "{amount}"
+        "recent seizures at vehicles that share its driver or firms, "
+        "against their crossings: {amount} ({part})"
+    ),
+    "spread_seized_far": (
+        "recent seizures two shared crossings away, by driver or firms, "
+        "against their crossings: {amount} ({part})"
     ),
     "weighed_average": "{whom} weighed {amount} on average {within}",
     "not_weighed": "{whom} was not weighed {within}",
@@ -397,6 +407,12 @@ PAPER_FIELDS: Final[Mapping[str, str]] = {
     "customs_value_usd": "declared value",
 }
 """By what a declaration ahead was found, and in what it may differ from what came."""
+SPREAD_PARTS: Final[Mapping[str, str]] = {
+    "largest": "highest value",
+    "second": "second value",
+    "sum": "sum of values",
+}
+"""What is stated of finds spread along links."""
 PRECURSOR_SIGNS: Final[Mapping[str, str]] = {
     "first_consignee": "the first of it for this consignee in this direction",
     "first_consignor": "the first of it from this consignor in this direction",
@@ -407,7 +423,7 @@ PRECURSOR_SIGNS: Final[Mapping[str, str]] = {
 WORDS: Final[tuple[Template, ...]] = (
     *REASONS.values(), *ACTORS.values(), *SAME_TERMS, SAME, *NOUNS.values(), *UNITS.values(),
     *WEEK, *CLASSES.values(), *SHORT.values(), *CONVEYANCES.values(), *DECLARED.values(),
-    *PAPER_FIELDS.values(), *PRECURSOR_SIGNS.values(),
+    *PAPER_FIELDS.values(), *PRECURSOR_SIGNS.values(), *SPREAD_PARTS.values(),
     *(precursor.name for precursor in PRECURSORS.values()),
 )  # fmt: skip
 """All texts of this module that no message identifier names."""

@@ -18,7 +18,7 @@ from engine.ports import Evidence
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.event_streams import STREAMS
 from features.catalogue.mirror_features import DIFFERS, KEYS, LESS, OVER, SHARE, WINDOW
-from features.catalogue.spec import EVER, Fact, Feature, Read
+from features.catalogue.spec import EVER, SPREAD_PARTS, Fact, Feature, Read
 
 _KEY_NOUN: Mapping[str, str] = {"plate": "plate_key", "vin": "vin_key"}
 """Nouns of the keys by which the paired post's record is found, where not the key's own."""
@@ -233,7 +233,9 @@ def _word_match(feature: Feature) -> Wording:
 def _word_spread(feature: Feature) -> Wording:
     """Return the wording of finds spread along links: at the parties, or at those they share."""
     kind, _, step = _reads(feature)[0].measure.partition("_")
-    return Wording(f"spread_{kind}_{'own' if step == '0' else 'linked'}", "share")
+    part = SPREAD_PARTS[int(feature.parameters[0])]
+    known = f"spread_{kind}_{('own', 'linked', 'far')[int(step)]}"
+    return Wording(known, "share", parameters={"part": part})
 
 
 def _reads(feature: Feature) -> list[Read]:
