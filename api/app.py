@@ -52,6 +52,8 @@ from api.models import page as models_page
 from api.models import routes as models_routes
 from api.network import page as network_page
 from api.network import routes as network_routes
+from api.notifications import page as notifications_page
+from api.notifications import routes as notifications_routes
 from api.profiles import page as profiles_page
 from api.profiles import routes as profiles_routes
 from api.quality import page as quality_page
@@ -83,6 +85,7 @@ ROUTERS = (
     decisions_routes.router,
     declarations_routes.router,
     search_routes.router,
+    notifications_routes.router,
     reports_routes.crossings_router,
     reports_routes.router,
     profiles_routes.router,
@@ -117,6 +120,7 @@ PAGES = (
     inspection_orders_page.router,
     declarations_page.router,
     search_page.router,
+    notifications_page.router,
     shifts_page.router,
     roster_page.router,
     network_page.router,

@@ -27,6 +27,7 @@ from api.integrity.schemas import IntegrityReport
 from api.links import schemas as linked
 from api.models import schemas as judged
 from api.network import schemas as network
+from api.notifications.schemas import Notifications
 from api.profiles import schemas as proposals
 from api.quality.schemas import QualityAnswer
 from api.queue.schemas import Queue
@@ -290,6 +291,10 @@ class Client(Calls):
     def search(self, q: str, *, before: int | None = None, limit: int = 50) -> SearchResult:
         """Find decided vehicles by any identifier."""
         return self._get(SearchResult, "search", q=q, before=before, limit=limit)
+
+    def notifications(self) -> Notifications:
+        """List what waits for this caller."""
+        return self._get(Notifications, "notifications")
 
     def open_case(self, opening: Body, key: str | None = None) -> case_views.AcknowledgedCase:
         """Open a case: from a seizure, from an attention, or by hand."""

@@ -78,6 +78,7 @@ _READERS = frozenset({Role.SUPERVISOR, Role.ANALYST})
 _CHECKPOINT = frozenset({Role.CHECKPOINT})
 _SUPERVISOR = frozenset({Role.SUPERVISOR})
 _INTEGRITY = frozenset({Role.INTEGRITY})
+_ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 _POST = _CHECKPOINT | _SUPERVISOR
 _SENDERS = _CHECKPOINT | MACHINES
 
@@ -95,6 +96,9 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         """,
     (Matter.DECISIONS, Right.SEE, _POST): """
         GET /v1/posts/{post}/queue
+        """,
+    (Matter.REPORTS, Right.SEE, _READERS | _INTEGRITY | _ADMINISTRATOR): """
+        GET /v1/notifications
         """,
     (Matter.DECISIONS, Right.ACT, _CHECKPOINT): """
         POST /v1/decisions
@@ -232,11 +236,11 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         POST /v1/cases/{case_id}/events
         POST /v1/cases/{case_id}/files
         """,
-    (Matter.PEOPLE, Right.SEE, frozenset({Role.ADMINISTRATOR})): """
+    (Matter.PEOPLE, Right.SEE, _ADMINISTRATOR): """
         GET /v1/webhooks
         GET /v1/webhooks/{webhook_id}
         """,
-    (Matter.PEOPLE, Right.ACT, frozenset({Role.ADMINISTRATOR})): """
+    (Matter.PEOPLE, Right.ACT, _ADMINISTRATOR): """
         POST /v1/webhooks
         POST /v1/webhooks/{webhook_id}/rotations
         POST /v1/webhooks/{webhook_id}/retries

@@ -15,6 +15,7 @@ SECTIONS: Mapping[str, str] = {
     "/posts/{post}/shift": N_("Shift report"),
     "/posts/{post}/integrity": N_("Integrity"),
     "/posts/{post}/draws": N_("Draws"),
+    "/notifications": N_("Notifications"),
     "/journal": N_("Journal"),
     "/": N_("Posts"),
     "/network": N_("Network"),

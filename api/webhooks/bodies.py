@@ -92,16 +92,20 @@ class EventBodies:
 
     def build(self, seq: int, event_type: str) -> bytes | None:
         """Return the body of an event, None where the receiver may not know of it."""
+        data = self.show(seq, event_type)
+        if data is None:
+            return None
+        at = rfc3339(self.service.journal.entry(self.connection, seq).known_at)
+        content = {"type": event_type, "timestamp": at, "data": data}
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+
+    def show(self, seq: int, event_type: str) -> Body | None:
+        """Return what the receiver may know of an event, None where that is nothing."""
         try:
             found = read_record(self.connection, self.service.journal, seq)
         except NotFoundError:  # erased since
             return None
-        data = _BUILDERS[event_type](self, found)
-        if data is None:
-            return None
-        at = rfc3339(found.entry.known_at)
-        content = {"type": event_type, "timestamp": at, "data": data}
-        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        return _BUILDERS[event_type](self, found)
 
     def is_stated(self, seq: int, event_type: str) -> bool:
         """Tell whether a record is such an event: a row of the outbox alone makes none."""

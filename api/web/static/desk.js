@@ -115,6 +115,26 @@ function previewEntry(form) {
   if (form.elements.identifier.value && !place.querySelector("#preview")) fill();
 }
 
+/** Follow how many notifications there are: their number in the menu, and a sentence when it grows. */
+function followNotifications(link) {
+  const number = document.createElement("b"), word = link.textContent;
+  number.className = "number";
+  link.append(" ", number);
+  const place = document.querySelector("[data-news]");
+  let before = null;
+  const ask = async () => {
+    const answer = await fetch("/v1/notifications", { headers: { Accept: "application/json" } });
+    if (!answer.ok) return;
+    const now = (await answer.json()).notifications.length;
+    number.textContent = now || "";
+    if (before !== null && now > before) place.textContent = `${word}: ${now}`;
+    before = now;
+  };
+  const again = () => ask().catch(() => { /* the next half minute tries again */ });
+  again();
+  setInterval(() => { if (!document.hidden) again(); }, 30000);
+}
+
 for (const button of document.querySelectorAll("[data-help]")) {
   button.hidden = false;
   button.addEventListener("click", () => help?.showModal());
@@ -129,4 +149,5 @@ for (const button of document.querySelectorAll("[data-print]")) {
 }
 for (const form of document.querySelectorAll("[data-check]")) checkAsTyped(form);
 for (const form of document.querySelectorAll("[data-preview]")) previewEntry(form);
+for (const link of document.querySelectorAll(".menu a[href='/notifications']")) followNotifications(link);
 if (live() && "EventSource" in window) listen();

@@ -1,0 +1,31 @@
+"""The page of notifications; open pages follow their number by its JSON route."""
+
+from urllib.parse import quote
+
+from fastapi import APIRouter, Response
+
+from api.notifications.reads import TheService, list_notifications
+from api.web.page_route import PageRoute, TheVisit
+
+router = APIRouter(prefix="/notifications", route_class=PageRoute, include_in_schema=False)
+_PAGES = {
+    "vehicle": "/decisions/{id}",
+    "profile": "/profiles/{id}",
+    "watchlist": "/watchlist#{id}",
+    "model": "/models/{id}",
+    "find": "/finds",
+    "case": "/cases/{id}",
+    "drift": "/drift",
+    "webhook_disabled": "/webhooks/{id}",
+}
+"""Where each is settled; what has no page here is settled on the command line."""
+
+
+@router.get("")
+def show(visit: TheVisit, service: TheService) -> Response:
+    """Show what waits for the visitor, the newest first."""
+    found = [
+        one | {"address": _PAGES.get(one["about"], "").format(id=quote(one["id"], safe=""))}
+        for one in list_notifications(service, visit.caller)
+    ]
+    return visit.page("notifications.html", json_address="/v1/notifications", found=found)

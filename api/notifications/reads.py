@@ -1,0 +1,154 @@
+"""What waits for one caller: read from the present state, so that what was settled is gone.
+
+A caller is told of a record only where a route would show it to them, by the rules that bound the
+bodies of webhooks, and of an approval only where they may give it and did not begin it themselves.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends
+from sqlalchemy import Connection, select
+
+from api.auth.callers import Caller
+from api.cases.reads import CaseFilter, CaseService, describe_cases
+from api.confirmations.reads import ConfirmationService, waiting_finds
+from api.http.dependencies import running_service
+from api.webhooks.bodies import EventBodies, EventService
+from engine.criteria.dual_control import Matter, read_approval_states
+from engine.domain.time_units import DAY, rfc3339
+from engine.events.event_types import EventType
+from engine.journal import kinds as record
+from engine.journal.power_records import read_records
+from engine.queue.match_outcomes import MATCHES
+from engine.queue.queue import DECISIONS
+from models.lifecycle.projection import read_state
+
+MOST_HITS = 50
+"""Vehicles named by the watch list, the newest first."""
+_PEOPLE = ("GET", "/v1/webhooks")
+_GIVEN: Mapping[Matter, tuple[str, str]] = {
+    "profile": ("POST", "/v1/profiles/{code}/approvals"),
+    "watchlist": ("POST", "/v1/watchlist/{entry_id}/approvals"),
+    **dict.fromkeys(("agencies", "oidc", "erasure", "link", "link_resumption"), _PEOPLE),
+}
+"""By matter: the route that its approval takes, or the reading of those who give it by command."""
+_MODEL = ("POST", "/v1/models/{version}/approvals")
+_FIND = ("POST", "/v1/finds/{sequence}/confirmations")
+_CASES = ("GET", "/v1/cases")
+_ALARMS = (record.DRIFT_MEASURED, record.WEBHOOK_DISABLED, record.LINK_STOPPED)
+_AT_REST = frozenset({"in_force", "retired"})
+
+
+class NotificationService(EventService, ConfirmationService, CaseService, Protocol):
+    """The running service, as notifications are read."""
+
+
+TheService = Annotated[NotificationService, Depends(running_service)]
+
+
+def list_notifications(service: NotificationService, caller: Caller) -> list[dict[str, Any]]:
+    """Return what waits for a caller, the newest first."""
+    with service.store.read() as connection:
+        bodies = EventBodies(service, connection, caller)
+        now = service.journal.now(connection)
+        found = [
+            *_list_hits(connection, bodies, since=now - DAY),
+            *_list_approvals(connection, bodies, caller),
+            *_list_models(connection, caller),
+            *_list_alarms(connection, bodies, since=now - DAY),
+        ]
+    found += _list_finds(service, caller)
+    found += _list_escalated(service, caller)
+    return sorted(found, key=lambda one: str(one["at"]), reverse=True)
+
+
+def _list_hits(
+    connection: Connection, bodies: EventBodies, *, since: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the vehicles in the queues that an entry in force named, whatever picked them."""
+    states = read_approval_states(connection, "watchlist").values()
+    entries = {one.subject for one in states if one.state == "in_force"}
+    column = DECISIONS.c
+    query = (
+        select(column.seq, column.known_at, MATCHES.c.code)
+        .join(MATCHES, MATCHES.c.seq == column.seq)
+        .where(column.waiting, column.known_at >= since)
+        .order_by(column.seq.desc())
+    )
+    rows = connection.execute(query).all()
+    named = {seq: known_at for seq, known_at, code in rows if code in entries}
+    for seq, known_at in islice(named.items(), MOST_HITS):
+        body = _see(bodies, seq, "watchlist.hit")
+        if body is not None:
+            about = {"id": body["decision_id"], "post": body["post"]}
+            yield _describe("watchlist_hit", "vehicle", known_at, **about)
+
+
+def _list_approvals(
+    connection: Connection, bodies: EventBodies, caller: Caller
+) -> Iterator[dict[str, Any]]:
+    for matter, route in _GIVEN.items():
+        if not caller.may(*route):
+            continue
+        for one in read_approval_states(connection, matter).values():
+            began = one.author if one.leaving is None else one.leaving.by
+            if one.pending is None or began == caller.person:
+                continue
+            found = _see(bodies, one.pending, "approval.waiting")
+            if found is not None:
+                yield _describe("approval_waiting", matter, one.since, id=one.subject)
+
+
+def _list_models(connection: Connection, caller: Caller) -> Iterator[dict[str, Any]]:
+    if not caller.may(*_MODEL):
+        return
+    kinds = [record.MODEL_REGISTERED]
+    known = {one.subject: one.known_at for one in read_records(connection, kinds)}
+    for model in read_state(connection).models.values():
+        gave = (model.trained_by, *model.approvals)
+        if model.role not in _AT_REST and caller.person not in gave:
+            at = known.get(model.version, 0)
+            yield _describe("approval_waiting", "model", at, id=model.version)
+
+
+def _list_finds(service: NotificationService, caller: Caller) -> Iterator[dict[str, Any]]:
+    if caller.may(*_FIND):
+        for one in waiting_finds(service, caller.enter(*_FIND)):
+            if one["reported_by"] != caller.person:
+                about = {"id": str(one["sequence"]), "post": one["post"]}
+                yield {
+                    "kind": "approval_waiting",
+                    "about": "find",
+                    "at": one["recorded_at"],
+                } | about
+
+
+def _list_escalated(service: NotificationService, caller: Caller) -> Iterator[dict[str, Any]]:
+    if caller.may(*_CASES):
+        wanted = CaseFilter(state="open", urgency="escalated")
+        for one in describe_cases(service, caller.enter(*_CASES), wanted):
+            about = {"id": one["case_id"], "post": one["post"]}
+            yield {"kind": "alarm", "about": "case", "at": one["changed_at"]} | about
+
+
+def _list_alarms(
+    connection: Connection, bodies: EventBodies, *, since: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the last day's alarms; of drift the last measurement alone counts."""
+    last = {one.kind: one.seq for one in read_records(connection, [record.DRIFT_MEASURED])}
+    for one in read_records(connection, _ALARMS):
+        is_past = one.known_at < since or last.get(one.kind, one.seq) != one.seq
+        body = None if is_past else _see(bodies, one.seq, "alarm.raised")
+        if body is not None:
+            yield _describe("alarm", body["alarm"], one.known_at, id=body["id"])
+
+
+def _see(bodies: EventBodies, seq: int, event_type: EventType) -> Mapping[str, Any] | None:
+    """Return what the caller may know of a record that is such an event, None for any other."""
+    return bodies.show(seq, event_type) if bodies.is_stated(seq, event_type) else None
+
+
+def _describe(kind: str, about: str, at: int, **more: Any) -> dict[str, Any]:
+    return {"kind": kind, "about": about, "post": None, "at": rfc3339(at)} | more

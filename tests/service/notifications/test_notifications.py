@@ -1,0 +1,73 @@
+"""What waits for a person: told to who may settle it, gone once it is settled."""
+
+from typing import Any
+
+import pytest
+
+from api.auth.permissions import Role
+from api.notifications import reads
+from api.notifications.schemas import Notifications
+from api.webhooks.bodies import EventBodies
+from tests.service.extra_callers import person, send
+from tests.service.page_session import at_desk
+from tests.service.running_service import World
+from tests.service.watchlist.test_watchlist import ahead, decide_arrival
+
+PATH = "/v1/notifications"
+
+
+def told(world: World, who: dict[str, str]) -> set[tuple[str, str, str]]:
+    answer = world.client.get(PATH, headers=who)
+    assert answer.status_code == 200, answer.text
+    found = Notifications.model_validate(answer.json()).notifications
+    return {(one.kind, one.about, one.id) for one in found}
+
+
+def propose(world: World, by: dict[str, str], **entry: Any) -> str:
+    body = {"reason": "tip-off", "expiry": ahead(60)} | entry
+    entry_id: str = send(world, "/v1/watchlist", body, by).json()["id"]
+    return entry_id
+
+
+def test_an_approval_is_told_to_who_may_give_it_until_it_is_given(world: World) -> None:
+    ann, bob = person(world, Role.SUPERVISOR), person(world, Role.SUPERVISOR)
+    analyst = person(world, Role.ANALYST)
+    entry = propose(world, ann, plate="01N100AA")
+    waits = ("approval_waiting", "watchlist", entry)
+    assert waits in told(world, bob)
+    assert waits not in told(world, ann), "who began it does not complete it"
+    assert waits not in told(world, analyst), "an analyst approves no entry"
+    assert send(world, f"/v1/watchlist/{entry}/approvals", {}, bob).status_code == 201
+    assert waits not in told(world, bob)
+    for role in (Role.CHECKPOINT, Role.COUNTERPART):
+        assert world.client.get(PATH, headers=world.headers(role)).status_code == 403
+
+
+def test_a_vehicle_that_an_entry_names_is_told_while_it_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob = person(world, Role.SUPERVISOR), person(world, Role.SUPERVISOR)
+    entry = propose(world, ann, plate="01N200AA")
+    assert send(world, f"/v1/watchlist/{entry}/approvals", {}, bob).status_code == 201
+    named = decide_arrival(world, 98_001, plate="01 n 200-aa")
+    other = decide_arrival(world, 98_002, plate="01N201AA")
+    hit = ("watchlist_hit", "vehicle", named["decision_id"])
+    found = told(world, bob)
+    assert hit in found
+    assert ("watchlist_hit", "vehicle", other["decision_id"]) not in found
+    page = at_desk(world, "told").get("/notifications").text
+    assert f'href="/decisions/{named["decision_id"]}"' in page
+    monkeypatch.setattr(reads, "MOST_HITS", 0)
+    assert hit not in told(world, bob)
+
+
+def test_a_seeded_bug_that_shows_what_no_route_would_is_seen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, auditor = person(world, Role.SUPERVISOR), person(world, Role.INTEGRITY)
+    propose(world, ann, plate="01N300AA")
+    assert told(world, auditor) == set()
+    monkeypatch.setattr(reads, "_GIVEN", {"watchlist": ("GET", PATH)})
+    assert told(world, auditor) == set(), "the rules of bodies hold by themselves"
+    monkeypatch.setattr(EventBodies, "show", lambda *_: {"matter": "watchlist"})
+    assert any(about == "watchlist" for _, about, _ in told(world, auditor))
