@@ -22,7 +22,7 @@ migrations         Migrations of the store
 models             Models over HTTP and as a page
 network            The overview of all posts, over HTTP and as a page
 oidc               Sign-on by OpenID Connect
-notifications      What waits for a person or calls for a look, over HTTP and as a page
+notifications      Waiting approvals, hits of the watch list and alarms, over HTTP and as a page
 profiles           Risk profiles over HTTP and as pages
 quality            Quality of the data over HTTP and as a page
 queue              The queue over HTTP and as a page

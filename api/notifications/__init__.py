@@ -1,7 +1,7 @@
-"""Notifications: what waits for a person or calls for a look, over HTTP and as a page.
+"""Notifications: waiting approvals, hits of the watch list and alarms, over HTTP and as a page.
 
 page     The page of notifications
-reads    What waits for one caller, as they may see it
+reads    Notifications of one caller, as they may see them
 routes   Notifications over HTTP
 schemas  The answer about notifications
 """

@@ -1,4 +1,4 @@
-"""What waits for one caller: read from the present state, so that what was settled is gone.
+"""Notifications of one caller, read from the present state, so that what was settled is gone.
 
 A caller is told of a record only where a route would show it to them, by the rules that bound the
 bodies of webhooks, and of an approval only where they may give it and did not begin it themselves.

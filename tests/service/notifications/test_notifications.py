@@ -1,4 +1,4 @@
-"""What waits for a person: told to who may settle it, gone once it is settled."""
+"""What waits for a person: listed for who may settle it, gone once it is settled."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.service.watchlist.test_watchlist import ahead, decide_arrival
 PATH = "/v1/notifications"
 
 
-def told(world: World, who: dict[str, str]) -> set[tuple[str, str, str]]:
+def list_waiting(world: World, who: dict[str, str]) -> set[tuple[str, str, str]]:
     answer = world.client.get(PATH, headers=who)
     assert answer.status_code == 200, answer.text
     found = Notifications.model_validate(answer.json()).notifications
@@ -29,21 +29,21 @@ def propose(world: World, by: dict[str, str], **entry: Any) -> str:
     return entry_id
 
 
-def test_an_approval_is_told_to_who_may_give_it_until_it_is_given(world: World) -> None:
+def test_an_approval_is_listed_for_who_may_give_it_until_it_is_given(world: World) -> None:
     ann, bob = person(world, Role.SUPERVISOR), person(world, Role.SUPERVISOR)
     analyst = person(world, Role.ANALYST)
     entry = propose(world, ann, plate="01N100AA")
     waits = ("approval_waiting", "watchlist", entry)
-    assert waits in told(world, bob)
-    assert waits not in told(world, ann), "who began it does not complete it"
-    assert waits not in told(world, analyst), "an analyst approves no entry"
+    assert waits in list_waiting(world, bob)
+    assert waits not in list_waiting(world, ann), "who began it does not complete it"
+    assert waits not in list_waiting(world, analyst), "an analyst approves no entry"
     assert send(world, f"/v1/watchlist/{entry}/approvals", {}, bob).status_code == 201
-    assert waits not in told(world, bob)
+    assert waits not in list_waiting(world, bob)
     for role in (Role.CHECKPOINT, Role.COUNTERPART):
         assert world.client.get(PATH, headers=world.headers(role)).status_code == 403
 
 
-def test_a_vehicle_that_an_entry_names_is_told_while_it_waits(
+def test_a_vehicle_that_an_entry_names_is_listed_while_it_waits(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, bob = person(world, Role.SUPERVISOR), person(world, Role.SUPERVISOR)
@@ -52,13 +52,13 @@ def test_a_vehicle_that_an_entry_names_is_told_while_it_waits(
     named = decide_arrival(world, 98_001, plate="01 n 200-aa")
     other = decide_arrival(world, 98_002, plate="01N201AA")
     hit = ("watchlist_hit", "vehicle", named["decision_id"])
-    found = told(world, bob)
+    found = list_waiting(world, bob)
     assert hit in found
     assert ("watchlist_hit", "vehicle", other["decision_id"]) not in found
-    page = at_desk(world, "told").get("/notifications").text
+    page = at_desk(world, "listed").get("/notifications").text
     assert f'href="/decisions/{named["decision_id"]}"' in page
     monkeypatch.setattr(reads, "MOST_HITS", 0)
-    assert hit not in told(world, bob)
+    assert hit not in list_waiting(world, bob)
 
 
 def test_a_seeded_bug_that_shows_what_no_route_would_is_seen(
@@ -66,8 +66,8 @@ def test_a_seeded_bug_that_shows_what_no_route_would_is_seen(
 ) -> None:
     ann, auditor = person(world, Role.SUPERVISOR), person(world, Role.INTEGRITY)
     propose(world, ann, plate="01N300AA")
-    assert told(world, auditor) == set()
+    assert list_waiting(world, auditor) == set()
     monkeypatch.setattr(reads, "_GIVEN", {"watchlist": ("GET", PATH)})
-    assert told(world, auditor) == set(), "the rules of bodies hold by themselves"
+    assert list_waiting(world, auditor) == set(), "the rules of bodies hold by themselves"
     monkeypatch.setattr(EventBodies, "show", lambda *_: {"matter": "watchlist"})
-    assert any(about == "watchlist" for _, about, _ in told(world, auditor))
+    assert any(about == "watchlist" for _, about, _ in list_waiting(world, auditor))
