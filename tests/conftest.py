@@ -9,7 +9,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +25,23 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ORDER = 20_240_311
 """Shuffles the tests of every file alike in each run; ``--randomly-seed=N`` otherwise."""
+
+SHARED = (
+    ("tests/browser/",),
+    (
+        "tests/service/service/test_fault_runs.py",
+        "tests/service/webhooks/test_killed_service.py",
+    ),
+    (
+        "tests/service/audit/test_erasure.py",
+        "tests/service/audit/test_home_rebuild.py",
+        "tests/service/audit/test_projections.py",
+    ),
+)
+"""Files that one worker runs, by the beginnings of their names: what they share takes seconds.
+
+The first share a browser, the second a process that forks services, the third an eventful home.
+"""
 
 LONGEST = (
     "test_officers",
@@ -131,6 +148,19 @@ def pytest_configure(config: pytest.Config) -> None:
         bin_in_sequence()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each file to one worker, and files that share something to the same."""
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class BySharing(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            found = next((names for names in SHARED if nodeid.startswith(names)), None)
+            return found[0] if found else super()._split_scope(nodeid)
+
+    return BySharing(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave Spark's tests to ``make spark``, which names their folder.
 
@@ -150,8 +180,8 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what only the proof runs, mark each test with its folder's name, and sort.
 
-    A file stays with one worker, because it shares a world, a server or a browser; the short ones
-    come last, so that no worker is left with a long one while the other has nothing to do.
+    A file stays with one worker, because it shares a world or a server; the short ones come last,
+    so that no worker is left with a long one while the other has nothing to do.
     """
     if not IS_PROOF:
         left_out = [item for item in items if is_proof_alone(item.nodeid)]

@@ -37,16 +37,108 @@ _POSTGRESQL = (
     "store/engine/journal/test_one_line.py",
     "store/engine/links/test_exchange.py",
     "store/engine/shifts/test_running_totals.py",
+    *(
+        f"service/links/{name}.py"
+        for name in (
+            "test_node_recompute",
+            "test_post_orders",
+            "test_seeds_ahead",
+            "test_silent_centre",
+        )
+    ),
+    *(
+        f"service/links/test_post_records.py::{test}"
+        for test in (
+            "test_power_of_the_node_is_none_at_the_centre",
+            "test_records_that_come_again_are_known",
+            "test_the_overview_sees_a_node_that_is_cut_off",
+            "test_what_is_not_at_the_centre_yet_is_said",
+        )
+    ),
+    "store/api/links/test_movements.py",
+    "store/api/network/test_network_history.py::test_a_count_is_used_again_for_some_seconds",
+    "store/api/network/test_network_history.py::test_seeded_bugs_are_seen",
+    *(
+        f"store/api/webhooks/test_delivery.py::{test}"
+        for test in (
+            "test_a_receiver_says_when_to_try_again",
+            "test_a_receiver_that_answers_too_late_gets_the_event_again",
+            "test_a_row_of_the_outbox_alone_is_no_event",
+            "test_an_edited_record_opens_no_endpoint",
+            "test_every_refused_or_broken_attempt_is_made_again",
+            "test_nothing_is_written_while_no_webhook_exists",
+            "test_seeded_bugs_of_retries_are_found",
+            "test_what_was_not_recorded_is_not_sent",
+            "test_while_a_secret_is_rotated_both_sign",
+        )
+    ),
+    *(
+        f"store/engine/audit/test_journal_attacks.py::test_rewritten_audit_{test}"
+        for test in (
+            "is_found_by_receipts_where_the_chain_was_recomputed",
+            "without_receipts_would_be_believed",
+        )
+    ),
+    *(
+        f"store/engine/audit/test_verification.py::{test}"
+        for test in (
+            "test_a_body_that_a_signed_erasure_names_may_be_gone",
+            "test_a_chain_over_bodies_alone_would_miss_it",
+            "test_a_receipt_of_another_journal_is_found",
+            "test_a_signed_erasure_does_not_carry_over_to_another_record",
+            "test_after_the_last_receipt_a_forger_is_believed",
+            "test_an_erasure_cannot_erase_an_erasure_or_what_comes_after_it",
+            "test_an_erasure_that_cannot_be_checked_is_a_fault",
+            "test_an_erasure_that_is_not_signed_by_the_home_is_a_fault",
+            "test_an_unsigned_erasure_passes_a_check_without_signatures",
+            "test_receipts_that_are_not_ours_are_found",
+            "test_the_list_of_faults_is_bounded_but_not_their_number",
+        )
+    ),
+    *(
+        f"store/engine/criteria/test_dual_control.py::{test}"
+        for test in (
+            "test_a_release_without_a_feature_fails_no_decision",
+            "test_each_month_has_its_own_outcome",
+            "test_profiles_are_compiled_again_only_when_one_moved",
+            "test_the_list_follows_its_records",
+        )
+    ),
+    *(
+        f"store/engine/journal/test_clock.py::{test}"
+        for test in (
+            "test_a_home_of_an_older_version_follows_its_clock",
+            "test_a_replay_of_an_acceptance_moves_no_anchor",
+            "test_a_step_of_a_few_minutes_is_followed",
+            "test_after_a_restart_of_the_machine_a_night_is_believed",
+            "test_small_steps_do_not_add_up",
+            "test_time_that_passed_is_followed",
+        )
+    ),
+    "store/engine/journal/test_journal_format.py::test_another_byte_order_would_be_found",
+    "store/engine/links/test_matches.py",
+    "store/engine/links/test_request_exchange.py",
+    "store/engine/links/test_witness.py",
     "store/features/online/test_counter_store.py",
     "store/features/online/test_entity_history.py",
     "store/features/online/test_parity_processes.py"
     "::test_a_process_that_does_not_wait_for_the_others_is_caught",
+    *(
+        f"store/features/online/test_parity_replay.py::{test}"
+        for test in (
+            "test_a_batch_that_forgets_its_own_events_is_caught",
+            "test_a_count_that_overlooks_them_is_caught",
+            "test_a_load_that_drops_ties_is_caught",
+            "test_a_seek_that_sees_its_own_time_is_caught",
+        )
+    ),
     "store/features/online/test_search_counts.py",
 )
 """On PostgreSQL for the proof: what they say of SQLite hangs on no dialect of their own.
 
-What PostgreSQL itself does stays: the journal, its locks and kills, verification, the queue, parity
-of replays and of four processes, migrations, targeting and delivery by two processes.
+What PostgreSQL itself does stays: the journal, its locks and kills, edits that verification finds,
+the queue, parity of replays and of four processes, migrations, targeting and delivery by two
+processes. A seeded bug of Python alone is shown on one store.
 """
 _FAULTS = "service/service/test_fault_runs.py"
 _WAY = "service/links/test_two_homes.py::test_whatever_happens_on_the_way_each_is_recorded_once"
@@ -57,6 +149,7 @@ _COVERS = (
     "unit/models/evaluation/test_calibration_error.py"
     "::test_its_interval_covers_how_far_off_chances_are"
 )
+_TRIAL = "unit/engine/selection/test_champion_challenger.py"
 _REPLAY = (
     "service/audit/test_decision_replay.py"
     "::test_a_record_of_the_rule_before_stands_with_the_figures_behind_its_words"
@@ -100,6 +193,19 @@ PROOF_ALONE: Mapping[str, str] = {
         "::test_a_run_in_a_process_of_its_own_says_what_it_held"
     ),
     # More sizes, seeds and cases of one statement.
+    **{
+        f"{_TRIAL}::{test}[{case}]": f"{_TRIAL}::{test}[{shown_by}]"
+        for test, case, shown_by in (
+            ("test_inclusion_is_as_often_as_was_written_down", "champion_higher", "as_drawn"),
+            (
+                "test_one_number_for_who_leads_and_for_the_score_is_caught",
+                "champion_higher",
+                "challenger_higher",
+            ),
+            ("test_a_wrong_weight_is_caught", "shares mixed up", "the other alone"),
+            ("test_a_wrong_weight_is_caught", "always even", "the other alone"),
+        )
+    },
     **{
         f"{_COVERS}[{case}]": f"{_COVERS}[1.6-2000]"
         for case in ("0.5-200", "0.5-2000", "1.0-2000", "1.6-200")

@@ -1,4 +1,4 @@
-"""One service on a free port, one Chromium; a page error, a dialog or a request elsewhere fails."""
+"""One service a file, one Chromium for all; a page error, a dialog or a request elsewhere fails."""
 
 import os
 import shutil
@@ -6,6 +6,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import httpx2 as httpx
 import pytest
@@ -72,23 +74,43 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     while not server.started:
         time.sleep(0.01)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with httpx.Client(base_url=address, headers=bearer(keys[Role.CHECKPOINT])) as sender:
+    key = bearer(keys[Role.CHECKPOINT])
+    with httpx.Client(base_url=address, headers=key, timeout=PATIENCE_MS / 1000) as sender:
         yield Site(address, sender, people(opened[0]), opened[0])
     server.should_exit = True
     thread.join(10)
     listener.close()
 
 
-@pytest.fixture(scope="module")  # not longer: its running loop breaks asyncio.run after it
-def browser() -> Iterator[Browser]:
-    """Drive the system's Chromium."""
+_OPEN = ExitStack()
+
+
+@cache
+def _open_browser(chromium: str) -> Browser:
+    playwright = _OPEN.enter_context(sync_playwright())
+    running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+    _OPEN.callback(running.close)
+    return running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Close the browser after the last test of this folder: its loop breaks ``asyncio.run``."""
+    try:
+        yield
+    finally:
+        if nextitem is None or item.path.parent != nextitem.path.parent:
+            _OPEN.close()
+            _open_browser.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Browser:
+    """Drive the system's Chromium, which all files in a row share."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not chromium:
         pytest.skip("no browser: install chromium, or set CHROMIUM")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield running
-        running.close()
+    return _open_browser(chromium)
 
 
 @pytest.fixture(scope="module")

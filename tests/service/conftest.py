@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import time_machine
@@ -29,6 +29,9 @@ from tests.service.running_service import (
     make_keys,
     open_world,
 )
+
+if TYPE_CHECKING:
+    from experiments.faults.service_process import Forker
 
 NOON = datetime(2026, 10, 14, 7, tzinfo=UTC)
 OWN_TIME = (
@@ -97,6 +100,15 @@ def _backtests_in_process(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.path.stem not in OWN_PROCESS:
             patched.setattr(Backtests, "run", run)
         yield
+
+
+@pytest.fixture(scope="session")
+def forker() -> "Iterator[Forker]":
+    """Import the service once, to be forked by every test that kills it."""
+    from api.cli.experiments import forker
+
+    with forker() as forks:
+        yield forks
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,6 @@ from engine.journal.journal import JOURNAL
 from engine.journal.kinds import SENSITIVE_READ
 from engine.queue.queue import DECISIONS
 from engine.storage.database import METADATA
-from tests.service.eventful_home import live
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk, user
 from tests.service.running_service import (
@@ -59,9 +58,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(empty_world: World) -> Story:
-    live(empty_world)
-    return tell(empty_world)
+def story(eventful_world: World) -> Story:
+    return tell(eventful_world)
 
 
 def tell(world: World) -> Story:

@@ -15,7 +15,6 @@ from api.audit.home_check import check_home, open_check
 from api.audit.home_rebuild import rebuild_home
 from api.cli.main import app
 from api.service.runtime import open_store
-from api.service.settings import Settings
 from engine.audit.erasures import erasure_draft
 from engine.errors import HomeError, StoreUnavailableError
 from engine.journal.entries import Draft
@@ -23,9 +22,10 @@ from engine.journal.journal import Journal
 from engine.journal.receipts import open_signer
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
+from tests.service.audit.conftest import copy_eventful, serve
 from tests.service.audit.test_projections import EDITS
-from tests.service.eventful_home import ENTRIES, live
-from tests.service.running_service import POST, FakeModels, World, make_home, make_keys, open_world
+from tests.service.eventful_home import ENTRIES
+from tests.service.running_service import POST
 
 READS = (
     f"/v1/posts/{POST}/queue",
@@ -38,13 +38,9 @@ SKIPPED = {"digest of a key", "role and password of a user", "removed user is ba
 """Edits that destroy a secret: they have a test of their own."""
 
 
-def answers(home: Home, keys: Any, other: str, *, fill: bool = False) -> list[Any]:
-    """Serve a home, let it live where that is asked, and return what it answers."""
-    client, served = open_world(home, FakeModels(), Settings(key_seconds=0.2))
-    with client:
-        world = World(home, FakeModels(), client, served.state.runtime, keys, other)
-        if fill:
-            live(world)
+def answers(home: Home, keys: Any, other: str) -> list[Any]:
+    """Serve a home and return what it answers."""
+    with serve(home, keys, other) as world:
         found = [world.get(path) for path in READS]
         assert {one.status_code for one in found} == {200}
         return [_timeless(one.json()) for one in found]
@@ -58,10 +54,10 @@ def _timeless(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def served_home(empty_home: tuple[Home, Any, str]) -> tuple[Home, Any, str, list[Any]]:
+def served_home(eventful_home: tuple[Home, Any, str]) -> tuple[Home, Any, str, list[Any]]:
     """Return a home that was lived in, its keys, and what its service answered."""
-    home, keys, other = empty_home
-    return home, keys, other, answers(home, keys, other, fill=True)
+    home, keys, other = eventful_home
+    return home, keys, other, answers(home, keys, other)
 
 
 Served = tuple[Home, Any, str, list[Any]]
@@ -108,11 +104,14 @@ def test_a_secret_that_does_not_fit_is_dropped_by_name(served_home: Served, stor
     assert {"access_keys", "users"} <= {table for table, _ in rebuilt.dropped}
     assert ("users", "ada") in rebuilt.dropped
     assert check_home(home, store).ok, "a record names what was dropped"
+    query = text("UPDATE users SET password = :password WHERE name = 'ben'")
     with store.write() as connection:
-        connection.execute(text("UPDATE users SET password = '!ben' WHERE name = 'ben'"))
+        kept = connection.scalar(text("SELECT password FROM users WHERE name = 'ben'"))
+        connection.execute(query, {"password": "!ben"})
     faults = check_home(home, store).faults
     assert [(fault.table, fault.rule) for fault in faults] == [("users", "differs")]
-    rebuild_home(home, store)
+    with store.write() as connection:
+        connection.execute(query, {"password": kept})
 
 
 def test_a_crash_leaves_the_old_tables(
@@ -179,9 +178,7 @@ def test_it_makes_nothing_of_a_journal_that_was_changed(served_home: Served, sto
 
 def test_rows_of_erased_records_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(DATABASE_VARIABLE, raising=False)
-    home = make_home(tmp_path / "home")
-    keys, other = make_keys(home)
-    answers(home, keys, other, fill=True)
+    home = copy_eventful(tmp_path / "home")[0]
     store = open_store(home)
     with store.read() as connection:
         query = "SELECT max(seq) FROM journal WHERE kind = 'decision'"

@@ -35,20 +35,12 @@ from engine.storage.database import METADATA
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.counter_recount import Recount
-from tests.service.eventful_home import live
 from tests.service.page_session import at_desk
 from tests.service.running_service import World
 from tests.store.engine.audit.journal_forgery import open_rolled_back
 
 PLAN = Plan(CATALOGUE)
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
-
-
-@pytest.fixture(scope="module")
-def eventful_world(empty_world: World) -> World:
-    """Serve a home in which everything has happened once, on each store."""
-    live(empty_world)
-    return empty_world
 
 
 def check(

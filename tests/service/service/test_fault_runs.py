@@ -31,23 +31,16 @@ if TYPE_CHECKING:
 
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 HISTORY = 500 if IS_PROOF else 250
-KILLS = 1000 if IS_PROOF else 2
-TRIALS = 200 if IS_PROOF else 3
+KILLS = 1000 if IS_PROOF else 1
+TRIALS = 200 if IS_PROOF else 1
 OUTAGES = 30 if IS_PROOF else 1
-REQUESTS = 10_000 if IS_PROOF else 100
+REQUESTS = 10_000 if IS_PROOF else 40
 LEAKING = 150
 """Requests to a service that leaks: a thousand times as many would eat the whole machine."""
 WEIGHED = 50_000 if IS_PROOF else LEAKING
-FLIPS = 1000 if IS_PROOF else 7
+FLIPS = 1000 if IS_PROOF else 2
 BACK_SECONDS = store_outage.BACK_SECONDS if IS_PROOF else 60.0
 """A busy machine has the time; that they are back soon is for a quiet one to show."""
-
-
-@pytest.fixture(scope="module")
-def forker() -> Iterator[Forker]:
-    """Import the service once, to be forked by every test."""
-    with experiments.forker() as forks:
-        yield forks
 
 
 @pytest.fixture

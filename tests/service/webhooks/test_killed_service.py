@@ -6,9 +6,6 @@ receiver has an event and has not answered yet, and while others are recorded an
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,7 +18,10 @@ import pytest
 
 from api.auth.permissions import Role
 from api.harness.service_process import free_port, wait_until_ready
+from api.service.settings import VARIABLE
 from engine.storage.home import DATABASE_VARIABLE
+from experiments.faults.service_process import Forker
+from experiments.faults.service_process import Service as ForkedService
 from tests.service.running_service import POST, arrival, make_home, make_keys
 from tests.support.emptied_database import empty_database
 from tests.support.webhook_receiver import Receiver
@@ -35,21 +35,17 @@ VEHICLES, AMENDMENTS = 4, 3
 class Service:
     """A process that serves a home."""
 
-    def __init__(self, home: "Home") -> None:
-        self._home = home
+    def __init__(self, home: "Home", forker: Forker) -> None:
         self.port = free_port()
+        known = {name: os.environ[name] for name in os.environ if name.startswith("DARVOZA_")}
+        self._process = ForkedService(forker, known | {VARIABLE: str(home.root)}, self.port)
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "api", "serve", "--home", str(self._home.root)]
-        with (self._home.root / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "--port", str(self.port)], stdout=log, stderr=log
-            )
-        wait_until_ready(self.port, is_alive=lambda: self._process.poll() is None, every=0.05)
+        self._process.start()
+        wait_until_ready(self.port, is_alive=lambda: True, every=0.05)
 
     def kill(self) -> None:
-        os.kill(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._process.kill()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -93,9 +89,9 @@ def wait(is_done: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen in time")
 
 
-def test_no_event_is_lost_where_the_service_is_killed(home: "Home") -> None:
+def test_no_event_is_lost_where_the_service_is_killed(home: "Home", forker: Forker) -> None:
     keys, _ = make_keys(home)
-    service, receiver, killed = Service(home), Receiver(), threading.Event()
+    service, receiver, killed = Service(home, forker), Receiver(), threading.Event()
     with receiver.listen():
         pass  # so that it has a port; then it is down
     service.start()

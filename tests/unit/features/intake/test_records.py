@@ -47,7 +47,7 @@ VALID: dict[str, dict[str, Any]] = {
         "substance_class": "narcotic",
     },
 }
-EXAMPLES = 300 if os.environ.get("DARVOZA_PROOF") else 8
+EXAMPLES = 300 if os.environ.get("DARVOZA_PROOF") else 4
 FIELDS = [(name, field) for name, model in MODELS.items() for field in model.model_fields]
 
 printable = st.characters(codec="utf-8", categories=("L", "N", "P", "S"))
