@@ -10,5 +10,6 @@ numbers             Numbers of a report, in digits by the marks of its language 
 plates              Registration plates in the text of a report
 posts               The post that a report names, by the names of the network file
 quantities          Masses of a report, and which of them is that of the substance
+tables              Rows of tables in a report: which cell states the mass of a substance
 report_files        Text of a folder's reports, from text files and PDF files
 """

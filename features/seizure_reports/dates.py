@@ -5,9 +5,10 @@ around a date say what it belongs to.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import pairwise
 
 from features.seizure_reports.folded_text import FoldedText, Term
 from features.seizure_reports.lexicon import Lexicon
@@ -16,16 +17,32 @@ _ISO = re.compile(r"(?<![\d.-])(?P<y>(?:19|20)\d\d)[-.](?P<m>\d\d)[-.](?P<d>\d\d
 _NUMERIC = re.compile(
     r"(?<![\d.,/-])(?P<d>\d{1,2})(?P<mark>[./-])(?P<m>\d{1,2})(?P=mark)(?P<y>(?:19|20)\d\d|\d\d)(?!\d)"
 )
-_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?[\s\-\"»”]*(?:of )?"
-_YEAR = r"[\s,.\-\"»”]*(?:соли |of )?(?P<y>(?:19|20)\d\d)(?!\d)"
+_ORDINAL = r"(?:st|nd|rd|th|-?(?:го|ое|е|числа|уми|юми|ми|умин|inchi|nchi|чи|инчи))?"
+_DAY = rf"(?P<d>\d{{1,2}}){_ORDINAL}[\s\-\"»”]*(?:of )?"
+_THIS_YEAR = r"(?:соли (?:равон|чори)|с\. ?г\.|текущего года|joriy yil\w*|shu yil\w*|this year)?"
+_YEAR = rf"[\s,.\-\"»”]*{_THIS_YEAR}[\s(]*(?:соли |of )?(?P<y>(?:19|20)\d\d)(?!\d)"
 _YEAR_BEFORE = (
     r"(?P<y>(?:19|20)\d\d)[\s\-]*"
     r"(?:yil(?:ning|i|da)?|йил(?:нинг|и|да)?|соли|г(?:\.|ода)?|,)?[\s\-,]*"
 )
+_ZULU = re.compile(
+    r"(?<!\w)(?P<d>\d\d)\d{4}z\s+(?P<m>[a-z]{3})[a-z]*\s+(?P<y>\d\d|(?:19|20)\d\d)(?!\d)"
+)
+"""Date-time group of a telex: day, hours and minutes, month and year."""
+_WEEKDAY = (
+    r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*|пн|вт|ср|чт|пт|сб|вс|понедельник|вторник|среда|четверг|"
+    r"пятница|суббота|воскресенье|[a-z]*shanba|juma|[а-я]*шанб[еа]|чумъа"
+)
+_ITEM = re.compile(rf"^[ ]*(?:[-•*|]|\d{{1,3}}\s?[).;:|])?\s*(?:(?:{_WEEKDAY})\.?,?\s+)?$")
+"""What may stand in a line before the date that makes it a dated item: a number, a weekday."""
+_DATELINE = re.compile(r"\s*(?:[^\W\d_][\w'-]*\.?\s){0,2}[^\W\d_][\w'-]*,\s*$")
+"""Name of a town before the date of a message: "Tashkent, 3 October"."""
+_SENTENCE_END = re.compile(r"(?:^|[^\W\d_]{3})[.!?]\s")
+_THAT = re.compile(r"[^\W\d_]*,?\s*(?:that|что|ки|ki)\s")
 _AROUND = 90
 _LEAST_WEIGHT = -0.8
-_FROM = (" от", " dated", " аз")
-"""Words right before the date of a document."""
+_FROM = (" от", " dated", " аз", " до", " until", " by", " не позднее")
+"""Words right before the date of a document, or before a day to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +62,39 @@ def find_dates(text: FoldedText, lexicon: Lexicon) -> list[ReportDate]:
     of the first year that the text names; six digits are a day where there is no other.
     """
     months = lexicon.months.find(text.folded)
-    found = [*_find_numeric(text.folded), *_find_worded(text.folded, months)]
+    days = {day.end: day for day in lexicon.days.find(text.folded)}
+    found = [
+        *_find_spelled(text.folded, months, days),
+        *_find_numeric(text.folded),
+        *_find_zulu(text.folded, months),
+        *_find_worded(text.folded, months),
+    ]
     kept: dict[int, ReportDate] = {}
     for one in sorted(found, key=lambda one: (one.start, -one.end)):
         if not any(other.start <= one.start < other.end for other in kept.values()):
             kept[one.start] = one
     return list(kept.values()) or list(_find_telegraphic(text.folded))
+
+
+def _find_spelled(
+    folded: str, months: Sequence[Term], days: Mapping[int, Term]
+) -> Iterator[ReportDate]:
+    """Yield days written as words before the month: "the fourth of March 2021"."""
+    for month in months:
+        lead = re.search(r"(?:\s|of|-)*$", folded[: month.start])
+        day = days.get(month.start - len(lead[0])) if lead else None
+        year = re.match(_YEAR, folded[month.end : month.end + 32])
+        if day is not None and year is not None:
+            yield from _make(
+                year["y"], int(month.code), day.code, day.start, month.end + year.end()
+            )
+
+
+def _find_zulu(folded: str, months: Sequence[Term]) -> Iterator[ReportDate]:
+    numbers = {month.start: int(month.code) for month in months}
+    for match in _ZULU.finditer(folded):
+        if match.start("m") in numbers:
+            yield from _read(match, numbers[match.start("m")], match.start(), match.end())
 
 
 def _find_telegraphic(folded: str) -> Iterator[ReportDate]:
@@ -69,7 +113,7 @@ def _find_worded(folded: str, months: Sequence[Term]) -> Iterator[ReportDate]:
     for month in months:
         number = int(month.code)
         before = re.search(_DAY + r"$", folded[max(month.start - 12, 0) : month.start])
-        after = re.match(_YEAR, folded[month.end : month.end + 16])
+        after = re.match(_YEAR, folded[month.end : month.end + 32])
         if before and after:
             start = month.start - (len(before[0]))
             yield from _make(after["y"], number, before["d"], start, month.end + after.end())
@@ -122,16 +166,53 @@ def choose_seizure_date(
     if not dates:
         return None
     words = lexicon.dates.find(text.folded)
+    strange = _find_strange(text, dates, substance)
     weights = {
-        one: _weigh(text, one, words) + _near(one, substance) - (0.0 if one.has_year else 0.3)
+        one: _weigh(text, one, words, dates)
+        + _near(one, substance)
+        - (0.0 if one.has_year else 0.3)
+        - 2.0 * (one in strange)
         for one in dates
     }
     best = max(dates, key=lambda one: (weights[one], -one.start))
     if weights[best] < _LEAST_WEIGHT:
         return None
-    statements = {word.code for word in lexicon.statements.find(text.folded)}
-    is_day_after = "yesterday" in statements and len({one.day for one in dates}) == 1
+    words = [word for word in lexicon.statements.find(text.folded) if word.code == "yesterday"]
+    is_day_after = len({one.day for one in dates}) == 1 and any(
+        not _is_apposition(text, word, best) for word in words
+    )
     return replace(best, day=best.day - timedelta(days=1)) if is_day_after else best
+
+
+def _is_apposition(text: FoldedText, word: Term, one: ReportDate) -> bool:
+    """Tell whether "yesterday" stands next to the day and means it: "yesterday, 12 August"."""
+    between = text.folded[min(word.end, one.end) : max(word.start, one.start)]
+    return len(between) <= 4 and not between.strip(" ,(-")
+
+
+def find_items(text: FoldedText, dates: Sequence[ReportDate]) -> list[tuple[int, int]]:
+    """Return the items of a digest or a table: lines that begin with a date, up to the next."""
+    starts = []
+    for one in dates:
+        begin = text.folded.rfind("\n", 0, one.start) + 1
+        if _ITEM.match(text.folded[begin : one.start]) and (not starts or starts[-1] != begin):
+            starts.append(begin)
+    return list(pairwise([*starts, len(text.folded)])) if starts else []
+
+
+def _find_strange(
+    text: FoldedText, dates: Sequence[ReportDate], substance: Sequence[Term]
+) -> list[ReportDate]:
+    """Return the dates of items that do not name the substance, where another item does."""
+    items = find_items(text, dates)
+    own = [one for one in items if any(one[0] <= term.start < one[1] for term in substance)]
+    if len(items) < 2 or not own:
+        return []
+    return [
+        one
+        for one in dates
+        if any(start <= one.start < end for start, end in items if (start, end) not in own)
+    ]
 
 
 def _near(one: ReportDate, substance: Sequence[Term]) -> float:
@@ -139,7 +220,9 @@ def _near(one: ReportDate, substance: Sequence[Term]) -> float:
     return 1 / (1 + min(gaps) / (2 * _AROUND)) if gaps else 0.0
 
 
-def _weigh(text: FoldedText, one: ReportDate, words: Sequence[Term]) -> float:
+def _weigh(
+    text: FoldedText, one: ReportDate, words: Sequence[Term], dates: Sequence[ReportDate]
+) -> float:
     weight = -1.0 if text.folded[: one.start].rstrip('"« ').endswith(_FROM) else 0.0
     weight -= 0.8 * _is_heading(text, one, words)
     for word in words:
@@ -147,17 +230,32 @@ def _weigh(text: FoldedText, one: ReportDate, words: Sequence[Term]) -> float:
         between = text.folded[min(word.end, one.end) : max(word.start, one.start)]
         if gap > 4 * _AROUND or "\n\n" in between:
             continue
-        sign = 1.0 if word.code == "seizure" else -2.0 if gap < 30 else -0.5
+        if word.code == "other" and _belongs_elsewhere(text, one, word, dates):
+            continue
+        is_close = gap < 30 and _SENTENCE_END.search(between) is None
+        sign = 1.0 if word.code == "seizure" else -2.0 if is_close else -0.5
         weight += sign / (1 + gap / _AROUND)
     return weight
 
 
+def _belongs_elsewhere(
+    text: FoldedText, one: ReportDate, word: Term, dates: Sequence[ReportDate]
+) -> bool:
+    """Tell whether a word has another date in between, or reports what follows: "says that"."""
+    low, high = min(word.end, one.end), max(word.start, one.start)
+    has_own = any(low <= other.start < high and other != one for other in dates)
+    return has_own or _THAT.match(text.folded[word.end : word.end + 24]) is not None
+
+
 def _is_heading(text: FoldedText, one: ReportDate, words: Sequence[Term]) -> bool:
-    """Tell whether a date stands in a short line near the beginning that says nothing else."""
+    """Tell whether a date stands in a short line near the beginning, or behind a town's name."""
     start = text.folded.rfind("\n", 0, one.start) + 1
     end = text.folded.find("\n", one.end)
     line = (start, len(text.folded) if end < 0 else end)
     has_seizure = any(word.code == "seizure" and line[0] <= word.start < line[1] for word in words)
     has_label = text.folded[: one.start].rstrip().endswith(":")
     is_short = line[1] - line[0] < 80 and one.start < 300
-    return is_short and not has_seizure and not has_label
+    is_dateline = _DATELINE.match(text.folded[start : one.start]) is not None and (
+        text.folded[one.end :].lstrip(' »"')[:1] in (".", ":", "-", "(")
+    )
+    return (is_short and not has_seizure and not has_label) or is_dateline

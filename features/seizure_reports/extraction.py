@@ -6,12 +6,13 @@ of persons are no value of a seizure and are not looked for.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
+from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from engine.domain.records import SubstanceClass
-from features.seizure_reports.dates import choose_seizure_date, find_dates
+from features.seizure_reports.dates import choose_seizure_date, find_dates, find_items
 from features.seizure_reports.folded_text import (
     FoldedText,
     Language,
@@ -34,6 +35,7 @@ from features.seizure_reports.quantities import (
     read_column,
     sum_list,
 )
+from features.seizure_reports.tables import find_heads, find_row, read_cell
 
 _Value = TypeVar("_Value")
 _VAGUE = (
@@ -48,10 +50,17 @@ _VAGUE = (
     "рам",
     "rama",
     "axle",
+    "вместо",
+    "instead",
+    "фактически",
 )
+_FROM_PLACE = re.compile(r"\b(?:from|из|аз)\b(?:\s+[^\W\d_]+){0,2}[\s-]*$")
+_ABLATIVE = re.compile(r"[\w']+(?:\s[\w']+){0,2}?(?<=(?:dan|дан))(?![\w'])")
 _PARTS_OF_VEHICLES = ("engine", "двигател", "dvigatel", "мухаррик", "wheel", "колес", "чарх")
 _COUNTED = ("weapons", "ammunition", "currency")
 """What is counted and never weighed."""
+_FEWEST_EVENTS, _LISTED_PLACES = 2, 3
+_BEFORE_PLATE, _TWO = 40, 2
 _HEAVIEST = 1e6
 """Grams from which a mass is likelier one of goods, unless precursors are seized by the tonne."""
 
@@ -108,8 +117,10 @@ def read_report(text: str, posts: Mapping[str, Iterable[str]] | None = None) -> 
 
     posts : names of each post by its code, as the network file states them.
     """
-    reader = _Reader(FoldedText(text), read_lexicon(), posts or {})
-    return ReportReading(reader.language, tuple(reader.read()))
+    lexicon, names = read_lexicon(), posts or {}
+    reader = _Reader(FoldedText(text), lexicon, names)
+    parts = reader.split() or [reader]
+    return ReportReading(reader.language, tuple(one for part in parts for one in part.read()))
 
 
 def describe(reading: ReportReading) -> dict[str, Any]:
@@ -135,20 +146,73 @@ def _describe(seizure: ProposedSeizure) -> dict[str, Any]:
     return described
 
 
+def _keep_spans(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """Return a text with blanks in all places but these: places stay what they are."""
+    blank = re.sub(r"[^\n]", " ", text)
+    for start, end in spans:
+        blank = blank[:start] + text[start:end] + blank[end:]
+    return blank
+
+
 class _Reader:
     """The reading of one report."""
 
     def __init__(
-        self, text: FoldedText, lexicon: Lexicon, posts: Mapping[str, Iterable[str]]
+        self,
+        text: FoldedText,
+        lexicon: Lexicon,
+        posts: Mapping[str, Iterable[str]],
+        language: Language | None = None,
     ) -> None:
         self.text, self.lexicon, self.posts = text, lexicon, posts
-        self.language = find_language(text.folded)
+        self.language = language or find_language(text.folded)
         self.sentences = find_sentences(text.text)
         numbers = find_numbers(text, self.language)
         self.quantities = find_quantities(text, numbers, lexicon)
         self.numbers = numbers
         self.dates = find_dates(text, lexicon)
         self.statements = lexicon.statements.find(text.folded)
+        self.places = lexicon.places.find(text.folded)
+        self.named = lexicon.substances.find(text.folded)
+
+    def split(self) -> "list[_Reader]":
+        """Return a reader for each item of a digest, none where the report is of one event.
+
+        Items begin with a date; two at least name a substance and a mass. A later item that speaks
+        of an expert on a substance named before belongs to the same event.
+        """
+        items = find_items(self.text, self.dates)
+        full = [item for item in items if self._has_find(item)]
+        if len(full) < _FEWEST_EVENTS or self._is_one_event(full):
+            return []
+        names = [(0, 0)]
+        if (row := find_row(self.text.text, full[0][0])) is not None:
+            heads = find_heads(self.text.text, row)
+            names = [(0, 0)] if heads is None else [(heads.cells[0][0], heads.cells[-1][1])]
+        return [
+            _Reader(
+                FoldedText(_keep_spans(self.text.text, [*names, item])),
+                self.lexicon,
+                self.posts,
+                self.language,
+            )
+            for item in full
+        ]
+
+    def _has_find(self, item: tuple[int, int]) -> bool:
+        terms = [one for one in self.named if item[0] <= one.start < item[1]]
+        has_mass = any(item[0] <= one.start < item[1] for one in self.quantities)
+        return bool(terms) and (has_mass or self._find_cell(terms) is not None)
+
+    def _is_one_event(self, items: Sequence[tuple[int, int]]) -> bool:
+        words = [one for one in self.lexicon.dates.find(self.text.folded) if one.code == "other"]
+        known: set[str] = set()
+        for start, end in items:
+            codes = {one.code for one in self.named if start <= one.start < end}
+            if codes & known and any(start <= one.start < end for one in words):
+                return True
+            known |= codes
+        return False
 
     def read(self) -> list[ProposedSeizure]:
         """Return one proposal a substance; controlled ones alone where there are any."""
@@ -158,6 +222,7 @@ class _Reader:
         if not named:
             classes = self._group(self.lexicon.classes)
             return [self._propose(code, terms, [], is_class=True) for code, terms in classes[:1]]
+        named = self._drop_declared(self._merge_names(named))
         controlled = [one for one in named if self.lexicon.class_of[one[0]] != "other"]
         counted = [one for one in named if one not in controlled and self._is_counted(one[1])]
         kept = [*controlled, *counted] if controlled else named
@@ -170,9 +235,35 @@ class _Reader:
             for one, (_, terms) in zip(proposals, kept, strict=True)
             if one.quantity_g or self._is_counted(terms)
         ]
-        if not weighed and self._says("nothing_found") and self._says("suspected"):
+        if not weighed and self._says("nothing_found") and self._is_doubtful(kept):
             return []
         return weighed or proposals[:1]
+
+    def _is_doubtful(self, named: Sequence[tuple[str, Sequence[Term]]]) -> bool:
+        """Tell whether a report suspects alone, or names nothing but lawful goods."""
+        is_lawful = all(self.lexicon.class_of[code] == "other" for code, _ in named)
+        return is_lawful or self._says("suspected")
+
+    def _merge_names(self, named: list[tuple[str, list[Term]]]) -> list[tuple[str, list[Term]]]:
+        """Leave out the second name of one substance: "cannabis (charas)", the resin is meant."""
+        dropped = set()
+        for first, second in pairwise(self.named):
+            between = self.text.folded[first.end : second.start].strip()
+            if between in ("(", "((") and first.code != second.code:
+                pair = {first.code, second.code}
+                dropped.add("marijuana" if pair == {"marijuana", "hashish"} else second.code)
+        return [(code, terms) for code, terms in named if code not in dropped] or named
+
+    def _drop_declared(self, named: list[tuple[str, list[Term]]]) -> list[tuple[str, list[Term]]]:
+        """Leave out what papers alone name, where something else was found."""
+        real = [(code, terms) for code, terms in named if not all(map(self._is_declared, terms))]
+        return real or named
+
+    def _is_declared(self, term: Term) -> bool:
+        """Tell whether a clause says of a substance what papers state: "by the papers acetone"."""
+        before = self.text.folded[: term.start]
+        start = max(before.rfind(mark) for mark in ",;:.(\n") + 1
+        return self._says("declared", (start, term.start))
 
     def _says(self, code: str, span: tuple[int, int] | None = None) -> bool:
         """Tell whether the report, or a part of it, makes a statement of the lexicon."""
@@ -241,7 +332,7 @@ class _Reader:
     ) -> ProposedSeizure:
         quantity = self._weigh(terms, others)
         day = choose_seizure_date(self.text, self.dates, self.lexicon, terms)
-        plate = next(find_plates(self.text), None)
+        plate = self._choose_plate()
         post = find_post(self.text, self.posts)
         kind: SubstanceClass = (
             cast("SubstanceClass", code) if is_class else self.lexicon.class_of[code]
@@ -254,7 +345,7 @@ class _Reader:
             post=self._cite(post.code, post) if post else None,
             vehicle_class=self._choose(self.lexicon.vehicles, None),
             plate=CitedValue(plate.text, plate) if plate else None,
-            place=self._choose(self.lexicon.places, terms),
+            place=self._choose_place(terms),
             concealment=self._choose(self.lexicon.concealments, terms),
             methods=self._find_methods(),
         )
@@ -263,6 +354,17 @@ class _Reader:
         """Return the mass of a substance: the whole, or its parts put together."""
         if terms[0].code in _COUNTED:
             return None
+        return self._find_cell(terms) or self._weigh_text(terms, others)
+
+    def _find_cell(self, terms: Sequence[Term]) -> Quantity | None:
+        """Return the mass that a table states in the row of a substance."""
+        cells = (
+            read_cell(self.text, term, self.quantities, self.numbers, self.lexicon)
+            for term in terms
+        )
+        return next((cell for cell in cells if cell is not None), None)
+
+    def _weigh_text(self, terms: Sequence[Term], others: Sequence[Term]) -> Quantity | None:
         is_precursor = self.lexicon.class_of.get(terms[0].code) in ("precursor", "other")
         heaviest = 1e9 if is_precursor else _HEAVIEST
         found = choose_quantity(terms, self.quantities, others, self.sentences, heaviest=heaviest)
@@ -295,13 +397,64 @@ class _Reader:
         best = min(found, key=lambda term: (self._distance(term, near), term.start))
         return self._cite(best.code, best)
 
+    def _choose_plate(self) -> Passage | None:
+        """Return the plate of the vehicle; None where several could be it.
+
+        Plates of trailers and of earlier events do not count. A wrong plate would link a seizure to
+        a crossing of another vehicle, so what is not clear stays absent.
+        """
+        named = []
+        for plate in find_plates(self.text):
+            term = Term("", plate.start, plate.end)
+            before = self.text.folded[max(plate.start - _BEFORE_PLATE, 0) : plate.start]
+            if not self._is_void(term) and not self.lexicon.trailers.find(before):
+                named.append(plate)
+        joined = (
+            len(named) == _TWO and self.text.folded[named[0].end : named[1].start].strip() == "/"
+        )
+        return named[0] if len(named) == 1 or joined else None
+
+    def _choose_place(self, near: Sequence[Term]) -> CitedValue[str] | None:
+        """Return the place nearest to a substance; doors of a car are none of a trailer."""
+        place = self._choose(self.lexicon.places, near)
+        vehicle = self._choose(self.lexicon.vehicles, None)
+        is_car = vehicle is not None and vehicle.value == "car"
+        if place is not None and place.value == "trailer.doors" and is_car:
+            return replace(place, value="cab.doors")
+        return place
+
     def _distance(self, term: Term, near: Sequence[Term] | None) -> float:
         if near is None:
             return 0.0
         gap = min(max(term.start - one.end, one.start - term.end, 0) for one in near)
         named = self.text.folded[term.start : term.end]
-        is_vague = named.startswith(_VAGUE)
-        return gap + 200.0 * is_vague + 80.0 * named.startswith(_PARTS_OF_VEHICLES)
+        cost = gap + 200.0 * named.startswith(_VAGUE) + 80.0 * named.startswith(_PARTS_OF_VEHICLES)
+        span = self._find_sentence(term)
+        is_apart = span is not None and not any(span[0] <= one.start < span[1] for one in near)
+        if is_apart and not self._says("found", span):
+            cost += 120.0
+            cost += 150.0 * (len(self._list_places(span)) >= _LISTED_PLACES)
+        return cost - 400.0 * self._is_labelled(term) - 60.0 * self._is_source(term)
+
+    def _is_source(self, term: Term) -> bool:
+        """Tell whether something came out of a place: "from", "из", "аз", or the Uzbek ablative."""
+        before = self.text.folded[max(term.start - 24, 0) : term.start]
+        after = self.text.folded[term.start : term.end + 20]
+        return _FROM_PLACE.search(before) is not None or _ABLATIVE.match(after) is not None
+
+    def _list_places(self, span: tuple[int, int] | None) -> set[str]:
+        start, end = span or (0, 0)
+        return {one.code for one in self.places if start <= one.start < end}
+
+    def _is_labelled(self, term: Term) -> bool:
+        """Tell whether a place stands behind a label such as "Where found:" in its line."""
+        start = self.text.folded.rfind("\n", 0, term.start) + 1
+        labels = (one for one in self.statements if one.code == "place_label")
+        return any(
+            start <= one.start and 0 <= term.start - one.end <= 60
+            and ":" in self.text.folded[one.start : term.start]
+            for one in labels
+        )  # fmt: skip
 
     def _find_methods(self) -> tuple[CitedValue[str], ...]:
         firsts: dict[str, Term] = {}

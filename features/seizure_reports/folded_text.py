@@ -141,13 +141,14 @@ def _expressions(wordings: Iterable[str]) -> Iterator[str]:
 def find_sentences(text: str) -> list[tuple[int, int]]:
     """Return start and end of each sentence or paragraph.
 
-    A point after a single letter or a unit ends nothing: ``г. Ташкент``, ``2 кг. 300 г``.
+    A point after a single letter or a unit ends nothing: ``г. Ташкент``, ``2 кг. 300 г``; one after
+    a number and its unit does, where a word with a capital follows: ``990 г. Справка``.
     """
     ends = [0, *(match.end() for match in _END.finditer(text)), len(text)]
     return [(start, end) for start, end in pairwise(ends) if end > start]
 
 
 _END = re.compile(
-    r"(?<!(?<![\w'’‘ʻʼ`])[^\W\d_])(?<!\b(?:гр|gr|см|No))[.!?;]+(?=\s+[^\Wа-яa-z_])"
+    r"(?<!(?<!\d )(?<![\w'’‘ʻʼ`])[^\W\d_])(?<!\b(?:гр|gr|см|No))[.!?;]+(?=\s+[^\Wа-яa-z_])"
     r"|\n\s*\n|\n(?=\s*[-•*])|\n(?=[^\n]*(?:\S {3,}\S|\|))"
 )

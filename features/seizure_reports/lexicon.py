@@ -20,10 +20,13 @@ class Lexicon:
     places: Terms
     concealments: Terms
     vehicles: Terms
+    trailers: Terms
     methods: Terms
     months: Terms
+    days: Terms
     units: Terms
     wholes: Terms
+    columns: Terms
     dates: Terms
     statements: Terms
 

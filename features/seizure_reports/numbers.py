@@ -126,11 +126,11 @@ def _value_of(word: str, values: Mapping[str, float]) -> float | None:
     """Return the value of a word; Tajik joins the parts of a number by a short u: чилу панч."""
     if word in values:
         return values[word]
-    if word.endswith("у") and word[:-1] in values:
+    if word.endswith(("у", "ю")) and word[:-1] in values:  # чилу, and after a vowel сию
         return values[word[:-1]]
     for place in range(2, len(word) - 2):
         first, joiner, last = word[:place], word[place], word[place + 1 :]
-        if joiner == "у" and first in values and last in values:
+        if joiner in "ую" and first in values and last in values:
             return values[first] + values[last]
     return None
 

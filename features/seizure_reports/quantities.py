@@ -19,7 +19,10 @@ _ADDED = re.compile(
 _NEAR = 24
 _COUNTED_WITHIN = 160
 _FEWEST_PARTS, _MOST_PARTS = 2, 5_000
-_FURTHEST = 700
+_FURTHEST, _APART = 850, 2
+_GROSS_OF_GOODS = 1e5
+"""Grams from which a gross weight is one of goods."""
+_KILO, _REST_DIGITS, _GAPS = 1e3, 3, frozenset({" ", ". ", ", "})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Quantity:
     is_total: bool = False
     is_each: bool = False
     is_cargo: bool = False
+    is_gross: bool = False
+    """Weighed with its packing, or with what it was hidden in."""
     unit: float = 1.0
 
 
@@ -41,9 +46,16 @@ def find_quantities(
     """Return the masses in the order of the text; 2 kg 300 g is one."""
     units = {unit.start: unit for unit in lexicon.units.find(text.folded)}
     found: list[Quantity] = []
+    ends = {unit.end: unit for unit in units.values()}
     for number in numbers:
         unit = _unit_after(text.folded, number, units)
+        if unit is None and (label := _unit_before(text.folded, number, ends)) is not None:
+            found.append(Quantity(number.value * float(label.code), number.start, number.end))
+            continue
         if unit is None:
+            if found and _is_rest(text.folded, found[-1], number):
+                last = found[-1]
+                found[-1] = Quantity(last.grams + number.value, last.start, number.end)
             continue
         factor = float(unit.code)
         one = Quantity(number.value * factor, number.start, unit.end, unit=factor)
@@ -54,8 +66,10 @@ def find_quantities(
         else:
             found.append(one)
     words = lexicon.wholes.find(text.folded)
-    cargo = [one for one in lexicon.statements.find(text.folded) if one.code == "cargo"]
-    return [_mark(text, one, words, cargo) for one in found]
+    stated = lexicon.statements.find(text.folded)
+    cargo = [one for one in stated if one.code == "cargo"]
+    gross = [one for one in stated if one.code == "gross"]
+    return [_mark(text, one, words, cargo, gross) for one in found]
 
 
 def _unit_after(folded: str, number: Number, units: dict[int, Term]) -> Term | None:
@@ -70,12 +84,34 @@ def _unit_after(folded: str, number: Number, units: dict[int, Term]) -> Term | N
     return None if is_year and float(number.value).is_integer() else unit
 
 
+def _unit_before(folded: str, number: Number, ends: dict[int, Term]) -> Term | None:
+    """Return the unit of a label before a number: ``mass, kg: 41.3``, ``weight (g) - 350``."""
+    label = re.search(r"\.?\)?\s*[:=-]\s*$", folded[: number.start])
+    unit = ends.get(label.start()) if label is not None else None
+    if unit is None or folded[: unit.start].rstrip()[-1:] not in (",", "("):
+        return None
+    return unit
+
+
+def _is_rest(folded: str, last: Quantity, number: Number) -> bool:
+    """Tell whether three digits after kilograms are grams without their unit: ``17 кило 620``."""
+    is_next = last.unit == _KILO and folded[last.end : number.start] in _GAPS
+    digits = folded[number.start : number.end]
+    follows = folded[number.end : number.end + 2].lstrip(" ")
+    is_last = not follows or not (follows[0].isalnum() or follows[0] in "-/%")
+    return is_next and is_last and len(digits) == _REST_DIGITS and digits.isdecimal()
+
+
 def _joins(between: str) -> bool:
     return between.strip(" .").strip() in _JOINS
 
 
 def _mark(
-    text: FoldedText, one: Quantity, wholes: Sequence[Term], cargo: Sequence[Term]
+    text: FoldedText,
+    one: Quantity,
+    wholes: Sequence[Term],
+    cargo: Sequence[Term],
+    gross: Sequence[Term],
 ) -> Quantity:
     is_total = is_each = False
     for word in wholes:
@@ -90,7 +126,9 @@ def _mark(
             is_each |= one.start >= word.end and one.start - word.end <= 6
             is_each |= is_after and between.strip() in ("", ",")
     is_cargo = any(_is_next_to(text.folded, one, word) for word in cargo)
-    return replace(one, is_total=is_total, is_each=is_each, is_cargo=is_cargo)
+    is_gross = any(_is_next_to(text.folded, one, word) for word in gross)
+    about = {"is_total": is_total and not is_gross, "is_each": is_each, "is_cargo": is_cargo}
+    return replace(one, is_gross=is_gross, **about)
 
 
 def _is_next_to(folded: str, one: Quantity, word: Term) -> bool:
@@ -124,6 +162,7 @@ def choose_quantity(
         + 400 * one.is_each
         - 300 * (one.is_total and not others)
         + 900 * one.is_cargo
+        + (850 if one.grams >= _GROSS_OF_GOODS else 450) * one.is_gross
         + 1200 * (one.grams >= heaviest)
         for one, cost in costs.items()
         if not any(_cost(one, other, sentences) < cost for other in others)
@@ -160,16 +199,14 @@ def add_parts(
     for one in quantities:
         if (
             one.start >= total.end
-            and not one.is_cargo
-            and not one.is_total
+            and not (one.is_cargo or one.is_gross or one.is_total)
             and _is_added(text.folded, (total.end, one.start), substances)
         ):
             total = replace(total, grams=total.grams + one.grams, end=one.end)
     for one in reversed(quantities):
         if (
             one.end <= total.start
-            and not one.is_cargo
-            and not one.is_total
+            and not (one.is_cargo or one.is_gross or one.is_total)
             and _is_added(text.folded, (one.end, total.start), substances)
         ):
             total = replace(total, grams=total.grams + one.grams, start=one.start)
@@ -210,7 +247,7 @@ def _cost(one: Quantity, term: Term, sentences: Sequence[tuple[int, int]]) -> fl
     """Return how far a mass is from a naming; another sentence is further."""
     gap = max(term.start - one.end, one.start - term.end, 0)
     apart = abs(_sentence_of(one.start, sentences) - _sentence_of(term.start, sentences))
-    return gap + 150 * apart
+    return gap + 150 * min(apart, _APART)
 
 
 def _sentence_of(place: int, sentences: Sequence[tuple[int, int]]) -> int:

@@ -106,7 +106,7 @@ def test_the_whole_counts_and_not_each_packet(monkeypatch: pytest.MonkeyPatch) -
     (seizure,) = read(text)
     assert values(seizure)["quantity_g"] == 1000.0
     monkeypatch.setattr(quantities, "_NEAR", -1)  # seeded bug: no word around a mass counts
-    monkeypatch.setattr(quantities, "_mark", lambda _text, one, _wholes, _cargo: one)
+    monkeypatch.setattr(quantities, "_mark", lambda _text, one, *_: one)
     (wrong,) = read(text)
     assert values(wrong)["quantity_g"] == 250.0
 
@@ -199,9 +199,9 @@ def count_field(
 
 def test_invented_reports_are_read_as_their_authors_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = measure_agreement()
-    assert seen["substance"] >= 0.95
-    assert seen["quantity_g"] >= 0.92
-    assert seen["seized_on"] >= 0.9
-    assert seen["place"] >= 0.83
+    assert seen["substance"] >= 0.96
+    assert seen["quantity_g"] >= 0.94
+    assert seen["seized_on"] >= 0.92
+    assert seen["place"] >= 0.86
     monkeypatch.setattr(dates, "_weigh", lambda *_: 0.0)  # seeded bug: no word around a date counts
     assert measure_agreement()["seized_on"] < 0.85

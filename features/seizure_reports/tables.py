@@ -1,0 +1,104 @@
+"""Rows of tables in a report: which cell states the mass of a substance.
+
+A table has a line of heads and rows with as many cells, between bars, semicolons or tabs. The
+column whose head speaks of a net weight counts, then any other column of a weight; the unit stands
+in the cell or in its head.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from features.seizure_reports.folded_text import FoldedText, Term
+from features.seizure_reports.lexicon import Lexicon
+from features.seizure_reports.numbers import Number
+from features.seizure_reports.quantities import Quantity
+
+_MARKS = ("|", ";", "\t")
+_FEWEST_CELLS = 3
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """Cells of one line, each from its first character up to the mark behind it."""
+
+    mark: str
+    cells: Sequence[Span]
+
+
+def find_row(text: str, place: int) -> TableRow | None:
+    """Return the row of the line at a place; None where the line is no row."""
+    start = text.rfind("\n", 0, place) + 1
+    end = text.find("\n", place)
+    end = len(text) if end < 0 else end
+    for mark in _MARKS:
+        marks = [start + at for at, letter in enumerate(text[start:end]) if letter == mark]
+        cells = [(left + 1, right) for left, right in pairwise([start - 1, *marks, end])]
+        cells = [cell for cell in cells if text[slice(*cell)].strip()]
+        if len(cells) >= _FEWEST_CELLS:
+            return TableRow(mark, cells)
+    return None
+
+
+def find_heads(text: str, row: TableRow) -> TableRow | None:
+    """Return the nearest line above with as many cells and no digits of weights."""
+    place = text.rfind("\n", 0, row.cells[0][0])
+    while place > 0:
+        start = text.rfind("\n", 0, place) + 1
+        line = find_row(text, start) if text[start:place].strip() else None
+        is_like = line is not None and (line.mark, len(line.cells)) == (row.mark, len(row.cells))
+        if is_like and not re.search(r"\d", text[start:place]):
+            return line
+        place = start - 1
+    return None
+
+
+def read_cell(
+    text: FoldedText,
+    term: Term,
+    quantities: Sequence[Quantity],
+    numbers: Sequence[Number],
+    lexicon: Lexicon,
+) -> Quantity | None:
+    """Return the mass in the row of a substance, None where there is no such table."""
+    row = find_row(text.text, term.start)
+    heads = None if row is None else find_heads(text.text, row)
+    if row is None or heads is None:
+        return None
+    ranked = [(_rank_head(text, head, lexicon), number) for number, head in enumerate(heads.cells)]
+    for _, number in sorted((rank, number) for rank, number in ranked if rank is not None):
+        head, cell = heads.cells[number], row.cells[number]
+        found = _read_mass(text, head, cell, quantities, numbers, lexicon)
+        if found is not None:
+            return replace(found, is_total=True, is_cargo=False, is_gross=False)
+    return None
+
+
+def _rank_head(text: FoldedText, head: Span, lexicon: Lexicon) -> int | None:
+    """Return 0 for a net weight, 1 for a weight, 2 for a gross one; None for another column."""
+    words = text.folded[slice(*head)]
+    if any(one.code == "gross" for one in lexicon.statements.find(words)):
+        return 2
+    if any(one.code == "total" for one in lexicon.wholes.find(words)):
+        return 0
+    return 1 if lexicon.columns.find(words) else None
+
+
+def _read_mass(
+    text: FoldedText,
+    head: Span,
+    cell: Span,
+    quantities: Sequence[Quantity],
+    numbers: Sequence[Number],
+    lexicon: Lexicon,
+) -> Quantity | None:
+    stated = [one for one in quantities if cell[0] <= one.start < cell[1]]
+    if stated:
+        return stated[0]
+    units = lexicon.units.find(text.folded[slice(*head)])
+    bare = [one for one in numbers if cell[0] <= one.start < cell[1]]
+    if not units or len(bare) != 1:
+        return None
+    return Quantity(bare[0].value * float(units[-1].code), bare[0].start, bare[0].end)
