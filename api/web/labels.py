@@ -502,6 +502,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "watchlist.hit": N_("watch-list hit"),
         "approval.waiting": N_("approval waiting"),
         "alarm.raised": N_("alarm"),
+        "case.changed": N_("case changed"),
     },
     "webhook_state": {
         "active": N_("active"),

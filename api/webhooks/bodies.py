@@ -15,8 +15,10 @@ from sqlalchemy import Connection, select
 from api.auth.authority import Authority
 from api.auth.callers import Caller
 from api.auth.permissions import MAY, Matter, Role
+from api.cases.reads import sees_case
 from api.http.agency_rows import RecordFilter
 from api.service.signed_answers import SignedAnswers
+from engine.cases.case_ledger import find_case, list_receivers
 from engine.criteria.match import WATCHLIST
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
@@ -36,6 +38,7 @@ DECISION_NAMES = ("decision_id", "crossing_id", "post", "channel", "decided_at",
 _DECISION: Route = ("GET", "/v1/decisions/{decision_id}")
 _ENTRY: Route = ("GET", "/v1/watchlist/{entry_id}")
 _PROFILE: Route = ("GET", "/v1/profiles/{code}")
+_CASE: Route = ("GET", "/v1/cases/{case_id}")
 _PEOPLE: Route = ("GET", "/v1/webhooks")
 APPROVALS: Mapping[str, tuple[str, Route]] = {
     record.PROFILE_PROPOSED: ("profile", _PROFILE),
@@ -46,6 +49,7 @@ APPROVALS: Mapping[str, tuple[str, Route]] = {
     record.MODEL_SHADOWED: ("model", ("GET", "/v1/models/{version}")),
     record.REVIEW: ("review", ("POST", "/v1/decisions/{decision_id}/reviews")),
     record.SEIZURE: ("find", ("GET", "/v1/finds")),
+    record.CASE_EVENT: ("case", _CASE),
     record.AGENCIES_PROPOSED: ("agencies", _PEOPLE),
     record.ERASURE_PROPOSED: ("erasure", _PEOPLE),
     record.OIDC_PROPOSED: ("oidc", _PEOPLE),
@@ -66,6 +70,7 @@ ROUTES_OF: Mapping[EventType, Sequence[Route]] = {
     "watchlist.hit": (_ENTRY,),
     "approval.waiting": tuple(route for _, route in APPROVALS.values()),
     "alarm.raised": tuple(route for _, route in ALARMS.values()),
+    "case.changed": (_CASE,),
 }
 """Routes of which one must be open to a role that asks for a type of event."""
 
@@ -167,10 +172,30 @@ class EventBodies:
         entry, body = found.entry, found.body
         matter, route = APPROVALS[entry.kind]
         post = body.get("pending_post") if entry.kind == record.SEIZURE else entry.post
-        if self._enter(route, post) is None or not self._sees(found):
+        sees = self._sees_case if matter == "case" else self._sees
+        if self._enter(route, post) is None or not sees(found):
             return None
         which = {"review": body.get("decision_id"), "find": str(entry.seq)}
         return {"matter": matter, "id": which.get(matter, entry.subject), "step": entry.kind}
+
+    def _show_case(self, found: StoredRecord) -> Body | None:
+        """Return that a case was opened or goes on, by identifiers alone."""
+        entry = found.entry
+        if not self._sees_case(found):
+            return None
+        is_opened = entry.kind == record.CASE_OPENED
+        change = "opened" if is_opened else found.body["event"]["kind"]
+        about = {"change": change, "case_id": entry.subject, "post": entry.post}
+        return about | {"sequence": entry.seq}
+
+    def _sees_case(self, found: StoredRecord) -> bool:
+        """Tell whether the route of a case would show it to the receiver."""
+        entry = found.entry
+        entered = self._enter(_CASE, entry.post)
+        if entered is None:
+            return False
+        row = find_case(self.connection, entry.subject)
+        return sees_case(entered, row, list_receivers(self.connection, entry.subject))
 
     def _show_alarm(self, found: StoredRecord) -> Body | None:
         entry = found.entry
@@ -221,6 +246,7 @@ _BUILDERS: Mapping[str, Callable[[EventBodies, StoredRecord], Body | None]] = {
     "watchlist.hit": EventBodies._show_hit,
     "approval.waiting": EventBodies._show_approval,
     "alarm.raised": EventBodies._show_alarm,
+    "case.changed": EventBodies._show_case,
 }
 
 

@@ -1,7 +1,7 @@
 """Events that a record of the journal stands for, by its kind.
 
 An event names its record and holds nothing of it: what its receiver may see of the record is
-decided when it is sent. ``case.changed`` joins with cases.
+decided when it is sent.
 """
 
 import hashlib
@@ -18,11 +18,16 @@ EventType = Literal[
     "watchlist.hit",
     "approval.waiting",
     "alarm.raised",
+    "case.changed",
 ]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
-UNCOUNTED: tuple[EventType, ...] = ("watchlist.hit", "approval.waiting")
+UNCOUNTED: tuple[EventType, ...] = ("watchlist.hit", "approval.waiting", "case.changed")
 """Left out of public figures: one more between two vehicles would tell a checkpoint that the list
-names the one before it, or that an override of it waits for a second person."""
+names the one before it, that an override of it waits for a second person, or that another agency
+works on a case."""
+AGREED_TO = frozenset({"custody", "controlled_delivery"})
+"""Events of a case that a second person agrees to; cases lie above events, and a test holds that
+both say the same."""
 Body = Mapping[str, Any]
 
 
@@ -83,6 +88,17 @@ def _of_seizure(subject: str, body: Body) -> Iterator[Event]:
         yield Event("approval.waiting", f"find:{subject}")
 
 
+def _of_opened_case(subject: str, _body: Body) -> Iterator[Event]:
+    yield Event("case.changed", f"case:{subject}")
+
+
+def _of_case(subject: str, body: Body) -> Iterator[Event]:
+    """Yield that a case goes on, and that one of its steps waits for a second person."""
+    yield Event("case.changed", f"case:{subject}")
+    if body["event"]["kind"] in AGREED_TO:
+        yield Event("approval.waiting", f"case:{subject}")
+
+
 def _of_drift(subject: str, body: Body) -> Iterator[Event]:
     """Yield an alarm where searches no longer find what the model states."""
     overall = body["figures"].get("all") or {}
@@ -100,6 +116,8 @@ _FINDERS: Mapping[str, Callable[[str, Body], Iterator[Event]]] = {
     record.QUEUE_EXPIRED: _of_departure,
     record.REVIEW: _of_review,
     record.SEIZURE: _of_seizure,
+    record.CASE_OPENED: _of_opened_case,
+    record.CASE_EVENT: _of_case,
     record.DRIFT_MEASURED: _of_drift,
     **dict.fromkeys(
         (record.PROFILE_FAILED, record.WEBHOOK_DISABLED, record.LINK_STOPPED), _of_fault

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.events.event_types import EVENT_TYPES, list_events
+from engine.cases.case_events import NEED_SECOND
+from engine.events.event_types import AGREED_TO, EVENT_TYPES, list_events
 from engine.journal import kinds
 
 ROOT = Path(__file__).parents[4]
@@ -49,6 +50,13 @@ def review(verdict: str, **more: Any) -> dict[str, Any]:
             {"figures": {"all": {"picked": {}, "random": {"alarmed": True}}}},
             ["alarm.raised"],
         ),
+        (kinds.CASE_OPENED, {"opening": {}}, ["case.changed"]),
+        (kinds.CASE_EVENT, {"event": {"kind": "note"}}, ["case.changed"]),
+        (
+            kinds.CASE_EVENT,
+            {"event": {"kind": "custody"}},
+            ["case.changed", "approval.waiting"],
+        ),
         (kinds.TICK, {}, []),
     ],
 )
@@ -56,6 +64,10 @@ def test_a_record_is_the_events_that_it_states(kind: str, body: Any, types: list
     found = list_events(kind, "s-1", body)
     assert [one.type for one in found] == types and set(types) <= set(EVENT_TYPES)
     assert all(0 <= one.subject_key < 1 << 63 for one in found)
+
+
+def test_cases_and_events_agree_on_what_a_second_person_agrees_to() -> None:
+    assert AGREED_TO == NEED_SECOND
 
 
 def test_all_events_of_a_vehicle_have_one_subject() -> None:
