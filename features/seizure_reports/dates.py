@@ -192,7 +192,7 @@ def _is_apposition(text: FoldedText, word: Term, one: ReportDate) -> bool:
 
 def find_items(text: FoldedText, dates: Sequence[ReportDate]) -> list[tuple[int, int]]:
     """Return the items of a digest or a table: lines that begin with a date, up to the next."""
-    starts = []
+    starts: list[int] = []
     for one in dates:
         begin = text.folded.rfind("\n", 0, one.start) + 1
         if _ITEM.match(text.folded[begin : one.start]) and (not starts or starts[-1] != begin):

@@ -54,8 +54,8 @@ def find_quantities(
             continue
         if unit is None:
             if found and _is_rest(text.folded, found[-1], number):
-                last = found[-1]
-                found[-1] = Quantity(last.grams + number.value, last.start, number.end)
+                whole = found[-1]
+                found[-1] = Quantity(whole.grams + number.value, whole.start, number.end)
             continue
         factor = float(unit.code)
         one = Quantity(number.value * factor, number.start, unit.end, unit=factor)

@@ -1,10 +1,11 @@
-"""Webhooks are told of a case where its route would show it to their receiver."""
+"""Webhooks get changes of a case where its route would show it to their receiver."""
 
 from typing import Any
 
 import orjson
 import pytest
 
+from api.auth.authority import Authority
 from api.auth.permissions import Role
 from api.webhooks import bodies
 from api.webhooks.bodies import EventBodies, receiver, types_for
@@ -16,27 +17,27 @@ from tests.service.running_service import OTHER, POST, World
 def tell(
     world: World, role: Role, seq: int, kind: str, *, post: str | None = None, agency: Any = None
 ) -> dict[str, Any] | None:
-    """Return what an endpoint of a role, post and agency is told of a record."""
+    """Return what an endpoint of a role, post and agency is sent about a record."""
     endpoint = Endpoint("w-1", "", (kind,), role, post, agency, "ann", 1, 0, ())
     with world.runtime.store.read() as connection:
-        authority = world.runtime.authority.look(connection)
+        authority = Authority().look(connection)
         made = EventBodies(world.runtime, connection, receiver(endpoint, authority))
         body = made.build(seq, kind)
     return None if body is None else orjson.loads(body)
 
 
-def test_a_change_is_told_to_those_who_see_the_case(
+def test_a_change_goes_to_those_who_see_the_case(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seeded bug: without the check of the case, one that is not passed on is told of."""
+    """Seeded bug: without the check of the case, one that is not passed on is sent."""
     ann = person(world, "sent-ann", "customs")
     case_id = open_case(world, ann, handling=["H2"])
     custody = {"kind": "custody", "to_agency": "drug_control", "item": "2 packets"}
     seq = report(world, case_id, ann, custody).json()["sequence"]
     for agency in ("customs", "drug_control"):
-        told = tell(world, Role.SUPERVISOR, seq, "case.changed", agency=agency)
-        assert told is not None
-        assert told["data"] == {
+        sent = tell(world, Role.SUPERVISOR, seq, "case.changed", agency=agency)
+        assert sent is not None
+        assert sent["data"] == {
             "change": "custody", "case_id": case_id, "post": POST, "sequence": seq,
         }  # fmt: skip
         waits = tell(world, Role.SUPERVISOR, seq, "approval.waiting", agency=agency)
