@@ -27,6 +27,7 @@ from api.audit import routes as audit_routes
 from api.auth.credentials import stand_in
 from api.cases import file_routes as case_files_routes
 from api.cases import page as cases_page
+from api.cases import report_page
 from api.cases import routes as cases_routes
 from api.confirmations import page as confirmations_page
 from api.confirmations import routes as confirmations_routes
@@ -128,6 +129,7 @@ PAGES = (
     profiles_page.router,
     watchlist_page.router,
     confirmations_page.router,
+    report_page.router,
     cases_page.router,
     release_audits_page.router,
     models_page.router,

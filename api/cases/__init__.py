@@ -7,6 +7,7 @@ file_routes  Files and dossiers of cases over HTTP: taken as they arrive, handed
 files        Files of cases: each placed in the home before its record stands
 linked_pages  Addresses of what a case is about, as far as its reader may open them
 page         Pages of cases: a list, one case, and its forms
+report_page  Old reports of seizures: what a text is read as, and its confirmation by a person
 reads        Cases as one caller sees them, as JSON values
 routes       Cases over HTTP
 schemas      Answers about cases

@@ -16,7 +16,9 @@ from engine.cases.case_events import CaseEvent, CaseOpening, ReportedEvent
 
 Model = TypeVar("Model", bound=BaseModel)
 PREFIX = "event-"
-Control = Literal["line", "words", "number", "moment", "choice", "checks", "countries", "agency"]
+Control = Literal[
+    "line", "words", "number", "moment", "day", "choice", "checks", "countries", "agency"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ def read_values(reader: FormReader, fields: tuple[EventField, ...]) -> dict[str,
             value: Any = reader.number(one.at)
         elif one.control == "moment":
             value = reader.moment(one.at)
+        elif one.control == "day":
+            value = reader.day(one.at, is_last=True)
         elif one.control == "checks":
             value = reader.every(one.at) or None
         elif one.control == "countries":

@@ -80,7 +80,7 @@ def show_list(
         view=view,
         views=tuple(TABLES["case_view"]),
         at_post=post,
-        posts=_list_posts(service, visit.caller),
+        posts=list_posts(service, visit.caller),
         agency=agency,
         agencies=_list_agencies(service),
     )
@@ -286,7 +286,7 @@ def _opening_page(
         status=422 if wrong else 200,
         post=visit.caller.post,
         asked=OPENING_FIELDS,
-        posts=_list_posts(service, visit.caller),
+        posts=list_posts(service, visit.caller),
         agencies=_list_agencies(service),
         handlings=HANDLINGS,
         handling_at=HANDLING,
@@ -296,7 +296,8 @@ def _opening_page(
     )
 
 
-def _list_posts(service: CaseStepService, caller: Caller) -> list[str]:
+def list_posts(service: CaseStepService, caller: Caller) -> list[str]:
+    """Return the posts that a caller reaches."""
     return [code for code in service.network.posts if caller.reaches(code)]
 
 

@@ -27,6 +27,7 @@ RULES: Final[Mapping[str, str]] = {
     "not_a_day": N_("Choose a day of the calendar."),
     "bad_time": N_("Choose a day of the calendar."),
     "not_a_moment": N_("Write a day and a time."),
+    "no_plate": N_("A seizure of an old report needs the plate: without one, open a case."),
     "unknown_report": N_("No act or seizure has this identifier."),
     "unknown_account": N_("No account has this name."),
     "malformed_code": N_("Use small letters, digits and _, a letter first."),

@@ -42,6 +42,8 @@ OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
         "POST",
         "/v1/posts/{post}/handovers/{sequence}/signatures",
     ),
+    ("GET", "/cases/reports"): ("POST", "/v1/seizures"),
+    ("POST", "/cases/reports"): ("POST", "/v1/seizures"),
     ("GET", "/cases/new"): ("POST", "/v1/cases"),
     ("GET", "/cases/{case_id}/events"): ("POST", "/v1/cases/{case_id}/events"),
     ("GET", "/profiles/new"): ("GET", "/v1/profiles/fields"),

@@ -12,6 +12,12 @@ WAYS = (("en", "1.5"), ("ru", "1,5"))
 """Language, and a number as its readers write it."""
 
 
+REPORT = (
+    "2021-yil 3-iyun kuni chegara bojxona postida yengil avtomobil (davlat raqami 01 A 777 BC) "
+    "koʻzdan kechirildi. Zaxira gʻildirak ichidan jami 1,25 kg geroin topildi."
+)
+
+
 def file_find(site: Site, number: int) -> str:
     """Report a find as a machine does, and return the page of its decision."""
     found = site.find("red")
@@ -111,3 +117,22 @@ def test_a_second_person_agrees_on_the_page(page: Page, site: Site) -> None:
     expect(page.locator("section", has=page.locator("#timeline"))).to_contain_text("malika")
     assert page.locator(".agree").count() == 0
     assert POST in page.locator("section", has=page.locator("#facts")).inner_text()
+
+
+def test_an_old_report_is_confirmed_by_keys(page: Page, site: Site) -> None:
+    signed_in(page, site, "malika", language="uz")
+    page.goto("/cases")
+    page.locator("#reports").press("Enter")
+    page.wait_for_url("**/cases/reports")
+    page.fill("#event-text", REPORT)
+    page.locator("#read-report button").press("Enter")
+    expect(page.locator("#passages mark").first).to_be_visible()
+    expect(page.locator("#event-quantity_g-0")).to_have_value("1250")
+    looked_at(page, "old-report")
+    type_into(page, "#event-quantity_g-0", "1,2,5")
+    page.locator(".confirm button.primary").press("Enter")
+    expect(page.locator("#wrong")).to_be_visible()
+    looked_at(page, "refused-report")
+    type_into(page, "#event-quantity_g-0", "1260")
+    page.locator(".confirm button.primary").press("Enter")
+    expect(page.locator("#done")).to_be_visible()

@@ -147,6 +147,13 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => print());
 }
+for (const place of document.querySelectorAll("[data-upload]")) {
+  place.hidden = false;
+  const file = place.querySelector("[data-fill]");
+  file.addEventListener("change", async () => {
+    if (file.files[0]) document.getElementById(file.dataset.fill).value = await file.files[0].text();
+  });
+}
 for (const form of document.querySelectorAll("[data-check]")) checkAsTyped(form);
 for (const form of document.querySelectorAll("[data-preview]")) previewEntry(form);
 for (const link of document.querySelectorAll(".menu a[href='/notifications']")) followNotifications(link);
