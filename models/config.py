@@ -49,7 +49,8 @@ class TrainConfig:
     """One training run, repeatable to the bit together with the data's digest."""
 
     seed: int = 20240301
-    discrepancy: Trees = field(default_factory=Trees)
+    discrepancy: Trees = field(default_factory=lambda: Trees(iterations=60))
+    """Few trees: a few hundred finds teach no more (docs/trials.md)."""
     seizure: Trees = field(
         default_factory=lambda: Trees(
             iterations=100, depth=3, leaves=8, ridge=10.0, share_of_features=0.15
@@ -67,6 +68,10 @@ class TrainConfig:
     """From this many finds on first declarations of a fingerprint, these get trees of their own."""
     line: float = 0.002
     """Strength of each target's linear part: small is flat."""
+    line_share: float = 0.4
+    """Usual share of the line in discrepancies' blend, unless finds are many: then 0."""
+    line_half_life_days: float = 180.0
+    """Age at which a row counts half as much for seizures' line; 0: rows of all ages alike."""
     weights: Literal["evidence", "even", "propensity"] = "evidence"
     """Whether inspected rows count alike, or by the inverse of their logged propensity.
 
@@ -103,6 +108,13 @@ class TrainConfig:
     jobs: int = 2
     """Processes over which fits are spread; each fit is single-threaded, so that bits repeat."""
 
+    def __post_init__(self) -> None:
+        """Refuse shares and ages that are none."""
+        if not 0.0 <= self.line_share <= 1.0:
+            raise ValueError("line_share must be in [0, 1]")
+        if not self.line_half_life_days >= 0.0:
+            raise ValueError("line_half_life_days must be 0 or more")
+
     @property
     def seizure_weight(self) -> float:
         """The severity, the default one where none was settled."""
@@ -135,8 +147,15 @@ class TrainConfig:
 
     @classmethod
     def from_record(cls, kept: Mapping[str, Any]) -> "TrainConfig":
-        """Read what :meth:`as_dict` returned; raises ``RecordError``."""
-        return _check_settings(_complete_settings(kept))
+        """Read what :meth:`as_dict` returned; raises ``RecordError``.
+
+        A record of before a setting means what was done then.
+        """
+        return _check_settings(_complete_settings({**_BEFORE, **kept}))
+
+
+_BEFORE: dict[str, Any] = {"line_share": 0.0, "line_half_life_days": 0.0}
+"""Settings that records lack where a model was trained before there were any."""
 
 
 def _complete_settings(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.errors import NotEnoughDataError
 from models.array_types import Floats, Labels, Positions
-from models.data.dataset import Dataset, Target
+from models.data.dataset import Dataset
 from models.learning.calibration import FittedHead, fit_blend, fit_knots, straight_loss
 from models.scoring.risk import PRECEDENTS, UNSEEN, Blend, Head, Knots, probability, unseen_of
 
@@ -26,17 +26,16 @@ WHERE_UNSEEN: Blend = (("discrepancy", 0.7), (unseen_of("discrepancy"), 0.3))
 """Not chosen on later rows: there a new fingerprint mostly is a near one with another mass."""
 JUDGED_ROWS = 20_000
 """Shares of a blend are chosen on so many rows at most, the latest."""
-USUAL: Mapping[Target, tuple[tuple[str, float], ...]] = {
-    "seizure": (
-        ("seizure", 0.4),
-        ("seizure_line", 0.3),
-        (PRECEDENTS, 0.2),
-        ("discrepancy", 0.1),
-    ),
-    "discrepancy": (("discrepancy", 1.0), ("discrepancy_line", 0.0)),
-}
-"""What a blend is made of, and the shares that held on synthetic networks of several kinds; a part
-that no feature can feed is left out."""
+Shares = tuple[tuple[str, float], ...]
+"""Parts and the shares towards which a blend is pulled; they may be 0, unlike those of a blend."""
+USUAL: Shares = (
+    ("seizure", 0.4),
+    ("seizure_line", 0.3),
+    (PRECEDENTS, 0.2),
+    ("discrepancy", 0.1),
+)
+"""What seizures' blend is made of, and the shares that held on synthetic networks of several kinds;
+a part that no feature can feed is left out."""
 
 
 def discrepancy_head(
@@ -45,10 +44,12 @@ def discrepancy_head(
     *,
     margins: Mapping[str, Floats],
     fitted: Collection[str],
+    line_share: float,
 ) -> FittedHead:
     """Blend and calibrate discrepancy; raises ``NotEnoughDataError`` with too few finds.
 
-    ``fitted`` are the parts of the final model.
+    ``fitted`` are the parts of the final model; ``line_share``, in [0, 1], is the
+    usual share of the line; trees have the rest.
 
     Parameters
     ----------
@@ -64,7 +65,8 @@ def discrepancy_head(
             "a calibration of discrepancies", "too few finds in the later half of the history"
         )
     fields = {name: one[seen] for name, one in margins.items()}
-    judged = _blend_parts("discrepancy", fields, label)
+    usual = (("discrepancy", 1.0 - line_share), ("discrepancy_line", line_share))
+    judged = _blend_parts(usual, fields, label)
     if unseen_of("discrepancy") not in fitted:
         return judged
     plain = Knots.straight(0.0)
@@ -97,7 +99,8 @@ def seizure_head(
     grave = dataset.seizure[later]
     both = usable & ~np.isnan(margins["seizure"])
     if "seizure" in fitted and int(grave[both].sum()) >= BLENDED_POSITIVES:
-        return _blend_parts("seizure", {n: one[both] for n, one in margins.items()}, grave[both])
+        fields = {name: one[both] for name, one in margins.items()}
+        return _blend_parts(USUAL, fields, grave[both])
     label, z = grave[usable], dense.head.margin(margins)[usable]
     counted = len(label), int(label.sum())
     if counted[1] >= SCALED_POSITIVES:
@@ -110,14 +113,14 @@ def seizure_head(
     return FittedHead(Head(dense.head.blend, lowered), counted, {})
 
 
-def _blend_parts(target: Target, margins: Mapping[str, Floats], label: Labels) -> FittedHead:
+def _blend_parts(usual: Shares, margins: Mapping[str, Floats], label: Labels) -> FittedHead:
     """Choose the shares of a target's parts and calibrate their blend, all on the same rows."""
-    there = {name: share for name, share in USUAL[target] if name in margins}
+    there = {name: share for name, share in usual if name in margins}
     names, whole = list(there), sum(there.values())
-    usual: Sequence[float] = [share / whole for share in there.values()]
+    pull: Sequence[float] = [share / whole for share in there.values()]
     result = np.column_stack([margins[name] for name in names])
     last = slice(-JUDGED_ROWS, None)
-    shares = fit_blend(result[last], label[last], usual=usual)
+    shares = fit_blend(result[last], label[last], usual=pull)
     blend = tuple(
         (name, float(share)) for name, share in zip(names, shares, strict=True) if share > 0
     )

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from engine.domain.time_units import DAY
 from engine.errors import NotEnoughDataError
 from models.array_types import Floats, Labels, Mask, Positions, Rows
 from models.config import TrainConfig
@@ -78,7 +80,15 @@ def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int)
     margins[UNSEEN] = unseen(dataset.values[later], column_of(dataset.names))
     final = {task.part: one for task, one in zip(tasks, fitted, strict=True) if task.is_final}
     with threadpool_limits(1):  # long sums depend on the number of threads, too
-        return _assemble(dataset, config, parts=final, later=later, margins=margins, known=known)
+        return _assemble(
+            dataset,
+            config,
+            parts=final,
+            later=later,
+            margins=margins,
+            known=known,
+            is_rich=is_rich,
+        )
 
 
 def _enough(dataset: Dataset, known: Mask, config: TrainConfig) -> int:
@@ -105,6 +115,7 @@ def _run(dataset: Dataset, tasks: list[FitTask], config: TrainConfig) -> list[_F
             weight=_weight(dataset.propensity[task.rows], config),
             later=values[task.later],
             task=task,
+            recency=_recency(dataset.arrived_at[task.rows], config.line_half_life_days),
             names=dataset.names,
             line=config.line,
             seed=config.seed,
@@ -129,11 +140,21 @@ def _weight(propensity: Floats, config: TrainConfig) -> Floats | None:
     return np.asarray(held / held.mean(), np.float64)
 
 
+def _recency(arrived_at: NDArray[np.int64], half_life_days: float) -> Floats | None:
+    """Return the weight of each row, shape (n,), of mean 1: half as much for each half-life."""
+    if not half_life_days or not len(arrived_at):
+        return None
+    age = (arrived_at.max() - arrived_at) / DAY
+    recent = np.exp2(-age / half_life_days)
+    return np.asarray(recent / recent.mean(), np.float64)
+
+
 def _fit_one(
     values: Rows,
     label: Labels,
     *,
     weight: Floats | None,
+    recency: Floats | None,
     later: Rows,
     task: FitTask,
     names: tuple[str, ...],
@@ -150,13 +171,21 @@ def _fit_one(
         grown = grower(values, label, trees=task.trees, signs=task.signs, seed=seed, weight=weight)
     lines: dict[str, Linear] = {}
     if task.has_line:
-        lines[line_of(task.target)] = straight_part(values, label, strength=line, weight=weight)
+        # Seizures' line alone: recent rows taught discrepancies no better (docs/trials.md).
+        heavy = _multiply(weight, recency) if task.target == "seizure" else weight
+        lines[line_of(task.target)] = straight_part(values, label, strength=line, weight=heavy)
     if task.part == "seizure" and (result := precedents(values, label, names=names)):
         lines[PRECEDENTS] = result
     with threadpool_limits(1, user_api="openmp"):
         margin = grown.decision_function(later) if len(later) else np.empty(0)
     drawn = {name: one.margin(later) for name, one in lines.items()}
     return _FittedPart(grown, lines, {task.part: margin} | drawn)
+
+
+def _multiply(first: Floats | None, second: Floats | None) -> Floats | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first * second
 
 
 def _pool_margins(
@@ -182,9 +211,11 @@ def _assemble(
     later: Positions,
     margins: dict[str, Floats],
     known: Mask,
+    is_rich: bool,
 ) -> FittedModel:
     """Fit the heads on pooled out-of-time margins and put the model together."""
-    dense = discrepancy_head(dataset, later, margins=margins, fitted=parts)
+    line_share = 0.0 if is_rich else config.line_share
+    dense = discrepancy_head(dataset, later, margins=margins, fitted=parts, line_share=line_share)
     grave = seizure_head(dataset, later, margins=margins, dense=dense, fitted=parts)
     dense = correct_intercept(dense, dataset, later, target="discrepancy", margins=margins)
     grave = correct_intercept(

@@ -125,7 +125,8 @@ def test_without_a_seizure_the_level_is_small_and_the_order_kept() -> None:
     model = fit_model(replace(data, seizure=np.minimum(data.seizure, 0)))
     scores = model.score(data.values[:1000])
 
-    assert 0 < scores.p_seizure.mean() < 0.002
+    # Half a seizure among the 432 rows that calibrate; more on rows that taught.
+    assert 0 < scores.p_seizure.mean() < 0.003
     order = np.argsort(scores.p_discrepancy, kind="stable")
     assert (np.diff(scores.p_seizure[order]) >= 0).all()
 
