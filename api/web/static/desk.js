@@ -118,7 +118,7 @@ function previewEntry(form) {
 /** Follow how many notifications there are: their number in the menu, and a sentence when it grows. */
 function followNotifications(link) {
   const number = document.createElement("b"), word = link.textContent;
-  number.className = "number";
+  number.className = "waiting-count";
   link.append(" ", number);
   const place = document.querySelector("[data-news]");
   let before = null;
