@@ -5,6 +5,7 @@ decision_replay    Recomputation of stored decisions from the journal
 draw_verification  Verification of random numbers by the revealed seeds
 erasures           Signed erasures
 file_anchors       Digests of a home's files in the journal
+figure_comparison  Comparison of what was recorded with what was computed again
 foreign_objects    Foreign and missing objects of the database
 projection_replay  The journal replayed through the projections into an empty store
 store_comparison   Two stores compared, table by table

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from engine.audit.figure_comparison import are_same
 from engine.criteria.indicator_rules import RULES
 from engine.criteria.indicator_rules import explain_rules as rule_sentences
 from engine.decision.decision import Decision, Inputs, Rank, ScoredArrival, attach_reasons, decide
@@ -47,9 +48,12 @@ class RecomputedDecision:
 
     @property
     def is_identical(self) -> bool:
-        """Tell whether features, place in the queue and decision are reproduced bit for bit."""
+        """Tell whether features, place in the queue and decision are reproduced.
+
+        All but figures of the model is bit for bit (:mod:`engine.audit.figure_comparison`).
+        """
         is_same = self.same_features and self.same_place and self.same_declaration
-        return is_same and self.stored == self.again
+        return is_same and are_same(self.stored, self.again)
 
 
 class DecisionReplay:
@@ -171,7 +175,7 @@ def _are_grounds_same(
     *,
     scorer: Scorer | None,
 ) -> bool:
-    """Tell whether the grounds of reasons by an earlier rule are reproduced bit for bit.
+    """Tell whether the grounds of reasons by an earlier rule are reproduced.
 
     Grounds are the sentences of the rules where no model decided. With a model they are the
     contributions: of single features in the first records, of topics with the figures of rates
@@ -187,7 +191,7 @@ def _are_grounds_same(
     explained_by = scorer.explain(row, vehicle_class=crossing.vehicle_class, post=crossing.post)
     added = {each.feature: each.log_odds for each in explained_by}
     weighed = [each for each in found if each["contribution"] != 0.0]
-    return all(added.get(each["code"]) == each["contribution"] for each in weighed)
+    return all(are_same(each["contribution"], added.get(each["code"])) for each in weighed)
 
 
 def _is_same_reason(stored: Mapping[str, Any], again: Mapping[str, Any]) -> bool:
@@ -195,8 +199,8 @@ def _is_same_reason(stored: Mapping[str, Any], again: Mapping[str, Any]) -> bool
     figures = {name: again["parameters"].get(name) for name in stored["parameters"]}
     return bool(
         stored["code"] == again["code"]
-        and stored["contribution"] == again["contribution"]
-        and stored["parameters"] == figures
+        and are_same(stored["contribution"], again["contribution"])
+        and are_same(stored["parameters"], figures)
     )
 
 

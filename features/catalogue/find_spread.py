@@ -202,7 +202,7 @@ def coarsen(values: Ints) -> Ints:
     """Return values, none negative, with their leading ``BITS`` binary digits; 0 below ``LEAST``.
 
     >>> coarsen(np.array([SCALE, SCALE + 1, 0b110111 << 12, LEAST - 1])).tolist()
-    [16777216, 16777216, 221184, 0]
+    [16777216, 16777216, 212992, 0]
     """
     digits = np.frexp(values.astype(np.float64))[1]
     spare = np.maximum(digits - BITS, 0)

@@ -135,7 +135,7 @@ def test_a_decision_that_was_stored_otherwise_is_not_identical(
     def body(connection: Any, seq: int, **_: object) -> Any:
         found = read(connection, seq)
         if "decision" in found:
-            found["decision"]["propensity"] += 1e-12
+            found["decision"]["propensity"] += 1e-7
         return found
 
     first = old_service.decisions()[0]
