@@ -107,7 +107,7 @@ def audit(decisions: Iterable[RecordedReasons]) -> Tally:
 
 
 def _is_rate_of_nothing(reason: Reason, known: Mapping[str, Contribution]) -> bool:
-    if reason.code not in CATALOGUE or CATALOGUE[reason.code].operator != "rate":
+    if reason.code not in CATALOGUE or not CATALOGUE[reason.code].is_rate:
         return False
     behind = known[reason.code].evidence
     is_stated = bool(_FIGURE.search(reason.fact)) or "inspections" in reason.parameters
@@ -140,7 +140,7 @@ def share_alike(one: Contribution, others: Sequence[float]) -> float:
 
 def _fault_of_fact(reason: Reason, one: Contribution) -> str:
     feature = CATALOGUE[reason.code]
-    if feature.operator == "rate":
+    if feature.is_rate:
         return _fault_of_rate(one, raises=reason.contribution > 0)
     if isnan(one.value):
         return "empty"

@@ -9,6 +9,7 @@ find_spread          Finds spread along the links between crossings and entities
 mirror_features      Features from the paired post's record of the same vehicle
 plan                 The catalogue, compiled
 rate_evidence        Inspections behind each smoothed rate, from the reads of the rate itself
+recency              Rates in which late inspections count more
 reference_page       The catalogue as a page for analysts
 spec                 Vocabulary in which features are declared
 transforms           Operators that turn reads and facts into features

@@ -22,6 +22,7 @@ from features.catalogue.mirror_features import (
     compare_match,
     match,
 )
+from features.catalogue.recency import recent_rate
 from features.catalogue.spec import (
     FAR,
     HALF_HOUR,
@@ -375,3 +376,10 @@ for kind in KINDS:
     for step in range(STEPS + 1):
         for part in SPREAD_PARTS:
             feature("links", f"{kind}_spread_{step}_{part}", spread(SPREAD, kind, step, part))
+
+# Rates in which the last months count most: who smuggles begins, pauses and stops.
+for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant"):
+    family = "conveyance" if who in ("plate", "trailer") else "parties"
+    for measure, of, strength in (("hit", family, 5.0), ("seizure", "links", 10.0)):
+        recent = recent_rate(INSPECTIONS, measure, who, strength)
+        feature(of, f"{who}_recent_{measure}_rate", recent)

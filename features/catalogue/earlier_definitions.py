@@ -21,6 +21,8 @@ ENCODING_WITHOUT_OPTIONAL = 5
 """Version of the encoder that did not read the optional fields."""
 ENCODING_WITHOUT_SPREAD = 6
 """Version of the encoder without snapshots of finds spread along links."""
+ENCODING_WITHOUT_RECENT = 7
+"""Version of the encoder without rates in which late inspections count more."""
 
 
 def _uniform() -> Iterator[tuple[str, Feature]]:
@@ -53,8 +55,12 @@ _OPTIONAL = frozenset(
      "package_kind_hit_rate", "previous_documents"}
 )  # fmt: skip
 """Features of the optional fields (docs/decisions/0037-optional-fields.md)."""
+WITHOUT_RECENT: Mapping[str, Feature] = {
+    name: feature for name, feature in CATALOGUE.items() if feature.operator != "recent_rate"
+}
+"""The catalogue before rates in which late inspections count more."""
 WITHOUT_SPREAD: Mapping[str, Feature] = {
-    name: feature for name, feature in CATALOGUE.items() if feature.operator != "spread"
+    name: feature for name, feature in WITHOUT_RECENT.items() if feature.operator != "spread"
 }
 """The catalogue before finds spread along links."""
 WITHOUT_OPTIONAL: Mapping[str, Feature] = {
@@ -68,6 +74,11 @@ UNIFORM: Mapping[str, Feature] = _KEPT | {
     for name, f in _uniform()
 }
 """The catalogue of those definitions."""
+
+
+@cache
+def _plan_without_recent() -> Plan:
+    return Plan(WITHOUT_RECENT, encoding=ENCODING_WITHOUT_RECENT)
 
 
 @cache
@@ -93,5 +104,10 @@ def is_uniform(definitions: str) -> bool:
 @cache
 def plan_of(definitions: str) -> Plan:
     """Return the plan of some definitions, that of this version where they are not known."""
-    earlier = (_uniform_plan(), _plan_without_optional(), _plan_without_spread())
+    earlier = (
+        _uniform_plan(),
+        _plan_without_optional(),
+        _plan_without_spread(),
+        _plan_without_recent(),
+    )
     return next((plan for plan in earlier if plan.digest == definitions), None) or Plan(CATALOGUE)

@@ -25,8 +25,8 @@ from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
 from engine.domain.time_zones import local_time
 
-ENCODING_VERSION = (7, FOLDING_VERSION)
-"""Changes whenever an entity or a fact below changes its meaning."""
+ENCODING_VERSION = (8, FOLDING_VERSION)
+"""Changes whenever an entity or a fact below changes its meaning, or definitions of features do."""
 
 NAN = math.nan
 _CLASSES = ("car", "van", "bus", "truck", "rail_wagon")

@@ -2,8 +2,8 @@
 
 The smoothed rate of an entity that was never inspected is its prior, and no history. A sentence
 about a rate therefore states these counts instead. They are the as-of reads of the decision itself,
-so that a recomputed decision has the same ones. Assumes inputs of a rate in the order of
-``features.catalogue.spec.smoothed_rate``: own finds, own inspections, all finds, all inspections.
+so that a recomputed decision has the same ones. Assumes that a rate's first inputs are own finds,
+own inspections, all finds and all inspections (``features.catalogue.spec.Feature.is_rate``).
 """
 
 import math
@@ -27,10 +27,11 @@ class EvidenceReader:
 
     def __init__(self, plan: Plan) -> None:
         facts = len(plan.facts)
-        rates = {name: f for name, f in plan.catalogue.items() if f.operator == "rate"}
+        rates = {name: f for name, f in plan.catalogue.items() if f.is_rate}
         self._places = {name: place for place, name in enumerate(rates)}
         self._columns = np.array(
-            [[plan.slot[item] - facts for item in rate.inputs] for rate in rates.values()], np.intp
+            [[plan.slot[item] - facts for item in rate.inputs[:4]] for rate in rates.values()],
+            np.intp,
         ).reshape(-1, 4)
         self._finds_hits = frozenset(
             name for name, rate in rates.items() if getattr(rate.inputs[0], "measure", "") == "hit"

@@ -69,6 +69,15 @@ class Feature:
     proxy: bool = False
     """True where it could stand in for a person's origin: reported on in every evaluation."""
 
+    @property
+    def is_rate(self) -> bool:
+        """Tell whether it is a rate of inspections.
+
+        Its first inputs are then own finds, own inspections, all finds and all inspections, and it
+        is stated by these counts.
+        """
+        return self.operator in ("rate", "recent_rate")
+
 
 @dataclass(frozen=True, slots=True)
 class PriorSighting:

@@ -22,6 +22,7 @@ from features.catalogue.mirror_features import (
     finish_one_match,
     finish_one_matched,
 )
+from features.catalogue.recency import weigh, weigh_one
 from features.catalogue.spec import Fact, Feature, Floats, Read
 
 Item = Read | Fact
@@ -48,7 +49,7 @@ def _divide(part: Floats, whole: Floats) -> Floats:
     return out
 
 
-def _rate(own: Floats, common: Floats, strength: Any) -> Floats:
+def _rate(own: Floats | Sequence[Floats], common: Floats, strength: Any) -> Floats:
     hits, events = own
     all_hits, all_events = common
     # One hit in fifty is where a base rate starts from before anything is known.
@@ -130,6 +131,13 @@ OPERATORS: Mapping[str, Operator] = {
     ),
     "ratio": Operator(lambda own, _, scale: _divide(own[0] / scale, own[1]), _ratio_of_one),
     "rate": Operator(_rate, _rate_of_one, (2, 3)),
+    "recent_rate": Operator(
+        lambda own, common, strength, *weights: _rate(weigh(own, weights), common, strength),
+        lambda own, common, strength, *weights: _rate_of_one(
+            weigh_one(own, weights), common, strength
+        ),
+        (2, 3),
+    ),
     "since": Operator(
         lambda own, common: (common[0] - own[0]) / float(DAY),
         lambda own, common: [(common[0] - x) / float(DAY) for x in own[0]],

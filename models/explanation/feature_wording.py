@@ -266,6 +266,7 @@ _BY_OPERATOR: Mapping[str, Callable[[Feature], Wording | None]] = {
     "scaled": _word_scaled,
     "since": _word_since,
     "rate": _word_rate,
+    "recent_rate": _word_rate,
     "ratio": _word_ratio,
     "against": _word_against,
     "is_zero": _word_is_zero,
@@ -292,7 +293,7 @@ def profile_figure(full: str, value: Any, behind: Evidence | None) -> Message:
         ).message(value)
     if root == "features":
         wording = _wording_of(name)
-        if CATALOGUE[name].operator != "rate":
+        if not CATALOGUE[name].is_rate:
             return wording.message(value)
         return wording.count_message(*((behind.finds, behind.inspections) if behind else (0, 0)))
     noun, unit = _FIELDS.get(name, (name.replace("_", " "), ""))

@@ -56,7 +56,7 @@ class Eligibility:
     def __init__(self, catalogue: Mapping[str, Feature]) -> None:
         self._topic = {name: topic(feature) or None for name, feature in catalogue.items()}
         self._wording = {name: word_feature(feature) for name, feature in catalogue.items()}
-        self._is_rate = {name: f.operator == "rate" for name, f in catalogue.items()}
+        self._is_rate = {name: f.is_rate for name, f in catalogue.items()}
         self._counts_finds = {name: _counts_finds(feature) for name, feature in catalogue.items()}
 
     def candidates(self, contributions: Sequence[Contribution]) -> list[Candidate]:

@@ -35,7 +35,7 @@ class Sentences:
         self._eligibility = Eligibility(catalogue)
         self._wording = {name: word_feature(feature) for name, feature in catalogue.items()}
         self._elapsed = {name for name, one in self._wording.items() if one.known == _ELAPSED}
-        self._rates = {name for name, feature in catalogue.items() if feature.operator == "rate"}
+        self._rates = {name for name, feature in catalogue.items() if feature.is_rate}
 
     def __call__(
         self, contributions: Sequence[Contribution], arrival: Arrival

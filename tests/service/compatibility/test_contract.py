@@ -56,6 +56,21 @@ ADDED = (
         for step in range(3)
         for part in ("largest", "second", "sum")
     ),
+    # Rates in which late inspections count more: docs/decisions/0061-recent-rates.md.
+    "plate_recent_hit_rate",
+    "plate_recent_seizure_rate",
+    "trailer_recent_hit_rate",
+    "trailer_recent_seizure_rate",
+    "driver_recent_hit_rate",
+    "driver_recent_seizure_rate",
+    "carrier_recent_hit_rate",
+    "carrier_recent_seizure_rate",
+    "consignee_recent_hit_rate",
+    "consignee_recent_seizure_rate",
+    "consignor_recent_hit_rate",
+    "consignor_recent_seizure_rate",
+    "declarant_recent_hit_rate",
+    "declarant_recent_seizure_rate",
 )
 """Features since, in their order, each with its decision."""
 OWNER = re.compile(r" (?:option|argument|query|path|header|cookie) \S+ required$")

@@ -67,4 +67,4 @@ def test_the_usual_is_of_the_post_where_it_was_inspected_enough() -> None:
     put("post_hit_rate", 2, 50, 30, 600)
     (found,) = EvidenceReader(plan).of(reads)
     assert found["carrier_hit_rate"] == Evidence(5, 16, 0.04, is_of_post=True)
-    assert set(found) == {n for n, f in CATALOGUE.items() if f.operator == "rate"}
+    assert set(found) == {n for n, f in CATALOGUE.items() if f.is_rate}

@@ -36,7 +36,7 @@ ARRIVAL = Arrival(
     ),
     declaration=None,
 )
-RATES = sorted(name for name, feature in CATALOGUE.items() if feature.operator == "rate")
+RATES = sorted(name for name, feature in CATALOGUE.items() if feature.is_rate)
 OTHERS = sorted(CATALOGUE.keys() - set(RATES))
 
 amount = st.one_of(st.just(NAN), st.floats(-1e6, 1e6), st.floats(0, 1))
@@ -361,7 +361,7 @@ def test_every_feature_of_the_catalogue_is_said_in_words(name: str) -> None:
 def fact(feature: Feature, value: float) -> str:
     """Return the fact of a feature in English; of a rate, ``value`` finds in ten inspections."""
     wording = word_feature(feature)
-    is_rate = feature.operator == "rate"
+    is_rate = feature.is_rate
     return render(wording.count_message(int(value), 10) if is_rate else wording.message(value))
 
 

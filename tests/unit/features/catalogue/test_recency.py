@@ -1,0 +1,171 @@
+"""Rates in which late inspections count more, against counting inspection by inspection."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from math import isnan
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.domain.records import Crossing, Inspection
+from engine.domain.time_units import DAY, HOUR, micros, moment
+from engine.ports import Contribution, Evidence
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.earlier_definitions import (
+    ENCODING_WITHOUT_RECENT,
+    WITHOUT_RECENT,
+    plan_of,
+)
+from features.catalogue.plan import Plan
+from features.catalogue.rate_evidence import EvidenceReader
+from features.catalogue.recency import HALF_LIFE, WEIGHTS, WINDOWS, step_weights
+from features.catalogue.transforms import OPERATORS
+from features.offline.encoded_history import read_log
+from features.offline.feature_matrix import matrix, reads
+from features.offline.sql import duckdb_engine
+from models.explanation.feature_wording import word_feature
+from models.explanation.reason_eligibility import Eligibility, Grade
+from models.learning import monotone_constraints
+from tests.support.random_histories import EVENTFUL, START, History, tables
+
+NAMES = [name for name in CATALOGUE if name not in WITHOUT_RECENT]
+PLAN = Plan({name: CATALOGUE[name] for name in NAMES})
+BEFORE = "0dd80b4f96ec8de11b7a6a2acacc5735f4fca6042234200878f9311772f2dc57"
+"""Digest of the definitions before these rates, as version 0170d1c7 computed it."""
+STRENGTH = 5.0
+NOW = 400
+"""Day on which the vehicle comes that is looked at."""
+ACTS = ((390, "discrepancy"), (350, "clear"), (200, "seizure"), (190, "clear"), (30, "seizure"))
+"""Days and outcomes of its inspections: two of late, two long ago, one before all windows."""
+
+
+def last_features(acts: Sequence[tuple[int, str]], plan: Plan = PLAN) -> Mapping[str, float]:
+    """Return the features of a vehicle's crossing on the day NOW, after these inspections."""
+    crossings = [
+        Crossing(
+            crossing_id=f"c{day}",
+            post="OYB",
+            direction="entry",
+            arrived_at=moment(START + day * DAY),
+            vehicle_class="truck",
+            plate="01A111AA",
+            driver_ref="d-1",
+        )
+        for day in [day for day, _ in acts] + [NOW]
+    ]
+    inspections = [
+        Inspection.model_validate(
+            {
+                "inspection_id": f"i{day}",
+                "crossing_id": f"c{day}",
+                "basis": "officer",
+                "recorded_at": moment(START + day * DAY + HOUR),
+                "outcome": outcome,
+            },
+            strict=False,
+        )
+        for day, outcome in acts
+    ]
+    history = History(
+        sorted(((micros(one.known_at), one, None) for one in crossings), key=lambda row: row[0]),
+        sorted(((micros(one.recorded_at), one) for one in inspections), key=lambda row: row[0]),
+        [],
+    )
+    found = matrix(read_log(tables(history), plan), plan)
+    return dict(zip(plan.names, found.values[-1].tolist(), strict=True))
+
+
+def by_hand(acts: Sequence[tuple[int, str]], outcomes: Sequence[str], strength: float) -> float:
+    """Return the rate, inspection by inspection."""
+    finds = events = 0.0
+    for day, outcome in acts:
+        age = NOW - day
+        weight = sum(w for window, w in zip(WINDOWS, WEIGHTS, strict=True) if age <= window)
+        events += weight
+        finds += weight * (outcome in outcomes)
+    base = (sum(outcome in outcomes for _, outcome in acts) + 1.0) / (len(acts) + 50.0)
+    return (finds + strength * base) / (events + strength)
+
+
+def test_late_inspections_count_more() -> None:
+    found = last_features(ACTS)
+    hits = by_hand(ACTS, ("discrepancy", "seizure"), STRENGTH)
+    assert found["plate_recent_hit_rate"] == pytest.approx(hits, rel=1e-6)
+    seizures = by_hand(ACTS, ("seizure",), 2 * STRENGTH)
+    assert found["driver_recent_seizure_rate"] == pytest.approx(seizures, rel=1e-6)
+    assert isnan(found["carrier_recent_hit_rate"]), "no carrier was named"
+    late = last_features([(day + 120, outcome) for day, outcome in ACTS[2:]])
+    early = last_features(ACTS[2:])
+    assert late["plate_recent_hit_rate"] > early["plate_recent_hit_rate"]
+
+
+def test_negative_control_windows_weighed_the_wrong_way_round_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seeded bug: what is long ago counts most."""
+    right = OPERATORS["recent_rate"]
+
+    def wrong(own: Any, common: Any, strength: Any, *weights: Any) -> Any:
+        return right.of_rows(own, common, strength, *reversed(weights))
+
+    monkeypatch.setitem(OPERATORS, "recent_rate", replace(right, of_rows=wrong))
+    found = last_features(ACTS, Plan(PLAN.catalogue))["plate_recent_hit_rate"]
+    hits = by_hand(ACTS, ("discrepancy", "seizure"), STRENGTH)
+    assert found != pytest.approx(hits, rel=1e-3)
+
+
+def test_weights_are_exact_in_any_order_and_follow_the_half_life() -> None:
+    assert all((64 * weight).is_integer() and weight > 0.0 for weight in WEIGHTS)
+    for windows in (WINDOWS, (30, 90, 180, 365)):
+        weights = step_weights(HALF_LIFE, windows)
+        for place, (begin, end) in enumerate(pairwise((0, *windows))):
+            ages = np.linspace(begin, end, 10_001)
+            mean = float(np.mean(2.0 ** (-ages / HALF_LIFE)))
+            assert sum(weights[place:]) == pytest.approx(mean, abs=1 / 128 + 1e-4)
+
+
+def test_every_engine_finishes_alike() -> None:
+    """In bulk, by SQL, and row by row as the service does: to the bit."""
+    log = read_log(tables(EVENTFUL[0]), PLAN)
+    bulk, sql = reads(log, PLAN), duckdb_engine.reads(log, PLAN)
+    slots = np.full((len(log), len(PLAN.slot)), np.nan)
+    for item, column in sql.items():
+        slots[:, PLAN.slot[item]] = column
+        assert np.array_equal(column, np.asarray(bulk[item][:]), equal_nan=True)
+    one_by_one = np.concatenate([PLAN.finish(row[None]) for row in slots])
+    made = matrix(log, PLAN).values
+    assert np.array_equal(one_by_one.view(np.int32), made.view(np.int32))
+    assert (np.nanmax(made, axis=0) > np.nanmin(made, axis=0)).all(), "each of them moves"
+
+
+def test_such_a_rate_is_stated_by_the_counts_of_the_shortest_window() -> None:
+    name = "plate_recent_hit_rate"
+    row = np.zeros((1, len(PLAN.reads)))
+    for item, count in zip(CATALOGUE[name].inputs, (1, 2, 30, 600, 2, 4), strict=True):
+        row[0, PLAN.slot[item] - len(PLAN.facts)] = count
+    (found,) = EvidenceReader(PLAN).of(row)
+    assert found[name] == Evidence(1, 2, 0.05, is_of_post=False)
+    message = word_feature(CATALOGUE[name]).count_message(1, 2)
+    assert message.id == "inspections_hit"
+    assert message.parameters["within_minutes"] == WINDOWS[0] * 24 * 60
+
+
+def test_finds_of_long_ago_alone_are_no_recent_reason() -> None:
+    graded = Eligibility(CATALOGUE).candidates(
+        [Contribution("plate_recent_hit_rate", 0.2, 0.05, 0.5, "", Evidence(0, 0, 0.05, False))]
+    )
+    assert [one.grade for one in graded] == [Grade.EMPTY]
+
+
+def test_finds_never_speak_against_a_search() -> None:
+    assert set(monotone_constraints.signs(NAMES, {}).tolist()) == {1}
+
+
+def test_a_home_of_before_keeps_its_definitions() -> None:
+    plan = plan_of(BEFORE)
+    assert (plan.digest, plan.is_earlier) == (BEFORE, True)
+    assert plan.names == tuple(WITHOUT_RECENT) == tuple(CATALOGUE)[: len(WITHOUT_RECENT)]
+    later = Plan(CATALOGUE, encoding=ENCODING_WITHOUT_RECENT)  # negative control
+    assert later.digest != BEFORE
