@@ -85,8 +85,8 @@ def main(arguments: Sequence[str]) -> None:
     with TemporaryDirectory(prefix="darvoza-pictures-") as spare:
         home = Home(asked.home or Path(spare) / "home")
         if not home.root.exists():
-            demo = (sys.executable, "-m", "api", "demo", "--once", "--home", str(home.root))
-            subprocess.run(demo, check=True, stdout=subprocess.DEVNULL)
+            run_command(home, "demo", "--once")
+        run_command(home, "quality", "--keep")
         (key, admin, declarant), passwords = credentials(home)
         store = open_store(home)
         link = link_partner(home, store)
@@ -94,6 +94,7 @@ def main(arguments: Sequence[str]) -> None:
         port = free_port()
         with run_service(home.root, port), Client(HOST, port, key) as client:
             post, decision = answer_queue(client, open_network(home).posts)
+            case = open_case(client, post)
             register_webhook(port, admin, post)
             with Client(HOST, port, declarant) as sender:
                 lodge_ahead(sender, post)
@@ -102,10 +103,16 @@ def main(arguments: Sequence[str]) -> None:
                 asked.out,
                 f"http://{HOST}:{port}",
                 passwords,
-                list(shots(post, decision, link)),
+                list(shots(post, decision, link, case)),
             )
     sizes = [path.stat().st_size for path in asked.out.glob("*.png")]
     print(f"{len(sizes)} pictures, {sum(sizes) / 1e6:.2f} MB, in {asked.out}")
+
+
+def run_command(home: Home, *words: str) -> None:
+    """Run a command of the service's on a home."""
+    command = (sys.executable, "-m", "api", *words, "--home", str(home.root))
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def credentials(home: Home) -> tuple[list[str], dict[str, str]]:
@@ -192,6 +199,18 @@ def answer_queue(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:
     return post, max(red, key=lambda one: _count_known(client, one.decision_id)).decision_id
 
 
+def open_case(client: Client, post: str) -> str:
+    """Open a case by hand, with its first steps; return its number."""
+    opening = {"post": post, "summary": "SYNTHETIC: hashish behind magnets under the trailer."}
+    case = client.open_case(opening | {"substance_class": "narcotic", "quantity_g": 2000.0}).case_id
+    for event in (
+        {"kind": "stop", "place": "kilometre 12"},
+        {"kind": "sample", "sample": "S-1", "quantity_g": 5.0},
+    ):
+        client.add_case_event(case, {"event": event})
+    return case
+
+
 def _days_ahead(days: int) -> str:
     return (datetime.now(UTC) + timedelta(days=days)).isoformat()
 
@@ -217,10 +236,11 @@ def _count_known(client: Client, decision_id: str) -> int:
     return len(past.entities) * 100 + events + sum(len(tie.fellows) for tie in past.ties)
 
 
-def shots(post: str, decision: str, link: str) -> Iterator[Shot]:
+def shots(post: str, decision: str, link: str, case: str) -> Iterator[Shot]:
     """Yield what is pictured: the pages of every role's menu, and those behind them."""
     yield Shot("login", "", "/login")
-    seen: set[str] = set()
+    yield Shot("notifications", "olim", "/notifications")  # malika began what waits
+    seen: set[str] = {"/notifications"}
     for who, role in PEOPLE.items():
         for pattern in SECTIONS:
             if pattern not in seen and (pattern == "/" or role in MAY[json_route("GET", pattern)]):
@@ -232,6 +252,8 @@ def shots(post: str, decision: str, link: str) -> Iterator[Shot]:
     yield Shot("queue-phone", "malika", queue, width=390)
     yield Shot("decision", "malika", f"/decisions/{decision}")
     yield Shot("decision-tajik", "malika", f"/decisions/{decision}", language="tg")
+    yield Shot("case", "malika", f"/cases/{case}")
+    yield Shot("account", "malika", "/account")
     yield Shot("profile", "malika", f"/profiles/{PROFILE['code']}")
     yield Shot("profile-editor", "zafar", "/profiles/new")
     yield Shot("record", "nodira", "/journal/1")

@@ -59,7 +59,7 @@ def test_a_refused_act_says_each_mistake_at_its_field(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_sentence_is_there_for_every_field_and_rule(language: str) -> None:
-    values = {"whole": "1", "fraction": "2", "example": "3"}
+    values = {"whole": "1", "fraction": "2", "example": "3", "seconds": "4"}
     speech = ReaderLocale(language, 0)
     for field in (*FIELDS, "minutes", "unheard_of"):
         for rule in (*RULES, "unheard_of"):
