@@ -38,7 +38,7 @@ def test_a_person_signs_on_and_out(
 ) -> None:
     go_there_and_back(visitor)
     visitor.wait_for_url(f"**{QUEUE}")
-    expect(visitor.locator(".who span")).to_contain_text("oidc-")
+    expect(visitor.locator(".who a")).to_contain_text("oidc-")
     cookies: list[Any] = [one for one in visitor.context.cookies() if "session" in one["name"]]
     ours = next(one for one in cookies if one["name"] == "darvoza_session")
     assert (ours["sameSite"], ours["httpOnly"]) == ("Strict", True)

@@ -183,7 +183,7 @@ def test_reasons_of_the_rule_before_stand_and_the_numbers_behind_them_come_out_a
         for value in world.get(f"/v1/decisions/{one.decision_id}").json()["reasons"]
     )
     monkeypatch.undo()
-    serve_changed(world, monkeypatch, lambda body: of_other_sentences(body, more=1e-9))
+    serve_changed(world, monkeypatch, lambda body: of_other_sentences(body, more=1e-6))
     weighed = [one for one in recompute_filed(world, replayed_decisions) if one.stored["reasons"]]
     assert weighed and not any(one.is_identical for one in weighed), "a number that was changed"
 
@@ -215,7 +215,7 @@ def of_other_words(body: Body, *, more: float = 0.0) -> Body:
 
 
 @pytest.mark.parametrize("rule", [of_the_rule_before, of_other_words])
-@pytest.mark.parametrize("more", [0.0, 1e-12])
+@pytest.mark.parametrize("more", [0.0, 1e-6])
 def test_a_record_of_the_rule_before_stands_with_the_figures_behind_its_words(
     world: World,
     replayed_decisions: list[QueuedDecision],
@@ -241,7 +241,7 @@ def test_what_an_older_record_does_say_is_held_to_it(
 
     def change_body(body: Body) -> Body:
         older = of_an_older_engine(body)
-        older["decision"]["propensity"] += 1e-12
+        older["decision"]["propensity"] += 1e-6
         return older
 
     serve_changed(world, monkeypatch, change_body)
