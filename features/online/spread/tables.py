@@ -65,7 +65,15 @@ def pack_keys(keys: Sequence[int]) -> bytes:
 
 
 def find_amounts(stream: str, amounts: Ints) -> tuple[int, ...]:
-    """Return by kind of find how many an event adds, 0 of a stream that counts none."""
+    """Return by kind of find how many an event adds, 0 of a stream that counts none.
+
+    Parameters
+    ----------
+    stream : str
+        Name of the event's stream.
+    amounts : array of shape (measures,)
+        What the event adds to each measure of its stream.
+    """
     if stream not in _PLACES:
         return (0,) * len(KINDS)
     return tuple(int(amounts[place]) for place in _PLACES[stream])

@@ -37,6 +37,7 @@ from features.history.tables import Tables
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from features.online.online_features import OnlineFeatures
+from features.online.spread.snapshots import SpreadSnapshots
 from features.partners.standard_agreement import MANIFEST_FIELDS
 from tests.store.features.online.record_batches import SetClock
 from tests.support.facing_posts import EAST, NETWORK_FILE, WEST
@@ -69,6 +70,7 @@ class MovementSide:
         network = read_home_network(self.home.network)
         self.store = Store(self.url)
         self.features = OnlineFeatures(PLAN, network)
+        self.snapshots = SpreadSnapshots(PLAN)
         self.journal = Journal(self.store, projections(PLAN, network), self.clock)
         handlers = list_handlers(self.home)
         self.exchange = LinkExchange(self.store, self.journal, self.keys, handlers)
@@ -81,6 +83,8 @@ class MovementSide:
     def report(self, arrival: Arrival, *, at: int) -> int:
         """Record a crossing at UTC microseconds, and keep the features of that time."""
         self.clock.time = at
+        while self.snapshots.make_early(self.store, self.journal):
+            pass  # the service's thread does, within the hour after a cut
         with self.store.read() as connection:
             now = self.journal.now(connection)
             read = self.features.read(connection, [arrival], as_of=[now])

@@ -48,9 +48,11 @@ ESTIMATORS: dict[str, Callable[[], Any]] = {
         SimpleImputer(strategy="constant", fill_value=-1.0),
         ExtraTreesClassifier(n_estimators=15, max_depth=6),
     ),
-    "logistic": lambda: make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()),
+    "logistic": lambda: make_pipeline(
+        SimpleImputer(), StandardScaler(), LogisticRegression(max_iter=1000)
+    ),
     "scaled": lambda: make_pipeline(
-        MinMaxScaler(), SimpleImputer(), RobustScaler(), LogisticRegression(C=0.1)
+        MinMaxScaler(), SimpleImputer(), RobustScaler(), LogisticRegression(C=0.1, max_iter=1000)
     ),
 }
 FIVE = ("hist", "boosting", "forest", "extra", "logistic")
