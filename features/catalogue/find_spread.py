@@ -73,8 +73,9 @@ def last_cut(before: int) -> int:
 def active_cuts(find_at: Ints, *, after: int, upto: int) -> Ints:
     """Return the cuts at which a value may change.
 
-    ``find_at`` (UTC microseconds, any order) is when finds became known; cuts lie in ``after < cut
-    <= upto``. One more than those that see a find is returned, for what falls back to zero.
+    ``find_at`` (UTC microseconds, shape ``(finds,)``, any order) is when finds became known; cuts
+    lie in ``after < cut <= upto``. One more than those that see a find is returned, for what falls
+    back to zero.
     """
     first = np.unique(find_at // EVERY) + 1
     reach = np.arange(FINDS_FOR // EVERY + 2)
@@ -200,6 +201,8 @@ def _add_up(entities: Codes, amount: NDArray[Any], size: int) -> Floats:
 
 def coarsen(values: Ints) -> Ints:
     """Return values, none negative, with their leading ``BITS`` binary digits; 0 below ``LEAST``.
+
+    Values may have any shape.
 
     >>> coarsen(np.array([SCALE, SCALE + 1, 0b110111 << 12, LEAST - 1])).tolist()
     [16777216, 16777216, 212992, 0]

@@ -32,7 +32,7 @@ def step_weights(half_life: float, windows: Sequence[int]) -> tuple[float, ...]:
     Examples
     --------
     >>> step_weights(90, (90, 365))
-    (0.5625, 0.15625)
+    (0.515625, 0.203125)
     """
     means = [
         (2 ** (-begin / half_life) - 2 ** (-end / half_life)) / log(2) * half_life / (end - begin)

@@ -263,7 +263,15 @@ def spread_inputs(log: EncodedHistory, plan: Plan, *, first: int = 0) -> SpreadI
 
 
 def to_spread_events(known_at: Ints, entity: Ints, key: Ints, change: Ints) -> Events:
-    """Return snapshots, as :func:`spread_finds` makes them, as a stream."""
+    """Return snapshots, as :func:`spread_finds` makes them, as a stream.
+
+    Parameters
+    ----------
+    known_at, entity, key : array of shape (changes,)
+        UTC microseconds; the place of the entity's kind; the entity.
+    change : array of shape (measures, changes)
+        By how much each value changes.
+    """
     measures = dict(zip(MEASURES_OF_SPREAD, change, strict=True))
     under: dict[tuple[str, ...], Ints] = {
         (name,): np.where(entity == at, key, 0) for at, name in enumerate(ENTITIES)

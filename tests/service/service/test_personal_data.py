@@ -83,7 +83,10 @@ def bodies_of(world: World, route: tuple[str, str]) -> list[Any]:
     verb, path = route
     if "requestBody" not in paths[path][verb.lower()]:
         return [None]
-    body = paths[path][verb.lower()]["requestBody"]["content"]["application/json"]["example"]
+    content = paths[path][verb.lower()]["requestBody"]["content"]
+    if "application/json" not in content:
+        return [CANARY]  # a file
+    body = content["application/json"]["example"]
     first = body[0] if isinstance(body, list) else body
     wholes = [mark_texts(first), {CANARY: 1}, *one_by_one(first)]
     return [[one] if isinstance(body, list) else one for one in wholes]
