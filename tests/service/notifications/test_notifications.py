@@ -69,5 +69,6 @@ def test_a_seeded_bug_that_shows_what_no_route_would_is_seen(
     assert list_waiting(world, auditor) == set()
     monkeypatch.setattr(reads, "_GIVEN", {"watchlist": ("GET", PATH)})
     assert list_waiting(world, auditor) == set(), "the rules of bodies hold by themselves"
-    monkeypatch.setattr(EventBodies, "show", lambda *_: {"matter": "watchlist"})
+    shown = {"approval.waiting": {"matter": "watchlist"}}
+    monkeypatch.setattr(EventBodies, "show", lambda _self, _seq, kind: shown.get(kind))
     assert any(about == "watchlist" for _, about, _ in list_waiting(world, auditor))
