@@ -44,8 +44,6 @@ _SAMPLE = EventField("sample", N_("Number of the sample"), is_owed=True)
 _CLASS = EventField("substance_class", N_("Kind"), "choice", "substance", is_owed=True)
 _SUBSTANCE = EventField("substance", N_("Substance"))
 _QUANTITY = EventField("quantity_g", N_("Quantity, g"), "number")
-_ROUTE_TEXT = N_("Countries of the route, two letters each")
-_ROUTE = EventField("route_countries", _ROUTE_TEXT, "countries", is_owed=True)
 EVENT_FIELDS: Final[Mapping[str, tuple[EventField, ...]]] = {
     "note": (EventField("text", N_("Note"), "words", is_owed=True),),
     "stop": (EventField("place", N_("Where it was stopped"), is_owed=True),),

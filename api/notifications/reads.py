@@ -15,12 +15,12 @@ from api.auth.callers import Caller
 from api.cases.reads import CaseFilter, CaseService, describe_cases
 from api.confirmations.reads import ConfirmationService, waiting_finds
 from api.http.dependencies import running_service
-from api.webhooks.bodies import EventBodies, EventService
+from api.webhooks.bodies import ALARMS, EventBodies, EventService
 from engine.criteria.dual_control import Matter, read_approval_states
 from engine.domain.time_units import DAY, rfc3339
 from engine.events.event_types import EventType
 from engine.journal import kinds as record
-from engine.journal.power_records import read_records
+from engine.journal.power_records import KINDS, read_records
 from engine.queue.match_outcomes import MATCHES
 from engine.queue.queue import DECISIONS
 from models.lifecycle.projection import read_state
@@ -37,7 +37,8 @@ _GIVEN: Mapping[Matter, tuple[str, str]] = {
 _MODEL = ("POST", "/v1/models/{version}/approvals")
 _FIND = ("POST", "/v1/finds/{sequence}/confirmations")
 _CASES = ("GET", "/v1/cases")
-_ALARMS = (record.DRIFT_MEASURED, record.WEBHOOK_DISABLED, record.LINK_STOPPED)
+_ALARMS = tuple(kind for kind in ALARMS if kind in KINDS)
+"""Those that an index finds: a day of a national journal is not walked for the others."""
 _AT_REST = frozenset({"in_force", "retired"})
 
 
