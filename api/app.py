@@ -25,6 +25,7 @@ from api.attentions import routes as attentions_routes
 from api.audit import page as audit_page
 from api.audit import routes as audit_routes
 from api.auth.credentials import stand_in
+from api.cases import file_page as case_files_page
 from api.cases import file_routes as case_files_routes
 from api.cases import page as cases_page
 from api.cases import report_page
@@ -131,6 +132,7 @@ PAGES = (
     confirmations_page.router,
     report_page.router,
     cases_page.router,
+    case_files_page.router,
     release_audits_page.router,
     models_page.router,
     drift_page.router,

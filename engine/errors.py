@@ -90,6 +90,15 @@ class ConflictError(RiskError):
         return ({"at": self.at, "rule": "taken", "why": self.why},) if self.at else ()
 
 
+class FullCaseError(RiskError):
+    """A case holds as many files, or as many bytes of files, as it may."""
+
+    case_id: str
+    files: int
+    megabytes: int
+    TEXT = "the case has no room for this file: it takes {files} files and {megabytes} MB in all"
+
+
 class StoreUnavailableError(RiskError):
     """The store did not accept the record; the caller can try again."""
 

@@ -17,16 +17,26 @@ from api.cases.reads import describe_case
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.web.i18n import N_, ReaderLocale
 from api.web.labels import TABLES
+from engine.cases.file_store import open_file
+from engine.cases.file_types import JPEG
 from engine.cases.name_signs import FREE_TEXTS, looks_like_name
+from engine.cases.photographs import Photograph, strip_photograph
 from engine.domain.time_units import moment
+from engine.errors import HomeError
 from engine.journal.kinds import SENSITIVE_READ
 from engine.journal.payloads import SensitiveReadBody
 from engine.journal.receipts import Receipt
+from engine.storage.home import Home
 
 Json = Mapping[str, Any]
 Fact = tuple[str, str]
 """A term and its value."""
 _NO_NAMES = N_("left out: it looks as if it named a person")
+_NO_ROOM = N_("not shown: the photographs of a dossier have 24 MB in all")
+_CHANGED = N_("not shown: the file is gone, or is not what was recorded")
+_NOT_SHOWN = N_("not shown: this kind of JPEG is not taken into a document")
+MOST_SHOWN = 24 * 1024 * 1024
+"""Bytes of all photographs of one dossier, which is written in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +58,13 @@ class DossierEvent:
 
 @dataclass(frozen=True, slots=True)
 class DossierFile:
-    """A file that the dossier names and does not hold."""
+    """A file of the case; the dossier holds it where it is a photograph for which there is room."""
 
     what: str
     digest: str
+    photograph: Photograph | None = None
+    why_not: str = ""
+    """Why a photograph is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,7 @@ class DossierTexts:
     no_finds: str
     timeline: str
     files: str
+    photographs: str
     proof: str
     how_to_check: str
     record: str
@@ -125,9 +139,36 @@ def compile_dossier(
         facts=words.facts(case),
         finds=[words.find(one) for one in case["finds"]],
         events=[words.event(one) for one in case["events"]],
-        files=[words.file(one) for one in case["events"] if words.is_open_file(one)],
+        files=_list_files(service.home, words, case["events"]),
         receipts=receipts,
     )
+
+
+def _list_files(home: Home, words: "_Words", events: Sequence[Json]) -> list[DossierFile]:
+    """Return the files that the reader may know of, with the photographs that find room."""
+    room, found = MOST_SHOWN, []
+    for one in events:
+        if not words.is_open_file(one):
+            continue
+        file, shown = words.file(one), None
+        if one["content"]["media_type"] == JPEG:
+            shown, why = _read_photograph(home, one["content"], room)
+            file = replace(file, photograph=shown, why_not="" if shown else words.say(why))
+        if shown is not None:
+            room -= len(shown.content)
+        found.append(file)
+    return found
+
+
+def _read_photograph(home: Home, content: Json, room: int) -> tuple[Photograph | None, str]:
+    """Return a photograph, or why it is not shown."""
+    if content["size_bytes"] > room:
+        return None, _NO_ROOM
+    try:
+        raw = open_file(home, content["digest"]).read_bytes()
+    except HomeError:
+        return None, _CHANGED
+    return strip_photograph(raw), _NOT_SHOWN
 
 
 class _Words:
@@ -147,6 +188,7 @@ class _Words:
             no_finds=say("No seizure is linked."),
             timeline=say("Timeline"),
             files=say("Files, by the SHA-256 of their content"),
+            photographs=say("Photographs"),
             proof=say("To check it by"),
             how_to_check=say(
                 "Each record has a leaf (SHA-256 of a salt and its content) and a chain value over "
@@ -248,7 +290,7 @@ class _Words:
         if content.get("from_agency"):
             yield f"{content['from_agency']} → {content['to_agency']}"
         for field in EVENT_FIELDS.get(kind, ()):
-            if content.get(field.name) is not None:
+            if content.get(field.name) not in (None, [], ()):
                 yield f"{self.say(field.text)}: {self._value(field, content[field.name])}"
         if kind == "file":
             yield f"{self._label('file_subject', content['shows'])}, {content['digest'][:16]}"
@@ -290,7 +332,8 @@ class _Words:
         text = self.say("{n} g", n=self._speech.number(grams, 6))
         if grams < 1000:
             return text
-        return f"{text} ({self.say('{n} kg', n=self._speech.number(grams / 1000, 6))})"
+        kilograms = self.say("{n} kg", n=self._speech.number(grams / 1000, 6))
+        return f"{text} ({kilograms})"
 
     def _moment(self, text: str) -> str:
         return self._speech.moment(datetime.fromisoformat(text))

@@ -1,4 +1,4 @@
-"""Dossier as a PDF file: text, a drawing and tables, with no script, form or outside address.
+"""Dossier as a PDF file: text, drawings, photographs; no script, form or outside address.
 
 Imported when the first dossier is asked for: the library and its fonts take the time of many
 decisions to import. The date that the file states is that of the newest record, so that the same
@@ -6,25 +6,17 @@ dossier is the same bytes.
 """
 
 import io
-from collections.abc import Sequence
-from importlib.resources import files
 
-from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
-from api.cases.dossier import Dossier, DossierFind, Fact
+from api.cases.dossier import Dossier, DossierFind
+from api.cases.pdf_pages import FONT, GREY, LINE, RED, DocumentPages
 from api.decisions.vehicle_drawing import Drawing
+from engine.cases.photographs import Photograph
 from engine.journal.receipts import Receipt
 
-_FONT = "source"
-_FACES = {"": "SourceSansPro-Regular.ttf", "B": "SourceSansPro-Semibold.ttf"}
-"""Letters of Latin, Cyrillic, Tajik and Uzbek (SIL Open Font License 1.1)."""
-_LINE = 4.6
-"""Millimetres."""
-_TERMS = 42
-_GREY, _BLACK, _RED = 96, 0, (164, 20, 20)
-_UNWRITTEN = "?"
-"""For a letter that the font lacks; the library would write the text to the log."""
+_WIDEST, _TALLEST, _GAP = 84.0, 84.0, 6.0
+"""Of a photograph, and between two."""
 
 
 def write_dossier(dossier: Dossier) -> bytes:
@@ -33,9 +25,10 @@ def write_dossier(dossier: Dossier) -> bytes:
     page.put_title(texts.title, dossier.case_id)
     for warning in dossier.warnings:
         page.put_warning(warning)
+    page.ln(2)
     page.put_line(dossier.summary, size=11)
     for note in dossier.notes:
-        page.put_line(note, size=8, grey=_GREY)
+        page.put_line(note, size=8, grey=GREY)
     page.put_heading(texts.facts)
     page.put_facts(dossier.facts)
     page.put_heading(texts.finds)
@@ -44,78 +37,24 @@ def write_dossier(dossier: Dossier) -> bytes:
     for find in dossier.finds:
         page.put_find(find)
     page.put_timeline()
+    page.put_files()
+    page.put_photographs()
     page.put_proof()
     return bytes(page.output())
 
 
-class _Pages(FPDF):
+class _Pages(DocumentPages):
     """Pages with the case and its limits at the foot of each."""
 
     def __init__(self, dossier: Dossier) -> None:
-        super().__init__(format="A4")
         self._dossier = dossier
-        folder = files("font_source_sans_pro") / "files"
-        for style, name in _FACES.items():
-            self.add_font(_FONT, style, str(folder / name))
-        self.set_margins(18, 16, 18)
-        self.set_auto_page_break(True, margin=20)
-        self.set_creation_date(dossier.made_of)
-        self.set_title(f"{dossier.texts.title} {dossier.case_id}")
-        self.set_lang(dossier.language)
-        self.alias_nb_pages("{pages}")
-        self.add_page()
-
-    def footer(self) -> None:
-        """Say whose page it is, and which limits it has."""
-        self.set_y(-14)
-        limits = " · ".join(one.partition(":")[0] for one in self._dossier.warnings)
-        parts = [self._dossier.case_id, limits, f"{self.page_no()} / {{pages}}"]
-        self.put_line(" · ".join(filter(None, parts)), size=8, grey=_GREY)
-
-    def put_line(
-        self, text: str, *, size: float = 9.5, style: str = "", grey: int = _BLACK
-    ) -> None:
-        """Write a text over the whole width."""
-        self.set_font(_FONT, style, size)
-        self.set_text_color(grey)
-        self.multi_cell(0, _LINE, self._fit(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT, align="L")
-
-    def put_title(self, text: str, case_id: str) -> None:
-        """Write what the document is."""
-        self.put_line(text, size=18, style="B")
-        self.ln(2)
-        self.put_line(case_id, size=11, grey=_GREY)
-
-    def put_heading(self, text: str) -> None:
-        """Write a heading, with a part of what follows on the same page."""
-        if self.will_page_break(24):
-            self.add_page()
-        self.ln(4)
-        self.put_line(text, size=12, style="B")
-        self.ln(1)
-
-    def put_warning(self, text: str) -> None:
-        """Write what has to be read before all else."""
-        self.set_font(_FONT, "B", 10.5)
-        self.set_text_color(*_RED)
-        self.multi_cell(0, 5.4, self._fit(text), border=1, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
-
-    def put_facts(self, facts: Sequence[Fact]) -> None:
-        """Write terms and their values in two columns."""
-        for term, value in facts:
-            if self.will_page_break(2 * _LINE):
-                self.add_page()
-            top = self.get_y()
-            self.set_font(_FONT, "", 9.5)
-            self.set_text_color(_GREY)
-            self.multi_cell(
-                _TERMS, _LINE, self._fit(term), new_x=XPos.RIGHT, new_y=YPos.TOP, align="L"
-            )
-            self.set_text_color(_BLACK)
-            self.set_xy(self.l_margin + _TERMS, top)
-            self.multi_cell(
-                0, _LINE, self._fit(value), new_x=XPos.LMARGIN, new_y=YPos.NEXT, align="L"
-            )
+        limits = " · ".join(one.partition(":")[0] for one in dossier.warnings)
+        super().__init__(
+            f"{dossier.texts.title} {dossier.case_id}",
+            language=dossier.language,
+            made_of=dossier.made_of,
+            foot=[dossier.case_id, limits],
+        )
 
     def put_find(self, find: DossierFind) -> None:
         """Write a find with its drawing."""
@@ -128,21 +67,61 @@ class _Pages(FPDF):
         """Write what happened, and which files were added."""
         self.put_heading(self._dossier.texts.timeline)
         for event in self._dossier.events:
+            self.keep_lines(2 + min(len(event.lines), 3))
             self.put_line(event.what, style="B")
-            self.put_line(event.when, size=8, grey=_GREY)
+            self.put_line(event.when, size=8, grey=GREY)
             for text in event.lines:
                 self.put_line(text)
             self.ln(1)
+
+    def put_files(self) -> None:
+        """Write which files were added."""
         if self._dossier.files:
             self.put_heading(self._dossier.texts.files)
         for file in self._dossier.files:
+            self.keep_lines(3)
             self.put_line(file.what)
             self.put_line(file.digest, size=8)
+            if file.why_not:
+                self.put_line(file.why_not, size=8, grey=GREY)
+
+    def put_photographs(self) -> None:
+        """Show the photographs, two in a row, each upright over its description."""
+        shown = [(file, one) for file in self._dossier.files if (one := file.photograph)]
+        if not shown:
+            return
+        self.put_heading(self._dossier.texts.photographs)
+        for at in range(0, len(shown), 2):
+            row = shown[at : at + 2]
+            if self.will_page_break(max(_measure(one)[1] for _, one in row) + 3 * LINE):
+                self.add_page()
+            top, bottom = self.get_y(), self.get_y()
+            for column, (file, photograph) in enumerate(row):
+                left = self.l_margin + self.c_margin + column * (_WIDEST + _GAP)
+                self.set_xy(left - self.c_margin, top + self._show(photograph, left, top) + 1)
+                self.set_font(FONT, "", 8)
+                self.set_text_color(GREY)
+                caption = self.fit(f"{file.what} · {file.digest[:16]}")
+                self.multi_cell(
+                    _WIDEST, 3.8, caption, new_x=XPos.LMARGIN, new_y=YPos.NEXT, align="L"
+                )
+                bottom = max(bottom, self.get_y())
+            self.set_y(bottom + 3)
+
+    def _show(self, photograph: Photograph, left: float, top: float) -> float:
+        """Show a photograph upright in its column, and return its height in millimetres."""
+        across, down, scale = _measure(photograph)
+        x, y = left + across / 2, top + down / 2
+        width, height = photograph.width * scale, photograph.height * scale
+        with self.rotation(-photograph.turn, x, y):
+            content = io.BytesIO(photograph.content)
+            self.image(content, x=x - width / 2, y=y - height / 2, w=width, h=height)
+        return down
 
     def put_proof(self) -> None:
         """Write what each record is checked by."""
         self.put_heading(self._dossier.texts.proof)
-        self.put_line(self._dossier.texts.how_to_check, size=8, grey=_GREY)
+        self.put_line(self._dossier.texts.how_to_check, size=8, grey=GREY)
         for receipt in self._dossier.receipts:
             self._put_receipt(receipt)
 
@@ -156,10 +135,10 @@ class _Pages(FPDF):
         left, top = self.l_margin, self.get_y() + 2
         outline = io.BytesIO(_write_outline(drawing).encode())
         self.image(outline, x=left, y=top, w=width)
-        self.set_font(_FONT, "B", 9)
+        self.set_font(FONT, "B", 9)
         for mark in drawing.marks:
             x, y, radius = left + mark.x * scale, top + mark.y * scale, 2.6
-            self.set_fill_color(*_RED)
+            self.set_fill_color(*RED)
             self.circle(x=x, y=y, radius=radius, style="F")
             self.set_text_color(255)
             number = str(mark.number)
@@ -167,7 +146,7 @@ class _Pages(FPDF):
         self.set_xy(left, top + height + 2)
 
     def _put_receipt(self, receipt: Receipt) -> None:
-        if self.will_page_break(5 * _LINE):
+        if self.will_page_break(5 * LINE):
             self.add_page()
         texts = self._dossier.texts
         self.put_line(f"{texts.record} {receipt.sequence}", size=8, style="B")
@@ -178,9 +157,14 @@ class _Pages(FPDF):
         ):
             self.put_line(f"{term}: {value}", size=6.5)
 
-    def _fit(self, text: str) -> str:
-        known = self.fonts[_FONT].cmap  # type: ignore[union-attr]
-        return "".join(one if ord(one) in known else _UNWRITTEN for one in text)
+
+def _measure(photograph: Photograph) -> tuple[float, float, float]:
+    """Return width and height of a photograph that stands upright, and millimetres a pixel."""
+    across, down = photograph.width, photograph.height
+    if photograph.turn in (90, 270):
+        across, down = down, across
+    scale = min(_WIDEST / across, _TALLEST / down)
+    return across * scale, down * scale, scale
 
 
 def _write_outline(drawing: Drawing) -> str:

@@ -108,6 +108,13 @@ ABOUT: Final = (
 """What may be said of any event but a step of the case itself."""
 BARE = frozenset({"note", "link", "assignment", "agreement", "closed", "reopened"})
 """Kinds that happen when they are recorded: they ask for nothing besides."""
+FILE_FIELDS: Final = (
+    EventField("shows", N_("What it shows"), "choice", "file_subject", is_owed=True),
+    replace(_SAMPLE, is_owed=False),
+    EventField("description", N_("Description, without a person's name"), "words"),
+    EventField("happened_at", N_("When it was made, if known"), "moment"),
+)
+"""What is said of a file."""
 OPENING_FIELDS: Final = (
     EventField("summary", N_("Summary"), "words", is_owed=True),
     EventField("owner", N_("Owner, by the name of an account")),
@@ -124,8 +131,10 @@ _MODELS: Mapping[str, type[BaseModel]] = {
 }
 HANDLING = f"{PREFIX}handling"
 LABELS: Final[Mapping[str, str]] = {
-    one.at: one.text for fields in (*EVENT_FIELDS.values(), ABOUT, OPENING_FIELDS) for one in fields
-}
+    one.at: one.text
+    for fields in (*EVENT_FIELDS.values(), ABOUT, FILE_FIELDS, OPENING_FIELDS)
+    for one in fields
+} | {f"{PREFIX}file": N_("File")}
 """What pages call these fields where one needs a correction."""
 
 
@@ -153,11 +162,11 @@ def read_values(reader: FormReader, fields: tuple[EventField, ...]) -> dict[str,
 def read_event(reader: FormReader, kind: str) -> CaseEvent:
     """Return the event that a form reports; raises ``FormError`` with all that is wrong."""
     content = {"kind": kind} | read_values(reader, EVENT_FIELDS[kind])
-    made = _make(reader, _MODELS[kind], content)
+    made = make_record(reader, _MODELS[kind], content)
     about = {} if kind in BARE else read_values(reader, ABOUT)
     if limits := reader.every(HANDLING):
         about["handling"] = limits
-    event = _make(reader, CaseEvent, about | {"event": content}) if made else None
+    event = make_record(reader, CaseEvent, about | {"event": content}) if made else None
     return reader.finish(event)
 
 
@@ -166,7 +175,7 @@ def read_opening(reader: FormReader, **known: Any) -> CaseOpening:
     values = read_values(reader, OPENING_FIELDS) | known
     if limits := reader.every(HANDLING):
         values["handling"] = limits
-    return reader.finish(_make(reader, CaseOpening, values))
+    return reader.finish(make_record(reader, CaseOpening, values))
 
 
 def refuse_field(reader: FormReader, name: str, rule: str) -> None:
@@ -174,7 +183,8 @@ def refuse_field(reader: FormReader, name: str, rule: str) -> None:
     reader.refuse(f"{PREFIX}{name}", rule)
 
 
-def _make(reader: FormReader, model: type[Model], values: Mapping[str, Any]) -> Model | None:
+def make_record(reader: FormReader, model: type[Model], values: Mapping[str, Any]) -> Model | None:
+    """Return a record of these values; what breaks a rule of it becomes a mistake of the form."""
     known = {mistake.at for mistake in reader.mistakes}
     try:
         return model.model_validate(values, strict=False)

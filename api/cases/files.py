@@ -17,10 +17,10 @@ from api.cases.steps import CaseStepService, CaseWriter
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from engine.cases.case_events import CaseFile, CaseFileReport, FileSubject
 from engine.cases.case_ledger import OPEN, Reporter, draft_event, list_receivers, refuse_state
-from engine.cases.case_reading import read_history
+from engine.cases.case_reading import CaseStep, read_history
 from engine.cases.file_store import ReceivedFile, open_file
 from engine.cases.file_types import LARGEST_FILE, SUFFIXES, recognise
-from engine.errors import NotFoundError
+from engine.errors import FullCaseError, NotFoundError
 from engine.journal.entries import Draft
 from engine.journal.group_commit import Writer
 from engine.journal.kinds import SENSITIVE_READ
@@ -30,6 +30,9 @@ from engine.storage.home import Home
 
 _PIECE = 1024 * 1024
 """Bytes written at a time: fewer would cost a change of threads each."""
+MOST_FILES = 200
+MOST_BYTES = 512 * 1024 * 1024
+"""Bytes of all files of one case."""
 
 
 class CaseFileService(CaseStepService, Protocol):
@@ -66,7 +69,8 @@ class CaseFileWriter:
         """Take a file as it arrives, and return the answer about it.
 
         Raises ``NotFoundError`` and ``ConflictError`` before anything is read,
-        ``BodyTooLargeError``, and ``RecordError`` for a file of no type that is taken.
+        ``BodyTooLargeError``, ``RecordError`` for a file of no type that is taken, and
+        ``FullCaseError``.
         """
         await run_in_threadpool(self._check, case_id)
         received = await run_in_threadpool(
@@ -113,12 +117,23 @@ class CaseFileWriter:
 
         def draft(connection: Connection) -> Draft:
             now = must_see(connection, self._caller, case_id)
+            _check_room(read_history(connection, now).files(), case_id, file.size_bytes)
             return draft_event(now, content, by=by, claim=asked, about=limits)
 
         with received.place():
             done = self._service.recording.once(asked, draft)
         known = {name: content[name] for name in ("digest", "media_type", "size_bytes")}
         return self._steps.acknowledge(done, reported.model_dump(mode="json")) | known
+
+
+def _check_room(files: Sequence[CaseStep], case_id: str, size_bytes: int) -> None:
+    """Refuse a file for which a case has no room; raises ``FullCaseError``.
+
+    Files that are recorded at the same moment are not counted.
+    """
+    held = sum(int(one.event["size_bytes"]) for one in files)
+    if len(files) >= MOST_FILES or held + size_bytes > MOST_BYTES:
+        raise FullCaseError(case_id, MOST_FILES, MOST_BYTES // 2**20)
 
 
 @dataclass(frozen=True, slots=True)

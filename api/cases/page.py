@@ -19,6 +19,7 @@ from api.cases.event_forms import (
     ABOUT,
     BARE,
     EVENT_FIELDS,
+    FILE_FIELDS,
     HANDLING,
     LABELS,
     OFFERED,
@@ -101,7 +102,7 @@ def open_case(visit: TheVisit, service: TheService, form: TheForm) -> Response:
     with service.store.read() as connection:
         known = find_opened_from(connection, [found.get("seizure_id", "")])
     if known:
-        return _to_case(next(iter(known.values())), "exists")
+        return to_case(next(iter(known.values())), "exists")
     try:
         opening = _read_case(reader, service, visit.caller, found, post)
         writer = CaseWriter(service, visit.caller, once)
@@ -110,7 +111,7 @@ def open_case(visit: TheVisit, service: TheService, form: TheForm) -> Response:
         return _opening_page(visit, service, kept=form, wrong=error.mistakes)
     if "decision_id" in found:
         _link_decision(service, visit.caller, done["case_id"], found["decision_id"], once)
-    return _to_case(done["case_id"], "warned" if done["warnings"] else "opened")
+    return to_case(done["case_id"], "warned" if done["warnings"] else "opened")
 
 
 @router.get("/{case_id}")
@@ -150,7 +151,7 @@ def report(visit: TheVisit, service: TheService, form: TheForm, case_id: Identif
         _record(reader, lambda: writer.add(case_id, event))
     except FormError as error:
         return _form_page(visit, service, case_id, kind, kept=form, wrong=error.mistakes)
-    return _to_case(case_id, "recorded")
+    return to_case(case_id, "recorded")
 
 
 def _read_case(
@@ -207,8 +208,29 @@ def _record(reader: FormReader, take: Callable[[], dict[str, Any]]) -> dict[str,
         raise FormError(*reader.mistakes) from None
 
 
-def _to_case(case_id: str, done: str) -> Response:
+def to_case(case_id: str, done: str) -> Response:
+    """Return to a case's page, which says what was done."""
     return RedirectResponse(f"/cases/{quote(case_id, safe='')}?done={done}#done", 303)
+
+
+def show_refused_case(
+    visit: Visit,
+    service: CasePageService,
+    case_id: str,
+    *,
+    kept: Form,
+    wrong: Sequence[FieldMistake],
+) -> Response:
+    """Show a case with what was typed about a file that was not taken, and why it was not."""
+    return _case_page(
+        visit,
+        service,
+        case_id,
+        "case.html",
+        status=422,
+        kept={name: list(values) for name, values in kept.items()},
+        wrong=corrections(wrong, visit.speech, names=LABELS),
+    )
 
 
 def _case_page(
@@ -229,6 +251,7 @@ def _case_page(
         "found": found,
         "pages": pages,
         "fields": EVENT_FIELDS,
+        "file_fields": FILE_FIELDS,
         "about": ABOUT,
         "offered": OFFERED if found["state"] == "open" else ("reopened",),
         "agencies": _list_agencies(service),

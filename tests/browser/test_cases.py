@@ -1,12 +1,13 @@
 """A case from the page of its find, reported and agreed to by keys alone, in two languages."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.browser.page_layouts import looked_at
 from tests.browser.users_and_vehicles import Site, signed_in
 from tests.service.reports.test_acts import act
 from tests.service.running_service import POST
+from tests.support.sample_files import SVG, picture, report
 
 WAYS = (("en", "1.5"), ("ru", "1,5"))
 """Language, and a number as its readers write it."""
@@ -136,3 +137,38 @@ def test_an_old_report_is_confirmed_by_keys(page: Page, site: Site) -> None:
     type_into(page, "#event-quantity_g-0", "1260")
     page.locator(".confirm button.primary").press("Enter")
     expect(page.locator("#done")).to_be_visible()
+
+
+def test_files_are_added_by_keys_and_what_runs_is_refused(page: Page, site: Site) -> None:
+    signed_in(page, site, "malika", language="ru")
+    page.goto("/cases/new")
+    page.fill("#event-summary", "находка в баке")
+    page.click("#opening button.primary")
+    page.wait_for_url("**/cases/case-*")
+    timeline = page.locator("section", has=page.locator("#timeline"))
+
+    def send(name: str, media_type: str, content: bytes) -> None:
+        if not page.locator("#upload").is_visible():
+            page.locator("section[aria-labelledby=add-file] summary").press("Enter")
+        page.select_option("#event-shows", "photograph")
+        sent = FilePayload(name=name, mimeType=media_type, buffer=content)
+        page.set_input_files("#event-file", files=[sent])
+        page.locator("#upload button.primary").press("Enter")
+
+    send("Karimov.svg", "image/svg+xml", SVG)
+    expect(page.locator("#wrong")).to_be_focused()
+    looked_at(page, "refused-file")
+    page.locator("#wrong a").press("Enter")
+    expect(page.locator("#event-file")).to_be_focused()
+    for number, (name, media_type, content) in enumerate(
+        (("photo.jpg", "image/jpeg", picture("JPEG", shade=77)),
+         ("lab.pdf", "application/pdf", report("exhibit 5"))), 1
+    ):  # fmt: skip
+        send(name, media_type, content)
+        expect(page.locator("#done")).to_be_visible()
+        expect(timeline.locator("a[href*='/files/']")).to_have_count(number)
+    assert "Karimov" not in page.content() and "photo.jpg" not in page.content()
+    with page.expect_download() as waited:
+        timeline.locator("a[href*='/files/']").first.click()
+    assert waited.value.suggested_filename.endswith(".jpg")
+    looked_at(page, "case-with-files")

@@ -1,5 +1,6 @@
 """Dossier of a case: read back by another library, for each reader what is theirs."""
 
+import hashlib
 import io
 import re
 import subprocess
@@ -12,8 +13,10 @@ from pypdf import PdfReader
 
 from api.auth.permissions import Role
 from api.cases import dossier as dossiers
+from api.cases import reads
 from api.web.i18n import LANGUAGES
 from engine.cases.file_types import PDF, recognise_content
+from engine.cases.photographs import strip_photograph
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ
 from engine.journal.receipts import Receipt
@@ -21,6 +24,8 @@ from tests.service.auth.test_refusals import is_problem
 from tests.service.cases.test_cases import EVENTS, NAME, file_the_find, open_case, person, report
 from tests.service.running_service import World
 from tests.support.sample_files import picture
+from tests.support.sample_photographs import NAME as NAME_OF_MAKER
+from tests.support.sample_photographs import take_photograph
 
 Headers = dict[str, str]
 WORDS = {
@@ -191,3 +196,36 @@ def test_no_service_imports_the_library_before_it_is_used() -> None:
     script = "import sys, api.app; print({'fpdf', 'PIL', 'fontTools'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert done.stdout.strip() == b"set()"
+
+
+def test_photographs_are_shown_to_whom_their_event_is(
+    world: World, people: dict[str, Headers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their pixels come back, their maker does not; seeded bug: the code is not asked for."""
+    opened = open_case(world, people["ann"])
+    path = f"/v1/cases/{opened}/files"
+    taken = {"H1": take_photograph(), "H2": take_photograph(orientation=1, quality=30)}
+    for handling, content in taken.items():
+        query = {"shows": "photograph", "handling": handling}
+        added = world.client.post(path, params=query, content=content, headers=people["ann"])
+        assert added.status_code == 201
+
+    def list_pictures(name: str) -> list[bytes]:
+        content = fetch(world, opened, people[name], "en").content
+        assert NAME_OF_MAKER.encode() not in content and recognise_content(content) == PDF
+        pages = PdfReader(io.BytesIO(content)).pages
+        return [one.data for page in pages for one in page.images if one.name.endswith("jpg")]
+
+    shown = [one.content for each in taken.values() if (one := strip_photograph(each))]
+    assert list_pictures("bob") == shown
+    assert list_pictures("dia") == shown[:1]
+    with monkeypatch.context() as patched:
+        patched.setattr(dossiers, "MOST_SHOWN", len(taken["H1"]))
+        assert len(list_pictures("bob")) == 1
+        assert "24 MB" in read_pdf(fetch(world, opened, people["bob"], "en").content)
+    (world.home.files / hashlib.sha256(taken["H1"]).hexdigest()).unlink()
+    assert len(list_pictures("bob")) == 1
+    assert list_pictures("dia") == []
+    assert "the file is gone" in read_pdf(fetch(world, opened, people["bob"], "en").content)
+    monkeypatch.setattr(reads, "is_party", lambda *_: True)
+    assert len(list_pictures("dia")) == 1, "that of H2 alone is left"

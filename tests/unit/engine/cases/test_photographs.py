@@ -1,0 +1,47 @@
+"""Photographs for a document: the picture alone, and nothing of its maker."""
+
+import io
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops
+
+from engine.cases import photographs
+from engine.cases.photographs import strip_photograph
+from tests.support.sample_files import picture
+from tests.support.sample_photographs import NAME, take_photograph
+
+
+@pytest.mark.parametrize("how", [{}, {"progressive": True}, {"quality": 20, "subsampling": 2}])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_picture_stays_and_its_maker_does_not(mode: str, how: dict[str, Any]) -> None:
+    taken = take_photograph(mode, **how)
+    assert NAME.encode() in taken
+    found = strip_photograph(taken)
+    assert found is not None
+    assert (found.width, found.height, found.turn) == (40, 24, 90)
+    for trace in (NAME.encode(), b"Exif", b"SEFT", b"2024:03"):
+        assert trace not in found.content
+    before, after = (Image.open(io.BytesIO(one)) for one in (taken, found.content))
+    assert ImageChops.difference(before.convert("RGB"), after.convert("RGB")).getbbox() is None
+
+
+def test_a_seeded_bug_that_keeps_every_segment_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photographs, "_is_kept", lambda *_: True)
+    found = strip_photograph(take_photograph())
+    assert found is not None and NAME.encode() in found.content
+
+
+@pytest.mark.parametrize(("held", "turn"), [(1, 0), (3, 180), (6, 90), (8, 270), (99, 0)])
+def test_a_photograph_is_turned_as_its_camera_was_held(held: int, turn: int) -> None:
+    found = strip_photograph(take_photograph(orientation=held))
+    assert found is not None and found.turn == turn
+
+
+def test_what_a_document_does_not_show_is_none() -> None:
+    whole = take_photograph()
+    cuts = [strip_photograph(whole[:at]) for at in range(0, len(whole) - 12, 7)]
+    assert set(cuts) == {None}
+    assert strip_photograph(take_photograph("CMYK")) is None
+    assert strip_photograph(picture("PNG")) is None
+    assert strip_photograph(b"") is None
