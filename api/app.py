@@ -56,6 +56,9 @@ from api.network import page as network_page
 from api.network import routes as network_routes
 from api.notifications import page as notifications_page
 from api.notifications import routes as notifications_routes
+from api.people import invitation_page
+from api.people import page as people_page
+from api.people import routes as people_routes
 from api.profiles import page as profiles_page
 from api.profiles import routes as profiles_routes
 from api.quality import page as quality_page
@@ -108,6 +111,7 @@ ROUTERS = (
     health.router,
     watchlist_routes.router,
     webhooks_routes.router,
+    people_routes.router,
     attentions_routes.router,
     links_routes.router,
     links_routes.door,
@@ -116,6 +120,8 @@ PAGES = (
     sign_in_page.router,
     sign_on_page.router,
     account_page.router,
+    invitation_page.router,
+    people_page.router,
     queue_page.router,
     decisions_page.router,
     corrections_page.router,

@@ -28,6 +28,7 @@ from api.links import schemas as linked
 from api.models import schemas as judged
 from api.network import schemas as network
 from api.notifications.schemas import Notifications
+from api.people import schemas as accounts
 from api.profiles import schemas as proposals
 from api.quality.schemas import QualityAnswer
 from api.queue.schemas import Queue
@@ -613,6 +614,28 @@ class Client(Calls):
         return self._post(judged.ModelStandings, {"reason": reason}, key, "models", "rules-only")
 
     # Webhooks.
+
+    def people(self) -> accounts.PeopleAnswer:
+        """Return people, keys, and what was proposed about them."""
+        return self._get(accounts.PeopleAnswer, "people")
+
+    def propose_account(self, wanted: Body, key: str | None = None) -> accounts.AccountStep:
+        """Propose a person, a key, another role or a new password, and return one code."""
+        return self._post(accounts.AccountStep, wanted, key, "people", "proposals")
+
+    def approve_account(self, proposal: str, key: str | None = None) -> accounts.AccountStep:
+        """Grant what another administrator proposed, and return the other code."""
+        path = "people", "proposals", proposal, "approvals"
+        return self._post(accounts.AccountStep, {}, key, *path)
+
+    def withdraw_account(self, proposal: str, key: str | None = None) -> accounts.AccountEnd:
+        """End a proposal, or an invitation that was not redeemed."""
+        path = "people", "proposals", proposal, "withdrawals"
+        return self._post(accounts.AccountEnd, {}, key, *path)
+
+    def remove_account(self, wanted: Body, key: str | None = None) -> accounts.AccountEnd:
+        """Remove a person or revoke a key at once."""
+        return self._post(accounts.AccountEnd, wanted, key, "people", "removals")
 
     def webhooks(self) -> hooks.Webhooks:
         """Return every webhook, the newest first."""

@@ -1,5 +1,7 @@
 """Callers: accounts, keys, sessions, permissions.
 
+account_grants         Accounts that two administrators grant: new people and keys, other roles,
+                       new passwords
 accounts               Accounts: keys and users
 agencies               Agencies that share a post, and what each role of each agency may see, do
                        and approve

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from api.auth.account_grants import AccountRequest
 from api.auth.agencies import (
     AgencyTable,
     DocumentHistory,
@@ -34,6 +35,7 @@ from engine.errors import (
     SecondPersonError,
 )
 from engine.events.outbox import EventProjection
+from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import (
     KEY_CREATED,
@@ -105,14 +107,7 @@ class Accounts:
         self._check(role, post)
         self._check_owner(owner, role, post)
         agency = self._resolve_agency(agency, owner, post)
-        made = IssuedCredential(f"key-{secrets.token_hex(6)}", role, post, new_key(), agency)
-        kept = digest(made.secret, pepper)
-        body: AccountBody = {"role": role.value, FIELD: commitment_of(kept)}
-        if owner is not None:
-            body["owner"] = owner
-        if agency is not None:
-            body["agency"] = agency
-        draft = KEY_CREATED.draft(made.name, body, post=post or "", extra=AccountSecret(kept))
+        made, draft = _draft_key(role, post, pepper=pepper, owner=owner, agency=agency)
         self._journal.append([draft])
         return made
 
@@ -125,11 +120,11 @@ class Accounts:
 
     def every_key(self) -> tuple[KeyGrant, ...]:
         """Return every key, the oldest first."""
-        return self._look().every_key()
+        return self.look().every_key()
 
     def answers_for(self, key: KeyGrant) -> bool:
         """Tell whether a person answers for a key."""
-        return self._look().person_behind(key) is not None
+        return self.look().person_behind(key) is not None
 
     def create_user(
         self, name: str, role: Role, *, post: str | None = None, agency: str | None = None
@@ -142,14 +137,9 @@ class Accounts:
         self._check(role, post)
         if role in MACHINES:
             raise NotAllowedError(f"the role {role} is for machines: make a key")
-        name = check_name(name, taken=self._look().names())
+        name = check_name(name, taken=self.look().names())
         agency = self._resolve_agency(agency, None, post)
-        made = IssuedCredential(name, role, post, new_password(), agency)
-        kept = hash_password(made.secret)
-        body: AccountBody = {"role": role.value, FIELD: commitment_of(kept)}
-        if agency is not None:
-            body["agency"] = agency
-        draft = USER_CREATED.draft(name, body, post=post or "", extra=AccountSecret(kept))
+        made, draft = _draft_user(name, role, post, agency)
         try:
             self._journal.append([draft])
         except IntegrityError:
@@ -158,24 +148,62 @@ class Accounts:
 
     def has_password(self, name: str) -> bool:
         """Tell whether a person signs in by a password here, not by an identity provider."""
-        person = self._look().person(name)
+        person = self.look().person(name)
         return person is not None and person.mapping is None
 
     def change_password(self, name: str) -> IssuedCredential:
         """Make a user a new password and end their sessions; raises ``NotFoundError``."""
         known = self._must_be_local(name)
-        made = IssuedCredential(name, known.role, known.post, new_password(), known.agency)
-        kept = hash_password(made.secret)
-        body: AccountBody = {FIELD: commitment_of(kept)}
-        self._journal.append([PASSWORD_CHANGED.draft(name, body, extra=AccountSecret(kept))])
+        made, draft = _draft_password(known)
+        self._journal.append([draft])
         return made
+
+    def resolve_request(self, wanted: AccountRequest) -> AccountRequest:
+        """Return a request for a grant with its name and agency as they would be recorded.
+
+        Raises what :meth:`create_user`, :meth:`create_key` and :meth:`change_password` raise.
+        """
+        name, role, post, agency = wanted.name, wanted.role, wanted.post, wanted.agency
+        if role is not None:
+            self._check(role, post)
+        if name is not None and wanted.grant == "person":
+            name = check_name(name, taken=self.look().names())
+        elif name is not None:
+            self._must_be_local(name)
+        if role is not None and wanted.grant == "key":
+            self._check_owner(wanted.owner, role, post)
+        if wanted.grant != "password":
+            agency = self._resolve_agency(agency, wanted.owner, post)
+        return wanted.model_copy(update={"name": name, "agency": agency})
+
+    def draft_granted(
+        self, granted: AccountRequest, *, grant: str, pepper: bytes
+    ) -> tuple[IssuedCredential, Draft[AccountBody]]:
+        """Return the secret of a grant, and the record that makes it count; nothing is recorded.
+
+        Raises what :meth:`resolve_request` raises: what was right as it was proposed may not be so
+        any more.
+        """
+        now = self.resolve_request(granted)
+        if now.grant == "password":
+            made, draft = _draft_password(self._must_be_local(str(now.name)))
+        elif now.role is None:
+            raise NotFoundError("grant", grant)
+        elif now.grant == "key":
+            made, draft = _draft_key(
+                now.role, now.post, pepper=pepper, owner=now.owner, agency=now.agency
+            )
+        else:
+            made, draft = _draft_user(str(now.name), now.role, now.post, now.agency)
+        draft.body["grant"] = grant
+        return made, draft
 
     def remove_user(self, name: str) -> None:
         """Let a user in no more, with no session and no key; raises ``NotFoundError``.
 
         The name stays theirs: what it approved was never approved by another person.
         """
-        found = self._look().subject(name)
+        found = self.look().subject(name)
         if found is None or found.is_removed:  # a subject that no longer counts may come back
             self._must_know(name)
         self._journal.append([USER_LEFT.draft(name, {})])
@@ -208,7 +236,7 @@ class Accounts:
         Raises ``NotAllowedError`` for a person who may not propose one, ``RecordError`` for an
         unknown agency and for a table that no two people could ever change again.
         """
-        authority = self._look()
+        authority = self.look()
         _check_governor(authority, by, Right.ACT)
         for agency in table.agencies:
             check_agency(agency, self._network, None)
@@ -225,7 +253,7 @@ class Accounts:
         ``LapsedProposalError`` for the proposal of a person who left, and ``ConflictError`` where
         another table came into force since.
         """
-        authority = self._look()
+        authority = self.look()
         self._approve("agencies", authority, authority.tables, subject, by=by)
 
     def _approve(
@@ -258,7 +286,7 @@ class Accounts:
         subject would be another person. Raises ``NotAllowedError`` for a person who may not propose
         one, ``InputError`` for posts and agencies that the network file does not name.
         """
-        authority = self._look()
+        authority = self.look()
         _check_governor(authority, by, Right.ACT)
         by_post = agencies_by_post(self._network)
         check_mapping(mapping, self._network.posts, frozenset().union(*by_post.values()))
@@ -278,7 +306,7 @@ class Accounts:
         What an earlier mapping granted, and sessions by it, are over. Raises what
         :meth:`approve_table` raises.
         """
-        authority = self._look()
+        authority = self.look()
         self._approve("oidc", authority, authority.oidc, subject, by=by)
 
     def link_subject(self, subject: str, *, owner: str) -> None:
@@ -288,7 +316,7 @@ class Accounts:
         subject is linked already.
         """
         self._must_be_local(owner)
-        found = self._look().subject(subject)
+        found = self.look().subject(subject)
         if found is None:
             raise NotFoundError("subject", subject)
         if found.owner is not None:
@@ -300,7 +328,7 @@ class Accounts:
 
         Raises ``NotAllowedError``.
         """
-        _check_governor(self._look(), by, right)
+        _check_governor(self.look(), by, right)
 
     def check_subject_reader(self, by: str) -> Role:
         """Return the role of a person who may read all that is held on a subject.
@@ -308,7 +336,7 @@ class Accounts:
         Raises ``NotAllowedError`` for a person of one post, of another role, or from whom the table
         of agencies hides any row.
         """
-        authority = self._look()
+        authority = self.look()
         person = authority.person(by)
         if person is None or person.post is not None or person.role not in SUBJECT_READERS:
             why = "an integrity officer, administrator or supervisor of every post does this"
@@ -320,23 +348,23 @@ class Accounts:
 
     def has_people(self) -> bool:
         """Tell whether this home has a person who was not removed."""
-        authority = self._look()
+        authority = self.look()
         return any(authority.person(name) is not None for name in authority.names())
 
     def agency_of(self, name: str) -> str | None:
         """Return the agency of a person or a key, also of a removed one; None without one."""
-        return self._look().agency_of(name)
+        return self.look().agency_of(name)
 
     def may_complete(self, matter: Matter, *, first: str, second: str) -> bool:
         """Tell whether a person may approve what another began, as far as agencies go."""
-        return self._look().may_complete(matter, first=first, second=second)
+        return self.look().may_complete(matter, first=first, second=second)
 
     def must_complete(self, matter: Matter, *, first: str, second: str) -> None:
         """Refuse a second person of the first one's agency where the table asks for two.
 
         Raises ``SecondPersonError``.
         """
-        authority = self._look()
+        authority = self.look()
         if not authority.may_complete(matter, first=first, second=second):
             if not authority.are_two(first, second):
                 raise SecondPersonError(matter, SAME_HUMAN, "human")
@@ -347,16 +375,16 @@ class Accounts:
 
         Raises ``SecondPersonError``.
         """
-        if first != second and not self._look().are_two(first, second):
+        if first != second and not self.look().are_two(first, second):
             raise SecondPersonError(matter, SAME_HUMAN, "human")
 
     def is_active(self, name: str) -> bool:
         """Tell whether this is a person who was not removed."""
-        return self._look().person(name) is not None
+        return self.look().person(name) is not None
 
     def _must_know(self, name: str) -> PersonGrant:
         """Return a user who may sign in; raises ``NotFoundError``."""
-        known = self._look().person(name)
+        known = self.look().person(name)
         if known is None:
             raise NotFoundError("user", name)
         return known
@@ -368,7 +396,8 @@ class Accounts:
             raise NotAllowedError(PROVIDERS_ACCOUNT)
         return known
 
-    def _look(self) -> Authority:
+    def look(self) -> Authority:
+        """Return what the records of accounts state by now."""
         with self._store.read() as connection:
             return self._authority.look(connection)
 
@@ -403,6 +432,37 @@ class Accounts:
             self._network.post(post)
         if role in BOUND and post is None:
             raise NotAllowedError(f"the role {role} is for one post: name it")
+
+
+def _draft_key(
+    role: Role, post: str | None, *, pepper: bytes, owner: str | None, agency: str | None
+) -> tuple[IssuedCredential, Draft[AccountBody]]:
+    made = IssuedCredential(f"key-{secrets.token_hex(6)}", role, post, new_key(), agency)
+    kept = digest(made.secret, pepper)
+    body: AccountBody = {"role": role.value, FIELD: commitment_of(kept)}
+    if owner is not None:
+        body["owner"] = owner
+    if agency is not None:
+        body["agency"] = agency
+    return made, KEY_CREATED.draft(made.name, body, post=post or "", extra=AccountSecret(kept))
+
+
+def _draft_user(
+    name: str, role: Role, post: str | None, agency: str | None
+) -> tuple[IssuedCredential, Draft[AccountBody]]:
+    made = IssuedCredential(name, role, post, new_password(), agency)
+    kept = hash_password(made.secret)
+    body: AccountBody = {"role": role.value, FIELD: commitment_of(kept)}
+    if agency is not None:
+        body["agency"] = agency
+    return made, USER_CREATED.draft(name, body, post=post or "", extra=AccountSecret(kept))
+
+
+def _draft_password(known: PersonGrant) -> tuple[IssuedCredential, Draft[AccountBody]]:
+    made = IssuedCredential(known.name, known.role, known.post, new_password(), known.agency)
+    kept = hash_password(made.secret)
+    body: AccountBody = {FIELD: commitment_of(kept)}
+    return made, PASSWORD_CHANGED.draft(known.name, body, extra=AccountSecret(kept))
 
 
 GOVERNORS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR})

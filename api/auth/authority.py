@@ -15,10 +15,12 @@ from typing import Self
 
 from sqlalchemy import Connection
 
+from api.auth.account_grants import GRANT_KINDS, GrantHistory
 from api.auth.agencies import AGENCY_KINDS, Duties, TableHistory
 from api.auth.credential_commitment import FIELD
 from api.auth.oidc_mapping import MAPPING_KINDS, MappingHistory
 from api.auth.permissions import Matter, Role, covers
+from engine.criteria.dual_control import ApprovalState
 from engine.domain.time_units import HOUR, micros
 from engine.journal.kinds import (
     CREDENTIALS_ADOPTED,
@@ -119,9 +121,11 @@ class Authority:
         """Tables of agencies, proposed and in force."""
         self.oidc = MappingHistory()
         """Mappings of claims, proposed and in force."""
+        self.grants = GrantHistory()
+        """People, keys, roles and passwords that two administrators granted."""
         self._duties: dict[tuple[Role, str | None], Duties] = {}
         self._lock = Lock()
-        self._accounts = RecordTail((*_ACCOUNTS, *AGENCY_KINDS, *MAPPING_KINDS))
+        self._accounts = RecordTail((*_ACCOUNTS, *GRANT_KINDS, *AGENCY_KINDS, *MAPPING_KINDS))
         self._openings: RecordTail | None = None
         self._keys: dict[str, KeyGrant] = {}
         self._key_ids: dict[str, str] = {}
@@ -138,6 +142,8 @@ class Authority:
                     self._duties = {}
                 elif record.kind in MAPPING_KINDS:
                     self.oidc.apply(record)
+                elif record.kind in GRANT_KINDS:
+                    self._change_role(self.grants.apply(record))
                 else:
                     _ACCOUNTS[record.kind](self, record)
             if self._hours:
@@ -171,6 +177,10 @@ class Authority:
         """Return what claims granted to a subject last, whether it counts or not."""
         found = self._people.get(name)
         return None if found is None or found.mapping is None else found
+
+    def people(self) -> tuple[PersonGrant, ...]:
+        """Return everybody who ever had an account, those who were removed included."""
+        return tuple(self._people.values())
 
     def subjects(self) -> tuple[PersonGrant, ...]:
         """Return every subject that ever signed on by claims."""
@@ -279,6 +289,8 @@ class Authority:
         body = record.body
         if body is None or record.subject in self._keys or body.get("role") not in _ROLES:
             return
+        if not self.grants.use(record, "key"):
+            return
         given = str(body.get(FIELD, ""))
         self._keys[record.subject] = KeyGrant(
             key_id=record.subject,
@@ -300,6 +312,8 @@ class Authority:
         body = record.body
         if body is None or record.subject in self._people or body.get("role") not in _ROLES:
             return
+        if not self.grants.use(record, "person"):
+            return
         self._people[record.subject] = PersonGrant(
             name=record.subject,
             role=Role(body["role"]),
@@ -312,8 +326,23 @@ class Authority:
     def _change_password(self, record: PowerRecord) -> None:
         """Let the old password and its sessions open nothing, whatever comes of the new one."""
         if (found := self._people.get(record.subject)) is not None:
-            given = str((record.body or {}).get(FIELD, ""))
+            is_right = self.grants.use(record, "password")
+            given = str((record.body or {}).get(FIELD, "")) if is_right else ""
             self._people[found.name] = replace(found, commitment=given, since=record.seq)
+
+    def _change_role(self, granted: ApprovalState | None) -> None:
+        """Let a person have another role from now on; sessions of before are over."""
+        found = None if granted is None else self._people.get(str(granted.content["name"]))
+        if granted is None or found is None or found.is_removed or found.mapping is not None:
+            return
+        content = granted.content
+        self._people[found.name] = replace(
+            found,
+            role=Role(content["role"]),
+            post=content.get("post"),
+            agency=content.get("agency"),
+            since=granted.sequence,
+        )
 
     def _remove_person(self, record: PowerRecord) -> None:
         if (found := self._people.get(record.subject)) is not None:

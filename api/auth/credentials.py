@@ -30,7 +30,9 @@ PREFIX = "dz_"
 PEPPER_FILE = "pepper"
 _BYTES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
-Purpose = Literal["session", "form", "oidc-state", "oidc-nonce", "oidc-verifier", "oidc-subject"]
+Purpose = Literal[
+    "session", "form", "invitation", "oidc-state", "oidc-nonce", "oidc-verifier", "oidc-subject"
+]
 """What else than a key is digested with the pepper; each with a prefix of its own."""
 _NICENESS = 10
 """How much later than other threads that of passwords gets a core, where cores are few."""

@@ -41,7 +41,7 @@ class Matter(StrEnum):
     INTEGRITY = "integrity"
     """Integrity reports, draws and the journal."""
     PEOPLE = "people"
-    """The table of agencies itself, on the command line; erasures and webhooks."""
+    """People and keys, the table of agencies itself, erasures and webhooks."""
     CASES = "cases"
     """What follows a find."""
 
@@ -239,12 +239,19 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
     (Matter.PEOPLE, Right.SEE, _ADMINISTRATOR): """
         GET /v1/webhooks
         GET /v1/webhooks/{webhook_id}
+        GET /v1/people
         """,
     (Matter.PEOPLE, Right.ACT, _ADMINISTRATOR): """
         POST /v1/webhooks
         POST /v1/webhooks/{webhook_id}/rotations
         POST /v1/webhooks/{webhook_id}/retries
         DELETE /v1/webhooks/{webhook_id}
+        POST /v1/people/proposals
+        POST /v1/people/proposals/{proposal}/withdrawals
+        POST /v1/people/removals
+        """,
+    (Matter.PEOPLE, Right.APPROVE, _ADMINISTRATOR): """
+        POST /v1/people/proposals/{proposal}/approvals
         """,
 }
 """Routes by what they are about, what they do there, and who may call them; no other role may."""
@@ -261,7 +268,7 @@ MAY = {route: rule.roles for route, rule in ROUTES.items()}
 
 _BY_PERSON = (
     "/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models", "/v1/finds", "/v1/audits",
-    "/v1/webhooks", "/v1/attentions", "/v1/posts/{post}/handovers",
+    "/v1/webhooks", "/v1/people", "/v1/attentions", "/v1/posts/{post}/handovers",
 )  # fmt: skip
 BY_PERSON = frozenset(
     (method, path)

@@ -80,6 +80,8 @@ class AccountProjection:
                 connection.execute(insert(USERS), [row | _scope(draft)])
             elif entry.kind in (kinds.PASSWORD_CHANGED, kinds.USER_LEFT):
                 _end_access(connection, entry, secret)
+            elif entry.kind == kinds.ACCOUNT_APPROVED and "content" in draft.body:
+                _change_role(connection, entry, draft)
             elif entry.kind in (kinds.SIGNED_IN, kinds.SIGNED_OUT):
                 _keep_session(connection, entry, secret)
 
@@ -89,11 +91,23 @@ def _end_access(connection: Connection, entry: Entry, secret: AccountSecret) -> 
     who = entry.subject
     kept = NO_PASSWORD if secret.kept is None else secret.kept
     connection.execute(update(USERS).where(USERS.c.name == who).values(password=kept))
-    open_ = update(SESSIONS).where(SESSIONS.c.name == who, SESSIONS.c.ended_at.is_(None))
-    connection.execute(open_.values(ended_at=entry.known_at))
+    _end_sessions(connection, who, entry.known_at)
     if entry.kind == kinds.USER_LEFT:
         theirs = update(KEYS).where(KEYS.c.owner == who, KEYS.c.revoked_at.is_(None))
         connection.execute(theirs.values(revoked_at=entry.known_at))
+
+
+def _change_role(connection: Connection, entry: Entry, draft: Draft) -> None:
+    """Put a person's other role into the table, and end the sessions of before."""
+    content = draft.body["content"]
+    scope = {name: content.get(name) for name in ("role", "post", "agency")}
+    connection.execute(update(USERS).where(USERS.c.name == content["name"]).values(scope))
+    _end_sessions(connection, content["name"], entry.known_at)
+
+
+def _end_sessions(connection: Connection, name: str, at: int) -> None:
+    open_ = update(SESSIONS).where(SESSIONS.c.name == name, SESSIONS.c.ended_at.is_(None))
+    connection.execute(open_.values(ended_at=at))
 
 
 def _keep_session(connection: Connection, entry: Entry, secret: AccountSecret) -> None:

@@ -17,6 +17,8 @@ from engine.criteria.dual_control import KINDS_OF, read_approval_states
 from engine.criteria.match import WATCHLIST
 from engine.events.endpoints import ENDPOINT_KINDS, EndpointHistory
 from engine.journal.kinds import (
+    ACCOUNT_PROPOSED,
+    ACCOUNT_WITHDRAWN,
     AUDIT_CLOSED,
     CASE_EVENT,
     CASE_OPENED,
@@ -88,6 +90,10 @@ def _own_case(body: Body) -> Iterator[Owner]:
     yield Matter.CASES, found.get("agency") or None
 
 
+def _own_account(body: Body) -> Iterator[Owner]:
+    yield Matter.PEOPLE, body["content"].get("agency")
+
+
 def _own_matches(body: Body) -> Iterator[Owner]:
     for match in body["inputs"].get("matches") or ():
         if match["source"] == WATCHLIST:
@@ -102,6 +108,7 @@ OWNERS: Mapping[str, Callable[[Body], Iterator[Owner]]] = {
     FIND_CONFIRMED: _own_seizure,
     REVIEW: _own_review,
     DECISION: _own_matches,
+    ACCOUNT_PROPOSED: _own_account,
     CASE_OPENED: _own_case,
     CASE_EVENT: _own_case,
 }
@@ -126,6 +133,7 @@ MATTERS: Mapping[str, Matter] = {
     ROSTER: Matter.REPORTS,
     **dict.fromkeys((HANDOVER, HANDOVER_TAKEN), Matter.ACTS),
     **dict.fromkeys((*KINDS_OF["agencies"], *KINDS_OF["erasure"], *ENDPOINT_KINDS), Matter.PEOPLE),
+    **dict.fromkeys((*KINDS_OF["account"], ACCOUNT_WITHDRAWN), Matter.PEOPLE),
     **dict.fromkeys((*KINDS_OF["link"], *KINDS_OF["link_resumption"]), Matter.PEOPLE),
     **dict.fromkeys((LINK_ENDED, LINK_STOPPED, LINK_RESUMED), Matter.PEOPLE),
     **dict.fromkeys(_MATCHES, Matter.WATCHLIST),

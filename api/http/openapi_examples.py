@@ -184,5 +184,9 @@ BODIES: dict[str, Any] = {
     },
     "Rotation": {"overlap_hours": 24},
     "WebhookRetry": {},
+    "AccountRequest": {"grant": "person", "name": "dilshod", "role": "supervisor", "post": "OYB"},
+    "AccountApproval": {},
+    "AccountWithdrawal": {},
+    "AccountRemoval": {"name": "dilshod"},
 }
 """By the record's name; times are those of an example, not of today."""

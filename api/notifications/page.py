@@ -15,6 +15,7 @@ _PAGES = {
     "model": "/models/{id}",
     "find": "/finds",
     "case": "/cases/{id}",
+    "account": "/people#{id}",
     "drift": "/drift",
     "webhook_disabled": "/webhooks/{id}",
 }

@@ -4,6 +4,7 @@ A caller is told of a record only where a route would show it to them, by the ru
 bodies of webhooks, and of an approval only where they may give it and did not begin it themselves.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Annotated, Any, Protocol
@@ -11,18 +12,21 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends
 from sqlalchemy import Connection, select
 
+from api.auth.account_grants import GRANT_KINDS, GrantHistory
 from api.auth.callers import Caller
 from api.cases.reads import CaseFilter, CaseService, describe_cases
 from api.confirmations.reads import ConfirmationService, waiting_finds
 from api.http.dependencies import running_service
 from api.webhooks.bodies import ALARMS, EventBodies, EventService
 from engine.criteria.dual_control import Matter, read_approval_states
+from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.time_units import DAY, rfc3339
 from engine.events.event_types import EventType
 from engine.journal import kinds as record
 from engine.journal.power_records import KINDS, read_records
 from engine.queue.match_outcomes import MATCHES
 from engine.queue.queue import DECISIONS
+from engine.selection.policy import Channel
 from models.lifecycle.projection import read_state
 
 MOST_HITS = 50
@@ -34,6 +38,9 @@ _GIVEN: Mapping[Matter, tuple[str, str]] = {
     **dict.fromkeys(("agencies", "oidc", "erasure", "link", "link_resumption"), _PEOPLE),
 }
 """By matter: the route that its approval takes, or the reading of those who give it by command."""
+_QUEUE = ("GET", "/v1/posts/{post}/queue")
+_REVIEW = ("POST", "/v1/decisions/{decision_id}/reviews")
+_ACCOUNT = ("POST", "/v1/people/proposals/{proposal}/approvals")
 _MODEL = ("POST", "/v1/models/{version}/approvals")
 _FIND = ("POST", "/v1/finds/{sequence}/confirmations")
 _CASES = ("GET", "/v1/cases")
@@ -56,7 +63,9 @@ def list_notifications(service: NotificationService, caller: Caller) -> list[dic
         now = service.journal.now(connection)
         found = [
             *_list_hits(connection, bodies, since=now - DAY),
+            *_list_riskier(connection, caller, since=now - DAY),
             *_list_approvals(connection, bodies, caller),
+            *_list_accounts(connection, bodies, caller, now=now),
             *_list_models(connection, caller),
             *_list_alarms(connection, bodies, since=now - DAY),
         ]
@@ -87,6 +96,53 @@ def _list_hits(
             yield _describe("watchlist_hit", "vehicle", known_at, **about)
 
 
+def _list_riskier(
+    connection: Connection, caller: Caller, *, since: int
+) -> Iterator[dict[str, Any]]:
+    """Yield, for each post, the riskiest yellow vehicle that came after a red of less risk.
+
+    A red counts where the score alone picked it and no supervisor sent it, as on the queue's page:
+    two verdicts could let the later vehicle have its minutes. For who may give those.
+    """
+    if not caller.may(*_REVIEW) or not caller.may(*_QUEUE):
+        return
+    entered, column = caller.enter(*_QUEUE), DECISIONS.c
+    query = select(
+        column.post,
+        column.decision_id,
+        column.known_at,
+        column.risk,
+        column.basis,
+        column.channel,
+        column.place,
+    ).where(column.waiting, column.known_at >= since, column.risk.is_not(None))
+    waiting: dict[str, list[Any]] = defaultdict(list)
+    for row in connection.execute(query):
+        if entered.reaches(row.post) and entered.sees_post(row.post):
+            waiting[row.post].append(row)
+    for post, rows in waiting.items():
+        reds = [row for row in rows if _is_exchangeable(row)]
+        least = min(reds, key=lambda row: row.risk, default=None)
+        later = [
+            row
+            for row in rows
+            if least is not None
+            and row.place // CHANNEL_STEP == Channel.YELLOW
+            and row.risk > least.risk
+            and row.known_at > least.known_at
+        ]
+        if later:
+            one = max(later, key=lambda row: row.risk)
+            yield _describe("riskier_arrival", "vehicle", one.known_at, id=one.decision_id) | {
+                "post": post
+            }
+
+
+def _is_exchangeable(row: Any) -> bool:
+    is_red = row.place // CHANNEL_STEP == Channel.RED == row.channel
+    return bool(is_red and row.basis == "score")
+
+
 def _list_approvals(
     connection: Connection, bodies: EventBodies, caller: Caller
 ) -> Iterator[dict[str, Any]]:
@@ -100,6 +156,23 @@ def _list_approvals(
             found = _see(bodies, one.pending, "approval.waiting")
             if found is not None:
                 yield _describe("approval_waiting", matter, one.since, id=one.subject)
+
+
+def _list_accounts(
+    connection: Connection, bodies: EventBodies, caller: Caller, *, now: int
+) -> Iterator[dict[str, Any]]:
+    """Yield what other administrators proposed that is neither withdrawn nor past its time."""
+    if not caller.may(*_ACCOUNT):
+        return
+    grants = GrantHistory()
+    for one in read_records(connection, GRANT_KINDS):
+        grants.apply(one)
+    for grant in grants.every():
+        state = grant.state
+        if grant.phase(now) != "proposed" or state.author == caller.person:
+            continue
+        if _see(bodies, state.sequence, "approval.waiting") is not None:
+            yield _describe("approval_waiting", "account", state.since, id=state.subject)
 
 
 def _list_models(connection: Connection, caller: Caller) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from api.http.schema_base import AnswerSchema
 
-NotificationKind = Literal["watchlist_hit", "approval_waiting", "alarm"]
+NotificationKind = Literal["watchlist_hit", "riskier_arrival", "approval_waiting", "alarm"]
 
 
 class NotificationView(AnswerSchema):

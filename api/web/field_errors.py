@@ -55,6 +55,11 @@ RULES: Final[Mapping[str, str]] = {
     "malformed_url": N_("Write an address that begins with https:// and a host in lower case."),
     "not_https": N_("The address must begin with https://."),
     "refused_address": N_("This address is not public, and no setting opens its network."),
+    "name_taken": N_("This name is or was another person's: choose another."),
+    "not_known": N_("No account or post of this name is known."),
+    "not_grantable": N_(
+        "This role does not fit: it needs a post or an owner, or is wider than the owner's."
+    ),
     "hidden_event": N_("This role may not be told of one of the events."),
     "deadline": N_("It must lie ahead, at most 30 days, and not before the answer."),
     "kind_not_agreed": N_("The agreement does not let this side send it."),
@@ -95,6 +100,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "code": N_("Use up to 32 capital letters, digits, - and _, a letter or digit first."),
     "percentage": N_("Write a number above 0 and up to 100."),
     "events": N_("Choose at least one event."),
+    "sure": N_("Check the box to confirm."),
     "agency": N_("Write an agency that the network file names."),
 }
 """By the field, where its rules all come to the same."""

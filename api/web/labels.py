@@ -297,6 +297,9 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "oidc_approved": N_("identity provider approved"),
         "oidc_granted": N_("account changed by the identity provider"),
         "oidc_linked": N_("accounts of one person linked"),
+        "account_proposed": N_("account proposed"),
+        "account_approved": N_("account approved"),
+        "account_withdrawn": N_("proposal of an account withdrawn"),
         "link_proposed": N_("link's agreement proposed"),
         "link_approved": N_("link's agreement approved"),
         "link_ended": N_("link ended"),
@@ -521,6 +524,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "notification": {
         "watchlist_hit": N_("The watch list names a waiting vehicle"),
+        "riskier_arrival": N_("A later yellow vehicle is riskier than a red one"),
         "approval_waiting": N_("Waits for your approval"),
         "alarm": N_("Alarm"),
     },
@@ -532,6 +536,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "find": N_("find of another post"),
         "agencies": N_("table of agencies"),
         "oidc": N_("mapping of the identity provider"),
+        "account": N_("person or key"),
         "erasure": N_("erasure"),
         "link": N_("agreement of a link"),
         "link_resumption": N_("resumption of a link"),
@@ -539,6 +544,26 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "drift": N_("searches find less than the model states"),
         "webhook_disabled": N_("webhook disabled"),
         "link_stopped": N_("link stopped"),
+    },
+    "grant": {
+        "person": N_("New person"),
+        "key": N_("New key"),
+        "role": N_("Other role"),
+        "password": N_("New password"),
+    },
+    "grant_state": {
+        "proposed": N_("waits for a second administrator"),
+        "approved": N_("approved, waits for its two codes"),
+        "used": N_("taken up"),
+        "withdrawn": N_("withdrawn"),
+        "lapsed": N_("lapsed"),
+    },
+    "account_state": {
+        "active": N_("active"),
+        "removed": N_("removed"),
+        "not_granted": N_("no longer granted by the identity provider"),
+        "only_reads": N_("only reads: no person answers for it"),
+        "revoked": N_("revoked"),
     },
     "appearance": {
         "": N_("as the system has it"),
@@ -555,6 +580,9 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     # Tables that a page offers as CSV.
     "csv": {
+        "people": N_("People"),
+        "keys": N_("Keys"),
+        "proposals": N_("Proposals"),
         "finds": N_("What was found"),
         "events": N_("Timeline"),
         "links": N_("Linked"),

@@ -29,6 +29,7 @@ SECTIONS: Mapping[str, str] = {
     "/models": N_("Models"),
     "/drift": N_("Drift"),
     "/quality": N_("Data quality"),
+    "/people": N_("People and keys"),
     "/webhooks": N_("Webhooks"),
     "/links": N_("Links"),
 }

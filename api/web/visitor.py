@@ -66,6 +66,8 @@ OPEN_PAGES = frozenset(
     {
         ("GET", "/login"),
         ("POST", "/login"),
+        ("GET", "/invitation"),
+        ("POST", "/invitation"),
         ("GET", "/login/oidc"),
         ("GET", "/login/oidc/callback"),
         ("GET", "/language/{code}"),

@@ -53,6 +53,7 @@ APPROVALS: Mapping[str, tuple[str, Route]] = {
     record.AGENCIES_PROPOSED: ("agencies", _PEOPLE),
     record.ERASURE_PROPOSED: ("erasure", _PEOPLE),
     record.OIDC_PROPOSED: ("oidc", _PEOPLE),
+    record.ACCOUNT_PROPOSED: ("account", ("GET", "/v1/people")),
     record.LINK_PROPOSED: ("link", _PEOPLE),
     record.LINK_RESUMPTION_PROPOSED: ("link_resumption", _PEOPLE),
 }

@@ -24,7 +24,9 @@ from engine.storage.database import Int64, declare_columns, insert_rows, record_
 
 RuleOf = TypeVar("RuleOf")
 StateOf = TypeVar("StateOf")
-Matter = Literal["profile", "watchlist", "agencies", "oidc", "erasure", "link", "link_resumption"]
+Matter = Literal[
+    "profile", "watchlist", "agencies", "oidc", "account", "erasure", "link", "link_resumption"
+]
 Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left"]
 Move = Step | Literal["shadowed", "withdrawn"]
 """A step, where an approval as a shadow and the withdrawal of a notice are steps of their own."""
@@ -55,6 +57,8 @@ _KIND_OF: Mapping[tuple[Matter, Step], Kind[ApprovalBody]] = {
     ("agencies", "approved"): record.AGENCIES_APPROVED,
     ("oidc", "proposed"): record.OIDC_PROPOSED,
     ("oidc", "approved"): record.OIDC_APPROVED,
+    ("account", "proposed"): record.ACCOUNT_PROPOSED,
+    ("account", "approved"): record.ACCOUNT_APPROVED,
     ("erasure", "proposed"): record.ERASURE_PROPOSED,
     ("erasure", "approved"): record.ERASURE_APPROVED,
     ("link", "proposed"): record.LINK_PROPOSED,

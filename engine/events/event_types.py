@@ -131,6 +131,7 @@ _FINDERS: Mapping[str, Callable[[str, Body], Iterator[Event]]] = {
     record.AGENCIES_PROPOSED: _of_proposal("agencies"),
     record.ERASURE_PROPOSED: _of_proposal("erasure"),
     record.OIDC_PROPOSED: _of_proposal("oidc"),
+    record.ACCOUNT_PROPOSED: _of_proposal("account"),
     record.LINK_PROPOSED: _of_proposal("link"),
     record.LINK_RESUMPTION_PROPOSED: _of_proposal("link_resumption"),
 }

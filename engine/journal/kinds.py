@@ -129,6 +129,12 @@ OIDC_GRANTED: Final = Kind[of.OidcGrantBody]("oidc_granted")
 """What the claims of a subject grant from now on; the subject is a keyed digest."""
 OIDC_LINKED: Final = Kind[of.AccountBody]("oidc_linked")
 """A subject and the owner of a local account are one person."""
+ACCOUNT_PROPOSED: Final = Kind[of.ApprovalBody]("account_proposed")
+"""A person, a key, a role or a password that a first administrator asks a second one to grant."""
+ACCOUNT_APPROVED: Final = Kind[of.ApprovalBody]("account_approved")
+"""A second administrator grants it; of a role its ``content`` again, for the table of users."""
+ACCOUNT_WITHDRAWN: Final = Kind[of.AccountBody]("account_withdrawn")
+"""One administrator ends a proposal, or a grant that no one redeemed yet."""
 LINK_PROPOSED: Final = Kind[of.ApprovalBody]("link_proposed")
 """The agreement of a link, proposed by a first person; the subject is the link."""
 LINK_APPROVED: Final = Kind[of.ApprovalBody]("link_approved")

@@ -512,6 +512,11 @@ class AccountBody(TypedDict):
     agency: NotRequired[str]
     until: NotRequired[str]
     commitment: NotRequired[str]
+    claim: NotRequired[ClaimBody]
+    by: NotRequired[str]
+    """The administrator who removed, revoked or withdrew it on a page."""
+    grant: NotRequired[str]
+    """What two administrators granted, and by which alone this record counts."""
     oidc: NotRequired[Json]
     """Of a session that an identity provider opened: ``mapping`` and ``attempt``."""
 

@@ -177,6 +177,16 @@ def _people_come_and_go(world: World) -> None:
     pepper = open_pepper(world.home)
     made = accounts.create_key(Role.CHECKPOINT, POST, pepper=pepper)
     accounts.revoke_key(made.name)
+    first, second = person(world, Role.ADMINISTRATOR), person(world, Role.ADMINISTRATOR)
+    for body in (
+        {"grant": "person", "name": "eve", "role": "analyst"},
+        {"grant": "role", "name": "ben", "role": "supervisor", "post": POST},
+        {"grant": "person", "name": "fay", "role": "analyst"},
+    ):
+        proposal = send(world, "/v1/people/proposals", body, first).json()["id"]
+        step = "withdrawals" if body["name"] == "fay" else "approvals"
+        done = send(world, f"/v1/people/proposals/{proposal}/{step}", {}, second)
+        assert done.status_code == 201
 
 
 def _models_are_registered(world: World) -> None:

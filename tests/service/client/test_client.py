@@ -187,6 +187,19 @@ def test_an_administrator_keeps_webhooks(world: World) -> None:
         assert made.webhook_id in [one.webhook_id for one in admin.webhooks().webhooks]
 
 
+def test_two_administrators_keep_accounts(world: World) -> None:
+    other = person(world, Role.ADMINISTRATOR)
+    with client(world, Role.ADMINISTRATOR) as one, client(world, Role.ADMINISTRATOR, other) as two:
+        made = one.propose_account({"grant": "person", "name": "invited", "role": "analyst"})
+        with pytest.raises(RefusedError):
+            one.approve_account(made.id)
+        assert two.approve_account(made.id).code not in (None, made.code)
+        assert one.withdraw_account(made.id).kind == "account_withdrawn"
+        found = two.people()
+        assert made.id in [proposal.proposal for proposal in found.proposals]
+        assert one.remove_account({"key_id": found.keys[0].key_id}).kind == "key_revoked"
+
+
 class Deaf:
     """Stands in for a connection that notes what is asked, and answers nothing."""
 

@@ -95,6 +95,7 @@ def all_named(world: World) -> Kept:
         "code": profile["code"],
         "entry_id": listed.json()["id"],
         "post": POST,
+        "proposal": "account-none",
         "request_id": "attention-1",
         "sequence": "1",
         "version": "m1",

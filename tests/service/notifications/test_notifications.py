@@ -3,14 +3,18 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from api.auth.permissions import Role
 from api.notifications import reads
 from api.notifications.schemas import Notifications
 from api.webhooks.bodies import EventBodies
+from engine.decision.inspection_minutes import CHANNEL_STEP
+from engine.queue.queue import DECISIONS
+from engine.selection.policy import Channel
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk
-from tests.service.running_service import World
+from tests.service.running_service import World, arrival
 from tests.service.watchlist.test_watchlist import ahead, decide_arrival
 
 PATH = "/v1/notifications"
@@ -72,3 +76,34 @@ def test_a_seeded_bug_that_shows_what_no_route_would_is_seen(
     shown = {"approval.waiting": {"matter": "watchlist"}}
     monkeypatch.setattr(EventBodies, "show", lambda _self, _seq, kind: shown.get(kind))
     assert any(about == "watchlist" for _, about, _ in list_waiting(world, auditor))
+
+
+def test_a_later_yellow_that_is_riskier_than_a_red_is_listed_for_who_may_exchange_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob, analyst = person(world, Role.SUPERVISOR), person(world, Role.ANALYST)
+    red, yellow, riskiest = (world.decide(arrival(98_300 + n)).json() for n in range(3))
+    put(world, red, Channel.RED, risk=0.995)
+    put(world, yellow, Channel.YELLOW, risk=0.997)
+    put(world, riskiest, Channel.YELLOW, risk=0.999)
+
+    def list_riskier(who: dict[str, str]) -> set[str]:
+        return {one for kind, _, one in list_waiting(world, who) if kind == "riskier_arrival"}
+
+    assert list_riskier(bob) == {riskiest["decision_id"]}
+    assert list_riskier(analyst) == set(), "who gives no verdicts exchanges nothing"
+    put(world, red, Channel.RED, risk=0.9995)
+    assert list_riskier(bob) == set(), "the red is the riskiest"
+    put(world, red, Channel.RED, risk=0.995, basis="random")
+    assert list_riskier(bob) == set(), "a random check is given up for no one's risk"
+    # The seeded bug: any red is given up.
+    monkeypatch.setattr(reads, "_is_exchangeable", lambda row: row.channel == Channel.RED)
+    assert list_riskier(bob) == {riskiest["decision_id"]}
+
+
+def put(world: World, one: Any, channel: Channel, *, risk: float, basis: str = "score") -> None:
+    """Let a decision wait as if it had been made so: what is listed reads the queue alone."""
+    values = {"channel": int(channel), "place": channel * CHANNEL_STEP, "waiting": True}
+    change = update(DECISIONS).where(DECISIONS.c.decision_id == one["decision_id"])
+    with world.runtime.store.write() as connection:
+        connection.execute(change.values(risk=risk, basis=basis, **values))

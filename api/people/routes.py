@@ -1,0 +1,71 @@
+"""People and keys over HTTP."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Response
+
+from api.auth.account_grants import AccountRequest
+from api.http.dependencies import TheCaller
+from api.http.request_bodies import body_of
+from api.http.responses import answer, creates, json_router
+from api.people.proposals import (
+    AccountApproval,
+    AccountRemoval,
+    AccountWithdrawal,
+    TheService,
+    TheWriter,
+)
+from api.people.reads import list_people
+from api.people.schemas import AccountEnd, AccountStep, PeopleAnswer
+from engine.domain.records import Identifier
+
+router = json_router("/v1/people", "people")
+ProposalId = Annotated[Identifier, Path()]
+
+
+@router.get("", response_model=PeopleAnswer)
+def people(caller: TheCaller, service: TheService) -> Response:
+    """List people, keys, and what was proposed about them."""
+    return answer(list_people(service, caller))
+
+
+@router.post("/proposals", **creates(AccountStep, 404, 409, 413, body=AccountRequest))
+def propose(
+    writer: TheWriter, wanted: Annotated[AccountRequest, Depends(body_of(AccountRequest))]
+) -> Response:
+    """Propose a person, a key, another role or a new password; another administrator approves."""
+    return answer(writer.propose(wanted), 201)
+
+
+@router.post(
+    "/proposals/{proposal}/approvals",
+    **creates(AccountStep, 404, 409, 413, body=AccountApproval, is_owed=False),
+)
+def approve(
+    writer: TheWriter,
+    proposal: ProposalId,
+    _wanted: Annotated[AccountApproval, Depends(body_of(AccountApproval, is_owed=False))],
+) -> Response:
+    """Grant what another administrator proposed."""
+    return answer(writer.approve(proposal), 201)
+
+
+@router.post(
+    "/proposals/{proposal}/withdrawals",
+    **creates(AccountEnd, 404, 409, 413, body=AccountWithdrawal, is_owed=False),
+)
+def withdraw(
+    writer: TheWriter,
+    proposal: ProposalId,
+    _wanted: Annotated[AccountWithdrawal, Depends(body_of(AccountWithdrawal, is_owed=False))],
+) -> Response:
+    """End a proposal, or an invitation that was not redeemed; one administrator is enough."""
+    return answer(writer.withdraw(proposal), 201)
+
+
+@router.post("/removals", **creates(AccountEnd, 404, 409, 413, body=AccountRemoval))
+def remove(
+    writer: TheWriter, wanted: Annotated[AccountRemoval, Depends(body_of(AccountRemoval))]
+) -> Response:
+    """Remove a person, or revoke a key, at once; one administrator is enough."""
+    return answer(writer.remove(wanted), 201)
