@@ -1,19 +1,23 @@
 """``darvoza demo``: from nothing to a ranked queue, on synthetic data.
 
-What a demonstration puts on the analysts' desk: profiles, a watch list, a measurement of drift.
+A demonstration begins with eight weeks of work at one line (:mod:`api.harness.lived_weeks`), then
+loads history, trains a model and sends one shift. It puts profiles, a watch list and a measurement
+of drift on the analysts' desk, and lets the opposite post report otherwise of one vehicle.
 
 Everything goes through the service, by the steps that people take; what it shows is synthetic.
 """
 
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,7 +43,8 @@ from api.client import Client, RefusedError
 from api.decisions.schemas import SupervisorView
 from api.harness.service_process import HOST, free_port, run_service
 from api.service.subprocess_jobs import PATIENCE_SECONDS
-from engine.domain.time_units import HOUR, SystemClock, moment
+from engine.domain.network import read_network
+from engine.domain.time_units import HOUR, SystemClock, micros, moment
 from engine.errors import HomeError
 from engine.storage.home import DATABASE_VARIABLE, Home
 
@@ -100,6 +105,11 @@ MARK = "demo"
 """Marks a home that a demonstration made and may empty again."""
 ANALYST, SUPERVISORS = "demo-analyst", ("dilnoza", "rustam")
 """Who trains and proposes, and who approves; the keys of the demonstration are theirs."""
+ON_SCREEN = 10
+"""Posts that the terminal shows, the busiest; pages and JSON have all."""
+HEAVIER_KG = 6_400.0
+"""By how much more the opposite post weighed the vehicle of which the two sides differ."""
+WEEKS_LOG = "weeks.log"
 COLOURS = {"red": "bold red", "yellow": "yellow"}
 
 
@@ -112,7 +122,9 @@ class Credentials:
     checkpoints: Mapping[str, str]
     """A key for each post."""
     people: Mapping[str, str]
-    """Passwords of the two who promoted the model."""
+    """Passwords by name."""
+    roles: Mapping[str, str]
+    """Role and post of each of them, in words."""
 
 
 def demo(
@@ -137,16 +149,21 @@ def demo(
         _show_links(found, once=once, as_json=as_json)
         return
     with progress() as report_progress:
-        shift = _history(found, report_progress)
-        version, people = _model(found, report_progress)
+        with _begin_weeks(found) as lived:
+            shift = _synthesise(found, report_progress)
+            people = _read_people(lived)
+        _load(found, shift, report_progress)
+        version = _model(found, people, report_progress)
         credentials = _credentials(found, shift, people)
         port = port or free_port()
         say(f"starting the service on port {port}")
         with run_service(found.root, port):
             _send(shift, credentials, port, report_progress=report_progress)
+            differing = _report_differently(found, shift, credentials, port)
             queues = _queues(credentials, port)
             seconds = time.monotonic() - started
             result = _result(queues, seconds=seconds, version=version)
+            result["differing"] = differing
             if not once:
                 result |= {"address": _address(port), "credentials": asdict(credentials)}
             show = partial(_show, queues, seconds=seconds, version=version)
@@ -202,14 +219,41 @@ def _empty_home(home: Path) -> Home:
     return Home(home).prepare()
 
 
-def _history(home: Home, report_progress: ReportProgress) -> "HeldOutShift":
-    """Make up a network whose history ends now, load all but its last shift, return that."""
+@contextmanager
+def _begin_weeks(home: Home) -> Iterator["subprocess.Popen[str]"]:
+    """Let eight weeks of work at one line be lived in the home, while its history is made."""
+    from api.harness.lived_weeks import ENDS_BEFORE
+
+    until = SystemClock().now() - ENDS_BEFORE
+    command = [sys.executable, "-m", "api.harness.lived_weeks", str(home.root), str(until)]
+    with (home.root / WEEKS_LOG).open("ab") as log:
+        lived = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        yield lived
+    finally:
+        lived.terminate()
+        lived.wait(30)
+
+
+def _read_people(lived: "subprocess.Popen[str]") -> dict[str, str]:
+    """Wait until the weeks are over, and return the passwords of their people."""
+    text, _ = lived.communicate()
+    if lived.returncode:
+        raise HomeError(WEEKS_LOG, "the weeks before could not be lived; this log says why")
+    found = json.loads(text)
+    counts = found["counts"]
+    say(
+        f"eight weeks at one line: {counts['decisions']} decisions, {counts['acts']} acts, "
+        f"{counts.get('seizures', 0)} seizures, {counts['reviews']} verdicts"
+    )
+    people: dict[str, str] = found["passwords"]
+    return people
+
+
+def _synthesise(home: Home, report_progress: ReportProgress) -> "HeldOutShift":
+    """Write a synthetic network whose history ends now, and cut its last shift off."""
     from experiments.support.held_out_shift import cut, opening
     from experiments.synthetic.records.writer import write
-    from features.catalogue.catalogue import CATALOGUE
-    from features.catalogue.plan import Plan
-    from features.intake.load import load
-    from features.online.epoch import open_epoch
 
     now = SystemClock().now()
     folder = home.root / "synthetic"
@@ -223,16 +267,24 @@ def _history(home: Home, report_progress: ReportProgress) -> "HeldOutShift":
     )
     opens_at = opening(folder / "all", latest=now - SHIFT, entries=ENTRIES)
     say(f"the shift's arrivals are those of the last {(now - opens_at) / HOUR:.0f} hours")
-    shift = cut(folder / "all", folder / "history", opens_at=opens_at)
+    return cut(folder / "all", folder / "history", opens_at=opens_at)
+
+
+def _load(home: Home, shift: "HeldOutShift", report_progress: ReportProgress) -> None:
+    """Load what came before the shift, after the weeks that stand in the journal already."""
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from features.intake.load import load
+    from features.online.epoch import open_epoch
+
     loaded = load(
         home, shift.history, progress=lambda _, done, of: report_progress("loading", done, of)
     )
     with open_home(home.root) as (_, store):
         open_epoch(home, store, Plan(CATALOGUE), about=loaded.as_body(), report=say)
-    return shift
 
 
-def _model(home: Home, report_progress: ReportProgress) -> tuple[str, dict[str, str]]:
+def _model(home: Home, people: Mapping[str, str], report_progress: ReportProgress) -> str:
     """Train a model and let two people, who did not train it, put it into force."""
     from api.auth.accounts import Accounts
     from api.models.lifecycle import ModelSteps
@@ -242,23 +294,21 @@ def _model(home: Home, report_progress: ReportProgress) -> tuple[str, dict[str, 
     from models.config import TrainConfig
     from models.training.pipeline import make_candidate
 
-    people = {}
     with open_home(home.root) as (_, store):
         accounts = Accounts(store, open_network(home))
-        accounts.create_user(ANALYST, Role.ANALYST)
         made = make_candidate(
             home, store, Plan(CATALOGUE), TrainConfig(), by=ANALYST, progress=report_progress
         )
         for name in SUPERVISORS:
-            people[name] = accounts.create_user(name, Role.SUPERVISOR).secret
             role = accounts.sign_in(name, people[name])
             ModelSteps(home, store, name, role).approve(made.version)
-    say(f"model {made.version}: evaluated, approved by {' and '.join(people)}, in force")
-    return made.version, people
+    say(f"model {made.version}: evaluated, approved by {' and '.join(SUPERVISORS)}, in force")
+    return made.version
 
 
 def _credentials(home: Home, shift: "HeldOutShift", people: Mapping[str, str]) -> Credentials:
     from api.auth.credentials import open_pepper
+    from api.harness.lived_weeks import PEOPLE
 
     posts = sorted({arrival["crossing"]["post"] for arrival in shift.arrivals})
     pepper = open_pepper(home)
@@ -270,7 +320,8 @@ def _credentials(home: Home, shift: "HeldOutShift", people: Mapping[str, str]) -
             accounts.create_key(role, None, pepper=pepper, owner=owner).secret
             for role, owner in ((Role.SUPERVISOR, SUPERVISORS[0]), (Role.ANALYST, ANALYST))
         )
-    return Credentials(supervisor, analyst, checkpoints, people)
+    roles = {name: f"{role.value}, {post or 'every post'}" for name, (role, post) in PEOPLE.items()}
+    return Credentials(supervisor, analyst, checkpoints, people, roles)
 
 
 def _send(
@@ -292,6 +343,44 @@ def _tell(client: Client, arrival: Mapping[str, Any]) -> None:
     except ConnectionError:
         client.close()
         tell(arrival)  # the same crossing is the same request
+
+
+def _report_differently(
+    home: Home, shift: "HeldOutShift", credentials: Credentials, port: int
+) -> str | None:
+    """Let the opposite post report a waiting vehicle late, with another weight and another seal.
+
+    Returns the decision next to which the difference is shown, None where no vehicle fits.
+    """
+    network = read_network(home.network)
+    with Client(HOST, port, credentials.supervisor) as client:
+        waiting = {
+            one.crossing_id: one.decision_id
+            for post in credentials.checkpoints
+            for one in client.queue(post).waiting
+        }
+    for arrival in shift.arrivals:
+        crossing = arrival["crossing"]
+        opposite = network.pair(crossing["post"])
+        key = credentials.checkpoints.get(opposite or "")
+        is_fit = crossing.get("weighed_mass_kg") and crossing.get("plate") and key
+        if not is_fit or key is None or crossing["crossing_id"] not in waiting:
+            continue
+        names = ("vehicle_class", "plate", "plate_country", "trailer_plate")
+        left = moment(micros(datetime.fromisoformat(crossing["arrived_at"])) - 2 * HOUR)
+        told = {name: crossing[name] for name in names if name in crossing}
+        told |= {
+            "crossing_id": f"{crossing['crossing_id']}-opposite",
+            "post": opposite,
+            "direction": "exit",
+            "arrived_at": left.isoformat(),
+            "weighed_mass_kg": crossing["weighed_mass_kg"] + HEAVIER_KG,
+            "seal_numbers": ["TJ-0400817"],
+        }
+        with Client(HOST, port, key) as there:
+            there.record({"crossing": told})
+        return waiting[crossing["crossing_id"]]
+    return None
 
 
 def _furnish(credentials: Credentials, port: int) -> None:
@@ -325,7 +414,7 @@ def _result(
 
 
 def _show(queues: Mapping[str, Sequence[SupervisorView]], *, seconds: float, version: str) -> None:
-    """Print what waits, in the order of the search, busiest post first."""
+    """Print the first vehicle of each of the busiest posts: all of them are on the pages."""
     waiting = sum(map(len, queues.values()))
     table = Table(
         title=f"SYNTHETIC: {waiting} vehicles wait for officers at {len(queues)} posts",
@@ -333,21 +422,20 @@ def _show(queues: Mapping[str, Sequence[SupervisorView]], *, seconds: float, ver
         expand=True,
     )
     table.add_column("post")
-    table.add_column("rank", justify="right")
-    table.add_column("plate", no_wrap=True)
+    table.add_column("wait", justify="right")
+    table.add_column("first", no_wrap=True)
     table.add_column("channel")
-    table.add_column("first reason", ratio=1)
-    for post, vehicles in sorted(queues.items(), key=lambda pair: -len(pair[1])):
-        for one in vehicles:
-            channel = one.channel
-            table.add_row(
-                post,
-                str(one.rank.position),
-                one.facts[0].text.partition(",")[0],  # the first fact begins with the plate
-                f"[{COLOURS[channel]}]{channel}[/]",
-                one.reasons[0].text,
-                end_section=one is vehicles[-1],
-            )
+    table.add_column("first reason", ratio=1, no_wrap=True, overflow="ellipsis")
+    busiest = sorted(queues.items(), key=lambda pair: -len(pair[1]))
+    for post, vehicles in busiest[:ON_SCREEN]:
+        one = vehicles[0]
+        table.add_row(
+            post,
+            str(len(vehicles)),
+            one.facts[0].text.partition(",")[0],  # the first fact begins with the plate
+            f"[{COLOURS[one.channel]}]{one.channel}[/]",
+            one.reasons[0].text,
+        )
     OUT.print(table)
 
 
@@ -373,11 +461,11 @@ def _wait_for_stop() -> None:
 
 def _say_how(here: str, credentials: Credentials) -> None:
     post, key = next(iter(credentials.checkpoints.items()))
-    OUT.print(f"\nThe service is up. Its pages: {here}/  Its document: {here}/openapi.json")
+    OUT.print(f"Pages: {here}/  (a tour of them: docs/tour.md)  Document: {here}/openapi.json")
+    for name, password in credentials.people.items():
+        OUT.print(f"  {name:<14}{password}  {credentials.roles[name]}")
     OUT.print(f"  supervisor key            {credentials.supervisor}")
     OUT.print(f"  analyst key               {credentials.analyst}")
     OUT.print(f"  checkpoint key of {post:<8}{key}")
-    for name, password in credentials.people.items():
-        OUT.print(f"  password of {name:<14}{password}")
     asked = f"curl -H 'Authorization: Bearer {key}' {here}/v1/posts/{post}/queue"
     OUT.print(f"  {asked}", soft_wrap=True, highlight=False)

@@ -23,6 +23,7 @@ from engine.domain.time_units import micros, moment
 
 Row = dict[str, str]
 _LISTS = ("container_numbers", "seal_numbers")
+_DOCUMENTS = ("declarations.csv", "goods_items.csv")
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -65,6 +66,24 @@ def cut(folder: Path, history: Path, *, opens_at: int) -> HeldOutShift:
         folder, history, past=past, wanted={row["declaration_id"] for row in later}
     )
     return HeldOutShift(history, tuple(_bodies(later, *declared)))
+
+
+def read_arrivals(folder: Path, *, keep: Callable[[Row], bool]) -> tuple[Mapping[str, Any], ...]:
+    """Return some crossings of a folder as bodies of requests, by the time of their arrival."""
+    with (folder / "crossings.csv").open(newline="") as file:
+        rows = sorted(filter(keep, csv.DictReader(file)), key=lambda row: row["arrived_at"])
+    wanted = {row["declaration_id"] for row in rows} - {""}
+    heads, items = (_rows_by_declaration(folder / name, wanted) for name in _DOCUMENTS)
+    return tuple(_bodies(rows, heads, items))
+
+
+def _rows_by_declaration(path: Path, wanted: set[str]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = defaultdict(list)
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["declaration_id"] in wanted:
+                found[row["declaration_id"]].append(row)
+    return found
 
 
 def opening(folder: Path, *, latest: int, entries: int) -> int:

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.browser.axe import grave
 from tests.browser.test_forms import ECHO, fill, list_seized_grams, path
-from tests.browser.users_and_vehicles import Site, signed_in
+from tests.browser.users_and_vehicles import QUEUE, Site, signed_in
 
 WAYS = (
     ("en", "2,300", ViewportSize(width=1280, height=900)),
@@ -64,3 +64,60 @@ def test_a_vehicle_is_found_searched_corrected_and_printed(
     assert ECHO[language] in " ".join(seized.inner_text().split())
     expect(page.locator(".corrected")).to_contain_text("A digit was left out.")
     assert grave(page) == [] and not is_wider_than_the_screen(page)
+
+
+def test_nothing_found_is_filed_by_a_key_and_a_confirmation(page: Page, site: Site) -> None:
+    red = site.find("red")
+    signed_in(page, site, "umed")
+    page.goto(path(red))
+    page.keyboard.press("n")
+    dialog = page.locator("#nothing")
+    expect(dialog).to_be_visible()
+    assert grave(page) == []
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert page.locator("#act").count() == 1, "nothing is filed before it is confirmed"
+    page.keyboard.press("n")
+    dialog.locator("button.primary").press("Enter")
+    expect(page.locator("#done")).to_be_visible()
+    assert page.locator("#act").count() == 0
+    page.keyboard.press("n")
+    assert page.locator("dialog[open]").count() == 0, "no act is left to file"
+
+
+def test_a_wide_screen_shows_the_vehicle_next_to_its_queue(page: Page, site: Site) -> None:
+    site.find("red")
+    signed_in(page, site, "malika")
+    page.set_viewport_size({"width": 1920, "height": 1000})
+    page.goto(QUEUE)
+    pane = page.locator("[data-pane]")
+    expect(pane).to_be_hidden()
+    page.keyboard.press("j")
+    plate = page.locator("[data-row] [data-open]").first.inner_text()
+    expect(pane.locator("h2").first).to_contain_text(plate)
+    assert pane.locator("form, [id]").count() == 0, "steps are taken on the vehicle's own page"
+    assert grave(page) == [] and not is_wider_than_the_screen(page)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(pane).to_be_hidden()
+
+
+def test_two_officers_do_not_begin_one_vehicle_unknowingly(page: Page, site: Site) -> None:
+    red = site.find("red")
+    signed_in(page, site, "umed")
+    page.goto(path(red))
+    page.keyboard.press("t")
+    page.keyboard.press("Enter")
+    expect(page.locator("#give-back")).to_be_visible()
+    page.click(".who button")
+    signed_in(page, site, "malika")
+    page.goto(QUEUE)
+    row = page.locator(f'[id="{red["decision_id"]}"]')
+    expect(row).to_contain_text("umed")
+    page.goto(path(red))
+    expect(page.locator("#taken")).to_contain_text("umed")
+    page.click("#take")
+    asked = page.locator("main")
+    expect(asked).to_contain_text("umed")
+    assert grave(page) == [], "it asks before it takes the vehicle over"
+    page.click("#over button.primary")
+    expect(page.locator("#give-back")).to_be_visible()

@@ -67,13 +67,14 @@ const KEYS = {
   v: () => document.querySelector("#verdict input:not([type=hidden])")?.focus(),
   t: () => document.querySelector("#take, #give-back")?.focus(),
   a: () => document.querySelector("#act input:not([type=hidden])")?.focus(),
+  n: () => document.getElementById("nothing")?.showModal(),
   "/": () => { const field = document.getElementById("search"); field?.focus(); field?.select(); },
   "?": () => help?.showModal(),
 };
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches("input:not([type=radio]):not([type=checkbox]), textarea, select");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || help?.open) return;
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   const act = KEYS[event.key];
   if (act) { event.preventDefault(); act(); }
 });
@@ -135,6 +136,41 @@ function followNotifications(link) {
   setInterval(() => { if (!document.hidden) again(); }, 30000);
 }
 
+/** Show the vehicle of the row that has the focus next to the queue, where the screen is wide enough. */
+function showGlance(pane) {
+  const wide = matchMedia("(min-width: 1700px)");
+  let shown = "", last = 0, wait = 0;
+  const load = async (address) => {
+    const asked = ++last;
+    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    if (!answer.ok || answer.redirected || asked !== last) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (asked !== last) return;
+    const parts = [...page.querySelectorAll("[data-glance]")];
+    for (const part of parts) {
+      for (const one of part.querySelectorAll("form, script, .noprint, details")) one.remove();
+      for (const one of [part, ...part.querySelectorAll("[id], [aria-labelledby]")]) {
+        one.removeAttribute("id");
+        one.removeAttribute("aria-labelledby");
+      }
+      for (const head of part.querySelectorAll("h1")) {
+        const lower = document.createElement("h2");
+        lower.append(...head.childNodes);
+        head.replaceWith(lower);
+      }
+    }
+    pane.replaceChildren(...parts.map((part) => document.adoptNode(part)));
+    pane.hidden = false;
+    shown = address;
+  };
+  document.addEventListener("focusin", (event) => {
+    const link = event.target.closest?.("[data-row]")?.querySelector("[data-open]");
+    if (!link || !wide.matches || link.href === shown) return;
+    clearTimeout(wait); // held keys run over many rows
+    wait = setTimeout(() => load(link.href).catch(() => { pane.hidden = true; shown = ""; }), 150);
+  });
+}
+
 for (const button of document.querySelectorAll("[data-help]")) {
   button.hidden = false;
   button.addEventListener("click", () => help?.showModal());
@@ -154,6 +190,10 @@ for (const place of document.querySelectorAll("[data-upload]")) {
     if (file.files[0]) document.getElementById(file.dataset.fill).value = await file.files[0].text();
   });
 }
+for (const button of document.querySelectorAll("[data-close]")) {
+  button.addEventListener("click", () => button.closest("dialog").close());
+}
+for (const pane of document.querySelectorAll("[data-pane]")) showGlance(pane);
 for (const form of document.querySelectorAll("[data-check]")) checkAsTyped(form);
 for (const form of document.querySelectorAll("[data-preview]")) previewEntry(form);
 for (const link of document.querySelectorAll(".menu a[href='/notifications']")) followNotifications(link);

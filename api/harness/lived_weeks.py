@@ -1,0 +1,347 @@
+"""Eight weeks of work at one line, with which the demonstration begins. SYNTHETIC.
+
+People of every role work at two facing posts by the service's own routes: vehicles are decided on
+by random checks, the watch list and supervisors, as no model is there yet; officers file acts and
+seizures, a find becomes a case, supervisors hand shifts over. What a search finds is read from the
+synthetic world's truth. Vehicles are chosen so that finds occur: rates say nothing.
+
+Runs in a process of its own, whose clock is simulated: the records of eight weeks are written
+within seconds, each at the time it is about. Time since boot is simulated alike, so the service
+that follows finds its clock where the journal's last record left it.
+"""
+
+import csv
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvicorn
+
+import engine.journal.clock
+from api.app import create_app
+from api.auth.accounts import Accounts
+from api.auth.credentials import open_pepper
+from api.auth.permissions import Role
+from api.client import Client, RefusedError
+from api.decisions.schemas import CheckpointView
+from api.harness.service_process import HOST, free_port, wait_until_ready
+from api.service.model_store import HomeModels
+from api.service.runtime import open_network, open_runtime, open_store
+from api.service.settings import Settings
+from engine.domain.time_units import DAY, HOUR, SystemClock, micros, moment, rfc3339
+from engine.storage.home import Home
+from experiments.support.held_out_shift import read_arrivals
+from experiments.synthetic.records.writer import write
+from experiments.synthetic.world.network import network_toml
+
+LINE = ("UZ-OYB", "TJ-FOT")
+"""The two posts, which face each other."""
+WEEKS = 8
+ENDS_BEFORE = 14 * HOUR
+"""How long before the present the weeks end: the demonstration's own shift follows."""
+WINDOW = 6 * HOUR
+"""Vehicles of so long a time are decided on together, and answered for at its end."""
+CROSSINGS, SEED, A_DAY = 30_000, 8, 6
+"""Size of the world that vehicles are taken from, and ordinary entries a day at each post."""
+RANDOM_SHARE = 0.10
+"""Without a model there is little else to learn from: the largest share that a post may set."""
+HANDOVERS = 4
+"""Shifts handed over at the end."""
+PEOPLE: Mapping[str, tuple[Role, str | None]] = {
+    "dilnoza": (Role.SUPERVISOR, None),
+    "rustam": (Role.SUPERVISOR, None),
+    "demo-analyst": (Role.ANALYST, None),
+    "nodira": (Role.INTEGRITY, None),
+    "sitora": (Role.ADMINISTRATOR, None),
+    "anvar": (Role.ADMINISTRATOR, None),
+    "jasur": (Role.CHECKPOINT, LINE[0]),
+    "farrukh": (Role.CHECKPOINT, LINE[1]),
+    "parviz": (Role.COUNTERPART, LINE[1]),
+}
+"""People of every role, with the one post that they reach."""
+PLACES = ("cab.dash", "fuel.tank", "chassis.spare_wheel", "cargo.among", "trailer.doors")
+IDLE_SECONDS = 600
+"""How long a connection may be idle: each person of the demonstration keeps one."""
+NOTE = "Both scanners worked. One truck waits for its driver."
+
+
+class SimulatedClock:
+    """Time of this process: runs as the machine's does, from where it was last set."""
+
+    def __init__(self, start: int) -> None:
+        self.ahead = start - _wall()
+
+    def now(self) -> int:
+        """Return UTC microseconds."""
+        return _wall() + self.ahead
+
+    def move_to(self, instant: int) -> None:
+        """Go on from an instant (UTC microseconds), unless that is past already."""
+        self.ahead = max(self.ahead, instant - _wall())
+
+    def install(self) -> None:
+        """Let everything in this process read this clock, and time since boot that agrees."""
+        passed = engine.journal.clock.since_boot
+        SystemClock.now = lambda _: self.now()  # type: ignore[method-assign, assignment]
+        engine.journal.clock.since_boot = lambda: passed() + self.ahead
+
+
+def _wall() -> int:
+    return time.time_ns() // 1000
+
+
+@dataclass(slots=True)
+class LivedWeeks:
+    """What the weeks left: passwords of the people, and counts."""
+
+    passwords: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Add to a count."""
+        self.counts[what] = self.counts.get(what, 0) + number
+
+
+def live_weeks(root: Path, *, until: int) -> LivedWeeks:
+    """Let eight weeks pass in an empty home, up to an instant (UTC microseconds)."""
+    home, begins = Home(root), until - WEEKS * 7 * DAY
+    home.network.write_text(network_toml(), "utf-8")
+    clock = SimulatedClock(begins)
+    clock.install()
+    folder = home.root / "synthetic" / "weeks"
+    write(folder, crossings=CROSSINGS, seed=SEED, end=moment(until), days=WEEKS * 7)
+    with (folder / "truth.csv").open(newline="") as file:
+        truth = {row["crossing_id"]: row for row in csv.DictReader(file)}
+    wanted = _choose(folder, truth)
+    arrivals = read_arrivals(folder, keep=lambda row: row["crossing_id"] in wanted)
+    lived = LivedWeeks()
+    keys = _people(home, lived)
+    with _service(home) as port:
+        work = _Work(port, keys, clock, truth, lived)
+        work.begin(begins)
+        for end, window in groupby(arrivals, key=lambda one: _window_of(one, begins)):
+            clock.move_to(end)
+            work.answer(list(window))
+        work.end()
+    return lived
+
+
+def _choose(folder: Path, truth: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """Return the crossings of the line that are taken: all that hide anything, some ordinary."""
+    rng, known = np.random.default_rng(SEED), set()
+    with (folder / "crossings.csv").open(newline="") as file:
+        rows = [one for one in csv.DictReader(file) if one["post"] in LINE and one["plate"]]
+    entries = [one for one in rows if one["direction"] == "entry"]
+    share = A_DAY * WEEKS * 7 * len(LINE) / max(1, len(entries))
+    for one in entries:
+        is_wrong = "1" in (truth[one["crossing_id"]][name] for name in ("carries", "discrepancy"))
+        if is_wrong or rng.random() < share:
+            known.add(one["crossing_id"])
+    trips = {truth[name]["trip"] for name in known}
+    exits = (one["crossing_id"] for one in rows if one["direction"] == "exit")
+    return known | {name for name in exits if truth[name]["trip"] in trips}
+
+
+def _window_of(arrival: Mapping[str, Any], begins: int) -> int:
+    at = micros(datetime.fromisoformat(arrival["crossing"]["arrived_at"]))
+    return begins + ((at - begins) // WINDOW + 1) * WINDOW
+
+
+def _people(home: Home, lived: LivedWeeks) -> dict[str, str]:
+    """Make everybody an account, and a key with which to work here; return the keys."""
+    store = open_store(home)
+    accounts, pepper, keys = Accounts(store, open_network(home)), open_pepper(home), {}
+    for name, (role, post) in PEOPLE.items():
+        lived.passwords[name] = accounts.create_user(name, role, post=post).secret
+        if role in (Role.CHECKPOINT, Role.SUPERVISOR):
+            keys[name] = accounts.create_key(role, post, pepper=pepper, owner=name).secret
+    store.dispose()
+    return keys
+
+
+@contextmanager
+def _service(home: Home) -> Iterator[int]:
+    """Run the service in this process, whose clock it shares; yield its port."""
+    settings = Settings(random_share=RANDOM_SHARE)
+    app = create_app(lambda: open_runtime(home, settings, HomeModels(home)))
+    port = free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=HOST,
+            port=port,
+            access_log=False,
+            log_level="error",
+            timeout_keep_alive=IDLE_SECONDS,
+        )
+    )
+    thread = threading.Thread(target=server.run, name="lived weeks")
+    thread.start()
+    try:
+        wait_until_ready(port, is_alive=thread.is_alive, every=0.05)
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+class _Work:
+    """What officers and supervisors of both posts do."""
+
+    def __init__(
+        self,
+        port: int,
+        keys: Mapping[str, str],
+        clock: SimulatedClock,
+        truth: Mapping[str, Mapping[str, str]],
+        lived: LivedWeeks,
+    ) -> None:
+        self._clients = {name: Client(HOST, port, key) for name, key in keys.items()}
+        self._officers = dict(zip(LINE, ("jasur", "farrukh"), strict=True))
+        self._clock, self._truth, self._lived = clock, truth, lived
+        self._rng = np.random.default_rng(SEED)
+        self._has_case = False
+
+    def begin(self, begins: int) -> None:
+        """Put the rosters, and list two trailers that are watched for."""
+        for post in LINE:
+            roster = {"minutes": {"physical": 480.0, "xray": 480.0, "documents": 360.0}}
+            self._clients["dilnoza"].put_roster(post, roster | {"teams": ["Alfa", "Beta"]})
+        until = moment(begins + 200 * DAY).isoformat()
+        for plate in ("01 7788 BA", "30 2210 TJ"):
+            entry = {"trailer": plate, "reason": "changed hands twice (synthetic)", "expiry": until}
+            made = self._clients["dilnoza"].propose_entry(entry)
+            self._clients["rustam"].approve("watchlist", made.id)
+
+    def answer(self, arrivals: Sequence[Mapping[str, Any]]) -> None:
+        """Decide on what arrived within a window, and answer for what was referred."""
+        for post, officer in self._officers.items():
+            client = self._clients[officer]
+            here = [one for one in arrivals if one["crossing"]["post"] == post]
+            for one in here:
+                if one["crossing"]["direction"] == "exit":
+                    client.record(one)
+            entries = [one for one in here if one["crossing"]["direction"] == "entry"]
+            if not entries:
+                continue
+            for view in client.decide_batch(entries):
+                if isinstance(view, CheckpointView):
+                    self._lived.count("decisions")
+                    self._settle(client, view)
+
+    def end(self) -> None:
+        """Hand the last shifts of the first post over, then close the connections."""
+        first, second = self._clients["dilnoza"], self._clients["rustam"]
+        for back in range(HANDOVERS):
+            at = rfc3339(self._clock.now() - back * 6 * HOUR)
+            with suppress(RefusedError):  # the shift was handed over already
+                made = first.leave_shift(LINE[0], {"at": at, "note": NOTE})
+                second.take_shift(LINE[0], made.sequence, {"note": "Taken over."})
+                self._lived.count("handovers")
+            first, second = second, first
+        for client in self._clients.values():
+            client.close()
+
+    def _settle(self, client: Client, view: CheckpointView) -> None:
+        """Let a supervisor say a word where there is one to say, and an officer file the act."""
+        known = self._truth[view.crossing_id]
+        is_wrong = "1" in (known["carries"], known["discrepancy"])
+        channel, chance = str(view.channel), self._rng.random()
+        supervisor = self._clients[str(self._rng.choice(("dilnoza", "rustam")))]
+        if channel == "green" and chance < (0.6 if is_wrong else 0.02):
+            self._review(supervisor, view, "override")
+            channel = "red"
+        elif channel == "red" and chance < 0.2:
+            self._review(supervisor, view, "uphold")
+        if channel in ("red", "yellow"):
+            self._inspect(client, view, known, is_red=channel == "red")
+
+    def _review(self, supervisor: Client, view: CheckpointView, verdict: str) -> None:
+        word = {"verdict": verdict, "reason_code": "reasons_sound"}
+        if verdict == "override":
+            word |= {"channel": "red", "reason_code": "officer_observation"}
+            word |= {"reason": "The driver's account does not fit the route (synthetic)."}
+        supervisor.review(view.decision_id, word)
+        self._lived.count("reviews")
+
+    def _inspect(
+        self, client: Client, view: CheckpointView, known: Mapping[str, str], *, is_red: bool
+    ) -> None:
+        """File an act; what it finds hangs on what is there and on how it was searched."""
+        finds = self._rng.random() < (0.85 if is_red else 0.4)
+        is_seized = known["carries"] == "1" and finds
+        outcome = "discrepancy" if known["discrepancy"] == "1" and finds else "clear"
+        outcome = "seizure" if is_seized else outcome
+        searched = self._rng.choice(PLACES, 2, replace=False)
+        places = {known["place"] or PLACES[0], *map(str, searched)}
+        now = rfc3339(self._clock.now())
+        act = {
+            "inspection_id": f"act-{view.crossing_id}",
+            "crossing_id": view.crossing_id,
+            "recorded_at": now,
+            "methods": ["physical"] if is_red else ["documents", "xray"],
+            "minutes": float(self._rng.integers(25, 70) if is_red else self._rng.integers(8, 25)),
+            "outcome": outcome,
+            "places_searched": sorted(places),
+        }
+        client.inspect(act)
+        self._lived.count("acts")
+        if is_seized:
+            self._seize(client, view, known, now=now)
+
+    def _seize(
+        self, client: Client, view: CheckpointView, known: Mapping[str, str], *, now: str
+    ) -> None:
+        seizure = {
+            "seizure_id": f"find-{view.crossing_id}",
+            "inspection_id": f"act-{view.crossing_id}",
+            "crossing_id": view.crossing_id,
+            "recorded_at": now,
+            "substance_class": "narcotic",
+            "substance": known["substance"] or None,
+            "quantity_g": round(float(known["quantity_g"] or 500.0)),
+            "place": known["place"] or None,
+        }
+        client.seize({name: value for name, value in seizure.items() if value is not None})
+        self._lived.count("seizures")
+        if not self._has_case:
+            self._has_case = True
+            self._open_case(seizure["seizure_id"])
+
+    def _open_case(self, seizure_id: object) -> None:
+        opening = {"seizure_id": seizure_id, "summary": "SYNTHETIC: a find from search to court."}
+        supervisor = self._clients["dilnoza"]
+        case = supervisor.open_case(opening).case_id
+        for event in (
+            {"kind": "assignment", "owner": "rustam"},
+            {"kind": "sample", "sample": "S-1", "quantity_g": 5.0},
+            {
+                "kind": "laboratory_result",
+                "sample": "S-1",
+                "laboratory": "central",
+                "substance_class": "narcotic",
+            },
+            {"kind": "note", "text": "The trailer was sold a month before (synthetic)."},
+        ):
+            supervisor.add_case_event(case, {"event": event})
+        self._lived.count("cases")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Live the weeks in the home that is named, and print passwords and counts as JSON."""
+    root, until = Path(arguments[0]), int(arguments[1])
+    lived = live_weeks(root, until=until)
+    print(json.dumps({"passwords": lived.passwords, "counts": lived.counts}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
