@@ -37,7 +37,7 @@ from api.harness.service_process import HOST, free_port, wait_until_ready
 from api.service.model_store import HomeModels
 from api.service.runtime import open_network, open_runtime, open_store
 from api.service.settings import Settings
-from engine.domain.time_units import DAY, HOUR, SystemClock, micros, moment, rfc3339
+from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock, micros, moment, rfc3339
 from engine.storage.home import Home
 from experiments.support.held_out_shift import read_arrivals
 from experiments.synthetic.records.writer import write
@@ -48,10 +48,18 @@ LINE = ("UZ-OYB", "TJ-FOT")
 WEEKS = 8
 ENDS_BEFORE = 14 * HOUR
 """How long before the present the weeks end: the demonstration's own shift follows."""
-WINDOW = 6 * HOUR
-"""Vehicles of so long a time are decided on together, and answered for at its end."""
-CROSSINGS, SEED, A_DAY = 30_000, 8, 6
+WINDOW = 3 * HOUR
+"""Vehicles of so long a time are decided on together at its end, and answered for afterwards."""
+UNTIL_ACT = 40 * MINUTE
+"""From the decisions to the acts on them."""
+CROSSINGS, SEED, A_DAY = 30_000, 8, 8
 """Size of the world that vehicles are taken from, and ordinary entries a day at each post."""
+WRONG_SHARE = 0.3
+"""Share taken of vehicles whose papers are wrong; all that carry are taken."""
+OBSERVED = 0.08
+"""Share of released vehicles that a supervisor sends to red though nothing is there."""
+CASE_AFTER = 5 * 7 * DAY
+"""When the first find becomes a case."""
 RANDOM_SHARE = 0.10
 """Without a model there is little else to learn from: the largest share that a post may set."""
 HANDOVERS = 4
@@ -136,15 +144,16 @@ def live_weeks(root: Path, *, until: int) -> LivedWeeks:
 
 
 def _choose(folder: Path, truth: Mapping[str, Mapping[str, str]]) -> set[str]:
-    """Return the crossings of the line that are taken: all that hide anything, some ordinary."""
+    """Return the crossings of the line that are taken: all that carry, some of the others."""
     rng, known = np.random.default_rng(SEED), set()
     with (folder / "crossings.csv").open(newline="") as file:
         rows = [one for one in csv.DictReader(file) if one["post"] in LINE and one["plate"]]
     entries = [one for one in rows if one["direction"] == "entry"]
     share = A_DAY * WEEKS * 7 * len(LINE) / max(1, len(entries))
     for one in entries:
-        is_wrong = "1" in (truth[one["crossing_id"]][name] for name in ("carries", "discrepancy"))
-        if is_wrong or rng.random() < share:
+        hidden = truth[one["crossing_id"]]
+        chance = WRONG_SHARE if hidden["discrepancy"] == "1" else share
+        if hidden["carries"] == "1" or rng.random() < chance:
             known.add(one["crossing_id"])
     trips = {truth[name]["trip"] for name in known}
     exits = (one["crossing_id"] for one in rows if one["direction"] == "exit")
@@ -209,6 +218,7 @@ class _Work:
         self._officers = dict(zip(LINE, ("jasur", "farrukh"), strict=True))
         self._clock, self._truth, self._lived = clock, truth, lived
         self._rng = np.random.default_rng(SEED)
+        self._case_from = clock.now() + CASE_AFTER
         self._has_case = False
 
     def begin(self, begins: int) -> None:
@@ -224,6 +234,7 @@ class _Work:
 
     def answer(self, arrivals: Sequence[Mapping[str, Any]]) -> None:
         """Decide on what arrived within a window, and answer for what was referred."""
+        decided: list[tuple[Client, CheckpointView]] = []
         for post, officer in self._officers.items():
             client = self._clients[officer]
             here = [one for one in arrivals if one["crossing"]["post"] == post]
@@ -233,16 +244,18 @@ class _Work:
             entries = [one for one in here if one["crossing"]["direction"] == "entry"]
             if not entries:
                 continue
-            for view in client.decide_batch(entries):
-                if isinstance(view, CheckpointView):
-                    self._lived.count("decisions")
-                    self._settle(client, view)
+            views = [one for one in client.decide_batch(entries) if isinstance(one, CheckpointView)]
+            self._lived.count("decisions", len(views))
+            decided += [(client, one) for one in views]
+        self._clock.move_to(self._clock.now() + UNTIL_ACT)
+        for client, view in decided:
+            self._settle(client, view)
 
     def end(self) -> None:
         """Hand the last shifts of the first post over, then close the connections."""
         first, second = self._clients["dilnoza"], self._clients["rustam"]
         for back in range(HANDOVERS):
-            at = rfc3339(self._clock.now() - back * 6 * HOUR)
+            at = rfc3339(self._clock.now() - back * 12 * HOUR)
             with suppress(RefusedError):  # the shift was handed over already
                 made = first.leave_shift(LINE[0], {"at": at, "note": NOTE})
                 second.take_shift(LINE[0], made.sequence, {"note": "Taken over."})
@@ -257,7 +270,7 @@ class _Work:
         is_wrong = "1" in (known["carries"], known["discrepancy"])
         channel, chance = str(view.channel), self._rng.random()
         supervisor = self._clients[str(self._rng.choice(("dilnoza", "rustam")))]
-        if channel == "green" and chance < (0.6 if is_wrong else 0.02):
+        if channel == "green" and chance < (0.5 if is_wrong else OBSERVED):
             self._review(supervisor, view, "override")
             channel = "red"
         elif channel == "red" and chance < 0.2:
@@ -313,7 +326,7 @@ class _Work:
         }
         client.seize({name: value for name, value in seizure.items() if value is not None})
         self._lived.count("seizures")
-        if not self._has_case:
+        if not self._has_case and self._clock.now() >= self._case_from:
             self._has_case = True
             self._open_case(seizure["seizure_id"])
 

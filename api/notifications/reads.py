@@ -38,6 +38,8 @@ _GIVEN: Mapping[Matter, tuple[str, str]] = {
     **dict.fromkeys(("agencies", "oidc", "erasure", "link", "link_resumption"), _PEOPLE),
 }
 """By matter: the route that its approval takes, or the reading of those who give it by command."""
+RISKIER = 2.0
+"""By how much the risk of a yellow vehicle exceeds a red one's before anybody is disturbed."""
 _QUEUE = ("GET", "/v1/posts/{post}/queue")
 _REVIEW = ("POST", "/v1/decisions/{decision_id}/reviews")
 _ACCOUNT = ("POST", "/v1/people/proposals/{proposal}/approvals")
@@ -99,7 +101,7 @@ def _list_hits(
 def _list_riskier(
     connection: Connection, caller: Caller, *, since: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield, for each post, the riskiest yellow vehicle that came after a red of less risk.
+    """Yield, for each post, the riskiest yellow vehicle that came after a red of half its risk.
 
     A red counts where the score alone picked it and no supervisor sent it, as on the queue's page:
     two verdicts could let the later vehicle have its minutes. For who may give those.
@@ -128,7 +130,7 @@ def _list_riskier(
             for row in rows
             if least is not None
             and row.place // CHANNEL_STEP == Channel.YELLOW
-            and row.risk > least.risk
+            and row.risk >= RISKIER * least.risk
             and row.known_at > least.known_at
         ]
         if later:
