@@ -213,9 +213,10 @@ def test_every_page_can_be_used_by_everybody(page: Page, site: Site) -> None:
     link = link_partner(site.runtime.home, site.runtime.store)
     red, again = site.find("red"), site.find("red", plate="01A500BC", driver_ref="d-500")
     seen = site.decide(plate="01A500BC", driver_ref="d-500", trailer_plate="01A501BC")
-    page.goto("/login")
-    assert page.evaluate(CHECK) == []
-    assert grave(page) == []
+    for where in ("/login", "/invitation"):
+        page.goto(where)
+        assert page.evaluate(CHECK) == []
+        assert grave(page) == []
     looked = set[str]()
     for name in BEHIND:
         page.context.clear_cookies()
