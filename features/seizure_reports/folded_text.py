@@ -104,11 +104,14 @@ class Terms:
     """
 
     wordings: Mapping[str, Iterable[str]]
+    follow_digits: bool = False
+    """Whether a term may stand right behind a digit, as a unit does: ``820g``."""
     _patterns: tuple[tuple[str, re.Pattern[str]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        behind = r"(?<![^\W\d_])(?<!['_])" if self.follow_digits else r"(?<![\w'])"
         patterns = tuple(
-            (code, re.compile(r"(?<![\w'])(?:" + "|".join(_expressions(wordings)) + r")(?![\w'])"))
+            (code, re.compile(behind + "(?:" + "|".join(_expressions(wordings)) + r")(?![\w'])"))
             for code, wordings in self.wordings.items()
         )
         object.__setattr__(self, "_patterns", patterns)

@@ -40,5 +40,5 @@ def read_lexicon() -> Lexicon:
     return Lexicon(
         substances=Terms({code: words for of in substances.values() for code, words in of.items()}),
         class_of={code: name for name, of in substances.items() for code in of},
-        **{name: Terms(table) for name, table in tables.items()},
+        **{name: Terms(table, name == "units") for name, table in tables.items()},
     )

@@ -16,6 +16,7 @@ _JOINS = frozenset({"", "and", "ва", "ву", "va", "и", "у", ","})
 _ADDED = re.compile(
     r"[\s,;.+]*(?:\d+[).]\s*)?(?:and|plus|и|ещё|еще|va|hamda|ва|ҳамда|боз|у)?\s*(?:[^\W\d]+\s+){0,2}"
 )
+_ITEM_END = re.compile(r"[;,]\s")
 _NEAR = 24
 _COUNTED_WITHIN = 160
 _FEWEST_PARTS, _MOST_PARTS = 2, 5_000
@@ -67,7 +68,8 @@ def find_quantities(
             found.append(one)
     words = lexicon.wholes.find(text.folded)
     stated = lexicon.statements.find(text.folded)
-    cargo = [one for one in stated if one.code == "cargo"]
+    vehicles = {one.start for one in lexicon.vehicles.find(text.folded)}  # "yuk mashinasi"
+    cargo = [one for one in stated if one.code == "cargo" and one.start not in vehicles]
     gross = [one for one in stated if one.code == "gross"]
     return [_mark(text, one, words, cargo, gross) for one in found]
 
@@ -140,11 +142,12 @@ def _is_next_to(folded: str, one: Quantity, word: Term) -> bool:
 
 
 def choose_quantity(
+    folded: str,
     substance: Sequence[Term],
     quantities: Sequence[Quantity],
     others: Sequence[Term],
-    sentences: Sequence[tuple[int, int]],
     *,
+    sentences: Sequence[tuple[int, int]],
     heaviest: float,
 ) -> Quantity | None:
     """Return the mass of a substance; from ``heaviest`` grams on it is likelier that of goods.
@@ -153,7 +156,7 @@ def choose_quantity(
     that are nearer to them. sentences : their starts and ends.
     """
     costs = {
-        one: min(_cost(one, term, sentences) for term in substance)
+        one: min(_cost(folded, one, term, sentences) for term in substance)
         for one in quantities
         if substance
     }
@@ -165,7 +168,7 @@ def choose_quantity(
         + (850 if one.grams >= _GROSS_OF_GOODS else 450) * one.is_gross
         + 1200 * (one.grams >= heaviest)
         for one, cost in costs.items()
-        if not any(_cost(one, other, sentences) < cost for other in others)
+        if not any(_cost(folded, one, other, sentences) < cost for other in others)
     }
     best = min(own, key=lambda one: (own[one], one.start), default=None)
     return best if best is not None and own[best] < _FURTHEST else None
@@ -229,7 +232,9 @@ def read_column(
     heads = [
         unit
         for unit in lexicon.units.find(text.folded[:start])
-        if float(unit.code) > 1 and not re.search(r"\d[ \d.,]*$", text.folded[: unit.start])
+        if float(unit.code) > 1
+        and not re.search(r"\d[ \d.,]*$", text.folded[: unit.start])
+        and text.folded[unit.end : unit.end + 1] != "/"
     ]
     found = [
         one
@@ -243,11 +248,12 @@ def read_column(
     return None if grams is None else Quantity(grams, found[0].start, found[0].end)
 
 
-def _cost(one: Quantity, term: Term, sentences: Sequence[tuple[int, int]]) -> float:
-    """Return how far a mass is from a naming; another sentence is further."""
+def _cost(folded: str, one: Quantity, term: Term, sentences: Sequence[tuple[int, int]]) -> float:
+    """Return how far a mass is from a naming; another sentence, or item of a list, is further."""
     gap = max(term.start - one.end, one.start - term.end, 0)
     apart = abs(_sentence_of(one.start, sentences) - _sentence_of(term.start, sentences))
-    return gap + 150 * min(apart, _APART)
+    between = folded[min(one.end, term.end) : max(one.start, term.start)]
+    return gap + 150 * min(apart, _APART) + 30 * (_ITEM_END.search(between) is not None)
 
 
 def _sentence_of(place: int, sentences: Sequence[tuple[int, int]]) -> int:

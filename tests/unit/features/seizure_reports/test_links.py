@@ -18,6 +18,7 @@ from features.seizure_reports import dates
 from features.seizure_reports.extraction import _Reader, read_report
 from features.seizure_reports.folded_text import Passage
 from features.seizure_reports.plates import find_plates
+from tests.unit.features.seizure_reports.varied_reports import list_reports, score
 
 REPORTS = 4000 if os.environ.get("DARVOZA_PROOF") else 240
 WITHIN = timedelta(days=30)
@@ -148,6 +149,20 @@ def test_fewer_than_one_link_in_a_hundred_is_wrong(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(dates, "_weigh", lambda _text, one, *_: one.start)
     _, linked, wrong = count_links()
     assert wrong >= 0.2 * linked
+
+
+def test_links_of_varied_reports_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seeded bug: a day counts as clear although another could be that of the seizure."""
+    draws = 20 if os.environ.get("DARVOZA_PROOF") else 1
+    seen = score(draws)
+    assert seen.linked >= 0.5 * draws * len(list_reports())
+    assert sum(seen.wrong.values()) < 0.01 * seen.linked, seen.wrong
+    agreement = seen.agreement()
+    for name, least in (("substance", 0.96), ("quantity_g", 0.95), ("seized_on", 0.88)):
+        assert agreement[name] >= least, (name, agreement)
+    assert agreement["place"] >= 0.88
+    monkeypatch.setattr(dates, "_CLEAR", -99.0)
+    assert sum(score(1).wrong.values()) >= 0.04 * seen.linked / draws
 
 
 def choose_last_plate(reader: _Reader) -> Passage | None:
