@@ -20,12 +20,13 @@ from engine.cases.case_ledger import OPEN, Reporter, draft_event, list_receivers
 from engine.cases.case_reading import CaseStep, read_history
 from engine.cases.file_store import ReceivedFile, open_file
 from engine.cases.file_types import LARGEST_FILE, SUFFIXES, recognise
-from engine.errors import FullCaseError, NotFoundError
+from engine.errors import ConflictError, FullCaseError, NotFoundError
 from engine.journal.entries import Draft
 from engine.journal.group_commit import Writer
 from engine.journal.kinds import SENSITIVE_READ
 from engine.journal.payloads import SensitiveReadBody
 from engine.links.envelope import HandlingCode
+from engine.links.posts.copies import is_copy
 from engine.storage.home import Home
 
 _PIECE = 1024 * 1024
@@ -121,7 +122,7 @@ class CaseFileWriter:
             return draft_event(now, content, by=by, claim=asked, about=limits)
 
         with received.place():
-            done = self._service.recording.once(asked, draft)
+            done = self._steps.record(row, asked, draft)
         known = {name: content[name] for name in ("digest", "media_type", "size_bytes")}
         return self._steps.acknowledge(done, reported.model_dump(mode="json")) | known
 
@@ -153,6 +154,9 @@ def find_file(service: CaseFileService, caller: Caller, case_id: str, digest: st
     """
     with service.store.read() as connection:
         file, seq, post = _find_event(connection, caller, case_id, digest)
+        is_elsewhere = is_copy(connection, seq)
+    if is_elsewhere and not (service.home.files / digest).exists():
+        raise ConflictError("file", digest[:16], "it lies at the node of its post: ask there")
     path = open_file(service.home, digest)
     read: SensitiveReadBody
     read = {"by": caller.person, "role": caller.role.value, "sequence": seq, "kind": "case_file"}

@@ -1,7 +1,7 @@
 """Openings and events of one caller, each recorded once."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends
@@ -31,6 +31,7 @@ from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.journal.kinds import CASE_EVENT, CASE_OPENED
+from engine.links.posts.copies import is_copy
 from engine.targeting.corrections import read_stated_act, read_stated_seizure
 from engine.targeting.reports import Recording
 
@@ -68,9 +69,10 @@ class CaseWriter:
         self._check_owner(opening.owner)
         found = opening.seizure_id or secrets.token_hex(8)
         asked = claim(CASE_OPENED, opening, post=post, name=opening_name(found), key=self._key)
-        done = self._service.recording.once(
-            asked, lambda _: draft_opening(opening, post=post, by=self._by, claim=asked)
-        )
+        recording = self._service.recording
+        # A find opens one case: that of a node's post is its own.
+        record = recording.once if opening.seizure_id is None else recording.once_here
+        done = record(asked, lambda _: draft_opening(opening, post=post, by=self._by, claim=asked))
         return self.acknowledge(done, opening.model_dump(mode="json"))
 
     def add(self, case_id: str, reported: CaseEvent) -> dict[str, Any]:
@@ -95,8 +97,20 @@ class CaseWriter:
                 now, content, by=self._by, claim=asked, deadline=deadline, about=about
             )
 
-        done = self._service.recording.once(asked, draft)
+        done = self.record(row, asked, draft)
         return self.acknowledge(done, reported.model_dump(mode="json"))
+
+    def record(
+        self, row: CaseRow, asked: IdempotencyClaim, draft: Callable[[Connection], Draft]
+    ) -> StoredRecord:
+        """Record an event; a case that a post's node opened goes on there, while the link lasts.
+
+        Raises ``ConflictError``.
+        """
+        recording = self._service.recording
+        with self._service.store.read() as connection:
+            is_theirs = is_copy(connection, row.seq)
+        return (recording.once_here if is_theirs else recording.once)(asked, draft)
 
     def claim(self, row: CaseRow, reported: Any, taken: str) -> IdempotencyClaim:
         """Return the claim of one event of a case."""

@@ -44,7 +44,7 @@ def correct_act(
     _check_reach(caller, known, "inspection")
     asked = known.claim(correction, INSPECTION_CORRECTED, key=caller.own(key))
     by = _corrector(caller)
-    return service.recording.once(
+    return service.recording.once_here(
         asked,
         lambda snapshot: draft_act_correction(
             read_stated_act(snapshot, inspection_id), correction, asked, by=by
@@ -65,7 +65,7 @@ def correct_seizure(
     _check_reach(caller, known, "seizure")
     asked = known.claim(correction, SEIZURE_CORRECTED, key=caller.own(key))
     by, features = _corrector(caller), service.recording.features
-    return service.recording.once(
+    return service.recording.once_here(
         asked,
         lambda snapshot: draft_seizure_correction(
             read_stated_seizure(snapshot, seizure_id), correction, asked, by=by, features=features

@@ -66,6 +66,8 @@ from engine.queue.reviews import ReviewProjection
 from engine.queue.takings import TakingProjection
 from engine.shifts.rosters import RosterProjection
 from engine.shifts.seed_chains import SeedChains
+from engine.shifts.seed_marks import FOLDER as MARKS
+from engine.shifts.seed_marks import SeedMarks
 from engine.shifts.shift_state import ShiftProjection, Shifts
 from engine.shifts.workload import Workload
 from engine.storage.database import Store
@@ -234,7 +236,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
             writer.submit,
             settings.shifts_of(network),
             refused=partial(metrics.refuse_power, "shift"),
-            chains=SeedChains(store, writer.submit, pepper),
+            chains=SeedChains(store, writer.submit, pepper, SeedMarks(home.keys / MARKS)),
             is_ahead=line.has_centre,
         ),
         settings.policy,

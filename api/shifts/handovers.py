@@ -43,7 +43,7 @@ def leave_shift(
     if at > now or shift.closes_at < now - DAY:
         raise RecordError("handover", "at", "bad_time", "a shift that runs, or ended in a day")
     asked = leave_claim(note, shift, by=caller.person)
-    return service.recording.once(
+    return service.recording.once_here(
         asked,
         lambda snapshot: draft_leave(
             snapshot, note, shift, by=caller.person, as_of=now, asked=asked
@@ -63,7 +63,7 @@ def take_shift(
         handover = find_handover(snapshot, post, sequence)
     require_second(service.accounts, caller.person, handover)
     asked = take_claim(note, handover, by=caller.person)
-    return service.recording.once(
+    return service.recording.once_here(
         asked, lambda _: draft_take(note, handover, by=caller.person, asked=asked)
     )
 

@@ -19,7 +19,8 @@ from engine.errors import ConflictError, NotFoundError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.idempotency import IdempotencyClaim, find_holders
 from engine.journal.kinds import CASE_EVENT, CASE_OPENED
-from engine.journal.payloads import CaseEventBody, CaseOpenedBody
+from engine.journal.payloads import COPIED, CaseEventBody, CaseOpenedBody
+from engine.links.posts.copies import find_local_number
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 CASES = record_table(
@@ -93,22 +94,21 @@ class CaseProjection:
             handling = ",".join(opening.get("handling") or ())
             times = (entry.known_at, entry.known_at, deadline)
             insert_rows(connection, CASES, [(entry.seq, *about, handling, *times)])
-        for entry, found in list_bodies(entries, CASE_EVENT):
-            self._add(connection, entry, found["event"], deadline=found.get("deadline"))
+        for entry, draft in entries:
+            if entry.kind == CASE_EVENT:
+                self._add(connection, entry, draft)
 
-    def _add(
-        self,
-        connection: Connection,
-        entry: Entry,
-        event: Mapping[str, Any],
-        *,
-        deadline: int | None,
-    ) -> None:
+    def _add(self, connection: Connection, entry: Entry, draft: Draft) -> None:
+        event = draft.body["event"]
         kind = event["kind"]
-        changes = {"changed_at": entry.known_at} | self._changes(connection, event, deadline)
+        changes = {"changed_at": entry.known_at} | self._changes(connection, event, draft)
         wanted = CLOSED if kind == "reopened" else OPEN
-        where = (_C.case_id == entry.subject, _C.state == wanted)
+        where = [_C.case_id == entry.subject]
+        if COPIED not in draft.body:  # what a node records of its case has happened
+            where.append(_C.state == wanted)
         if connection.execute(update(CASES).where(*where).values(changes)).rowcount != 1:
+            if COPIED in draft.body:  # its opening was erased there before it was sent
+                return
             raise refuse_state(entry.subject, wanted)
         target = event["to_agency"] if kind == "custody" else ""
         row = (entry.seq, entry.subject, kind, target)
@@ -116,15 +116,16 @@ class CaseProjection:
 
     @staticmethod
     def _changes(
-        connection: Connection, event: Mapping[str, Any], deadline: int | None
+        connection: Connection, event: Mapping[str, Any], draft: Draft
     ) -> dict[str, object]:
-        kind = event["kind"]
+        kind, deadline = event["kind"], draft.body.get("deadline")
         if kind in ("closed", "reopened"):
             return {"state": CLOSED if kind == "closed" else OPEN}
         if kind == "assignment":
             return {"owner": event["owner"], "deadline": deadline}
         if kind == AGREEMENT:
-            target = connection.scalar(select(_E.target).where(_E.seq == event["of"]))
+            of = find_local_number(connection, draft, event["of"])
+            target = connection.scalar(select(_E.target).where(_E.seq == of))
             return {"custody": target} if target else {}
         return {}
 

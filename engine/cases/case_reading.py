@@ -1,16 +1,17 @@
 """A case as its records tell it: its events, what waits for a second person, what it is about."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from engine.cases.case_events import NEED_SECOND
-from engine.cases.case_ledger import CaseRow, list_event_records
+from engine.cases.case_ledger import AGREEMENT, CaseRow, list_event_records
 from engine.errors import ErasedError
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import CASE_EVENT
+from engine.journal.payloads import COPIED
 
 Json = Mapping[str, Any]
 
@@ -89,4 +90,20 @@ def read_history(connection: Connection, row: CaseRow) -> CaseHistory:
     numbers = list_event_records(connection, row.case_id)
     found = reader.records(CASE_EVENT, where=[JOURNAL.c.seq.in_(numbers)]) if numbers else ()
     steps = [CaseStep(one.seq, one.known_at, one.body) for one in found]
-    return CaseHistory(row, opened, steps)
+    return CaseHistory(row, opened, _renumber(steps))
+
+
+def _renumber(steps: Sequence[CaseStep]) -> list[CaseStep]:
+    """Let agreements of a copied case name the numbers that its records have here."""
+    numbers = {(at["branch"], at["sequence"]): s.seq for s in steps if (at := s.body.get(COPIED))}
+
+    def find(step: CaseStep) -> CaseStep:
+        if step.event["kind"] != AGREEMENT or COPIED not in step.body:
+            return step
+        of, branch = step.event["of"], step.body[COPIED]["branch"]
+        of_branches = (numbers.get((one, of)) for one in range(branch, -1, -1))
+        here = next((one for one in of_branches if one is not None), 0)
+        body = {**step.body, "event": {**step.event, "of": here}}
+        return replace(step, body=body)
+
+    return [find(step) for step in steps]

@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Index, func, select
 
-from engine.journal.entries import Draft, Entry, JournalRecord, Kind, list_bodies
+from engine.journal.entries import Draft, Entry, JournalRecord, Kind
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import INSPECTION_CORRECTED, SEIZURE_CORRECTED
+from engine.links.posts.copies import find_local_number
 from engine.ports import CorrectionEvent, FindEvent
 from engine.storage.database import Int64, insert_rows, record_table
 
@@ -33,8 +34,12 @@ class CorrectionProjection:
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Add what these records correct."""
-        found = list_bodies(entries, *CORRECTED_KINDS)
-        insert_rows(connection, CORRECTIONS, [(entry.seq, body["of"]) for entry, body in found])
+        found = [
+            (entry.seq, find_local_number(connection, draft, draft.body["of"]))
+            for entry, draft in entries
+            if entry.kind in CORRECTED_KINDS
+        ]
+        insert_rows(connection, CORRECTIONS, [row for row in found if row[1]])
 
 
 class Corrections:

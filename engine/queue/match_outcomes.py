@@ -36,7 +36,8 @@ from engine.domain.time_units import DAY, moment
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import DECISION, INSPECTION, INSPECTION_CORRECTED, PROFILE_COUNTED
-from engine.journal.payloads import DecisionBody, InspectionBody, InspectionCorrectedBody
+from engine.journal.payloads import DecisionBody, InspectionBody
+from engine.links.posts.copies import find_local_number
 from engine.storage.database import (
     Int64,
     declare_columns,
@@ -124,8 +125,10 @@ class OutcomeProjection:
         acts = [(entry.seq, body, _act(body)) for entry, body in list_bodies(entries, INSPECTION)]
         insert_rows(connection, ACTS, [_act_row(seq, act) for seq, _, act in acts])
         execute_rows(connection, _ACT, [_act_values(act) for _, _, act in acts])
-        for _, body in list_bodies(entries, INSPECTION_CORRECTED):
-            _restate(connection, body)
+        for entry, draft in entries:
+            if entry.kind == INSPECTION_CORRECTED:
+                of = find_local_number(connection, draft, draft.body["of"])
+                _restate(connection, draft.body, of=of)
         counted = [
             (entry.seq, code, number["arrivals"], number["matches"])
             for entry, body in list_bodies(entries, PROFILE_COUNTED)
@@ -173,12 +176,15 @@ _ACT = (
 )
 
 
-def _restate(connection: Connection, body: InspectionCorrectedBody) -> None:
-    """Let an act count as it is stated now, for all that its crossing matched."""
+def _restate(connection: Connection, body: Mapping[str, Any], *, of: int) -> None:
+    """Let an act count as it is stated now, for all that its crossing matched.
+
+    ``of`` is the number of its first record here.
+    """
     act = Inspection.model_validate(body["inspection"], strict=False)
-    _, _, _, is_evidence, is_hit, minutes = _act_row(body["of"], act)
+    _, _, _, is_evidence, is_hit, minutes = _act_row(of, act)
     stated = {"is_evidence": is_evidence, "is_hit": is_hit, "minutes": minutes}
-    connection.execute(update(ACTS).where(_A.seq == body["of"]).values(stated))
+    connection.execute(update(ACTS).where(_A.seq == of).values(stated))
     later = (_A.crossing_id == _M.crossing_id) & (_A.seq > _M.seq)
     spent = select(func.coalesce(func.sum(_A.minutes), 0.0)).where(later).scalar_subquery()
     connection.execute(

@@ -45,6 +45,7 @@ from engine.journal.kinds import (
 )
 from engine.journal.payloads import COPIED
 from engine.journal.power_records import read_record
+from engine.links.posts.copies import find_local_number
 from engine.queue.referrals import answered_by
 from engine.selection.policy import INSPECTED, Channel
 from engine.storage.database import (
@@ -315,7 +316,7 @@ class QueueProjection:
             if where.get("amends") is not None
         ]
         execute_rows(connection, _REPLACED, again)
-        acts = [_read_act(entry, draft) for entry, draft in entries if entry.kind in _ACTS]
+        acts = [_read_act(connection, *one) for one in entries if one[0].kind in _ACTS]
         execute_rows(connection, _ACT, acts)
         left = [{"crossing": body["crossing_id"]} for _, body in list_bodies(entries, RELEASE)]
         execute_rows(connection, _RELEASE, left)
@@ -326,10 +327,12 @@ class QueueProjection:
 _ACTS = frozenset({INSPECTION, INSPECTION_CORRECTED})
 
 
-def _read_act(entry: Entry, draft: Draft) -> dict[str, object]:
+def _read_act(connection: Connection, entry: Entry, draft: Draft) -> dict[str, object]:
     """Return which referrals an act answers; one that is stated again, those it does now."""
     body: Any = draft.body
-    act = body["of"] if entry.kind == INSPECTION_CORRECTED else entry.seq
+    act = entry.seq
+    if entry.kind == INSPECTION_CORRECTED:
+        act = find_local_number(connection, draft, body["of"])
     return {"crossing": body["crossing_id"], "act": act, "answers": int(answered_by(body))}
 
 

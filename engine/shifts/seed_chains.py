@@ -5,6 +5,9 @@ of a node. The seed of each shift is the next preimage: hashed as often as its p
 the value that was committed to. Nothing is chosen as a shift opens, and draws of a shift that was
 cut off are verified by a commitment that the centre held before it. The root of a chain is made
 from a secret file of the home and a number that stands in the record.
+
+No seed is taken twice: what was taken last is marked outside of the store, and where a store was
+restored, or a link says so, another chain begins.
 """
 
 import hashlib
@@ -17,9 +20,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from engine.journal.entries import Draft, Entry
-from engine.journal.kinds import LINK_RESUMPTION_APPROVED, SEEDS_COMMITTED
+from engine.journal.kinds import LINK_RESUMPTION_APPROVED, LINK_STOPPED, SEEDS_COMMITTED
 from engine.journal.payloads import SeedPlaceBody, SeedsCommittedBody
 from engine.journal.power_records import find_last_sequence, read_record
+from engine.shifts.seed_marks import SeedMark, SeedMarks
 from engine.storage.database import Store
 
 LENGTH = 1_000
@@ -48,6 +52,10 @@ class _Chain:
     length: int
 
 
+def _place(chain: _Chain, index: int) -> SeedPlaceBody:
+    return {"sequence": chain.sequence, "index": index}
+
+
 @dataclass(frozen=True, slots=True)
 class SeedChains:
     """Chooses seeds from chains, and commits to the chains."""
@@ -56,14 +64,17 @@ class SeedChains:
     submit: Callable[[Draft], "Future[Entry]"]
     key: bytes
     """Secret of the home that roots are made from."""
+    marks: SeedMarks
     length: int = LENGTH
 
-    def choose_seed(self, post: str, last: SeedPlaceBody | None) -> tuple[bytes, SeedPlaceBody]:
-        """Return the seed of the next shift of a post, and its place in its chain.
+    def choose_seed(
+        self, post: str, last: SeedPlaceBody | None, *, shift: str
+    ) -> tuple[bytes, SeedPlaceBody]:
+        """Return the seed of a post's next shift, and its place in its chain.
 
-        ``last`` is the place of the shift before. A disk that was restored, or a lost key, begins
-        another chain: places that were used may be used again otherwise. Waits for the journal's
-        writer.
+        ``last`` is the place of the shift before, as the store has it. A store or disk that was
+        restored, and a lost key, begin another chain: places that were taken may be taken again
+        otherwise. Waits for the journal's writer.
         """
         chain = following = None
         index = 1
@@ -73,24 +84,40 @@ class SeedChains:
                 following = self._read(connection, last.get("next"))
             index = last["index"] + 1
         if chain is None or index > chain.length:
-            chain, following, index = following or self._commit(post), None, 1
+            chain, following, index = following, None, 1
+        if chain is None or not self._take(post, shift, _place(chain, index), last=last):
+            chain, following, index = self._commit(post), None, 1
+            self.marks.write(post, SeedMark.of(shift, _place(chain, index)))
         if following is None and index > chain.length - RENEWED:
             following = self._commit(post)
-        place: SeedPlaceBody = {"sequence": chain.sequence, "index": index}
+        place = _place(chain, index)
         if following is not None:
             place["next"] = following.sequence
         return step_back(chain.root, chain.length - index), place
+
+    def _take(
+        self, post: str, shift: str, place: SeedPlaceBody, *, last: SeedPlaceBody | None
+    ) -> bool:
+        """Mark a place as taken; False where it may have been before, or cannot be marked.
+
+        The mark is that of the last shift that the store has, or of this shift: another process
+        was first, or one was killed before its record.
+        """
+        mark, taken = self.marks.read(post), SeedMark.of(shift, place)
+        is_known = last is None or mark == taken or (mark is not None and mark.is_of(last))
+        return is_known and self.marks.write(post, taken)
 
     def _read(self, connection: Connection, sequence: int | None) -> _Chain | None:
         """Return a chain that this home can go on with."""
         record = None if sequence is None else read_record(connection, sequence)
         if record is None or record.body is None or record.kind != SEEDS_COMMITTED:
             return None
-        resumed = find_last_sequence(connection, LINK_RESUMPTION_APPROVED) or 0
+        doubts = (LINK_STOPPED, LINK_RESUMPTION_APPROVED)
+        doubted = max(find_last_sequence(connection, kind) or 0 for kind in doubts)
         body = record.body
         chain = _Chain(record.seq, self._make_root(bytes.fromhex(body["nonce"])), body["length"])
         is_ours = step_back(chain.root, chain.length).hex() == body["anchor"]
-        return chain if is_ours and resumed < record.seq else None
+        return chain if is_ours and doubted < record.seq else None
 
     def _commit(self, post: str) -> _Chain:
         nonce = secrets.token_bytes(32)

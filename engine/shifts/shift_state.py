@@ -198,7 +198,7 @@ class Shifts:
 
     def _make_seed(self, shift: ShiftPeriod) -> bytes:
         self._close_old(shift)
-        seed, place = self._choose_seed(shift.post)
+        seed, place = self._choose_seed(shift)
         with self._store.read() as connection:
             head = self._journal.head(connection)
         body: ShiftOpenedBody = {
@@ -222,13 +222,14 @@ class Shifts:
         self._seeds[shift.shift_id] = seed
         return seed
 
-    def _choose_seed(self, post: str) -> tuple[bytes, SeedPlaceBody | None]:
+    def _choose_seed(self, shift: ShiftPeriod) -> tuple[bytes, SeedPlaceBody | None]:
         """Return a seed, and its place where it is from a chain.
 
         A post that began with chains goes on with them.
         """
         if self._chains is None:
             return secrets.token_bytes(SEED_BYTES), None
+        post = shift.post
         newest = select(SHIFTS.c.opened_seq).where(SHIFTS.c.post == post)
         with self._store.read() as connection:
             seq = connection.scalar(newest.order_by(SHIFTS.c.opened_seq.desc()).limit(1))
@@ -237,7 +238,7 @@ class Shifts:
         last = None if record is None or record.body is None else record.body.get("chain")
         if last is None and not is_ahead:
             return secrets.token_bytes(SEED_BYTES), None
-        return self._chains.choose_seed(post, last)
+        return self._chains.choose_seed(post, last, shift=shift.shift_id)
 
     def _close_old(self, shift: ShiftPeriod) -> None:
         """Reveal the seeds of this post's shifts whose time for filing acts has passed."""

@@ -371,6 +371,20 @@ class Recording:
             seq = find_answer(claim, find_holders(connection, claim.names))
             return None if seq is None else read_record(connection, self._journal, seq)
 
+    def once_here(
+        self, claim: IdempotencyClaim, draft: Callable[[Connection], Draft]
+    ) -> StoredRecord:
+        """Do the same as :meth:`once`, for what the node of a post would record itself.
+
+        Raises ``ConflictError`` where the post has one.
+        """
+
+        def check(connection: Connection) -> Draft:
+            self._check_node(connection, claim)
+            return draft(connection)
+
+        return self.once(claim, check)
+
     def once(self, claim: IdempotencyClaim, draft: Callable[[Connection], Draft]) -> StoredRecord:
         """Record, or return what was recorded before; another process may win the race once."""
         for _ in range(2):

@@ -93,12 +93,21 @@ def find_newest(connection: Connection, fingerprint: str) -> NewestCopy | None:
 def find_local_number(connection: Connection, draft: Draft, number: int) -> int:
     """Return the record here of a number that a body names; of a copy, that of the other journal.
 
-    0 where that record did not arrive.
+    0 where that record did not arrive. Of one whose disk was restored since, it may be a record of
+    an earlier branch: what came before the restored state is not sent again.
     """
-    if COPIED not in draft.body:
+    if (copied := draft.body.get(COPIED)) is None:
         return number
-    query = select(_C.seq).where(_C.origin == draft.origin, _C.number == number)
-    return connection.scalar(query) or 0
+    about = draft.origin.partition(":")[0], copied["journal_id"]
+    origins = [name_origin(*about, branch) for branch in range(copied["branch"] + 1)]
+    query = select(_C.origin, _C.seq).where(_C.origin.in_(origins), _C.number == number)
+    found = {row.origin: row.seq for row in connection.execute(query)}
+    return next((found[one] for one in reversed(origins) if one in found), 0)
+
+
+def is_copy(connection: Connection, seq: int) -> bool:
+    """Tell whether a record is a copy of another journal's."""
+    return connection.execute(select(_C.seq).where(_C.seq == seq)).first() is not None
 
 
 def find_copies(

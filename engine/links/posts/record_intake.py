@@ -32,14 +32,20 @@ HAPPENED = frozenset(
         of.CROSSING,
         of.INSPECTION,
         of.SEIZURE,
+        of.INSPECTION_CORRECTED,
+        of.SEIZURE_CORRECTED,
         of.FIND_CONFIRMED,
         of.RELEASE,
         of.VEHICLE_TAKEN,
         of.VEHICLE_GIVEN_BACK,
         of.AUDIT_CLOSED,
+        of.CASE_OPENED,
+        of.CASE_EVENT,
         of.QUEUE_EXPIRED,
         of.REVIEW,
         of.ROSTER,
+        of.HANDOVER,
+        of.HANDOVER_TAKEN,
     }
 )
 """What happened at a post, which the centre keeps as records of the same kinds."""

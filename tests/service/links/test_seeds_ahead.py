@@ -1,5 +1,7 @@
 """Seeds of a node's shifts are committed to ahead, and held against it at its centre."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,10 @@ from api.links.node_recompute import verify_draws_at_centre
 from engine.audit.draw_verification import DrawFault, DrawVerifier
 from engine.domain.time_units import DAY
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import SEEDS_COMMITTED, SHIFT_OPENED
-from engine.journal.payloads import SeedPlaceBody
+from engine.journal.kinds import LINK_STOPPED, SEEDS_COMMITTED, SHIFT_OPENED
+from engine.journal.payloads import LinkStoppedBody, SeedPlaceBody
 from engine.shifts.seed_chains import SeedChains, step_back
+from engine.shifts.seed_marks import SeedMark, SeedMarks
 from engine.shifts.shift_state import ShiftNeed, Shifts
 from tests.service.conftest import serving
 from tests.service.links.post_and_centre import Installation, sync
@@ -71,19 +74,20 @@ CHOOSE = SeedChains.choose_seed
 
 
 def choose_own(
-    chains: SeedChains, post: str, last: SeedPlaceBody | None
+    chains: SeedChains, post: str, last: SeedPlaceBody | None, *, shift: str
 ) -> tuple[bytes, SeedPlaceBody]:
     """Seeded bug: a seed that a person chose, under the place of the chain's."""
-    return bytes(32), CHOOSE(chains, post, last)[1]
+    return bytes(32), CHOOSE(chains, post, last, shift=shift)[1]
 
 
 def pass_over(
-    chains: SeedChains, post: str, last: SeedPlaceBody | None
+    chains: SeedChains, post: str, last: SeedPlaceBody | None, *, shift: str
 ) -> tuple[bytes, SeedPlaceBody]:
     """Seeded bug: a seed of the chain that suits less is passed over."""
     assert last is not None
     later: SeedPlaceBody = {"sequence": last["sequence"], "index": last["index"] + 1}
-    return CHOOSE(chains, post, later)
+    chains.marks.write(post, SeedMark.of("passed over", later))
+    return CHOOSE(chains, post, later, shift=shift)
 
 
 def test_a_seed_that_is_not_from_the_chain_is_found(
@@ -118,8 +122,8 @@ def test_the_next_chain_is_committed_to_before_one_ends(
         shifts = shifts_of(world)
         monkeypatch.setattr(shifts, "_is_ahead", lambda *_: True)
         monkeypatch.setattr("engine.shifts.seed_chains.RENEWED", 1)
-        runtime = world.runtime
-        short = SeedChains(runtime.store, runtime.writer.submit, b"k" * 32, length=3)
+        runtime, marks = world.runtime, SeedMarks(tmp_path / "marks")
+        short = SeedChains(runtime.store, runtime.writer.submit, b"k" * 32, marks, length=3)
         monkeypatch.setattr(shifts, "_chains", short)
         for day in range(0, 10, 2):
             open_later(world, OTHER, days=day)
@@ -129,11 +133,73 @@ def test_the_next_chain_is_committed_to_before_one_ends(
             (first, 1), (first, 2), (first, 3), (second, 1), (second, 2),
         ]  # fmt: skip
         assert draw_faults(world)[1] == []
-        lost = SeedChains(runtime.store, runtime.writer.submit, b"l" * 32, length=3)
+        lost = SeedChains(runtime.store, runtime.writer.submit, b"l" * 32, marks, length=3)
         monkeypatch.setattr(shifts, "_chains", lost)
         open_later(world, OTHER, days=20)
         assert places(world, OTHER)[-1]["index"] == 1, "without its key a chain cannot go on"
         assert draw_faults(world)[1] == []
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    yield from serving(tmp_path_factory.mktemp("served"))
+
+
+def make_chains(world: World, folder: Path) -> SeedChains:
+    runtime = world.runtime
+    return SeedChains(runtime.store, runtime.writer.submit, b"k" * 32, SeedMarks(folder))
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_a_restored_store_takes_no_seed_again(
+    served: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_marked: bool
+) -> None:
+    """Seeded bug: marks that say what the store says, as before there were any."""
+    chains = make_chains(served, tmp_path)
+    first, early = chains.choose_seed(POST, None, shift="s1")
+    taken, last = {first}, early
+    for shift in ("s2", "s3"):
+        seed, last = chains.choose_seed(POST, last, shift=shift)
+        assert last["sequence"] == early["sequence"]
+        taken.add(seed)
+    twice = [chains.choose_seed(POST, last, shift="s4") for _ in range(2)]
+    assert twice[0] == twice[1], "two processes open one shift"
+    if not is_marked:
+        monkeypatch.setattr(SeedMarks, "read", lambda *_: SeedMark.of("", early))
+    again, place = chains.choose_seed(POST, early, shift="s5")  # as the store had it after s1
+    assert (again not in taken) == is_marked
+    assert (place["sequence"] != early["sequence"]) == is_marked
+
+
+def test_a_chain_begins_where_none_can_be_trusted(served: World, tmp_path: Path) -> None:
+    """A process ended before its record, marks are gone or cannot be written, a link stopped."""
+    folder = tmp_path / "marks"
+    chains = make_chains(served, folder)
+    _, last = chains.choose_seed(POST, None, shift="s1")
+    begun = [last["sequence"]]
+
+    def begin(last: SeedPlaceBody, shift: str) -> SeedPlaceBody:
+        _, place = chains.choose_seed(POST, last, shift=shift)
+        assert place["index"] == 1
+        begun.append(place["sequence"])
+        return place
+
+    chains.choose_seed(POST, last, shift="never recorded")
+    last = begin(last, "s2")
+    for mark in folder.iterdir():
+        mark.write_text("no mark", "utf-8")
+    last = begin(last, "s3")
+    served.runtime.writer.submit(LINK_STOPPED.draft("link", ALARM)).result()
+    last = begin(last, "s4")
+    _, last = chains.choose_seed(POST, last, shift="s5")
+    assert last["index"] == 2
+    shutil.rmtree(folder)
+    folder.write_text("no folder", "utf-8")
+    begin(begin(last, "s6"), "s7")
+    assert len({*begun}) == len(begun)
+
+
+ALARM: LinkStoppedBody = {"link": "link", "rule": "other_receipt", "number": 3, "digest": "00" * 32}
 
 
 def test_steps_of_a_chain() -> None:
