@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from api.auth.account_grants import AccountRequest
@@ -46,6 +46,9 @@ from engine.journal.kinds import (
     USER_LEFT,
 )
 from engine.journal.payloads import AccountBody
+from engine.links.ledger import LinkProjection
+from engine.links.messages import AccountState
+from engine.links.posts.account_messages import NodeKeys
 from engine.storage.database import Store
 
 SAME_AGENCY = "the table of agencies asks for two people of two different agencies"
@@ -79,15 +82,21 @@ class Accounts:
         *,
         authority: Authority | None = None,
         refused: Refused = ignore,
+        nodes: NodeKeys | None = None,
     ) -> None:
-        """``refused`` is told of users whom the table holds otherwise than the journal."""
+        """``refused`` is told of users whom the table holds otherwise than the journal.
+
+        By ``nodes`` keys of posts with a node of their own reach it; without, none is sent.
+        """
         self._store = store
         self._authority = authority or Authority()
         self._refused = refused
         self._network = network
         self._journal = Journal(
-            store, [AccountProjection(), DualControlProjection(), EventProjection()]
+            store,
+            [AccountProjection(), DualControlProjection(), LinkProjection(), EventProjection()],
         )
+        self._nodes = nodes
 
     def create_key(
         self,
@@ -108,8 +117,39 @@ class Accounts:
         self._check_owner(owner, role, post)
         agency = self._resolve_agency(agency, owner, post)
         made, draft = _draft_key(role, post, pepper=pepper, owner=owner, agency=agency)
-        self._journal.append([draft])
+        self._journal.append_found(
+            lambda connection, now: [draft, *self._tell_node(connection, now, made, owner)]
+        )
         return made
+
+    def check_node(self, post: str | None) -> None:
+        """Refuse a new key of a post whose node it would not reach now; raises ``ConflictError``."""
+        if self._nodes is not None and post is not None:
+            with self._store.read() as connection:
+                self._nodes.check(connection, self._journal.now(connection), post)
+
+    def send_key(self, made: IssuedCredential, owner: str | None) -> None:
+        """Send a key that was just recorded to the node of its post, where that has one."""
+        self._journal.append_found(
+            lambda connection, now: self._tell_node(connection, now, made, owner)
+        )
+
+    def _tell_node(
+        self, connection: Connection, now: int, made: IssuedCredential, owner: str | None
+    ) -> list[Draft]:
+        """Return the message of a new key to the node of its post; none for other posts."""
+        if self._nodes is None or made.post is None:
+            return []
+        state = AccountState(
+            account="key",
+            name=made.name,
+            post=made.post,
+            commitment=commitment_of(made.secret),
+            role=made.role.value,
+            owner=owner,
+            agency=made.agency,
+        )
+        return self._nodes.draft(connection, now, state, made.secret)
 
     def revoke_key(self, key_id: str) -> None:
         """Revoke a key; raises ``NotFoundError``."""

@@ -328,7 +328,11 @@ class Authority:
         if (found := self._people.get(record.subject)) is not None:
             is_right = self.grants.use(record, "password")
             given = str((record.body or {}).get(FIELD, "")) if is_right else ""
-            self._people[found.name] = replace(found, commitment=given, since=record.seq)
+            changed = replace(found, commitment=given, since=record.seq)
+            body = record.body or {}
+            if "link" in body and body.get("role") in _ROLES:  # its centre gave another role
+                changed = replace(changed, role=Role(body["role"]), agency=body.get("agency"))
+            self._people[found.name] = changed
 
     def _change_role(self, granted: ApprovalState | None) -> None:
         """Let a person have another role from now on; sessions of before are over."""

@@ -1,5 +1,6 @@
 """Links between installations: over HTTP, as pages, by file, and the exchange in the background.
 
+accounts        People and keys of a post, from its centre to its node
 bundles         Bundles of models from a centre to its node: in parts, checked, kept
 exchanges       Parcels with the other side: by HTTPS, by file, and who opens them
 match_reads     Compared watch lists of a link, as JSON values

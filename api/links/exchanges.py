@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from api.links.accounts import AccountIntake, AccountLine
 from api.links.bundles import BundleLine
 from api.links.movements.context import MovementContext
 from api.links.movements.manifests import take_manifest
@@ -22,6 +23,7 @@ from engine.links.exchange import LinkExchange, TakenParcel
 from engine.links.inbox import MessageHandler
 from engine.links.key_files import find_link_keys
 from engine.links.matching.match_exchange import follow_matches
+from engine.links.messages import ACCOUNT
 from engine.links.parcel import MAX_BYTES, Parcel, ReceiptedMark, read_parcel
 from engine.links.posts.record_batches import RECORD
 from engine.links.posts.record_intake import RecordIntake
@@ -43,7 +45,7 @@ Carry = Callable[[bytes], bytes]
 
 def open_exchange(home: Home, store: Store, journal: Journal) -> LinkExchange:
     """Return the links of a home; raises ``HomeError`` where it has no link identity yet."""
-    followers = follow_matches, follow_records, BundleLine(home)
+    followers = follow_matches, follow_records, BundleLine(home), AccountLine()
     keys, handlers = find_link_keys(home), list_handlers(home)
     return LinkExchange(store, journal, keys, handlers, followers)
 
@@ -52,6 +54,7 @@ def list_handlers(home: Home) -> Mapping[str, MessageHandler]:
     """Return what follows from each kind of message in a home."""
     context = MovementContext(home)
     return {
+        ACCOUNT: AccountIntake(home),
         "attention": take_attention,
         "manifest": partial(take_manifest, context=context),
         "outcome": partial(take_outcome, context=context),

@@ -37,6 +37,8 @@ def redeem(service: PeopleService, codes: tuple[str, str]) -> tuple[str, IssuedC
     kind = _KINDS[wanted.grant]
     asked = claim(kind, Redemption(), post=post, name=f"invitation:{subject}", about=subject)
     made: list[tuple[IssuedCredential, str]] = []
+    if wanted.grant == "key":
+        service.accounts.check_node(wanted.post)
 
     def draft(_: Connection) -> Draft:
         issued, record = service.accounts.draft_granted(wanted, grant=subject, pepper=pepper)
@@ -47,6 +49,8 @@ def redeem(service: PeopleService, codes: tuple[str, str]) -> tuple[str, IssuedC
     done = service.recording.once(asked, draft)
     for issued, commitment in made:
         if done.body[FIELD] == commitment:
+            if wanted.grant == "key":
+                service.accounts.send_key(issued, wanted.owner)
             return wanted.grant, issued
     raise ConflictError("invitation", subject, "it was redeemed already")
 

@@ -51,6 +51,7 @@ from engine.journal.journal import Journal
 from engine.journal.receipts import Signer, open_signer
 from engine.links.ledger import LinkProjection
 from engine.links.movements.movement_ledger import MovementProjection
+from engine.links.posts.account_messages import NodeKeys
 from engine.links.posts.centre_line import CentreLine
 from engine.links.posts.copies import CopyProjection
 from engine.links.posts.post_nodes import PostNodes
@@ -275,7 +276,9 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         writer=writer,
         signer=signer,
         answers=SignedAnswers(signer),
-        accounts=Accounts(store, network, authority=authority, refused=refused),
+        accounts=Accounts(
+            store, network, authority=authority, refused=refused, nodes=NodeKeys(home)
+        ),
         callers=Callers(
             store,
             pepper,

@@ -385,6 +385,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "head": N_("head of the journal"),
         "record": N_("record"),
         "bundle": N_("part of a model"),
+        "account": N_("person or key of a post"),
         "": N_("unknown"),
     },
     "match_alarm": {

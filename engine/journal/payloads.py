@@ -517,6 +517,8 @@ class AccountBody(TypedDict):
     """The administrator who removed, revoked or withdrew it on a page."""
     grant: NotRequired[str]
     """What two administrators granted, and by which alone this record counts."""
+    link: NotRequired[str]
+    """Fingerprint of the centre that made it, at the node of its post."""
     oidc: NotRequired[Json]
     """Of a session that an identity provider opened: ``mapping`` and ``attempt``."""
 

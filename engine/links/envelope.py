@@ -30,7 +30,8 @@ HandlingCode = Literal["H1", "H2", "H3"]
 _HANDLING = frozenset(get_args(HandlingCode))
 _SIGNED = b"darvoza envelope 1"
 _HASHED = b"darvoza envelope hash 1"
-_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+"""HPKE (RFC 9180), by which bodies are encrypted to their receiver."""
 MOST_REPLACED = 50
 """Earlier seals that an envelope names: one for each time that its sender's disk was restored."""
 NONE: Mapping[str, type] = {}
@@ -123,7 +124,7 @@ def seal_envelope(
     """
     known = head.to_json()
     public = X25519PublicKey.from_public_bytes(receiver.receiving_key)
-    sealed = _SUITE.encrypt(canonical(body), public, canonical(known))
+    sealed = SUITE.encrypt(canonical(body), public, canonical(known))
     content = known | {"body": b64encode(sealed).decode()}
     signature = keys.signing.sign(_SIGNED + canonical(content))
     raw = canonical(content | {"signature": signature.hex()})
@@ -232,7 +233,7 @@ def is_signed_by(envelope: Envelope, identity: LinkIdentity) -> bool:
 def open_body(envelope: Envelope, keys: LinkKeys) -> dict[str, Any]:
     """Decrypt the body; raises ``EnvelopeRefusedError`` where it is not for these keys."""
     try:
-        text = _SUITE.decrypt(envelope.sealed, keys.receiving, canonical(envelope.head.to_json()))
+        text = SUITE.decrypt(envelope.sealed, keys.receiving, canonical(envelope.head.to_json()))
     except (InvalidTag, ValueError):
         why = "cannot be decrypted with this installation's key"
         raise EnvelopeRefusedError("body", "unreadable_body", why) from None

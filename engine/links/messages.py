@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BeforeValidator, Field
 
 from engine.domain.records import (
+    Code,
     Country,
     HsCode,
     Identifier,
@@ -255,6 +256,22 @@ class BundlePart(Record):
     """Base 64."""
 
 
+class AccountState(Record):
+    """A person or a key of a post as its centre states it; the node records what follows."""
+
+    account: Literal["user", "key"]
+    name: Identifier
+    post: PostCode
+    commitment: Hex32
+    """What the centre's record commits to: it tells one secret from another, and no more."""
+    role: Code | None = None
+    """None where it is removed or revoked."""
+    owner: Identifier | None = None
+    agency: Code | None = None
+    secret: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=2_000)] | None = None
+    """Base 64, encrypted to the node: the key, or what is kept of the password."""
+
+
 KINDS: Mapping[str, type[Record]] = MappingProxyType(
     {
         "manifest": Manifest,
@@ -267,18 +284,21 @@ KINDS: Mapping[str, type[Record]] = MappingProxyType(
         "head": HeadStatement,
         "record": RecordBatch,
         "bundle": BundlePart,
+        "account": AccountState,
     }
 )
 """Every kind of message, with the type of its body."""
 KINDS_OF: Mapping[LinkKind, frozenset[str]] = MappingProxyType(
     {
-        "partner": frozenset({*KINDS} - {"record", "bundle"}),
-        "post": frozenset({"record", "bundle", "head"}),
+        "partner": frozenset({*KINDS} - {"record", "bundle", "account"}),
+        "post": frozenset({"record", "bundle", "account", "head"}),
     }
 )
 """Kinds of messages that a kind of link can carry."""
 BUNDLE = "bundle"
 """Parts of a centre's models, to its nodes."""
+ACCOUNT = "account"
+"""People and keys of a post, from its centre."""
 HEAD = "head"
 """Part of every agreement: it holds nothing of a vehicle, a firm or a person."""
 

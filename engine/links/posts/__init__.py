@@ -1,6 +1,7 @@
 """A post's node and its centre: copies of records over a link of kind ``post``.
 
 copies            Copies of another installation's records, and what proves each
+account_messages  People and keys of a post, from its centre: secrets for its node alone
 centre_line       Silence of a node's centre, which decisions of its posts say
 record_outbox     Records that leave: from the journal's tail, as batches in envelopes
 late_withdrawals  Withdrawals of a centre that its node did not know yet when it decided
