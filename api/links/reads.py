@@ -112,6 +112,8 @@ def _describe_end(link: "Link") -> dict[str, Any] | None:
 
 def describe_traffic(service: LinkedService, name: str) -> dict[str, Any]:
     """Return one link with its newest envelopes; raises ``NotFoundError``."""
+    from api.links.exchanges import open_exchange
+    from api.links.movements.missing import list_missing
     from engine.links.ledger import list_envelopes
     from engine.links.movements.outcome_counts import count_outcomes
 
@@ -123,12 +125,30 @@ def describe_traffic(service: LinkedService, name: str) -> dict[str, Any]:
         sent = list_envelopes(connection, name, "sent", most=LISTED)
         received = list_envelopes(connection, name, "received", most=LISTED)
         outcomes = count_outcomes(connection, name)
+        exchange = open_exchange(service.home, service.store, service.journal)
+        held = exchange.read_links(connection)[name]
+        missing = list_missing(connection, held, now=service.journal.now(connection))
     rows = sorted((*sent, *received), key=lambda one: -one.seq)
     found = [
         {"direction": direction, "outcome": outcome, "outcomes": number}
         for (direction, outcome), number in sorted(outcomes.items())
     ]
-    return {**link, "outcomes": found, "envelopes": [_describe_row(row) for row in rows]}
+    return {
+        **link,
+        "outcomes": found,
+        "missing": [
+            {
+                "movement": one.movement,
+                "crossing_id": one.crossing_id,
+                "post": one.post,
+                "left_at": rfc3339(one.passed_at),
+                "known_at": rfc3339(one.known_at),
+            }
+            for one in missing[:LISTED]
+        ],
+        "missing_count": len(missing),
+        "envelopes": [_describe_row(row) for row in rows],
+    }
 
 
 def _describe_row(row: "EnvelopeRow") -> dict[str, Any]:

@@ -198,10 +198,27 @@ class OutcomeCount(AnswerSchema):
     outcomes: int
 
 
+class MissingVehicle(AnswerSchema):
+    """A vehicle that the other side announced and that no entry here continues."""
+
+    movement: str
+    """As the other side names it."""
+    crossing_id: str
+    """Its exit, as it is recorded here."""
+    post: str
+    """The post it left."""
+    left_at: datetime
+    known_at: datetime
+    """When its manifest arrived."""
+
+
 class LinkTraffic(LinkView):
     """One link with its newest envelopes, the newest first."""
 
-    tables = ("envelopes", "traffic", "outcomes")
+    tables = ("envelopes", "traffic", "outcomes", "missing")
+    missing: list[MissingVehicle]
+    """Announced 3 to 14 days ago and not arrived since, at most 100, the newest first."""
+    missing_count: int
     outcomes: list[OutcomeCount]
     """What both sides told each other of movements and requests."""
     envelopes: list[EnvelopeView]

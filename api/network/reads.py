@@ -8,8 +8,7 @@ are left out, of sums too. Rates are of acts that could find something, as in th
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select
@@ -20,9 +19,10 @@ from api.http.dependencies import running_service
 from api.network.history import ActCell, ActCounts, NetworkHistory, read_history
 from api.queue.reads import PostService
 from api.service.metrics import Metrics
+from api.service.post_lines import PostLine, read_post_lines
 from api.shifts.reads import median
 from engine.decision.inspection_minutes import CHANNEL_STEP
-from engine.domain.time_units import DAY, MINUTE, SECOND, rfc3339
+from engine.domain.time_units import DAY, rfc3339
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import INSPECTED, Channel
 from engine.shifts.rosters import read_roster
@@ -31,11 +31,6 @@ from engine.shifts.workload import METHODS
 from engine.storage.home import Home
 from models.statistics.intervals import share
 
-if TYPE_CHECKING:
-    from engine.links.state import Link
-
-CUT_OFF_MINUTES = 15.0
-"""Silence of a post's link from which on it counts as cut off."""
 _D = DECISIONS.c
 
 
@@ -47,20 +42,6 @@ class NetworkService(PostService, Protocol):
 
 
 TheService = Annotated[NetworkService, Depends(running_service)]
-
-
-@dataclass(frozen=True, slots=True)
-class _PostLink:
-    """The link of a post's node and its centre."""
-
-    name: str
-    is_in_force: bool
-    silent_minutes: float | None
-
-    @property
-    def is_cut_off(self) -> bool:
-        silent = self.silent_minutes
-        return not self.is_in_force or silent is None or silent >= CUT_OFF_MINUTES
 
 
 @dataclass(slots=True)
@@ -95,7 +76,7 @@ def overview(service: NetworkService, caller: Caller) -> dict[str, Any]:
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
         waiting = _read_waiting(snapshot, now=now)
-        links = _read_post_links(service, snapshot, now=now)
+        links = read_post_lines(service, snapshot, now=now)
         history = read_history(service.store, snapshot, network, now=now)
         codes = sorted({*network.posts, *history.last, *waiting})
         posts = [one for one in codes if caller.reaches(one) and caller.sees_post(one)]
@@ -180,7 +161,7 @@ def _describe_standing(
     waiting: _WaitingCounts,
     minutes: Sequence[Mapping[str, Any]],
     *,
-    link: _PostLink | None,
+    link: PostLine | None,
     last: int | None,
 ) -> dict[str, Any]:
     """Return where a post stands now."""
@@ -328,35 +309,3 @@ def _read_waiting(snapshot: Connection, *, now: int) -> dict[str, _WaitingCounts
         one.of[Channel(code)] += number
         one.oldest = oldest if one.oldest is None else min(one.oldest, oldest)
     return found
-
-
-def _read_post_links(
-    service: NetworkService, snapshot: Connection, *, now: int
-) -> dict[str, _PostLink]:
-    """Return the link of each post whose node and centre are two installations."""
-    if not service.home.link_keys.exists():
-        return {}
-    from engine.links.key_files import read_fingerprint
-    from engine.links.ledger import count_traffic
-    from engine.links.state import read_links
-
-    arrived: dict[str, int] = {}
-    for row in count_traffic(snapshot):
-        if row.direction == "received" or row.status == "taken":
-            arrived[row.link] = max(row.newest, arrived.get(row.link, 0))
-    return {
-        post: _describe_link(service, link, arrived.get(link.name), now=now)
-        for link in read_links(snapshot, read_fingerprint(service.home)).values()
-        if link.agreement.kind == "post" and link.phase(now) in ("in_force", "stopped")
-        for post in link.agreement.posts
-    }
-
-
-def _describe_link(
-    service: NetworkService, link: "Link", arrived: int | None, *, now: int
-) -> _PostLink:
-    """Return a link; of its last arrival and this process's last exchange the later counts."""
-    ages = [] if arrived is None else [max(now - arrived, 0) / MINUTE]
-    heard = service.metrics.links_heard.get(link.name)
-    ages += [] if heard is None else [(monotonic() - heard) / (MINUTE / SECOND)]
-    return _PostLink(link.agreement.name, link.phase(now) == "in_force", min(ages, default=None))

@@ -16,6 +16,7 @@ from api.auth.sessions import Sessions, token_of
 from api.http.dependencies import running_service
 from api.queue.reads import PostService, WaitingVehicle, desk, mark, outcomes
 from api.service.executors import Executors
+from api.service.post_lines import LinedService, read_post_lines
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from engine.domain.records import PostCode, VehicleClass
@@ -25,7 +26,7 @@ from engine.queue.queue import DECISIONS
 from engine.selection.policy import Channel
 
 
-class QueuePageService(PostService, Protocol):
+class QueuePageService(PostService, LinedService, Protocol):
     """The running service, as the pages of queues follow it."""
 
     executors: Executors
@@ -69,6 +70,8 @@ def show(
         return RedirectResponse(f"/posts/{quote(to, safe='')}/queue?{urlencode(kept)}", 303)
     is_blind = visit.caller.role is Role.CHECKPOINT
     found = desk(service, post, visit.caller, is_blind=is_blind)
+    with service.store.read() as snapshot:
+        line = read_post_lines(service, snapshot, now=service.journal.now(snapshot)).get(post)
     shown = [
         one
         for one in found.vehicles
@@ -83,6 +86,7 @@ def show(
         name=service.network.posts[post].name if post in service.network.posts else "",
         json_address=f"/v1/posts/{post}/queue",
         desk=found,
+        line=line,
         has_scanner=found.has_scanner,
         number=len(shown),
         shown=sort_vehicles(shown, order)[begins : begins + MOST_SHOWN],

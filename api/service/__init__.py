@@ -5,6 +5,7 @@ executors           Threads for work that must not wait for other work, and boun
 metrics             Metrics of this process, for Prometheus
 model_store         Models of a home
 model_watcher       Models that decide
+post_lines          Lines between posts with a node of their own and their centre
 runtime             The service put together
 settings            Settings of a deployment, from the environment
 signed_answers      Answers about records of the journal, each with its receipt

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from api.service.post_lines import read_post_lines
 from api.shifts.reads import read_now, report
 from api.shifts.routes import TheService
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
@@ -30,6 +31,7 @@ def show(
     found = report(service, post, asked, visit.caller)
     with service.store.read() as snapshot:
         is_scanning = has_scanner(snapshot, post, service.network)
+        line = read_post_lines(service, snapshot, now=now).get(post)
     shift = service.settings.shifts_of(service.network).shift(post, asked)
     return visit.page(
         "shift.html",
@@ -37,6 +39,7 @@ def show(
         name=service.network.posts[post].name if post in service.network.posts else "",
         json_address=f"/v1/posts/{post}/shift?at={rfc3339(asked)}",
         report=found,
+        line=line,
         at=rfc3339(asked),
         has_scanner=is_scanning,
         periods=("this_shift", "last_28_days"),

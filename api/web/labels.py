@@ -611,6 +611,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "hours": N_("Arrivals and finds by hour"),
         "funnel": N_("From arrivals to finds"),
         "places": N_("Places searched and finds"),
+        "missing": N_("Announced, never arrived"),
     },
     # Where a post stands, on the overview of all posts.
     "post_state": {

@@ -5,5 +5,6 @@ context        Features and network of a home
 departures     Manifests of vehicles that left for the other side
 loaded_exits   Manifests of exits that came as files, for commands
 manifests      Manifests that arrive, as records of the other side's posts
+missing        Vehicles that the other side announced and that never arrived
 outcomes       Outcomes of movements that the other side told of, and of own ones
 """

@@ -14,8 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from api.links.post_records import follow_records
 from api.links.reads import list_links
 from api.links.schemas import LinkView
-from api.network.reads import _read_post_links
 from api.service.metrics import Metrics
+from api.service.post_lines import read_post_lines
 from engine.domain.time_units import HOUR
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, POST_RECORD, ROSTER, TICK
@@ -255,7 +255,7 @@ def test_the_overview_sees_a_node_that_is_cut_off(node: Installation, centre: In
         service: Any = SimpleNamespace(home=side.home, metrics=Metrics())
         with side.store.read() as connection:
             now = Journal(side.store).head(connection).as_of + later
-            links = _read_post_links(service, connection, now=now)
+            links = read_post_lines(service, connection, now=now)
         assert {one.name for one in links.values()} == {NAME}
         return {post for post, link in links.items() if link.is_cut_off}
 

@@ -13,6 +13,8 @@ from api.auth.permissions import Role
 from api.cases.files import find_file
 from api.cases.steps import CaseWriter
 from api.corrections.steps import correct_act
+from api.service.metrics import Metrics
+from api.service.post_lines import read_post_lines
 from engine.cases.case_events import CaseOpening
 from engine.cases.case_ledger import (
     CASE_EVENTS,
@@ -23,6 +25,7 @@ from engine.cases.case_ledger import (
     find_case,
 )
 from engine.cases.case_reading import CaseHistory, read_history
+from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import claim
@@ -36,6 +39,7 @@ from engine.journal.kinds import (
     SEIZURE,
 )
 from engine.links.posts import copies
+from engine.links.posts.copies import find_newest
 from engine.links.posts.post_nodes import PostNodes
 from engine.queue import corrections, match_outcomes, queue
 from engine.queue.corrections import CORRECTIONS, read_stated
@@ -45,7 +49,8 @@ from engine.shifts.handovers import read_handover
 from engine.targeting.corrections import ActCorrection
 from engine.targeting.reports import Recording
 from tests.service.links.post_and_centre import Installation, sync
-from tests.service.running_service import POST
+from tests.service.page_session import at_desk
+from tests.service.running_service import POST, World
 
 BY = Reporter("ann", "customs")
 CONTENT = b"a photo"
@@ -189,6 +194,30 @@ def test_a_case_goes_on_at_the_node_and_stands_at_the_centre(
     monkeypatch.setattr(copies, "COPIED", "no copy")  # seeded bug: numbers of the node
     monkeypatch.setattr("engine.cases.case_reading.COPIED", "no copy")
     assert describe_case(centre, case_id) != describe_case(node, case_id)
+
+
+def test_pages_say_how_old_the_line_is(
+    world: World, node: Installation, centre: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"line-reader-{int(centre.store.dialect.is_sqlite)}"
+    desk = at_desk(world, name, Role.SUPERVISOR)
+    sync(node, centre)
+    for page in ("queue", "shift"):
+        assert 'id="line"' in desk.get(f"/posts/{POST}/{page}").text, page
+    lines = []
+    for side in (node, centre):
+        service: Any = SimpleNamespace(home=side.home, metrics=Metrics())
+        with side.store.read() as connection:
+            head = side.exchange.journal.head(connection)
+            lines.append(read_post_lines(service, connection, now=head.as_of)[POST])
+    assert [line.is_cut_off for line in lines] == [False, False]
+    assert lines[0].newest is None
+    with centre.store.read() as connection:
+        copied = find_newest(connection, node.exchange.fingerprint)
+    assert copied is not None
+    assert lines[1].newest == rfc3339(copied.recorded_at)
+    monkeypatch.setattr("api.queue.page.read_post_lines", lambda *_, **__: {})
+    assert 'id="line"' not in desk.get(f"/posts/{POST}/queue").text
 
 
 READER: Any = SimpleNamespace(

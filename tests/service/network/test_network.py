@@ -18,6 +18,7 @@ from api.auth.permissions import Role
 from api.network import history, reads
 from api.network.history import ActCounts
 from api.network.schemas import NetworkOverview
+from api.service.post_lines import describe_line
 from engine.domain.time_units import HOUR
 from models.statistics.intervals import share
 from tests.service.auth.test_agencies import key_of
@@ -166,9 +167,11 @@ def test_a_node_that_is_silent_is_cut_off(world: World, monkeypatch: pytest.Monk
         heard.clear()
         if exchanged is not None:
             heard["line"] = exchanged
-        made = reads._describe_link(world.runtime, link(phase), arrived, now=now)
+        made = describe_line(
+            world.runtime, link(phase), answered=arrived or 0, newest=None, now=now
+        )
         assert made.is_cut_off is is_cut_off, (phase, arrived, exchanged)
-        monkeypatch.setattr(reads, "_read_post_links", lambda *_, made=made, **__: {POST: made})
+        monkeypatch.setattr(reads, "read_post_lines", lambda *_, made=made, **__: {POST: made})
         assert (post_of(read(world))["state"] == "cut_off") is is_cut_off
     heard.clear()
 
