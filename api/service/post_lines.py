@@ -53,7 +53,7 @@ def read_post_lines(
     from engine.links.posts.copies import find_newest
     from engine.links.state import read_links
 
-    found = {}
+    found: dict[str, PostLine] = {}
     for link in read_links(snapshot, read_fingerprint(service.home)).values():
         if link.agreement.kind == "post" and link.phase(now) in ("in_force", "stopped"):
             answered = read_last_answer(snapshot, link.name)

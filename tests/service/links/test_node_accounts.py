@@ -43,7 +43,7 @@ from tests.support.link_agreements import post_content
 ACCOUNT = {"kind": "account", "from": "tashkent"}
 
 
-def agreed(*args: Any, **changes: Any) -> dict[str, Any]:
+def build_content(*args: Any, **changes: Any) -> dict[str, Any]:
     """Return the agreement, with a rule for accounts."""
     content = post_content(*args, **changes)
     return content | {"messages": [*content["messages"], ACCOUNT]}
@@ -78,7 +78,7 @@ def node(world: World) -> Iterator[Installation]:
 def centre(
     node: Installation, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Centre]:
-    monkeypatch.setattr("tests.service.links.post_and_centre.post_content", agreed)
+    monkeypatch.setattr("tests.service.links.post_and_centre.post_content", build_content)
     for one in open_installation(make_centre(tmp_path / "centre", NETWORK), store_url):
         declare_files(one.home, one.store)
         agree(node, one, posts=[POST])

@@ -141,8 +141,8 @@ def test_the_next_chain_is_committed_to_before_one_ends(
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    yield from serving(tmp_path_factory.mktemp("served"))
+def open_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    yield from serving(tmp_path_factory.mktemp("seeds"))
 
 
 def make_chains(world: World, folder: Path) -> SeedChains:
@@ -152,10 +152,10 @@ def make_chains(world: World, folder: Path) -> SeedChains:
 
 @pytest.mark.parametrize("is_marked", [True, False])
 def test_a_restored_store_takes_no_seed_again(
-    served: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_marked: bool
+    open_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_marked: bool
 ) -> None:
     """Seeded bug: marks that say what the store says, as before there were any."""
-    chains = make_chains(served, tmp_path)
+    chains = make_chains(open_world, tmp_path)
     first, early = chains.choose_seed(POST, None, shift="s1")
     taken, last = {first}, early
     for shift in ("s2", "s3"):
@@ -171,10 +171,10 @@ def test_a_restored_store_takes_no_seed_again(
     assert (place["sequence"] != early["sequence"]) == is_marked
 
 
-def test_a_chain_begins_where_none_can_be_trusted(served: World, tmp_path: Path) -> None:
+def test_a_chain_begins_where_none_can_be_trusted(open_world: World, tmp_path: Path) -> None:
     """A process ended before its record, marks are gone or cannot be written, a link stopped."""
     folder = tmp_path / "marks"
-    chains = make_chains(served, folder)
+    chains = make_chains(open_world, folder)
     _, last = chains.choose_seed(POST, None, shift="s1")
     begun = [last["sequence"]]
 
@@ -189,7 +189,7 @@ def test_a_chain_begins_where_none_can_be_trusted(served: World, tmp_path: Path)
     for mark in folder.iterdir():
         mark.write_text("no mark", "utf-8")
     last = begin(last, "s3")
-    served.runtime.writer.submit(LINK_STOPPED.draft("link", ALARM)).result()
+    open_world.runtime.writer.submit(LINK_STOPPED.draft("link", ALARM)).result()
     last = begin(last, "s4")
     _, last = chains.choose_seed(POST, last, shift="s5")
     assert last["index"] == 2

@@ -26,6 +26,7 @@ from engine.journal.kinds import CROSSING, INSPECTION, LINK_RECEIVED, LINK_SENT,
 from features.history import journal_history
 from features.history.tables import Tables
 from features.partners.linked_history import link_histories
+from features.partners.movements import LONGEST
 from tests.store.api.links.movement_sides import MovementSide, open_movement_sides
 from tests.support.emptied_database import empty_database
 from tests.support.facing_posts import EAST, WEST, draw_records, facing_history
@@ -281,7 +282,7 @@ def test_announced_vehicles_without_an_entry_are_missing(
     if not is_read:
         monkeypatch.setattr(missing, "_read_entries", lambda *_, **__: {})
     pairs = []
-    for longest in (missing.LONGEST, 2 * HOUR, MINUTE):
+    for longest in (LONGEST, 2 * HOUR, MINUTE):
         monkeypatch.setattr(missing, "LONGEST", longest)
         for side in linked_sides:
             pairs += [
