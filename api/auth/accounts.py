@@ -123,7 +123,7 @@ class Accounts:
         return made
 
     def check_node(self, post: str | None) -> None:
-        """Refuse a new key of a post whose node it would not reach now; raises ``ConflictError``."""
+        """Refuse a new key that would not reach the node of its post; raises ``ConflictError``."""
         if self._nodes is not None and post is not None:
             with self._store.read() as connection:
                 self._nodes.check(connection, self._journal.now(connection), post)

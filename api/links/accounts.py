@@ -78,8 +78,8 @@ def list_due(connection: Connection, link: Link, authority: Authority) -> list[A
     stored = {row.name: row.password for row in rows}
     here = {("user", state.name): state for state in _list_people(link, authority)}
     due = []
-    for name, state in here.items():
-        before = sent.get(name)
+    for account, state in here.items():
+        before = sent.get(account)
         kept = stored.get(state.name, "")
         is_same = before is not None and _compare(before) == _compare(state)
         if not is_same and commitment_of(kept) == state.commitment:
@@ -137,27 +137,22 @@ class AccountIntake:
         if state.role is None:
             left = USER_LEFT if is_user else KEY_REVOKED
             is_over = known is None or known.is_over
-            return (
-                [] if is_over else [left.draft(state.name, {}, post="" if is_user else state.post)]
-            )
+            post = "" if is_user else state.post
+            return [] if is_over else [left.draft(state.name, {}, post=post)]
         role = _check_role(state, is_user=is_user)
         if known is not None and (known.is_over or not is_user):
             raise _refuse("name", "name_taken", "a key is made once, and who left stays away")
         secret = open_secret(link, state, find_link_keys(self.home))
         if not is_user:
             return [self._draft_key(connection, arrived, state, secret, role=role)]
+        body = _describe(state, role, centre=centre, commitment=commitment_of(secret))
         kept = AccountSecret(secret)
-        commitment = commitment_of(secret)
         if known is None:
             _check_new_name(connection, arrived, state.name)
-            body = _describe(state, role, centre=centre, commitment=commitment)
             return [USER_CREATED.draft(state.name, body, post=state.post, extra=kept)]
-        if (known.commitment, known.role, known.post) == (commitment, state.role, state.post):
-            return []
-        if known.post != state.post:
-            raise _refuse("post", "not_changed", "an account of a node stays with its post")
-        changed = _describe(state, role, centre=centre, commitment=commitment)
-        return [PASSWORD_CHANGED.draft(state.name, changed, extra=kept)]
+        return (
+            [] if known.has(state, body) else [PASSWORD_CHANGED.draft(state.name, body, extra=kept)]
+        )
 
     def _draft_key(
         self,
@@ -219,6 +214,12 @@ class _Account:
     role: str
     post: str
     is_over: bool
+
+    def has(self, state: AccountState, body: AccountBody) -> bool:
+        """Tell whether a state changes nothing; raises ``RecordError`` for another post."""
+        if self.post != state.post:
+            raise _refuse("post", "not_changed", "an account of a node stays with its post")
+        return (self.commitment, self.role) == (body[FIELD], state.role)
 
     @classmethod
     def read(

@@ -15,6 +15,7 @@ from api.auth.credential_commitment import commitment_of
 from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
 from api.auth.tables import USERS
+from api.links import accounts as centre_accounts
 from api.links.exchanges import exchange_all
 from api.service.runtime import open_network
 from engine.audit.file_anchors import declare_files
@@ -87,6 +88,8 @@ def centre(
 
 
 def sync(node: Installation, centre: Centre) -> None:
+    """Let both sides exchange, and keep what passes."""
+
     def carry(parcel: bytes) -> bytes:
         answer = centre.exchange.answer_parcel(parcel, name=centre.link.name)
         centre.wire += [parcel, answer]
@@ -168,6 +171,35 @@ def test_a_person_of_the_centre_signs_in_at_the_node(
     for side in (node, centre):
         verdict = side.verify()
         assert verdict.ok, verdict.faults
+
+
+def test_another_role_counts_at_the_node_and_who_moved_away_leaves_it(
+    node: Installation,
+    centre: Centre,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = f"karim-{'s' if 'sqlite' in request.node.name else 'p'}"
+    centre.make_person(name)
+    sync(node, centre)
+    accounts = Accounts(node.store, open_network(node.home))
+    person = accounts.look().person(name)
+    assert person is not None and person.role is Role.SUPERVISOR
+    list_people = centre_accounts._list_people
+
+    def change(link: Any, authority: Any) -> list[AccountState]:
+        return [one.model_copy(update={"role": "analyst"}) for one in list_people(link, authority)]
+
+    monkeypatch.setattr(centre_accounts, "_list_people", change)
+    sync(node, centre)
+    person = accounts.look().person(name)
+    assert person is not None and (person.role, person.post) == (Role.ANALYST, POST)
+    monkeypatch.setattr(centre_accounts, "_list_people", lambda *_: [])
+    sync(node, centre)
+    assert accounts.look().person(name) is None
+    assert not list_refused(node)
+    verdict = node.verify()
+    assert verdict.ok, verdict.faults
 
 
 def seal_nothing(_link: Any, state: AccountState, secret: str) -> AccountState:
