@@ -29,6 +29,8 @@ SERVICE = Path(__file__).parents[1] / "api"
 TERMINAL = ("cli", "harness")
 """Folders whose texts go to a terminal, in English."""
 KEYWORDS = {"_": None, "N_": None, "say": None, "ngettext": (1, 2), "Counted": (1, 2)}
+CALL = re.compile(rf"\b(?:{'|'.join(KEYWORDS)})\(|trans\b")
+"""In a file that says something; to look through all of them takes seconds."""
 Message = str | tuple[str, str]
 """A text, or two of which a number decides."""
 PLACES = re.compile(r"\{\w+\}|%\(\w+\)s")
@@ -46,7 +48,7 @@ def list_texts() -> Mapping[Message, str]:
         ("python", "**/*.py"),
     ):
         for path in sorted(SERVICE.glob(pattern)):
-            if path.parent.name in TERMINAL:
+            if path.parent.name in TERMINAL or not CALL.search(path.read_text("utf-8")):
                 continue
             options = {"newstyle_gettext": "true"}
             for _, text, _, _ in extract_from_file(method, path, KEYWORDS, options=options):

@@ -4,10 +4,12 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from tests.support.personal_data import find_personal_data
 
 if TYPE_CHECKING:
     from engine.storage.database import Store
+    from experiments.faults.service_process import Forker
     from experiments.support.postgres import Cluster
     from tests.support.provider_process import IdentityProvider
 
@@ -29,8 +32,10 @@ ORDER = 20_240_311
 SHARED = (
     ("tests/browser/",),
     (
+        "tests/service/links/test_links_demo.py",
         "tests/service/service/test_fault_runs.py",
         "tests/service/webhooks/test_killed_service.py",
+        "tests/unit/api/training/test_training_home.py",
     ),
     (
         "tests/service/audit/test_erasure.py",
@@ -201,6 +206,16 @@ def _not_at_the_turn_of_an_hour(request: pytest.FixtureRequest) -> None:
         time.sleep(left)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_judges(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Judge labels by few trees, except where that is tested: it is a fifth of a training."""
+    judging = sys.modules.get("models.training.label_flip_test")
+    with pytest.MonkeyPatch.context() as patched:
+        if judging and not IS_PROOF and request.path.stem != "test_label_flip_test":
+            patched.setattr(judging, "JUDGES", replace(judging.JUDGES, iterations=6))
+        yield
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -226,6 +241,15 @@ def cluster() -> "Iterator[Cluster]":
         server = Cluster(Path(home))
         yield server
         server.stop(signal.SIGINT)
+
+
+@pytest.fixture(scope="session")
+def forker() -> "Iterator[Forker]":
+    """Import the service once, to be forked by every test that starts or kills it."""
+    from api.cli.experiments import forker
+
+    with forker() as forks:
+        yield forks
 
 
 @pytest.fixture(scope="session")

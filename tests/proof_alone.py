@@ -142,6 +142,10 @@ processes. A seeded bug of Python alone is shown on one store.
 """
 _FAULTS = "service/service/test_fault_runs.py"
 _WAY = "service/links/test_two_homes.py::test_whatever_happens_on_the_way_each_is_recorded_once"
+_KILL = (
+    "store/engine/cases/test_file_store.py"
+    "::test_a_killed_process_leaves_nothing_that_a_sweep_does_not_take"
+)
 _FORM = "browser/test_forms.py::test_2300_g_is_stored_as_such_or_refused_by_name"
 _ACT = "service/web/test_forms.py::test_a_refused_act_says_each_mistake_at_its_field"
 _CSV = "service/http/test_csv_lists.py::test_every_page_of_a_list_links_its_files"
@@ -170,6 +174,10 @@ PROOF_ALONE: Mapping[str, str] = {
         "service/http/test_connection_limits.py::test_the_bare_server_takes_a_giant_head"
     ),
     f"{_WAY}[kill]": f"{_WAY}[lose_answer]",
+    **{
+        f"{_KILL}[postgresql-{step}]": f"{_KILL}[sqlite-{step}]"
+        for step in ("received", "on the disk", "placed")
+    },
     # One way of two, one language of four.
     "browser/test_analysts.py::test_a_model_by_two_people[ru, without]": (
         "browser/test_analysts.py::test_a_model_by_two_people[en, with scripts]"

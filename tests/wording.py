@@ -41,6 +41,14 @@ WORDS = re.compile(
     re.IGNORECASE,
 )
 QUESTION = re.compile(r"(?:How|That|What|When|Where|Whether|Which|Whom?|Whose|Why)\b")
+OPENING = re.compile(rf"(?:#.*\n|\s)*r?[\"']+\s*{QUESTION.pattern}")
+"""Of a text whose docstring may begin so; to parse every module takes seconds."""
+DEFINED = re.compile(r"\b(?:def|class)\s+(\w+)")
+VARIABLE = re.compile(
+    rf"\b(?:{'|'.join(sorted(BANNED_VARIABLES))})(?:\s*[^\s\w.]{{0,3}}[=,:)\]]|\s+in\b|\s*$)",
+    re.MULTILINE,
+)
+"""What may be an argument or the target of an assignment."""
 TEXTS = {".py", ".html", ".js", ".css", ".md", ".toml"}
 
 
@@ -53,15 +61,22 @@ def is_banned(name: str) -> bool:
     return is_bare or bool(BANNED_PARTS & set(plain.split("_")))
 
 
+def is_banned_type(name: str) -> bool:
+    """Tell whether a class, or a function, has a name that says nothing."""
+    return is_banned(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name))
+
+
 def banned_names(text: str, module: str) -> Iterator[str]:
     """Yield the banned names that a module has or defines."""
     if is_banned(module):
         yield module
+    if not (VARIABLE.search(text) or any(map(is_banned_type, DEFINED.findall(text)))):
+        return
     for node in ast.walk(ast.parse(text)):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() if is_banned(node.name):
                 yield node.name
-            case ast.ClassDef() if is_banned(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.name)):
+            case ast.ClassDef() if is_banned_type(node.name):
                 yield node.name
             case ast.arg() if node.arg in BANNED_VARIABLES:
                 yield node.arg
@@ -73,8 +88,11 @@ def asking_modules() -> Iterator[str]:
     """Yield modules whose docstring begins with a question word and not with what they are."""
     for layer in LAYERS[:-1]:
         for path in (ROOT / layer).rglob("*.py"):
-            text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-            if QUESTION.match(text) and "versions" not in path.parts:  # migrations are a history
+            source = path.read_text("utf-8")
+            text = OPENING.match(source) and ast.get_docstring(ast.parse(source))
+            if (
+                QUESTION.match(text or "") and "versions" not in path.parts
+            ):  # migrations are a history
                 yield str(path.relative_to(ROOT))
 
 

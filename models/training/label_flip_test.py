@@ -130,9 +130,16 @@ def _terms(margin: Floats, label: Labels) -> Floats:
 
     ``margin`` (float64, shape (n,)) is the stated log-odds of a find, ``label`` int8 of shape (n,).
     """
-    chance = expit(margin + _LEVELS[:, None])
-    likely = np.empty((len(_SHARES), len(_LEVELS)))
-    for at, share in enumerate(_SHARES):
-        find = np.clip(chance + share * (1 - 2 * chance), 1e-12, 1 - 1e-12)
-        likely[at] = np.where(label == 1, np.log(find), np.log1p(-find)).sum(axis=1)
+    found = label == 1
+    likely = np.zeros((len(_SHARES), len(_LEVELS)))
+    for rows, log in ((found, np.log), (~found, _log_of_rest)):
+        chance = expit(margin[rows] + _LEVELS[:, None])
+        for at, share in enumerate(_SHARES):
+            find = np.clip(chance + share * (1 - 2 * chance), 1e-12, 1 - 1e-12)
+            likely[at] += log(find).sum(axis=1)
     return likely
+
+
+def _log_of_rest(chance: Floats) -> Floats:
+    rest: Floats = np.log1p(-chance)
+    return rest

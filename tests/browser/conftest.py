@@ -106,8 +106,12 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.fixture(scope="module")
 def browser() -> Browser:
-    """Drive the system's Chromium, which all files in a row share."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    """Drive the system's Chromium, which all files in a row share.
+
+    Its headless shell draws the same pages in half of the time.
+    """
+    found = map(shutil.which, ("chromium-headless-shell", "chromium"))
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, found), None)
     if not chromium:
         pytest.skip("no browser: install chromium, or set CHROMIUM")
     return _open_browser(chromium)

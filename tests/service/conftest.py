@@ -11,11 +11,13 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import time_machine
+from fastapi import FastAPI
 
+import api.app
 import engine.shifts.shift_state
 from api.service.runtime import open_store
 from api.service.settings import Settings
@@ -29,9 +31,6 @@ from tests.service.running_service import (
     make_keys,
     open_world,
 )
-
-if TYPE_CHECKING:
-    from experiments.faults.service_process import Forker
 
 NOON = datetime(2026, 10, 14, 7, tzinfo=UTC)
 OWN_TIME = (
@@ -102,13 +101,20 @@ def _backtests_in_process(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def forker() -> "Iterator[Forker]":
-    """Import the service once, to be forked by every test that kills it."""
-    from api.cli.experiments import forker
+@pytest.fixture(scope="session", autouse=True)
+def _one_document() -> Iterator[None]:
+    """Build the OpenAPI document once for all services with the same routes: it takes seconds."""
+    build, kept = api.app._build_document, dict[tuple[str, ...], dict[str, Any]]()
 
-    with forker() as forks:
-        yield forks
+    def keep(service: FastAPI) -> dict[str, Any]:
+        routes = tuple(getattr(one, "path", "") for one in service.routes)
+        if routes not in kept:
+            kept[routes] = build(service)
+        return kept[routes]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(api.app, "_build_document", keep)
+        yield
 
 
 @pytest.fixture(scope="module")

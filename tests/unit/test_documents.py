@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def steps(title: str) -> list[str]:
     return STEP.findall(page.split(f"\n## {title}\n")[1].split("\n## ")[0])
 
 
+@cache
 def imports(path: str) -> set[str]:
     """Return the modules that a module imports by name, within functions too."""
     found = set()

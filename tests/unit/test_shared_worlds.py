@@ -21,7 +21,7 @@ def test_files_that_share_something_are_there() -> None:
 
 
 def test_few_files_start_an_interpreter() -> None:
-    """A new one forks the service where it can (``forker`` of ``tests/service/conftest.py``)."""
+    """A new one forks the service where it can (``forker`` of ``tests/conftest.py``)."""
     found = list_starting_files()
     assert "test_start_time.py" in found
     assert len(found) <= MOST_STARTS, found

@@ -1,16 +1,22 @@
 """The demonstration of links: three services, a shift over two links, a line that is cut."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.harness import links_demo
+from api.harness import linked_homes, links_demo
+from experiments.faults.service_process import Forker
+from tests.support.forked_service import run_forked
 
 
-def test_a_shift_goes_over_both_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shift_goes_over_both_links(
+    forker: Forker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linked_homes, "run_service", partial(run_forked, forker))
     monkeypatch.setattr("api.cli.demo.signal.signal", lambda *_: None)
     for name, value in {"DEPARTURES": 2, "ENTRIES": 3, "ASKED_ABOUT": 1}.items():
         monkeypatch.setattr(links_demo, name, value)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,6 +19,7 @@ from api.cli.common import open_home
 from api.cli.main import app
 from api.migrations.upgrade import upgrade
 from api.service.runtime import open_network, open_store
+from api.training import maker
 from api.training.desk import TrainingDesk
 from api.training.maker import HomeOrder, make_home
 from api.training.store import default_truth, open_training
@@ -40,8 +42,10 @@ from engine.journal.kinds import (
 )
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
+from experiments.faults.service_process import Forker
 from experiments.training.composition import Course
 from experiments.training.exercises import PAPERS, Pick
+from tests.support.forked_service import run_forked
 
 CANARY = "canary-7c1f"
 FIRST = TRAINING_HOME.draft("", {"seed": 1, "crossings": 500, "mode": "rules_only"})
@@ -53,10 +57,11 @@ ORDER = HomeOrder(seed=3, crossings=2500, days=20, course=Course(20, (1,)), is_m
 
 
 @pytest.fixture(scope="module")
-def training_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def training_home(forker: Forker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make one training home with its solutions next to it."""
     root = tmp_path_factory.mktemp("training") / "home"
-    make_home(Home(root), default_truth(root), ORDER, lambda *_: None)
+    with patch.object(maker, "run_service", partial(run_forked, forker)):
+        make_home(Home(root), default_truth(root), ORDER, lambda *_: None)
     return root
 
 

@@ -1,6 +1,7 @@
 """Features made day by day in closed loop are those of the bulk kernel, bit for bit."""
 
 from dataclasses import replace
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -79,6 +80,7 @@ def bulk(given: Candidates, policy: Profiles) -> tuple[NDArray[np.float32], Ints
     return matrix(derive(log, given.plan), given.plan).values, rows
 
 
+@cache
 def without_exits() -> Setting:
     """A world whose exits are not recorded: each day's rows are then all known in its order."""
     made = setting(3, SPAN, end=END)
