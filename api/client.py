@@ -5,6 +5,7 @@ its identifier, or its key, makes it the same request.
 """
 
 import json
+import select
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -89,6 +90,12 @@ class Calls:
         """Close the connection; the next call opens another."""
         self._connection.close()
 
+    def _leave_ended(self) -> None:
+        """Close a connection that the service has ended for want of requests; the next opens."""
+        sock = getattr(self._connection, "sock", None)
+        if sock is not None and select.select([sock], [], [], 0.0)[0]:
+            self._connection.close()
+
     def call(
         self,
         method: str,
@@ -108,6 +115,7 @@ class Calls:
         if isinstance(body, bytes) and not body.lstrip().startswith(b"{"):
             named |= {"Content-Type": XML}
         named |= {"Accept": XML} if in_kind else {}
+        self._leave_ended()
         self._connection.request(method, path, content, self._headers | named)
         response = self._connection.getresponse()
         found = response.read()
@@ -120,6 +128,7 @@ class Calls:
         """Send bytes as they are, and return those of the answer; raises ``RefusedError``."""
         named = {} if key is None else {"Idempotency-Key": key}
         heads = self._headers | named | {"Content-Type": "application/octet-stream"}
+        self._leave_ended()
         self._connection.request(method, path, content, heads)
         response = self._connection.getresponse()
         found = response.read()

@@ -3,7 +3,11 @@
 import inspect
 import json
 import re
+import select
+import socket
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -267,3 +271,28 @@ def test_a_standard_message_is_decided_and_answered_in_kind(world: World) -> Non
             desk.decide_message(b"<html/>", crossing)
     with client(world, Role.COUNTERPART) as desk, pytest.raises(RefusedError, match="403"):
         desk.answer_message(document, crossing)
+
+
+def answer_and_end(server: socket.socket) -> None:
+    """Answer one request on each connection, keep it alive, and end it all the same."""
+    with suppress(OSError):
+        while True:
+            with server.accept()[0] as line:
+                line.recv(65_536)
+                line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnull")
+
+
+def test_a_connection_that_the_service_ended_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer_and_end, args=(server,), daemon=True).start()
+        with Client("127.0.0.1", server.getsockname()[1], "k") as calls:
+            for _ in range(3):
+                assert calls.call("GET", "/").status == 200
+                select.select([calls._connection.sock], [], [], 30)
+            # Negative control: without the look at it, the next request gets no answer.
+            monkeypatch.setattr(Client, "_leave_ended", lambda _: None)
+            with pytest.raises(ConnectionError):
+                calls.call("GET", "/")
+        server.shutdown(socket.SHUT_RDWR)
