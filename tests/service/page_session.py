@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 from unittest.mock import patch
 
-from starlette.testclient import TestClient
-
 from api.auth.accounts import Accounts
 from api.auth.permissions import BOUND, Role
 from tests.service.running_service import CHEAP, POST, World
+from tests.support.one_call_client import open_browser
 
 TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
 
@@ -18,8 +17,7 @@ class Desk:
     """One browser's worth of cookies."""
 
     def __init__(self, world: World) -> None:
-        self.client = TestClient(world.client.app, follow_redirects=False)
-        self.client._portal_factory = world.client._portal_factory  # type: ignore[method-assign]
+        self.client = open_browser(world.client)
 
     def get(self, path: str, **headers: str) -> Any:
         return self.client.get(path, headers=headers)

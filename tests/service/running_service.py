@@ -35,6 +35,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Feature, Read
 from models.lifecycle.projection import OnTrial
+from tests.support.one_call_client import open_client
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 """Passwords are kept at full cost elsewhere: here they would be most of a test's time."""
@@ -231,4 +232,4 @@ def make_keys(home: Home) -> tuple[dict[Role, str], str]:
 
 def open_world(home: Home, models: FakeModels, settings: Settings) -> tuple[TestClient, Any]:
     app = create_app(lambda: open_runtime(home, settings, models))
-    return TestClient(app, raise_server_exceptions=False), app
+    return open_client(app), app

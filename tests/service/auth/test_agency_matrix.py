@@ -62,6 +62,7 @@ from tests.service.running_service import (
     make_keys,
     open_world,
 )
+from tests.support.one_call_client import open_browser
 
 DOCS = Path(__file__).parents[3] / "docs"
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
@@ -147,8 +148,7 @@ class Border:
             headers = self.keys[key] | {"Accept": self.accept}
             return self.world.client.request(method, path, headers=headers)
         if key not in self.browsers:
-            new = TestClient(self.world.client.app, follow_redirects=False)
-            new._portal_factory = self.world.client._portal_factory  # type: ignore[method-assign]
+            new = open_browser(self.world.client)
             new.cookies.set(COOKIE, self.sessions[key])
             self.browsers[key] = new
         form = {"form_token": self.world.runtime.sessions.form_token(self.sessions[key])}
