@@ -28,7 +28,7 @@ class OneCallTransport(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Return the answer to one request."""
-        call = _Call(request.read())
+        call = _Call(request)
         scope = _describe(request, self._held)
         with self._held.portal_factory() as portal:
             failed = portal.call(call.run, self._held.app, scope)
@@ -43,10 +43,10 @@ class OneCallTransport(httpx2.BaseTransport):
 class _Call:
     """One request as the service receives it, and what it sends."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, request: httpx2.Request) -> None:
         self.status, self.parts = 500, list[bytes]()
         self.headers: list[tuple[str, str]] = []
-        self._bodies = [body]
+        self._waiting = [request]
 
     async def run(
         self, service: Callable[..., Awaitable[None]], scope: Message
@@ -59,8 +59,8 @@ class _Call:
         return None
 
     async def _receive(self) -> Message:
-        if self._bodies:
-            return {"type": "http.request", "body": self._bodies.pop()}
+        if self._waiting:  # a body is read once the service asks for it
+            return {"type": "http.request", "body": self._waiting.pop().read()}
         await self._ended.wait()
         return {"type": "http.disconnect"}
 

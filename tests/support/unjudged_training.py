@@ -10,7 +10,7 @@ from models.training import trainer
 
 
 @contextmanager
-def unjudged() -> Iterator[None]:
+def train_unjudged() -> Iterator[None]:
     """Let training take its configuration as it is, and judge neither model nor labels."""
 
     def decline(*_: Any, **__: Any) -> Any:

@@ -13,7 +13,7 @@ from models.training.trainer import train
 from tests.service.conftest import serving
 from tests.service.drift.test_drift import PLAN, measure_drift, papers, values
 from tests.service.running_service import World, arrival
-from tests.support.unjudged_training import unjudged
+from tests.support.unjudged_training import train_unjudged
 from tests.unit.models.learning.test_fit import SMALL
 from tests.unit.models.small_dataset import START, small_world
 
@@ -50,7 +50,7 @@ def taught(world: World) -> Reference:
         draw.choice(np.flatnonzero(~is_entry), len(data)),
     )
     data = replace(data, names=PLAN.names, definitions=PLAN.digest, values=seen[rows])
-    with unjudged():
+    with train_unjudged():
         return train(data, SMALLEST, cutoff=START + 200 * DAY).reference
 
 

@@ -36,7 +36,7 @@ from models.scoring.linear import Linear
 from models.scoring.tree_ensemble import TreeEnsemble
 from models.training.bundle_writer import BundleDiffersError, write_bundle
 from models.training.trainer import TrainingResult, train
-from tests.support.unjudged_training import unjudged
+from tests.support.unjudged_training import train_unjudged
 from tests.unit.models.small_dataset import QUICK, START, small_world
 
 ESTIMATORS: dict[str, Callable[[], Any]] = {
@@ -75,7 +75,7 @@ def make_module(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> str
 def train_with(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> TrainingResult:
     module = make_module(folder, monkeypatch, name)
     config = replace(QUICK, estimators=(("discrepancy", module),))
-    with unjudged():
+    with train_unjudged():
         return train(DATA, config, cutoff=START + 200 * DAY)
 
 
