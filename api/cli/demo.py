@@ -107,8 +107,8 @@ ANALYST, SUPERVISORS = "demo-analyst", ("dilnoza", "rustam")
 """Who trains and proposes, and who approves; the keys of the demonstration are theirs."""
 ON_SCREEN = 10
 """Posts that the terminal shows, the busiest; pages and JSON have all."""
-HEAVIER_KG = 6_400.0
-"""By how much more the opposite post weighed the vehicle of which the two sides differ."""
+HEAVIER = 1.45
+"""How much heavier the opposite post weighed the vehicle of which the two sides differ."""
 WEEKS_LOG = "weeks.log"
 COLOURS = {"red": "bold red", "yellow": "yellow"}
 
@@ -171,7 +171,7 @@ def demo(
             if not once:
                 sys.stdout.flush()  # a reader of the pipe waits for it now
                 _furnish(credentials, port)
-                _stay(port, credentials, is_said=as_json)
+                _stay(port, credentials, differing, is_said=as_json)
 
 
 def _show_links(home: Home, *, once: bool, as_json: bool) -> None:
@@ -359,8 +359,8 @@ def _report_differently(
             for post in credentials.checkpoints
             for one in client.queue(post).waiting
         }
-    for arrival in shift.arrivals:
-        crossing = arrival["crossing"]
+    crossings = [one["crossing"] for one in shift.arrivals]
+    for crossing in sorted(crossings, key=lambda one: one["vehicle_class"] != "truck"):
         opposite = network.pair(crossing["post"])
         key = credentials.checkpoints.get(opposite or "")
         is_fit = crossing.get("weighed_mass_kg") and crossing.get("plate") and key
@@ -374,7 +374,7 @@ def _report_differently(
             "post": opposite,
             "direction": "exit",
             "arrived_at": left.isoformat(),
-            "weighed_mass_kg": crossing["weighed_mass_kg"] + HEAVIER_KG,
+            "weighed_mass_kg": round(crossing["weighed_mass_kg"] * HEAVIER),
             "seal_numbers": ["TJ-0400817"],
         }
         with Client(HOST, port, key) as there:
@@ -443,10 +443,10 @@ def _address(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def _stay(port: int, credentials: Credentials, *, is_said: bool) -> None:
+def _stay(port: int, credentials: Credentials, differing: str | None, *, is_said: bool) -> None:
     """Say where the service is and with what to call it, then leave it up until stopped."""
     if not is_said:
-        _say_how(_address(port), credentials)
+        _say_how(_address(port), credentials, differing)
     _wait_for_stop()
 
 
@@ -459,9 +459,13 @@ def _wait_for_stop() -> None:
         say("stopping")
 
 
-def _say_how(here: str, credentials: Credentials) -> None:
+def _say_how(here: str, credentials: Credentials, differing: str | None) -> None:
     post, key = next(iter(credentials.checkpoints.items()))
-    OUT.print(f"Pages: {here}/  (a tour of them: docs/tour.md)  Document: {here}/openapi.json")
+    OUT.print(
+        f"Pages: {here}/ (a tour: docs/tour.md), document: {here}/openapi.json", soft_wrap=True
+    )
+    if differing is not None:
+        OUT.print(f"The two sides differ: {here}/decisions/{differing}", soft_wrap=True)
     for name, password in credentials.people.items():
         OUT.print(f"  {name:<14}{password}  {credentials.roles[name]}")
     OUT.print(f"  supervisor key            {credentials.supervisor}")
