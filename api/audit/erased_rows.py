@@ -17,6 +17,8 @@ from engine.journal.entries import Draft, Entry
 from engine.storage.database import METADATA, execute_many, fetch_rows
 from engine.storage.dialect import Dialect
 from features.catalogue.plan import Plan
+from features.online.counter_log.merge import settle, void
+from features.online.counter_store import insert
 from features.online.crossing_index import PASSAGES
 from features.online.entity_links import ways
 from features.online.state_layout import layouts
@@ -54,7 +56,7 @@ BLANKED: Mapping[str, tuple[str, Mapping[str, object]]] = {
 }
 """Tables whose rows stay, the column by which they are found, and what is written over; of a
 passage also the keys of its entities."""
-COUNTED = ("counters", "links", "place_counts")
+COUNTED = ("counters", "counter_log", "links", "place_counts")
 """Tables of sums under digests: rows go that no remaining crossing reads."""
 KEPT: Mapping[str, str] = {
     "journal": "kinds, times, identifiers of crossings and hashes: what the chain commits to",
@@ -67,6 +69,7 @@ KEPT: Mapping[str, str] = {
     "percentile_tables": "quantiles of a shift",
     "model_records": "steps of models",
     "counter_epoch": "digests of files",
+    "counter_merge": "times, and digests of what is counted",
     "spread_head": "one time",
     "link_envelopes": "numbers, kinds, times and digests: what both sides of a link agree on",
     "link_movements": "names of movements, and identifiers of crossings that the journal keeps too",
@@ -158,6 +161,7 @@ class ErasedRows:
             for way in ways(self.plan)
             for row in keys[is_gone[:, way.via] | is_gone[:, way.to]]
         }
+        settle(connection, insert)
         spell = Dialect.of(connection).spell
         for sql, rows in (
             ("DELETE FROM counters WHERE grp = ? AND entity = ?", groups),
@@ -165,6 +169,7 @@ class ErasedRows:
             ("DELETE FROM place_counts WHERE entity = ?", {(key,) for key in gone.tolist()}),
         ):
             execute_many(connection, spell(sql), list(rows))
+        void(connection)
 
 
 def _slices(ids: Sequence[object]) -> Iterator[Sequence[object]]:

@@ -16,7 +16,7 @@ from itertools import islice
 from sqlalchemy import Connection, Table, delete, inspect, select
 
 from api.audit.home_check import home_key, open_check
-from api.audit.home_verification import version_faults
+from api.audit.home_verification import BEHIND, version_faults
 from api.auth.stored_secrets import Row, StoredSecrets, revoked_rows
 from engine.audit.foreign_objects import FOREIGN, find_object_faults
 from engine.audit.projection_replay import Replay, open_scratch_store
@@ -29,6 +29,8 @@ from engine.journal.kinds import SECRETS_DROPPED
 from engine.storage.database import METADATA, Store, insert_rows
 from engine.storage.home import Home
 from features.intake.atomic_writer import exclusively
+from features.online.counter_log.merge import void
+from features.online.counter_store import COUNTERS
 
 _AT_ONCE = 2_000
 
@@ -65,6 +67,8 @@ def rebuild_home(home: Home, store: Store) -> Rebuilt:
                 why = "records were written meanwhile: stop the service and try again"
                 raise HomeError(home.root.name, why)
             counts = {t.name: _replace(live, replayed, t, replay=replay) for t in tables}
+            if COUNTERS.name in counts:
+                void(live)
             _restore_indexes(live, tables)
     if dropped:
         rows = [{"table": table, "key": key} for table, key in dropped]
@@ -91,7 +95,7 @@ def _refuse(faults: Sequence[JournalFault]) -> None:
 
 def _replace(live: Connection, replayed: Connection, table: Table, *, replay: Replay) -> int:
     """Replace the rows of a table; those that stand on erased records stay as they are."""
-    kept = list(Comparison(live, replayed, replay.unread).kept(table))
+    kept = list(Comparison(live, replayed, replay.unread, BEHIND).kept(table))
     live.execute(delete(table))
     rows: Iterator[Sequence[object]] = iter(
         replayed.execute(select(table), execution_options={"yield_per": _AT_ONCE})

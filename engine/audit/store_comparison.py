@@ -8,8 +8,11 @@ and some are about persons.
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import merge
+from operator import itemgetter
+from struct import error as StructError  # noqa: N812 - named as a class is
 from typing import Any
 
 from sqlalchemy import Boolean, Connection, Table
@@ -56,6 +59,8 @@ class Comparison:
     replayed: Connection
     unread: Mapping[int, int] = field(default_factory=dict)
     """Sequence and time of records that could not be replayed: rows that stand on them pass."""
+    behind: Mapping[str, Callable[[Connection], Sequence[Values]]] = field(default_factory=dict)
+    """By table, what reads the rows that wait elsewhere to be written to it, in its order."""
     rows: int = 0
     """Rows of the live store that were compared."""
 
@@ -63,7 +68,7 @@ class Comparison:
         """Yield every difference of one table."""
         try:
             yield from self._differences(table)
-        except (DBAPIError, UnicodeDecodeError) as error:
+        except (DBAPIError, UnicodeDecodeError, StructError) as error:
             why = f"{table.name}: cannot be read ({type(error).__name__})"
             yield JournalFault(0, "unreadable", why, table.name)
 
@@ -102,11 +107,15 @@ class Comparison:
 
     def _stream(self, connection: Connection, table: Table) -> Iterator[tuple[Ranked, Values]]:
         by = [table.c.keys().index(name) for name in identity_of(table).by]
-        query = _query(table, Dialect.of(connection))
-        found = connection.exec_driver_sql(query, execution_options={"yield_per": _AT_ONCE})
-        for row in found:
+
+        def rank(row: Sequence[Any]) -> tuple[Ranked, Values]:
             values = tuple(map(_plain, row))
-            yield tuple(_sort_key(values[place]) for place in by), values
+            return tuple(_sort_key(values[place]) for place in by), values
+
+        query = _query(table, Dialect.of(connection))
+        behind = self.behind[table.name](connection) if table.name in self.behind else ()
+        found = connection.exec_driver_sql(query, execution_options={"yield_per": _AT_ONCE})
+        yield from merge(map(rank, found), map(rank, behind), key=itemgetter(0))
 
     def _stands_on_unread(self, table: Table, row: Values) -> bool:
         if not self.unread:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     BigInteger,
@@ -36,7 +37,7 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
@@ -74,6 +75,7 @@ PROBE_BYTES = 1 << 20
 """What a probe allocates: more than a batch of decisions adds to the store's log."""
 FAILED_SECONDS = 10.0
 """How long a store counts as unavailable after a commit that failed and none that succeeded."""
+_MEMORIES: "WeakKeyDictionary[Pool, dict[str, Any]]" = WeakKeyDictionary()
 _STATEMENT_FAULTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
 """Faults of a statement; every other driver error is a fault of the store."""
 _ADVISORY_LOCK = int.from_bytes(b"darvoza")
@@ -118,6 +120,9 @@ class Store:
         self.engine = _sqlite(url, _WRITERS, CACHE_KB) if is_sqlite else _postgresql(url)
         """What writes, and reads what it is about to write."""
         self._readers = _sqlite(url, _POOL, READERS_CACHE_KB) if is_sqlite else self.engine
+        remembered: dict[str, Any] = {}
+        for each in (self.engine, self._readers):
+            _MEMORIES[each.pool] = remembered
         self._lock = None if is_sqlite else _POSTGRES_LOCK
         more = {} if is_sqlite else _POSTGRES_READ
         self._reading = self._readers.execution_options(**more)
@@ -186,6 +191,15 @@ class Store:
             left = engine.pool
             engine.dispose()
             event.listen(left, "checkin", _close)
+
+
+def memory_of(connection: Connection) -> dict[str, Any]:
+    """Return what this process remembers of the store behind a connection, by name.
+
+    One dictionary for all connections of a store. What is in it outlives transactions: a caller
+    that keeps anything there answers for its being true in each.
+    """
+    return _MEMORIES.setdefault(connection.engine.pool, {})
 
 
 def fetch_rows(

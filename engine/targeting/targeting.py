@@ -141,12 +141,16 @@ class Targeting:
     ) -> list[PendingRequest[DecisionRequest]]:
         """Refuse what the node of a post decides; return the rest."""
         rest = []
+        own: set[str] = set()  # asked once for all arrivals of a post
         for one in asked:
+            post = one.what.arrival.crossing.post
             try:
-                self._nodes.check_post(snapshot, one.what.arrival.crossing.post, now=as_of)
+                if post not in own:
+                    self._nodes.check_post(snapshot, post, now=as_of)
             except ConflictError as error:
                 one.answer.set_exception(error)
             else:
+                own.add(post)
                 rest.append(one)
         return rest
 

@@ -33,7 +33,8 @@ from features.catalogue.spec import EVER
 from features.intake.load import read_folder
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.online.backfill import backfill
-from features.online.counter_store import Counter, CounterReader, Lookup, latest
+from features.online.counter_log.tables import Counter
+from features.online.counter_store import CounterReader, Lookup, latest
 from features.online.projection import CounterProjection
 from features.online.state_layout import layouts
 

@@ -1,5 +1,6 @@
 """The online feature store: counters, links and look-ups.
 
+counter_log      Counter rows of the latest events, written behind
 spread           Finds spread along links, in the store of online counters
 backfill         Backfill of a loaded history into the counters
 counter_recount  Recount of the counters, for a check of those in the store

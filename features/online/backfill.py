@@ -19,6 +19,7 @@ from features.catalogue.plan import Plan
 from features.history.labels import SearchRow
 from features.offline.derived_measures import first_pairs
 from features.offline.encoded_history import EncodedHistory, Events
+from features.online.counter_log.merge import void
 from features.online.counter_store import COUNTERS, copy
 from features.online.counter_updates import measures
 from features.online.crossing_index import LINKS, PASSAGES
@@ -46,6 +47,7 @@ def backfill(
     the log were made, see :func:`features.offline.encoded_history.read_log`.
     """
     connection.execute(delete(COUNTERS))
+    void(connection)
     connection.execute(delete(PASSAGES))
     for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
         under = log.event_keys(plan, group)

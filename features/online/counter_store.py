@@ -1,4 +1,4 @@
-"""Table of online counters: one grouped read a decision, one grouped append a batch.
+"""Table of online counters: one grouped read a decision.
 
 A row says what a group had counted for one entity once everything known at ``known_at`` was in: the
 cumulative sums as int64, then what the last event carried as float64, packed into one ``state`` of
@@ -19,6 +19,8 @@ from engine.storage.dialect import Dialect
 from features.catalogue.event_streams import CROSSINGS
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Floats
+from features.online.counter_log.overlay import read_overlay
+from features.online.counter_log.tables import Counter, Row
 from features.online.state_layout import layouts
 
 Ints = NDArray[np.int64]
@@ -44,19 +46,19 @@ _POSTGRESQL = (
     "WITH ORDINALITY AS q(g, e, t, i) ORDER BY q.i"
 )
 _SQLITE = "WITH q(g, e, t) AS (VALUES {values}) SELECT (" + _LATEST + ") FROM q"  # noqa: S608
+_NEWEST = (
+    "SELECT known_at, state FROM counters WHERE grp = ? AND entity = ? AND known_at < ? "
+    "ORDER BY known_at DESC LIMIT ?"
+)
 _AT_ONCE = {Dialect.SQLITE: 128, Dialect.POSTGRESQL: 8_192}
 """Look-ups in one statement. SQLite takes as long to prepare a new one as to run it twice, so it
 is given few shapes, which it caches: up to this many, in steps of ``_STEP``."""
 _STEP = 4
 
-Row = tuple[int, int, int, bytes]
-"""(group number, entity key, known_at, state)."""
 Lookup = tuple[int, int, int]
 """(group number, entity key, cut): the state known strictly before the cut."""
 Found = tuple[bytes | None]
 """One row of an answer: the state, None where the entity had no event."""
-Counter = tuple[int, int]
-"""(group number, entity key)."""
 
 
 def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | None]:
@@ -65,13 +67,54 @@ def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | No
     return [state for (state,) in _latest(connection, flat)]
 
 
+def newest(
+    connection: Connection, counter: Counter, *, before: int, most: int
+) -> list[tuple[int, bytes]]:
+    """Return the last (known_at, state) of a counter before a cut, the newest first.
+
+    At most ``most`` of them; ``before`` is in UTC microseconds.
+    """
+    rows = fetch_rows(connection, _NEWEST, [*counter, before, most])
+    known = {known_at: bytes(state) for known_at, state in rows}
+    known.update(read_overlay(connection).since(counter, before))
+    return sorted(known.items(), reverse=True)[:most]
+
+
 def _latest(connection: Connection, flat: list[int]) -> list[Found]:
-    """Return one row a look-up; ``flat`` has three numbers each."""
+    """Return one row a look-up; ``flat`` has three numbers each.
+
+    What the log of counters has is not asked for; the rest is.
+    """
+    overlay = read_overlay(connection)
+    newer, older, last, end = overlay.newer, overlay.older, overlay.last, overlay.end
+    numbers = iter(flat)
+    found: list[Found | None] = []
+    asked: list[int] = []
+    for group, entity, cut in zip(numbers, numbers, numbers, strict=True):
+        counter = group, entity
+        known = newer.get(counter)
+        if known is not None and known[-1][0] < cut <= end:
+            found.append((known[-1][1],))
+            continue
+        state = None
+        if known is not None or counter in older:  # most are in neither: no call for those
+            state = last(counter, cut)
+        if state is None:
+            found.append(None)
+            asked += (group, entity, cut)
+        else:
+            found.append((state,))
+    merged = iter(_look_up_merged(connection, asked))
+    return [next(merged) if row is None else row for row in found]
+
+
+def _look_up_merged(connection: Connection, flat: list[int]) -> list[Found]:
+    """Return the same of the table alone."""
     dialect = Dialect.of(connection)
     width = 3 * _AT_ONCE[dialect]
     if len(flat) > width:
         parts = range(0, len(flat), width)
-        return [row for at in parts for row in _latest(connection, flat[at : at + width])]
+        return [row for at in parts for row in _look_up_merged(connection, flat[at : at + width])]
     if not flat:
         return []
     if not dialect.is_sqlite:

@@ -1,9 +1,9 @@
 """States of counters inside the writer's transaction, and what events add to them.
 
-One grouped read, one grouped insert, and no change in between. All that an event adds to one entity
-of each group is added at once: the concatenated states of a stream's groups are one row of 8-byte
-places. Events are added in the order in which they became known; hot entities are summed in
-memory.
+One grouped read, one append to the log of counters, and no change in between. All that an event
+adds to one entity of each group is added at once: the concatenated states of a stream's groups are
+one row of 8-byte places. Events are added in the order in which they became known; hot entities are
+summed in memory.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 
 from features.catalogue.encoder import FACTS
 from features.catalogue.spec import Floats, Stream
-from features.online.counter_store import Counter, insert, latest
+from features.online.counter_log.merge import Event
+from features.online.counter_log.tables import Counter, Place
+from features.online.counter_store import latest
 from features.online.state_layout import StateLayout
 
 Ints = NDArray[np.int64]
-Place = tuple[Counter, slice]
-"""((group number, entity key), where its state lies in the bytes of a row)."""
 _END = int(np.iinfo(np.int64).max)
 
 
@@ -95,12 +95,12 @@ class CounterState:
         self, connection: Connection, places: Iterable[Place], *, stood: Mapping[Counter, bytes]
     ) -> None:
         """``stood`` has the states that are known already to be the last ones."""
-        self._connection = connection
         self._states: dict[Counter, bytes | None] = dict(stood)
         left = list(dict.fromkeys([at for at, _ in places if at not in self._states]))
         found = latest(connection, [(number, entity, _END) for number, entity in left])
         self._states.update(zip(left, found, strict=True))
-        self._rows: dict[tuple[int, int, int], bytes] = {}
+        self.events: list[Event] = []
+        """What was kept, for the log of counters."""
 
     def row(self, groups: StreamGroups, places: Sequence[Place]) -> Ints:
         """Return the states of the groups of one event as one row, a writable copy.
@@ -120,8 +120,5 @@ class CounterState:
         """
         packed = row.tobytes()
         for counter, part in places:
-            self._states[counter] = self._rows[*counter, known_at] = packed[part]
-
-    def write(self) -> None:
-        """Insert what was kept."""
-        insert(self._connection, [(*place, state) for place, state in self._rows.items()])
+            self._states[counter] = packed[part]
+        self.events.append((known_at, places, packed))

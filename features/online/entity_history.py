@@ -23,7 +23,7 @@ from engine.domain.time_units import WEEK
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import FAN_OUT
-from features.online.counter_store import COUNTERS, latest
+from features.online.counter_store import latest, newest
 from features.online.crossing_index import PASSAGES
 from features.online.entity_links import LinkLookup, follow_link, ways
 from features.online.state_layout import StateLayout, layouts
@@ -159,21 +159,15 @@ class EntityHistoryReader:
         self, connection: Connection, group: Group, key: int, *, since: int, until: int
     ) -> Iterator[EntityEvent]:
         """Yield the last events of a group; each row less the one before it is one event."""
-        column, layout = COUNTERS.c, self._layouts[group]
-        query = (
-            select(column.known_at, column.state)
-            .where(column.grp == layout.number, column.entity == key, column.known_at < until)
-            .order_by(column.known_at.desc())
-            .limit(MOST_EVENTS + 1)
-        )
-        rows = connection.execute(query).all()
-        for place, row in enumerate(rows[:MOST_EVENTS]):
-            if row.known_at < since:
+        layout = self._layouts[group]
+        rows = newest(connection, (layout.number, key), before=until, most=MOST_EVENTS + 1)
+        for place, (known_at, state) in enumerate(rows[:MOST_EVENTS]):
+            if known_at < since:
                 return
-            older = rows[place + 1].state if place + 1 < len(rows) else None
-            result = _yield_events(group.stream, _sums(layout, older), _sums(layout, row.state))
+            older = rows[place + 1][1] if place + 1 < len(rows) else None
+            result = _yield_events(group.stream, _sums(layout, older), _sums(layout, state))
             for kind, count in result:
-                yield EntityEvent(row.known_at, kind, count)
+                yield EntityEvent(known_at, kind, count)
 
 
 def passages(connection: Connection, plate: int, *, as_of: int) -> list[EarlierCrossing]:

@@ -8,6 +8,7 @@ known before it. The journal gives no two records the same time.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,9 @@ from features.catalogue.event_measures import Label, act_step, crossing_measures
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, STREAMS
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Stream
-from features.online.counter_store import Counter
+from features.online.counter_log.merge import Event, append
+from features.online.counter_log.tables import Counter
+from features.online.counter_store import insert
 from features.online.counter_updates import CountedEvent, CounterState, StreamGroups, measures
 from features.online.crossing_index import PASSAGES, passage_row
 from features.online.entity_links import follow_link, keep, ways
@@ -66,11 +69,13 @@ class CounterProjection:
             for known_at, event in events
             for step in self._steps(known, known_at, event, stated=stated)
         ]
-        self._count(connection, counted, stood=_stood(entries))
+        added = self._count(connection, counted, stood=_stood(entries))
         hits = [c for c in counted if c.stream == INSPECTIONS.name and c.amounts[_HIT]]
         if hits and self._ways:
             passed = list(self._yield_passed_hits(connection, hits, stated))
-            self._count(connection, passed, stood={})
+            added += self._count(connection, passed, stood={})
+        added.sort(key=itemgetter(0))
+        append(connection, added, insert)
         _keep(connection, known)
         self._searched.count(connection, list(_yield_searches(known, events, stated)))
         self._spread.note(connection, counted)
@@ -132,8 +137,8 @@ class CounterProjection:
         counted: Sequence[CountedEvent],
         *,
         stood: Mapping[Counter, bytes],
-    ) -> None:
-        """Add events to the counters: one grouped read of where they stand, one grouped insert."""
+    ) -> list[Event]:
+        """Return what events add to the counters, by one grouped read of where these stand."""
         placed = [(event, self._groups[event.stream]) for event in counted]
         places = [groups.places(event.keys) for event, groups in placed]
         standing = CounterState(connection, chain.from_iterable(places), stood=stood)
@@ -144,8 +149,8 @@ class CounterProjection:
                 linked += self._from_the_past(event, row)
             groups.add(row, event)
             standing.keep(those, event.known_at, row)
-        standing.write()
         keep(connection, linked)
+        return standing.events
 
     def _from_the_past(self, event: CountedEvent, row: Ints) -> list[tuple[int, int, int, int]]:
         """Add to a crossing what its stream's past makes of it; return the links that it makes.

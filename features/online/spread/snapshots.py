@@ -34,6 +34,7 @@ from features.catalogue.find_spread import (
 )
 from features.catalogue.plan import Group, Plan
 from features.online import counter_store
+from features.online.counter_log.tables import Row
 from features.online.counter_updates import CountedEvent
 from features.online.spread.tables import (
     find_amounts,
@@ -140,7 +141,7 @@ class SpreadSnapshots:
             write_head(connection, cut)
         return True
 
-    def changes(self, connection: Connection, cut: int) -> list[counter_store.Row]:
+    def changes(self, connection: Connection, cut: int) -> list[Row]:
         """Return the counter rows of a snapshot: of each entity whose value is another now."""
         # Entities of the snapshot before may have none in this one, which is a change too.
         times, seen = _read_crossings(connection, cut)

@@ -29,6 +29,7 @@ from features.online.counter_store import Lookup
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 from tests.store.features.online.record_batches import SetClock, Step
+from tests.store.features.online.small_logs import make_small
 from tests.support.random_histories import NETWORK
 
 PLAN = Plan(CATALOGUE)
@@ -41,6 +42,7 @@ _gate: "list[Barrier]" = []
 def prepare(gate: Barrier) -> None:
     """Keep what all processes wait at, so that none is done before the last has begun."""
     _gate.append(gate)
+    make_small()
 
 
 @dataclass

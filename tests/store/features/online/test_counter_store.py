@@ -21,6 +21,7 @@ from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 from tests.store.features.online.record_batches import draft, name_of, rough, steps
 from tests.store.features.online.replay import PLAN, Replay, as_known, bits
+from tests.store.features.online.small_logs import write_at_once
 from tests.support.random_histories import (
     EVENTFUL,
     NETWORK,
@@ -71,6 +72,7 @@ def test_the_future_moves_no_feature_of_the_store(store: Store) -> None:
 def test_a_seek_that_sees_its_own_time_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write_at_once(monkeypatch.setattr)
     for name in ("_SQLITE", "_POSTGRESQL"):
         leaky = getattr(counter_store, name).replace("known_at < q.t", "known_at <= q.t")
         monkeypatch.setattr(counter_store, name, leaky)

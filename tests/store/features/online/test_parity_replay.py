@@ -20,6 +20,7 @@ from features.online import counter_store, counter_updates, projection
 from features.online.backfill import backfill
 from tests.store.features.online.record_batches import batches, rough, steps
 from tests.store.features.online.replay import PLAN, Replay, unlike_bulk
+from tests.store.features.online.small_logs import write_at_once
 from tests.support.random_histories import History, history, tables
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
@@ -165,6 +166,7 @@ def test_a_batch_that_forgets_its_own_events_is_caught(
 def test_a_seek_that_sees_its_own_time_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write_at_once(monkeypatch.setattr)
     for name in ("_SQLITE", "_POSTGRESQL"):
         monkeypatch.setattr(counter_store, name, seeing_its_own_time(getattr(counter_store, name)))
     served, again = unlike(store)

@@ -15,7 +15,7 @@ from engine.storage.database import Store, fetch_rows
 from features.catalogue.find_spread import EVERY, LAG, Codes, Finds, Ints, values_as_of
 from features.offline.encoded_history import read_log
 from features.online.backfill import backfill
-from features.online.counter_store import Row
+from features.online.counter_log.tables import Row
 from features.online.spread import snapshots
 from features.online.spread.snapshots import SpreadSnapshots
 from features.online.spread.tables import read_head
