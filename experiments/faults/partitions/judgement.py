@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.audit.verification import verify
 from engine.journal.receipts import Receipt
+from engine.links.receipts import REPEATED
 from experiments.faults.partitions.installations import Installation
 from experiments.faults.partitions.trial import PartitionTrial
 
@@ -56,7 +57,12 @@ def judge(trial: PartitionTrial) -> TrialOutcome:
     book.broken["held by two installations"] += len(taken) - len(set(taken))
     book.broken["forks without an alarm"] += len(book.forks)
     for one in installations:
-        book.broken.update(f"refused: {rule}" for rule in one.list_refused())
+        for rule in one.list_refused():
+            # Sealed again after a resumption, and taken before: it has no effect a second time.
+            if rule == REPEATED:
+                book.figures["refused_as_repeated"] += 1
+            else:
+                book.broken[f"refused: {rule}"] += 1
     outcome = TrialOutcome(
         acknowledged=len(book.acknowledged),
         lost=lost,
