@@ -35,7 +35,7 @@ SHARED = (
         "tests/service/links/test_links_demo.py",
         "tests/service/service/test_fault_runs.py",
         "tests/service/webhooks/test_killed_service.py",
-        "tests/unit/api/training/test_training_home.py",
+        "tests/unit/api/training/",
     ),
     (
         "tests/service/audit/test_erasure.py",

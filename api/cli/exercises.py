@@ -77,6 +77,9 @@ def enrol(
     home: HomeOption,
     name: Annotated[str, typer.Argument(help="How the trainee signs in.")],
     *,
+    leader: Annotated[
+        bool, typer.Option("--leader", help="For who runs the programme: sees all figures.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make an account of a trainee and print its password; it is not shown again."""
@@ -85,7 +88,8 @@ def enrol(
     from api.training.store import open_training
 
     with open_training(home) as (found, store):
-        made = Accounts(store, open_network(found)).create_user(name, Role.SUPERVISOR)
+        role = Role.ADMINISTRATOR if leader else Role.SUPERVISOR
+        made = Accounts(store, open_network(found)).create_user(name, role)
     emit({"name": made.name, "password": made.secret}, as_json=as_json, text=made.secret)
 
 
@@ -200,6 +204,74 @@ def figures(
     emit({"synthetic": True, "figures": rows}, as_json=as_json, text=text)
 
 
+@exercises.command("serve")
+def serve(
+    home: HomeOption,
+    truth: TruthOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8100,
+) -> None:
+    """Run the pages of a training home until they are stopped."""
+    from api.http.server import configured, listen
+    from api.service.structured_logging import configure
+    from api.training.app import create_training_app
+    from api.training.runtime import open_training_runtime
+    from api.training.store import open_training
+
+    with open_training(home):
+        pass  # refused before anything listens
+    configure()
+    say(f"training on http://{host}:{port}: everything in it is SYNTHETIC")
+    app = create_training_app(lambda: open_training_runtime(home, truth))
+    listen(configured(app, host=host, port=port, log_config=None))
+
+
+@exercises.command("certificate")
+def certify(
+    home: HomeOption,
+    by: ByOption,
+    out: OutOption,
+    truth: TruthOption = None,
+    language: Annotated[str, typer.Option(help="en, ru, uz or tg.")] = "en",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Write your certificate of the course as a PDF file, once every exercise is closed."""
+    from api.service.settings import Settings
+    from api.training.certificate_pdf import write_certificate
+    from api.training.certificates import make_certificate
+    from api.web.i18n import LANGUAGES, ReaderLocale
+
+    if language not in LANGUAGES:
+        raise typer.BadParameter("en, ru, uz or tg", param_hint="--language")
+    with open_desk(home, truth, by) as desk:
+        made = make_certificate(desk, by)
+    out.write_bytes(write_certificate(made, ReaderLocale(language, Settings().utc_offset_minutes)))
+    result = {"digest": made.digest, "file": str(out)} | dict(made.content)
+    emit(result, as_json=as_json, text=f"{made.digest} in {out}")
+
+
+@exercises.command("check")
+def check(
+    home: HomeOption,
+    digest: Annotated[str, typer.Argument(help="As the certificate prints it.")],
+    truth: TruthOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whose certificate a digest belongs to; refused where it belongs to none."""
+    from api.training.certificates import find_certificate
+    from api.training.desk import TrainingDesk
+    from api.training.store import default_truth, open_training
+
+    with open_training(home) as (found, store):
+        desk = TrainingDesk(found, store, truth or default_truth(home.absolute()))
+        made = find_certificate(desk, digest)
+    result = {"digest": made.digest} | dict(made.content)
+    skill = f"skill {_range(made.content['skill']).strip()}"
+    emit(result, as_json=as_json, text=f"certificate of {made.person}, {skill}")
+
+
 def read_picks(file: Path) -> "list[Pick]":
     """Read picks; raises ``InputError`` naming what is wrong."""
     from experiments.training.exercises import Pick
@@ -240,6 +312,8 @@ def _write_csv(rows: list[dict[str, Any]], file: Any) -> None:
 
 
 def _print_debriefing(found: dict[str, Any]) -> None:
+    from experiments.training.exercises import text_of
+
     names = {"trainee": "you", "engine": "the engine", "chance": "chance", "best": "the best"}
     for name, label in names.items():
         typer.echo(f"{label:>12}  {_range(found['finds'][name])} vehicles with a find")
@@ -248,7 +322,7 @@ def _print_debriefing(found: dict[str, Any]) -> None:
         what = missed["place"] or missed["wrong"]
         typer.echo(f"missed {missed['crossing_id']}: {what} ({missed['why']})")
         for reason in missed["reasons"][:2]:
-            typer.echo(f"    {reason}")
+            typer.echo(f"    {text_of(reason)}")
 
 
 def _range(one: dict[str, float]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from api.training.store import EXERCISES
+from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, HomeError, NotAllowedError, NotFoundError
 from engine.journal.clock import ClockProjection
 from engine.journal.entries import Draft
@@ -52,6 +53,18 @@ class Attempt:
     exercise_id: str
     picks: tuple[Pick, ...]
     is_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExerciseEnd:
+    """The end of an exercise for one trainee, as the journal has it."""
+
+    exercise_id: str
+    person: str
+    sequence: int
+    chain: str
+    closed_at: str
+    """RFC 3339."""
 
 
 class TrainingDesk:
@@ -108,7 +121,7 @@ class TrainingDesk:
     def debrief(self, exercise_id: str, person: str) -> dict[str, Any]:
         """Return the comparison for one trainee as JSON; refused until the trainee has ended it."""
         attempt = self.read_attempt(exercise_id, person)
-        exercise, solution = self.read_exercise(exercise_id), self._solution(attempt)
+        exercise, solution = self.read_exercise(exercise_id), self.read_solution(attempt)
         return {
             "synthetic": True,
             "person": person,
@@ -142,14 +155,36 @@ class TrainingDesk:
             **summarize(join(outcomes)),
         }
 
+    def list_closings(self, person: str | None = None) -> list[ExerciseEnd]:
+        """Return the ends of exercises, of one trainee or of all, in the journal's order."""
+        with self._store.read() as connection:
+            return [
+                ExerciseEnd(
+                    record.subject,
+                    record.body["person"],
+                    record.seq,
+                    self._journal.entry(connection, record.seq).chain.hex(),
+                    rfc3339(record.known_at),
+                )
+                for record in JournalReader(connection).records(TRAINING_CLOSED)
+                if person in (None, record.body["person"])
+            ]
+
+    def list_people(self) -> list[str]:
+        """Return the accounts that have ended an exercise, by name."""
+        return sorted({one.person for one in self.list_closings()})
+
+    def journal_id(self) -> str:
+        """Return the identifier of the training journal."""
+        with self._store.read() as connection:
+            return self._journal.head(connection).journal_id
+
     def list_figures(self) -> list[dict[str, Any]]:
         """Return one row for each trainee and exercise ended, for those who run the programme."""
-        with self._store.read() as connection:
-            closed = [
-                (record.body["person"], record.subject)
-                for record in JournalReader(connection).records(TRAINING_CLOSED)
-            ]
-        return [self._figures(self.read_attempt(exercise, person)) for person, exercise in closed]
+        return [
+            self._figures(self.read_attempt(one.exercise_id, one.person))
+            for one in self.list_closings()
+        ]
 
     def _figures(self, attempt: Attempt) -> dict[str, Any]:
         outcome = self._outcome(attempt)
@@ -168,7 +203,7 @@ class TrainingDesk:
 
     def _outcome(self, attempt: Attempt) -> Outcome:
         exercise = self.read_exercise(attempt.exercise_id)
-        return self._compare(attempt, exercise, self._solution(attempt))
+        return self._compare(attempt, exercise, self.read_solution(attempt))
 
     def _compare(self, attempt: Attempt, exercise: Exercise, solution: Solution) -> Outcome:
         if attempt.exercise_id not in self._baselines:
@@ -176,7 +211,8 @@ class TrainingDesk:
         baseline = self._baselines[attempt.exercise_id]
         return compare(exercise, solution, attempt.picks, baseline=baseline)
 
-    def _solution(self, attempt: Attempt) -> Solution:
+    def read_solution(self, attempt: Attempt) -> Solution:
+        """Return the truth of an exercise; refused until its trainee has ended it."""
         if not attempt.is_closed:
             raise NotAllowedError("the truth is shown once the exercise is closed")
         path = self._truth / f"{attempt.exercise_id}.json"

@@ -6,6 +6,7 @@ each chosen vehicle, and, in the folder of the truth, what the engine thought an
 
 import json
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ from engine.domain.network import Network, read_network
 from engine.domain.records import Arrival
 from engine.domain.time_units import SystemClock, moment
 from engine.errors import HomeError, InputError
+from engine.explanation.facts import Fact
+from engine.explanation.reasons import Reason
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import TRAINING_HOME, TRAINING_SHIFT
@@ -56,6 +59,8 @@ FINDS = 0.028
 """Share of a synthetic network's entries with something to find that is counted on."""
 SEIZURE_WEIGHT = 5.0
 """Wrong declarations that a load counts as in the engine's order."""
+_IDLE_SECONDS = 2.0
+"""After which a connection is opened again: the service closes idle ones, after five seconds."""
 ReportProgress = Callable[[str, int, int], None]
 CHANNELS = ("green", "blue", "yellow", "red")
 
@@ -221,12 +226,17 @@ def _serve(home: Home) -> Iterator[tuple[Callable[[str], Client], Client]]:
     accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
     key = accounts.create_key(Role.SUPERVISOR, None, pepper=pepper, owner="first").secret
     clients: dict[str, Client] = {}
+    used: dict[str, float] = {}
     port = free_port()
 
     def connect(post: str) -> Client:
+        now = time.monotonic()
         if post not in clients:
             made = accounts.create_key(Role.CHECKPOINT, post, pepper=pepper)
             clients[post] = Client(HOST, port, made.secret)
+        elif now - used[post] > _IDLE_SECONDS:
+            clients[post].close()  # the next call opens a connection again
+        used[post] = now
         return clients[post]
 
     try:
@@ -253,7 +263,7 @@ def _make_case(
     case = Case(
         crossing_id=read.crossing.crossing_id,
         arrival=arrival,
-        facts=tuple(fact.text for fact in found.facts),
+        facts=tuple(_keep(fact, "code", "text") for fact in found.facts),
         gaps=tuple(found.data_gaps),
         history=_show_history(supervisor.past(decision_id)),
         places=list_places(read, works),
@@ -262,10 +272,16 @@ def _make_case(
         true,
         value=_value(found),
         channel=found.channel,
-        reasons=tuple(reason.text for reason in found.reasons),
+        reasons=tuple(_keep(one, "code", "text", "fact", "comparison") for one in found.reasons),
         steps=tuple(step.place for step in order),
     )
     return case, answer
+
+
+def _keep(sentence: Fact | Reason, *texts: str) -> dict[str, Any]:
+    """Return a sentence with its message, and without any figure of the engine."""
+    names = (*texts, "message", "parameters")
+    return {name: getattr(sentence, name) for name in names}
 
 
 def _value(found: SupervisorView) -> float:

@@ -701,6 +701,17 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "laboratory_report": N_("laboratory report"),
         "other": N_("other file"),
     },
+    "wrong_declaration": {
+        "undervalued": N_("value too low"),
+        "misdescribed": N_("goods described wrongly"),
+        "short_mass": N_("mass too low"),
+    },
+    "contestant": {
+        "trainee": N_("You"),
+        "engine": N_("The engine"),
+        "chance": N_("Chance"),
+        "best": N_("The best possible"),
+    },
     "case_duty": {
         "agree_custody": N_("agree that custody passes"),
         "agree_delivery": N_("agree to the controlled delivery"),

@@ -67,7 +67,9 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "has_scanner": True,
         "done": request.query_params.get("done", ""),
     }
-    known["menu"] = menu(values.get("visitor"), values.get("post"), request.url.path)
+    known["training"] = training = getattr(request.app.state, "training_menu", None)
+    visitor, where, post = values.get("visitor"), request.url.path, values.get("post")
+    known["menu"] = training(visitor, where) if training else menu(visitor, post, where)
     address = values.get("json_address")
     known["csv_links"] = [] if address is None else _csv_links(request, address, speech.code)
     text = environment(speech.code).get_template(template).render(known | values)

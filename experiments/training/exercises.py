@@ -24,13 +24,18 @@ STOP_MINUTES = 6.0
 PAPERS_MINUTES = 10.0
 
 
+Sentence = str | Mapping[str, Any]
+"""A message with its English text (``text``, ``message``, ``parameters``); in exercises that were
+made before messages were kept, the English text alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A vehicle as the trainee sees it: no score, no channel, no reason."""
 
     crossing_id: str
     arrival: Mapping[str, Any]
-    facts: tuple[str, ...]
+    facts: tuple[Sentence, ...]
     gaps: tuple[str, ...]
     history: Mapping[str, Any]
     places: Mapping[str, float]
@@ -80,7 +85,7 @@ class Answer:
     value: float = 0.0
     """The engine picks the highest first."""
     channel: str = ""
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Sentence, ...] = ()
     steps: tuple[str, ...] = ()
     """Places that the engine names to search first."""
 
@@ -96,6 +101,15 @@ class Solution:
 
     answers: Mapping[str, Answer]
     salt: str = field(default_factory=lambda: secrets.token_hex(16))
+
+
+def text_of(sentence: Sentence) -> str:
+    """Return a sentence in English.
+
+    >>> text_of({"text": "It came at night.", "message": "night", "parameters": {}})
+    'It came at night.'
+    """
+    return sentence if isinstance(sentence, str) else str(sentence["text"])
 
 
 def list_places(arrival: Arrival, equipment: Mapping[str, int]) -> dict[str, float]:

@@ -71,6 +71,9 @@ ASKED = {
     "training close": ["training", "close", "shift-1", "--as", "ann"],
     "training report": ["training", "report", "--as", "ann"],
     "training figures": ["training", "figures"],
+    "training serve": ["training", "serve"],
+    "training certificate": ["training", "certificate", "--as", "ann", "--out", "{out}"],
+    "training check": ["training", "check", "ab12"],
     "clock show": ["clock", "show"],
     "clock accept": ["clock", "accept", "--as", "ann", "--why", "x"],
 }

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -19,9 +18,8 @@ from api.cli.common import open_home
 from api.cli.main import app
 from api.migrations.upgrade import upgrade
 from api.service.runtime import open_network, open_store
-from api.training import maker
 from api.training.desk import TrainingDesk
-from api.training.maker import HomeOrder, make_home
+from api.training.maker import make_home
 from api.training.store import default_truth, open_training
 from engine.audit.verification import verify
 from engine.errors import (
@@ -42,35 +40,14 @@ from engine.journal.kinds import (
 )
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
-from experiments.faults.service_process import Forker
-from experiments.training.composition import Course
 from experiments.training.exercises import PAPERS, Pick
-from tests.support.forked_service import run_forked
+from tests.unit.api.training.conftest import CANARY, ORDER, has_canary
 
-CANARY = "canary-7c1f"
 FIRST = TRAINING_HOME.draft("", {"seed": 1, "crossings": 500, "mode": "rules_only"})
 PICK = TRAINING_PICK.draft(
     "shift-1", {"person": CANARY, "crossing_id": "c", "places": [[PAPERS, 10.0]]}
 )
 NETWORK = NETWORK_DECLARED.draft("", {"digest": "", "file": ""})
-ORDER = HomeOrder(seed=3, crossings=2500, days=20, course=Course(20, (1,)), is_modelled=False)
-
-
-@pytest.fixture(scope="module")
-def training_home(forker: Forker, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make one training home with its solutions next to it."""
-    root = tmp_path_factory.mktemp("training") / "home"
-    with patch.object(maker, "run_service", partial(run_forked, forker)):
-        make_home(Home(root), default_truth(root), ORDER, lambda *_: None)
-    return root
-
-
-@pytest.fixture
-def live(tmp_path: Path) -> Path:
-    """Make a live home with a record."""
-    with open_home(tmp_path / "live") as (home, store):
-        Journal(store).append([TICK.draft("", {})])
-    return home.root
 
 
 @contextmanager
@@ -152,10 +129,6 @@ def leak(live: Path) -> None:
         store.dispose()
 
 
-def has_canary(root: Path) -> bool:
-    return any(CANARY.encode() in path.read_bytes() for path in root.rglob("*") if path.is_file())
-
-
 def test_no_canary_reaches_a_live_home(live: Path) -> None:
     with pytest.raises(NotAllowedError):
         leak(live)
@@ -198,7 +171,7 @@ def test_passwords_and_keys_of_one_home_open_nothing_in_the_other(
 
 
 def read_shown(desk: TrainingDesk) -> dict[str, Any]:
-    [(name, _)] = desk.list_exercises()
+    (name, _), *_ = desk.list_exercises()
     exercise = desk.read_exercise(name)
     return {"name": name, "exercise": exercise, "first": exercise.cases[0].crossing_id}
 

@@ -1,0 +1,101 @@
+"""Pages of a training home by keys, in two languages: from the first pick to the certificate."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import patch
+
+import pytest
+import uvicorn
+from playwright.sync_api import Page, expect
+
+from api.auth.accounts import Accounts
+from api.auth.permissions import Role
+from api.service.runtime import open_network
+from api.training import maker
+from api.training.app import create_training_app
+from api.training.maker import HomeOrder, make_home
+from api.training.runtime import open_training_runtime
+from api.training.store import default_truth
+from engine.storage.home import Home
+from experiments.faults.service_process import Forker
+from experiments.training.composition import Course
+from tests.browser.page_layouts import looked_at
+from tests.browser.users_and_vehicles import Site
+from tests.service.running_service import CHEAP
+from tests.support.forked_service import run_forked
+
+ORDER = HomeOrder(seed=4, crossings=2500, days=20, course=Course(20, (1,)), is_modelled=False)
+
+
+@pytest.fixture(scope="module")
+def site(forker: Forker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Serve a training home over HTTP, in the place of the live one."""
+    root = tmp_path_factory.mktemp("training") / "home"
+    with patch.object(maker, "run_service", partial(run_forked, forker)):
+        make_home(Home(root), default_truth(root), ORDER, lambda *_: None)
+    app = create_training_app(lambda: open_training_runtime(root))
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    yield Site(address, cast("Any", None), {}, app.state.runtime)
+    server.should_exit = True
+    thread.join()
+
+
+def enter(page: Page, site: Site, name: str, role: Role) -> str:
+    """Make a person, sign in as they do, and return the address of the service."""
+    address, runtime = site.address, site.runtime
+    with patch("api.auth.credentials._HASHER", CHEAP):
+        accounts = Accounts(runtime.store, open_network(runtime.home))
+        secret = accounts.create_user(name, role).secret
+        page.goto(f"{address}/login")
+        page.fill("#name", name)
+        page.fill("#password", secret)
+        page.locator("form.card button.primary").press("Enter")
+        page.wait_for_url(f"{address}/")
+    return address
+
+
+def test_an_exercise_is_done_by_keys(page: Page, site: Site) -> None:
+    address = enter(page, site, "trainee-1", Role.SUPERVISOR)
+    page.goto(f"{address}/language/tg?back=/")
+    looked_at(page, "training-course")
+    page.locator("main table a").first.press("Enter")
+    page.wait_for_url("**/exercises/shift-1")
+    looked_at(page, "training-exercise")
+    page.locator("main tbody a").first.press("Enter")
+    page.wait_for_url("**/vehicles/*")
+    looked_at(page, "training-vehicle")
+    page.locator("#search-form button.primary").press("Enter")
+    expect(page.locator("#wrong")).to_be_focused()
+    looked_at(page, "training-refused")
+    page.select_option("#place-1", "papers")
+    page.locator("#search-form button.primary").press("Enter")
+    expect(page.locator("#done")).to_be_visible()
+    page.locator("#close input[name=sure]").press("Space")
+    page.locator("#close button").press("Enter")
+    page.wait_for_url("**/debriefing")
+    looked_at(page, "training-debriefing")
+    page.goto(f"{address}/skill")
+    looked_at(page, "training-skill")
+    with page.expect_download() as waited:
+        page.locator("main a[href*='certificate.pdf']").click()
+    assert Path(waited.value.path()).read_bytes().startswith(b"%PDF")
+    page.context.clear_cookies()
+    enter(page, site, "leader-1", Role.ADMINISTRATOR)
+    page.goto(f"{address}/figures")
+    expect(page.locator("main")).to_contain_text("trainee-1")
+    digest = page.locator("section[aria-labelledby=certificates] td.id").inner_text()
+    page.fill("#digest", digest)
+    page.keyboard.press("Enter")
+    expect(page.locator("#checked")).to_contain_text("trainee-1")
+    looked_at(page, "training-figures")
