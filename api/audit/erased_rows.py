@@ -6,7 +6,7 @@ digests of identifiers; those that no remaining crossing uses are deleted, so th
 every crossing that is kept stay exact.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +19,7 @@ from engine.storage.dialect import Dialect
 from features.catalogue.plan import Plan
 from features.online.counter_log.merge import settle, void
 from features.online.counter_store import insert
-from features.online.crossing_index import PASSAGES
+from features.online.crossing_index import PASSAGES, pack_keys, unpack_keys
 from features.online.entity_links import ways
 from features.online.state_layout import layouts
 
@@ -120,7 +120,7 @@ class ErasedRows:
             connection.execute(
                 update(PASSAGES)
                 .where(PASSAGES.c.crossing_id == bindparam("which"))
-                .values(entity_keys=bytes(8 * len(self.plan.lookups))),
+                .values(entity_keys=pack_keys([0] * len(self.plan.lookups))),
                 [{"which": name} for name in self.crossings],
             )
             self._delete_counters(connection, keys)
@@ -141,8 +141,9 @@ class ErasedRows:
             query = select(PASSAGES.c.entity_keys).where(PASSAGES.c.crossing_id.in_(some))
             found += connection.scalars(query)
         width = len(self.plan.lookups)
-        rows = [np.frombuffer(one, "<i8") for one in found]
-        return np.array([row for row in rows if row.size == width], np.int64).reshape(-1, width)
+        rows = [unpack_keys(bytes(one)) for one in found]
+        kept = [row[:width] for row in rows if width <= len(row) < width + 8]
+        return np.array(kept, np.int64).reshape(-1, width)
 
     def _delete_counters(self, connection: Connection, keys: Keys) -> None:
         """Delete what was counted under keys that no remaining crossing has."""
@@ -181,11 +182,8 @@ def _kept_keys(connection: Connection) -> Iterator[Keys]:
     last = ""
     while rows := fetch_rows(connection, _NEXT, [last, _PASSAGES]):
         last = rows[-1][0]
-        yield np.unique(np.frombuffer(b"".join(_bytes(rows)), "<i8"))
-
-
-def _bytes(rows: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
-    return (bytes(keys) for _, keys in rows)
+        keys = [key for _, packed in rows for key in unpack_keys(bytes(packed))]
+        yield np.unique(np.array(keys, np.int64))
 
 
 _NEXT = (

@@ -480,6 +480,8 @@ class HistoryBody(TypedDict):
     epoch: NotRequired[str]
     definitions: NotRequired[str]
     upto: NotRequired[int]
+    reads_from: NotRequired[int]
+    """UTC microseconds: states of counters that no read as of then or later sees are left out."""
     load: NotRequired[str]
     quarantine: NotRequired[str]
     rows: NotRequired[dict[str, int]]

@@ -79,12 +79,12 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
         entities[name] = _qualify(entities[name], field, crossing.post, network)
     for name, (whose, field, of) in _COVERED.items():
         entities[name] = entities[whose] if network.covers(of, field) else None
-    entities.update(_precursors(items))
+    entities.update(_precursors(items) if items else _NO_PRECURSORS)
     entities.update(_declared_terms(crossing, declaration, main, entities))
-    facts.update(_goods_facts(items, main))
-    facts.update(_declared_facts(declaration, facts))
+    facts.update(_goods_facts(items, main) if items else _NO_GOODS)
+    facts.update(_NO_TERMS if declaration is None else _declared_facts(declaration, facts))
     facts["undeclared_countries"] = _undeclared_countries(crossing.post, declaration, network)
-    facts.update(_precursor_facts(items, entities))
+    facts.update(_precursor_facts(items, entities) if items else _NO_PRECURSOR_FACTS)
     facts.update(_gap_facts(crossing, declaration, facts))
     facts["dispatch_not_origin"] = _differ(entities["dispatch"], entities["origin"])
     for fact, entity in _REMEMBERED.items():
@@ -430,6 +430,12 @@ _REMEMBERED: Mapping[str, str] = {
 }
 """Entities kept as facts of a crossing, so that the next one can say whether they are the same."""
 
+
+# Most vehicles carry nothing that is declared: what that says is worked out once.
+_NO_GOODS = _goods_facts((), None)
+_NO_PRECURSORS = _precursors(())
+_NO_PRECURSOR_FACTS = _precursor_facts((), _NO_PRECURSORS)
+_NO_TERMS = _declared_facts(None, _NO_GOODS)
 
 _PROBE = Crossing(
     crossing_id="-",

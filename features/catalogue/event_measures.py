@@ -29,13 +29,13 @@ _KIND_PLACES = [FACTS.index(name) for name in _KINDS]
 _EMPTY = FACTS.index("is_empty")
 
 
-def vehicles(facts: Any, rows: slice) -> list[str]:
+def vehicles(facts: Any, rows: slice | NDArray[np.intp]) -> list[str]:
     """Return class and load of each crossing's vehicle, as places are counted: ``truck:empty``.
 
     Parameters
     ----------
     facts : float64 array of shape (n_facts, n), or ``features.offline.compact_columns.Facts``
-    rows : slice
+    rows : slice or int array
         The crossings wanted, n of them.
 
     Returns

@@ -208,7 +208,7 @@ class Plan:
 
     def fact_row(self, facts: Facts) -> list[float]:
         """Return the facts of a crossing in the order of ``FACTS``."""
-        return [facts[name] for name in FACTS]
+        return list(_FACTS(facts))
 
     def finish(self, slots: Floats) -> Rows:
         """Turn slots into features.
@@ -237,6 +237,9 @@ class Plan:
     def _finish_one(self, slots: Values) -> Values:
         made = [value for finisher in self.finishers for value in finisher.finish_one(slots)]
         return self._reorder(made)
+
+
+_FACTS = itemgetter(*FACTS)
 
 
 def _input_fields(item: Item) -> dict[str, object]:

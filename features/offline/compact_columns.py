@@ -8,7 +8,10 @@ stored in the narrowest float that restores every one of them exactly.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from os import SEEK_END
+from tempfile import TemporaryFile
+from typing import IO, Any
+from weakref import finalize
 
 import numpy as np
 import pyarrow as pa
@@ -61,12 +64,15 @@ class Keys:
     """Keys of n crossings for each look-up; indexes as an int64 array of shape (n_lookups, n).
 
     ``lookups`` has the look-up of each row (:meth:`features.catalogue.plan.Plan.keys`),
-    ``entities`` every entity that is looked up.
+    ``entities`` every entity that is looked up. A column is computed once: what does not fit into
+    memory goes to a temporary file, which costs a hundredth of hashing it again.
     """
 
     def __init__(self, lookups: Sequence[Lookup], entities: Mapping[str, Texts], n: int) -> None:
         self._lookups, self._entities, self._n = lookups, entities, n
         self._made: dict[int, Ints] = {}
+        self._spilled: dict[int, int] = {}
+        self._file: IO[bytes] | None = None
 
     def __len__(self) -> int:
         return len(self._lookups)
@@ -75,16 +81,37 @@ class Keys:
         """Return one look-up's keys; or as an array does, ``[:, rows]`` and ``[place, rows]``."""
         place, rows = at if isinstance(at, tuple) else (at, slice(None))
         if isinstance(place, slice):
-            return np.array([self[each][rows] for each in range(len(self))[place]], np.int64)
-        column = self._made.pop(place, None)
-        if column is None:
-            of, by = self._lookups[place]
-            column = keys([self._entities[name] for name in of], "+".join(by), self._n)
-            while self._made and (len(self._made) + 1) * self._n > max(_KEYS_KEPT, 2 * self._n):
-                del self._made[next(iter(self._made))]
-        self._made[place] = column
+            return np.array([self[each, rows] for each in range(len(self))[place]], np.int64)
+        column = self._made.get(place)
+        if column is None and place in self._spilled:
+            if isinstance(rows, slice) and rows.step in (None, 1):
+                begin, end, _ = rows.indices(self._n)
+                return self._read(place, begin, end)
+            column = self._read(place, 0, self._n)
+        elif column is None:
+            column = self._make(place)
         found: Ints = column[rows]
         return found
+
+    def _make(self, place: int) -> Ints:
+        of, by = self._lookups[place]
+        column = keys([self._entities[name] for name in of], "+".join(by), self._n)
+        while self._made and (len(self._made) + 1) * self._n > max(_KEYS_KEPT, 2 * self._n):
+            self._spill(next(iter(self._made)))
+        self._made[place] = column
+        return column
+
+    def _spill(self, place: int) -> None:
+        if self._file is None:
+            self._file = TemporaryFile()  # noqa: SIM115 - open for as long as the keys are
+            finalize(self, self._file.close)
+        self._spilled[place] = self._file.seek(0, SEEK_END)
+        self._made.pop(place).tofile(self._file)
+
+    def _read(self, place: int, begin: int, end: int) -> Ints:
+        assert self._file is not None  # noqa: S101 - what was spilled is in a file
+        self._file.seek(self._spilled[place] + 8 * begin)
+        return np.fromfile(self._file, np.int64, max(end - begin, 0))
 
 
 def keys(of: Sequence[Texts], kind: str, n: int) -> Ints:

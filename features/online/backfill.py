@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete
 
+from engine.storage.database import insert_rows
 from features.catalogue.encoder import FACTS
 from features.catalogue.event_measures import vehicles
 from features.catalogue.event_streams import FINDS, INSPECTIONS
@@ -22,13 +23,14 @@ from features.offline.encoded_history import EncodedHistory, Events
 from features.online.counter_log.merge import void
 from features.online.counter_store import COUNTERS, copy
 from features.online.counter_updates import measures
-from features.online.crossing_index import LINKS, PASSAGES
+from features.online.crossing_index import LINKS, PASSAGES, pack_many_keys
 from features.online.entity_links import keep, ways
 from features.online.search_counts import AT_ONCE, PlaceCounter, SearchReport, forget
 from features.online.spread import tables
 from features.online.state_layout import StateLayout, layouts
 
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 _ARRIVED, _ENTRY = FACTS.index("arrived_at"), FACTS.index("is_entry")
 _CHUNK = 20_000
 
@@ -40,41 +42,48 @@ def backfill(
     *,
     searches: Sequence[SearchRow] = (),
     before: int | None = None,
+    reads_from: int | None = None,
 ) -> None:
     """Replace counters and passages by those of a history, inside one writer's transaction.
 
     ``searches`` has the places searched in its vehicles. ``before`` is that with which snapshots of
-    the log were made, see :func:`features.offline.encoded_history.read_log`.
+    the log were made, see :func:`features.offline.encoded_history.read_log`. Nothing will be read
+    as of a time before ``reads_from`` (UTC microseconds): states that no later read can see are
+    left out. All are kept by default.
     """
     connection.execute(delete(COUNTERS))
     void(connection)
     connection.execute(delete(PASSAGES))
     for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
-        under = log.event_keys(plan, group)
-        copy(connection, _rows(log, log.streams[group.stream], under, layout))
+        events, under = log.streams[group.stream], log.event_keys(plan, group)
+        entity, known_at, states = _states(log, events, under, layout, reads_from=reads_from)
+        copy(connection, layout.number, entity, known_at=known_at, states=states)
     connection.execute(delete(LINKS))
     keep(connection, _yield_links(log, plan))
     label = _labels(log)
-    keys = log.keys[:]
     for begin in range(0, len(log), _CHUNK):
-        connection.execute(PASSAGES.insert(), list(_passages(log, keys, label, begin=begin)))
+        insert_rows(connection, PASSAGES, _passages(log, label, begin=begin))
     tables.forget(connection)
     if plan.spread:
-        _fill_spread(connection, log, plan, log.ends if before is None else before)
+        ends = log.ends if before is None else before
+        _fill_spread(connection, log, plan, ends, since=tables.oldest_crossing(reads_from))
     forget(connection)
     counter = PlaceCounter(plan)
     for begin in range(0, len(searches), AT_ONCE):
         counter.count(
-            connection, list(_yield_searches(log, keys, searches[begin : begin + AT_ONCE]))
+            connection,
+            list(_yield_searches(log, searches[begin : begin + AT_ONCE], counter.parties)),
         )
 
 
-def _fill_spread(connection: Connection, log: EncodedHistory, plan: Plan, before: int) -> None:
+def _fill_spread(
+    connection: Connection, log: EncodedHistory, plan: Plan, before: int, *, since: int
+) -> None:
     """Keep what later snapshots are made of, and up to where they are made."""
     keys = np.array([log.keys[plan.column[(name,), (name,)]] for name in ENTITIES])
-    for begin in range(0, len(log), _CHUNK):
+    for begin in range(int(np.searchsorted(log.known_at, since)), len(log), _CHUNK):
         part = slice(begin, begin + _CHUNK)
-        packed = [tables.pack_keys(each) for each in keys[:, part].T.tolist()]
+        packed = _as_bytes(keys[:, part])
         known_at, names = log.known_at[part].tolist(), log.crossing_id[part].tolist()
         tables.keep(connection, list(zip(known_at, names, packed, strict=True)), [])
     tables.keep(connection, [], list(_yield_finds(log, keys)))
@@ -99,12 +108,16 @@ def _yield_finds(log: EncodedHistory, keys: Ints) -> Iterator[tuple[object, ...]
 
 
 def _yield_searches(
-    log: EncodedHistory, keys: Ints, searches: Sequence[SearchRow]
+    log: EncodedHistory, searches: Sequence[SearchRow], parties: Sequence[int]
 ) -> Iterator[SearchReport]:
-    for _, row, searched, found in searches:
-        (vehicle,) = vehicles(log.facts, slice(row, row + 1))
-        name = str(log.crossing_id[row])
-        yield SearchReport(name, vehicle, keys[:, row].tolist(), searched, found)
+    """Yield the places searched in vehicles, with those keys that places are counted under."""
+    rows = np.array([row for _, row, _, _ in searches], np.intp)
+    keys = np.zeros((len(rows), len(log.keys)), np.int64)
+    for place in parties:
+        keys[:, place] = log.keys[place, rows]
+    names, kinds = log.crossing_id[rows].tolist(), vehicles(log.facts, rows)
+    for at, (_, _, searched, found) in enumerate(searches):
+        yield SearchReport(names[at], kinds[at], keys[at].tolist(), searched, found)
 
 
 def _yield_links(log: EncodedHistory, plan: Plan) -> Iterator[tuple[int, int, int, int]]:
@@ -114,29 +127,44 @@ def _yield_links(log: EncodedHistory, plan: Plan) -> Iterator[tuple[int, int, in
             yield way.number, int(via[row]), int(log.known_at[row]), int(to[row])
 
 
-def _rows(
-    log: EncodedHistory, events: Events, entity: Ints, layout: StateLayout
-) -> Iterator[tuple[int, int, int, bytes]]:
-    order = np.lexsort((events.known_at, entity))
-    order = order[entity[order] != 0]
-    if not len(order):
-        return
-    entity, known_at, row = entity[order], events.known_at[order], events.row[order]
-    starts = np.flatnonzero(np.r_[True, entity[1:] != entity[:-1]])
-    lasts = np.flatnonzero(
-        np.r_[(entity[1:] != entity[:-1]) | (known_at[1:] != known_at[:-1]), True]
-    )
+def _states(
+    log: EncodedHistory,
+    events: Events,
+    entity: Ints,
+    layout: StateLayout,
+    *,
+    reads_from: int | None,
+) -> tuple[Ints, Ints, Ints]:
+    """Return the rows of a group in the table's order: entities, times, and states (m, width)."""
+    order = np.argsort(entity, kind="stable")  # events are in the order of time
+    order = order[np.searchsorted(entity[order], 1) :]
+    entity, known_at = entity[order], events.known_at[order]
+    is_last = np.r_[entity[1:] != entity[:-1], True][: len(order)]
+    lasts = np.flatnonzero(is_last | np.r_[known_at[1:] != known_at[:-1], True][: len(order)])
+    if reads_from is not None:
+        lasts = _drop_unreachable(lasts, is_last, known_at, since=reads_from - layout.reach)
+    starts = np.flatnonzero(np.r_[True, is_last[:-1]][: len(order)])
     packed = np.empty((len(lasts), layout.width), "<i8")
     for place, measure in enumerate(layout.sums):
         packed[:, place] = _cumulative(events, measure, order, starts)[lasts]
     for place, name in enumerate(layout.carried, len(layout.sums)):
-        carried = known_at if name == "known_at" else log.facts[FACTS.index(name)][row]
-        packed[:, place] = carried[lasts].astype("<f8").view("<i8")
-    width, states = 8 * layout.width, packed.tobytes()
-    for at, (who, when) in enumerate(
-        zip(entity[lasts].tolist(), known_at[lasts].tolist(), strict=True)
-    ):
-        yield layout.number, who, when, states[at * width : (at + 1) * width]
+        at = order[lasts]
+        carried = (
+            events.known_at[at]
+            if name == "known_at"
+            else log.facts[FACTS.index(name)][events.row[at]]
+        )
+        packed[:, place] = carried.astype("<f8").view("<i8")
+    return entity[lasts], known_at[lasts], packed
+
+
+def _drop_unreachable(lasts: Ints, is_last: Mask, known_at: Ints, *, since: int) -> Ints:
+    """Leave out the states that the next one of the entity replaced before any read.
+
+    A cut at ``since`` or later reads a state where the next one is known then or later.
+    """
+    until = np.append(known_at[lasts[1:]], 0)[: len(lasts)]
+    return lasts[is_last[lasts] | (until >= since)]
 
 
 def _cumulative(events: Events, measure: str, order: Ints, starts: Ints) -> Ints:
@@ -156,22 +184,25 @@ def _labels(log: EncodedHistory) -> Ints:
     return label
 
 
-def _passages(
-    log: EncodedHistory, keys: Ints, label: Ints, *, begin: int
-) -> Iterator[dict[str, object]]:
-    end = min(begin + _CHUNK, len(log))
-    kinds = vehicles(log.facts, slice(begin, end))
-    for row, vehicle in zip(range(begin, end), kinds, strict=True):
-        yield {
-            "crossing_id": log.crossing_id[row],
-            "post": log.post[row],
-            "plate_key": int(log.plate_key[row]),
-            "is_entry": bool(log.facts[_ENTRY, row]),
-            "arrived_at": int(log.facts[_ARRIVED, row]),
-            "known_at": int(log.known_at[row]),
-            "entity_keys": keys[:, row].astype("<i8").tobytes(),
-            "inspected": int(label[0, row]),
-            "hit": int(label[1, row]),
-            "seizure": int(label[2, row]),
-            "vehicle": vehicle,
-        }
+def _passages(log: EncodedHistory, label: Ints, *, begin: int) -> list[tuple[object, ...]]:
+    """Return rows of crossings, in the order of the table's columns."""
+    part = slice(begin, begin + _CHUNK)
+    columns = (
+        log.crossing_id[part].tolist(),
+        log.post[part].tolist(),
+        log.plate_key[part].tolist(),
+        (log.facts[_ENTRY, part] == 1.0).tolist(),
+        log.facts[_ARRIVED, part].astype(np.int64).tolist(),
+        log.known_at[part].tolist(),
+        pack_many_keys(log.keys[:, part].T),
+        *label[:, part].tolist(),
+        vehicles(log.facts, part),
+    )
+    return list(zip(*columns, strict=True))
+
+
+def _as_bytes(keys: Ints) -> list[bytes]:
+    """Return the keys of n crossings, of shape (k, n), as the tables hold them."""
+    rows = np.ascontiguousarray(keys.T, "<i8")
+    packed: list[bytes] = rows.view(f"V{8 * rows.shape[1]}").ravel().tolist()
+    return packed

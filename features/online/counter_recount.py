@@ -95,7 +95,14 @@ class Recount:
         try:
             tables, before = self._tables(None), self._snapshots_before()
             log = read_log(tables, self.plan, before=before)
-            backfill(connection, log, self.plan, searches=read_searches(tables), before=before)
+            backfill(
+                connection,
+                log,
+                self.plan,
+                searches=read_searches(tables),
+                before=before,
+                reads_from=self._last[1].get("reads_from"),
+            )
         except UNREADABLE:
             self.is_readable = False
             return self.fill(connection)

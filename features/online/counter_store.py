@@ -8,7 +8,7 @@ difference of two; how many events the entity has makes no difference.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -304,13 +304,51 @@ def insert(connection: Connection, rows: Iterable[Row]) -> None:
             execute_many(connection, _INSERT, [[*map(_array, numbers), states]])
 
 
-def copy(connection: Connection, rows: Iterable[Row]) -> None:
-    """Insert a whole history: PostgreSQL's COPY, on SQLite the same as ``insert``."""
+def copy(
+    connection: Connection, number: int, entity: Ints, *, known_at: Ints, states: Ints
+) -> None:
+    """Insert the rows of a whole group, in the order of the table's key.
+
+    Parameters
+    ----------
+    number : int
+        The group's number.
+    entity, known_at : int64 array of shape (m,)
+        Keys, and UTC microseconds.
+    states : int64 array of shape (m, width)
+        Each row's state; what is carried is float64 in the same bytes.
+    """
+    for begin in range(0, len(entity), _CHUNK):
+        rows = slice(begin, begin + _CHUNK)
+        _copy(connection, number, (entity[rows], known_at[rows], states[rows]))
+
+
+def _copy(connection: Connection, number: int, columns: tuple[Ints, Ints, Ints]) -> None:
+    entity, known_at, states = columns
+    width = 8 * states.shape[1]
+    packed = np.ascontiguousarray(states, "<i8").view(f"V{width}").ravel()
     if Dialect.of(connection).is_sqlite:
-        return insert(connection, rows)
-    driver = connection.connection.cursor()
-    with driver.copy(_COPY) as target:
-        target.set_types(["int4", "int8", "int8", "bytea"])
-        for row in rows:
-            target.write_row(row)
-    return None
+        rows = zip(
+            repeat(number), entity.tolist(), known_at.tolist(), packed.tolist(), strict=False
+        )
+        insert_rows(connection, COUNTERS, list(rows))
+        return
+    laid = np.empty(len(entity), _binary_row(width))
+    laid["fields"], laid["number"], laid["entity"], laid["known_at"] = 4, number, entity, known_at
+    laid["number_size"], laid["entity_size"], laid["known_at_size"] = 4, 8, 8
+    laid["state_size"], laid["state"] = width, packed
+    with connection.connection.cursor().copy(_COPY) as target:
+        target.write(_HEAD + laid.tobytes() + _TAIL)
+
+
+_HEAD, _TAIL = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
+"""What a binary COPY of PostgreSQL begins and ends with."""
+
+
+def _binary_row(width: int) -> list[tuple[str, str]]:
+    """Return a row as a binary COPY has it: each value behind its size, big-endian."""
+    sized = (("number", ">i4"), ("entity", ">i8"), ("known_at", ">i8"), ("state", f"V{width}"))
+    return [
+        ("fields", ">i2"),
+        *chain.from_iterable(((f"{n}_size", ">i4"), (n, k)) for n, k in sized),
+    ]

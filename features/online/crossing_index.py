@@ -6,10 +6,12 @@ recorded.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from struct import pack
+from itertools import pairwise
+from struct import pack, unpack
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import (
     Boolean,
     Column,
@@ -38,6 +40,8 @@ from features.catalogue.encoder import key
 from features.catalogue.event_measures import GRAMS_MOST, Label, vehicle
 from features.catalogue.event_streams import REACH
 from features.catalogue.plan import Plan
+
+Ints = NDArray[np.int64]
 
 PASSAGES = Table(
     "passages",
@@ -104,6 +108,44 @@ def correction_event(body: Mapping[str, Any]) -> CorrectionEvent | None:
     return compensate_find(crossing_id, was, now)
 
 
+def pack_keys(keys: Sequence[int]) -> bytes:
+    """Return a crossing's keys as the index holds them: which are known, then these alone.
+
+    A byte with the number of bytes of the bits, the bits (the first key's lowest), and the keys
+    that are not 0, each 8 bytes; little-endian. Two in three are 0.
+    """
+    known = [key for key in keys if key]
+    bits, size = sum(1 << place for place, key in enumerate(keys) if key), _count_bytes(len(keys))
+    return bytes((size,)) + bits.to_bytes(size, "little") + pack(f"<{len(known)}q", *known)
+
+
+def pack_many_keys(keys: Ints) -> list[bytes]:
+    """Return what :func:`pack_keys` does for n crossings, of an int64 array of shape (n, k)."""
+    is_known, size = keys != 0, _count_bytes(keys.shape[1])
+    bits = np.packbits(is_known, axis=1, bitorder="little").tobytes()
+    known = keys[is_known].astype("<i8").tobytes()
+    ends = np.append(0, 8 * is_known.sum(axis=1).cumsum()).tolist()
+    head = bytes((size,))
+    return [
+        head + bits[at * size : (at + 1) * size] + known[begin:end]
+        for at, (begin, end) in enumerate(pairwise(ends))
+    ]
+
+
+def unpack_keys(packed: bytes) -> list[int]:
+    """Return the keys of a crossing in their order, 0 where not known; some zeros may follow."""
+    if not packed:
+        return []
+    begin = 1 + packed[0]
+    bits = int.from_bytes(packed[1:begin], "little")
+    known = iter(unpack(f"<{(len(packed) - begin) // 8}q", packed[begin:]))
+    return [next(known) if bits >> place & 1 else 0 for place in range(8 * packed[0])]
+
+
+def _count_bytes(bits: int) -> int:
+    return -(-bits // 8)
+
+
 def passage_row(event: CrossingEvent, known_at: int, label: Label) -> tuple[object, ...]:
     """Return the row that remembers a crossing, in the order of the columns."""
     return (
@@ -113,7 +155,7 @@ def passage_row(event: CrossingEvent, known_at: int, label: Label) -> tuple[obje
         event.is_entry,
         event.arrived_at,
         known_at,
-        pack(f"<{len(event.keys)}q", *event.keys),
+        pack_keys(event.keys),
         *label,
         vehicle(event.facts),
     )

@@ -26,12 +26,10 @@ from features.catalogue.spec import FAN_OUT
 from features.online.counter_store import latest, newest
 from features.online.crossing_index import PASSAGES
 from features.online.entity_links import LinkLookup, follow_link, ways
-from features.online.state_layout import StateLayout, layouts
+from features.online.state_layout import WEEKS, StateLayout, layouts
 
 WHOSE = ("plate", "trailer", "driver", "carrier", "consignee", "declarant")
 """Entities whose past is shown, in the order in which they are."""
-WEEKS = 52
-"""How far back a timeline reaches."""
 MOST_EVENTS = 40
 """Events of one kind read for one entity, the last of them."""
 MOST_CROSSINGS = 12

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, func, insert, select
 
 from engine.decision.inspection_minutes import Taught, lessons_of, taught_anew, teach
+from engine.domain.time_units import DAY
 from engine.journal.entries import Draft, Entry, JournalRecord
 from engine.journal.idempotency import inspection_name, seizure_name
-from engine.journal.journal import Journal
-from engine.journal.kinds import HISTORY_LOADED
+from engine.journal.journal import JOURNAL, Journal
+from engine.journal.kinds import DECISION, HISTORY_LOADED
 from engine.journal.payloads import HistoryBody
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -24,7 +25,7 @@ from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log, records
 from features.history.labels import SearchRow, act_minutes, read_searches
 from features.history.tables import Tables
-from features.offline.encoded_history import EncodedHistory, read_log
+from features.offline.encoded_history import EncodedHistory, derive, encode_history
 from features.online.backfill import backfill
 from features.online.crossing_index import EPOCH, keep_loaded_names
 from features.online.online_features import OnlineFeatures
@@ -48,10 +49,15 @@ def open_epoch(
     """
     report("reading the history")
     with store.read() as connection:
-        upto = Journal(store).head(connection).seq
+        head = Journal(store).head(connection)
+        reads_from = _oldest_read(connection, head.known_at)
         tables = read_event_log(home, connection)
+    upto = head.seq
     report(f"encoding {tables.crossings.num_rows:,} crossings")
-    log = read_log(tables, plan)
+    log = encode_history(tables, plan)
+    # All that snapshots known by now depend on is known.
+    before = max(head.known_at + 1, log.ends)
+    log = derive(log, plan, before=before)
     report("filling the counters")
     start = _EpochStart(
         log,
@@ -59,6 +65,8 @@ def open_epoch(
         OnlineFeatures(plan, tables.network),
         epoch=tables.digest,
         upto=upto,
+        before=before,
+        reads_from=reads_from,
         taught=act_minutes(tables),
         searches=read_searches(tables),
         names=report_names(tables),
@@ -67,9 +75,21 @@ def open_epoch(
         "epoch": tables.digest,
         "definitions": plan.digest,
         "upto": upto,
+        "reads_from": reads_from,
         **about,
     }
     return Journal(store, [start]).append([HISTORY_LOADED.draft(tables.digest, body)])[0]
+
+
+def _oldest_read(connection: Connection, head: int) -> int:
+    """Return from when on counters are read as of: by decisions to come and by those so far.
+
+    A decision is recorded within seconds of its cut. ``head`` is when the last record became known;
+    both are in UTC microseconds.
+    """
+    query = select(func.min(JOURNAL.c.known_at)).where(JOURNAL.c.kind == DECISION)
+    first = connection.scalar(query)
+    return head if first is None else min(head, first - DAY)
 
 
 def report_names(tables: Tables) -> list[str]:
@@ -88,13 +108,22 @@ class _EpochStart:
     features: OnlineFeatures
     epoch: str
     upto: int
+    before: int
+    reads_from: int
     taught: Sequence[Taught]
     searches: Sequence[SearchRow]
     names: Sequence[str]
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Fill the counters from the log, then count what was recorded after it was read."""
-        backfill(connection, self.log, self.plan, searches=self.searches)
+        backfill(
+            connection,
+            self.log,
+            self.plan,
+            searches=self.searches,
+            before=self.before,
+            reads_from=self.reads_from,
+        )
         taught_anew(connection, self.taught)
         keep_loaded_names(connection, self.names)
         late = list(records(connection, after=self.upto))

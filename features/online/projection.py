@@ -25,7 +25,7 @@ from features.online.counter_log.merge import Event, append
 from features.online.counter_log.tables import Counter
 from features.online.counter_store import insert
 from features.online.counter_updates import CountedEvent, CounterState, StreamGroups, measures
-from features.online.crossing_index import PASSAGES, passage_row
+from features.online.crossing_index import PASSAGES, passage_row, unpack_keys
 from features.online.entity_links import follow_link, keep, ways
 from features.online.search_counts import PlaceCounter, SearchReport, named_places
 from features.online.spread.snapshots import SpreadSnapshots
@@ -259,7 +259,7 @@ class _Passage:
     def of(cls, keys: bytes, outcome: Sequence[int], vehicle: str) -> "_Passage":
         inspected, hit, seizure = outcome
         label = (inspected, hit, seizure)
-        return cls(np.frombuffer(keys, "<i8").tolist(), label, was=label, stored=vehicle)
+        return cls(unpack_keys(keys), label, was=label, stored=vehicle)
 
     @property
     def vehicle(self) -> str:

@@ -91,6 +91,11 @@ class PlaceCounter:
             if ((party,), (party,)) in plan.column
         }
 
+    @property
+    def parties(self) -> Sequence[int]:
+        """Columns of the keys under which places are counted."""
+        return list(self._party.values())
+
     def searches(self, connection: Connection, vehicle: str, keys: Sequence[int]) -> SearchCounts:
         """Return what is known of the places of such a vehicle and of its parties, in one read."""
         scopes = self._scopes(vehicle, keys)

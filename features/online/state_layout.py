@@ -3,13 +3,20 @@
 Assumes that a state is its sums as int64, then what the last event carried as float64.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from math import nan
 from struct import Struct
 
+from engine.domain.time_units import WEEK
+from features.catalogue.event_streams import SPREAD
 from features.catalogue.plan import Group, Plan
+from features.catalogue.spec import EVER, Read
+
+WEEKS = 52
+"""How far back the timeline of an entity reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,9 @@ class StateLayout:
 
     packing: Struct
     """Little-endian: the sums, then what is carried."""
+
+    reach: int
+    """How long before a cut the oldest state lies that is read with it, in microseconds."""
 
     @property
     def empty(self) -> bytes:
@@ -49,7 +59,14 @@ def layouts(plan: Plan) -> dict[Group, StateLayout]:
         text = repr((group.stream, group.by, sums, carried)).encode()
         number = int.from_bytes(blake2b(text, digest_size=4).digest(), "big") >> 1
         packing = Struct(f"<{len(sums)}q{len(carried)}d")
-        found[group] = StateLayout(group, number, sums, carried, packing)
+        found[group] = StateLayout(group, number, sums, carried, packing, _reach(group, reads))
     if len({layout.number for layout in found.values()}) != len(found):
         raise ValueError("two counter groups have the same number: rename an entity")
     return found
+
+
+def _reach(group: Group, reads: Sequence[Read]) -> int:
+    """Return how far a group is read back: by the windows of features, and by a timeline."""
+    windows = [read.window for read in reads if not read.is_last and read.window < EVER]
+    is_shown = len(group.by) == 1 and group.stream != SPREAD.name
+    return max([*windows, WEEKS * WEEK if is_shown else 0])

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from engine.storage.database import METADATA, Int64, fetch_rows, insert_rows
 from features.catalogue.event_streams import FINDS, INSPECTIONS
-from features.catalogue.find_spread import ENTITIES, KINDS
+from features.catalogue.find_spread import CROSSINGS_FOR, ENTITIES, EVERY, KINDS, last_cut
 from features.online.counter_updates import measures
 
 Ints = NDArray[np.int64]
@@ -105,6 +105,16 @@ def forget(connection: Connection) -> None:
     """Delete everything that snapshots are made of."""
     for table in (SPREAD_CROSSINGS, SPREAD_FINDS, SPREAD_HEAD):
         connection.execute(delete(table))
+
+
+def oldest_crossing(reads_from: int | None) -> int:
+    """Return from when on crossings are needed where nothing is read as of an earlier time.
+
+    All are where ``reads_from`` is None; both are in UTC microseconds.
+    """
+    if reads_from is None:
+        return 0
+    return last_cut(reads_from) - EVERY - CROSSINGS_FOR
 
 
 def read_head(connection: Connection) -> int | None:

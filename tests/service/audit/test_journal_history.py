@@ -13,7 +13,9 @@ from sqlalchemy import select
 from api.service.settings import Settings
 from engine.decision.inspection_minutes import ACT_MINUTES
 from engine.decision.record_codec import digest_of
-from engine.journal.journal import Journal
+from engine.domain.time_units import DAY
+from engine.journal.journal import Journal, JournalReader
+from engine.journal.kinds import HISTORY_LOADED
 from experiments.synthetic.records.writer import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -107,6 +109,16 @@ def test_counting_again_gives_the_same_counters(eventful_world: World) -> None:
     after = read_counters(eventful_world)
     assert len(before[0]) > 12.5 * DECISIONS
     assert after == before
+    first, reads_from = read_bounds(eventful_world)
+    assert reads_from == first - DAY, "what the first decision read stays"
+
+
+def read_bounds(world: World) -> tuple[int, int]:
+    """Return when the first decision was recorded, and from when on the last load is read."""
+    with world.runtime.store.read() as connection:
+        (_, body), *_ = list(JournalReader(connection).bodies_of(HISTORY_LOADED))[::-1]
+        first = next(one for one in records(connection) if one.kind == "decision")
+    return first.known_at, body["reads_from"]
 
 
 def read_recounted(world: World) -> list[Any]:

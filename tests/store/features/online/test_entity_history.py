@@ -4,25 +4,28 @@ import os
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from engine.domain.records import Crossing, Declaration
 from engine.domain.time_units import DAY, WEEK
 from engine.storage.database import Store
 from features.catalogue.encoder import encode, key
+from features.offline.encoded_history import EncodedHistory, read_log
 from features.online import counter_store, entity_history
+from features.online.backfill import backfill
 from features.online.entity_history import (
     MOST_CROSSINGS,
     MOST_EVENTS,
     SHOWN,
-    WEEKS,
     EntityHistoryReader,
     count_co_occurrences,
     passages,
     read_link_groups,
 )
+from features.online.state_layout import WEEKS
 from tests.store.features.online.record_batches import batches, steps
 from tests.store.features.online.replay import PLAN, Replay
-from tests.support.random_histories import NETWORK, history
+from tests.support.random_histories import NETWORK, history, tables
 
 LOOKING = EntityHistoryReader(PLAN)
 STEPS = steps(history(17, 160 if os.environ.get("DARVOZA_PROOF") else 80, step=3 * DAY))
@@ -124,3 +127,21 @@ def test_what_is_shown_is_bounded(store: Store) -> None:
     for one in result:
         assert len(one) <= max(MOST_CROSSINGS, len(entity_history.WHOSE), len(PLAN.links))
         assert all(len(tie.fellows) <= SHOWN for tie in one if hasattr(tie, "fellows"))
+
+
+def read_after_load(store: Store, reads_from: int | None, log: EncodedHistory) -> tuple[Any, int]:
+    """Return what a reviewer is shown of a loaded history, and the rows of its counters."""
+    with store.write() as connection:
+        backfill(connection, log, PLAN, reads_from=reads_from)
+    with store.read() as connection:
+        rows = connection.scalar(select(func.count()).select_from(counter_store.COUNTERS))
+    return read_histories(Replay(store), log.ends), rows or 0
+
+
+def test_what_is_shown_needs_no_state_that_a_load_leaves_out(store: Store) -> None:
+    log = read_log(tables(history(17, 80, step=6 * DAY)), PLAN)
+    (whole, all_rows), (shown, rows) = (
+        read_after_load(store, reads_from, log) for reads_from in (None, log.ends)
+    )
+    assert shown == whole
+    assert rows < 0.8 * all_rows

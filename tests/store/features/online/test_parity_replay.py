@@ -178,3 +178,27 @@ def test_a_load_that_drops_ties_is_caught(store: Store) -> None:
     served, again = unlike(store, dropping_ties)
     assert served > 0
     assert again > 0
+
+
+def load_reachable(connection: Connection, log: EncodedHistory) -> None:
+    """Fill the counters with what is read as of the history's end or later."""
+    backfill(connection, log, PLAN, reads_from=log.ends)
+
+
+def load_too_little(connection: Connection, log: EncodedHistory) -> None:
+    """Seeded bug: windows reach back less than features say."""
+    backfill(connection, log, PLAN, reads_from=log.ends + 60 * DAY)
+
+
+def serve_after(store: Store, load: Load) -> int:
+    """Load half a history and serve the other half; count the values that bulk does not give."""
+    found = history(9, CROSSINGS, step=3 * DAY, span=500 * DAY, crowd=CROWD)
+    return unlike_bulk(found, coarse(store, found, load, most=FEW))[0]
+
+
+def test_what_no_later_read_reaches_is_not_needed(store: Store) -> None:
+    assert serve_after(store, load_reachable) == 0
+
+
+def test_a_load_that_leaves_out_too_much_is_caught(store: Store) -> None:
+    assert serve_after(store, load_too_little) > 0

@@ -40,6 +40,7 @@ def test_blocks_and_a_short_memory_change_nothing(monkeypatch: pytest.MonkeyPatc
     pieced = read_log(found, PLAN)
     for _ in range(2):
         np.testing.assert_array_equal(pieced.keys[:], whole.keys[:])
+        np.testing.assert_array_equal(pieced.keys[3, 5:9], whole.keys[3][5:9])
     np.testing.assert_array_equal(pieced.facts[:], whole.facts[:])
     assert whole.keys[:].any(axis=1).all()
 
