@@ -61,11 +61,14 @@ def build_with_lookup(
     return dataset(tables, made, labels(tables)), lookup(log, plan).take(in_order(made))
 
 
-def in_order(made: Matrix) -> Positions:
+def in_order(made: Matrix) -> Positions | slice:
     """Return the rows, shape (n,), as a dataset has them: by the cut of their features.
 
-    Decisions are cut before their record is known, so this order may differ from the journal's.
+    Decisions are cut before their record is known, so this order may differ from the journal's;
+    where it does not, as in a loaded history, all rows are one slice, which copies nothing.
     """
+    if (made.as_of[1:] >= made.as_of[:-1]).all():
+        return slice(None)
     return np.argsort(made.as_of, kind="stable")
 
 

@@ -87,7 +87,12 @@ class Dataset:
         return len(self.crossing_id)
 
     def take(self, rows: NDArray[Any]) -> Self:
-        """Return some rows by a mask of shape (n,), or by ascending indices of shape (k,)."""
+        """Return some rows by a mask of shape (n,), or by ascending indices of shape (k,).
+
+        A mask of all rows copies nothing.
+        """
+        if rows.dtype == np.bool_ and rows.all():
+            return self
         picked = {name: getattr(self, name)[rows] for name in self._rowwise()}
         return replace(self, **picked)
 
@@ -102,7 +107,20 @@ class Dataset:
 
         That is not the last row's: a record that came late stands after later arrivals.
         """
-        return self.take(self.arrived_at >= self.arrived_at.max(initial=0) - days * DAY)
+        return self.take(self._is_recent(days, np.ones(len(self), np.bool_)))
+
+    def last_entries(self, days: int, *, before: int = NEVER) -> Self:
+        """Return what :meth:`last` finds among the :attr:`entries` of what arrived before a time.
+
+        ``before`` is in UTC microseconds. Only what is returned is copied.
+        """
+        known = self.arrived_at < before
+        entries = known & np.asarray(self.direction == "entry", np.bool_)
+        return self.take(self._is_recent(days, entries if entries.any() else known))
+
+    def _is_recent(self, days: int, among: Mask) -> Mask:
+        latest = self.arrived_at.max(initial=0, where=among)
+        return np.asarray(among & (self.arrived_at >= latest - days * DAY), np.bool_)
 
     def label(self, target: Target) -> Labels:
         """Return the labels of one target, shape (n,): 1, 0, or -1 where there is none."""
@@ -149,7 +167,9 @@ class Dataset:
         for name in self._rowwise():
             column = getattr(self, name)
             total.update(name.encode())
-            total.update(_text(column) if column.dtype == object else column.tobytes())
+            total.update(
+                _text(column) if column.dtype == object else np.ascontiguousarray(column).data
+            )
         return total.hexdigest()
 
     @classmethod

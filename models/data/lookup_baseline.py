@@ -76,8 +76,8 @@ class Lookup:
     keys: Keys
     strengths: Floats
 
-    def take(self, rows: NDArray[Any]) -> Self:
-        """Return some rows by a mask of shape (n,), or by ascending indices of shape (k,)."""
+    def take(self, rows: NDArray[Any] | slice) -> Self:
+        """Return some rows by a mask of shape (n,), ascending indices of shape (k,), or a slice."""
         return replace(self, keys=self.keys[:, rows])
 
     def estimate(self, seen: Dataset, *, until: int, known_before: int) -> Floats:

@@ -48,9 +48,8 @@ def compute_usual_values(dataset: Dataset) -> dict[str, Floats]:
     mapping of group to float64 array of shape (f,)
         ``class post``, ``class`` and ``*``, in the order of the features.
     """
-    entries = dataset.take(dataset.entries)
-    recent = entries.last(NORMAL_DAYS)
-    of = recent if len(recent) >= FEWEST_ROWS else entries
+    recent = dataset.last_entries(NORMAL_DAYS)
+    of = recent if len(recent) >= FEWEST_ROWS else dataset.take(dataset.entries)
     values = of.values
     flag = np.array([_is_flag(name) for name in dataset.names])
     usual = {ALL: _middles(values, flag)}

@@ -108,7 +108,7 @@ def _run(dataset: Dataset, tasks: list[FitTask], config: TrainConfig) -> list[_F
     """Fit every task, spread over processes where that pays."""
     values = dataset.values
     own: dict[str, Any] = {target: load_estimator(name) for target, name in config.estimators}
-    calls = [
+    calls = (  # rows are copied when a task begins, not for all of them at once
         delayed(_fit_one)(
             values[task.rows],
             task.label,
@@ -122,7 +122,7 @@ def _run(dataset: Dataset, tasks: list[FitTask], config: TrainConfig) -> list[_F
             estimator=own.get(task.part),
         )
         for task in tasks
-    ]
+    )
     cells = sum(len(task.rows) for task in tasks) * len(dataset.names)
     jobs = min(config.jobs, len(tasks)) if cells > _WORTH_A_PROCESS else 1
     done: list[_FittedPart] = Parallel(n_jobs=jobs)(calls)

@@ -20,7 +20,7 @@ from models.config import TrainConfig
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import NAME, Lookup
 from models.data.propensity_log import ReferralState
-from models.evaluation.drift_section import recent
+from models.evaluation.drift_section import BEFORE_DAYS
 from models.evaluation.report import SYNTHETIC, report
 from models.explanation.similar_seizures import PastSeizures, none_known
 from models.explanation.usual_values import ALL, FEWEST_ROWS, compute_usual_values
@@ -87,15 +87,16 @@ def train(
     if not len(seen):
         raise NotEnoughDataError("a model", "no crossing arrived before the cut-off")
     period = _cut_test_period(seen, config, cutoff=cutoff)
+    test = seen.take(period.rows)
     try:
         choice = select_weighting(
-            seen, config, test=seen.take(period.rows), until=period.until, known_before=period.start
+            seen, config, test=test, until=period.until, known_before=period.start
         )
     except NotEnoughDataError as error:
         chosen, judged = config, _explain_unjudged(seen, error)
     else:
         chosen = choice.config
-        judged = _judge(seen, choice, period, sent=sent, table=table, gravity=gravity)
+        judged = _judge(seen, test, choice, period, sent=sent, table=table, gravity=gravity)
         judged["refitted_until"] = rfc3339(cutoff)
     model = fit(seen, chosen, until=cutoff, known_before=cutoff)
     return TrainingResult(
@@ -157,6 +158,7 @@ def _explain_unjudged(seen: Dataset, error: NotEnoughDataError) -> dict[str, Any
 
 def _judge(
     seen: Dataset,
+    test: Dataset,
     choice: WeightingChoice,
     period: _TestPeriod,
     *,
@@ -170,7 +172,6 @@ def _judge(
         peers[NAME] = table.estimate(seen, until=period.until, known_before=period.start)[
             period.rows
         ]
-    test = seen.take(period.rows)
     judged = report(
         test,
         choice.model.score(test.values),
@@ -178,7 +179,7 @@ def _judge(
         fitted_until=period.start,
         peers=peers,
         score=choice.model.score,
-        earlier=seen.take(seen.arrived_at < period.start),
+        earlier=seen.last_entries(BEFORE_DAYS, before=period.start),
         sent=None if sent is None else sent.take(period.rows),
         gravity=None if gravity is None else gravity[period.rows],
     )
@@ -193,7 +194,7 @@ def _labels(seen: Dataset, config: TrainConfig, *, cutoff: int) -> dict[str, Any
 
 def _reference(seen: Dataset) -> Reference:
     """Bin the last entries' features: entries are what is decided, and exits are other traffic."""
-    last = recent(seen.take(seen.entries))
+    last = seen.last_entries(BEFORE_DAYS)
     of_entries = bool((last.direction == "entry").all())
     return reference(last.values, last.names, of_entries=of_entries)
 
@@ -203,7 +204,7 @@ def quantiles(dataset: Dataset, model: FittedModel) -> dict[str, Floats]:
 
     They are by post, and under ``*`` of all posts.
     """
-    last = dataset.take(dataset.entries).last(RECENT_DAYS)
+    last = dataset.last_entries(RECENT_DAYS)
     risk = model.risk(last.values)
     shares = np.linspace(0, 1, LEVELS)
     made = {ALL: np.quantile(risk, shares)}
