@@ -425,7 +425,7 @@ def test_a_body_that_is_not_encrypted_is_found_on_the_wire(
         encrypt: Callable[..., bytes] = staticmethod(lambda text, *_: text)
 
     monkeypatch.setattr(outbox, "select_fields", let_through)
-    monkeypatch.setattr(envelope, "_SUITE", Plain)
+    monkeypatch.setattr(envelope, "SUITE", Plain)
     uz.ask("/v1/decisions", make_exit("UZ-OYB", 4), by="checkpoint", status=201)
     uz.installation.run("link", "sync")
     found = find_canaries(partners.read_all_wires())
