@@ -36,8 +36,9 @@ _OTHER_MODULES: Mapping[Bench, str] = {
 
 
 class Network(StrEnum):
-    """Mechanisms of small synthetic networks, as experiments.synthetic.mechanisms has them."""
+    """Makes of synthetic networks, as experiments.benchmarks.quality.mechanisms has them."""
 
+    SYNTH = "synth"
     LATENT = "latent"
     RINGS = "rings"
     SIGNS = "signs"
@@ -63,9 +64,16 @@ def bench(
     ] = None,
     network: Annotated[
         list[Network] | None,
-        typer.Option(help="quality: on synthetic networks of these mechanisms; again for more."),
+        typer.Option(help="quality: on synthetic networks of these makes; again for more."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="quality with --network: its seed.")] = 1,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="quality with --network: also without features named like this; again for more.",
+        ),
+    ] = None,
     more: Annotated[list[int] | None, typer.Argument(hidden=True)] = None,
     *,
     _home: UnusedHomeOption,
@@ -77,7 +85,7 @@ def bench(
     say(f"bench {name}: contestants take turns, medians of ratios are shown")
     if network and data is not None:
         raise typer.BadParameter("a network is drawn, not read", param_hint="--network")
-    sizes = _sizes(name, rows, crossings, more, network=network, seed=seed)
+    sizes = _sizes(name, rows, crossings, more, network=network, seed=seed, without=without)
     made = result(name, find_module(name).run(data, **sizes))
 
     def text() -> None:
@@ -99,6 +107,7 @@ def _sizes(
     *,
     network: Sequence[Network] | None = None,
     seed: int = 1,
+    without: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Return the sizes, and the networks, that a benchmark was asked for."""
     asked = (*(crossings or ()), *(more or ()))
@@ -107,9 +116,11 @@ def _sizes(
             raise typer.BadParameter(
                 "quality alone has networks, of one size", param_hint="--network"
             )
-        return {"networks": [str(one) for one in network], "seed": seed} | (
-            {"crossings": asked[0]} if asked else {}
-        )
+        chosen = {"networks": [str(one) for one in network], "seed": seed}
+        chosen |= {"without": tuple(without or ())}
+        return chosen | ({"crossings": asked[0]} if asked else {})
+    if without:
+        raise typer.BadParameter("features are left out on networks alone", param_hint="--without")
     if name not in ("growth", "scale"):
         if asked:
             raise typer.BadParameter(f"bench {name} has no sizes", param_hint="--crossings")

@@ -1,8 +1,9 @@
 """Quality of ranking against peers.
 
-kcs         Quality on the public declarations of Korea Customs, by two protocols
-mechanisms  Quality on networks of other mechanisms than the main generator's
-peers       Peers of the quality benchmark, fitted on the same rows
-run         Benchmark of ranking against peers; ``--data`` names a folder of KCS files
-synthetic   Quality on synthetic networks, whose truth is known
+kcs          Quality on the public declarations of Korea Customs, by two protocols
+known_truth  A synthetic network whose last quarter is judged by the truth of every entry
+mechanisms   Quality on networks of several makes, and what a family of features is worth on each
+peers        Peers of the quality benchmark, fitted on the same rows
+run          Benchmark of ranking against peers; ``--data`` names a folder of KCS files
+synthetic    Quality on synthetic networks, whose truth is known
 """

@@ -1,61 +1,52 @@
-"""Quality on networks of other mechanisms than the main generator's: the last quarter of each.
+"""Quality on networks of several makes, and what a family of features is worth on each.
 
-Frozen, and judged by the truth of every entry, as the synthetic networks are. The best that any
-ranking could do is the generator's own chances. SYNTHETIC: no figure here is about any border.
+The main generator's network (``synth``) and those of other mechanisms are judged alike, by the
+truth of their last quarter. SYNTHETIC: no figure here is about any border.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from engine.domain.time_units import DAY
+from engine.errors import InputError
 from engine.ports import Scores
+from experiments.benchmarks.quality.known_truth import (
+    KnownTruth,
+    bound_gain,
+    leave_out,
+    read_known_truth,
+)
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.mechanisms.folder import open_network
+from experiments.synthetic.mechanisms import folder
 from experiments.synthetic.mechanisms.hidden_risks import Mechanism
+from experiments.synthetic.records import writer
 from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.plan import Plan
-from features.intake.load import read_folder
-from models.array_types import Floats
 from models.config import TrainConfig
-from models.data.build_dataset import assemble, freeze_history
-from models.data.dataset import Dataset
-from models.learning.fit import fit
 from models.scoring.risk import risk
 from models.statistics.ranking_metrics import within_capacity
 
+Make = Mechanism | Literal["synth"]
 CROSSINGS = 120_000
 SEED = 1
-QUARTER = 91 * DAY
 MUST = {"hits": ">= 0.45", "loads": ">= 0.6", "papers": ">= 0.3"}
 """Bars of every network: hits over the generator's, AUC of loads, AP of wrong papers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A network whose last quarter is judged: rows, the entries asked about, and their truth."""
-
-    seen: Dataset
-    begins: int
-    """UTC microseconds: nothing known from here on teaches."""
-    asked: NDArray[np.bool_]
-    carries: NDArray[np.bool_]
-    is_wrong: NDArray[np.bool_]
-    best: Scores
-    """The generator's own chances."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What a ranking finds."""
 
+    chosen: NDArray[np.bool_]
+    """Entries among the riskiest 5 % of each post's day, shape (asked,)."""
     hits: int
-    """Entries that carry or are declared wrongly, among the riskiest 5 % of each post's day."""
+    """Of these, the ones that carry or are declared wrongly."""
     auc: float
     """Of loads, by the chance of a seizure."""
     average_precision: float
@@ -63,55 +54,62 @@ class Figures:
 
 
 def run(
-    mechanisms: Iterable[Mechanism], *, crossings: int = CROSSINGS, seed: int = SEED
+    makes: Iterable[Make],
+    *,
+    crossings: int = CROSSINGS,
+    seed: int = SEED,
+    without: Sequence[str] = (),
 ) -> list[Row]:
-    """Return the rows of each mechanism's network."""
-    rows = []
-    for mechanism in mechanisms:
-        network = read_network(mechanism, crossings=crossings, seed=seed)
-        model = fit(network.seen, TrainConfig(), until=network.begins, known_before=network.begins)
-        ours = measure(network, model.score(network.seen.values[network.asked]))
-        rows += _rows(f"SYNTHETIC {mechanism}", ours, measure(network, network.best))
+    """Return the rows of each network; ``without`` are patterns of features to leave out in turn.
+
+    Raises ``InputError`` for a pattern that no feature fits.
+    """
+    for pattern in without:
+        if not any(fnmatchcase(name, pattern) for name in CATALOGUE):
+            raise InputError("--without", f"no feature is named like {pattern}")
+    rows: list[Row] = []
+    for make in makes:
+        with open_network(make, crossings=crossings, seed=seed) as path:
+            network = read_known_truth(path)
+        ours = measure(network, network.score(network.seen))
+        rows += _rows(f"SYNTHETIC {make}", ours, measure(network, network.best))
+        for pattern in without:
+            rows += _worth(f"SYNTHETIC {make}, without {pattern}", network, ours, pattern)
     return rows
 
 
-def _rows(name: str, ours: Figures, best: Figures) -> list[Row]:
+def open_network(make: Make, *, crossings: int, seed: int) -> AbstractContextManager[Path]:
+    """Draw a network of some make into a folder, which goes after use."""
+    if make == "synth":
+        return writer.open_network(None, crossings=crossings, seed=seed)
+    return folder.open_network(mechanism=make, crossings=crossings, seed=seed)
+
+
+def _rows(name: str, ours: Figures, best: Figures) -> Iterator[Row]:
     ratio = ours.hits / max(1, best.hits)
-    return [
-        row(f"{name}: hits at 5 %", "hits", ours.hits, ">= 1"),
-        row(f"{name}: hits at 5 % over the generator's chances", "ratio", ratio, MUST["hits"]),
-        row(f"{name}: AUC of loads", "AUC", ours.auc, MUST["loads"]),
-        row(f"{name}: AUC of loads, the generator's chances", "AUC", best.auc, ">= 0.5"),
-        row(f"{name}: AP of wrong papers", "AP", ours.average_precision, MUST["papers"]),
-        row(
-            f"{name}: AP of wrong papers, the generator's chances",
-            "AP",
-            best.average_precision,
-            ">= 0",
-        ),
-    ]
+    yield row(f"{name}: hits at 5 %", "hits", ours.hits, ">= 1")
+    yield row(f"{name}: hits at 5 % over the generator's chances", "ratio", ratio, MUST["hits"])
+    yield row(f"{name}: AUC of loads", "AUC", ours.auc, MUST["loads"])
+    yield row(f"{name}: AUC of loads, the generator's chances", "AUC", best.auc, ">= 0.5")
+    yield row(f"{name}: AP of wrong papers", "AP", ours.average_precision, MUST["papers"])
+    about = f"{name}: AP of wrong papers, the generator's chances"
+    yield row(about, "AP", best.average_precision, ">= 0")
 
 
-def read_network(mechanism: Mechanism, *, crossings: int, seed: int) -> Network:
-    """Draw a network and read it as a backtest with frozen labels would."""
-    with open_network(mechanism=mechanism, crossings=crossings, seed=seed) as folder:
-        tables = read_folder(folder).tables
-        truth = pa_csv.read_csv(folder / "truth.csv")
-    begins = int(pc.max(tables.crossings["arrived_at"]).as_py()) - QUARTER
-    seen = assemble(freeze_history(tables, labels_before=begins), Plan(CATALOGUE))
-    asked = (seen.arrived_at >= begins) & (seen.direction == "entry")
-    result = truth.take(pc.index_in(seen.crossing_id[asked].tolist(), truth["crossing_id"]))
-
-    def column(name: str) -> Floats:
-        return np.asarray(result[name].to_numpy(), np.float64)
-
-    best = Scores(p_seizure=column("p_seizure"), p_discrepancy=column("p_discrepancy"))
-    carries, is_wrong = column("carries") > 0, column("discrepancy") > 0
-    return Network(seen, begins, asked, carries, is_wrong, best)
+def _worth(name: str, network: KnownTruth, ours: Figures, pattern: str) -> Iterator[Row]:
+    """Yield what is found without some features, and the paired interval of what they gain."""
+    fewer = leave_out(network.seen, lambda feature: fnmatchcase(feature, pattern))
+    theirs = measure(network, network.score(fewer))
+    low, high = bound_gain(network.carries | network.is_wrong, ours.chosen, theirs.chosen)
+    yield row(f"{name}: hits at 5 %", "hits", theirs.hits, ">= 0")
+    yield row(f"{name}: they gain at least", "hits", low, ">= -inf")
+    yield row(f"{name}: they gain at most", "hits", high, ">= -inf")
+    yield row(f"{name}: AUC of loads", "AUC", theirs.auc, ">= 0")
+    yield row(f"{name}: AP of wrong papers", "AP", theirs.average_precision, ">= 0")
 
 
-def measure(network: Network, scores: Scores) -> Figures:
-    """Measure chances, shape (entries asked about,), against the truth of the network."""
+def measure(network: KnownTruth, scores: Scores) -> Figures:
+    """Measure chances, shape (asked,), against the truth of the network."""
     config, asked = TrainConfig(), network.asked
     ranked = risk(scores.p_seizure, scores.p_discrepancy, severity=config.seizure_weight)
     chosen = within_capacity(
@@ -122,6 +120,7 @@ def measure(network: Network, scores: Scores) -> Figures:
         seed=SEED,
     )
     return Figures(
+        chosen=chosen,
         hits=int((network.carries | network.is_wrong)[chosen].sum()),
         auc=float(roc_auc_score(network.carries, scores.p_seizure)),
         average_precision=float(average_precision_score(network.is_wrong, scores.p_discrepancy)),

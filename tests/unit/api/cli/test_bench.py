@@ -3,7 +3,7 @@
 from typing import get_args
 
 from api.cli.experiments import Bench, Network, find_module
-from experiments.synthetic.mechanisms.hidden_risks import Mechanism
+from experiments.benchmarks.quality.mechanisms import Make
 
 
 def test_every_benchmark_has_a_module() -> None:
@@ -11,5 +11,7 @@ def test_every_benchmark_has_a_module() -> None:
         assert callable(find_module(name).run), name
 
 
-def test_every_mechanism_can_be_named() -> None:
-    assert {str(network) for network in Network} == set(get_args(Mechanism))
+def test_every_make_can_be_named() -> None:
+    assert {str(network) for network in Network} == {
+        name for one in get_args(Make) for name in get_args(one)
+    }

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from experiments.benchmarks.quality import kcs, peers, synthetic
+from experiments.benchmarks.quality.known_truth import bound_gain, leave_out
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.labels import labels
@@ -50,7 +51,7 @@ def test_raw_columns_follow_the_rows_and_say_nothing_of_inspections() -> None:
 
 def test_without_history_no_feature_knows_an_inspection_or_a_link() -> None:
     plan = Plan(CATALOGUE)
-    left = synthetic._without_history(assemble(FOUND, plan))
+    left = leave_out(assemble(FOUND, plan), synthetic._uses_history)
     assert 40 < len(left.names) < len(CATALOGUE)
     assert not any("hit" in name or "seizure" in name or "finds" in name for name in left.names)
     assert left.values.shape == (FOUND.crossings.num_rows, len(left.names))
@@ -61,8 +62,8 @@ def test_the_low_end_of_a_gain_tells_a_gain_from_luck() -> None:
     found = draw.random(4000) < 0.2
     better = found & (draw.random(4000) < 0.4)
     chance = draw.random(4000) < 0.08
-    assert synthetic._least(found, better, chance) > 0
-    assert synthetic._least(found, chance, draw.random(4000) < 0.08) < 0
+    assert bound_gain(found, better, chance)[0] > 0
+    assert bound_gain(found, chance, draw.random(4000) < 0.08)[0] < 0
 
 
 @pytest.mark.slow

@@ -10,8 +10,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from engine.domain.time_units import MINUTE, micros
+from engine.errors import InputError
 from engine.ports import Scores
 from experiments.benchmarks.quality import mechanisms
+from experiments.benchmarks.quality.known_truth import bound_gain, leave_out, read_known_truth
 from experiments.synthetic.config import Config
 from experiments.synthetic.mechanisms import folder
 from experiments.synthetic.mechanisms.course import LOADS, WRONG, Course, run_course
@@ -98,7 +100,8 @@ def test_a_car_drives_minutes_ahead_of_a_load() -> None:
 
 
 def test_figures_tell_the_best_ranking_from_its_reverse() -> None:
-    network = mechanisms.read_network("signs", crossings=2_000, seed=3)
+    with mechanisms.open_network("signs", crossings=2_000, seed=3) as path:
+        network = read_known_truth(path)
     best = mechanisms.measure(network, network.best)
     turned = Scores(
         p_seizure=1 - network.best.p_seizure, p_discrepancy=1 - network.best.p_discrepancy
@@ -107,6 +110,19 @@ def test_figures_tell_the_best_ranking_from_its_reverse() -> None:
     assert best.hits > worst.hits
     assert best.auc > 0.6 > 0.4 > worst.auc
     assert best.average_precision > worst.average_precision
-    rows = mechanisms._rows("SYNTHETIC signs", replace(best, hits=best.hits // 2), best)
+    rows = list(mechanisms._rows("SYNTHETIC signs", replace(best, hits=best.hits // 2), best))
     assert rows[1]["seen"] == pytest.approx(best.hits // 2 / best.hits, abs=1e-3)
     assert all(row["name"].startswith("SYNTHETIC") for row in rows)
+
+    # A family's worth: the paired gain of the better ranking, and fewer columns of the same rows.
+    low, high = bound_gain(network.carries | network.is_wrong, best.chosen, worst.chosen)
+    assert 0 <= low < best.hits - worst.hits < high
+    assert bound_gain(network.carries, best.chosen, best.chosen) == (0.0, 0.0)
+    fewer = leave_out(network.seen, lambda name: "_spread_" in name)
+    assert len(network.seen.names) - len(fewer.names) == 18
+    assert fewer.values.shape == (len(network.seen.values), len(fewer.names))
+
+
+def test_a_pattern_that_no_feature_fits_is_refused() -> None:
+    with pytest.raises(InputError, match="no feature is named like"):
+        mechanisms.run(["signs"], without=["*_sprd_*"])
