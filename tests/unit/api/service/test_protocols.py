@@ -5,15 +5,20 @@ from collections.abc import Iterator
 from typing import Any, Protocol, get_type_hints
 
 import api.app
+import api.training.app
 from api.service.runtime import Runtime
+from api.training.runtime import TrainingRuntime
 from engine.storage.database import Store
 
 PARTS = get_type_hints(Runtime)
+OF_TRAINING = get_type_hints(TrainingRuntime)
+"""Of a training home's own service."""
 
 
 def protocols() -> Iterator[Any]:
     """Yield each protocol of the running service, wherever the application declares it."""
     assert api.app.ROUTERS
+    assert api.training.app.__name__ in sys.modules
     for name in [name for name in sys.modules if name.startswith("api.")]:
         for one in vars(sys.modules[name]).values():
             is_protocol = isinstance(one, type) and getattr(one, "_is_protocol", False)
@@ -24,7 +29,8 @@ def protocols() -> Iterator[Any]:
 def missing(protocol: Any) -> dict[str, object]:
     """Return what a protocol names and the service lacks, or has of another type."""
     wanted = get_type_hints(protocol)
-    return {name: kind for name, kind in wanted.items() if PARTS.get(name) != kind}
+    parts = OF_TRAINING if protocol.__module__.startswith("api.training.") else PARTS
+    return {name: kind for name, kind in wanted.items() if parts.get(name) != kind}
 
 
 def test_the_service_fits_the_protocol_of_each_consumer() -> None:
