@@ -161,6 +161,6 @@ def is_untouched(connection: Connection) -> bool:
 
 def _find_seen(connection: Connection) -> _SeenLog:
     """Return what is known of a connection's transaction, begun where there is none."""
-    if not connection.in_transaction():
+    if connection.get_transaction() is None:
         connection.begin()
     return _TRANSACTIONS.setdefault(connection.get_transaction(), _SeenLog())
