@@ -13,9 +13,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -42,6 +42,10 @@ from engine.storage.home import Home
 from tests.support.link_partner import link_partner
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
+WIDTHS = {"phone": 390, "wide": 1920}
+"""Folders of pictures below ``FOLDER``, and the width in pixels of each page there."""
+SMALLER = 2
+"""Into how many times fewer pixels each way those pictures are drawn: they show the layout."""
 PEOPLE = {
     "malika": Role.SUPERVISOR,
     "zafar": Role.ANALYST,
@@ -74,6 +78,8 @@ class Shot:
     width: int = 1280
     scheme: str = "light"
     language: str = "en"
+    folder: str = ""
+    """One of ``WIDTHS`` for the same page at that width."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -103,9 +109,9 @@ def main(arguments: Sequence[str]) -> None:
                 asked.out,
                 f"http://{HOST}:{port}",
                 passwords,
-                list(shots(post, decision, link, case)),
+                list(at_every_width(shots(post, decision, link, case))),
             )
-    sizes = [path.stat().st_size for path in asked.out.glob("*.png")]
+    sizes = [path.stat().st_size for path in asked.out.rglob("*.png")]
     print(f"{len(sizes)} pictures, {sum(sizes) / 1e6:.2f} MB, in {asked.out}")
 
 
@@ -260,6 +266,15 @@ def shots(post: str, decision: str, link: str, case: str) -> Iterator[Shot]:
     yield Shot("link", "nodira", f"/links/{link}")
 
 
+def at_every_width(pictured: Iterable[Shot]) -> Iterator[Shot]:
+    """Yield each picture, and each page that is pictured as it comes at the other widths too."""
+    for shot in pictured:
+        yield shot
+        if shot == Shot(shot.name, shot.who, shot.path):
+            for folder, width in WIDTHS.items():
+                yield replace(shot, width=width, folder=folder)
+
+
 def _at(pattern: str, post: str) -> str:
     return pattern.replace("{post}", post)
 
@@ -276,7 +291,7 @@ def take(out: Path, address: str, passwords: Mapping[str, str], wanted: Sequence
                 if who:
                     _sign_in(page, name, passwords[name])
                 for shot in (one for one in wanted if one.who == who):
-                    _picture(page, shot, out / f"{shot.name}.png")
+                    _picture(page, shot, out / shot.folder / f"{shot.name}.png")
         browser.close()
 
 
@@ -296,8 +311,11 @@ def _picture(page: Page, shot: Shot, path: Path) -> None:
     tall = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
     clip: Any = {"x": 0, "y": 0, "width": shot.width, "height": tall}
     taken = page.screenshot(full_page=True, clip=clip)
-    small = Image.open(BytesIO(taken)).convert("RGB").quantize(COLOURS)
-    small.save(path, optimize=True)
+    drawn = Image.open(BytesIO(taken)).convert("RGB")
+    if shot.folder:
+        drawn = drawn.reduce(SMALLER)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawn.quantize(COLOURS).save(path, optimize=True)
 
 
 if __name__ == "__main__":
