@@ -98,7 +98,8 @@ def exchange_all(exchange: LinkExchange, link: Link, carry: Carry) -> ExchangeRe
     echo: ReceiptedMark | None = None
     for _ in range(MOST_ROUNDS):
         follow_records(exchange, link.name)
-        parcel = replace(exchange.make_parcel(link), receipts=receipts, echo=echo)
+        known = (*exchange.repeat_receipt(link, echo), *receipts)
+        parcel = replace(exchange.make_parcel(link), receipts=known, echo=echo)
         answer = carry(parcel.seal(exchange.keys))
         answered = read_parcel(answer).parcel
         refused = tuple(one.rule for one in answered.refusals)

@@ -45,7 +45,13 @@ from engine.links.outbox import (
     read_mark,
     read_waiting,
 )
-from engine.links.parcel import EnvelopeRefusal, Parcel, SignedParcel, read_parcel
+from engine.links.parcel import (
+    EnvelopeRefusal,
+    Parcel,
+    ReceiptedMark,
+    SignedParcel,
+    read_parcel,
+)
 from engine.links.receipts import LinkReceipt
 from engine.links.state import (
     Link,
@@ -234,6 +240,20 @@ class LinkExchange:
             return None
         return self.sign(read_receipt(connection, row, link), self._journal_id(connection))
 
+    def repeat_receipt(self, link: Link, mark: ReceiptedMark | None) -> tuple[LinkReceipt, ...]:
+        """Return, again, the receipt of the last envelope of which the other side holds one.
+
+        It compares the two: a journal that was given the envelope a second time signs another one,
+        and would pass unnoticed where more envelopes follow. Empty where the envelope is not here.
+        """
+        if mark is None or not mark.number:
+            return ()
+        with self.store.read() as connection:
+            row = read_envelope_row(connection, link.name, "received", mark.number)
+            if row is None:
+                return ()
+            return (self.sign(read_receipt(connection, row, link), self._journal_id(connection)),)
+
     def _read_receipts(self, connection: Connection, link: Link) -> list[LinkReceipt]:
         rows = list_envelopes(connection, link.name, "received", most=RECEIPTS_IN_FILE)
         journal_id = self._journal_id(connection)
@@ -260,7 +280,8 @@ class LinkExchange:
         link, taken = self._take(signed, name=name)
         parcel = self.make_parcel(link)
         given = signed.parcel.receipted
-        answer = replace(parcel, receipts=taken.receipts, refusals=taken.refusals, echo=given)
+        receipts = (*self.repeat_receipt(link, given), *taken.receipts)
+        answer = replace(parcel, receipts=receipts, refusals=taken.refusals, echo=given)
         return answer.seal(self.keys)
 
     def take_parcel(self, raw: bytes, *, name: str | None = None) -> TakenParcel:

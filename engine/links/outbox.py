@@ -28,7 +28,7 @@ from engine.journal.payloads import (
     LinkStoppedBody,
     LinkSubjectBody,
 )
-from engine.journal.power_records import find_last_sequence
+from engine.journal.power_records import find_last_sequence, read_record
 from engine.links.disclosure import select_fields
 from engine.links.envelope import (
     MOST_REPLACED,
@@ -218,7 +218,9 @@ def draft_settlement(connection: Connection, link: Link, statement: Statement) -
 
     Receipts with a signature or a link that is not the other side's are passed over. A statement
     that answers no parcel of ours, and is older than the newest receipt, is out of date: that it
-    names fewer envelopes raises nothing.
+    names fewer envelopes raises nothing. Two receipts of one envelope that differ raise an alarm
+    however late one of them comes: a receiver that took it twice lost its first record, and with it
+    the journal that it had signed for. After a resumption, a late one may be what was known then.
     """
     part = read_receipted_part(connection, link.name)
     last = statement.last if _is_theirs(link, statement.last) else None
@@ -229,11 +231,38 @@ def draft_settlement(connection: Connection, link: Link, statement: Statement) -
     if foreign is not None:
         return [*drafts, *_stop(link, "other_receipt", last or foreign)]
     known = part.number if statement.stated_at > part.answered_at else 0
-    if statement.echo is not None and statement.echo.resumed == read_mark(connection, link).resumed:
-        known = max(known, min(statement.echo.number, part.number))
+    echo = statement.echo
+    is_answer = echo is not None and echo.resumed == read_mark(connection, link).resumed
+    if echo is not None and is_answer:
+        known = max(known, min(echo.number, part.number))
     if (0 if last is None else last.number) < known:
         return [*drafts, *_stop(link, "receiver_behind", last)]
+    if is_answer or not link.doubted or statement.stated_at > part.answered_at:
+        other = _find_other(connection, link, held if last is None else [*held, last])
+        if other is not None:
+            return [*drafts, *_stop(link, "receiver_behind", other)]
     return drafts
+
+
+def _find_other(
+    connection: Connection, link: Link, receipts: Sequence[LinkReceipt]
+) -> LinkReceipt | None:
+    """Return the last receipt that says something else than the one that is held of its envelope.
+
+    A receiver signs the same receipt again for as long as it has the record. Receipts that are held
+    from before the link was resumed after such an alarm do not count.
+    """
+    for receipt in sorted(receipts, key=lambda one: one.number, reverse=True):
+        row = _find_row(connection, link, receipt)
+        if row is None or row.receipt_seq <= link.doubted:
+            continue
+        record = read_record(connection, row.receipt_seq)
+        if record is None or record.kind != LINK_RECEIPTED or record.body is None:
+            continue
+        held = LinkReceipt.from_json(record.body["receipt"])
+        if replace(held, signature=receipt.signature) != receipt:
+            return receipt
+    return None
 
 
 def read_mark(connection: Connection, link: Link) -> ReceiptedMark:

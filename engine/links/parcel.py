@@ -161,7 +161,7 @@ def _to_mark(found: Mapping[str, Any], name: str) -> ReceiptedMark | None:
     if name not in found:
         return None
     match found[name]:
-        case [int() as number, int() as resumed] if min(number, resumed) >= 0:
+        case [int() as number, int() as resumed] if all(0 <= n < 2**63 for n in (number, resumed)):
             return ReceiptedMark(number, resumed)
         case _:
             raise refuse_form(name, "holds something other than two whole numbers")

@@ -30,7 +30,7 @@ Phase = Literal["proposed", "in_force", "stopped", "ended", "expired"]
 AlarmRule = Literal["other_content", "other_history", "other_receipt", "receiver_behind"]
 """What an alarm is about: an envelope with a number that was taken with other content; one that
 follows other envelopes than those that were taken; a receipt of an envelope that was never sent
-from here; a receiver that lost what it had signed for."""
+from here; a receiver that lost what it had signed for, whether or not it was given it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class LinkAlarm:
     known_at: int
     rule: AlarmRule
     number: int
-    """The envelope that it is about; of ``receiver_behind`` the last one that the receiver has."""
+    """The envelope that it is about; of ``receiver_behind`` the last one that the receiver has, or
+    one for which it signed two receipts."""
     digest: str
     receipt: LinkReceipt | None = None
     """What the other side signed, where it is about that."""
@@ -69,6 +70,9 @@ class Link:
     """The alarm that stops it now."""
     resumption: ApprovalState | None = None
     """A proposed resumption that waits for a second person."""
+    doubted: int = 0
+    """The record that last resumed it after ``receiver_behind``; 0 without one. Receipts that were
+    kept before may be of a journal that the other side's disk no longer holds."""
 
     @property
     def name(self) -> str:
@@ -120,6 +124,7 @@ def _apply_events(
     link: Link, records: Sequence[PowerRecord], resumptions: Mapping[str, ApprovalState]
 ) -> Link:
     end = alarm = pending = None
+    doubted = 0
     for record in records:
         body: Mapping[str, Any] = record.body or {}
         if record.subject == link.name and record.kind == LINK_ENDED and end is None:
@@ -128,7 +133,10 @@ def _apply_events(
             about = [s for s in resumptions.values() if s.content["stopped"] == record.seq]
             if all(state.state != "in_force" for state in about):
                 alarm, pending = _to_alarm(record), about[-1] if about else None
-    return replace(link, end=end, alarm=alarm, resumption=pending)
+            elif body.get("rule") == "receiver_behind":
+                resumed = [state.sequence for state in about if state.state == "in_force"]
+                doubted = max(doubted, *resumed)
+    return replace(link, end=end, alarm=alarm, resumption=pending, doubted=doubted)
 
 
 def _to_alarm(record: PowerRecord) -> LinkAlarm:
