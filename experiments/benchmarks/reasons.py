@@ -31,7 +31,7 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION
 from engine.ports import Contribution, FeatureRows, Scorer
 from engine.queue.queue import list_decisions
-from engine.selection.policy import INSPECTED
+from engine.selection.policy import INSPECTED, Channel
 from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.support.benchmark_harness import Row, row
@@ -253,6 +253,8 @@ def read_referrals(home: Home, store: Store) -> Iterator[tuple[StoredDecision, R
                 inputs = filing.inputs
                 if inputs.model_version is None or inputs.sentences != REASONS_VERSION:
                     continue
+                if Channel.of(filing.decision["channel"]) not in INSPECTED:
+                    continue  # a supervisor sent it here
                 rows = features.read(connection, [filing.arrival], as_of=[inputs.as_of])
                 made = _reasons_of(filing, rows, scorer(inputs.model_version))
                 yield filing, replace(made, post=at_posts.get(known.post, {}))

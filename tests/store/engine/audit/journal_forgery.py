@@ -29,8 +29,13 @@ def fill(store: Store, *, records: int = RECORDS) -> list[Entry]:
 
 @contextmanager
 def open_rolled_back(store: Store) -> Iterator[Connection]:
-    """Lend a connection whose changes are never seen."""
-    with store.engine.connect() as connection:
+    """Lend a connection whose changes are never seen.
+
+    SQLite's lock is taken at once: a snapshot that began to read cannot write any more once a
+    thread of a running service wrote.
+    """
+    engine = store.engine.execution_options(begin="BEGIN IMMEDIATE")
+    with engine.connect() as connection:
         yield connection
         connection.rollback()
 
