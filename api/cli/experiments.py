@@ -117,7 +117,8 @@ def _sizes(
                 "quality alone has networks, of one size", param_hint="--network"
             )
         chosen = {"networks": [str(one) for one in network], "seed": seed}
-        chosen |= {"without": tuple(without or ())}
+        if without:
+            chosen["without"] = without
         return chosen | ({"crossings": asked[0]} if asked else {})
     if without:
         raise typer.BadParameter("features are left out on networks alone", param_hint="--without")

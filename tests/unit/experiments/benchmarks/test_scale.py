@@ -51,6 +51,10 @@ def test_figures_are_by_crossing_and_by_input() -> None:
             ["quality", "--network", "rings", "--network", "signs", "--crossings", "2000"],
             {"networks": ["rings", "signs"], "crossings": 2000, "seed": 1},
         ),
+        (
+            ["quality", "--network", "rings", "--without", "*_spread_*"],
+            {"networks": ["rings"], "seed": 1, "without": ["*_spread_*"]},
+        ),
     ],
 )
 def test_sizes_reach_the_benchmark(
