@@ -116,10 +116,9 @@ def _sizes(
             raise typer.BadParameter(
                 "quality alone has networks, of one size", param_hint="--network"
             )
-        chosen = {"networks": [str(one) for one in network], "seed": seed}
-        if without:
-            chosen["without"] = without
-        return chosen | ({"crossings": asked[0]} if asked else {})
+        chosen = {"networks": [str(one) for one in network], "seed": seed, "without": without}
+        chosen |= {"crossings": asked[0] if asked else None}
+        return {option: value for option, value in chosen.items() if value is not None}
     if without:
         raise typer.BadParameter("features are left out on networks alone", param_hint="--without")
     if name not in ("growth", "scale"):
