@@ -8,6 +8,7 @@ model_watcher       Models that decide
 post_lines          Lines between posts with a node of their own and their centre
 runtime             The service put together
 settings            Settings of a deployment, from the environment
+sign_in             Parts by which a service knows its callers: accounts, keys, sessions, sign-on
 signed_answers      Answers about records of the journal, each with its receipt
 store_probe         Probe of the store
 structured_logging  Structured log of the service

@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 
 from api.auth.accounts import Accounts
 from api.auth.agencies import agencies_by_post
-from api.auth.authority import Authority
 from api.auth.callers import Callers
 from api.auth.credentials import check_database, open_pepper
 from api.auth.sessions import Sessions
@@ -25,6 +24,7 @@ from api.service.executors import Executors
 from api.service.metrics import Metrics
 from api.service.model_watcher import ModelWatch
 from api.service.settings import Settings
+from api.service.sign_in import open_sign_in
 from api.service.signed_answers import SignedAnswers
 from api.service.store_probe import Probe
 from api.service.subprocess_jobs import Backtests, Measurements
@@ -250,16 +250,15 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         matchers=(profiles, WatchMatcher()),
         line=line,
     )
-    submit = writer.submit
-    posts, refused = agencies_by_post(network), metrics.refuse_power
-    authority = Authority(session_hours=settings.session_hours, posts=posts)
-    sessions = Sessions(
+    sign_in = open_sign_in(
+        home,
         store,
-        submit,
-        pepper,
-        hours=settings.session_hours,
-        authority=authority,
-        refused=refused,
+        writer.submit,
+        network=network,
+        settings=settings,
+        metrics=metrics,
+        posts=agencies_by_post(network),
+        nodes=NodeKeys(home),
     )
     nodes = PostNodes(partial(_read_fingerprint, home))
     spread, signer = SpreadSnapshots(plan), open_signer(home)
@@ -276,27 +275,10 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         writer=writer,
         signer=signer,
         answers=SignedAnswers(signer),
-        accounts=Accounts(
-            store, network, authority=authority, refused=refused, nodes=NodeKeys(home)
-        ),
-        callers=Callers(
-            store,
-            pepper,
-            believed_seconds=settings.key_seconds,
-            authority=authority,
-            refused=refused,
-        ),
-        sessions=sessions,
-        sign_on=SignOn(
-            home,
-            store,
-            submit,
-            sessions,
-            authority=authority,
-            pepper=pepper,
-            seconds=settings.oidc_seconds,
-            skew=settings.oidc_skew_seconds,
-        ),
+        accounts=sign_in.accounts,
+        callers=sign_in.callers,
+        sessions=sign_in.sessions,
+        sign_on=sign_in.sign_on,
         watch=watch,
         profiles=profiles,
         backtests=Backtests(home),
@@ -311,7 +293,12 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
         ),
         workload=workload,
         recording=Recording(
-            store, journal, submit=submit, features=features, network=network, nodes=nodes
+            store,
+            journal,
+            submit=writer.submit,
+            features=features,
+            network=network,
+            nodes=nodes,
         ),
         forecasts=Forecasts(features, settings.policy, in_force=watch.in_force),
         recompute=DecisionReplay(journal, features, scorer=models.load, sentences=models.sentences),

@@ -6,13 +6,10 @@ opened as a training home's, which refuses any other.
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from api.auth.accounts import Accounts
-from api.auth.authority import Authority
 from api.auth.callers import Callers
-from api.auth.credentials import open_pepper
 from api.auth.sessions import Sessions
 from api.auth.tables import AccountProjection
 from api.oidc.sign_on import SignOn
@@ -20,6 +17,7 @@ from api.service.executors import Executors
 from api.service.metrics import Metrics
 from api.service.runtime import open_network
 from api.service.settings import Settings
+from api.service.sign_in import open_sign_in
 from api.training.desk import TrainingDesk
 from api.training.store import default_truth, open_training
 from engine.domain.network import Network
@@ -59,37 +57,21 @@ def open_training_runtime(root: Path, truth: Path | None = None) -> TrainingRunt
     """Open a training home for its service; raises ``HomeError`` or ``NotAllowedError``."""
     opened = ExitStack()
     home, store = opened.enter_context(open_training(root))
-    settings, network, pepper = Settings(), open_network(home), open_pepper(home)
+    settings, network, metrics = Settings(), open_network(home), Metrics()
     writer = Writer(Journal(store, [AccountProjection(), ClockProjection()]))
-    authority, metrics = Authority(session_hours=settings.session_hours), Metrics()
-    refused = metrics.refuse_power
-    sessions = Sessions(
-        store,
-        writer.submit,
-        pepper,
-        hours=settings.session_hours,
-        authority=authority,
-        refused=refused,
+    sign_in = open_sign_in(
+        home, store, writer.submit, network=network, settings=settings, metrics=metrics
     )
-    open_parts = partial(SignOn, home, store, writer.submit, sessions, authority=authority)
     return TrainingRuntime(
         home=home,
         settings=settings,
         network=network,
         store=store,
         writer=writer,
-        accounts=Accounts(store, network, authority=authority, refused=refused),
-        callers=Callers(
-            store,
-            pepper,
-            believed_seconds=settings.key_seconds,
-            authority=authority,
-            refused=refused,
-        ),
-        sessions=sessions,
-        sign_on=open_parts(
-            pepper=pepper, seconds=settings.oidc_seconds, skew=settings.oidc_skew_seconds
-        ),
+        accounts=sign_in.accounts,
+        callers=sign_in.callers,
+        sessions=sign_in.sessions,
+        sign_on=sign_in.sign_on,
         desk=TrainingDesk(home, store, truth or default_truth(home.root)),
         opened=opened,
         metrics=metrics,

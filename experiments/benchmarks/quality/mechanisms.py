@@ -74,7 +74,8 @@ def run(
         ours = measure(network, network.score(network.seen))
         rows += _rows(f"SYNTHETIC {make}", ours, measure(network, network.best))
         for pattern in without:
-            rows += _worth(f"SYNTHETIC {make}, without {pattern}", network, ours, pattern)
+            theirs = _measure_without(network, pattern)
+            rows += _state_gain(f"SYNTHETIC {make}, {pattern}", network, ours, theirs)
     return rows
 
 
@@ -93,19 +94,24 @@ def _rows(name: str, ours: Figures, best: Figures) -> Iterator[Row]:
     yield row(f"{name}: AUC of loads, the generator's chances", "AUC", best.auc, ">= 0.5")
     yield row(f"{name}: AP of wrong papers", "AP", ours.average_precision, MUST["papers"])
     about = f"{name}: AP of wrong papers, the generator's chances"
-    yield row(about, "AP", best.average_precision, ">= 0")
+    yield row(about, "AP", best.average_precision, MUST["papers"])
 
 
-def _worth(name: str, network: KnownTruth, ours: Figures, pattern: str) -> Iterator[Row]:
-    """Yield what is found without some features, and the paired interval of what they gain."""
+def _measure_without(network: KnownTruth, pattern: str) -> Figures:
+    """Measure a model without the features of some names."""
     fewer = leave_out(network.seen, lambda feature: fnmatchcase(feature, pattern))
-    theirs = measure(network, network.score(fewer))
+    return measure(network, network.score(fewer))
+
+
+def _state_gain(name: str, network: KnownTruth, ours: Figures, theirs: Figures) -> Iterator[Row]:
+    """Yield what some features gain, with the paired interval of the hits: they may do no harm."""
     low, high = bound_gain(network.carries | network.is_wrong, ours.chosen, theirs.chosen)
-    yield row(f"{name}: hits at 5 %", "hits", theirs.hits, ">= 0")
-    yield row(f"{name}: they gain at least", "hits", low, ">= -inf")
-    yield row(f"{name}: they gain at most", "hits", high, ">= -inf")
-    yield row(f"{name}: AUC of loads", "AUC", theirs.auc, ">= 0")
-    yield row(f"{name}: AP of wrong papers", "AP", theirs.average_precision, ">= 0")
+    yield row(f"{name}: they gain", "hits", ours.hits - theirs.hits, f">= {-0.05 * ours.hits:.1f}")
+    yield row(f"{name}: they gain, low end", "hits", low, f">= {-0.1 * ours.hits:.1f}")
+    yield row(f"{name}: they gain, high end", "hits", high, ">= 0")
+    yield row(f"{name}: they gain", "AUC of loads", ours.auc - theirs.auc, ">= -0.02")
+    gain = ours.average_precision - theirs.average_precision
+    yield row(f"{name}: they gain", "AP of wrong papers", gain, ">= -0.02")
 
 
 def measure(network: KnownTruth, scores: Scores) -> Figures:

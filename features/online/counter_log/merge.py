@@ -71,7 +71,7 @@ class _FrozenRows:
         self._order = sorted(self._waiting)
         self._rows: dict[int, list[Row]] = {}
 
-    def after(self, reached: Key, most: int) -> list[Row]:
+    def list_after(self, reached: Key, most: int) -> list[Row]:
         """Return the next rows after a key; fewer than ``most`` are the last ones."""
         found: list[Row] = []
         for group in self._order[bisect_left(self._order, reached[0]) :]:
@@ -154,7 +154,7 @@ def _merge_slice(connection: Connection, insert: Insert, *, most: int) -> None:
         if overlay.size < LONGEST:
             return
         state = replace(state, frozen=state.newest, reached=START)
-    part = _frozen_rows(connection, overlay, state).after(state.reached, most)
+    part = _frozen_rows(connection, overlay, state).list_after(state.reached, most)
     insert(connection, part)
     if len(part) == most:
         state = replace(state, reached=_KEY(part[-1]))

@@ -113,6 +113,10 @@ def test_figures_tell_the_best_ranking_from_its_reverse() -> None:
     rows = list(mechanisms._rows("SYNTHETIC signs", replace(best, hits=best.hits // 2), best))
     assert rows[1]["seen"] == pytest.approx(best.hits // 2 / best.hits, abs=1e-3)
     assert all(row["name"].startswith("SYNTHETIC") for row in rows)
+    # Features that turn the best ranking into its reverse do harm, and the rows say so.
+    harm = list(mechanisms._state_gain("SYNTHETIC signs", network, worst, best))
+    assert [row["holds"] for row in harm if "high end" not in row["name"]] == [False] * 4
+    assert all(row["holds"] for row in mechanisms._state_gain("", network, best, worst))
 
     # A family's worth: the paired gain of the better ranking, and fewer columns of the same rows.
     low, high = bound_gain(network.carries | network.is_wrong, best.chosen, worst.chosen)

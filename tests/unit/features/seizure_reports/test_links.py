@@ -7,21 +7,23 @@ few days, and their plates look alike, so that a wrong day or plate leads to a w
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
 
 import pytest
 
-from engine.domain.identifiers import fold
 from features.seizure_reports import dates
 from features.seizure_reports.extraction import _Reader, read_report
 from features.seizure_reports.folded_text import Passage
 from features.seizure_reports.plates import find_plates
-from tests.unit.features.seizure_reports.varied_reports import list_reports, score
+from tests.unit.features.seizure_reports.varied_reports import (
+    Crossing,
+    find_crossing,
+    list_reports,
+    score,
+)
 
 REPORTS = 4000 if os.environ.get("DARVOZA_PROOF") else 240
-WITHIN = timedelta(days=30)
 MONTHS = {
     "en": "January February March April May June July August September October November December",
     "ru": "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
@@ -56,14 +58,6 @@ TEXTS = {
         "Пештар, соли {year}, аз мошини {other} тарёк гирифта шуда буд.",
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Crossing:
-    """One passage of a vehicle."""
-
-    plate: str
-    day: date
 
 
 def write_day(day: date, language: str) -> str:
@@ -108,16 +102,6 @@ def write_reports(random: Random, crossings: list[Crossing]) -> Iterator[tuple[s
             ),
             about,
         )
-
-
-def find_crossing(crossings: list[Crossing], plate: str, day: date) -> Crossing | None:
-    """Return the last crossing of a plate up to a day, within thirty days: the product's rule."""
-    near = [
-        one
-        for one in crossings
-        if fold(one.plate) == fold(plate) and day - WITHIN <= one.day <= day
-    ]
-    return max(near, key=lambda one: one.day, default=None)
 
 
 def count_links() -> tuple[int, int, int]:

@@ -1,0 +1,81 @@
+"""Parts by which a service knows its callers: accounts, keys, sessions, sign-on.
+
+A live service and a training home's have the same ones, from the same journal.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from api.auth.accounts import Accounts
+from api.auth.authority import Authority
+from api.auth.callers import Callers
+from api.auth.credentials import open_pepper
+from api.auth.sessions import Sessions
+from api.oidc.sign_on import SignOn
+from api.service.metrics import Metrics
+from api.service.settings import Settings
+from engine.domain.network import Network
+from engine.journal.entries import Draft, Entry
+from engine.links.posts.account_messages import NodeKeys
+from engine.storage.database import Store
+from engine.storage.home import Home
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """The parts, which ask one authority."""
+
+    accounts: Accounts
+    callers: Callers
+    sessions: Sessions
+    sign_on: SignOn
+
+
+def open_sign_in(
+    home: Home,
+    store: Store,
+    submit: Callable[[Draft], "Future[Entry]"],
+    *,
+    network: Network,
+    settings: Settings,
+    metrics: Metrics,
+    posts: Mapping[str, frozenset[str]] | None = None,
+    nodes: NodeKeys | None = None,
+) -> SignIn:
+    """Put the parts together; ``submit`` appends to the journal.
+
+    ``posts`` holds the agencies of each post that names any. By ``nodes`` keys of posts with a node
+    of their own reach it.
+    """
+    pepper, refused = open_pepper(home), metrics.refuse_power
+    authority = Authority(session_hours=settings.session_hours, posts=posts)
+    sessions = Sessions(
+        store,
+        submit,
+        pepper,
+        hours=settings.session_hours,
+        authority=authority,
+        refused=refused,
+    )
+    return SignIn(
+        accounts=Accounts(store, network, authority=authority, refused=refused, nodes=nodes),
+        callers=Callers(
+            store,
+            pepper,
+            believed_seconds=settings.key_seconds,
+            authority=authority,
+            refused=refused,
+        ),
+        sessions=sessions,
+        sign_on=SignOn(
+            home,
+            store,
+            submit,
+            sessions,
+            authority=authority,
+            pepper=pepper,
+            seconds=settings.oidc_seconds,
+            skew=settings.oidc_skew_seconds,
+        ),
+    )
