@@ -26,11 +26,12 @@ def test_a_shift_goes_over_both_links(
     result = json.loads(found.stdout)
     seconds = result.pop("seconds")
     assert seconds > 0
+    # The random share may pick the vehicle that was asked about: it is searched all the same.
+    assert result.pop("basis") in ("counterpart", "random")
     assert result == {
         "synthetic": True,
         "manifests": 2,
         "channel": "red",
-        "basis": "counterpart",
         "finds": 1,
         "request": "answered",
         "outcome": "seizure",
