@@ -95,7 +95,7 @@ class FeatureRows:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Number of inspections and finds behind a rate, with the usual rate to compare with."""
+    """What is behind a rate (inspections, finds, the usual rate) or an index of finds (a party)."""
 
     finds: int
     inspections: int
@@ -104,6 +104,8 @@ class Evidence:
     """Finds per inspection to compare with; NaN where too few inspections are known."""
     is_of_post: bool
     """``usual`` is of the post in the last year; else of all posts so far."""
+    party: str = ""
+    """The party of the crossing whose value is stated, of an index of finds; empty for a rate."""
 
 
 class _Named(Mapping[str, float]):
@@ -151,7 +153,7 @@ class Contribution:
     among: str = ""
     """The comparable crossings: ``class post``, ``class``, ``*``; empty for those of its class."""
     evidence: Evidence | None = None
-    """The inspections behind it; None where the feature is not a rate of inspections."""
+    """What is behind it; None where it is neither a rate of inspections nor an index of finds."""
 
 
 class Features(Protocol):

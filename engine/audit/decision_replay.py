@@ -28,7 +28,7 @@ from engine.journal.kinds import DECISION, PERCENTILES
 from engine.ports import FeatureRows, Features, Rows, Scorer
 from engine.targeting.context import reasons, scored_arrival
 
-WITH_FIGURES = ("reasons-2", "reasons-3", "reasons-4", "reasons-5", "reasons-6")
+WITH_FIGURES = ("reasons-2", "reasons-3", "reasons-4", "reasons-5", "reasons-6", "reasons-7")
 """Earlier rules whose reasons hold sums by topic and figures: of rates, then of all messages."""
 WITHOUT_MESSAGES = ("reasons-1", "reasons-2")
 """Rules whose facts and search steps hold English alone."""

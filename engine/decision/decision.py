@@ -17,7 +17,8 @@ from engine.decision.placement import FIRST_VERSION, MeritPeers, drawn_merit, pu
 from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.records import Arrival
 from engine.explanation.facts import Fact, data_gaps, facts
-from engine.explanation.reasons import Reason
+from engine.explanation.messages import Message
+from engine.explanation.reasons import Reason, make_whole_reason
 from engine.ports import Evidence
 from engine.search_orders.search_order import SearchCounts, SearchStep, search_order
 from engine.selection.champion_challenger import Trial, Tried, apply_trial
@@ -34,7 +35,7 @@ from engine.selection.policy import (
     score_chances,
     select,
 )
-from engine.selection.randomization import PLACE, RANDOM
+from engine.selection.randomization import PLACE, RANDOM, SCORE
 from engine.selection.team_assignment import TEAM, assign_team
 
 Mode = Literal["model", "last_good", "rules_only"]
@@ -233,12 +234,26 @@ def attach_reasons(
     """Return the decision with its reasons.
 
     A member of the random stream says first that it is one, whatever else picked it. Profiles and
-    entries of the watch list that selected it come next.
+    entries of the watch list that selected it come next. Where nothing speaks against a vehicle
+    that its score alone picked, the first sentence says that it fills a free place.
     """
+    if decision.selection.fired == (SCORE,):
+        reasons = [_name_free_place(one) for one in reasons]
     reasons = (*explain_matches(matches, decision.selection.fired), *reasons)
     if decision.selection.is_random:
         reasons = (_random_check(decision.selection), *reasons)
     return replace(decision, reasons=reasons)
+
+
+def _name_free_place(reason: Reason) -> Reason:
+    """Return what is told of a vehicle against which nothing speaks, or the reason as it is."""
+    if reason.message == "no_single_circumstance":
+        message = Message("free_place")
+    elif reason.message == "small_signs_led" and reason.parameters["is_outweighed"]:
+        message = Message("free_place_led", reason.parameters)
+    else:
+        return reason
+    return make_whole_reason(message, reason.contribution, code=reason.code)
 
 
 def _random_check(selection: Selection) -> Reason:

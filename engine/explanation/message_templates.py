@@ -74,6 +74,25 @@ _PAIRED = {
     "paired_value": "{noun}, by the opposite post's record: {amount}",
 }
 """Facts of the opposite post's record."""
+PARTY: Final = "_party"
+"""Ends the identifier of a template that names the party whose index of finds it states."""
+_SPREAD = {
+    "own": "recent {finds} with {whom}: index {amount}",
+    "linked": "recent {finds} with those that crossed with {whom}: index {amount}",
+    "far": "recent {finds} two links away from {whom}: index {amount}",
+}
+"""Indices of finds spread along links, by step."""
+
+
+def _name_spread(kind: str, finds: str) -> dict[str, str]:
+    """Return the texts of an index of finds: of one party, and of which of several."""
+    made = {}
+    for step, text in _SPREAD.items():
+        of_one = text.replace("{finds}", finds)
+        made[f"spread_{kind}_{step}{PARTY}"] = of_one
+        several = of_one.replace("{whom}", "its vehicle, driver or firms")
+        made[f"spread_{kind}_{step}"] = f"{several} ({{part}})"
+    return made
 
 
 def _name_opposite(text: str) -> str:
@@ -122,30 +141,8 @@ FACTS: Final[Mapping[str, Template]] = {
     "inspections_count": "inspections of {whom} {within}: {amount}",
     "linked_finds_count": "finds elsewhere, later linked to {whom}, {within}: {amount}",
     "passed_hits_count": "finds at a connected {noun} of {whom} {within}: {amount}",
-    "spread_found_own": (
-        "recent finds at this vehicle, its driver or its firms, "
-        "against their crossings: {amount} ({part})"
-    ),
-    "spread_found_linked": (
-        "recent finds at vehicles that share its driver or firms, "
-        "against their crossings: {amount} ({part})"
-    ),
-    "spread_found_far": (
-        "recent finds two shared crossings away, by driver or firms, "
-        "against their crossings: {amount} ({part})"
-    ),
-    "spread_seized_own": (
-        "recent seizures at this vehicle, its driver or its firms, "
-        "against their crossings: {amount} ({part})"
-    ),
-    "spread_seized_linked": (
-        "recent seizures at vehicles that share its driver or firms, "
-        "against their crossings: {amount} ({part})"
-    ),
-    "spread_seized_far": (
-        "recent seizures two shared crossings away, by driver or firms, "
-        "against their crossings: {amount} ({part})"
-    ),
+    **_name_spread("found", "finds"),
+    **_name_spread("seized", "seizures"),
     "weighed_average": "{whom} weighed {amount} on average {within}",
     "not_weighed": "{whom} was not weighed {within}",
     "together_unknown": "{both}: not all are known",
@@ -186,6 +183,11 @@ WHOLE: Final[Mapping[str, Template]] = {
     "random_check": "Random check: selected at random, not because of its risk.",
     "random_check_and_more": "Random check: selected at random, and for another reason as well.",
     "no_single_circumstance": "No single circumstance stands out.",
+    "free_place": "Nothing stands out against this vehicle; its channel had a free place.",
+    "free_place_led": (
+        "Nothing stands out against this vehicle; its channel had a free place. "
+        "Largest small sign: {figures}."
+    ),
     "nothing_else_stands_out": "Nothing else stands out.",
     "small_signs": CountedText(
         "No single circumstance stands out; {signs} small sign together raises the risk.",
@@ -408,9 +410,9 @@ PAPER_FIELDS: Final[Mapping[str, str]] = {
 }
 """By what a declaration ahead was found, and in what it may differ from what came."""
 SPREAD_PARTS: Final[Mapping[str, str]] = {
-    "largest": "highest value",
-    "second": "second value",
-    "sum": "sum of values",
+    "largest": "the highest of them",
+    "second": "the second highest",
+    "sum": "all together",
 }
 """What is stated of finds spread along links."""
 PRECURSOR_SIGNS: Final[Mapping[str, str]] = {

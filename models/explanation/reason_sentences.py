@@ -9,6 +9,7 @@ from math import isnan
 from typing import Any
 
 from engine.domain.records import Arrival
+from engine.explanation.message_templates import PARTY
 from engine.explanation.messages import Message
 from engine.explanation.reasons import Reason, make_reason, make_whole_reason
 from engine.ports import Contribution, Evidence
@@ -81,6 +82,10 @@ class Sentences:
             behind = spoken.evidence or _NONE
             return wording.count_message(behind.finds, behind.inspections)
         fact = wording.message(spoken.value)
+        if spoken.evidence is not None and spoken.evidence.party:
+            return Message(
+                f"{fact.id}{PARTY}", {**fact.parameters, "whom": [spoken.evidence.party]}
+            )
         if fact.id == "paired_sooner_share" and elapsed and not isnan(elapsed[0]):
             return Message("paired_transit", {**fact.parameters, "elapsed": elapsed[0]})
         return fact
@@ -89,13 +94,17 @@ class Sentences:
         """State that no single circumstance stands out, what small ones come to, and the largest.
 
         The largest is named because this sentence would read the same for every such vehicle.
+        Parameter ``is_outweighed`` tells whether more lowers the risk than raises it.
         """
         small = [one for one in found if one.grade is Grade.WEAK and one.log_odds > 0]
         together = sum(one.log_odds for one in small)
         if len(small) < TOGETHER or together < WEAK:
             return NOTHING_STANDS_OUT
         largest = self._fact(small[0].spoken, elapsed)
-        message = Message("small_signs_led", {"signs": len(small), "figures": [largest.as_dict()]})
+        figures = [largest.as_dict()]
+        is_outweighed = sum(one.log_odds for one in found) <= 0.0
+        parameters = {"signs": len(small), "figures": figures, "is_outweighed": is_outweighed}
+        message = Message("small_signs_led", parameters)
         return make_whole_reason(message, together, code="small_signs")
 
 

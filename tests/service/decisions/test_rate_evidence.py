@@ -9,6 +9,7 @@ from engine.queue.queue import read_decision
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
+from features.catalogue.spec import Read
 from tests.service.reports.test_acts import act
 from tests.service.running_service import World, arrival
 
@@ -68,3 +69,18 @@ def test_the_usual_is_of_the_post_where_it_was_inspected_enough() -> None:
     (found,) = EvidenceReader(plan).of(reads)
     assert found["carrier_hit_rate"] == Evidence(5, 16, 0.04, is_of_post=True)
     assert set(found) == {n for n, f in CATALOGUE.items() if f.is_rate}
+
+
+def test_the_party_behind_an_index_of_finds_is_the_one_whose_value_it_is() -> None:
+    plan = Plan(CATALOGUE)
+    reads = np.full((1, len(plan.reads)), np.nan)
+    values = {"plate": 0.0, "driver": 3.0, "carrier": 9.0, "consignor": 9.0}
+    for item in CATALOGUE["found_spread_1_largest"].inputs:
+        party = item.by[-1] if isinstance(item, Read) else ""
+        reads[0, plan.slot[item] - len(plan.facts)] = values.get(party, np.nan)
+    (found,) = EvidenceReader(plan).of(reads)
+    parties = {name: one.party for name, one in found.items() if one.party}
+    assert parties == {
+        "found_spread_1_largest": "carrier",
+        "found_spread_1_second": "consignor",
+    }, "none for sums, nor where nothing was found"

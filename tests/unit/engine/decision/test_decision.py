@@ -15,7 +15,8 @@ from engine.decision.placement import VERSION
 from engine.decision.record_codec import decode_decision, encode_decision
 from engine.decision.role_views import BLIND, outcome, view
 from engine.domain.records import Arrival
-from engine.explanation.reasons import Reason
+from engine.explanation.messages import Message
+from engine.explanation.reasons import Reason, make_whole_reason
 from engine.selection.policy import Channel, Policy
 from engine.selection.randomization import PLACE, PLACE_AMENDED, RANDOM, SCORE
 from engine.targeting.context import BY_MODEL, BY_RULES
@@ -168,6 +169,38 @@ def test_a_random_check_alone_says_so_first() -> None:
         "random_check",
         "x",
     ]
+
+
+SMALL = {
+    "signs": 2,
+    "figures": [{"message": "never_inspected", "parameters": {"whom": ["driver"]}}],
+}
+FREE = "Nothing stands out against this vehicle; its channel had a free place."
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (Message("no_single_circumstance"), FREE),
+        (
+            Message("small_signs_led", SMALL | {"is_outweighed": True}),
+            f"{FREE} Largest small sign: this driver has never been inspected.",
+        ),
+        (Message("small_signs_led", SMALL | {"is_outweighed": False}), ""),
+    ],
+)
+def test_a_vehicle_that_fills_a_free_place_is_said_to(message: Message, text: str) -> None:
+    """Where its score alone picked it and no more speaks against it than for it.
+
+    A random pick, or a vehicle of a profile, fills no place that was left.
+    """
+    reason = make_whole_reason(message, 0.2, code="as it was")
+    scored = decide(inputs(NEVER | {SCORE: 0.0}), make_scored_arrival(1.0, 1.0))
+    (found,) = attach_reasons(scored, [reason]).reasons
+    assert found.text == (text or reason.text)
+    assert (found.code, found.contribution) == ("as it was", 0.2)
+    both = decide(inputs(NEVER | {RANDOM: 0.0, SCORE: 0.0}), make_scored_arrival(1.0, 1.0))
+    assert attach_reasons(both, [reason]).reasons[1] == reason
 
 
 def test_a_profile_that_selected_is_a_reason_and_one_that_did_not_is_none() -> None:

@@ -326,6 +326,30 @@ def test_a_slow_transit_is_stated_with_its_time() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "party", "text"),
+    [
+        ("found_spread_0_largest", "driver",
+         "Recent finds with this driver: index 12%; usual for trucks here: 0.8%."),
+        ("seized_spread_1_largest", "carrier",
+         "Recent seizures with those that crossed with this carrier: index 12%;"
+         " usual for trucks here: 0.8%."),
+        ("seized_spread_2_second", "consignor",
+         "Recent seizures two links away from this consignor: index 12%;"
+         " usual for trucks here: 0.8%."),
+        ("found_spread_0_sum", "",
+         "Recent finds with its vehicle, driver or firms: index 12% (all together);"
+         " usual for trucks here: 0.8%."),
+    ],
+)  # fmt: skip
+def test_an_index_of_finds_names_the_party_whose_it_is(name: str, party: str, text: str) -> None:
+    behind = Evidence(0, 0, NAN, is_of_post=False, party=party) if party else None
+    found = [Contribution(name, 0.12, 0.008, 0.5, "truck OYB", behind)]
+    first = sentences(found, ARRIVAL)[0]
+    assert first.text == text
+    assert first.parameters.get("whom", []) == [party] * bool(party)
+
+
 FLAGS = sorted(name for name, one in CATALOGUE.items() if one.unit == "flag" and topic(one))
 
 
