@@ -12,10 +12,15 @@ from typing import Any
 from api.decisions.vehicle_drawing import HEIGHT, OUTLINES, WIDTH, Outline, draw_vehicle
 
 MAP_WIDTH, MAP_HEIGHT = 640, 420
-_EDGE = 60
-"""Room for names around the posts."""
+NARROW_WIDTH, NARROW_HEIGHT = 350, 520
+"""The same map for a phone, where the wide one would have to be scrolled: posts are drawn smaller,
+and north to south fills the height."""
+_EDGE = 60, 40
+"""Room for names around the posts, across and down."""
 SMALLEST, LARGEST = 14.0, 30.0
 """Radius of a post at which none waits, and of the one where most do."""
+_NARROW = 12.5, 19.0
+"""The same on a phone, where the smallest is still wide enough for a finger."""
 _GAP = 6.0
 _ROUNDS = 60
 _LINE, _LETTER = 17.0, 10.0
@@ -50,30 +55,31 @@ class NetworkMap:
     lines: tuple[tuple[MapPost, MapPost], ...]
     without: tuple[str, ...]
     """Posts without coordinates."""
-    width: int = MAP_WIDTH
-    height: int = MAP_HEIGHT
+    width: int
+    height: int
 
 
-def draw_map(rows: Sequence[Mapping[str, Any]]) -> NetworkMap:
+def draw_map(rows: Sequence[Mapping[str, Any]], *, is_narrow: bool = False) -> NetworkMap:
     """Return the map of posts; size is the number of vehicles that wait."""
+    sizes = (NARROW_WIDTH, NARROW_HEIGHT) if is_narrow else (MAP_WIDTH, MAP_HEIGHT)
+    least, largest = _NARROW if is_narrow else (SMALLEST, LARGEST)
     placed = [row for row in rows if row["lat"] is not None]
     most = max((_count_waiting(row) for row in placed), default=0)
-    points = _project([(row["lat"], row["lon"]) for row in placed])
+    points = _project([(row["lat"], row["lon"]) for row in placed], sizes, is_even=not is_narrow)
     posts = [
-        MapPost(row, x, y, SMALLEST + (LARGEST - SMALLEST) * math.sqrt(_count_waiting(row) / most))
-        if most
-        else MapPost(row, x, y, SMALLEST)
+        MapPost(row, x, y, least + (largest - least) * math.sqrt(_count_waiting(row) / (most or 1)))
         for row, (x, y) in zip(placed, points, strict=True)
     ]
-    _move_apart(posts)
-    _place_names(posts)
+    _move_apart(posts, sizes)
+    _place_names(posts, sizes[0])
     by_code = {one.row["post"]: one for one in posts}
     lines = tuple(
         (one, by_code[one.row["pair"]])
         for one in posts
         if one.row["pair"] in by_code and one.row["post"] < one.row["pair"]
     )
-    return NetworkMap(tuple(posts), lines, tuple(row["post"] for row in rows if row["lat"] is None))
+    without = tuple(row["post"] for row in rows if row["lat"] is None)
+    return NetworkMap(tuple(posts), lines, without, *sizes)
 
 
 def _count_waiting(row: Mapping[str, Any]) -> int:
@@ -81,33 +87,43 @@ def _count_waiting(row: Mapping[str, Any]) -> int:
     return number
 
 
-def _project(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return degrees north and east as places on the map, equally scaled in both directions."""
+def _project(
+    points: Sequence[tuple[float, float]], sizes: tuple[int, int], *, is_even: bool
+) -> list[tuple[float, float]]:
+    """Return degrees north and east as places on the map.
+
+    ``is_even`` scales both directions alike; else each fills the map.
+    """
     if not points:
         return []
     middle = sum(lat for lat, _ in points) / len(points)
     flat = [(lon * math.cos(math.radians(middle)), -lat) for lat, lon in points]
     left, top = (min(one[axis] for one in flat) for axis in (0, 1))
     spans = [max(one[axis] for one in flat) - low for axis, low in ((0, left), (1, top))]
-    sizes = MAP_WIDTH, MAP_HEIGHT
-    room = [size - 2 * _EDGE for size in sizes]
-    scale = min((r / span for r, span in zip(room, spans, strict=True) if span > 0), default=0.0)
-    begin = [(size - scale * span) / 2 for size, span in zip(sizes, spans, strict=True)]
-    return [(begin[0] + scale * (x - left), begin[1] + scale * (y - top)) for x, y in flat]
+    room = [size - 2 * edge for size, edge in zip(sizes, _EDGE, strict=True)]
+    scales = [r / span if span > 0 else math.inf for r, span in zip(room, spans, strict=True)]
+    if is_even:
+        scales = [min(scales)] * 2
+    across, down = (scale if math.isfinite(scale) else 0.0 for scale in scales)
+    begin = [
+        (size - scale * span) / 2
+        for size, scale, span in zip(sizes, (across, down), spans, strict=True)
+    ]
+    return [(begin[0] + across * (x - left), begin[1] + down * (y - top)) for x, y in flat]
 
 
-def _move_apart(posts: Sequence[MapPost]) -> None:
+def _move_apart(posts: Sequence[MapPost], sizes: tuple[int, int]) -> None:
     """Move posts until none covers another, as far as there is room."""
     for _ in range(_ROUNDS):
         moved = False
         for number, one in enumerate(posts):
             for other in posts[number + 1 :]:
-                moved |= _push(one, other, number)
+                moved |= _push(one, other, number, sizes)
         if not moved:
             return
 
 
-def _push(one: MapPost, other: MapPost, number: int) -> bool:
+def _push(one: MapPost, other: MapPost, number: int, sizes: tuple[int, int]) -> bool:
     apart = one.radius + other.radius + _GAP
     dx, dy = other.x - one.x, other.y - one.y
     length = math.hypot(dx, dy)
@@ -119,12 +135,12 @@ def _push(one: MapPost, other: MapPost, number: int) -> bool:
     else:
         step = (apart - length) / 2 + 0.1
     for post, sign in ((one, -1.0), (other, 1.0)):
-        post.x = min(max(post.x + sign * step * dx / length, LARGEST), MAP_WIDTH - LARGEST)
-        post.y = min(max(post.y + sign * step * dy / length, LARGEST), MAP_HEIGHT - LARGEST)
+        post.x = min(max(post.x + sign * step * dx / length, LARGEST), sizes[0] - LARGEST)
+        post.y = min(max(post.y + sign * step * dy / length, LARGEST), sizes[1] - LARGEST)
     return True
 
 
-def _place_names(posts: Sequence[MapPost]) -> None:
+def _place_names(posts: Sequence[MapPost], map_width: int) -> None:
     """Put each name next to its post, where it covers the least."""
     taken = [
         (one.x - one.radius, one.y - one.radius, one.x + one.radius, one.y + one.radius)
@@ -139,14 +155,14 @@ def _place_names(posts: Sequence[MapPost]) -> None:
             (one.x, one.y + far + _LINE - 5, "middle", one.x - width / 2),
         ]
         boxes = [(left, y - _LINE + 4, left + width, y + 4) for _, y, _, left in choices]
-        best = min(range(4), key=lambda at: sum(_cover(boxes[at], box) for box in taken))
+        best = min(range(4), key=lambda at: sum(_cover(boxes[at], box, map_width) for box in taken))
         one.label_x, one.label_y, one.anchor, _ = choices[best]
         taken.append(boxes[best])
 
 
-def _cover(one: Sequence[float], other: Sequence[float]) -> float:
+def _cover(one: Sequence[float], other: Sequence[float], map_width: int) -> float:
     """Return the area that two boxes share; one that leaves the map counts as covered."""
-    outside = max(-one[0], 0.0) + max(one[2] - MAP_WIDTH, 0.0)
+    outside = max(-one[0], 0.0) + max(one[2] - map_width, 0.0)
     across = min(one[2], other[2]) - max(one[0], other[0])
     down = min(one[3], other[3]) - max(one[1], other[1])
     return max(across, 0.0) * max(down, 0.0) + 100 * outside

@@ -21,6 +21,7 @@ def show(visit: TheVisit, service: TheService) -> Response:
         json_address="/v1/network",
         overview=found,
         map=draw_map(found["posts"]),
+        narrow_map=draw_map(found["posts"], is_narrow=True),
         states=STATES,
         weeks=weeks,
         top=top,

@@ -1,9 +1,10 @@
 """Menu in the head of every page: one list, in the order of a night's work.
 
-Pages that the user's role cannot open are omitted.
+Pages that the user's role cannot open are omitted. Of a long menu the end is folded away, so that
+it has one row in every language.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -19,14 +20,14 @@ SECTIONS: Mapping[str, str] = {
     "/journal": N_("Journal"),
     "/": N_("Posts"),
     "/network": N_("Network"),
-    "/declarations": N_("Expected"),
-    "/profiles": N_("Profiles"),
+    "/declarations": N_("Expected arrivals"),
+    "/cases": N_("Cases"),
     "/watchlist": N_("Watch list"),
+    "/profiles": N_("Profiles"),
+    "/models": N_("Models"),
     "/attentions": N_("Partners"),
     "/audits": N_("Audits"),
     "/finds": N_("Finds to confirm"),
-    "/cases": N_("Cases"),
-    "/models": N_("Models"),
     "/drift": N_("Drift"),
     "/quality": N_("Data quality"),
     "/people": N_("People and keys"),
@@ -34,6 +35,8 @@ SECTIONS: Mapping[str, str] = {
     "/links": N_("Links"),
 }
 """Path and name; one with a post stands on that post's pages alone."""
+MOST, SHOWN = 10, 9
+"""Links that stand side by side, and how many of them do where there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +68,9 @@ def _is_open(pattern: str, visitor: Visitor) -> bool:
     if pattern == "/network" and visitor.caller.post:
         return False
     return visitor.may(*json_route("GET", pattern))
+
+
+def split_menu(links: Sequence[MenuLink]) -> tuple[Sequence[MenuLink], Sequence[MenuLink]]:
+    """Return the links that are shown, and those that are folded away behind them."""
+    shown = len(links) if len(links) <= MOST else SHOWN
+    return links[:shown], links[shown:]

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from api.http.csv_lists import LISTS
 from api.web.i18n import LANGUAGES, ReaderLocale, language_of, translations
 from api.web.labels import TABLES
-from api.web.menu import menu
+from api.web.menu import menu, split_menu
 from api.web.preferences import appearance_of, zone_of
 from api.web.visitor import json_route
 
@@ -69,7 +69,8 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     }
     known["training"] = training = getattr(request.app.state, "training_menu", None)
     visitor, where, post = values.get("visitor"), request.url.path, values.get("post")
-    known["menu"] = training(visitor, where) if training else menu(visitor, post, where)
+    links = training(visitor, where) if training else menu(visitor, post, where)
+    known["menu"], known["folded"] = split_menu(links)
     address = values.get("json_address")
     known["csv_links"] = [] if address is None else _csv_links(request, address, speech.code)
     text = environment(speech.code).get_template(template).render(known | values)

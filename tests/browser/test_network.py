@@ -30,10 +30,15 @@ def test_the_map_leads_to_posts(page: Page, site: Site, monkeypatch: pytest.Monk
     page.click("nav.menu a[href='/network']")
     expect(page.locator("html")).to_have_attribute("lang", "ru")
     looked_at(page, "/network in Russian")
-    links = page.locator("svg.network-map a")
-    assert links.count() == len(PLACES)
-    boxes = [links.nth(at).locator("circle, rect, polygon").bounding_box() for at in range(2)]
-    assert all(box is not None and min(box["width"], box["height"]) >= 24 for box in boxes)
+    for width, kind in ((390, "narrow-map"), (1280, "broad")):
+        page.set_viewport_size({"width": width, "height": 800})
+        links = page.locator("svg.network-map a:visible")
+        assert links.count() == page.locator(f"svg.{kind} a").count() == len(PLACES)
+        boxes = [links.nth(at).locator("circle, rect, polygon").bounding_box() for at in range(2)]
+        assert all(box is not None and min(box["width"], box["height"]) >= 24 for box in boxes)
+        assert page.locator("svg.network-map:visible").evaluate(
+            "map => map.getBoundingClientRect().right <= innerWidth"
+        ), "no map that has to be scrolled"
     links.first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/posts/*/shift")

@@ -18,7 +18,29 @@ async function refresh() {
   const row = document.activeElement?.closest?.("[data-row]");
   old.replaceWith(document.adoptNode(fresh));
   if (told) tell(told);
+  stackTables();
   if (row?.id) document.getElementById(row.id)?.querySelector("[data-open]")?.focus({ preventScroll: true });
+}
+
+const phone = matchMedia("(max-width: 640px)");
+
+/** Stack the cells of a row below each other, each next to its column's name, where a table does not fit a phone. */
+function stackTables() {
+  if (!phone.matches) return;
+  for (const table of document.querySelectorAll("table:not(.queue, .heat, .stacked)")) {
+    const box = table.closest(".scroll") ?? table.parentElement;
+    const heads = table.tHead?.rows.length === 1 ? [...table.tHead.rows[0].cells] : [];
+    if (!heads.length || heads.some((head) => head.colSpan > 1)) continue;
+    const high = [...table.rows].some((row) => row.offsetHeight > 150); // squeezed into many lines
+    if (box.scrollWidth <= box.clientWidth && !high) continue;
+    for (const body of table.tBodies) {
+      for (const row of body.rows) {
+        if (row.cells.length !== heads.length) continue;
+        heads.forEach((head, at) => { row.cells[at].dataset.column = head.textContent.trim(); });
+      }
+    }
+    table.classList.add("stacked");
+  }
 }
 
 /** Say whether the page is live, in the reader's language. */
@@ -171,6 +193,19 @@ function showGlance(pane) {
   });
 }
 
+for (const more of document.querySelectorAll("details.more")) {
+  const close = (event) => { if (!more.contains(event.target)) more.open = false; };
+  document.addEventListener("click", close);
+  document.addEventListener("focusin", close);
+  more.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    more.open = false;
+    more.querySelector("summary").focus();
+  });
+}
+stackTables();
+phone.addEventListener("change", stackTables);
+document.addEventListener("toggle", stackTables, true); // a table that was folded away has no width
 for (const button of document.querySelectorAll("[data-help]")) {
   button.hidden = false;
   button.addEventListener("click", () => help?.showModal());

@@ -200,7 +200,7 @@ def test_the_page_has_a_map_where_the_posts_have_coordinates(
     }
     monkeypatch.setattr(world.runtime, "network", replace(network, posts=posts))
     page = at_desk(world, "net-map", Role.ANALYST).get("/network").text
-    assert 'class="network-map"' in page and f'href="/posts/{POST}/shift"' in page
+    assert 'class="network-map broad"' in page and f'href="/posts/{POST}/shift"' in page
     outside = [one for one in re.findall(r'(?:src|href)="([^"]+)"', page) if "//" in one]
     assert outside == []
 

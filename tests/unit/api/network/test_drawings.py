@@ -10,6 +10,8 @@ from api.network import drawings
 from api.network.drawings import (
     MAP_HEIGHT,
     MAP_WIDTH,
+    NARROW_HEIGHT,
+    NARROW_WIDTH,
     draw_hours,
     draw_map,
     draw_places,
@@ -34,8 +36,8 @@ NEAR = [
 ]
 
 
-def overlaps() -> list[tuple[str, str]]:
-    posts = draw_map(NEAR).posts
+def overlaps(*, is_narrow: bool) -> list[tuple[str, str]]:
+    posts = draw_map(NEAR, is_narrow=is_narrow).posts
     return [
         (one.row["post"], other.row["post"])
         for one, other in combinations(posts, 2)
@@ -43,18 +45,24 @@ def overlaps() -> list[tuple[str, str]]:
     ]
 
 
-def test_no_post_covers_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert overlaps() == []
-    monkeypatch.setattr(drawings, "_move_apart", lambda _: None)  # a seeded bug
-    assert ("AAA", "BBB") in overlaps()
+@pytest.mark.parametrize("is_narrow", [False, True])
+def test_no_post_covers_another(monkeypatch: pytest.MonkeyPatch, is_narrow: bool) -> None:
+    assert overlaps(is_narrow=is_narrow) == []
+    monkeypatch.setattr(drawings, "_move_apart", lambda *_: None)  # a seeded bug
+    assert ("AAA", "BBB") in overlaps(is_narrow=is_narrow)
 
 
-def test_the_map_is_as_the_land_lies() -> None:
-    made = draw_map(NEAR)
+@pytest.mark.parametrize(
+    ("is_narrow", "width", "height"),
+    [(False, MAP_WIDTH, MAP_HEIGHT), (True, NARROW_WIDTH, NARROW_HEIGHT)],
+)
+def test_the_map_is_as_the_land_lies(is_narrow: bool, width: int, height: int) -> None:
+    made = draw_map(NEAR, is_narrow=is_narrow)
+    assert (made.width, made.height) == (width, height)
     at = {one.row["post"]: one for one in made.posts}
     assert at["DDD"].x < at["AAA"].x and at["DDD"].y > at["AAA"].y, "west, and south"
     assert at["DDD"].radius > at["AAA"].radius > at["BBB"].radius
-    assert all(0 < one.x < MAP_WIDTH and 0 < one.y < MAP_HEIGHT for one in made.posts)
+    assert all(0 < one.x < width and 0 < one.y < height for one in made.posts)
     assert [(a.row["post"], b.row["post"]) for a, b in made.lines] == [("AAA", "BBB")]
     assert made.without == ("EEE",)
     assert draw_map([]).posts == () and len(draw_map(NEAR[:1]).posts) == 1
