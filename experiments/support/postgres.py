@@ -23,18 +23,24 @@ START_SECONDS = 20
 
 
 class Cluster:
-    """Throw-away server on a Unix socket, run without privileges where the tests run as root."""
+    """Throw-away server on a Unix socket, run without privileges where the tests run as root.
 
-    def __init__(self, home: Path) -> None:
+    With ``follows``, the URL of another one, it is a standby of that one.
+    """
+
+    def __init__(self, home: Path, *, follows: str = "") -> None:
         self.home = home
         self.run_as: dict[str, Any] = {}
         if os.geteuid() == 0:
             self.run_as = {"user": UNPRIVILEGED, "group": UNPRIVILEGED, "extra_groups": []}
             os.chown(home, UNPRIVILEGED, UNPRIVILEGED)
         self.binaries = _readable(_package(), home if self.run_as else None) / "pginstall" / "bin"
-        setup = ["-Upostgres", "-Atrust", "-EUTF8", "--no-locale", "--no-sync"]
+        if follows:
+            setup = ["pg_basebackup", f"--dbname={follows}", "--write-recovery-conf"]
+        else:
+            setup = ["initdb", "-Upostgres", "-Atrust", "-EUTF8", "--no-locale"]
         subprocess.run(
-            [self.binaries / "initdb", f"-D{home}/data", *setup],
+            [self.binaries / setup[0], f"-D{home}/data", "--no-sync", *setup[1:]],
             check=True,
             capture_output=True,
             cwd=home,
