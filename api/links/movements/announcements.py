@@ -124,16 +124,28 @@ def _draft(
     link = exchange.read_links(connection)[name]
     last = read_last_sequence(connection, name)  # another process may have come first
     left = [one for one in due if _sequence(one) > last]
-    seen = set(list_announced(connection, name, _movements(left)))
-    messages = []
-    for one in left:
-        movement = one.about["movement"] if one.about else ""
-        if one.kind == "manifest" and movement in seen:
-            continue  # the vehicle was decided on again
-        seen.add(movement)
-        messages.append(one)
+    messages = leave_out_announced(connection, name, left)
     return draft_messages(connection, now, link, keys=exchange.keys, messages=messages)
 
 
-def _movements(due: Sequence[OutgoingMessage]) -> list[str]:
-    return [one.about["movement"] for one in due if one.kind == "manifest" and one.about]
+def leave_out_announced(
+    connection: Connection, name: str, due: Sequence[OutgoingMessage]
+) -> list[OutgoingMessage]:
+    """Return messages without manifests of movements that have one on this link.
+
+    Of several manifests of one movement the first stays: the vehicle was decided on again.
+    """
+    seen = set(list_announced(connection, name, list(filter(None, map(_movement, due)))))
+    left = []
+    for one in due:
+        movement = _movement(one)
+        if movement not in seen:
+            left.append(one)
+        if movement is not None:
+            seen.add(movement)
+    return left
+
+
+def _movement(one: OutgoingMessage) -> str | None:
+    """Return the movement of a manifest, None for another message."""
+    return one.about["movement"] if one.kind == "manifest" and one.about else None

@@ -10,13 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection
 
-from api.links.movements.announcements import AT_ONCE, announce_movements, may_travel
+from api.links.movements.announcements import (
+    AT_ONCE,
+    announce_movements,
+    leave_out_announced,
+    may_travel,
+)
 from api.links.movements.departures import make_manifest
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import HISTORY_LOADED
 from engine.links.exchange import LinkExchange
-from engine.links.movements.movement_ledger import list_announced
 from engine.links.outbox import OutgoingMessage, draft_messages
 from engine.links.state import Link
 from engine.storage.home import Home
@@ -81,14 +85,5 @@ def _draft(
 ) -> list[Draft]:
     """Return the records of what has no manifest yet, under the writer's lock."""
     link = exchange.read_links(connection)[name]
-    seen = set(list_announced(connection, name, [_movement(one) for one in due]))
-    left = []
-    for one in due:
-        if _movement(one) not in seen:
-            seen.add(_movement(one))
-            left.append(one)
-    return draft_messages(connection, now, link, keys=exchange.keys, messages=left)
-
-
-def _movement(one: OutgoingMessage) -> str:
-    return one.about["movement"] if one.about else ""
+    messages = leave_out_announced(connection, name, due)
+    return draft_messages(connection, now, link, keys=exchange.keys, messages=messages)
