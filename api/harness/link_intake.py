@@ -1,15 +1,18 @@
-"""Intake of a centre's links, for ``bench links``: decisions of many nodes, taken as parcels.
+"""Work of a centre and of a post's node, for ``bench links``.
 
-``python -m api.harness.link_intake NODES DECISIONS`` prints one line of JSON. Every node has a
-store, keys and a link of its own. The decisions are those of one service on synthetic arrivals,
+``python -m api.harness.link_intake NODES DECISIONS TURNS`` prints one line of JSON. Every node has
+a store, keys and a link of its own. The decisions are those of one service on synthetic arrivals,
 recorded at the node of their post. The centre is a home with every projection of a service, and
 takes one parcel after the other, as its door does. Only the centre's work is timed.
+
+Then two services decide in turns: one alone, and one that is a node with a centre.
 """
 
 import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,7 +22,7 @@ from typing import Any
 from api.links.exchanges import exchange_all, open_exchange
 from api.migrations.upgrade import upgrade
 from api.service.model_store import HomeModels
-from api.service.runtime import open_network, open_runtime, projections
+from api.service.runtime import Runtime, open_network, open_runtime, projections
 from api.service.settings import Settings
 from engine.domain.records import Arrival
 from engine.domain.time_units import SystemClock, rfc3339
@@ -38,12 +41,10 @@ AT_ONCE = 50
 
 
 @dataclass
-class Centre(Installation):
-    """A centre with every projection of a service, and the time that its work took."""
+class HomeInstallation(Installation):
+    """An installation with every projection of a service."""
 
     home: Home = field(default_factory=lambda: Home(Path()))
-    seconds: float = 0.0
-    processor_seconds: float = 0.0
 
     def open(self) -> None:
         """Start as a service does."""
@@ -52,6 +53,14 @@ class Centre(Installation):
             plan = read_plan(connection)
         journal = Journal(store, projections(plan, open_network(self.home)))
         self._exchange = open_exchange(self.home, store, journal)
+
+
+@dataclass
+class Centre(HomeInstallation):
+    """A centre, and the time that its work took."""
+
+    seconds: float = 0.0
+    processor_seconds: float = 0.0
 
     def answer(self, name: str, parcel: bytes) -> bytes:
         """Take a parcel of a link, and count the time."""
@@ -90,10 +99,8 @@ def make_arrival(post: str, number: int) -> Arrival:
     return Arrival.model_validate({"crossing": crossing, "declaration": declaration}, strict=False)
 
 
-def decide(home: Home, posts: list[str], decisions: int) -> dict[str, list[Draft[Any]]]:
-    """Let a service decide at every post; return the records by post."""
-    runtime = open_runtime(home, Settings(), HomeModels(home))
-    arrivals = [make_arrival(post, number) for number in range(decisions) for post in posts]
+def ask(runtime: Runtime, arrivals: Sequence[Arrival]) -> None:
+    """Let a service decide on arrivals, some at a time."""
     for first in range(0, len(arrivals), AT_ONCE):
         asked = [
             runtime.targeting.decide(
@@ -106,6 +113,12 @@ def decide(home: Home, posts: list[str], decisions: int) -> dict[str, list[Draft
         ]
         for future in asked:
             future.result()
+
+
+def decide(home: Home, posts: list[str], decisions: int) -> dict[str, list[Draft[Any]]]:
+    """Let a service decide at every post; return the records by post."""
+    runtime = open_runtime(home, Settings(), HomeModels(home))
+    ask(runtime, [make_arrival(post, number) for number in range(decisions) for post in posts])
     found: defaultdict[str, list[Draft[Any]]] = defaultdict(list)
     with runtime.store.read() as connection:
         for one in JournalReader(connection).records(DECISION):
@@ -143,6 +156,52 @@ def measure(folder: Path, nodes: int, decisions: int) -> dict[str, Any]:
     return {"nodes": nodes, "sent": nodes * decisions, "held": held} | times
 
 
+def compare(folder: Path, decisions: int, turns: int) -> dict[str, list[float]]:
+    """Return the processor seconds of decisions by a node, by an installation alone, of sealing.
+
+    Each list has one figure a turn, in which ``decisions`` are made. ``sealing`` is the node's work
+    on sending these decisions up, which no decision waits for. The centre answers meanwhile.
+    """
+    name, post = "node1", "NODE1"
+    homes = {kind: make_home(folder / kind, [post]) for kind in ("alone", "node")}
+    node, centre = link_to_centre(homes["node"], name, folder=folder)
+    link = node.link(name)
+    runtimes = {
+        kind: open_runtime(home, Settings(), HomeModels(home)) for kind, home in homes.items()
+    }
+    seconds: dict[str, list[float]] = {kind: [] for kind in (*runtimes, "sealing")}
+    for turn in range(turns):
+        first = turn * decisions
+        arrivals = [make_arrival(post, number) for number in range(first, first + decisions)]
+        for kind, runtime in runtimes.items():
+            runtime.line.note_answer(link.name)
+            began = time.process_time()
+            ask(runtime, arrivals)
+            seconds[kind].append(time.process_time() - began)
+        began = time.process_time()
+        node.seal_records(name)
+        seconds["sealing"].append(time.process_time() - began)
+        exchange_all(node.exchange, link, partial(centre.exchange.answer_parcel, name=link.name))
+    for runtime in runtimes.values():
+        runtime.close()
+    for side in (node, centre):
+        side.close()
+    return seconds
+
+
+def link_to_centre(home: Home, name: str, *, folder: Path) -> tuple[HomeInstallation, Installation]:
+    """Make a home a node, by a link in force to a centre; return both, opened."""
+    keys = open_link_keys(home)
+    node = HomeInstallation(name, FileDisk(folder / "unused"), keys=keys, home=home)
+    centre = Installation(CENTRE, FileDisk(folder / "centre.sqlite"))
+    for url in (home.database_url, centre.disk.url):
+        migrate(url)
+    for one in (node, centre):
+        one.open()
+    agree(node, centre)
+    return node, centre
+
+
 def migrate(url: str) -> None:
     """Make the tables of a store."""
     store = Store(url)
@@ -152,4 +211,6 @@ def migrate(url: str) -> None:
 
 if __name__ == "__main__":
     with TemporaryDirectory(prefix="bench-links-") as scratch:
-        print(json.dumps(measure(Path(scratch), *map(int, sys.argv[1:3]))))
+        nodes, decisions, turns = map(int, sys.argv[1:4])
+        taken = measure(Path(scratch) / "intake", nodes, decisions)
+        print(json.dumps(taken | compare(Path(scratch) / "turns", decisions, turns)))
