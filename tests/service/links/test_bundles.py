@@ -48,13 +48,13 @@ class Post:
             return list(bundle_faults(self.node.home, connection))
 
 
-def open_post(tmp_path: Path, sqlite_template: Path) -> Iterator[Post]:
-    """Open both on SQLite; the model comes into force after the link."""
+def open_post(tmp_path: Path, sqlite_template: Path, url: str | None = None) -> Iterator[Post]:
+    """Open both, the centre on a store of its own; the model comes into force after the link."""
     homes = [make_centre(tmp_path / name, NETWORK) for name in ("node", "centre")]
     for home in homes:
         Path(home.database_url.removeprefix("sqlite:///")).write_bytes(sqlite_template.read_bytes())
     for node in open_installation(homes[0]):
-        for centre in open_installation(homes[1]):
+        for centre in open_installation(homes[1], url):
             agree(node, centre)
             analysts = Analysts(centre.home, centre.store)
             yield Post(node, centre, analysts, analysts.promote(analysts.make()))
@@ -65,8 +65,15 @@ def post(tmp_path: Path, sqlite_template: Path) -> Iterator[Post]:
     yield from open_post(tmp_path, sqlite_template)
 
 
-def test_a_model_of_the_centre_comes_into_force_at_its_node(post: Post) -> None:
+@pytest.fixture
+def stored_post(tmp_path: Path, sqlite_template: Path, store_url: str) -> Iterator[Post]:
+    """The same, the centre on each kind of store."""
+    yield from open_post(tmp_path, sqlite_template, store_url)
+
+
+def test_a_model_of_the_centre_comes_into_force_at_its_node(stored_post: Post) -> None:
     """The files are those of the centre, byte for byte; the signature is the node's own."""
+    post = stored_post
     sync(post.node, post.centre)
     assert post.in_force() == post.version
     ours, theirs = (one.home.bundles / post.version for one in (post.node, post.centre))
