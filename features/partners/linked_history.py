@@ -3,6 +3,9 @@
 The receiver's history holds its own records, exits that manifests told of, and the entries, acts
 and finds that outcomes told of, each known when its message arrived. Features read it as they read
 any history: nothing here computes one.
+
+A history has no record of a release, which a service has and tells: a vehicle on which no act is
+known within ``SEARCHED_WITHIN`` of its record is taken to have been let go ``LET_GO`` after it.
 """
 
 from collections import defaultdict
@@ -14,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.domain.network import Network
+from engine.domain.time_units import DAY, HOUR
 from engine.links.identity import LinkKeys
 from features.history.record_rows import Row
 from features.history.tables import SCHEMAS, Tables
@@ -26,6 +30,7 @@ from features.partners.administrations import (
     select_own,
 )
 from features.partners.message_channel import MessageReceiver, MessageSender
+from features.partners.movements import Passage
 from features.partners.partner_exchange import (
     Event,
     LinkSide,
@@ -36,6 +41,8 @@ from features.partners.partner_exchange import (
 from features.partners.partner_records import Consignment
 from features.partners.standard_agreement import make_standard_agreement
 
+SEARCHED_WITHIN, LET_GO = DAY, HOUR
+"""Microseconds from the record of an arrival; assumed."""
 Progress = Callable[[int, int], None]
 
 
@@ -113,26 +120,36 @@ def _list_events(own: Tables, posts: Any) -> Iterator[tuple[int, Event]]:
     exits = own.crossings.filter(pc.and_(here, pc.equal(own.crossings["direction"], "exit")))
     for consignment in read_consignments(own, exits):
         yield consignment.crossing["known_at"], VehicleLeft(consignment)
-    acts = own.inspections.to_pylist()
-    by_act = {act["inspection_id"]: act for act in acts}
-    finds = own.seizures.to_pylist()
-    touched = {act["crossing_id"] for act in acts} | {find["linked_crossing_id"] for find in finds}
     entries = own.crossings.filter(pc.and_(here, pc.equal(own.crossings["direction"], "entry")))
-    entries = entries.filter(
-        pc.is_in(entries["crossing_id"], value_set=pa.array(sorted(touched), pa.string()))
-    )
-    arrivals = {
-        one.crossing["crossing_id"]: one.passage(one.crossing["crossing_id"])
-        for one in read_consignments(own, entries)
-    }
+    known_at, arrivals = {}, {}
+    for one in read_consignments(own, entries):
+        name = one.crossing["crossing_id"]
+        known_at[name], arrivals[name] = one.crossing["known_at"], one.passage(name)
+    acts = own.inspections.to_pylist()
+    yield from _list_released(acts, known_at, arrivals)
+    by_act = {act["inspection_id"]: act for act in acts}
     for act in acts:
         if act["crossing_id"] in arrivals:
             yield act["known_at"], VehicleSearched(arrivals[act["crossing_id"]], act, None)
-    for find in finds:
+    for find in own.seizures.to_pylist():
         if find["linked_crossing_id"] in arrivals:
             about = arrivals[find["linked_crossing_id"]]
             act = by_act.get(find["inspection_id"])
             yield find["known_at"], VehicleSearched(about, act, find)
+
+
+def _list_released(
+    acts: list[Row], known_at: dict[str, int], arrivals: dict[str, Passage]
+) -> Iterator[tuple[int, Event]]:
+    """Yield the arrivals that are taken to have been let go, with the times."""
+    searched = {
+        act["crossing_id"]
+        for act in acts
+        if act["known_at"] <= known_at.get(act["crossing_id"], 0) + SEARCHED_WITHIN
+    }
+    for name, arrival in arrivals.items():
+        if name not in searched:
+            yield known_at[name] + LET_GO, VehicleSearched(arrival, None, None)
 
 
 def read_consignments(own: Tables, crossings: Any) -> Iterator[Consignment]:

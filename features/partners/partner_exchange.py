@@ -2,11 +2,11 @@
 
 A vehicle that leaves for the other side is a manifest at once. An act or a find on a vehicle whose
 manifest has arrived is an outcome at once; where the manifest comes later, it is an outcome then.
-Every message is an envelope's bytes and arrives ``LINE_DELAY`` later: that is when the receiver
-knows it, whatever times it names.
+So is the word that a vehicle was let go, unless its manifest comes later. Every message is an
+envelope's bytes and arrives ``LINE_DELAY`` later: that is when the receiver knows it, whatever
+times it names.
 
-Not played, because no history holds them: the word that a vehicle was let go without a search, and
-requests for attention, which are a person's.
+Requests for attention are not played: they are a person's, and no history holds them.
 """
 
 from collections import defaultdict
@@ -43,7 +43,7 @@ class VehicleLeft:
 
 @dataclass(frozen=True, slots=True)
 class VehicleSearched:
-    """An act, or a find, on an arrival from the other side."""
+    """An act, or a find, on an arrival from the other side; neither where it was let go."""
 
     arrival: Passage
     act: Row | None
@@ -95,6 +95,8 @@ class LinkSide:
         arrival = searched.arrival
         movement = self._manifests.find_left(arrival, self.opposite[arrival.post])
         if movement is None:
+            if searched.act is None and searched.find is None:
+                return []  # as in a service: of a release before the manifest nothing is told
             self._searched.add(arrival)
             self._waiting[arrival.name].append(searched)
             return []

@@ -15,11 +15,12 @@ from engine.domain.records import Arrival, Inspection, Seizure
 from engine.journal.entries import Kind
 from engine.journal.idempotency import crossing_name, inspection_name
 from engine.journal.journal import JOURNAL, Journal, JournalReader
-from engine.journal.kinds import CROSSING, INSPECTION, SEIZURE
+from engine.journal.kinds import CROSSING, INSPECTION, RELEASE, SEIZURE
 from engine.journal.payloads import (
     ClaimBody,
     CrossingBody,
     InspectionBody,
+    ReleaseBody,
     SeizureBody,
     dump_arrival,
 )
@@ -120,6 +121,16 @@ class MovementSide:
             found = self.features.find_in(record, record.crossing_id)
             draft = SEIZURE.draft(record.seizure_id, find, post="", extra=found)
         self.journal.append([draft])
+
+    def release(self, crossing_id: str, *, at: int) -> None:
+        """Record at UTC microseconds that a vehicle was let go."""
+        self.clock.time = at
+        body: ReleaseBody = {
+            "claim": {"names": [], "fingerprint": "00" * 32},
+            "crossing_id": crossing_id,
+            "by": "farid",
+        }
+        self.journal.append([RELEASE.draft(crossing_id, body, post="")])
 
     def announce(self, **more: Any) -> int:
         """Record the manifests that are due."""

@@ -23,9 +23,10 @@ from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import CROSSING, INSPECTION, LINK_RECEIVED, LINK_SENT, SEIZURE
+from engine.targeting.reports import Release
 from features.history import journal_history
 from features.history.tables import Tables
-from features.partners.linked_history import link_histories
+from features.partners.linked_history import LET_GO, SEARCHED_WITHIN, link_histories
 from features.partners.movements import LONGEST
 from tests.store.api.links.movement_sides import MovementSide, open_movement_sides
 from tests.support.emptied_database import empty_database
@@ -80,6 +81,17 @@ def draw_steps(trips: int) -> list[tuple[int, str, Any]]:
     ]
     steps += [(at, act.inspection_id, act) for at, act in found.inspections]
     steps += [(at, find.seizure_id, find) for at, find, _ in found.seizures]
+    known_at = {crossing.crossing_id: at for at, crossing, _ in found.crossings}
+    searched = {
+        act.crossing_id
+        for at, act in found.inspections
+        if at <= known_at[act.crossing_id] + SEARCHED_WITHIN
+    }
+    steps += [
+        (at + LET_GO, crossing.crossing_id, Release(crossing_id=crossing.crossing_id))
+        for at, crossing, _ in found.crossings
+        if crossing.direction == "entry" and crossing.crossing_id not in searched
+    ]
     return sorted(steps, key=lambda step: step[:2])
 
 
@@ -91,6 +103,8 @@ def play(sides: Sides, *, trips: int = TRIPS) -> None:
         now = max(at, side.clock.time + 1)
         if isinstance(record, Arrival):
             side.report(record, at=now)
+        elif isinstance(record, Release):
+            side.release(record.crossing_id, at=now)
         else:
             side.file(record, at=now)
         side.announce()

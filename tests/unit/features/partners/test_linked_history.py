@@ -20,7 +20,12 @@ from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from features.partners import message_channel, partner_exchange
 from features.partners.administrations import list_administrations, list_facing_posts
-from features.partners.linked_history import isolate_histories, link_histories
+from features.partners.linked_history import (
+    LET_GO,
+    SEARCHED_WITHIN,
+    isolate_histories,
+    link_histories,
+)
 from features.partners.partner_exchange import LINE_DELAY
 from features.partners.partner_records import MOST_ITEMS
 from tests.support.facing_posts import EAST, NETWORK, WEST, facing_history
@@ -131,7 +136,31 @@ def test_an_outcome_is_an_act_at_the_partners_post_once_a_movement(
     assert len(entries) == len(set(entries))
     touched = {act["crossing_id"] for act in came}
     finds = read_received(linked_histories, WEST, "seizures")["linked_crossing_id"].to_pylist()
-    assert touched | {*finds} == {*entries}
+    assert touched | {*finds} < {*entries}, "the others were let go"
+
+
+def test_a_vehicle_without_an_act_was_let_go_an_hour_after_its_record(
+    whole_history: Tables, linked_histories: dict[str, Tables]
+) -> None:
+    """Known a minute later; of one whose exit was not recorded by then nothing is told."""
+    acts = {act["crossing_id"]: act for act in reversed(whole_history.inspections.to_pylist())}
+    times = []
+    for row in whole_history.crossings.to_pylist():
+        act = acts.get(row["crossing_id"])
+        is_searched = act is not None and act["known_at"] <= row["known_at"] + SEARCHED_WITHIN
+        if row["direction"] == "entry" and row["post"][0] == "E" and not is_searched:
+            times.append(row["known_at"] + LET_GO + LINE_DELAY)
+    entered = read_received(linked_histories, WEST, "crossings")
+    entered = entered.filter(pc.equal(entered["direction"], "entry"))
+    acted = read_received(linked_histories, WEST, "inspections")
+    first = {act["crossing_id"]: act["known_at"] for act in reversed(acted.to_pylist())}
+    let_go = [
+        row["known_at"]
+        for row in entered.to_pylist()
+        if row["known_at"] < first.get(row["crossing_id"], row["known_at"] + 1)
+    ]
+    assert 30 < len(let_go) < len(times)
+    assert {*let_go} <= {*times}
 
 
 def find_leaks(found: dict[str, Tables]) -> set[str]:
