@@ -430,6 +430,10 @@ class Client(Calls):
         """Return one request."""
         return self._get(partners.RequestView, "attentions", request_id)
 
+    def request_file(self, request_id: str, digest: str) -> bytes:
+        """Return a file of an offered case by the SHA-256 of its content."""
+        return self._send_bytes("GET", path_to("attentions", request_id, "files", digest))
+
     def ask_attention(self, wanted: Body, key: str | None = None) -> partners.AcknowledgedRequest:
         """Ask a partner for attention to one identifier."""
         return self._post(partners.AcknowledgedRequest, wanted, key, "attentions")

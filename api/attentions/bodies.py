@@ -17,6 +17,7 @@ from engine.domain.records import (
     Time,
 )
 from engine.links.codes import (
+    MOST_FILES,
     AttentionAction,
     AttentionIdentifier,
     InformationGrade,
@@ -25,6 +26,7 @@ from engine.links.codes import (
 )
 from engine.links.envelope import HandlingCode
 
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Handling = Annotated[tuple[HandlingCode, ...], Field(max_length=3)]
 Words = Annotated[Text, Field(min_length=1)]
 
@@ -59,6 +61,16 @@ class CaseRequest(Record):
     attentions: Identifiers = ()
     movements: Identifiers = ()
     handling: Handling = ()
+    case: Identifier | None = None
+    """An own case, whose files can be named; its name does not travel."""
+    files: Annotated[tuple[Digest, ...], Field(max_length=MOST_FILES)] = ()
+    """Files of that case by their SHA-256: their content leaves once the offer is accepted."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.files and self.case is None:
+            raise PydanticCustomError("missing_key", "of the files", {"field": "case"})
+        return self
 
 
 class OutcomeRequest(Record):

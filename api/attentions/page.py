@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
@@ -16,6 +17,8 @@ from api.attentions.bodies import (
 from api.attentions.reads import count_requests, list_links_open, list_requests_seen
 from api.attentions.routes import RequestId
 from api.attentions.steps import RequestStepService, RequestWriter, TheService
+from api.cases.files import list_passable
+from api.cases.reads import CaseFilter, describe_cases
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
 from api.web.labels import TABLES
@@ -59,7 +62,9 @@ def ask(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader) 
 def offer(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader) -> Response:
     """Offer a partner a common case."""
     try:
-        fields = reader.texts("link", "summary") | {"answer_by": _read_hours(reader)}
+        fields = reader.texts("link", "summary", "case") | {"answer_by": _read_hours(reader)}
+        if "case" in fields:
+            fields["files"] = list_passable(service, visit.caller, fields["case"])
         writer = RequestWriter(service, visit.caller, reader.once())
         writer.offer(reader.finish(reader.record(CaseRequest, fields)))
     except (FormError, RecordError) as error:
@@ -114,6 +119,13 @@ def _list_mistakes(error: FormError | RecordError) -> Sequence[FieldMistake]:
     return (FieldMistake(error.field, error.rule),)
 
 
+def _list_cases(visit: Visit, service: RequestStepService) -> list[dict[str, Any]]:
+    """Return the open cases whose files the visitor may offer."""
+    if not visit.visitor.may("GET", "/v1/cases"):
+        return []
+    return describe_cases(service, visit.caller, CaseFilter(state="open"))
+
+
 def _page(
     visit: Visit, service: RequestStepService, *, kept: Form, wrong: Sequence[FieldMistake] = ()
 ) -> Response:
@@ -125,6 +137,7 @@ def _page(
         found=found,
         counts=count_requests(found),
         links=list_links_open(service, visit.caller),
+        cases=_list_cases(visit, service),
         hours=HOURS,
         codes={name: list(TABLES[table]) for name, table in _CODES.items()},
         kept=dict(kept),

@@ -6,7 +6,7 @@ those of one post where the agreement names it.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from fastapi import Depends
 from sqlalchemy import Connection
@@ -14,14 +14,16 @@ from sqlalchemy import Connection
 from api.auth.agencies import Scope
 from api.auth.callers import Caller
 from api.auth.permissions import Matter, Right
+from api.cases.files import FoundFile, HandingService, hand_out
 from api.http.dependencies import running_service
 from api.links.reads import LinkedService
 from engine.criteria.dual_control import ApprovalState, read_approval_states
 from engine.criteria.watchlist import NOTICE_CHANNEL, is_selecting
 from engine.domain.time_units import rfc3339
-from engine.errors import NotFoundError
+from engine.errors import ConflictError, NotFoundError
 from engine.journal.journal import JournalReader
 from engine.links.envelope import read_envelope
+from engine.storage.home import Home
 
 if TYPE_CHECKING:
     from engine.links.requests.facts import HeldRequest, StepRow
@@ -30,6 +32,13 @@ if TYPE_CHECKING:
 LISTED = 500
 """Requests in one answer, the newest."""
 RequestService = LinkedService
+
+
+class RequestFileService(LinkedService, HandingService, Protocol):
+    """The running service, as files of offered cases are handed out."""
+
+
+TheFileService = Annotated[RequestFileService, Depends(running_service)]
 TheReadService = Annotated[RequestService, Depends(running_service)]
 _FIELDS = (
     "identifier", "value", "action", "why", "source", "information", "movement", "summary",
@@ -130,6 +139,7 @@ def _describe(
         notices = read_approval_states(connection, "watchlist")
     return [
         _describe_request(one, links[one.link], bodies, now=now)
+        | {"files": _describe_files(service.home, bodies.get(one.opened.seq))}
         | {"notice": None if one.is_ours else _describe_notice(notices.get(one.opened.name))}
         for one in held
     ]
@@ -165,6 +175,38 @@ def _describe_request(
         "steps": [_describe_step(row, held, bodies) for row in held.steps],
         "outcome": _describe_outcome(reports[-1]) if reports else None,
     }
+
+
+def _describe_files(home: Home, record: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Return the files of an offered case, and whether the content is here."""
+    body = {} if record is None else record["body"]
+    return [
+        {"digest": one["digest"], "media_type": one["media_type"], "shows": one.get("shows")}
+        | {"size_bytes": one["size_bytes"], "is_here": (home.files / one["digest"]).is_file()}
+        for one in body.get("files", ())
+    ]
+
+
+def find_request_file(
+    service: RequestFileService, caller: Caller, name: str, digest: str
+) -> FoundFile:
+    """Return a file of an offered case, once it is recorded who takes it.
+
+    Raises ``NotFoundError`` where the caller does not see the request or it names no such file,
+    ``ConflictError`` until the content has arrived, and ``HomeError`` where it is not what was
+    named.
+    """
+    from engine.links.requests.facts import find_request
+
+    for one in read_request(service, name, caller)["files"]:
+        if one["digest"] == digest:
+            if not one["is_here"]:
+                why = "it has not arrived here: the partner sends it once the offer is accepted"
+                raise ConflictError("file", digest[:16], why)
+            with service.store.read() as connection:
+                seq = find_request(connection, name).opened.seq
+            return hand_out(service, caller, digest, one["media_type"], seq=seq, post="")
+    raise NotFoundError("file", digest)
 
 
 def _is_report(row: "StepRow", bodies: Mapping[int, Any]) -> bool:

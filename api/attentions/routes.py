@@ -11,16 +11,19 @@ from api.attentions.bodies import (
     RequestWithdrawal,
 )
 from api.attentions.reads import (
+    TheFileService,
     TheReadService,
     count_requests,
+    find_request_file,
     list_requests_seen,
     read_request,
 )
 from api.attentions.schemas import AcknowledgedRequest, Requests, RequestView
 from api.attentions.steps import TheWriter
+from api.cases.file_routes import HANDED_OUT, Digest, seal_file
 from api.http.dependencies import TheCaller
 from api.http.request_bodies import body_of
-from api.http.responses import answer, creates, json_router
+from api.http.responses import answer, creates, document_problems, json_router
 from engine.domain.records import Identifier
 
 router = json_router("/v1/attentions", "attentions", 404, 409, 413)
@@ -54,6 +57,18 @@ def offer(
 def request(caller: TheCaller, service: TheReadService, request_id: RequestId) -> Response:
     """Return one request."""
     return answer(read_request(service, request_id, caller))
+
+
+@router.get(
+    "/{request_id}/files/{digest}",
+    response_class=Response,
+    responses=HANDED_OUT | document_problems(404),
+)
+def request_file(
+    caller: TheCaller, service: TheFileService, request_id: RequestId, digest: Digest
+) -> Response:
+    """Return a file of an offered case by the SHA-256 of its content; the reading is recorded."""
+    return seal_file(find_request_file(service, caller, request_id, digest))
 
 
 @router.post("/{request_id}/answers", **creates(AcknowledgedRequest, body=RequestAnswer))

@@ -52,6 +52,18 @@ class RequestNoticeView(AnswerSchema):
     confirmed_by: list[str]
 
 
+class RequestFileView(AnswerSchema):
+    """A file of an offered case."""
+
+    digest: str
+    """SHA-256 of the content."""
+    media_type: str
+    size_bytes: int
+    shows: str | None
+    is_here: bool
+    """The content is here: the partner's arrives once the offer is accepted."""
+
+
 class RequestView(AnswerSchema):
     """A request of either side, by what this side knows."""
 
@@ -84,6 +96,7 @@ class RequestView(AnswerSchema):
     """Of a case."""
     attentions: list[str]
     movements: list[str]
+    files: list[RequestFileView]
     handling: list[HandlingCode]
     delivery: Literal["waiting", "taken", "refused"] | None
     """Of our own: whether the partner has it."""

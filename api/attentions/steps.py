@@ -17,8 +17,10 @@ from api.attentions.bodies import (
 )
 from api.attentions.reads import RequestService, must_see_link, read_request
 from api.auth.callers import OWNERLESS, Caller
+from api.cases.files import choose_passed_files
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.service.signed_answers import SignedAnswers
+from engine.domain.network import Network
 from engine.domain.records import Record
 from engine.domain.time_units import moment
 from engine.errors import NotAllowedError
@@ -34,6 +36,7 @@ class RequestStepService(RequestService, Protocol):
     """The running service, as requests are sent and answered."""
 
     answers: SignedAnswers
+    network: Network
 
 
 TheService = Annotated[RequestStepService, Depends(running_service)]
@@ -59,14 +62,22 @@ class RequestWriter:
         return self._acknowledge(found, found.body["body"]["attention"])
 
     def offer(self, asked: CaseRequest) -> dict[str, Any]:
-        """Offer a partner a common case."""
-        from engine.links.messages import CaseOffer
+        """Offer a partner a common case, with files of an own one where they may be passed on.
+
+        Raises ``RecordError`` for a file with H2, or that the agreement does not let travel.
+        """
+        from engine.links.messages import CaseOffer, OfferedFile
 
         name = f"case-{secrets.token_hex(8)}"
-        about = asked.model_dump(exclude={"link", "handling"})
-        sender = self._sender("case", asked, name, handling=asked.handling)
+        about = asked.model_dump(exclude={"link", "handling", "case", "files"})
         link = must_see_link(self._service, self._caller, asked.link)
-        found = self._desk().open(link, CaseOffer(case=name, **about), sender)
+        files: tuple[OfferedFile, ...] = ()
+        limits = asked.handling
+        if asked.case is not None:
+            files, known = choose_passed_files(self._service, self._caller, asked.case, asked.files)
+            limits = tuple(sorted({*limits, *known}))
+        sender = self._sender("case", asked, name, handling=limits)
+        found = self._desk().open(link, CaseOffer(case=name, files=files, **about), sender)
         return self._acknowledge(found, found.body["body"]["case"])
 
     def answer(self, name: str, answered: RequestAnswer) -> dict[str, Any]:

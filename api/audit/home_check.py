@@ -16,6 +16,7 @@ from api.service.runtime import open_network, projections
 from engine.audit.case_file_check import (
     count_case_files,
     find_case_file_faults,
+    note_awaited_files,
     note_stray_files,
 )
 from engine.audit.file_anchors import find_network_faults, read_declared_networks
@@ -134,6 +135,7 @@ def _file_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
 def _notes(home: Home, connection: Connection) -> Iterator[str]:
     yield from history_notes(home, connection)
     yield from note_stray_files(home, connection)
+    yield from note_awaited_files(home, connection)
     if home.network.exists() and not read_declared_networks(connection):
         yield f"{home.network.name}: not anchored; the next start of the service does it"
     if read_plan(connection).is_earlier:

@@ -160,6 +160,7 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
     (Matter.WATCHLIST, Right.SEE, _SUPERVISOR | _INTEGRITY | {Role.COUNTERPART}): """
         GET /v1/attentions
         GET /v1/attentions/{request_id}
+        GET /v1/attentions/{request_id}/files/{digest}
         """,
     (Matter.WATCHLIST, Right.APPROVE, _SUPERVISOR): """
         POST /v1/watchlist/{entry_id}/approvals

@@ -12,7 +12,7 @@ from fastapi import Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from api.cases.dossier import compile_dossier
-from api.cases.files import AboutFile, TheFileService, TheFileWriter, find_file
+from api.cases.files import AboutFile, FoundFile, TheFileService, TheFileWriter, find_file
 from api.cases.routes import CaseId
 from api.cases.schemas import AcknowledgedFile
 from api.http.dependencies import TheCaller
@@ -41,7 +41,7 @@ _FILE: dict[str, Any] = {
         "description": "JPEG, PNG, WebP, PDF or plain text in UTF-8, 32 MB at most.",
     }
 }
-_HANDED_OUT: dict[int | str, dict[str, Any]] = {
+HANDED_OUT: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
             one: {"schema": {"type": "string", "format": "binary"}}
@@ -76,11 +76,15 @@ async def add_file(
 @router.get(
     "/{case_id}/files/{digest}",
     response_class=Response,
-    responses=_HANDED_OUT | document_problems(404),
+    responses=HANDED_OUT | document_problems(404),
 )
 def file(caller: TheCaller, service: TheFileService, case_id: CaseId, digest: Digest) -> Response:
     """Return a file of a case by the SHA-256 of its content; the reading is recorded."""
-    found = find_file(service, caller, case_id, digest)
+    return seal_file(find_file(service, caller, case_id, digest))
+
+
+def seal_file(found: FoundFile) -> FileResponse:
+    """Return a file as it is handed out: for keeping, and as no page of this site."""
     media_type = found.media_type if found.media_type in _SHOWN else BYTES
     return FileResponse(found.path, media_type=media_type, filename=found.name, headers=SEALED)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from fastapi import Depends
 from sqlalchemy import Connection
@@ -20,14 +20,19 @@ from engine.cases.case_ledger import OPEN, Reporter, draft_event, list_receivers
 from engine.cases.case_reading import CaseStep, read_history
 from engine.cases.file_store import ReceivedFile, open_file
 from engine.cases.file_types import LARGEST_FILE, SUFFIXES, recognise
-from engine.errors import ConflictError, FullCaseError, NotFoundError
+from engine.errors import ConflictError, FullCaseError, NotFoundError, RecordError
 from engine.journal.entries import Draft
 from engine.journal.group_commit import Writer
 from engine.journal.kinds import SENSITIVE_READ
 from engine.journal.payloads import SensitiveReadBody
+from engine.links.codes import MOST_FILES as MOST_OFFERED
 from engine.links.envelope import HandlingCode
 from engine.links.posts.copies import is_copy
+from engine.storage.database import Store
 from engine.storage.home import Home
+
+if TYPE_CHECKING:
+    from engine.links.messages import OfferedFile
 
 _PIECE = 1024 * 1024
 """Bytes written at a time: fewer would cost a change of threads each."""
@@ -36,11 +41,21 @@ MOST_BYTES = 512 * 1024 * 1024
 """Bytes of all files of one case."""
 
 
-class CaseFileService(CaseStepService, Protocol):
-    """The running service, as files of cases are taken and handed out."""
+class HomeService(Protocol):
+    """The running service, as files of cases are looked up."""
 
     home: Home
+    store: Store
+
+
+class HandingService(HomeService, Protocol):
+    """The running service, as files of cases are handed out."""
+
     writer: Writer
+
+
+class CaseFileService(CaseStepService, HandingService, Protocol):
+    """The running service, as files of cases are taken."""
 
 
 TheFileService = Annotated[CaseFileService, Depends(running_service)]
@@ -156,12 +171,19 @@ def find_file(service: CaseFileService, caller: Caller, case_id: str, digest: st
         file, seq, post = _find_event(connection, caller, case_id, digest)
         is_elsewhere = is_copy(connection, seq)
     if is_elsewhere and not (service.home.files / digest).exists():
-        raise ConflictError("file", digest[:16], "it lies at the node of its post: ask there")
+        why = "it lies at the node of its post, and has not arrived here"
+        raise ConflictError("file", digest[:16], why)
+    return hand_out(service, caller, digest, str(file["media_type"]), seq=seq, post=post)
+
+
+def hand_out(
+    service: HandingService, caller: Caller, digest: str, media_type: str, *, seq: int, post: str
+) -> FoundFile:
+    """Return a file that a record names, once it is recorded who takes it; raises ``HomeError``."""
     path = open_file(service.home, digest)
     read: SensitiveReadBody
     read = {"by": caller.person, "role": caller.role.value, "sequence": seq, "kind": "case_file"}
     service.writer.submit(SENSITIVE_READ.draft(str(seq), read, post=post)).result()
-    media_type = str(file["media_type"])
     return FoundFile(path, media_type, f"{digest[:16]}.{SUFFIXES[media_type]}")
 
 
@@ -174,6 +196,50 @@ def _find_event(
         if step.event["digest"] == digest and (party or NOT_PASSED_ON not in step.limits):
             return dict(step.event), step.seq, row.post
     raise NotFoundError("file", digest)
+
+
+def choose_passed_files(
+    service: HomeService, caller: Caller, case_id: str, digests: Sequence[str]
+) -> "tuple[tuple[OfferedFile, ...], frozenset[HandlingCode]]":
+    """Return files of a case as they are offered to a partner, and the limits of their use.
+
+    Raises ``NotFoundError`` for a case that the caller does not see, and ``RecordError`` for a file
+    that is none of this case, or that it or its case says is not to be passed on.
+    """
+    from engine.links.messages import OfferedFile
+
+    if not caller.may("GET", "/v1/cases/{case_id}/files/{digest}"):
+        raise NotFoundError("case", case_id)
+    with service.store.read() as connection:
+        row = must_see(connection, caller, case_id)
+        history = read_history(connection, row)
+        party = is_party(caller, row, list_receivers(connection, case_id))
+    steps = {one.event["digest"]: one for one in history.files()}
+    found, limits = [], set(history.facts.get("handling") or ())
+    for digest in dict.fromkeys(digests):
+        step = steps.get(digest)
+        if step is None or (NOT_PASSED_ON in step.limits and not party):
+            raise RecordError(
+                "case", "files", "unknown_file", f"{digest[:16]} is none of this case"
+            )
+        limits |= {*step.limits}
+        if NOT_PASSED_ON in limits:
+            why = f"{digest[:16]} is not to be passed on ({NOT_PASSED_ON})"
+            raise RecordError("case", "files", "not_passed_on", why)
+        names = "digest", "media_type", "size_bytes", "shows"
+        found.append(OfferedFile.model_validate({name: step.event[name] for name in names}))
+    return tuple(found), frozenset(limits)
+
+
+def list_passable(service: HomeService, caller: Caller, case_id: str) -> list[str]:
+    """Return the newest files of a case that may be offered to a partner, by digest."""
+    with service.store.read() as connection:
+        row = must_see(connection, caller, case_id)
+        history = read_history(connection, row)
+    if NOT_PASSED_ON in (history.facts.get("handling") or ()):
+        return []
+    found = [one.event["digest"] for one in history.files() if NOT_PASSED_ON not in one.limits]
+    return list(dict.fromkeys(reversed(found)))[:MOST_OFFERED]
 
 
 async def file_writer_of(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from api.links.accounts import AccountIntake, AccountLine
 from api.links.bundles import BundleLine
+from api.links.case_files import FileLine, refuse_in_envelope
 from api.links.movements.context import MovementContext
 from api.links.movements.manifests import take_manifest
 from api.links.movements.outcomes import take_outcome
@@ -20,10 +21,11 @@ from api.links.post_records import follow_records, make_event
 from engine.errors import ConflictError, InputError, RiskError, StoreUnavailableError
 from engine.journal.journal import Journal
 from engine.links.exchange import LinkExchange, TakenParcel
+from engine.links.file_parts import LEAST_ROOM, MOST_ROOM, WantedFile
 from engine.links.inbox import MessageHandler
 from engine.links.key_files import find_link_keys
 from engine.links.matching.match_exchange import follow_matches
-from engine.links.messages import ACCOUNT
+from engine.links.messages import ACCOUNT, FILE
 from engine.links.parcel import MAX_BYTES, Parcel, ReceiptedMark, read_parcel
 from engine.links.posts.record_batches import RECORD
 from engine.links.posts.record_intake import RecordIntake
@@ -39,6 +41,8 @@ PARCEL_SUFFIX = ".parcel.json"
 MOST_ROUNDS = 50
 SECONDS = 30.0
 """How long one answer may take."""
+FILE_SECONDS, FEW_SECONDS = 20.0, 4.0
+"""How long files hold up the other links of a turn, and how long one parcel with files may take."""
 Carry = Callable[[bytes], bytes]
 """Hands a parcel to the other side and returns its answer; raises ``StoreUnavailableError``."""
 
@@ -47,7 +51,7 @@ def open_exchange(home: Home, store: Store, journal: Journal) -> LinkExchange:
     """Return the links of a home; raises ``HomeError`` where it has no link identity yet."""
     followers = follow_matches, follow_records, BundleLine(home), AccountLine()
     keys, handlers = find_link_keys(home), list_handlers(home)
-    return LinkExchange(store, journal, keys, handlers, followers)
+    return LinkExchange(store, journal, keys, handlers, followers, FileLine(home, journal))
 
 
 def list_handlers(home: Home) -> Mapping[str, MessageHandler]:
@@ -55,6 +59,7 @@ def list_handlers(home: Home) -> Mapping[str, MessageHandler]:
     context = MovementContext(home)
     return {
         ACCOUNT: AccountIntake(home),
+        FILE: refuse_in_envelope,
         "attention": take_attention,
         "manifest": partial(take_manifest, context=context),
         "outcome": partial(take_outcome, context=context),
@@ -89,17 +94,22 @@ class ExchangeResult:
 def exchange_all(exchange: LinkExchange, link: Link, carry: Carry) -> ExchangeResult:
     """Exchange parcels until nothing waits on either side, and the journal's head once a day.
 
-    Raises ``StoreUnavailableError`` where the other side does not answer, and what
+    Files go on for ``FILE_SECONDS``, in parcels as large as the line carries in a few seconds, and
+    then with the next turn: what waits in envelopes leaves with each of these parcels. Raises
+    ``StoreUnavailableError`` where the other side does not answer, and what
     :meth:`LinkExchange.take_parcel` raises for its answer.
     """
     exchange.send_head(link.name)
     result = ExchangeResult()
     receipts: tuple[LinkReceipt, ...] = ()
     echo: ReceiptedMark | None = None
+    files = _FileRoom(time.monotonic() + FILE_SECONDS)
     for _ in range(MOST_ROUNDS):
         follow_records(exchange, link.name)
         known = (*exchange.repeat_receipt(link, echo), *receipts)
-        parcel = replace(exchange.make_parcel(link), receipts=known, echo=echo)
+        parcel = files.fill(exchange, link, exchange.make_parcel(link))
+        parcel = replace(parcel, receipts=known, echo=echo)
+        begun = time.monotonic()
         answer = carry(parcel.seal(exchange.keys))
         answered = read_parcel(answer).parcel
         refused = tuple(one.rule for one in answered.refusals)
@@ -108,9 +118,38 @@ def exchange_all(exchange: LinkExchange, link: Link, carry: Carry) -> ExchangeRe
         is_answered = parcel.echo == answered.receipted or not _is_behind(parcel, answered)
         echo = answered.receipted
         is_done = not taken.settled and not taken.receipts and not taken.followed and is_answered
-        if is_done or taken.is_stopped or refused or taken.refusals:
+        has_files = files.note(answered, taken, seconds=time.monotonic() - begun)
+        if (is_done and not has_files) or taken.is_stopped or refused or taken.refusals:
             break
     return result
+
+
+@dataclass(slots=True)
+class _FileRoom:
+    """How much of files goes with the next parcel of a turn."""
+
+    until: float
+    """By the monotonic clock."""
+    room: int = LEAST_ROOM
+    wanted: tuple[WantedFile, ...] = ()
+    """What the other side said that it lacks."""
+
+    def fill(self, exchange: LinkExchange, link: Link, parcel: Parcel) -> Parcel:
+        """Return a parcel with parts of files, and with what this side takes of them."""
+        parts = exchange.cut_parts(link, self.wanted, room=self.room)
+        return replace(parcel, parts=parts, room=self.room if parcel.wanted else 0)
+
+    def note(self, answered: Parcel, taken: TakenParcel, *, seconds: float) -> bool:
+        """Take in an answer; tell whether files moved, or are wanted first, and time is left."""
+        goes_on = bool(taken.file_bytes) or (
+            bool(answered.wanted) and answered.wanted != self.wanted
+        )
+        self.wanted = answered.wanted
+        if seconds < FEW_SECONDS:
+            self.room = min(2 * self.room, MOST_ROOM)
+        elif seconds > 2 * FEW_SECONDS:
+            self.room = max(self.room // 2, LEAST_ROOM)
+        return goes_on and time.monotonic() < self.until
 
 
 def _is_behind(parcel: Parcel, answered: Parcel) -> bool:

@@ -386,6 +386,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "record": N_("record"),
         "bundle": N_("part of a model"),
         "account": N_("person or key of a post"),
+        "file": N_("part of a file of a case"),
         "": N_("unknown"),
     },
     "match_alarm": {

@@ -8,4 +8,5 @@ file_store       Files of cases in a home, each named by the SHA-256 of its cont
 file_types       Types of files that a case takes, recognised by their content
 name_signs       Signs that a free text names a person
 photographs      Photographs in JPEG for a document, without what a camera wrote into them
+travelling_files  Files that travel over links: which may, which are awaited, parts that arrive
 """

@@ -4,28 +4,39 @@ Assumes an atomic rename. A file is whole and on the disk before the record that
 written, so a crash leaves at most a file that no record names, which the next sweep takes away. Who
 places a file holds a shared lock until its record stands; a sweep holds it alone. What is being
 received holds a lock of its own, so that a sweep tells it from what a killed process left.
+
+Files that another installation's records name arrive over links, in parts and later than the
+records (:mod:`engine.cases.travelling_files`): one that is not here is no fault, one that is here
+is checked as any other.
 """
 
 import fcntl
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import mkstemp
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from engine.errors import BodyTooLargeError, HomeError
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import CASE_EVENT
 from engine.journal.payloads import COPIED
+from engine.links.ledger import ENVELOPES
 from engine.storage.database import Store
 from engine.storage.home import Home
 
 _LOCK, _RECEIVED = ".lock", ".received-"
+PARTIAL, FAILED = ".part-", ".failed-"
+"""Before the digest: what has arrived of a file, and a byte for each time it arrived otherwise."""
 _PIECE = 1024 * 1024
+_DIGEST = re.compile("[0-9a-f]{64}")
+_E = ENVELOPES.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,7 @@ class NamedFile:
     seq: int
     digest: str
     size_bytes: int
+    media_type: str = ""
 
 
 class ReceivedFile:
@@ -79,12 +91,52 @@ class ReceivedFile:
         self.path.unlink(missing_ok=True)
 
 
+def place_file(home: Home, path: Path, digest: str) -> None:
+    """Let a file that is whole take its name; a record names it already."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    with _locked(home, fcntl.LOCK_SH):
+        path.rename(home.files / digest)
+        _to_disk(home.files)
+
+
 def read_named_files(connection: Connection) -> Iterator[NamedFile]:
-    """Yield the files that this home's own records name; those of copied records lie elsewhere."""
+    """Yield the files that this home's own records name."""
     for seq, body in JournalReader(connection).bodies_of(CASE_EVENT):
-        event = body["event"]
-        if event["kind"] == "file" and COPIED not in body:
-            yield NamedFile(seq, str(event["digest"]), int(event["size_bytes"]))
+        if COPIED not in body and (named := read_file_event(seq, body)) is not None:
+            yield named
+
+
+def read_arrived_files(connection: Connection) -> Iterator[NamedFile]:
+    """Yield the files that records of other installations name: copied events, offered cases."""
+    for seq, body in JournalReader(connection).bodies_of(CASE_EVENT):
+        if COPIED in body and (named := read_file_event(seq, body)) is not None:
+            yield named
+    offers = select(_E.seq).where(_E.kind == "case", _E.direction == "received")
+    seqs = list(connection.scalars(offers.where(_E.status == "taken")))
+    for seq, received in JournalReader(connection).bodies(seqs).items():
+        yield from read_offered_files(seq, received)
+
+
+def read_file_event(seq: int, body: Mapping[str, Any]) -> NamedFile | None:
+    """Return the file that an event of a case names, None where it names none."""
+    event = body.get("event", {})
+    return _to_named(seq, event) if event.get("kind") == "file" else None
+
+
+def read_offered_files(seq: int, body: Mapping[str, Any]) -> list[NamedFile]:
+    """Return the files of a case that was offered over a link, by the record of its envelope."""
+    found = (_to_named(seq, one) for one in body.get("body", {}).get("files", ()))
+    return [one for one in found if one is not None]
+
+
+def _to_named(seq: int, one: Mapping[str, Any]) -> NamedFile | None:
+    """Return a named file; None where another installation's record has no digest there."""
+    match dict(one):
+        case {"digest": str() as digest, "size_bytes": int() as size, "media_type": str() as kind}:
+            return NamedFile(seq, digest, size, kind) if _DIGEST.fullmatch(digest) else None
+        case _:
+            return None
 
 
 def digest_of(path: Path) -> str:
@@ -109,8 +161,9 @@ def list_strays(home: Home, connection: Connection) -> list[Path]:
     if not home.files.is_dir():
         return []
     lying = {path.name: path for path in home.files.iterdir() if not path.name.startswith(".")}
-    for named in read_named_files(connection) if lying else ():
-        lying.pop(named.digest, None)
+    for read in (read_named_files, read_arrived_files) if lying else ():
+        for named in read(connection):
+            lying.pop(named.digest, None)
     return sorted(lying.values())
 
 
@@ -125,12 +178,21 @@ def sweep_files(home: Home, store: Store, *, is_patient: bool = True) -> int:
     with suppress(BlockingIOError), _locked(home, way):
         with store.read() as connection:
             gone = list_strays(home, connection)
+            gone += _list_unwanted(home, connection)
         gone += [one for one in home.files.glob(f"{_RECEIVED}*") if _is_abandoned(one)]
         for path in gone:
             path.unlink(missing_ok=True)
         _to_disk(home.files)
         return len(gone)
     return 0
+
+
+def _list_unwanted(home: Home, connection: Connection) -> list[Path]:
+    """Return what has arrived of files that no record names any more, and marks of failures."""
+    partial = {path.name.removeprefix(PARTIAL): path for path in home.files.glob(f"{PARTIAL}*")}
+    for named in read_arrived_files(connection) if partial else ():
+        partial.pop(named.digest, None)
+    return [*partial.values(), *home.files.glob(f"{FAILED}*")]
 
 
 def _is_abandoned(path: Path) -> bool:

@@ -5,6 +5,7 @@ codes       Codes of messages, for those who write them
 disclosure  Fields of a message that an agreement lets travel, on sending and on receiving
 envelope    Envelopes: canonical bytes, encryption to the receiver, signature, order
 exchange    The exchange of parcels with the other side of a link
+file_parts  Parts of files, which travel in a parcel next to its envelopes
 identity    Link identity of an installation: its public keys, and the private ones
 inbox       Envelopes that arrive: taken once, in order, or refused by name
 key_files   Private link keys of a home, in one file

@@ -21,3 +21,5 @@ SourceGrade = Literal["A", "B", "C", "X"]
 InformationGrade = Literal["1", "2", "3", "4"]
 """Known to be true, known to the source, corroborated, not corroborated (Europol 4x4)."""
 QuantityBand = Literal["up_to_100g", "up_to_1kg", "up_to_10kg", "up_to_100kg", "over_100kg"]
+MOST_FILES = 50
+"""Files of one offered case."""

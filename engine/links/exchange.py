@@ -17,6 +17,7 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import LINK_RECEIPTED, LINK_STOPPED
 from engine.links.agreement import Agreement
 from engine.links.envelope import Position
+from engine.links.file_parts import MOST_WANTED, FileCarrier, WantedFile
 from engine.links.identity import LinkKeys
 from engine.links.inbox import (
     ENVELOPE_KINDS,
@@ -84,6 +85,8 @@ class TakenParcel:
     """It raised an alarm, or the link stood still before."""
     followed: int = 0
     """Messages that were followed up, each in a transaction after that of the parcel."""
+    file_bytes: int = 0
+    """New bytes of files."""
 
 
 Follower = Callable[["LinkExchange", str], int]
@@ -101,6 +104,8 @@ class LinkExchange:
     """By kind of message: what follows from it here."""
     followers: Sequence[Follower] = ()
     """What follows after a parcel was taken, and needs time or sends envelopes."""
+    files: FileCarrier | None = None
+    """Files that travel next to envelopes; None where none do."""
 
     @property
     def fingerprint(self) -> str:
@@ -229,9 +234,37 @@ class LinkExchange:
             last = self._read_last(connection, link)
             receipts = self._read_receipts(connection, link) if with_receipts else []
             mark = read_mark(connection, link)
+            wanted = self._list_wanted(connection, link) if phase == "in_force" else ()
         ours, theirs = link.us.identity.fingerprint, link.them.identity.fingerprint
         about = link.name, ours, theirs, now
-        return Parcel(*about, tuple(envelopes), tuple(receipts), last=last, receipted=mark)
+        held = tuple(envelopes), tuple(receipts)
+        return Parcel(*about, *held, last=last, receipted=mark, wanted=wanted)
+
+    def _list_wanted(self, connection: Connection, link: Link) -> tuple[WantedFile, ...]:
+        if self.files is None:
+            return ()
+        return tuple(self.files.list_wanted(connection, link)[:MOST_WANTED])
+
+    def cut_parts(self, link: Link, wanted: Sequence[WantedFile], *, room: int) -> tuple[str, ...]:
+        """Return parts of files that the other side lacks and may have, of at most so many bytes.
+
+        None leave over a link that is not in force.
+        """
+        if self.files is None or not wanted or room <= 0:
+            return ()
+        with self.store.read() as connection:
+            if link.phase(self.journal.now(connection)) != "in_force":
+                return ()
+            return tuple(self.files.cut(connection, link, wanted, room=room))
+
+    def take_parts(self, link: Link, parts: Sequence[str]) -> int:
+        """Keep parts of files that the other side sent; return how many bytes were new."""
+        if self.files is None or not parts:
+            return 0
+        with self.store.read() as connection:
+            if link.phase(self.journal.now(connection)) != "in_force":
+                return 0
+            return self.files.take(connection, link, parts, keys=self.keys)
 
     def _read_last(self, connection: Connection, link: Link) -> LinkReceipt | None:
         number = read_position(connection, link.name, "received").number
@@ -281,8 +314,10 @@ class LinkExchange:
         parcel = self.make_parcel(link)
         given = signed.parcel.receipted
         receipts = (*self.repeat_receipt(link, given), *taken.receipts)
+        asked = signed.parcel
+        parts = () if taken.is_stopped else self.cut_parts(link, asked.wanted, room=asked.room)
         answer = replace(parcel, receipts=receipts, refusals=taken.refusals, echo=given)
-        return answer.seal(self.keys)
+        return replace(answer, parts=parts).seal(self.keys)
 
     def take_parcel(self, raw: bytes, *, name: str | None = None) -> TakenParcel:
         """Take a parcel, of a link if it is named; raises as :meth:`answer_parcel` does."""
@@ -307,7 +342,8 @@ class LinkExchange:
         if taken.is_stopped:
             return step.link, taken
         followed = sum(follow(self, link.name) for follow in self.followers)
-        return step.link, replace(taken, followed=followed)
+        file_bytes = self.take_parts(step.link, parcel.parts)
+        return step.link, replace(taken, followed=followed, file_bytes=file_bytes)
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ from engine.domain.records import (
 )
 from engine.domain.validation import bare
 from engine.links.codes import (
+    MOST_FILES,
     AttentionAction,
     AttentionIdentifier,
     InformationGrade,
@@ -190,6 +191,16 @@ class Withdraw(Record):
     reason: Text | None = None
 
 
+class OfferedFile(Record):
+    """A file of the case that is offered; its content follows once the offer is accepted."""
+
+    digest: Hex32
+    """SHA-256 of the content."""
+    media_type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+$", max_length=64)]
+    size_bytes: Number
+    shows: Code | None = None
+
+
 class CaseOffer(Record):
     """The offer of a common case with its ownership; the owner stays until it is accepted."""
 
@@ -198,6 +209,9 @@ class CaseOffer(Record):
     summary: Text | None = None
     attentions: Identifiers = ()
     movements: Identifiers = ()
+    files: Annotated[
+        tuple[OfferedFile, ...], Field(max_length=MOST_FILES), BeforeValidator(_to_tuple)
+    ] = ()
 
 
 class HeadStatement(Record):
@@ -256,6 +270,17 @@ class BundlePart(Record):
     """Base 64."""
 
 
+class FilePart(Record):
+    """One part of a file of a case, whose content stands next to it; in no envelope."""
+
+    digest: Hex32
+    """SHA-256 of the whole file."""
+    size_bytes: Number
+    """Of the whole file."""
+    offset: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    """Where this part begins in it."""
+
+
 class AccountState(Record):
     """A person or a key of a post as its centre states it; the node records what follows."""
 
@@ -285,13 +310,14 @@ KINDS: Mapping[str, type[Record]] = MappingProxyType(
         "record": RecordBatch,
         "bundle": BundlePart,
         "account": AccountState,
+        "file": FilePart,
     }
 )
 """Every kind of message, with the type of its body."""
 KINDS_OF: Mapping[LinkKind, frozenset[str]] = MappingProxyType(
     {
         "partner": frozenset({*KINDS} - {"record", "bundle", "account"}),
-        "post": frozenset({"record", "bundle", "account", "head"}),
+        "post": frozenset({"record", "bundle", "account", "file", "head"}),
     }
 )
 """Kinds of messages that a kind of link can carry."""
@@ -299,6 +325,8 @@ BUNDLE = "bundle"
 """Parts of a centre's models, to its nodes."""
 ACCOUNT = "account"
 """People and keys of a post, from its centre."""
+FILE = "file"
+"""Parts of files of cases, next to the envelopes: :mod:`engine.links.file_parts`."""
 HEAD = "head"
 """Part of every agreement: it holds nothing of a vehicle, a firm or a person."""
 

@@ -1,17 +1,20 @@
 """Parcels: what one side hands to the other at once, by HTTPS or as a file.
 
 A parcel holds envelopes, receipts of the other side's envelopes, and the receipt of the last one
-that arrived, all signed. Each part proves itself; the signature of the whole binds them to one
-time, so that an old parcel is known as one.
+that arrived, all signed. Each of them proves itself; the signature of the whole binds them to one
+time, so that an old parcel is known as one. Parts of files stand next to them
+(:mod:`engine.links.file_parts`), with what this side lacks.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from engine.errors import RecordError
 from engine.journal.hash_chain import canonical
 from engine.links.envelope import is_canonical, read_fields, refuse_form
+from engine.links.file_parts import MOST_ROOM, MOST_WANTED, WantedFile
 from engine.links.identity import LinkIdentity, LinkKeys
 from engine.links.receipts import LinkReceipt
 
@@ -34,6 +37,9 @@ _FIELDS: Mapping[str, type] = {
     "signature": str,
 }
 _MARKS: Mapping[str, type] = {"receipted": list, "echo": list}
+_OF_FILES: Mapping[str, type] = {"wanted": list, "room": int, "parts": list}
+"""Only between sides whose agreement lets files travel."""
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,12 @@ class Parcel:
     """How far the sender holds receipts of the receiver."""
     echo: ReceiptedMark | None = None
     """The mark of the parcel that this one answers, None where it answers none."""
+    wanted: tuple[WantedFile, ...] = ()
+    """Files of the receiver that the sender lacks."""
+    room: int = 0
+    """Bytes of files that the sender takes with the answer."""
+    parts: tuple[str, ...] = ()
+    """Sealed parts of files that the receiver lacks."""
 
     def content(self) -> dict[str, Any]:
         """Return what is signed, as JSON values."""
@@ -92,7 +104,10 @@ class Parcel:
             "last": [] if self.last is None else [self.last.to_json()],
         }
         marks = {"receipted": self.receipted, "echo": self.echo}
-        return found | {name: list(mark) for name, mark in marks.items() if mark is not None}
+        found |= {name: list(mark) for name, mark in marks.items() if mark is not None}
+        wanted = [list(one) for one in self.wanted]
+        of_files = {"wanted": wanted, "room": self.room, "parts": list(self.parts)}
+        return found | {name: value for name, value in of_files.items() if value}
 
     def seal(self, keys: LinkKeys) -> bytes:
         """Return the signed bytes."""
@@ -123,7 +138,7 @@ class SignedParcel:
 def read_parcel(raw: bytes) -> SignedParcel:
     """Return a parcel of the right form; raises ``EnvelopeRefusedError``."""
     _check_size(raw)
-    found = read_fields(raw, "parcel", _FIELDS, optional=_MARKS)
+    found = read_fields(raw, "parcel", _FIELDS, optional={**_MARKS, **_OF_FILES})
     for name, part in found.items():
         if isinstance(part, list) and len(part) > MOST_PARTS:
             raise refuse_form(name, f"more than {MOST_PARTS}")
@@ -144,8 +159,9 @@ def _check_size(raw: bytes) -> None:
 def _to_parcel(found: Mapping[str, Any]) -> Parcel:
     if not 0 <= found["at"] < 2**63 or len(found["last"]) > 1:
         raise refuse_form("at", "is no time, or more than one envelope is the last one")
-    if not all(isinstance(one, str) for one in found["envelopes"]):
-        raise refuse_form("envelopes", "holds something other than text")
+    for name in ("envelopes", "parts"):
+        if not all(isinstance(one, str) for one in found.get(name, ())):
+            raise refuse_form(name, "holds something other than text")
     try:
         receipts = tuple(LinkReceipt.from_json(one) for one in found["receipts"])
         last = [LinkReceipt.from_json(one) for one in found["last"]]
@@ -154,7 +170,9 @@ def _to_parcel(found: Mapping[str, Any]) -> Parcel:
     refusals = tuple(_to_refusal(one) for one in found["refusals"])
     about = found["link"], found["from"], found["to"], found["at"]
     parts = tuple(found["envelopes"]), receipts, refusals, last[0] if last else None
-    return Parcel(*about, *parts, *(_to_mark(found, name) for name in _MARKS))
+    receipted, echo = (_to_mark(found, name) for name in _MARKS)
+    of_files = _to_wanted(found.get("wanted", ())), _to_room(found), tuple(found.get("parts", ()))
+    return Parcel(*about, *parts, receipted, echo, *of_files)
 
 
 def _to_mark(found: Mapping[str, Any], name: str) -> ReceiptedMark | None:
@@ -165,6 +183,27 @@ def _to_mark(found: Mapping[str, Any], name: str) -> ReceiptedMark | None:
             return ReceiptedMark(number, resumed)
         case _:
             raise refuse_form(name, "holds something other than two whole numbers")
+
+
+def _to_wanted(found: Sequence[object]) -> tuple[WantedFile, ...]:
+    if len(found) > MOST_WANTED:
+        raise refuse_form("wanted", f"names more than {MOST_WANTED}")
+    return tuple(map(_to_wanted_file, found))
+
+
+def _to_wanted_file(found: object) -> WantedFile:
+    match found:
+        case [str() as digest, int() as offset] if _DIGEST.fullmatch(digest) and offset >= 0:
+            return WantedFile(digest, offset)
+        case _:
+            raise refuse_form("wanted", "holds something other than digest and offset")
+
+
+def _to_room(found: Mapping[str, Any]) -> int:
+    room: int = found.get("room", 0)
+    if not 0 <= room <= MOST_ROOM:
+        raise refuse_form("room", f"is not within 0 and {MOST_ROOM}")
+    return room
 
 
 def _to_refusal(found: object) -> EnvelopeRefusal:

@@ -32,6 +32,7 @@ def partner_content(one: LinkIdentity, other: LinkIdentity, **changes: Any) -> d
             ("withdraw", ("attention",)),
             ("match", tuple(list_fields("match"))),
             ("case", tuple(list_fields("case"))),
+            ("file", tuple(list_fields("file"))),
         )
     ]
     content: dict[str, Any] = {
@@ -65,6 +66,7 @@ def post_content(node: LinkIdentity, centre: LinkIdentity, **changes: Any) -> di
             {"kind": "record", "from": "oybek"},
             {"kind": "record", "from": "tashkent"},
             {"kind": "bundle", "from": "tashkent"},
+            {"kind": "file", "from": "oybek"},
         ],
     }
     return content | changes

@@ -19,7 +19,7 @@ from engine.journal.idempotency import IdempotencyClaim, find_answer, find_holde
 from engine.journal.power_records import read_record as read_proven_record
 from engine.links.envelope import HandlingCode
 from engine.links.exchange import LinkExchange
-from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport, Withdraw
+from engine.links.messages import FILE, Answer, Attention, CaseOffer, OutcomeReport, Withdraw
 from engine.links.outbox import OutgoingMessage, draft_messages
 from engine.links.requests.facts import HeldRequest, find_request
 from engine.links.requests.notices import draft_notice_end, draft_request_notice
@@ -62,6 +62,8 @@ class RequestDesk:
             check_deadlines(message, now=now)
             found = find_link(self.exchange.read_links(connection), link)
             kind = "attention" if isinstance(message, Attention) else "case"
+            if isinstance(message, CaseOffer) and message.files:
+                _check_files(found)
             return self._draft(connection, now, found, kind=kind, message=message, sender=sender)
 
         return self._record(sender.claim, find)
@@ -130,6 +132,15 @@ class RequestDesk:
         seq = known[0] if known else entries[0].seq
         with self.exchange.store.read() as connection:
             return read_record(connection, self.exchange.journal, seq)
+
+
+def _check_files(link: Link) -> None:
+    """Refuse files that the agreement does not let travel: they would be left out unsaid."""
+    rule = link.agreement.rule("case", link.us)
+    is_agreed = rule is not None and "files.digest" in rule.fields
+    if not is_agreed or link.agreement.rule(FILE, link.us) is None:
+        why = "the agreement does not let files travel"
+        raise RecordError("case", "files", "kind_not_agreed", why)
 
 
 def check_deadlines(message: Attention | CaseOffer, *, now: int) -> None:

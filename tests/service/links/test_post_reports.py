@@ -51,9 +51,10 @@ from engine.targeting.reports import Recording
 from tests.service.links.post_and_centre import Installation, sync
 from tests.service.page_session import at_desk
 from tests.service.running_service import POST, World
+from tests.support.sample_files import picture
 
 BY = Reporter("ann", "customs")
-CONTENT = b"a photo"
+CONTENT = picture("PNG", shade=33)
 DIGEST = sha256(CONTENT).hexdigest()
 
 
@@ -127,21 +128,27 @@ def append(side: Installation, draft: Draft) -> int:
     return side.exchange.journal.append([draft])[0].seq
 
 
-def open_case(node: Installation) -> str:
+def open_case(node: Installation, **more: Any) -> str:
     """Open a case at the node."""
-    opening = CaseOpening.model_validate({"post": POST, "summary": "packets", "agency": "customs"})
+    known = {"post": POST, "summary": "packets", "agency": "customs"}
+    opening = CaseOpening.model_validate(known | more)
     asked = claim(CASE_OPENED, opening, post=POST, name=f"case_opened:{secrets.token_hex(4)}")
     draft = draft_opening(opening, post=POST, by=BY, claim=asked)
     append(node, draft)
     return draft.subject
 
 
-def add_event(side: Installation, case_id: str, event: Mapping[str, Any]) -> int:
+def add_event(
+    side: Installation,
+    case_id: str,
+    event: Mapping[str, Any],
+    about: Mapping[str, Any] | None = None,
+) -> int:
     """Record an event of a case; agencies and second persons are the routes' to check."""
     name = f"case_event:{case_id}:{secrets.token_hex(4)}"
     asked = claim(CASE_EVENT, CaseOpening(post=POST, summary=name), post=POST, name=name)
     row, _ = read_case(side, case_id)
-    return append(side, draft_event(row, event, by=BY, claim=asked))
+    return append(side, draft_event(row, event, by=BY, claim=asked, about=about))
 
 
 def read_case(side: Installation, case_id: str) -> tuple[CaseRow, CaseHistory]:
@@ -186,8 +193,9 @@ def test_a_case_goes_on_at_the_node_and_stands_at_the_centre(
     assert found == describe_case(node, case_id)
     assert found["stands"] == (POST, "customs", "drug_control", "ann", "closed")
     assert found["waiting"] == ["custody"]
-    with pytest.raises(ConflictError, match="lies at the node"):
+    with pytest.raises(AttributeError, match="writer"):  # it is there, and its reading recorded
         find_file(service_of(centre), READER, case_id, DIGEST)
+    assert (centre.home.files / DIGEST).read_bytes() == CONTENT
     for side in (node, centre):
         verdict = side.verify()
         assert verdict.ok, verdict.faults
