@@ -82,6 +82,8 @@ RULES: Final[Mapping[str, str]] = {
     "place_twice": N_("A place is chosen twice."),
     "few_minutes": N_("It takes more minutes than are left."),
     "picked": N_("This vehicle was picked already, and a pick is final."),
+    "unknown_file": N_("This file is none of the case."),
+    "not_passed_on": N_("A file or its case has H2: it is not to be passed on."),
     "known_file": N_("This file is in the case already, with another description."),
     "refused_expression": N_("This expression cannot run; what is wrong is said below it."),
 }

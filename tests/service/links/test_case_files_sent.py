@@ -433,7 +433,9 @@ def test_a_returned_case_gives_no_file_any_more(
     assert digest not in names(tj)
     wanted = [file_parts.WantedFile(digest, 0)]
     link = uz.exchange.find_link(PARTNERS)
-    assert uz.exchange.cut_parts(link, wanted, room=LEAST_ROOM) == (), "whoever asks"
+    assert uz.exchange.cut_parts(link, wanted, room=LEAST_ROOM) == (), (
+        "it is asked for all the same"
+    )
 
 
 def test_what_is_not_to_be_passed_on_is_offered_to_no_partner(
