@@ -5,8 +5,8 @@ people write them. Vehicles, trailers and earlier vehicles of a report all cross
 two to six days, so that a wrong day or a wrong plate leads to a wrong crossing.
 
 ``python -m tests.unit.features.seizure_reports.varied_reports [DRAWS [LETTER]]`` prints the figures
-of all reports, or of those whose names begin with a letter: v, w and x, in the order in which they
-were written.
+of all reports, or of those whose names begin with a letter: v, w, x and y, in the order in which
+they were written.
 """
 
 import re
@@ -33,6 +33,11 @@ MONTHS = {
     "uzc": "январ феврал март апрел май июн июл август сентябр октябр ноябр декабр",
     "tg": "январи феврали марти апрели майи июни июли августи сентябри октябри ноябри декабри",
 }
+_UNITS = "первого второго третьего четвёртого пятого шестого седьмого восьмого девятого".split()
+_TEENS = "десятого одиннадцатого двенадцатого тринадцатого четырнадцатого пятнадцатого".split()
+_TEENS += "шестнадцатого семнадцатого восемнадцатого девятнадцатого двадцатого".split()
+ORDINALS = [*_UNITS, *_TEENS, *(f"двадцать {one}" for one in _UNITS), "тридцатого"]
+ORDINALS.append("тридцать первого")
 PLATES = (
     "01 A {n} BC", "40A{n}HB", "10 {n} KAA", "{n} ABE 02", "{n}4 AB 01", "01 {n} ATX",
     "30 К {n} ВС", "40 {n} HBA", "01KG{n}ABC",
@@ -110,8 +115,15 @@ def write_day(day: date, way: str) -> str:
         "tg": f"{day.day} {month('tg')} соли {day.year}",
         "tgdm": f"{day.day} {month('tg')}",
         "y": str(day.year),
+        "enth": f"{day.day}{_end_ordinal(day.day)} of {month('en')} {day.year}",
+        "ruwords": f"{ORDINALS[day.day - 1]} {month('ru')} {day.year} года",
     }
     return known[way]
+
+
+def _end_ordinal(number: int) -> str:
+    last = 0 if number in (11, 12, 13) else number % 10
+    return {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
 
 
 @dataclass(frozen=True, slots=True)
