@@ -67,7 +67,7 @@ class RequestFileView(AnswerSchema):
 class RequestView(AnswerSchema):
     """A request of either side, by what this side knows."""
 
-    tables = ("steps",)
+    tables = ("steps", "files")
     id: str
     kind: RequestKind
     link: str
