@@ -35,6 +35,12 @@ _WEEKDAY = (
 )
 _ITEM = re.compile(rf"^[ ]*(?:[-•*|]|\d{{1,3}}\s?[).;:|])?\s*(?:(?:{_WEEKDAY})\.?,?\s+)?$")
 """What may stand in a line before the date that makes it a dated item: a number, a weekday."""
+_NUMBERED_ITEM = re.compile(
+    r"(?:^|[.;:!?]\s+)((?:first|second|third|fourth|один|перв(?:ое|ый|ая)|втор(?:ое|ой|ая)|"
+    r"трет(?:ье|ий|ья)|четверт(?:ое|ый|ая)|birinchi(?:si)?|ikkinchi(?:si)?|uchinchi(?:si)?|"
+    r"биринчи(?:си)?|иккинчи(?:си)?|учинчи(?:си)?|якум|дуюм|сеюм)\s*(?:case|случай)?[\s:,-]*)$"
+)
+"""An item of a digest within a line: "The first - 3 May: ... The second - 5 May: ..."."""
 _DATELINE = re.compile(r"\s*(?:[^\W\d_][\w'-]*\.?\s){0,2}[^\W\d_][\w'-]*,\s*$")
 """Name of a town before the date of a message: "Tashkent, 3 October"."""
 _SENTENCE_END = re.compile(r"(?:^|[^\W\d_]{3})[.!?]\s")
@@ -44,6 +50,13 @@ _LEAST_WEIGHT = -0.8
 _CLEAR = 0.75
 """Weight by which a day outweighs all others where it is clear; below half of it, one in four of 84
 days of invented reports was wrong, above it none."""
+_LABEL = re.compile(r"(?:^|\n|\|)\s*(?:date|дата|сана|санаи ходиса|sana)\s*[:=-]\s*$")
+_CLOCK = re.compile(
+    r"[\s,]*(?:г\.?|куни|kuni)?[\s,]*(?:at|в|около|соати?|soat)?\s*"
+    r"(?:[01]?\d|2[0-3])(?:[:.-][0-5]\d(?![\d.])|[0-5]\d(?!\d)| ?ч| ?час)"
+)
+"""An hour behind a day: the day on which something happened, not that of a paper."""
+_LABELLED, _TIMED = 1.0, 0.5
 _FROM = (" от", " dated", " аз", " до", " until", " by", " не позднее")
 """Words right before the date of a document, or before a day to come."""
 
@@ -203,7 +216,11 @@ def find_items(text: FoldedText, dates: Sequence[ReportDate]) -> list[tuple[int,
     starts: list[int] = []
     for one in dates:
         begin = text.folded.rfind("\n", 0, one.start) + 1
-        if _ITEM.match(text.folded[begin : one.start]) and (not starts or starts[-1] != begin):
+        if item := _NUMBERED_ITEM.search(text.folded[begin : one.start]):
+            begin += item.start(1)
+            if not starts or starts[-1] != begin:
+                starts.append(begin)
+        elif _ITEM.match(text.folded[begin : one.start]) and (not starts or starts[-1] != begin):
             starts.append(begin)
     return list(pairwise([*starts, len(text.folded)])) if starts else []
 
@@ -243,7 +260,8 @@ def _weigh(
         is_close = gap < 30 and _SENTENCE_END.search(between) is None
         sign = 1.0 if word.code == "seizure" else -2.0 if is_close else -0.5
         weight += sign / (1 + gap / _AROUND)
-    return weight
+    weight += _LABELLED * (_LABEL.search(text.folded[: one.start]) is not None)
+    return weight + _TIMED * (_CLOCK.match(text.folded[one.end :]) is not None)
 
 
 def _belongs_elsewhere(

@@ -168,7 +168,7 @@ class _Reader:
     ) -> None:
         self.text, self.lexicon, self.posts = text, lexicon, posts
         self.language = language or find_language(text.folded)
-        self.sentences = find_sentences(text.text)
+        self.sentences = find_sentences(text.marked)
         numbers = find_numbers(text, self.language)
         self.quantities = find_quantities(text, numbers, lexicon)
         self.numbers = numbers

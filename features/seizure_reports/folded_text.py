@@ -25,6 +25,10 @@ _FOLDS = str.maketrans(
 _MISREAD = re.compile(r"(?<!\w)(?=[OОoоlI.,:-]*\d)[\dOОoоlI][\dOОoоlI.,:-]*[\dOОoоlI](?!\w)")
 """Numbers in which a scan took a nought or a one for a letter."""
 _DIGITS = str.maketrans("OОoоlI", "000011")
+_POINTS: Mapping[str, str] = {"ТЧК": ".", "ЗПТ": ",", "STOP": "."}
+_TELEGRAM = re.compile(rf"(?<!\w)(?:{'|'.join(_POINTS)})(?!\w)")
+_DIVIDED = re.compile(r"(?<=[^\W\d_][^\W\d_])-\n([^\W\d_A-ZА-ЯЁ]+)")
+"""The end of a word that a line end divides: a scan keeps the lines of the paper."""
 _FUNCTION_WORDS: Mapping[Language, str] = {
     "en": "the of and in was were with by under from",
     "ru": "в и на с из по при был была было под его от года что",
@@ -48,16 +52,30 @@ class FoldedText:
     """A text in composed form, and the same text folded, letter by letter."""
 
     text: str
+    marked: str = field(init=False)
+    """With the points of telegrams, and words whole that a line end divides; of equal length."""
     folded: str = field(init=False)
 
     def __post_init__(self) -> None:
         composed = unicodedata.normalize("NFC", self.text)
+        marked = mark_text(composed)
         object.__setattr__(self, "text", composed)
-        object.__setattr__(self, "folded", fold(composed))
+        object.__setattr__(self, "marked", marked)
+        object.__setattr__(self, "folded", fold(marked))
 
     def passage(self, start: int, end: int) -> Passage:
         """Return a place of the text with its words."""
         return Passage(start, end, self.text[start:end])
+
+
+def mark_text(text: str) -> str:
+    r"""Return the text, as long as it was, with points of telegrams and without divided words.
+
+    >>> mark_text("полуприце-\nпа ТЧК")
+    'полуприцепа   .  '
+    """
+    pointed = _TELEGRAM.sub(lambda match: _POINTS[match[0]].ljust(len(match[0])), text)
+    return _DIVIDED.sub(r"\1  ", pointed)
 
 
 def fold(text: str) -> str:

@@ -17,7 +17,7 @@ _ADDED = re.compile(
     r"[\s,;.+]*(?:\d+[).]\s*)?(?:and|plus|и|ещё|еще|va|hamda|ва|ҳамда|боз|у)?\s*(?:[^\W\d]+\s+){0,2}"
 )
 _ITEM_END = re.compile(r"[;,]\s")
-_NEAR = 24
+_NEAR, _RIGHT_AFTER = 24, 2
 _COUNTED_WITHIN = 160
 _FEWEST_PARTS, _MOST_PARTS = 2, 5_000
 _FURTHEST, _APART = 850, 2
@@ -71,7 +71,24 @@ def find_quantities(
     vehicles = {one.start for one in lexicon.vehicles.find(text.folded)}  # "yuk mashinasi"
     cargo = [one for one in stated if one.code == "cargo" and one.start not in vehicles]
     gross = [one for one in stated if one.code == "gross"]
-    return [_mark(text, one, words, cargo, gross) for one in found]
+    drugs = [
+        one.start
+        for one in lexicon.substances.find(text.folded)
+        if lexicon.class_of[one.code] in ("narcotic", "psychotropic")
+    ]
+    marked = []
+    for one in found:
+        near = [word for word in cargo if not any(word.end <= at < one.start for at in drugs)]
+        own = [word for word in gross if not _is_taken(word, one, found)]
+        marked.append(_mark(text, one, words, near, own))
+    return marked
+
+
+def _is_taken(word: Term, one: Quantity, found: Sequence[Quantity]) -> bool:
+    """Tell whether a word belongs to the mass right before it: "13 kg gross and 12 kg"."""
+    return word.end <= one.start and any(
+        0 <= word.start - other.end <= _RIGHT_AFTER for other in found if other.end <= one.start
+    )
 
 
 def _unit_after(folded: str, number: Number, units: dict[int, Term]) -> Term | None:

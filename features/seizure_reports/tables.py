@@ -49,7 +49,8 @@ def find_heads(text: str, row: TableRow) -> TableRow | None:
         start = text.rfind("\n", 0, place) + 1
         line = find_row(text, start) if text[start:place].strip() else None
         is_like = line is not None and (line.mark, len(line.cells)) == (row.mark, len(row.cells))
-        if is_like and not re.search(r"\d", text[start:place]):
+        is_named = re.search(r"[^\W\d_]", text[start:place]) is not None  # no rule of dashes
+        if is_like and is_named and not re.search(r"\d", text[start:place]):
             return line
         place = start - 1
     return None

@@ -33,11 +33,11 @@ MONTHS = {
     "uzc": "январ феврал март апрел май июн июл август сентябр октябр ноябр декабр",
     "tg": "январи феврали марти апрели майи июни июли августи сентябри октябри ноябри декабри",
 }
-_UNITS = "первого второго третьего четвёртого пятого шестого седьмого восьмого девятого".split()
-_TEENS = "десятого одиннадцатого двенадцатого тринадцатого четырнадцатого пятнадцатого".split()
-_TEENS += "шестнадцатого семнадцатого восемнадцатого девятнадцатого двадцатого".split()
-ORDINALS = [*_UNITS, *_TEENS, *(f"двадцать {one}" for one in _UNITS), "тридцатого"]
-ORDINALS.append("тридцать первого")
+ORDINALS = (
+    "первого второго третьего четвёртого пятого шестого седьмого восьмого девятого десятого "
+    "одиннадцатого двенадцатого тринадцатого четырнадцатого пятнадцатого шестнадцатого "
+    "семнадцатого восемнадцатого девятнадцатого двадцатого"
+)
 PLATES = (
     "01 A {n} BC", "40A{n}HB", "10 {n} KAA", "{n} ABE 02", "{n}4 AB 01", "01 {n} ATX",
     "30 К {n} ВС", "40 {n} HBA", "01KG{n}ABC",
@@ -116,7 +116,7 @@ def write_day(day: date, way: str) -> str:
         "tgdm": f"{day.day} {month('tg')}",
         "y": str(day.year),
         "enth": f"{day.day}{_end_ordinal(day.day)} of {month('en')} {day.year}",
-        "ruwords": f"{ORDINALS[day.day - 1]} {month('ru')} {day.year} года",
+        "ruwords": f"{_say_ordinal(day.day)} {month('ru')} {day.year} года",
     }
     return known[way]
 
@@ -124,6 +124,14 @@ def write_day(day: date, way: str) -> str:
 def _end_ordinal(number: int) -> str:
     last = 0 if number in (11, 12, 13) else number % 10
     return {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
+
+
+def _say_ordinal(number: int) -> str:
+    words = ORDINALS.split()
+    if number <= len(words):
+        return words[number - 1]
+    tens = "двадцать" if number < 30 else "тридцать"
+    return "тридцатого" if number == 30 else f"{tens} {words[number % 10 - 1]}"
 
 
 @dataclass(frozen=True, slots=True)
