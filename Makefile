@@ -71,6 +71,7 @@ $(READY): requirements-dev.lock pyproject.toml | $(UV)
 	$(UV) venv --quiet --clear --no-project --python $(PYTHON) $(VENV)
 	$(UV) pip sync --quiet --require-hashes --compile-bytecode requirements-dev.lock
 	$(UV) pip install --quiet --no-deps --no-index --editable .
+	$(BIN)/python -m tests.support.compiled_kernels
 	touch $@
 
 # pyspark is built here from its source, by the setuptools of the lock: no unhashed build back end.

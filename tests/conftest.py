@@ -4,12 +4,10 @@ import gc
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ import pytest
 from tests.proof_alone import IS_PROOF, is_proof_alone
 from tests.support.emptied_database import empty_database
 from tests.support.personal_data import find_personal_data
+from tests.support.small_trainings import shrink_trainings
 
 if TYPE_CHECKING:
     from engine.storage.database import Store
@@ -30,13 +29,14 @@ ORDER = 20_240_311
 """Shuffles the tests of every file alike in each run; ``--randomly-seed=N`` otherwise."""
 
 SHARED = (
-    ("tests/browser/",),
     (
+        "tests/browser/test_training.py",
         "tests/service/links/test_links_demo.py",
         "tests/service/service/test_fault_runs.py",
         "tests/service/webhooks/test_killed_service.py",
         "tests/unit/api/training/",
     ),
+    ("tests/browser/",),
     (
         "tests/service/audit/test_erasure.py",
         "tests/service/audit/test_home_rebuild.py",
@@ -45,7 +45,8 @@ SHARED = (
 )
 """Files that one worker runs, by the beginnings of their names: what they share takes seconds.
 
-The first share a browser, the second a process that forks services, the third an eventful home.
+The first share a process that forks services and a training home, the second a browser, the third
+an eventful home. A file belongs to the first of them that names it.
 """
 
 LONGEST = (
@@ -146,7 +147,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         settings.register_profile(
             "darvoza",
-            max_examples=400 if IS_PROOF else 25,
+            max_examples=400 if IS_PROOF else 10,
             deadline=None,
             derandomize=not IS_PROOF,
             database=None,
@@ -162,9 +163,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
         from tests.support.kept_migrations import keep_migrations
         from tests.support.sequential_binning import bin_in_sequence
+        from tests.support.worker_caches import keep_work
 
         bin_in_sequence()
         keep_migrations()
+        keep_work()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -221,12 +224,11 @@ def _not_at_the_turn_of_an_hour(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _few_judges(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Judge labels by few trees, except where that is tested: it is a fifth of a training."""
-    judging = sys.modules.get("models.training.label_flip_test")
+def _small_trainings(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Train at small sizes, but where a test is about what is left out."""
     with pytest.MonkeyPatch.context() as patched:
-        if judging and not IS_PROOF and request.path.stem != "test_label_flip_test":
-            patched.setattr(judging, "JUDGES", replace(judging.JUDGES, iterations=6))
+        if not IS_PROOF:
+            shrink_trainings(patched, request.path.stem)
         yield
 
 
@@ -264,6 +266,14 @@ def forker() -> "Iterator[Forker]":
 
     with forker() as forks:
         yield forks
+
+
+@pytest.fixture(scope="session")
+def training_home(forker: "Forker", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make one training home with its solutions next to it, to be shared or copied."""
+    from tests.support.training_exercises import make_training_home
+
+    return make_training_home(forker, tmp_path_factory.mktemp("training") / "home")
 
 
 @pytest.fixture(scope="session")

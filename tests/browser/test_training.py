@@ -1,10 +1,10 @@
 """Pages of a training home by keys, in two languages: from the first pick to the certificate."""
 
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
@@ -16,28 +16,20 @@ from playwright.sync_api import Page, expect
 from api.auth.accounts import Accounts
 from api.auth.permissions import Role
 from api.service.runtime import open_network
-from api.training import maker
 from api.training.app import create_training_app
-from api.training.maker import HomeOrder, make_home
 from api.training.runtime import open_training_runtime
 from api.training.store import default_truth
-from engine.storage.home import Home
-from experiments.faults.service_process import Forker
-from experiments.training.composition import Course
 from tests.browser.page_layouts import looked_at
 from tests.browser.users_and_vehicles import Site
 from tests.service.running_service import CHEAP
-from tests.support.forked_service import run_forked
-
-ORDER = HomeOrder(seed=4, crossings=2500, days=20, course=Course(20, (1,)), is_modelled=False)
 
 
 @pytest.fixture(scope="module")
-def site(forker: Forker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Serve a training home over HTTP, in the place of the live one."""
+def site(training_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Serve a copy of the training home over HTTP, in the place of the live one."""
     root = tmp_path_factory.mktemp("training") / "home"
-    with patch.object(maker, "run_service", partial(run_forked, forker)):
-        make_home(Home(root), default_truth(root), ORDER, lambda *_: None)
+    shutil.copytree(training_home, root)
+    shutil.copytree(default_truth(training_home), default_truth(root))
     app = create_training_app(lambda: open_training_runtime(root))
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
@@ -85,6 +77,7 @@ def test_an_exercise_is_done_by_keys(page: Page, site: Site) -> None:
     page.locator("#close button").press("Enter")
     page.wait_for_url("**/debriefing")
     looked_at(page, "training-debriefing")
+    cast("Any", site.runtime).desk.close("shift-2", "trainee-1")
     page.goto(f"{address}/skill")
     looked_at(page, "training-skill")
     with page.expect_download() as waited:

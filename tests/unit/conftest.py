@@ -8,7 +8,7 @@ import pytest
 
 from models.statistics import intervals
 
-DRAWS = 60
+DRAWS = 30
 """A report wants an interval for every figure, and its tests hardly ever one that is narrow."""
 OF_INTERVALS = ("test_ranking_metrics",)
 

@@ -66,8 +66,10 @@ from tests.support.one_call_client import open_browser
 
 DOCS = Path(__file__).parents[3] / "docs"
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
-SHARE = 1 if IS_PROOF else 5
+SHARE = 1 if IS_PROOF else 23
 """One in so many cells is asked for at small sizes: each route by other keys than the last one."""
+RECEIVERS = 1 if IS_PROOF else 2
+"""One caller in so many receives events at small sizes."""
 AGENCIES: tuple[str | None, ...] = ("customs", "interior", None)
 SHARED = {POST: {"customs", "interior"}, OTHER: {"customs"}}
 """Agencies of each post."""
@@ -381,12 +383,12 @@ def test_what_is_permitted_is_shown(border: Border) -> None:
                 assert of_kind
                 for mark in of_kind:
                     assert (mark in answer) == shows(key, border, mark)
-    texts = [
-        border.send("GET", f"/decisions/{one}", (role, agency)).text
-        for one, (role, agency) in product(border.decisions.values(), border.sessions)
-    ]
-    for kind in ("ZZWATCH", "ZZTAKEN", "ZZREVIEW", "ZZFOT"):
-        assert any(kind in text for text in texts)
+    sought = {"ZZWATCH", "ZZTAKEN", "ZZREVIEW", "ZZFOT"}
+    for one, key in product(border.decisions.values(), border.sessions):
+        if sought:
+            text = border.send("GET", f"/decisions/{one}", key).text
+            sought -= {kind for kind in sought if kind in text}
+    assert not sought
 
 
 def test_a_list_as_csv_has_the_same_rows(border: Border, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -573,7 +575,7 @@ def expect_event(border: Border, key: Key, event_type: str, post: str, data: Any
 
 def find_event_violations(border: Border, counts: Counter[str]) -> Iterator[str]:
     """Yield what receivers get against the table, and count the bodies there are."""
-    for key in border.keys:
+    for key in list(border.keys)[::RECEIVERS]:
         for event_type, post, data in read_events(border, key):
             counts[event_type] += bool(data)
             if not expect_event(border, key, event_type, post, data):

@@ -3,8 +3,6 @@
 import hashlib
 import io
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -190,12 +188,6 @@ def test_the_finds_are_rows_for_a_seizure_database(
     wanted |= {"concealment": "built_in", "means": "truck", "post": "OYB", "cover_goods": "080620"}
     assert wanted.items() <= found.items()
     assert {"route_countries", "detected_at", "dispatch_country"} <= set(head)
-
-
-def test_no_service_imports_the_library_before_it_is_used() -> None:
-    script = "import sys, api.app; print({'fpdf', 'PIL', 'fontTools'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-    assert done.stdout.strip() == b"set()"
 
 
 def test_photographs_are_shown_to_whom_their_event_is(

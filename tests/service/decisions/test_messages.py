@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -430,15 +428,6 @@ def test_negative_control_an_answer_without_its_references_is_seen(
     monkeypatch.setattr(wco_response, "_refer", lambda parent, references: None)
     root = response(send(world, NAMED, "r-8", accept=XML))
     assert text(root, "Declaration/ID") is None
-
-
-def test_a_service_starts_without_what_few_requests_want() -> None:
-    """Messages, scipy behind the intervals of pages, and sign-on load at first use."""
-    slow = {"lxml", "features.messages", "scipy.special", "scipy.optimize", "numpy.testing"}
-    slow |= {"authlib", "joserfc", "httpx2", "api.oidc.provider"}
-    code = f"import sys, api.app; print(sorted({slow} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_no_person_of_a_document_is_kept_or_answered(world: World) -> None:

@@ -8,7 +8,6 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import product
 from typing import Any, get_args, get_origin
 
 import orjson
@@ -25,6 +24,7 @@ from api.http.openapi_examples import BODIES
 from api.service.subprocess_jobs import Backtests
 from engine.errors import NotAllowedError
 from engine.storage.csv_cells import STARTS
+from tests.proof_alone import IS_PROOF
 from tests.service.eventful_home import ENTRIES, live
 from tests.service.page_session import Desk, user
 from tests.service.profiles.test_profile_pages import FIGURES
@@ -162,10 +162,24 @@ TRIED: dict[tuple[str, str], int] = {}
 """Most rows of each table that was answered."""
 
 
+def list_roles(path: str, number: int) -> list[Role]:
+    """Return who asks for a list; at small sizes one role that may, another each time, and one not.
+
+    A list has the same columns for all of them, but for those that a checkpoint does not see.
+    """
+    if IS_PROOF:
+        return list(Role)
+    may = sorted(MAY["GET", path])
+    others = [role for role in Role if role not in may]
+    seen = {may[number % len(may)], *(role for role in may if role is Role.CHECKPOINT)}
+    return [*seen, *others[number % max(len(others), 1) :][:1]]
+
+
 def test_every_list_has_the_rows_of_its_json(world: World) -> None:
-    for (path, (at, tables)), role in product(addresses(world).items(), Role):
-        for table in tables if role in MAY["GET", path] else tables[:1]:
-            assert violations(world, path, at, table, role) == [], (path, table, role)
+    for number, (path, (at, tables)) in enumerate(addresses(world).items()):
+        for role in list_roles(path, number):
+            for table in tables if role in MAY["GET", path] else tables[:1]:
+                assert violations(world, path, at, table, role) == [], (path, table, role)
     assert {path for path, _ in TRIED} == set(csv_lists.LISTS) - {"/v1/models/comparison"}
     assert sum(rows > 0 for rows in TRIED.values()) >= 16, TRIED
 

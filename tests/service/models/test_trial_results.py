@@ -20,6 +20,7 @@ from models.lifecycle import transitions
 from models.lifecycle.projection import OnTrial, on_trial, read_state
 from models.monitoring.trial_results import counts, measure_trial, measurement
 from models.statistics.thompson_race import ArmCounts, update_counts
+from tests.proof_alone import IS_PROOF
 from tests.service.conftest import NOON, serving
 from tests.service.decisions.test_amendments import amend, heavier
 from tests.service.models.test_champion_challenger import ready
@@ -30,6 +31,8 @@ from tests.service.signed_bundles import JUDGED
 from tests.support.clocks import travel
 
 DECISIONS = 220
+BEFORE = 30 if IS_PROOF else 8
+"""Weeks in which nothing is searched."""
 Said = dict[str, Any]
 
 
@@ -148,7 +151,7 @@ def search_wanted(world: World, trial_answers: dict[str, Said]) -> None:
 @pytest.fixture(scope="module")
 def trial_counts(world: World, trial_answers: dict[str, Said]) -> dict[str, Said]:
     """Measure before anything is searched, and afterwards, at once and later."""
-    before = figures(world, weeks=30)
+    before = figures(world, weeks=BEFORE)
     search_wanted(world, trial_answers)
     at = {"now": 0.5, "in two weeks": 2, "in seven": 7}
     return {"before": before} | {name: figures(world, weeks=weeks) for name, weeks in at.items()}
@@ -160,7 +163,7 @@ def test_nothing_is_known_before_anything_is_searched(
     found = trial_counts["before"]
     sent = len(alone(trial_answers, CHALLENGER))
     assert found["sides"][CHALLENGER] == {"sent": sent, "searched": 0, "found": 0}
-    assert len(found["weeks"]) == 30 and found["winner"] is None
+    assert len(found["weeks"]) == BEFORE and found["winner"] is None
     assert found["share"] == pytest.approx(0.5, abs=1e-3)
 
 

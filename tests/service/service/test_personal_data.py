@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from subprocess import CompletedProcess
 from typing import Any
@@ -92,10 +92,10 @@ def bodies_of(world: World, route: tuple[str, str]) -> list[Any]:
     return [[one] if isinstance(body, list) else one for one in wholes]
 
 
-def read_answers(world: World) -> str:
+def read_answers(world: World, sent: Sequence[tuple[str, str]] = SENT) -> str:
     """Return all that the service says to hostile and faulty requests, and its metrics."""
     values = []
-    for verb, path in SENT:
+    for verb, path in sent:
         role = min(MAY[verb, path])
         headers = world.headers(role) | {"Idempotency-Key": CANARY, "X-Request-Id": CANARY}
         for body in bodies_of(world, (verb, path)):
@@ -162,7 +162,7 @@ def test_an_answer_that_repeats_would_be_found(
 ) -> None:
     """Negative control: a problem whose detail is the path that was asked for."""
     monkeypatch.setattr("api.http.problems.instance_of", lambda request: request.url.path)
-    assert leaks(read_answers(world))
+    assert leaks(read_answers(world, SENT[:2]))
 
 
 @pytest.mark.parametrize(

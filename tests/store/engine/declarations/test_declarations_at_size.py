@@ -1,7 +1,7 @@
 """Many declarations ahead, their vehicles in random order: each is decided with the right one.
 
 A twentieth is amended before its vehicle, a fiftieth cancelled, a fiftieth comes too late, and one
-in twenty vehicles comes a second time. 150 here, 10,000 with ``DARVOZA_PROOF``.
+in twenty vehicles comes a second time. 100 here, 10,000 with ``DARVOZA_PROOF``.
 """
 
 import os
@@ -30,7 +30,7 @@ from engine.journal.kinds import DECISION
 from engine.storage.home import DATABASE_VARIABLE
 from tests.service.running_service import POST, FakeModels, make_home
 
-SIZE = 10_000 if os.environ.get("DARVOZA_PROOF") else 150
+SIZE = 10_000 if os.environ.get("DARVOZA_PROOF") else 100
 SENDER = Caller("key-sender", Role.DECLARANT, None)
 FOUND_BY = ("declaration_id", "tir", "cmr", "container", "plate", "trailer")
 COMES_AT = SystemClock().now()

@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -17,8 +18,19 @@ from engine.journal.group_commit import Writer
 from engine.journal.journal import JOURNAL, Journal
 from engine.storage.database import STALLED_SECONDS, Store
 from experiments.support.postgres import Cluster
+from tests.support.worker_caches import FLUSHING
 
 SECONDS = 60
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _flushes() -> Iterator[None]:
+    """Flush commits as the product does: that it does so is tested here."""
+    FLUSHING.add(__file__)
+    yield
+    FLUSHING.discard(__file__)
+
+
 only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 only_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 

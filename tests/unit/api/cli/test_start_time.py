@@ -33,6 +33,16 @@ def test_an_answer_of_another_kind_is_worked_out_at_once() -> None:
     assert TypeAdapter(CompleteModel).pydantic_complete
 
 
+def test_a_service_starts_without_what_few_requests_want() -> None:
+    """Messages, scipy behind the intervals of pages, sign-on and dossiers load at first use."""
+    slow = {"lxml", "features.messages", "scipy.special", "scipy.optimize", "numpy.testing"}
+    slow |= {"authlib", "joserfc", "httpx2", "api.oidc.provider"}
+    slow |= {"fpdf", "PIL", "fontTools"}
+    code = f"import sys, api.app; print(sorted({slow} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_no_garbage_is_looked_for_among_what_a_command_imports() -> None:
     code = "import gc, api.cli.main; print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

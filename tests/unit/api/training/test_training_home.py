@@ -41,7 +41,8 @@ from engine.journal.kinds import (
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.training.exercises import PAPERS, Pick
-from tests.unit.api.training.conftest import CANARY, ORDER, has_canary
+from tests.support.training_exercises import ORDER
+from tests.unit.api.training.conftest import CANARY, has_canary
 
 FIRST = TRAINING_HOME.draft("", {"seed": 1, "crossings": 500, "mode": "rules_only"})
 PICK = TRAINING_PICK.draft(

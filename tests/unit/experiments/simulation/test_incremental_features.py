@@ -28,8 +28,9 @@ from experiments.synthetic.unfolding.world_simulation import simulate_world
 from features.offline.compact_columns import Facts, Keys
 from features.offline.encoded_history import EncodedHistory, Events, derive
 from features.offline.feature_matrix import matrix
+from tests.proof_alone import IS_PROOF
 
-SPAN = Span(crossings=40_000, days=14, past_days=28)
+SPAN = Span(crossings=40_000 if IS_PROOF else 30_000, days=14, past_days=28)
 
 
 class Chosen(Keys):

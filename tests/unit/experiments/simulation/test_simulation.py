@@ -22,7 +22,7 @@ from experiments.synthetic.config import Floats, Ints
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 LONG = Span(crossings=24_000, days=84, past_days=14)
 """Fewest random checks for an estimate."""
-SPAN = LONG if PROOF else Span(crossings=16_000, days=56, past_days=14)
+SPAN = LONG if PROOF else Span(crossings=8_000, days=28, past_days=14)
 
 
 @cache

@@ -23,7 +23,7 @@ from tests.unit.features.seizure_reports.varied_reports import (
     score,
 )
 
-REPORTS = 4000 if os.environ.get("DARVOZA_PROOF") else 240
+REPORTS = 4000 if os.environ.get("DARVOZA_PROOF") else 120
 MONTHS = {
     "en": "January February March April May June July August September October November December",
     "ru": "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",

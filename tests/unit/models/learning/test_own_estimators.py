@@ -36,6 +36,7 @@ from models.scoring.linear import Linear
 from models.scoring.tree_ensemble import TreeEnsemble
 from models.training.bundle_writer import BundleDiffersError, write_bundle
 from models.training.trainer import TrainingResult, train
+from tests.proof_alone import IS_PROOF
 from tests.support.unjudged_training import train_unjudged
 from tests.unit.models.small_dataset import QUICK, START, small_world
 
@@ -58,7 +59,7 @@ ESTIMATORS: dict[str, Callable[[], Any]] = {
 }
 FIVE = ("hist", "boosting", "forest", "extra", "logistic")
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-DATA = small_world(3000, seed=5)
+DATA = small_world(3000 if IS_PROOF else 1200, seed=5)
 
 
 def make_module(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> str:

@@ -135,7 +135,7 @@ def alarms(odds: float, *, years: int, seed: int = 4) -> list[int]:
 @pytest.mark.slow
 def test_false_alarms_keep_their_promise() -> None:
     """At most one year in ten, even at the edge of what is tolerated; almost none as stated."""
-    years = 2000 if PROOF else 200
+    years = 2000 if PROOF else 100
     assert (
         binom.sf(
             len(alarms(sequential_test.TOLERANCE, years=years)) - 1,
