@@ -160,7 +160,7 @@ _POSTGRESQL = (
             "test_what_an_earlier_snapshot_says_stays",
         )
     ),
-    "unit/api/training/test_training_home.py::test_a_journal_is_of_one_sort_for_good",
+    "unit/api/training/test_training_home.py",
 )
 """On PostgreSQL for the proof: what they say of SQLite hangs on no dialect of their own.
 
@@ -170,9 +170,22 @@ processes. A seeded bug of Python alone is shown on one store.
 """
 _FAULTS = "service/service/test_fault_runs.py"
 _WAY = "service/links/test_two_homes.py::test_whatever_happens_on_the_way_each_is_recorded_once"
+_KILL = (
+    "store/engine/cases/test_file_store.py"
+    "::test_a_killed_process_leaves_nothing_that_a_sweep_does_not_take"
+)
 _FORM = "browser/test_forms.py::test_2300_g_is_stored_as_such_or_refused_by_name"
 _ACT = "service/web/test_forms.py::test_a_refused_act_says_each_mistake_at_its_field"
 _CSV = "service/http/test_csv_lists.py::test_every_page_of_a_list_links_its_files"
+_CERTIFICATE = (
+    "unit/api/training/test_training_pages.py"
+    "::test_a_certificate_is_read_back_and_checked_by_its_digest"
+)
+_ESTIMATOR = "test_a_bundle_serves_and_explains_what_was_fitted"
+_EARLIER = (
+    "store/features/online/test_counter_store.py"
+    "::test_earlier_records_move_every_feature_that_reads_them_and_no_other"
+)
 _COVERS = (
     "unit/models/evaluation/test_calibration_error.py"
     "::test_its_interval_covers_how_far_off_chances_are"
@@ -212,6 +225,11 @@ PROOF_ALONE: Mapping[str, str] = {
     **{f"{_FORM}[{code}]": f"{_FORM}[ru]" for code in ("en", "tg", "uz")},
     **{f"{_ACT}[{code}]": f"{_ACT}[ru]" for code in ("tg", "uz")},
     **{f"{_CSV}[{code}]": f"{_CSV}[ru]" for code in ("en", "tg", "uz")},
+    **{f"{_CERTIFICATE}[{code}]": f"{_CERTIFICATE}[ru]" for code in ("en", "uz")},
+    # Run by ``make check`` too, which a change must pass as well.
+    "unit/test_wording.py::test_no_banned_name_or_word_is_new_and_none_is_listed_that_is_gone": (
+        "unit/test_wording.py::test_a_list_that_differs_from_the_code_is_reported_and_only_shrinks"
+    ),
     # A process of its own for what others show in theirs.
     "unit/api/cli/test_child_failure.py::test_a_real_command_that_refuses_says_why": (
         "service/profiles/test_profiles.py::test_a_backtest_runs_as_a_command_of_its_own"
@@ -225,6 +243,18 @@ PROOF_ALONE: Mapping[str, str] = {
         "::test_a_run_in_a_process_of_its_own_says_what_it_held"
     ),
     # More sizes, seeds and cases of one statement.
+    **{
+        f"service/models/test_own_estimators_served.py::test_an_estimator_decides_as_it_learnt"
+        f"[{name}]": f"unit/models/learning/test_own_estimators.py::{_ESTIMATOR}[{name}]"
+        for name in ("boosting", "extra", "forest", "logistic")
+    },
+    **{
+        f"{_KILL}[sqlite-{step}]": f"{_KILL}[sqlite-on the disk]" for step in ("received", "placed")
+    },
+    **{
+        f"{_EARLIER}[sqlite-{kind}]": f"{_EARLIER}[sqlite-crossings]"
+        for kind in ("inspections", "seizures")
+    },
     **{
         f"{_TRIAL}::{test}[{case}]": f"{_TRIAL}::{test}[{shown_by}]"
         for test, case, shown_by in (
@@ -277,6 +307,11 @@ STORIES: Mapping[str, Sequence[str]] = {
         "service/models/test_trial_results.py::test_weeks_that_are_over_make_the_race",
         "service/models/test_model_pages.py"
         "::test_two_people_put_it_into_force_and_one_takes_it_back",
+    ),
+    # Synthetic networks with a known truth; small draws of known chances show the same coverage.
+    "unit/models/evaluation/test_off_policy_truth.py": (
+        "unit/models/evaluation/test_off_policy.py"
+        "::test_intervals_cover_the_truth_as_often_as_they_say",
     ),
     # A whole network; a small world of two directions has the same reference and the same control.
     "unit/models/training/test_recent_days.py"

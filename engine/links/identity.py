@@ -5,6 +5,7 @@ for it. A copy of both private keys can send and read in the installation's name
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Self
 
@@ -66,6 +67,7 @@ class LinkKeys:
         )
 
 
+@lru_cache(maxsize=1024)  # links are read for every parcel, and their agreements checked
 def is_receiving_key(raw: bytes) -> bool:
     """Tell whether 32 bytes can be encrypted to: a key of low order makes every secret zero."""
     try:

@@ -4,16 +4,20 @@ A command of the command line, the routes of a service and the text of a stateme
 all tests: to make them takes longer than most tests. Nothing that a test may change is kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.util import LRUCache
 
+from engine.storage.database import METADATA
+
 STATEMENTS = 5_000
+_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid"
 
 
 class DialectCache(LRUCache[Any, Any]):
@@ -34,12 +38,12 @@ def keep_work() -> None:
     _keep_commands(patched)
     _keep_routes(patched)
     _keep_statements(patched)
+    _keep_structures(patched)
     _flush_nothing(patched)
 
 
 def _keep_commands(patched: pytest.MonkeyPatch) -> None:
-    from typer import testing
-
+    testing: Any = import_module("typer.testing")
     patched.setattr(testing, "_get_command", cache(testing._get_command))
 
 
@@ -72,9 +76,8 @@ def _keep_routes(patched: pytest.MonkeyPatch) -> None:
 
 
 def _keep_statements(patched: pytest.MonkeyPatch) -> None:
-    from engine.storage import database
-
-    create, known = database.create_engine, dict[str, DialectCache]()
+    known = dict[str, DialectCache]()
+    create = import_module("sqlalchemy").create_engine
 
     def create_engine(*given: Any, **named: Any) -> Engine:
         made = create(*given, **named)
@@ -82,7 +85,53 @@ def _keep_statements(patched: pytest.MonkeyPatch) -> None:
         made._compiled_cache = known.setdefault(name, DialectCache(STATEMENTS))
         return made
 
-    patched.setattr(database, "create_engine", create_engine)
+    for module in ("engine.storage.database", "engine.audit.projection_replay"):
+        patched.setattr(f"{module}.create_engine", create_engine)
+
+
+def _keep_structures(patched: pytest.MonkeyPatch) -> None:
+    """Describe tables of SQLite once: they are what the statements that made them say.
+
+    The empty tables of a replay are made by the statements of the first one.
+    """
+    structure: Any = import_module("engine.audit.table_structure")
+    inspect, describe = structure._inspect_tables, structure._describe_table
+    known, described = dict[Any, Any](), dict[tuple[Table, str], Any]()
+
+    def inspect_tables(connection: Connection, declared: Collection[str]) -> Any:
+        if connection.dialect.name != "sqlite":
+            return inspect(connection, declared)
+        key = tuple(map(tuple, connection.exec_driver_sql(_SCHEMA))), frozenset(declared)
+        if key not in known:
+            known[key] = inspect(connection, declared)
+        return known[key]
+
+    def describe_table(connection: Connection, table: Table) -> Any:
+        key = table, connection.dialect.name
+        if key not in described:
+            described[key] = describe(connection, table)
+        return described[key]
+
+    patched.setattr(structure, "_inspect_tables", inspect_tables)
+    patched.setattr(structure, "_describe_table", describe_table)
+    patched.setattr("engine.audit.projection_replay.METADATA", _ReplayTables())
+
+
+class _ReplayTables:
+    """Stands in for the declarations of tables where a replay makes all of them."""
+
+    def __init__(self) -> None:
+        self._statements: list[str] = []
+
+    def create_all(self, connection: Connection) -> None:
+        """Make every table."""
+        if not self._statements:
+            METADATA.create_all(connection)
+            found = connection.exec_driver_sql(_SCHEMA)
+            self._statements = [sql for *_, sql in found if sql is not None]
+            return
+        for statement in self._statements:
+            connection.exec_driver_sql(statement)
 
 
 FLUSHING: set[str] = set()
@@ -95,8 +144,7 @@ def _flush_nothing(patched: pytest.MonkeyPatch) -> None:
     To wait for the disk takes longer than most of what is recorded. Processes that tests start
     flush as ever.
     """
-    from engine.storage import database
-
+    database: Any = import_module("engine.storage.database")
     prepare = database._prepare_sqlite
 
     def prepare_quickly(raw: Any, record: object, *, cache_kb: int) -> None:

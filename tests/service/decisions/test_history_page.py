@@ -13,7 +13,7 @@ from api.decisions.timeline import LEFT, RIGHT, SPANS, draw_timeline
 from tests.service.decisions.test_decision_page import path, send
 from tests.service.page_session import Desk, at_desk, user
 from tests.service.reports.test_acts import act, find
-from tests.service.running_service import OTHER, POST, World, arrival
+from tests.service.running_service import OTHER, POST, World, arrival, decide_until
 
 START = 130_000
 UNTIL = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -54,10 +54,10 @@ def test_who_is_blind_or_elsewhere_is_not_shown_it(world: World) -> None:
     own = {"plate": "01B999CC", "driver_ref": "d-else", "carrier_id": "k-else"}
     there = cross_border(world, START + 100, OTHER, **own)
     cross_border(world, START + 99, OTHER, **own | {"plate": "01B998CC"})  # another of its driver's
-    for number in range(START + 101, START + 400):
-        here = cross_border(world, number, **own, crossing_id=f"x-{number}")
-        if here["channel"] == "red":
-            break
+    numbers = range(START + 101, START + 500)
+    here = decide_until(
+        world, "red", numbers, lambda number: arrival(number, **own, crossing_id=f"x-{number}")
+    )
     officer = at_desk(world, "past-officer", Role.CHECKPOINT)
     assert world.get(f"/v1{path(here)}/past", Role.CHECKPOINT).status_code == 403
     assert 'id="past"' not in officer.get(path(here)).text

@@ -8,7 +8,7 @@ import pytest
 from engine.queue.queue import list_decisions
 from engine.search_orders import search_order
 from tests.service.reports.test_acts import act, find
-from tests.service.running_service import World, arrival
+from tests.service.running_service import World, arrival, decide_until
 
 CARRIER = "carrier-of-hidden-loads"
 START = 90_000
@@ -16,18 +16,12 @@ START = 90_000
 
 def decide_red(world: World, start: int) -> dict[str, Any]:
     """Ask for decisions on vehicles of one carrier until one is red."""
-    for number in range(start, start + 500):
-        body = arrival(
-            number,
-            vehicle_class="truck",
-            is_empty=False,
-            carrier_id=CARRIER,
-            driver_ref=f"driver-{number}",
-        )
-        decision: dict[str, Any] = world.decide(body).json()
-        if decision["channel"] == "red":
-            return decision
-    raise AssertionError("no red decision in 500")
+
+    def make(number: int) -> dict[str, Any]:
+        about = {"vehicle_class": "truck", "is_empty": False, "carrier_id": CARRIER}
+        return arrival(number, **about, driver_ref=f"driver-{number}")
+
+    return decide_until(world, "red", range(start, start + 500), make)
 
 
 @pytest.fixture(scope="module")

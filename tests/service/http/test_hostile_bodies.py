@@ -154,7 +154,7 @@ def test_a_hostile_body_is_refused_and_not_repeated(world: World, kind: str) -> 
 def test_memory_stays_flat(world: World) -> None:
     def attack() -> None:
         for kind in KINDS:
-            for route in ROUTES[:: 1 if PROOF else 22]:
+            for route in ROUTES[:: 1 if PROOF else 40]:
                 send(world, route, hostile(kind, route))
 
     attack()  # what is kept once (caches, metrics of each route) is kept now

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from api.auth.permissions import Role
-from tests.service.running_service import World, arrival
+from tests.service.running_service import World, arrival, decide_until
 
 START = 5000
 
@@ -25,11 +25,7 @@ def act(number: int, crossing_id: str, **more: Any) -> dict[str, Any]:
 
 def find(world: World, channel: str, start: int) -> dict[str, Any]:
     """Ask for decisions until one goes to this channel."""
-    for number in range(start, start + 500):
-        decision: dict[str, Any] = world.decide(arrival(number)).json()
-        if decision["channel"] == channel:
-            return decision
-    raise AssertionError(f"no {channel} decision in 500")
+    return decide_until(world, channel, range(start, start + 500), arrival)
 
 
 def test_the_server_says_why_a_referred_vehicle_was_inspected(world: World) -> None:

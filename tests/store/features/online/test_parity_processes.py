@@ -32,7 +32,7 @@ from tests.support.random_histories import NETWORK, history
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 PROCESSES = 4
-CROSSINGS = 54_000 if PROOF else 160
+CROSSINGS = 54_000 if PROOF else 100
 """With their acts and finds twice as many events, dealt out to the processes."""
 FEW = 10
 MOST = 100 if PROOF else FEW

@@ -23,11 +23,12 @@ from models.explanation.contributions import BASE, CALIBRATION
 from models.scoring.novelty import SEEN_BY
 from models.training.bundle_writer import BundleDiffersError, write_bundle
 from models.training.trainer import TrainingResult, train
+from tests.proof_alone import IS_PROOF
 from tests.unit.models.small_dataset import QUICK, START, small_world
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 CUT = START + 200 * DAY
-DATA = small_world(5000, seed=11)
+DATA = small_world(5000 if IS_PROOF else 2500, seed=11)
 DATA = replace(DATA, names=(*DATA.names[:-1], SEEN_BY))
 """The last feature carries no risk; where it is above nothing, the like was inspected before."""
 RICH = replace(
@@ -36,7 +37,7 @@ RICH = replace(
     many_discrepancies=100,
     many_unseen=50,
 )
-FLIPS = 1000 if os.environ.get("DARVOZA_PROOF") else 30
+FLIPS = 1000 if IS_PROOF else 30
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +249,7 @@ def test_contributions_sum_to_the_calibrated_log_odds(
     training_result: TrainingResult, bundle_folder: Path
 ) -> None:
     scorer = Scorer.load(bundle_folder, key=KEY.public_key())
-    rows = 10_000 if os.environ.get("DARVOZA_PROOF") else 200
+    rows = 10_000 if IS_PROOF else 200
     values = np.random.default_rng(2).normal(size=(rows, 8)).astype(np.float32)
     values[::3, 1] = np.nan
     margins = training_result.model.margins(values)

@@ -12,17 +12,15 @@ from models.data.lookup_baseline import NAME, Lookup
 from models.evaluation.report_html import report_html
 from models.evaluation.report_text import page
 from models.training.trainer import train
-from tests.proof_alone import IS_PROOF
 from tests.unit.models.learning.test_fit import SMALL
 from tests.unit.models.small_dataset import QUICK, START, small_world
 
 CUT = START + 200 * DAY
-SIZE = 7000 if IS_PROOF else 4000
 LESS = f"this model less {NAME}"
 
 
 def world() -> Dataset:
-    data = small_world(SIZE, seed=21, days=200, inspect=0.7)
+    data = small_world(7000, seed=21, days=200, inspect=0.7)
     return replace(data, is_full=data.basis.astype(np.bool_))
 
 

@@ -14,8 +14,10 @@ from engine.domain.time_units import DAY
 from engine.storage.home import Home
 from features.history.tables import Tables
 from models.training import model_card, pipeline, reproduce
+from tests.proof_alone import IS_PROOF
 from tests.support.random_histories import NETWORK, START, history, known_before, tables
 
+SIZE = 800 if IS_PROOF else 500
 CUT = START + 330 * DAY
 CONFIG = """
 few_seizures = 5
@@ -32,7 +34,7 @@ class Past:
 
     def __init__(self) -> None:
         network = replace(NETWORK, severity={"narcotic": 10.0})
-        self.whole = replace(tables(history(7, 800)), network=network)
+        self.whole = replace(tables(history(7, SIZE)), network=network)
         self.now = known_before(self.whole, CUT)
 
     def __call__(self, _home: object, _connection: object) -> Tables:

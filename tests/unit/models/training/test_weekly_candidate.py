@@ -22,10 +22,10 @@ from models.lifecycle.projection import PromotionProjection, read_state
 from models.training import pipeline
 from models.training.weekly_candidate import draft_proposal, explain_refusal
 from tests.support.random_histories import NETWORK, START, history, known_before, tables
-from tests.unit.models.training.test_reproduce import CONFIG
+from tests.unit.models.training.test_reproduce import CONFIG, SIZE
 
 TIMER = states.WEEKLY_TIMER
-WHOLE = replace(tables(history(7, 800)), network=NETWORK)
+WHOLE = replace(tables(history(7, SIZE)), network=NETWORK)
 
 
 def state_of(store: Store) -> states.ModelStates:
