@@ -38,6 +38,13 @@ SHARED = (
     ),
     ("tests/browser/",),
     (
+        "tests/service/auth/test_refusals.py",
+        "tests/service/compatibility/test_contract.py",
+        "tests/service/http/test_csv_lists.py",
+        "tests/service/http/test_openapi.py",
+        "tests/service/service/test_personal_data.py",
+    ),
+    (
         "tests/service/audit/test_erasure.py",
         "tests/service/audit/test_home_rebuild.py",
         "tests/service/audit/test_projections.py",
@@ -46,7 +53,7 @@ SHARED = (
 """Files that one worker runs, by the beginnings of their names: what they share takes seconds.
 
 The first share a process that forks services and a training home, the second a browser, the third
-an eventful home. A file belongs to the first of them that names it.
+an OpenAPI document, the fourth an eventful home. A file belongs to the first that names it.
 """
 
 LONGEST = (

@@ -226,6 +226,14 @@ PROOF_ALONE: Mapping[str, str] = {
     **{f"{_ACT}[{code}]": f"{_ACT}[ru]" for code in ("tg", "uz")},
     **{f"{_CSV}[{code}]": f"{_CSV}[ru]" for code in ("en", "tg", "uz")},
     **{f"{_CERTIFICATE}[{code}]": f"{_CERTIFICATE}[ru]" for code in ("en", "uz")},
+    **{
+        f"browser/{test}[en]": f"browser/{test}[ru]"
+        for test in (
+            "test_cases.py::test_a_find_becomes_a_case_by_keys",
+            "test_own_pages.py::test_what_waits_and_what_a_browser_keeps",
+            "test_shift_work.py::test_a_roster_is_put_and_a_shift_handed_over_by_keys",
+        )
+    },
     # Run by ``make check`` too, which a change must pass as well.
     "unit/test_wording.py::test_no_banned_name_or_word_is_new_and_none_is_listed_that_is_gone": (
         "unit/test_wording.py::test_a_list_that_differs_from_the_code_is_reported_and_only_shrinks"

@@ -77,7 +77,7 @@ def _keep_routes(patched: pytest.MonkeyPatch) -> None:
 
 def _keep_statements(patched: pytest.MonkeyPatch) -> None:
     known = dict[str, DialectCache]()
-    create = import_module("sqlalchemy").create_engine
+    create: Callable[..., Engine] = import_module("sqlalchemy").create_engine
 
     def create_engine(*given: Any, **named: Any) -> Engine:
         made = create(*given, **named)

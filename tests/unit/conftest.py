@@ -10,7 +10,7 @@ from models.statistics import intervals
 
 DRAWS = 30
 """A report wants an interval for every figure, and its tests hardly ever one that is narrow."""
-OF_INTERVALS = ("test_ranking_metrics",)
+OF_INTERVALS = ("test_ranking_metrics", "test_report")
 
 
 @pytest.fixture(scope="module", autouse=True)

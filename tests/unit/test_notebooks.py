@@ -10,10 +10,8 @@ from typer.testing import CliRunner
 
 from api.cli.main import app
 from models.config import TrainConfig, Trees
-from tests.proof_alone import IS_PROOF
 
 FOLDER = Path(__file__).parents[2] / "examples" / "notebooks"
-CROSSINGS = 2500 if IS_PROOF else 1200
 _TREES = Trees(iterations=4, depth=2, leaves=4, seeds=1)
 QUICK = TrainConfig(
     discrepancy=_TREES, seizure=_TREES, weights="even", folds=1, jobs=1, few_discrepancies=2
@@ -32,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Load a small synthetic folder in which every third search without a find has one."""
     root = tmp_path_factory.mktemp("notebooks")
     folder = root / "folder"
-    run_command("synth", str(folder), "--crossings", str(CROSSINGS), "--end", "2026-05-01")
+    run_command("synth", str(folder), "--crossings", "2500", "--end", "2026-05-01")
     acts = (folder / "inspections.csv").read_text("utf-8").splitlines()
     more = [line.replace(",clear", ",discrepancy") for line in acts[::3]]
     acts[::3] = more
@@ -63,7 +61,7 @@ def test_every_notebook_is_tested_and_listed() -> None:
 def test_a_first_look(home: Path) -> None:
     shown, names = run("first_look")
     assert "synthetic" in "".join(shown)
-    assert names["by_day"].to_numpy().sum() == CROSSINGS
+    assert names["by_day"].to_numpy().sum() == 2500
     assert names["searched"] and all(0 <= row["share"] <= 1 for row in names["searched"])
 
 

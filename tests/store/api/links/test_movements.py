@@ -28,13 +28,14 @@ from features.history import journal_history
 from features.history.tables import Tables
 from features.partners.linked_history import LET_GO, SEARCHED_WITHIN, link_histories
 from features.partners.movements import LONGEST
+from tests.proof_alone import IS_PROOF
 from tests.store.api.links.movement_sides import MovementSide, open_movement_sides
 from tests.support.emptied_database import empty_database
 from tests.support.facing_posts import EAST, WEST, draw_records, facing_history
 from tests.support.random_histories import START
 
 Sides = tuple[MovementSide, MovementSide]
-SEED, TRIPS = 3, 30
+SEED, TRIPS = 3, 30 if IS_PROOF else 20
 SHAPE: dict[str, Any] = {"vehicles": 8, "days": 40, "searched": 0.6}
 
 

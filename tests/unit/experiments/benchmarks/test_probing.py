@@ -19,6 +19,7 @@ from experiments.benchmarks.probing import (
     probe_service,
     send_probes,
 )
+from tests.proof_alone import IS_PROOF
 
 ALL_BY_LOT = Policy(red_share=0.0, yellow_share=0.0, random_share=0.1)
 
@@ -26,7 +27,7 @@ ALL_BY_LOT = Policy(red_share=0.0, yellow_share=0.0, random_share=0.1)
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> ObservedProbes:
     """Entries whose first declared column tells where they stand, and whose second does not."""
-    monkeypatch.setattr(probing, "DRAWS", 20)
+    monkeypatch.setattr(probing, "DRAWS", 20 if IS_PROOF else 8)
     monkeypatch.setattr(probing, "SURROGATES", probing.SURROGATES[2:])
     rng = np.random.default_rng(1)
     level = rng.random(1500)
