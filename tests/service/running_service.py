@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -167,6 +167,14 @@ class World:
 
     def decide(self, body: Mapping[str, Any], **headers: str) -> Any:
         return self.client.post("/v1/decisions", json=body, headers=self.headers() | headers)
+
+    def decide_all(self, bodies: Iterable[Mapping[str, Any]]) -> list[Any]:
+        """Decide on a batch: a third of the time, and the same answers."""
+        answer = self.post("/v1/decisions/batch", list(bodies))
+        assert answer.status_code == 200, answer.text
+        found: list[Any] = answer.json()
+        assert all("decision_id" in one for one in found), found
+        return found
 
     def get(self, path: str, role: Role = Role.SUPERVISOR) -> Any:
         return self.client.get(path, headers=self.headers(role))

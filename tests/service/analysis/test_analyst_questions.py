@@ -57,10 +57,9 @@ def scene(world: World) -> Iterator[Scene]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(history, "KEPT_SECONDS", 0.0)
         _bring_profile_into_force(world)
-        decided = [
-            world.decide(arrival(START + number, carrier_id="k-1")).json()
-            for number in range(VEHICLES)
-        ]
+        decided = world.decide_all(
+            arrival(START + number, carrier_id="k-1") for number in range(VEHICLES)
+        )
         world.runtime.profiles.flush(SystemClock().now())
         red = [one for one in decided if one["channel"] == "red"]
         case = _search(world, red)

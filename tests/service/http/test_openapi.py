@@ -30,7 +30,7 @@ from tests.service.conftest import serving
 from tests.service.running_service import POST, World, arrival
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
-BOUNDARIES, DRAWN = (1000, 100) if PROOF else (2, 1)
+BOUNDARIES, DRAWN = (1000, 100) if PROOF else (3, 1)
 """Requests generated for each route, role that may call it, and kind: fitting or not."""
 STEP = 1 if PROOF else 5
 """At small sizes every fifth route is asked at random; all are at their boundaries."""

@@ -37,7 +37,7 @@ def trial_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Worl
     """Serve a home whose model has a challenger, and decide on some arrivals."""
     models = FakeModels(tried=TRIED)
     for world in serving(tmp_path_factory.mktemp("home"), models):
-        yield world, [world.decide(arrival(number)).json() for number in range(DECISIONS)]
+        yield world, world.decide_all(map(arrival, range(DECISIONS)))
 
 
 def read_decision(world: World, decision: Any) -> dict[str, Any]:

@@ -68,10 +68,7 @@ def on_trial_again(folder: Path) -> Iterator[World]:
 @pytest.fixture(scope="module")
 def trial_answers(world: World) -> dict[str, Said]:
     """Decide on many arrivals, and search what either side alone wanted; return what was said."""
-    made = {}
-    for number in range(DECISIONS):
-        one = world.decide(arrival(number)).json()
-        made[one["crossing_id"]] = one
+    world.decide_all(map(arrival, range(DECISIONS)))
     with world.runtime.store.read() as connection:
         filed = list_decisions(connection, post=None, channel=None, since=0, most=999)
         bodies = [world.runtime.journal.body(connection, one.seq)["decision"] for one in filed]

@@ -18,6 +18,7 @@ from engine.selection.policy import INSPECTED
 from engine.selection.randomization import draw, movement_key
 from models.monitoring.trial_results import counts
 from models.statistics.intervals import clopper_pearson
+from tests.proof_alone import IS_PROOF
 from tests.unit.engine.decision.test_decision import arrival
 from tests.unit.engine.selection.test_champion_challenger import PURPOSES, trial_inputs, trial_seen
 from tests.unit.engine.selection.test_propensity import CROSSINGS, LEVEL, POLICY, SHIFT
@@ -49,7 +50,7 @@ class Vehicle:
 def vehicles() -> list[Vehicle]:
     rng, secret = Random(5), hashlib.sha256(b"5").digest()
     made = []
-    for each in range(CROSSINGS):
+    for each in range(CROSSINGS if IS_PROOF else CROSSINGS // 2):
         one = arrival(crossing_id=f"c{each}", plate=f"01A{each:06d}")
         movement = movement_key(one.crossing, SHIFT)
         purposes = (*PURPOSES, KNOWING.purpose)

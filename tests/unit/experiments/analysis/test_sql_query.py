@@ -16,7 +16,6 @@ from api.cli.main import app
 from engine.errors import InputError
 from experiments.analysis import home_history
 from experiments.analysis.home_history import NAMES, digest_column, open_history
-from tests.proof_alone import IS_PROOF
 
 Ask = Callable[..., Any]
 
@@ -26,7 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("sql")
     folder, made = root / "folder", root / "home"
     for words in (
-        ["synth", str(folder), "--crossings", "400" if IS_PROOF else "260", "--end", "2026-05-01"],
+        ["synth", str(folder), "--crossings", "400", "--end", "2026-05-01"],
         ["load", str(folder), "--home", str(made)],
     ):
         result = CliRunner().invoke(app, words)

@@ -14,6 +14,7 @@ from features.seizure_reports.extraction import ProposedSeizure, describe, read_
 from features.seizure_reports.folded_text import FoldedText, find_language
 from features.seizure_reports.lexicon import read_lexicon
 from features.seizure_reports.numbers import find_numbers
+from tests.proof_alone import IS_PROOF
 
 ROOT = Path(__file__).parents[4]
 POSTS = {"UZ-OYB": ["Oybek"], "TJ-FOT": ["Fotehobod"], "UZ-YAL": ["Yallama"]}
@@ -163,11 +164,11 @@ def test_the_command_reads_text_and_pdf_and_refuses_the_rest(tmp_path: Path) -> 
     assert lines == json.loads(result.stdout)["documents"]
 
 
-def measure_agreement() -> dict[str, float]:
-    """Return F1 by field over all invented reports; a quantity agrees within one percent."""
+def measure_agreement(*, every: int = 1) -> dict[str, float]:
+    """Return F1 by field over invented reports; a quantity agrees within one percent."""
     counts = {name: [0, 0, 0] for name in ("substance", "quantity_g", "seized_on", "place")}
     lines = (ROOT / "tests/data/seizure_reports.jsonl").read_text("utf-8").splitlines()
-    for report in map(json.loads, lines):
+    for report in map(json.loads, lines[::every]):
         proposals = describe(read_report(report["text"]))["seizures"]
         left = [
             {name: found["value"] for name, found in one.items() if "value" in found}
@@ -204,4 +205,4 @@ def test_invented_reports_are_read_as_their_authors_meant(monkeypatch: pytest.Mo
     assert seen["seized_on"] >= 0.92
     assert seen["place"] >= 0.86
     monkeypatch.setattr(dates, "_weigh", lambda *_: 0.0)  # seeded bug: no word around a date counts
-    assert measure_agreement()["seized_on"] < 0.85
+    assert measure_agreement(every=1 if IS_PROOF else 3)["seized_on"] < 0.85

@@ -28,7 +28,7 @@ from tests.unit.models.small_dataset import QUICK, START, small_world
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 CUT = START + 200 * DAY
-DATA = small_world(5000 if IS_PROOF else 2500, seed=11)
+DATA = small_world(5000, seed=11)
 DATA = replace(DATA, names=(*DATA.names[:-1], SEEN_BY))
 """The last feature carries no risk; where it is above nothing, the like was inspected before."""
 RICH = replace(

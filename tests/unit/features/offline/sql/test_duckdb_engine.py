@@ -124,9 +124,9 @@ def test_a_seeded_bug_of_the_text_is_caught(bug: Callable[[Question], str], step
 
 def test_an_overlap_is_right_only_for_windows_that_fit_into_it() -> None:
     """Why hot entities are not split by overlap: thirty days look right, a year is not."""
-    log = log_of(1, 400 if PROOF else 200, 12 * HOUR, MANY)
-    right, wrong = reads(log, MANY), duckdb_engine.reads(log, MANY, overlap_buckets)
-    fits = [read for read in MANY.reads if not read.is_last and read.window <= 30 * DAY]
+    log = log_of(1, 400 if PROOF else 200, 12 * HOUR)
+    right, wrong = reads(log, PLAN), duckdb_engine.reads(log, PLAN, overlap_buckets)
+    fits = [read for read in PLAN.reads if not read.is_last and read.window <= 30 * DAY]
     assert len(fits) > 5
     assert count_differing_bits(right, wrong, lambda read: read in fits) == 0
     assert count_differing_bits(right, wrong, lambda read: read.window == 365 * DAY) > 0
