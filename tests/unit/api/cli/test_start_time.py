@@ -37,7 +37,7 @@ def test_an_answer_of_another_kind_is_worked_out_at_once() -> None:
 
 
 @pytest.fixture(scope="module")
-def started() -> dict[str, Any]:
+def start_state() -> dict[str, Any]:
     """Import the commands, then the service, in a process of its own; return what it has then."""
     code = """
 import gc, json, sys
@@ -51,14 +51,14 @@ print(json.dumps(known | {"modules": sorted(sys.modules)}))
     return found
 
 
-def test_a_service_starts_without_what_few_requests_want(started: dict[str, Any]) -> None:
+def test_a_service_starts_without_what_few_requests_want(start_state: dict[str, Any]) -> None:
     """Messages, scipy behind the intervals of pages, sign-on and dossiers load at first use."""
     slow = {"lxml", "features.messages", "scipy.special", "scipy.optimize", "numpy.testing"}
     slow |= {"authlib", "joserfc", "httpx2", "api.oidc.provider"}
     slow |= {"fpdf", "PIL", "fontTools"}
-    assert slow & set(started["modules"]) == set()
+    assert slow & set(start_state["modules"]) == set()
 
 
-def test_no_garbage_is_looked_for_among_what_a_command_imports(started: dict[str, Any]) -> None:
-    assert started["is_enabled"]
-    assert started["frozen"] > 10_000
+def test_no_garbage_is_looked_for_among_what_a_command_imports(start_state: dict[str, Any]) -> None:
+    assert start_state["is_enabled"]
+    assert start_state["frozen"] > 10_000
