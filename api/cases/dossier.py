@@ -18,9 +18,9 @@ from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.web.i18n import N_, ReaderLocale
 from api.web.labels import TABLES
 from engine.cases.file_store import open_file
-from engine.cases.file_types import JPEG
+from engine.cases.file_types import JPEG, PNG
 from engine.cases.name_signs import FREE_TEXTS, looks_like_name
-from engine.cases.photographs import Photograph, strip_photograph
+from engine.cases.photographs import Photograph, strip_photograph, strip_png
 from engine.domain.time_units import moment
 from engine.errors import HomeError
 from engine.journal.kinds import SENSITIVE_READ
@@ -34,7 +34,8 @@ Fact = tuple[str, str]
 _NO_NAMES = N_("left out: it looks as if it named a person")
 _NO_ROOM = N_("not shown: the photographs of a dossier have 24 MB in all")
 _CHANGED = N_("not shown: the file is gone, or is not what was recorded")
-_NOT_SHOWN = N_("not shown: this kind of JPEG is not taken into a document")
+_NOT_SHOWN = N_("not shown: this kind of picture is not taken into a document")
+_SHOWN = {JPEG: strip_photograph, PNG: strip_png}
 MOST_SHOWN = 24 * 1024 * 1024
 """Bytes of all photographs of one dossier, which is written in memory."""
 
@@ -151,7 +152,7 @@ def _list_files(home: Home, words: "_Words", events: Sequence[Json]) -> list[Dos
         if not words.is_open_file(one):
             continue
         file, shown = words.file(one), None
-        if one["content"]["media_type"] == JPEG:
+        if one["content"]["media_type"] in _SHOWN:
             shown, why = _read_photograph(home, one["content"], room)
             file = replace(file, photograph=shown, why_not="" if shown else words.say(why))
         if shown is not None:
@@ -168,7 +169,7 @@ def _read_photograph(home: Home, content: Json, room: int) -> tuple[Photograph |
         raw = open_file(home, content["digest"]).read_bytes()
     except HomeError:
         return None, _CHANGED
-    return strip_photograph(raw), _NOT_SHOWN
+    return _SHOWN[content["media_type"]](raw), _NOT_SHOWN
 
 
 class _Words:

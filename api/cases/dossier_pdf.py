@@ -5,14 +5,16 @@ decisions to import. The date that the file states is that of the newest record,
 dossier is the same bytes.
 """
 
+import hashlib
 import io
 
 from fpdf.enums import XPos, YPos
+from fpdf.image_datastructures import RasterImageInfo
 
 from api.cases.dossier import Dossier, DossierFind
 from api.cases.pdf_pages import FONT, GREY, LINE, RED, DocumentPages
 from api.decisions.vehicle_drawing import Drawing
-from engine.cases.photographs import Photograph
+from engine.cases.photographs import Photograph, PngRows
 from engine.journal.receipts import Receipt
 
 _WIDEST, _TALLEST, _GAP = 84.0, 84.0, 6.0
@@ -115,8 +117,26 @@ class _Pages(DocumentPages):
         width, height = photograph.width * scale, photograph.height * scale
         with self.rotation(-photograph.turn, x, y):
             content = io.BytesIO(photograph.content)
+            if photograph.rows is not None:
+                self._keep_rows(photograph, photograph.rows)
             self.image(content, x=x - width / 2, y=y - height / 2, w=width, h=height)
         return down
+
+    def _keep_rows(self, photograph: Photograph, rows: PngRows) -> None:
+        """Let the library find a PNG picture as if it had read it: it would decode it."""
+        content, images = photograph.content, self.image_cache.images
+        name = hashlib.new("md5", content.strip(), usedforsecurity=False).hexdigest()
+        if name in images:
+            return
+        space = "Indexed" if rows.palette else "DeviceGray" if rows.colours == 1 else "DeviceRGB"
+        columns = f"/Columns {photograph.width}"
+        info: dict[str, object] = {
+            "data": content, "w": photograph.width, "h": photograph.height, "cs": space,
+            "dpn": rows.colours, "bpc": 8, "f": "FlateDecode", "inverted": False,
+            "dp": f"/Predictor 15 /Colors {rows.colours} {columns}", "pal": rows.palette,
+            "iccp": None, "iccp_i": None, "i": len(images) + 1, "usages": 0,
+        }  # fmt: skip
+        images[name] = RasterImageInfo(info)
 
     def put_proof(self) -> None:
         """Write what each record is checked by."""

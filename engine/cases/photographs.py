@@ -1,8 +1,9 @@
-"""Photographs in JPEG for a document, without what a camera or telephone wrote into them.
+"""Photographs and scans for a document, without what a camera or telephone wrote into them.
 
-Segments are copied or left out as they stand; nothing is decoded. Kept are those that a reader of
-the picture needs (ITU-T T.81, annex B); left out are comments, the maker's notes, places and names
-(Exif, XMP, IPTC), colour profiles, and what follows the end of the picture.
+Parts are copied or left out as they stand; nothing is decoded. Kept are those that a reader of the
+picture needs: segments of JPEG (ITU-T T.81, annex B), and of PNG the compressed rows, which a PDF
+file holds in the same form (ISO 15948, chapter 11; ISO 32000-1, 7.4.4.4). Left out are comments,
+the maker's notes, places and names (Exif, XMP, IPTC), colour profiles, and what follows the end.
 """
 
 import re
@@ -19,6 +20,10 @@ _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _ORIENTATION = 0x0112
 _TURNS = {3: 180, 6: 90, 8: 270}
 MOST_PIXELS = 80_000_000
+_PNG, _PNG_HEAD = b"\x89PNG\r\n\x1a\n", 13
+_INDEXED, _BITS = 3, 8
+_COLOURS = {0: 1, 2: 3, _INDEXED: 1}
+"""Values of a pixel by the type of colour; types 4 and 6 have transparency."""
 _Order = Literal["little", "big"]
 
 
@@ -27,12 +32,24 @@ class Photograph:
     """A picture as a document holds it."""
 
     content: bytes
-    """JPEG."""
+    """JPEG, or the compressed rows of PNG."""
     width: int
     height: int
     """Pixels, as they are stored."""
     turn: int = 0
     """Degrees clockwise until it is upright: 0, 90, 180 or 270."""
+    rows: "PngRows | None" = None
+    """How the rows of PNG are read; None for JPEG."""
+
+
+@dataclass(frozen=True, slots=True)
+class PngRows:
+    """Form of the rows of a PNG picture."""
+
+    colours: int
+    """Bytes of a pixel: 1 of grey or of a palette, 3 of red, green and blue."""
+    palette: bytes = b""
+    """Red, green and blue of each of its colours; empty where values are colours themselves."""
 
 
 def strip_photograph(content: bytes) -> Photograph | None:
@@ -55,6 +72,48 @@ def strip_photograph(content: bytes) -> Photograph | None:
     if not is_whole or not 0 < size[0] * size[1] <= MOST_PIXELS:
         return None
     return Photograph(bytes(out), *size, turn)
+
+
+def strip_png(content: bytes) -> Photograph | None:
+    """Return the rows of a PNG picture; None where a document would have to decode it.
+
+    Those with transparency are decoded to tell it from the colours, and interlaced ones to put
+    their rows in order: they stay out, as do other values than bytes, which some readers of
+    documents misread.
+    """
+    chunks = dict[bytes, bytes]()
+    for name, data in _list_chunks(content):
+        chunks[name] = chunks.get(name, b"") + data
+    head = chunks.get(b"IHDR", b"")
+    if len(head) != _PNG_HEAD or b"IEND" not in chunks or b"tRNS" in chunks:
+        return None
+    width, height = (int.from_bytes(head[at : at + 4], "big") for at in (0, 4))
+    bits, colour_type, *ways = head[8:]
+    colours, palette = _COLOURS.get(colour_type, 0), chunks.get(b"PLTE", b"")
+    is_indexed = colour_type == _INDEXED
+    has_palette = len(palette) % 3 == 0 and 3 <= len(palette) <= 3 * 256
+    if not colours or bits != _BITS or any(ways) or (is_indexed and not has_palette):
+        return None
+    if not 0 < width * height <= MOST_PIXELS or b"IDAT" not in chunks:
+        return None
+    rows = PngRows(colours, palette if is_indexed else b"")
+    return Photograph(chunks[b"IDAT"], width, height, rows=rows)
+
+
+def _list_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield each chunk of a PNG file with its data, up to the end."""
+    at = len(_PNG)
+    if content[:at] != _PNG:
+        return
+    while at + 12 <= len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        name, end = content[at + 4 : at + 8], at + 8 + length
+        if end + 4 > len(content):
+            return
+        yield name, content[at + 8 : end]
+        if name == b"IEND":
+            return
+        at = end + 4
 
 
 def _is_kept(marker: int, segment: bytes) -> bool:

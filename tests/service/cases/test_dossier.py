@@ -7,14 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from fpdf import FPDF
+from PIL import Image, ImageChops
 from pypdf import PdfReader
 
 from api.auth.permissions import Role
 from api.cases import dossier as dossiers
 from api.cases import reads
+from api.cases.dossier_pdf import _Pages
 from api.web.i18n import LANGUAGES
 from engine.cases.file_types import PDF, recognise_content
-from engine.cases.photographs import strip_photograph
+from engine.cases.photographs import Photograph, strip_photograph, strip_png
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ
 from engine.journal.receipts import Receipt
@@ -23,7 +26,7 @@ from tests.service.cases.test_cases import EVENTS, NAME, file_the_find, open_cas
 from tests.service.running_service import World
 from tests.support.sample_files import picture
 from tests.support.sample_photographs import NAME as NAME_OF_MAKER
-from tests.support.sample_photographs import take_photograph
+from tests.support.sample_photographs import take_photograph, write_png
 
 Headers = dict[str, str]
 WORDS = {
@@ -221,3 +224,29 @@ def test_photographs_are_shown_to_whom_their_event_is(
     assert "the file is gone" in read_pdf(fetch(world, opened, people["bob"], "en").content)
     monkeypatch.setattr(reads, "is_party", lambda *_: True)
     assert len(list_pictures("dia")) == 1, "that of H2 alone is left"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_a_scan_in_png_stands_in_a_document_undecoded(mode: str) -> None:
+    """Its rows are those of the file: a reader of the document shows the same picture."""
+    taken = write_png(mode)
+    assert NAME_OF_MAKER.encode() in taken
+    found = strip_png(taken)
+    assert found is not None and found.rows is not None
+    assert NAME_OF_MAKER.encode() not in found.content
+    dossier_file = show_alone(found)
+    assert NAME_OF_MAKER.encode() not in dossier_file
+    (shown,) = PdfReader(io.BytesIO(dossier_file)).pages[0].images
+    assert shown.image is not None
+    before, after = (one.convert("RGB") for one in (Image.open(io.BytesIO(taken)), shown.image))
+    assert ImageChops.difference(before, after).getbbox() is None
+
+
+def show_alone(found: Photograph) -> bytes:
+    """Return a document that holds one picture, written as dossiers are."""
+    page = _Pages.__new__(_Pages)
+    FPDF.__init__(page)
+    page.footer = lambda: None  # type: ignore[method-assign]
+    page.add_page()
+    page._show(found, 20, 20)
+    return bytes(page.output())

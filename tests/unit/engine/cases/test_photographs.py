@@ -7,9 +7,9 @@ import pytest
 from PIL import Image, ImageChops
 
 from engine.cases import photographs
-from engine.cases.photographs import strip_photograph
+from engine.cases.photographs import strip_photograph, strip_png
 from tests.support.sample_files import picture
-from tests.support.sample_photographs import NAME, take_photograph
+from tests.support.sample_photographs import NAME, take_photograph, write_png
 
 
 @pytest.mark.parametrize("how", [{}, {"progressive": True}, {"quality": 20, "subsampling": 2}])
@@ -45,3 +45,16 @@ def test_what_a_document_does_not_show_is_none() -> None:
     assert strip_photograph(take_photograph("CMYK")) is None
     assert strip_photograph(picture("PNG")) is None
     assert strip_photograph(b"") is None
+
+
+def test_a_png_that_would_have_to_be_decoded_is_named_alone() -> None:
+    whole = write_png("RGB")
+    assert {strip_png(whole[:at]) for at in range(0, len(whole) - 12, 7)} == {None}
+    assert strip_png(write_png("RGBA")) is None
+    assert strip_png(write_png("LA")) is None
+    assert strip_png(write_png("1")) is None
+    assert strip_png(write_png("P", transparency=3)) is None
+    assert strip_png(take_photograph()) is None
+    interlaced = bytearray(whole)
+    interlaced[28] = 1
+    assert strip_png(bytes(interlaced)) is None
