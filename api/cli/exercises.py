@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.auth.permissions import Role
-from api.cli.common import ByOption, HomeOption, JsonOption, emit, progress, say, signed_in
+from api.cli.common import (
+    ByOption,
+    HomeOption,
+    JsonOption,
+    UnusedHomeOption,
+    emit,
+    progress,
+    say,
+    signed_in,
+)
 from engine.errors import InputError
 
 if TYPE_CHECKING:
@@ -239,14 +248,18 @@ def certify(
     """Write your certificate of the course as a PDF file, once every exercise is closed."""
     from api.service.settings import Settings
     from api.training.certificate_pdf import write_certificate
-    from api.training.certificates import make_certificate
+    from api.training.certificates import make_certificate, sign_certificate
     from api.web.i18n import LANGUAGES, ReaderLocale
+    from engine.journal.receipts import open_signer
+    from engine.storage.home import Home
 
     if language not in LANGUAGES:
         raise typer.BadParameter("en, ru, uz or tg", param_hint="--language")
     with open_desk(home, truth, by) as desk:
         made = make_certificate(desk, by)
-    out.write_bytes(write_certificate(made, ReaderLocale(language, Settings().utc_offset_minutes)))
+        signed = sign_certificate(made, open_signer(Home(home.absolute())))
+    reader = ReaderLocale(language, Settings().utc_offset_minutes)
+    out.write_bytes(write_certificate(signed, reader))
     result = {"digest": made.digest, "file": str(out)} | dict(made.content)
     emit(result, as_json=as_json, text=f"{made.digest} in {out}")
 
@@ -270,6 +283,34 @@ def check(
     result = {"digest": made.digest} | dict(made.content)
     skill = f"skill {_range(made.content['skill']).strip()}"
     emit(result, as_json=as_json, text=f"certificate of {made.person}, {skill}")
+
+
+@exercises.command("key")
+def show_key(home: HomeOption, *, as_json: JsonOption = False) -> None:
+    """Print the public key by which certificates of a training home are verified."""
+    from api.training.store import open_training
+    from engine.journal.receipts import open_signer
+
+    with open_training(home) as (found, _):
+        key = open_signer(found).public_key.public_bytes_raw().hex()
+    emit({"key": key}, as_json=as_json, text=key)
+
+
+@exercises.command("verify")
+def verify(
+    file: Annotated[Path, typer.Argument(help="A certificate, PDF.")],
+    key: Annotated[str, typer.Option(help="Public key of the programme, hexadecimal.")],
+    *,
+    _home: UnusedHomeOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a certificate states, where this key signed it; needs no training home."""
+    from api.training.certificates import read_public_key, verify_signed
+
+    made = verify_signed(file, read_public_key(key))
+    result = {"digest": made.digest} | dict(made.content)
+    skill = f"skill {_range(made.content['skill']).strip()}"
+    emit(result, as_json=as_json, text=f"signed: certificate of {made.person}, {skill}")
 
 
 def read_picks(file: Path) -> "list[Pick]":

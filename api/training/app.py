@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from api.account import page as account_page
 from api.http import problems
 from api.http.middleware import Guard
 from api.training import pages
@@ -36,7 +37,7 @@ def create_training_app(open_service: Callable[[], TrainingRuntime]) -> FastAPI:
     app.state.training_menu = pages.list_menu
     app.add_middleware(Guard)
     problems.install(app)
-    for router in (sign_in_page.router, pages.router):
+    for router in (sign_in_page.router, account_page.router, pages.router):
         app.include_router(router)
     app.add_exception_handler(HTTPException, answer_unknown)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -4,20 +4,22 @@ Imported when the first one is asked for, as dossiers are.
 """
 
 from api.cases.pdf_pages import GREY, DocumentPages
-from api.training.certificates import Certificate
+from api.training.certificates import SignedCertificate
 from api.web.i18n import N_, ReaderLocale
 
 WARNING = N_(
     "Training: all vehicles and finds are synthetic. It says nothing of a person's work at a post."
 )
 _HOW_TO_CHECK = N_(
-    "The digest is over all that this certificate states. Who runs the programme checks it with "
-    "darvoza training check, which works it out again from the journal of the training home."
+    "The digest is over all that this certificate states, and signed. Who has the public key from "
+    "the programme checks this file with darvoza training verify; who runs the programme works the "
+    "digest out again from the journal of the training home with darvoza training check."
 )
 
 
-def write_certificate(certificate: Certificate, speech: ReaderLocale) -> bytes:
-    """Return the PDF file of a certificate."""
+def write_certificate(signed: SignedCertificate, speech: ReaderLocale) -> bytes:
+    """Return the PDF file of a certificate, with what is signed among its properties."""
+    certificate = signed.certificate
     say, content = speech.say, certificate.content
     page = DocumentPages(
         " ".join([say("Training certificate"), certificate.person]),
@@ -25,6 +27,7 @@ def write_certificate(certificate: Certificate, speech: ReaderLocale) -> bytes:
         made_of=certificate.made_of,
         foot=[certificate.person, say("Training")],
     )
+    page.set_keywords(signed.to_json())
     page.put_title(say("Training certificate"), say("Course of vehicle selection and search"))
     page.put_warning(say(WARNING))
     page.ln(4)
@@ -58,6 +61,7 @@ def write_certificate(certificate: Certificate, speech: ReaderLocale) -> bytes:
         page.put_facts([(str(one["exercise"]), about)])
     page.put_heading(say("To check it by"))
     page.put_line(certificate.digest, style="B")
+    page.put_facts([(say("Public key"), signed.key), (say("Signature"), signed.signature)])
     page.put_line(say(_HOW_TO_CHECK), size=8, grey=GREY)
     return bytes(page.output())
 

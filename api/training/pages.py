@@ -17,7 +17,12 @@ from fastapi.responses import RedirectResponse
 from api.auth.permissions import Role
 from api.auth.sessions import token_of
 from api.http.dependencies import SignInService, running_service
-from api.training.certificates import find_certificate, list_certificates, make_certificate
+from api.training.certificates import (
+    find_certificate,
+    list_certificates,
+    make_certificate,
+    sign_certificate,
+)
 from api.training.desk import Attempt, TrainingDesk
 from api.web.field_errors import corrections
 from api.web.form_fields import FormError, FormReader
@@ -29,6 +34,8 @@ from api.web.page_route import PageRoute, Visit
 from api.web.visitor import Form, Visitor, identify, read_field, sent_form
 from engine.domain.records import Identifier
 from engine.errors import ConflictError, NotAllowedError, NotFoundError
+from engine.journal.receipts import open_signer
+from engine.storage.home import Home
 from experiments.training.exercises import (
     STOP_MINUTES,
     Case,
@@ -53,6 +60,7 @@ class TrainingService(SignInService, Protocol):
     """The running training service, as its pages use it."""
 
     desk: TrainingDesk
+    home: Home
 
 
 TheService = Annotated[TrainingService, Depends(running_service)]
@@ -261,7 +269,8 @@ def _certificate_file(
     made = make_certificate(service.desk, person)
     speech = replace(visit.speech, code=language or visit.speech.code)
     named = {"Content-Disposition": f'attachment; filename="certificate-{made.digest[:16]}.pdf"'}
-    return Response(write_certificate(made, speech), media_type=PDF, headers=named)
+    signed = sign_certificate(made, open_signer(service.home))
+    return Response(write_certificate(signed, speech), media_type=PDF, headers=named)
 
 
 def _vehicle_page(

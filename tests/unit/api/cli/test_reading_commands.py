@@ -74,6 +74,8 @@ ASKED = {
     "training serve": ["training", "serve"],
     "training certificate": ["training", "certificate", "--as", "ann", "--out", "{out}"],
     "training check": ["training", "check", "ab12"],
+    "training key": ["training", "key"],
+    "training verify": ["training", "verify", "{out}", "--key", "00" * 32],
     "clock show": ["clock", "show"],
     "clock accept": ["clock", "accept", "--as", "ann", "--why", "x"],
 }

@@ -4,12 +4,14 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pypdf import PdfReader
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
@@ -19,18 +21,37 @@ from api.auth.permissions import Role
 from api.cli.main import app
 from api.service.runtime import open_network
 from api.training.app import create_training_app
-from api.training.certificates import Certificate, find_certificate, make_certificate
+from api.training.certificate_pdf import write_certificate
+from api.training.certificates import (
+    Certificate,
+    find_certificate,
+    make_certificate,
+    read_public_key,
+    read_signed,
+    sign_certificate,
+    verify_signed,
+)
 from api.training.runtime import TrainingRuntime, open_training_runtime
 from api.training.store import default_truth, open_training
 from api.web.i18n import LANGUAGES, ReaderLocale
 from engine.audit.verification import verify
-from engine.errors import ConflictError, HomeError, NotAllowedError, NotFoundError
+from engine.errors import (
+    ConflictError,
+    HomeError,
+    InputError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    RecordError,
+)
 from engine.journal import journal as journal_module
 from engine.journal.journal import Journal
+from engine.journal.receipts import Signer
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE
 from tests.service.page_session import Desk
 from tests.service.running_service import CHEAP, World
+from tests.support.sample_files import report
 from tests.unit.api.training.conftest import CANARY, has_canary
 
 BANNER = {
@@ -58,12 +79,19 @@ def runtime(service: TestClient) -> TrainingRuntime:
 
 def enter(service: TestClient, name: str, role: Role = Role.SUPERVISOR) -> Desk:
     """Return the desk of a new person of a training home."""
+    return enter_with_password(service, name, role)[0]
+
+
+def enter_with_password(
+    service: TestClient, name: str, role: Role = Role.SUPERVISOR
+) -> tuple[Desk, str]:
+    """Return the desk of a new person, and their password."""
     found: TrainingRuntime = service.app.state.runtime  # type: ignore[attr-defined]
     with patch("api.auth.credentials._HASHER", CHEAP):
         secret = Accounts(found.store, open_network(found.home)).create_user(name, role).secret
         desk = Desk(cast("World", SimpleNamespace(client=service)))
         assert desk.sign_in(name, secret).status_code == 303
-    return desk
+    return desk, secret
 
 
 def list_vehicles(desk: Desk, exercise: str = "shift-1") -> list[str]:
@@ -83,12 +111,13 @@ def close(desk: Desk, exercise: str) -> None:
 def test_every_page_says_that_it_is_training(service: TestClient) -> None:
     desk = enter(service, "reader")
     paths = ["/", "/skill", "/exercises/shift-1", list_vehicles(desk)[0], "/none", "/figures"]
+    paths += ["/account"]
     for language in LANGUAGES:
         desk.get(f"/language/{language}")
         for path in paths:
             shown = desk.get(path, accept="text/html").text
             assert BANNER[language] in shown, (language, path)
-            for live in ('href="/cases"', 'href="/posts', "/v1/", 'href="/account"', "<script>"):
+            for live in ('href="/cases"', 'href="/posts', "/v1/", "<script>"):
                 assert live not in shown
     away = Desk(cast("World", SimpleNamespace(client=service)))
     assert BANNER["en"] in away.get("/login").text
@@ -237,6 +266,72 @@ def test_the_commands_write_and_check_a_certificate(
     check = ["training", "check", "--home", str(training_home)]
     assert "certificate of cy" in CliRunner().invoke(app, [*check, result["digest"]]).stdout
     assert isinstance(CliRunner().invoke(app, [*check, "0" * 64]).exception, NotFoundError)
+    key = ["training", "key", "--home", str(training_home)]
+    public = CliRunner().invoke(app, key).stdout.strip()
+    verified = CliRunner().invoke(app, ["training", "verify", str(out), "--key", public])
+    assert verified.stdout.startswith("signed: certificate of cy, skill")
+    other = CliRunner().invoke(app, ["training", "verify", str(out), "--key", "11" * 32])
+    assert isinstance(other.exception, RecordError)
+
+
+def test_anybody_with_the_public_key_checks_a_certificate_without_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: the key that the file itself names is believed."""
+    value = {"value": 0.4, "low": 0.2, "high": 0.6}
+    content = {
+        "journal": "j", "person": "trainee-7", "closed_at": "2026-11-27T08:00:00+00:00",
+        "skill": value, "finds": dict.fromkeys(("trainee", "engine", "chance", "best"), value),
+        "exercises": [],
+    }  # fmt: skip
+    honest, forger = (Signer(Ed25519PrivateKey.generate()) for _ in range(2))
+    better = content | {"skill": value | {"value": 0.9}}
+    made = sign_certificate(Certificate(content), honest)
+    files = {
+        "honest": made,
+        "better": replace(made, certificate=Certificate(better)),
+        "forged": sign_certificate(Certificate(better), forger),
+        "forged in its name": replace(sign_certificate(Certificate(better), forger), key=made.key),
+    }
+    for name, signed in files.items():
+        path = tmp_path / f"{name}.pdf"
+        path.write_bytes(write_certificate(signed, ReaderLocale("tg", 300)))
+        assert read_signed(path) == signed
+        if name == "honest":
+            assert verify_signed(path, honest.public_key).person == "trainee-7"
+            continue
+        with pytest.raises(RecordError) as refused:
+            verify_signed(path, honest.public_key)
+        assert refused.value.rule == "not_signed"
+    text = PdfReader(tmp_path / "honest.pdf").pages[0].extract_text()
+    assert made.certificate.digest in text and made.key in text
+    (tmp_path / "other.pdf").write_bytes(report())
+    with pytest.raises(InputError):
+        read_signed(tmp_path / "other.pdf")
+    forged = tmp_path / "forged.pdf"
+    named = read_public_key(read_signed(forged).key)
+    assert verify_signed(forged, named).person, "its own key says nothing"
+
+
+def test_people_of_a_training_home_renew_their_own_password(
+    service: TestClient, runtime: TrainingRuntime
+) -> None:
+    """By the page of the live service: the old one, and a wrong one, open nothing."""
+    desk, old = enter_with_password(service, "renewing")
+    shown = desk.get("/account").text
+    assert BANNER["en"] in shown and 'action="/account/password"' in shown
+    assert 'href="/account"' in desk.get("/").text
+    assert "every post" not in shown
+    wrong = desk.send("/account", "/account/password", {"password": "not mine"})
+    assert wrong.status_code == 422
+    with patch("api.auth.credentials._HASHER", CHEAP):
+        made = desk.send("/account", "/account/password", {"password": old})
+    assert made.status_code == 200
+    (new,) = re.findall(r"<code>([^<]+)</code>", made.text)
+    assert runtime.accounts.sign_in("renewing", new) is Role.SUPERVISOR
+    with pytest.raises(NotAuthenticatedError):
+        runtime.accounts.sign_in("renewing", old)
+    assert verify(runtime.store, []).ok
 
 
 def test_no_live_route_is_there_and_no_live_home_is_served(
