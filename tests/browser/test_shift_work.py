@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from api.web.i18n import LANGUAGES
+from tests.browser.axe import grave
 from tests.browser.page_layouts import looked_at
 from tests.browser.users_and_vehicles import Site, signed_in
 from tests.service.running_service import OTHER, POST
@@ -67,3 +69,50 @@ def test_a_roster_is_put_and_a_shift_handed_over_by_keys(
     page.emulate_media(media="null")
     page.goto(f"/posts/{post}/shift")
     expect(page.locator("#handover")).to_contain_text("olim")
+
+
+OUTSIDE = """[...document.querySelectorAll(".scroll")].filter(
+  (box) => box.scrollWidth > box.clientWidth).length"""
+"""Tables that have to be moved sideways to be read."""
+
+
+def test_a_table_that_does_not_fit_a_phone_is_shown_row_below_row(page: Page, site: Site) -> None:
+    """With a seeded bug: rows that do not stack."""
+    site.find("red")
+    signed_in(page, site, "malika", language="ru")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"/posts/{POST}/shift")
+    stacked = page.locator("table.stacked")
+    expect(stacked.first).to_be_visible()
+    assert page.evaluate(OUTSIDE) == 0
+    head = stacked.first.locator("thead th").nth(1).text_content() or ""
+    cell = stacked.first.locator("tbody tr > :nth-child(2)").first
+    assert cell.get_attribute("data-column") == head.strip() != ""
+    page.evaluate("document.querySelectorAll('.stacked').forEach((t) => t.className = '')")
+    assert page.evaluate(OUTSIDE) > 0
+
+
+ROWS = (
+    """new Set([...document.querySelectorAll("nav.menu a")].map((link) => link.offsetTop)).size"""
+)
+
+
+def test_the_menu_has_one_row_and_its_end_is_folded_away(page: Page, site: Site) -> None:
+    signed_in(page, site, "malika")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    for language in LANGUAGES:
+        page.goto(f"/language/{language}?back=/posts/{POST}/shift")
+        assert page.evaluate(ROWS) == 1, language
+    more = page.locator("details.more")
+    more.locator("summary").press("Enter")
+    last = more.locator("a").last
+    expect(last).to_be_visible()
+    assert grave(page) == []
+    last.press("Escape")
+    expect(last).to_be_hidden()
+    expect(more.locator("summary")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.locator("#search").focus()
+    expect(last).to_be_hidden()
+    page.goto("/quality")
+    expect(more.locator("summary.here")).to_be_visible()

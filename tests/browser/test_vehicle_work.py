@@ -121,3 +121,28 @@ def test_two_officers_do_not_begin_one_vehicle_unknowingly(page: Page, site: Sit
     assert grave(page) == [], "it asks before it takes the vehicle over"
     page.click("#over button.primary")
     expect(page.locator("#give-back")).to_be_visible()
+
+
+LEVEL = """[...document.querySelectorAll(".queue tr[data-row] .risk b")].map(
+  (bar) => parseInt(bar.nextSibling.textContent))"""
+"""The risk of each row in the order of the table, out of 100."""
+
+
+@pytest.mark.parametrize(("language", "_", "size"), WAYS, ids=[one[0] for one in WAYS])
+def test_the_riskiest_vehicle_is_seen_within_one_look(
+    page: Page, site: Site, language: str, _: str, size: ViewportSize
+) -> None:
+    """Sorted by risk, the first row is the riskiest, in view and where the first key leads."""
+    site.find("red")
+    site.find("yellow")
+    signed_in(page, site, "malika", language=language)
+    page.set_viewport_size(size)
+    page.goto(f"{QUEUE}?order=risk")
+    levels = page.evaluate(LEVEL)
+    assert len(levels) > 1 and levels == sorted(levels, reverse=True)
+    page.goto(QUEUE)
+    first = page.locator("tr[data-row]").first
+    for part in (".channel", "[data-open]", ".risk", ".why"):
+        expect(first.locator(part).first).to_be_in_viewport(ratio=1)
+    page.keyboard.press("j")
+    expect(first.locator("[data-open]")).to_be_focused()
