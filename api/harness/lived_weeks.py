@@ -7,11 +7,14 @@ synthetic world's truth. Vehicles are chosen so that finds occur: rates say noth
 
 Runs in a process of its own, whose clock is simulated: the records of eight weeks are written
 within seconds, each at the time it is about. Time since boot is simulated alike, so the service
-that follows finds its clock where the journal's last record left it.
+that follows finds its clock where the journal's last record left it. Nothing is flushed before the
+end, which takes a third off the time: a demonstration that a power cut ends is begun again.
 """
 
 import csv
 import json
+import os
+import sqlite3
 import sys
 import threading
 import time
@@ -25,6 +28,8 @@ from typing import Any
 
 import numpy as np
 import uvicorn
+from sqlalchemy.event import listen
+from sqlalchemy.pool import Pool
 
 import engine.journal.clock
 from api.app import create_app
@@ -349,10 +354,25 @@ class _Work:
         self._lived.count("cases")
 
 
+def _defer_flushing(raw: object, *_: object) -> None:
+    """Let a connection of SQLite leave what it writes to the operating system."""
+    if isinstance(raw, sqlite3.Connection):
+        raw.execute("PRAGMA synchronous = OFF")
+
+
+def _flush(root: Path) -> None:
+    """Make durable what the weeks left in a home's own database."""
+    for path in root.glob("*.sqlite*"):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
 def main(arguments: Sequence[str]) -> None:
     """Live the weeks in the home that is named, and print passwords and counts as JSON."""
     root, until = Path(arguments[0]), int(arguments[1])
+    listen(Pool, "checkout", _defer_flushing)  # of this process alone
     lived = live_weeks(root, until=until)
+    _flush(root)
     print(json.dumps({"passwords": lived.passwords, "counts": lived.counts}))
 
 
