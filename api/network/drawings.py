@@ -15,8 +15,8 @@ MAP_WIDTH, MAP_HEIGHT = 640, 420
 NARROW_WIDTH, NARROW_HEIGHT = 350, 520
 """The same map for a phone, where the wide one would have to be scrolled: posts are drawn smaller,
 and north to south fills the height."""
-_EDGE = 60, 40
-"""Room for names around the posts, across and down."""
+_EDGE = 60
+"""Room for names around the posts."""
 SMALLEST, LARGEST = 14.0, 30.0
 """Radius of a post at which none waits, and of the one where most do."""
 _NARROW = 12.5, 19.0
@@ -71,7 +71,7 @@ def draw_map(rows: Sequence[Mapping[str, Any]], *, is_narrow: bool = False) -> N
         for row, (x, y) in zip(placed, points, strict=True)
     ]
     _move_apart(posts, sizes)
-    _place_names(posts, sizes[0])
+    _place_names(posts, sizes)
     by_code = {one.row["post"]: one for one in posts}
     lines = tuple(
         (one, by_code[one.row["pair"]])
@@ -100,7 +100,7 @@ def _project(
     flat = [(lon * math.cos(math.radians(middle)), -lat) for lat, lon in points]
     left, top = (min(one[axis] for one in flat) for axis in (0, 1))
     spans = [max(one[axis] for one in flat) - low for axis, low in ((0, left), (1, top))]
-    room = [size - 2 * edge for size, edge in zip(sizes, _EDGE, strict=True)]
+    room = [size - 2 * _EDGE for size in sizes]
     scales = [r / span if span > 0 else math.inf for r, span in zip(room, spans, strict=True)]
     if is_even:
         scales = [min(scales)] * 2
@@ -140,7 +140,7 @@ def _push(one: MapPost, other: MapPost, number: int, sizes: tuple[int, int]) -> 
     return True
 
 
-def _place_names(posts: Sequence[MapPost], map_width: int) -> None:
+def _place_names(posts: Sequence[MapPost], sizes: tuple[int, int]) -> None:
     """Put each name next to its post, where it covers the least."""
     taken = [
         (one.x - one.radius, one.y - one.radius, one.x + one.radius, one.y + one.radius)
@@ -155,14 +155,14 @@ def _place_names(posts: Sequence[MapPost], map_width: int) -> None:
             (one.x, one.y + far + _LINE - 5, "middle", one.x - width / 2),
         ]
         boxes = [(left, y - _LINE + 4, left + width, y + 4) for _, y, _, left in choices]
-        best = min(range(4), key=lambda at: sum(_cover(boxes[at], box, map_width) for box in taken))
+        best = min(range(4), key=lambda at: sum(_cover(boxes[at], box, sizes) for box in taken))
         one.label_x, one.label_y, one.anchor, _ = choices[best]
         taken.append(boxes[best])
 
 
-def _cover(one: Sequence[float], other: Sequence[float], map_width: int) -> float:
+def _cover(one: Sequence[float], other: Sequence[float], sizes: tuple[int, int]) -> float:
     """Return the area that two boxes share; one that leaves the map counts as covered."""
-    outside = max(-one[0], 0.0) + max(one[2] - map_width, 0.0)
+    outside = sum(max(-one[axis], 0.0) + max(one[axis + 2] - sizes[axis], 0.0) for axis in (0, 1))
     across = min(one[2], other[2]) - max(one[0], other[0])
     down = min(one[3], other[3]) - max(one[1], other[1])
     return max(across, 0.0) * max(down, 0.0) + 100 * outside

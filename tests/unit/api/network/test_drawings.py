@@ -63,6 +63,7 @@ def test_the_map_is_as_the_land_lies(is_narrow: bool, width: int, height: int) -
     assert at["DDD"].x < at["AAA"].x and at["DDD"].y > at["AAA"].y, "west, and south"
     assert at["DDD"].radius > at["AAA"].radius > at["BBB"].radius
     assert all(0 < one.x < width and 0 < one.y < height for one in made.posts)
+    assert all(12 < one.label_y < height for one in made.posts), "names are within it too"
     assert [(a.row["post"], b.row["post"]) for a, b in made.lines] == [("AAA", "BBB")]
     assert made.without == ("EEE",)
     assert draw_map([]).posts == () and len(draw_map(NEAR[:1]).posts) == 1
