@@ -241,8 +241,11 @@ def test_a_name_in_a_description_is_warned_of(desk: Desk) -> None:
 
 
 def test_verify_finds_a_flipped_bit_a_missing_file_and_a_link(desk: Desk) -> None:
-    """Each is a fault of the record that named the file, and no reader gets the changed one."""
-    added = desk.add(picture("PNG")).json()
+    """Each is a fault of the record that named the file, and no reader gets the changed one.
+
+    The content is of no other test: each record that names it would be at fault.
+    """
+    added = desk.add(picture("PNG", shade=201)).json()
     path = desk.world.home.files / added["digest"]
     kept = path.read_bytes()
     flipped = bytearray(kept)
