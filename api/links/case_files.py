@@ -18,6 +18,9 @@ from engine.links.messages import FILE, FilePart
 from engine.links.state import Link
 from engine.storage.home import Home
 
+_WANTED = ".wanted-"
+"""Before the name of a link."""
+
 
 @dataclass(slots=True)
 class FileLine:
@@ -82,6 +85,25 @@ class FileLine:
             except RecordError as error:
                 structlog.get_logger().warning("file_part_refused", why=error.rule)
         return new
+
+    def note_wanted(self, link: str, wanted: Sequence[WantedFile]) -> None:
+        """Keep what the other side lacked by the parcel on a stick that was taken last.
+
+        Lost or out of date, it is stated again with the next one.
+        """
+        note = self.home.files / f"{_WANTED}{link}"
+        if not wanted:
+            note.unlink(missing_ok=True)
+            return
+        self.home.files.mkdir(mode=0o700, exist_ok=True)
+        note.write_text("".join(f"{digest} {offset}\n" for digest, offset in wanted), "utf-8")
+
+    def read_wanted(self, link: str) -> list[WantedFile]:
+        """Return what the other side lacked by the parcel on a stick that was taken last."""
+        note = self.home.files / f"{_WANTED}{link}"
+        lines = note.read_text("utf-8").splitlines() if note.is_file() else []
+        parts = (line.split() for line in lines)
+        return [WantedFile(digest, int(offset)) for digest, offset in parts]
 
 
 def refuse_in_envelope(connection: Connection, arrived: ArrivedMessage) -> Sequence[Draft]:

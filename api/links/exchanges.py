@@ -219,9 +219,23 @@ def export_parcel(exchange: LinkExchange, link: Link, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(parcel.seal(exchange.keys))
         (folder / WITNESS_FILE).write_text("".join(lines), "utf-8")
+        for number, made in enumerate(_list_file_parcels(exchange, link, parcel), 1):
+            part = name.replace(PARCEL_SUFFIX, f"-{number:04}{PARCEL_SUFFIX}")
+            (folder / part).write_bytes(made.seal(exchange.keys))
     except OSError as error:
         raise InputError(folder.name, error.strerror or "cannot be written") from None
     return folder / name
+
+
+def _list_file_parcels(exchange: LinkExchange, link: Link, parcel: Parcel) -> Iterator[Parcel]:
+    """Yield parcels with what the other side lacked when its last parcel was imported."""
+    if not isinstance(exchange.files, FileLine):
+        return
+    for digest, offset in exchange.files.read_wanted(link.name):
+        begin = offset
+        while parts := exchange.cut_parts(link, [WantedFile(digest, begin)], room=MOST_ROOM):
+            yield replace(parcel, envelopes=(), receipts=(), wanted=(), parts=parts)
+            begin += MOST_ROOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +272,10 @@ def import_parcels(exchange: LinkExchange, folder: Path) -> list[ImportedParcel]
 
 def _import(exchange: LinkExchange, name: str, raw: bytes) -> ImportedParcel:
     try:
-        return ImportedParcel(name, exchange.take_parcel(raw))
+        taken = exchange.take_parcel(raw)
+        parcel = read_parcel(raw).parcel
+        if isinstance(exchange.files, FileLine) and not parcel.parts:
+            exchange.files.note_wanted(taken.link, parcel.wanted)
+        return ImportedParcel(name, taken)
     except RiskError as error:
         return ImportedParcel(name, None, str(error))

@@ -16,7 +16,7 @@ from api.attentions.reads import find_request_file, list_requests_seen
 from api.auth.agencies import Scope
 from api.cases.files import choose_passed_files, find_file, list_passable
 from api.links.case_files import FileLine
-from api.links.exchanges import exchange_all
+from api.links.exchanges import exchange_all, export_parcel, import_parcels
 from api.migrations.upgrade import upgrade
 from engine.audit.case_file_check import find_case_file_faults
 from engine.audit.file_anchors import declare_files
@@ -34,7 +34,7 @@ from engine.errors import (
 from engine.journal.kinds import LINK_RECEIVED
 from engine.links import file_parts
 from engine.links.agreement import parse_agreement
-from engine.links.file_parts import LEAST_ROOM, open_part, seal_part
+from engine.links.file_parts import LEAST_ROOM, MOST_ROOM, open_part, seal_part
 from engine.links.messages import Answer, CaseOffer, FilePart
 from engine.links.parcel import Parcel, read_parcel
 from engine.links.requests.request_desk import RequestDesk, RequestSender
@@ -327,6 +327,21 @@ def test_what_no_record_names_is_not_taken_and_what_is_not_agreed_does_not_leave
         lambda self, kind, by: None if kind == "file" else rule(self, kind, by),
     )
     assert cut() == ()
+
+
+def test_a_stick_carries_files_one_journey_later(
+    node: Installation, centre: Installation, case_id: str, tmp_path: Path
+) -> None:
+    content = make_text(2 * MOST_ROOM + 10, "a scan ")
+    digest = add_file(node, case_id, content)
+    for number, (giver, taker) in enumerate([(node, centre), (centre, node), (node, centre)]):
+        export_parcel(giver.exchange, giver.link, tmp_path / str(number))
+        found = import_parcels(taker.exchange, tmp_path / str(number))
+        assert [one.refused for one in found] == [""] * (4 if number == 2 else 1)
+    assert (centre.home.files / digest).read_bytes() == content
+    for number, (giver, taker) in enumerate([(centre, node), (node, centre)], 3):
+        export_parcel(giver.exchange, giver.link, tmp_path / str(number))
+        assert len(import_parcels(taker.exchange, tmp_path / str(number))) == 1, "nothing lacks"
 
 
 def test_nothing_of_a_file_is_in_a_journal(
