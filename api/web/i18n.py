@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -104,6 +104,17 @@ def _name_offset(local: datetime) -> str:
     return f"UTC{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
 
 
+@cache
+def _open_locale(code: str) -> Locale:
+    return Locale.parse("en_GB" if code == "en" else code)
+
+
+@lru_cache(8_192)
+def _write_decimal(value: float, form: str, code: str) -> str:
+    """Return a number as a language writes it; a page of 200 rows writes few different ones."""
+    return str(format_decimal(value, form, locale=_open_locale(code)))
+
+
 @dataclass(frozen=True, slots=True)
 class ReaderLocale:
     """How one reader is spoken to; implements ``engine.explanation.messages.Speaker``."""
@@ -129,7 +140,7 @@ class ReaderLocale:
     @property
     def locale(self) -> Locale:
         """Whose habits numbers and dates follow."""
-        return Locale.parse("en_GB" if self.code == "en" else self.code)
+        return _open_locale(self.code)
 
     def say(self, text: str, /, **values: object) -> str:
         """Return a text of the catalogue, with values in its places."""
@@ -159,7 +170,7 @@ class ReaderLocale:
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number with at most so many decimals."""
         form = "#,##0" + ("." + "#" * digits if digits else "")
-        return str(format_decimal(value, form, locale=self.locale))
+        return _write_decimal(value or 0, form, self.code)  # no minus before a zero
 
     def share(self, value: float, digits: int = 1) -> str:
         """Return a share as a percentage."""
