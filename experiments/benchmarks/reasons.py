@@ -9,6 +9,10 @@ its value, what is usual, and the inspections behind it as of the decision. It c
 stated though nothing was inspected; first reasons that are weak, empty, usual, or true of more than
 half of the post's vehicles (counted over all decisions of the post in the home); and neighbours in
 a queue that begin with the same sentence.
+
+A sentence that says what picked the vehicle is no reason of the model's: a random check, a profile,
+or a place that was free where nothing stands out. Such vehicles are counted apart, and once more by
+what the model says behind the sentence.
 """
 
 import re
@@ -62,6 +66,8 @@ FEWEST_AT_POST = 10
 """Vehicles of a post from which a share is counted."""
 NOT_OF_THE_MODEL = frozenset({"random_check", "profile", "watchlist", "precursor_declared"})
 """Reasons that say who picked the vehicle, or that it declares a precursor: not of the model."""
+FREE_PLACES = frozenset({"free_place", "free_place_led"})
+"""Messages that say that a place was free."""
 _NAMES = frozenset({"chapter", "HS number", "0 is Monday"})
 _FIGURE = re.compile(r"\d+(?:\.\d+)?%|\d of \d")
 
@@ -85,6 +91,8 @@ class Tally:
     poor_first: int = 0
     poor_of_model: int = 0
     """The same of the first reason behind the sentences that say who picked the vehicle."""
+    free_places: int = 0
+    """Vehicles that are said to fill a place that was free."""
     faults: Counter[str] = field(default_factory=Counter)
     """First reasons of the model by what is wrong with them."""
 
@@ -98,10 +106,12 @@ def audit(decisions: Iterable[RecordedReasons]) -> Tally:
             _is_rate_of_nothing(reason, one.known) for reason in one.reasons
         )
         of_model = [r for r in one.reasons if r.code not in NOT_OF_THE_MODEL]
+        is_free = bool(of_model) and of_model[0].message in FREE_PLACES
+        tally.free_places += is_free
         fault = _fault(of_model[0], one) if of_model else "none"
         if fault:
             tally.poor_of_model += 1
-            tally.poor_first += len(of_model) == len(one.reasons)
+            tally.poor_first += len(of_model) == len(one.reasons) and not is_free
             tally.faults[fault] += 1
     return tally
 
@@ -170,7 +180,7 @@ def tally_rows(found: list[tuple[StoredDecision, RecordedReasons]]) -> list[Row]
     random = [one for one in decisions if one["is_random"]]
     silent = sum(one["reasons"][0]["code"] != "random_check" for one in random)
     few = sum(len(one["reasons"]) < 3 for one in decisions)
-    small = sum(one["reasons"][0]["code"] == "small_signs" for one in decisions)
+    small = sum(one["reasons"][0].get("message") == "small_signs_led" for one in decisions)
     of = f"of {len(decisions)} referred vehicles"
     return [
         row("referred vehicles", "decisions", len(decisions), ">= 200"),
@@ -206,6 +216,12 @@ def tally_rows(found: list[tuple[StoredDecision, RecordedReasons]]) -> list[Row]
             "decisions",
             sum(map(contradicts, decisions)),
             "<= 0",
+        ),
+        row(
+            f"{of}: nothing stands out, a place was free",
+            "share",
+            tally.free_places / max(len(decisions), 1),
+            ">= 0",  # as many as the shift has minutes left for
         ),
     ]
 
