@@ -33,7 +33,7 @@ Fact = tuple[str, str]
 """A term and its value."""
 _NO_NAMES = N_("left out: it looks as if it named a person")
 _NO_ROOM = N_("not shown: the photographs of a dossier have 24 MB in all")
-_CHANGED = N_("not shown: the file is gone, or is not what was recorded")
+_CHANGED = N_("not shown: the file is not here, or is not what was recorded")
 _NOT_SHOWN = N_("not shown: this kind of picture is not taken into a document")
 _SHOWN = {JPEG: strip_photograph, PNG: strip_png}
 MOST_SHOWN = 24 * 1024 * 1024

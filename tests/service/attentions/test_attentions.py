@@ -24,6 +24,8 @@ from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport, W
 from engine.links.requests.facts import find_request
 from engine.links.requests.request_desk import RequestDesk, RequestSender
 from tests.service.auth.test_refusals import is_problem
+from tests.service.cases.test_cases import open_case
+from tests.service.cases.test_cases import person as make_person
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import act
@@ -426,6 +428,45 @@ def test_the_page_asks_and_answers(world: World, partner: Partner) -> None:
     assert old.status_code == 422
     offer["opened_at"] = str(int(hours(0).timestamp()))
     assert desk.send("/attentions", "/attentions/cases", offer).status_code == 303
+
+
+def test_an_own_case_is_offered_with_the_files_that_may_be_passed_on(
+    world: World, partner: Partner
+) -> None:
+    assert partner.phase == "in_force"
+    by = make_person(world, "of-files", None)
+    case_id = open_case(world, by)
+
+    def add(content: bytes, **about: str) -> str:
+        path, query = f"/v1/cases/{case_id}/files", {"shows": "photograph"} | about
+        added = world.client.post(path, params=query, content=content, headers=by)
+        assert added.status_code == 201, added.text
+        return str(added.json()["digest"])
+
+    free, kept = add(b"two packets", handling="H1"), add(b"from a source", handling="H2")
+    body = {"link": NAME, "answer_by": hours(2).isoformat(), "case": case_id, "files": [kept]}
+    refused = world.client.post(f"{PATH}/cases", json=body, headers=by)
+    assert is_problem(refused, 422)
+    assert refused.json()["fields"][0]["rule"] == "not_passed_on"
+    desk = at_desk(world, "of-offers")
+    assert case_id in desk.get("/attentions").text
+    fields = {
+        "once": token_hex(12), "link": NAME, "answer_hours": "24", "summary": "with a photograph",
+        "opened_at": str(int(hours(0).timestamp())), "case": case_id,
+    }  # fmt: skip
+    assert desk.send("/attentions", "/attentions/cases", fields).status_code == 303
+    (found,) = [
+        one for one in world.get(PATH).json()["requests"] if one["summary"] == "with a photograph"
+    ]
+    assert [(one["digest"], one["is_here"]) for one in found["files"]] == [(free, True)]
+    assert found["handling"] == ["H1"]
+    path = f"{PATH}/{found['id']}/files"
+    given = world.client.get(f"{path}/{free}", headers=by)
+    assert (given.status_code, given.content) == (200, b"two packets")
+    assert given.headers["content-disposition"].startswith("attachment")
+    assert "sandbox" in given.headers["content-security-policy"]
+    assert is_problem(world.client.get(f"{path}/{kept}", headers=by), 404)
+    assert f"{path}/{free}" in desk.get("/attentions").text
 
 
 def test_a_wrong_form_keeps_what_was_typed(world: World, partner: Partner) -> None:

@@ -221,7 +221,7 @@ def test_photographs_are_shown_to_whom_their_event_is(
     (world.home.files / hashlib.sha256(taken["H1"]).hexdigest()).unlink()
     assert len(list_pictures("bob")) == 1
     assert list_pictures("dia") == []
-    assert "the file is gone" in read_pdf(fetch(world, opened, people["bob"], "en").content)
+    assert "the file is not here" in read_pdf(fetch(world, opened, people["bob"], "en").content)
     monkeypatch.setattr(reads, "is_party", lambda *_: True)
     assert len(list_pictures("dia")) == 1, "that of H2 alone is left"
 
