@@ -36,13 +36,20 @@ SHARED = (
         "tests/service/webhooks/test_killed_service.py",
         "tests/unit/api/training/",
     ),
-    ("tests/browser/",),
+    ("tests/browser/", "tests/service/auth/test_sign_on.py"),
     (
         "tests/service/auth/test_refusals.py",
         "tests/service/compatibility/test_contract.py",
         "tests/service/http/test_csv_lists.py",
         "tests/service/http/test_openapi.py",
         "tests/service/service/test_personal_data.py",
+    ),
+    (
+        "tests/service/auth/test_sign_on_commands.py",
+        "tests/service/links/",
+        "tests/service/service/test_backup.py",
+        "tests/service/service/test_readiness.py",
+        "tests/store/",
     ),
     (
         "tests/service/audit/test_erasure.py",
@@ -52,8 +59,9 @@ SHARED = (
 )
 """Files that one worker runs, by the beginnings of their names: what they share takes seconds.
 
-The first share a process that forks services and a training home, the second a browser, the third
-an OpenAPI document, the fourth an eventful home. A file belongs to the first that names it.
+The first share a process that forks services and a training home, the second a browser and an
+identity provider, the third an OpenAPI document, the fourth a server of PostgreSQL, the fifth an
+eventful home. A file belongs to the first that names it.
 """
 
 LONGEST = (
@@ -61,6 +69,12 @@ LONGEST = (
     "test_analysts",
     "test_hostile_texts",
     "test_forms",
+    "test_vehicle_work",
+    "test_cases",
+    "test_shift_work",
+    "test_own_pages",
+    "test_network",
+    "test_sign_on_pages",
     "test_killed_service",
     "test_fault_runs",
     "test_sign_on",

@@ -291,6 +291,25 @@ PROOF_ALONE: Mapping[str, str] = {
     ),
 }
 STORIES: Mapping[str, Sequence[str]] = {
+    # Requests at once, and memory, of a service in a process of its own; others ask one in theirs.
+    **dict.fromkeys(
+        (
+            f"{_FAULTS}::test_a_hundred_at_once_get_one_decision",
+            f"{_FAULTS}::test_the_seeded_bug_is_caught[duplicate-doubled]",
+        ),
+        (
+            "service/decisions/test_decisions.py::test_a_hundred_at_once_are_one_decision",
+            "service/service/test_dishonest_senders.py"
+            "::test_replay_a_hundred_at_once_are_one_decision",
+        ),
+    ),
+    **dict.fromkeys(
+        (
+            f"{_FAULTS}::test_a_service_holds_no_more_for_having_answered",
+            f"{_FAULTS}::test_the_seeded_bug_is_caught[memory-failed]",
+        ),
+        ("service/http/test_hostile_bodies.py::test_memory_stays_flat",),
+    ),
     # Three services and a demonstration; two services over two links tell the same story.
     "service/links/test_links_demo.py": (
         "service/links/test_partners.py::test_the_story_of_the_seventh_of_march",
@@ -315,6 +334,13 @@ STORIES: Mapping[str, Sequence[str]] = {
         "service/models/test_trial_results.py::test_weeks_that_are_over_make_the_race",
         "service/models/test_model_pages.py"
         "::test_two_people_put_it_into_force_and_one_takes_it_back",
+    ),
+    # One of four notebooks: what it calls is tested by itself, and what it imports is there.
+    "unit/test_notebooks.py::test_what_a_profile_would_have_found": (
+        "unit/models/evaluation/test_profile_backtest.py"
+        "::test_what_it_would_have_found_is_covered_as_often_as_it_says",
+        "unit/test_notebooks.py::test_what_a_notebook_imports_is_there",
+        "unit/test_notebooks.py::test_a_first_look",
     ),
     # Synthetic networks with a known truth; small draws of known chances show the same coverage.
     "unit/models/evaluation/test_off_policy_truth.py": (

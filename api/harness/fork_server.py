@@ -20,6 +20,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.harness.service_process import HOST
@@ -68,7 +69,13 @@ def serve(variables: dict[str, str], *, port: int, planted: str) -> None:
     os.environ.update(variables)
     for name, bug in PLANTED.get(planted, {}).items():
         patch(name, bug).start()
-    listen(configured(create_app(), host=HOST, port=port, log_level="error"))
+    listen(configured(application(), host=HOST, port=port, log_level="error"))
+
+
+@cache
+def application() -> FastAPI:
+    """Return the application that every fork serves: it opens nothing before it is served."""
+    return create_app()
 
 
 @cache
@@ -97,6 +104,13 @@ def obey(order: dict[str, Any]) -> int:
     return child
 
 
+def prepare_routes() -> None:
+    """Let FastAPI work out every route, which it does at the first request: before any fork."""
+    scope = {"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []}
+    for route in application().routes:
+        route.matches(scope)
+
+
 def warm() -> None:
     """Load what explains, by a tree of one leaf; a service does so in the background."""
     none, leaf = np.full(1, -1, np.int32), np.zeros(1)
@@ -116,6 +130,7 @@ def warm() -> None:
 
 if __name__ == "__main__":
     warm()
+    prepare_routes()
     gc.freeze()  # a fork that looks through what was imported would copy all of it
     for line in sys.stdin:
         sys.stdout.write(f"{obey(json.loads(line))}\n")

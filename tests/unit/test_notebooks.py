@@ -1,7 +1,9 @@
 """Every notebook runs from a clean home, and shows what its page promises."""
 
+import ast
 import importlib.util
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,26 @@ def test_every_notebook_is_tested_and_listed() -> None:
     assert names == {"first_look", "features_and_drift", "own_model", "profile_trial"}
     page = (FOLDER.parent / "README.md").read_text("utf-8")
     assert all(f"examples/notebooks/{name}.py`" in page for name in names)
+
+
+def list_project_imports(path: Path) -> list[tuple[str, str]]:
+    """Return module and name of everything that a notebook imports from the project."""
+    tree = ast.parse(path.read_text("utf-8"))
+    return [
+        (node.module, one.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        if node.module.partition(".")[0] in ("engine", "features", "models", "experiments", "api")
+        for one in node.names
+    ]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_notebook_imports_is_there(path: Path) -> None:
+    """Three of them run at small sizes, all of them in the proof."""
+    found = list_project_imports(path)
+    assert found
+    assert [one for one in found if not hasattr(import_module(one[0]), one[1])] == []
 
 
 def test_a_first_look(home: Path) -> None:

@@ -68,7 +68,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 SHARE = 1 if IS_PROOF else 23
 """One in so many cells is asked for at small sizes: each route by other keys than the last one."""
-RECEIVERS = 1 if IS_PROOF else 2
+RECEIVERS = 1 if IS_PROOF else 3
 """One caller in so many receives events at small sizes."""
 AGENCIES: tuple[str | None, ...] = ("customs", "interior", None)
 SHARED = {POST: {"customs", "interior"}, OTHER: {"customs"}}

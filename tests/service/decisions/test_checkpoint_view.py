@@ -24,7 +24,7 @@ from tests.service.reports.test_acts import act, find
 from tests.service.running_service import POST, World, arrival
 
 START = 300_000
-PROBES = 600 if os.environ.get("DARVOZA_PROOF") else 5
+PROBES = 600 if os.environ.get("DARVOZA_PROOF") else 3
 FORBIDDEN = {
     "risk",
     "percentile",

@@ -156,6 +156,8 @@ def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> No
     assert shown.mark == seen[-1]
     known = {one.channel: one.side and one.side.minutes for one in shown.meters}
     assert known == {"red": 90, "yellow": None}
+    plenty = {"minutes": {"physical": 9_000}}  # other tests want red vehicles
+    world.client.put(f"/v1{PAGE[:-5]}roster", json=plenty, headers=headers)
 
 
 def make_waiting(position: int, channel: str, minutes: float) -> WaitingVehicle:

@@ -17,12 +17,13 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import MODEL_APPROVED, MODEL_IN_FORCE
 from engine.storage.database import Store
 from engine.storage.home import Home
+from features.catalogue import catalogue
 from models.lifecycle import states, transitions
 from models.lifecycle.projection import PromotionProjection, read_state
 from models.training import pipeline
 from models.training.weekly_candidate import draft_proposal, explain_refusal
 from tests.support.random_histories import NETWORK, START, history, known_before, tables
-from tests.unit.models.training.test_reproduce import CONFIG, SIZE
+from tests.unit.models.training.test_reproduce import CONFIG, SIZE, SOME
 
 TIMER = states.WEEKLY_TIMER
 WHOLE = replace(tables(history(7, SIZE)), network=NETWORK)
@@ -46,6 +47,7 @@ def test_the_timer_proposes_and_people_decide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = known_before(WHOLE, START + 330 * DAY)
+    monkeypatch.setattr(catalogue, "CATALOGUE", SOME)
     monkeypatch.setattr(pipeline, "read_event_log", lambda *_: known)
     # Analysts' notebook has a test of its own, and takes seconds to import.
     monkeypatch.setattr(pipeline, "record_run", lambda *_: "")
