@@ -277,7 +277,10 @@ def _titles(matches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _tell_neighbours_apart(vehicles: Sequence[WaitingVehicle]) -> list[WaitingVehicle]:
-    """Keep a second reason that raises the risk where the vehicle before begins with the same."""
+    """Keep a second reason that raises the risk where the vehicle before begins with the same.
+
+    A sentence on small signs names the largest itself, which is what the second one would state.
+    """
     found, before = [], ""
     for one in vehicles:
         if one.why is not None:
@@ -285,7 +288,7 @@ def _tell_neighbours_apart(vehicles: Sequence[WaitingVehicle]) -> list[WaitingVe
             is_telling = first["code"] == before and second and second[0]["contribution"] > 0.0
             shown = one.why.reasons if is_telling else one.why.reasons[:1]
             one = replace(one, why=replace(one.why, reasons=shown))
-            before = first["code"]
+            before = "" if first["code"] == "small_signs" else first["code"]
         found.append(one)
     return found
 
