@@ -252,8 +252,10 @@ def _read_people(lived: "subprocess.Popen[str]") -> dict[str, str]:
 
 def _synthesise(home: Home, report_progress: ReportProgress) -> "HeldOutShift":
     """Write a synthetic network whose history ends now, and cut its last shift off."""
+    from api.harness.lived_weeks import STAFFED
     from experiments.support.held_out_shift import cut, opening
     from experiments.synthetic.records.writer import write
+    from experiments.synthetic.world.network import network_toml
 
     now = SystemClock().now()
     folder = home.root / "synthetic"
@@ -265,6 +267,7 @@ def _synthesise(home: Home, report_progress: ReportProgress) -> "HeldOutShift":
         days=DAYS,
         progress=lambda done, of: report_progress("making up a border network", done, of),
     )
+    (folder / "all" / "network.toml").write_text(network_toml(staffed=STAFFED), "utf-8")
     opens_at = opening(folder / "all", latest=now - SHIFT, entries=ENTRIES)
     say(f"the shift's arrivals are those of the last {(now - opens_at) / HOUR:.0f} hours")
     return cut(folder / "all", folder / "history", opens_at=opens_at)

@@ -67,6 +67,9 @@ CASE_AFTER = 5 * 7 * DAY
 """When the first find becomes a case."""
 RANDOM_SHARE = 0.10
 """Without a model there is little else to learn from: the largest share that a post may set."""
+STAFFED = 0.4
+"""Share of the usual minutes that each post has: arrivals of one shift are fewer than a country's,
+and teams with nothing better to do would search what nothing speaks against."""
 HANDOVERS = 4
 """Shifts handed over at the end."""
 PEOPLE: Mapping[str, tuple[Role, str | None]] = {
@@ -127,7 +130,7 @@ class LivedWeeks:
 def live_weeks(root: Path, *, until: int) -> LivedWeeks:
     """Let eight weeks pass in an empty home, up to an instant (UTC microseconds)."""
     home, begins = Home(root), until - WEEKS * 7 * DAY
-    home.network.write_text(network_toml(), "utf-8")
+    home.network.write_text(network_toml(staffed=STAFFED), "utf-8")
     clock = SimulatedClock(begins)
     clock.install()
     folder = home.root / "synthetic" / "weeks"

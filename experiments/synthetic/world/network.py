@@ -139,8 +139,15 @@ def countries_of(pair: int, direction: int) -> tuple[int, int]:
     return (here, there) if direction == 0 else (there, here)
 
 
-def network_toml() -> str:
-    """Return the network file; its first line says that nothing in it is real."""
+def network_toml(*, staffed: float = 1.0) -> str:
+    """Return the network file; its first line says that nothing in it is real.
+
+    ``staffed`` is the share of the usual minutes that each post has for a shift.
+    """
+
+    def minutes(usual: int) -> int:
+        return round(usual * staffed)
+
     lines = ["synthetic = true", "", "[identifiers]"]
     lines += [f'{field} = "synthetic"' for field in get_args(IdentifierField)]
     other = {p.a: p.b for p in PAIRS} | {p.b: p.a for p in PAIRS}
@@ -152,10 +159,11 @@ def network_toml() -> str:
         lines += [f"lat = {lat}", f"lon = {lon}"]
         if pair >= 0:
             lines.append(f'pair = "{POSTS[pair].code}"')
-        lines += ["[posts.roster]", "documents = 480", f"physical = {480 if pair >= 0 else 240}"]
-        lines.append("canine = 240")
-        lines += ["xray = 360"] if post.has_scanner else []
-        lines += ["weighing = 240"] if post.has_scale else []
+        lines += ["[posts.roster]", f"documents = {minutes(480)}"]
+        lines.append(f"physical = {minutes(480 if pair >= 0 else 240)}")
+        lines.append(f"canine = {minutes(240)}")
+        lines += [f"xray = {minutes(360)}"] if post.has_scanner else []
+        lines += [f"weighing = {minutes(240)}"] if post.has_scale else []
         lines += ["[posts.equipment]", f"xray = {int(post.has_scanner)}", "canine = 1"]
         lines.append(f"weighbridge = {int(post.has_scale)}")
     return "\n".join(lines) + "\n"
