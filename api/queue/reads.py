@@ -150,8 +150,12 @@ def desk(service: PostService, post: str, caller: Caller, *, is_blind: bool) -> 
     meters = [_meter(service, running, channel, done) for channel in reversed(INSPECTED)]
     vehicles = _tell_neighbours_apart(
         [
-            replace(
-                _vehicle(position, one, bodies[one.seq], as_of=as_of, is_blind=is_blind),
+            _vehicle(
+                position,
+                one,
+                bodies[one.seq],
+                as_of=as_of,
+                is_blind=is_blind,
                 holder=holders.get(one.crossing_id),
             )
             for position, one in enumerate(known, 1)
@@ -218,7 +222,13 @@ def _meter(
 
 
 def _vehicle(
-    position: int, known: QueuedDecision, body: Mapping[str, Any], *, as_of: int, is_blind: bool
+    position: int,
+    known: QueuedDecision,
+    body: Mapping[str, Any],
+    *,
+    as_of: int,
+    is_blind: bool,
+    holder: VehicleHolder | None,
 ) -> WaitingVehicle:
     decision, channel = body["decision"], Channel(known.place // CHANNEL_STEP)
     order = decision["search_order"]
@@ -236,6 +246,7 @@ def _vehicle(
         place=order[0]["place"] if order else None,
         is_amended=known.amends is not None,
         why=None if is_blind else _why(body),
+        holder=holder,
     )
 
 
@@ -328,7 +339,8 @@ def _cut(
     for one in vehicles:
         if one.channel in free:
             free[one.channel] -= one.minutes
-        found.append(replace(one, fits=free.get(one.channel, 0.0) >= 0.0))
+        fits = free.get(one.channel, 0.0) >= 0.0
+        found.append(one if fits else replace(one, fits=False))
     return found
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, overload
 
+from pydantic_core import from_json
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -106,6 +107,17 @@ _READ = select(_J.seq, _J.known_at, _J.kind, _J.subject, _J.post, _BODY).join_fr
 )
 
 
+def parse_body(stored: Any) -> Any:
+    """Return a body that the store holds; raises ``TypeError`` or ``ValueError`` if unreadable.
+
+    A third of the time of the standard parser, which alone reads a surrogate without its pair.
+    """
+    try:
+        return from_json(stored, cache_strings="keys")
+    except ValueError:
+        return json.loads(stored)
+
+
 class JournalReader:
     """Reads records with their bodies, in the snapshot of one connection.
 
@@ -123,14 +135,14 @@ class JournalReader:
         if found is None:
             known = self._connection.scalar(select(_J.kind).where(_J.seq == seq))
             raise NotFoundError("record", str(seq)) if known is None else ErasedError(known, "")
-        return cast("dict[str, Any]", json.loads(found))
+        return parse_body(found)
 
     def bodies(self, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
         """Return bodies by sequence; erased ones are absent."""
         found: dict[int, dict[str, Any]] = {}
         for some in split_in_slices(seqs, _AT_ONCE):
             query = select(BODIES.c.seq, _BODY).where(BODIES.c.seq.in_(some))
-            found |= {seq: json.loads(body) for seq, body in self._connection.execute(query)}
+            found |= {seq: parse_body(body) for seq, body in self._connection.execute(query)}
         return found
 
     def records(
@@ -158,7 +170,7 @@ class JournalReader:
         else:
             query = query.limit(most)
         for seq, known_at, kind, subject, post, body in self._connection.execute(query):
-            yield JournalRecord(seq, known_at, kind, subject, post, json.loads(body))
+            yield JournalRecord(seq, known_at, kind, subject, post, parse_body(body))
 
     def bodies_of(self, *kinds: Kind[Body_co]) -> Iterator[tuple[int, Body_co]]:
         """Yield (seq, body) of some kinds in order, without unreadable bodies.
@@ -169,7 +181,7 @@ class JournalReader:
         rows = self._connection.execute(query, execution_options={"yield_per": 2 * _AT_ONCE})
         for seq, *_, stored in rows:
             try:
-                body = json.loads(stored)
+                body = parse_body(stored)
             except (TypeError, ValueError, RecursionError):
                 continue
             if isinstance(body, dict):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine.errors import RecordError
 from engine.journal.hash_chain import GENESIS, ChainLink, canonical, chain_of, leaf_of, new_salt
+from engine.journal.journal import parse_body
 
 characters = st.characters(exclude_categories=["Cs"])  # a lone surrogate has no UTF-8
 values = st.recursive(
@@ -44,9 +45,23 @@ def link(record: dict[str, object]) -> bytes:
 def test_a_canonical_body_reads_back_and_has_one_spelling(body: dict[str, object]) -> None:
     written = canonical(body)
 
-    assert json.loads(written) == body
-    assert canonical(json.loads(written)) == written
+    for read in (json.loads, parse_body):
+        assert read(written) == body
+        assert canonical(read(written)) == written
     assert canonical(dict(reversed(body.items()))) == written
+
+
+def test_a_stored_body_is_read_as_by_the_standard_parser() -> None:
+    for text in (
+        b'["\\ud800"]',
+        b"\xef\xbb\xbf[1]",
+        b'{"a": -0.0, "a": 1e400}',
+        b"[" * 300 + b"]" * 300,
+    ):
+        assert repr(parse_body(text)) == repr(json.loads(text))
+    for unreadable in (b"", b"[1,]", b"\xff", b"{", None, 7):
+        with pytest.raises((TypeError, ValueError)):
+            parse_body(unreadable)
 
 
 @pytest.mark.parametrize(
