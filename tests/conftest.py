@@ -16,6 +16,7 @@ import pytest
 from tests.proof_alone import IS_PROOF, is_proof_alone
 from tests.support.emptied_database import empty_database
 from tests.support.personal_data import find_personal_data
+from tests.support.refused_skips import refuse_skip
 from tests.support.small_trainings import shrink_trainings
 
 if TYPE_CHECKING:
@@ -262,10 +263,7 @@ def pytest_runtest_makereport(
     if report.passed and (places := find_personal_data(report.sections)):
         report.outcome = "failed"
         report.longrepr = f"test data that stand for persons and vehicles, in {places}"
-    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
-        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        report.outcome = "failed"
-        report.longrepr = f"skipped under CI: {why}"
+    refuse_skip(report)
     return report
 
 
