@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from engine.domain.records import (
+    Hex32,
     Identifier,
     Identifiers,
     Methods,
@@ -26,7 +27,6 @@ from engine.links.codes import (
 )
 from engine.links.envelope import HandlingCode
 
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Handling = Annotated[tuple[HandlingCode, ...], Field(max_length=3)]
 Words = Annotated[Text, Field(min_length=1)]
 
@@ -63,7 +63,7 @@ class CaseRequest(Record):
     handling: Handling = ()
     case: Identifier | None = None
     """An own case, whose files can be named; its name does not travel."""
-    files: Annotated[tuple[Digest, ...], Field(max_length=MOST_FILES)] = ()
+    files: Annotated[tuple[Hex32, ...], Field(max_length=MOST_FILES)] = ()
     """Files of that case by their SHA-256: their content leaves once the offer is accepted."""
 
     @model_validator(mode="after")

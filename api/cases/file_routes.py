@@ -21,7 +21,7 @@ from api.http.responses import answer, creates, document_problems, json_router
 from api.web.templates_env import speech_of
 from engine.cases.case_events import FileSubject
 from engine.cases.file_types import JPEG, LARGEST_FILE, PDF, PNG, WEBP
-from engine.domain.records import Identifier, Text, Time
+from engine.domain.records import HEX_32, Identifier, Text, Time
 from engine.links.envelope import HandlingCode
 
 router = json_router("/v1/cases", "cases", 404)
@@ -53,7 +53,7 @@ _PDF: dict[int | str, dict[str, Any]] = {
     200: {"content": {PDF: {"schema": {"type": "string", "format": "binary"}}}}
 }
 Language = Annotated[Literal["en", "ru", "uz", "tg"] | None, Query()]
-Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+Digest = Annotated[str, Path(pattern=HEX_32)]
 
 
 @router.post("/{case_id}/files", **creates(AcknowledgedFile, 409, 413) | {"openapi_extra": _FILE})

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from api.training.desk import TrainingDesk
 from engine.errors import ConflictError, InputError, NotFoundError, RecordError
+from engine.journal.hash_chain import canonical
 from engine.journal.receipts import Signer
 
 Json = Mapping[str, Any]
@@ -35,8 +36,7 @@ class Certificate:
     @property
     def digest(self) -> str:
         """The SHA-256 of the content, as compact JSON with sorted keys."""
-        made = json.dumps(self.content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(made.encode()).hexdigest()
+        return hashlib.sha256(canonical(self.content)).hexdigest()
 
     @property
     def message(self) -> bytes:
@@ -77,13 +77,13 @@ class SignedCertificate:
             "key": self.key,
             "signature": self.signature,
         }
-        return json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return canonical(parts).decode()
 
     def is_signed_by(self, key: Ed25519PublicKey) -> bool:
         """Tell whether this key signed what the certificate states."""
         try:
             key.verify(bytes.fromhex(self.signature), self.certificate.message)
-        except (InvalidSignature, ValueError):
+        except (InvalidSignature, RecordError, ValueError):
             return False
         return True
 

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from engine.domain.records import (
     Code,
     Country,
+    Hex32,
     Identifier,
     Methods,
     Outcome,
@@ -187,7 +188,7 @@ class CaseFile(Record):
     """A file of a case as it was received; its content lies in the home, under its digest."""
 
     kind: Literal["file"] = "file"
-    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    digest: Hex32
     """SHA-256."""
     media_type: Literal["image/jpeg", "image/png", "image/webp", "application/pdf", "text/plain"]
     """As it was recognised by the content."""

@@ -23,6 +23,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from engine.domain.records import HEX_32
 from engine.errors import BodyTooLargeError, HomeError
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import CASE_EVENT
@@ -35,7 +36,7 @@ _LOCK, _RECEIVED = ".lock", ".received-"
 PARTIAL, FAILED = ".part-", ".failed-"
 """Before the digest: what has arrived of a file, and a byte for each time it arrived otherwise."""
 _PIECE = 1024 * 1024
-_DIGEST = re.compile("[0-9a-f]{64}")
+_DIGEST = re.compile(HEX_32)
 _E = ENVELOPES.c
 
 
@@ -46,7 +47,7 @@ class NamedFile:
     seq: int
     digest: str
     size_bytes: int
-    media_type: str = ""
+    media_type: str
 
 
 class ReceivedFile:

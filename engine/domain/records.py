@@ -104,6 +104,9 @@ Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
 Country = Annotated[str, AfterValidator(_country), _schema_rule(pattern=f"^{_COUNTRY.pattern}$")]
 HsCode = Annotated[str, AfterValidator(_hs_code), _schema_rule(pattern=f"^{_HS_CODE.pattern}$")]
 PlaceCode = Annotated[str, AfterValidator(_place), _schema_rule(pattern=f"^{_PLACE.pattern}$")]
+HEX_32 = r"^[0-9a-f]{64}$"
+"""32 bytes in hexadecimal: a SHA-256 or a public key."""
+Hex32 = Annotated[str, Field(pattern=HEX_32)]
 Propensity = Annotated[
     float,
     Field(allow_inf_nan=False),

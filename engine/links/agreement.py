@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from engine.domain.network import IdentifierField
-from engine.domain.records import Code, Identifier, PostCode, Record, Text, Time
+from engine.domain.records import Code, Hex32, Identifier, PostCode, Record, Text, Time
 from engine.domain.validation import list_faults
 from engine.errors import InputError, RecordError
 from engine.journal.hash_chain import canonical
@@ -26,7 +26,6 @@ from engine.links.messages import (
     HEAD,
     KINDS,
     KINDS_OF,
-    Hex32,
     LinkKind,
     list_fields,
     list_item_fields,

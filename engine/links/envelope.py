@@ -115,6 +115,25 @@ class Position:
     digest: bytes = GENESIS
 
 
+def encrypt_to(receiver: LinkIdentity, content: bytes, about: bytes) -> bytes:
+    """Encrypt to an identity (HPKE); ``about`` is bound to the content and does not travel."""
+    public = X25519PublicKey.from_public_bytes(receiver.receiving_key)
+    return SUITE.encrypt(content, public, about)
+
+
+def seal_text(receiver: LinkIdentity, content: bytes, about: bytes) -> str:
+    """Return :func:`encrypt_to` as base 64."""
+    return b64encode(encrypt_to(receiver, content, about)).decode()
+
+
+def open_text(keys: LinkKeys, text: str, about: bytes) -> bytes:
+    """Return what :func:`seal_text` sealed; raises ``ValueError`` if not for these keys."""
+    try:
+        return SUITE.decrypt(b64decode(text, validate=True), keys.receiving, about)
+    except InvalidTag:
+        raise ValueError("cannot be decrypted with this installation's key") from None
+
+
 def seal_envelope(
     head: EnvelopeHead, body: Mapping[str, Any], *, keys: LinkKeys, receiver: LinkIdentity
 ) -> Envelope:
@@ -123,8 +142,7 @@ def seal_envelope(
     Raises ``RecordError`` for a body that is too long or no JSON.
     """
     known = head.to_json()
-    public = X25519PublicKey.from_public_bytes(receiver.receiving_key)
-    sealed = SUITE.encrypt(canonical(body), public, canonical(known))
+    sealed = encrypt_to(receiver, canonical(body), canonical(known))
     content = known | {"body": b64encode(sealed).decode()}
     signature = keys.signing.sign(_SIGNED + canonical(content))
     raw = canonical(content | {"signature": signature.hex()})

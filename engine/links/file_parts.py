@@ -7,18 +7,15 @@ after the envelopes of the parcel. Parts are encrypted as bodies are (HPKE), and
 the parcel covers them.
 """
 
-from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from sqlalchemy import Connection
 
 from engine.errors import EnvelopeRefusedError, RecordError
 from engine.journal.hash_chain import canonical
 from engine.links.disclosure import check_body, select_fields
-from engine.links.envelope import SUITE, read_fields
+from engine.links.envelope import open_text, read_fields, seal_text
 from engine.links.identity import LinkKeys
 from engine.links.messages import FILE, FilePart
 from engine.links.state import Link
@@ -58,9 +55,8 @@ class FileCarrier(Protocol):
 def seal_part(link: Link, part: FilePart, content: bytes) -> str:
     """Return a part as it travels; raises ``RecordError`` where the agreement keeps files here."""
     body = select_fields(link.agreement, kind=FILE, sender=link.us, message=part)
-    public = X25519PublicKey.from_public_bytes(link.them.identity.receiving_key)
     about = _name_line(link, link.us.identity.fingerprint, link.them.identity.fingerprint)
-    return b64encode(SUITE.encrypt(canonical(body) + b"\n" + content, public, about)).decode()
+    return seal_text(link.them.identity, canonical(body) + b"\n" + content, about)
 
 
 def open_part(link: Link, text: str, keys: LinkKeys) -> tuple[FilePart, bytes]:
@@ -70,8 +66,8 @@ def open_part(link: Link, text: str, keys: LinkKeys) -> tuple[FilePart, bytes]:
     """
     about = _name_line(link, link.them.identity.fingerprint, link.us.identity.fingerprint)
     try:
-        opened = SUITE.decrypt(b64decode(text, validate=True), keys.receiving, about)
-    except (InvalidTag, ValueError):
+        opened = open_text(keys, text, about)
+    except ValueError:
         raise RecordError(FILE, "part", "unreadable", "cannot be decrypted here") from None
     head, _, content = opened.partition(b"\n")
     try:

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from engine.domain.records import (
     Code,
     Country,
+    Hex32,
     HsCode,
     Identifier,
     Identifiers,
@@ -43,7 +44,6 @@ MOST_RECORDS = 500
 """Records of one batch."""
 MOST_CONTENT = 2_500_000
 """Characters of one batch or part of a file."""
-Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 _BANDS: tuple[tuple[float, QuantityBand], ...] = (

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from engine.domain.records import HEX_32
 from engine.errors import RecordError
 from engine.journal.hash_chain import canonical
 from engine.links.envelope import is_canonical, read_fields, refuse_form
@@ -39,7 +40,7 @@ _FIELDS: Mapping[str, type] = {
 _MARKS: Mapping[str, type] = {"receipted": list, "echo": list}
 _OF_FILES: Mapping[str, type] = {"wanted": list, "room": int, "parts": list}
 """Only between sides whose agreement lets files travel."""
-_DIGEST = re.compile("[0-9a-f]{64}")
+_DIGEST = re.compile(HEX_32)
 
 
 @dataclass(frozen=True, slots=True)

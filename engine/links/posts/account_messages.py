@@ -4,19 +4,16 @@ The body of a message stands in clear in both journals, so a secret in it is enc
 the key of the node: no record of the centre, and no reader of one, has it.
 """
 
-from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from sqlalchemy import Connection, select
 
 from engine.errors import ConflictError, RecordError
 from engine.journal.entries import Draft
 from engine.journal.hash_chain import canonical
 from engine.journal.journal import JournalReader
-from engine.links.envelope import SUITE
+from engine.links.envelope import open_text, seal_text
 from engine.links.identity import LinkKeys
 from engine.links.key_files import find_link_keys
 from engine.links.ledger import ENVELOPES
@@ -31,17 +28,15 @@ _COUNTED = ("waiting", "taken", "refused")
 
 def seal_secret(link: Link, state: AccountState, secret: str) -> AccountState:
     """Return a state with its secret, which the node of the link alone can read."""
-    public = X25519PublicKey.from_public_bytes(link.them.identity.receiving_key)
-    sealed = SUITE.encrypt(secret.encode(), public, _describe(link.name, state))
-    return state.model_copy(update={"secret": b64encode(sealed).decode()})
+    sealed = seal_text(link.them.identity, secret.encode(), _describe(link.name, state))
+    return state.model_copy(update={"secret": sealed})
 
 
 def open_secret(link: Link, state: AccountState, keys: LinkKeys) -> str:
     """Return the secret of a state; raises ``RecordError`` where it is not for these keys."""
     try:
-        sealed = b64decode(state.secret or "", validate=True)
-        return SUITE.decrypt(sealed, keys.receiving, _describe(link.name, state)).decode()
-    except (InvalidTag, ValueError):
+        return open_text(keys, state.secret or "", _describe(link.name, state)).decode()
+    except ValueError:
         why = "cannot be decrypted with this installation's key"
         raise RecordError(ACCOUNT, "secret", "unreadable_body", why) from None
 
