@@ -23,8 +23,8 @@ DECISIONS = 100
 TURNS = 21
 DEAREST = 1.05
 """Times the cost of a decision without a link: what turns of one program differ by."""
-SEALING = 100_000 / A_SECOND
-"""Microseconds: a tenth of a core at ten decisions a second."""
+SEALING = 10_000 / A_SECOND
+"""Microseconds: a hundredth of a core at ten decisions a second."""
 
 
 def run(data: Path | None, *, nodes: int = NODES, decisions: int = DECISIONS) -> list[Row]:
