@@ -7,10 +7,11 @@ An act or a seizure that was corrected is one row, as last stated by that time.
 """
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes
@@ -199,7 +200,18 @@ def open_history(root: str | Path, as_of: str | datetime | None = None) -> HomeH
         raise InputError(str(root), "no such folder")
     given = None if as_of is None else micros(as_instant(as_of))
     moment = check_moment(given, name="as_of")
-    return HomeHistory(home, Store(home.database_url).read, moment, _PROCESS_KEY)
+    return HomeHistory(home, partial(_read_once, home.database_url), moment, _PROCESS_KEY)
+
+
+@contextmanager
+def _read_once(url: str) -> Iterator[Connection]:
+    """Open a store for one reading: a notebook has no place to close one that stays open."""
+    store = Store(url)
+    try:
+        with store.read() as connection:
+            yield connection
+    finally:
+        store.dispose()
 
 
 def as_instant(time: str | datetime) -> datetime:
