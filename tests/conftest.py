@@ -346,10 +346,7 @@ def _open(url: str, *, migrate: bool = False) -> "Iterator[Store]":
     from api.migrations.upgrade import upgrade
     from engine.storage.database import Store
 
-    store = Store(url)
-    try:
+    with Store(url) as store:
         if migrate:
             upgrade(store)
         yield store
-    finally:
-        store.dispose()

@@ -93,12 +93,9 @@ def open_home(home: Path) -> Iterator[tuple[Home, Store]]:
     """Open a home and its store, made and migrated where they are missing."""
     found = Home(home).prepare()
     warn_if_exposed(found)
-    store = Store(found.database_url)
-    try:
+    with Store(found.database_url) as store:
         upgrade(store)
         yield found, store
-    finally:
-        store.dispose()
 
 
 @contextmanager
@@ -139,14 +136,11 @@ def open_accounts(
 @contextmanager
 def _existing_store(home: Home) -> Iterator[Store]:
     """Open a store that has tables, brought to the newest version; raises ``HomeError``."""
-    store = Store(home.database_url)
-    try:
+    with Store(home.database_url) as store:
         if version(store) is None:
             raise HomeError(str(home.root), "not a home: its store has no tables")
         upgrade(store)
         yield store
-    finally:
-        store.dispose()
 
 
 def warn_if_exposed(home: Home) -> None:

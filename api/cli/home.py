@@ -74,12 +74,9 @@ def copy_home(home: Home, out: Path) -> "Verdict":
             shutil.copytree(home.root / name, out / name, ignore=shutil.ignore_patterns(".*"))
         elif (home.root / name).exists():
             shutil.copy2(home.root / name, out / name)
-    copy = Store(f"sqlite:///{store.absolute()}")
-    try:
+    with Store(f"sqlite:///{store.absolute()}") as copy:
         key = public_key_of(home) if (home.keys / KEY_FILE).exists() else None
         return verify(copy, [], public_key=key)
-    finally:
-        copy.dispose()
 
 
 def _copy_store(source: Path, target: Path) -> None:

@@ -30,7 +30,6 @@ from api.service.runtime import open_network, open_store
 from api.service.settings import VARIABLE
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.journal.receipts import open_signer
-from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.faults.bundle_tampering import bundle
 from experiments.faults.duplicate_requests import duplicate
@@ -119,24 +118,15 @@ def run(order: FaultRun, forks: Forker) -> Counts:
         is_new = order.fault == "memory"  # what is kept by name must fill up, or be seen not to
         waiting = endless(made.arrivals, prefix=order.fault, strangers=is_new)
         trials = FaultTrials(service, waiting, made.keys, order.trials, order.report_progress)
-        with _open(made.home) as store:
+        with open_store(made.home) as store:
             analysts = Analysts(made.home, store)
             if order.is_modelled:
                 analysts.promote(analysts.make())
             act = _choose_fault(order.fault, made, server, analysts)
             asyncio.run(act(trials))
-        with _open(made.home) as store:
+        with open_store(made.home) as store:
             key = open_signer(made.home).public_key
             return audit(trials.book, store, key, fault=order.fault, trials=order.trials)
-
-
-@contextmanager
-def _open(home: Home) -> Iterator[Store]:
-    store = open_store(home)
-    try:
-        yield store
-    finally:
-        store.dispose()
 
 
 def _choose_fault(
@@ -194,7 +184,7 @@ def scratch(*, crossings: int, seed: int = 1) -> Iterator[Scratch]:
         home, now = Home(Path(name) / "home").prepare(), SystemClock().now()
         write(Path(name) / "all", crossings=crossings, seed=seed, end=moment(now))
         later = cut(Path(name) / "all", Path(name) / "history", opens_at=now - LATER)
-        with _open(home) as store:
+        with open_store(home) as store:
             loaded = load(home, later.history)
             about = loaded.as_body()
             open_epoch(home, store, Plan(CATALOGUE), about=about, report=lambda _: None)

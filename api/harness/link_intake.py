@@ -47,7 +47,8 @@ class HomeInstallation(Installation):
     home: Home = field(default_factory=lambda: Home(Path()))
 
     def open(self) -> None:
-        """Start as a service does."""
+        """Start as a service does; the one before has ended."""
+        self.close()
         self._store = store = Store(self.home.database_url)
         with store.read() as connection:
             plan = read_plan(connection)
@@ -204,9 +205,8 @@ def link_to_centre(home: Home, name: str, *, folder: Path) -> tuple[HomeInstalla
 
 def migrate(url: str) -> None:
     """Make the tables of a store."""
-    store = Store(url)
-    upgrade(store)
-    store.dispose()
+    with Store(url) as store:
+        upgrade(store)
 
 
 if __name__ == "__main__":

@@ -71,16 +71,15 @@ class LinkedHome:
         """Make the home with its network, people and keys."""
         self.home.prepare()
         self.home.network.write_text(NETWORK, "utf-8")
-        store = open_store(self.home)
-        accounts, pepper = Accounts(store, open_network(self.home)), open_pepper(self.home)
-        for person, role in PEOPLE.items():
-            accounts.create_user(person, role)
-            key = accounts.create_key(role, None, pepper=pepper, owner=person)
-            self.keys[person] = key.secret
-        if self.post is not None:
-            checkpoint = accounts.create_key(Role.CHECKPOINT, self.post, pepper=pepper)
-            self.keys[LANE] = checkpoint.secret
-        store.dispose()
+        with open_store(self.home) as store:
+            accounts, pepper = Accounts(store, open_network(self.home)), open_pepper(self.home)
+            for person, role in PEOPLE.items():
+                accounts.create_user(person, role)
+                key = accounts.create_key(role, None, pepper=pepper, owner=person)
+                self.keys[person] = key.secret
+            if self.post is not None:
+                checkpoint = accounts.create_key(Role.CHECKPOINT, self.post, pepper=pepper)
+                self.keys[LANE] = checkpoint.secret
 
     def party(self, *, url: str | None = None, role: str = "partner") -> dict[str, Any]:
         """Return this installation as an agreement names it."""
@@ -96,14 +95,13 @@ class LinkedHome:
 
     def approve(self, agreement: Agreement) -> None:
         """Let two people put an agreement into force here."""
-        store = open_store(self.home)
-        with store.read() as connection:
-            plan = read_plan(connection)
-        journal = Journal(store, projections(plan, open_network(self.home)))
-        exchange = open_exchange(self.home, store, journal)
-        exchange.propose(agreement, by=FIRST)
-        exchange.approve(agreement.name, by=SECOND)
-        store.dispose()
+        with open_store(self.home) as store:
+            with store.read() as connection:
+                plan = read_plan(connection)
+            journal = Journal(store, projections(plan, open_network(self.home)))
+            exchange = open_exchange(self.home, store, journal)
+            exchange.propose(agreement, by=FIRST)
+            exchange.approve(agreement.name, by=SECOND)
 
     def call(self, by: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask the service with a key; raises ``ServiceStartError`` where it refuses."""

@@ -175,13 +175,12 @@ def _window_of(arrival: Mapping[str, Any], begins: int) -> int:
 
 def _people(home: Home, lived: LivedWeeks) -> dict[str, str]:
     """Make everybody an account, and a key with which to work here; return the keys."""
-    store = open_store(home)
-    accounts, pepper, keys = Accounts(store, open_network(home)), open_pepper(home), {}
-    for name, (role, post) in PEOPLE.items():
-        lived.passwords[name] = accounts.create_user(name, role, post=post).secret
-        if role in (Role.CHECKPOINT, Role.SUPERVISOR):
-            keys[name] = accounts.create_key(role, post, pepper=pepper, owner=name).secret
-    store.dispose()
+    with open_store(home) as store:
+        accounts, pepper, keys = Accounts(store, open_network(home)), open_pepper(home), {}
+        for name, (role, post) in PEOPLE.items():
+            lived.passwords[name] = accounts.create_user(name, role, post=post).secret
+            if role in (Role.CHECKPOINT, Role.SUPERVISOR):
+                keys[name] = accounts.create_key(role, post, pepper=pepper, owner=name).secret
     return keys
 
 

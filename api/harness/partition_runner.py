@@ -128,9 +128,8 @@ class _Worker:
 
 
 def _migrate(url: str) -> None:
-    store = Store(url)
-    upgrade(store)
-    store.dispose()
+    with Store(url) as store:
+        upgrade(store)
 
 
 @contextmanager

@@ -197,7 +197,11 @@ def open_store(home: Home) -> Store:
     url = home.prepare().database_url
     check_database(url)
     store = Store(url)
-    upgrade(store)
+    try:
+        upgrade(store)
+    except BaseException:
+        store.dispose()
+        raise
     return store
 
 
@@ -207,8 +211,17 @@ def open_network(home: Home) -> Network:
 
 
 def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
-    """Put a service together and start its threads."""
-    store, network = open_store(home), open_network(home)
+    """Put a service together and start its threads; one that cannot start closes its store."""
+    store = open_store(home)
+    try:
+        return _put_together(home, store, settings, models)
+    except BaseException:
+        store.dispose()
+        raise
+
+
+def _put_together(home: Home, store: Store, settings: Settings, models: Models) -> Runtime:
+    network = open_network(home)
     with store.read() as connection:
         plan = read_plan(connection)
     declare_files(home, store)

@@ -186,8 +186,7 @@ def _cut_network(scratch: Path, order: HomeOrder, report: ReportProgress) -> Hel
 def _open_home(home: Home, history: Path, order: HomeOrder, report: ReportProgress) -> None:
     """Load the history into the scratch home, with a model in force where one is asked for."""
     loaded = load(home, history, progress=lambda _, done, of: report("loading", done, of))
-    store = Store(home.database_url)
-    try:
+    with Store(home.database_url) as store:
         upgrade(store)
         open_epoch(home, store, Plan(CATALOGUE), about=loaded.as_body(), report=lambda _: None)
         accounts = Accounts(store, open_network(home))
@@ -197,8 +196,6 @@ def _open_home(home: Home, history: Path, order: HomeOrder, report: ReportProgre
         }
         if order.is_modelled:
             _promote(home, store, accounts, secrets, report)
-    finally:
-        store.dispose()
 
 
 def _promote(
@@ -240,12 +237,11 @@ def _serve(home: Home) -> Iterator[tuple[Callable[[str], Client], Client]]:
         return clients[post]
 
     try:
-        with run_service(home.root, port), Client(HOST, port, key) as supervisor:
+        with store, run_service(home.root, port), Client(HOST, port, key) as supervisor:
             yield connect, supervisor
     finally:
         for client in clients.values():
             client.close()
-        store.dispose()
 
 
 def _make_case(

@@ -38,11 +38,8 @@ def open_training(root: Path) -> Iterator[tuple[Home, Store]]:
     home = Home(root.absolute())
     if not require_file_store(home).is_file():
         raise HomeError(str(root), "no such training home")
-    store = Store(home.database_url)
-    try:
+    with Store(home.database_url) as store:
         _require_training(home, store)
-    finally:
-        store.dispose()
     with make_training_store(home) as opened:
         yield home, opened
 
@@ -58,9 +55,6 @@ def _require_training(home: Home, store: Store) -> None:
 @contextmanager
 def make_training_store(home: Home) -> Iterator[Store]:
     """Open a store for training, its tables made where they are missing."""
-    store = Store(home.prepare().database_url)
-    try:
+    with Store(home.prepare().database_url) as store:
         upgrade(store, training=True)
         yield store
-    finally:
-        store.dispose()

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
@@ -184,6 +184,14 @@ class Store:
             if self._lock is not None:
                 connection.exec_driver_sql(self._lock)
             yield connection
+
+    def __enter__(self) -> Self:
+        """Open a block at whose end every connection is closed."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close every connection."""
+        self.dispose()
 
     def dispose(self) -> None:
         """Close every connection: one that a thread still holds, when it gives it back."""

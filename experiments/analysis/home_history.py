@@ -206,12 +206,8 @@ def open_history(root: str | Path, as_of: str | datetime | None = None) -> HomeH
 @contextmanager
 def _read_once(url: str) -> Iterator[Connection]:
     """Open a store for one reading: a notebook has no place to close one that stays open."""
-    store = Store(url)
-    try:
-        with store.read() as connection:
-            yield connection
-    finally:
-        store.dispose()
+    with Store(url) as store, store.read() as connection:
+        yield connection
 
 
 def as_instant(time: str | datetime) -> datetime:

@@ -71,15 +71,15 @@ def run(data: Path | None) -> list[Row]:
 @contextmanager
 def _fill_store(url: str, log: EncodedHistory, plan: Plan) -> Iterator[Store]:
     """Open a store with a history in its counters."""
-    store = Store(url)
-    METADATA.create_all(store.engine)
-    with store.write() as connection:
-        backfill(connection, log, plan)
-    if not store.dialect.is_sqlite:  # what the server does by itself within a minute
-        with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("VACUUM ANALYZE counters")
-    yield store
-    store.dispose()
+    with Store(url) as store:
+        METADATA.create_all(store.engine)
+        with store.write() as connection:
+            backfill(connection, log, plan)
+        if not store.dialect.is_sqlite:  # what the server does by itself within a minute
+            at_once = store.engine.execution_options(isolation_level="AUTOCOMMIT")
+            with at_once.connect() as connection:
+                connection.exec_driver_sql("VACUUM ANALYZE counters")
+        yield store
 
 
 def _sqlite(store: Store, log: EncodedHistory, plan: Plan) -> list[Row]:

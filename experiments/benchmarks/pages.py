@@ -119,13 +119,12 @@ def _cookie_of(answer: HTTPResponse) -> str:
 
 def read_busiest(home: Home) -> tuple[str, list[dict[str, Any]]]:
     """Return the post with the most decisions, and the arrivals decided anywhere."""
-    store = Store(home.database_url)
-    journal = Journal(store, [])
-    with store.read() as connection:
-        known = list_decisions(connection, post=None, channel=None, since=0, most=MOST_SENT)
-        bodies = (journal.body(connection, one.seq, of=DECISION) for one in known)
-        arrivals = [dict(body["arrival"]) for body in bodies]
-    store.dispose()
+    with Store(home.database_url) as store:
+        journal = Journal(store, [])
+        with store.read() as connection:
+            known = list_decisions(connection, post=None, channel=None, since=0, most=MOST_SENT)
+            bodies = (journal.body(connection, one.seq, of=DECISION) for one in known)
+            arrivals = [dict(body["arrival"]) for body in bodies]
     if not known:
         raise NotEnoughDataError("bench pages", "the home holds no decision")
     return Counter(one.post for one in known).most_common(1)[0][0], arrivals

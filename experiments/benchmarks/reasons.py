@@ -54,11 +54,8 @@ def run(data: Path | None) -> list[Row]:
     if data is None or not Home(data).network.exists():
         raise HomeError(str(data), "name a home with --data: darvoza demo --once --home DIR")
     home = Home(data)
-    store = Store(home.database_url)
-    try:
+    with Store(home.database_url) as store:
         return tally_rows(list(read_referrals(home, store)))
-    finally:
-        store.dispose()
 
 
 WEAK, NEAR, MOST_ALIKE = 0.1, 0.1, 0.5

@@ -202,8 +202,10 @@ def _class(year: Year, load: Load) -> str:
 def searches_known(year: Year) -> list[SearchCounts]:
     """Return what the service would have known of each load's vehicle as it arrived."""
     counter, known, seen = PlaceCounter(Plan(CATALOGUE)), [], 0
-    with TemporaryDirectory(prefix="bench-search-") as name:
-        store = Store(f"sqlite:///{name}/places.sqlite")
+    with (
+        TemporaryDirectory(prefix="bench-search-") as name,
+        Store(f"sqlite:///{name}/places.sqlite") as store,
+    ):
         METADATA.create_all(store.engine)
         with store.write() as connection:
             for load in year.loads:
@@ -217,7 +219,6 @@ def searches_known(year: Year) -> list[SearchCounts]:
                 keys = year.log.keys[:, load.row].tolist()
                 searches = counter.searches(connection, year.vehicle[load.row], keys)
                 known.append(replace(searches, equipment=year.equipment[load.row]))
-        store.dispose()
     return known
 
 

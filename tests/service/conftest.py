@@ -87,12 +87,8 @@ def _backtests_in_process(request: pytest.FixtureRequest) -> Iterator[None]:
         from features.history.journal_history import read_event_log
         from models.evaluation.profile_backtest import profile_backtest
 
-        store = open_store(self._home)
-        try:
-            with store.read() as connection:
-                made = profile_backtest(read_event_log(self._home, connection), trial, days=days)
-        finally:
-            store.dispose()
+        with open_store(self._home) as store, store.read() as connection:
+            made = profile_backtest(read_event_log(self._home, connection), trial, days=days)
         return dict(json.loads(json.dumps(made)))
 
     with pytest.MonkeyPatch.context() as patched:

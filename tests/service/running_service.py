@@ -255,9 +255,8 @@ def _make_migrated() -> bytes:
     """Return the file of a store without a record: to migrate one takes longer than most tests."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / STORE
-        store = Store(f"sqlite:///{file}")  # whatever store the environment names
-        upgrade(store)
-        store.dispose()
+        with Store(f"sqlite:///{file}") as store:
+            upgrade(store)
         return file.read_bytes()
 
 
@@ -272,22 +271,21 @@ def make_home(folder: Path) -> Home:
 
 
 def make_keys(home: Home) -> tuple[dict[Role, str], str]:
-    store = open_store(home)
-    accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
-    with patch("api.auth.credentials._HASHER", CHEAP):
-        for role in OWNED:
-            accounts.create_user(f"the-{role}", role)
-    keys = {
-        role: accounts.create_key(
-            role,
-            POST if role in BOUND else None,
-            pepper=pepper,
-            owner=f"the-{role}" if role in OWNED else None,
-        ).secret
-        for role in Role
-    }
-    other = accounts.create_key(Role.CHECKPOINT, OTHER, pepper=pepper).secret
-    store.dispose()
+    with open_store(home) as store:
+        accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
+        with patch("api.auth.credentials._HASHER", CHEAP):
+            for role in OWNED:
+                accounts.create_user(f"the-{role}", role)
+        keys = {
+            role: accounts.create_key(
+                role,
+                POST if role in BOUND else None,
+                pepper=pepper,
+                owner=f"the-{role}" if role in OWNED else None,
+            ).secret
+            for role in Role
+        }
+        other = accounts.create_key(Role.CHECKPOINT, OTHER, pepper=pepper).secret
     return keys, other
 
 

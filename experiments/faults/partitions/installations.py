@@ -211,7 +211,8 @@ class Installation:
         return self._exchange
 
     def open(self) -> None:
-        """Start as a process does."""
+        """Start as a process does; the one before has ended."""
+        self.close()
         self._store = Store(self.disk.url)
         kept = CopyProjection(), DualControlProjection(), ClockProjection(), LinkProjection()
         journal = Journal(self._store, kept)

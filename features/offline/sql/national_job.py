@@ -55,12 +55,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _encode(home: Path, relations: Path, plan: Plan, *, rows: int) -> int:
     found = Home(home)
-    store = Store(found.database_url)
-    try:
-        with store.read() as connection:
-            tables = read_event_log(found, connection)
-    finally:
-        store.dispose()
+    with Store(found.database_url) as store, store.read() as connection:
+        tables = read_event_log(found, connection)
     return encode(tables, plan, relations, rows=rows)
 
 

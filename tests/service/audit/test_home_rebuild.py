@@ -65,9 +65,8 @@ Served = tuple[Home, Any, str, list[Any]]
 
 @pytest.fixture
 def store(served_home: Served) -> Iterator[Store]:
-    store = open_store(served_home[0])
-    yield store
-    store.dispose()
+    with open_store(served_home[0]) as store:
+        yield store
 
 
 def edit(store: Store, *names: str) -> None:

@@ -51,9 +51,8 @@ def test_counters_under_another_network_are_filled_again(
     run(home, "load", str(folder))
     (folder / "network.toml").unlink()
     write_network(home.network, more)
-    store = open_store(home)
-    declare_network(home, store)  # as the next start of the service does
-    store.dispose()
+    with open_store(home) as store:
+        declare_network(home, store)  # as the next start of the service does
     assert bool(notes(home)) == is_said
     run(home, "load", str(folder))
     assert notes(home) == []

@@ -45,14 +45,13 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def accounts(home: Home) -> Iterator[Accounts]:
-    store = open_store(home)
-    made = Accounts(store, open_network(home))
-    made.create_user("ann", Role.ADMINISTRATOR, agency="customs")
-    made.create_user("bek", Role.SUPERVISOR, agency="customs")
-    made.create_user("col", Role.SUPERVISOR, agency="interior")
-    made.create_user("dil", Role.ANALYST)
-    yield made
-    store.dispose()
+    with open_store(home) as store:
+        made = Accounts(store, open_network(home))
+        made.create_user("ann", Role.ADMINISTRATOR, agency="customs")
+        made.create_user("bek", Role.SUPERVISOR, agency="customs")
+        made.create_user("col", Role.SUPERVISOR, agency="interior")
+        made.create_user("dil", Role.ANALYST)
+        yield made
 
 
 def scope(accounts: Accounts, agency: str | None, matter: Matter = Matter.WATCHLIST) -> str:

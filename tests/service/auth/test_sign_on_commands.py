@@ -38,11 +38,10 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def passwords(home: Home) -> Iterator[dict[str, str]]:
-    store = open_store(home)
-    accounts = Accounts(store, open_network(home))
-    roles = {"ann": Role.ADMINISTRATOR, "bek": Role.SUPERVISOR, "dil": Role.ANALYST}
-    yield {name: accounts.create_user(name, role).secret for name, role in roles.items()}
-    store.dispose()
+    with open_store(home) as store:
+        accounts = Accounts(store, open_network(home))
+        roles = {"ann": Role.ADMINISTRATOR, "bek": Role.SUPERVISOR, "dil": Role.ANALYST}
+        yield {name: accounts.create_user(name, role).secret for name, role in roles.items()}
 
 
 def run(home: Home, *words: str, password: str = "") -> Any:
@@ -79,19 +78,18 @@ def test_a_home_with_accounts_of_a_provider_verifies_and_is_rebuilt(
     proposal = run(home, "propose", "--as", "ann", password=passwords["ann"]).stdout.strip()
     run(home, "approve", proposal, "--as", "bek", password=passwords["bek"])
     sequence, name = read_state(home)["sequence"], "oidc-0123456789abcdef0123"
-    store = open_store(home)
-    body = {"mapping": sequence, "rules": [0, None, None], "role": "supervisor"}
-    Journal(store, [AccountProjection()]).append([OIDC_GRANTED.draft(name, body)])  # type: ignore[arg-type]
-    assert run(home, "link", name, "--owner", "bek").exit_code == 0
-    assert run(home, "link", name, "--owner", "bek").exit_code == 1
-    assert read_state(home)["accounts"] == [
-        {"account": name, "role": "supervisor", "post": None, "agency": None}
-        | {"owner": "bek", "is_active": True}
-    ]
-    assert check_home(home, store, []).faults == ()
-    rebuild_home(home, store)
-    assert check_home(home, store, []).faults == ()
-    store.dispose()
+    with open_store(home) as store:
+        body = {"mapping": sequence, "rules": [0, None, None], "role": "supervisor"}
+        Journal(store, [AccountProjection()]).append([OIDC_GRANTED.draft(name, body)])  # type: ignore[arg-type]
+        assert run(home, "link", name, "--owner", "bek").exit_code == 0
+        assert run(home, "link", name, "--owner", "bek").exit_code == 1
+        assert read_state(home)["accounts"] == [
+            {"account": name, "role": "supervisor", "post": None, "agency": None}
+            | {"owner": "bek", "is_active": True}
+        ]
+        assert check_home(home, store, []).faults == ()
+        rebuild_home(home, store)
+        assert check_home(home, store, []).faults == ()
 
 
 def test_a_mapping_is_replayed_on_either_store(store: Any) -> None:

@@ -297,13 +297,10 @@ def test_a_backup_carries_files_and_its_restore_verifies(desk: Desk, tmp_path: P
     home = Home(tmp_path / "copy")
     shutil.copytree(desk.world.home.keys, home.keys)
     assert (home.files / digest).read_bytes() == laboratory_report()
-    store = open_store(home)
-    try:
+    with open_store(home) as store:
         assert check_home(home, store).ok
         shutil.rmtree(home.files)
         assert {one.rule for one in check_home(home, store).faults} == {"case_file"}
-    finally:
-        store.dispose()
 
 
 def test_erasure_takes_the_content_and_its_record_says_so(desk: Desk) -> None:

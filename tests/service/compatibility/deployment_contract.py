@@ -145,9 +145,8 @@ def tables() -> list[str]:
     """Return the columns of a migrated store, with their types."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "darvoza.sqlite"
-        store = Store(f"sqlite:///{file}")
-        upgrade(store)
-        store.dispose()
+        with Store(f"sqlite:///{file}") as store:
+            upgrade(store)
         with closing(sqlite3.connect(file)) as connection:
             query = (
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"

@@ -81,9 +81,8 @@ def sync(node: Installation, centre: Installation) -> ExchangeResult:
 
 def open_installation(home: Home, url: str | None = None) -> Iterator[Installation]:
     """Open a home, on another store where one is given."""
-    store = Store(url or home.database_url)
-    yield Installation(home, store)
-    store.dispose()
+    with Store(url or home.database_url) as store:
+        yield Installation(home, store)
 
 
 def make_centre(folder: Path, network: str) -> Home:

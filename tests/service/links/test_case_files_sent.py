@@ -58,9 +58,8 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make two homes, with empty stores."""
     folder = tmp_path_factory.mktemp("homes")
     for name in ("node", "centre"):
-        store = Store(make_centre(folder / name, NETWORK).database_url)
-        upgrade(store)
-        store.dispose()
+        with Store(make_centre(folder / name, NETWORK).database_url) as store:
+            upgrade(store)
     return folder
 
 

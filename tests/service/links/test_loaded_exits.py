@@ -37,17 +37,16 @@ def row(number: int, hours: float, way: str = "exit") -> str:
 
 def announce(home: Home) -> list[str]:
     """Announce what is due, and return the plates of all manifests."""
-    store = open_store(home)
-    journal = Journal(store, projections(Plan(CATALOGUE), open_network(home)))
-    sides = LinkSides(tj=open_link_keys(home), uz=UZ)
-    exchange = LinkExchange(store, journal, sides.tj)
-    if not journal_has_link(exchange):
-        exchange.propose(sides.agreement, by="ann")
-        exchange.approve(sides.agreement.name, by="bob")
-    announce_all(exchange, exchange.find_link(sides.agreement.name), home)
-    with store.read() as connection:
-        sent = [one.body["body"] for one in JournalReader(connection).records(LINK_SENT)]
-    store.dispose()
+    with open_store(home) as store:
+        journal = Journal(store, projections(Plan(CATALOGUE), open_network(home)))
+        sides = LinkSides(tj=open_link_keys(home), uz=UZ)
+        exchange = LinkExchange(store, journal, sides.tj)
+        if not journal_has_link(exchange):
+            exchange.propose(sides.agreement, by="ann")
+            exchange.approve(sides.agreement.name, by="bob")
+        announce_all(exchange, exchange.find_link(sides.agreement.name), home)
+        with store.read() as connection:
+            sent = [one.body["body"] for one in JournalReader(connection).records(LINK_SENT)]
     assert all(one["seal_numbers"] for one in sent)
     return [one["plate"] for one in sent]
 

@@ -182,10 +182,8 @@ def test_a_dump_of_postgresql_verifies_after_its_restore(
         run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={empty}", str(dump))
         monkeypatch.setenv(DATABASE_VARIABLE, empty)
         assert missing(home, result) == set()
-        store = open_store(home)
-        with store.write() as connection:
+        with open_store(home) as store, store.write() as connection:
             connection.exec_driver_sql("DELETE FROM journal WHERE kind = 'decision'")
-        store.dispose()
         assert missing(home, result), (
             "negative control: a dump that lacks them is found by its receipts"
         )

@@ -64,11 +64,13 @@ class MovementSide:
         self.home.prepare()
         self.home.network.write_text(NETWORK_FILE, "utf-8")
         self.clock.time = START
+        self.store = Store(self.url)
         self.open()
 
     def open(self) -> None:
-        """Open the store, as a process that starts does."""
+        """Open the store, as a process that starts does; the one before has ended."""
         network = read_home_network(self.home.network)
+        self.store.dispose()
         self.store = Store(self.url)
         self.features = OnlineFeatures(PLAN, network)
         self.snapshots = SpreadSnapshots(PLAN)

@@ -74,11 +74,10 @@ def kill_children(url: str, trials: int, *, has_bug: bool) -> None:
 
 def batches(url: str, name: str, *, number: int) -> None:
     """Append that many batches, each as one, and print what was acknowledged."""
-    store = Store(url)
-    journal = Journal(store)
-    for batch in range(number):
-        acknowledge(sys.stdout.fileno(), journal.append(drafts(name, batch)))
-    store.dispose()
+    with Store(url) as store:
+        journal = Journal(store)
+        for batch in range(number):
+            acknowledge(sys.stdout.fileno(), journal.append(drafts(name, batch)))
 
 
 if __name__ == "__main__":

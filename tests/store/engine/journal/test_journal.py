@@ -280,12 +280,11 @@ def test_a_commit_that_cannot_be_looked_up_is_called_unknown(
 
 
 def test_a_store_without_a_journal_says_so(store_url: str) -> None:
-    store = Store(store_url)
-    with store.write() as connection:
-        connection.exec_driver_sql("DELETE FROM journal_identity")
-    with pytest.raises(StoreUnavailableError, match="no journal"):
-        Journal(store).append([draft()])
-    store.dispose()
+    with Store(store_url) as store:
+        with store.write() as connection:
+            connection.exec_driver_sql("DELETE FROM journal_identity")
+        with pytest.raises(StoreUnavailableError, match="no journal"):
+            Journal(store).append([draft()])
 
 
 def test_a_lock_that_is_never_freed_makes_the_store_unavailable(

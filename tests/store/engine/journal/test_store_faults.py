@@ -94,10 +94,8 @@ def test_an_answer_waits_for_the_log_whatever_the_server_says(
     store_url: str, setting: str, kept: str
 ) -> None:
     url = f"{store_url}&options=-csynchronous_commit%3D{setting}"
-    store = Store(url)
-    with store.write() as connection:
+    with Store(url) as store, store.write() as connection:
         found = connection.exec_driver_sql("SHOW synchronous_commit").scalar_one()
-    store.dispose()
 
     assert found == kept
 
@@ -152,17 +150,15 @@ def test_a_writer_that_stalls_does_not_keep_the_lock(
 ) -> None:
     short = engine.storage.database._POSTGRES_LOCK.replace(f"'{STALLED_SECONDS}s'", "'100ms'")
     monkeypatch.setattr(engine.storage.database, "_POSTGRES_LOCK", short)
-    stalled = Store(store_url)
-    monkeypatch.undo()
-    store = Store(store_url)
+    with Store(store_url) as stalled:
+        monkeypatch.undo()
+        with Store(store_url) as store:
 
-    def stall() -> None:
-        with stalled.write() as connection:
-            Journal(store).append([draft("after")])  # waits for the lock, and gets it
-            connection.exec_driver_sql("SELECT 1")
+            def stall() -> None:
+                with stalled.write() as connection:
+                    Journal(store).append([draft("after")])  # waits for the lock, and gets it
+                    connection.exec_driver_sql("SELECT 1")
 
-    with pytest.raises(StoreUnavailableError):
-        stall()
-    assert count(store) == 1
-    stalled.dispose()
-    store.dispose()
+            with pytest.raises(StoreUnavailableError):
+                stall()
+            assert count(store) == 1

@@ -37,10 +37,12 @@ class Side:
     clock: Clock | None = None
 
     def __post_init__(self) -> None:
+        self.store = Store(self.url)
         self.open()
 
     def open(self) -> None:
-        """Open the store, as a process that starts does."""
+        """Open the store, as a process that starts does; the one before has ended."""
+        self.store.dispose()
         self.store = Store(self.url)
         tables = AnswerProjection(), DualControlProjection(), LinkProjection(), RequestProjection()
         journal = Journal(self.store, tables, self.clock)

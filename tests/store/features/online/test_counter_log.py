@@ -137,14 +137,13 @@ def test_a_process_that_starts_after_a_crash_goes_on_where_the_last_commit_was(
         raise KilledError
 
     for batch in batches(steps(FOUND), 2 * FEW):
-        own = Store(store_url)
-        replay = Replay(own, clock=clock, known=known, rows=rows)
-        with monkeypatch.context() as patch, suppress(KilledError):
-            patch.setattr(merge, "_write_state", cut_off)
-            replay.batch(batch)
-        if not all(name_of(kind, record) in known for _, kind, record in batch):
-            replay.batch(batch)
-        own.dispose()
+        with Store(store_url) as own:
+            replay = Replay(own, clock=clock, known=known, rows=rows)
+            with monkeypatch.context() as patch, suppress(KilledError):
+                patch.setattr(merge, "_write_state", cut_off)
+                replay.batch(batch)
+            if not all(name_of(kind, record) in known for _, kind, record in batch):
+                replay.batch(batch)
     assert unlike_bulk(FOUND, Replay(store, clock=clock, known=known, rows=rows)) == (0, 0)
 
 

@@ -23,22 +23,18 @@ def machine_clock(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def record_weeks(home: Home, clock: SimulatedClock, *, until: int) -> list[int]:
     """Record once a week up to an instant; return when each record became known."""
-    store = open_store(home)
-    journal = Journal(store)
-    found = []
-    for back in (14, 7, 0):
-        clock.move_to(until - back * DAY)
-        found.append(journal.append([TICK.draft("", {})])[0].known_at)
-    store.dispose()
+    with open_store(home) as store:
+        journal = Journal(store)
+        found = []
+        for back in (14, 7, 0):
+            clock.move_to(until - back * DAY)
+            found.append(journal.append([TICK.draft("", {})])[0].known_at)
     return found
 
 
 def is_held(home: Home) -> bool:
-    store = open_store(home)
-    with store.read() as connection:
-        held = Journal(store).reading(connection).is_held
-    store.dispose()
-    return held
+    with open_store(home) as store, store.read() as connection:
+        return Journal(store).reading(connection).is_held
 
 
 def test_records_stand_at_their_time_and_the_clock_goes_on(

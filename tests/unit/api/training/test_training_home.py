@@ -123,11 +123,8 @@ def test_the_solutions_may_not_lie_in_the_home(tmp_path: Path) -> None:
 
 def leak(live: Path) -> None:
     """Record a pick in a live home, as a mistake would."""
-    store = open_store(Home(live))
-    try:
+    with open_store(Home(live)) as store:
         Journal(store).append([PICK])
-    finally:
-        store.dispose()
 
 
 def test_no_canary_reaches_a_live_home(live: Path) -> None:

@@ -357,8 +357,7 @@ def test_a_pick_of_the_pages_reaches_no_live_journal(
     first, second, *_ = list_vehicles(desk)
     assert pick(desk, first, **{"place-1": "papers"}).status_code == 303
     assert not has_canary(live)
-    store = Store(f"sqlite:///{live / 'darvoza.sqlite'}")
-    try:
+    with Store(f"sqlite:///{live / 'darvoza.sqlite'}") as store:
         swapped = patch.object(runtime.desk, "_journal", Journal(store))
         with swapped:
             assert pick(desk, second, **{"place-1": "papers"}).status_code == 403
@@ -366,8 +365,6 @@ def test_a_pick_of_the_pages_reaches_no_live_journal(
         with swapped, patch.object(journal_module, "require_kinds", lambda *_, **__: None):
             pick(desk, second, **{"place-1": "papers"})
         assert has_canary(live)
-    finally:
-        store.dispose()
 
 
 def test_an_exercise_made_before_messages_were_kept_is_still_shown(training_home: Path) -> None:

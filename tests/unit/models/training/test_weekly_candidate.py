@@ -52,48 +52,48 @@ def test_the_timer_proposes_and_people_decide(
     # Analysts' notebook has a test of its own, and takes seconds to import.
     monkeypatch.setattr(pipeline, "record_run", lambda *_: "")
     home = Home(tmp_path / "home")
-    store = open_store(home)
-    (home.root / "small.toml").write_text(CONFIG)
-    with store.engine.begin() as connection:
-        connection.execute(insert(WEBHOOKS).values(webhook_id="w", seq=0))
-    assert train_weekly(home, "--as", "ann", status=2) == {}
+    with open_store(home) as store:
+        (home.root / "small.toml").write_text(CONFIG)
+        with store.engine.begin() as connection:
+            connection.execute(insert(WEBHOOKS).values(webhook_id="w", seq=0))
+        assert train_weekly(home, "--as", "ann", status=2) == {}
 
-    made = train_weekly(home)
-    assert made["proposed"] and made["metrics"]["targets"]
-    first = state_of(store).models[made["version"]]
-    assert (first.role, first.trained_by) == ("shadow", TIMER)
-    assert state_of(store).in_force is None
-    with store.read() as connection:
-        assert list(connection.execute(select(EVENTS.c.type)).scalars()) == ["approval.waiting"]
-    assert draft_proposal(state_of(store), first.version) == [], "nothing new was known"
-
-    second = "m-of-the-week-after"
-    names = {"manifest": first.manifest, "evaluation": "e", "card": "c"}
-    journal = Journal(store, [PromotionProjection()])
-    journal.append(transitions.register(state_of(store), second, by=TIMER, **names))
-    journal.append(draft_proposal(state_of(store), second))
-    now = state_of(store)
-    assert now.models[first.version].role == "retired", "no person had approved it"
-    assert now.models[second].role == "shadow"
-
-    by_itself = [MODEL_APPROVED.draft(second, {"by": TIMER})] * 2
-    journal.append([*by_itself, MODEL_IN_FORCE.draft(second, {"by": TIMER, "why": ""})])
-    assert state_of(store).in_force is None, "who trained a model approves nothing of it"
-    for person in ("ann", "bob"):
+        made = train_weekly(home)
+        assert made["proposed"] and made["metrics"]["targets"]
+        first = state_of(store).models[made["version"]]
+        assert (first.role, first.trained_by) == ("shadow", TIMER)
         assert state_of(store).in_force is None
-        journal.append(
-            transitions.approve(state_of(store), second, by=person, manifest=first.manifest)
-        )
-    assert state_of(store).in_force == second
-    assert not transitions.retire_proposal(state_of(store), second, by=TIMER, why="a new one")
+        with store.read() as connection:
+            assert list(connection.execute(select(EVENTS.c.type)).scalars()) == ["approval.waiting"]
+        assert draft_proposal(state_of(store), first.version) == [], "nothing new was known"
 
-    # Negative control: were who trained it no matter, the records above would put it into force.
-    monkeypatch.setattr(states, "check_person", lambda *_, **__: None)
-    events = states.ModelStates(models={second: replace(now.models[second], role="shadow")})
-    for kind in (MODEL_APPROVED, MODEL_APPROVED):
-        events = states.apply_event(events, states.ModelEvent(kind, second, TIMER))
-    assert events.in_force == second
-    store.dispose()
+        second = "m-of-the-week-after"
+        names = {"manifest": first.manifest, "evaluation": "e", "card": "c"}
+        journal = Journal(store, [PromotionProjection()])
+        journal.append(transitions.register(state_of(store), second, by=TIMER, **names))
+        journal.append(draft_proposal(state_of(store), second))
+        now = state_of(store)
+        assert now.models[first.version].role == "retired", "no person had approved it"
+        assert now.models[second].role == "shadow"
+
+        by_itself = [MODEL_APPROVED.draft(second, {"by": TIMER})] * 2
+        journal.append([*by_itself, MODEL_IN_FORCE.draft(second, {"by": TIMER, "why": ""})])
+        assert state_of(store).in_force is None, "who trained a model approves nothing of it"
+        for person in ("ann", "bob"):
+            assert state_of(store).in_force is None
+            journal.append(
+                transitions.approve(state_of(store), second, by=person, manifest=first.manifest)
+            )
+        assert state_of(store).in_force == second
+        assert not transitions.retire_proposal(state_of(store), second, by=TIMER, why="a new one")
+
+        # Negative control: were who trained it no matter, the records above would put it
+        # into force.
+        monkeypatch.setattr(states, "check_person", lambda *_, **__: None)
+        events = states.ModelStates(models={second: replace(now.models[second], role="shadow")})
+        for kind in (MODEL_APPROVED, MODEL_APPROVED):
+            events = states.apply_event(events, states.ModelEvent(kind, second, TIMER))
+        assert events.in_force == second
 
 
 def test_what_a_person_has_approved_stays() -> None:
