@@ -1,6 +1,7 @@
 """Point-in-time feature matrices over a whole history.
 
 sql               The same features by SQL engines: DuckDB and Spark
+column_file       Features of a long history in a temporary file
 compact_columns   Keys and facts of a long history in narrow columns, without loss
 derived_measures  Measures of events that depend on the past, in bulk
 encoded_history   A history as one event log

@@ -9,8 +9,7 @@ import ctypes
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from features.catalogue.plan import Plan
 from features.history.tables import SCHEMAS, Tables
+from features.offline.column_file import ColumnFile
 from features.offline.encoded_history import EncodedHistory, derive, encode_history
 from features.offline.feature_matrix import Matrix, batches, finish_features
 
@@ -63,33 +63,30 @@ def export(
     """
     say = progress or (lambda _stage, _done, _of: None)
     tables = read()
-    _give_back()
+    give_back()
     size = sum(tables.table(name).nbytes for name in SCHEMAS)
     synthetic = tables.network.synthetic
     about = {"history": tables.digest, "synthetic": str(synthetic).lower()}
     log = encode_history(tables, plan, lambda done, of: say("encoding", done, of))
     del tables
-    _give_back()
+    give_back()
     log = derive(log, plan)
     first = 0 if since is None else int(np.searchsorted(log.known_at, since))
     rows, width = len(log) - first, len(plan.names)
-    with TemporaryFile(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        found = finish_features(
-            log,
-            plan,
-            batches(log, plan, first=first),
-            first=first,
-            progress=lambda done, of: say("features", done, of),
-        )
-        for places, part, values in found:
-            for place, column in zip(places, values, strict=True):
-                scratch.seek(4 * (place * rows + part.start))
-                scratch.write(column.data)
-        write(_months(log, plan, scratch, first), plan, out, about)
+    scratch = ColumnFile((rows, width), out.parent)
+    for made in finish_features(
+        log,
+        plan,
+        batches(log, plan, first=first),
+        first=first,
+        progress=lambda done, of: say("features", done, of),
+    ):
+        scratch.write(*made)
+    write(_months(log, plan, scratch, first), plan, out, about)
     return ExportSummary(rows, width, plan.digest, synthetic, size, 4 * rows * width)
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Return free memory to the system; allocators would keep it in fragments."""
     pa.default_memory_pool().release_unused()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
@@ -97,17 +94,14 @@ def _give_back() -> None:
         trim(0)
 
 
-def _months(log: EncodedHistory, plan: Plan, scratch: BinaryIO, first: int) -> Iterator[Matrix]:
+def _months(log: EncodedHistory, plan: Plan, scratch: ColumnFile, first: int) -> Iterator[Matrix]:
     """Read the scratch file row by row, a month or part of one at a time."""
     month = log.known_at[first:].astype("M8[us]").astype("M8[M]")
     starts = np.r_[0, np.flatnonzero(month[1:] != month[:-1]) + 1, len(month)]
     for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         for at in range(begin, end, _ROWS_AT_ONCE):
             upto = min(at + _ROWS_AT_ONCE, end)
-            values = np.empty((len(plan.names), upto - at), np.float32)
-            for place, row in enumerate(values):
-                scratch.seek(4 * (place * len(month) + at))
-                scratch.readinto(row.data)  # type: ignore[attr-defined]
+            values = scratch.read_columns(slice(at, upto), range(len(plan.names)))
             rows = slice(first + at, first + upto)
             yield Matrix(log.crossing_id[rows], log.as_of[rows], plan.names, values.T, plan.digest)
 

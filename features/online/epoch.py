@@ -26,6 +26,7 @@ from features.history.journal_history import read_event_log, records
 from features.history.labels import SearchRow, act_minutes, read_searches
 from features.history.tables import Tables
 from features.offline.encoded_history import EncodedHistory, derive, encode_history
+from features.offline.export import give_back
 from features.online.backfill import backfill
 from features.online.crossing_index import EPOCH, keep_loaded_names
 from features.online.online_features import OnlineFeatures
@@ -55,6 +56,10 @@ def open_epoch(
     upto = head.seq
     report(f"encoding {tables.crossings.num_rows:,} crossings")
     log = encode_history(tables, plan)
+    taught, searches, names = act_minutes(tables), read_searches(tables), report_names(tables)
+    digest, network = tables.digest, tables.network
+    del tables
+    give_back()
     # All that snapshots known by now depend on is known.
     before = max(head.known_at + 1, log.ends)
     log = derive(log, plan, before=before)
@@ -62,23 +67,23 @@ def open_epoch(
     start = _EpochStart(
         log,
         plan,
-        OnlineFeatures(plan, tables.network),
-        epoch=tables.digest,
+        OnlineFeatures(plan, network),
+        epoch=digest,
         upto=upto,
         before=before,
         reads_from=reads_from,
-        taught=act_minutes(tables),
-        searches=read_searches(tables),
-        names=report_names(tables),
+        taught=taught,
+        searches=searches,
+        names=names,
     )
     body: HistoryBody = {
-        "epoch": tables.digest,
+        "epoch": digest,
         "definitions": plan.digest,
         "upto": upto,
         "reads_from": reads_from,
         **about,
     }
-    return Journal(store, [start]).append([HISTORY_LOADED.draft(tables.digest, body)])[0]
+    return Journal(store, [start]).append([HISTORY_LOADED.draft(digest, body)])[0]
 
 
 def _oldest_read(connection: Connection, head: int) -> int:

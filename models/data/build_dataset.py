@@ -7,6 +7,8 @@ come.
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,14 +17,17 @@ from numpy.typing import NDArray
 
 from features.catalogue.plan import Plan
 from features.history.labels import Labels, labels
-from features.history.tables import Tables
-from features.offline.encoded_history import read_log
-from features.offline.feature_matrix import Matrix, matrix
-from models.array_types import Positions
+from features.history.tables import SCHEMAS, Tables
+from features.offline.column_file import ColumnFile, select_rows
+from features.offline.encoded_history import derive, encode_history, read_log
+from features.offline.export import give_back
+from features.offline.feature_matrix import Matrix, batches, finish_features, matrix
+from models.array_types import Positions, Rows
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import Lookup, lookup
 
 Progress = Callable[[int, int], None]
+TEXTS = ("post", "vehicle_class", "direction", "plate_country")
 
 
 def freeze_history(tables: Tables, *, labels_before: int, delay: int = 0) -> Tables:
@@ -52,13 +57,29 @@ def assemble(tables: Tables, plan: Plan, *, progress: Progress | None = None) ->
     return dataset(tables, made, labels(tables))
 
 
-def build_with_lookup(
-    tables: Tables, plan: Plan, *, progress: Progress | None = None
-) -> tuple[Dataset, Lookup]:
-    """Build the dataset of a history, and the keys of a look-up table for the same rows."""
-    log = read_log(tables, plan)
-    made = matrix(log, plan, progress)
-    return dataset(tables, made, labels(tables)), lookup(log, plan).take(in_order(made))
+def build_on_disk(
+    read: Callable[[], Tables], plan: Plan, *, scratch: Path, progress: Progress | None = None
+) -> tuple[Dataset, Lookup, Tables]:
+    """Build the dataset of a long history, and the keys of a look-up table for the same rows.
+
+    Features are in a file of the folder ``scratch``, and gone with the dataset. ``read`` returns
+    the history; returned of it are acts, finds and a few columns of crossings: the rest is let go.
+    """
+    tables = read()
+    log, known = encode_history(tables, plan), labels(tables)
+    tables = replace(
+        tables,
+        crossings=tables.crossings.select(["arrived_at", *TEXTS]),
+        declarations=SCHEMAS["declarations"].empty_table(),
+        goods_items=SCHEMAS["goods_items"].empty_table(),
+    )
+    give_back()
+    log = derive(log, plan)
+    values = ColumnFile((len(log), len(plan.names)), scratch)
+    for part in finish_features(log, plan, batches(log, plan), progress=progress):
+        values.write(*part)
+    made = Matrix(log.crossing_id, log.as_of, plan.names, cast("Rows", values), plan.digest)
+    return dataset(tables, made, known), lookup(log, plan).take(in_order(made)), tables
 
 
 def in_order(made: Matrix) -> Positions | slice:
@@ -74,22 +95,24 @@ def in_order(made: Matrix) -> Positions | slice:
 
 def dataset(tables: Tables, made: Matrix, known: Labels) -> Dataset:
     """Put a feature matrix, shape (n, f), and labels side by side, ordered by ``as_of``."""
-    order = in_order(made)
+    order, crossings = in_order(made), tables.crossings
 
     def text(name: str) -> NDArray[np.object_]:
-        return np.array(tables.crossings[name].to_pylist(), object)[order]
+        # One object for each distinct text, not for each row.
+        column = pc.dictionary_encode(crossings[name]).combine_chunks()
+        distinct = np.array([*column.dictionary.to_pylist(), None], object)
+        places = pc.fill_null(column.indices, len(distinct) - 1).to_numpy()
+        texts: NDArray[np.object_] = distinct[places][order]
+        return texts
 
     return Dataset(
         crossing_id=made.crossing_id[order],
-        post=text("post"),
-        vehicle_class=text("vehicle_class"),
-        direction=text("direction"),
-        plate_country=text("plate_country"),
-        arrived_at=np.asarray(tables.crossings["arrived_at"].to_numpy(), np.int64)[order],
+        **{name: text(name) for name in TEXTS},
+        arrived_at=np.asarray(crossings["arrived_at"].to_numpy(), np.int64)[order],
         as_of=made.as_of[order],
         names=made.names,
         definitions=made.definitions,
-        values=made.values[order],
+        values=select_rows(made.values, order),
         seizure=known.seizure[order],
         discrepancy=known.discrepancy[order],
         label_known_at=known.known_at[order],

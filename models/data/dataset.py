@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
+from features.offline.column_file import select_rows
 from models.array_types import Floats, Labels, Mask, Rows
 
 Target = Literal["seizure", "discrepancy"]
@@ -21,6 +22,7 @@ TARGETS: tuple[Target, ...] = ("seizure", "discrepancy")
 NEVER: int = int(np.iinfo(np.int64).max)
 """``label_known_at`` of a row that has no label."""
 
+_AT_ONCE = 65_536
 _ROWWISE_EXCEPT = frozenset({"names", "definitions", "synthetic"})
 
 
@@ -39,7 +41,8 @@ class Dataset:
     definitions : str
         Digest of the feature definitions.
     values : float32 array of shape (n, f)
-        NaN where nothing was known.
+        NaN where nothing was known. Of a long history a
+        :class:`features.offline.column_file.ColumnFile`, which reads alike.
     seizure, discrepancy : int8 array of shape (n,)
         1, 0, or -1 where there is no label.
     label_known_at : int64 array of shape (n,)
@@ -96,6 +99,14 @@ class Dataset:
         picked = {name: getattr(self, name)[rows] for name in self._rowwise()}
         return replace(self, **picked)
 
+    def narrow(self, rows: NDArray[Any]) -> Self:
+        """Return what :meth:`take` does; features that are in a file stay there."""
+        if rows.dtype == np.bool_ and rows.all():
+            return self
+        named = [name for name in self._rowwise() if name != "values"]
+        picked = {name: getattr(self, name)[rows] for name in named}
+        return replace(self, **picked, values=select_rows(self.values, rows))
+
     @property
     def entries(self) -> Mask:
         """Rows that are decided, shape (n,): entries, or all rows where there are none."""
@@ -107,16 +118,16 @@ class Dataset:
 
         That is not the last row's: a record that came late stands after later arrivals.
         """
-        return self.take(self._is_recent(days, np.ones(len(self), np.bool_)))
+        return self.narrow(self._is_recent(days, np.ones(len(self), np.bool_)))
 
     def last_entries(self, days: int, *, before: int = NEVER) -> Self:
         """Return what :meth:`last` finds among the :attr:`entries` of what arrived before a time.
 
-        ``before`` is in UTC microseconds. Only what is returned is copied.
+        ``before`` is in UTC microseconds. Only what is returned is copied, but features in a file.
         """
         known = self.arrived_at < before
         entries = known & np.asarray(self.direction == "entry", np.bool_)
-        return self.take(self._is_recent(days, entries if entries.any() else known))
+        return self.narrow(self._is_recent(days, entries if entries.any() else known))
 
     def _is_recent(self, days: int, among: Mask) -> Mask:
         latest = self.arrived_at.max(initial=0, where=among)
@@ -167,9 +178,12 @@ class Dataset:
         for name in self._rowwise():
             column = getattr(self, name)
             total.update(name.encode())
-            total.update(
-                _text(column) if column.dtype == object else np.ascontiguousarray(column).data
-            )
+            for begin in range(0, len(self), _AT_ONCE):
+                part = column[begin : begin + _AT_ONCE]
+                if part.dtype == object:
+                    total.update(b"\x1f" * (begin > 0) + _text(part))
+                else:
+                    total.update(np.ascontiguousarray(part).data)
         return total.hexdigest()
 
     @classmethod

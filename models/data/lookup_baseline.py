@@ -96,6 +96,6 @@ def lookup(log: EncodedHistory, plan: Plan) -> Lookup:
     held = [(plan.column[by, by], weight) for by, weight in LOOKUP if (by, by) in plan.column]
     keys = [log.keys[column] for column, _ in held]
     return Lookup(
-        np.array(keys, np.int64).reshape(len(held), -1),
+        np.array(keys, np.int64).reshape(len(held), len(log)),
         np.array([weight for _, weight in held], np.float64),
     )

@@ -49,9 +49,10 @@ def sent_among(
     ``found`` is empty where no decision is at hand; ``minutes`` are the lengths of the acts of each
     crossing (:func:`features.history.labels.act_lengths`).
     """
-    values = [found.get(crossing_id, (np.nan, False)) for crossing_id in crossing_ids]
-    return ReferralState(
-        np.array([propensity for propensity, _ in values], np.float64),
-        np.array([is_drawn for _, is_drawn in values], np.bool_),
-        np.array([minutes.get(name, np.nan) for name in crossing_ids], np.float64),
-    )
+    n = len(crossing_ids)
+    made = ReferralState(np.full(n, np.nan), np.zeros(n, np.bool_), np.full(n, np.nan))
+    for row, name in enumerate(crossing_ids):
+        made.minutes[row] = minutes.get(name, np.nan)
+        if name in found:
+            made.propensity[row], made.is_random[row] = found[name]
+    return made

@@ -96,7 +96,7 @@ def proxy_effect(
         none = Estimate(0.0, 0.0, 0.0, len(test), 0, knowable=True)
         return made | {"replaced": none.as_dict(), "by_country": {}}
     draw = np.random.default_rng(seed)
-    without = choose(_risk(score(permute_columns(test.values, columns, draw)), severity))
+    without = choose(_risk(score(permute_columns(test.values[:], columns, draw)), severity))
     country = np.array([str(value or "unknown") for value in test.plate_country])
     names, counts = np.unique(country, return_counts=True)
     largest = sorted(names[np.argsort(-counts, kind="stable")[:10]].tolist())

@@ -17,6 +17,8 @@ from models.data.dataset import Dataset
 ALL = "*"
 FEWEST_ROWS = 50
 """Below this many crossings a class at a post has no norm of its own."""
+_COLUMNS = 16
+"""Features that are looked at together."""
 NORMAL_DAYS = 180
 """Histories begin with empty counters: what was usual then is not usual now."""
 
@@ -50,20 +52,31 @@ def compute_usual_values(dataset: Dataset) -> dict[str, Floats]:
     """
     recent = dataset.last_entries(NORMAL_DAYS)
     of = recent if len(recent) >= FEWEST_ROWS else dataset.take(dataset.entries)
-    values = of.values
+    groups = _groups(of)
     flag = np.array([_is_flag(name) for name in dataset.names])
-    usual = {ALL: _middles(values, flag)}
+    usual = {name: np.empty(len(flag)) for name in groups}
+    for begin in range(0, len(flag), _COLUMNS):
+        columns = slice(begin, begin + _COLUMNS)
+        values = of.values[:, columns]
+        for name, rows in groups.items():
+            usual[name][columns] = _middles(values[rows], flag[columns])
+    return usual
+
+
+def _groups(of: Dataset) -> dict[str, Mask | slice]:
+    """Return the rows of each group that is large enough to have a norm."""
+    groups: dict[str, Mask | slice] = {ALL: slice(None)}
     classes, posts = of.vehicle_class.astype(str), of.post.astype(str)
     for name in np.unique(classes).tolist():
         here = classes == name
         if int(here.sum()) < FEWEST_ROWS:
             continue
-        usual[name] = _middles(values[here], flag)
+        groups[name] = here
         for post in np.unique(posts[here]).tolist():
             there = here & (posts == post)
             if int(there.sum()) >= FEWEST_ROWS:
-                usual[f"{name} {post}"] = _middles(values[there], flag)
-    return usual
+                groups[f"{name} {post}"] = there
+    return groups
 
 
 def _is_flag(name: str) -> bool:

@@ -30,6 +30,8 @@ _OUTER = (0.005, 0.995)
 """Quantiles of the training rows between which the line's features are held."""
 FEWEST_SIGNED = 10
 """Fewer features than this, whose sign is known, grow no trees of their own."""
+_COLUMNS = 16
+"""Features whose quantiles are found together."""
 _FLAT = 1e-6
 """A folded feature that varies less says nothing."""
 
@@ -61,8 +63,9 @@ def grow(
         Ascending columns that a split may use; all when absent.
     """
     columns = np.arange(values.shape[1]) if among is None else among
-    used = values[:, columns]
-    filled = np.where(np.isnan(used).all(axis=0), np.float32(0), used)
+    used = values if among is None else values[:, among]
+    is_blank = np.isnan(used).all(axis=0)
+    filled = np.where(is_blank, np.float32(0), used) if is_blank.any() else used
     # Sums over threads depend on their number; one thread, and the bits repeat on any machine.
     with threadpool_limits(1, user_api="openmp"):
         grown = [
@@ -129,18 +132,21 @@ def straight_part(
         Of each row; all alike when absent.
     """
     known = ~np.isnan(values).all(axis=0)
-    x = np.where(known, fold_values(values), 0.0)
-    low, high = np.nanquantile(x, _OUTER, axis=0)
-    fill = np.nanmedian(x, axis=0)
-    held = np.clip(x, low, high)
-    held = np.where(np.isnan(held), fill, held)
-    center, spread = held.mean(axis=0), held.std(axis=0)
+    x = fold_values(values)  # one array, changed in place: all else would need it several times
+    x[:, ~known] = 0.0
+    parts = [x[:, begin : begin + _COLUMNS] for begin in range(0, x.shape[1], _COLUMNS)]
+    low, high = np.concatenate([np.nanquantile(one, _OUTER, axis=0) for one in parts], axis=1)
+    fill = np.concatenate([np.nanmedian(one, axis=0) for one in parts])
+    np.clip(x, low, high, out=x)
+    np.copyto(x, fill, where=np.isnan(x))
+    center, spread = x.mean(axis=0), x.std(axis=0)
     says = spread > _FLAT
     scale = np.where(says, spread, 1.0)
+    x -= center
+    x /= scale
+    x *= says
     with threadpool_limits(1):
-        line = LogisticRegression(C=strength, max_iter=500).fit(
-            (held - center) / scale * says, label, sample_weight=weight
-        )
+        line = LogisticRegression(C=strength, max_iter=500).fit(x, label, sample_weight=weight)
     slopes = np.where(says, line.coef_[0] / scale, 0.0)
     return Linear(low, high, fill, center, slopes, float(line.intercept_[0]))
 

@@ -7,6 +7,7 @@ the same heads as data, in a bundle.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from engine.ports import Scores
@@ -18,6 +19,9 @@ from models.scoring.linear import Linear
 from models.scoring.novelty import column_of, unseen
 from models.scoring.risk import UNSEEN, Head, probability, risk
 from models.scoring.tree_ensemble import TreeArrays
+
+_AT_ONCE = 16_384
+"""Rows that are scored together: scikit-learn and the lines need several times their memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,11 @@ class FittedModel:
 
     def score(self, values: Rows) -> Scores:
         """Return calibrated probabilities for rows of shape (n, f)."""
-        margins = self.margins(values)
+        parts = [
+            self.margins(values[begin : begin + _AT_ONCE])
+            for begin in range(0, len(values) or 1, _AT_ONCE)
+        ]
+        margins = {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
         chance = {
             target: probability(head.log_odds(margins)) for target, head in self.heads.items()
         }

@@ -22,8 +22,9 @@ def fold_values(values: Rows) -> Floats:
     >>> fold_values(np.array([0.0, 1.0, -3.0], np.float32)).round(3).tolist()
     [0.0, 0.693, -1.386]
     """
-    wide = values.astype(np.float64)
-    return np.asarray(np.copysign(np.log1p(np.abs(wide)), wide), np.float64)
+    folded = np.abs(values, dtype=np.float64)
+    np.log1p(folded, out=folded)
+    return np.copysign(folded, values, out=folded)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,11 @@ def reference(
     shape (n, f)) are as the model was fitted on; NaN where nothing was known is a bin of its own.
     ``of_entries`` says whether the rows are entries alone.
     """
-    edges = [_edges(column, bins) for column in values.T]
-    shares = [_shares(column, e) for column, e in zip(values.T, edges, strict=True)]
+    edges, shares = [], []
+    for place in range(values.shape[1]):  # one at a time: they may lie in a file
+        column = values[:, place]
+        edges.append(_edges(column, bins))
+        shares.append(_shares(column, edges[-1]))
     return Reference(
         tuple(names),
         tuple(tuple(e.tolist()) for e in edges),
@@ -110,12 +113,12 @@ def shifts(known: Reference, values: NDArray[Any]) -> tuple[FeatureShift, ...]:
         return ()
     n = 1 / known.rows + 1 / len(values)
     made = []
-    for name, edges, shares, column in zip(
-        known.names, known.edges, known.shares, values.T, strict=True
+    for place, (name, edges, shares) in enumerate(
+        zip(known.names, known.edges, known.shares, strict=True)
     ):
         freedom = max(1, sum(share > 0 for share in shares) - 1)
         noise = float(chdtri(freedom, FALSE_SHIFTS / len(known.names))) * n
-        now = _shares(column, np.array(edges))
+        now = _shares(values[:, place], np.array(edges))
         made.append(
             FeatureShift(name, psi(np.array(shares), now, sizes=(known.rows, len(values))), noise)
         )

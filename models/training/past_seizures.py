@@ -42,7 +42,8 @@ def past_seizures(
     microseconds) are left out, and of the rest at most ``MOST`` are kept, the last, with the
     reasons of ``model``.
     """
-    row = {str(name): at for at, name in enumerate(dataset.crossing_id)}
+    linked = set(seizures["linked_crossing_id"].to_pylist())
+    row = {name: at for at, name in enumerate(dataset.crossing_id) if name in linked}
     found: dict[str, dict[str, Any]] = {}
     for value in seizures.to_pylist():
         crossing = value["linked_crossing_id"]
@@ -51,7 +52,7 @@ def past_seizures(
     kept = dict(list(found.items())[-MOST:])
     rows = np.array([row[crossing] for crossing in kept], np.intp)
     result = contributions_of(model)
-    added = [result.risk(dataset.values[at])[: len(model.names)] for at in rows]
+    added = [result.risk(values)[: len(model.names)] for values in dataset.values[rows]]
     told_of = list(kept.values())
     return PastSeizures(
         families=np.array(families(model.names), np.str_),

@@ -16,9 +16,10 @@ from engine.storage.home import Home
 from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log
 from features.history.labels import act_lengths
+from features.history.tables import Tables
 from models.bundle.bundle import file_digest, signing_key
 from models.config import TrainConfig
-from models.data.build_dataset import build_with_lookup, freeze_history
+from models.data.build_dataset import build_on_disk, freeze_history
 from models.data.referral_log import read_sent, sent_among
 from models.lifecycle.projection import PromotionProjection, read_state
 from models.lifecycle.transitions import register
@@ -82,14 +83,22 @@ def trained_on(
     ``cutoff`` is in UTC microseconds: all that the home knows when absent. All else is as
     :func:`make_candidate` has it.
     """
-    with store.read() as connection:
-        tables = read_event_log(home, connection)
-    if not tables.crossings.num_rows:
-        raise NotEnoughDataError("a model", "the home holds no history: darvoza load FOLDER")
-    if cutoff is not None:  # acts that came since would change labels that were known before
-        tables = freeze_history(tables, labels_before=cutoff)
-    made, table = build_with_lookup(
-        tables, plan, progress=lambda done, of: progress("features", done, of)
+
+    def read() -> Tables:
+        with store.read() as connection:
+            tables = read_event_log(home, connection)
+        if not tables.crossings.num_rows:
+            raise NotEnoughDataError("a model", "the home holds no history: darvoza load FOLDER")
+        if cutoff is None:
+            return tables
+        # Acts that came since would change labels that were known before.
+        return freeze_history(tables, labels_before=cutoff)
+
+    made, table, tables = build_on_disk(
+        read,
+        plan,
+        scratch=home.root,
+        progress=lambda done, of: progress("features", done, of),
     )
     if cutoff is None:
         # A label that became known after the last crossing counts as known with it.

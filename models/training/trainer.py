@@ -77,7 +77,7 @@ def train(
     # A record that came late was not known by its arrival alone.
     known = (dataset.arrived_at < cutoff) & (dataset.as_of < cutoff)
     rows = (dataset.arrived_at >= since) & known
-    seen, table = dataset.take(rows), None if table is None else table.take(rows)
+    seen, table = dataset.narrow(rows), None if table is None else table.take(rows)
     if sent is not None:  # what has no act yet, and may still get one, is not left undone
         ripe = seen.arrived_at < cutoff - config.label_delay
         sent = sent.take(rows).where(ripe & ~np.isin(seen.post, config.untrusted_posts))
@@ -87,7 +87,7 @@ def train(
     if not len(seen):
         raise NotEnoughDataError("a model", "no crossing arrived before the cut-off")
     period = _cut_test_period(seen, config, cutoff=cutoff)
-    test = seen.take(period.rows)
+    test = seen.narrow(period.rows)
     try:
         choice = select_weighting(
             seen, config, test=test, until=period.until, known_before=period.start
@@ -121,9 +121,11 @@ def to_check(values: Rows, *, seed: int) -> Rows:
     column, so that values, and what is missing, meet in ways that the history does not have.
     """
     rows = np.linspace(0, len(values) - 1, min(CHECKED, len(values))).astype(np.intp)
-    more = CHECKED - len(rows)
+    more, taken = CHECKED - len(rows), values[rows]
+    if not more:
+        return taken
     drawn = np.random.default_rng(seed).integers(len(values), size=(more, values.shape[1]))
-    return np.concatenate((values[rows], values[drawn, np.arange(values.shape[1])]))
+    return np.concatenate((taken, values[:][drawn, np.arange(values.shape[1])]))
 
 
 @dataclass(frozen=True, slots=True)

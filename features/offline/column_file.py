@@ -1,0 +1,101 @@
+"""Features of a long history in a temporary file, column by column.
+
+Features are computed a column at a time and read a row at a time; in a file neither needs them
+whole in memory. It is read and not mapped: pages of a mapped file count as memory of the process.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, Self, cast
+from weakref import finalize
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float32]
+_AT_ONCE = 16_384
+"""Rows of the file that are looked at together."""
+
+
+class ColumnFile:
+    """A float32 array of shape (n, f) in a file; indexes as an array does, by rows and columns.
+
+    ``[rows]`` and ``[rows, columns]`` are copies in memory, in the order of rows; ``rows`` is a
+    slice, a mask of shape (n,) or positions in any order, ``columns`` a slice or one place. Only
+    what was written can be read.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, shape: tuple[int, int], folder: Path) -> None:
+        self.shape = shape
+        self._stored = shape[0]
+        self._rows: NDArray[np.intp] | None = None
+        self._of: ColumnFile | None = None
+        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - open for as long as it is read
+        finalize(self, self._file.close)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def write(self, places: Sequence[int], rows: slice, values: Rows) -> None:
+        """Write some columns of adjacent rows; ``values`` has the shape (columns, rows)."""
+        for place, column in zip(places, values, strict=True):
+            self._seek(place, rows.start)
+            self._file.write(column.data)
+
+    def select(self, rows: NDArray[Any] | slice) -> Self:
+        """Return some rows, or all in another order, without reading them."""
+        made = copy(self)
+        made._rows, made._of = self._positions(rows), self  # the first of them closes the file
+        made.shape = len(made._rows), self.shape[1]
+        return made
+
+    def read_columns(self, rows: slice, columns: Sequence[int]) -> Rows:
+        """Return columns of adjacent rows as they were written: shape (columns, rows)."""
+        out = np.empty((len(columns), rows.stop - rows.start), np.float32)
+        for place, column in zip(columns, out, strict=True):
+            self._seek(place, rows.start)
+            self._file.readinto(column.data)
+        return out
+
+    def __getitem__(self, at: Any) -> Rows:
+        rows, columns = at if isinstance(at, tuple) else (at, slice(None))
+        places = range(self.shape[1])[columns]
+        if isinstance(places, int):
+            return self._gather(self._positions(rows), [places])[:, 0]
+        return self._gather(self._positions(rows), places)
+
+    def _positions(self, rows: NDArray[Any] | slice) -> NDArray[np.intp]:
+        """Return the rows of the file that are meant."""
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
+        elif rows.dtype == np.bool_:
+            rows = np.flatnonzero(rows)
+        return rows if self._rows is None else self._rows[rows]
+
+    def _gather(self, rows: NDArray[np.intp], columns: Sequence[int]) -> Rows:
+        out = np.empty((len(rows), len(columns)), np.float32)
+        order = np.argsort(rows, kind="stable")
+        wanted = rows[order]
+        parts = np.searchsorted(wanted, np.arange(0, self._stored + _AT_ONCE, _AT_ONCE))
+        for begin, end in pairwise(parts.tolist()):
+            near = wanted[begin:end]
+            if len(near):
+                found = self.read_columns(slice(near[0], near[-1] + 1), columns)
+                out[order[begin:end]] = found[:, near - near[0]].T
+        return out
+
+    def _seek(self, place: int, row: int) -> None:
+        self._file.seek(self.dtype.itemsize * (place * self._stored + int(row)))
+
+
+def select_rows(values: Any, rows: NDArray[Any] | slice) -> Rows:
+    """Return some rows of features: a copy of those in memory, none of those in a file."""
+    if isinstance(values, ColumnFile):
+        return cast("Rows", values.select(rows))
+    found: Rows = values[rows]
+    return found
