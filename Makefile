@@ -6,6 +6,7 @@ UV     := .tools/bin/uv
 READY  := $(VENV)/.ready
 SPARK  ?= .venv-spark
 ARGS   ?=
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 BENCHES ?= features lookup serving explain intake quality
 
 export UV_SYSTEM_CERTS ?= true
@@ -13,23 +14,26 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 # Kept on disk, compiled code halves the start of every process: made once at set-up, as pip does.
 unexport PYTHONDONTWRITEBYTECODE
 # One thread for numerics, as the command has it: two in each worker wait for one another, busily.
-test proof: export OMP_NUM_THREADS = 1
+test integration proof: export OMP_NUM_THREADS = 1
 
-.PHONY: help setup demo test proof spark check format bench screenshots lock clean
+.PHONY: help setup demo test integration proof spark check format bench screenshots lock clean
 
 help:  ## Say what each target does
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 setup: $(READY)  ## Prepare the environment, nothing else
 
 demo: $(READY)  ## From nothing to a ranked queue; ARGS=--once stops after the print
 	$(BIN)/darvoza demo $(ARGS)
 
-test: $(READY)  ## Every promise, at small sizes
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(READY)  ## Every promise at small sizes, in one process and on SQLite
+	$(BIN)/python -m pytest $(WORKERS) -m "not integration" $(ARGS)
+
+integration: $(READY)  ## What starts other processes: PostgreSQL, a browser, services that are killed
+	$(BIN)/python -m pytest $(WORKERS) -m integration $(ARGS)
 
 proof: $(READY)  ## Every test, at the sizes that the claims state (up to an hour)
-	DARVOZA_PROOF=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 3600 $(ARGS)
+	DARVOZA_PROOF=1 $(BIN)/python -m pytest $(WORKERS) --timeout 3600 $(ARGS)
 
 spark: $(SPARK)/.ready  ## Spark against numpy, in an environment of its own; needs Java 17 or later
 	PYSPARK_PYTHON=$(abspath $(SPARK))/bin/python PYSPARK_DRIVER_PYTHON=$(abspath $(SPARK))/bin/python \
@@ -72,6 +76,7 @@ $(READY): requirements-dev.lock pyproject.toml | $(UV)
 	$(UV) pip sync --quiet --require-hashes --compile-bytecode requirements-dev.lock
 	$(UV) pip install --quiet --no-deps --no-index --editable .
 	$(BIN)/python -m tests.support.compiled_kernels
+	-$(BIN)/python -m pytest -qq --collect-only >$(VENV)/collected.txt  # compiles the tests, too
 	touch $@
 
 # pyspark is built here from its source, by the setuptools of the lock: no unhashed build back end.

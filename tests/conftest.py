@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.integration import (
+    MARKER,
+    StartedProcesses,
+    is_integration,
+    is_left_out,
+    may_hold,
+    refuse_start,
+)
 from tests.proof_alone import IS_PROOF, is_proof_alone
 from tests.support.emptied_database import empty_database
 from tests.support.personal_data import find_personal_data
@@ -155,6 +163,7 @@ LONGEST = (
 """Files that take seconds, the longest first; those of a browser in a row, as they share it."""
 
 MOMENT_SECONDS = 15
+STARTED = StartedProcesses()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -179,6 +188,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if getattr(config.option, "randomly_seed", None) == "default":
         config.option.randomly_seed = ORDER
     gc.disable()
+    STARTED.watch()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         # It looks for its types through all that was imported before it: once, that is a second.
         import skops.io  # noqa: F401
@@ -205,13 +215,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return BySharing(config, log) if config.getoption("dist") == "loadfile" else None
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave Spark's tests to ``make spark``, which names their folder.
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave Spark's tests to ``make spark``, and import no file whose tests are all left out.
 
     Were the other folders named instead, the process that hands out the tests would import the
     whole service for their fixtures, before the first of them starts.
     """
-    return True if collection_path == HERE / "spark" else None
+    if collection_path == HERE / "spark":
+        return True
+    return is_left_out(collection_path, config.getoption("markexpr")) or None
 
 
 def pytest_collection_finish() -> None:
@@ -221,6 +233,7 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what only the proof runs, mark each test with its folder's name, and sort.
 
@@ -233,6 +246,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
     for item in items:
         item.add_marker(item.path.relative_to(HERE).parts[0])
+        if is_integration(item):
+            item.add_marker(MARKER)
+    marked = {item.path for item in items if MARKER in item.keywords}
+    if overlooked := [path.name for path in marked if not may_hold(path)]:
+        raise pytest.UsageError(f"make integration would overlook tests of {overlooked}")
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
@@ -258,11 +276,12 @@ def _small_trainings(request: pytest.FixtureRequest) -> Iterator[None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail what logs or prints test data, and under CI what skips: it must not look green."""
+    """Fail what logs or prints test data, starts a process unmarked, and under CI what skips."""
     report = yield
     if report.passed and (places := find_personal_data(report.sections)):
         report.outcome = "failed"
         report.longrepr = f"test data that stand for persons and vehicles, in {places}"
+    refuse_start(report, STARTED.take(), is_marked=MARKER in item.keywords)
     refuse_skip(report)
     return report
 

@@ -1,10 +1,10 @@
-"""Tests that ``make proof`` alone runs, each with what shows its promise in ``make test``.
+"""Tests that ``make proof`` alone runs, each with what shows its promise for every change.
 
-``make test`` must stay short. A test may move here where a smaller one has the same promise and the
-same seeded bug: one of two stores, one of four languages, one of two ways through the same pages; a
-whole trial moves where smaller tests together have its promises. Keys and values are ``file``,
-``file[case]``, ``file::test`` or ``file::test[case]``, below ``tests``; a case is a parameter, or
-the whole identifier where it holds a hyphen.
+``make test`` and ``make integration`` must stay short. A test may move here where a smaller one has
+the same promise and the same seeded bug: one of two stores, one of four languages, one of two ways
+through the same pages; a whole trial moves where smaller tests together have its promises. Keys and
+values are ``file``, ``file[case]``, ``file::test`` or ``file::test[case]``, below ``tests``; a case
+is a parameter, or the whole identifier where it holds a hyphen.
 """
 
 import ast
@@ -399,7 +399,7 @@ def list_mistakes(names: Mapping[str, Sequence[str]]) -> Iterator[str]:
             yield f"no such test: {name}"
     for name, shown_by in names.items():
         if not shown_by or any(is_named(test, one) for test in shown_by for one in names):
-            yield f"shown by no test of make test: {name}"
+            yield f"shown by the proof alone: {name}"
 
 
 @cache

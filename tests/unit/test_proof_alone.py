@@ -17,7 +17,7 @@ def test_what_the_proof_alone_runs_is_shown_by_a_test_that_always_runs() -> None
     [
         (f"{REPLAY}::test_that_is_gone", REPLAY, "no such test"),
         (f"{REPLAY}[postgresql]", "store/test_gone.py", "no such test"),
-        (f"{REPLAY}[postgresql]", next(iter(PROOF_ALONE)), "shown by no test"),
+        (f"{REPLAY}[postgresql]", next(iter(PROOF_ALONE)), "shown by the proof alone"),
     ],
 )
 def test_a_name_without_its_test_is_found(name: str, shown_by: str, mistake: str) -> None:

@@ -314,6 +314,7 @@ main()
 """A command that ends at once, before the transaction of the erasure does."""
 
 
+@pytest.mark.integration
 def test_a_kill_in_the_middle_leaves_all_or_nothing(story: Story) -> None:
     world = story.world
     moment = SystemClock().now()

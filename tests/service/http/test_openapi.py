@@ -211,6 +211,7 @@ def ask_at_random(asker: Asker, operation: Any, mode: GenerationMode) -> None:
     ask_case()
 
 
+@pytest.mark.integration
 def test_every_answer_at_the_boundaries_is_declared(tmp_path: Path) -> None:
     """Of a service that no other test has asked: what has been filed before decides the answers."""
     with contextmanager(serving)(tmp_path) as world:
@@ -221,6 +222,7 @@ def test_every_answer_at_the_boundaries_is_declared(tmp_path: Path) -> None:
     assert max(asker.statuses) < 500
 
 
+@pytest.mark.integration
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # generators of choices do
 def test_every_answer_to_random_requests_is_declared(world: World, kept_names: Kept) -> None:
     asker = Asker(world, kept_names)
@@ -243,6 +245,7 @@ def narrower(found: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("bug", "path"), [(drop_conflict, "/v1/decisions"), (narrower, "/v1/inspections")]
 )

@@ -411,6 +411,7 @@ def test_profiles_together_stay_bearable(
     assert send(world, path, {}, people["bob"]).status_code == 201
 
 
+@pytest.mark.integration
 def test_a_backtest_runs_as_a_command_of_its_own(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

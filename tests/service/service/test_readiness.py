@@ -58,6 +58,7 @@ def _each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_probe, "EVERY_SECONDS", -1)
 
 
+@pytest.mark.integration
 def test_a_real_disk_that_is_full_or_only_reads_takes_no_probe(tmp_path: Path) -> None:
     """In a namespace of its own, where the machine lets anyone have one."""
     enter = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", TRY]

@@ -64,6 +64,7 @@ def home(tmp_path: Path, store: Store) -> Home:
 
 
 @pytest.mark.parametrize("point", POINTS)
+@pytest.mark.integration
 def test_a_killed_process_leaves_nothing_that_a_sweep_does_not_take(
     home: Home, store: Store, store_url: str, point: str
 ) -> None:

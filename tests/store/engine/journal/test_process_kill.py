@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
 from engine.audit.verification import verify
@@ -13,6 +14,7 @@ from engine.journal.journal import JOURNAL
 from engine.storage.database import Store
 from tests.store.engine.journal.append_process import BATCH
 
+pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[4]
 TRIALS, BATCHES = (200, 20) if os.environ.get("DARVOZA_PROOF") else (3, 6)
 SECONDS = 600

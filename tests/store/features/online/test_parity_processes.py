@@ -30,6 +30,7 @@ from tests.store.features.online.record_batches import Step, batches, steps
 from tests.store.features.online.replay import PLAN, bits
 from tests.support.random_histories import NETWORK, history
 
+pytestmark = pytest.mark.integration
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 PROCESSES = 4
 CROSSINGS = 54_000 if PROOF else 100

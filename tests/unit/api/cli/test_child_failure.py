@@ -52,6 +52,7 @@ def test_both_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert (tmp_path / "backtest-error.log").stat().st_size == KEPT_CHARACTERS
 
 
+@pytest.mark.integration
 def test_a_real_command_that_refuses_says_why(tmp_path: Path) -> None:
     with pytest.raises(NotEnoughDataError, match="not a home: it holds no store"):
         Backtests(Home(tmp_path)).run(BacktestSubject("is_empty", "red", 100.0, None), days=7)

@@ -51,6 +51,7 @@ print(json.dumps(known | {"modules": sorted(sys.modules)}))
     return found
 
 
+@pytest.mark.integration
 def test_a_service_starts_without_what_few_requests_want(start_state: dict[str, Any]) -> None:
     """Messages, scipy behind the intervals of pages, sign-on and dossiers load at first use."""
     slow = {"lxml", "features.messages", "scipy.special", "scipy.optimize", "numpy.testing"}
@@ -59,6 +60,7 @@ def test_a_service_starts_without_what_few_requests_want(start_state: dict[str, 
     assert slow & set(start_state["modules"]) == set()
 
 
+@pytest.mark.integration
 def test_no_garbage_is_looked_for_among_what_a_command_imports(start_state: dict[str, Any]) -> None:
     assert start_state["is_enabled"]
     assert start_state["frozen"] > 10_000

@@ -72,6 +72,7 @@ def reads_without_a_role(path: Path) -> bool:
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("runuser") is None, reason="needs a second account"
 )
+@pytest.mark.integration
 def test_a_second_account_reads_nothing_of_it() -> None:
     """With the negative control: the same account reads the same file while the home is open."""
     outer = Path(mkdtemp(dir="/tmp"))

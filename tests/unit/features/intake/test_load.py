@@ -110,6 +110,7 @@ load(Home(Path(sys.argv[1])), Path(sys.argv[2]), now=int(sys.argv[3]), progress=
 """
 
 
+@pytest.mark.integration
 def test_a_killed_load_leaves_nothing_and_the_next_one_clears_up(tmp_path: Path) -> None:
     folders.write(folders.clean(200), tmp_path / "in")
     home = Home(tmp_path / "home")

@@ -12,6 +12,7 @@ from tests.support.canaries import Canaries
 from tests.support.hostile_documents import DECOYS, HOSTILE, point_at
 from tests.support.sealed_process import translate_sealed
 
+pytestmark = pytest.mark.integration
 MOST_KILOBYTES = 200 << 10
 OPENING = ("a file as an entity", "a DTD from a file", "a parameter entity from a file")
 

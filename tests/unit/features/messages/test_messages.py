@@ -373,6 +373,7 @@ print(translate_document(data, MessageSettings()).rule)
 """
 
 
+@pytest.mark.integration
 def test_no_file_and_no_socket_is_needed_to_refuse() -> None:
     """A process that can open nothing any more refuses the same documents by the same names."""
     for name in ("a file as an entity", "a DTD from the network"):

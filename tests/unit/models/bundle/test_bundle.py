@@ -285,6 +285,7 @@ def test_features_without_risk_get_little_and_the_risky_one_leads(bundle_folder:
     assert abs(fields[SEEN_BY]) < 0.2
 
 
+@pytest.mark.integration
 def test_serving_imports_no_training_library(bundle_folder: Path) -> None:
     heavy = "{'sklearn', 'pandas', 'mlflow', 'joblib', 'pyarrow', 'skops', 'matplotlib', 'shap'}"
     code = (

@@ -198,6 +198,7 @@ def test_expansion_is_that_of_the_hash_to_curve_vectors() -> None:
     assert expand_message(b"", tag=tag, length=32).hex() == expected
 
 
+@pytest.mark.integration
 def test_the_group_is_loaded_at_first_use() -> None:
     """The service's start does not wait for the library."""
     code = "import sys, engine.links.matching.oblivious_prf; print('rbcl' in sys.modules)"

@@ -1,0 +1,122 @@
+"""Which tests ``make integration`` runs, and ``make test`` does not.
+
+``make test`` shows every promise at small sizes in one process, on SQLite. ``make integration``
+runs what needs more than that: a test that starts another process (a browser, a server of
+PostgreSQL, an identity provider, a service that is killed, a command), and those that let whole
+systems play. What a test is follows from its fixtures, its store or its folder; a test that starts
+a process by itself has the marker ``integration``. Nothing else is listed; ``.ci/run`` runs both.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from os import getpid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+MARKER = "integration"
+STARTING = frozenset({"browser", "cluster", "forker", "identity_provider", "training_home"})
+"""Fixtures that start a process, or need one that does."""
+SERVER = "postgresql"
+"""A parameter of tests that run on both stores."""
+WHOLE: Mapping[str, str] = {
+    "browser/": "a real browser",
+    "service/attentions/": "two installations that exchange records",
+    "service/compatibility/test_definitions.py": "an upgrade, with a training and two promotions",
+    "service/links/": "two installations that exchange records",
+    "service/models/": "models that are trained, put into force, served and taken back",
+    "store/api/links/": "two installations that exchange records",
+    "store/engine/links/": "two installations that exchange records",
+    "unit/experiments/": "measuring tools, on networks that they make",
+    "unit/features/offline/sql/": "another engine, DuckDB",
+    "unit/models/evaluation/": "whole reports about models",
+    "unit/models/training/": "whole trainings, and MLflow",
+    "unit/test_notebooks.py": "notebooks, from a folder of data to a model",
+}
+"""Beginnings of names of files with what is played there; each test below them is one."""
+STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"})
+"""Events of Python's audit hooks (PEP 578)."""
+_ABOUT_THE_MACHINE = ["uname", "-p"]
+"""What :func:`platform.uname` asks once in a process, for libraries that report it."""
+_MAY_NEED = re.compile(rf"\b({'|'.join(sorted({*STARTING, SERVER, MARKER}))})\b|\bstore(_url)?: ")
+_OF_THE_MODULE = re.compile(r"^pytestmark = .*\bmark\.integration\b", re.MULTILINE)
+
+
+def is_integration(item: pytest.Item) -> bool:
+    """Tell whether a collected test belongs to ``make integration``."""
+    if item.get_closest_marker(MARKER) or is_whole(item.path):
+        return True
+    given = getattr(getattr(item, "callspec", None), "params", {})
+    return SERVER in map(str, given.values()) or bool(STARTING & names_of(item))
+
+
+def names_of(item: pytest.Item) -> frozenset[str]:
+    """Return the names of all fixtures that a test needs."""
+    return frozenset(getattr(item, "fixturenames", ()))
+
+
+@cache
+def is_whole(path: Path) -> bool:
+    """Tell whether all tests of a file or folder are integration's, without an import."""
+    name = path.relative_to(HERE).as_posix() + "/" * path.is_dir()
+    if name.startswith(tuple(WHOLE)):
+        return True
+    return path.suffix == ".py" and bool(_OF_THE_MODULE.search(path.read_text("utf-8")))
+
+
+@cache
+def may_hold(path: Path) -> bool:
+    """Tell whether a file names anything that makes a test one of ``make integration``.
+
+    What its folders share counts as its own. Each run without these tests compares it with what was
+    collected, so a file that it overlooks fails that run.
+    """
+    if is_whole(path):
+        return True
+    shared = (folder / "conftest.py" for folder in path.parents if HERE in folder.parents)
+    texts = (one.read_text("utf-8") for one in (path, *shared) if one.is_file())
+    return any(_MAY_NEED.search(text) for text in texts)
+
+
+def is_left_out(path: Path, markers: str) -> bool:
+    """Tell whether a run of ``-m integration``, or of all others, needs nothing of a path."""
+    if markers == f"not {MARKER}" and (path.is_dir() or path.name.startswith("test_")):
+        return is_whole(path)
+    if not (path.suffix == ".py" and path.name.startswith("test_")):
+        return False
+    return markers == MARKER and not may_hold(path)
+
+
+class StartedProcesses:
+    """Commands and forks of this process since they were last asked for."""
+
+    def __init__(self) -> None:
+        self._process = getpid()
+        self._started: list[str] = []
+
+    def watch(self) -> None:
+        """Begin, for the life of this process."""
+        sys.addaudithook(self.note)
+
+    def note(self, event: str, given: tuple[Any, ...]) -> None:
+        """Note a start; a child that was forked inherits the hook and notes nothing."""
+        if event in STARTS and getpid() == self._process:
+            command = given[1] if len(given) > 1 else ""
+            if command != _ABOUT_THE_MACHINE:
+                self._started.append(f"{event} {command}".strip())
+
+    def take(self) -> list[str]:
+        """Return what was started, once."""
+        started, self._started = self._started, []
+        return started
+
+
+def refuse_start(report: pytest.TestReport, started: Iterable[str], *, is_marked: bool) -> None:
+    """Fail a test that started a process and does not say so."""
+    if report.passed and not is_marked and (listed := "; ".join(started)):
+        report.outcome = "failed"
+        report.longrepr = f"starts another process, so it needs the marker {MARKER}: {listed}"
