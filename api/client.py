@@ -618,6 +618,10 @@ class Client(Calls):
         """Return the last assessment of the data."""
         return self._get(QualityAnswer, "quality")
 
+    def assess_quality(self) -> QualityAnswer:
+        """Assess the data now, and return it."""
+        return self._post(QualityAnswer, None, None, "quality", "assessments")
+
     def measure_drift(self, days: int = RECENT_DAYS, key: str | None = None) -> DriftAnswer:
         """Measure drift again."""
         return self._post(DriftAnswer, {"days": days}, key, "drift")

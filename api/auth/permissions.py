@@ -207,6 +207,7 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
     (Matter.REPORTS, Right.SEE, _READERS | _INTEGRITY): """
         GET /v1/posts/{post}/shift
         GET /v1/quality
+        POST /v1/quality/assessments
         """,
     (Matter.REPORTS, Right.ACT, _SUPERVISOR): """
         PUT /v1/posts/{post}/roster

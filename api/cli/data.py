@@ -23,6 +23,7 @@ from api.cli.common import (
     HomeOption,
     IgnoreOption,
     JsonOption,
+    PoliteOption,
     ReportProgress,
     UnusedHomeOption,
     emit,
@@ -34,6 +35,7 @@ from api.cli.common import (
     progress,
     say,
     signed_in,
+    step_back,
 )
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import InputError
@@ -437,6 +439,7 @@ def quality(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep it in the home, for the page of the service.")
     ] = False,
+    polite: PoliteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Assess the data by post, field and week: missing, late, doubled, unknown, skewed, stuck."""
@@ -446,6 +449,7 @@ def quality(
     from experiments.analysis.data_quality import assess_quality
     from experiments.analysis.home_history import HomeHistory, check_moment
 
+    step_back(if_polite=polite)
     moment = check_moment(as_of, name="--as-of")
     with opened_to_read(home) as (found, store):
         history = HomeHistory(found, store.read, moment, _identifier_key(found))

@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
 
 from api.quality.reads import TheService, read_quality
 from api.web.page_route import PageRoute, TheVisit
+from api.web.visitor import TheForm
+from engine.errors import BusyError, NotEnoughDataError
 
 router = APIRouter(prefix="/quality", route_class=PageRoute, include_in_schema=False)
 SHOWN_WEEKS = 4
@@ -26,6 +29,16 @@ def show(visit: TheVisit, service: TheService) -> Response:
         fields=[] if found is None else _sum_fields(found["weeks"]),
         weeks=SHOWN_WEEKS,
     )
+
+
+@router.post("/assessments")
+def assess(_visit: TheVisit, service: TheService, _form: TheForm) -> Response:
+    """Assess the data now."""
+    try:
+        service.assessments.run()
+    except (BusyError, NotEnoughDataError):
+        return RedirectResponse("/quality?done=busy", 303)
+    return RedirectResponse("/quality?done=assessed", 303)
 
 
 def _newest_first(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -1,7 +1,7 @@
 """The last assessment of the data, of the posts that a caller reaches.
 
-The file in the home is written by ``darvoza quality --keep``, every night by a timer: to assess
-takes seconds of a core, and libraries that the service does not import.
+The file in the home is written by ``darvoza quality --keep``, every night by a timer and for whom
+asks: to assess takes seconds of a core, and libraries that the service does not import.
 """
 
 import json
@@ -12,6 +12,7 @@ from fastapi import Depends
 from api.auth.callers import Caller
 from api.http.dependencies import running_service
 from api.quality.schemas import QualityAssessment
+from api.service.subprocess_jobs import Assessments
 from engine.storage.home import Home
 
 
@@ -19,6 +20,7 @@ class QualityService(Protocol):
     """The running service, as the quality of its data is read."""
 
     home: Home
+    assessments: Assessments
 
 
 TheService = Annotated[QualityService, Depends(running_service)]

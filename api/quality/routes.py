@@ -3,7 +3,7 @@
 from fastapi import Response
 
 from api.http.dependencies import TheCaller
-from api.http.responses import answer, json_router
+from api.http.responses import answer, document_problems, json_router
 from api.quality.reads import TheService, read_quality
 from api.quality.schemas import QualityAnswer
 
@@ -13,4 +13,11 @@ router = json_router("/v1/quality", "models")
 @router.get("", response_model=QualityAnswer)
 def quality(caller: TheCaller, service: TheService) -> Response:
     """Return the last assessment of the posts that the caller reaches."""
+    return answer(read_quality(service, caller))
+
+
+@router.post("/assessments", response_model=QualityAnswer, responses=document_problems(409))
+def assess(caller: TheCaller, service: TheService) -> Response:
+    """Assess the data now, in a process of its own, and return it; nothing is recorded."""
+    service.assessments.run()
     return answer(read_quality(service, caller))

@@ -27,7 +27,7 @@ from api.service.settings import Settings
 from api.service.sign_in import open_sign_in
 from api.service.signed_answers import SignedAnswers
 from api.service.store_probe import Probe
-from api.service.subprocess_jobs import Backtests, Measurements
+from api.service.subprocess_jobs import Assessments, Backtests, Measurements
 from api.service.thread_bridge import LoopBridge
 from engine.audit.decision_replay import DecisionReplay
 from engine.audit.file_anchors import declare_files
@@ -165,6 +165,7 @@ class Runtime:
     profiles: ProfileMatcher
     backtests: Backtests
     measurements: Measurements
+    assessments: Assessments
     targeting: Targeting
     recording: Recording
     forecasts: Forecasts
@@ -296,6 +297,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
         profiles=profiles,
         backtests=Backtests(home),
         measurements=Measurements(home),
+        assessments=Assessments(home),
         targeting=Targeting(
             store,
             journal,

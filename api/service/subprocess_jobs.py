@@ -1,8 +1,9 @@
-"""Backtests and measurements for callers of the service, each in a process of its own.
+"""Backtests, measurements, assessments for callers of the service, each in its own process.
 
 The service imports no training library and keeps its cores for decisions: a backtest runs as the
-command ``darvoza profiles backtest``, a measurement of drift as ``darvoza drift``, one of each at a
-time and with low priority. They read the same home and the same store.
+command ``darvoza profiles backtest``, a measurement of drift as ``darvoza drift``, an assessment of
+the data as ``darvoza quality``, one of each at a time and with low priority. They read the same
+home and the same store.
 """
 
 import json
@@ -95,3 +96,11 @@ class Measurements(_OneAtATime):
         Raises the same.
         """
         return self._run("measurement", ["drift"], ["--days", str(days), "--unrecorded"])
+
+
+class Assessments(_OneAtATime):
+    """Assesses the quality of the data, once at a time; the command keeps it in the home."""
+
+    def run(self) -> None:
+        """Replace the last assessment; raises the same."""
+        self._run("assessment", ["quality"], ["--keep"])

@@ -35,7 +35,7 @@ from api.http import csv_lists
 from api.http.agency_rows import RecordFilter
 from api.queue import page as queue_page
 from api.service.settings import Settings
-from api.service.subprocess_jobs import Measurements
+from api.service.subprocess_jobs import Assessments, Measurements
 from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
 from api.webhooks.bodies import EventBodies
 from engine.errors import NotEnoughDataError
@@ -358,6 +358,7 @@ def _short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(queue_page, "_changes", end)
     monkeypatch.setattr(Measurements, "run", no_model)
+    monkeypatch.setattr(Assessments, "run", lambda _: None)
 
 
 def test_every_cell_is_refused_or_answered_as_the_table_says_and_no_row_leaks(

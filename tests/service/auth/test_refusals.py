@@ -14,7 +14,7 @@ from api import app
 from api.auth.permissions import MAY, OPEN, Role
 from api.http.problems import STATUS
 from api.service.settings import Settings
-from api.service.subprocess_jobs import Measurements
+from api.service.subprocess_jobs import Assessments, Measurements
 from engine.errors import NotEnoughDataError, RiskError
 from engine.journal import batch_worker
 from engine.journal.idempotency import MESSAGE_IDENTIFIER_TAKEN, ClaimHolder, IdempotencyClaim
@@ -86,6 +86,7 @@ def test_a_role_reaches_its_routes_alone(
         raise NotEnoughDataError("the measurement", "no model is in force")
 
     monkeypatch.setattr(Measurements, "run", no_model)
+    monkeypatch.setattr(Assessments, "run", lambda _: None)
     method, path = route
     path = re.sub(r"\{\w+\}", "x-0", path.replace("{post}", "OYB"))
     for role in Role:
@@ -297,7 +298,7 @@ def test_health_needs_no_key(world: World) -> None:
     assert "darvoza_request_seconds_bucket" in metrics and SECRET not in metrics
 
 
-BARE = ("verifications", "confirmations", "returns")
+BARE = ("verifications", "assessments", "confirmations", "returns")
 """Ends of paths that take no body."""
 
 

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi import checks as declared
 
 from api.auth.permissions import MAY, Role
 from api.http.openapi_examples import BODIES
-from api.service.subprocess_jobs import Backtests, Measurements
+from api.service.subprocess_jobs import Assessments, Backtests, Measurements
 from engine.errors import NotEnoughDataError
 from tests.service.conftest import serving
 from tests.service.running_service import POST, World, arrival
@@ -67,6 +67,7 @@ def _one_backtest() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Backtests, "run", once)
         patched.setattr(Measurements, "run", no_model)
+        patched.setattr(Assessments, "run", lambda _: None)
         yield
 
 
@@ -278,7 +279,7 @@ def test_every_refusal_shows_its_problem_types(world: World) -> None:
                 )
 
 
-BARE = ("verifications", "confirmations", "returns", "/files")
+BARE = ("verifications", "assessments", "confirmations", "returns", "/files")
 """Ends of paths that take no body, or a file."""
 EXAMPLES = [one for one in MAY if one[0] in ("POST", "PUT") and not one[1].endswith(BARE)]
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -112,7 +113,45 @@ def test_other_posts_are_left_out(world: World, assessment: dict[str, Any]) -> N
     assert {one["post"] for one in assessment["findings"]} == {POST, OTHER}
 
 
+def test_a_caller_has_the_command_assess_it(
+    world: World, assessment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.home.quality.unlink()
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        asked = [word for word in command[3:] if word != "--polite"]  # this process keeps its own
+        done = CliRunner().invoke(app, asked)
+        return subprocess.CompletedProcess(command, done.exit_code, done.stdout_bytes, b"")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    answer = world.post("/v1/quality/assessments", None, Role.ANALYST)
+    assert answer.status_code == 200 and answer.json() == world.get("/v1/quality").json()
+    assert answer.json()["assessed"]["findings"] == assessment["findings"]
+    lee = desk_of(world, "lee", Role.SUPERVISOR)
+    sent = lee.send("/quality", "/quality/assessments", {})
+    assert sent.headers["location"] == "/quality?done=assessed"
+    assert "Assessed; below" in lee.get(sent.headers["location"]).text
+
+
+def test_an_assessment_that_does_not_end_leaves_the_last_one(
+    world: World, assessment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: what did not run is not said to have run."""
+
+    def run(command: list[str], **_: object) -> None:
+        raise subprocess.TimeoutExpired(command, timeout=1.0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert world.post("/v1/quality/assessments", None, Role.ANALYST).status_code == 503
+    assert world.get("/v1/quality").json()["assessed"] == assessment
+    mia = desk_of(world, "mia", Role.INTEGRITY)
+    sent = mia.send("/quality", "/quality/assessments", {})
+    assert sent.headers["location"] == "/quality?done=busy"
+    assert "could not be assessed now" in mia.get(sent.headers["location"]).text
+
+
 def test_who_may_not_read_it_is_refused(world: World) -> None:
     assert world.get("/v1/quality", Role.INTEGRITY).status_code == 200
     for role in (Role.CHECKPOINT, Role.COUNTERPART, Role.ADMINISTRATOR):
         assert world.get("/v1/quality", role).status_code == 403
+        assert world.post("/v1/quality/assessments", None, role).status_code == 403
