@@ -231,6 +231,7 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)  # a test that needs a collection asks for one
     gc.enable()
+    STARTED.take()  # what a library asks while it is imported is no test's
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib import import_module
 from os import getpid
 from pathlib import Path
 from typing import Any
@@ -26,20 +27,30 @@ SERVER = "postgresql"
 WHOLE: Mapping[str, str] = {
     "browser/": "a real browser",
     "service/attentions/": "two installations that exchange records",
+    "service/cases/test_dossier.py": "documents as they are printed",
     "service/compatibility/test_definitions.py": "an upgrade, with a training and two promotions",
     "service/links/": "two installations that exchange records",
     "service/models/": "models that are trained, put into force, served and taken back",
+    "service/web/": "pages, as their readers get them",
+    "spark/": "a real Spark",
     "store/api/links/": "two installations that exchange records",
     "store/engine/links/": "two installations that exchange records",
     "unit/experiments/": "measuring tools, on networks that they make",
     "unit/features/offline/sql/": "another engine, DuckDB",
+    "unit/features/partners/": "histories of two installations",
+    "unit/models/data/": "what trainings learn from",
     "unit/models/evaluation/": "whole reports about models",
+    "unit/models/learning/": "learners, as trainings call them",
     "unit/models/training/": "whole trainings, and MLflow",
     "unit/test_notebooks.py": "notebooks, from a folder of data to a model",
 }
 """Beginnings of names of files with what is played there; each test below them is one."""
-STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"})
-"""Events of Python's audit hooks (PEP 578)."""
+OF_PAGES = re.compile(r"service/\w+/test_\w*pages?\.py")
+"""Files about pages next to what they show, as their readers get them."""
+STARTS = frozenset(
+    {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "fork_exec"}
+)
+"""Events of Python's audit hooks (PEP 578), and what pools of processes call, which has none."""
 _ABOUT_THE_MACHINE = ["uname", "-p"]
 """What :func:`platform.uname` asks once in a process, for libraries that report it."""
 _MAY_NEED = re.compile(rf"\b({'|'.join(sorted({*STARTING, SERVER, MARKER}))})\b|\bstore(_url)?: ")
@@ -63,7 +74,7 @@ def names_of(item: pytest.Item) -> frozenset[str]:
 def is_whole(path: Path) -> bool:
     """Tell whether all tests of a file or folder are integration's, without an import."""
     name = path.relative_to(HERE).as_posix() + "/" * path.is_dir()
-    if name.startswith(tuple(WHOLE)):
+    if name.startswith(tuple(WHOLE)) or OF_PAGES.fullmatch(name):
         return True
     return path.suffix == ".py" and bool(_OF_THE_MODULE.search(path.read_text("utf-8")))
 
@@ -101,6 +112,14 @@ class StartedProcesses:
     def watch(self) -> None:
         """Begin, for the life of this process."""
         sys.addaudithook(self.note)
+        module: Any = import_module("_posixsubprocess")
+        start = module.fork_exec
+
+        def fork_exec(*given: Any) -> Any:
+            self.note("fork_exec", ("", given[0]))
+            return start(*given)
+
+        module.fork_exec = fork_exec
 
     def note(self, event: str, given: tuple[Any, ...]) -> None:
         """Note a start; a child that was forked inherits the hook and notes nothing."""

@@ -1,6 +1,9 @@
 """A test that starts a process is one of ``make integration``, and none of them is overlooked."""
 
+import _posixsubprocess
+import os
 import subprocess
+from multiprocessing import util
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -58,6 +61,8 @@ def make_item(*fixtures: str, path: Path = PARTS, marker: str = "", **params: st
         (make_item("store", store_url="postgresql"), True),
         (make_item(marker=MARKER), True),
         (make_item(path=HERE / "browser" / "test_forms.py"), True),
+        (make_item(path=HERE / "service" / "queue" / "test_queue_page.py"), True),
+        (make_item(path=HERE / "service" / "queue" / "test_takings.py"), False),
     ],
 )
 def test_fixtures_store_folder_or_marker_tell(item: Any, expected: bool) -> None:
@@ -88,11 +93,15 @@ def test_a_file_whose_tests_are_all_left_out_is_not_imported() -> None:
 
 
 @pytest.mark.integration
-def test_a_start_is_seen() -> None:
+def test_a_start_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command, and a worker of a pool as :mod:`multiprocessing` starts it."""
     started = StartedProcesses()
+    monkeypatch.setattr(_posixsubprocess, "fork_exec", _posixsubprocess.fork_exec)
     started.watch()
     subprocess.run(["true"], check=True)
-    assert [one.partition(" ")[0] for one in started.take()] == ["subprocess.Popen"]
+    os.waitpid(util.spawnv_passfds(b"/bin/true", ["true"], ()), 0)
+    events = [one.partition(" ")[0] for one in started.take()]
+    assert events == ["subprocess.Popen", "fork_exec"]
     assert started.take() == []
 
 
