@@ -33,6 +33,7 @@ from experiments.faults.seeded_bugs import (
     answer_early,
     know_none,
     leak_memory,
+    list_none,
     name_randomly,
     parse_unbounded,
     read_pickles,
@@ -59,6 +60,11 @@ PLANTED: dict[str, dict[str, object]] = {
     },
 }
 """The replacements that are the seeded bug of each fault; only a fork of this process has them."""
+UNDER_WAY: dict[str, dict[str, object]] = {
+    "files-swept": {"engine.cases.file_store.read_arrived_files": list_none},
+    "files-named-early": {"engine.cases.travelling_files.PARTIAL": ""},
+}
+"""The same for files that are on their way over a link, which no command tries."""
 
 
 def serve(variables: dict[str, str], *, port: int, planted: str) -> None:
@@ -67,7 +73,7 @@ def serve(variables: dict[str, str], *, port: int, planted: str) -> None:
     for name in (VARIABLE, DATABASE_VARIABLE):
         os.environ.pop(name, None)
     os.environ.update(variables)
-    for name, bug in PLANTED.get(planted, {}).items():
+    for name, bug in (PLANTED | UNDER_WAY).get(planted, {}).items():
         patch(name, bug).start()
     listen(configured(application(), host=HOST, port=port, log_level="error"))
 

@@ -56,6 +56,11 @@ def answer_early(
     journal.append(drafts)
 
 
+def list_none(connection: Connection) -> tuple[()]:
+    """Know of no file that another installation's records name."""
+    return ()
+
+
 def name_randomly(crossing_id: str) -> str:
     """Return a new idempotency name for every request."""
     return f"crossing:{crossing_id}:{secrets.token_hex(4)}"

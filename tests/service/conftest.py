@@ -43,6 +43,7 @@ OWN_TIME = (
     "test_erasure",
     "test_sign_on",
     "test_killed_service",
+    "test_killed_transfer",
     "test_two_homes",
     "test_partners",
     "test_links_demo",

@@ -1,0 +1,195 @@
+"""A file on its way from a node to its centre, while the service of either side is killed -9.
+
+Both sides are real services over HTTPS, the node on SQLite, the centre on PostgreSQL. The centre is
+killed as soon as more of the file has arrived, then the node, by turns; each starts again, and the
+transfer goes on by itself.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from api.harness.service_process import free_port, wait_until_ready
+from api.harness.tls_line import Line, make_certificate, serve_tls
+from api.links.exchanges import CA_FILE
+from api.migrations.upgrade import upgrade
+from api.service.settings import VARIABLE
+from engine.audit.file_anchors import declare_files
+from engine.cases.file_store import PARTIAL
+from engine.links.agreement import parse_agreement
+from engine.storage.database import Store
+from engine.storage.home import DATABASE_VARIABLE
+from experiments.faults.service_process import Forker, Service
+from tests.service.links.post_and_centre import NAME, Installation, make_centre, open_installation
+from tests.service.links.test_case_files_sent import add_file, make_text
+from tests.service.links.test_post_reports import open_case
+from tests.service.running_service import NETWORK, POST
+from tests.support.emptied_database import empty_database
+from tests.support.link_agreements import party_content, post_content
+
+SIZE, KILLS = (9_000_000, 40) if os.environ.get("DARVOZA_PROOF") else (1_500_000, 2)
+"""Bytes of the file, and kills at most: it may be whole before."""
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass
+class Transfer:
+    """Both homes, their services, the line between them, and the file that is under way."""
+
+    node: Installation
+    centre: Installation
+    services: dict[str, Service]
+    line: Line
+    content: bytes
+    digest: str
+
+    @property
+    def whole(self) -> Path:
+        """Where the centre keeps the file once it is whole."""
+        return self.centre.home.files / self.digest
+
+    @property
+    def part(self) -> Path:
+        """Where the centre keeps what has arrived before."""
+        return self.centre.home.files / f"{PARTIAL}{self.digest}"
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the file at the centre."""
+        for path in (self.whole, self.part):
+            with suppress(FileNotFoundError):
+                return path.stat().st_size
+        return 0
+
+    def start(self, name: str) -> None:
+        """Start a service and wait until it answers."""
+        service = self.services[name]
+        service.start()
+        wait_until_ready(service.port, is_alive=lambda: True, every=0.02)
+
+
+@contextmanager
+def open_transfer(
+    folder: Path, forker: Forker, *, centre_url: str = "", bug: str = ""
+) -> Iterator[Transfer]:
+    """Let a node with one file and a centre agree; no service runs yet.
+
+    Without ``centre_url``, an empty store, the centre stands on SQLite too.
+    """
+    certificate = make_certificate(folder)
+    known = {name: text for name, text in os.environ.items() if name.startswith("DARVOZA_")}
+    known.pop(DATABASE_VARIABLE, None)
+    with ExitStack() as stack:
+        sides: dict[str, Installation] = {}
+        services: dict[str, Service] = {}
+        for name in ("node", "centre"):
+            home = make_centre(folder / name, NETWORK)
+            about = known | {VARIABLE: str(home.root), "DARVOZA_LINK_SECONDS": "0.1"}
+            url = centre_url if name == "centre" else ""
+            if url:
+                about[DATABASE_VARIABLE] = url
+            else:
+                with Store(home.database_url) as store:
+                    upgrade(store)
+            shutil.copy(certificate, home.root / CA_FILE)
+            sides[name] = stack.enter_context(contextmanager(open_installation)(home, url))
+            declare_files(home, sides[name].store)
+            services[name] = stack.enter_context(Service(forker, about, free_port(), bug))
+        line = Line(services["centre"].port, certificate)
+        stack.enter_context(serve_tls(line, folder))
+        node, centre = sides["node"], sides["centre"]
+        parties = [
+            party_content("oybek", node.exchange.keys.identity, role="node"),
+            party_content("tashkent", centre.exchange.keys.identity, role="centre", url=line.url),
+        ]
+        keys = node.exchange.keys.identity, centre.exchange.keys.identity
+        agreement = parse_agreement(post_content(*keys, posts=[POST], parties=parties))
+        for side in (node, centre):
+            side.exchange.propose(agreement, by="anna")
+            side.exchange.approve(NAME, by="boris")
+        content = make_text(SIZE, "a scan of many pages ")
+        digest = add_file(node, open_case(node), content)
+        assert digest == sha256(content).hexdigest()
+        yield Transfer(node, centre, services, line, content, digest)
+
+
+def wait(is_there: Callable[[], bool]) -> bool:
+    """Wait until something is so; tell whether it came to be."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not is_there():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.001)
+    return True
+
+
+def kill_by_turns(transfer: Transfer) -> str:
+    """Kill either service while the file is under way; return what was wrong, if anything was."""
+    for name in transfer.services:
+        transfer.start(name)
+    for number in range(KILLS):
+        wrong, is_whole = kill(transfer, ("centre", "node")[number % 2])
+        if wrong or is_whole:
+            return wrong or ("" if number else "no service was killed on the way")
+    return ""
+
+
+def kill(transfer: Transfer, name: str) -> tuple[str, bool]:
+    """Kill one service once more has arrived; return what was wrong, and whether it was too late.
+
+    What had arrived is how the file begins, has no name yet, and is there after the next start.
+    """
+    before = transfer.held_bytes
+    if not wait(lambda: transfer.held_bytes > before):
+        return "it does not go on", False
+    transfer.services[name].kill()
+    done = transfer.held_bytes
+    if done == SIZE:
+        return "", True
+    if transfer.whole.exists():
+        return "what is not whole has its name", False
+    if transfer.part.read_bytes()[:done] != transfer.content[:done]:
+        return "what arrived is not how the file begins", False
+    transfer.start(name)
+    return "" if transfer.held_bytes >= done else "what had arrived is gone", False
+
+
+def test_a_transfer_outlives_both_services(
+    forker: Forker, postgresql_database: str, tmp_path: Path
+) -> None:
+    empty_database(postgresql_database)
+    with open_transfer(tmp_path, forker, centre_url=postgresql_database) as transfer:
+        assert kill_by_turns(transfer) == ""
+        for name, service in transfer.services.items():
+            service.kill()
+            transfer.start(name)
+        assert wait(transfer.whole.exists)
+        for service in transfer.services.values():
+            service.kill()
+        assert transfer.whole.read_bytes() == transfer.content
+        assert not transfer.part.exists()
+        for side in (transfer.node, transfer.centre):
+            verdict = side.verify()
+            assert verdict.ok, verdict.faults
+
+
+@pytest.mark.parametrize(
+    ("bug", "seen"),
+    [
+        ("files-swept", "what had arrived is gone"),
+        ("files-named-early", "what is not whole has its name"),
+    ],
+)
+def test_a_transfer_that_a_kill_spoils_is_seen(
+    forker: Forker, tmp_path: Path, bug: str, seen: str
+) -> None:
+    """Negative controls: a start sweeps what has arrived; a file has its name from the start."""
+    with open_transfer(tmp_path, forker, bug=bug) as transfer:
+        assert kill_by_turns(transfer) == seen
