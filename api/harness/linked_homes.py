@@ -103,9 +103,13 @@ class LinkedHome:
             exchange.propose(agreement, by=FIRST)
             exchange.approve(agreement.name, by=SECOND)
 
+    def connect(self, by: str) -> Client:
+        """Return a client of its service, with a person's key."""
+        return Client(HOST, self.port, self.keys[by])
+
     def call(self, by: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask the service with a key; raises ``ServiceStartError`` where it refuses."""
-        with Client(HOST, self.port, self.keys[by]) as client:
+        with self.connect(by) as client:
             answer = client.call(method, f"/v1/{path}", body)
         if answer.status >= 400:
             raise ServiceStartError(f"{self.name}: {method} {path}: {answer.status} {answer.body}")
@@ -162,7 +166,8 @@ def _agree(homes: LinkedHomes) -> None:
         "parties": [oybek.party(role="node"), centre],
         "messages": [
             {"kind": kind, "from": name}
-            for kind, name in (("record", "oybek"), ("record", "tashkent"), ("bundle", "tashkent"))
+            for name, kinds in (("oybek", ("record", "file")), ("tashkent", ("record", "bundle")))
+            for kind in kinds
         ],
     }
     partner = {
@@ -186,5 +191,5 @@ def _agree(homes: LinkedHomes) -> None:
 
 def _fields() -> dict[str, list[str]]:
     """Return the fields of each kind of message that the two administrations agree on."""
-    kinds = ("attention", "answer", "outcome", "withdraw")
+    kinds = ("attention", "answer", "outcome", "withdraw", "case", "file")
     return {"manifest": list(MANIFEST_FIELDS)} | {kind: list(list_fields(kind)) for kind in kinds}

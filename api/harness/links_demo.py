@@ -1,8 +1,9 @@
 """Demonstration of links: a shift at a border post, its centre, and the administration opposite.
 
-Vehicles leave at Oybek for Fotehobod, where the other side is asked to look at one of them. Others
-enter at Oybek, while the line between the post and its centre is cut in the middle of the shift.
-What each side knew, and when, is read from its service.
+Vehicles leave at Oybek for Fotehobod, where the other side is asked to look at one of them. A file
+of a case follows from the post to its centre, and to the other side once it accepted the case.
+Others enter at Oybek, while the line between the post and its centre is cut in the middle of the
+shift. What each side knew, and when, is read from its service.
 """
 
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from api.client import RefusedError
 from api.harness.linked_homes import (
     ARRIVING,
     FIRST,
@@ -31,6 +33,7 @@ DEPARTURES, ENTRIES = 6, 8
 ASKED_ABOUT = 3
 """The vehicle that the other side is asked about, by its place among those that leave."""
 WEIGHED_KG = 27_000.0
+FILE = ("a line of the weighbridge's log (synthetic)\n" * 8_000).encode()
 GRAMS = 4_200.0
 
 
@@ -57,6 +60,8 @@ def run_story(homes: LinkedHomes, say: Callable[[str], None]) -> LinksStory:
     say("they arrive at Fotehobod, and one is searched")
     _arrive(homes, story)
     _report(homes, story, request)
+    say("a file of a case travels to the centre, and to Fotehobod once it accepts the case")
+    _share_file(homes, story)
     say("the line between Oybek and its centre is cut, and mended")
     _work_cut_off(homes, story)
     story.figures["seconds"] = round(time.monotonic() - began, 1)
@@ -155,6 +160,40 @@ def _report(homes: LinkedHomes, story: LinksStory, request: str) -> None:
         "act of the counterpart stands with the exit",
         "the act closed the request; details stay here",
     )
+
+
+def _share_file(homes: LinkedHomes, story: LinksStory) -> None:
+    """Add a file to a case at the post, and wait until the centre and the other side have it."""
+    oybek, tashkent, fotehobod = (one.connect(FIRST) for one in homes.installations)
+    with oybek, tashkent, fotehobod:
+        summary = "loaded at a warehouse that is watched (synthetic)"
+        case = oybek.open_case({"post": LEAVING, "summary": summary}).case_id
+        digest = oybek.add_case_file(case, FILE, shows="scan").digest
+        seconds = _wait("the file", lambda: _has_file(lambda: tashkent.case_file(case, digest)))
+        until = (datetime.now(UTC) + timedelta(hours=2)).replace(microsecond=0).isoformat()
+        offer = {"link": PARTNER_LINK, "answer_by": until, "case": case, "files": [digest]}
+        name = tashkent.offer_case(offer).id
+        _wait("the offer", lambda: name in _read_requests(homes.fotehobod))
+        before = _has_file(lambda: fotehobod.request_file(name, digest))
+        fotehobod.answer_request(name, {"answer": "accepted"})
+        there = _wait("the file", lambda: _has_file(lambda: fotehobod.request_file(name, digest)))
+    about = f"{len(FILE) / 1000:.0f} kB, SHA-256 {digest[:8]}"
+    file = {"digest": digest, "size_bytes": len(FILE), "shows": "scan"}
+    story.figures |= {"files": [file], "file_before_acceptance": before}
+    story.tell(
+        "a file of a case travels",
+        f"a scan ({about}) was added to a case",
+        f"the scan, whole, {seconds:.0f} s later; the case was offered with it",
+        f"the scan, whole, {there:.0f} s after the case was accepted; nothing of it before",
+    )
+
+
+def _has_file(read: Callable[[], bytes]) -> bool:
+    """Tell whether a service hands out the whole file; it refuses what has not arrived."""
+    try:
+        return read() == FILE
+    except RefusedError:
+        return False
 
 
 def _work_cut_off(homes: LinkedHomes, story: LinksStory) -> None:

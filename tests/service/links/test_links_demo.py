@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ def test_a_shift_goes_over_both_links(
     assert seconds > 0
     # The random share may pick the vehicle that was asked about: it is searched all the same.
     assert result.pop("basis") in ("counterpart", "random")
+    (file,) = result.pop("files")
+    assert file["digest"] == sha256(links_demo.FILE).hexdigest()
+    assert file["size_bytes"] == len(links_demo.FILE)
     assert result == {
         "synthetic": True,
         "manifests": 2,
@@ -35,6 +39,7 @@ def test_a_shift_goes_over_both_links(
         "finds": 1,
         "request": "answered",
         "outcome": "seizure",
+        "file_before_acceptance": False,
         "decided_cut_off": 3,
         "known_while_cut": 0,
         "known_after": 3,
