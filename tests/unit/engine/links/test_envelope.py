@@ -82,6 +82,18 @@ def test_the_body_is_readable_to_the_receiver_alone() -> None:
         assert refused.value.rule == "unreadable_body"
 
 
+def test_an_envelope_names_no_member() -> None:
+    """MISP: names of members leaked. Who holds the wire sees fingerprints and a digest."""
+    raw = json.loads(SIDES.seal(manifest_body()).raw)
+    numbers, kind = ("number", "sent_at", "expires"), "manifest"
+    assert {raw.pop("from"), raw.pop("to")} == {
+        side.identity.fingerprint for side in (SIDES.uz, SIDES.tj)
+    }
+    assert (raw.pop("link"), raw.pop("kind")) == (SIDES.agreement.link, kind)
+    assert all(isinstance(raw.pop(name), int) for name in numbers)
+    assert set(raw) == {"previous", "handling", "body", "signature"}
+
+
 def test_a_body_is_bound_to_its_head() -> None:
     """A body under another head, signed again by the sender, still cannot be read."""
     moved = replace(ENVELOPE, head=replace(ENVELOPE.head, number=2))
