@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Bench = Literal[
     "features", "lookup", "serving", "explain", "intake", "quality", "growth", "search", "probing",
     "reasons", "messages", "scale", "pages", "links",
+    "views",
 ]  # fmt: skip
 _OTHER_MODULES: Mapping[Bench, str] = {
     "lookup": "online_lookup",
@@ -31,6 +32,7 @@ _OTHER_MODULES: Mapping[Bench, str] = {
     "explain": "explanation",
     "quality": "quality.run",
     "search": "search_orders",
+    "views": "quality.views",
 }
 """Of the benchmarks whose module has another name than they."""
 
@@ -64,9 +66,11 @@ def bench(
     ] = None,
     network: Annotated[
         list[Network] | None,
-        typer.Option(help="quality: on synthetic networks of these makes; again for more."),
+        typer.Option(help="quality, views: on synthetic networks of these makes; again for more."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="quality with --network: its seed.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="With --network: its seed; of views the first of three.")
+    ] = 1,
     without: Annotated[
         list[str] | None,
         typer.Option(
@@ -112,13 +116,7 @@ def _sizes(
     """Return the sizes, and the networks, that a benchmark was asked for."""
     asked = (*(crossings or ()), *(more or ()))
     if network:
-        if name != "quality" or len(asked) > 1:
-            raise typer.BadParameter(
-                "quality alone has networks, of one size", param_hint="--network"
-            )
-        chosen = {"networks": [str(one) for one in network], "seed": seed, "without": without}
-        chosen |= {"crossings": asked[0] if asked else None}
-        return {option: value for option, value in chosen.items() if value is not None}
+        return _list_networks(name, network, asked, seed=seed, without=without)
     if without:
         raise typer.BadParameter("features are left out on networks alone", param_hint="--without")
     if name not in ("growth", "scale"):
@@ -131,6 +129,25 @@ def _sizes(
         raise typer.BadParameter("a network has at least 1,000", param_hint="--crossings")
     sizes: dict[str, Any] = {"crossings": asked} if asked else {}
     return sizes | ({"rows": rows} if name == "growth" else {})
+
+
+def _list_networks(
+    name: Bench,
+    networks: Sequence[Network],
+    asked: Sequence[int],
+    *,
+    seed: int,
+    without: Sequence[str] | None,
+) -> dict[str, Any]:
+    """Return the networks that a benchmark was asked for; the options that it lacks are refused."""
+    if name not in ("quality", "views") or len(asked) > 1:
+        why = "quality and views alone have networks, of one size"
+        raise typer.BadParameter(why, param_hint="--network")
+    if name == "views" and without:
+        raise typer.BadParameter("views have all features", param_hint="--without")
+    chosen = {"networks": [str(one) for one in networks], "seed": seed, "without": without}
+    chosen |= {"crossings": asked[0] if asked else None}
+    return {option: value for option, value in chosen.items() if value is not None}
 
 
 class PolicyName(StrEnum):

@@ -6,4 +6,5 @@ mechanisms   Quality on networks of several makes, and what a family of features
 peers        Peers of the quality benchmark, fitted on the same rows
 run          Benchmark of ranking against peers; ``--data`` names a folder of KCS files
 synthetic    Quality on synthetic networks, whose truth is known
+views        Worth of a link between two administrations, on synthetic networks of several makes
 """

@@ -1,12 +1,7 @@
 """Linked administrations find what one database would; alone they find visibly less."""
 
-import csv
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
 import numpy as np
@@ -15,21 +10,14 @@ import pytest
 from engine.domain.network import Network
 from engine.domain.time_units import DAY, micros
 from engine.errors import InputError, NotEnoughDataError
-from experiments.synthetic.records.writer import write
-from experiments.synthetic.world.network import PAIRS, POSTS
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.tables import Tables
-from features.intake.load import read_folder
 from models.config import TrainConfig, Trees
-from models.scoring.risk import risk
-from models.statistics.ranking_metrics import within_capacity
-from models.training.backtest import Backtest, Period, PeriodScorer, ScoredPeriod, state_severity
+from models.training.backtest import Backtest, Period
 from models.training.view_backtest import (
     View,
     backtest_view,
-    join_periods,
-    score_administrations,
 )
 from tests.support.facing_posts import EAST, WEST, facing_history
 from tests.support.random_histories import START
@@ -134,59 +122,3 @@ def test_where_no_administration_can_learn_nothing_is_scored(history: Tables) ->
     config = replace(SMALL, few_discrepancies=10_000)
     with pytest.raises(NotEnoughDataError, match="no administration"):
         backtest_view(history, PLAN, config, PERIOD, view="isolated")
-
-
-@cache
-def count_synthetic_hits(seed: int) -> dict[View, int]:
-    """Hits of each view where two administrations face each other at ten pairs of posts."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        write(folder, crossings=150_000, seed=seed)
-        whole = face_each_other(read_folder(folder).tables)
-        with (folder / "truth.csv").open(encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    laden = {row["crossing_id"] for row in rows if "1" in (row["carries"], row["discrepancy"])}
-    period, plan = Period(START_OF_TEST, START_OF_TEST), Plan(CATALOGUE)
-    config = state_severity(whole, TrainConfig(), period)
-    scored: dict[View, ScoredPeriod] = {"pooled": PeriodScorer(whole, plan, config, period).score()}
-    for view in ("isolated", "linked"):
-        parts, _ = score_administrations(whole, plan, config, period, view=view)
-        scored[view] = join_periods(list(parts.values()))
-    hits = {view: count_true_hits(one, laden, config) for view, one in scored.items()}
-    print(f"seed {seed}: {hits}")
-    return hits
-
-
-def face_each_other(history: Tables) -> Tables:
-    """Return a synthetic history whose pairs of posts lie between two administrations."""
-    first = {POSTS[pair.a].code for pair in PAIRS}
-    posts = {
-        code: post.model_copy(update={"administration": WEST if code in first else EAST})
-        for code, post in history.network.posts.items()
-    }
-    return replace(history, network=replace(history.network, posts=MappingProxyType(posts)))
-
-
-def count_true_hits(scored: ScoredPeriod, laden: set[str], config: TrainConfig) -> int:
-    """Wrong or laden vehicles among the riskiest 5 % of each post's entries of each day."""
-    test = scored.test
-    entries = test.direction == "entry"
-    chances = scored.scores.p_seizure[entries], scored.scores.p_discrepancy[entries]
-    chosen = within_capacity(
-        risk(*chances, severity=config.seizure_weight),
-        test.post[entries],
-        test.arrived_at[entries],
-        capacity=0.05,
-        seed=config.seed,
-    )
-    return len(laden & {*test.crossing_id[entries][chosen]})
-
-
-if os.environ.get("DARVOZA_PROOF"):  # 4 minutes of processor time a seed
-
-    @pytest.mark.timeout(1_800)
-    @pytest.mark.parametrize("seed", [11, 12])
-    def test_linked_synthetic_administrations_find_nearly_what_pooled_ones_find(seed: int) -> None:
-        """The bar of 95 % is missed, and isolated ones equal them on seed 12: decision 39."""
-        hits = count_synthetic_hits(seed)
-        assert hits["linked"] >= 0.9 * hits["pooled"], hits
