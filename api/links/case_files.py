@@ -24,7 +24,11 @@ _WANTED = ".wanted-"
 
 @dataclass(slots=True)
 class FileLine:
-    """Files over the links of one home; a :class:`engine.links.file_parts.FileCarrier`."""
+    """Files over the links of one home; a :class:`engine.links.file_parts.FileCarrier`.
+
+    One lasts for a turn at the side that calls, and for one parcel at the side that answers. That
+    loses nothing: what is kept is what a node offers, and on its link the centre offers nothing.
+    """
 
     home: Home
     journal: Journal
