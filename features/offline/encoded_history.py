@@ -262,7 +262,31 @@ def spread_inputs(log: EncodedHistory, plan: Plan, *, first: int = 0) -> SpreadI
     return SpreadInputs(keys, log.known_at[:rows], finds if rows else {})
 
 
-def to_spread_events(known_at: Ints, entity: Ints, key: Ints, change: Ints) -> Events:
+class SpreadKeys(Mapping[tuple[str, ...], Ints]):
+    """Keys of snapshots by kind of entity, each made on demand: every event has one of six.
+
+    Parameters
+    ----------
+    entity, key : integer array of shape (m,)
+        The place of each event's entity in ``ENTITIES``, and its key.
+    """
+
+    def __init__(self, entity: NDArray[Any], key: Ints) -> None:
+        self._entity, self._key = entity, key
+
+    def __getitem__(self, by: tuple[str, ...]) -> Ints:
+        return np.where(self._entity == ENTITIES.index(by[0]), self._key, 0)
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        return ((name,) for name in ENTITIES)
+
+    def __len__(self) -> int:
+        return len(ENTITIES)
+
+
+def to_spread_events(
+    known_at: Ints, entity: NDArray[Any], key: Ints, change: NDArray[Any]
+) -> Events:
     """Return snapshots, as :func:`spread_finds` makes them, as a stream.
 
     Parameters
@@ -272,11 +296,9 @@ def to_spread_events(known_at: Ints, entity: Ints, key: Ints, change: Ints) -> E
     change : array of shape (measures, changes)
         By how much each value changes.
     """
-    measures = dict(zip(MEASURES_OF_SPREAD, change, strict=True))
-    under: dict[tuple[str, ...], Ints] = {
-        (name,): np.where(entity == at, key, 0) for at, name in enumerate(ENTITIES)
-    }
-    return Events(known_at, np.zeros(len(known_at), np.int64), measures, under)
+    measures = Measures(dict(zip(MEASURES_OF_SPREAD, change, strict=True)))
+    row = np.broadcast_to(np.int64(0), len(known_at))  # they belong to no crossing
+    return Events(known_at, row, measures, SpreadKeys(entity, key))
 
 
 def _merge_finds(log: EncodedHistory, counted: Sequence[tuple[str, str]], first: int) -> Finds:

@@ -136,8 +136,8 @@ def _states(
     reads_from: int | None,
 ) -> tuple[Ints, Ints, Ints]:
     """Return the rows of a group in the table's order: entities, times, and states (m, width)."""
-    order = np.argsort(entity, kind="stable")  # events are in the order of time
-    order = order[np.searchsorted(entity[order], 1) :]
+    counted = np.flatnonzero(entity)
+    order = counted[np.argsort(entity[counted], kind="stable")]  # events are in the order of time
     entity, known_at = entity[order], events.known_at[order]
     is_last = np.r_[entity[1:] != entity[:-1], True][: len(order)]
     lasts = np.flatnonzero(is_last | np.r_[known_at[1:] != known_at[:-1], True][: len(order)])
