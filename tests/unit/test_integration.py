@@ -92,6 +92,16 @@ def test_a_file_whose_tests_are_all_left_out_is_not_imported() -> None:
     assert not is_left_out(plain, f"not {MARKER}")
 
 
+def test_what_a_change_must_pass_runs_both() -> None:
+    """Between them the two expressions select every test."""
+    commands = (HERE.parent / ".ci" / "run").read_text("utf-8").splitlines()
+    makefile = (HERE.parent / "Makefile").read_text("utf-8")
+    for target, markers in (("test", f'"not {MARKER}"'), ("integration", MARKER)):
+        assert f"make {target}" in commands
+        assert f"\n{target}: $(READY)" in makefile
+        assert f"-m pytest $(WORKERS) -m {markers} $(ARGS)" in makefile
+
+
 @pytest.mark.integration
 def test_a_start_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command, and a worker of a pool as :mod:`multiprocessing` starts it."""
