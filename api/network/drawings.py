@@ -25,6 +25,10 @@ _GAP = 6.0
 _ROUNDS = 60
 _LINE, _LETTER = 17.0, 10.0
 """Height of a name, and width of one of its letters."""
+_NAMINGS = 3
+"""How often a place is chosen for each name."""
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 
 
 @dataclass(slots=True)
@@ -141,26 +145,49 @@ def _push(one: MapPost, other: MapPost, number: int, sizes: tuple[int, int]) -> 
 
 
 def _place_names(posts: Sequence[MapPost], sizes: tuple[int, int]) -> None:
-    """Put each name next to its post, where it covers the least."""
-    taken = [
+    """Put each name next to its post, where it covers the least.
+
+    Each is chosen again once the others have their places: the first know nothing of the last.
+    """
+    marks = [
         (one.x - one.radius, one.y - one.radius, one.x + one.radius, one.y + one.radius)
         for one in posts
     ]
-    for one in posts:
-        width, far = _LETTER * len(one.row["post"]), one.radius + 3
-        choices = [
-            (one.x + far, one.y + 5, "start", one.x + far),
-            (one.x - far, one.y + 5, "end", one.x - far - width),
-            (one.x, one.y - far, "middle", one.x - width / 2),
-            (one.x, one.y + far + _LINE - 5, "middle", one.x - width / 2),
-        ]
-        boxes = [(left, y - _LINE + 4, left + width, y + 4) for _, y, _, left in choices]
-        best = min(range(4), key=lambda at: sum(_cover(boxes[at], box, sizes) for box in taken))
-        one.label_x, one.label_y, one.anchor, _ = choices[best]
-        taken.append(boxes[best])
+    named: dict[int, Box] = {}
+    for number, one in [*enumerate(posts)] * _NAMINGS:
+        taken = [*marks, *(box for at, box in named.items() if at != number)]
+        choices = [(choice, _box_of(one, choice)) for choice in _choices(one)]
+        best, named[number] = min(
+            choices, key=lambda made: sum(_cover(made[1], box, sizes) for box in taken)
+        )
+        one.label_x, one.label_y, one.anchor = best
 
 
-def _cover(one: Sequence[float], other: Sequence[float], sizes: tuple[int, int]) -> float:
+def _choices(one: MapPost) -> list[tuple[float, float, str]]:
+    """Return where a name may stand around its post, and which end of it stands there."""
+    far, aside = one.radius + 3, 0.75 * one.radius
+    above, level, below = one.y - far, one.y + 5, one.y + far + _LINE - 5
+    return [
+        (one.x + far, level, "start"),
+        (one.x - far, level, "end"),
+        (one.x, above, "middle"),
+        (one.x, below, "middle"),
+        (one.x + aside, one.y - aside, "start"),
+        (one.x - aside, one.y - aside, "end"),
+        (one.x + aside, one.y + aside + _LINE - 5, "start"),
+        (one.x - aside, one.y + aside + _LINE - 5, "end"),
+    ]
+
+
+def _box_of(one: MapPost, choice: tuple[float, float, str]) -> Box:
+    """Return what a name would cover: left, top, right, bottom."""
+    x, y, anchor = choice
+    width = _LETTER * len(one.row["post"])
+    left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+    return left, y - _LINE + 4, left + width, y + 4
+
+
+def _cover(one: Box, other: Box, sizes: tuple[int, int]) -> float:
     """Return the area that two boxes share; one that leaves the map counts as covered."""
     outside = sum(max(-one[axis], 0.0) + max(one[axis + 2] - sizes[axis], 0.0) for axis in (0, 1))
     across = min(one[2], other[2]) - max(one[0], other[0])

@@ -13,6 +13,11 @@ from tests.service.running_service import OTHER, POST
 
 PLACES = {POST: (40.21, 69.05), OTHER: (40.2, 69.06)}
 
+SCROLLED = """[...document.querySelectorAll('.scroll')]
+    .filter(one => one.scrollWidth > one.clientWidth)
+    .map(one => [one.textContent.trim().slice(0, 40), one.scrollWidth, one.clientWidth])"""
+"""Tables that are wider than their room, with both widths."""
+
 
 def test_the_map_leads_to_posts(page: Page, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "KEPT_SECONDS", 0.0)
@@ -39,6 +44,7 @@ def test_the_map_leads_to_posts(page: Page, site: Site, monkeypatch: pytest.Monk
         assert page.locator("svg.network-map:visible").evaluate(
             "map => map.getBoundingClientRect().right <= innerWidth"
         ), "no map that has to be scrolled"
+    assert page.evaluate(SCROLLED) == [], "no table has to be scrolled sideways"
     links.first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/posts/*/shift")

@@ -2,6 +2,7 @@
 
 import math
 from itertools import combinations
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from api.network.drawings import (
     draw_places,
     draw_weeks,
 )
+from experiments.synthetic.world.network import PAIRS, PLACES, POSTS
 from models.statistics.intervals import share
 
 
@@ -67,6 +69,37 @@ def test_the_map_is_as_the_land_lies(is_narrow: bool, width: int, height: int) -
     assert [(a.row["post"], b.row["post"]) for a, b in made.lines] == [("AAA", "BBB")]
     assert made.without == ("EEE",)
     assert draw_map([]).posts == () and len(draw_map(NEAR[:1]).posts) == 1
+
+
+def names_that_touch() -> list[tuple[str, str]]:
+    """Names that share more than a hair's breadth, on maps of the synthetic network's posts."""
+    pairs = {POSTS[one.a].code: POSTS[one.b].code for one in PAIRS if one.b >= 0}
+    found = []
+    for is_narrow in (False, True):
+        waiting = Random(1)
+        rows = [
+            row(code, *place, waiting=waiting.randrange(30), pair=pairs.get(code))
+            for code, place in PLACES.items()
+        ]
+        made = draw_map(rows, is_narrow=is_narrow)
+        sizes = (made.width, made.height)
+        boxes = [
+            (one.row["post"], drawings._box_of(one, (one.label_x, one.label_y, one.anchor)))
+            for one in made.posts
+        ]
+        found += [
+            (one, other)
+            for (one, box), (other, second) in combinations(boxes, 2)
+            if drawings._cover(box, second, sizes) > 20
+        ]
+    return found
+
+
+def test_no_name_covers_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert names_that_touch() == []
+    places = drawings._choices
+    monkeypatch.setattr(drawings, "_choices", lambda one: places(one)[:1])  # a seeded bug
+    assert names_that_touch()
 
 
 def week(post: str | None, name: str, hits: int, n: int, random: tuple[int, int]) -> dict[str, Any]:
