@@ -1,8 +1,9 @@
 """``darvoza demo``: from nothing to a ranked queue, on synthetic data.
 
 A demonstration begins with eight weeks of work at one line (:mod:`api.harness.lived_weeks`), then
-loads history, trains a model and sends one shift. It puts profiles, a watch list and a measurement
-of drift on the analysts' desk, and lets the opposite post report otherwise of one vehicle.
+loads history, trains a model and lets three shifts pass (:mod:`api.harness.lived_shifts`). It puts
+profiles, a watch list and a measurement of drift on the analysts' desk, and lets the opposite post
+report otherwise of one vehicle.
 
 Everything goes through the service, by the steps that people take; what it shows is synthetic.
 """
@@ -41,10 +42,10 @@ from api.cli.common import (
 )
 from api.client import Client, RefusedError
 from api.decisions.schemas import SupervisorView
-from api.harness.service_process import HOST, free_port, run_service
+from api.harness.service_process import HOST, LOG, free_port, run_service
 from api.service.subprocess_jobs import PATIENCE_SECONDS
 from engine.domain.network import read_network
-from engine.domain.time_units import HOUR, SystemClock, micros, moment
+from engine.domain.time_units import DAY, HOUR, SystemClock, micros, moment
 from engine.errors import HomeError
 from engine.storage.home import DATABASE_VARIABLE, Home
 
@@ -97,10 +98,12 @@ def furnish(as_analyst: Callable[[], Client], as_supervisor: Callable[[], Client
         supervisor.measure_drift()
 
 
-CROSSINGS, DAYS, SEED = 75_000, 45, 7
-SHIFT = 12 * HOUR
-ENTRIES = 360
-"""On a quiet night the shift is made longer, until it has so many."""
+CROSSINGS, DAYS, SEED = 96_000, 58, 7
+LIVED = 36 * HOUR
+"""How long the shifts take on whose vehicles the model decides, up to the present."""
+DAYS_AFTER = 13
+"""How far the synthetic network goes on after the present. Traffic thins out towards its end, as
+trips that would come back later are not in it, and a thin day has minutes for every vehicle."""
 MARK = "demo"
 """Marks a home that a demonstration made and may empty again."""
 ANALYST, SUPERVISORS = "demo-analyst", ("dilnoza", "rustam")
@@ -138,7 +141,7 @@ def demo(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """From nothing to a ranked queue: synthetic history, a model, the service, one shift."""
+    """From nothing to a ranked queue: synthetic history, a model, the service, three shifts."""
     os.environ.pop(DATABASE_VARIABLE, None)  # a demonstration never writes to another store
     # A signal that stops the demonstration stops its service too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -149,16 +152,10 @@ def demo(
         _show_links(found, once=once, as_json=as_json)
         return
     with progress() as report_progress:
-        with _begin_weeks(found) as lived:
-            shift = _synthesise(found, report_progress)
-            people = _read_people(lived)
-        _load(found, shift, report_progress)
-        version = _model(found, people, report_progress)
-        credentials = _credentials(found, shift, people)
+        shift, version, credentials = _live(found, report_progress)
         port = port or free_port()
         say(f"starting the service on port {port}")
         with run_service(found.root, port):
-            _send(shift, credentials, port, report_progress=report_progress)
             differing = _report_differently(found, shift, credentials, port)
             queues = _queues(credentials, port)
             seconds = time.monotonic() - started
@@ -172,6 +169,39 @@ def demo(
                 sys.stdout.flush()  # a reader of the pipe waits for it now
                 _furnish(credentials, port)
                 _stay(port, credentials, differing, is_said=as_json)
+
+
+def _live(home: Home, report_progress: ReportProgress) -> tuple["HeldOutShift", str, Credentials]:
+    """Let the weeks and the last shifts pass; return what was sent, the model's version, the keys.
+
+    History, model and keys are made as these shifts begin, under the clock by which they pass.
+    """
+    from api.harness.lived_shifts import live_shifts
+    from api.harness.lived_weeks import SimulatedClock, read_truth
+    from api.service.structured_logging import configure
+
+    now = SystemClock().now()
+    with _begin_weeks(home, until=now) as lived:
+        shift = _synthesise(home, report_progress, now=now)
+        people = _read_people(lived)
+    clock = SimulatedClock(now - LIVED)
+    with clock.install():
+        _load(home, shift, report_progress)
+        version = _model(home, people, report_progress)
+        credentials = _credentials(home, shift, people)
+    with (home.root / LOG).open("a") as log:
+        configure(log)
+        live_shifts(
+            home,
+            shift.arrivals,
+            credentials.checkpoints,
+            clock=clock,
+            truth=read_truth(home.root / "synthetic" / "all"),
+            until=now,
+            progress=partial(report_progress, "three shifts' arrivals"),
+        )
+    configure()
+    return shift, version, credentials
 
 
 def _show_links(home: Home, *, once: bool, as_json: bool) -> None:
@@ -220,12 +250,15 @@ def _empty_home(home: Path) -> Home:
 
 
 @contextmanager
-def _begin_weeks(home: Home) -> Iterator["subprocess.Popen[str]"]:
-    """Let eight weeks of work at one line be lived in the home, while its history is made."""
+def _begin_weeks(home: Home, *, until: int) -> Iterator["subprocess.Popen[str]"]:
+    """Let eight weeks of work at one line be lived in the home, while its history is made.
+
+    They end early enough before an instant (UTC microseconds) for the last shifts to follow.
+    """
     from api.harness.lived_weeks import ENDS_BEFORE
 
-    until = SystemClock().now() - ENDS_BEFORE
-    command = [sys.executable, "-m", "api.harness.lived_weeks", str(home.root), str(until)]
+    end = str(until - ENDS_BEFORE)
+    command = [sys.executable, "-m", "api.harness.lived_weeks", str(home.root), end]
     with (home.root / WEEKS_LOG).open("ab") as log:
         lived = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
@@ -250,27 +283,24 @@ def _read_people(lived: "subprocess.Popen[str]") -> dict[str, str]:
     return people
 
 
-def _synthesise(home: Home, report_progress: ReportProgress) -> "HeldOutShift":
-    """Write a synthetic network whose history ends now, and cut its last shift off."""
-    from api.harness.lived_weeks import STAFFED
-    from experiments.support.held_out_shift import cut, opening
+def _synthesise(home: Home, report_progress: ReportProgress, *, now: int) -> "HeldOutShift":
+    """Write a synthetic network, and cut off its last shifts before the present."""
+    from api.harness.lived_weeks import ENTRIES
+    from experiments.support.held_out_shift import cut
     from experiments.synthetic.records.writer import write
     from experiments.synthetic.world.network import network_toml
 
-    now = SystemClock().now()
     folder = home.root / "synthetic"
     write(
         folder / "all",
         crossings=CROSSINGS,
         seed=SEED,
-        end=moment(now),
+        end=moment(now + DAYS_AFTER * DAY),
         days=DAYS,
         progress=lambda done, of: report_progress("making up a border network", done, of),
     )
-    (folder / "all" / "network.toml").write_text(network_toml(staffed=STAFFED), "utf-8")
-    opens_at = opening(folder / "all", latest=now - SHIFT, entries=ENTRIES)
-    say(f"the shift's arrivals are those of the last {(now - opens_at) / HOUR:.0f} hours")
-    return cut(folder / "all", folder / "history", opens_at=opens_at)
+    (folder / "all" / "network.toml").write_text(network_toml(entries=ENTRIES), "utf-8")
+    return cut(folder / "all", folder / "history", opens_at=now - LIVED, passes_until=now)
 
 
 def _load(home: Home, shift: "HeldOutShift", report_progress: ReportProgress) -> None:
@@ -325,27 +355,6 @@ def _credentials(home: Home, shift: "HeldOutShift", people: Mapping[str, str]) -
         )
     roles = {name: f"{role.value}, {post or 'every post'}" for name, (role, post) in PEOPLE.items()}
     return Credentials(supervisor, analyst, checkpoints, people, roles)
-
-
-def _send(
-    shift: "HeldOutShift", credentials: Credentials, port: int, *, report_progress: ReportProgress
-) -> None:
-    """Send the shift's arrivals in their order: entries ask for a decision, exits are recorded."""
-    clients = {post: Client(HOST, port, key) for post, key in credentials.checkpoints.items()}
-    total = len(shift.arrivals)
-    for sent, arrival in enumerate(shift.arrivals, 1):
-        _tell(clients[arrival["crossing"]["post"]], arrival)
-        report_progress("one shift's arrivals", sent, total)
-
-
-def _tell(client: Client, arrival: Mapping[str, Any]) -> None:
-    """Send one arrival; again where the service had closed a connection that was idle too long."""
-    tell = client.decide if arrival["crossing"]["direction"] == "entry" else client.record
-    try:
-        tell(arrival)
-    except ConnectionError:
-        client.close()
-        tell(arrival)  # the same crossing is the same request
 
 
 def _report_differently(

@@ -42,6 +42,7 @@ from api.harness.service_process import HOST, free_port, wait_until_ready
 from api.service.model_store import HomeModels
 from api.service.runtime import open_network, open_runtime, open_store
 from api.service.settings import Settings
+from engine.domain.network import Network, read_network
 from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock, micros, moment, rfc3339
 from engine.storage.home import Home
 from experiments.support.held_out_shift import read_arrivals
@@ -51,12 +52,14 @@ from experiments.synthetic.world.network import network_toml
 LINE = ("UZ-OYB", "TJ-FOT")
 """The two posts, which face each other."""
 WEEKS = 8
-ENDS_BEFORE = 14 * HOUR
-"""How long before the present the weeks end: the demonstration's own shift follows."""
+ENDS_BEFORE = 38 * HOUR
+"""How long before the present the weeks end: the demonstration's own shifts follow."""
 WINDOW = 3 * HOUR
 """Vehicles of so long a time are decided on together at its end, and answered for afterwards."""
 UNTIL_ACT = 40 * MINUTE
 """From the decisions to the acts on them."""
+ENTRIES = 470
+"""Vehicles that enter in a shift at all posts of the demonstration, by which posts are staffed."""
 CROSSINGS, SEED, A_DAY = 30_000, 8, 8
 """Size of the world that vehicles are taken from, and ordinary entries a day at each post."""
 WRONG_SHARE = 0.3
@@ -67,9 +70,6 @@ CASE_AFTER = 5 * 7 * DAY
 """When the first find becomes a case."""
 RANDOM_SHARE = 0.10
 """Without a model there is little else to learn from: the largest share that a post may set."""
-STAFFED = 0.4
-"""Share of the usual minutes that each post has: arrivals of one shift are fewer than a country's,
-and teams with nothing better to do would search what nothing speaks against."""
 HANDOVERS = 4
 """Shifts handed over at the end."""
 PEOPLE: Mapping[str, tuple[Role, str | None]] = {
@@ -104,11 +104,20 @@ class SimulatedClock:
         """Go on from an instant (UTC microseconds), unless that is past already."""
         self.ahead = max(self.ahead, instant - _wall())
 
-    def install(self) -> None:
-        """Let everything in this process read this clock, and time since boot that agrees."""
-        passed = engine.journal.clock.since_boot
+    @contextmanager
+    def install(self) -> Iterator[None]:
+        """Let everything in this process read this clock, and time since boot that agrees.
+
+        Both are as before once the block ends.
+        """
+        now, passed = SystemClock.now, engine.journal.clock.since_boot
         SystemClock.now = lambda _: self.now()  # type: ignore[method-assign, assignment]
         engine.journal.clock.since_boot = lambda: passed() + self.ahead
+        try:
+            yield
+        finally:
+            SystemClock.now = now  # type: ignore[method-assign]
+            engine.journal.clock.since_boot = passed
 
 
 def _wall() -> int:
@@ -130,25 +139,34 @@ class LivedWeeks:
 def live_weeks(root: Path, *, until: int) -> LivedWeeks:
     """Let eight weeks pass in an empty home, up to an instant (UTC microseconds)."""
     home, begins = Home(root), until - WEEKS * 7 * DAY
-    home.network.write_text(network_toml(staffed=STAFFED), "utf-8")
+    home.network.write_text(network_toml(entries=ENTRIES), "utf-8")
     clock = SimulatedClock(begins)
-    clock.install()
+    with clock.install():
+        return _live(home, clock, begins=begins, until=until)
+
+
+def _live(home: Home, clock: SimulatedClock, *, begins: int, until: int) -> LivedWeeks:
     folder = home.root / "synthetic" / "weeks"
     write(folder, crossings=CROSSINGS, seed=SEED, end=moment(until), days=WEEKS * 7)
-    with (folder / "truth.csv").open(newline="") as file:
-        truth = {row["crossing_id"]: row for row in csv.DictReader(file)}
+    truth = read_truth(folder)
     wanted = _choose(folder, truth)
     arrivals = read_arrivals(folder, keep=lambda row: row["crossing_id"] in wanted)
     lived = LivedWeeks()
     keys = _people(home, lived)
-    with _service(home) as port:
+    with serve_here(home, Settings(random_share=RANDOM_SHARE)) as port:
         work = _Work(port, keys, clock, truth, lived)
-        work.begin(begins)
+        work.begin(begins, read_network(home.network))
         for end, window in groupby(arrivals, key=lambda one: _window_of(one, begins)):
             clock.move_to(end)
             work.answer(list(window))
         work.end()
     return lived
+
+
+def read_truth(folder: Path) -> dict[str, dict[str, str]]:
+    """Return what is true of each crossing of a synthetic folder, by its identifier."""
+    with (folder / "truth.csv").open(newline="") as file:
+        return {row["crossing_id"]: row for row in csv.DictReader(file)}
 
 
 def _choose(folder: Path, truth: Mapping[str, Mapping[str, str]]) -> set[str]:
@@ -185,9 +203,8 @@ def _people(home: Home, lived: LivedWeeks) -> dict[str, str]:
 
 
 @contextmanager
-def _service(home: Home) -> Iterator[int]:
+def serve_here(home: Home, settings: Settings) -> Iterator[int]:
     """Run the service in this process, whose clock it shares; yield its port."""
-    settings = Settings(random_share=RANDOM_SHARE)
     app = create_app(lambda: open_runtime(home, settings, HomeModels(home)))
     port = free_port()
     server = uvicorn.Server(
@@ -200,7 +217,7 @@ def _service(home: Home) -> Iterator[int]:
             timeout_keep_alive=IDLE_SECONDS,
         )
     )
-    thread = threading.Thread(target=server.run, name="lived weeks")
+    thread = threading.Thread(target=server.run, name="service of a simulated time")
     thread.start()
     try:
         wait_until_ready(port, is_alive=thread.is_alive, every=0.05)
@@ -228,11 +245,11 @@ class _Work:
         self._case_from = clock.now() + CASE_AFTER
         self._has_case = False
 
-    def begin(self, begins: int) -> None:
-        """Put the rosters, and list two trailers that are watched for."""
+    def begin(self, begins: int, network: Network) -> None:
+        """Put rosters of the network's minutes with teams, and list two trailers watched for."""
         for post in LINE:
-            roster = {"minutes": {"physical": 480.0, "xray": 480.0, "documents": 360.0}}
-            self._clients["dilnoza"].put_roster(post, roster | {"teams": ["Alfa", "Beta"]})
+            roster = {"minutes": network.post(post).roster, "teams": ["Alfa", "Beta"]}
+            self._clients["dilnoza"].put_roster(post, roster)
         until = moment(begins + 200 * DAY).isoformat()
         for plate in ("01 7788 BA", "30 2210 TJ"):
             entry = {"trailer": plate, "reason": "changed hands twice (synthetic)", "expiry": until}
@@ -297,41 +314,13 @@ class _Work:
         self, client: Client, view: CheckpointView, known: Mapping[str, str], *, is_red: bool
     ) -> None:
         """File an act; what it finds hangs on what is there and on how it was searched."""
-        finds = self._rng.random() < (0.85 if is_red else 0.4)
-        is_seized = known["carries"] == "1" and finds
-        outcome = "discrepancy" if known["discrepancy"] == "1" and finds else "clear"
-        outcome = "seizure" if is_seized else outcome
-        searched = self._rng.choice(PLACES, 2, replace=False)
-        places = {known["place"] or PLACES[0], *map(str, searched)}
         now = rfc3339(self._clock.now())
-        act = {
-            "inspection_id": f"act-{view.crossing_id}",
-            "crossing_id": view.crossing_id,
-            "recorded_at": now,
-            "methods": ["physical"] if is_red else ["documents", "xray"],
-            "minutes": float(self._rng.integers(25, 70) if is_red else self._rng.integers(8, 25)),
-            "outcome": outcome,
-            "places_searched": sorted(places),
-        }
+        act, seizure = make_act(view.crossing_id, known, self._rng, recorded_at=now, is_red=is_red)
         client.inspect(act)
         self._lived.count("acts")
-        if is_seized:
-            self._seize(client, view, known, now=now)
-
-    def _seize(
-        self, client: Client, view: CheckpointView, known: Mapping[str, str], *, now: str
-    ) -> None:
-        seizure = {
-            "seizure_id": f"find-{view.crossing_id}",
-            "inspection_id": f"act-{view.crossing_id}",
-            "crossing_id": view.crossing_id,
-            "recorded_at": now,
-            "substance_class": "narcotic",
-            "substance": known["substance"] or None,
-            "quantity_g": round(float(known["quantity_g"] or 500.0)),
-            "place": known["place"] or None,
-        }
-        client.seize({name: value for name, value in seizure.items() if value is not None})
+        if seizure is None:
+            return
+        client.seize(seizure)
         self._lived.count("seizures")
         if not self._has_case and self._clock.now() >= self._case_from:
             self._has_case = True
@@ -354,6 +343,46 @@ class _Work:
         ):
             supervisor.add_case_event(case, {"event": event})
         self._lived.count("cases")
+
+
+def make_act(
+    crossing_id: str,
+    known: Mapping[str, str],
+    rng: np.random.Generator,
+    *,
+    recorded_at: str,
+    is_red: bool,
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return an inspection act, and a seizure where it finds what is carried.
+
+    What it finds hangs on what is there (``known``, a row of the truth) and on how it is searched.
+    """
+    finds = rng.random() < (0.85 if is_red else 0.4)
+    is_seized = known["carries"] == "1" and finds
+    outcome = "discrepancy" if known["discrepancy"] == "1" and finds else "clear"
+    searched = rng.choice(PLACES, 2, replace=False)
+    act = {
+        "inspection_id": f"act-{crossing_id}",
+        "crossing_id": crossing_id,
+        "recorded_at": recorded_at,
+        "methods": ["physical"] if is_red else ["documents", "xray"],
+        "minutes": float(rng.integers(25, 70) if is_red else rng.integers(8, 25)),
+        "outcome": "seizure" if is_seized else outcome,
+        "places_searched": sorted({known["place"] or PLACES[0], *map(str, searched)}),
+    }
+    if not is_seized:
+        return act, None
+    seizure = {
+        "seizure_id": f"find-{crossing_id}",
+        "inspection_id": act["inspection_id"],
+        "crossing_id": crossing_id,
+        "recorded_at": recorded_at,
+        "substance_class": "narcotic",
+        "substance": known["substance"] or None,
+        "quantity_g": round(float(known["quantity_g"] or 500.0)),
+        "place": known["place"] or None,
+    }
+    return act, {name: value for name, value in seizure.items() if value is not None}
 
 
 def _defer_flushing(raw: object, *_: object) -> None:

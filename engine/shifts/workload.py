@@ -37,6 +37,9 @@ METHODS: Mapping[Channel, tuple[Method, ...]] = {
 """Whose minutes a channel uses. Dogs and weighbridges go with either and bound neither."""
 MOST_SHARE = 0.25
 """No channel takes more of the arrivals by score, however many minutes are left."""
+MOST_TOGETHER = 0.30
+"""Nor do both together. Below the riskiest three in ten hardly anything is known against a vehicle,
+and a random check of the same minutes is expected to find more (decision 78)."""
 CAUTION = 1.0
 """Standard deviations of what random checks and profiles may still take that are kept back."""
 SLACK = 0.05
@@ -102,13 +105,17 @@ class ChannelCapacity:
 def adapt_policy(
     policy: Policy, sides: Mapping[Channel, ChannelCapacity], minutes: Minutes
 ) -> Policy:
-    """Return the policy for one arrival; a channel without a roster keeps its fixed share."""
+    """Return the policy for one arrival; a channel without a roster keeps its fixed share.
+
+    What is left of ``MOST_TOGETHER`` below the red picks is all that the yellow ones may take.
+    """
     red, yellow = sides.get(Channel.RED), sides.get(Channel.YELLOW)
     share: dict[str, float] = {}
     if red is not None:
         share["red_share"] = red.share(reserved=policy.random_share, expected=minutes.red)
     if yellow is not None:
-        share["yellow_share"] = yellow.share(reserved=0.0, expected=minutes.yellow)
+        free = max(MOST_TOGETHER - share.get("red_share", policy.red_share), 0.0)
+        share["yellow_share"] = min(yellow.share(reserved=0.0, expected=minutes.yellow), free)
     return replace(policy, **share)
 
 

@@ -4,7 +4,8 @@ What was known before the shift began is the history. Of what came after, only t
 kept, with their declarations: their outcomes are not known yet. Entries are sent, in the
 order in which they arrived, and so are exits recorded after an entry of the same vehicle. An exit
 recorded before belongs to the history: a shift sent within minutes would otherwise tell
-every driver that he left the paired post this very moment. Reads no truth.
+every driver that he left the paired post this very moment. A shift that is sent as it passes, each
+crossing at the time of its record, has all exits; what comes after it is left out. Reads no truth.
 """
 
 import csv
@@ -34,21 +35,34 @@ class HeldOutShift:
     history: Path
     """Bulk folder of what was known when the shift began."""
     arrivals: tuple[Mapping[str, Any], ...]
-    """Entries, and exits recorded after an entry of the same vehicle."""
+    """Entries and exits; of a shift sent at once those recorded after their vehicle's entry."""
 
 
-def cut(folder: Path, history: Path, *, opens_at: int) -> HeldOutShift:
-    """Write a folder's history before an instant (UTC microseconds) and return what came after."""
+def cut(
+    folder: Path, history: Path, *, opens_at: int, passes_until: int | None = None
+) -> HeldOutShift:
+    """Write a folder's history before an instant (UTC microseconds) and return what came after.
+
+    ``passes_until`` is where a shift that is sent as it passes ends, in microseconds as well; None
+    is a shift sent at once, which has everything up to the folder's end.
+    """
     history.mkdir(parents=True)
     (history / "network.toml").write_bytes((folder / "network.toml").read_bytes())
     opens = moment(opens_at)
-    entered = _first_entries(folder, since=opens)
+    is_sent_at_once = passes_until is None
+    closes = _NEVER if passes_until is None else moment(passes_until)
+    entered = _first_entries(folder, since=opens) if is_sent_at_once else {}
+    met = _NEVER if is_sent_at_once else opens
     past: set[str] = set()
     later: list[Row] = []
+    after: set[str] = set()
 
     def is_past(row: Row) -> bool:
         came = _recorded_at(row)
-        is_met = row["direction"] == "entry" or came >= entered.get(row["plate"], _NEVER)
+        if came >= closes:
+            after.add(row["declaration_id"])
+            return False
+        is_met = row["direction"] == "entry" or came >= entered.get(row["plate"], met)
         if came >= opens and is_met:
             later.append(row)
             return False
@@ -62,9 +76,8 @@ def cut(folder: Path, history: Path, *, opens_at: int) -> HeldOutShift:
     for name in ("inspections.csv", "seizures.csv"):
         _filter(folder, history, name=name, keep=was_recorded)
     later.sort(key=_recorded_at)
-    declared = _split_declarations(
-        folder, history, past=past, wanted={row["declaration_id"] for row in later}
-    )
+    wanted = {row["declaration_id"] for row in later}
+    declared = _split_declarations(folder, history, past=past, wanted=wanted, after=after)
     return HeldOutShift(history, tuple(_bodies(later, *declared)))
 
 
@@ -110,16 +123,17 @@ def _entries(folder: Path) -> Iterator[Row]:
 
 
 def _split_declarations(
-    folder: Path, history: Path, *, past: set[str], wanted: set[str]
+    folder: Path, history: Path, *, past: set[str], wanted: set[str], after: set[str]
 ) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
     """Write the past's declarations; return those wanted later (an exit and an entry share one)."""
     heads: dict[str, list[Row]] = defaultdict(list)
     items: dict[str, list[Row]] = defaultdict(list)
+    not_past = (wanted | after) - past
 
     def is_past(row: Row, later: dict[str, list[Row]]) -> bool:
         if row["declaration_id"] in wanted:
             later[row["declaration_id"]].append(row)
-        return row["declaration_id"] in past or row["declaration_id"] not in wanted
+        return row["declaration_id"] not in not_past
 
     _filter(folder, history, name="declarations.csv", keep=partial(is_past, later=heads))
     _filter(folder, history, name="goods_items.csv", keep=partial(is_past, later=items))

@@ -4,18 +4,21 @@ Names, countries and pairs are public; volumes, equipment and delays are assumed
 docs/synthetic.md. A trip from A to B leaves at A's post and enters at B's.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
 
+from engine.decision.inspection_minutes import PRIOR
 from engine.domain.network import IdentifierField
+from engine.domain.records import VehicleClass
 from engine.domain.time_zones import country_time_zone
 from experiments.synthetic.config import Floats, Ints
 
 _CODES = "UZ KZ KG TJ TM AF CN RU TR IR IN AE PK DE KR PL BY"
 COUNTRIES = tuple(_CODES.split())
-CLASSES = ("car", "van", "bus", "truck", "rail_wagon")
+CLASSES: tuple[VehicleClass, ...] = ("car", "van", "bus", "truck", "rail_wagon")
 CAR, VAN, BUS, TRUCK, WAGON = range(5)
 GOODS_CLASSES = (VAN, TRUCK, WAGON)
 
@@ -139,18 +142,55 @@ def countries_of(pair: int, direction: int) -> tuple[int, int]:
     return (here, there) if direction == 0 else (there, here)
 
 
-def network_toml(*, staffed: float = 1.0) -> str:
+def entry_shares() -> Floats:
+    """Return the share of all entries by post and class, shape (posts, classes).
+
+    Half of a pair's trips go each way. Where the other side is not in the network, only those that
+    come in count.
+    """
+    found = np.zeros((len(POSTS), len(CLASSES)))
+    for pair, volumes in zip(PAIRS, class_volumes(), strict=True):
+        found[pair.a] += volumes
+        if pair.b >= 0:
+            found[pair.b] += volumes
+    return np.asarray(found / found.sum(), dtype=np.float64)
+
+
+SEARCHED: Mapping[str, float] = {"physical": 0.14, "documents": 0.22}
+"""Shares of the entries for which posts are staffed by their traffic: searches of the vehicle, and
+looks at papers or scans, which take a third of the minutes [assumed]."""
+FEWEST_MINUTES = 60
+"""Minutes of a shift that the quietest post has for each of the two."""
+
+
+def staff_by_traffic(entries: float) -> list[dict[str, int]]:
+    """Return the minutes of each post for a shift, in the order of ``POSTS``.
+
+    ``entries`` is how many vehicles enter at all posts together in a shift. A post has the minutes
+    that the shares of ``SEARCHED`` are expected to take of its own vehicles.
+    """
+    by_class = np.array([PRIOR[name] for name in CLASSES])
+    of_a_pass = entries * entry_shares() @ by_class
+    return [
+        {
+            method: max(FEWEST_MINUTES, 10 * round(share * part * minutes / 10))
+            for (method, share), part in zip(SEARCHED.items(), (1.0, 1.0 / 3.0), strict=True)
+        }
+        for minutes in of_a_pass.tolist()
+    ]
+
+
+def network_toml(*, entries: float | None = None) -> str:
     """Return the network file; its first line says that nothing in it is real.
 
-    ``staffed`` is the share of the usual minutes that each post has for a shift.
+    With ``entries``, the vehicles that enter in a shift, each post is staffed by its traffic
+    (``staff_by_traffic``); where it has a scanner, that takes half of the looks. Without it posts
+    are staffed alike.
     """
-
-    def minutes(usual: int) -> int:
-        return round(usual * staffed)
-
     lines = ["synthetic = true", "", "[identifiers]"]
     lines += [f'{field} = "synthetic"' for field in get_args(IdentifierField)]
     other = {p.a: p.b for p in PAIRS} | {p.b: p.a for p in PAIRS}
+    staffed = None if entries is None else staff_by_traffic(entries)
     for index, post in enumerate(POSTS):
         pair = other.get(index, -1)
         lines += ["", "[[posts]]", f'code = "{post.code}"', f'name = "{post.name}"']
@@ -159,11 +199,23 @@ def network_toml(*, staffed: float = 1.0) -> str:
         lines += [f"lat = {lat}", f"lon = {lon}"]
         if pair >= 0:
             lines.append(f'pair = "{POSTS[pair].code}"')
-        lines += ["[posts.roster]", f"documents = {minutes(480)}"]
-        lines.append(f"physical = {minutes(480 if pair >= 0 else 240)}")
-        lines.append(f"canine = {minutes(240)}")
-        lines += [f"xray = {minutes(360)}"] if post.has_scanner else []
-        lines += [f"weighing = {minutes(240)}"] if post.has_scale else []
+        lines.append("[posts.roster]")
+        lines += _roster(post, None if staffed is None else staffed[index], is_paired=pair >= 0)
         lines += ["[posts.equipment]", f"xray = {int(post.has_scanner)}", "canine = 1"]
         lines.append(f"weighbridge = {int(post.has_scale)}")
     return "\n".join(lines) + "\n"
+
+
+def _roster(
+    post: SyntheticPost, staffed: Mapping[str, int] | None, *, is_paired: bool
+) -> list[str]:
+    """Return the lines of a post's roster."""
+    minutes = {"documents": 480, "physical": 480 if is_paired else 240, "xray": 360}
+    if staffed is not None:
+        looks = staffed["documents"]
+        scans = looks // 2 if post.has_scanner else 0
+        minutes = {"documents": looks - scans, "physical": staffed["physical"], "xray": scans}
+    lines = [f"documents = {minutes['documents']}", f"physical = {minutes['physical']}"]
+    lines += ["canine = 240"]
+    lines += [f"xray = {minutes['xray']}"] if post.has_scanner else []
+    return lines + (["weighing = 240"] if post.has_scale else [])

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 import engine.journal.clock
 from api.harness.lived_weeks import SimulatedClock
 from api.service.runtime import open_store
@@ -11,14 +9,6 @@ from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock
 from engine.journal.journal import Journal
 from engine.journal.kinds import TICK
 from engine.storage.home import Home
-
-
-@pytest.fixture
-def machine_clock(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Put the machine's clock back where a test replaced it."""
-    monkeypatch.setattr(SystemClock, "now", SystemClock.now)
-    monkeypatch.setattr(engine.journal.clock, "since_boot", engine.journal.clock.since_boot)
-    return monkeypatch
 
 
 def record_weeks(home: Home, clock: SimulatedClock, *, until: int) -> list[int]:
@@ -38,31 +28,29 @@ def is_held(home: Home) -> bool:
 
 
 def test_records_stand_at_their_time_and_the_clock_goes_on(
-    tmp_path: Path, machine_clock: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     until = SystemClock().now() - 14 * HOUR
     clock = SimulatedClock(until - 21 * DAY)
-    clock.install()
     home = Home(tmp_path / "home").prepare()
-    times = record_weeks(home, clock, until=until)
+    with clock.install():
+        times = record_weeks(home, clock, until=until)
     expected = [until - back * DAY for back in (14, 7, 0)]
     assert all(abs(one - at) < MINUTE for one, at in zip(times, expected, strict=True))
     clock.move_to(until - DAY)
     assert clock.now() >= times[-1], "it never runs backwards"
-    machine_clock.undo()
     assert not is_held(home), "the service follows the wall clock"
 
 
 def test_a_clock_that_moves_without_time_since_boot_is_held(
-    tmp_path: Path, machine_clock: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """Negative control: half of the simulation leaves a clock that a person has to accept."""
     until = SystemClock().now() - 14 * HOUR
     clock = SimulatedClock(until - 21 * DAY)
     passed = engine.journal.clock.since_boot
-    clock.install()
-    machine_clock.setattr(engine.journal.clock, "since_boot", passed)
     home = Home(tmp_path / "home").prepare()
-    record_weeks(home, clock, until=until)
-    machine_clock.undo()
+    with clock.install():
+        engine.journal.clock.since_boot = passed
+        record_weeks(home, clock, until=until)
     assert is_held(home)

@@ -61,13 +61,14 @@ def shares(*found: tuple[Any, RecordedReasons]) -> list[float]:
 def test_good_decisions_pass_and_each_seeded_bug_is_counted() -> None:
     good = decision(GOOD, GOOD, GOOD, order=(13, 13, 1300))
     drawn = decision(DRAWN, GOOD, GOOD, is_random=True)
-    assert shares(good, drawn) == [2, 0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0]
+    assert shares(good, drawn) == [2, 0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0, 0.0]
     assert shares(decision(RATE, GOOD, GOOD))[1:3] == [1, 1.0], "the prior, stated as history"
     assert shares(decision(GOOD, GOOD))[6] == 1, "three reasons are owed"
     assert shares(decision(GOOD, GOOD, GOOD, is_random=True))[7] == 1, "a silent random pick"
     assert shares(decision(GOOD, GOOD, GOOD, order=(40, 13)))[8] == 1
     weak = Reason("plate_crossings_30d", "x", "f", "c", 0.05)
-    assert shares(decision(DRAWN, weak, GOOD, is_random=True))[2:4] == [0.0, 1.0]
+    found = shares(decision(DRAWN, weak, GOOD, is_random=True))
+    assert found[2:4] == [0.0, 0.0] and found[-1] == 1.0, "counted, in a row of its own"
     free = make_whole_reason(Message("free_place"), code="no_single_circumstance")
     counted = shares(decision(free, GOOD, GOOD))
     assert (counted[2], counted[3], counted[9]) == (0.0, 1.0, 1.0), "apart, and behind it"

@@ -64,6 +64,25 @@ def test_an_exit_is_history_until_its_vehicle_has_entered(world: tuple[Path, Hel
         assert read_known_at(row) < entered.get(row["plate"], micros(END))
 
 
+def test_a_shift_sent_as_it_passes_has_every_crossing_that_came_after(
+    world: tuple[Path, HeldOutShift], tmp_path: Path
+) -> None:
+    folder, _ = world
+    closes = OPENS + 12 * HOUR
+    shift = cut(folder / "all", tmp_path / "history", opens_at=OPENS, passes_until=closes)
+    past = rows(tmp_path / "history" / "crossings.csv")
+    assert past and all(read_known_at(row) < OPENS for row in past)
+    sent = [body["crossing"] for body in shift.arrivals]
+    whole = rows(folder / "all" / "crossings.csv")
+    came = [row for row in whole if OPENS <= read_known_at(row) < closes]
+    assert {one["crossing_id"] for one in sent} == {row["crossing_id"] for row in came}
+    later = {row["declaration_id"] for row in whole if read_known_at(row) >= closes}
+    known = {row["declaration_id"] for row in past} | {one.get("declaration_id") for one in sent}
+    held = {row["declaration_id"] for row in rows(tmp_path / "history" / "declarations.csv")}
+    assert later - known and not held & (later - known), "papers of those still to come"
+    assert {one["direction"] for one in sent} == {"entry", "exit"}
+
+
 def test_no_act_of_the_shift_is_history(world: tuple[Path, HeldOutShift]) -> None:
     folder, _ = world
     for name in ("inspections.csv", "seizures.csv"):
