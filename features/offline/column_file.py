@@ -48,7 +48,10 @@ class ColumnFile:
             self._file.write(column.data)
 
     def select(self, rows: NDArray[Any] | slice) -> Self:
-        """Return some rows, or all in another order, without reading them."""
+        """Return some rows, or all in another order, without reading them.
+
+        They are a slice, a mask of shape (n,) or positions of shape (m,); the result has (m, f).
+        """
         made = copy(self)
         made._rows, made._of = self._positions(rows), self  # the first of them closes the file
         made.shape = len(made._rows), self.shape[1]
@@ -94,7 +97,7 @@ class ColumnFile:
 
 
 def select_rows(values: Any, rows: NDArray[Any] | slice) -> Rows:
-    """Return some rows of features: a copy of those in memory, none of those in a file."""
+    """Return some rows of features of shape (n, f): a copy of those in memory, none of a file's."""
     if isinstance(values, ColumnFile):
         return cast("Rows", values.select(rows))
     found: Rows = values[rows]

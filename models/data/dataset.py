@@ -100,7 +100,10 @@ class Dataset:
         return replace(self, **picked)
 
     def narrow(self, rows: NDArray[Any]) -> Self:
-        """Return what :meth:`take` does; features that are in a file stay there."""
+        """Return what :meth:`take` does; features that are in a file stay there.
+
+        Rows are a mask of shape (n,) or ascending indices of shape (k,).
+        """
         if rows.dtype == np.bool_ and rows.all():
             return self
         named = [name for name in self._rowwise() if name != "values"]

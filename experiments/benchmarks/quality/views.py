@@ -204,7 +204,7 @@ def _list_precision(
 
 
 def bound_share(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the paired 95 % interval of the ratio of two counts of hits, by entries.
+    """Return the paired 95 % interval of the ratio of two counts of hits, by entries of shape (n,).
 
     >>> import numpy as np
     >>> bound_share(np.ones(9, np.bool_), np.ones(9, np.bool_))
