@@ -1,4 +1,4 @@
-"""Features of a long history in a temporary file, column by column.
+"""Features and columns of a long history in temporary files.
 
 Features are computed a column at a time and read a row at a time; in a file neither needs them
 whole in memory. It is read and not mapped: pages of a mapped file count as memory of the process.
@@ -6,7 +6,9 @@ whole in memory. It is read and not mapped: pages of a mapped file count as memo
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import dataclass
 from itertools import pairwise
+from os import SEEK_END
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Self, cast
@@ -18,6 +20,48 @@ from numpy.typing import NDArray
 Rows = NDArray[np.float32]
 _AT_ONCE = 16_384
 """Rows of the file that are looked at together."""
+
+
+class ScratchFile:
+    """Arrays of one dimension and any kind in an unnamed file, gone with the last of them.
+
+    ``folder`` is where it lies; None is the system's folder for temporary files.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - open for as long as it is read
+        finalize(self, self._file.close)
+
+    def store(self, column: NDArray[Any]) -> "StoredColumn":
+        """Write an array of shape (n,) and return what reads it."""
+        begin = self._file.seek(0, SEEK_END)
+        column.tofile(self._file)
+        return StoredColumn(self, begin, column.dtype, len(column))
+
+    def read(self, begin: int, dtype: Any, count: int) -> NDArray[Any]:
+        """Return an array of shape (count,) that begins at a byte of the file."""
+        self._file.seek(begin)
+        return np.fromfile(self._file, dtype, count)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredColumn:
+    """An array of shape (n,) in a file; indexes as an array does, by copies in memory."""
+
+    file: ScratchFile
+    begin: int
+    dtype: Any
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, rows: Any) -> Any:
+        if isinstance(rows, slice) and rows.step in (None, 1):
+            first, end, _ = rows.indices(self.size)
+            at = self.begin + self.dtype.itemsize * first
+            return self.file.read(at, self.dtype, max(end - first, 0))
+        return self[:][rows]
 
 
 class ColumnFile:

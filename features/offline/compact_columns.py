@@ -8,10 +8,7 @@ stored in the narrowest float that restores every one of them exactly.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from os import SEEK_END
-from tempfile import TemporaryFile
-from typing import IO, Any
-from weakref import finalize
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +17,7 @@ from numpy.typing import NDArray
 from features.catalogue.encoder import key
 from features.catalogue.plan import Lookup
 from features.catalogue.spec import Floats
+from features.offline.column_file import ScratchFile, StoredColumn
 
 Ints = NDArray[np.int64]
 _CODES = (np.uint8, np.uint16, np.int32)
@@ -71,8 +69,8 @@ class Keys:
     def __init__(self, lookups: Sequence[Lookup], entities: Mapping[str, Texts], n: int) -> None:
         self._lookups, self._entities, self._n = lookups, entities, n
         self._made: dict[int, Ints] = {}
-        self._spilled: dict[int, int] = {}
-        self._file: IO[bytes] | None = None
+        self._spilled: dict[int, StoredColumn] = {}
+        self._file: ScratchFile | None = None
 
     def __len__(self) -> int:
         return len(self._lookups)
@@ -82,15 +80,8 @@ class Keys:
         place, rows = at if isinstance(at, tuple) else (at, slice(None))
         if isinstance(place, slice):
             return np.array([self[each, rows] for each in range(len(self))[place]], np.int64)
-        column = self._made.get(place)
-        if column is None and place in self._spilled:
-            if isinstance(rows, slice) and rows.step in (None, 1):
-                begin, end, _ = rows.indices(self._n)
-                return self._read(place, begin, end)
-            column = self._read(place, 0, self._n)
-        elif column is None:
-            column = self._make(place)
-        found: Ints = column[rows]
+        column = self._made.get(place, self._spilled.get(place))
+        found: Ints = (self._make(place) if column is None else column)[rows]
         return found
 
     def _make(self, place: int) -> Ints:
@@ -102,16 +93,8 @@ class Keys:
         return column
 
     def _spill(self, place: int) -> None:
-        if self._file is None:
-            self._file = TemporaryFile()  # noqa: SIM115 - open for as long as the keys are
-            finalize(self, self._file.close)
-        self._spilled[place] = self._file.seek(0, SEEK_END)
-        self._made.pop(place).tofile(self._file)
-
-    def _read(self, place: int, begin: int, end: int) -> Ints:
-        assert self._file is not None  # noqa: S101 - what was spilled is in a file
-        self._file.seek(self._spilled[place] + 8 * begin)
-        return np.fromfile(self._file, np.int64, max(end - begin, 0))
+        self._file = self._file or ScratchFile()
+        self._spilled[place] = self._file.store(self._made.pop(place))
 
 
 def keys(of: Sequence[Texts], kind: str, n: int) -> Ints:
@@ -148,10 +131,10 @@ def _chosen(text: Texts, codes: Ints) -> Iterator[str]:
 class Facts:
     """Facts of n crossings; indexes as a float64 array of shape (n_facts, n).
 
-    ``columns`` has one narrow column a fact.
+    ``columns`` has one narrow column a fact, in memory or in a file.
     """
 
-    def __init__(self, columns: Sequence[NDArray[Any]]) -> None:
+    def __init__(self, columns: Sequence[NDArray[Any] | StoredColumn]) -> None:
         self._columns = columns
 
     def __len__(self) -> int:
@@ -168,14 +151,14 @@ class Facts:
 class Measures(Mapping[str, Ints]):
     """Amounts that events add to their counters, by name: int64 arrays of shape (m,).
 
-    ``columns`` has one narrow column a measure.
+    ``columns`` has one narrow column a measure, in memory or in a file.
     """
 
-    def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, columns: Mapping[str, NDArray[Any] | StoredColumn]) -> None:
         self._columns = columns
 
     def __getitem__(self, name: str) -> Ints:
-        return self._columns[name].astype(np.int64)
+        return np.asarray(self._columns[name][:]).astype(np.int64)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
@@ -202,15 +185,16 @@ class Parts:
         for parts, column in zip(self._parts, block.T, strict=True):
             parts.append(narrowest(column, self._kinds))
 
-    def columns(self) -> list[NDArray[Any]]:
-        """Return the columns, and release the blocks one by one.
+    def columns(self) -> Iterator[NDArray[Any]]:
+        """Yield the columns, and release the blocks of each.
 
-        Returns
-        -------
-        list of width arrays of shape (n,)
-            Each in the widest type that any of its blocks needed.
+        Yields
+        ------
+        array of shape (n,)
+            In the widest type that any of its blocks needed.
         """
-        return [np.concatenate(self._parts.pop(0)) for _ in range(len(self._parts))]
+        while self._parts:
+            yield np.concatenate(self._parts.pop(0))
 
 
 def narrowest(values: NDArray[Any], kinds: Sequence[Any]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,7 @@ from features.catalogue.find_spread import STREAMS as FIND_STREAMS
 from features.catalogue.plan import Group, Plan
 from features.history.labels import act_events, find_events
 from features.history.tables import Tables
+from features.offline.column_file import ScratchFile
 from features.offline.compact_columns import (
     FLOATS,
     WHOLE,
@@ -144,14 +145,26 @@ def read_log(
 
 
 def encode_history(
-    tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None = None
+    tables: Tables,
+    plan: Plan,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    scratch: ScratchFile | None = None,
 ) -> EncodedHistory:
     """Encode the records of a history without what depends on the past; see :func:`read_log`.
 
-    With :func:`derive` apart, the tables can be let go before more is made of them.
+    With :func:`derive` apart, the tables can be let go before more is made of them. Facts lie in
+    the file ``scratch``, but for those that are carried from one crossing to the next.
     """
     n = tables.crossings.num_rows
     entities, facts, measured = _encode_crossings(tables, plan, progress)
+    carried = {read.measure for read in plan.reads if read.is_last}
+    held = Facts(
+        [
+            column if scratch is None or name in carried else scratch.store(column)
+            for name, column in zip(FACTS, facts, strict=True)
+        ]
+    )
     known_at = ints(tables.crossings["known_at"])
     names = tables.crossings.column_names
     measures = Measures(dict(zip(MEASURES, measured, strict=True)))
@@ -162,7 +175,7 @@ def encode_history(
         known_at,
         ints(tables.crossings["as_of"]) if "as_of" in names else known_at,
         Keys(plan.lookups, entities, n),
-        facts,
+        held,
         Keys((_PLATE,), entities, n)[0],
         {
             CROSSINGS.name: Events(known_at, np.arange(n), measures),
@@ -172,10 +185,17 @@ def encode_history(
     )
 
 
-def derive(log: EncodedHistory, plan: Plan, *, before: int | None = None) -> EncodedHistory:
+def derive(
+    log: EncodedHistory,
+    plan: Plan,
+    *,
+    before: int | None = None,
+    scratch: ScratchFile | None = None,
+) -> EncodedHistory:
     """Add what depends on the past: measures of crossings, hits passed on, and finds spread.
 
-    Snapshots are made that are known ``before`` a time; see :func:`read_log`.
+    Snapshots are made that are known ``before`` a time; see :func:`read_log`. They lie in the file
+    ``scratch``.
     """
     crossings, inspections = log.streams[CROSSINGS.name], log.streams[INSPECTIONS.name]
     measures = {name: narrowest(found, WHOLE) for name, found in crossings.measures.items()}
@@ -186,14 +206,14 @@ def derive(log: EncodedHistory, plan: Plan, *, before: int | None = None) -> Enc
     streams = {
         CROSSINGS.name: replace(crossings, measures=Measures(measures)),
         PASSED.name: _passed_hits(plan, log.keys, log.known_at, inspections),
-        SPREAD.name: _spread_finds(log, plan, log.ends if before is None else before),
+        SPREAD.name: _spread_finds(log, plan, log.ends if before is None else before, scratch),
     }
     return replace(log, streams={**log.streams, **streams})
 
 
 def _encode_crossings(
     tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None
-) -> tuple[dict[str, Texts], Facts, list[NDArray[Any]]]:
+) -> tuple[dict[str, Texts], Iterator[NDArray[Any]], Iterator[NDArray[Any]]]:
     """Encode each crossing: its entities, its facts, and what it adds to its counters."""
     n = tables.crossings.num_rows
     names = sorted({name for of, _ in (*plan.lookups, _PLATE) for name in of})
@@ -215,7 +235,7 @@ def _encode_crossings(
             progress(end, n)
     key.cache_clear()  # after a long history the cache is as large as a table of it
     entities = {name: texts(parts.pop(name)) for name in names}
-    return entities, Facts(narrow.columns()), measured.columns()
+    return entities, narrow.columns(), measured.columns()
 
 
 def _passed_hits(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) -> Events:
@@ -244,9 +264,16 @@ def _passed_hits(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) ->
     return Events(at[hit], row[hit], measures, under)
 
 
-def _spread_finds(log: EncodedHistory, plan: Plan, before: int) -> Events:
+def _spread_finds(
+    log: EncodedHistory, plan: Plan, before: int, scratch: ScratchFile | None
+) -> Events:
     """Snapshots of finds spread along links, where features of a plan read them."""
-    return to_spread_events(*spread_finds(spread_inputs(log, plan), before=before))
+    known_at, entity, key, change = spread_finds(spread_inputs(log, plan), before=before)
+    if scratch is None:
+        return to_spread_events(known_at, entity, key, change)
+    columns = [scratch.store(column) for column in (known_at, entity, key, *change)]
+    stored = cast("list[Any]", columns)  # they are read as arrays are
+    return to_spread_events(stored[0], stored[1], stored[2], stored[3:])
 
 
 def spread_inputs(log: EncodedHistory, plan: Plan, *, first: int = 0) -> SpreadInputs:
@@ -275,7 +302,7 @@ class SpreadKeys(Mapping[tuple[str, ...], Ints]):
         self._entity, self._key = entity, key
 
     def __getitem__(self, by: tuple[str, ...]) -> Ints:
-        return np.where(self._entity == ENTITIES.index(by[0]), self._key, 0)
+        return np.where(self._entity[:] == ENTITIES.index(by[0]), self._key[:], 0)
 
     def __iter__(self) -> Iterator[tuple[str, ...]]:
         return ((name,) for name in ENTITIES)
@@ -285,7 +312,7 @@ class SpreadKeys(Mapping[tuple[str, ...], Ints]):
 
 
 def to_spread_events(
-    known_at: Ints, entity: NDArray[Any], key: Ints, change: NDArray[Any]
+    known_at: Ints, entity: NDArray[Any], key: Ints, change: Sequence[NDArray[Any]] | NDArray[Any]
 ) -> Events:
     """Return snapshots, as :func:`spread_finds` makes them, as a stream.
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from features.catalogue.plan import Plan
 from features.history.tables import SCHEMAS, Tables
-from features.offline.column_file import ColumnFile
+from features.offline.column_file import ColumnFile, ScratchFile
 from features.offline.encoded_history import EncodedHistory, derive, encode_history
 from features.offline.feature_matrix import Matrix, batches, finish_features
 
@@ -67,10 +67,11 @@ def export(
     size = sum(tables.table(name).nbytes for name in SCHEMAS)
     synthetic = tables.network.synthetic
     about = {"history": tables.digest, "synthetic": str(synthetic).lower()}
-    log = encode_history(tables, plan, lambda done, of: say("encoding", done, of))
+    columns = ScratchFile(out.parent)
+    log = encode_history(tables, plan, lambda done, of: say("encoding", done, of), scratch=columns)
     del tables
     give_back()
-    log = derive(log, plan)
+    log = derive(log, plan, scratch=columns)
     first = 0 if since is None else int(np.searchsorted(log.known_at, since))
     rows, width = len(log) - first, len(plan.names)
     scratch = ColumnFile((rows, width), out.parent)

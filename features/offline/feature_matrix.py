@@ -16,6 +16,7 @@ from features.catalogue.encoder import FACTS
 from features.catalogue.plan import Group, Plan, Rows
 from features.catalogue.spec import EVER, Fact, Feature, Floats, Read
 from features.catalogue.transforms import FeatureBatch, Item, batch_features
+from features.offline.compact_columns import FLOATS, narrowest
 from features.offline.encoded_history import EncodedHistory, Events
 from features.offline.kernel import group_reads
 
@@ -68,7 +69,7 @@ class LastFact:
         if self.fact == "known_at":
             carried = events.known_at[last].astype(np.float64)
         else:
-            carried = self.log.facts[FACTS.index(self.fact)][events.row[last]]
+            carried = self.log.facts[FACTS.index(self.fact), events.row[last]]
         return np.where(last < 0, np.nan, carried)
 
 
@@ -123,10 +124,11 @@ def _group_reads(
     under = log.event_keys(plan, group)
     # Of a stream with keys of its own, most events are another group's: six of a crossing.
     counted = slice(None) if events.keys is None else np.flatnonzero(under)
+    under = under[counted]
     found = kernel(
-        under[counted],
+        under,
         events.known_at[counted],
-        _amounts(events, measures, counted),
+        _amounts(events, measures, counted, len(under)),
         query[order],
         as_of[order],
         np.array([0 if window >= EVER else window for window in windows]),
@@ -165,9 +167,9 @@ def _as_floats(column: Ints, order: NDArray[np.intp] | slice) -> Floats:
     return values
 
 
-def _amounts(events: Events, measures: Sequence[str], counted: Ints | slice) -> Ints:
-    """Return what each counted event adds, one row a measure."""
-    out = np.empty((len(measures), len(events.row[counted])), np.int64)
+def _amounts(events: Events, measures: Sequence[str], counted: Ints | slice, m: int) -> Ints:
+    """Return what each of m counted events adds, one row a measure."""
+    out = np.empty((len(measures), m), np.int64)
     for name, row in zip(measures, out, strict=True):
         row[:] = events.amounts(name)[counted]
     return out
@@ -233,15 +235,18 @@ def finish_features(
             yield from _finish_rows(log, features, held, first)
         wanted = set().union(*(reads[place] for place in waits))
         # Reads still needed get memory of their own, so that the rest of the group is freed.
-        held = {read: _single_column(values) for read, values in held.items() if read in wanted}
+        held = {
+            read: _narrow(values) if read in batch else values
+            for read, values in held.items()
+            if read in wanted
+        }
         del batch  # or it would stay in memory while the next one is computed
         if progress is not None and ready:
             progress(len(reads) - len(waits), len(reads))
 
 
-def _single_column(column: Column) -> Column:
-    is_part = not isinstance(column, LastFact) and column.base is not None
-    return column[:].copy() if is_part else column
+def _narrow(column: Column) -> Column:
+    return column if isinstance(column, LastFact) else narrowest(column, FLOATS)
 
 
 def _reads(feature: Feature) -> set[Read]:

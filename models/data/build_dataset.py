@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from features.catalogue.plan import Plan
 from features.history.labels import Labels, labels
 from features.history.tables import SCHEMAS, Tables
-from features.offline.column_file import ColumnFile, select_rows
+from features.offline.column_file import ColumnFile, ScratchFile, select_rows
 from features.offline.encoded_history import derive, encode_history, read_log
 from features.offline.export import give_back
 from features.offline.feature_matrix import Matrix, batches, finish_features, matrix
@@ -65,8 +65,8 @@ def build_on_disk(
     Features are in a file of the folder ``scratch``, and gone with the dataset. ``read`` returns
     the history; returned of it are acts, finds and a few columns of crossings: the rest is let go.
     """
-    tables = read()
-    log, known = encode_history(tables, plan), labels(tables)
+    tables, columns = read(), ScratchFile(scratch)
+    log, known = encode_history(tables, plan, scratch=columns), labels(tables)
     tables = replace(
         tables,
         crossings=tables.crossings.select(["arrived_at", *TEXTS]),
@@ -74,7 +74,8 @@ def build_on_disk(
         goods_items=SCHEMAS["goods_items"].empty_table(),
     )
     give_back()
-    log = derive(log, plan)
+    log = derive(log, plan, scratch=columns)
+    give_back()
     values = ColumnFile((len(log), len(plan.names)), scratch)
     for part in finish_features(log, plan, batches(log, plan), progress=progress):
         values.write(*part)

@@ -22,7 +22,7 @@ TARGETS: tuple[Target, ...] = ("seizure", "discrepancy")
 NEVER: int = int(np.iinfo(np.int64).max)
 """``label_known_at`` of a row that has no label."""
 
-_AT_ONCE = 65_536
+_AT_ONCE = 16_384
 _ROWWISE_EXCEPT = frozenset({"names", "definitions", "synthetic"})
 
 

@@ -1,5 +1,7 @@
 """Keys and facts held small are, to the bit, those of the encoder, crossing by crossing."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +11,9 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.encoder import encode, key
 from features.catalogue.plan import Plan
 from features.offline import compact_columns
+from features.offline.column_file import ScratchFile
 from features.offline.compact_columns import FLOATS, WHOLE, narrowest
-from features.offline.encoded_history import arrivals, read_log
+from features.offline.encoded_history import arrivals, derive, encode_history, read_log
 from tests.support.random_histories import history, tables
 
 PLAN = Plan(CATALOGUE)
@@ -43,6 +46,22 @@ def test_blocks_and_a_short_memory_change_nothing(monkeypatch: pytest.MonkeyPatc
         np.testing.assert_array_equal(pieced.keys[3, 5:9], whole.keys[3][5:9])
     np.testing.assert_array_equal(pieced.facts[:], whole.facts[:])
     assert whole.keys[:].any(axis=1).all()
+
+
+def test_columns_in_a_file_are_those_in_memory(tmp_path: Path) -> None:
+    found, scratch = tables(history(5, 300)), ScratchFile(tmp_path)
+    whole = read_log(found, PLAN)
+    stored = derive(encode_history(found, PLAN, scratch=scratch), PLAN, scratch=scratch)
+    np.testing.assert_array_equal(stored.facts[:], whole.facts[:])
+    np.testing.assert_array_equal(stored.facts[:, 7], whole.facts[:, 7])
+    np.testing.assert_array_equal(stored.facts[3, 5:9], whole.facts[3][5:9])
+    made, expected = stored.streams["spread"], whole.streams["spread"]
+    assert len(expected.row)
+    np.testing.assert_array_equal(made.known_at[:], expected.known_at)
+    for name, amounts in expected.measures.items():
+        np.testing.assert_array_equal(made.measures[name], amounts)
+    for by, keys in (expected.keys or {}).items():
+        np.testing.assert_array_equal((made.keys or {})[by], keys)
 
 
 @given(st.lists(st.floats(width=64), max_size=20))
