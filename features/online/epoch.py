@@ -25,6 +25,7 @@ from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log, records
 from features.history.labels import SearchRow, act_minutes, read_searches
 from features.history.tables import Tables
+from features.offline.column_file import ScratchFile
 from features.offline.encoded_history import EncodedHistory, derive, encode_history
 from features.offline.export import give_back
 from features.online.backfill import backfill
@@ -55,14 +56,16 @@ def open_epoch(
         tables = read_event_log(home, connection)
     upto = head.seq
     report(f"encoding {tables.crossings.num_rows:,} crossings")
-    log = encode_history(tables, plan)
+    scratch = ScratchFile(home.root)
+    log = encode_history(tables, plan, scratch=scratch)
     taught, searches, names = act_minutes(tables), read_searches(tables), report_names(tables)
     digest, network = tables.digest, tables.network
     del tables
     give_back()
     # All that snapshots known by now depend on is known.
     before = max(head.known_at + 1, log.ends)
-    log = derive(log, plan, before=before)
+    log = derive(log, plan, before=before, scratch=scratch)
+    give_back()
     report("filling the counters")
     start = _EpochStart(
         log,
