@@ -19,7 +19,7 @@ def _few_draws(request: pytest.FixtureRequest) -> Iterator[None]:
     bootstrap = intervals.bootstrap
     most = MORE_DRAWS if request.path.stem in OF_COVERAGE else DRAWS
 
-    def quick(*given: Any, draws: int, **more: Any) -> Any:
+    def quick(*given: Any, draws: int = intervals.DRAWS, **more: Any) -> Any:
         return bootstrap(*given, draws=min(draws, most), **more)
 
     with pytest.MonkeyPatch.context() as patched:

@@ -216,5 +216,5 @@ def bound_share(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> tuple[flo
     def divide(weight: Floats) -> float:
         return float(weight @ hits) / max(1.0, float(weight @ against))
 
-    low, high = bootstrap(divide, len(at), seed=1)
+    low, high = bootstrap(divide, len(at), seed=1, draws=DRAWS)
     return float(low[0]), float(high[0])
