@@ -26,21 +26,40 @@ SERVER = "postgresql"
 """A parameter of tests that run on both stores."""
 WHOLE: Mapping[str, str] = {
     "browser/": "a real browser",
+    "service/analysis/": "another engine, DuckDB",
     "service/attentions/": "two installations that exchange records",
+    "service/audit/test_history_erasure.py": "histories that are loaded while a service runs",
+    "service/audit/test_journal_history.py": "histories that are loaded while a service runs",
+    "service/audit/test_network_change.py": "histories that are loaded while a service runs",
     "service/cases/test_dossier.py": "documents as they are printed",
+    "service/cases/test_finds_to_dossiers.py": "documents as they are printed",
     "service/compatibility/test_definitions.py": "an upgrade, with a training and two promotions",
+    "service/drift/": "weeks of a simulated network",
+    "service/http/test_connection_limits.py": "a server on a port, and clients that stall",
+    "service/http/test_csv_lists.py": "every list in each form and language, as its readers get it",
     "service/links/": "two installations that exchange records",
     "service/models/": "models that are trained, put into force, served and taken back",
+    "service/service/test_backup.py": "homes that are copied while they serve",
     "service/web/": "pages, as their readers get them",
+    "service/webhooks/": "receivers, which are servers of their own",
     "spark/": "a real Spark",
     "store/api/links/": "two installations that exchange records",
+    "store/api/webhooks/": "receivers, which are servers of their own",
+    "store/engine/declarations/test_declarations_at_size.py": "a simulated day of vehicles",
     "store/engine/links/": "two installations that exchange records",
+    "unit/engine/selection/test_champion_challenger.py": "two models on a simulated network",
+    "unit/engine/selection/test_champion_challenger_fairness.py": "two models on such a network",
     "unit/experiments/": "measuring tools, on networks that they make",
     "unit/features/offline/sql/": "another engine, DuckDB",
+    "unit/features/offline/test_export.py": "files of whole histories",
+    "unit/features/online/test_history_anchor.py": "histories that are loaded, by commands",
     "unit/features/partners/": "histories of two installations",
+    "unit/features/seizure_reports/": "reports of many authors, read by the hundred",
     "unit/models/data/": "what trainings learn from",
     "unit/models/evaluation/": "whole reports about models",
     "unit/models/learning/": "learners, as trainings call them",
+    "unit/models/monitoring/": "months of simulated networks",
+    "unit/models/statistics/test_drift.py": "weeks of simulated networks",
     "unit/models/training/": "whole trainings, and MLflow",
     "unit/test_notebooks.py": "notebooks, from a folder of data to a model",
 }
@@ -111,7 +130,12 @@ class StartedProcesses:
 
     def watch(self) -> None:
         """Begin, for the life of this process."""
-        sys.addaudithook(self.note)
+
+        def look(event: str, given: tuple[Any, ...]) -> None:
+            if event in STARTS:  # millions are of another kind
+                self.note(event, given)
+
+        sys.addaudithook(look)
         module: Any = import_module("_posixsubprocess")
         start = module.fork_exec
 
@@ -123,7 +147,7 @@ class StartedProcesses:
 
     def note(self, event: str, given: tuple[Any, ...]) -> None:
         """Note a start; a child that was forked inherits the hook and notes nothing."""
-        if event in STARTS and getpid() == self._process:
+        if getpid() == self._process:
             command = given[1] if len(given) > 1 else ""
             if command != _ABOUT_THE_MACHINE:
                 self._started.append(f"{event} {command}".strip())

@@ -4,6 +4,7 @@ A command of the command line, the routes of a service and the text of a stateme
 all tests: to make them takes longer than most tests. Nothing that a test may change is kept.
 """
 
+import os
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import cache
@@ -43,8 +44,9 @@ def keep_work() -> None:
 
 
 def _keep_commands(patched: pytest.MonkeyPatch) -> None:
-    testing: Any = import_module("typer.testing")
-    patched.setattr(testing, "_get_command", cache(testing._get_command))
+    make: Any = cache(import_module("typer.main").get_command)
+    patched.setattr("typer.main.get_command", make)
+    patched.setattr("typer.testing._get_command", make)
 
 
 def _keep_routes(patched: pytest.MonkeyPatch) -> None:
@@ -139,7 +141,7 @@ FLUSHING: set[str] = set()
 
 
 def _flush_nothing(patched: pytest.MonkeyPatch) -> None:
-    """Leave the flush of a commit to the system: no test cuts the power, and a kill loses nothing.
+    """Leave flushes to the system: no test cuts the power, and a kill loses nothing.
 
     To wait for the disk takes longer than most of what is recorded. Processes that tests start
     flush as ever.
@@ -152,4 +154,11 @@ def _flush_nothing(patched: pytest.MonkeyPatch) -> None:
         if not FLUSHING:
             raw.execute("PRAGMA synchronous = OFF")
 
+    flush = os.fsync
+
+    def flush_where_asked(file: Any) -> None:
+        if FLUSHING:
+            flush(file)
+
     patched.setattr(database, "_prepare_sqlite", prepare_quickly)
+    patched.setattr(os, "fsync", flush_where_asked)

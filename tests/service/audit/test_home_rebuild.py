@@ -20,6 +20,7 @@ from engine.errors import HomeError, StoreUnavailableError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.receipts import open_signer
+from engine.storage import database
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.service.audit.conftest import copy_eventful, serve
@@ -135,6 +136,7 @@ def test_it_refuses_while_another_writer_holds_the_store(
     served_home: Served, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = served_home[0]
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 1)
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
