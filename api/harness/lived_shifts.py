@@ -58,7 +58,7 @@ def live_shifts(
             came = crossing.get("recorded_at") or crossing["arrived_at"]
             officers.file_due(now=micros(datetime.fromisoformat(came)))
             clock.move_to(micros(datetime.fromisoformat(came)))
-            view = tell(clients[crossing["post"]], arrival)
+            view = send_arrival(clients[crossing["post"]], arrival)
             if isinstance(view, CheckpointView):
                 officers.take(view)
             progress(sent, len(arrivals))
@@ -66,14 +66,14 @@ def live_shifts(
             client.close()
 
 
-def tell(client: Client, arrival: Mapping[str, Any]) -> object:
+def send_arrival(client: Client, arrival: Mapping[str, Any]) -> object:
     """Send one arrival; again where the service had closed a connection that was idle too long."""
-    send = client.decide if arrival["crossing"]["direction"] == "entry" else client.record
+    ask = client.decide if arrival["crossing"]["direction"] == "entry" else client.record
     try:
-        return send(arrival)
+        return ask(arrival)
     except ConnectionError:
         client.close()
-        return send(arrival)  # the same crossing is the same request
+        return ask(arrival)  # the same crossing is the same request
 
 
 class _Officers:

@@ -29,19 +29,19 @@ class ScratchFile:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - open for as long as it is read
-        finalize(self, self._file.close)
+        self.raw = TemporaryFile(dir=folder)  # noqa: SIM115 - open for as long as it is read
+        finalize(self, self.raw.close)
 
     def store(self, column: NDArray[Any]) -> "StoredColumn":
         """Write an array of shape (n,) and return what reads it."""
-        begin = self._file.seek(0, SEEK_END)
-        column.tofile(self._file)
+        begin = self.raw.seek(0, SEEK_END)
+        column.tofile(self.raw)
         return StoredColumn(self, begin, column.dtype, len(column))
 
     def read(self, begin: int, dtype: Any, count: int) -> NDArray[Any]:
         """Return an array of shape (count,) that begins at a byte of the file."""
-        self._file.seek(begin)
-        return np.fromfile(self._file, dtype, count)
+        self.raw.seek(begin)
+        return np.fromfile(self.raw, dtype, count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,7 @@ class ColumnFile:
         self.shape = shape
         self._stored = shape[0]
         self._rows: NDArray[np.intp] | None = None
-        self._of: ColumnFile | None = None
-        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - open for as long as it is read
-        finalize(self, self._file.close)
+        self._scratch = ScratchFile(folder)  # selections share it, and the last of them closes it
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -89,7 +87,7 @@ class ColumnFile:
         """Write some columns of adjacent rows; ``values`` has the shape (columns, rows)."""
         for place, column in zip(places, values, strict=True):
             self._seek(place, rows.start)
-            self._file.write(column.data)
+            self._scratch.raw.write(column.data)
 
     def select(self, rows: NDArray[Any] | slice) -> Self:
         """Return some rows, or all in another order, without reading them.
@@ -97,7 +95,7 @@ class ColumnFile:
         They are a slice, a mask of shape (n,) or positions of shape (m,); the result has (m, f).
         """
         made = copy(self)
-        made._rows, made._of = self._positions(rows), self  # the first of them closes the file
+        made._rows = self._positions(rows)
         made.shape = len(made._rows), self.shape[1]
         return made
 
@@ -106,7 +104,7 @@ class ColumnFile:
         out = np.empty((len(columns), rows.stop - rows.start), np.float32)
         for place, column in zip(columns, out, strict=True):
             self._seek(place, rows.start)
-            self._file.readinto(column.data)
+            self._scratch.raw.readinto(column.data)
         return out
 
     def __getitem__(self, at: Any) -> Rows:
@@ -143,7 +141,7 @@ class ColumnFile:
         return out
 
     def _seek(self, place: int, row: int) -> None:
-        self._file.seek(self.dtype.itemsize * (place * self._stored + int(row)))
+        self._scratch.raw.seek(self.dtype.itemsize * (place * self._stored + int(row)))
 
 
 def select_rows(values: Any, rows: NDArray[Any] | slice) -> Rows:

@@ -20,7 +20,7 @@ from api.auth.permissions import MAY, OPEN, Role
 from api.cli.demo import _result
 from api.client import Calls, Client, RefusedError
 from api.decisions.schemas import CheckpointView, SupervisorView
-from api.harness.lived_shifts import tell
+from api.harness.lived_shifts import send_arrival
 from api.http.openapi_examples import BODIES
 from api.http.schema_base import Problem
 from api.service.subprocess_jobs import Backtests
@@ -94,7 +94,7 @@ def test_the_demonstration_outlives_a_connection_that_was_closed(
             raise BrokenPipeError
 
         monkeypatch.setattr(line, "request", broken)
-        tell(desk, arrival(630_001))
+        send_arrival(desk, arrival(630_001))
         assert failed and desk.decide(arrival(630_002)).post == POST
     asked = world.get("/v1/decisions?limit=2").json()["decisions"]
     assert {one["crossing_id"] for one in asked} == {"c-630001", "c-630002"}
