@@ -18,7 +18,7 @@ from tests.integration import (
     StartedProcesses,
     is_integration,
     is_left_out,
-    may_hold,
+    list_overlooked,
     refuse_start,
 )
 from tests.proof_alone import IS_PROOF, is_proof_alone
@@ -249,8 +249,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(item.path.relative_to(HERE).parts[0])
         if is_integration(item):
             item.add_marker(MARKER)
-    marked = {item.path for item in items if MARKER in item.keywords}
-    if overlooked := [path.name for path in marked if not may_hold(path)]:
+    if overlooked := list_overlooked(items):
         raise pytest.UsageError(f"make integration would overlook tests of {overlooked}")
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))

@@ -121,6 +121,12 @@ def is_left_out(path: Path, markers: str) -> bool:
     return markers == MARKER and not may_hold(path)
 
 
+def list_overlooked(items: Iterable[pytest.Item]) -> list[str]:
+    """Return the files with marked tests that a run of ``make integration`` would not import."""
+    marked = {item.path for item in items if MARKER in item.keywords}
+    return sorted(path.name for path in marked if not may_hold(path))
+
+
 class StartedProcesses:
     """Commands and forks of this process since they were last asked for."""
 

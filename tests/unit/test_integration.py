@@ -18,6 +18,7 @@ from tests.integration import (
     is_integration,
     is_left_out,
     is_whole,
+    list_overlooked,
     may_hold,
     refuse_start,
 )
@@ -90,6 +91,14 @@ def test_a_file_whose_tests_are_all_left_out_is_not_imported() -> None:
     plain = HERE / "unit" / "test_wording.py"
     assert not may_hold(plain) and is_left_out(plain, MARKER)
     assert not is_left_out(plain, f"not {MARKER}")
+
+
+def test_a_file_that_names_nothing_of_the_kind_is_overlooked() -> None:
+    """Negative control: a marker that came in by another way than those that are looked for."""
+    plain, named = HERE / "unit" / "test_wording.py", HERE / "unit" / "test_notebooks.py"
+    items: list[Any] = [SimpleNamespace(path=one, keywords={MARKER}) for one in (plain, named)]
+    assert list_overlooked(items) == ["test_wording.py"]
+    assert list_overlooked(items[1:]) == []
 
 
 def test_what_a_change_must_pass_runs_both() -> None:

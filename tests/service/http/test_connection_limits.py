@@ -15,6 +15,7 @@ from api.http.connection_limits import OWING, BoundedProtocol
 from engine.journal.journal import JOURNAL
 from tests.service.raw_http import LAST, PATIENCE_SECONDS, Wire, answers, open_wire, request
 from tests.service.running_service import arrival
+from tests.support.patience import wait_for
 
 HEALTH = request("GET", "/healthz")
 NUMBERS = count(50_000)
@@ -41,13 +42,7 @@ def records(wire: Wire) -> int:
 
 
 def until(holds: Callable[[], bool]) -> bool:
-    """Wait until something holds; tell whether it did."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
+    return wait_for(holds, seconds=PATIENCE_SECONDS)
 
 
 def statuses(found: list[tuple[int, bytes]]) -> list[int]:

@@ -7,8 +7,7 @@ transfer goes on by itself.
 
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -33,6 +32,7 @@ from tests.service.links.test_post_reports import open_case
 from tests.service.running_service import NETWORK, POST
 from tests.support.emptied_database import empty_database
 from tests.support.link_agreements import party_content, post_content
+from tests.support.patience import wait_for
 
 SIZE, KILLS = (9_000_000, 40) if os.environ.get("DARVOZA_PROOF") else (1_500_000, 2)
 """Bytes of the file, and kills at most: it may be whole before."""
@@ -51,19 +51,19 @@ class Transfer:
     digest: str
 
     @property
-    def whole(self) -> Path:
+    def kept_path(self) -> Path:
         """Where the centre keeps the file once it is whole."""
         return self.centre.home.files / self.digest
 
     @property
-    def part(self) -> Path:
+    def partial_path(self) -> Path:
         """Where the centre keeps what has arrived before."""
         return self.centre.home.files / f"{PARTIAL}{self.digest}"
 
     @property
     def held_bytes(self) -> int:
         """Bytes of the file at the centre."""
-        for path in (self.whole, self.part):
+        for path in (self.kept_path, self.partial_path):
             with suppress(FileNotFoundError):
                 return path.stat().st_size
         return 0
@@ -120,16 +120,6 @@ def open_transfer(
         yield Transfer(node, centre, services, line, content, digest)
 
 
-def wait(is_there: Callable[[], bool]) -> bool:
-    """Wait until something is so; tell whether it came to be."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not is_there():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.001)
-    return True
-
-
 def kill_by_turns(transfer: Transfer) -> str:
     """Kill either service while the file is under way; return what was wrong, if anything was."""
     for name in transfer.services:
@@ -147,15 +137,15 @@ def kill(transfer: Transfer, name: str) -> tuple[str, bool]:
     What had arrived is how the file begins, has no name yet, and is there after the next start.
     """
     before = transfer.held_bytes
-    if not wait(lambda: transfer.held_bytes > before):
+    if not wait_for(lambda: transfer.held_bytes > before, seconds=PATIENCE_SECONDS, pause=0.001):
         return "it does not go on", False
     transfer.services[name].kill()
     done = transfer.held_bytes
     if done == SIZE:
         return "", True
-    if transfer.whole.exists():
+    if transfer.kept_path.exists():
         return "what is not whole has its name", False
-    if transfer.part.read_bytes()[:done] != transfer.content[:done]:
+    if transfer.partial_path.read_bytes()[:done] != transfer.content[:done]:
         return "what arrived is not how the file begins", False
     transfer.start(name)
     return "" if transfer.held_bytes >= done else "what had arrived is gone", False
@@ -170,11 +160,11 @@ def test_a_transfer_outlives_both_services(
         for name, service in transfer.services.items():
             service.kill()
             transfer.start(name)
-        assert wait(transfer.whole.exists)
+        assert wait_for(transfer.kept_path.exists, seconds=PATIENCE_SECONDS)
         for service in transfer.services.values():
             service.kill()
-        assert transfer.whole.read_bytes() == transfer.content
-        assert not transfer.part.exists()
+        assert transfer.kept_path.read_bytes() == transfer.content
+        assert not transfer.partial_path.exists()
         for side in (transfer.node, transfer.centre):
             verdict = side.verify()
             assert verdict.ok, verdict.faults

@@ -8,7 +8,6 @@ import json
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,12 +23,14 @@ from experiments.faults.service_process import Forker
 from experiments.faults.service_process import Service as ForkedService
 from tests.service.running_service import POST, arrival, make_home, make_keys
 from tests.support.emptied_database import empty_database
+from tests.support.patience import wait_for
 from tests.support.webhook_receiver import Receiver
 
 if TYPE_CHECKING:
     from engine.storage.home import Home
 
 VEHICLES, AMENDMENTS = 4, 3
+PATIENCE_SECONDS = 120.0
 
 
 class Service:
@@ -80,15 +81,6 @@ def amend_vehicles(service: Service, key: str) -> dict[str, list[str]]:
     return found
 
 
-def wait(is_done: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(2400):
-        if is_done():
-            return
-        pause.wait(0.05)
-    raise AssertionError("it did not happen in time")
-
-
 def test_no_event_is_lost_where_the_service_is_killed(home: "Home", forker: Forker) -> None:
     keys, _ = make_keys(home)
     service, receiver, killed = Service(home, forker), Receiver(), threading.Event()
@@ -110,12 +102,16 @@ def test_no_event_is_lost_where_the_service_is_killed(home: "Home", forker: Fork
 
     receiver.answer = kill_at_the_fifth
     with receiver.listen():
-        wait(killed.is_set)
+        assert wait_for(killed.is_set, seconds=PATIENCE_SECONDS, pause=0.05)
         assert len({one.event_id for one in receiver.accepted}) < total
         receiver.answer = lambda _: 200
         service.start()
         try:
-            wait(lambda: len({one.event_id for one in receiver.accepted}) == total)
+            assert wait_for(
+                lambda: len({one.event_id for one in receiver.accepted}) == total,
+                seconds=PATIENCE_SECONDS,
+                pause=0.05,
+            )
         finally:
             service.kill()
     events = {one.event_id: one.verify(made["secret"]) for one in receiver.accepted}

@@ -2,7 +2,6 @@
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -35,6 +34,7 @@ from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import find
 from tests.service.running_service import POST, World, arrival
+from tests.support.patience import wait_for
 from tests.support.personal_data import CANARY, leaks
 from tests.support.webhook_receiver import Receiver
 
@@ -72,12 +72,7 @@ class Hub:
 
     def wait(self, is_done: Callable[[], bool]) -> None:
         """Wait until the service has sent something."""
-        pause = threading.Event()
-        for _ in range(600):
-            if is_done():
-                return
-            pause.wait(0.05)
-        raise AssertionError("it was not sent")
+        assert wait_for(is_done, seconds=30.0, pause=0.05), "it was not sent"
 
     def wait_until_sent(self) -> None:
         """Wait until nothing waits for a receiver, after what was recorded so far."""
