@@ -63,14 +63,22 @@ class Keys:
 
     ``lookups`` has the look-up of each row (:meth:`features.catalogue.plan.Plan.keys`),
     ``entities`` every entity that is looked up. A column is computed once: what does not fit into
-    memory goes to a temporary file, which costs a hundredth of hashing it again.
+    memory goes to the file ``scratch``, which costs a hundredth of hashing it again; without one,
+    to a file in the system's folder for temporary files.
     """
 
-    def __init__(self, lookups: Sequence[Lookup], entities: Mapping[str, Texts], n: int) -> None:
+    def __init__(
+        self,
+        lookups: Sequence[Lookup],
+        entities: Mapping[str, Texts],
+        n: int,
+        *,
+        scratch: ScratchFile | None = None,
+    ) -> None:
         self._lookups, self._entities, self._n = lookups, entities, n
         self._made: dict[int, Ints] = {}
         self._spilled: dict[int, StoredColumn] = {}
-        self._file: ScratchFile | None = None
+        self._file = scratch
 
     def __len__(self) -> int:
         return len(self._lookups)

@@ -154,7 +154,8 @@ def encode_history(
     """Encode the records of a history without what depends on the past; see :func:`read_log`.
 
     With :func:`derive` apart, the tables can be let go before more is made of them. Facts lie in
-    the file ``scratch``, but for those that are carried from one crossing to the next.
+    the file ``scratch``, but for those that are carried from one crossing to the next, and so do
+    keys that do not fit into memory.
     """
     n = tables.crossings.num_rows
     entities, facts, measured = _encode_crossings(tables, plan, progress)
@@ -174,7 +175,7 @@ def encode_history(
         post.dictionary.to_numpy(zero_copy_only=False)[post.indices.to_numpy()],
         known_at,
         ints(tables.crossings["as_of"]) if "as_of" in names else known_at,
-        Keys(plan.lookups, entities, n),
+        Keys(plan.lookups, entities, n, scratch=scratch),
         held,
         Keys((_PLATE,), entities, n)[0],
         {

@@ -5,7 +5,6 @@ scratch file next to the output: it is never whole in memory. A row group holds 
 most.
 """
 
-import ctypes
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from features.history.tables import SCHEMAS, Tables
 from features.offline.column_file import ColumnFile, ScratchFile
 from features.offline.encoded_history import EncodedHistory, derive, encode_history
 from features.offline.feature_matrix import Matrix, batches, finish_features
+from features.offline.memory_release import release_memory
 
 _ROWS_AT_ONCE = 65_536
 Progress = Callable[[str, int, int], None]
@@ -63,14 +63,14 @@ def export(
     """
     say = progress or (lambda _stage, _done, _of: None)
     tables = read()
-    give_back()
+    release_memory()
     size = sum(tables.table(name).nbytes for name in SCHEMAS)
     synthetic = tables.network.synthetic
     about = {"history": tables.digest, "synthetic": str(synthetic).lower()}
     columns = ScratchFile(out.parent)
     log = encode_history(tables, plan, lambda done, of: say("encoding", done, of), scratch=columns)
     del tables
-    give_back()
+    release_memory()
     log = derive(log, plan, scratch=columns)
     first = 0 if since is None else int(np.searchsorted(log.known_at, since))
     rows, width = len(log) - first, len(plan.names)
@@ -85,14 +85,6 @@ def export(
         scratch.write(*made)
     write(_months(log, plan, scratch, first), plan, out, about)
     return ExportSummary(rows, width, plan.digest, synthetic, size, 4 * rows * width)
-
-
-def give_back() -> None:
-    """Return free memory to the system; allocators would keep it in fragments."""
-    pa.default_memory_pool().release_unused()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
-    if trim is not None:
-        trim(0)
 
 
 def _months(log: EncodedHistory, plan: Plan, scratch: ColumnFile, first: int) -> Iterator[Matrix]:

@@ -27,7 +27,7 @@ from features.history.labels import SearchRow, act_minutes, read_searches
 from features.history.tables import Tables
 from features.offline.column_file import ScratchFile
 from features.offline.encoded_history import EncodedHistory, derive, encode_history
-from features.offline.export import give_back
+from features.offline.memory_release import release_memory
 from features.online.backfill import backfill
 from features.online.crossing_index import EPOCH, keep_loaded_names
 from features.online.online_features import OnlineFeatures
@@ -61,11 +61,11 @@ def open_epoch(
     taught, searches, names = act_minutes(tables), read_searches(tables), report_names(tables)
     digest, network = tables.digest, tables.network
     del tables
-    give_back()
+    release_memory()
     # All that snapshots known by now depend on is known.
     before = max(head.known_at + 1, log.ends)
     log = derive(log, plan, before=before, scratch=scratch)
-    give_back()
+    release_memory()
     report("filling the counters")
     start = _EpochStart(
         log,

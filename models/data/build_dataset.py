@@ -20,8 +20,8 @@ from features.history.labels import Labels, labels
 from features.history.tables import SCHEMAS, Tables
 from features.offline.column_file import ColumnFile, ScratchFile, select_rows
 from features.offline.encoded_history import derive, encode_history, read_log
-from features.offline.export import give_back
 from features.offline.feature_matrix import Matrix, batches, finish_features, matrix
+from features.offline.memory_release import release_memory
 from models.array_types import Positions, Rows
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import Lookup, lookup
@@ -73,9 +73,9 @@ def build_on_disk(
         declarations=SCHEMAS["declarations"].empty_table(),
         goods_items=SCHEMAS["goods_items"].empty_table(),
     )
-    give_back()
+    release_memory()
     log = derive(log, plan, scratch=columns)
-    give_back()
+    release_memory()
     values = ColumnFile((len(log), len(plan.names)), scratch)
     for part in finish_features(log, plan, batches(log, plan), progress=progress):
         values.write(*part)

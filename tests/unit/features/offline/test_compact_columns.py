@@ -1,5 +1,6 @@
 """Keys and facts held small are, to the bit, those of the encoder, crossing by crossing."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,25 @@ def test_columns_in_a_file_are_those_in_memory(tmp_path: Path) -> None:
         np.testing.assert_array_equal(made.measures[name], amounts)
     for by, keys in (expected.keys or {}).items():
         np.testing.assert_array_equal((made.keys or {})[by], keys)
+
+
+def test_keys_without_room_lie_unnamed_in_the_scratch_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compact_columns, "_KEYS_KEPT", 0)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "not there"))
+    found, scratch = tables(history(5, 300)), ScratchFile(tmp_path)
+    made = encode_history(found, PLAN, scratch=scratch)
+    before = os.fstat(scratch.raw.fileno()).st_size
+    keys = made.keys[:]
+    spilled = os.fstat(scratch.raw.fileno())
+    # Two columns stay in memory. A file without a name is gone however its process ends.
+    assert spilled.st_size - before == (len(keys) - 2) * keys[0].nbytes
+    assert spilled.st_dev == tmp_path.stat().st_dev
+    assert spilled.st_nlink == 0
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(FileNotFoundError):  # without the folder the system's would have been taken
+        encode_history(found, PLAN).keys[:]
 
 
 @given(st.lists(st.floats(width=64), max_size=20))
