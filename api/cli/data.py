@@ -412,10 +412,7 @@ def sql(
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(escape_cells(answer.columns))
-        writer.writerows(
-            ["" if cell is None else escape_cell(_show_cell(cell)) for cell in row]
-            for row in answer.rows
-        )
+        writer.writerows([_csv_cell(cell) for cell in row] for row in answer.rows)
         return
     rows = [dict(zip(answer.columns, map(_plain_cell, row), strict=True)) for row in answer.rows]
     result = {"columns": list(answer.columns), "rows": rows, "as_of": rfc3339(moment)}
@@ -512,6 +509,14 @@ def _plain_cell(cell: Any) -> Any:
     if isinstance(cell, list | tuple):
         return [_plain_cell(one) for one in cell]
     return cell if isinstance(cell, str | int | bool | None) else str(cell)
+
+
+def _csv_cell(cell: Any) -> Any:
+    """Return a cell of a file: numbers as they are, and no text that is a formula."""
+    plain = _plain_cell(cell)
+    if plain is None or isinstance(plain, int | float):
+        return plain
+    return escape_cell(_show_cell(plain))
 
 
 def _show_cell(cell: Any) -> str:

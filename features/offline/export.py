@@ -114,8 +114,10 @@ def write(matrices: Iterable[Matrix], plan: Plan, out: Path, metadata: Mapping[s
                     made.crossing_id[rows],
                     made.as_of[rows].view("M8[us]"),
                 ]
-                values = [
-                    pa.array(column, pa.float32(), mask=np.isnan(column))
-                    for column in made.values[rows].T
-                ]
+                values = [null_missing(column) for column in made.values[rows].T]
                 writer.write_table(pa.table([*columns, *values], schema=schema))
+
+
+def null_missing(column: NDArray[np.float32]) -> Any:
+    """Return a feature's values, shape (n,), as Arrow has them: null for NaN."""
+    return pa.array(column, pa.float32(), mask=np.isnan(column))

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,17 @@ import pyarrow.compute as pc
 import pytest
 from typer.testing import CliRunner
 
+from api.cli import data as commands
 from api.cli.main import app
-from engine.errors import InputError
+from engine.errors import InputError, NotAllowedError, StoreUnavailableError
+from engine.journal.journal import Journal, JournalReader
+from engine.journal.kinds import SENSITIVE_READ
+from engine.journal.payloads import SensitiveReadBody
+from engine.storage.database import Store
+from engine.storage.home import Home
 from experiments.analysis import home_history
 from experiments.analysis.home_history import NAMES, digest_column, open_history
+from features.catalogue.catalogue import CATALOGUE
 
 Ask = Callable[..., Any]
 
@@ -115,6 +124,61 @@ def test_identifiers_are_digests_that_join(ask: Ask, monkeypatch: pytest.MonkeyP
     assert {len(row["plate"]) for row in ask(query)} != {16}
 
 
+PLATES = "SELECT plate FROM crossings WHERE plate IS NOT NULL ORDER BY crossing_id"
+
+
+@pytest.fixture(scope="module")
+def passwords(home: Path) -> dict[str, str]:
+    """Make a person for each role that matters, and return their passwords."""
+    made = {}
+    for role in ("supervisor", "analyst"):
+        words = ["users", "create", role, "--role", role, "--home", str(home), "--json"]
+        made[role] = json.loads(CliRunner().invoke(app, words).stdout)["password"]
+    return made
+
+
+def list_reads(home: Path) -> list[SensitiveReadBody]:
+    with Store(Home(home).database_url) as store, store.read() as connection:
+        return [record.body for record in JournalReader(connection).records(SENSITIVE_READ)]
+
+
+def test_identifiers_are_for_a_person_who_may_and_recorded(
+    home: Path, ask: Ask, passwords: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = {row["plate"] for row in ask(PLATES)}
+    assert list_reads(home) == []  # digests tell of no vehicle
+    monkeypatch.setenv("DARVOZA_PASSWORD", passwords["supervisor"])
+    shown = {row["plate"] for row in ask(PLATES, "--as", "supervisor")}
+    assert len(shown) > 20 and not shown & hidden
+    read = {"by": "supervisor", "role": "supervisor", "sequence": 0, "kind": "sql"}
+    assert list_reads(home) == [read]
+    monkeypatch.setenv("DARVOZA_PASSWORD", passwords["analyst"])
+    with pytest.raises(NotAllowedError):
+        ask(PLATES, "--as", "analyst")
+    with pytest.raises(NotAllowedError):
+        ask(PLATES, "--as", "supervisor")  # with a password of another
+    assert list_reads(home) == [read]
+
+
+def test_where_a_reading_cannot_be_recorded_nothing_is_shown(
+    home: Path, ask: Ask, passwords: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DARVOZA_PASSWORD", passwords["supervisor"])
+    before = list_reads(home)
+
+    def refuse(_journal: Journal, _drafts: object) -> None:
+        raise StoreUnavailableError("the disk is full")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Journal, "append", refuse)
+        with pytest.raises(StoreUnavailableError):
+            ask(PLATES, "--as", "supervisor")
+    # Negative control: a command that forgets the record shows everything, and leaves no trace.
+    monkeypatch.setattr(commands, "_record_reading", lambda *_: None)
+    assert ask(PLATES, "--as", "supervisor")
+    assert list_reads(home) == before
+
+
 def test_digests_keep_equal_vehicles_equal_and_nulls_null() -> None:
     plates = pa.chunked_array([["01 A 123 BC", None], ["01A123BC", "01A124BC"]])
     first, none, second, other = digest_column(plates, "plate", b"k").to_pylist()
@@ -137,9 +201,21 @@ def test_missing_features_are_null(ask: Ask) -> None:
 
 
 def test_csv_cells_are_safe_for_a_spreadsheet(home: Path) -> None:
-    words = ["sql", "SELECT '=1+1' AS a, NULL AS b, 2 AS c", "--csv", "--home", str(home)]
+    query = "SELECT '=1+1' AS a, NULL AS b, -2.5 AS c, ['-x', 'y'] AS d"
+    words = ["sql", query, "--csv", "--home", str(home)]
     rows = list(csv.reader(io.StringIO(CliRunner().invoke(app, words).stdout)))
-    assert rows == [["a", "b", "c"], ["'=1+1", "", "2"]]
+    assert rows == [["a", "b", "c", "d"], ["'=1+1", "", "-2.5", "'-x;y"]]
+
+
+def test_features_as_csv_are_empty_where_missing_and_have_times(home: Path) -> None:
+    query = "SELECT * FROM features ORDER BY crossing_id LIMIT 40"
+    text = CliRunner().invoke(app, ["sql", query, "--csv", "--home", str(home)]).stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    cells = [cell for row in rows for name, cell in row.items() if name in CATALOGUE]
+    assert len(cells) == 40 * len(CATALOGUE)
+    assert "" in cells
+    assert all(isfinite(float(cell)) for cell in cells if cell)
+    assert {datetime.fromisoformat(row["as_of"]).utcoffset() for row in rows} == {timedelta(0)}
 
 
 def test_python_opens_a_home_as_of_a_time(home: Path) -> None:
@@ -147,6 +223,7 @@ def test_python_opens_a_home_as_of_a_time(home: Path) -> None:
     frames = now.frames(["crossings", "inspections"])
     assert len(frames["crossings"]) > len(early.tables(["crossings"])["crossings"]) > 0
     assert set(frames["crossings"]["plate"].dropna().str.len()) == {16}
+    assert frames["crossings"]["known_at"].dtype.pyarrow_dtype == pa.timestamp("us", tz="UTC")
     for bad in ({"root": home / "none"}, {"root": home, "as_of": "2999-01-01"}):
         with pytest.raises(InputError):
             open_history(**bad)
