@@ -32,6 +32,16 @@ from tests.support import sql_bugs
 from tests.support.random_histories import history, tables
 
 CROSSINGS_OF_20_000_EVENTS = 13_000
+LATEST = Plan(
+    {
+        name: feature
+        for name, feature in catalogue.CATALOGUE.items()
+        if feature.operator in ("spread", "recent_rate")
+    }
+)
+"""Finds spread along links, and recent rates."""
+CROSSINGS_OF_LATEST = 62_000 if os.environ.get("DARVOZA_PROOF") else 6_000
+"""With their acts and finds, 100,000 events in the proof; snapshots are ten times as many more."""
 HERE = "127.0.0.1"
 ROOT = Path(__file__).parents[2]
 # Compiling the queries takes longer than answering them about so few crossings.
@@ -94,6 +104,17 @@ def test_spark_equals_numpy_on_20_000_events(spark: Any, tmp_path: Path) -> None
     assert sum(hot > 0 for _, hot in split_up) > len(questions(plan)) // 3
     assert sum(hot == 0 for _, hot in split_up) > len(questions(plan)) // 5
     assert int((served.view(np.int32) != by_numpy(log, plan).view(np.int32)).sum()) == 0
+
+
+def test_spread_finds_and_recent_rates_are_those_of_numpy_at_size(
+    spark: Any, tmp_path: Path
+) -> None:
+    crowd = CROSSINGS_OF_LATEST // 4
+    found = tables(history(1, CROSSINGS_OF_LATEST, step=HOUR, crowd=crowd))
+    expected = by_numpy(read_log(found, LATEST), LATEST)
+    assert np.nanmax(expected, axis=0).min() > 0
+    served = by_spark(spark, found, LATEST, tmp_path, above=CROSSINGS_OF_LATEST // 4)
+    assert int((served.view(np.int32) != expected.view(np.int32)).sum()) == 0
 
 
 @pytest.fixture

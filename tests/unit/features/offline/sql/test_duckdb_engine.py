@@ -36,6 +36,16 @@ MANY = PLAN if PROOF else Plan(dict(list(catalogue.CATALOGUE.items())[::3]))
 """What the texts are asked that are not the usual one."""
 SOME = PLAN if PROOF else Plan(dict(list(catalogue.CATALOGUE.items())[::6]))
 """What all engines are asked."""
+LATEST = Plan(
+    {
+        name: feature
+        for name, feature in catalogue.CATALOGUE.items()
+        if feature.operator in ("spread", "recent_rate")
+    }
+)
+"""Finds spread along links, and recent rates: one of many events, one of many windows."""
+CROSSINGS_AT_SIZE = 62_000 if PROOF else 600
+"""With their acts and finds, 100,000 events in the proof; snapshots are ten times as many more."""
 steps = st.sampled_from((10 * MINUTE, HOUR, 12 * HOUR, 3 * DAY))
 Reads = dict[Read, Floats]
 
@@ -83,6 +93,21 @@ def test_carried_counters_answer_as_frames_do(seed: int, size: int, step: int, w
         )
         == 0
     )
+
+
+def test_spread_finds_and_recent_rates_agree_at_size() -> None:
+    """The kernel, numpy and DuckDB; Spark and the store have tests of the same size."""
+    crowd = CROSSINGS_AT_SIZE // 4
+    found = tables(history(1, CROSSINGS_AT_SIZE, step=HOUR, crowd=crowd))
+    log = read_log(found, LATEST)
+    recorded = ("crossings", "inspections", "finds")
+    assert sum(len(log.streams[name].row) for name in recorded) > (100_000 if PROOF else 900)
+    assert len(log.streams["spread"].row) > 10 * CROSSINGS_AT_SIZE
+    right = reads(log, LATEST)
+    assert all(np.count_nonzero(column) for column in right.values())
+    assert count_differing_bits(right, reads(log, LATEST, reference_kernel.group_reads)) == 0
+    assert count_differing_bits(right, duckdb_engine.reads(log, LATEST)) == 0
+    assert count_differing_bits(right, duckdb_engine.reads(log, LATEST, leaky)) > 0
 
 
 def some_hot(log: EncodedHistory, question: Question) -> list[int]:
