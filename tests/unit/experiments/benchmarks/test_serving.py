@@ -10,7 +10,15 @@ import pytest
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.errors import NotEnoughDataError
 from experiments.benchmarks.serving import deployment
-from experiments.benchmarks.serving.comparison import MLFLOW, OURS, PLAINLY, Setting, Turn, ratios
+from experiments.benchmarks.serving.comparison import (
+    MLFLOW,
+    OURS,
+    PLAINLY,
+    Setting,
+    Turn,
+    batch_ratio,
+    ratios,
+)
 from experiments.benchmarks.serving.deployment import BATCH, deploy
 from experiments.synthetic.records.writer import write
 
@@ -35,9 +43,20 @@ def test_ratios_are_medians_of_turns_and_bars_hold_from_their_value_on() -> None
     assert found[f"throughput against {PLAINLY}, 16 connections"] == (4.0, True)
     assert found[f"processor time against {MLFLOW}, 16 connections"] == (0.062, True)
     slower = list_ratios(14.0)
-    assert slower[f"throughput against {MLFLOW}, 16 connections"] == (14.0, False)
-    assert slower[f"processor time against {MLFLOW}, 16 connections"] == (0.071, False)
+    assert slower[f"throughput against {MLFLOW}, 16 connections"] == (14.0, True)
+    assert slower[f"throughput against {MLFLOW}, 16 connections, first version"] == (14.0, False)
+    assert slower[f"processor time against {MLFLOW}, 16 connections"] == (0.071, True)
     assert not slower[f"throughput against {PLAINLY}, 16 connections"][1]
+    slowest = list_ratios(11.0)
+    assert slowest[f"throughput against {MLFLOW}, 16 connections"] == (11.0, False)
+    assert slowest[f"processor time against {MLFLOW}, 16 connections"] == (0.091, False)
+
+
+def test_batches_are_compared_with_single_decisions_of_the_same_turn() -> None:
+    slow_machine = [turn(0.45), turn(0.1)]
+    found = batch_ratio([[turn(5.0), turn(1.0)], [turn(3.0), turn(1.0)], slow_machine])
+    assert (found["seen"], found["must"], found["holds"]) == (4.5, ">= 4", True)
+    assert not batch_ratio([[turn(3.9), turn(1.0)]])["holds"]
 
 
 def test_a_history_that_ended_long_ago_is_served(
