@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from engine.journal.entries import Draft, Entry
+from engine.queue.identifier_log import settle as settle_identifiers
 from engine.storage.database import METADATA, execute_many, fetch_rows
 from engine.storage.dialect import Dialect
 from features.catalogue.plan import Plan
@@ -70,6 +71,8 @@ KEPT: Mapping[str, str] = {
     "model_records": "steps of models",
     "counter_epoch": "digests of files",
     "counter_merge": "times, and digests of what is counted",
+    "identifier_log": "empty: an erasure merges it first",
+    "identifier_merge": "numbers of records",
     "spread_head": "one time",
     "link_envelopes": "numbers, kinds, times and digests: what both sides of a link agree on",
     "link_movements": "names of movements, and identifiers of crossings that the journal keeps too",
@@ -108,6 +111,7 @@ class ErasedRows:
             query = select(table.c.decision_id).where(table.c.seq.in_(some))
             self.decisions += connection.scalars(query)
         keys = self._read_keys(connection)
+        settle_identifiers(connection)  # so that their table has all of them
         for name, column in DELETED.items():
             self._delete(connection, METADATA.tables[name], column)
         for name in ("mirror_alerts", "advance_alerts", "advance_uses"):

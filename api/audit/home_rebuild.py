@@ -26,6 +26,8 @@ from engine.audit.verification import JournalFault, verify_snapshot
 from engine.errors import HomeError
 from engine.journal.journal import Journal
 from engine.journal.kinds import SECRETS_DROPPED
+from engine.queue.identifier_log import settle as settle_identifiers
+from engine.queue.identifier_log import void as void_identifiers
 from engine.storage.database import METADATA, Store, insert_rows
 from engine.storage.home import Home
 from features.intake.atomic_writer import exclusively
@@ -61,6 +63,7 @@ def rebuild_home(home: Home, store: Store) -> Rebuilt:
             replay = checked.replay(secrets.restorers())
             _refuse(list(replay.advance(live, replayed)))
             tables = checked.filled(replayed, replay)
+            settle_identifiers(replayed)
         dropped = sorted(secrets.dropped - revoked_rows(replayed))
         with store.write() as live:
             if Journal(store).head(live).seq != replay.seq:
@@ -69,6 +72,7 @@ def rebuild_home(home: Home, store: Store) -> Rebuilt:
             counts = {t.name: _replace(live, replayed, t, replay=replay) for t in tables}
             if COUNTERS.name in counts:
                 void(live)
+            void_identifiers(live)
             _restore_indexes(live, tables)
     if dropped:
         rows = [{"table": table, "key": key} for table, key in dropped]

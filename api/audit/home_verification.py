@@ -8,6 +8,7 @@ tables no longer say what happened, and ``darvoza rebuild`` makes them again.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, Table
 
@@ -30,16 +31,20 @@ from engine.journal.kinds import (
     NETWORK_DECLARED,
     SEIZURE,
 )
+from engine.queue.identifier_log import IDENTIFIERS
+from engine.queue.identifier_log import read_waiting as read_waiting_identifiers
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.storage.database import METADATA, fetch_rows
 from features.catalogue.earlier_definitions import is_uniform
-from features.online.counter_log.merge import read_waiting
+from features.online.counter_log.merge import read_waiting as read_waiting_counters
 from features.online.counter_store import COUNTERS
 from features.online.projection import CounterProjection
 
 NOT_COMPARED: Mapping[str, str] = {
     "counter_log": "its rows are compared with those of counters, which they are written to later",
     "counter_merge": "no projection: how far that is",
+    "identifier_log": "its rows are compared with those of decision_identifiers, likewise",
+    "identifier_merge": "no projection: how far that is",
     "journal": "walked itself, record by record",
     "journal_bodies": "walked with the journal",
     "journal_identity": "its name is part of every chain value; nothing reads when it was made",
@@ -53,7 +58,10 @@ COUNTED = (
     "spread_crossings", "spread_finds", "spread_head",
 )  # fmt: skip
 """Tables of the counters: compared with one backfill, which only a command can make."""
-BEHIND = {COUNTERS.name: read_waiting}
+BEHIND: Mapping[str, Callable[[Connection], Sequence[tuple[Any, ...]]]] = {
+    COUNTERS.name: read_waiting_counters,
+    IDENTIFIERS.name: read_waiting_identifiers,
+}
 """What reads the rows of a table that are not written to it yet."""
 OF_LOADS = ("act_minutes", "loaded_reports", "counter_epoch")
 """Tables that a load replaces, from files that only a command reads."""

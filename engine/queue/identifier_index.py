@@ -11,25 +11,17 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    LargeBinary,
-    PrimaryKeyConstraint,
-    SmallInteger,
-    Table,
-    and_,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from engine.domain.identifiers import fold
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import DECISION
+from engine.queue.identifier_log import IDENTIFIERS, append, read_logged
 from engine.queue.queue import DECISIONS
-from engine.storage.database import METADATA, Int64, declare_columns, insert_rows
+from engine.storage.database import split_in_slices
 
 
 class IdentifierKind(IntEnum):
@@ -58,6 +50,8 @@ class IdentifierKind(IntEnum):
 
 SHORTEST = 3
 """Characters of the shortest text, folded, that may be looked for."""
+_AT_ONCE = 500
+"""Numbers of records in one statement."""
 _PARTIES = ("declarant", "consignor", "consignee")
 _WHOLE = (IdentifierKind.DECISION, IdentifierKind.CROSSING)
 """Kinds that are found by the whole identifier alone: those of a post begin alike."""
@@ -65,14 +59,6 @@ _ENDINGS: Mapping[IdentifierKind, int] = {IdentifierKind.CONTAINER: 4, Identifie
 """Where the ending begins that is found too: after the owner's code, and at the vehicle's own
 part."""
 
-IDENTIFIERS = Table(
-    "decision_identifiers",
-    METADATA,
-    *declare_columns(LargeBinary, "text"),
-    *declare_columns(SmallInteger, "kind"),
-    *declare_columns(Int64, "seq"),
-    PrimaryKeyConstraint("text", "kind", "seq", name="decision_identifiers_pk"),
-)
 _I, _D = IDENTIFIERS.c, DECISIONS.c
 
 
@@ -99,8 +85,7 @@ class IdentifierProjection:
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Add those of new decisions."""
         found = list_bodies(entries, DECISION)
-        rows = [(*key, entry.seq) for entry, body in found for key in list_texts(body)]
-        insert_rows(connection, IDENTIFIERS, rows)
+        append(connection, [(entry.seq, list_texts(body)) for entry, body in found])
 
 
 def list_texts(body: Mapping[str, Any]) -> list[tuple[bytes, int]]:
@@ -164,27 +149,35 @@ def find_decisions(
     """
     if len(asked) < SHORTEST:
         return []
-    is_match = _match(asked.encode("utf-8", "surrogatepass"))
+    text = asked.encode("utf-8", "surrogatepass")
+    kinds = _find_logged(connection, text)
     columns = (_D.seq, _D.decision_id, _D.crossing_id, _D.post, _D.known_at)
-    matched = select(_I.seq).where(is_match).distinct().subquery()
-    query = (
-        select(*columns, _D.channel, _D.waiting, _D.amends)
-        .join(matched, matched.c.seq == _D.seq)
-        .order_by(_D.seq.desc())
-        .limit(most)
-    )
+    query = select(*columns, _D.channel, _D.waiting, _D.amends).order_by(_D.seq.desc()).limit(most)
     if before is not None:
         query = query.where(_D.seq < before)
     if post is not None:
         query = query.where(_D.post == post)
     if hidden:
         query = query.where(_D.post.not_in(hidden))
-    rows = connection.execute(query).all()
-    kinds: defaultdict[int, set[IdentifierKind]] = defaultdict(set)
-    of_found = select(_I.seq, _I.kind).where(is_match, _I.seq.in_([row.seq for row in rows]))
+    is_match = _match(text)
+    matched = select(_I.seq).where(is_match).distinct().subquery()
+    rows = list(connection.execute(query.join(matched, matched.c.seq == _D.seq)))
+    for some in split_in_slices(sorted(kinds, reverse=True), _AT_ONCE):
+        rows += connection.execute(query.where(_D.seq.in_(some)))
+    newest = sorted(dict.fromkeys(rows), key=attrgetter("seq"), reverse=True)[:most]
+    of_found = select(_I.seq, _I.kind).where(is_match, _I.seq.in_([row.seq for row in newest]))
     for seq, kind in connection.execute(of_found):
         kinds[seq].add(IdentifierKind(kind))
-    return [FoundDecision(*row, kinds=sorted(kinds[row.seq])) for row in rows]
+    return [FoundDecision(*row, kinds=sorted(kinds[row.seq])) for row in newest]
+
+
+def _find_logged(connection: Connection, asked: bytes) -> defaultdict[int, set[IdentifierKind]]:
+    """Return the records that a text finds in the log, and by which of their identifiers."""
+    found: defaultdict[int, set[IdentifierKind]] = defaultdict(set)
+    for text, kind, seq in read_logged(connection, asked):
+        if text == asked if kind in _WHOLE else text.startswith(asked):
+            found[seq].add(IdentifierKind(kind))
+    return found
 
 
 def _match(asked: bytes) -> ColumnElement[bool]:

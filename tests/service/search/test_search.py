@@ -14,6 +14,7 @@ from engine.errors import StoreUnavailableError
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ
 from engine.queue import identifier_index
+from engine.queue.identifier_log import IDENTIFIERS
 from tests.service.page_session import at_desk
 from tests.service.running_service import OTHER, POST, World, arrival
 
@@ -201,4 +202,4 @@ def test_the_page_finds_and_opens(world: World, known_decision: dict[str, Any]) 
 
 def test_an_erasure_takes_the_identifiers_of_a_decision(world: World) -> None:
     """The rows of an erasure are checked whole by tests of erasures; here, that it has these."""
-    assert DELETED[identifier_index.IDENTIFIERS.name] == "seq"
+    assert DELETED[IDENTIFIERS.name] == "seq"
