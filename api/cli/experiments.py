@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Bench = Literal[
     "features", "lookup", "serving", "explain", "intake", "quality", "growth", "search", "probing",
     "reasons", "messages", "scale", "pages", "links",
-    "views",
+    "views", "soak",
 ]  # fmt: skip
 _OTHER_MODULES: Mapping[Bench, str] = {
     "lookup": "online_lookup",

@@ -15,4 +15,5 @@ probing        Probing: what a sender can learn of the score from channels and p
 reasons        Audit of the reasons of a home's referred vehicles
 scale          Growth of a home with its history: load, counters, training and decisions
 search_orders  Search orders against a fixed checklist
+soak           Decisions of 24 posts for ten minutes: waiting, queue and memory
 """

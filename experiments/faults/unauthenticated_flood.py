@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
-from experiments.faults.memory_growth import resident
 from experiments.faults.senders import PATH, PAUSE_SECONDS, Book, FaultTrials
 from experiments.support.http_client import BROKEN, HOST, HttpConnection, get, post
+from experiments.support.process_memory import resident
 
 FULL = 300
 """Decisions in each part of a full run. Fewer make smaller attacks, whose times tell nothing."""

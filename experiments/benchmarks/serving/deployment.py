@@ -110,14 +110,14 @@ def deploy(scratch: Path, data: Path | None) -> Deployment:
     entries = [body for body in shift.arrivals if body["crossing"]["direction"] == "entry"]
     if not entries:
         raise NotEnoughDataError("bench serving", "no entry is left to send")
-    _run_command(home, "load", str(shift.history))
-    version: str = _run_command(home, "train")["version"]
+    run_command(home, "load", str(shift.history))
+    version: str = run_command(home, "train")["version"]
     for person in ("one", "two"):
-        made = _run_command(home, "users", "create", person, "--role", "supervisor")
-        _run_command(home, "promote", version, "--as", person, password=made["password"])
+        made = run_command(home, "users", "create", person, "--role", "supervisor")
+        run_command(home, "promote", version, "--as", person, password=made["password"])
     posts = sorted({body["crossing"]["post"] for body in entries})[:POSTS]
     keys = {
-        code: _run_command(home, "keys", "create", "--role", "checkpoint", "--post", code)["key"]
+        code: run_command(home, "keys", "create", "--role", "checkpoint", "--post", code)["key"]
         for code in posts
     }
     bodies = [body for body in entries if body["crossing"]["post"] in keys]
@@ -125,8 +125,11 @@ def deploy(scratch: Path, data: Path | None) -> Deployment:
     return Deployment(scratch, home, version, bodies, keys, scratch / "peer", columns)
 
 
-def _run_command(home: Path, *words: str, password: str = "") -> dict[str, Any]:
-    """Run a command and return what it prints."""
+def run_command(home: Path, *words: str, password: str = "") -> dict[str, Any]:
+    """Run a command and return what it prints.
+
+    Raises ``CalledProcessError`` where it fails.
+    """
     line = [sys.executable, "-m", "api", *words, "--home", str(home), "--json"]
     kept = {name: value for name, value in os.environ.items() if name != DATABASE_VARIABLE}
     done = subprocess.run(

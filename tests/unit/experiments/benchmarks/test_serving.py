@@ -75,7 +75,7 @@ def test_a_history_that_ended_long_ago_is_served(
         done.append(words[0])
         return {"version": "v", "password": "p", "key": f"k-{words[-1]}"}
 
-    monkeypatch.setattr(deployment, "_run_command", run_command)
+    monkeypatch.setattr(deployment, "run_command", run_command)
     monkeypatch.setattr(deployment, "save", lambda *_, **__: ("one", "two"))
     made = deploy(tmp_path, tmp_path / "old")
     assert done[:2] == ["load", "train"]

@@ -6,8 +6,8 @@ from itertools import islice
 
 import pytest
 
-from experiments.faults.memory_growth import MOST_BYTES, TELLING, Weight, find_growth, steepness
 from experiments.support.arrivals import endless
+from experiments.support.process_memory import MOST_BYTES, TELLING, Weight, find_growth, steepness
 
 MB = 1 << 20
 TRIALS = 50_000
