@@ -31,6 +31,7 @@ _OTHER_MODULES: Mapping[Bench, str] = {
     "serving": "serving.run",
     "explain": "explanation",
     "quality": "quality.run",
+    "scale": "scale.run",
     "search": "search_orders",
     "views": "quality.views",
 }
@@ -78,6 +79,9 @@ def bench(
             help="quality with --network: also without features named like this; again for more.",
         ),
     ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="scale: an SVG of the costs by size.")
+    ] = None,
     more: Annotated[list[int] | None, typer.Argument(hidden=True)] = None,
     *,
     _home: UnusedHomeOption,
@@ -90,6 +94,10 @@ def bench(
     if network and data is not None:
         raise typer.BadParameter("a network is drawn, not read", param_hint="--network")
     sizes = _sizes(name, rows, crossings, more, network=network, seed=seed, without=without)
+    if picture is not None:
+        if name != "scale":
+            raise typer.BadParameter(f"bench {name} draws nothing", param_hint="--picture")
+        sizes["picture"] = picture
     made = result(name, find_module(name).run(data, **sizes))
 
     def text() -> None:

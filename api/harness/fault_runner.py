@@ -9,7 +9,6 @@ a database next to it and drops it afterwards.
 
 import asyncio
 import os
-import secrets
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,9 +17,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from unittest.mock import patch
-
-from sqlalchemy import create_engine, make_url, text
-from sqlalchemy.pool import NullPool
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
@@ -45,7 +41,7 @@ from experiments.faults.throwaway_models import Analysts
 from experiments.faults.unauthenticated_flood import strangers
 from experiments.support.arrivals import endless
 from experiments.support.held_out_shift import cut
-from experiments.support.postgres import Cluster
+from experiments.support.postgres import Cluster, scratch_database
 from experiments.synthetic.records.writer import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -207,15 +203,5 @@ def _scratch_database() -> Iterator[None]:
     if not given:
         yield
         return
-    name = f"darvoza_scratch_{secrets.token_hex(4)}"
-    admin = create_engine(given, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    url = make_url(given).set(database=name).render_as_string(hide_password=False)
-    try:
-        with patch.dict(os.environ, {DATABASE_VARIABLE: url}):
-            yield
-    finally:
-        with admin.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        admin.dispose()
+    with scratch_database(given) as url, patch.dict(os.environ, {DATABASE_VARIABLE: url}):
+        yield

@@ -13,7 +13,7 @@ online_lookup  Online counters against the store's own floor
 pages          Time of the desk's pages against the JSON routes next to them
 probing        Probing: what a sender can learn of the score from channels and places
 reasons        Audit of the reasons of a home's referred vehicles
-scale          Growth of a home with its history: load, counters, training and decisions
+scale          Growth of a home with its history: load, counters, training, decisions and pages
 search_orders  Search orders against a fixed checklist
 soak           Decisions of 24 posts for ten minutes: waiting, queue and memory
 """

@@ -18,6 +18,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from http.client import HTTPConnection, HTTPResponse
 from itertools import count
 from pathlib import Path
@@ -65,9 +66,9 @@ def run(data: Path | None) -> list[Row]:
         log = Path(name) / "service.log"
         with Server(serve, port, environment=_environment(), log=log) as server:
             asyncio.run(server.first_answer(get("/readyz")))
-            desk = SignedInDesk(port, "bench-pages", who["password"])
-            fill_queue(desk, key, post, arrivals)
-            return time_pages(desk, server, post)
+            with closing(SignedInDesk(port, "bench-pages", who["password"])) as desk:
+                fill_queue(desk, key, post, arrivals)
+                return time_pages(desk, server, post)
 
 
 class SignedInDesk:
@@ -87,6 +88,10 @@ class SignedInDesk:
         if answer.status >= 400:
             raise NotEnoughDataError("bench pages", f"signing in answered {answer.status}")
         self._cookie = _cookie_of(answer)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._line.close()
 
     def get(self, path: str) -> bytes:
         """Return what a path answers; raises ``NotEnoughDataError`` where that is an error."""

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.pool import NullPool
 
 UNPRIVILEGED = 65534
 START_SECONDS = 20
@@ -90,6 +92,21 @@ class Cluster:
         yield self.url(name, "postgresql+psycopg")
         with psycopg.connect(self.url(), autocommit=True) as admin:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def scratch_database(server: str) -> Iterator[str]:
+    """Create a database on the server of a SQLAlchemy URL and hand out its own; it is dropped."""
+    name = f"darvoza_scratch_{secrets.token_hex(4)}"
+    admin = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()
 
 
 def _package() -> Path:

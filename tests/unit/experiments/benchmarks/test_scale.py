@@ -8,25 +8,30 @@ from typer.testing import CliRunner
 
 from api.cli import experiments as commands
 from api.cli.main import app
-from experiments.benchmarks import scale
-from experiments.benchmarks.scale import CommandCost, SizedHome
+from experiments.benchmarks.scale import run as scale
+from experiments.benchmarks.scale.growth_laws import draw, fit_powers
+from experiments.benchmarks.scale.sized_home import CommandCost, Commands, SizedHome
 
 COST = CommandCost(2.0, 3 << 20, {})
 
 
-def test_figures_are_by_crossing_and_by_input() -> None:
-    home = SizedHome(
-        crossings=60_000,
-        folder=Path(),
-        home=Path(),
+def make_home(crossings: int, load: CommandCost = COST) -> SizedHome:
+    return SizedHome(
+        crossings=crossings,
+        commands=Commands(Path()),
         keys={},
+        password="",
         bodies=[],
-        load=COST,
+        load=load,
         features=COST,
         train=CommandCost(9.0, 1 << 30, {}),
         input_bytes=2 << 20,
-        disk_bytes=90_000_000,
+        disk_bytes=1500 * crossings,
     )
+
+
+def test_figures_are_by_crossing_and_by_input() -> None:
+    home = make_home(60_000)
     seen = {line["name"].partition(": ")[2]: line for line in scale._describe(home)}
     assert seen["load"]["seen"] == 30_000
     assert seen["disk"]["seen"] == 1.5
@@ -36,10 +41,28 @@ def test_figures_are_by_crossing_and_by_input() -> None:
     assert [line["holds"] for line in seen.values()] == [True, False, True, True, True]
 
 
+def test_growth_in_proportion_is_a_power_of_one_and_steeper_growth_fails() -> None:
+    large = make_home(600_000, CommandCost(2.0 * 10**1.3, 30 << 20, {}))
+    found = fit_powers(make_home(60_000), large)
+    seen = {line["name"].partition(": ")[2]: (line["seen"], line["holds"]) for line in found}
+    assert seen["load, s"] == (1.3, False)
+    assert seen["load, MB of memory"] == seen["disk, MB"] == (1.0, True)
+    assert seen["features, s"] == seen["train, MB of memory"] == (0.0, True)
+
+
+def test_the_picture_has_every_cost_and_says_that_it_is_synthetic(tmp_path: Path) -> None:
+    out = tmp_path / "scale.svg"
+    draw([make_home(60_000), make_home(600_000)], out)
+    drawn = out.read_text("utf-8")
+    for text in ("load, s", "train, MB of memory", "disk, MB", "SYNTHETIC"):
+        assert text in drawn
+
+
 @pytest.mark.parametrize(
     ("words", "sizes"),
     [
         (["scale"], {}),
+        (["scale", "--picture", "out.svg"], {"picture": Path("out.svg")}),
         (["scale", "--crossings", "2000"], {"crossings": (2000,)}),
         (["scale", "--crossings", "2000", "5000"], {"crossings": (2000, 5000)}),
         (
@@ -79,6 +102,7 @@ def test_sizes_reach_the_benchmark(
     [
         ["growth", "--crossings", "2000"],
         ["scale", "--crossings", "10"],
+        ["growth", "--picture", "out.svg"],
         ["lookup", "--crossings", "2000"],
         ["quality", "--crossings", "2000"],
         ["lookup", "--network", "rings"],
@@ -94,5 +118,6 @@ if os.environ.get("DARVOZA_PROOF"):
 
     def test_two_small_homes_are_measured() -> None:
         rows = scale.run(None, crossings=(1_500, 3_000))
-        assert [line["name"] for line in rows if "decision, p" in line["name"]]
-        assert all(line["seen"] > 0 for line in rows)
+        assert len([line["name"] for line in rows if "decision, p" in line["name"]]) == 2
+        assert len([line["name"] for line in rows if line["name"].startswith("page of")]) == 4
+        assert all(line["seen"] > 0 for line in rows if line["unit"] != "power")

@@ -1,0 +1,185 @@
+"""Homes of several sizes from synthetic networks: what commands, decisions and pages take.
+
+Sizes follow each other. Decisions are sent over one connection to the services of the smallest and
+the largest home in turns, and so are pages asked for, so that a slow moment hits both. The store is
+SQLite, or the PostgreSQL server of ``DARVOZA_DATABASE_URL``.
+"""
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
+
+from experiments.benchmarks.pages import SignedInDesk
+from experiments.benchmarks.scale.growth_laws import draw, fit_powers
+from experiments.benchmarks.scale.sized_home import READER, SizedHome, make_home
+from experiments.benchmarks.serving.comparison import free_port
+from experiments.support.arrivals import SentArrivals, endless
+from experiments.support.benchmark_harness import Row, row, run_in_turns
+from experiments.support.http_client import HttpConnection, get, post
+from experiments.support.processes import Server
+
+SIZES = (60_000, 1_000_000)
+ROUNDS, EACH = 10, 100
+"""Rounds of decisions, and how many in each."""
+PAGES = {
+    "page of a decision": "/decisions/{decision}",
+    "page of a search by plate": "/search?q={plate}",
+    "page of a post's shift": "/posts/{post}/shift",
+    "page of the network": "/network",
+}
+"""Pages that read the past."""
+TURNS = 11
+"""Of each page."""
+MOST_OF_PAGES = 1.5
+"""Times as long as on the small home that a page may take; the bar of a decision's p99."""
+
+
+def run(
+    data: Path | None, *, crossings: Sequence[int] = SIZES, picture: Path | None = None
+) -> list[Row]:
+    """Return the rows of ``bench scale``; synthetic networks of its own, ``data`` is unused.
+
+    ``picture`` is where an SVG of the costs by size goes.
+    """
+    del data
+    with TemporaryDirectory(prefix="bench-scale-") as name, ExitStack() as stack:
+        homes = [
+            stack.enter_context(make_home(Path(name) / str(size), size))
+            for size in sorted(set(crossings))
+        ]
+        rows = [line for home in homes for line in _describe(home)]
+        if picture is not None:
+            draw(homes, picture)
+        if len(homes) > 1:
+            rows += fit_powers(homes[0], homes[-1])
+            rows += _compare_services(homes[0], homes[-1])
+        return rows
+
+
+def _describe(home: SizedHome) -> list[Row]:
+    of, load = f"{home.crossings:,} crossings", home.load
+    rows = [
+        row(f"{of}: load", "crossings/s of one core", home.crossings / load.seconds, ">= 15000"),
+        row(f"{of}: disk", "kB a crossing", home.disk_bytes / home.crossings / 1000, "<= 1.0"),
+        row(
+            f"{of}: load, peak {load.peak >> 20:,} MB over input {home.input_bytes >> 20:,} MB",
+            "times as much",
+            load.peak / home.input_bytes,
+            "<= 1.5",
+        ),
+    ]
+    if home.train is not None:
+        taken = home.train.seconds / home.features.seconds
+        peak = home.train.peak / 2**30
+        rows += [
+            row(f"{of}: train, over one pass of features", "times as long", taken, "<= 6"),
+            row(f"{of}: train, {home.train.seconds:,.0f} s, peak", "GB", peak, "<= 8"),
+        ]
+    return rows
+
+
+def _compare_services(small: SizedHome, large: SizedHome) -> list[Row]:
+    """Serve both; return the large one's times over the small one's, of decisions and of pages."""
+    homes, ports = (small, large), (free_port(), free_port())
+    with ExitStack() as stack:
+        for home, port in zip(homes, ports, strict=True):
+            serve = [sys.executable, "-m", "api", "serve", "--port", str(port)]
+            log = home.commands.home.parent / "serve.log"
+            server = Server(serve, port, environment=home.commands.environment, log=log)
+            stack.enter_context(server)
+            asyncio.run(server.first_answer(get("/readyz")))
+        lines = [Checkpoint(port, home) for home, port in zip(homes, ports, strict=True)]
+        seconds = asyncio.run(_time_decisions(lines))
+        rows = [
+            _compare(
+                homes, f"decision, p{share}", [_percentile(one, share) for one in seconds], most
+            )
+            for share, most in ((50, 1.2), (99, 1.5))
+        ]
+        desks = [
+            stack.enter_context(closing(SignedInDesk(port, READER, home.password)))
+            for home, port in zip(homes, ports, strict=True)
+        ]
+        return rows + _compare_pages(homes, lines, desks)
+
+
+class Checkpoint:
+    """Sends endless entries to the service of a home, over one connection."""
+
+    def __init__(self, port: int, home: SizedHome) -> None:
+        self._line, self._keys = HttpConnection(port), home.keys
+        self._arrivals = endless(home.bodies, prefix="scale")
+        self.last: Mapping[str, str] = {}
+        """Post, plate and decision of the last one."""
+
+    async def send(self, number: int) -> list[float]:
+        """Send so many and return the seconds of each, without the first: it opens the connection.
+
+        Raises ``RuntimeError`` at an answer that is no decision.
+        """
+        async with self._line:  # closed in between: the service ends a connection that is idle
+            return [await self._decide(next(self._arrivals)) for _ in range(number + 1)][1:]
+
+    async def _decide(self, arrival: SentArrivals) -> float:
+        request = post("/v1/decisions", arrival.body, key=self._keys[arrival.post])
+        started = time.perf_counter()
+        status, body = await self._line.ask(request)
+        taken = time.perf_counter() - started
+        if status != 201:
+            raise RuntimeError(f"answered {status}: {body[:200]!r}")
+        plate = json.loads(arrival.body)["crossing"].get("plate", "")
+        decision = json.loads(body)["decision_id"]
+        self.last = {"post": arrival.post, "plate": plate, "decision": decision}
+        return taken
+
+
+async def _time_decisions(lines: Sequence[Checkpoint]) -> list[list[float]]:
+    """Return the seconds of each decision, by checkpoint; they take turns."""
+    seconds: list[list[float]] = [[] for _ in lines]
+    for number in range(ROUNDS + 1):
+        for place, line in enumerate(lines):
+            taken = await line.send(EACH)
+            seconds[place] += taken if number else []  # the first round warms up
+    return seconds
+
+
+def _compare_pages(
+    homes: Sequence[SizedHome], lines: Sequence[Checkpoint], desks: Sequence[SignedInDesk]
+) -> list[Row]:
+    """Ask for the pages that read the past, of both in turns."""
+    rows = []
+    for name, path in PAGES.items():
+        asked = {
+            str(place): partial(desk.get, path.format_map(_quote(line.last)))
+            for place, (line, desk) in enumerate(zip(lines, desks, strict=True))
+        }
+        seconds = run_in_turns(asked, TURNS).values()
+        rows.append(
+            _compare(homes, name, [statistics.median(one) for one in seconds], MOST_OF_PAGES)
+        )
+    return rows
+
+
+def _quote(known: Mapping[str, str]) -> dict[str, str]:
+    return {name: quote(value, safe="") for name, value in known.items()}
+
+
+def _compare(homes: Sequence[SizedHome], name: str, seconds: Sequence[float], most: float) -> Row:
+    """Return the row of a time on the large home over that on the small one."""
+    seen = ", ".join(
+        f"{home.crossings:,} crossings {1000 * taken:.2f} ms"
+        for home, taken in zip(homes, seconds, strict=True)
+    )
+    return row(f"{name}: {seen}", "times as long", seconds[1] / seconds[0], f"<= {most}")
+
+
+def _percentile(seconds: Sequence[float], share: int) -> float:
+    return statistics.quantiles(seconds, n=100)[share - 1]
