@@ -1,10 +1,9 @@
 """One crossing with its declaration, as entities (who and what) and facts (how much and when).
 
-There is one encoder, used record by record both for a whole history and for the arrival at the
-barrier, so that no feature differs between training and service because two pieces of code read a
-record in two ways. It takes anything with the attributes of :class:`engine.domain.records.Crossing`
-and :class:`engine.domain.records.Declaration`: history has them as rows of columns, the wire as
-records.
+This encoder says what a record means. The service runs it on each arrival; a whole history is
+encoded column by column (:mod:`features.offline.encoding`), with the functions below for texts, and
+tests hold every bit of it to what is said here. It takes anything with the attributes of
+:class:`engine.domain.records.Crossing` and :class:`engine.domain.records.Declaration`.
 
 Entities are strings, hashed to 63-bit keys: the same key on every engine, in every process, without
 a table of codes to agree on (see docs/decisions/0002-features.md). Facts are float64, NaN where the
@@ -29,8 +28,8 @@ ENCODING_VERSION = (8, FOLDING_VERSION)
 """Changes whenever an entity or a fact below changes its meaning, or definitions of features do."""
 
 NAN = math.nan
-_CLASSES = ("car", "van", "bus", "truck", "rail_wagon")
-_OPPOSITE = {"entry": "exit", "exit": "entry"}
+CLASSES = ("car", "van", "bus", "truck", "rail_wagon")
+OPPOSITE = {"entry": "exit", "exit": "entry"}
 
 Entities = dict[str, str | None]
 Facts = dict[str, float]
@@ -75,22 +74,22 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
     items = declaration.items if declaration is not None else ()
     main = max(items, key=_weight, default=None)
     entities.update(_consignment(crossing, declaration, main))
-    for name, field in _PARTIES.items():
-        entities[name] = _qualify(entities[name], field, crossing.post, network)
-    for name, (whose, field, of) in _COVERED.items():
+    for name, field in PARTIES.items():
+        entities[name] = qualify(entities[name], field, crossing.post, network)
+    for name, (whose, field, of) in COVERED.items():
         entities[name] = entities[whose] if network.covers(of, field) else None
-    entities.update(_precursors(items) if items else _NO_PRECURSORS)
+    entities.update(find_precursors(items) if items else _NO_PRECURSORS)
     entities.update(_declared_terms(crossing, declaration, main, entities))
-    facts.update(_goods_facts(items, main) if items else _NO_GOODS)
-    facts.update(_NO_TERMS if declaration is None else _declared_facts(declaration, facts))
-    facts["undeclared_countries"] = _undeclared_countries(crossing.post, declaration, network)
-    facts.update(_precursor_facts(items, entities) if items else _NO_PRECURSOR_FACTS)
+    facts.update(_goods_facts(items, main) if items else NO_GOODS)
+    facts.update(NO_TERMS if declaration is None else _declared_facts(declaration, facts))
+    facts["undeclared_countries"] = count_undeclared_countries(crossing.post, declaration, network)
+    facts.update(precursor_facts(items, entities) if items else NO_PRECURSOR_FACTS)
     facts.update(_gap_facts(crossing, declaration, facts))
     facts["dispatch_not_origin"] = _differ(entities["dispatch"], entities["origin"])
-    for fact, entity in _REMEMBERED.items():
+    for fact, entity in REMEMBERED.items():
         value = entities[entity]
         facts[fact] = NAN if value is None else float(key(entity, value))
-    for fact, field in _ACROSS.items():
+    for fact, field in ACROSS.items():
         is_comparable = network.are_comparable(field, crossing.post, entities["pair"])
         facts[f"{fact}_across"] = facts[fact] if is_comparable else NAN
     # Both posts of a line are one way across; a post that faces none stands for itself.
@@ -98,11 +97,13 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
     return entities, facts
 
 
-def _fold_text(raw: str | None) -> str | None:
+def fold_text(raw: str | None) -> str | None:
+    """Return a plate or number folded; None where it is not known, or nothing is left of it."""
     return (fold(raw) or None) if raw else None
 
 
-def _join_values(values: Sequence[str] | None) -> str | None:
+def join_values(values: Sequence[str] | None) -> str | None:
+    """Return folded values in one order, joined; None where there are none."""
     return "+".join(sorted(filter(None, map(fold, values)))) or None if values else None
 
 
@@ -113,17 +114,17 @@ def _conveyance(crossing: Any, network: Network, *, local: datetime) -> Entities
         "pair": pair,
         "line": None if pair is None else "|".join(sorted((crossing.post, pair))),
         "direction": crossing.direction,
-        "opposite": _OPPOSITE[crossing.direction],
-        "plate": _fold_text(crossing.plate),
+        "opposite": OPPOSITE[crossing.direction],
+        "plate": fold_text(crossing.plate),
         "plate_country": crossing.plate_country,
         "vehicle_class": crossing.vehicle_class,
-        "trailer": _fold_text(crossing.trailer_plate),
-        "vin": _fold_text(crossing.vin),
-        "containers": _join_values(crossing.container_numbers),
-        "seals": _join_values(crossing.seal_numbers),
-        "driver": _qualify(crossing.driver_ref, "driver_ref", crossing.post, network),
+        "trailer": fold_text(crossing.trailer_plate),
+        "vin": fold_text(crossing.vin),
+        "containers": join_values(crossing.container_numbers),
+        "seals": join_values(crossing.seal_numbers),
+        "driver": qualify(crossing.driver_ref, "driver_ref", crossing.post, network),
         "driver_domain": network.domain_of("driver_ref", crossing.post) or "-",
-        "carrier": _qualify(crossing.carrier_id, "carrier_id", crossing.post, network),
+        "carrier": qualify(crossing.carrier_id, "carrier_id", crossing.post, network),
         "day_part": str(local.hour // 4),
     }
 
@@ -150,13 +151,13 @@ def _crossing_facts(crossing: Any, entities: Entities, *, local: datetime) -> Fa
         "driver_missing": float(entities["driver"] is None),
         "carrier_missing": float(entities["carrier"] is None),
     }
-    for name in _CLASSES:
+    for name in CLASSES:
         facts[f"class_{name}"] = float(crossing.vehicle_class == name)
     return facts
 
 
 def _consignment(crossing: Any, declaration: Any, main: Any) -> Entities:
-    papers = {"tir": _fold_text(crossing.tir_carnet), "cmr": _fold_text(crossing.cmr_number)}
+    papers = {"tir": fold_text(crossing.tir_carnet), "cmr": fold_text(crossing.cmr_number)}
     head = (
         _HEAD | papers
         if declaration is None
@@ -168,8 +169,8 @@ def _consignment(crossing: Any, declaration: Any, main: Any) -> Entities:
             "procedure": declaration.procedure,
             "dispatch": declaration.dispatch_country,
             "destination": declaration.destination_country,
-            "tir": _fold_text(declaration.tir_carnet) or papers["tir"],
-            "cmr": _fold_text(declaration.cmr_number) or papers["cmr"],
+            "tir": fold_text(declaration.tir_carnet) or papers["tir"],
+            "cmr": fold_text(declaration.cmr_number) or papers["cmr"],
             "mode": declaration.transport_mode,
             "nature": declaration.nature_of_transaction,
             "payment": declaration.payment_type,
@@ -239,7 +240,7 @@ def _goods_facts(items: Sequence[Any], main: Any) -> Facts:
     }
 
 
-def _precursors(items: Sequence[Any]) -> Entities:
+def find_precursors(items: Sequence[Any]) -> Entities:
     """Return the precursor that is declared, and the heading of one that other goods share."""
     declared = main_precursor(items)
     headings = (neighbour_heading(item.hs_code) for item in items)
@@ -249,7 +250,8 @@ def _precursors(items: Sequence[Any]) -> Entities:
     }
 
 
-def _precursor_facts(items: Sequence[Any], entities: Entities) -> Facts:
+def precursor_facts(items: Sequence[Any], entities: Entities) -> Facts:
+    """Return the facts of the precursor that :func:`find_precursors` named, and of its items."""
     code = entities["precursor"]
     net = _total(item.net_mass_kg for item in items if item.hs_code[:HS_DIGITS] == code)
     strict = code is not None and PRECURSORS[code].table == 1
@@ -300,7 +302,7 @@ def _declared_terms(crossing: Any, declaration: Any, main: Any, entities: Entiti
         "office_route": None if office is None or route is None else f"{way}:{route}",
         "package_kind": kind,
         "packed_chapter": None if kind is None else entities["hs2"],
-        "previous_type": _previous_type(declaration.previous_documents or ()),
+        "previous_type": name_previous_types(declaration.previous_documents or ()),
     }
 
 
@@ -312,11 +314,13 @@ _TERMS: Entities = dict.fromkeys(
 )  # fmt: skip
 
 
-def _previous_type(given: Sequence[str]) -> str:
+def name_previous_types(given: Sequence[str]) -> str:
     """Return the types of the previous documents, each once; ``none`` where none is named.
 
-    >>> _previous_type(["N830:26KZ1", "N730:7", "N830:26KZ2"]), _previous_type(["26KZ00017"])
-    ('N730+N830', 'untyped')
+    >>> name_previous_types(["N830:26KZ1", "N730:7", "N830:26KZ2"])
+    'N730+N830'
+    >>> name_previous_types(["26KZ00017"])
+    'untyped'
     """
     types = {kind if mark else "untyped" for kind, mark, _ in (one.partition(":") for one in given)}
     return "+".join(sorted(types)) or "none"
@@ -345,7 +349,7 @@ def _declared_facts(declaration: Any, facts: Facts) -> Facts:
     }
 
 
-def _undeclared_countries(code: str, declaration: Any, network: Network) -> float:
+def count_undeclared_countries(code: str, declaration: Any, network: Network) -> float:
     """Return how many countries of this line a declared path leaves out; NaN without a path."""
     if declaration is None or not declaration.route_countries:
         return NAN
@@ -393,30 +397,30 @@ def _local_time(crossing: Any, network: Network) -> datetime:
         return arrived
 
 
-def _qualify(value: str | None, field: IdentifierField, post: str, network: Network) -> str | None:
+def qualify(value: str | None, field: IdentifierField, post: str, network: Network) -> str | None:
     """Return an identifier with its domain, without which it is not compared."""
     domain = network.domain_of(field, post)
     return f"{domain}\x1e{value}" if value is not None and domain else value
 
 
-_PARTIES: Mapping[str, IdentifierField] = {
+PARTIES: Mapping[str, IdentifierField] = {
     "declarant": "declarant_id",
     "consignor": "consignor_id",
     "consignee": "consignee_id",
 }
-_COVERED: Mapping[str, tuple[str, IdentifierField, IdentifierField]] = {
+COVERED: Mapping[str, tuple[str, IdentifierField, IdentifierField]] = {
     "carrier_of_drivers": ("carrier", "carrier_id", "driver_ref"),
     "carrier_of_consignees": ("carrier", "carrier_id", "consignee_id"),
     "consignee_of_carriers": ("consignee", "consignee_id", "carrier_id"),
     "driver_of_carriers": ("driver", "driver_ref", "carrier_id"),
 }
 """Entities where all posts that name them alike also name those alike that are counted for them."""
-_ACROSS: Mapping[str, IdentifierField] = {
+ACROSS: Mapping[str, IdentifierField] = {
     "driver_key": "driver_ref",
     "consignee_key": "consignee_id",
 }
 """Facts that have a second form, NaN where the paired post's cannot be compared with them."""
-_REMEMBERED: Mapping[str, str] = {
+REMEMBERED: Mapping[str, str] = {
     "plate_key": "plate",
     "vin_key": "vin",
     "driver_key": "driver",
@@ -432,10 +436,10 @@ _REMEMBERED: Mapping[str, str] = {
 
 
 # Most vehicles carry nothing that is declared: what that says is worked out once.
-_NO_GOODS = _goods_facts((), None)
-_NO_PRECURSORS = _precursors(())
-_NO_PRECURSOR_FACTS = _precursor_facts((), _NO_PRECURSORS)
-_NO_TERMS = _declared_facts(None, _NO_GOODS)
+NO_GOODS = _goods_facts((), None)
+_NO_PRECURSORS = find_precursors(())
+NO_PRECURSOR_FACTS = precursor_facts((), _NO_PRECURSORS)
+NO_TERMS = _declared_facts(None, NO_GOODS)
 
 _PROBE = Crossing(
     crossing_id="-",

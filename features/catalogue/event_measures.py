@@ -111,6 +111,16 @@ def label_steps(acts: Iterable[StatedAct]) -> Iterator[LabelStep]:
             label = after
 
 
+def scale_measure(name: str, facts: Any) -> NDArray[np.int64]:
+    """Return what n crossings add to one measure: :func:`crossing_measures`, a column at a time.
+
+    ``facts`` is a float64 array of shape (n_facts, n), or
+    ``features.offline.compact_columns.Facts``; the result has the shape (n,).
+    """
+    place = MEASURES.index(name)
+    return _round_known(facts[int(_PLACES[place])] * _SCALES[place])
+
+
 def crossing_measures(facts: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the amounts that crossings add to their counters.
 
@@ -124,7 +134,10 @@ def crossing_measures(facts: NDArray[np.float64]) -> NDArray[np.int64]:
     int64 array of shape (n_measures, ...)
         In the order of ``MEASURES``; scaled, rounded half to even.
     """
-    scaled = facts[_PLACES] * _SCALES.reshape(-1, *[1] * (facts.ndim - 1))
+    return _round_known(facts[_PLACES] * _SCALES.reshape(-1, *[1] * (facts.ndim - 1)))
+
+
+def _round_known(scaled: NDArray[np.float64]) -> NDArray[np.int64]:
     scaled[np.isnan(scaled)] = 0.0
     whole: NDArray[np.int64] = np.rint(scaled).astype(np.int64)
     return whole

@@ -1,5 +1,6 @@
 """Point-in-time feature matrices over a whole history.
 
+encoding          The encoder for a whole history, column by column
 sql               The same features by SQL engines: DuckDB and Spark
 column_file       Features of a long history in a temporary file
 compact_columns   Keys and facts of a long history in narrow columns, without loss

@@ -42,14 +42,11 @@ class Texts:
         return len(self.values) + 1
 
 
-def texts(blocks: Sequence[Any]) -> Texts:
-    """Join dictionary-encoded blocks of strings (pyarrow.DictionaryArray, null where unknown)."""
-    joined = pa.chunked_array(blocks, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
-    values = joined.chunk(0).dictionary if blocks else pa.array([], pa.string())
-    most = len(values)
+def code_texts(coded: Any) -> Texts:
+    """Return a dictionary-encoded column of strings (pyarrow.DictionaryArray) as texts."""
+    most = len(coded.dictionary)
     kind = next(kind for kind in _CODES if most <= np.iinfo(kind).max)
-    codes = [_codes(block.indices).astype(kind) for block in joined.chunks]
-    return Texts(np.concatenate([np.zeros(0, kind), *codes]), values)
+    return Texts(_codes(coded.indices).astype(kind), coded.dictionary)
 
 
 def _codes(indices: Any) -> Ints:
@@ -173,36 +170,6 @@ class Measures(Mapping[str, Ints]):
 
     def __len__(self) -> int:
         return len(self._columns)
-
-
-class Parts:
-    """Columns of one table, block by block, each block in the narrowest type that holds it."""
-
-    def __init__(self, width: int, kinds: Sequence[Any]) -> None:
-        self._kinds = kinds
-        self._parts: list[list[NDArray[Any]]] = [[np.empty(0, kinds[0])] for _ in range(width)]
-
-    def add(self, block: NDArray[Any]) -> None:
-        """Add some rows.
-
-        Parameters
-        ----------
-        block : array of shape (rows, width)
-            float64 or int64, as ``kinds`` are.
-        """
-        for parts, column in zip(self._parts, block.T, strict=True):
-            parts.append(narrowest(column, self._kinds))
-
-    def columns(self) -> Iterator[NDArray[Any]]:
-        """Yield the columns, and release the blocks of each.
-
-        Yields
-        ------
-        array of shape (n,)
-            In the widest type that any of its blocks needed.
-        """
-        while self._parts:
-            yield np.concatenate(self._parts.pop(0))
 
 
 def narrowest(values: NDArray[Any], kinds: Sequence[Any]) -> NDArray[Any]:

@@ -7,7 +7,6 @@ record. An event is visible to a crossing when it became known strictly before t
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,33 +16,31 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.domain.time_units import moment
-from features.catalogue.encoder import FACTS, encode, key
-from features.catalogue.event_measures import MEASURES, crossing_measures
+from features.catalogue.encoder import FACTS
+from features.catalogue.event_measures import MEASURES, scale_measure
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD
 from features.catalogue.find_spread import ENTITIES, KINDS, Finds
 from features.catalogue.find_spread import MEASURES as MEASURES_OF_SPREAD
 from features.catalogue.find_spread import STREAMS as FIND_STREAMS
 from features.catalogue.plan import Group, Plan
+from features.catalogue.spec import Floats
 from features.history.labels import act_events, find_events
 from features.history.tables import Tables
-from features.offline.column_file import ScratchFile
+from features.offline.column_file import ScratchFile, StoredColumn
 from features.offline.compact_columns import (
     FLOATS,
     WHOLE,
     Facts,
     Keys,
     Measures,
-    Parts,
-    Texts,
     narrowest,
-    texts,
 )
 from features.offline.derived_measures import mark_sightings, pass_hits_on, stack_hits
+from features.offline.encoding.crossing_columns import encode_crossings
 from features.offline.spread_events import SpreadInputs, spread_finds
 
 Ints = NDArray[np.int64]
 CHUNK = 20_000
-_ENCODED_AT_ONCE = 4_096
 _PLATE = (("plate",), ("plate",))
 _TIMES = frozenset({"arrived_at", "recorded_at", "lodged_at", "expected_at"})
 
@@ -158,17 +155,22 @@ def encode_history(
     keys that do not fit into memory.
     """
     n = tables.crossings.num_rows
-    entities, facts, measured = _encode_crossings(tables, plan, progress)
     carried = {read.measure for read in plan.reads if read.is_last}
-    held = Facts(
-        [
-            column if scratch is None or name in carried else scratch.store(column)
-            for name, column in zip(FACTS, facts, strict=True)
-        ]
-    )
+    facts: dict[str, NDArray[Any] | StoredColumn] = {}
+
+    def keep(name: str, values: Floats) -> None:
+        column = narrowest(values, FLOATS)
+        facts[name] = column if scratch is None or name in carried else scratch.store(column)
+        if progress is not None:
+            progress(n * len(facts) // len(FACTS), n)
+
+    entities = encode_crossings(tables, plan.view(tables.network), keep)
+    wanted = {name for of, _ in (*plan.lookups, _PLATE) for name in of}
+    entities = {name: entities[name] for name in sorted(wanted)}
+    held = Facts([facts[name] for name in FACTS])
     known_at = ints(tables.crossings["known_at"])
     names = tables.crossings.column_names
-    measures = Measures(dict(zip(MEASURES, measured, strict=True)))
+    measured = {name: narrowest(scale_measure(name, held), WHOLE) for name in MEASURES}
     post = pc.dictionary_encode(tables.crossings["post"]).combine_chunks()
     return EncodedHistory(
         tables.crossings["crossing_id"].to_numpy(),
@@ -179,7 +181,7 @@ def encode_history(
         held,
         Keys((_PLATE,), entities, n)[0],
         {
-            CROSSINGS.name: Events(known_at, np.arange(n), measures),
+            CROSSINGS.name: Events(known_at, np.arange(n), Measures(measured)),
             INSPECTIONS.name: Events(*act_events(tables)),
             FINDS.name: Events(*find_events(tables)),
         },
@@ -210,33 +212,6 @@ def derive(
         SPREAD.name: _spread_finds(log, plan, log.ends if before is None else before, scratch),
     }
     return replace(log, streams={**log.streams, **streams})
-
-
-def _encode_crossings(
-    tables: Tables, plan: Plan, progress: Callable[[int, int], None] | None
-) -> tuple[dict[str, Texts], Iterator[NDArray[Any]], Iterator[NDArray[Any]]]:
-    """Encode each crossing: its entities, its facts, and what it adds to its counters."""
-    n = tables.crossings.num_rows
-    names = sorted({name for of, _ in (*plan.lookups, _PLATE) for name in of})
-    parts: dict[str, list[Any]] = {name: [] for name in names}
-    narrow, measured = Parts(len(FACTS), FLOATS), Parts(len(MEASURES), WHOLE)
-    network = plan.view(tables.network)
-    rows = (encode(*each, network) for each in arrivals(tables))
-    for begin in range(0, n, _ENCODED_AT_ONCE):
-        end = min(begin + _ENCODED_AT_ONCE, n)
-        facts, named = np.empty((end - begin, len(FACTS))), []
-        for row, (value, known) in enumerate(islice(rows, end - begin)):
-            named.append([value[name] for name in names])
-            facts[row] = plan.fact_row(known)
-        for name, values in zip(names, zip(*named, strict=True), strict=True):
-            parts[name].append(pa.array(values, pa.string()).dictionary_encode())
-        narrow.add(facts)
-        measured.add(crossing_measures(facts.T).T)
-        if progress is not None:
-            progress(end, n)
-    key.cache_clear()  # after a long history the cache is as large as a table of it
-    entities = {name: texts(parts.pop(name)) for name in names}
-    return entities, narrow.columns(), measured.columns()
 
 
 def _passed_hits(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) -> Events:

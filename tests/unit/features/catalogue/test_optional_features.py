@@ -8,7 +8,6 @@ import pytest
 
 from engine.domain.records import Crossing, Declaration
 from engine.domain.time_units import DAY, micros, moment
-from features.catalogue import encoder
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.earlier_definitions import (
     ENCODING_WITHOUT_OPTIONAL,
@@ -17,6 +16,7 @@ from features.catalogue.earlier_definitions import (
 )
 from features.catalogue.plan import Plan
 from features.offline.encoded_history import read_log
+from features.offline.encoding import crossing_columns
 from features.offline.feature_matrix import matrix
 from tests.support.random_histories import EVENTFUL, START, History, tables
 
@@ -134,7 +134,9 @@ def test_negative_control_a_reference_counted_as_a_type_is_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Seeded bug: every reference is a kind of its own."""
-    monkeypatch.setattr(encoder, "_previous_type", lambda given: "+".join(given) or "none")
+    monkeypatch.setattr(
+        crossing_columns, "name_previous_types", lambda given: "+".join(given) or "none"
+    )
     assert last_features(declare(20, previous_documents=["N821:o"]))["previous_type_share"] == 0.0
 
 

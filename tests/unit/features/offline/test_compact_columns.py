@@ -38,7 +38,6 @@ def test_a_log_holds_what_the_encoder_says(seed: int, size: int) -> None:
 def test_blocks_and_a_short_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     found = tables(history(5, 300))
     whole = read_log(found, PLAN)
-    monkeypatch.setattr("features.offline.encoded_history._ENCODED_AT_ONCE", 7)
     monkeypatch.setattr(compact_columns, "_KEYS_KEPT", 0)
     monkeypatch.setattr(compact_columns, "_AT_ONCE", 11)
     pieced = read_log(found, PLAN)
