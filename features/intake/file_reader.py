@@ -8,8 +8,8 @@ cannot be trusted stops a load, because then every row would be wrong.
 import csv
 import stat
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, get_origin
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from engine.domain.records import Record
 from engine.domain.validation import bare
 from engine.errors import InputError
+from features.intake.plain_rows import PlainRows, read_plain_header, read_plain_rows
 
 CHUNK = 256
 """Rows held as Python objects at a time: few enough to stay in the cache (a third off)."""
@@ -71,6 +72,12 @@ class ColumnLayout:
     lists: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
 
+    @property
+    def preparations(self) -> Mapping[str, Callable[[str], Any]]:
+        """How cells of lists and booleans, which text cannot hold, are read, by column."""
+        lists = dict.fromkeys(self.lists, _split_list)
+        return lists | dict.fromkeys(self.flags, _read_flag)
+
 
 def layout(model: type[Record]) -> ColumnLayout:
     """Return the layout of a contract file from its record."""
@@ -107,19 +114,45 @@ class FileRows:
         self.seen = 0
         self._ignored = frozenset(ignored)
         self._progress = progress
+        self._rest: tuple[int, int, Sequence[str]] = (0, 1, ())
+        """Where reading goes on behind plain rows: byte of the file, line, names of the header."""
 
     def __iter__(self) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
         source = self._parquet() if self.path.suffix == ".parquet" else self._csv()
         for lines, chunk in source:
-            self._split(chunk)
+            self.split(chunk)
             yield lines, chunk
+
+    def plain_rows(self) -> Iterator[PlainRows]:
+        """Yield blocks of columns for as long as rows are plain; iterating then gives the rest.
+
+        None of a Parquet file are.
+        """
+        if self.path.suffix == ".parquet":
+            return
+        with self.path.open("rb") as raw:
+            names = read_plain_header(raw.readline())
+            if names is None:
+                return
+            extra = set(self._header(names)).difference(self.layout.columns)
+            self._rest = (raw.tell(), 2, names)
+            for block in read_plain_rows(raw, names, line=2):
+                self.seen += len(block.lines) + len(block.ragged)
+                self.faults += [self._width_fault(line, ["ragged"]) for line in block.ragged]
+                self._rest = (raw.tell(), block.next_line, names)
+                yield replace(block, cells=block.cells.drop_columns(list(extra)))
+                self._tell(raw.tell(), self.path.stat().st_size)
 
     def _csv(self) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
         with self.path.open("rb") as raw:
             size = self.path.stat().st_size
-            text = TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="")
-            table = _physical(text)
-            names = self._header(next(table, (1, []))[1])
+            begin, line, names = self._rest
+            raw.seek(begin)
+            text = TextIOWrapper(
+                raw, "utf-8" if begin else "utf-8-sig", errors="surrogateescape", newline=""
+            )
+            table = _physical(text, number=line, width=len(names))
+            names = names or self._header(next(table, (1, []))[1])
             extra = [name for name in names if name not in self.layout.columns]
             lines: list[int] = []
             chunk: list[dict[str, Any]] = []
@@ -175,17 +208,12 @@ class FileRows:
             raise InputError(self.path.name, f"required columns are missing: {', '.join(missing)}")
         return names
 
-    def _split(self, chunk: list[dict[str, Any]]) -> None:
-        """Read lists and booleans, which text cannot hold, as the records want them."""
-        for name in self.layout.lists:
+    def split(self, chunk: list[dict[str, Any]]) -> None:
+        """Read lists and booleans as the records want them."""
+        for name, read in self.layout.preparations.items():
             for cells in chunk:
                 if isinstance(cells.get(name), str):
-                    cells[name] = cells[name].split(";")
-        for name in self.layout.flags:
-            for cells in chunk:
-                if isinstance(cells.get(name), str):
-                    # pydantic would also take yes, on and t, which the contract does not name.
-                    cells[name] = _FLAGS.get(cells[name].lower(), "neither")
+                    cells[name] = read(cells[name])
 
     def _width_fault(self, line: int, row: Sequence[str]) -> RowFault:
         why = "fewer or more cells than the header" if row else "a quote is never closed"
@@ -194,6 +222,15 @@ class FileRows:
     def _tell(self, done: int, total: int) -> None:
         if self._progress is not None:
             self._progress(self.path.name, done, total)
+
+
+def _split_list(cell: str) -> list[str]:
+    return cell.split(";")
+
+
+def _read_flag(cell: str) -> bool | str:
+    # pydantic would also take yes, on and t, which the contract does not name.
+    return _FLAGS.get(cell.lower(), "neither")
 
 
 class _Lines:
@@ -218,7 +255,9 @@ class _Lines:
         del self.taken[1:]
 
 
-def _physical(text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+def _physical(
+    text: Iterator[str], *, number: int = 1, width: int = 0
+) -> Iterator[tuple[int, list[str]]]:
     """Yield (line, cells); an unclosed quote costs its own line only, not all that it swallows.
 
     A row over several lines is taken for an unclosed quote where it has not as many cells as the
@@ -227,7 +266,6 @@ def _physical(text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
     """
     lines = _Lines(text)
     reader = csv.reader(iter(lines))
-    number, width = 1, 0
     while True:
         try:
             row = next(reader)

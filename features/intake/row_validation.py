@@ -21,7 +21,9 @@ from engine.domain.records import Record
 from engine.domain.time_units import micros
 from engine.domain.validation import bare, list_faults
 from features.history.tables import MODELS, SCHEMAS
+from features.intake.column_validation import ColumnValidator, choose_validator
 from features.intake.file_reader import FileRows, Progress, RowFault, layout
+from features.intake.plain_rows import PlainRows
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
@@ -85,16 +87,25 @@ class TableBuilder:
         self, records: Sequence[Record], file: str | Sequence[str], *, lines: Sequence[int]
     ) -> None:
         """Take one chunk of valid records of one file, or each of its own; one line a record."""
-        if not records:
-            return
+        if records:
+            self._batches.append(self.to_columns(records))
+            self._where.append(_where(file, lines))
+
+    def add_columns(self, rows: pa.RecordBatch, file: str, *, lines: NDArray[np.int64]) -> None:
+        """Take the rows of one block of one file as columns; ``lines`` has the shape (rows,)."""
+        self._batches.append(rows)
+        self._where.append(_where(file, lines))
+
+    def to_columns(self, records: Sequence[Record]) -> pa.RecordBatch:
+        """Return valid records as columns."""
         # A validated record holds its fields in the order of the model; a test holds us to it.
-        columns = zip(*[vars(record).values() for record in records], strict=True)
+        rows = [vars(record).values() for record in records]
+        columns = zip(*rows, strict=True) if rows else [()] * len(self._schema)
         arrays = [
             pa.array(_micros(column) if at in self._times else column, field.type)
             for at, (field, column) in enumerate(zip(self._schema, columns, strict=True))
         ]
-        self._batches.append(pa.record_batch(arrays, schema=self._schema))
-        self._where.append(_where(file, lines))
+        return pa.record_batch(arrays, schema=self._schema)
 
     def part(self, faults: Sequence[RowFault] = ()) -> ValidatedTable:
         """Return what was collected."""
@@ -116,20 +127,59 @@ def read_part(
     """
     rows = FileRows(path, layout(MODELS[name]), ignored=ignored, progress=progress)
     builder = TableBuilder(name)
-    validate = builder.validate
     found: list[RowFault] = []
+    columns = choose_validator(name)
+    if columns is not None:
+        for block in rows.plain_rows():
+            found += _add_block(builder, columns, rows, block)
     for lines, chunk in rows:
-        valid: list[Record] = []
-        kept: list[int] = []
-        for line, cells in zip(lines, chunk, strict=True):
-            try:
-                valid.append(validate(cells, strict=False))
-            except ValidationError as error:
-                found.append(fault(path.name, line, error=error, cells=cells))
-            else:
-                kept.append(line)
+        valid, kept, faults = _validate(builder, path.name, chunk, lines=lines)
         builder.add(valid, path.name, lines=kept)
+        found += faults
     return builder.part([*rows.faults, *found]), rows.seen
+
+
+def _add_block(
+    builder: TableBuilder, columns: ColumnValidator, rows: FileRows, block: PlainRows
+) -> list[RowFault]:
+    """Add the valid rows of a block in the order of the file; return the faults of the others."""
+    file, checked = rows.path.name, columns.check(block.cells)
+    if checked.accepted.all():
+        builder.add_columns(checked.rows, file, lines=block.lines)
+        return []
+    left = pa.array(~checked.accepted)
+    names = block.cells.schema.names
+    chunk = [
+        {name: cell for name, cell in zip(names, row, strict=True) if cell is not None}
+        for row in zip(*(c.filter(left).to_pylist() for c in block.cells.columns), strict=True)
+    ]
+    rows.split(chunk)
+    lines = block.lines[~checked.accepted].tolist()
+    valid, kept, faults = _validate(builder, file, chunk, lines=lines)
+    by_row = builder.to_columns(valid)
+    at = np.r_[block.lines[checked.accepted], np.array(kept, np.int64)]
+    order = np.argsort(at)
+    joined = pa.Table.from_batches([checked.rows, by_row]).take(pa.array(order)).combine_chunks()
+    for batch in joined.to_batches():
+        builder.add_columns(batch, file, lines=at[order])
+    return faults
+
+
+def _validate(
+    builder: TableBuilder, file: str, chunk: Sequence[dict[str, Any]], *, lines: Sequence[int]
+) -> tuple[list[Record], list[int], list[RowFault]]:
+    """Return the valid records of some rows with their lines, and the faults of the others."""
+    valid: list[Record] = []
+    kept: list[int] = []
+    found: list[RowFault] = []
+    for line, cells in zip(lines, chunk, strict=True):
+        try:
+            valid.append(builder.validate(cells, strict=False))
+        except ValidationError as error:
+            found.append(fault(file, line, error=error, cells=cells))
+        else:
+            kept.append(line)
+    return valid, kept, found
 
 
 def fault(file: str, line: int, *, error: ValidationError, cells: dict[str, Any]) -> RowFault:
@@ -145,7 +195,7 @@ def _micros(column: Sequence[Any]) -> list[int | None]:
     return [None if time is None else micros(time) for time in column]
 
 
-def _where(file: str | Sequence[str], lines: Sequence[int]) -> Any:
+def _where(file: str | Sequence[str], lines: Sequence[int] | NDArray[np.int64]) -> Any:
     is_one = isinstance(file, str)
     files = pa.repeat(file, len(lines)) if is_one else pa.array(file, pa.string())
     return pa.table({"file": files, "line": pa.array(lines, pa.int64())})

@@ -1,0 +1,179 @@
+"""Validation of whole columns of cells, for the rows that are plainly valid.
+
+A row that passes here is one that its record model accepts, with the same values. Whatever is not
+plain (an unusual time, a character beyond ASCII that repeats too seldom) is not refused but left to
+the model, row by row, which alone says what is wrong. Cells that come back are given to the model's
+own field once each.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from engine.domain.records import Identifier, PostCode, Text
+from engine.domain.validation import bare
+from features.history.tables import MODELS, SCHEMAS
+from features.intake.file_reader import layout
+
+Mask = NDArray[np.bool_]
+Prepare = Callable[[str], Any]
+Check = Callable[[Any], tuple[Any, Mask]]
+"""Takes cells, null where absent; returns their values, and which of them are accepted."""
+
+_LONGEST = ((Identifier, 64), (PostCode, 16), (Text, 1000))
+_TIME = (
+    r"^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+    r"(\.\d{1,6})?(Z|[+-](0\d|1[0-4]):[0-5]\d)$"
+)
+_NUMBER = r"^\d{1,12}(\.\d{1,12})?$"
+_WHOLE = r"^(0|[1-9]\d{0,9})$"
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedRows:
+    """Rows of one block: the values of those accepted, in the columns of the record."""
+
+    rows: pa.RecordBatch
+    accepted: Mask
+    """Of the rows that were given."""
+
+
+class ColumnValidator:
+    """Checks blocks of cells of one table, column by column."""
+
+    def __init__(self, name: str, prepare: Mapping[str, Prepare]) -> None:
+        """Take the table's name, and how cells of lists and truth values are read."""
+        model = MODELS[name]
+        hints = get_type_hints(model, include_extras=True)
+        self._schema = pa.schema([SCHEMAS[name].field(column) for column in model.model_fields])
+        self._checks = {
+            column: _choose_check(
+                hints[column], self._schema.field(column).type, prepare.get(column, str)
+            )
+            for column in model.model_fields
+        }
+        self._required = {n for n, info in model.model_fields.items() if info.is_required()}
+
+    def check(self, cells: pa.RecordBatch) -> ValidatedRows:
+        """Return the rows of a block that are plainly valid; columns it lacks are absent."""
+        n = cells.num_rows
+        accepted = np.ones(n, np.bool_)
+        columns = []
+        for field in self._schema:
+            given = field.name in cells.schema.names
+            column = cells.column(field.name) if given else pa.nulls(n, pa.string())
+            if field.name in self._required and column.null_count:
+                accepted &= column.is_valid().to_numpy(zero_copy_only=False)
+            values, fits = self._checks[field.name](column)
+            accepted &= fits
+            columns.append(values)
+        if accepted.all():
+            return ValidatedRows(pa.record_batch(columns, schema=self._schema), accepted)
+        kept = pa.array(accepted)
+        columns = [column.filter(kept) for column in columns]
+        return ValidatedRows(pa.record_batch(columns, schema=self._schema), accepted)
+
+
+@cache
+def choose_validator(name: str) -> ColumnValidator | None:
+    """Return the validator of a table; None where records have a rule between their fields."""
+    if MODELS[name].__pydantic_decorators__.model_validators:
+        return None
+    return ColumnValidator(name, layout(MODELS[name]).preparations)
+
+
+def _choose_check(hint: Any, kind: Any, read: Prepare) -> Check:
+    plain = bare(hint)
+    adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(strict=True))
+    longest = _find_longest(hint)
+    if longest is not None:
+        return lambda cells: _check_text(cells, longest)
+    if plain is datetime:
+        return _check_times
+    if plain in (float, int):
+        least, most = _find_bounds(adapter)
+        shape = _NUMBER if plain is float else _WHOLE
+        return lambda cells: _check_numbers(cells, shape, kind, bounds=(least, most))
+    return lambda cells: _check_distinct(cells, adapter, read, kind)
+
+
+def _find_longest(hint: Any) -> int | None:
+    """Return how long a printable text may be; None for any other type."""
+    for text, longest in _LONGEST:
+        if hint == text:
+            return longest
+    inner = get_args(hint)
+    return _find_longest(inner[0]) if inner and get_origin(hint) is not tuple else None
+
+
+def _find_bounds(adapter: TypeAdapter[Any]) -> tuple[float, float]:
+    schema = adapter.json_schema()
+    number = next(one for one in schema.get("anyOf", [schema]) if one["type"] != "null")
+    return number["minimum"], number["maximum"]
+
+
+def _check_text(cells: Any, longest: int) -> tuple[Any, Mask]:
+    fits = pc.and_(pc.ascii_is_printable(cells), pc.less_equal(pc.binary_length(cells), longest))
+    accepted = _mask(fits)
+    if not accepted.all():
+        rest = np.flatnonzero(~accepted)
+        distinct = cells.take(pa.array(rest)).dictionary_encode()
+        good = [t.isprintable() and len(t) <= longest for t in distinct.dictionary.to_pylist()]
+        accepted[rest] = np.array(good)[distinct.indices.to_numpy()]
+    return cells, accepted
+
+
+def _check_times(cells: Any) -> tuple[Any, Mask]:
+    accepted = _mask(pc.match_substring_regex(cells, _TIME))
+    plain = cells if accepted.all() else pc.if_else(pa.array(accepted), cells, None)
+    try:
+        times = plain.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    except pa.ArrowInvalid:  # a day that its month does not have
+        return pa.nulls(len(cells), pa.int64()), _mask(cells.is_null())
+    return times, accepted
+
+
+def _check_numbers(
+    cells: Any, shape: str, kind: Any, *, bounds: tuple[float, float]
+) -> tuple[Any, Mask]:
+    accepted = _mask(pc.match_substring_regex(cells, shape))
+    plain = cells if accepted.all() else pc.if_else(pa.array(accepted), cells, None)
+    values = plain.cast(kind)
+    within = pc.and_(pc.greater_equal(values, bounds[0]), pc.less_equal(values, bounds[1]))
+    return values, accepted & _mask(within)
+
+
+def _check_distinct(
+    cells: Any, adapter: TypeAdapter[Any], read: Prepare, kind: Any
+) -> tuple[Any, Mask]:
+    """Give each distinct cell to the field of the model."""
+    coded = cells.dictionary_encode()
+    absent = () if pa.types.is_list(kind) else None
+    values: list[Any] = []
+    good: list[bool] = []
+    for cell in coded.dictionary.to_pylist():
+        try:
+            values.append(adapter.validate_python(read(cell), strict=False))
+            good.append(True)
+        except ValidationError:
+            values.append(absent)
+            good.append(False)
+    which = coded.indices.fill_null(len(values))
+    return (
+        pa.array([*values, absent], kind).take(which),
+        np.array([*good, True])[which.to_numpy()],
+    )
+
+
+def _mask(fits: Any) -> Mask:
+    """Return which cells fit; absent ones do."""
+    found: Mask = pc.fill_null(fits, True).to_numpy(zero_copy_only=False).astype(np.bool_)
+    return found
