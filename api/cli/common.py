@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from api.migrations.upgrade import read_version as version
 from api.migrations.upgrade import upgrade
 from api.service.settings import default_root
 from engine.domain.time_units import micros
-from engine.errors import HomeError, NotAllowedError, NotAuthenticatedError
+from engine.errors import HomeError, InputError, NotAllowedError, NotAuthenticatedError
 from engine.storage.database import Store
 from engine.storage.home import Home
 
@@ -73,6 +74,13 @@ def instant(text: str) -> int:
 def names(columns: Sequence[str] | None) -> list[str]:
     """Return the columns that ``--ignore-columns`` names, however often it is given."""
     return [name for part in columns or () for name in part.split(",") if name]
+
+
+def require_folder_of(file: Path) -> Path:
+    """Return a file to write; raises ``InputError`` before the work is done, not after it."""
+    if not file.parent.is_dir():
+        raise InputError(str(file.parent), "no such folder")
+    return file
 
 
 def require_home(home: Path) -> Path:
@@ -161,7 +169,7 @@ def signed_in(home: Home, store: Store, name: str) -> "Role":
     from api.auth.throttles import CommandThrottle
     from api.service.runtime import open_network
 
-    password = os.environ.get("DARVOZA_PASSWORD") or getpass.getpass(f"password of {name}: ")
+    password = os.environ.get("DARVOZA_PASSWORD") or _ask_password(name)
     throttle = CommandThrottle(home)
     throttle.begin()
     try:
@@ -170,6 +178,19 @@ def signed_in(home: Home, store: Store, name: str) -> "Role":
         raise NotAllowedError("no person has this name and this password") from None
     throttle.succeed()
     return role
+
+
+def _ask_password(name: str) -> str:
+    """Ask on the terminal, without echo; raises ``NotAllowedError`` where there is none."""
+    try:
+        with warnings.catch_warnings():
+            # Without a terminal it would be read from standard input, and shown.
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return getpass.getpass(f"password of {name}: ")
+    except getpass.GetPassWarning:
+        raise NotAllowedError(
+            f"no terminal to ask for the password of {name}: set DARVOZA_PASSWORD"
+        ) from None
 
 
 @contextmanager

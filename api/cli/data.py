@@ -33,6 +33,7 @@ from api.cli.common import (
     opened_existing,
     opened_to_read,
     progress,
+    require_folder_of,
     say,
     signed_in,
     step_back,
@@ -220,7 +221,7 @@ def features(
                 source, format, ignored=names(ignore_columns), report_progress=report_progress
             ),
             Plan(CATALOGUE),
-            out,
+            require_folder_of(out),
             since=since,
             progress=report_progress,
         )

@@ -297,7 +297,7 @@ def _synthesise(home: Home, report_progress: ReportProgress, *, now: int) -> "He
         seed=SEED,
         end=moment(now + DAYS_AFTER * DAY),
         days=DAYS,
-        progress=lambda done, of: report_progress("making up a border network", done, of),
+        progress=lambda done, of: report_progress("synthetic border network", done, of),
     )
     (folder / "all" / "network.toml").write_text(network_toml(entries=ENTRIES), "utf-8")
     return cut(folder / "all", folder / "history", opens_at=now - LIVED, passes_until=now)

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from api.cli.common import OUT, JsonOption, UnusedHomeOption, emit, progress, say
+from api.cli.common import (
+    OUT,
+    JsonOption,
+    UnusedHomeOption,
+    emit,
+    progress,
+    require_folder_of,
+    say,
+)
 
 if TYPE_CHECKING:
     from experiments.faults.ledger_check import Counts
@@ -183,11 +191,13 @@ def simulate(
     _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare ways of choosing over a synthetic year: what is searched decides what is learnt."""
+    """Compare selection policies over a synthetic year: each learns from what it searched."""
     from experiments.simulation.run import NOTICE, POLICIES
     from experiments.simulation.run import simulate as run
     from experiments.simulation.world_setup import Span
 
+    if out is not None:
+        require_folder_of(out)
     say(NOTICE)
     with progress() as report_progress:
         made = run(
@@ -272,7 +282,7 @@ def faults(
     _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Do something bad to a real service; exit status 1 where a promise was broken."""
+    """Inject faults into a running service; exit status 1 where a promise was broken."""
     has_bug = planted
     if trial is not None and (fault != "partition" or trials is not None):
         raise typer.BadParameter("repeats one trial of partition, alone", param_hint="--trial")

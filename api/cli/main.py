@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 import typer
 from rich.markup import escape
@@ -92,8 +93,15 @@ def main() -> None:
     try:
         app()
     except RiskError as error:
-        text = escape(str(error))
-        ERR.print(
-            f"[bold red]refused[/bold red] {text}", highlight=False, soft_wrap=True, emoji=False
-        )
-        sys.exit(1)
+        _refuse(str(error))
+    except OSError as error:
+        # Of a path that was given. What names none, such as a closed line, is a fault of ours.
+        if error.filename is None:
+            raise
+        _refuse(f"{error.filename}: {error.strerror}")
+
+
+def _refuse(why: str) -> NoReturn:
+    text = escape(why)
+    ERR.print(f"[bold red]refused[/bold red] {text}", highlight=False, soft_wrap=True, emoji=False)
+    sys.exit(1)

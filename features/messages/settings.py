@@ -52,7 +52,9 @@ def read_settings(path: Path | None) -> MessageSettings:
         return MessageSettings()
     try:
         found = MessageSettings.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise InputError(path.name, error.strerror or "cannot be read") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(path.name, str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
