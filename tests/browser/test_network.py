@@ -35,8 +35,9 @@ def test_the_map_leads_to_posts(page: Page, site: Site, monkeypatch: pytest.Monk
     page.click("nav.menu a[href='/network']")
     expect(page.locator("html")).to_have_attribute("lang", "ru")
     looked_at(page, "/network in Russian")
-    for width, kind in ((390, "narrow-map"), (1280, "broad")):
+    for width, kind, rows in ((390, "narrow-map", 24), (1280, "broad", 7)):
         page.set_viewport_size({"width": width, "height": 800})
+        assert page.locator("table.heat:visible tbody tr").count() == rows
         links = page.locator("svg.network-map a:visible")
         assert links.count() == page.locator(f"svg.{kind} a").count() == len(PLACES)
         boxes = [links.nth(at).locator("circle, rect, polygon").bounding_box() for at in range(2)]
@@ -44,7 +45,7 @@ def test_the_map_leads_to_posts(page: Page, site: Site, monkeypatch: pytest.Monk
         assert page.locator("svg.network-map:visible").evaluate(
             "map => map.getBoundingClientRect().right <= innerWidth"
         ), "no map that has to be scrolled"
-    assert page.evaluate(SCROLLED) == [], "no table has to be scrolled sideways"
+        assert page.evaluate(SCROLLED) == [], "no table has to be scrolled sideways"
     links.first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/posts/*/shift")
