@@ -101,6 +101,13 @@ document.addEventListener("keydown", (event) => {
   if (act) { event.preventDefault(); act(); }
 });
 
+/** Open what was seized as soon as the outcome of an act is a seizure. */
+document.getElementById("act")?.addEventListener("change", ({ target }) => {
+  if (target.name !== "outcome" || target.value !== "seizure") return;
+  const goods = document.getElementById("substance_class")?.closest("details");
+  if (goods) goods.open = true;
+});
+
 /** Check what is written a moment after the last key, and show what the server says of it. */
 function checkAsTyped(form) {
   const text = form.elements.expression;
