@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from api.notifications.reads import TheService, list_notifications
 from api.web.page_route import PageRoute, TheVisit
+from engine.queue.queue import read_plates
 
 router = APIRouter(prefix="/notifications", route_class=PageRoute, include_in_schema=False)
 _PAGES = {
@@ -29,4 +30,9 @@ def show(visit: TheVisit, service: TheService) -> Response:
         one | {"address": _PAGES.get(one["about"], "").format(id=quote(one["id"], safe=""))}
         for one in list_notifications(service, visit.caller)
     ]
-    return visit.page("notifications.html", json_address="/v1/notifications", found=found)
+    vehicles = [one["id"] for one in found if one["about"] == "vehicle"]
+    with service.store.read() as snapshot:
+        plates = read_plates(snapshot, vehicles)
+    return visit.page(
+        "notifications.html", json_address="/v1/notifications", found=found, plates=plates
+    )

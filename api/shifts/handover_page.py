@@ -1,6 +1,6 @@
 """The handover of a shift for its supervisors: what is open, a note, and two signatures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from api.web.visitor import Form, TheForm, read_field
 from engine.domain.records import Time
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import SecondPersonError
-from engine.queue.queue import DECISIONS
+from engine.queue.queue import read_plates
 from engine.shifts.handovers import HandoverNote, TakeoverNote, read_handover, summarize_shift
 
 router = APIRouter(
@@ -109,7 +109,7 @@ def _page(
         balance = summarize_shift(snapshot, shift, as_of=now) if known is None else known.balance
         shown = view_balance(visit.caller, post, balance)
         named = [one for name in LISTS if shown[name] for one in shown[name]["decisions"]]
-        plates = _read_plates(service, named)
+        plates = read_plates(snapshot, named)
     return visit.page(
         "handover.html",
         status=422 if wrong else 200,
@@ -127,15 +127,3 @@ def _page(
         kept=dict(kept or {}),
         wrong=corrections(wrong, visit.speech),
     )
-
-
-def _read_plates(service: RosterService, decisions: Sequence[str]) -> Mapping[str, str]:
-    """Return the plates of decisions, as far as they were read."""
-    column, found = DECISIONS.c, {}
-    query = DECISIONS.select().with_only_columns(column.decision_id, column.plate)
-    with service.store.read() as snapshot:
-        for begin in range(0, len(decisions), 500):
-            some = decisions[begin : begin + 500]
-            rows = snapshot.execute(query.where(column.decision_id.in_(some)))
-            found.update({one: plate for one, plate in rows if plate})
-    return found

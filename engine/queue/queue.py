@@ -55,6 +55,7 @@ from engine.storage.database import (
     execute_rows,
     fetch_rows,
     insert_rows,
+    split_in_slices,
 )
 
 DECISIONS = Table(
@@ -177,6 +178,16 @@ def waiting_at_posts(connection: Connection, *, as_of: int) -> dict[str, int]:
 _WAITING_ANYWHERE = (
     "SELECT post, count(*) FROM decisions WHERE decisions.waiting AND known_at >= ? GROUP BY post"
 )
+
+
+def read_plates(connection: Connection, decisions: Sequence[str]) -> dict[str, str]:
+    """Return the plates of decisions, as far as they were read."""
+    found: dict[str, str] = {}
+    query = select(_D.decision_id, _D.plate).where(_D.plate != "")
+    for some in split_in_slices(decisions, 500):
+        rows = connection.execute(query.where(_D.decision_id.in_(some)))
+        found.update((decision_id, plate) for decision_id, plate in rows)
+    return found
 
 
 def list_waiting(connection: Connection, post: str, *, as_of: int) -> list[QueuedDecision]:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, select
 
 from engine.domain.records import Inspection, Record, Text, Time
+from engine.domain.time_units import DAY
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim, find_holders
@@ -26,6 +27,9 @@ from engine.storage.database import split_in_slices
 
 MOST_NAMED = 500
 """Decisions that one list of a handover names; its count has all of them."""
+OLDEST_ACTS = 28 * DAY
+"""How long before a shift a vehicle was decided on whose act counts as found in it. Officers answer
+for vehicles that came in the shift before: what they find then is theirs to hand over."""
 _D, _R, _LATER = DECISIONS.c, REVIEWS.c, DECISIONS.alias("later")
 
 
@@ -84,12 +88,22 @@ def summarize_shift(connection: Connection, shift: ShiftPeriod, *, as_of: int) -
         _R.known_at >= shift.opens_at,
         _R.known_at < shift.closes_at,
     )
-    acts = select(_D.act_seq).where(*in_shift, _D.act_seq.is_not(None))
+    filed = (
+        select(_D.act_seq)
+        .distinct()
+        .join(JOURNAL, JOURNAL.c.seq == _D.act_seq)
+        .where(
+            _D.post == shift.post,
+            _D.known_at >= shift.opens_at - OLDEST_ACTS,
+            JOURNAL.c.known_at >= shift.opens_at,
+            JOURNAL.c.known_at < shift.closes_at,
+        )
+    )
     return {
         "waiting": _name(waiting),
         "without_act": _name(list(connection.scalars(referred.order_by(_D.seq)))),
         "overridden": _name(list(connection.scalars(overridden.distinct()))),
-        "found": _count_finds(connection, list(connection.scalars(acts))),
+        "found": _count_finds(connection, list(connection.scalars(filed))),
     }
 
 

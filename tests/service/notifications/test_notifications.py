@@ -60,7 +60,7 @@ def test_a_vehicle_that_an_entry_names_is_listed_while_it_waits(
     assert hit in found
     assert ("watchlist_hit", "vehicle", other["decision_id"]) not in found
     page = at_desk(world, "listed").get("/notifications").text
-    assert f'href="/decisions/{named["decision_id"]}"' in page
+    assert f'href="/decisions/{named["decision_id"]}" data-open>01N200AA</a>' in page
     monkeypatch.setattr(reads, "MOST_HITS", 0)
     assert hit not in list_waiting(world, bob)
 

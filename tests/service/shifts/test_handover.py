@@ -1,16 +1,20 @@
 """A shift is handed over by two people, with what is open; no checkpoint reads a figure of it."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
+from sqlalchemy import select
 
 from api.auth.permissions import MAY, ROUTES, Matter, Right, Role, RouteRule
 from api.shifts import handovers
 from api.shifts.schemas import ShiftReport, SignedHandover
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import HANDOVER_TAKEN
+from engine.queue.queue import DECISIONS
+from engine.shifts.handovers import summarize_shift
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import act, find
@@ -71,6 +75,22 @@ def test_the_first_signature_states_what_is_open(world: World, handover: dict[st
         "Lane 2 is closed.",
         handover["answer"].json()["sequence"],
     )
+
+
+def test_a_find_belongs_to_the_shift_in_which_its_act_was_filed(
+    world: World, handover: dict[str, Any]
+) -> None:
+    """Its vehicle may have come in the shift before."""
+    service = world.runtime
+    decided = DECISIONS.c.decision_id == handover["ids"]["found"]["decision_id"]
+    with service.store.read() as snapshot:
+        act_seq = snapshot.scalar(select(DECISIONS.c.act_seq).where(decided))
+        filed = snapshot.scalar(select(JOURNAL.c.known_at).where(JOURNAL.c.seq == act_seq))
+        assert filed is not None
+        running = service.settings.shifts_of(service.network).shift(POST, filed)
+        later, earlier = replace(running, opens_at=filed), replace(running, closes_at=filed)
+        assert summarize_shift(snapshot, later, as_of=filed)["found"]["discrepancies"] == 1
+        assert summarize_shift(snapshot, earlier, as_of=filed)["found"]["discrepancies"] == 0
 
 
 def test_one_person_does_not_sign_twice(
