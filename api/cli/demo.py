@@ -437,7 +437,7 @@ def _show(queues: Mapping[str, Sequence[SupervisorView]], *, seconds: float, ver
     table.add_column("wait", justify="right")
     table.add_column("first", no_wrap=True)
     table.add_column("channel")
-    table.add_column("first reason", ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column("first reason", ratio=1)
     busiest = sorted(queues.items(), key=lambda pair: -len(pair[1]))
     for post, vehicles in busiest[:ON_SCREEN]:
         one = vehicles[0]
