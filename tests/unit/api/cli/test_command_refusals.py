@@ -8,18 +8,19 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import main as command_line
+from api.cli.common import ERR
 from engine.errors import InputError
 
 
 def refuse(words: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a command that fails as the console script does; return its standard error."""
-    said = io.StringIO()
-    monkeypatch.setattr(command_line.ERR, "file", said)
+    output = io.StringIO()
+    monkeypatch.setattr(ERR, "file", output)
     monkeypatch.setattr(sys, "argv", ["darvoza", *words])
     with pytest.raises(SystemExit) as stopped:
         command_line.main()
     assert stopped.value.code == 1
-    return said.getvalue()
+    return output.getvalue()
 
 
 def test_a_path_that_cannot_be_written_is_named(
