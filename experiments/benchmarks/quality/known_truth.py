@@ -41,9 +41,10 @@ class KnownTruth:
     asked: NDArray[np.bool_]
     """Rows of ``seen`` that are asked about, shape (n,)."""
     carries: NDArray[np.bool_]
-    is_wrong: NDArray[np.bool_]
+    holds: NDArray[np.bool_]
+    """Whether there is anything to find, a load or wrong papers: what the label discrepancy is."""
     best: Scores
-    """The generator's own chances."""
+    """The generator's own chances, of a load and of any find."""
 
     def score(self, seen: Dataset) -> Scores:
         """Fit a model on some features' columns of the same rows, and score the entries asked."""
@@ -63,9 +64,10 @@ def read_known_truth(folder: Path) -> KnownTruth:
     def column(name: str) -> Floats:
         return np.asarray(pc.fill_null(result[name], 0).to_numpy(), np.float64)
 
-    best = Scores(p_seizure=column("p_seizure"), p_discrepancy=column("p_discrepancy"))
+    p_load, p_wrong = column("p_seizure"), column("p_discrepancy")
+    best = Scores(p_seizure=p_load, p_discrepancy=1 - (1 - p_load) * (1 - p_wrong))
     carries, is_wrong = column("carries") > 0, column("discrepancy") > 0
-    return KnownTruth(tables, seen, begins, asked, carries, is_wrong, best)
+    return KnownTruth(tables, seen, begins, asked, carries, carries | is_wrong, best)
 
 
 def leave_out(seen: Dataset, is_left_out: Callable[[str], bool]) -> Dataset:

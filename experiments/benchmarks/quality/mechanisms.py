@@ -35,8 +35,8 @@ from models.statistics.ranking_metrics import within_capacity
 Make = Mechanism | Literal["synth"]
 CROSSINGS = 120_000
 SEED = 1
-MUST = {"hits": ">= 0.45", "loads": ">= 0.6", "papers": ">= 0.3"}
-"""Bars of every network: hits over the generator's, AUC of loads, AP of wrong papers."""
+MUST = {"hits": ">= 0.45", "loads": ">= 0.6", "finds": ">= 0.3"}
+"""Bars of every network: hits over the generator's, AUC of loads, AP of any find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Figures:
     auc: float
     """Of loads, by the chance of a seizure."""
     average_precision: float
-    """Of wrong papers, by the chance of a discrepancy."""
+    """Of any find, by the chance of a discrepancy: as a label it holds loads, too."""
 
 
 def run(
@@ -100,9 +100,9 @@ def _rows(name: str, ours: Figures, best: Figures) -> Iterator[Row]:
     yield row(about, "loads", best.loads, ">= 1")
     yield row(f"{name}: AUC of loads", "AUC", ours.auc, MUST["loads"])
     yield row(f"{name}: AUC of loads, the generator's chances", "AUC", best.auc, ">= 0.5")
-    yield row(f"{name}: AP of wrong papers", "AP", ours.average_precision, MUST["papers"])
-    about = f"{name}: AP of wrong papers, the generator's chances"
-    yield row(about, "AP", best.average_precision, MUST["papers"])
+    yield row(f"{name}: AP of any find", "AP", ours.average_precision, MUST["finds"])
+    about = f"{name}: AP of any find, the generator's chances"
+    yield row(about, "AP", best.average_precision, MUST["finds"])
 
 
 def _measure_without(network: KnownTruth, pattern: str) -> Figures:
@@ -113,7 +113,7 @@ def _measure_without(network: KnownTruth, pattern: str) -> Figures:
 
 def _state_gain(name: str, network: KnownTruth, ours: Figures, theirs: Figures) -> Iterator[Row]:
     """Yield what some features gain, with paired intervals of hits and loads: they may not harm."""
-    low, high = bound_gain(network.carries | network.is_wrong, ours.chosen, theirs.chosen)
+    low, high = bound_gain(network.holds, ours.chosen, theirs.chosen)
     yield row(f"{name}: they gain", "hits", ours.hits - theirs.hits, f">= {-0.05 * ours.hits:.1f}")
     yield row(f"{name}: they gain, low end", "hits", low, f">= {-0.1 * ours.hits:.1f}")
     yield row(f"{name}: they gain, high end", "hits", high, ">= 0")
@@ -125,7 +125,7 @@ def _state_gain(name: str, network: KnownTruth, ours: Figures, theirs: Figures) 
     yield row(f"{name}: they gain, high end", "loads", high, ">= 0")
     yield row(f"{name}: they gain", "AUC of loads", ours.auc - theirs.auc, ">= -0.02")
     gain = ours.average_precision - theirs.average_precision
-    yield row(f"{name}: they gain", "AP of wrong papers", gain, ">= -0.02")
+    yield row(f"{name}: they gain", "AP of any find", gain, ">= -0.02")
 
 
 def measure(network: KnownTruth, scores: Scores) -> Figures:
@@ -144,9 +144,9 @@ def measure(network: KnownTruth, scores: Scores) -> Figures:
     likeliest[order[: round(config.capacity * len(order))]] = True
     return Figures(
         chosen=chosen,
-        hits=int((network.carries | network.is_wrong)[chosen].sum()),
+        hits=int(network.holds[chosen].sum()),
         likeliest=likeliest,
         loads=int(network.carries[likeliest].sum()),
         auc=float(roc_auc_score(network.carries, scores.p_seizure)),
-        average_precision=float(average_precision_score(network.is_wrong, scores.p_discrepancy)),
+        average_precision=float(average_precision_score(network.holds, scores.p_discrepancy)),
     )

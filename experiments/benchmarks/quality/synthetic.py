@@ -90,7 +90,7 @@ def _quarter(seed: int) -> Quarter:
         )
         for name, one in fields.items()
     }
-    return Quarter(network.carries | network.is_wrong, network.carries, chosen)
+    return Quarter(network.holds, network.carries, chosen)
 
 
 def _risk(scores: Scores) -> Floats:

@@ -113,6 +113,10 @@ def test_figures_tell_the_best_ranking_from_its_reverse() -> None:
     assert best.loads > network.carries.sum() / 3 > worst.loads == 0
     assert best.auc > 0.6 > 0.4 > worst.auc
     assert best.average_precision > worst.average_precision
+    # A load is a find: who ranks loads first among the finds is not worse for it.
+    chances = np.maximum(network.carries, network.holds / 2)
+    loads_first = replace(network.best, p_discrepancy=chances)
+    assert mechanisms.measure(network, loads_first).average_precision == 1
     rows = list(mechanisms._rows("SYNTHETIC signs", replace(best, hits=best.hits // 2), best))
     assert rows[1]["seen"] == pytest.approx(best.hits // 2 / best.hits, abs=1e-3)
     assert all(row["name"].startswith("SYNTHETIC") for row in rows)
@@ -122,7 +126,7 @@ def test_figures_tell_the_best_ranking_from_its_reverse() -> None:
     assert all(row["holds"] for row in mechanisms._state_gain("", network, best, worst))
 
     # A family's worth: the paired gain of the better ranking, and fewer columns of the same rows.
-    low, high = bound_gain(network.carries | network.is_wrong, best.chosen, worst.chosen)
+    low, high = bound_gain(network.holds, best.chosen, worst.chosen)
     assert 0 <= low < best.hits - worst.hits < high
     assert bound_gain(network.carries, best.chosen, best.chosen) == (0.0, 0.0)
     fewer = leave_out(network.seen, lambda name: "_spread_" in name)
