@@ -193,6 +193,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
         docs_url=None,  # its pages load scripts from elsewhere; the document itself is complete
         redoc_url=None,
         redirect_slashes=False,  # each resource has one address, which docs/api.md names
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours: api.service
     )
     app.add_middleware(Express)
     app.add_middleware(Guard)  # the last one added is the outermost
@@ -213,10 +214,17 @@ def default_service() -> Runtime:
     return open_runtime(home, Settings(), HomeModels(home))
 
 
+OBJECTS = 5_000
+"""Objects that are made, and not given up, before the young ones are looked through. A batch of
+decisions keeps thousands until it is recorded: with the usual 700, looking took a twentieth of a
+decision."""
+
+
 def settle() -> None:
     """Set apart what is loaded once a start is over: it stays, so no collection walks it again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(OBJECTS)
     gc.enable()  # the starting process may have put collections off until now
 
 
