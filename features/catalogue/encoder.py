@@ -42,12 +42,6 @@ def key(kind: str, *values: str) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1 or 1
 
 
-def key_of(entities: Mapping[str, str | None], names: Sequence[str], kind: str) -> int:
-    """Return the key of a combination of entities, 0 where one of them is not known."""
-    values = [entities[name] for name in names]
-    return 0 if None in values else key(kind, *values)
-
-
 def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities, Facts]:
     """Return the entities and facts of one crossing.
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.network import Network
-from features.catalogue.encoder import ENCODING_VERSION, FACTS, Entities, Facts, key_of
+from features.catalogue.encoder import ENCODING_VERSION, FACTS, Entities, Facts, key
 from features.catalogue.event_streams import (
     CROSSINGS,
     PASSED,
@@ -140,8 +140,24 @@ class Plan:
         return {lookup: place for place, lookup in enumerate(self.lookups)}
 
     @cached_property
-    def _kinds(self) -> tuple[tuple[tuple[str, ...], str], ...]:
-        return tuple((of, "+".join(by)) for of, by in self.lookups)
+    def _whole(self) -> list[int]:
+        """The key of each look-up that names no entity, as all events together do; 0 elsewhere."""
+        return [0 if of else key("+".join(by)) for of, by in self.lookups]
+
+    @cached_property
+    def _alone(self) -> tuple[tuple[int, str, str], ...]:
+        """Of each look-up of one entity: its place, the entity, and the kind of the key."""
+        found = enumerate(self.lookups)
+        return tuple((place, of[0], by[0]) for place, (of, by) in found if len(of) == 1)
+
+    @cached_property
+    def _joint(self) -> tuple[tuple[int, Callable[[Entities], tuple[str | None, ...]], str], ...]:
+        """Of each look-up of several: its place, what picks them, and the kind of the key."""
+        return tuple(
+            (place, itemgetter(*of), "+".join(by))
+            for place, (of, by) in enumerate(self.lookups)
+            if len(of) > 1
+        )
 
     @cached_property
     def slot(self) -> Mapping[Item, int]:
@@ -204,7 +220,14 @@ class Plan:
 
     def keys(self, entities: Entities) -> list[int]:
         """Return the keys of a crossing in the order of ``lookups``, 0 where not known."""
-        return [key_of(entities, of, kind) for of, kind in self._kinds]
+        found = self._whole.copy()
+        for place, name, kind in self._alone:
+            if (value := entities[name]) is not None:
+                found[place] = key(kind, value)
+        for place, pick, kind in self._joint:
+            if None not in (values := pick(entities)):
+                found[place] = key(kind, *values)
+        return found
 
     def fact_row(self, facts: Facts) -> list[float]:
         """Return the facts of a crossing in the order of ``FACTS``."""

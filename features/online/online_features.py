@@ -4,7 +4,7 @@ The encoder, plan and finishers are those of a history; only the reads come from
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 from sqlalchemy import Connection, bindparam, select
@@ -20,6 +20,7 @@ from features.catalogue.event_measures import vehicle
 from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
 from features.catalogue.spec import Floats
+from features.online.counter_log.tables import Counter
 from features.online.counter_store import CounterReader
 from features.online.crossing_index import PASSAGES, find_event, link, was_loaded
 from features.online.crossing_index import epoch as counted
@@ -68,7 +69,7 @@ class OnlineFeatures:
         reads, stood = self._reader.read_with_states(connection, keys, as_of)
         values = self._plan.finish(np.concatenate((facts, cuts, reads), axis=1))
         events = tuple(
-            replace(_event(arrival.crossing, entities, own, row), cut=cut, stood=known)
+            _event(arrival.crossing, entities, own, row, cut=cut, stood=known)
             for arrival, (entities, _), own, row, cut, known in zip(
                 arrivals, encoded, keys, facts, as_of, stood, strict=True
             )
@@ -126,7 +127,13 @@ class OnlineFeatures:
 
 
 def _event(
-    crossing: Crossing, entities: Mapping[str, str | None], keys: Sequence[int], facts: Floats
+    crossing: Crossing,
+    entities: Mapping[str, str | None],
+    keys: Sequence[int],
+    facts: Floats,
+    *,
+    cut: int = 0,
+    stood: Mapping[Counter, bytes] = MappingProxyType({}),
 ) -> CrossingEvent:
     plate = entities["plate"]
     return CrossingEvent(
@@ -137,4 +144,6 @@ def _event(
         micros(crossing.arrived_at),
         tuple(keys),
         facts,
+        cut,
+        stood,
     )
