@@ -52,7 +52,29 @@ SHORTEST = 3
 """Characters of the shortest text, folded, that may be looked for."""
 _AT_ONCE = 500
 """Numbers of records in one statement."""
-_PARTIES = ("declarant", "consignor", "consignee")
+_PAPERS = (
+    (IdentifierKind.DECLARATION, "declaration_id"),
+    (IdentifierKind.TIR, "tir_carnet"),
+    (IdentifierKind.CMR, "cmr_number"),
+)
+_OF_CROSSING = (
+    (IdentifierKind.CROSSING, "crossing_id"),
+    (IdentifierKind.PLATE, "plate"),
+    (IdentifierKind.TRAILER_PLATE, "trailer_plate"),
+    (IdentifierKind.VIN, "vin"),
+    (IdentifierKind.CARRIER, "carrier_id"),
+    *_PAPERS,
+)
+_OF_PAPERS = (
+    (IdentifierKind.DECLARANT, "declarant_id"),
+    (IdentifierKind.CONSIGNOR, "consignor_id"),
+    (IdentifierKind.CONSIGNEE, "consignee_id"),
+    *_PAPERS,
+)
+_OF_EACH = (
+    (IdentifierKind.CONTAINER, "container_numbers"),
+    (IdentifierKind.SEAL, "seal_numbers"),
+)
 _WHOLE = (IdentifierKind.DECISION, IdentifierKind.CROSSING)
 """Kinds that are found by the whole identifier alone: those of a post begin alike."""
 _ENDINGS: Mapping[IdentifierKind, int] = {IdentifierKind.CONTAINER: 4, IdentifierKind.VIN: 9}
@@ -93,34 +115,20 @@ def list_texts(body: Mapping[str, Any]) -> list[tuple[bytes, int]]:
     texts = (
         (ending.encode("utf-8", "surrogatepass"), int(kind))
         for kind, value in _identifiers(body)
+        if value
         for ending in _endings(kind, fold(value))
     )
     return list(dict.fromkeys(texts))
 
 
-def _identifiers(body: Mapping[str, Any]) -> Iterator[tuple[IdentifierKind, str]]:
+def _identifiers(body: Mapping[str, Any]) -> Iterator[tuple[IdentifierKind, str | None]]:
     crossing = body["arrival"]["crossing"]
     papers = body["arrival"].get("declaration") or {}
-    every: Mapping[IdentifierKind, Sequence[str | None]] = {
-        IdentifierKind.DECISION: [body["decision"]["decision_id"]],
-        IdentifierKind.CROSSING: [crossing["crossing_id"]],
-        IdentifierKind.PLATE: [crossing.get("plate")],
-        IdentifierKind.TRAILER_PLATE: [crossing.get("trailer_plate")],
-        IdentifierKind.VIN: [crossing.get("vin")],
-        IdentifierKind.CONTAINER: crossing.get("container_numbers") or (),
-        IdentifierKind.SEAL: crossing.get("seal_numbers") or (),
-        IdentifierKind.CARRIER: [crossing.get("carrier_id")],
-        **{IdentifierKind[name.upper()]: [papers.get(f"{name}_id")] for name in _PARTIES},
-        IdentifierKind.DECLARATION: _either(crossing, papers, "declaration_id"),
-        IdentifierKind.TIR: _either(crossing, papers, "tir_carnet"),
-        IdentifierKind.CMR: _either(crossing, papers, "cmr_number"),
-    }
-    for kind, values in every.items():
-        yield from ((kind, value) for value in values if value)
-
-
-def _either(crossing: Mapping[str, Any], papers: Mapping[str, Any], name: str) -> list[str | None]:
-    return [papers.get(name), crossing.get(name)]
+    yield IdentifierKind.DECISION, body["decision"]["decision_id"]
+    for source, names in ((crossing, _OF_CROSSING), (papers, _OF_PAPERS)):
+        yield from ((kind, source.get(name)) for kind, name in names)
+    for kind, name in _OF_EACH:
+        yield from ((kind, value) for value in crossing.get(name) or ())
 
 
 def _endings(kind: IdentifierKind, text: str) -> Iterator[str]:

@@ -149,8 +149,9 @@ def count_places(places: Iterable[str]) -> set[str]:
 
 def search_order(crossing: Crossing, searches: SearchCounts) -> tuple[SearchStep, ...]:
     """Return the places to search first, in order, each with why."""
-    expected = expectations(crossing, searches)
-    missing = _missing_places(crossing, searches)
+    rate = rates(crossing, searches)
+    expected = _expect_finds(rate, searches)
+    missing = _missing_places(rate, searches)
     first, *others = spread(_sort_places(expected))
     head = _step(crossing.vehicle_class, first, searches, expected=expected[first], missing=missing)
     return (
@@ -164,7 +165,10 @@ def expectations(crossing: Crossing, searches: SearchCounts) -> Mapping[str, flo
 
     Places that cannot be searched with what works at the post are not among them.
     """
-    rate = rates(crossing, searches)
+    return _expect_finds(rates(crossing, searches), searches)
+
+
+def _expect_finds(rate: Mapping[str, float], searches: SearchCounts) -> Mapping[str, float]:
     if searches.version == BEFORE_MINUTES:
         return rate
     found = {place: choose_method(place, searches.equipment) for place in rate}
@@ -175,11 +179,11 @@ def _sort_places(expected: Mapping[str, float]) -> list[str]:
     return sorted(expected, key=lambda place: (-expected[place], place))
 
 
-def _missing_places(crossing: Crossing, searches: SearchCounts) -> dict[str, Method]:
+def _missing_places(rate: Mapping[str, float], searches: SearchCounts) -> dict[str, Method]:
     """Return the places that would be among the first if the equipment for them worked, with it."""
     if not searches.equipment:
         return {}
-    whole = expectations(crossing, replace(searches, equipment={}))
+    whole = _expect_finds(rate, replace(searches, equipment={}))
     return {
         place: how(place)[0]
         for place in _sort_places(whole)[:FIRST_PLACES]
@@ -199,7 +203,9 @@ def rates(crossing: Crossing, searches: SearchCounts) -> Mapping[str, float]:
     alike = _alike(crossing.vehicle_class)
     others = dict.fromkeys(places, 1.0)
     for party in PARTIES:
-        found = {place: searches.of(party).get(place, _NONE)[1] for place in places}
+        if not (counts := searches.of(party)):
+            continue
+        found = {place: counts.get(place, _NONE)[1] for place in places}
         finds = sum(found.values())
         if finds:
             kept = keeps_its_ways(searches.of(AGAIN).get(party, _NONE), alike)
@@ -250,11 +256,11 @@ def _counted_places(counts: Counts) -> set[str]:
 
 def _usual(vehicle_class: VehicleClass, place: str, searches: SearchCounts) -> float:
     """Return the odds of a find in such a vehicle: the prior, corrected from broad to narrow."""
-    whole = any_of(place)
+    whole, counts = any_of(place), searches.of(ALL)
     prior = PRIOR[vehicle_class].get(place, _least(vehicle_class))
     worth = PRIOR_FINDS.get(searches.version, PRIOR_FINDS[PLACES_VERSION])
-    factor = _factor(searches.of(ALL).get(whole, _NONE), _usually(whole), 1.0, worth=worth)
-    factor = _factor(searches.of(ALL).get(place, _NONE), _usually(place), factor, worth=worth)
+    factor = _factor(counts.get(whole, _NONE), _usually(whole), 1.0, worth=worth)
+    factor = _factor(counts.get(place, _NONE), _usually(place), factor, worth=worth)
     odds = prior * factor
     for scope in (CLASS, LOAD):
         odds *= _factor(searches.of(scope).get(place, _NONE), odds, 1.0, worth=worth)

@@ -378,7 +378,7 @@ def reasons(
     found = scorer.explain(row, vehicle_class=crossing.vehicle_class, post=crossing.post)
     known = dict(one.evidence)  # all at once: most rates add something
     behind = [
-        replace(each, evidence=known[each.feature]) if each.feature in known else each
+        each._replace(evidence=known[each.feature]) if each.feature in known else each
         for each in found
     ]
     return sentences(behind, one.arrival)

@@ -88,7 +88,7 @@ def test_every_feature_is_said_in_every_language(code: str) -> None:
         items = [Contribution(name, value, 0.25, 0.1) for value in values]
         items += [Contribution(name, 1.0, nan, log_odds) for log_odds in (0.01, 1.0, -0.1, -1.0)]
         if feature.is_rate:
-            items += [replace(items[0], evidence=behind, log_odds=0.5) for behind in EVIDENCE]
+            items += [items[0]._replace(evidence=behind, log_odds=0.5) for behind in EVIDENCE]
         for contribution in items:
             for reason in sentences([contribution], one):
                 rendered = reader.reason(flat(reason) | {"text": BY_MESSAGE})

@@ -163,7 +163,7 @@ def test_a_flipped_sign_is_found(where: str, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(reason_sentences, "_direction", lambda log_odds: honest(abs(log_odds)))
         result = sentences(SOME, ARRIVAL)
     else:
-        flipped = [replace(one, log_odds=abs(one.log_odds)) for one in SOME]
+        flipped = [one._replace(log_odds=abs(one.log_odds)) for one in SOME]
         result = sentences(flipped, ARRIVAL)
     assert contradictions(result, SOME) == ["weighed_mass_kg"]
 
