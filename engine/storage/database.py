@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Self, TypeVar
@@ -236,8 +237,21 @@ def fetch_rows_among(
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
-    """Insert rows, each with a value for every column in order, on the driver itself."""
-    execute_many(connection, Dialect.of(connection).insert(table), rows)
+    """Insert rows, each with a value for every column in order, on the driver itself.
+
+    Where a row is refused the transaction must be undone: some may be inserted.
+    """
+    dialect, whole = Dialect.of(connection), 0
+    if dialect.is_sqlite and len(rows) >= _MANY:
+        whole = len(rows) // _TOGETHER * _TOGETHER
+        starts = range(0, whole, _TOGETHER)
+        joined = [list(chain.from_iterable(rows[at : at + _TOGETHER])) for at in starts]
+        execute_many(connection, dialect.insert_together(table, _TOGETHER), joined)
+    execute_many(connection, dialect.insert(table), rows[whole:])
+
+
+_TOGETHER, _MANY = 32, 1_000
+"""Rows in one statement on SQLite, where there are many: half the time of one by one."""
 
 
 def upsert_rows(connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:

@@ -50,6 +50,16 @@ class Dialect(StrEnum):
         """Return the insertion of one row with a value for every column in order."""
         return _insert(table, self)
 
+    def insert_together(self, table: Table, rows: int) -> str:
+        """Return the insertion of several rows in one statement, on SQLite.
+
+        A row that is refused fails the statement and leaves those before it, for the transaction
+        to undo: to be able to undo a statement by itself costs more than the insertion.
+        """
+        one = _insert(table, self)
+        head, values = one.replace("INSERT", "INSERT OR FAIL", 1).split(" VALUES ")
+        return f"{head} VALUES {', '.join([values] * rows)}"
+
     def upsert(self, table: Table) -> str:
         """Return the same, replacing the row with the same value of the first column, the key."""
         first, *others = (column.name for column in table.columns)

@@ -27,6 +27,8 @@ from engine.domain.time_zones import local_time
 ENCODING_VERSION = (8, FOLDING_VERSION)
 """Changes whenever an entity or a fact below changes its meaning, or definitions of features do."""
 
+SEPARATOR, KEY_BYTES = "\x1f", 8
+"""Between the texts that are hashed to a key, and the bytes of their digest."""
 NAN = math.nan
 CLASSES = ("car", "van", "bus", "truck", "rail_wagon")
 OPPOSITE = {"entry": "exit", "exit": "entry"}
@@ -38,8 +40,8 @@ Facts = dict[str, float]
 @lru_cache(maxsize=1 << 14)  # what a post meets in days; each one kept takes 0.3 kB
 def key(kind: str, *values: str) -> int:
     """Return the 63-bit key of an entity; never 0, which stands for "not known"."""
-    text = "\x1f".join((kind, *values)).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1 or 1
+    text = SEPARATOR.join((kind, *values)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=KEY_BYTES).digest(), "big") >> 1 or 1
 
 
 def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities, Facts]:

@@ -183,10 +183,12 @@ def _spread(seen: Codes, finds: Sequence[tuple[Codes, Ints]], size: int) -> Ints
         values[0] = _add_up(found, weight, size)
         np.floor(values[0] / over, out=values[0])
         for step in range(STEPS):
-            own = values[step].take(seen)
-            tenths = 6.0 * kinds * own.max(axis=0) + 4.0 * own.sum(axis=0)
-            crossing = np.floor(tenths / (10.0 * kinds))
-            values[step + 1] = np.floor(_add_up(seen, crossing, size) / over)
+            at = np.flatnonzero((values[step] > 0.0).take(seen).any(axis=0))  # others add nothing
+            near, of = seen.take(at, axis=1), kinds[at]
+            own = values[step].take(near)
+            tenths = 6.0 * of * own.max(axis=0) + 4.0 * own.sum(axis=0)
+            crossing = np.floor(tenths / (10.0 * of))
+            values[step + 1] = np.floor(_add_up(near, crossing, size) / over)
     return coarsen(out.reshape(-1, size).astype(np.int64))
 
 

@@ -7,14 +7,15 @@ stored in the narrowest float that restores every one of them exactly.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from features.catalogue.encoder import key
+from features.catalogue.encoder import KEY_BYTES, SEPARATOR, key
 from features.catalogue.plan import Lookup
 from features.catalogue.spec import Floats
 from features.offline.column_file import ScratchFile, StoredColumn
@@ -26,7 +27,6 @@ WHOLE = (np.int8, np.int16, np.int32)
 _KEYS_KEPT = 5_000_000
 """Keys that stay in memory once computed, 8 bytes each; at least two columns do."""
 _AT_ONCE = 65_536
-_hash = key.__wrapped__  # each combination is hashed once here: a cache would only cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def keys(of: Sequence[Texts], kind: str, n: int) -> Ints:
     shape (n,) has 63-bit keys, 0 where a part of the combination is not known.
     """
     if not of:
-        return np.full(n, _hash(kind), np.int64)
+        return np.full(n, key(kind), np.int64)
     codes: NDArray[Any] = of[0].codes
     parts = [np.arange(of[0].keys)]
     for text in of[1:]:
@@ -119,18 +119,22 @@ def keys(of: Sequence[Texts], kind: str, n: int) -> Ints:
         parts = [*(part[pair // text.keys] for part in parts), pair % text.keys]
         codes = _codes(distinct.indices)
     table = np.zeros(len(parts[0]), np.int64)
-    values = zip(
-        *(_chosen(text, part[1:]) for text, part in zip(of, parts, strict=True)), strict=True
-    )
-    table[1:] = np.fromiter((_hash(kind, *each) for each in values), np.int64, len(table) - 1)
+    for begin in range(1, len(table), _AT_ONCE):
+        rows = slice(begin, begin + _AT_ONCE)
+        table[rows] = _hash_texts(
+            kind,
+            [text.values.take(pa.array(p[rows] - 1)) for text, p in zip(of, parts, strict=True)],
+        )
     found: Ints = table[codes]
     return found
 
 
-def _chosen(text: Texts, codes: Ints) -> Iterator[str]:
-    """Yield the text of each code, all of them known."""
-    blocks = (codes[begin : begin + _AT_ONCE] for begin in range(0, len(codes), _AT_ONCE))
-    return chain.from_iterable(text.values.take(pa.array(b - 1)).to_pylist() for b in blocks)
+def _hash_texts(kind: str, values: Sequence[Any]) -> Ints:
+    """Return :func:`features.catalogue.encoder.key` of many combinations, all of them known."""
+    joined = pc.binary_join_element_wise(kind, *values, SEPARATOR).cast(pa.binary())
+    digests = b"".join(blake2b(text, digest_size=KEY_BYTES).digest() for text in joined.to_pylist())
+    hashed = (np.frombuffer(digests, ">u8") >> np.uint64(1)).astype(np.int64)
+    return np.maximum(hashed, 1)
 
 
 class Facts:

@@ -11,11 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from features.catalogue.encoder import SEPARATOR
 from features.catalogue.spec import Floats
 from features.offline.compact_columns import Texts, code_texts
 
-SEPARATOR = "\x1f"
-"""Between the members of a list that is read as one text: no identifier holds it."""
 Text = str | None
 Rows = NDArray[np.intp]
 
@@ -31,7 +30,10 @@ def read_texts(column: Any) -> Texts:
 
 
 def read_lists(column: Any) -> Texts:
-    """Return a column of lists of strings as texts, joined by ``SEPARATOR``; unknown if empty."""
+    """Return a column of lists of strings as texts, unknown where empty.
+
+    Members are joined by a character that no identifier holds.
+    """
     joined = pc.binary_join(column, SEPARATOR)
     return read_texts(pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined))
 

@@ -53,6 +53,17 @@ def test_a_fault_of_a_statement_is_reported_as_any_other_and_quotes_no_value(sto
     assert count_rows(store) == 0
 
 
+def test_many_rows_are_inserted_whole_or_not_at_all(store: Store) -> None:
+    rows = [(1, number, 3, b"%d" % number) for number in range(stores._MANY + 5)]
+    with pytest.raises(IntegrityError) as found, store.write() as connection:
+        insert_rows(connection, COUNTERS, [*rows[:-9], rows[0], *rows[-8:]])
+    assert "1009" not in str(found.value)
+    assert count_rows(store) == 0
+    with store.write() as connection:
+        insert_rows(connection, COUNTERS, rows)
+        assert fetch_rows(connection, "SELECT * FROM counters ORDER BY entity") == rows
+
+
 @only_postgresql
 def test_a_lost_line_is_an_unavailable_store_and_the_next_one_works(store: Store) -> None:
     with pytest.raises(StoreUnavailableError), store.read() as connection:
