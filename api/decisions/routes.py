@@ -119,8 +119,9 @@ async def decide_batch(
     """
     keys = [None if key is None else f"{key} {place}" for place in range(len(arrivals))]
     asked = [_submit_row(service, caller, *one) for one in zip(arrivals, keys, strict=True)]
-    waited = [service.waking.wait(one) for one in asked if isinstance(one, Future)]
-    await asyncio.gather(*waited, return_exceptions=True)
+    for one in reversed(asked):  # decided together: where the last one is, all are
+        if isinstance(one, Future) and not one.done():
+            await asyncio.gather(service.waking.wait(one), return_exceptions=True)
     rows = []
     for one in asked:
         error = one.exception() if isinstance(one, Future) else one
