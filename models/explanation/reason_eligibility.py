@@ -6,9 +6,9 @@ log-odds), *empty* (not known, or a rate behind which nothing was inspected) or 
 what is usual, or is true of most) is no reason, whatever its contribution.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
+from functools import cached_property
 from math import isnan
 
 from engine.explanation.message_templates import CODE_UNITS
@@ -40,14 +40,42 @@ class Grade(IntEnum):
     """Nothing is known, or nothing was inspected."""
 
 
-@dataclass(frozen=True, slots=True)
 class Candidate:
-    """One topic with the fact that speaks for it."""
+    """One topic with the fact that speaks for it, which is chosen and graded when it is asked for.
 
-    spoken: Contribution
-    log_odds: float
-    """Of everything known on the topic, together."""
-    grade: Grade
+    Most topics weigh too little to be asked.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Contribution],
+        log_odds: float,
+        choose: Callable[[Sequence[Contribution], float], tuple[Contribution, Grade]],
+    ) -> None:
+        """``choose`` returns the most telling of ``members``, and its grade."""
+        self._members = members
+        self._choose = choose
+        self.log_odds = log_odds
+        """Of everything known on the topic, together."""
+
+    @cached_property
+    def _chosen(self) -> tuple[Contribution, Grade]:
+        return self._choose(self._members, self.log_odds)
+
+    @property
+    def spoken(self) -> Contribution:
+        """Return the fact."""
+        return self._chosen[0]
+
+    @property
+    def grade(self) -> Grade:
+        """Return what it is worth as a reason."""
+        return self._chosen[1]
+
+    @property
+    def is_telling(self) -> bool:
+        """Tell whether it may be a reason."""
+        return abs(self.log_odds) >= WEAK and self.grade is Grade.TELLING
 
 
 class Eligibility:
@@ -68,12 +96,14 @@ class Eligibility:
         for one in contributions:
             if (of := self._topic.get(one.feature)) is not None:
                 topics.setdefault(of, []).append(one)
-        found = [self._candidate(members) for members in topics.values()]
+        found = [
+            Candidate(members, sum([one.log_odds for one in members]), self._choose)
+            for members in topics.values()
+        ]
         return sorted(found, key=lambda one: -abs(one.log_odds))
 
-    def _candidate(self, members: Sequence[Contribution]) -> Candidate:
-        """Return the topic with its most telling fact, of those that point its way."""
-        whole = sum(one.log_odds for one in members)
+    def _choose(self, members: Sequence[Contribution], whole: float) -> tuple[Contribution, Grade]:
+        """Return a topic's most telling fact, of those that point its way, and its grade."""
         same_way = [one for one in members if one.log_odds * whole > 0] or list(members)
         bears = abs(whole) * OWN_PART
         heavy = [one for one in same_way if abs(one.log_odds) >= bears] or same_way
@@ -81,7 +111,7 @@ class Eligibility:
         grade, _, at = min(graded)
         if abs(whole) < WEAK:
             grade = max(grade, Grade.WEAK)
-        return Candidate(heavy[at], whole, grade)
+        return heavy[at], grade
 
     def _fact_grade(self, one: Contribution) -> Grade:
         """Grade the fact alone, by its value and what is usual."""

@@ -50,7 +50,7 @@ class Sentences:
         """
         found = self._eligibility.candidates(contributions)
         vehicle_class = arrival.crossing.vehicle_class
-        telling = [one for one in found if one.grade is Grade.TELLING]
+        telling = [one for one in found if one.is_telling]
         raising = [one for one in telling if one.log_odds > 0][: MOST - 1]
         room = max(1, FEWEST - len(raising)) if raising else 1
         lowering = [one for one in telling if one.log_odds < 0][:room]
@@ -60,10 +60,11 @@ class Sentences:
             reasons.insert(0, self._small_signs(found, elapsed))
         elif len(reasons) < FEWEST:
             reasons.append(NOTHING_ELSE)
-        rest = [one for one in found if one.grade is not Grade.TELLING]
-        filling = sorted(rest, key=lambda one: (one.grade, one.log_odds < 0))
-        missing = max(0, FEWEST - len(reasons))
-        return (*reasons, *(self._reason(one, vehicle_class, elapsed) for one in filling[:missing]))
+        if missing := max(0, FEWEST - len(reasons)):
+            rest = [one for one in found if not one.is_telling]
+            filling = sorted(rest, key=lambda one: (one.grade, one.log_odds < 0))[:missing]
+            reasons += [self._reason(one, vehicle_class, elapsed) for one in filling]
+        return tuple(reasons)
 
     def _reason(self, one: Candidate, vehicle_class: str, elapsed: Sequence[float]) -> Reason:
         spoken, behind = one.spoken, one.spoken.evidence
