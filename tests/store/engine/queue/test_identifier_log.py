@@ -25,12 +25,12 @@ from tests.store.engine.queue.test_identifier_index import body
 from tests.store.engine.queue.test_release_audits import row
 
 SIZES = (3, 1, 7, 2, 5, 1, 1, 4)
-LAST = 120
+LAST = 60
 
 
 @pytest.fixture(autouse=True)
 def small_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every step of a merge is met within a hundred decisions."""
+    """Every step of a merge is met within sixty decisions."""
     monkeypatch.setattr(identifier_log, "LONGEST", 20)
     monkeypatch.setattr(identifier_log, "LEAST", 8)
 
@@ -95,8 +95,8 @@ def test_a_search_finds_every_decision_at_every_step_of_a_merge(store: Store) ->
         assert list_rows(store) == list_expected(last)
     assert states == {(False, False), (True, True)}
     with store.read() as connection:
-        found = find_decisions(connection, "XTA210990", post=None, before=100, most=3)
-    assert [one.seq for one in found] == [99, 98, 97]
+        found = find_decisions(connection, "XTA210990", post=None, before=50, most=3)
+    assert [one.seq for one in found] == [49, 48, 47]
 
 
 def test_settled_and_emptied_logs_hold_nothing(store: Store) -> None:
