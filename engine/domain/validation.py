@@ -56,18 +56,29 @@ def rule_of(kind: str) -> str:
 def list_faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str, str]]:
     """Return location, rule and message of each fault, without the value.
 
-    A rule between fields names the faulty one as ``field`` of its context.
+    A rule between fields names the faulty one as ``field`` of its context. A list that is too short
+    because its items are faulty is no fault of its own.
     """
+    every = error.errors(include_url=False, include_input=False)
+    places = {found["loc"][:length] for found in every for length in range(len(found["loc"]))}
     return [
-        (
-            _where(found),
-            rule_of(found["type"]),
-            _REPEATING.get(found["type"], found["msg"]),
-        )
-        for found in error.errors(include_url=False, include_input=False)
+        (_where(found), rule_of(found["type"]), _why(found))
+        for found in every
+        if found["type"] != "too_short" or found["loc"] not in places
     ]
 
 
 def _where(found: ErrorDetails) -> tuple[int | str, ...]:
     field = found.get("ctx", {}).get("field")
     return found["loc"] if field is None else (*found["loc"], field)
+
+
+def _why(found: ErrorDetails) -> str:
+    bounds = found.get("ctx", {})
+    match found["type"]:
+        case "too_short":
+            return f"too few: at least {bounds['min_length']}"
+        case "too_long":
+            return f"too many: at most {bounds['max_length']}"
+        case kind:
+            return _REPEATING.get(kind, found["msg"])
