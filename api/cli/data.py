@@ -112,7 +112,8 @@ def load(
     unless --settings names others.
     """
     from api.cli.links import announce_loaded
-    from engine.audit.file_anchors import declare_network, file_digest
+    from engine.audit.file_anchors import declare_network
+    from engine.storage.file_digests import file_digest
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from features.history.tables import epoch

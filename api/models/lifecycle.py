@@ -19,9 +19,10 @@ from engine.journal.entries import Draft
 from engine.journal.idempotency import AnswerProjection, IdempotencyClaim
 from engine.journal.journal import Journal
 from engine.storage.database import Store
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 from features.online.crossing_index import read_plan
-from models.bundle.bundle import MANIFEST, file_digest, load_bundle, read_verify_key
+from models.bundle.bundle import MANIFEST, load_bundle, read_verify_key
 from models.lifecycle import transitions
 from models.lifecycle.projection import PromotionProjection, read_state
 from models.lifecycle.states import ModelStates

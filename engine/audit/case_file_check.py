@@ -7,7 +7,8 @@ from sqlalchemy import Connection
 
 from engine.audit.file_anchors import find_links
 from engine.audit.verification import JournalFault
-from engine.cases.file_store import digest_of, list_strays, read_arrived_files, read_named_files
+from engine.cases.file_store import list_strays, read_arrived_files, read_named_files
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 
 RULE = "case_file"
@@ -26,7 +27,7 @@ def find_case_file_faults(home: Home, connection: Connection) -> Iterator[Journa
             continue  # named as a link
         if not path.is_file():
             yield JournalFault(named.seq, RULE, f"{name} is gone")
-        elif path.stat().st_size != named.size_bytes or digest_of(path) != named.digest:
+        elif path.stat().st_size != named.size_bytes or file_digest(path) != named.digest:
             yield JournalFault(named.seq, RULE, f"{name} is not the file that was recorded")
 
 

@@ -25,6 +25,7 @@ from engine.journal.kinds import (
 )
 from engine.journal.payloads import HistoryBody, NetworkBody
 from engine.storage.database import Store
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 
 QUARANTINE_FILE = "quarantine.csv"
@@ -39,11 +40,6 @@ class DeclaredNetwork:
     digest: str
     """SHA-256 of the file."""
     text: str
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return sha256(path.read_bytes()).hexdigest()
 
 
 def read_declared_networks(connection: Connection) -> list[DeclaredNetwork]:

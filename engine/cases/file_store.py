@@ -30,12 +30,12 @@ from engine.journal.kinds import CASE_EVENT
 from engine.journal.payloads import COPIED
 from engine.links.ledger import ENVELOPES
 from engine.storage.database import Store
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 
 _LOCK, _RECEIVED = ".lock", ".received-"
 PARTIAL, FAILED = ".part-", ".failed-"
 """Before the digest: what has arrived of a file, and a byte for each time it arrived otherwise."""
-_PIECE = 1024 * 1024
 _DIGEST = re.compile(HEX_32)
 _E = ENVELOPES.c
 
@@ -140,19 +140,10 @@ def _to_named(seq: int, one: Mapping[str, Any]) -> NamedFile | None:
             return None
 
 
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file, read piece by piece."""
-    found = sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            found.update(piece)
-    return found.hexdigest()
-
-
 def open_file(home: Home, digest: str) -> Path:
     """Return where a file lies; raises ``HomeError`` where it is gone or not what was recorded."""
     path = home.files / digest
-    if path.is_symlink() or not path.is_file() or digest_of(path) != digest:
+    if path.is_symlink() or not path.is_file() or file_digest(path) != digest:
         raise HomeError("files", "a file is gone or not what was recorded: run darvoza verify")
     return path
 

@@ -17,7 +17,6 @@ from engine.cases.file_store import (
     FAILED,
     PARTIAL,
     NamedFile,
-    digest_of,
     place_file,
     read_file_event,
     read_offered_files,
@@ -30,6 +29,7 @@ from engine.links.messages import FILE, FilePart
 from engine.links.posts.copies import COPIES
 from engine.links.requests.facts import find_request
 from engine.links.state import Link
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 
 MOST_FAILURES = 3
@@ -95,7 +95,7 @@ def read_part(home: Home, named: NamedFile, *, offset: int, most: int) -> bytes:
     path = home.files / named.digest
     if path.is_symlink() or not path.is_file() or path.stat().st_size != named.size_bytes:
         return b""
-    if not offset and digest_of(path) != named.digest:
+    if not offset and file_digest(path) != named.digest:
         return b""
     with path.open("rb") as file:
         file.seek(offset)
@@ -137,7 +137,7 @@ def _was_moved(path: Path, held: int) -> bool:
 
 
 def _settle(home: Home, path: Path, named: NamedFile) -> None:
-    if digest_of(path) != named.digest:
+    if file_digest(path) != named.digest:
         _fail(home, path, named)
         raise _refuse("other_digest", "is not the content that its record names")
     try:

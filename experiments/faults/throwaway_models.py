@@ -20,12 +20,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.storage.database import Store
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 from experiments.synthetic.records.writer import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import read_folder
-from models.bundle.bundle import MANIFEST, SIGNATURE, file_digest, sign, signing_key
+from models.bundle.bundle import MANIFEST, SIGNATURE, sign, signing_key
 from models.config import TrainConfig, Trees
 from models.data.build_dataset import assemble
 from models.data.dataset import Dataset

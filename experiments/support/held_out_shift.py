@@ -3,8 +3,8 @@
 What was known before the shift began is the history. Of what came after, only the crossings are
 kept, with their declarations: their outcomes are not known yet. Entries are sent, in the
 order in which they arrived, and so are exits recorded after an entry of the same vehicle. An exit
-recorded before belongs to the history: a shift sent within minutes would otherwise tell
-every driver that he left the paired post this very moment. A shift that is sent as it passes, each
+recorded before belongs to the history: in a shift sent within minutes every vehicle would
+otherwise have left the paired post this very moment. A shift that is sent as it passes, each
 crossing at the time of its record, has all exits; what comes after it is left out. Reads no truth.
 """
 

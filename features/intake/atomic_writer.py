@@ -23,9 +23,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from engine.audit.file_anchors import QUARANTINE_FILE, file_digest
+from engine.audit.file_anchors import QUARANTINE_FILE
 from engine.journal.payloads import HistoryBody
 from engine.storage.csv_cells import escape_cell, escape_cells
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 from features.history.tables import SCHEMAS, Tables, arrange_table, content_digest, read_table
 from features.intake.file_reader import Progress, RowFault

@@ -16,12 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection
 
-from engine.audit.file_anchors import QUARANTINE_FILE, file_digest, read_replaced_loads
+from engine.audit.file_anchors import QUARANTINE_FILE, read_replaced_loads
 from engine.audit.subject_records import EXACT, FOLDED
 from engine.domain.identifiers import fold
 from engine.journal.entries import Draft
 from engine.journal.kinds import CROSSING, HISTORY_ERASED, INSPECTION, SEIZURE
 from engine.journal.payloads import ErasedHistoryBody
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 from features.history.tables import (
     SCHEMAS,

@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 
 from engine.audit.file_anchors import (
     QUARANTINE_FILE,
-    file_digest,
     find_links,
     read_quarantines,
     read_replaced_loads,
@@ -23,6 +22,7 @@ from engine.audit.file_anchors import (
 from engine.audit.verification import JournalFault
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import HISTORY_LOADED, LOAD_BEGUN
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 from features.history.tables import loads
 from features.intake.atomic_writer import is_intact

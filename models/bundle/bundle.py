@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from engine.errors import HomeError, NoModelError, TamperedBundleError
 from engine.journal.receipts import open_key
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 from models.data.dataset import TARGETS, Target
 from models.explanation.similar_seizures import PastSeizures
@@ -105,11 +106,6 @@ def read_verify_key(home: Home, version: str) -> Ed25519PublicKey:
 def is_bundle_file(name: str) -> bool:
     """Tell whether a bundle may have a file of this name."""
     return name in _LARGEST
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, as the journal names what was registered and approved."""
-    return sha256(path.read_bytes()).hexdigest()
 
 
 def sign(manifest: bytes, key: Ed25519PrivateKey) -> bytes:

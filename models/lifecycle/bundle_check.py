@@ -17,8 +17,9 @@ from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import MODEL_REGISTERED
 from engine.journal.payloads import COPIED
 from engine.journal.power_records import read_records
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
-from models.bundle.bundle import KEY_FILE, MANIFEST, file_digest, read_verified, signing_key
+from models.bundle.bundle import KEY_FILE, MANIFEST, read_verified, signing_key
 from models.lifecycle.projection import read_state
 
 

@@ -12,12 +12,13 @@ from typing import Any
 from engine.errors import NotEnoughDataError
 from engine.journal.journal import Journal
 from engine.storage.database import Store
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
 from features.history.journal_history import read_event_log
 from features.history.labels import act_lengths
 from features.history.tables import Tables
-from models.bundle.bundle import file_digest, signing_key
+from models.bundle.bundle import signing_key
 from models.config import TrainConfig
 from models.data.build_dataset import build_on_disk, freeze_history
 from models.data.referral_log import read_sent, sent_among

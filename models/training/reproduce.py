@@ -14,10 +14,11 @@ from typing import Any
 from engine.domain.time_units import micros
 from engine.errors import RiskError
 from engine.storage.database import Store
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 from features.catalogue.earlier_definitions import plan_of
 from features.catalogue.plan import Plan
-from models.bundle.bundle import file_digest, load_bundle, read_verify_key
+from models.bundle.bundle import load_bundle, read_verify_key
 from models.config import TrainConfig
 from models.training.bundle_writer import serving_files, version_of
 from models.training.model_card import made_with

@@ -8,8 +8,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from api.models import lifecycle
 from api.service.subprocess_jobs import Backtests
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
-from models.bundle.bundle import MANIFEST, file_digest
+from models.bundle.bundle import MANIFEST
 from models.lifecycle import transitions
 from models.lifecycle.projection import measurement, on_trial, read_state
 from models.monitoring import trial_results

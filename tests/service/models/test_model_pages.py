@@ -17,7 +17,7 @@ from api.service.subprocess_jobs import Measurements
 from api.web.charts import SIDE, bars, dots, reach, stretch_share, trace_line
 from engine.errors import BusyError, NotEnoughDataError
 from engine.journal.kinds import MODEL_SHADOWED
-from models.bundle.bundle import file_digest
+from engine.storage.file_digests import file_digest
 from models.lifecycle.states import WEEKLY_TIMER
 from models.statistics.intervals import subtract_estimates
 from tests.catalogues import list_texts

@@ -20,9 +20,10 @@ from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import AnswerProjection, claim
 from engine.journal.journal import Journal
+from engine.storage.file_digests import file_digest
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from models.bundle.bundle import file_digest, signing_key
+from models.bundle.bundle import signing_key
 from models.lifecycle import transitions
 from models.lifecycle.refusals import REFUSALS, make_refusal
 from models.lifecycle.states import ModelStates

@@ -17,9 +17,10 @@ from api.auth.permissions import Role
 from api.cli.main import app
 from api.service.model_store import HomeModels
 from api.service.settings import Settings
+from engine.storage.file_digests import file_digest
 from experiments.faults import throwaway_models
 from features.catalogue.catalogue import CATALOGUE
-from models.bundle.bundle import file_digest, signing_key
+from models.bundle.bundle import signing_key
 from models.learning.fit import fit
 from models.lifecycle import transitions
 from models.lifecycle.projection import read_state

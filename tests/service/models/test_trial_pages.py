@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from api.auth.permissions import Role
 from api.models import lifecycle
 from api.models.schemas import ModelView
-from models.bundle.bundle import file_digest
+from engine.storage.file_digests import file_digest
 from models.lifecycle.projection import on_trial
 from models.monitoring.trial_results import measure_trial, measurement
 from tests.service.conftest import serving

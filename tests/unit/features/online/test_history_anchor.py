@@ -17,12 +17,13 @@ from engine.errors import HomeError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import MODEL_REGISTERED
+from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import load
 from features.online.epoch import open_epoch
-from models.bundle.bundle import MANIFEST, file_digest, sign, signing_key
+from models.bundle.bundle import MANIFEST, sign, signing_key
 from models.lifecycle.projection import PromotionProjection
 from tests.support.small_checks import leave_out_tables
 from tests.unit.features.intake import bulk_folders as folders
