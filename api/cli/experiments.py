@@ -54,6 +54,7 @@ class Network(StrEnum):
     RINGS = "rings"
     SIGNS = "signs"
     REPEAT = "repeat"
+    CIRCLES = "circles"
 
 
 def find_module(name: Bench) -> ModuleType:

@@ -327,7 +327,7 @@ def _make(
     last = day if until is None else until
     since, end = day.date().isoformat(), last.date().isoformat()
     when = f"on {since}" if since == end else f"in the week of {since}"
-    sentence = f"At {post} {when}: {text}."
+    sentence = f"At {post} {when}: {text}" + ("" if text.endswith("?") else ".")
     return QualityFinding(
         kind,
         post,

@@ -2,6 +2,6 @@
 
 folder        A network as a bulk folder, with its ground truth
 course        The year week by week: loads, what shows of them, searches, finds
-hidden_risks  Four mechanisms: what makes a trip carry, or its papers be wrong
+hidden_risks  Five mechanisms: what makes a trip carry, or its papers be wrong
 traffic       Trips between paired posts, and the parties to them
 """

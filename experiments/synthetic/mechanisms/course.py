@@ -18,8 +18,8 @@ from experiments.synthetic.mechanisms.hidden_risks import LOAD_SIGNS, PAPER_SIGN
 from experiments.synthetic.mechanisms.traffic import Trips
 from models.scoring.risk import probability
 
-LOADS, WRONG = 0.008, 0.045
-"""Mean chance of an entry to carry, and to be declared wrongly."""
+WRONG = 0.045
+"""Mean chance of an entry to be declared wrongly."""
 RANDOM_SHARE, SEARCHED, MOST = 0.02, 0.1, 0.75
 OFFICER_SHARE = 0.002
 BASES = ("random", "score", "officer")
@@ -103,7 +103,8 @@ def _set_levels(trips: Trips, risks: HiddenRisks) -> tuple[float, float]:
     def level(log_odds: Floats, rate: float) -> float:
         return float(brentq(lambda c: probability(log_odds + c).mean() - rate, -30.0, 10.0))
 
-    return level(risks.load, LOADS), level(risks.papers[has_papers], WRONG / has_papers.mean())
+    wrong = level(risks.papers[has_papers], WRONG / has_papers.mean())
+    return level(risks.load, risks.loads), wrong
 
 
 def _draw_truth(

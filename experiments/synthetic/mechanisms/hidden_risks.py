@@ -1,10 +1,11 @@
-"""Four mechanisms: what makes a trip carry, or its papers be wrong.
+"""Five mechanisms: what makes a trip carry, or its papers be wrong.
 
 *latent*: every party, goods and route has a log-normal propensity of its own; they add up, and
 goods have seasons. *rings*: circles of vehicles, drivers and consignees whose members act together,
 begin late, work in campaigns and let a car drive ahead. *signs*: parties hardly matter, the journey
 shows it. *repeat*: a few drivers and consignees do it again and again, most at harvest, and rest
-after a find. All numbers are assumed.
+after a find. *circles*: cars without a carrier whose drivers change cars within a circle; only the
+links between them say which circle carries. All numbers are assumed.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,9 @@ from engine.domain.time_units import DAY
 from experiments.synthetic.config import Bools, Config, Floats, Ints
 from experiments.synthetic.mechanisms.traffic import LANES, Trips
 
-Mechanism = Literal["latent", "rings", "signs", "repeat"]
+Mechanism = Literal["latent", "rings", "signs", "repeat", "circles"]
+CIRCLE = 14
+"""Cars, and as many drivers, of a circle."""
 
 LOAD_SIGNS = ("late", "seals", "driver", "trailer", "heavy", "night", "ahead")
 PAPER_SIGNS = ("value", "mass", "dispatch")
@@ -36,10 +39,12 @@ class HiddenRisks:
     """The same of a car that drives ahead; 0 where there are no such cars."""
     rests_days: float = 0.0
     """How long a driver or consignee rests after a find."""
+    loads: float = 0.008
+    """Mean chance of an entry to carry."""
 
 
 def draw_risks(mechanism: Mechanism, trips: Trips, config: Config) -> HiddenRisks:
-    """Draw the hidden risks of all trips by one mechanism."""
+    """Draw the hidden risks of all trips by one mechanism; in *circles* drivers change cars."""
     return _MECHANISMS[mechanism](trips, config, config.rng(f"risks of {mechanism}"))
 
 
@@ -119,9 +124,25 @@ def _repeat(trips: Trips, config: Config, rng: np.random.Generator) -> HiddenRis
     return HiddenRisks(load, papers + 0.5 * harvest, 0.9, 1.0, 2.5, rests_days=14.0)
 
 
+def _circles(trips: Trips, config: Config, rng: np.random.Generator) -> HiddenRisks:
+    cars = rng.permutation(np.unique(trips.vehicle[~trips.is_truck]))
+    count = len(cars) // 2 // CIRCLE
+    circle_of = np.full(int(trips.vehicle.max()) + 1, -1)
+    members = cars[: count * CIRCLE].reshape(count, CIRCLE)
+    circle_of[members] = np.arange(count)[:, None]
+    circle = circle_of[trips.vehicle]
+    changed = np.flatnonzero((circle >= 0) & (rng.random(len(circle)) < 0.6))
+    # Drivers have the numbers of their own cars.
+    trips.driver[changed] = members[circle[changed], rng.integers(0, CIRCLE, len(changed))]
+    carries = (circle >= 0) & (circle % 5 == 0)
+    papers = _effects(rng, trips.consignee, 1.0) + _effects(rng, trips.goods, 0.5)
+    return HiddenRisks(4.0 * carries, papers, 0.7, 0.9, 0.0, loads=0.02)
+
+
 _MECHANISMS: Mapping[Mechanism, Callable[[Trips, Config, np.random.Generator], HiddenRisks]] = {
     "latent": _latent,
     "rings": _rings,
     "signs": _signs,
     "repeat": _repeat,
+    "circles": _circles,
 }
