@@ -74,9 +74,6 @@ _STATE = "SELECT run, frozen, reached FROM identifier_merge"
 _ENDS = "SELECT (SELECT min(seq) FROM identifier_log), (SELECT max(seq) FROM identifier_log)"
 _LOG = "SELECT texts FROM identifier_log WHERE seq > ? AND seq <= ? ORDER BY seq"
 _DELETE = "DELETE FROM identifier_log WHERE seq <= ?"
-_INSERT = (  # a row that an edit put there must not keep decisions from being recorded
-    "INSERT INTO decision_identifiers (text, kind, seq) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-)
 _END = (1 << 63) - 1
 
 
@@ -160,7 +157,8 @@ def _frozen_rows(connection: Connection, state: MergeState) -> list[Row]:
 
 
 def _insert(connection: Connection, rows: Sequence[Row]) -> None:
-    execute_many(connection, Dialect.of(connection).spell(_INSERT), rows)
+    # A row that an edit put there must not keep decisions from being recorded.
+    insert_rows(connection, IDENTIFIERS, rows, skips_known=True)
 
 
 def _empty(connection: Connection, *, upto: int) -> None:

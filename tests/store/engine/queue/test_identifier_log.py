@@ -162,6 +162,16 @@ def test_a_bulk_goes_to_the_table_at_once(store: Store, monkeypatch: pytest.Monk
     assert list_rows(store) == list_expected(7)
 
 
+def test_a_row_that_is_there_already_keeps_no_decision_out(store: Store) -> None:
+    known = dict(zip(("text", "kind", "seq"), list_expected(9)[0], strict=True))
+    with store.write() as connection:
+        connection.execute(IDENTIFIERS.insert(), known)
+    record_all(store)
+    with store.write() as connection:
+        settle(connection)
+    assert list_rows(store) == list_expected([*batches()][-1][-1])
+
+
 def test_an_overlay_that_is_lost_is_caught(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identifier_index, "read_logged", lambda *_: iter(()))
     with pytest.raises(AssertionError):
