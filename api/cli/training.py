@@ -90,7 +90,6 @@ def backtest(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
-    out.mkdir(parents=True, exist_ok=True)
     with progress() as report_progress:
         tables = taken_in(
             folder, format, ignored=names(ignore_columns), report_progress=report_progress
@@ -98,6 +97,7 @@ def backtest(
         made = backtest_view(
             tables, Plan(CATALOGUE), settings, period, view=view, progress=report_progress
         )
+    out.mkdir(parents=True, exist_ok=True)
     _write_scores(made, out / "scores.csv")
     (out / "report.json").write_text(json.dumps(made.report, indent=1), "utf-8")
     emit(made.report, as_json=as_json, text=lambda: _print_report(made.report))
