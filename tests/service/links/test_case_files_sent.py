@@ -250,7 +250,7 @@ def test_what_is_not_the_named_content_is_refused_and_not_asked_for_without_end(
     assert f"{FAILED}{digest}" not in names(centre), "the next start asks again"
     if expected == "other_digest":
         with monkeypatch.context() as patched:
-            patched.setattr(travelling_files, "digest_of", lambda _: digest)
+            patched.setattr(travelling_files, "file_digest", lambda _: digest)
             exchange_with(node, centre, rewrite)
         assert find_faults(centre) == ["case_file"]
         (centre.home.files / digest).unlink()
