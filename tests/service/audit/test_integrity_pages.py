@@ -76,7 +76,7 @@ def test_a_check_is_recorded_and_finds_what_was_seeded(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     auditor = at_desk(world, "checker", Role.INTEGRITY)
-    assert "Nobody has checked it" in auditor.get("/journal").text
+    assert "It has not been checked from here yet" in auditor.get("/journal").text
     assert auditor.send("/journal", "/journal/verifications", {}).status_code == 303
     shown = CHECKED.search(auditor.get("/journal").text)
     assert shown and "no fault" in shown[0] and "checker" in shown[0]
