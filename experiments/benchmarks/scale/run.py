@@ -10,9 +10,11 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -36,8 +38,8 @@ PAGES = {
     "page of the network": "/network",
 }
 """Pages that read the past."""
-TURNS = 11
-"""Of each page."""
+TURNS = 41
+"""Of each page, each of another decision: one has a past and a search order, one has none."""
 MOST_OF_PAGES = 1.5
 """Times as long as on the small home that a page may take; the bar of a decision's p99."""
 
@@ -117,8 +119,8 @@ class Checkpoint:
     def __init__(self, port: int, home: SizedHome) -> None:
         self._line, self._keys = HttpConnection(port), home.keys
         self._arrivals = endless(home.bodies, prefix="scale")
-        self.last: Mapping[str, str] = {}
-        """Post, plate and decision of the last one."""
+        self.latest: deque[Mapping[str, str]] = deque(maxlen=TURNS)
+        """Post, plate and decision of the last ones."""
 
     async def send(self, number: int) -> list[float]:
         """Send so many and return the seconds of each, without the first: it opens the connection.
@@ -137,7 +139,7 @@ class Checkpoint:
             raise RuntimeError(f"answered {status}: {body[:200]!r}")
         plate = json.loads(arrival.body)["crossing"].get("plate", "")
         decision = json.loads(body)["decision_id"]
-        self.last = {"post": arrival.post, "plate": plate, "decision": decision}
+        self.latest.append({"post": arrival.post, "plate": plate, "decision": decision})
         return taken
 
 
@@ -154,22 +156,21 @@ async def _time_decisions(lines: Sequence[Checkpoint]) -> list[list[float]]:
 def _compare_pages(
     homes: Sequence[SizedHome], lines: Sequence[Checkpoint], desks: Sequence[SignedInDesk]
 ) -> list[Row]:
-    """Ask for the pages that read the past, of both in turns."""
+    """Ask for the pages that read the past, of both in turns, each time of another decision."""
     rows = []
     for name, path in PAGES.items():
         asked = {
-            str(place): partial(desk.get, path.format_map(_quote(line.last)))
+            str(place): partial(_open_next, desk, path, cycle(line.latest))
             for place, (line, desk) in enumerate(zip(lines, desks, strict=True))
         }
-        seconds = run_in_turns(asked, TURNS).values()
-        rows.append(
-            _compare(homes, name, [statistics.median(one) for one in seconds], MOST_OF_PAGES)
-        )
+        medians = [statistics.median(one) for one in run_in_turns(asked, TURNS).values()]
+        rows.append(_compare(homes, name, medians, MOST_OF_PAGES))
     return rows
 
 
-def _quote(known: Mapping[str, str]) -> dict[str, str]:
-    return {name: quote(value, safe="") for name, value in known.items()}
+def _open_next(desk: SignedInDesk, path: str, shown: Iterator[Mapping[str, str]]) -> None:
+    known = {name: quote(value, safe="") for name, value in next(shown).items()}
+    desk.get(path.format_map(known))
 
 
 def _compare(homes: Sequence[SizedHome], name: str, seconds: Sequence[float], most: float) -> Row:
