@@ -4,7 +4,8 @@
 runs what needs more than that: a test that starts another process (a browser, a server of
 PostgreSQL, an identity provider, a service that is killed, a command), and those that let whole
 systems play. What a test is follows from its fixtures, its store or its folder; a test that starts
-a process by itself has the marker ``integration``. Nothing else is listed; ``.ci/run`` runs both.
+a process by itself, or reads every page of a core file, has the marker ``integration``. Nothing
+else is listed; ``.ci/run`` runs both.
 """
 
 import re
@@ -29,6 +30,7 @@ WHOLE: Mapping[str, str] = {
     "service/analysis/": "another engine, DuckDB",
     "service/attentions/": "two installations that exchange records",
     "service/audit/test_history_erasure.py": "histories that are loaded while a service runs",
+    "service/audit/test_home_rebuild.py": "homes whose tables are made again from their journals",
     "service/audit/test_journal_history.py": "histories that are loaded while a service runs",
     "service/audit/test_network_change.py": "histories that are loaded while a service runs",
     "service/cases/test_dossier.py": "documents as they are printed",

@@ -183,6 +183,7 @@ def sign_in(old_service: OldService) -> TestClient:
     return visitor
 
 
+@pytest.mark.integration
 def test_every_page_is_read_in_four_languages(old_service: OldService) -> None:
     visitor = sign_in(old_service)
     filed = old_service.decisions()
