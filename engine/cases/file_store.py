@@ -30,6 +30,7 @@ from engine.journal.kinds import CASE_EVENT
 from engine.journal.payloads import COPIED
 from engine.links.ledger import ENVELOPES
 from engine.storage.database import Store
+from engine.storage.durable_files import flush_to_disk
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 
@@ -83,7 +84,7 @@ class ReceivedFile:
         """Give the file its name, and keep sweeps away until its record stands."""
         with _locked(self._home, fcntl.LOCK_SH):
             self.path.rename(self._home.files / self.finish())
-            _to_disk(self._home.files)
+            flush_to_disk(self._home.files)
             yield
 
     def close(self) -> None:
@@ -98,7 +99,7 @@ def place_file(home: Home, path: Path, digest: str) -> None:
         os.fsync(file.fileno())
     with _locked(home, fcntl.LOCK_SH):
         path.rename(home.files / digest)
-        _to_disk(home.files)
+        flush_to_disk(home.files)
 
 
 def read_named_files(connection: Connection) -> Iterator[NamedFile]:
@@ -174,7 +175,7 @@ def sweep_files(home: Home, store: Store, *, is_patient: bool = True) -> int:
         gone += [one for one in home.files.glob(f"{_RECEIVED}*") if _is_abandoned(one)]
         for path in gone:
             path.unlink(missing_ok=True)
-        _to_disk(home.files)
+        flush_to_disk(home.files)
         return len(gone)
     return 0
 
@@ -202,11 +203,3 @@ def _locked(home: Home, way: int) -> Iterator[None]:
     with (home.files / _LOCK).open("a") as lock:
         fcntl.flock(lock, way)
         yield
-
-
-def _to_disk(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

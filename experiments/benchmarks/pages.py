@@ -10,11 +10,9 @@ apart, since it is what a busy machine still tells. SYNTHETIC where the home is.
 
 import asyncio
 import json
-import os
 import re
 import shutil
 import statistics
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -32,12 +30,14 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION
 from engine.queue.queue import list_decisions
 from engine.storage.database import Store
-from engine.storage.home import DATABASE_VARIABLE, Home
+from engine.storage.home import Home
 from experiments.benchmarks.serving.comparison import free_port
 from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
+from experiments.support.home_commands import HomeCommands
 from experiments.support.http_client import get
 from experiments.support.processes import Server
 
+READER = "bench-pages"
 WAITING, MOST_SENT, AT_ONCE = 200, 4_000, 100
 """Vehicles that wait at the post, arrivals that are sent for it at most, and at a time."""
 ROSTER = {"physical": 10_000.0, "xray": 10_000.0, "documents": 10_000.0}
@@ -59,14 +59,14 @@ def run(data: Path | None) -> list[Row]:
         home = Path(name) / "home"
         shutil.copytree(data, home)
         post, arrivals = read_busiest(Home(home))
-        key = _run_command(home, "keys", "create", "--role", "checkpoint", "--post", post)["key"]
-        who = _run_command(home, "users", "create", "bench-pages", "--role", "supervisor")
+        commands = HomeCommands(home)
+        key, password = commands.create_keys([post])[post], commands.create_supervisor(READER)
         port = free_port()
         serve = [sys.executable, "-m", "api", "serve", "--home", str(home), "--port", str(port)]
         log = Path(name) / "service.log"
-        with Server(serve, port, environment=_environment(), log=log) as server:
+        with Server(serve, port, environment=commands.environment, log=log) as server:
             asyncio.run(server.first_answer(get("/readyz")))
-            with closing(SignedInDesk(port, "bench-pages", who["password"])) as desk:
+            with closing(SignedInDesk(port, READER, password)) as desk:
                 fill_queue(desk, key, post, arrivals)
                 return time_pages(desk, server, post)
 
@@ -223,14 +223,3 @@ def _measure_processor(server: Server, ask: Callable[[], object]) -> float:
     for _ in range(TURNS):
         ask()
     return (server.cpu_seconds() - before) / TURNS
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != DATABASE_VARIABLE}
-
-
-def _run_command(home: Path, *words: str) -> dict[str, Any]:
-    line = [sys.executable, "-m", "api", *words, "--home", str(home), "--json"]
-    done = subprocess.run(line, env=_environment(), check=True, stdout=subprocess.PIPE)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found

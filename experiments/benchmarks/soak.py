@@ -22,10 +22,10 @@ from experiments.benchmarks.serving.deployment import (
     SPAN_DAYS,
     Deployment,
     deploy,
-    run_command,
 )
 from experiments.support.arrivals import endless
 from experiments.support.benchmark_harness import Row, row
+from experiments.support.home_commands import HomeCommands
 from experiments.support.http_client import HttpConnection, get, post
 from experiments.support.process_memory import (
     MOST_BYTES,
@@ -67,8 +67,7 @@ def run(data: Path | None, *, seconds: int = SECONDS) -> list[Row]:
         scratch = Path(name)
         codes = _write_network(scratch / "wide")
         made = deploy(scratch, scratch / "wide")
-        create = ("keys", "create", "--role", "checkpoint", "--post")
-        keys = {code: run_command(made.home, *create, code)["key"] for code in codes}
+        keys = HomeCommands(made.home).create_keys(codes)
         return describe(asyncio.run(_drive(made, keys, seconds)), seconds)
 
 

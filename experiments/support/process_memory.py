@@ -38,7 +38,7 @@ def find_growth(weights: Sequence[Weight], trials: int) -> Iterator[str]:
     """Yield each sign that memory grows, in words."""
     if (more := measure_growth(weights, trials)) > MOST_BYTES:
         yield f"memory that grew by {more / (1 << 20):.1f} MB once warm"
-    late = [one for one in weights if one.answered >= trials * LATE_SHARE]
+    late = _late(weights, trials)
     if late[-1].answered - late[0].answered < TELLING:
         return
     if (slope := steepness(late)) > MOST_BYTES_A_REQUEST:
@@ -53,7 +53,11 @@ def measure_growth(weights: Sequence[Weight], trials: int) -> int:
 
 def measure_slope(weights: Sequence[Weight], trials: int) -> float:
     """Return the bytes that each request of the second half adds (``steepness``)."""
-    return steepness([one for one in weights if one.answered >= trials * LATE_SHARE])
+    return steepness(_late(weights, trials))
+
+
+def _late(weights: Sequence[Weight], trials: int) -> list[Weight]:
+    return [one for one in weights if one.answered >= trials * LATE_SHARE]
 
 
 def steepness(weights: Sequence[Weight]) -> float:

@@ -140,7 +140,7 @@ class Plan:
         return {lookup: place for place, lookup in enumerate(self.lookups)}
 
     @cached_property
-    def _whole(self) -> list[int]:
+    def _common_keys(self) -> list[int]:
         """The key of each look-up that names no entity, as all events together do; 0 elsewhere."""
         return [0 if of else key("+".join(by)) for of, by in self.lookups]
 
@@ -220,7 +220,7 @@ class Plan:
 
     def keys(self, entities: Entities) -> list[int]:
         """Return the keys of a crossing in the order of ``lookups``, 0 where not known."""
-        found = self._whole.copy()
+        found = self._common_keys.copy()
         for place, name, kind in self._alone:
             if (value := entities[name]) is not None:
                 found[place] = key(kind, value)

@@ -94,7 +94,7 @@ class _OfArrival(Mapping[str, Evidence]):
         for name, (finds, inspections, all_finds, all_inspections) in sums.items():
             is_of_post = is_post_known and name in self._hits and name != OF_POST
             usual = of_post if is_of_post else _usual(all_finds, all_inspections)
-            made[name] = Evidence(_whole(finds), _whole(inspections), usual, is_of_post)
+            made[name] = Evidence(_round_count(finds), _round_count(inspections), usual, is_of_post)
         return made
 
     def _parties(self) -> dict[str, Evidence]:
@@ -122,6 +122,6 @@ def _usual(finds: float, inspections: float) -> float:
     return finds / inspections if inspections >= FEWEST else math.nan
 
 
-def _whole(count: float) -> int:
+def _round_count(count: float) -> int:
     """Return a count; of an entity that is not known nothing was inspected."""
     return 0 if math.isnan(count) else int(count)

@@ -8,7 +8,6 @@ with a dot, which no reader opens and the next load removes.
 import csv
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ import pyarrow.parquet as pq
 from engine.audit.file_anchors import QUARANTINE_FILE
 from engine.journal.payloads import HistoryBody
 from engine.storage.csv_cells import escape_cell, escape_cells
+from engine.storage.durable_files import flush_to_disk
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 from features.history.tables import SCHEMAS, Tables, arrange_table, content_digest, read_table
@@ -156,12 +156,12 @@ def write(
             progress("writing", done, len(SCHEMAS))
     folder.chmod(0o700)
     for path in sorted(folder.rglob("*")):
-        _to_disk(path)
-    _to_disk(folder)
+        flush_to_disk(path)
+    flush_to_disk(folder)
     if announce is not None:
         announce(loaded, file_digest(folder / QUARANTINE_FILE))
     folder.rename(home.history / loaded.digest)
-    _to_disk(home.history)
+    flush_to_disk(home.history)
 
 
 def _write_quarantine(path: Path, faults: Sequence[RowFault]) -> None:
@@ -214,12 +214,3 @@ def _write_months(folder: Path, table: Any, *, months: Any) -> None:
             compression="zstd",
             use_dictionary=[name for name in table.column_names if name in _ENUMERATED],
         )
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, would survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

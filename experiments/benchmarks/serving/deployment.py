@@ -5,9 +5,6 @@ would send them. A history may have ended long ago: what came last in it is sent
 """
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +14,11 @@ from typing import Any
 
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.errors import NotEnoughDataError
-from engine.storage.home import DATABASE_VARIABLE, Home
+from engine.storage.home import Home
 from experiments.benchmarks.serving.peer_models import save
 from experiments.support.arrivals import SentArrivals, endless
 from experiments.support.held_out_shift import cut, opening
+from experiments.support.home_commands import HomeCommands
 from experiments.support.http_client import post
 from experiments.synthetic.records.writer import write
 
@@ -49,8 +47,7 @@ class Deployment:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of the service's process."""
-        kept = {name: value for name, value in os.environ.items() if name != DATABASE_VARIABLE}
-        return kept | {"DARVOZA_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
+        return HomeCommands(self.home).environment
 
     def decisions(self, prefix: str) -> Iterator[bytes]:
         """Yield requests for one decision each, from several posts; a prefix makes them new."""
@@ -115,30 +112,11 @@ def deploy(scratch: Path, data: Path | None) -> Deployment:
     entries = [body for body in shift.arrivals if body["crossing"]["direction"] == "entry"]
     if not entries:
         raise NotEnoughDataError("bench serving", "no entry is left to send")
-    run_command(home, "load", str(shift.history))
-    version: str = run_command(home, "train")["version"]
-    for person in ("one", "two"):
-        made = run_command(home, "users", "create", person, "--role", "supervisor")
-        run_command(home, "promote", version, "--as", person, password=made["password"])
-    posts = sorted({body["crossing"]["post"] for body in entries})[:POSTS]
-    keys = {
-        code: run_command(home, "keys", "create", "--role", "checkpoint", "--post", code)["key"]
-        for code in posts
-    }
+    commands = HomeCommands(home)
+    commands.run("load", str(shift.history))
+    version: str = commands.run("train").printed["version"]
+    commands.put_into_force(version)
+    keys = commands.create_keys(sorted({body["crossing"]["post"] for body in entries})[:POSTS])
     bodies = [body for body in entries if body["crossing"]["post"] in keys]
     columns = save(Home(home), version, out=scratch / "peer")
     return Deployment(scratch, home, version, bodies, keys, scratch / "peer", columns)
-
-
-def run_command(home: Path, *words: str, password: str = "") -> dict[str, Any]:
-    """Run a command and return what it prints.
-
-    Raises ``CalledProcessError`` where it fails.
-    """
-    line = [sys.executable, "-m", "api", *words, "--home", str(home), "--json"]
-    kept = {name: value for name, value in os.environ.items() if name != DATABASE_VARIABLE}
-    done = subprocess.run(
-        line, env=kept | {"DARVOZA_PASSWORD": password}, check=True, stdout=subprocess.PIPE
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found

@@ -10,7 +10,8 @@ from api.cli import experiments as commands
 from api.cli.main import app
 from experiments.benchmarks.scale import run as scale
 from experiments.benchmarks.scale.growth_laws import draw, fit_powers
-from experiments.benchmarks.scale.sized_home import CommandCost, Commands, SizedHome
+from experiments.benchmarks.scale.sized_home import SizedHome
+from experiments.support.home_commands import CommandCost, HomeCommands
 
 COST = CommandCost(2.0, 3 << 20, {})
 
@@ -18,7 +19,7 @@ COST = CommandCost(2.0, 3 << 20, {})
 def make_home(crossings: int, load: CommandCost = COST) -> SizedHome:
     return SizedHome(
         crossings=crossings,
-        commands=Commands(Path()),
+        commands=HomeCommands(Path()),
         keys={},
         password="",
         bodies=[],

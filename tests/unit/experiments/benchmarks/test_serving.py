@@ -3,7 +3,6 @@
 import itertools
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +19,7 @@ from experiments.benchmarks.serving.comparison import (
     ratios,
 )
 from experiments.benchmarks.serving.deployment import BATCH, deploy
+from experiments.support.home_commands import CommandCost, HomeCommands
 from experiments.synthetic.records.writer import write
 
 SETTING = Setting("16 connections", 16, 1, {})
@@ -71,11 +71,11 @@ def test_a_history_that_ended_long_ago_is_served(
     )
     done: list[str] = []
 
-    def run_command(home: Path, *words: str, password: str = "") -> dict[str, Any]:
+    def run(_commands: HomeCommands, *words: str, password: str = "") -> CommandCost:
         done.append(words[0])
-        return {"version": "v", "password": "p", "key": f"k-{words[-1]}"}
+        return CommandCost(0.0, 0, {"version": "v", "password": "p", "key": f"k-{words[-1]}"})
 
-    monkeypatch.setattr(deployment, "run_command", run_command)
+    monkeypatch.setattr(HomeCommands, "run", run)
     monkeypatch.setattr(deployment, "save", lambda *_, **__: ("one", "two"))
     made = deploy(tmp_path, tmp_path / "old")
     assert done[:2] == ["load", "train"]
