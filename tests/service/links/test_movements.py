@@ -166,7 +166,7 @@ def test_an_act_tells_the_partner_the_outcome_and_no_more(world: World, partner:
         "quantity_band": "up_to_1kg",
     }
     for body in (of_act["body"], of_find["body"]):
-        assert datetime.fromisoformat(body["recorded_at"])
+        assert datetime.fromisoformat(body["recorded_at"]).tzinfo is not None
 
 
 def test_an_outcome_of_an_own_exit_is_an_act_of_the_counterpart(
