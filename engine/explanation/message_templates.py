@@ -76,12 +76,17 @@ _PAIRED = {
 """Facts of the opposite post's record."""
 PARTY: Final = "_party"
 """Ends the identifier of a template that names the party whose index of finds it states."""
+NONE: Final = "_none"
+"""Ends the identifier of a template that says that there are no finds."""
 _SPREAD = {
-    "own": "recent {finds} with {whom}: index {amount}",
-    "linked": "recent {finds} with those that crossed with {whom}: index {amount}",
-    "far": "recent {finds} two links away from {whom}: index {amount}",
+    "own": "recent {finds} with {whom}",
+    "linked": "recent {finds} with those that crossed with {whom}",
+    "far": "recent {finds} two links away from {whom}",
 }
-"""Indices of finds spread along links, by step."""
+"""Whose finds an index counts, by step along the links."""
+
+
+_IN_CROSSINGS = ": in about {amount} of crossings"
 
 
 def _name_spread(kind: str, finds: str) -> dict[str, str]:
@@ -89,9 +94,10 @@ def _name_spread(kind: str, finds: str) -> dict[str, str]:
     made = {}
     for step, text in _SPREAD.items():
         of_one = text.replace("{finds}", finds)
-        made[f"spread_{kind}_{step}{PARTY}"] = of_one
         several = of_one.replace("{whom}", "its vehicle, driver or firms")
-        made[f"spread_{kind}_{step}"] = f"{several} ({{part}})"
+        made[f"spread_{kind}_{step}{PARTY}"] = of_one + _IN_CROSSINGS
+        made[f"spread_{kind}_{step}"] = several + _IN_CROSSINGS + " ({part})"
+        made[f"spread_{kind}_{step}{NONE}"] = f"no {several}"
     return made
 
 

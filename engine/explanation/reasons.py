@@ -74,7 +74,7 @@ def _name_in(reason: Reason, name: str) -> Reason:
     return make_whole_reason(message, reason.contribution, code=reason.code)
 
 
-REASONS_VERSION = "reasons-8"
+REASONS_VERSION = "reasons-9"
 """Changes whenever the rule that makes reasons changes; kept with every decision.
 
 The reasons of a record made by an earlier rule stand as they were said: a decision made again is

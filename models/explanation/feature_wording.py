@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.criteria.profiles.fields import DERIVED
 from engine.domain.time_units import MINUTE
+from engine.explanation.message_templates import NONE, PARTY
 from engine.explanation.messages import Message, Parameters
 from engine.ports import Evidence
 from features.catalogue.catalogue import CATALOGUE
@@ -36,6 +37,10 @@ class Wording:
     """Of a flag that is off."""
     unknown: str = ""
     """Where the value is not known; ``known`` with an unknown amount where it is empty."""
+    none: str = ""
+    """Where the value is zero and that is said in words."""
+    of_party: str = ""
+    """In place of ``known`` where the party is known whose value it is."""
     parameters: Parameters = field(default_factory=dict)
     """What the feature is about; the value and its unit are added."""
 
@@ -55,6 +60,8 @@ class Wording:
     def _identifier(self, value: float) -> str:
         if isnan(value):
             return self.unknown or self.known
+        if self.none and value == 0.0:
+            return self.none
         return self.denied if self.denied and value < 0.5 else self.known
 
 
@@ -235,7 +242,9 @@ def _word_spread(feature: Feature) -> Wording:
     kind, _, step = _reads(feature)[0].measure.partition("_")
     part = SPREAD_PARTS[int(feature.parameters[0])]
     known = f"spread_{kind}_{('own', 'linked', 'far')[int(step)]}"
-    return Wording(known, "share", parameters={"part": part})
+    none = "" if part == "second" else f"{known}{NONE}"  # the largest may be above zero
+    of_party = f"{known}{PARTY}"
+    return Wording(known, "share", none=none, of_party=of_party, parameters={"part": part})
 
 
 def _reads(feature: Feature) -> list[Read]:

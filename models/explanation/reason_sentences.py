@@ -9,7 +9,6 @@ from math import isnan
 from typing import Any
 
 from engine.domain.records import Arrival
-from engine.explanation.message_templates import PARTY
 from engine.explanation.messages import Message
 from engine.explanation.reasons import Reason, make_reason, make_whole_reason
 from engine.ports import Contribution, Evidence
@@ -83,10 +82,9 @@ class Sentences:
             behind = spoken.evidence or _NONE
             return wording.count_message(behind.finds, behind.inspections)
         fact = wording.message(spoken.value)
-        if spoken.evidence is not None and spoken.evidence.party:
-            return Message(
-                f"{fact.id}{PARTY}", {**fact.parameters, "whom": [spoken.evidence.party]}
-            )
+        party = spoken.evidence.party if spoken.evidence else ""
+        if party and wording.of_party and fact.id == wording.known:
+            return Message(wording.of_party, {**fact.parameters, "whom": [party]})
         if fact.id == "paired_sooner_share" and elapsed and not isnan(elapsed[0]):
             return Message("paired_transit", {**fact.parameters, "elapsed": elapsed[0]})
         return fact

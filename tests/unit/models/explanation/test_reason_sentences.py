@@ -330,15 +330,15 @@ def test_a_slow_transit_is_stated_with_its_time() -> None:
     ("name", "party", "text"),
     [
         ("found_spread_0_largest", "driver",
-         "Recent finds with this driver: index 12%; usual for trucks here: 0.8%."),
+         "Recent finds with this driver: in about 12% of crossings; usual for trucks here: 0.8%."),
         ("seized_spread_1_largest", "carrier",
-         "Recent seizures with those that crossed with this carrier: index 12%;"
+         "Recent seizures with those that crossed with this carrier: in about 12% of crossings;"
          " usual for trucks here: 0.8%."),
         ("seized_spread_2_second", "consignor",
-         "Recent seizures two links away from this consignor: index 12%;"
+         "Recent seizures two links away from this consignor: in about 12% of crossings;"
          " usual for trucks here: 0.8%."),
         ("found_spread_0_sum", "",
-         "Recent finds with its vehicle, driver or firms: index 12% (all together);"
+         "Recent finds with its vehicle, driver or firms: in about 12% of crossings (all together);"
          " usual for trucks here: 0.8%."),
     ],
 )  # fmt: skip
@@ -348,6 +348,24 @@ def test_an_index_of_finds_names_the_party_whose_it_is(name: str, party: str, te
     first = sentences(found, ARRIVAL)[0]
     assert first.text == text
     assert first.parameters.get("whom", []) == [party] * bool(party)
+
+
+@pytest.mark.parametrize(
+    ("name", "party", "text"),
+    [
+        ("found_spread_0_largest", "", "no recent finds with its vehicle, driver or firms"),
+        ("found_spread_1_sum", "",
+         "no recent finds with those that crossed with its vehicle, driver or firms"),
+        # One of them may have finds where the second largest is zero.
+        ("found_spread_0_second", "driver",
+         "recent finds with this driver: in about 0% of crossings"),
+    ],
+)  # fmt: skip
+def test_no_finds_are_said_in_words(name: str, party: str, text: str) -> None:
+    behind = Evidence(0, 0, NAN, is_of_post=False, party=party or "carrier")
+    found = [Contribution(name, 0.0, 0.008, -0.5, "truck OYB", behind)]
+    reason = next(one for one in sentences(found, ARRIVAL) if one.code == name)
+    assert reason.text == f"In its favour: {text}; usual for trucks here: 0.8%."
 
 
 FLAGS = sorted(name for name, one in CATALOGUE.items() if one.unit == "flag" and topic(one))
