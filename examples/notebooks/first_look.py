@@ -14,6 +14,7 @@ with app.setup:
     from experiments.analysis.data_quality import assess_quality
     from experiments.analysis.home_history import open_history
     from experiments.analysis.sql_query import run_query
+    from models.statistics.intervals import clopper_pearson
 
 
 @app.cell
@@ -37,7 +38,7 @@ def _(as_of, home):
 @app.cell
 def _(history):
     crossings = history.frames(["crossings"])["crossings"]
-    crossings["day"] = crossings["arrived_at"].dt.floor("D")
+    crossings["day"] = crossings["arrived_at"].dt.strftime("%Y-%m-%d")
     by_day = crossings.groupby(["day", "post"], observed=True).size().unstack(fill_value=0)
     mo.vstack([mo.md("## Crossings by day and post"), mo.ui.table(by_day.tail(14))])
     return (by_day,)
@@ -47,13 +48,16 @@ def _(history):
 def _(history):
     answer = run_query(
         """SELECT c.post, i.basis, count(*) AS searches,
-             count_if(i.outcome <> 'clear') AS finds,
-             round(count_if(i.outcome <> 'clear') / count(*), 3) AS share
+             count_if(i.outcome <> 'clear') AS finds
            FROM inspections i JOIN crossings c USING (crossing_id)
-           GROUP BY ALL HAVING count(*) >= 5 ORDER BY share DESC""",
+           GROUP BY ALL HAVING count(*) >= 5 ORDER BY searches DESC""",
         history,
     )
     searched = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    for row in searched:
+        low, high = clopper_pearson(row["finds"], row["searches"])
+        row["share"] = round(row["finds"] / row["searches"], 3)
+        row["95 % interval"] = f"{low:.3f} to {high:.3f}"
     _note = "Selected searches say nothing of ordinary traffic: only random checks do."
     mo.vstack(
         [
@@ -67,9 +71,10 @@ def _(history):
 @app.cell
 def _(history):
     table = history.tables(["crossings"])["crossings"]
+    by_gaps = sorted(table.column_names, key=lambda name: -table[name].null_count)
     missing = {
-        name: round(table[name].null_count / max(1, len(table)), 3)
-        for name in table.column_names
+        name: round(table[name].null_count / len(table), 3)
+        for name in by_gaps
         if table[name].null_count
     }
     rows = [{"field": name, "missing": share} for name, share in missing.items()]

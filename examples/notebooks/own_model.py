@@ -66,7 +66,7 @@ def _(config, history, own, split):
         return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
 
     figures = [
-        {"figure": name, "own model": show(judged[name])}
+        {"figure": name.replace("_", " "), "this model": show(judged[name])}
         for name in ("hit_rate_at_capacity", "recall_at_capacity", "average_precision", "auc")
     ]
     peers = [
@@ -77,9 +77,9 @@ def _(config, history, own, split):
     mo.vstack(
         [
             mo.md("## On inspected arrivals, with 95 % intervals"),
-            mo.ui.table(figures),
+            mo.ui.table(figures, wrapped_columns=["this model"]),
             mo.ui.table(peers),
-            mo.md(f"## What cannot be told\n\n{doubts}"),
+            mo.md(f"## What cannot be known yet\n\n{doubts}"),
             mo.md(
                 "`darvoza train --estimator MODULE:FUNCTION` makes a candidate of an estimator, "
                 "calibrated, explained and judged like any other."

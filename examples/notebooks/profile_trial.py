@@ -46,8 +46,8 @@ def _(found):
         {"figure": "arrivals", "value": f"{found['arrivals']:,}"},
         {"figure": "matches", "value": f"{found['matches']:,}"},
         {"figure": "matches a day", "value": f"{found['matches_per_day']:.1f}"},
-        {"figure": "minutes of inspection a day", "value": f"{found['minutes_per_day']:.0f}"},
-        {"figure": "of the matches inspected", "value": f"{found['inspected']:,}"},
+        {"figure": "minutes of inspection a day", "value": f"{found['minutes_per_day']:,.0f}"},
+        {"figure": "matches that were inspected", "value": f"{found['inspected']:,}"},
         {"figure": "hit rate of these", "value": show(found["hit_rate"])},
         {
             "figure": "hit rate of random checks that match",
@@ -55,7 +55,10 @@ def _(found):
         },
         {"figure": "hit rate of all random checks", "value": show(found["base_rate"])},
     ]
-    mo.vstack([mo.ui.table(rows), mo.md("The first two rates are of selected searches.")])
+    _note = (
+        "The first rate is of searches that were mostly selected; those of random checks are not."
+    )
+    mo.vstack([mo.ui.table(rows), mo.md(_note)])
     return (rows,)
 
 

@@ -85,6 +85,8 @@ def test_a_first_look(home: Path) -> None:
     assert "synthetic" in "".join(shown)
     assert names["by_day"].to_numpy().sum() == 2500
     assert names["searched"] and all(0 <= row["share"] <= 1 for row in names["searched"])
+    shares = list(names["missing"].values())
+    assert shares == sorted(shares, reverse=True) and 0 < shares[0] <= 1
 
 
 def test_features_and_drift(home: Path) -> None:
