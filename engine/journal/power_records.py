@@ -19,6 +19,7 @@ from engine.journal.entries import JournalRecord
 from engine.journal.hash_chain import GENESIS, ChainLink, chain_of, leaf_of
 from engine.journal.journal import JOURNAL
 from engine.storage.database import fetch_rows
+from engine.storage.dialect import Dialect
 
 KINDS = (
     record.CREDENTIALS_ADOPTED,
@@ -85,7 +86,7 @@ def _among(kinds: Sequence[str], column: str = "kind") -> str:
 
 
 PREDICATE = _among(KINDS)
-"""Condition of the partial indexes; a query that repeats it word for word uses them."""
+"""Condition of the partial indexes."""
 for _name, _columns in (
     ("journal_power_ix", (JOURNAL.c.kind, JOURNAL.c.seq)),
     ("journal_power_subject_ix", (JOURNAL.c.subject, JOURNAL.c.seq)),
@@ -101,6 +102,16 @@ LEFT JOIN journal_bodies b ON b.seq = j.seq
 WHERE """
 
 
+def _condition(connection: Connection, kinds: Sequence[str], prefix: str = "") -> str:
+    """Return a condition under which a store uses the indexes.
+
+    SQLite uses them where a query repeats their condition word for word. PostgreSQL infers it from
+    the kinds; where it is repeated, it compares each of its kinds with each, for 14 ms a plan.
+    """
+    among = _among(kinds, f"{prefix}kind")
+    return f"{prefix}{PREDICATE} AND {among}" if Dialect.of(connection).is_sqlite else among
+
+
 PowerRecord = JournalRecord[Mapping[str, Any] | None]
 """A record whose body is None where it is erased or does not match the chain."""
 
@@ -109,7 +120,7 @@ def read_records(
     connection: Connection, kinds: Sequence[str], *, subject: str | None = None, after: int = 0
 ) -> list[PowerRecord]:
     """Return the records of some kinds in the journal's order, of one subject if it is given."""
-    where = f"j.{PREDICATE} AND {_among(kinds, 'j.kind')} AND j.seq > ?"
+    where = f"{_condition(connection, kinds, 'j.')} AND j.seq > ?"
     asked: list[object] = [after]
     if subject is not None:
         where, asked = f"{where} AND j.subject = ?", [after, subject]
@@ -126,13 +137,13 @@ def read_record(connection: Connection, seq: int) -> PowerRecord | None:
 
 def has_new_records(connection: Connection, kinds: Sequence[str], *, after: int) -> bool:
     """Tell whether records of some kinds were added; takes microseconds where none was."""
-    where = f"{PREDICATE} AND {_among(kinds)} AND seq > ?"
+    where = f"{_condition(connection, kinds)} AND seq > ?"
     return bool(fetch_rows(connection, f"SELECT 1 FROM journal WHERE {where} LIMIT 1", [after]))  # noqa: S608
 
 
 def find_last_sequence(connection: Connection, kind: str) -> int | None:
     """Return the number of the last record of a kind, None where there is none."""
-    where = f"{PREDICATE} AND {_among((kind,))}"
+    where = _condition(connection, (kind,))
     query = f"SELECT seq FROM journal WHERE {where} ORDER BY seq DESC LIMIT 1"  # noqa: S608
     rows = fetch_rows(connection, query)
     return rows[0][0] if rows else None

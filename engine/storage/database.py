@@ -6,10 +6,11 @@ disk keeps what it was asked to flush.
 """
 
 import os
+import select
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -34,6 +35,7 @@ from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
+    InvalidatePoolError,
     NotSupportedError,
     ProgrammingError,
 )
@@ -44,6 +46,7 @@ from sqlalchemy.types import TypeEngine
 
 from engine.errors import StoreUnavailableError
 from engine.storage.dialect import Dialect
+from engine.storage.statement_queue import StatementQueue, settle
 
 Item = TypeVar("Item")
 METADATA = MetaData(
@@ -70,6 +73,8 @@ memory stays, and a service under load holds tens of such connections."""
 LOG_PAGES = 8_000
 """Pages of SQLite's log that are written back at once, 32 MB: a page changed often goes once. That
 takes a fifth off the processor time of a decision's record, against the default of 1,000."""
+IDLE_SECONDS = 10.0
+"""After how long a PostgreSQL connection that was not used may have been cut by the network."""
 STALLED_SECONDS = 60
 """How long a writer may hold the lock without a word; a load thinks between two statements."""
 PROBE_BYTES = 1 << 20
@@ -79,6 +84,7 @@ FAILED_SECONDS = 10.0
 _MEMORIES: "WeakKeyDictionary[Pool, dict[str, Any]]" = WeakKeyDictionary()
 _STATEMENT_FAULTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
 """Faults of a statement; every other driver error is a fault of the store."""
+_USED = "last used"
 _ADVISORY_LOCK = int.from_bytes(b"darvoza")
 _POSTGRES_LOCK = f"""
 SELECT set_config('lock_timeout', '{PATIENCE_SECONDS}s', true),
@@ -143,6 +149,9 @@ class Store:
         with _translate_errors(), engine.connect() as connection:
             connection.begin()
             yield connection
+            if not self.dialect.is_sqlite:  # after a rollback the driver forgets what it prepared
+                with suppress(DBAPIError):  # what was read was read
+                    connection.commit()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -154,6 +163,7 @@ class Store:
         try:
             with self._locked() as connection:
                 yield connection
+                _settle(connection)
                 with _translate_errors(CommitUnknownError):
                     connection.commit()
         except StoreUnavailableError as error:
@@ -182,9 +192,16 @@ class Store:
         """Hold the store alone; what is not committed within the block is undone."""
         with _translate_errors(), self._writing.connect() as connection:
             connection.begin()
-            if self._lock is not None:
-                connection.exec_driver_sql(self._lock)
-            yield connection
+            if self._lock is None:
+                yield connection
+                return
+            queue = _queue_of(connection)
+            queue.begin()
+            try:
+                fetch_rows(connection, self._lock)
+                yield connection
+            finally:
+                queue.end()
 
     def __enter__(self) -> Self:
         """Open a block at whose end every connection is closed."""
@@ -220,9 +237,12 @@ def fetch_rows(
     ``?`` stands for a parameter on both stores.
     """
     dialect = Dialect.of(connection)
+    rows: list[tuple[Any, ...]]
     try:
-        cursor = _cursor(connection, dialect)
-        rows: list[tuple[Any, ...]] = cursor.execute(dialect.spell(sql), parameters).fetchall()
+        if dialect.is_sqlite:
+            rows = _driver(connection).execute(sql, parameters).fetchall()
+        else:
+            rows = _queue_of(connection).fetch(dialect.spell(sql), parameters)
     except connection.dialect.loaded_dbapi.Error as found:
         raise _wrap_driver_error(connection, found) from found
     return rows
@@ -280,15 +300,30 @@ def execute_many(connection: Connection, sql: str, rows: Sequence[Sequence[objec
     if not rows:
         return
     try:
-        _cursor(connection, Dialect.of(connection)).executemany(sql, rows)
+        if Dialect.of(connection).is_sqlite:
+            _driver(connection).executemany(sql, rows)
+        else:
+            _queue_of(connection).execute(sql, rows)
     except connection.dialect.loaded_dbapi.Error as found:
         raise _wrap_driver_error(connection, found) from found
 
 
-def _cursor(connection: Connection, dialect: Dialect) -> Any:
+def _driver(connection: Connection) -> Any:
     if not connection.in_transaction():
         connection.begin()  # as SQLAlchemy would: no statement commits by itself
-    return dialect.open_cursor(connection.connection.dbapi_connection)
+    return connection.connection.dbapi_connection
+
+
+def _queue_of(connection: Connection) -> StatementQueue:
+    return StatementQueue.of(_driver(connection), connection.info)
+
+
+def _settle(connection: Connection, *_: object) -> None:
+    """Execute what waits on a connection."""
+    try:
+        settle(connection.info)
+    except connection.dialect.loaded_dbapi.Error as found:
+        raise _wrap_driver_error(connection, found) from found
 
 
 def _wrap_driver_error(connection: Connection, found: Exception) -> BaseException:
@@ -354,12 +389,39 @@ writer (a user signs in) opens one and closes it."""
 
 
 def _postgresql(url: str) -> Engine:
-    return create_engine(
-        url,
-        pool_pre_ping=True,  # one short round trip, so that a restarted server costs no request
-        connect_args={"connect_timeout": PATIENCE_SECONDS},
-        **_POOL,
-    )
+    engine = create_engine(url, connect_args={"connect_timeout": PATIENCE_SECONDS}, **_POOL)
+    event.listen(engine, "connect", _note_use)
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", partial(_check_line, engine.dialect))
+    # SQLAlchemy looks at every statement's answer at once.
+    event.listen(engine, "before_cursor_execute", _settle)
+    return engine
+
+
+def _note_use(_raw: object, record: ConnectionPoolEntry) -> None:
+    record.info[_USED] = time.monotonic()
+
+
+def _check_line(dialect: Any, raw: Any, record: ConnectionPoolEntry, _: object) -> None:
+    """Replace the connections of a server that was restarted, so that this costs no request.
+
+    A server that ends a connection says so on the line. Only where something lies there, or the
+    line was left alone for long, is the server asked, which takes a round trip.
+    """
+    if raw is None or not _may_be_lost(raw, time.monotonic() - record.info[_USED]):
+        return
+    try:
+        dialect.do_ping(raw)
+    except dialect.loaded_dbapi.Error as found:
+        raise InvalidatePoolError from found
+
+
+def _may_be_lost(raw: Any, idle_seconds: float) -> bool:
+    if idle_seconds > IDLE_SECONDS:
+        return True
+    look = select.poll()
+    look.register(raw.fileno(), select.POLLIN)
+    return bool(look.poll(0))
 
 
 def _sqlite(url: str, pool: Mapping[str, Any], cache_kb: int) -> Engine:

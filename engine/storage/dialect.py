@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from sqlalchemy import Connection, String, Table
 from sqlalchemy.engine import make_url
@@ -18,9 +18,9 @@ class Dialect(StrEnum):
     POSTGRESQL = "postgresql"
 
     @classmethod
-    def of(cls, connection: Connection) -> Self:
+    def of(cls, connection: Connection) -> "Dialect":
         """Return the dialect of a connection."""
-        return cls(connection.dialect.name)
+        return _NAMED[connection.dialect.name]
 
     @classmethod
     def of_url(cls, url: str) -> Self:
@@ -71,9 +71,8 @@ class Dialect(StrEnum):
         is_text = isinstance(table.c[name].type, String)
         return f'"{name}" COLLATE "C"' if is_text and not self.is_sqlite else f'"{name}"'
 
-    def open_cursor(self, driver: Any) -> Any:
-        """Return a cursor of the driver's connection; PostgreSQL answers in its binary format."""
-        return driver.cursor() if self.is_sqlite else driver.cursor(binary=True)
+
+_NAMED = {dialect.value: dialect for dialect in Dialect}
 
 
 @lru_cache

@@ -1,0 +1,182 @@
+"""What a decision asks of PostgreSQL: round trips and statements to plan, counted, not timed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from api.service.runtime import Runtime
+from engine.criteria.dual_control import KINDS_OF
+from engine.errors import StoreUnavailableError
+from engine.journal import power_records
+from engine.journal.power_records import PREDICATE, has_new_records
+from engine.storage import database as stores
+from engine.storage.database import Store, fetch_rows, insert_rows
+from engine.storage.home import DATABASE_VARIABLE
+from engine.storage.statement_queue import StatementQueue
+from features.online.counter_store import COUNTERS
+from tests.service.running_service import make_home
+from tests.store.engine.targeting.test_targeting import ask, open_service
+from tests.support.server_talk import Talk, listen
+
+pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+MOST_WAITS = 28
+"""Round trips of a decision that is not made together with others."""
+WARM = 12
+"""Decisions after which the driver has prepared all statements that come with each."""
+ROW = (1, 2, 3, b"state")
+Look = Callable[[], Talk]
+
+
+@pytest.fixture
+def runtime(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
+    monkeypatch.setenv(DATABASE_VARIABLE, store_url)
+    found = open_service(make_home(tmp_path / "home"))
+    yield found
+    found.close()
+
+
+@contextmanager
+def warm_service(runtime: Runtime, tmp_path: Path) -> Iterator[Look]:
+    """Decide on the first arrivals, one by one; hand out a look at what follows."""
+    with listen(runtime.store, tmp_path / "talk") as look:
+        for number in range(WARM):
+            ask(runtime, number).result(30)
+        look()
+        yield look
+
+
+def decide(runtime: Runtime, look: Look) -> Talk:
+    """Return what one more decision says, the cheapest of three: background work is not its."""
+    heard = []
+    for number in range(WARM, WARM + 3):
+        ask(runtime, number).result(30)
+        heard.append(look())
+    return min(heard, key=lambda talk: (talk.parsed, talk.waits))
+
+
+def test_a_decision_is_prepared_and_waits_rarely(runtime: Runtime, tmp_path: Path) -> None:
+    with warm_service(runtime, tmp_path) as look:
+        heard = decide(runtime, look)
+    assert heard.parsed == heard.rollbacks == 0
+    assert heard.waits <= MOST_WAITS
+
+
+def test_a_read_that_ends_in_a_rollback_is_caught(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: snapshots are undone, and the driver forgets what it had prepared."""
+    commit = Connection.commit
+
+    def undo(connection: Connection) -> None:
+        is_reading = connection.get_execution_options().get("postgresql_readonly")
+        (connection.rollback if is_reading else lambda: commit(connection))()
+
+    monkeypatch.setattr(Connection, "commit", undo)
+    with warm_service(runtime, tmp_path) as look:
+        heard = decide(runtime, look)
+    assert heard.rollbacks > 0 and heard.parsed > 10
+
+
+def test_insertions_that_wait_each_for_its_answer_are_caught(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: nothing goes together."""
+    monkeypatch.setattr(StatementQueue, "begin", lambda _: None)
+    with warm_service(runtime, tmp_path) as look:
+        assert decide(runtime, look).waits > MOST_WAITS
+
+
+def test_a_write_waits_for_its_lock_its_rows_and_its_commit(store: Store, tmp_path: Path) -> None:
+    with listen(store, tmp_path / "talk") as look:
+        with store.write() as connection:
+            for place in range(5):
+                insert_rows(connection, COUNTERS, [(1, 2, place, b"state")])
+        assert look().waits == 3
+    with store.read() as connection:
+        assert fetch_rows(connection, "SELECT count(*) FROM counters") == [(5,)]
+
+
+def test_what_waits_is_seen_by_the_next_statement(store: Store) -> None:
+    """On the driver itself, and through SQLAlchemy."""
+    counted = "SELECT count(*) FROM counters"
+    with store.write() as connection:
+        insert_rows(connection, COUNTERS, [ROW])
+        assert fetch_rows(connection, counted) == [(1,)]
+        insert_rows(connection, COUNTERS, [(1, 2, 4, b"state")])
+        assert connection.exec_driver_sql(counted).scalar_one() == 2
+
+
+def test_a_fault_of_what_waits_undoes_all_and_the_next_write_is_whole(store: Store) -> None:
+    def write(*times: int) -> None:
+        with store.write() as connection:
+            for known_at in times:
+                insert_rows(connection, COUNTERS, [(1, 2, known_at, b"state")])
+
+    with pytest.raises(IntegrityError):
+        write(1, 1, 2)
+    write(3)
+    with store.read() as connection:
+        assert fetch_rows(connection, "SELECT known_at FROM counters") == [(3,)]
+
+
+def test_what_waited_in_a_write_that_failed_is_not_written_by_the_next(store: Store) -> None:
+    def fail() -> None:
+        with store.write() as connection:
+            insert_rows(connection, COUNTERS, [ROW])
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - ours
+        fail()
+    with store.write() as connection:
+        assert fetch_rows(connection, "SELECT count(*) FROM counters") == [(0,)]
+
+
+def cut_lines(store: Store) -> None:
+    """Fill the pool with lines, and let the server end all of them."""
+    with store.read(), store.read():
+        pass
+    with Store(store.engine.url.render_as_string(hide_password=False)) as other:
+        end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+        more = " AND pid <> pg_backend_pid()"
+        with other.write() as connection:
+            connection.exec_driver_sql(end + more, (store.engine.url.database,))
+
+
+def test_lines_that_the_server_ended_cost_no_request(store: Store) -> None:
+    cut_lines(store)
+    with store.read() as connection:
+        assert fetch_rows(connection, "SELECT 1") == [(1,)]
+
+
+def test_a_line_that_is_not_looked_at_is_caught(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug."""
+    cut_lines(store)
+    monkeypatch.setattr(stores, "_may_be_lost", lambda *_: False)
+    with pytest.raises(StoreUnavailableError), store.read() as connection:
+        fetch_rows(connection, "SELECT 1")
+
+
+def test_new_records_of_power_are_found_by_the_index_of_their_kinds_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server compares each kind of a query with each kind of the index; few with few."""
+    asked: list[str] = []
+    fetch = fetch_rows
+
+    def note(connection: Connection, sql: str, parameters: list[object]) -> object:
+        asked.append(sql)
+        return fetch(connection, sql, parameters)
+
+    monkeypatch.setattr(power_records, "fetch_rows", note)
+    with store.read() as connection:
+        assert not has_new_records(connection, KINDS_OF["profile"], after=0)
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = connection.exec_driver_sql("EXPLAIN " + asked[0].replace("?", "0")).scalars().all()
+    assert PREDICATE not in asked[0]
+    assert "journal_power_ix" in "".join(plan)
