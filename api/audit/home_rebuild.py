@@ -16,7 +16,7 @@ from itertools import islice
 from sqlalchemy import Connection, Table, delete, inspect, select
 
 from api.audit.home_check import home_key, open_check
-from api.audit.home_verification import BEHIND, version_faults
+from api.audit.home_verification import BEHIND, PACKED, version_faults
 from api.auth.stored_secrets import Row, StoredSecrets, revoked_rows
 from engine.audit.foreign_objects import FOREIGN, find_object_faults
 from engine.audit.projection_replay import Replay, open_scratch_store
@@ -99,7 +99,7 @@ def _refuse(faults: Sequence[JournalFault]) -> None:
 
 def _replace(live: Connection, replayed: Connection, table: Table, *, replay: Replay) -> int:
     """Replace the rows of a table; those that stand on erased records stay as they are."""
-    kept = list(Comparison(live, replayed, replay.unread, BEHIND).kept(table))
+    kept = list(Comparison(live, replayed, replay.unread, BEHIND, PACKED).kept(table))
     live.execute(delete(table))
     rows: Iterator[Sequence[object]] = iter(
         replayed.execute(select(table), execution_options={"yield_per": _AT_ONCE})

@@ -6,7 +6,7 @@ means that a table was written to without a record, or that a record was lost: e
 tables no longer say what happened, and ``darvoza rebuild`` makes them again.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,7 @@ from engine.queue.identifier_log import read_waiting as read_waiting_identifiers
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.storage.database import METADATA, fetch_rows
 from features.catalogue.earlier_definitions import is_uniform
+from features.online.blocks.rows import expand_rows
 from features.online.counter_log.merge import read_waiting as read_waiting_counters
 from features.online.counter_store import COUNTERS
 from features.online.projection import CounterProjection
@@ -63,6 +64,10 @@ BEHIND: Mapping[str, Callable[[Connection], Sequence[tuple[Any, ...]]]] = {
     IDENTIFIERS.name: read_waiting_identifiers,
 }
 """What reads the rows of a table that are not written to it yet."""
+PACKED: Mapping[str, Callable[[Iterable[tuple[Any, ...]]], Iterable[tuple[Any, ...]]]] = {
+    COUNTERS.name: expand_rows
+}
+"""What yields the rows that a table holds several of in one."""
 OF_LOADS = ("act_minutes", "loaded_reports", "counter_epoch")
 """Tables that a load replaces, from files that only a command reads."""
 
@@ -108,7 +113,7 @@ class ProjectionCheck:
             secrets = StoredSecrets(self.live)
             replay = self.replay(secrets.restorers())
             yield from replay.advance(self.live, replayed)
-            comparison = Comparison(self.live, replayed, replay.unread, BEHIND)
+            comparison = Comparison(self.live, replayed, replay.unread, BEHIND, PACKED)
             for table in self.filled(replayed, replay):
                 before = comparison.rows
                 yield from comparison.faults(table)

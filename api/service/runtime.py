@@ -230,6 +230,8 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
     journal = Journal(store, projections(plan, network))
     writer = Writer(journal)
     features = OnlineFeatures(plan, network)
+    with store.read() as connection:
+        features.prepare(connection)
     workload, metrics = Workload(features, network), Metrics()
     watch = ModelWatch(
         wanted=partial(_read, store, models.wanted),

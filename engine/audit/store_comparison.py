@@ -8,7 +8,7 @@ and some are about persons.
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from operator import itemgetter
@@ -61,6 +61,10 @@ class Comparison:
     """Sequence and time of records that could not be replayed: rows that stand on them pass."""
     behind: Mapping[str, Callable[[Connection], Sequence[Values]]] = field(default_factory=dict)
     """By table, what reads the rows that wait elsewhere to be written to it, in its order."""
+    packed: Mapping[str, Callable[[Iterable[Values]], Iterable[Values]]] = field(
+        default_factory=dict
+    )
+    """By table, what yields the rows that are packed into those of the store, in the same order."""
     rows: int = 0
     """Rows of the live store that were compared."""
 
@@ -115,7 +119,8 @@ class Comparison:
         query = _query(table, Dialect.of(connection))
         behind = self.behind[table.name](connection) if table.name in self.behind else ()
         found = connection.exec_driver_sql(query, execution_options={"yield_per": _AT_ONCE})
-        yield from merge(map(rank, found), map(rank, behind), key=itemgetter(0))
+        rows = self.packed[table.name](found) if table.name in self.packed else found
+        yield from merge(map(rank, rows), map(rank, behind), key=itemgetter(0))
 
     def _stands_on_unread(self, table: Table, row: Values) -> bool:
         if not self.unread:

@@ -1,6 +1,7 @@
 """The online feature store: counters, links and look-ups.
 
 counter_log      Counter rows of the latest events, written behind
+blocks           Blocks of counter states: several of one counter in one row of the table
 spread           Finds spread along links, in the store of online counters
 backfill         Backfill of a loaded history into the counters
 counter_recount  Recount of the counters, for a check of those in the store

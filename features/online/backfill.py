@@ -57,7 +57,7 @@ def backfill(
     for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
         events, under = log.streams[group.stream], log.event_keys(plan, group)
         entity, known_at, states = _states(log, events, under, layout, reads_from=reads_from)
-        copy(connection, layout.number, entity, known_at=known_at, states=states)
+        copy(connection, layout, entity, known_at=known_at, states=states)
     connection.execute(delete(LINKS))
     keep(connection, _yield_links(log, plan))
     label = _labels(log)

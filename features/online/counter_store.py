@@ -4,11 +4,15 @@ A row says what a group had counted for one entity once everything known at ``kn
 cumulative sums as int64, then what the last event carried as float64, packed into one ``state`` of
 fixed width. The state before a cut is then one seek in the primary key, and a window is the
 difference of two; how many events the entity has makes no difference.
+
+A load writes up to 32 states of one entity into one row, a block (:mod:`features.online.blocks`),
+under the time of the first: the seek finds the block, which has the state.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain, islice, repeat
+from itertools import islice, repeat
+from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +23,10 @@ from engine.storage.dialect import Dialect
 from features.catalogue.event_streams import CROSSINGS
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Floats
+from features.online.blocks.rows import expand_rows, pack_blocks, pick_states
 from features.online.counter_log.overlay import read_overlay
 from features.online.counter_log.tables import Counter, Row
-from features.online.state_layout import layouts
+from features.online.state_layout import StateLayout, layouts
 
 Ints = NDArray[np.int64]
 
@@ -75,7 +80,8 @@ def newest(
     At most ``most`` of them; ``before`` is in UTC microseconds.
     """
     rows = fetch_rows(connection, _NEWEST, [*counter, before, most])
-    known = {known_at: bytes(state) for known_at, state in rows}
+    states = expand_rows((*counter, known_at, bytes(state)) for known_at, state in rows)
+    known = {known_at: state for *_, known_at, state in states if known_at < before}
     known.update(read_overlay(connection).since(counter, before))
     return sorted(known.items(), reverse=True)[:most]
 
@@ -110,11 +116,23 @@ def _latest(connection: Connection, flat: list[int]) -> list[Found]:
 
 def _look_up_merged(connection: Connection, flat: list[int]) -> list[Found]:
     """Return the same of the table alone."""
+    rows = _seek(connection, flat)
+    packed = [at for at, (state,) in enumerate(rows) if state is not None and len(state) % 8]
+    if packed:
+        cuts = [flat[3 * at + 2] for at in packed]
+        states = pick_states([rows[at][0] or b"" for at in packed], cuts)
+        for at, state in zip(packed, states, strict=True):
+            rows[at] = (state,)
+    return rows
+
+
+def _seek(connection: Connection, flat: list[int]) -> list[Found]:
+    """Return what the table's rows hold: a state or a block."""
     dialect = Dialect.of(connection)
     width = 3 * _AT_ONCE[dialect]
     if len(flat) > width:
         parts = range(0, len(flat), width)
-        return [row for at in parts for row in _look_up_merged(connection, flat[at : at + width])]
+        return [row for at in parts for row in _seek(connection, flat[at : at + width])]
     if not flat:
         return []
     if not dialect.is_sqlite:
@@ -305,50 +323,38 @@ def insert(connection: Connection, rows: Iterable[Row]) -> None:
 
 
 def copy(
-    connection: Connection, number: int, entity: Ints, *, known_at: Ints, states: Ints
+    connection: Connection, layout: StateLayout, entity: Ints, *, known_at: Ints, states: Ints
 ) -> None:
-    """Insert the rows of a whole group, in the order of the table's key.
+    """Insert the states of a whole group, in the order of the table's key, as blocks.
 
     Parameters
     ----------
-    number : int
-        The group's number.
+    layout : StateLayout
+        The group's layout.
     entity, known_at : int64 array of shape (m,)
         Keys, and UTC microseconds.
     states : int64 array of shape (m, width)
         Each row's state; what is carried is float64 in the same bytes.
     """
     for begin in range(0, len(entity), _CHUNK):
-        rows = slice(begin, begin + _CHUNK)
-        _copy(connection, number, (entity[rows], known_at[rows], states[rows]))
+        part = slice(begin, begin + _CHUNK)
+        packed = np.ascontiguousarray(states[part])
+        rows = pack_blocks(entity[part], known_at[part], packed, len(layout.sums))
+        _copy(connection, list(zip(repeat(layout.number), *rows, strict=False)))
 
 
-def _copy(connection: Connection, number: int, columns: tuple[Ints, Ints, Ints]) -> None:
-    entity, known_at, states = columns
-    width = 8 * states.shape[1]
-    packed = np.ascontiguousarray(states, "<i8").view(f"V{width}").ravel()
+def _copy(connection: Connection, rows: Sequence[Row]) -> None:
     if Dialect.of(connection).is_sqlite:
-        rows = zip(
-            repeat(number), entity.tolist(), known_at.tolist(), packed.tolist(), strict=False
-        )
-        insert_rows(connection, COUNTERS, list(rows))
+        insert_rows(connection, COUNTERS, rows)
         return
-    laid = np.empty(len(entity), _binary_row(width))
-    laid["fields"], laid["number"], laid["entity"], laid["known_at"] = 4, number, entity, known_at
-    laid["number_size"], laid["entity_size"], laid["known_at_size"] = 4, 8, 8
-    laid["state_size"], laid["state"] = width, packed
+    laid = [_HEAD]
+    for number, entity, known_at, state in rows:
+        laid += (_ROW.pack(4, 4, number, 8, entity, 8, known_at, len(state)), state)
     with connection.connection.cursor().copy(_COPY) as target:
-        target.write(_HEAD + laid.tobytes() + _TAIL)
+        target.write(b"".join((*laid, _TAIL)))
 
 
 _HEAD, _TAIL = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 """What a binary COPY of PostgreSQL begins and ends with."""
-
-
-def _binary_row(width: int) -> list[tuple[str, str]]:
-    """Return a row as a binary COPY has it: each value behind its size, big-endian."""
-    sized = (("number", ">i4"), ("entity", ">i8"), ("known_at", ">i8"), ("state", f"V{width}"))
-    return [
-        ("fields", ">i2"),
-        *chain.from_iterable(((f"{n}_size", ">i4"), (n, k)) for n, k in sized),
-    ]
+_ROW = Struct(">hiiiqiqi")
+"""A row of it up to the state: the number of columns, then each value behind its size."""

@@ -20,6 +20,7 @@ from features.catalogue.event_measures import vehicle
 from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
 from features.catalogue.spec import Floats
+from features.online.blocks.rows import load_kernels
 from features.online.counter_log.tables import Counter
 from features.online.counter_store import CounterReader
 from features.online.crossing_index import PASSAGES, find_event, link, was_loaded
@@ -49,6 +50,11 @@ class OnlineFeatures:
         self._evidence = EvidenceReader(plan)
         self.names = plan.names
         self.digest = plan.digest
+
+    def prepare(self, connection: Connection) -> None:
+        """Load what look-ups in a loaded history need, before the first decision has to wait."""
+        if counted(connection, self.digest).epoch:
+            load_kernels()
 
     def read(
         self, connection: Connection, arrivals: Sequence[Arrival], *, as_of: Sequence[int]

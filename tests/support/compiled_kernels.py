@@ -12,6 +12,7 @@ from features.catalogue.plan import Plan
 from features.offline import kernel
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
+from features.online.blocks.rows import load_kernels
 from tests.support.random_histories import history, tables
 
 
@@ -22,6 +23,7 @@ def compile_kernels() -> None:
     matrix(log, plan)
     with patch.object(kernel, "PARTITION_FROM", 1):  # as a history of many crossings is read
         matrix(log, plan)
+    load_kernels()
     warm()
 
 

@@ -24,6 +24,7 @@ from features.history.tables import epoch, read_history
 from features.intake.load import load
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
+from features.online.blocks.rows import expand_rows
 from features.online.counter_log.merge import read_waiting
 from features.online.counter_store import COUNTERS
 from features.online.crossing_index import PASSAGES
@@ -89,7 +90,7 @@ def again(world: World) -> dict[str, str]:
 def read_counters(world: World) -> tuple[Any, Any]:
     """Every counter and every passage, in order."""
     with world.runtime.store.read() as connection:
-        merged = [tuple(row) for row in connection.execute(select(COUNTERS))]
+        merged = expand_rows(map(tuple, connection.execute(select(COUNTERS))))
         counters = sorted([*merged, *read_waiting(connection)])
         passages = connection.execute(select(PASSAGES).order_by(PASSAGES.c.crossing_id)).all()
         return counters, passages

@@ -14,7 +14,7 @@ from features.online.counter_store import COUNTERS, latest
 
 only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 only_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-ROW = (1, 2, 3, b"state")
+ROW = (1, 2, 3, b"state 01")
 
 
 def count_rows(store: Store) -> int:
@@ -26,7 +26,7 @@ def left_behind(store: Store) -> int:
     """Insert on a connection that never commits; return how many rows stayed."""
     with store.engine.connect() as connection:
         insert_rows(connection, COUNTERS, [ROW])
-        assert latest(connection, [(1, 2, 4), (1, 2, 3)]) == [b"state", None]
+        assert latest(connection, [(1, 2, 4), (1, 2, 3)]) == [b"state 01", None]
     return count_rows(store)
 
 

@@ -14,6 +14,7 @@ from engine.storage.database import Store, fetch_rows
 from features.catalogue.plan import Rows
 from features.offline.encoded_history import read_log
 from features.online.backfill import backfill
+from features.online.blocks.rows import expand_rows
 from features.online.counter_log import merge, overlay, tables
 from features.online.counter_log.merge import read_waiting, settle
 from features.online.counter_log.tables import Row
@@ -39,7 +40,7 @@ def record_history(store: Store, found: History = FOUND) -> Replay:
 
 def list_rows(connection: Connection) -> list[Row]:
     """Return all counter rows that a connection sees, merged or not."""
-    merged = [(*row[:3], bytes(row[3])) for row in fetch_rows(connection, _ALL)]
+    merged = list(expand_rows((*row[:3], bytes(row[3])) for row in fetch_rows(connection, _ALL)))
     waiting = read_waiting(connection)
     assert not {row[:3] for row in merged} & {row[:3] for row in waiting}
     return sorted(merged + waiting)

@@ -15,6 +15,7 @@ from engine.storage.database import Store, fetch_rows
 from features.catalogue.find_spread import EVERY, LAG, Codes, Finds, Ints, values_as_of
 from features.offline.encoded_history import read_log
 from features.online.backfill import backfill
+from features.online.blocks.rows import expand_rows
 from features.online.counter_log.tables import Row
 from features.online.spread import snapshots
 from features.online.spread.snapshots import SpreadSnapshots
@@ -52,7 +53,8 @@ def play(store: Store, found: History = FOUND, *, is_early: bool = False) -> Rep
 def rows(connection: Connection, query: str) -> list[tuple[object, ...]]:
     """Return rows with bytes as such, on either store."""
     found = fetch_rows(connection, query)
-    return [tuple(bytes(x) if isinstance(x, memoryview) else x for x in row) for row in found]
+    known = [tuple(bytes(x) if isinstance(x, memoryview) else x for x in row) for row in found]
+    return list(expand_rows(known)) if query == COUNTED else known
 
 
 @pytest.mark.parametrize("is_early", [False, True])
