@@ -405,6 +405,8 @@ def sql(
     from experiments.analysis.home_history import HomeHistory, check_moment
     from experiments.analysis.sql_query import run_query
 
+    if as_csv and as_json:
+        raise typer.BadParameter("one form of answer: --csv or --json", param_hint="--csv")
     moment = check_moment(as_of, name="--as-of")
     with opened_to_read(home) if by is None else opened_existing(home) as (found, store):
         if by is not None:

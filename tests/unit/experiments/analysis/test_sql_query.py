@@ -207,6 +207,11 @@ def test_csv_cells_are_safe_for_a_spreadsheet(home: Path) -> None:
     assert rows == [["a", "b", "c", "d"], ["'=1+1", "", "-2.5", "'-x;y"]]
 
 
+def test_an_answer_has_one_form(home: Path) -> None:
+    found = CliRunner().invoke(app, ["sql", "SELECT 1", "--csv", "--json", "--home", str(home)])
+    assert found.exit_code == 2 and "--csv or --json" in found.output
+
+
 def test_features_as_csv_are_empty_where_missing_and_have_times(home: Path) -> None:
     query = "SELECT * FROM features ORDER BY crossing_id LIMIT 40"
     text = CliRunner().invoke(app, ["sql", query, "--csv", "--home", str(home)]).stdout
