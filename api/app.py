@@ -42,7 +42,7 @@ from api.drift import page as drift_page
 from api.drift import routes as drift_routes
 from api.http import health, problems
 from api.http.middleware import Guard
-from api.http.responses import BODY_MODELS
+from api.http.responses import BODY_MODELS, add_routes
 from api.inspection_orders import page as inspection_orders_page
 from api.integrity import page as integrity_page
 from api.integrity import routes as integrity_routes
@@ -199,8 +199,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     app.add_middleware(Guard)  # the last one added is the outermost
     problems.install(app)
     wco_response.install(app)
-    for router in (*ROUTERS, *PAGES):
-        app.include_router(router)
+    add_routes(app, *ROUTERS, *PAGES)
     app.add_exception_handler(HTTPException, answer_unknown)
     app.mount("/static", _Files(directory=STATIC), name="static")
     app.openapi = lambda: _build_document(app)  # type: ignore[method-assign]

@@ -110,13 +110,6 @@ def obey(order: dict[str, Any]) -> int:
     return child
 
 
-def prepare_routes() -> None:
-    """Let FastAPI work out every route, which it does at the first request: before any fork."""
-    scope = {"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []}
-    for route in application().routes:
-        route.matches(scope)
-
-
 def warm() -> None:
     """Load what explains, by a tree of one leaf; a service does so in the background."""
     none, leaf = np.full(1, -1, np.int32), np.zeros(1)
@@ -136,7 +129,6 @@ def warm() -> None:
 
 if __name__ == "__main__":
     warm()
-    prepare_routes()
     gc.freeze()  # a fork that looks through what was imported would copy all of it
     for line in sys.stdin:
         sys.stdout.write(f"{obey(json.loads(line))}\n")

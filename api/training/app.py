@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from api.account import page as account_page
 from api.http import problems
 from api.http.middleware import Guard
+from api.http.responses import add_routes
 from api.training import pages
 from api.training.runtime import TrainingRuntime
 from api.web import sign_in_page
@@ -37,8 +38,7 @@ def create_training_app(open_service: Callable[[], TrainingRuntime]) -> FastAPI:
     app.state.training_menu = pages.list_menu
     app.add_middleware(Guard)
     problems.install(app)
-    for router in (sign_in_page.router, account_page.router, pages.router):
-        app.include_router(router)
+    add_routes(app, sign_in_page.router, account_page.router, pages.router)
     app.add_exception_handler(HTTPException, answer_unknown)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

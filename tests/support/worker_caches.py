@@ -1,12 +1,11 @@
 """Work that each test would do again, done once in the life of a test process, or not at all.
 
-A command of the command line, the routes of a service and the text of a statement are the same for
-all tests: to make them takes longer than most tests. Nothing that a test may change is kept.
+A command of the command line and the text of a statement are the same for all tests: to make them
+takes longer than most tests. Nothing that a test may change is kept.
 """
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -34,10 +33,9 @@ class DialectCache(LRUCache[Any, Any]):
 
 
 def keep_work() -> None:
-    """Keep commands, routes and statements for the life of this process."""
+    """Keep commands and statements for the life of this process."""
     patched = pytest.MonkeyPatch()
     _keep_commands(patched)
-    _keep_routes(patched)
     _keep_statements(patched)
     _keep_structures(patched)
     _flush_nothing(patched)
@@ -47,34 +45,6 @@ def _keep_commands(patched: pytest.MonkeyPatch) -> None:
     make: Any = cache(import_module("typer.main").get_command)
     patched.setattr("typer.main.get_command", make)
     patched.setattr("typer.testing._get_command", make)
-
-
-def _keep_routes(patched: pytest.MonkeyPatch) -> None:
-    """Share what FastAPI works out for each route between services with the same routers.
-
-    It does so when a service first looks for a route, and for each service again.
-    """
-    from fastapi import routing
-
-    def share(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        known: dict[int, list[tuple[Any, int, Any]]] = {}
-
-        def look_up(included: Any) -> Any:
-            about = replace(included.include_context, dependency_overrides_provider=None)
-            version = included.original_router._get_routes_version()
-            of_router = known.setdefault(id(included.original_router), [])
-            for other, its_version, found in of_router:
-                if other == about and its_version == version:
-                    return found
-            of_router.append((about, version, find(included)))
-            return of_router[-1][2]
-
-        return look_up
-
-    for name in ("effective_candidates", "effective_low_priority_routes"):
-        patched.setattr(
-            routing._IncludedRouter, name, share(getattr(routing._IncludedRouter, name))
-        )
 
 
 def _keep_statements(patched: pytest.MonkeyPatch) -> None:
