@@ -72,7 +72,7 @@ from api.search import page as search_page
 from api.search import routes as search_routes
 from api.service.model_store import SETTLED_SECONDS, HomeModels
 from api.service.runtime import Runtime, open_runtime
-from api.service.settings import Settings, home_of
+from api.service.settings import Settings
 from api.service.structured_logging import configure
 from api.shifts import handover_page, roster_page
 from api.shifts import page as shifts_page
@@ -85,6 +85,7 @@ from api.web.templates_env import STATIC
 from api.webhooks import page as webhooks_page
 from api.webhooks import routes as webhooks_routes
 from api.webhooks.worker import DeliveryWorker
+from engine.storage.home import home_of
 
 ROUTERS = (
     decisions_routes.router,

@@ -14,19 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.migrations.upgrade import read_version as version
-from api.migrations.upgrade import upgrade
-from api.service.settings import default_root
 from engine.domain.time_units import micros
 from engine.errors import HomeError, InputError, NotAllowedError, NotAuthenticatedError
-from engine.storage.database import Store
-from engine.storage.home import Home
+from engine.storage.home import Home, default_root
 
 if TYPE_CHECKING:
     from api.auth.accounts import Accounts
     from api.auth.permissions import Role
+    from engine.storage.database import Store
 
 OUT = Console()
 ERR = Console(stderr=True)
@@ -48,7 +44,7 @@ UnusedHomeOption = Annotated[
 PoliteOption = Annotated[bool, typer.Option("--polite", hidden=True)]
 """Given by a service that runs the command for a caller."""
 _POLITE = 5
-Opener = Callable[[Path], AbstractContextManager[tuple[Home, Store]]]
+Opener = Callable[[Path], AbstractContextManager[tuple[Home, "Store"]]]
 ReportProgress = Callable[[str, int, int], None]
 """Takes a stage, how much of it is done, and of how much."""
 ByOption = Annotated[str, typer.Option("--as", help="Your name; your password is asked for.")]
@@ -97,8 +93,11 @@ def require_home(home: Path) -> Path:
 
 
 @contextmanager
-def open_home(home: Path) -> Iterator[tuple[Home, Store]]:
+def open_home(home: Path) -> Iterator[tuple[Home, "Store"]]:
     """Open a home and its store, made and migrated where they are missing."""
+    from api.migrations.upgrade import upgrade
+    from engine.storage.database import Store
+
     found = Home(home).prepare()
     warn_if_exposed(found)
     with Store(found.database_url) as store:
@@ -107,7 +106,7 @@ def open_home(home: Path) -> Iterator[tuple[Home, Store]]:
 
 
 @contextmanager
-def opened_existing(home: Path) -> Iterator[tuple[Home, Store]]:
+def opened_existing(home: Path) -> Iterator[tuple[Home, "Store"]]:
     """Open a home that is there, to change what it holds; raises ``HomeError`` for any other."""
     with _existing_store(Home(require_home(home).absolute())):
         pass
@@ -116,7 +115,7 @@ def opened_existing(home: Path) -> Iterator[tuple[Home, Store]]:
 
 
 @contextmanager
-def opened_to_read(home: Path) -> Iterator[tuple[Home, Store]]:
+def opened_to_read(home: Path) -> Iterator[tuple[Home, "Store"]]:
     """Open a home that is there, and make nothing: no folder, no key, no table of a new store.
 
     A store of an older version is brought to the newest one, because only that can be read.
@@ -142,10 +141,13 @@ def open_accounts(
 
 
 @contextmanager
-def _existing_store(home: Home) -> Iterator[Store]:
+def _existing_store(home: Home) -> Iterator["Store"]:
     """Open a store that has tables, brought to the newest version; raises ``HomeError``."""
+    from api.migrations.upgrade import read_version, upgrade
+    from engine.storage.database import Store
+
     with Store(home.database_url) as store:
-        if version(store) is None:
+        if read_version(store) is None:
             raise HomeError(str(home.root), "not a home: its store has no tables")
         upgrade(store)
         yield store
@@ -163,7 +165,7 @@ def warn_if_exposed(home: Home) -> None:
         )
 
 
-def signed_in(home: Home, store: Store, name: str) -> "Role":
+def signed_in(home: Home, store: "Store", name: str) -> "Role":
     """Return the role of a person who knows their password, asked for unless it is at hand."""
     from api.auth.accounts import Accounts
     from api.auth.throttles import CommandThrottle
@@ -231,6 +233,8 @@ def emit(
 @contextmanager
 def progress() -> Iterator[ReportProgress]:
     """Draw one bar a stage on standard error; call the result with (stage, done, total)."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic_core import to_jsonable_python
 from rich.table import Table
 
 from api.auth.permissions import Role
@@ -40,16 +39,13 @@ from api.cli.common import (
     progress,
     say,
 )
-from api.client import Client, RefusedError
-from api.decisions.schemas import SupervisorView
-from api.harness.service_process import HOST, LOG, free_port, run_service
-from api.service.subprocess_jobs import PATIENCE_SECONDS
-from engine.domain.network import read_network
 from engine.domain.time_units import DAY, HOUR, SystemClock, micros, moment
 from engine.errors import HomeError
 from engine.storage.home import DATABASE_VARIABLE, Home
 
 if TYPE_CHECKING:
+    from api.client import Client
+    from api.decisions.schemas import SupervisorView
     from api.harness.links_demo import LinksStory
     from experiments.support.held_out_shift import HeldOutShift
 
@@ -80,11 +76,13 @@ LISTED: Mapping[str, Any] = {
 VALID_DAYS = 60
 
 
-def furnish(as_analyst: Callable[[], Client], as_supervisor: Callable[[], Client]) -> None:
+def furnish(as_analyst: Callable[[], "Client"], as_supervisor: Callable[[], "Client"]) -> None:
     """Propose and approve, as two people do; what cannot be tried now stays proposed.
 
     Each step opens a connection: a backtest takes longer than the service keeps an idle one.
     """
+    from api.client import RefusedError
+
     until = (moment(SystemClock().now()) + timedelta(days=VALID_DAYS)).isoformat()
     with as_analyst() as analyst:
         analyst.propose_profile(dict(IN_FORCE) | {"valid_until": until})
@@ -142,6 +140,8 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """From nothing to a ranked queue: synthetic history, a model, the service, three shifts."""
+    from api.harness.service_process import free_port, run_service
+
     os.environ.pop(DATABASE_VARIABLE, None)  # a demonstration never writes to another store
     # A signal that stops the demonstration stops its service too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -168,7 +168,7 @@ def demo(
             if not once:
                 sys.stdout.flush()  # a reader of the pipe waits for it now
                 _furnish(credentials, port)
-                _stay(port, credentials, differing, is_said=as_json)
+                _stay(_address(port), credentials, differing, is_said=as_json)
 
 
 def _live(home: Home, report_progress: ReportProgress) -> tuple["HeldOutShift", str, Credentials]:
@@ -178,6 +178,7 @@ def _live(home: Home, report_progress: ReportProgress) -> tuple["HeldOutShift", 
     """
     from api.harness.lived_shifts import live_shifts
     from api.harness.lived_weeks import SimulatedClock, read_truth
+    from api.harness.service_process import LOG
     from api.service.structured_logging import configure
 
     now = SystemClock().now()
@@ -364,6 +365,10 @@ def _report_differently(
 
     Returns the decision next to which the difference is shown, None where no vehicle fits.
     """
+    from api.client import Client
+    from api.harness.service_process import HOST
+    from engine.domain.network import read_network
+
     network = read_network(home.network)
     with Client(HOST, port, credentials.supervisor) as client:
         waiting = {
@@ -397,14 +402,22 @@ def _report_differently(
 
 def _furnish(credentials: Credentials, port: int) -> None:
     """Put something on the analysts' desk."""
+    from api.client import Client
+    from api.harness.service_process import HOST
+    from api.service.subprocess_jobs import PATIENCE_SECONDS
+
     say("an analyst proposes two profiles and an entry of the watch list; drift is measured")
     patience = PATIENCE_SECONDS + 30.0  # a backtest that takes longer is left out, and said to be
     connect = partial(Client, HOST, port, timeout=patience)
     furnish(partial(connect, credentials.analyst), partial(connect, credentials.supervisor))
 
 
-def _queues(credentials: Credentials, port: int) -> dict[str, list[SupervisorView]]:
+def _queues(credentials: Credentials, port: int) -> dict[str, list["SupervisorView"]]:
     """Return what waits at each post where anything does, as a supervisor sees it."""
+    from api.client import Client
+    from api.decisions.schemas import SupervisorView
+    from api.harness.service_process import HOST
+
     with Client(HOST, port, credentials.supervisor) as client:
         queues = {
             post: [one for one in client.queue(post).waiting if isinstance(one, SupervisorView)]
@@ -414,9 +427,11 @@ def _queues(credentials: Credentials, port: int) -> dict[str, list[SupervisorVie
 
 
 def _result(
-    queues: Mapping[str, Sequence[SupervisorView]], *, seconds: float, version: str
+    queues: Mapping[str, Sequence["SupervisorView"]], *, seconds: float, version: str
 ) -> dict[str, Any]:
     """Return what waits as JSON has it, each vehicle as a supervisor's queue does."""
+    from pydantic_core import to_jsonable_python
+
     return {
         "synthetic": True,
         "model_version": version,
@@ -425,7 +440,9 @@ def _result(
     }
 
 
-def _show(queues: Mapping[str, Sequence[SupervisorView]], *, seconds: float, version: str) -> None:
+def _show(
+    queues: Mapping[str, Sequence["SupervisorView"]], *, seconds: float, version: str
+) -> None:
     """Print the first vehicle of each of the busiest posts: all of them are on the pages."""
     waiting = sum(map(len, queues.values()))
     table = Table(
@@ -452,13 +469,15 @@ def _show(queues: Mapping[str, Sequence[SupervisorView]], *, seconds: float, ver
 
 
 def _address(port: int) -> str:
+    from api.harness.service_process import HOST
+
     return f"http://{HOST}:{port}"
 
 
-def _stay(port: int, credentials: Credentials, differing: str | None, *, is_said: bool) -> None:
+def _stay(here: str, credentials: Credentials, differing: str | None, *, is_said: bool) -> None:
     """Say where the service is and with what to call it, then leave it up until stopped."""
     if not is_said:
-        _say_how(_address(port), credentials, differing)
+        _say_how(here, credentials, differing)
     _wait_for_stop()
 
 

@@ -15,7 +15,6 @@ from api.cli.common import (
     step_back,
 )
 from engine.domain.time_units import RECENT_DAYS
-from engine.storage.database import Store
 from engine.storage.home import Home
 
 WEEK_DAYS = 7
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from engine.journal.entries import Draft
     from engine.journal.journal import Journal
     from engine.journal.payloads import TrialFigures
+    from engine.storage.database import Store
     from features.online.online_features import OnlineFeatures
     from models.bundle.bundle import BundleDocuments
 
@@ -90,7 +90,7 @@ def trial(
     emit({"measured": figures}, as_json=as_json, text=lambda: _print_trial(figures))
 
 
-def _step_trial(home: Home, store: Store, version: str, *, by: str, why: str) -> dict[str, Any]:
+def _step_trial(home: Home, store: "Store", version: str, *, by: str, why: str) -> dict[str, Any]:
     """Approve a trial, or end the one that runs where no version is named."""
     from api.models.lifecycle import ModelSteps
 
@@ -101,7 +101,7 @@ def _step_trial(home: Home, store: Store, version: str, *, by: str, why: str) ->
     return {"in_force": now.in_force, "challenger": challenger, "approved": given}
 
 
-def _measure_trial(store: Store, *, by: str) -> "TrialFigures | None":
+def _measure_trial(store: "Store", *, by: str) -> "TrialFigures | None":
     """Measure the trial that runs, and record it; None where none does."""
     from engine.events.outbox import EventProjection
     from engine.journal.journal import Journal
@@ -186,7 +186,7 @@ def drift(
 
 
 def _measure_drift(
-    home: Home, store: Store, kept: "BundleDocuments", version: str, *, days: int
+    home: Home, store: "Store", kept: "BundleDocuments", version: str, *, days: int
 ) -> dict[str, Any]:
     from models.monitoring.drift_monitor import measure_drift
 
@@ -204,7 +204,7 @@ def _measure_drift(
         )
 
 
-def _open_features(home: Home, store: Store) -> "tuple[Journal, OnlineFeatures]":
+def _open_features(home: Home, store: "Store") -> "tuple[Journal, OnlineFeatures]":
     from api.service.runtime import open_network
     from engine.journal.journal import Journal
     from features.online.crossing_index import read_plan
@@ -242,7 +242,7 @@ def _print_drift(figures: dict[str, Any]) -> None:
         typer.echo("ALARM: random checks find more than was stated: something new goes unseen")
 
 
-def _score_days(home: Home, store: Store, version: str) -> "list[Draft]":
+def _score_days(home: Home, store: "Store", version: str) -> "list[Draft]":
     """Score and record the finished days."""
     from models.bundle.bundle import read_verify_key
     from models.bundle.scorer import Scorer

@@ -17,7 +17,7 @@ from api.cli.common import (
     opened_to_read,
     say,
 )
-from api.service.settings import VARIABLE
+from engine.storage.home import VARIABLE
 
 if TYPE_CHECKING:
     from api.auth.accounts import IssuedCredential

@@ -26,10 +26,10 @@ from api.cli.data import FormatOption, taken_in
 from engine.domain.time_units import DAY
 from engine.errors import HomeError, InputError
 from engine.storage.csv_cells import escape_cells
-from engine.storage.database import Store
 from engine.storage.home import Home
 
 if TYPE_CHECKING:
+    from engine.storage.database import Store
     from models.config import TrainConfig
     from models.training.backtest import Backtest
 
@@ -174,7 +174,7 @@ def _train_weekly(home: Path, settings: "TrainConfig", *, as_json: bool) -> None
     emit(result | {"metrics": report}, as_json=as_json, text=text)
 
 
-def _trainer(home: Home, store: Store, by: str) -> str:
+def _trainer(home: Home, store: "Store", by: str) -> str:
     """Return under whose name a model is trained: a person's, with their password.
 
     A home without people has no name that could be taken: there it is this machine's account, which

@@ -23,10 +23,9 @@ from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
 from api.harness.service_process import free_port
 from api.service.runtime import open_network, open_store
-from api.service.settings import VARIABLE
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.journal.receipts import open_signer
-from engine.storage.home import DATABASE_VARIABLE, Home
+from engine.storage.home import DATABASE_VARIABLE, VARIABLE, Home
 from experiments.faults.bundle_tampering import bundle
 from experiments.faults.duplicate_requests import duplicate
 from experiments.faults.full_disk import BoundFiles, FilledDisk, small_disk

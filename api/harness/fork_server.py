@@ -25,8 +25,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.harness.service_process import HOST
 from api.http.server import FIRST_PASSED, configured, listen
-from api.service.settings import VARIABLE
-from engine.storage.home import DATABASE_VARIABLE
+from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.seeded_bugs import (
     LONG_SECONDS,
     abort_connection,

@@ -2,14 +2,10 @@
 
 There is no default secret: keys are made by ``darvoza keys create``, the files under ``keys`` on
 first use.
-
-Which home a command or a service works in.
 """
 
-import os
 from dataclasses import replace
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -20,21 +16,6 @@ from engine.domain.time_units import HOUR, MINUTE
 from engine.links.posts.centre_line import SilenceLimits
 from engine.selection.policy import Policy
 from engine.selection.randomization import ShiftPlan
-from engine.storage.home import Home
-
-VARIABLE = "DARVOZA_HOME"
-DEFAULT = Path("var")
-
-
-def default_root() -> Path:
-    """Return the home's directory where none is given: the environment's, else ``./var``."""
-    return Path(os.environ.get(VARIABLE) or DEFAULT)
-
-
-def home_of(given: Path | None) -> Home:
-    """Return the home that was given, else the default one."""
-    return Home(given or default_root())
-
 
 Share = Annotated[float, Field(gt=0, lt=0.5)]
 

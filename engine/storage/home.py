@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import make_url
-
-from engine.storage.dialect import Dialect
-
+VARIABLE = "DARVOZA_HOME"
+DEFAULT = Path("var")
 DATABASE_VARIABLE = "DARVOZA_DATABASE_URL"
 OTHERS = 0o077
 """Bits of a mode that let other accounts in, those of the same group included."""
@@ -98,6 +96,11 @@ class Home:
     @property
     def store_file(self) -> Path | None:
         """The file of a SQLite store; None where PostgreSQL holds it."""
+        # A command that opens no store, such as help, needs none of this.
+        from sqlalchemy import make_url
+
+        from engine.storage.dialect import Dialect
+
         url = make_url(self.database_url)
         return Path(str(url.database)) if Dialect.of_url(self.database_url).is_sqlite else None
 
@@ -132,3 +135,13 @@ class Home:
         if (file := self.store_file) is not None:
             yield from (path for path in file.parent.glob(f"{file.name}*") if path.is_file())
         yield from (path for path in (self.network,) if path.is_file())
+
+
+def default_root() -> Path:
+    """Return the home's directory where none is given: the environment's, else ``./var``."""
+    return Path(os.environ.get(VARIABLE) or DEFAULT)
+
+
+def home_of(given: Path | None) -> Home:
+    """Return the home that was given, else the default one."""
+    return Home(given or default_root())

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from api.harness.service_process import wait_until_ready
-from api.service.settings import VARIABLE
+from engine.storage.home import VARIABLE
 from experiments.faults.service_process import Forker, Service
 
 

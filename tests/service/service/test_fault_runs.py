@@ -18,8 +18,7 @@ from api.cli.main import app
 from api.harness import fault_runner, partition_runner
 from api.harness.fault_runner import Fault, FaultRun, Scratch, scratch
 from api.harness.fork_server import PLANTED
-from api.service.settings import VARIABLE
-from engine.storage.home import DATABASE_VARIABLE, Home
+from engine.storage.home import DATABASE_VARIABLE, VARIABLE, Home
 from experiments.faults import store_outage
 from experiments.faults.full_disk import on_a_small_disk
 from experiments.faults.ledger_check import Counts

@@ -17,8 +17,7 @@ import pytest
 
 from api.auth.permissions import Role
 from api.harness.service_process import free_port, wait_until_ready
-from api.service.settings import VARIABLE
-from engine.storage.home import DATABASE_VARIABLE
+from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.service_process import Forker
 from experiments.faults.service_process import Service as ForkedService
 from tests.service.running_service import POST, arrival, make_home, make_keys

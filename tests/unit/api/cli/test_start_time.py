@@ -6,10 +6,11 @@ import sys
 from typing import Any
 
 import pytest
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 
-from api.app import ROUTERS
+from api.app import PAGES, ROUTERS, create_app
 from api.http.schema_base import AnswerSchema
 
 
@@ -36,6 +37,24 @@ def test_an_answer_of_another_kind_is_worked_out_at_once() -> None:
     assert TypeAdapter(CompleteModel).pydantic_complete
 
 
+def list_repeated(app: FastAPI, *routers: APIRouter) -> list[str]:
+    """Return the paths of routes that an application works out again when it looks for them."""
+    served = set(map(id, app.routes))
+    made = (route for router in routers for route in router.routes)
+    return [route.path for route in made if isinstance(route, APIRoute) and id(route) not in served]
+
+
+def test_no_route_is_worked_out_twice() -> None:
+    assert list_repeated(create_app(), *ROUTERS, *PAGES) == []
+
+
+def test_an_included_route_is_worked_out_twice() -> None:
+    """Negative control."""
+    app = FastAPI()
+    app.include_router(ROUTERS[0])
+    assert len(list_repeated(app, ROUTERS[0])) == len(ROUTERS[0].routes)
+
+
 @pytest.fixture(scope="module")
 def start_state() -> dict[str, Any]:
     """Import the commands, then the service, in a process of its own; return what it has then."""
@@ -43,6 +62,7 @@ def start_state() -> dict[str, Any]:
 import gc, json, sys
 import api.cli.main
 known = {"is_enabled": gc.isenabled(), "frozen": gc.get_freeze_count()}
+known["by_commands"] = sorted(sys.modules)
 import api.app
 print(json.dumps(known | {"modules": sorted(sys.modules)}))
 """
@@ -58,6 +78,20 @@ def test_a_service_starts_without_what_few_requests_want(start_state: dict[str, 
     slow |= {"authlib", "joserfc", "httpx2", "api.oidc.provider"}
     slow |= {"fpdf", "PIL", "fontTools"}
     assert slow & set(start_state["modules"]) == set()
+
+
+HEAVY = {"sqlalchemy", "pydantic", "numpy", "fastapi", "cryptography", "rich.progress"}
+
+
+@pytest.mark.integration
+def test_help_loads_the_commands_alone(start_state: dict[str, Any]) -> None:
+    assert HEAVY & set(start_state["by_commands"]) == set()
+
+
+@pytest.mark.integration
+def test_a_service_loads_what_help_does_without(start_state: dict[str, Any]) -> None:
+    """Negative control: these names are those of what is imported."""
+    assert HEAVY - {"rich.progress"} <= set(start_state["modules"])
 
 
 @pytest.mark.integration
