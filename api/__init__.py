@@ -37,5 +37,6 @@ watchlist          The watch list over HTTP and as pages
 web                Parts that all pages share: templates, languages, labels, forms
 webhooks           Events to other systems, over HTTP and as a page
 app                The service
+site               Routes and pages of the service
 __main__           ``python -m api COMMAND``
 """

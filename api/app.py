@@ -2,6 +2,10 @@
 
 What is imported from here must stay lean: no training library, no pickle loader, no experiment
 (held by import-linter). Several processes may serve one store.
+
+A start loads what a checkpoint needs: decisions, declarations, reports, health. All other routes
+and the pages (:mod:`api.site`) are loaded right after it, or by the first request that asks for
+one of them; such a request waits no longer than if the start had loaded them.
 """
 
 import asyncio
@@ -9,158 +13,81 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from operator import attrgetter
+from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.staticfiles import StaticFiles
 from pydantic.json_schema import models_json_schema
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
 
-from api.account import page as account_page
-from api.attentions import page as attentions_page
-from api.attentions import routes as attentions_routes
-from api.audit import page as audit_page
-from api.audit import routes as audit_routes
 from api.auth.credentials import stand_in
-from api.cases import file_page as case_files_page
-from api.cases import file_routes as case_files_routes
-from api.cases import page as cases_page
-from api.cases import report_page
-from api.cases import routes as cases_routes
-from api.confirmations import page as confirmations_page
-from api.confirmations import routes as confirmations_routes
-from api.corrections import page as corrections_page
-from api.decisions import page as decisions_page
 from api.decisions import routes as decisions_routes
 from api.decisions.fast_path import Express
-from api.declarations import page as declarations_page
 from api.declarations import routes as declarations_routes
-from api.drift import page as drift_page
-from api.drift import routes as drift_routes
 from api.http import health, problems
 from api.http.middleware import Guard
 from api.http.responses import BODY_MODELS, add_routes
-from api.inspection_orders import page as inspection_orders_page
-from api.integrity import page as integrity_page
-from api.integrity import routes as integrity_routes
-from api.links import page as links_page
-from api.links import routes as links_routes
 from api.links.worker import LinkWorker
 from api.messages import wco_response
-from api.models import page as models_page
-from api.models import routes as models_routes
-from api.network import page as network_page
-from api.network import routes as network_routes
-from api.notifications import page as notifications_page
-from api.notifications import routes as notifications_routes
-from api.people import invitation_page
-from api.people import page as people_page
-from api.people import routes as people_routes
-from api.profiles import page as profiles_page
-from api.profiles import routes as profiles_routes
-from api.quality import page as quality_page
-from api.quality import routes as quality_routes
-from api.queue import page as queue_page
-from api.queue import routes as queue_routes
-from api.release_audits import page as release_audits_page
-from api.release_audits import routes as release_audits_routes
 from api.reports import routes as reports_routes
-from api.search import page as search_page
-from api.search import routes as search_routes
 from api.service.model_store import SETTLED_SECONDS, HomeModels
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
-from api.service.structured_logging import configure
-from api.shifts import handover_page, roster_page
-from api.shifts import page as shifts_page
-from api.shifts import routes as shifts_routes
-from api.watchlist import page as watchlist_page
-from api.watchlist import routes as watchlist_routes
-from api.web import sign_in_page, sign_on_page
-from api.web.page_route import HEADERS, answer_unknown
-from api.web.templates_env import STATIC
-from api.webhooks import page as webhooks_page
-from api.webhooks import routes as webhooks_routes
+from api.service.structured_logging import configure, fault
 from api.webhooks.worker import DeliveryWorker
 from engine.storage.home import home_of
 
-ROUTERS = (
+FIRST = (
     decisions_routes.router,
     declarations_routes.router,
-    search_routes.router,
-    notifications_routes.router,
     reports_routes.crossings_router,
     reports_routes.router,
-    profiles_routes.router,
-    queue_routes.router,
-    shifts_routes.router,
-    shifts_routes.handover_router,
-    shifts_routes.report_router,
-    network_routes.router,
-    integrity_routes.router,
-    audit_routes.router,
-    models_routes.router,
-    drift_routes.router,
-    quality_routes.router,
-    confirmations_routes.router,
-    release_audits_routes.router,
-    cases_routes.router,
-    case_files_routes.router,
     health.router,
-    watchlist_routes.router,
-    webhooks_routes.router,
-    people_routes.router,
-    attentions_routes.router,
-    links_routes.router,
-    links_routes.door,
 )
-PAGES = (
-    sign_in_page.router,
-    sign_on_page.router,
-    account_page.router,
-    invitation_page.router,
-    people_page.router,
-    queue_page.router,
-    decisions_page.router,
-    corrections_page.router,
-    inspection_orders_page.router,
-    declarations_page.router,
-    search_page.router,
-    notifications_page.router,
-    shifts_page.router,
-    roster_page.router,
-    network_page.router,
-    handover_page.router,
-    profiles_page.router,
-    watchlist_page.router,
-    confirmations_page.router,
-    report_page.router,
-    cases_page.router,
-    case_files_page.router,
-    release_audits_page.router,
-    models_page.router,
-    drift_page.router,
-    quality_page.router,
-    integrity_page.router,
-    attentions_page.router,
-    links_page.router,
-    audit_page.router,
-    webhooks_page.router,
-)
+"""Routers that a checkpoint needs."""
 
 
-class _Files(StaticFiles):
-    """Our style and script; their addresses change with them, so a browser may keep them."""
+class LateRoutes(BaseRoute):
+    """The last route of a service that has just started, in place of those that are not loaded.
 
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return a file with the headers of every page."""
-        answer = await super().get_response(path, scope)
-        kept = {"Cache-Control": "public, max-age=31536000, immutable"}
-        answer.headers.update(HEADERS | (kept if scope["query_string"] else {}))
-        return answer
+    What no route before it takes waits until all are loaded, and then looks among them.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._lock = Lock()
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Take every request."""
+        return Match.FULL if scope["type"] == "http" else Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer by the route that takes the request, among all of them."""
+        await run_in_threadpool(self.load)
+        await self._app.router(scope, receive, send)
+
+    def load(self) -> None:
+        """Put all other routes and the pages in the place of this one, once."""
+        from api import site
+
+        with self._lock:
+            if self in self._app.routes:
+                late = [one for one in (*site.ROUTERS, *site.PAGES) if one not in FIRST]
+                found = [route for router in late for route in router.routes]
+                self._app.routes[-1:] = [*found, site.STATIC_FILES]
+
+
+def load_late_routes(app: FastAPI) -> None:
+    """Load what a start leaves for later, if that was not done yet."""
+    for route in app.routes[-1:]:
+        if isinstance(route, LateRoutes):
+            route.load()
 
 
 def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
@@ -172,16 +99,14 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
         app.state.runtime = runtime
         deliveries = DeliveryWorker(runtime)
         deliveries.start()
-        settling = warming = None
+        settling = None
         links = LinkWorker(runtime, seconds=runtime.settings.link_seconds)
         if open_service is None:
             links.start()
-            warming = asyncio.create_task(runtime.executors.sign_in.run(stand_in))
-            settling = asyncio.get_running_loop().call_later(SETTLED_SECONDS, settle)
+            settling = asyncio.create_task(_settle(app, runtime))
         yield
-        if settling is not None and warming is not None:
+        if settling is not None:
             settling.cancel()
-            warming.cancel()
         deliveries.close()
         links.close()
         runtime.close()
@@ -200,11 +125,17 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     app.add_middleware(Guard)  # the last one added is the outermost
     problems.install(app)
     wco_response.install(app)
-    add_routes(app, *ROUTERS, *PAGES)
-    app.add_exception_handler(HTTPException, answer_unknown)
-    app.mount("/static", _Files(directory=STATIC), name="static")
+    add_routes(app, *FIRST)
+    app.routes.append(LateRoutes(app))
+    app.add_exception_handler(HTTPException, _answer_unknown)
     app.openapi = lambda: _build_document(app)  # type: ignore[method-assign]
     return app
+
+
+async def _answer_unknown(request: Request, error: Exception) -> Response:
+    from api.web.page_route import answer_unknown
+
+    return await answer_unknown(request, error)
 
 
 def default_service() -> Runtime:
@@ -220,6 +151,17 @@ decisions keeps thousands until it is recorded: with the usual 700, looking took
 decision."""
 
 
+async def _settle(app: FastAPI, runtime: Runtime) -> None:
+    """Load what the start left for later, while requests are answered."""
+    await runtime.executors.sign_in.run(stand_in)
+    try:
+        await run_in_threadpool(load_late_routes, app)
+    except Exception as error:
+        fault(error, route="start")  # and so will each request for them; decisions go on
+    await asyncio.sleep(SETTLED_SECONDS)
+    settle()
+
+
 def settle() -> None:
     """Set apart what is loaded once a start is over: it stays, so no collection walks it again."""
     gc.collect()
@@ -231,8 +173,11 @@ def settle() -> None:
 def _build_document(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, with the bodies that routes read themselves."""
     if app.openapi_schema is None:
+        from api.site import ROUTERS
+
+        routes = [route for router in ROUTERS for route in router.routes]
         found = get_openapi(
-            title=app.title, version=app.version, summary=app.summary, routes=app.routes
+            title=app.title, version=app.version, summary=app.summary, routes=routes
         )
         _, bodies = models_json_schema(
             [(model, "validation") for model in sorted(BODY_MODELS, key=attrgetter("__name__"))],

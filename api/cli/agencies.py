@@ -105,7 +105,7 @@ def list_pages() -> dict[tuple[str, str], list[str]]:
     """Return the pages and forms of each route of the JSON interface."""
     from fastapi.routing import APIRoute
 
-    from api.app import PAGES
+    from api.site import PAGES
     from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
 
     found: dict[tuple[str, str], list[str]] = {}

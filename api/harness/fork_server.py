@@ -22,7 +22,7 @@ from unittest.mock import patch
 import numpy as np
 from fastapi import FastAPI
 
-from api.app import create_app
+from api.app import create_app, load_late_routes
 from api.harness.service_process import HOST
 from api.http.server import FIRST_PASSED, configured, listen
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
@@ -80,7 +80,9 @@ def serve(variables: dict[str, str], *, port: int, planted: str) -> None:
 @cache
 def application() -> FastAPI:
     """Return the application that every fork serves: it opens nothing before it is served."""
-    return create_app()
+    app = create_app()
+    load_late_routes(app)
+    return app
 
 
 @cache
@@ -128,6 +130,7 @@ def warm() -> None:
 
 if __name__ == "__main__":
     warm()
+    application()
     gc.freeze()  # a fork that looks through what was imported would copy all of it
     for line in sys.stdin:
         sys.stdout.write(f"{obey(json.loads(line))}\n")

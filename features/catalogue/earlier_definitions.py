@@ -104,10 +104,9 @@ def is_uniform(definitions: str) -> bool:
 @cache
 def plan_of(definitions: str) -> Plan:
     """Return the plan of some definitions, that of this version where they are not known."""
-    earlier = (
-        _uniform_plan(),
-        _plan_without_optional(),
-        _plan_without_spread(),
-        _plan_without_recent(),
-    )
-    return next((plan for plan in earlier if plan.digest == definitions), None) or Plan(CATALOGUE)
+    current = Plan(CATALOGUE)
+    if current.digest == definitions:
+        return current  # as nearly always: a start need not build the others
+    earlier = (_plan_without_recent, _plan_without_spread, _plan_without_optional, _uniform_plan)
+    found = (make() for make in earlier)
+    return next((plan for plan in found if plan.digest == definitions), current)

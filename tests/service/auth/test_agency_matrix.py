@@ -22,7 +22,6 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
-from api.app import PAGES
 from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable, Scope, read_table
 from api.auth.callers import Caller
@@ -36,6 +35,7 @@ from api.http.agency_rows import RecordFilter
 from api.queue import page as queue_page
 from api.service.settings import Settings
 from api.service.subprocess_jobs import Assessments, Measurements
+from api.site import PAGES
 from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
 from api.webhooks.bodies import EventBodies
 from engine.errors import NotEnoughDataError

@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
-from api import app
+from api import site
 from api.auth.permissions import MAY, OPEN, Role
 from api.http.problems import STATUS
 from api.service.settings import Settings
@@ -63,7 +63,7 @@ def test_no_route_is_left_out_of_the_document_or_the_table() -> None:
     """A new route without a row fails, also one that hides itself from the document."""
     made = {
         (method, route.path_format)
-        for router in app.ROUTERS
+        for router in site.ROUTERS
         for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()

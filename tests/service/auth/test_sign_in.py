@@ -8,13 +8,13 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import select
 
-from api.app import PAGES
 from api.auth import throttles
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import MAY, Role
 from api.auth.sessions import COOKIE, HOST_COOKIE
 from api.auth.tables import NO_PASSWORD, SESSIONS
+from api.site import PAGES
 from api.web import sign_in_page
 from api.web.i18n import choose_language
 from api.web.page_route import HEADERS, local

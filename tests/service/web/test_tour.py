@@ -6,9 +6,9 @@ from pathlib import Path
 
 from fastapi.routing import APIRoute
 
-from api.app import PAGES
 from api.auth.permissions import MACHINES, MAY, Role
 from api.harness.lived_weeks import LINE, PEOPLE
+from api.site import PAGES
 from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
 
 TOUR = Path(__file__).parents[3] / "docs" / "tour.md"

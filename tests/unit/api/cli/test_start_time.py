@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
 from pydantic import BaseModel, TypeAdapter
 
-from api.app import PAGES, ROUTERS, create_app
+from api.app import FIRST, LateRoutes, create_app, load_late_routes
 from api.http.schema_base import AnswerSchema
+from api.site import PAGES, ROUTERS
 
 
 def answers() -> list[object]:
@@ -45,7 +47,9 @@ def list_repeated(app: FastAPI, *routers: APIRouter) -> list[str]:
 
 
 def test_no_route_is_worked_out_twice() -> None:
-    assert list_repeated(create_app(), *ROUTERS, *PAGES) == []
+    app = create_app()
+    load_late_routes(app)
+    assert list_repeated(app, *ROUTERS, *PAGES) == []
 
 
 def test_an_included_route_is_worked_out_twice() -> None:
@@ -64,6 +68,7 @@ import api.cli.main
 known = {"is_enabled": gc.isenabled(), "frozen": gc.get_freeze_count()}
 known["by_commands"] = sorted(sys.modules)
 import api.app
+api.app.create_app()
 print(json.dumps(known | {"modules": sorted(sys.modules)}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -73,11 +78,31 @@ print(json.dumps(known | {"modules": sorted(sys.modules)}))
 
 @pytest.mark.integration
 def test_a_service_starts_without_what_few_requests_want(start_state: dict[str, Any]) -> None:
-    """Messages, scipy behind the intervals of pages, sign-on and dossiers load at first use."""
-    slow = {"lxml", "features.messages", "scipy.special", "scipy.optimize", "numpy.testing"}
+    """Pages and most routes load after it; messages, scipy, sign-on and dossiers at first use."""
+    slow = {"api.site", "api.web.page_route", "jinja2", "babel", "api.models.routes"}
+    slow |= {"lxml", "features.messages", "scipy.special", "scipy.optimize", "numpy.testing"}
     slow |= {"authlib", "joserfc", "httpx2", "api.oidc.provider"}
     slow |= {"fpdf", "PIL", "fontTools"}
+    slow |= {"duckdb", "pyarrow", "pandas", "sklearn", "skops", "mlflow", "matplotlib", "numba"}
     assert slow & set(start_state["modules"]) == set()
+
+
+def test_what_a_start_leaves_out_is_there_for_the_first_request_that_asks() -> None:
+    app = create_app()
+    assert list_repeated(app, *FIRST) == []
+    assert isinstance(app.routes[-1], LateRoutes)
+    client = TestClient(app.router)  # what is around it wants a running service
+    assert client.get("/static/desk.css").status_code == 200
+    assert not any(isinstance(one, LateRoutes) for one in app.routes)
+    assert client.delete("/healthz").status_code == 405
+    assert client.get("/v1/nothing").status_code == 404
+
+
+def test_routes_that_are_not_loaded_are_not_found() -> None:
+    """Negative control: nothing else serves them."""
+    app = create_app()
+    del app.routes[-1]
+    assert TestClient(app.router).get("/static/desk.css").status_code == 404
 
 
 HEAVY = {"sqlalchemy", "pydantic", "numpy", "fastapi", "cryptography", "rich.progress"}

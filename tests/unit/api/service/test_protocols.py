@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Protocol, get_type_hints
 
-import api.app
+import api.site
 import api.training.app
 from api.service.runtime import Runtime
 from api.training.runtime import TrainingRuntime
@@ -17,7 +17,7 @@ OF_TRAINING = get_type_hints(TrainingRuntime)
 
 def protocols() -> Iterator[Any]:
     """Yield each protocol of the running service, wherever the application declares it."""
-    assert api.app.ROUTERS
+    assert api.site.ROUTERS
     assert api.training.app.__name__ in sys.modules
     for name in [name for name in sys.modules if name.startswith("api.")]:
         for one in vars(sys.modules[name]).values():
