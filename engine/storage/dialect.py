@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection, String, Table
+from sqlalchemy.engine import Dialect as Driver
 from sqlalchemy.engine import make_url
 
 Value = TypeVar("Value")
@@ -85,3 +86,12 @@ def _insert(table: Table, dialect: Dialect) -> str:
     names = [f'"{column.name}"' for column in table.columns]  # one is a word of SQL
     signs = ", ".join("?" * len(names))
     return dialect.spell(f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({signs})")  # noqa: S608
+
+
+@lru_cache
+def copy_from(table: Table, driver: Driver) -> tuple[str, Sequence[str]]:
+    """Return the binary COPY of rows with a value for every column, and the columns' types."""
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    types = [str(column.type.compile(driver)).lower() for column in table.columns]
+    spelled = ["float8" if name.startswith("float") else name for name in types]
+    return f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)", spelled

@@ -6,7 +6,7 @@ wrong with one of them is raised there. Nothing lies half sent in between, so th
 hears nothing more knows that the writer stalls.
 """
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,14 @@ class StatementQueue:
                 self.settle()
         else:
             self._execute(sql, rows)
+
+    def copy(self, sql: str, types: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Insert rows by a binary COPY; ``types`` are those of its columns, by name."""
+        self.settle()
+        with self._driver.cursor().copy(sql) as target:
+            target.set_types(types)
+            for row in rows:
+                target.write_row(row)
 
     def settle(self) -> None:
         """Execute what waits; raises what is wrong with the first statement that fails."""

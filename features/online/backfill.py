@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete
 
-from engine.storage.database import insert_rows
+from engine.storage.database import insert_rows, take_statistics
 from features.catalogue.encoder import FACTS
 from features.catalogue.event_measures import vehicles
 from features.catalogue.event_streams import FINDS, INSPECTIONS
@@ -74,6 +74,7 @@ def backfill(
             connection,
             list(_yield_searches(log, searches[begin : begin + AT_ONCE], counter.parties)),
         )
+    take_statistics(connection, (COUNTERS, PASSAGES, LINKS, *tables.FILLED))
 
 
 def _fill_spread(

@@ -12,13 +12,18 @@ under the time of the first: the seek finds the block, which has the state.
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice, repeat
-from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, Integer, LargeBinary, PrimaryKeyConstraint, Table
 
-from engine.storage.database import METADATA, Int64, execute_many, fetch_rows, insert_rows
+from engine.storage.database import (
+    METADATA,
+    Int64,
+    execute_many,
+    fetch_rows,
+    insert_rows,
+)
 from engine.storage.dialect import Dialect
 from features.catalogue.event_streams import CROSSINGS
 from features.catalogue.plan import Group, Plan
@@ -307,7 +312,6 @@ _INSERT = (
     "INSERT INTO counters (grp, entity, known_at, state) "
     "SELECT * FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %b::bytea[])"
 )
-_COPY = "COPY counters (grp, entity, known_at, state) FROM STDIN (FORMAT BINARY)"
 _CHUNK = 50_000
 
 
@@ -340,21 +344,4 @@ def copy(
         part = slice(begin, begin + _CHUNK)
         packed = np.ascontiguousarray(states[part])
         rows = pack_blocks(entity[part], known_at[part], packed, len(layout.sums))
-        _copy(connection, list(zip(repeat(layout.number), *rows, strict=False)))
-
-
-def _copy(connection: Connection, rows: Sequence[Row]) -> None:
-    if Dialect.of(connection).is_sqlite:
-        insert_rows(connection, COUNTERS, rows)
-        return
-    laid = [_HEAD]
-    for number, entity, known_at, state in rows:
-        laid += (_ROW.pack(4, 4, number, 8, entity, 8, known_at, len(state)), state)
-    with connection.connection.cursor().copy(_COPY) as target:
-        target.write(b"".join((*laid, _TAIL)))
-
-
-_HEAD, _TAIL = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
-"""What a binary COPY of PostgreSQL begins and ends with."""
-_ROW = Struct(">hiiiqiqi")
-"""A row of it up to the state: the number of columns, then each value behind its size."""
+        insert_rows(connection, COUNTERS, list(zip(repeat(layout.number), *rows, strict=False)))

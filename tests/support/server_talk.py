@@ -24,6 +24,8 @@ class Talk:
     parsed: int
     """Statements that were given to the server as text, to be parsed and planned."""
     rollbacks: int
+    executed: int
+    """Statements that were executed with parameters; a COPY has none."""
 
 
 @contextmanager
@@ -41,6 +43,7 @@ def listen(store: Store, file: Path) -> Iterator[Callable[[], Talk]]:
             return Talk(
                 waits=sum(kind == "ReadyForQuery" for kind, _ in found),
                 parsed=sum(kind == "Parse" and "BEGIN" not in text for kind, text in found),
+                executed=sum(kind == "Bind" for kind, _ in found),
                 rollbacks=sum(kind == "Query" and "ROLLBACK" in text for kind, text in found),
             )
 

@@ -54,6 +54,8 @@ SPREAD_HEAD = Table(
     Column("cut", Int64, nullable=False),
 )
 """One row: the cut up to which snapshots are made."""
+FILLED = SPREAD_CROSSINGS, SPREAD_FINDS
+"""Those that a load fills."""
 
 _KEYS = Struct(f"<{len(ENTITIES)}q")
 _HEAD = "SELECT cut FROM spread_head"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import KINDS_OF
@@ -14,12 +14,18 @@ from engine.errors import StoreUnavailableError
 from engine.journal import power_records
 from engine.journal.power_records import PREDICATE, has_new_records
 from engine.storage import database as stores
-from engine.storage.database import Store, fetch_rows, insert_rows
+from engine.storage.database import METADATA, Store, fetch_rows, insert_rows
+from engine.storage.dialect import copy_from
 from engine.storage.home import DATABASE_VARIABLE
 from engine.storage.statement_queue import StatementQueue
+from features.offline.encoded_history import read_log
+from features.online.backfill import backfill
 from features.online.counter_store import COUNTERS
+from features.online.crossing_index import PASSAGES
 from tests.service.running_service import make_home
 from tests.store.engine.targeting.test_targeting import ask, open_service
+from tests.store.features.online.replay import PLAN
+from tests.support.random_histories import history, tables
 from tests.support.server_talk import Talk, listen
 
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -180,3 +186,58 @@ def test_new_records_of_power_are_found_by_the_index_of_their_kinds_alone(
         plan = connection.exec_driver_sql("EXPLAIN " + asked[0].replace("?", "0")).scalars().all()
     assert PREDICATE not in asked[0]
     assert "journal_power_ix" in "".join(plan)
+
+
+MANY = [
+    (f"c-{at}", "Ойбек", at << 40, bool(at & 1), -at, at, bytes([0, at & 255]), 0, 1, -1, "")
+    for at in range(300)
+]
+"""Passages: text, numbers up to 8 bytes, signs, bytes, truth."""
+
+
+def copy_many(store: Store, tmp_path: Path) -> Talk:
+    """Insert many passages, check that they are there as they were, and return what was said."""
+    with listen(store, tmp_path / "talk") as look:
+        with store.write() as connection:
+            insert_rows(connection, PASSAGES, MANY)
+        found = look()
+    with store.read() as connection:
+        assert fetch_rows(connection, "SELECT * FROM passages ORDER BY known_at") == MANY
+    return found
+
+
+def test_many_rows_are_copied(store: Store, tmp_path: Path) -> None:
+    assert copy_many(store, tmp_path).executed <= 2  # BEGIN and the lock
+
+
+def test_many_rows_that_are_inserted_one_by_one_are_caught(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: the same rows, each by a statement of its own."""
+    monkeypatch.setattr(stores, "_MANY", len(MANY) + 1)
+    assert copy_many(store, tmp_path).executed > len(MANY)
+
+
+def test_the_types_of_a_copy_are_those_of_every_table(store: Store) -> None:
+    """The driver knows each, and the server takes a copy of no rows into each table."""
+    assert len(METADATA.sorted_tables) > 50
+    with store.write() as connection:
+        for table in METADATA.sorted_tables:
+            sql, types = copy_from(table, connection.dialect)
+            stores._queue_of(connection).copy(sql, types, [])
+
+
+def test_a_row_that_cannot_be_copied_quotes_no_value(store: Store) -> None:
+    """A copy in text would quote the line."""
+    with pytest.raises(DataError) as found, store.write() as connection:
+        insert_rows(connection, PASSAGES, [*MANY, ("secret\0", *MANY[0][1:])])
+    assert "secret" not in str(found.value)
+
+
+def test_a_load_takes_statistics(store: Store) -> None:
+    """The planner would plan for empty tables until the server looks by itself."""
+    counted = "SELECT min(reltuples) FROM pg_class WHERE relname IN ('counters', 'passages')"
+    with store.write() as connection:
+        backfill(connection, read_log(tables(history(5, 40)), PLAN), PLAN)
+    with store.read() as connection:
+        assert fetch_rows(connection, counted)[0][0] > 0
