@@ -9,8 +9,11 @@ partial indexes find them among millions; without the indexes the result is the 
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import itemgetter
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Index, text
 
@@ -18,7 +21,7 @@ from engine.journal import kinds as record
 from engine.journal.entries import JournalRecord
 from engine.journal.hash_chain import GENESIS, ChainLink, chain_of, leaf_of
 from engine.journal.journal import JOURNAL
-from engine.storage.database import fetch_rows
+from engine.storage.database import fetch_rows, memory_of
 from engine.storage.dialect import Dialect
 
 KINDS = (
@@ -112,6 +115,7 @@ def _condition(connection: Connection, kinds: Sequence[str], prefix: str = "") -
     return f"{prefix}{PREDICATE} AND {among}" if Dialect.of(connection).is_sqlite else among
 
 
+_NAME = "newest records"
 PowerRecord = JournalRecord[Mapping[str, Any] | None]
 """A record whose body is None where it is erased or does not match the chain."""
 
@@ -136,9 +140,66 @@ def read_record(connection: Connection, seq: int) -> PowerRecord | None:
 
 
 def has_new_records(connection: Connection, kinds: Sequence[str], *, after: int) -> bool:
-    """Tell whether records of some kinds were added; takes microseconds where none was."""
+    """Tell whether records of some kinds were added; takes microseconds where none was.
+
+    On PostgreSQL all who ask in one snapshot share one statement.
+    """
+    newest = _newest_of(connection)
+    if newest is not None:
+        return any(newest.get(kind, 0) > after for kind in kinds)
     where = f"{_condition(connection, kinds)} AND seq > ?"
     return bool(fetch_rows(connection, f"SELECT 1 FROM journal WHERE {where} LIMIT 1", [after]))  # noqa: S608
+
+
+@dataclass(slots=True)
+class _NewestRecords:
+    """The number of the newest record of each kind, up to a record; of one store and process."""
+
+    upto: int = 0
+    by_kind: dict[str, int] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+    def look(self, snapshot: Connection) -> dict[str, int] | None:
+        """Return them as a snapshot sees them; None where it is older than what is known."""
+        with self.lock:
+            found = fetch_rows(snapshot, _ADDED, [self.upto, MOST]) if self.upto else []
+            if not found and self.upto:
+                return None
+            if 0 < len(found) < MOST:
+                self.by_kind = self.by_kind | {kind: seq for seq, kind in found}
+                self.upto = found[-1][0]
+            else:
+                self.by_kind = dict(fetch_rows(snapshot, _NEWEST))
+                self.upto = fetch_rows(snapshot, "SELECT max(seq) FROM journal")[0][0] or 0
+            return self.by_kind
+
+
+MOST = 10_000
+"""Records since the last look from which on the index is asked for all kinds again."""
+_NEWEST = f"SELECT kind, max(seq) FROM journal WHERE {PREDICATE} GROUP BY kind"  # noqa: S608
+_ADDED = "SELECT seq, kind FROM journal WHERE seq >= ? ORDER BY seq LIMIT ?"
+"""What was added, after the last record that was known: without that one a snapshot is older."""
+_SNAPSHOTS: "WeakKeyDictionary[Any, dict[str, int]]" = WeakKeyDictionary()
+"""What was found, by transaction."""
+
+
+def _newest_of(connection: Connection) -> dict[str, int] | None:
+    """Return the newest record of each kind in a snapshot of PostgreSQL, where it is known.
+
+    Not in a transaction that writes: what it adds may be undone. Nor on SQLite, where asking takes
+    as long as remembering.
+    """
+    transaction = connection.get_transaction()
+    options = connection.get_execution_options()
+    if transaction is None or not options.get("postgresql_readonly"):
+        return None
+    found = _SNAPSHOTS.get(transaction)
+    if found is None:
+        memory: _NewestRecords = memory_of(connection).setdefault(_NAME, _NewestRecords())
+        found = memory.look(connection)
+        if found is not None:
+            _SNAPSHOTS[transaction] = found
+    return found
 
 
 def find_last_sequence(connection: Connection, kind: str) -> int | None:
