@@ -6,12 +6,13 @@ in which events became known, ties in time folded into one row.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete
 
-from engine.storage.database import insert_rows, take_statistics
+from engine.storage.database import indexes_apart, insert_rows, take_statistics
 from features.catalogue.encoder import FACTS
 from features.catalogue.event_measures import vehicles
 from features.catalogue.event_streams import FINDS, INSPECTIONS
@@ -53,27 +54,26 @@ def backfill(
     """
     connection.execute(delete(COUNTERS))
     void(connection)
-    connection.execute(delete(PASSAGES))
     for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
         events, under = log.streams[group.stream], log.event_keys(plan, group)
         entity, known_at, states = _states(log, events, under, layout, reads_from=reads_from)
         copy(connection, layout, entity, known_at=known_at, states=states)
     connection.execute(delete(LINKS))
     keep(connection, _yield_links(log, plan))
-    label = _labels(log)
-    for begin in range(0, len(log), _CHUNK):
-        insert_rows(connection, PASSAGES, _passages(log, label, begin=begin))
+    with indexes_apart(connection, PASSAGES):
+        connection.execute(delete(PASSAGES))
+        label = _labels(log)
+        for begin in range(0, len(log), _CHUNK):
+            insert_rows(connection, PASSAGES, _passages(log, label, begin=begin))
     tables.forget(connection)
     if plan.spread:
         ends = log.ends if before is None else before
         _fill_spread(connection, log, plan, ends, since=tables.oldest_crossing(reads_from))
     forget(connection)
     counter = PlaceCounter(plan)
-    for begin in range(0, len(searches), AT_ONCE):
-        counter.count(
-            connection,
-            list(_yield_searches(log, searches[begin : begin + AT_ONCE], counter.parties)),
-        )
+    some = (searches[begin : begin + AT_ONCE] for begin in range(0, len(searches), AT_ONCE))
+    looked = (_yield_searches(log, each, counter.parties) for each in some)
+    counter.fill(connection, chain.from_iterable(looked))
     take_statistics(connection, (COUNTERS, PASSAGES, LINKS, *tables.FILLED))
 
 

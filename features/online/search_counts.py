@@ -12,10 +12,13 @@ decision's snapshot: later records are not among them.
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, String, Table, Text, bindparam, delete
 
 from engine.ports import ActEvent, FindEvent
@@ -28,9 +31,18 @@ from engine.search_orders.search_order import (
     SearchCounts,
     count_places,
 )
-from engine.storage.database import METADATA, Int64, execute_rows, fetch_rows_among, upsert_rows
+from engine.storage.database import (
+    METADATA,
+    Int64,
+    execute_rows,
+    fetch_rows_among,
+    insert_rows,
+    upsert_rows,
+)
 from features.catalogue.encoder import key
 from features.catalogue.plan import Plan
+
+Ints = NDArray[np.int64]
 
 SEARCHED_PLACES = Table(
     "searched_places",
@@ -106,6 +118,31 @@ class PlaceCounter:
             if entity in known
         }
         return SearchCounts(counts)
+
+    def fill(self, connection: Connection, looked: Iterable[SearchReport]) -> None:
+        """Count a whole history where nothing is counted, inside the writer's transaction.
+
+        The rows are those that :meth:`count` gives.
+        """
+        vehicles: dict[str, SearchReport] = {}
+        now: dict[str, Places] = {}
+        for one in looked:
+            vehicles.setdefault(one.crossing_id, one)
+            searched, found = now.setdefault(one.crossing_id, (set(), set()))
+            searched |= {*one.searched, *one.found}
+            found |= {*one.found}
+        insert_rows(connection, SEARCHED_PLACES, _texts(now, {}))
+        scopes = [self._scopes(one.vehicle, one.keys) for one in vehicles.values()]
+        steps = _StepColumns(now.values())
+        again: Sums = {}
+        for scope in (ALL, CLASS, LOAD, *self._party):
+            entity = np.array([each.get(scope, 0) for each in scopes], np.int64)
+            rows, pairs = steps.count_by(entity)
+            insert_rows(connection, PLACE_COUNTS, rows)
+            if scope in self._party and any(pairs):
+                again[scope] = list(pairs)
+        if again:
+            insert_rows(connection, PLACE_COUNTS, [(_AGAIN, _write_json(again))])
 
     def count(self, connection: Connection, looked: Sequence[SearchReport]) -> None:
         """Add what records say about places, inside the writer's transaction."""
@@ -200,9 +237,59 @@ def _add(connection: Connection, more: Mapping[int, Sums], who: Mapping[int, str
                 again = _plus(again, {who[entity]: pairs})
     if again:
         rows[_AGAIN] = again
-    texts = {e: json.dumps(s, sort_keys=True, separators=(",", ":")) for e, s in rows.items() if s}
+    texts = {e: _write_json(s) for e, s in rows.items() if s}
     upsert_rows(connection, PLACE_COUNTS, list(texts.items()))
     execute_rows(connection, _NO_COUNTS, [{"which": e} for e, s in rows.items() if not s])
+
+
+def _write_json(sums: Sums) -> str:
+    return json.dumps(sums, sort_keys=True, separators=(",", ":"))
+
+
+class _StepColumns:
+    """What counts of n vehicles, in columns."""
+
+    def __init__(self, places: Iterable[Places]) -> None:
+        steps = [list(_steps((set(), set()), each)) for each in places]
+        names = sorted({place for each in steps for place, _, _ in each})
+        number = {name: at for at, name in enumerate(names)}
+        self._names = [json.dumps(name) for name in names]
+        self._is_place = np.array([not name.endswith("*") for name in names], np.bool_)
+        self._vehicle = np.repeat(np.arange(len(steps)), [len(each) for each in steps])
+        flat = [(number[place], *counts) for each in steps for place, *counts in each]
+        self._place, self._searched, self._found = np.array(flat, np.int64).reshape(-1, 3).T.copy()
+
+    def count_by(self, entity: Ints) -> tuple[list[tuple[int, str]], tuple[int, int]]:
+        """Return the rows of counts by entity, and the pairs of finds of all entities.
+
+        Parameters
+        ----------
+        entity : int64 array of shape (n,)
+            Key of each vehicle's, 0 where not known.
+        """
+        known = np.flatnonzero(entity[self._vehicle])
+        of = entity[self._vehicle[known]]
+        order = known[np.lexsort((self._place[known], of))]
+        of, place = entity[self._vehicle[order]], self._place[order]
+        if not len(of):
+            return [], (0, 0)
+        starts = np.flatnonzero(np.r_[True, (of[1:] != of[:-1]) | (place[1:] != place[:-1])])
+        of, place = of[starts], place[starts]
+        searched, found = (np.add.reduceat(x[order], starts) for x in (self._searched, self._found))
+        texts = [
+            f"{self._names[at]}:[{n},{hits}]"
+            for at, n, hits in zip(place.tolist(), searched.tolist(), found.tolist(), strict=True)
+        ]
+        begins = np.flatnonzero(np.r_[True, of[1:] != of[:-1]])
+        bounds = pairwise([*begins.tolist(), len(of)])
+        rows = [
+            (key, f"{{{','.join(texts[begin:end])}}}")
+            for key, (begin, end) in zip(of[begins].tolist(), bounds, strict=True)
+        ]
+        finds = np.where(self._is_place[place], found, 0)
+        total = np.add.reduceat(finds, begins)
+        pairs = (int((x * (x - 1) // 2).sum()) for x in (total, finds))
+        return rows, (next(pairs), next(pairs))
 
 
 def _plus(one: Sums, other: Sums) -> Sums:
