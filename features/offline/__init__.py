@@ -2,6 +2,7 @@
 
 encoding          The encoder for a whole history, column by column
 sql               The same features by SQL engines: DuckDB and Spark
+blake2b           BLAKE2b of many short texts in one call, compiled
 column_file       Features of a long history in a temporary file
 compact_columns   Keys and facts of a long history in narrow columns, without loss
 derived_measures  Measures of events that depend on the past, in bulk
