@@ -174,17 +174,24 @@ def _spread(seen: Codes, finds: Sequence[tuple[Codes, Ints]], size: int) -> Ints
 
     Floats here are whole numbers below 2^52, for which sums and the floor of a quotient are exact.
     """
+    seen = seen.astype(np.intp)  # once: each of the reads below would do it
     over = np.full(size, float(PRIOR))
     for row in seen:
         over += np.bincount(row, minlength=size)
-    kinds = np.maximum((seen > 0).sum(axis=0), 1).astype(np.float64)
+    kinds = np.maximum(np.count_nonzero(seen, axis=0), 1).astype(np.float64)
     out = np.zeros((len(finds), STEPS + 1, size))
     for values, (found, weight) in zip(out, finds, strict=True):
         values[0] = _add_up(found, weight, size)
         np.floor(values[0] / over, out=values[0])
         for step in range(STEPS):
-            at = np.flatnonzero((values[step] > 0.0).take(seen).any(axis=0))  # others add nothing
-            near, of = seen.take(at, axis=1), kinds[at]
+            is_any = values[step] > 0.0
+            touched = np.zeros(seen.shape[1], np.bool_)
+            for row in seen:
+                touched |= is_any.take(row)
+            at = np.flatnonzero(touched)  # others add nothing
+            near, of = seen, kinds
+            if 2 * len(at) < len(kinds):
+                near, of = seen.take(at, axis=1), kinds[at]
             own = values[step].take(near)
             tenths = 6.0 * of * own.max(axis=0) + 4.0 * own.sum(axis=0)
             crossing = np.floor(tenths / (10.0 * of))
@@ -209,6 +216,8 @@ def coarsen(values: Ints) -> Ints:
     >>> coarsen(np.array([SCALE, SCALE + 1, 0b110111 << 12, LEAST - 1])).tolist()
     [16777216, 16777216, 212992, 0]
     """
-    digits = np.frexp(values.astype(np.float64))[1]
-    spare = np.maximum(digits - BITS, 0)
-    return np.where(values < LEAST, 0, values >> spare << spare)
+    out, some = np.zeros_like(values), values >= LEAST
+    kept = values[some]
+    spare = np.maximum(np.frexp(kept.astype(np.float64))[1] - BITS, 0)
+    out[some] = kept >> spare << spare
+    return out
