@@ -9,9 +9,10 @@ A load writes up to 32 states of one entity into one row, a block (:mod:`feature
 under the time of the first: the seek finds the block, which has the state.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice, repeat
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,11 @@ from engine.storage.database import (
     insert_rows,
 )
 from engine.storage.dialect import Dialect
-from features.catalogue.event_streams import CROSSINGS
+from features.catalogue.event_streams import CROSSINGS, SPREAD
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Floats
 from features.online.blocks.rows import expand_rows, pack_blocks, pick_states
-from features.online.counter_log.overlay import read_overlay
+from features.online.counter_log.overlay import ANY, UNREMEMBERED, Overlay, read_overlay
 from features.online.counter_log.tables import Counter, Row
 from features.online.state_layout import StateLayout, layouts
 
@@ -48,14 +49,18 @@ COUNTERS = Table(
 )
 
 _LATEST = (
-    "SELECT state FROM counters WHERE grp = q.g AND entity = q.e AND known_at < q.t "
-    "ORDER BY known_at DESC LIMIT 1"
+    "(SELECT state FROM counters WHERE grp = q.g AND entity = q.e AND known_at < q.t "
+    "ORDER BY known_at DESC LIMIT 1)"
+)
+_NEXT = (
+    ", (SELECT known_at FROM counters WHERE grp = q.g AND entity = q.e AND known_at >= q.t "
+    "ORDER BY known_at LIMIT 1)"
 )
 _POSTGRESQL = (
-    "SELECT (" + _LATEST + ") FROM unnest(?::int[], ?::bigint[], ?::bigint[]) "  # noqa: S608
+    "SELECT {answers} FROM unnest(?::int[], ?::bigint[], ?::bigint[]) "
     "WITH ORDINALITY AS q(g, e, t, i) ORDER BY q.i"
 )
-_SQLITE = "WITH q(g, e, t) AS (VALUES {values}) SELECT (" + _LATEST + ") FROM q"  # noqa: S608
+_SQLITE = "WITH q(g, e, t) AS (VALUES {values}) SELECT {answers} FROM q"
 _NEWEST = (
     "SELECT known_at, state FROM counters WHERE grp = ? AND entity = ? AND known_at < ? "
     "ORDER BY known_at DESC LIMIT ?"
@@ -63,18 +68,17 @@ _NEWEST = (
 _AT_ONCE = {Dialect.SQLITE: 128, Dialect.POSTGRESQL: 8_192}
 """Look-ups in one statement. SQLite takes as long to prepare a new one as to run it twice, so it
 is given few shapes, which it caches: up to this many, in steps of ``_STEP``."""
-_STEP = 4
+_STEP = 8
 
 Lookup = tuple[int, int, int]
 """(group number, entity key, cut): the state known strictly before the cut."""
-Found = tuple[bytes | None]
-"""One row of an answer: the state, None where the entity had no event."""
+Found = bytes | None
+"""A state, None where the entity had no event."""
 
 
-def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[bytes | None]:
-    """Return the state before each cut, None where the entity had no event, in one statement."""
-    flat = [number for lookup in lookups for number in lookup]
-    return [state for (state,) in _latest(connection, flat)]
+def latest(connection: Connection, lookups: Sequence[Lookup]) -> list[Found]:
+    """Return the state before each cut, None where the entity had no event."""
+    return _latest(connection, [n for lookup in lookups for n in (*lookup, UNREMEMBERED)])
 
 
 def newest(
@@ -92,60 +96,102 @@ def newest(
 
 
 def _latest(connection: Connection, flat: list[int]) -> list[Found]:
-    """Return one row a look-up; ``flat`` has three numbers each.
+    """Return the state of each look-up; ``flat`` has four numbers each, the last its window.
 
     What the log of counters has is not asked for; the rest is.
     """
     overlay = read_overlay(connection)
     newer, older, last, end = overlay.newer, overlay.older, overlay.last, overlay.end
     numbers = iter(flat)
-    found: list[Found | None] = []
-    asked: list[int] = []
-    for group, entity, cut in zip(numbers, numbers, numbers, strict=True):
+    found: list[Found] = []
+    left: list[_Left] = []
+    for group, entity, cut, window in zip(numbers, numbers, numbers, numbers, strict=True):
         counter = group, entity
         known = newer.get(counter)
         if known is not None and known[-1][0] < cut <= end:
-            found.append((known[-1][1],))
+            found.append(known[-1][1])
             continue
         state = None
         if known is not None or counter in older:  # most are in neither: no call for those
             state = last(counter, cut)
         if state is None:
-            found.append(None)
-            asked += (group, entity, cut)
+            left.append((len(found), group, entity, cut, window))
+        found.append(state)
+    _look_up_left(connection, overlay, left, found)
+    return found
+
+
+_Left = tuple[int, int, int, int, int]
+"""(where its answer belongs, group number, entity key, cut, window)."""
+
+
+def _look_up_left(
+    connection: Connection, overlay: Overlay, left: Sequence[_Left], found: list[Found]
+) -> None:
+    """Fill in the answers that the log does not have.
+
+    The table is not asked for what it answered before, nor for windows of an entity of which it has
+    no row at all.
+    """
+    floor, spans = overlay.floor, overlay.spans
+    late: list[_Left] = []
+    early: list[_Left] = []
+    for one in left:
+        at, group, entity, cut, window = one
+        span = spans.get((group, entity, window))
+        if span is not None and span[0] <= cut <= span[1]:
+            found[at] = span[2]
         else:
-            found.append((state,))
-    merged = iter(_look_up_merged(connection, asked))
-    return [next(merged) if row is None else row for row in found]
+            (late if cut > floor else early).append(one)
+    for (at, group, entity, _, window), (state,) in _ask(connection, late):
+        found[at] = state
+        # The log has no row before the cut: this state stands wherever it has none.
+        overlay.remember((group, entity, window), (floor + 1, ANY, state))
+    unknown = {one[1:3] for one in left if one[3] > floor and found[one[0]] is None}
+    early = [one for one in early if one[1:3] not in unknown]
+    for (at, group, entity, cut, window), (state, after) in _ask(connection, early, _NEXT):
+        found[at] = state
+        overlay.remember((group, entity, window), (cut, min(after or floor, floor), state))
 
 
-def _look_up_merged(connection: Connection, flat: list[int]) -> list[Found]:
-    """Return the same of the table alone."""
-    rows = _seek(connection, flat)
-    packed = [at for at, (state,) in enumerate(rows) if state is not None and len(state) % 8]
+def _ask(
+    connection: Connection, asked: Sequence[_Left], more: str = ""
+) -> Iterator[tuple[_Left, tuple[Any, ...]]]:
+    """Yield look-ups with what the table has of them: the state, and ``more``."""
+    flat = [number for one in asked for number in one[1:4]]
+    return zip(asked, _look_up_merged(connection, flat, _LATEST + more), strict=True)
+
+
+def _look_up_merged(connection: Connection, flat: list[int], answers: str) -> list[tuple[Any, ...]]:
+    """Return a row of the table's answers a look-up; ``flat`` has three numbers each."""
+    rows = _seek(connection, flat, answers)
+    packed = [at for at, (state, *_) in enumerate(rows) if state is not None and len(state) % 8]
     if packed:
         cuts = [flat[3 * at + 2] for at in packed]
-        states = pick_states([rows[at][0] or b"" for at in packed], cuts)
-        for at, state in zip(packed, states, strict=True):
-            rows[at] = (state,)
+        for at, (state, after) in zip(
+            packed, pick_states([rows[at][0] for at in packed], cuts), strict=True
+        ):
+            # The next state of a block comes before the next row.
+            rows[at] = (state,) if len(rows[at]) == 1 else (state, after or rows[at][1])
     return rows
 
 
-def _seek(connection: Connection, flat: list[int]) -> list[Found]:
-    """Return what the table's rows hold: a state or a block."""
+def _seek(connection: Connection, flat: list[int], answers: str) -> list[tuple[Any, ...]]:
+    """Return what the table's rows hold, a state or a block each, and what else is asked."""
     dialect = Dialect.of(connection)
     width = 3 * _AT_ONCE[dialect]
     if len(flat) > width:
-        parts = range(0, len(flat), width)
-        return [row for at in parts for row in _seek(connection, flat[at : at + width])]
+        parts = (flat[at : at + width] for at in range(0, len(flat), width))
+        return [row for part in parts for row in _seek(connection, part, answers)]
     if not flat:
         return []
     if not dialect.is_sqlite:
-        return fetch_rows(connection, _POSTGRESQL, [_array(flat[place::3]) for place in range(3)])
+        columns = [_array(flat[place::3]) for place in range(3)]
+        return fetch_rows(connection, _POSTGRESQL.format(answers=answers), columns)
     size = len(flat) // 3
     spare = -size % _STEP  # padded with a key that never exists: faster than binding NULL
-    rows = fetch_rows(connection, _shape_query(_SQLITE, size + spare), flat + [0] * (3 * spare))
-    return rows[:size]
+    query = _shape_query(answers, size + spare)
+    return fetch_rows(connection, query, flat + [0] * (3 * spare))[:size]
 
 
 def _array(numbers: list[int]) -> str:
@@ -154,8 +200,8 @@ def _array(numbers: list[int]) -> str:
 
 
 @lru_cache
-def _shape_query(sql: str, size: int) -> str:
-    return sql.format(values=",".join(["(?,?,?)"] * size))
+def _shape_query(answers: str, size: int) -> str:
+    return _SQLITE.format(answers=answers, values=",".join(["(?,?,?)"] * size))
 
 
 class CounterReader:
@@ -175,11 +221,17 @@ class CounterReader:
         self._empties = [self._layouts[group].empty for group, _, _ in self._lookups]
         self._empties.append(bytes(8))
         columns = [
-            (plan.column[of, group.by], self._layouts[group].number, 0 if back >= EVER else back)
+            (
+                plan.column[of, group.by],
+                self._layouts[group].number,
+                0 if back >= EVER else back,
+                # Snapshots of finds spread along links do not go through the log.
+                UNREMEMBERED if group.stream == SPREAD.name else back,
+            )
             for group, of, back in self._lookups
         ]
         self._columns = [(place, *column) for place, column in enumerate(columns)]
-        self._of, self._numbers, self._back = _columns(columns, 3)
+        self._of, self._numbers, self._back, self._windows = _columns(columns, 4)
         self._own = [
             (place, self._layouts[group].number, plan.column[of, group.by])
             for place, (group, of, back) in enumerate(self._lookups)
@@ -237,7 +289,7 @@ class CounterReader:
         states = self._empties * len(keys)
         ask = self._of_one if len(keys) == 1 else self._of_many
         places, found = ask(connection, keys, as_of)
-        for place, (state,) in zip(places, found, strict=True):
+        for place, state in zip(places, found, strict=True):
             if state is not None:
                 states[place] = state
         looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
@@ -250,9 +302,9 @@ class CounterReader:
         (own,), (cut,) = keys, as_of
         flat: list[int] = []
         places: list[int] = []
-        for place, of, number, back in self._columns:
+        for place, of, number, back, window in self._columns:
             if key := own[of]:
-                flat += (number, key, cut - back)
+                flat += (number, key, cut - back, window)
                 places.append(place)
         return places, _latest(connection, flat)
 
@@ -261,11 +313,12 @@ class CounterReader:
     ) -> tuple[list[int], list[Found]]:
         """Return the same of some arrivals; after the states of each stands the zero."""
         looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
-        wanted = np.empty((len(keys), len(self._of), 3), np.int64)
+        wanted = np.empty((len(keys), len(self._of), 4), np.int64)
         wanted[:, :, 0] = self._numbers
         wanted[:, :, 1] = looked_up.take(self._of, axis=1)
         wanted[:, :, 2] = np.array(as_of, np.int64)[:, None] - self._back
-        lookups = wanted.reshape(-1, 3)
+        wanted[:, :, 3] = self._windows
+        lookups = wanted.reshape(-1, 4)
         known = lookups[:, 1].nonzero()[0]
         asked, which = _distinct(lookups.take(known, axis=0))
         found = _latest(connection, asked.ravel().tolist())

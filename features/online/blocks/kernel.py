@@ -225,8 +225,9 @@ def read_last(packed: Bytes, asked: int) -> Ints:
 
     Returns
     -------
-    found : int64 array of shape (n + sum of widths,)
-        At which of its bytes the state of each block ends, -1 from one that is none on; the states.
+    found : int64 array of shape (2 n + sum of widths,)
+        At which of its bytes the state of each block ends, -1 from one that is none on; when the
+        state after it became known, 0 where it is the last; the states.
     """
     numbers = packed[: 16 * asked].view(np.int64)
     total: Number = 0
@@ -238,11 +239,11 @@ def read_last(packed: Bytes, asked: int) -> Ints:
         head = 16 * asked + begin
         total += np.int64(packed[head + 1]) + np.int64(packed[head + 2])
         begin += size
-    found = np.zeros(asked + total, np.int64)
+    found = np.zeros(2 * asked + total, np.int64)
     floats = found.view(np.float64)
     found[:asked] = -1
     at: Number = 16 * asked
-    here: Number = asked
+    here: Number = 2 * asked
     time: Number = 0
     for block in range(asked):
         end, sums, cut = at + numbers[asked + block], np.int64(packed[at + 1]), numbers[block]
@@ -256,6 +257,7 @@ def read_last(packed: Bytes, asked: int) -> Ints:
                 return found
             time += step
             if number and time * unit >= cut:
+                found[asked + block] = time * unit
                 break
             at = _read_state(packed, at, end, sums, time * unit, row, same)
             if at < 0:

@@ -49,8 +49,10 @@ def pack_blocks(
     return entity[first].tolist(), known_at[first].tolist(), blocks
 
 
-def pick_states(blocks: Sequence[bytes], cuts: Sequence[int]) -> list[bytes]:
+def pick_states(blocks: Sequence[bytes], cuts: Sequence[int]) -> list[tuple[bytes, int]]:
     """Return of each block the state before a cut (UTC microseconds), which is after its first.
+
+    With it comes when the state after it became known, 0 where it is the block's last one.
 
     Raises ``struct.error`` where one is no block.
     """
@@ -59,10 +61,12 @@ def pick_states(blocks: Sequence[bytes], cuts: Sequence[int]) -> list[bytes]:
     asked = len(blocks)
     numbers = pack(f"={2 * asked}q", *cuts, *map(len, blocks))
     found = read_last(np.frombuffer(b"".join((numbers, *blocks)), np.uint8), asked).tobytes()
-    ends = unpack_from(f"={asked}q", found)
+    ends, after = (unpack_from(f"={asked}q", found, 8 * asked * part) for part in range(2))
     if ends[-1] < 0:
         raise StructError("a block of states is cut off")
-    return [found[begin:end] for begin, end in zip((8 * asked, *ends), ends, strict=False)]
+    begins = (16 * asked, *ends)
+    states = [found[begin:end] for begin, end in zip(begins, ends, strict=False)]
+    return list(zip(states, after, strict=True))
 
 
 def unpack_block(block: bytes) -> list[tuple[int, bytes]]:

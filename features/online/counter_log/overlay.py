@@ -6,6 +6,11 @@ once recorded never change: a cut in the snapshot's past cannot see them. It nev
 because the snapshot says what the log holds, and what is missing is read from there. What this
 process or another writes to it is read back only once it is committed; a transaction that has
 written to it itself has a memory of its own.
+
+With it goes a memory of what the table of counters answered. Up to a floor all rows are in the
+table and none ever changes, behind it all are here. So a state that stands before one cut stands
+before every later one up to the next row in the table, at most up to the floor; and behind the
+floor the last state of the table stands wherever the log has none.
 """
 
 from bisect import bisect_left
@@ -22,6 +27,17 @@ from features.online.counter_log.tables import Counter, LogState, Row, read_rows
 
 Known = dict[Counter, list[tuple[int, bytes]]]
 """(known_at, state) of each counter, in order of time."""
+
+Window = tuple[int, int, int]
+"""(group number, entity key, how long before a decision the cut lies)."""
+Span = tuple[int, int, bytes | None]
+"""(first cut, last cut, state): before each of these cuts that state stands in the table."""
+ANY = (1 << 63) - 1
+"""Last cut of a state that is the table's last one: until the floor moves on."""
+UNREMEMBERED = -1
+"""In the place of a window: what the table answers is not remembered."""
+MOST_SPANS = 30_000
+"""Answers of the table that are remembered, some 10 MB; then a process begins again."""
 
 _NAME = "counter log"
 
@@ -41,6 +57,18 @@ class Overlay:
     """Time up to which rows are in ``older``, UTC microseconds."""
     end: int
     """The cut that sees all of the snapshot's log, and no row that another recorded since."""
+    floor: int
+    """No row that is known after it is in the table alone, UTC microseconds; 0 where not known."""
+    spans: dict[Window, Span]
+    """What the table answered, for counters whose rows go through the log."""
+
+    def remember(self, window: Window, span: Span) -> None:
+        """Remember an answer of the table."""
+        if window[2] == UNREMEMBERED or not self.floor:
+            return
+        if len(self.spans) >= MOST_SPANS:
+            self.spans.clear()
+        self.spans[window] = span
 
     def last(self, counter: Counter, cut: int) -> bytes | None:
         """Return the state before a cut (UTC microseconds), None where the table has to tell."""
@@ -79,6 +107,10 @@ class LogMemory:
     older: Known = field(default_factory=dict)
     size: int = 0
     """Rows in ``newer``."""
+    spans: dict[Window, Span] = field(default_factory=dict)
+    """What the table answered."""
+    floor: int = 0
+    """``base``, or where nothing was merged since counters were replaced, before the first row."""
 
     def look(self, connection: Connection, state: LogState) -> Overlay:
         """Return what a snapshot sees, reading what is not remembered yet."""
@@ -87,22 +119,27 @@ class LogMemory:
                 return LogMemory().look(connection, state)  # of a past that was let go
             if self.generation != state.generation or self.end < state.merged:
                 self.generation, self.end = state.generation, state.merged
-                self.base = self.border = state.merged
-                self.newer, self.older, self.size = {}, {}, 0
+                self.base = self.border = self.floor = state.merged
+                self.newer, self.older, self.size, self.spans = {}, {}, 0, {}
             self._catch_up(connection, state)
-            parts = self.newer, self.older, self.size
-            return Overlay(state, *parts, border=self.border, end=state.end + 1)
+            parts = self.newer, self.older, self.size, self.border
+            return Overlay(state, *parts, state.end + 1, self.floor, self.spans)
 
     def _catch_up(self, connection: Connection, state: LogState) -> None:
         rows: list[Row] = []
         if state.newest > self.end:
             rows = list(read_rows(connection, after=self.end))  # all or none
             self.end = state.newest
+            if rows and not self.floor:
+                self.floor = rows[0][2] - 1
         if state.frozen > self.border:
             _remember(self.newer, (row for row in rows if row[2] <= state.frozen))
             rows = [row for row in rows if row[2] > state.frozen]
             self.base, self.border = self.border, state.frozen
             self.newer, self.older, self.size = {}, self.newer, 0
+            if self.base:
+                self.floor = self.base
+                self.spans = {at: one for at, one in list(self.spans.items()) if one[1] != ANY}
         _remember(self.newer, rows)
         self.size += len(rows)
 

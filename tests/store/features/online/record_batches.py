@@ -15,6 +15,15 @@ Step = tuple[int, int, Any]
 """(when, what first at equal times, the record)."""
 
 
+def until(found: History, time: int) -> History:
+    """What of a history became known before a time."""
+    return History(
+        [row for row in found.crossings if row[0] < time],
+        [row for row in found.inspections if row[0] < time],
+        [row for row in found.seizures if row[0] < time],
+    )
+
+
 class SetClock:
     """Tells the time it was told."""
 

@@ -19,7 +19,7 @@ from features.offline.encoded_history import EncodedHistory, Events, read_log
 from features.online import counter_store, counter_updates, projection
 from features.online.backfill import backfill
 from features.online.blocks.rows import pick_states
-from tests.store.features.online.record_batches import batches, rough, steps
+from tests.store.features.online.record_batches import batches, rough, steps, until
 from tests.store.features.online.replay import PLAN, Replay, unlike_bulk
 from tests.store.features.online.small_logs import write_at_once
 from tests.support.random_histories import History, history, tables
@@ -63,15 +63,6 @@ def coarse(store: Store, found: History, load: Load = load_log, *, most: int) ->
         replay.tick(time)
         replay.batch(batch, time)
     return replay
-
-
-def until(found: History, time: int) -> History:
-    """What of a history became known before a time."""
-    return History(
-        [row for row in found.crossings if row[0] < time],
-        [row for row in found.inspections if row[0] < time],
-        [row for row in found.seizures if row[0] < time],
-    )
 
 
 def test_a_history_with_ties_and_a_service_with_a_bad_clock_equal_bulk(store: Store) -> None:
@@ -136,7 +127,7 @@ def seeing_its_own_time(text: str) -> str:
     return text.replace("known_at < q.t", "known_at <= q.t")
 
 
-def pick_with_own_time(blocks: Sequence[bytes], cuts: Sequence[int]) -> list[bytes]:
+def pick_with_own_time(blocks: Sequence[bytes], cuts: Sequence[int]) -> list[tuple[bytes, int]]:
     """Seeded bug: the same within a block."""
     return pick_states(blocks, [min(cut, 2**62) + 1 for cut in cuts])
 
@@ -173,8 +164,7 @@ def test_a_seek_that_sees_its_own_time_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_at_once(monkeypatch.setattr)
-    for name in ("_SQLITE", "_POSTGRESQL"):
-        monkeypatch.setattr(counter_store, name, seeing_its_own_time(getattr(counter_store, name)))
+    monkeypatch.setattr(counter_store, "_LATEST", seeing_its_own_time(counter_store._LATEST))
     monkeypatch.setattr(counter_store, "pick_states", pick_with_own_time)
     served, again = unlike(store)
     assert served > 0  # where a window begins

@@ -77,18 +77,18 @@ def test_no_row_is_longer_than_a_page_keeps_and_no_group_needs_a_row() -> None:
     assert pack_blocks(entity[:0], known_at[:0], states[:0], 60) == ([], [], [])
 
 
-def blocks_and_cuts() -> tuple[list[bytes], list[int], list[bytes]]:
-    """Return blocks, a cut for each state at its very time, and the state before each cut."""
+def blocks_and_cuts() -> tuple[list[bytes], list[int], list[tuple[bytes, int]]]:
+    """Return blocks, a cut for each state at its very time, and what is found before each cut."""
     entity, known_at, states = some_states(4, 2, step=SECOND)
     blocks, cuts, wanted = [], [], []
     for block in pack_blocks(entity, known_at, states, 4)[2]:
         for (_, state), (time, _) in pairwise(unpack_block(block)):
             blocks.append(block)
             cuts.append(time)
-            wanted.append(state)
+            wanted.append((state, time))
         blocks.append(block)
         cuts.append(LAST)
-        wanted.append(unpack_block(block)[-1][1])
+        wanted.append((unpack_block(block)[-1][1], 0))
     return blocks, cuts, wanted
 
 
