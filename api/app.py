@@ -4,8 +4,8 @@ What is imported from here must stay lean: no training library, no pickle loader
 (held by import-linter). Several processes may serve one store.
 
 A start loads what a checkpoint needs: decisions, declarations, reports, health. All other routes
-and the pages (:mod:`api.site`) are loaded right after it, or by the first request that asks for
-one of them; such a request waits no longer than if the start had loaded them.
+and the pages (:mod:`api.site`) are loaded half a second later, or by the first request for one of
+them, which waits no longer than if the start had loaded them.
 """
 
 import asyncio
@@ -155,10 +155,11 @@ async def _settle(app: FastAPI, runtime: Runtime) -> None:
     """Load what the start left for later, while requests are answered."""
     await runtime.executors.sign_in.run(stand_in)
     try:
+        await run_in_threadpool(runtime.prepare)
+        await asyncio.sleep(SETTLED_SECONDS)  # the first answers need not share the processor
         await run_in_threadpool(load_late_routes, app)
     except Exception as error:
-        fault(error, route="start")  # and so will each request for them; decisions go on
-    await asyncio.sleep(SETTLED_SECONDS)
+        fault(error, route="start")  # and so will each request that needs it; others go on
     settle()
 
 

@@ -157,6 +157,7 @@ class Runtime:
     writer: Writer
     signer: Signer
     answers: SignedAnswers
+    features: OnlineFeatures
     accounts: Accounts
     callers: Callers
     sessions: Sessions
@@ -178,6 +179,11 @@ class Runtime:
     present: MonotonicClock
     waking: LoopBridge = field(default_factory=LoopBridge)
     executors: Executors = field(default_factory=Executors)
+
+    def prepare(self) -> None:
+        """Load what decisions in a loaded history need and no other request does: a second."""
+        with self.store.read() as connection:
+            self.features.prepare(connection)
 
     def close(self) -> None:
         """Answer what was asked, record what was decided, then let go of the store."""
@@ -230,8 +236,6 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
     journal = Journal(store, projections(plan, network))
     writer = Writer(journal)
     features = OnlineFeatures(plan, network)
-    with store.read() as connection:
-        features.prepare(connection)
     workload, metrics = Workload(features, network), Metrics()
     watch = ModelWatch(
         wanted=partial(_read, store, models.wanted),
@@ -291,6 +295,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
         writer=writer,
         signer=signer,
         answers=SignedAnswers(signer),
+        features=features,
         accounts=sign_in.accounts,
         callers=sign_in.callers,
         sessions=sign_in.sessions,

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,9 @@ from pydantic import BaseModel, TypeAdapter
 from api.app import FIRST, LateRoutes, create_app, load_late_routes
 from api.http.schema_base import AnswerSchema
 from api.site import PAGES, ROUTERS
+
+ARCHIVE = Path(__file__).parents[3] / "data" / "home-0c412e7" / "home.tar.xz"
+"""A home with a loaded history."""
 
 
 def answers() -> list[object]:
@@ -85,6 +90,30 @@ def test_a_service_starts_without_what_few_requests_want(start_state: dict[str, 
     slow |= {"fpdf", "PIL", "fontTools"}
     slow |= {"duckdb", "pyarrow", "pandas", "sklearn", "skops", "mlflow", "matplotlib", "numba"}
     assert slow & set(start_state["modules"]) == set()
+
+
+@pytest.mark.integration
+def test_a_service_of_a_loaded_home_starts_without_the_compiler(tmp_path: Path) -> None:
+    """With a negative control: what it loads once it answers is the compiler, for its history."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    code = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from api.service.runtime import open_runtime
+from api.service.settings import Settings
+from engine.storage.home import Home
+none = SimpleNamespace(wanted=lambda _: None, trial=lambda _: None, load=None, sentences=None)
+runtime = open_runtime(Home(Path(sys.argv[1])), Settings(), none)
+print("numba" in sys.modules)
+runtime.prepare()
+print("numba" in sys.modules)
+runtime.close()
+"""
+    line = [sys.executable, "-c", code, str(tmp_path / "home")]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_what_a_start_leaves_out_is_there_for_the_first_request_that_asks() -> None:
