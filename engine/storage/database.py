@@ -275,17 +275,20 @@ def insert_rows(
         with _raise_as_ours(connection):
             _queue_of(connection).copy(sql, types, rows)
         return
-    if dialect.is_sqlite and len(rows) >= _MANY:
-        whole = len(rows) // _TOGETHER * _TOGETHER
-        starts = range(0, whole, _TOGETHER)
-        joined = [list(chain.from_iterable(rows[at : at + _TOGETHER])) for at in starts]
-        execute_many(connection, dialect.insert_together(table, _TOGETHER) + known, joined)
+    together = _TOGETHER if dialect.is_sqlite else max(1, _PARAMETERS // len(table.columns))
+    if len(rows) >= (_MANY if dialect.is_sqlite else together):
+        whole = len(rows) // together * together
+        starts = range(0, whole, together)
+        joined = [list(chain.from_iterable(rows[at : at + together])) for at in starts]
+        execute_many(connection, dialect.insert_together(table, together) + known, joined)
     execute_many(connection, dialect.insert(table) + known, rows[whole:])
 
 
 _TOGETHER, _MANY = 128, 256
 """Rows in one statement on SQLite, where there are many: half the time of one by one. On PostgreSQL
 so many are copied."""
+_PARAMETERS = 50
+"""Of one statement on PostgreSQL: its driver takes one with more apart again each time."""
 
 
 def take_statistics(connection: Connection, tables: Iterable[Table]) -> None:

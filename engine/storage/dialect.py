@@ -52,13 +52,14 @@ class Dialect(StrEnum):
         return _insert(table, self)
 
     def insert_together(self, table: Table, rows: int) -> str:
-        """Return the insertion of several rows in one statement, on SQLite.
+        """Return the insertion of several rows in one statement.
 
-        A row that is refused fails the statement and leaves those before it, for the transaction
-        to undo: to be able to undo a statement by itself costs more than the insertion.
+        On SQLite a row that is refused fails the statement and leaves those before it, for the
+        transaction to undo: to be able to undo a statement by itself costs more than the insertion.
         """
-        one = _insert(table, self)
-        head, values = one.replace("INSERT", "INSERT OR FAIL", 1).split(" VALUES ")
+        head, values = _insert(table, self).split(" VALUES ")
+        if self.is_sqlite:
+            head = head.replace("INSERT", "INSERT OR FAIL", 1)
         return f"{head} VALUES {', '.join([values] * rows)}"
 
     def upsert(self, table: Table) -> str:

@@ -16,6 +16,7 @@ from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import PROFILE_PROPOSED
 from engine.journal.power_records import PREDICATE, _NewestRecords, has_new_records
+from engine.queue.identifier_log import IDENTIFIERS
 from engine.storage import database as stores
 from engine.storage.database import METADATA, Store, fetch_rows, insert_rows
 from engine.storage.dialect import copy_from
@@ -267,6 +268,18 @@ def copy_many(store: Store, tmp_path: Path) -> Talk:
     return found
 
 
+def test_some_rows_go_into_one_statement(store: Store, tmp_path: Path) -> None:
+    """Sixteen of three columns, and the two that are left; a row that is there already stays."""
+    rows = [(b"%d" % at, 1, 2) for at in range(34)]
+    with listen(store, tmp_path / "talk") as look:
+        with store.write() as connection:
+            insert_rows(connection, IDENTIFIERS, [*rows[:33], rows[0]], skips_known=True)
+        assert look().executed == 2 + 2 + 2  # BEGIN and the lock
+        with store.write() as connection:
+            insert_rows(connection, IDENTIFIERS, rows, skips_known=True)
+            assert fetch_rows(connection, "SELECT count(*) FROM decision_identifiers") == [(34,)]
+
+
 def test_many_rows_are_copied(store: Store, tmp_path: Path) -> None:
     assert copy_many(store, tmp_path).executed <= 2  # BEGIN and the lock
 
@@ -276,6 +289,7 @@ def test_many_rows_that_are_inserted_one_by_one_are_caught(
 ) -> None:
     """Seeded bug: the same rows, each by a statement of its own."""
     monkeypatch.setattr(stores, "_MANY", len(MANY) + 1)
+    monkeypatch.setattr(stores, "_PARAMETERS", 1)
     assert copy_many(store, tmp_path).executed > len(MANY)
 
 
