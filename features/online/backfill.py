@@ -6,7 +6,7 @@ in which events became known, ties in time folded into one row.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,8 +124,11 @@ def _yield_searches(
 def _yield_links(log: EncodedHistory, plan: Plan) -> Iterator[tuple[int, int, int, int]]:
     for way in ways(plan):
         via, to = log.keys[way.via], log.keys[way.to]
-        for row in first_pairs(via, to, log.known_at).tolist():
-            yield way.number, int(via[row]), int(log.known_at[row]), int(to[row])
+        rows = first_pairs(via, to, log.known_at)
+        via, known_at, to = via[rows], log.known_at[rows], to[rows]
+        order = np.lexsort((to, known_at, via))  # that of the table's key
+        columns = (column[order].tolist() for column in (via, known_at, to))
+        yield from zip(repeat(way.number), *columns, strict=False)
 
 
 def _states(
