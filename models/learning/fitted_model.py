@@ -22,6 +22,8 @@ from models.scoring.tree_ensemble import TreeArrays
 
 _AT_ONCE = 16_384
 """Rows that are scored together: scikit-learn and the lines need several times their memory."""
+_NEAR = 1_024
+"""Rows that one tree after another scores: they stay near the processor, and take half the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class FittedModel:
 
     def margins(self, values: Rows) -> dict[str, Floats]:
         """Return each part's log-odds for rows of shape (n, f)."""
-        trees = {name: trees.decision_function(values) for name, trees in self.ensembles.items()}
+        trees = {name: _add_trees(trees, values) for name, trees in self.ensembles.items()}
         lines = {name: line.margin(values) for name, line in self.lines.items()}
         return trees | lines | {UNSEEN: unseen(values, column_of(self.names))}
 
@@ -80,3 +82,14 @@ class FittedModel:
         """Return the severity-weighted risk of rows of shape (n, f): shape (n,), in [0, 1]."""
         scores = self.score(values)
         return risk(scores.p_seizure, scores.p_discrepancy, severity=self.severity)
+
+
+def _add_trees(estimator: HistGradientBoostingClassifier | OwnEstimator, values: Rows) -> Floats:
+    """Return an estimator's log-odds; trees add up row by row, whatever rows come with it."""
+    if isinstance(estimator, OwnEstimator):
+        return estimator.decision_function(values)
+    parts = [
+        estimator.decision_function(values[begin : begin + _NEAR])
+        for begin in range(0, len(values), _NEAR)
+    ]
+    return np.concatenate([np.empty(0), *parts])
