@@ -21,7 +21,7 @@ from engine.journal import kinds as record
 from engine.journal.entries import JournalRecord
 from engine.journal.hash_chain import GENESIS, ChainLink, chain_of, leaf_of
 from engine.journal.journal import JOURNAL
-from engine.storage.database import fetch_rows, memory_of
+from engine.storage.database import fetch_rows, is_snapshot, memory_of
 from engine.storage.dialect import Dialect
 
 KINDS = (
@@ -142,7 +142,7 @@ def read_record(connection: Connection, seq: int) -> PowerRecord | None:
 def has_new_records(connection: Connection, kinds: Sequence[str], *, after: int) -> bool:
     """Tell whether records of some kinds were added; takes microseconds where none was.
 
-    On PostgreSQL all who ask in one snapshot share one statement.
+    All who ask in one snapshot share one statement.
     """
     newest = _newest_of(connection)
     if newest is not None:
@@ -184,14 +184,12 @@ _SNAPSHOTS: "WeakKeyDictionary[Any, dict[str, int]]" = WeakKeyDictionary()
 
 
 def _newest_of(connection: Connection) -> dict[str, int] | None:
-    """Return the newest record of each kind in a snapshot of PostgreSQL, where it is known.
+    """Return the newest record of each kind in a snapshot, where it is known.
 
-    Not in a transaction that writes: what it adds may be undone. Nor on SQLite, where asking takes
-    as long as remembering.
+    Not in a transaction that writes: what it adds may be undone.
     """
     transaction = connection.get_transaction()
-    options = connection.get_execution_options()
-    if transaction is None or not options.get("postgresql_readonly"):
+    if transaction is None or not is_snapshot(connection):
         return None
     found = _SNAPSHOTS.get(transaction)
     if found is None:
@@ -234,7 +232,8 @@ class RecordTail:
         if not has_new_records(connection, self._kinds, after=self._last):
             return []
         found = read_records(connection, self._kinds, after=self._last)
-        self._last = found[-1].seq
+        if found:  # an edited journal may not have what was added to it any more
+            self._last = found[-1].seq
         return found
 
 

@@ -131,7 +131,7 @@ class Store:
         for each in (self.engine, self._readers):
             _MEMORIES[each.pool] = remembered
         self._lock = None if is_sqlite else _POSTGRES_LOCK
-        more = {} if is_sqlite else _POSTGRES_READ
+        more = _SNAPSHOT if is_sqlite else _SNAPSHOT | _POSTGRES_READ
         self._reading = self._readers.execution_options(**more)
         self._preparing = self.engine.execution_options(**more)
         self._writing = self.engine.execution_options(
@@ -217,6 +217,14 @@ class Store:
             left = engine.pool
             engine.dispose()
             event.listen(left, "checkin", _close)
+
+
+def is_snapshot(connection: Connection) -> bool:
+    """Tell whether a connection reads one snapshot, as :meth:`Store.read` has it, and nothing else.
+
+    What a transaction that writes sees may be undone.
+    """
+    return bool(connection.get_execution_options().get("is_snapshot"))
 
 
 def memory_of(connection: Connection) -> dict[str, Any]:
@@ -411,6 +419,7 @@ def _allocate(folder: Path) -> None:
         raise StoreUnavailableError(f"the disk cannot be written to: {error.strerror}") from error
 
 
+_SNAPSHOT: dict[str, Any] = {"is_snapshot": True}
 _POSTGRES_READ: dict[str, Any] = {
     "isolation_level": "REPEATABLE READ",
     "postgresql_readonly": True,
