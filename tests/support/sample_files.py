@@ -5,11 +5,10 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
-from fpdf import FPDF
-from PIL import Image
-from pypdf import PdfReader, PdfWriter
-from pypdf.generic import DictionaryObject, NameObject, TextStringObject
+if TYPE_CHECKING:  # most processes that collect these files make none: it takes half a second
+    from pypdf import PdfWriter
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 HTML = b"<!doctype html><title>x</title><p>y"
@@ -18,6 +17,8 @@ HTML = b"<!doctype html><title>x</title><p>y"
 @cache
 def picture(kind: str, *, shade: int = 90) -> bytes:
     """Return a picture of one colour, as JPEG, PNG or WEBP."""
+    from PIL import Image
+
     out = io.BytesIO()
     Image.new("RGB", (24, 16), (shade, 60, 30)).save(out, kind)
     return out.getvalue()
@@ -26,6 +27,8 @@ def picture(kind: str, *, shade: int = 90) -> bytes:
 @cache
 def report(text: str = "2 packets, 1150 g") -> bytes:
     """Return a PDF file of one page."""
+    from fpdf import FPDF
+
     page = FPDF()
     page.add_page()
     page.set_font("helvetica", size=12)
@@ -33,16 +36,20 @@ def report(text: str = "2 packets, 1150 g") -> bytes:
     return bytes(page.output())
 
 
-def rewrite(change: Callable[[PdfWriter], object]) -> bytes:
+def rewrite(change: "Callable[[PdfWriter], object]") -> bytes:
     """Return the report changed in some way."""
+    from pypdf import PdfReader, PdfWriter
+
     writer, out = PdfWriter(PdfReader(io.BytesIO(report()))), io.BytesIO()
     change(writer)
     writer.write(out)
     return out.getvalue()
 
 
-def _add_action(kind: str, key: str, value: str) -> Callable[[PdfWriter], None]:
-    def change(writer: PdfWriter) -> None:
+def _add_action(kind: str, key: str, value: str) -> "Callable[[PdfWriter], None]":
+    def change(writer: "PdfWriter") -> None:
+        from pypdf.generic import DictionaryObject, NameObject, TextStringObject
+
         action = DictionaryObject({NameObject("/S"): NameObject(kind)})
         action[NameObject(key)] = TextStringObject(value)
         writer._root_object[NameObject("/OpenAction")] = action

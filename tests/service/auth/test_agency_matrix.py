@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
@@ -539,24 +539,32 @@ def test_a_record_is_opened_by_auditors_who_see_its_row(border: Border) -> None:
     assert opened
 
 
-def read_events(border: Border, key: Key) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield the kind of each record that is an event, its post, and what a receiver gets."""
+def list_recorded_events(border: Border) -> list[tuple[int, str, str]]:
+    """Return the number of each record that is an event, its kind and its post."""
+    runtime = border.world.runtime
+    found: list[tuple[int, str, str]] = []
+    with runtime.store.read() as connection:
+        for seq in range(1, runtime.journal.head(connection).seq + 1):
+            entry = runtime.journal.entry(connection, seq)
+            body = runtime.journal.body(connection, seq)
+            types = {one.type for one in list_events(entry.kind, entry.subject, body)}
+            types |= {"decision.changed"} if entry.kind == DECISION else set()
+            found += [(seq, one, body.get("pending_post") or entry.post) for one in sorted(types)]
+    return found
+
+
+def read_events(
+    border: Border, key: Key, recorded: Iterable[tuple[int, str, str]]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the kind of each event, its post, and what a receiver gets."""
     runtime = border.world.runtime
     known = runtime.callers.look_up(border.keys[key]["Authorization"])
     receiver = replace(known, matter=Matter.DECISIONS, right=Right.SEE)
     with runtime.store.read() as connection:
         made = EventBodies(runtime, connection, receiver)
-        for seq in range(1, runtime.journal.head(connection).seq + 1):
-            entry, body = (
-                runtime.journal.entry(connection, seq),
-                runtime.journal.body(connection, seq),
-            )
-            types = {one.type for one in list_events(entry.kind, entry.subject, body)}
-            types |= {"decision.changed"} if entry.kind == DECISION else set()
-            for event_type in sorted(types):
-                sent = made.build(seq, event_type)
-                content = {} if sent is None else json.loads(sent)["data"]
-                yield event_type, body.get("pending_post") or entry.post, content
+        for seq, event_type, post in recorded:
+            sent = made.build(seq, event_type)
+            yield event_type, post, {} if sent is None else json.loads(sent)["data"]
 
 
 def expect_event(border: Border, key: Key, event_type: str, post: str, data: Any) -> bool:
@@ -576,8 +584,9 @@ def expect_event(border: Border, key: Key, event_type: str, post: str, data: Any
 
 def find_event_violations(border: Border, counts: Counter[str], *, share: int = 1) -> Iterator[str]:
     """Yield what receivers get against the table, and count the bodies there are."""
+    recorded = list_recorded_events(border)
     for key in list(border.keys)[::share]:
-        for event_type, post, data in read_events(border, key):
+        for event_type, post, data in read_events(border, key, recorded):
             counts[event_type] += bool(data)
             if not expect_event(border, key, event_type, post, data):
                 yield f"{key} {event_type} {post}: {data}"
