@@ -19,6 +19,9 @@ from typing import Any
 
 from engine.storage.home import Home
 from models.data.dataset import TARGETS
+from models.evaluation import plots
+from models.evaluation.plots import draw_plot
+from models.evaluation.report_html import report_html
 from models.evaluation.report_text import page
 from models.training.mlflow_pages import KEY_VARIABLE
 
@@ -109,8 +112,6 @@ def _tags(version: str, card: Mapping[str, Any]) -> dict[str, str]:
 def _record(client: Any, run_id: str, card: Mapping[str, Any], report: Mapping[str, Any]) -> None:
     """Write parameters, metrics and the readable reports of a run."""
     from mlflow.entities import Metric, Param
-
-    from models.evaluation.report_html import report_html
 
     params = [Param(name, text) for name, text in _flat("", card["config"])]
     stamp = 0  # figures of one run have no time of their own; the run has
@@ -212,9 +213,6 @@ def _describe_dataset(card: Mapping[str, Any]) -> Any:
 
 def _draw_plots(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the plots of the report as SVG, by name."""
-    from models.evaluation import plots
-    from models.evaluation.plots import draw_plot
-
     for target in report.get("targets", {}):
         for name, draw in (("capture", plots.capture), ("reliability", plots.reliability)):
             text = f"{name} of {target}"
