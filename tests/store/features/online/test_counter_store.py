@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from engine.domain.records import Arrival
@@ -32,12 +33,25 @@ from tests.support.random_histories import (
     thin_history,
 )
 
+Ints = NDArray[np.int64]
 FEATURES = OnlineFeatures(PLAN, NETWORK)
 LOADED, REPLAYED = (400, 200) if os.environ.get("DARVOZA_PROOF") else (60, 40)
 
 
-def test_a_loaded_history_reads_as_if_replayed(store: Store) -> None:
+def list_single_states(
+    entity: Ints, known_at: Ints, states: Ints, _sums: int
+) -> tuple[list[int], list[int], list[bytes]]:
+    """Return the rows that a load wrote before it wrote blocks."""
+    return entity.tolist(), known_at.tolist(), [state.tobytes() for state in states]
+
+
+@pytest.mark.parametrize("is_of_before", [False, True])
+def test_a_loaded_history_reads_as_if_replayed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, is_of_before: bool
+) -> None:
     """Fill the counters from a whole history: the same bits as counting it in bulk."""
+    if is_of_before:
+        monkeypatch.setattr(counter_store, "pack_blocks", list_single_states)
     found = history(11, LOADED, step=6 * HOUR)
     log = read_log(tables(found), PLAN)
     with store.write() as connection:

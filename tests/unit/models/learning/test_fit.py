@@ -12,6 +12,7 @@ from engine.domain.time_units import DAY
 from engine.errors import NotEnoughDataError
 from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset
+from models.learning import fitted_model
 from models.learning.fit import fit
 from models.learning.fitted_model import FittedModel
 from models.learning.scikit_trees import count_trees
@@ -64,6 +65,19 @@ def test_it_learns_what_is_there_and_its_chances_are_right() -> None:
     assert auc(scores.p_seizure, later.seizure) > 0.65
     assert scores.p_discrepancy.mean() == pytest.approx(later.discrepancy.mean(), abs=0.03)
     assert scores.p_seizure.mean() == pytest.approx(later.seizure.mean(), abs=0.015)
+
+
+def test_trees_score_rows_alike_whatever_rows_come_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = small_world(4000, seed=1)
+    model = fit_model(data)
+    whole = {name: trees.decision_function(data.values) for name, trees in model.ensembles.items()}
+    monkeypatch.setattr(fitted_model, "_NEAR", 97)
+    parts = model.margins(data.values)
+    assert whole
+    assert all(parts[name].tobytes() == margin.tobytes() for name, margin in whole.items())
+    assert all(len(margin) == 0 for margin in model.margins(data.values[:0]).values())
 
 
 def test_shuffled_labels_give_flat_chances() -> None:
