@@ -3,9 +3,9 @@
 What is imported from here must stay lean: no training library, no pickle loader, no experiment
 (held by import-linter). Several processes may serve one store.
 
-A start loads what a checkpoint needs: decisions, declarations, reports, health. All other routes
-and the pages (:mod:`api.site`) are loaded half a second later, or by the first request for one of
-them, which waits no longer than if the start had loaded them.
+A start loads what decisions need, and health. All other routes and the pages (:mod:`api.site`) are
+loaded half a second later, or by the first request for one of them, which waits no longer than if
+the start had loaded them.
 """
 
 import asyncio
@@ -29,13 +29,11 @@ from starlette.types import Receive, Scope, Send
 from api.auth.credentials import stand_in
 from api.decisions import routes as decisions_routes
 from api.decisions.fast_path import Express
-from api.declarations import routes as declarations_routes
 from api.http import health, problems
 from api.http.middleware import Guard
 from api.http.responses import BODY_MODELS, add_routes
 from api.links.worker import LinkWorker
 from api.messages import wco_response
-from api.reports import routes as reports_routes
 from api.service.model_store import SETTLED_SECONDS, HomeModels
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
@@ -45,12 +43,9 @@ from engine.storage.home import home_of
 
 FIRST = (
     decisions_routes.router,
-    declarations_routes.router,
-    reports_routes.crossings_router,
-    reports_routes.router,
     health.router,
 )
-"""Routers that a checkpoint needs."""
+"""Routers that are there before the first answer."""
 
 
 class LateRoutes(BaseRoute):
@@ -151,12 +146,17 @@ decisions keeps thousands until it is recorded: with the usual 700, looking took
 decision."""
 
 
+_FIRST_SECONDS = 0.1
+"""How long the first answers have the processor for themselves, if none needs more by itself."""
+
+
 async def _settle(app: FastAPI, runtime: Runtime) -> None:
     """Load what the start left for later, while requests are answered."""
     await runtime.executors.sign_in.run(stand_in)
     try:
+        await asyncio.sleep(_FIRST_SECONDS)
         await run_in_threadpool(runtime.prepare)
-        await asyncio.sleep(SETTLED_SECONDS)  # the first answers need not share the processor
+        await asyncio.sleep(SETTLED_SECONDS)  # the first decisions need not share the processor
         await run_in_threadpool(load_late_routes, app)
     except Exception as error:
         fault(error, route="start")  # and so will each request that needs it; others go on

@@ -84,7 +84,14 @@ print(json.dumps(known | {"modules": sorted(sys.modules)}))
 @pytest.mark.integration
 def test_a_service_starts_without_what_few_requests_want(start_state: dict[str, Any]) -> None:
     """Pages and most routes load after it; messages, scipy, sign-on and dossiers at first use."""
-    slow = {"api.site", "api.web.page_route", "jinja2", "babel", "api.models.routes"}
+    slow = {
+        "api.site",
+        "api.web.page_route",
+        "jinja2",
+        "babel",
+        "api.models.routes",
+        "api.reports.routes",
+    }
     slow |= {"lxml", "features.messages", "scipy.special", "scipy.optimize", "numpy.testing"}
     slow |= {"authlib", "joserfc", "httpx2", "api.oidc.provider"}
     slow |= {"fpdf", "PIL", "fontTools"}
