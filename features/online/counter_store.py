@@ -29,7 +29,7 @@ from engine.storage.dialect import Dialect
 from features.catalogue.event_streams import CROSSINGS, SPREAD
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Floats
-from features.online.blocks.rows import expand_rows, pack_blocks, pick_states
+from features.online.blocks.rows import expand_rows, is_block, pack_blocks, pick_states
 from features.online.counter_log.overlay import ANY, UNREMEMBERED, Overlay, read_overlay
 from features.online.counter_log.tables import Counter, Row
 from features.online.state_layout import StateLayout, layouts
@@ -165,7 +165,7 @@ def _ask(
 def _look_up_merged(connection: Connection, flat: list[int], answers: str) -> list[tuple[Any, ...]]:
     """Return a row of the table's answers a look-up; ``flat`` has three numbers each."""
     rows = _seek(connection, flat, answers)
-    packed = [at for at, (state, *_) in enumerate(rows) if state is not None and len(state) % 8]
+    packed = [at for at, (state, *_) in enumerate(rows) if state is not None and is_block(state)]
     if packed:
         cuts = [flat[3 * at + 2] for at in packed]
         for at, (state, after) in zip(
