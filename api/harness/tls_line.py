@@ -7,7 +7,7 @@ import ssl
 from base64 import b64decode
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -53,11 +53,11 @@ class Line:
         return None if fault in ("kill", "lose_answer") else answer
 
     def _post(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
-        connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        raw = answer.read()
-        connection.close()
+        # Closed whatever happens: the service may be killed while it answers.
+        with closing(http.client.HTTPConnection(HOST, self.port, timeout=30)) as connection:
+            connection.request("POST", path, body, headers)
+            with connection.getresponse() as answer:
+                raw = answer.read()
         self.seen += [body, raw]
         return answer.status, raw
 
