@@ -241,16 +241,18 @@ def arrive(
 ) -> dict[str, Any]:
     """Decide on the story's vehicle at Oybek until no lot picks it, as supervisors see it.
 
-    Random checks and the rule for changed papers draw lots.
+    A plate draws the same numbers all through a shift: one that is a random check stays one, so
+    the trailer comes behind another tractor. The rule for a first crossing holds at the first one
+    alone: the same tractor comes a second time.
     """
-    for attempt in range(20):
+    for attempt in range(2 * TRACTORS):
         crossing = {
             "crossing_id": f"oyb-{number}-{attempt}",
             "post": "UZ-OYB",
             "direction": "entry",
             "arrived_at": now(-1),
             "vehicle_class": "truck",
-            "plate": "01A777BC",
+            "plate": f"01A{777 + attempt // 2}BC",
             "trailer_plate": "TR900AA",
             "is_empty": True,
             "weighed_mass_kg": 15_000.0,
@@ -263,9 +265,11 @@ def arrive(
         if seen["basis"] not in ("random", "profile"):
             assert (seen["channel"], seen["basis"]) == (channel, basis)
             return dict(seen)
-    raise AssertionError("a lot picked it 20 times")
+    raise AssertionError("a lot picked every tractor")
 
 
+TRACTORS = 10
+"""With fresh secrets in each run, one in thirty is a random check."""
 NUMBERS = {"score", "percentile", "propensity", "basis", "watchlist", "profiles", "reasons"}
 
 
