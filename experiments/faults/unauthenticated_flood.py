@@ -24,6 +24,8 @@ CONNECTIONS, HEADS, HEAD_BYTES, AHEAD, HALVES = 40, 4, 60 << 20, 200_000, 1_000
 MOST_TIMES, MOST_BYTES, MOST_OPEN = 3.0, 64 << 20, 300
 """What a decision may take in terms of a quiet one; what the service may hold beyond what it held;
 the files that it may have open for connections that send half a request."""
+CLOSED_SECONDS = 20.0
+"""How long a busy machine may take to close a connection that it does not want."""
 _PART = 1 << 16
 _FILES = 4096
 _VISIT, _TOKEN = re.compile(rb"darvoza_visit=([^;]+)"), re.compile(rb'form_token" value="([^"]+)')
@@ -187,8 +189,8 @@ async def _takes(port: int, begin: bytes, part: bytes, number: int) -> bool:
             writer.write(begin)
             for _ in range(number):
                 writer.write(part)
-                await asyncio.wait_for(writer.drain(), 2.0)
-            await asyncio.wait_for(reader.read(), 2.0)  # until it is closed
+                await asyncio.wait_for(writer.drain(), CLOSED_SECONDS)
+            await asyncio.wait_for(reader.read(), CLOSED_SECONDS)  # until it is closed
         finally:
             writer.transport.abort()
     except TimeoutError:

@@ -21,7 +21,7 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 UNPRIVILEGED = 65534
-START_SECONDS = 20
+START_SECONDS, STOP_SECONDS = 60, 60
 
 
 class Cluster:
@@ -77,7 +77,7 @@ class Cluster:
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: SIGINT is a fast shutdown, SIGKILL a crash."""
         self.process.send_signal(how)
-        self.process.wait(10)
+        self.process.wait(STOP_SECONDS)
 
     def url(self, database: str = "postgres", scheme: str = "postgresql") -> str:
         """Return a database's URL; SQLAlchemy wants the scheme postgresql+psycopg."""

@@ -13,6 +13,8 @@ import httpx2
 
 CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 PASSWORD = "secret of the provider"  # of people of the tests
+PATIENCE_SECONDS = 60.0
+"""How long a busy machine may take for an answer."""
 
 
 class IdentityProvider:
@@ -22,7 +24,9 @@ class IdentityProvider:
         self.address = f"http://localhost:{port}"
         self.issuer = f"{self.address}/o"
         self._agents: dict[str, httpx2.Client] = {}
-        self._administrator = httpx2.Client(base_url=self.address, trust_env=False)
+        self._administrator = httpx2.Client(
+            base_url=self.address, trust_env=False, timeout=PATIENCE_SECONDS
+        )
         self.secret: str = self.control()["secret"]
 
     def control(self, **asked: Any) -> dict[str, Any]:
@@ -34,7 +38,8 @@ class IdentityProvider:
         """Follow an address as a person does, and return the path with which they come back."""
         agent = self._agents.get(person)
         if agent is None:
-            agent = self._agents[person] = httpx2.Client(trust_env=False)
+            agent = httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS)
+            self._agents[person] = agent
             self._sign_in(agent, person)
         answer = agent.get(address)
         assert answer.status_code == 302, answer.text

@@ -3,8 +3,10 @@
 import hmac
 import html
 import json
+import re
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -40,6 +42,8 @@ from tests.support.provider_process import IdentityProvider
 HERE = "http://localhost"
 QUEUE = f"/v1/posts/{POST}/queue"
 PAGE = f"/posts/{POST}/queue"
+TOKEN = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.")
+"""A token as it travels; the three letters that it begins with stand in random bytes as well."""
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +129,9 @@ def test_no_name_and_no_address_of_a_person_is_kept(
     kept = b"".join(one.read_bytes() for one in world.home.root.rglob("*") if one.is_file())
     kept += (shown + "".join(capfd.readouterr())).encode()
     assert b"oidc_granted" in kept
-    for personal in (b"Gulnora", b"Karimova", b"example.org", b"eyJ"):
+    for personal in (b"Gulnora", b"Karimova", b"example.org"):
         assert personal not in kept
+    assert not TOKEN.search(kept) and TOKEN.search(b"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln")
 
 
 BENT: dict[str, dict[str, Any]] = {
@@ -376,11 +381,16 @@ def test_a_provider_that_is_down_leaves_local_accounts_and_sessions(
 def test_a_provider_that_is_slow_is_given_up(
     world: World, idp: IdentityProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world.runtime.sign_on, "_seconds", 0.3)
+    """Only where it is late: a busy machine may take as long for what it has ready."""
     monkeypatch.setattr(world.runtime.sign_on, "_provider", None)
+    desk = Desk(world)
+    path = idp.sign_on(begin(desk), "sam")
+    asked = world.runtime.sign_on._provider
+    assert asked is not None
+    monkeypatch.setattr(asked[1]._transport, "_seconds", 0.3)
     idp.control(bent={"seconds": 1.0})
-    answer, _ = come_back(world, idp, "sam")
-    assert answer.status_code == 503
+    answer = desk.get(path)
+    assert (answer.status_code, "does not answer" in answer.text) == (503, True)
     monkeypatch.setattr(world.runtime.sign_on, "_provider", None)
 
 
@@ -560,7 +570,8 @@ def test_a_person_of_two_accounts_approves_no_watch_list_entry(
 ) -> None:
     """The whole way: proposed by a local account, approved on the page of a work account."""
     idp.control(groups={"rustam": ["supervisors", "every-post"]})
-    entry = {"plate": "01 A 777 AA", "reason": "tip-off", "expiry": "2027-03-01T00:00:00Z"}
+    expiry = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    entry = {"plate": "01 A 777 AA", "reason": "tip-off", "expiry": expiry}
     made = world.post("/v1/watchlist", entry, Role.SUPERVISOR)
     assert made.status_code == 201, made.text
     step = f"/watchlist/{made.json()['id']}/approvals"

@@ -19,7 +19,7 @@ from api.harness import fault_runner, partition_runner
 from api.harness.fault_runner import Fault, FaultRun, Scratch, scratch
 from api.harness.fork_server import PLANTED
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE, Home
-from experiments.faults import store_outage
+from experiments.faults import store_outage, unauthenticated_flood
 from experiments.faults.full_disk import on_a_small_disk
 from experiments.faults.ledger_check import Counts
 from experiments.faults.senders import PATIENCE_SECONDS, SENDERS, Book
@@ -185,6 +185,7 @@ def test_the_seeded_bug_is_caught(
     fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_outage, "_bites", bitten)
+    monkeypatch.setattr(unauthenticated_flood, "CLOSED_SECONDS", 2.0)  # what keeps it, keeps it
     trials = {"memory": LEAKING}.get(fault, 1)
     counts = count_faults(fault, forker, has_bug=True, trials=trials)
     assert counts.as_dict()[broken] > 0

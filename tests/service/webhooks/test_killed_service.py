@@ -61,7 +61,8 @@ def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 def post(service: Service, path: str, body: Any, key: str) -> Any:
     headers = {"Authorization": f"Bearer {key}"}
-    answer = httpx2.post(f"http://127.0.0.1:{service.port}{path}", json=body, headers=headers)
+    address = f"http://127.0.0.1:{service.port}{path}"
+    answer = httpx2.post(address, json=body, headers=headers, timeout=PATIENCE_SECONDS)
     assert answer.status_code == 201, answer.text
     return answer.json()
 
@@ -83,6 +84,7 @@ def amend_vehicles(service: Service, key: str) -> dict[str, list[str]]:
 def test_no_event_is_lost_where_the_service_is_killed(home: "Home", forker: Forker) -> None:
     keys, _ = make_keys(home)
     service, receiver, killed = Service(home, forker), Receiver(), threading.Event()
+    turn = threading.Lock()  # events of several vehicles come at the same time
     with receiver.listen():
         pass  # so that it has a port; then it is down
     service.start()
@@ -94,9 +96,10 @@ def test_no_event_is_lost_where_the_service_is_killed(home: "Home", forker: Fork
     def kill_at_the_fifth(_: Any) -> int | None:
         if len(receiver.tried) < 5:
             return 200
-        if not killed.is_set():
-            killed.set()
-            service.kill()
+        with turn:
+            if not killed.is_set():
+                service.kill()
+                killed.set()  # once it has ended: it is started again as soon as this is seen
         return None
 
     receiver.answer = kill_at_the_fifth
