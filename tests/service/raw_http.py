@@ -17,7 +17,8 @@ from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
 from tests.service.running_service import FakeModels, make_home, make_keys
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
+"""How long a busy machine may take for what takes none."""
 
 
 @dataclass

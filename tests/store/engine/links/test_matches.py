@@ -86,8 +86,8 @@ def test_a_common_entry_is_a_token_on_both_sides_and_no_other_is_anything(sides:
     (enquiry,) = state_of(tj).enquiries
     assert (enquiry.elements, enquiry.rule, enquiry.is_alarm) == (3, "", False)
     held = json.dumps(tj.bodies(LINK_RECEIVED) + uz.bodies(LINK_RECEIVED))
-    said = ("01A777BC", "01а777вс", "reason of", "WDB9634031L", "c-1")  # too long for base 64
-    assert not [one for one in said if one in held]
+    sought = ("01A777BC", "01а777вс", "reason of", "WDB9634031L", "c-1")  # too long for base 64
+    assert not [one for one in sought if one in held]
 
 
 def test_an_identifier_is_asked_about_once_and_a_new_one_the_next_day(lite_sides: Sides) -> None:
