@@ -78,7 +78,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with httpx.Client(base_url=address, headers=key, timeout=PATIENCE_MS / 1000) as sender:
         yield Site(address, sender, people(opened[0]), opened[0])
     server.should_exit = True
-    thread.join(10)
+    thread.join(PATIENCE_MS / 1000)
     listener.close()
 
 

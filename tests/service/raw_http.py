@@ -106,5 +106,5 @@ def open_wire(folder: Path) -> Iterator[Wire]:
         time.sleep(0.01)
     yield Wire(listener.getsockname()[1], server, opened[0], keys)
     server.should_exit = True
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
     listener.close()

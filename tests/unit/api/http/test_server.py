@@ -26,3 +26,12 @@ def test_a_socket_meant_for_another_process_is_left_alone(monkeypatch: pytest.Mo
 
 def test_a_free_port_is_none_that_a_connection_may_be_given() -> None:
     assert 1024 <= service_process.free_port() < service_process._first_given()
+
+
+@pytest.mark.parametrize("lowest", [0, 1024, 1030])
+def test_where_connections_may_be_given_every_port_a_free_one_is_found_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, lowest: int
+) -> None:
+    monkeypatch.setattr(service_process, "_first_given", lambda: lowest)
+    with socket.create_server(("127.0.0.1", service_process.free_port())) as taken:
+        assert taken.getsockname()[1] >= 1024
