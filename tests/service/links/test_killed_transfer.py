@@ -7,6 +7,7 @@ transfer goes on by itself.
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -36,6 +37,20 @@ from tests.support.patience import wait_for
 SIZE, KILLS = (9_000_000, 40) if os.environ.get("DARVOZA_PROOF") else (1_500_000, 2)
 """Bytes of the file, and kills at most: it may be whole before."""
 PATIENCE_SECONDS = 60.0
+PARCEL_SECONDS = 0.25
+"""How long a parcel is under way while kills are tried: a busy machine may take as long to kill."""
+
+
+@dataclass
+class SlowLine(Line):
+    """A line on which the file is not whole before a service can be killed."""
+
+    seconds: float = 0.0
+
+    def forward(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes] | None:
+        """Return the service's answer, some time later."""
+        time.sleep(self.seconds)
+        return super().forward(path, body, headers)
 
 
 @dataclass
@@ -45,7 +60,7 @@ class Transfer:
     node: Installation
     centre: Installation
     services: dict[str, Service]
-    line: Line
+    line: SlowLine
     content: bytes
     digest: str
 
@@ -101,7 +116,7 @@ def open_transfer(
             sides[name] = stack.enter_context(contextmanager(open_installation)(home, url))
             declare_files(home, sides[name].store)
             services[name] = stack.enter_context(Service(forker, about, free_port(), bug))
-        line = Line(services["centre"].port, certificate)
+        line = SlowLine(services["centre"].port, certificate)
         stack.enter_context(serve_tls(line, folder))
         node, centre = sides["node"], sides["centre"]
         parties = [
@@ -121,6 +136,7 @@ def open_transfer(
 
 def kill_by_turns(transfer: Transfer) -> str:
     """Kill either service while the file is under way; return what was wrong, if anything was."""
+    transfer.line.seconds = PARCEL_SECONDS
     for name in transfer.services:
         transfer.start(name)
     for number in range(KILLS):
@@ -156,6 +172,7 @@ def test_a_transfer_outlives_both_services(
     empty_database(postgresql_database)
     with open_transfer(tmp_path, forker, centre_url=postgresql_database) as transfer:
         assert kill_by_turns(transfer) == ""
+        transfer.line.seconds = 0.0
         for name, service in transfer.services.items():
             service.kill()
             transfer.start(name)
