@@ -13,4 +13,6 @@ monotone_constraints  Monotone constraints: signs of features that hold before a
 own_estimators        Estimators of an analyst's own: which become a part of a bundle, and how
 scikit_trees          Private parts of scikit-learn's histogram gradient boosting, read and written
                       here alone
+tree_walk             Compiled walk of many rows through one ensemble, with scikit-learn's log-odds
+                      to the bit
 """

@@ -14,6 +14,7 @@ weigh (:mod:`models.learning.blending`); only the rate from which on one counts 
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.array_types import Floats, Labels, Positions, Rows
 from models.config import Trees
-from models.learning.scikit_trees import average_ensembles, widen_ensemble
+from models.learning.scikit_trees import SharedBins, average_ensembles, widen_ensemble
 from models.scoring.linear import Linear, fold_values
 
 _OUTER = (0.005, 0.995)
@@ -45,6 +46,7 @@ def grow(
     seed: int,
     weight: Floats | None = None,
     among: Positions | None = None,
+    bins: SharedBins | None = None,
 ) -> HistGradientBoostingClassifier:
     """Grow one ensemble over the seeds ``seed``, ``seed + 1``, ... and return their mean.
 
@@ -61,16 +63,23 @@ def grow(
         Of each row; all alike when absent. Slow: scikit-learn 1.9 takes long to find its bins.
     among : int array, optional
         Ascending columns that a split may use; all when absent.
+    bins : SharedBins, optional
+        Of these rows and weights, where other trees grow on them too.
     """
     columns = np.arange(values.shape[1]) if among is None else among
     used = values if among is None else values[:, among]
     is_blank = np.isnan(used).all(axis=0)
     filled = np.where(is_blank, np.float32(0), used) if is_blank.any() else used
+    bins = SharedBins() if bins is None else bins
     # Sums over threads depend on their number; one thread, and the bits repeat on any machine.
     with threadpool_limits(1, user_api="openmp"):
         grown = [
-            _estimator(trees, signs[columns], seed + number).fit(
-                filled, label, sample_weight=weight
+            bins.fit(
+                _estimator(trees, signs[columns], seed + number),
+                filled,
+                label,
+                weight=weight,
+                columns=columns,
             )
             for number in range(trees.seeds)
         ]
@@ -109,12 +118,12 @@ def grow_with_field(
     tries twice the share of features, about as many as the other half tries.
     """
     result = np.flatnonzero(signs)
-    whole = grow(values, label, trees=trees, signs=signs, seed=seed, weight=weight)
+    teach = partial(grow, values, label, signs=signs, seed=seed, weight=weight, bins=SharedBins())
+    whole = teach(trees=trees)
     if len(result) < FEWEST_SIGNED:
         return whole
     fewer = replace(trees, share_of_features=min(1.0, 2 * trees.share_of_features))
-    field = grow(values, label, trees=fewer, signs=signs, seed=seed, weight=weight, among=result)
-    return average_ensembles([whole, field])
+    return average_ensembles([whole, teach(trees=fewer, among=result)])
 
 
 def straight_part(

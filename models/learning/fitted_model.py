@@ -5,7 +5,7 @@ the same heads as data, in a bundle.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -21,9 +21,7 @@ from models.scoring.risk import UNSEEN, Head, probability, risk
 from models.scoring.tree_ensemble import TreeArrays
 
 _AT_ONCE = 16_384
-"""Rows that are scored together: scikit-learn and the lines need several times their memory."""
-_NEAR = 1_024
-"""Rows that one tree after another scores: they stay near the processor, and take half the time."""
+"""Rows that are scored together: the lines need several times their memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,10 @@ class FittedModel:
     """Mean out-of-time log-loss of each part that could be blended, alone, and of the blend."""
     level: Mapping[Target, float]
     """Log-odds by which the random stream moved each calibration."""
+    _arrays: dict[str, TreeArrays] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Ensembles as plain arrays, once they were scored by."""
 
     def read_parts(self) -> tuple[dict[str, TreeArrays], dict[str, Linear]]:
         """Return trees and lines as a bundle keeps them, by name."""
@@ -61,8 +63,8 @@ class FittedModel:
         return trees, lines
 
     def margins(self, values: Rows) -> dict[str, Floats]:
-        """Return each part's log-odds for rows of shape (n, f)."""
-        trees = {name: _add_trees(trees, values) for name, trees in self.ensembles.items()}
+        """Return each part's log-odds for rows of shape (n, f), to the bit as scikit-learn does."""
+        trees = {name: self._add_trees(name, values) for name in self.ensembles}
         lines = {name: line.margin(values) for name, line in self.lines.items()}
         return trees | lines | {UNSEEN: unseen(values, column_of(self.names))}
 
@@ -83,13 +85,13 @@ class FittedModel:
         scores = self.score(values)
         return risk(scores.p_seizure, scores.p_discrepancy, severity=self.severity)
 
+    def _add_trees(self, name: str, values: Rows) -> Floats:
+        """Return an ensemble's log-odds; trees add up row by row, whatever rows come with it."""
+        from models.learning.tree_walk import add_trees  # compiled code: what only fits needs none
 
-def _add_trees(estimator: HistGradientBoostingClassifier | OwnEstimator, values: Rows) -> Floats:
-    """Return an estimator's log-odds; trees add up row by row, whatever rows come with it."""
-    if isinstance(estimator, OwnEstimator):
-        return estimator.decision_function(values)
-    parts = [
-        estimator.decision_function(values[begin : begin + _NEAR])
-        for begin in range(0, len(values), _NEAR)
-    ]
-    return np.concatenate([np.empty(0), *parts])
+        estimator = self.ensembles[name]
+        if isinstance(estimator, OwnEstimator):
+            return estimator.decision_function(values)
+        if name not in self._arrays:
+            self._arrays[name] = read_trees(estimator)
+        return add_trees(self._arrays[name], values)

@@ -18,10 +18,11 @@ import numpy as np
 import skops.io
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from engine.domain.time_units import SystemClock, rfc3339
 from engine.errors import RiskError
-from models.array_types import Floats
+from models.array_types import Floats, Rows
 from models.bundle.bundle import FORMAT, MANIFEST, SIGNATURE, TREES, arrays, sign
 from models.bundle.scorer import margins_of
 from models.data.dataset import TARGETS
@@ -39,6 +40,8 @@ AGREEMENT = 1e-9
 """Largest difference in chance between what serves and scikit-learn."""
 EXPLAINED = 200
 """Rows on which explanations are compared with the margins they must sum to."""
+_NEAR = 1_024
+"""Rows that scikit-learn's trees score together: they stay near the processor."""
 
 
 class BundleDiffersError(RiskError):
@@ -152,18 +155,31 @@ def _check(trained: TrainingResult, files: Mapping[str, bytes]) -> None:
     lines = json.loads(files["calibration.json"])["lines"]
     served = {name: Linear.from_dict(kept) for name, kept in lines.items()}
     theirs = model.margins(values)
+    for name, estimator in model.ensembles.items():
+        if not isinstance(estimator, OwnEstimator):  # one of those was asked by margins itself
+            theirs[name], judged = _ask(estimator, values), theirs[name]
+            _agree("the margins", theirs[name], judged, most=0.0)
     ours = margins_of(loaded, served, values, column=column_of(model.names))
     for head in model.heads.values():
         chances = [probability(head.log_odds(margins)) for margins in (theirs, ours)]
         _agree("the probabilities", *chances, most=AGREEMENT)
     for name, one in grown.items():
-        _check_explanation(model, one, name, values=values[:EXPLAINED])
+        _check_explanation(one, values=values[:EXPLAINED], margin=theirs[name][:EXPLAINED])
 
 
-def _check_explanation(model: FittedModel, trees: TreeArrays, name: str, *, values: Any) -> None:
-    shap = TreeShap(trees, len(model.names))
+def _ask(estimator: HistGradientBoostingClassifier, values: Rows) -> Floats:
+    """Return scikit-learn's log-odds for rows of shape (n, f)."""
+    parts = [
+        estimator.decision_function(values[begin : begin + _NEAR])
+        for begin in range(0, len(values), _NEAR)
+    ]
+    return np.concatenate([np.empty(0), *parts])
+
+
+def _check_explanation(trees: TreeArrays, *, values: Rows, margin: Floats) -> None:
+    shap = TreeShap(trees, values.shape[1])
     summed = np.array([shap.base + shap(row).sum() for row in values])
-    _agree("the explanations", model.margins(values)[name], summed, most=1e-8)
+    _agree("the explanations", margin, summed, most=1e-8)
 
 
 def _agree(what: str, theirs: Floats, ours: Floats, *, most: float) -> None:

@@ -12,7 +12,7 @@ from engine.domain.time_units import DAY
 from engine.errors import NotEnoughDataError
 from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset
-from models.learning import fitted_model
+from models.learning import tree_walk
 from models.learning.fit import fit
 from models.learning.fitted_model import FittedModel
 from models.learning.scikit_trees import count_trees
@@ -73,7 +73,7 @@ def test_trees_score_rows_alike_whatever_rows_come_with_them(
     data = small_world(4000, seed=1)
     model = fit_model(data)
     whole = {name: trees.decision_function(data.values) for name, trees in model.ensembles.items()}
-    monkeypatch.setattr(fitted_model, "_NEAR", 97)
+    monkeypatch.setattr(tree_walk, "_ROWS", 97)
     parts = model.margins(data.values)
     assert whole
     assert all(parts[name].tobytes() == margin.tobytes() for name, margin in whole.items())

@@ -4,16 +4,21 @@ An upgrade that moves them fails here first: no other module reads them.
 """
 
 import ast
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from models.array_types import Floats, Labels, Positions, Rows
 from models.learning.scikit_trees import (
     ATTRIBUTES,
+    BINS,
     NODE_FIELDS,
+    SharedBins,
     UnknownLayoutError,
     average_ensembles,
     check_layout,
@@ -25,17 +30,24 @@ from models.scoring.tree_ensemble import TreeEnsemble
 
 ROOT = Path(__file__).parents[4]
 HOME = Path("models/learning/scikit_trees.py")
-PRIVATE = {name for name in ATTRIBUTES if name.startswith("_")}
+PRIVATE = {name for name in ATTRIBUTES if name.startswith("_")} | {"_bin_data", "_bin_mapper"}
 
 
-def grow_small(seed: int, *, width: int = 3) -> HistGradientBoostingClassifier:
+def make_rows(width: int = 3) -> tuple[Rows, Labels]:
     draw = np.random.default_rng(1)
     values = draw.normal(size=(300, width)).astype(np.float32)
     values[draw.random(values.shape) < 0.1] = np.nan
-    label = np.nan_to_num(values[:, 0]) + draw.normal(size=300) > 0
+    return values, (np.nan_to_num(values[:, 0]) + draw.normal(size=300) > 0).astype(np.int8)
+
+
+def unfitted(seed: int) -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(
         max_iter=3, max_depth=3, max_features=0.5, random_state=seed
-    ).fit(values, label)
+    )
+
+
+def grow_small(seed: int) -> HistGradientBoostingClassifier:
+    return unfitted(seed).fit(*make_rows())
 
 
 ROWS = np.random.default_rng(2).normal(size=(50, 3)).astype(np.float32)
@@ -90,6 +102,78 @@ def test_a_widened_ensemble_reads_the_columns_it_was_fitted_on() -> None:
     wide[:, columns] = ROWS
     widened = widen_ensemble(estimator, columns, width=6)
     np.testing.assert_array_equal(widened.decision_function(wide), before)
+
+
+ALL, SOME = np.arange(6), np.array([1, 2, 5])
+
+
+def fit_on(
+    bins: SharedBins, columns: Positions, *, seed: int, weight: Floats | None = None
+) -> HistGradientBoostingClassifier:
+    values, label = make_rows(6)
+    return bins.fit(unfitted(seed), values[:, columns], label, weight=weight, columns=columns)
+
+
+def fit_alone(
+    columns: Positions, *, seed: int, weight: Floats | None = None
+) -> HistGradientBoostingClassifier:
+    values, label = make_rows(6)
+    return unfitted(seed).fit(values[:, columns], label, sample_weight=weight)
+
+
+def state(estimator: HistGradientBoostingClassifier) -> tuple[bytes, ...]:
+    """Return the bytes of its trees and of its bins."""
+    mapper = estimator._bin_mapper
+    trees = [tree.nodes.tobytes() for (tree,) in estimator._predictors]
+    kept = [pickle.dumps((mapper.random_state, [getattr(mapper, name) for name in BINS]))]
+    return (*trees, *kept)
+
+
+@pytest.mark.parametrize("weight", [None, np.linspace(0.5, 1.5, 300)])
+def test_trees_on_shared_bins_are_to_the_bit_those_grown_alone(weight: Floats | None) -> None:
+    bins = SharedBins()
+    for columns, seed in ((ALL, 1), (ALL, 2), (SOME, 3), (SOME, 4)):
+        shared = fit_on(bins, columns, seed=seed, weight=weight)
+        alone = fit_alone(columns, seed=seed, weight=weight)
+        assert state(shared) == state(alone)
+        assert vars(shared).keys() == vars(alone).keys()
+
+
+def test_bins_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade that asks for bins elsewhere would find them again each time."""
+    mapper = type(grow_small(1)._bin_mapper)
+    find = Mock(wraps=mapper.fit)
+    monkeypatch.setattr(mapper, "fit", lambda *rows, **how: find(*rows, **how))
+    bins = SharedBins()
+    for columns, seed in ((ALL, 1), (ALL, 2), (SOME, 3)):
+        fit_on(bins, columns, seed=seed)
+    assert find.call_count == 1
+
+
+def test_rows_that_are_drawn_by_the_seed_share_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    mapper = type(grow_small(1)._bin_mapper)
+    begin = mapper.__init__
+
+    def draw_fewer(self: object, **given: object) -> None:
+        begin(self, **given | {"subsample": 100})
+
+    monkeypatch.setattr(mapper, "__init__", draw_fewer)
+    bins = SharedBins()
+    grown = [fit_on(bins, ALL, seed=seed) for seed in (1, 2)]
+    assert [state(one) for one in grown] == [state(fit_alone(ALL, seed=seed)) for seed in (1, 2)]
+
+
+def test_bins_of_other_columns_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: a selection of columns that begins at the wrong one."""
+    take = SharedBins._take_over
+    monkeypatch.setattr(
+        SharedBins,
+        "_take_over",
+        lambda self, own, places: take(self, own, np.arange(len(places))),
+    )
+    bins = SharedBins()
+    fit_on(bins, ALL, seed=1)
+    assert state(fit_on(bins, SOME, seed=2)) != state(fit_alone(SOME, seed=2))
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
