@@ -40,14 +40,14 @@ def make_rows(width: int = 3) -> tuple[Rows, Labels]:
     return values, (np.nan_to_num(values[:, 0]) + draw.normal(size=300) > 0).astype(np.int8)
 
 
-def unfitted(seed: int) -> HistGradientBoostingClassifier:
+def make_estimator(seed: int) -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(
         max_iter=3, max_depth=3, max_features=0.5, random_state=seed
     )
 
 
 def grow_small(seed: int) -> HistGradientBoostingClassifier:
-    return unfitted(seed).fit(*make_rows())
+    return make_estimator(seed).fit(*make_rows())
 
 
 ROWS = np.random.default_rng(2).normal(size=(50, 3)).astype(np.float32)
@@ -111,14 +111,14 @@ def fit_on(
     bins: SharedBins, columns: Positions, *, seed: int, weight: Floats | None = None
 ) -> HistGradientBoostingClassifier:
     values, label = make_rows(6)
-    return bins.fit(unfitted(seed), values[:, columns], label, weight=weight, columns=columns)
+    return bins.fit(make_estimator(seed), values[:, columns], label, weight=weight, columns=columns)
 
 
 def fit_alone(
     columns: Positions, *, seed: int, weight: Floats | None = None
 ) -> HistGradientBoostingClassifier:
     values, label = make_rows(6)
-    return unfitted(seed).fit(values[:, columns], label, sample_weight=weight)
+    return make_estimator(seed).fit(values[:, columns], label, sample_weight=weight)
 
 
 def state(estimator: HistGradientBoostingClassifier) -> tuple[bytes, ...]:
