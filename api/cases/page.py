@@ -120,7 +120,13 @@ def show(visit: TheVisit, service: TheService, case_id: Identifier) -> Response:
     return _case_page(visit, service, case_id, "case.html")
 
 
-@router.get("/{case_id}/events")
+_PREFILLED = sorted({field.name for fields in EVENT_FIELDS.values() for field in fields})
+
+
+@router.get(
+    "/{case_id}/events",
+    openapi_extra={"parameters": [{"name": name, "in": "query"} for name in _PREFILLED]},
+)
 def show_form(
     visit: TheVisit,
     service: TheService,

@@ -1,9 +1,10 @@
 """The finds that wait for a confirmation, for people."""
 
 import secrets
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.confirmations.reads import Sequence, TheService, confirm_find, waiting_finds
@@ -14,14 +15,14 @@ router = APIRouter(prefix="/finds", route_class=PageRoute, include_in_schema=Fal
 
 
 @router.get("")
-def show(visit: TheVisit, service: TheService) -> Response:
+def show(visit: TheVisit, service: TheService, find: Annotated[str, Query()] = "") -> Response:
     """Show the finds that wait, the oldest first."""
     found = waiting_finds(service, visit.caller)
     return visit.page(
         "finds.html",
         json_address="/v1/finds",
         finds=found,
-        confirmed=visit.request.query_params.get("find", ""),
+        confirmed=find,
         once=secrets.token_hex(12),
     )
 

@@ -17,13 +17,13 @@ from urllib.parse import parse_qsl, urlencode
 
 import orjson
 from fastapi import Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from api.http.dependencies import CheckedRoute
 from api.http.problems import TITLES, problem
 from engine.domain.validation import rule_of
 from engine.storage.csv_cells import escape_cell
@@ -186,7 +186,7 @@ def prefers_csv(accept: str, *, has_list: bool) -> bool:
     return (csv_quality, not is_json) > (quality, False) if has_list else quality == 0
 
 
-class ListRoute(APIRoute):
+class ListRoute(CheckedRoute):
     """A route that answers its lists as CSV too, to who asks for it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

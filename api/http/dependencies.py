@@ -1,8 +1,16 @@
-"""Dependencies of routes: the running service, the caller, the sender's idempotency key."""
+"""Dependencies of routes: the running service, the caller, the sender's idempotency key.
 
-from typing import Annotated, Protocol
+And the class of all routes, which refuses parameters of the query that a route does not declare.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Protocol
 
 from fastapi import Depends, Header, Query, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from api.auth.accounts import Accounts
@@ -80,6 +88,67 @@ async def idempotency_key(
 
 
 IdempotencyKey = Annotated[str | None, Depends(idempotency_key)]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class CheckedRoute(APIRoute):
+    """A route that refuses parameters that it does not declare: one mistyped is not left out.
+
+    Names are compared after the caller is known and the body was read. Most requests have no query
+    and compare nothing.
+    """
+
+    always: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that every route of the class takes."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.query_names = self.declare_query()
+        if self.query_names is not None:
+            check = Dependant(call=_check_query, request_param_name="request")
+            self.dependant.dependencies.append(check)
+
+    def declare_query(self) -> frozenset[str] | None:
+        """Return the parameters that the route takes, None where it takes any."""
+        shown = (self.openapi_extra or {}).get("parameters", ())
+        names = {one["name"] for one in shown if one["in"] == "query"}
+        return self.always | names | set(_list_names(self.dependant))
+
+
+def _list_names(dependant: Dependant) -> Iterator[str]:
+    yield from (field.alias for field in dependant.query_params)
+    for one in dependant.dependencies:
+        yield from _list_names(one)
+
+
+async def _check_query(request: Request) -> None:
+    """Raise ``RequestValidationError`` where the query names what the route does not declare."""
+    if not request.scope["query_string"]:
+        return
+    known: frozenset[str] = request.scope["route"].query_names
+    if unknown := request.query_params.keys() - known:
+        why = f"no parameter of this route, which takes: {', '.join(sorted(known)) or 'none'}"
+        raise RequestValidationError(
+            [
+                {"loc": ("query", show_name(name)), "type": "extra_forbidden", "msg": why}
+                for name in sorted(unknown)[:MOST_NAMED]
+            ]
+        )
+
+
+MOST_NAMED = 20
+"""Unknown parameters that one refusal names."""
+
+
+def show_name(name: str) -> str:
+    """Return a parameter's name as a refusal repeats it: ``?`` for what could be no name of ours.
+
+    >>> show_name("limt"), show_name("01A123BC")
+    ('limt', '?')
+    """
+    return name if _NAME.fullmatch(name) else "?"
+
 
 _DID_IT = "Who did it, where that is not the team that was drawn."
 Team = Annotated[Identifier | None, Query(description=_DID_IT)]

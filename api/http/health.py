@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.http.dependencies import running_service
+from api.http.dependencies import CheckedRoute, running_service
 from api.http.responses import answer
 from api.http.schema_base import Alive, Ready
 from api.service.metrics import Metrics, exposition
@@ -37,7 +37,7 @@ class HealthService(Protocol):
 
 TheService = Annotated[HealthService, Depends(running_service)]
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=CheckedRoute)
 
 
 @router.head("/healthz", include_in_schema=False)

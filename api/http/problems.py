@@ -110,7 +110,11 @@ async def _answer_malformed(request: Request, error: Exception) -> ProblemRespon
     """Say where a path, query or header is at fault and why, never what it was."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
     fields = [
-        {"at": ".".join(map(str, e["loc"])), "rule": rule_of(e["type"]), "why": e["msg"]}
+        {
+            "at": ".".join(map(str, e["loc"])),
+            "rule": rule_of(e["type"], e.get("ctx")),
+            "why": e["msg"],
+        }
         for e in found
     ]
     detail = "the request does not fit the schema"

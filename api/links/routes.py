@@ -10,7 +10,7 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from api.http.dependencies import TheCaller, running_service
+from api.http.dependencies import CheckedRoute, TheCaller, running_service
 from api.http.request_bodies import read_bounded
 from api.http.responses import answer, document_problems, json_router
 from api.links.reads import LinkedService, TheService, describe_traffic, list_links
@@ -23,7 +23,7 @@ from engine.journal.power_records import read_records
 from engine.links.posts.centre_line import CentreLine
 
 router = json_router("/v1/links", "links", 404)
-door = APIRouter(prefix="/v1/links", tags=["links"])
+door = APIRouter(prefix="/v1/links", tags=["links"], route_class=CheckedRoute)
 LinkName = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 LARGEST_PARCEL = 12 * 1024 * 1024
 """Bytes; that of :mod:`engine.links.parcel`, which a service without links does not import."""

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import Request
 from pydantic import ValidationError
 
+from api.http.dependencies import show_name
 from api.http.request_bodies import FAULTS_SAID, check, parse_body, read_bounded
 from api.messages.arrival_bodies import is_xml, read_message
 from engine.domain.advance_declarations import AdvanceDeclaration, ExpectedVehicle
@@ -69,7 +70,8 @@ def _query_values(request: Request) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
         if name not in QUERY:
-            raise MalformedBodyError(_MISFIT, (_fault("?", "unknown_field", "no such parameter"),))
+            fault = _fault(show_name(name), "unknown_field", "no such parameter")
+            raise MalformedBodyError(_MISFIT, (fault,))
         if name in _LISTS or name == "plate":
             found.setdefault(name, []).extend([value] if value else [])
         elif name in found:

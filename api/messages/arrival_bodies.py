@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_origin
 from fastapi import Request
 from pydantic import ValidationError
 
+from api.http.dependencies import show_name
 from api.http.request_bodies import FAULTS_SAID, read_bounded
 from api.service.executors import Executors
 from engine.domain.records import Arrival, Crossing, Declaration
@@ -137,7 +138,7 @@ def _crossing_cells(given: list[tuple[str, str]]) -> dict[str, Any]:
     for name, value in given:
         kind = _KINDS.get(name)
         if kind is None:
-            raise _query_fault("?", "unknown_field", "no field of a crossing")
+            raise _query_fault(show_name(name), "unknown_field", "no field of a crossing")
         if get_origin(kind) is tuple:
             cells.setdefault(name, []).extend([value] if value else [])
         elif name in cells:

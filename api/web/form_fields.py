@@ -142,7 +142,7 @@ def mistakes_of(error: ValidationError) -> list[FieldMistake]:
     found: dict[str, FieldMistake] = {}
     for one in error.errors(include_url=False, include_input=False):
         at = one.get("ctx", {}).get("field") or (str(one["loc"][0]) if one["loc"] else "")
-        rule = rule_of(one["type"])
+        rule = rule_of(one["type"], one.get("ctx"))
         found.setdefault(at, FieldMistake(at, "missing_key" if rule == "not_a_number" else rule))
     return list(found.values())
 

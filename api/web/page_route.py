@@ -7,16 +7,16 @@ may be framed, or is kept by a cache.
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
 
 from fastapi import Depends, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from api.auth.callers import Caller
+from api.http.dependencies import CheckedRoute
 from api.http.guards import check_path
 from api.http.problems import STATUS, answer_http
 from api.web.field_errors import corrections
@@ -81,8 +81,23 @@ async def visited_post(visit: TheVisit, post: Annotated[PostCode, Path()]) -> st
 VisitedPost = Annotated[str, Depends(visited_post)]
 
 
-class PageRoute(APIRoute):
-    """A route whose answers are for people."""
+FOREIGN = frozenset({"/login", "/login/oidc/callback", "/invitation"})
+"""Pages to which an identity provider or a mail leads, with parameters of its own."""
+
+
+class PageRoute(CheckedRoute):
+    """A route whose answers are for people.
+
+    A form is sent to the address of its page, whatever that carries: its fields are in the body.
+    """
+
+    always: ClassVar[frozenset[str]] = frozenset({"done"})
+    """What was done, as the page that a form leads to says."""
+
+    def declare_query(self) -> frozenset[str] | None:
+        """Return the parameters that a page takes."""
+        is_open = self.path_format in FOREIGN or "GET" not in (self.methods or ())
+        return None if is_open else super().declare_query()
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler, with what is refused turned into a page."""
@@ -121,11 +136,17 @@ async def render_refusal(request: Request, error: Exception) -> Response:
         "why": type(error).__name__,
         "cause": getattr(error, "cause", ""),
         "missing": error.kind if isinstance(error, NotFoundError) else "",
+        "unknown": _unknown_parameters(error),
         "wrong": corrections(getattr(error, "mistakes", ()), speech_of(request)),
         "visitor": visitor,
         "post": None if visitor is None else visitor.caller.post,
     }
     return page(request, "refused.html", status=status, **values)
+
+
+def _unknown_parameters(error: Exception) -> list[str]:
+    faults = error.errors() if isinstance(error, RequestValidationError) else ()
+    return [one["loc"][1] for one in faults if one["type"] == "extra_forbidden"]
 
 
 async def answer_unknown(request: Request, error: Exception) -> Response:

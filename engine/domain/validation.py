@@ -44,13 +44,20 @@ RULES: Mapping[str, str] = {
     "union_tag_not_found": "missing_key",
 }
 """Names of our rules by pydantic's error type; any other type keeps its own name."""
+TOO_SMALL = "too_small"
+"""Rule of a number below a least one that is not zero; ``negative`` names those below zero."""
 _REPEATING = {"union_tag_invalid": "no record has this kind"}
 """Messages of ours in place of those of pydantic that repeat the refused value."""
 
 
-def rule_of(kind: str) -> str:
-    """Return the name of our rule for an error type of pydantic."""
-    return RULES.get(kind, kind)
+def rule_of(kind: str, bounds: Mapping[str, Any] | None = None) -> str:
+    """Return the name of our rule for an error type of pydantic, with the context it gives.
+
+    >>> rule_of("greater_than_equal", {"ge": 0}), rule_of("greater_than_equal", {"ge": 1})
+    ('negative', 'too_small')
+    """
+    is_above_zero = kind == "greater_than_equal" and (bounds or {}).get("ge") != 0
+    return TOO_SMALL if is_above_zero else RULES.get(kind, kind)
 
 
 def list_faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str, str]]:
@@ -62,7 +69,7 @@ def list_faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str
     every = error.errors(include_url=False, include_input=False)
     places = {found["loc"][:length] for found in every for length in range(len(found["loc"]))}
     return [
-        (_where(found), rule_of(found["type"]), _why(found))
+        (_where(found), rule_of(found["type"], found.get("ctx")), _why(found))
         for found in every
         if found["type"] != "too_short" or found["loc"] not in places
     ]

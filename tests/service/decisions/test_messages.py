@@ -188,7 +188,8 @@ def test_a_message_is_refused_by_status_and_name(
     [
         ({"arrived_at": "2026-10-14"}, "crossing.arrived_at", "bad_time"),
         ({"post": ""}, "crossing.post", "missing_key"),
-        ({"colour": "CANARY"}, "crossing.?", "unknown_field"),
+        ({"colour": "CANARY"}, "crossing.colour", "unknown_field"),
+        ({"CANARY": "1"}, "crossing.?", "unknown_field"),
         ({"plate": ["A 1", "A 2"]}, "crossing.plate", "doubled"),
         ({"is_empty": "yes"}, "crossing.is_empty", ""),
         ({"weighed_mass_kg": "nan"}, "crossing.weighed_mass_kg", ""),
