@@ -15,7 +15,6 @@ from api.decisions.reads import DecisionReader, DecisionService, TheService, fir
 from api.http.guards import fill_agency, post_of
 from api.http.request_bodies import ReportedAct
 from api.web.form_fields import FormReader, TheReader
-from api.web.labels import TABLES
 from api.web.page_route import TheVisit
 from engine.domain.records import Seizure
 from engine.journal.idempotency import claim, find_holders, inspection_name, seizure_name
@@ -60,8 +59,6 @@ class DecisionForm:
             fields.setdefault("reason_code", AGREED)
             if fields.pop("channel", None):
                 reader.refuse("verdict", "agreed_elsewhere")
-        if fields.get("reason_code", AGREED) not in TABLES["review"]:
-            reader.refuse("reason_code", "unknown_enumeration")
         made = reader.finish(reader.record(Review, fields))
         name = f"{REVIEW}:form:{known.decision_id}:{once}"
         asked = claim(REVIEW, made, post=known.post, name=name)

@@ -303,7 +303,7 @@ class _Work:
             self._inspect(client, view, known, is_red=channel == "red")
 
     def _review(self, supervisor: Client, view: CheckpointView, verdict: str) -> None:
-        word = {"verdict": verdict, "reason_code": "reasons_sound"}
+        word = {"verdict": verdict, "reason_code": "agreed"}
         if verdict == "override":
             word |= {"channel": "red", "reason_code": "officer_observation"}
             word |= {"reason": "The driver's account does not fit the route (synthetic)."}

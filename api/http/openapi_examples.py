@@ -101,7 +101,7 @@ BODIES: dict[str, Any] = {
     "Review": {
         "verdict": "override",
         "channel": "red",
-        "reason_code": "own-observation",
+        "reason_code": "officer_observation",
         "reason": "Fresh weld on the frame.",
     },
     "ReleaseReason": {"reason_code": "capacity", "reason": "No bay was free until midnight."},

@@ -15,7 +15,7 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Connection, Index, SmallInteger, String, select
 
-from engine.domain.records import Identifier, Record, Text
+from engine.domain.records import Record, Text
 from engine.errors import NotAllowedError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import Journal
@@ -27,7 +27,17 @@ from engine.selection.policy import INSPECTED, Channel
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 ChannelCode = Literal["green", "blue", "yellow", "red"]
-AGREED = "agreed"
+ReviewCode = Literal[
+    "agreed",
+    "officer_observation",
+    "known_lawful",
+    "data_error",
+    "capacity",
+    "intelligence",
+    "other",
+]
+"""Codes that a review may give; records of before decision 84 may hold any other."""
+AGREED: Final = "agreed"
 """Reason code of who agrees with the engine's reasons; no reason to send a vehicle elsewhere."""
 PLACE: Final = "place"
 """Key of a review's body: the queue place drawn for a vehicle that waits elsewhere now."""
@@ -64,7 +74,7 @@ class Review(Record):
     verdict: Literal["uphold", "override"]
     channel: ChannelCode | None = None
     """Where an override sends the vehicle; an upheld decision names none, or its own."""
-    reason_code: Identifier
+    reason_code: ReviewCode
     reason: Text | None = None
     """In words; an override owes them."""
 

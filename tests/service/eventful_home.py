@@ -131,7 +131,7 @@ def post_works(world: World, decided: list[Any]) -> None:
         assert world.post(f"{path}/{step}?team=t-1", None).status_code == 201
     left = world.post(f"/v1/crossings/{red[1]['crossing_id']}/release", {})
     assert left.status_code == 201, left.text
-    review = {"verdict": "override", "channel": "yellow", "reason_code": "x", "reason": "seen"}
+    review = {"verdict": "override", "channel": "yellow", "reason_code": "other", "reason": "seen"}
     path = f"/v1/decisions/{red[2]['decision_id']}/reviews"
     assert world.post(path, review, Role.SUPERVISOR).status_code == 201
     roster = {"minutes": {"physical": 5000.0, "documents": 900.0}, "teams": ["t-1", "t-2"]}

@@ -64,7 +64,12 @@ def scene(world: World) -> Iterator[Scene]:
         red = [one for one in decided if one["channel"] == "red"]
         case = _search(world, red)
         for green in [one for one in decided if one["channel"] == "green"][:2]:
-            body = {"verdict": "override", "channel": "red", "reason_code": "x", "reason": "seen"}
+            body = {
+                "verdict": "override",
+                "channel": "red",
+                "reason_code": "other",
+                "reason": "seen",
+            }
             path = f"/v1/decisions/{green['decision_id']}/reviews"
             assert world.post(path, body, Role.SUPERVISOR).status_code == 201
         again = [

@@ -63,7 +63,7 @@ def test_a_release_without_a_second_person_stands_first(world: World) -> None:
     for red in (one, two):
         path = f"/v1/crossings/{red['crossing_id']}/release"
         assert world.post(path, None).status_code == 201
-    review = {"verdict": "uphold", "reason_code": "seen", "reason": "its papers were in order"}
+    review = {"verdict": "uphold", "reason_code": "other", "reason": "its papers were in order"}
     path = f"/v1/decisions/{two['decision_id']}/reviews"
     assert world.post(path, review, Role.SUPERVISOR).status_code == 201
     found = {each["decision_id"]: each for each in read_report(world)["red_releases"]}

@@ -191,7 +191,7 @@ def test_papers_answer_yellow_and_a_supervisor_may_still_send_it_to_be_searched(
     assert yellow["crossing_id"] not in list_waiting(world)
     path = f"/v1/decisions/{yellow['decision_id']}"
     assert world.get(path, Role.CHECKPOINT).json() == yellow, "papers alone open nothing"
-    override = {"verdict": "override", "channel": "red", "reason_code": "own-observation"}
+    override = {"verdict": "override", "channel": "red", "reason_code": "other"}
     response = world.post(f"{path}/reviews", override | {"reason": "a weld"}, Role.SUPERVISOR)
     assert response.status_code == 201
     assert yellow["crossing_id"] in list_waiting(world), "papers are no search"

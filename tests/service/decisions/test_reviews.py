@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -11,6 +11,7 @@ from api.auth.callers import Caller
 from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
 from api.decisions.reads import DecisionReader
+from api.web.labels import TABLES
 from engine.decision.inspection_minutes import place_of
 from engine.decision.record_codec import decode_decision
 from engine.domain.records import Arrival
@@ -21,11 +22,11 @@ from engine.journal.kinds import (
     REVIEW,
 )
 from engine.queue.queue import read_decision
-from engine.queue.reviews import Review, Reviewer, review_draft, reviews_of
+from engine.queue.reviews import Review, ReviewCode, Reviewer, review_draft, reviews_of
 from engine.search_orders.search_order import SEARCHED_FIRST, SearchCounts, search_order
 from engine.selection.policy import Channel
 from engine.targeting import reports
-from tests.service.page_session import user
+from tests.service.page_session import at_desk, user
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import POST, World
 
@@ -142,12 +143,26 @@ def test_a_journal_of_before_the_rule_of_two_keeps_its_queue(world: World) -> No
     reading = DecisionReader(world.runtime, Caller("x", Role.SUPERVISOR, None))
     known = reading.locate(red["decision_id"])
     old = Review.model_construct(
-        verdict="override", channel="green", reason_code="agreed", reason="Sound."
+        verdict="override",
+        channel="green",
+        reason_code="milk_run",  # type: ignore[arg-type]
+        reason="Sound.",
     )
     draft = review_draft(old, known, person="x", claim={"names": [], "fingerprint": "00"}, step={})
     world.runtime.journal.append([draft])
     assert red["crossing_id"] not in list_waiting(world)
-    assert list_reviews(world, red)[-1]["reason_code"] == "agreed"
+    assert list_reviews(world, red)[-1]["reason_code"] == "milk_run", "a code of no list"
+    page = at_desk(world, "reads-old").get(f"/decisions/{red['decision_id']}")
+    assert (page.status_code, "milk_run" in page.text) == (200, True)
+
+
+def test_codes_are_those_that_pages_offer(world: World) -> None:
+    green = find(world, "green", START + 5500)
+    refused = send_review(world, green, OVERRIDE | {"channel": "red", "reason_code": "seen"})
+    (fault,) = refused.json()["fields"]
+    assert (fault["at"], fault["rule"]) == ("reason_code", "unknown_enumeration")
+    assert all(f"'{code}'" in fault["why"] for code in TABLES["review"])
+    assert set(TABLES["review"]) == set(get_args(ReviewCode))
 
 
 def test_an_override_takes_a_drawn_place(world: World) -> None:
@@ -223,11 +238,16 @@ def test_a_key_that_named_one_decision_does_not_stand_for_another(world: World) 
 def test_a_bad_review_is_refused(world: World) -> None:
     green = find(world, "green", START + 1500)
     for at, wrong in (
-        ("channel", {"verdict": "override", "reason_code": "x", "reason": "why"}),
-        ("reason", {"verdict": "override", "reason_code": "x", "channel": "red"}),
-        ("reason", {"verdict": "override", "reason_code": "x", "channel": "red", "reason": "  "}),
-        ("verdict", {"verdict": "perhaps", "reason_code": "x"}),
+        ("channel", {"verdict": "override", "reason_code": "other", "reason": "why"}),
+        ("reason", {"verdict": "override", "reason_code": "other", "channel": "red"}),
+        (
+            "reason",
+            {"verdict": "override", "reason_code": "other", "channel": "red", "reason": "  "},
+        ),
+        ("verdict", {"verdict": "perhaps", "reason_code": "other"}),
         ("reason_code", OVERRIDE | {"channel": "red", "reason_code": "agreed"}),
+        ("reason_code", OVERRIDE | {"channel": "red", "reason_code": "seen"}),
+        ("reason_code", {"verdict": "uphold", "reason_code": "seen"}),
         ("reason_code", {"verdict": "uphold"}),
     ):
         refused = send_review(world, green, wrong)

@@ -22,7 +22,12 @@ from tests.service.shifts.test_shift_page import make_decision
 from tests.service.watchlist.test_counterpart import find_yellow, notice
 
 START = 300_000
-OVERRIDE = {"verdict": "override", "channel": "red", "reason_code": "x", "reason": "Fresh paint."}
+OVERRIDE = {
+    "verdict": "override",
+    "channel": "red",
+    "reason_code": "other",
+    "reason": "Fresh paint.",
+}
 
 
 def decide(world: World, number: int, **crossing: Any) -> Any:

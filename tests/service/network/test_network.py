@@ -39,7 +39,7 @@ def state(world: World) -> dict[str, Any]:
     """Decide on vehicles, search three, override one, and leave one red vehicle waiting."""
     red = [find(world, "red", START + 500 * number) for number in range(3)]
     green = find(world, "green", START + 1_600)
-    override = {"verdict": "override", "channel": "red", "reason_code": "x", "reason": "y"}
+    override = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": "y"}
     world.post(f"/v1/decisions/{green['decision_id']}/reviews", override, Role.SUPERVISOR)
     outcomes = ((red[0], "seizure", "customs"), (red[1], "clear", None), (green, "clear", None))
     for number, (decision, outcome, agency) in enumerate(outcomes):

@@ -91,7 +91,7 @@ def test_the_queue_and_a_decisions_page_agree(world: World) -> None:
         assert f"channel {known['channel']}" in row
     red, yellow = first
     path = f"/v1/decisions/{red['decision_id']}"
-    override = {"verdict": "override", "channel": "yellow", "reason_code": "x", "reason": "y"}
+    override = {"verdict": "override", "channel": "yellow", "reason_code": "other", "reason": "y"}
     world.post(f"{path}/reviews", override, Role.SUPERVISOR)
     for role in (Role.SUPERVISOR, Role.CHECKPOINT):
         listed = world.get(f"/v1{PAGE}", role).json()["waiting"]
@@ -143,7 +143,7 @@ def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> No
     assert not has_moved()
     red = find(world, "red", START + 1200)
     assert has_moved()
-    override = {"verdict": "override", "channel": "yellow", "reason_code": "x", "reason": "y"}
+    override = {"verdict": "override", "channel": "yellow", "reason_code": "other", "reason": "y"}
     world.post(f"/v1/decisions/{red['decision_id']}/reviews", override, Role.SUPERVISOR)
     assert has_moved()
     world.post("/v1/inspections", act(90_100, red["crossing_id"]))

@@ -34,7 +34,7 @@ def handover(world: World) -> dict[str, Any]:
     body = act(START, found["crossing_id"], outcome="discrepancy", methods=["physical"])
     assert world.post("/v1/inspections", body).status_code == 201
     assert world.post(f"/v1/crossings/{left['crossing_id']}/release", {}).status_code == 201
-    override = {"verdict": "override", "channel": "red", "reason_code": "x", "reason": "y"}
+    override = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": "y"}
     world.post(f"/v1/decisions/{sent['decision_id']}/reviews", override, Role.SUPERVISOR)
     first, second = (person(world, Role.SUPERVISOR) for _ in range(2))
     answer = send(world, PATH, {"note": "Lane 2 is closed."}, first)

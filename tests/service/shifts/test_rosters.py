@@ -97,7 +97,7 @@ def test_a_roster_says_what_works_and_an_order_uses_nothing_else(world: World) -
     assert world.get(PATH, Role.CHECKPOINT).json()["equipment"] == {"xray": 0, "canine": 0}
     assert methods_of_red(61_500) == {"physical"}
     green = find(world, "green", 62_000)
-    override = {"verdict": "override", "channel": "red", "reason_code": "x", "reason": "y"}
+    override = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": "y"}
     path = f"/v1/decisions/{green['decision_id']}"
     assert world.post(f"{path}/reviews", override, Role.SUPERVISOR).status_code == 201
     order = world.get(path).json()["search_order"]

@@ -30,7 +30,7 @@ def streams(world: World, **at: str) -> dict[str, Any]:
 def test_acts_count_for_what_sent_the_vehicle(world: World) -> None:
     red, green = find(world, "red", START), find(world, "green", START + 500)
     other = find(world, "green", START + 1000)
-    override = {"verdict": "override", "channel": "red", "reason_code": "x", "reason": "y"}
+    override = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": "y"}
     world.post(f"/v1/decisions/{green['decision_id']}/reviews", override, Role.SUPERVISOR)
     basis = world.get(f"/v1/decisions/{red['decision_id']}").json()["basis"]
     acts = (
