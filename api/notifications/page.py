@@ -1,5 +1,7 @@
 """The page of notifications; open pages follow their number by its JSON route."""
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Response
@@ -17,6 +19,7 @@ _PAGES = {
     "find": "/finds",
     "case": "/cases/{id}",
     "account": "/people#{id}",
+    "handover": "/posts/{post}/handover?at={at}",
     "drift": "/drift",
     "webhook_disabled": "/webhooks/{id}",
 }
@@ -27,12 +30,19 @@ _PAGES = {
 def show(visit: TheVisit, service: TheService) -> Response:
     """Show what waits for the visitor, the newest first."""
     found = [
-        one | {"address": _PAGES.get(one["about"], "").format(id=quote(one["id"], safe=""))}
-        for one in list_notifications(service, visit.caller)
+        one | {"address": _find_page(one)} for one in list_notifications(service, visit.caller)
     ]
     vehicles = [one["id"] for one in found if one["about"] == "vehicle"]
     with service.store.read() as snapshot:
         plates = read_plates(snapshot, vehicles)
     return visit.page(
         "notifications.html", json_address="/v1/notifications", found=found, plates=plates
+    )
+
+
+def _find_page(one: Mapping[str, Any]) -> str:
+    """Return where one is settled; a handover is named by its post and the start of its shift."""
+    parts = {"id": one["id"], "post": one["post"] or "", "at": one["id"].partition("@")[2]}
+    return _PAGES.get(one["about"], "").format(
+        **{name: quote(value, safe="") for name, value in parts.items()}
     )

@@ -17,6 +17,7 @@ from api.auth.callers import Caller
 from api.cases.reads import CaseFilter, CaseService, describe_cases
 from api.confirmations.reads import ConfirmationService, waiting_finds
 from api.http.dependencies import running_service
+from api.service.settings import Settings
 from api.webhooks.bodies import ALARMS, EventBodies, EventService
 from engine.criteria.dual_control import Matter, read_approval_states
 from engine.decision.inspection_minutes import CHANNEL_STEP
@@ -27,8 +28,11 @@ from engine.journal.power_records import KINDS, read_records
 from engine.queue.match_outcomes import MATCHES
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import Channel
+from engine.shifts.handovers import list_open_handovers
 from models.lifecycle.projection import read_state
 
+HANDOVER_DAYS = 2
+"""How old a shift may be whose handover is waited for; it is begun within a day of its end."""
 MOST_HITS = 50
 """Vehicles named by the watch list, the newest first."""
 _PEOPLE = ("GET", "/v1/webhooks")
@@ -45,6 +49,7 @@ _REVIEW = ("POST", "/v1/decisions/{decision_id}/reviews")
 _ACCOUNT = ("POST", "/v1/people/proposals/{proposal}/approvals")
 _MODEL = ("POST", "/v1/models/{version}/approvals")
 _FIND = ("POST", "/v1/finds/{sequence}/confirmations")
+_HANDOVER = ("POST", "/v1/posts/{post}/handovers/{sequence}/signatures")
 _CASES = ("GET", "/v1/cases")
 _ALARMS = tuple(kind for kind in ALARMS if kind in KINDS)
 """Those that an index finds: a day of a national journal is not walked for the others."""
@@ -53,6 +58,8 @@ _AT_REST = frozenset({"in_force", "retired"})
 
 class NotificationService(EventService, ConfirmationService, CaseService, Protocol):
     """The running service, as notifications are read."""
+
+    settings: Settings
 
 
 TheService = Annotated[NotificationService, Depends(running_service)]
@@ -69,6 +76,7 @@ def list_notifications(service: NotificationService, caller: Caller) -> list[dic
             *_list_approvals(connection, bodies, caller),
             *_list_accounts(connection, bodies, caller, now=now),
             *_list_models(connection, caller),
+            *_list_handovers(service, connection, caller, now=now),
             *_list_alarms(connection, bodies, since=now - DAY),
         ]
     found += _list_finds(service, caller)
@@ -187,6 +195,26 @@ def _list_models(connection: Connection, caller: Caller) -> Iterator[dict[str, A
         if model.role not in _AT_REST and caller.person not in gave:
             at = known.get(model.version, 0)
             yield _describe("approval_waiting", "model", at, id=model.version)
+
+
+def _list_handovers(
+    service: NotificationService, connection: Connection, caller: Caller, *, now: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the shifts of the last days that another supervisor signed and no one took over."""
+    if not caller.may(*_HANDOVER):
+        return
+    entered, plan = caller.enter(*_HANDOVER), service.settings.shifts_of(service.network)
+    instants = range(now - HANDOVER_DAYS * DAY, now + 1, plan.length)
+    shifts = {
+        plan.shift(post, at)
+        for post in service.network.posts
+        if entered.reaches(post)
+        for at in instants
+    }
+    for one in list_open_handovers(connection, shifts):
+        if one.left.by != caller.person:
+            about = {"id": one.shift, "post": one.post}
+            yield _describe("approval_waiting", "handover", one.left.known_at, **about)
 
 
 def _list_finds(service: NotificationService, caller: Caller) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ class NotificationView(AnswerSchema):
     about: str
     """Of an approval its matter, of an alarm what raised it, of a hit ``vehicle``."""
     id: str
-    """Of the profile, entry, model, record, case or decision."""
+    """Of the profile, entry, model, record, case, decision or shift."""
     post: str | None
     at: datetime
 

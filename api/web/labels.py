@@ -536,6 +536,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "watchlist": N_("entry of the watch list"),
         "model": N_("model"),
         "find": N_("find of another post"),
+        "handover": N_("handover of a shift"),
         "agencies": N_("table of agencies"),
         "oidc": N_("mapping of the identity provider"),
         "account": N_("person or key"),

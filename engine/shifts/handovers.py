@@ -4,7 +4,7 @@ The supervisor who leaves signs first, and the record states what the engine kno
 the one who takes over signs the same record. A shift is handed over once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,6 +142,17 @@ def read_handover(connection: Connection, post: str, shift_id: str) -> Handover 
     body: Mapping[str, Any] = bodies[seqs[HANDOVER]]
     taken = signed.get(HANDOVER_TAKEN)
     return Handover(post, shift_id, body["balance"], signed[HANDOVER], taken)
+
+
+def list_open_handovers(connection: Connection, shifts: Iterable[ShiftPeriod]) -> list[Handover]:
+    """Return the handovers of these shifts that wait for their second signature."""
+    known = {shift.shift_id: shift.post for shift in shifts}
+    names = [f"{kind}:{shift}" for shift in known for kind in (HANDOVER, HANDOVER_TAKEN)]
+    holders = find_holders(connection, names)
+    begun = (shift for shift in known if f"{HANDOVER}:{shift}" in holders)
+    due = [shift for shift in begun if f"{HANDOVER_TAKEN}:{shift}" not in holders]
+    found = (read_handover(connection, known[shift], shift) for shift in due)
+    return [one for one in found if one is not None]
 
 
 def leave_claim(note: HandoverNote, shift: ShiftPeriod, *, by: str) -> IdempotencyClaim:
