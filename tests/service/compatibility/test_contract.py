@@ -22,7 +22,10 @@ GONE = {
     "sign_in_attempts.",
 }
 """Starts of lines that later decisions took away, each with its decision."""
-OWED: tuple[str, ...] = ()
+OWED: tuple[str, ...] = (
+    # The reason of a review is one of a list: docs/decisions/0084-review-codes.md.
+    "POST /v1/decisions/{decision_id}/reviews asks .reason_code",
+)
 """Starts of lines that requests owe since, each with its decision."""
 ADDED = (
     # Precursors: docs/decisions/0030-gravity.md.

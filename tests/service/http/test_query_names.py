@@ -96,7 +96,7 @@ def test_a_bound_is_said_as_it_is(world: World, limit: str, rule: str, why: str)
     assert why in fault["why"]
 
 
-def declared(path: str) -> frozenset[str] | None:
+def find_names(path: str) -> frozenset[str] | None:
     scope = {"type": "http", "method": "GET", "path": path}
     for route in ROUTES:
         if route.matches(scope)[0] is Match.FULL:
@@ -136,12 +136,12 @@ def walk(desk: Desk) -> Iterator[tuple[str, set[str]]]:
 
 @pytest.mark.parametrize("role", [Role.SUPERVISOR, Role.ANALYST])
 def test_every_link_of_a_page_sends_what_is_declared(world: World, role: Role) -> None:
-    queue = declared(f"/posts/{POST}/queue")
+    queue = find_names(f"/posts/{POST}/queue")
     assert queue is not None
     assert "chanel" not in queue, "so a mistyped link would be found"
     asked = 0
     for found, names in walk(at_desk(world, f"walk-{role}", role)):
-        known = declared(urlsplit(found).path)
+        known = find_names(urlsplit(found).path)
         asked += bool(names)
         assert known is None or names <= known, found
     assert asked > 5
