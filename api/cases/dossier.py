@@ -15,7 +15,7 @@ from api.cases.event_forms import EVENT_FIELDS, EventField
 from api.cases.files import CaseFileService
 from api.cases.reads import describe_case
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
-from api.web.i18n import N_, ReaderLocale
+from api.web.i18n import N_, ReaderLocale, mark_plural
 from api.web.labels import TABLES
 from engine.cases.file_store import open_file
 from engine.cases.file_types import JPEG, PNG
@@ -35,6 +35,7 @@ _NO_NAMES = N_("left out: it looks as if it named a person")
 _NO_ROOM = N_("not shown: the photographs of a dossier have 24 MB in all")
 _CHANGED = N_("not shown: the file is not here, or is not what was recorded")
 _NOT_SHOWN = N_("not shown: this kind of picture is not taken into a document")
+_BYTES = mark_plural("{n} byte", "{n} bytes")
 _SHOWN = {JPEG: strip_photograph, PNG: strip_png}
 MOST_SHOWN = 24 * 1024 * 1024
 """Bytes of all photographs of one dossier, which is written in memory."""
@@ -304,7 +305,8 @@ class _Words:
     def file(self, one: Json) -> DossierFile:
         """Return a file in words."""
         content = one["content"]
-        size = self.say("{n} bytes", n=self._speech.number(content["size_bytes"]))
+        number = content["size_bytes"]
+        size = self._speech.count(*_BYTES, number, n=self._speech.number(number))
         known = [self._label("file_subject", content["shows"]), content["media_type"], size]
         known += [content["sample"]] if "sample" in content else []
         known += [self.free(content["description"])] if "description" in content else []

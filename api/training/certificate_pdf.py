@@ -5,10 +5,14 @@ Imported when the first one is asked for, as dossiers are.
 
 from api.cases.pdf_pages import GREY, DocumentPages
 from api.training.certificates import SignedCertificate
-from api.web.i18n import N_, ReaderLocale
+from api.web.i18n import N_, ReaderLocale, mark_plural
 
 WARNING = N_(
     "Training: all vehicles and finds are synthetic. It says nothing of a person's work at a post."
+)
+_EXERCISE = mark_plural(
+    "level {level}, {vehicles} vehicle, {minutes} minutes, picked {picked}, skill {skill}",
+    "level {level}, {vehicles} vehicles, {minutes} minutes, picked {picked}, skill {skill}",
 )
 _HOW_TO_CHECK = N_(
     "The digest is over all that this certificate states, and signed. Who has the public key from "
@@ -50,8 +54,9 @@ def write_certificate(signed: SignedCertificate, speech: ReaderLocale) -> bytes:
     page.put_facts([(name, _say_range(speech, content["finds"][code])) for code, name in names])
     page.put_heading(say("Exercises"))
     for one in certificate.exercises:
-        about = say(
-            "level {level}, {vehicles} vehicles, {minutes} minutes, picked {picked}, skill {skill}",
+        about = speech.count(
+            *_EXERCISE,
+            one["vehicles"],
             level=speech.number(one["level"]),
             vehicles=speech.number(one["vehicles"]),
             minutes=speech.number(one["minutes"]),

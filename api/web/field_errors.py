@@ -66,7 +66,7 @@ RULES: Final[Mapping[str, str]] = {
     "not_comparable": N_("The agreement names no common domain of this identifier."),
     "not_offered": N_("Choose one from the list."),
     "wrong_password": N_("This is not your present password."),
-    "wait": N_("Too many wrong passwords: try again in {seconds} seconds."),
+    "wait": N_("Too many wrong passwords: try again in {seconds} s."),
     "unknown_field": N_("Choose a field from the list, and a comparison."),
     "empty": N_("Choose a file that is not empty."),
     "unknown_type": N_("Choose a JPEG, PNG, WebP or PDF file, or plain text in UTF-8."),

@@ -69,6 +69,11 @@ def mark_text(text: str) -> str:
 N_ = mark_text
 
 
+def mark_plural(one: str, many: str) -> tuple[str, str]:
+    """Mark a text that follows a number, in both its forms; ``ReaderLocale.count`` takes them."""
+    return one, many
+
+
 class _NoText(gettext.NullTranslations):
     """The end of a strict catalogue: reports a text that the language lacks."""
 
@@ -79,6 +84,18 @@ class _NoText(gettext.NullTranslations):
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
         """Raise ``LookupError``."""
         raise LookupError(msgid1)
+
+
+def choose_form(amount: float) -> int:
+    """Return the whole number that chooses the plural form of an amount.
+
+    An amount that is not whole takes the form of two: genitive singular in Russian, the general
+    one elsewhere.
+
+    >>> choose_form(1.0), choose_form(-21), choose_form(1.5)
+    (1, 21, 2)
+    """
+    return abs(int(amount)) if amount == int(amount) else 2
 
 
 @cache
@@ -148,14 +165,9 @@ class ReaderLocale:
         return words.format(**values) if values else words
 
     def count(self, one: str, many: str, amount: float, /, **values: object) -> str:
-        """Return a text that follows a number, by the language's own plural forms.
-
-        A number that is not whole takes the form of two: genitive singular in Russian, the general
-        one elsewhere.
-        """
-        whole = int(amount) if amount == int(amount) else 2
+        """Return a text that follows a number, by the language's own plural forms."""
         words = translations(self.code, is_strict=self.is_strict)
-        return words.ngettext(one, many, abs(whole)).format(**values)
+        return words.ngettext(one, many, choose_form(amount)).format(**values)
 
     def figure(self, value: float) -> str:
         """Return a number with as many digits as English gives it."""

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.http.csv_lists import LISTS
-from api.web.i18n import LANGUAGES, ReaderLocale, language_of, translations
+from api.web.i18n import LANGUAGES, ReaderLocale, choose_form, language_of, translations
 from api.web.labels import TABLES
 from api.web.menu import menu, split_menu
 from api.web.preferences import appearance_of, zone_of
@@ -42,7 +42,11 @@ def environment(code: str) -> Environment:
         return code if known is None else str(say(known))
 
     made.globals.update(languages=LANGUAGES, static=static, label=label, word=say, tables=TABLES)
-    made.filters.update(instant=datetime.fromisoformat, segment=lambda text: quote(text, safe=""))
+    made.filters.update(
+        instant=datetime.fromisoformat,
+        segment=lambda text: quote(text, safe=""),
+        counted=choose_form,
+    )
     return made
 
 

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from models.array_types import Floats
+from models.evaluation.report_text import count_noun
 
 Report = Mapping[str, Any]
 Draw = Callable[[Axes], None]
@@ -86,7 +87,7 @@ def capture(axes: Axes, report: Report, *, target: str) -> None:
         (views["random_curve"], "random_stream", "random checks", RUST, "--"),
     ):
         if curve.get("knowable"):  # reports of the first versions have no interval
-            label = f"{name} ({views[view]['finds']:,} finds)"
+            label = f"{name} ({count_noun(views[view]['finds'], 'find')})"
             axes.plot(curve["capacity"], curve["caught"], line, color=colour, label=label)
             for end in ("low", "high"):
                 axes.plot(curve["capacity"], curve[end], line, color=colour, linewidth=0.5)

@@ -23,6 +23,7 @@ from models.evaluation.report_text import (
     SHARES,
     STATED,
     VIEWS,
+    count_noun,
     fairness,
     format_estimate,
     summary,
@@ -134,8 +135,9 @@ def _tabulate_views(views: Mapping[str, Any]) -> Table:
     heads = [
         (
             text,
-            f"{views[view]['rows']:,} rows, worth {views[view]['effective_rows']:,.0f}, "
-            f"{views[view]['finds']:,} finds",
+            f"{count_noun(views[view]['rows'], 'row')}, "
+            f"worth {views[view]['effective_rows']:,.0f}, "
+            f"{count_noun(views[view]['finds'], 'find')}",
         )
         for view, text in VIEWS.items()
     ]

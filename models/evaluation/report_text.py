@@ -99,9 +99,9 @@ def _gravity_lines(report: Report) -> Iterator[str]:
     if gravity and gravity["share"] is not None:
         every, within = gravity["all"], gravity["within_capacity"]
         yield (
-            f"Of {every['finds']:,} finds in inspections, which weigh {every['gravity']:,.0f} "
-            f"discrepancies together, {within['finds']:,} with {gravity['share']:.0%} of the "
-            "gravity were within capacity."
+            f"Of {count_noun(every['finds'], 'find')} in inspections, which weigh "
+            f"{every['gravity']:,.0f} discrepancies together, {within['finds']:,} with "
+            f"{gravity['share']:.0%} of the gravity were within capacity."
         )
 
 
@@ -260,4 +260,13 @@ def _views(target: str, views: Mapping[str, Any]) -> Iterator[str]:
 def _size(view: Mapping[str, Any]) -> str:
     rows, finds, worth = view["rows"], view["finds"], view["effective_rows"]
     even = "" if round(worth) == rows else f", worth {worth:,.0f} even ones"
-    return f"{rows:,} rows{even}, {finds:,} finds"
+    return f"{count_noun(rows, 'row')}{even}, {count_noun(finds, 'find')}"
+
+
+def count_noun(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s for all but one.
+
+    >>> count_noun(1, "find"), count_noun(1200, "row")
+    ('1 find', '1,200 rows')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

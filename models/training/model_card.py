@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from engine.domain.time_units import rfc3339
-from models.evaluation.report_text import paragraph
+from models.evaluation.report_text import count_noun, paragraph
 from models.training.trainer import TrainingResult
 
 USE = "Ranks crossings for inspection at border posts. It advises; people decide."
@@ -71,9 +71,10 @@ def card_text(kept: Mapping[str, Any]) -> str:
                 f"; where a fingerprint is new, of {_describe_blend(facts['blend_where_unseen'])}"
             )
         lines.append(
-            f"- {target}: {facts['rows']:,} inspected crossings, {facts['finds']:,} finds; "
+            f"- {target}: {count_noun(facts['rows'], 'inspected crossing')}, "
+            f"{count_noun(facts['finds'], 'find')}; "
             f"calibrated on {facts['calibrated_on_rows']:,} later ones with "
-            f"{facts['calibrated_on_finds']:,} finds; made of {blend}"
+            f"{count_noun(facts['calibrated_on_finds'], 'find')}; made of {blend}"
         )
     if kept.get("severity"):
         lines += ["", *_describe_severity(kept["severity"])]
@@ -96,12 +97,13 @@ def _describe_severity(kept: Mapping[str, Any]) -> Iterator[str]:
     sources = {
         "configuration": "by the training configuration",
         "default": "by default: no seizure was known",
-        "finds": f"the mean of {kept['finds']:,} finds by the network file",
+        "finds": f"the mean of {count_noun(kept['finds'], 'find')} by the network file",
     }
     yield f"A seizure weighs {kept['weight']:.4g} discrepancies, {sources[kept['by']]}."
     for row in kept["table"]:
         band = "" if row["from_g"] is None else f" from {row['from_g']:,.0f} g"
-        yield f"- {row['substance_class']}{band}: weight {row['weight']:g}, {row['finds']:,} finds"
+        finds = count_noun(row["finds"], "find")
+        yield f"- {row['substance_class']}{band}: weight {row['weight']:g}, {finds}"
 
 
 def made_with() -> dict[str, str]:

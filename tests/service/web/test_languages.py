@@ -1,6 +1,7 @@
 """Every text in every language: none missing, none with other places, none left in English."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -13,6 +14,7 @@ from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue
 from api.web.labels import CARD, TABLES
 from api.web.messages import MessageReader
 from api.web.old_sentences import Translator, old_templates
+from api.web.templates_env import environment
 from engine.criteria.indicator_rules import RULES, explain_rules
 from engine.criteria.match import Match, explain_matches
 from engine.decision.role_views import flat
@@ -55,6 +57,66 @@ def test_no_text_is_missing_in_any_language(code: str) -> None:
         forms = one.string if isinstance(one.string, tuple) else (one.string,)
         for value in forms:
             assert value and places(str(value)) == places(str(many)), text
+
+
+COUNTED = re.compile(
+    r"(?:%\(\w+\)s|\{\w+\}) (?:arrivals|bodies|bytes|crossings|days|decisions|discrepancies|finds"
+    r"|minutes|records|rows|seconds|seizures|times|vehicles|weeks)\b"
+)
+NEVER_ONE = {
+    # A constant, or a number below which nothing is said.
+    "in the last {number} days",
+    "in the last {number} minutes",
+    "{n} days",
+    "fewer than %(n)s vehicles were dealt with.",
+    "%(v)s vehicles, %(o)s officers or teams; dealt again %(p)s times; an alarm below %(a)s",
+    "Bars: crossings by week in the last %(n)s weeks, each line to its own scale.",
+    "Missing values by post and field, last %(n)s weeks",
+    # Of all that was counted, where it says something at a hundred and more.
+    "%(n)s decisions against %(m)s of the reference.",
+    "From %(pair)s to here took %(seen)s minutes (median of %(of)s vehicles)",
+    # The word before is a verb.
+    "%(a)s finds more than %(b)s:",
+    # Of an exercise: a whole shift, and what a stop costs in every one.
+    "Level %(level)s. %(left)s of %(all)s minutes are left;",
+    "In the order of the search.",
+    # Of all those that were counted, or with a tenth.
+    "%(field)s is missing in %(rows)s of %(of)s rows; usual: %(usual)s.",
+    "found there {number} of {of} times it was searched on {among}",
+}
+"""Beginnings of texts in which a number is followed by its noun in the plural alone."""
+
+
+def list_single_forms(texts: Iterable[str | tuple[str, str]]) -> list[str]:
+    """Return texts that count something and have no form for one of it."""
+    found = (text for text in texts if isinstance(text, str) and COUNTED.search(text))
+    return sorted(text for text in found if not text.startswith(tuple(NEVER_ONE)))
+
+
+def test_what_a_number_counts_has_plural_forms() -> None:
+    assert list_single_forms(list_texts()) == []
+    seeded = [*list_texts(), "%(n)s finds were made", ("%(n)s find", "%(n)s finds")]
+    assert list_single_forms(seeded) == ["%(n)s finds were made"]
+
+
+@pytest.mark.parametrize(
+    ("code", "wording"),
+    [
+        ("en", ["1 find", "2 finds", "5 finds", "21 finds"]),
+        ("ru", ["1 выявление", "2 выявления", "5 выявлений", "21 выявление"]),
+        ("uz", ["1 topilma", "2 topilma", "5 topilma", "21 topilma"]),
+        ("tg", ["1 ошкорсозӣ", "2 ошкорсозӣ", "5 ошкорсозӣ", "21 ошкорсозӣ"]),
+    ],
+)
+def test_a_noun_follows_its_number(code: str, wording: list[str]) -> None:
+    finds = environment(code).from_string(
+        "{{ ngettext('%(n)s find', '%(n)s finds', number|counted, n=number) }}"
+    )
+    assert [finds.render(number=number) for number in (1, 2, 5, 21)] == wording
+    half = environment(code).from_string(
+        "{{ ngettext('%(n)s minute is left.', '%(n)s minutes are left.', 1.5|counted, n='1.5') }}"
+    )
+    assert "1.5" in half.render(), "a number that is not whole has a form too"
 
 
 def test_a_missing_text_is_found() -> None:
