@@ -18,8 +18,8 @@ from features.catalogue.encoder import FACTS
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD
 from features.catalogue.plan import Group, Rows
 from features.catalogue.spec import EVER, FAN_OUT, Link, Read
+from features.offline.compilation import compile_kernel
 from features.offline.kernel import group_reads
-from features.offline.radix_partition import compile_kernel
 
 Event = tuple[int, int, tuple[int, ...]]
 """(known at, row or key, amounts)."""

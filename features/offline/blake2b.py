@@ -7,7 +7,7 @@ does. Texts of more than one block of the hash, 128 bytes, are left to it.
 import numpy as np
 from numpy.typing import NDArray
 
-from features.offline.radix_partition import compile_kernel
+from features.offline.compilation import compile_kernel
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]

@@ -7,7 +7,8 @@ two; no entity has key 0.
 import numpy as np
 from numpy.typing import NDArray
 
-from features.offline.radix_partition import SPREAD, Ints, compile_kernel
+from features.offline.compilation import compile_kernel
+from features.offline.radix_partition import SPREAD, Ints
 
 Places = NDArray[np.uint32]
 

@@ -14,10 +14,10 @@ buffer that is returned. Pointers take four bytes: enough for 2^32 events.
 
 import numpy as np
 
+from features.offline.compilation import compile_kernel
 from features.offline.hash_index import Places, look_up_numbers, number_entities
 from features.offline.radix_partition import (
     Ints,
-    compile_kernel,
     count_up,
     lay,
     partition_rows,

@@ -4,12 +4,10 @@ A block of rows is sorted within the cache first, so that memory is read and wri
 both directions: into parts, and back into the order of rows.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from features.offline.compilation import compile_kernel
 
 Ints = NDArray[np.int64]
 BLOCK_ROWS = 1 << 16
@@ -18,12 +16,6 @@ SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci 
 Partition = tuple[NDArray[np.uint16], Ints, Ints, int]
 """Place of each row within its block (n,), rows of each block by part (n_blocks, n_parts), begin of
 each part (n_parts + 1,), and rows of a block."""
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def compile_kernel(function: F) -> F:
-    """Compile a function with numba, once for a machine: it is kept on disk."""
-    return cast("F", njit(cache=True)(function))
 
 
 def partition_rows(keys: Ints, bits: int) -> Partition:

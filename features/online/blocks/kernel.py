@@ -17,7 +17,8 @@ tells a block from a single state, whose numbers take eight bytes each.
 import numpy as np
 from numpy.typing import NDArray
 
-from features.offline.radix_partition import Ints, compile_kernel
+from features.offline.compilation import compile_kernel
+from features.offline.radix_partition import Ints
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
