@@ -8,6 +8,7 @@ the record. A failed check digit is a signal for the features, never a refusal.
 import re
 import unicodedata
 from functools import lru_cache
+from operator import mul
 
 from stdnum import iso6346
 from stdnum.exceptions import ValidationError as NumberError
@@ -59,5 +60,5 @@ def vin_is_valid(raw: str) -> bool:
     vin = fold(raw)
     if _VIN.fullmatch(vin) is None:
         return False
-    total = sum(_VIN_VALUES[c] * w for c, w in zip(vin, _VIN_WEIGHTS, strict=True))
+    total = sum(map(mul, map(_VIN_VALUES.__getitem__, vin), _VIN_WEIGHTS))
     return vin[8] == "0123456789X"[total % 11]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from types import MappingProxyType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -21,7 +22,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from engine.domain.records import Identifier, PostCode, Text
 from engine.domain.validation import bare
 from features.history.tables import MODELS, SCHEMAS
-from features.intake.file_reader import layout
+from features.intake.file_reader import BETWEEN_MEMBERS, layout
 
 Mask = NDArray[np.bool_]
 Prepare = Callable[[str], Any]
@@ -61,6 +62,7 @@ class ColumnValidator:
             for column in model.model_fields
         }
         self._required = {n for n, info in model.model_fields.items() if info.is_required()}
+        self._rules = [_BETWEEN[rule] for rule in model.__pydantic_decorators__.model_validators]
 
     def check(self, cells: pa.RecordBatch) -> ValidatedRows:
         """Return the rows of a block that are plainly valid; columns it lacks are absent."""
@@ -75,6 +77,8 @@ class ColumnValidator:
             values, fits = self._checks[field.name](column)
             accepted &= fits
             columns.append(values)
+        for rule in self._rules:
+            accepted &= _mask(rule(dict(zip(self._schema.names, columns, strict=True))))
         if accepted.all():
             return ValidatedRows(pa.record_batch(columns, schema=self._schema), accepted)
         kept = pa.array(accepted)
@@ -84,8 +88,8 @@ class ColumnValidator:
 
 @cache
 def choose_validator(name: str) -> ColumnValidator | None:
-    """Return the validator of a table; None where records have a rule between their fields."""
-    if MODELS[name].__pydantic_decorators__.model_validators:
+    """Return the validator of a table; None where a rule between fields is unknown here."""
+    if not _BETWEEN.keys() >= MODELS[name].__pydantic_decorators__.model_validators.keys():
         return None
     return ColumnValidator(name, layout(MODELS[name]).preparations)
 
@@ -98,10 +102,14 @@ def _choose_check(hint: Any, kind: Any, read: Prepare) -> Check:
         return lambda cells: _check_text(cells, longest)
     if plain is datetime:
         return _check_times
-    if plain in (float, int):
-        least, most = _find_bounds(adapter)
+    bounds = _find_bounds(adapter) if plain in (float, int) else None
+    if bounds is not None:
         shape = _NUMBER if plain is float else _WHOLE
-        return lambda cells: _check_numbers(cells, shape, kind, bounds=(least, most))
+        return lambda cells: _check_numbers(cells, shape, kind, bounds=bounds)
+    if get_origin(plain) is tuple:
+        member = _choose_check(get_args(plain)[0], pa.string(), str)
+        most = adapter.json_schema()["maxItems"]
+        return lambda cells: _check_lists(cells, member, most)
     return lambda cells: _check_distinct(cells, adapter, read, kind)
 
 
@@ -114,9 +122,12 @@ def _find_longest(hint: Any) -> int | None:
     return _find_longest(inner[0]) if inner and get_origin(hint) is not tuple else None
 
 
-def _find_bounds(adapter: TypeAdapter[Any]) -> tuple[float, float]:
+def _find_bounds(adapter: TypeAdapter[Any]) -> tuple[float, float] | None:
+    """Return between what a number lies, ends included; None where an end is not."""
     schema = adapter.json_schema()
     number = next(one for one in schema.get("anyOf", [schema]) if one["type"] != "null")
+    if not number.keys() >= {"minimum", "maximum"}:
+        return None
     return number["minimum"], number["maximum"]
 
 
@@ -151,6 +162,19 @@ def _check_numbers(
     return values, accepted & _mask(within)
 
 
+def _check_lists(cells: Any, member: Check, most: int) -> tuple[Any, Mask]:
+    """Check the members of lists as one column; an absent list is empty."""
+    lists = pc.split_pattern(cells, BETWEEN_MEMBERS)
+    sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    flat = pc.list_flatten(lists)
+    values, fits = member(flat)
+    fits &= _mask(pc.greater(pc.binary_length(flat), 0))
+    ends = np.r_[0, sizes.cumsum()]
+    refused = np.r_[0, (~fits).cumsum()][ends]
+    rows = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), values)
+    return rows, (refused[1:] == refused[:-1]) & (sizes <= most)
+
+
 def _check_distinct(
     cells: Any, adapter: TypeAdapter[Any], read: Prepare, kind: Any
 ) -> tuple[Any, Mask]:
@@ -171,6 +195,20 @@ def _check_distinct(
         pa.array([*values, absent], kind).take(which),
         np.array([*good, True])[which.to_numpy()],
     )
+
+
+def _is_recorded_after_start(columns: Mapping[str, Any]) -> Any:
+    return pc.greater_equal(columns["recorded_at"], columns["started_at"])
+
+
+def _names_vehicle(columns: Mapping[str, Any]) -> Any:
+    return pc.or_(columns["crossing_id"].is_valid(), columns["plate"].is_valid())
+
+
+_BETWEEN: Mapping[str, Callable[[Mapping[str, Any]], Any]] = MappingProxyType(
+    {"_recorded_after_start": _is_recorded_after_start, "_linked": _names_vehicle}
+)
+"""Rules between the fields of a record, by the name of the model's own: which rows keep them."""
 
 
 def _mask(fits: Any) -> Mask:

@@ -28,6 +28,9 @@ CHUNK = 256
 LONGEST_NAME = 64
 """Characters of a column's name that an error repeats."""
 
+BETWEEN_MEMBERS = ";"
+"""In a cell of a list."""
+
 Progress = Callable[[str, int, int], None]
 """Called with the stage, the amount done and the total (bytes to read, tables to write)."""
 
@@ -225,7 +228,7 @@ class FileRows:
 
 
 def _split_list(cell: str) -> list[str]:
-    return cell.split(";")
+    return cell.split(BETWEEN_MEMBERS)
 
 
 def _read_flag(cell: str) -> bool | str:

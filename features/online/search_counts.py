@@ -12,9 +12,9 @@ decision's snapshot: later records are not among them.
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from engine.search_orders.search_order import (
     LOAD,
     PARTIES,
     SearchCounts,
+    any_of,
     count_places,
 )
 from engine.storage.database import (
@@ -249,15 +250,18 @@ def _write_json(sums: Sums) -> str:
 class _StepColumns:
     """What counts of n vehicles, in columns."""
 
-    def __init__(self, places: Iterable[Places]) -> None:
-        steps = [list(_steps((set(), set()), each)) for each in places]
-        names = sorted({place for each in steps for place, _, _ in each})
+    def __init__(self, places: Collection[Places]) -> None:
+        names = sorted(count_places({place for searched, _ in places for place in searched}))
         number = {name: at for at, name in enumerate(names)}
         self._names = [json.dumps(name) for name in names]
         self._is_place = np.array([not name.endswith("*") for name in names], np.bool_)
-        self._vehicle = np.repeat(np.arange(len(steps)), [len(each) for each in steps])
-        flat = [(number[place], *counts) for each in steps for place, *counts in each]
-        self._place, self._searched, self._found = np.array(flat, np.int64).reshape(-1, 3).T.copy()
+        whole = np.array([number[any_of(name)] for name in names], np.int64)
+
+        searched, found = (
+            _number_places([each[which] for each in places], number, whole) for which in range(2)
+        )
+        self._vehicle, self._place = np.divmod(searched, max(1, len(names)))
+        self._searched, self._found = np.ones_like(searched), np.isin(searched, found).astype(int)
 
     def count_by(self, entity: Ints) -> tuple[list[tuple[int, str]], tuple[int, int]]:
         """Return the rows of counts by entity, and the pairs of finds of all entities.
@@ -290,6 +294,17 @@ class _StepColumns:
         total = np.add.reduceat(finds, begins)
         pairs = (int((x * (x - 1) // 2).sum()) for x in (total, finds))
         return rows, (next(pairs), next(pairs))
+
+
+def _number_places(sets: Sequence[set[str]], number: Mapping[str, int], whole: Ints) -> Ints:
+    """Return the places of each set and their groups, each once.
+
+    ``number`` is that of a place, ``whole`` that of each one's group, an int64 array of shape (p,).
+    Returned are, ascending, the number of the set times p plus that of the place or group.
+    """
+    of = np.repeat(np.arange(len(sets)), [len(each) for each in sets])
+    at = np.array([number[place] for place in chain.from_iterable(sets)], np.int64)
+    return np.unique(np.r_[of * len(whole) + at, of * len(whole) + whole[at]])
 
 
 def _plus(one: Sums, other: Sums) -> Sums:

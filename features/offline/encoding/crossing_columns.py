@@ -45,6 +45,7 @@ from features.offline.encoding.distinct_texts import (
     Text,
     encode_texts,
     is_known,
+    map_codes,
     map_numbers,
     map_texts,
     read_lists,
@@ -166,13 +167,14 @@ class _ColumnEncoder:
     def _name_conveyances(self) -> None:
         found = self.entities
         for name, column in (("plate", "plate"), ("trailer", "trailer_plate"), ("vin", "vin")):
-            found[name] = map_texts(fold_text, self._text(column))
+            found[name] = map_codes(fold_text, self._text(column))
         for name in ("plate_country", "vehicle_class"):
             found[name] = self._text(name)
         for name in ("container", "seal"):
             raw = read_lists(self.crossings[f"{name}_numbers"])
-            found[f"{name}s"] = map_texts(lambda text: join_values(split_list(text)), raw)
-            self.keep(f"{name}s", map_numbers(lambda text: float(len(split_list(text))), raw))
+            found[f"{name}s"] = map_codes(lambda text: join_values(split_list(text)), raw)
+            members = pc.fill_null(pc.list_value_length(self.crossings[f"{name}_numbers"]), 0)
+            self.keep(f"{name}s", members.to_numpy().astype(np.float64))
             if name == "container":
                 self.keep("bad_container", map_numbers(_count_bad, raw))
         fields: Sequence[tuple[str, IdentifierField]] = (

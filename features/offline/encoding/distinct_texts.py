@@ -61,6 +61,27 @@ def map_texts(function: Callable[..., Text], *parts: Texts) -> Texts:
     return Texts(found.codes[which], found.values)
 
 
+def map_codes(function: Callable[[Text], Text], texts: Texts) -> Texts:
+    """Return folded numbers of conveyances, as :func:`map_texts` with ``function`` returns them.
+
+    ``function`` gives of a text what :func:`engine.domain.identifiers.fold` does, None where
+    nothing is left of it, and of a list of several its own; it is called for these, and for texts
+    beyond ASCII. Folding leaves of all others the letters, capital, and the digits.
+    """
+    values = texts.values
+    is_simple = pc.and_not(
+        pc.string_is_ascii(values), pc.match_substring(values, SEPARATOR)
+    ).to_numpy(zero_copy_only=False)
+    folded = pc.replace_substring_regex(pc.ascii_upper(values), "[^0-9A-Z]+", "")
+    folded = pc.if_else(pc.equal(folded, ""), pa.scalar(None, pa.string()), folded)
+    if not is_simple.all():
+        others = values.filter(pa.array(~is_simple)).to_pylist()
+        made = pa.array([function(text) for text in others], pa.string())
+        folded = pc.replace_with_mask(folded, pa.array(~is_simple), made)
+    found = code_texts(folded.dictionary_encode())
+    return Texts(np.r_[found.codes.dtype.type(0), found.codes][texts.codes], found.values)
+
+
 def map_numbers(function: Callable[..., float], *parts: Texts) -> Floats:
     """Return a function of some texts as a float64 array of shape (n,)."""
     which, values = _combine(parts)

@@ -13,37 +13,80 @@ from features.intake.column_validation import choose_validator
 from features.intake.row_validation import TableBuilder, read_part
 from tests.unit.features.intake import bulk_folders as folders
 
-GOOD = {
-    "crossing_id": ["c1", "c2", "c3", "c4", '"c,5"'],
-    "post": ["OYB", "FOT"],
-    "direction": ["entry", "exit"],
-    "arrived_at": [
-        "2025-01-01T00:00:00Z", "2025-01-01 05:00:00.123456+05:00", "2024-02-29T23:59:59Z",
-        "0001-01-01T00:00:00Z", "2025-01-01t00:00:00.1234567z",
-    ],
-    "vehicle_class": ["car", "truck"],
-    "plate": ["", "01 A 123 BC", "А123ВС", '"a""b"', "x" * 64, "ж" * 64],
-    "weighed_mass_kg": ["", "0", "12000.5", "1e3", " 7 ", "-0", "100000000", "0.1", "007"],
-    "is_empty": ["", "TRUE", "0", "false"],
-    "seal_numbers": ["", "S1", "S1;S2"],
+GOOD: dict[str, dict[str, list[str]]] = {
+    "crossings": {
+        "crossing_id": ["c1", "c2", "c3", "c4", '"c,5"'],
+        "post": ["OYB", "FOT"],
+        "direction": ["entry", "exit"],
+        "arrived_at": [
+            "2025-01-01T00:00:00Z", "2025-01-01 05:00:00.123456+05:00", "2024-02-29T23:59:59Z",
+            "0001-01-01T00:00:00Z", "2025-01-01t00:00:00.1234567z",
+        ],
+        "vehicle_class": ["car", "truck"],
+        "plate": ["", "01 A 123 BC", "А123ВС", '"a""b"', "x" * 64, "ж" * 64],
+        "weighed_mass_kg": ["", "0", "12000.5", "1e3", " 7 ", "-0", "100000000", "0.1", "007"],
+        "is_empty": ["", "TRUE", "0", "false"],
+        "seal_numbers": ["", "S1", "S1;S2", "ж" * 64, ";".join("S" * 64)],
+    },
+    "inspections": {
+        "inspection_id": ["i1", "i2", "i3", "i4"],
+        "crossing_id": ["c1", "c2"],
+        "basis": ["score", "random"],
+        "propensity": ["", "0.6959346201147187", "1", "1e-3"],
+        "started_at": ["", "2025-01-01T00:00:00Z", "2025-01-01T05:00:00.0000001+05:00"],
+        "recorded_at": ["2025-01-01T00:00:00Z", "2025-01-01T00:00:00.000001Z"],
+        "methods": ["", "documents", "xray;physical", ";".join(["canine"] * 16)],
+        "minutes": ["", "54.8", "100000"],
+        "places_searched": ["", "cab.seat", "cab.seat;person;cargo.false_floor"],
+        "outcome": ["clear", "seizure"],
+    },
+    "seizures": {
+        "seizure_id": ["z1", "z2", "z3"],
+        "inspection_id": ["", "i1"],
+        "crossing_id": ["c1", "c2"],
+        "plate": ["", "01 A 123 BC"],
+        "recorded_at": ["2025-01-01T00:00:00Z"],
+        "substance_class": ["narcotic", "other"],
+        "quantity_g": ["", "4508.6"],
+        "place": ["", "trailer.front_wall"],
+    },
 }  # fmt: skip
-HEADER = ",".join(GOOD).encode()
-BAD = {
-    "crossing_id": ["", "x" * 65],
-    "post": ["", "x" * 17],
-    "direction": ["", "in"],
-    "arrived_at": [
-        "",
-        "now",
-        "2025-02-30T00:00:00Z",
-        "2025-01-01T00:00:00",
-        "2025-01-01T24:00:00Z",
-    ],
-    "vehicle_class": ["bike"],
-    "plate": ["\u200b", "a\tb", "ж" * 65],
-    "weighed_mass_kg": ["-1", "nan", "heavy", "100000001"],
-    "is_empty": ["yes"],
-    "seal_numbers": ["S1;", ";".join("S" * 65)],
+BAD: dict[str, dict[str, list[str]]] = {
+    "crossings": {
+        "crossing_id": ["", "x" * 65],
+        "post": ["", "x" * 17],
+        "direction": ["", "in"],
+        "arrived_at": [
+            "", "now", "2025-02-30T00:00:00Z", "2025-01-01T00:00:00", "2025-01-01T24:00:00Z",
+        ],
+        "vehicle_class": ["bike"],
+        "plate": ["\u200b", "a\tb", "ж" * 65],
+        "weighed_mass_kg": ["-1", "nan", "heavy", "100000001"],
+        "is_empty": ["yes"],
+        "seal_numbers": ["S1;", ";", "S1;;S2", "S1;a\tb", "ж" * 65, ";".join("S" * 65)],
+    },
+    "inspections": {
+        "inspection_id": [""],
+        "crossing_id": ["", "x" * 65],
+        "basis": ["", "whim"],
+        "propensity": ["0", "1.5", "nan", "-0.1", "often"],
+        "started_at": ["2025-01-01T00:00:01Z", "2025-01-01T00:00:00.000002Z", "soon"],
+        "recorded_at": ["", "2024-12-31T23:59:59Z"],
+        "methods": ["smell", "xray;", ";".join(["canine"] * 17)],
+        "minutes": ["-1", "100000.1"],
+        "places_searched": ["Cab", "cab.seat;", ";".join(["cab.seat"] * 65)],
+        "outcome": ["", "maybe"],
+    },
+    "seizures": {
+        "seizure_id": [""],
+        "inspection_id": ["x" * 65],
+        "crossing_id": [""],
+        "plate": ["a\tb"],
+        "recorded_at": [""],
+        "substance_class": ["tea"],
+        "quantity_g": ["-1"],
+        "place": ["Trailer"],
+    },
 }  # fmt: skip
 ODD = [b"", b"c9", b'"', b'a"b,OYB,entry,2025-01-01T00:00:00Z,car,,,,', b"a,b,c,d,e,f,g,h,\xff",
        b'"c8\nx",OYB,entry,2025-01-01T00:00:00Z,car,,,,', b" ", b"\0"]  # fmt: skip
@@ -53,12 +96,13 @@ FILES = 2_000 if os.environ.get("DARVOZA_PROOF") else 30
 ENDS = [b"\n", b"\r\n", b"\r"]
 
 
-def draw(seed: int) -> bytes:
+def draw(seed: int, table: str) -> bytes:
     """Draw a file: good rows, a bad cell here and there, and lines that are odd."""
     rng = random.Random(seed)
-    lines = [HEADER]
+    good, bad = GOOD[table], BAD[table]
+    lines = [",".join(good).encode()]
     for _ in range(rng.randrange(12)):
-        cells = (rng.choice(GOOD[name] if rng.random() < 0.97 else BAD[name]) for name in GOOD)
+        cells = (rng.choice(good[name] if rng.random() < 0.97 else bad[name]) for name in good)
         lines.append(rng.choice(ODD) if rng.random() < 0.08 else ",".join(cells).encode())
     end = rng.choice(ENDS)
     return end.join(lines) + end * rng.randrange(2)
@@ -66,15 +110,16 @@ def draw(seed: int) -> bytes:
 
 def read(path: Path, content: bytes) -> Any:
     path.write_bytes(content)
-    part, seen = read_part("crossings", path)
+    part, seen = read_part(path.stem, path)
     return part.rows.to_pylist(), part.where.to_pylist(), sorted(map(repr, part.faults)), seen
 
 
+@pytest.mark.parametrize("table", list(GOOD))
 def test_a_file_reads_as_it_does_row_by_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
-    path, blocks = tmp_path / "crossings.csv", (40, 300, 1 << 20)
-    files = [draw(seed) for seed in range(FILES)]
+    path, blocks = tmp_path / f"{table}.csv", (40, 300, 1 << 20)
+    files = [draw(seed, table) for seed in range(FILES)]
     found = []
     for number, content in enumerate(files):
         monkeypatch.setattr(plain_rows, "BLOCK", blocks[number % 3])
@@ -97,20 +142,59 @@ def test_plain_rows_never_meet_the_model(tmp_path: Path, monkeypatch: pytest.Mon
     assert (part.rows.num_rows, seen, part.faults) == (2_000, 2_000, ())
 
 
+@pytest.mark.parametrize("table", list(GOOD))
+def test_every_column_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    """Each cell of the lists above alone, in a row that is good otherwise."""
+    path, good = tmp_path / f"{table}.csv", {name: cells[-1] for name, cells in GOOD[table].items()}
+    rows = [
+        good | {name: cell} for name in good for cell in (*GOOD[table][name], *BAD[table][name])
+    ]
+    lines = [",".join(row.values()) for row in rows]
+    content = "\n".join([",".join(good), *lines]).encode()
+    found = read(path, content)
+    monkeypatch.setattr(row_validation, "choose_validator", lambda _name: None)
+    assert found == read(path, content)
+
+
+def test_a_rule_unknown_to_columns_leaves_its_table_to_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert choose_validator.__wrapped__("seizures") is not None
+    monkeypatch.setattr(column_validation, "_BETWEEN", {})
+    assert choose_validator.__wrapped__("seizures") is None
+    assert choose_validator.__wrapped__("crossings") is not None
+
+
+LOOSE = {
+    rule: lambda columns: columns["recorded_at"].is_valid()
+    for rule in ("_recorded_after_start", "_linked")
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "bug", "field", "cell"),
+    ("table", "name", "bug", "field", "cell"),
     [
-        ("_TIME", ".", "arrived_at", "2025-01-01 00:00Z"),
-        ("_find_bounds", lambda _: (0, 1e9), "weighed_mass_kg", "100000001"),
-        ("_LONGEST", ((Identifier, 65),), "plate", "x" * 65),
+        ("crossings", "_TIME", ".", "arrived_at", "2025-01-01 00:00Z"),
+        ("crossings", "_find_bounds", lambda _: (0, 1e9), "weighed_mass_kg", "100000001"),
+        ("crossings", "_LONGEST", ((Identifier, 65),), "plate", "x" * 65),
+        ("crossings", "_LONGEST", ((Identifier, 65),), "seal_numbers", "S1;" + "x" * 65),
+        ("inspections", "_BETWEEN", LOOSE, "started_at", "2025-01-01T00:00:00.000002Z"),
+        ("seizures", "_BETWEEN", LOOSE, "crossing_id", ""),
     ],
 )
 def test_a_looser_check_of_columns_is_caught(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, bug: Any, field: str, cell: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+    name: str,
+    bug: Any,
+    field: str,
+    cell: str,
 ) -> None:
-    row = {"crossing_id": "c1", "post": "OYB", "direction": "entry", "vehicle_class": "car"}
-    row |= {"arrived_at": "2025-01-01T00:00:00Z", field: cell}
-    path = tmp_path / "crossings.csv"
+    row = {column: cells[0] for column, cells in GOOD[table].items()} | {field: cell}
+    path = tmp_path / f"{table}.csv"
     content = "\n".join([",".join(row), ",".join(row.values())]).encode()
     found = read(path, content)
     assert len(found[2]) == 1

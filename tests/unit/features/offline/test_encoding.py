@@ -15,11 +15,17 @@ from hypothesis import strategies as st
 
 from engine.domain.network import Network
 from engine.domain.time_units import micros
-from features.catalogue.encoder import ENTITIES, FACTS, encode
+from features.catalogue.encoder import ENTITIES, FACTS, SEPARATOR, encode, join_values
 from features.history.tables import Tables
 from features.offline.encoded_history import arrivals
 from features.offline.encoding import crossing_columns, declared_columns
 from features.offline.encoding.crossing_columns import encode_crossings
+from features.offline.encoding.distinct_texts import (
+    encode_texts,
+    map_codes,
+    map_texts,
+    split_list,
+)
 from tests.support.random_histories import EVENTFUL, NETWORK, History, history, tables
 
 EARLY, LATE = datetime(1, 1, 1, 3, tzinfo=UTC), datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
@@ -112,3 +118,18 @@ def test_another_reading_of_a_record_is_caught(
     monkeypatch.setattr(module, name, bug)
     with pytest.raises(AssertionError):
         compare(found)
+
+
+CODES = st.text("AZaz09 -_.;+\t~ЖAß\u0301ﬁ\u200b", max_size=4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.none() | st.lists(CODES, min_size=1, max_size=3).map(SEPARATOR.join)))
+def test_codes_are_folded_in_columns_as_one_by_one(texts: list[str | None]) -> None:
+    def fold_members(text: str | None) -> str | None:
+        return join_values(split_list(text))
+
+    coded = encode_texts([text or None for text in texts])
+    found, expected = map_codes(fold_members, coded), map_texts(fold_members, coded)
+    assert found.values.equals(expected.values)
+    assert np.array_equal(found.codes, expected.codes)
