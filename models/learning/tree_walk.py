@@ -8,7 +8,7 @@ order (:mod:`models.scoring.tree_ensemble`), and its last bits differ.
 import numpy as np
 from numpy.typing import NDArray
 
-from features.offline.radix_partition import compile_kernel
+from features.offline.compilation import compile_kernel
 from models.array_types import Floats, Mask, Rows
 from models.scoring.tree_ensemble import TreeArrays
 
