@@ -2,7 +2,6 @@
 
 encoding          The encoder for a whole history, column by column
 sql               The same features by SQL engines: DuckDB and Spark
-blake2b           BLAKE2b of many short texts in one call, compiled
 column_file       Features of a long history in a temporary file
 compilation       Compilation of functions over arrays, kept on disk
 compact_columns   Keys and facts of a long history in narrow columns, without loss

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from features.catalogue.encoder import KEY_BYTES, SEPARATOR, key
 from features.catalogue.plan import Lookup
 from features.catalogue.spec import Floats
-from features.offline.blake2b import BLOCK, hash_short
 from features.offline.column_file import ScratchFile, StoredColumn
 
 Ints = NDArray[np.int64]
@@ -132,15 +131,9 @@ def keys(of: Sequence[Texts], kind: str, n: int) -> Ints:
 
 def _hash_texts(kind: str, values: Sequence[Any]) -> Ints:
     """Return :func:`features.catalogue.encoder.key` of many combinations, all of them known."""
-    joined = pc.binary_join_element_wise(kind, *values, SEPARATOR).cast(pa.binary())
-    _, offsets, data = joined.buffers()
-    ends = np.frombuffer(offsets, np.int32)[joined.offset :][: len(joined) + 1]
-    digests = np.empty(len(joined), np.uint64)
-    hash_short(np.frombuffer(data, np.uint8), ends, digests)
-    for at in np.flatnonzero(np.diff(ends) > BLOCK).tolist():
-        text = joined[at].as_py()
-        digests[at] = int.from_bytes(blake2b(text, digest_size=KEY_BYTES).digest(), "big")
-    hashed = (digests >> np.uint64(1)).astype(np.int64)
+    joined = pc.binary_join_element_wise(kind, *values, SEPARATOR).cast(pa.binary()).to_pylist()
+    digests = b"".join([blake2b(text, digest_size=KEY_BYTES).digest() for text in joined])
+    hashed = (np.frombuffer(digests, ">u8") >> np.uint64(1)).astype(np.int64)
     return np.maximum(hashed, 1)
 
 
