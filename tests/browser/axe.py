@@ -18,7 +18,11 @@ RUN = """async ([grave, off]) => {
 
 
 def grave(page: Page, *, contrast: bool = True) -> list[str]:
-    """Return the rules broken seriously or critically, each with the first place."""
+    """Return the rules broken seriously or critically, each with the first place.
+
+    A page that a click led to is there before it is whole.
+    """
+    page.wait_for_load_state()
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     found: list[str] = page.evaluate(RUN, [GRAVE, [] if contrast else [CONTRAST]])

@@ -116,6 +116,7 @@ def test_a_second_person_agrees_on_the_page(page: Page, site: Site) -> None:
     expect(page.locator("#read")).to_contain_text("UZ → KZ")
     page.locator("#confirm button.primary").press("Enter")
     expect(page.locator("section", has=page.locator("#timeline"))).to_contain_text("malika")
+    page.wait_for_load_state()
     assert page.locator(".agree").count() == 0
     assert POST in page.locator("section", has=page.locator("#facts")).inner_text()
 
@@ -148,6 +149,7 @@ def test_files_are_added_by_keys_and_what_runs_is_refused(page: Page, site: Site
     timeline = page.locator("section", has=page.locator("#timeline"))
 
     def send(name: str, media_type: str, content: bytes) -> None:
+        page.wait_for_load_state()
         if not page.locator("#upload").is_visible():
             page.locator("section[aria-labelledby=add-file] summary").press("Enter")
         page.select_option("#event-shows", "photograph")

@@ -175,6 +175,7 @@ def test_keys_alone_are_enough(page: Page, site: Site) -> None:
     page.locator("#verdict button").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#done")).to_be_visible()
+    page.wait_for_load_state()  # before that no key is heard
     page.keyboard.press("u")
     page.wait_for_url(f"**{QUEUE}")
 

@@ -57,11 +57,10 @@ def test_a_vehicle_is_found_searched_corrected_and_printed(
     page.fill("#reason", "A digit was left out.")
     page.click("#act button.primary")
     expect(page.locator("#check")).to_be_focused()
-    assert ECHO[language] in " ".join(page.locator("#read").inner_text().split())
+    expect(page.locator("#read")).to_contain_text(ECHO[language])
     assert list_seized_grams(site, red["crossing_id"]) == [23.0]
     page.click("#confirm button.primary")
-    seized = page.locator(".seized")
-    assert ECHO[language] in " ".join(seized.inner_text().split())
+    expect(page.locator(".seized")).to_contain_text(ECHO[language])
     expect(page.locator(".corrected")).to_contain_text("A digit was left out.")
     assert grave(page) == [] and not is_wider_than_the_screen(page)
 
@@ -80,6 +79,7 @@ def test_nothing_found_is_filed_by_a_key_and_a_confirmation(page: Page, site: Si
     page.keyboard.press("n")
     dialog.locator("button.primary").press("Enter")
     expect(page.locator("#done")).to_be_visible()
+    page.wait_for_load_state()
     assert page.locator("#act").count() == 0
     page.keyboard.press("n")
     assert page.locator("dialog[open]").count() == 0, "no act is left to file"
