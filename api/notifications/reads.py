@@ -24,7 +24,7 @@ from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.time_units import DAY, rfc3339
 from engine.events.event_types import EventType
 from engine.journal import kinds as record
-from engine.journal.power_records import KINDS, read_records
+from engine.journal.power_records import FREQUENT, read_records
 from engine.queue.match_outcomes import MATCHES
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import Channel
@@ -51,7 +51,7 @@ _MODEL = ("POST", "/v1/models/{version}/approvals")
 _FIND = ("POST", "/v1/finds/{sequence}/confirmations")
 _HANDOVER = ("POST", "/v1/posts/{post}/handovers/{sequence}/signatures")
 _CASES = ("GET", "/v1/cases")
-_ALARMS = tuple(kind for kind in ALARMS if kind in KINDS)
+_ALARMS = tuple(kind for kind in ALARMS if kind not in FREQUENT)
 """Those that an index finds: a day of a national journal is not walked for the others."""
 _AT_REST = frozenset({"in_force", "retired"})
 

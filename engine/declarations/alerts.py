@@ -29,6 +29,7 @@ DECIDED = Table(
     METADATA,
     Column("key", Int64, primary_key=True, autoincrement=False),
     Column("seq", Int64, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 """Digests under which decided vehicles are found, by the decisions' records."""
 

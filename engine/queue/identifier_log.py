@@ -42,6 +42,7 @@ IDENTIFIERS = Table(
     *declare_columns(SmallInteger, "kind"),
     *declare_columns(Int64, "seq"),
     PrimaryKeyConstraint("text", "kind", "seq", name="decision_identifiers_pk"),
+    sqlite_with_rowid=False,
 )
 IDENTIFIER_LOG = record_table("identifier_log", *declare_columns(LargeBinary, "texts"))
 """Rows that may not be in their table yet: those of decisions that were recorded together, under

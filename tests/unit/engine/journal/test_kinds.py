@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 from engine.journal import kinds
-from engine.journal.power_records import KINDS as POWER_KINDS
+from engine.journal.power_records import FREQUENT
 from tests.service.compatibility import deployment_contract
 
 ROOT = Path(__file__).parents[4]
@@ -32,7 +32,7 @@ def count_untyped_drafts(text: str) -> int:
 
 def test_every_kind_of_version_0c412e7_is_there() -> None:
     assert set() == deployment_contract.KINDS - kinds.KINDS
-    assert set(POWER_KINDS) - kinds.KINDS == set()
+    assert set(FREQUENT) - kinds.KINDS == set()
 
 
 def test_no_kind_has_two_names() -> None:
