@@ -12,6 +12,7 @@ from api.notifications import reads
 from api.notifications.schemas import Notifications
 from api.webhooks.bodies import EventBodies
 from engine.decision.inspection_minutes import CHANNEL_STEP
+from engine.journal.kinds import ERASURE_PROPOSED
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import Channel
 from engine.selection.randomization import ShiftPeriod
@@ -49,6 +50,15 @@ def test_an_approval_is_listed_for_who_may_give_it_until_it_is_given(world: Worl
     assert waits not in list_waiting(world, bob)
     for role in (Role.CHECKPOINT, Role.COUNTERPART):
         assert world.client.get(PATH, headers=world.headers(role)).status_code == 403
+
+
+def test_an_erasure_is_listed_for_administrators_alone(world: World) -> None:
+    about: Any = {"by": "one", "state": "proposed", "content": "c"}
+    world.runtime.journal.append([ERASURE_PROPOSED.draft("e-1", about)])
+    waits = ("approval_waiting", "erasure", "e-1")
+    assert waits in list_waiting(world, person(world, Role.ADMINISTRATOR))
+    assert waits not in list_waiting(world, person(world, Role.SUPERVISOR))
+    assert at_desk(world, "erases").get("/notifications").status_code == 200
 
 
 def test_a_vehicle_that_an_entry_names_is_listed_while_it_waits(
