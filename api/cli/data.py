@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from importlib.abc import MetaPathFinder
 from math import isfinite
 from pathlib import Path
 from secrets import token_bytes
@@ -126,7 +125,6 @@ def load(
 
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")
-    _leave_out_pandas()
     plan = Plan(CATALOGUE)
     with open_home(home) as (found, store):
         with progress() as report_progress:
@@ -157,31 +155,6 @@ def load(
         say(_unknown_posts(loaded.new_posts))
 
     emit(loaded.as_json(), as_json=as_json, text=partial(_show_load, loaded))
-
-
-class _PandasRefusal(MetaPathFinder):
-    """Lets an import of pandas fail as where it is not installed."""
-
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
-        if fullname == "pandas":
-            raise ModuleNotFoundError(fullname, name=fullname)
-
-
-def _leave_out_pandas() -> None:
-    """Let pyarrow look for pandas now, where it finds none, and not with its first column.
-
-    It imports pandas to ask whether values are a series of it: half a second and 56 MB. Where a
-    table is to become one of pandas it imports it then.
-    """
-    import pyarrow as pa
-
-    if "pandas" not in sys.modules:
-        refusal = _PandasRefusal()
-        sys.meta_path.insert(0, refusal)
-        try:
-            pa.array(())
-        finally:
-            sys.meta_path.remove(refusal)
 
 
 def _show_load(loaded: "LoadResult") -> None:

@@ -123,30 +123,6 @@ runtime.close()
     assert done.stdout.split() == ["False", "True"]
 
 
-@pytest.mark.integration
-@pytest.mark.parametrize("leaves_out", [True, False])
-def test_a_load_does_without_pandas(tmp_path: Path, leaves_out: bool) -> None:
-    """With a negative control; a table still becomes one of pandas where that is asked for."""
-    names = "crossing_id,post,direction,arrived_at,vehicle_class"
-    row = "c1,OYB,entry,2025-01-01T00:00:00Z,car"
-    (tmp_path / "crossings.csv").write_text(f"{names}\n{row}\n", "utf-8")
-    code = """
-import sys
-from api.cli import data
-from api.cli.main import app
-if sys.argv.pop(1) == "False":
-    data._leave_out_pandas = lambda: None
-app(standalone_mode=False)
-import pyarrow
-print("pandas" in sys.modules, len(pyarrow.table({"a": [1, 2]}).to_pandas()))
-"""
-    line = [sys.executable, "-c", code, str(leaves_out), "load", str(tmp_path)]
-    done = subprocess.run(
-        [*line, "--home", str(tmp_path / "home")], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-1] == f"{not leaves_out} 2"
-
-
 def test_what_a_start_leaves_out_is_there_for_the_first_request_that_asks() -> None:
     app = create_app()
     assert list_repeated(app, *FIRST) == []
