@@ -8,10 +8,13 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer.main
+import typer.testing
 
 from tests.integration import (
     MARKER,
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from experiments.support.postgres import Cluster
     from tests.support.provider_process import IdentityProvider
 
+# All commands are described once, and not at each call of a test: that takes longer than most.
+typer.testing._get_command = cache(typer.main.get_command)  # type: ignore[attr-defined]
 HERE = Path(__file__).parent
 ORDER = 20_240_311
 """Shuffles the tests of every file alike in each run; ``--randomly-seed=N`` otherwise."""
