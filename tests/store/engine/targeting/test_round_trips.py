@@ -15,7 +15,7 @@ from engine.journal import power_records
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import PROFILE_PROPOSED
-from engine.journal.power_records import PREDICATE, _NewestRecords, has_new_records
+from engine.journal.power_records import _NewestRecords, has_new_records
 from engine.queue.identifier_log import IDENTIFIERS
 from engine.storage import database as stores
 from engine.storage.database import METADATA, Store, fetch_rows, insert_rows
@@ -173,18 +173,6 @@ def test_a_line_that_is_not_looked_at_is_caught(
     monkeypatch.setattr(stores, "_may_be_lost", lambda *_: False)
     with pytest.raises(StoreUnavailableError), store.read() as connection:
         fetch_rows(connection, "SELECT 1")
-
-
-def test_new_records_of_power_are_found_by_the_index_of_their_kinds_alone(store: Store) -> None:
-    """The server compares each kind of a query with each kind of the index; few with few."""
-    where = power_records._condition
-    with store.write() as connection:
-        asked = where(connection, KINDS_OF["profile"])
-        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        explain = f"EXPLAIN SELECT 1 FROM journal WHERE {asked} AND seq > 0"  # noqa: S608
-        plan = connection.exec_driver_sql(explain).scalars().all()
-    assert PREDICATE not in asked
-    assert "journal_power_ix" in "".join(plan)
 
 
 def propose(store: Store, number: int) -> None:
