@@ -5,6 +5,7 @@ ratios, each the median over turns of one run; a slow moment of the machine hits
 """
 
 import asyncio
+import os
 import socket
 import statistics
 import sys
@@ -12,6 +13,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
 
 from experiments.benchmarks.serving.deployment import BATCH, Deployment, nothings
 from experiments.benchmarks.serving.peer_models import PLAIN, command, environment
@@ -24,6 +27,8 @@ _ALONE = f"{CONNECTIONS} connections"
 TURN_SECONDS = 1.5
 TURNS = 7
 STARTS = 3
+FLUSHES, FLUSHED = 100, 60_000
+"""Flushes that are timed, and bytes in each: the pages of SQLite's log that one decision writes."""
 _UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
 OURS, MLFLOW, PLAINLY, NOTHING = "ours", "mlflow models serve", "a plain service", "nothing"
 
@@ -147,7 +152,10 @@ class Contest:
             found = []
             alone, one_line, many = settings(self._made)
             for setting in (alone, one_line, many):
-                found += ratios(setting, await _turns(setting, servers))
+                turns = await _turns(setting, servers)
+                found += ratios(setting, turns)
+                if setting is one_line:
+                    found += flush_rows(_flush_seconds(self._made.scratch), turns[PLAINLY])
             found.append(batch_ratio(await _own_turns(servers[OURS], (many, alone))))
             memory = {name: server.memory_bytes() for name, server in servers.items()}
         return [*found, *start_rows(starts), *_once("memory", memory)]
@@ -231,6 +239,32 @@ def batch_ratio(turns: Sequence[Sequence[Turn]]) -> Row:
     seen = statistics.median(many.rate / alone.rate for many, alone in turns)
     name = f"batches of {BATCH} recorded, against one by one at {CONNECTIONS} connections"
     return row(name, "times", seen, BATCH_MUST)
+
+
+def _flush_seconds(folder: Path) -> float:
+    """Return how long the disk of a folder takes to hold what a decision appends; a median."""
+    taken = []
+    with TemporaryFile(dir=folder) as file:
+        for _ in range(FLUSHES):
+            file.write(os.urandom(FLUSHED))
+            file.flush()
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
+
+
+def flush_rows(seconds: float, peer: Sequence[Turn]) -> list[Row]:
+    """Return the rows of one flush, which over one connection each answer waits for.
+
+    Above 1, no service that flushes before it answers can be as quick there as the peer, which
+    records nothing.
+    """
+    against = seconds / _median(peer, "p50")
+    return [
+        row("one flush to the disk", "ms", 1000 * seconds, ">= 0"),
+        row(f"one flush against an answer of {PLAINLY}, 1 connection", "times", against, ">= 0"),
+    ]
 
 
 def _median(turns: Sequence[Turn], field: str) -> float:

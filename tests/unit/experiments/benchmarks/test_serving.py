@@ -17,6 +17,7 @@ from experiments.benchmarks.serving.comparison import (
     Start,
     Turn,
     batch_ratio,
+    flush_rows,
     ratios,
     start_rows,
 )
@@ -67,6 +68,13 @@ def test_batches_are_compared_with_single_decisions_of_the_same_turn() -> None:
     found = batch_ratio([[turn(5.0), turn(1.0)], [turn(3.0), turn(1.0)], slow_machine])
     assert (found["seen"], found["must"], found["holds"]) == (4.5, ">= 4", True)
     assert not batch_ratio([[turn(3.9), turn(1.0)]])["holds"]
+
+
+def test_a_flush_is_compared_with_what_a_peer_needs_to_answer() -> None:
+    shown = {one["name"]: one["seen"] for one in flush_rows(0.003, [turn(1.0), turn(50.0)] * 2)}
+    assert shown["one flush to the disk"] == 3.0
+    against = shown[f"one flush against an answer of {PLAINLY}, 1 connection"]
+    assert against == pytest.approx(0.003 / ((0.1 + 0.002) / 2), abs=0.001)
 
 
 def test_a_history_that_ended_long_ago_is_served(
