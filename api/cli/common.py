@@ -72,6 +72,11 @@ def names(columns: Sequence[str] | None) -> list[str]:
     return [name for part in columns or () for name in part.split(",") if name]
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an ``s`` unless there is one."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def require_folder_of(file: Path) -> Path:
     """Return a file to write; raises ``InputError`` before the work is done, not after it."""
     if not file.parent.is_dir():

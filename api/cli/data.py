@@ -26,6 +26,7 @@ from api.cli.common import (
     PoliteOption,
     ReportProgress,
     UnusedHomeOption,
+    count_of,
     emit,
     instant,
     names,
@@ -468,7 +469,8 @@ def quality(
     def text() -> None:
         for one in report.findings:
             typer.echo(one.text)
-        typer.echo(f"{len(report.findings)} findings, {len(report.weeks):,} weeks of fields")
+        findings = count_of(len(report.findings), "finding")
+        typer.echo(f"{findings}, {count_of(len(report.weeks), 'week')} of fields")
 
     emit(result, as_json=as_json, text=text)
 

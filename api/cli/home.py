@@ -21,6 +21,7 @@ from api.cli.common import (
     ByOption,
     HomeOption,
     JsonOption,
+    count_of,
     emit,
     instant,
     opened_existing,
@@ -51,7 +52,7 @@ def backup(
     with opened_to_read(home) as (found, _):
         verdict = copy_home(found, out)
     result = {"ok": verdict.ok, "checked": verdict.checked, "folder": str(out)}
-    text = f"{verdict.checked:,} records copied to {out}; keys are not among them"
+    text = f"{count_of(verdict.checked, 'record')} copied to {out}; keys are not among them"
     emit(result, as_json=as_json, text=text, ok=verdict.ok)
 
 
@@ -198,16 +199,23 @@ def _print_verdict(verdict: "HomeVerdict", receipts: int) -> None:
     for note in verdict.notes:
         typer.echo(f"note: {note}")
     journal = verdict.journal
-    receipted = f"{receipts:,} receipts, {verdict.witnessed:,} heads of a witness"
-    counted = f"{journal.checked:,} records, {receipted}, {verdict.loads:,} loads"
-    files = f"{verdict.bundles:,} bundles and {verdict.case_files:,} files of cases"
-    typer.echo(f"{counted}, {files} checked")
+    counted = [
+        count_of(journal.checked, "record"),
+        count_of(receipts, "receipt"),
+        count_of(verdict.witnessed, "head") + " of a witness",
+        count_of(verdict.loads, "load"),
+        count_of(verdict.bundles, "bundle"),
+        count_of(verdict.case_files, "file") + " of cases",
+    ]
+    typer.echo(", ".join(counted) + " checked")
     rows = sum(verdict.tables.values())
-    typer.echo(f"{rows:,} rows of {len(verdict.tables)} tables compared with what records say")
-    typer.echo(f"{journal.drawn:,} decisions drawn again from revealed seeds")
+    typer.echo(
+        f"{count_of(rows, 'row')} of {len(verdict.tables)} tables compared with what records say"
+    )
+    typer.echo(f"{count_of(journal.drawn, 'decision')} drawn again from revealed seeds")
     if journal.erased:
         by = ", ".join(map(str, journal.erasures))
-        typer.echo(f"{journal.erased:,} bodies are erased, by the signed records {by}")
+        typer.echo(f"bodies erased: {journal.erased:,}, by the signed records {by}")
     typer.echo("all stands as recorded" if verdict.ok else "SOMETHING HAS BEEN CHANGED")
 
 
@@ -229,7 +237,9 @@ def rebuild(home: HomeOption, *, as_json: JsonOption = False) -> None:
         for note in rebuilt.notes:
             typer.echo(f"note: {note}")
         rows = sum(rebuilt.tables.values())
-        typer.echo(f"{rows:,} rows of {len(rebuilt.tables)} tables made again from the journal")
+        typer.echo(
+            f"{count_of(rows, 'row')} of {len(rebuilt.tables)} tables made again from the journal"
+        )
 
     emit(result, as_json=as_json, text=text)
 
@@ -275,10 +285,11 @@ def erase(
 
 def _print_result(result: dict[str, Any]) -> None:
     if result["state"] == "proposed":
-        typer.echo(f"proposed: {result['records']:,} records; nothing is erased yet")
+        typer.echo(f"proposed: {count_of(result['records'], 'record')}; nothing is erased yet")
         typer.echo("a second person approves with the same command within 30 days")
     else:
-        typer.echo(f"erased: the bodies of {result['records']:,} records, by {result['by'][1]}")
+        erased = count_of(result["records"], "record")
+        typer.echo(f"erased: the bodies of {erased}, by {result['by'][1]}")
         typer.echo(f"proposed by {result['by'][0]}; copies in backups are not reached")
     if result["loaded"]:
         typer.echo(f"of the loaded history: {result['loaded']:,} crossings, acts and finds")

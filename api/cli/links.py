@@ -11,6 +11,7 @@ from api.cli.common import (
     ByOption,
     HomeOption,
     JsonOption,
+    count_of,
     emit,
     opened_existing,
     opened_to_read,
@@ -198,7 +199,8 @@ def _print_records(found: Mapping[str, Any] | None) -> None:
     """Print what a post's node and its centre lack of each other."""
     if found is not None and found["unsent"]:
         since = found["unsent_since"]
-        typer.echo(f"  {found['unsent']:,} records wait since {since}: not yet at the centre")
+        unsent = count_of(found["unsent"], "record")
+        typer.echo(f"  not yet at the centre: {unsent}, waiting since {since}")
     if found is not None and found["newest"]:
         times = f"recorded {found['newest_recorded_at']}, arrived {found['newest_arrived_at']}"
         typer.echo(f"  newest record of the other side: {found['newest']:,}, {times}")
@@ -234,7 +236,7 @@ def recompute(
         typer.echo(f"{same:,} of {len(made):,} decisions came out again, to the bit")
         for seq, rule, why in faults:
             typer.echo(f"record {seq} of the node: {rule}: {why}")
-        typer.echo(f"{drawn:,} decisions drawn again from revealed seeds")
+        typer.echo(f"{count_of(drawn, 'decision')} drawn again from revealed seeds")
 
     is_same = all(one.is_identical or one.missing for one in made)
     result = {

@@ -138,3 +138,10 @@ def test_a_command_that_prepares_what_it_reads_would_be_found(
     monkeypatch.setattr(api.cli.common, "require_home", careless)
     CliRunner().invoke(app, name_home(ASKED["verify"], home, tmp_path / "out"))
     assert content(home)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 records"), (1, "1 record"), (1_204, "1,204 records")]
+)
+def test_what_is_counted_stands_in_the_singular_where_it_is_one(number: int, text: str) -> None:
+    assert api.cli.common.count_of(number, "record") == text
