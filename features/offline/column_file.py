@@ -64,6 +64,29 @@ class StoredColumn:
         return self[:][rows]
 
 
+class StoredParts:
+    """One array of shape (n,) that was stored in parts; indexes as an array does, by copies."""
+
+    def __init__(self, dtype: Any) -> None:
+        self._dtype = np.dtype(dtype)
+        self._parts: list[StoredColumn] = []
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def append(self, part: StoredColumn) -> None:
+        """Add what comes behind; it must be of the array's type."""
+        self._parts.append(part)
+
+    def __getitem__(self, rows: Any) -> Any:
+        whole = np.empty(len(self), self._dtype)
+        begin = 0
+        for part in self._parts:
+            whole[begin : begin + len(part)] = part[:]
+            begin += len(part)
+        return whole[rows]
+
+
 class ColumnFile:
     """A float32 array of shape (n, f) in a file; indexes as an array does, by rows and columns.
 

@@ -8,7 +8,7 @@ record. An event is visible to a crossing when it became known strictly before t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +37,7 @@ from features.offline.compact_columns import (
 )
 from features.offline.derived_measures import mark_sightings, pass_hits_on, stack_hits
 from features.offline.encoding.crossing_columns import encode_crossings
-from features.offline.spread_events import SpreadInputs, spread_finds
+from features.offline.spread_events import SpreadInputs, spread_finds, store_spread
 
 Ints = NDArray[np.int64]
 CHUNK = 20_000
@@ -244,12 +244,11 @@ def _spread_finds(
     log: EncodedHistory, plan: Plan, before: int, scratch: ScratchFile | None
 ) -> Events:
     """Snapshots of finds spread along links, where features of a plan read them."""
-    known_at, entity, key, change = spread_finds(spread_inputs(log, plan), before=before)
+    inputs = spread_inputs(log, plan)
     if scratch is None:
-        return to_spread_events(known_at, entity, key, change)
-    columns = [scratch.store(column) for column in (known_at, entity, key, *change)]
-    stored = cast("list[Any]", columns)  # they are read as arrays are
-    return to_spread_events(stored[0], stored[1], stored[2], stored[3:])
+        return to_spread_events(*spread_finds(inputs, before=before))
+    stored: Any = store_spread(inputs, scratch, before=before)  # read as arrays are
+    return to_spread_events(*stored)
 
 
 def spread_inputs(log: EncodedHistory, plan: Plan, *, first: int = 0) -> SpreadInputs:

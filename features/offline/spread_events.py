@@ -23,9 +23,12 @@ from features.catalogue.find_spread import (
     number_entities,
     values_as_of,
 )
+from features.offline.column_file import ScratchFile, StoredParts
 
 Ints = NDArray[np.int64]
 Snapshots = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+_COLUMNS = (np.int64, np.int8, np.int64, *[np.int32] * len(MEASURES))
+"""Of snapshots: when known, the kind of entity, its key, and the change of each value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +69,38 @@ def spread_finds(given: SpreadInputs, *, before: int) -> Snapshots:
     change : int32 array of shape (len(MEASURES), m)
         Difference to the snapshot before: six of them a crossing, so they are held narrow.
     """
+    none = tuple(np.zeros(0, kind) for kind in _COLUMNS)
+    parts = zip(none, *_yield_columns(given, before), strict=True)
+    known_at, entity, key, *change = map(np.concatenate, parts)
+    return known_at, entity, key, np.array(change)
+
+
+def store_spread(
+    given: SpreadInputs, scratch: ScratchFile, *, before: int
+) -> tuple[StoredParts, StoredParts, StoredParts, Sequence[StoredParts]]:
+    """Return what :func:`spread_finds` does, each column in a file: cut by cut."""
+    known_at, entity, key, *change = columns = [StoredParts(kind) for kind in _COLUMNS]
+    for parts in _yield_columns(given, before):
+        for column, part in zip(columns, parts, strict=True):
+            column.append(scratch.store(part))
+    return known_at, entity, key, change
+
+
+def _yield_columns(given: SpreadInputs, before: int) -> Iterator[tuple[NDArray[Any], ...]]:
+    """Yield the columns of each cut's snapshots."""
     known_at, finds = given.known_at, given.finds
     codes, table = number_entities(given.keys)
+    entity, key = table[:, 0].astype(np.int8), table[:, 1]
     held = np.zeros((len(MEASURES), len(table)), np.int64)
-    times: list[int] = []
-    who, change = [], []
     for cut in _cuts(finds, before):
         seen = slice(*np.searchsorted(known_at, [cut - CROSSINGS_FOR, cut]))
         values = values_as_of(codes[:, seen], codes, finds, cut=cut, size=len(table))
         moved = np.flatnonzero((values != held).any(axis=0))
         if len(moved):
-            times.append(cut + LAG)
-            who.append(moved.astype(np.int32))
-            change.append((values[:, moved] - held[:, moved]).astype(np.int32))  # within SCALE
+            known = np.full(len(moved), cut + LAG)
+            change = (values[:, moved] - held[:, moved]).astype(np.int32)  # within SCALE
+            yield known, entity[moved], key[moved], *change
             held = values
-    known = np.repeat(np.array(times, np.int64), [len(moved) for moved in who])
-    which = np.concatenate([np.zeros(0, np.int32), *who])
-    none = np.zeros((len(MEASURES), 0), np.int32)
-    entity, key = table[:, 0].astype(np.int8), table[:, 1]
-    return known, entity[which], key[which], np.concatenate([none, *change], axis=1)
 
 
 def _cuts(finds: Mapping[str, Finds], before: int) -> Iterator[int]:
