@@ -58,10 +58,13 @@ def read_event_log(
     loaded, recorded = read_history(home, only=only), _read_recorded(connection, upto)
     crossings = loaded.crossings.append_column(_AS_OF, loaded.crossings["known_at"])
     made = {name: loaded.table(name) for name in SCHEMAS} | {"crossings": crossings}
+    network, digest = loaded.network, loaded.digest
+    del loaded, crossings
     for name, table in made.items():
         by = [(column, "ascending") for column in ORDER[name]]
-        made[name] = pa.concat_tables([table, recorded[name]]).sort_by(by).combine_chunks()
-    return Tables(**made, network=loaded.network, digest=loaded.digest)
+        if recorded[name].num_rows:
+            made[name] = pa.concat_tables([table, recorded[name]]).sort_by(by).combine_chunks()
+    return Tables(**made, network=network, digest=digest)
 
 
 def records(

@@ -229,12 +229,9 @@ def read_history(home: Home, *, only: Collection[str] | None = None) -> Tables:
     rows = {name: read_table(home, found, name=name) for name in SCHEMAS}
     if len(found) > 1:
         rows = derive_known_times(rows)
-    network = read_home_network(home.network)
-    return Tables(
-        **{name: arrange_table(name, table) for name, table in rows.items()},
-        network=network,
-        digest=epoch_of(found),
-    )
+    for name in rows:
+        rows[name] = arrange_table(name, rows[name])  # no table stands in memory twice
+    return Tables(**rows, network=read_home_network(home.network), digest=epoch_of(found))
 
 
 def epoch(home: Home) -> str:

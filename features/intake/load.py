@@ -90,12 +90,14 @@ def read_folder(
         network = Network()
     elif network is None:
         network = join_networks(folder, Network())
-    source = _read_source(
+    parts, source = _read_source(
         folder, format, settings=settings, ignored=ignore_columns, progress=progress
     )
-    offered = check(source.parts, network, now=now, held=holding)
+    offered = check(parts, network, now=now, held=holding)
     left = without_held(offered, holding)
     offered, left = source.complete(offered), source.complete(left)
+    name = _name_offered(offered)
+    del parts, offered  # no row stands in memory twice once tables are arranged
     faults = _faults(left)
     accepted = _account_rows(left, source.seen, faults)
     quarantined = {file: rows - accepted[file] for file, rows in source.seen.items()}
@@ -103,20 +105,19 @@ def read_folder(
         accepted = message_folder.summarize(accepted, source.bare)
         quarantined = message_folder.summarize(quarantined)
     return Intake(
-        tables=_tables(left, network, held=held),
+        tables=_take_tables(left, network, held=held),
         quarantine=faults,
         accepted=accepted,
         quarantined=quarantined,
-        offered=_name_offered(offered),
+        offered=name,
         differences=source.differences,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The tables of a folder, row by row, and how its rows are counted."""
+    """How the rows of a folder are counted."""
 
-    parts: Parts
     seen: Mapping[str, int]
     complete: Callable[[Parts], Parts] = dict
     """Removes what is left of a row that makes several records, of which one has a fault."""
@@ -131,16 +132,19 @@ def _read_source(
     settings: MessageSettings,
     ignored: Collection[str],
     progress: Progress | None,
-) -> _Source:
+) -> tuple[Parts, _Source]:
+    """Return the tables of a folder, row by row, and how its rows are counted."""
     if format == "contract":
-        return _Source(*_read_contract(folder, ignored=ignored, progress=progress))
+        parts, seen = _read_contract(folder, ignored=ignored, progress=progress)
+        return parts, _Source(seen)
     if format == "kcs":
         parts, seen = kcs_format.read(folder, ignored=ignored, progress=progress)
-        return _Source(parts, seen, kcs_format.whole)
+        return parts, _Source(seen, kcs_format.whole)
     found = message_folder.read(
         folder, format, settings=settings, ignored=ignored, progress=progress
     )
-    return _Source(found.parts, found.seen, drop_partial_rows, found.bare, found.differences)
+    source = _Source(found.seen, drop_partial_rows, found.bare, found.differences)
+    return found.parts, source
 
 
 def load(
@@ -242,15 +246,14 @@ def _account_rows(
     return {file: accepted[file] for file in seen}
 
 
-def _tables(parts: Parts, network: Network, *, held: Tables | None) -> Tables:
-    rows = {name: part.rows for name, part in parts.items()}
+def _take_tables(parts: Parts, network: Network, *, held: Tables | None) -> Tables:
+    """Return the tables of a history from its parts, each of which is let go: none is left."""
     before = None
     if held is not None:
         before = {"crossings": held.crossings, "inspections": held.inspections}
-    found = {
-        name: arrange_table(name, table)
-        for name, table in derive_known_times(rows, held=before).items()
-    }
+    found = derive_known_times({name: parts.pop(name).rows for name in tuple(parts)}, held=before)
+    for name in found:
+        found[name] = arrange_table(name, found[name])
     return Tables(**found, network=network, digest=content_digest(found))
 
 

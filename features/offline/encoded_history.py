@@ -6,7 +6,7 @@ record. An event is visible to a crossing when it became known strictly before t
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,12 +60,15 @@ class Events:
     keys : mapping of tuple of str to int64 array of shape (m,), optional
         For events that are not counted under the entities of their crossing: the key of each under
         each combination, 0 where it is not counted there.
+    parts : mapping of tuple of str to Events
+        Of such a stream, the events that are counted under each combination, where they are apart.
     """
 
     known_at: Ints
     row: Ints
     measures: Mapping[str, Ints]
     keys: Mapping[tuple[str, ...], Ints] | None = None
+    parts: Mapping[tuple[str, ...], "Events"] = field(default_factory=dict)
 
     def amounts(self, measure: str) -> Ints:
         """Return what each event adds to a measure, an int64 array of shape (m,)."""
@@ -112,12 +115,17 @@ class EncodedHistory:
         """
         return 1 + int(max(self.as_of.max(), self.known_at[-1])) if len(self) else 0
 
+    def events_of(self, group: Group) -> Events:
+        """Return the events of a group: those of its stream, of which some may not be counted."""
+        events = self.streams[group.stream]
+        return events.parts.get(group.by, events)
+
     def event_keys(self, plan: Plan, group: Group) -> Ints:
         """Return the keys under which the events of a group are counted.
 
-        An int64 array of shape (m,), one an event of the group's stream; 0 where it is not counted.
+        An int64 array of shape (m,), one an event of :meth:`events_of`; 0 where it is not counted.
         """
-        events = self.streams[group.stream]
+        events = self.events_of(group)
         if events.keys is not None:
             return events.keys[group.by]
         keys: Ints = self.keys[plan.column[group.by, group.by]][events.row]
@@ -248,7 +256,8 @@ def _spread_finds(
     if scratch is None:
         return to_spread_events(*spread_finds(inputs, before=before))
     stored: Any = store_spread(inputs, scratch, before=before)  # read as arrays are
-    return to_spread_events(*stored)
+    whole, *kinds = (to_spread_events(*columns) for columns in stored)
+    return replace(whole, parts={(name,): one for name, one in zip(ENTITIES, kinds, strict=True)})
 
 
 def spread_inputs(log: EncodedHistory, plan: Plan, *, first: int = 0) -> SpreadInputs:

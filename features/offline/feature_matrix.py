@@ -114,7 +114,7 @@ def _group_reads(
     first: int,
     kernel: Kernel,
 ) -> dict[Read, Column]:
-    events = log.streams[group.stream]
+    events = log.events_of(group)
     query, as_of = log.keys[plan.column[wanted[0].of, group.by]][first:], log.as_of[first:]
     # The journal's decisions are cut before they are known, so cuts need not ascend with rows.
     order = slice(None) if (as_of[1:] >= as_of[:-1]).all() else np.argsort(as_of, kind="stable")

@@ -7,6 +7,7 @@ the value as of the last cut, which every engine reads. The service makes the sa
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from features.catalogue.find_spread import (
     CROSSINGS_FOR,
+    ENTITIES,
     KINDS,
     LAG,
     MEASURES,
@@ -77,13 +79,18 @@ def spread_finds(given: SpreadInputs, *, before: int) -> Snapshots:
 
 def store_spread(
     given: SpreadInputs, scratch: ScratchFile, *, before: int
-) -> tuple[StoredParts, StoredParts, StoredParts, Sequence[StoredParts]]:
-    """Return what :func:`spread_finds` does, each column in a file: cut by cut."""
-    known_at, entity, key, *change = columns = [StoredParts(kind) for kind in _COLUMNS]
+) -> list[tuple[StoredParts, StoredParts, StoredParts, Sequence[StoredParts]]]:
+    """Return what :func:`spread_finds` does, each column in a file.
+
+    First of all entities, then of those of each kind in ``ENTITIES``.
+    """
+    found = [[StoredParts(kind) for kind in _COLUMNS] for _ in range(1 + len(ENTITIES))]
     for parts in _yield_columns(given, before):
-        for column, part in zip(columns, parts, strict=True):
-            column.append(scratch.store(part))
-    return known_at, entity, key, change
+        ends = np.searchsorted(parts[1], np.arange(len(ENTITIES) + 1)).tolist()  # in their order
+        for place, part in enumerate(map(scratch.store, parts)):
+            for columns, bounds in zip(found, [(0, len(part)), *pairwise(ends)], strict=True):
+                columns[place].append(part.cut(*bounds))
+    return [(known_at, entity, key, change) for known_at, entity, key, *change in found]
 
 
 def _yield_columns(given: SpreadInputs, before: int) -> Iterator[tuple[NDArray[Any], ...]]:

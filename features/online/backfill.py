@@ -55,7 +55,7 @@ def backfill(
     connection.execute(delete(COUNTERS))
     void(connection)
     for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
-        events, under = log.streams[group.stream], log.event_keys(plan, group)
+        events, under = log.events_of(group), log.event_keys(plan, group)
         entity, known_at, states = _states(log, events, under, layout, reads_from=reads_from)
         copy(connection, layout, entity, known_at=known_at, states=states)
     connection.execute(delete(LINKS))

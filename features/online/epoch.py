@@ -50,10 +50,12 @@ def open_epoch(
     as it begins.
     """
     report("reading the history")
+    release_memory()
     with store.read() as connection:
         head = Journal(store).head(connection)
         reads_from = _oldest_read(connection, head.known_at)
         tables = read_event_log(home, connection)
+    release_memory()
     upto = head.seq
     report(f"encoding {tables.crossings.num_rows:,} crossings")
     scratch = ScratchFile(home.root)
