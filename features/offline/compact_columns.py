@@ -167,7 +167,11 @@ class Measures(Mapping[str, Ints]):
         self._columns = columns
 
     def __getitem__(self, name: str) -> Ints:
-        return np.asarray(self._columns[name][:]).astype(np.int64)
+        return self.pick(name, slice(None))
+
+    def pick(self, name: str, rows: Ints | slice) -> Ints:
+        """Return the amounts of some events, without those of the others."""
+        return np.asarray(self._columns[name][rows]).astype(np.int64)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)

@@ -70,11 +70,13 @@ class Events:
     keys: Mapping[tuple[str, ...], Ints] | None = None
     parts: Mapping[tuple[str, ...], "Events"] = field(default_factory=dict)
 
-    def amounts(self, measure: str) -> Ints:
-        """Return what each event adds to a measure, an int64 array of shape (m,)."""
+    def amounts(self, measure: str, rows: Ints | slice = slice(None)) -> Ints:
+        """Return what each event adds to a measure, or those at some places: an int64 array."""
         if measure == "n" and "n" not in self.measures:
-            return np.ones(len(self.row), np.int64)
-        return self.measures[measure]
+            return np.ones(len(self.row), np.int64)[rows]
+        if isinstance(self.measures, Measures):
+            return self.measures.pick(measure, rows)
+        return self.measures[measure][rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 _ARRIVED, _ENTRY = FACTS.index("arrived_at"), FACTS.index("is_entry")
 _CHUNK = 20_000
+_EVENTS = 500_000
+"""Of one group that are counted at a time, and those of the last one's entity."""
 
 
 def backfill(
@@ -56,8 +58,11 @@ def backfill(
     void(connection)
     for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
         events, under = log.events_of(group), log.event_keys(plan, group)
-        entity, known_at, states = _states(log, events, under, layout, reads_from=reads_from)
-        copy(connection, layout, entity, known_at=known_at, states=states)
+        for order, entity in _yield_entities(under):
+            lasts, known_at, states = _states(
+                log, events, entity, layout, order=order, reads_from=reads_from
+            )
+            copy(connection, layout, entity[lasts], known_at=known_at, states=states)
     connection.execute(delete(LINKS))
     keep(connection, _yield_links(log, plan))
     with indexes_apart(connection, PASSAGES):
@@ -131,18 +136,38 @@ def _yield_links(log: EncodedHistory, plan: Plan) -> Iterator[tuple[int, int, in
         yield from zip(repeat(way.number), *columns, strict=False)
 
 
+def _yield_entities(under: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Yield the places of a group's events by entity and time, and the entities; some at a time.
+
+    ``under`` has the key of each event, shape (m,), 0 where it is not counted. States of a whole
+    group would take more memory than all else that a load holds.
+    """
+    counted = np.flatnonzero(under)
+    order = counted[np.argsort(under[counted], kind="stable")]  # events are in the order of time
+    entity = under[order]
+    begin = 0
+    while begin < len(order):
+        last = entity[min(begin + _EVENTS, len(order)) - 1]
+        end = int(np.searchsorted(entity, last, "right"))
+        yield order[begin:end], entity[begin:end]
+        begin = end
+
+
 def _states(
     log: EncodedHistory,
     events: Events,
     entity: Ints,
     layout: StateLayout,
     *,
+    order: Ints,
     reads_from: int | None,
 ) -> tuple[Ints, Ints, Ints]:
-    """Return the rows of a group in the table's order: entities, times, and states (m, width)."""
-    counted = np.flatnonzero(entity)
-    order = counted[np.argsort(entity[counted], kind="stable")]  # events are in the order of time
-    entity, known_at = entity[order], events.known_at[order]
+    """Return the states of a group's entities in the table's order, with where they stand.
+
+    ``entity`` is that of each event in ``order``. Returned are the places in ``order`` of the
+    events whose states are rows, shape (m,), their times, and the states, shape (m, width).
+    """
+    known_at = events.known_at[order]
     is_last = np.r_[entity[1:] != entity[:-1], True][: len(order)]
     lasts = np.flatnonzero(is_last | np.r_[known_at[1:] != known_at[:-1], True][: len(order)])
     if reads_from is not None:
@@ -156,10 +181,10 @@ def _states(
         carried = (
             events.known_at[at]
             if name == "known_at"
-            else log.facts[FACTS.index(name)][events.row[at]]
+            else log.facts[FACTS.index(name), events.row[at]]
         )
         packed[:, place] = carried.astype("<f8").view("<i8")
-    return entity[lasts], known_at[lasts], packed
+    return lasts, known_at[lasts], packed
 
 
 def _drop_unreachable(lasts: Ints, is_last: Mask, known_at: Ints, *, since: int) -> Ints:
@@ -173,7 +198,7 @@ def _drop_unreachable(lasts: Ints, is_last: Mask, known_at: Ints, *, since: int)
 
 def _cumulative(events: Events, measure: str, order: Ints, starts: Ints) -> Ints:
     """Sum within each entity: the running total less what it was before its first event."""
-    amounts = events.amounts(measure)[order]
+    amounts = events.amounts(measure, order)
     running = np.cumsum(amounts)
     before = (running - amounts)[starts]
     return running - np.repeat(before, np.diff(np.r_[starts, len(order)]))
