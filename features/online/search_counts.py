@@ -125,19 +125,21 @@ class PlaceCounter:
 
         The rows are those that :meth:`count` gives.
         """
-        vehicles: dict[str, SearchReport] = {}
+        counted = ALL, CLASS, LOAD, *self._party
+        entities: list[list[int]] = []
         now: dict[str, Places] = {}
         for one in looked:
-            vehicles.setdefault(one.crossing_id, one)
+            if one.crossing_id not in now:
+                scopes = self._scopes(one.vehicle, one.keys)
+                entities.append([scopes.get(scope, 0) for scope in counted])
             searched, found = now.setdefault(one.crossing_id, (set(), set()))
             searched |= {*one.searched, *one.found}
             found |= {*one.found}
         insert_rows(connection, SEARCHED_PLACES, _texts(now, {}))
-        scopes = [self._scopes(one.vehicle, one.keys) for one in vehicles.values()]
+        columns = np.array(entities, np.int64).reshape(-1, len(counted)).T
         steps = _StepColumns(now.values())
         again: Sums = {}
-        for scope in (ALL, CLASS, LOAD, *self._party):
-            entity = np.array([each.get(scope, 0) for each in scopes], np.int64)
+        for scope, entity in zip(counted, columns, strict=True):
             rows, pairs = steps.count_by(entity)
             insert_rows(connection, PLACE_COUNTS, rows)
             if scope in self._party and any(pairs):
