@@ -71,7 +71,7 @@ class Events:
     parts: Mapping[tuple[str, ...], "Events"] = field(default_factory=dict)
 
     def amounts(self, measure: str, rows: Ints | slice = slice(None)) -> Ints:
-        """Return what each event adds to a measure, or those at some places: an int64 array."""
+        """Return what events add to a measure: an int64 array of shape (m,), or of ``rows``."""
         if measure == "n" and "n" not in self.measures:
             return np.ones(len(self.row), np.int64)[rows]
         if isinstance(self.measures, Measures):

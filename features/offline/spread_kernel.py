@@ -21,7 +21,18 @@ _FULL = 1 << BITS
 
 
 def spread_values(seen: Codes, finds: Sequence[tuple[Codes, Ints]], size: int) -> Ints:
-    """Return what :func:`features.catalogue.find_spread.spread_values` does."""
+    """Return what :func:`features.catalogue.find_spread.spread_values` does.
+
+    Parameters
+    ----------
+    seen : int32 array of shape (kinds, n)
+    finds : sequence of (int32 array of shape (kinds, f), int64 array of shape (f,))
+    size : int
+
+    Returns
+    -------
+    int64 array of shape (measures, size)
+    """
     seen, total = np.ascontiguousarray(seen), np.zeros((len(finds), size))
     for whole, (found, weight) in zip(total, finds, strict=True):
         for row in found:
