@@ -170,7 +170,7 @@ class Measures(Mapping[str, Ints]):
         return self.pick(name, slice(None))
 
     def pick(self, name: str, rows: Ints | slice) -> Ints:
-        """Return the amounts of some events, without those of the others."""
+        """Return the amounts of some events alone: an int64 array of the shape of ``rows``."""
         return np.asarray(self._columns[name][rows]).astype(np.int64)
 
     def __iter__(self) -> Iterator[str]:
