@@ -66,6 +66,8 @@ class TrainConfig:
     """From this many finds on, the rich trees are grown, on features that speak alone."""
     many_unseen: int = 1_000
     """From this many finds on first declarations of a fingerprint, these get trees of their own."""
+    most_clear: int = 60_000
+    """Clear rows that a part is fitted on at most; beyond, a sample stands for all. 0: no bound."""
     line: float = 0.002
     """Strength of each target's linear part: small is flat."""
     line_share: float = 0.4
@@ -114,6 +116,8 @@ class TrainConfig:
             raise ValueError("line_share must be in [0, 1]")
         if not self.line_half_life_days >= 0.0:
             raise ValueError("line_half_life_days must be 0 or more")
+        if self.most_clear < 0:
+            raise ValueError("most_clear must be 0 or more")
 
     @property
     def seizure_weight(self) -> float:
@@ -128,7 +132,8 @@ class TrainConfig:
     def as_dict(self) -> dict[str, Any]:
         """Return every choice, for the record; one that was added later only where it was made."""
         kept = asdict(self)
-        return kept if self.estimators else {k: v for k, v in kept.items() if k != "estimators"}
+        left_out = {name for name in ("estimators", "most_clear") if not kept[name]}
+        return {name: value for name, value in kept.items() if name not in left_out}
 
     @classmethod
     def from_toml(cls, path: Path) -> "TrainConfig":
@@ -154,7 +159,7 @@ class TrainConfig:
         return _check_settings(_complete_settings({**_BEFORE, **kept}))
 
 
-_BEFORE: dict[str, Any] = {"line_share": 0.0, "line_half_life_days": 0.0}
+_BEFORE: dict[str, Any] = {"line_share": 0.0, "line_half_life_days": 0.0, "most_clear": 0}
 """Settings that records lack where a model was trained before there were any."""
 
 

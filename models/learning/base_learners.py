@@ -174,7 +174,9 @@ MOST = float(np.log1p(50.0))
 """More than fifty finds add nothing: a bundle keeps finite numbers alone."""
 
 
-def precedents(values: Rows, label: Labels, *, names: Sequence[str]) -> Linear | None:
+def precedents(
+    values: Rows, label: Labels, *, names: Sequence[str], kept: float = 1.0
+) -> Linear | None:
     """Return what precedents add to the log-odds of a seizure; None where no feature tells of any.
 
     Parameters
@@ -182,12 +184,15 @@ def precedents(values: Rows, label: Labels, *, names: Sequence[str]) -> Linear |
     values, label : float32 array of shape (n, f), int8 array of shape (n,)
         The rows that teach: their means are where a feature adds nothing, and the base rate is the
         share of ones among their labels, 1 or 0.
+    kept : float
+        Share of the rows labelled 0 that is left among them.
     """
     rates, counts = np.isin(names, RATES), np.isin(names, COUNTS)
     fields = rates | counts
     if not fields.any():
         return None
-    base = float(label.mean())
+    finds = int(label.sum())
+    base = finds / (finds + (len(label) - finds) / kept)
     low = np.where(rates, np.log1p(base), 0.0)
     high = np.where(rates, np.log1p(min(HIGH * base, 1.0)), np.where(counts, MOST, 0.0))
     weight = np.zeros(len(names))

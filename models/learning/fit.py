@@ -6,7 +6,7 @@ seizure leans on discrepancy. Blend and calibration come from margins of folds i
 predicted by parts that saw only what was known before it; what serves is then fitted on everything.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from models.learning.calibration import FittedHead, correct_intercept
 from models.learning.fit_tasks import FitTask, lessons
 from models.learning.fitted_model import FittedModel
 from models.learning.own_estimators import OwnEstimator, fit_estimator, load_estimator
+from models.learning.scikit_trees import raise_odds
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of, unseen
 from models.scoring.risk import PRECEDENTS, UNSEEN, line_of, unseen_of
@@ -163,18 +164,24 @@ def _fit_one(
     estimator: Any | None,
 ) -> _FittedPart:
     """Fit the trees, and the lines, of one part; return them with their margins on later rows."""
+    thinned = float(np.log(task.kept))  # a sample of the clear rows makes finds look frequent
     grown: HistGradientBoostingClassifier | OwnEstimator
     if estimator is not None:
         grown = fit_estimator(estimator, values, label, seed=seed, weight=weight)
     else:
         grower = grow_with_field if task.leans_on_field else partial(grow, among=task.among)
         grown = grower(values, label, trees=task.trees, signs=task.signs, seed=seed, weight=weight)
+    if isinstance(grown, HistGradientBoostingClassifier):
+        raise_odds(grown, by=thinned)
     lines: dict[str, Linear] = {}
     if task.has_line:
         # Seizures' line alone: recent rows taught discrepancies no better (docs/trials.md).
         heavy = _multiply(weight, recency) if task.target == "seizure" else weight
-        lines[line_of(task.target)] = straight_part(values, label, strength=line, weight=heavy)
-    if task.part == "seizure" and (result := precedents(values, label, names=names)):
+        straight = straight_part(values, label, strength=line, weight=heavy)
+        lines[line_of(task.target)] = replace(straight, base=straight.base + thinned)
+    if task.part == "seizure" and (
+        result := precedents(values, label, names=names, kept=task.kept)
+    ):
         lines[PRECEDENTS] = result
     with threadpool_limits(1, user_api="openmp"):
         margin = grown.decision_function(later) if len(later) else np.empty(0)

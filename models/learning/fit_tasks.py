@@ -7,6 +7,10 @@ that say nothing are left out before the draw, so that a split is not spent on t
 few this test says hardly more than chance, and nothing is left out (:mod:`models.learning.fit`). A
 feature that speaks only together with another is lost; that costs less than the crowd does
 (docs/trials.md).
+
+Thinning: inspections without a find are many times those with one, and beyond some ten thousand
+they teach little more. A sample of them, drawn by the seed, stands for all, as in a case-control
+study; the odds that it raises are lowered again where the part is fitted (decision 86).
 """
 
 from collections.abc import Iterator
@@ -42,6 +46,8 @@ class FitTask:
     """Of each feature: 1 rising, -1 falling, 0 free."""
     among: Positions | None = None
     """The columns that its trees may use; all when None."""
+    kept: float = 1.0
+    """Share of the clear rows that is left among ``rows``."""
 
     @property
     def is_final(self) -> bool:
@@ -90,7 +96,31 @@ def _gather_rows(
     positives = int(label.sum())
     if min(positives, len(label) - positives) < few:
         return None
-    return FitTask(target, target, rows, label, fold.later, trees, signs)
+    kept = np.arange(len(rows))
+    if target not in dict(config.estimators):
+        kept = thin_clear(label, most=config.most_clear, seed=config.seed)
+    share = (len(kept) - positives) / (len(label) - positives)
+    return FitTask(target, target, rows[kept], label[kept], fold.later, trees, signs, kept=share)
+
+
+def thin_clear(label: Labels, *, most: int, seed: int) -> Positions:
+    """Return the rows that teach: every find, and at most ``most`` others, where that is not 0.
+
+    Parameters
+    ----------
+    label : int8 array of shape (n,)
+        1 or 0.
+
+    Returns
+    -------
+    int array of shape (k,)
+        Ascending.
+    """
+    clear = np.flatnonzero(label == 0)
+    if not 0 < most < len(clear):
+        return np.arange(len(label))
+    drawn = np.random.default_rng(seed).choice(clear, most, replace=False)
+    return np.sort(np.concatenate((np.flatnonzero(label), drawn)))
 
 
 def _richer(
@@ -119,6 +149,7 @@ def _richer(
         later=later,
         trees=replace(config.rich, seeds=2 * config.rich.seeds),
         signs=lesson.signs,
+        kept=lesson.kept,
         among=np.setdiff1d(among, fingerprints(dataset.names)),
     )
 

@@ -166,6 +166,11 @@ def widen_ensemble(
     return estimator
 
 
+def raise_odds(estimator: HistGradientBoostingClassifier, *, by: float) -> None:
+    """Add to the log-odds that an estimator states of every row."""
+    estimator._baseline_prediction = estimator._baseline_prediction + by
+
+
 def read_trees(estimator: HistGradientBoostingClassifier) -> TreeArrays:
     """Return a fitted binary ensemble as plain arrays.
 

@@ -53,13 +53,19 @@ def test_an_older_record_keeps_what_was_done_then() -> None:
     assert now.discrepancy == Trees(iterations=60)
     assert TrainConfig.from_record(now.as_dict()) == now
     older = {
-        k: v for k, v in now.as_dict().items() if k not in ("line_share", "line_half_life_days")
+        k: v
+        for k, v in now.as_dict().items()
+        if k not in ("line_share", "line_half_life_days", "most_clear")
     }
     read = TrainConfig.from_record(older | {"discrepancy": {"iterations": 120}})
     assert (read.line_share, read.line_half_life_days, read.discrepancy.iterations) == (0, 0, 120)
+    assert read.most_clear == 0
+    assert "most_clear" not in read.as_dict()
 
 
-@pytest.mark.parametrize("words", ["line_share = 1.5", "line_half_life_days = -1.0"])
+@pytest.mark.parametrize(
+    "words", ["line_share = 1.5", "line_half_life_days = -1.0", "most_clear = -1"]
+)
 def test_shares_and_ages_that_are_none_are_refused(words: str, tmp_path: Path) -> None:
     path = tmp_path / "train.toml"
     path.write_text(words, "utf-8")

@@ -12,8 +12,10 @@ from engine.domain.time_units import DAY
 from engine.errors import NotEnoughDataError
 from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset
+from models.learning import fit as fit_of_parts
 from models.learning import tree_walk
 from models.learning.fit import fit
+from models.learning.fit_tasks import thin_clear
 from models.learning.fitted_model import FittedModel
 from models.learning.scikit_trees import count_trees
 from models.training.trainer import train
@@ -162,6 +164,38 @@ def test_a_history_that_cannot_teach_is_refused() -> None:
     data = small_world(120, seed=8)
     with pytest.raises(NotEnoughDataError, match="discrepancies"):
         fit_model(data)
+
+
+def mean_margins(data: Dataset, config: TrainConfig) -> dict[str, float]:
+    """Return the mean log-odds that each part states, before anything is calibrated."""
+    model = fit_model(data, config=config)
+    return {part: float(margin.mean()) for part, margin in model.margins(data.values).items()}
+
+
+def test_a_sample_of_the_clear_rows_states_the_odds_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = small_dataset.small_world(6_000, seed=11)
+    every = mean_margins(data, SMALL)
+    few = replace(SMALL, most_clear=int(data.is_inspected.sum()) // 4)
+    sampled = mean_margins(data, few)
+    assert sampled == pytest.approx(every, abs=0.35)
+    assert sampled != every
+    # Negative control: odds that are not lowered again are off by what was left out.
+    monkeypatch.setattr(fit_of_parts, "raise_odds", lambda *_, **__: None)
+    assert mean_margins(data, few)["seizure"] > every["seizure"] + 1.0
+
+
+def test_no_find_is_left_out_and_a_sample_is_drawn_by_the_seed() -> None:
+    label = (np.arange(1_000) % 50 == 0).astype(np.int8)
+    first, again, other = (thin_clear(label, most=100, seed=seed) for seed in (1, 1, 2))
+    assert set(np.flatnonzero(label)) < set(first)
+    assert len(first) == 120
+    assert (np.diff(first) > 0).all()
+    assert (first == again).all()
+    assert set(first) != set(other)
+    for most in (0, 980, 5_000):  # without a bound, or within it, nothing is drawn
+        assert len(thin_clear(label, most=most, seed=1)) == len(label)
 
 
 def test_many_finds_get_the_rich_trees() -> None:
