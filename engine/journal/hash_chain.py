@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+import orjson
+
 from engine.errors import RecordError
 
 GENESIS = bytes(32)
@@ -32,10 +34,46 @@ def new_salt() -> bytes:
 
 def canonical(body: Mapping[str, Any]) -> bytes:
     """Return the canonical form of a JSON object: sorted keys, no spaces, UTF-8; refuses NaN."""
+    whole = body if isinstance(body, dict) else dict(body)
     try:
-        return _ENCODER.encode(body if isinstance(body, dict) else dict(body)).encode()
+        return write_plain(whole) or _ENCODER.encode(whole).encode()
     except (TypeError, ValueError) as error:
         raise RecordError("journal", "body", "not_json", "holds a value JSON cannot") from error
+
+
+def write_plain(body: dict[str, Any]) -> bytes | None:
+    """Return the canonical form in half the time, None where another writer could spell it apart.
+
+    The quick writer sorts keys by their UTF-8, which is the order of code points, and refuses
+    keys that are no texts, half characters and integers of more than 64 bits.
+    """
+    try:
+        written = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return None
+    return written if is_plain(body) else None
+
+
+def is_plain(body: dict[str, Any]) -> bool:
+    """Tell whether a body has JSON's own types alone, and no number that is written with a power.
+
+    Other types the quick writer takes and the standard one refuses, NaN it writes as null, and
+    powers of ten it spells otherwise: 0.00001 and not 1e-05.
+    """
+    pending: list[Any] = [[body]]
+    for each in pending:  # grows as it is read
+        for value in each.values() if type(each) is dict else each:
+            kind = type(value)
+            if kind is str or kind is int or kind is bool or value is None:
+                continue
+            if kind is float:
+                if not (value == 0.0 or 1e-4 <= abs(value) < 1e16):
+                    return False
+            elif kind is dict or kind is list or kind is tuple:
+                pending.append(value)
+            else:
+                return False
+    return True
 
 
 def leaf_of(salt: bytes, body: bytes) -> bytes:

@@ -2,13 +2,26 @@
 
 import json
 import math
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+from uuid import UUID
 
+import orjson
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engine.errors import RecordError
-from engine.journal.hash_chain import GENESIS, ChainLink, canonical, chain_of, leaf_of, new_salt
+from engine.journal.hash_chain import (
+    GENESIS,
+    ChainLink,
+    canonical,
+    chain_of,
+    is_plain,
+    leaf_of,
+    new_salt,
+    write_plain,
+)
 from engine.journal.journal import parse_body
 
 characters = st.characters(exclude_categories=["Cs"])  # a lone surrogate has no UTF-8
@@ -49,6 +62,80 @@ def test_a_canonical_body_reads_back_and_has_one_spelling(body: dict[str, object
         assert read(written) == body
         assert canonical(read(written)) == written
     assert canonical(dict(reversed(body.items()))) == written
+
+
+class Word(StrEnum):
+    HIT = "hit"
+
+
+class Number(IntEnum):
+    ONE = 1
+
+
+class Body(dict[str, object]):
+    pass
+
+
+SPELLED_APART = [
+    {"a": value}
+    for value in (
+        *(1e-5, 9.9e-5, -1e-7, math.nan, math.inf, [math.nan], (1e-9,)),
+        *(datetime(2026, 1, 1, tzinfo=UTC), UUID(int=1), {"b": [{"c": 1e-6}]}, Body(b=1e-6)),
+    )
+] + [Body(a=1e-5)]
+"""Bodies that orjson writes otherwise, or that the standard writer refuses."""
+extremes = st.sampled_from(
+    [*SPELLED_APART, Word.HIT, Number.ONE, 1 << 64, "\ud800", b"", 1e-4, -0.0]
+)
+ties = st.integers(0, 1 << 20).map(lambda steps: 8.0 + steps / (1 << 16))
+"""Two shortest decimals are as near to most of them."""
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | ties | st.text() | extremes,
+    lambda inner: (
+        st.lists(inner)
+        | st.lists(inner).map(tuple)
+        | st.dictionaries(st.text() | st.integers() | st.just(Word.HIT), inner)
+    ),
+    max_leaves=20,
+)
+
+
+def write_standard(body: object) -> bytes | None:
+    """Return the canonical form by the standard library's writer, None where it refuses."""
+    try:
+        return json.dumps(
+            body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        ).encode()
+    except (TypeError, ValueError):
+        return None
+
+
+@given(st.dictionaries(st.text(), anything))
+def test_the_quick_writer_changes_no_byte(body: dict[str, object]) -> None:
+    try:
+        written = canonical(body)
+    except RecordError:
+        written = None
+    assert written == write_standard(body)
+
+
+@given(st.floats(1e-4, 1e16, exclude_max=True) | ties)
+def test_numbers_without_a_power_have_one_shortest_spelling(number: float) -> None:
+    for value in (number, -number):
+        assert write_plain({"a": value}) == write_standard({"a": value}) == b'{"a":%a}' % value
+
+
+@pytest.mark.parametrize("body", SPELLED_APART)
+def test_what_is_spelled_apart_is_left_to_the_standard_writer(body: dict[str, object]) -> None:
+    assert write_plain(body) is None
+    # The negative control: the quick writer alone would have written other bytes.
+    assert orjson.dumps(body, option=orjson.OPT_SORT_KEYS) != write_standard(body)
+
+
+def test_an_ordinary_body_is_written_quickly() -> None:
+    body = {"risk": 0.0123, "peers": [0.5, 1], "at": None, "plate": "01 А 777", "is_random": False}
+    assert is_plain(body)
+    assert write_plain(body) == write_standard(body)
 
 
 def test_a_stored_body_is_read_as_by_the_standard_parser() -> None:
