@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -25,6 +26,7 @@ def moment(instant: int) -> datetime:
     return _EPOCH + timedelta(microseconds=instant)
 
 
+@lru_cache  # the cut, the opening of a shift: many decisions name the same instant
 def rfc3339(instant: int) -> str:
     """Return an instant as RFC 3339 text in UTC."""
     return moment(instant).isoformat().replace("+00:00", "Z")
