@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from engine.selection.policy import INSPECTED
 from engine.storage.home import Home
 from experiments.benchmarks.serving.comparison import CONNECTIONS, TURNS, Contest, free_port
 from experiments.benchmarks.serving.deployment import Deployment, deploy
@@ -76,7 +77,7 @@ async def time_stages(made: Deployment) -> list[Row]:
         asked = made.decisions("staged")
         await _send(port, asked, WARM)
         server.signal(signal.SIGUSR1)
-        await _send(port, asked, STAGED)
+        referred = await _send(port, asked, STAGED)
     found = json.loads(out.read_text("utf-8"))
     stages = {name: found["stages"][name] / found["decisions"] for name in STAGES}
     whole = found["process"] / found["decisions"]
@@ -85,6 +86,7 @@ async def time_stages(made: Deployment) -> list[Row]:
     together = found["decisions"] / found["batches"]
     return [
         row("decisions made together", "decisions", together, ">= 0"),
+        row("referred of them, who are explained", "share", referred / STAGED, ">= 0"),
         *(
             row(f"processor time: {name}", "microseconds", 1e6 * seconds, ">= 0")
             for name, seconds in stages.items()
@@ -92,14 +94,26 @@ async def time_stages(made: Deployment) -> list[Row]:
     ]
 
 
-async def _send(port: int, asked: Iterator[bytes], number: int) -> None:
+async def _send(port: int, asked: Iterator[bytes], number: int) -> int:
+    """Send so many arrivals over the connections; return how many of them were referred."""
     left = iter(range(number))
 
-    async def drive() -> None:
+    async def drive() -> int:
+        referred = 0
         async with HttpConnection(port) as line:
             for _ in left:
                 status, body = await line.ask(next(asked))
                 if status != 201:
                     raise RuntimeError(f"answered {status}: {body[:200]!r}")
+                referred += is_referral(body)
+        return referred
 
-    await asyncio.gather(*(drive() for _ in range(CONNECTIONS)))
+    return sum(await asyncio.gather(*(drive() for _ in range(CONNECTIONS))))
+
+
+def is_referral(answer: bytes) -> bool:
+    """Tell whether an answer sends a vehicle to officers."""
+    return json.loads(answer)["channel"] in _INSPECTED
+
+
+_INSPECTED = frozenset(channel.code for channel in INSPECTED)

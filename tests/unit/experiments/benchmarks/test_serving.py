@@ -8,6 +8,7 @@ import pytest
 
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.errors import NotEnoughDataError
+from engine.selection.policy import INSPECTED, Channel
 from experiments.benchmarks.serving import deployment
 from experiments.benchmarks.serving.comparison import (
     MLFLOW,
@@ -22,6 +23,7 @@ from experiments.benchmarks.serving.comparison import (
     start_rows,
 )
 from experiments.benchmarks.serving.deployment import BATCH, deploy
+from experiments.benchmarks.serving.run import is_referral
 from experiments.support.home_commands import CommandCost, HomeCommands
 from experiments.synthetic.records.writer import write
 
@@ -53,6 +55,11 @@ def test_ratios_are_medians_of_turns_and_bars_hold_from_their_value_on() -> None
     slowest = list_ratios(11.0)
     assert slowest[f"throughput against {MLFLOW}, 16 connections"] == (11.0, False)
     assert slowest[f"processor time against {MLFLOW}, 16 connections"] == (0.091, False)
+
+
+def test_referrals_are_the_answers_that_name_an_inspected_channel() -> None:
+    answers = {channel: json.dumps({"channel": channel.code}).encode() for channel in Channel}
+    assert {channel for channel, answer in answers.items() if is_referral(answer)} == set(INSPECTED)
 
 
 def test_a_start_that_is_ready_before_it_can_decide_is_seen() -> None:
