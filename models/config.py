@@ -44,6 +44,10 @@ class Trees:
             raise ValueError("seeds must be at least 1")
 
 
+BinsBy = Literal["rows", "weighted"]
+"""What the bins of a feature hold alike numbers of."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """One training run, repeatable to the bit together with the data's digest."""
@@ -68,6 +72,8 @@ class TrainConfig:
     """From this many finds on first declarations of a fingerprint, these get trees of their own."""
     most_clear: int = 60_000
     """Clear rows that a part is fitted on at most; beyond, a sample stands for all. 0: no bound."""
+    bins: BinsBy = "rows"
+    """Trees split between bins of alike many rows, or, ``weighted``, of alike weight."""
     line: float = 0.002
     """Strength of each target's linear part: small is flat."""
     line_share: float = 0.4
@@ -131,9 +137,11 @@ class TrainConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Return every choice, for the record; one that was added later only where it was made."""
-        kept = asdict(self)
-        left_out = {name for name in ("estimators", "most_clear") if not kept[name]}
-        return {name: value for name, value in kept.items() if name not in left_out}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in _LATER or value != _LATER[name]
+        }
 
     @classmethod
     def from_toml(cls, path: Path) -> "TrainConfig":
@@ -159,7 +167,9 @@ class TrainConfig:
         return _check_settings(_complete_settings({**_BEFORE, **kept}))
 
 
-_BEFORE: dict[str, Any] = {"line_share": 0.0, "line_half_life_days": 0.0, "most_clear": 0}
+_LATER: dict[str, Any] = {"estimators": (), "most_clear": 0, "bins": "weighted"}
+"""Settings of which a record has no word where the choice is the one of before there were any."""
+_BEFORE: dict[str, Any] = {"line_share": 0.0, "line_half_life_days": 0.0} | _LATER
 """Settings that records lack where a model was trained before there were any."""
 
 

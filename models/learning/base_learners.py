@@ -60,7 +60,7 @@ def grow(
     signs : int8 array of shape (f,)
         1 rising, -1 falling, 0 free.
     weight : float64 array of shape (n,), optional
-        Of each row; all alike when absent. Slow: scikit-learn 1.9 takes long to find its bins.
+        Of each row; all alike when absent.
     among : int array, optional
         Ascending columns that a split may use; all when absent.
     bins : SharedBins, optional
@@ -110,6 +110,7 @@ def grow_with_field(
     signs: NDArray[np.int8],
     seed: int,
     weight: Floats | None = None,
+    bins: SharedBins | None = None,
 ) -> HistGradientBoostingClassifier:
     """Grow one ensemble, half of it on nothing but the features whose sign is known.
 
@@ -118,7 +119,8 @@ def grow_with_field(
     tries twice the share of features, about as many as the other half tries.
     """
     result = np.flatnonzero(signs)
-    teach = partial(grow, values, label, signs=signs, seed=seed, weight=weight, bins=SharedBins())
+    bins = SharedBins() if bins is None else bins
+    teach = partial(grow, values, label, signs=signs, seed=seed, weight=weight, bins=bins)
     whole = teach(trees=trees)
     if len(result) < FEWEST_SIGNED:
         return whole

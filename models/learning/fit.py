@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from engine.domain.time_units import DAY
 from engine.errors import NotEnoughDataError
 from models.array_types import Floats, Labels, Mask, Positions, Rows
-from models.config import TrainConfig
+from models.config import BinsBy, TrainConfig
 from models.data import temporal_splits
 from models.data.dataset import TARGETS, Dataset, Target
 from models.learning.base_learners import grow, grow_with_field, precedents, straight_part
@@ -28,7 +28,7 @@ from models.learning.calibration import FittedHead, correct_intercept
 from models.learning.fit_tasks import FitTask, lessons
 from models.learning.fitted_model import FittedModel
 from models.learning.own_estimators import OwnEstimator, fit_estimator, load_estimator
-from models.learning.scikit_trees import raise_odds
+from models.learning.scikit_trees import SharedBins, raise_odds
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of, unseen
 from models.scoring.risk import PRECEDENTS, UNSEEN, line_of, unseen_of
@@ -120,6 +120,7 @@ def _run(dataset: Dataset, tasks: list[FitTask], config: TrainConfig) -> list[_F
             names=dataset.names,
             line=config.line,
             seed=config.seed,
+            bins=config.bins,
             estimator=own.get(task.part),
         )
         for task in tasks
@@ -161,6 +162,7 @@ def _fit_one(
     names: tuple[str, ...],
     line: float,
     seed: int,
+    bins: BinsBy,
     estimator: Any | None,
 ) -> _FittedPart:
     """Fit the trees, and the lines, of one part; return them with their margins on later rows."""
@@ -170,7 +172,15 @@ def _fit_one(
         grown = fit_estimator(estimator, values, label, seed=seed, weight=weight)
     else:
         grower = grow_with_field if task.leans_on_field else partial(grow, among=task.among)
-        grown = grower(values, label, trees=task.trees, signs=task.signs, seed=seed, weight=weight)
+        grown = grower(
+            values,
+            label,
+            trees=task.trees,
+            signs=task.signs,
+            seed=seed,
+            weight=weight,
+            bins=SharedBins(by_weight=bins == "weighted"),
+        )
     if isinstance(grown, HistGradientBoostingClassifier):
         raise_odds(grown, by=thinned)
     lines: dict[str, Linear] = {}

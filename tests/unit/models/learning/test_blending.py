@@ -55,16 +55,16 @@ def test_an_older_record_keeps_what_was_done_then() -> None:
     older = {
         k: v
         for k, v in now.as_dict().items()
-        if k not in ("line_share", "line_half_life_days", "most_clear")
+        if k not in ("line_share", "line_half_life_days", "most_clear", "bins")
     }
     read = TrainConfig.from_record(older | {"discrepancy": {"iterations": 120}})
     assert (read.line_share, read.line_half_life_days, read.discrepancy.iterations) == (0, 0, 120)
-    assert read.most_clear == 0
-    assert "most_clear" not in read.as_dict()
+    assert (read.most_clear, read.bins) == (0, "weighted")
+    assert not {"most_clear", "bins", "estimators"} & read.as_dict().keys()
 
 
 @pytest.mark.parametrize(
-    "words", ["line_share = 1.5", "line_half_life_days = -1.0", "most_clear = -1"]
+    "words", ["line_share = 1.5", "line_half_life_days = -1.0", "most_clear = -1", "bins = 'some'"]
 )
 def test_shares_and_ages_that_are_none_are_refused(words: str, tmp_path: Path) -> None:
     path = tmp_path / "train.toml"

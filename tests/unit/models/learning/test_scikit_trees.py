@@ -139,6 +139,15 @@ def test_trees_on_shared_bins_are_to_the_bit_those_grown_alone(weight: Floats | 
         assert vars(shared).keys() == vars(alone).keys()
 
 
+def test_bins_of_alike_many_rows_serve_weighted_rows_too() -> None:
+    weight = np.linspace(0.1, 3.0, 300)
+    weighted = fit_on(SharedBins(by_weight=False), ALL, seed=1, weight=weight)
+    (*trees, found), (*even_trees, even) = state(weighted), state(fit_alone(ALL, seed=1))
+    assert found == even
+    assert trees != even_trees
+    assert found != state(fit_alone(ALL, seed=1, weight=weight))[-1]
+
+
 def test_bins_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """An upgrade that asks for bins elsewhere would find them again each time."""
     mapper = type(grow_small(1)._bin_mapper)
