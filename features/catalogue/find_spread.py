@@ -11,7 +11,7 @@ service have the same values. Cuts lie on one grid for all, and a record counts 
 cut; what is made of it is known ``LAG`` later, which leaves the service that long to make it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,6 @@ from features.catalogue.spec import Floats
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
-Spread = Callable[[Codes, Sequence[tuple[Codes, Ints]], int], Ints]
 ENTITIES = ("plate", "trailer", "driver", "carrier", "consignee", "consignor")
 """What finds spread between."""
 EVERY, LAG = 7 * DAY // 2, HOUR
@@ -84,58 +83,8 @@ def active_cuts(find_at: Ints, *, after: int, upto: int) -> Ints:
     return cuts[(cuts > after) & (cuts <= upto)]
 
 
-def spread_values(seen: Codes, finds: Sequence[tuple[Codes, Ints]], size: int) -> Ints:
-    """Spread the weights of finds, kind by kind, from their entities along crossings.
-
-    Floats here are whole numbers below 2^52, for which sums and the floor of a quotient are exact.
-
-    Parameters
-    ----------
-    seen : int array of shape (len(ENTITIES), n)
-        See :func:`values_as_of`.
-    finds : sequence of (int array of shape (len(ENTITIES), f), int64 array of shape (f,))
-        By kind of find the entities of each crossing with finds, and the weight of these.
-    size : int
-        One more than the largest number.
-
-    Returns
-    -------
-    int64 array of shape (len(MEASURES), size)
-        See :func:`values_as_of`.
-    """
-    seen = seen.astype(np.intp)  # once: each of the reads below would do it
-    over = np.full(size, float(PRIOR))
-    for row in seen:
-        over += np.bincount(row, minlength=size)
-    kinds = np.maximum(np.count_nonzero(seen, axis=0), 1).astype(np.float64)
-    out = np.zeros((len(finds), STEPS + 1, size))
-    for values, (found, weight) in zip(out, finds, strict=True):
-        values[0] = _add_up(found, weight, size)
-        np.floor(values[0] / over, out=values[0])
-        for step in range(STEPS):
-            is_any = values[step] > 0.0
-            touched = np.zeros(seen.shape[1], np.bool_)
-            for row in seen:
-                touched |= is_any.take(row)
-            at = np.flatnonzero(touched)  # others add nothing
-            near, of = seen, kinds
-            if 2 * len(at) < len(kinds):
-                near, of = seen.take(at, axis=1), kinds[at]
-            own = values[step].take(near)
-            tenths = 6.0 * of * own.max(axis=0) + 4.0 * own.sum(axis=0)
-            crossing = np.floor(tenths / (10.0 * of))
-            values[step + 1] = np.floor(_add_up(near, crossing, size) / over)
-    return coarsen(out.reshape(-1, size).astype(np.int64))
-
-
 def values_as_of(
-    seen: Codes,
-    of_finds: Codes,
-    finds: Mapping[str, Finds],
-    *,
-    cut: int,
-    size: int,
-    spread: Spread = spread_values,
+    seen: Codes, of_finds: Codes, finds: Mapping[str, Finds], *, cut: int, size: int
 ) -> Ints:
     """Return the value of every entity as of a cut: the one way to make a snapshot.
 
@@ -152,8 +101,6 @@ def values_as_of(
         UTC microseconds.
     size : int
         One more than the largest number.
-    spread : callable, default=spread_values
-        What spreads the weights; another must give the same bits.
 
     Returns
     -------
@@ -164,7 +111,7 @@ def values_as_of(
     for kind in KINDS:
         crossing, weight = _find_weights(finds[kind], cut)
         found.append((of_finds[:, crossing], weight))
-    return spread(seen, found, size)
+    return _spread(seen, found, size)
 
 
 def _find_weights(finds: Finds, cut: int) -> tuple[Ints, Ints]:
@@ -220,6 +167,36 @@ def number_entities(keys: Ints) -> tuple[Codes, Ints]:
         table.append(np.column_stack([np.full(len(distinct), kind), distinct]))
         done += len(distinct)
     return codes, np.concatenate(table)
+
+
+def _spread(seen: Codes, finds: Sequence[tuple[Codes, Ints]], size: int) -> Ints:
+    """Spread the weights of finds, kind by kind, from their entities along crossings.
+
+    Floats here are whole numbers below 2^52, for which sums and the floor of a quotient are exact.
+    """
+    seen = seen.astype(np.intp)  # once: each of the reads below would do it
+    over = np.full(size, float(PRIOR))
+    for row in seen:
+        over += np.bincount(row, minlength=size)
+    kinds = np.maximum(np.count_nonzero(seen, axis=0), 1).astype(np.float64)
+    out = np.zeros((len(finds), STEPS + 1, size))
+    for values, (found, weight) in zip(out, finds, strict=True):
+        values[0] = _add_up(found, weight, size)
+        np.floor(values[0] / over, out=values[0])
+        for step in range(STEPS):
+            is_any = values[step] > 0.0
+            touched = np.zeros(seen.shape[1], np.bool_)
+            for row in seen:
+                touched |= is_any.take(row)
+            at = np.flatnonzero(touched)  # others add nothing
+            near, of = seen, kinds
+            if 2 * len(at) < len(kinds):
+                near, of = seen.take(at, axis=1), kinds[at]
+            own = values[step].take(near)
+            tenths = 6.0 * of * own.max(axis=0) + 4.0 * own.sum(axis=0)
+            crossing = np.floor(tenths / (10.0 * of))
+            values[step + 1] = np.floor(_add_up(near, crossing, size) / over)
+    return coarsen(out.reshape(-1, size).astype(np.int64))
 
 
 def _add_up(entities: Codes, amount: NDArray[Any], size: int) -> Floats:

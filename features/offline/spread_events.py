@@ -95,17 +95,13 @@ def store_spread(
 
 def _yield_columns(given: SpreadInputs, before: int) -> Iterator[tuple[NDArray[Any], ...]]:
     """Yield the columns of each cut's snapshots."""
-    from features.offline.spread_kernel import spread_values  # the compiler, where it is needed
-
     known_at, finds = given.known_at, given.finds
     codes, table = number_entities(given.keys)
     entity, key = table[:, 0].astype(np.int8), table[:, 1]
     held = np.zeros((len(MEASURES), len(table)), np.int64)
     for cut in _cuts(finds, before):
         seen = slice(*np.searchsorted(known_at, [cut - CROSSINGS_FOR, cut]))
-        values = values_as_of(
-            codes[:, seen], codes, finds, cut=cut, size=len(table), spread=spread_values
-        )
+        values = values_as_of(codes[:, seen], codes, finds, cut=cut, size=len(table))
         moved = np.flatnonzero((values != held).any(axis=0))
         if len(moved):
             known = np.full(len(moved), cut + LAG)

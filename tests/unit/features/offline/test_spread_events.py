@@ -22,11 +22,9 @@ from features.catalogue.find_spread import (
     coarsen,
     last_cut,
     number_entities,
-    spread_values,
     values_as_of,
 )
 from features.catalogue.plan import Plan
-from features.offline import spread_kernel
 from features.offline.spread_events import SpreadInputs, join_parts, spread_finds
 
 BEFORE = "87385c282a0cd6df11e1833863952f68b590c47061aed962405f8f64a385d17e"
@@ -133,19 +131,6 @@ def test_parts_make_the_snapshots_of_the_whole() -> None:
         spread_finds(joined, before=CUT), spread_finds(GIVEN, before=CUT), strict=True
     ):
         assert np.array_equal(one, other) and one.size
-
-
-def test_the_compiled_function_gives_the_same_bits() -> None:
-    """A tenth of the entities is unknown, and one kind of find is rare; other crossings differ."""
-    draw = np.random.default_rng(7)
-    entities, found = draw.integers(-30, 300, (2, len(ENTITIES), 4_000))
-    seen, found = (np.maximum(each, 0).astype(np.int32) for each in (entities, found[:, :400]))
-    weight = draw.integers(1, 3 * SCALE, 400)
-    given = [(found[:, :9], weight[:9]), (found, weight)]
-    plain = spread_values(seen, given, 300)
-    assert np.array_equal(plain, spread_kernel.spread_values(seen, given, 300))
-    assert all(row[1:].any() and not row[0] for row in plain)
-    assert not np.array_equal(plain, spread_kernel.spread_values(seen[:, 1:], given, 300))
 
 
 def test_cuts_are_those_at_which_something_may_change() -> None:
