@@ -138,8 +138,11 @@ def leaky(
     *rest: Ints,
     last: bool = True,
 ) -> Ints:
-    """Seeded bug: ``<=`` for ``<``, so that a crossing sees what became known with it."""
-    return group_reads(event_key, event_time, amounts, query_key, query_time + 1, *rest, last=last)
+    """Seeded bug: ``<=`` for ``<``, so that a crossing sees what became known with it.
+
+    Events are moved, and not queries: numba would compile the kernel for arrays of other kinds.
+    """
+    return group_reads(event_key, event_time - 1, amounts, query_key, query_time, *rest, last=last)
 
 
 def by_the_day(
