@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 
 import numpy as np
@@ -47,9 +48,11 @@ def own(seed: bytes, purpose: str, movement: bytes) -> float:
     return draw(seed, purpose, movement=movement)
 
 
-def world(drawn: Drawer = own, *, seed: int = 1) -> World:
-    rng, secret = Random(seed), hashlib.sha256(b"%d" % seed).digest()
-    carries, made = [], []
+@cache
+def arrivals(seed: int) -> tuple[list[bytes], list[list[Chance]], list[bool]]:
+    """Draw movements, the chances of each, and whether it carries."""
+    rng = Random(seed)
+    movements, offered, carries = [], [], []
     for number in range(CROSSINGS):
         crossing = Crossing(
             crossing_id=f"c{number}",
@@ -59,15 +62,25 @@ def world(drawn: Drawer = own, *, seed: int = 1) -> World:
             vehicle_class="truck",
             plate=f"01A{number:06d}",
         )
-        movement = movement_key(crossing, SHIFT)
+        movements.append(movement_key(crossing, SHIFT))
         level = rng.random()
         chances = [*score_chances(POLICY, level), lot(POLICY)]
         if rng.random() < 0.3:
             chances.append(Chance(PROFILE, Channel.RED, rng.choice((0.1, 0.4, 0.7))))
         if rng.random() < 0.02:
             chances.append(Chance(LISTED, Channel.YELLOW, 1.0))
+        offered.append(chances)
         carries.append(rng.random() < 0.02 + 0.6 * level**8)
-        made.append(select(chances, {p: drawn(secret, p, movement) for p in PURPOSES}))
+    return movements, offered, carries
+
+
+def world(drawn: Drawer = own, *, seed: int = 1) -> World:
+    secret = hashlib.sha256(b"%d" % seed).digest()
+    movements, offered, carries = arrivals(seed)
+    made = [
+        select(chances, {p: drawn(secret, p, movement) for p in PURPOSES})
+        for movement, chances in zip(movements, offered, strict=True)
+    ]
     return World(
         np.array(carries),
         np.array([one.is_random for one in made]),
