@@ -31,18 +31,20 @@ from tests.support.random_histories import NETWORK, history, tables
 LOOKING = EntityHistoryReader(PLAN)
 STEPS = steps(history(17, 160 if os.environ.get("DARVOZA_PROOF") else 80, step=3 * DAY))
 HALF = len(STEPS) // 2
+AT_ONCE = 30
+"""Records in a batch, at most: how they are recorded is not what is asked here."""
 ASKED = [(c, d) for _, kind, record in STEPS[:HALF] if kind == 0 for c, d in [record]][-12:]
 
 
 def replay(store: Store) -> Replay:
     found = Replay(store)
-    for batch in batches(STEPS[:HALF], 9):
+    for batch in batches(STEPS[:HALF], AT_ONCE):
         found.batch(batch)
     return found
 
 
 def go_on(found: Replay) -> None:
-    for batch in batches(STEPS[HALF:], 9):
+    for batch in batches(STEPS[HALF:], AT_ONCE):
         found.batch(batch)
 
 

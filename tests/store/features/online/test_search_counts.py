@@ -21,7 +21,8 @@ from tests.store.features.online.record_batches import batches, steps
 from tests.store.features.online.replay import PLAN, Replay, as_known
 from tests.support.random_histories import NETWORK, History, history, tables
 
-MOST = 12
+MOST = 40
+"""Records in a batch."""
 MANY = 150 if os.environ.get("DARVOZA_PROOF") else 80
 Kept = list[list[Any]]
 
