@@ -1,10 +1,13 @@
 """Compiles the kernels of features and of explanations, once for a tree: ``make setup`` runs it.
 
 numba keeps what it compiled next to the modules. Without it each process that comes first, and in
-the tests that are several at a time, compiles the same for twenty seconds.
+the tests that are several at a time, compiles the same for twenty seconds. hypothesis keeps the
+table of all characters, which it takes two seconds to make.
 """
 
 from unittest.mock import patch
+
+from hypothesis import strategies as st
 
 from api.harness.fork_server import warm
 from features.catalogue.catalogue import CATALOGUE
@@ -27,5 +30,12 @@ def compile_kernels() -> None:
     warm()
 
 
+def sort_characters() -> None:
+    """Let hypothesis sort all characters by what they are."""
+    printable = st.characters(codec="utf-8", categories=("L", "N", "P", "S"))
+    printable.validate()
+
+
 if __name__ == "__main__":
     compile_kernels()
+    sort_characters()
