@@ -70,12 +70,15 @@ class ColumnValidator:
         accepted = np.ones(n, np.bool_)
         columns = []
         for field in self._schema:
-            given = field.name in cells.schema.names
-            column = cells.column(field.name) if given else pa.nulls(n, pa.string())
+            is_given = field.name in cells.schema.names
+            column = cells.column(field.name) if is_given else pa.nulls(n, pa.string())
             if field.name in self._required and column.null_count:
                 accepted &= column.is_valid().to_numpy(zero_copy_only=False)
-            values, fits = self._checks[field.name](column)
-            accepted &= fits
+            if is_given or pa.types.is_list(field.type):  # an absent list is empty
+                values, fits = self._checks[field.name](column)
+                accepted &= fits
+            else:
+                values = pa.nulls(n, field.type)
             columns.append(values)
         for rule in self._rules:
             accepted &= _mask(rule(dict(zip(self._schema.names, columns, strict=True))))
