@@ -287,7 +287,8 @@ def test_a_connection_that_the_service_ended_is_not_used_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=answer_and_end, args=(server,), daemon=True).start()
+        answering = threading.Thread(target=answer_and_end, args=(server,), daemon=True)
+        answering.start()
         with Client("127.0.0.1", server.getsockname()[1], "k") as calls:
             for _ in range(3):
                 assert calls.call("GET", "/").status == 200
@@ -297,3 +298,4 @@ def test_a_connection_that_the_service_ended_is_not_used_again(
             with pytest.raises(ConnectionError):
                 calls.call("GET", "/")
         server.shutdown(socket.SHUT_RDWR)
+        answering.join(60)  # else it may accept where another server gets the same number

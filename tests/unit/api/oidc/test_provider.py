@@ -42,9 +42,11 @@ def server_of(answer: Answer) -> Iterator[str]:
                 except OSError:
                     continue  # the other side had enough
 
-    threading.Thread(target=serve, daemon=True).start()
+    serving = threading.Thread(target=serve, daemon=True)
+    serving.start()
     yield address
     listener.shutdown(socket.SHUT_RDWR)
+    serving.join(60)  # closed first, its number may be another server's, and this one accept there
     listener.close()
 
 
