@@ -1,9 +1,10 @@
 """Fit of a model on what was known at a cut: base learners, blend, calibration.
 
-Assumes that finds are rare: the parts are held down, no row is doubled or dropped to balance
-classes (that would ruin the probabilities), and where seizures are too few for parts of their own,
-seizure leans on discrepancy. Blend and calibration come from margins of folds in time, each
-predicted by parts that saw only what was known before it; what serves is then fitted on everything.
+Assumes that finds are rare: the parts are held down, no row is doubled, where clear rows are
+sampled the odds are lowered by as much (left as they are, they would ruin the probabilities), and
+where seizures are too few for parts of their own, seizure leans on discrepancy. Blend and
+calibration come from margins of folds in time, each predicted by parts that saw only what was known
+before it; what serves is then fitted on everything.
 """
 
 from dataclasses import dataclass, replace

@@ -54,6 +54,18 @@ def test_every_precedent_is_a_feature_there_is() -> None:
     assert set(RATES) | set(COUNTS) <= set(CATALOGUE)
 
 
+def test_a_sample_of_the_clear_rows_gives_the_base_rate_of_all() -> None:
+    whole = precedents(VALUES, LABEL, names=NAMES)
+    part = precedents(VALUES[:118], LABEL[:118], names=NAMES, kept=98 / 980)
+    raised = precedents(VALUES[:118], LABEL[:118], names=NAMES)  # what a forgotten share would say
+    assert whole is not None
+    assert part is not None
+    assert raised is not None
+    rows = np.array([(3.0, HIGH * BASE, BASE, 1.0), VALUES[0]], np.float32)
+    assert part.margin(rows) == pytest.approx(whole.margin(rows), abs=1e-6)
+    assert (raised.margin(rows) - whole.margin(rows) > 0.1).all()
+
+
 def test_few_finds_are_ranked_better_with_precedents() -> None:
     """Seven parties speak alike, among forty columns that do not; thirty finds are known."""
     draw = np.random.default_rng(5)
