@@ -45,7 +45,7 @@ class Trees:
 
 
 BinsBy = Literal["rows", "weighted"]
-"""What the bins of a feature hold alike numbers of."""
+"""What each bin of a feature holds the same amount of: rows, or their weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class TrainConfig:
     most_clear: int = 60_000
     """Clear rows that a part is fitted on at most; beyond, a sample stands for all. 0: no bound."""
     bins: BinsBy = "rows"
-    """Trees split between bins of alike many rows, or, ``weighted``, of alike weight."""
+    """Trees split between bins with equal numbers of rows, or, ``weighted``, of equal weight."""
     line: float = 0.002
     """Strength of each target's linear part: small is flat."""
     line_share: float = 0.4
@@ -122,8 +122,8 @@ class TrainConfig:
             raise ValueError("line_share must be in [0, 1]")
         if not self.line_half_life_days >= 0.0:
             raise ValueError("line_half_life_days must be 0 or more")
-        if self.most_clear < 0:
-            raise ValueError("most_clear must be 0 or more")
+        if self.most_clear and self.most_clear < self.few_discrepancies:
+            raise ValueError("most_clear must be 0, or few_discrepancies or more")
 
     @property
     def seizure_weight(self) -> float:
@@ -168,7 +168,7 @@ class TrainConfig:
 
 
 _LATER: dict[str, Any] = {"estimators": (), "most_clear": 0, "bins": "weighted"}
-"""Settings of which a record has no word where the choice is the one of before there were any."""
+"""Settings added later, each with the choice that was made until then: a record leaves it out."""
 _BEFORE: dict[str, Any] = {"line_share": 0.0, "line_half_life_days": 0.0} | _LATER
 """Settings that records lack where a model was trained before there were any."""
 

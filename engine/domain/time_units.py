@@ -26,9 +26,13 @@ def moment(instant: int) -> datetime:
     return _EPOCH + timedelta(microseconds=instant)
 
 
-@lru_cache  # the cut, the opening of a shift: many decisions name the same instant
 def rfc3339(instant: int) -> str:
     """Return an instant as RFC 3339 text in UTC."""
+    return _write_instant(instant)
+
+
+@lru_cache  # the cut, the opening of a shift: many decisions name the same instant
+def _write_instant(instant: int) -> str:
     return moment(instant).isoformat().replace("+00:00", "Z")
 
 

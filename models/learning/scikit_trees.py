@@ -51,7 +51,7 @@ class SharedBins:
     alone, and not on the seed, up to the number of rows of which scikit-learn draws a sample:
     beyond it nothing is shared. Half of a small fit is the search for bins.
 
-    ``by_weight``: bins hold alike weights, as scikit-learn has them, instead of alike numbers of
+    ``by_weight``: bins hold equal weights, as scikit-learn has them, instead of equal numbers of
     rows. Version 1.9 takes twenty times as long to find them.
     """
 
