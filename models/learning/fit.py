@@ -29,7 +29,7 @@ from models.learning.calibration import FittedHead, correct_intercept
 from models.learning.fit_tasks import FitTask, lessons
 from models.learning.fitted_model import FittedModel
 from models.learning.own_estimators import OwnEstimator, fit_estimator, load_estimator
-from models.learning.scikit_trees import SharedBins, raise_odds
+from models.learning.scikit_trees import SharedBins, shift_log_odds
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of, unseen
 from models.scoring.risk import PRECEDENTS, UNSEEN, line_of, unseen_of
@@ -183,7 +183,7 @@ def _fit_one(
             bins=SharedBins(by_weight=bins == "weighted"),
         )
     if isinstance(grown, HistGradientBoostingClassifier):
-        raise_odds(grown, by=thinned)
+        shift_log_odds(grown, by=thinned)
     lines: dict[str, Linear] = {}
     if task.has_line:
         # Seizures' line alone: recent rows taught discrepancies no better (docs/trials.md).

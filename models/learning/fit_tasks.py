@@ -96,9 +96,8 @@ def _gather_rows(
     positives = int(label.sum())
     if min(positives, len(label) - positives) < few:
         return None
-    kept = np.arange(len(rows))
-    if target not in dict(config.estimators):
-        kept = thin_clear(label, most=config.most_clear, seed=config.seed)
+    most = 0 if target in dict(config.estimators) else config.most_clear
+    kept = thin_clear(label, most=most, seed=config.seed)
     share = (len(kept) - positives) / (len(label) - positives)
     return FitTask(target, target, rows[kept], label[kept], fold.later, trees, signs, kept=share)
 

@@ -170,7 +170,7 @@ def widen_ensemble(
     return estimator
 
 
-def raise_odds(estimator: HistGradientBoostingClassifier, *, by: float) -> None:
+def shift_log_odds(estimator: HistGradientBoostingClassifier, *, by: float) -> None:
     """Add to the log-odds that an estimator states of every row."""
     estimator._baseline_prediction = estimator._baseline_prediction + by
 

@@ -182,7 +182,7 @@ def test_a_sample_of_the_clear_rows_states_the_odds_of_all(
     assert sampled == pytest.approx(every, abs=0.35)
     assert sampled != every
     # Negative control: odds that are not lowered again are off by what was left out.
-    monkeypatch.setattr(fit_of_parts, "raise_odds", lambda *_, **__: None)
+    monkeypatch.setattr(fit_of_parts, "shift_log_odds", lambda *_, **__: None)
     assert mean_margins(data, few)["seizure"] > every["seizure"] + 1.0
 
 

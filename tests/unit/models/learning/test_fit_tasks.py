@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.config import TrainConfig
+from models.config import BinsBy, TrainConfig
 from models.data.dataset import NEVER, Dataset
 from models.data.temporal_splits import Fold
+from models.learning import fit
+from models.learning.base_learners import RATES, precedents
 from models.learning.fit_tasks import FitTask, lessons
+from models.learning.scikit_trees import SharedBins
 from models.scoring.novelty import SEEN_BY
-from models.scoring.risk import unseen_of
+from models.scoring.risk import PRECEDENTS, unseen_of
 from tests.unit.models.small_dataset import QUICK, small_world
 
 MOST = 200
@@ -57,3 +60,34 @@ def test_an_estimator_of_an_analysts_own_gets_all_rows() -> None:
         assert tasks[part].kept == 1.0
         assert tasks[part].rows.tolist() == whole[part].rows.tolist()
     assert count_clear(tasks["seizure"]) == MOST
+
+
+def test_precedents_of_a_sample_start_at_the_base_rate_of_all_rows() -> None:
+    data = replace(small_world(2_000, seed=5), names=(*RATES, *(f"f{n}" for n in range(4))))
+    task = list_tasks(data, replace(RICH, most_clear=MOST))["seizure"]
+    (fitted,) = fit._run(data, [task], QUICK)
+    rows, shares = data.values[task.rows], {"kept": task.kept, "forgotten": 1.0}
+    made = {
+        name: precedents(rows, task.label, names=data.names, kept=share)
+        for name, share in shares.items()
+    }
+    bases = {name: one.base for name, one in made.items() if one is not None}
+    assert fitted.lines[PRECEDENTS].base == bases["kept"]
+    assert bases["kept"] < bases["forgotten"] - 0.5
+
+
+@pytest.mark.parametrize(("bins", "by_weight"), [("rows", False), ("weighted", True)])
+def test_trees_are_grown_on_the_bins_that_the_configuration_names(
+    bins: BinsBy, by_weight: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def make_bins(*, by_weight: bool) -> SharedBins:
+        asked.append(by_weight)
+        return SharedBins(by_weight=by_weight)
+
+    monkeypatch.setattr(fit, "SharedBins", make_bins)
+    data = half_unseen()
+    task = list_tasks(data, RICH)["seizure"]
+    fit._run(data, [task], replace(QUICK, bins=bins))
+    assert asked == [by_weight]
