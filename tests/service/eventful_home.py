@@ -1,5 +1,6 @@
 """A small home in which everything has happened once that a projection keeps."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +32,8 @@ from tests.support.link_agreements import LinkSides, manifest_body
 from tests.support.link_partner import REQUEST, attention_body
 
 ENTRIES = 30
+WATCHED = ("01A0005BC", "01A0003BC", "01A0009BC")
+"""Plates on the watch list, always red; whether any other vehicle is red is chance."""
 
 
 def live(world: World) -> None:
@@ -69,13 +72,22 @@ def _case_goes_on(world: World) -> None:
         assert answer.status_code == 201, answer.text
 
 
-def _two_people_approve(world: World) -> None:
+def watch(world: World, plates: Iterable[str] = WATCHED) -> str:
+    """Put plates on the watch list, and return the last entry."""
     until = (datetime.now(UTC) + timedelta(days=30)).isoformat()
     ann, bob = person(world, Role.ANALYST), person(world, Role.SUPERVISOR)
-    for plate in ("01A0005BC", "01A0007BC"):
+    entry = ""
+    for plate in plates:
         body = {"plate": plate, "reason": "tip-off", "expiry": until}
         entry = send(world, "/v1/watchlist", body, ann).json()["id"]
         assert send(world, f"/v1/watchlist/{entry}/approvals", {}, bob).status_code == 201
+    return entry
+
+
+def _two_people_approve(world: World) -> None:
+    until = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    ann, bob = person(world, Role.ANALYST), person(world, Role.SUPERVISOR)
+    entry = watch(world, [*WATCHED, "01A0007BC"])
     path = f"/v1/watchlist/{entry}/retirements"
     left = send(world, path, {"reason": "expired tip"}, bob)
     assert left.status_code == 201, left.text

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.audit.file_anchors import declare_files
-from tests.service.eventful_home import ENTRIES, post_works
+from tests.service.eventful_home import ENTRIES, post_works, watch
 from tests.service.links.post_and_centre import (
     Installation,
     agree,
@@ -19,6 +19,7 @@ from tests.service.running_service import NETWORK, World, arrival
 @pytest.fixture(scope="module")
 def node(world: World) -> Iterator[Installation]:
     """Let a post decide, search, find, release, review, and put a roster."""
+    watch(world)
     decided = [world.decide(arrival(number)).json() for number in range(1, ENTRIES + 1)]
     post_works(world, decided)
     yield from open_installation(world.home)
