@@ -20,6 +20,8 @@ ROWS: Final[Mapping[str, int]] = {
     "find": 9, "seizure": 9, "elsewhere": 21, "passed": 21, "clear": 33,
 }  # fmt: skip
 """Where in a lane events of a kind stand: what was found above, what found nothing below."""
+NAME = 50
+"""What a month needs before the right edge to be named, on a phone as well."""
 WEEK = timedelta(days=7)
 SPANS: Final = (13, 26, 52)
 """Weeks that a line may show: as few as hold all that is known."""
@@ -126,11 +128,15 @@ def _week(known_at: datetime, until: datetime, weeks: int) -> int:
 
 
 def _months(until: datetime, weeks: int) -> Sequence[Month]:
-    """Return where the line's months begin, every second one of a long line."""
-    since, found = until - WEEK * weeks, []
+    """Return where the line's months begin, every second one of a long line.
+
+    A month that has just begun is left out: its name would run out of the drawing.
+    """
+    since, found = until - WEEK * weeks, list[Month]()
     at = until.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     while at > since:
         share = (at - since) / (until - since)
         found.append(Month(round(LEFT + (RIGHT - LEFT) * share, 1), at))
         at = (at - timedelta(days=1)).replace(day=1)
+    found = [one for one in found if one.x <= RIGHT - NAME]
     return found[:: 2 if weeks > SPANS[0] else 1][::-1]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.auth.permissions import BOUND, Role
 from api.decisions.link_graph import LONGEST, WIDTH, graph
-from api.decisions.timeline import LEFT, RIGHT, SPANS, draw_timeline
+from api.decisions.timeline import LEFT, NAME, RIGHT, SPANS, draw_timeline
 from tests.service.decisions.test_decision_page import path, send
 from tests.service.page_session import Desk, at_desk, user
 from tests.service.reports.test_acts import act, find
@@ -111,6 +111,12 @@ def test_every_week_is_drawn_inside_its_lane(lanes: list[Any]) -> None:
         assert all(LEFT < sign.x < RIGHT for sign in lane.signs)
         assert len(lane.short) <= LONGEST
     assert all(LEFT <= month.x <= RIGHT for month in made.months)
+
+
+def test_every_month_has_room_for_its_name_on_every_day_of_a_year() -> None:
+    drawn = [draw_timeline([], UNTIL + timedelta(days=day)).months for day in range(366)]
+    assert all(2 <= len(months) <= 4 for months in drawn)
+    assert max(month.x for months in drawn for month in months) <= RIGHT - NAME
 
 
 def test_the_graph_has_room_for_all_it_shows() -> None:
