@@ -168,13 +168,17 @@ def test_the_truth_is_shown_once_the_exercise_is_closed(
     truth = json.loads((default_truth(training_home) / "shift-1.json").read_bytes())["answers"]
     hidden = {name: one for name, one in truth.items() if one["place"] or one["wrong"]}
     before = "".join(desk.get(path).text for path in list_vehicles(desk))
+    cases = {one.crossing_id: one for one in runtime.desk.read_exercise("shift-1").cases}
+    open_to_all = {gap for one in cases.values() for gap in one.gaps}  # a check digit that fails
     for one in hidden.values():
         for reason in one["reasons"]:
-            assert reason["text"] not in before
+            assert reason["code"] in open_to_all or reason["text"] not in before
     assert desk.get("/exercises/shift-1/debriefing").status_code == 403
-    known, answer = next(iter(hidden.items()))
+    wanted = {known: one["place"] or "papers" for known, one in hidden.items()}
+    # A post without a scanner offers no search of an axle.
+    known, place = next(one for one in wanted.items() if one[1] in cases[one[0]].places)
     where = f"/exercises/shift-1/vehicles/{known}"
-    assert pick(desk, where, **{"place-1": answer["place"] or "papers"}).status_code == 303
+    assert pick(desk, where, **{"place-1": place}).status_code == 303
     unsure = desk.send("/exercises/shift-1", "/exercises/shift-1/close", {})
     assert "done=unsure" in unsure.headers["location"]
     close(desk, "shift-1")
