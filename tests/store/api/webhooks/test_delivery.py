@@ -167,7 +167,7 @@ def test_every_refused_or_broken_attempt_is_made_again(outbox: Outbox, answer: A
 
 def test_a_receiver_that_answers_too_late_gets_the_event_again(outbox: Outbox) -> None:
     late = threading.Event()
-    outbox.settings = Settings(webhook_networks="127.0.0.0/8", webhook_timeout_seconds=0.2)
+    outbox.settings = Settings(webhook_networks="127.0.0.0/8", webhook_timeout_seconds=1.0)
     worker = DeliveryWorker(outbox)
     outbox.receiver.answer = lambda _: 200 if late.wait(20) else 500
     entries = outbox.happen(1, ["m1"])
