@@ -54,19 +54,13 @@ def _timeless(value: Any) -> Any:
     return [_timeless(one) for one in value] if isinstance(value, list) else value
 
 
-@pytest.fixture(scope="module")
-def served_home(eventful_home: tuple[Home, Any, str]) -> tuple[Home, Any, str, list[Any]]:
-    """Return a home that was lived in, its keys, and what its service answered."""
-    home, keys, other = eventful_home
-    return home, keys, other, answers(home, keys, other)
-
-
-Served = tuple[Home, Any, str, list[Any]]
+Lived = tuple[Home, Any, str]
+"""A home that was lived in, and its keys."""
 
 
 @pytest.fixture
-def store(served_home: Served) -> Iterator[Store]:
-    with open_store(served_home[0]) as store:
+def store(eventful_home: Lived) -> Iterator[Store]:
+    with open_store(eventful_home[0]) as store:
         yield store
 
 
@@ -77,9 +71,10 @@ def edit(store: Store, *names: str) -> None:
 
 
 def test_edited_tables_are_made_again_and_the_service_answers_as_before(
-    served_home: Served, store: Store
+    eventful_home: Lived, store: Store
 ) -> None:
-    home, keys, other, before = served_home
+    home, keys, other = eventful_home
+    before = answers(home, keys, other)  # of this shift
     edit(store, *(name for name in EDITS if name not in SKIPPED))
     assert not check_home(home, store).ok
     result = CliRunner().invoke(app, ["rebuild", "--home", str(home.root), "--json"])
@@ -97,8 +92,8 @@ def _lost_shifts(store: Store) -> list[str]:
         return [str(shift) for (shift,) in rows]
 
 
-def test_a_secret_that_does_not_fit_is_dropped_by_name(served_home: Served, store: Store) -> None:
-    home = served_home[0]
+def test_a_secret_that_does_not_fit_is_dropped_by_name(eventful_home: Lived, store: Store) -> None:
+    home = eventful_home[0]
     edit(store, "digest of a key", "role and password of a user")
     rebuilt = rebuild_home(home, store)
     assert {"access_keys", "users"} <= {table for table, _ in rebuilt.dropped}
@@ -115,10 +110,10 @@ def test_a_secret_that_does_not_fit_is_dropped_by_name(served_home: Served, stor
 
 
 def test_a_crash_leaves_the_old_tables(
-    served_home: Served, store: Store, monkeypatch: pytest.MonkeyPatch
+    eventful_home: Lived, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edit(store, "review deleted")
-    before = check_home(served_home[0], store).faults
+    before = check_home(eventful_home[0], store).faults
 
     def crash(*_: object) -> None:
         raise RuntimeError
@@ -126,16 +121,16 @@ def test_a_crash_leaves_the_old_tables(
     with monkeypatch.context() as patched:
         patched.setattr(api.audit.home_rebuild, "_restore_indexes", crash)
         with pytest.raises(RuntimeError):
-            rebuild_home(served_home[0], store)
-    assert check_home(served_home[0], store).faults == before != ()
-    rebuild_home(served_home[0], store)
-    assert check_home(served_home[0], store).ok
+            rebuild_home(eventful_home[0], store)
+    assert check_home(eventful_home[0], store).faults == before != ()
+    rebuild_home(eventful_home[0], store)
+    assert check_home(eventful_home[0], store).ok
 
 
 def test_it_refuses_while_another_writer_holds_the_store(
-    served_home: Served, store: Store, monkeypatch: pytest.MonkeyPatch
+    eventful_home: Lived, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = served_home[0]
+    home = eventful_home[0]
     monkeypatch.setattr(database, "PATIENCE_SECONDS", 1)
     held, done = threading.Event(), threading.Event()
 
@@ -164,14 +159,14 @@ def test_it_refuses_while_another_writer_holds_the_store(
         rebuild_home(home, store)
 
 
-def test_it_makes_nothing_of_a_journal_that_was_changed(served_home: Served, store: Store) -> None:
+def test_it_makes_nothing_of_a_journal_that_was_changed(eventful_home: Lived, store: Store) -> None:
     changed = "UPDATE journal SET subject = :s WHERE seq = 3"
     with store.write() as connection:
         subject = connection.scalar(text("SELECT subject FROM journal WHERE seq = 3"))
         connection.execute(text(changed), {"s": "x"})
     try:
         with pytest.raises(HomeError, match="record 3: chain"):
-            rebuild_home(served_home[0], store)
+            rebuild_home(eventful_home[0], store)
     finally:
         with store.write() as connection:
             connection.execute(text(changed), {"s": subject})

@@ -1,6 +1,5 @@
 """What a centre records for a post takes effect at its node when it arrives there."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from engine.criteria.dual_control import (
     to_event,
 )
 from engine.criteria.watchlist import WatchEntry, draft_entry
+from engine.domain.time_units import DAY, moment
 from engine.journal.entries import JournalRecord
 from engine.journal.payloads import ClaimBody
 from engine.journal.power_records import PowerRecord
@@ -28,10 +28,11 @@ from tests.service.running_service import POST, World, arrival
 
 
 def list_entry(centre: Installation, entry_id: str, **names: str) -> None:
-    """Let two people of the centre put an entry on the watch list."""
-    expiry = datetime.now(UTC) + timedelta(days=80)
-    entry = WatchEntry.model_validate({"reason": "tip-off", "expiry": expiry} | names)
+    """Let two people of the centre put an entry on the watch list, for days of its own clock."""
     journal = centre.exchange.journal
+    with centre.store.read() as connection:
+        expiry = moment(journal.now(connection) + 80 * DAY)
+    entry = WatchEntry.model_validate({"reason": "tip-off", "expiry": expiry} | names)
     journal.append_found(lambda _, now: [draft_entry(entry, entry_id, by="carol", now=now)])
     approve_entry(centre, entry_id, by="dave")
 
