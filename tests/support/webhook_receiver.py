@@ -11,6 +11,8 @@ from typing import Any
 import time_machine
 from standardwebhooks import Webhook
 
+from api.harness.service_process import free_port
+
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEvent:
@@ -52,9 +54,9 @@ class Receiver:
     @contextmanager
     def listen(self) -> Iterator[None]:
         """Serve while the block runs; on the same port again the next time."""
+        self.port = self.port or free_port()  # which nothing else is given meanwhile
         server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler_of(self))
         server.daemon_threads = True
-        self.port = server.server_address[1]
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
