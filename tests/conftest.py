@@ -264,13 +264,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
-@pytest.fixture(autouse=True)
-def _not_at_the_turn_of_an_hour(request: pytest.FixtureRequest) -> None:
-    """Wait a moment where a shift or a day may end within a test of something that runs."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Wait a moment where a shift or a day may end within a test of something that runs.
+
+    Before its fixtures are made: what a file shares is made with its first test.
+    """
     now = time.time()
     left, hour = 3600 - now % 3600, int(now // 3600 + 1) % 24
     moment = TURN_SECONDS if hour in TURNS else MOMENT_SECONDS
-    if left < moment and "unit" not in request.keywords:
+    if left < moment and "unit" not in item.keywords:
         time.sleep(left)
 
 

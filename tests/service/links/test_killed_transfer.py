@@ -10,9 +10,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
@@ -37,20 +38,41 @@ from tests.support.patience import wait_for
 SIZE, KILLS = (9_000_000, 40) if os.environ.get("DARVOZA_PROOF") else (1_500_000, 2)
 """Bytes of the file, and kills at most: it may be whole before."""
 PATIENCE_SECONDS = 60.0
-PARCEL_SECONDS = 0.25
-"""How long a parcel is under way while kills are tried: a busy machine may take as long to kill."""
 
 
 @dataclass
-class SlowLine(Line):
-    """A line on which the file is not whole before a service can be killed."""
+class HeldLine(Line):
+    """A line that parcels pass one by one while it is held, so that the file is not whole before.
 
-    seconds: float = 0.0
+    A service is killed while the next parcel waits, however long that takes.
+    """
+
+    is_held: bool = False
+    allowed: int = 0
+    passing: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+    def let_one_pass(self) -> None:
+        """Let the next parcel pass where none does."""
+        with self.lock:
+            self.allowed = int(not self.passing)
 
     def forward(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes] | None:
-        """Return the service's answer, some time later."""
-        time.sleep(self.seconds)
-        return super().forward(path, body, headers)
+        """Return the service's answer, once this may pass."""
+        while not self._begin():
+            time.sleep(0.005)
+        try:
+            return super().forward(path, body, headers)
+        finally:
+            with self.lock:
+                self.passing -= 1
+
+    def _begin(self) -> bool:
+        with self.lock:
+            may_pass = not self.is_held or self.allowed > 0
+            self.passing += may_pass
+            self.allowed = 0
+            return may_pass
 
 
 @dataclass
@@ -60,7 +82,7 @@ class Transfer:
     node: Installation
     centre: Installation
     services: dict[str, Service]
-    line: SlowLine
+    line: HeldLine
     content: bytes
     digest: str
 
@@ -116,8 +138,9 @@ def open_transfer(
             sides[name] = stack.enter_context(contextmanager(open_installation)(home, url))
             declare_files(home, sides[name].store)
             services[name] = stack.enter_context(Service(forker, about, free_port(), bug))
-        line = SlowLine(services["centre"].port, certificate)
+        line = HeldLine(services["centre"].port, certificate)
         stack.enter_context(serve_tls(line, folder))
+        stack.callback(setattr, line, "is_held", False)
         node, centre = sides["node"], sides["centre"]
         parties = [
             party_content("oybek", node.exchange.keys.identity, role="node"),
@@ -136,7 +159,7 @@ def open_transfer(
 
 def kill_by_turns(transfer: Transfer) -> str:
     """Kill either service while the file is under way; return what was wrong, if anything was."""
-    transfer.line.seconds = PARCEL_SECONDS
+    transfer.line.is_held = True
     for name in transfer.services:
         transfer.start(name)
     for number in range(KILLS):
@@ -152,7 +175,14 @@ def kill(transfer: Transfer, name: str) -> tuple[str, bool]:
     What had arrived is how the file begins, has no name yet, and is there after the next start.
     """
     before = transfer.held_bytes
-    if not wait_for(lambda: transfer.held_bytes > before, seconds=PATIENCE_SECONDS, pause=0.001):
+
+    def has_more() -> bool:
+        if transfer.held_bytes > before:
+            return True
+        transfer.line.let_one_pass()
+        return False
+
+    if not wait_for(has_more, seconds=PATIENCE_SECONDS, pause=0.001):
         return "it does not go on", False
     transfer.services[name].kill()
     done = transfer.held_bytes
@@ -172,7 +202,7 @@ def test_a_transfer_outlives_both_services(
     empty_database(postgresql_database)
     with open_transfer(tmp_path, forker, centre_url=postgresql_database) as transfer:
         assert kill_by_turns(transfer) == ""
-        transfer.line.seconds = 0.0
+        transfer.line.is_held = False
         for name, service in transfer.services.items():
             service.kill()
             transfer.start(name)

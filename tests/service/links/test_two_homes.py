@@ -100,6 +100,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, cluster: "Cluster") -> Iterat
 
 def test_both_sides_exchange_and_sign_for_it(pair: HomePair) -> None:
     uz, tj = pair.uz, pair.tj
+    uz.run("link", "sync")  # with the heads of a day that began meanwhile
     before = tj.origins(), uz.origins()
     uz.send("m-1", "m-2")
     tj.send("t-1")
@@ -123,6 +124,7 @@ def test_who_holds_the_wire_cannot_read(pair: HomePair) -> None:
 @pytest.mark.parametrize("fault", ["lose", "lose_answer", "double", "kill"])
 def test_whatever_happens_on_the_way_each_is_recorded_once(pair: HomePair, fault: str) -> None:
     uz, tj = pair.uz, pair.tj
+    uz.run("link", "sync")
     before = tj.origins()
     uz.send(f"m-{fault}-1", f"m-{fault}-2")
     pair.line.faults.append(fault)

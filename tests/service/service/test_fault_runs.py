@@ -39,6 +39,7 @@ LEAKING = 150
 WEIGHED = 50_000 if IS_PROOF else LEAKING
 FLIPS = 1000 if IS_PROOF else 2
 BACK_SECONDS = store_outage.BACK_SECONDS if IS_PROOF else 60.0
+BITES_SECONDS = store_outage.BITES_SECONDS if IS_PROOF else 60.0
 """A busy machine has the time; that they are back soon is for a quiet one to show."""
 
 
@@ -121,6 +122,7 @@ def test_a_service_without_its_store_asks_for_patience(
     fault: Fault, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_outage, "BACK_SECONDS", BACK_SECONDS)
+    monkeypatch.setattr(store_outage, "BITES_SECONDS", BITES_SECONDS)
     counts = count_faults(fault, forker, trials=OUTAGES)
     assert counts.holds
     assert counts.acknowledged > OUTAGES
