@@ -86,7 +86,9 @@ def active_cuts(find_at: Ints, *, after: int, upto: int) -> Ints:
 def values_as_of(
     seen: Codes, of_finds: Codes, finds: Mapping[str, Finds], *, cut: int, size: int
 ) -> Ints:
-    """Return the value of every entity as of a cut: the one way to make a snapshot.
+    """Return the value of every entity as of a cut.
+
+    A whole history has the same from :mod:`features.offline.spread_kernel`.
 
     Parameters
     ----------
@@ -109,15 +111,16 @@ def values_as_of(
     """
     found = []
     for kind in KINDS:
-        crossing, weight = _find_weights(finds[kind], cut)
+        crossing, weight = find_weights(finds[kind], cut)
         found.append((of_finds[:, crossing], weight))
     return _spread(seen, found, size)
 
 
-def _find_weights(finds: Finds, cut: int) -> tuple[Ints, Ints]:
+def find_weights(finds: Finds, cut: int) -> tuple[Ints, Ints]:
     """Return the crossings with finds as of a cut, and the weight of each one's finds.
 
-    A find that is taken back weighs what it had weighed.
+    A find that is taken back weighs what it had weighed. ``cut`` is in UTC microseconds; returned
+    are the crossings' numbers and the weights, int64 arrays of shape (crossings,).
     """
     known = slice(*np.searchsorted(finds.known_at, [cut - FINDS_FOR + 1, cut]))
     counted = np.flatnonzero(finds.amount[known])

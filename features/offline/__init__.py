@@ -14,5 +14,6 @@ kernel            The bulk kernel
 memory_release    Release of free memory to the system, between two stages
 radix_partition   Radix partition of rows by key, so that one entity's rows fit a cache
 reference_kernel  Second implementation of the bulk kernel, in numpy
-spread_events    Snapshots of finds spread along links, of a whole history
+spread_events     Snapshots of finds spread along links, of a whole history
+spread_kernel     Values of finds spread along links as of the cuts of a history, compiled
 """

@@ -21,11 +21,12 @@ from features.catalogue.find_spread import (
     MEASURES,
     Finds,
     active_cuts,
+    find_weights,
     last_cut,
     number_entities,
-    values_as_of,
 )
 from features.offline.column_file import ScratchFile, StoredParts
+from features.offline.spread_kernel import CrossingWindow
 
 Ints = NDArray[np.int64]
 Snapshots = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
@@ -97,17 +98,14 @@ def _yield_columns(given: SpreadInputs, before: int) -> Iterator[tuple[NDArray[A
     """Yield the columns of each cut's snapshots."""
     known_at, finds = given.known_at, given.finds
     codes, table = number_entities(given.keys)
-    entity, key = table[:, 0].astype(np.int8), table[:, 1]
-    held = np.zeros((len(MEASURES), len(table)), np.int64)
+    window = CrossingWindow(codes, len(table))
+    del codes
+    kind, key = table[:, 0].astype(np.int8), table[:, 1]
     for cut in _cuts(finds, before):
-        seen = slice(*np.searchsorted(known_at, [cut - CROSSINGS_FOR, cut]))
-        values = values_as_of(codes[:, seen], codes, finds, cut=cut, size=len(table))
-        moved = np.flatnonzero((values != held).any(axis=0))
-        if len(moved):
-            known = np.full(len(moved), cut + LAG)
-            change = (values[:, moved] - held[:, moved]).astype(np.int32)  # within SCALE
-            yield known, entity[moved], key[moved], *change
-            held = values
+        window.move(*np.searchsorted(known_at, [cut - CROSSINGS_FOR, cut]).tolist())
+        entity, change = window.spread([find_weights(finds[name], cut) for name in KINDS])
+        if len(entity):
+            yield np.full(len(entity), cut + LAG), kind[entity], key[entity], *change
 
 
 def _cuts(finds: Mapping[str, Finds], before: int) -> Iterator[int]:

@@ -10,6 +10,7 @@ from features.catalogue import find_spread
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.earlier_definitions import WITHOUT_SPREAD, plan_of
 from features.catalogue.find_spread import (
+    CROSSINGS_FOR,
     ENTITIES,
     EVERY,
     FINDS_FOR,
@@ -26,6 +27,7 @@ from features.catalogue.find_spread import (
 )
 from features.catalogue.plan import Plan
 from features.offline.spread_events import SpreadInputs, join_parts, spread_finds
+from features.offline.spread_kernel import CrossingWindow
 
 BEFORE = "87385c282a0cd6df11e1833863952f68b590c47061aed962405f8f64a385d17e"
 """Digest of the definitions before, as version 1c69a68a computed it."""
@@ -131,6 +133,31 @@ def test_parts_make_the_snapshots_of_the_whole() -> None:
         spread_finds(joined, before=CUT), spread_finds(GIVEN, before=CUT), strict=True
     ):
         assert np.array_equal(one, other) and one.size
+
+
+def test_a_history_has_the_values_of_each_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entities are unknown now and then, and combinations of them come back; nothing is left."""
+    keys = np.maximum(DRAW.integers(-3, 9, (len(ENTITIES), len(ROWS)))[:, ROWS % 200], 0)
+    given = SpreadInputs(keys, TIMES, GIVEN.finds)
+    codes, table = number_entities(keys)
+
+    def is_as_of_each_cut() -> bool:
+        known_at, entity, key, change = spread_finds(given, before=CUT + 2 * FINDS_FOR)
+        held = np.zeros((len(MEASURES), len(table)), np.int64)
+        number = {(kind, one): at for at, (kind, one) in enumerate(table.tolist())}
+        of = np.array([number[each] for each in zip(entity.tolist(), key.tolist(), strict=True)])
+        for cut in np.unique(known_at) - LAG:
+            held[:, of[known_at == cut + LAG]] += change[:, known_at == cut + LAG]
+            now = codes[:, slice(*np.searchsorted(TIMES, [cut - CROSSINGS_FOR, cut]))]
+            made = values_as_of(now, codes, given.finds, cut=cut, size=len(table))
+            if not np.array_equal(made, held):
+                return False
+        return len(np.unique(known_at)) > FINDS_FOR // EVERY and not held.any()
+
+    assert is_as_of_each_cut()
+    move = CrossingWindow.move
+    monkeypatch.setattr(CrossingWindow, "move", lambda window, _, end: move(window, 0, end))
+    assert not is_as_of_each_cut()  # crossings that never leave are noticed
 
 
 def test_cuts_are_those_at_which_something_may_change() -> None:
