@@ -204,8 +204,8 @@ def _write_months(folder: Path, table: Any, *, months: Any) -> None:
     folder.mkdir()
     coded = months.dictionary_encode()
     codes = coded.indices.to_numpy()
-    order = np.argsort(codes, kind="stable")
-    table = table.take(pa.array(order))
+    if (codes[1:] < codes[:-1]).any():
+        table = table.take(pa.array(np.argsort(codes, kind="stable")))
     ends = np.cumsum(np.bincount(codes))
     for month, start, end in zip(coded.dictionary.to_pylist(), [0, *ends[:-1]], ends, strict=True):
         pq.write_table(

@@ -195,8 +195,16 @@ def narrowest(values: NDArray[Any], kinds: Sequence[Any]) -> NDArray[Any]:
     'float16'
     """
     for kind in kinds:
-        with np.errstate(over="ignore", invalid="ignore"):
-            narrow = values.astype(kind)
-        if np.array_equal(narrow.astype(values.dtype), values, equal_nan=kind in FLOATS):
-            return narrow
+        if _narrow(values[:_AT_ONCE], kind) is not None:  # most that do not fit show it at once
+            narrow = _narrow(values, kind)
+            if narrow is not None:
+                return narrow
     return values.copy()
+
+
+def _narrow(values: NDArray[Any], kind: Any) -> NDArray[Any] | None:
+    """Return values as a type, None where it does not hold the bits of each."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        narrow = values.astype(kind)
+    restored = narrow.astype(values.dtype)
+    return narrow if np.array_equal(restored.view(np.int64), values.view(np.int64)) else None

@@ -28,7 +28,7 @@ def mark_sightings(key: Ints, known_at: Ints, seen: PriorSighting) -> Ints:
     int64 array of shape (m,)
         1 where the answer is the one that ``seen`` wants, else 0.
     """
-    order = np.argsort(key, kind="stable")
+    order = order_by_key(key)
     entity, at = key[order], known_at[order]
     place = np.arange(len(order))
     is_new_instant = np.r_[True, (entity[1:] != entity[:-1]) | (at[1:] != at[:-1])][: len(order)]
@@ -89,7 +89,7 @@ def first_pairs(via: Ints, to: Ints, known_at: Ints) -> Ints:
     Parameters
     ----------
     via, to, known_at : int64 array of shape (m,)
-        Keys of each crossing, 0 where not known, and UTC microseconds.
+        Keys of each crossing, 0 where not known, and UTC microseconds, ascending.
 
     Returns
     -------
@@ -97,11 +97,40 @@ def first_pairs(via: Ints, to: Ints, known_at: Ints) -> Ints:
         Rows of crossings, sorted by ``via``, then by when the pair was linked, then by ``to``.
     """
     both = np.flatnonzero((via != 0) & (to != 0))
-    order = both[np.lexsort((known_at[both], to[both], via[both]))]
+    order = both[order_by_key(to[both])]
+    order = order[order_by_key(via[order])]
     is_first = np.r_[True, (np.diff(via[order]) != 0) | (np.diff(to[order]) != 0)][: len(order)]
     pairs = order[is_first]
     linked: Ints = pairs[np.lexsort((to[pairs], known_at[pairs], via[pairs]))]
     return linked
+
+
+def order_by_key(key: Ints) -> Ints:
+    """Return the rows by key, those of one key in their order: a stable sort in half the time.
+
+    The leading bits of a key, with its row in the place of the others, are numbers, which numpy
+    sorts quicker than places. Keys are hashes: few share these bits, and are then sorted by all.
+
+    Parameters
+    ----------
+    key : int64 array of shape (m,)
+        Keys.
+
+    Returns
+    -------
+    int64 array of shape (m,)
+        Rows.
+    """
+    rows = (1 << len(key).bit_length()) - 1
+    mixed = key & ~rows
+    mixed |= np.arange(len(key))
+    mixed.sort()
+    order: Ints = mixed & rows
+    found = key[order]
+    for lead in (mixed[:-1][found[1:] < found[:-1]] & ~rows).tolist():
+        some = slice(*np.searchsorted(mixed, [lead, lead | rows]))
+        order[some] = order[some][np.argsort(key[order[some]], kind="stable")]
+    return order
 
 
 def stack_hits(parts: Sequence[tuple[Ints, Ints]], hit_at: Ints) -> tuple[Ints, Ints, Ints]:

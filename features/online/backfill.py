@@ -19,7 +19,7 @@ from features.catalogue.event_streams import FINDS, INSPECTIONS
 from features.catalogue.find_spread import ENTITIES, last_cut
 from features.catalogue.plan import Plan
 from features.history.labels import SearchRow
-from features.offline.derived_measures import first_pairs
+from features.offline.derived_measures import first_pairs, order_by_key
 from features.offline.encoded_history import EncodedHistory, Events
 from features.online.counter_log.merge import void
 from features.online.counter_store import COUNTERS, copy
@@ -34,8 +34,9 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 _ARRIVED, _ENTRY = FACTS.index("arrived_at"), FACTS.index("is_entry")
 _CHUNK = 20_000
-_EVENTS = 500_000
-"""Of one group that are counted at a time, and those of the last one's entity."""
+_EVENTS, _PARTS = 500_000, 8
+"""Of one group that are counted at a time, and those of the last one's entity; in how many parts at
+most, because each of them reads the columns that lie in a file."""
 
 
 def backfill(
@@ -143,11 +144,11 @@ def _yield_entities(under: Ints) -> Iterator[tuple[Ints, Ints]]:
     group would take more memory than all else that a load holds.
     """
     counted = np.flatnonzero(under)
-    order = counted[np.argsort(under[counted], kind="stable")]  # events are in the order of time
-    entity = under[order]
+    order = counted[order_by_key(under[counted])]  # events are in the order of time
+    entity, most = under[order], max(_EVENTS, -(-len(order) // _PARTS))
     begin = 0
     while begin < len(order):
-        last = entity[min(begin + _EVENTS, len(order)) - 1]
+        last = entity[min(begin + most, len(order)) - 1]
         end = int(np.searchsorted(entity, last, "right"))
         yield order[begin:end], entity[begin:end]
         begin = end

@@ -19,7 +19,15 @@ from engine.storage.home import Home
 from features.catalogue.event_streams import REACH
 from features.history import tables as history_tables
 from features.history.linking import derive_known_times
-from features.history.tables import MODELS, ORDER, SCHEMAS, Tables, content_digest, read_history
+from features.history.tables import (
+    MODELS,
+    ORDER,
+    SCHEMAS,
+    Tables,
+    arrange_table,
+    content_digest,
+    read_history,
+)
 from features.intake.atomic_writer import is_intact
 from features.intake.load import load, read_folder
 from tests.unit.features.intake import bulk_folders as folders
@@ -338,3 +346,15 @@ def test_the_same_load_is_known_by_what_it_offers(tmp_path: Path, home: Home) ->
     assert second.is_new  # one more bad row: its quarantine must be written
     assert sum(second.accepted.values()) == 0
     assert load(home, tmp_path / "in", now=NOW) == replace(first, is_new=False)
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from("abc")), max_size=6))
+def test_rows_come_in_the_order_of_their_history(keys: list[tuple[int, str]]) -> None:
+    """Rows are left as they are only where no two neighbours are out of order, ties included."""
+    schema = pa.schema([field.with_nullable(True) for field in SCHEMAS["crossings"]])
+    rows = [{"known_at": known_at, "crossing_id": name} for known_at, name in keys]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history_tables, "SCHEMAS", {"crossings": schema})
+        made = arrange_table("crossings", pa.Table.from_pylist(rows, schema))
+    found = zip(made["known_at"].to_pylist(), made["crossing_id"].to_pylist(), strict=True)
+    assert list(found) == sorted(keys)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.catalogue.spec import EVER, FAN_OUT, PriorSighting
-from features.offline.derived_measures import mark_sightings, pass_hits_on
+from features.offline.derived_measures import mark_sightings, order_by_key, pass_hits_on
 
 small = st.integers(0, 3)
 
@@ -43,3 +43,10 @@ def test_a_hit_without_a_party_is_passed_to_no_party() -> None:
     known_at, via, to = np.arange(3), np.array([0, 5, 5]), np.array([1, 2, 3])
     hit, _ = pass_hits_on(via, to, known_at, hit_row=np.array([0]), hit_at=np.array([9]))
     assert not len(hit)
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, *((7 << 40) + n for n in range(3)), 2**63 - 1])))
+def test_rows_by_key_are_those_of_a_stable_sort(keys: list[int]) -> None:
+    """Keys that share their leading bits, which hashed ones hardly do, are told apart as well."""
+    key = np.array(keys, np.int64)
+    assert order_by_key(key).tolist() == np.argsort(key, kind="stable").tolist()

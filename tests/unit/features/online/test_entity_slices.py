@@ -11,6 +11,7 @@ def test_slices_hold_whole_entities_in_the_order_of_all(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "_EVENTS", at_once)
+    monkeypatch.setattr(backfill, "_PARTS", 60)
     # The largest entity has more events than most slices; 0 is not counted, keys may be negative.
     under = np.random.default_rng(3).choice(
         [-(1 << 62), -4, 0, 5, 9], 60, p=[0.1, 0.1, 0.1, 0.6, 0.1]
@@ -23,6 +24,8 @@ def test_slices_hold_whole_entities_in_the_order_of_all(
     within = [set(one.tolist()) for _, one in parts]
     assert sum(map(len, within)) == len(set().union(*within)) == 4
     assert len(parts) == {1: 4, 2: 4}.get(at_once, len(parts))
+    monkeypatch.setattr(backfill, "_PARTS", 1)
+    assert len(list(backfill._yield_entities(under))) == 1
 
 
 def test_a_group_without_counted_events_has_no_slice() -> None:
