@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
@@ -36,8 +36,8 @@ class CrossingEvent(ProjectionInput):
     """Shape (n_facts,); NaN where not known."""
     cut: int = 0
     """As of when its features were read, 0 where they were not: UTC microseconds."""
-    stood: Mapping[tuple[int, int], bytes] = field(default_factory=dict)
-    """State at the cut of each counter that it adds to, by group number and entity key."""
+    stood: bytes = b""
+    """States at the cut of the counters that it adds to, packed in the order of their groups."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ here.
 """
 
 from collections import Counter as Counts
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import cycle, islice
@@ -33,7 +33,6 @@ from features.catalogue.spec import EVER
 from features.intake.load import read_folder
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.online.backfill import backfill
-from features.online.counter_log.tables import Counter
 from features.online.counter_store import CounterReader, Lookup, latest
 from features.online.projection import CounterProjection
 from features.online.state_layout import layouts
@@ -160,9 +159,7 @@ def _event(log: EncodedHistory, at: int, name: str) -> CrossingEvent:
     )
 
 
-def _record_of(
-    event: CrossingEvent, at: int, stood: Mapping[Counter, bytes]
-) -> tuple[Entry, Draft]:
+def _record_of(event: CrossingEvent, at: int, stood: bytes) -> tuple[Entry, Draft]:
     """Return a record of a crossing like this one, known right after what it has seen."""
     new = replace(event, crossing_id=f"bench-{at}", cut=at, stood=stood)
     entry = Entry("", at, at, "", "", "", b"", b"", after=at - 1)

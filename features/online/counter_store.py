@@ -102,22 +102,32 @@ def _latest(connection: Connection, flat: list[int]) -> list[Found]:
     """
     overlay = read_overlay(connection)
     newer, older, last, end = overlay.newer, overlay.older, overlay.last, overlay.end
+    floor, spans = overlay.floor, overlay.spans
     numbers = iter(flat)
     found: list[Found] = []
     left: list[_Left] = []
+    unknown: set[Counter] = set()
+    counter: Counter | None = None
+    rows: list[tuple[int, bytes]] | None = None
+    is_older = False
     for group, entity, cut, window in zip(numbers, numbers, numbers, numbers, strict=True):
-        counter = group, entity
-        known = newer.get(counter)
-        if known is not None and known[-1][0] < cut <= end:
-            found.append(known[-1][1])
+        if counter != (group, entity):  # its windows stand side by side
+            counter = group, entity
+            rows, is_older = newer.get(counter), counter in older
+        if rows is not None and rows[-1][0] < cut <= end:
+            found.append(rows[-1][1])
             continue
         state = None
-        if known is not None or counter in older:  # most are in neither: no call for those
+        if is_older or (rows is not None and rows[0][0] < cut):  # most are in neither: no call
             state = last(counter, cut)
         if state is None:
-            left.append((len(found), group, entity, cut, window))
+            span = spans.get((group, entity, window))
+            if span is None or not span[0] <= cut <= span[1]:
+                left.append((len(found), group, entity, cut, window))
+            elif (state := span[2]) is None and cut > floor:
+                unknown.add(counter)
         found.append(state)
-    _look_up_left(connection, overlay, left, found)
+    _look_up_left(connection, overlay, left, unknown=unknown, found=found)
     return found
 
 
@@ -126,29 +136,27 @@ _Left = tuple[int, int, int, int, int]
 
 
 def _look_up_left(
-    connection: Connection, overlay: Overlay, left: Sequence[_Left], found: list[Found]
+    connection: Connection,
+    overlay: Overlay,
+    left: Sequence[_Left],
+    *,
+    unknown: set[Counter],
+    found: list[Found],
 ) -> None:
-    """Fill in the answers that the log does not have.
+    """Fill in the answers that neither the log has nor the table gave before.
 
-    The table is not asked for what it answered before, nor for windows of an entity of which it has
-    no row at all.
+    The table is not asked for windows of an entity of which it has no row at all: ``unknown`` are
+    those that it did not know before.
     """
-    floor, spans = overlay.floor, overlay.spans
-    late: list[_Left] = []
-    early: list[_Left] = []
-    for one in left:
-        at, group, entity, cut, window = one
-        span = spans.get((group, entity, window))
-        if span is not None and span[0] <= cut <= span[1]:
-            found[at] = span[2]
-        else:
-            (late if cut > floor else early).append(one)
+    floor = overlay.floor
+    late = [one for one in left if one[3] > floor]
     for (at, group, entity, _, window), (state,) in _ask(connection, late):
         found[at] = state
         # The log has no row before the cut: this state stands wherever it has none.
         overlay.remember((group, entity, window), (floor + 1, ANY, state))
-    unknown = {one[1:3] for one in left if one[3] > floor and found[one[0]] is None}
-    early = [one for one in early if one[1:3] not in unknown]
+        if state is None:
+            unknown.add((group, entity))
+    early = [one for one in left if one[3] <= floor and one[1:3] not in unknown]
     for (at, group, entity, cut, window), (state, after) in _ask(connection, early, _NEXT):
         found[at] = state
         overlay.remember((group, entity, window), (cut, min(after or floor, floor), state))
@@ -220,6 +228,7 @@ class CounterReader:
         self._zero = at
         self._empties = [self._layouts[group].empty for group, _, _ in self._lookups]
         self._empties.append(bytes(8))
+        self._empty_states = np.array(self._empties, object)
         columns = [
             (
                 plan.column[of, group.by],
@@ -232,11 +241,9 @@ class CounterReader:
         ]
         self._columns = [(place, *column) for place, column in enumerate(columns)]
         self._of, self._numbers, self._back, self._windows = _columns(columns, 4)
-        self._own = [
-            (place, self._layouts[group].number, plan.column[of, group.by])
-            for place, (group, of, back) in enumerate(self._lookups)
-            if back >= EVER and group.stream == CROSSINGS.name and of == group.by
-        ]
+        own = [each for each in self._lookups if _is_own(*each)]
+        begun = [(starts[each], starts[each] + self._layouts[each[0]].width) for each in own]
+        self._stood = np.array([at for span in begun for at in range(*span)], np.intp)
         self._place(starts)
 
     def _list_lookups(self) -> list[tuple[Group, tuple[str, ...], int]]:
@@ -269,7 +276,7 @@ class CounterReader:
 
     def read_with_states(
         self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
-    ) -> tuple[Floats, list[dict[Counter, bytes]]]:
+    ) -> tuple[Floats, list[bytes]]:
         """Compute every read of the plan for n arrivals, in one grouped read of one snapshot.
 
         Parameters
@@ -283,22 +290,21 @@ class CounterReader:
         -------
         reads : float64 array of shape (n, n_reads)
             Exact integers, NaN where the entity looked up is not known.
-        states : list of n dict
-            The packed state, before the cut, of each counter that the crossing will add to.
+        states : list of n bytes
+            The packed states, before the cut, of the counters that the crossing will add to, in the
+            order of their groups' numbers; those of an entity that is not known are empty.
         """
-        states = self._empties * len(keys)
         ask = self._of_one if len(keys) == 1 else self._of_many
-        places, found = ask(connection, keys, as_of)
-        for place, state in zip(places, found, strict=True):
-            if state is not None:
-                states[place] = state
+        states = b"".join(ask(connection, keys, as_of))
+        found = np.frombuffer(states, "<i8").reshape(len(keys), -1)
         looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
-        return self._differences(states, looked_up), self._stood(states, keys)
+        stood = found.take(self._stood, 1)
+        return self._differences(found, looked_up), [row.tobytes() for row in stood]
 
     def _of_one(
         self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
-    ) -> tuple[list[int], list[Found]]:
-        """Return where each known look-up of an arrival stands, and what it found."""
+    ) -> list[bytes]:
+        """Return the states of an arrival's look-ups, and the zero."""
         (own,), (cut,) = keys, as_of
         flat: list[int] = []
         places: list[int] = []
@@ -306,12 +312,16 @@ class CounterReader:
             if key := own[of]:
                 flat += (number, key, cut - back, window)
                 places.append(place)
-        return places, _latest(connection, flat)
+        states = self._empties.copy()
+        for place, state in zip(places, _latest(connection, flat), strict=True):
+            if state is not None:
+                states[place] = state
+        return states
 
     def _of_many(
         self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
-    ) -> tuple[list[int], list[Found]]:
-        """Return the same of some arrivals; after the states of each stands the zero."""
+    ) -> list[bytes]:
+        """Return the same of some arrivals, one after another."""
         looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
         wanted = np.empty((len(keys), len(self._of), 4), np.int64)
         wanted[:, :, 0] = self._numbers
@@ -322,25 +332,23 @@ class CounterReader:
         known = lookups[:, 1].nonzero()[0]
         asked, which = _distinct(lookups.take(known, axis=0))
         found = _latest(connection, asked.ravel().tolist())
-        places = known + known // len(self._of)
-        return places.tolist(), [found[row] for row in which.tolist()]
+        has_any = np.array([state is not None for state in found], np.bool_).take(which)
+        states = np.tile(self._empty_states, len(keys))
+        places = (known + known // len(self._of))[has_any]
+        states[places] = np.array(found, object).take(which[has_any])
+        return list(states)
 
-    def _stood(
-        self, states: Sequence[bytes], keys: Sequence[Sequence[int]]
-    ) -> list[dict[Counter, bytes]]:
-        width = len(self._empties)
-        return [
-            {(number, own[key]): states[at + place] for place, number, key in self._own}
-            for at, own in zip(range(0, len(states), width), keys, strict=True)
-        ]
-
-    def _differences(self, states: list[bytes], keys: Ints) -> Floats:
-        found = np.frombuffer(b"".join(states), "<i8").reshape(len(keys), -1)
+    def _differences(self, found: Ints, keys: Ints) -> Floats:
         sums: Ints = found.take(self._now, 1) - found.take(self._then, 1)
         out = sums.astype(np.float64)
         out[:, self._last_columns] = found.view("<f8").take(self._last, 1)
         np.copyto(out, np.nan, where=keys.take(self._read_of, 1) == 0)
         return out
+
+
+def _is_own(group: Group, of: tuple[str, ...], back: int) -> bool:
+    """Tell whether a look-up reads a counter that a crossing with these entities adds to."""
+    return back >= EVER and group.stream == CROSSINGS.name and of == group.by
 
 
 def _distinct(lookups: Ints) -> tuple[Ints, NDArray[np.intp]]:

@@ -6,7 +6,7 @@ one row of 8-byte places. Events are added in the order in which they became kno
 summed in memory.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,8 @@ class CountedEvent:
     """In the order of ``measures``."""
     facts: Floats | None = None
     crossing_id: str = ""
+    stood: bytes = b""
+    """States of the stream's groups before it, as one row, where they are known to be the last."""
 
 
 def measures(stream: Stream) -> list[str]:
@@ -92,24 +94,28 @@ class CounterState:
     """The states of some counters, as events are added to them."""
 
     def __init__(
-        self, connection: Connection, places: Iterable[Place], *, stood: Mapping[Counter, bytes]
+        self, connection: Connection, placed: Iterable[tuple[CountedEvent, Sequence[Place]]]
     ) -> None:
-        """``stood`` has the states that are known already to be the last ones."""
-        self._states: dict[Counter, bytes | None] = dict(stood)
-        left = list(dict.fromkeys([at for at, _ in places if at not in self._states]))
+        """Read the states that the events do not bring; each comes with where it counts."""
+        left = list({at: None for event, those in placed if not event.stood for at, _ in those})
         found = latest(connection, [(number, entity, _END) for number, entity in left])
-        self._states.update(zip(left, found, strict=True))
+        self._states = dict(zip(left, found, strict=True))
+        self._kept: dict[Counter, bytes] = {}
+        """The last row in which a counter was kept; its state has the same place in each."""
         self.events: list[Event] = []
         """What was kept, for the log of counters."""
 
-    def row(self, groups: StreamGroups, places: Sequence[Place]) -> Ints:
+    def row(self, groups: StreamGroups, places: Sequence[Place], stood: bytes) -> Ints:
         """Return the states of the groups of one event as one row, a writable copy.
 
-        int64 of shape (n_places,); carried facts are float64 in the same bytes, NaN where none was.
+        ``stood`` is what the event brings. int64 of shape (n_places,); carried facts are float64 in
+        the same bytes, NaN where none was.
         """
-        row = bytearray(groups.empty)
+        row = bytearray(stood or groups.empty)
         for counter, part in places:
-            if state := self._states[counter]:
+            if (kept := self._kept.get(counter)) is not None:
+                row[part] = kept[part]
+            elif not stood and (state := self._states[counter]):
                 row[part] = state
         return np.frombuffer(row, "<i8")
 
@@ -119,6 +125,5 @@ class CounterState:
         ``places`` are the groups that the event counts in, ``known_at`` is in UTC microseconds.
         """
         packed = row.tobytes()
-        for counter, part in places:
-            self._states[counter] = packed[part]
+        self._kept.update(dict.fromkeys([counter for counter, _ in places], packed))
         self.events.append((known_at, places, packed))

@@ -4,7 +4,6 @@ The encoder, plan and finishers are those of a history; only the reads come from
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 from sqlalchemy import Connection, bindparam, select
@@ -21,7 +20,6 @@ from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
 from features.catalogue.spec import Floats
 from features.online.blocks.rows import load_kernels
-from features.online.counter_log.tables import Counter
 from features.online.counter_store import CounterReader
 from features.online.crossing_index import PASSAGES, find_event, link, was_loaded
 from features.online.crossing_index import epoch as counted
@@ -139,7 +137,7 @@ def _event(
     facts: Floats,
     *,
     cut: int = 0,
-    stood: Mapping[Counter, bytes] = MappingProxyType({}),
+    stood: bytes = b"",
 ) -> CrossingEvent:
     plate = entities["plate"]
     return CrossingEvent(

@@ -7,7 +7,6 @@ known before it. The journal gives no two records the same time.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from operator import itemgetter
 
 import numpy as np
@@ -22,7 +21,6 @@ from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASS
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Stream
 from features.online.counter_log.merge import Event, append
-from features.online.counter_log.tables import Counter
 from features.online.counter_store import insert
 from features.online.counter_updates import CountedEvent, CounterState, StreamGroups, measures
 from features.online.crossing_index import PASSAGES, passage_row, unpack_keys
@@ -62,18 +60,19 @@ class CounterProjection:
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Count what these records say; a crossing counts once, with its first record."""
         events = [(entry.known_at, draft.extra) for entry, draft in entries]
+        after = entries[0][0].after if entries else None
         known = self._passages(connection, [event for _, event in events])
         stated = _read_stated(connection, entries)
         counted = [
             step
             for known_at, event in events
-            for step in self._steps(known, known_at, event, stated=stated)
+            for step in self._steps(known, known_at, event, stated=stated, after=after)
         ]
-        added = self._count(connection, counted, stood=_stood(entries))
+        added = self._count(connection, counted)
         hits = [c for c in counted if c.stream == INSPECTIONS.name and c.amounts[_HIT]]
         if hits and self._ways:
             passed = list(self._yield_passed_hits(connection, hits, stated))
-            added += self._count(connection, passed, stood={})
+            added += self._count(connection, passed)
         added.sort(key=itemgetter(0))
         append(connection, added, insert)
         _keep(connection, known)
@@ -102,6 +101,7 @@ class CounterProjection:
         event: ProjectionInput | None,
         *,
         stated: "_Stated",
+        after: int | None,
     ) -> Iterator[CountedEvent]:
         if isinstance(event, CrossingEvent):
             if event.crossing_id not in known:
@@ -110,7 +110,13 @@ class CounterProjection:
                 amounts[0] = 1
                 amounts[1:_DERIVED] = crossing_measures(event.facts)
                 yield CountedEvent(
-                    CROSSINGS.name, event.keys, known_at, amounts, event.facts, event.crossing_id
+                    CROSSINGS.name,
+                    event.keys,
+                    known_at,
+                    amounts,
+                    event.facts,
+                    event.crossing_id,
+                    _stood(event, after),
                 )
         elif isinstance(event, ActEvent) and (passage := known.get(event.crossing_id)):
             label = act_step(passage.label, event.outcome, full=event.is_full)
@@ -131,20 +137,14 @@ class CounterProjection:
         elif isinstance(event, CorrectionEvent) and event.crossing_id in known:
             yield from _correct(known[event.crossing_id], event, known_at, stated[known_at])
 
-    def _count(
-        self,
-        connection: Connection,
-        counted: Sequence[CountedEvent],
-        *,
-        stood: Mapping[Counter, bytes],
-    ) -> list[Event]:
+    def _count(self, connection: Connection, counted: Sequence[CountedEvent]) -> list[Event]:
         """Return what events add to the counters, by one grouped read of where these stand."""
-        placed = [(event, self._groups[event.stream]) for event in counted]
-        places = [groups.places(event.keys) for event, groups in placed]
-        standing = CounterState(connection, chain.from_iterable(places), stood=stood)
+        placed = [(event, self._groups[event.stream].places(event.keys)) for event in counted]
+        standing = CounterState(connection, placed)
         linked: list[tuple[int, int, int, int]] = []
-        for (event, groups), those in zip(placed, places, strict=True):
-            row = standing.row(groups, those)
+        for event, those in placed:
+            groups = self._groups[event.stream]
+            row = standing.row(groups, those, event.stood)
             if event.stream == CROSSINGS.name:
                 linked += self._from_the_past(event, row)
             groups.add(row, event)
@@ -219,21 +219,14 @@ def _correct(
         yield CountedEvent(FINDS.name, passage.keys, known_at, amounts, crossing_id=name)
 
 
-def _stood(entries: Sequence[tuple[Entry, Draft]]) -> Mapping[Counter, bytes]:
-    """Return the states of counters that the reads of these crossings' features returned.
+def _stood(event: CrossingEvent, after: int | None) -> bytes:
+    """Return the states that the read of a crossing's features returned, where they are the last.
 
     That holds where nothing was recorded between the snapshot and the writer's lock: the cut of a
     snapshot comes right after its last record, and no two records are known at the same time.
+    ``after`` is when the record before was known, None where that is not known.
     """
-    after = entries[0][0].after if entries else None
-    if after is None:
-        return {}
-    found: dict[Counter, bytes] = {}
-    for _, draft in entries:
-        event = draft.extra
-        if isinstance(event, CrossingEvent) and event.cut == after + 1:
-            found.update(event.stood)
-    return found
+    return event.stood if after is not None and event.cut == after + 1 else b""
 
 
 def _groups(plan: Plan, stream: Stream, found: Mapping[Group, StateLayout]) -> StreamGroups:

@@ -94,11 +94,9 @@ def overtaken(store: Store) -> tuple[int, int]:
     return unlike_bulk(found, replay)
 
 
-def trust_first_states(entries: Sequence[tuple[Entry, Draft]]) -> dict[Any, bytes]:
+def trust_first_states(event: CrossingEvent, _after: int | None) -> bytes:
     """Seeded bug: where counters stood when features were read counts, whatever came since."""
-    events = [draft.extra for _, draft in entries]
-    crossings = [event for event in events if isinstance(event, CrossingEvent)]
-    return {counter: state for event in crossings for counter, state in event.stood.items()}
+    return event.stood
 
 
 def test_what_others_record_in_between_is_counted(store: Store) -> None:
@@ -116,9 +114,9 @@ class Forgetful(counter_updates.CounterState):
     """Seeded bug: each event of a hot entity is added to what stood before its batch."""
 
     def keep(self, places: Any, known_at: int, row: Any) -> None:
-        stored = dict(self._states)
+        stored = dict(self._kept)
         super().keep(places, known_at, row)
-        self._states = stored
+        self._kept = stored
 
 
 def seeing_its_own_time(text: str) -> str:
