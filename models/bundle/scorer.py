@@ -21,7 +21,7 @@ from models.bundle.bundle import Bundle, load_bundle
 from models.explanation.contributions import Contributions
 from models.explanation.similar_seizures import SHOWN, SimilarSeizure, by_family
 from models.explanation.usual_values import ALL
-from models.scoring.linear import Linear
+from models.scoring.linear import Linear, fold_values
 from models.scoring.novelty import column_of, unseen
 from models.scoring.risk import UNSEEN, probability
 from models.scoring.tree_ensemble import TreeEnsemble
@@ -117,7 +117,8 @@ def margins_of(
     """
     rows = np.ascontiguousarray(values, np.float32)
     grown: dict[str, Floats] = {name: one(rows) for name, one in trees.items()}
-    drawn = {name: line.margin(rows) for name, line in lines.items()}
+    folded = fold_values(rows) if lines else None  # for all lines at once
+    drawn = {name: line.margin(rows, folded) for name, line in lines.items()}
     return grown | drawn | {UNSEEN: unseen(rows, column)}
 
 

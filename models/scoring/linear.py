@@ -56,16 +56,22 @@ class Linear:
     base: float
     is_folded: bool = True
 
-    def __call__(self, row: Rows) -> Floats:
-        """Return what each feature adds to the log-odds of a row, or of many: shape (..., f)."""
-        seen = fold_values(row) if self.is_folded else row.astype(np.float64)
+    def __call__(self, row: Rows, folded: Floats | None = None) -> Floats:
+        """Return what each feature adds to the log-odds of a row, or of many: shape (..., f).
+
+        ``folded`` are its values folded, where they are known already.
+        """
+        if not self.is_folded:
+            seen = row.astype(np.float64)
+        else:
+            seen = fold_values(row) if folded is None else folded
         held = np.clip(seen, self.low, self.high)
         known = np.where(np.isnan(held), self.fill, held)
         return np.asarray(self.weight * (known - self.center), np.float64)
 
-    def margin(self, values: Rows) -> Floats:
-        """Return the log-odds of rows of shape (n, f)."""
-        return np.asarray(self.base + self(values).sum(axis=1), np.float64)
+    def margin(self, values: Rows, folded: Floats | None = None) -> Floats:
+        """Return the log-odds of rows of shape (n, f), with their values folded as in a call."""
+        return np.asarray(self.base + self(values, folded).sum(axis=1), np.float64)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the part as JSON keeps it."""

@@ -6,7 +6,7 @@ probability is ranking by margin and ties stay ties. Nothing here needs a traini
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Self
 
@@ -27,6 +27,8 @@ class Knots:
 
     margin: tuple[float, ...]
     log_odds: tuple[float, ...]
+    _lines: tuple[Floats, Floats, Floats] = field(init=False, repr=False, compare=False)
+    """The same as arrays, and the slopes between."""
 
     def __post_init__(self) -> None:
         """Refuse a map that could reverse or merge two margins."""
@@ -36,12 +38,13 @@ class Knots:
         )
         if len(self.margin) < 2 or len(self.margin) != len(self.log_odds) or not rising:
             raise ValueError("knots must be at least two, and strictly increasing on both axes")
+        x, y = np.array(self.margin), np.array(self.log_odds)
+        object.__setattr__(self, "_lines", (x, y, np.diff(y) / np.diff(x)))
 
     def __call__(self, margin: ArrayLike) -> Floats:
         """Return calibrated log-odds of margins of any shape."""
-        x, y = np.array(self.margin), np.array(self.log_odds)
+        x, y, slopes = self._lines
         asked = np.asarray(margin, np.float64)
-        slopes = np.diff(y) / np.diff(x)
         segment = np.clip(np.searchsorted(x, asked, side="right") - 1, 0, len(slopes) - 1)
         mapped = y[segment] + slopes[segment] * (asked - x[segment])
         return np.asarray(np.clip(mapped, -FARTHEST, FARTHEST), np.float64)
@@ -126,7 +129,8 @@ class Head:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the head as JSON keeps it."""
-        kept = {"blend": dict(self.blend), "knots": asdict(self.knots)}
+        knots = {"margin": self.knots.margin, "log_odds": self.knots.log_odds}
+        kept = {"blend": dict(self.blend), "knots": knots}
         return kept | ({"unseen": self.unseen.as_dict()} if self.unseen else {})
 
     @classmethod
