@@ -66,6 +66,10 @@ class StoredColumn:
             first, end, _ = rows.indices(self.size)
             at = self.begin + self.dtype.itemsize * first
             return self.file.read(at, self.dtype, max(end - first, 0))
+        if isinstance(rows, np.ndarray) and rows.dtype != np.bool_ and len(rows):
+            first, last = int(rows.min()), int(rows.max())
+            if first >= 0:  # rows near each other, as those of acts that follow each other are
+                return self[first : last + 1][rows - first]
         return self[:][rows]
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from features.offline import column_file
-from features.offline.column_file import ColumnFile, select_rows
+from features.offline.column_file import ColumnFile, ScratchFile, select_rows
 
 DRAW = np.random.default_rng(3)
 VALUES = DRAW.normal(size=(100, 7)).astype(np.float32)
@@ -58,3 +58,9 @@ def test_a_selection_of_a_selection_reads_the_same_rows(
 def test_nothing_of_it_is_left_in_the_folder(on_disk: ColumnFile, tmp_path: Path) -> None:
     assert len(on_disk) == 100
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rows", [*ROWS.values(), np.array([-1, 4]), 7], ids=str)
+def test_rows_of_a_stored_column_are_those_of_the_array(rows: NDArray[np.int64]) -> None:
+    column = ScratchFile().store(VALUES[:, 0])
+    assert np.array_equal(column[rows], VALUES[:, 0][rows])
