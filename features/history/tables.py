@@ -166,7 +166,8 @@ def _is_sorted(table: Any, by: Sequence[str]) -> bool:
     keys = table.select(by)
     before, after = keys.slice(0, max(len(keys) - 1, 0)), keys.slice(1)
     for name in by:
-        if not pc.all(pc.less_equal(before[name], after[name]), skip_nulls=False).as_py():
+        in_order = pc.less_equal(before[name], after[name])
+        if not pc.all(in_order, skip_nulls=False, min_count=0).as_py():  # of none: nothing is tied
             return False
         tied = pc.equal(before[name], after[name])
         before, after = before.filter(tied), after.filter(tied)

@@ -350,11 +350,13 @@ def test_the_same_load_is_known_by_what_it_offers(tmp_path: Path, home: Home) ->
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from("abc")), max_size=6))
 def test_rows_come_in_the_order_of_their_history(keys: list[tuple[int, str]]) -> None:
-    """Rows are left as they are only where no two neighbours are out of order, ties included."""
+    """Rows are left as they are where no two neighbours are out of order, ties included."""
     schema = pa.schema([field.with_nullable(True) for field in SCHEMAS["crossings"]])
     rows = [{"known_at": known_at, "crossing_id": name} for known_at, name in keys]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(history_tables, "SCHEMAS", {"crossings": schema})
-        made = arrange_table("crossings", pa.Table.from_pylist(rows, schema))
+        table = pa.Table.from_pylist(rows, schema)
+        made = arrange_table("crossings", table)
     found = zip(made["known_at"].to_pylist(), made["crossing_id"].to_pylist(), strict=True)
     assert list(found) == sorted(keys)
+    assert history_tables._is_sorted(table, ORDER["crossings"]) == (keys == sorted(keys))
