@@ -127,7 +127,7 @@ def order_by_key(key: Ints) -> Ints:
     mixed.sort()
     order: Ints = mixed & rows
     found = key[order]
-    for lead in (mixed[:-1][found[1:] < found[:-1]] & ~rows).tolist():
+    for lead in np.unique(mixed[:-1][found[1:] < found[:-1]] & ~rows).tolist():
         some = slice(*np.searchsorted(mixed, [lead, lead | rows]))
         order[some] = order[some][np.argsort(key[order[some]], kind="stable")]
     return order

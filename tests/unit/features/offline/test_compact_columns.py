@@ -92,8 +92,13 @@ def test_the_narrowest_float_gives_every_value_back(values: list[float]) -> None
     assert np.isnan(back[~known]).all()
 
 
-def test_narrow_is_as_narrow_as_the_values_allow() -> None:
-    floats = ([0.0, 1.0, np.nan], [0.0, 65_537.0], [0.1])
+@pytest.mark.parametrize("tried", [1, 100])
+def test_narrow_is_as_narrow_as_the_values_allow(
+    tried: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the first values, which are tried before all of them, would allow."""
+    monkeypatch.setattr(compact_columns, "_AT_ONCE", tried)
+    floats = ([0.0, 1.0, np.nan], [0.0, 65_537.0], [0.0, 0.1])
     assert [narrowest(np.array(each), FLOATS).itemsize for each in floats] == [2, 4, 8]
-    whole = ([-128, 127], [128], [2**31 - 1], [2**31])
+    whole = ([-128, 127], [0, 128], [0, 2**31 - 1], [0, 2**31])
     assert [narrowest(np.array(each), WHOLE).itemsize for each in whole] == [1, 2, 4, 8]
