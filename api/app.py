@@ -143,7 +143,7 @@ def default_service() -> Runtime:
 OBJECTS = 50_000
 """Objects that are made, and not given up, before the young ones are looked through. A batch of
 decisions keeps thousands until it is recorded: with the usual 700, looking took a twentieth of a
-decision, with 5,000 a fortieth of a row of a batch of 100."""
+decision, with 5,000 a fiftieth of one in a batch of 100."""
 
 
 _FIRST_SECONDS = 0.1

@@ -20,8 +20,8 @@ ROWS: Final[Mapping[str, int]] = {
     "find": 9, "seizure": 9, "elsewhere": 21, "passed": 21, "clear": 33,
 }  # fmt: skip
 """Where in a lane events of a kind stand: what was found above, what found nothing below."""
-NAME = 50
-"""What a month needs before the right edge to be named, on a phone as well."""
+NAME_WIDTH = 50
+"""Room that the name of a month needs before the right edge, on a phone as well."""
 WEEK = timedelta(days=7)
 SPANS: Final = (13, 26, 52)
 """Weeks that a line may show: as few as hold all that is known."""
@@ -138,5 +138,5 @@ def _months(until: datetime, weeks: int) -> Sequence[Month]:
         share = (at - since) / (until - since)
         found.append(Month(round(LEFT + (RIGHT - LEFT) * share, 1), at))
         at = (at - timedelta(days=1)).replace(day=1)
-    found = [one for one in found if one.x <= RIGHT - NAME]
+    found = [one for one in found if one.x <= RIGHT - NAME_WIDTH]
     return found[:: 2 if weeks > SPANS[0] else 1][::-1]

@@ -17,7 +17,7 @@ from features.offline.radix_partition import SPREAD
 
 
 class CrossingWindow:
-    """The crossings of a history that are known within some time before a cut, and its values.
+    """Crossings known within some time before a cut, and the values of entities as of that cut.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class CrossingWindow:
         self._held = np.zeros((len(MEASURES), size), np.int64)
 
     def move(self, begin: int, end: int) -> None:
-        """Hold the crossings from one to before another, none of which may lie further back."""
+        """Hold the crossings from ``begin`` to before ``end``; neither may be less than before."""
         for rows, step in ((slice(self._end, end), 1), (slice(self._begin, begin), -1)):
             _count(self._which[rows], step, self._distinct, self._times, self._over)
         self._begin, self._end = begin, end

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.auth.permissions import BOUND, Role
 from api.decisions.link_graph import LONGEST, WIDTH, graph
-from api.decisions.timeline import LEFT, NAME, RIGHT, SPANS, draw_timeline
+from api.decisions.timeline import LEFT, NAME_WIDTH, RIGHT, SPANS, draw_timeline
 from tests.service.decisions.test_decision_page import path, send
 from tests.service.page_session import Desk, at_desk, user
 from tests.service.reports.test_acts import act, find
@@ -116,7 +116,7 @@ def test_every_week_is_drawn_inside_its_lane(lanes: list[Any]) -> None:
 def test_every_month_has_room_for_its_name_on_every_day_of_a_year() -> None:
     drawn = [draw_timeline([], UNTIL + timedelta(days=day)).months for day in range(366)]
     assert all(2 <= len(months) <= 4 for months in drawn)
-    assert max(month.x for months in drawn for month in months) <= RIGHT - NAME
+    assert max(month.x for months in drawn for month in months) <= RIGHT - NAME_WIDTH
 
 
 def test_the_graph_has_room_for_all_it_shows() -> None:
