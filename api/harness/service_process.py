@@ -30,7 +30,7 @@ def free_port() -> int:
     not at all. A client that keeps connecting to a port without a listener, which the kernel also
     gives to connections, is some day given that very port: connected to itself, it keeps the
     service out. Where the kernel gives all ports to connections, as some servers are set up, it is
-    one of those.
+    one of those, and may be handed out again.
     """
     lowest = _first_given()
     source = random.SystemRandom()  # a seeded source, as in tests, would repeat the same ports
