@@ -130,10 +130,8 @@ def _yield_searches(
 def _yield_links(log: EncodedHistory, plan: Plan) -> Iterator[tuple[int, int, int, int]]:
     for way in ways(plan):
         via, to = log.keys[way.via], log.keys[way.to]
-        rows = first_pairs(via, to, log.known_at)
-        via, known_at, to = via[rows], log.known_at[rows], to[rows]
-        order = np.lexsort((to, known_at, via))  # that of the table's key
-        columns = (column[order].tolist() for column in (via, known_at, to))
+        rows = first_pairs(via, to, log.known_at)  # in the order of the table's key
+        columns = (column[rows].tolist() for column in (via, log.known_at, to))
         yield from zip(repeat(way.number), *columns, strict=False)
 
 
