@@ -140,7 +140,8 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """From nothing to a ranked queue: synthetic history, a model, the service, three shifts."""
-    from api.harness.service_process import free_port, run_service
+    from api.harness.service_process import run_service
+    from experiments.support.free_port import free_port
 
     os.environ.pop(DATABASE_VARIABLE, None)  # a demonstration never writes to another store
     # A signal that stops the demonstration stops its service too.
@@ -366,8 +367,8 @@ def _report_differently(
     Returns the decision next to which the difference is shown, None where no vehicle fits.
     """
     from api.client import Client
-    from api.harness.service_process import HOST
     from engine.domain.network import read_network
+    from experiments.support.free_port import HOST
 
     network = read_network(home.network)
     with Client(HOST, port, credentials.supervisor) as client:
@@ -403,8 +404,8 @@ def _report_differently(
 def _furnish(credentials: Credentials, port: int) -> None:
     """Put something on the analysts' desk."""
     from api.client import Client
-    from api.harness.service_process import HOST
     from api.service.subprocess_jobs import PATIENCE_SECONDS
+    from experiments.support.free_port import HOST
 
     say("an analyst proposes two profiles and an entry of the watch list; drift is measured")
     patience = PATIENCE_SECONDS + 30.0  # a backtest that takes longer is left out, and said to be
@@ -416,7 +417,7 @@ def _queues(credentials: Credentials, port: int) -> dict[str, list["SupervisorVi
     """Return what waits at each post where anything does, as a supervisor sees it."""
     from api.client import Client
     from api.decisions.schemas import SupervisorView
-    from api.harness.service_process import HOST
+    from experiments.support.free_port import HOST
 
     with Client(HOST, port, credentials.supervisor) as client:
         queues = {
@@ -469,7 +470,7 @@ def _show(
 
 
 def _address(port: int) -> str:
-    from api.harness.service_process import HOST
+    from experiments.support.free_port import HOST
 
     return f"http://{HOST}:{port}"
 

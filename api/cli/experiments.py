@@ -91,6 +91,9 @@ def bench(
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE", help="scale: an SVG of the costs by size.")
     ] = None,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="scale: a model without skill, and no training.")
+    ] = False,
     more: Annotated[list[int] | None, typer.Argument(hidden=True)] = None,
     *,
     _home: UnusedHomeOption,
@@ -107,6 +110,10 @@ def bench(
         if name != "scale":
             raise typer.BadParameter(f"bench {name} draws nothing", param_hint="--picture")
         sizes["picture"] = picture
+    if untrained:
+        if name != "scale":
+            raise typer.BadParameter(f"bench {name} trains as it is", param_hint="--untrained")
+        sizes["untrained"] = True
     made = result(name, find_module(name).run(data, **sizes))
 
     def text() -> None:

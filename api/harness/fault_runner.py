@@ -21,7 +21,6 @@ from unittest.mock import patch
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
-from api.harness.service_process import free_port
 from api.service.runtime import open_network, open_store
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.journal.receipts import open_signer
@@ -36,11 +35,12 @@ from experiments.faults.process_kill import kill
 from experiments.faults.senders import FaultTrials
 from experiments.faults.service_process import Forker, Service
 from experiments.faults.store_outage import StoppedServer, outages
-from experiments.faults.throwaway_models import Analysts
 from experiments.faults.unauthenticated_flood import strangers
 from experiments.support.arrivals import endless
+from experiments.support.free_port import free_port
 from experiments.support.held_out_shift import cut
 from experiments.support.postgres import Cluster, scratch_database
+from experiments.support.throwaway_models import Analysts
 from experiments.synthetic.records.writer import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan

@@ -23,7 +23,6 @@ import numpy as np
 from fastapi import FastAPI
 
 from api.app import create_app, load_late_routes
-from api.harness.service_process import HOST
 from api.http.server import FIRST_PASSED, configured, listen
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.seeded_bugs import (
@@ -38,6 +37,7 @@ from experiments.faults.seeded_bugs import (
     read_pickles,
     read_unverified,
 )
+from experiments.support.free_port import HOST
 from models.explanation.tree_shap import TreeShap
 from models.scoring.tree_ensemble import TreeArrays
 

@@ -16,7 +16,7 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
 from api.client import Client
-from api.harness.service_process import HOST, free_port, run_service
+from api.harness.service_process import run_service
 from api.harness.tls_line import Line, make_certificate, serve_tls
 from api.links.exchanges import CA_FILE, open_exchange
 from api.service.runtime import open_network, open_store, projections
@@ -26,6 +26,7 @@ from engine.links.agreement import Agreement, parse_agreement
 from engine.links.key_files import open_link_keys
 from engine.links.messages import list_fields
 from engine.storage.home import Home
+from experiments.support.free_port import HOST, free_port
 from features.online.crossing_index import read_plan
 from features.partners.standard_agreement import MANIFEST_FIELDS
 

@@ -25,10 +25,10 @@ from api.harness.lived_weeks import (
     make_act,
     serve_here,
 )
-from api.harness.service_process import HOST
 from api.service.settings import Settings
 from engine.domain.time_units import HOUR, micros, rfc3339
 from engine.storage.home import Home
+from experiments.support.free_port import HOST
 
 WAITING = 12 * HOUR
 """Vehicles decided on within so long a time before the end wait for officers."""

@@ -38,13 +38,14 @@ from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
 from api.client import Client, RefusedError
 from api.decisions.schemas import CheckpointView
-from api.harness.service_process import HOST, free_port, wait_until_ready
+from api.harness.service_process import wait_until_ready
 from api.service.model_store import HomeModels
 from api.service.runtime import open_network, open_runtime, open_store
 from api.service.settings import Settings
 from engine.domain.network import Network, read_network
 from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock, micros, moment, rfc3339
 from engine.storage.home import Home
+from experiments.support.free_port import HOST, free_port
 from experiments.support.held_out_shift import read_arrivals
 from experiments.synthetic.records.writer import write
 from experiments.synthetic.world.network import network_toml

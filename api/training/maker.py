@@ -19,7 +19,7 @@ from api.auth.credentials import open_pepper
 from api.auth.permissions import Role
 from api.client import Client
 from api.decisions.schemas import PastView, SupervisorView
-from api.harness.service_process import HOST, free_port, run_service
+from api.harness.service_process import run_service
 from api.migrations.upgrade import upgrade
 from api.service.runtime import open_network
 from api.training.store import EXERCISES, make_training_store, require_file_store
@@ -37,6 +37,7 @@ from engine.search_orders.equipment import join_equipment
 from engine.search_orders.search_order import SearchCounts, search_order
 from engine.storage.database import Store
 from engine.storage.home import Home
+from experiments.support.free_port import HOST, free_port
 from experiments.support.held_out_shift import HeldOutShift, cut, opening
 from experiments.synthetic.records.writer import write
 from experiments.training.composition import LEVELS, Course, budget, compose, read_truth

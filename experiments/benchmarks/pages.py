@@ -31,8 +31,8 @@ from engine.journal.kinds import DECISION
 from engine.queue.queue import list_decisions
 from engine.storage.database import Store
 from engine.storage.home import Home
-from experiments.benchmarks.serving.comparison import free_port
 from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
+from experiments.support.free_port import free_port
 from experiments.support.home_commands import HomeCommands
 from experiments.support.http_client import get
 from experiments.support.processes import Server

@@ -16,7 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from engine.domain.time_units import SystemClock, moment
-from experiments.benchmarks.serving.comparison import free_port
 from experiments.benchmarks.serving.deployment import (
     CROSSINGS,
     SPAN_DAYS,
@@ -25,6 +24,7 @@ from experiments.benchmarks.serving.deployment import (
 )
 from experiments.support.arrivals import endless
 from experiments.support.benchmark_harness import Row, row
+from experiments.support.free_port import free_port
 from experiments.support.home_commands import HomeCommands
 from experiments.support.http_client import HttpConnection, get, post
 from experiments.support.process_memory import (

@@ -13,7 +13,6 @@ seeded_bugs            Seeded bugs that the fault runs must catch
 senders                Checkpoints that send until they are answered, and keep every answer
 service_process        A service in a process of its own, started and killed repeatedly
 store_outage           Outages of the store while checkpoints send
-throwaway_models       Models for runs that need one in force
 unauthenticated_flood  Senders without a key who flood, fill and hold up a service, while a
                        checkpoint goes on
 """

@@ -31,8 +31,8 @@ from experiments.faults.senders import (
     ready,
     until,
 )
-from experiments.faults.throwaway_models import Analysts
 from experiments.support.http_client import HttpConnection, post
+from experiments.support.throwaway_models import Analysts
 from models.bundle.bundle import MANIFEST, SIGNATURE
 
 REFUSED = "darvoza_models_refused_total"

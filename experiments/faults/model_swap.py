@@ -16,7 +16,7 @@ from typing import Any
 
 from experiments.faults.senders import FaultTrials, until
 from experiments.faults.service_process import Service
-from experiments.faults.throwaway_models import Analysts
+from experiments.support.throwaway_models import Analysts
 
 LONGEST_SECONDS = 0.3
 """The longest between two changes."""

@@ -31,7 +31,7 @@ from api.auth.oidc_mapping import CALLBACK, OidcMapping
 from api.auth.permissions import MAY, Role
 from api.client import Client, RefusedError
 from api.decisions.schemas import SupervisorView
-from api.harness.service_process import HOST, free_port, run_service
+from api.harness.service_process import run_service
 from api.http.openapi_examples import BODIES
 from api.oidc.secret_files import open_subject_key
 from api.service.runtime import open_network, open_store
@@ -39,6 +39,7 @@ from api.web.menu import SECTIONS
 from api.web.visitor import json_route
 from engine.errors import ConflictError
 from engine.storage.home import Home
+from experiments.support.free_port import HOST, free_port
 from tests.support.link_partner import link_partner
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"

@@ -11,7 +11,7 @@ from typing import Any
 import time_machine
 from standardwebhooks import Webhook
 
-from api.harness.service_process import free_port
+from experiments.support.free_port import free_port
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,11 @@ def measure_costs(home: SizedHome) -> dict[str, float]:
     """Return what a home took: processor seconds, megabytes of memory and of disk."""
     costs = {
         "load, s": home.load.seconds,
-        "features, s": home.features.seconds,
         "load, MB of memory": home.load.peak / 1e6,
         "disk, MB": home.disk_bytes / 1e6,
     }
+    if home.features is not None:
+        costs["features, s"] = home.features.seconds
     if home.train is not None:
         costs |= {
             "train, s": home.train.seconds,

@@ -22,14 +22,14 @@ from urllib.parse import quote
 from experiments.benchmarks.pages import SignedInDesk
 from experiments.benchmarks.scale.growth_laws import draw, fit_powers
 from experiments.benchmarks.scale.sized_home import READER, SizedHome, make_home
-from experiments.benchmarks.serving.comparison import free_port
 from experiments.support.arrivals import SentArrivals, endless
 from experiments.support.benchmark_harness import Row, row, run_in_turns
+from experiments.support.free_port import free_port
 from experiments.support.http_client import HttpConnection, get, post
 from experiments.support.processes import Server
 
 SIZES = (60_000, 1_000_000)
-ROUNDS, EACH = 10, 100
+ROUNDS, EACH = 30, 100
 """Rounds of decisions, and how many in each."""
 PAGES = {
     "page of a decision": "/decisions/{decision}",
@@ -46,16 +46,21 @@ MOST_OF_PAGES = 1.5
 
 
 def run(
-    data: Path | None, *, crossings: Sequence[int] = SIZES, picture: Path | None = None
+    data: Path | None,
+    *,
+    crossings: Sequence[int] = SIZES,
+    picture: Path | None = None,
+    untrained: bool = False,
 ) -> list[Row]:
     """Return the rows of ``bench scale``; synthetic networks of its own, ``data`` is unused.
 
-    ``picture`` is where an SVG of the costs by size goes.
+    ``picture`` is where an SVG of the costs by size goes. ``untrained`` leaves the training out: a
+    model without skill decides.
     """
     del data
     with TemporaryDirectory(prefix="bench-scale-") as name, ExitStack() as stack:
         homes = [
-            stack.enter_context(make_home(Path(name) / str(size), size))
+            stack.enter_context(make_home(Path(name) / str(size), size, untrained=untrained))
             for size in sorted(set(crossings))
         ]
         rows = [line for home in homes for line in _describe(home)]
@@ -79,7 +84,7 @@ def _describe(home: SizedHome) -> list[Row]:
             "<= 1.5",
         ),
     ]
-    if home.train is not None:
+    if home.features is not None and home.train is not None:
         taken = home.train.seconds / home.features.seconds
         peak = home.train.peak / 2**30
         rows += [
@@ -100,7 +105,7 @@ def _compare_services(small: SizedHome, large: SizedHome) -> list[Row]:
             stack.enter_context(server)
             asyncio.run(server.first_answer(get("/readyz")))
         lines = [Checkpoint(port, home) for home, port in zip(homes, ports, strict=True)]
-        rows = _compare_decisions(homes, lines, "decision after the training")
+        rows = _compare_decisions(homes, lines, "first decisions")
         if not any(home.commands.database for home in homes):
             for home in homes:
                 _read_files(home.commands.home)

@@ -17,10 +17,12 @@ import psycopg
 from sqlalchemy import make_url
 
 from engine.domain.time_units import DAY, SystemClock, moment
-from engine.storage.home import DATABASE_VARIABLE
+from engine.storage.database import Store
+from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.support.held_out_shift import cut, opening
 from experiments.support.home_commands import CommandCost, HomeCommands
 from experiments.support.postgres import scratch_database
+from experiments.support.throwaway_models import Analysts
 from experiments.synthetic.records.writer import write
 
 ENTRIES = 500
@@ -42,29 +44,30 @@ class SizedHome:
     bodies: Sequence[Mapping[str, Any]]
     """Entries that are sent."""
     load: CommandCost
-    features: CommandCost
+    features: CommandCost | None
     train: CommandCost | None
-    """None where the network holds too few finds to learn from."""
+    """None where the home is left untrained, or the network holds too few finds to learn from."""
     input_bytes: int
     disk_bytes: int
     """Of the home once it was loaded."""
 
 
 @contextmanager
-def make_home(scratch: Path, size: int) -> Iterator[SizedHome]:
+def make_home(scratch: Path, size: int, *, untrained: bool = False) -> Iterator[SizedHome]:
     """Make a home in a new folder; its database, where it has one, is gone afterwards.
 
-    It has one on the server of ``DARVOZA_DATABASE_URL``, where that is set.
+    It has one on the server of ``DARVOZA_DATABASE_URL``, where that is set. Left ``untrained``, it
+    has a model without skill in force: its decisions take as long, and are ready much sooner.
     """
     server = os.environ.get(DATABASE_VARIABLE)
     if not server:
-        yield _make_home(scratch, size, "")
+        yield _make_home(scratch, size, "", untrained=untrained)
         return
     with scratch_database(server) as database:
-        yield _make_home(scratch, size, database)
+        yield _make_home(scratch, size, database, untrained=untrained)
 
 
-def _make_home(scratch: Path, size: int, database: str) -> SizedHome:
+def _make_home(scratch: Path, size: int, database: str, *, untrained: bool) -> SizedHome:
     now, network, history = SystemClock().now(), scratch / "network", scratch / "history"
     commands = HomeCommands(scratch / "home", database)
     scratch.mkdir(parents=True)
@@ -73,9 +76,13 @@ def _make_home(scratch: Path, size: int, database: str) -> SizedHome:
     shift = cut(network, history, opens_at=opens_at)
     load = commands.run("load", str(history))
     disk = _count_all(commands)
-    matrix = str(scratch / "features.parquet")
-    features = commands.run("features", str(commands.home), "--out", matrix)
-    train = _train(commands)
+    features = train = None
+    if untrained:
+        _promote_without_skill(commands)
+    else:
+        matrix = str(scratch / "features.parquet")
+        features = commands.run("features", str(commands.home), "--out", matrix)
+        train = _train(commands)
     password = commands.create_supervisor(READER)
     entries = [one for one in shift.arrivals if one["crossing"]["direction"] == "entry"]
     keys = commands.create_keys(sorted({one["crossing"]["post"] for one in entries})[:4])
@@ -101,6 +108,13 @@ def _train(commands: HomeCommands) -> CommandCost | None:
         return None
     commands.put_into_force(train.printed["version"])
     return train
+
+
+def _promote_without_skill(commands: HomeCommands) -> None:
+    home = Home(commands.home)
+    with Store(commands.database or home.database_url) as store:
+        analysts = Analysts(home, store)
+        analysts.promote(analysts.make())
 
 
 def _count_all(commands: HomeCommands) -> int:

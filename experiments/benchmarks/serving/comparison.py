@@ -6,7 +6,6 @@ ratios, each the median over turns of one run; a slow moment of the machine hits
 
 import asyncio
 import os
-import socket
 import statistics
 import sys
 import time
@@ -19,6 +18,7 @@ from tempfile import TemporaryFile
 from experiments.benchmarks.serving.deployment import BATCH, Deployment, nothings
 from experiments.benchmarks.serving.peer_models import PLAIN, command, environment
 from experiments.support.benchmark_harness import Row, row
+from experiments.support.free_port import free_port
 from experiments.support.http_client import HttpConnection, get, post
 from experiments.support.processes import Server
 
@@ -296,10 +296,3 @@ def _once(what: str, known: Mapping[str, float]) -> list[Row]:
         )
         for peer in (MLFLOW, PLAINLY)
     ]
-
-
-def free_port() -> int:
-    """Return a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -18,10 +18,11 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from engine.selection.policy import INSPECTED
 from engine.storage.home import Home
-from experiments.benchmarks.serving.comparison import CONNECTIONS, TURNS, Contest, free_port
+from experiments.benchmarks.serving.comparison import CONNECTIONS, TURNS, Contest
 from experiments.benchmarks.serving.deployment import Deployment, deploy
 from experiments.benchmarks.serving.peer_models import estimators
 from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
+from experiments.support.free_port import free_port
 from experiments.support.http_client import HttpConnection, get
 from experiments.support.processes import Server
 from models.bundle.bundle import read_verify_key

@@ -14,7 +14,7 @@ from engine.errors import TamperedBundleError
 from engine.journal.kinds import LINK_RECEIVED, MODEL_REGISTERED
 from engine.journal.payloads import COPIED
 from engine.storage.file_digests import file_digest
-from experiments.faults.throwaway_models import Analysts
+from experiments.support.throwaway_models import Analysts
 from models.bundle.bundle import MANIFEST, SIGNATURE, load_bundle, signing_key
 from models.bundle.bundle_copy import keep_bundle
 from models.lifecycle.bundle_check import bundle_faults

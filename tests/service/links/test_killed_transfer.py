@@ -17,7 +17,7 @@ from threading import Lock
 
 import pytest
 
-from api.harness.service_process import free_port, wait_until_ready
+from api.harness.service_process import wait_until_ready
 from api.harness.tls_line import Line, make_certificate, serve_tls
 from api.links.exchanges import CA_FILE
 from api.migrations.upgrade import upgrade
@@ -27,6 +27,7 @@ from engine.links.agreement import parse_agreement
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.service_process import Forker, Service
+from experiments.support.free_port import free_port
 from tests.service.links.post_and_centre import NAME, Installation, make_centre, open_installation
 from tests.service.links.test_case_files_sent import add_file, make_text
 from tests.service.links.test_post_reports import open_case

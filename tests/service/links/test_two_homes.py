@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, text
 
-from api.harness.service_process import free_port
 from api.harness.tls_line import Line, make_certificate, serve_tls
 from api.links.exchanges import CA_FILE
 from engine.storage.database import METADATA
 from engine.storage.home import Home
+from experiments.support.free_port import free_port
 from tests.service.links.installations import NAME, Installation, Service
 from tests.support.link_agreements import manifest_body
 

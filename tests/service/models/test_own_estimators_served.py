@@ -18,7 +18,7 @@ from api.cli.main import app
 from api.service.model_store import HomeModels
 from api.service.settings import Settings
 from engine.storage.file_digests import file_digest
-from experiments.faults import throwaway_models
+from experiments.support import throwaway_models
 from features.catalogue.catalogue import CATALOGUE
 from models.bundle.bundle import signing_key
 from models.learning.fit import fit

@@ -22,7 +22,7 @@ from api.service.settings import Settings
 from engine.queue.queue import list_decisions
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
-from experiments.faults import throwaway_models
+from experiments.support import throwaway_models
 from models.bundle.bundle import signing_key
 from models.learning.fit import fit
 from models.lifecycle import transitions

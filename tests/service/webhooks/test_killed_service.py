@@ -16,10 +16,11 @@ import httpx2
 import pytest
 
 from api.auth.permissions import Role
-from api.harness.service_process import free_port, wait_until_ready
+from api.harness.service_process import wait_until_ready
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.service_process import Forker
 from experiments.faults.service_process import Service as ForkedService
+from experiments.support.free_port import free_port
 from tests.service.running_service import POST, arrival, make_home, make_keys
 from tests.support.emptied_database import empty_database
 from tests.support.patience import wait_for

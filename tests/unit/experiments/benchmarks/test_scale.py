@@ -66,6 +66,7 @@ def test_the_picture_has_every_cost_and_says_that_it_is_synthetic(tmp_path: Path
         (["scale"], {}),
         (["scale", "--picture", "out.svg"], {"picture": Path("out.svg")}),
         (["scale", "--crossings", "2000"], {"crossings": (2000,)}),
+        (["scale", "--untrained"], {"untrained": True}),
         (["scale", "--crossings", "2000", "5000"], {"crossings": (2000, 5000)}),
         (
             ["growth", "--crossings", "2000", "--crossings", "5000"],
@@ -105,6 +106,7 @@ def test_sizes_reach_the_benchmark(
         ["growth", "--crossings", "2000"],
         ["scale", "--crossings", "10"],
         ["growth", "--picture", "out.svg"],
+        ["lookup", "--untrained"],
         ["lookup", "--crossings", "2000"],
         ["quality", "--crossings", "2000"],
         ["lookup", "--network", "rings"],
