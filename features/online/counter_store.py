@@ -43,8 +43,7 @@ COUNTERS = Table(
     Column("entity", Int64, autoincrement=False),
     Column("known_at", Int64, autoincrement=False),
     Column("state", LargeBinary, nullable=False),
-    # The key holds the state on both stores, so that a seek ends where it begins.
-    PrimaryKeyConstraint("grp", "entity", "known_at", postgresql_include=["state"]),
+    PrimaryKeyConstraint("grp", "entity", "known_at"),
     sqlite_with_rowid=False,
 )
 

@@ -47,6 +47,15 @@ def test_a_table_without_a_migration_is_found(store: Store) -> None:
     assert len(differences(store, metadata)) == len(differences(store, METADATA)) + 1
 
 
+@pytest.mark.parametrize("bug", ["", "CREATE UNIQUE INDEX bug ON counters (grp) INCLUDE (state)"])
+def test_keys_hold_no_second_copy_of_what_the_table_has(postgresql_database: str, bug: str) -> None:
+    more = "SELECT indexrelid::regclass::text FROM pg_index WHERE indnatts > indnkeyatts"
+    with Store(postgresql_database) as store, store.engine.connect() as connection:
+        connection.exec_driver_sql(bug or "SELECT 1")  # undone at the end
+        found = connection.exec_driver_sql(more).scalars().all()
+    assert found == (["bug"] if bug else [])
+
+
 @pytest.mark.parametrize("looked_at", [True, False])
 def test_migrating_again_changes_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch, *, looked_at: bool
