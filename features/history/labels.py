@@ -180,11 +180,10 @@ def _yield_labels(
     return zip(of["known_at"].to_pylist(), rows, of[what].to_pylist(), strict=True)
 
 
-def labels(tables: Tables, *, before: int = NEVER, delay: int = 0) -> Labels:
-    """Return what was known about each of n crossings, in their order, strictly before a time.
+def labels(tables: Tables) -> Labels:
+    """Return what is known about each of n crossings, in their order; arrays have shape (n,).
 
-    Arrays have shape (n,). ``before`` is in UTC microseconds; ``delay`` is how many microseconds
-    later than it was entered each record becomes known.
+    What was known at an earlier time are the labels of a history without later acts and finds.
     """
     n = tables.crossings.num_rows
     out = Labels(
@@ -195,19 +194,16 @@ def labels(tables: Tables, *, before: int = NEVER, delay: int = 0) -> Labels:
         np.full(n, np.nan),
         np.zeros(n, np.bool_),
     )
-    acts = _last_stated(tables, before=before, delay=delay)
+    acts = _last_stated(tables)
     for row, _, act in acts:
         _note_act(out, row, act)
     for row, known_at, act in sorted(acts, key=lambda one: one[1]):
         _raise_act(out, row, known_at, act)
-    known = tables.seizures
-    if before < NEVER:
-        known = known.filter(pc.less(known["known_at"], before - delay))
-    known = keep_last(known, "seizure_id")
+    known = keep_last(tables.seizures, "seizure_id")
     rows = _rows(tables, known["linked_crossing_id"])
     for row, known_at in zip(rows, known["known_at"].to_pylist(), strict=True):
         if row >= 0:
-            _raise_label(out, row, known_at + delay, seizure=1, discrepancy=1)
+            _raise_label(out, row, known_at, seizure=1, discrepancy=1)
     return out
 
 
@@ -275,20 +271,17 @@ def keep_last(table: Any, name: str) -> Any:
     return table.take(kept)
 
 
-def _last_stated(
-    tables: Tables, *, before: int, delay: int
-) -> list[tuple[int, int, dict[str, Any]]]:
-    """Return acts as last stated before a time, in the order in which they were first known.
+def _last_stated(tables: Tables) -> list[tuple[int, int, dict[str, Any]]]:
+    """Return acts as last stated, in the order in which they were first known.
 
     One whose correction changes nothing about the label keeps its time.
     """
     found: dict[str, tuple[int, int, dict[str, Any]]] = {}
     for row, known_at, act in _acts(tables):
-        if known_at + delay < before:
-            had = found.get(act["inspection_id"])
-            is_same = had is not None and _says(had[2]) == _says(act)
-            at = had[1] if had is not None and is_same else known_at + delay
-            found[act["inspection_id"]] = row, at, act
+        had = found.get(act["inspection_id"])
+        is_same = had is not None and _says(had[2]) == _says(act)
+        at = had[1] if had is not None and is_same else known_at
+        found[act["inspection_id"]] = row, at, act
     return list(found.values())
 
 

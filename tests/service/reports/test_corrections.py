@@ -23,6 +23,7 @@ from features.history.journal_history import read_event_log
 from features.history.labels import NEVER, labels
 from features.online import projection
 from features.online.epoch import open_epoch
+from models.data.build_dataset import freeze_history
 from tests.service.audit.test_journal_history import PLAN, again, list_digests, read_recounted
 from tests.service.page_session import Desk, at_desk
 from tests.service.reports.test_acts import act, find
@@ -171,7 +172,7 @@ def gravity(world: World, number: int) -> float:
 def label(world: World, number: int, *, before: int = NEVER) -> tuple[int, int]:
     with world.runtime.store.read() as connection:
         tables = read_event_log(world.home, connection)
-    found = labels(tables, before=before)
+    found = labels(freeze_history(tables, labels_before=before))
     row = tables.crossings["crossing_id"].to_pylist().index(f"c-{number}")
     return int(found.seizure[row]), int(found.discrepancy[row])
 

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from engine.domain.time_units import DAY, HOUR, MINUTE
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from features.history.labels import labels
+from features.history.labels import NEVER, labels
 from features.history.tables import Tables
 from features.offline import kernel, radix_partition, reference_kernel
 from features.offline.encoded_history import EncodedHistory, Events, read_log
 from features.offline.feature_matrix import Kernel, matrix, reads
 from features.offline.kernel import group_reads
 from features.offline.radix_partition import Ints
+from models.data.build_dataset import freeze_history
 from tests.support.naive_reads import by_hand
 from tests.support.random_histories import START, history, tables
 
@@ -195,13 +196,22 @@ def test_labels_take_the_maximum_and_the_time_of_the_deciding_act() -> None:
         hit = any(a["outcome"] != "clear" for a in acts) or bool(finds)
         expected = 1 if hit else (0 if full else -1)
         assert everything.discrepancy[row] == expected
+        stated = [
+            (a["known_at"], ("clear", "discrepancy", "seizure").index(a["outcome"]))
+            for a in acts
+            if a in full or a["outcome"] != "clear"
+        ]
+        levels = [*sorted(stated), *((s["known_at"], 2) for s in finds)]
+        top = max((level for _, level in levels), default=None)
+        deciding = next((at for at, level in levels if level == top), NEVER)
+        assert everything.known_at[row] == deciding
 
 
 @given(st.integers(0, 10**6), st.integers(0, 450))
 @settings(max_examples=10, deadline=None)
 def test_labels_before_a_time_know_nothing_later(seed: int, days: int) -> None:
     found, cut = tables(history(seed, 60)), START + days * DAY
-    at_cut = labels(found, before=cut)
+    at_cut = labels(freeze_history(found, labels_before=cut))
     past = known_before(found, cut)
     removed = replace(found, inspections=past.inspections, seizures=past.seizures)
     again = labels(removed)
