@@ -29,8 +29,8 @@ from engine.selection.policy import (
     Channel,
     Policy,
     Selection,
-    lot,
     place_among_picks,
+    random_chance,
     risk,
     score_chances,
     select,
@@ -193,7 +193,7 @@ def decide(inputs: Inputs, seen: ScoredArrival) -> Decision:
         )
     changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
     chosen = (*picked, *match_chances(inputs.matches), *changed)
-    selection = select((*chosen, lot(policy)), inputs.draws)
+    selection = select((*chosen, random_chance(policy)), inputs.draws)
     merit = estimate_rule_risk(seen.features) if value is None else value
     return Decision(
         decision_id=inputs.decision_id,

@@ -201,7 +201,7 @@ def score_chances(policy: Policy, percentile: float) -> tuple[Chance, ...]:
     )
 
 
-def lot(policy: Policy) -> Chance:
+def random_chance(policy: Policy) -> Chance:
     """Return the random stream, which covers every crossing."""
     return Chance(RANDOM, Channel.RED, policy.random_share)
 

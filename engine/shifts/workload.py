@@ -162,7 +162,7 @@ class OpenShiftLoad:
     now: int
     decisions: int
     spent: dict[tuple[Channel, bool], float] = field(default_factory=lambda: defaultdict(float))
-    """Minutes by channel and by whether they were picked by score or lot."""
+    """Minutes by channel and by whether they were picked by score or at random."""
     teams: tuple[str, ...] = ()
     """Who inspects, as the roster names them."""
     equipment: Mapping[str, int] = field(default_factory=dict)

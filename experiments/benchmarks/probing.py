@@ -3,8 +3,8 @@
 An insider with a checkpoint's key watches some hundred entries: what was declared of each, and the
 channel it was given. A surrogate is taught by that, and asked who else stands in the eighth of
 highest risk. Channels come from the service's own selection (``engine.selection.policy``), with its
-shares and its lot; risks from our own model on a synthetic network that it has not seen. The best
-of three surrogates is reported, chosen in hindsight: a real one would have to guess.
+shares and its random checks; risks from our own model on a synthetic network that it has not seen.
+The best of three surrogates is reported, chosen in hindsight: a real one would have to guess.
 
 The insider may file acts, too. After one the answer has no figure; after a full act on a referred
 vehicle it has the subjects of its reasons, in words. Three insiders use them: one lets go of
@@ -40,7 +40,15 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from engine.decision.placement import MOST_PEERS, MeritPeers, drawn_merit
 from engine.domain.time_units import DAY
 from engine.selection.percentiles import LEVELS, percentile
-from engine.selection.policy import INSPECTED, Chance, Channel, Policy, lot, score_chances, select
+from engine.selection.policy import (
+    INSPECTED,
+    Chance,
+    Channel,
+    Policy,
+    random_chance,
+    score_chances,
+    select,
+)
 from engine.selection.randomization import RANDOM, SCORE
 from experiments.benchmarks.quality import peers
 from experiments.support.benchmark_harness import Row, row
@@ -116,7 +124,7 @@ def merits(
         draws = {SCORE: numbers[0], RANDOM: numbers[1], ANY_PROFILE.purpose: numbers[2]}
         fits = (ANY_PROFILE,) if numbers[3] < PROFILE_FITS else ()
         chosen = select(
-            (*score_chances(_POLICY, float(entries.level[at])), *fits, lot(_POLICY)),
+            (*score_chances(_POLICY, float(entries.level[at])), *fits, random_chance(_POLICY)),
             draws,
         )
         if chosen.channel is not Channel.RED or chosen.basis is None:
@@ -189,7 +197,11 @@ def run(_data: Path | None) -> list[Row]:
         ("after 100 entries", policy, 100),
         ("after 1000 entries", policy, 1000),
         ("the cut blurred as wide as it goes", replace(policy, blur=1.0), QUERIES),
-        (f"a lot of {least:.0%} for {most:.0%}", replace(policy, random_share=least), QUERIES),
+        (
+            f"random checks of {least:.0%} for {most:.0%}",
+            replace(policy, random_share=least),
+            QUERIES,
+        ),
         ("random checks alone (nothing to learn)", alone, QUERIES),
     )
     rows = []
@@ -281,7 +293,7 @@ def send_probes(world: ObservedProbes, policy: Policy, rng: np.random.Generator)
     """Return who is sent to officers, as the service would have it."""
     drawn = rng.random((len(world.level), 2)).tolist()
     chosen = [
-        select((*score_chances(policy, level), lot(policy)), {SCORE: score, RANDOM: luck})
+        select((*score_chances(policy, level), random_chance(policy)), {SCORE: score, RANDOM: luck})
         for level, (score, luck) in zip(world.level.tolist(), drawn, strict=True)
     ]
     return ProbeAnswer(

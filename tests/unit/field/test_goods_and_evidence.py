@@ -32,8 +32,8 @@ from engine.selection.policy import (
     Chance,
     Channel,
     Policy,
-    lot,
     propensity,
+    random_chance,
     risk,
     score_chances,
     select,
@@ -234,30 +234,34 @@ def test_random_checks_have_a_share_that_no_setting_removes() -> None:
     for share_of_all in (0.0, 0.02, 0.11):
         with pytest.raises(ValueError, match="random_share"):
             Policy(random_share=share_of_all)
-    assert lot(Policy()).probability >= 0.03
+    assert random_chance(Policy()).probability >= 0.03
 
 
 def test_a_random_check_counts_as_random_whatever_else_selects_it() -> None:
-    chances = (lot(Policy()), *score_chances(Policy(), 1.0), Chance(COUNTERPART, Channel.RED, 1.0))
+    chances = (
+        random_chance(Policy()),
+        *score_chances(Policy(), 1.0),
+        Chance(COUNTERPART, Channel.RED, 1.0),
+    )
     selected = select(chances, {RANDOM: 0.0, SCORE: 0.0, COUNTERPART: 0.0})
     assert (selected.basis, selected.is_random) == ("random", True)
 
 
 def test_a_counterparts_word_has_a_basis_of_its_own() -> None:
-    chances = (lot(Policy()), Chance(COUNTERPART, Channel.YELLOW, 1.0))
+    chances = (random_chance(Policy()), Chance(COUNTERPART, Channel.YELLOW, 1.0))
     selected = select(chances, {RANDOM: 0.9, COUNTERPART: 0.0})
     assert (selected.basis, selected.is_random) == ("counterpart", False)
 
 
 def test_a_counterparts_word_enters_no_propensity() -> None:
-    alone = (lot(Policy()),)
+    alone = (random_chance(Policy()),)
     with_notice = (*alone, Chance(COUNTERPART, Channel.YELLOW, 1.0))
     for channel in (Channel.YELLOW, Channel.RED):
         assert propensity(with_notice, channel) == propensity(alone, channel) < 1.0
 
 
 def test_every_vehicle_can_be_drawn() -> None:
-    lowest = (lot(Policy()), *score_chances(Policy(), 0.0))
+    lowest = (random_chance(Policy()), *score_chances(Policy(), 0.0))
     assert propensity(lowest, Channel.RED) == pytest.approx(0.03)
 
 

@@ -11,11 +11,11 @@ from engine.selection.policy import (
     Channel,
     Policy,
     level_among_picks,
-    lot,
     picked_levels,
     place_among_picks,
     propensity,
     ramp,
+    random_chance,
     risk,
     score_chances,
     select,
@@ -53,7 +53,8 @@ def test_a_higher_percentile_never_gets_a_milder_channel(
     policy: Policy, levels: tuple[float, float], drawn: dict[str, float]
 ) -> None:
     mild, severe = (
-        select([*score_chances(policy, q), lot(policy)], drawn).channel for q in sorted(levels)
+        select([*score_chances(policy, q), random_chance(policy)], drawn).channel
+        for q in sorted(levels)
     )
     assert mild <= severe
 
@@ -84,7 +85,7 @@ def test_a_higher_chance_never_gives_a_milder_channel(
 def test_everybody_is_covered_by_the_random_stream(
     policy: Policy, level: float, drawn: dict[str, float]
 ) -> None:
-    made = select([*score_chances(policy, level), lot(policy)], drawn)
+    made = select([*score_chances(policy, level), random_chance(policy)], drawn)
     assert policy.random_share - 1e-12 <= made.propensities[Channel.RED] <= 1
     assert made.propensities[Channel.RED] <= made.propensities[Channel.YELLOW] <= 1
     assert made.is_random == (drawn[RANDOM] < policy.random_share)

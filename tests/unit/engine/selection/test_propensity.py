@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 
 from engine.domain.records import Crossing
 from engine.domain.time_units import moment
-from engine.selection.policy import INSPECTED, Chance, Channel, Policy, lot, score_chances, select
+from engine.selection.policy import (
+    INSPECTED,
+    Chance,
+    Channel,
+    Policy,
+    random_chance,
+    score_chances,
+    select,
+)
 from engine.selection.randomization import RANDOM, SCORE, ShiftPeriod, draw, movement_key
 from models.statistics.intervals import clopper_pearson
 from tests.support.random_histories import START
@@ -64,7 +72,7 @@ def arrivals(seed: int) -> tuple[list[bytes], list[list[Chance]], list[bool]]:
         )
         movements.append(movement_key(crossing, SHIFT))
         level = rng.random()
-        chances = [*score_chances(POLICY, level), lot(POLICY)]
+        chances = [*score_chances(POLICY, level), random_chance(POLICY)]
         if rng.random() < 0.3:
             chances.append(Chance(PROFILE, Channel.RED, rng.choice((0.1, 0.4, 0.7))))
         if rng.random() < 0.02:
