@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -10,7 +11,8 @@ from api.http.problems import STATUS, TITLES
 from api.service.metrics import Metrics
 from api.service.settings import Settings
 from api.service.structured_logging import ALLOWED
-from engine.domain.records import Arrival
+from api.web.labels import TABLES
+from engine.domain.records import Arrival, DocumentField
 from engine.explanation.facts import data_gaps
 from tests.service.running_service import arrival
 
@@ -44,8 +46,17 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 
 def test_every_data_gap_is_documented() -> None:
-    bare = Arrival.model_validate(arrival(3, plate=None), strict=False)
-    for code in data_gaps(bare, {}):
+    """Of declarations ahead, whose codes begin with ``advance_``, the labels of pages name all."""
+    absent = ("plate", "driver_ref", "carrier_id", "weighed_mass_kg")
+    bare = arrival(
+        3, **dict.fromkeys(absent), declaration_id="e-3", container_numbers=["TOO SHORT"]
+    )
+    short = arrival(1) | {"document_differences": get_args(DocumentField)}
+    short["declaration"]["items"][0]["hs_code"] = "29"
+    named = [Arrival.model_validate(body, strict=False) for body in (bare, short)]
+    codes = {code for one in named for code in data_gaps(one, {}, is_stale=True)}
+    assert codes == {code for code in TABLES["gap"] if not code.startswith("advance_")}
+    for code in TABLES["gap"]:
         assert f"`{code}`" in PAGE
 
 
