@@ -233,7 +233,7 @@ def recompute(
                 typer.echo(f"{one.decision_id}  not compared: {'; '.join(one.missing)}")
             elif not one.is_identical:
                 typer.echo(f"{one.decision_id}  DIFFERS: {', '.join(one.differences)}")
-        typer.echo(f"{same:,} of {len(made):,} decisions came out again, to the bit")
+        typer.echo(f"{same:,} of {len(made):,} decisions reproduced bit for bit")
         for seq, rule, why in faults:
             typer.echo(f"record {seq} of the node: {rule}: {why}")
         typer.echo(f"{count_of(drawn, 'decision')} drawn again from revealed seeds")

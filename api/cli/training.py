@@ -233,8 +233,7 @@ def repeat(
         made = again(found, store, Plan(CATALOGUE), version=version, progress=report_progress)
 
     def text() -> None:
-        text = "came out again, to the bit" if made.is_identical else "came out otherwise"
-        typer.echo(f"{version} {text}")
+        typer.echo(f"{version} {'reproduced bit for bit' if made.is_identical else 'differs'}")
         if not made.same_data:
             typer.echo("the data it was fitted on are no longer what they were")
         if not made.same_report:

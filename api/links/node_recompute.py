@@ -71,7 +71,7 @@ class CentreRecomputation:
     missing: tuple[str, ...] = ()
     """Names of what the centre does not have for it; then nothing was compared."""
     differences: tuple[str, ...] = ()
-    """Names of what came out otherwise."""
+    """Names of what differs."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""

@@ -48,7 +48,7 @@ class ReproducedModel:
 
     @property
     def is_identical(self) -> bool:
-        """Whether everything came out again to the bit."""
+        """Whether everything was reproduced bit for bit."""
         return self.version == self.came_out and all(self.files.values())
 
     def as_dict(self) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_the_command_names_what_the_centre_lacks(
     answered = CliRunner().invoke(app, words, env=env)
     assert answered.exit_code == 0, answered.output
     assert answered.output.count("not compared: there is no model m1") == 3
-    assert "0 of 3 decisions came out again" in answered.output
+    assert "0 of 3 decisions reproduced" in answered.output
     found = json.loads(CliRunner().invoke(app, [*words, "--json"], env=env).stdout)
     assert [one["missing"] for one in found["decisions"]] == [["there is no model m1"]] * 3
     assert found["draw_faults"] == []
