@@ -28,14 +28,12 @@ class QueueExpiry:
         store: Store,
         journal: Journal,
         *,
-        every: float = EVERY_SECONDS,
         also: Sequence[Callable[[], object]] = (),
     ) -> None:
         """``also`` is done after each look."""
         self._also = also
         self._store = store
         self._journal = journal
-        self._every = every
         self._stop = Event()
         self._thread = Thread(target=self._run, name="queue-expiry", daemon=True)
 
@@ -72,5 +70,5 @@ class QueueExpiry:
                     work()
             except RiskError:  # the store is away: the next look finds them
                 _LOG.warning("work that is due by the clock could not be done; it is tried again")
-            if self._stop.wait(self._every):
+            if self._stop.wait(EVERY_SECONDS):
                 return

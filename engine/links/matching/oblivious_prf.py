@@ -19,7 +19,6 @@ from types import ModuleType
 from engine.errors import RecordError
 
 ELEMENT_BYTES = 32
-OUTPUT_BYTES = 64
 _BLOCK_BYTES = 128
 _IDENTITY = bytes(ELEMENT_BYTES)
 _SUITE = b"ristretto255-SHA512"

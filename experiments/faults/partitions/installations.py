@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Protocol
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, create_engine, delete, make_url, text
@@ -66,27 +66,6 @@ class JumpingClock:
     def now(self) -> int:
         """Return UTC microseconds."""
         return SystemClock().now() + self.ahead
-
-
-class StoreDisk(Protocol):
-    """What holds the store of an installation; no process uses it while it is copied."""
-
-    @property
-    def url(self) -> str:
-        """Where the store is."""
-        ...
-
-    def prepare(self) -> None:
-        """Put the store back as it was prepared."""
-        ...
-
-    def keep(self) -> None:
-        """Keep a copy of the store."""
-        ...
-
-    def restore(self) -> None:
-        """Put the copy that was kept in the place of the store."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
