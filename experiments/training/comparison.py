@@ -53,9 +53,9 @@ class Outcome:
     best: Floats
 
 
-def measure_baseline(exercise: Exercise, solution: Solution, *, seed: int = 0) -> Baseline:
+def measure_baseline(exercise: Exercise, solution: Solution) -> Baseline:
     """Return what the engine, chance and the best possible find in an exercise."""
-    rng = np.random.default_rng([seed, exercise.level, len(exercise.cases)])
+    rng = np.random.default_rng([0, exercise.level, len(exercise.cases)])
     drawn = [_mark(exercise, solution, pick_at_random(exercise, rng)) for _ in range(DRAWS)]
     return Baseline(
         engine=_mark(exercise, solution, pick_as_engine(exercise, solution)),

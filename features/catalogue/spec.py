@@ -254,10 +254,11 @@ def smoothed_rate(
     return Feature("rate", reads, (strength,), "share", meaning)
 
 
-def days_since(stream: Stream, by: By, of: By | None = None) -> Feature:
+def days_since(stream: Stream, by: By) -> Feature:
     """Days since the entity's last event became known; NaN where there was none."""
     meaning = f"days since the last of the {stream.plural} of the same {_whose(by)}"
-    return Feature("since", (Fact("as_of"), _last(stream, "known_at", by, of)), (), "days", meaning)
+    reads = (Fact("as_of"), _last(stream, "known_at", by, None))
+    return Feature("since", reads, (), "days", meaning)
 
 
 def first_seen(stream: Stream, by: By, of: By | None = None) -> Feature:

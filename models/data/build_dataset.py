@@ -48,13 +48,9 @@ def freeze_history(tables: Tables, *, labels_before: int, delay: int = 0) -> Tab
     )
 
 
-def assemble(tables: Tables, plan: Plan, *, progress: Progress | None = None) -> Dataset:
-    """Build the dataset of a history: one row a crossing, ordered by ``as_of``.
-
-    ``progress`` is called with how many features are done, and how many there are.
-    """
-    made = matrix(read_log(tables, plan), plan, progress)
-    return dataset(tables, made, labels(tables))
+def assemble(tables: Tables, plan: Plan) -> Dataset:
+    """Build the dataset of a history: one row a crossing, ordered by ``as_of``."""
+    return dataset(tables, matrix(read_log(tables, plan), plan), labels(tables))
 
 
 def build_on_disk(
@@ -62,8 +58,9 @@ def build_on_disk(
 ) -> tuple[Dataset, Lookup, Tables]:
     """Build the dataset of a long history, and the keys of a look-up table for the same rows.
 
-    Features are in a file of the folder ``scratch``, and gone with the dataset. ``read`` returns
-    the history; returned of it are acts, finds and a few columns of crossings: the rest is let go.
+    Features are in a file of the folder ``scratch``, and gone with the dataset. ``progress`` is
+    called with how many features are done, and how many there are. ``read`` returns the history;
+    returned of it are acts, finds and a few columns of crossings: the rest is let go.
     """
     tables, columns = read(), ScratchFile(scratch)
     log, known = encode_history(tables, plan, scratch=columns), labels(tables)

@@ -238,14 +238,14 @@ def bootstrap(
 
 
 def resample_interval(
-    statistic: Callable[[Floats], ArrayLike], weight: Floats, *, seed: int, draws: int = DRAWS
+    statistic: Callable[[Floats], ArrayLike], weight: Floats, *, seed: int
 ) -> tuple[Floats, Floats]:
     """Return the 95 % intervals of figures of rows weighted by ``weight`` of shape (n,).
 
     ``statistic`` is as :func:`bootstrap` takes it; each weight is multiplied by how often its row
     was drawn. Returned are float64 arrays of shape (k,).
     """
-    return bootstrap(lambda drawn: statistic(drawn * weight), len(weight), seed=seed, draws=draws)
+    return bootstrap(lambda drawn: statistic(drawn * weight), len(weight), seed=seed)
 
 
 def estimates(

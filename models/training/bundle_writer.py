@@ -52,13 +52,10 @@ class BundleDiffersError(RiskError):
     TEXT = "{what} differ from scikit-learn by {difference:.1e}"
 
 
-def write_bundle(
-    folder: Path, trained: TrainingResult, signing_key: Ed25519PrivateKey, *, now: int | None = None
-) -> Path:
+def write_bundle(folder: Path, trained: TrainingResult, signing_key: Ed25519PrivateKey) -> Path:
     """Write a bundle into the folder of all bundles, whole or not at all.
 
     Returned is its own folder, named by the version; one that is there already is left as it is.
-    ``now``, UTC microseconds, is the machine's clock when absent, and no part of the version.
     Raises ``BundleDiffersError`` if our trees with our calibration, or the explanations, do not
     equal scikit-learn.
     """
@@ -74,7 +71,7 @@ def write_bundle(
             "format": FORMAT,
             "version": version,
             "definitions": trained.model.definitions,
-            "created_at": rfc3339(SystemClock().now() if now is None else now),
+            "created_at": rfc3339(SystemClock().now()),
             "targets": list(TARGETS),
             "files": {name: sha256(content).hexdigest() for name, content in files.items()},
         }

@@ -77,10 +77,10 @@ class _Rows:
         self.net_kg = np.round(self.rng.lognormal(np.log(9_000), 0.5, n), 0)
         self.tare_kg = np.where(trips.is_truck, 14_500 + trips.vehicle % 40 * 50, 1_600)
 
-    def _party_ids(self, values: Ints, prefix: str, width: int = 7) -> pa.Array:
+    def _party_ids(self, values: Ints, prefix: str) -> pa.Array:
         """Return identifiers of entries and exits in turn; null where there is no such party."""
         both = np.concatenate([values[self.entries], values[self.exits]])
-        return blank(text(np.maximum(both, 0), prefix, width), both < 0)
+        return blank(text(np.maximum(both, 0), prefix, 7), both < 0)
 
     def _ids(self, trip: Ints, kind: str) -> pa.Array:
         return text(trip, f"{kind}{self.config.seed}-", 7)
