@@ -140,12 +140,10 @@ def default_service() -> Runtime:
     return open_runtime(home, Settings(), HomeModels(home))
 
 
-OBJECTS = 50_000
-"""Objects that are made, and not given up, before the young ones are looked through. A batch of
-decisions keeps thousands until it is recorded: with the usual 700, looking took a twentieth of a
-decision, with 5,000 a fiftieth of one in a batch of 100."""
-
-
+COLLECTION_THRESHOLD = 50_000
+"""New objects after which the youngest generation is collected. A batch of decisions keeps
+thousands until it is recorded: with Python's 700, collections took a twentieth of a decision, with
+5,000 a fiftieth of one in a batch of 100."""
 _FIRST_SECONDS = 0.1
 """How long the first answers have the processor for themselves, if none needs more by itself."""
 
@@ -167,7 +165,7 @@ def settle() -> None:
     """Set apart what is loaded once a start is over: it stays, so no collection walks it again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(OBJECTS)
+    gc.set_threshold(COLLECTION_THRESHOLD)
     gc.enable()  # the starting process may have put collections off until now
 
 
