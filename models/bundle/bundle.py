@@ -28,7 +28,7 @@ from engine.storage.home import Home
 from models.data.dataset import TARGETS, Target
 from models.explanation.similar_seizures import PastSeizures
 from models.scoring.linear import Linear
-from models.scoring.risk import Head, unseen_of
+from models.scoring.risk import UNSEEN_TREES, Head
 from models.scoring.tree_ensemble import TreeArrays
 
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
@@ -50,7 +50,7 @@ ALWAYS: Mapping[str, int] = {
     "seizures.npz": 4 * _MB,
 }
 """Files that every bundle has, and the most bytes of each."""
-TREES = {name: f"{name}.paths.npz" for name in (*TARGETS, unseen_of("discrepancy"))}
+TREES = {name: f"{name}.paths.npz" for name in (*TARGETS, UNSEEN_TREES)}
 """File of each ensemble; a target that leans on the other has none."""
 _EARLIER = {f"{target}.treelite": 128 * _MB for target in TARGETS}
 """What bundles held until November 2026, verified but not read."""
@@ -252,10 +252,8 @@ def read_documents(folder: Path, verify_key: Ed25519PublicKey) -> BundleDocument
 
 def stamp(folder: Path) -> str:
     """Return what changes whenever a file of a bundle is written."""
-    result = sorted(
-        (one.name, one.stat().st_mtime_ns, one.stat().st_size) for one in _files(folder)
-    )
-    return sha256(repr(result).encode()).hexdigest()
+    files = sorted((one.name, one.stat().st_mtime_ns, one.stat().st_size) for one in _files(folder))
+    return sha256(repr(files).encode()).hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:

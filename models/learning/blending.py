@@ -14,7 +14,15 @@ from engine.errors import NotEnoughDataError
 from models.array_types import Floats, Labels, Positions
 from models.data.dataset import Dataset
 from models.learning.calibration import FittedHead, fit_blend, fit_knots, straight_loss
-from models.scoring.risk import PRECEDENTS, UNSEEN, Blend, Head, Knots, probability, unseen_of
+from models.scoring.risk import (
+    PRECEDENTS,
+    UNCALIBRATED,
+    UNSEEN,
+    UNSEEN_TREES,
+    Blend,
+    Head,
+    probability,
+)
 
 BLENDED_POSITIVES = 3
 """From this many out-of-time positives on, own parts are blended in; few keep the usual shares."""
@@ -22,7 +30,7 @@ SCALED_POSITIVES = 10
 """Below this many out-of-time positives a target gets a level, not a scale of its own."""
 JUDGED_UNSEEN = 60
 """Fewer finds than this on later rows of new fingerprints, and these are blended like others."""
-WHERE_UNSEEN: Blend = (("discrepancy", 0.7), (unseen_of("discrepancy"), 0.3))
+WHERE_UNSEEN: Blend = (("discrepancy", 0.7), (UNSEEN_TREES, 0.3))
 """Not chosen on later rows: there a new fingerprint mostly is a near one with another mass."""
 JUDGED_ROWS = 20_000
 """Shares of a blend are chosen on so many rows at most, the latest."""
@@ -67,10 +75,9 @@ def discrepancy_head(
     fields = {name: one[seen] for name, one in margins.items()}
     usual = (("discrepancy", 1.0 - line_share), ("discrepancy_line", line_share))
     judged = _blend_parts(usual, fields, label)
-    if unseen_of("discrepancy") not in fitted:
+    if UNSEEN_TREES not in fitted:
         return judged
-    plain = Knots.straight(0.0)
-    z = Head(judged.head.blend, plain, Head(WHERE_UNSEEN, plain)).log_odds(fields)
+    z = Head(judged.head.blend, UNCALIBRATED, Head(WHERE_UNSEEN, UNCALIBRATED)).log_odds(fields)
     is_known = ~np.isnan(z)  # an early fold may have had no trees for unseen fingerprints
     if int(label[is_known & (fields[UNSEEN] > 0)].sum()) < JUDGED_UNSEEN:
         return judged
@@ -118,16 +125,16 @@ def _blend_parts(usual: Shares, margins: Mapping[str, Floats], label: Labels) ->
     there = {name: share for name, share in usual if name in margins}
     names, whole = list(there), sum(there.values())
     pull: Sequence[float] = [share / whole for share in there.values()]
-    result = np.column_stack([margins[name] for name in names])
+    columns = np.column_stack([margins[name] for name in names])
     last = slice(-JUDGED_ROWS, None)
-    shares = fit_blend(result[last], label[last], usual=pull)
+    shares = fit_blend(columns[last], label[last], usual=pull)
     blend = tuple(
         (name, float(share)) for name, share in zip(names, shares, strict=True) if share > 0
     )
-    z = Head(blend, Knots.straight(0.0)).margin(margins)
+    z = Head(blend, UNCALIBRATED).margin(margins)
     losses = {
         name: straight_loss(column[last], label[last])
-        for name, column in zip(names, result.T, strict=True)
+        for name, column in zip(names, columns.T, strict=True)
     }
     return FittedHead(
         Head(blend, fit_knots(z, label)),

@@ -26,13 +26,13 @@ from models.data.dataset import TARGETS, Dataset, Target
 from models.learning.base_learners import grow, grow_with_field, precedents, straight_part
 from models.learning.blending import discrepancy_head, seizure_head
 from models.learning.calibration import FittedHead, correct_intercept
-from models.learning.fit_tasks import FitTask, lessons
+from models.learning.fit_tasks import FitTask, plan_fit_tasks
 from models.learning.fitted_model import FittedModel
 from models.learning.own_estimators import OwnEstimator, fit_estimator, load_estimator
 from models.learning.scikit_trees import SharedBins, shift_log_odds
 from models.scoring.linear import Linear
 from models.scoring.novelty import column_of, unseen
-from models.scoring.risk import PRECEDENTS, UNSEEN, line_of, unseen_of
+from models.scoring.risk import PRECEDENTS, UNSEEN, UNSEEN_TREES, line_of
 
 HEAVIEST = 4.0
 """No row weighs more than this many usual ones."""
@@ -74,7 +74,7 @@ def fit(dataset: Dataset, config: TrainConfig, *, until: int, known_before: int)
     tasks = [
         task
         for fold in (*folds, everything)
-        for task in lessons(dataset, fold, config=config, is_rich=is_rich)
+        for task in plan_fit_tasks(dataset, fold, config=config, is_rich=is_rich)
     ]
     fitted = _run(dataset, tasks, config)
     later = np.concatenate([fold.later for fold in folds] or [everything.later])
@@ -190,10 +190,8 @@ def _fit_one(
         heavy = _multiply(weight, recency) if task.target == "seizure" else weight
         straight = straight_part(values, label, strength=line, weight=heavy)
         lines[line_of(task.target)] = replace(straight, base=straight.base + thinned)
-    if task.part == "seizure" and (
-        result := precedents(values, label, names=names, kept=task.kept)
-    ):
-        lines[PRECEDENTS] = result
+    if task.part == "seizure" and (prior := precedents(values, label, names=names, kept=task.kept)):
+        lines[PRECEDENTS] = prior
     with threadpool_limits(1, user_api="openmp"):
         margin = grown.decision_function(later) if len(later) else np.empty(0)
     drawn = {name: one.margin(later) for name, one in lines.items()}
@@ -211,7 +209,7 @@ def _pool_margins(
 ) -> dict[str, Floats]:
     """Line up the folds' margins with their rows; NaN where a fold had no part for a target."""
     place = {int(row): position for position, row in enumerate(later)}
-    always = [*TARGETS, *map(line_of, TARGETS), unseen_of("discrepancy")]
+    always = [*TARGETS, *map(line_of, TARGETS), UNSEEN_TREES]
     names = dict.fromkeys([*always, *(name for one in fitted for name in one.margins)])
     pooled = {name: np.full(len(later), np.nan) for name in names}
     for task, one in zip(tasks, fitted, strict=True):

@@ -25,7 +25,7 @@ from models.data.dataset import TARGETS, Dataset, Target
 from models.data.temporal_splits import Fold
 from models.learning import monotone_constraints
 from models.scoring.novelty import column_of, fingerprints, unseen
-from models.scoring.risk import unseen_of
+from models.scoring.risk import UNSEEN_TREES
 
 COMPANIONS = 200
 """At most so many released rows are drawn for each find that was linked back to one."""
@@ -65,17 +65,19 @@ class FitTask:
         return self.part == self.target
 
 
-def lessons(dataset: Dataset, fold: Fold, *, config: TrainConfig, is_rich: bool) -> list[FitTask]:
+def plan_fit_tasks(
+    dataset: Dataset, fold: Fold, *, config: TrainConfig, is_rich: bool
+) -> list[FitTask]:
     """Return what a fold can teach; parts whose positives are too few are left out.
 
     ``is_rich`` where finds are many: richer trees, screened features, and trees for unseen
     fingerprints.
     """
     own = [_gather_rows(dataset, fold, target, config=config) for target in TARGETS]
-    made = [lesson for lesson in own if lesson is not None]
+    made = [task for task in own if task is not None]
     if not is_rich:
         return made
-    return [one for lesson in made for one in _richer(dataset, fold, lesson, config=config)]
+    return [one for task in made for one in _enrich(dataset, fold, task, config=config)]
 
 
 def _gather_rows(
@@ -122,33 +124,33 @@ def thin_clear(label: Labels, *, most: int, seed: int) -> Positions:
     return np.sort(np.concatenate((np.flatnonzero(label), drawn)))
 
 
-def _richer(
-    dataset: Dataset, fold: Fold, lesson: FitTask, *, config: TrainConfig
+def _enrich(
+    dataset: Dataset, fold: Fold, task: FitTask, *, config: TrainConfig
 ) -> Iterator[FitTask]:
     """Yield what many finds can carry instead: fewer features, richer trees, and some for the new.
 
     First declarations of a fingerprint get trees of their own where these and others are many.
     """
-    if lesson.target != "discrepancy":
-        yield lesson
+    if task.target != "discrepancy":
+        yield task
         return
-    among = screen_features(dataset.values[lesson.rows], lesson.label)
-    yield replace(lesson, trees=config.rich, among=among)
+    among = screen_features(dataset.values[task.rows], task.label)
+    yield replace(task, trees=config.rich, among=among)
     is_first = unseen(dataset.values, column_of(dataset.names)) > 0
-    first, later = is_first[lesson.rows], fold.later[is_first[fold.later]]
+    first, later = is_first[task.rows], fold.later[is_first[fold.later]]
     is_idle = len(fold.later) > 0 and not len(later)
-    finds = min(int(lesson.label[first].sum()), int(lesson.label[~first].sum()))
+    finds = min(int(task.label[first].sum()), int(task.label[~first].sum()))
     if is_idle or finds < config.many_unseen:
         return
     yield FitTask(
-        part=unseen_of("discrepancy"),
+        part=UNSEEN_TREES,
         target="discrepancy",
-        rows=lesson.rows[first],
-        label=lesson.label[first],
+        rows=task.rows[first],
+        label=task.label[first],
         later=later,
         trees=replace(config.rich, seeds=2 * config.rich.seeds),
-        signs=lesson.signs,
-        kept=lesson.kept,
+        signs=task.signs,
+        kept=task.kept,
         among=np.setdiff1d(among, fingerprints(dataset.names)),
     )
 

@@ -60,10 +60,9 @@ class Knots:
         """Return the same map, all of it higher by so many log-odds."""
         return replace(self, log_odds=tuple(level + shift for level in self.log_odds))
 
-    @classmethod
-    def straight(cls, shift: float, slope: float = 1.0) -> Self:
-        """Return the map of one straight line."""
-        return cls((-1.0, 1.0), (shift - slope, shift + slope))
+
+UNCALIBRATED = Knots((-1.0, 1.0), (-1.0, 1.0))
+"""Leaves margins as they are, within ``FARTHEST``."""
 
 
 def probability(log_odds: ArrayLike) -> Floats:
@@ -84,13 +83,11 @@ def line_of(target: Target) -> str:
 PRECEDENTS = "seizure_precedents"
 """Name of the part that says what earlier finds alone say of a seizure."""
 
+UNSEEN_TREES = "discrepancy_unseen"
+"""Name of discrepancy's trees for fingerprints that were never inspected."""
+
 UNSEEN = "(unseen)"
 """Next to the parts' margins: 1 where a row's fingerprint was never inspected, else 0."""
-
-
-def unseen_of(target: Target) -> str:
-    """Return the name of a target's trees for fingerprints that were never inspected."""
-    return f"{target}_unseen"
 
 
 Blend = tuple[tuple[str, float], ...]

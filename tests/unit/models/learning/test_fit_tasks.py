@@ -10,21 +10,20 @@ from models.data.dataset import NEVER, Dataset
 from models.data.temporal_splits import Fold
 from models.learning import fit
 from models.learning.base_learners import RATES, precedents
-from models.learning.fit_tasks import FitTask, lessons
+from models.learning.fit_tasks import FitTask, plan_fit_tasks
 from models.learning.scikit_trees import SharedBins
 from models.scoring.novelty import SEEN_BY
-from models.scoring.risk import PRECEDENTS, unseen_of
+from models.scoring.risk import PRECEDENTS, UNSEEN_TREES
 from tests.unit.models.small_dataset import QUICK, small_world
 
 MOST = 200
-UNSEEN_PART = unseen_of("discrepancy")
 RICH = replace(QUICK, many_unseen=10)
 
 
 def list_tasks(data: Dataset, config: TrainConfig) -> dict[str, FitTask]:
     rows = np.flatnonzero(data.evidence("discrepancy"))
     fold = Fold(fit=rows, later=np.empty(0, np.intp), cut=NEVER)
-    return {task.part: task for task in lessons(data, fold, config=config, is_rich=True)}
+    return {task.part: task for task in plan_fit_tasks(data, fold, config=config, is_rich=True)}
 
 
 def half_unseen() -> Dataset:
@@ -41,14 +40,14 @@ def test_every_part_knows_the_share_of_clear_rows_that_it_is_fitted_on() -> None
     data = half_unseen()
     whole = list_tasks(data, RICH)
     sampled = list_tasks(data, replace(RICH, most_clear=MOST))
-    assert set(sampled) == set(whole) == {"discrepancy", UNSEEN_PART, "seizure"}
+    assert set(sampled) == set(whole) == {"discrepancy", UNSEEN_TREES, "seizure"}
     for part, task in sampled.items():
         assert whole[part].kept == 1.0
         assert task.label.sum() == whole[part].label.sum()
         assert count_clear(task) < count_clear(whole[part])
         # Half of all rows are first ones: their share is that of the sample, but for chance.
         share = count_clear(task) / count_clear(whole[part])
-        assert task.kept == pytest.approx(share, abs=0.05 if part == UNSEEN_PART else 1e-12)
+        assert task.kept == pytest.approx(share, abs=0.05 if part == UNSEEN_TREES else 1e-12)
     assert count_clear(sampled["discrepancy"]) == count_clear(sampled["seizure"]) == MOST
 
 
@@ -56,7 +55,7 @@ def test_an_estimator_of_an_analysts_own_gets_all_rows() -> None:
     data = half_unseen()
     own = replace(RICH, most_clear=MOST, estimators=(("discrepancy", "mine:make"),))
     tasks, whole = list_tasks(data, own), list_tasks(data, RICH)
-    for part in ("discrepancy", UNSEEN_PART):
+    for part in ("discrepancy", UNSEEN_TREES):
         assert tasks[part].kept == 1.0
         assert tasks[part].rows.tolist() == whole[part].rows.tolist()
     assert count_clear(tasks["seizure"]) == MOST

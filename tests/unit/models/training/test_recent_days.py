@@ -17,7 +17,7 @@ from models.data.dataset import NEVER, Dataset
 from models.data.temporal_splits import Fold
 from models.explanation.usual_values import ALL, compute_usual_values
 from models.learning.fit import fit
-from models.learning.fit_tasks import lessons
+from models.learning.fit_tasks import plan_fit_tasks
 from models.statistics.drift import Reference, reference, shifts
 from models.training.trainer import TrainingResult, quantiles, train
 from tests.support.unjudged_training import train_unjudged
@@ -150,7 +150,9 @@ def taught(data: Dataset, rows: NDArray[np.intp]) -> set[int]:
     """Return the released rows with a find that teach seizures, of a fold of these rows."""
     fold = Fold(fit=rows, later=np.empty(0, np.intp), cut=NEVER)
     (grave,) = (
-        one for one in lessons(data, fold, config=SMALL, is_rich=False) if one.part == "seizure"
+        one
+        for one in plan_fit_tasks(data, fold, config=SMALL, is_rich=False)
+        if one.part == "seizure"
     )
     return set(grave.rows[data.is_linked[grave.rows]].tolist())
 
