@@ -126,13 +126,8 @@ async def read_bounded(request: Request, *, times: int = 1, most: int | None = N
 
 async def stream_bounded(request: Request, limit: int) -> AsyncIterator[bytes]:
     """Yield the body as it arrives; refuse it as soon as it is, or says it is, longer."""
-    response = request.headers.get("content-length", "0")
-    if (
-        not response.isascii()
-        or not response.isdigit()
-        or len(response) > 15
-        or int(response) > limit
-    ):
+    length = request.headers.get("content-length", "0")
+    if not length.isascii() or not length.isdigit() or len(length) > 15 or int(length) > limit:
         raise BodyTooLargeError(limit)
     size = 0
     async for chunk in request.stream():
@@ -140,7 +135,7 @@ async def stream_bounded(request: Request, limit: int) -> AsyncIterator[bytes]:
         if size > limit:
             raise BodyTooLargeError(limit)
         yield chunk
-    if "content-length" in request.headers and size != int(response):
+    if "content-length" in request.headers and size != int(length):
         raise MalformedBodyError(CUT_SHORT)
 
 

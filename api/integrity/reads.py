@@ -217,7 +217,7 @@ def _red_releases(
 
 def _reviewers(reviews: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Count what each supervisor said; milder means: sent to a milder channel than it stood in."""
-    result = Counter(one["person"] for one in reviews)
+    numbers = Counter(one["person"] for one in reviews)
     agencies = {one["person"]: one["agency"] for one in reviews}
     overrides = Counter(one["person"] for one in reviews if one["verdict"] == "override")
     milder = Counter(one["person"] for one in reviews if one["is_milder"])
@@ -229,7 +229,7 @@ def _reviewers(reviews: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "overrides": overrides[person],
             "milder": milder[person],
         }
-        for person, number in result.most_common()
+        for person, number in numbers.most_common()
     ]
 
 

@@ -157,8 +157,8 @@ def finish_one_matched(
     key = _first_near(common, _window_of_one(common))
     if key is None:
         return [nan] * len(how)
-    result = zip(own[0], own[1 + key], how, scale, strict=True)
-    return [_compare(now, then, what, unit) for now, then, what, unit in result]
+    pairs = zip(own[0], own[1 + key], how, scale, strict=True)
+    return [_compare(now, then, what, unit) for now, then, what, unit in pairs]
 
 
 def _compare(now: float, then: float, how: float, scale: float) -> float:

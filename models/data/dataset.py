@@ -126,7 +126,7 @@ class Dataset:
     def last_entries(self, days: int, *, before: int = NEVER) -> Self:
         """Return what :meth:`last` finds among the :attr:`entries` of what arrived before a time.
 
-        ``before`` is in UTC microseconds. Only what is returned is copied, but features in a file.
+        ``before`` is in UTC microseconds. What is returned is copied, except features in a file.
         """
         known = self.arrived_at < before
         entries = known & np.asarray(self.direction == "entry", np.bool_)

@@ -185,8 +185,8 @@ def _inside(judged: _JudgedArrivals, score: Score, *, earlier: Dataset | None) -
     }
     if earlier is not None and len(earlier):
         taught = recent(earlier.take(earlier.entries))
-        result = score(taught.values)
-        before = risk(result.p_seizure, result.p_discrepancy, severity=config.seizure_weight)
+        scores = score(taught.values)
+        before = risk(scores.p_seizure, scores.p_discrepancy, severity=config.seizure_weight)
         risks = before, judged.ranked
         made["drift"] = drift(taught, test, risks=risks, capacity=config.capacity)
     return made

@@ -69,8 +69,8 @@ class Contributions:
         calibrated log-odds.
         """
         heads = self._heads_of(row)
-        result = self._evaluate_parts(row, heads)
-        return self._weigh(result, _log_odds(result, heads), {target: 1.0}, heads=heads)
+        outputs = self._evaluate_parts(row, heads)
+        return self._weigh(outputs, _log_odds(outputs, heads), {target: 1.0}, heads=heads)
 
     def risk(self, row: Rows) -> Floats:
         """Return the contributions to the risk that ranks, of shape (f + 2,).
@@ -80,15 +80,15 @@ class Contributions:
         two explanations are joined. They sum to the same weighing of the two calibrated log-odds.
         """
         heads = self._heads_of(row)
-        result = self._evaluate_parts(row, heads)
-        log_odds = _log_odds(result, heads)
+        outputs = self._evaluate_parts(row, heads)
+        log_odds = _log_odds(outputs, heads)
         worth = {
             target: (self._severity if target == "seizure" else 1.0) / (1.0 + exp(-calibrated))
             for target, (_, calibrated) in log_odds.items()
         }
         whole = sum(worth.values())
         parts = {target: one / whole for target, one in worth.items()}
-        return self._weigh(result, log_odds, parts, heads=heads)
+        return self._weigh(outputs, log_odds, parts, heads=heads)
 
     def describe(
         self, row: Rows, added: Floats, *, vehicle_class: str, post: str

@@ -118,14 +118,14 @@ def grow_with_field(
     to trees over everything it holds down what a handful of finds makes up. Each of its splits
     tries twice the share of features, about as many as the other half tries.
     """
-    result = np.flatnonzero(signs)
+    signed = np.flatnonzero(signs)
     bins = SharedBins() if bins is None else bins
     teach = partial(grow, values, label, signs=signs, seed=seed, weight=weight, bins=bins)
     whole = teach(trees=trees)
-    if len(result) < FEWEST_SIGNED:
+    if len(signed) < FEWEST_SIGNED:
         return whole
     fewer = replace(trees, share_of_features=min(1.0, 2 * trees.share_of_features))
-    return average_ensembles([whole, teach(trees=fewer, among=result)])
+    return average_ensembles([whole, teach(trees=fewer, among=signed)])
 
 
 def straight_part(

@@ -113,11 +113,11 @@ def _read_sent(connection: Connection, trial: OnTrial) -> dict[str, _ReferredVeh
     for record in JournalReader(connection).records(DECISION, where=since, join=DECISIONS):
         crossing_id = record.body["crossing_id"]
         found.pop(crossing_id, None)
-        response = record.body["decision"].get("trial")
+        stated = record.body["decision"].get("trial")
         if record.body["decision"]["basis"] == COUNTERPART:
             continue  # no merit of either model
-        if response is not None and response["sequence"] == trial.sequence and counts(response):
-            found[crossing_id] = _ReferredVehicle(response["leader"], record.seq)
+        if stated is not None and stated["sequence"] == trial.sequence and counts(stated):
+            found[crossing_id] = _ReferredVehicle(stated["leader"], record.seq)
     return found
 
 

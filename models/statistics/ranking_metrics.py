@@ -117,13 +117,13 @@ def reliability(chance: Floats, label: Labels, *, bins: int = 15) -> Reliability
     """
     order = np.argsort(chance, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
-    result = tuple(float(chance[part].mean()) for part in parts)
+    stated = tuple(float(chance[part].mean()) for part in parts)
     came = tuple(float(label[part].mean()) for part in parts)
     counts = tuple(len(part) for part in parts)
-    gaps = [abs(s - c) * n for s, c, n in zip(result, came, counts, strict=True)]
+    gaps = [abs(s - c) * n for s, c, n in zip(stated, came, counts, strict=True)]
     ends = [clopper_pearson(int(label[part].sum()), len(part)) for part in parts]
     low, high = (tuple(end[side] for end in ends) for side in (0, 1))
-    return Reliability(result, came, low, high, counts, sum(gaps) / max(1, len(chance)))
+    return Reliability(stated, came, low, high, counts, sum(gaps) / max(1, len(chance)))
 
 
 def within_capacity(

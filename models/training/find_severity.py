@@ -83,8 +83,8 @@ def crossing_gravity(tables: Tables, dataset: Dataset, *, known_before: int) -> 
     gravity = np.zeros(len(dataset))
     for row in np.flatnonzero(dataset.discrepancy == 1).tolist():
         outcome: Outcome = "seizure" if dataset.seizure[row] == 1 else "discrepancy"
-        result = amounts.get(str(dataset.crossing_id[row]), []) if outcome == "seizure" else []
-        gravity[row] = weigh_find(network, outcome, result)
+        seized = amounts.get(str(dataset.crossing_id[row]), []) if outcome == "seizure" else []
+        gravity[row] = weigh_find(network, outcome, seized)
     return gravity
 
 

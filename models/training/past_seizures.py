@@ -51,24 +51,24 @@ def past_seizures(
             found.setdefault(crossing, value)
     kept = dict(list(found.items())[-MOST:])
     rows = np.array([row[crossing] for crossing in kept], np.intp)
-    result = contributions_of(model)
-    added = [result.risk(values)[: len(model.names)] for values in dataset.values[rows]]
-    told_of = list(kept.values())
+    explanations = contributions_of(model)
+    added = [explanations.risk(values)[: len(model.names)] for values in dataset.values[rows]]
+    seized = list(kept.values())
     return PastSeizures(
         families=np.array(families(model.names), np.str_),
         reasons=by_family(model.names, np.array(added).reshape(len(rows), len(model.names))),
-        known_at=np.array([one["known_at"] for one in told_of], np.int64),
+        known_at=np.array([one["known_at"] for one in seized], np.int64),
         seized_at=np.array(
             [
                 int(dataset.arrived_at[at]) if one["seized_at"] is None else one["seized_at"]
-                for at, one in zip(rows.tolist(), told_of, strict=True)
+                for at, one in zip(rows.tolist(), seized, strict=True)
             ],
             np.int64,
         ),
         post=_texts([dataset.post[at] for at in rows]),
         vehicle_class=_texts([dataset.vehicle_class[at] for at in rows]),
-        place=_texts([one["place"] for one in told_of]),
-        substance_class=_texts([one["substance_class"] for one in told_of]),
+        place=_texts([one["place"] for one in seized]),
+        substance_class=_texts([one["substance_class"] for one in seized]),
     )
 
 

@@ -83,11 +83,11 @@ def _official(tables: Tables) -> list[Row]:
         for name, peer in peers.numeric().items()
     }
     for name, (peer, columns, must) in others.items():
-        result = peer(columns[taught], seen.discrepancy[taught], columns[tested])
+        theirs = peer(columns[taught], seen.discrepancy[taught], columns[tested])
         rows.append(
-            row(f"KCS official: over {name}", "AP ratio", own / _figure(result, label), must)
+            row(f"KCS official: over {name}", "AP ratio", own / _figure(theirs, label), must)
         )
-        low = _least(ours, result, label)
+        low = _least(ours, theirs, label)
         rows.append(row(f"KCS official: less {name}, low end", "AP", low, ">= -0.01"))
     return rows
 

@@ -59,10 +59,10 @@ def read_known_truth(folder: Path) -> KnownTruth:
     begins = int(pc.max(tables.crossings["arrived_at"]).as_py()) - QUARTER
     seen = assemble(freeze_history(tables, labels_before=begins), Plan(CATALOGUE))
     asked = (seen.arrived_at >= begins) & (seen.direction == "entry")
-    result = truth.take(pc.index_in(seen.crossing_id[asked].tolist(), truth["crossing_id"]))
+    known = truth.take(pc.index_in(seen.crossing_id[asked].tolist(), truth["crossing_id"]))
 
     def column(name: str) -> Floats:
-        return np.asarray(pc.fill_null(result[name], 0).to_numpy(), np.float64)
+        return np.asarray(pc.fill_null(known[name], 0).to_numpy(), np.float64)
 
     p_load, p_wrong = column("p_seizure"), column("p_discrepancy")
     best = Scores(p_seizure=p_load, p_discrepancy=1 - (1 - p_load) * (1 - p_wrong))

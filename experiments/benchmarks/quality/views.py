@@ -112,12 +112,10 @@ def compare_views(make: Make, *, crossings: int, seed: int) -> ViewComparison:
         parts, _ = score_administrations(whole, plan, config, period, view=view)
         scored[view] = join_periods(list(parts.values()))
     entries = pooled.test.direction == "entry"
-    result = truth.take(
-        pc.index_in(pooled.test.crossing_id[entries].tolist(), truth["crossing_id"])
-    )
+    known = truth.take(pc.index_in(pooled.test.crossing_id[entries].tolist(), truth["crossing_id"]))
     is_found = np.zeros(int(entries.sum()), np.bool_)
     for name in ("carries", "discrepancy"):
-        is_found |= np.asarray(pc.fill_null(result[name], 0).to_numpy(), np.float64) > 0
+        is_found |= np.asarray(pc.fill_null(known[name], 0).to_numpy(), np.float64) > 0
     return ViewComparison(is_found, {view: rank(one, config) for view, one in scored.items()})
 
 
