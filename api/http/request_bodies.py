@@ -79,15 +79,16 @@ async def reported_batch(request: Request) -> list[Arrival | MalformedBodyError]
     return [_row(row) for row in rows]
 
 
-def _rows(raw: bytes) -> list[bytes]:
+def _rows(raw: bytes) -> list[str | MalformedBodyError]:
     """Return the rows of an array as they were sent, so that each is read as a single body is.
 
-    Values are not looked at here: what reads a row and what writes it again could disagree, as on
-    1e999. Reads no further than one row more than a batch may have.
+    A row that readers disagree on is its fault instead. Values are not looked at here: what reads a
+    row and what writes it again could disagree, as on 1e999. Reads no further than one row more
+    than a batch may have.
     """
     text = _text(raw)
-    _check_depth(raw)
-    at, rows = _after_space(text, 0), list[bytes]()
+    _check_depth(raw)  # of the array, which nests deeper than each row
+    at, rows = _after_space(text, 0), list[str | MalformedBodyError]()
     if text[at : at + 1] != "[":
         raise MalformedBodyError(f"the body is not an array of 1 to {LARGEST_BATCH} arrivals")
     sign, at = ",", _after_space(text, at + 1)
@@ -95,8 +96,8 @@ def _rows(raw: bytes) -> list[bytes]:
         return []
     try:
         while sign == "," and len(rows) <= LARGEST_BATCH:
-            _, end = _SCANNER.raw_decode(text, at)
-            rows.append(text[at:end].encode())
+            row, end = _next_row(text, at)
+            rows.append(row)
             at = _after_space(text, end)
             sign, at = text[at : at + 1], _after_space(text, at + 1)
     except (ValueError, RecursionError):
@@ -106,14 +107,25 @@ def _rows(raw: bytes) -> list[bytes]:
     return rows
 
 
+def _next_row(text: str, at: int) -> tuple[str | MalformedBodyError, int]:
+    """Return the row that begins at a place, or its fault, and where it ends."""
+    try:
+        _, end = _CHECKER.raw_decode(text, at)
+    except MalformedBodyError as fault:
+        return fault, _SCANNER.raw_decode(text, at)[1]
+    except ValueError:  # no JSON, or a number that is too long for the one and not for the other
+        return MalformedBodyError(NO_JSON), _SCANNER.raw_decode(text, at)[1]
+    return text[at:end], end
+
+
 def _after_space(text: str, at: int) -> int:
     space = _SPACE.match(text, at)
     return at if space is None else space.end()
 
 
-def _row(row: bytes) -> Arrival | MalformedBodyError:
+def _row(row: str | MalformedBodyError) -> Arrival | MalformedBodyError:
     try:
-        return parse_body(row, Arrival)
+        return row if isinstance(row, MalformedBodyError) else _validate(row, Arrival)
     except MalformedBodyError as fault:
         return fault
 
@@ -142,6 +154,10 @@ async def stream_bounded(request: Request, limit: int) -> AsyncIterator[bytes]:
 def parse_body(raw: bytes, model: type[Model]) -> Model:
     """Return the record that a body holds."""
     check(raw)
+    return _validate(raw, model)
+
+
+def _validate(raw: bytes | str, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:

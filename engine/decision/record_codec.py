@@ -7,6 +7,7 @@ percentiles by its own record's number: enough to compute the decision again, to
 import hashlib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from engine.criteria.match import Match
@@ -23,7 +24,6 @@ from engine.search_orders.search_order import SearchCounts
 from engine.selection.champion_challenger import Trial
 from engine.selection.policy import Policy
 
-_POLICY = tuple(field.name for field in fields(Policy))
 _OTHERWISE = (
     "policy",
     "table",
@@ -37,6 +37,7 @@ _OTHERWISE = (
     "silence_seconds",
 )
 _BY_VALUE = tuple(field.name for field in fields(Inputs) if field.name not in _OTHERWISE)
+_VALUES = attrgetter(*_BY_VALUE)
 _LATER = frozenset(field.name for field in fields(Inputs) if field.default is not MISSING)
 """Inputs that came after the first records: one without them has what their default says."""
 
@@ -71,9 +72,9 @@ def encode_decision(
         "crossing_id": decision.crossing_id,
         "arrival": dump_arrival(arrival),
         "features": digest_of(row),
-        "inputs": {name: getattr(inputs, name) for name in _BY_VALUE}
+        "inputs": dict(zip(_BY_VALUE, _VALUES(inputs), strict=True))
         | {
-            "policy": {name: getattr(inputs.policy, name) for name in _POLICY},
+            "policy": flat(inputs.policy),
             "matches": [flat(match) for match in inputs.matches],
             "minutes": flat(inputs.minutes),
             "searches": None if inputs.searches is None else inputs.searches.as_dict(),

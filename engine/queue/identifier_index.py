@@ -8,7 +8,7 @@ pseudonyms are for models.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from operator import attrgetter
@@ -77,6 +77,7 @@ _OF_EACH = (
 )
 _WHOLE = (IdentifierKind.DECISION, IdentifierKind.CROSSING)
 """Kinds that are found by the whole identifier alone: those of a post begin alike."""
+_PLATES = (IdentifierKind.PLATE, IdentifierKind.TRAILER_PLATE)
 _ENDINGS: Mapping[IdentifierKind, int] = {IdentifierKind.CONTAINER: 4, IdentifierKind.VIN: 9}
 """Where the ending begins that is found too: after the owner's code, and at the vehicle's own
 part."""
@@ -112,33 +113,33 @@ class IdentifierProjection:
 
 def list_texts(body: Mapping[str, Any]) -> list[tuple[bytes, int]]:
     """Return the texts under which a decision's record is found, each with its kind."""
-    texts = (
+    texts = [
         (ending.encode("utf-8", "surrogatepass"), int(kind))
         for kind, value in _identifiers(body)
-        if value
         for ending in _endings(kind, fold(value))
-    )
+    ]
     return list(dict.fromkeys(texts))
 
 
-def _identifiers(body: Mapping[str, Any]) -> Iterator[tuple[IdentifierKind, str | None]]:
+def _identifiers(body: Mapping[str, Any]) -> list[tuple[IdentifierKind, str]]:
     crossing = body["arrival"]["crossing"]
     papers = body["arrival"].get("declaration") or {}
-    yield IdentifierKind.DECISION, body["decision"]["decision_id"]
+    found = [(IdentifierKind.DECISION, body["decision"]["decision_id"])]
     for source, names in ((crossing, _OF_CROSSING), (papers, _OF_PAPERS)):
-        yield from ((kind, source.get(name)) for kind, name in names)
+        found += [(kind, value) for kind, name in names if (value := source.get(name))]
     for kind, name in _OF_EACH:
-        yield from ((kind, value) for value in crossing.get(name) or ())
+        found += [(kind, value) for value in crossing.get(name) or () if value]
+    return found
 
 
-def _endings(kind: IdentifierKind, text: str) -> Iterator[str]:
-    """Yield a folded identifier and the endings under which it is found."""
-    if text:
-        yield text
-    if kind in (IdentifierKind.PLATE, IdentifierKind.TRAILER_PLATE):
-        yield from (text[start:] for start in range(1, len(text) - SHORTEST + 1))
+def _endings(kind: IdentifierKind, text: str) -> list[str]:
+    """Return a folded identifier and the endings under which it is found."""
+    found = [text] if text else []
+    if kind in _PLATES:
+        found += [text[start:] for start in range(1, len(text) - SHORTEST + 1)]
     elif kind in _ENDINGS and len(text) >= _ENDINGS[kind] + SHORTEST:
-        yield text[_ENDINGS[kind] :]
+        found.append(text[_ENDINGS[kind] :])
+    return found
 
 
 def find_decisions(

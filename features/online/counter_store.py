@@ -293,18 +293,17 @@ class CounterReader:
             The packed states, before the cut, of the counters that the crossing will add to, in the
             order of their groups' numbers; those of an entity that is not known are empty.
         """
-        ask = self._of_one if len(keys) == 1 else self._of_many
-        states = b"".join(ask(connection, keys, as_of))
-        found = np.frombuffer(states, "<i8").reshape(len(keys), -1)
         looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
+        if len(keys) == 1:
+            states = self._of_one(connection, keys[0], as_of[0])
+        else:
+            states = self._of_many(connection, looked_up, as_of)
+        found = np.frombuffer(b"".join(states), "<i8").reshape(len(keys), -1)
         stood = found.take(self._stood, 1)
         return self._differences(found, looked_up), [row.tobytes() for row in stood]
 
-    def _of_one(
-        self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
-    ) -> list[bytes]:
+    def _of_one(self, connection: Connection, own: Sequence[int], cut: int) -> list[bytes]:
         """Return the states of an arrival's look-ups, and the zero."""
-        (own,), (cut,) = keys, as_of
         flat: list[int] = []
         places: list[int] = []
         for place, of, number, back, window in self._columns:
@@ -317,14 +316,11 @@ class CounterReader:
                 states[place] = state
         return states
 
-    def _of_many(
-        self, connection: Connection, keys: Sequence[Sequence[int]], as_of: Sequence[int]
-    ) -> list[bytes]:
-        """Return the same of some arrivals, one after another."""
-        looked_up = np.array(keys, np.int64).reshape(len(keys), -1)
+    def _of_many(self, connection: Connection, keys: Ints, as_of: Sequence[int]) -> list[bytes]:
+        """Return the same of some arrivals, one after another; ``keys`` has shape (n, n_lookups)."""
         wanted = np.empty((len(keys), len(self._of), 4), np.int64)
         wanted[:, :, 0] = self._numbers
-        wanted[:, :, 1] = looked_up.take(self._of, axis=1)
+        wanted[:, :, 1] = keys.take(self._of, axis=1)
         wanted[:, :, 2] = np.array(as_of, np.int64)[:, None] - self._back
         wanted[:, :, 3] = self._windows
         lookups = wanted.reshape(-1, 4)

@@ -115,7 +115,8 @@ def pack_keys(keys: Sequence[int]) -> bytes:
     that are not 0, each 8 bytes; little-endian. Two in three are 0.
     """
     known = [key for key in keys if key]
-    bits, size = sum(1 << place for place, key in enumerate(keys) if key), _count_bytes(len(keys))
+    size = _count_bytes(len(keys))
+    bits = int("".join(["1" if key else "0" for key in reversed(keys)]) or "0", 2)
     return bytes((size,)) + bits.to_bytes(size, "little") + pack(f"<{len(known)}q", *known)
 
 

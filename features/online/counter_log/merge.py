@@ -85,13 +85,14 @@ class _FrozenRows:
     def _sort_rows(self, group: int) -> list[Row]:
         if group not in self._rows:
             _, merged, frozen = self.of
+            # An entity's rows are in order of time, what is older comes first of its two parts.
             rows = [
                 (group, entity, known_at, state)
-                for entity, known in self._waiting[group]
+                for entity, known in sorted(self._waiting[group], key=itemgetter(0))
                 for known_at, state in known
                 if merged < known_at <= frozen
             ]
-            self._rows = {group: sorted(rows, key=_KEY)}  # groups are reached one after another
+            self._rows = {group: rows}  # groups are reached one after another
         return self._rows[group]
 
 
