@@ -58,7 +58,8 @@ class Overlay:
     end: int
     """The cut that sees all of the snapshot's log, and no row that another recorded since."""
     floor: int
-    """No row that is known after it is in the table alone, UTC microseconds; 0 where not known."""
+    """Every row here is known after it, and no row that is known after it is in the table alone;
+    UTC microseconds, 0 where not known."""
     spans: dict[Window, Span]
     """What the table answered, for counters whose rows go through the log."""
 
