@@ -177,9 +177,9 @@ def _write_state(connection: Connection, state: MergeState) -> None:
     upsert_rows(connection, IDENTIFIER_MERGE, [(1, state.run, state.frozen, state.reached)])
 
 
-def _read_rows(connection: Connection, after: int, upto: int) -> Iterator[Row]:
-    for (packed,) in fetch_rows(connection, _LOG, [after, upto]):
-        yield from _unpack(bytes(packed))
+def _read_rows(connection: Connection, after: int, upto: int) -> list[Row]:
+    found = fetch_rows(connection, _LOG, [after, upto])
+    return [row for (packed,) in found for row in _unpack(bytes(packed))]
 
 
 def _pack(seq: int, texts: Sequence[Text]) -> bytes:
@@ -187,7 +187,8 @@ def _pack(seq: int, texts: Sequence[Text]) -> bytes:
     return b"".join((_DECISION.pack(seq, len(each)), *each))
 
 
-def _unpack(packed: bytes) -> Iterator[Row]:
+def _unpack(packed: bytes) -> list[Row]:
+    rows: list[Row] = []
     at = 0
     while at < len(packed):
         seq, count = _DECISION.unpack_from(packed, at)
@@ -196,4 +197,5 @@ def _unpack(packed: bytes) -> Iterator[Row]:
             kind, size = _TEXT.unpack_from(packed, at)
             begin = at + _TEXT.size
             at = begin + size
-            yield packed[begin:at], kind, seq
+            rows.append((packed[begin:at], kind, seq))
+    return rows
