@@ -21,8 +21,7 @@ from engine.decision.record_codec import StoredDecision, decode_decision, digest
 from engine.decision.role_views import outcome
 from engine.declarations.lodgings import read_contents
 from engine.declarations.matcher import match_arrivals
-from engine.explanation.precursor_signs import add_precursor_reason
-from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences, name_opposite_post
+from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, PERCENTILES
 from engine.ports import FeatureRows, Features, Rows, Scorer
@@ -84,10 +83,7 @@ class DecisionReplay:
         one = scored_arrival(filing.arrival, rows, scores, index=0, other=other)
         decision = replace(decide(inputs, one), rank=Rank(**filing.decision["rank"]))
         if decision.is_referred:
-            found = reasons(one, rows.values[0], scorer, sentences=self._sentences)
-            version = inputs.sentences
-            found = add_precursor_reason(found, one.arrival, one.features, version=version)
-            found = name_opposite_post(found, inputs.opposite)
+            found = reasons(one, rows.values[0], scorer, inputs=inputs, sentences=self._sentences)
             decision = attach_reasons(decision, found, inputs.matches)
         again = _comparable(decision, filing)
         if inputs.sentences != REASONS_VERSION:
@@ -109,9 +105,8 @@ class DecisionReplay:
         """Return the reasons for and against the arrival of a record, for any channel."""
         filing, rows = self.filed(connection, seq)
         one = scored_arrival(filing.arrival, rows, None, index=0)
-        found = reasons(one, rows.values[0], self.scorer(filing), sentences=self._sentences)
-        found = add_precursor_reason(found, one.arrival, one.features, version=REASONS_VERSION)
-        return name_opposite_post(found, filing.inputs.opposite)
+        inputs, scorer = replace(filing.inputs, sentences=REASONS_VERSION), self.scorer(filing)
+        return reasons(one, rows.values[0], scorer, inputs=inputs, sentences=self._sentences)
 
     def filed(self, connection: Connection, seq: int) -> tuple[StoredDecision, FeatureRows]:
         """Return a decision as recorded, and its features read again as of its time."""

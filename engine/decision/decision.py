@@ -1,4 +1,4 @@
-"""A decision as data, the pure function that makes it, and what each role may see of it.
+"""A decision as data, and the pure function that makes it.
 
 ``decide`` assumes that its ``Inputs`` hold everything that cannot be read as of a time: with the
 arrival's features and scores they give the same decision on any machine, on any later day.

@@ -206,9 +206,9 @@ class Workload:
     def running(
         self, snapshot: Connection, shift: ShiftPeriod, *, now: int, tally: Tally | None = None
     ) -> OpenShiftLoad:
-        """Return where a shift stands: a small read, once a shift a long one, and what it spent.
+        """Return where a shift stands; what is usual at its post is read once a shift.
 
-        A desk that asks for every batch brings its ``tally``.
+        ``tally`` has the running totals of a caller that asks for every batch.
         """
         hands = read_roster(snapshot, shift.post, self._network)
         minutes = hands.minutes

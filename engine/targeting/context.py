@@ -31,7 +31,7 @@ from engine.domain.time_units import SECOND
 from engine.explanation.precursor_signs import add_precursor_reason
 from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences, name_opposite_post
 from engine.links.posts.centre_line import CentreLine
-from engine.ports import CrossingEvent, FeatureRows, Features, Rows, Scorer, Scores
+from engine.ports import Contribution, CrossingEvent, FeatureRows, Features, Rows, Scorer, Scores
 from engine.queue.queue import merits_of_scored
 from engine.selection.champion_challenger import CHALLENGER, TRIAL, Trial, draw_leader
 from engine.selection.policy import RANDOM_SHARE, Channel, Policy
@@ -253,11 +253,7 @@ class DecisionContextBuilder:
         """Return the decision with the reasons that a referral is owed."""
         if not decision.is_referred:
             return decision
-        found = reasons(one.seen, one.row, one.scorer, sentences=self._sentences)
-        found = add_precursor_reason(
-            found, one.seen.arrival, one.seen.features, version=one.inputs.sentences
-        )
-        found = name_opposite_post(found, one.inputs.opposite)
+        found = reasons(one.seen, one.row, one.scorer, inputs=one.inputs, sentences=self._sentences)
         return attach_reasons(decision, found, one.inputs.matches)
 
     def _drawn(
@@ -366,19 +362,26 @@ def _chances(scores: Scores, index: int) -> tuple[float, float]:
 
 
 def reasons(
-    one: ScoredArrival, row: Rows, scorer: Scorer | None, *, sentences: Sentences
+    one: ScoredArrival, row: Rows, scorer: Scorer | None, *, inputs: Inputs, sentences: Sentences
 ) -> Sequence[Reason]:
     """Return what speaks for and against an arrival, the strongest first.
 
-    ``row`` has shape (f,).
+    ``row`` has shape (f,); ``inputs`` are those of the decision.
     """
     if scorer is None:
-        return rule_sentences(one.features)
+        found: Sequence[Reason] = rule_sentences(one.features)
+    else:
+        found = sentences(_list_contributions(one, row, scorer), one.arrival)
+    found = add_precursor_reason(found, one.arrival, one.features, version=inputs.sentences)
+    return name_opposite_post(found, inputs.opposite)
+
+
+def _list_contributions(one: ScoredArrival, row: Rows, scorer: Scorer) -> list[Contribution]:
+    """Return contributions of features, those of rates with the inspections behind them."""
     crossing = one.arrival.crossing
     found = scorer.explain(row, vehicle_class=crossing.vehicle_class, post=crossing.post)
     known = dict(one.evidence)  # all at once: most rates add something
-    behind = [
+    return [
         each._replace(evidence=known[each.feature]) if each.feature in known else each
         for each in found
     ]
-    return sentences(behind, one.arrival)
