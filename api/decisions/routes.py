@@ -48,7 +48,7 @@ class DecisionMakingService(DecisionService, Protocol):
     """The running service, as decisions are requested."""
 
     targeting: Targeting
-    waking: LoopBridge
+    bridge: LoopBridge
     metrics: Metrics
     present: MonotonicClock
 
@@ -85,7 +85,7 @@ async def await_decision(
     service: DecisionMakingService, caller: Caller, arrival: Arrival, key: str | None
 ) -> dict[str, Any]:
     """Return the decision on an arrival, once its record is durable."""
-    found = await service.waking.wait(_submit_arrival(service, caller, arrival, key))
+    found = await service.bridge.wait(_submit_arrival(service, caller, arrival, key))
     service.metrics.count_decision(found)
     return service.answers.view_decision(found, is_blind=True)
 
@@ -121,7 +121,7 @@ async def decide_batch(
     asked = [_submit_row(service, caller, *one) for one in zip(arrivals, keys, strict=True)]
     for one in reversed(asked):  # decided together: where the last one is, all are
         if isinstance(one, Future) and not one.done():
-            await asyncio.gather(service.waking.wait(one), return_exceptions=True)
+            await asyncio.gather(service.bridge.wait(one), return_exceptions=True)
     rows = []
     for one in asked:
         error = one.exception() if isinstance(one, Future) else one
@@ -166,7 +166,7 @@ async def amend(
     asked = claim(DECISION, arrival, post=known.post, name="", key=key)
     names = (*asked.names[:-1], f"amendment:{known.crossing_id}:{asked.fingerprint}")
     asked = replace(asked, names=names)
-    found = await service.waking.wait(service.targeting.decide(arrival, asked, amended=known))
+    found = await service.bridge.wait(service.targeting.decide(arrival, asked, amended=known))
     service.metrics.count_decision(found)
     seen = service.answers.view_decision(found, is_blind=True)
     return answer_in_kind(request, seen, arrival.declaration)

@@ -89,7 +89,7 @@ def creates(
 
 
 def takes_many(model: type[Record], *, most: int) -> dict[str, Any]:
-    """The same of an array of such bodies."""
+    """Return what the OpenAPI document says of an array of bodies that the route reads itself."""
     BODY_MODELS.add(model)
     rows = {"$ref": f"#/components/schemas/{model.__name__}"}
     schema = {"type": "array", "items": rows, "minItems": 1, "maxItems": most}

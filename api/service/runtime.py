@@ -177,7 +177,7 @@ class Runtime:
     expiry: QueueExpiry
     probe: Probe
     present: MonotonicClock
-    waking: LoopBridge = field(default_factory=LoopBridge)
+    bridge: LoopBridge = field(default_factory=LoopBridge)
     executors: Executors = field(default_factory=Executors)
 
     def prepare(self) -> None:
@@ -250,7 +250,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
     )
     pepper = open_pepper(home)
     line = CentreLine(partial(_read_fingerprint, home), settings.silence_limits)
-    considering = DecisionContextBuilder(
+    contexts = DecisionContextBuilder(
         Shifts(
             store,
             journal,
@@ -309,7 +309,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
             store,
             journal,
             features=features,
-            considering=considering,
+            considering=contexts,
             nodes=nodes,
             batched=metrics.batches.observe,
         ),

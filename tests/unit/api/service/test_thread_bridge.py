@@ -15,8 +15,8 @@ def done(works: "list[Future[int]]") -> None:
             work.set_result(number)
 
 
-async def answers(waking: LoopBridge, works: "list[Future[int]]") -> list[object]:
-    waiting = [waking.wait(work) for work in works]
+async def answers(bridge: LoopBridge, works: "list[Future[int]]") -> list[object]:
+    waiting = [bridge.wait(work) for work in works]
     thread = Thread(target=done, args=(works,))
     thread.start()
     found: list[object] = list(await asyncio.gather(*waiting, return_exceptions=True))
@@ -31,7 +31,7 @@ def test_each_gets_its_own() -> None:
 
 def test_what_is_done_together_wakes_the_loop_once() -> None:
     async def ask() -> int:
-        loop, waking, woken = asyncio.get_running_loop(), LoopBridge(), []
+        loop, bridge, woken = asyncio.get_running_loop(), LoopBridge(), []
         wake = loop.call_soon_threadsafe
 
         def count_wakes(*what: object) -> object:
@@ -40,7 +40,7 @@ def test_what_is_done_together_wakes_the_loop_once() -> None:
 
         loop.call_soon_threadsafe = count_wakes  # type: ignore[assignment]
         works: list[Future[int]] = [Future() for _ in range(50)]
-        waiting = [waking.wait(work) for work in works]
+        waiting = [bridge.wait(work) for work in works]
         done(works)  # on the loop's own thread: nothing can run in between
         await asyncio.gather(*waiting, return_exceptions=True)
         return len(woken)
@@ -50,8 +50,8 @@ def test_what_is_done_together_wakes_the_loop_once() -> None:
 
 def test_who_stops_waiting_takes_nothing_from_others() -> None:
     async def ask() -> int:
-        waking, work = LoopBridge(), Future[int]()
-        gone, stays = waking.wait(work), waking.wait(work)
+        bridge, work = LoopBridge(), Future[int]()
+        gone, stays = bridge.wait(work), bridge.wait(work)
         gone.cancel()
         work.set_result(7)
         return await stays
@@ -60,10 +60,10 @@ def test_who_stops_waiting_takes_nothing_from_others() -> None:
 
 
 def test_what_is_done_after_its_loop_is_closed_is_let_go() -> None:
-    waking, work = LoopBridge(), Future[int]()
+    bridge, work = LoopBridge(), Future[int]()
 
     async def ask() -> None:
-        waking.wait(work)
+        bridge.wait(work)
 
     asyncio.run(ask())
     work.set_result(1)
