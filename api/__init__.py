@@ -21,8 +21,8 @@ messages           Standard messages over HTTP, and the answers in kind
 migrations         Migrations of the store
 models             Models over HTTP and as a page
 network            The overview of all posts, over HTTP and as a page
-oidc               Sign-on by OpenID Connect
 notifications      Waiting approvals, hits of the watch list and alarms, over HTTP and as a page
+oidc               Sign-on by OpenID Connect
 people             People and keys over HTTP and as a page, and the page of invitations
 profiles           Risk profiles over HTTP and as pages
 quality            Quality of the data over HTTP and as a page

@@ -5,7 +5,7 @@ bundles         Bundles of models from a centre to its node: in parts, checked, 
 case_files      Files of cases: what is lacking, what may leave, what arrives
 exchanges       Parcels with the other side: by HTTPS, by file, and who opens them
 match_reads     Compared watch lists of a link, as JSON values
-movements       Movements: what leaves for the other side, and what it told
+movements       Movements: what leaves for the other side, and what it reported
 node_recompute  Decisions of a node made again at its centre, from copies alone
 page            Pages of the links
 post_records    Records between a post's node and its centre

@@ -1,4 +1,4 @@
-"""Movements over links: what leaves for the other side, what it told, and what became of it.
+"""Movements over links: what leaves for the other side, what it reported, and what became of it.
 
 announcements  Messages that this side's records make due, from the journal's tail
 context        Features and network of a home
