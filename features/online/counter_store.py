@@ -240,7 +240,8 @@ class CounterReader:
             for group, of, back in self._lookups
         ]
         self._columns = [(place, *column) for place, column in enumerate(columns)]
-        self._of, self._numbers, *_ = _columns(columns, 4)
+        self._of, numbers, *_ = _columns(columns, 4)
+        _, self._group = np.unique(numbers, return_inverse=True)
         of_each = [(number, -back, window) for _, number, back, window in columns]
         kinds = sorted(set(of_each))
         self._kinds = _columns(kinds, 3)
@@ -353,7 +354,7 @@ class CounterReader:
         number, less, window = self._kinds
         entities, who = np.unique(keys, return_inverse=True)
         cuts, when = np.unique(as_of, return_inverse=True)
-        counter = self._numbers * len(entities) + who.reshape(keys.shape).take(self._of, axis=1)
+        counter = self._group * len(entities) + who.reshape(keys.shape).take(self._of, axis=1)
         # One number for each look-up: to sort by four columns takes twice as long.
         whole = (counter * len(cuts) + when[:, None]) * len(number) + self._kind
         asked, which = np.unique(whole.ravel().take(known), return_inverse=True)
