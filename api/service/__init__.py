@@ -6,6 +6,7 @@ metrics             Metrics of this process, for Prometheus
 model_store         Models of a home
 model_watcher       Models that decide
 post_lines          Lines between posts with a node of their own and their centre
+quiet_work          Work that waits for a pause between decisions: garbage, and the log of SQLite
 runtime             The service put together
 settings            Settings of a deployment, from the environment
 sign_in             Parts by which a service knows its callers: accounts, keys, sessions, sign-on

@@ -23,6 +23,7 @@ from api.oidc.sign_on import SignOn
 from api.service.executors import Executors
 from api.service.metrics import Metrics
 from api.service.model_watcher import ModelWatch
+from api.service.quiet_work import do_quiet_work
 from api.service.settings import Settings
 from api.service.sign_in import open_sign_in
 from api.service.signed_answers import SignedAnswers
@@ -312,6 +313,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
             considering=contexts,
             nodes=nodes,
             batched=metrics.batches.observe,
+            rest=partial(do_quiet_work, store),
         ),
         workload=workload,
         recording=Recording(

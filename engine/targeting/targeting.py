@@ -51,8 +51,12 @@ class Targeting:
         considering: DecisionContextBuilder,
         nodes: PostNodes | None = None,
         batched: Callable[[int], None] = lambda size: None,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
-        """``batched`` is told how many arrivals are decided together."""
+        """``batched`` is told how many arrivals are decided together.
+
+        ``rest`` does what can wait, while no arrival does.
+        """
         self._nodes = nodes or PostNodes()
         self._store = store
         self._journal = journal
@@ -62,7 +66,9 @@ class Targeting:
         self._clock = time.monotonic
         self._recorded = -RECENT_SECONDS
         self._tally = Tally()
-        self._desk: BatchWorker[DecisionRequest] = BatchWorker(self._decide, name="targeting")
+        self._desk: BatchWorker[DecisionRequest] = BatchWorker(
+            self._decide, name="targeting", rest=rest
+        )
         self.close = self._desk.close
 
     def decide(

@@ -10,6 +10,7 @@ import pytest
 from engine.errors import StoreUnavailableError
 from engine.journal.batch_worker import (
     QUIET_STEPS,
+    REST_SECONDS,
     STEP_SECONDS,
     BatchWorker,
     PendingRequest,
@@ -26,10 +27,15 @@ class Book:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
         self.held, self.free = Event(), Event()
-        self.desk: BatchWorker[str] = BatchWorker(self._handle, name="book")
+        self.rested = Event()
+        self.desk: BatchWorker[str] = BatchWorker(self._handle, name="book", rest=self._rest)
 
     def ask(self, what: str) -> "Future[StoredRecord]":
         return self.desk.ask(what, IdempotencyClaim("kind", "OYB", (what,), what))
+
+    def _rest(self) -> None:
+        self.batches.append(["rest"])
+        self.rested.set()
 
     def _handle(self, asked: Sequence[PendingRequest[str]]) -> None:
         self.batches.append([one.what for one in asked])
@@ -152,3 +158,34 @@ def test_one_by_one_instead_of_halves_is_seen(book: Book, monkeypatch: pytest.Mo
     monkeypatch.setattr(BatchWorker, "_attempt", singly)
     errors(together(book, "a", "b", "bad", "c", "d", "e", "f", "g"))
     assert len(book.batches) != 1 + 1 + 2 * 3
+
+
+def order_of_rest(book: Book) -> list[list[str]]:
+    """Return batches and rests where a request comes while a first one is handled."""
+    together(book, "a")
+    assert book.rested.wait(SECONDS)
+    book.rested.clear()
+    return list(book.batches)
+
+
+def test_what_can_wait_is_done_once_nothing_waits_and_once_a_pause(book: Book) -> None:
+    assert order_of_rest(book) == [["first"], ["a"], ["rest"]]
+    assert not book.rested.wait(5 * REST_SECONDS)
+    book.ask("b").result(SECONDS)
+    assert book.rested.wait(SECONDS)
+    assert book.batches[3:] == [["b"], ["rest"]]
+
+
+def test_a_rest_before_the_next_request_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seeded bug: what can wait goes before a request that waits already."""
+
+    def wait(self: BatchWorker[Any]) -> PendingRequest[Any] | None:
+        if not self._is_rested:
+            self._rest()
+        self._is_rested = False
+        return self._queue.get()
+
+    monkeypatch.setattr(BatchWorker, "_wait", wait)
+    book = Book()
+    assert order_of_rest(book)[:2] == [["first"], ["rest"]]
+    book.desk.close()

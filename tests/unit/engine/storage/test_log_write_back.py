@@ -1,0 +1,111 @@
+"""SQLite's log is written back in a quiet moment: nothing is lost by it, and readers go on."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, nullcontext, suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from engine.errors import StoreUnavailableError
+from engine.storage.database import Store
+
+LOG_COMMITS = 5
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr("engine.storage.database.LOG_COMMITS", LOG_COMMITS)
+    with Store(f"sqlite:///{tmp_path}/a.sqlite") as found:
+        with found.write() as connection:
+            connection.exec_driver_sql("CREATE TABLE t (a INTEGER)")
+        yield found
+
+
+def commit(store: Store, times: int) -> None:
+    for _ in range(times):
+        with store.write() as connection:
+            connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+
+
+def count(folder: Path, *suffixes: str) -> int:
+    """Return the rows of a copy of the file, with its log or without."""
+    copy = folder / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir()
+    for suffix in ("", *suffixes):
+        shutil.copy(folder / f"a.sqlite{suffix}", copy)
+    with closing(sqlite3.connect(copy / "a.sqlite")) as found:
+        if not found.execute("SELECT name FROM sqlite_master").fetchall():
+            return 0
+        rows: int = found.execute("SELECT count(*) FROM t").fetchone()[0]
+        return rows
+
+
+def test_the_file_has_what_was_committed_and_the_log_what_comes_after(
+    store: Store, tmp_path: Path
+) -> None:
+    commit(store, LOG_COMMITS)
+    assert count(tmp_path) == 0
+    store.write_back()
+    assert count(tmp_path) == LOG_COMMITS
+    commit(store, 3)
+    assert count(tmp_path) == LOG_COMMITS
+    assert count(tmp_path, "-wal") == LOG_COMMITS + 3
+
+
+def test_a_few_commits_are_left_in_the_log(store: Store, tmp_path: Path) -> None:
+    commit(store, LOG_COMMITS)
+    store.write_back()
+    commit(store, LOG_COMMITS - 1)
+    store.write_back()
+    assert count(tmp_path) == LOG_COMMITS
+
+
+def test_a_reader_keeps_its_snapshot_and_a_writer_does_not_wait_for_it(
+    store: Store, tmp_path: Path
+) -> None:
+    commit(store, 1)
+    with store.read() as snapshot:
+        assert snapshot.exec_driver_sql("SELECT count(*) FROM t").scalar() == 1
+        commit(store, LOG_COMMITS)
+        store.write_back()
+        commit(store, 1)
+        assert snapshot.exec_driver_sql("SELECT count(*) FROM t").scalar() == 1
+    assert count(tmp_path, "-wal") == LOG_COMMITS + 2
+
+
+@pytest.mark.parametrize("seeds_bug", [False, True])
+def test_no_commit_begins_the_log_again_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, seeds_bug: bool
+) -> None:
+    """Seeded bug: the log is written back without the writer's lock."""
+    monkeypatch.setattr("engine.storage.database.LOG_COMMITS", 0)
+    monkeypatch.setattr("engine.storage.database.PATIENCE_SECONDS", 0)
+    if seeds_bug:
+        monkeypatch.setattr(Store, "_locked", nullcontext)
+    with Store(f"sqlite:///{tmp_path}/a.sqlite") as ours:
+        other = sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None)
+        with closing(other):
+            other.execute("PRAGMA journal_mode = WAL")
+            other.execute("BEGIN IMMEDIATE")
+            waits = pytest.raises(StoreUnavailableError)
+            with nullcontext() if seeds_bug else waits:
+                ours.write_back()
+
+
+def test_a_log_that_is_left_as_it_is_is_seen(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: asked within a transaction, SQLite writes nothing back."""
+
+    def write_back(self: Store) -> None:
+        with self.write() as connection, suppress(OperationalError):
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+    monkeypatch.setattr(Store, "write_back", write_back)
+    commit(store, LOG_COMMITS)
+    store.write_back()
+    assert count(tmp_path) != LOG_COMMITS
