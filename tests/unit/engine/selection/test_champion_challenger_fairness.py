@@ -84,7 +84,11 @@ def test_what_a_side_led_is_a_fair_sample_of_what_it_alone_wanted(
 
 
 def test_what_both_wanted_or_neither_counts_for_neither(vehicles: list[Vehicle]) -> None:
+    wanted = {(): 0, (CHAMPION, CHALLENGER): 0}
     for one in vehicles:
         trial = one.decision.trial
         assert trial is not None
-        assert one.counts == (trial.wanted == (trial.leader,))
+        if trial.wanted in wanted:
+            wanted[trial.wanted] += 1
+            assert not one.counts
+    assert min(wanted.values()) > 50

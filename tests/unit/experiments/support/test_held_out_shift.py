@@ -86,10 +86,8 @@ def test_a_shift_sent_as_it_passes_has_every_crossing_that_came_after(
 def test_no_act_of_the_shift_is_history(world: tuple[Path, HeldOutShift]) -> None:
     folder, _ = world
     for name in ("inspections.csv", "seizures.csv"):
-        assert all(
-            micros(datetime.fromisoformat(row["recorded_at"])) < OPENS
-            for row in rows(folder / "history" / name)
-        )
+        times = [row["recorded_at"] for row in rows(folder / "history" / name)]
+        assert times and max(micros(datetime.fromisoformat(at)) for at in times) < OPENS
 
 
 def test_arrivals_are_records_with_their_declarations(world: tuple[Path, HeldOutShift]) -> None:
