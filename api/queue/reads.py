@@ -137,7 +137,7 @@ def desk(service: PostService, post: str, caller: Caller, *, is_blind: bool) -> 
         holders = read_holders(snapshot, post, as_of=as_of)
         bodies = JournalReader(snapshot).bodies([one.seq for one in known])
         shift = service.settings.shifts_of(service.network).shift(post, as_of)
-        running = service.workload.running(snapshot, shift, now=as_of)
+        running = service.workload.read_load(snapshot, shift, now=as_of)
         done = _sum_inspected(snapshot, post, since=shift.opens_at)
         shown = _mark(snapshot, post, known, since=shift.opens_at, as_of=as_of)
         for one in known:

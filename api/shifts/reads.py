@@ -250,7 +250,7 @@ def _minutes(
 ) -> list[dict[str, Any]]:
     """Return what each channel's minutes went to; only a running shift knows its roster."""
     is_running = as_of < shift.closes_at
-    sides = service.workload.running(snapshot, shift, now=as_of).sides() if is_running else {}
+    sides = service.workload.read_load(snapshot, shift, now=as_of).sides() if is_running else {}
     found = []
     for channel in reversed(INSPECTED):
         here = [one for one in decided if one.stands is channel]
@@ -345,7 +345,7 @@ def read_shift_roster(service: PostService, post: str, *, is_blind: bool) -> dic
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
         shift = service.settings.shifts_of(service.network).shift(post, as_of)
-        running = service.workload.running(snapshot, shift, now=as_of)
+        running = service.workload.read_load(snapshot, shift, now=as_of)
     sides = [
         {
             "channel": channel.code,

@@ -90,8 +90,8 @@ class Comparison:
 
     def _differences(self, table: Table) -> Iterator[JournalFault]:
         identity = identity_of(table)
-        live, result = self._stream(self.live, table), self._stream(self.replayed, table)
-        one, other = next(live, None), next(result, None)
+        live, replayed = self._stream(self.live, table), self._stream(self.replayed, table)
+        one, other = next(live, None), next(replayed, None)
         while one is not None or other is not None:
             if other is None or (one is not None and one[0] < other[0]):
                 assert one is not None  # noqa: S101 - by the condition of the loop
@@ -101,13 +101,13 @@ class Comparison:
                 one = next(live, None)
             elif one is None or other[0] < one[0]:
                 yield _fault(table, identity, other[1], "missing", "a record says that it is there")
-                other = next(result, None)
+                other = next(replayed, None)
             else:
                 self.rows += 1
                 names = _unequal(table, one[1], other[1])
                 if names and not self._stands_on_unread(table, one[1]):
                     yield _fault(table, identity, one[1], "differs", ", ".join(names))
-                one, other = next(live, None), next(result, None)
+                one, other = next(live, None), next(replayed, None)
 
     def _stream(self, connection: Connection, table: Table) -> Iterator[tuple[Ranked, Values]]:
         by = [table.c.keys().index(name) for name in identity_of(table).by]

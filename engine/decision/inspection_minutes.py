@@ -84,7 +84,7 @@ class LearnedMinutes:
             for vehicle_class, prior in PRIOR.items()
         }
 
-    def expected(self, vehicle_class: VehicleClass) -> Minutes:
+    def expect_minutes(self, vehicle_class: VehicleClass) -> Minutes:
         """Return what an inspection of this class is expected to take."""
         return self._minutes[vehicle_class]
 
@@ -154,7 +154,7 @@ def teach(connection: Connection, taught: Sequence[Taught]) -> None:
             connection.execute(insert(ACT_MINUTES), [row])
 
 
-def taught_anew(connection: Connection, taught: Sequence[Taught]) -> None:
+def relearn(connection: Connection, taught: Sequence[Taught]) -> None:
     """Forget what acts have taught, and learn it from a whole history."""
     connection.execute(delete(ACT_MINUTES))
     teach(connection, taught)

@@ -92,10 +92,10 @@ def differences(
     drivers alike: else these are not compared.
     """
     found = []
-    mass, response = ours.get("weighed_mass_kg"), theirs.get("weighed_mass_kg")
-    if mass and response and not 1 - HEAVY <= mass / response <= 1 + HEAVY:
-        weighed = {"decided": f"{mass:.0f} kg", "told": f"{response:.0f} kg"}
-        found.append({"code": "mass", "mass_ratio": mass / response} | weighed)
+    mass, other_mass = ours.get("weighed_mass_kg"), theirs.get("weighed_mass_kg")
+    if mass and other_mass and not 1 - HEAVY <= mass / other_mass <= 1 + HEAVY:
+        weighed = {"decided": f"{mass:.0f} kg", "told": f"{other_mass:.0f} kg"}
+        found.append({"code": "mass", "mass_ratio": mass / other_mass} | weighed)
     for code, name in _NAMED.items():
         one, other = ours.get(name), theirs.get(name)
         if code == "driver" and not has_same_drivers:
@@ -139,7 +139,7 @@ class MirrorProjection:
         for entry, body in list_bodies(entries, CROSSING):
             self._hold(connection, entry, body["arrival"])
 
-    def _decided(
+    def _find_decision(
         self, connection: Connection, post: str, arrival: ArrivalBody, known_at: int
     ) -> tuple[str, dict[str, Any]] | None:
         """Return the last decision before that a key of the arrival leads to, and its record."""
@@ -160,7 +160,7 @@ class MirrorProjection:
         pair = self._network.pair(entry.post)
         if pair is None:
             return
-        decided = self._decided(connection, pair, arrival, entry.known_at)
+        decided = self._find_decision(connection, pair, arrival, entry.known_at)
         if decided is None:
             return
         decision_id, theirs = decided[0], decided[1]["arrival"]

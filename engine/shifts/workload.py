@@ -143,7 +143,7 @@ class HourlyBaseline:
     """Minutes that profiles, rules and the watch list took, for each decision."""
     learnt: LearnedMinutes
 
-    def coming(self, now: int, so_far: int) -> float:
+    def expect_arrivals(self, now: int, so_far: int) -> float:
         """Return how many arrivals are still to come, the one at hand included."""
         if not self.arrivals:
             return 0.0
@@ -168,9 +168,9 @@ class OpenShiftLoad:
     equipment: Mapping[str, int] = field(default_factory=dict)
     """How many of each work, by code."""
 
-    def expected(self, vehicle_class: VehicleClass) -> Minutes:
+    def expect_minutes(self, vehicle_class: VehicleClass) -> Minutes:
         """Return the expected minutes of a vehicle."""
-        return self.usual.learnt.expected(vehicle_class)
+        return self.usual.learnt.expect_minutes(vehicle_class)
 
     def policy(self, fixed: Policy, minutes: Minutes) -> Policy:
         """Return the policy for the next arrival."""
@@ -178,7 +178,7 @@ class OpenShiftLoad:
 
     def sides(self) -> dict[Channel, ChannelCapacity]:
         """Return where each channel that has a roster stands."""
-        coming = self.usual.coming(self.now, self.decisions)
+        coming = self.usual.expect_arrivals(self.now, self.decisions)
         return {
             channel: ChannelCapacity(
                 minutes,
@@ -188,7 +188,7 @@ class OpenShiftLoad:
             for channel, minutes in self.minutes.items()
         }
 
-    def decided(self, decision: Decision) -> None:
+    def count_decision(self, decision: Decision) -> None:
         """Count a decision of this batch, which the store does not hold yet."""
         self.decisions += 1
         if decision.is_referred:
@@ -203,7 +203,7 @@ class Workload:
         self._network = network
         self._usual: dict[str, HourlyBaseline] = {}
 
-    def running(
+    def read_load(
         self, snapshot: Connection, shift: ShiftPeriod, *, now: int, tally: Tally | None = None
     ) -> OpenShiftLoad:
         """Return where a shift stands; what is usual at its post is read once a shift.

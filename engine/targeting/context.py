@@ -184,7 +184,7 @@ class DecisionContextBuilder:
             post = arrival.crossing.post
             standing = self._state(post, as_of, scorer)
             if post not in running:
-                running[post] = self._workload.running(
+                running[post] = self._workload.read_load(
                     snapshot, standing.shift, now=as_of, tally=tally
                 )
             amends = batch.amended[index]
@@ -222,7 +222,7 @@ class DecisionContextBuilder:
                 )
                 one = replace(one, inputs=inputs)
                 decision = decide(one.inputs, one.seen)
-            running[post].decided(decision)
+            running[post].count_decision(decision)
             out.append((one, decision))
         return out
 
@@ -301,7 +301,7 @@ class DecisionContextBuilder:
         silence: int,
     ) -> Inputs:
         scorer, standing, limits = led.scorer, led.standing, self._line.limits
-        minutes = running.expected(arrival.crossing.vehicle_class)
+        minutes = running.expect_minutes(arrival.crossing.vehicle_class)
         fixed = BY_RULES if scorer is None else BY_MODEL
         team = (TEAM,) if running.teams else ()
         tried = () if led.trial is None else (TRIAL,)

@@ -183,9 +183,9 @@ class Recording:
         """Record an inspection act, with the engine's own basis and propensity."""
 
         def draft(connection: Connection) -> Draft:
-            self._unheard_of(connection, claim)
+            self._refuse_loaded(connection, claim)
             self._check_node(connection, claim)
-            decided = self._decided(connection, act.crossing_id)
+            decided = self._last_decision(connection, act.crossing_id)
             basis, propensity = _basis(decided, said)
             known = act.model_dump(include=set(InspectionAct.model_fields))
             full = Inspection(**known, basis=basis, propensity=propensity)
@@ -225,8 +225,8 @@ class Recording:
         """
 
         def draft(connection: Connection) -> Draft:
-            self._unheard_of(connection, claim)
-            self._check(connection, seizure, within)
+            self._refuse_loaded(connection, claim)
+            self._check_act(connection, seizure, within)
             linked = self._features.link(connection, seizure)
             body: SeizureBody = {
                 "claim": claim.as_dict(),
@@ -269,7 +269,7 @@ class Recording:
                 "claim": claim.as_dict(),
                 "crossing_id": crossing_id,
                 "by": by.person,
-                "team": _find_team(self._decided(connection, crossing_id), by),
+                "team": _find_team(self._last_decision(connection, crossing_id), by),
             }
             if isinstance(release, ExplainedRelease):
                 body |= {"reason_code": release.reason_code, "reason": release.reason}
@@ -399,7 +399,7 @@ class Recording:
                 continue
         raise ConflictError(claim.kind, claim.names[-1], "another request is recording it")
 
-    def _check(self, connection: Connection, seizure: Seizure, within: str | None) -> None:
+    def _check_act(self, connection: Connection, seizure: Seizure, within: str | None) -> None:
         """Refuse a seizure in an act that was never filed: its find would count nowhere.
 
         An act of another post does not exist for a sender that is bound to one.
@@ -417,7 +417,7 @@ class Recording:
         """Refuse what the node of a post records; raises ``ConflictError``."""
         self._nodes.check_post(connection, claim.post, now=self._journal.now(connection))
 
-    def _unheard_of(self, connection: Connection, claim: IdempotencyClaim) -> None:
+    def _refuse_loaded(self, connection: Connection, claim: IdempotencyClaim) -> None:
         """Refuse what the loaded history holds already: it would count twice."""
         name = claim.names[-1]
         if self._features.was_loaded(connection, name):
@@ -446,7 +446,7 @@ class Recording:
             quantiles = self._journal.body(connection, table, of=PERCENTILES)["quantiles"]
         return replace(inputs, peers=peers, table=tuple(quantiles)).drawn_place(channel)
 
-    def _decided(self, connection: Connection, crossing_id: str) -> DecisionBody | None:
+    def _last_decision(self, connection: Connection, crossing_id: str) -> DecisionBody | None:
         """Return the record of the last decision on a crossing, None where there is none."""
         filed = last_of_crossing(connection, crossing_id)
         return None if filed is None else self._journal.body(connection, filed.seq, of=DECISION)

@@ -22,7 +22,7 @@ from engine.audit.file_anchors import (
     read_declared_networks,
     read_replaced_loads,
 )
-from engine.decision.inspection_minutes import lessons_of, taught_anew, teach
+from engine.decision.inspection_minutes import lessons_of, relearn, teach
 from engine.domain.network import IdentifierField, Network
 from engine.errors import RiskError
 from engine.journal.entries import Draft, Entry
@@ -119,7 +119,7 @@ class Recount:
 
     def _teach(self, connection: Connection, upto: int, *, before: int) -> None:
         tables = self._tables(upto)
-        taught_anew(connection, act_minutes(tables))
+        relearn(connection, act_minutes(tables))
         keep_loaded_names(connection, report_names(tables))
         for record in records(self.live, after=upto, upto=before):
             teach(connection, lessons_of(record.kind, record.body))

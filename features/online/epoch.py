@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from engine.decision.inspection_minutes import Taught, lessons_of, taught_anew, teach
+from engine.decision.inspection_minutes import Taught, lessons_of, relearn, teach
 from engine.domain.time_units import DAY
 from engine.journal.entries import Draft, Entry, JournalRecord
 from engine.journal.idempotency import inspection_name, seizure_name
@@ -134,7 +134,7 @@ class _EpochStart:
             before=self.before,
             reads_from=self.reads_from,
         )
-        taught_anew(connection, self.taught)
+        relearn(connection, self.taught)
         keep_loaded_names(connection, self.names)
         late = list(records(connection, after=self.upto))
         counters = CounterProjection(self.plan)

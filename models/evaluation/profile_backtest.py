@@ -231,7 +231,7 @@ def _minutes(tables: Tables, trial: BacktestSubject, matched: Mask, window: Wind
     """Return the inspection minutes that the selected matches would have taken together."""
     learnt, channel = LearnedMinutes(act_minutes(tables)), Channel.of(trial.channel)
     classes = tables.crossings["vehicle_class"].slice(window.first).to_pylist()
-    each = [learnt.expected(classes[row]).of(channel) for row in np.flatnonzero(matched)]
+    each = [learnt.expect_minutes(classes[row]).of(channel) for row in np.flatnonzero(matched)]
     return float(np.sum(each)) * trial.percentage / 100.0
 
 

@@ -56,7 +56,7 @@ def shift(seed: int, *, budget: float, halved_at: int | None = None) -> tuple[fl
         running.now = at
         if halved_at is not None and at >= halved_at:
             running.minutes = {Channel.RED: budget / 2}
-        expected = running.expected(rng.choice(CLASSES))
+        expected = running.expect_minutes(rng.choice(CLASSES))
         policy = running.policy(POLICY, expected)
         mandated = rng.random() < 0.02
         picked = rng.random() < ramp(rng.random(), policy.red_share, blur=policy.blur)
@@ -138,8 +138,10 @@ def test_without_a_roster_the_fixed_shares_hold() -> None:
 
 
 def test_minutes_are_learnt_and_one_long_search_does_not_decide() -> None:
-    one = LearnedMinutes([("truck", True, 1, 600.0)]).expected("truck")
-    many = LearnedMinutes([("truck", True, 500, 500 * 95.0)]).expected("truck")
+    one = LearnedMinutes([("truck", True, 1, 600.0)]).expect_minutes("truck")
+    many = LearnedMinutes([("truck", True, 500, 500 * 95.0)]).expect_minutes("truck")
     assert PRIOR["truck"] < one.red < 90
     assert 90 < many.red < 95
-    assert LearnedMinutes(()).expected("car") == Minutes(red=PRIOR["car"], yellow=PRIOR["car"] / 3)
+    assert LearnedMinutes(()).expect_minutes("car") == Minutes(
+        red=PRIOR["car"], yellow=PRIOR["car"] / 3
+    )
