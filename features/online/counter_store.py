@@ -11,7 +11,8 @@ under the time of the first: the seek finds the block, which has the state.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice, repeat
+from itertools import groupby, islice, repeat
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from engine.storage.dialect import Dialect
 from features.catalogue.event_streams import CROSSINGS, SPREAD
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Floats
-from features.online.blocks.rows import expand_rows, is_block, pack_blocks, pick_states
+from features.online.blocks.rows import expand_rows, has_kernels, is_block, pack_blocks, pick_states
 from features.online.counter_log.overlay import ANY, UNREMEMBERED, Overlay, read_overlay
 from features.online.counter_log.tables import Counter, Row
 from features.online.state_layout import StateLayout, layouts
@@ -396,6 +397,28 @@ def insert(connection: Connection, rows: Iterable[Row]) -> None:
         else:
             *numbers, states = map(list, zip(*chunk, strict=True))
             execute_many(connection, _INSERT, [[*map(_array, numbers), states]])
+
+
+def insert_merged(connection: Connection, rows: Sequence[Row], sums: Mapping[int, int]) -> None:
+    """Insert rows in the order of the table, as blocks where no writer waits for the compiler.
+
+    ``sums`` says of each group's number how many sums its states have; one of another plan stays.
+    """
+    insert(connection, _pack_rows(rows, sums) if has_kernels() else rows)
+
+
+def _pack_rows(rows: Sequence[Row], sums: Mapping[int, int]) -> list[Row]:
+    packed: list[Row] = []
+    for number, those in groupby(rows, key=itemgetter(0)):
+        if number not in sums:
+            packed += those
+            continue
+        _, entities, times, states = zip(*those, strict=True)
+        numbers = np.frombuffer(b"".join(states), "<i8").reshape(len(states), -1)
+        keys, known_at = np.array(entities, np.int64), np.array(times, np.int64)
+        blocks = pack_blocks(keys, known_at, numbers, sums[number])
+        packed += zip(repeat(number), *blocks, strict=False)
+    return packed
 
 
 def copy(

@@ -7,6 +7,7 @@ known before it. The journal gives no two records the same time.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 
 import numpy as np
@@ -21,7 +22,7 @@ from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASS
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Stream
 from features.online.counter_log.merge import Event, append
-from features.online.counter_store import insert
+from features.online.counter_store import insert_merged
 from features.online.counter_updates import CountedEvent, CounterState, StreamGroups, measures
 from features.online.crossing_index import PASSAGES, passage_row, unpack_keys
 from features.online.entity_links import follow_link, keep, ways
@@ -54,6 +55,8 @@ class CounterProjection:
         place = self._groups[CROSSINGS.name].known_at_place
         self._known_at = [place(found[Group(CROSSINGS.name, by)]) for by in pairs]
         self._width = len(plan.lookups)
+        sums = {layout.number: len(layout.sums) for layout in found.values()}
+        self._insert = partial(insert_merged, sums=sums)
         self._searched = PlaceCounter(plan)
         self._spread = SpreadSnapshots(plan)
 
@@ -74,7 +77,7 @@ class CounterProjection:
             passed = list(self._yield_passed_hits(connection, hits, stated))
             added += self._count(connection, passed)
         added.sort(key=itemgetter(0))
-        append(connection, added, insert)
+        append(connection, added, self._insert)
         _keep(connection, known)
         self._searched.count(connection, list(_yield_searches(known, events, stated)))
         self._spread.note(connection, counted)

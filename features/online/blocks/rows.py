@@ -7,6 +7,7 @@ service starts without the compiler.
 from collections.abc import Iterable, Iterator, Sequence
 from struct import error as StructError  # noqa: N812 - named as a class is
 from struct import pack, unpack_from
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -84,9 +85,16 @@ def load_kernels() -> None:
     _, _, blocks = pack_blocks(np.ones(1, np.int64), np.ones(1, np.int64), _ONE, 1)
     pick_states(blocks, [2])
     unpack_block(*blocks)
+    _LOADED.set()
+
+
+def has_kernels() -> bool:
+    """Tell whether the compiler is loaded, so that a writer need not wait for it."""
+    return _LOADED.is_set()
 
 
 _ONE = np.ones((1, 1), np.int64)
+_LOADED = Event()
 
 
 def expand_rows(rows: Iterable[Sequence[Any]]) -> Iterator[Row]:

@@ -8,7 +8,7 @@ process appends next goes on from there, after a crash too. Rows leave the log w
 
 import secrets
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from operator import itemgetter
 
@@ -46,7 +46,7 @@ FASTER = 2
 LEAST = 64
 """Rows that it merges at least."""
 
-Insert = Callable[[Connection, Iterable[Row]], None]
+Insert = Callable[[Connection, Sequence[Row]], None]
 """Inserts rows into the table of counters."""
 Event = tuple[int, Sequence[Place], bytes]
 """(known_at, places, states) of one event."""
@@ -99,7 +99,8 @@ class _FrozenRows:
 def append(connection: Connection, events: Sequence[Event], insert: Insert) -> None:
     """Append the rows of some events to the log, and merge a slice of what is frozen.
 
-    Inside the writer's transaction, events in order of time. ``insert`` writes to the table.
+    Inside the writer's transaction, events in order of time. ``insert`` writes rows to the table,
+    in its order.
     """
     if not events:
         return
@@ -107,7 +108,8 @@ def append(connection: Connection, events: Sequence[Event], insert: Insert) -> N
     if len(events) > AT_ONCE:
         state = settle(connection, insert)
         packed = b"".join([pack_event(*event) for event in events])
-        insert(connection, {_KEY(row): row for row in unpack_rows(packed)}.values())
+        rows = {_KEY(row): row for row in unpack_rows(packed)}
+        insert(connection, [rows[key] for key in sorted(rows)])
         _write_state(connection, replace(state, merged=last, frozen=last))
         return
     if is_untouched(connection):  # a freeze names no row that could still be undone
