@@ -13,7 +13,7 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from operator import attrgetter
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 from fastapi import FastAPI
@@ -40,6 +40,7 @@ from api.service.settings import Settings
 from api.service.structured_logging import configure, fault
 from api.webhooks.worker import DeliveryWorker
 from engine.storage.home import home_of
+from engine.storage.read_ahead import read_ahead
 
 FIRST = (
     decisions_routes.router,
@@ -159,6 +160,7 @@ async def _settle(app: FastAPI, runtime: Runtime) -> None:
     except Exception as error:
         fault(error, route="start")  # and so will each request that needs it; others go on
     settle()
+    Thread(target=read_ahead, args=(runtime.store.file,), name="read-ahead", daemon=True).start()
 
 
 def settle() -> None:

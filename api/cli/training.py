@@ -27,6 +27,7 @@ from engine.domain.time_units import DAY
 from engine.errors import HomeError, InputError
 from engine.storage.csv_cells import escape_cells
 from engine.storage.home import Home
+from engine.storage.read_ahead import read_ahead
 
 if TYPE_CHECKING:
     from engine.storage.database import Store
@@ -146,6 +147,7 @@ def train(
             made = make_candidate(
                 found, store, Plan(CATALOGUE), settings, by=who, progress=report_progress
             )
+        read_ahead(store.file)
 
     def text() -> None:
         typer.echo(f"candidate {made.version}, trained by {who}")
@@ -163,6 +165,7 @@ def _train_weekly(home: Path, settings: "TrainConfig", *, as_json: bool) -> None
 
     with opened_existing(home) as (found, store), progress() as report_progress:
         made = propose_weekly(found, store, Plan(CATALOGUE), settings, progress=report_progress)
+        read_ahead(store.file)
     version, report = made.candidate.version, dict(made.candidate.report)
 
     def text() -> None:

@@ -6,6 +6,7 @@ dialect          Differences of SQLite and PostgreSQL
 durable_files    Files that survive a power cut
 file_digests     Digests of files
 home             Paths of one home directory
+read_ahead       SQLite's file, read ahead into the system's memory by a process of its own
 secret_files     Secrets of a home as files
 statement_queue  Statements on PostgreSQL's driver: kept cursors, insertions that go together
 """

@@ -126,7 +126,9 @@ class Store:
     def __init__(self, url: str) -> None:
         self.dialect = Dialect.of_url(url)
         is_sqlite = self.dialect.is_sqlite
-        self._folder = Path(str(make_url(url).database)).parent if is_sqlite else None
+        self.file = Path(str(make_url(url).database)) if is_sqlite else None
+        """SQLite's, which this process must not open by itself."""
+        self._folder = None if self.file is None else self.file.parent
         self._failed: tuple[float, str] | None = None
         self._commits = 0
         """Since SQLite's log was last written back in a quiet moment."""

@@ -1,0 +1,74 @@
+"""SQLite's file is read ahead whole, where it fits, and no lock on it is lost by that."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from engine.storage import read_ahead as module
+from engine.storage.read_ahead import read_ahead
+
+PART = 8 << 20
+_WRITE = """
+import sqlite3, sys
+sqlite3.connect(sys.argv[1], timeout=0).execute("CREATE TABLE u (a)")
+"""
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Processes that would have been started."""
+    found: list[object] = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: found.append(command[-1]))
+    return found
+
+
+def test_a_file_that_fits_is_read(tmp_path: Path, processes: list[object]) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    read_ahead(tmp_path / "a")
+    assert processes == [str(tmp_path / "a")]
+
+
+def test_what_does_not_fit_and_what_is_not_there_is_left(
+    tmp_path: Path, processes: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_ahead(None)
+    read_ahead(tmp_path / "a")
+    monkeypatch.setattr(module, "SHARE", 1 << 62)
+    (tmp_path / "a").write_bytes(b"1")
+    read_ahead(tmp_path / "a")
+    assert processes == []
+
+
+def test_every_part_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: list[tuple[int, int]] = []
+    with (tmp_path / "a").open("wb") as file:
+        file.truncate(2 * PART + 1)
+    monkeypatch.setattr(sys, "argv", ["-c", str(tmp_path / "a")])
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, at, size, how: parts.append((at, size)))
+    exec(module._PROGRAM, {})  # noqa: S102
+    assert parts == [(0, PART), (PART, PART), (2 * PART, PART)]
+
+
+def open_and_close(path: Path) -> None:
+    """Seeded bug: the file is opened in the process that holds locks on it."""
+    path.open("rb").close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("read", "is_kept"), [(read_ahead, True), (open_and_close, False)])
+def test_locks_of_this_process_are_kept(
+    tmp_path: Path, read: Callable[[Path], None], *, is_kept: bool
+) -> None:
+    path = tmp_path / "a.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as ours:
+        ours.execute("CREATE TABLE t (a)")
+        ours.execute("BEGIN EXCLUSIVE")
+        read(path)
+        other = subprocess.run([sys.executable, "-c", _WRITE, path], capture_output=True)
+    assert (b"locked" in other.stderr) == is_kept
