@@ -28,7 +28,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.auth.credentials import stand_in
 from api.decisions import routes as decisions_routes
-from api.decisions.fast_path import Express
+from api.decisions.fast_path import FastPath
 from api.http import health, problems
 from api.http.middleware import Guard
 from api.http.responses import BODY_MODELS, add_routes
@@ -117,7 +117,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
         redirect_slashes=False,  # each resource has one address, which docs/api.md names
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours: api.service
     )
-    app.add_middleware(Express)
+    app.add_middleware(FastPath)
     app.add_middleware(Guard)  # the last one added is the outermost
     problems.install(app)
     wco_response.install(app)

@@ -1,6 +1,6 @@
 """Decisions over HTTP and as a page.
 
-fast_path         The short path of an ordinary decision request, past routing and dependencies
+fast_path         The fast path of an ordinary decision request, past routing and dependencies
 link_graph        Drawing of the entities linked to a vehicle and its parties
 mirror_panel      Comparison of a crossing with the record of the paired post
 page              The page of one decision and its forms

@@ -1,4 +1,4 @@
-"""The short way of an ordinary request for a decision, past routing and dependencies.
+"""The fast path of an ordinary request for a decision, past routing and dependencies.
 
 Nearly every request asks for a decision, shows a key that was looked up lately, and says how long
 its body is. Finding that out again by the framework's general means costs more than reading the
@@ -41,7 +41,7 @@ class _DecisionRequest:
     """Bytes that the body was said to have."""
 
 
-class Express:
+class FastPath:
     """Answers ordinary requests for a decision; passes on all others untouched."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -310,7 +310,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
             store,
             journal,
             features=features,
-            considering=contexts,
+            contexts=contexts,
             nodes=nodes,
             batched=metrics.batches.observe,
             rest=partial(do_quiet_work, store),

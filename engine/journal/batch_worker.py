@@ -182,7 +182,7 @@ class BatchWorker(BatchThread[PendingRequest[What]]):
         asked.answer.add_done_callback(lambda _: self._forget(claim))
         return asked.answer
 
-    def again(self, asked: PendingRequest[What]) -> None:
+    def retry(self, asked: PendingRequest[What]) -> None:
         """Queue a request again: another process recorded its answer first, or its batch failed."""
         asked.tries += 1
         self.defer(asked)

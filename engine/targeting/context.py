@@ -156,7 +156,7 @@ class DecisionContextBuilder:
             raise RuntimeError(f"the shift of {post} was not opened before its decisions")
         return found
 
-    def decided(
+    def decide_batch(
         self,
         snapshot: Connection,
         batch: MatchedBatch,

@@ -48,7 +48,7 @@ class Targeting:
         journal: Journal,
         *,
         features: Features,
-        considering: DecisionContextBuilder,
+        contexts: DecisionContextBuilder,
         nodes: PostNodes | None = None,
         batched: Callable[[int], None] = lambda size: None,
         rest: Callable[[], None] = lambda: None,
@@ -61,15 +61,15 @@ class Targeting:
         self._store = store
         self._journal = journal
         self._features = features
-        self._considering = considering
+        self._contexts = contexts
         self._batched = batched
         self._clock = time.monotonic
         self._recorded = -RECENT_SECONDS
         self._tally = Tally()
-        self._desk: BatchWorker[DecisionRequest] = BatchWorker(
+        self._worker: BatchWorker[DecisionRequest] = BatchWorker(
             self._decide, name="targeting", rest=rest
         )
-        self.close = self._desk.close
+        self.close = self._worker.close
 
     def decide(
         self, arrival: Arrival, claim: IdempotencyClaim, *, amended: QueuedDecision | None = None
@@ -78,30 +78,32 @@ class Targeting:
 
         ``amended`` is the decision whose declaration was changed since.
         """
-        return self._desk.ask(DecisionRequest(arrival, amended), claim)
+        return self._worker.ask(DecisionRequest(arrival, amended), claim)
 
     def _decide(self, asked: Sequence[PendingRequest[DecisionRequest]]) -> None:
         """Decide on a batch; shifts that it needs are opened before it, outside of any snapshot."""
         if self._clock() - self._recorded > RECENT_SECONDS:
             self._journal.ensure_recent()
         while unopened := self._decide_in_snapshot(asked):
-            self._considering.open_shifts(unopened)
+            self._contexts.open_shifts(unopened)
             asked = [one for one in asked if not one.answer.done()]
 
     def _decide_in_snapshot(
         self, asked: Sequence[PendingRequest[DecisionRequest]]
     ) -> list[ShiftNeed]:
         """Decide and record; decides on nothing and returns the shifts that are not opened yet."""
-        in_force = self._considering.find_in_force()
+        in_force = self._contexts.find_in_force()
         with self._store.read(to_write=True) as snapshot:
             head = self._journal.head(snapshot)
             as_of = head.as_of
             self._tally.catch_up(snapshot, head.seq)
             asked = drop_answered(snapshot, self._journal, asked)
-            asked = self._of_own_posts(snapshot, self._unheard_of(snapshot, asked), as_of=as_of)
+            asked = self._drop_foreign_posts(
+                snapshot, self._drop_loaded(snapshot, asked), as_of=as_of
+            )
             asked, amended = attach_amendments(snapshot, self._journal, asked, as_of=as_of)
             arrivals = [one.what.arrival for one in asked]
-            unopened = self._considering.list_unopened(
+            unopened = self._contexts.list_unopened(
                 arrivals, in_force, as_of=as_of, amended=amended
             )
             if unopened or not asked:
@@ -110,21 +112,21 @@ class Targeting:
             self._batched(len(batch.asked))
             cuts = [as_of if first is None else first.as_of for first in batch.amended]
             rows = self._features.read(snapshot, batch.arrivals, as_of=cuts)
-            decided = self._considering.decided(
+            decided = self._contexts.decide_batch(
                 snapshot, batch, rows, in_force=in_force, as_of=as_of, tally=self._tally
             )
             waiting = partial(self._tally.places, snapshot, as_of=as_of)
             places = ranks([decision for _, decision in decided], waiting)
         drafts = []
         for one, (read, decision), rank in zip(batch.asked, decided, places, strict=True):
-            decision = self._considering.explain(replace(decision, rank=rank), read)
+            decision = self._contexts.explain(replace(decision, rank=rank), read)
             drafts.append(_draft(one, read, decision))
         self._record(batch.asked, drafts)
         for one in batch.deferred:
-            self._desk.defer(one)
+            self._worker.defer(one)
         return []
 
-    def _unheard_of(
+    def _drop_loaded(
         self, snapshot: Connection, asked: Sequence[PendingRequest[DecisionRequest]]
     ) -> list[PendingRequest[DecisionRequest]]:
         """Refuse what would decide again on a crossing of the loaded history; return the rest."""
@@ -138,7 +140,7 @@ class Targeting:
                 rest.append(one)
         return rest
 
-    def _of_own_posts(
+    def _drop_foreign_posts(
         self,
         snapshot: Connection,
         asked: Sequence[PendingRequest[DecisionRequest]],
@@ -169,7 +171,7 @@ class Targeting:
         except IntegrityError:
             if len(asked) > 1 or asked[0].tries == TRIES:
                 raise
-            self._desk.again(asked[0])  # another process decided it first: answer with its record
+            self._worker.retry(asked[0])  # another process decided it first: answer with its record
             return
         self._recorded = self._clock()
         for one, entry, draft in zip(asked, entries, drafts, strict=True):

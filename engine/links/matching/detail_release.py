@@ -67,11 +67,6 @@ class DetailRelease:
         """The side that owns the next step, None at an end."""
         return OWNERS.get(self.state)
 
-    @property
-    def may_send_details(self) -> bool:
-        """Tell whether the details may leave."""
-        return self.state == "released"
-
 
 def advance_release(
     now: DetailRelease, step: ReleaseStep, *, side: ReleaseSide, by: str, at: int

@@ -74,8 +74,3 @@ def judge_request(
         return replace(use, refused=refused, alarm="too_often" if is_alarm else None), "too_often"
     answered = (*((then, n) for then, n in use.answered if then >= begin), (at, elements))
     return replace(use, answered=answered), None
-
-
-def resume_matching(use: MatchUse) -> MatchUse:
-    """Return the use after two people let it go on; what was answered stays counted."""
-    return replace(use, refused=(), alarm=None)

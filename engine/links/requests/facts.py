@@ -163,10 +163,6 @@ class HeldRequest:
         """Return its state at an instant, UTC microseconds."""
         return read_state(self.request, self.facts, at=at)
 
-    def is_owned_here(self, at: int) -> bool:
-        """Tell whether this side owns it at an instant."""
-        return self.request.owner(self.state(at)) == self.side
-
 
 def _select_rows() -> Select[Any]:
     columns = ENVELOPES.c

@@ -423,7 +423,7 @@ def test_reports_count_the_acts_that_are_seen(border: Border) -> None:
 
 
 def test_the_short_way_of_decisions_passes_the_same_check(border: Border) -> None:
-    """The second request of a key takes the short way, which knows the key already."""
+    """The second request of a key takes the fast path, which knows the key already."""
     refused = set()
     for number, agency in enumerate(AGENCIES, 70):
         key = Role.CHECKPOINT, agency

@@ -1,4 +1,4 @@
-"""The short way of a decision answers as the documented route does, and takes nothing else."""
+"""The fast path of a decision answers as the documented route does, and takes nothing else."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ TWICE = [("X-Twice", "1"), ("X-Twice", "2")]
 
 @dataclass
 class Short:
-    """How many requests went the short way."""
+    """How many requests went the fast path."""
 
     taken: int = 0
 
@@ -108,7 +108,7 @@ def test_a_short_way_that_forgets_the_key_is_caught(
 def test_a_short_way_that_forgets_the_post_is_caught(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seeded bug: the short way's caller reaches every post."""
+    """Seeded bug: the fast path's caller reaches every post."""
 
     async def lax(runtime: Any, caller: Caller, wanted: Any, key: Any) -> Any:
         return await await_decision(runtime, Caller(caller.name, caller.role, None), wanted, key)

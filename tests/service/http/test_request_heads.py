@@ -22,7 +22,7 @@ def send_doubled(world: World, name: str, number: int) -> Any:
 
 @pytest.mark.parametrize("name", ["Authorization", "Idempotency-Key", "Host"])
 def test_a_header_that_must_be_given_once_is_refused_twice(world: World, name: str) -> None:
-    world.decide(arrival(91_000))  # the key is remembered: the short way would be open
+    world.decide(arrival(91_000))  # the key is remembered: the fast path would be open
     answer = send_doubled(world, name, 91_001)
     assert is_problem(answer, 400) and name in answer.json()["detail"]
 
@@ -51,7 +51,7 @@ def test_a_trailing_slash_names_nothing(world: World, path: str) -> None:
 
 
 def answers(world: World) -> list[Any]:
-    """Return an answer of every kind: long and short way, refusals, what no route knows."""
+    """Return an answer of every kind: long and fast path, refusals, what no route knows."""
     return [
         world.decide(arrival(91_003)),
         world.decide(arrival(91_003)),

@@ -21,7 +21,7 @@ from tests.service.running_service import OTHER, POST, World, arrival
 
 
 def shifts_of(world: World) -> Shifts:
-    return world.runtime.targeting._considering._shifts
+    return world.runtime.targeting._contexts._shifts
 
 
 def open_later(world: World, post: str, *, days: int) -> None:

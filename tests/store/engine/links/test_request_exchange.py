@@ -128,7 +128,8 @@ def states(sides: Sides, name: str, hand: Hand) -> list[str]:
 
 
 def owners(sides: Sides, name: str, hand: Hand) -> list[bool]:
-    return [find_held(side, name).is_owned_here(hand.at) for side in sides]
+    held = [find_held(side, name) for side in sides]
+    return [one.request.owner(one.state(hand.at)) == one.side for one in held]
 
 
 def notice(side: Side, name: str) -> ApprovalState | None:

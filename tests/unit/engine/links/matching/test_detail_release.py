@@ -35,9 +35,9 @@ def play(steps: tuple[Taken, ...], *, at: int = 1) -> DetailRelease:
 
 
 def test_four_people_release_and_fewer_do_not() -> None:
-    assert play(WHOLE).may_send_details
+    assert play(WHOLE).state == "released"
     for count in range(4):
-        assert not play(WHOLE[:count]).may_send_details
+        assert play(WHOLE[:count]).state != "released"
 
 
 @pytest.mark.parametrize("place", [1, 3])
@@ -84,4 +84,4 @@ def test_a_deadline_ends_what_is_open(count: int) -> None:
 def test_a_deadline_changes_no_end() -> None:
     declined = play((*WHOLE[:2], ("decline", "owner", "olim")))
     assert expire_release(declined, at=DEADLINE).state == "declined"
-    assert expire_release(play(WHOLE), at=DEADLINE).may_send_details
+    assert expire_release(play(WHOLE), at=DEADLINE).state == "released"

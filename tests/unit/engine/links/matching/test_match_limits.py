@@ -1,6 +1,7 @@
 """An enumeration alarms before 1 % of it is answered, however it is cut; a real list does not."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,6 @@ from engine.links.matching.match_limits import (
     MatchLimits,
     MatchUse,
     judge_request,
-    resume_matching,
 )
 
 PLATES = 10_000
@@ -20,6 +20,11 @@ def requests(size: int, every: int) -> Iterator[tuple[int, int]]:
     """(time, elements) of requests of a size, one after each span, until all plates were asked."""
     for number in range(-(-PLATES // size)):
         yield START + number * every, min(size, PLATES - number * size)
+
+
+def resume(use: MatchUse) -> MatchUse:
+    """Return the use as it is read once two people let it go on."""
+    return replace(use, refused=(), alarm=None)
 
 
 def answered_before_alarm(size: int, every: int, limits: MatchLimits) -> tuple[int, int | None]:
@@ -65,7 +70,7 @@ def test_a_second_request_of_a_day_waits_and_the_third_refusal_stops() -> None:
         use, rule = judge_request(use, limits, elements=1, at=START + hour * HOUR)
         rules.append(rule)
     assert rules == [None, "too_often", "too_often", "too_often", "stopped"]
-    resumed = resume_matching(use)
+    resumed = resume(use)
     assert resumed.answered == use.answered
     assert judge_request(resumed, limits, elements=1, at=START + 2 * DAY)[1] is None
 
@@ -74,10 +79,10 @@ def test_what_was_answered_stays_counted_after_two_people_resumed() -> None:
     use, _ = judge_request(MatchUse(), MatchLimits(), elements=50, at=START)
     use, rule = judge_request(use, MatchLimits(), elements=50, at=START + 2 * DAY)
     assert rule == "budget_spent"
-    again = judge_request(resume_matching(use), MatchLimits(), elements=50, at=START + 4 * DAY)
+    again = judge_request(resume(use), MatchLimits(), elements=50, at=START + 4 * DAY)
     assert again[1] == "budget_spent"
     later = START + 366 * DAY
-    assert judge_request(resume_matching(use), MatchLimits(), elements=50, at=later)[1] is None
+    assert judge_request(resume(use), MatchLimits(), elements=50, at=later)[1] is None
 
 
 def test_both_sides_are_shown_the_same_limits() -> None:
