@@ -120,6 +120,7 @@ def load(
     from features.history.tables import epoch
     from features.intake.load import load as take_in
     from features.messages.settings import choose_settings
+    from features.offline.memory_release import pause_collection
     from features.online.counter_recount import has_other_network
     from features.online.crossing_index import is_current, read_plan
     from features.online.epoch import open_epoch
@@ -127,7 +128,7 @@ def load(
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")
     plan = Plan(CATALOGUE)
-    with open_home(home) as (found, store):
+    with pause_collection(), open_home(home) as (found, store):
         with progress() as report_progress:
             loaded = take_in(
                 found,

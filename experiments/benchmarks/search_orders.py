@@ -168,7 +168,7 @@ def _encode(tables: Tables, truth: pa.Table, *, network: Network, end: int) -> Y
     held = {at for _, at, _, found in read_searches(tables) if found}
     loads = [
         Load(at, true[name]["place"], at in held)
-        for at, name in enumerate(log.crossing_id.tolist())
+        for at, name in enumerate(log.crossing_id[:].tolist())
         if name in true and is_entry[at] and log.known_at[at] >= end - LAST
     ]
     kinds = vehicles(log.facts, slice(0, len(log)))

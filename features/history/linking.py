@@ -59,6 +59,9 @@ def _not_before(rows: Any, crossings: Any, *, by: str) -> Any:
 
 
 def _look_up(keys: Any, among: Any, values: Any) -> Any:
+    if len(among) > len(keys):  # a table of those asked for is the smaller one
+        is_asked = pc.is_in(among, value_set=pc.unique(keys))
+        among, values = among.filter(is_asked), values.filter(is_asked)
     return values.combine_chunks().take(pc.index_in(keys, value_set=among).combine_chunks())
 
 

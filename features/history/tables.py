@@ -151,11 +151,18 @@ class Tables:
 
 
 def arrange_table(name: str, table: Any) -> Any:
-    """Return a table with the columns and in the order of its history."""
+    """Return a table with the columns and in the order of its history.
+
+    A caller that keeps no table of its own has none of its columns in memory twice but one.
+    """
     table = table.select(SCHEMAS[name].names).cast(SCHEMAS[name])
     if not _is_sorted(table, ORDER[name]):
         table = table.sort_by([(column, "ascending") for column in ORDER[name]])
-    return table.combine_chunks()
+    columns = [table.select([place]) for place in range(table.num_columns)]
+    del table
+    for place, column in enumerate(columns):
+        columns[place] = column.combine_chunks()
+    return pa.table([one.column(0) for one in columns], SCHEMAS[name])
 
 
 def _is_sorted(table: Any, by: Sequence[str]) -> bool:
@@ -247,8 +254,8 @@ def read_history(home: Home, *, only: Collection[str] | None = None) -> Tables:
     rows = {name: read_table(home, found, name=name) for name in SCHEMAS}
     if len(found) > 1:
         rows = derive_known_times(rows)
-    for name in rows:
-        rows[name] = arrange_table(name, rows[name])  # no table stands in memory twice
+    for name in SCHEMAS:
+        rows[name] = arrange_table(name, rows.pop(name))
     return Tables(**rows, network=read_home_network(home.network), digest=epoch_of(found))
 
 

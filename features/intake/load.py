@@ -252,8 +252,8 @@ def _take_tables(parts: Parts, network: Network, *, held: Tables | None) -> Tabl
     if held is not None:
         before = {"crossings": held.crossings, "inspections": held.inspections}
     found = derive_known_times({name: parts.pop(name).rows for name in tuple(parts)}, held=before)
-    for name in found:
-        found[name] = arrange_table(name, found[name])
+    for name in MODELS:
+        found[name] = arrange_table(name, found.pop(name))
     return Tables(**found, network=network, digest=content_digest(found))
 
 

@@ -27,6 +27,29 @@ WHOLE = (np.int8, np.int16, np.int32)
 _KEYS_KEPT = 5_000_000
 """Keys that stay in memory once computed, 8 bytes each; at least two columns do."""
 _AT_ONCE = 65_536
+_SLOTS = 1 << 16
+"""Of the table of pairs at first; a power of two."""
+
+
+class Names:
+    """Texts of n crossings as Arrow holds them; indexes as an object array of shape (n,).
+
+    ``column`` (pyarrow.ChunkedArray) has no nulls. As objects of Python they would take five times
+    the memory.
+    """
+
+    def __init__(self, column: Any) -> None:
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __getitem__(self, rows: Any) -> Any:
+        if isinstance(rows, slice):
+            return self._column[rows].to_numpy(zero_copy_only=False)
+        if isinstance(rows, np.ndarray):
+            return self._column.take(pa.array(rows)).to_numpy(zero_copy_only=False)
+        return self._column[int(rows)].as_py()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +57,7 @@ class Texts:
     """One entity of n crossings: ``values[codes - 1]``, unknown where a code is 0."""
 
     codes: NDArray[Any]
+    """Integers of shape (n,); of a long history a column of a file, which is read as one."""
     values: Any
 
     @property
@@ -49,9 +73,9 @@ def code_texts(coded: Any) -> Texts:
     return Texts(_codes(coded.indices).astype(kind), coded.dictionary)
 
 
-def _codes(indices: Any) -> Ints:
+def _codes(indices: Any) -> NDArray[np.int32]:
     """Return Arrow's codes plus one, 0 for null."""
-    codes: Ints = indices.cast(pa.int64()).fill_null(-1).to_numpy() + 1
+    codes: NDArray[np.int32] = indices.fill_null(-1).to_numpy() + 1
     return codes
 
 
@@ -110,14 +134,11 @@ def keys(of: Sequence[Texts], kind: str, n: int) -> Ints:
     """
     if not of:
         return np.full(n, key(kind), np.int64)
-    codes: NDArray[Any] = of[0].codes
+    codes: NDArray[Any] = of[0].codes[:]
     parts = [np.arange(of[0].keys)]
     for text in of[1:]:
-        pairs = codes.astype(np.int64) * text.keys + text.codes
-        distinct = pa.array(pairs, mask=(codes == 0) | (text.codes == 0)).dictionary_encode()
-        pair = np.r_[0, distinct.dictionary.to_numpy()]
+        codes, pair = _number_pairs(codes, text.codes[:], text.keys)
         parts = [*(part[pair // text.keys] for part in parts), pair % text.keys]
-        codes = _codes(distinct.indices)
     table = np.zeros(len(parts[0]), np.int64)
     for begin in range(1, len(table), _AT_ONCE):
         rows = slice(begin, begin + _AT_ONCE)
@@ -125,8 +146,33 @@ def keys(of: Sequence[Texts], kind: str, n: int) -> Ints:
             kind,
             [text.values.take(pa.array(p[rows] - 1)) for text, p in zip(of, parts, strict=True)],
         )
-    found: Ints = table[codes]
+    found = np.empty(n, np.int64)
+    for begin in range(0, n, _AT_ONCE):
+        rows = slice(begin, begin + _AT_ONCE)
+        found[rows] = table[codes[rows]]
     return found
+
+
+def _number_pairs(
+    codes: NDArray[Any], others: NDArray[Any], width: int
+) -> tuple[NDArray[Any], Ints]:
+    """Number the distinct pairs of two columns of codes from 1 on; 0 where a part is not known.
+
+    ``codes`` and ``others`` have the shape (n,), ``others`` below ``width``. Returned are the
+    numbers, of shape (n,), and by number ``code * width + other``, of shape (pairs + 1,).
+    """
+    from features.offline.hash_index import number_entities
+
+    pairs = np.empty(len(codes), np.int64)
+    for begin in range(0, len(codes), _AT_ONCE):
+        rows = slice(begin, begin + _AT_ONCE)
+        first, second = codes[rows].astype(np.int64), others[rows]
+        pairs[rows] = np.where((first == 0) | (second == 0), 0, first * width + second)
+    numbers = np.empty(len(codes), np.uint32)
+    slots, count = number_entities(pairs, numbers, np.zeros((_SLOTS, 2), np.int64))
+    pair = np.zeros(count, np.int64)
+    pair[slots[:, 1]] = slots[:, 0]  # free ones have the number 0, and no key
+    return numbers, pair
 
 
 def _hash_texts(kind: str, values: Sequence[Any]) -> Ints:

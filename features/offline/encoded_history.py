@@ -33,6 +33,8 @@ from features.offline.compact_columns import (
     Facts,
     Keys,
     Measures,
+    Names,
+    Texts,
     narrowest,
 )
 from features.offline.derived_measures import mark_sightings, pass_hits_on, stack_hits
@@ -85,7 +87,8 @@ class EncodedHistory:
 
     Attributes
     ----------
-    crossing_id, post : object array of shape (n,)
+    crossing_id : Names, as an object array of shape (n,)
+    post : object array of shape (n,)
     known_at, as_of : int64 array of shape (n,)
         When each crossing became known, and the cut of its features; ascending in ``known_at``.
     keys : Keys, as an int64 array of shape (n_lookups, n)
@@ -97,7 +100,7 @@ class EncodedHistory:
     streams : mapping of str to Events
     """
 
-    crossing_id: NDArray[np.object_]
+    crossing_id: Names
     post: NDArray[np.object_]
     known_at: Ints
     as_of: Ints
@@ -157,15 +160,18 @@ def encode_history(
     progress: Callable[[int, int], None] | None = None,
     *,
     scratch: ScratchFile | None = None,
+    is_read_whole: bool = False,
 ) -> EncodedHistory:
     """Encode the records of a history without what depends on the past; see :func:`read_log`.
 
     With :func:`derive` apart, the tables can be let go before more is made of them. Facts lie in
-    the file ``scratch``, but for those that are carried from one crossing to the next, and so do
-    keys that do not fit into memory.
+    the file ``scratch``, and so do entities, and keys that do not fit into memory. Facts that are
+    carried from one crossing to the next stay in memory, where they are not ``is_read_whole``, a
+    column at a time: a few rows of each would be read from everywhere.
     """
     n = tables.crossings.num_rows
-    carried = {read.measure for read in plan.reads if read.is_last}
+    acts, finds = act_events(tables), find_events(tables)  # before there is more in memory
+    carried = {read.measure for read in plan.reads if read.is_last and not is_read_whole}
     facts: dict[str, NDArray[Any] | StoredColumn] = {}
 
     def keep(name: str, values: Floats) -> None:
@@ -176,14 +182,14 @@ def encode_history(
 
     entities = encode_crossings(tables, plan.view(tables.network), keep)
     wanted = {name for of, _ in (*plan.lookups, _PLATE) for name in of}
-    entities = {name: entities[name] for name in sorted(wanted)}
+    entities = {name: _store_codes(entities[name], scratch) for name in sorted(wanted)}
     held = Facts([facts[name] for name in FACTS])
     known_at = ints(tables.crossings["known_at"])
     names = tables.crossings.column_names
     measured = {name: narrowest(scale_measure(name, held), WHOLE) for name in MEASURES}
     post = pc.dictionary_encode(tables.crossings["post"]).combine_chunks()
     return EncodedHistory(
-        tables.crossings["crossing_id"].to_numpy(),
+        Names(tables.crossings["crossing_id"]),
         post.dictionary.to_numpy(zero_copy_only=False)[post.indices.to_numpy()],
         known_at,
         ints(tables.crossings["as_of"]) if "as_of" in names else known_at,
@@ -192,10 +198,15 @@ def encode_history(
         Keys((_PLATE,), entities, n)[0],
         {
             CROSSINGS.name: Events(known_at, np.arange(n), Measures(measured)),
-            INSPECTIONS.name: Events(*act_events(tables)),
-            FINDS.name: Events(*find_events(tables)),
+            INSPECTIONS.name: Events(*acts),
+            FINDS.name: Events(*finds),
         },
     )
+
+
+def _store_codes(texts: Texts, scratch: ScratchFile | None) -> Texts:
+    codes: Any = texts.codes if scratch is None else scratch.store(texts.codes)
+    return replace(texts, codes=codes)
 
 
 def derive(

@@ -196,7 +196,7 @@ def matrix(
     found = batches(log, plan) if engine is None else [engine(log, plan)]
     for places, rows, made in finish_features(log, plan, found, progress=progress):
         values[rows, places] = made.T
-    return Matrix(log.crossing_id, log.as_of, plan.names, values, plan.digest)
+    return Matrix(log.crossing_id[:], log.as_of, plan.names, values, plan.digest)
 
 
 def finish_features(

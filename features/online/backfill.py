@@ -31,6 +31,8 @@ from features.online.spread import tables
 from features.online.state_layout import StateLayout, layouts
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int8]
 Mask = NDArray[np.bool_]
 _ARRIVED, _ENTRY = FACTS.index("arrived_at"), FACTS.index("is_entry")
 _CHUNK = 20_000
@@ -59,9 +61,10 @@ def backfill(
     void(connection)
     for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
         events, under = log.events_of(group), log.event_keys(plan, group)
+        carried = _read_carried(log, events, layout)
         for order, entity in _yield_entities(under):
             lasts, known_at, states = _states(
-                log, events, entity, layout, order=order, reads_from=reads_from
+                events, entity, layout, order=order, carried=carried, reads_from=reads_from
             )
             copy(connection, layout, entity[lasts], known_at=known_at, states=states)
     connection.execute(delete(LINKS))
@@ -152,19 +155,33 @@ def _yield_entities(under: Ints) -> Iterator[tuple[Ints, Ints]]:
         begin = end
 
 
+def _read_carried(log: EncodedHistory, events: Events, layout: StateLayout) -> list[Floats]:
+    """Return what the states of a group carry of each event: float64 arrays of shape (m,).
+
+    They lie in a file, and are read once a group.
+    """
+    return [
+        events.known_at[:].astype(np.float64)
+        if name == "known_at"
+        else log.facts[FACTS.index(name), events.row]
+        for name in layout.carried
+    ]
+
+
 def _states(
-    log: EncodedHistory,
     events: Events,
     entity: Ints,
     layout: StateLayout,
     *,
     order: Ints,
+    carried: Sequence[Floats],
     reads_from: int | None,
 ) -> tuple[Ints, Ints, Ints]:
     """Return the states of a group's entities in the table's order, with where they stand.
 
-    ``entity`` is that of each event in ``order``. Returned are the places in ``order`` of the
-    events whose states are rows, shape (m,), their times, and the states, shape (m, width).
+    ``entity`` is that of each event in ``order``, ``carried`` what each event of the group says
+    (:func:`_read_carried`). Returned are the places in ``order`` of the events whose states are
+    rows, shape (m,), their times, and the states, shape (m, width).
     """
     known_at = events.known_at[order]
     is_last = np.r_[entity[1:] != entity[:-1], True][: len(order)]
@@ -173,16 +190,14 @@ def _states(
         lasts = _drop_unreachable(lasts, is_last, known_at, since=reads_from - layout.reach)
     starts = np.flatnonzero(np.r_[True, is_last[:-1]][: len(order)])
     packed = np.empty((len(lasts), layout.width), "<i8")
+    which = np.searchsorted(starts, lasts, "right") - 1
     for place, measure in enumerate(layout.sums):
-        packed[:, place] = _cumulative(events, measure, order, starts)[lasts]
-    for place, name in enumerate(layout.carried, len(layout.sums)):
-        at = order[lasts]
-        carried = (
-            events.known_at[at]
-            if name == "known_at"
-            else log.facts[FACTS.index(name), events.row[at]]
-        )
-        packed[:, place] = carried.astype("<f8").view("<i8")
+        amounts = events.amounts(measure, order)
+        running = np.cumsum(amounts)
+        # Less what it was before the entity's first event.
+        packed[:, place] = running[lasts] - (running[starts] - amounts[starts])[which]
+    for place, column in enumerate(carried, len(layout.sums)):
+        packed[:, place] = column[order[lasts]].astype("<f8").view("<i8")
     return lasts, known_at[lasts], packed
 
 
@@ -195,24 +210,16 @@ def _drop_unreachable(lasts: Ints, is_last: Mask, known_at: Ints, *, since: int)
     return lasts[is_last[lasts] | (until >= since)]
 
 
-def _cumulative(events: Events, measure: str, order: Ints, starts: Ints) -> Ints:
-    """Sum within each entity: the running total less what it was before its first event."""
-    amounts = events.amounts(measure, order)
-    running = np.cumsum(amounts)
-    before = (running - amounts)[starts]
-    return running - np.repeat(before, np.diff(np.r_[starts, len(order)]))
-
-
-def _labels(log: EncodedHistory) -> Ints:
-    """Return (inspected, hit, seizure) of each crossing as int64 array of shape (3, n)."""
+def _labels(log: EncodedHistory) -> Labels:
+    """Return (inspected, hit, seizure) of each crossing as int8 array of shape (3, n)."""
     acts = log.streams["inspections"]
-    label = np.zeros((3, len(log)), np.int64)
+    label = np.zeros((3, len(log)), np.int8)
     for place, measure in enumerate(("n", "hit", "seizure")):
         np.add.at(label[place], acts.row, acts.measures[measure])
     return label
 
 
-def _passages(log: EncodedHistory, label: Ints, *, begin: int) -> list[tuple[object, ...]]:
+def _passages(log: EncodedHistory, label: Labels, *, begin: int) -> list[tuple[object, ...]]:
     """Return rows of crossings, in the order of the table's columns."""
     part = slice(begin, begin + _CHUNK)
     columns = (

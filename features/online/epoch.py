@@ -59,8 +59,8 @@ def open_epoch(
     upto = head.seq
     report(f"encoding {tables.crossings.num_rows:,} crossings")
     scratch = ScratchFile(home.root)
-    log = encode_history(tables, plan, scratch=scratch)
     taught, searches, names = act_minutes(tables), read_searches(tables), report_names(tables)
+    log = encode_history(tables, plan, scratch=scratch, is_read_whole=True)
     digest, network = tables.digest, tables.network
     del tables
     release_memory()

@@ -76,7 +76,7 @@ def build_on_disk(
     values = ColumnFile((len(log), len(plan.names)), scratch)
     for part in finish_features(log, plan, batches(log, plan), progress=progress):
         values.write(*part)
-    made = Matrix(log.crossing_id, log.as_of, plan.names, cast("Rows", values), plan.digest)
+    made = Matrix(log.crossing_id[:], log.as_of, plan.names, cast("Rows", values), plan.digest)
     return dataset(tables, made, known), lookup(log, plan).take(in_order(made)), tables
 
 

@@ -65,7 +65,7 @@ def relations(log: EncodedHistory, plan: Plan, *, first: int = 0) -> dict[str, p
     keys = {key_column(*lookup): log.keys[place] for lookup, place in plan.column.items()}
     crossings = {
         "crossing": np.arange(first, first + len(log)),
-        "crossing_id": pa.array(log.crossing_id, pa.string()),
+        "crossing_id": pa.array(log.crossing_id[:], pa.string()),
         "known_at": log.known_at,
         "as_of": log.as_of,
         **keys,

@@ -33,6 +33,11 @@ def test_a_log_holds_what_the_encoder_says(seed: int, size: int) -> None:
         plate = entities["plate"]
         assert log.plate_key[row] == (0 if plate is None else key("plate", plate))
         assert log.post[row] == entities["post"]
+        assert log.crossing_id[row] == each[0].crossing_id
+    assert log.crossing_id[:].tolist() == [each[0].crossing_id for each in arrivals(found)]
+    backwards = np.arange(len(log))[::-1]
+    assert log.crossing_id[backwards].tolist() == log.crossing_id[:].tolist()[::-1]
+    assert log.crossing_id[2:5].tolist() == log.crossing_id[:].tolist()[2:5]
 
 
 def test_blocks_and_a_short_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,6 +45,7 @@ def test_blocks_and_a_short_memory_change_nothing(monkeypatch: pytest.MonkeyPatc
     whole = read_log(found, PLAN)
     monkeypatch.setattr(compact_columns, "_KEYS_KEPT", 0)
     monkeypatch.setattr(compact_columns, "_AT_ONCE", 11)
+    monkeypatch.setattr(compact_columns, "_SLOTS", 2)
     pieced = read_log(found, PLAN)
     for _ in range(2):
         np.testing.assert_array_equal(pieced.keys[:], whole.keys[:])
@@ -48,10 +54,13 @@ def test_blocks_and_a_short_memory_change_nothing(monkeypatch: pytest.MonkeyPatc
     assert whole.keys[:].any(axis=1).all()
 
 
-def test_columns_in_a_file_are_those_in_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_read_whole", [False, True])
+def test_columns_in_a_file_are_those_in_memory(tmp_path: Path, is_read_whole: bool) -> None:
     found, scratch = tables(history(5, 300)), ScratchFile(tmp_path)
     whole = read_log(found, PLAN)
-    stored = derive(encode_history(found, PLAN, scratch=scratch), PLAN, scratch=scratch)
+    log = encode_history(found, PLAN, scratch=scratch, is_read_whole=is_read_whole)
+    stored = derive(log, PLAN, scratch=scratch)
+    np.testing.assert_array_equal(stored.keys[:], whole.keys[:])
     np.testing.assert_array_equal(stored.facts[:], whole.facts[:])
     np.testing.assert_array_equal(stored.facts[:, 7], whole.facts[:, 7])
     np.testing.assert_array_equal(stored.facts[3, 5:9], whole.facts[3][5:9])
