@@ -120,13 +120,14 @@ def load(
     from features.history.tables import epoch
     from features.intake.load import load as take_in
     from features.messages.settings import choose_settings
-    from features.offline.memory_release import pause_collection
+    from features.offline.memory_release import keep_freed_memory, pause_collection
     from features.online.counter_recount import has_other_network
     from features.online.crossing_index import is_current, read_plan
     from features.online.epoch import open_epoch
 
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")
+    keep_freed_memory()
     plan = Plan(CATALOGUE)
     with pause_collection(), open_home(home) as (found, store):
         with progress() as report_progress:

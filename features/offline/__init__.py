@@ -11,7 +11,7 @@ export            The feature matrix of a bulk folder or a home, as one Parquet 
 feature_matrix    All reads of a whole history, and the feature matrix computed from them
 hash_index        Dense numbers for entities, so that a part can be sorted by counting
 kernel            The bulk kernel
-memory_release    Release of free memory to the system, and a load without garbage collection
+memory_release    Memory and garbage collection of a load, an export or a training
 radix_partition   Radix partition of rows by key, so that one entity's rows fit a cache
 reference_kernel  Second implementation of the bulk kernel, in numpy
 spread_events     Snapshots of finds spread along links, of a whole history

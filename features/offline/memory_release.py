@@ -11,6 +11,10 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's malloc.h
+_KEPT = 1 << 30
+"""Bytes that are free at the end of the heap before the C library gives them back by itself."""
+
 
 def release_memory() -> None:
     """Return free memory of Arrow and of the C library to the system."""
@@ -18,6 +22,19 @@ def release_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
     if trim is not None:
         trim(0)
+
+
+def keep_freed_memory() -> None:
+    """Let the C library use freed memory again, from now on, until :func:`release_memory`.
+
+    It takes arrays of more than 32 MB from the system and gives each back at once. The system
+    clears every page that it hands out: that was a sixth of the processor time of a load of
+    5,000,000 crossings.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it
+    if mallopt is not None:
+        mallopt(_MMAP_MAX, 0)
+        mallopt(_TRIM_THRESHOLD, _KEPT)
 
 
 @contextmanager
