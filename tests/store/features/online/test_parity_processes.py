@@ -137,7 +137,8 @@ def test_what_four_processes_served_is_what_their_journal_gives(
     assert verify(store).ok
     assert len(lived.served) > CROSSINGS
     by_turns = [lived.process[seq] for seq in sorted(lived.process)]
-    assert np.count_nonzero(np.diff(by_turns)) > 20
+    # One after the other they would change three times; it is 21 to 29 times on two busy cores.
+    assert np.count_nonzero(np.diff(by_turns)) > 10
 
 
 @pytest.mark.parametrize("kind", [UnlockedProcess, LateCut])
