@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+LEAST = 64 << 20
+"""Bytes of a file that is worth a process: a smaller one is read in a moment."""
 SHARE = 2
 """A file is read ahead where it is smaller than this part of the memory."""
 _PROGRAM = """
@@ -26,12 +28,12 @@ def read_ahead(path: Path | None) -> None:
     Advice without a promise: nothing is raised. No processor time worth mentioning. None, the file
     of a store on PostgreSQL, is left out.
     """
-    if path is None or not hasattr(os, "posix_fadvise") or not _fits(path):
+    if path is None or not hasattr(os, "posix_fadvise") or not _is_worth_it(path):
         return
     command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(path)]
     subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL)
 
 
-def _fits(path: Path) -> bool:
+def _is_worth_it(path: Path) -> bool:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return path.exists() and path.stat().st_size < memory // SHARE
+    return path.exists() and LEAST <= path.stat().st_size < memory // SHARE

@@ -20,6 +20,12 @@ sqlite3.connect(sys.argv[1], timeout=0).execute("CREATE TABLE u (a)")
 """
 
 
+@pytest.fixture(autouse=True)
+def _least(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a small file be worth a process."""
+    monkeypatch.setattr(module, "LEAST", 1)
+
+
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Processes that would have been started."""
@@ -34,13 +40,16 @@ def test_a_file_that_fits_is_read(tmp_path: Path, processes: list[object]) -> No
     assert processes == [str(tmp_path / "a")]
 
 
-def test_what_does_not_fit_and_what_is_not_there_is_left(
+def test_what_is_not_there_too_large_or_too_small_is_left(
     tmp_path: Path, processes: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read_ahead(None)
     read_ahead(tmp_path / "a")
     monkeypatch.setattr(module, "SHARE", 1 << 62)
     (tmp_path / "a").write_bytes(b"1")
+    read_ahead(tmp_path / "a")
+    monkeypatch.setattr(module, "SHARE", 1)
+    monkeypatch.setattr(module, "LEAST", 2)
     read_ahead(tmp_path / "a")
     assert processes == []
 
