@@ -414,7 +414,8 @@ def _pack_rows(rows: Sequence[Row], sums: Mapping[int, int]) -> list[Row]:
             packed += those
             continue
         _, entities, times, states = zip(*those, strict=True)
-        numbers = np.frombuffer(b"".join(states), "<i8").reshape(len(states), -1)
+        # Writable, as a load has them: the kernel would be compiled again for others.
+        numbers = np.frombuffer(bytearray().join(states), "<i8").reshape(len(states), -1)
         keys, known_at = np.array(entities, np.int64), np.array(times, np.int64)
         blocks = pack_blocks(keys, known_at, numbers, sums[number])
         packed += zip(repeat(number), *blocks, strict=False)

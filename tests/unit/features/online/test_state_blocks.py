@@ -1,16 +1,21 @@
 """Blocks of counter states: the same bits back, a look-up's state, other bytes refused."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from struct import error as StructError  # noqa: N812 - named as a class is
+from typing import Any
 
 import numpy as np
 import pytest
+from numba import typeof
 from numpy.typing import NDArray
 
+from features.online import counter_store
 from features.online.blocks import kernel
 from features.online.blocks.rows import (
     expand_rows,
     is_block,
+    load_kernels,
     pack_blocks,
     pick_states,
     unpack_block,
@@ -123,3 +128,32 @@ def test_bytes_that_are_no_block_are_refused() -> None:
             pick_states([noise.tobytes()], [LAST])
         except StructError:
             continue
+
+
+def types_given(monkeypatch: pytest.MonkeyPatch, pack: Callable[[], object]) -> set[str]:
+    """Return the types of arrays that the kernel is called with: for each it is compiled."""
+    found = set[str]()
+
+    def write(*given: Any) -> Any:
+        found.add(" ".join(str(typeof(each)) for each in given))
+        return write_blocks(*given)
+
+    write_blocks = kernel.write_blocks
+    with monkeypatch.context() as patched:
+        patched.setattr(kernel, "write_blocks", write)
+        pack()
+    return found
+
+
+def merge_rows() -> None:
+    counter_store._pack_rows([(1, 5, 10, bytes(24)), (1, 5, 20, bytes(24))], {1: 2})
+
+
+def test_a_merge_does_not_wait_for_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert types_given(monkeypatch, merge_rows) == types_given(monkeypatch, load_kernels)
+
+
+def test_states_that_cannot_be_written_to_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seeded bug: the kernel gets other arrays than those that it is loaded with."""
+    monkeypatch.setattr(counter_store, "bytearray", bytes, raising=False)
+    assert types_given(monkeypatch, merge_rows) != types_given(monkeypatch, load_kernels)
