@@ -5,6 +5,7 @@ that wait when it becomes free are one batch: under load one snapshot and one ca
 requests, and without load no request waits for another.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -26,6 +27,7 @@ from engine.journal.idempotency import (
 )
 from engine.journal.journal import Journal
 
+_LOG = logging.getLogger("darvoza")
 LARGEST_BATCH = 128
 """Bounds how long the first of a batch waits for the last."""
 STEP_SECONDS, QUIET_STEPS, MOST_STEPS = 0.001, 4, 12
@@ -113,7 +115,10 @@ class BatchThread(Generic[Item]):
             with suppress(Empty):
                 return self._queue.get(timeout=REST_SECONDS)
             self._is_rested = True
-            self._rest()
+            try:
+                self._rest()
+            except Exception:  # the thread that requests wait for goes on
+                _LOG.exception("what can wait was not done")
         found = self._queue.get()
         self._is_rested = False
         return found

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from engine.errors import StoreUnavailableError
+from engine.journal import batch_worker
 from engine.journal.batch_worker import (
     QUIET_STEPS,
     REST_SECONDS,
@@ -26,6 +27,8 @@ class Book:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.order: list[list[str]] = []
+        """Batches and rests. These begin by the clock, so that no other test may count them."""
         self.held, self.free = Event(), Event()
         self.rested = Event()
         self.desk: BatchWorker[str] = BatchWorker(self._handle, name="book", rest=self._rest)
@@ -34,11 +37,12 @@ class Book:
         return self.desk.ask(what, IdempotencyClaim("kind", "OYB", (what,), what))
 
     def _rest(self) -> None:
-        self.batches.append(["rest"])
+        self.order.append(["rest"])
         self.rested.set()
 
     def _handle(self, asked: Sequence[PendingRequest[str]]) -> None:
         self.batches.append([one.what for one in asked])
+        self.order.append(self.batches[-1])
         self.held.set()
         assert self.free.wait(SECONDS)
         if any(one.what == "lost" for one in asked):
@@ -165,7 +169,7 @@ def order_of_rest(book: Book) -> list[list[str]]:
     together(book, "a")
     assert book.rested.wait(SECONDS)
     book.rested.clear()
-    return list(book.batches)
+    return list(book.order)
 
 
 def test_what_can_wait_is_done_once_nothing_waits_and_once_a_pause(book: Book) -> None:
@@ -173,7 +177,31 @@ def test_what_can_wait_is_done_once_nothing_waits_and_once_a_pause(book: Book) -
     assert not book.rested.wait(5 * REST_SECONDS)
     book.ask("b").result(SECONDS)
     assert book.rested.wait(SECONDS)
-    assert book.batches[3:] == [["b"], ["rest"]]
+    assert book.order[3:] == [["b"], ["rest"]]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("seeds_bug", [False, True])
+def test_a_fault_of_what_can_wait_leaves_the_thread_to_requests(
+    monkeypatch: pytest.MonkeyPatch, *, seeds_bug: bool
+) -> None:
+    """Seeded bug: the fault ends the thread."""
+
+    def fail(book: Book) -> None:
+        book.rested.set()
+        raise ValueError("bad")
+
+    monkeypatch.setattr(Book, "_rest", fail)
+    if seeds_bug:
+        monkeypatch.setattr(batch_worker, "Exception", KeyError, raising=False)
+    book = Book()
+    order_of_rest(book)
+    if seeds_bug:
+        book.desk._thread.join(SECONDS)
+    assert book.desk._thread.is_alive() is not seeds_bug
+    if not seeds_bug:
+        book.ask("b").result(SECONDS)
+    book.desk.close()
 
 
 def test_a_rest_before_the_next_request_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
