@@ -7,6 +7,7 @@ from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from engine.errors import StoreUnavailableError
@@ -109,3 +110,16 @@ def test_a_log_that_is_left_as_it_is_is_seen(
     commit(store, LOG_COMMITS)
     store.write_back()
     assert count(tmp_path) != LOG_COMMITS
+
+
+def refuse(action: int, name: str | None, *_: str | None) -> int:
+    is_refused = action == sqlite3.SQLITE_PRAGMA and name == "wal_checkpoint"
+    return sqlite3.SQLITE_DENY if is_refused else sqlite3.SQLITE_OK
+
+
+def test_a_fault_of_the_driver_is_a_store_that_is_away(store: Store) -> None:
+    """As it is, it would pass by those who expect that, as on a full disk."""
+    event.listen(store._readers, "checkout", lambda raw, *_: raw.set_authorizer(refuse))
+    commit(store, LOG_COMMITS)
+    with pytest.raises(StoreUnavailableError):
+        store.write_back()
