@@ -45,4 +45,4 @@ def test_arrays_come_from_memory_that_was_freed() -> None:
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
         pages[keep] = int(found.stdout)
-    assert pages["keep_freed_memory()"] < 50 < 1_000 < pages["pass"], pages  # one an array is kept
+    assert 10 * pages["keep_freed_memory()"] < pages["pass"], pages
