@@ -8,6 +8,7 @@ again would end the locks that SQLite holds for the same process.
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 LEAST = 64 << 20
@@ -28,12 +29,14 @@ def read_ahead(path: Path | None) -> None:
     Advice without a promise: nothing is raised. No processor time worth mentioning. None, the file
     of a store on PostgreSQL, is left out.
     """
-    if path is None or not hasattr(os, "posix_fadvise") or not _is_worth_it(path):
+    if path is None or not hasattr(os, "posix_fadvise"):
         return
     command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(path)]
-    subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL)
+    with suppress(OSError):  # no such file, or no process can be started
+        if _is_worth_it(path):
+            subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 def _is_worth_it(path: Path) -> bool:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return path.exists() and LEAST <= path.stat().st_size < memory // SHARE
+    return LEAST <= path.stat().st_size < memory // SHARE

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -52,6 +53,17 @@ def test_what_is_not_there_too_large_or_too_small_is_left(
     monkeypatch.setattr(module, "LEAST", 2)
     read_ahead(tmp_path / "a")
     assert processes == []
+
+
+def test_a_process_that_cannot_be_started_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError("no more processes")
+
+    (tmp_path / "a").write_bytes(b"1")
+    monkeypatch.setattr(subprocess, "run", refuse)
+    read_ahead(tmp_path / "a")
 
 
 def test_every_part_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
