@@ -25,7 +25,7 @@ def release_memory() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let the C library use freed memory again, from now on, until :func:`release_memory`.
+    """Let the C library keep freed memory for its next use; :func:`release_memory` gives it back.
 
     It takes arrays of more than 32 MB from the system and gives each back at once. The system
     clears every page that it hands out: that was a sixth of the processor time of a load of
