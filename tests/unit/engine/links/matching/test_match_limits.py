@@ -11,6 +11,7 @@ from engine.links.matching.match_limits import (
     MatchUse,
     judge_request,
 )
+from engine.links.matching.match_state import Enquiry, MatchState
 
 PLATES = 10_000
 START = 1_709_800_000_000_000
@@ -22,9 +23,19 @@ def requests(size: int, every: int) -> Iterator[tuple[int, int]]:
         yield START + number * every, min(size, PLATES - number * size)
 
 
-def resume(use: MatchUse) -> MatchUse:
-    """Return the use as it is read once two people let it go on."""
-    return replace(use, refused=(), alarm=None)
+def ask(state: MatchState, elements: int, at: int) -> MatchState:
+    """Return the state after a request of the other side, as the answering side records it."""
+    use, rule = judge_request(state.use, MatchLimits(), elements=elements, at=at)
+    is_alarm = use.alarm is not None and state.alarm is None
+    number = len(state.enquiries) + 1
+    asked = Enquiry(number, at, f"exchange-{number}", elements, rule or "", is_alarm)
+    return replace(state, enquiries=(*state.enquiries, asked))
+
+
+def resume(state: MatchState) -> MatchState:
+    """Return the state after two people went on."""
+    assert state.alarm is not None
+    return replace(state, resumed=state.resumed | {state.alarm.sequence})
 
 
 def answered_before_alarm(size: int, every: int, limits: MatchLimits) -> tuple[int, int | None]:
@@ -64,25 +75,22 @@ def test_an_honest_list_is_answered_all_year() -> None:
 
 
 def test_a_second_request_of_a_day_waits_and_the_third_refusal_stops() -> None:
-    limits, use = MatchLimits(), MatchUse()
-    rules = []
+    state = MatchState(link="link")
     for hour in range(5):
-        use, rule = judge_request(use, limits, elements=1, at=START + hour * HOUR)
-        rules.append(rule)
-    assert rules == [None, "too_often", "too_often", "too_often", "stopped"]
-    resumed = resume(use)
-    assert resumed.answered == use.answered
-    assert judge_request(resumed, limits, elements=1, at=START + 2 * DAY)[1] is None
+        state = ask(state, 1, START + hour * HOUR)
+    rules = [one.rule for one in state.enquiries]
+    assert rules == ["", "too_often", "too_often", "too_often", "stopped"]
+    resumed = resume(state)
+    assert resumed.use.answered == state.use.answered != ()
+    assert ask(resumed, 1, START + 2 * DAY).enquiries[-1].rule == ""
 
 
 def test_what_was_answered_stays_counted_after_two_people_resumed() -> None:
-    use, _ = judge_request(MatchUse(), MatchLimits(), elements=50, at=START)
-    use, rule = judge_request(use, MatchLimits(), elements=50, at=START + 2 * DAY)
-    assert rule == "budget_spent"
-    again = judge_request(resume(use), MatchLimits(), elements=50, at=START + 4 * DAY)
-    assert again[1] == "budget_spent"
-    later = START + 366 * DAY
-    assert judge_request(resume(use), MatchLimits(), elements=50, at=later)[1] is None
+    state = ask(ask(MatchState(link="link"), 50, START), 50, START + 2 * DAY)
+    assert state.enquiries[-1].rule == "budget_spent"
+    again = ask(resume(state), 50, START + 4 * DAY)
+    assert again.enquiries[-1].rule == "budget_spent"
+    assert ask(resume(state), 50, START + 366 * DAY).enquiries[-1].rule == ""
 
 
 def test_both_sides_are_shown_the_same_limits() -> None:
