@@ -70,9 +70,9 @@ def backtest(
     as_json: JsonOption = False,
 ) -> None:
     """Score every crossing of a test period with what was known then."""
+    from engine.domain.time_units import NEVER
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
-    from features.history.labels import NEVER
     from models.config import TrainConfig
     from models.training.backtest import Period
     from models.training.view_backtest import backtest_view

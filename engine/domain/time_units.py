@@ -14,6 +14,8 @@ WEEK = 7 * DAY
 RECENT_DAYS = 28
 """Days of the recent past with which a shift, a score and a drift are compared."""
 RECENT_WINDOW = RECENT_DAYS * DAY
+NEVER = (1 << 63) - 1
+"""Later than any instant: when what is not there became known, up to when nothing is left out."""
 
 
 def micros(moment: datetime) -> int:

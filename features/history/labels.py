@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from engine.decision.inspection_minutes import Taught, lesson
 from engine.domain.records import VehicleClass, is_papers_only
+from engine.domain.time_units import NEVER
 from features.catalogue.event_measures import (
     GRAMS_MOST,
     Label,
@@ -27,7 +28,6 @@ from features.catalogue.event_measures import (
 from features.history.tables import Tables
 
 Ints = NDArray[np.int64]
-NEVER = int(np.iinfo(np.int64).max)
 SearchRow = tuple[int, int, tuple[str, ...], tuple[str, ...]]
 """(known_at, row of the crossing, places searched, places of finds) of one record."""
 

@@ -12,15 +12,12 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.time_units import DAY
+from engine.domain.time_units import DAY, NEVER
 from features.offline.column_file import select_rows
 from models.array_types import Floats, Labels, Mask, Rows
 
 Target = Literal["seizure", "discrepancy"]
 TARGETS: tuple[Target, ...] = ("seizure", "discrepancy")
-
-NEVER: int = int(np.iinfo(np.int64).max)
-"""``label_known_at`` of a row that has no label."""
 
 _AT_ONCE = 16_384
 _ROWWISE_EXCEPT = frozenset({"names", "definitions", "synthetic"})

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from sqlalchemy import Connection, or_
 
+from engine.domain.time_units import NEVER
 from engine.journal.journal import (
     JOURNAL,
     JournalReader,
@@ -16,7 +17,6 @@ from engine.journal.journal import (
 from engine.journal.kinds import DECISION
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import COUNTERPART, INSPECTED, Channel
-from models.data.dataset import NEVER
 from models.data.propensity_log import ReferralState
 
 Sendings = Mapping[str, tuple[float, bool]]

@@ -13,10 +13,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.domain.time_units import NEVER
 from engine.errors import NotEnoughDataError
 from engine.ports import Scores
 from features.catalogue.plan import Plan
-from features.history.labels import NEVER, act_lengths, labels
+from features.history.labels import act_lengths, labels
 from features.history.tables import Tables
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from sklearn.model_selection import GroupKFold
 
-from engine.domain.time_units import DAY, micros
+from engine.domain.time_units import DAY, NEVER, micros
 from experiments.benchmarks.quality import peers
 from experiments.support.benchmark_harness import Row, row
 from features.catalogue.catalogue import CATALOGUE, SAME
 from features.catalogue.plan import Plan
-from features.history.labels import NEVER, labels
+from features.history.labels import labels
 from features.history.tables import Tables
 from features.intake.load import read_folder
 from features.offline.encoded_history import read_log

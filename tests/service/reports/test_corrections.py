@@ -14,13 +14,14 @@ from api.auth.permissions import Role
 from api.http.schema_base import Acknowledged, AcknowledgedAct
 from api.service.settings import Settings
 from engine.domain.records import Inspection
+from engine.domain.time_units import NEVER
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import INSPECTION, INSPECTION_CORRECTED
 from engine.queue.corrections import Corrections
 from engine.queue.find_gravity import FindGravity
 from engine.targeting import corrections
 from features.history.journal_history import read_event_log
-from features.history.labels import NEVER, labels
+from features.history.labels import labels
 from features.online import projection
 from features.online.epoch import open_epoch
 from models.data.build_dataset import freeze_history

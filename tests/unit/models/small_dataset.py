@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from engine.domain.time_units import DAY, HOUR
+from engine.domain.time_units import DAY, HOUR, NEVER
 from models.config import TrainConfig, Trees
-from models.data.dataset import NEVER, Dataset
+from models.data.dataset import Dataset
 
 START = 1_700_000_000_000_000 // DAY * DAY
 _FEW_TREES = Trees(iterations=5, learning_rate=0.3, depth=2, leaves=4, seeds=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.domain.time_units import NEVER
 from engine.search_orders import search_order
 from engine.search_orders.equipment import choose_method
 from engine.search_orders.search_order import BEFORE_EQUIPMENT, SEARCHED_FIRST
@@ -25,7 +26,6 @@ from experiments.benchmarks.search_orders import (
     searches_known,
 )
 from experiments.synthetic.records.writer import write
-from features.history.labels import NEVER
 
 CROSSINGS, SEED = (250_000, 21) if os.environ.get("DARVOZA_PROOF") else (12_000, 4)
 

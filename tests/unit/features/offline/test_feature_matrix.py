@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.domain.time_units import DAY, HOUR, MINUTE
+from engine.domain.time_units import DAY, HOUR, MINUTE, NEVER
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from features.history.labels import NEVER, labels
+from features.history.labels import labels
 from features.history.tables import Tables
 from features.offline import kernel, radix_partition, reference_kernel
 from features.offline.encoded_history import EncodedHistory, Events, read_log

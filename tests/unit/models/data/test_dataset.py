@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from models.data.dataset import NEVER, Dataset
+from engine.domain.time_units import NEVER
+from models.data.dataset import Dataset
 from tests.unit.models.small_dataset import small_world
 
 

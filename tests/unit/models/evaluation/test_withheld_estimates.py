@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.domain.time_units import DAY
+from engine.domain.time_units import DAY, NEVER
 from engine.ports import Scores
 from models.array_types import Floats
 from models.config import TrainConfig
-from models.data.dataset import NEVER, Dataset
+from models.data.dataset import Dataset
 from models.data.propensity_log import PropensityLog, ReferralState, read_random_stream
 from models.evaluation.metric_view import View, _fill_labels, _statistics, figures
 from models.evaluation.off_policy import policy_value

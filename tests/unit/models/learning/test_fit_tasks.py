@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.domain.time_units import NEVER
 from models.config import BinsBy, TrainConfig
-from models.data.dataset import NEVER, Dataset
+from models.data.dataset import Dataset
 from models.data.temporal_splits import Fold
 from models.learning import fit
 from models.learning.base_learners import RATES, precedents

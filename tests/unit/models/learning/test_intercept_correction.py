@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.time_units import DAY
+from engine.domain.time_units import DAY, NEVER
 from models.config import TrainConfig, Trees
-from models.data.dataset import NEVER, Dataset
+from models.data.dataset import Dataset
 from models.learning import fit as fitting
 from models.learning.calibration import FittedHead, level
 from models.learning.fit import fit

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.domain.time_units import DAY
+from engine.domain.time_units import DAY, NEVER
 from models.config import TrainConfig, Trees
-from models.data.dataset import NEVER, Dataset
+from models.data.dataset import Dataset
 from models.learning.fit import fit
 from models.learning.fitted_model import FittedModel
 from models.training import propensity_weighting
