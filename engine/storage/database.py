@@ -190,9 +190,13 @@ class Store:
         if self._folder is None or self._commits < LOG_COMMITS:
             return
         self._commits = 0
-        reader = self._readers.connect  # taken first: the lock is held for the writing alone
-        with _translate_errors(), reader() as own, self._locked(), _raise_as_ours(own):
-            own.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+        with (
+            _translate_errors(),
+            self._readers.connect() as reader,  # first: the lock is held for the writing alone
+            self._locked(),
+            _raise_as_ours(reader),
+        ):
+            reader.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
 
     def probe(self) -> None:
         """Try to write, leaving nothing; raises ``StoreUnavailableError`` where it fails.
