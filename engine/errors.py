@@ -188,6 +188,13 @@ class BusyError(RiskError):
     TEXT = "{what}; try again later"
 
 
+class TooCostlyError(RiskError):
+    """Content that takes more processor time or memory than one request may."""
+
+    what: str
+    TEXT = "the {what} takes more time or memory than one request may"
+
+
 class NotEnoughDataError(RiskError):
     """The data are too few for the model or the estimate that was requested."""
 

@@ -10,12 +10,14 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer.main
 import typer.testing
 
+from engine.storage import worker_process
 from tests.integration import (
     MARKER,
     StartedProcesses,
@@ -284,6 +286,18 @@ def _small_trainings(request: pytest.FixtureRequest) -> Iterator[None]:
         if not IS_PROOF:
             shrink_trainings(patched, request.path.stem)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _work_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do the work of worker processes in this one: a start takes longer than most tests."""
+
+    def do_here(work: str, given: bytes, **_: Any) -> CompletedProcess[bytes]:
+        status, made, why = worker_process.do_work(work, given)
+        return CompletedProcess([work], status, made, why.encode())
+
+    if MARKER not in request.keywords:
+        monkeypatch.setattr(worker_process, "start_worker", do_here)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -43,7 +43,6 @@ UnusedHomeOption = Annotated[
 ]
 PoliteOption = Annotated[bool, typer.Option("--polite", hidden=True)]
 """Given by a service that runs the command for a caller."""
-_POLITE = 5
 Opener = Callable[[Path], AbstractContextManager[tuple[Home, "Store"]]]
 ReportProgress = Callable[[str, int, int], None]
 """Takes a stage, how much of it is done, and of how much."""
@@ -214,7 +213,9 @@ def governing_accounts(home: Path, by: str) -> Iterator["Accounts"]:
 def step_back(*, if_polite: bool) -> None:
     """Let decisions go first, where a running service asked for this."""
     if if_polite:
-        os.nice(_POLITE)
+        from engine.storage.worker_process import NICENESS
+
+        os.nice(NICENESS)
 
 
 def emit(

@@ -404,11 +404,11 @@ def _report_differently(
 def _furnish(credentials: Credentials, port: int) -> None:
     """Put something on the analysts' desk."""
     from api.client import Client
-    from api.service.subprocess_jobs import PATIENCE_SECONDS
+    from api.service.executors import BACKTESTS
     from experiments.support.free_port import HOST
 
     say("an analyst proposes two profiles and an entry of the watch list; drift is measured")
-    patience = PATIENCE_SECONDS + 30.0  # a backtest that takes longer is left out, and said to be
+    patience = BACKTESTS.seconds + 30.0  # a backtest that takes longer is left out, and said to be
     connect = partial(Client, HOST, port, timeout=patience)
     furnish(partial(connect, credentials.analyst), partial(connect, credentials.supervisor))
 

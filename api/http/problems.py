@@ -35,6 +35,7 @@ STATUS: dict[type[RiskError], HTTPStatus] = {
     errors.SecondPersonError: HTTPStatus.FORBIDDEN,
     errors.LapsedProposalError: HTTPStatus.CONFLICT,
     errors.BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooCostlyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
     errors.NotAllowedError: HTTPStatus.FORBIDDEN,
     errors.HomeError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -15,7 +15,7 @@ from api.http.request_bodies import read_bounded
 from api.http.responses import answer, document_problems, json_router
 from api.links.reads import LinkedService, TheService, describe_traffic, list_links
 from api.links.schemas import Links, LinkTraffic
-from api.service.executors import Executors
+from api.service.executors import PARCELS, Executors
 from api.service.metrics import Metrics
 from engine.errors import NotFoundError
 from engine.journal.kinds import LINK_PROPOSED
@@ -25,8 +25,6 @@ from engine.links.posts.centre_line import CentreLine
 router = json_router("/v1/links", "links", 404)
 door = APIRouter(prefix="/v1/links", tags=["links"], route_class=CheckedRoute)
 LinkName = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
-LARGEST_PARCEL = 12 * 1024 * 1024
-"""Bytes; that of :mod:`engine.links.parcel`, which a service without links does not import."""
 _PARCEL: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -65,8 +63,8 @@ async def read_parcel_body(request: Request, service: TheParcelService, link: Li
     Raises ``NotFoundError`` for an unknown link before anything is read, ``BodyTooLargeError``, and
     ``BusyError`` where too many parcels wait.
     """
-    await service.executors.links.run(must_know_link, service, link)
-    return await read_bounded(request, most=LARGEST_PARCEL)
+    await service.executors.parcels.run(must_know_link, service, link)
+    return await read_bounded(request, most=PARCELS.most_bytes)
 
 
 def must_know_link(service: LinkedService, link: str) -> None:
@@ -87,7 +85,7 @@ async def take_parcel(
     service: TheParcelService, link: LinkName, raw: Annotated[bytes, Depends(read_parcel_body)]
 ) -> Response:
     """Take a parcel of the other side and return the signed parcel that answers it."""
-    answered = await service.executors.links.run(_answer_parcel, service, raw, link)
+    answered = await service.executors.parcels.run(_answer_parcel, service, raw, link)
     return Response(answered, media_type="application/json")
 
 

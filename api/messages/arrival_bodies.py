@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from api.http.dependencies import show_name
 from api.http.request_bodies import FAULTS_SAID, read_bounded
-from api.service.executors import Executors
+from api.service.executors import MESSAGES, Executors
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.domain.validation import bare, list_faults
 from engine.errors import (
@@ -76,12 +76,10 @@ def arrival_body(
 
 async def read_message(request: Request, service: MessageService) -> "Translation":
     """Return what a request's message says; raises for one that is refused."""
-    from features.messages.xml_reader import MAX_BYTES
-
-    raw = await read_bounded(request, most=MAX_BYTES)
+    raw = await read_bounded(request, most=MESSAGES.most_bytes)
     found = await service.executors.messages.run(_translate, raw, service.home)
     request.state.references = found.references
-    _check_accepted(found, MAX_BYTES)
+    _check_accepted(found, MESSAGES.most_bytes)
     return found
 
 

@@ -1,54 +1,103 @@
-"""Threads for work that must not wait for other work, and bounds on what waits for them.
+"""Places for work that must not hold up decisions, each matter with its own.
 
-A password costs 64 MB and a core for a moment, and anybody may send one. So sign-in has a thread of
-its own and a short queue, beyond which it refuses; keys and sessions are looked up on threads that
-no sign-in and no page ever takes.
+Every matter whose work can be long is declared here: how many pieces are done together and how
+many wait, how many bytes one may have, and how long it may take. A piece that cannot even wait is
+refused with ``BusyError``, which a service answers by 503 and Retry-After. So no matter takes the
+places of another, and none takes the threads of ordinary requests.
+
+Work of a matter with a limit of time runs in a process of its own, one at a time for all workers of
+a service (:mod:`engine.storage.worker_process`); other work runs on threads of its matter. Keys and
+sessions are looked up on threads that nothing else takes.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from subprocess import CompletedProcess
 from typing import TypeVar
 
-from engine.errors import BusyError
+from engine.errors import BodyTooLargeError, BusyError
+from engine.storage.home import Home
+from engine.storage.worker_process import hold_place, run_bounded, work_apart
 
 Result = TypeVar("Result")
 
-SIGN_INS, WAITING_SIGN_INS = 1, 8
-"""Passwords that are looked at together, and those that wait for it."""
-SIGN_ONS, WAITING_SIGN_ONS = 4, 16
-"""People for whom the identity provider is asked together, and those who wait for it."""
-WAITING_PARCELS = 8
-"""Parcels of links that wait for the one that is read: each may cost hundreds of megabytes."""
-WAITING_MESSAGES = 64
-"""Standard messages that wait for the one that is translated."""
 LOOK_UPS = 2
 """Keys and sessions that are looked up together; what waits is bounded by the connections."""
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the work of one matter may take."""
+
+    what: str
+    """One piece of it, as a refusal names it; also the name of its lock file."""
+    at_once: int = 1
+    waiting: int = 0
+    most_bytes: int = 0
+    """Of one piece; 0 where it is given no content."""
+    seconds: int = 0
+    """Until its process is killed; 0 where it runs on a thread, which nothing can end."""
+
+
+SIGN_INS = Bounds("sign-in", waiting=8)
+"""Passwords: each costs 64 MB and a core for a moment, and anybody may send one."""
+SIGN_ONS = Bounds("sign-on", at_once=4, waiting=16)
+"""People for whom the identity provider is asked."""
+PARCELS = Bounds("parcel", waiting=8, most_bytes=12 * MEGABYTE)
+"""Parcels of links: each may cost hundreds of megabytes."""
+MESSAGES = Bounds("message", waiting=64, most_bytes=24 * MEGABYTE)
+"""Standard messages, which a barrier waits for."""
+FILES = Bounds("file", waiting=8, most_bytes=32 * MEGABYTE, seconds=10)
+"""Files of cases, from the first byte until the record stands."""
+DOSSIERS = Bounds("dossier", waiting=8, most_bytes=64 * MEGABYTE, seconds=20)
+TEXTS = Bounds("text", waiting=8, most_bytes=80_000, seconds=5)
+"""Old reports."""
+CHECKS = Bounds("check", seconds=120)
+"""Checks of the journal."""
+BACKTESTS = Bounds("backtest", seconds=120)
+MEASUREMENTS = Bounds("measurement", seconds=120)
+"""Of drift."""
+ASSESSMENTS = Bounds("assessment", seconds=120)
+"""Of the quality of the data."""
 
 
 class BoundedExecutor:
-    """Runs work on its own threads; refuses it where too much waits. For one event loop."""
+    """Runs the work of one matter within its bounds, for one event loop."""
 
-    def __init__(self, what: str, *, workers: int, waiting: int) -> None:
-        self._what = what
-        self._most = workers + waiting
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self._most = bounds.at_once + bounds.waiting
         self._taken = 0
-        self._threads = ThreadPoolExecutor(workers, what)
+        self._threads = ThreadPoolExecutor(bounds.at_once, bounds.what)
 
     @property
     def is_full(self) -> bool:
         """Tell whether no more work may even wait."""
         return self._taken >= self._most
 
-    async def run(self, work: Callable[..., Result], *given: object) -> Result:
-        """Return what the work returns; raises ``BusyError`` where it cannot even wait."""
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold a place, to work or to wait; raises ``BusyError`` where none is free."""
         if self.is_full:
-            raise BusyError(f"too many at once: {self._what}")
+            raise BusyError(f"too many at once: {self.bounds.what}")
         self._taken += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+            yield
         finally:
             self._taken -= 1
+
+    async def do(self, work: Callable[..., Result], *given: object) -> Result:
+        """Return what the work of a held place returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+
+    async def run(self, work: Callable[..., Result], *given: object) -> Result:
+        """Return what the work returns; raises ``BusyError`` where it cannot even wait."""
+        with self.hold():
+            return await self.do(work, *given)
 
     def close(self) -> None:
         """Finish the work that runs and drop what waits."""
@@ -59,10 +108,14 @@ class Executors:
     """The executors of a service."""
 
     def __init__(self) -> None:
-        self.sign_in = BoundedExecutor("sign-in", workers=SIGN_INS, waiting=WAITING_SIGN_INS)
-        self.oidc = BoundedExecutor("sign-on", workers=SIGN_ONS, waiting=WAITING_SIGN_ONS)
-        self.links = BoundedExecutor("parcels", workers=1, waiting=WAITING_PARCELS)
-        self.messages = BoundedExecutor("messages", workers=1, waiting=WAITING_MESSAGES)
+        self.sign_in = BoundedExecutor(SIGN_INS)
+        self.oidc = BoundedExecutor(SIGN_ONS)
+        self.parcels = BoundedExecutor(PARCELS)
+        self.messages = BoundedExecutor(MESSAGES)
+        self.files = BoundedExecutor(FILES)
+        self.dossiers = BoundedExecutor(DOSSIERS)
+        self.texts = BoundedExecutor(TEXTS)
+        self.checks = BoundedExecutor(CHECKS)
         self._look_ups = ThreadPoolExecutor(LOOK_UPS, "look-up")
 
     async def look_up(self, work: Callable[..., Result], *given: object) -> Result:
@@ -71,8 +124,25 @@ class Executors:
 
     def close(self) -> None:
         """End all threads once their work is done."""
-        self.sign_in.close()
-        self.oidc.close()
-        self.links.close()
-        self.messages.close()
+        for executor in vars(self).values():
+            if isinstance(executor, BoundedExecutor):
+                executor.close()
         self._look_ups.shutdown(wait=False, cancel_futures=True)
+
+
+def run_apart(home: Home, bounds: Bounds, work: str, given: bytes) -> bytes:
+    """Return what ``MODULE:FUNCTION`` makes of some bytes, in a process of its own.
+
+    Raises what the function raises, ``BodyTooLargeError``, ``BusyError`` and ``TooCostlyError``.
+    """
+    if len(given) > bounds.most_bytes:
+        raise BodyTooLargeError(bounds.most_bytes)
+    what, seconds = bounds.what, bounds.seconds
+    with hold_place(home.root, what, is_patient=bounds.waiting > 0) as place:
+        return work_apart(work, given, what=what, seconds=seconds, place=place)
+
+
+def run_command(home: Home, bounds: Bounds, command: Sequence[str]) -> "CompletedProcess[bytes]":
+    """Run a command in a process of its own; raises ``BusyError``."""
+    with hold_place(home.root, bounds.what, is_patient=bounds.waiting > 0) as place:
+        return run_bounded(command, what=bounds.what, seconds=bounds.seconds, place=place)

@@ -2,56 +2,41 @@
 
 The service imports no training library and keeps its cores for decisions: a backtest runs as the
 command ``darvoza profiles backtest``, a measurement of drift as ``darvoza drift``, an assessment of
-the data as ``darvoza quality``, one of each at a time and with low priority. They read the same
-home and the same store.
+the data as ``darvoza quality``, one of each at a time for all workers of a service and with low
+priority. They read the same home and the same store.
 """
 
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from threading import Lock
 from typing import Any
 
+from api.service.executors import ASSESSMENTS, BACKTESTS, MEASUREMENTS, Bounds, run_command
 from engine.criteria.profiles.profile import BacktestSubject
-from engine.errors import BusyError, NotEnoughDataError
+from engine.errors import NotEnoughDataError
 from engine.storage.home import Home
 
-PATIENCE_SECONDS = 120.0
 REFUSED = "refused "
 """What the command line begins a refusal with."""
 SHOWN_CHARACTERS, KEPT_CHARACTERS = 500, 64_000
 """How much of a command's standard error a caller sees, and how much the home keeps."""
 
 
-class _OneAtATime:
+class _CommandJob:
     """Runs one command of ours at a time and reads its JSON."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._lock = Lock()
 
-    def _run(self, what: str, command: Sequence[str], options: Sequence[str]) -> dict[str, Any]:
+    def _run(self, bounds: Bounds, command: Sequence[str], options: Sequence[str]) -> Any:
         """Run ``darvoza`` politely; raises ``BusyError`` or ``NotEnoughDataError``."""
-        if not self._lock.acquire(blocking=False):
-            raise BusyError(f"another {what} is under way")
         whole = [sys.executable, "-m", "api", *command, "--home", str(self._home.root)]
-        try:
-            done = subprocess.run(
-                [*whole, "--json", "--polite", *options],
-                capture_output=True,
-                timeout=PATIENCE_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise BusyError(f"the {what} took over {PATIENCE_SECONDS:.0f} seconds") from None
-        finally:
-            self._lock.release()
+        done = run_command(self._home, bounds, [*whole, "--json", "--polite", *options])
         if done.returncode:
-            raise NotEnoughDataError(f"the {what}", self._failure(what, done.stderr))
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+            failure = self._failure(bounds.what, done.stderr)
+            raise NotEnoughDataError(f"the {bounds.what}", failure)
+        return json.loads(done.stdout)
 
     def _failure(self, what: str, stderr: bytes) -> str:
         """Return why a command failed, in its own words where it refused; keep all that it said.
@@ -70,7 +55,7 @@ class _OneAtATime:
         return plain[:SHOWN_CHARACTERS]
 
 
-class Backtests(_OneAtATime):
+class Backtests(_CommandJob):
     """Runs one backtest at a time."""
 
     def run(self, trial: BacktestSubject, *, days: int) -> dict[str, Any]:
@@ -84,10 +69,11 @@ class Backtests(_OneAtATime):
         if trial.post is not None:
             options += ["--post", trial.post]
         options += ["--", trial.expression]
-        return self._run("backtest", ["profiles", "backtest"], options)
+        found: dict[str, Any] = self._run(BACKTESTS, ["profiles", "backtest"], options)
+        return found
 
 
-class Measurements(_OneAtATime):
+class Measurements(_CommandJob):
     """Measures drift, once at a time; recording it is the caller's."""
 
     def run(self, *, days: int) -> dict[str, Any]:
@@ -95,12 +81,14 @@ class Measurements(_OneAtATime):
 
         Raises the same.
         """
-        return self._run("measurement", ["drift"], ["--days", str(days), "--unrecorded"])
+        options = ["--days", str(days), "--unrecorded"]
+        found: dict[str, Any] = self._run(MEASUREMENTS, ["drift"], options)
+        return found
 
 
-class Assessments(_OneAtATime):
+class Assessments(_CommandJob):
     """Assesses the quality of the data, once at a time; the command keeps it in the home."""
 
     def run(self) -> None:
         """Replace the last assessment; raises the same."""
-        self._run("assessment", ["quality"], ["--keep"])
+        self._run(ASSESSMENTS, ["quality"], ["--keep"])

@@ -16,8 +16,7 @@ from api.auth.credentials import hash_password, is_password, stand_in
 from api.auth.permissions import Role
 from api.auth.tables import USERS
 from api.auth.throttles import BURST, FORGOTTEN, FREE, LONGEST_WAIT, Attempts, network_of
-from api.service import executors
-from api.service.executors import BoundedExecutor, Executors
+from api.service.executors import SIGN_INS, BoundedExecutor, Bounds, Executors
 from api.service.settings import Settings
 from api.web import sign_in_page
 from engine.errors import BusyError, NotAuthenticatedError
@@ -113,7 +112,7 @@ def test_a_flood_of_sign_ins_holds_up_nothing_else(
 ) -> None:
     decided, queue, refused = answered_under_a_flood(world, 40)
     assert (decided, queue, refused) == ([201] * 3, 200, 503)
-    assert closed_door() == executors.SIGN_INS, "the others wait, or were refused"
+    assert closed_door() == SIGN_INS.at_once, "the others wait, or were refused"
 
 
 def test_look_ups_on_the_threads_of_sign_in_are_caught(
@@ -126,13 +125,13 @@ def test_look_ups_on_the_threads_of_sign_in_are_caught(
 
     monkeypatch.setattr(Executors, "look_up", behind)
     assert answered_under_a_flood(world, 40)[1] == 503
-    assert closed_door() == executors.SIGN_INS
+    assert closed_door() == SIGN_INS.at_once
 
 
 def test_what_waits_for_a_password_is_bounded(world: World, closed_door: Callable[[], int]) -> None:
     assert world.client.portal is not None
     held = world.client.portal.call(flood, world, 40)
-    assert len(held) == 40 - executors.SIGN_INS - executors.WAITING_SIGN_INS
+    assert len(held) == 40 - SIGN_INS.at_once - SIGN_INS.waiting
 
 
 def test_a_refusal_says_when_to_try_again(world: World) -> None:
@@ -144,7 +143,7 @@ def test_a_refusal_says_when_to_try_again(world: World) -> None:
 
 def test_a_bounded_executor_refuses_what_cannot_wait() -> None:
     async def run() -> tuple[int, int]:
-        bounded, door = BoundedExecutor("test", workers=1, waiting=2), threading.Event()
+        bounded, door = BoundedExecutor(Bounds("test", waiting=2)), threading.Event()
         tasks = [asyncio.create_task(bounded.run(door.wait, 20)) for _ in range(10)]
         await asyncio.sleep(0)
         refused = sum(isinstance(t.exception(), BusyError) for t in tasks if t.done())

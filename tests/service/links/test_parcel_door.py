@@ -116,7 +116,7 @@ def test_of_a_link_that_is_none_no_body_is_read(
 def test_parcels_are_read_one_at_a_time_and_few_wait(
     world: World, sides: LinkSides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world.runtime.executors.links, "_most", 0)
+    monkeypatch.setattr(world.runtime.executors.parcels, "_most", 0)
     assert is_problem(post(world, sides.agreement.link, sides.parcel((), at=NOW)), 503)
 
 

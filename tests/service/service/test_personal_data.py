@@ -42,11 +42,11 @@ def library(name: str) -> logging.Logger:
 @pytest.fixture(autouse=True)
 def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the processes that backtests and measurements are: without a history they refuse."""
-    monkeypatch.setattr("api.service.subprocess_jobs.subprocess.run", refuse_command)
+    monkeypatch.setattr("api.service.subprocess_jobs.run_command", refuse_command)
 
 
-def refuse_command(command: list[str], **_: object) -> CompletedProcess[bytes]:
-    return CompletedProcess(command, returncode=1)
+def refuse_command(_home: object, _bounds: object, command: list[str]) -> CompletedProcess[bytes]:
+    return CompletedProcess(command, returncode=1, stderr=b"")
 
 
 def mark_texts(value: Any) -> Any:

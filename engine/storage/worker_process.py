@@ -1,0 +1,141 @@
+"""Work in a process of its own: bounded in time and memory, and never in the way of decisions.
+
+The interpreter runs one thread at a time, so that a long regular expression on one thread holds up
+all others. Work on content that others sent (a file, a photograph, an old report) therefore runs in
+a process that imports what the work needs and no more, has a low priority, and is killed at its
+limit. One process of a kind runs at a time in a home, whatever the number of workers: a lock file
+says so, and the child holds it too, so that the death of its parent frees no place.
+
+``python -m engine.storage.worker_process MODULE:FUNCTION SECONDS`` is the child. It passes what it
+reads to the function and writes what the function returns.
+"""
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from traceback import extract_tb
+from typing import IO, Any
+
+from engine import errors
+from engine.errors import BusyError, RiskError, TooCostlyError
+
+NICENESS = 10
+MOST_MEMORY = 1 << 30
+"""Bytes of address space of a child that reads content of others."""
+PATIENCE = 4
+"""How many times its limit of processor time a child may take on a busy machine."""
+_REFUSED, _TOO_COSTLY = 3, 4
+"""Exit status of a child whose function refused, and of one that ran out of memory."""
+
+
+@contextmanager
+def hold_place(root: Path, kind: str, *, is_patient: bool) -> Iterator[IO[bytes]]:
+    """Hold the one place of a kind of work in a home.
+
+    Raises ``BusyError`` if another process or thread holds it, unless the caller is patient.
+    """
+    with (root / f".{kind}.lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if is_patient else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise BusyError(f"another {kind} is under way") from None
+        yield lock
+
+
+def run_bounded(
+    command: Sequence[str], *, what: str, seconds: float, place: IO[bytes], given: bytes = b""
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run a command that holds a place; raises ``BusyError`` once it is killed at its limit."""
+    try:
+        return subprocess.run(
+            command,
+            input=given,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            pass_fds=(place.fileno(),),
+        )
+    except subprocess.TimeoutExpired:
+        raise BusyError(f"the {what} took over {seconds:.0f} seconds") from None
+
+
+def work_apart(work: str, given: bytes, *, what: str, seconds: int, place: IO[bytes]) -> bytes:
+    """Return what ``MODULE:FUNCTION`` makes of some bytes, in a process that holds a place.
+
+    seconds : of processor time
+
+    Raises the refusals of the function, ``TooCostlyError`` if it takes more time or memory than it
+    may, and ``BusyError`` if the machine gave it too little time.
+    """
+    done = start_worker(work, given, what=what, seconds=seconds, place=place)
+    if done.returncode == 0:
+        return done.stdout
+    if done.returncode == _REFUSED:
+        raise _read_refusal(done.stdout)
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL, _TOO_COSTLY):
+        raise TooCostlyError(what)
+    raise RuntimeError(f"the {what} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
+
+
+def start_worker(
+    work: str, given: bytes, *, what: str, seconds: int, place: IO[bytes]
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run the child; its standard output is what was made, or a refusal."""
+    command = [sys.executable, "-m", __name__, work, str(seconds)]
+    return run_bounded(command, what=what, seconds=PATIENCE * seconds, place=place, given=given)
+
+
+def _read_refusal(text: bytes) -> RiskError:
+    found = json.loads(text)
+    kind: Any = getattr(errors, found["error"])
+    refusal: RiskError = kind(**found["facts"])
+    return refusal
+
+
+def _write_refusal(error: RiskError) -> bytes:
+    facts = {one.name: getattr(error, one.name) for one in fields(error)}  # type: ignore[arg-type]
+    return json.dumps({"error": type(error).__name__, "facts": facts}).encode()
+
+
+def do_work(work: str, given: bytes) -> tuple[int, bytes, str]:
+    """Do the work of a child: return its exit status, what it writes, and why it failed."""
+    module, _, name = work.partition(":")
+    try:
+        return 0, getattr(import_module(module), name)(given), ""
+    except RiskError as error:
+        return _REFUSED, _write_refusal(error), ""
+    except MemoryError:
+        return _TOO_COSTLY, b"", ""
+    except Exception as error:  # its text may quote what was given
+        trace = extract_tb(error.__traceback__)
+        where = ", ".join(f"{Path(one.filename).name}:{one.lineno}" for one in trace)
+        return 1, b"", f"{type(error).__name__} at {where}"
+
+
+def _bound_process(seconds: int) -> None:
+    os.nice(NICENESS)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+
+
+def main(work: str, seconds: int) -> int:
+    """Do the work of this process, and return its exit status."""
+    _bound_process(seconds)
+    status, made, why = do_work(work, sys.stdin.buffer.read())
+    sys.stdout.buffer.write(made)
+    sys.stderr.write(why)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))
