@@ -6,15 +6,17 @@ a body is refused, because two readers of the record could otherwise disagree on
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from functools import cache
+from itertools import chain
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from fastapi import Request
 from pydantic import Field, ValidationError
 
+from api.http.dependencies import show_name
 from engine.domain.records import Arrival, Crossing, InspectionAct, Record
-from engine.domain.validation import list_faults
+from engine.domain.validation import RULES, list_faults
 from engine.errors import BodyTooLargeError, MalformedBodyError
 
 DEEPEST = 32
@@ -32,6 +34,7 @@ Model = TypeVar("Model", bound=Record)
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _SPACE = re.compile(r"[ \t\n\r]*")
 _BRACKETS = re.compile(rb"[\[\]{}]")
+_REFERENCE = re.compile(r'"#/\$defs/([^"]+)"')
 _PLAIN = bytes(set(range(256)) - set(b'"[]{}'))
 """All that says nothing about nesting."""
 
@@ -161,10 +164,7 @@ def _validate(raw: bytes | str, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
-        fields = tuple(
-            {"at": _where(where, _names(model)), "rule": rule, "why": why}
-            for where, rule, why in list_faults(error)[:FAULTS_SAID]
-        )
+        fields = tuple(_describe(model, *fault) for fault in list_faults(error)[:FAULTS_SAID])
         raise MalformedBodyError("the body does not fit its record", fields) from None
 
 
@@ -229,16 +229,34 @@ _SCANNER = json.JSONDecoder(parse_int=len, parse_float=len)
 """Finds where a value ends. What a number is worth is not asked: ``len`` is the cheapest answer."""
 
 
-def _where(where: tuple[int | str, ...], known: frozenset[str]) -> str:
-    """Name a field; a key that no record defines is the sender's own text and is not repeated."""
-    return ".".join(str(part) if part in known or isinstance(part, int) else "?" for part in where)
+def _describe(
+    model: type[Record], where: tuple[int | str, ...], rule: str, why: str
+) -> dict[str, str]:
+    """Return a fault as it is answered; of the sender's own text it repeats a plain name alone."""
+    known, is_unknown = _fields(model), rule == RULES["extra_forbidden"]
+    names = {*known, *chain.from_iterable(known.values())}
+    parts = [str(part) if part in names or isinstance(part, int) else "?" for part in where]
+    if is_unknown:
+        parts[-1] = show_name(str(where[-1]))
+        holder = next((part for part in parts[-2::-1] if not part.isdigit()), "")
+        why = f"no field of this record, which has: {', '.join(sorted(known.get(holder, ())))}"
+    return {"at": ".".join(parts), "rule": rule, "why": why}
 
 
 @cache
-def _names(model: type[Record]) -> frozenset[str]:
-    """Return every field name of a record and of the records inside it, and their kinds."""
+def _fields(model: type[Record]) -> Mapping[str, frozenset[str]]:
+    """Return the fields of a record, and of those inside it by the field or kind that names them.
+
+    Those of the record itself stand under an empty name.
+    """
     schema = model.model_json_schema()
-    inner = schema.get("$defs", {}).values()
-    fields = [one for part in (schema, *inner) for one in part.get("properties", {}).items()]
-    kinds = (one["const"] for _, one in fields if "const" in one)
-    return frozenset((*(name for name, _ in fields), *kinds))
+    inner = {name: part.get("properties", {}) for name, part in schema.get("$defs", {}).items()}
+    found = {"": frozenset(schema.get("properties", {}))}
+    for fields in (schema.get("properties", {}), *inner.values()):
+        for name, field in fields.items():
+            refers = _REFERENCE.findall(json.dumps(field))
+            named = [field["const"]] if "const" in field else []
+            held = frozenset(fields if named else chain.from_iterable(inner[to] for to in refers))
+            for one in named or [name]:
+                found[one] = found.get(one, frozenset()) | held
+    return found

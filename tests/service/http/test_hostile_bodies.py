@@ -239,3 +239,42 @@ def test_the_keys_of_a_stranger_open_no_body(world: World) -> None:
         answer = world.client.request(verb, name_path(path, "OYB"), content=b"{", headers=headers)
         assert is_problem(answer, 401)
     assert Role.CHECKPOINT in world.keys
+
+
+MISTYPED: dict[str, tuple[str, dict[str, Any], str, str]] = {
+    "of an arrival": ("/v1/decisions", {"crosing": {}}, "crosing", "crossing, declaration"),
+    "of a crossing": (
+        "/v1/decisions",
+        {"crossing": {"vehicle_clas": "van"}, "declaration": None},
+        "crossing.vehicle_clas",
+        "trailer_plate, vehicle_class, vin",
+    ),
+    "of an item": (
+        "/v1/decisions",
+        {"declaration": {"items": [{"item_no": 1, "hs": "080620"}]}},
+        "declaration.items.0.hs",
+        "gross_mass_kg, hs_code, item_no",
+    ),
+    "of one kind of event": (
+        "/v1/cases/{case_id}/events",
+        {"event": {"kind": "note", "txt": "seen"}},
+        "event.note.txt",
+        "kind, text",
+    ),
+    "no plain name": (
+        "/v1/decisions",
+        {"crossing": {f"Plate {CANARY}": 1}},
+        "crossing.?",
+        "direction, driver_ref",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISTYPED)
+def test_a_mistyped_field_is_named_and_so_are_those_that_exist(world: World, case: str) -> None:
+    path, body, at, there_are = MISTYPED[case]
+    answer = send(world, ("POST", path), json.dumps(body).encode())
+    assert is_problem(answer, 422) and not leaks(answer.text)
+    (fault,) = (one for one in answer.json()["fields"] if one["rule"] == "unknown_field")
+    assert fault["at"] == at
+    assert there_are in fault["why"]
