@@ -131,6 +131,8 @@ class Authority:
         self._key_ids: dict[str, str] = {}
         self._people: dict[str, PersonGrant] = {}
         self._sessions: dict[str, _Session] = {}
+        self._looked_at = 0
+        """When the last record was known, as sessions were last read."""
         self._is_adopted = False
 
     def look(self, connection: Connection) -> Self:
@@ -254,6 +256,10 @@ class Authority:
             return None
         return person if found.mapping == person.mapping else None
 
+    def is_open(self, commitment: str) -> bool:
+        """Tell whether a session was open when sessions were last read."""
+        return self.session(commitment, self._looked_at) is not None
+
     def open_sessions(self, name: str, now: int) -> tuple[OpenSession, ...]:
         """Return the open sessions of a name, the oldest first."""
         return tuple(
@@ -273,6 +279,7 @@ class Authority:
 
     def _look_at_sessions(self, connection: Connection) -> None:
         now = read_last_known_at(connection)  # the journal's own time: a clock that jumps ends none
+        self._looked_at = now
         if self._openings is None:
             first = find_first_sequence(connection, now - round(self._hours * HOUR))
             self._openings = RecordTail((SIGNED_IN, SIGNED_OUT), after=max(0, first - 1))

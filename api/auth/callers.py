@@ -146,11 +146,14 @@ class Callers:
         return found[1] if found is not None and found[0] > time.monotonic() else None
 
     def is_known(self, header: str) -> bool:
-        """Tell whether a header's key was valid when it was last looked up, however long ago."""
-        try:
-            return self._digest(header) in self._known
-        except NotAuthenticatedError:
-            return False
+        """Tell whether a header's key was valid when keys were last read, however long ago."""
+        kept = self._digest(header)
+        return kept in self._known or self._authority.key(commitment_of(kept)) is not None
+
+    def read_new(self) -> None:
+        """Read what was recorded of keys and sessions since they were last read."""
+        with self._store.read() as connection:
+            self._authority.look(connection)
 
     def look_up(self, header: str | None) -> Caller:
         """Return the caller of a header; raises ``NotAuthenticatedError``."""
@@ -181,10 +184,15 @@ class Callers:
         return caller
 
     def _digest(self, header: str | None) -> bytes:
-        scheme, _, key = (header or "").partition(" ")
-        if scheme.lower() != "bearer" or not key.startswith(PREFIX) or not is_token(key):
+        if not may_be_key(header or ""):
             raise NotAuthenticatedError
-        return digest(key, self._pepper)
+        return digest((header or "").partition(" ")[2], self._pepper)
+
+
+def may_be_key(header: str) -> bool:
+    """Tell whether an ``Authorization`` header can hold a key, before anything is looked up."""
+    scheme, _, key = header.partition(" ")
+    return scheme.lower() == "bearer" and key.startswith(PREFIX) and is_token(key)
 
 
 def _is_in_table(connection: Connection, kept: bytes) -> bool:

@@ -120,8 +120,9 @@ class Sessions:
         )
 
     def is_known(self, token: str) -> bool:
-        """Tell whether a token was valid when it was last looked up, however long ago."""
-        return is_token(token) and self._digest(token) in self._known
+        """Tell whether a token was valid when sessions were last read, however long ago."""
+        kept = self._digest(token)
+        return kept in self._known or self._authority.is_open(commitment_of(kept))
 
     def end(self, token: str) -> bool:
         """Record a sign-out, and tell whether an identity provider had opened the session.

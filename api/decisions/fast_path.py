@@ -28,8 +28,9 @@ class FastPathService(DecisionMakingService, Protocol):
     callers: Callers
 
 
-_METHOD, _ROUTE = "POST", SimpleNamespace(path="/v1/decisions")
-"""The route as the metrics name it."""
+_METHOD, _PATH = "POST", "/v1/decisions"
+_ROUTE = SimpleNamespace(path=_PATH, path_format=_PATH)
+"""The route, by the names that a route of the framework has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class FastPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
-        if scope["type"] != "http" or scope["path"] != _ROUTE.path or scope["method"] != _METHOD:
+        if scope["type"] != "http" or scope["path"] != _PATH or scope["method"] != _METHOD:
             return await self._app(scope, receive, send)
         service: FastPathService = scope["app"].state.runtime
         asked = _ordinary(scope, service)
@@ -66,7 +67,7 @@ class FastPath:
                 service, asked.caller, parse_body(raw, Arrival), asked.key
             )
         except RiskError as error:
-            return await refusal(error, instance=_ROUTE.path)(scope, receive, send)
+            return await refusal(error, instance=_PATH)(scope, receive, send)
         return await answer(result, 201)(scope, receive, send)
 
 
@@ -91,7 +92,7 @@ def _ordinary(scope: Scope, service: FastPathService) -> _DecisionRequest | None
         )
         if caller is None:
             return None
-        caller = caller.enter(_METHOD, _ROUTE.path)
+        caller = caller.enter(_METHOD, _PATH)
     except RiskError:
         return None
     return _DecisionRequest(caller, None if key is None else key.decode("latin-1"), int(size))

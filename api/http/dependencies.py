@@ -58,7 +58,7 @@ async def caller_of(
     elif (known := service.callers.find_remembered(header)) is not None:
         caller = known
     else:
-        caller = await service.executors.look_up(service.callers.look_up, header)
+        caller = await service.executors.look_up_once(service.callers.look_up, header or "")
     return caller.enter(request.method, request.scope["route"].path_format)
 
 

@@ -1,23 +1,28 @@
-"""Pace of requests that show no key or session known to be valid, by address.
+"""Pace of requests that show no valid key or session, by address.
 
-All requests share one event loop. Who sends without a key, or with one that was never found valid,
-is answered so slowly that decisions hardly notice: a burst at once, then a few a second from one
-address, then a refusal. Senders whose key or session was found valid in this process are never
-slowed down, not even while it is being looked up again.
+All requests share one event loop. Who sends without a valid key is answered so slowly that
+decisions hardly notice: a burst at once, then a few a second from one address, then a refusal.
+Senders whose key or session is valid are never slowed down, nor refused, whoever else sends from
+their address: what is not known yet is looked for in the store before it counts as a stranger's.
 """
 
 import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from api.auth.callers import may_be_key
+from api.auth.credentials import is_token
 from api.auth.sessions import token_of
 from api.auth.throttles import network_of
 from api.http.dependencies import SignInService
-from engine.errors import BusyError
+from api.service.executors import SharedWork
+from engine.errors import BusyError, StoreUnavailableError
 
 BURST, RATE = 60, 20.0
 """Requests of strangers from one address that are answered at once, and then each second."""
@@ -33,6 +38,8 @@ class Pace:
         self._now = now
         self._next: OrderedDict[str, float] = OrderedDict()
         """When the turn after the last one that was given is."""
+        self._reads = SharedWork()
+        self._next_read = 0.0
 
     def turn(self, network: str) -> float | None:
         """Return for how many seconds a request waits, None where that is too long."""
@@ -48,7 +55,7 @@ class Pace:
 
     async def admit(self, scope: Scope) -> BusyError | None:
         """Let a stranger's request wait for its turn; return what refuses it where that is far."""
-        if not is_known(scope):
+        if not await self._is_known(scope):
             network = network_of(scope["client"][0]) if scope.get("client") else ""
             seconds = self.turn(network) if network else 0.0  # the proxy's, or our own tests'
             if seconds is None:
@@ -57,12 +64,40 @@ class Pace:
                 await asyncio.sleep(seconds)
         return None
 
+    async def _is_known(self, scope: Scope) -> bool:
+        """Tell whether a request shows a valid key or session, also one of which nothing is known.
 
-def is_known(scope: Scope) -> bool:
-    """Tell whether a request shows a key or a session that was found valid before."""
+        One read of what was recorded serves all who show what is not known, however many keys they
+        show. Where a read was under way a key may be newer than it: then the next one decides.
+        """
+        is_known = find_test(scope)
+        if is_known is None:
+            return False
+        for _ in range(2):
+            if is_known():
+                return True
+            with suppress(StoreUnavailableError):
+                await self._reads.run("", partial(self._read, scope["app"].state.runtime))
+        return is_known()
+
+    async def _read(self, service: SignInService) -> None:
+        """Read what was recorded of keys and sessions, no more often than a stranger has a turn."""
+        seconds = self._next_read - self._now()
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+        self._next_read = self._now() + 1 / RATE
+        await service.executors.look_up(service.callers.read_new)
+
+
+def find_test(scope: Scope) -> Callable[[], bool] | None:
+    """Return what tells whether the key or session of a request was valid when last read.
+
+    None where it shows nothing that could be one.
+    """
     service: SignInService = scope["app"].state.runtime
     for name, value in scope["headers"]:
         if name == b"authorization":
-            return service.callers.is_known(value.decode("latin-1"))
+            header = value.decode("latin-1")
+            return partial(service.callers.is_known, header) if may_be_key(header) else None
     token = token_of(HTTPConnection(scope))
-    return bool(token) and service.sessions.is_known(token)
+    return partial(service.sessions.is_known, token) if is_token(token) else None

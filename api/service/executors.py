@@ -11,12 +11,12 @@ sessions are looked up on threads that nothing else takes.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from subprocess import CompletedProcess
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from engine.errors import BodyTooLargeError, BusyError
 from engine.storage.home import Home
@@ -104,6 +104,21 @@ class BoundedExecutor:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+class SharedWork:
+    """Work that is done once for all who ask for it while it runs. For one event loop."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, asyncio.Task[Any]] = {}
+
+    async def run(self, name: str, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return what the work of this name returns; a caller that leaves does not end it."""
+        task = self._running.get(name)
+        if task is None:
+            task = self._running[name] = asyncio.create_task(work())
+            task.add_done_callback(lambda _: self._running.pop(name))
+        return await asyncio.shield(task)
+
+
 class Executors:
     """The executors of a service."""
 
@@ -117,10 +132,15 @@ class Executors:
         self.texts = BoundedExecutor(TEXTS)
         self.checks = BoundedExecutor(CHECKS)
         self._look_ups = ThreadPoolExecutor(LOOK_UPS, "look-up")
+        self._keys = SharedWork()
 
     async def look_up(self, work: Callable[..., Result], *given: object) -> Result:
         """Look a key or a session up."""
         return await asyncio.get_running_loop().run_in_executor(self._look_ups, work, *given)
+
+    async def look_up_once(self, work: Callable[[str], Result], key: str) -> Result:
+        """Look a key up; all requests that show it meanwhile wait for the one look-up."""
+        return await self._keys.run(key, lambda: self.look_up(work, key))
 
     def close(self) -> None:
         """End all threads once their work is done."""

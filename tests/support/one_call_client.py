@@ -4,7 +4,8 @@ Starlette's calls it eight times, for an answer that may come in parts: to wake 
 longer than most answers. What it says, and what it does where the service fails, is the same.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -93,6 +94,24 @@ def _describe(request: httpx2.Request, held: Any) -> Message:
         "extensions": {"http.response.debug": {}, "http.response.trailers": {}},
         "state": held.app_state.copy(),
     }
+
+
+def send_together(
+    client: TestClient, requests: Sequence[httpx2.Request], *, address: str
+) -> list[int]:
+    """Send requests to the service of a client at once, from one address; return the statuses."""
+    held: Any = client._transport._held  # type: ignore[attr-defined]
+    calls = [_Call(request) for request in requests]
+
+    async def send() -> None:
+        scopes = [_describe(one, held) | {"client": (address, 50_000)} for one in requests]
+        await asyncio.gather(
+            *(call.run(held.app, scope) for call, scope in zip(calls, scopes, strict=True))
+        )
+
+    with held.portal_factory() as portal:
+        portal.call(send)
+    return [call.status for call in calls]
 
 
 def open_client(service: Any) -> TestClient:

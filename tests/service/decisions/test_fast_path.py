@@ -154,3 +154,23 @@ def test_a_body_is_as_long_as_it_was_said_to_be(world: World, short: Short) -> N
         fields = world.headers(Role.SUPERVISOR) | {"Content-Length": size}
         answer = world.client.post(optional, content=b"", headers=fields)
         assert answer.status_code == status
+
+
+def count_requests(world: World, route: str) -> float:
+    """Return how many requests the metrics count by a route."""
+    lines = world.client.get("/metrics").text.splitlines()
+    found = [line for line in lines if line.startswith("darvoza_request_seconds_count{")]
+    return sum(float(line.split()[-1]) for line in found if f'route="{route}"' in line)
+
+
+def test_metrics_name_the_route_of_the_fast_path(
+    world: World, short: Short, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [count_requests(world, route) for route in ("/v1/decisions", "none")]
+    assert [world.decide(arrival(number)).status_code for number in (8_001, 8_002)] == [201, 201]
+    assert short.taken >= 1, "the second shows a key that was looked up a moment ago"
+    after = [count_requests(world, route) for route in ("/v1/decisions", "none")]
+    assert after == [before[0] + 2, before[1]]
+    monkeypatch.delattr(fast_path._ROUTE, "path_format")  # seeded bug
+    world.decide(arrival(8_003))
+    assert count_requests(world, "none") == before[1] + 1

@@ -1,18 +1,32 @@
-"""Threat: a flood of requests without a key. They wait for each other, and known senders do not."""
+"""Threat: a flood of requests without a key. They wait for each other, and valid keys do not."""
 
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
+from api.auth.accounts import Accounts
+from api.auth.callers import Callers
+from api.auth.credentials import new_key, open_pepper
 from api.auth.permissions import Role
 from api.http.unauthenticated_limit import BURST, LONGEST_SECONDS, RATE, Pace
+from api.service.runtime import open_network, open_store
+from api.service.settings import Settings
 from tests.service.auth.test_refusals import is_problem
 from tests.service.auth.test_sign_in_limits import Clock
 from tests.service.page_session import Desk, user
-from tests.service.running_service import World, arrival
+from tests.service.running_service import FakeModels, World, arrival, make_home, open_world
+from tests.support.one_call_client import send_together
 
+GATEWAY = "192.0.2.24"
+POSTS = [f"P{number:02}" for number in range(24)]
+COPIES, STRANGERS = 20, 100
 GARBAGE = {"Authorization": "Bearer dz_" + "A" * 43}
 
 
@@ -103,8 +117,11 @@ def test_known_senders_wait_for_no_stranger(world: World, monkeypatch: pytest.Mo
     with monkeypatch.context() as patched:
         patched.setattr(Pace, "turn", lambda *_: None)
         assert send_known(world, desk, 93_001) == [201, 200, 200]
+        world.runtime.callers._known.clear()
+        world.runtime.sessions._known.clear()  # as in another process, which reads their records
+        assert send_known(world, desk, 93_003) == [201, 200, 200]
         assert at_address(world).get("/login").status_code == 503
-        patched.setattr("api.http.unauthenticated_limit.is_known", lambda _: False)
+        patched.setattr("api.http.unauthenticated_limit.find_test", lambda _: None)
         assert send_known(world, desk, 93_002) == [503] * 3, (
             "seeded bug: every sender is a stranger"
         )
@@ -112,3 +129,92 @@ def test_known_senders_wait_for_no_stranger(world: World, monkeypatch: pytest.Mo
     assert desk.get("/posts/OYB/queue").status_code == 303
     monkeypatch.setattr(Pace, "turn", lambda *_: None)
     assert desk.get("/posts/OYB/queue").status_code == 503, "an ended session is a stranger's"
+
+
+@dataclass
+class Gateway:
+    """A service that has just started, and the keys of 24 posts that reach it from one address."""
+
+    client: TestClient
+    keys: Sequence[str]
+    """One for each of ``POSTS``."""
+    counted: Counter[str]
+    """How often the service read keys, and looked one up."""
+
+    def send(self, *more: str) -> Counter[int]:
+        """Send a decision of each post many times at once, and once with other keys; statuses."""
+        bodies = [arrival(number, post=post) for number, post in enumerate(POSTS)]
+        sent = [
+            httpx2.Request(
+                "POST",
+                "http://testserver/v1/decisions",
+                headers={"Authorization": f"Bearer {key}"},
+                json=bodies[number],
+            )
+            for number, key in [*list(enumerate(self.keys)) * COPIES, *((0, key) for key in more)]
+        ]
+        return Counter(send_together(self.client, sent, address=GATEWAY))
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """Make a home with 24 posts and their keys, and start a service on it."""
+    home = make_home(tmp_path)
+    posts = (f'[[posts]]\ncode = "{code}"\nname = "{code}"\ncountry = "UZ"\n' for code in POSTS)
+    home.network.write_text("".join(posts), "utf-8")
+    with open_store(home) as store:
+        accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
+        keys = [accounts.create_key(Role.CHECKPOINT, one, pepper=pepper).secret for one in POSTS]
+    counted = Counter[str]()
+    for name in ("read_new", "look_up"):
+        monkeypatch.setattr(Callers, name, counting(getattr(Callers, name), counted))
+    client, _ = open_world(home, FakeModels(), Settings())
+    with client:
+        yield Gateway(client, keys, counted)
+
+
+def counting(work: Callable[..., Any], counted: Counter[str]) -> Callable[..., Any]:
+    """Return the same work, which counts how often it is done."""
+
+    def count(*given: Any) -> Any:
+        counted[work.__name__] += 1
+        return work(*given)
+
+    return count
+
+
+def test_valid_keys_of_one_address_are_never_refused_after_a_restart(gateway: Gateway) -> None:
+    assert gateway.send() == {201: len(POSTS) * COPIES}
+    assert gateway.counted == {"read_new": 1, "look_up": len(POSTS)}, "one look-up a key"
+
+
+def test_valid_keys_wait_for_no_stranger_of_their_address(
+    gateway: Gateway, busy: list[str]
+) -> None:
+    statuses = gateway.send(*(new_key() for _ in range(STRANGERS)))
+    assert statuses == {201: len(POSTS) * COPIES, 503: STRANGERS}
+    assert len(busy) == STRANGERS, "strangers are paced as ever"
+    assert gateway.counted["read_new"] <= 2, "however many keys strangers show"
+
+
+def test_a_key_made_a_moment_ago_is_no_stranger(world: World) -> None:
+    """What was read of keys before is not enough; the store is asked once more."""
+    desk = at_address(world)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Pace, "turn", lambda *_: None)
+        accounts = Accounts(world.runtime.store, world.runtime.network)
+        made = accounts.create_key(Role.CHECKPOINT, "OYB", pepper=open_pepper(world.home))
+        key = {"Authorization": f"Bearer {made.secret}"}
+        assert desk.client.get("/v1/posts/OYB/queue", headers=key).status_code == 200
+        accounts.revoke_key(made.name)
+        time.sleep(world.runtime.settings.key_seconds + 0.05)
+        assert desk.client.get("/v1/posts/OYB/queue", headers=key).status_code == 401
+        assert desk.client.get("/v1/posts/OYB/queue", headers=key).status_code == 503
+
+
+def test_keys_that_are_not_read_are_strangers(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: a key that this process has not looked up counts as a stranger's."""
+    monkeypatch.setattr(Callers, "read_new", lambda _: None)
+    assert gateway.send()[503] > 0
