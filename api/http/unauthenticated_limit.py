@@ -2,8 +2,9 @@
 
 All requests share one event loop. Who sends without a valid key is answered so slowly that
 decisions hardly notice: a burst at once, then a few a second from one address, then a refusal.
-Senders whose key or session is valid are never slowed down, nor refused, whoever else sends from
-their address: what is not known yet is looked for in the store before it counts as a stranger's.
+Senders whose key or session is valid are never slowed down, nor refused, however many strangers
+send from their address: what is not known yet is looked for in the store before it counts as a
+stranger's.
 """
 
 import asyncio

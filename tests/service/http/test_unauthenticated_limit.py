@@ -167,14 +167,14 @@ def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway
         keys = [accounts.create_key(Role.CHECKPOINT, one, pepper=pepper).secret for one in POSTS]
     counted = Counter[str]()
     for name in ("read_new", "look_up"):
-        monkeypatch.setattr(Callers, name, counting(getattr(Callers, name), counted))
+        monkeypatch.setattr(Callers, name, count_calls(getattr(Callers, name), counted))
     client, _ = open_world(home, FakeModels(), Settings())
     with client:
         yield Gateway(client, keys, counted)
 
 
-def counting(work: Callable[..., Any], counted: Counter[str]) -> Callable[..., Any]:
-    """Return the same work, which counts how often it is done."""
+def count_calls(work: Callable[..., Any], counted: Counter[str]) -> Callable[..., Any]:
+    """Wrap work, so that it counts how often it is done."""
 
     def count(*given: Any) -> Any:
         counted[work.__name__] += 1
