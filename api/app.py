@@ -32,6 +32,7 @@ from api.decisions.fast_path import FastPath
 from api.http import health, problems
 from api.http.middleware import Guard
 from api.http.responses import BODY_MODELS, add_routes
+from api.http.server import end_with_parent
 from api.links.worker import LinkWorker
 from api.messages import wco_response
 from api.service.model_store import SETTLED_SECONDS, HomeModels
@@ -91,6 +92,8 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if open_service is None:
+            end_with_parent()
         runtime = (open_service or default_service)()
         app.state.runtime = runtime
         deliveries = DeliveryWorker(runtime)

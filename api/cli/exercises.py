@@ -221,7 +221,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8100,
 ) -> None:
     """Run the pages of a training home until they are stopped."""
-    from api.http.server import configured, listen
+    from api.http.server import configured, listen, name_address, open_socket
     from api.service.structured_logging import configure
     from api.training.app import create_training_app
     from api.training.runtime import open_training_runtime
@@ -229,10 +229,11 @@ def serve(
 
     with open_training(home):
         pass  # refused before anything listens
+    listening = open_socket(host, port)
     configure()
-    say(f"training on http://{host}:{port}: everything in it is SYNTHETIC")
+    say(f"training on {name_address(listening)}: everything in it is SYNTHETIC")
     app = create_training_app(lambda: open_training_runtime(home, truth))
-    listen(configured(app, host=host, port=port, log_config=None))
+    listen(configured(app, host=host, port=port, log_config=None), listening)
 
 
 @exercises.command("certificate")

@@ -46,17 +46,18 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes, on PostgreSQL.")] = 1,
 ) -> None:
     """Run the service until it is stopped, on a socket that a service manager passed if it did."""
-    from api.http.server import configured, listen
+    from api.http.server import configured, listen, name_address, open_socket
     from api.service.settings import Settings
     from api.service.structured_logging import configure
 
     os.environ[VARIABLE] = str(home)  # what each worker process reads
+    listening = open_socket(host, port)  # before the home is touched: it may be served already
     with open_home(home) as (_, store):
         is_sqlite = store.dialect.is_sqlite
     if workers > 1 and is_sqlite:
         raise typer.BadParameter("several workers need PostgreSQL: set DARVOZA_DATABASE_URL")
     configure()
-    say(f"serving {home} on http://{host}:{port}")
+    say(f"serving {home} on {name_address(listening)}")
     gc.disable()  # until what is loaded has settled (api.app)
     try:
         listen(
@@ -70,7 +71,8 @@ def serve(
                 timeout_worker_healthcheck=_START_SECONDS,
                 log_config=None,  # each process configures its own logging
                 timeout_graceful_shutdown=STOPS_SECONDS,
-            )
+            ),
+            listening,
         )
     except SystemExit as stopped:
         raise typer.Exit(1 if stopped.code else 0) from None  # its log says what kept it

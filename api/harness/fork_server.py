@@ -23,7 +23,7 @@ import numpy as np
 from fastapi import FastAPI
 
 from api.app import create_app, load_late_routes
-from api.http.server import FIRST_PASSED, configured, listen
+from api.http.server import FIRST_PASSED, configured, listen, open_socket
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.seeded_bugs import (
     LONG_SECONDS,
@@ -74,7 +74,8 @@ def serve(variables: dict[str, str], *, port: int, planted: str) -> None:
     os.environ.update(variables)
     for name, bug in (PLANTED | UNDER_WAY).get(planted, {}).items():
         patch(name, bug).start()
-    listen(configured(application(), host=HOST, port=port, log_level="error"))
+    config = configured(application(), host=HOST, port=port, log_level="error")
+    listen(config, open_socket(HOST, port))
 
 
 @cache

@@ -1,20 +1,27 @@
 """Server: it listens, takes over a listening socket, and leaves without breaking a request.
 
 Assumes that what restarts it keeps the socket open meanwhile (a service manager, or the parent
-of several workers): connections then wait for the next process, and none is refused.
+of several workers): connections then wait for the next process, and none is refused. A worker does
+not outlive its parent, which alone can replace and stop it.
 """
 
+import multiprocessing
 import os
+import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from functools import partial
+from multiprocessing.connection import wait
+from threading import Thread
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.supervisors import Multiprocess
 
 from api.http.connection_limits import BoundedProtocol
+from engine.errors import ServiceStartError
 
 FIRST_PASSED = 3
 """The first file that a service manager hands to a process it starts (sd_listen_fds)."""
@@ -22,7 +29,11 @@ LAST_SECONDS = 0.5
 """How long an open connection may still ask, once, while the service stops."""
 MOST_CONNECTIONS = 800
 """Open connections of one process, which is usually given 1,024 files; any more get 503."""
+LONGEST_STOP_SECONDS = 30
+"""How long a worker without a parent may take to stop before it is killed."""
 _CLOSE = (b"connection", b"close")
+_BACKLOG = 2048
+"""Connections that wait to be taken, as the server's own default is."""
 
 
 class GracefulServer(BoundedProtocol):
@@ -41,6 +52,32 @@ class GracefulServer(BoundedProtocol):
         if asked is not None and not asked.response_started:
             asked.default_headers = state.default_headers
         self.loop.call_later(LAST_SECONDS, super().shutdown)
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Return the socket that was handed over, else one that listens; connections wait from now on.
+
+    Raises ``ServiceStartError`` where no socket can listen there.
+    """
+    handed = adopt_socket()
+    if handed is not None:
+        return handed
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        made = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        why = (error.strerror or str(error)).partition(" (")[0]
+        raise ServiceStartError(f"port {port} of {host}: {why}") from None
+    made.set_inheritable(True)  # by worker processes
+    return made
+
+
+def name_address(listening: socket.socket) -> str:
+    """Return the address at which a socket is reached; port 0 has become a real one."""
+    if listening.family not in (socket.AF_INET, socket.AF_INET6):
+        return "the socket that was handed over"
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def adopt_socket() -> socket.socket | None:
@@ -63,14 +100,27 @@ configured = partial(
 """How every service is set up; takes what differs."""
 
 
-def listen(config: uvicorn.Config) -> None:
-    """Serve until stopped, on the socket that was handed over or else on one of its own."""
-    handed = adopt_socket()
+def listen(config: uvicorn.Config, listening: socket.socket) -> None:
+    """Serve on a socket until stopped."""
     with suppress(KeyboardInterrupt):
         if config.workers > 1:
-            Multiprocess(config, sockets=[handed or config.bind_socket()]).run()
+            Multiprocess(config, sockets=[listening]).run()
             return
         server = uvicorn.Server(config)
-        server.run(sockets=None if handed is None else [handed])
+        server.run(sockets=[listening])
         if not server.started:
             sys.exit(1)
+
+
+def end_with_parent() -> None:
+    """Let this worker stop once the process that started it has ended, even by a kill."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        Thread(target=_stop_after, args=(parent.sentinel,), name="parent", daemon=True).start()
+
+
+def _stop_after(sentinel: int) -> None:
+    wait([sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(LONGEST_STOP_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
