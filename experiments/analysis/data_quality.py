@@ -169,10 +169,11 @@ def _find_unknown(
     crossings: Any, items: Any, acts: Any, network: Network
 ) -> Iterator[QualityFinding]:
     searched = acts.explode("places_searched").dropna(subset=["places_searched"])
-    places = searched["places_searched"].astype(str)
+    # Not str.partition: where no act names a place, it makes no columns.
+    groups = searched["places_searched"].astype(str).str.split(".").str[0]
     checks: list[tuple[Any, str, Any]] = [
         (items, "hs_code", ~items["hs_code"].astype(str).str[:2].isin(_CHAPTERS)),
-        (searched, "places_searched", ~places.str.partition(".")[0].isin(_GROUPS)),
+        (searched, "places_searched", ~groups.isin(_GROUPS)),
     ]
     for frame, name in ((crossings, "plate_country"), (items, "origin_country")):
         checks.append((frame, name, frame[name].notna() & ~frame[name].isin(_COUNTRIES)))
@@ -241,7 +242,8 @@ def _find_stuck(crossings: Any, items: Any) -> Iterator[QualityFinding]:
         frame = crossings if name in crossings.columns else items
         kept = frame[~_is_missing(frame[name])]
         by_day = [kept["post"], kept["day"]]
-        equal = kept.groupby([*by_day, kept[name].map(str)], observed=True).size()
+        values = kept[name].astype(object).map(str)  # an empty column of lists would stay one
+        equal = kept.groupby([*by_day, values], observed=True).size()
         top = equal.groupby(level=[0, 1]).agg(rows="max", of="sum")
         top = top[top["of"] >= FEWEST_ROWS]
         for post, days in top.groupby(level=0):
