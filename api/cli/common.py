@@ -99,21 +99,19 @@ def require_home(home: Path) -> Path:
 @contextmanager
 def open_home(home: Path) -> Iterator[tuple[Home, "Store"]]:
     """Open a home and its store, made and migrated where they are missing."""
-    from api.migrations.upgrade import upgrade
     from engine.storage.database import Store
 
     found = Home(home).prepare()
     warn_if_exposed(found)
     with Store(found.database_url) as store:
-        upgrade(store)
+        _bring_up(store)
         yield found, store
 
 
 @contextmanager
 def opened_existing(home: Path) -> Iterator[tuple[Home, "Store"]]:
     """Open a home that is there, to change what it holds; raises ``HomeError`` for any other."""
-    with _existing_store(Home(require_home(home).absolute())):
-        pass
+    _require_tables(Home(require_home(home).absolute()))
     with open_home(home) as found:
         yield found
 
@@ -124,11 +122,21 @@ def opened_to_read(home: Path) -> Iterator[tuple[Home, "Store"]]:
 
     A store of an older version is brought to the newest one, because only that can be read.
     """
+    from engine.storage.database import Store
+
+    found = find_home(home)
+    with Store(found.database_url) as store:
+        _bring_up(store)
+        yield found, store
+
+
+def find_home(home: Path) -> Home:
+    """Return a home that is there, and change nothing in it; raises ``HomeError`` for any other."""
     os.umask(0o077)  # reports are written next to it
     found = Home(require_home(home).absolute())
     warn_if_exposed(found)
-    with _existing_store(found) as store:
-        yield found, store
+    _require_tables(found)
+    return found
 
 
 @contextmanager
@@ -144,17 +152,24 @@ def open_accounts(
         yield found, Accounts(store, open_network(found), nodes=NodeKeys(found))
 
 
-@contextmanager
-def _existing_store(home: Home) -> Iterator["Store"]:
-    """Open a store that has tables, brought to the newest version; raises ``HomeError``."""
-    from api.migrations.upgrade import read_version, upgrade
+def _require_tables(home: Home) -> None:
+    """Raise ``HomeError`` where a store has no tables."""
+    from api.migrations.upgrade import read_version
     from engine.storage.database import Store
 
     with Store(home.database_url) as store:
         if read_version(store) is None:
             raise HomeError(str(home.root), "not a home: its store has no tables")
-        upgrade(store)
-        yield store
+
+
+def _bring_up(store: "Store") -> None:
+    """Bring a store's tables to the newest version, and say so where they were older."""
+    from api.migrations.upgrade import newest, read_version, upgrade
+
+    before = read_version(store)
+    if before not in (None, newest()):
+        say(f"bringing the tables of version {before} to {newest()}; the way back is a backup")
+    upgrade(store)
 
 
 def warn_if_exposed(home: Home) -> None:

@@ -8,10 +8,12 @@ both could sign.
 import json
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +25,7 @@ from api.cli.common import (
     JsonOption,
     count_of,
     emit,
+    find_home,
     instant,
     opened_existing,
     opened_to_read,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from api.audit.home_check import HomeVerdict
     from engine.audit.verification import Verdict
     from engine.journal.clock import Reading
+    from engine.storage.database import Store
 
 TABLES = ("network.toml", "retention.toml", "messages.toml", "links-ca.pem")
 FILES = ("history", "bundles", "files", "reports", "mlflow", *TABLES)
@@ -49,18 +53,16 @@ def backup(
     as_json: JsonOption = False,
 ) -> None:
     """Copy a home and verify the copy; with PostgreSQL use pg_dump for the store instead."""
-    with opened_to_read(home) as (found, _):
-        verdict = copy_home(found, out)
+    verdict = copy_home(find_home(home), out)
     result = {"ok": verdict.ok, "checked": verdict.checked, "folder": str(out)}
     text = f"{count_of(verdict.checked, 'record')} copied to {out}; keys are not among them"
     emit(result, as_json=as_json, text=text, ok=verdict.ok)
 
 
 def copy_home(home: Home, out: Path) -> "Verdict":
-    """Copy a home's store and files, and return what a check of the copy found."""
+    """Copy a home's store and files as they are, and return what a check of the copy found."""
     from engine.audit.verification import verify
     from engine.journal.receipts import KEY_FILE, public_key_of
-    from engine.storage.database import Store
 
     kept_in = home.store_file
     if kept_in is None:
@@ -75,9 +77,30 @@ def copy_home(home: Home, out: Path) -> "Verdict":
             shutil.copytree(home.root / name, out / name, ignore=shutil.ignore_patterns(".*"))
         elif (home.root / name).exists():
             shutil.copy2(home.root / name, out / name)
-    with Store(f"sqlite:///{store.absolute()}") as copy:
+    with _opened_copy(store) as copy:
         key = public_key_of(home) if (home.keys / KEY_FILE).exists() else None
         return verify(copy, [], public_key=key)
+
+
+@contextmanager
+def _opened_copy(file: Path) -> Iterator["Store"]:
+    """Open a copied store to be checked; of an older version, a copy that is brought up to date.
+
+    The copy itself stays as it is, so that the tree that wrote it can open it again.
+    """
+    from api.migrations.upgrade import newest, read_version, upgrade
+    from engine.storage.database import Store
+
+    with TemporaryDirectory(dir=file.parent, prefix=".check-") as scratch:
+        with Store(f"sqlite:///{file.absolute()}") as copy:
+            if read_version(copy) == newest():
+                yield copy
+                return
+        newer = Path(scratch) / file.name
+        _copy_store(file, newer)
+        with Store(f"sqlite:///{newer.absolute()}") as copy:
+            upgrade(copy)
+            yield copy
 
 
 def _copy_store(source: Path, target: Path) -> None:
