@@ -15,6 +15,7 @@ from api.auth.callers import Caller
 from api.cases.reads import NOT_PASSED_ON, is_party, must_see
 from api.cases.steps import CaseStepService, CaseWriter
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
+from api.service.executors import Executors
 from engine.cases.case_events import CaseFile, CaseFileReport, FileSubject
 from engine.cases.case_ledger import OPEN, Reporter, draft_event, list_receivers, refuse_state
 from engine.cases.case_reading import CaseStep, read_history
@@ -57,6 +58,8 @@ class HandingService(HomeService, Protocol):
 class CaseFileService(CaseStepService, HandingService, Protocol):
     """The running service, as files of cases are taken."""
 
+    executors: Executors
+
 
 TheFileService = Annotated[CaseFileService, Depends(running_service)]
 
@@ -84,11 +87,17 @@ class CaseFileWriter:
     ) -> dict[str, Any]:
         """Take a file as it arrives, and return the answer about it.
 
-        Raises ``NotFoundError`` and ``ConflictError`` before anything is read,
+        Raises ``BusyError``, ``NotFoundError`` and ``ConflictError`` before anything is read,
         ``BodyTooLargeError``, ``RecordError`` for a file of no type that is taken, and
         ``FullCaseError``.
         """
-        await run_in_threadpool(self._check, case_id)
+        with self._service.executors.files.hold():
+            await run_in_threadpool(self._check, case_id)
+            return await self._receive(case_id, pieces, about)
+
+    async def _receive(
+        self, case_id: str, pieces: AsyncIterator[bytes], about: AboutFile
+    ) -> dict[str, Any]:
         received = await run_in_threadpool(
             partial(ReceivedFile, self._service.home, largest=LARGEST_FILE)
         )
@@ -100,7 +109,7 @@ class CaseFileWriter:
                     await run_in_threadpool(received.write, bytes(held))
                     held.clear()
             await run_in_threadpool(received.write, bytes(held))
-            return await run_in_threadpool(self._add, case_id, received, about)
+            return await self._service.executors.files.do(self._add, case_id, received, about)
         finally:
             received.close()
 
@@ -115,7 +124,7 @@ class CaseFileWriter:
         file = CaseFile.model_validate(
             {
                 "digest": digest,
-                "media_type": recognise(received.path),
+                "media_type": recognise(self._service.home, received.path),
                 "size_bytes": received.size_bytes,
                 "shows": about.shows,
                 "sample": about.sample,

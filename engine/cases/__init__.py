@@ -7,6 +7,7 @@ case_reading     A case as its records tell it: state, custody, what waits for a
 file_store       Files of cases in a home, each named by the SHA-256 of its content
 file_types       Types of files that a case takes, recognised by their content
 name_signs       Signs that a free text names a person
+pdf_inspection   Look into a PDF file for what acts or cannot be looked into
 photographs      Photographs in JPEG for a document, without what a camera wrote into them
 travelling_files  Files that travel over links: which may, which are awaited, parts that arrive
 """

