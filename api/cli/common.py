@@ -153,13 +153,15 @@ def open_accounts(
 
 
 def _require_tables(home: Home) -> None:
-    """Raise ``HomeError`` where a store has no tables."""
+    """Raise ``HomeError`` where a store has no tables; ``NotAllowedError`` in a training home."""
     from api.migrations.upgrade import read_version
+    from engine.journal.training_guard import require_sort
     from engine.storage.database import Store
 
     with Store(home.database_url) as store:
         if read_version(store) is None:
             raise HomeError(str(home.root), "not a home: its store has no tables")
+        require_sort(store, training=False)
 
 
 def _bring_up(store: "Store") -> None:

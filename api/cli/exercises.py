@@ -229,11 +229,11 @@ def serve(
 
     with open_training(home):
         pass  # refused before anything listens
-    listening = open_socket(host, port)
-    configure()
-    say(f"training on {name_address(listening)}: everything in it is SYNTHETIC")
-    app = create_training_app(lambda: open_training_runtime(home, truth))
-    listen(configured(app, host=host, port=port, log_config=None), listening)
+    with open_socket(host, port) as listening:
+        configure()
+        say(f"training on {name_address(listening)}: everything in it is SYNTHETIC")
+        app = create_training_app(lambda: open_training_runtime(home, truth))
+        listen(configured(app, host=host, port=port, log_config=None), listening)
 
 
 @exercises.command("certificate")

@@ -51,31 +51,29 @@ def serve(
     from api.service.structured_logging import configure
 
     os.environ[VARIABLE] = str(home)  # what each worker process reads
-    listening = open_socket(host, port)  # before the home is touched: it may be served already
-    with open_home(home) as (_, store):
-        is_sqlite = store.dialect.is_sqlite
-    if workers > 1 and is_sqlite:
-        raise typer.BadParameter("several workers need PostgreSQL: set DARVOZA_DATABASE_URL")
-    configure()
-    say(f"serving {home} on {name_address(listening)}")
-    gc.disable()  # until what is loaded has settled (api.app)
-    try:
-        listen(
-            configured(
-                APPLICATION,
-                factory=True,
-                host=host,
-                port=port,
-                workers=workers,
-                forwarded_allow_ips=Settings().trusted_proxies,
-                timeout_worker_healthcheck=_START_SECONDS,
-                log_config=None,  # each process configures its own logging
-                timeout_graceful_shutdown=STOPS_SECONDS,
-            ),
-            listening,
+    with open_socket(host, port) as listening:  # before the home is touched, which may be served
+        with open_home(home) as (_, store):
+            is_sqlite = store.dialect.is_sqlite
+        if workers > 1 and is_sqlite:
+            raise typer.BadParameter("several workers need PostgreSQL: set DARVOZA_DATABASE_URL")
+        configure()
+        say(f"serving {home} on {name_address(listening)}")
+        gc.disable()  # until what is loaded has settled (api.app)
+        settings = configured(
+            APPLICATION,
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            forwarded_allow_ips=Settings().trusted_proxies,
+            timeout_worker_healthcheck=_START_SECONDS,
+            log_config=None,  # each process configures its own logging
+            timeout_graceful_shutdown=STOPS_SECONDS,
         )
-    except SystemExit as stopped:
-        raise typer.Exit(1 if stopped.code else 0) from None  # its log says what kept it
+        try:
+            listen(settings, listening)
+        except SystemExit as stopped:
+            raise typer.Exit(1 if stopped.code else 0) from None  # its log says what kept it
 
 
 @keys.command("create")
