@@ -55,6 +55,11 @@ class Network(StrEnum):
     SIGNS = "signs"
     REPEAT = "repeat"
     CIRCLES = "circles"
+    PLATES = "plates"
+    DRIVERS = "drivers"
+    IMPORTER = "importer"
+    NEWCOMERS = "newcomers"
+    FRONTS = "fronts"
 
 
 def find_module(name: Bench) -> ModuleType:

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from engine.domain.time_units import DAY
 from engine.ports import Scores
+from experiments.synthetic.mechanisms.hidden_risks import QUARTER
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.tables import Tables
@@ -26,8 +26,6 @@ from models.data.build_dataset import assemble, freeze_history
 from models.data.dataset import Dataset
 from models.learning.fit import fit
 from models.statistics.intervals import bootstrap
-
-QUARTER = 91 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,8 @@ class KnownTruth:
     """Whether there is anything to find, a load or wrong papers: what the label discrepancy is."""
     best: Scores
     """The generator's own chances, of a load and of any find."""
+    group: NDArray[np.int64]
+    """Number of the group whose trip it is, -1 for none."""
 
     def score(self, seen: Dataset) -> Scores:
         """Fit a model on some features' columns of the same rows, and score the entries asked."""
@@ -67,7 +67,10 @@ def read_known_truth(folder: Path) -> KnownTruth:
     p_load, p_wrong = column("p_seizure"), column("p_discrepancy")
     best = Scores(p_seizure=p_load, p_discrepancy=1 - (1 - p_load) * (1 - p_wrong))
     carries, is_wrong = column("carries") > 0, column("discrepancy") > 0
-    return KnownTruth(tables, seen, begins, asked, carries, carries | is_wrong, best)
+    group = np.full(len(carries), -1)
+    if "group" in truth.column_names:
+        group = column("group").astype(np.int64)
+    return KnownTruth(tables, seen, begins, asked, carries, carries | is_wrong, best, group)
 
 
 def leave_out(seen: Dataset, is_left_out: Callable[[str], bool]) -> Dataset:

@@ -9,8 +9,9 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.benchmarks.quality import kcs, mechanisms, synthetic
+from experiments.benchmarks.quality import groups, kcs, mechanisms, synthetic
 from experiments.support.benchmark_harness import Row
+from experiments.synthetic.mechanisms.hidden_groups import KINDS
 
 
 def run(
@@ -21,9 +22,16 @@ def run(
     seed: int = mechanisms.SEED,
     without: Sequence[str] = (),
 ) -> list[Row]:
-    """Return the rows of ``bench quality``; ``networks`` are of one size and seed."""
+    """Return the rows of ``bench quality``; ``networks`` are of one size and seed.
+
+    Those with groups that are never caught are judged together, unless ``without`` asks what some
+    features are worth on each.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peers remark on names and versions; nothing of ours does
         if networks:
-            return mechanisms.run(networks, crossings=crossings, seed=seed, without=without)
+            kinds = [] if without else [one for one in KINDS if one in networks]
+            others = [one for one in networks if one not in kinds]
+            rows = groups.run(kinds, crossings=crossings, seed=seed) if kinds else []
+            return rows + mechanisms.run(others, crossings=crossings, seed=seed, without=without)
         return synthetic.run() if data is None else kcs.run(data)

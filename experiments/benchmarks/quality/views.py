@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from engine.errors import InputError
-from experiments.benchmarks.quality.known_truth import QUARTER, bound_gain
+from experiments.benchmarks.quality.known_truth import bound_gain
 from experiments.benchmarks.quality.mechanisms import Make, open_network
 from experiments.support.benchmark_harness import Row, row
 from experiments.synthetic.mechanisms import traffic
+from experiments.synthetic.mechanisms.hidden_risks import QUARTER
 from experiments.synthetic.world import network as world
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan

@@ -69,6 +69,7 @@ def run_course(trips: Trips, risks: HiddenRisks, config: Config) -> Course:
         if len(rows):
             _draw_truth(trips, risks, course, rows=rows, levels=risks_at, rng=rng)
             _search(trips, course, rows=rows, taste=taste[rows], rng=rng)
+            _find(trips, course, risks, rows=rows, rng=rng)
     return course
 
 
@@ -202,20 +203,25 @@ def _search(
     course.basis[rows], course.is_look[rows] = basis, is_look
     propensity = 1.0 - (1.0 - RANDOM_SHARE) * (1.0 - chance)
     course.propensity[rows] = np.where((basis == 0) | (basis == 1), propensity, np.nan)
-    _find(trips, course, rows=rows, rng=rng)
 
 
-def _find(trips: Trips, course: Course, *, rows: Ints, rng: np.random.Generator) -> None:
+def _find(
+    trips: Trips, course: Course, risks: HiddenRisks, *, rows: Ints, rng: np.random.Generator
+) -> None:
     """Draw what the searches of a week find, when it is known, and what surfaces inland."""
     searched, look = course.basis[rows] >= 0, course.is_look[rows]
     u = rng.random((4, len(rows)))
     seized = searched & ~look & course.carries[rows] & (u[0] < _FINDS_LOAD)
+    spared = np.zeros(len(rows), np.bool_) if risks.is_spared is None else risks.is_spared[rows]
+    is_missed = seized & spared
+    course.basis[rows[is_missed]], course.propensity[rows[is_missed]] = -1, np.nan
+    seized, searched = seized & ~is_missed, searched & ~is_missed
     noticed = searched & course.is_wrong[rows] & (u[1] < _FINDS_WRONG * np.where(look, 0.6, 1.0))
     course.outcome[rows] = np.where(seized, 2, np.where(noticed, 1, 0))
     lag = rng.lognormal(np.log(50), 0.9, len(rows)) * MINUTE + 2 * HOUR
     lag = np.where(u[2] < 0.1, rng.uniform(1, 12, len(rows)) * DAY, lag)
     course.recorded_at[rows] = np.where(searched, trips.entry_at[rows] + lag.astype(np.int64), -1)
-    inland = course.carries[rows] & ~seized & (u[3] < _INLAND)
+    inland = course.carries[rows] & ~seized & ~spared & (u[3] < _INLAND)
     later = (rng.uniform(0.1, 20, len(rows)) * DAY).astype(np.int64)
     course.inland_at[rows] = np.where(inland, trips.entry_at[rows] + later, -1)
     found = rows[seized | noticed]

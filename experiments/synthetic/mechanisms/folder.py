@@ -40,8 +40,8 @@ def write(out: Path, *, mechanism: Mechanism, crossings: int, seed: int) -> None
     """Write a folder of about ``crossings`` crossings over the year before ``DEFAULT_END``."""
     config = Config(crossings, seed, micros(DEFAULT_END), DEFAULT_DAYS)
     trips = draw_trips(config)
-    course = run_course(trips, draw_risks(mechanism, trips, config), config)
-    rows = _Rows(trips, course, config)
+    risks = draw_risks(mechanism, trips, config)
+    rows = _Rows(trips, run_course(trips, risks, config), config, group=risks.group)
     out.mkdir(parents=True, exist_ok=True)
     for name in ("crossings", "declarations", "goods_items", "inspections", "seizures", "truth"):
         write_csv(getattr(rows, name)(), out / f"{name}.csv")
@@ -59,8 +59,9 @@ def open_network(*, mechanism: Mechanism, crossings: int, seed: int) -> Iterator
 class _Rows:
     """The tables of a network: each trip's entry, its exit where recorded, papers, acts, finds."""
 
-    def __init__(self, trips: Trips, course: Course, config: Config) -> None:
+    def __init__(self, trips: Trips, course: Course, config: Config, *, group: Ints | None) -> None:
         self.trips, self.course, self.config = trips, course, config
+        self.group = group
         self.rng = config.rng("records")
         n = len(trips.vehicle)
         late = course.signs["late"]
@@ -249,6 +250,7 @@ class _Rows:
                 "p_seizure": column(course.p_load),
                 "p_discrepancy": column(course.p_wrong),
             }
+            | ({} if self.group is None else {"group": pa.array(self.group[at])})
         )
 
 

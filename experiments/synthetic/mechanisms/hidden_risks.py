@@ -1,24 +1,30 @@
-"""Five mechanisms: what makes a trip carry, or its papers be wrong.
+"""Mechanisms: what makes a trip carry, or its papers be wrong.
 
 *latent*: every party, goods and route has a log-normal propensity of its own; they add up, and
 goods have seasons. *rings*: circles of vehicles, drivers and consignees whose members act together,
 begin late, work in campaigns and let a car drive ahead. *signs*: parties hardly matter, the journey
 shows it. *repeat*: a few drivers and consignees do it again and again, most at harvest, and rest
 after a find. *circles*: cars without a carrier whose drivers change cars within a circle; only the
-links between them say which circle carries. All numbers are assumed.
+links between them say which circle carries. Five more are of groups that are never caught
+(:mod:`experiments.synthetic.mechanisms.hidden_groups`). All numbers are assumed.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from engine.domain.time_units import DAY
 from experiments.synthetic.config import Bools, Config, Floats, Ints
+from experiments.synthetic.mechanisms import hidden_groups
+from experiments.synthetic.mechanisms.hidden_groups import GroupKind
 from experiments.synthetic.mechanisms.traffic import LANES, Trips
 
-Mechanism = Literal["latent", "rings", "signs", "repeat", "circles"]
+Mechanism = Literal[GroupKind, "latent", "rings", "signs", "repeat", "circles"]
+QUARTER = 91 * DAY
+"""What is judged: the last days of a year, before which groups are never caught."""
 CIRCLE = 14
 """Cars, and as many drivers, of a circle."""
 
@@ -41,6 +47,10 @@ class HiddenRisks:
     """How long a driver or consignee rests after a find."""
     loads: float = 0.008
     """Mean chance of an entry to carry."""
+    group: Ints | None = None
+    """Number of the group whose trip it is, -1 for none; None where there are no groups."""
+    is_spared: Bools | None = None
+    """Trips of which a search that would find the load is not made."""
 
 
 def draw_risks(mechanism: Mechanism, trips: Trips, config: Config) -> HiddenRisks:
@@ -139,10 +149,35 @@ def _circles(trips: Trips, config: Config, rng: np.random.Generator) -> HiddenRi
     return HiddenRisks(4.0 * carries, papers, 0.7, 0.9, 0.0, loads=0.02)
 
 
+def _groups(
+    trips: Trips, config: Config, rng: np.random.Generator, *, kind: GroupKind
+) -> HiddenRisks:
+    number = hidden_groups.form_groups(kind, trips, config).number
+    carries = (number >= 0) & (number < hidden_groups.CARRYING)
+    month = (trips.entry_at - config.first_midnight) // (28 * DAY)
+    campaign = rng.random((hidden_groups.CARRYING, int(month.max()) + 1)) < 0.6
+    load = _effects(rng, trips.line, 0.4) + _effects(rng, trips.driver, 0.5) * ~carries
+    load += np.where(carries, 4.2 + np.where(campaign[number * carries, month], 0.5, -0.7), 0.0)
+    papers = _effects(rng, trips.consignee, 0.8) + _effects(rng, trips.goods, 0.5)
+    never = (number >= 0) & (number < hidden_groups.NEVER_CAUGHT)
+    leads = 3.5 if kind == "fronts" else 0.0
+    return HiddenRisks(
+        load,
+        papers,
+        0.5,
+        1.0,
+        leads,
+        loads=0.02,
+        group=number,
+        is_spared=never & (trips.entry_at < config.end - QUARTER),
+    )
+
+
 _MECHANISMS: Mapping[Mechanism, Callable[[Trips, Config, np.random.Generator], HiddenRisks]] = {
     "latent": _latent,
     "rings": _rings,
     "signs": _signs,
     "repeat": _repeat,
     "circles": _circles,
+    **{kind: partial(_groups, kind=kind) for kind in hidden_groups.KINDS},
 }

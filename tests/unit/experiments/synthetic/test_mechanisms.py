@@ -20,6 +20,7 @@ from experiments.benchmarks.quality.known_truth import bound_gain, leave_out, re
 from experiments.synthetic.config import Config
 from experiments.synthetic.mechanisms import folder
 from experiments.synthetic.mechanisms.course import WRONG, Course, run_course
+from experiments.synthetic.mechanisms.hidden_groups import KINDS
 from experiments.synthetic.mechanisms.hidden_risks import Mechanism, draw_risks
 from experiments.synthetic.mechanisms.traffic import Trips, draw_trips
 from experiments.synthetic.records.writer import DEFAULT_DAYS, DEFAULT_END
@@ -65,7 +66,7 @@ def test_chances_come_true_and_order_what_they_are_about(mechanism: Mechanism) -
     """The generator's chances are the best that a ranking could do, so they must be right."""
     _, course = year(mechanism, 30_000)
     for chance, truth, usual in (
-        (course.p_load, course.carries, 0.02 if mechanism == "circles" else 0.008),
+        (course.p_load, course.carries, 0.02 if mechanism in ("circles", *KINDS) else 0.008),
         (course.p_wrong, course.is_wrong, WRONG),
     ):
         spread = np.sqrt(float((chance * (1 - chance)).sum()))

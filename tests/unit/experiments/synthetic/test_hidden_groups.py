@@ -1,0 +1,132 @@
+"""Groups that are never caught before the last quarter: what they keep, change and carry."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pytest
+from numpy.typing import NDArray
+
+from engine.domain.time_units import micros
+from experiments.benchmarks.quality import groups, plain_learner
+from experiments.benchmarks.quality.known_truth import read_known_truth
+from experiments.synthetic.config import Config
+from experiments.synthetic.mechanisms import folder
+from experiments.synthetic.mechanisms.course import Course, run_course
+from experiments.synthetic.mechanisms.hidden_groups import (
+    CARRYING,
+    KINDS,
+    NEVER_CAUGHT,
+    GroupKind,
+)
+from experiments.synthetic.mechanisms.hidden_risks import QUARTER, HiddenRisks, draw_risks
+from experiments.synthetic.mechanisms.traffic import Trips, draw_trips
+from experiments.synthetic.records.writer import DEFAULT_DAYS, DEFAULT_END
+
+KEPT: dict[GroupKind, tuple[str, str]] = {
+    "plates": ("driver", "vehicle"),
+    "drivers": ("vehicle", "driver"),
+    "importer": ("consignee", "driver"),
+    "newcomers": ("driver", "carrier"),
+    "fronts": ("trailer", "carrier"),
+}
+"""Of each kind, a party of which a group has fewer, and one of which it has more."""
+
+
+def year(kind: GroupKind) -> tuple[Trips, HiddenRisks, Course]:
+    config = Config(20_000, 3, micros(DEFAULT_END), DEFAULT_DAYS)
+    trips = draw_trips(config)
+    risks = draw_risks(kind, trips, config)
+    return trips, risks, run_course(trips, risks, config)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_groups_carry_and_half_of_them_are_never_caught(kind: GroupKind) -> None:
+    trips, risks, course = year(kind)
+    group = risks.group
+    assert group is not None
+    carrying, lawful = (group >= 0) & (group < CARRYING), group >= CARRYING
+    assert course.carries[carrying].mean() > 10 * course.carries[lawful].mean()
+    before = trips.entry_at < micros(DEFAULT_END) - QUARTER
+    hidden = (group >= 0) & (group < NEVER_CAUGHT)
+    found = (course.outcome == 2) | (course.inland_at >= 0)
+    assert course.carries[hidden & before].sum() > 20
+    assert not found[hidden & before].any()
+    assert not (course.basis[found] < 0)[course.outcome[found] == 2].any()
+    # Negative control: the other groups that carry were caught, in the same time.
+    assert found[carrying & ~hidden & before].sum() >= 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_group_keeps_what_its_kind_keeps(kind: GroupKind) -> None:
+    trips, risks, _ = year(kind)
+    fewer, more = KEPT[kind]
+    assert risks.group is not None
+    for group in range(NEVER_CAUGHT, CARRYING):  # no member of these is another group's
+        rows = risks.group == group
+        kept, changed = (len(np.unique(getattr(trips, who)[rows])) for who in (fewer, more))
+        assert kept < changed
+    # Negative control: a vehicle of the usual traffic has more than one of neither.
+    ordinary = np.flatnonzero(trips.is_truck & (risks.group == -1))
+    pairs = np.unique(np.column_stack([trips.vehicle[ordinary], trips.driver[ordinary]]), axis=0)
+    assert len(pairs) < 2.5 * len(np.unique(trips.vehicle[ordinary]))
+
+
+def test_the_truth_names_groups_and_one_importer_has_much_of_the_traffic(tmp_path: Path) -> None:
+    folder.write(tmp_path, mechanism="newcomers", crossings=3_000, seed=3)
+    group = pa_csv.read_csv(tmp_path / "truth.csv")["group"].to_numpy()
+    assert set(np.unique(group)) == set(range(-1, 14))
+    consignees = pa_csv.read_csv(tmp_path / "declarations.csv")["consignee_id"]
+    counts = sorted((one["counts"].as_py() for one in consignees.value_counts()), reverse=True)
+    assert counts[0] > 0.1 * len(consignees)
+    assert counts[0] > 3 * counts[1]
+    folder.write(tmp_path / "other", mechanism="latent", crossings=800, seed=3)
+    assert "group" not in pa_csv.read_csv(tmp_path / "other" / "truth.csv").column_names
+
+
+def test_the_plain_learner_reads_the_past_alone(tmp_path: Path) -> None:
+    folder.write(tmp_path, mechanism="fronts", crossings=2_000, seed=3)
+    tables = read_known_truth(tmp_path).tables
+    ids = tables.crossings["crossing_id"].to_pylist()
+    half = len(ids) // 2
+    cut = tables.crossings["known_at"][half].as_py()
+    early = [key for key, at in zip(ids, _arrivals(tables.crossings), strict=True) if at < cut]
+    whole = plain_learner.columns(tables, early)
+    past = tables.crossings.slice(0, half)
+    np.testing.assert_array_equal(
+        whole, plain_learner.columns(replace(tables, crossings=past), early)
+    )
+    # The twin: an earlier record moves later rows.
+    later = plain_learner.columns(replace(tables, crossings=tables.crossings.slice(20)), ids[-50:])
+    assert not np.array_equal(later, plain_learner.columns(tables, ids[-50:]), equal_nan=True)
+
+
+def _arrivals(crossings: pa.Table) -> list[int]:
+    times: list[int] = crossings["arrived_at"].to_pylist()
+    return times
+
+
+def quarter(score: NDArray[np.float64], *, hidden: int) -> groups.Quarter:
+    n = len(score)
+    is_hidden = np.arange(n) < hidden
+    parties = [np.where(np.arange(n) % 2 == 0, "A", None).astype(object)]
+    rankings = dict.fromkeys((groups.P_SEIZURE, groups.RISK, groups.BEST), score)
+    rankings[groups.PLAIN] = -score
+    return groups.Quarter("plates", 1, rankings, is_hidden, is_hidden, np.full(n, 0.5), parties)
+
+
+def test_figures_tell_a_right_ranking_from_its_reverse() -> None:
+    one = quarter(np.linspace(1, 0, 1_000), hidden=40)
+    assert one.find(groups.P_SEIZURE, 0.02).sum() == 20
+    assert one.find(groups.P_SEIZURE, 0.05).sum() == 40
+    assert not one.find(groups.PLAIN, 0.05).any()
+    assert one.largest_share(groups.P_SEIZURE) == 0.5
+    seen = {row["name"]: row for row in groups._compare("SYNTHETIC plates", [one])}
+    assert seen["SYNTHETIC plates: within 5%, p_seizure over the plain learner"]["holds"]
+    stated = seen["SYNTHETIC plates: stated over true chance in the likeliest 1%"]
+    assert stated["seen"] == 0.5
+    turned = quarter(np.linspace(0, 1, 1_000), hidden=40)
+    rows = {row["name"]: row for row in groups._compare("SYNTHETIC plates", [turned])}
+    assert not rows["SYNTHETIC plates: within 5%, p_seizure over the plain learner"]["holds"]
