@@ -111,7 +111,7 @@ def _arrivals(crossings: pa.Table) -> list[int]:
 def quarter(score: NDArray[np.float64], *, hidden: int) -> groups.Quarter:
     n = len(score)
     is_hidden = np.arange(n) < hidden
-    parties = [np.where(np.arange(n) % 2 == 0, "A", None).astype(object)]
+    parties = [np.array(["A", None] * (n // 2), object)]
     rankings = dict.fromkeys((groups.P_SEIZURE, groups.RISK, groups.BEST), score)
     rankings[groups.PLAIN] = -score
     return groups.Quarter("plates", 1, rankings, is_hidden, is_hidden, np.full(n, 0.5), parties)
