@@ -98,7 +98,7 @@ def test_the_plain_learner_reads_the_past_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         whole, plain_learner.columns(replace(tables, crossings=past), early)
     )
-    # The twin: an earlier record moves later rows.
+    # An earlier record moves later rows.
     later = plain_learner.columns(replace(tables, crossings=tables.crossings.slice(20)), ids[-50:])
     assert not np.array_equal(later, plain_learner.columns(tables, ids[-50:]), equal_nan=True)
 
