@@ -1,6 +1,7 @@
 """Cases over HTTP: what follows a find, from its opening to its end.
 
 dossier      A case as a dossier: in words, and what to check them by
+dossier_parts     Parts of a dossier in words, as they are written into a document
 dossier_pdf  Dossier as a PDF file
 event_forms  Forms of a case: what each kind of event asks for, and how it is read
 file_page    Form of a case's page that adds a file, and its refusals in the reader's words

@@ -6,21 +6,32 @@ a person is left out, because a dossier leaves the house.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from api.auth.callers import Caller
+from api.cases.dossier_parts import (
+    Dossier,
+    DossierEvent,
+    DossierFile,
+    DossierFind,
+    DossierTexts,
+    Fact,
+    RecordProof,
+)
 from api.cases.event_forms import EVENT_FIELDS, EventField
 from api.cases.files import CaseFileService
 from api.cases.reads import describe_case
-from api.decisions.vehicle_drawing import Drawing, draw_vehicle
+from api.decisions.vehicle_drawing import draw_vehicle
+from api.service.executors import DOSSIERS, run_apart
 from api.web.i18n import N_, ReaderLocale, mark_plural
 from api.web.labels import TABLES
 from engine.cases.file_store import open_file
 from engine.cases.file_types import JPEG, PNG
 from engine.cases.name_signs import FREE_TEXTS, looks_like_name
-from engine.cases.photographs import Photograph, strip_photograph, strip_png
 from engine.domain.time_units import moment
 from engine.errors import HomeError
 from engine.journal.kinds import SENSITIVE_READ
@@ -29,83 +40,25 @@ from engine.journal.receipts import Receipt
 from engine.storage.home import Home
 
 Json = Mapping[str, Any]
-Fact = tuple[str, str]
-"""A term and its value."""
 _NO_NAMES = N_("left out: it looks as if it named a person")
 _NO_ROOM = N_("not shown: the photographs of a dossier have 24 MB in all")
 _CHANGED = N_("not shown: the file is not here, or is not what was recorded")
 _NOT_SHOWN = N_("not shown: this kind of picture is not taken into a document")
 _BYTES = mark_plural("{n} byte", "{n} bytes")
-_SHOWN = {JPEG: strip_photograph, PNG: strip_png}
+_SHOWN = frozenset({JPEG, PNG})
 MOST_SHOWN = 24 * 1024 * 1024
 """Bytes of all photographs of one dossier, which is written in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class DossierFind:
-    """What was found, with a drawing where the vehicle and the place are known."""
+def make_dossier(
+    service: CaseFileService, caller: Caller, case_id: str, speech: ReaderLocale
+) -> bytes:
+    """Return the dossier of a case as a PDF file, written in a process of its own.
 
-    facts: Sequence[Fact]
-    drawing: Drawing | None
-
-
-@dataclass(frozen=True, slots=True)
-class DossierEvent:
-    """One event of the timeline."""
-
-    when: str
-    what: str
-    lines: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class DossierFile:
-    """A file of the case; the dossier holds it where it is a photograph for which there is room."""
-
-    what: str
-    digest: str
-    photograph: Photograph | None = None
-    why_not: str = ""
-    """Why a photograph is not shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class DossierTexts:
-    """Headings and explanations, in the language of the reader."""
-
-    title: str
-    facts: str
-    finds: str
-    no_finds: str
-    timeline: str
-    files: str
-    photographs: str
-    proof: str
-    how_to_check: str
-    record: str
-    leaf: str
-    chain: str
-    signature: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dossier:
-    """A case in words; the newest record is what it is as of."""
-
-    case_id: str
-    language: str
-    made_of: datetime
-    """When its newest record became known."""
-    texts: DossierTexts
-    warnings: Sequence[str]
-    """That the data are synthetic, and the limits of its use."""
-    notes: Sequence[str]
-    summary: str
-    facts: Sequence[Fact]
-    finds: Sequence[DossierFind]
-    events: Sequence[DossierEvent]
-    files: Sequence[DossierFile]
-    receipts: Sequence[Receipt]
+    Raises as :func:`compile_dossier` does, ``BusyError`` and ``TooCostlyError``.
+    """
+    found = TypeAdapter(Dossier).dump_json(compile_dossier(service, caller, case_id, speech))
+    return run_apart(service.home, DOSSIERS, "api.cases.dossier_pdf:write", found)
 
 
 def compile_dossier(
@@ -129,6 +82,7 @@ def compile_dossier(
     with service.store.read() as connection:
         entries = [service.journal.entry(connection, one) for one in records]
     receipts = [service.answers.signer.sign(one) for one in entries]
+    proofs = [RecordProof(one.sequence, one.leaf, one.chain, one.signature) for one in receipts]
     words = _Words(replace(speech, post=case["post"], own_zone=""))
     return Dossier(
         case_id=case_id,
@@ -142,35 +96,31 @@ def compile_dossier(
         finds=[words.find(one) for one in case["finds"]],
         events=[words.event(one) for one in case["events"]],
         files=_list_files(service.home, words, case["events"]),
-        receipts=receipts,
+        proofs=proofs,
     )
 
 
 def _list_files(home: Home, words: "_Words", events: Sequence[Json]) -> list[DossierFile]:
     """Return the files that the reader may know of, with the photographs that find room."""
     room, found = MOST_SHOWN, []
-    for one in events:
-        if not words.is_open_file(one):
-            continue
-        file, shown = words.file(one), None
-        if one["content"]["media_type"] in _SHOWN:
-            shown, why = _read_photograph(home, one["content"], room)
-            file = replace(file, photograph=shown, why_not="" if shown else words.say(why))
-        if shown is not None:
-            room -= len(shown.content)
+    for one in filter(words.is_open_file, events):
+        file, content = words.file(one), one["content"]
+        if content["media_type"] in _SHOWN:
+            path, why_not = _find_photograph(home, content, room)
+            room -= content["size_bytes"] if path else 0
+            file = replace(file, path=path, why_not=words.say(why_not) if why_not else "")
         found.append(file)
     return found
 
 
-def _read_photograph(home: Home, content: Json, room: int) -> tuple[Photograph | None, str]:
-    """Return a photograph, or why it is not shown."""
+def _find_photograph(home: Home, content: Json, room: int) -> tuple[str, str]:
+    """Return where a photograph lies, or why it is not shown."""
     if content["size_bytes"] > room:
-        return None, _NO_ROOM
+        return "", _NO_ROOM
     try:
-        raw = open_file(home, content["digest"]).read_bytes()
+        return str(open_file(home, content["digest"]).absolute()), ""
     except HomeError:
-        return None, _CHANGED
-    return _SHOWN[content["media_type"]](raw), _NOT_SHOWN
+        return "", _CHANGED
 
 
 class _Words:
@@ -201,6 +151,7 @@ class _Words:
             leaf=say("Leaf"),
             chain=say("Chain value"),
             signature=say("Signature"),
+            not_shown=say(_NOT_SHOWN),
         )
 
     def warnings(self, case: Json, *, is_synthetic: bool) -> list[str]:

@@ -1,24 +1,30 @@
 """Dossier as a PDF file: text, drawings, photographs; no script, form or outside address.
 
-Imported when the first dossier is asked for: the library and its fonts take the time of many
-decisions to import. The date that the file states is that of the newest record, so that the same
-dossier is the same bytes.
+The work of a process of its own: photographs of megabytes are read and copied here, and the library
+and its fonts take the time of many decisions to import. The date that the file states is that of
+the newest record, so that the same dossier is the same bytes.
 """
 
 import hashlib
 import io
+from pathlib import Path
 
 from fpdf.enums import XPos, YPos
 from fpdf.image_datastructures import RasterImageInfo
+from pydantic import TypeAdapter
 
-from api.cases.dossier import Dossier, DossierFind
+from api.cases.dossier_parts import Dossier, DossierFile, DossierFind, RecordProof
 from api.cases.pdf_pages import FONT, GREY, LINE, RED, DocumentPages
 from api.decisions.vehicle_drawing import Drawing
-from engine.cases.photographs import Photograph, PngRows
-from engine.journal.receipts import Receipt
+from engine.cases.photographs import Photograph, PngRows, strip_picture
 
 _WIDEST, _TALLEST, _GAP = 84.0, 84.0, 6.0
 """Of a photograph, and between two."""
+
+
+def write(given: bytes) -> bytes:
+    """Return the PDF file of a dossier that is given as JSON."""
+    return write_dossier(TypeAdapter(Dossier).validate_json(given))
 
 
 def write_dossier(dossier: Dossier) -> bytes:
@@ -50,6 +56,8 @@ class _Pages(DocumentPages):
 
     def __init__(self, dossier: Dossier) -> None:
         self._dossier = dossier
+        read = ((one, _read_photograph(one)) for one in dossier.files)
+        self._photographs = {file.digest: found for file, found in read if found is not None}
         limits = " · ".join(one.partition(":")[0] for one in dossier.warnings)
         super().__init__(
             f"{dossier.texts.title} {dossier.case_id}",
@@ -84,12 +92,17 @@ class _Pages(DocumentPages):
             self.keep_lines(3)
             self.put_line(file.what)
             self.put_line(file.digest, size=8)
-            if file.why_not:
-                self.put_line(file.why_not, size=8, grey=GREY)
+            if why_not := self._say_why_not(file):
+                self.put_line(why_not, size=8, grey=GREY)
+
+    def _say_why_not(self, file: DossierFile) -> str:
+        is_left_out = file.path and file.digest not in self._photographs
+        return self._dossier.texts.not_shown if is_left_out else file.why_not
 
     def put_photographs(self) -> None:
         """Show the photographs, two in a row, each upright over its description."""
-        shown = [(file, one) for file in self._dossier.files if (one := file.photograph)]
+        known = self._photographs
+        shown = [(one, known[one.digest]) for one in self._dossier.files if one.digest in known]
         if not shown:
             return
         self.put_heading(self._dossier.texts.photographs)
@@ -142,8 +155,8 @@ class _Pages(DocumentPages):
         """Write what each record is checked by."""
         self.put_heading(self._dossier.texts.proof)
         self.put_line(self._dossier.texts.how_to_check, size=8, grey=GREY)
-        for receipt in self._dossier.receipts:
-            self._put_receipt(receipt)
+        for proof in self._dossier.proofs:
+            self._put_record(proof)
 
     def _draw(self, drawing: Drawing) -> None:
         """Draw the vehicle, and a mark where the goods were."""
@@ -165,17 +178,21 @@ class _Pages(DocumentPages):
             self.text(x - self.get_string_width(number) / 2, y + 1.1, number)
         self.set_xy(left, top + height + 2)
 
-    def _put_receipt(self, receipt: Receipt) -> None:
+    def _put_record(self, proof: RecordProof) -> None:
         if self.will_page_break(5 * LINE):
             self.add_page()
         texts = self._dossier.texts
-        self.put_line(f"{texts.record} {receipt.sequence}", size=8, style="B")
+        self.put_line(f"{texts.record} {proof.sequence}", size=8, style="B")
         for term, value in (
-            (texts.leaf, receipt.leaf),
-            (texts.chain, receipt.chain),
-            (texts.signature, receipt.signature),
+            (texts.leaf, proof.leaf),
+            (texts.chain, proof.chain),
+            (texts.signature, proof.signature),
         ):
             self.put_line(f"{term}: {value}", size=6.5)
+
+
+def _read_photograph(file: DossierFile) -> Photograph | None:
+    return strip_picture(Path(file.path).read_bytes()) if file.path else None
 
 
 def _measure(photograph: Photograph) -> tuple[float, float, float]:

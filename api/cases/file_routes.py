@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
-from api.cases.dossier import compile_dossier
+from api.cases.dossier import make_dossier
 from api.cases.files import AboutFile, FoundFile, TheFileService, TheFileWriter, find_file
 from api.cases.routes import CaseId
 from api.cases.schemas import AcknowledgedFile
@@ -94,7 +94,7 @@ def seal_file(found: FoundFile) -> FileResponse:
     response_class=Response,
     responses=_PDF | document_problems(404),
 )
-def dossier(
+async def dossier(
     request: Request,
     caller: TheCaller,
     service: TheFileService,
@@ -102,9 +102,8 @@ def dossier(
     language: Language = None,
 ) -> Response:
     """Return the dossier of a case, in this language or the reader's; the reading is recorded."""
-    from api.cases.dossier_pdf import write_dossier
-
     speech = speech_of(request)
-    found = compile_dossier(service, caller, case_id, replace(speech, code=language or speech.code))
+    speech = replace(speech, code=language or speech.code)
+    made = await service.executors.dossiers.run(make_dossier, service, caller, case_id, speech)
     named = {"Content-Disposition": f'attachment; filename="{case_id}.pdf"'}
-    return Response(write_dossier(found), media_type=PDF, headers=dict(SEALED) | named)
+    return Response(made, media_type=PDF, headers=dict(SEALED) | named)

@@ -19,7 +19,7 @@ from subprocess import CompletedProcess
 from typing import Any, TypeVar
 
 from engine.cases.file_types import LARGEST_FILE, LOOK_SECONDS
-from engine.errors import BodyTooLargeError, BusyError
+from engine.errors import BusyError, TooCostlyError
 from engine.storage.home import Home
 from engine.storage.worker_process import hold_place, run_bounded, work_apart
 
@@ -54,8 +54,9 @@ MESSAGES = Bounds("message", waiting=64, most_bytes=24 * MEGABYTE)
 """Standard messages, which a barrier waits for."""
 FILES = Bounds("file", waiting=8, most_bytes=LARGEST_FILE, seconds=LOOK_SECONDS)
 """Files of cases, from the first byte until the record stands."""
-DOSSIERS = Bounds("dossier", waiting=8, most_bytes=64 * MEGABYTE, seconds=20)
-TEXTS = Bounds("text", waiting=8, most_bytes=80_000, seconds=5)
+DOSSIERS = Bounds("dossier", waiting=8, most_bytes=8 * MEGABYTE, seconds=20)
+"""Cases in words; photographs are read from the home, 24 MB of them."""
+TEXTS = Bounds("text", waiting=8, most_bytes=MEGABYTE, seconds=5)
 """Old reports."""
 CHECKS = Bounds("check", seconds=120)
 """Checks of the journal."""
@@ -154,10 +155,10 @@ class Executors:
 def run_apart(home: Home, bounds: Bounds, work: str, given: bytes) -> bytes:
     """Return what ``MODULE:FUNCTION`` makes of some bytes, in a process of its own.
 
-    Raises what the function raises, ``BodyTooLargeError``, ``BusyError`` and ``TooCostlyError``.
+    Raises what the function raises, ``BusyError``, and ``TooCostlyError`` for too many bytes too.
     """
     if len(given) > bounds.most_bytes:
-        raise BodyTooLargeError(bounds.most_bytes)
+        raise TooCostlyError(bounds.what)
     what, seconds = bounds.what, bounds.seconds
     with hold_place(home.root, what, is_patient=bounds.waiting > 0) as place:
         return work_apart(work, given, what=what, seconds=seconds, place=place)

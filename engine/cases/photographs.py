@@ -7,6 +7,7 @@ the maker's notes, places and names (Exif, XMP, IPTC), colour profiles, and what
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -52,6 +53,11 @@ class PngRows:
     """Red, green and blue of each of its colours; empty where values are colours themselves."""
 
 
+def strip_picture(content: bytes) -> Photograph | None:
+    """Return a JPEG or PNG picture alone; None where documents do not show it."""
+    return strip_png(content) if content.startswith(_PNG) else strip_photograph(content)
+
+
 def strip_photograph(content: bytes) -> Photograph | None:
     """Return the picture alone; None where it is none, or of a kind that documents do not show."""
     out, size, turn = bytearray(b"\xff\xd8"), (0, 0), 0
@@ -81,9 +87,10 @@ def strip_png(content: bytes) -> Photograph | None:
     their rows in order: they stay out, as do other values than bytes, which some readers of
     documents misread.
     """
-    chunks = dict[bytes, bytes]()
+    parts = defaultdict[bytes, list[bytes]](list)
     for name, data in _list_chunks(content):
-        chunks[name] = chunks.get(name, b"") + data
+        parts[name].append(data)
+    chunks = {name: b"".join(found) for name, found in parts.items()}
     head = chunks.get(b"IHDR", b"")
     if len(head) != _PNG_HEAD or b"IEND" not in chunks or b"tRNS" in chunks:
         return None
@@ -151,7 +158,8 @@ def _read_orientation(exif: bytes) -> int:
     order: _Order = "little" if tiff[:2] == b"II" else "big"
     first = int.from_bytes(tiff[4:8], order)
     for number in range(int.from_bytes(tiff[first : first + 2], order)):
-        entry = tiff[first + 2 + 12 * number :][:12]
+        at = first + 2 + 12 * number
+        entry = tiff[at : at + 12]
         if len(entry) < 12:
             break
         if int.from_bytes(entry[:2], order) == _ORIENTATION:

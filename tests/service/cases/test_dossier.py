@@ -3,6 +3,8 @@
 import hashlib
 import io
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,9 +17,11 @@ from api.auth.permissions import Role
 from api.cases import dossier as dossiers
 from api.cases import reads
 from api.cases.dossier_pdf import _Pages
+from api.service import executors
 from api.web.i18n import LANGUAGES
 from engine.cases.file_types import PDF, recognise_content
 from engine.cases.photographs import Photograph, strip_photograph, strip_png
+from engine.errors import BusyError, TooCostlyError
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ
 from engine.journal.receipts import Receipt
@@ -250,3 +254,30 @@ def show_alone(found: Photograph) -> bytes:
     page.add_page()
     page._show(found, 20, 20)
     return bytes(page.output())
+
+
+def test_a_dossier_has_places_and_a_limit_of_its_own(
+    world: World, people: dict[str, Headers], case_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = world.runtime.executors.dossiers
+    with monkeypatch.context() as patched:
+        patched.setattr(executor, "_taken", executor._most)
+        patched.setattr(dossiers, "compile_dossier", pytest.fail)
+        refused = fetch(world, case_id, people["ann"])
+    assert is_problem(refused, 503) and int(refused.headers["retry-after"]) > 0
+    for error, status in ((TooCostlyError("dossier"), 422), (BusyError("too late"), 503)):
+
+        def give_up(*_: object, why: Exception = error, **__: object) -> bytes:
+            raise why
+
+        with monkeypatch.context() as patched:
+            patched.setattr(executors, "work_apart", give_up)
+            assert is_problem(fetch(world, case_id, people["ann"]), status)
+
+
+@pytest.mark.integration
+def test_a_dossier_is_written_in_a_process_that_imports_nothing_of_the_service() -> None:
+    script = "import sys, api.cases.dossier_pdf; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    heavy = {"fastapi", "sqlalchemy", "babel", "api.cases.dossier", "api.service.runtime"}
+    assert heavy.isdisjoint(done.stdout.decode().split())

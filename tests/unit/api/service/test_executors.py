@@ -15,7 +15,7 @@ from api.service.executors import FILES, MESSAGES, PARCELS, TEXTS, Bounds, Execu
 from api.service.subprocess_jobs import Assessments, Backtests, Measurements
 from engine.cases.file_types import LARGEST_FILE
 from engine.criteria.profiles.profile import BacktestSubject
-from engine.errors import BodyTooLargeError, BusyError
+from engine.errors import BusyError, TooCostlyError
 from engine.links import parcel
 from engine.storage.home import Home
 from engine.storage.worker_process import hold_place
@@ -58,7 +58,7 @@ def test_work_of_too_many_bytes_is_not_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(executors, "work_apart", pytest.fail)
-    with pytest.raises(BodyTooLargeError):
+    with pytest.raises(TooCostlyError):
         run_apart(Home(tmp_path), TEXTS, "os:fsencode", b"x" * (TEXTS.most_bytes + 1))
 
 

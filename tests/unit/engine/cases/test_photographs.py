@@ -58,3 +58,62 @@ def test_a_png_that_would_have_to_be_decoded_is_named_alone() -> None:
     interlaced = bytearray(whole)
     interlaced[28] = 1
     assert strip_png(bytes(interlaced)) is None
+
+
+class CountedBytes(bytes):
+    """Data of a chunk; counts the bytes that additions copy."""
+
+    copied = 0
+
+    def __radd__(self, before: bytes) -> "CountedBytes":
+        return self.add(before, self)
+
+    def __add__(self, after: Any) -> "CountedBytes":
+        return self.add(self, after)
+
+    @classmethod
+    def add(cls, before: bytes, after: bytes) -> "CountedBytes":
+        cls.copied += len(before) + len(after)
+        return cls(b"".join((before, after)))
+
+
+def cut_rows(number: int) -> bytes:
+    """Return a picture whose rows are cut into chunks of one byte, as many as there are."""
+    png = write_png("RGB")
+    at = png.index(b"IDAT") - 4
+    length = int.from_bytes(png[at : at + 4], "big")
+    rows = png[at + 8 : at + 8 + length].ljust(number, b"\0")
+    chunks = (b"\0\0\0\x01IDAT" + bytes([one]) + bytes(4) for one in rows)
+    return png[:at] + b"".join(chunks) + png[at + 12 + length :]
+
+
+def test_chunks_of_a_png_picture_are_joined_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a seeded bug: joined one by one, as they were."""
+    whole = cut_rows(4_000)
+    chunks = [(name, CountedBytes(data)) for name, data in photographs._list_chunks(whole)]
+    monkeypatch.setattr(photographs, "_list_chunks", lambda _: iter(chunks))
+    found = strip_png(whole)
+    assert found is not None and len(found.content) == 4_000
+    assert CountedBytes.copied == 0
+    joined = b""
+    for _, data in chunks:
+        joined = joined + data
+    assert CountedBytes.copied > 1_000 * len(joined)
+
+
+def test_the_turn_of_a_photograph_is_looked_for_without_copies() -> None:
+    """A list of entries as long as it may be costs what its bytes cost."""
+
+    class Tiff(bytes):
+        copied = 0
+
+        def __getitem__(self, at: Any) -> Any:
+            found = super().__getitem__(at)
+            if isinstance(at, slice):
+                Tiff.copied += len(found)
+                return Tiff(found)
+            return found
+
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + b"\xff\xff" + bytes(65_000)
+    assert photographs._read_orientation(Tiff(exif)) == 1
+    assert Tiff.copied < 3 * len(exif)

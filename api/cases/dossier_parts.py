@@ -1,0 +1,93 @@
+"""Parts of a dossier in words, as they are written into a document.
+
+They travel as JSON to the process that writes it, which imports nothing of the service.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.decisions.vehicle_drawing import Drawing
+
+Fact = tuple[str, str]
+"""A term and its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class DossierFind:
+    """What was found, with a drawing where the vehicle and the place are known."""
+
+    facts: Sequence[Fact]
+    drawing: Drawing | None
+
+
+@dataclass(frozen=True, slots=True)
+class DossierEvent:
+    """One event of the timeline."""
+
+    when: str
+    what: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DossierFile:
+    """A file of the case; the dossier holds it where it is a photograph for which there is room."""
+
+    what: str
+    digest: str
+    path: str = ""
+    """Where a photograph lies that is to be shown; empty for none."""
+    why_not: str = ""
+    """Why a photograph is not shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordProof:
+    """What one record is checked by."""
+
+    sequence: int
+    leaf: str
+    chain: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class DossierTexts:
+    """Headings and explanations, in the language of the reader."""
+
+    title: str
+    facts: str
+    finds: str
+    no_finds: str
+    timeline: str
+    files: str
+    photographs: str
+    proof: str
+    how_to_check: str
+    record: str
+    leaf: str
+    chain: str
+    signature: str
+    not_shown: str
+    """Said of a photograph that a document cannot show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """A case in words; the newest record is what it is as of."""
+
+    case_id: str
+    language: str
+    made_of: datetime
+    """When its newest record became known."""
+    texts: DossierTexts
+    warnings: Sequence[str]
+    """That the data are synthetic, and the limits of its use."""
+    notes: Sequence[str]
+    summary: str
+    facts: Sequence[Fact]
+    finds: Sequence[DossierFind]
+    events: Sequence[DossierEvent]
+    files: Sequence[DossierFile]
+    proofs: Sequence[RecordProof]
