@@ -192,7 +192,7 @@ class ErasureSteps:
     def _approve(self, criteria: Criteria, pending: ApprovalState) -> ErasureResult:
         self.accounts.check_governor(self.by, Right.APPROVE)
         approval = draft_approval("erasure", pending, by=self.by)
-        self.accounts.must_complete(Matter.PEOPLE, first=pending.author, second=self.by)
+        self.accounts.must_second(Matter.PEOPLE, first=pending.author, second=self.by)
         selection = _Selection(criteria, RecordGroups(criteria.subject))
         with self.store.read() as connection:
             selection.groups.read(connection)  # before the lock, so that other writers do not wait

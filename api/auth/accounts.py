@@ -27,12 +27,10 @@ from engine.criteria.dual_control import DualControlProjection, draft_approval, 
 from engine.domain.network import Network
 from engine.errors import (
     ConflictError,
-    LapsedProposalError,
     NotAllowedError,
     NotAuthenticatedError,
     NotFoundError,
     RecordError,
-    SecondPersonError,
 )
 from engine.events.outbox import EventProjection
 from engine.journal.entries import Draft
@@ -51,11 +49,6 @@ from engine.links.messages import AccountState
 from engine.links.posts.account_messages import NodeKeys
 from engine.storage.database import Store
 
-SAME_AGENCY = "the table of agencies asks for two people of two different agencies"
-SAME_HUMAN = (
-    "an account of the identity provider and a local account may be of one person: both use the"
-    " provider, or the local account is linked to its own (darvoza oidc link)"
-)
 PROVIDERS_ACCOUNT = (
     "this account signs on by the identity provider: it has no password, and no keys"
 )
@@ -312,9 +305,7 @@ class Accounts:
         if found not in history.pending():
             raise ConflictError(matter, subject, "another one is in force since")
         draft = draft_approval(matter, found, by=by)
-        if authority.person(found.author) is None:
-            raise LapsedProposalError(matter)
-        self.must_complete(Matter.PEOPLE, first=found.author, second=by)
+        self.must_second(Matter.PEOPLE, first=found.author, second=by)
         self._journal.append([draft])
 
     def propose_mapping(
@@ -395,28 +386,18 @@ class Accounts:
         """Return the agency of a person or a key, also of a removed one; None without one."""
         return self.look().agency_of(name)
 
-    def may_complete(self, matter: Matter, *, first: str, second: str) -> bool:
-        """Tell whether a person may approve what another began, as far as agencies go."""
-        return self.look().may_complete(matter, first=first, second=second)
+    def must_be_two(self, matter: Matter, *, first: str, second: str) -> None:
+        """Refuse a second person who is, or may be, the first; raises ``SecondPersonError``."""
+        self.look().must_be_two(matter, first=first, second=second)
 
-    def must_complete(self, matter: Matter, *, first: str, second: str) -> None:
-        """Refuse a second person of the first one's agency where the table asks for two.
+    def must_second(
+        self, matter: Matter, *, first: str, second: str, by_anyone: bool = False
+    ) -> None:
+        """Refuse a second person who may not complete what the first began.
 
-        Raises ``SecondPersonError``.
+        Raises what :meth:`api.auth.authority.Authority.must_second` raises.
         """
-        authority = self.look()
-        if not authority.may_complete(matter, first=first, second=second):
-            if not authority.are_two(first, second):
-                raise SecondPersonError(matter, SAME_HUMAN, "human")
-            raise SecondPersonError(matter, SAME_AGENCY)
-
-    def must_be_two(self, matter: str, *, first: str, second: str) -> None:
-        """Refuse a second person who may be the first one under another name.
-
-        Raises ``SecondPersonError``.
-        """
-        if first != second and not self.look().are_two(first, second):
-            raise SecondPersonError(matter, SAME_HUMAN, "human")
+        self.look().must_second(matter, first=first, second=second, by_anyone=by_anyone)
 
     def is_active(self, name: str) -> bool:
         """Tell whether this is a person who was not removed."""

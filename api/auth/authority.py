@@ -22,6 +22,7 @@ from api.auth.oidc_mapping import MAPPING_KINDS, MappingHistory
 from api.auth.permissions import Matter, Role, covers
 from engine.criteria.dual_control import ApprovalState
 from engine.domain.time_units import HOUR, micros
+from engine.errors import LapsedProposalError, SecondPersonError
 from engine.journal.kinds import (
     CREDENTIALS_ADOPTED,
     KEY_CREATED,
@@ -43,6 +44,14 @@ from engine.journal.power_records import (
 
 Refused = Callable[[str], None]
 """Told the coarse kind of what a table claims and no record states."""
+
+
+SAME_PERSON = "the same person took the step before"
+SAME_AGENCY = "the table of agencies asks for two people of two different agencies"
+SAME_HUMAN = (
+    "an account of the identity provider and a local account may be of one person: both use the"
+    " provider, or the local account is linked to its own (darvoza oidc link)"
+)
 
 
 def ignore(_: str) -> None:
@@ -223,17 +232,35 @@ class Authority:
         found = self._people.get(name) or self._keys.get(name)
         return None if found is None else found.agency
 
-    def may_complete(self, matter: Matter, *, first: str, second: str) -> bool:
-        """Tell whether a person may approve what another began, as far as accounts and agencies go.
+    def has_left(self, name: str) -> bool:
+        """Tell whether this is a person who was removed, or whom claims grant nothing any more."""
+        return name in self._people and self.person(name) is None
 
-        Where the table asks for two agencies both must have one, and not the same.
+    def must_be_two(self, matter: Matter, *, first: str, second: str) -> None:
+        """Refuse a second person who is, or may be, the first; raises ``SecondPersonError``."""
+        if first == second:
+            raise SecondPersonError(matter, SAME_PERSON)
+        if not self.are_two(first, second):
+            raise SecondPersonError(matter, SAME_HUMAN, "human")
+
+    def must_second(
+        self, matter: Matter, *, first: str, second: str, by_anyone: bool = False
+    ) -> None:
+        """Refuse a second person who may not complete what the first began.
+
+        The only rule of two people: used wherever a step waits for a second person. They are two
+        people, the first still has an account, and both are of two agencies where the table of
+        agencies asks for that. With ``by_anyone`` the first may also be a key without an owner, or
+        a person of another installation. Raises ``SecondPersonError``, and ``LapsedProposalError``
+        where the first has left.
         """
-        if first != second and not self.are_two(first, second):
-            return False
-        if matter not in self.duties(Role.ADMINISTRATOR, None).two_agencies:
-            return True
-        one, other = self.agency_of(first), self.agency_of(second)
-        return None not in (one, other) and one != other
+        if self.has_left(first) or (not by_anyone and self.person(first) is None):
+            raise LapsedProposalError(matter)
+        self.must_be_two(matter, first=first, second=second)
+        if matter in self.duties(Role.ADMINISTRATOR, None).two_agencies:
+            one, other = self.agency_of(first), self.agency_of(second)
+            if None in (one, other) or one == other:
+                raise SecondPersonError(matter, SAME_AGENCY)
 
     def names(self) -> tuple[str, ...]:
         """Return every name that was ever given, those of removed people too."""

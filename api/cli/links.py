@@ -126,9 +126,9 @@ def approve(
         accounts.check_governor(by, Right.APPROVE)
         found = MatchExchange(exchange)
         author = found.read_resumption_author(name) if matching else exchange.read_author(name)
-        if author is None or not accounts.is_active(author):
+        if author is None:
             raise LapsedProposalError("link")
-        accounts.must_complete(Matter.PEOPLE, first=author, second=by)
+        accounts.must_second(Matter.PEOPLE, first=author, second=by)
         if matching:
             found.approve_resumption(name, by=by)
         else:
@@ -394,9 +394,7 @@ def details(
         matching = MatchExchange(exchange)
         first = matching.read_hit(name, token).release.person
         if step in ("ask", "release") and first:
-            if not accounts.is_active(first):
-                raise LapsedProposalError("match")
-            accounts.must_complete(Matter.WATCHLIST, first=first, second=by)
+            accounts.must_second(Matter.WATCHLIST, first=first, second=by)
         matching.take_step(name, token, step, by=by, why=why)
         state = matching.read_hit(name, token).release.state
     emit({"token": token, "state": state}, as_json=as_json, text=state.replace("_", " "))

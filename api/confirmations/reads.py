@@ -55,13 +55,17 @@ def waiting_finds(service: ConfirmationService, caller: Caller) -> list[dict[str
 
 
 def confirm_find(service: ConfirmationService, caller: Caller, sequence: int) -> dict[str, Any]:
-    """Confirm a find, once; raises ``NotFoundError`` and ``SecondPersonError``."""
+    """Confirm a find, once.
+
+    Raises ``NotFoundError``, ``SecondPersonError`` and ``LapsedProposalError``.
+    """
     with service.store.read() as snapshot:
         find = pending_find(snapshot, sequence, caller.reaches)
     if not (caller.sees(Matter.SEIZURES, find.agency) and caller.covers(find.agency)):
         raise NotFoundError("find", str(sequence))
     first = str(find.body["by"])
-    service.accounts.must_complete(Matter.SEIZURES, first=first, second=caller.person)
+    accounts, second = service.accounts, caller.person
+    accounts.must_second(Matter.SEIZURES, first=first, second=second, by_anyone=True)
     name = f"{FIND_CONFIRMED}:{sequence}"
     asked = claim(FIND_CONFIRMED, Confirmation(), post=find.post, name=name)
     done = service.recording.confirm(find, asked, person=caller.person)

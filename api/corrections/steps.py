@@ -2,6 +2,7 @@
 
 from typing import Any, Protocol
 
+from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.auth.permissions import Role
 from engine.errors import NotFoundError
@@ -24,6 +25,7 @@ from engine.targeting.reports import Recording
 class CorrectionService(Protocol):
     """The running service, as reports are corrected."""
 
+    accounts: Accounts
     store: Store
     recording: Recording
 
@@ -43,7 +45,7 @@ def correct_act(
         known = read_stated_act(snapshot, inspection_id)
     _check_reach(caller, known, "inspection")
     asked = known.claim(correction, INSPECTION_CORRECTED, key=caller.own(key))
-    by = _corrector(caller)
+    by = _corrector(service, caller)
     return service.recording.once_here(
         asked,
         lambda snapshot: draft_act_correction(
@@ -64,7 +66,7 @@ def correct_seizure(
         known = read_stated_seizure(snapshot, seizure_id)
     _check_reach(caller, known, "seizure")
     asked = known.claim(correction, SEIZURE_CORRECTED, key=caller.own(key))
-    by, features = _corrector(caller), service.recording.features
+    by, features = _corrector(service, caller), service.recording.features
     return service.recording.once_here(
         asked,
         lambda snapshot: draft_seizure_correction(
@@ -79,6 +81,10 @@ def _check_reach(caller: Caller, known: StatedReport, kind: str) -> None:
         raise NotFoundError(kind, known.name)
 
 
-def _corrector(caller: Caller) -> Corrector:
-    may_take_back = caller.role is Role.SUPERVISOR and caller.is_person
+def _corrector(service: CorrectionService, caller: Caller) -> Corrector:
+    is_supervisor = caller.role is Role.SUPERVISOR and caller.is_person
+
+    def may_take_back(filed_by: str) -> bool:
+        return is_supervisor and service.accounts.look().are_two(filed_by, caller.person)
+
     return Corrector(caller.person, may_take_back, caller.agency)

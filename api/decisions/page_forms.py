@@ -63,8 +63,8 @@ class DecisionForm:
         name = f"{REVIEW}:form:{known.decision_id}:{once}"
         asked = claim(REVIEW, made, post=known.post, name=name)
         by = Reviewer(caller.person, caller.is_person, caller.agency)
-        is_active = first_words(self.service.accounts, caller)
-        self.service.recording.review(known, made, asked, by=by, is_active=is_active)
+        may_second = first_words(self.service.accounts, caller)
+        self.service.recording.review(known, made, asked, by=by, may_second=may_second)
 
     def read_act(self) -> FiledAct:
         """Return what an act's form says; records nothing."""

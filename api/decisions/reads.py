@@ -28,7 +28,13 @@ from api.service.signed_answers import SignedAnswers
 from engine.declarations.lodgings import alerts_of as declaration_alerts
 from engine.domain.records import Inspection
 from engine.domain.time_units import rfc3339
-from engine.errors import ErasedError, NotAllowedError, NotFoundError
+from engine.errors import (
+    ErasedError,
+    LapsedProposalError,
+    NotAllowedError,
+    NotFoundError,
+    SecondPersonError,
+)
 from engine.journal.batch_worker import read_record
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, INSPECTION
@@ -254,14 +260,13 @@ def is_blind(caller: Caller) -> bool:
 
 
 def first_words(accounts: Accounts, caller: Caller) -> Callable[[str], bool]:
-    """Return the test whether a caller may second a person's word.
+    """Return the test whether a caller may second a person's word."""
 
-    The person is active, and of another agency where the table of agencies asks for two.
-    """
-
-    def may_be_seconded(first: str) -> bool:
-        if not accounts.is_active(first):
+    def may_second(first: str) -> bool:
+        try:
+            accounts.must_second(Matter.REVIEWS, first=first, second=caller.person)
+        except (LapsedProposalError, SecondPersonError):
             return False
-        return accounts.may_complete(Matter.REVIEWS, first=first, second=caller.person)
+        return True
 
-    return may_be_seconded
+    return may_second

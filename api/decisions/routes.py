@@ -185,8 +185,8 @@ def review(
     name, own = f"{REVIEW}:{secrets.token_hex(12)}", caller.own(key)
     asked = claim(REVIEW, review, post=found.post, name=name, key=own, about=decision_id)
     by = Reviewer(caller.person, caller.is_person, caller.agency)
-    is_active = first_words(service.accounts, caller)
-    kept = service.recording.review(found, review, asked, by=by, is_active=is_active)
+    may_second = first_words(service.accounts, caller)
+    kept = service.recording.review(found, review, asked, by=by, may_second=may_second)
     return answer(service.answers.acknowledge(kept, identifier=decision_id), 201)
 
 

@@ -12,11 +12,13 @@ person should review it; it is listed with that review or without.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Query
 from sqlalchemy import Connection, select
 
+from api.auth.accounts import Accounts
+from api.auth.authority import Authority
 from api.auth.callers import Caller
 from api.auth.permissions import Matter
 from api.http.dependencies import running_service
@@ -31,7 +33,14 @@ from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
 from engine.selection.randomization import ShiftPlan
 
-TheService = Annotated[PostService, Depends(running_service)]
+
+class IntegrityService(PostService, Protocol):
+    """The running service, as the integrity report is made."""
+
+    accounts: Accounts
+
+
+TheService = Annotated[IntegrityService, Depends(running_service)]
 LONGEST_DAYS = 92
 """Days that one report looks back at most."""
 Days = Annotated[int, Query(ge=1, le=LONGEST_DAYS)]
@@ -86,7 +95,7 @@ class HandledReferral:
 
 
 def report(
-    service: PostService, post: str, caller: Caller, *, days: int, agency: str | None = None
+    service: IntegrityService, post: str, caller: Caller, *, days: int, agency: str | None = None
 ) -> dict[str, Any]:
     """Return the report of a post's last days, as JSON values.
 
@@ -122,7 +131,7 @@ def report(
             post=post,
             seed_for=(post, days, as_of // DAY),
         ),
-        "red_releases": _red_releases(dealt, reviews),
+        "red_releases": _red_releases(dealt, reviews, service.accounts.look()),
         "reviewers": _reviewers(reviews),
     }
 
@@ -192,15 +201,15 @@ def _season(one: HandledReferral, plan: ShiftPlan, *, post: str) -> str:
 
 
 def _red_releases(
-    dealt: Sequence[HandledReferral], reviews: Sequence[Mapping[str, Any]]
+    dealt: Sequence[HandledReferral], reviews: Sequence[Mapping[str, Any]], authority: Authority
 ) -> list[dict[str, Any]]:
     found = []
     for one in dealt:
         if one.channel is not Channel.RED or one.left is None or one.act is not None:
             continue
-        by = one.left.get("by")
+        by = one.left["by"]
         second = [r["person"] for r in reviews if r["decision_id"] == one.decision_id]
-        others = [person for person in second if person != by]
+        others = [person for person in second if authority.are_two(by, person)]
         found.append(
             {
                 "decision_id": one.decision_id,

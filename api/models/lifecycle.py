@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from api.auth.accounts import SAME_AGENCY, SAME_HUMAN
 from api.auth.agencies import Scope
 from api.auth.authority import Authority
 from api.auth.callers import OTHER_AGENCY
 from api.auth.permissions import Matter, Right, Role
-from engine.errors import NotAllowedError, SecondPersonError
+from engine.errors import NotAllowedError
 from engine.events.outbox import EventProjection
 from engine.journal.entries import Draft
 from engine.journal.idempotency import AnswerProjection, IdempotencyClaim
@@ -60,11 +59,6 @@ class ModelSteps:
         step = transitions.challenge if is_trial else transitions.approve
         now = _state(self.store)
         inactive = _inactive(self.store, now, version)
-        if (model := now.models.get(version)) is not None:
-            given = model.challenges if is_trial else model.approvals
-            counting = [one for one in given if one not in inactive]
-            self._check_people((model.trained_by, *counting))
-            self._check_agencies(counting)
         drafts = step(
             now,
             version,
@@ -75,6 +69,10 @@ class ModelSteps:
             fits=found.fits,
             inactive=inactive,
         )
+        model = now.models[version]
+        given = model.challenges if is_trial else model.approvals
+        counting = [one for one in given if model.role != "retired" and one not in inactive]
+        self._check_people(model.trained_by, counting)
         return self._record(drafts, why)
 
     def shadow(self, version: str, why: str = "") -> ModelStates:
@@ -112,22 +110,13 @@ class ModelSteps:
         if duties.scope(Matter.MODELS, right) is Scope.NONE:
             raise NotAllowedError(OTHER_AGENCY, "agency")
 
-    def _check_people(self, given: Sequence[str]) -> None:
+    def _check_people(self, trained_by: str, approvals: Sequence[str]) -> None:
         """Refuse a person who may be one who trained or approved it under another name."""
         with self.store.read() as connection:
             authority = Authority().look(connection)
-        for first in given:
-            if first != self.by and not authority.are_two(first, self.by):
-                raise SecondPersonError(Matter.MODELS, SAME_HUMAN, "human")
-
-    def _check_agencies(self, given: Sequence[str]) -> None:
-        """Refuse a second approval from the first one's agency where the table asks for two."""
-        with self.store.read() as connection:
-            authority = Authority().look(connection)
-        for first in given:
-            is_apart = authority.may_complete(Matter.MODELS, first=first, second=self.by)
-            if first != self.by and not is_apart:
-                raise SecondPersonError(Matter.MODELS, SAME_AGENCY)
+        authority.must_be_two(Matter.MODELS, first=trained_by, second=self.by)
+        for first in approvals:
+            authority.must_second(Matter.MODELS, first=first, second=self.by)
 
     def _record(self, drafts: tuple[Draft, ...], why: str = "") -> ModelStates:
         """Record a step with its note and its claim; nothing where nothing changes."""

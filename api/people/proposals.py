@@ -27,7 +27,7 @@ from api.service.signed_answers import SignedAnswers
 from engine.criteria.dual_control import draft_approval, draft_proposal
 from engine.domain.network import Network
 from engine.domain.records import Identifier, Record
-from engine.errors import ConflictError, LapsedProposalError, NotAllowedError, NotFoundError
+from engine.errors import ConflictError, NotAllowedError, NotFoundError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft, Kind
 from engine.journal.idempotency import IdempotencyClaim, claim
@@ -133,10 +133,8 @@ class AccountWriter:
             self._must_wait(connection, found, "proposed")
             state = found.state
             made = draft_approval("account", state, by=caller.person)
-            accounts = service.accounts
-            if not accounts.is_active(state.author):
-                raise LapsedProposalError("account")
-            accounts.must_complete(Matter.PEOPLE, first=state.author, second=caller.person)
+            first, second = state.author, caller.person
+            service.accounts.must_second(Matter.PEOPLE, first=first, second=second)
             if state.content["grant"] != "role":
                 return made
             return replace(made, body={**made.body, "content": dict(state.content)})

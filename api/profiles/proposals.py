@@ -34,7 +34,6 @@ from engine.criteria.watchlist import Notice, WatchEntry
 from engine.domain.records import PostCode, Record, Text
 from engine.errors import (
     BusyError,
-    LapsedProposalError,
     NotAllowedError,
     NotEnoughDataError,
     NotFoundError,
@@ -172,8 +171,8 @@ class ProposalWriter:
             self._reach(now.content.get("post"), matter)
             self._must_cover(matter, now)
             by, shadow = self._caller.person, approval.shadow
-            self._must_count(matter, now)
             made = dual_control.draft_approval(matter, now, by=by, shadow=shadow)
+            self._must_second(matter, now)
             if matter == "profile" and now.leaving is None:
                 profiles_profile.check_total_steps(
                     connection,
@@ -260,17 +259,13 @@ class ProposalWriter:
         elif self._caller.post is not None and matter == "profile":
             raise NotAllowedError("this key is for one post: name it in the profile")
 
-    def _must_count(self, matter: Matter, now: ApprovalState) -> None:
+    def _must_second(self, matter: Matter, now: ApprovalState) -> None:
         """Refuse to complete what was begun by a removed person, or by a key without an owner."""
-        is_machine = now.leaving is None and now.is_notice  # a counterpart's own key
+        about, accounts, second = MATTERS[matter], self._service.accounts, self._caller.person
+        is_notice = now.leaving is None and now.is_notice  # a counterpart's own key
         first = now.author if now.leaving is None else now.leaving.by
-        is_active = self._service.accounts.is_active(first)
-        if now.pending is not None and not is_machine and not is_active:
-            raise LapsedProposalError(matter)
-        if now.pending is not None and first != self._caller.person:
-            about, second = MATTERS[matter], self._caller.person
-            self._service.accounts.must_complete(about, first=first, second=second)
-            self._service.accounts.must_be_two(matter, first=now.author, second=second)
+        accounts.must_second(about, first=first, second=second, by_anyone=is_notice)
+        accounts.must_be_two(about, first=now.author, second=second)
 
     def _must_cover(self, matter: Matter, now: ApprovalState) -> None:
         """Refuse an entry of another agency, and one that selects nothing: not found if hidden."""

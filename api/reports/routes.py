@@ -7,6 +7,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Path, Request, Response
 
+from api.auth.accounts import Accounts
 from api.corrections.steps import correct_act, correct_seizure
 from api.http.dependencies import IdempotencyKey, Team, TheCaller, running_service
 from api.http.guards import check_arrival, fill_agency, post_of
@@ -34,6 +35,7 @@ from engine.targeting.reports import Recording, ReleaseReason
 class ReportService(Protocol):
     """The running service, as checkpoints report to it."""
 
+    accounts: Accounts
     network: Network
     settings: Settings
     store: Store

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.shifts.handover_views import view_balance, view_handover
-from api.shifts.handovers import leave_shift, take_shift
+from api.shifts.handovers import has_lapsed, leave_shift, take_shift
 from api.shifts.reads import read_now
 from api.shifts.routes import RosterService, TheService
 from api.web.field_errors import corrections
@@ -106,6 +106,8 @@ def _page(
     shift = service.settings.shifts_of(service.network).shift(post, asked)
     with service.store.read() as snapshot:
         known = read_handover(snapshot, post, shift.shift_id)
+        if known is not None and has_lapsed(service.accounts, known):
+            known = None
         balance = summarize_shift(snapshot, shift, as_of=now) if known is None else known.balance
         shown = view_balance(visit.caller, post, balance)
         named = [one for name in LISTS if shown[name] for one in shown[name]["decisions"]]

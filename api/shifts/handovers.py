@@ -4,10 +4,11 @@ from typing import Protocol
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
+from api.auth.permissions import Matter
 from api.queue.reads import PostService
 from api.shifts.reads import read_now
 from engine.domain.time_units import DAY, micros
-from engine.errors import RecordError, SecondPersonError
+from engine.errors import RecordError
 from engine.journal.batch_worker import StoredRecord
 from engine.shifts.handovers import (
     Handover,
@@ -17,6 +18,7 @@ from engine.shifts.handovers import (
     draft_take,
     find_handover,
     leave_claim,
+    read_handover,
     take_claim,
 )
 from engine.targeting.reports import Recording
@@ -42,7 +44,10 @@ def leave_shift(
     shift = service.settings.shifts_of(service.network).shift(post, at)
     if at > now or shift.closes_at < now - DAY:
         raise RecordError("handover", "at", "bad_time", "a shift that runs, or ended in a day")
-    asked = leave_claim(note, shift, by=caller.person)
+    with service.store.read() as snapshot:
+        before = read_handover(snapshot, post, shift.shift_id)
+        lapsed = before if before is not None and has_lapsed(service.accounts, before) else None
+    asked = leave_claim(note, shift, by=caller.person, instead_of=lapsed)
     return service.recording.once_here(
         asked,
         lambda snapshot: draft_leave(
@@ -56,20 +61,20 @@ def take_shift(
 ) -> StoredRecord:
     """Record the second signature of a handover.
 
-    Raises ``NotFoundError``, ``SecondPersonError`` for the person who signed first, and
-    ``ConflictError`` where another has taken over.
+    Raises ``NotFoundError``, ``SecondPersonError`` for the person who signed first,
+    ``LapsedProposalError`` where that person has left, and ``ConflictError`` where another has
+    taken over.
     """
     with service.store.read() as snapshot:
         handover = find_handover(snapshot, post, sequence)
-    require_second(service.accounts, caller.person, handover)
+    accounts, first = service.accounts, handover.left.by
+    accounts.must_second(Matter.ACTS, first=first, second=caller.person, by_anyone=True)
     asked = take_claim(note, handover, by=caller.person)
     return service.recording.once_here(
         asked, lambda _: draft_take(note, handover, by=caller.person, asked=asked)
     )
 
 
-def require_second(accounts: Accounts, person: str, handover: Handover) -> None:
-    """Refuse the person who signed first, under any name; raises ``SecondPersonError``."""
-    if person == handover.left.by:
-        raise SecondPersonError("handover", "the person who leaves has signed it")
-    accounts.must_be_two("handover", first=handover.left.by, second=person)
+def has_lapsed(accounts: Accounts, handover: Handover) -> bool:
+    """Tell whether who signed first was removed before another took over: it is signed again."""
+    return handover.taken is None and accounts.look().has_left(handover.left.by)

@@ -214,7 +214,7 @@ def _check_retirement(
         return NOTHING_PENDING
     if refusal := check_person(event.person, author=now.author):
         return refusal
-    return OWN_REQUEST if event.person == now.leaving.by else None
+    return OWN_REQUEST if check_person(event.person, author=now.leaving.by) else None
 
 
 def _check_withdrawal(

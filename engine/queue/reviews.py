@@ -171,14 +171,14 @@ def second_step(
     decision_id: str,
     *,
     by: Reviewer,
-    is_active: Callable[[str], bool],
+    may_second: Callable[[str], bool],
     body: Callable[[Connection, int], dict[str, Any]],
 ) -> QueueStep:
     """Return what a review's body says of the rule of two: nothing where it may act alone.
 
-    ``body`` reads a record's body, ``is_active`` tells whether a person has an account. A proposal
-    stands until the next review of the decision, and lapses with its person. Raises
-    ``NotAllowedError`` where no known person answers for it: whose second word would that be?
+    ``body`` reads a record's body, ``may_second`` tells whether the reviewer may second a person's
+    word. A proposal stands until the next review of the decision, and lapses with its person.
+    Raises ``NotAllowedError`` where no known person answers for the review.
     """
     if not _lets_go(review) or not waits(connection, decision_id):
         return {}
@@ -187,7 +187,7 @@ def second_step(
     known = reviews_of(connection, decision_id)
     last = body(connection, known[-1]) if known else {}
     is_same = last.get(NEEDS_SECOND) and last["review"]["channel"] == review.channel
-    if is_same and last["person"] != by.name and is_active(last["person"]):
+    if is_same and may_second(last["person"]):
         return {SECONDS: known[-1]}
     return {NEEDS_SECOND: True}
 

@@ -4,8 +4,8 @@ The supervisor who leaves signs first, and the record states what the engine kno
 the one who takes over signs the same record. A shift is handed over once.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, exists, select
@@ -15,9 +15,10 @@ from engine.domain.time_units import DAY
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim, find_holders
-from engine.journal.journal import JOURNAL, JournalReader
+from engine.journal.journal import JOURNAL
 from engine.journal.kinds import HANDOVER, HANDOVER_TAKEN, INSPECTION
 from engine.journal.payloads import HandoverBody, HandoverTakenBody, ShiftBalance
+from engine.journal.power_records import read_records
 from engine.queue.corrections import read_stated
 from engine.queue.queue import DECISIONS, list_waiting
 from engine.queue.reviews import REVIEWS
@@ -125,23 +126,20 @@ def _count_finds(connection: Connection, seqs: list[int]) -> dict[str, int]:
 
 
 def read_handover(connection: Connection, post: str, shift_id: str) -> Handover | None:
-    """Return the handover of a shift; None where there is none, or its record was erased."""
-    names = {kind: f"{kind}:{shift_id}" for kind in (HANDOVER, HANDOVER_TAKEN)}
-    holders = find_holders(connection, names.values())
-    seqs = {kind: holders[name].seq for kind, name in names.items() if name in holders}
-    bodies = JournalReader(connection).bodies([*seqs.values()])
-    times = select(JOURNAL.c.seq, JOURNAL.c.known_at).where(JOURNAL.c.seq.in_(seqs.values()))
-    known = {row.seq: row.known_at for row in connection.execute(times)}
-    signed = {
-        kind: Signature(seq, known[seq], bodies[seq]["by"], bodies[seq]["note"])
-        for kind, seq in seqs.items()
-        if seq in bodies
-    }
-    if HANDOVER not in signed:
-        return None
-    body: Mapping[str, Any] = bodies[seqs[HANDOVER]]
-    taken = signed.get(HANDOVER_TAKEN)
-    return Handover(post, shift_id, body["balance"], signed[HANDOVER], taken)
+    """Return the handover of a shift; None where there is none, or its record was erased.
+
+    Of two first signatures the later one counts: the earlier one lapsed.
+    """
+    found: Handover | None = None
+    for one in read_records(connection, (HANDOVER, HANDOVER_TAKEN), subject=shift_id):
+        if one.body is None or one.post != post:
+            continue
+        signature = Signature(one.seq, one.known_at, one.body["by"], one.body["note"])
+        if one.kind == HANDOVER:
+            found = Handover(post, shift_id, one.body["balance"], signature, None)
+        elif found is not None:
+            found = replace(found, taken=signature)
+    return found
 
 
 def list_open_handovers(connection: Connection, shifts: Iterable[ShiftPeriod]) -> list[Handover]:
@@ -155,9 +153,16 @@ def list_open_handovers(connection: Connection, shifts: Iterable[ShiftPeriod]) -
     return [one for one in found if one is not None]
 
 
-def leave_claim(note: HandoverNote, shift: ShiftPeriod, *, by: str) -> IdempotencyClaim:
-    """Return the claim of the first signature: a shift has one, and it is one person's."""
+def leave_claim(
+    note: HandoverNote, shift: ShiftPeriod, *, by: str, instead_of: Handover | None = None
+) -> IdempotencyClaim:
+    """Return the claim of the first signature: a shift has one, and it is one person's.
+
+    ``instead_of`` is the one before, where it lapsed.
+    """
     name = f"{HANDOVER}:{shift.shift_id}"
+    if instead_of is not None:
+        name = f"{name}:{instead_of.left.seq}"
     return claim(HANDOVER, HandoverNote(note=note.note), post=shift.post, name=name, about=by)
 
 

@@ -5,6 +5,7 @@ another person than the one who filed it, and a supervisor: alone, an officer co
 disappear. What counters add and take away follows in the same transaction.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -81,8 +82,8 @@ class Corrector:
     """The person who corrects."""
 
     person: str
-    may_take_back: bool
-    """Whether a supervisor answers, as a person who is known."""
+    may_take_back: Callable[[str], bool]
+    """Whether a supervisor answers, as a person who is known and another than the one named."""
     agency: str | None = None
 
 
@@ -221,6 +222,6 @@ def _refuse_same(kind: str, name: str, was: object, now: object) -> None:
 
 def _require_other_person(known: StatedReport, by: Corrector) -> None:
     """Refuse to take back a find alone."""
-    if not by.may_take_back or by.person == known.body.get("by"):
+    if not by.may_take_back(known.body["by"]):
         why = "what was found is taken back by a supervisor, another person than who filed it"
         raise NotAllowedError(why, "second_person")

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, String, bindparam, select, update
 
 from engine.domain.records import Record
-from engine.errors import NotFoundError, SecondPersonError
+from engine.errors import NotFoundError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import FIND_CONFIRMED, SEIZURE
 from engine.journal.payloads import ClaimBody, ConfirmationBody
@@ -111,12 +111,7 @@ def _recorded(connection: Connection, seq: int) -> PendingFind | None:
 
 
 def confirmation_body(find: PendingFind, claim: ClaimBody, *, person: str) -> ConfirmationBody:
-    """Return what the record of a confirmation says.
-
-    Raises ``SecondPersonError`` where the person reported the find.
-    """
-    if find.body["by"] == person:
-        raise SecondPersonError("find", "the reporter does not confirm it")
+    """Return what the record of a confirmation says."""
     return {
         "claim": claim,
         "of": find.seq,

@@ -316,7 +316,7 @@ class Recording:
         claim: IdempotencyClaim,
         *,
         by: Reviewer,
-        is_active: Callable[[str], bool],
+        may_second: Callable[[str], bool],
     ) -> StoredRecord:
         """Record a supervisor's word on a decision."""
 
@@ -324,7 +324,7 @@ class Recording:
             known, fields = decision.decision_id, claim.as_dict()
             body = self._journal.body
             body(connection, decision.seq)  # what is erased is not reviewed
-            step = second_step(connection, review, known, by=by, is_active=is_active, body=body)
+            step = second_step(connection, review, known, by=by, may_second=may_second, body=body)
             if (place := self._drawn_place(connection, decision, review)) is not None:
                 step |= {PLACE: place}
             if by.agency is not None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from engine.criteria.dual_control import check_person
 from engine.errors import ConflictError, SecondPersonError
 
 MATTER = "match"
@@ -81,7 +82,7 @@ def advance_release(
     if transition is None or transition.side != side:
         why = f"{step} by the {side} does not count while it is {now.state.replace('_', ' ')}"
         raise ConflictError(MATTER, now.token, why)
-    if transition.needs_other_person and by == now.person:
+    if transition.needs_other_person and check_person(by, author=now.person):
         raise SecondPersonError(MATTER, "the person who took the step before cannot take this one")
     return replace(now, state=transition.target, person=by)
 

@@ -222,7 +222,7 @@ def test_the_second_person_is_of_another_agency(
     strict: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert try_entry(strict) == [403, 403, 201]
-    monkeypatch.setattr(Authority, "may_complete", lambda *_, **__: True)
+    monkeypatch.setattr(Authority, "must_second", lambda *_, **__: None)
     assert try_entry(strict)[0] == 201, "the seeded bug must be seen"
 
 
@@ -267,5 +267,5 @@ def test_two_agencies_approve_a_model(strict: World) -> None:
         made.create_user(name, Role.ANALYST, agency=agency)
     steps = ModelSteps(strict.home, strict.runtime.store, "max", Role.ANALYST)
     with pytest.raises(SecondPersonError):
-        steps._check_agencies(["mia"])
-    steps._check_agencies(["ina"])
+        steps._check_people("account:root", ["mia"])
+    steps._check_people("account:root", ["ina"])

@@ -132,7 +132,7 @@ def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
     asked = claim(REVIEW, review, post=known.post, name="review:ownerless")
     with pytest.raises(NotAllowedError):
         world.runtime.recording.review(
-            known, review, asked, by=Reviewer("key-1", is_person=False), is_active=lambda _: True
+            known, review, asked, by=Reviewer("key-1", is_person=False), may_second=lambda _: True
         )
     assert red["crossing_id"] in list_waiting(world)
 

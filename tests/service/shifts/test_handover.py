@@ -8,8 +8,8 @@ import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import select
 
+from api.auth.accounts import Accounts
 from api.auth.permissions import MAY, ROUTES, Matter, Right, Role, RouteRule
-from api.shifts import handovers
 from api.shifts.schemas import ShiftReport, SignedHandover
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import HANDOVER_TAKEN
@@ -114,7 +114,7 @@ def test_one_person_does_not_sign_twice(
     opened = datetime.fromisoformat(world.get(SHIFT).json()["opens_at"])
     at = (opened - timedelta(minutes=1)).isoformat()
     made = send(world, PATH, {"at": at}, handover["first"]).json()
-    monkeypatch.setattr(handovers, "require_second", lambda *_: None)
+    monkeypatch.setattr(Accounts, "must_second", lambda *_, **__: None)
     wrong = send(world, f"{PATH}/{made['sequence']}/signatures", {}, handover["first"])
     assert wrong.status_code == 201, "without the check one person completes it"
 
