@@ -349,9 +349,12 @@ class Client(Calls):
         owner: str | None = None,
         agency: str | None = None,
         urgency: str | None = None,
+        before: int | None = None,
+        limit: int | None = None,
     ) -> case_views.Cases:
-        """Return the cases that the caller may see, the oldest first."""
-        about = {"owner": owner, "agency": agency, "urgency": urgency}
+        """Return the cases that the caller may see, the newest first."""
+        about: dict[str, Any] = {"owner": owner, "agency": agency, "urgency": urgency}
+        about |= {"before": before, "limit": limit}
         return self._get(case_views.Cases, "cases", state=state, post=post, **about)
 
     def case(self, case_id: str) -> case_views.CaseView:

@@ -120,10 +120,12 @@ def _list_mistakes(error: FormError | RecordError) -> Sequence[FieldMistake]:
 
 
 def _list_cases(visit: Visit, service: RequestStepService) -> list[dict[str, Any]]:
-    """Return the open cases whose files the visitor may offer."""
+    """Return the newest open cases, whose files the visitor may offer."""
     if not visit.visitor.may("GET", "/v1/cases"):
         return []
-    return describe_cases(service, visit.caller, CaseFilter(state="open"))
+    found: list[dict[str, Any]]
+    found = describe_cases(service, visit.caller, CaseFilter(state="open"))["cases"]
+    return found
 
 
 def _page(

@@ -26,7 +26,7 @@ from engine.audit.subject_records import (
     names_subject,
     read_erasable,
 )
-from engine.cases.case_ledger import find_open_cases
+from engine.cases.case_reading import find_closed_cases
 from engine.cases.file_store import sweep_files
 from engine.criteria.dual_control import (
     KINDS_OF,
@@ -265,7 +265,10 @@ class _Selection:
             for one in read_approval_states(connection, "watchlist").values()
             if one.state != "retired" and read_expiry(one) > now
         }
-        held |= {("case", one) for one in find_open_cases(connection)}
+        cases = [one.key[1] for one in fit if one.key[0] == "case"]
+        held |= {("case", one) for one in cases} - {
+            ("case", one) for one in find_closed_cases(connection, cases)
+        }
         self.waiting = sum(one.key in waits for one in fit)
         self.in_force = sum(one.key in held for one in fit)
         return [one for one in fit if one.key not in waits | held]

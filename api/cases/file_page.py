@@ -72,7 +72,7 @@ async def add_file(visit: TheVisit, service: TheService, case_id: Identifier) ->
 async def _find_post(visit: Visit, service: CaseFileService, case_id: str) -> str:
     def find() -> str:
         with service.store.read() as connection:
-            return must_see(connection, visit.caller, case_id).post
+            return must_see(connection, visit.caller, case_id).case.post
 
     return await run_in_threadpool(find)
 

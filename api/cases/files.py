@@ -17,18 +17,17 @@ from api.cases.steps import CaseStepService, CaseWriter
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.service.executors import Executors
 from engine.cases.case_events import CaseFile, CaseFileReport, FileSubject
-from engine.cases.case_ledger import OPEN, Reporter, draft_event, list_receivers, refuse_state
-from engine.cases.case_reading import CaseStep, read_history
+from engine.cases.case_ledger import Reporter, draft_event
+from engine.cases.case_state import OPEN, CaseStep, refuse_state
 from engine.cases.file_store import ReceivedFile, open_file
 from engine.cases.file_types import LARGEST_FILE, SUFFIXES, recognise
 from engine.errors import ConflictError, FullCaseError, NotFoundError, RecordError
 from engine.journal.entries import Draft
 from engine.journal.group_commit import Writer
 from engine.journal.kinds import SENSITIVE_READ
-from engine.journal.payloads import SensitiveReadBody
+from engine.journal.payloads import COPIED, SensitiveReadBody
 from engine.links.codes import MOST_FILES as MOST_OFFERED
 from engine.links.envelope import HandlingCode
-from engine.links.posts.copies import is_copy
 from engine.storage.database import Store
 from engine.storage.home import Home
 
@@ -115,8 +114,8 @@ class CaseFileWriter:
 
     def _check(self, case_id: str) -> None:
         with self._service.store.read() as connection:
-            row = must_see(connection, self._caller, case_id)
-        if not row.is_open:
+            case = must_see(connection, self._caller, case_id).case
+        if not case.is_open:
             raise refuse_state(case_id, OPEN)
 
     def _add(self, case_id: str, received: ReceivedFile, about: AboutFile) -> dict[str, Any]:
@@ -134,19 +133,19 @@ class CaseFileWriter:
         handling = tuple(about.handling)
         reported = CaseFileReport(event=file, happened_at=about.happened_at, handling=handling)
         with self._service.store.read() as connection:
-            row = must_see(connection, self._caller, case_id)
-        asked = self._steps.claim(row, reported, f"file:{digest}")
+            case = must_see(connection, self._caller, case_id).case
+        asked = self._steps.claim(case, reported, f"file:{digest}")
         by = Reporter(self._caller.person, self._caller.agency)
         limits = reported.model_dump(mode="json", exclude={"event"}, exclude_defaults=True)
         content = file.model_dump(mode="json", exclude_none=True)
 
         def draft(connection: Connection) -> Draft:
             now = must_see(connection, self._caller, case_id)
-            _check_room(read_history(connection, now).files(), case_id, file.size_bytes)
-            return draft_event(now, content, by=by, claim=asked, about=limits)
+            _check_room(now.files(), case_id, file.size_bytes)
+            return draft_event(now.case, content, by=by, claim=asked, about=limits)
 
         with received.place():
-            done = self._steps.record(row, asked, draft)
+            done = self._steps.record(case, asked, draft)
         known = {name: content[name] for name in ("digest", "media_type", "size_bytes")}
         return self._steps.acknowledge(done, reported.model_dump(mode="json")) | known
 
@@ -177,12 +176,12 @@ def find_file(service: CaseFileService, caller: Caller, case_id: str, digest: st
     is not what was recorded.
     """
     with service.store.read() as connection:
-        file, seq, post = _find_event(connection, caller, case_id, digest)
-        is_elsewhere = is_copy(connection, seq)
-    if is_elsewhere and not (service.home.files / digest).exists():
+        step = _find_event(connection, caller, case_id, digest)
+    if COPIED in step.body and not (service.home.files / digest).exists():
         why = "it lies at the node of its post, and has not arrived here"
         raise ConflictError("file", digest[:16], why)
-    return hand_out(service, caller, digest, str(file["media_type"]), seq=seq, post=post)
+    media_type = str(step.event["media_type"])
+    return hand_out(service, caller, digest, media_type, seq=step.seq, post=step.post)
 
 
 def hand_out(
@@ -196,14 +195,12 @@ def hand_out(
     return FoundFile(path, media_type, f"{digest[:16]}.{SUFFIXES[media_type]}")
 
 
-def _find_event(
-    connection: Connection, caller: Caller, case_id: str, digest: str
-) -> tuple[dict[str, Any], int, str]:
-    row = must_see(connection, caller, case_id)
-    party = is_party(caller, row, list_receivers(connection, case_id))
-    for step in read_history(connection, row).files():
+def _find_event(connection: Connection, caller: Caller, case_id: str, digest: str) -> CaseStep:
+    history = must_see(connection, caller, case_id)
+    party = is_party(caller, history.case)
+    for step in history.files():
         if step.event["digest"] == digest and (party or NOT_PASSED_ON not in step.limits):
-            return dict(step.event), step.seq, row.post
+            return step
     raise NotFoundError("file", digest)
 
 
@@ -220,9 +217,8 @@ def choose_passed_files(
     if not caller.may("GET", "/v1/cases/{case_id}/files/{digest}"):
         raise NotFoundError("case", case_id)
     with service.store.read() as connection:
-        row = must_see(connection, caller, case_id)
-        history = read_history(connection, row)
-        party = is_party(caller, row, list_receivers(connection, case_id))
+        history = must_see(connection, caller, case_id)
+    party = is_party(caller, history.case)
     steps = {one.event["digest"]: one for one in history.files()}
     found, limits = [], set(history.facts.get("handling") or ())
     for digest in dict.fromkeys(digests):
@@ -243,8 +239,7 @@ def choose_passed_files(
 def list_passable(service: HomeService, caller: Caller, case_id: str) -> list[str]:
     """Return the newest files of a case that may be offered to a partner, by digest."""
     with service.store.read() as connection:
-        row = must_see(connection, caller, case_id)
-        history = read_history(connection, row)
+        history = must_see(connection, caller, case_id)
     if NOT_PASSED_ON in (history.facts.get("handling") or ()):
         return []
     found = [one.event["digest"] for one in history.files() if NOT_PASSED_ON not in one.limits]

@@ -31,6 +31,7 @@ from api.cases.event_forms import (
 )
 from api.cases.linked_pages import find_pages
 from api.cases.reads import CaseFilter, describe_case, describe_cases, must_see
+from api.cases.routes import Before
 from api.cases.steps import CaseStepService, CaseWriter
 from api.decisions.reads import DecisionReader, DecisionService
 from api.http.dependencies import running_service
@@ -47,6 +48,8 @@ from engine.domain.records import Code, Identifier, PostCode
 from engine.errors import NotFoundError, RecordError
 
 router = APIRouter(prefix="/cases", route_class=PageRoute, include_in_schema=False)
+SHOWN = 100
+"""Cases of one page."""
 View = Literal["open", "mine", "ageing", "escalated", "closed", "all"]
 HANDLINGS = tuple(TABLES["handling"])
 
@@ -65,8 +68,9 @@ def show_list(
     view: Annotated[View, Query()] = "open",
     post: Annotated[PostCode | Literal[""], Query()] = "",
     agency: Annotated[Code | Literal[""], Query()] = "",
+    before: Before = None,
 ) -> Response:
-    """Show the cases that a visitor sees, the oldest first."""
+    """Show the cases that a visitor sees, the newest first."""
     urgency = view if view in ("ageing", "escalated") else None
     state = None if view == "all" else "closed" if view == "closed" else "open"
     owner = visit.caller.person if view == "mine" else None
@@ -77,7 +81,8 @@ def show_list(
         "cases.html",
         json_address=f"/v1/cases?{query}" if query else "/v1/cases",
         post=post or visit.caller.post,
-        found=describe_cases(service, visit.caller, wanted),
+        found=describe_cases(service, visit.caller, wanted, before=before, most=SHOWN),
+        before=before,
         view=view,
         views=tuple(TABLES["case_view"]),
         at_post=post,
@@ -145,8 +150,8 @@ def report(visit: TheVisit, service: TheService, form: TheForm, case_id: Identif
     """Show an event as it was read, and record it once that is confirmed."""
     kind, step = read_field(form, "kind"), read_field(form, "step")
     with service.store.read() as connection:
-        row = must_see(connection, visit.caller, case_id)
-    reader = FormReader(form, speech_of(visit.request, row.post))
+        post = must_see(connection, visit.caller, case_id).case.post
+    reader = FormReader(form, speech_of(visit.request, post))
     if step == "change" or kind not in EVENT_FIELDS:
         return _form_page(visit, service, case_id, kind, kept=form)
     try:

@@ -17,15 +17,15 @@ from api.auth.callers import Caller
 from api.auth.permissions import Matter
 from api.http.dependencies import running_service
 from engine.cases.case_events import NEED_SECOND
-from engine.cases.case_ledger import (
-    CaseRow,
-    count_waiting,
-    find_case,
-    list_cases,
-    list_receivers,
+from engine.cases.case_ledger import CaseSelection, list_case_names
+from engine.cases.case_progress import (
+    Urgency,
+    find_idle_days,
+    judge_urgency,
+    list_next_steps,
 )
-from engine.cases.case_progress import judge_urgency, list_next_steps
-from engine.cases.case_reading import CaseHistory, CaseStep, read_history
+from engine.cases.case_reading import CaseHistory, read_case, read_cases
+from engine.cases.case_state import OPEN, CaseState, CaseStep
 from engine.domain.network import Network
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, NotFoundError
@@ -35,7 +35,7 @@ from engine.storage.database import Store
 from engine.targeting.corrections import read_stated_act, read_stated_seizure
 
 MOST = 500
-"""Cases in one answer, the oldest."""
+"""Cases of one page."""
 NOT_PASSED_ON = "H2"
 _GOODS = ("substance_class", "substance", "quantity_g", "place", "concealment")
 
@@ -51,33 +51,33 @@ class CaseService(Protocol):
 TheReadService = Annotated[CaseService, Depends(running_service)]
 
 
-def must_see(connection: Connection, caller: Caller, case_id: str) -> CaseRow:
+def must_see(connection: Connection, caller: Caller, case_id: str) -> CaseHistory:
     """Return a case that the caller sees, and may do to what its route does.
 
     Raises ``NotFoundError`` for any other.
     """
-    row = find_case(connection, case_id)
-    if not sees_case(caller, row, list_receivers(connection, case_id)):
+    history = read_case(connection, case_id)
+    if not sees_case(caller, history.case):
         raise NotFoundError("case", case_id)
-    return row
+    return history
 
 
-def sees_case(caller: Caller, row: CaseRow, receivers: frozenset[str]) -> bool:
+def sees_case(caller: Caller, case: CaseState) -> bool:
     """Tell whether a caller reaches a case in its own agency's right, or a receiver's."""
-    if not caller.reaches(row.post):
+    if not caller.reaches(case.post):
         return False
-    if NOT_PASSED_ON in row.handling and not is_party(caller, row, receivers):
+    if NOT_PASSED_ON in case.handling and not is_party(caller, case):
         return False
-    parties = {row.agency, row.custody} | receivers
+    parties = {case.agency, case.custody} | case.receivers
     return any(
         caller.covers(agency or None) and caller.sees(Matter.CASES, agency or None)
         for agency in (parties - {""} or {""})
     )
 
 
-def is_party(caller: Caller, row: CaseRow, receivers: frozenset[str]) -> bool:
+def is_party(caller: Caller, case: CaseState) -> bool:
     """Tell whether a caller's agency is the case's or a receiver's; all are where it has none."""
-    return not row.agency or caller.agency in {row.agency, row.custody} | receivers
+    return not case.agency or caller.agency in {case.agency, case.custody} | case.receivers
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,79 +90,99 @@ class CaseFilter:
     """The name of an account."""
     agency: str | None = None
     """The case's own, or the one that holds the goods."""
-    urgency: str | None = None
+    urgency: Urgency | None = None
 
-    def fits(self, row: CaseRow, now: int) -> bool:
-        """Tell whether a case is wanted, but for its state and post."""
+    def select(self, caller: Caller, now: int) -> CaseSelection:
+        """Return what the table is asked for."""
+        days = find_idle_days(self.urgency)
+        return CaseSelection(
+            state=self.state if days is None else OPEN,
+            post=self.post or caller.post,
+            hidden=caller.hidden_posts,
+            owner=self.owner,
+            agency=self.agency,
+            idle_since=None if days is None else now - days * DAY,
+            now=now,
+        )
+
+    def fits(self, case: CaseState, now: int) -> bool:
+        """Tell whether a case is wanted, by its records."""
         return (
-            self.owner in (None, row.owner)
-            and (self.agency is None or self.agency in (row.agency, row.custody))
-            and self.urgency in (None, judge_urgency(row, now))
+            self.state in (None, case.state)
+            and self.post in (None, case.post)
+            and self.owner in (None, case.owner)
+            and (self.agency is None or self.agency in (case.agency, case.custody))
+            and self.urgency in (None, judge_urgency(case, now))
         )
 
 
 def describe_cases(
-    service: CaseService, caller: Caller, wanted: CaseFilter
-) -> list[dict[str, Any]]:
-    """Return the cases that a caller sees, the oldest first."""
+    service: CaseService,
+    caller: Caller,
+    wanted: CaseFilter,
+    *,
+    before: int | None = None,
+    most: int = MOST,
+) -> dict[str, Any]:
+    """Return cases that a caller sees, the newest first, and where to read on.
+
+    Of the next ``most`` that fit by the table those that fit and are seen by their records: a page
+    may have fewer, and none, while there are others to read on to.
+    """
     with service.store.read() as connection:
         now = service.journal.now(connection)
-        rows = list_cases(connection, state=wanted.state, post=wanted.post or caller.post)
-        fitting = (row for row in rows if wanted.fits(row, now))
-        seen = [
-            row
-            for row in fitting
-            if sees_case(caller, row, list_receivers(connection, row.case_id))
-        ][:MOST]
-        bodies = JournalReader(connection).bodies([row.seq for row in seen])
-        due = count_waiting(connection, [row.case_id for row in seen])
-    return [
-        _describe_row(row, now, due.get(row.case_id, 0))
-        | {"summary": bodies[row.seq]["opening"]["summary"]}
-        for row in seen
-        if row.seq in bodies
-    ]
-
-
-def _describe_row(row: CaseRow, now: int, due: int) -> dict[str, Any]:
-    until = now if row.is_open else row.changed_at
+        selection = wanted.select(caller, now)
+        names = list_case_names(connection, selection, before=before, most=most + 1)
+        known = read_cases(connection, [case_id for _, case_id in names[:most]])
+    found = [known[case_id] for _, case_id in names[:most] if case_id in known]
     return {
-        "case_id": row.case_id,
-        "post": row.post,
-        "agency": row.agency or None,
-        "custody": row.custody or None,
-        "owner": row.owner,
-        "state": row.state,
-        "handling": row.handling.split(",") if row.handling else [],
-        "opened_at": rfc3339(row.opened_at),
-        "changed_at": rfc3339(row.changed_at),
-        "deadline": None if row.deadline is None else rfc3339(row.deadline),
-        "is_overdue": row.is_overdue(now),
-        "urgency": judge_urgency(row, now),
-        "agreements_due": due if row.is_open else 0,
-        "age_days": (until - row.opened_at) // DAY,
-        "idle_days": (until - row.changed_at) // DAY,
+        "cases": [
+            _describe_state(one.case, now) | {"summary": one.facts["summary"]}
+            for one in found
+            if wanted.fits(one.case, now) and sees_case(caller, one.case)
+        ],
+        "next_before": names[most - 1][0] if len(names) > most else None,
+    }
+
+
+def _describe_state(case: CaseState, now: int) -> dict[str, Any]:
+    until = now if case.is_open else case.changed_at
+    return {
+        "case_id": case.case_id,
+        "post": case.post,
+        "agency": case.agency or None,
+        "custody": case.custody or None,
+        "owner": case.owner,
+        "state": case.state,
+        "handling": list(case.handling),
+        "opened_at": rfc3339(case.opened_at),
+        "changed_at": rfc3339(case.changed_at),
+        "deadline": None if case.deadline is None else rfc3339(case.deadline),
+        "is_overdue": case.is_overdue(now),
+        "urgency": judge_urgency(case, now),
+        "agreements_due": len(case.waiting) if case.is_open else 0,
+        "age_days": (until - case.opened_at) // DAY,
+        "idle_days": (until - case.changed_at) // DAY,
     }
 
 
 def describe_case(service: CaseService, caller: Caller, case_id: str) -> dict[str, Any]:
-    """Return a case with its events and its finds; raises ``NotFoundError``, ``ErasedError``."""
+    """Return a case with its events and its finds; raises ``NotFoundError``."""
     with service.store.read() as connection:
-        row = must_see(connection, caller, case_id)
+        history = must_see(connection, caller, case_id)
         now = service.journal.now(connection)
-        history = read_history(connection, row)
         finds = _describe_finds(connection, caller, history)
-        party = is_party(caller, row, list_receivers(connection, case_id))
-    agreed, waiting = history.find_agreements(), history.list_waiting()
-    return _describe_row(row, now, len(waiting)) | {
+    case = history.case
+    party = is_party(caller, case)
+    return _describe_state(case, now) | {
         "summary": history.facts["summary"],
-        "sequence": row.seq,
+        "sequence": case.seq,
         "opened_by": history.opened["by"],
         "links": [{"of": kind, "id": one} for kind, one in history.links()],
-        "waiting": [one.seq for one in waiting],
+        "waiting": list(case.waiting),
         "next_steps": [asdict(one) for one in list_next_steps(history)],
         "finds": finds,
-        "events": [_describe_step(one, agreed, is_party=party) for one in history.steps],
+        "events": [_describe_step(one, case.agreed, is_party=party) for one in history.steps],
     }
 
 
@@ -200,9 +220,9 @@ def _describe_finds(
     if finds or "substance_class" not in history.facts:
         return finds
     goods = {name: history.facts.get(name) for name in _GOODS} | {"unit": "g"}
-    own = {"seizure_id": None, "post": history.row.post} | goods
+    own = {"seizure_id": None, "post": history.case.post} | goods
     return [
-        own | {"detected_at": rfc3339(history.row.opened_at)} | _describe_means(connection, None)
+        own | {"detected_at": rfc3339(history.case.opened_at)} | _describe_means(connection, None)
     ]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query, Response
 
-from api.cases.reads import CaseFilter, TheReadService, describe_case, describe_cases
+from api.cases.reads import MOST, CaseFilter, TheReadService, describe_case, describe_cases
 from api.cases.schemas import AcknowledgedCase, Cases, CaseView
 from api.cases.steps import TheWriter
 from api.http.dependencies import TheCaller
@@ -17,6 +17,7 @@ from engine.domain.records import Code, Identifier, PostCode
 
 router = json_router("/v1/cases", "cases", 404)
 CaseId = Annotated[Identifier, Path()]
+Before = Annotated[int | None, Query(ge=1, lt=1 << 63)]
 State = Annotated[Literal["open", "closed"] | None, Query()]
 
 
@@ -29,12 +30,18 @@ def cases(
     owner: Annotated[Identifier | None, Query()] = None,
     agency: Annotated[Code | None, Query()] = None,
     urgency: Annotated[Urgency | None, Query()] = None,
+    before: Before = None,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
 ) -> Response:
-    """List cases, the oldest first, 500 at most."""
+    """List cases, the newest first.
+
+    ``before`` reads on: the ``next_before`` of the answer before. A page may have fewer cases than
+    ``limit`` while there are others to read on to.
+    """
     if post is not None:
         check_path(service.network, caller, post)
     wanted = CaseFilter(state, post, owner, agency, urgency)
-    return answer({"cases": describe_cases(service, caller, wanted)})
+    return answer(describe_cases(service, caller, wanted, before=before, most=limit))
 
 
 @router.post("", **creates(AcknowledgedCase, 409, 413, body=CaseOpening))

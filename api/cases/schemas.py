@@ -37,10 +37,12 @@ class CaseSummary(AnswerSchema):
 
 
 class Cases(AnswerSchema):
-    """Cases, the oldest first."""
+    """Cases, the newest first."""
 
     tables = ("cases",)
     cases: list[CaseSummary]
+    next_before: int | None
+    """For ``before``, to read on; null at the end."""
 
 
 class CaseLinkView(AnswerSchema):

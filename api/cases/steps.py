@@ -15,23 +15,15 @@ from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_post
 from api.service.signed_answers import SignedAnswers
 from engine.cases.case_events import NEED_SECOND, Agreement, CaseAssignment, CaseEvent, CaseOpening
-from engine.cases.case_ledger import (
-    CaseRow,
-    Reporter,
-    draft_event,
-    draft_opening,
-    find_proposal,
-    opening_name,
-)
-from engine.cases.case_reading import read_history
+from engine.cases.case_ledger import Reporter, draft_event, draft_opening, opening_name
+from engine.cases.case_state import AGREEMENT, CaseState
 from engine.cases.name_signs import find_name_signs
 from engine.domain.time_units import micros
-from engine.errors import ConflictError, NotAllowedError, NotFoundError, RecordError
+from engine.errors import NotAllowedError, NotFoundError, RecordError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.journal.kinds import CASE_EVENT, CASE_OPENED
-from engine.links.posts.copies import is_copy
 from engine.targeting.corrections import read_stated_act, read_stated_seizure
 from engine.targeting.reports import Recording
 
@@ -83,39 +75,38 @@ class CaseWriter:
             self._check_owner(event.owner)
             deadline = None if event.deadline is None else micros(event.deadline)
         with self._service.store.read() as connection:
-            row = must_see(connection, self._caller, case_id)
+            case = must_see(connection, self._caller, case_id).case
             self._check_link(connection, event.model_dump())
         taken = f"agreed:{event.of}" if isinstance(event, Agreement) else secrets.token_hex(8)
-        asked = self.claim(row, reported, taken)
+        asked = self.claim(case, reported, taken)
         about = reported.model_dump(mode="json", exclude={"event"}, exclude_defaults=True)
         content = event.model_dump(mode="json", exclude_none=True)
 
         def draft(connection: Connection) -> Draft:
-            now = must_see(connection, self._caller, case_id)
-            self._check_second(connection, now, content)
-            return draft_event(
+            now = must_see(connection, self._caller, case_id).case
+            made = draft_event(
                 now, content, by=self._by, claim=asked, deadline=deadline, about=about
             )
+            self._check_people(now, content)
+            return made
 
-        done = self.record(row, asked, draft)
+        done = self.record(case, asked, draft)
         return self.acknowledge(done, reported.model_dump(mode="json"))
 
     def record(
-        self, row: CaseRow, asked: IdempotencyClaim, draft: Callable[[Connection], Draft]
+        self, case: CaseState, asked: IdempotencyClaim, draft: Callable[[Connection], Draft]
     ) -> StoredRecord:
         """Record an event; a case that a post's node opened goes on there, while the link lasts.
 
         Raises ``ConflictError``.
         """
         recording = self._service.recording
-        with self._service.store.read() as connection:
-            is_theirs = is_copy(connection, row.seq)
-        return (recording.once_here if is_theirs else recording.once)(asked, draft)
+        return (recording.once_here if case.is_copied else recording.once)(asked, draft)
 
-    def claim(self, row: CaseRow, reported: Any, taken: str) -> IdempotencyClaim:
+    def claim(self, case: CaseState, reported: Any, taken: str) -> IdempotencyClaim:
         """Return the claim of one event of a case."""
-        name = f"case_event:{row.case_id}:{taken}"
-        about = {"post": row.post, "name": name, "about": f"{row.case_id}\0{self._by.person}"}
+        name = f"case_event:{case.case_id}:{taken}"
+        about = {"post": case.post, "name": name, "about": f"{case.case_id}\0{self._by.person}"}
         return claim(CASE_EVENT, reported, key=self._key, **about)
 
     def acknowledge(self, done: StoredRecord, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,32 +157,19 @@ class CaseWriter:
             why = "no person of this name has an account here"
             raise RecordError("case", "owner", "unknown_account", why)
 
-    def _check_second(self, connection: Connection, row: CaseRow, event: Mapping[str, Any]) -> None:
-        """Refuse a step towards power over goods that this person may not take."""
-        caller, kind = self._caller, event["kind"]
-        if kind not in (*NEED_SECOND, "agreement"):
-            return
-        if not caller.is_person:
-            raise NotAllowedError(OWNERLESS)
-        if kind == "custody" and row.custody and caller.agency not in (None, row.custody):
-            raise NotAllowedError("another agency holds the goods", "agency")
-        if kind == "agreement":
-            self._check_agreement(connection, row, event["of"])
+    def _check_people(self, case: CaseState, event: Mapping[str, Any]) -> None:
+        """Refuse a step towards power over goods that no person takes, or one person alone.
 
-    def _check_agreement(self, connection: Connection, row: CaseRow, of: int) -> None:
-        caller, kind = self._caller, find_proposal(connection, row, of)
-        history = read_history(connection, row)
-        proposed = next(one for one in history.steps if one.seq == of)
-        if proposed.body["by"] == caller.person:
-            why = "another person agrees than the one who reported it"
-            raise NotAllowedError(why, "second_person")
-        if kind != "custody":
+        Raises ``NotAllowedError``, ``SecondPersonError`` and ``LapsedProposalError``.
+        """
+        if event["kind"] not in (*NEED_SECOND, AGREEMENT):
             return
-        if caller.agency != proposed.event["to_agency"]:
-            raise NotAllowedError("a person of the receiving agency agrees", "agency")
-        if proposed.event["from_agency"] != row.custody:
-            why = "the goods passed to another agency meanwhile"
-            raise ConflictError("case", row.case_id, why)
+        if not self._caller.is_person:
+            raise NotAllowedError(OWNERLESS)
+        if event["kind"] == AGREEMENT:
+            first = str(case.waiting[event["of"]].body["by"])
+            accounts, second = self._service.accounts, self._caller.person
+            accounts.must_second(Matter.CASES, first=first, second=second)
 
 
 async def case_writer_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> CaseWriter:

@@ -232,7 +232,7 @@ def _list_finds(service: NotificationService, caller: Caller) -> Iterator[dict[s
 def _list_escalated(service: NotificationService, caller: Caller) -> Iterator[dict[str, Any]]:
     if caller.may(*_CASES):
         wanted = CaseFilter(state="open", urgency="escalated")
-        for one in describe_cases(service, caller.enter(*_CASES), wanted):
+        for one in describe_cases(service, caller.enter(*_CASES), wanted)["cases"]:
             about = {"id": one["case_id"], "post": one["post"]}
             yield {"kind": "alarm", "about": "case", "at": one["changed_at"]} | about
 

@@ -18,7 +18,7 @@ from api.auth.permissions import MAY, Matter, Role
 from api.cases.reads import sees_case
 from api.http.agency_rows import RecordFilter
 from api.service.signed_answers import SignedAnswers
-from engine.cases.case_ledger import find_case, list_receivers
+from engine.cases.case_reading import read_cases
 from engine.criteria.match import WATCHLIST
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
@@ -195,8 +195,8 @@ class EventBodies:
         entered = self._enter(_CASE, entry.post)
         if entered is None:
             return False
-        row = find_case(self.connection, entry.subject)
-        return sees_case(entered, row, list_receivers(self.connection, entry.subject))
+        known = read_cases(self.connection, [entry.subject]).get(entry.subject)
+        return known is not None and sees_case(entered, known.case)
 
     def _show_alarm(self, found: StoredRecord) -> Body | None:
         entry = found.entry

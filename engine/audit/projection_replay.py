@@ -24,12 +24,12 @@ from engine.audit.verification import JournalFault
 from engine.journal.entries import Draft, Entry, Projection, ProjectionInput
 from engine.journal.hash_chain import leaf_of
 from engine.journal.journal import BODIES
-from engine.journal.kinds import DECISION, DECLARATION_LODGED
+from engine.journal.kinds import CASE_EVENT, CASE_OPENED, DECISION, DECLARATION_LODGED
 from engine.storage.database import METADATA, insert_rows
 
 AT_ONCE = 1_000
 """Records that are applied together."""
-READ_BACK = (DECISION, DECLARATION_LODGED)
+READ_BACK = (DECISION, DECLARATION_LODGED, CASE_OPENED, CASE_EVENT)
 """Kinds whose earlier records some projections look up."""
 Pair = tuple[Entry, Draft]
 Restore = Callable[[Entry, Mapping[str, Any]], ProjectionInput | None]

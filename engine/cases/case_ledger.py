@@ -1,32 +1,41 @@
 """Open and closed cases as a table, and the records that make them.
 
-A case is its records: one opening, then events in order. The table says where each case stands, so
-that a list reads no bodies. What the state forbids is refused under the writer's lock, by the
-projection, whichever process drafted it.
+A case is its records: one opening, then events in order (:mod:`engine.cases.case_state`). The
+tables name them for lists and for files that travel; who sees a case, and what its next record
+says, is read from the records (:mod:`engine.cases.case_reading`). What the state forbids is refused
+under the writer's lock, by the projection, whichever process drafted it.
 """
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, String, func, select, update
-from sqlalchemy import case as choose
+from sqlalchemy import Column, Connection, Index, String, select, update
 
-from engine.cases.case_events import NEED_SECOND, CaseOpening
+from engine.cases.case_events import CaseOpening
+from engine.cases.case_state import (
+    MOVING,
+    CaseState,
+    CaseStep,
+    advance_case,
+    open_case,
+    renumber_steps,
+    replay_case,
+)
 from engine.domain.time_units import micros
-from engine.errors import ConflictError, NotFoundError
+from engine.errors import ConflictError, NotAllowedError, NotFoundError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.idempotency import IdempotencyClaim, find_holders
+from engine.journal.journal import JournalReader
 from engine.journal.kinds import CASE_EVENT, CASE_OPENED
 from engine.journal.payloads import COPIED, CaseEventBody, CaseOpenedBody
-from engine.links.posts.copies import find_local_number
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 CASES = record_table(
     "cases",
     Column("case_id", String, nullable=False, unique=True),
-    *declare_columns(String, "post", "agency", "custody", "owner", "state", "handling"),
+    *declare_columns(String, "post", "agency", "custody", "owner", "state"),
     *declare_columns(Int64, "opened_at", "changed_at"),
     Column("deadline", Int64, nullable=True),
     Index("cases_state_ix", "state", "opened_at"),
@@ -34,41 +43,11 @@ CASES = record_table(
 """Cases by the record that opened them; an agency that is not known is empty."""
 CASE_EVENTS = record_table(
     "case_events",
-    *declare_columns(String, "case_id", "kind", "target"),
+    *declare_columns(String, "case_id", "kind"),
     Index("case_events_case_ix", "case_id"),
 )
-"""Events by their records: the agency that custody passes to, or empty."""
+"""Events by their records."""
 _C, _E = CASES.c, CASE_EVENTS.c
-OPEN, CLOSED = "open", "closed"
-AGREEMENT = "agreement"
-
-
-@dataclass(frozen=True, slots=True)
-class CaseRow:
-    """Where a case stands; times are UTC microseconds."""
-
-    seq: int
-    case_id: str
-    post: str
-    agency: str
-    custody: str
-    """The agency that holds the goods; empty where none is known."""
-    owner: str
-    state: str
-    handling: str
-    """Codes, with commas."""
-    opened_at: int
-    changed_at: int
-    deadline: int | None
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether the case takes events."""
-        return self.state == OPEN
-
-    def is_overdue(self, now: int) -> bool:
-        """Tell whether the case is open past its deadline."""
-        return self.is_open and self.deadline is not None and self.deadline < now
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,96 +61,98 @@ class Reporter:
 class CaseProjection:
     """Keeps where each case stands.
 
-    Raises ``ConflictError`` for an event that the state of its case forbids.
+    Raises ``ConflictError``, ``NotAllowedError`` or ``NotFoundError`` for an event that the state
+    of its case forbids.
     """
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Take in openings and events, one after another."""
         for entry, body in list_bodies(entries, CASE_OPENED):
-            opening = body["opening"]
-            agency, deadline = opening.get("agency") or "", body.get("deadline")
-            about = (entry.subject, entry.post, agency, agency, opening["owner"], OPEN)
-            handling = ",".join(opening.get("handling") or ())
-            times = (entry.known_at, entry.known_at, deadline)
-            insert_rows(connection, CASES, [(entry.seq, *about, handling, *times)])
+            case = open_case(entry.seq, entry.subject, entry.post, entry.known_at, body)
+            row = [getattr(case, column.name) for column in CASES.columns]
+            insert_rows(connection, CASES, [row])
         for entry, draft in entries:
             if entry.kind == CASE_EVENT:
                 self._add(connection, entry, draft)
 
-    def _add(self, connection: Connection, entry: Entry, draft: Draft) -> None:
-        event = draft.body["event"]
-        kind = event["kind"]
-        changes = {"changed_at": entry.known_at} | self._changes(connection, event, draft)
-        wanted = CLOSED if kind == "reopened" else OPEN
-        where = [_C.case_id == entry.subject]
-        if COPIED not in draft.body:  # what a node records of its case has happened
-            where.append(_C.state == wanted)
-        if connection.execute(update(CASES).where(*where).values(changes)).rowcount != 1:
-            if COPIED in draft.body:  # its opening was erased there before it was sent
-                return
-            raise refuse_state(entry.subject, wanted)
-        target = event["to_agency"] if kind == "custody" else ""
-        row = (entry.seq, entry.subject, kind, target)
-        insert_rows(connection, CASE_EVENTS, [row])
-
     @staticmethod
-    def _changes(
-        connection: Connection, event: Mapping[str, Any], draft: Draft
-    ) -> dict[str, object]:
-        kind, deadline = event["kind"], draft.body.get("deadline")
-        if kind in ("closed", "reopened"):
-            return {"state": CLOSED if kind == "closed" else OPEN}
-        if kind == "assignment":
-            return {"owner": event["owner"], "deadline": deadline}
-        if kind == AGREEMENT:
-            of = find_local_number(connection, draft, event["of"])
-            target = connection.scalar(select(_E.target).where(_E.seq == of))
-            return {"custody": target} if target else {}
-        return {}
+    def _add(connection: Connection, entry: Entry, draft: Draft) -> None:
+        step = CaseStep(entry.seq, entry.known_at, entry.post, draft.body)
+        is_copied = COPIED in draft.body
+        try:
+            before, step = _read_state(connection, entry.subject, step)
+            now = advance_case(before, step)
+        except (ConflictError, NotAllowedError, NotFoundError):
+            if is_copied:  # its opening was erased there before it was sent, or it is not its own
+                return
+            raise
+        changes = {name: getattr(now, name) for name in _MOVED}
+        connection.execute(update(CASES).where(_C.seq == now.seq).values(changes))
+        insert_rows(connection, CASE_EVENTS, [(entry.seq, entry.subject, step.event["kind"])])
 
 
-def refuse_state(case_id: str, wanted: str) -> ConflictError:
-    """Return the refusal of a step that needs a case to be open, or closed."""
-    why = "it is closed: reopen it first" if wanted == OPEN else "it is open"
-    return ConflictError("case", case_id, why)
+_MOVED = ("custody", "owner", "state", "changed_at", "deadline")
+"""Columns that events change."""
 
 
-def find_case(connection: Connection, case_id: str) -> CaseRow:
-    """Return where a case stands; raises ``NotFoundError``."""
+def _read_state(connection: Connection, case_id: str, step: CaseStep) -> tuple[CaseState, CaseStep]:
+    """Return where a case stands before an event that is recorded, and the event as it counts here.
+
+    From the bodies of the records that the tables name, as a replay has no more of the journal.
+    Raises ``NotFoundError``.
+    """
     row = connection.execute(select(CASES).where(_C.case_id == case_id)).one_or_none()
     if row is None:
         raise NotFoundError("case", case_id)
-    return CaseRow(*row)
+    moved = select(_E.seq).where(_E.case_id == case_id, _E.kind.in_(MOVING)).order_by(_E.seq)
+    numbers = list(connection.scalars(moved))
+    bodies = JournalReader(connection).bodies([row.seq, *numbers])
+    steps = [CaseStep(seq, 0, row.post, bodies[seq]) for seq in numbers]
+    *before, now = renumber_steps([*steps, step])
+    opened = open_case(row.seq, case_id, row.post, row.opened_at, bodies[row.seq])
+    return replay_case(opened, before), now
 
 
-def list_cases(connection: Connection, *, state: str | None, post: str | None) -> list[CaseRow]:
-    """Return cases, the oldest first."""
-    query = select(CASES).order_by(_C.opened_at)
-    if state is not None:
-        query = query.where(_C.state == state)
-    if post is not None:
-        query = query.where(_C.post == post)
-    return [CaseRow(*row) for row in connection.execute(query)]
+@dataclass(frozen=True, slots=True)
+class CaseSelection:
+    """Which cases may fit a list, by the table: what each one is, its records say."""
+
+    state: str | None = None
+    post: str | None = None
+    hidden: Collection[str] = ()
+    """Posts to leave out."""
+    owner: str | None = None
+    agency: str | None = None
+    """The case's own, or the one that holds the goods."""
+    idle_since: int | None = None
+    """Without an event since, or past their deadline at ``now``: UTC microseconds."""
+    now: int = 0
 
 
-def list_receivers(connection: Connection, case_id: str) -> frozenset[str]:
-    """Return the agencies that custody was to pass to: they see the case."""
-    query = select(_E.target).where(_E.case_id == case_id, _E.target != "")
-    return frozenset(connection.scalars(query))
+def list_case_names(
+    connection: Connection, wanted: CaseSelection, *, before: int | None, most: int
+) -> list[tuple[int, str]]:
+    """Return records and identifiers of cases that may fit, the newest first.
 
-
-def count_waiting(connection: Connection, case_ids: Sequence[str]) -> dict[str, int]:
-    """Return how many events of each case wait for a second person; a case without any is absent.
-
-    Each agreement is to one event.
+    ``before`` is a record's number: those opened earlier.
     """
-    sign = choose((_E.kind == AGREEMENT, -1), else_=1)
-    query = (
-        select(_E.case_id, func.sum(sign))
-        .where(_E.kind.in_((*NEED_SECOND, AGREEMENT)), _E.case_id.in_(case_ids))
-        .group_by(_E.case_id)
-    )
-    return {name: int(count) for name, count in connection.execute(query) if count > 0}
+    query = select(_C.seq, _C.case_id).order_by(_C.seq.desc()).limit(most)
+    if before is not None:
+        query = query.where(_C.seq < before)
+    for column, value in (
+        (_C.state, wanted.state),
+        (_C.post, wanted.post),
+        (_C.owner, wanted.owner),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.hidden:
+        query = query.where(_C.post.not_in(wanted.hidden))
+    if wanted.agency is not None:
+        query = query.where((_C.agency == wanted.agency) | (_C.custody == wanted.agency))
+    if wanted.idle_since is not None:
+        query = query.where((_C.changed_at <= wanted.idle_since) | (_C.deadline < wanted.now))
+    return [(seq, case_id) for seq, case_id in connection.execute(query)]
 
 
 def find_opened_from(connection: Connection, seizure_ids: Iterable[str]) -> dict[str, str]:
@@ -187,17 +168,6 @@ def opening_name(source: str) -> str:
     return f"case_opened:{source}"
 
 
-def list_event_records(connection: Connection, case_id: str) -> list[int]:
-    """Return the records of a case's events, in order."""
-    query = select(_E.seq).where(_E.case_id == case_id).order_by(_E.seq)
-    return list(connection.scalars(query))
-
-
-def find_open_cases(connection: Connection) -> frozenset[str]:
-    """Return the identifiers of the cases that are open."""
-    return frozenset(connection.scalars(select(_C.case_id).where(_C.state == OPEN)))
-
-
 def draft_opening(
     opening: CaseOpening, *, post: str, by: Reporter, claim: IdempotencyClaim
 ) -> Draft:
@@ -211,7 +181,7 @@ def draft_opening(
 
 
 def draft_event(
-    case: CaseRow,
+    case: CaseState,
     event: Mapping[str, Any],
     *,
     by: Reporter,
@@ -219,13 +189,13 @@ def draft_event(
     deadline: int | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> Draft:
-    """Return the record of an event; ``event`` is its content as JSON values."""
+    """Return the record of an event; ``event`` is its content as JSON values.
+
+    Raises what :func:`engine.cases.case_state.advance_case` raises.
+    """
     content = dict(event)
     if content["kind"] == "custody":
         content["from_agency"] = case.custody
-    wanted = CLOSED if content["kind"] == "reopened" else OPEN
-    if case.state != wanted:
-        raise refuse_state(case.case_id, wanted)
     body: CaseEventBody = {
         "claim": claim.as_dict(),
         "by": by.person,
@@ -238,17 +208,5 @@ def draft_event(
         body["about"] = dict(about)
     if deadline is not None:
         body["deadline"] = deadline
+    advance_case(case, CaseStep(0, case.changed_at, case.post, body))
     return CASE_EVENT.draft(case.case_id, body, post=case.post)
-
-
-def find_proposal(connection: Connection, case: CaseRow, seq: int) -> str:
-    """Return the kind of the event that waits for a second person.
-
-    Raises ``ConflictError`` where the record is no such event of this case.
-    """
-    query = select(_E.kind).where(_E.seq == seq, _E.case_id == case.case_id)
-    kind = connection.scalar(query)
-    if kind not in NEED_SECOND:
-        why = "the record is no transfer of custody and no controlled delivery of this case"
-        raise ConflictError("case", case.case_id, why)
-    return str(kind)

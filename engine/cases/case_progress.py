@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.cases.case_ledger import CaseRow
 from engine.cases.case_reading import CaseHistory
+from engine.cases.case_state import CaseState
 from engine.domain.time_units import DAY
 
 AGEING_DAYS, ESCALATED_DAYS = 7, 14
@@ -28,14 +28,19 @@ Duty = Literal[
 ]
 
 
-def judge_urgency(row: CaseRow, now: int) -> Urgency:
+def judge_urgency(case: CaseState, now: int) -> Urgency:
     """Return how urgent an open case is at a time: past its deadline it is escalated."""
-    if not row.is_open:
+    if not case.is_open:
         return "on_time"
-    idle = (now - row.changed_at) // DAY
-    if row.is_overdue(now) or idle >= ESCALATED_DAYS:
+    idle = (now - case.changed_at) // DAY
+    if case.is_overdue(now) or idle >= ESCALATED_DAYS:
         return "escalated"
     return "ageing" if idle >= AGEING_DAYS else "on_time"
+
+
+def find_idle_days(urgency: Urgency | None) -> int | None:
+    """Return after how many days without an event a case is so urgent; None where it may be new."""
+    return {"ageing": AGEING_DAYS, "escalated": ESCALATED_DAYS}.get(urgency or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +62,14 @@ class NextStep:
 
 def list_next_steps(history: CaseHistory) -> list[NextStep]:
     """Return what an open case owes, the first first; nothing of a closed one."""
-    if not history.row.is_open:
+    if not history.case.is_open:
         return []
     owed = [*_list_agreements(history), *_list_duties(history)]
-    return owed or [NextStep("closure", person=history.row.owner)]
+    return owed or [NextStep("closure", person=history.case.owner)]
 
 
 def _list_agreements(history: CaseHistory) -> Iterator[NextStep]:
-    for one in history.list_waiting():
+    for one in history.case.waiting.values():
         about: dict[str, Any] = {"sequence": one.seq, "reported_by": one.body["by"]}
         if one.event["kind"] == "custody":
             yield NextStep("agree_custody", agency=one.event["to_agency"], **about)
@@ -73,7 +78,7 @@ def _list_agreements(history: CaseHistory) -> Iterator[NextStep]:
 
 
 def _list_duties(history: CaseHistory) -> Iterator[NextStep]:
-    owner = history.row.owner
+    owner = history.case.owner
     known = {one.event["kind"] for one in history.steps}
     yield from _list_deliveries(history)
     results = {one.event["sample"] for one in history.find_steps("laboratory_result")}
@@ -91,12 +96,12 @@ def _list_duties(history: CaseHistory) -> Iterator[NextStep]:
 
 def _list_deliveries(history: CaseHistory) -> Iterator[NextStep]:
     """Yield the controlled deliveries that were agreed to and after which nothing was reported."""
-    agreed = history.find_agreements()
+    agreed = history.case.agreed
     last = max((one.seq for one in history.find_steps(*_DELIVERY_ENDS)), default=0)
     for one in history.find_steps("controlled_delivery"):
         if one.seq in agreed and last < one.seq:
             about: dict[str, Any] = {"sequence": one.seq, "until": one.event["until"]}
-            yield NextStep("delivery_outcome", person=history.row.owner, **about)
+            yield NextStep("delivery_outcome", person=history.case.owner, **about)
 
 
 def _has_goods(history: CaseHistory) -> bool:

@@ -1,46 +1,32 @@
-"""A case as its records tell it: its events, what waits for a second person, what it is about."""
+"""A case as its records tell it: where it stands, its events, what it is about.
+
+Every record is proven against the chain. The tables of cases say nothing here: an edit of them
+shows a case to no one and is in no later record.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.cases.case_events import NEED_SECOND
-from engine.cases.case_ledger import AGREEMENT, CaseRow, list_event_records
-from engine.errors import ErasedError
-from engine.journal.journal import JOURNAL, JournalReader
-from engine.journal.kinds import CASE_EVENT
-from engine.journal.payloads import COPIED
+from engine.cases.case_state import CaseState, CaseStep, open_case, renumber_steps, replay_case
+from engine.errors import NotFoundError
+from engine.journal.kinds import CASE_EVENT, CASE_OPENED
+from engine.journal.power_records import PowerRecord, read_records
+from engine.storage.database import split_in_slices
 
 Json = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class CaseStep:
-    """One event as it was recorded."""
-
-    seq: int
-    known_at: int
-    body: Json
-
-    @property
-    def event(self) -> Json:
-        """Its content."""
-        found: Json = self.body["event"]
-        return found
-
-    @property
-    def limits(self) -> tuple[str, ...]:
-        """Limits of its use."""
-        return tuple(self.body.get("about", {}).get("handling", ()))
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class CaseHistory:
     """A case with all that was recorded in it."""
 
-    row: CaseRow
+    case: CaseState
     opened: Json
     """The body of the record that opened it."""
     steps: Sequence[CaseStep]
@@ -50,17 +36,6 @@ class CaseHistory:
         """What it was opened with."""
         found: Json = self.opened["opening"]
         return found
-
-    def find_agreements(self) -> dict[int, CaseStep]:
-        """Return the agreement to each record that has one."""
-        return {one.event["of"]: one for one in self.steps if one.event["kind"] == "agreement"}
-
-    def list_waiting(self) -> list[CaseStep]:
-        """Return the steps that wait for a second person."""
-        agreed = self.find_agreements()
-        return [
-            one for one in self.steps if one.event["kind"] in NEED_SECOND and one.seq not in agreed
-        ]
 
     def links(self) -> list[tuple[str, str]]:
         """Return kind and identifier of what the case is about, each once."""
@@ -81,29 +56,50 @@ class CaseHistory:
         return [one for one in self.steps if one.event["kind"] in kinds]
 
 
-def read_history(connection: Connection, row: CaseRow) -> CaseHistory:
-    """Return a case with its records; raises ``ErasedError`` where it was erased."""
-    reader = JournalReader(connection)
-    opened = reader.bodies([row.seq]).get(row.seq)
+def read_case(connection: Connection, case_id: str) -> CaseHistory:
+    """Return a case with its records.
+
+    Raises ``NotFoundError`` where there is none, it was erased, or a record of it does not match
+    the chain.
+    """
+    found = read_cases(connection, [case_id])
+    if case_id not in found:
+        raise NotFoundError("case", case_id)
+    return found[case_id]
+
+
+def read_cases(connection: Connection, case_ids: Sequence[str]) -> dict[str, CaseHistory]:
+    """Return the cases of these identifiers that :func:`read_case` returns, in one query."""
+    if not case_ids:
+        return {}
+    records = read_records(connection, (CASE_OPENED, CASE_EVENT), subjects=case_ids)
+    by_case = groupby(sorted(records, key=attrgetter("subject")), key=attrgetter("subject"))
+    found = ((case_id, _build_history(list(some))) for case_id, some in by_case)
+    return {case_id: history for case_id, history in found if history is not None}
+
+
+def find_closed_cases(connection: Connection, case_ids: Sequence[str]) -> frozenset[str]:
+    """Return those of these cases that are closed, as their records prove."""
+    return frozenset(
+        case_id
+        for some in split_in_slices(case_ids, _AT_ONCE)
+        for case_id, history in read_cases(connection, some).items()
+        if not history.case.is_open
+    )
+
+
+def _build_history(records: Sequence[PowerRecord]) -> CaseHistory | None:
+    """Return the history that the records of one case tell, None where one is not readable."""
+    opened: tuple[CaseState, Json] | None = None
+    steps: list[CaseStep] = []
+    for one in records:
+        if (body := one.body) is None:
+            return None
+        if one.kind == CASE_EVENT:
+            steps.append(CaseStep(one.seq, one.known_at, one.post, body))
+        elif opened is None:
+            opened = open_case(one.seq, one.subject, one.post, one.known_at, body), body
     if opened is None:
-        raise ErasedError("case", row.case_id)
-    numbers = list_event_records(connection, row.case_id)
-    found = reader.records(CASE_EVENT, where=[JOURNAL.c.seq.in_(numbers)]) if numbers else ()
-    steps = [CaseStep(one.seq, one.known_at, one.body) for one in found]
-    return CaseHistory(row, opened, _renumber(steps))
-
-
-def _renumber(steps: Sequence[CaseStep]) -> list[CaseStep]:
-    """Let agreements of a copied case name the numbers that its records have here."""
-    numbers = {(at["branch"], at["sequence"]): s.seq for s in steps if (at := s.body.get(COPIED))}
-
-    def find(step: CaseStep) -> CaseStep:
-        if step.event["kind"] != AGREEMENT or COPIED not in step.body:
-            return step
-        of, branch = step.event["of"], step.body[COPIED]["branch"]
-        of_branches = (numbers.get((one, of)) for one in range(branch, -1, -1))
-        here = next((one for one in of_branches if one is not None), 0)
-        body = {**step.body, "event": {**step.event, "of": here}}
-        return replace(step, body=body)
-
-    return [find(step) for step in steps]
+        return None
+    steps = renumber_steps(steps)
+    return CaseHistory(replay_case(opened[0], steps), opened[1], steps)

@@ -86,13 +86,24 @@ PowerRecord = JournalRecord[Mapping[str, Any] | None]
 
 
 def read_records(
-    connection: Connection, kinds: Sequence[str], *, subject: str | None = None, after: int = 0
+    connection: Connection,
+    kinds: Sequence[str],
+    *,
+    subject: str | None = None,
+    subjects: Sequence[str] | None = None,
+    after: int = 0,
 ) -> list[PowerRecord]:
-    """Return the records of some kinds in the journal's order, of one subject if it is given."""
+    """Return the records of some kinds in the journal's order, of ``subject`` or ``subjects``.
+
+    Of all subjects where neither is given; ``subjects`` has at most some thousands.
+    """
     where = f"{_condition(connection, kinds, 'j.')} AND j.seq > ?"
     asked: list[object] = [after]
     if subject is not None:
-        where, asked = f"{where} AND j.subject = ?", [after, subject]
+        subjects = [subject]
+    if subjects is not None:
+        condition, values = Dialect.of(connection).among(subjects)
+        where, asked = f"{where} AND j.subject {condition}", [*asked, *values]
     # Sorted here: with ORDER BY, SQLite scans the whole journal instead of the index.
     rows = sorted(fetch_rows(connection, f"{_SELECT}{where}", asked), key=itemgetter(0))
     return [_record(row) for row in rows]

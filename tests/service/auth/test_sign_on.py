@@ -5,7 +5,8 @@ import html
 import json
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -18,13 +19,20 @@ from sqlalchemy import Connection, text
 
 from api.auth.accounts import Accounts
 from api.auth.authority import Authority
+from api.auth.callers import Caller
 from api.auth.oidc_mapping import Grant, MappingHistory, OidcMapping
 from api.auth.permissions import Matter, Role
 from api.auth.sessions import COOKIE
+from api.cases.steps import CaseWriter
+from api.corrections.steps import correct_seizure
+from api.decisions.reads import DecisionReader
+from api.integrity.reads import report
 from api.models.lifecycle import ModelSteps
 from api.oidc import attempts, provider, sign_on
 from api.oidc.secret_files import CLIENT_FILE, SUBJECTS_FILE
 from api.web import sign_on_page
+from engine.cases.case_events import Agreement, CaseEvent, CaseOpening, ControlledDelivery
+from engine.domain.records import Seizure
 from engine.errors import (
     ConflictError,
     LapsedProposalError,
@@ -33,10 +41,16 @@ from engine.errors import (
     RecordError,
     SecondPersonError,
 )
-from engine.journal.kinds import OIDC_GRANTED
+from engine.journal.idempotency import claim, seizure_name
+from engine.journal.kinds import OIDC_GRANTED, RELEASE, REVIEW, SEIZURE
+from engine.queue.reviews import Review, Reviewer
+from engine.selection.team_assignment import Handling
+from engine.targeting.corrections import SeizureCorrection
+from engine.targeting.reports import Release
 from tests.service.approved_mapping import mapping_of, put_into_force, trust_provider
 from tests.service.conftest import serving
 from tests.service.page_session import Desk, at_desk, user
+from tests.service.reports.test_acts import find
 from tests.service.running_service import POST, World
 from tests.support.provider_process import IdentityProvider
 
@@ -594,6 +608,62 @@ def test_a_person_of_two_accounts_approves_no_watch_list_entry(
     accounts = Accounts(world.runtime.store, world.runtime.network)
     accounts.link_subject(account_of(world, idp, "guest"), owner="the-supervisor")
     assert desk.send("/watchlist", step, {}).status_code == 303
+
+
+def act_twice(world: World, local: Caller, work: Caller, number: int) -> list[object]:
+    """Let one human begin steps by one account, and return which are completed by the other."""
+    runtime, until = world.runtime, datetime.now(UTC) + timedelta(days=3)
+    opened = CaseWriter(runtime, local, None).open(CaseOpening(post=POST, summary="a find"))
+    delivery = ControlledDelivery(kind="controlled_delivery", route_countries=("TJ",), until=until)
+    add = CaseWriter(runtime, local, None).add
+    of = add(opened["case_id"], CaseEvent(event=delivery))["sequence"]
+    agreement = CaseEvent(event=Agreement(kind="agreement", of=of))
+    steps: list[Callable[[], object]] = [
+        lambda: CaseWriter(runtime, work, None).add(opened["case_id"], agreement)
+    ]
+
+    searched, released = (find(world, "red", number + more) for more in (0, 500))
+    seized = {"seizure_id": f"s-{number}", "recorded_at": datetime.now(UTC)}
+    seized |= {"crossing_id": searched["crossing_id"], "substance_class": "narcotic"}
+    seizure = Seizure.model_validate(seized | {"quantity_g": 900.0}, strict=False)
+    asked = claim(SEIZURE, seizure, post=POST, name=seizure_name(seizure.seizure_id))
+    runtime.recording.seizure(seizure, asked, person=local.person)
+    taken_back = SeizureCorrection(withdrawn=True, reason="misread")
+    steps.append(lambda: correct_seizure(runtime, work, seizure.seizure_id, taken_back))
+
+    done: list[object] = []
+    for step in steps:
+        try:
+            done.append(bool(step()))
+        except (NotAllowedError, SecondPersonError):
+            done.append(False)
+
+    release = Release(crossing_id=released["crossing_id"])
+    name = f"release:{released['crossing_id']}"
+    leaves = claim(RELEASE, release, post=POST, name=name)
+    runtime.recording.release(release, leaves, by=Handling(local.person, None))
+    review = Review(verdict="uphold", reason_code="agreed")
+    known = DecisionReader(runtime, work).locate(released["decision_id"])
+    word = claim(REVIEW, review, post=POST, name=f"review:{number}")
+    by = Reviewer(work.person, is_person=True)
+    runtime.recording.review(known, review, word, by=by, may_second=lambda _: False)
+    made = report(runtime, POST, local, days=1)["red_releases"]
+    return [*done, *(one["second_person"] for one in made if one["by"] == local.person)]
+
+
+def test_a_person_of_two_accounts_is_two_people_in_no_case_correction_or_report(
+    world: World, idp: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: names are compared."""
+    user(world, "matlyuba", Role.SUPERVISOR)
+    idp.control(groups={"rustam": ["supervisors", "every-post"]})
+    desk = signed_on(world, idp, "rustam")
+    work = world.runtime.sessions.caller(desk.client.cookies[COOKIE])
+    local = replace(work, name="matlyuba")
+    assert act_twice(world, local, work, 60_000) == [False, False, None]
+    monkeypatch.setattr(Authority, "are_two", lambda _, first, second: first != second)
+    seen = act_twice(world, local, work, 62_000)
+    assert seen == [True, True, work.person, work.person]
 
 
 def test_out_of_here_is_out_of_the_provider(world: World, idp: IdentityProvider) -> None:

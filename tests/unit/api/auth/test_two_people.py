@@ -1,0 +1,109 @@
+"""One function decides whether two names are two people: nothing else compares names for that.
+
+The search reads the source: a comparison of two expressions that name persons is one of those that
+are listed here, with its reason, or a fault.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+FOLDERS = ("api", "engine", "models")
+PERSONS = frozenset(
+    {
+        "approvals", "author", "filed_by", "left_by", "lodged_by", "person", "proposed_by",
+        "reported_by", "reporter", "signer", "taken_by", "trained_by",
+    }
+)  # fmt: skip
+"""Names of variables, fields and keys that hold the name of a person."""
+PERHAPS = PERSONS | {"by", "caller", "challenges", "first", "given", "second"}
+"""Names that may hold one."""
+NAMED = {
+    ("api/auth/authority.py", "first == second"): "the rule itself",
+    ("engine/criteria/dual_control.py", "person == author"): "the rule of replayed records",
+    ("engine/criteria/dual_control.py", "person in approvals"): "the rule of replayed records",
+    ("api/notifications/reads.py", "one.left.by != caller.person"): "what is shown to whom",
+    ("api/notifications/reads.py", "state.author == caller.person"): "what is shown to whom",
+    ("api/notifications/reads.py", "one['reported_by'] != caller.person"): "what is shown to whom",
+    ("api/notifications/reads.py", "caller.person not in gave"): "what is shown to whom",
+    ("api/notifications/reads.py", "began == caller.person"): "what is shown to whom",
+    ("api/people/proposals.py", "done.body['by'] != self._caller.person"): "whose request it was",
+    ("api/training/desk.py", "(body := record.body)['person'] == person"): "a trainee's own work",
+    ("api/training/desk.py", "end.body['person'] == person"): "a trainee's own work",
+    ("api/training/desk.py", "person in (None, record.body['person'])"): "a trainee's own work",
+    ("engine/queue/takings.py", "by.person == self.person"): "who holds a vehicle",
+    ("api/declarations/reads.py", "version.lodged_by == self._caller.person"): "a sender's own",
+    ("api/declarations/steps.py", "known.lodged_by != caller.person"): "a sender's own",
+    ("engine/declarations/drafts.py", "known.lodged_by != by"): "a sender's own",
+    ("engine/declarations/lodgings.py", "_V.lodged_by == lodged_by"): "a sender's own",
+    ("models/training/weekly_candidate.py", "model.trained_by == WEEKLY_TIMER"): "no person",
+    ("models/lifecycle/states.py", "person not in dismissed"): "approvals that lapsed",
+    ("models/lifecycle/transitions.py", "person in inactive"): "approvals that lapsed",
+}
+"""Every comparison of names, and what it is for where it is not the rule of two people."""
+
+
+def find_name(node: ast.expr) -> str:
+    """Return the last name or key of an expression."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(attr="name", value=inner) | ast.Call(args=[inner], func=ast.Name()):
+            return find_name(inner)
+        case ast.Attribute(attr=name):
+            return name
+        case ast.Subscript(slice=ast.Constant(value=str(name))):
+            return name
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str(name)), *_]):
+            return name
+    return ""
+
+
+def find_comparisons(source: str) -> Iterator[str]:
+    """Yield every comparison for equality or membership of what names persons.
+
+    One side must name a person, or all of them may. A comparison with a constant compares no names.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Compare):
+            continue
+        sides = [node.left, *node.comparators]
+        names = {find_name(one) for one in sides}
+        is_equality = any(
+            isinstance(one, ast.Eq | ast.NotEq | ast.In | ast.NotIn) for one in node.ops
+        )
+        is_of_names = bool(names & PERSONS) or names <= PERHAPS
+        if is_equality and is_of_names and not any(isinstance(one, ast.Constant) for one in sides):
+            yield ast.unparse(node)
+
+
+def test_no_place_but_one_decides_whether_two_names_are_two_people() -> None:
+    found = {
+        (str(path.relative_to(ROOT)), comparison)
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.py")
+        for comparison in find_comparisons(path.read_text("utf-8"))
+    }
+    assert found - NAMED.keys() == set(), "call Authority.must_second or must_be_two"
+    assert NAMED.keys() - found == set(), "no longer there"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "if proposed.body['by'] == caller.person:\n    raise ValueError",
+        "if by.person == known.body.get('by'):\n    raise ValueError",
+        "others = [person for person in second if person != by]",
+        "if person == handover.left.by:\n    raise ValueError",
+        "is_same = last['person'] != by.name",
+        "is_theirs = str(find.body['by']) == person",
+        "given = first != self.by and is_two",
+        "may = caller.person not in given",
+    ],
+)
+def test_a_comparison_of_names_is_found(fault: str) -> None:
+    """Negative control: each is a form in which names were compared before."""
+    assert list(find_comparisons(fault))
