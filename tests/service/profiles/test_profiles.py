@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from api.auth.accounts import Accounts
 from api.auth.permissions import Role
 from api.profiles.schemas import AcknowledgedProfile, AcknowledgedStep, Profiles, ProfileView
 from api.service.subprocess_jobs import Backtests
@@ -186,7 +187,8 @@ def test_a_service_that_asks_for_no_second_person_is_found(
 ) -> None:
     """Negative control.
 
-    With the guard taken out, the same request by the same person goes through.
+    With both guards taken out, of names and of accounts, the same request by the same person goes
+    through.
     """
     send(world, "/v1/profiles", make_proposal("OWN-2"), people["bob"])
     assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 403
@@ -198,6 +200,9 @@ def test_a_service_that_asks_for_no_second_person_is_found(
         return guarded(matter, now, by=f"not {by}", shadow=shadow)
 
     monkeypatch.setattr(dual_control, "draft_approval", seeded_bug)
+    assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 403
+    for guard in ("must_second", "must_be_two"):
+        monkeypatch.setattr(Accounts, guard, lambda *_, **__: None)
     assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 201
 
 
