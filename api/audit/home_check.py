@@ -19,13 +19,14 @@ from engine.audit.case_file_check import (
     note_awaited_files,
     note_stray_files,
 )
+from engine.audit.copy_check import find_foreign_copies, note_foreign_copies
 from engine.audit.file_anchors import find_network_faults, read_declared_networks
 from engine.audit.verification import JournalFault, Verdict, verify_snapshot
 from engine.audit.witness import find_witness_faults, read_witness
 from engine.domain.network import Network
 from engine.errors import RiskError
 from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
-from engine.links.key_files import find_link_keys
+from engine.links.key_files import find_link_keys, read_fingerprint
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.online.counter_recount import Recount
@@ -81,7 +82,8 @@ def check_home(
             if heads
             else ()
         )
-        found, faults = bound_faults(chain(seen, files, projected.faults()))
+        foreign = find_foreign_copies(connection, read_fingerprint(home))
+        found, faults = bound_faults(chain(seen, files, foreign, projected.faults()))
         notes = [*projected.notes, *recount.notes, *_notes(home, connection)]
         return HomeVerdict(
             journal=verdict,
@@ -136,6 +138,7 @@ def _notes(home: Home, connection: Connection) -> Iterator[str]:
     yield from history_notes(home, connection)
     yield from note_stray_files(home, connection)
     yield from note_awaited_files(home, connection)
+    yield from note_foreign_copies(connection)
     if home.network.exists() and not read_declared_networks(connection):
         yield f"{home.network.name}: not anchored; the next start of the service does it"
     if read_plan(connection).is_earlier:

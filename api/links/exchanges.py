@@ -30,7 +30,7 @@ from engine.links.parcel import MAX_BYTES, Parcel, ReceiptedMark, read_parcel
 from engine.links.posts.record_batches import RECORD
 from engine.links.posts.record_intake import RecordIntake
 from engine.links.receipts import LinkReceipt
-from engine.links.requests.arrival_effects import take_attention, take_withdrawal
+from engine.links.requests.arrival_effects import take_request, take_withdrawal
 from engine.links.state import Link
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -60,7 +60,8 @@ def list_handlers(home: Home) -> Mapping[str, MessageHandler]:
     return {
         ACCOUNT: AccountIntake(home),
         FILE: refuse_in_envelope,
-        "attention": take_attention,
+        "attention": take_request,
+        "case": take_request,
         "manifest": partial(take_manifest, context=context),
         "outcome": partial(take_outcome, context=context),
         "withdraw": take_withdrawal,

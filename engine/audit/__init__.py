@@ -1,6 +1,7 @@
 """Verification of the journal and replay of decisions.
 
 case_file_check    Check of the files of cases against the records that name them
+copy_check         Check that copied records act on rows of their own installation alone
 decision_replay    Recomputation of stored decisions from the journal
 draw_verification  Verification of random numbers by the revealed seeds
 erasures           Signed erasures

@@ -15,6 +15,17 @@ from sqlalchemy import Column, Connection, LargeBinary, String, Table
 from engine.domain.records import Record
 from engine.errors import ConflictError
 from engine.journal.entries import Draft, Entry
+from engine.journal.kinds import (
+    AUDIT_CLOSED,
+    CASE_OPENED,
+    CROSSING,
+    DECISION,
+    HANDOVER,
+    HANDOVER_TAKEN,
+    INSPECTION,
+    RELEASE,
+    SEIZURE,
+)
 from engine.journal.payloads import COPIED, ClaimBody
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows_among, insert_rows
 
@@ -149,13 +160,37 @@ class AnswerProjection:
 def _list_free(
     connection: Connection, entries: Sequence[tuple[Entry, Draft]]
 ) -> Sequence[tuple[object, ...]]:
-    """Return the rows of names that copies take: those that are free, and no sender's own keys."""
+    """Return the rows of names that copies take: of what each of them is about, where it is free.
+
+    The names of its claim are the sender's word, and some hold numbers of its journal.
+    """
     rows = {
         name: (name, entry.post, entry.kind, bytes.fromhex(claim["fingerprint"]), entry.seq)
         for entry, draft in reversed(entries)
-        if COPIED in draft.body and (claim := draft.body.get("claim")) is not None
-        for name in claim["names"]
-        if not name.startswith("key:")
+        if COPIED in draft.body
+        and (claim := draft.body.get("claim")) is not None
+        and (name := _name_copy(entry, draft)) in claim["names"]
     }
     taken = find_holders(connection, rows) if rows else {}
     return [row for name, row in rows.items() if name not in taken]
+
+
+_OF_COPIES: Mapping[str, tuple[str, ...]] = {
+    DECISION: ("crossing_id",),
+    CASE_OPENED: ("opening", "seizure_id"),
+    **dict.fromkeys(
+        (CROSSING, INSPECTION, SEIZURE, RELEASE, AUDIT_CLOSED, HANDOVER, HANDOVER_TAKEN), ()
+    ),
+}
+"""Kinds of which a copy takes a name, and the field of the body in it; of the others the subject.
+"""
+
+
+def _name_copy(entry: Entry, draft: Draft) -> str:
+    """Return the name that a copy takes, empty where it takes none."""
+    if entry.kind not in _OF_COPIES:
+        return ""
+    found: object = draft.body if _OF_COPIES[entry.kind] else entry.subject
+    for name in _OF_COPIES[entry.kind]:
+        found = found.get(name) if isinstance(found, dict) else None
+    return f"{CROSSING if entry.kind == DECISION else entry.kind}:{found}"

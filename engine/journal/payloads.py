@@ -609,6 +609,8 @@ class PostRecordBody(TypedDict):
     subject: str
     post: str
     content: NotRequired[Json]
+    foreign: NotRequired[str]
+    """What it names that is not of its own journal's installation, where that took its effect."""
 
 
 class LinkSentBody(TypedDict):

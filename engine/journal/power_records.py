@@ -22,7 +22,7 @@ from engine.journal import kinds as record
 from engine.journal.entries import JournalRecord
 from engine.journal.hash_chain import GENESIS, ChainLink, chain_of, leaf_of
 from engine.journal.journal import JOURNAL
-from engine.storage.database import fetch_rows, is_snapshot, memory_of
+from engine.storage.database import fetch_rows, fetch_rows_among, is_snapshot, memory_of
 from engine.storage.dialect import Dialect
 
 FREQUENT = (
@@ -107,6 +107,16 @@ def read_records(
     # Sorted here: with ORDER BY, SQLite scans the whole journal instead of the index.
     rows = sorted(fetch_rows(connection, f"{_SELECT}{where}", asked), key=itemgetter(0))
     return [_record(row) for row in rows]
+
+
+def find_first_records(
+    connection: Connection, kinds: Sequence[str], subjects: Sequence[str]
+) -> dict[str, int]:
+    """Return the number of the first record of some kinds about each of these subjects."""
+    where = _condition(connection, kinds)
+    query = f"SELECT subject, seq FROM journal WHERE {where} AND subject"  # noqa: S608
+    rows = fetch_rows_among(connection, query, subjects)
+    return {row[0]: row[1] for row in sorted(rows, key=itemgetter(1), reverse=True)}
 
 
 def read_record(connection: Connection, seq: int) -> PowerRecord | None:

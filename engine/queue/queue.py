@@ -315,23 +315,32 @@ _LAST_SCORED = (
 
 
 class QueueProjection:
-    """Keeps what was decided and what waits."""
+    """Keeps what was decided and what waits.
+
+    A record acts on decisions of its own post alone, whatever it names: it may be a copy.
+    """
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Let decisions join the queue, then acts, releases and the passing of a day end it."""
         decided = [(entry, body["queue"]) for entry, body in list_bodies(entries, DECISION)]
         insert_rows(connection, DECISIONS, [_row(entry, where) for entry, where in decided])
         again = [
-            {"crossing": where["crossing_id"], "newest": entry.seq}
+            {"crossing": where["crossing_id"], "at_post": entry.post, "newest": entry.seq}
             for entry, where in decided
             if where.get("amends") is not None
         ]
         execute_rows(connection, _REPLACED, again)
         acts = [_read_act(connection, *one) for one in entries if one[0].kind in _ACTS]
         execute_rows(connection, _ACT, acts)
-        left = [{"crossing": body["crossing_id"]} for _, body in list_bodies(entries, RELEASE)]
+        left = [
+            {"crossing": body["crossing_id"], "at_post": entry.post}
+            for entry, body in list_bodies(entries, RELEASE)
+        ]
         execute_rows(connection, _RELEASE, left)
-        over = [{"which": entry.subject} for entry, _ in list_bodies(entries, QUEUE_EXPIRED)]
+        over = [
+            {"which": entry.subject, "at_post": entry.post}
+            for entry, _ in list_bodies(entries, QUEUE_EXPIRED)
+        ]
         execute_rows(connection, _OVER, over)
 
 
@@ -344,19 +353,28 @@ def _read_act(connection: Connection, entry: Entry, draft: Draft) -> dict[str, o
     act = entry.seq
     if entry.kind == INSPECTION_CORRECTED:
         act = find_local_number(connection, draft, body["of"])
-    return {"crossing": body["crossing_id"], "act": act, "answers": int(answered_by(body))}
+    about = {"crossing": body["crossing_id"], "at_post": entry.post}
+    return about | {"act": act, "answers": int(answered_by(body))}
 
 
 def redirect(
-    connection: Connection, decision_id: str, channel: Channel | None, *, place: int | None = None
-) -> Channel:
-    """Let a decision wait where a supervisor sent it, and return where that is.
+    connection: Connection,
+    decision_id: str,
+    channel: Channel | None,
+    *,
+    post: str,
+    place: int | None = None,
+) -> Channel | None:
+    """Let a decision of a post wait where a supervisor sent it, and return where that is.
 
-    ``None`` leaves it where it is. A vehicle that has left waits nowhere again, nor does one whose
-    act answers where it is sent; an act of papers does not answer for a search. ``place`` is the
-    one drawn there; reviews of before name none, and took along what the vehicle had.
+    ``None`` leaves it where it is, and is returned where the post has no such decision. A vehicle
+    that has left waits nowhere again, nor does one whose act answers where it is sent; an act of
+    papers does not answer for a search. ``place`` is the one drawn there; reviews of before name
+    none, and took along what the vehicle had.
     """
-    found = connection.execute(_STANDS, {"which": decision_id}).one()
+    found = connection.execute(_STANDS, {"which": decision_id, "at_post": post}).one_or_none()
+    if found is None:
+        return None
     if channel is None or channel == found.channel:
         return Channel(found.channel)
     is_answered = found.act_seq is not None and found.answered >= channel
@@ -378,37 +396,25 @@ def redirect(
     return channel
 
 
+_OF_POST = _D.post == bindparam("at_post")
 _STANDS = select(_D.channel, _D.place, _D.act_seq, _D.answered, _D.left).where(
-    _D.decision_id == bindparam("which")
+    _D.decision_id == bindparam("which"), _OF_POST
 )
-_ACT = (
-    update(DECISIONS)
-    .where(_D.crossing_id == bindparam("crossing"), _D.channel <= bindparam("answers"))
-    .values(
-        waiting=False,
-        act_seq=case(
-            (_D.act_seq.is_(None), bindparam("act")),
-            (_D.answered < bindparam("answers"), bindparam("act")),
-            else_=_D.act_seq,
-        ),
-        answered=case(
-            (_D.answered < bindparam("answers"), bindparam("answers")), else_=_D.answered
-        ),
-    )
+_OF_CROSSING = update(DECISIONS).where(_D.crossing_id == bindparam("crossing"), _OF_POST)
+_ACT = _OF_CROSSING.where(_D.channel <= bindparam("answers")).values(
+    waiting=False,
+    act_seq=case(
+        (_D.act_seq.is_(None), bindparam("act")),
+        (_D.answered < bindparam("answers"), bindparam("act")),
+        else_=_D.act_seq,
+    ),
+    answered=case((_D.answered < bindparam("answers"), bindparam("answers")), else_=_D.answered),
 )
-_REPLACED = (
-    update(DECISIONS)
-    .where(_D.crossing_id == bindparam("crossing"), _D.seq < bindparam("newest"))
-    .values(waiting=False)
+_REPLACED = _OF_CROSSING.where(_D.seq < bindparam("newest")).values(waiting=False)
+_RELEASE = _OF_CROSSING.values(waiting=False, left=True)
+_OVER = (
+    update(DECISIONS).where(_D.decision_id == bindparam("which"), _OF_POST).values(waiting=False)
 )
-_RELEASE = (
-    update(DECISIONS)
-    .where(_D.crossing_id == bindparam("crossing"))
-    .values(waiting=False, left=True)
-)
-
-
-_OVER = update(DECISIONS).where(_D.decision_id == bindparam("which")).values(waiting=False)
 
 
 _COLUMNS = tuple(column.name for column in DECISIONS.columns)

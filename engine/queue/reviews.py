@@ -135,7 +135,10 @@ class ReviewProjection:
             value = body["review"]
             is_moving = "channel" in value and not body.get("needs_second_person")
             channel = Channel.of(value["channel"]) if is_moving else None
-            now = redirect(connection, entry.subject, channel, place=body.get("place"))
+            post, place = entry.post, body.get("place")
+            now = redirect(connection, entry.subject, channel, post=post, place=place)
+            if now is None:  # a copy that names another post's decision
+                continue
             about = (entry.seq, entry.subject, entry.post, entry.known_at, body["person"])
             row = (*about, value["verdict"], int(now), value["reason_code"])
             insert_rows(connection, REVIEWS, [row])

@@ -21,7 +21,7 @@ from engine.journal.idempotency import IdempotencyClaim
 from engine.journal.kinds import VEHICLE_GIVEN_BACK, VEHICLE_TAKEN
 from engine.journal.payloads import VehicleGivenBackBody, VehicleTakenBody
 from engine.queue.match_outcomes import ACTS
-from engine.queue.queue import QueuedDecision, last_of_crossing, waits
+from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, waits
 from engine.selection.team_assignment import Handling
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
@@ -35,7 +35,7 @@ TAKINGS = record_table(
     Index("takings_post_ix", "post", "until"),
 )
 """Who took a vehicle, and who gave it back: a row without a person."""
-_T, _LATER = TAKINGS.c, TAKINGS.alias("later")
+_T, _D, _LATER = TAKINGS.c, DECISIONS.c, TAKINGS.alias("later")
 
 
 class TakingRequest(Record):
@@ -103,12 +103,18 @@ class TakingProjection:
 
 
 def _select_holders(as_of: int) -> Select[Any]:
-    """Return the query of takings that hold; that the vehicle waits is not part of it."""
+    """Return the query of takings that hold; that the vehicle waits is not part of it.
+
+    Only the post that decided on a vehicle takes it, whatever a copied record says.
+    """
     columns = (_T.seq, _T.crossing_id, _T.person, _T.team, _T.taken_at, _T.until)
     return select(*columns).where(
         _T.until > as_of,
         _T.person.is_not(None),
-        ~exists().where(_LATER.c.crossing_id == _T.crossing_id, _LATER.c.seq > _T.seq),
+        exists().where(_D.crossing_id == _T.crossing_id, _D.post == _T.post),
+        ~exists().where(
+            _LATER.c.crossing_id == _T.crossing_id, _LATER.c.post == _T.post, _LATER.c.seq > _T.seq
+        ),
         ~exists().where(ACTS.c.crossing_id == _T.crossing_id, ACTS.c.seq > _T.seq),
     )
 

@@ -66,7 +66,11 @@ class FindProjection:
         ]
         insert_rows(connection, PENDING_FINDS, waiting)
         confirmed = [
-            {"which": find_local_number(connection, draft, draft.body["of"]), "by": entry.seq}
+            {
+                "which": find_local_number(connection, draft, draft.body["of"]),
+                "at_post": entry.post,
+                "by": entry.seq,
+            }
             for entry, draft in entries
             if entry.kind == FIND_CONFIRMED
         ]
@@ -74,7 +78,9 @@ class FindProjection:
 
 
 _CONFIRMED = (
-    update(PENDING_FINDS).where(_P.seq == bindparam("which")).values(confirmed_seq=bindparam("by"))
+    update(PENDING_FINDS)
+    .where(_P.seq == bindparam("which"), _P.post == bindparam("at_post"))
+    .values(confirmed_seq=bindparam("by"))
 )
 
 

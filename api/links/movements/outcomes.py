@@ -38,7 +38,7 @@ from engine.links.movements.movement_ledger import (
     passed_at,
 )
 from engine.links.outbox import OutgoingMessage
-from engine.links.state import Link
+from engine.links.state import Link, read_links
 from engine.ports import Features
 from engine.queue.match_outcomes import ACTS
 from engine.queue.mirror_alerts import MATCHES
@@ -227,7 +227,8 @@ def take_outcome(
     """
     outcome, link = arrived.message, arrived.link
     assert isinstance(outcome, OutcomeReport)  # noqa: S101  # the kind has this type
-    sent = find_sent_manifest(connection, outcome.outcome_of)
+    links = _list_partner_links(connection, link)
+    sent = find_sent_manifest(connection, outcome.outcome_of, links=links)
     own = None if sent is None else _read_own(connection, sent)
     if own is None:
         return []
@@ -239,6 +240,12 @@ def take_outcome(
         entry = to_entry(outcome, own, name=name, known_at=arrived.now, comparable=comparable)
         drafts.append(_draft_entry(entry.arrival, features, origin=_origin(arrived)))
     return [*drafts, *_draft_act(arrived, outcome, features, crossing=name)]
+
+
+def _list_partner_links(connection: Connection, link: Link) -> list[str]:
+    """Return the links with the same partner: it says what became of what it was told of alone."""
+    known = read_links(connection, link.us.identity.fingerprint).values()
+    return [one.name for one in known if one.them.identity == link.them.identity]
 
 
 def _origin(arrived: ArrivedMessage) -> LinkOriginBody:

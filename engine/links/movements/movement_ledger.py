@@ -139,9 +139,11 @@ def list_announced(connection: Connection, link: str, movements: Collection[str]
     return frozenset(found)
 
 
-def find_sent_manifest(connection: Connection, movement: str) -> MovementRow | None:
-    """Return the first manifest of an own movement, None where none was sent."""
-    query = select(MOVEMENTS).where(_M.movement == movement)
+def find_sent_manifest(
+    connection: Connection, movement: str, *, links: Collection[str]
+) -> MovementRow | None:
+    """Return the first manifest of an own movement on some links, None where none was sent."""
+    query = select(MOVEMENTS).where(_M.movement == movement, _M.link.in_(links))
     query = query.where(_M.direction == "sent", _M.kind == "manifest").order_by(_M.seq)
     row = connection.execute(query.limit(1)).one_or_none()
     return None if row is None else MovementRow(*row)

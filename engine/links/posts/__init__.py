@@ -1,6 +1,7 @@
 """A post's node and its centre: copies of records over a link of kind ``post``.
 
 copies            Copies of another installation's records, and what proves each
+copy_bounds       Names in copies, and whether copies may have an effect on what they name
 account_messages  People and keys of a post, from its centre: secrets for its node alone
 centre_line       Silence of a node's centre, which decisions of its posts say
 record_outbox     Records that leave: from the journal's tail, as batches in envelopes

@@ -2,8 +2,9 @@
 
 At the centre, what happened at the post is a record of the same kind, so that every projection has
 it; everything else of the node's journal stands as ``post_record`` and has no effect: the node's
-keys, people and approvals grant nothing at the centre. ``UNIQUE (origin, origin_seq)`` in the
-journal holds once, whatever was checked before.
+keys, people and approvals grant nothing at the centre. So does a record that names what is not of
+the node (:mod:`engine.links.posts.copy_bounds`). ``UNIQUE (origin, origin_seq)`` in the journal
+holds once, whatever was checked before.
 """
 
 import json
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, column, select, table
+from sqlalchemy import Connection
 
 from engine.errors import RecordError
 from engine.journal import kinds as of
@@ -22,6 +23,7 @@ from engine.journal.payloads import COPIED, PostRecordBody
 from engine.links.inbox import ArrivedMessage
 from engine.links.messages import RecordBatch, RecordCopy
 from engine.links.posts.copies import build_proof, find_copies, name_origin
+from engine.links.posts.copy_bounds import NAMED, CopyBounds, Name, list_names
 from engine.links.posts.record_batches import OTHER_HISTORY, RECORD, unpack_records
 from engine.links.posts.record_outbox import GOVERNING, OF_MODELS, OF_POST, has_models
 from engine.links.state import Link
@@ -49,10 +51,8 @@ HAPPENED = frozenset(
     }
 )
 """What happened at a post, which the centre keeps as records of the same kinds."""
-FOLLOWED = frozenset({*GOVERNING, *OF_POST})
-"""What a node takes from its centre as records of the same kinds."""
-_DECISIONS = table("decisions", column("decision_id"))
-"""Declared by :mod:`engine.queue.queue`, which stands above this room."""
+WITHOUT_POST = frozenset({of.SEIZURE, of.SEIZURE_CORRECTED})
+"""Kinds that may name no post: goods found inland."""
 ToEvent = Callable[[Connection, str, Mapping[str, Any]], ProjectionInput | None]
 """What the counters need of a record, from its kind and its body."""
 
@@ -76,8 +76,25 @@ class RecordIntake:
             if draft.origin in origins and draft.origin_seq is not None:
                 known[draft.origin, draft.origin_seq] = bytes.fromhex(draft.body[COPIED]["chain"])
         new = [copy for copy in copies if not _is_known(copy, known, origins)]
+        bodies = [_read_body(copy) for copy in new]
+        made = [
+            name
+            for draft in arrived.pending
+            if draft.kind in NAMED and COPIED in draft.body
+            for name in list_names(draft.kind, draft.subject, draft.body)
+        ]
+        named = [
+            list(list_names(copy.kind, copy.subject, body))
+            if body is not None and _has_effect(link, copy)
+            else []
+            for copy, body in zip(new, bodies, strict=True)
+        ]
+        foreign = CopyBounds.of_link(link).find_foreign(connection, named, made=made)
         draft_copy = partial(self._draft, connection, link, message, origin=origins[-1])
-        return [draft_copy(copy) for copy in new]
+        return [
+            draft_copy(copy, body, is_kept=not names, foreign=other)
+            for copy, body, names, other in zip(new, bodies, named, foreign, strict=True)
+        ]
 
     def _draft(
         self,
@@ -85,12 +102,15 @@ class RecordIntake:
         link: Link,
         batch: RecordBatch,
         copy: RecordCopy,
+        body: dict[str, Any] | None,
         *,
         origin: str,
+        is_kept: bool,
+        foreign: Name | None,
     ) -> Draft[Any]:
+        """Return a copy, ``is_kept`` alone or with its effect."""
         proof = build_proof(copy, journal_id=batch.journal_id, branch=batch.branch)
-        body = _read_body(copy)
-        if body is not None and copy.origin_seq is None and _has_effect(connection, link, copy):
+        if body is not None and not is_kept and foreign is None:
             extra = self._event(connection, copy, body)
             content = {**body, COPIED: proof}
             place = origin, copy.sequence, extra
@@ -103,6 +123,8 @@ class RecordIntake:
         }
         if body is not None:
             wrapped["content"] = body
+        if foreign is not None:
+            wrapped["foreign"] = str(foreign)
         post = copy.post if copy.post in link.agreement.posts else ""
         return Draft(of.POST_RECORD, "", post, wrapped, origin, copy.sequence)
 
@@ -115,18 +137,17 @@ class RecordIntake:
             raise RecordError(RECORD, "body", "malformed", f"is no {copy.kind}") from None
 
 
-def _has_effect(connection: Connection, link: Link, copy: RecordCopy) -> bool:
-    """Tell whether a copy stands here as a record of its own kind.
-
-    A review of a decision that is not here has none: its disk was restored to before it.
-    """
-    posts = {"", *link.agreement.posts}
+def _has_effect(link: Link, copy: RecordCopy) -> bool:
+    """Tell whether a copy of its kind and post may stand here as a record of its own kind."""
+    if copy.origin_seq is not None:
+        return False
+    is_of_post = copy.post in link.agreement.posts
     if link.us.role == "centre":
-        return copy.kind in HAPPENED and copy.post in posts
-    if copy.kind == of.REVIEW:
-        known = select(_DECISIONS).where(_DECISIONS.c.decision_id == copy.subject)
-        return copy.post in posts and connection.execute(known).first() is not None
-    return copy.kind in FOLLOWED or (copy.kind in OF_MODELS and has_models(link))
+        is_inland = not copy.post and copy.kind in WITHOUT_POST
+        return copy.kind in HAPPENED and (is_of_post or is_inland)
+    if copy.kind in OF_POST:
+        return is_of_post
+    return copy.kind in GOVERNING or (copy.kind in OF_MODELS and has_models(link))
 
 
 def _is_known(

@@ -201,6 +201,12 @@ def find_request(connection: Connection, name: str, *, link: str | None = None) 
     return _complete(connection, [StepRow(*row)])[0]
 
 
+def list_holders(connection: Connection, name: str) -> set[tuple[str, str]]:
+    """Return the link and the direction of each request of a name."""
+    query = select(_S.link, _S.direction).where(text(_OPENED), _S.name == name)
+    return {(link, direction) for link, direction in connection.execute(query)}
+
+
 def _complete(connection: Connection, opened: Sequence[StepRow]) -> list[HeldRequest]:
     names = sorted({row.name for row in opened})
     steps: defaultdict[tuple[str, str], list[StepRow]] = defaultdict(list)

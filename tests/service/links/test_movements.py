@@ -3,6 +3,7 @@
 The world is ``tj`` at Oybek's place of the test network; ``uz`` is played by its keys.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +13,9 @@ from typer.testing import CliRunner
 
 from api.auth.permissions import Role
 from api.cli.main import app
+from api.links.movements import outcomes
 from api.links.worker import LinkWorker
-from engine.domain.time_units import HOUR
+from engine.domain.time_units import HOUR, SystemClock
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import DECISION, INSPECTION, LINK_SENT
 from engine.links.agreement import parse_agreement
@@ -23,6 +25,7 @@ from engine.links.key_files import open_link_keys
 from tests.service.page_session import at_desk
 from tests.service.running_service import OTHER, POST, World, arrival
 from tests.support.link_agreements import LinkSides, manifest_body, partner_content
+from tests.support.link_partner import attention_body
 
 CANARY = "CANARY"
 
@@ -195,6 +198,61 @@ def test_an_outcome_of_an_own_exit_is_an_act_of_the_counterpart(
     made = world.decide(again).json()
     features = world.get(f"/v1/decisions/{made['decision_id']}/features").json()["features"]
     assert features["plate_inspections_365d"] >= 1.0
+
+
+@pytest.fixture
+def second(world: World, partner: Partner) -> Iterator[Partner]:
+    """Agree with another partner about other posts."""
+    sides = LinkSides(tj=partner.sides.tj)
+    content = partner_content(sides.uz.identity, sides.tj.identity)
+    content |= {"name": "second", "pairs": [{"posts": ["KZ-1", "KZ-2"]}]}
+    sides.agreement = parse_agreement(content)
+    exchange = LinkExchange(world.runtime.store, world.runtime.journal, sides.tj)
+    exchange.propose(sides.agreement, by="ann")
+    exchange.approve(sides.agreement.name, by="bob")
+    yield Partner(world, sides)
+    exchange.end(sides.agreement.link, by="ann", why="the next test agrees again")
+
+
+def test_a_partner_acts_on_no_movement_of_another_partner(
+    world: World, partner: Partner, second: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a seeded bug: an outcome counts of whatever movement it names."""
+    assert world.decide(truck(74_600, direction="exit")).status_code == 201
+    outcome = {
+        "outcome_of": announce(world)[-1]["body"]["movement"],
+        "post": "KZ-1",
+        "recorded_at": datetime.now(UTC).isoformat(),
+        "is_searched": True,
+        "methods": ["physical"],
+        "outcome": "seizure",
+    }
+
+    def count_acts() -> int:
+        with world.runtime.store.read() as connection:
+            return len(list(JournalReader(connection).records(INSPECTION)))
+
+    before = count_acts()
+    second.send("outcome", outcome)
+    assert count_acts() == before
+    others = [partner.sides.agreement.link]
+    monkeypatch.setattr(outcomes, "_list_partner_links", lambda *_: others)
+    second.send("outcome", outcome | {"recorded_at": datetime.now(UTC).isoformat()})
+    assert count_acts() == before + 1
+
+
+def test_a_request_by_the_name_of_another_is_refused(
+    world: World, partner: Partner, second: Partner
+) -> None:
+    """A withdrawal by that name would end what the other partner asked for."""
+    body = attention_body(SystemClock().now())
+    partner.send("attention", body)
+    second.send("attention", body)
+    second.send("attention", body | {"attention": "of-its-own"})
+    path = f"/v1/links/{second.sides.agreement.link}"
+    came = world.get(path, Role.INTEGRITY).json()["envelopes"]
+    rules = [one["rule"] for one in came if one["direction"] == "received"]
+    assert rules == ["", "name_taken"]
 
 
 def test_outcomes_of_both_directions_are_counted_on_both_sides(

@@ -26,13 +26,13 @@ from engine.journal.kinds import LINK_RECEIVED, LINK_SENT, WATCHLIST_LEFT
 from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport, Withdraw
 from engine.links.outbox import OutgoingMessage
 from engine.links.requests import facts
-from engine.links.requests.arrival_effects import take_attention, take_withdrawal
+from engine.links.requests.arrival_effects import take_request, take_withdrawal
 from engine.links.requests.facts import HeldRequest, find_request, list_requests
 from engine.links.requests.request_desk import RequestDesk, RequestSender
 from tests.store.engine.links.two_sides import NAME, Disk, Side, open_sides
 
 Sides = tuple[Side, Side]
-HANDLERS = {"attention": take_attention, "withdraw": take_withdrawal}
+HANDLERS = {"attention": take_request, "case": take_request, "withdraw": take_withdrawal}
 
 
 @dataclass
