@@ -17,7 +17,7 @@ from api.cli.common import (
     opened_to_read,
     signed_in,
 )
-from engine.errors import LapsedProposalError
+from engine.errors import ConflictError
 
 if TYPE_CHECKING:
     from api.auth.accounts import Accounts
@@ -127,7 +127,7 @@ def approve(
         found = MatchExchange(exchange)
         author = found.read_resumption_author(name) if matching else exchange.read_author(name)
         if author is None:
-            raise LapsedProposalError("link")
+            raise ConflictError("link", name, "nothing waits for a second person")
         accounts.must_second(Matter.PEOPLE, first=author, second=by)
         if matching:
             found.approve_resumption(name, by=by)

@@ -29,7 +29,7 @@ class HomeModels:
         self._home = home
         self._key = signing_key(home).public_key()
         self._seeds: dict[str, Mapping[str, tuple[float, ...]]] = {}
-        self.load = lru_cache(maxsize=_KEPT)(self._load)
+        self._bundle = lru_cache(maxsize=_KEPT)(self._load)
 
     def wanted(self, connection: Connection) -> str | None:
         """Return the version in force, None where there is none."""
@@ -53,10 +53,19 @@ class HomeModels:
         """Return contributions as reasons, the strongest first."""
         return sentences(found, arrival)
 
-    def _load(self, version: str) -> Scorer:
+    def load(self, version: str) -> Scorer:
+        """Return a model; raises ``TamperedBundleError`` or ``NoModelError``.
+
+        Its quantiles are those that are known of it now: what decides learns which model is in
+        force, or on trial, before it loads that model, and a recompute may have loaded it earlier.
+        """
+        return self._bundle(version).with_quantiles(self._seeds.get(version, {}))
+
+    def _load(self, version: str) -> BundleScorer:
         scorer = BundleScorer.load(self._home.bundles / version, key=self._key)
         # Neither decisions nor a start need wait for what explains them, which takes as long to
-        # load as a fifth of the service; who needs it meanwhile puts it together.
-        Timer(SETTLED_SECONDS, scorer.prepare).start()
-        # A caller learns which model is in force, or on trial, before it loads that model.
-        return scorer.with_quantiles(self._seeds.get(version, {}))
+        # load as a fifth of the service; a request that needs it meanwhile puts it together.
+        timer = Timer(SETTLED_SECONDS, scorer.prepare)
+        timer.daemon = True  # a process that ends does not wait for it
+        timer.start()
+        return scorer

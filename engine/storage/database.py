@@ -189,7 +189,6 @@ class Store:
         """
         if self._folder is None or self._commits < LOG_COMMITS:
             return
-        self._commits = 0
         with (
             _translate_errors(),
             self._readers.connect() as reader,  # first: the lock is held for the writing alone
@@ -197,6 +196,7 @@ class Store:
             _raise_as_ours(reader),
         ):
             reader.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+            self._commits = 0  # one that failed is tried again in the next quiet moment
 
     def probe(self) -> None:
         """Try to write, leaving nothing; raises ``StoreUnavailableError`` where it fails.

@@ -227,3 +227,9 @@ def test_one_person_ends_what_was_proposed(pair: HomePair, tmp_path: Path) -> No
     assert "ended" in str(uz.refuse("link", "approve", "other", by="boris"))
     (ended,) = [one for one in uz.run("link", "status")["links"] if one["name"] == "other"]
     assert (ended["phase"], ended["ended"]["by"]) == ("ended", "boris")
+
+
+@pytest.mark.parametrize("what", [(), ("--matching",)])
+def test_where_nothing_waits_an_approval_says_so(pair: HomePair, what: tuple[str, ...]) -> None:
+    refused = pair.uz.refuse("link", "approve", NAME, *what, by="boris")
+    assert str(refused).endswith("nothing waits for a second person")

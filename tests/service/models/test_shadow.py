@@ -163,6 +163,7 @@ def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
     class Bundle:
         @classmethod
         def load(cls, folder: Path, *, key: object) -> "Bundle":
+            loaded.append(folder.name)
             return cls()
 
         def prepare(self) -> None:
@@ -173,15 +174,18 @@ def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
             return self
 
     folder_seeds: list[dict[str, tuple[float, ...]]] = []
+    loaded: list[str] = []
     monkeypatch.setattr(model_store, "BundleScorer", Bundle)
     monkeypatch.setattr(model_store, "in_force", lambda _: "m2")
     monkeypatch.setattr(model_store, "seeds", lambda _, version: {version: table})
     home_models = model_store.HomeModels(shadow_world.home)
+    home_models.load("m2")  # to make a decision again, before a rollback puts it into force
     with shadow_world.runtime.store.read() as connection:
         assert home_models.wanted(connection) == "m2"
     home_models.load("m2")
     home_models.load("m1")  # never in force here: its own quantiles stay
-    assert folder_seeds == [{"m2": table}, {}]
+    assert folder_seeds == [{}, {"m2": table}, {}], "as in a process that recomputed nothing"
+    assert loaded == ["m2", "m1"], "each bundle once"
 
 
 def test_every_night_one_command_scores_whatever_is_in_the_shadow(

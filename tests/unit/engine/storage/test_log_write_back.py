@@ -117,9 +117,17 @@ def refuse(action: int, name: str | None, *_: str | None) -> int:
     return sqlite3.SQLITE_DENY if is_refused else sqlite3.SQLITE_OK
 
 
-def test_a_fault_of_the_driver_is_a_store_that_is_away(store: Store) -> None:
+def test_a_fault_of_the_driver_is_a_store_that_is_away(store: Store, tmp_path: Path) -> None:
     """As it is, it would pass by those who expect that, as on a full disk."""
-    event.listen(store._readers, "checkout", lambda raw, *_: raw.set_authorizer(refuse))
+
+    def set_refusal(raw: sqlite3.Connection, *_: object) -> None:
+        raw.set_authorizer(refuse)
+
+    event.listen(store._readers, "checkout", set_refusal)
     commit(store, LOG_COMMITS)
     with pytest.raises(StoreUnavailableError):
         store.write_back()
+    event.remove(store._readers, "checkout", set_refusal)
+    store._readers.dispose()
+    store.write_back()
+    assert count(tmp_path) == LOG_COMMITS, "what failed is tried again in the next pause"
