@@ -10,7 +10,7 @@ from api.http.request_bodies import ReportedAct
 from engine.criteria.watchlist import Notice, WatchEntry
 from engine.domain.network import Network
 from engine.domain.plausibility import check_plausible
-from engine.domain.records import Arrival, InspectionAct, PostCode, Seizure
+from engine.domain.records import Arrival, InspectionAct, PostCode, ReportedSeizure, Seizure
 from engine.errors import NotFoundError, RecordError, UnknownPostError
 from engine.targeting.reports import Recording
 
@@ -47,7 +47,9 @@ async def reached_post(
 ReachedPost = Annotated[str, Depends(reached_post)]
 
 
-Reported = TypeVar("Reported", InspectionAct, ReportedAct, Seizure, Notice, WatchEntry)
+Reported = TypeVar(
+    "Reported", InspectionAct, ReportedAct, ReportedSeizure, Seizure, Notice, WatchEntry
+)
 
 
 def fill_agency(caller: Caller, record: Reported) -> Reported:

@@ -71,7 +71,7 @@ BODIES: dict[str, Any] = {
         "places_searched": ["chassis.frame", "trailer.floor"],
         "outcome": "seizure",
     },
-    "Seizure": {
+    "ReportedSeizure": {
         "seizure_id": "OYB-SZ-2026-0004",
         "inspection_id": "OYB-ACT-2026-0031",
         "crossing_id": "OYB-2026-000417",

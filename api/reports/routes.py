@@ -21,7 +21,7 @@ from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from engine.domain.network import Network
 from engine.domain.plausibility import MonotonicClock
-from engine.domain.records import Arrival, Identifier, Seizure
+from engine.domain.records import Arrival, Identifier, ReportedSeizure
 from engine.errors import RecordError
 from engine.journal.idempotency import claim, crossing_name, inspection_name, seizure_name
 from engine.journal.kinds import CROSSING, INSPECTION, RELEASE, SEIZURE
@@ -65,12 +65,12 @@ def inspect(
     return answer(service.answers.acknowledge_act(found), 201)
 
 
-@router.post("/seizures", **creates(Acknowledged, body=Seizure))
+@router.post("/seizures", **creates(Acknowledged, body=ReportedSeizure))
 def seize(
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
-    seizure: Annotated[Seizure, Depends(body_of(Seizure))],
+    seizure: Annotated[ReportedSeizure, Depends(body_of(ReportedSeizure))],
 ) -> Response:
     """Record goods taken; a plate alone is linked to its last entry within 30 days before.
 

@@ -310,7 +310,8 @@ class InspectionAct(Record):
     crossing_id: Identifier
     started_at: Time | None = None
     completed_at: Time | None = None
-    recorded_at: Time
+    recorded_at: Time | None = None
+    """When it became known; absent where the service records it as it comes."""
     methods: Methods = ()
     minutes: Minutes | None = None
     places_searched: Places = ()
@@ -320,7 +321,8 @@ class InspectionAct(Record):
 
     @model_validator(mode="after")
     def _recorded_after_start(self) -> Self:
-        if self.started_at is not None and self.recorded_at < self.started_at:
+        times = self.started_at, self.recorded_at
+        if times[0] is not None and times[1] is not None and times[1] < times[0]:
             why, at = "recorded before it was started", {"field": "recorded_at"}
             raise PydanticCustomError("recorded_before_started", why, at)
         return self
@@ -337,6 +339,7 @@ def is_papers_only(methods: Collection[str] | None) -> bool:
 class Inspection(InspectionAct):
     """An inspection act with the reason it took place; also when nothing was found."""
 
+    recorded_at: Time
     basis: Basis
     propensity: Propensity | None = None
     """Probability with which the policy in force selected this crossing; None when unknown."""
@@ -352,15 +355,16 @@ class Inspection(InspectionAct):
         return self.outcome != "clear" or self.is_full
 
 
-class Seizure(Record):
-    """Goods taken, at a post or inland."""
+class ReportedSeizure(Record):
+    """Goods taken, at a post or inland, as they are reported."""
 
     seizure_id: Identifier
     inspection_id: Identifier | None = None
     crossing_id: Identifier | None = None
     plate: Identifier | None = None
     seized_at: Time | None = None
-    recorded_at: Time
+    recorded_at: Time | None = None
+    """When it became known; absent where the service records it as it comes."""
     substance_class: SubstanceClass
     substance: Identifier | None = None
     quantity_g: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = None
@@ -375,6 +379,12 @@ class Seizure(Record):
             why, at = "a seizure needs crossing_id or plate", {"field": "crossing_id"}
             raise PydanticCustomError("missing_key", why, at)
         return self
+
+
+class Seizure(ReportedSeizure):
+    """Goods taken, at a post or inland, with when it became known."""
+
+    recorded_at: Time
 
 
 DocumentField = Literal[

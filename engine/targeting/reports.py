@@ -8,6 +8,7 @@ random stream. Only for a vehicle that the engine let go does the reporter's wor
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
@@ -24,10 +25,12 @@ from engine.domain.records import (
     Inspection,
     InspectionAct,
     Record,
+    ReportedSeizure,
     Seizure,
     Text,
 )
-from engine.errors import ConflictError, NotFoundError
+from engine.domain.time_units import moment
+from engine.errors import ConflictError, NotFoundError, RecordError
 from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.entries import Draft, Entry
 from engine.journal.idempotency import (
@@ -188,6 +191,7 @@ class Recording:
             decided = self._last_decision(connection, act.crossing_id)
             basis, propensity = _basis(decided, said)
             known = act.model_dump(include=set(InspectionAct.model_fields))
+            known["recorded_at"] = self._recorded_at(connection, act)
             full = Inspection(**known, basis=basis, propensity=propensity)
             crossing = {} if decided is None else decided["arrival"]["crossing"]
             body: InspectionBody = {
@@ -210,7 +214,7 @@ class Recording:
 
     def seizure(
         self,
-        seizure: Seizure,
+        reported: ReportedSeizure,
         claim: IdempotencyClaim,
         *,
         person: str,
@@ -226,7 +230,9 @@ class Recording:
 
         def draft(connection: Connection) -> Draft:
             self._refuse_loaded(connection, claim)
-            self._check_act(connection, seizure, within)
+            self._check_act(connection, reported, within)
+            at = {"recorded_at": self._recorded_at(connection, reported)}
+            seizure = Seizure(**reported.model_dump() | at)
             linked = self._features.link(connection, seizure)
             body: SeizureBody = {
                 "claim": claim.as_dict(),
@@ -399,7 +405,21 @@ class Recording:
                 continue
         raise ConflictError(claim.kind, claim.names[-1], "another request is recording it")
 
-    def _check_act(self, connection: Connection, seizure: Seizure, within: str | None) -> None:
+    def _recorded_at(
+        self, connection: Connection, reported: InspectionAct | ReportedSeizure
+    ) -> datetime:
+        """Return when a report became known: as it says, else now; raises ``RecordError``."""
+        if reported.recorded_at is not None:
+            return reported.recorded_at
+        now = moment(self._journal.now(connection))
+        if isinstance(reported, InspectionAct) and (reported.started_at or now) > now:
+            why = "later than the service's clock: state recorded_at, or correct the clock"
+            raise RecordError("inspection", "started_at", "in_the_future", why)
+        return now
+
+    def _check_act(
+        self, connection: Connection, seizure: ReportedSeizure, within: str | None
+    ) -> None:
         """Refuse a seizure in an act that was never filed: its find would count nowhere.
 
         An act of another post does not exist for a sender that is bound to one.

@@ -63,7 +63,7 @@ TAKES = {
     "/v1/notices": "Notice",
     "/v1/inspections": "ReportedAct",
     "/v1/inspections/{inspection_id}/corrections": "ActCorrection",
-    "/v1/seizures": "Seizure",
+    "/v1/seizures": "ReportedSeizure",
     "/v1/seizures/{seizure_id}/corrections": "SeizureCorrection",
     "/v1/people/proposals": "AccountRequest",
     "/v1/people/proposals/{proposal}/approvals": "AccountApproval",

@@ -1,6 +1,6 @@
 """What is reported after a decision; what a checkpoint then reads has a file of its own."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -158,3 +158,33 @@ def test_a_bare_crossing_is_recorded_as_one_without_a_declaration(world: World) 
     refused = world.post("/v1/crossings", wrong)
     assert refused.status_code == 422
     assert refused.json()["fields"][0]["rule"] == "unknown_enumeration"
+
+
+def test_an_act_and_a_seizure_without_a_time_have_the_services(world: World) -> None:
+    green = find(world, "green", START + 1700)
+    body = act(40, green["crossing_id"], outcome="seizure")
+    del body["recorded_at"]
+    goods = {"seizure_id": "s-40", "substance_class": "narcotic", "inspection_id": "i-40"}
+    goods |= {"crossing_id": green["crossing_id"]}
+    for path, sent in (("/v1/inspections", body), ("/v1/seizures", goods)):
+        before = datetime.now(UTC)
+        first = world.post(path, sent)
+        assert first.status_code == 201, first.text
+        with world.runtime.store.read() as connection:
+            sequence = first.json()["receipt"]["sequence"]
+            record = world.runtime.journal.body(connection, sequence)
+        stated = (record.get("inspection") or record["seizure"])["recorded_at"]
+        assert before <= datetime.fromisoformat(stated) <= datetime.now(UTC)
+        assert world.post(path, sent).content == first.content, "sent again it is the same"
+        other = sent | {"recorded_at": datetime.now(UTC).isoformat()}
+        assert world.post(path, other).status_code == 409
+
+
+def test_an_act_that_begins_after_the_services_time_states_its_own(world: World) -> None:
+    green = find(world, "green", START + 1800)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    body = act(41, green["crossing_id"], started_at=later.isoformat())
+    del body["recorded_at"]
+    (fault,) = world.post("/v1/inspections", body).json()["fields"]
+    assert (fault["at"], fault["rule"]) == ("inspection.started_at", "in_the_future")
+    assert world.post("/v1/inspections", body | {"recorded_at": later.isoformat()}).is_success
