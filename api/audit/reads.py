@@ -37,7 +37,7 @@ from engine.journal.entries import Draft, Entry
 from engine.journal.group_commit import Writer
 from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
-from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
+from engine.journal.kinds import JOURNAL_VERIFIED, POST_RECORD, SENSITIVE_READ
 from engine.journal.payloads import SensitiveReadBody, VerifiedBody
 from engine.journal.receipts import Signer
 from engine.selection.randomization import ShiftPeriod, commitment
@@ -111,7 +111,7 @@ def _select_visible(
     snapshot: Connection, caller: Caller, rows: Sequence[Row[Any]]
 ) -> frozenset[int]:
     """Return the numbers of the records that hold no row hidden from the caller."""
-    owned = [row.seq for row in rows if row.kind in OWNERS]
+    owned = [row.seq for row in rows if row.kind in OWNERS or row.kind == POST_RECORD]
     if all(caller.sees_all(matter) for matter in Matter):
         return frozenset(row.seq for row in rows)
     bodies, whole = JournalReader(snapshot).bodies(owned), RecordFilter(snapshot, caller)

@@ -2,7 +2,8 @@
 
 Acts, seizures, reviews and entries of the watch list have an agency, and a decision repeats what
 the entries that it matched say. Whether a caller sees a row of an agency is decided in one place,
-:meth:`api.auth.callers.Caller.sees`; here it is said whose rows a record holds.
+:meth:`api.auth.callers.Caller.sees`; here it is said whose rows a record holds. A kind of record
+that is not listed here is shown to callers alone who see the rows of every agency.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,16 +23,24 @@ from engine.journal.kinds import (
     AUDIT_CLOSED,
     CASE_EVENT,
     CASE_OPENED,
+    CLOCK_ACCEPTED,
+    CREDENTIALS_ADOPTED,
     CROSSING,
     DECISION,
     DECLARATION_CANCELLED,
     DECLARATION_LODGED,
     DRIFT_MEASURED,
+    ERASURE,
     FIND_CONFIRMED,
     HANDOVER,
     HANDOVER_TAKEN,
+    HISTORY_ERASED,
+    HISTORY_LOADED,
     INSPECTION,
     INSPECTION_CORRECTED,
+    JOURNAL_VERIFIED,
+    KEY_CREATED,
+    KEY_REVOKED,
     LINK_ENDED,
     LINK_RECEIPTED,
     LINK_RECEIVED,
@@ -39,6 +48,7 @@ from engine.journal.kinds import (
     LINK_RESUMED,
     LINK_SENT,
     LINK_STOPPED,
+    LOAD_BEGUN,
     MATCH_ANSWERED,
     MATCH_ASKED,
     MATCH_ENQUIRED,
@@ -50,16 +60,37 @@ from engine.journal.kinds import (
     MODEL_REGISTERED,
     MODEL_RETIRED,
     MODEL_SHADOWED,
+    NETWORK_DECLARED,
+    OIDC_GRANTED,
+    OIDC_LINKED,
+    PASSWORD_CHANGED,
+    PERCENTILES,
+    POST_RECORD,
     PROFILE_COUNTED,
     PROFILE_FAILED,
+    QUARANTINE_DECLARED,
     QUEUE_EXPIRED,
     RELEASE,
     REVIEW,
     ROSTER,
+    SECRETS_DROPPED,
+    SEEDS_COMMITTED,
     SEIZURE,
     SEIZURE_CORRECTED,
+    SENSITIVE_READ,
     SHADOW_SCORES,
+    SHIFT_CLOSED,
+    SHIFT_OPENED,
+    SIGNED_IN,
+    SIGNED_OUT,
+    TICK,
+    TRAINING_CLOSED,
+    TRAINING_HOME,
+    TRAINING_PICK,
+    TRAINING_SHIFT,
     TRIAL_MEASURED,
+    USER_CREATED,
+    USER_LEFT,
     VEHICLE_GIVEN_BACK,
     VEHICLE_TAKEN,
 )
@@ -116,6 +147,21 @@ OWNERS: Mapping[str, Callable[[Body], Iterator[Owner]]] = {
 WATCHLIST_KINDS = frozenset(KINDS_OF["watchlist"])
 BY_SUBJECT = WATCHLIST_KINDS | {*ENDPOINT_KINDS}
 """Kinds whose rows are those of their subject."""
+_ACCOUNTS = (
+    *(kind for kind in KINDS_OF["account"] if kind != ACCOUNT_PROPOSED),
+    ACCOUNT_WITHDRAWN,
+    KEY_CREATED,
+    KEY_REVOKED,
+    USER_CREATED,
+    USER_LEFT,
+    PASSWORD_CHANGED,
+    SIGNED_IN,
+    SIGNED_OUT,
+    CREDENTIALS_ADOPTED,
+    SECRETS_DROPPED,
+    OIDC_GRANTED,
+    OIDC_LINKED,
+)
 _MATCHES = (MATCH_ASKED, MATCH_ANSWERED, MATCH_FOUND, MATCH_ENQUIRED, MATCH_STEP)
 MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((DECISION, CROSSING, RELEASE, QUEUE_EXPIRED, AUDIT_CLOSED), Matter.DECISIONS),
@@ -132,20 +178,44 @@ MATTERS: Mapping[str, Matter] = {
     **dict.fromkeys((SHADOW_SCORES, DRIFT_MEASURED, TRIAL_MEASURED), Matter.MODELS),
     ROSTER: Matter.REPORTS,
     **dict.fromkeys((HANDOVER, HANDOVER_TAKEN), Matter.ACTS),
-    **dict.fromkeys((*KINDS_OF["agencies"], *KINDS_OF["erasure"], *ENDPOINT_KINDS), Matter.PEOPLE),
-    **dict.fromkeys((*KINDS_OF["account"], ACCOUNT_WITHDRAWN), Matter.PEOPLE),
+    **dict.fromkeys((*KINDS_OF["agencies"], *KINDS_OF["oidc"], *ENDPOINT_KINDS), Matter.PEOPLE),
+    **dict.fromkeys((*KINDS_OF["erasure"], ERASURE), Matter.PEOPLE),
+    **dict.fromkeys((ACCOUNT_PROPOSED, *_ACCOUNTS), Matter.PEOPLE),
     **dict.fromkeys((*KINDS_OF["link"], *KINDS_OF["link_resumption"]), Matter.PEOPLE),
     **dict.fromkeys((LINK_ENDED, LINK_STOPPED, LINK_RESUMED), Matter.PEOPLE),
     **dict.fromkeys(_MATCHES, Matter.WATCHLIST),
     **dict.fromkeys((LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED), Matter.DECISIONS),
 }
 """What a record is about besides the journal, by its kind."""
+ROWLESS = frozenset(
+    {
+        TICK,
+        CLOCK_ACCEPTED,
+        SEEDS_COMMITTED,
+        SHIFT_OPENED,
+        SHIFT_CLOSED,
+        PERCENTILES,
+        HISTORY_LOADED,
+        HISTORY_ERASED,
+        LOAD_BEGUN,
+        NETWORK_DECLARED,
+        QUARANTINE_DECLARED,
+        SENSITIVE_READ,
+        JOURNAL_VERIFIED,
+        TRAINING_HOME,
+        TRAINING_SHIFT,
+        TRAINING_PICK,
+        TRAINING_CLOSED,
+    }
+)
+"""Kinds that hold no agency's rows: who reads the journal of their post sees them."""
 _NONE = frozenset({Scope.NONE})
 _HIDDEN: Mapping[str, frozenset[Scope]] = dict.fromkeys(
-    (LINK_SENT, LINK_RECEIVED, HANDOVER, HANDOVER_TAKEN, *_MATCHES), _NONE | {Scope.OWN}
+    (LINK_SENT, LINK_RECEIVED, HANDOVER, HANDOVER_TAKEN, *_MATCHES, *_ACCOUNTS), _NONE | {Scope.OWN}
 )
 """Scopes that do not reach a kind at all: what travels may be about any post, and a vehicle, and
-common entries may be any agency's; a handover sums the acts of all."""
+common entries may be any agency's; a handover sums the acts of all; whose an account is, its later
+records do not say."""
 OF_POSTS = frozenset({Matter.DECISIONS, Matter.PROFILES, Matter.REPORTS})
 """Matters whose rows belong to the agencies of their post."""
 
@@ -155,15 +225,16 @@ class RecordFilter:
 
     def __init__(self, connection: Connection, caller: Caller) -> None:
         self._caller = caller
+        self._sees_every_row = all(caller.sees_all(matter) for matter in Matter)
         self._hidden_finds = caller.duties.hidden_posts(Matter.SEIZURES, Right.SEE)
-        self._owners: dict[tuple[Matter, str], str | None] = {}
+        self._owners: dict[tuple[Matter, str | None], str | None] = {}
         """Agency of each entry of the watch list and of each webhook, where any may be hidden."""
         if not caller.sees_all(Matter.WATCHLIST):
             states = read_approval_states(connection, "watchlist").values()
             self._owners = {
                 (Matter.WATCHLIST, one.subject): one.content.get("agency") for one in states
             }
-        self._profiles: Mapping[str, str] = {}
+        self._profiles: Mapping[str | None, str] = {}
         if not caller.sees_all(Matter.PROFILES):
             states = read_approval_states(connection, "profile").values()
             self._profiles = {one.subject: one.content.get("post") or "" for one in states}
@@ -172,24 +243,53 @@ class RecordFilter:
             self._owners |= {(Matter.PEOPLE, one.webhook_id): one.agency for one in known}
 
     def sees(self, kind: str, subject: str, post: str, *, body: Body | None) -> bool:
-        """Tell whether a record holds no row that is hidden; an erased one may hold any."""
-        matter, duties = MATTERS.get(kind), self._caller.duties
-        if matter is not None and duties.scope(matter, Right.SEE) in _HIDDEN.get(kind, _NONE):
+        """Tell whether a record holds no row that is hidden; an erased one may hold any.
+
+        A record of a post's node that has no effect here is seen as what it wraps, where its post
+        is one of the link's; what the node knows of entries and profiles is not known here.
+        """
+        if self._sees_every_row or kind in ROWLESS:
+            return True
+        if kind != POST_RECORD:
+            return self._sees_row(kind, subject, post, body=body)
+        if body is None or body["post"] != post:
             return False
-        if matter is Matter.PROFILES:  # a step about one does not name its post
-            post = self._profiles.get(subject, post)
-        if matter in OF_POSTS and post in duties.hidden_posts(matter, Right.SEE):
+        wrapped = str(body["kind"])
+        return wrapped in ROWLESS or self._sees_row(wrapped, None, post, body=body.get("content"))
+
+    def _sees_row(self, kind: str, subject: str | None, post: str, *, body: Body | None) -> bool:
+        """Tell it of a kind that holds rows; ``subject`` is None where it is not known here."""
+        matter, caller = MATTERS.get(kind), self._caller
+        if matter is None or not self._reaches(kind, matter, subject, post):
             return False
-        if matter is not None and kind in BY_SUBJECT:
-            return self._caller.sees(matter, self._owners.get((matter, subject)))
+        if kind in BY_SUBJECT:
+            agency = self._owners.get((matter, subject), _UNKNOWN)
+            return caller.sees_all(matter) or (agency != _UNKNOWN and caller.sees(matter, agency))
         if kind not in OWNERS:
             return True
         if body is None:
-            return all(self._caller.sees_all(matter) for matter in Matter)
+            return False
         entered = body.get("pending_post")  # another post than the record's, which is the sender's
         if entered is not None and entered in self._hidden_finds:
             return False
-        return all(self._caller.sees(*owner) for owner in OWNERS[kind](body))
+        return all(caller.sees(*owner) for owner in OWNERS[kind](body))
+
+    def _reaches(self, kind: str, matter: Matter, subject: str | None, post: str) -> bool:
+        """Tell whether a kind is reached at a post; a step about a profile does not name its post.
+
+        One about a profile that is not known here may be about any.
+        """
+        duties = self._caller.duties
+        if duties.scope(matter, Right.SEE) in _HIDDEN.get(kind, _NONE):
+            return False
+        if matter not in OF_POSTS or self._caller.sees_all(matter):
+            return True
+        at = self._profiles.get(subject) if matter is Matter.PROFILES else post
+        return at is not None and at not in duties.hidden_posts(matter, Right.SEE)
+
+
+_UNKNOWN = "?"
+"""Stands for the agency of an entry or a webhook that is not known here; no agency's code."""
 
 
 def visible_reasons(caller: Caller, reasons: Sequence[Body]) -> list[Any]:

@@ -30,7 +30,7 @@ from api.auth.permissions import BOUND, MACHINES, MAY, OWNED, ROUTES, Matter, Ri
 from api.auth.sessions import COOKIE
 from api.cli.agencies import describe_matrix
 from api.decisions import page_forms
-from api.http import csv_lists
+from api.http import agency_rows, csv_lists
 from api.http.agency_rows import RecordFilter
 from api.queue import page as queue_page
 from api.service.settings import Settings
@@ -43,12 +43,18 @@ from engine.events.event_types import list_events
 from engine.journal.entries import Entry
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import (
+    ACCOUNT_APPROVED,
     DECISION,
     DRIFT_MEASURED,
     ERASURE_PROPOSED,
+    KEY_CREATED,
+    KINDS,
     MODEL_REGISTERED,
+    POST_RECORD,
     PROFILE_FAILED,
     SEIZURE,
+    USER_CREATED,
+    WATCHLIST_APPROVED,
 )
 from tests.service.running_service import (
     CHEAP,
@@ -520,6 +526,80 @@ def test_a_kind_of_record_of_a_hidden_matter_is_not_read(border: Border) -> None
             with border.world.runtime.store.read() as connection:
                 sees = RecordFilter(connection, reader).sees(kind, "x-1", "", body={})
             assert sees == (scope is Scope.ALL), kind
+
+
+def read_as(border: Border, agency: str | None, scope: Scope | None = None) -> Caller:
+    """Return an auditor of an agency, with one scope in every matter or those of the table."""
+    caller = border.world.runtime.callers.look_up(
+        border.keys[Role.INTEGRITY, agency]["Authorization"]
+    )
+    if scope is None:
+        return caller
+    scopes = dict.fromkeys(product(Matter, Right), scope)
+    return replace(caller, duties=replace(caller.duties, scopes=scopes))
+
+
+def find_seen(border: Border, reader: Caller, *, is_wrapped: bool) -> set[str]:
+    """Return the kinds of which an auditor sees a record that names no row, and an unknown one."""
+    with border.world.runtime.store.read() as connection:
+        sees = RecordFilter(connection, reader).sees
+        return {
+            kind
+            for kind in (*KINDS, "of_no_table")
+            if sees(
+                POST_RECORD if is_wrapped else kind,
+                "" if is_wrapped else "x-1",
+                "",
+                body={"kind": kind, "subject": "x-1", "post": ""} if is_wrapped else None,
+            )
+        }
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_every_kind_of_record_is_hidden_but_those_that_hold_no_row(
+    border: Border, monkeypatch: pytest.MonkeyPatch, *, is_wrapped: bool
+) -> None:
+    """Negative control: a filter that shows what it does not know."""
+    assert agency_rows.MATTERS.keys() | agency_rows.ROWLESS | {POST_RECORD} == KINDS
+    assert not agency_rows.MATTERS.keys() & agency_rows.ROWLESS
+    whole, own, closed = (read_as(border, "interior", one) for one in Scope)
+    assert find_seen(border, closed, is_wrapped=is_wrapped) == agency_rows.ROWLESS
+    known = find_seen(border, own, is_wrapped=is_wrapped)
+    assert not {KEY_CREATED, USER_CREATED, ACCOUNT_APPROVED, WATCHLIST_APPROVED} & known
+    assert "of_no_table" not in known
+    assert find_seen(border, whole, is_wrapped=is_wrapped) == {*KINDS, "of_no_table"}
+    asked = RecordFilter._sees_row
+
+    def fail_open(self: RecordFilter, kind: str, *about: Any, **more: Any) -> bool:
+        return kind not in agency_rows.MATTERS or asked(self, kind, *about, **more)
+
+    monkeypatch.setattr(RecordFilter, "_sees_row", fail_open)
+    assert "of_no_table" in find_seen(border, own, is_wrapped=is_wrapped)
+
+
+def find_wrapped_leaks(border: Border) -> list[str]:
+    """Return the marks of hidden rows that auditors see in records that a centre wraps."""
+    found = []
+    with border.world.runtime.store.read() as connection:
+        for agency, scope in product(AGENCIES, ("own", "none")):
+            sees = RecordFilter(connection, read_as(border, agency, Scope(scope))).sees
+            for held, entry in border.records.values():
+                about = {"kind": entry.kind, "subject": entry.subject, "post": entry.post}
+                body = about | {"content": border.world.runtime.journal.body(connection, entry.seq)}
+                if sees(POST_RECORD, "", entry.post, body=body):
+                    owners = [border.marks[mark][1] for mark in held]
+                    hidden = scope == "none" or any(one not in (None, agency) for one in owners)
+                    found += [f"{agency} {scope} {mark}" for mark in held if hidden]
+    return found
+
+
+def test_what_a_centre_wraps_is_seen_by_the_rule_of_what_is_wrapped(
+    border: Border, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: a wrapped record is shown whole, as a kind that no table names once was."""
+    assert find_wrapped_leaks(border) == []
+    monkeypatch.setattr(agency_rows, "ROWLESS", agency_rows.ROWLESS | KINDS)
+    assert any("ZZWATCH" in one for one in find_wrapped_leaks(border))
 
 
 def test_a_record_is_opened_by_auditors_who_see_its_row(border: Border) -> None:
