@@ -106,6 +106,14 @@ class StoreUnavailableError(RiskError):
     TEXT = "the store is not available: {why}"
 
 
+class DamagedStoreError(StoreUnavailableError):
+    """What the store holds cannot be right; names the table and the row, if they are known."""
+
+    table: str = ""
+    key: str = ""
+    TEXT = "the store is damaged: {why}"
+
+
 class TamperedBundleError(RiskError):
     """Files of a model bundle do not match its signed manifest, or are not allowed."""
 

@@ -21,13 +21,14 @@ from engine.audit.case_file_check import (
 )
 from engine.audit.copy_check import find_foreign_copies, note_foreign_copies
 from engine.audit.file_anchors import find_network_faults, read_declared_networks
+from engine.audit.store_comparison import find_type_faults
 from engine.audit.verification import JournalFault, Verdict, verify_snapshot
 from engine.audit.witness import find_witness_faults, read_witness
 from engine.domain.network import Network
 from engine.errors import RiskError
 from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
 from engine.links.key_files import find_link_keys, read_fingerprint
-from engine.storage.database import Store
+from engine.storage.database import METADATA, Store, read_any_text
 from engine.storage.home import Home
 from features.online.counter_recount import Recount
 from features.online.crossing_index import read_plan
@@ -73,8 +74,11 @@ def check_home(
     held = list(receipts)
     heads = [] if witness is None else read_witness(witness)
     key = home_key(home, is_owed=bool(held))
-    with store.read() as connection:
+    with store.read() as connection, read_any_text(connection):
         verdict = verify_snapshot(connection, held, public_key=key)
+        found, faults = bound_faults(find_type_faults(connection, METADATA.tables.values()))
+        if found:
+            return _stop(verdict, found, faults)
         files = list(_file_faults(home, connection))
         projected, recount = open_check(home, connection, files)
         seen = (
@@ -96,6 +100,19 @@ def check_home(
             case_files=count_case_files(connection),
             witnessed=len(heads),
         )
+
+
+def _stop(verdict: Verdict, found: int, faults: tuple[JournalFault, ...]) -> HomeVerdict:
+    """Return what was found where nothing else can be read from the tables."""
+    return HomeVerdict(
+        journal=verdict,
+        found=verdict.found + found,
+        faults=(*verdict.faults, *faults),
+        notes=("tables and files were not compared: mend these faults first",),
+        tables={},
+        loads=0,
+        bundles=0,
+    )
 
 
 def home_key(home: Home, *, is_owed: bool = False) -> Ed25519PublicKey | None:

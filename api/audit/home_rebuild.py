@@ -28,7 +28,7 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import SECRETS_DROPPED
 from engine.queue.identifier_log import settle as settle_identifiers
 from engine.queue.identifier_log import void as void_identifiers
-from engine.storage.database import METADATA, Store, insert_rows
+from engine.storage.database import METADATA, Store, insert_rows, read_any_text
 from engine.storage.home import Home
 from features.intake.atomic_writer import exclusively
 from features.online.counter_log.merge import void
@@ -55,7 +55,7 @@ def rebuild_home(home: Home, store: Store) -> Rebuilt:
     StoreUnavailableError where another process holds the store.
     """
     with exclusively(home), open_scratch_store() as replayed:
-        with store.read() as live:
+        with store.read() as live, read_any_text(live):
             _refuse_faults(home, live)
             checked, recount = open_check(home, live)
             secrets = StoredSecrets(live)

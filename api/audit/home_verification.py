@@ -22,6 +22,7 @@ from engine.audit.subject_records import LODGED_KINDS
 from engine.audit.table_structure import ALTERED, find_structure_faults
 from engine.audit.verification import FAULTS_KEPT, JournalFault
 from engine.domain.network import Network
+from engine.errors import DamagedStoreError
 from engine.journal.entries import Draft, Entry, Projection
 from engine.journal.kinds import (
     CROSSING,
@@ -64,8 +65,19 @@ BEHIND: Mapping[str, Callable[[Connection], Sequence[tuple[Any, ...]]]] = {
     IDENTIFIERS.name: read_waiting_identifiers,
 }
 """What reads the rows of a table that are not written to it yet."""
+
+
+def expand_counters(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of the table of counters; one that cannot be unpacked differs as it is."""
+    for row in rows:
+        try:
+            yield from list(expand_rows([row]))
+        except DamagedStoreError:
+            yield row
+
+
 PACKED: Mapping[str, Callable[[Iterable[tuple[Any, ...]]], Iterable[tuple[Any, ...]]]] = {
-    COUNTERS.name: expand_rows
+    COUNTERS.name: expand_counters
 }
 """What yields the rows that a table holds several of in one."""
 OF_LOADS = ("act_minutes", "loaded_reports", "counter_epoch")

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends
@@ -27,6 +28,7 @@ from api.http.agency_rows import OWNERS, RecordFilter
 from api.http.dependencies import running_service
 from api.service.runtime import projections
 from engine.audit.draw_verification import RedrawnNumbers, RevealedShift, redraw_numbers
+from engine.audit.store_comparison import find_type_faults
 from engine.audit.verification import verify_snapshot
 from engine.domain.network import Network
 from engine.domain.records import Record
@@ -42,7 +44,7 @@ from engine.journal.payloads import SensitiveReadBody, VerifiedBody
 from engine.journal.receipts import Signer
 from engine.selection.randomization import ShiftPeriod, commitment
 from engine.shifts.shift_state import SHIFTS
-from engine.storage.database import Store
+from engine.storage.database import METADATA, Store, read_any_text
 from engine.targeting.reports import Recording
 from features.catalogue.plan import Plan
 
@@ -153,10 +155,13 @@ def _check(
 ) -> Draft:
     head = service.journal.head(snapshot).seq
     after = max(head - MOST_WALKED, 0)
-    walked = verify_snapshot(snapshot, after=after, public_key=service.signer.public_key)
     own = projections(service.plan, service.network)
     projected = ProjectionCheck(snapshot, service.network, own)
-    found, faults = (0, ()) if after else bound_faults(projected.faults())
+    with read_any_text(snapshot):
+        walked = verify_snapshot(snapshot, after=after, public_key=service.signer.public_key)
+        misfits = [] if after else list(find_type_faults(snapshot, METADATA.tables.values()))
+        others = () if after or misfits else projected.faults()
+        found, faults = bound_faults(chain(misfits, others))
     fields: VerifiedBody = {
         "claim": asked.as_dict(),
         "by": caller.person,

@@ -27,6 +27,7 @@ STATUS: dict[type[RiskError], HTTPStatus] = {
     errors.TooManyAmendmentsError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     CommitUnknownError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DamagedStoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TamperedBundleError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NoModelError: HTTPStatus.NOT_FOUND,
     errors.PromotionRefusedError: HTTPStatus.CONFLICT,

@@ -13,8 +13,11 @@ from typing import Any, TextIO
 
 import structlog
 
+from engine.errors import StoreUnavailableError
+
 ALLOWED = {
-    "event": "what happened: fault, model, trial, power_refused, sign_on_refused, library, or"
+    "event": "what happened: fault, model, trial, power_refused, sign_on_refused, library,"
+    " store_unavailable, store_damaged, clock_work_failed, pause_work_failed, or"
     " link_stopped, link_unreachable, links_waiting",
     "level": "how grave it is",
     "timestamp": "when, UTC",
@@ -35,15 +38,33 @@ def filter_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
     return {name: event[name] for name in ALLOWED if name in event}
 
 
+OURS = "darvoza"
+"""Logger of the rooms below the service: its messages are names of events."""
+
+
 class LibraryHandler(logging.Handler):
     """Takes what libraries log, and passes on who spoke, how gravely and where; not the words."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one line; an address that cannot be listened on is said, because it is ours."""
+        if record.name == OURS:
+            _log_event(record)
+            return
         why = record.msg.strerror if isinstance(record.msg, OSError) else None
         where = [f"{record.filename}:{record.lineno}"]
         more = {"why": why} if why else {}
         structlog.get_logger().log(record.levelno, "library", kind=record.name, where=where, **more)
+
+
+def _log_event(record: logging.LogRecord) -> None:
+    """Log an event of a room below the service: the error behind it by its type and its place."""
+    error = record.exc_info[1] if record.exc_info else None
+    more: dict[str, Any] = {}
+    if error is not None:
+        more = {"kind": type(error).__name__, "where": _frames(error)}
+    if isinstance(error, StoreUnavailableError):
+        more["why"] = error.why
+    structlog.get_logger().log(record.levelno, record.msg, **more)
 
 
 def configure(to: TextIO | None = None) -> None:
@@ -63,6 +84,10 @@ def configure(to: TextIO | None = None) -> None:
 
 def fault(error: BaseException, *, route: str) -> None:
     """Log a fault of ours: what kind, where in the code, on which route."""
+    kind = type(error).__name__
+    structlog.get_logger().error("fault", kind=kind, where=_frames(error), route=route)
+
+
+def _frames(error: BaseException) -> list[str]:
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-    where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames]
-    structlog.get_logger().error("fault", kind=type(error).__name__, where=where, route=route)
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames]

@@ -118,7 +118,7 @@ class BatchThread(Generic[Item]):
             try:
                 self._rest()
             except Exception:  # the thread that requests wait for goes on
-                _LOG.exception("work of a pause between batches failed")
+                _LOG.exception("pause_work_failed")
         found = self._queue.get()
         self._is_rested = False
         return found

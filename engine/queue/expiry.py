@@ -68,7 +68,7 @@ class QueueExpiry:
                 self.expire()
                 for work in self._also:
                     work()
-            except RiskError:  # the store is away: the next look finds them
-                _LOG.warning("work that is due by the clock could not be done; it is tried again")
+            except RiskError as error:  # the next look finds them
+                _LOG.warning("clock_work_failed", exc_info=error)
             if self._stop.wait(EVERY_SECONDS):
                 return

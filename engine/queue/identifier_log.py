@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from secrets import randbits
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - named as a class is
 
 from sqlalchemy import (
     Column,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Table,
 )
 
+from engine.errors import DamagedStoreError
 from engine.storage.database import (
     METADATA,
     Int64,
@@ -71,9 +73,9 @@ Row = tuple[bytes, int, int]
 _NAME = "identifier merge"
 _DECISION, _TEXT = Struct("<qH"), Struct("<BH")
 """Number of the record and how many texts follow; kind and length of one."""
-_STATE = "SELECT run, frozen, reached FROM identifier_merge"
+_STATE = "SELECT run, frozen, reached, (SELECT MAX(seq) FROM journal) AS head FROM identifier_merge"
 _ENDS = "SELECT (SELECT min(seq) FROM identifier_log), (SELECT max(seq) FROM identifier_log)"
-_LOG = "SELECT texts FROM identifier_log WHERE seq > ? AND seq <= ? ORDER BY seq"
+_LOG = "SELECT seq, texts FROM identifier_log WHERE seq > ? AND seq <= ? ORDER BY seq"
 _DELETE = "DELETE FROM identifier_log WHERE seq <= ?"
 _END = (1 << 63) - 1
 
@@ -127,9 +129,9 @@ def read_waiting(connection: Connection) -> list[Row]:
 
 def read_logged(connection: Connection, part: bytes) -> Iterator[Row]:
     """Yield the rows of the log, merged or not, that were recorded together with a text's part."""
-    for (packed,) in fetch_rows(connection, _LOG, [0, _END]):
+    for seq, packed in fetch_rows(connection, _LOG, [0, _END]):
         if part in (texts := bytes(packed)):
-            yield from _unpack(texts)
+            yield from _unpack(seq, texts)
 
 
 def _merge_slice(connection: Connection, *, most: int) -> None:
@@ -169,8 +171,13 @@ def _empty(connection: Connection, *, upto: int) -> None:
 
 
 def _read_state(connection: Connection) -> MergeState:
-    found = fetch_rows(connection, _STATE)
-    return MergeState(*found[0]) if found else MergeState()
+    """Return how far a merge is; raises ``DamagedStoreError`` for more than there are records."""
+    for run, frozen, reached, head in fetch_rows(connection, _STATE):
+        if frozen > (head or _END):
+            why = "identifier_merge: the journal has not come as far as it says"
+            raise DamagedStoreError(why, IDENTIFIER_MERGE.name, "one 1")
+        return MergeState(run, frozen, reached)
+    return MergeState()
 
 
 def _write_state(connection: Connection, state: MergeState) -> None:
@@ -179,7 +186,7 @@ def _write_state(connection: Connection, state: MergeState) -> None:
 
 def _read_rows(connection: Connection, after: int, upto: int) -> list[Row]:
     found = fetch_rows(connection, _LOG, [after, upto])
-    return [row for (packed,) in found for row in _unpack(bytes(packed))]
+    return [row for seq, packed in found for row in _unpack(seq, packed)]
 
 
 def _pack(seq: int, texts: Sequence[Text]) -> bytes:
@@ -187,15 +194,26 @@ def _pack(seq: int, texts: Sequence[Text]) -> bytes:
     return b"".join((_DECISION.pack(seq, len(each)), *each))
 
 
-def _unpack(packed: bytes) -> list[Row]:
-    rows: list[Row] = []
-    at = 0
-    while at < len(packed):
-        seq, count = _DECISION.unpack_from(packed, at)
-        at += _DECISION.size
-        for _ in range(count):
-            kind, size = _TEXT.unpack_from(packed, at)
-            begin = at + _TEXT.size
-            at = begin + size
-            rows.append((packed[begin:at], kind, seq))
+def _unpack(key: int, packed: bytes) -> list[Row]:
+    """Return the rows that were packed together under a key, the number of their last record.
+
+    Raises ``DamagedStoreError`` if the key is another.
+    """
+    last, rows = 0, list[Row]()
+    try:
+        packed, at = bytes(packed), 0
+        while at < len(packed):
+            last, count = _DECISION.unpack_from(packed, at)
+            at += _DECISION.size
+            for _ in range(count):
+                kind, size = _TEXT.unpack_from(packed, at)
+                begin = at + _TEXT.size
+                at = begin + size
+                rows.append((packed[begin:at], kind, last))
+    except (StructError, TypeError):
+        last = 0
+    if last != key:
+        row = f"seq {key}"
+        why = f"identifier_log, {row}: its key is not the number of the last record in it"
+        raise DamagedStoreError(why, IDENTIFIER_LOG.name, row)
     return rows

@@ -5,6 +5,7 @@ process before its first statement. When ``write`` ends the commit is durable, a
 disk keeps what it was asked to flush.
 """
 
+import logging
 import os
 import select
 import sqlite3
@@ -44,10 +45,12 @@ from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
-from engine.errors import StoreUnavailableError
+from engine.errors import DamagedStoreError, StoreUnavailableError
 from engine.storage.dialect import Dialect, copy_from
 from engine.storage.statement_queue import StatementQueue, settle
 
+_LOG = logging.getLogger("darvoza")
+_LOG.addHandler(logging.NullHandler())  # a command says by itself what failed
 Item = TypeVar("Item")
 METADATA = MetaData(
     naming_convention={
@@ -85,6 +88,10 @@ PROBE_BYTES = 1 << 20
 """What a probe allocates: more than a batch of decisions adds to the store's log."""
 FAILED_SECONDS = 10.0
 """How long a store counts as unavailable after a commit that failed and none that succeeded."""
+LOG_SECONDS = 60.0
+"""How often a store that stays unavailable is logged."""
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "DataCorrupted", "IndexCorrupted")
+"""How names of errors begin that say that pages of the store hold what was not written there."""
 _MEMORIES: "WeakKeyDictionary[Pool, dict[str, Any]]" = WeakKeyDictionary()
 _STATEMENT_FAULTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
 """Faults of a statement; every other driver error is a fault of the store."""
@@ -130,6 +137,10 @@ class Store:
         """SQLite's, which this process must not open by itself."""
         self._folder = None if self.file is None else self.file.parent
         self._failed: tuple[float, str] | None = None
+        """When and why a commit failed last, if none succeeded since."""
+        self._damage: DamagedStoreError | None = None
+        """The first damage that this process met."""
+        self._logged = -LOG_SECONDS
         self._commits = 0
         """Since SQLite's log was last written back in a quiet moment."""
         self.engine = _sqlite(url, _WRITERS, CACHE_KB) if is_sqlite else _postgresql(url)
@@ -154,7 +165,7 @@ class Store:
         warm.
         """
         engine = self._preparing if to_write else self._reading
-        with _translate_errors(), engine.connect() as connection:
+        with self._log_failures(), _translate_errors(), engine.connect() as connection:
             connection.begin()
             yield connection
             if not self.dialect.is_sqlite:  # after a rollback the driver forgets what it prepared
@@ -169,7 +180,7 @@ class Store:
         ``CommitUnknownError``. Faults of a statement pass through; they undo everything too.
         """
         try:
-            with self._locked() as connection:
+            with self._log_failures(), self._locked() as connection:
                 yield connection
                 _settle(connection)
                 with _translate_errors(CommitUnknownError):
@@ -201,18 +212,38 @@ class Store:
     def probe(self) -> None:
         """Try to write, leaving nothing; raises ``StoreUnavailableError`` where it fails.
 
-        It also fails for a while after a commit that did. On SQLite it takes the lock and allocates
+        It also fails for a while after a commit that did, and always once this process met damage:
+        what it reads next may be wrong without an error. On SQLite it takes the lock and allocates
         disk space next to the store; on PostgreSQL it writes to the server's log.
         """
+        if self._damage is not None:
+            raise self._damage
         failed = self._failed
         if failed is not None and time.monotonic() - failed[0] < FAILED_SECONDS:
             raise StoreUnavailableError(f"the last commit failed: {failed[1]}")
-        with self._locked() as connection:
-            if self._folder is None:
-                connection.exec_driver_sql(_POSTGRES_PROBE)
-                connection.commit()
-        if self._folder is not None:
-            _allocate(self._folder)
+        with self._log_failures():
+            with self._locked() as connection:
+                if self._folder is None:
+                    connection.exec_driver_sql(_POSTGRES_PROBE)
+                    connection.commit()
+            if self._folder is not None:
+                _allocate(self._folder)
+
+    @contextmanager
+    def _log_failures(self) -> Iterator[None]:
+        """Log that the store fails, now and then while it does; remember damage."""
+        try:
+            yield
+        except StoreUnavailableError as error:
+            is_damage = isinstance(error, DamagedStoreError)
+            event = "store_damaged" if is_damage else "store_unavailable"
+            now = time.monotonic()
+            if now - self._logged >= LOG_SECONDS or (is_damage and self._damage is None):
+                self._logged = now
+                _LOG.error(event, exc_info=error)
+            if isinstance(error, DamagedStoreError):
+                self._damage = self._damage or error
+            raise
 
     @contextmanager
     def _locked(self) -> Iterator[Connection]:
@@ -252,6 +283,23 @@ def is_snapshot(connection: Connection) -> bool:
     What a transaction that writes sees may be undone.
     """
     return bool(connection.get_execution_options().get("is_snapshot"))
+
+
+@contextmanager
+def read_any_text(connection: Connection) -> Iterator[None]:
+    """Read text that is no UTF-8, which an edit may have left in SQLite, instead of failing on it.
+
+    Its other bytes come as lone surrogates.
+    """
+    if not Dialect.of(connection).is_sqlite:
+        yield
+        return
+    raw = _driver(connection)
+    raw.text_factory = lambda found: found.decode("utf-8", "surrogateescape")
+    try:
+        yield
+    finally:
+        raw.text_factory = str
 
 
 def memory_of(connection: Connection) -> dict[str, Any]:
@@ -422,6 +470,8 @@ def _translate_errors(error: type[StoreUnavailableError] = StoreUnavailableError
     except DBAPIError as found:
         # The driver's message may quote values: the name of the error is enough.
         name = getattr(found.orig, "sqlite_errorname", type(found.orig).__name__)
+        if name.startswith(_DAMAGE) and error is StoreUnavailableError:
+            error = DamagedStoreError
         raise error(name) from found
     except PoolTimeoutError as found:
         raise error("no free connection") from found

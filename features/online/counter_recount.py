@@ -42,6 +42,10 @@ from features.online.epoch import report_names
 from features.online.history_anchor import read_anchors
 from features.online.spread.tables import read_head
 
+_REACHED = (
+    "SELECT (SELECT COALESCE(MAX(known_at), 0) FROM journal), "
+    "(SELECT COUNT(*) FROM (SELECT 1 FROM spread_crossings LIMIT 1) AS first)"
+)
 UNREADABLE = (OSError, ValueError, KeyError, RiskError, pa.ArrowException)
 """What a history that was changed on disk may raise."""
 
@@ -111,11 +115,15 @@ class Recount:
     def _snapshots_before(self) -> int:
         """Return the time before which snapshots are known that the store says are made; 0: none.
 
-        None can be made of a cut that the journal has not reached.
+        None can be made of a cut that the journal has not reached, and with the first crossing one
+        is made.
         """
         cut = read_head(self.live)
-        ((reached,),) = fetch_rows(self.live, "SELECT COALESCE(MAX(known_at), 0) FROM journal")
-        return 0 if cut is None else min(cut, reached // EVERY * EVERY) + LAG + 1
+        ((reached, crossings),) = fetch_rows(self.live, _REACHED)
+        if cut is None and not crossings:
+            return 0
+        last = int(reached // EVERY * EVERY)
+        return (last if cut is None else min(cut, last)) + LAG + 1
 
     def _teach(self, connection: Connection, upto: int, *, before: int) -> None:
         tables = self._tables(upto)

@@ -44,6 +44,7 @@ OWN_TIME = (
     "test_fault_runs",
     "test_authority",
     "test_projections",
+    "test_table_edits",
     "test_home_rebuild",
     "test_erasure",
     "test_sign_on",

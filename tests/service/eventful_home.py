@@ -1,10 +1,12 @@
 """A small home in which everything has happened once that a projection keeps."""
 
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
@@ -23,6 +25,7 @@ from engine.links.key_files import open_link_keys
 from engine.links.ledger import list_waiting
 from engine.links.messages import Attention, Manifest, Withdraw
 from engine.links.outbox import OutgoingMessage
+from engine.storage.home import DATABASE_VARIABLE
 from models.lifecycle.projection import PromotionProjection
 from tests.service.extra_callers import person, send
 from tests.service.links.post_and_centre import Installation, agree, open_installation, sync
@@ -233,7 +236,8 @@ def _declarations_come_ahead(world: World) -> None:
 
 def _node_sends(world: World) -> None:
     """Take the records of a post's node."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, patch.dict(os.environ):
+        os.environ.pop(DATABASE_VARIABLE, None)  # its store is another one
         for node in open_installation(make_home(Path(folder))):
             centre = Installation(world.home, world.runtime.store)
             agree(node, centre, posts=["UZ-NODE"])

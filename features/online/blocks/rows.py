@@ -5,7 +5,6 @@ service starts without the compiler.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from struct import error as StructError  # noqa: N812 - named as a class is
 from struct import pack, unpack_from
 from threading import Event
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import DamagedStoreError
 from features.online.counter_log.tables import Row
 
 Ints = NDArray[np.int64]
@@ -55,28 +55,30 @@ def pick_states(blocks: Sequence[bytes], cuts: Sequence[int]) -> list[tuple[byte
 
     With it comes when the state after it became known, 0 where it is the block's last one.
 
-    Raises ``struct.error`` where one is no block.
+    Raises ``DamagedStoreError`` where one is no block.
     """
     from features.online.blocks.kernel import read_last
 
     asked = len(blocks)
     numbers = pack(f"={2 * asked}q", *cuts, *map(len, blocks))
     found = read_last(np.frombuffer(b"".join((numbers, *blocks)), np.uint8), asked).tobytes()
+    if len(found) < 16 * asked:  # one is shorter than any block
+        raise DamagedStoreError(_CUT_OFF, "counters")
     ends, after = (unpack_from(f"={asked}q", found, 8 * asked * part) for part in range(2))
     if ends[-1] < 0:
-        raise StructError("a block of states is cut off")
+        raise DamagedStoreError(_CUT_OFF, "counters")
     begins = (16 * asked, *ends)
     states = [found[begin:end] for begin, end in zip(begins, ends, strict=False)]
     return list(zip(states, after, strict=True))
 
 
 def unpack_block(block: bytes) -> list[tuple[int, bytes]]:
-    """Return the (known_at, state) of a block; raises ``struct.error`` where it is none."""
+    """Return the (known_at, state) of a block; raises ``DamagedStoreError`` where it is none."""
     from features.online.blocks.kernel import read_all
 
     times, states = read_all(np.frombuffer(block, np.uint8))
     if not len(times):
-        raise StructError("a block of states is cut off")
+        raise DamagedStoreError(_CUT_OFF, "counters")
     return [(time, state.tobytes()) for time, state in zip(times.tolist(), states, strict=True)]
 
 
@@ -93,6 +95,7 @@ def has_kernels() -> bool:
     return _LOADED.is_set()
 
 
+_CUT_OFF = "counters: a block of states is cut off"
 _ONE = np.ones((1, 1), np.int64)
 _LOADED = Event()
 

@@ -14,7 +14,8 @@ from operator import itemgetter
 
 from sqlalchemy import Connection
 
-from engine.storage.database import execute_many, insert_rows, memory_of, upsert_rows
+from engine.errors import DamagedStoreError
+from engine.storage.database import execute_many, fetch_rows, insert_rows, memory_of, upsert_rows
 from engine.storage.dialect import Dialect
 from features.online.counter_log.overlay import (
     Known,
@@ -138,8 +139,17 @@ def void(connection: Connection) -> None:
 
 
 def read_waiting(connection: Connection) -> list[Row]:
-    """Return the rows that a snapshot has in the log alone, sorted by key; read from the store."""
-    return _list_waiting(LogMemory().look(connection, read_state(connection)))
+    """Return the rows that a snapshot has in the log alone, sorted by key; read from the store.
+
+    Raises ``DamagedStoreError`` for a row whose key is not its time, and where rows are left that
+    were merged.
+    """
+    state = read_state(connection)
+    ((oldest,),) = fetch_rows(connection, "SELECT MIN(known_at) FROM counter_log")
+    if oldest is not None and oldest <= state.merged:
+        why = "counter_merge: rows of the log are older than what it says is merged"
+        raise DamagedStoreError(why, COUNTER_MERGE.name, "one 1")
+    return _list_waiting(LogMemory().look(connection, state))
 
 
 def _list_waiting(overlay: Overlay) -> list[Row]:

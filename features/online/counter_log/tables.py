@@ -7,9 +7,12 @@ row, in order of time: written in the transaction that records the crossing, and
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - named as a class is
+from typing import NoReturn
 
 from sqlalchemy import Column, Connection, LargeBinary, SmallInteger, Table
 
+from engine.errors import DamagedStoreError
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows
 
 COUNTER_LOG = Table(
@@ -41,9 +44,10 @@ _COUNTER = Struct("<IqHH")
 """Group, entity, and where its state begins and ends."""
 _STATE = (
     "SELECT generation, merged, frozen, grp, entity, reached FROM counter_merge "
-    "UNION ALL SELECT -1, MAX(known_at), 0, 0, 0, 0 FROM counter_log"
+    "UNION ALL SELECT -1, MAX(known_at), (SELECT MAX(known_at) FROM journal), 0, 0, 0 "
+    "FROM counter_log"
 )
-_AFTER = "SELECT rows FROM counter_log WHERE known_at > ? ORDER BY known_at"
+_AFTER = "SELECT known_at, rows FROM counter_log WHERE known_at > ? ORDER BY known_at"
 
 
 START = (-1, 0, 0)
@@ -77,18 +81,43 @@ class LogState:
 
 
 def read_state(connection: Connection) -> LogState:
-    """Return how far the log is merged that a connection sees."""
-    *found, (_, newest, *_) = sorted(fetch_rows(connection, _STATE), reverse=True)
+    """Return how far the log is merged that a connection sees.
+
+    Raises ``DamagedStoreError`` for a time that the journal has not reached: whatever is recorded
+    next would not be read.
+    """
+    *found, (_, newest, head, *_) = sorted(fetch_rows(connection, _STATE), reverse=True)
+    if newest and head and newest > head:
+        _refuse_key(newest)
     if not found:
         return LogState(newest=newest or 0)
     generation, merged, frozen, group, entity, reached = found[0]
+    if head and max(merged, frozen) > head:
+        why = "counter_merge: the journal has not come as far as it says"
+        raise DamagedStoreError(why, COUNTER_MERGE.name, "one 1")
     return LogState(generation, merged, frozen, (group, entity, reached), newest or 0)
 
 
 def read_rows(connection: Connection, *, after: int) -> Iterator[Row]:
-    """Yield the rows of the log known after a time (UTC microseconds), in order of time."""
-    for (packed,) in fetch_rows(connection, _AFTER, [after]):
-        yield from unpack_rows(bytes(packed))
+    """Yield the rows of the log known after a time (UTC microseconds), in order of time.
+
+    Raises ``DamagedStoreError`` for a row whose key is not the time of the last event in it.
+    """
+    for known_at, packed in fetch_rows(connection, _AFTER, [after]):
+        try:
+            events = list(_unpack_events(bytes(packed)))
+        except (StructError, TypeError):
+            _refuse_key(known_at)
+        if not events or events[-1][0] != known_at:
+            _refuse_key(known_at)
+        for _, rows in events:
+            yield from rows
+
+
+def _refuse_key(known_at: int) -> NoReturn:
+    key = f"known_at {known_at}"
+    why = f"counter_log, {key}: its key is not the time of what it holds"
+    raise DamagedStoreError(why, COUNTER_LOG.name, key)
 
 
 def pack_event(known_at: int, places: Iterable[Place], states: bytes) -> bytes:
@@ -99,11 +128,23 @@ def pack_event(known_at: int, places: Iterable[Place], states: bytes) -> bytes:
 
 def unpack_rows(packed: bytes) -> Iterator[Row]:
     """Yield the rows of the events that were packed one after another."""
+    for _, rows in _unpack_events(packed):
+        yield from rows
+
+
+def _unpack_events(packed: bytes) -> Iterator[tuple[int, list[Row]]]:
+    """Yield the time of each event, and its rows."""
     at = 0
     while at < len(packed):
         known_at, count, size = _EVENT.unpack_from(packed, at)
         begin = at + _EVENT.size
         states = begin + count * _COUNTER.size
-        for group, entity, start, stop in _COUNTER.iter_unpack(packed[begin:states]):
-            yield group, entity, known_at, packed[states + start : states + stop]
+        counters = _COUNTER.iter_unpack(packed[begin:states])
+        yield (
+            known_at,
+            [
+                (group, entity, known_at, packed[states + start : states + stop])
+                for group, entity, start, stop in counters
+            ],
+        )
         at = states + size

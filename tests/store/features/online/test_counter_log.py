@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from engine.domain.records import Arrival
 from engine.domain.time_units import HOUR
 from engine.journal.entries import Draft, Entry
-from engine.storage.database import Store, fetch_rows
+from engine.journal.journal import JOURNAL
+from engine.storage.database import Store, fetch_rows, insert_rows
 from features.catalogue.plan import Rows
 from features.offline.encoded_history import read_log
 from features.online import counter_store
@@ -93,7 +94,9 @@ def count_early(replay: Replay, connection: Connection, batch: Sequence[Step]) -
     crossings = [record for _, kind, record in batch if kind == 0]
     for number, record in enumerate(crossings, 1):
         event = replace(replay.features.record(*record), crossing_id=f"undone-{number}")
-        entry = Entry("", 10**6, head + number, "", "", "", b"", b"")
+        seq, known_at = 10**6 + number, head + number
+        insert_rows(connection, JOURNAL, [(seq, known_at, "", "", "", "", None, b"", b"")])
+        entry = Entry("", seq, known_at, "", "", "", b"", b"")
         counters.apply(connection, [(entry, Draft("", "", "", {}, extra=event))])
         assert overlay.read_overlay(connection).size >= number
     connection.rollback()

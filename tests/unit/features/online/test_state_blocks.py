@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from struct import error as StructError  # noqa: N812 - named as a class is
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from numba import typeof
 from numpy.typing import NDArray
 
+from engine.errors import DamagedStoreError
 from features.online import counter_store
 from features.online.blocks import kernel
 from features.online.blocks.rows import (
@@ -114,19 +114,19 @@ def test_bytes_that_are_no_block_are_refused() -> None:
     entity, known_at, states = some_states(3, 2)
     whole = pack_blocks(entity, known_at, states, 3)[2][1]
     for size in range(1, len(whole) - 1):  # the last byte may be there for the length alone
-        with pytest.raises(StructError):
+        with pytest.raises(DamagedStoreError):
             unpack_block(whole[:size])
-    with pytest.raises(StructError):
+    with pytest.raises(DamagedStoreError):
         pick_states([whole, whole[:-3], whole], [LAST] * 3)
-    with pytest.raises(StructError):
+    with pytest.raises(DamagedStoreError):
         pick_states([whole, b"a"], [LAST] * 2)
-    with pytest.raises(StructError):
+    with pytest.raises(DamagedStoreError):
         unpack_block(whole + b"\0")
     for noise in RNG.integers(0, 256, (2_000, 61), np.uint8):
         try:
             unpack_block(noise.tobytes())
             pick_states([noise.tobytes()], [LAST])
-        except StructError:
+        except DamagedStoreError:
             continue
 
 
