@@ -23,7 +23,7 @@ from engine.audit.copy_check import find_foreign_copies, note_foreign_copies
 from engine.audit.file_anchors import find_network_faults, read_declared_networks
 from engine.audit.store_comparison import find_type_faults
 from engine.audit.verification import JournalFault, Verdict, verify_snapshot
-from engine.audit.witness import find_witness_faults, read_witness
+from engine.audit.witness import find_witness_faults, note_unwitnessed, read_witness
 from engine.domain.network import Network
 from engine.errors import RiskError
 from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
@@ -89,6 +89,8 @@ def check_home(
         foreign = find_foreign_copies(connection, read_fingerprint(home))
         found, faults = bound_faults(chain(seen, files, foreign, projected.faults()))
         notes = [*projected.notes, *recount.notes, *_notes(home, connection)]
+        if witness is not None:
+            notes += note_unwitnessed(connection, heads)
         return HomeVerdict(
             journal=verdict,
             found=verdict.found + found,

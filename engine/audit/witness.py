@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from engine.audit.verification import JournalFault
-from engine.domain.time_units import micros
+from engine.domain.time_units import micros, rfc3339
 from engine.domain.validation import list_faults
 from engine.errors import InputError, NotFoundError, RecordError
-from engine.journal.journal import IDENTITY, Journal, JournalReader
+from engine.journal.journal import IDENTITY, JOURNAL, Journal, JournalReader
 from engine.links.identity import LinkIdentity
 from engine.links.ledger import list_envelopes
 from engine.links.messages import HEAD, HeadStatement
@@ -111,6 +111,18 @@ def find_witness_faults(
         elif found := _find_difference(journal, connection, head, own):
             held = "signed here" if head.receipt is not None else "stated here, as the witness says"
             yield JournalFault(head.sequence, RULE, f"{found}; it was {held}")
+
+
+def note_unwitnessed(connection: Connection, heads: Sequence[WitnessedHead]) -> Iterator[str]:
+    """Say up to which record a witness speaks: what came later it cannot have seen."""
+    own = connection.scalars(select(IDENTITY.c.journal_id)).one()
+    seen = [(head.sequence, head.known_at) for head in heads if head.journal_id == own]
+    last = connection.scalar(select(func.max(JOURNAL.c.seq))) or 0
+    until, known_at = max(seen, default=(0, 0))
+    if until < last:
+        at = f" ({rfc3339(known_at)})" if seen else ""
+        later = f"not the {last - until:,} that came later"
+        yield f"the witness has seen records up to {until:,}{at} and {later}"
 
 
 def _find_difference(

@@ -303,7 +303,8 @@ class TrafficCount:
     """When the first one became known here: UTC microseconds."""
     newest: int
     slowest: int
-    """Longest time from its sender's journal to its receipt here, microseconds."""
+    """Longest time from its sender's journal to its receipt here, microseconds; 0 where no time of
+    sending is known, as of lost envelopes."""
 
 
 def count_traffic(connection: Connection) -> list[TrafficCount]:
@@ -315,7 +316,7 @@ def count_traffic(connection: Connection) -> list[TrafficCount]:
             func.count(),
             func.min(_E.known_at),
             func.max(_E.known_at),
-            func.coalesce(func.max(_E.settled_at - _E.sent_at), 0),
+            func.coalesce(func.max(case((_E.sent_at > 0, _E.settled_at - _E.sent_at))), 0),
         )
         .group_by(*groups)
         .order_by(*groups)

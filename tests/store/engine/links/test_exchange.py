@@ -42,7 +42,7 @@ from engine.links.agreement import parse_agreement
 from engine.links.envelope import EnvelopeHead, Position, seal_envelope
 from engine.links.identity import LinkKeys
 from engine.links.inbox import ArrivedMessage
-from engine.links.ledger import ENVELOPES, list_unsettled
+from engine.links.ledger import ENVELOPES, count_traffic, list_unsettled
 from engine.links.messages import Manifest, Withdraw
 from engine.links.outbox import OutgoingMessage, draft_settlement
 from engine.links.parcel import Parcel, ReceiptedMark, read_parcel
@@ -333,6 +333,9 @@ def test_a_sender_with_yesterdays_disk_loses_nothing_silently(sides: Sides, tmp_
     assert [(row.number, row.status) for row in tj.rows()] == [
         (1, "taken"), (2, "replaced"), (3, "lost"), (4, "waiting"),
     ]  # fmt: skip
+    with tj.store.read() as connection:
+        slowest = {one.status: one.slowest for one in count_traffic(connection)}
+    assert slowest["lost"] == 0, "when it was sent is not known any more"
     assert tj.sync(uz).settled == 1
     assert uz.origins() == [1, 2, 3, 4]
     movements = [body["body"]["movement"] for body in uz.bodies(LINK_RECEIVED)]

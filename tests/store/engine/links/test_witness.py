@@ -1,12 +1,18 @@
 """A journal against what the other side holds of it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.audit.witness import find_witness_faults, list_witnessed, read_witness
+from engine.audit.witness import (
+    find_witness_faults,
+    list_witnessed,
+    note_unwitnessed,
+    read_witness,
+)
 from engine.errors import InputError
 from engine.links.identity import LinkKeys
 from tests.store.engine.links.test_exchange import Sides
@@ -28,6 +34,12 @@ def find_faults(side: Side, path: Path, keys: LinkKeys | None = None) -> list[st
         return [one.message for one in find_witness_faults(side.store, connection, heads, identity)]
 
 
+def list_unseen(side: Side, path: Path) -> str:
+    """Return up to where the witness speaks, empty where it has seen every record."""
+    with side.store.read() as connection:
+        return "".join(note_unwitnessed(connection, read_witness(path)))
+
+
 def test_a_witness_holds_receipts_and_heads(sides: Sides, tmp_path: Path) -> None:
     uz, tj = sides
     uz.send("m-1")
@@ -38,6 +50,12 @@ def test_a_witness_holds_receipts_and_heads(sides: Sides, tmp_path: Path) -> Non
     lines = export_witness(uz, path)
     assert [next(iter(line)) for line in lines] == ["receipt", "head"]
     assert find_faults(tj, path) == []
+    assert list_unseen(tj, path) == ""
+    last = lines[0]["receipt"]["sequence"]
+    tj.send("t-1")
+    assert re.fullmatch(
+        rf".* up to {last} \(.*Z\) and not the 1 that came later", list_unseen(tj, path)
+    )
     assert len(find_faults(uz, path)) == 2, "of another journal"
     (forged,) = find_faults(tj, path, keys=LinkKeys.generate())
     assert "not signed with this installation's link key" in forged

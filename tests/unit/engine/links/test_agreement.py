@@ -156,3 +156,18 @@ def test_every_kind_lists_its_fields() -> None:
     assert list_fields("withdraw") == {"attention": True, "reason": False}
     assert list_fields("manifest")["goods.hs_code"] is False
     assert all(list_fields(kind) for kind in KINDS)
+
+
+PAGE = Path(__file__).parents[4] / "docs" / "links.md"
+
+
+@pytest.mark.parametrize(
+    "kind", ["manifest", "attention", "answer", "outcome", "withdraw", "case", "match"]
+)
+def test_the_page_of_links_names_every_field_of_a_message(kind: str) -> None:
+    text = PAGE.read_text("utf-8").split("Further fields of a kind travel")
+    *_, row = (line for line in text[0].splitlines() if line.startswith(f"| `{kind}` |"))
+    further = text[1].partition("\n\nA link")[0]
+    fields = list_fields(kind)
+    assert {name for name, is_owed in fields.items() if is_owed and f"`{name}`" not in row} == set()
+    assert {name for name in fields if f"`{name}`" not in row + further} == set()
