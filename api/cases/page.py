@@ -35,6 +35,7 @@ from api.cases.routes import Before
 from api.cases.steps import CaseStepService, CaseWriter
 from api.decisions.reads import DecisionReader, DecisionService
 from api.http.dependencies import running_service
+from api.service.executors import Executors
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader
 from api.web.labels import TABLES
@@ -46,6 +47,7 @@ from engine.cases.case_ledger import find_opened_from
 from engine.cases.name_signs import find_name_signs
 from engine.domain.records import Code, Identifier, PostCode
 from engine.errors import NotFoundError, RecordError
+from engine.storage.home import Home
 
 router = APIRouter(prefix="/cases", route_class=PageRoute, include_in_schema=False)
 SHOWN = 100
@@ -56,6 +58,9 @@ HANDLINGS = tuple(TABLES["handling"])
 
 class CasePageService(CaseStepService, DecisionService, Protocol):
     """The running service, as the pages of cases use it."""
+
+    home: Home
+    executors: Executors
 
 
 TheService = Annotated[CasePageService, Depends(running_service)]

@@ -5,6 +5,7 @@ confirms. Nothing is recorded before, and the text itself is not kept: it may na
 confirmed is a seizure by plate, or, where the report names no plate, a case with its goods.
 """
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +16,14 @@ from urllib.parse import quote
 from babel.numbers import get_decimal_symbol
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from api.cases.event_forms import LABELS, PREFIX, EventField, read_opening, read_values
 from api.cases.page import CasePageService, list_posts
 from api.cases.steps import CaseWriter
 from api.http.dependencies import running_service
 from api.http.guards import fill_agency
+from api.service.executors import TEXTS, run_apart
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader
 from api.web.i18n import N_
@@ -28,15 +31,17 @@ from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import Form, TheForm, read_field
 from engine.domain.records import Identifier, Seizure
+from engine.errors import RecordError, TooCostlyError
 from engine.journal.idempotency import claim, find_holders, seizure_name
 from engine.journal.kinds import SEIZURE
-from features.seizure_reports.extraction import describe, read_report
 from features.seizure_reports.folded_text import FoldedText
 
 router = APIRouter(prefix="/cases/reports", route_class=PageRoute, include_in_schema=False)
 TheService = Annotated[CasePageService, Depends(running_service)]
 LONGEST = 20_000
 """Characters of a report that the page reads; longer ones are for ``darvoza extract``."""
+MOST_ITEMS = 40
+"""Items of a digest that the page reads."""
 FIELDS = (
     EventField("plate", N_("Plate")),
     EventField("seized_on", N_("Day of the seizure"), "day"),
@@ -74,23 +79,49 @@ def show(
 
 
 @router.post("")
-def send(visit: TheVisit, service: TheService, form: TheForm) -> Response:
+async def send(visit: TheVisit, service: TheService, form: TheForm) -> Response:
     """Read the text of a report, or record what a person confirms of it."""
+    read = service.executors.texts.run
     text, step = read_field(form, "text"), read_field(form, "step")
     if step not in ("seizure", "case"):
-        wrong = () if text and len(text) <= LONGEST else (_refuse_text(text),)
-        return _page(visit, service, text="" if wrong else text, wrong=wrong)
+        return await read(_show_reading, visit, service, text)
     post = visit.caller.post or read_field(form, "post")
     reader = FormReader(form, speech_of(visit.request, post))
     take = _record_seizure if step == "seizure" else _open_case
     try:
-        return RedirectResponse(take(visit, service, reader, post), 303)
+        return RedirectResponse(await run_in_threadpool(take, visit, service, reader, post), 303)
     except FormError as error:
-        return _page(visit, service, text=text[:LONGEST], kept=form, wrong=error.mistakes)
+        return await read(_show_reading, visit, service, text[:LONGEST], form, error.mistakes)
 
 
-def _refuse_text(text: str) -> FieldMistake:
-    return FieldMistake(f"{PREFIX}text", "too_long" if text else "missing_key")
+def _show_reading(
+    visit: Visit,
+    service: CasePageService,
+    text: str,
+    kept: Form | None = None,
+    wrong: Sequence[FieldMistake] = (),
+) -> Response:
+    """Show what a text is read as; one that cannot be read is a mistake of its field."""
+    if not text or len(text) > LONGEST:
+        return _refuse_text(visit, service, "too_long" if text else "missing_key")
+    try:
+        proposals = _read(service, text)
+    except (RecordError, TooCostlyError):
+        return _refuse_text(visit, service, "too_many_items")
+    return _page(visit, service, text=text, proposals=proposals, kept=kept, wrong=wrong)
+
+
+def _refuse_text(visit: Visit, service: CasePageService, rule: str) -> Response:
+    return _page(visit, service, wrong=[FieldMistake(f"{PREFIX}text", rule)])
+
+
+def _read(service: CasePageService, text: str) -> list[Proposal]:
+    """Return what is proposed of a text; raises ``RecordError`` and ``TooCostlyError``."""
+    posts = {code: [post.name] for code, post in service.network.posts.items()}
+    given = json.dumps({"text": text, "posts": posts, "most_items": MOST_ITEMS}).encode()
+    work = "features.seizure_reports.extraction:read_bounded"
+    found: list[Proposal] = json.loads(run_apart(service.home, TEXTS, work, given))["seizures"]
+    return found
 
 
 def _record_seizure(visit: Visit, service: CasePageService, reader: FormReader, post: str) -> str:
@@ -134,13 +165,11 @@ def _page(
     service: CasePageService,
     *,
     text: str = "",
+    proposals: Sequence[Proposal] = (),
     kept: Form | None = None,
     wrong: Sequence[FieldMistake] = (),
     confirmed: str | None = None,
 ) -> Response:
-    posts = {code: (post.name,) for code, post in service.network.posts.items()}
-    reading = describe(read_report(text, posts)) if text else {}
-    proposals: list[Proposal] = reading.get("seizures", [])
     mistakes = corrections(wrong, visit.speech, names=NAMES)
     sent = None if kept is None else read_field(kept, "number")
     return visit.page(
@@ -152,7 +181,7 @@ def _page(
         proposals=proposals,
         filled=[
             dict(kept) if kept is not None and sent == str(number) else _fill(visit, one)
-            for number, one in enumerate(proposals or ([{}] if text else []))
+            for number, one in enumerate(proposals or ([{}] if text else ()))
         ],
         at_form=sent,
         fields=FIELDS,

@@ -56,7 +56,7 @@ FILES = Bounds("file", waiting=8, most_bytes=LARGEST_FILE, seconds=LOOK_SECONDS)
 """Files of cases, from the first byte until the record stands."""
 DOSSIERS = Bounds("dossier", waiting=8, most_bytes=8 * MEGABYTE, seconds=20)
 """Cases in words; photographs are read from the home, 24 MB of them."""
-TEXTS = Bounds("text", waiting=8, most_bytes=MEGABYTE, seconds=5)
+TEXTS = Bounds("text", waiting=8, most_bytes=MEGABYTE, seconds=10)
 """Old reports."""
 CHECKS = Bounds("check", seconds=120)
 """Checks of the journal."""

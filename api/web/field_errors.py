@@ -82,6 +82,9 @@ RULES: Final[Mapping[str, str]] = {
     "place_twice": N_("A place is chosen twice."),
     "few_minutes": N_("It takes more minutes than are left."),
     "picked": N_("This vehicle was picked already, and a pick is final."),
+    "too_many_items": N_(
+        "This is too much to read at once: send it in parts, of at most 40 finds each."
+    ),
     "unknown_file": N_("This file is none of the case."),
     "not_passed_on": N_("A file or its case has H2: it is not to be passed on."),
     "known_file": N_("This file is in the case already, with another description."),

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from api.auth.callers import Caller
 from api.http.dependencies import CheckedRoute
 from api.http.guards import check_path
-from api.http.problems import STATUS, answer_http
+from api.http.problems import RETRY_SECONDS, STATUS, answer_http
 from api.web.field_errors import corrections
 from api.web.form_fields import FormError
 from api.web.i18n import ReaderLocale
@@ -141,7 +141,10 @@ async def render_refusal(request: Request, error: Exception) -> Response:
         "visitor": visitor,
         "post": None if visitor is None else visitor.caller.post,
     }
-    return page(request, "refused.html", status=status, **values)
+    answer = page(request, "refused.html", status=status, **values)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        answer.headers["Retry-After"] = str(RETRY_SECONDS)
+    return answer
 
 
 def _unknown_parameters(error: Exception) -> list[str]:

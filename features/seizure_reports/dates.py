@@ -46,6 +46,11 @@ _DATELINE = re.compile(r"\s*(?:[^\W\d_][\w'-]*\.?\s){0,2}[^\W\d_][\w'-]*,\s*$")
 _SENTENCE_END = re.compile(r"(?:^|[^\W\d_]{3})[.!?]\s")
 _THAT = re.compile(r"[^\W\d_]*,?\s*(?:that|что|ки|ki)\s")
 _AROUND = 90
+_LEAD, _LONGEST_LEAD = 64, 256
+"""Characters around a date in which the words and marks that belong to it stand, and those of a
+line before its date: what a pattern looks at from each date is bounded."""
+HEADING_ENDS = 300
+"""Characters from the beginning of a report in which a short line with a date is its heading."""
 _LEAST_WEIGHT = -0.8
 _CLEAR = 0.75
 """Weight by which a day outweighs all others where it is clear; below half of it, one in four of 84
@@ -99,7 +104,7 @@ def _find_spelled(
 ) -> Iterator[ReportDate]:
     """Yield days written as words before the month: "the fourth of March 2021"."""
     for month in months:
-        lead = re.search(r"(?:\s|of|-)*$", folded[: month.start])
+        lead = re.search(r"(?:\s|of|-)*$", folded[max(month.start - _LEAD, 0) : month.start])
         day = days.get(month.start - len(lead[0])) if lead else None
         year = re.match(_YEAR, folded[month.end : month.end + 32])
         if day is not None and year is not None:
@@ -128,6 +133,7 @@ def _find_numeric(folded: str) -> Iterator[ReportDate]:
 
 def _find_worded(folded: str, months: Sequence[Term]) -> Iterator[ReportDate]:
     """Yield days written with the name of the month, in any order of its parts."""
+    year = re.search(r"(?<!\d)(?:19|20)\d\d(?!\d)", folded)
     for month in months:
         number = int(month.code)
         before = re.search(_DAY + r"$", folded[max(month.start - 12, 0) : month.start])
@@ -151,7 +157,6 @@ def _find_worded(folded: str, months: Sequence[Term]) -> Iterator[ReportDate]:
                 american["y"], number, american["d"], month.start, month.end + american.end()
             )
             continue
-        year = re.search(r"(?<!\d)(?:19|20)\d\d(?!\d)", folded)
         if before and year:
             start = month.start - len(before[0])
             for one in _make(year[0], number, before["d"], start, month.end):
@@ -220,7 +225,11 @@ def find_items(text: FoldedText, dates: Sequence[ReportDate]) -> list[tuple[int,
             begin += item.start(1)
             if not starts or starts[-1] != begin:
                 starts.append(begin)
-        elif _ITEM.match(text.folded[begin : one.start]) and (not starts or starts[-1] != begin):
+        elif (
+            one.start - begin <= _LONGEST_LEAD
+            and _ITEM.match(text.folded[begin : one.start])
+            and (not starts or starts[-1] != begin)
+        ):
             starts.append(begin)
     return list(pairwise([*starts, len(text.folded)])) if starts else []
 
@@ -230,14 +239,12 @@ def _find_strange(
 ) -> list[ReportDate]:
     """Return the dates of items that do not name the substance, where another item does."""
     items = find_items(text, dates)
-    own = [one for one in items if any(one[0] <= term.start < one[1] for term in substance)]
-    if len(items) < 2 or not own:
-        return []
-    return [
-        one
-        for one in dates
-        if any(start <= one.start < end for start, end in items if (start, end) not in own)
+    others = [
+        item for item in items if not any(item[0] <= term.start < item[1] for term in substance)
     ]
+    if len(items) < 2 or len(others) == len(items):
+        return []
+    return [one for one in dates if any(start <= one.start < end for start, end in others)]
 
 
 def _near(one: ReportDate, substance: Sequence[Term]) -> float:
@@ -248,20 +255,23 @@ def _near(one: ReportDate, substance: Sequence[Term]) -> float:
 def _weigh(
     text: FoldedText, one: ReportDate, words: Sequence[Term], dates: Sequence[ReportDate]
 ) -> float:
-    weight = -1.0 if text.folded[: one.start].rstrip('"« ').endswith(_FROM) else 0.0
+    before = text.folded[max(one.start - _LEAD, 0) : one.start]
+    weight = -1.0 if before.rstrip('"« ').endswith(_FROM) else 0.0
     weight -= 0.8 * _is_heading(text, one, words)
     for word in words:
         gap = max(word.start - one.end, one.start - word.end, 0)
+        if gap > 4 * _AROUND:
+            continue
         between = text.folded[min(word.end, one.end) : max(word.start, one.start)]
-        if gap > 4 * _AROUND or "\n\n" in between:
+        if "\n\n" in between:
             continue
         if word.code == "other" and _belongs_elsewhere(text, one, word, dates):
             continue
         is_close = gap < 30 and _SENTENCE_END.search(between) is None
         sign = 1.0 if word.code == "seizure" else -2.0 if is_close else -0.5
         weight += sign / (1 + gap / _AROUND)
-    weight += _LABELLED * (_LABEL.search(text.folded[: one.start]) is not None)
-    return weight + _TIMED * (_CLOCK.match(text.folded[one.end :]) is not None)
+    weight += _LABELLED * (_LABEL.search(before) is not None)
+    return weight + _TIMED * (_CLOCK.match(text.folded, one.end, one.end + _LEAD) is not None)
 
 
 def _belongs_elsewhere(
@@ -279,9 +289,12 @@ def _is_heading(text: FoldedText, one: ReportDate, words: Sequence[Term]) -> boo
     end = text.folded.find("\n", one.end)
     line = (start, len(text.folded) if end < 0 else end)
     has_seizure = any(word.code == "seizure" and line[0] <= word.start < line[1] for word in words)
-    has_label = text.folded[: one.start].rstrip().endswith(":")
-    is_short = line[1] - line[0] < 80 and one.start < 300
-    is_dateline = _DATELINE.match(text.folded[start : one.start]) is not None and (
-        text.folded[one.end :].lstrip(' »"')[:1] in (".", ":", "-", "(")
+    has_label = text.folded[start - 1 if start else 0 : one.start].rstrip().endswith(":")
+    is_short = line[1] - line[0] < 80 and one.start < HEADING_ENDS
+    behind = text.folded[one.end : one.end + _LEAD].lstrip(' »"')
+    is_dateline = (
+        one.start - start <= _LONGEST_LEAD
+        and _DATELINE.match(text.folded[start : one.start]) is not None
+        and behind[:1] in (".", ":", "-", "(")
     )
     return (is_short and not has_seizure and not has_label) or is_dateline

@@ -4,6 +4,7 @@ Rules and lexicons propose; a person confirms. What the report does not state st
 of persons are no value of a seizure and are not looked for.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -12,7 +13,8 @@ from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from engine.domain.records import SubstanceClass
-from features.seizure_reports.dates import choose_seizure_date, find_dates, find_items
+from engine.errors import RecordError
+from features.seizure_reports.dates import HEADING_ENDS, choose_seizure_date, find_dates, find_items
 from features.seizure_reports.folded_text import (
     FoldedText,
     Language,
@@ -114,15 +116,30 @@ class ReportReading:
     seizures: tuple[ProposedSeizure, ...]
 
 
-def read_report(text: str, posts: Mapping[str, Iterable[str]] | None = None) -> ReportReading:
+def read_report(
+    text: str,
+    posts: Mapping[str, Iterable[str]] | None = None,
+    *,
+    most_items: int | None = None,
+) -> ReportReading:
     """Read a report.
 
     posts : names of each post by its code, as the network file states them.
+    most_items : of a digest, over which it is refused; any number where it is None
+
+    Raises ``RecordError``.
     """
     lexicon, names = read_lexicon(), posts or {}
     reader = _Reader(FoldedText(text), lexicon, names)
-    parts = reader.split() or [reader]
-    return ReportReading(reader.language, tuple(one for part in parts for one in part.read()))
+    if not (items := reader.split()):
+        return ReportReading(reader.language, tuple(reader.read()))
+    if most_items is not None and len(items) > most_items:
+        raise RecordError("report", "text", "too_many_items", f"it has over {most_items} items")
+    seizures: list[ProposedSeizure] = []
+    for item in items:
+        part = _Reader(FoldedText(item.text), lexicon, names, reader.language)
+        seizures += map(item.move, part.read())
+    return ReportReading(reader.language, tuple(seizures))
 
 
 def describe(reading: ReportReading) -> dict[str, Any]:
@@ -137,6 +154,16 @@ def describe(reading: ReportReading) -> dict[str, Any]:
     }
 
 
+def read_bounded(given: bytes) -> bytes:
+    """Return the description of a report that is given as JSON: the work of a worker process.
+
+    ``{"text": text, "posts": {code: [name]}, "most_items": number}``; raises ``RecordError``.
+    """
+    asked = json.loads(given)
+    reading = read_report(asked["text"], asked["posts"], most_items=asked["most_items"])
+    return json.dumps(describe(reading)).encode()
+
+
 def _describe(seizure: ProposedSeizure) -> dict[str, Any]:
     described: dict[str, Any] = {}
     for one in fields(seizure):
@@ -148,12 +175,39 @@ def _describe(seizure: ProposedSeizure) -> dict[str, Any]:
     return described
 
 
-def _keep_spans(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    """Return a text with blanks in all places but these: places stay what they are."""
-    blank = re.sub(r"[^\n]", " ", text)
-    for start, end in spans:
-        blank = blank[:start] + text[start:end] + blank[end:]
-    return blank
+@dataclass(frozen=True, slots=True)
+class _DigestItem:
+    """An item of a digest by itself, under the heads of its table."""
+
+    text: str
+    spans: Sequence[tuple[int, int, int]]
+    """Where each part begins and ends in the item, and how far on it stands in the report."""
+
+    def move(self, seizure: ProposedSeizure) -> ProposedSeizure:
+        """Return a proposal with its passages where they stand in the report."""
+        moved: dict[str, Any] = {}
+        for name in (one.name for one in fields(seizure)):
+            found = getattr(seizure, name)
+            if isinstance(found, tuple):
+                moved[name] = tuple(map(self._move, found))
+            elif found is not None:
+                moved[name] = self._move(found)
+        return replace(seizure, **moved)
+
+    def _move(self, cited: CitedValue[_Value]) -> CitedValue[_Value]:
+        place = cited.passage
+        by = next(by for start, end, by in self.spans if start <= place.start < end)
+        return replace(cited, passage=replace(place, start=place.start + by, end=place.end + by))
+
+
+def _cut_out(text: str, heads: tuple[int, int], item: tuple[int, int]) -> _DigestItem:
+    """Cut an item out of a report; before it is as much room as tells it from a heading."""
+    head = text[slice(*heads)]
+    room = head and f"{head}\n"
+    room += " " * (min(item[0], HEADING_ENDS) - len(room) - 1) + "\n" * (item[0] > 0)
+    start, end = len(room), len(room) + item[1] - item[0]
+    spans = [(start, end, item[0] - start), (0, start, heads[0])]
+    return _DigestItem(room + text[slice(*item)], spans)
 
 
 class _Reader:
@@ -177,8 +231,8 @@ class _Reader:
         self.places = lexicon.places.find(text.folded)
         self.named = lexicon.substances.find(text.folded)
 
-    def split(self) -> "list[_Reader]":
-        """Return a reader for each item of a digest, none where the report is of one event.
+    def split(self) -> list[_DigestItem]:
+        """Return the items of a digest, none where the report is of one event.
 
         Items begin with a date; two at least name a substance and a mass. A later item that speaks
         of an expert on a substance named before belongs to the same event.
@@ -187,19 +241,11 @@ class _Reader:
         full = [item for item in items if self._has_find(item)]
         if len(full) < _FEWEST_EVENTS or self._is_one_event(full):
             return []
-        names = [(0, 0)]
+        names = (0, 0)
         if (row := find_row(self.text.text, full[0][0])) is not None:
             heads = find_heads(self.text.text, row)
-            names = [(0, 0)] if heads is None else [(heads.cells[0][0], heads.cells[-1][1])]
-        return [
-            _Reader(
-                FoldedText(_keep_spans(self.text.text, [*names, item])),
-                self.lexicon,
-                self.posts,
-                self.language,
-            )
-            for item in full
-        ]
+            names = (0, 0) if heads is None else (heads.cells[0][0], heads.cells[-1][1])
+        return [_cut_out(self.text.text, names, item) for item in full]
 
     def _has_find(self, item: tuple[int, int]) -> bool:
         terms = [one for one in self.named if item[0] <= one.start < item[1]]

@@ -7,8 +7,10 @@ place in the folded text is the same place in the report.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -113,7 +115,7 @@ class Term:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Terms:
     """Wordings of codes; find where a folded text names them.
 
@@ -134,19 +136,27 @@ class Terms:
         )
         object.__setattr__(self, "_patterns", patterns)
 
-    def find(self, folded: str) -> list[Term]:
+    def find(self, folded: str) -> Sequence[Term]:
         """Return the terms in the order of the text, none inside another."""
-        found = [
-            Term(code, match.start(), match.end())
-            for code, pattern in self._patterns
-            for match in pattern.finditer(folded)
-        ]
-        found.sort(key=lambda term: (term.start - term.end, term.start))
-        kept: list[Term] = []
-        for term in found:
-            if all(term.end <= other.start or other.end <= term.start for other in kept):
-                kept.append(term)
-        return sorted(kept, key=lambda term: term.start)
+        return _find(self, folded)
+
+    def search(self, folded: str) -> Iterator[Term]:
+        """Yield every naming of a code, those inside another too."""
+        for code, pattern in self._patterns:
+            for match in pattern.finditer(folded):
+                yield Term(code, match.start(), match.end())
+
+
+@lru_cache(maxsize=64)
+def _find(terms: Terms, folded: str) -> tuple[Term, ...]:
+    """Return what :meth:`Terms.find` does; a report asks for the same terms over and over."""
+    kept: list[Term] = []
+    for term in sorted(terms.search(folded), key=lambda one: (one.start - one.end, one.start)):
+        at = bisect_left(kept, term.start, key=lambda one: one.start)
+        is_free = at == len(kept) or term.end <= kept[at].start
+        if is_free and (at == 0 or kept[at - 1].end <= term.start):
+            kept.insert(at, term)
+    return tuple(kept)
 
 
 def _expressions(wordings: Iterable[str]) -> Iterator[str]:

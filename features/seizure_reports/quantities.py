@@ -5,7 +5,8 @@ where it is stated, then the mass that stands nearest to the substance in its se
 """
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from features.seizure_reports.folded_text import FoldedText, Term
@@ -21,6 +22,11 @@ _NEAR, _RIGHT_AFTER = 24, 2
 _COUNTED_WITHIN = 160
 _FEWEST_PARTS, _MOST_PARTS = 2, 5_000
 _FURTHEST, _APART = 850, 2
+_REACH = _FURTHEST + 300 + 100
+"""Characters beyond which no naming counts: the furthest, the worth of a total, a long name."""
+_LEAD = 64
+"""Characters before a number in which its label stands."""
+_SPELLED = re.compile(r"\s*\([^()]{3,60}\)")
 _GROSS_OF_GOODS = 1e5
 """Grams from which a gross weight is one of goods."""
 _KILO, _REST_DIGITS, _GAPS = 1e3, 3, frozenset({" ", ". ", ", "})
@@ -76,26 +82,29 @@ def find_quantities(
         for one in lexicon.substances.find(text.folded)
         if lexicon.class_of[one.code] in ("narcotic", "psychotropic")
     ]
+    drugs.append(len(text.folded))
+    next_drugs = [(word, drugs[bisect_left(drugs, word.end)]) for word in cargo]
+    masses_end = {one.end for one in found}
     marked = []
     for one in found:
-        near = [word for word in cargo if not any(word.end <= at < one.start for at in drugs)]
-        own = [word for word in gross if not _is_taken(word, one, found)]
+        near = [word for word, drug in next_drugs if drug >= one.start]
+        own = [word for word in gross if not _is_taken(word, one, masses_end)]
         marked.append(_mark(text, one, words, near, own))
     return marked
 
 
-def _is_taken(word: Term, one: Quantity, found: Sequence[Quantity]) -> bool:
+def _is_taken(word: Term, one: Quantity, masses_end: Collection[int]) -> bool:
     """Tell whether a word belongs to the mass right before it: "13 kg gross and 12 kg"."""
     return word.end <= one.start and any(
-        0 <= word.start - other.end <= _RIGHT_AFTER for other in found if other.end <= one.start
+        word.start - gap in masses_end for gap in range(_RIGHT_AFTER + 1)
     )
 
 
 def _unit_after(folded: str, number: Number, units: dict[int, Term]) -> Term | None:
     """Return the unit that follows a number; ``2024 г`` is a year."""
     place = number.end
-    spelled = re.match(r"\s*\([^()]{3,60}\)", folded[place:])
-    place += spelled.end() if spelled else 0  # 350 (three hundred and fifty) grams
+    spelled = _SPELLED.match(folded, place)  # 350 (three hundred and fifty) grams
+    place = spelled.end() if spelled else place
     while place < len(folded) and folded[place] in " -\n":
         place += 1
     unit = units.get(place)
@@ -105,9 +114,13 @@ def _unit_after(folded: str, number: Number, units: dict[int, Term]) -> Term | N
 
 def _unit_before(folded: str, number: Number, ends: dict[int, Term]) -> Term | None:
     """Return the unit of a label before a number: ``mass, kg: 41.3``, ``weight (g) - 350``."""
-    label = re.search(r"\.?\)?\s*[:=-]\s*$", folded[: number.start])
-    unit = ends.get(label.start()) if label is not None else None
-    if unit is None or folded[: unit.start].rstrip()[-1:] not in (",", "("):
+    before = max(number.start - _LEAD, 0)
+    label = re.search(r"\.?\)?\s*[:=-]\s*$", folded[before : number.start])
+    unit = ends.get(before + label.start()) if label is not None else None
+    if unit is None or folded[max(unit.start - _LEAD, 0) : unit.start].rstrip()[-1:] not in (
+        ",",
+        "(",
+    ):
         return None
     return unit
 
@@ -136,6 +149,8 @@ def _mark(
     for word in wholes:
         is_before = 0 <= one.start - word.end <= _NEAR
         is_after = 0 <= word.start - one.end <= 12
+        if max(one.start - word.end, word.start - one.end) > _NEAR:
+            continue
         between = text.folded[min(word.end, one.end) : max(word.start, one.start)]
         if any(mark in between for mark in (".", ";", "\n\n")):
             continue
@@ -152,10 +167,10 @@ def _mark(
 
 def _is_next_to(folded: str, one: Quantity, word: Term) -> bool:
     """Tell whether a word stands shortly before or right after a mass, in the same clause."""
-    between = folded[min(word.end, one.end) : max(word.start, one.start)]
     gap = one.start - word.end if word.end <= one.start else word.start - one.end
     most = 40 if word.end <= one.start else 10
-    return 0 <= gap <= most and not re.search(r"[.;()\d]|\n\n", between)
+    between = slice(min(word.end, one.end), max(word.start, one.start))
+    return 0 <= gap <= most and not re.search(r"[.;()\d]|\n\n", folded[between])
 
 
 def choose_quantity(
@@ -173,10 +188,11 @@ def choose_quantity(
     that are nearer to them. sentences : their starts and ends.
     """
     costs = {
-        one: min(_cost(folded, one, term, sentences) for term in substance)
+        one: min(_cost(folded, one, term, sentences) for term in near)
         for one in quantities
-        if substance
+        if (near := _list_near(one, substance))
     }
+    others = sorted(others, key=lambda term: term.start)
     own = {
         one: cost
         + 400 * one.is_each
@@ -185,10 +201,16 @@ def choose_quantity(
         + (850 if one.grams >= _GROSS_OF_GOODS else 450) * one.is_gross
         + 1200 * (one.grams >= heaviest)
         for one, cost in costs.items()
-        if not any(_cost(folded, one, other, sentences) < cost for other in others)
+        if not any(_cost(folded, one, other, sentences) < cost for other in _list_near(one, others))
     }
     best = min(own, key=lambda one: (own[one], one.start), default=None)
     return best if best is not None and own[best] < _FURTHEST else None
+
+
+def _list_near(one: Quantity, terms: Sequence[Term]) -> Sequence[Term]:
+    """Return the terms that are near enough to a mass to name what weighs it."""
+    first = bisect_left(terms, one.start - _REACH, key=lambda term: term.start)
+    return terms[first : bisect_left(terms, one.end + _REACH, key=lambda term: term.start)]
 
 
 def multiply_parts(
@@ -250,7 +272,7 @@ def read_column(
         unit
         for unit in lexicon.units.find(text.folded[:start])
         if float(unit.code) > 1
-        and not re.search(r"\d[ \d.,]*$", text.folded[: unit.start])
+        and not re.search(r"\d[ \d.,]*$", text.folded[max(unit.start - _LEAD, 0) : unit.start])
         and text.folded[unit.end : unit.end + 1] != "/"
     ]
     found = [
@@ -274,7 +296,7 @@ def _cost(folded: str, one: Quantity, term: Term, sentences: Sequence[tuple[int,
 
 
 def _sentence_of(place: int, sentences: Sequence[tuple[int, int]]) -> int:
-    return next((n for n, (start, end) in enumerate(sentences) if start <= place < end), 0)
+    return max(bisect_right(sentences, place, key=lambda one: one[0]) - 1, 0)
 
 
 _ITEM = re.compile(r"^\s*(?:\d+[).]|[-•*]|[a-zа-я]\d+)\s", re.MULTILINE)

@@ -6,8 +6,9 @@ in the cell or in its head.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 from features.seizure_reports.folded_text import FoldedText, Term
@@ -30,29 +31,37 @@ class TableRow:
 
 def find_row(text: str, place: int) -> TableRow | None:
     """Return the row of the line at a place; None where the line is no row."""
-    start = text.rfind("\n", 0, place) + 1
-    end = text.find("\n", place)
-    end = len(text) if end < 0 else end
-    for mark in _MARKS:
-        marks = [start + at for at, letter in enumerate(text[start:end]) if letter == mark]
-        cells = [(left + 1, right) for left, right in pairwise([start - 1, *marks, end])]
-        cells = [cell for cell in cells if text[slice(*cell)].strip()]
-        if len(cells) >= _FEWEST_CELLS:
-            return TableRow(mark, cells)
-    return None
+    return _list_rows(text)[text.rfind("\n", 0, place) + 1][0]
 
 
 def find_heads(text: str, row: TableRow) -> TableRow | None:
     """Return the nearest line above with as many cells and no digits of weights."""
-    place = text.rfind("\n", 0, row.cells[0][0])
-    while place > 0:
-        start = text.rfind("\n", 0, place) + 1
-        line = find_row(text, start) if text[start:place].strip() else None
-        is_like = line is not None and (line.mark, len(line.cells)) == (row.mark, len(row.cells))
-        is_named = re.search(r"[^\W\d_]", text[start:place]) is not None  # no rule of dashes
-        if is_like and is_named and not re.search(r"\d", text[start:place]):
-            return line
-        place = start - 1
+    return _list_rows(text)[text.rfind("\n", 0, row.cells[0][0]) + 1][1]
+
+
+@lru_cache(maxsize=4)
+def _list_rows(text: str) -> Mapping[int, tuple[TableRow | None, TableRow | None]]:
+    """Return the row of each line and its heads, by where the line begins."""
+    found: dict[int, tuple[TableRow | None, TableRow | None]] = {}
+    heads: dict[tuple[str, int], TableRow] = {}
+    start = 0
+    for line in text.split("\n"):
+        row = _split_line(line, start)
+        found[start] = row, heads.get((row.mark, len(row.cells))) if row else None
+        is_named = re.search(r"[^\W\d_]", line) is not None  # no rule of dashes
+        if row and is_named and not re.search(r"\d", line):
+            heads[row.mark, len(row.cells)] = row
+        start += len(line) + 1
+    return found
+
+
+def _split_line(line: str, start: int) -> TableRow | None:
+    for mark in _MARKS:
+        marks = [at for at, letter in enumerate(line) if letter == mark]
+        cells = [(left + 1, right) for left, right in pairwise([-1, *marks, len(line)])]
+        cells = [cell for cell in cells if line[slice(*cell)].strip()]
+        if len(cells) >= _FEWEST_CELLS:
+            return TableRow(mark, [(start + left, start + right) for left, right in cells])
     return None
 
 

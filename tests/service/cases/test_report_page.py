@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from api.auth.permissions import Role
 from api.cases import report_page
 from api.web.form_fields import FormReader
+from engine.errors import TooCostlyError
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import SEIZURE
 from tests.service.page_session import Desk, at_desk
@@ -115,6 +116,27 @@ def test_what_cannot_be_read_is_said_at_the_field(desk: Desk) -> None:
     wrong = desk.send(PAGE, PAGE, fields)
     assert wrong.status_code == 422 and 'aria-invalid="true"' in wrong.text
     assert "<script>" not in read_text(desk, REPORT + "<script>x</script>").text
+
+
+def test_a_text_has_places_and_a_limit_of_its_own(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = world.runtime.executors.texts
+    with monkeypatch.context() as patched:
+        patched.setattr(executor, "_taken", executor._most)
+        patched.setattr(report_page, "run_apart", pytest.fail)
+        refused = read_text(desk, REPORT)
+    assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
+    digest = "\n".join(f"{day:02d}.02.2021 heroin 5 kg" for day in range(1, 29)) * 2
+    many = read_text(desk, digest)
+    assert many.status_code == 422 and "send it in parts" in many.text
+
+    def give_up(*_: object) -> bytes:
+        raise TooCostlyError("text")
+
+    monkeypatch.setattr(report_page, "run_apart", give_up)
+    slow = read_text(desk, REPORT)
+    assert slow.status_code == 422 and "send it in parts" in slow.text
 
 
 def test_roles_that_seize_nothing_do_not_reach_it(world: World) -> None:

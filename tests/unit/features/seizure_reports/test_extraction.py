@@ -3,17 +3,19 @@
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fpdf import FPDF
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from features.seizure_reports import dates, quantities
+from engine.errors import RecordError
+from features.seizure_reports import dates, extraction, quantities
 from features.seizure_reports.extraction import ProposedSeizure, describe, read_report
-from features.seizure_reports.folded_text import FoldedText, find_language
+from features.seizure_reports.folded_text import FoldedText, Language, find_language
 from features.seizure_reports.lexicon import read_lexicon
-from features.seizure_reports.numbers import find_numbers
+from features.seizure_reports.numbers import Number, find_numbers
 from tests.proof_alone import IS_PROOF
 
 ROOT = Path(__file__).parents[4]
@@ -206,3 +208,90 @@ def test_invented_reports_are_read_as_their_authors_meant(monkeypatch: pytest.Mo
     assert seen["place"] >= 0.86
     monkeypatch.setattr(dates, "_weigh", lambda *_: 0.0)  # seeded bug: no word around a date counts
     assert measure_agreement(every=1 if IS_PROOF else 3)["seized_on"] < 0.85
+
+
+DIGEST = "\n".join(f"{1 + n % 27:02d}.02.2021 heroin {1 + n % 9} kg" for n in range(60))
+
+
+def count_read(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return the characters of all texts that are read of a report."""
+    lengths: list[int] = []
+    find = find_numbers
+
+    def count(text: FoldedText, language: Language) -> list[Number]:
+        lengths.append(len(text.text))
+        return find(text, language)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(extraction, "find_numbers", count)
+        extraction.read_report(text)
+    return sum(lengths)
+
+
+def test_items_of_a_digest_are_read_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a seeded bug: each is read as a report of the whole length, as they were."""
+    lines = DIGEST.splitlines()
+    read_once = [count_read("\n".join(lines[:n]), monkeypatch) for n in (15, 30, 60)]
+    room = dates.HEADING_ENDS + 2
+    for number, characters in zip((15, 30, 60), read_once, strict=True):
+        assert characters <= 2 * len("\n".join(lines[:number])) + number * room
+    seizures = read(DIGEST)
+    assert len(seizures) == 60
+    for line, seizure in zip(lines, seizures, strict=True):
+        assert seizure.quantity_g is not None and seizure.substance is not None
+        assert seizure.quantity_g.value == 1000.0 * int(line.split()[2])
+        passage = seizure.substance.passage
+        assert DIGEST[passage.start : passage.end] == passage.text == "heroin"
+
+    def keep(text: str, _: object, item: tuple[int, int]) -> extraction._DigestItem:
+        blank = " " * item[0] + text[slice(*item)] + " " * (len(text) - item[1])
+        return extraction._DigestItem(blank, [(0, len(text), 0)])
+
+    monkeypatch.setattr(extraction, "_cut_out", keep)
+    assert count_read(DIGEST, monkeypatch) > 50 * len(DIGEST)
+
+
+def test_an_item_is_read_under_the_heads_of_its_table() -> None:
+    """Passages of a mass are where the report has them, the heads above them or not."""
+    row = "| {}.03.2021 | heroin | {},5 |"
+    rows = "\n".join(row.format(10 + n, 2 + n) for n in range(9))
+    text = f"Events of March.\n\n| date | substance | net weight, kg |\n|---|---|---|\n{rows}"
+    seizures = read(text)
+    assert [one.quantity_g and one.quantity_g.value for one in seizures] == [
+        2500.0 + 1000 * n for n in range(9)
+    ]
+    for seizure in seizures:
+        for cited in (seizure.quantity_g, seizure.substance, seizure.seized_on):
+            assert cited is not None
+            place = cited.passage
+            assert text[place.start : place.end] == place.text
+
+
+def test_a_digest_of_too_many_items_is_refused_where_a_bound_is_given() -> None:
+    assert len(read_report(DIGEST, most_items=60).seizures) == 60
+    with pytest.raises(RecordError, match="too_many_items"):
+        read_report(DIGEST, most_items=59)
+    asked = json.dumps({"text": ENGLISH, "posts": POSTS, "most_items": 1}).encode()
+    assert json.loads(extraction.read_bounded(asked)) == json.loads(
+        json.dumps(describe(read_report(ENGLISH, POSTS)))
+    )
+
+
+def test_a_term_inside_another_does_not_count_and_masses_far_away_are_not_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is compared grows with the text, and not with its square."""
+    compared: list[int] = []
+    cost = quantities._cost
+
+    def count(*given: Any) -> float:
+        compared.append(1)
+        return cost(*given)
+
+    monkeypatch.setattr(quantities, "_cost", count)
+    numbers = []
+    for length in (5_000, 10_000, 20_000):
+        compared.clear()
+        read(("heroin 5 kg " * 2_000)[:length])
+        numbers.append(len(compared))
+    assert numbers[1] < 2.5 * numbers[0] and numbers[2] < 2.5 * numbers[1]
