@@ -34,9 +34,9 @@ def show(visit: TheVisit, service: TheService, kind: Kind = "", before: Before =
 
 
 @router.post("/journal/verifications")
-def verify(visit: TheVisit, service: TheService, _form: TheForm) -> Response:
+async def verify(visit: TheVisit, service: TheService, _form: TheForm) -> Response:
     """Check the journal now."""
-    verify_journal(service, visit.caller)
+    await service.executors.checks.run(verify_journal, service, visit.caller)
     return RedirectResponse("/journal#check", 303)
 
 

@@ -3,48 +3,44 @@
 The role lists records: numbers, times, kinds and leaves. Opening a body is recorded first, by name,
 so that reading is as accountable as writing. A check of the journal is a record too: who made it,
 when, and what it found. A check of the whole journal also replays it and compares the tables, but
-for the counters, whose history only a command reads. The check runs inside the service that it
-checks: receipts kept elsewhere, and ``darvoza verify``, are independent of it.
+for the counters, whose history only a command reads. The check runs on the machine that it checks,
+with what the service has: receipts kept elsewhere are independent of it.
 
 Draws of a shift are repeated from its revealed seed: HMAC-SHA-256 over purpose and movement
 (:mod:`engine.selection.randomization`). A seed that is still secret is not read here at all.
 """
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
-from functools import partial
-from itertools import chain
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends
 from sqlalchemy import Connection, Row, select
 
-from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.auth.callers import Caller
 from api.auth.permissions import Matter
 from api.http.agency_rows import OWNERS, RecordFilter
 from api.http.dependencies import running_service
-from api.service.runtime import projections
+from api.service.executors import CHECKS, Executors, run_apart
 from engine.audit.draw_verification import RedrawnNumbers, RevealedShift, redraw_numbers
-from engine.audit.store_comparison import find_type_faults
-from engine.audit.verification import verify_snapshot
 from engine.domain.network import Network
 from engine.domain.records import Record
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.batch_worker import StoredRecord, read_record
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Entry
 from engine.journal.group_commit import Writer
-from engine.journal.idempotency import IdempotencyClaim, claim
+from engine.journal.idempotency import claim
 from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
 from engine.journal.kinds import JOURNAL_VERIFIED, POST_RECORD, SENSITIVE_READ
-from engine.journal.payloads import SensitiveReadBody, VerifiedBody
+from engine.journal.payloads import JournalFindings, SensitiveReadBody, VerifiedBody
 from engine.journal.receipts import Signer
 from engine.selection.randomization import ShiftPeriod, commitment
 from engine.shifts.shift_state import SHIFTS
-from engine.storage.database import METADATA, Store, read_any_text
+from engine.storage.database import Store
+from engine.storage.home import Home
 from engine.targeting.reports import Recording
 from features.catalogue.plan import Plan
 
@@ -52,6 +48,8 @@ from features.catalogue.plan import Plan
 class AuditService(Protocol):
     """The running service, as an auditor reads it."""
 
+    home: Home
+    executors: Executors
     store: Store
     journal: Journal
     network: Network
@@ -66,8 +64,6 @@ MOST_WALKED = 50_000
 """Records that a check from a page walks; of a longer journal the last of them."""
 MOST_READS = 20
 """Readings of bodies that are listed, the last of them; all are records of their kind."""
-MOST_FAULTS = 20
-"""Faults that the record of a check lists; it counts all."""
 _UNSAID = {"compared": 0, "erased": 0}
 """What records of checks from before projections were compared do not say."""
 _J = JOURNAL.c
@@ -140,41 +136,21 @@ def open_record(service: AuditService, caller: Caller, seq: int) -> dict[str, An
 
 
 def verify_journal(service: AuditService, caller: Caller, key: str | None = None) -> dict[str, Any]:
-    """Check the journal, record what was found, and return it, as JSON values.
+    """Check the journal in a process of its own, record what was found, and return it.
 
-    ``key`` is the sender's idempotency key: one check for each.
+    ``key`` is the sender's idempotency key: one check for each. Raises ``BusyError`` where another
+    check is under way for any worker of the service.
     """
     name = f"{JOURNAL_VERIFIED}:{secrets.token_hex(12)}"
     asked = claim(JOURNAL_VERIFIED, Record(), post="", name=name, key=caller.own(key))
-    draft = partial(_check, service, caller, asked=asked)
-    return _check_as_json(service.recording.once(asked, draft))
-
-
-def _check(
-    service: AuditService, caller: Caller, snapshot: Connection, *, asked: IdempotencyClaim
-) -> Draft:
-    head = service.journal.head(snapshot).seq
-    after = max(head - MOST_WALKED, 0)
-    own = projections(service.plan, service.network)
-    projected = ProjectionCheck(snapshot, service.network, own)
-    with read_any_text(snapshot):
-        walked = verify_snapshot(snapshot, after=after, public_key=service.signer.public_key)
-        misfits = [] if after else list(find_type_faults(snapshot, METADATA.tables.values()))
-        others = () if after or misfits else projected.faults()
-        found, faults = bound_faults(chain(misfits, others))
-    fields: VerifiedBody = {
-        "claim": asked.as_dict(),
-        "by": caller.person,
-        "after": after,
-        "upto": head,
-        "checked": walked.checked,
-        "drawn": walked.drawn,
-        "compared": sum(projected.tables.values()),
-        "erased": walked.erased,
-        "found": walked.found + found,
-        "faults": [asdict(one) for one in (*walked.faults, *faults)[:MOST_FAULTS]],
-    }
-    return JOURNAL_VERIFIED.draft(str(head), fields)
+    if (known := service.recording.before(asked)) is not None:
+        return _check_as_json(known)
+    given = json.dumps({"home": str(service.home.root), "most": MOST_WALKED}).encode()
+    found: JournalFindings
+    found = json.loads(run_apart(service.home, CHECKS, "api.audit.journal_check:check", given))
+    fields: VerifiedBody = {"claim": asked.as_dict(), "by": caller.person, **found}
+    draft = JOURNAL_VERIFIED.draft(str(found["upto"]), fields)
+    return _check_as_json(service.recording.once(asked, lambda _: draft))
 
 
 def _check_as_json(found: StoredRecord) -> dict[str, Any]:

@@ -41,9 +41,12 @@ def record(caller: TheCaller, service: TheService, sequence: Sequence) -> Respon
 
 
 @router.post("/journal/verifications", **creates(JournalCheck, 409))
-def verify(caller: TheCaller, service: TheService, key: IdempotencyKey) -> Response:
-    """Check the journal, its last 50,000 records, from inside; the result is a record."""
-    return answer(verify_journal(service, caller, key), 201)
+async def verify(caller: TheCaller, service: TheService, key: IdempotencyKey) -> Response:
+    """Check the journal, its last 50,000 records, from inside; the result is a record.
+
+    One check runs at a time.
+    """
+    return answer(await service.executors.checks.run(verify_journal, service, caller, key), 201)
 
 
 @router.get("/posts/{post}/draws", response_model=PostDraws, responses=document_problems(404))

@@ -58,7 +58,7 @@ DOSSIERS = Bounds("dossier", waiting=8, most_bytes=8 * MEGABYTE, seconds=20)
 """Cases in words; photographs are read from the home, 24 MB of them."""
 TEXTS = Bounds("text", waiting=8, most_bytes=MEGABYTE, seconds=10)
 """Old reports."""
-CHECKS = Bounds("check", seconds=120)
+CHECKS = Bounds("check", most_bytes=MEGABYTE, seconds=60)
 """Checks of the journal."""
 BACKTESTS = Bounds("backtest", seconds=120)
 MEASUREMENTS = Bounds("measurement", seconds=120)

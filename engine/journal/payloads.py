@@ -72,8 +72,8 @@ class SensitiveReadBody(TypedDict):
     found: NotRequired[list[int]]
 
 
-class VerifiedBody(ReportBody):
-    """A verification from the pages: the records it walked, and what it found."""
+class JournalFindings(TypedDict):
+    """What a check of a journal walked, and what it found."""
 
     after: int
     upto: int
@@ -83,6 +83,10 @@ class VerifiedBody(ReportBody):
     erased: int
     found: int
     faults: list[Json]
+
+
+class VerifiedBody(ReportBody, JournalFindings):
+    """A verification from the pages."""
 
 
 class FailedProfileBody(TypedDict):

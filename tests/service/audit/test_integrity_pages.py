@@ -1,6 +1,7 @@
 """The auditor's pages: reading leaves a record, a check finds what was seeded."""
 
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ from sqlalchemy import select, text, update
 
 from api.audit import reads as audit_reads
 from api.auth.permissions import Role
+from api.service import executors
 from api.web.labels import TABLES
 from engine.journal.journal import BODIES, JOURNAL
 from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
+from engine.storage.worker_process import hold_place
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import POST, World
@@ -107,6 +110,35 @@ def test_a_check_is_recorded_and_finds_what_was_seeded(
     assert tail["after"] > 0 and [one["rule"] for one in tail["faults"]] == ["chain"]
     with world.runtime.store.write() as connection:
         connection.execute(update(JOURNAL).where(JOURNAL.c.seq == last).values(post=""))
+
+
+def test_one_check_runs_at_a_time_for_all_workers(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a seeded bug: each worker checks when it likes."""
+    path, executor = "/v1/journal/verifications", world.runtime.executors.checks
+    before = world.get(f"/v1/journal?kind={JOURNAL_VERIFIED}&limit=1", Role.INTEGRITY).json()
+
+    def ask() -> int:
+        answer = world.post(path, None, Role.INTEGRITY)
+        if answer.status_code == 503:
+            assert int(answer.headers["retry-after"]) > 0
+        return int(answer.status_code)
+
+    with monkeypatch.context() as patched:  # in this worker
+        patched.setattr(executor, "_taken", 1)
+        assert ask() == 503
+        auditor = at_desk(world, "second-checker", Role.INTEGRITY)
+        page = auditor.send("/journal", "/journal/verifications", {})
+        assert page.status_code == 503 and int(page.headers["retry-after"]) > 0
+    with hold_place(world.home.root, "check", is_patient=False):  # in another one
+        assert ask() == 503
+        after = world.get(f"/v1/journal?kind={JOURNAL_VERIFIED}&limit=1", Role.INTEGRITY).json()
+        assert after["verified"] == before["verified"]
+        own = partial(hold_place, world.home.root, "own", is_patient=False)
+        monkeypatch.setattr(executors, "hold_place", lambda *_, **__: own())
+        assert ask() == 201
+    assert ask() == 201
 
 
 def test_the_integrity_page_says_what_its_route_says(world: World) -> None:
