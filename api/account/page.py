@@ -115,7 +115,7 @@ def _renew(service: SignInService, name: str, password: str) -> tuple[str, NewSe
         role = service.accounts.sign_in(name, password)
     except NotAuthenticatedError:
         return None
-    secret = service.accounts.change_password(name).secret
+    secret = service.accounts.change_password(name, is_own=True).secret
     return secret, service.sessions.begin(name, role)
 
 

@@ -40,10 +40,12 @@ from engine.journal.kinds import (
     KEY_REVOKED,
     OIDC_LINKED,
     PASSWORD_CHANGED,
+    SIGNED_IN,
     USER_CREATED,
     USER_LEFT,
 )
 from engine.journal.payloads import AccountBody
+from engine.journal.power_records import find_last_sequence
 from engine.links.ledger import LinkProjection
 from engine.links.messages import AccountState
 from engine.links.posts.account_messages import NodeKeys
@@ -110,6 +112,8 @@ class Accounts:
         self._check_owner(owner, role, post)
         agency = self._resolve_agency(agency, owner, post)
         made, draft = _draft_key(role, post, pepper=pepper, owner=owner, agency=agency)
+        if owner is not None:
+            draft.body.update(self._note_machine())
         self._journal.append_found(
             lambda connection, now: [draft, *self._tell_node(connection, now, made, owner)]
         )
@@ -173,6 +177,7 @@ class Accounts:
         name = check_name(name, taken=self.look().names())
         agency = self._resolve_agency(agency, None, post)
         made, draft = _draft_user(name, role, post, agency)
+        draft.body.update(self._note_machine())
         try:
             self._journal.append([draft])
         except IntegrityError:
@@ -184,12 +189,23 @@ class Accounts:
         person = self.look().person(name)
         return person is not None and person.mapping is None
 
-    def change_password(self, name: str) -> IssuedCredential:
-        """Make a user a new password and end their sessions; raises ``NotFoundError``."""
+    def change_password(self, name: str, *, is_own: bool = False) -> IssuedCredential:
+        """Make a user a new password and end their sessions; raises ``NotFoundError``.
+
+        ``is_own`` where they ask for it themselves, by the present one.
+        """
         known = self._must_be_local(name)
         made, draft = _draft_password(known)
+        if not is_own:
+            draft.body.update(self._note_machine())
         self._journal.append([draft])
         return made
+
+    def _note_machine(self) -> AccountBody:
+        """Return what the record of a command about a person says once people have signed in."""
+        with self._store.read() as connection:
+            is_in_use = find_last_sequence(connection, SIGNED_IN) is not None
+        return {"on_machine": True} if is_in_use else {}
 
     def resolve_request(self, wanted: AccountRequest) -> AccountRequest:
         """Return a request for a grant with its name and agency as they would be recorded.
@@ -239,7 +255,7 @@ class Accounts:
         found = self.look().subject(name)
         if found is None or found.is_removed:  # a subject that no longer counts may come back
             self._must_know(name)
-        self._journal.append([USER_LEFT.draft(name, {})])
+        self._journal.append([USER_LEFT.draft(name, self._note_machine())])
 
     def sign_in(self, name: str, password: str) -> Role:
         """Return the role of a user who knows the password; raises ``NotAuthenticatedError``."""

@@ -95,6 +95,7 @@ def create_key(
     fields = {"key_id": made.name, "role": made.role, "post": made.post, "owner": owner}
     fields |= {"agency": made.agency}
     result = fields | {"key": made.secret}
+    say(f"{made.name}: by this name the key is listed and revoked")  # the key alone goes to scripts
     emit(result, as_json=as_json, text=made.secret)
 
 

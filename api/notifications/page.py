@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Response
 
+from api.auth.callers import Caller
 from api.notifications.reads import TheService, list_notifications
 from api.web.page_route import PageRoute, TheVisit
 from engine.queue.queue import read_plates
@@ -22,6 +23,7 @@ _PAGES = {
     "handover": "/posts/{post}/handover?at={at}",
     "drift": "/drift",
     "webhook_disabled": "/webhooks/{id}",
+    "account_on_machine": "/people#{id}",
 }
 """Where each is settled; what has no page here is settled on the command line."""
 
@@ -30,7 +32,8 @@ _PAGES = {
 def show(visit: TheVisit, service: TheService) -> Response:
     """Show what waits for the visitor, the newest first."""
     found = [
-        one | {"address": _find_page(one)} for one in list_notifications(service, visit.caller)
+        one | {"address": _find_page(one, visit.caller)}
+        for one in list_notifications(service, visit.caller)
     ]
     vehicles = [one["id"] for one in found if one["about"] == "vehicle"]
     with service.store.read() as snapshot:
@@ -40,8 +43,10 @@ def show(visit: TheVisit, service: TheService) -> Response:
     )
 
 
-def _find_page(one: Mapping[str, Any]) -> str:
+def _find_page(one: Mapping[str, Any], caller: Caller) -> str:
     """Return where one is settled; a handover is named by its post and the start of its shift."""
+    if one["about"] == "account_on_machine" and not caller.may("GET", "/v1/people"):
+        return "/journal"
     parts = {"id": one["id"], "post": one["post"] or "", "at": one["id"].partition("@")[2]}
     return _PAGES.get(one["about"], "").format(
         **{name: quote(value, safe="") for name, value in parts.items()}

@@ -547,6 +547,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "drift": N_("searches find less than the model states"),
         "webhook_disabled": N_("webhook disabled"),
         "link_stopped": N_("link stopped"),
+        "account_on_machine": N_("account changed on the command line"),
     },
     "grant": {
         "person": N_("New person"),

@@ -58,19 +58,24 @@ APPROVALS: Mapping[str, tuple[str, Route]] = {
     record.LINK_RESUMPTION_PROPOSED: ("link_resumption", _PEOPLE),
 }
 """By kind of record: the matter that waits for a second person, and the route that shows it."""
-ALARMS: Mapping[str, tuple[str, Route]] = {
+_ACCOUNT_ON_MACHINE = ("account_on_machine", ("GET", "/v1/people"), ("GET", "/v1/journal"))
+ALARMS: Mapping[str, tuple[str, *tuple[Route, ...]]] = {
     record.DRIFT_MEASURED: ("drift", ("GET", "/v1/drift")),
     record.PROFILE_FAILED: ("profile_failed", _PROFILE),
     record.WEBHOOK_DISABLED: ("webhook_disabled", _PEOPLE),
     record.LINK_STOPPED: ("link_stopped", _PEOPLE),
+    record.USER_CREATED: _ACCOUNT_ON_MACHINE,
+    record.USER_LEFT: _ACCOUNT_ON_MACHINE,
+    record.PASSWORD_CHANGED: _ACCOUNT_ON_MACHINE,
+    record.KEY_CREATED: _ACCOUNT_ON_MACHINE,
 }
-"""By kind of record: the alarm, and the route that shows it."""
+"""By kind of record: the alarm, and the routes of which any shows it."""
 ROUTES_OF: Mapping[EventType, Sequence[Route]] = {
     "decision.changed": (_DECISION,),
     "decision.overridden": (_DECISION,),
     "watchlist.hit": (_ENTRY,),
     "approval.waiting": tuple(route for _, route in APPROVALS.values()),
-    "alarm.raised": tuple(route for _, route in ALARMS.values()),
+    "alarm.raised": tuple(route for _, *routes in ALARMS.values() for route in routes),
     "case.changed": (_CASE,),
 }
 """Routes of which one must be open to a role that asks for a type of event."""
@@ -200,8 +205,8 @@ class EventBodies:
 
     def _show_alarm(self, found: StoredRecord) -> Body | None:
         entry = found.entry
-        alarm, route = ALARMS[entry.kind]
-        if self._enter(route, entry.post) is None or not self._sees(found):
+        alarm, *routes = ALARMS[entry.kind]
+        if not any(self._enter(route, entry.post) for route in routes) or not self._sees(found):
             return None
         return {"alarm": alarm, "id": entry.subject}
 

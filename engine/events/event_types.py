@@ -106,6 +106,12 @@ def _of_drift(subject: str, body: Body) -> Iterator[Event]:
         yield Event("alarm.raised", f"drift:{subject}")
 
 
+def _of_account(subject: str, body: Body) -> Iterator[Event]:
+    """Yield an alarm where one account of the machine did what takes two administrators."""
+    if body.get("on_machine"):
+        yield Event("alarm.raised", f"account:{subject}")
+
+
 def _of_fault(subject: str, _body: Body) -> Iterator[Event]:
     yield Event("alarm.raised", f"fault:{subject}")
 
@@ -121,6 +127,10 @@ _FINDERS: Mapping[str, Callable[[str, Body], Iterator[Event]]] = {
     record.DRIFT_MEASURED: _of_drift,
     **dict.fromkeys(
         (record.PROFILE_FAILED, record.WEBHOOK_DISABLED, record.LINK_STOPPED), _of_fault
+    ),
+    **dict.fromkeys(
+        (record.USER_CREATED, record.USER_LEFT, record.PASSWORD_CHANGED, record.KEY_CREATED),
+        _of_account,
     ),
     **dict.fromkeys((record.PROFILE_PROPOSED, record.PROFILE_LEAVING), _of_proposal("profile")),
     **dict.fromkeys(

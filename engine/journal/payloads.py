@@ -525,6 +525,9 @@ class AccountBody(TypedDict):
     """What two administrators granted, and by which alone this record counts."""
     link: NotRequired[str]
     """Fingerprint of the centre that made it, at the node of its post."""
+    on_machine: NotRequired[bool]
+    """True where one account of the machine made or ended it for a person, although people work
+    with the home already: an alarm."""
     oidc: NotRequired[Json]
     """Of a session that an identity provider opened: ``mapping`` and ``attempt``."""
 

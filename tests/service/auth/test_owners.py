@@ -1,5 +1,6 @@
 """One human is one person: keys have owners, trainers a name of their own, and removal counts."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +25,7 @@ from models.lifecycle import transitions
 from models.lifecycle.projection import PromotionProjection, read_state
 from models.lifecycle.states import ModelEvent, state
 from tests.service.extra_callers import person, send
-from tests.service.running_service import World, make_home
+from tests.service.running_service import POST, World, make_home
 
 
 def entry(plate: str) -> dict[str, str]:
@@ -182,3 +183,12 @@ def test_keys_are_listed_with_what_is_to_be_done_about_them(world: World) -> Non
     assert "owner the-supervisor" in listed.stdout
     assert not [key for key in world.keys.values() if key in listed.stdout]
     assert len(listed.stdout.splitlines()) >= len(OWNED) + len(BOUND)
+
+
+def test_standard_output_holds_the_key_alone(world: World) -> None:
+    """A script keeps what standard output says; a person also needs what the key is revoked by."""
+    words = ["keys", "create", "--role", "checkpoint", "--post", POST]
+    made = CliRunner().invoke(app, [*words, "--home", str(world.home.root)])
+    known = world.runtime.accounts.every_key()[-1].key_id
+    assert re.fullmatch(r"dz_\S+\n", made.stdout)
+    assert known in made.stderr

@@ -1,13 +1,16 @@
 """What waits for a person: listed for who may settle it, gone once it is settled."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, update
+from typer.testing import CliRunner
 
 from api.auth.permissions import Role
+from api.cli.main import app
 from api.notifications import reads
 from api.notifications.schemas import Notifications
 from api.webhooks.bodies import EventBodies
@@ -17,6 +20,7 @@ from engine.queue.queue import DECISIONS
 from engine.selection.policy import Channel
 from engine.selection.randomization import ShiftPeriod
 from engine.shifts.handovers import Handover, read_handover
+from tests.service.conftest import serving
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk
 from tests.service.running_service import POST, World, arrival
@@ -102,6 +106,39 @@ def test_a_handover_is_listed_for_who_may_take_over_until_it_is_signed(
     assert waits in list_waiting(world, bob)
 
 
+@pytest.fixture
+def own_world(tmp_path: Path) -> Iterator[World]:
+    """Serve a home of this test's own, at which no person has signed in."""
+    yield from serving(tmp_path)
+
+
+def run(world: World, *words: str) -> None:
+    found = CliRunner().invoke(app, [*words, "--home", str(world.home.root)])
+    assert found.exit_code == 0, found.output
+
+
+def test_both_approvers_made_by_one_account_of_the_machine_are_an_alarm(own_world: World) -> None:
+    """With a negative control: before anyone has signed in, a home is set up without one."""
+    world = own_world
+    watching = [world.headers(role) for role in (Role.INTEGRITY, Role.ADMINISTRATOR)]
+    run(world, "users", "create", "one", "--role", "supervisor")
+    at_desk(world, "works")
+    assert [list_waiting(world, who) for who in watching] == [set(), set()]
+    run(world, "users", "remove", "one")
+    run(world, "users", "create", "two", "--role", "supervisor")
+    run(world, "users", "password", "works")
+    run(world, "keys", "create", "--role", "analyst", "--owner", "works")
+    run(world, "keys", "create", "--role", "checkpoint", "--post", POST)
+    found = [list_waiting(world, who) for who in watching]
+    assert found[0] == found[1]
+    assert {(kind, about) for kind, about, _ in found[0]} == {("alarm", "account_on_machine")}
+    names = {name for _, _, name in found[0]}
+    assert len(names) == 4 and names > {"one", "two", "works"}, (
+        "a key without an owner acts for no person"
+    )
+    assert list_waiting(world, world.headers(Role.SUPERVISOR)) == set()
+
+
 def list_begun(connection: Connection, shifts: Iterable[ShiftPeriod]) -> list[Handover]:
     found = (read_handover(connection, shift.post, shift.shift_id) for shift in shifts)
     return [one for one in found if one is not None]
@@ -112,9 +149,11 @@ def test_a_seeded_bug_that_shows_what_no_route_would_is_seen(
 ) -> None:
     ann, auditor = person(world, Role.SUPERVISOR), person(world, Role.INTEGRITY)
     propose(world, ann, plate="01N300AA")
-    assert list_waiting(world, auditor) == set()
+    kinds = {kind for kind, _, _ in list_waiting(world, auditor)}
+    assert kinds <= {"alarm"}
     monkeypatch.setattr(reads, "_GIVEN", {"watchlist": ("GET", PATH)})
-    assert list_waiting(world, auditor) == set(), "the rules of bodies hold by themselves"
+    kinds = {kind for kind, _, _ in list_waiting(world, auditor)}
+    assert kinds <= {"alarm"}, "the rules of bodies hold by themselves"
     shown = {"approval.waiting": {"matter": "watchlist"}}
     monkeypatch.setattr(EventBodies, "show", lambda _self, _seq, kind: shown.get(kind))
     assert any(about == "watchlist" for _, about, _ in list_waiting(world, auditor))

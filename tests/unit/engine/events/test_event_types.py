@@ -58,6 +58,16 @@ def review(verdict: str, **more: Any) -> dict[str, Any]:
             ["case.changed", "approval.waiting"],
         ),
         (kinds.TICK, {}, []),
+        *(
+            (kind, body, ["alarm.raised"] if "on_machine" in body else [])
+            for kind in (
+                kinds.USER_CREATED,
+                kinds.USER_LEFT,
+                kinds.PASSWORD_CHANGED,
+                kinds.KEY_CREATED,
+            )
+            for body in ({"on_machine": True}, {"by": "ann"}, {"grant": "account-1"})
+        ),
     ],
 )
 def test_a_record_is_the_events_that_it_states(kind: str, body: Any, types: list[str]) -> None:
