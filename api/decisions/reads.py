@@ -38,12 +38,13 @@ from engine.errors import (
 from engine.journal.batch_worker import read_record
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, INSPECTION
+from engine.journal.power_records import read_proven
 from engine.links.posts.late_withdrawals import LateWithdrawal, list_late_withdrawals
 from engine.queue.mirror_alerts import alerts_of
 from engine.queue.queue import QueuedDecision, list_waiting, read_decision, waits
 from engine.queue.queue import list_decisions as select_decisions
 from engine.queue.referrals import opens
-from engine.queue.reviews import NEEDS_SECOND, order_of_review, reviews_of
+from engine.queue.reviews import NEEDS_SECOND, order_of_review, read_channel, read_reviews
 from engine.queue.takings import VehicleHolder, read_holder, read_holders
 from engine.storage.database import Store
 from engine.targeting.reports import Recording
@@ -174,26 +175,21 @@ class DecisionReader:
         """Return what the act on a referred vehicle opens; nothing where it opens nothing."""
         if known.act_seq is None:
             return {}
-        filed_act = self._service.journal.body(connection, known.act_seq, of=INSPECTION)[
-            "inspection"
-        ]
-        act = Inspection.model_validate(filed_act, strict=False)
-        if not opens(act, known.channel):
-            return {}
+        filed = read_proven(connection, known.act_seq, INSPECTION).body
         decided = self._service.journal.body(connection, known.seq, of=DECISION)
+        channel = read_channel(read_reviews(connection, known.decision_id), decided)
+        act = Inspection.model_validate(filed["inspection"], strict=False)
+        if filed["crossing_id"] != known.crossing_id or not opens(act, channel):
+            return {}
         reasons = decided["decision"]["reasons"]
         return {"reasons": subjects(one["code"] for one in reasons)}
 
     def _reviews(self, connection: Connection, known: QueuedDecision) -> list[dict[str, Any]]:
-        found = [
-            read_record(connection, self._service.journal, seq)
-            for seq in reviews_of(connection, known.decision_id)
-        ]
         return [
             one.body["review"]
-            | {"person": one.body["person"], "recorded_at": rfc3339(one.entry.known_at)}
+            | {"person": one.body["person"], "recorded_at": rfc3339(one.known_at)}
             | ({NEEDS_SECOND: True} if one.body.get(NEEDS_SECOND) else {})
-            for one in found
+            for one in read_reviews(connection, known.decision_id)
             if self._caller.sees(Matter.REVIEWS, one.body.get("agency"))
         ]
 
@@ -217,7 +213,7 @@ class DecisionReader:
         if "reasons" in seen:
             seen["reasons"] = visible_reasons(self._caller, seen["reasons"])
         if not seen["search_order"]:
-            order = order_of_review(connection, self._service.journal, known)
+            order = order_of_review(connection, known)
             seen = seen | {"search_order": order}
         later = [
             one | {"known_at": rfc3339(one["known_at"])}

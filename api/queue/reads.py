@@ -146,7 +146,7 @@ def desk(service: PostService, post: str, caller: Caller, *, is_blind: bool) -> 
             decision = bodies[one.seq]["decision"]
             decision["reasons"] = visible_reasons(caller, decision["reasons"])
             if not decision["search_order"]:
-                decision["search_order"] = order_of_review(snapshot, service.journal, one)
+                decision["search_order"] = order_of_review(snapshot, one)
     meters = [_meter(service, running, channel, done) for channel in reversed(INSPECTED)]
     vehicles = _tell_neighbours_apart(
         [

@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Index, text
 
+from engine.errors import ErasedError, NotFoundError
 from engine.journal import kinds as record
 from engine.journal.entries import JournalRecord
 from engine.journal.hash_chain import GENESIS, ChainLink, chain_of, leaf_of
@@ -123,6 +124,20 @@ def read_record(connection: Connection, seq: int) -> PowerRecord | None:
     """Return one record of any kind, None where there is none."""
     rows = fetch_rows(connection, f"{_SELECT}j.seq = ?", [seq])
     return _record(rows[0]) if rows else None
+
+
+def read_proven(connection: Connection, seq: int, *kinds: str) -> JournalRecord[Mapping[str, Any]]:
+    """Return a record of one of these kinds that the chain proves.
+
+    Raises ``ErasedError``, and ``NotFoundError`` for any other record.
+    """
+    found = read_record(connection, seq)
+    if found is None or found.kind not in kinds:
+        raise NotFoundError("record", str(seq))
+    if found.body is None:
+        is_erased = not fetch_rows(connection, "SELECT 1 FROM journal_bodies WHERE seq = ?", [seq])
+        raise ErasedError(found.kind, "") if is_erased else NotFoundError("record", str(seq))
+    return cast("JournalRecord[Mapping[str, Any]]", found)
 
 
 def has_new_records(connection: Connection, kinds: Sequence[str], *, after: int) -> bool:

@@ -9,7 +9,7 @@ first; of equal ones the earlier comes first.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -35,7 +35,8 @@ from engine.decision.inspection_minutes import CHANNEL_STEP, FORWARD
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.entries import Draft, Entry, list_bodies
-from engine.journal.journal import JOURNAL
+from engine.journal.idempotency import find_holders
+from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import (
     DECISION,
     INSPECTION,
@@ -46,7 +47,7 @@ from engine.journal.kinds import (
 from engine.journal.payloads import COPIED
 from engine.journal.power_records import read_record
 from engine.links.posts.copies import find_local_number
-from engine.queue.referrals import answered_by
+from engine.queue.referrals import answered_by, answers
 from engine.selection.policy import INSPECTED, Channel
 from engine.storage.database import (
     METADATA,
@@ -149,6 +150,15 @@ _FILED = select(
     _D.act_seq,
     _D.amends,
 )
+_RECORDED = _FILED.join(
+    JOURNAL,
+    (JOURNAL.c.seq == _D.seq)
+    & (JOURNAL.c.post == _D.post)
+    & (JOURNAL.c.known_at == _D.known_at)
+    & (JOURNAL.c.subject == _D.decision_id)
+    & (JOURNAL.c.kind == DECISION),
+)
+"""Decisions whose rows say what their records say: an edit of the table moves none to a post."""
 
 
 def ranks(decisions: Sequence[Decision], waiting: Callable[[str], Sequence[int]]) -> list[Rank]:
@@ -192,7 +202,7 @@ def read_plates(connection: Connection, decisions: Sequence[str]) -> dict[str, s
 
 def list_waiting(connection: Connection, post: str, *, as_of: int) -> list[QueuedDecision]:
     """Return what waits at a post, in the order of the search."""
-    query = _FILED.where(_D.post == post, _WAITS, _D.known_at >= as_of - DAY).order_by(
+    query = _RECORDED.where(_D.post == post, _WAITS, _D.known_at >= as_of - DAY).order_by(
         _D.place.desc(), _D.seq
     )
     return [QueuedDecision(*row) for row in connection.execute(query)]
@@ -212,7 +222,7 @@ def list_decisions(
 
     ``before`` is a record's number: those recorded earlier.
     """
-    query = _FILED.where(_D.known_at >= since).order_by(_D.known_at.desc()).limit(most)
+    query = _RECORDED.where(_D.known_at >= since).order_by(_D.known_at.desc()).limit(most)
     if before is not None:
         query = query.where(_D.seq < before)
     if post is not None:
@@ -225,11 +235,26 @@ def list_decisions(
 
 
 def read_decision(connection: Connection, decision_id: str) -> QueuedDecision:
-    """Return one decision; raises ``NotFoundError``."""
+    """Return one decision, at the post that its record states; raises ``NotFoundError``."""
     row = connection.execute(_FILED.where(_D.decision_id == decision_id)).one_or_none()
-    if row is None:
+    found = None if row is None else _prove(connection, QueuedDecision(*row))
+    if found is None:
         raise NotFoundError("decision", decision_id)
-    return QueuedDecision(*row)
+    return found
+
+
+def _prove(connection: Connection, row: QueuedDecision) -> QueuedDecision | None:
+    """Return a decision with what its record states; None for one that its record does not prove.
+
+    Of an erased one the journal keeps post and time.
+    """
+    record = read_record(connection, row.seq)
+    if record is None or (record.kind, record.subject) != (DECISION, row.decision_id):
+        return None
+    if record.body is None and JournalReader(connection).bodies([row.seq]):
+        return None
+    crossing_id = row.crossing_id if record.body is None else record.body["crossing_id"]
+    return replace(row, post=record.post, known_at=record.known_at, crossing_id=crossing_id)
 
 
 def waits(connection: Connection, decision_id: str) -> bool:
@@ -240,9 +265,39 @@ def waits(connection: Connection, decision_id: str) -> bool:
 
 def last_of_crossing(connection: Connection, crossing_id: str) -> QueuedDecision | None:
     """Return the last decision on a crossing, None where it was only recorded."""
-    query = _FILED.where(_D.crossing_id == crossing_id).order_by(_D.seq.desc()).limit(1)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else QueuedDecision(*row)
+    query = _FILED.where(_D.crossing_id == crossing_id).order_by(_D.seq.desc())
+    rows = (QueuedDecision(*row) for row in connection.execute(query).all())
+    known = (one for row in rows if (one := _prove(connection, row)) is not None)
+    return next((one for one in known if one.crossing_id == crossing_id), None)
+
+
+def may_wait(
+    connection: Connection, decision: QueuedDecision, channel: Channel, *, as_of: int
+) -> bool:
+    """Tell whether a vehicle waits for officers, or no record shows that it does not.
+
+    ``channel`` is where it stands by its records. What lets one supervisor act alone must not come
+    of an edit of the table: a day has passed, the vehicle was decided on again, it was released, or
+    an act answered.
+    """
+    if channel not in INSPECTED or decision.known_at < as_of - DAY:
+        return False
+    if waits(connection, decision.decision_id):
+        return True
+    last = last_of_crossing(connection, decision.crossing_id)
+    if last is not None and last.seq > decision.seq:
+        return False
+    name = f"{RELEASE}:{decision.crossing_id}"
+    release = find_holders(connection, [name]).get(name)
+    numbers = (decision.act_seq, None if release is None else release.seq)
+    records = [read_record(connection, seq) for seq in numbers if seq is not None]
+    return not any(
+        record is not None
+        and record.body is not None
+        and record.body.get("crossing_id") == decision.crossing_id
+        and (record.kind == RELEASE or answers(record.kind, record.body, channel))
+        for record in records
+    )
 
 
 def recent_risks(

@@ -7,7 +7,11 @@ of no minutes answers neither, so that a vehicle cannot be taken off the queue b
 Records of before carry no word about this: each of their acts answers any channel, as it did then.
 """
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 from engine.domain.records import InspectionAct, is_papers_only
+from engine.journal.kinds import INSPECTION
 from engine.journal.payloads import InspectionBody
 from engine.selection.policy import Channel
 
@@ -22,6 +26,11 @@ def strictest_answered(act: InspectionAct) -> Channel:
 def answered_by(body: InspectionBody) -> Channel:
     """Return the same of an act's record; one that does not say answers any channel."""
     return Channel.of(body["answers"]) if "answers" in body else Channel.RED
+
+
+def answers(kind: str, body: Mapping[str, Any], channel: Channel) -> bool:
+    """Tell whether a record is of an act that answers a channel's referral."""
+    return kind == INSPECTION and answered_by(cast("InspectionBody", body)) >= channel
 
 
 def opens(act: InspectionAct, channel: Channel) -> bool:

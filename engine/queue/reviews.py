@@ -7,21 +7,21 @@ another person, the vehicle leaves the queue. Overrides are data: what they foun
 from what the engine chose.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, cast
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Column, Connection, Index, SmallInteger, String, select
+from sqlalchemy import Column, Connection, Index, SmallInteger, String
 
 from engine.domain.records import Record, Text
 from engine.errors import NotAllowedError
-from engine.journal.entries import Draft, Entry, list_bodies
-from engine.journal.journal import Journal
+from engine.journal.entries import Draft, Entry, JournalRecord, list_bodies
 from engine.journal.kinds import REVIEW
 from engine.journal.payloads import ClaimBody, QueueStep, ReviewBody
-from engine.queue.queue import QueuedDecision, redirect, waits
+from engine.journal.power_records import read_records
+from engine.queue.queue import QueuedDecision, may_wait, redirect
 from engine.search_orders.search_order import SearchCounts, SearchStep
 from engine.selection.policy import INSPECTED, Channel
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
@@ -133,8 +133,7 @@ class ReviewProjection:
         """Write what these records say about decisions."""
         for entry, body in list_bodies(entries, REVIEW):
             value = body["review"]
-            is_moving = "channel" in value and not body.get("needs_second_person")
-            channel = Channel.of(value["channel"]) if is_moving else None
+            channel = Channel.of(value["channel"]) if _is_moving(body) else None
             post, place = entry.post, body.get("place")
             now = redirect(connection, entry.subject, channel, post=post, place=place)
             if now is None:  # a copy that names another post's decision
@@ -144,54 +143,66 @@ class ReviewProjection:
             insert_rows(connection, REVIEWS, [row])
 
 
-_R = REVIEWS.c
-
-
-def order_of_review(
-    connection: Connection, journal: Journal, decision: QueuedDecision
-) -> list[dict[str, Any]]:
+def order_of_review(connection: Connection, decision: QueuedDecision) -> list[dict[str, Any]]:
     """Return the search order made when a supervisor sent the vehicle to red; empty without one.
 
     Only a vehicle that now is red is looked for, so that a queue asks for few.
     """
     if decision.channel != Channel.RED:
         return []
-    for seq in reversed(reviews_of(connection, decision.decision_id)):
-        if order := journal.body(connection, seq, of=REVIEW).get("search_order"):
+    for one in reversed(read_reviews(connection, decision.decision_id)):
+        if order := one.body.get("search_order"):
             return list(order)
     return []
 
 
-def reviews_of(connection: Connection, decision_id: str) -> list[int]:
-    """Return the records of a decision's reviews, the first one first."""
-    query = select(_R.seq).where(_R.decision_id == decision_id).order_by(_R.seq)
-    return [seq for (seq,) in connection.execute(query)]
+def read_reviews(connection: Connection, decision_id: str) -> list[JournalRecord[ReviewBody]]:
+    """Return the records of a decision's reviews that the chain proves, the first one first."""
+    found = read_records(connection, (REVIEW,), subject=decision_id)
+    return [cast("JournalRecord[ReviewBody]", one) for one in found if one.body is not None]
+
+
+def read_channel(
+    reviews: Sequence[JournalRecord[ReviewBody]], decided: Mapping[str, Any]
+) -> Channel:
+    """Return where a decision stands by its reviews; ``decided`` is the body of its own record."""
+    moved = [one.body["review"]["channel"] for one in reviews if _is_moving(one.body)]
+    return Channel.of(moved[-1] if moved else decided["decision"]["channel"])
+
+
+def _is_moving(body: Mapping[str, Any]) -> bool:
+    return "channel" in body["review"] and not body.get(NEEDS_SECOND)
 
 
 def second_step(
     connection: Connection,
     review: Review,
-    decision_id: str,
+    decision: QueuedDecision,
+    decided: Mapping[str, Any],
     *,
+    as_of: int,
     by: Reviewer,
     may_second: Callable[[str], bool],
-    body: Callable[[Connection, int], dict[str, Any]],
 ) -> QueueStep:
     """Return what a review's body says of the rule of two: nothing where it may act alone.
 
-    ``body`` reads a record's body, ``may_second`` tells whether the reviewer may second a person's
-    word. A proposal stands until the next review of the decision, and lapses with its person.
-    Raises ``NotAllowedError`` where no known person answers for the review.
+    ``decided`` is the body of the decision's record, ``may_second`` tells whether the reviewer may
+    second a person's word. A proposal stands until the next review of the decision, and lapses with
+    its person. Raises ``NotAllowedError`` where no known person answers for the review.
     """
-    if not _lets_go(review) or not waits(connection, decision_id):
+    if not _lets_go(review):
+        return {}
+    reviews = read_reviews(connection, decision.decision_id)
+    if not may_wait(connection, decision, read_channel(reviews, decided), as_of=as_of):
         return {}
     if not by.is_person:
         raise NotAllowedError("a person lets a waiting vehicle go: this key has no owner")
-    known = reviews_of(connection, decision_id)
-    last = body(connection, known[-1]) if known else {}
-    is_same = last.get(NEEDS_SECOND) and last["review"]["channel"] == review.channel
-    if is_same and may_second(last["person"]):
-        return {SECONDS: known[-1]}
+    last = reviews[-1] if reviews else None
+    if last is None or not last.body.get(NEEDS_SECOND):
+        return {NEEDS_SECOND: True}
+    is_same = last.body["review"]["channel"] == review.channel
+    if is_same and may_second(last.body["person"]):
+        return {SECONDS: last.seq}
     return {NEEDS_SECOND: True}
 
 

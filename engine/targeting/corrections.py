@@ -36,9 +36,9 @@ from engine.journal.idempotency import (
     inspection_name,
     seizure_name,
 )
-from engine.journal.journal import JournalReader
-from engine.journal.kinds import INSPECTION_CORRECTED, SEIZURE_CORRECTED
+from engine.journal.kinds import INSPECTION, INSPECTION_CORRECTED, SEIZURE, SEIZURE_CORRECTED
 from engine.journal.payloads import InspectionCorrectedBody, SeizureCorrectedBody
+from engine.journal.power_records import read_proven
 from engine.ports import CorrectionEvent, Features
 from engine.queue.corrections import Corrections, compensate_find, list_corrections
 from engine.queue.referrals import strictest_answered
@@ -119,14 +119,17 @@ def _read_stated(connection: Connection, kind: str, identifier: str) -> StatedRe
     holder = find_holders(connection, [name]).get(name)
     if holder is None:
         raise NotFoundError(kind, identifier)
-    first = JournalReader(connection).body(holder.seq)
+    record = read_proven(connection, holder.seq, INSPECTION if kind == "inspection" else SEIZURE)
+    if record.subject != identifier:
+        raise NotFoundError(kind, identifier)
+    first = record.body
     if "pending_crossing_id" in first:
         raise ConflictError(kind, identifier, "a find of another post is confirmed, not corrected")
     body = Corrections(connection).read(holder.seq, first)
     if body is None:
         raise ConflictError(kind, identifier, "it was withdrawn")
     count = len(list_corrections(connection, holder.seq))
-    return StatedReport(holder.seq, holder.post, identifier, count, body)
+    return StatedReport(holder.seq, record.post, identifier, count, body)
 
 
 def draft_act_correction(

@@ -68,6 +68,7 @@ from engine.journal.payloads import (
     SeizureBody,
     dump_arrival,
 )
+from engine.journal.power_records import read_proven
 from engine.links.posts.post_nodes import PostNodes
 from engine.ports import Features
 from engine.queue.queue import QueuedDecision, last_of_crossing, merits_of_scored
@@ -240,7 +241,7 @@ class Recording:
                 "seizure": seizure.model_dump(mode="json", exclude_none=True),
                 "linked_crossing_id": linked,
             }
-            post = None if linked is None else self._features.post_of(connection, linked)
+            post = None if linked is None else self._read_post(connection, linked)
             is_far = post in hidden or within not in (None, post)
             if linked is not None and is_far:
                 body["linked_crossing_id"] = None
@@ -327,10 +328,11 @@ class Recording:
         """Record a supervisor's word on a decision."""
 
         def draft(connection: Connection) -> Draft:
-            known, fields = decision.decision_id, claim.as_dict()
-            body = self._journal.body
-            body(connection, decision.seq)  # what is erased is not reviewed
-            step = second_step(connection, review, known, by=by, may_second=may_second, body=body)
+            fields, as_of = claim.as_dict(), self._journal.now(connection)
+            decided = self._journal.body(connection, decision.seq)  # what is erased is not reviewed
+            step = second_step(
+                connection, review, decision, decided, as_of=as_of, by=by, may_second=may_second
+            )
             if (place := self._drawn_place(connection, decision, review)) is not None:
                 step |= {PLACE: place}
             if by.agency is not None:
@@ -366,10 +368,23 @@ class Recording:
     def post_of(self, crossing_id: str) -> str:
         """Return the post of a crossing, reported or loaded; raises ``NotFoundError``."""
         with self._store.read() as connection:
-            post = self._features.post_of(connection, crossing_id)
+            post = self._read_post(connection, crossing_id)
         if post is None:
             raise NotFoundError("crossing", crossing_id)
         return post
+
+    def _read_post(self, connection: Connection, crossing_id: str) -> str | None:
+        """Return the post of a crossing as its record states it; of a loaded one, as it was loaded.
+
+        Raises ``ErasedError``.
+        """
+        holder = _find_reported(connection, crossing_id)
+        if holder is None:
+            return self._features.post_of(connection, crossing_id)
+        record = read_proven(connection, holder.seq, DECISION, CROSSING)
+        if record.body["arrival"]["crossing"]["crossing_id"] != crossing_id:
+            raise NotFoundError("crossing", crossing_id)
+        return record.post
 
     def before(self, claim: IdempotencyClaim) -> StoredRecord | None:
         """Return what was recorded for this claim, None for a new one; raises ``ConflictError``."""
@@ -469,7 +484,12 @@ class Recording:
     def _last_decision(self, connection: Connection, crossing_id: str) -> DecisionBody | None:
         """Return the record of the last decision on a crossing, None where there is none."""
         filed = last_of_crossing(connection, crossing_id)
-        return None if filed is None else self._journal.body(connection, filed.seq, of=DECISION)
+        if filed is not None:
+            return self._journal.body(connection, filed.seq, of=DECISION)
+        holder = _find_reported(connection, crossing_id)
+        if holder is not None and holder.kind == DECISION:
+            raise NotFoundError("decision", crossing_id)
+        return None
 
 
 def _basis(decided: DecisionBody | None, said: SaidBasis | None) -> tuple[Any, float | None]:

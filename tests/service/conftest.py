@@ -43,6 +43,7 @@ OWN_TIME = (
     "test_backup",
     "test_fault_runs",
     "test_authority",
+    "test_edited_tables",
     "test_projections",
     "test_table_edits",
     "test_home_rebuild",

@@ -22,7 +22,7 @@ from engine.journal.kinds import (
     REVIEW,
 )
 from engine.queue.queue import read_decision
-from engine.queue.reviews import Review, ReviewCode, Reviewer, review_draft, reviews_of
+from engine.queue.reviews import Review, ReviewCode, Reviewer, read_reviews, review_draft
 from engine.search_orders.search_order import SEARCHED_FIRST, SearchCounts, search_order
 from engine.selection.policy import Channel
 from engine.targeting import reports
@@ -190,8 +190,8 @@ def test_a_vehicle_sent_to_red_by_a_supervisor_has_a_search_order(world: World) 
     assert row["search_order"] == order
     with world.runtime.store.read() as connection:
         filed_as = read_decision(connection, yellow["decision_id"])
-        (seq,) = reviews_of(connection, yellow["decision_id"])
-        body = world.runtime.journal.body(connection, seq)
+        (kept,) = read_reviews(connection, yellow["decision_id"])
+        body = kept.body
         arrival = Arrival.model_validate(
             world.runtime.journal.body(connection, filed_as.seq)["arrival"], strict=False
         )
