@@ -126,7 +126,9 @@ def play(world: World) -> Scene:
 
 
 @contextmanager
-def edited(scene: Scene, column: Column[Any], value: object, *, of: str = "") -> Iterator[None]:
+def edit_column(
+    scene: Scene, column: Column[Any], value: object, *, of: str = ""
+) -> Iterator[None]:
     """Set a column of a table, of one decision or of every row, and take it back at the end."""
     table, store = column.table, scene.world.runtime.store
     key = next(iter(table.primary_key.columns))
@@ -172,7 +174,7 @@ def find_leaks(scene: Scene, edits: list[tuple[Column[Any], object, str]]) -> li
     leaks = []
     for column, value, of in edits:
         records = scene.list_records()
-        with edited(scene, column, value, of=of):
+        with edit_column(scene, column, value, of=of):
             now = scene.ask(scene.far)
             leaks += [f"{column}: {path} is shown" for path in seen if now[path] != seen[path]]
             leaks += [f"{column}: a step is taken"] * (scene.try_from_afar() != tried)
@@ -197,7 +199,7 @@ def test_an_edit_changes_nothing_of_what_a_case_shows_and_records(scene: Scene) 
             continue
         paths = [path for path in scene.ask(scene.near) if path.startswith(case)]
         before = scene.ask(scene.near)
-        with edited(scene, column, value, of=of):
+        with edit_column(scene, column, value, of=of):
             now = scene.ask(scene.near)
             assert [now[path] for path in paths] == [before[path] for path in paths], column
             done = send(scene.world, f"{case}/events", note, scene.near)
@@ -218,7 +220,7 @@ def test_an_edit_changes_nothing_of_what_a_case_shows_and_records(scene: Scene) 
 def review_alone(scene: Scene) -> bool:
     """Let one supervisor send the waiting vehicle away while a table says that none waits."""
     decision = str(scene.waits["decision_id"])
-    with edited(scene, DECISIONS.c.waiting, value=False, of=decision):
+    with edit_column(scene, DECISIONS.c.waiting, value=False, of=decision):
         path = f"/v1/decisions/{decision}/reviews"
         done = scene.world.post(path, LET_GO, Role.SUPERVISOR)
         assert done.status_code == 201, done.text
