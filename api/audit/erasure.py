@@ -43,12 +43,13 @@ from engine.errors import ConflictError, InputError
 from engine.events.outbox import EventProjection
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, Journal
-from engine.journal.kinds import SENSITIVE_READ
+from engine.journal.kinds import DECISION, SENSITIVE_READ
 from engine.journal.payloads import ErasureGrounds
 from engine.journal.power_records import read_record
 from engine.journal.receipts import Signer
 from engine.links.ledger import list_unsettled
 from engine.queue.queue import DECISIONS
+from engine.queue.reviews import holds_vehicle
 from engine.storage.database import Store, split_in_slices
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
@@ -259,6 +260,12 @@ class _Selection:
         fit = [one for one in self.groups.groups.values() if self.criteria.takes(one, proposed_at)]
         waiting = select(DECISIONS.c.crossing_id).where(DECISIONS.c.waiting)
         waits = {("movement", crossing) for crossing in connection.scalars(waiting)}
+        waits |= {  # also of an edited row: what is erased is gone
+            one.key
+            for one in fit
+            if one.latest.get(DECISION, 0) >= now - DAY
+            and holds_vehicle(connection, one.key[1], as_of=now)
+        }
         waits |= {("record", str(seq)) for seq in list_unsettled(connection)}
         held = {
             ("entry", one.subject)

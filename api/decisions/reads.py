@@ -177,7 +177,7 @@ class DecisionReader:
             return {}
         filed = read_proven(connection, known.act_seq, INSPECTION).body
         decided = self._service.journal.body(connection, known.seq, of=DECISION)
-        channel = read_channel(read_reviews(connection, known.decision_id), decided)
+        channel = read_channel(read_reviews(connection, known), decided)
         act = Inspection.model_validate(filed["inspection"], strict=False)
         if filed["crossing_id"] != known.crossing_id or not opens(act, channel):
             return {}
@@ -189,7 +189,7 @@ class DecisionReader:
             one.body["review"]
             | {"person": one.body["person"], "recorded_at": rfc3339(one.known_at)}
             | ({NEEDS_SECOND: True} if one.body.get(NEEDS_SECOND) else {})
-            for one in read_reviews(connection, known.decision_id)
+            for one in read_reviews(connection, known)
             if self._caller.sees(Matter.REVIEWS, one.body.get("agency"))
         ]
 

@@ -190,7 +190,7 @@ def test_a_vehicle_sent_to_red_by_a_supervisor_has_a_search_order(world: World) 
     assert row["search_order"] == order
     with world.runtime.store.read() as connection:
         filed_as = read_decision(connection, yellow["decision_id"])
-        (kept,) = read_reviews(connection, yellow["decision_id"])
+        (kept,) = read_reviews(connection, filed_as)
         body = kept.body
         arrival = Arrival.model_validate(
             world.runtime.journal.body(connection, filed_as.seq)["arrival"], strict=False
