@@ -56,6 +56,10 @@ IgnoreOption = Annotated[
     ),
 ]
 
+SettingsOption = Annotated[
+    Path | None, typer.Option("--settings", help="National settings, a TOML file.", metavar="FILE")
+]
+
 
 def instant(text: str) -> int:
     """Read a date (midnight UTC) or a time, UTC where it names no offset; microseconds."""

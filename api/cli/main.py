@@ -27,6 +27,7 @@ from api.cli import (
     experiments,
     home,
     links,
+    loads,
     models,
     oidc,
     profiles,
@@ -47,7 +48,7 @@ app = typer.Typer(
 COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo,
     data.synth,
-    data.load,
+    loads.load,
     data.translate,
     data.extract,
     data.features,

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from api.http.dependencies import show_name
 from api.http.request_bodies import FAULTS_SAID, read_bounded
 from api.service.executors import MESSAGES, Executors
+from engine.domain.placeholders import is_grouped
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.domain.validation import bare, list_faults
 from engine.errors import (
@@ -141,6 +142,8 @@ def _crossing_cells(given: list[tuple[str, str]]) -> dict[str, Any]:
             cells.setdefault(name, []).extend([value] if value else [])
         elif name in cells:
             raise _query_fault(name, "doubled", "the query gives it twice")
+        elif kind is float and is_grouped(value):
+            raise _query_fault(name, "not_a_number", "digits and a point")
         elif value:
             cells[name] = _FLAGS.get(value.lower(), "neither") if kind is bool else value
     return {name: value for name, value in cells.items() if value != []}

@@ -4,6 +4,7 @@ advance_declarations  Declarations lodged ahead of their vehicles, and how one w
 gravity               Gravity of finds, by the weights of the network file
 identifiers           Plates, containers and VINs
 network               Border posts, and the opposite post of each
+placeholders          Texts that stand where a value is missing
 plausibility          Refusal of arrivals that contradict themselves or lie in the future
 precursors            Precursors of drugs under international control, by HS code
 records               Definitions of all reported records
