@@ -1,7 +1,7 @@
 """The command line: ``darvoza COMMAND``.
 
-Exit status: 0 done, 1 a check failed or a refusal, 2 wrong usage. Results go to standard output,
-everything else to standard error.
+Exit status: 0 done, 1 a check failed or a refusal, 2 wrong usage, 3 the other side of a link was
+not reached. Results go to standard output, everything else to standard error.
 """
 
 import gc

@@ -18,7 +18,8 @@ from api.auth.permissions import Role
 from api.client import Client
 from api.harness.service_process import run_service
 from api.harness.tls_line import Line, make_certificate, serve_tls
-from api.links.exchanges import CA_FILE, open_exchange
+from api.links.exchanges import open_exchange
+from api.links.https_line import CA_FILE
 from api.service.runtime import open_network, open_store, projections
 from engine.errors import ServiceStartError
 from engine.journal.journal import Journal

@@ -205,14 +205,18 @@ def list_waiting(
     return [EnvelopeRow(*row) for row in connection.execute(query)]
 
 
-def read_last_answer(connection: Connection, link: str) -> int:
-    """Return when the other side last answered or sent something, 0 where it never did.
+def read_last_heard(connection: Connection, link: str) -> int:
+    """Return after which instant the other side was there, by its envelopes and receipts.
 
-    UTC microseconds. What was signed for last has the highest number, or nearly so.
+    UTC microseconds, 0 where nothing says so. What it signed for was sealed here before, and what
+    it sent is as old as it says, however late both arrived. The highest number is the newest, or
+    nearly so.
     """
     of_link = [_E.link == link, _E.number > 0]
-    arrived = select(_E.known_at).where(*of_link, _E.direction == "received")
-    signed = select(_E.settled_at).where(*of_link, _E.direction == "sent")
+    is_ahead = _E.sent_at > _E.known_at
+    arrived = select(case((is_ahead, _E.known_at), else_=_E.sent_at))
+    arrived = arrived.where(*of_link, _E.direction == "received")
+    signed = select(_E.known_at).where(*of_link, _E.direction == "sent")
     signed = signed.where(_E.status.in_(("taken", "refused")))
     last = [query.order_by(_E.number.desc()).limit(1) for query in (arrived, signed)]
     return max(connection.scalar(query) or 0 for query in last)

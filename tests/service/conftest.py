@@ -56,6 +56,7 @@ OWN_TIME = (
     "test_links_demo",
     "test_partitions",
     "test_silent_centre",
+    "test_failing_lines",
 )
 FULL_COST = ("test_sign_in_limits",)
 """What is tested there is the cost of a password."""

@@ -14,7 +14,7 @@ from api.auth.callers import Caller
 from api.auth.permissions import Matter, Right, Role
 from api.http import agency_rows
 from api.http.agency_rows import RecordFilter
-from api.links import exchanges, routes
+from api.links import https_line, routes
 from api.links.worker import LinkWorker
 from engine.errors import EnvelopeRefusedError
 from engine.journal.journal import JOURNAL
@@ -134,12 +134,10 @@ def test_commas_alone_tell_that_bytes_are_no_parcel(
 def test_a_link_that_fails_in_a_new_way_ends_no_exchange_of_others(
     world: World, sides: LinkSides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file of certificates that cannot be read, for example, is no error of ours by type."""
-
     def fail(*_: Any) -> Any:
-        raise ssl.SSLError("no certificate")
+        raise ssl.SSLError("in a new way")
 
-    monkeypatch.setattr(exchanges, "open_carrier", fail)
+    monkeypatch.setattr(https_line, "open_carrier", fail)
     exchange = LinkExchange(world.runtime.store, world.runtime.journal, sides.tj)
     worker = LinkWorker(world.runtime, seconds=0)
     with capture_logs() as logs:

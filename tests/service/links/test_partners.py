@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import MetaData, select
 
 from api.harness.tls_line import Line, make_certificate, read_wire, serve_tls
-from api.links.exchanges import CA_FILE
+from api.links.https_line import CA_FILE
 from engine.links import envelope, outbox
 from engine.links.messages import dump_message, list_fields
 from engine.storage.home import Home

@@ -13,7 +13,6 @@ from api.auth.permissions import Role
 from api.cases.files import find_file
 from api.cases.steps import CaseWriter
 from api.corrections.steps import correct_act
-from api.service.metrics import Metrics
 from api.service.post_lines import read_post_lines
 from engine.cases.case_events import CaseOpening
 from engine.cases.case_ledger import (
@@ -37,6 +36,7 @@ from engine.journal.kinds import (
     INSPECTION_CORRECTED,
     SEIZURE,
 )
+from engine.links.posts.centre_line import CentreLine
 from engine.links.posts.copies import find_newest
 from engine.links.posts.post_nodes import PostNodes
 from engine.queue import corrections, match_outcomes, queue
@@ -213,7 +213,7 @@ def test_pages_say_how_old_the_line_is(
         assert 'id="line"' in desk.get(f"/posts/{POST}/{page}").text, page
     lines = []
     for side in (node, centre):
-        service: Any = SimpleNamespace(home=side.home, metrics=Metrics())
+        service: Any = SimpleNamespace(home=side.home, line=CentreLine())
         with side.store.read() as connection:
             head = side.exchange.journal.head(connection)
             lines.append(read_post_lines(service, connection, now=head.as_of)[POST])
