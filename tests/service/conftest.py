@@ -32,6 +32,7 @@ from tests.service.running_service import (
     make_keys,
     open_world,
 )
+from tests.support.long_shifts import SHIFT_STARTS
 
 # What a started service imports by a thread of its own is imported here: FastAPI silences a warning
 # of pydantic meanwhile, and filters of warnings are shared by all threads.
@@ -78,6 +79,7 @@ def _one_noon(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.path.stem in OWN_TIME:
             yield
             return
+        patched.delenv(SHIFT_STARTS)  # noon is in the middle of a shift
         with time_machine.travel(NOONS.get(request.path.stem, NOON), tick=True):
             yield
 
