@@ -72,6 +72,7 @@ SHARED = (
         "tests/service/audit/test_erasure.py",
         "tests/service/audit/test_home_rebuild.py",
         "tests/service/audit/test_projections.py",
+        "tests/service/audit/test_table_edits.py",
     ),
 )
 """Files that one worker runs, by the beginnings of their names: what they share takes seconds.

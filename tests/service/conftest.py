@@ -46,6 +46,7 @@ OWN_TIME = (
     "test_authority",
     "test_edited_tables",
     "test_projections",
+    "test_store_damage",
     "test_table_edits",
     "test_home_rebuild",
     "test_erasure",
