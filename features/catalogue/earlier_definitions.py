@@ -10,10 +10,10 @@ from dataclasses import replace
 from functools import cache
 
 from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.event_streams import CROSSINGS
+from features.catalogue.event_streams import CROSSINGS, INSPECTIONS
 from features.catalogue.mirror_features import DIFFERS, compare_match
 from features.catalogue.plan import Plan
-from features.catalogue.spec import Feature, differs, first_seen, ratio, total
+from features.catalogue.spec import Feature, differs, first_seen, ratio, smoothed_rate, total
 
 UNIFORM_ENCODING = 4
 """Version of the encoder with one clock, UTC+5, for all posts, and one domain of identifiers."""
@@ -55,9 +55,20 @@ _OPTIONAL = frozenset(
      "package_kind_hit_rate", "previous_documents"}
 )  # fmt: skip
 """Features of the optional fields (docs/decisions/0037-optional-fields.md)."""
-WITHOUT_RECENT: Mapping[str, Feature] = {
-    name: feature for name, feature in CATALOGUE.items() if feature.operator != "recent_rate"
-}
+
+
+def _with_rates_of_seizures() -> Iterator[tuple[str, Feature]]:
+    """Yield the features but recent rates, with the rates of seizures that those have replaced."""
+    for name, feature in CATALOGUE.items():
+        if feature.operator != "recent_rate":
+            yield name, feature
+        if name == "declarant_finds_elsewhere":
+            for who in ("plate", "driver", "carrier", "consignee"):
+                rate = smoothed_rate(INSPECTIONS, "seizure", who, 365, 20.0)
+                yield f"{who}_seizure_rate", replace(rate, family="links")
+
+
+WITHOUT_RECENT: Mapping[str, Feature] = dict(_with_rates_of_seizures())
 """The catalogue before rates in which late inspections count more."""
 WITHOUT_SPREAD: Mapping[str, Feature] = {
     name: feature for name, feature in WITHOUT_RECENT.items() if feature.operator != "spread"

@@ -6,12 +6,12 @@ can decide. Serving needs numpy alone.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
-from models.array_types import Floats, Rows
+from models.array_types import Floats, Positions, Rows
 
 _COLUMNS = ("low", "high", "fill", "center", "weight")
 
@@ -72,6 +72,13 @@ class Linear:
     def margin(self, values: Rows, folded: Floats | None = None) -> Floats:
         """Return the log-odds of rows of shape (n, f), with their values folded as in a call."""
         return np.asarray(self.base + self(values, folded).sum(axis=1), np.float64)
+
+    def widen(self, columns: Positions, *, width: int) -> Self:
+        """Return the part for rows of ``width`` features, of which ``columns`` are its own."""
+        wide = {name: np.zeros(width) for name in _COLUMNS}
+        for name, values in wide.items():
+            values[columns] = getattr(self, name)
+        return replace(self, **wide)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the part as JSON keeps it."""

@@ -1,4 +1,4 @@
-"""Rates in which late inspections count more, against counting inspection by inspection."""
+"""Rates in which late inspections count more, and rates that traffic holds down, by hand."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ from features.catalogue.earlier_definitions import (
 )
 from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
-from features.catalogue.recency import HALF_LIFE, WEIGHTS, WINDOWS, step_weights
+from features.catalogue.recency import HALF_LIFE, PASSAGE, WEIGHTS, WINDOWS, step_weights
 from features.catalogue.transforms import OPERATORS
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix, reads
@@ -30,7 +30,7 @@ from models.explanation.reason_eligibility import Eligibility, Grade
 from models.learning import monotone_constraints
 from tests.support.random_histories import EVENTFUL, START, History, tables
 
-NAMES = [name for name in CATALOGUE if name not in WITHOUT_RECENT]
+NAMES = [name for name, one in CATALOGUE.items() if one.operator == "recent_rate"]
 PLAN = Plan({name: CATALOGUE[name] for name in NAMES})
 BEFORE = "0dd80b4f96ec8de11b7a6a2acacc5735f4fca6042234200878f9311772f2dc57"
 """Digest of the definitions before these rates, as version 0170d1c7 computed it."""
@@ -41,8 +41,13 @@ ACTS = ((390, "discrepancy"), (350, "clear"), (200, "seizure"), (190, "clear"), 
 """Days and outcomes of its inspections: two of late, two long ago, one before all windows."""
 
 
-def last_features(acts: Sequence[tuple[int, str]], plan: Plan = PLAN) -> Mapping[str, float]:
-    """Return the features of a vehicle's crossing on the day NOW, after these inspections."""
+def last_features(
+    acts: Sequence[tuple[int, str]], plan: Plan = PLAN, *, clean: Sequence[int] = ()
+) -> Mapping[str, float]:
+    """Return the features of a vehicle's crossing on the day NOW, after these inspections.
+
+    On the days ``clean`` it crossed without one.
+    """
     crossings = [
         Crossing(
             crossing_id=f"c{day}",
@@ -53,7 +58,7 @@ def last_features(acts: Sequence[tuple[int, str]], plan: Plan = PLAN) -> Mapping
             plate="01A111AA",
             driver_ref="d-1",
         )
-        for day in [day for day, _ in acts] + [NOW]
+        for day in [*(day for day, _ in acts), *clean, NOW]
     ]
     inspections = [
         Inspection.model_validate(
@@ -77,8 +82,10 @@ def last_features(acts: Sequence[tuple[int, str]], plan: Plan = PLAN) -> Mapping
     return dict(zip(plan.names, found.values[-1].tolist(), strict=True))
 
 
-def by_hand(acts: Sequence[tuple[int, str]], outcomes: Sequence[str], strength: float) -> float:
-    """Return the rate, inspection by inspection."""
+def by_hand(
+    acts: Sequence[tuple[int, str]], outcomes: Sequence[str], strength: float, passages: int = 0
+) -> float:
+    """Return the rate, inspection by inspection, held down by so many passages of a year."""
     finds = events = 0.0
     for day, outcome in acts:
         age = NOW - day
@@ -86,19 +93,31 @@ def by_hand(acts: Sequence[tuple[int, str]], outcomes: Sequence[str], strength: 
         events += weight
         finds += weight * (outcome in outcomes)
     base = (sum(outcome in outcomes for _, outcome in acts) + 1.0) / (len(acts) + 50.0)
-    return (finds + strength * base) / (events + strength)
+    return (finds + strength * base) / (events + PASSAGE * passages + strength)
 
 
 def test_late_inspections_count_more() -> None:
     found = last_features(ACTS)
     hits = by_hand(ACTS, ("discrepancy", "seizure"), STRENGTH)
     assert found["plate_recent_hit_rate"] == pytest.approx(hits, rel=1e-6)
-    seizures = by_hand(ACTS, ("seizure",), 2 * STRENGTH)
+    seizures = by_hand(ACTS, ("seizure",), 2 * STRENGTH, passages=4)
     assert found["driver_recent_seizure_rate"] == pytest.approx(seizures, rel=1e-6)
     assert isnan(found["carrier_recent_hit_rate"]), "no carrier was named"
     late = last_features([(day + 120, outcome) for day, outcome in ACTS[2:]])
     early = last_features(ACTS[2:])
     assert late["plate_recent_hit_rate"] > early["plate_recent_hit_rate"]
+
+
+def test_traffic_holds_a_rate_of_seizures_down() -> None:
+    """Twice the finds of another, among many passages that nobody inspected, are a weaker sign."""
+    acts = [(390, "seizure"), (380, "seizure")]
+    days = range(100, 360)
+    busy, quiet = last_features(acts, clean=days), last_features(acts[:1])
+    assert busy["plate_recent_seizure_rate"] < quiet["plate_recent_seizure_rate"] / 2
+    by_passages = by_hand(acts, ("seizure",), 2 * STRENGTH, passages=len(days) + len(acts))
+    assert busy["plate_recent_seizure_rate"] == pytest.approx(by_passages, rel=1e-6)
+    # Negative control: by inspections alone, as discrepancies are counted, it is the stronger.
+    assert busy["plate_recent_hit_rate"] > quiet["plate_recent_hit_rate"]
 
 
 def test_negative_control_windows_weighed_the_wrong_way_round_are_found(
@@ -166,6 +185,6 @@ def test_finds_never_speak_against_a_search() -> None:
 def test_a_home_of_before_keeps_its_definitions() -> None:
     plan = plan_of(BEFORE)
     assert (plan.digest, plan.is_earlier) == (BEFORE, True)
-    assert plan.names == tuple(WITHOUT_RECENT) == tuple(CATALOGUE)[: len(WITHOUT_RECENT)]
+    assert plan.names == tuple(WITHOUT_RECENT)
     later = Plan(CATALOGUE, encoding=ENCODING_WITHOUT_RECENT)  # negative control
     assert later.digest != BEFORE

@@ -180,6 +180,6 @@ def test_values_keep_their_leading_digits() -> None:
 def test_homes_of_before_keep_their_definitions() -> None:
     plan = plan_of(BEFORE)
     assert (plan.digest, plan.is_earlier, plan.spread) == (BEFORE, True, ())
-    assert plan.names == tuple(WITHOUT_SPREAD) == tuple(CATALOGUE)[: len(WITHOUT_SPREAD)]
+    assert plan.names == tuple(WITHOUT_SPREAD)
     assert Plan(CATALOGUE).spread == tuple(sorted(MEASURES))
     assert Plan(WITHOUT_SPREAD).digest != BEFORE  # negative control: the encoder's version counts
