@@ -6,7 +6,7 @@ can decide. Serving needs numpy alone.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -75,10 +75,12 @@ class Linear:
 
     def widen(self, columns: Positions, *, width: int) -> Self:
         """Return the part for rows of ``width`` features, of which ``columns`` are its own."""
-        wide = {name: np.zeros(width) for name in _COLUMNS}
-        for name, values in wide.items():
-            values[columns] = getattr(self, name)
-        return replace(self, **wide)
+        own = self.as_dict()
+        for name in _COLUMNS:
+            wide = np.zeros(width)
+            wide[columns] = own[name]
+            own[name] = wide
+        return self.from_dict(own)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the part as JSON keeps it."""
