@@ -83,10 +83,10 @@ def seizure_rate(who: str, strength: float) -> Feature:
     """Recent rate of seizures, held down by traffic; finds elsewhere count as seizures."""
     recent = recent_rate(INSPECTIONS, "seizure", who, strength)
     window = WINDOWS[-1] * DAY
-    beside = (Read(stream.name, (who,), (who,), "n", window) for stream in (FINDS, CROSSINGS))
+    traffic = (Read(stream.name, (who,), (who,), "n", window) for stream in (FINDS, CROSSINGS))
     return replace(
         recent,
-        inputs=(*recent.inputs, *beside),
+        inputs=(*recent.inputs, *traffic),
         parameters=(*recent.parameters, ELSEWHERE, PASSAGE),
         meaning=f"{recent.meaning}; held down by its crossings, finds elsewhere included",
     )

@@ -109,7 +109,7 @@ def test_late_inspections_count_more() -> None:
 
 
 def test_traffic_holds_a_rate_of_seizures_down() -> None:
-    """Twice the finds of another, among many passages without one, are a weaker sign."""
+    """Twice the finds of another, among many passages without an inspection, are a weaker sign."""
     acts = [(390, "seizure"), (380, "seizure")]
     days = range(100, 360)
     busy, quiet = last_features(acts, clean=days), last_features(acts[:1])
