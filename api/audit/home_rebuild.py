@@ -37,6 +37,13 @@ from engine.queue.identifier_log import settle as settle_identifiers
 from engine.queue.identifier_log import void as void_identifiers
 from engine.storage.database import METADATA, Store, insert_rows, read_any_text
 from engine.storage.dialect import Dialect
+from engine.errors import HomeError
+from engine.journal.areas import list_declared_tables
+from engine.journal.journal import Journal
+from engine.journal.kinds import SECRETS_DROPPED
+from engine.queue.identifier_log import settle as settle_identifiers
+from engine.queue.identifier_log import void as void_identifiers
+from engine.storage.database import Store, insert_rows, read_any_text
 from engine.storage.home import Home
 from features.intake.atomic_writer import exclusively
 from features.online.counter_log.merge import void
@@ -135,8 +142,9 @@ def _refuse_faults(home: Home, live: Connection) -> None:
     if any(find_damage(live, METADATA)):
         raise HomeError("store", "pages of it are damaged: darvoza rebuild --into makes a new one")
     _refuse(verify_snapshot(live, public_key=home_key(home)).faults)
-    _refuse([fault for fault in find_object_faults(live, METADATA) if fault.rule == FOREIGN])
-    _refuse([*find_structure_faults(live, METADATA), *version_faults(live)])
+    tables = list_declared_tables()
+    _refuse([fault for fault in find_object_faults(live, tables) if fault.rule == FOREIGN])
+    _refuse([*find_structure_faults(live, tables), *version_faults(live)])
 
 
 def _refuse(faults: Sequence[JournalFault]) -> None:

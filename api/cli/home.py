@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.auth.permissions import Role
 from api.cli.common import (
     ByOption,
     HomeOption,
@@ -32,6 +31,7 @@ from api.cli.common import (
     require_folder_of,
     signed_in,
 )
+from engine.domain.rights import Role
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, InputError, NotAllowedError
 from engine.storage.home import Home

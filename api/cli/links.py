@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from engine.storage.database import Store
     from engine.storage.home import Home
 
-links = typer.Typer(help="Links with other installations.", no_args_is_help=True)
+links = typer.Typer(name="link", help="Links with other installations.", no_args_is_help=True)
 UNREACHABLE = 3
 """Exit status where the other side of a link was not reached."""
 NameArgument = Annotated[str, typer.Argument(help="The link, by its agreement's name.")]
@@ -76,7 +76,7 @@ def propose(
     as_json: JsonOption = False,
 ) -> None:
     """Propose an agreement, or to --resume a stopped link; another person approves it."""
-    from api.auth.permissions import Right
+    from engine.domain.rights import Right
     from engine.links.agreement import read_agreement
 
     agreement = None if resume or matching else read_agreement(Path(subject))
@@ -121,7 +121,7 @@ def approve(
     as_json: JsonOption = False,
 ) -> None:
     """Approve an agreement or a resumption that another person of this side proposed."""
-    from api.auth.permissions import Matter, Right
+    from engine.domain.rights import Matter, Right
     from engine.links.matching.match_exchange import MatchExchange
 
     with _open_signed_in(home, by) as (exchange, accounts):
@@ -149,7 +149,7 @@ def end(
     as_json: JsonOption = False,
 ) -> None:
     """End a link at once; nothing more is sent or taken. One person may do this."""
-    from api.auth.permissions import Right
+    from engine.domain.rights import Right
 
     with _open_signed_in(home, by) as (exchange, accounts):
         accounts.check_governor(by, Right.ACT)
@@ -378,7 +378,7 @@ def match(
     home: HomeOption, name: NameArgument, by: ByOption, *, as_json: JsonOption = False
 ) -> None:
     """Ask the other side which of the entries marked as shareable stand on its list too."""
-    from api.auth.permissions import Right
+    from engine.domain.rights import Right
     from engine.links.matching.match_exchange import MatchExchange
 
     with _open_signed_in(home, by) as (exchange, accounts):
@@ -403,7 +403,7 @@ def details(
     as_json: JsonOption = False,
 ) -> None:
     """Take a step about the details of a common entry."""
-    from api.auth.permissions import Matter, Right
+    from engine.domain.rights import Matter, Right
     from engine.links.matching.match_exchange import MatchExchange
 
     with _open_signed_in(home, by) as (exchange, accounts):

@@ -19,17 +19,16 @@ from typing import NoReturn
 import typer
 from rich.markup import escape
 
+from api.areas import list_doors
 from api.cli import (
     agencies,
     data,
     demo,
-    exercises,
     experiments,
     home,
     links,
     loads,
     models,
-    oidc,
     profiles,
     sbom,
     service,
@@ -37,6 +36,7 @@ from api.cli import (
 )
 from api.cli.common import ERR
 from engine.errors import RiskError
+from engine.journal.areas import load_part
 
 app = typer.Typer(
     name="darvoza",
@@ -49,8 +49,6 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo,
     data.synth,
     loads.load,
-    data.translate,
-    data.extract,
     data.features,
     data.sql,
     data.quality,
@@ -82,9 +80,12 @@ app.add_typer(home.clock, name="clock")
 app.add_typer(service.keys, name="keys")
 app.add_typer(service.users, name="users")
 app.add_typer(agencies.agencies, name="agencies")
-app.add_typer(links.links, name="link")
-app.add_typer(oidc.oidc, name="oidc")
-app.add_typer(exercises.exercises, name="training")
+for doors in list_doors():
+    for part in map(load_part, doors.commands):
+        if isinstance(part, typer.Typer):
+            app.add_typer(part)
+        else:
+            app.command()(part)
 gc.freeze()  # else the first look would be at all of it
 gc.enable()
 

@@ -17,7 +17,6 @@ from sqlalchemy import Connection
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.auth.permissions import Matter, Role
 from api.decisions.partner_manifest import read_partner_manifest
 from api.decisions.reason_subjects import subjects
 from api.decisions.vehicle_history import PastService, past
@@ -27,6 +26,7 @@ from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from engine.declarations.lodgings import alerts_of as declaration_alerts
 from engine.domain.records import Inspection
+from engine.domain.rights import Matter, Role
 from engine.domain.time_units import rfc3339
 from engine.errors import (
     ErasedError,

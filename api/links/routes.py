@@ -16,9 +16,11 @@ from api.http.responses import answer, document_problems, json_router
 from api.links.reads import LinkedService, TheService, describe_traffic, list_links_of
 from api.links.schemas import Links, LinkTraffic
 from api.service.executors import PARCELS, Executors
+from api.service.metrics import Metrics
+from api.service.settings import Settings
 from engine.errors import NotFoundError
-from engine.journal.kinds import LINK_PROPOSED
 from engine.journal.power_records import read_records
+from engine.links.area import LINK_PROPOSED
 from engine.links.posts.centre_line import CentreLine
 
 router = json_router("/v1/links", "links", 404)
@@ -49,6 +51,7 @@ class ParcelService(LinkedService, Protocol):
     """The running service, as it takes parcels."""
 
     executors: Executors
+    settings: Settings
     line: CentreLine
 
 

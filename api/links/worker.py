@@ -27,10 +27,10 @@ COMPARE_SECONDS = 3600.0
 class LinkWorker:
     """Exchanges parcels with every reachable link, at intervals, on a thread of its own."""
 
-    def __init__(self, service: ParcelService, *, seconds: float) -> None:
-        """With no ``seconds`` nothing is exchanged."""
+    def __init__(self, service: ParcelService, *, seconds: float | None = None) -> None:
+        """Take the interval from the settings if it is not given; with 0 nothing is exchanged."""
         self._service = service
-        self._seconds = seconds
+        self._seconds = service.settings.link_seconds if seconds is None else seconds
         self._announced: dict[str, int] = {}
         """By link, the record up to which nothing is due."""
         self._answered: dict[str, int] = {}

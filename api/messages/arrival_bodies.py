@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_origin
 from fastapi import Request
 from pydantic import ValidationError
 
+from api.http.body_formats import is_sent_as_xml
 from api.http.dependencies import show_name
 from api.http.request_bodies import FAULTS_SAID, read_bounded
 from api.service.executors import MESSAGES, Executors
@@ -51,12 +52,6 @@ class MessageService(Protocol):
     executors: Executors
 
 
-def is_xml(media_type: str) -> bool:
-    """Tell whether a media type is one of XML; parameters are not looked at."""
-    kind = media_type.partition(";")[0].strip().lower()
-    return kind in ("application/xml", "text/xml") or kind.endswith("+xml")
-
-
 def arrival_body(
     read_json: Callable[[Request], Awaitable[Arrival]],
 ) -> Callable[[Request], Awaitable[Arrival]]:
@@ -67,7 +62,7 @@ def arrival_body(
 
     async def read_arrival(request: Request) -> Arrival:
         request.state.references = {}  # the route answers in kind, refusals included
-        is_message = is_xml(request.headers.get("content-type", ""))
+        is_message = is_sent_as_xml(request)
         if not is_message and "crossing_id" not in request.query_params:
             return await read_json(request)
         return await _read_message(request, request.app.state.runtime)

@@ -14,13 +14,13 @@ from fastapi import Depends
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
 from api.http.dependencies import running_service
 from api.network.history import ActCell, ActCounts, NetworkHistory, read_history
 from api.queue.reads import PostService
 from api.service.post_lines import PostLine, read_post_lines
 from api.shifts.reads import median
 from engine.decision.inspection_minutes import CHANNEL_STEP
+from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, rfc3339
 from engine.links.posts.centre_line import CentreLine
 from engine.queue.queue import DECISIONS

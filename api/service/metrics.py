@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from engine.domain.time_units import SECOND
 from engine.errors import OtherSideError, StoreUnavailableError
 from engine.events.deliveries import QueueFigures, read_queue_figures
-from engine.events.event_types import UNCOUNTED
+from engine.journal.areas import UNCOUNTED
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.journal import Journal
 from engine.links.posts.centre_line import CentreLine

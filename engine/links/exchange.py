@@ -14,8 +14,8 @@ from engine.domain.time_units import DAY, moment
 from engine.errors import ConflictError, EnvelopeRefusedError, NotFoundError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
-from engine.journal.kinds import LINK_RECEIPTED, LINK_STOPPED
 from engine.links.agreement import Agreement
+from engine.links.area import LINK_RECEIPTED, LINK_STOPPED
 from engine.links.envelope import Position
 from engine.links.file_parts import MOST_WANTED, FileCarrier, WantedFile
 from engine.links.identity import LinkKeys

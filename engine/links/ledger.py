@@ -10,16 +10,16 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Index, Row, String, case, func, select, text, update
 
 from engine.journal.entries import Draft, Entry, list_bodies
-from engine.journal.kinds import (
+from engine.journal.power_records import read_records
+from engine.links.area import (
     LINK_ENDED,
     LINK_RECEIPTED,
     LINK_RECEIVED,
     LINK_REFUSED,
     LINK_RESUMED,
     LINK_SENT,
+    LinkResumedBody,
 )
-from engine.journal.payloads import LinkResumedBody
-from engine.journal.power_records import read_records
 from engine.links.envelope import Position
 from engine.links.receipts import REPEATED
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
@@ -258,6 +258,13 @@ def list_unsettled(connection: Connection) -> list[int]:
     ended = [one.subject for one in read_records(connection, (LINK_ENDED,)) if one.body is not None]
     query = select(_E.seq).where(text(_WAITING), _E.link.not_in(ended))
     return list(connection.scalars(query))
+
+
+def select_unsettled(
+    connection: Connection, groups: Sequence[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Return the groups of records that are an envelope without a receipt."""
+    return {("record", str(seq)) for seq in list_unsettled(connection)}.intersection(groups)
 
 
 def list_envelopes(

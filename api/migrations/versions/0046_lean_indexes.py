@@ -15,9 +15,9 @@ revision = "0046"
 down_revision = "0045"
 
 FREQUENT = (
-    "decision", "crossing", "declaration_lodged", "link_sent", "link_received", "link_receipted",
-    "post_record", "inspection", "release", "vehicle_taken", "queue_expired", "profile_failed",
-    "sensitive_read", "tick",
+    "crossing", "decision", "declaration_lodged", "inspection", "link_received", "link_receipted",
+    "link_sent", "post_record", "profile_failed", "queue_expired", "release", "sensitive_read",
+    "tick", "vehicle_taken",
 )  # fmt: skip
 KEYS: Mapping[str, Mapping[str, Any]] = {
     "decision_identifiers": {"text": sa.LargeBinary, "kind": sa.SmallInteger, "seq": sa.Integer},

@@ -18,15 +18,15 @@ from engine.criteria.watchlist import read_expiry
 from engine.domain.time_units import DAY, HOUR, micros, moment
 from engine.errors import ConflictError, RecordError
 from engine.journal.entries import Draft
-from engine.journal.kinds import (
+from engine.journal.power_records import read_record
+from engine.links.area import (
     MATCH_ANSWERED,
     MATCH_ASKED,
     MATCH_ENQUIRED,
     MATCH_FOUND,
     MATCH_STEP,
+    MatchStepBody,
 )
-from engine.journal.payloads import MatchStepBody
-from engine.journal.power_records import read_record
 from engine.links.exchange import LinkExchange
 from engine.links.ledger import find_received
 from engine.links.matching.detail_release import (

@@ -9,14 +9,8 @@ from sqlalchemy import Connection
 from engine.criteria.dual_control import ApprovalState, read_approval_states
 from engine.domain.time_units import DAY
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
-from engine.journal.kinds import (
-    MATCH_ANSWERED,
-    MATCH_ASKED,
-    MATCH_ENQUIRED,
-    MATCH_FOUND,
-    MATCH_STEP,
-)
 from engine.journal.power_records import PowerRecord, read_records
+from engine.links.area import MATCH_ANSWERED, MATCH_ASKED, MATCH_ENQUIRED, MATCH_FOUND, MATCH_STEP
 from engine.links.matching.detail_release import (
     DetailRelease,
     ReleaseSide,

@@ -16,6 +16,10 @@ from engine.domain.time_units import DAY, HOUR
 from engine.journal.kinds import LINK_APPROVED, LINK_ENDED
 from engine.journal.power_records import RecordTail, read_last_known_at
 from engine.links.ledger import read_last_heard
+from engine.domain.time_units import DAY, HOUR, SECOND
+from engine.journal.power_records import RecordTail, read_last_known_at
+from engine.links.area import LINK_APPROVED, LINK_ENDED
+from engine.links.ledger import read_last_answer
 
 if TYPE_CHECKING:
     from engine.links.state import Link

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from api.http import middleware
 from api.links import reports
 from api.links.worker import LinkWorker
 from engine.domain.time_units import HOUR
 from engine.journal.kinds import LINK_RECEIVED
+from engine.domain.rights import Role
 from engine.links.agreement import parse_agreement
+from engine.links.area import LINK_RECEIVED
 from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkKeys
 from engine.links.key_files import open_link_keys

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.auth.permissions import Role
 from api.decisions.schemas import CheckpointView, SupervisorView
 from engine.decision.role_views import BLIND
+from engine.domain.rights import Role
 from engine.queue.queue import list_decisions
 from engine.selection.policy import Channel
 from tests.service.running_service import World, arrival

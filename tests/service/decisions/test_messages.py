@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from api.auth.permissions import Role
 from api.messages import wco_response
 from api.messages.wco_response import CODES, NAMESPACE, TIME_NAMESPACE, write_response
+from engine.domain.rights import Role
 from engine.journal.journal import Journal
 from features.history.tables import read_history
 from features.intake.load import load

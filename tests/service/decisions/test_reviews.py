@@ -9,12 +9,12 @@ import pytest
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
 from api.decisions.reads import DecisionReader
 from api.web.labels import TABLES
 from engine.decision.inspection_minutes import place_of
 from engine.decision.record_codec import decode_decision
 from engine.domain.records import Arrival
+from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAllowedError
 from engine.journal.idempotency import claim
 from engine.journal.kinds import (

@@ -14,10 +14,10 @@ from starlette.testclient import TestClient
 from api.auth.accounts import Accounts
 from api.auth.callers import Callers
 from api.auth.credentials import new_key, open_pepper
-from api.auth.permissions import Role
 from api.http.unauthenticated_limit import BURST, LONGEST_SECONDS, RATE, Pace
 from api.service.runtime import open_network, open_store
 from api.service.settings import Settings
+from engine.domain.rights import Role
 from tests.service.auth.test_refusals import is_problem
 from tests.service.auth.test_sign_in_limits import Clock
 from tests.service.page_session import Desk, user

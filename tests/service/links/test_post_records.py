@@ -17,8 +17,9 @@ from api.links.schemas import LinkView
 from api.service.post_lines import read_post_lines
 from engine.domain.time_units import HOUR
 from engine.journal.journal import JOURNAL, Journal
-from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, POST_RECORD, ROSTER, TICK
+from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, ROSTER, TICK
 from engine.journal.payloads import RosterBody
+from engine.links.area import POST_RECORD
 from engine.links.ledger import LinkProjection
 from engine.links.posts import record_intake, record_outbox
 from engine.links.posts.centre_line import CentreLine

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
-from api.auth.permissions import Role
 from api.cases.files import find_file
 from api.cases.steps import CaseWriter
 from api.corrections.steps import correct_act
 from api.service.post_lines import read_post_lines
+from engine.cases.area import CASE_EVENT, CASE_OPENED
 from engine.cases.case_events import CaseOpening
 from engine.cases.case_ledger import (
     CASE_EVENTS,
@@ -23,6 +23,7 @@ from engine.cases.case_ledger import (
     draft_opening,
 )
 from engine.cases.case_reading import read_case
+from engine.domain.rights import Role
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError
 from engine.journal.entries import Draft
@@ -37,6 +38,7 @@ from engine.journal.kinds import (
     SEIZURE,
 )
 from engine.links.posts.centre_line import CentreLine
+from engine.journal.kinds import HANDOVER, INSPECTION, INSPECTION_CORRECTED, SEIZURE
 from engine.links.posts.copies import find_newest
 from engine.links.posts.post_nodes import PostNodes
 from engine.queue import corrections, match_outcomes, queue

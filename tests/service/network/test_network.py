@@ -13,11 +13,11 @@ from pydantic import TypeAdapter
 
 from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable
-from api.auth.permissions import Role
 from api.network import history, reads
 from api.network.history import ActCounts
 from api.network.schemas import NetworkOverview
 from api.service.post_lines import describe_line
+from engine.domain.rights import Role
 from engine.domain.time_units import HOUR
 from models.statistics.intervals import share
 from tests.service.auth.test_agencies import key_of

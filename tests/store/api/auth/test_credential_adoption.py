@@ -14,10 +14,10 @@ from api.auth.callers import Callers
 from api.auth.credential_adoption import adopt_credentials
 from api.auth.credential_commitment import commitment_of
 from api.auth.credentials import digest
-from api.auth.permissions import Role
 from api.auth.tables import KEYS, USERS, AccountProjection, AccountSecret
 from api.migrations.upgrade import upgrade
 from engine.domain.network import Network
+from engine.domain.rights import Role
 from engine.errors import NotAuthenticatedError
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, Journal

@@ -3,8 +3,12 @@
 import ast
 from pathlib import Path
 
-from engine.journal import kinds
-from engine.journal.power_records import FREQUENT
+import pytest
+
+from engine.errors import NotAllowedError
+from engine.journal import areas, kinds
+from engine.journal.areas import list_rules, load_areas
+from engine.journal.exercise_guard import require_kinds
 from tests.service.compatibility import deployment_contract
 
 ROOT = Path(__file__).parents[4]
@@ -31,14 +35,7 @@ def count_untyped_drafts(text: str) -> int:
 
 
 def test_every_kind_of_version_0c412e7_is_there() -> None:
-    assert set() == deployment_contract.KINDS - kinds.KINDS
-    assert set(FREQUENT) - kinds.KINDS == set()
-
-
-def test_no_kind_has_two_names() -> None:
-    texts = [value for name, value in vars(kinds).items() if name.isupper()]
-    names = [value for value in texts if isinstance(value, str)]
-    assert len(names) == len(kinds.KINDS)
+    assert set() == deployment_contract.KINDS - set(list_rules())
 
 
 def test_every_draft_is_made_by_its_kind() -> None:
@@ -67,3 +64,18 @@ def test_a_draft_holds_what_it_was_given() -> None:
     assert [(one.kind, one.subject, one.post) for one in drafts[:1]] == [
         ("shift_closed", "s-1", "OYB")
     ]
+
+
+def test_no_kind_and_no_table_belongs_to_two_areas() -> None:
+    """Negative control: the registry refuses an area that declares them again."""
+    assert len(list_rules()) == sum(len(area.records) for area in load_areas())
+    with pytest.MonkeyPatch.context() as patched:
+        twice = (*load_areas(), load_areas()[-1])
+        patched.setattr(areas, "load_areas", lambda: twice)
+        with pytest.raises(ValueError, match="two areas declare records of kind"):
+            areas.list_rules.__wrapped__()
+
+
+def test_no_journal_takes_a_record_that_no_area_declares() -> None:
+    with pytest.raises(NotAllowedError, match="no area declares records of kind note"):
+        require_kinds(["tick", "note"], training=False)
