@@ -31,19 +31,13 @@ from engine.audit.store_damage import find_damage
 from engine.audit.table_structure import find_structure_faults
 from engine.audit.verification import JournalFault, verify_snapshot
 from engine.errors import DamagedStoreError, HomeError, InputError
+from engine.journal.areas import list_declared_tables
 from engine.journal.journal import BODIES, IDENTITY, JOURNAL, Journal
 from engine.journal.kinds import SECRETS_DROPPED
 from engine.queue.identifier_log import settle as settle_identifiers
 from engine.queue.identifier_log import void as void_identifiers
 from engine.storage.database import METADATA, Store, insert_rows, read_any_text
 from engine.storage.dialect import Dialect
-from engine.errors import HomeError
-from engine.journal.areas import list_declared_tables
-from engine.journal.journal import Journal
-from engine.journal.kinds import SECRETS_DROPPED
-from engine.queue.identifier_log import settle as settle_identifiers
-from engine.queue.identifier_log import void as void_identifiers
-from engine.storage.database import Store, insert_rows, read_any_text
 from engine.storage.home import Home
 from features.intake.atomic_writer import exclusively
 from features.online.counter_log.merge import void

@@ -35,10 +35,8 @@ from engine.journal.entries import Entry
 from engine.journal.group_commit import Writer
 from engine.journal.idempotency import claim
 from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
-from engine.journal.kinds import JOURNAL_VERIFIED, POST_RECORD, SENSITIVE_READ
-from engine.journal.payloads import JournalFindings, SensitiveReadBody, VerifiedBody
 from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
-from engine.journal.payloads import SensitiveReadBody, VerifiedBody
+from engine.journal.payloads import JournalFindings, SensitiveReadBody, VerifiedBody
 from engine.journal.receipts import Signer
 from engine.selection.randomization import ShiftPeriod, commitment
 from engine.shifts.shift_state import SHIFTS

@@ -46,7 +46,6 @@ from engine.journal.kinds import (
 )
 from engine.journal.payloads import AccountBody
 from engine.journal.power_records import find_last_sequence
-from engine.links.ledger import LinkProjection
 from engine.links.messages import AccountState
 from engine.links.posts.account_messages import NodeKeys
 from engine.storage.database import Store

@@ -26,7 +26,6 @@ from api.cli import (
     demo,
     experiments,
     home,
-    links,
     loads,
     models,
     profiles,

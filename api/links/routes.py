@@ -16,7 +16,6 @@ from api.http.responses import answer, document_problems, json_router
 from api.links.reads import LinkedService, TheService, describe_traffic, list_links_of
 from api.links.schemas import Links, LinkTraffic
 from api.service.executors import PARCELS, Executors
-from api.service.metrics import Metrics
 from api.service.settings import Settings
 from engine.errors import NotFoundError
 from engine.journal.power_records import read_records

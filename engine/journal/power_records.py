@@ -13,14 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from threading import Lock
-from typing import Any, cast
-from typing import Any, Final
+from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Index, text
 
 from engine.errors import ErasedError, NotFoundError
-from engine.journal import kinds as record
 from engine.journal.areas import list_rules
 from engine.journal.entries import JournalRecord
 from engine.journal.hash_chain import GENESIS, ChainLink, chain_of, leaf_of

@@ -13,13 +13,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from engine.domain.time_units import DAY, HOUR
-from engine.journal.kinds import LINK_APPROVED, LINK_ENDED
-from engine.journal.power_records import RecordTail, read_last_known_at
-from engine.links.ledger import read_last_heard
-from engine.domain.time_units import DAY, HOUR, SECOND
 from engine.journal.power_records import RecordTail, read_last_known_at
 from engine.links.area import LINK_APPROVED, LINK_ENDED
-from engine.links.ledger import read_last_answer
+from engine.links.ledger import read_last_heard
 
 if TYPE_CHECKING:
     from engine.links.state import Link

@@ -15,9 +15,8 @@ import pytest
 from api.http import middleware
 from api.links import reports
 from api.links.worker import LinkWorker
-from engine.domain.time_units import HOUR
-from engine.journal.kinds import LINK_RECEIVED
 from engine.domain.rights import Role
+from engine.domain.time_units import HOUR
 from engine.links.agreement import parse_agreement
 from engine.links.area import LINK_RECEIVED
 from engine.links.exchange import LinkExchange

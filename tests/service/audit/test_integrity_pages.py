@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import select, text, update
 
 from api.audit import reads as audit_reads
-from api.auth.permissions import Role
 from api.service import executors
 from api.web.labels import TABLES
 from engine.domain.rights import Role

@@ -17,12 +17,12 @@ from sqlalchemy import Column, Connection, func, select, update
 from api.audit import erasure
 from api.audit.erasure import Criteria, _Selection
 from api.audit.home_check import check_home
-from api.auth.permissions import Role
 from api.cases import reads
 from api.service.settings import Settings
 from engine.audit.subject_records import RecordGroups
 from engine.cases.case_ledger import CASE_EVENTS, CASES
 from engine.cases.case_reading import CaseHistory, read_case
+from engine.domain.rights import Role
 from engine.domain.time_units import SystemClock
 from engine.journal.idempotency import ANSWERS
 from engine.journal.journal import JOURNAL

@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 
 from api.cases import report_page
 from api.web.form_fields import FormReader
-from engine.errors import TooCostlyError
 from engine.domain.rights import Role
+from engine.errors import TooCostlyError
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import SEIZURE
 from tests.service.page_session import Desk, at_desk

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from api.auth.permissions import Role
 from api.harness.tls_line import HOST, Line, make_certificate, serve_tls
 from api.links import https_line
 from api.links.https_line import CA_FILE, open_carrier
 from api.links.worker import LinkWorker
+from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock, rfc3339
 from engine.errors import HomeError, OtherSideError
 from engine.links.exchange import LinkExchange

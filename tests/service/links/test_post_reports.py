@@ -29,16 +29,8 @@ from engine.errors import ConflictError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import claim
 from engine.journal.journal import JOURNAL
-from engine.journal.kinds import (
-    CASE_EVENT,
-    CASE_OPENED,
-    HANDOVER,
-    INSPECTION,
-    INSPECTION_CORRECTED,
-    SEIZURE,
-)
-from engine.links.posts.centre_line import CentreLine
 from engine.journal.kinds import HANDOVER, INSPECTION, INSPECTION_CORRECTED, SEIZURE
+from engine.links.posts.centre_line import CentreLine
 from engine.links.posts.copies import find_newest
 from engine.links.posts.post_nodes import PostNodes
 from engine.queue import corrections, match_outcomes, queue

@@ -5,16 +5,13 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from api.links.exchanges import exchange_all
 from api.links.post_records import follow_records
 from engine.decision import decision as decisions
 from engine.decision.decision import Inputs
+from engine.domain.rights import Role
 from engine.domain.time_units import HOUR
 from engine.errors import OtherSideError
-from engine.decision import decision as decisions
-from engine.decision.decision import Inputs
-from engine.domain.rights import Role
 from engine.explanation.facts import STALE
 from engine.journal.kinds import DECISION, TICK
 from engine.links.ledger import read_last_heard

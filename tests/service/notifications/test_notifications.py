@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import Connection, update
 from typer.testing import CliRunner
 
-from api.auth.permissions import Role
 from api.cli.main import app
 from api.notifications import reads
 from api.notifications.schemas import Notifications

@@ -13,7 +13,6 @@ from engine.criteria.watchlist import WatchEntry, draft_entry
 from engine.domain.time_units import DAY, moment
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal.journal import JOURNAL
-from engine.journal.kinds import LINK_RECEIVED, LINK_SENT, MATCH_ASKED
 from engine.links.area import LINK_RECEIVED, LINK_SENT, MATCH_ASKED
 from engine.links.matching import match_exchange
 from engine.links.matching.detail_release import ReleaseStep
