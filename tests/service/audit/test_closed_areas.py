@@ -61,7 +61,7 @@ def command(home: Home, open_areas: str, *words: str) -> subprocess.CompletedPro
 
 
 @contextmanager
-def served(home: Home, open_areas: str) -> Iterator[httpx2.Client]:
+def open_service(home: Home, open_areas: str) -> Iterator[httpx2.Client]:
     """Serve a home by the command, with some areas open."""
     words = [sys.executable, "-m", "api", "serve", "--port", "0"]
     known = environment(home, open_areas)
@@ -91,7 +91,7 @@ def test_a_service_without_an_area_decides_and_verifies(
         keys, _ = make_keys(home)
     number = 7_000 + list(AREAS).index(closed)
     bearer = {"Authorization": f"Bearer {keys[Role.CHECKPOINT]}"}
-    with served(home, opened) as client:
+    with open_service(home, opened) as client:
         answer = client.post("/v1/decisions", json=arrival(number), headers=bearer)
         assert answer.status_code == 201, answer.text
         for area, path in PATHS.items():
