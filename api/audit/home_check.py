@@ -13,13 +13,6 @@ from sqlalchemy import Connection
 
 from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.service.runtime import open_network, projections
-from engine.audit.case_file_check import (
-    count_case_files,
-    find_case_file_faults,
-    note_awaited_files,
-    note_stray_files,
-)
-from engine.audit.copy_check import find_foreign_copies, note_foreign_copies
 from engine.audit.file_anchors import find_network_faults, read_declared_networks
 from engine.audit.store_comparison import find_type_faults
 from engine.audit.store_damage import (
@@ -28,12 +21,20 @@ from engine.audit.store_damage import (
     note_unchecked,
     verify_store,
 )
-from engine.audit.verification import JournalFault, Verdict
-from engine.audit.witness import find_witness_faults, note_unwitnessed, read_witness
+from engine.audit.verification import Verdict
+from engine.cases.file_check import (
+    count_case_files,
+    find_case_file_faults,
+    note_awaited_files,
+    note_stray_files,
+)
 from engine.domain.network import Network
 from engine.errors import RiskError
+from engine.journal.entries import JournalFault
 from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
 from engine.links.key_files import find_link_keys, read_fingerprint
+from engine.links.posts.copy_check import find_foreign_copies, note_foreign_copies
+from engine.links.witness import find_witness_faults, note_unwitnessed, read_witness
 from engine.storage.database import METADATA, Store, read_any_text
 from engine.storage.home import Home
 from features.online.counter_recount import Recount

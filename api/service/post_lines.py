@@ -47,9 +47,9 @@ def read_post_lines(
     """Return the line of each post whose node and centre are two installations."""
     if not service.home.link_keys.exists():
         return {}
+    from engine.journal.copies import find_newest
     from engine.links.key_files import read_fingerprint
     from engine.links.ledger import read_last_heard
-    from engine.links.posts.copies import find_newest
     from engine.links.state import read_links
 
     found: dict[str, PostLine] = {}

@@ -44,6 +44,7 @@ from engine.errors import StoreUnavailableError
 from engine.explanation.reasons import Reason
 from engine.journal.areas import list_projections
 from engine.journal.clock import ClockProjection
+from engine.journal.copies import CopyProjection
 from engine.journal.entries import Projection
 from engine.journal.group_commit import Writer
 from engine.journal.idempotency import AnswerProjection
@@ -51,7 +52,6 @@ from engine.journal.journal import Journal
 from engine.journal.receipts import Signer, open_signer
 from engine.links.posts.account_messages import NodeKeys
 from engine.links.posts.centre_line import CentreLine
-from engine.links.posts.copies import CopyProjection
 from engine.links.posts.post_nodes import PostNodes
 from engine.ports import Contribution, Scorer
 from engine.queue.corrections import CorrectionProjection

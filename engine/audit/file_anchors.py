@@ -13,9 +13,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from engine.audit.verification import JournalFault
 from engine.domain.network import Network, read_network
 from engine.errors import HomeError
+from engine.journal.entries import JournalFault
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import (
     HISTORY_ERASED,

@@ -19,7 +19,7 @@ from engine.audit.file_anchors import (
     read_quarantines,
     read_replaced_loads,
 )
-from engine.audit.verification import JournalFault
+from engine.journal.entries import JournalFault
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import HISTORY_LOADED, LOAD_BEGUN
 from engine.storage.file_digests import file_digest

@@ -26,12 +26,12 @@ from engine.cases.case_reading import read_case
 from engine.domain.rights import Role
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError
+from engine.journal.copies import find_newest
 from engine.journal.entries import Draft
 from engine.journal.idempotency import claim
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import HANDOVER, INSPECTION, INSPECTION_CORRECTED, SEIZURE
 from engine.links.posts.centre_line import CentreLine
-from engine.links.posts.copies import find_newest
 from engine.links.posts.post_nodes import PostNodes
 from engine.queue import corrections, match_outcomes, queue
 from engine.queue.corrections import CORRECTIONS, read_stated

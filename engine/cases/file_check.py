@@ -6,8 +6,8 @@ from itertools import chain
 from sqlalchemy import Connection
 
 from engine.audit.file_anchors import find_links
-from engine.audit.verification import JournalFault
 from engine.cases.file_store import list_strays, read_arrived_files, read_named_files
+from engine.journal.entries import JournalFault
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 

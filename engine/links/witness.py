@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection, func, select
 
-from engine.audit.verification import JournalFault
 from engine.domain.time_units import micros, rfc3339
 from engine.domain.validation import list_faults
 from engine.errors import InputError, NotFoundError, RecordError
+from engine.journal.entries import JournalFault
 from engine.journal.journal import IDENTITY, JOURNAL, Journal, JournalReader
 from engine.links.identity import LinkIdentity
 from engine.links.ledger import list_envelopes
