@@ -51,9 +51,7 @@ from engine.journal.idempotency import AnswerProjection
 from engine.journal.journal import Journal
 from engine.journal.receipts import Signer, open_signer
 from engine.links.posts.account_messages import NodeKeys
-from engine.links.posts.centre_line import CentreLine
-from engine.links.posts.post_nodes import PostNodes
-from engine.ports import Contribution, Scorer
+from engine.ports import Contribution, PostAuthority, Scorer, open_authority
 from engine.queue.corrections import CorrectionProjection
 from engine.queue.expiry import QueueExpiry
 from engine.queue.identifier_index import IdentifierProjection
@@ -166,7 +164,7 @@ class Runtime:
     workload: Workload
     recompute: DecisionReplay
     metrics: Metrics
-    line: CentreLine
+    posts: PostAuthority
     expiry: QueueExpiry
     probe: Probe
     present: MonotonicClock
@@ -243,7 +241,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
         writer.submit, plan.names, failed=metrics.profile_failed, say=profile_figure
     )
     pepper = open_pepper(home)
-    line = CentreLine(partial(_read_fingerprint, home), settings.silence_limits)
+    posts = open_authority(home, settings.silence_limits)
     contexts = DecisionContextBuilder(
         Shifts(
             store,
@@ -252,7 +250,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
             settings.shifts_of(network),
             refused=partial(metrics.refuse_power, "shift"),
             chains=SeedChains(store, writer.submit, pepper, SeedMarks(home.keys / MARKS)),
-            is_ahead=line.has_centre,
+            is_ahead=posts.has_centre,
         ),
         settings.policy,
         in_force=watch.in_force,
@@ -262,7 +260,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
         features=features,
         network=network,
         matchers=(profiles, WatchMatcher()),
-        line=line,
+        posts=posts,
     )
     sign_in = open_sign_in(
         home,
@@ -274,7 +272,6 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
         posts=agencies_by_post(network),
         nodes=NodeKeys(home),
     )
-    nodes = PostNodes(partial(_read_fingerprint, home))
     spread, signer = SpreadSnapshots(plan), open_signer(home)
     expiry = QueueExpiry(store, journal, also=[partial(spread.make_early, store, journal)])
     watch.start()
@@ -304,7 +301,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
             journal,
             features=features,
             contexts=contexts,
-            nodes=nodes,
+            posts=posts,
             batched=metrics.batches.observe,
             rest=partial(do_quiet_work, store),
         ),
@@ -315,23 +312,16 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
             submit=writer.submit,
             features=features,
             network=network,
-            nodes=nodes,
+            posts=posts,
         ),
         forecasts=Forecasts(features, settings.policy, in_force=watch.in_force),
         recompute=DecisionReplay(journal, features, scorer=models.load, sentences=models.sentences),
         metrics=metrics,
-        line=line,
+        posts=posts,
         expiry=expiry,
         probe=Probe(store),
         present=_present(store, journal),
     )
-
-
-def _read_fingerprint(home: Home) -> str:
-    """Return the fingerprint of this home's link identity, empty where it has none."""
-    from engine.links.key_files import read_fingerprint
-
-    return read_fingerprint(home)
 
 
 def _present(store: Store, journal: Journal) -> MonotonicClock:

@@ -3,7 +3,7 @@
 areas           Areas: what the core must know of each part of the system
 batch_worker    Pending requests, handled in batches by one thread
 clock           Time of the journal
-copies          Copies of another installation's records: where each stands there, and what proves it
+copies          Copies of other journals' records, and what proves them
 entries         Journal records before and after they are appended
 exercise_guard  Separation of the journals of exercises from live ones
 group_commit    One durable commit for many requests

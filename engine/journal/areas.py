@@ -149,6 +149,8 @@ class Area:
     tables: Mapping[str, TableRule] = field(default_factory=dict)
     projections: Sequence[str] = ()
     """Projections of its tables as ``module:class``, in the order in which they are applied."""
+    authority: str = ""
+    """What opens the :class:`engine.ports.PostAuthority` of a home, as ``module:function``."""
     held: str = ""
     """What selects the groups of records that are still needed, which an erasure keeps, as
     ``module:function`` of a connection and of groups; empty if there are none."""

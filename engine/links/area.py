@@ -277,5 +277,6 @@ AREA: Final = Area(
         "engine.links.movements.movement_ledger:MovementProjection",
         "engine.links.requests.facts:RequestProjection",
     ),
+    authority="engine.links.posts.linked_posts:open_posts",
     held="engine.links.ledger:select_unsettled",
 )
