@@ -25,7 +25,6 @@ from engine.audit.subject_records import (
     names_subject,
     read_erasable,
 )
-from engine.cases.file_store import sweep_files
 from engine.criteria.dual_control import (
     ApprovalState,
     DualControlProjection,
@@ -38,7 +37,7 @@ from engine.criteria.watchlist import read_expiry
 from engine.domain.rights import Matter, Right
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, InputError
-from engine.journal.areas import kinds_of, list_held, list_projections, list_tables
+from engine.journal.areas import kinds_of, list_held, list_projections, list_tables, sweep_areas
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import DECISION, SENSITIVE_READ
@@ -222,7 +221,7 @@ class ErasureSteps:
         Journal(self.store, [DualControlProjection(), *list_projections(), rows]).append_found(find)
         with self.store.read() as connection:
             finish_erasure(self.home, connection)
-        sweep_files(self.home, self.store)
+        sweep_areas(self.home, self.store)
         return replace(result[0], is_overwritten=forget_deleted(self.store))
 
     def _draft_erasures(

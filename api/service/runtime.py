@@ -32,7 +32,6 @@ from api.service.subprocess_jobs import Assessments, Backtests, Measurements
 from api.service.thread_bridge import LoopBridge
 from engine.audit.decision_replay import DecisionReplay
 from engine.audit.file_anchors import declare_files
-from engine.cases.file_store import sweep_files
 from engine.criteria.dual_control import DualControlProjection
 from engine.criteria.profiles.matcher import ProfileMatcher
 from engine.criteria.watchlist import WatchMatcher, WatchProjection
@@ -42,7 +41,7 @@ from engine.domain.plausibility import MonotonicClock
 from engine.domain.records import Arrival
 from engine.errors import StoreUnavailableError
 from engine.explanation.reasons import Reason
-from engine.journal.areas import list_projections
+from engine.journal.areas import list_projections, open_key_carrier, sweep_areas
 from engine.journal.clock import ClockProjection
 from engine.journal.copies import CopyProjection
 from engine.journal.entries import Projection
@@ -50,7 +49,6 @@ from engine.journal.group_commit import Writer
 from engine.journal.idempotency import AnswerProjection
 from engine.journal.journal import Journal
 from engine.journal.receipts import Signer, open_signer
-from engine.links.posts.account_messages import NodeKeys
 from engine.ports import Contribution, PostAuthority, Scorer, open_authority
 from engine.queue.corrections import CorrectionProjection
 from engine.queue.expiry import QueueExpiry
@@ -224,7 +222,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
         require_areas(home, connection)
         plan = read_plan(connection)
     declare_files(home, store)
-    sweep_files(home, store, is_patient=False)
+    sweep_areas(home, store, is_patient=False)
     journal = Journal(store, projections(plan, network))
     writer = Writer(journal)
     features = OnlineFeatures(plan, network)
@@ -270,7 +268,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
         settings=settings,
         metrics=metrics,
         posts=agencies_by_post(network),
-        nodes=NodeKeys(home),
+        nodes=open_key_carrier(home),
     )
     spread, signer = SpreadSnapshots(plan), open_signer(home)
     expiry = QueueExpiry(store, journal, also=[partial(spread.make_early, store, journal)])
