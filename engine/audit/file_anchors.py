@@ -13,6 +13,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from engine.audit.verification import JournalFault
+from engine.criteria.dual_control import read_approval_states
 from engine.domain.network import Network, read_network
 from engine.errors import HomeError
 from engine.journal.entries import JournalFault
@@ -103,9 +105,12 @@ def read_quarantines(connection: Connection) -> dict[str, tuple[int, str | None]
     The digest is None where no record states it.
     """
     found: dict[str, tuple[int, str | None]] = {}
+    withdrawn = read_withdrawn_loads(connection)
     for seq, body in JournalReader(connection).bodies_of(HISTORY_LOADED, QUARANTINE_DECLARED):
         load, digest = body.get("load"), body.get("quarantine")
-        if isinstance(load, str) and found.get(load, (0, None))[1] is None:
+        if not isinstance(load, str) or seq < withdrawn.get(load, 0):
+            continue
+        if found.get(load, (0, None))[1] is None:
             found[load] = (seq, digest if isinstance(digest, str) else None)
     for seq, erased in JournalReader(connection).bodies_of(HISTORY_ERASED):
         found.pop(erased["load"], None)
@@ -119,6 +124,19 @@ def read_replaced_loads(connection: Connection) -> dict[str, tuple[int, str]]:
         body["load"]: (seq, body["instead"])
         for seq, body in JournalReader(connection).bodies_of(HISTORY_ERASED)
     }
+
+
+def read_withdrawn_loads(connection: Connection) -> dict[str, int]:
+    """Return each load that two people withdrew, with the last record by which they did.
+
+    Who loads the same folder again has the load again: it counts from that later record on.
+    """
+    found: dict[str, int] = {}
+    for state in read_approval_states(connection, "load_withdrawal").values():
+        if state.state == "in_force":
+            load = str(state.content["load"])
+            found[load] = max(found.get(load, 0), state.sequence)
+    return found
 
 
 def declare_quarantines(home: Home, store: Store) -> None:

@@ -72,6 +72,8 @@ class LoadResult:
     """Crossings by the field in which their document differs from the reading at the post."""
     held: Mapping[str, int] = field(default_factory=dict)
     """Rows by file of those quarantined that the home held as they are."""
+    differing: Mapping[str, int] = field(default_factory=dict)
+    """Rows by file of those quarantined that the home held with other values."""
     placeholders: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Accepted rows by file and field whose cell stands for a missing value."""
 
@@ -86,6 +88,7 @@ class LoadResult:
             "accepted": dict(self.accepted),
             "quarantined": dict(self.quarantined),
             "held": dict(self.held),
+            "differing": dict(self.differing),
             "placeholders": {file: dict(fields) for file, fields in self.placeholders.items()},
             "quarantine_file": str(self.quarantine_file),
             "new_posts": dict(self.new_posts),

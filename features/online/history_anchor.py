@@ -18,6 +18,7 @@ from engine.audit.file_anchors import (
     find_links,
     read_quarantines,
     read_replaced_loads,
+    read_withdrawn_loads,
 )
 from engine.journal.entries import JournalFault
 from engine.journal.journal import JournalReader
@@ -33,9 +34,11 @@ RULE = "history"
 def read_anchors(connection: Connection) -> dict[str, int]:
     """Return the digest of each load in the journal, with the number of the record it first has."""
     found: dict[str, int] = {}
+    withdrawn = read_withdrawn_loads(connection)
     for seq, body in JournalReader(connection).bodies_of(HISTORY_LOADED):
-        if isinstance(body.get("load"), str):
-            found.setdefault(body["load"], seq)
+        load = body.get("load")
+        if isinstance(load, str) and seq > withdrawn.get(load, 0):
+            found.setdefault(load, seq)
     for load, (seq, instead) in read_replaced_loads(connection).items():
         found.pop(load, None)
         found[instead] = seq
@@ -56,13 +59,16 @@ def history_faults(home: Home, connection: Connection) -> Iterator[JournalFault]
     for digest, seq in known.items():
         if not is_intact(home, digest):
             yield JournalFault(seq, RULE, f"load {digest} is not on the disk as it was recorded")
-    erased = read_replaced_loads(connection)
+    erased, withdrawn = read_replaced_loads(connection), read_withdrawn_loads(connection)
     for digest in loads(home):
         if digest in erased:
             why = (
                 f"load {digest} was erased and is on the disk: darvoza erase finishes what it began"
             )
             yield JournalFault(erased[digest][0], RULE, why)
+        elif digest in withdrawn.keys() - known.keys():
+            why = f"load {digest} was withdrawn and is on the disk: darvoza load removes it first"
+            yield JournalFault(withdrawn[digest], RULE, why)
         elif digest not in known and not (digest in started and is_intact(home, digest)):
             yield JournalFault(
                 0, RULE, f"load {digest} is on the disk and in no record: load it again"
@@ -84,6 +90,7 @@ def _quarantine_faults(home: Home, connection: Connection) -> Iterator[JournalFa
 def history_notes(home: Home, connection: Connection) -> Iterator[str]:
     """Yield what is unfinished or not anchored, and is no fault."""
     known, started = read_anchors(connection), begun(connection)
+    started -= read_withdrawn_loads(connection).keys()
     for digest in loads(home):
         if digest in started and digest not in known:
             yield f"load {digest}: not finished; load the same folder again, and it will count"
