@@ -13,7 +13,6 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from engine.audit.verification import JournalFault
 from engine.criteria.dual_control import read_approval_states
 from engine.domain.network import Network, read_network
 from engine.errors import HomeError
