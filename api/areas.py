@@ -113,11 +113,14 @@ def list_closed() -> list[Doors]:
     return [_load_doors(name) for name in AREAS if name not in opened]
 
 
+def list_parts(name: str) -> list[Any]:
+    """Return the parts of a running service that open areas have by this name."""
+    return [load_part(doors.parts[name]) for doors in list_doors() if name in doors.parts]
+
+
 def find_part(name: str) -> Any | None:
-    """Return what makes a part of a running service, None where no open area has one."""
-    found = (doors.parts[name] for doors in list_doors() if name in doors.parts)
-    part = next(found, None)
-    return None if part is None else load_part(part)
+    """Return the part of a running service by this name, None if no open area has one."""
+    return next(iter(list_parts(name)), None)
 
 
 def require_areas(home: Home, connection: Connection) -> None:

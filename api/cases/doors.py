@@ -28,6 +28,11 @@ CASES: Final = Doors(
     },
     menu=(MenuEntry("/cases", "Cases", 100),),
     routers=("api.cases.routes:router", "api.cases.file_routes:router"),
+    parts={
+        "opened_cases": "engine.cases.case_ledger:find_opened_from",
+        "event_bodies": "api.cases.event_bodies:EVENTS",
+        "notifications": "api.cases.event_bodies:list_escalated",
+    },
     page_routers=("api.cases.page:router", "api.cases.file_page:router"),
     approvals={CASE_EVENT: ("case", ("GET", "/v1/cases/{case_id}"))},
 )

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
 from api.cases.event_forms import (
@@ -29,7 +30,6 @@ from api.cases.event_forms import (
     read_opening,
     refuse_field,
 )
-from api.cases.linked_pages import find_pages
 from api.cases.reads import CaseFilter, describe_case, describe_cases, must_see
 from api.cases.routes import Before
 from api.cases.steps import CaseStepService, CaseWriter
@@ -41,13 +41,15 @@ from api.web.form_fields import FieldMistake, FormError, FormReader
 from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
-from api.web.visitor import TOKEN, Form, TheForm, read_field
+from api.web.visitor import TOKEN, Form, TheForm, Visitor, read_field
 from engine.cases.case_events import CaseEvent, CaseOpening
 from engine.cases.case_ledger import find_opened_from
 from engine.cases.name_signs import find_name_signs
 from engine.domain.records import Code, Identifier, PostCode
-from engine.errors import NotFoundError, RecordError
+from engine.errors import ConflictError, NotFoundError, RecordError
+from engine.queue.queue import DECISIONS
 from engine.storage.home import Home
+from engine.targeting.corrections import read_stated_act, read_stated_seizure
 
 router = APIRouter(prefix="/cases", route_class=PageRoute, include_in_schema=False)
 SHOWN = 100
@@ -342,3 +344,45 @@ def list_posts(service: CaseStepService, caller: Caller) -> list[str]:
 
 def _list_agencies(service: CaseStepService) -> list[str]:
     return sorted({one for post in service.network.posts.values() for one in post.agencies})
+
+
+Link = Mapping[str, str]
+
+
+def find_pages(
+    connection: Connection, visitor: Visitor, links: Sequence[Link]
+) -> dict[tuple[str, str], str]:
+    """Return the address of each linked thing that has a page this visitor may open."""
+    found = {}
+    for one in links:
+        address = _find_page(connection, visitor, one["of"], one["id"])
+        if address is not None:
+            found[one["of"], one["id"]] = address
+    return found
+
+
+def _find_page(connection: Connection, visitor: Visitor, kind: str, name: str) -> str | None:
+    if kind in ("vehicle", "declaration"):
+        is_open = visitor.may("GET", "/v1/search")
+        return f"/search?q={quote(name, safe='')}" if is_open else None
+    if kind == "attention":
+        is_open = visitor.may("GET", "/v1/attentions")
+        return f"/attentions#{quote(name, safe='')}" if is_open else None
+    return _find_decision(connection, visitor, kind, name)
+
+
+def _find_decision(connection: Connection, visitor: Visitor, kind: str, name: str) -> str | None:
+    """Return the page of the last decision on the crossing of an act or a seizure."""
+    try:
+        if kind == "act":
+            crossing = read_stated_act(connection, name).body["inspection"]["crossing_id"]
+        else:
+            crossing = read_stated_seizure(connection, name).body["linked_crossing_id"]
+    except (NotFoundError, ConflictError):  # erased, withdrawn or not confirmed
+        return None
+    column = DECISIONS.c
+    query = select(column.decision_id, column.post).where(column.crossing_id == crossing)
+    row = connection.execute(query.order_by(column.seq.desc()).limit(1)).one_or_none()
+    if row is None or not visitor.caller.sees_post(row.post):
+        return None
+    return f"/decisions/{quote(row.decision_id, safe='')}"

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
+from api.areas import find_part
 from api.decisions.link_graph import KINDS, name_of_linked
 from api.decisions.page_data import list_named, read_page
 from api.decisions.page_forms import TheDecisionForm
@@ -24,7 +25,6 @@ from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import TOKEN, TheForm
-from engine.cases.case_ledger import find_opened_from
 from engine.errors import ConflictError
 from engine.shifts.rosters import has_scanner
 
@@ -151,7 +151,9 @@ def render_page(
     with service.store.read() as snapshot:
         is_scanning = has_scanner(snapshot, post, service.network)
         finds = [] if found.filed is None else found.filed.seizures
-        opened = find_opened_from(snapshot, [one["seizure_id"] for one in finds])
+        named = [one["seizure_id"] for one in finds]
+        find_opened = find_part("opened_cases")
+        opened = {} if find_opened is None else find_opened(snapshot, named)
     values: dict[str, Any] = {
         "found": found,
         "has_scanner": is_scanning,

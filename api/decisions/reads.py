@@ -15,9 +15,9 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends
 from sqlalchemy import Connection
 
+from api.areas import list_parts
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.decisions.partner_manifest import read_partner_manifest
 from api.decisions.reason_subjects import subjects
 from api.decisions.vehicle_history import PastService, past
 from api.http.agency_rows import visible_reasons
@@ -39,7 +39,6 @@ from engine.journal.batch_worker import read_record
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, INSPECTION
 from engine.journal.power_records import read_proven
-from engine.links.posts.late_withdrawals import LateWithdrawal, list_late_withdrawals
 from engine.queue.mirror_alerts import alerts_of
 from engine.queue.queue import QueuedDecision, list_waiting, read_decision, waits
 from engine.queue.queue import list_decisions as select_decisions
@@ -90,10 +89,10 @@ class DecisionReader:
             seen = self._view(connection, known, is_blind=False)
             seen |= {"reviews": self._reviews(connection, known)} | taken
             body = self._service.journal.body(connection, known.seq, of=DECISION)
-            manifest = read_partner_manifest(connection, self._service.network, body)
-            seen = seen if manifest is None else seen | {"partner_manifest": manifest}
-            late = list_late_withdrawals(connection, body, known_at=known.known_at)
-            return seen | {"withdrawn": list(map(_describe_late, late))} if late else seen
+            for read_notes in list_parts("decision_notes"):
+                network, known_at = self._service.network, known.known_at
+                seen = seen | read_notes(connection, network, body, known_at=known_at)
+            return seen
 
     def list_decisions(
         self,
@@ -221,16 +220,6 @@ class DecisionReader:
         ]
         seen = seen | {"declaration_alerts": later} if later else seen
         return seen | {"alerts": alerts} if alerts else seen
-
-
-def _describe_late(one: LateWithdrawal) -> dict[str, Any]:
-    """Return a withdrawal; an entry of the watch list has no name in a decision."""
-    return {
-        "source": one.source,
-        "profile": one.code if one.source == "profile" else None,
-        "withdrawn_at": rfc3339(one.withdrawn_at),
-        "arrived_at": rfc3339(one.arrived_at),
-    }
 
 
 def _view_holder(holder: VehicleHolder | None) -> dict[str, Any]:

@@ -12,15 +12,16 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends
 from sqlalchemy import Connection, select
 
+from api.areas import list_parts
 from api.auth.account_grants import GRANT_KINDS, GrantHistory
 from api.auth.callers import Caller
-from api.cases.reads import CaseFilter, CaseService, describe_cases
 from api.confirmations.reads import ConfirmationService, waiting_finds
 from api.http.dependencies import running_service
+from api.notifications.event_bodies import ALARMS, EventBodies, EventService
 from api.service.settings import Settings
-from api.webhooks.bodies import ALARMS, EventBodies, EventService
 from engine.criteria.dual_control import Matter, read_approval_states
 from engine.decision.inspection_minutes import CHANNEL_STEP
+from engine.domain.network import Network
 from engine.domain.time_units import DAY, rfc3339
 from engine.journal import kinds as record
 from engine.journal.areas import EventType
@@ -51,16 +52,16 @@ _ACCOUNT = ("POST", "/v1/people/proposals/{proposal}/approvals")
 _MODEL = ("POST", "/v1/models/{version}/approvals")
 _FIND = ("POST", "/v1/finds/{sequence}/confirmations")
 _HANDOVER = ("POST", "/v1/posts/{post}/handovers/{sequence}/signatures")
-_CASES = ("GET", "/v1/cases")
 _ALARMS = tuple(kind for kind in ALARMS if kind not in FREQUENT)
 """Those that an index finds: a day of a national journal is not walked for the others."""
 _AT_REST = frozenset({"in_force", "retired"})
 
 
-class NotificationService(EventService, ConfirmationService, CaseService, Protocol):
+class NotificationService(EventService, ConfirmationService, Protocol):
     """The running service, as notifications are read."""
 
     settings: Settings
+    network: Network
 
 
 TheService = Annotated[NotificationService, Depends(running_service)]
@@ -81,7 +82,8 @@ def list_notifications(service: NotificationService, caller: Caller) -> list[dic
             *_list_alarms(connection, bodies, since=now - DAY),
         ]
     found += _list_finds(service, caller)
-    found += _list_escalated(service, caller)
+    for list_more in list_parts("notifications"):
+        found += list_more(service, caller)
     return sorted(found, key=lambda one: str(one["at"]), reverse=True)
 
 
@@ -228,14 +230,6 @@ def _list_finds(service: NotificationService, caller: Caller) -> Iterator[dict[s
                     "about": "find",
                     "at": one["recorded_at"],
                 } | about
-
-
-def _list_escalated(service: NotificationService, caller: Caller) -> Iterator[dict[str, Any]]:
-    if caller.may(*_CASES):
-        wanted = CaseFilter(state="open", urgency="escalated")
-        for one in describe_cases(service, caller.enter(*_CASES), wanted)["cases"]:
-            about = {"id": one["case_id"], "post": one["post"]}
-            yield {"kind": "alarm", "about": "case", "at": one["changed_at"]} | about
 
 
 def _list_alarms(

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from subprocess import CompletedProcess
 from typing import Any, TypeVar
 
-from engine.cases.file_types import LARGEST_FILE, LOOK_SECONDS
 from engine.errors import BusyError, TooCostlyError
 from engine.storage.home import Home
 from engine.storage.worker_process import hold_place, run_bounded, work_apart
@@ -52,7 +51,7 @@ PARCELS = Bounds("parcel", waiting=8, most_bytes=12 * MEGABYTE)
 """Parcels of links: each may cost hundreds of megabytes."""
 MESSAGES = Bounds("message", waiting=64, most_bytes=24 * MEGABYTE)
 """Standard messages, which a barrier waits for."""
-FILES = Bounds("file", waiting=8, most_bytes=LARGEST_FILE, seconds=LOOK_SECONDS)
+FILES = Bounds("file", waiting=8, most_bytes=32 * MEGABYTE, seconds=10)
 """Files of cases, from the first byte until the record stands."""
 DOSSIERS = Bounds("dossier", waiting=8, most_bytes=8 * MEGABYTE, seconds=20)
 """Cases in words; photographs are read from the home, 24 MB of them."""

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from api.areas import list_parts
 from engine.domain.time_units import SECOND
 from engine.errors import OtherSideError, StoreUnavailableError
-from engine.events.deliveries import QueueFigures, read_queue_figures
 from engine.journal.areas import UNCOUNTED
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.journal import Journal
@@ -169,7 +169,7 @@ class Metrics:
         if event_type not in UNCOUNTED:
             self.deliveries.labels(state).inc()
 
-    def show_outbox(self, figures: QueueFigures, now: int) -> None:
+    def show_outbox(self, figures: Any, now: int) -> None:
         """Show how the outbox of events fares."""
         oldest = 0 if figures.oldest_at is None else now - figures.oldest_at
         self.webhooks["_waiting"].set(figures.waiting)
@@ -216,7 +216,8 @@ def exposition(metrics: Metrics, store: Store, journal: Journal, posts: PostAuth
             now = journal.now(connection)
             metrics.centre_silent.set(posts.measure_longest(connection, now=now) / SECOND)
             metrics.links_silent.set(posts.measure_since(metrics.links_expected, now=now) / SECOND)
-            metrics.show_outbox(read_queue_figures(connection, now=now), now)
+            for read_figures in list_parts("outbox_figures"):
+                metrics.show_outbox(read_figures(connection, now=now), now)
     except StoreUnavailableError:
         found = {}
     metrics.links_unreachable.clear()

@@ -1,7 +1,6 @@
 """Events to other systems, over HTTP and as a page.
 
 addresses     Addresses to which events may be sent
-bodies        Bodies of events, as their receiver may see them
 doors         The doors of the area of webhooks
 page          The page of the webhooks and their dead letters
 reads         Webhooks and what they have not acknowledged yet

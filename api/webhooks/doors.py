@@ -26,6 +26,7 @@ DOORS: Final = Doors(
     menu=(MenuEntry("/webhooks", "Webhooks", 200),),
     routers=("api.webhooks.routes:router",),
     page_routers=("api.webhooks.page:router",),
+    parts={"outbox_figures": "engine.events.deliveries:read_queue_figures"},
     workers=("api.webhooks.worker:DeliveryWorker",),
     alarms={WEBHOOK_DISABLED: ("webhook_disabled", ("GET", "/v1/webhooks"))},
 )

@@ -7,11 +7,11 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
+from api.notifications.event_bodies import types_for
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
-from api.webhooks.bodies import types_for
 from api.webhooks.reads import TheService, list_webhooks, read_webhook
 from api.webhooks.registration import Rotation, WebhookRequest, WebhookService, WebhookWriter
 from api.webhooks.routes import WebhookId

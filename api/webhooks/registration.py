@@ -15,10 +15,10 @@ from api.auth.agencies import check_agency
 from api.auth.callers import Caller
 from api.auth.permissions import BOUND
 from api.http.guards import check_post
+from api.notifications.event_bodies import types_for
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from api.webhooks.addresses import check_url, parse_networks
-from api.webhooks.bodies import types_for
 from api.webhooks.signatures import derive_secret, new_secret_name, open_key, show_secret
 from engine.domain.network import Network
 from engine.domain.records import Agency, PostCode, Record

@@ -32,12 +32,12 @@ from api.cli.agencies import describe_matrix
 from api.decisions import page_forms
 from api.http import agency_rows, csv_lists
 from api.http.agency_rows import RecordFilter
+from api.notifications.event_bodies import EventBodies
 from api.queue import page as queue_page
 from api.service.settings import Settings
 from api.service.subprocess_jobs import Assessments, Measurements
 from api.site import PAGES
 from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
-from api.webhooks.bodies import EventBodies
 from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import NotEnoughDataError
 from engine.journal.areas import RecordRule, list_events, list_rules

@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from api.auth.authority import Authority
-from api.webhooks import bodies
-from api.webhooks.bodies import EventBodies, receiver, types_for
+from api.cases import event_bodies as bodies
+from api.notifications.event_bodies import EventBodies, receiver, types_for
 from engine.domain.rights import Role
 from engine.events.endpoints import Endpoint
 from tests.service.cases.test_cases import open_case, person, report

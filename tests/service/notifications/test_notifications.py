@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from api.cli.main import app
 from api.notifications import reads
+from api.notifications.event_bodies import EventBodies
 from api.notifications.schemas import Notifications
-from api.webhooks.bodies import EventBodies
 from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.rights import Role
 from engine.journal.kinds import ERASURE_PROPOSED

@@ -19,9 +19,9 @@ from api.auth.callers import Caller
 from api.http import agency_rows
 from api.http.agency_rows import RecordFilter
 from api.http.openapi_examples import BODIES
+from api.notifications import event_bodies as bodies
 from api.service.runtime import Runtime
 from api.service.settings import Settings
-from api.webhooks import bodies
 from api.webhooks.reads import list_webhooks
 from api.webhooks.worker import DeliveryWorker
 from engine.decision.role_views import BLIND

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, true, update
 
+from api.notifications.event_bodies import EventBodies
 from api.service.metrics import Metrics
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from api.webhooks import sender
-from api.webhooks.bodies import EventBodies
 from api.webhooks.signatures import derive_secret, open_key, show_secret
 from api.webhooks.worker import DeliveryWorker
 from engine.domain.network import Network

@@ -7,20 +7,18 @@ holds: a body has identifiers and states of that view, and nothing else.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
 from sqlalchemy import Connection, select
 
-from api.areas import list_doors
+from api.areas import list_doors, list_parts
 from api.auth.authority import Authority
 from api.auth.callers import Caller
 from api.auth.permissions import MAY
-from api.cases.reads import sees_case
 from api.http.agency_rows import RecordFilter
 from api.service.signed_answers import SignedAnswers
-from engine.cases.area import CASE_OPENED
-from engine.cases.case_reading import read_cases
 from engine.criteria.match import WATCHLIST
 from engine.domain.rights import Matter, Role
 from engine.domain.time_units import rfc3339
@@ -97,6 +95,16 @@ class EventService(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class AreaEvents:
+    """How an area's events are shown to a receiver."""
+
+    builders: "Mapping[str, Callable[[EventBodies, StoredRecord], Body | None]]"
+    """By type of event, what builds its body, None where the receiver may not know of it."""
+    visible: "Mapping[str, Callable[[EventBodies, StoredRecord], bool]]"
+    """By matter that waits for a second person, what tells whether the receiver sees a record."""
+
+
+@dataclass(frozen=True, slots=True)
 class EventBodies:
     """Makes the bodies of one endpoint's events, in one snapshot."""
 
@@ -119,7 +127,9 @@ class EventBodies:
             found = read_record(self.connection, self.service.journal, seq)
         except NotFoundError:  # erased since
             return None
-        return _BUILDERS[event_type](self, found)
+        of_areas = [one.builders for one in list_events_of_areas()]
+        build = next((one[event_type] for one in (_BUILDERS, *of_areas) if event_type in one), None)
+        return None if build is None else build(self, found)
 
     def is_stated(self, seq: int, event_type: str) -> bool:
         """Tell whether a record is such an event: a row of the outbox alone makes none."""
@@ -160,13 +170,13 @@ class EventBodies:
 
     def _show_override(self, found: StoredRecord) -> Body | None:
         body, entry = found.body, found.entry
-        if not self._sees(found) or self._enter(_DECISION, entry.post) is None:
+        if not self._sees(found) or self.enter(_DECISION, entry.post) is None:
             return None
         about = {name: body[name] for name in ("decision_id", "crossing_id")}
         return about | {"post": entry.post, "channel": body["review"]["channel"]}
 
     def _show_hit(self, found: StoredRecord) -> Body | None:
-        if self._enter(_ENTRY) is None:
+        if self.enter(_ENTRY) is None:
             return None
         entries = [
             match["code"]
@@ -181,39 +191,21 @@ class EventBodies:
         entry, body = found.entry, found.body
         matter, route = APPROVALS[entry.kind]
         post = body.get("pending_post") if entry.kind == record.SEIZURE else entry.post
-        sees = self._sees_case if matter == "case" else self._sees
-        if self._enter(route, post) is None or not sees(found):
+        of_area = (one.visible[matter] for one in list_events_of_areas() if matter in one.visible)
+        sees = next((partial(one, self) for one in of_area), self._sees)
+        if self.enter(route, post) is None or not sees(found):
             return None
         which = {"review": body.get("decision_id"), "find": str(entry.seq)}
         return {"matter": matter, "id": which.get(matter, entry.subject), "step": entry.kind}
 
-    def _show_case(self, found: StoredRecord) -> Body | None:
-        """Return that a case was opened or goes on, by identifiers alone."""
-        entry = found.entry
-        if not self._sees_case(found):
-            return None
-        is_opened = entry.kind == CASE_OPENED
-        change = "opened" if is_opened else found.body["event"]["kind"]
-        about = {"change": change, "case_id": entry.subject, "post": entry.post}
-        return about | {"sequence": entry.seq}
-
-    def _sees_case(self, found: StoredRecord) -> bool:
-        """Tell whether the route of a case would show it to the receiver."""
-        entry = found.entry
-        entered = self._enter(_CASE, entry.post)
-        if entered is None:
-            return False
-        known = read_cases(self.connection, [entry.subject]).get(entry.subject)
-        return known is not None and sees_case(entered, known.case)
-
     def _show_alarm(self, found: StoredRecord) -> Body | None:
         entry = found.entry
         alarm, *routes = ALARMS[entry.kind]
-        if not any(self._enter(route, entry.post) for route in routes) or not self._sees(found):
+        if not any(self.enter(route, entry.post) for route in routes) or not self._sees(found):
             return None
         return {"alarm": alarm, "id": entry.subject}
 
-    def _enter(self, route: Route, post: str | None = "") -> Caller | None:
+    def enter(self, route: Route, post: str | None = "") -> Caller | None:
         """Return the receiver at a route that is open to it for a post, None where none is."""
         if not self.caller.may(*route):
             return None
@@ -228,7 +220,7 @@ class EventBodies:
     def _see_decision(self, found: StoredRecord) -> dict[str, Any] | None:
         """Return what the receiver sees of a decision, None where it may not know of it."""
         post = found.entry.post
-        if self._enter(_DECISION, post) is None or not self.caller.sees_post(post):
+        if self.enter(_DECISION, post) is None or not self.caller.sees_post(post):
             return None
         is_blind = self.caller.role is Role.CHECKPOINT
         seen = self.service.answers.view_decision(found, is_blind=is_blind)
@@ -255,8 +247,12 @@ _BUILDERS: Mapping[str, Callable[[EventBodies, StoredRecord], Body | None]] = {
     "watchlist.hit": EventBodies._show_hit,
     "approval.waiting": EventBodies._show_approval,
     "alarm.raised": EventBodies._show_alarm,
-    "case.changed": EventBodies._show_case,
 }
+
+
+def list_events_of_areas() -> list[AreaEvents]:
+    """Return what open areas say of their events."""
+    return list_parts("event_bodies")
 
 
 def receiver(endpoint: Endpoint, authority: Authority) -> Caller:

@@ -1,4 +1,4 @@
-"""The manifest of a partner about a decided vehicle, as of the decision."""
+"""What other installations told of a decided vehicle: a manifest, and late withdrawals."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +10,7 @@ from engine.domain.time_units import rfc3339
 from engine.journal.journal import JournalReader
 from engine.journal.payloads import ArrivalBody
 from engine.links.movements.movement_ledger import find_received_manifest
+from engine.links.posts.late_withdrawals import LateWithdrawal, list_late_withdrawals
 from features.partners.movements import LONGEST
 
 _SHOWN = (
@@ -51,4 +52,27 @@ def read_partner_manifest(
         "sequence": row.seq,
         **named,
         "goods": goods,
+    }
+
+
+def read_notes(
+    connection: Connection, network: Network, decided: Mapping[str, Any], *, known_at: int
+) -> dict[str, Any]:
+    """Return the fields that links add to a decision for those who see all of it.
+
+    ``known_at`` is when the decision was recorded: UTC microseconds.
+    """
+    manifest = read_partner_manifest(connection, network, decided)
+    found: dict[str, Any] = {} if manifest is None else {"partner_manifest": manifest}
+    late = list_late_withdrawals(connection, decided, known_at=known_at)
+    return found | ({"withdrawn": list(map(_describe_late, late))} if late else {})
+
+
+def _describe_late(one: LateWithdrawal) -> dict[str, Any]:
+    """Return a withdrawal; an entry of the watch list has no name in a decision."""
+    return {
+        "source": one.source,
+        "profile": one.code if one.source == "profile" else None,
+        "withdrawn_at": rfc3339(one.withdrawn_at),
+        "arrived_at": rfc3339(one.arrived_at),
     }
