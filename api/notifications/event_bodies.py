@@ -14,7 +14,6 @@ import orjson
 from sqlalchemy import Connection, select
 
 from api.areas import list_doors, list_parts
-from api.auth.authority import Authority
 from api.auth.callers import Caller
 from api.auth.permissions import MAY
 from api.http.agency_rows import RecordFilter
@@ -23,7 +22,6 @@ from engine.criteria.match import WATCHLIST
 from engine.domain.rights import Matter, Role
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
-from engine.events.endpoints import Endpoint
 from engine.journal import kinds as record
 from engine.journal.areas import EVENT_TYPES, EventType, list_events
 from engine.journal.batch_worker import StoredRecord, read_record
@@ -253,10 +251,3 @@ _BUILDERS: Mapping[str, Callable[[EventBodies, StoredRecord], Body | None]] = {
 def list_events_of_areas() -> list[AreaEvents]:
     """Return what open areas say of their events."""
     return list_parts("event_bodies")
-
-
-def receiver(endpoint: Endpoint, authority: Authority) -> Caller:
-    """Return the caller whose view bounds what an endpoint gets."""
-    role = Role(endpoint.role)
-    duties = authority.duties(role, endpoint.agency)
-    return Caller(endpoint.webhook_id, role, endpoint.post, agency=endpoint.agency, duties=duties)

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from api.auth.agencies import check_agency
+from api.auth.authority import Authority
 from api.auth.callers import Caller
 from api.auth.permissions import BOUND
 from api.http.guards import check_post
@@ -217,3 +218,10 @@ def is_reached(caller: Caller, endpoint: Endpoint) -> bool:
     is_wider = endpoint.agency is None and caller.agency is not None
     is_covered = caller.covers_all() if is_wider else caller.covers(endpoint.agency)
     return is_covered and caller.post in (None, endpoint.post)
+
+
+def receiver(endpoint: Endpoint, authority: Authority) -> Caller:
+    """Return the caller whose view bounds what an endpoint gets."""
+    role = Role(endpoint.role)
+    duties = authority.duties(role, endpoint.agency)
+    return Caller(endpoint.webhook_id, role, endpoint.post, agency=endpoint.agency, duties=duties)

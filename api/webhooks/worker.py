@@ -14,12 +14,13 @@ from sqlalchemy import Connection
 
 from api.auth.agencies import agencies_by_post
 from api.auth.authority import Authority
-from api.notifications.event_bodies import EventBodies, receiver
+from api.notifications.event_bodies import EventBodies
 from api.service.metrics import Metrics
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from api.service.structured_logging import fault
 from api.webhooks.addresses import parse_networks
+from api.webhooks.registration import receiver
 from api.webhooks.sender import Message, Sender
 from api.webhooks.signatures import derive_secret, event_id, open_key, sign
 from engine.domain.network import Network

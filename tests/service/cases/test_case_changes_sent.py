@@ -7,7 +7,8 @@ import pytest
 
 from api.auth.authority import Authority
 from api.cases import event_bodies as bodies
-from api.notifications.event_bodies import EventBodies, receiver, types_for
+from api.notifications.event_bodies import EventBodies, types_for
+from api.webhooks.registration import receiver
 from engine.domain.rights import Role
 from engine.events.endpoints import Endpoint
 from tests.service.cases.test_cases import open_case, person, report
