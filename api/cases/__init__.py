@@ -4,7 +4,7 @@ doors             The doors of the area of cases
 dossier           A case as a dossier: in words, and what to check them by
 dossier_parts     Parts of a dossier in words, as they are written into a document
 dossier_pdf       Dossier as a PDF file
-event_bodies      What receivers of events, and officers, are told of cases
+event_bodies      Events of cases, as receivers of events and officers are told of them
 event_forms       Forms of a case: what each kind of event asks for, and how it is read
 file_page         Form of a case's page that adds a file, and its refusals in the reader's words
 file_routes       Files and dossiers of cases over HTTP: taken as they arrive, handed out sealed

@@ -1,4 +1,4 @@
-"""What receivers of events, and officers, are told of cases."""
+"""Events of cases, as receivers of events and officers are told of them."""
 
 from collections.abc import Iterator
 from typing import Any, Final

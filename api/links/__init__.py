@@ -3,7 +3,7 @@
 accounts        People and keys of a post, from its centre to its node
 bundles         Bundles of models from a centre to its node: in parts, checked, kept
 case_files      Files of cases: what is lacking, what may leave, what arrives
-decision_notes  What other installations told of a decided vehicle: a manifest, and late withdrawals
+decision_notes  Notes of other installations on a decided vehicle
 doors           The doors of the area of links, and of the requests that travel over them
 exchanges       Parcels with the other side: by HTTPS, by file, and who opens them
 https_line      HTTPS to the other side of a link, and what its failures are called

@@ -1,4 +1,4 @@
-"""What other installations told of a decided vehicle: a manifest, and late withdrawals."""
+"""Notes of other installations on a decided vehicle: a manifest, and late withdrawals."""
 
 from collections.abc import Mapping
 from typing import Any
