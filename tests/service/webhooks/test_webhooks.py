@@ -121,7 +121,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
             workers.append(DeliveryWorker(runtime))
             return workers[-1]
 
-        patched.setattr("api.app.DeliveryWorker", open_worker)
+        patched.setattr("api.webhooks.worker.DeliveryWorker", open_worker)
         for world in serving(tmp_path_factory.mktemp("home")):
             hub = Hub(world, workers)
             for view in VIEWS:
