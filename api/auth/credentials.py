@@ -109,7 +109,7 @@ def open_pepper(home: Home) -> bytes:
         raise HomeError(PEPPER_FILE, f"must hold {_BYTES} bytes")
     if len(set(pepper)) <= _BYTES // 2:  # 32 drawn bytes are about 30 different ones
         raise HomeError(
-            PEPPER_FILE, "was not drawn at random: remove it, and create all keys again"
+            PEPPER_FILE, "was not drawn at random: draw another, and create all keys again"
         )
     return pepper
 

@@ -102,13 +102,18 @@ def require_home(home: Path) -> Path:
 
 @contextmanager
 def open_home(home: Path) -> Iterator[tuple[Home, "Store"]]:
-    """Open a home and its store, made and migrated where they are missing."""
+    """Open a home and its store, made and migrated where they are missing.
+
+    Raises ``HomeError`` where the home has records and lost the keys that go with them.
+    """
+    from api.service.home_keys import open_keys
     from engine.storage.database import Store
 
     found = Home(home).prepare()
     warn_if_exposed(found)
     with Store(found.database_url) as store:
         _bring_up(store)
+        open_keys(found, store)
         yield found, store
 
 

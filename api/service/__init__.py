@@ -1,6 +1,8 @@
 """The running service: settings, parts, metrics, logs.
 
 executors           Threads for work that must not wait for other work, and bounds on what waits
+                    for them
+home_keys           Key files of a home, which are never made again unasked
 metrics             Metrics of this process, for Prometheus
 model_store         Models of a home
 model_watcher       Models that decide

@@ -21,6 +21,7 @@ from api.auth.sessions import Sessions
 from api.auth.tables import AccountProjection
 from api.migrations.upgrade import upgrade
 from api.service.executors import Executors
+from api.service.home_keys import list_used_keys, open_keys, require_keys
 from api.service.metrics import Metrics
 from api.service.model_watcher import ModelWatch
 from api.service.quiet_work import do_quiet_work
@@ -189,12 +190,13 @@ class Runtime:
 
 
 def open_store(home: Home) -> Store:
-    """Open a home's store, its tables brought to the newest version."""
+    """Open a home's store, its tables brought to the newest version, its keys there."""
     url = home.prepare().database_url
     check_database(url)
     store = Store(url)
     try:
         upgrade(store)
+        open_keys(home, store)
     except BaseException:
         store.dispose()
         raise
@@ -218,6 +220,8 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
 
 def _put_together(home: Home, store: Store, settings: Settings, models: Models) -> Runtime:
     network = open_network(home)
+    keys = list_used_keys(home, store)
+    require_keys(keys)
     with store.read() as connection:
         require_areas(home, connection)
         plan = read_plan(connection)
@@ -317,7 +321,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
         metrics=metrics,
         posts=posts,
         expiry=expiry,
-        probe=Probe(store),
+        probe=Probe(store, keys),
         present=_present(store, journal),
     )
 

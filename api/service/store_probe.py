@@ -1,8 +1,11 @@
 """Probe of the store: a record tried every few seconds, however often it is asked."""
 
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from threading import Lock
 
+from api.service.home_keys import require_keys
 from engine.errors import StoreUnavailableError
 from engine.storage.database import Store
 
@@ -11,16 +14,21 @@ EVERY_SECONDS = 2.0
 
 
 class Probe:
-    """Tries to write to one store."""
+    """Tries to write to one store, whose keys have to be there as well."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, keys: Sequence[Path] = ()) -> None:
         self._store = store
+        self._keys = keys
         self._lock = Lock()
         self._tried: float | None = None
         self._failed: StoreUnavailableError | None = None
 
     def run(self) -> None:
-        """Raise ``StoreUnavailableError`` where the last probe failed; an old one is made again."""
+        """Raise ``StoreUnavailableError`` where the last probe failed; an old one is made again.
+
+        Raises ``HomeError`` where a key file is gone: the next start would fail.
+        """
+        require_keys(self._keys)
         with self._lock:
             if self._tried is None or time.monotonic() - self._tried > EVERY_SECONDS:
                 self._failed = self._try()

@@ -1,0 +1,51 @@
+"""Key files of a home: two are made before its first record, and none is ever made again unasked.
+
+A key that was lost and made again in silence would void every API key or every receipt. So where
+records exist without their key, nothing is opened to change it, and a service is not ready.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import select
+
+from api.auth.credentials import PEPPER_FILE, open_pepper
+from engine.errors import HomeError
+from engine.journal.journal import JOURNAL
+from engine.journal.kinds import LINK_PROPOSED, WEBHOOK_REGISTERED
+from engine.journal.receipts import KEY_FILE, open_signer
+from engine.storage.database import Store
+from engine.storage.home import Home
+
+EVERY_HOME = (PEPPER_FILE, KEY_FILE)
+LOST = (
+    "is missing, and the home has records: put the home's keys/ back "
+    "(docs/backup.md, section A key file is lost)"
+)
+
+
+def open_keys(home: Home, store: Store) -> None:
+    """Make the keys of a home without records; raises ``HomeError`` for others if one is lost."""
+    with store.read() as connection:
+        is_new = connection.scalar(select(JOURNAL.c.seq).limit(1)) is None
+    if is_new:
+        open_pepper(home)
+        open_signer(home)
+    require_keys([home.keys / name for name in EVERY_HOME])
+
+
+def list_used_keys(home: Home, store: Store) -> Sequence[Path]:
+    """Return the key files that a service of this home needs, by what its journal holds."""
+    used = {home.link_keys: LINK_PROPOSED, home.keys / "webhooks": WEBHOOK_REGISTERED}
+    query = select(JOURNAL.c.kind).where(JOURNAL.c.kind.in_(used.values())).distinct()
+    with store.read() as connection:
+        found = set(connection.scalars(query))
+    every = [home.keys / name for name in EVERY_HOME]
+    return [*every, *(path for path, kind in used.items() if kind in found)]
+
+
+def require_keys(paths: Sequence[Path]) -> None:
+    """Raise ``HomeError`` for the first key file that is not there."""
+    for path in paths:
+        if not path.exists():
+            raise HomeError(f"keys/{path.name}", LOST)
