@@ -77,7 +77,7 @@ def check_home(
         verdict = verify_store(connection, declared, held, public_key=key)
         if is_damaged(verdict):
             return _stop(verdict, note_journal(verdict))
-        found, faults = bound_faults(find_type_faults(connection, declared.tables.values()))
+        found, faults = bound_faults(find_type_faults(connection, declared))
         if found:
             return _stop(verdict, "mend these faults first", found, faults)
         files = list(_file_faults(home, connection))

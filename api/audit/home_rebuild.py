@@ -37,7 +37,7 @@ from engine.journal.journal import BODIES, IDENTITY, JOURNAL, Journal
 from engine.journal.kinds import SECRETS_DROPPED
 from engine.queue.identifier_log import settle as settle_identifiers
 from engine.queue.identifier_log import void as void_identifiers
-from engine.storage.database import METADATA, Store, insert_rows, read_any_text
+from engine.storage.database import Store, insert_rows, read_any_text
 from engine.storage.dialect import Dialect
 from engine.storage.home import Home
 from features.intake.atomic_writer import exclusively
@@ -100,7 +100,11 @@ def rebuild_into(home: Home, store: Store, made: Store) -> Rebuilt:
         if target.scalar(select(func.count()).select_from(JOURNAL)):
             raise InputError("--into", "the store holds records: name an empty one")
     with store.read() as live, read_any_text(live), made.write() as target:
-        lost = [why for table in METADATA.sorted_tables for why in _copy(live, target, table)]
+        lost = [
+            why
+            for table in list_declared_tables().sorted_tables
+            for why in _copy(live, target, table)
+        ]
     rebuilt = rebuild_home(home, made)
     with store.read() as live, made.read() as target:
         if Journal(store).head(live).seq > Journal(made).head(target).seq:
@@ -134,7 +138,7 @@ def _refuse_faults(home: Home, live: Connection) -> None:
 
     Rows are replaced and no table is: one that was altered is a person's to put right.
     """
-    if any(find_damage(live, METADATA)):
+    if any(find_damage(live, list_declared_tables())):
         raise HomeError("store", "pages of it are damaged: darvoza rebuild --into makes a new one")
     _refuse(verify_snapshot(live, public_key=home_key(home)).faults)
     tables = list_declared_tables()

@@ -15,10 +15,11 @@ from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.service.runtime import open_network, projections
 from engine.audit.store_comparison import find_type_faults
 from engine.audit.verification import verify_snapshot
+from engine.journal.areas import list_declared_tables
 from engine.journal.journal import Journal
 from engine.journal.payloads import JournalFindings
 from engine.journal.receipts import public_key_of
-from engine.storage.database import METADATA, Store, read_any_text
+from engine.storage.database import Store, read_any_text
 from engine.storage.home import Home
 from features.online.crossing_index import read_plan
 
@@ -44,7 +45,7 @@ def check_records(home: Home, snapshot: Connection, head: int, *, most: int) -> 
     projected = ProjectionCheck(snapshot, network, own)
     with read_any_text(snapshot):
         walked = verify_snapshot(snapshot, after=after, public_key=public_key_of(home))
-        misfits = [] if after else list(find_type_faults(snapshot, METADATA.tables.values()))
+        misfits = [] if after else list(find_type_faults(snapshot, list_declared_tables()))
         others = () if after or misfits else projected.faults()
         found, faults = bound_faults(chain(misfits, others))
     return {

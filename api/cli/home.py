@@ -70,8 +70,8 @@ def backup(
 def copy_home(home: Home, out: Path) -> "Verdict":
     """Copy a home's store and files as they are, and return what a check of the copy found."""
     from engine.audit.store_damage import verify_store
+    from engine.journal.areas import list_declared_tables
     from engine.journal.receipts import KEY_FILE, public_key_of
-    from engine.storage.database import METADATA
 
     kept_in = home.store_file
     if kept_in is None:
@@ -88,7 +88,7 @@ def copy_home(home: Home, out: Path) -> "Verdict":
             shutil.copy2(home.root / name, out / name)
     key = public_key_of(home) if (home.keys / KEY_FILE).exists() else None
     with _opened_copy(store) as copy, copy.read() as connection:
-        return verify_store(connection, METADATA, public_key=key)
+        return verify_store(connection, list_declared_tables(), public_key=key)
 
 
 @contextmanager

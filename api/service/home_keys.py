@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from api.auth.credentials import PEPPER_FILE, open_pepper
 from engine.errors import HomeError
+from engine.journal.areas import load_areas
 from engine.journal.journal import JOURNAL
-from engine.journal.kinds import LINK_PROPOSED, WEBHOOK_REGISTERED
 from engine.journal.receipts import KEY_FILE, open_signer
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -36,12 +36,12 @@ def open_keys(home: Home, store: Store) -> None:
 
 def list_used_keys(home: Home, store: Store) -> Sequence[Path]:
     """Return the key files that a service of this home needs, by what its journal holds."""
-    used = {home.link_keys: LINK_PROPOSED, home.keys / "webhooks": WEBHOOK_REGISTERED}
+    used = {name: kind for area in load_areas() for name, kind in area.keys.items()}
     query = select(JOURNAL.c.kind).where(JOURNAL.c.kind.in_(used.values())).distinct()
     with store.read() as connection:
         found = set(connection.scalars(query))
-    every = [home.keys / name for name in EVERY_HOME]
-    return [*every, *(path for path, kind in used.items() if kind in found)]
+    names = [*EVERY_HOME, *(name for name, kind in used.items() if kind in found)]
+    return [home.keys / name for name in names]
 
 
 def require_keys(paths: Sequence[Path]) -> None:

@@ -15,7 +15,7 @@ from heapq import merge
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Float, Integer, LargeBinary, String, Table
+from sqlalchemy import Boolean, Connection, Float, Integer, LargeBinary, MetaData, String, Table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
@@ -205,14 +205,14 @@ STORED_AS: Mapping[type[TypeEngine[Any]], str] = {
 """What SQLite calls the values of a column's type."""
 
 
-def find_type_faults(connection: Connection, tables: Iterable[Table]) -> Iterator[JournalFault]:
+def find_type_faults(connection: Connection, metadata: MetaData) -> Iterator[JournalFault]:
     """Yield every row with a value of another type than its column states.
 
     SQLite keeps any value in any column; PostgreSQL refuses it, so there is nothing to look for.
     """
     if not Dialect.of(connection).is_sqlite:
         return
-    for table in tables:
+    for table in metadata.tables.values():
         identity, names = identity_of(table), table.c.keys()
         shown = ", ".join(f'"{name}"' for name in identity.shown)
         types = ", ".join(f'typeof("{name}")' for name in names)

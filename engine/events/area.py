@@ -54,6 +54,7 @@ _STEP = RecordRule(matter=Matter.PEOPLE, is_of_subject=True)
 _UNSENT = "no projection: what receivers of events have not acknowledged yet"
 AREA: Final = Area(
     name="webhooks",
+    keys={"webhooks": WEBHOOK_REGISTERED},
     records={
         WEBHOOK_REGISTERED: _STEP,
         WEBHOOK_ROTATED: _STEP,

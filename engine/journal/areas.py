@@ -202,6 +202,8 @@ class Area:
     name: str
     records: Mapping[Kind[Any], RecordRule]
     tables: Mapping[str, TableRule] = field(default_factory=dict)
+    keys: Mapping[str, Kind[Any]] = field(default_factory=dict)
+    """Key files in ``keys/`` of the home, with the kind of the records that need each."""
     projections: Sequence[str] = ()
     """Projections of its tables as ``module:class``, in the order in which they are applied."""
     authority: str = ""

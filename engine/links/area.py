@@ -227,6 +227,7 @@ _ENVELOPE = RecordRule(
 )
 AREA: Final = Area(
     name="links",
+    keys={"link.pem": LINK_PROPOSED},
     records={
         **rule_steps(
             "link",

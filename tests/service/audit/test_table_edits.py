@@ -20,9 +20,10 @@ import api.audit.home_check
 from api.audit.home_check import check_home
 from api.service.runtime import open_store
 from engine.audit.store_comparison import name_row
+from engine.journal.areas import list_declared_tables
 from engine.journal.entries import JournalFault
 from engine.queue import identifier_log
-from engine.storage.database import METADATA, Store
+from engine.storage.database import Store
 from engine.storage.home import Home
 from features.online.counter_log import merge, tables
 from features.online.counter_store import insert as insert_counters
@@ -42,7 +43,7 @@ UNCOMPARED: Mapping[str, Sequence[str]] = {
 """Tables that ``verify`` does not compare, as docs/threats.md lists them: which columns, or all."""
 MERGED = ("counters", "decision_identifiers")
 """Tables whose rows wait elsewhere until they are merged."""
-MOST_COLUMNS = max(len(table.columns) for table in METADATA.tables.values())
+MOST_COLUMNS = max(len(table.columns) for table in list_declared_tables().tables.values())
 SAMPLE = (1, 4)
 """Places of the columns that are edited in every run; the others are integration's."""
 WAVES = [
@@ -109,7 +110,7 @@ def is_named(edit: Edit, faults: Sequence[JournalFault]) -> bool:
 
 def plan_edits(connection: Connection, names: Sequence[str], at: int | None) -> list[list[Edit]]:
     """Return edits that are made together; at full size, and of the journal, each alone."""
-    made = [edit_row(connection, METADATA.tables[name], at) for name in names]
+    made = [edit_row(connection, list_declared_tables().tables[name], at) for name in names]
     edits = [edit for edit in made if edit is not None]
     if IS_PROOF:
         return [[edit] for edit in edits]
@@ -138,7 +139,7 @@ def list_missed(home: Home, store: Store, names: Sequence[str], at: int | None) 
 def test_an_edit_of_any_column_is_named_by_table_and_row(
     home: Home, store: Store, at: int | None
 ) -> None:
-    unmerged = [name for name in METADATA.tables if name not in MERGED]
+    unmerged = [name for name in list_declared_tables().tables if name not in MERGED]
     if at is None:
         unmerged = [name for name in unmerged if name not in UNCOMPARED]
         unmerged = [name for name in unmerged if not name.endswith("_log")]  # counted by the others
@@ -207,7 +208,9 @@ def test_a_value_of_another_type_is_named_in_every_column(home: Home, store: Sto
     with open_rolled_back(store) as connection:
         merge.settle(connection, insert_counters)
         changed = [
-            one for table in METADATA.tables.values() for one in change_types(connection, table)
+            one
+            for table in list_declared_tables().tables.values()
+            for one in change_types(connection, table)
         ]
         faults = find_faults(home, store, connection)
     assert len(changed) > 200
@@ -226,7 +229,7 @@ def test_without_a_look_at_types_a_reader_stumbles_or_names_no_row(
     table, name = column.split(".")
     with open_rolled_back(store) as connection:
         changed: Any = literal_column(f'CAST("{name}" AS TEXT)')
-        connection.execute(update(METADATA.tables[table]).values({name: changed}))
+        connection.execute(update(list_declared_tables().tables[table]).values({name: changed}))
         try:
             faults = find_faults(home, store, connection)
         except Exception:

@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner
 
-from api.auth.permissions import Role
 from api.cli.main import app
 from api.http.openapi_examples import BODIES
 from api.service import home_keys, store_probe
 from api.service.runtime import open_runtime
 from api.service.settings import Settings
+from engine.domain.rights import Role
 from engine.errors import HomeError
 from engine.journal.receipts import Receipt
 from engine.storage.home import Home
