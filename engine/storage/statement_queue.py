@@ -57,6 +57,7 @@ class StatementQueue:
             line = self._open()
             self._send()
             self._reader.execute(sql, parameters)
+            self._flush()
             line.sync()
         else:
             self._reader.execute(sql, parameters)
@@ -89,6 +90,15 @@ class StatementQueue:
         self._line = None
         with self._lines.pop_all():
             self._send()
+
+    def _flush(self) -> None:
+        """Send all that was executed: the driver's ``sync`` waits for answers to what it has not.
+
+        From some megabytes on, of one record or many, it would wait for good.
+        """
+        from psycopg.generators import send
+
+        self._driver.wait(send(self._driver.pgconn))
 
     def _is_idle(self) -> bool:
         return not self._driver.pgconn.transaction_status

@@ -113,6 +113,15 @@ def test_a_write_waits_for_its_lock_its_rows_and_its_commit(store: Store, tmp_pa
         assert fetch_rows(connection, "SELECT count(*) FROM counters") == [(5,)]
 
 
+@pytest.mark.timeout(60)
+def test_megabytes_that_wait_are_sent_before_the_answer_is_waited_for(store: Store) -> None:
+    """One long record stopped the writer for good: the driver waited for what it had not sent."""
+    rows = [(1, 2, place, bytes(4_000_000)) for place in range(3)]
+    with store.write() as connection:
+        insert_rows(connection, COUNTERS, rows)
+        assert fetch_rows(connection, "SELECT count(*) FROM counters") == [(3,)]
+
+
 def test_what_waits_is_seen_by_the_next_statement(store: Store) -> None:
     """On the driver itself, and through SQLAlchemy."""
     counted = "SELECT count(*) FROM counters"
