@@ -11,7 +11,7 @@ from hashlib import sha256
 from sqlalchemy import Connection
 
 from engine.domain.time_units import DAY, moment
-from engine.errors import ConflictError, EnvelopeRefusedError, NotFoundError
+from engine.errors import ConflictError, EnvelopeRefusedError, NotFoundError, RecordError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
 from engine.links.agreement import Agreement
@@ -23,6 +23,7 @@ from engine.links.inbox import (
     ENVELOPE_KINDS,
     EnvelopeAnswer,
     EnvelopeReceiver,
+    LongMessageHandler,
     MessageHandler,
     OpenedEnvelope,
     open_envelope,
@@ -66,6 +67,9 @@ from engine.links.state import (
 )
 from engine.storage.database import Store
 
+MOST_UNPACKED = 12 * 1024 * 1024
+"""Bytes that are unpacked of one parcel: four batches of an honest sender are less. The writer's
+lock is held for no more; the rest is answered by ``gap`` and comes again."""
 RECEIPTS_IN_FILE = 1_000
 """Newest receipts that a parcel repeats which is no answer: an earlier one may have been lost."""
 
@@ -349,6 +353,8 @@ class LinkExchange:
         if (parcel.link, parcel.receiver) != (link.name, link.us.identity.fingerprint):
             raise EnvelopeRefusedError("to", "wrong_receiver", "names another link or installation")
         step = _ParcelStep(self, link, parcel)
+        with self.store.read() as connection:
+            step.unpack(connection, room=MOST_UNPACKED if link.phase(now) == "in_force" else 0)
         taken = step.result(self.journal.append_found(step.find))
         taken = replace(taken, heard=min(parcel.heard, now))
         if taken.is_stopped:
@@ -383,6 +389,36 @@ class _ParcelStep:
                 digest = sha256(raw).hexdigest()
                 self.refusals.append(EnvelopeRefusal(0, digest, error.rule))
         self.opened.sort(key=lambda one: one.envelope.head.number)
+
+    def unpack(self, connection: Connection, *, room: int) -> None:
+        """Unpack, before the lock, the messages that come next in the order, as far as is room."""
+        number = read_position(connection, self.link.name, "received").number
+        for at, one in enumerate(self.opened):
+            handler = self.exchange.handlers.get(one.envelope.head.kind)
+            is_next = one.envelope.head.number == number + 1 and not one.is_misdirected
+            number += is_next
+            if one.message is not None and isinstance(handler, LongMessageHandler):
+                most = room if is_next else 0
+                self.opened[at] = opened = self._unpack(connection, handler, one, most=most)
+                if is_next:
+                    room = 0 if opened.is_packed else room - opened.size
+
+    def _unpack(
+        self,
+        connection: Connection,
+        handler: LongMessageHandler,
+        one: OpenedEnvelope,
+        *,
+        most: int,
+    ) -> OpenedEnvelope:
+        assert one.message is not None  # noqa: S101  # else it is refused already
+        try:
+            found = handler.unpack(connection, self.link, one.message, most=most) if most else None
+        except RecordError as error:
+            return replace(one, message=None, field=error.field, rule=error.rule)
+        if found is None:
+            return replace(one, is_packed=True)
+        return replace(one, content=found.content, size=found.size)
 
     def find(self, connection: Connection, now: int) -> Sequence[Draft]:
         """Return the records that follow from the parcel: receipts first, then envelopes."""

@@ -8,7 +8,7 @@ link: the sender's disk was restored, or its keys are in two places.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from sqlalchemy import Connection, select
 
@@ -39,11 +39,38 @@ class ArrivedMessage:
     message: Record
     pending: Sequence[Draft[Any]] = ()
     """Records of the same parcel before it, which the store does not have yet."""
+    content: Any = None
+    """What a :class:`LongMessageHandler` unpacked."""
 
 
 MessageHandler = Callable[[Connection, ArrivedMessage], Sequence[Draft[Any]]]
 """Returns the records that follow from a message; raises ``RecordError`` to refuse the message. The
 records get the origin of the message, with the place of each in it, where they have none."""
+
+
+class UnpackedMessage(NamedTuple):
+    """What a message holds, as its handler reads it."""
+
+    content: Any
+    size: int
+    """Bytes."""
+
+
+@runtime_checkable
+class LongMessageHandler(Protocol):
+    """A :data:`MessageHandler` of messages that are packed, and can be long."""
+
+    def __call__(self, connection: Connection, arrived: ArrivedMessage) -> Sequence[Draft[Any]]:
+        """Return the records that follow from what was unpacked; raises ``RecordError``."""
+
+    def unpack(
+        self, connection: Connection, link: Link, message: Record, *, most: int
+    ) -> UnpackedMessage | None:
+        """Unpack a message before the writer's lock, None where it is longer than ``most`` bytes.
+
+        Raises ``RecordError``.
+        """
+
 
 ENVELOPE_KINDS = frozenset({LINK_RECEIVED, LINK_REFUSED})
 _LIVE = ("in_force", "stopped")
@@ -67,6 +94,11 @@ class OpenedEnvelope:
     rule: str = ""
     is_misdirected: bool = False
     """Signed by the other side for another receiver: it takes no place in the order."""
+    content: Any = None
+    """What its handler unpacked, of so many bytes (``size``)."""
+    size: int = 0
+    is_packed: bool = False
+    """It was not unpacked, for want of room or of its turn: it waits, as after a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +169,8 @@ class EnvelopeReceiver:
             return EnvelopeAnswer(number, digest, "gap")
         if opened.envelope.head.previous != self._last.digest:
             return self._stop(opened, "other_history")
+        if opened.is_packed:
+            return EnvelopeAnswer(number, digest, "gap")
         self._last = Position(number, opened.envelope.digest)
         return self._append(opened)
 
@@ -179,7 +213,8 @@ class EnvelopeReceiver:
         elif opened.message is not None and (handler := self.handlers.get(head.kind)):
             try:
                 about = self.link, self.now, head.number, opened.message
-                following = handler(self.connection, ArrivedMessage(*about, self.drafts))
+                arrived = ArrivedMessage(*about, self.drafts, opened.content)
+                following = handler(self.connection, arrived)
             except RecordError as error:
                 field_name, rule = error.field, error.rule
         answer = EnvelopeAnswer(head.number, digest, rule, entry=len(self.drafts))

@@ -4,6 +4,7 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -16,7 +17,10 @@ RECORD = "record"
 """Kind of the message, and its name in errors."""
 OTHER_HISTORY = "other_history"
 """Rule of a record whose number is taken by another one of the same journal."""
-MOST_BYTES = 24 * 1024 * 1024
+LARGEST_RECORD = 4 * 1024 * 1024
+"""Characters of the longest body: four times the usual limit of the body of a request, which is the
+longest part of any record."""
+MOST_BYTES = 10 * 1024 * 1024
 """Length of a batch before it is compressed; a message that holds more is refused."""
 
 
@@ -43,13 +47,26 @@ def pack_records(
         raise _refuse(error) from None
 
 
-def unpack_records(batch: RecordBatch) -> list[RecordCopy]:
-    """Return the records of a message, each proven; raises ``RecordError``."""
+class UnpackedRecords(NamedTuple):
+    """The records of a message, each proven."""
+
+    copies: list[RecordCopy]
+    size: int
+    """Bytes before they were compressed."""
+
+
+def unpack_records(batch: RecordBatch, *, most: int = MOST_BYTES) -> UnpackedRecords | None:
+    """Return the records of a message; None where it holds more than ``most`` bytes.
+
+    No more than these are unpacked. Raises ``RecordError``, also beyond ``MOST_BYTES``.
+    """
     unzip = zlib.decompressobj()
     try:
-        raw = unzip.decompress(b64decode(batch.content, validate=True), MOST_BYTES)
+        raw = unzip.decompress(b64decode(batch.content, validate=True), min(most, MOST_BYTES))
     except (ValueError, zlib.error):
         raise RecordError(RECORD, "content", "malformed", "is not a compressed batch") from None
+    if not unzip.eof and most < MOST_BYTES:
+        return None
     if not unzip.eof or unzip.unused_data:
         raise RecordError(RECORD, "content", "too_long", f"holds over {MOST_BYTES} bytes")
     try:
@@ -59,7 +76,7 @@ def unpack_records(batch: RecordBatch) -> list[RecordCopy]:
     _check_order(batch, copies)
     for copy in copies:
         _check_proof(copy, batch.journal_id)
-    return copies
+    return UnpackedRecords(copies, len(raw))
 
 
 def _refuse(error: ValidationError) -> RecordError:
@@ -83,6 +100,8 @@ def _check_proof(copy: RecordCopy, journal_id: str) -> None:
     """Refuse a record whose body is not its leaf's, or whose fields are not its chain value's."""
     leaf = bytes.fromhex(copy.leaf)
     if copy.body is not None:
+        if len(copy.body) > LARGEST_RECORD:
+            raise RecordError(RECORD, "body", "too_long", f"is over {LARGEST_RECORD} characters")
         found = leaf_of(bytes.fromhex(copy.salt or ""), copy.body.encode("utf-8", "surrogatepass"))
         if found != leaf:
             raise RecordError(RECORD, "body", "other_body", "is not what its record commits to")

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from engine.domain.records import Record
 from engine.errors import RecordError
 from engine.journal.areas import list_rules
 from engine.journal.copies import find_copies, name_origin
@@ -23,7 +24,7 @@ from engine.journal.hash_chain import canonical
 from engine.journal.kinds import SEIZURE, SEIZURE_CORRECTED
 from engine.journal.payloads import COPIED
 from engine.links.area import POST_RECORD, PostRecordBody
-from engine.links.inbox import ArrivedMessage
+from engine.links.inbox import ArrivedMessage, UnpackedMessage
 from engine.links.messages import RecordBatch, RecordCopy, build_proof
 from engine.links.posts.copy_bounds import NAMED, CopyBounds, Name, list_names
 from engine.links.posts.record_batches import OTHER_HISTORY, RECORD, unpack_records
@@ -39,16 +40,48 @@ ToEvent = Callable[[Connection, str, Mapping[str, Any]], ProjectionInput | None]
 
 
 @dataclass(frozen=True, slots=True)
+class ReadCopy:
+    """A copy as far as it can be read without what is here already."""
+
+    copy: RecordCopy
+    body: dict[str, Any] | None
+    names: tuple[Name, ...] = ()
+    """What it names, where a copy of its kind may have an effect; else empty."""
+    event: ProjectionInput | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordIntake:
-    """Takes batches of records; a :data:`engine.links.inbox.MessageHandler`."""
+    """Takes batches of records; an :class:`engine.links.inbox.LongMessageHandler`."""
 
     to_event: ToEvent
+
+    def unpack(
+        self, connection: Connection, link: Link, message: Record, *, most: int
+    ) -> UnpackedMessage | None:
+        """Read the records of a batch; None where they are longer than ``most`` bytes together.
+
+        Done before the writer's lock is taken. Raises ``RecordError``.
+        """
+        assert isinstance(message, RecordBatch)  # noqa: S101  # the handler of this kind
+        found = unpack_records(message, most=most)
+        if found is None:
+            return None
+        read = [self._read(connection, link, copy) for copy in found.copies]
+        return UnpackedMessage(read, found.size)
+
+    def _read(self, connection: Connection, link: Link, copy: RecordCopy) -> ReadCopy:
+        body = _read_body(copy)
+        if body is None or not _has_effect(link, copy):
+            return ReadCopy(copy, body)
+        names = tuple(list_names(copy.kind, copy.subject, body))
+        return ReadCopy(copy, body, names, self._event(connection, copy, body))
 
     def __call__(self, connection: Connection, arrived: ArrivedMessage) -> Sequence[Draft[Any]]:
         """Return the records of a batch that are not here yet; raises ``RecordError``."""
         link, message = arrived.link, arrived.message
         assert isinstance(message, RecordBatch)  # noqa: S101  # the handler of this kind
-        copies = unpack_records(message)
+        read: Sequence[ReadCopy] = arrived.content
         fingerprint = link.them.identity.fingerprint
         about = fingerprint, message.journal_id
         origins = [name_origin(*about, branch) for branch in range(message.branch + 1)]
@@ -56,58 +89,17 @@ class RecordIntake:
         for draft in arrived.pending:
             if draft.origin in origins and draft.origin_seq is not None:
                 known[draft.origin, draft.origin_seq] = bytes.fromhex(draft.body[COPIED]["chain"])
-        new = [copy for copy in copies if not _is_known(copy, known, origins)]
-        bodies = [_read_body(copy) for copy in new]
+        new = [one for one in read if not _is_known(one.copy, known, origins)]
         made = [
             name
             for draft in arrived.pending
             if draft.kind in NAMED and COPIED in draft.body
             for name in list_names(draft.kind, draft.subject, draft.body)
         ]
-        named = [
-            list(list_names(copy.kind, copy.subject, body))
-            if body is not None and _has_effect(link, copy)
-            else []
-            for copy, body in zip(new, bodies, strict=True)
-        ]
-        foreign = CopyBounds.of_link(link).find_foreign(connection, named, made=made)
-        draft_copy = partial(self._draft, connection, link, message, origin=origins[-1])
-        return [
-            draft_copy(copy, body, is_kept=not names, foreign=other)
-            for copy, body, names, other in zip(new, bodies, named, foreign, strict=True)
-        ]
-
-    def _draft(
-        self,
-        connection: Connection,
-        link: Link,
-        batch: RecordBatch,
-        copy: RecordCopy,
-        body: dict[str, Any] | None,
-        *,
-        origin: str,
-        is_kept: bool,
-        foreign: Name | None,
-    ) -> Draft[Any]:
-        """Return a copy, ``is_kept`` alone or with its effect."""
-        proof = build_proof(copy, journal_id=batch.journal_id, branch=batch.branch)
-        if body is not None and not is_kept and foreign is None:
-            extra = self._event(connection, copy, body)
-            content = {**body, COPIED: proof}
-            place = origin, copy.sequence, extra
-            return Draft(copy.kind, copy.subject, copy.post, content, *place)
-        wrapped: PostRecordBody = {
-            "copied": proof,
-            "kind": copy.kind,
-            "subject": copy.subject,
-            "post": copy.post,
-        }
-        if body is not None:
-            wrapped["content"] = body
-        if foreign is not None:
-            wrapped["foreign"] = str(foreign)
-        post = copy.post if copy.post in link.agreement.posts else ""
-        return Draft(POST_RECORD, "", post, wrapped, origin, copy.sequence)
+        bounds, named = CopyBounds.of_link(link), [one.names for one in new]
+        foreign = bounds.find_foreign(connection, named, made=made)
+        draft_copy = partial(_draft, link, message, origin=origins[-1])
+        return [draft_copy(one, foreign=name) for one, name in zip(new, foreign, strict=True)]
 
     def _event(
         self, connection: Connection, copy: RecordCopy, body: Mapping[str, Any]
@@ -116,6 +108,30 @@ class RecordIntake:
             return self.to_event(connection, copy.kind, body)
         except (KeyError, TypeError, ValueError):  # a body that this version cannot read
             raise RecordError(RECORD, "body", "malformed", f"is no {copy.kind}") from None
+
+
+def _draft(
+    link: Link, batch: RecordBatch, read: ReadCopy, *, origin: str, foreign: Name | None
+) -> Draft[Any]:
+    """Return a copy with its effect, or kept alone: of its kind, or because of what it names."""
+    copy, body = read.copy, read.body
+    proof = build_proof(copy, journal_id=batch.journal_id, branch=batch.branch)
+    if body is not None and read.names and foreign is None:
+        content = {**body, COPIED: proof}
+        place = origin, copy.sequence, read.event
+        return Draft(copy.kind, copy.subject, copy.post, content, *place)
+    wrapped: PostRecordBody = {
+        "copied": proof,
+        "kind": copy.kind,
+        "subject": copy.subject,
+        "post": copy.post,
+    }
+    if body is not None:
+        wrapped["content"] = body
+    if foreign is not None:
+        wrapped["foreign"] = str(foreign)
+    post = copy.post if copy.post in link.agreement.posts else ""
+    return Draft(POST_RECORD, "", post, wrapped, origin, copy.sequence)
 
 
 def _has_effect(link: Link, copy: RecordCopy) -> bool:
