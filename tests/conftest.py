@@ -285,8 +285,8 @@ def _small_trainings(request: pytest.FixtureRequest) -> Iterator[None]:
 def _work_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Do the work of worker processes in this one: a start takes longer than most tests."""
 
-    def do_here(work: str, given: bytes, **_: Any) -> CompletedProcess[bytes]:
-        status, made, why = worker_process.do_work(work, given)
+    def do_here(root: Path, work: str, given: bytes, **_: Any) -> CompletedProcess[bytes]:
+        status, made, why = worker_process.do_work(root, work, given)
         return CompletedProcess([work], status, made, why.encode())
 
     if MARKER not in request.keywords:

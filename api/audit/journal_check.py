@@ -27,13 +27,12 @@ MOST_FAULTS = 20
 """Faults that the record of a check lists; it counts all."""
 
 
-def check(given: bytes) -> bytes:
-    """Return what a check finds as JSON, of ``{"home": path, "most": records}``."""
-    asked = json.loads(given)
-    home = Home(Path(asked["home"]))
+def check(root: Path, given: bytes) -> bytes:
+    """Return what a check of a home's last records finds, as JSON; their number is given."""
+    home = Home(root)
     with Store(home.database_url) as store, store.read() as snapshot:
         head = Journal(store).head(snapshot).seq
-        found = check_records(home, snapshot, head, most=asked["most"])
+        found = check_records(home, snapshot, head, most=int(given))
     return json.dumps(found).encode()
 
 

@@ -147,7 +147,7 @@ def verify_journal(service: AuditService, caller: Caller, key: str | None = None
     asked = claim(JOURNAL_VERIFIED, Record(), post="", name=name, key=caller.own(key))
     if (known := service.recording.before(asked)) is not None:
         return _check_as_json(known)
-    given = json.dumps({"home": str(service.home.root), "most": MOST_WALKED}).encode()
+    given = str(MOST_WALKED).encode()
     found: JournalFindings
     found = json.loads(run_apart(service.home, CHECKS, "api.audit.journal_check:check", given))
     fields: VerifiedBody = {"claim": asked.as_dict(), "by": caller.person, **found}

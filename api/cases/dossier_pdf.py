@@ -22,7 +22,7 @@ _WIDEST, _TALLEST, _GAP = 84.0, 84.0, 6.0
 """Of a photograph, and between two."""
 
 
-def write(given: bytes) -> bytes:
+def write(_: Path, given: bytes) -> bytes:
     """Return the PDF file of a dossier that is given as JSON."""
     return write_dossier(TypeAdapter(Dossier).validate_json(given))
 

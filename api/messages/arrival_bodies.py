@@ -1,7 +1,8 @@
 """Arrivals in request bodies: JSON, or a standard message with the crossing as query parameters.
 
 Assumes that a message is hostile until it was read: its bytes are bounded before the parser starts,
-and messages are translated one at a time, so that many large ones cost the memory of one. What it
+messages are translated one at a time, and large ones in a process of their own, so that many of
+them cost the memory of a few. What it
 says of the crossing and the declaration is what `darvoza translate` says. The parser of XML is
 imported with the first message: a service that gets none starts without it.
 """
@@ -15,14 +16,12 @@ from pydantic import ValidationError
 from api.http.body_formats import is_sent_as_xml
 from api.http.dependencies import show_name
 from api.http.request_bodies import FAULTS_SAID, read_bounded
-from api.service.executors import MESSAGES, Executors
+from api.service.executors import LARGE_MESSAGES, MESSAGES, Executors, run_apart
 from engine.domain.placeholders import is_grouped
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.domain.validation import bare, list_faults
 from engine.errors import (
     BodyTooLargeError,
-    HomeError,
-    InputError,
     MalformedBodyError,
     MalformedMessageError,
     UnsupportedMessageError,
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 
 _KINDS = {name: bare(info.annotation) for name, info in Crossing.model_fields.items()}
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
+_LONGEST_NUMBER = 9
+"""Digits of a length that is read; a longer one is of no message."""
 _UNSUPPORTED = frozenset({"unsupported_message", "unsupported_version"})
 _FIELDS: Mapping[str, tuple[str, str]] = {
     "not_an_original": (
@@ -72,11 +73,30 @@ def arrival_body(
 
 async def read_message(request: Request, service: MessageService) -> "Translation":
     """Return what a request's message says; raises for one that is refused."""
-    raw = await read_bounded(request, most=MESSAGES.most_bytes)
-    found = await service.executors.messages.run(_translate, raw, service.home)
+    found = await _translate(request, service)
     request.state.references = found.references
-    _check_accepted(found, MESSAGES.most_bytes)
+    _check_accepted(found, LARGE_MESSAGES.most_bytes)
     return found
+
+
+async def _translate(request: Request, service: MessageService) -> "Translation":
+    """Return what a message says; a large one is held and read in a place of its own."""
+    from features.messages.translation import translate_at
+
+    size = request.headers.get("content-length", "")
+    if size.isdecimal() and len(size) <= _LONGEST_NUMBER and int(size) <= MESSAGES.most_bytes:
+        raw = await read_bounded(request, most=MESSAGES.most_bytes)
+        return await service.executors.messages.run(translate_at, service.home, raw)
+    with service.executors.large_messages.hold():
+        raw = await read_bounded(request, most=LARGE_MESSAGES.most_bytes)
+        return await service.executors.large_messages.do(_translate_apart, service.home, raw)
+
+
+def _translate_apart(home: Home, raw: bytes) -> "Translation":
+    from features.messages.translation import TRANSLATION
+
+    work = "features.messages.translation:translate_apart"
+    return TRANSLATION.validate_json(run_apart(home, LARGE_MESSAGES, work, raw))
 
 
 async def _read_message(request: Request, service: MessageService) -> Arrival:
@@ -97,19 +117,6 @@ async def _read_message(request: Request, service: MessageService) -> Arrival:
         faults = list_faults(error)[:FAULTS_SAID]
         fields = [_fault(f"crossing.{where[0]}", rule, why) for where, rule, why in faults]
         raise MalformedBodyError("the crossing does not fit its record", tuple(fields)) from None
-
-
-def _translate(raw: bytes, home: Home) -> "Translation":
-    """Return what a message says, by the home's settings; raises ``HomeError`` where they fail."""
-    from features.messages.settings import choose_settings
-    from features.messages.translation import read_pseudonym_key, translate_document
-
-    try:
-        settings = choose_settings(home)
-        key = read_pseudonym_key(settings)
-    except InputError as error:
-        raise HomeError(error.path, error.why) from None
-    return translate_document(raw, settings, pseudonym_key=key)
 
 
 def _check_accepted(found: "Translation", limit: int) -> None:

@@ -1,9 +1,9 @@
 """Places for work that must not hold up decisions, each matter with its own.
 
 Every matter whose work can be long is declared here: how many pieces are done together and how
-many wait, how many bytes one may have, and how long it may take. A piece that cannot even wait is
-refused with ``BusyError``, which a service answers by 503 and Retry-After. So no matter takes the
-places of another, and none takes the threads of ordinary requests.
+many wait, how many bytes one may have, and how long it may take. A piece that cannot even wait, or
+has waited for long, is refused with ``BusyError``, which a service answers by 503 and Retry-After.
+So no matter takes the places of another, and none takes the threads of ordinary requests.
 
 Work of a matter with a limit of time runs in a process of its own, one at a time for all workers of
 a service (:mod:`engine.storage.worker_process`); other work runs on threads of its matter. Keys and
@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from subprocess import CompletedProcess
+from time import monotonic
 from typing import Any, TypeVar
 
 from engine.errors import BusyError, TooCostlyError
@@ -24,6 +25,8 @@ from engine.storage.worker_process import hold_place, run_bounded, work_apart
 
 Result = TypeVar("Result")
 
+LONGEST_WAIT_SECONDS = 30.0
+"""After which work is refused instead of begun: who asked for it may be gone."""
 LOOK_UPS = 2
 """Keys and sessions that are looked up together; what waits is bounded by the connections."""
 MEGABYTE = 1024 * 1024
@@ -49,8 +52,10 @@ SIGN_ONS = Bounds("sign-on", at_once=4, waiting=16)
 """People for whom the identity provider is asked."""
 PARCELS = Bounds("parcel", waiting=8, most_bytes=12 * MEGABYTE)
 """Parcels of links: each may cost hundreds of megabytes."""
-MESSAGES = Bounds("message", waiting=64, most_bytes=24 * MEGABYTE)
-"""Standard messages, which a barrier waits for."""
+MESSAGES = Bounds("message", waiting=64, most_bytes=MEGABYTE // 4)
+"""Standard messages, which a barrier waits for: few have more than a hundred kilobytes."""
+LARGE_MESSAGES = Bounds("large message", waiting=3, most_bytes=24 * MEGABYTE, seconds=10)
+"""Longer ones, from the first byte: each is held in memory until it is read."""
 FILES = Bounds("file", waiting=8, most_bytes=32 * MEGABYTE, seconds=10)
 """Files of cases, from the first byte until the record stands."""
 DOSSIERS = Bounds("dossier", waiting=8, most_bytes=8 * MEGABYTE, seconds=20)
@@ -92,8 +97,14 @@ class BoundedExecutor:
             self._taken -= 1
 
     async def do(self, work: Callable[..., Result], *given: object) -> Result:
-        """Return what the work of a held place returns."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+        """Return what the work of a held place returns; raises ``BusyError`` if it waits long."""
+        loop, asked = asyncio.get_running_loop(), monotonic()
+        return await loop.run_in_executor(self._threads, self._begin, asked, work, given)
+
+    def _begin(self, asked: float, work: Callable[..., Result], given: Sequence[object]) -> Result:
+        if monotonic() - asked > LONGEST_WAIT_SECONDS:
+            raise BusyError(f"too long a wait: {self.bounds.what}")
+        return work(*given)
 
     async def run(self, work: Callable[..., Result], *given: object) -> Result:
         """Return what the work returns; raises ``BusyError`` where it cannot even wait."""
@@ -128,6 +139,7 @@ class Executors:
         self.oidc = BoundedExecutor(SIGN_ONS)
         self.parcels = BoundedExecutor(PARCELS)
         self.messages = BoundedExecutor(MESSAGES)
+        self.large_messages = BoundedExecutor(LARGE_MESSAGES)
         self.files = BoundedExecutor(FILES)
         self.dossiers = BoundedExecutor(DOSSIERS)
         self.texts = BoundedExecutor(TEXTS)
@@ -152,15 +164,15 @@ class Executors:
 
 
 def run_apart(home: Home, bounds: Bounds, work: str, given: bytes) -> bytes:
-    """Return what ``MODULE:FUNCTION`` makes of some bytes, in a process of its own.
+    """Return what ``MODULE:FUNCTION`` makes of the home and some bytes, in a process of its own.
 
     Raises what the function raises, ``BusyError``, and ``TooCostlyError`` for too many bytes too.
     """
     if len(given) > bounds.most_bytes:
         raise TooCostlyError(bounds.what)
     what, seconds = bounds.what, bounds.seconds
-    with hold_place(home.root, what, is_patient=bounds.waiting > 0) as place:
-        return work_apart(work, given, what=what, seconds=seconds, place=place)
+    is_patient = bounds.waiting > 0
+    return work_apart(home.root, work, given, kind=what, seconds=seconds, is_patient=is_patient)
 
 
 def run_command(home: Home, bounds: Bounds, command: Sequence[str]) -> "CompletedProcess[bytes]":

@@ -20,7 +20,7 @@ from typing import Final
 from engine.cases.pdf_inspection import Content, check_pdf, refuse_content
 from engine.errors import TooCostlyError
 from engine.storage.home import Home
-from engine.storage.worker_process import hold_place, work_apart
+from engine.storage.worker_process import work_apart
 
 JPEG, PNG, WEBP = "image/jpeg", "image/png", "image/webp"
 PDF, TEXT = "application/pdf", "text/plain"
@@ -41,16 +41,15 @@ def recognise(home: Home, path: Path) -> str:
 
     Raises ``RecordError`` naming the rule for what is not taken, and ``BusyError``.
     """
-    with hold_place(home.root, "file", is_patient=True) as place:
-        work, given = f"{__name__}:look", os.fsencode(path)
-        try:
-            found = work_apart(work, given, what="file", seconds=LOOK_SECONDS, place=place)
-        except TooCostlyError:
-            refuse_content("unreadable", "it takes too long to look into")
+    work, given, seconds = f"{__name__}:look", os.fsencode(path), LOOK_SECONDS
+    try:
+        found = work_apart(home.root, work, given, kind="file", seconds=seconds, is_patient=True)
+    except TooCostlyError:
+        refuse_content("unreadable", "it takes too long to look into")
     return found.decode()
 
 
-def look(given: bytes) -> bytes:
+def look(_: Path, given: bytes) -> bytes:
     """Return the type of the file at a path; raises ``RecordError``."""
     with Path(os.fsdecode(given)).open("rb") as file:
         if not file.seek(0, 2):

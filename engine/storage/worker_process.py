@@ -6,8 +6,8 @@ a process that imports what the work needs and no more, has a low priority, and 
 limit. One process of a kind runs at a time in a home, whatever the number of workers: a lock file
 says so, and the child holds it too, so that the death of its parent frees no place.
 
-``python -m engine.storage.worker_process MODULE:FUNCTION SECONDS`` is the child. It passes what it
-reads to the function and writes what the function returns.
+``python -m engine.storage.worker_process MODULE:FUNCTION ROOT SECONDS`` is the child. It gives the
+function the root of the home and what it reads, and writes what the function returns.
 """
 
 import fcntl
@@ -68,29 +68,33 @@ def run_bounded(
         raise BusyError(f"the {what} took over {seconds:.0f} seconds") from None
 
 
-def work_apart(work: str, given: bytes, *, what: str, seconds: int, place: IO[bytes]) -> bytes:
-    """Return what ``MODULE:FUNCTION`` makes of some bytes, in a process that holds a place.
+def work_apart(
+    root: Path, work: str, given: bytes, *, kind: str, seconds: int, is_patient: bool
+) -> bytes:
+    """Return what ``MODULE:FUNCTION`` makes of some bytes, in a process of its own.
 
     seconds : of processor time
+    is_patient : whether it waits until the one place of this kind is free
 
     Raises the refusals of the function, ``TooCostlyError`` if it takes more time or memory than it
-    may, and ``BusyError`` if the machine gave it too little time.
+    may, and ``BusyError`` if the machine gave it too little time or no place is free.
     """
-    done = start_worker(work, given, what=what, seconds=seconds, place=place)
+    with hold_place(root, kind, is_patient=is_patient) as place:
+        done = start_worker(root, work, given, what=kind, seconds=seconds, place=place)
     if done.returncode == 0:
         return done.stdout
     if done.returncode == _REFUSED:
         raise _read_refusal(done.stdout)
     if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL, _TOO_COSTLY):
-        raise TooCostlyError(what)
-    raise RuntimeError(f"the {what} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
+        raise TooCostlyError(kind)
+    raise RuntimeError(f"the {kind} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
 
 
 def start_worker(
-    work: str, given: bytes, *, what: str, seconds: int, place: IO[bytes]
+    root: Path, work: str, given: bytes, *, what: str, seconds: int, place: IO[bytes]
 ) -> "subprocess.CompletedProcess[bytes]":
     """Run the child; its standard output is what was made, or a refusal."""
-    command = [sys.executable, "-m", __name__, work, str(seconds)]
+    command = [sys.executable, "-m", __name__, work, str(root), str(seconds)]
     return run_bounded(command, what=what, seconds=PATIENCE * seconds, place=place, given=given)
 
 
@@ -106,11 +110,11 @@ def _write_refusal(error: RiskError) -> bytes:
     return json.dumps({"error": type(error).__name__, "facts": facts}).encode()
 
 
-def do_work(work: str, given: bytes) -> tuple[int, bytes, str]:
+def do_work(root: Path, work: str, given: bytes) -> tuple[int, bytes, str]:
     """Do the work of a child: return its exit status, what it writes, and why it failed."""
     module, _, name = work.partition(":")
     try:
-        return 0, getattr(import_module(module), name)(given), ""
+        return 0, getattr(import_module(module), name)(root, given), ""
     except RiskError as error:
         return _REFUSED, _write_refusal(error), ""
     except MemoryError:
@@ -128,14 +132,14 @@ def _bound_process(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
 
 
-def main(work: str, seconds: int) -> int:
+def main(work: str, root: Path, seconds: int) -> int:
     """Do the work of this process, and return its exit status."""
     _bound_process(seconds)
-    status, made, why = do_work(work, sys.stdin.buffer.read())
+    status, made, why = do_work(root, work, sys.stdin.buffer.read())
     sys.stdout.buffer.write(made)
     sys.stderr.write(why)
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))

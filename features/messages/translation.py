@@ -8,10 +8,11 @@ the result.
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from engine.domain.records import (
     CROSSING_ADDITIONS,
@@ -19,11 +20,12 @@ from engine.domain.records import (
     ITEM_ADDITIONS,
     Declaration,
 )
-from engine.errors import InputError
+from engine.errors import HomeError, InputError
+from engine.storage.home import Home
 from features.messages import asycuda, eaeu, ecmr, efti, ncts, wco_declaration
 from features.messages.json_reader import read_json
 from features.messages.path_tables import MessageFormat, count_unread, read_fields
-from features.messages.settings import MessageSettings
+from features.messages.settings import MessageSettings, choose_settings
 from features.messages.tree import DocumentRefusedError, Node
 from features.messages.values import Gap, TranslationContext, number, pseudonym
 from features.messages.xml_reader import Document, read_xml
@@ -75,6 +77,9 @@ class Translation:
         return line
 
 
+TRANSLATION = TypeAdapter(Translation)
+
+
 def translate_document(
     data: bytes, settings: MessageSettings, *, pseudonym_key: bytes | None = None
 ) -> Translation:
@@ -93,6 +98,21 @@ def translate_document(
         return Translation(
             name, "refused", refused.rule, refused.line, refused.detail, references=references
         )
+
+
+def translate_at(home: Home, data: bytes) -> Translation:
+    """Return what a document says by a home's settings; raises ``HomeError`` where they fail."""
+    try:
+        settings = choose_settings(home)
+        key = read_pseudonym_key(settings)
+    except InputError as error:
+        raise HomeError(error.path, error.why) from None
+    return translate_document(data, settings, pseudonym_key=key)
+
+
+def translate_apart(root: Path, data: bytes) -> bytes:
+    """Return what a document says as JSON: the work of a worker process."""
+    return TRANSLATION.dump_json(translate_at(Home(root), data))
 
 
 def read_pseudonym_key(settings: MessageSettings) -> bytes | None:

@@ -106,8 +106,10 @@ def _has_doctype(data: bytes) -> bool:
     parser.StartDoctypeDeclHandler = on_doctype
     parser.StartElementHandler = on_element
     try:
-        for start in range(0, min(len(data), MAX_BYTES), _PROLOG_BYTES):
-            parser.Parse(data[start : start + _PROLOG_BYTES], False)
+        start, size = 0, _PROLOG_BYTES
+        while start < len(data):
+            parser.Parse(data[start : start + size], False)
+            start, size = start + size, 2 * size
     except _PrologEndError:
         return bool(found)
     except (expat.ExpatError, ValueError, LookupError):

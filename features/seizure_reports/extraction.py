@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from engine.domain.records import SubstanceClass
@@ -154,7 +155,7 @@ def describe(reading: ReportReading) -> dict[str, Any]:
     }
 
 
-def read_bounded(given: bytes) -> bytes:
+def read_bounded(_: Path, given: bytes) -> bytes:
     """Return the description of a report that is given as JSON: the work of a worker process.
 
     ``{"text": text, "posts": {code: [name]}, "most_items": number}``; raises ``RecordError``.

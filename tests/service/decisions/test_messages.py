@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -9,10 +10,14 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from api.messages import wco_response
+from api.messages import arrival_bodies, wco_response
 from api.messages.wco_response import CODES, NAMESPACE, TIME_NAMESPACE, write_response
+from api.service import executors
+from api.service.executors import MESSAGES as SHORT
+from api.service.executors import Bounds
 from engine.domain.rights import Role
 from engine.journal.journal import Journal
+from engine.storage.home import Home
 from features.history.tables import read_history
 from features.intake.load import load
 from features.messages import arrivals
@@ -43,7 +48,7 @@ def _settings(world: World) -> None:
 
 def send(
     world: World,
-    data: bytes | str,
+    data: bytes | str | Iterator[bytes],
     crossing_id: str | None = None,
     *,
     path: str = "/v1/decisions",
@@ -206,6 +211,34 @@ def test_a_field_of_the_query_is_refused_by_name(
     assert (answer.status_code, found["at"]) == (422, at)
     assert rule in ("", found["rule"])
     assert "CANARY" not in answer.text
+
+
+def test_a_large_message_is_read_elsewhere_in_places_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what a short one says; one more than there are places is not even held."""
+    calls: list[str] = []
+
+    def count(home: Home, bounds: Bounds, work: str, given: bytes) -> bytes:
+        calls.append(bounds.what)
+        return executors.run_apart(home, bounds, work, given)
+
+    monkeypatch.setattr(arrival_bodies, "run_apart", count)
+    short = sample("wco.xml")
+    long = short + b"<!--" + b" " * SHORT.most_bytes + b"-->"
+    first = send(world, short, "x-large")
+    assert first.status_code == 201 and not calls
+    assert send(world, long, "x-large").content == first.content
+    assert calls == ["large message"]
+    unsaid = send(world, iter([short]), "x-large")  # its length is not known before it is read
+    assert unsaid.content == first.content and len(calls) == 2
+    executor = world.runtime.executors.large_messages
+    monkeypatch.setattr(executor, "_taken", executor._most)
+    with monkeypatch.context() as patched:
+        patched.setattr(arrival_bodies, "read_bounded", pytest.fail)
+        refused = send(world, long, "x-large")
+    assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
+    assert send(world, short, "x-large").content == first.content, "short ones go on"
 
 
 def test_a_query_without_a_crossing_owes_one(world: World) -> None:

@@ -11,9 +11,18 @@ from typing import Any
 import pytest
 
 from api.service import executors
-from api.service.executors import FILES, MESSAGES, PARCELS, TEXTS, Bounds, Executors, run_apart
+from api.service.executors import (
+    FILES,
+    LARGE_MESSAGES,
+    PARCELS,
+    TEXTS,
+    BoundedExecutor,
+    Bounds,
+    Executors,
+    run_apart,
+)
 from api.service.subprocess_jobs import Assessments, Backtests, Measurements
-from engine.cases.file_types import LARGEST_FILE
+from engine.cases.file_types import LARGEST_FILE, LOOK_SECONDS
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.errors import BusyError, TooCostlyError
 from engine.links import parcel
@@ -25,14 +34,14 @@ SUBJECT = BacktestSubject("is_empty", "red", 100.0, None)
 
 
 def test_limits_of_bytes_are_those_of_the_readers() -> None:
-    assert FILES.most_bytes == LARGEST_FILE
+    assert (FILES.most_bytes, FILES.seconds) == (LARGEST_FILE, LOOK_SECONDS)
     assert PARCELS.most_bytes == parcel.MAX_BYTES
-    assert MESSAGES.most_bytes == xml_reader.MAX_BYTES
+    assert LARGE_MESSAGES.most_bytes == xml_reader.MAX_BYTES
 
 
 def test_every_declared_matter_has_places_and_a_bound() -> None:
     declared = [one for one in vars(executors).values() if isinstance(one, Bounds)]
-    assert len({one.what for one in declared}) == len(declared) == 11
+    assert len({one.what for one in declared}) == len(declared) == 12
     for one in declared:
         assert one.at_once >= 1 and one.waiting <= 64
         if one.seconds:
@@ -52,6 +61,20 @@ def test_no_matter_takes_the_places_of_another() -> None:
         return refused, done
 
     assert asyncio.run(run()) == (40 - TEXTS.at_once - TEXTS.waiting, "done")
+
+
+def test_work_that_has_waited_for_long_is_refused_and_not_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> list[str]:
+        own = BoundedExecutor(TEXTS)
+        done = await asyncio.gather(*(own.run(str) for _ in range(3)), return_exceptions=True)
+        own.close()
+        return [type(one).__name__ for one in done]
+
+    assert asyncio.run(run()) == ["str"] * 3
+    monkeypatch.setattr(executors, "LONGEST_WAIT_SECONDS", -1.0)
+    assert asyncio.run(run()) == ["BusyError"] * 3
 
 
 def test_work_of_too_many_bytes_is_not_begun(

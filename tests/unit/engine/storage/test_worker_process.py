@@ -17,24 +17,24 @@ pytestmark = pytest.mark.integration
 HERE = "tests.unit.engine.storage.test_worker_process"
 
 
-def echo(given: bytes) -> bytes:
+def echo(_: Path, given: bytes) -> bytes:
     return given + b" %d" % os.nice(0)
 
 
-def refuse(given: bytes) -> bytes:
+def refuse(_: Path, given: bytes) -> bytes:
     raise RecordError("file", "content", "broken", given.decode())
 
 
-def fail(given: bytes) -> bytes:
+def fail(_: Path, given: bytes) -> bytes:
     raise ValueError(given.decode())
 
 
-def spin(_: bytes) -> bytes:
+def spin(_: Path, __: bytes) -> bytes:
     while True:
         pass
 
 
-def hoard(_: bytes) -> bytes:
+def hoard(_: Path, __: bytes) -> bytes:
     return b"".join(b"x" * (1 << 28) for _ in range(64))
 
 
@@ -44,30 +44,31 @@ def place(tmp_path: Path) -> Iterator[IO[bytes]]:
         yield held
 
 
-def ask(work: str, place: IO[bytes], given: bytes = b"given", seconds: int = 5) -> bytes:
-    return work_apart(f"{HERE}:{work}", given, what="test", seconds=seconds, place=place)
+def ask(work: str, root: Path, given: bytes = b"given", seconds: int = 5) -> bytes:
+    work = f"{HERE}:{work}"
+    return work_apart(root, work, given, kind="test", seconds=seconds, is_patient=False)
 
 
-def test_work_is_done_elsewhere_and_with_a_low_priority(place: IO[bytes]) -> None:
-    assert ask("echo", place) == b"given %d" % min(19, os.nice(0) + 10)
+def test_work_is_done_elsewhere_and_with_a_low_priority(tmp_path: Path) -> None:
+    assert ask("echo", tmp_path) == b"given %d" % min(19, os.nice(0) + 10)
 
 
-def test_a_refusal_arrives_as_it_was_raised(place: IO[bytes]) -> None:
+def test_a_refusal_arrives_as_it_was_raised(tmp_path: Path) -> None:
     with pytest.raises(RecordError) as refused:
-        ask("refuse", place)
+        ask("refuse", tmp_path)
     assert vars(refused.value) == vars(RecordError("file", "content", "broken", "given"))
 
 
-def test_a_fault_names_its_place_and_nothing_that_was_given(place: IO[bytes]) -> None:
+def test_a_fault_names_its_place_and_nothing_that_was_given(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"the test failed: ValueError at .*test_worker") as at:
-        ask("fail", place, b"01A777BC")
+        ask("fail", tmp_path, b"01A777BC")
     assert "01A777BC" not in str(at.value)
 
 
-def test_what_takes_too_long_or_too_much_is_killed(place: IO[bytes]) -> None:
+def test_what_takes_too_long_or_too_much_is_killed(tmp_path: Path) -> None:
     for work in ("spin", "hoard"):
         with pytest.raises(TooCostlyError):
-            ask(work, place, seconds=1)
+            ask(work, tmp_path, seconds=1)
 
 
 def test_a_command_is_killed_at_its_limit(place: IO[bytes]) -> None:
@@ -76,7 +77,7 @@ def test_a_command_is_killed_at_its_limit(place: IO[bytes]) -> None:
         run_bounded(command, what="test", seconds=0.3, place=place)
 
 
-def test_the_child_imports_the_engine_s_errors_and_no_more(place: IO[bytes]) -> None:
+def test_the_child_imports_the_engine_s_errors_and_no_more() -> None:
     script = (
         "import sys; sys.argv = ['', 'sys:intern', '1']; import engine.storage.worker_process;"
         "print(*sys.modules)"

@@ -272,7 +272,7 @@ def test_a_digest_of_too_many_items_is_refused_where_a_bound_is_given() -> None:
     with pytest.raises(RecordError, match="too_many_items"):
         read_report(DIGEST, most_items=59)
     asked = json.dumps({"text": ENGLISH, "posts": POSTS, "most_items": 1}).encode()
-    assert json.loads(extraction.read_bounded(asked)) == json.loads(
+    assert json.loads(extraction.read_bounded(ROOT, asked)) == json.loads(
         json.dumps(describe(read_report(ENGLISH, POSTS)))
     )
 
