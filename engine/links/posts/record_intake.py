@@ -35,6 +35,8 @@ HAPPENED = frozenset(kind for kind, rule in list_rules().items() if rule.is_of_p
 """What happened at a post, which the centre keeps as records of the same kinds."""
 WITHOUT_POST = frozenset({SEIZURE, SEIZURE_CORRECTED})
 """Kinds that may name no post: goods found inland."""
+LEAST = 6 * 1024
+"""Bytes that a record counts for at least: keeping a short one takes the writer as long."""
 ToEvent = Callable[[Connection, str, Mapping[str, Any]], ProjectionInput | None]
 """What the counters need of a record, from its kind and its body."""
 
@@ -59,16 +61,16 @@ class RecordIntake:
     def unpack(
         self, connection: Connection, link: Link, message: Record, *, most: int
     ) -> UnpackedMessage | None:
-        """Read the records of a batch; None where they are longer than ``most`` bytes together.
+        """Read the records of a batch; None where they count for more than ``most`` bytes.
 
         Done before the writer's lock is taken. Raises ``RecordError``.
         """
         assert isinstance(message, RecordBatch)  # noqa: S101  # the handler of this kind
         found = unpack_records(message, most=most)
-        if found is None:
+        size = 0 if found is None else max(found.size, LEAST * len(found.copies))
+        if found is None or size > most:
             return None
-        read = [self._read(connection, link, copy) for copy in found.copies]
-        return UnpackedMessage(read, found.size)
+        return UnpackedMessage([self._read(connection, link, one) for one in found.copies], size)
 
     def _read(self, connection: Connection, link: Link, copy: RecordCopy) -> ReadCopy:
         body = _read_body(copy)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine.journal.kinds import JOURNAL_VERIFIED, LINK_REFUSED, POST_RECORD
+from engine.journal.kinds import JOURNAL_VERIFIED
 from engine.links import exchange as exchanges
-from engine.links.messages import RecordBatch, RecordCopy
+from engine.links.area import LINK_REFUSED, POST_RECORD
+from engine.links.messages import MOST_RECORDS, RecordBatch, RecordCopy
 from engine.links.outbox import OutgoingMessage
 from engine.links.posts import record_batches
 from engine.links.posts.record_batches import LARGEST_RECORD, MOST_BYTES, RECORD, pack_records
@@ -150,3 +151,15 @@ def test_a_record_that_no_route_can_make_is_refused_by_name(
     assert refused[-2:] == [("body", "too_long"), ("content", "too_long")]
     assert list_kept(centre)[-1:] == [last.sequence]
     assert counter.unpacked <= 2 * MOST_BYTES + 10_000
+
+
+def test_short_records_have_a_bound_too(
+    node: Installation, centre: Installation, thief: Thief
+) -> None:
+    """Five batches of 500 records, of some bytes each: four of them are taken at once."""
+    copies = [[prove(thief, 1) for _ in range(MOST_RECORDS)] for _ in range(5)]
+    send(node, *(pack(*some) for some in copies))
+    parcel = node.exchange.make_parcel(node.link).seal(node.exchange.keys)
+    answer = centre.exchange.answer_parcel(parcel, name=centre.link.name)
+    assert [one.rule for one in read_refusals(answer)] == ["gap"]
+    assert len(list_kept(centre)) == 4 * MOST_RECORDS
