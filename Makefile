@@ -89,8 +89,11 @@ $(SPARK)/.ready: requirements-spark.lock requirements-build.lock pyproject.toml 
 	VIRTUAL_ENV=$(abspath $(SPARK)) $(UV) pip install --quiet --no-deps --no-index --editable .
 	touch $@
 
+# An active environment need not have pip: the Python that it was made from has it.
 $(UV): requirements-uv.lock
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
+	python=$(PYTHON); $$python -c 'import pip' 2>/dev/null || \
+		python=$$($(PYTHON) -c 'import sys; print(sys._base_executable)'); \
+	$$python -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
 		--upgrade --require-hashes --target .tools --requirement requirements-uv.lock
 	touch $@
 

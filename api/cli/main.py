@@ -12,6 +12,8 @@ gc.disable()
 # One thread for numerics, before numpy is imported: two would fight over two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import importlib.metadata
+import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -101,6 +103,24 @@ def main() -> None:
         if error.filename is None:
             raise
         _refuse(f"{error.filename}: {error.strerror}")
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name in LAYERS or not name:
+            raise
+        _refuse(f"this command needs {name}, which is not installed: {_name_source(name)}")
+
+
+LAYERS = frozenset({"engine", "features", "models", "experiments", "api"})
+_IMPORTED_AS = {"scikit-learn": "sklearn"}
+
+
+def _name_source(module: str) -> str:
+    """Return how a library that is missing is installed: by the extra of commands, or set-up."""
+    for line in importlib.metadata.requires("darvoza") or ():
+        name = re.split(r"[^\w.-]", line, maxsplit=1)[0]
+        if "extra == 'train'" in line and _IMPORTED_AS.get(name, name) == module:
+            return "the extra 'train' brings it, pip install 'darvoza[train]'"
+    return "make setup in the tree installs it"
 
 
 def _refuse(why: str) -> NoReturn:
