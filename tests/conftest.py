@@ -204,12 +204,10 @@ def pytest_configure(config: pytest.Config) -> None:
         # It looks for its types through all that was imported before it: once, that is a second.
         import skops.io  # noqa: F401
 
-        from tests.support.kept_migrations import keep_migrations
         from tests.support.sequential_binning import bin_in_sequence
         from tests.support.worker_caches import keep_work
 
         bin_in_sequence()
-        keep_migrations()
         keep_work()
 
 

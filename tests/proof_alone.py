@@ -24,7 +24,6 @@ _POSTGRESQL = (
     "service/service/test_clock_jumps.py",
     "service/webhooks/test_killed_service.py",
     "service/service/test_fault_runs.py::test_what_was_acknowledged_survives_its_service",
-    "store/api/auth/test_credential_adoption.py",
     "store/api/webhooks/test_delivery.py"
     "::test_after_the_last_attempt_an_event_is_set_aside_until_it_is_sent_again",
     "store/api/webhooks/test_delivery.py"

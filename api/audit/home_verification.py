@@ -6,13 +6,13 @@ means that a table was written to without a record, or that a record was lost: e
 tables no longer say what happened, and ``darvoza rebuild`` makes them again.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from api.auth.stored_secrets import Row, StoredSecrets, revoked_rows
+from api.auth.stored_secrets import StoredSecrets
 from api.migrations.upgrade import newest
 from engine.audit.file_anchors import parse_network, read_declared_networks
 from engine.audit.foreign_objects import find_object_faults
@@ -130,7 +130,10 @@ class ProjectionCheck:
                 before = comparison.rows
                 yield from comparison.faults(table)
                 self.tables[table.name] = comparison.rows - before
-            self._note(secrets.uncommitted - revoked_rows(replayed), replay)
+            if replay.unread:
+                self.notes.append(
+                    f"{len(replay.unread)} records were not replayed: no readable body"
+                )
 
     def replay(self, restorers: Mapping[str, Restore]) -> Replay:
         """Return a replay of these projections, the counters left out."""
@@ -157,15 +160,6 @@ class ProjectionCheck:
         elif not self.fill(replayed):
             left_out |= dict.fromkeys((*COUNTED, *OF_LOADS), "see the notes")
         return tables_of(METADATA.tables, left_out)
-
-    def _note(self, rows: Collection[Row], replay: Replay) -> None:
-        if uncommitted := len([row for row in rows if row[0] != "sessions"]):
-            self.notes.append(
-                f"{uncommitted} keys and passwords: not anchored, no record commits to their "
-                "digests; the next start of the service does"
-            )
-        if replay.unread:
-            self.notes.append(f"{len(replay.unread)} records were not replayed: no readable body")
 
 
 def version_faults(connection: Connection) -> Iterator[JournalFault]:

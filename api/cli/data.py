@@ -44,7 +44,7 @@ from engine.errors import InputError
 from engine.storage.csv_cells import escape_cell, escape_cells
 
 if TYPE_CHECKING:
-    from engine.journal.payloads import HistoryBody, SensitiveReadBody
+    from engine.journal.payloads import SensitiveReadBody
     from engine.storage.database import Store
     from engine.storage.home import Home
     from features.history.tables import Tables
@@ -114,7 +114,6 @@ def load(
     """
     from api.cli.links import announce_loaded
     from engine.audit.file_anchors import declare_network
-    from engine.storage.file_digests import file_digest
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from features.history.tables import epoch
@@ -145,11 +144,9 @@ def load(
             is_known = is_current(connection, epoch(found), plan.digest)
             is_known = is_known and not has_other_network(connection, plan)
         if not is_known:
-            about = loaded.as_body()
-            about["quarantine"] = file_digest(loaded.quarantine_file)
             with store.read() as connection:
                 has_changed = read_plan(connection).digest != plan.digest
-            open_epoch(found, store, plan, about=about, report=say)
+            open_epoch(found, store, plan, about=loaded.as_body(), report=say)
             if has_changed:
                 say(_NEW_DEFINITIONS)
         announce_loaded(found, store)
@@ -184,17 +181,12 @@ def _unknown_posts(posts: Mapping[str, int]) -> str:
     return f"warning: no network file names these posts, check their codes: {shown}{more}"
 
 
-def _begin(store: "Store", loaded: "LoadResult", quarantine: str) -> None:
+def _begin(store: "Store", loaded: "LoadResult") -> None:
     """Record a load before its folder is in place."""
     from engine.journal.journal import Journal
     from engine.journal.kinds import LOAD_BEGUN
 
-    body: HistoryBody = {
-        "load": loaded.digest,
-        "rows": dict(loaded.rows),
-        "quarantine": quarantine,
-    }
-    Journal(store).append([LOAD_BEGUN.draft(loaded.digest, body)])
+    Journal(store).append([LOAD_BEGUN.draft(loaded.digest, loaded.as_body())])
 
 
 def features(

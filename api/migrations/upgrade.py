@@ -9,8 +9,6 @@ from engine.storage.database import Store, fetch_rows
 
 _VERSIONS = Path(__file__).parent / "versions"
 _TABLE = "alembic_version"
-COMMITTED = "0019"
-"""Version from which on every record of a credential commits to its secret."""
 
 
 def upgrade(store: Store, *, training: bool = False) -> None:
@@ -20,13 +18,8 @@ def upgrade(store: Store, *, training: bool = False) -> None:
     live store for training; raises ``NotAllowedError``.
     """
     require_sort(store, training=training)
-    before = read_version(store)
-    if before == newest():
+    if read_version(store) == newest():
         return
-    if before is not None and before < COMMITTED:
-        from api.auth.credential_adoption import adopt_credentials
-
-        adopt_credentials(store)  # before the tables move on: killed in between, it runs again
     # Alembic takes longer to load than a store that needs nothing takes to open.
     from alembic import command
     from alembic.config import Config

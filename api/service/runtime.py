@@ -31,7 +31,7 @@ from api.service.store_probe import Probe
 from api.service.subprocess_jobs import Assessments, Backtests, Measurements
 from api.service.thread_bridge import LoopBridge
 from engine.audit.decision_replay import DecisionReplay
-from engine.audit.file_anchors import declare_files
+from engine.audit.file_anchors import declare_network
 from engine.cases.case_ledger import CaseProjection
 from engine.cases.file_store import sweep_files
 from engine.criteria.dual_control import DualControlProjection
@@ -232,7 +232,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
     network = open_network(home)
     with store.read() as connection:
         plan = read_plan(connection)
-    declare_files(home, store)
+    declare_network(home, store)
     sweep_files(home, store, is_patient=False)
     journal = Journal(store, projections(plan, network))
     writer = Writer(journal)

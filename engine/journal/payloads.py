@@ -95,12 +95,6 @@ class FailedProfileBody(TypedDict):
     error: str
 
 
-class AdoptedBody(TypedDict):
-    """Commitments to secrets of which no earlier record states one."""
-
-    credentials: list[dict[str, str]]
-
-
 class DroppedSecretsBody(TypedDict):
     """Rows of secrets that a rebuild could not keep, each by table and key."""
 
@@ -478,18 +472,25 @@ class TrialBody(TrialFigures):
     by: str
 
 
-class HistoryBody(TypedDict):
-    """Digests of a load, and of the definitions that its counters serve."""
+class LoadBody(TypedDict):
+    """A load, with the digests of its tables and of its quarantine file."""
 
-    epoch: NotRequired[str]
-    definitions: NotRequired[str]
-    upto: NotRequired[int]
-    reads_from: NotRequired[int]
+    load: str
+    quarantine: str
+    rows: dict[str, int]
+    """By table of the history."""
+    note: str
+
+
+class HistoryBody(LoadBody):
+    """A load from which on the counters start again, and the definitions that they serve."""
+
+    epoch: str
+    definitions: str
+    upto: int
+    """The last record that was counted with it."""
+    reads_from: int
     """UTC microseconds: states of counters that no read as of then or later sees are left out."""
-    load: NotRequired[str]
-    quarantine: NotRequired[str]
-    rows: NotRequired[dict[str, int]]
-    note: NotRequired[str]
 
 
 class ErasedHistoryBody(TypedDict):

@@ -50,7 +50,7 @@ ALERTS = record_table(
     Column("code", String, primary_key=True),
     *declare_columns(String, "decided", "told"),
     Column("mass_ratio", Float(53)),
-    Column("matched", String, nullable=False, server_default="plate"),
+    *declare_columns(String, "matched"),
     Index("mirror_alerts_decision_ix", "decision_id"),
 )
 MATCHES = Table(

@@ -24,7 +24,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     case,
-    false,
     select,
     text,
     update,
@@ -71,15 +70,15 @@ DECISIONS = Table(
     *declare_columns(Int64, "place"),
     Column("risk", Float(53)),
     Column("basis", String),
-    Column("minutes", Float(53), nullable=False, server_default="0"),
+    *declare_columns(Float(53), "minutes"),
     Column("model_version", String),
     Column("waiting", Boolean, nullable=False),
     Column("act_seq", Int64),
-    Column("answered", SmallInteger, nullable=False, server_default="0"),
-    Column("vehicle_class", String, nullable=False, server_default=""),
+    *declare_columns(SmallInteger, "answered"),
+    *declare_columns(String, "vehicle_class"),
     Column("amends", String),
-    Column("plate", String, nullable=False, server_default=""),
-    Column("left", Boolean, nullable=False, server_default=false()),
+    *declare_columns(String, "plate"),
+    *declare_columns(Boolean, "left"),
 )
 _D = DECISIONS.c
 Index(  # known_at with it, so that counting who waits reads the index alone

@@ -34,8 +34,7 @@ ROSTERS = Table(
     Column("method", String, primary_key=True),
     *declare_columns(Float(53), "minutes"),
     *declare_columns(Int64, "seq"),
-    Column("teams", String, nullable=False, server_default="[]"),
-    Column("equipment", String, nullable=False, server_default="{}"),
+    *declare_columns(String, "teams", "equipment"),
 )
 _R = ROSTERS.c
 _OF_POST = "SELECT method, minutes, teams, equipment FROM rosters WHERE post = ?"

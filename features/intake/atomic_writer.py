@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass, field, fields
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.audit.file_anchors import QUARANTINE_FILE
-from engine.journal.payloads import HistoryBody
+from engine.journal.payloads import LoadBody
 from engine.storage.csv_cells import escape_cell, escape_cells
 from engine.storage.durable_files import flush_to_disk
 from engine.storage.file_digests import file_digest
@@ -71,9 +71,14 @@ class LoadResult:
     differences: Mapping[str, int] = field(default_factory=dict)
     """Crossings by the field in which their document differs from the reading at the post."""
 
-    def as_body(self) -> HistoryBody:
-        """Return what the record of the load says of it besides the digests of its files."""
-        return {"load": self.digest, "rows": dict(self.rows), "note": self.note}
+    def as_body(self) -> LoadBody:
+        """Return what records say of the load."""
+        return {
+            "load": self.digest,
+            "quarantine": file_digest(self.quarantine_file),
+            "rows": dict(self.rows),
+            "note": self.note,
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``darvoza load --json`` prints."""
@@ -86,7 +91,7 @@ class LoadResult:
         return found | ({"differences": dict(self.differences)} if self.differences else {})
 
 
-Announce = Callable[[LoadResult, str], None]
+Announce = Callable[[LoadResult], None]
 
 
 def load_digest(offered: str, content: str) -> str:
@@ -140,14 +145,12 @@ def write(
 
     Called under :func:`exclusively`. ``loaded`` is kept next to the tables in ``load.json``;
     ``faults`` has one for each quarantined row. ``progress`` is called with ``"writing"``, tables
-    done and tables in all; ``announce`` with the load and the digest of its quarantine file once
-    all is on the disk, before the folder gets its name.
+    done and tables in all; ``announce`` with the load once all is on the disk, before the folder
+    gets its name.
     """
     folder = Path(mkdtemp(prefix=".load-", dir=home.history))
     record = asdict(loaded)
     del record["quarantine_file"], record["is_new"], record["new_posts"]
-    if not loaded.differences:
-        del record["differences"]  # of standard messages alone
     (folder / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
     _write_quarantine(folder / QUARANTINE_FILE, faults)
     for done, (name, months) in enumerate(_known_months(tables).items(), 1):
@@ -159,7 +162,7 @@ def write(
         flush_to_disk(path)
     flush_to_disk(folder)
     if announce is not None:
-        announce(loaded, file_digest(folder / QUARANTINE_FILE))
+        announce(replace(loaded, quarantine_file=folder / QUARANTINE_FILE))
     folder.rename(home.history / loaded.digest)
     flush_to_disk(home.history)
 

@@ -75,7 +75,7 @@ class Recount:
                 if not self.is_readable:
                     continue
                 try:
-                    self._teach(connection, draft.body.get("upto", entry.seq - 1), before=entry.seq)
+                    self._teach(connection, draft.body["upto"], before=entry.seq)
                 except UNREADABLE:
                     self.is_readable = False
 

@@ -53,10 +53,10 @@ PASSAGES = Table(
     Column("arrived_at", Int64, nullable=False),
     Column("known_at", Int64, nullable=False),
     Column("entity_keys", LargeBinary, nullable=False),
-    Column("inspected", SmallInteger, nullable=False, server_default="0"),
-    Column("hit", SmallInteger, nullable=False, server_default="0"),
-    Column("seizure", SmallInteger, nullable=False, server_default="0"),
-    Column("vehicle", String, nullable=False, server_default=""),
+    Column("inspected", SmallInteger, nullable=False),
+    Column("hit", SmallInteger, nullable=False),
+    Column("seizure", SmallInteger, nullable=False),
+    Column("vehicle", String, nullable=False),
     Index("passages_plate_ix", "plate_key", "arrived_at"),
     Index("passages_post_ix", "post", "arrived_at"),
 )
@@ -135,8 +135,6 @@ def pack_many_keys(keys: Ints) -> list[bytes]:
 
 def unpack_keys(packed: bytes) -> list[int]:
     """Return the keys of a crossing in their order, 0 where not known; some zeros may follow."""
-    if not packed:
-        return []
     begin = 1 + packed[0]
     bits = int.from_bytes(packed[1:begin], "little")
     known = iter(unpack(f"<{(len(packed) - begin) // 8}q", packed[begin:]))

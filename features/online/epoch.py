@@ -18,7 +18,7 @@ from engine.journal.entries import Draft, Entry, JournalRecord
 from engine.journal.idempotency import inspection_name, seizure_name
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import DECISION, HISTORY_LOADED
-from engine.journal.payloads import HistoryBody
+from engine.journal.payloads import HistoryBody, LoadBody
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
@@ -40,14 +40,13 @@ def open_epoch(
     store: Store,
     plan: Plan,
     *,
-    about: HistoryBody,
+    about: LoadBody,
     report: Callable[[str], None],
 ) -> Entry:
     """Count a home's whole history again; return the journal entry that anchors its digest.
 
-    The home has the history as it is to be known from now on. ``about`` is what the record says
-    besides the digests (counts of the load, notes); ``report`` is called with the name of each step
-    as it begins.
+    The home has the history as it is to be known from now on. ``about`` is the load that it ends
+    with; ``report`` is called with the name of each step as it begins.
     """
     report("reading the history")
     release_memory()

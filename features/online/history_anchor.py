@@ -34,8 +34,7 @@ def read_anchors(connection: Connection) -> dict[str, int]:
     """Return the digest of each load in the journal, with the number of the record it first has."""
     found: dict[str, int] = {}
     for seq, body in JournalReader(connection).bodies_of(HISTORY_LOADED):
-        if isinstance(body.get("load"), str):
-            found.setdefault(body["load"], seq)
+        found.setdefault(body["load"], seq)
     for load, (seq, instead) in read_replaced_loads(connection).items():
         found.pop(load, None)
         found[instead] = seq
@@ -44,9 +43,7 @@ def read_anchors(connection: Connection) -> dict[str, int]:
 
 def begun(connection: Connection) -> frozenset[str]:
     """Return the digests of the loads that were begun, finished or not."""
-    return frozenset(
-        str(body.get("load")) for _, body in JournalReader(connection).bodies_of(LOAD_BEGUN)
-    )
+    return frozenset(body["load"] for _, body in JournalReader(connection).bodies_of(LOAD_BEGUN))
 
 
 def history_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
@@ -73,7 +70,7 @@ def history_faults(home: Home, connection: Connection) -> Iterator[JournalFault]
 def _quarantine_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     for load, (seq, digest) in read_quarantines(connection).items():
         path = home.history / load / QUARANTINE_FILE
-        if digest is None or path.is_symlink():
+        if path.is_symlink():
             continue
         if not path.is_file():
             yield JournalFault(seq, "quarantine", f"load {load}: its {QUARANTINE_FILE} is gone")
@@ -90,6 +87,3 @@ def history_notes(home: Home, connection: Connection) -> Iterator[str]:
     if home.history.is_dir():
         for path in sorted(home.history.glob(".load-*")):
             yield f"{path.name}: left by a load that was stopped; the next load removes it"
-    for load, (_, kept) in read_quarantines(connection).items():
-        if kept is None:
-            yield f"load {load}: its {QUARANTINE_FILE} is not anchored; the next start does it"
