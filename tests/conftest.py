@@ -55,7 +55,6 @@ SHARED = (
     ("tests/browser/", "tests/service/auth/test_sign_on.py"),
     (
         "tests/service/auth/test_refusals.py",
-        "tests/service/compatibility/test_contract.py",
         "tests/service/http/test_csv_lists.py",
         "tests/service/http/test_openapi.py",
         "tests/service/service/test_personal_data.py",

@@ -36,7 +36,6 @@ from engine.queue.identifier_log import IDENTIFIERS
 from engine.queue.identifier_log import read_waiting as read_waiting_identifiers
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.storage.database import METADATA, fetch_rows
-from features.catalogue.earlier_definitions import is_uniform
 from features.online.blocks.rows import expand_rows
 from features.online.counter_log.merge import read_waiting as read_waiting_counters
 from features.online.counter_store import COUNTERS
@@ -88,14 +87,14 @@ class DatedMirror:
     """The alerts of the paired post, under the network that was declared when a record came."""
 
     def __init__(self, first: Network) -> None:
-        self._mirror = MirrorProjection(first, is_uniform=is_uniform)
+        self._mirror = MirrorProjection(first)
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Keep alerts; a declared network holds from its record on."""
         for entry, draft in entries:
             if entry.kind == NETWORK_DECLARED:
                 network = parse_network(draft.body["file"])
-                self._mirror = MirrorProjection(network, is_uniform=is_uniform)
+                self._mirror = MirrorProjection(network)
         self._mirror.apply(connection, entries)
 
 

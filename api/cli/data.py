@@ -121,7 +121,7 @@ def load(
     from features.messages.settings import choose_settings
     from features.offline.memory_release import keep_freed_memory, pause_collection
     from features.online.counter_recount import has_other_network
-    from features.online.crossing_index import is_current, read_plan
+    from features.online.crossing_index import is_current
     from features.online.epoch import open_epoch
 
     if not folder.is_dir():
@@ -142,13 +142,9 @@ def load(
         declare_network(found, store)
         with store.read() as connection:
             is_known = is_current(connection, epoch(found), plan.digest)
-            is_known = is_known and not has_other_network(connection, plan)
+            is_known = is_known and not has_other_network(connection)
         if not is_known:
-            with store.read() as connection:
-                has_changed = read_plan(connection).digest != plan.digest
             open_epoch(found, store, plan, about=loaded.as_body(), report=say)
-            if has_changed:
-                say(_NEW_DEFINITIONS)
         announce_loaded(found, store)
 
     if loaded.new_posts:
@@ -166,12 +162,6 @@ def _show_load(loaded: "LoadResult") -> None:
     typer.echo(f"quarantine: {loaded.quarantine_file}")
     if not loaded.is_new:
         typer.echo("this load was in the home already: nothing has changed")
-
-
-_NEW_DEFINITIONS = (
-    "the counters now serve the feature definitions of this version: restart the service; a model "
-    "of earlier definitions no longer serves, so train one (docs/operations.md, section Upgrade)"
-)
 
 
 def _unknown_posts(posts: Mapping[str, int]) -> str:

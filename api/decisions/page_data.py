@@ -283,7 +283,7 @@ def read_rail(snapshot: Connection, known: QueuedDecision, *, as_of: int) -> Que
 
 def _apart(service: DecisionService, post: str) -> Sequence[str]:
     """Return which rows of the comparison name by identifiers that only their own post has."""
-    network = service.plan.view(service.network)
+    network = service.network
     pair = network.pair(post)
     fields: Mapping[str, IdentifierField] = {"driver": "driver_ref", "consignee": "consignee_id"}
     return [code for code, name in fields.items() if not network.are_comparable(name, post, pair)]

@@ -79,9 +79,7 @@ from engine.targeting.find_confirmation import FindProjection
 from engine.targeting.forecast import Forecasts
 from engine.targeting.reports import Recording
 from engine.targeting.targeting import Targeting
-from features.catalogue.earlier_definitions import is_uniform
-from features.catalogue.plan import Plan
-from features.online.crossing_index import read_plan
+from features.catalogue.plan import Plan, current_plan
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 from features.online.spread.snapshots import SpreadSnapshots
@@ -124,7 +122,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         ShiftProjection(),
         RosterProjection(),
         ReviewProjection(),
-        MirrorProjection(network, is_uniform=is_uniform),
+        MirrorProjection(network),
         AdvanceProjection(),
         FindProjection(),
         AccountProjection(),
@@ -230,8 +228,7 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
 
 def _put_together(home: Home, store: Store, settings: Settings, models: Models) -> Runtime:
     network = open_network(home)
-    with store.read() as connection:
-        plan = read_plan(connection)
+    plan = current_plan()
     declare_network(home, store)
     sweep_files(home, store, is_patient=False)
     journal = Journal(store, projections(plan, network))

@@ -30,16 +30,12 @@ from engine.domain.identifiers import fold
 from engine.domain.records import Seizure
 from engine.domain.time_units import micros
 from engine.errors import StoreUnavailableError
-from engine.journal.journal import JournalReader
-from engine.journal.kinds import DECISION
 from engine.ports import CorrectionEvent, CrossingEvent, FindEvent
 from engine.queue.corrections import compensate_find
 from engine.storage.database import METADATA, Int64, fetch_rows, insert_rows
-from features.catalogue.earlier_definitions import plan_of
 from features.catalogue.encoder import key
 from features.catalogue.event_measures import GRAMS_MOST, Label, vehicle
 from features.catalogue.event_streams import REACH
-from features.catalogue.plan import Plan
 
 Ints = NDArray[np.int64]
 
@@ -205,20 +201,6 @@ def epoch(connection: Connection, definitions: str) -> CounterStanding:
     if serves not in (None, definitions):
         raise StoreUnavailableError("its counters serve other feature definitions")
     return CounterStanding(found or "", cut, head or 0)
-
-
-def read_plan(connection: Connection) -> Plan:
-    """Return the plan that the counters serve.
-
-    That of the last load, else that of the last decision, else that of this version.
-    """
-    for _, serves in fetch_rows(connection, _LOOK):
-        return plan_of(serves)
-    try:
-        last = next(JournalReader(connection).records(DECISION, newest=1), None)
-        return plan_of("" if last is None else str(last.body["inputs"]["definitions"]))
-    except (ValueError, TypeError, KeyError):  # an edited record, which the verification reports
-        return plan_of("")
 
 
 def is_current(connection: Connection, history: str, definitions: str) -> bool:

@@ -16,7 +16,6 @@ from engine.errors import RiskError
 from engine.storage.database import Store
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
-from features.catalogue.earlier_definitions import plan_of
 from features.catalogue.plan import Plan
 from models.bundle.bundle import load_bundle, read_verify_key
 from models.config import TrainConfig
@@ -76,7 +75,6 @@ def repeat(
     folder = home.bundles / version
     bundle = load_bundle(folder, read_verify_key(home, version))
     papers = bundle.card
-    plan = plan_of(papers["definitions"])
     if papers["definitions"] != plan.digest:
         raise OtherFeaturesError(version)
     config = TrainConfig.from_record(papers["config"])

@@ -232,7 +232,7 @@ def take_outcome(
     own = None if sent is None else _read_own(connection, sent)
     if own is None:
         return []
-    features, network = context.open(connection)
+    features, network = context.open()
     name = f"{name_record(name_partner(link.them), outcome.outcome_of)}:entry"
     drafts: list[Draft] = []
     if not is_known(connection, arrived, name, features=features):
