@@ -41,8 +41,8 @@ def test_migrated_tables_are_the_declared_ones(store: Store) -> None:
 
 def test_a_table_without_a_migration_is_found(store: Store) -> None:
     metadata = MetaData(naming_convention=METADATA.naming_convention)
-    for table in declare_all().tables.values():
-        table.to_metadata(metadata)
+    for one in declare_all().tables.values():
+        one.to_metadata(metadata)
     Table("forgotten", metadata, Column("a", Integer, primary_key=True))
 
     assert len(differences(store, metadata)) == len(differences(store, METADATA)) + 1
