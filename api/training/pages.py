@@ -28,8 +28,7 @@ from api.web.field_errors import corrections
 from api.web.form_fields import FormError, FormReader
 from api.web.i18n import N_
 from api.web.menu import MenuLink
-from api.web.messages import MessageReader
-from api.web.old_sentences import TranslatedText
+from api.web.messages import MessageReader, TranslatedText
 from api.web.page_route import PageRoute, Visit
 from api.web.visitor import Form, Visitor, identify, read_field, sent_form
 from engine.domain.records import Identifier
