@@ -126,7 +126,7 @@ def _own_account(body: Body) -> Iterator[Owner]:
 
 
 def _own_matches(body: Body) -> Iterator[Owner]:
-    for match in body["inputs"].get("matches") or ():
+    for match in body["inputs"]["matches"]:
         if match["source"] == WATCHLIST:
             yield Matter.WATCHLIST, (match.get("parameters") or {}).get("agency")
 

@@ -58,9 +58,9 @@ def crossing_event(crossing_id: str) -> Event:
 
 def _of_decision(_subject: str, body: Body) -> Iterator[Event]:
     inputs = body["inputs"]
-    if inputs.get("amends") is not None:
+    if inputs["amends"] is not None:
         yield crossing_event(body["crossing_id"])
-    if any(match["source"] == WATCHLIST for match in inputs.get("matches") or ()):
+    if any(match["source"] == WATCHLIST for match in inputs["matches"]):
         yield Event("watchlist.hit", f"crossing:{body['crossing_id']}")
 
 

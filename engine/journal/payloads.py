@@ -1,7 +1,7 @@
 """Bodies of the journal's records, by kind, as JSON values.
 
-A key that records of earlier versions lack is not required. What :mod:`engine.domain.records` or
-:mod:`engine.decision.record_codec` reads back is a plain object here.
+A key that is not required stands where there is something to say. What :mod:`engine.domain.records`
+or :mod:`engine.decision.record_codec` reads back is a plain object here.
 """
 
 from typing import Any, NotRequired, TypedDict, cast
@@ -106,7 +106,7 @@ class ArrivalBody(TypedDict):
 
     crossing: Json
     declaration: NotRequired[Json | None]
-    document_differences: NotRequired[list[str]]
+    document_differences: list[str]
 
 
 def dump_arrival(arrival: Arrival) -> ArrivalBody:
@@ -174,7 +174,7 @@ class InspectionBody(HandlingBody):
     crossing_id: str
     inspection: Json
     vehicle_class: NotRequired[VehicleClass | None]
-    answers: NotRequired[str]
+    answers: str
     """The strictest channel that it answers."""
     taken_by: NotRequired[str]
     """Who had taken the vehicle, where that was another than who files the act."""
@@ -316,8 +316,8 @@ class RosterBody(ReportBody):
     """Inspection minutes of a shift by method, its teams, and what equipment works."""
 
     minutes: dict[str, float]
-    teams: NotRequired[list[str]]
-    equipment: NotRequired[dict[str, int]]
+    teams: list[str]
+    equipment: dict[str, int]
 
 
 class ShiftBalance(TypedDict):

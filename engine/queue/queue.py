@@ -423,8 +423,8 @@ def redirect(
 
     ``None`` leaves it where it is, and is returned where the post has no such decision. A vehicle
     that has left waits nowhere again, nor does one whose act answers where it is sent; an act of
-    papers does not answer for a search. ``place`` is the one drawn there; reviews of before name
-    none, and took along what the vehicle had.
+    papers does not answer for a search. ``place`` is the one drawn there; without one it takes
+    along what it had.
     """
     found = connection.execute(_STANDS, {"which": decision_id, "at_post": post}).one_or_none()
     if found is None:
@@ -472,11 +472,9 @@ _OVER = (
 
 
 _COLUMNS = tuple(column.name for column in DECISIONS.columns)
-_EARLIER = {"basis": None, "minutes": 0.0, "amends": None, "plate": "", "vehicle_class": ""}
-"""What the first records do not say of a decision's place, as the migrations fill it in."""
 
 
 def _row(entry: Entry, where: dict[str, Any]) -> list[Any]:
     now = {"seq": entry.seq, "post": entry.post, "known_at": entry.known_at}
-    known = _EARLIER | where | now | {"act_seq": None, "answered": 0, "left": False}
+    known = where | now | {"act_seq": None, "answered": 0, "left": False}
     return [known[name] for name in _COLUMNS]

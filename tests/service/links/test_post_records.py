@@ -241,7 +241,7 @@ def test_what_a_restored_node_records_stands_next_to_what_it_lost(
 
 
 def record_roster(side: Installation, *, minutes: float) -> None:
-    body: RosterBody = {"minutes": {"physical": minutes}}
+    body: RosterBody = {"minutes": {"physical": minutes}, "teams": [], "equipment": {}}
     side.exchange.journal.append([ROSTER.draft(POST, body, post=POST)])
 
 
