@@ -448,7 +448,7 @@ class ShadowScoresBody(TypedDict):
     decisions: int
     left_out: int
     quantiles: list[float] | None
-    picks: NotRequired[Json | None]
+    picks: Json
 
 
 class TrialFigures(TypedDict):
@@ -457,11 +457,11 @@ class TrialFigures(TypedDict):
     trial: int
     champion: str
     challenger: str
-    since: NotRequired[str]
-    until: NotRequired[str]
-    sides: NotRequired[dict[str, dict[str, int]]]
-    weeks: NotRequired[list[dict[str, dict[str, int]]]]
-    better: NotRequired[float | None]
+    since: str
+    until: str
+    sides: dict[str, dict[str, int]]
+    weeks: list[dict[str, dict[str, int]]]
+    better: float | None
     share: float
     winner: str | None
 

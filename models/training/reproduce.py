@@ -82,16 +82,12 @@ def repeat(
     made = trained_on(home, store, plan, config, cutoff=cutoff, progress=progress)
     files = serving_files(made)
     kept = {path.name: file_digest(path) for path in folder.iterdir()}
-    then, now = papers.get("made_with", {}), made_with()
+    then, now = papers["made_with"], made_with()
     return ReproducedModel(
         version=version,
         came_out=version_of(made, files),
         same_data=papers["data_digest"] == made.data_digest,
         same_report=json.loads(json.dumps(made.report)) == bundle.report,
         files={name: kept.get(name) == sha256(raw).hexdigest() for name, raw in files.items()},
-        changed={
-            name: (then.get(name, "not recorded"), now[name])
-            for name in now
-            if then.get(name) != now[name]
-        },
+        changed={name: (then[name], now[name]) for name in now if then[name] != now[name]},
     )

@@ -83,6 +83,8 @@ SCOPES = ("all", "own", "none")
 LODGED = "ZZAHEAD"
 """A declaration ahead, expected at the other post."""
 WHEN = "2026-10-14T07:00:00Z"
+FIRST = [matter for matter in Matter if matter is not Matter.CASES]
+"""Drawn first: cases change no other draw."""
 Key = tuple[Role, str | None]
 Owner = tuple[Matter, str | None]
 Cell = tuple[str | None, Role, Matter, Right]
@@ -95,8 +97,8 @@ def cells() -> dict[Cell, str]:
     people = [role for role in Role if role not in MACHINES]
     found = {
         cell: draw.choice(SCOPES)
-        for roles in (people, MACHINES)
-        for cell in product(AGENCIES, roles, Matter, Right)
+        for roles, matters in ((people, FIRST), (MACHINES, FIRST), (Role, [Matter.CASES]))
+        for cell in product(AGENCIES, roles, matters, Right)
     }
     return {cell: "all" if cell[2] is Matter.PEOPLE else scope for cell, scope in found.items()}
 
