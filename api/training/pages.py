@@ -6,7 +6,6 @@ sees those of all. What a vehicle hides is read only once its exercise is closed
 
 import csv
 import io
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import quote
@@ -359,12 +358,8 @@ class _Words:
 
     def sentence(self, one: Sentence) -> TranslatedText:
         """Return a fact."""
-        return self._reader.fact(_as_record(one))
+        return self._reader.fact(one)
 
     def reason(self, one: Sentence) -> TranslatedText:
         """Return a reason."""
-        return self._reader.reason(_as_record(one))
-
-
-def _as_record(one: Sentence) -> Mapping[str, Any]:
-    return {"text": one, "message": "", "parameters": {}} if isinstance(one, str) else one
+        return self._reader.reason(one)
