@@ -22,6 +22,13 @@ class ClaimBody(TypedDict):
 class ReportBody(TypedDict):
     """Anything that was reported by a request of its own."""
 
+    claim: ClaimBody
+    by: str | None
+
+
+class ToldBody(TypedDict):
+    """What was reported by a request of its own, or follows from a partner's message."""
+
     claim: NotRequired[ClaimBody]
     by: NotRequired[str | None]
 
@@ -124,7 +131,7 @@ class LinkOriginBody(TypedDict):
     """As the side that it left names it."""
 
 
-class CrossingBody(ReportBody):
+class CrossingBody(ToldBody):
     """A crossing with its declaration."""
 
     arrival: ArrivalBody
@@ -165,12 +172,13 @@ class CancelledBody(ReportBody):
 class HandlingBody(ReportBody):
     """A report of what a team did, its own or the one that was drawn."""
 
-    team: NotRequired[str | None]
+    team: str | None
 
 
-class InspectionBody(HandlingBody):
+class InspectionBody(ToldBody):
     """An inspection act, with the engine's own basis and propensity."""
 
+    team: NotRequired[str | None]
     crossing_id: str
     inspection: Json
     vehicle_class: NotRequired[VehicleClass | None]
@@ -181,7 +189,7 @@ class InspectionBody(HandlingBody):
     message: NotRequired[LinkOriginBody]
 
 
-class SeizureBody(ReportBody):
+class SeizureBody(ToldBody):
     """Goods found; the crossing they belong to, or the one that waits for a confirmation."""
 
     seizure: Json
@@ -213,7 +221,7 @@ class InspectionCorrectedBody(CorrectionBody):
 
     was: Json
     inspection: Json
-    vehicle_class: NotRequired[VehicleClass | None]
+    vehicle_class: VehicleClass | None
     answers: str
 
 
@@ -305,16 +313,17 @@ class QueueStep(TypedDict, total=False):
 class ReviewBody(QueueStep):
     """A supervisor's verdict."""
 
-    claim: NotRequired[ClaimBody]
+    claim: ClaimBody
     decision_id: str
     crossing_id: str
     person: str
     review: Json
 
 
-class RosterBody(ReportBody):
+class RosterBody(TypedDict):
     """Inspection minutes of a shift by method, its teams, and what equipment works."""
 
+    claim: ClaimBody
     minutes: dict[str, float]
     teams: list[str]
     equipment: dict[str, int]

@@ -24,7 +24,7 @@ from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
 from engine.domain.time_zones import local_time
 
-ENCODING_VERSION = (8, FOLDING_VERSION)
+ENCODING_VERSION = (1, FOLDING_VERSION)
 """Changes whenever an entity or a fact below changes its meaning, or definitions of features do."""
 
 SEPARATOR, KEY_BYTES = "\x1f", 8

@@ -133,6 +133,7 @@ class MovementSide:
             "claim": {"names": [], "fingerprint": "00" * 32},
             "crossing_id": crossing_id,
             "by": "farid",
+            "team": None,
         }
         self.journal.append([RELEASE.draft(crossing_id, body, post="")])
 
