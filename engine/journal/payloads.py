@@ -26,7 +26,7 @@ class ReportBody(TypedDict):
     by: str | None
 
 
-class ToldBody(TypedDict):
+class StatementBody(TypedDict):
     """What was reported by a request of its own, or follows from a partner's message."""
 
     claim: NotRequired[ClaimBody]
@@ -131,7 +131,7 @@ class LinkOriginBody(TypedDict):
     """As the side that it left names it."""
 
 
-class CrossingBody(ToldBody):
+class CrossingBody(StatementBody):
     """A crossing with its declaration."""
 
     arrival: ArrivalBody
@@ -175,7 +175,7 @@ class HandlingBody(ReportBody):
     team: str | None
 
 
-class InspectionBody(ToldBody):
+class InspectionBody(StatementBody):
     """An inspection act, with the engine's own basis and propensity."""
 
     team: NotRequired[str | None]
@@ -189,7 +189,7 @@ class InspectionBody(ToldBody):
     message: NotRequired[LinkOriginBody]
 
 
-class SeizureBody(ToldBody):
+class SeizureBody(StatementBody):
     """Goods found; the crossing they belong to, or the one that waits for a confirmation."""
 
     seizure: Json
