@@ -124,7 +124,7 @@ def test_a_proposal_lapses_with_its_person(world: World) -> None:
 
 
 def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
-    """A key of a home from before owners were asked for: no person answers for it."""
+    """No person answers for it."""
     red = find(world, "red", START + 5000)
     reading = DecisionReader(world.runtime, Caller("x", Role.SUPERVISOR, None))
     known = reading.locate(red["decision_id"])
