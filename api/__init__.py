@@ -37,6 +37,7 @@ watchlist          The watch list over HTTP and as pages
 web                Parts that all pages share: templates, languages, labels, forms
 webhooks           Events to other systems, over HTTP and as a page
 app                The service
+areas              Areas of the service: routes, pages, menu, commands and workers of each
 site               Routes and pages of the service
 __main__           ``python -m api COMMAND``
 """

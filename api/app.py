@@ -26,20 +26,20 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from api.areas import list_doors
 from api.auth.credentials import stand_in
 from api.decisions import routes as decisions_routes
 from api.decisions.fast_path import FastPath
 from api.http import health, problems
+from api.http.body_formats import find_formats
 from api.http.middleware import Guard
 from api.http.responses import BODY_MODELS, add_routes
 from api.http.server import end_with_parent
-from api.links.worker import LinkWorker
-from api.messages import wco_response
 from api.service.model_store import SETTLED_SECONDS, HomeModels
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
 from api.service.structured_logging import configure, fault
-from api.webhooks.worker import DeliveryWorker
+from engine.journal.areas import load_part
 from engine.storage.home import home_of
 from engine.storage.read_ahead import read_ahead
 
@@ -96,18 +96,17 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
             end_with_parent()
         runtime = (open_service or default_service)()
         app.state.runtime = runtime
-        deliveries = DeliveryWorker(runtime)
-        deliveries.start()
+        workers = [load_part(name)(runtime) for one in list_doors() for name in one.workers]
+        for worker in workers:
+            worker.start()
         settling = None
-        links = LinkWorker(runtime, seconds=runtime.settings.link_seconds)
         if open_service is None:
-            links.start()
             settling = asyncio.create_task(_settle(app, runtime))
         yield
         if settling is not None:
             settling.cancel()
-        deliveries.close()
-        links.close()
+        for worker in workers:
+            worker.close()
         runtime.close()
 
     app = FastAPI(
@@ -123,7 +122,7 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
     app.add_middleware(FastPath)
     app.add_middleware(Guard)  # the last one added is the outermost
     problems.install(app)
-    wco_response.install(app)
+    find_formats().install(app)
     add_routes(app, *FIRST)
     app.routes.append(LateRoutes(app))
     app.add_exception_handler(HTTPException, _answer_unknown)

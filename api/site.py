@@ -9,15 +9,9 @@ from starlette.routing import Mount
 from starlette.types import Scope
 
 from api.account import page as account_page
-from api.attentions import page as attentions_page
-from api.attentions import routes as attentions_routes
+from api.areas import list_doors
 from api.audit import page as audit_page
 from api.audit import routes as audit_routes
-from api.cases import file_page as case_files_page
-from api.cases import file_routes as case_files_routes
-from api.cases import page as cases_page
-from api.cases import report_page
-from api.cases import routes as cases_routes
 from api.confirmations import page as confirmations_page
 from api.confirmations import routes as confirmations_routes
 from api.corrections import page as corrections_page
@@ -31,8 +25,6 @@ from api.http import health
 from api.inspection_orders import page as inspection_orders_page
 from api.integrity import page as integrity_page
 from api.integrity import routes as integrity_routes
-from api.links import page as links_page
-from api.links import routes as links_routes
 from api.models import page as models_page
 from api.models import routes as models_routes
 from api.network import page as network_page
@@ -58,11 +50,10 @@ from api.shifts import page as shifts_page
 from api.shifts import routes as shifts_routes
 from api.watchlist import page as watchlist_page
 from api.watchlist import routes as watchlist_routes
-from api.web import sign_in_page, sign_on_page
+from api.web import sign_in_page
 from api.web.page_route import HEADERS
 from api.web.templates_env import STATIC
-from api.webhooks import page as webhooks_page
-from api.webhooks import routes as webhooks_routes
+from engine.journal.areas import load_part
 
 ROUTERS = (
     decisions_routes.router,
@@ -84,19 +75,13 @@ ROUTERS = (
     quality_routes.router,
     confirmations_routes.router,
     release_audits_routes.router,
-    cases_routes.router,
-    case_files_routes.router,
     health.router,
     watchlist_routes.router,
-    webhooks_routes.router,
     people_routes.router,
-    attentions_routes.router,
-    links_routes.router,
-    links_routes.door,
+    *(load_part(name) for doors in list_doors() for name in doors.routers),
 )
 PAGES = (
     sign_in_page.router,
-    sign_on_page.router,
     account_page.router,
     invitation_page.router,
     people_page.router,
@@ -114,18 +99,13 @@ PAGES = (
     profiles_page.router,
     watchlist_page.router,
     confirmations_page.router,
-    report_page.router,
-    cases_page.router,
-    case_files_page.router,
     release_audits_page.router,
     models_page.router,
     drift_page.router,
     quality_page.router,
     integrity_page.router,
-    attentions_page.router,
-    links_page.router,
     audit_page.router,
-    webhooks_page.router,
+    *(load_part(name) for doors in list_doors() for name in doors.page_routers),
 )
 
 

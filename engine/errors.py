@@ -114,6 +114,19 @@ class DamagedStoreError(StoreUnavailableError):
     TEXT = "the store is damaged: {why}"
 
 
+class OtherSideError(RiskError):
+    """The other side of a link was not reached, or did not answer as agreed; try again later.
+
+    ``cause`` is a code from a closed list, ``at`` the instant that a certificate's validity ends or
+    begins, in RFC 3339, where that is the cause.
+    """
+
+    cause: str
+    why: str
+    at: str = ""
+    TEXT = "the other side of the link: {why}"
+
+
 class TamperedBundleError(RiskError):
     """Files of a model bundle do not match its signed manifest, or are not allowed."""
 

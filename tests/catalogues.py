@@ -28,7 +28,14 @@ from models.explanation.feature_wording import profile_figure, word_feature
 SERVICE = Path(__file__).parents[1] / "api"
 TERMINAL = ("cli", "harness")
 """Folders whose texts go to a terminal, in English."""
-KEYWORDS = {"_": None, "N_": None, "say": None, "ngettext": (1, 2), "mark_plural": (1, 2)}
+KEYWORDS = {
+    "_": None,
+    "N_": None,
+    "say": None,
+    "ngettext": (1, 2),
+    "mark_plural": (1, 2),
+    "MenuEntry": (2,),
+}
 CALL = re.compile(rf"\b(?:{'|'.join(KEYWORDS)})\(|trans\b")
 """In a file that says something; to look through all of them takes seconds."""
 Message = str | tuple[str, str]

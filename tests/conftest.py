@@ -5,9 +5,9 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -28,6 +28,7 @@ from tests.integration import (
 )
 from tests.proof_alone import IS_PROOF, is_proof_alone
 from tests.support.emptied_database import empty_database
+from tests.support.long_shifts import begin_long_shift
 from tests.support.personal_data import find_personal_data
 from tests.support.refused_skips import refuse_skip
 from tests.support.small_trainings import shrink_trainings
@@ -70,6 +71,7 @@ SHARED = (
         "tests/service/audit/test_erasure.py",
         "tests/service/audit/test_home_rebuild.py",
         "tests/service/audit/test_projections.py",
+        "tests/service/audit/test_table_edits.py",
     ),
 )
 """Files that one worker runs, by the beginnings of their names: what they share takes seconds.
@@ -166,11 +168,6 @@ LONGEST = (
 )
 """Files that take seconds, the longest first; those of a browser in a row, as they share it."""
 
-MOMENT_SECONDS = 15
-TURN_SECONDS = 60
-"""For so long, on a busy machine, may a test go on that must not see a day or a shift end."""
-TURNS = frozenset({0, 2, 3, 14, 15, 18, 19})
-"""Hours, UTC, at which one does: of UTC, and of the posts' clocks, which are 5 and 6 ahead."""
 STARTED = StartedProcesses()
 
 
@@ -261,17 +258,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Wait a moment where a shift or a day may end within a test of something that runs.
-
-    Before its fixtures are made: what a file shares is made with its first test.
-    """
-    now = time.time()
-    left, hour = 3600 - now % 3600, int(now // 3600 + 1) % 24
-    moment = TURN_SECONDS if hour in TURNS else MOMENT_SECONDS
-    if left < moment and "unit" not in item.keywords:
-        time.sleep(left)
+@pytest.fixture(scope="module", autouse=True)
+def _long_shift(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let no shift end while services run by the machine's clock, whatever hour it shows."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.path.relative_to(HERE).parts[0] != "unit":
+            patched.setenv(*begin_long_shift(datetime.now(UTC)))
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -325,7 +318,10 @@ def forker() -> "Iterator[Forker]":
     """Import the service once, to be forked by every test that starts or kills it."""
     from api.cli.experiments import forker
 
-    with forker() as forks:
+    with pytest.MonkeyPatch.context() as patched:  # which its services inherit
+        patched.setenv(*begin_long_shift(datetime.now(UTC)))
+        started = forker()
+    with started as forks:
         yield forks
 
 

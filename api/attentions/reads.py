@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from fastapi import Depends
 from sqlalchemy import Connection
 
-from api.auth.agencies import Scope
 from api.auth.callers import Caller
-from api.auth.permissions import Matter, Right
 from api.cases.files import FoundFile, HandingService, hand_out
 from api.http.dependencies import running_service
 from api.links.reads import LinkedService
 from engine.criteria.dual_control import ApprovalState, read_approval_states
 from engine.criteria.watchlist import NOTICE_CHANNEL, is_selecting
+from engine.domain.rights import Matter, Right, Scope
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.journal import JournalReader

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
+from engine.journal.areas import list_declared_tables, list_tables
 from engine.journal.entries import Draft, Entry
 from engine.queue.identifier_log import settle as settle_identifiers
-from engine.storage.database import METADATA, execute_many, fetch_rows
+from engine.storage.database import execute_many, fetch_rows
 from engine.storage.dialect import Dialect
 from features.catalogue.plan import Plan
 from features.online.counter_log.merge import settle, void
@@ -24,70 +25,6 @@ from features.online.crossing_index import PASSAGES, pack_keys, unpack_keys
 from features.online.entity_links import ways
 from features.online.state_layout import layouts
 
-DELETED: Mapping[str, str] = {
-    "journal_bodies": "seq",
-    "reviews": "seq",
-    "profile_matches": "seq",
-    "pending_finds": "seq",
-    "acts": "seq",
-    "two_key_records": "seq",
-    "watch_keys": "seq",
-    "mirror_alerts": "seq",
-    "mirror_keys": "decision_id",
-    "searched_places": "crossing_id",
-    "spread_crossings": "crossing_id",
-    "spread_finds": "crossing_id",
-    "advance_declarations": "seq",
-    "advance_keys": "seq",
-    "advance_uses": "seq",
-    "advance_alerts": "seq",
-    "decided_keys": "seq",
-    "decision_identifiers": "seq",
-    "link_movement_keys": "seq",
-    "corrections": "seq",
-    "takings": "seq",
-    "cases": "seq",
-    "case_events": "seq",
-}
-"""Tables whose rows go, and the column by which they are found."""
-BLANKED: Mapping[str, tuple[str, Mapping[str, object]]] = {
-    "decisions": ("seq", {"plate": ""}),
-    "answers": ("seq", {"fingerprint": b""}),
-    "passages": ("crossing_id", {"plate_key": 0}),
-}
-"""Tables whose rows stay, the column by which they are found, and what is written over; of a
-passage also the keys of its entities."""
-COUNTED = ("counters", "counter_log", "links", "place_counts")
-"""Tables of sums under digests: rows go that no remaining crossing reads."""
-KEPT: Mapping[str, str] = {
-    "journal": "kinds, times, identifiers of crossings and hashes: what the chain commits to",
-    "journal_identity": "the name of the journal",
-    "clock_anchors": "times alone",
-    "act_minutes": "sums by class of vehicle",
-    "profile_counts": "sums by profile",
-    "rosters": "minutes and teams of a shift",
-    "shifts": "times and seeds",
-    "percentile_tables": "quantiles of a shift",
-    "model_records": "steps of models",
-    "counter_epoch": "digests of files",
-    "counter_merge": "times, and digests of what is counted",
-    "identifier_log": "empty: an erasure merges it first",
-    "identifier_merge": "numbers of records",
-    "spread_head": "one time",
-    "link_envelopes": "numbers, kinds, times and digests: what both sides of a link agree on",
-    "link_movements": "names of movements, and identifiers of crossings that the journal keeps too",
-    "request_steps": "names, steps and deadlines of requests: what both sides of a link agree on",
-    "copied_records": "numbers, times and chain values of records of a post's node",
-    "loaded_reports": "identifiers of loaded acts and seizures, so that none counts twice",
-    "access_keys": "credentials of the service's users, which records state",
-    "users": "credentials of the service's users, which records state",
-    "sessions": "credentials of the service's users, which records state",
-    "webhooks": "numbers of records",
-    "webhook_events": "numbers of records and digests of identifiers",
-    "webhook_cursors": "how far the sender of events is",
-    "webhook_deliveries": "numbers of records and digests of identifiers; nothing more is sent",
-}
-"""Tables that an erasure leaves as they are, and why."""
 _AT_ONCE = 500
 _PASSAGES = 20_000
 Keys = NDArray[np.int64]
@@ -106,20 +43,15 @@ class ErasedRows:
         """Take from every table what it holds of the erased records."""
         if Dialect.of(connection).is_sqlite:
             connection.exec_driver_sql("PRAGMA secure_delete = ON")
-        table = METADATA.tables["decisions"]
+        table = list_declared_tables().tables["decisions"]
         for some in _slices(self.sequences):
             query = select(table.c.decision_id).where(table.c.seq.in_(some))
             self.decisions += connection.scalars(query)
         keys = self._read_keys(connection)
         settle_identifiers(connection)  # so that their table has all of them
-        for name, column in DELETED.items():
-            self._delete(connection, METADATA.tables[name], column)
-        for name in ("mirror_alerts", "advance_alerts", "advance_uses"):
-            self._delete(connection, METADATA.tables[name], "decision_id")
-        for name, (column, values) in BLANKED.items():
-            target = METADATA.tables[name]
-            for some in _slices(self._ids(column)):
-                connection.execute(update(target).where(target.c[column].in_(some)).values(values))
+        for name, rule in list_tables().items():
+            for column in rule.erased_by:
+                self._erase(connection, list_declared_tables().tables[name], column, rule.blanked)
         if keys.size:
             connection.execute(
                 update(PASSAGES)
@@ -134,9 +66,13 @@ class ErasedRows:
             return self.sequences
         return self.crossings if column == "crossing_id" else self.decisions
 
-    def _delete(self, connection: Connection, table: Table, column: str) -> None:
+    def _erase(
+        self, connection: Connection, table: Table, column: str, blanked: Mapping[str, object]
+    ) -> None:
+        """Delete the rows of the erased records, or write over what they say."""
+        change = update(table).values(blanked) if blanked else delete(table)
         for some in _slices(self._ids(column)):
-            connection.execute(delete(table).where(table.c[column].in_(some)))
+            connection.execute(change.where(table.c[column].in_(some)))
 
     def _read_keys(self, connection: Connection) -> Keys:
         """Return the keys of the erased crossings, an array of shape (crossings, lookups)."""

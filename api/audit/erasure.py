@@ -15,9 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from api.audit.erased_rows import BLANKED, DELETED, ErasedRows
+from api.audit.erased_rows import ErasedRows
 from api.auth.accounts import Accounts
-from api.auth.permissions import Matter, Right
 from engine.audit.erasures import erasure_draft
 from engine.audit.subject_records import (
     ERASABLE,
@@ -26,10 +25,8 @@ from engine.audit.subject_records import (
     names_subject,
     read_erasable,
 )
-from engine.cases.case_reading import find_closed_cases
 from engine.cases.file_store import sweep_files
 from engine.criteria.dual_control import (
-    KINDS_OF,
     ApprovalState,
     DualControlProjection,
     draft_approval,
@@ -38,17 +35,18 @@ from engine.criteria.dual_control import (
     replay_records,
 )
 from engine.criteria.watchlist import read_expiry
+from engine.domain.rights import Matter, Right
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, InputError
-from engine.events.outbox import EventProjection
+from engine.journal.areas import kinds_of, list_held, list_projections, list_tables
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, Journal
-from engine.journal.kinds import SENSITIVE_READ
+from engine.journal.kinds import DECISION, SENSITIVE_READ
 from engine.journal.payloads import ErasureGrounds
 from engine.journal.power_records import read_record
 from engine.journal.receipts import Signer
-from engine.links.ledger import list_unsettled
 from engine.queue.queue import DECISIONS
+from engine.queue.reviews import holds_vehicle
 from engine.storage.database import Store, split_in_slices
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
@@ -158,7 +156,7 @@ class ErasureSteps:
     def _find_pending(self, connection: Connection, criteria: Criteria) -> ApprovalState | None:
         """Return the pending proposal of the same content, of a person who is still here."""
         since = Journal(self.store).now(connection) - LAPSES_AFTER
-        proposals = KINDS_OF["erasure"]
+        proposals = kinds_of("erasure")
         query = select(JOURNAL.c.seq).where(
             JOURNAL.c.kind.in_(proposals), JOURNAL.c.known_at > since
         )
@@ -182,7 +180,7 @@ class ErasureSteps:
         content = {"criteria": criteria.as_json(), "why": why}
         subject = f"erasure-{secrets.token_hex(6)}"
         draft = draft_proposal("erasure", subject, by=self.by, content=content)
-        Journal(self.store, [DualControlProjection(), EventProjection()]).append([draft])
+        Journal(self.store, [DualControlProjection(), *list_projections()]).append([draft])
         return selection.result("proposed", (self.by,), chosen)
 
     def _select_loaded(self, criteria: Criteria, proposed_at: int) -> HistoryRows:
@@ -221,7 +219,7 @@ class ErasureSteps:
             rows.crossings += loaded.crossings
             return [approval, *replaced, *self._draft_erasures(connection, sequences, about)]
 
-        Journal(self.store, [DualControlProjection(), EventProjection(), rows]).append_found(find)
+        Journal(self.store, [DualControlProjection(), *list_projections(), rows]).append_found(find)
         with self.store.read() as connection:
             finish_erasure(self.home, connection)
         sweep_files(self.home, self.store)
@@ -259,16 +257,20 @@ class _Selection:
         fit = [one for one in self.groups.groups.values() if self.criteria.takes(one, proposed_at)]
         waiting = select(DECISIONS.c.crossing_id).where(DECISIONS.c.waiting)
         waits = {("movement", crossing) for crossing in connection.scalars(waiting)}
-        waits |= {("record", str(seq)) for seq in list_unsettled(connection)}
+        waits |= {  # also of an edited row: what is erased is gone
+            one.key
+            for one in fit
+            if one.latest.get(DECISION, 0) >= now - DAY
+            and holds_vehicle(connection, one.key[1], as_of=now)
+        }
         held = {
             ("entry", one.subject)
             for one in read_approval_states(connection, "watchlist").values()
             if one.state != "retired" and read_expiry(one) > now
         }
-        cases = [one.key[1] for one in fit if one.key[0] == "case"]
-        held |= {("case", one) for one in cases} - {
-            ("case", one) for one in find_closed_cases(connection, cases)
-        }
+        needed = list_held(connection, [one.key for one in fit])
+        waits |= {one for one in needed if one[0] == "record"}
+        held |= needed - waits
         self.waiting = sum(one.key in waits for one in fit)
         self.in_force = sum(one.key in held for one in fit)
         return [one for one in fit if one.key not in waits | held]
@@ -290,7 +292,7 @@ def forget_deleted(store: Store) -> bool:
     with engine.connect() as connection:
         if store.dialect.is_sqlite:
             return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
-        for table in (*DELETED, *BLANKED):
+        for table in (name for name, rule in list_tables().items() if rule.erased_by):
             connection.exec_driver_sql(f"VACUUM {table}")
     return True
 

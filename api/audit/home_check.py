@@ -22,7 +22,13 @@ from engine.audit.case_file_check import (
 from engine.audit.copy_check import find_foreign_copies, note_foreign_copies
 from engine.audit.file_anchors import find_network_faults, read_declared_networks
 from engine.audit.store_comparison import find_type_faults
-from engine.audit.verification import JournalFault, Verdict, verify_snapshot
+from engine.audit.store_damage import (
+    is_damaged,
+    note_journal,
+    note_unchecked,
+    verify_store,
+)
+from engine.audit.verification import JournalFault, Verdict
 from engine.audit.witness import find_witness_faults, note_unwitnessed, read_witness
 from engine.domain.network import Network
 from engine.errors import RiskError
@@ -70,10 +76,12 @@ def check_home(
     heads = [] if witness is None else read_witness(witness)
     key = home_key(home, is_owed=bool(held))
     with store.read() as connection, read_any_text(connection):
-        verdict = verify_snapshot(connection, held, public_key=key)
+        verdict = verify_store(connection, METADATA, held, public_key=key)
+        if is_damaged(verdict):
+            return _stop(verdict, note_journal(verdict))
         found, faults = bound_faults(find_type_faults(connection, METADATA.tables.values()))
         if found:
-            return _stop(verdict, found, faults)
+            return _stop(verdict, "mend these faults first", found, faults)
         files = list(_file_faults(home, connection))
         projected, recount = open_check(home, connection, files)
         seen = (
@@ -99,13 +107,15 @@ def check_home(
         )
 
 
-def _stop(verdict: Verdict, found: int, faults: tuple[JournalFault, ...]) -> HomeVerdict:
+def _stop(
+    verdict: Verdict, note: str, found: int = 0, faults: tuple[JournalFault, ...] = ()
+) -> HomeVerdict:
     """Return what was found where nothing else can be read from the tables."""
     return HomeVerdict(
         journal=verdict,
         found=verdict.found + found,
         faults=(*verdict.faults, *faults),
-        notes=("tables and files were not compared: mend these faults first",),
+        notes=(f"tables and files were not compared: {note}",),
         tables={},
         loads=0,
         bundles=0,
@@ -149,6 +159,7 @@ def _file_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
 
 
 def _notes(home: Home, connection: Connection) -> Iterator[str]:
+    yield from note_unchecked(connection)
     yield from history_notes(home, connection)
     yield from note_stray_files(home, connection)
     yield from note_awaited_files(home, connection)

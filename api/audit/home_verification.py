@@ -6,7 +6,7 @@ means that a table was written to without a record, or that a record was lost: e
 tables no longer say what happened, and ``darvoza rebuild`` makes them again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,15 +18,17 @@ from engine.audit.file_anchors import parse_network, read_declared_networks
 from engine.audit.foreign_objects import find_object_faults
 from engine.audit.projection_replay import Replay, Restore, open_scratch_store
 from engine.audit.store_comparison import Comparison, tables_of
-from engine.audit.subject_records import LODGED_KINDS
 from engine.audit.table_structure import ALTERED, find_structure_faults
 from engine.audit.verification import FAULTS_KEPT, JournalFault
 from engine.domain.network import Network
 from engine.errors import DamagedStoreError
+from engine.journal.areas import list_declared_tables, list_tables
 from engine.journal.entries import Draft, Entry, Projection
 from engine.journal.kinds import (
     CROSSING,
     DECISION,
+    DECLARATION_CANCELLED,
+    DECLARATION_LODGED,
     HISTORY_LOADED,
     INSPECTION,
     NETWORK_DECLARED,
@@ -35,23 +37,14 @@ from engine.journal.kinds import (
 from engine.queue.identifier_log import IDENTIFIERS
 from engine.queue.identifier_log import read_waiting as read_waiting_identifiers
 from engine.queue.mirror_alerts import MirrorProjection
-from engine.storage.database import METADATA, fetch_rows
+from engine.storage.database import fetch_rows
 from features.online.blocks.rows import expand_rows
 from features.online.counter_log.merge import read_waiting as read_waiting_counters
 from features.online.counter_store import COUNTERS
 from features.online.projection import CounterProjection
 
 NOT_COMPARED: Mapping[str, str] = {
-    "counter_log": "its rows are compared with those of counters, which they are written to later",
-    "counter_merge": "no projection: how far that is",
-    "identifier_log": "its rows are compared with those of decision_identifiers, likewise",
-    "identifier_merge": "no projection: how far that is",
-    "journal": "walked itself, record by record",
-    "journal_bodies": "walked with the journal",
-    "journal_identity": "its name is part of every chain value; nothing reads when it was made",
-    "clock_anchors": "no projection: the time since a machine started, which no record holds",
-    "webhook_cursors": "no projection: how far the sender of events is",
-    "webhook_deliveries": "no projection: what receivers of events have not acknowledged yet",
+    name: rule.not_compared for name, rule in list_tables().items() if rule.not_compared
 }
 """Every table that is not compared, and why not."""
 COUNTED = (
@@ -117,15 +110,17 @@ class ProjectionCheck:
 
     def faults(self) -> Iterator[JournalFault]:
         """Yield every difference, and every object of the database that is not ours."""
-        yield from find_object_faults(self.live, METADATA)
-        yield from find_structure_faults(self.live, METADATA)
+        yield from find_object_faults(self.live, list_declared_tables())
+        yield from find_structure_faults(self.live, list_declared_tables())
         yield from version_faults(self.live)
         with open_scratch_store() as replayed:
             secrets = StoredSecrets(self.live)
             replay = self.replay(secrets.restorers())
             yield from replay.advance(self.live, replayed)
             comparison = Comparison(self.live, replayed, replay.unread, BEHIND, PACKED)
-            for table in self.filled(replayed, replay):
+            tables = self.filled(replayed, replay)
+            yield from self._key_faults({table.name for table in tables})
+            for table in tables:
                 before = comparison.rows
                 yield from comparison.faults(table)
                 self.tables[table.name] = comparison.rows - before
@@ -133,6 +128,14 @@ class ProjectionCheck:
                 self.notes.append(
                     f"{len(replay.unread)} records were not replayed: no readable body"
                 )
+
+    def _key_faults(self, compared: Collection[str]) -> Iterator[JournalFault]:
+        """Yield rows that wait under a wrong key for a table which is not compared."""
+        for read in (read for name, read in BEHIND.items() if name not in compared):
+            try:
+                read(self.live)
+            except DamagedStoreError as error:
+                yield JournalFault(0, "differs", error.why, error.table, error.key)
 
     def replay(self, restorers: Mapping[str, Restore]) -> Replay:
         """Return a replay of these projections, the counters left out."""
@@ -149,7 +152,7 @@ class ProjectionCheck:
     def filled(self, replayed: Connection, replay: Replay) -> Sequence[Table]:
         """Fill what a replay leaves to others, and return the tables that say something then."""
         left_out = dict(self.skipped)
-        if replay.kinds_unread & set(LODGED_KINDS):
+        if replay.kinds_unread & {DECLARATION_LODGED, DECLARATION_CANCELLED}:
             left_out["decided_keys"] = "kept since a declaration ahead that is erased"
         if self.fill is None:
             left_out |= dict.fromkeys((*COUNTED, *OF_LOADS), "only a command reads the history")
@@ -158,7 +161,7 @@ class ProjectionCheck:
             left_out |= dict.fromkeys((*COUNTED, "act_minutes"), "bodies are erased")
         elif not self.fill(replayed):
             left_out |= dict.fromkeys((*COUNTED, *OF_LOADS), "see the notes")
-        return tables_of(METADATA.tables, left_out)
+        return tables_of(list_declared_tables().tables, left_out)
 
 
 def version_faults(connection: Connection) -> Iterator[JournalFault]:

@@ -20,21 +20,22 @@ from fastapi import Depends
 from sqlalchemy import Connection, Row, select
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
-from api.http.agency_rows import OWNERS, RecordFilter
+from api.http.agency_rows import RecordFilter
 from api.http.dependencies import running_service
 from api.service.executors import CHECKS, Executors, run_apart
 from engine.audit.draw_verification import RedrawnNumbers, RevealedShift, redraw_numbers
 from engine.domain.network import Network
 from engine.domain.records import Record
+from engine.domain.rights import Matter
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError
+from engine.journal.areas import list_rules
 from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.entries import Entry
 from engine.journal.group_commit import Writer
 from engine.journal.idempotency import claim
 from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
-from engine.journal.kinds import JOURNAL_VERIFIED, POST_RECORD, SENSITIVE_READ
+from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
 from engine.journal.payloads import JournalFindings, SensitiveReadBody, VerifiedBody
 from engine.journal.receipts import Signer
 from engine.selection.randomization import ShiftPeriod, commitment
@@ -107,7 +108,8 @@ def _select_visible(
     snapshot: Connection, caller: Caller, rows: Sequence[Row[Any]]
 ) -> frozenset[int]:
     """Return the numbers of the records that hold no row hidden from the caller."""
-    owned = [row.seq for row in rows if row.kind in OWNERS or row.kind == POST_RECORD]
+    rules = list_rules()
+    owned = [row.seq for row in rows if row.kind in rules and rules[row.kind].is_read_whole]
     if all(caller.sees_all(matter) for matter in Matter):
         return frozenset(row.seq for row in rows)
     bodies, whole = JournalReader(snapshot).bodies(owned), RecordFilter(snapshot, caller)

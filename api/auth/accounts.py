@@ -11,7 +11,6 @@ from api.auth.account_grants import AccountRequest
 from api.auth.agencies import (
     AgencyTable,
     DocumentHistory,
-    Scope,
     agencies_by_post,
     check_agency,
     table_content,
@@ -20,11 +19,12 @@ from api.auth.authority import Authority, KeyGrant, PersonGrant, Refused, ignore
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import digest, hash_password, is_password, new_key, new_password, stand_in
 from api.auth.oidc_mapping import OidcMapping, check_mapping
-from api.auth.permissions import BOUND, MACHINES, OWNED, Matter, Right, Role, covers
+from api.auth.permissions import BOUND, MACHINES, OWNED, covers
 from api.auth.tables import NO_PASSWORD, USERS, AccountProjection, AccountSecret
 from api.auth.user_names import check_name
 from engine.criteria.dual_control import DualControlProjection, draft_approval, draft_proposal
 from engine.domain.network import Network
+from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import (
     ConflictError,
     NotAllowedError,
@@ -32,7 +32,7 @@ from engine.errors import (
     NotFoundError,
     RecordError,
 )
-from engine.events.outbox import EventProjection
+from engine.journal.areas import list_projections
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import (
@@ -46,7 +46,6 @@ from engine.journal.kinds import (
 )
 from engine.journal.payloads import AccountBody
 from engine.journal.power_records import find_last_sequence
-from engine.links.ledger import LinkProjection
 from engine.links.messages import AccountState
 from engine.links.posts.account_messages import NodeKeys
 from engine.storage.database import Store
@@ -89,7 +88,7 @@ class Accounts:
         self._network = network
         self._journal = Journal(
             store,
-            [AccountProjection(), DualControlProjection(), LinkProjection(), EventProjection()],
+            [AccountProjection(), DualControlProjection(), *list_projections()],
         )
         self._nodes = nodes
 

@@ -9,7 +9,6 @@ what its role may.
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
@@ -18,10 +17,10 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.auth.permissions import Matter, Right, Role
 from engine.criteria.dual_control import ApprovalState, apply_event, to_event
 from engine.domain.network import Network
 from engine.domain.records import CODE, Code, Record
+from engine.domain.rights import Matter, Right, Role, Scope
 from engine.domain.validation import list_faults
 from engine.errors import InputError, RecordError
 from engine.journal.kinds import AGENCIES_APPROVED, AGENCIES_PROPOSED
@@ -51,15 +50,6 @@ in force, and permits nothing in a cell that no rule is about."""
 
 Document = TypeVar("Document", bound=Record)
 """A document that two people put into force."""
-
-
-class Scope(StrEnum):
-    """Whose rows a right is about; a row without an agency is everybody's."""
-
-    ALL = "all"
-    OWN = "own"
-    """Rows of the own agency, and of posts that the own agency shares."""
-    NONE = "none"
 
 
 class AgencyRule(Record):

@@ -18,8 +18,9 @@ from api.auth.account_grants import GRANT_KINDS, GrantHistory
 from api.auth.agencies import AGENCY_KINDS, Duties, TableHistory
 from api.auth.credential_commitment import FIELD
 from api.auth.oidc_mapping import MAPPING_KINDS, MappingHistory
-from api.auth.permissions import Matter, Role, covers
+from api.auth.permissions import covers
 from engine.criteria.dual_control import ApprovalState
+from engine.domain.rights import Matter, Role
 from engine.domain.time_units import HOUR, micros
 from engine.errors import LapsedProposalError, SecondPersonError
 from engine.journal.kinds import (

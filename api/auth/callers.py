@@ -10,12 +10,13 @@ from typing import Self
 
 from sqlalchemy import Connection, select
 
-from api.auth.agencies import Duties, Scope
+from api.auth.agencies import Duties
 from api.auth.authority import Authority, Refused, ignore
 from api.auth.credential_commitment import commitment_of
 from api.auth.credentials import PREFIX, digest, is_token
-from api.auth.permissions import BY_PERSON, OWNED, ROUTES, Matter, Right, Role
+from api.auth.permissions import BY_PERSON, OWNED, ROUTES
 from api.auth.tables import KEYS
+from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import NotAllowedError, NotAuthenticatedError
 from engine.storage.database import Store
 
@@ -99,7 +100,9 @@ class Caller:
 
     def may(self, method: str, path: str) -> bool:
         """Tell whether the caller's role and agency may call a route at all."""
-        rule = ROUTES[method, path]
+        rule = ROUTES.get((method, path))  # none where its area is closed
+        if rule is None:
+            return False
         return self.role in rule.roles and self.duties.scope(rule.matter, rule.right) != Scope.NONE
 
     def enter(self, method: str, path: str) -> Self:

@@ -18,8 +18,9 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, model_va
 from pydantic_core import PydanticCustomError
 
 from api.auth.agencies import ANY, RECORDED, DocumentHistory, read_document
-from api.auth.permissions import BOUND, MACHINES, Role
+from api.auth.permissions import BOUND, MACHINES
 from engine.domain.records import Code, PostCode, Record
+from engine.domain.rights import Role
 from engine.errors import InputError
 from engine.journal.kinds import OIDC_APPROVED, OIDC_PROPOSED
 

@@ -7,53 +7,9 @@ they say nothing about any vehicle.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Role(StrEnum):
-    """What a caller is there for."""
-
-    CHECKPOINT = "checkpoint"
-    DECLARANT = "declarant"
-    """A sender of declarations ahead of their vehicles; machines alone."""
-    COUNTERPART = "counterpart"
-    SUPERVISOR = "supervisor"
-    ANALYST = "analyst"
-    INTEGRITY = "integrity"
-    ADMINISTRATOR = "administrator"
-
-
-class Matter(StrEnum):
-    """What a route is about, as agencies divide their work."""
-
-    DECISIONS = "decisions"
-    """Decisions, queues, reported crossings, releases and declarations ahead."""
-    ACTS = "acts"
-    SEIZURES = "seizures"
-    REVIEWS = "reviews"
-    """Verdicts and overrides of supervisors."""
-    WATCHLIST = "watchlist"
-    PROFILES = "profiles"
-    MODELS = "models"
-    """Models and drift."""
-    REPORTS = "reports"
-    """Shift reports and rosters."""
-    INTEGRITY = "integrity"
-    """Integrity reports, draws and the journal."""
-    PEOPLE = "people"
-    """People and keys, the table of agencies itself, erasures and webhooks."""
-    CASES = "cases"
-    """What follows a find."""
-
-
-class Right(StrEnum):
-    """What a route does in its matter."""
-
-    SEE = "see"
-    ACT = "act"
-    """Record, propose, change or withdraw."""
-    APPROVE = "approve"
-    """Agree to what another person began."""
+from api.areas import Rules, list_doors
+from engine.domain.rights import Matter, Right, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +38,7 @@ _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 _POST = _CHECKPOINT | _SUPERVISOR
 _SENDERS = _CHECKPOINT | MACHINES
 
-_RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
+_RULES: Rules = {
     (Matter.DECISIONS, Right.SEE, _READERS): """
         GET /v1/decisions
         GET /v1/decisions/{decision_id}/features
@@ -152,15 +108,6 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         """,
     (Matter.WATCHLIST, Right.ACT, _SUPERVISOR | {Role.COUNTERPART}): """
         POST /v1/notices
-        POST /v1/attentions
-        POST /v1/attentions/cases
-        POST /v1/attentions/{request_id}/answers
-        POST /v1/attentions/{request_id}/withdrawals
-        """,
-    (Matter.WATCHLIST, Right.SEE, _SUPERVISOR | _INTEGRITY | {Role.COUNTERPART}): """
-        GET /v1/attentions
-        GET /v1/attentions/{request_id}
-        GET /v1/attentions/{request_id}/files/{digest}
         """,
     (Matter.WATCHLIST, Right.APPROVE, _SUPERVISOR): """
         POST /v1/watchlist/{entry_id}/approvals
@@ -216,8 +163,6 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         """,
     (Matter.INTEGRITY, Right.SEE, _INTEGRITY): """
         GET /v1/posts/{post}/integrity
-        GET /v1/links
-        GET /v1/links/{link}
         GET /v1/journal
         GET /v1/journal/{sequence}
         """,
@@ -227,27 +172,10 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
     (Matter.INTEGRITY, Right.ACT, _INTEGRITY): """
         POST /v1/journal/verifications
         """,
-    (Matter.CASES, Right.SEE, _POST): """
-        GET /v1/cases
-        GET /v1/cases/{case_id}
-        GET /v1/cases/{case_id}/files/{digest}
-        GET /v1/cases/{case_id}/dossier.pdf
-        """,
-    (Matter.CASES, Right.ACT, _POST): """
-        POST /v1/cases
-        POST /v1/cases/{case_id}/events
-        POST /v1/cases/{case_id}/files
-        """,
     (Matter.PEOPLE, Right.SEE, _ADMINISTRATOR): """
-        GET /v1/webhooks
-        GET /v1/webhooks/{webhook_id}
         GET /v1/people
         """,
     (Matter.PEOPLE, Right.ACT, _ADMINISTRATOR): """
-        POST /v1/webhooks
-        POST /v1/webhooks/{webhook_id}/rotations
-        POST /v1/webhooks/{webhook_id}/retries
-        DELETE /v1/webhooks/{webhook_id}
         POST /v1/people/proposals
         POST /v1/people/proposals/{proposal}/withdrawals
         POST /v1/people/removals
@@ -256,11 +184,12 @@ _RULES: dict[tuple[Matter, Right, frozenset[Role]], str] = {
         POST /v1/people/proposals/{proposal}/approvals
         """,
 }
-"""Routes by what they are about, what they do there, and who may call them; no other role may."""
+"""Routes of the core; those of an area stand at its doors."""
 
 ROUTES = {
     (method, path): RouteRule(roles, matter, right)
-    for (matter, right, roles), routes in _RULES.items()
+    for rules in (_RULES, *(doors.rules for doors in list_doors()))
+    for (matter, right, roles), routes in rules.items()
     for method, path in (route.split() for route in routes.strip().splitlines())
 }
 """Method and path of each route, with its rule; the one table that every route and page obeys."""
@@ -270,7 +199,8 @@ MAY = {route: rule.roles for route, rule in ROUTES.items()}
 
 _BY_PERSON = (
     "/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models", "/v1/finds", "/v1/audits",
-    "/v1/webhooks", "/v1/people", "/v1/attentions", "/v1/posts/{post}/handovers",
+    "/v1/people", "/v1/posts/{post}/handovers",
+    *(path for doors in list_doors() for path in doors.by_person),
 )  # fmt: skip
 BY_PERSON = frozenset(
     (method, path)
@@ -297,7 +227,6 @@ OPEN = frozenset(
         ("GET", "/healthz"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),
-        ("POST", "/v1/links/{link}/parcels"),
     }
-)
-"""Routes that ask for no key; a parcel is signed by the other party of an approved agreement."""
+).union(*(doors.open_routes for doors in list_doors()))
+"""Routes that ask for no key."""

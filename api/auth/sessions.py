@@ -19,9 +19,9 @@ from api.auth.authority import Authority, OpenSession, Refused, ignore
 from api.auth.callers import Caller
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import is_token, purpose_digest
-from api.auth.permissions import Role
 from api.auth.tables import SESSIONS, AccountSecret
 from api.auth.throttles import Attempts
+from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, rfc3339
 from engine.errors import NotAllowedError, NotAuthenticatedError, NotFoundError
 from engine.journal.entries import Draft, Entry

@@ -16,6 +16,7 @@ from api.web.form_fields import FormError, FormReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import TOKEN, read_field
+from engine.cases.area import CASE_EVENT
 from engine.cases.case_events import FileSubject, Handling, Words
 from engine.cases.file_types import LARGEST_FILE
 from engine.domain.records import Identifier, Record, Time
@@ -26,7 +27,6 @@ from engine.errors import (
     NotAllowedError,
     RecordError,
 )
-from engine.journal.kinds import CASE_EVENT
 
 router = APIRouter(prefix="/cases", route_class=PageRoute, include_in_schema=False)
 _LONGEST = 3 * LARGEST_FILE + MOST_TEXT

@@ -14,7 +14,6 @@ from fastapi import Depends
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
 from api.http.dependencies import running_service
 from engine.cases.case_events import NEED_SECOND
 from engine.cases.case_ledger import CaseSelection, list_case_names
@@ -27,6 +26,7 @@ from engine.cases.case_progress import (
 from engine.cases.case_reading import CaseHistory, read_case, read_cases
 from engine.cases.case_state import OPEN, CaseState, CaseStep
 from engine.domain.network import Network
+from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.idempotency import crossing_name, find_holders

@@ -131,7 +131,7 @@ def _record_seizure(visit: Visit, service: CasePageService, reader: FormReader, 
     if "plate" not in values:
         reader.refuse(f"{PREFIX}plate", "no_plate")
     about = {"seizure_id": name, "recorded_at": now, "seized_at": day and min(day, now)}
-    seizure = reader.record(Seizure, {"plate": "-"} | values | about)
+    seizure = reader.record(Seizure, {"plate": "X"} | values | about)
     reader.mistakes = [_prefix(one) for one in reader.mistakes]
     if post and not visit.caller.reaches(post):
         reader.refuse("post", "unknown_enumeration")

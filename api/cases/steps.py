@@ -9,21 +9,21 @@ from sqlalchemy import Connection
 
 from api.auth.accounts import Accounts
 from api.auth.callers import OWNERLESS, Caller
-from api.auth.permissions import Matter
 from api.cases.reads import CaseService, must_see
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_post
 from api.service.signed_answers import SignedAnswers
+from engine.cases.area import CASE_EVENT, CASE_OPENED
 from engine.cases.case_events import NEED_SECOND, Agreement, CaseAssignment, CaseEvent, CaseOpening
 from engine.cases.case_ledger import Reporter, draft_event, draft_opening, opening_name
 from engine.cases.case_state import AGREEMENT, CaseState
 from engine.cases.name_signs import find_name_signs
+from engine.domain.rights import Matter
 from engine.domain.time_units import micros
 from engine.errors import NotAllowedError, NotFoundError, RecordError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim
-from engine.journal.kinds import CASE_EVENT, CASE_OPENED
 from engine.targeting.corrections import read_stated_act, read_stated_seizure
 from engine.targeting.reports import Recording
 

@@ -2,12 +2,13 @@
 
 agencies     Commands about the table of agencies: who sees, acts and approves
 common       Conventions of all commands
-data         Commands that bring data in and look at them
+data         Commands that make data and look at them
 demo         ``darvoza demo``
 exercises    Commands that train officers on shifts whose truth is known
 experiments  Commands that run experiments
 home         Commands about a whole home
 links        Commands about links with other installations
+loads        Commands that bring history into a home
 main         The command line
 models       Commands about models that were trained
 oidc         Commands about sign-on by OpenID Connect

@@ -17,8 +17,8 @@ from api.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from api.auth.agencies import AgencyTable, Scope
-    from api.auth.permissions import Matter, Right
+    from api.auth.agencies import AgencyTable
+    from engine.domain.rights import Matter, Right, Scope
 
 agencies = typer.Typer(help="Who sees, acts and approves, by agency.", no_args_is_help=True)
 
@@ -121,7 +121,8 @@ def list_pages() -> dict[tuple[str, str], list[str]]:
 def describe_matrix(table: "AgencyTable") -> Iterator[str]:
     """Yield the lines of a page: for each role a table of routes, pages and agencies."""
     from api.auth.agencies import WITHOUT
-    from api.auth.permissions import ROUTES, Matter, Right, Role
+    from api.auth.permissions import ROUTES
+    from engine.domain.rights import Matter, Right, Role
 
     pages = list_pages()
     yield from _INTRODUCTION

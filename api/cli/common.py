@@ -21,7 +21,7 @@ from engine.storage.home import Home, default_root
 
 if TYPE_CHECKING:
     from api.auth.accounts import Accounts
-    from api.auth.permissions import Role
+    from engine.domain.rights import Role
     from engine.storage.database import Store
 
 OUT = Console()
@@ -54,6 +54,10 @@ IgnoreOption = Annotated[
     typer.Option(
         "--ignore-columns", help="Extra columns to pass over, comma-separated or one at a time."
     ),
+]
+
+SettingsOption = Annotated[
+    Path | None, typer.Option("--settings", help="National settings, a TOML file.", metavar="FILE")
 ]
 
 
@@ -155,7 +159,7 @@ def open_accounts(
 def _require_tables(home: Home) -> None:
     """Raise ``HomeError`` where a store has no tables; ``NotAllowedError`` in a training home."""
     from api.migrations.upgrade import read_version
-    from engine.journal.training_guard import require_sort
+    from engine.journal.exercise_guard import require_sort
     from engine.storage.database import Store
 
     with Store(home.database_url) as store:

@@ -1,4 +1,4 @@
-"""Commands that bring data in and look at them: synth, load, extract, sql and others."""
+"""Commands that make data and look at them: synth, extract, sql and others."""
 
 import csv
 import hmac
@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from math import isfinite
 from pathlib import Path
 from secrets import token_bytes
@@ -25,12 +24,12 @@ from api.cli.common import (
     JsonOption,
     PoliteOption,
     ReportProgress,
+    SettingsOption,
     UnusedHomeOption,
     count_of,
     emit,
     instant,
     names,
-    open_home,
     opened_existing,
     opened_to_read,
     progress,
@@ -48,15 +47,9 @@ if TYPE_CHECKING:
     from engine.storage.database import Store
     from engine.storage.home import Home
     from features.history.tables import Tables
-    from features.intake.atomic_writer import LoadResult
 
 Format = Literal["contract", "kcs"]
 FormatOption = Annotated[Format, typer.Option(help="What the files look like.")]
-LoadFormat = Literal["contract", "kcs", "asycuda", "wco", "ncts", "ecmr", "eaeu"]
-LoadFormatOption = Annotated[LoadFormat, typer.Option(help="What the files look like.")]
-SettingsOption = Annotated[
-    Path | None, typer.Option("--settings", help="National settings, a TOML file.", metavar="FILE")
-]
 RECORDS_FILE = "records.jsonl"
 REPORTS_FILE = "reports.jsonl"
 
@@ -96,87 +89,6 @@ def synth(
         typer.echo(f"SYNTHETIC data in {out}: nothing in them is real")
 
     emit(result, as_json=as_json, text=text)
-
-
-def load(
-    home: HomeOption,
-    folder: Annotated[Path, typer.Argument(help="Bulk folder, or a folder of messages.")],
-    ignore_columns: IgnoreOption = None,
-    settings: SettingsOption = None,
-    *,
-    format: LoadFormatOption = "contract",  # noqa: A002 - the option's name
-    as_json: JsonOption = False,
-) -> None:
-    """Load history into the home; bad rows are quarantined one by one, none is lost.
-
-    Standard messages stand next to crossings.csv; their settings are the home's messages.toml
-    unless --settings names others.
-    """
-    from api.cli.links import announce_loaded
-    from engine.audit.file_anchors import declare_network
-    from features.catalogue.catalogue import CATALOGUE
-    from features.catalogue.plan import Plan
-    from features.history.tables import epoch
-    from features.intake.load import load as take_in
-    from features.messages.settings import choose_settings
-    from features.offline.memory_release import keep_freed_memory, pause_collection
-    from features.online.counter_recount import has_other_network
-    from features.online.crossing_index import is_current
-    from features.online.epoch import open_epoch
-
-    if not folder.is_dir():
-        raise InputError(str(folder), "no such folder")
-    keep_freed_memory()
-    plan = Plan(CATALOGUE)
-    with pause_collection(), open_home(home) as (found, store):
-        with progress() as report_progress:
-            loaded = take_in(
-                found,
-                folder,
-                format=format,
-                ignore_columns=names(ignore_columns),
-                progress=report_progress,
-                announce=partial(_begin, store),
-                settings=choose_settings(found, settings),
-            )
-        declare_network(found, store)
-        with store.read() as connection:
-            is_known = is_current(connection, epoch(found), plan.digest)
-            is_known = is_known and not has_other_network(connection)
-        if not is_known:
-            open_epoch(found, store, plan, about=loaded.as_body(), report=say)
-        announce_loaded(found, store)
-
-    if loaded.new_posts:
-        say(_unknown_posts(loaded.new_posts))
-
-    emit(loaded.as_json(), as_json=as_json, text=partial(_show_load, loaded))
-
-
-def _show_load(loaded: "LoadResult") -> None:
-    for name, rows in loaded.accepted.items():
-        typer.echo(f"{rows:>10,} accepted {loaded.quarantined[name]:>8,} quarantined  {name}")
-    for name, rows in loaded.differences.items():
-        what = "document not in the folder" if name == "document" else f"document differs: {name}"
-        typer.echo(f"{rows:>10,} {what}")
-    typer.echo(f"quarantine: {loaded.quarantine_file}")
-    if not loaded.is_new:
-        typer.echo("this load was in the home already: nothing has changed")
-
-
-def _unknown_posts(posts: Mapping[str, int]) -> str:
-    """Return a warning: without a network file a mistyped code is a post like any other."""
-    shown = ", ".join(f"{post} (crossings: {rows:,})" for post, rows in list(posts.items())[:20])
-    more = f" and {len(posts) - 20:,} more" if len(posts) > 20 else ""
-    return f"warning: no network file names these posts, check their codes: {shown}{more}"
-
-
-def _begin(store: "Store", loaded: "LoadResult") -> None:
-    """Record a load before its folder is in place."""
-    from engine.journal.journal import Journal
-    from engine.journal.kinds import LOAD_BEGUN
-
-    Journal(store).append([LOAD_BEGUN.draft(loaded.digest, loaded.as_body())])
 
 
 def features(
@@ -253,8 +165,8 @@ def taken_in(
     from features.intake.load import read_folder
 
     found = read_folder(folder, format=layout, ignore_columns=ignored, progress=report_progress)
-    if found.quarantine:
-        say(f"{len(found.quarantine):,} bad rows are left out: `darvoza load` says which and why")
+    if bad := sum(found.quarantined.values()):
+        say(f"{bad:,} bad rows are left out: `darvoza load --check` says which and why")
     return found.tables
 
 

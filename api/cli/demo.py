@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from api.auth.permissions import Role
 from api.cli.common import (
     ERR,
     OUT,
@@ -39,6 +38,7 @@ from api.cli.common import (
     progress,
     say,
 )
+from engine.domain.rights import Role
 from engine.domain.time_units import DAY, HOUR, SystemClock, micros, moment
 from engine.errors import HomeError
 from engine.storage.home import DATABASE_VARIABLE, Home

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.auth.permissions import Role
 from api.cli.common import (
     ByOption,
     HomeOption,
@@ -21,6 +20,7 @@ from api.cli.common import (
     say,
     signed_in,
 )
+from engine.domain.rights import Role
 from engine.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ ExerciseArgument = Annotated[str, typer.Argument(help="Which exercise, as list n
 OutOption = Annotated[Path, typer.Option(help="A file to write.")]
 
 exercises = typer.Typer(
-    help="Officers train on synthetic shifts whose truth is known.", no_args_is_help=True
+    name="training",
+    help="Officers train on synthetic shifts whose truth is known.",
+    no_args_is_help=True,
 )
 
 

@@ -8,7 +8,7 @@ both could sign.
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import timedelta
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.auth.permissions import Role
 from api.cli.common import (
     ByOption,
     HomeOption,
@@ -29,15 +28,17 @@ from api.cli.common import (
     instant,
     opened_existing,
     opened_to_read,
+    require_folder_of,
     signed_in,
 )
+from engine.domain.rights import Role
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, InputError, NotAllowedError
 from engine.storage.home import Home
 
 if TYPE_CHECKING:
     from api.audit.home_check import HomeVerdict
-    from engine.audit.verification import Verdict
+    from engine.audit.verification import JournalFault, Verdict
     from engine.journal.clock import Reading
     from engine.storage.database import Store
 
@@ -54,15 +55,22 @@ def backup(
 ) -> None:
     """Copy a home and verify the copy; with PostgreSQL use pg_dump for the store instead."""
     verdict = copy_home(find_home(home), out)
-    result = {"ok": verdict.ok, "checked": verdict.checked, "folder": str(out)}
-    text = f"{count_of(verdict.checked, 'record')} copied to {out}; keys are not among them"
+    faults = [asdict(fault) for fault in verdict.faults]
+    result = {"ok": verdict.ok, "checked": verdict.checked, "folder": str(out), "faults": faults}
+
+    def text() -> None:
+        _print_faults(verdict.faults, verdict.found)
+        copied = count_of(verdict.checked, "record")
+        typer.echo(f"{copied} copied to {out}; keys are not among them")
+
     emit(result, as_json=as_json, text=text, ok=verdict.ok)
 
 
 def copy_home(home: Home, out: Path) -> "Verdict":
     """Copy a home's store and files as they are, and return what a check of the copy found."""
-    from engine.audit.verification import verify
+    from engine.audit.store_damage import verify_store
     from engine.journal.receipts import KEY_FILE, public_key_of
+    from engine.storage.database import METADATA
 
     kept_in = home.store_file
     if kept_in is None:
@@ -77,9 +85,9 @@ def copy_home(home: Home, out: Path) -> "Verdict":
             shutil.copytree(home.root / name, out / name, ignore=shutil.ignore_patterns(".*"))
         elif (home.root / name).exists():
             shutil.copy2(home.root / name, out / name)
-    with _opened_copy(store) as copy:
-        key = public_key_of(home) if (home.keys / KEY_FILE).exists() else None
-        return verify(copy, [], public_key=key)
+    key = public_key_of(home) if (home.keys / KEY_FILE).exists() else None
+    with _opened_copy(store) as copy, copy.read() as connection:
+        return verify_store(connection, METADATA, public_key=key)
 
 
 @contextmanager
@@ -214,11 +222,15 @@ def verify(
     emit(result, as_json=as_json, text=lambda: _print_verdict(verdict, len(held)), ok=verdict.ok)
 
 
-def _print_verdict(verdict: "HomeVerdict", receipts: int) -> None:
-    for fault in verdict.faults:
+def _print_faults(faults: Sequence["JournalFault"], found: int) -> None:
+    for fault in faults:
         typer.echo(f"record {fault.seq}: {fault.rule}: {fault.message}")
-    if verdict.found > len(verdict.faults):
-        typer.echo(f"and {verdict.found - len(verdict.faults):,} more")
+    if found > len(faults):
+        typer.echo(f"and {found - len(faults):,} more")
+
+
+def _print_verdict(verdict: "HomeVerdict", receipts: int) -> None:
+    _print_faults(verdict.faults, verdict.found)
     for note in verdict.notes:
         typer.echo(f"note: {note}")
     journal = verdict.journal
@@ -242,12 +254,27 @@ def _print_verdict(verdict: "HomeVerdict", receipts: int) -> None:
     typer.echo("all stands as recorded" if verdict.ok else "SOMETHING HAS BEEN CHANGED")
 
 
-def rebuild(home: HomeOption, *, as_json: JsonOption = False) -> None:
+def rebuild(
+    home: HomeOption,
+    into: Annotated[
+        str | None,
+        typer.Option(
+            help="Leave the store as it is and make a new one: a file that is not there yet, or "
+            "the URL of an empty PostgreSQL database."
+        ),
+    ] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
     """Make every table again from the journal, in one transaction; stop the service first."""
-    from api.audit.home_rebuild import rebuild_home
+    from api.audit.home_rebuild import rebuild_home, rebuild_into
 
     with opened_to_read(home) as (found, store):
-        rebuilt = rebuild_home(found, store)
+        if into is None:
+            rebuilt = rebuild_home(found, store)
+        else:
+            with _opened_new(into, store) as made:
+                rebuilt = rebuild_into(found, store, made)
     result = {
         "tables": rebuilt.tables,
         "dropped": [{"table": table, "key": key} for table, key in rebuilt.dropped],
@@ -265,6 +292,30 @@ def rebuild(home: HomeOption, *, as_json: JsonOption = False) -> None:
         )
 
     emit(result, as_json=as_json, text=text)
+
+
+@contextmanager
+def _opened_new(into: str, old: "Store") -> Iterator["Store"]:
+    """Open a new store with empty tables, on the same database as another."""
+    from api.auth.credentials import check_database
+    from api.migrations.upgrade import upgrade
+    from engine.storage.database import Store
+
+    file = require_folder_of(Path(into).absolute()) if old.dialect.is_sqlite else None
+    if file is not None and file.exists():
+        raise InputError(into, "it is there already, and no store is written over")
+    if file is None and not into.startswith("postgresql"):
+        raise InputError("--into", "not the URL of a PostgreSQL database")
+    url = into if file is None else f"sqlite:///{file}"
+    check_database(url)
+    try:
+        with Store(url) as made:
+            upgrade(made)
+            yield made
+    except BaseException:
+        if file is not None:
+            file.unlink(missing_ok=True)
+        raise
 
 
 def erase(

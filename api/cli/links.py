@@ -17,7 +17,7 @@ from api.cli.common import (
     opened_to_read,
     signed_in,
 )
-from engine.errors import ConflictError
+from engine.errors import ConflictError, OtherSideError
 
 if TYPE_CHECKING:
     from api.auth.accounts import Accounts
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from engine.storage.database import Store
     from engine.storage.home import Home
 
-links = typer.Typer(help="Links with other installations.", no_args_is_help=True)
+links = typer.Typer(name="link", help="Links with other installations.", no_args_is_help=True)
+UNREACHABLE = 3
+"""Exit status where the other side of a link was not reached."""
 NameArgument = Annotated[str, typer.Argument(help="The link, by its agreement's name.")]
 MatchingOption = Annotated[
     bool, typer.Option("--matching", help="Only the comparing of watch lists, after an alarm.")
@@ -74,7 +76,7 @@ def propose(
     as_json: JsonOption = False,
 ) -> None:
     """Propose an agreement, or to --resume a stopped link; another person approves it."""
-    from api.auth.permissions import Right
+    from engine.domain.rights import Right
     from engine.links.agreement import read_agreement
 
     agreement = None if resume or matching else read_agreement(Path(subject))
@@ -119,7 +121,7 @@ def approve(
     as_json: JsonOption = False,
 ) -> None:
     """Approve an agreement or a resumption that another person of this side proposed."""
-    from api.auth.permissions import Matter, Right
+    from engine.domain.rights import Matter, Right
     from engine.links.matching.match_exchange import MatchExchange
 
     with _open_signed_in(home, by) as (exchange, accounts):
@@ -147,7 +149,7 @@ def end(
     as_json: JsonOption = False,
 ) -> None:
     """End a link at once; nothing more is sent or taken. One person may do this."""
-    from api.auth.permissions import Right
+    from engine.domain.rights import Right
 
     with _open_signed_in(home, by) as (exchange, accounts):
         accounts.check_governor(by, Right.ACT)
@@ -189,6 +191,9 @@ def _print_matching(found: Mapping[str, Any]) -> None:
     counts = f"{found['shareable']} shareable, {found['unasked']} not asked about yet"
     alarm = f"  ALARM {found['alarm']['rule']}" if found["alarm"] else ""
     typer.echo(f"  watch lists: {counts}, {len(found['enquiries'])} enquiries{alarm}")
+    if found["unreadable"]:
+        records = ", ".join(map(str, found["unreadable"]))
+        typer.echo(f"    CANNOT BE READ: messages with the records {records}: darvoza verify")
     for hit in found["common"]:
         typer.echo(
             f"    {hit['token'][:12]}  {hit['identifier']} of {hit['entry']}  {hit['state']}"
@@ -256,9 +261,11 @@ def sync(
     as_json: JsonOption = False,
 ) -> None:
     """Exchange with the other side over HTTPS until nothing waits on either side."""
-    from api.links.exchanges import exchange_all, open_carrier
+    from api.links.exchanges import exchange_all
+    from api.links.https_line import open_carrier
     from api.links.movements.loaded_exits import announce_all
 
+    results: dict[str, ExchangeResult | OtherSideError] = {}
     with _open_exchange(home) as (found, _, exchange):
         with exchange.store.read() as connection:
             now = exchange.journal.now(connection)
@@ -269,32 +276,42 @@ def sync(
             wanted = [exchange.find_link(name)]
         for one in wanted:
             announce_all(exchange, one, found)
-        results = {
-            one.agreement.name: exchange_all(exchange, one, open_carrier(found, one))
-            for one in wanted
-        }
+            try:
+                results[one.agreement.name] = exchange_all(exchange, one, open_carrier(found, one))
+            except OtherSideError as error:  # the other links go on
+                results[one.agreement.name] = error
+    is_stopped = any(getattr(one, "is_stopped", False) for one in results.values())
     emit(
         {"links": {key: _to_json(one) for key, one in results.items()}},
         as_json=as_json,
         text=lambda: _print_results(results),
-        ok=not any(one.is_stopped for one in results.values()),
+        ok=not is_stopped,
     )
+    if any(isinstance(one, OtherSideError) for one in results.values()):
+        raise typer.Exit(UNREACHABLE)
 
 
-def _to_json(result: "ExchangeResult") -> dict[str, Any]:
+def _to_json(result: "ExchangeResult | OtherSideError") -> dict[str, Any]:
+    if isinstance(result, OtherSideError):
+        return {"cause": result.cause, "why": result.why, "at": result.at or None}
     return {
         "sent": result.sent,
         "received": result.received,
         "refusals": list(result.refusals),
         "stopped": result.is_stopped,
+        "without_effect": result.foreign,
     }
 
 
-def _print_results(results: "Mapping[str, ExchangeResult]") -> None:
+def _print_results(results: "Mapping[str, ExchangeResult | OtherSideError]") -> None:
     for name, one in results.items():
+        if isinstance(one, OtherSideError):
+            typer.echo(f"{name}: NOT REACHED: {one}")
+            continue
         stopped = "  STOPPED: darvoza link status" if one.is_stopped else ""
         refused = f"  refused: {', '.join(one.refusals)}" if one.refusals else ""
-        typer.echo(f"{name}: sent {one.sent}, received {one.received}{refused}{stopped}")
+        kept = f"  {one.foreign} without effect: darvoza verify" if one.foreign else ""
+        typer.echo(f"{name}: sent {one.sent}, received {one.received}{refused}{kept}{stopped}")
 
 
 @links.command("export")
@@ -361,7 +378,7 @@ def match(
     home: HomeOption, name: NameArgument, by: ByOption, *, as_json: JsonOption = False
 ) -> None:
     """Ask the other side which of the entries marked as shareable stand on its list too."""
-    from api.auth.permissions import Right
+    from engine.domain.rights import Right
     from engine.links.matching.match_exchange import MatchExchange
 
     with _open_signed_in(home, by) as (exchange, accounts):
@@ -386,7 +403,7 @@ def details(
     as_json: JsonOption = False,
 ) -> None:
     """Take a step about the details of a common entry."""
-    from api.auth.permissions import Matter, Right
+    from engine.domain.rights import Matter, Right
     from engine.links.matching.match_exchange import MatchExchange
 
     with _open_signed_in(home, by) as (exchange, accounts):

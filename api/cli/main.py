@@ -1,7 +1,7 @@
 """The command line: ``darvoza COMMAND``.
 
-Exit status: 0 done, 1 a check failed or a refusal, 2 wrong usage. Results go to standard output,
-everything else to standard error.
+Exit status: 0 done, 1 a check failed or a refusal, 2 wrong usage, 3 the other side of a link was
+not reached. Results go to standard output, everything else to standard error.
 """
 
 import gc
@@ -19,16 +19,15 @@ from typing import NoReturn
 import typer
 from rich.markup import escape
 
+from api.areas import list_doors
 from api.cli import (
     agencies,
     data,
     demo,
-    exercises,
     experiments,
     home,
-    links,
+    loads,
     models,
-    oidc,
     profiles,
     sbom,
     service,
@@ -36,6 +35,7 @@ from api.cli import (
 )
 from api.cli.common import ERR
 from engine.errors import RiskError
+from engine.journal.areas import load_part
 
 app = typer.Typer(
     name="darvoza",
@@ -47,9 +47,7 @@ app = typer.Typer(
 COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo,
     data.synth,
-    data.load,
-    data.translate,
-    data.extract,
+    loads.load,
     data.features,
     data.sql,
     data.quality,
@@ -81,9 +79,12 @@ app.add_typer(home.clock, name="clock")
 app.add_typer(service.keys, name="keys")
 app.add_typer(service.users, name="users")
 app.add_typer(agencies.agencies, name="agencies")
-app.add_typer(links.links, name="link")
-app.add_typer(oidc.oidc, name="oidc")
-app.add_typer(exercises.exercises, name="training")
+for doors in list_doors():
+    for part in map(load_part, doors.commands):
+        if isinstance(part, typer.Typer):
+            app.add_typer(part)
+        else:
+            app.command()(part)
 gc.freeze()  # else the first look would be at all of it
 gc.enable()
 

@@ -103,12 +103,12 @@ def _step_trial(home: Home, store: "Store", version: str, *, by: str, why: str) 
 
 def _measure_trial(store: "Store", *, by: str) -> "TrialFigures | None":
     """Measure the trial that runs, and record it; None where none does."""
-    from engine.events.outbox import EventProjection
+    from engine.journal.areas import list_projections
     from engine.journal.journal import Journal
     from models.lifecycle.projection import PromotionProjection, on_trial
     from models.monitoring.trial_results import measure_trial, measurement
 
-    journal = Journal(store, [PromotionProjection(), EventProjection()])
+    journal = Journal(store, [PromotionProjection(), *list_projections()])
     with store.read() as connection:
         running = on_trial(connection)
         if running is None:
@@ -169,7 +169,7 @@ def drift(
     Without a model in force there is nothing to measure, which is no failure.
     """
     from engine.errors import NoModelError
-    from engine.events.outbox import EventProjection
+    from engine.journal.areas import list_projections
     from engine.journal.journal import Journal
     from models.bundle.bundle import read_documents, read_verify_key
     from models.lifecycle.projection import PromotionProjection, measurement, read_state
@@ -187,7 +187,7 @@ def drift(
         figures = _measure_drift(found, store, kept, version, days=days)
         if not unrecorded:
             draft = measurement(version, by=by or getpass.getuser(), figures=figures)
-            Journal(store, [PromotionProjection(), EventProjection()]).append([draft])
+            Journal(store, [PromotionProjection(), *list_projections()]).append([draft])
     emit(figures, as_json=as_json, text=lambda: _print_drift(figures))
 
 

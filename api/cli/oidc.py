@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from api.auth.authority import PersonGrant
     from api.auth.oidc_mapping import OidcMapping
 
-oidc = typer.Typer(help="Sign-on by OpenID Connect.", no_args_is_help=True)
+oidc = typer.Typer(name="oidc", help="Sign-on by OpenID Connect.", no_args_is_help=True)
 
 FileArgument = Annotated[
     Path | None, typer.Argument(help="The mapping (TOML); oidc.toml of the home by default.")

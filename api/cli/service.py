@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.auth.permissions import Role
 from api.cli.common import (
     HomeOption,
     JsonOption,
@@ -17,6 +16,7 @@ from api.cli.common import (
     opened_to_read,
     say,
 )
+from engine.domain.rights import Role
 from engine.storage.home import VARIABLE
 
 if TYPE_CHECKING:
@@ -46,14 +46,17 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes, on PostgreSQL.")] = 1,
 ) -> None:
     """Run the service until it is stopped, on a socket that a service manager passed if it did."""
+    from api.areas import require_areas
     from api.http.server import configured, listen, name_address, open_socket
     from api.service.settings import Settings
     from api.service.structured_logging import configure
 
     os.environ[VARIABLE] = str(home)  # what each worker process reads
     with open_socket(host, port) as listening:  # before the home is touched, which may be served
-        with open_home(home) as (_, store):
+        with open_home(home) as (found, store):
             is_sqlite = store.dialect.is_sqlite
+            with store.read() as connection:
+                require_areas(found, connection)
         if workers > 1 and is_sqlite:
             raise typer.BadParameter("several workers need PostgreSQL: set DARVOZA_DATABASE_URL")
         configure()

@@ -6,9 +6,9 @@ from fastapi import Depends, Path
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
 from api.http.dependencies import running_service
 from api.service.signed_answers import SignedAnswers
+from engine.domain.rights import Matter
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
 from engine.journal.idempotency import claim

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.auth.permissions import Role
+from engine.domain.rights import Role
 from engine.errors import NotFoundError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.kinds import INSPECTION_CORRECTED, SEIZURE_CORRECTED

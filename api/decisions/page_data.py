@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
 from api.decisions.link_graph import LinkGraph, graph
 from api.decisions.mirror_panel import MirrorComparison, fill_from_manifest, sides
 from api.decisions.reads import UNREAD, DecisionReader, DecisionService, is_blind
@@ -22,6 +21,7 @@ from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import past
 from engine.decision.role_views import flat
 from engine.domain.network import IdentifierField
+from engine.domain.rights import Matter
 from engine.domain.time_units import moment
 from engine.domain.time_zones import open_time_zone
 from engine.errors import NoModelError, TamperedBundleError

@@ -17,7 +17,6 @@ from sqlalchemy import Connection
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.auth.permissions import Matter, Role
 from api.decisions.partner_manifest import read_partner_manifest
 from api.decisions.reason_subjects import subjects
 from api.decisions.vehicle_history import PastService, past
@@ -27,6 +26,7 @@ from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from engine.declarations.lodgings import alerts_of as declaration_alerts
 from engine.domain.records import Inspection
+from engine.domain.rights import Matter, Role
 from engine.domain.time_units import rfc3339
 from engine.errors import (
     ErasedError,
@@ -177,7 +177,7 @@ class DecisionReader:
             return {}
         filed = read_proven(connection, known.act_seq, INSPECTION).body
         decided = self._service.journal.body(connection, known.seq, of=DECISION)
-        channel = read_channel(read_reviews(connection, known.decision_id), decided)
+        channel = read_channel(read_reviews(connection, known), decided)
         act = Inspection.model_validate(filed["inspection"], strict=False)
         if filed["crossing_id"] != known.crossing_id or not opens(act, channel):
             return {}
@@ -189,7 +189,7 @@ class DecisionReader:
             one.body["review"]
             | {"person": one.body["person"], "recorded_at": rfc3339(one.known_at)}
             | ({NEEDS_SECOND: True} if one.body.get(NEEDS_SECOND) else {})
-            for one in read_reviews(connection, known.decision_id)
+            for one in read_reviews(connection, known)
             if self._caller.sees(Matter.REVIEWS, one.body.get("agency"))
         ]
 

@@ -21,15 +21,13 @@ from api.decisions.schemas import (
     PastView,
     SupervisorView,
 )
+from api.http.body_formats import find_formats
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_arrival
 from api.http.problems import refusal
 from api.http.request_bodies import LARGEST_BATCH, body_of, reported_batch
 from api.http.responses import answer, creates, document_problems, json_router, takes_many
 from api.http.schema_base import Acknowledged, Problem
-from api.messages.arrival_bodies import arrival_body
-from api.messages.documentation import takes_messages
-from api.messages.wco_response import answer_in_kind
 from api.service.metrics import Metrics
 from api.service.thread_bridge import LoopBridge
 from engine.domain.plausibility import MonotonicClock
@@ -55,17 +53,18 @@ class DecisionMakingService(DecisionService, Protocol):
 
 TheService = Annotated[DecisionMakingService, Depends(running_service)]
 
+FORMATS = find_formats()
 router = json_router("/v1/decisions", "decisions")
 
 MOST_LISTED = 1000
 DecisionId = Annotated[Identifier, Path()]
 
 
-SentArrival = Annotated[Arrival, Depends(arrival_body(body_of(Arrival)))]
+SentArrival = Annotated[Arrival, Depends(FORMATS.arrival_body(body_of(Arrival)))]
 """An arrival as JSON, or as a standard message with the crossing's fields in the query."""
 
 
-@router.post("", **takes_messages(creates(CheckpointView, 409, 413, body=Arrival)))
+@router.post("", **FORMATS.document(creates(CheckpointView, 409, 413, body=Arrival)))
 async def decide(
     request: Request,
     caller: TheCaller,
@@ -78,7 +77,7 @@ async def decide(
     The answer leaves only when its record is durable.
     """
     found = await await_decision(service, caller, arrival, key)
-    return answer_in_kind(request, found, arrival.declaration)
+    return FORMATS.answer(request, found, arrival.declaration)
 
 
 async def await_decision(
@@ -150,7 +149,7 @@ def _submit_row(
 
 @router.post(
     "/{decision_id}/amendments",
-    **takes_messages(creates(CheckpointView, 404, 409, 413, 429, body=Arrival)),
+    **FORMATS.document(creates(CheckpointView, 404, 409, 413, 429, body=Arrival)),
 )
 async def amend(
     request: Request,
@@ -169,7 +168,7 @@ async def amend(
     found = await service.bridge.wait(service.targeting.decide(arrival, asked, amended=known))
     service.metrics.count_decision(found)
     seen = service.answers.view_decision(found, is_blind=True)
-    return answer_in_kind(request, seen, arrival.declaration)
+    return FORMATS.answer(request, seen, arrival.declaration)
 
 
 @router.post("/{decision_id}/reviews", **creates(Acknowledged, 404, 409, 413, body=Review))

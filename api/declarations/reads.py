@@ -13,7 +13,7 @@ from fastapi import Depends
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
-from api.auth.permissions import MACHINES, Role
+from api.auth.permissions import MACHINES
 from api.declarations.steps import LodgingService
 from api.http.dependencies import running_service
 from api.http.guards import check_post
@@ -26,6 +26,7 @@ from engine.declarations.lodgings import (
     read_uses,
 )
 from engine.domain.advance_declarations import AdvanceDeclaration
+from engine.domain.rights import Role
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import ErasedError, NotFoundError
 from engine.journal.kinds import DECLARATION_LODGED

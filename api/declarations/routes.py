@@ -11,16 +11,15 @@ from api.declarations.schemas import (
     ExpectedDeclarations,
 )
 from api.declarations.steps import cancel, lodge
+from api.http.body_formats import find_formats
 from api.http.dependencies import IdempotencyKey, TheCaller
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router
-from api.messages.advance_bodies import read_advance
-from api.messages.documentation import takes_advance_messages
-from api.messages.wco_response import answer_in_kind
 from engine.domain.advance_declarations import AdvanceDeclaration, Cancellation
 from engine.domain.records import Identifier, PostCode, Time
 from engine.domain.time_units import micros
 
+FORMATS = find_formats()
 router = json_router("/v1/declarations", "declarations")
 MOST_LISTED = 500
 DeclarationId = Annotated[Identifier, Path()]
@@ -28,20 +27,20 @@ DeclarationId = Annotated[Identifier, Path()]
 
 @router.post(
     "",
-    **takes_advance_messages(creates(AcknowledgedDeclaration, 409, 413, body=AdvanceDeclaration)),
+    **FORMATS.document_advance(creates(AcknowledgedDeclaration, 409, 413, body=AdvanceDeclaration)),
 )
 def lodge_declaration(
     request: Request,
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
-    lodged: Annotated[AdvanceDeclaration, Depends(read_advance)],
+    lodged: Annotated[AdvanceDeclaration, Depends(FORMATS.read_advance)],
 ) -> Response:
     """Lodge a declaration ahead of its vehicle; another content under its number is a new version.
 
     Only its sender may change it.
     """
-    return answer_in_kind(request, lodge(service, caller, lodged, key), lodged.declaration)
+    return FORMATS.answer(request, lodge(service, caller, lodged, key), lodged.declaration)
 
 
 @router.get("", response_model=ExpectedDeclarations)

@@ -20,8 +20,8 @@ from unittest.mock import patch
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
 from api.service.runtime import open_network, open_store
+from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.journal.receipts import open_signer
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE, Home

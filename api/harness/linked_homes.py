@@ -14,12 +14,13 @@ from unittest.mock import patch
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
 from api.client import Client
 from api.harness.service_process import run_service
 from api.harness.tls_line import Line, make_certificate, serve_tls
-from api.links.exchanges import CA_FILE, open_exchange
+from api.links.exchanges import open_exchange
+from api.links.https_line import CA_FILE
 from api.service.runtime import open_network, open_store, projections
+from engine.domain.rights import Role
 from engine.errors import ServiceStartError
 from engine.journal.journal import Journal
 from engine.links.agreement import Agreement, parse_agreement

@@ -35,7 +35,6 @@ import engine.journal.clock
 from api.app import create_app
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
 from api.client import Client, RefusedError
 from api.decisions.schemas import CheckpointView
 from api.harness.service_process import wait_until_ready
@@ -43,6 +42,7 @@ from api.service.model_store import HomeModels
 from api.service.runtime import open_network, open_runtime, open_store
 from api.service.settings import Settings
 from engine.domain.network import Network, read_network
+from engine.domain.rights import Role
 from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock, micros, moment, rfc3339
 from engine.storage.home import Home
 from experiments.support.free_port import HOST, free_port

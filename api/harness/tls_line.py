@@ -108,8 +108,13 @@ def read_wire(line: Line) -> bytes:
     return b"\n".join(found)
 
 
-def make_certificate(folder: Path) -> Path:
-    """Write a self-signed certificate of this machine and its key; return the certificate."""
+def make_certificate(
+    folder: Path, *, host: str = HOST, first_day: int = -1, last_day: int = 1
+) -> Path:
+    """Write a self-signed certificate of an address and its key; return the certificate.
+
+    It is valid from one day to another, counted from now.
+    """
     key = Ed25519PrivateKey.generate()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a line on this machine")])
     now = datetime.datetime.now(datetime.UTC)
@@ -119,9 +124,9 @@ def make_certificate(folder: Path) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), False)
+        .not_valid_before(now + datetime.timedelta(days=first_day))
+        .not_valid_after(now + datetime.timedelta(days=last_day))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, None)
     )

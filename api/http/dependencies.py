@@ -16,9 +16,9 @@ from fastapi.security import HTTPBearer
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller, Callers
 from api.auth.sessions import SAFE, Sessions, check_origin, token_of
-from api.oidc.sign_on import SignOn
 from api.service.executors import Executors
 from api.service.metrics import Metrics
+from api.service.sign_in import SignOnPort
 from engine.domain.records import Identifier
 
 LONGEST_IDEMPOTENCY_KEY = 255
@@ -34,7 +34,7 @@ class SignInService(Protocol):
     executors: Executors
     metrics: Metrics
     sessions: Sessions
-    sign_on: SignOn
+    sign_on: SignOnPort
 
 
 async def running_service(request: Request) -> object:

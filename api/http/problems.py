@@ -28,6 +28,7 @@ STATUS: dict[type[RiskError], HTTPStatus] = {
     errors.StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     CommitUnknownError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DamagedStoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.OtherSideError: HTTPStatus.BAD_GATEWAY,
     errors.TamperedBundleError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NoModelError: HTTPStatus.NOT_FOUND,
     errors.PromotionRefusedError: HTTPStatus.CONFLICT,

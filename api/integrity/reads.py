@@ -20,10 +20,10 @@ from sqlalchemy import Connection, select
 from api.auth.accounts import Accounts
 from api.auth.authority import Authority
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
 from api.http.dependencies import running_service
 from api.queue.reads import PostService
 from engine.domain.records import Inspection
+from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import RELEASE

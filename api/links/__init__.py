@@ -3,7 +3,9 @@
 accounts        People and keys of a post, from its centre to its node
 bundles         Bundles of models from a centre to its node: in parts, checked, kept
 case_files      Files of cases: what is lacking, what may leave, what arrives
+doors           The doors of the area of links, and of the requests that travel over them
 exchanges       Parcels with the other side: by HTTPS, by file, and who opens them
+https_line      HTTPS to the other side of a link, and what its failures are called
 match_reads     Compared watch lists of a link, as JSON values
 movements       Movements: what leaves for the other side, and what it reported
 node_recompute  Decisions of a node made again at its centre, from copies alone

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, select
 from api.auth.authority import Authority
 from api.auth.credential_commitment import FIELD, commitment_of
 from api.auth.credentials import digest, open_pepper
-from api.auth.permissions import MACHINES, OWNED, Role
+from api.auth.permissions import MACHINES, OWNED
 from api.auth.tables import USERS, AccountSecret
 from api.auth.user_names import check_name
+from engine.domain.rights import Role
 from engine.errors import ConflictError, RecordError
 from engine.journal.entries import Draft, Kind
 from engine.journal.kinds import (

@@ -1,12 +1,11 @@
-"""Parcels with the other side of a link: by HTTPS, or as files of a folder or a stick.
+"""Parcels with the other side of a link: by a line, or as files of a folder or a stick.
 
-Both carry the same bytes. Integrity rests on the signatures of the parcel and its envelopes; TLS
-hides who talks to whom about what kind of thing, and is the operator's.
+Both carry the same bytes, and integrity rests on the signatures of the parcel and its envelopes.
 """
 
-import ssl
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,11 +13,12 @@ from pathlib import Path
 from api.links.accounts import AccountIntake, AccountLine
 from api.links.bundles import BundleLine
 from api.links.case_files import FileLine, refuse_in_envelope
+from api.links.https_line import Carry
 from api.links.movements.context import MovementContext
 from api.links.movements.manifests import take_manifest
 from api.links.movements.outcomes import take_outcome
 from api.links.post_records import follow_records, make_event
-from engine.errors import ConflictError, InputError, RiskError, StoreUnavailableError
+from engine.errors import EnvelopeRefusedError, InputError, OtherSideError, RiskError
 from engine.journal.journal import Journal
 from engine.links.exchange import LinkExchange, TakenParcel
 from engine.links.file_parts import LEAST_ROOM, MOST_ROOM, WantedFile
@@ -35,16 +35,10 @@ from engine.links.state import Link
 from engine.storage.database import Store
 from engine.storage.home import Home
 
-CA_FILE = "links-ca.pem"
-"""Certificates of the home that are trusted besides those of the machine, for links alone."""
 PARCEL_SUFFIX = ".parcel.json"
 MOST_ROUNDS = 50
-SECONDS = 30.0
-"""How long one answer may take."""
 FILE_SECONDS, FEW_SECONDS = 20.0, 4.0
 """How long files hold up the other links of a turn, and how long one parcel with files may take."""
-Carry = Callable[[bytes], bytes]
-"""Hands a parcel to the other side and returns its answer; raises ``StoreUnavailableError``."""
 
 
 def open_exchange(home: Home, store: Store, journal: Journal) -> LinkExchange:
@@ -80,28 +74,40 @@ class ExchangeResult:
     refusals: tuple[str, ...] = ()
     """Rules that kept envelopes from a place in the order, on either side."""
     is_stopped: bool = False
+    heard: int = 0
+    """When this side made the last parcel that was answered: UTC microseconds."""
+    answered_at: int = 0
+    """When the other side made the last answer, by its journal: UTC microseconds."""
+    foreign: int = 0
+    """Copied records without effect, because they name what is not of their installation."""
 
-    def add(self, taken: TakenParcel, refused: tuple[str, ...]) -> "ExchangeResult":
-        """Return the sum with one more round."""
-        own = tuple(one.rule for one in taken.refusals)
+    def add(self, taken: TakenParcel, answered: Parcel) -> "ExchangeResult":
+        """Return the sum with one more round, and its answer."""
+        rules = tuple(one.rule for one in (*answered.refusals, *taken.refusals))
         return ExchangeResult(
             self.sent + taken.settled,
             self.received + taken.new,
-            (*self.refusals, *refused, *own),
+            (*self.refusals, *rules),
             taken.is_stopped,
+            taken.heard,
+            answered.at,
+            self.foreign + taken.foreign,
         )
 
 
-def exchange_all(exchange: LinkExchange, link: Link, carry: Carry) -> ExchangeResult:
+def exchange_all(
+    exchange: LinkExchange, link: Link, carry: Carry, *, answered_at: int = 0
+) -> ExchangeResult:
     """Exchange parcels until nothing waits on either side, and the journal's head once a day.
 
-    Files go on for ``FILE_SECONDS``, in parcels as large as the line carries in a few seconds, and
-    then with the next turn: what waits in envelopes leaves with each of these parcels. Raises
-    ``StoreUnavailableError`` where the other side does not answer, and what
-    :meth:`LinkExchange.take_parcel` raises for its answer.
+    ``answered_at`` is that of the exchange before: it tells the other side that its answer came, so
+    that it knows this side to be there. Without it one more round does. Files go on for
+    ``FILE_SECONDS``, in parcels as large as the line carries in a few seconds, and then with the
+    next turn: what waits in envelopes leaves with each of these parcels. Raises ``OtherSideError``
+    where the other side is not reached, or does not answer as agreed.
     """
     exchange.send_head(link.name)
-    result = ExchangeResult()
+    result = ExchangeResult(answered_at=answered_at)
     receipts: tuple[LinkReceipt, ...] = ()
     echo: ReceiptedMark | None = None
     files = _FileRoom(time.monotonic() + FILE_SECONDS)
@@ -109,20 +115,32 @@ def exchange_all(exchange: LinkExchange, link: Link, carry: Carry) -> ExchangeRe
         follow_records(exchange, link.name)
         known = (*exchange.repeat_receipt(link, echo), *receipts)
         parcel = files.fill(exchange, link, exchange.make_parcel(link))
-        parcel = replace(parcel, receipts=known, echo=echo)
+        parcel = replace(parcel, receipts=known, echo=echo, heard=result.answered_at)
         begun = time.monotonic()
-        answer = carry(parcel.seal(exchange.keys))
-        answered = read_parcel(answer).parcel
-        refused = tuple(one.rule for one in answered.refusals)
-        taken = exchange.take_parcel(answer, name=link.name)
-        result, receipts = result.add(taken, refused), taken.receipts
+        answered, taken = _ask(exchange, link, parcel, carry)
+        result, receipts = result.add(taken, answered), taken.receipts
         is_answered = parcel.echo == answered.receipted or not _is_behind(parcel, answered)
         echo = answered.receipted
-        is_done = not taken.settled and not taken.receipts and not taken.followed and is_answered
+        is_told = is_answered and parcel.heard
+        is_done = not taken.settled and not taken.receipts and not taken.followed and is_told
         has_files = files.note(answered, taken, seconds=time.monotonic() - begun)
-        if (is_done and not has_files) or taken.is_stopped or refused or taken.refusals:
+        if (is_done and not has_files) or taken.is_stopped or result.refusals:
             break
     return result
+
+
+def _ask(
+    exchange: LinkExchange, link: Link, parcel: Parcel, carry: Carry
+) -> tuple[Parcel, TakenParcel]:
+    """Hand a parcel over; return the answer to it, and what became of that."""
+    answer = carry(parcel.seal(exchange.keys))
+    try:
+        signed = read_parcel(answer)
+        if signed.parcel.heard != parcel.at:
+            raise OtherSideError("answer", "it answered another parcel than this one")
+        return signed.parcel, exchange.take(signed, name=link.name)
+    except EnvelopeRefusedError as error:
+        raise OtherSideError("answer", f"its answer was refused: {error}") from None
 
 
 @dataclass(slots=True)
@@ -157,48 +175,6 @@ def _is_behind(parcel: Parcel, answered: Parcel) -> bool:
     """Tell whether the other side holds receipts of envelopes that a disk here lost: say so."""
     number = 0 if parcel.last is None else parcel.last.number
     return answered.receipted is not None and number < answered.receipted.number
-
-
-def open_carrier(home: Home, link: Link) -> Carry:
-    """Return what carries parcels to the other side's service by HTTPS.
-
-    Raises ``ConflictError`` where the agreement names no address of it.
-    """
-    import httpx2
-
-    if link.them.url is None:
-        why = "the agreement names no address of the other side: use files"
-        raise ConflictError("link", link.agreement.name, why)
-    address = f"{link.them.url}/v1/links/{link.name}/parcels"
-    context = ssl.create_default_context()
-    if (home.root / CA_FILE).is_file():
-        context.load_verify_locations(home.root / CA_FILE)
-
-    def carry(parcel: bytes) -> bytes:
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        try:
-            with (
-                httpx2.Client(verify=context, trust_env=False, timeout=SECONDS) as client,
-                client.stream("POST", address, content=parcel, headers=headers) as answer,
-            ):
-                if answer.status_code != 200:
-                    raise StoreUnavailableError(f"the other side answered {answer.status_code}")
-                return b"".join(_within(answer.iter_raw()))
-        except httpx2.HTTPError as error:
-            why = f"the other side does not answer ({type(error).__name__})"
-            raise StoreUnavailableError(why) from None
-
-    return carry
-
-
-def _within(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield an answer's parts; raises ``StoreUnavailableError`` for too many bytes or seconds."""
-    size, until = 0, time.monotonic() + 2 * SECONDS
-    for part in parts:
-        size += len(part)
-        if size > MAX_BYTES or time.monotonic() > until:
-            raise StoreUnavailableError("the other side's answer is too long or too slow")
-        yield part
 
 
 def export_parcel(exchange: LinkExchange, link: Link, folder: Path) -> Path:
@@ -251,32 +227,44 @@ class ImportedParcel:
 def import_parcels(exchange: LinkExchange, folder: Path) -> list[ImportedParcel]:
     """Take every parcel of a folder that another installation wrote, the oldest first.
 
-    A parcel that is refused stops none of the others. Raises ``InputError`` without a folder.
+    A parcel that is refused stops none of the others. Each is read when its turn comes. Raises
+    ``InputError`` without a folder.
     """
     if not folder.is_dir():
         raise InputError(folder.name, "no such folder")
-    found = []
-    for path in sorted(folder.glob(f"*{PARCEL_SUFFIX}")):
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
-            found.append((0, path.name, b""))
-            continue
-        raw = path.read_bytes()
-        try:
-            parcel = read_parcel(raw).parcel
-        except RiskError:
-            found.append((0, path.name, raw))
-            continue
-        if parcel.sender != exchange.fingerprint:
-            found.append((parcel.at, path.name, raw))
-    return [_import(exchange, name, raw) for _, name, raw in sorted(found)]
+    found = sorted((_read_time(path), path.name) for path in folder.glob(f"*{PARCEL_SUFFIX}"))
+    taken = (_import(exchange, folder / name) for _, name in found)
+    return [one for one in taken if one is not None]
 
 
-def _import(exchange: LinkExchange, name: str, raw: bytes) -> ImportedParcel:
+_TIME = re.compile(rb'\{"at":(\d{1,19}),')
+"""How the canonical form of a parcel begins."""
+
+
+def _read_time(path: Path) -> int:
+    """Return when a parcel was made, 0 where its beginning does not say so."""
+    if not _is_plain(path):
+        return 0
+    with path.open("rb") as file:
+        found = _TIME.match(file.read(32))
+    return 0 if found is None else int(found[1])
+
+
+def _is_plain(path: Path) -> bool:
+    return not path.is_symlink() and path.is_file()
+
+
+def _import(exchange: LinkExchange, path: Path) -> ImportedParcel | None:
+    """Take one file; None of a parcel that this installation wrote."""
     try:
-        taken = exchange.take_parcel(raw)
-        parcel = read_parcel(raw).parcel
+        is_read = _is_plain(path) and path.stat().st_size <= MAX_BYTES
+        signed = read_parcel(path.read_bytes() if is_read else b"")
+        parcel = signed.parcel
+        if parcel.sender == exchange.fingerprint:
+            return None
+        taken = exchange.take(signed)
         if isinstance(exchange.files, FileLine) and not parcel.parts:
             exchange.files.note_wanted(taken.link, parcel.wanted)
-        return ImportedParcel(name, taken)
+        return ImportedParcel(path.name, taken)
     except RiskError as error:
-        return ImportedParcel(name, None, str(error))
+        return ImportedParcel(path.name, None, str(error))

@@ -38,6 +38,7 @@ def describe_matching(connection: "Connection", link: "Link", *, now: int) -> di
         "last_rule": "" if last is None else last.rule,
         "answered": state.count_answered(limits, at=now),
         "alarm": _describe_alarm(state),
+        "unreadable": list(state.unreadable[-LISTED:]),
         "enquiries": _describe_enquiries(state.enquiries[-LISTED:]),
         "common": _describe_common(state, now=now)[:LISTED],
     }

@@ -26,6 +26,7 @@ from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.hash_chain import canonical
 from engine.journal.journal import BODIES, IDENTITY, JOURNAL, Journal, JournalReader
 from engine.journal.payloads import COPIED, CopiedBody
+from engine.links.area import POST_RECORD
 from engine.links.posts.copies import COPIES
 from engine.links.state import Link
 from engine.ports import Scorer
@@ -164,7 +165,7 @@ def _unwrap(row: Any, body: Mapping[str, Any] | None) -> NodeRecord:
     if body is None:
         return NodeRecord(_place(row), row.kind, row.subject, row.post, None)
     copied = body[COPIED]
-    if row.kind == kinds.POST_RECORD:
+    if row.kind == POST_RECORD:
         content = body.get("content")
         return NodeRecord(copied, body["kind"], body["subject"], body["post"], content)
     own = {name: value for name, value in body.items() if name != COPIED}

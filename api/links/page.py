@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from api.links.reads import TheService, describe_traffic, list_links
+from api.links.reads import TheService, describe_traffic, list_links_of
 from api.links.routes import LinkName
 from api.web.page_route import PageRoute, TheVisit
 
@@ -12,7 +12,7 @@ router = APIRouter(prefix="/links", route_class=PageRoute, include_in_schema=Fal
 @router.get("")
 def show_all(visit: TheVisit, service: TheService) -> Response:
     """Show every link."""
-    found = list_links(service.home, service.store, service.journal)
+    found = list_links_of(service)
     return visit.page("links.html", json_address="/v1/links", found=found)
 
 

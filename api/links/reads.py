@@ -1,14 +1,16 @@
 """Links, their traffic and their delays, as JSON values for routes, pages and commands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from fastapi import Depends
 
 from api.http.dependencies import running_service
 from api.links.match_reads import describe_matching
+from api.service.metrics import Metrics
 from engine.domain.time_units import SECOND, rfc3339
-from engine.errors import NotFoundError
+from engine.errors import NotFoundError, OtherSideError
 from engine.journal.journal import Journal
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -27,13 +29,23 @@ class LinkedService(Protocol):
     home: Home
     store: Store
     journal: Journal
+    metrics: Metrics
 
 
 TheService = Annotated[LinkedService, Depends(running_service)]
 
 
-def list_links(home: Home, store: Store, journal: Journal) -> dict[str, Any]:
-    """Return this installation's identity, None without one, and its links, the newest first."""
+def list_links(
+    home: Home,
+    store: Store,
+    journal: Journal,
+    *,
+    failing: Mapping[str, OtherSideError] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return this installation's identity, None without one, and its links, the newest first.
+
+    ``failing`` says, by link, why the last exchange of this process failed.
+    """
     if not home.link_keys.exists():
         return {"fingerprint": None, "links": []}
     from api.links.exchanges import open_exchange
@@ -48,9 +60,16 @@ def list_links(home: Home, store: Store, journal: Journal) -> dict[str, Any]:
             describe_link(link, [c for c in counts if c.link == link.name], now=now)
             | {"matching": describe_matching(connection, link, now=now)}
             | {"records": describe_records(connection, link)}
+            | {"failure": _describe_failure(failing.get(link.name))}
             for link in exchange.read_links(connection).values()
         ]
     return {"fingerprint": exchange.fingerprint, "links": links[::-1]}
+
+
+def list_links_of(service: LinkedService) -> dict[str, Any]:
+    """Return the same of a running service, with what failed in its last exchanges."""
+    about = service.home, service.store, service.journal
+    return list_links(*about, failing=service.metrics.links_failing)
 
 
 def describe_link(link: "Link", counts: "Sequence[TrafficCount]", *, now: int) -> dict[str, Any]:
@@ -104,6 +123,12 @@ def _describe_alarm(link: "Link") -> dict[str, Any] | None:
     }
 
 
+def _describe_failure(failure: OtherSideError | None) -> dict[str, Any] | None:
+    if failure is None:
+        return None
+    return {"cause": failure.cause, "why": failure.why, "at": failure.at or None}
+
+
 def _describe_end(link: "Link") -> dict[str, Any] | None:
     if link.end is None:
         return None
@@ -117,7 +142,7 @@ def describe_traffic(service: LinkedService, name: str) -> dict[str, Any]:
     from engine.links.ledger import list_envelopes
     from engine.links.movements.outcome_counts import count_outcomes
 
-    listed = list_links(service.home, service.store, service.journal)["links"]
+    listed = list_links_of(service)["links"]
     link = next((one for one in listed if one["link"] == name), None)
     if link is None:
         raise NotFoundError("link", name)

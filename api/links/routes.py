@@ -5,21 +5,21 @@ refused before anything is written. Strangers do not know the name of a link, wh
 its agreement; where the name is none, no body is read. Parcels are read one at a time.
 """
 
-from time import monotonic
 from typing import Annotated, Any, Protocol
 
+import structlog
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from api.http.dependencies import CheckedRoute, TheCaller, running_service
 from api.http.request_bodies import read_bounded
 from api.http.responses import answer, document_problems, json_router
-from api.links.reads import LinkedService, TheService, describe_traffic, list_links
+from api.links.reads import LinkedService, TheService, describe_traffic, list_links_of
 from api.links.schemas import Links, LinkTraffic
 from api.service.executors import PARCELS, Executors
-from api.service.metrics import Metrics
+from api.service.settings import Settings
 from engine.errors import NotFoundError
-from engine.journal.kinds import LINK_PROPOSED
 from engine.journal.power_records import read_records
+from engine.links.area import LINK_PROPOSED
 from engine.links.posts.centre_line import CentreLine
 
 router = json_router("/v1/links", "links", 404)
@@ -37,7 +37,7 @@ _PARCEL: dict[str, Any] = {
 @router.get("", response_model=Links)
 def links(_: TheCaller, service: TheService) -> Response:
     """List the links: what is agreed, what waits, how late it is, and what stopped."""
-    return answer(list_links(service.home, service.store, service.journal))
+    return answer(list_links_of(service))
 
 
 @router.get("/{link}", response_model=LinkTraffic)
@@ -50,7 +50,7 @@ class ParcelService(LinkedService, Protocol):
     """The running service, as it takes parcels."""
 
     executors: Executors
-    metrics: Metrics
+    settings: Settings
     line: CentreLine
 
 
@@ -91,9 +91,17 @@ async def take_parcel(
 
 def _answer_parcel(service: ParcelService, raw: bytes, link: str) -> bytes:
     from api.links.exchanges import open_exchange
+    from engine.links.parcel import read_parcel
 
     exchange = open_exchange(service.home, service.store, service.journal)
-    answered = exchange.answer_parcel(raw, name=link)
-    service.metrics.links_heard[link] = monotonic()
-    service.line.note_answer(link)
+    answered, taken = exchange.answer(read_parcel(raw), name=link)
+    service.line.note_heard(link, taken.heard)
+    if taken.foreign:
+        log_foreign()
     return answered
+
+
+def log_foreign() -> None:
+    """Log that copied records were kept without effect; ``darvoza verify`` counts them."""
+    why = "they name what is not of their installation"
+    structlog.get_logger().warning("copies_without_effect", why=why)

@@ -116,6 +116,8 @@ class MatchingView(AnswerSchema):
     answered: int
     """Elements that the other side used of its limit."""
     alarm: MatchAlarmView | None
+    unreadable: list[int]
+    """Records of messages of the other side that are gone, erased or altered, the newest last."""
     enquiries: list[EnquiryView]
     """Newest first."""
     common: list[CommonEntryView]
@@ -134,6 +136,26 @@ class PostRecordsView(AnswerSchema):
     newest_recorded_at: datetime | None
     """When it was recorded there."""
     newest_arrived_at: datetime | None
+
+
+class LinkFailureView(AnswerSchema):
+    """Why the last exchange of this process with the other side failed."""
+
+    cause: Literal[
+        "answer",
+        "certificate_early",
+        "certificate_expired",
+        "certificate_name",
+        "certificate_unknown",
+        "network",
+        "no_address",
+        "refused",
+        "timeout",
+        "tls",
+    ]
+    why: str
+    at: datetime | None
+    """When the validity of its certificate ended, or begins, where that is the cause."""
 
 
 class LinkView(AnswerSchema):
@@ -165,6 +187,8 @@ class LinkView(AnswerSchema):
     """None where the agreement does not let both sides compare their watch lists."""
     records: PostRecordsView | None
     """None for a link between partners."""
+    failure: LinkFailureView | None
+    """None where the last exchange succeeded, or this process made none."""
 
 
 class Links(AnswerSchema):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from api.links.routes import ParcelService
+from api.links.routes import ParcelService, log_foreign
 from api.service.structured_logging import fault
-from engine.errors import ConflictError, RiskError
+from engine.errors import ConflictError, OtherSideError, RiskError
 
 if TYPE_CHECKING:
     from engine.links.exchange import LinkExchange
@@ -27,12 +27,14 @@ COMPARE_SECONDS = 3600.0
 class LinkWorker:
     """Exchanges parcels with every reachable link, at intervals, on a thread of its own."""
 
-    def __init__(self, service: ParcelService, *, seconds: float) -> None:
-        """With no ``seconds`` nothing is exchanged."""
+    def __init__(self, service: ParcelService, *, seconds: float | None = None) -> None:
+        """Take the interval from the settings if it is not given; with 0 nothing is exchanged."""
         self._service = service
-        self._seconds = seconds
+        self._seconds = service.settings.link_seconds if seconds is None else seconds
         self._announced: dict[str, int] = {}
         """By link, the record up to which nothing is due."""
+        self._answered: dict[str, int] = {}
+        """By link, when the other side made its last answer, by its journal."""
         self._stop = Event()
         self._compared: dict[str, float] = {}
         """When each link's list was last looked through, by the monotonic clock."""
@@ -72,13 +74,14 @@ class LinkWorker:
                 self._exchange(exchange, link)
 
     def _expect(self, link: "Link", *, now: int) -> None:
-        """Let the figure of silence count a link from its first turn until it is over."""
-        heard = self._service.metrics.links_heard
+        """Let the figures of lines count a link from its first turn until it is over."""
+        metrics = self._service.metrics
         has_line = link.us.url is not None or link.them.url is not None
         if has_line and link.phase(now) in ("in_force", "stopped"):
-            heard.setdefault(link.name, monotonic())
+            metrics.links_expected.setdefault(link.name, now)
         else:
-            heard.pop(link.name, None)
+            metrics.links_expected.pop(link.name, None)
+            metrics.links_failing.pop(link.name, None)
 
     def _announce(self, exchange: "LinkExchange", link: "Link") -> None:
         """Record what left for the other side; it travels now, or when the other side asks."""
@@ -93,16 +96,26 @@ class LinkWorker:
             fault(error, route="links")
 
     def _exchange(self, exchange: "LinkExchange", link: "Link") -> None:
-        from api.links.exchanges import exchange_all, open_carrier
+        from api.links.exchanges import exchange_all
+        from api.links.https_line import open_carrier
 
-        log = structlog.get_logger()
+        service, name = self._service, link.name
+        log, answered_at = structlog.get_logger(), self._answered.get(link.name, 0)
         try:
-            if exchange_all(exchange, link, open_carrier(self._service.home, link)).is_stopped:
+            carry = open_carrier(service.home, link)
+            result = exchange_all(exchange, link, carry, answered_at=answered_at)
+            if result.is_stopped:
                 log.warning("link_stopped")
-            self._service.metrics.links_heard[link.name] = monotonic()
-            self._service.line.note_answer(link.name)
-        except RiskError as error:
-            log.warning("link_unreachable", why=type(error).__name__)
+            if result.foreign:
+                log_foreign()
+            self._answered[name] = result.answered_at
+            service.line.note_heard(name, result.heard)
+            service.metrics.links_failing.pop(name, None)
+        except OtherSideError as error:
+            service.metrics.links_failing[name] = error
+            log.warning("link_unreachable", why=error.cause)
+        except RiskError as error:  # the store is away, or a file here cannot be read
+            log.warning("links_waiting", why=type(error).__name__)
         except Exception as error:  # the other links go on, and this one has its next turn
             fault(error, route="links")
 

@@ -4,17 +4,16 @@ A bare declaration says nothing of what it is expected under. Of a message the q
 when and in which vehicle it is expected; what it does not say is taken from the document.
 """
 
-import json
 from typing import Any
 
 from fastapi import Request
 from pydantic import ValidationError
 
+from api.http.body_formats import is_sent_as_xml, read_json_advance
 from api.http.dependencies import show_name
-from api.http.request_bodies import FAULTS_SAID, check, parse_body, read_bounded
-from api.messages.arrival_bodies import is_xml, read_message
+from api.http.request_bodies import FAULTS_SAID
+from api.messages.arrival_bodies import read_message
 from engine.domain.advance_declarations import AdvanceDeclaration, ExpectedVehicle
-from engine.domain.records import Declaration
 from engine.domain.validation import list_faults
 from engine.errors import MalformedBodyError
 
@@ -29,14 +28,9 @@ _MISFIT = "the declaration does not fit its record"
 async def read_advance(request: Request) -> AdvanceDeclaration:
     """Read a declaration ahead: JSON, bare or with what it is expected under, or a message."""
     request.state.references = {}  # the route answers in kind, refusals included
-    if is_xml(request.headers.get("content-type", "")):
+    if is_sent_as_xml(request):
         return await _read_advance_message(request)
-    raw = await read_bounded(request)
-    check(raw)
-    found = json.loads(raw)
-    if isinstance(found, dict) and "declaration_id" in found:
-        return AdvanceDeclaration(declaration=parse_body(raw, Declaration))
-    return parse_body(raw, AdvanceDeclaration)
+    return await read_json_advance(request)
 
 
 async def _read_advance_message(request: Request) -> AdvanceDeclaration:

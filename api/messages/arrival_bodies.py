@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol, get_origin
 from fastapi import Request
 from pydantic import ValidationError
 
+from api.http.body_formats import is_sent_as_xml
 from api.http.dependencies import show_name
 from api.http.request_bodies import FAULTS_SAID, read_bounded
 from api.service.executors import MESSAGES, Executors
+from engine.domain.placeholders import is_grouped
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.domain.validation import bare, list_faults
 from engine.errors import (
@@ -50,12 +52,6 @@ class MessageService(Protocol):
     executors: Executors
 
 
-def is_xml(media_type: str) -> bool:
-    """Tell whether a media type is one of XML; parameters are not looked at."""
-    kind = media_type.partition(";")[0].strip().lower()
-    return kind in ("application/xml", "text/xml") or kind.endswith("+xml")
-
-
 def arrival_body(
     read_json: Callable[[Request], Awaitable[Arrival]],
 ) -> Callable[[Request], Awaitable[Arrival]]:
@@ -66,7 +62,7 @@ def arrival_body(
 
     async def read_arrival(request: Request) -> Arrival:
         request.state.references = {}  # the route answers in kind, refusals included
-        is_message = is_xml(request.headers.get("content-type", ""))
+        is_message = is_sent_as_xml(request)
         if not is_message and "crossing_id" not in request.query_params:
             return await read_json(request)
         return await _read_message(request, request.app.state.runtime)
@@ -141,6 +137,8 @@ def _crossing_cells(given: list[tuple[str, str]]) -> dict[str, Any]:
             cells.setdefault(name, []).extend([value] if value else [])
         elif name in cells:
             raise _query_fault(name, "doubled", "the query gives it twice")
+        elif kind is float and is_grouped(value):
+            raise _query_fault(name, "not_a_number", "digits and a point")
         elif value:
             cells[name] = _FLAGS.get(value.lower(), "neither") if kind is bool else value
     return {name: value for name, value in cells.items() if value != []}

@@ -12,9 +12,9 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from fastapi import FastAPI, Request, Response
 
+from api.http.body_formats import is_xml
 from api.http.problems import instance_of, refusal
 from api.http.responses import answer
-from api.messages.arrival_bodies import is_xml
 from engine.domain.records import Declaration
 from engine.errors import RiskError
 

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from api.auth.agencies import Scope
 from api.auth.authority import Authority
 from api.auth.callers import OTHER_AGENCY
-from api.auth.permissions import Matter, Right, Role
+from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import NotAllowedError
-from engine.events.outbox import EventProjection
+from engine.journal.areas import list_projections
 from engine.journal.entries import Draft
 from engine.journal.idempotency import AnswerProjection, IdempotencyClaim
 from engine.journal.journal import Journal
@@ -127,7 +126,7 @@ class ModelSteps:
             )
             drafts = (replace(first, body={**first.body, **more}), *others)
             Journal(
-                self.store, [PromotionProjection(), AnswerProjection(), EventProjection()]
+                self.store, [PromotionProjection(), AnswerProjection(), *list_projections()]
             ).append(drafts)
         return _state(self.store)
 

@@ -14,15 +14,15 @@ from fastapi import Depends
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
 from api.http.dependencies import running_service
 from api.network.history import ActCell, ActCounts, NetworkHistory, read_history
 from api.queue.reads import PostService
-from api.service.metrics import Metrics
 from api.service.post_lines import PostLine, read_post_lines
 from api.shifts.reads import median
 from engine.decision.inspection_minutes import CHANNEL_STEP
+from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, rfc3339
+from engine.links.posts.centre_line import CentreLine
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import INSPECTED, Channel
 from engine.shifts.rosters import read_roster
@@ -38,7 +38,7 @@ class NetworkService(PostService, Protocol):
     """The running service, as all posts are overseen."""
 
     home: Home
-    metrics: Metrics
+    line: CentreLine
 
 
 TheService = Annotated[NetworkService, Depends(running_service)]

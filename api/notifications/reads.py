@@ -22,8 +22,8 @@ from api.webhooks.bodies import ALARMS, EventBodies, EventService
 from engine.criteria.dual_control import Matter, read_approval_states
 from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.time_units import DAY, rfc3339
-from engine.events.event_types import EventType
 from engine.journal import kinds as record
+from engine.journal.areas import EventType
 from engine.journal.power_records import FREQUENT, read_records
 from engine.queue.match_outcomes import MATCHES
 from engine.queue.queue import DECISIONS
@@ -35,7 +35,7 @@ HANDOVER_DAYS = 2
 """How old a shift may be whose handover is waited for; it is begun within a day of its end."""
 MOST_HITS = 50
 """Vehicles named by the watch list, the newest first."""
-_PEOPLE = ("GET", "/v1/webhooks")
+_PEOPLE = ("GET", "/v1/people")
 _GIVEN: Mapping[Matter, tuple[str, str]] = {
     "profile": ("POST", "/v1/profiles/{code}/approvals"),
     "watchlist": ("POST", "/v1/watchlist/{entry_id}/approvals"),

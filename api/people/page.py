@@ -8,7 +8,6 @@ from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.account_grants import AccountRequest
-from api.auth.permissions import Role
 from api.people.proposals import CONTENT, AccountRemoval, AccountWriter, PeopleService, TheService
 from api.people.reads import list_people
 from api.people.routes import ProposalId
@@ -17,6 +16,7 @@ from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
 from api.web.i18n import N_
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
+from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAllowedError, NotFoundError, RecordError
 
 router = APIRouter(prefix="/people", route_class=PageRoute, include_in_schema=False)

@@ -20,13 +20,13 @@ from api.auth.accounts import Accounts
 from api.auth.authority import KeyGrant, PersonGrant
 from api.auth.callers import OTHER_AGENCY, Caller
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Matter, Right
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_post
 from api.service.signed_answers import SignedAnswers
 from engine.criteria.dual_control import draft_approval, draft_proposal
 from engine.domain.network import Network
 from engine.domain.records import Identifier, Record
+from engine.domain.rights import Matter, Right
 from engine.errors import ConflictError, NotAllowedError, NotFoundError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft, Kind

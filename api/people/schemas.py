@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Literal
 
 from api.auth.account_grants import GrantKind, GrantPhase
-from api.auth.permissions import Role
 from api.http.schema_base import AnswerSchema
+from engine.domain.rights import Role
 from engine.journal.receipts import Receipt
 
 

@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 
 from api.auth.accounts import Accounts
 from api.auth.callers import OTHER_AGENCY, Caller
-from api.auth.permissions import Matter as RouteMatter
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import check_post, fill_agency
 from api.http.request_bodies import body_of
@@ -32,6 +31,7 @@ from engine.criteria.profiles.profile import BacktestSubject, ProfileChannel, Pr
 from engine.criteria.profiles.program import program
 from engine.criteria.watchlist import Notice, WatchEntry
 from engine.domain.records import PostCode, Record, Text
+from engine.domain.rights import Matter as RouteMatter
 from engine.errors import (
     BusyError,
     NotAllowedError,

@@ -6,7 +6,6 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter, Right
 from engine.criteria.dual_control import read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
 from engine.criteria.profiles.checker import DEAREST
@@ -22,6 +21,7 @@ from engine.criteria.profiles.fields import (
 from engine.criteria.profiles.profile import Profile
 from engine.criteria.profiles.program import program
 from engine.domain.network import Network
+from engine.domain.rights import Matter, Right
 from engine.errors import NotFoundError, ProfileRefusedError
 from engine.journal.journal import Journal
 from engine.journal.kinds import PROFILE_BACKTESTED

@@ -11,7 +11,6 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from sqlalchemy import Connection, func, select
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter, Right, Role
 from api.auth.sessions import Sessions, token_of
 from api.http.dependencies import running_service
 from api.queue.reads import PostService, WaitingVehicle, desk, mark, outcomes
@@ -20,6 +19,7 @@ from api.service.post_lines import LinedService, read_post_lines
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from engine.domain.records import PostCode, VehicleClass
+from engine.domain.rights import Matter, Right, Role
 from engine.domain.time_units import DAY
 from engine.errors import NotAuthenticatedError
 from engine.queue.queue import DECISIONS

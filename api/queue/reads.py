@@ -13,12 +13,12 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, func, select
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
 from api.decisions.reads import UNREAD
 from api.http.agency_rows import visible_reasons
 from api.service.settings import Settings
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
 from engine.domain.network import Network
+from engine.domain.rights import Matter
 from engine.domain.time_units import moment
 from engine.journal.entries import Kind
 from engine.journal.journal import JOURNAL, Journal, JournalReader

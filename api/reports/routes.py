@@ -9,14 +9,12 @@ from fastapi import Depends, Path, Request, Response
 
 from api.auth.accounts import Accounts
 from api.corrections.steps import correct_act, correct_seizure
+from api.http.body_formats import find_formats
 from api.http.dependencies import IdempotencyKey, Team, TheCaller, running_service
 from api.http.guards import check_arrival, fill_agency, post_of
 from api.http.request_bodies import ReportedAct, body_of, reported_arrival
 from api.http.responses import answer, creates, json_router
 from api.http.schema_base import Acknowledged, AcknowledgedAct
-from api.messages.arrival_bodies import arrival_body
-from api.messages.documentation import takes_messages
-from api.messages.wco_response import answer_in_kind
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from engine.domain.network import Network
@@ -46,6 +44,7 @@ class ReportService(Protocol):
 
 TheService = Annotated[ReportService, Depends(running_service)]
 
+FORMATS = find_formats()
 router = json_router("/v1", "acts", 404, 409, 413)
 
 
@@ -128,13 +127,13 @@ def restate_seizure(
 crossings_router = json_router("/v1/crossings", "crossings")
 
 
-@crossings_router.post("", **takes_messages(creates(Acknowledged, 409, 413, body=Arrival)))
+@crossings_router.post("", **FORMATS.document(creates(Acknowledged, 409, 413, body=Arrival)))
 def record(
     request: Request,
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
-    arrival: Annotated[Arrival, Depends(arrival_body(reported_arrival))],
+    arrival: Annotated[Arrival, Depends(FORMATS.arrival_body(reported_arrival))],
 ) -> Response:
     """Record a crossing, bare or with its declaration: an exit, the paired post's, a late one."""
     check_arrival(service.network, caller, arrival, now=service.present.now())
@@ -143,7 +142,7 @@ def record(
     asked = claim(CROSSING, arrival, post=crossing.post, name=name, key=key)
     found = service.recording.crossing(arrival, asked)
     seen = service.answers.acknowledge(found, identifier=crossing.crossing_id)
-    return answer_in_kind(request, seen, arrival.declaration)
+    return FORMATS.answer(request, seen, arrival.declaration)
 
 
 # an identifier may hold a slash, which comes as one from %2F

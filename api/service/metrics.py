@@ -12,16 +12,15 @@ share of random checks among the red ones: 31 too many or too few of 300 fair co
 """
 
 from functools import partial
-from time import monotonic
 from typing import Any, NamedTuple
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from engine.domain.time_units import SECOND
-from engine.errors import StoreUnavailableError
+from engine.errors import OtherSideError, StoreUnavailableError
 from engine.events.deliveries import QueueFigures, read_queue_figures
-from engine.events.event_types import UNCOUNTED
+from engine.journal.areas import UNCOUNTED
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.journal import Journal
 from engine.links.posts.centre_line import CentreLine
@@ -133,14 +132,21 @@ class Metrics:
         gauge = partial(Gauge, registry=self.registry)
         self.links_silent = gauge(
             "darvoza_link_silent_seconds",
-            "Longest time since this process exchanged with a link in force, 0 without one.",
+            "Longest time since this process heard the other side of a link, 0 without one.",
         )
         self.centre_silent = gauge(
             "darvoza_centre_silent_seconds",
-            "Longest time since the centre of a node answered, 0 without a centre.",
+            "Longest time since the centre of a node was heard, 0 without a centre.",
         )
-        self.links_heard: dict[str, float] = {}
-        """When each link in force was last exchanged, by the monotonic clock."""
+        self.links_unreachable = gauge(
+            "darvoza_links_unreachable",
+            "Links whose other side was not reached in the last exchange, by cause.",
+            ["cause"],
+        )
+        self.links_failing: dict[str, OtherSideError] = {}
+        """Why the last exchange with a link failed."""
+        self.links_expected: dict[str, int] = {}
+        """Since when this process exchanges with each link in force: UTC microseconds."""
         self.requests = histogram(
             "darvoza_request_seconds",
             "Time to answer a request.",
@@ -209,11 +215,13 @@ def exposition(metrics: Metrics, store: Store, journal: Journal, line: CentreLin
             found = waiting_at_posts(connection, as_of=journal.head(connection).as_of)
             now = journal.now(connection)
             metrics.centre_silent.set(line.measure_longest(connection, now=now) / SECOND)
+            metrics.links_silent.set(line.measure_since(metrics.links_expected, now=now) / SECOND)
             metrics.show_outbox(read_queue_figures(connection, now=now), now)
     except StoreUnavailableError:
         found = {}
-    at = monotonic()
-    metrics.links_silent.set(at - min(tuple(metrics.links_heard.values()), default=at))
+    metrics.links_unreachable.clear()
+    for failure in tuple(metrics.links_failing.values()):
+        metrics.links_unreachable.labels(failure.cause).inc()
     for post, number in found.items():
         metrics.waiting.labels(post).set(number)
     return generate_latest(metrics.registry)

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from api.areas import require_areas
 from api.auth.accounts import Accounts
 from api.auth.agencies import agencies_by_post
 from api.auth.callers import Callers
@@ -19,20 +20,18 @@ from api.auth.credentials import check_database, open_pepper
 from api.auth.sessions import Sessions
 from api.auth.tables import AccountProjection
 from api.migrations.upgrade import upgrade
-from api.oidc.sign_on import SignOn
 from api.service.executors import Executors
 from api.service.metrics import Metrics
 from api.service.model_watcher import ModelWatch
 from api.service.quiet_work import do_quiet_work
 from api.service.settings import Settings
-from api.service.sign_in import open_sign_in
+from api.service.sign_in import SignOnPort, open_sign_in
 from api.service.signed_answers import SignedAnswers
 from api.service.store_probe import Probe
 from api.service.subprocess_jobs import Assessments, Backtests, Measurements
 from api.service.thread_bridge import LoopBridge
 from engine.audit.decision_replay import DecisionReplay
 from engine.audit.file_anchors import declare_network
-from engine.cases.case_ledger import CaseProjection
 from engine.cases.file_store import sweep_files
 from engine.criteria.dual_control import DualControlProjection
 from engine.criteria.profiles.matcher import ProfileMatcher
@@ -42,21 +41,18 @@ from engine.domain.network import Network, read_home_network
 from engine.domain.plausibility import MonotonicClock
 from engine.domain.records import Arrival
 from engine.errors import StoreUnavailableError
-from engine.events.outbox import EventProjection
 from engine.explanation.reasons import Reason
+from engine.journal.areas import list_projections
 from engine.journal.clock import ClockProjection
 from engine.journal.entries import Projection
 from engine.journal.group_commit import Writer
 from engine.journal.idempotency import AnswerProjection
 from engine.journal.journal import Journal
 from engine.journal.receipts import Signer, open_signer
-from engine.links.ledger import LinkProjection
-from engine.links.movements.movement_ledger import MovementProjection
 from engine.links.posts.account_messages import NodeKeys
 from engine.links.posts.centre_line import CentreLine
 from engine.links.posts.copies import CopyProjection
 from engine.links.posts.post_nodes import PostNodes
-from engine.links.requests.facts import RequestProjection
 from engine.ports import Contribution, Scorer
 from engine.queue.corrections import CorrectionProjection
 from engine.queue.expiry import QueueExpiry
@@ -118,7 +114,6 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         IdentifierProjection(),
         CorrectionProjection(),
         TakingProjection(),
-        CaseProjection(),
         ShiftProjection(),
         RosterProjection(),
         ReviewProjection(),
@@ -131,10 +126,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         WatchProjection(),
         OutcomeProjection(),
         ClockProjection(),
-        LinkProjection(),
-        MovementProjection(),
-        RequestProjection(),
-        EventProjection(),
+        *list_projections(),
         CounterProjection(plan),
     )
 
@@ -160,7 +152,7 @@ class Runtime:
     accounts: Accounts
     callers: Callers
     sessions: Sessions
-    sign_on: SignOn
+    sign_on: SignOnPort
     watch: ModelWatch
     profiles: ProfileMatcher
     backtests: Backtests
@@ -228,6 +220,8 @@ def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
 
 def _put_together(home: Home, store: Store, settings: Settings, models: Models) -> Runtime:
     network = open_network(home)
+    with store.read() as connection:
+        require_areas(home, connection)
     plan = current_plan()
     declare_network(home, store)
     sweep_files(home, store, is_patient=False)

@@ -6,13 +6,14 @@ A live service and a training home's have the same ones, from the same journal.
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Protocol
 
+from api.areas import find_part
 from api.auth.accounts import Accounts
 from api.auth.authority import Authority
 from api.auth.callers import Callers
 from api.auth.credentials import open_pepper
 from api.auth.sessions import Sessions
-from api.oidc.sign_on import SignOn
 from api.service.metrics import Metrics
 from api.service.settings import Settings
 from engine.domain.network import Network
@@ -22,6 +23,30 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 
 
+class SignOnPort(Protocol):
+    """Sign-on by an identity provider, as pages of the core ask for it."""
+
+    def is_offered(self) -> bool:
+        """Tell whether people can sign on."""
+        ...
+
+    def end_session_address(self) -> str | None:
+        """Return where a person signs out of the provider too, None where that is not possible."""
+        ...
+
+
+class NoSignOn:
+    """A service without the area of sign-on: people have local accounts."""
+
+    def is_offered(self) -> bool:
+        """Return False."""
+        return False
+
+    def end_session_address(self) -> str | None:
+        """Return None: no provider opened a session."""
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
     """The parts, which ask one authority."""
@@ -29,7 +54,7 @@ class SignIn:
     accounts: Accounts
     callers: Callers
     sessions: Sessions
-    sign_on: SignOn
+    sign_on: SignOnPort
 
 
 def open_sign_in(
@@ -58,6 +83,7 @@ def open_sign_in(
         authority=authority,
         refused=refused,
     )
+    sign_on = find_part("sign_on")
     return SignIn(
         accounts=Accounts(store, network, authority=authority, refused=refused, nodes=nodes),
         callers=Callers(
@@ -68,7 +94,9 @@ def open_sign_in(
             refused=refused,
         ),
         sessions=sessions,
-        sign_on=SignOn(
+        sign_on=NoSignOn()
+        if sign_on is None
+        else sign_on(
             home,
             store,
             submit,

@@ -17,21 +17,21 @@ class Probe:
         self._store = store
         self._lock = Lock()
         self._tried: float | None = None
-        self._why: str | None = None
+        self._failed: StoreUnavailableError | None = None
 
     def run(self) -> None:
         """Raise ``StoreUnavailableError`` where the last probe failed; an old one is made again."""
         with self._lock:
             if self._tried is None or time.monotonic() - self._tried > EVERY_SECONDS:
-                self._why = self._try()
+                self._failed = self._try()
                 self._tried = time.monotonic()
-            why = self._why
-        if why is not None:
-            raise StoreUnavailableError(why)
+            failed = self._failed
+        if failed is not None:
+            raise type(failed)(failed.why)
 
-    def _try(self) -> str | None:
+    def _try(self) -> StoreUnavailableError | None:
         try:
             self._store.probe()
         except StoreUnavailableError as error:
-            return error.why
+            return error
         return None

@@ -18,7 +18,7 @@ from engine.errors import StoreUnavailableError
 ALLOWED = {
     "event": "what happened: fault, model, trial, power_refused, sign_on_refused, library,"
     " store_unavailable, store_damaged, clock_work_failed, pause_work_failed, or"
-    " link_stopped, link_unreachable, links_waiting",
+    " link_stopped, link_unreachable, links_waiting, copies_without_effect",
     "level": "how grave it is",
     "timestamp": "when, UTC",
     "kind": "the type of an error, what was refused, or the name of the library that speaks",

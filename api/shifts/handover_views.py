@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
+from engine.domain.rights import Matter
 from engine.domain.time_units import rfc3339
 from engine.journal.payloads import ShiftBalance
 from engine.shifts.handovers import Handover

@@ -4,9 +4,9 @@ from typing import Protocol
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
 from api.queue.reads import PostService
 from api.shifts.reads import read_now
+from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, micros
 from engine.errors import RecordError
 from engine.journal.batch_worker import StoredRecord

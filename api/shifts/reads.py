@@ -18,10 +18,10 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
 from api.queue.reads import PostService
 from api.shifts.handover_views import view_handover
 from engine.domain.records import Inspection
+from engine.domain.rights import Matter
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import INSPECTION

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Path, Query, Response
 
 from api.auth.accounts import Accounts
-from api.auth.permissions import Role
 from api.http.dependencies import IdempotencyKey, TheCaller, running_service
 from api.http.guards import ReachedPost
 from api.http.request_bodies import body_of
@@ -22,6 +21,7 @@ from api.shifts.handovers import leave_shift, take_shift
 from api.shifts.reads import read_now, read_shift_roster, report
 from api.shifts.schemas import ShiftReport, ShiftRoster, SignedHandover
 from engine.domain.records import Time
+from engine.domain.rights import Role
 from engine.domain.time_units import micros
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.kinds import HANDOVER_TAKEN

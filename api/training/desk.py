@@ -16,11 +16,16 @@ from sqlalchemy import Connection
 from api.training.store import EXERCISES
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, HomeError, NotAllowedError, NotFoundError
+from engine.exercises.area import (
+    TRAINING_CLOSED,
+    TRAINING_PICK,
+    TRAINING_SHIFT,
+    TrainingPickBody,
+    TrainingShiftBody,
+)
 from engine.journal.clock import ClockProjection
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, Journal, JournalReader
-from engine.journal.kinds import TRAINING_CLOSED, TRAINING_PICK, TRAINING_SHIFT
-from engine.journal.payloads import TrainingPickBody, TrainingShiftBody
 from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.training.comparison import (

@@ -16,7 +16,6 @@ from typing import Any, cast
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
 from api.client import Client
 from api.decisions.schemas import PastView, SupervisorView
 from api.harness.service_process import run_service
@@ -25,14 +24,14 @@ from api.service.runtime import open_network
 from api.training.store import EXERCISES, make_training_store, require_file_store
 from engine.domain.network import Network, read_network
 from engine.domain.records import Arrival
+from engine.domain.rights import Role
 from engine.domain.time_units import SystemClock, moment
 from engine.errors import HomeError, InputError
+from engine.exercises.area import TRAINING_HOME, TRAINING_SHIFT, TrainingHomeBody
 from engine.explanation.facts import Fact
 from engine.explanation.reasons import Reason
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
-from engine.journal.kinds import TRAINING_HOME, TRAINING_SHIFT
-from engine.journal.payloads import TrainingHomeBody
 from engine.search_orders.equipment import join_equipment
 from engine.search_orders.search_order import SearchCounts, search_order
 from engine.storage.database import Store

@@ -13,7 +13,6 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.auth.permissions import Role
 from api.auth.sessions import token_of
 from api.http.dependencies import SignInService, running_service
 from api.training.certificates import (
@@ -31,6 +30,7 @@ from api.web.messages import MessageReader, TranslatedText
 from api.web.page_route import PageRoute, Visit
 from api.web.visitor import Form, Visitor, identify, read_field, sent_form
 from engine.domain.records import Identifier
+from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAllowedError, NotFoundError
 from engine.journal.receipts import open_signer
 from engine.storage.home import Home

@@ -12,12 +12,11 @@ from api.auth.accounts import Accounts
 from api.auth.callers import Callers
 from api.auth.sessions import Sessions
 from api.auth.tables import AccountProjection
-from api.oidc.sign_on import SignOn
 from api.service.executors import Executors
 from api.service.metrics import Metrics
 from api.service.runtime import open_network
 from api.service.settings import Settings
-from api.service.sign_in import open_sign_in
+from api.service.sign_in import SignOnPort, open_sign_in
 from api.training.desk import TrainingDesk
 from api.training.store import default_truth, open_training
 from engine.domain.network import Network
@@ -40,7 +39,7 @@ class TrainingRuntime:
     accounts: Accounts
     callers: Callers
     sessions: Sessions
-    sign_on: SignOn
+    sign_on: SignOnPort
     desk: TrainingDesk
     opened: ExitStack
     metrics: Metrics = field(default_factory=Metrics)

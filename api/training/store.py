@@ -8,7 +8,7 @@ from sqlalchemy import inspect
 
 from api.migrations.upgrade import upgrade
 from engine.errors import HomeError
-from engine.journal.training_guard import is_training, require_sort
+from engine.journal.exercise_guard import is_training, require_sort
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
 

@@ -15,13 +15,13 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter, Right
 from api.profiles.proposals import Days, ProposalService
 from api.profiles.reads import link_examples
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.criteria.watchlist import CONVEYANCE, PARTIES, list_identifiers
 from engine.domain.identifiers import fold, skeleton
 from engine.domain.records import Identifier, Record
+from engine.domain.rights import Matter, Right
 
 ROOM = 1700
 """Characters of an expression that spellings may take, of the 2,000 that there are."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.auth.callers import Caller
-from api.auth.permissions import Matter
 from api.profiles.reads import (
     ProfileService,
     filter_of,
@@ -14,6 +13,7 @@ from api.profiles.reads import (
 )
 from engine.criteria import watchlist
 from engine.criteria.dual_control import ApprovalState, read_approval_state, read_approval_states
+from engine.domain.rights import Matter
 from engine.errors import NotFoundError
 from engine.queue.match_outcomes import Months, read_outcomes
 

@@ -11,7 +11,6 @@ number_parsing    Numbers as people write them
 page_route        Route class of all pages
 preferences       Preferences that a reader keeps in a browser
 sign_in_page      Sign in, sign out, choose a language
-sign_on_page      Sign on by the identity provider
 templates_env     Templates
 visitor           Visitor of a page, and the check that a form they send is theirs
 """

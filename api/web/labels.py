@@ -369,6 +369,18 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
             "The other side lost envelopes that it had signed for: was its disk restored?"
         ),
     },
+    "link_failure": {
+        "answer": N_("it did not answer as agreed"),
+        "certificate_early": N_("its certificate is not valid yet"),
+        "certificate_expired": N_("its certificate has expired"),
+        "certificate_name": N_("its certificate is for another name"),
+        "certificate_unknown": N_("no trusted authority signed its certificate"),
+        "network": N_("the connection failed"),
+        "no_address": N_("its name has no address"),
+        "refused": N_("it refuses connections"),
+        "timeout": N_("it did not answer in time"),
+        "tls": N_("no encrypted connection was agreed"),
+    },
     "link_direction": {
         "sent": N_("sent"),
         "received": N_("received"),

@@ -6,35 +6,39 @@ it has one row in every language.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from urllib.parse import quote
 
-from api.web.i18n import N_
+from api.areas import MenuEntry, list_doors
 from api.web.visitor import Visitor, json_route
 
+_CORE = (
+    MenuEntry("/posts/{post}/queue", "Queue", 10),
+    MenuEntry("/posts/{post}/shift", "Shift report", 20),
+    MenuEntry("/posts/{post}/integrity", "Integrity", 30),
+    MenuEntry("/posts/{post}/draws", "Draws", 40),
+    MenuEntry("/notifications", "Notifications", 50),
+    MenuEntry("/journal", "Journal", 60),
+    MenuEntry("/", "Posts", 70),
+    MenuEntry("/network", "Network", 80),
+    MenuEntry("/declarations", "Expected arrivals", 90),
+    MenuEntry("/watchlist", "Watch list", 110),
+    MenuEntry("/profiles", "Profiles", 120),
+    MenuEntry("/models", "Models", 130),
+    MenuEntry("/audits", "Audits", 150),
+    MenuEntry("/finds", "Finds to confirm", 160),
+    MenuEntry("/drift", "Drift", 170),
+    MenuEntry("/quality", "Data quality", 180),
+    MenuEntry("/people", "People and keys", 190),
+)
 SECTIONS: Mapping[str, str] = {
-    "/posts/{post}/queue": N_("Queue"),
-    "/posts/{post}/shift": N_("Shift report"),
-    "/posts/{post}/integrity": N_("Integrity"),
-    "/posts/{post}/draws": N_("Draws"),
-    "/notifications": N_("Notifications"),
-    "/journal": N_("Journal"),
-    "/": N_("Posts"),
-    "/network": N_("Network"),
-    "/declarations": N_("Expected arrivals"),
-    "/cases": N_("Cases"),
-    "/watchlist": N_("Watch list"),
-    "/profiles": N_("Profiles"),
-    "/models": N_("Models"),
-    "/attentions": N_("Partners"),
-    "/audits": N_("Audits"),
-    "/finds": N_("Finds to confirm"),
-    "/drift": N_("Drift"),
-    "/quality": N_("Data quality"),
-    "/people": N_("People and keys"),
-    "/webhooks": N_("Webhooks"),
-    "/links": N_("Links"),
+    entry.path: entry.text
+    for entry in sorted(
+        (*_CORE, *(entry for doors in list_doors() for entry in doors.menu)),
+        key=attrgetter("place"),
+    )
 }
-"""Path and name; one with a post stands on that post's pages alone."""
+"""Path and name of every link; one with a post stands on that post's pages alone."""
 MOST, SHOWN = 10, 9
 """Links that stand side by side, and how many of them do where there are more."""
 

@@ -9,7 +9,6 @@ from fastapi.responses import RedirectResponse
 from api.auth.credentials import is_token
 from api.auth.sessions import NewSession, cookie_name, token_of
 from api.http.dependencies import SignInService, TheService
-from api.oidc.refusals import Refusal
 from api.web import i18n
 from api.web.page_route import PageRoute, local
 from api.web.templates_env import page
@@ -118,7 +117,7 @@ async def render_form(
     wanted: str,
     status: int = 200,
     seconds: int = 0,
-    refusal: Refusal | None = None,
+    refusal: str | None = None,
 ) -> Response:
     """Return the sign-in page; ``refusal`` says why the identity provider opened no session."""
     visit = request.cookies.get(VISIT, "")

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
 
+from api.areas import list_doors
 from api.auth.callers import Caller
 from api.auth.sessions import check_origin, token_of
 from api.http.dependencies import SignInService, TheService
@@ -42,13 +43,9 @@ OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
         "POST",
         "/v1/posts/{post}/handovers/{sequence}/signatures",
     ),
-    ("GET", "/cases/reports"): ("POST", "/v1/seizures"),
-    ("POST", "/cases/reports"): ("POST", "/v1/seizures"),
-    ("GET", "/cases/new"): ("POST", "/v1/cases"),
-    ("GET", "/cases/{case_id}/events"): ("POST", "/v1/cases/{case_id}/events"),
     ("GET", "/profiles/new"): ("GET", "/v1/profiles/fields"),
     ("GET", "/models/{version}/report.html"): ("GET", "/v1/models/{version}/report"),
-    ("POST", "/webhooks/{webhook_id}/ends"): ("DELETE", "/v1/webhooks/{webhook_id}"),
+    **{page: route for doors in list_doors() for page, route in doors.pages_of.items()},
 }
 """Pages and forms whose JSON route has another path than theirs."""
 SIGNED_IN_ALONE = frozenset(
@@ -68,11 +65,9 @@ OPEN_PAGES = frozenset(
         ("POST", "/login"),
         ("GET", "/invitation"),
         ("POST", "/invitation"),
-        ("GET", "/login/oidc"),
-        ("GET", "/login/oidc/callback"),
         ("GET", "/language/{code}"),
     }
-)
+).union(*(doors.open_pages for doors in list_doors()))
 """Pages that are for everybody."""
 
 VISIT = "darvoza_visit"

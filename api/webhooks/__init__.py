@@ -2,6 +2,7 @@
 
 addresses     Addresses to which events may be sent
 bodies        Bodies of events, as their receiver may see them
+doors         The doors of the area of webhooks
 page          The page of the webhooks and their dead letters
 reads         Webhooks and what they have not acknowledged yet
 registration  Records that register, rotate, resend and end a webhook

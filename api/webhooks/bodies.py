@@ -12,19 +12,22 @@ from typing import Any, Protocol
 import orjson
 from sqlalchemy import Connection, select
 
+from api.areas import list_doors
 from api.auth.authority import Authority
 from api.auth.callers import Caller
-from api.auth.permissions import MAY, Matter, Role
+from api.auth.permissions import MAY
 from api.cases.reads import sees_case
 from api.http.agency_rows import RecordFilter
 from api.service.signed_answers import SignedAnswers
+from engine.cases.area import CASE_OPENED
 from engine.cases.case_reading import read_cases
 from engine.criteria.match import WATCHLIST
+from engine.domain.rights import Matter, Role
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
 from engine.events.endpoints import Endpoint
-from engine.events.event_types import EVENT_TYPES, EventType, list_events
 from engine.journal import kinds as record
+from engine.journal.areas import EVENT_TYPES, EventType, list_events
 from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.journal import Journal
 from engine.queue.mirror_alerts import ALERTS
@@ -39,7 +42,7 @@ _DECISION: Route = ("GET", "/v1/decisions/{decision_id}")
 _ENTRY: Route = ("GET", "/v1/watchlist/{entry_id}")
 _PROFILE: Route = ("GET", "/v1/profiles/{code}")
 _CASE: Route = ("GET", "/v1/cases/{case_id}")
-_PEOPLE: Route = ("GET", "/v1/webhooks")
+_PEOPLE: Route = ("GET", "/v1/people")
 APPROVALS: Mapping[str, tuple[str, Route]] = {
     record.PROFILE_PROPOSED: ("profile", _PROFILE),
     record.PROFILE_LEAVING: ("profile", _PROFILE),
@@ -49,25 +52,22 @@ APPROVALS: Mapping[str, tuple[str, Route]] = {
     record.MODEL_SHADOWED: ("model", ("GET", "/v1/models/{version}")),
     record.REVIEW: ("review", ("POST", "/v1/decisions/{decision_id}/reviews")),
     record.SEIZURE: ("find", ("GET", "/v1/finds")),
-    record.CASE_EVENT: ("case", _CASE),
     record.AGENCIES_PROPOSED: ("agencies", _PEOPLE),
     record.ERASURE_PROPOSED: ("erasure", _PEOPLE),
     record.OIDC_PROPOSED: ("oidc", _PEOPLE),
-    record.ACCOUNT_PROPOSED: ("account", ("GET", "/v1/people")),
-    record.LINK_PROPOSED: ("link", _PEOPLE),
-    record.LINK_RESUMPTION_PROPOSED: ("link_resumption", _PEOPLE),
+    record.ACCOUNT_PROPOSED: ("account", _PEOPLE),
+    **{kind: shown for doors in list_doors() for kind, shown in doors.approvals.items()},
 }
 """By kind of record: the matter that waits for a second person, and the route that shows it."""
 _ACCOUNT_ON_MACHINE = ("account_on_machine", ("GET", "/v1/people"), ("GET", "/v1/journal"))
 ALARMS: Mapping[str, tuple[str, *tuple[Route, ...]]] = {
     record.DRIFT_MEASURED: ("drift", ("GET", "/v1/drift")),
     record.PROFILE_FAILED: ("profile_failed", _PROFILE),
-    record.WEBHOOK_DISABLED: ("webhook_disabled", _PEOPLE),
-    record.LINK_STOPPED: ("link_stopped", _PEOPLE),
     record.USER_CREATED: _ACCOUNT_ON_MACHINE,
     record.USER_LEFT: _ACCOUNT_ON_MACHINE,
     record.PASSWORD_CHANGED: _ACCOUNT_ON_MACHINE,
     record.KEY_CREATED: _ACCOUNT_ON_MACHINE,
+    **{kind: shown for doors in list_doors() for kind, shown in doors.alarms.items()},
 }
 """By kind of record: the alarm, and the routes of which any shows it."""
 ROUTES_OF: Mapping[EventType, Sequence[Route]] = {
@@ -83,7 +83,9 @@ ROUTES_OF: Mapping[EventType, Sequence[Route]] = {
 
 def types_for(role: Role) -> list[EventType]:
     """Return the types of events of which a role may be told anything."""
-    return [one for one in EVENT_TYPES if any(role in MAY[route] for route in ROUTES_OF[one])]
+    return [
+        one for one in EVENT_TYPES if any(role in MAY.get(route, ()) for route in ROUTES_OF[one])
+    ]
 
 
 class EventService(Protocol):
@@ -189,7 +191,7 @@ class EventBodies:
         entry = found.entry
         if not self._sees_case(found):
             return None
-        is_opened = entry.kind == record.CASE_OPENED
+        is_opened = entry.kind == CASE_OPENED
         change = "opened" if is_opened else found.body["event"]["kind"]
         about = {"change": change, "case_id": entry.subject, "post": entry.post}
         return about | {"sequence": entry.seq}

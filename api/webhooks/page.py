@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
-from api.auth.permissions import Role
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
 from api.web.page_route import PageRoute, TheVisit, Visit
@@ -16,8 +15,9 @@ from api.webhooks.bodies import types_for
 from api.webhooks.reads import TheService, list_webhooks, read_webhook
 from api.webhooks.registration import Rotation, WebhookRequest, WebhookService, WebhookWriter
 from api.webhooks.routes import WebhookId
+from engine.domain.rights import Role
 from engine.errors import RecordError
-from engine.events.event_types import EVENT_TYPES
+from engine.journal.areas import EVENT_TYPES
 
 router = APIRouter(prefix="/webhooks", route_class=PageRoute, include_in_schema=False)
 VIEWS = tuple(role for role in Role if types_for(role))

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from api.auth.agencies import check_agency
 from api.auth.callers import Caller
-from api.auth.permissions import BOUND, Role
+from api.auth.permissions import BOUND
 from api.http.guards import check_post
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
@@ -22,21 +22,22 @@ from api.webhooks.bodies import types_for
 from api.webhooks.signatures import derive_secret, new_secret_name, open_key, show_secret
 from engine.domain.network import Network
 from engine.domain.records import Agency, PostCode, Record
+from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, rfc3339
 from engine.errors import ConflictError, NotFoundError, RecordError
-from engine.events.endpoints import Endpoint, EndpointHistory
-from engine.events.event_types import EventType
-from engine.journal.batch_worker import StoredRecord
-from engine.journal.entries import Draft, Kind
-from engine.journal.idempotency import claim
-from engine.journal.journal import Journal
-from engine.journal.kinds import (
+from engine.events.area import (
     WEBHOOK_ENDED,
     WEBHOOK_REGISTERED,
     WEBHOOK_RESENT,
     WEBHOOK_ROTATED,
+    WebhookBody,
 )
-from engine.journal.payloads import WebhookBody
+from engine.events.endpoints import Endpoint, EndpointHistory
+from engine.journal.areas import EventType
+from engine.journal.batch_worker import StoredRecord
+from engine.journal.entries import Draft, Kind
+from engine.journal.idempotency import claim
+from engine.journal.journal import Journal
 from engine.storage.database import Store
 from engine.storage.home import Home
 from engine.targeting.reports import Recording

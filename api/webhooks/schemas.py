@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from api.auth.permissions import Role
 from api.http.schema_base import AnswerSchema
+from engine.domain.rights import Role
 from engine.events.endpoints import EndpointState
-from engine.events.event_types import EventType
+from engine.journal.areas import EventType
 from engine.journal.receipts import Receipt
 
 

@@ -25,6 +25,7 @@ from api.webhooks.signatures import derive_secret, event_id, open_key, sign
 from engine.domain.network import Network
 from engine.domain.time_units import SECOND, moment, rfc3339
 from engine.errors import StoreUnavailableError
+from engine.events.area import WEBHOOK_DISABLED, WebhookDisabledBody
 from engine.events.deliveries import (
     FAILING,
     Delivery,
@@ -36,8 +37,6 @@ from engine.events.deliveries import (
 )
 from engine.events.endpoints import Endpoint, EndpointHistory
 from engine.journal.journal import Journal
-from engine.journal.kinds import WEBHOOK_DISABLED
-from engine.journal.payloads import WebhookDisabledBody
 from engine.storage.database import Store
 from engine.storage.home import Home
 

@@ -10,6 +10,7 @@ figure_comparison  Comparison of what was recorded with what was computed again
 foreign_objects    Foreign and missing objects of the database
 projection_replay  The journal replayed through the projections into an empty store
 store_comparison   Two stores compared, table by table
+store_damage       Pages of the store that hold what was not written there
 subject_records    Records grouped as they are erased, and the subjects that they name
 table_structure    Columns, keys and constraints of tables, held against their definitions
 verification       Verification of the journal's chain, bodies, erasures and receipts

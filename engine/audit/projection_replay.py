@@ -21,15 +21,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, column, create_engine, event, select, table
 
 from engine.audit.verification import JournalFault
+from engine.journal.areas import list_declared_tables, list_rules
 from engine.journal.entries import Draft, Entry, Projection, ProjectionInput
 from engine.journal.hash_chain import leaf_of
 from engine.journal.journal import BODIES
-from engine.journal.kinds import CASE_EVENT, CASE_OPENED, DECISION, DECLARATION_LODGED
-from engine.storage.database import METADATA, insert_rows
+from engine.journal.kinds import DECISION
+from engine.storage.database import insert_rows
 
 AT_ONCE = 1_000
 """Records that are applied together."""
-READ_BACK = (DECISION, DECLARATION_LODGED, CASE_OPENED, CASE_EVENT)
+READ_BACK = frozenset(kind for kind, rule in list_rules().items() if rule.is_read_back)
 """Kinds whose earlier records some projections look up."""
 Pair = tuple[Entry, Draft]
 Restore = Callable[[Entry, Mapping[str, Any]], ProjectionInput | None]
@@ -55,7 +56,7 @@ def open_scratch_store() -> Iterator[Connection]:
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         try:
             with engine.connect() as connection:
-                METADATA.create_all(connection)
+                list_declared_tables().create_all(connection)
                 yield connection
         finally:
             engine.dispose()

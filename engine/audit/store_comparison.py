@@ -21,6 +21,7 @@ from sqlalchemy.types import TypeEngine
 
 from engine.audit.verification import JournalFault
 from engine.errors import DamagedStoreError
+from engine.journal.areas import list_tables
 from engine.storage.dialect import Dialect
 
 Values = tuple[Any, ...]
@@ -38,19 +39,6 @@ class Identity:
 
     by: tuple[str, ...]
     shown: tuple[str, ...]
-
-
-IDENTITIES: Mapping[str, Identity] = {
-    "sessions": Identity(("signed_in_at",), ("signed_in_at", "name")),
-    "watch_keys": Identity(("entry_id", "key"), ("entry_id",)),
-    "decision_identifiers": Identity(("text", "kind", "seq"), ("kind", "seq")),
-    "mirror_keys": Identity(("post", "kind", "value", "known_at"), ("kind", "decision_id")),
-}
-"""Where the primary key is a secret or a plate; other tables go by their primary key."""
-JSON_TEXTS = frozenset(
-    {("two_key_records", "body"), ("rosters", "teams"), ("rosters", "equipment")}
-)
-"""Columns that hold JSON whose keys stand in the order in which they came."""
 
 
 @dataclass(slots=True)
@@ -138,7 +126,8 @@ class Comparison:
 def identity_of(table: Table) -> Identity:
     """Return the columns that identify the rows of a table."""
     key = tuple(column.name for column in table.primary_key)
-    return IDENTITIES.get(table.name, Identity(key, key))
+    rule = list_tables().get(table.name)
+    return Identity(rule.identity, rule.shown) if rule and rule.identity else Identity(key, key)
 
 
 def _query(table: Table, dialect: Dialect) -> str:
@@ -165,12 +154,13 @@ def _sort_key(value: Any) -> tuple[int, Any]:
 
 
 def _unequal(table: Table, one: Values, other: Values) -> list[str]:
+    rule = list_tables().get(table.name)
+    texts = rule.json_columns if rule else frozenset()
     pairs = zip(table.c.keys(), one, other, strict=True)
     return [
         name
         for name, value, content in pairs
-        if not _is_equal(value, content)
-        and not ((table.name, name) in JSON_TEXTS and _is_equal_json(value, content))
+        if not _is_equal(value, content) and not (name in texts and _is_equal_json(value, content))
     ]
 
 

@@ -9,46 +9,19 @@ group is erased whole or not at all: what is left of a journal then replays with
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection
 
-from engine.criteria.dual_control import KINDS_OF
 from engine.criteria.watchlist import CONVEYANCE, NAMED, PARTIES, REQUESTED
 from engine.domain.identifiers import fold
-from engine.journal import kinds as record
+from engine.journal.areas import list_rules
 from engine.journal.entries import JournalRecord, Kind
 from engine.journal.journal import JOURNAL, JournalReader
 
-MOVEMENT_KINDS: tuple[Kind[Any], ...] = (
-    record.DECISION,
-    record.CROSSING,
-    record.INSPECTION,
-    record.INSPECTION_CORRECTED,
-    record.SEIZURE,
-    record.SEIZURE_CORRECTED,
-    record.FIND_CONFIRMED,
-    record.RELEASE,
-    record.VEHICLE_TAKEN,
-    record.VEHICLE_GIVEN_BACK,
-    record.QUEUE_EXPIRED,
-    record.AUDIT_CLOSED,
-    record.REVIEW,
-)
-WATCH_KINDS: tuple[Kind[Any], ...] = KINDS_OF["watchlist"]
-LODGED_KINDS: tuple[Kind[Any], ...] = (record.DECLARATION_LODGED, record.DECLARATION_CANCELLED)
-CASE_KINDS: tuple[Kind[Any], ...] = (record.CASE_OPENED, record.CASE_EVENT)
-ERASABLE: tuple[Kind[Any], ...] = (
-    *MOVEMENT_KINDS,
-    *WATCH_KINDS,
-    record.LINK_SENT,
-    record.LINK_RECEIVED,
-    *LODGED_KINDS,
-    *CASE_KINDS,
-    record.SENSITIVE_READ,
-    record.HANDOVER,
-    record.HANDOVER_TAKEN,
-    record.ERASURE_PROPOSED,
+ERASABLE: Final[tuple[Kind[Any], ...]] = cast(
+    "tuple[Kind[Any], ...]",
+    tuple(kind for kind, rule in list_rules().items() if rule.group is not None),
 )
 """Kinds whose bodies may be erased. No other says anything of a movement or of a watched subject:
 what grants power, opens a shift or anchors a file has to stay readable."""
@@ -103,19 +76,11 @@ def read_erasable(connection: Connection, *, after: int = 0) -> Iterator[Journal
 
 
 def group_key(one: JournalRecord[Any]) -> tuple[str, str]:
-    """Return the group that a record belongs to."""
-    if one.kind in WATCH_KINDS:
-        return "entry", one.subject
-    if one.kind in LODGED_KINDS:
-        return "declaration", one.subject
-    if one.kind in CASE_KINDS:
-        return "case", one.subject
-    body = one.body
-    crossing = body.get("crossing_id") or body.get("linked_crossing_id")
-    if one.kind in MOVEMENT_KINDS and not crossing:
-        arrival = body.get("arrival") or {"crossing": {}}
-        crossing = body.get("pending_crossing_id") or arrival["crossing"].get("crossing_id")
-    return ("movement", crossing) if crossing else ("record", str(one.seq))
+    """Return the group that a record belongs to; raises ``ValueError`` of one that has none."""
+    group = list_rules()[one.kind].group
+    if group is None:
+        raise ValueError(f"a record of kind {one.kind} is not erased")
+    return group(one)
 
 
 def names_subject(value: object, subject: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Index, String, select, update
 
+from engine.cases.area import CASE_EVENT, CASE_OPENED, CaseEventBody, CaseOpenedBody
 from engine.cases.case_events import CaseOpening
 from engine.cases.case_state import (
     MOVING,
@@ -28,8 +29,7 @@ from engine.errors import ConflictError, NotAllowedError, NotFoundError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.idempotency import IdempotencyClaim, find_holders
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import CASE_EVENT, CASE_OPENED
-from engine.journal.payloads import COPIED, CaseEventBody, CaseOpenedBody
+from engine.journal.payloads import COPIED
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 CASES = record_table(

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from engine.cases.area import CASE_EVENT, CASE_OPENED
 from engine.cases.case_state import CaseState, CaseStep, open_case, renumber_steps, replay_case
 from engine.errors import NotFoundError
-from engine.journal.kinds import CASE_EVENT, CASE_OPENED
 from engine.journal.power_records import PowerRecord, read_records
 from engine.storage.database import split_in_slices
 
@@ -86,6 +86,12 @@ def find_closed_cases(connection: Connection, case_ids: Sequence[str]) -> frozen
         for case_id, history in read_cases(connection, some).items()
         if not history.case.is_open
     )
+
+
+def select_open(connection: Connection, groups: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the groups of records that are a case which no records prove to be closed."""
+    cases = [name for sort, name in groups if sort == "case"]
+    return {("case", one) for one in set(cases) - find_closed_cases(connection, cases)}
 
 
 def _build_history(records: Sequence[PowerRecord]) -> CaseHistory | None:

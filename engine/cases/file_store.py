@@ -23,10 +23,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from engine.cases.area import CASE_EVENT
 from engine.domain.records import HEX_32
 from engine.errors import BodyTooLargeError, HomeError
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import CASE_EVENT
 from engine.journal.payloads import COPIED
 from engine.links.ledger import ENVELOPES
 from engine.storage.database import Store

@@ -11,12 +11,12 @@ person who trained them, have their table in :mod:`models.lifecycle.states`.
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection, Index, String, Text, select
 
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
-from engine.journal import kinds as record
+from engine.journal.areas import kinds_of, list_steps
 from engine.journal.entries import Draft, Entry, Kind, list_bodies
 from engine.journal.payloads import COPIED, ApprovalBody
 from engine.journal.power_records import PowerRecord, read_records
@@ -24,9 +24,8 @@ from engine.storage.database import Int64, declare_columns, insert_rows, record_
 
 RuleOf = TypeVar("RuleOf")
 StateOf = TypeVar("StateOf")
-Matter = Literal[
-    "profile", "watchlist", "agencies", "oidc", "account", "erasure", "link", "link_resumption"
-]
+Matter = str
+"""A matter that two people decide, as :mod:`engine.journal.areas` has them by kind of record."""
 Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left"]
 Move = Step | Literal["shadowed", "withdrawn"]
 """A step, where an approval as a shadow and the withdrawal of a notice are steps of their own."""
@@ -40,39 +39,15 @@ RECORDS = record_table(
     Index("two_key_records_subject_ix", "matter", "subject"),
     Index("two_key_records_matter_ix", "matter", "seq"),
 )
-_KIND_OF: Mapping[tuple[Matter, Step], Kind[ApprovalBody]] = {
-    ("profile", "proposed"): record.PROFILE_PROPOSED,
-    ("profile", "noticed"): record.PROFILE_NOTICED,
-    ("profile", "backtested"): record.PROFILE_BACKTESTED,
-    ("profile", "approved"): record.PROFILE_APPROVED,
-    ("profile", "leaving"): record.PROFILE_LEAVING,
-    ("profile", "left"): record.PROFILE_LEFT,
-    ("watchlist", "proposed"): record.WATCHLIST_PROPOSED,
-    ("watchlist", "noticed"): record.WATCHLIST_NOTICED,
-    ("watchlist", "backtested"): record.WATCHLIST_BACKTESTED,
-    ("watchlist", "approved"): record.WATCHLIST_APPROVED,
-    ("watchlist", "leaving"): record.WATCHLIST_LEAVING,
-    ("watchlist", "left"): record.WATCHLIST_LEFT,
-    ("agencies", "proposed"): record.AGENCIES_PROPOSED,
-    ("agencies", "approved"): record.AGENCIES_APPROVED,
-    ("oidc", "proposed"): record.OIDC_PROPOSED,
-    ("oidc", "approved"): record.OIDC_APPROVED,
-    ("account", "proposed"): record.ACCOUNT_PROPOSED,
-    ("account", "approved"): record.ACCOUNT_APPROVED,
-    ("erasure", "proposed"): record.ERASURE_PROPOSED,
-    ("erasure", "approved"): record.ERASURE_APPROVED,
-    ("link", "proposed"): record.LINK_PROPOSED,
-    ("link", "approved"): record.LINK_APPROVED,
-    ("link_resumption", "proposed"): record.LINK_RESUMPTION_PROPOSED,
-    ("link_resumption", "approved"): record.LINK_RESUMPTION_APPROVED,
-}
-_KINDS: Mapping[str, tuple[Matter, Step]] = {kind: about for about, kind in _KIND_OF.items()}
-"""Matter and step of each kind of record."""
-KINDS_OF: dict[Matter, tuple[Kind[ApprovalBody], ...]] = {
-    matter: tuple(kind for (other, _), kind in _KIND_OF.items() if other == matter)
-    for matter in get_args(Matter)
-}
-"""Kinds of one matter."""
+
+
+def _step_of(kind: str) -> Step:
+    return cast("Step", list_steps()[kind][1])
+
+
+def _list_kinds() -> list[Kind[ApprovalBody]]:
+    """Return the kinds of every matter."""
+    return cast("list[Kind[ApprovalBody]]", list(list_steps()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,7 +347,7 @@ def draft_retirement(
 
 def _check_draft(matter: Matter, now: ApprovalState, draft: Draft[ApprovalBody]) -> Draft:
     """Return a draft that counts by the rules by which it will be read; raises where not."""
-    step = _KINDS[draft.kind][1]
+    step = _step_of(draft.kind)
     event = ApprovalEvent(0, step, now.subject, draft.body["by"], 0, draft.body)
     transition = TRANSITIONS.get((now.state, _move_of(event)))
     fallback = RETIRES_ALREADY if step == "leaving" else NOTHING_PENDING
@@ -415,7 +390,8 @@ def draft_backtest(
 def _draft(
     matter: Matter, step: Step, subject: str, body: ApprovalBody, *, post: str = ""
 ) -> Draft[ApprovalBody]:
-    return _KIND_OF[matter, step].draft(subject, body, post=post)
+    kind = next(one for one in kinds_of(matter) if list_steps()[one][1] == step)
+    return kind.draft(subject, body, post=post)
 
 
 class DualControlProjection:
@@ -424,25 +400,25 @@ class DualControlProjection:
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Write the records of dual control among these."""
         rows = []
-        for entry, body in list_bodies(entries, *_KIND_OF.values()):
+        for entry, body in list_bodies(entries, *_list_kinds()):
             kept = {k: v for k, v in body.items() if k not in ("claim", "figures")}
             text = json.dumps(kept, ensure_ascii=False)
-            about = (*_KINDS[entry.kind], entry.subject, body["by"], entry.known_at)
+            about = (*list_steps()[entry.kind], entry.subject, body["by"], entry.known_at)
             rows.append((entry.seq, *about, text))
         insert_rows(connection, RECORDS, rows)
 
 
 def list_changed_subjects(entries: Sequence[tuple[Entry, Draft]], matter: Matter) -> list[str]:
     """Return the subjects that these records change in one matter, each once."""
-    known = [entry for entry, _ in entries if entry.kind in _KINDS]
-    return list(dict.fromkeys(e.subject for e in known if _KINDS[e.kind][0] == matter))
+    kinds = kinds_of(matter)
+    return list(dict.fromkeys(entry.subject for entry, _ in entries if entry.kind in kinds))
 
 
 def read_approval_states(
     connection: Connection, matter: Matter, subject: str | None = None
 ) -> dict[str, ApprovalState]:
     """Return the states of one matter by subject, or of one subject, from the journal."""
-    return replay_records(read_records(connection, KINDS_OF[matter], subject=subject), matter)
+    return replay_records(read_records(connection, kinds_of(matter), subject=subject), matter)
 
 
 def replay_records(records: Sequence[PowerRecord], matter: Matter) -> dict[str, ApprovalState]:
@@ -459,7 +435,7 @@ def replay_records(records: Sequence[PowerRecord], matter: Matter) -> dict[str, 
 def to_event(record: PowerRecord) -> ApprovalEvent:
     """Return a proven record as an event."""
     body = record.body or {}
-    step = _KINDS[record.kind][1]
+    step = _step_of(record.kind)
     return ApprovalEvent(record.seq, step, record.subject, str(body["by"]), record.known_at, body)
 
 

@@ -22,7 +22,6 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Connection, Index, String, Table, delete, insert
 
 from engine.criteria.dual_control import (
-    KINDS_OF,
     ApprovalState,
     apply_event,
     draft_proposal,
@@ -45,6 +44,7 @@ from engine.domain.records import (
 )
 from engine.domain.time_units import DAY, micros, moment, rfc3339
 from engine.errors import RecordError
+from engine.journal.areas import kinds_of
 from engine.journal.entries import Draft, Entry
 from engine.journal.power_records import PowerRecord, RecordTail
 from engine.ports import FeatureRows
@@ -234,7 +234,7 @@ class WatchMatcher:
     """Finds the entries that name an arrival; implements ``engine.criteria.match.Matcher``."""
 
     def __init__(self) -> None:
-        self._tail = RecordTail(KINDS_OF["watchlist"])
+        self._tail = RecordTail(kinds_of("watchlist"))
         self._standings: dict[str, ApprovalState] = {}
         self._unproven: set[str] = set()
         self._keys: dict[str, tuple[int, ...]] = {}

@@ -17,8 +17,9 @@ from engine.domain.records import (
     Country,
     Declaration,
     Direction,
-    Identifier,
     Identifiers,
+    Ids,
+    OptionalId,
     PostCode,
     Record,
     Text,
@@ -39,11 +40,11 @@ class ExpectedVehicle(Record):
     """A vehicle that a declaration is expected with, as far as it is known."""
 
     vehicle_class: VehicleClass | None = None
-    plate: Identifier | None = None
+    plate: OptionalId = None
     plate_country: Country | None = None
-    trailer_plate: Identifier | None = None
-    container_numbers: Identifiers = ()
-    carrier_id: Identifier | None = None
+    trailer_plate: OptionalId = None
+    container_numbers: Ids = ()
+    carrier_id: OptionalId = None
 
 
 Vehicles = Annotated[

@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from engine.domain.placeholders import Placeholders
+
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?P<offset>[Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
@@ -24,6 +26,8 @@ _HS_CODE = re.compile("[0-9]{2,10}")
 _THREE_LETTERS = re.compile("[A-Z]{3}")
 CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _PLACE = re.compile(r"[a-z_]{1,31}(\.[a-z_0-9]{1,32})?")
+FIRST_YEAR = 1971
+"""A time of an earlier year is none: 0001, 1900 and 1970 are what programs write for no time."""
 
 
 def _time(value: object) -> object:
@@ -31,16 +35,23 @@ def _time(value: object) -> object:
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise PydanticCustomError("time_without_offset", "a time needs an offset from UTC")
+        _check_year(value.year)
         return value.astimezone(UTC)
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise PydanticCustomError("bad_time", "not an RFC 3339 date and time")
     if match["offset"] is None:
         raise PydanticCustomError("time_without_offset", "a time needs an offset from UTC")
+    _check_year(int(match[0][:4]))
     try:
         return datetime.fromisoformat(cast("str", value).upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise PydanticCustomError("bad_time", "no such date or time") from None
+
+
+def _check_year(year: int) -> None:
+    if year < FIRST_YEAR:
+        raise PydanticCustomError("implausible_time", f"its year is before {FIRST_YEAR}")
 
 
 def _printable(value: str) -> str:
@@ -104,6 +115,12 @@ Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
 Country = Annotated[str, AfterValidator(_country), _schema_rule(pattern=f"^{_COUNTRY.pattern}$")]
 HsCode = Annotated[str, AfterValidator(_hs_code), _schema_rule(pattern=f"^{_HS_CODE.pattern}$")]
 PlaceCode = Annotated[str, AfterValidator(_place), _schema_rule(pattern=f"^{_PLACE.pattern}$")]
+RecordId = Annotated[Identifier, Placeholders("name", is_required=True)]
+"""What names a record, or the record that it belongs to."""
+OptionalId = Annotated[Identifier | None, Placeholders("name")]
+"""What names a vehicle, a person, a firm or a document; a placeholder is none."""
+RequiredCode = Annotated[Identifier, Placeholders("text", is_required=True)]
+OptionalCode = Annotated[Identifier | None, Placeholders("text")]
 HEX_32 = r"^[0-9a-f]{64}$"
 """32 bytes in hexadecimal: a SHA-256 or a public key."""
 Hex32 = Annotated[str, Field(pattern=HEX_32)]
@@ -131,8 +148,10 @@ Agency = Code | None
 """Code of an agency, free: customs, border_troops, interior, drug_control and others."""
 
 Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=64), BeforeValidator(_absent)]
+Ids = Annotated[Identifiers, Placeholders("member")]
 
 
+Codes = Annotated[Identifiers, Placeholders("text")]
 CurrencyCode = Annotated[
     str, AfterValidator(_currency), _schema_rule(pattern=f"^{_THREE_LETTERS.pattern}$")
 ]
@@ -172,29 +191,29 @@ class Record(BaseModel):
 class Crossing(Record):
     """One passage of a conveyance through a post, in one direction."""
 
-    crossing_id: Identifier
-    post: PostCode
+    crossing_id: RecordId
+    post: Annotated[PostCode, Placeholders("text", is_required=True)]
     direction: Direction
     arrived_at: Time
     recorded_at: Time | None = None
     """When the record reached this network; absent means on arrival."""
     vehicle_class: VehicleClass
-    plate: Identifier | None = None
+    plate: OptionalId = None
     """As read: folding happens in :mod:`engine.domain.identifiers`, the raw reading is kept."""
     plate_country: Country | None = None
-    trailer_plate: Identifier | None = None
-    vin: Identifier | None = None
-    container_numbers: Identifiers = ()
-    driver_ref: Identifier | None = None
+    trailer_plate: OptionalId = None
+    vin: OptionalId = None
+    container_numbers: Ids = ()
+    driver_ref: OptionalId = None
     """A keyed pseudonym made by the sender; nothing about the person."""
-    carrier_id: Identifier | None = None
-    seal_numbers: Identifiers = ()
+    carrier_id: OptionalId = None
+    seal_numbers: Ids = ()
     weighed_mass_kg: Mass | None = None
     is_empty: bool | None = None
-    declaration_id: Identifier | None = None
-    cmr_number: Identifier | None = None
+    declaration_id: OptionalId = None
+    cmr_number: OptionalId = None
     """The consignment note that was seen at the post, or announced for the vehicle."""
-    tir_carnet: Identifier | None = None
+    tir_carnet: OptionalId = None
     expected_at: Time | None = None
     """When the vehicle was announced to arrive; may lie in the future."""
 
@@ -211,7 +230,7 @@ class GoodsItem(Record):
 
     item_no: Annotated[int, Field(ge=1, le=9999)]
     hs_code: HsCode
-    description: Text | None = None
+    description: Annotated[Text | None, Placeholders("text")] = None
     origin_country: Country | None = None
     packages: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
     net_mass_kg: Mass | None = None
@@ -220,48 +239,48 @@ class GoodsItem(Record):
     """Statistical value, box 46 of the declaration."""
     duty_rate: Rate | None = None
     """A share of the value, in [0, ...): may exceed 1."""
-    preference_code: Identifier | None = None
-    origin_marking: Identifier | None = None
-    package_kind: Identifier | None = None
+    preference_code: OptionalCode = None
+    origin_marking: OptionalCode = None
+    package_kind: OptionalCode = None
     """Code of the kind of package, box 31 (UN/ECE recommendation 21, or a national list)."""
 
 
 class GoodsItemRow(GoodsItem):
     """A goods item as a bulk file has it: it names its declaration."""
 
-    declaration_id: Identifier
+    declaration_id: RecordId
 
 
 class DeclarationHead(Record):
     """A declaration without its items, as a bulk file has it."""
 
-    declaration_id: Identifier
+    declaration_id: RecordId
     lodged_at: Time | None = None
-    procedure: Identifier
-    declarant_id: Identifier | None = None
-    consignor_id: Identifier | None = None
-    consignee_id: Identifier | None = None
+    procedure: RequiredCode
+    declarant_id: OptionalId = None
+    consignor_id: OptionalId = None
+    consignee_id: OptionalId = None
     dispatch_country: Country | None = None
     destination_country: Country | None = None
-    tir_carnet: Identifier | None = None
-    cmr_number: Identifier | None = None
-    transport_mode: Identifier | None = None
-    nature_of_transaction: Identifier | None = None
-    payment_type: Identifier | None = None
+    tir_carnet: OptionalId = None
+    cmr_number: OptionalId = None
+    transport_mode: OptionalCode = None
+    nature_of_transaction: OptionalCode = None
+    payment_type: OptionalCode = None
     invoice_value: Value | None = None
     """Total of the invoice, box 22, in ``invoice_currency``: never converted."""
     invoice_currency: CurrencyCode | None = None
     incoterm: IncotermCode | None = None
-    office_of_entry: Identifier | None = None
+    office_of_entry: OptionalCode = None
     """Code of the customs office at which the goods enter, box 29."""
-    office_of_exit: Identifier | None = None
+    office_of_exit: OptionalCode = None
     route_countries: Countries = ()
     """Countries of routing in the order of travel."""
-    previous_documents: Identifiers = ()
+    previous_documents: Codes = ()
     """Box 40: ``TYPE:REFERENCE``, or what is known of the two."""
-    documents: Identifiers = ()
+    documents: Codes = ()
     """Codes of the documents presented, box 44; each once."""
-    guarantee_type: Identifier | None = None
+    guarantee_type: OptionalCode = None
 
 
 class Declaration(DeclarationHead):
@@ -273,8 +292,8 @@ class Declaration(DeclarationHead):
 class InspectionAct(Record):
     """An inspection act as a checkpoint reports it; why it took place is the engine's to say."""
 
-    inspection_id: Identifier
-    crossing_id: Identifier
+    inspection_id: RecordId
+    crossing_id: RecordId
     started_at: Time | None = None
     completed_at: Time | None = None
     recorded_at: Time | None = None
@@ -325,18 +344,18 @@ class Inspection(InspectionAct):
 class ReportedSeizure(Record):
     """Goods taken, at a post or inland, as they are reported."""
 
-    seizure_id: Identifier
-    inspection_id: Identifier | None = None
-    crossing_id: Identifier | None = None
-    plate: Identifier | None = None
+    seizure_id: RecordId
+    inspection_id: OptionalId = None
+    crossing_id: OptionalId = None
+    plate: OptionalId = None
     seized_at: Time | None = None
     recorded_at: Time | None = None
     """When it became known; absent where the service records it as it comes."""
     substance_class: SubstanceClass
-    substance: Identifier | None = None
+    substance: OptionalCode = None
     quantity_g: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = None
     place: PlaceCode | None = None
-    concealment: Identifier | None = None
+    concealment: OptionalCode = None
     agency: Agency = None
     """The agency that took the goods."""
 

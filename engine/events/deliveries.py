@@ -25,8 +25,8 @@ from sqlalchemy import (
 
 from engine.domain.time_units import DAY, HOUR, MINUTE, SECOND
 from engine.events.endpoints import Endpoint
-from engine.events.event_types import UNCOUNTED
 from engine.events.outbox import CURSORS, DELIVERIES, EVENTS, open_cursor
+from engine.journal.areas import UNCOUNTED
 from engine.storage.database import insert_rows
 
 RETRY_DELAYS = (

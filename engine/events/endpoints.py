@@ -13,7 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from engine.domain.time_units import micros
-from engine.journal.kinds import (
+from engine.events.area import (
     WEBHOOK_DISABLED,
     WEBHOOK_ENDED,
     WEBHOOK_REGISTERED,

@@ -21,9 +21,11 @@ from sqlalchemy import (
     update,
 )
 
-from engine.events.event_types import Event, crossing_event, list_events
+from engine.events.area import WEBHOOK_ENDED, WEBHOOK_REGISTERED, WEBHOOK_RESENT
+from engine.journal.areas import Event, list_events
+from engine.journal.areas import change_decision as crossing_event
 from engine.journal.entries import Draft, Entry
-from engine.journal.kinds import CROSSING, WEBHOOK_ENDED, WEBHOOK_REGISTERED, WEBHOOK_RESENT
+from engine.journal.kinds import CROSSING
 from engine.queue.mirror_alerts import ALERTS
 from engine.queue.queue import DECISIONS
 from engine.storage.database import METADATA, Int64, declare_columns, insert_rows

@@ -1,8 +1,10 @@
 """The append-only, hash-chained journal, its receipts and its writers.
 
+areas          Areas: what the core must know of each part of the system
 batch_worker   Pending requests, handled in batches by one thread
 clock          Time of the journal
 entries        Journal records before and after they are appended
+exercise_guard  Separation of the journals of exercises from live ones
 group_commit   One durable commit for many requests
 hash_chain     Bytes that a record of the journal commits to
 idempotency    Repeated requests and their recorded answers
@@ -12,5 +14,4 @@ payloads       Bodies of the journal's records, by kind
 power_records  Records that grant or withdraw power, verified against the hash chain
 record_order   Records appended together, in parts that projections apply one after another
 receipts       Signed receipts that prove a later rewriting of the journal
-training_guard  Separation of training journals from live ones
 """

@@ -14,17 +14,11 @@ from sqlalchemy import Column, Connection, LargeBinary, String, Table
 
 from engine.domain.records import Record
 from engine.errors import ConflictError
+from engine.journal.areas import list_rules
 from engine.journal.entries import Draft, Entry
 from engine.journal.kinds import (
-    AUDIT_CLOSED,
-    CASE_OPENED,
     CROSSING,
     DECISION,
-    HANDOVER,
-    HANDOVER_TAKEN,
-    INSPECTION,
-    RELEASE,
-    SEIZURE,
 )
 from engine.journal.payloads import COPIED, ClaimBody
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows_among, insert_rows
@@ -175,22 +169,12 @@ def _list_free(
     return [row for name, row in rows.items() if name not in taken]
 
 
-_OF_COPIES: Mapping[str, tuple[str, ...]] = {
-    DECISION: ("crossing_id",),
-    CASE_OPENED: ("opening", "seizure_id"),
-    **dict.fromkeys(
-        (CROSSING, INSPECTION, SEIZURE, RELEASE, AUDIT_CLOSED, HANDOVER, HANDOVER_TAKEN), ()
-    ),
-}
-"""Kinds of which a copy takes a name, and the field of the body in it; of the others the subject.
-"""
-
-
 def _name_copy(entry: Entry, draft: Draft) -> str:
     """Return the name that a copy takes, empty where it takes none."""
-    if entry.kind not in _OF_COPIES:
+    rule = list_rules().get(entry.kind)
+    if rule is None or rule.claimed is None:
         return ""
-    found: object = draft.body if _OF_COPIES[entry.kind] else entry.subject
-    for name in _OF_COPIES[entry.kind]:
+    found: object = draft.body if rule.claimed else entry.subject
+    for name in rule.claimed:
         found = found.get(name) if isinstance(found, dict) else None
     return f"{CROSSING if entry.kind == DECISION else entry.kind}:{found}"

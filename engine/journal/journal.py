@@ -41,10 +41,10 @@ from engine.journal.entries import (
     Kind,
     Projection,
 )
+from engine.journal.exercise_guard import begins_exercises, is_training, require_kinds
 from engine.journal.hash_chain import GENESIS, ChainLink, canonical, chain_of, leaf_of, new_salt
-from engine.journal.kinds import TICK, TRAINING_HOME
+from engine.journal.kinds import TICK
 from engine.journal.record_order import split_parts
-from engine.journal.training_guard import is_training, require_kinds
 from engine.storage.database import (
     METADATA,
     CommitUnknownError,
@@ -299,7 +299,7 @@ class Journal:
         if self._is_training is None:
             self._is_training = is_training(connection)
         found = self._is_training
-        require_kinds(kinds, training=kinds[0] == TRAINING_HOME if found is None else found)
+        require_kinds(kinds, training=begins_exercises(kinds[0]) if found is None else found)
 
     def _timed(self, connection: Connection) -> tuple[Head, Reading]:
         """Return the head, and the time by the clock that goes with this store."""

@@ -1,7 +1,8 @@
-"""Kinds of the journal's records, each named once for all layers, with the type of its body.
+"""Kinds of the core's records, each named once for all layers, with the type of its body.
 
-A kind is part of the bytes that the chain commits to: it never changes, and a kind that is no
-longer written stays here for as long as old journals can hold it.
+What the core must know of each stands in :mod:`engine.core_area`; an area has kinds of its own
+(:mod:`engine.journal.areas`). A kind is part of the bytes that the chain commits to: it never
+changes.
 """
 
 from typing import Final
@@ -44,10 +45,6 @@ VEHICLE_GIVEN_BACK: Final = Kind[of.VehicleGivenBackBody]("vehicle_given_back")
 """The officer who took it gives it back."""
 AUDIT_CLOSED: Final = Kind[of.AuditClosedBody]("audit_closed")
 """An audit after release will not be made; the subject is the decision."""
-CASE_OPENED: Final = Kind[of.CaseOpenedBody]("case_opened")
-"""A case is opened from a find, an attention or by hand; the subject is the case."""
-CASE_EVENT: Final = Kind[of.CaseEventBody]("case_event")
-"""What happened in a case; the subject is the case."""
 QUEUE_EXPIRED: Final = Kind[of.ExpiryBody]("queue_expired")
 """A vehicle left the queue after a day."""
 REVIEW: Final = Kind[of.ReviewBody]("review")
@@ -131,37 +128,7 @@ ACCOUNT_APPROVED: Final = Kind[of.ApprovalBody]("account_approved")
 """A second administrator grants it; of a role its ``content`` again, for the table of users."""
 ACCOUNT_WITHDRAWN: Final = Kind[of.AccountBody]("account_withdrawn")
 """One administrator ends a proposal, or a grant that no one redeemed yet."""
-LINK_PROPOSED: Final = Kind[of.ApprovalBody]("link_proposed")
-"""The agreement of a link, proposed by a first person; the subject is the link."""
-LINK_APPROVED: Final = Kind[of.ApprovalBody]("link_approved")
-"""A second person of this installation approves the agreement."""
-LINK_ENDED: Final = Kind[of.LinkEndedBody]("link_ended")
-"""One person declares the end of a link."""
-LINK_STOPPED: Final = Kind[of.LinkStoppedBody]("link_stopped")
-"""An alarm: both sides no longer hold the same envelopes. Nothing moves until two people decide."""
-LINK_RESUMPTION_PROPOSED: Final = Kind[of.ApprovalBody]("link_resumption_proposed")
-LINK_RESUMPTION_APPROVED: Final = Kind[of.ApprovalBody]("link_resumption_approved")
-LINK_RESUMED: Final = Kind[of.LinkResumedBody]("link_resumed")
-"""Which envelopes are sent again, or count no more; follows the approval of a resumption."""
-LINK_SENT: Final = Kind[of.LinkSentBody]("link_sent")
-"""An envelope that leaves, with what it says."""
-LINK_RECEIVED: Final = Kind[of.LinkReceivedBody]("link_received")
-"""An envelope that arrived; its origin is link and sender, its number there the envelope's."""
-LINK_REFUSED: Final = Kind[of.LinkRefusedBody]("link_refused")
-"""An envelope that arrived and was refused, without what it says."""
-LINK_RECEIPTED: Final = Kind[of.LinkReceiptedBody]("link_receipted")
-"""The other side's receipt of an envelope."""
-MATCH_ASKED: Final = Kind[of.MatchAskedBody]("match_asked")
-"""A request to compare watch lists; the subject of this and the next four kinds is the link."""
-MATCH_ANSWERED: Final = Kind[of.MatchAnsweredBody]("match_answered")
-MATCH_FOUND: Final = Kind[of.MatchFoundBody]("match_found")
-MATCH_ENQUIRED: Final = Kind[of.MatchEnquiredBody]("match_enquired")
-"""An enquiry of the other side, answered or refused."""
-MATCH_STEP: Final = Kind[of.MatchStepBody]("match_step")
-"""A step of the release of details about a common entry."""
 
-POST_RECORD: Final = Kind[of.PostRecordBody]("post_record")
-"""A record of the other side of a link of kind ``post`` that has no effect here."""
 
 SECRETS_DROPPED: Final = Kind[of.DroppedSecretsBody]("secrets_dropped")
 """Names the secrets that a rebuild could not keep."""
@@ -169,27 +136,3 @@ SENSITIVE_READ: Final = Kind[of.SensitiveReadBody]("sensitive_read")
 """A person opened a record."""
 JOURNAL_VERIFIED: Final = Kind[of.VerifiedBody]("verified")
 """The journal was verified from the pages."""
-
-WEBHOOK_REGISTERED: Final = Kind[of.WebhookBody]("webhook_registered")
-"""An administrator lets events go out to an address; the subject is the webhook."""
-WEBHOOK_ROTATED: Final = Kind[of.WebhookRotationBody]("webhook_rotated")
-"""A new secret signs; the one before signs too until ``until``."""
-WEBHOOK_RESENT: Final = Kind[of.WebhookStepBody]("webhook_resent")
-"""Everything that waits or was set aside is sent again; a disabled webhook is enabled."""
-WEBHOOK_DISABLED: Final = Kind[of.WebhookDisabledBody]("webhook_disabled")
-"""The service sends nothing more to an address that is gone, or that failed for days."""
-WEBHOOK_ENDED: Final = Kind[of.WebhookStepBody]("webhook_ended")
-
-TRAINING_HOME: Final = Kind[of.TrainingHomeBody]("training_home")
-"""First record of a training journal, and of no other (:mod:`engine.journal.training_guard`)."""
-TRAINING_SHIFT: Final = Kind[of.TrainingShiftBody]("training_shift")
-"""An exercise and the digest of its solution; the subject is the exercise, as of the next two."""
-TRAINING_PICK: Final = Kind[of.TrainingPickBody]("training_pick")
-"""A trainee picks a vehicle and the places to search, before the truth is shown."""
-TRAINING_CLOSED: Final = Kind[of.TrainingClosedBody]("training_closed")
-"""A trainee ends an exercise; from then on the trainee may see its solution."""
-
-KINDS: Final = frozenset(
-    value for name, value in list(globals().items()) if name.isupper() and isinstance(value, Kind)
-)
-"""Every kind."""

@@ -13,38 +13,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from threading import Lock
-from typing import Any, cast
+from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Index, text
 
 from engine.errors import ErasedError, NotFoundError
-from engine.journal import kinds as record
+from engine.journal.areas import list_rules
 from engine.journal.entries import JournalRecord
 from engine.journal.hash_chain import GENESIS, ChainLink, chain_of, leaf_of
 from engine.journal.journal import JOURNAL
 from engine.storage.database import fetch_rows, fetch_rows_among, is_snapshot, memory_of
 from engine.storage.dialect import Dialect
 
-FREQUENT = (
-    record.DECISION,
-    record.CROSSING,
-    record.DECLARATION_LODGED,
-    record.LINK_SENT,
-    record.LINK_RECEIVED,
-    record.LINK_RECEIPTED,
-    record.POST_RECORD,
-    record.INSPECTION,
-    record.RELEASE,
-    record.VEHICLE_TAKEN,
-    record.QUEUE_EXPIRED,
-    record.PROFILE_FAILED,
-    record.SENSITIVE_READ,
-    record.TICK,
-)
-"""Kinds that are not indexed, the commonest first: there can be one for a vehicle, a page that is
-read or a second. None of them grants power. The list is part of two indexes: another kind in it
-needs a migration, a new kind that is rare does not."""
+FREQUENT: Final = tuple(sorted(kind for kind, rule in list_rules().items() if rule.is_frequent))
+"""Kinds that are not indexed: there can be one for a vehicle, a page that is read or a second. None
+of them grants power. The list is part of two indexes: another kind in it needs a migration, a new
+kind that is rare does not."""
 
 
 def _spell_predicate(prefix: str = "") -> str:

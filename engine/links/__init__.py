@@ -1,6 +1,7 @@
 """Links between installations: signed, numbered envelopes under an agreement.
 
 agreement   What two installations agreed may travel between them, as typed TOML
+area        The area of links: signed envelopes between installations, and what follows from them
 codes       Codes of messages, for those who write them
 disclosure  Fields of a message that an agreement lets travel, on sending and on receiving
 envelope    Envelopes: canonical bytes, encryption to the receiver, signature, order

@@ -14,8 +14,8 @@ from engine.domain.time_units import DAY, moment
 from engine.errors import ConflictError, EnvelopeRefusedError, NotFoundError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
-from engine.journal.kinds import LINK_RECEIPTED, LINK_STOPPED
 from engine.links.agreement import Agreement
+from engine.links.area import LINK_RECEIPTED, LINK_STOPPED
 from engine.links.envelope import Position
 from engine.links.file_parts import MOST_WANTED, FileCarrier, WantedFile
 from engine.links.identity import LinkKeys
@@ -87,6 +87,11 @@ class TakenParcel:
     """Messages that were followed up, each in a transaction after that of the parcel."""
     file_bytes: int = 0
     """New bytes of files."""
+    heard: int = 0
+    """After which instant of this journal the other side was there: that at which this side made
+    the parcel that the other one had taken. UTC microseconds, 0 where it names none."""
+    foreign: int = 0
+    """Copied records without effect, because they name what is not of their installation."""
 
 
 Follower = Callable[["LinkExchange", str], int]
@@ -309,7 +314,10 @@ class LinkExchange:
         Raises ``EnvelopeRefusedError`` for one that is not the other side's, ``NotFoundError``
         for an unknown link.
         """
-        signed = read_parcel(raw)
+        return self.answer(read_parcel(raw), name=name)[0]
+
+    def answer(self, signed: SignedParcel, *, name: str) -> tuple[bytes, TakenParcel]:
+        """Do the same, and return what became of the parcel too."""
         link, taken = self._take(signed, name=name)
         parcel = self.make_parcel(link)
         given = signed.parcel.receipted
@@ -317,11 +325,14 @@ class LinkExchange:
         asked = signed.parcel
         parts = () if taken.is_stopped else self.cut_parts(link, asked.wanted, room=asked.room)
         answer = replace(parcel, receipts=receipts, refusals=taken.refusals, echo=given)
-        return replace(answer, parts=parts).seal(self.keys)
+        return replace(answer, parts=parts, heard=asked.at).seal(self.keys), taken
 
     def take_parcel(self, raw: bytes, *, name: str | None = None) -> TakenParcel:
         """Take a parcel, of a link if it is named; raises as :meth:`answer_parcel` does."""
-        signed = read_parcel(raw)
+        return self.take(read_parcel(raw), name=name)
+
+    def take(self, signed: SignedParcel, *, name: str | None = None) -> TakenParcel:
+        """Do the same with a parcel that was read before."""
         return self._take(signed, name=name or signed.parcel.link)[1]
 
     def _take(self, signed: SignedParcel, *, name: str) -> tuple[Link, TakenParcel]:
@@ -339,6 +350,7 @@ class LinkExchange:
             raise EnvelopeRefusedError("to", "wrong_receiver", "names another link or installation")
         step = _ParcelStep(self, link, parcel)
         taken = step.result(self.journal.append_found(step.find))
+        taken = replace(taken, heard=min(parcel.heard, now))
         if taken.is_stopped:
             return step.link, taken
         followed = sum(follow(self, link.name) for follow in self.followers)
@@ -408,4 +420,5 @@ class _ParcelStep:
             ),
             settled=kinds.count(LINK_RECEIPTED),
             is_stopped=self.link.alarm is not None or LINK_STOPPED in kinds,
+            foreign=sum("foreign" in draft.body for draft in self.drafts),
         )

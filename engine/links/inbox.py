@@ -16,9 +16,8 @@ from engine.domain.records import Record
 from engine.errors import ConflictError, EnvelopeRefusedError, RecordError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JOURNAL
-from engine.journal.kinds import LINK_RECEIVED, LINK_REFUSED
-from engine.journal.payloads import LinkReceivedBody, LinkRefusedBody
 from engine.journal.power_records import read_record
+from engine.links.area import LINK_RECEIVED, LINK_REFUSED, LinkReceivedBody, LinkRefusedBody
 from engine.links.disclosure import check_body
 from engine.links.envelope import Envelope, Position, is_signed_by, open_body, read_envelope
 from engine.links.identity import LinkKeys

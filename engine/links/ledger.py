@@ -10,16 +10,16 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Index, Row, String, case, func, select, text, update
 
 from engine.journal.entries import Draft, Entry, list_bodies
-from engine.journal.kinds import (
+from engine.journal.power_records import read_records
+from engine.links.area import (
     LINK_ENDED,
     LINK_RECEIPTED,
     LINK_RECEIVED,
     LINK_REFUSED,
     LINK_RESUMED,
     LINK_SENT,
+    LinkResumedBody,
 )
-from engine.journal.payloads import LinkResumedBody
-from engine.journal.power_records import read_records
 from engine.links.envelope import Position
 from engine.links.receipts import REPEATED
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
@@ -205,14 +205,18 @@ def list_waiting(
     return [EnvelopeRow(*row) for row in connection.execute(query)]
 
 
-def read_last_answer(connection: Connection, link: str) -> int:
-    """Return when the other side last answered or sent something, 0 where it never did.
+def read_last_heard(connection: Connection, link: str) -> int:
+    """Return after which instant the other side was there, by its envelopes and receipts.
 
-    UTC microseconds. What was signed for last has the highest number, or nearly so.
+    UTC microseconds, 0 where nothing says so. What it signed for was sealed here before, and what
+    it sent is as old as it says, however late both arrived. The highest number is the newest, or
+    nearly so.
     """
     of_link = [_E.link == link, _E.number > 0]
-    arrived = select(_E.known_at).where(*of_link, _E.direction == "received")
-    signed = select(_E.settled_at).where(*of_link, _E.direction == "sent")
+    is_ahead = _E.sent_at > _E.known_at
+    arrived = select(case((is_ahead, _E.known_at), else_=_E.sent_at))
+    arrived = arrived.where(*of_link, _E.direction == "received")
+    signed = select(_E.known_at).where(*of_link, _E.direction == "sent")
     signed = signed.where(_E.status.in_(("taken", "refused")))
     last = [query.order_by(_E.number.desc()).limit(1) for query in (arrived, signed)]
     return max(connection.scalar(query) or 0 for query in last)
@@ -254,6 +258,13 @@ def list_unsettled(connection: Connection) -> list[int]:
     ended = [one.subject for one in read_records(connection, (LINK_ENDED,)) if one.body is not None]
     query = select(_E.seq).where(text(_WAITING), _E.link.not_in(ended))
     return list(connection.scalars(query))
+
+
+def select_unsettled(
+    connection: Connection, groups: Sequence[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Return the groups of records that are an envelope without a receipt."""
+    return {("record", str(seq)) for seq in list_unsettled(connection)}.intersection(groups)
 
 
 def list_envelopes(

@@ -18,8 +18,10 @@ from engine.domain.records import (
     HsCode,
     Identifier,
     Identifiers,
+    Ids,
     Mass,
     Methods,
+    OptionalId,
     Outcome,
     PostCode,
     Record,
@@ -86,21 +88,21 @@ class Manifest(Record):
     """The post it left."""
     left_at: Time
     vehicle_class: VehicleClass | None = None
-    plate: Identifier | None = None
+    plate: OptionalId = None
     plate_country: Country | None = None
-    trailer_plate: Identifier | None = None
-    vin: Identifier | None = None
-    container_numbers: Identifiers = ()
-    seal_numbers: Identifiers = ()
+    trailer_plate: OptionalId = None
+    vin: OptionalId = None
+    container_numbers: Ids = ()
+    seal_numbers: Ids = ()
     weighed_mass_kg: Mass | None = None
     is_empty: bool | None = None
-    tir_carnet: Identifier | None = None
-    cmr_number: Identifier | None = None
-    driver_ref: Identifier | None = None
-    carrier_id: Identifier | None = None
-    declarant_id: Identifier | None = None
-    consignor_id: Identifier | None = None
-    consignee_id: Identifier | None = None
+    tir_carnet: OptionalId = None
+    cmr_number: OptionalId = None
+    driver_ref: OptionalId = None
+    carrier_id: OptionalId = None
+    declarant_id: OptionalId = None
+    consignor_id: OptionalId = None
+    consignee_id: OptionalId = None
     dispatch_country: Country | None = None
     destination_country: Country | None = None
     goods: Annotated[

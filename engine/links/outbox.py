@@ -16,19 +16,17 @@ from engine.errors import ConflictError, ErasedError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import (
+from engine.journal.power_records import find_last_sequence, read_record
+from engine.links.area import (
     LINK_RECEIPTED,
     LINK_RESUMPTION_APPROVED,
     LINK_SENT,
     LINK_STOPPED,
-)
-from engine.journal.payloads import (
     LinkReceiptedBody,
     LinkSentBody,
     LinkStoppedBody,
     LinkSubjectBody,
 )
-from engine.journal.power_records import find_last_sequence, read_record
 from engine.links.disclosure import select_fields
 from engine.links.envelope import (
     MOST_REPLACED,

@@ -1,9 +1,10 @@
 """Parcels: what one side hands to the other at once, by HTTPS or as a file.
 
 A parcel holds envelopes, receipts of the other side's envelopes, and the receipt of the last one
-that arrived, all signed. Each of them proves itself; the signature of the whole binds them to one
-time, so that an old parcel is known as one. Parts of files stand next to them
-(:mod:`engine.links.file_parts`), with what this side lacks.
+that arrived, all signed. Each of them proves itself. The signature of the whole covers when the
+receiver made the last parcel that the sender took: however late it arrives, it proves that the
+sender was there after that instant of the receiver's own clock, and no more. Parts of files stand
+next to them (:mod:`engine.links.file_parts`), with what this side lacks.
 """
 
 import re
@@ -38,6 +39,7 @@ _FIELDS: Mapping[str, type] = {
     "signature": str,
 }
 _MARKS: Mapping[str, type] = {"receipted": list, "echo": list}
+_HEARD: Mapping[str, type] = {"heard": int}
 _OF_FILES: Mapping[str, type] = {"wanted": list, "room": int, "parts": list}
 """Only between sides whose agreement lets files travel."""
 _DIGEST = re.compile(HEX_32)
@@ -85,6 +87,9 @@ class Parcel:
     """How far the sender holds receipts of the receiver."""
     echo: ReceiptedMark | None = None
     """The mark of the parcel that this one answers, None where it answers none."""
+    heard: int = 0
+    """``at`` of the parcel that this one answers, or of the last answer that its sender took; 0
+    without one."""
     wanted: tuple[WantedFile, ...] = ()
     """Files of the receiver that the sender lacks."""
     room: int = 0
@@ -107,7 +112,12 @@ class Parcel:
         marks = {"receipted": self.receipted, "echo": self.echo}
         found |= {name: list(mark) for name, mark in marks.items() if mark is not None}
         wanted = [list(one) for one in self.wanted]
-        of_files = {"wanted": wanted, "room": self.room, "parts": list(self.parts)}
+        of_files = {
+            "heard": self.heard,
+            "wanted": wanted,
+            "room": self.room,
+            "parts": list(self.parts),
+        }
         return found | {name: value for name, value in of_files.items() if value}
 
     def seal(self, keys: LinkKeys) -> bytes:
@@ -139,7 +149,7 @@ class SignedParcel:
 def read_parcel(raw: bytes) -> SignedParcel:
     """Return a parcel of the right form; raises ``EnvelopeRefusedError``."""
     _check_size(raw)
-    found = read_fields(raw, "parcel", _FIELDS, optional={**_MARKS, **_OF_FILES})
+    found = read_fields(raw, "parcel", _FIELDS, optional={**_MARKS, **_HEARD, **_OF_FILES})
     for name, part in found.items():
         if isinstance(part, list) and len(part) > MOST_PARTS:
             raise refuse_form(name, f"more than {MOST_PARTS}")
@@ -158,7 +168,8 @@ def _check_size(raw: bytes) -> None:
 
 
 def _to_parcel(found: Mapping[str, Any]) -> Parcel:
-    if not 0 <= found["at"] < 2**63 or len(found["last"]) > 1:
+    times = found["at"], found.get("heard", 0)
+    if not all(0 <= one < 2**63 for one in times) or len(found["last"]) > 1:
         raise refuse_form("at", "is no time, or more than one envelope is the last one")
     for name in ("envelopes", "parts"):
         if not all(isinstance(one, str) for one in found.get(name, ())):
@@ -173,7 +184,7 @@ def _to_parcel(found: Mapping[str, Any]) -> Parcel:
     parts = tuple(found["envelopes"]), receipts, refusals, last[0] if last else None
     receipted, echo = (_to_mark(found, name) for name in _MARKS)
     of_files = _to_wanted(found.get("wanted", ())), _to_room(found), tuple(found.get("parts", ()))
-    return Parcel(*about, *parts, receipted, echo, *of_files)
+    return Parcel(*about, *parts, receipted, echo, times[1], *of_files)
 
 
 def _to_mark(found: Mapping[str, Any], name: str) -> ReceiptedMark | None:

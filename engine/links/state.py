@@ -11,21 +11,20 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from engine.criteria.dual_control import (
-    KINDS_OF,
     ApprovalState,
     draft_approval,
     draft_proposal,
     replay_records,
 )
 from engine.errors import ConflictError, NotFoundError, RecordError
+from engine.journal.areas import kinds_of
 from engine.journal.entries import Draft
-from engine.journal.kinds import LINK_ENDED, LINK_RESUMED, LINK_STOPPED
-from engine.journal.payloads import LinkResumedBody
 from engine.journal.power_records import PowerRecord, read_records
 from engine.links.agreement import RECORD, Agreement, Party, parse_agreement
+from engine.links.area import LINK_ENDED, LINK_RESUMED, LINK_STOPPED, LinkResumedBody
 from engine.links.receipts import LinkReceipt
 
-LINK_KINDS = (*KINDS_OF["link"], LINK_ENDED, LINK_STOPPED, *KINDS_OF["link_resumption"])
+LINK_KINDS = (*kinds_of("link"), LINK_ENDED, LINK_STOPPED, *kinds_of("link_resumption"))
 Phase = Literal["proposed", "in_force", "stopped", "ended", "expired"]
 AlarmRule = Literal["other_content", "other_history", "other_receipt", "receiver_behind"]
 """What an alarm is about: an envelope with a number that was taken with other content; one that
@@ -97,8 +96,8 @@ def read_links(connection: Connection, fingerprint: str) -> dict[str, Link]:
     """
     records = read_records(connection, LINK_KINDS)
     unproven = {record.subject for record in records if record.body is None}
-    approvals = replay_records(_of_kinds(records, KINDS_OF["link"]), "link")
-    resumptions = replay_records(_of_kinds(records, KINDS_OF["link_resumption"]), "link_resumption")
+    approvals = replay_records(_of_kinds(records, kinds_of("link")), "link")
+    resumptions = replay_records(_of_kinds(records, kinds_of("link_resumption")), "link_resumption")
     found: dict[str, Link] = {}
     for name, approval in approvals.items():
         agreement = None if name in unproven else _parse(approval)

@@ -293,6 +293,7 @@ def may_wait(
     return not any(
         record is not None
         and record.body is not None
+        and record.post == decision.post
         and record.body.get("crossing_id") == decision.crossing_id
         and (record.kind == RELEASE or answers(record.kind, record.body, channel))
         for record in records

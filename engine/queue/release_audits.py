@@ -17,9 +17,12 @@ from engine.domain.records import Record, Text
 from engine.errors import ConflictError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import ANSWERS, IdempotencyClaim
+from engine.journal.journal import JournalReader
 from engine.journal.kinds import AUDIT_CLOSED
 from engine.journal.payloads import AuditClosedBody
-from engine.queue.queue import DECISIONS
+from engine.queue.queue import DECISIONS, read_decision
+from engine.queue.reviews import read_channel, read_reviews
+from engine.selection.policy import Channel
 
 ClosureCode = Literal["not_reachable", "audited_elsewhere", "too_late", "no_capacity", "other"]
 _D, _LATER = DECISIONS.c, DECISIONS.alias("later")
@@ -90,14 +93,17 @@ def draft_closure(
     claim: IdempotencyClaim,
 ) -> Draft:
     """Return the record that closes an audit; raises ``ConflictError`` where none is open."""
+    known = read_decision(connection, decision_id)
+    decided = JournalReader(connection).body(known.seq)
+    channel = read_channel(read_reviews(connection, known), decided)
     row = connection.execute(_AUDITS.where(_D.decision_id == decision_id)).one_or_none()
-    if row is None:
+    if row is None or channel is not Channel.BLUE:
         raise ConflictError("audit", decision_id, "no audit of this decision is open")
     body: AuditClosedBody = {
         "claim": claim.as_dict(),
         "by": by,
         "decision_id": decision_id,
-        "crossing_id": OpenAudit(*row).crossing_id,
+        "crossing_id": known.crossing_id,
         "reason_code": closure.reason_code,
         "reason": closure.reason,
     }

@@ -18,10 +18,11 @@ from sqlalchemy import Column, Connection, Index, SmallInteger, String
 from engine.domain.records import Record, Text
 from engine.errors import NotAllowedError
 from engine.journal.entries import Draft, Entry, JournalRecord, list_bodies
+from engine.journal.journal import JournalReader
 from engine.journal.kinds import REVIEW
 from engine.journal.payloads import ClaimBody, QueueStep, ReviewBody
 from engine.journal.power_records import read_records
-from engine.queue.queue import QueuedDecision, may_wait, redirect
+from engine.queue.queue import QueuedDecision, last_of_crossing, may_wait, redirect
 from engine.search_orders.search_order import SearchCounts, SearchStep
 from engine.selection.policy import INSPECTED, Channel
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
@@ -150,16 +151,31 @@ def order_of_review(connection: Connection, decision: QueuedDecision) -> list[di
     """
     if decision.channel != Channel.RED:
         return []
-    for one in reversed(read_reviews(connection, decision.decision_id)):
+    for one in reversed(read_reviews(connection, decision)):
         if order := one.body.get("search_order"):
             return list(order)
     return []
 
 
-def read_reviews(connection: Connection, decision_id: str) -> list[JournalRecord[ReviewBody]]:
+def read_reviews(
+    connection: Connection, decision: QueuedDecision
+) -> list[JournalRecord[ReviewBody]]:
     """Return the records of a decision's reviews that the chain proves, the first one first."""
-    found = read_records(connection, (REVIEW,), subject=decision_id)
-    return [cast("JournalRecord[ReviewBody]", one) for one in found if one.body is not None]
+    return [
+        cast("JournalRecord[ReviewBody]", one)
+        for one in read_records(connection, (REVIEW,), subject=decision.decision_id)
+        if one.body is not None and one.post == decision.post
+    ]
+
+
+def holds_vehicle(connection: Connection, crossing_id: str, *, as_of: int) -> bool:
+    """Tell whether a vehicle waits for officers, or no record shows that it does not."""
+    last = last_of_crossing(connection, crossing_id)
+    if last is None:
+        return False
+    decided = JournalReader(connection).body(last.seq)
+    channel = read_channel(read_reviews(connection, last), decided)
+    return may_wait(connection, last, channel, as_of=as_of)
 
 
 def read_channel(
@@ -192,7 +208,7 @@ def second_step(
     """
     if not _lets_go(review):
         return {}
-    reviews = read_reviews(connection, decision.decision_id)
+    reviews = read_reviews(connection, decision)
     if not may_wait(connection, decision, read_channel(reviews, decided), as_of=as_of):
         return {}
     if not by.is_person:

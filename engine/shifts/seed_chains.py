@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from engine.journal.entries import Draft, Entry
-from engine.journal.kinds import LINK_RESUMPTION_APPROVED, LINK_STOPPED, SEEDS_COMMITTED
+from engine.journal.kinds import SEEDS_COMMITTED
 from engine.journal.payloads import SeedPlaceBody, SeedsCommittedBody
 from engine.journal.power_records import find_last_sequence, read_record
+from engine.links.area import LINK_RESUMPTION_APPROVED, LINK_STOPPED
 from engine.shifts.seed_marks import SeedMark, SeedMarks
 from engine.storage.database import Store
 

@@ -138,7 +138,7 @@ class Store:
         self._folder = None if self.file is None else self.file.parent
         self._failed: tuple[float, str] | None = None
         """When and why a commit failed last, if none succeeded since."""
-        self._damage: DamagedStoreError | None = None
+        self._damage = ""
         """The first damage that this process met."""
         self._logged = -LOG_SECONDS
         self._commits = 0
@@ -216,8 +216,8 @@ class Store:
         what it reads next may be wrong without an error. On SQLite it takes the lock and allocates
         disk space next to the store; on PostgreSQL it writes to the server's log.
         """
-        if self._damage is not None:
-            raise self._damage
+        if self._damage:
+            raise DamagedStoreError(self._damage)
         failed = self._failed
         if failed is not None and time.monotonic() - failed[0] < FAILED_SECONDS:
             raise StoreUnavailableError(f"the last commit failed: {failed[1]}")
@@ -238,11 +238,11 @@ class Store:
             is_damage = isinstance(error, DamagedStoreError)
             event = "store_damaged" if is_damage else "store_unavailable"
             now = time.monotonic()
-            if now - self._logged >= LOG_SECONDS or (is_damage and self._damage is None):
+            if now - self._logged >= LOG_SECONDS or (is_damage and not self._damage):
                 self._logged = now
                 _LOG.error(event, exc_info=error)
-            if isinstance(error, DamagedStoreError):
-                self._damage = self._damage or error
+            if is_damage:
+                self._damage = self._damage or error.why
             raise
 
     @contextmanager

@@ -22,7 +22,7 @@ from features.catalogue.mirror_features import (
     compare_match,
     match,
 )
-from features.catalogue.recency import recent_rate
+from features.catalogue.recency import recent_rate, seizure_rate
 from features.catalogue.spec import (
     FAR,
     HALF_HOUR,
@@ -143,8 +143,6 @@ for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "
     feature(family, f"{who}_inspections_365d", count(INSPECTIONS, who, 365))
     feature(family, f"{who}_hit_rate", smoothed_rate(INSPECTIONS, "hit", who, 365, 10.0))
     feature("links", f"{who}_finds_elsewhere", count(FINDS, who, 365))
-for who in ("plate", "driver", "carrier", "consignee"):
-    feature("links", f"{who}_seizure_rate", smoothed_rate(INSPECTIONS, "seizure", who, 365, 20.0))
 for who in ("carrier", "consignee", "declarant"):
     rate = smoothed_rate(INSPECTIONS, "hit", who, FAR, 3.0)
     feature("parties", f"{who}_hit_rate_ever", rate)
@@ -380,6 +378,5 @@ for kind in KINDS:
 # Rates in which the last months count most: who smuggles begins, pauses and stops.
 for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant"):
     family = "conveyance" if who in ("plate", "trailer") else "parties"
-    for measure, of, strength in (("hit", family, 5.0), ("seizure", "links", 10.0)):
-        recent = recent_rate(INSPECTIONS, measure, who, strength)
-        feature(of, f"{who}_recent_{measure}_rate", recent)
+    feature(family, f"{who}_recent_hit_rate", recent_rate(INSPECTIONS, "hit", who, 5.0))
+    feature("links", f"{who}_recent_seizure_rate", seizure_rate(who, 10.0))

@@ -436,8 +436,8 @@ NO_PRECURSOR_FACTS = precursor_facts((), _NO_PRECURSORS)
 NO_TERMS = _declared_facts(None, NO_GOODS)
 
 _PROBE = Crossing(
-    crossing_id="-",
-    post="-",
+    crossing_id="probe",
+    post="probe",
     direction="entry",
     arrived_at=datetime(2024, 3, 7, tzinfo=UTC),
     vehicle_class="other",

@@ -2,6 +2,7 @@
 
 atomic_writer       Atomic and idempotent write of a load into a home
 column_validation   Validation of whole columns of cells, for the rows that are plainly valid
+dialects            In which form a CSV file is written, where that is not the contract's
 file_reader         Rows of one bulk file as present cells, each with its line
 kcs_format          Korea Customs Service import declarations, one a row, as records of this
                     project

@@ -49,7 +49,7 @@ class LoadResult:
     """What one load brought; the same load again returns the same, with ``is_new`` False."""
 
     digest: str
-    """Names the load's folder; covers what was offered and what was stored."""
+    """Names the load's folder; covers what was offered and what was stored. Empty for a check."""
     offered: str
     """Digest of the valid rows and the faults before the home was asked what it holds already."""
     format: str
@@ -70,6 +70,10 @@ class LoadResult:
     """Crossings by post code, of posts that no network file and no earlier load names."""
     differences: Mapping[str, int] = field(default_factory=dict)
     """Crossings by the field in which their document differs from the reading at the post."""
+    held: Mapping[str, int] = field(default_factory=dict)
+    """Rows by file of those quarantined that the home held as they are."""
+    placeholders: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Accepted rows by file and field whose cell stands for a missing value."""
 
     def as_body(self) -> LoadBody:
         """Return what records say of the load."""
@@ -82,13 +86,29 @@ class LoadResult:
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``darvoza load --json`` prints."""
-        found: dict[str, Any] = {
+        found: dict[str, Any] = {"load": self.digest} if self.digest else {}
+        found |= {
             "accepted": dict(self.accepted),
             "quarantined": dict(self.quarantined),
+            "held": dict(self.held),
+            "placeholders": {file: dict(fields) for file, fields in self.placeholders.items()},
             "quarantine_file": str(self.quarantine_file),
             "new_posts": dict(self.new_posts),
         }
         return found | ({"differences": dict(self.differences)} if self.differences else {})
+
+    def list_bad_files(self, most: float) -> Iterator[tuple[str, str]]:
+        """Yield each file with bad rows of which no row was accepted, or more than a share is bad.
+
+        A row that the home holds as it is, is not bad. Each file comes with the reason, in words.
+        """
+        for file, accepted in self.accepted.items():
+            rows = accepted + self.quarantined[file]
+            bad = self.quarantined[file] - self.held.get(file, 0)
+            if bad and not accepted:
+                yield file, f"no row was accepted, {bad:,} of {rows:,} are bad"
+            elif bad > most * rows:
+                yield file, f"{bad:,} of {rows:,} rows are bad: more than a share of {most:g}"
 
 
 Announce = Callable[[LoadResult], None]
@@ -144,7 +164,7 @@ def write(
     """Write what a load adds to a home under ``home.history / loaded.digest``.
 
     Called under :func:`exclusively`. ``loaded`` is kept next to the tables in ``load.json``;
-    ``faults`` has one for each quarantined row. ``progress`` is called with ``"writing"``, tables
+    ``faults`` are those of the quarantined rows. ``progress`` is called with ``"writing"``, tables
     done and tables in all; ``announce`` with the load once all is on the disk, before the folder
     gets its name.
     """
@@ -152,7 +172,7 @@ def write(
     record = asdict(loaded)
     del record["quarantine_file"], record["is_new"], record["new_posts"]
     (folder / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
-    _write_quarantine(folder / QUARANTINE_FILE, faults)
+    write_quarantine(folder / QUARANTINE_FILE, faults)
     for done, (name, months) in enumerate(_known_months(tables).items(), 1):
         _write_months(folder / name, tables.table(name), months=months)
         if progress is not None:
@@ -167,10 +187,20 @@ def write(
     flush_to_disk(home.history)
 
 
-def _write_quarantine(path: Path, faults: Sequence[RowFault]) -> None:
+_COLUMNS = [column.name for column in fields(RowFault)]
+
+
+def is_quarantine(path: Path) -> bool:
+    """Tell whether a file is one that :func:`write_quarantine` wrote."""
+    with path.open("rb") as file:
+        return file.readline() == (",".join(_COLUMNS) + "\n").encode()
+
+
+def write_quarantine(path: Path, faults: Sequence[RowFault]) -> None:
+    """Write one line for each fault."""
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
-        out.writerow(column.name for column in fields(RowFault))
+        out.writerow(_COLUMNS)
         for fault in faults:
             file, line, *rest = astuple(fault)
             out.writerow([escape_cell(file), line, *escape_cells(rest)])

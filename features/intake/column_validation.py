@@ -7,11 +7,11 @@ own field once each.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from types import MappingProxyType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from engine.domain.records import Identifier, PostCode, Text
+from engine.domain.placeholders import (
+    COMMA,
+    NO_NAME,
+    NOTHING,
+    POWER,
+    Placeholders,
+    TextKind,
+    is_placeholder,
+)
+from engine.domain.records import FIRST_YEAR, Identifier, PostCode, Text
+from engine.domain.time_units import micros
 from engine.domain.validation import bare
 from features.history.tables import MODELS, SCHEMAS
 from features.intake.file_reader import BETWEEN_MEMBERS, layout
@@ -29,11 +39,14 @@ Prepare = Callable[[str], Any]
 Check = Callable[[Any], tuple[Any, Mask]]
 """Takes cells, null where absent; returns their values, and which of them are accepted."""
 
-_LONGEST = ((Identifier, 64), (PostCode, 16), (Text, 1000))
 _TIME = (
-    r"^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+    r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d"
     r"(\.\d{1,6})?(Z|[+-](0\d|1[0-4]):[0-5]\d)$"
 )
+_PLAUSIBLE = micros(datetime(FIRST_YEAR, 1, 2, tzinfo=UTC))
+"""From here on a time has a plausible year, whatever its offset; the model looks at the rest."""
+_LONGEST = ((Identifier, 64), (PostCode, 16), (Text, 1000))
+_NOTHING, _NO_NAME = pa.array(sorted(NOTHING)), pa.array(sorted(NO_NAME))
 _NUMBER = r"^\d{1,12}(\.\d{1,12})?$"
 _WHOLE = r"^(0|[1-9]\d{0,9})$"
 
@@ -45,6 +58,8 @@ class ValidatedRows:
     rows: pa.RecordBatch
     accepted: Mask
     """Of the rows that were given."""
+    gaps: Mapping[str, Mask] = field(default_factory=dict)
+    """Of the rows that were given, those accepted whose cell is a placeholder, by field."""
 
 
 class ColumnValidator:
@@ -61,6 +76,9 @@ class ColumnValidator:
             )
             for column in model.model_fields
         }
+        self._kinds: dict[str, TextKind] = {
+            column: _find_kind(hints[column]) or "text" for column in model.model_fields
+        }
         self._required = {n for n, info in model.model_fields.items() if info.is_required()}
         self._rules = [_BETWEEN[rule] for rule in model.__pydantic_decorators__.model_validators]
 
@@ -69,24 +87,38 @@ class ColumnValidator:
         n = cells.num_rows
         accepted = np.ones(n, np.bool_)
         columns = []
-        for field in self._schema:
-            is_given = field.name in cells.schema.names
-            column = cells.column(field.name) if is_given else pa.nulls(n, pa.string())
-            if field.name in self._required and column.null_count:
-                accepted &= column.is_valid().to_numpy(zero_copy_only=False)
-            if is_given or pa.types.is_list(field.type):  # an absent list is empty
-                values, fits = self._checks[field.name](column)
-                accepted &= fits
-            else:
-                values = pa.nulls(n, field.type)
+        gaps: dict[str, Mask] = {}
+        for column in self._schema:
+            given = cells.column(column.name) if column.name in cells.schema.names else None
+            values, fits, missing = self._check_column(column, given, n)
+            accepted &= fits
             columns.append(values)
+            if missing is not None:
+                gaps[column.name] = missing
         for rule in self._rules:
             accepted &= _mask(rule(dict(zip(self._schema.names, columns, strict=True))))
+        gaps = {name: missing & accepted for name, missing in gaps.items()}
         if accepted.all():
-            return ValidatedRows(pa.record_batch(columns, schema=self._schema), accepted)
+            return ValidatedRows(pa.record_batch(columns, schema=self._schema), accepted, gaps)
         kept = pa.array(accepted)
         columns = [column.filter(kept) for column in columns]
-        return ValidatedRows(pa.record_batch(columns, schema=self._schema), accepted)
+        return ValidatedRows(pa.record_batch(columns, schema=self._schema), accepted, gaps)
+
+    def _check_column(self, column: Any, cells: Any, n: int) -> tuple[Any, Mask, Mask | None]:
+        """Return values, which are accepted, and which of those are missing by a placeholder."""
+        is_list = pa.types.is_list(column.type)
+        if cells is None and not is_list:
+            fits = np.full(n, column.name not in self._required)
+            return pa.nulls(n, column.type), fits, None
+        cells = pa.nulls(n, pa.string()) if cells is None else cells  # an absent list is empty
+        values, fits = self._checks[column.name](cells)
+        if column.name in self._required:
+            return values, fits & cells.is_valid().to_numpy(zero_copy_only=False), None
+        if is_list or fits.all():
+            return values, fits, None
+        missing = _find_missing(cells, fits, self._kinds[column.name])
+        values = pc.if_else(pa.array(missing), pa.scalar(None, column.type), values)
+        return values, fits | missing, missing
 
 
 @cache
@@ -100,9 +132,9 @@ def choose_validator(name: str) -> ColumnValidator | None:
 def _choose_check(hint: Any, kind: Any, read: Prepare) -> Check:
     plain = bare(hint)
     adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(strict=True))
-    longest = _find_longest(hint)
+    longest, text_kind = _find_longest(hint), _find_kind(hint)
     if longest is not None:
-        return lambda cells: _check_text(cells, longest)
+        return lambda cells: _check_text(cells, longest, text_kind)
     if plain is datetime:
         return _check_times
     bounds = _find_bounds(adapter) if plain in (float, int) else None
@@ -110,7 +142,7 @@ def _choose_check(hint: Any, kind: Any, read: Prepare) -> Check:
         shape = _NUMBER if plain is float else _WHOLE
         return lambda cells: _check_numbers(cells, shape, kind, bounds=bounds)
     if get_origin(plain) is tuple:
-        member = _choose_check(get_args(plain)[0], pa.string(), str)
+        member = _choose_check(_add(get_args(plain)[0], hint), pa.string(), str)
         most = adapter.json_schema()["maxItems"]
         return lambda cells: _check_lists(cells, member, most)
     return lambda cells: _check_distinct(cells, adapter, read, kind)
@@ -118,11 +150,33 @@ def _choose_check(hint: Any, kind: Any, read: Prepare) -> Check:
 
 def _find_longest(hint: Any) -> int | None:
     """Return how long a printable text may be; None for any other type."""
-    for text, longest in _LONGEST:
-        if hint == text:
-            return longest
     inner = get_args(hint)
+    for text, longest in _LONGEST:
+        if inner[: len(get_args(text))] == get_args(text):
+            return longest
     return _find_longest(inner[0]) if inner and get_origin(hint) is not tuple else None
+
+
+def _find_kind(hint: Any) -> TextKind | None:
+    """Return of which kind the texts of a field are, None where it has no placeholders."""
+    found = (one.kind for one in get_args(hint)[1:] if isinstance(one, Placeholders))
+    return next(found, None)
+
+
+def _add(member: Any, hint: Any) -> Any:
+    """Return the type of a list's members with the placeholders of the list."""
+    kind = _find_kind(hint)
+    return member if kind is None else Annotated[member, Placeholders(kind)]
+
+
+def _find_missing(cells: Any, fits: Mask, kind: TextKind) -> Mask:
+    """Return which cells that do not fit are placeholders."""
+    missing = ~fits
+    at = np.flatnonzero(missing)
+    distinct = cells.take(pa.array(at)).dictionary_encode()
+    found = [is_placeholder(text, kind) for text in distinct.dictionary.to_pylist()]
+    missing[at] = np.array(found)[distinct.indices.to_numpy()]
+    return missing
 
 
 def _find_bounds(adapter: TypeAdapter[Any]) -> tuple[float, float] | None:
@@ -134,7 +188,7 @@ def _find_bounds(adapter: TypeAdapter[Any]) -> tuple[float, float] | None:
     return number["minimum"], number["maximum"]
 
 
-def _check_text(cells: Any, longest: int) -> tuple[Any, Mask]:
+def _check_text(cells: Any, longest: int, kind: TextKind | None) -> tuple[Any, Mask]:
     fits = pc.and_(pc.ascii_is_printable(cells), pc.less_equal(pc.binary_length(cells), longest))
     accepted = _mask(fits)
     if not accepted.all():
@@ -142,7 +196,19 @@ def _check_text(cells: Any, longest: int) -> tuple[Any, Mask]:
         distinct = cells.take(pa.array(rest)).dictionary_encode()
         good = [t.isprintable() and len(t) <= longest for t in distinct.dictionary.to_pylist()]
         accepted[rest] = np.array(good)[distinct.indices.to_numpy()]
+    if kind is not None:
+        accepted &= ~_may_be_missing(cells, kind)
     return cells, accepted
+
+
+def _may_be_missing(cells: Any, kind: TextKind) -> Mask:
+    """Return which cells are placeholders, and some others that the model has to look at."""
+    found = pc.is_in(cells, value_set=_NOTHING if kind == "text" else _NO_NAME)
+    if kind != "text":
+        found = pc.or_(found, pc.match_substring(cells, POWER))
+    if kind == "member":
+        found = pc.or_(found, pc.match_substring(cells, COMMA))
+    return _mask(found, absent=False)
 
 
 def _check_times(cells: Any) -> tuple[Any, Mask]:
@@ -152,7 +218,7 @@ def _check_times(cells: Any) -> tuple[Any, Mask]:
         times = plain.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
     except pa.ArrowInvalid:  # a day that its month does not have
         return pa.nulls(len(cells), pa.int64()), _mask(cells.is_null())
-    return times, accepted
+    return times, accepted & _mask(pc.greater_equal(times, _PLAUSIBLE))
 
 
 def _check_numbers(
@@ -214,7 +280,7 @@ _BETWEEN: Mapping[str, Callable[[Mapping[str, Any]], Any]] = MappingProxyType(
 """Rules between the fields of a record, by the name of the model's own: which rows keep them."""
 
 
-def _mask(fits: Any) -> Mask:
-    """Return which cells fit; absent ones do."""
-    found: Mask = pc.fill_null(fits, True).to_numpy(zero_copy_only=False).astype(np.bool_)
+def _mask(fits: Any, *, absent: bool = True) -> Mask:
+    """Return which cells fit; absent ones do unless ``absent`` is False."""
+    found: Mask = pc.fill_null(fits, absent).to_numpy(zero_copy_only=False).astype(np.bool_)
     return found

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from engine.domain.records import Record
 from engine.domain.validation import bare
 from engine.errors import InputError
+from features.intake.dialects import read_dialect
 from features.intake.plain_rows import PlainRows, read_plain_header, read_plain_rows
 
 CHUNK = 256
@@ -27,6 +28,7 @@ CHUNK = 256
 
 LONGEST_NAME = 64
 """Characters of a column's name that an error repeats."""
+MOST_NAMES = 5
 
 BETWEEN_MEMBERS = ";"
 """In a cell of a list."""
@@ -56,7 +58,7 @@ def is_there(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """Why one row of one file was quarantined: its first fault; never repeats the value."""
+    """Why one row of one file was quarantined: one of its faults; never repeats the value."""
 
     file: str
     line: int
@@ -194,22 +196,31 @@ class FileRows:
             raise InputError(self.path.name, f"not a Parquet file we can read: {error}") from None
 
     def _header(self, names: Sequence[str]) -> Sequence[str]:
-        known = self._ignored.union(self.layout.columns)
-        for name in names:
-            if name not in known:
-                raise InputError(
-                    self.path.name,
-                    f"column {name[:LONGEST_NAME]!r} is not part of the record; "
-                    "name it in --ignore-columns to load without it",
-                )
-        if len(set(names)) != len(names):
-            twice = next(name for at, name in enumerate(names) if name in names[:at])
-            raise InputError(self.path.name, f"column {twice[:LONGEST_NAME]!r} is there twice")
+        why = self._find_header_fault(names)
+        if why is None:
+            return names
+        if self.path.suffix == ".csv" and str(dialect := read_dialect(self.path)):
+            why = str(dialect) if dialect.form else f"{why}; {dialect}"
+        raise InputError(self.path.name, why)
+
+    def _find_header_fault(self, names: Sequence[str]) -> str | None:
+        """Return why a header cannot be trusted, None where it can."""
         absent = self.layout.required.difference(names)
         missing = [name for name in self.layout.columns if name in absent]
-        if missing:
-            raise InputError(self.path.name, f"required columns are missing: {', '.join(missing)}")
-        return names
+        known = self._ignored.union(self.layout.columns)
+        other = [repr(name[:LONGEST_NAME]) for name in names if name not in known]
+        if missing:  # to pass over columns would not help
+            why = f"required columns are missing: {', '.join(missing)}"
+            return (
+                f"{why}; no part of the record: {', '.join(other[:MOST_NAMES])}" if other else why
+            )
+        if other:
+            return (
+                f"column {other[0]} is not part of the record; "
+                "name it in --ignore-columns to load without it"
+            )
+        twice = [name for at, name in enumerate(names) if name in names[:at]]
+        return f"column {twice[0][:LONGEST_NAME]!r} is there twice" if twice else None
 
     def split(self, chunk: list[dict[str, Any]]) -> None:
         """Read lists and booleans as the records want them."""
@@ -231,9 +242,9 @@ def _split_list(cell: str) -> list[str]:
     return cell.split(BETWEEN_MEMBERS)
 
 
-def _read_flag(cell: str) -> bool | str:
-    # pydantic would also take yes, on and t, which the contract does not name.
-    return _FLAGS.get(cell.lower(), "neither")
+def _read_flag(cell: str) -> bool | tuple[str]:
+    # pydantic would also take yes, on and t, which the contract does not name: a tuple it refuses.
+    return _FLAGS.get(cell.lower(), (cell,))
 
 
 class _Lines:

@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from engine.domain.placeholders import is_grouped, is_nothing
 from engine.domain.records import Record
 from engine.errors import InputError
 from features.history.tables import MODELS
@@ -22,7 +21,7 @@ from features.intake.file_reader import (
     is_there,
 )
 from features.intake.referential_checks import Parts, drop_partial_rows
-from features.intake.row_validation import TableBuilder, fault
+from features.intake.row_validation import TableBuilder
 
 NOTE = "customs_value_usd holds Item Price as it is in the KCS files: Korean won, not US dollars"
 
@@ -106,6 +105,7 @@ def whole(parts: Parts) -> Parts:
         name: replace(
             part,
             faults=tuple(replace(f, field=COLUMN_OF.get(f.field, f.field)) for f in part.faults),
+            gaps=tuple(replace(g, field=COLUMN_OF.get(g.field, g.field)) for g in part.gaps),
         )
         for name, part in drop_partial_rows(parts).items()
     }
@@ -120,18 +120,21 @@ def _add(
     faults: list[RowFault],
 ) -> None:
     valid: dict[str, list[tuple[int, Record]]] = {name: [] for name in builders}
+    gaps: dict[str, dict[str, list[int]]] = {name: {} for name in builders}
     for line, cells in zip(lines, chunk, strict=True):
-        record: dict[str, Any] = {}
-        found: list[tuple[str, Record]] = []
-        try:
-            for name, record in _records(cells).items():
-                found.append((name, builders[name].validate(record, strict=False)))
-        except ValidationError as error:
-            faults.append(fault(file, line, error=error, cells=record))
-            continue
-        for name, good in found:
-            valid[name].append((line, good))
+        checked = {
+            name: builders[name].check(file, line, record)
+            for name, record in _records(cells).items()
+        }
+        found = [fault for one in checked.values() for fault in one.faults]
+        faults += found
+        for name, one in checked.items():
+            if one.record is not None and not found:
+                valid[name].append((line, one.record))
+                for field in one.gaps:
+                    gaps[name].setdefault(field, []).append(line)
     for name, rows in valid.items():
+        builders[name].note_gaps(file, gaps[name])
         builders[name].add([good for _, good in rows], file, lines=[place for place, _ in rows])
 
 
@@ -144,7 +147,11 @@ def _records(cells: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "crossings": {"direction": "entry", "arrived_at": opened, "vehicle_class": "other"},
         "declarations": {
             "lodged_at": opened,
-            "procedure": "-".join(filter(None, (get("Process Type"), get("Import Use")))),
+            "procedure": "-".join(
+                cell
+                for cell in (get("Process Type"), get("Import Use"))
+                if cell and not is_nothing(cell)
+            ),
         },
         "goods_items": {
             "item_no": 1,
@@ -169,7 +176,7 @@ def _present(**cells: Any) -> dict[str, Any]:
 def _share(percent: str | None) -> float | str | None:
     """Return a rate in percent as a share; what is no number is left for the record to refuse."""
     try:
-        return None if percent is None else float(percent) / 100
+        return percent if percent is None or is_grouped(percent) else float(percent) / 100
     except ValueError:
         return percent
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pyarrow as pa
 
+from engine.audit.file_anchors import QUARANTINE_FILE
 from engine.domain.network import Network, read_home_network
 from engine.domain.time_units import SystemClock
 from engine.errors import InputError
@@ -24,8 +26,10 @@ from features.intake.atomic_writer import (
     LoadResult,
     exclusively,
     find,
+    is_quarantine,
     load_digest,
     write,
+    write_quarantine,
 )
 from features.intake.file_reader import Progress, RowFault, is_there
 from features.intake.network_file import join_networks, keep
@@ -52,8 +56,13 @@ class Intake:
 
     tables: Tables
     quarantine: Sequence[RowFault]
+    """Every fault of every row that was not taken, by file and line."""
     accepted: Mapping[str, int]
     quarantined: Mapping[str, int]
+    held: Mapping[str, int]
+    """Rows of those quarantined that the home holds as they are."""
+    placeholders: Mapping[str, Mapping[str, int]]
+    """Accepted rows by file and field whose cell stands for a missing value."""
     offered: str
     """Digest of the folder's valid rows and faults, before the home was asked what it holds."""
     differences: Mapping[str, int] = field(default_factory=dict)
@@ -71,7 +80,7 @@ def read_folder(
     network: Network | None = None,
     settings: MessageSettings = MessageSettings(),  # noqa: B008 - frozen
 ) -> Intake:
-    """Read and validate a bulk folder: tables as of ``known_at``, a fault for each row not in them.
+    """Read and validate a bulk folder: tables as of ``known_at``, the faults of rows not in them.
 
     Contract files are ``.csv`` or ``.parquet`` each; for ``kcs`` every ``*.csv`` is read, for
     standard messages ``crossings.csv`` and the documents, by ``settings`` (see docs/data.md).
@@ -94,21 +103,26 @@ def read_folder(
         folder, format, settings=settings, ignored=ignore_columns, progress=progress
     )
     offered = check(parts, network, now=now, held=holding)
-    left = without_held(offered, holding)
+    left, same = without_held(offered, holding)
     offered, left = source.complete(offered), source.complete(left)
     name = _name_offered(offered)
     del parts, offered  # no row stands in memory twice once tables are arranged
     faults = _faults(left)
     accepted = _account_rows(left, source.seen, faults)
     quarantined = {file: rows - accepted[file] for file, rows in source.seen.items()}
+    known: Mapping[str, int] = Counter(file for file, _ in same)
+    placeholders = _count_gaps(left, faults)
     if format in _MESSAGES:
         accepted = message_folder.summarize(accepted, source.bare)
         quarantined = message_folder.summarize(quarantined)
+        known = message_folder.summarize(known)
     return Intake(
         tables=_take_tables(left, network, held=held),
         quarantine=faults,
         accepted=accepted,
         quarantined=quarantined,
+        held={file: known.get(file, 0) for file in accepted},
+        placeholders=placeholders,
         offered=name,
         differences=source.differences,
     )
@@ -147,6 +161,35 @@ def _read_source(
     return found.parts, source
 
 
+def check_folder(
+    folder: Path,
+    quarantine: Path,
+    *,
+    format: Format = "contract",  # noqa: A002 - the option's name on the command line
+    ignore_columns: Collection[str] = (),
+    progress: Progress | None = None,
+    settings: MessageSettings = MessageSettings(),  # noqa: B008 - frozen
+) -> LoadResult:
+    """Read a bulk folder as a load into an empty home would, and write its faults to a file.
+
+    Arguments are those of :func:`read_folder`. Raises InputError where that does, and where
+    ``quarantine`` is a file of another kind.
+    """
+    if is_there(quarantine) and not is_quarantine(quarantine):
+        raise InputError(str(quarantine), "is there already, and is no quarantine file")
+    intake = read_folder(
+        folder,
+        format=format,
+        ignore_columns=ignore_columns,
+        progress=progress,
+        settings=settings,
+    )
+    write_quarantine(quarantine, intake.quarantine)
+    found = _summarize(intake, quarantine.parent, format=format)
+    new = _new_posts(intake.tables, named=intake.tables.network.posts, held=None)
+    return replace(found, digest="", quarantine_file=quarantine, new_posts=new)
+
+
 def load(
     home: Home,
     folder: Path,
@@ -161,7 +204,7 @@ def load(
     """Load a bulk folder into a home; loading the same again changes nothing.
 
     The home gets the history, the load's ``quarantine.csv`` and the network file. Arguments are
-    those of :func:`read_folder`; ``announce`` records the load before it is in place, see
+    those of :func:`read_folder`; ``announce`` records a load with rows before it is in place, see
     :func:`features.intake.atomic_writer.write`. Returns counts, and the digest by which the caller
     anchors the load in the journal. Raises InputError as :func:`read_folder` does, and where the
     folder's network contradicts the home's.
@@ -182,14 +225,14 @@ def load(
         )
         loaded = find(home, intake.offered)
         if loaded is None:
-            loaded = _record(home, intake, format=format)
+            loaded = _summarize(intake, home.history, format=format)
             write(
                 home,
                 intake.tables,
                 loaded=loaded,
                 faults=intake.quarantine,
                 progress=progress,
-                announce=announce,
+                announce=announce if any(loaded.rows.values()) else None,
             )
         keep(home, folder, network=network)
         named = {*kept.posts, *network.posts}
@@ -207,7 +250,10 @@ def _read_contract(
         if len(paths) > 1:
             raise InputError(str(folder), f"{name} is there both as CSV and as Parquet; remove one")
         if not paths and name == "crossings":
-            raise InputError(str(folder), "a bulk folder needs crossings.csv or crossings.parquet")
+            why = "a bulk folder needs crossings.csv or crossings.parquet"
+            if books := sorted(path.name for path in folder.glob("crossings.xls*")):
+                why += f"; {books[0]} is a workbook: save its sheet as CSV (UTF-8, commas)"
+            raise InputError(str(folder), why)
         parts[name] = TableBuilder(name).part()
         for path in paths:
             parts[name], seen[path.name] = read_part(name, path, ignored=ignored, progress=progress)
@@ -215,12 +261,30 @@ def _read_contract(
 
 
 def _faults(parts: Parts) -> list[RowFault]:
-    """Return one fault for each bad row, its first, by file and line."""
-    first: dict[tuple[str, int], RowFault] = {}
-    for part in parts.values():
+    """Return the faults of every bad row, by file and line; of one row, in the order found.
+
+    Where a row makes several records, the faults of the first one say it: others follow from them.
+    """
+    first: dict[tuple[str, int], str] = {}
+    found: dict[RowFault, None] = {}
+    for name, part in parts.items():
         for fault in part.faults:
-            first.setdefault((fault.file, fault.line), fault)
-    return [first[place] for place in sorted(first)]
+            if first.setdefault((fault.file, fault.line), name) == name:
+                found[fault] = None
+    return sorted(found, key=lambda fault: (fault.file, fault.line))
+
+
+def _count_gaps(parts: Parts, faults: Sequence[RowFault]) -> dict[str, dict[str, int]]:
+    """Return by file and field how many accepted rows hold a placeholder."""
+    bad: dict[str, set[int]] = {}
+    for fault in faults:
+        bad.setdefault(fault.file, set()).add(fault.line)
+    found: dict[str, Counter[str]] = {}
+    for gap in (gap for part in parts.values() for gap in part.gaps):
+        lines = np.setdiff1d(gap.lines, list(bad.get(gap.file, ())), assume_unique=True)
+        if len(lines):
+            found.setdefault(gap.file, Counter())[gap.field] += len(lines)
+    return {file: dict(sorted(fields.items())) for file, fields in sorted(found.items())}
 
 
 def _account_rows(
@@ -235,7 +299,7 @@ def _account_rows(
             file, count = row["values"], row["counts"]
             if file not in accepted or name != "inspections":
                 accepted[file] = min(accepted.get(file, count), count)
-    quarantined = Counter(fault.file for fault in faults)
+    quarantined = Counter(file for file, _ in {(fault.file, fault.line) for fault in faults})
     for file, rows in seen.items():
         if rows != accepted[file] + quarantined[file]:
             raise InputError(
@@ -274,7 +338,7 @@ def _name_offered(parts: Parts) -> str:
     return content_digest({**rows, "quarantine": faults})
 
 
-def _record(home: Home, intake: Intake, *, format: Format) -> LoadResult:  # noqa: A002
+def _summarize(intake: Intake, history: Path, *, format: Format) -> LoadResult:  # noqa: A002
     tables = intake.tables
     digest = load_digest(intake.offered, tables.digest)
     known_at: Any = tables.crossings["known_at"]
@@ -284,12 +348,14 @@ def _record(home: Home, intake: Intake, *, format: Format) -> LoadResult:  # noq
         format=format,
         accepted=intake.accepted,
         quarantined=intake.quarantined,
+        held=intake.held,
+        placeholders=intake.placeholders,
         rows={name: tables.table(name).num_rows for name in MODELS},
         known_from=known_at[0].as_py() if len(known_at) else None,
         known_until=known_at[-1].as_py() if len(known_at) else None,
         synthetic=tables.network.synthetic,
         note=kcs_format.NOTE if format == "kcs" else "",
-        quarantine_file=home.history / digest / "quarantine.csv",
+        quarantine_file=history / digest / QUARANTINE_FILE,
         is_new=True,
         differences=intake.differences,
     )

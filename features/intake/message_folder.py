@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from engine.domain.records import Record
 from engine.errors import InputError
 from features.history.tables import MODELS
 from features.intake.file_reader import FileRows, Progress, RowFault, is_there, layout
 from features.intake.referential_checks import Parts
-from features.intake.row_validation import TableBuilder, fault
+from features.intake.row_validation import TableBuilder
 from features.messages.arrivals import join_crossing
 from features.messages.document_files import find_documents, read_document
 from features.messages.settings import MessageSettings
@@ -170,11 +168,12 @@ def _join(rows: list[_Row], documents: _Documents) -> tuple[Any, Mapping[str, in
             if found is None
             else join_crossing(cells, found.crossing, declaration=found.declaration)
         )
-        try:
-            valid.append(builder.validate(crossing, strict=False))
-        except ValidationError as error:
-            faults.append(fault(CROSSINGS, line, error=error, cells=cells))
+        checked = builder.check(CROSSINGS, line, crossing)
+        faults += checked.faults
+        if checked.record is None:
             continue
+        builder.note_gaps(CROSSINGS, dict.fromkeys(checked.gaps, (line,)))
+        valid.append(checked.record)
         kept.append(line)
         differences.update(differing)
         if name is not None and found is None and name not in documents.faults:

@@ -5,7 +5,7 @@ quarantined declaration is an orphan. Only its own faults remove a crossing: whe
 is missing it stays, with a data gap.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from engine.domain.network import Network
 from engine.domain.validation import bare
 from features.history.tables import KEYS, MODELS, Tables
-from features.intake.row_validation import ValidatedTable
+from features.intake.row_validation import RowRule, ValidatedTable
 
 Parts = dict[str, ValidatedTable]
+Held = set[tuple[str, int]]
+"""File and line of rows."""
 _FORECASTS = frozenset({"expected_at"})
 """Times that may lie after the load: what was announced, not what happened."""
 
@@ -55,27 +57,63 @@ def check(
     after ``now`` (UTC microseconds) is not known yet; new rows may refer to the rows ``held``.
     Repeats of rows that the home holds are still in the answer: see :func:`without_held`.
     """
-    left = dict(parts)
-    if network.posts:
-        left["crossings"] = _at_posts(left["crossings"], network)
-    left = {name: _unique(_drop_unknown_times(part, now)) for name, part in left.items()}
-    for name, column, target in _REFERENCES:
-        left[name] = _drop_orphans(left[name], column, left[target], held=held.keys(target))
+    left = {
+        name: _unique(part.keep(*_at_posts(part, network), *_are_known(part, now)))
+        for name, part in parts.items()
+    }
+    for name in MODELS:
+        part = left[name]
+        rules = (
+            _is_no_orphan(part, column, left[target], held=held.keys(target))
+            for table, column, target in _REFERENCES
+            if table == name
+        )
+        left[name] = part.keep(*rules)
     left["declarations"] = _with_items(left, held)
     return left
 
 
-def without_held(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> Parts:
-    """Remove the rows whose key the home already holds from another load."""
-    return {
-        name: part.keep(
-            ~_is_in(part.strings(*KEYS[name]), held.keys(name)),
-            KEYS[name][-1],
-            rule="duplicate_id",
-            message="an earlier load holds this already",
+def without_held(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> tuple[Parts, Held]:
+    """Remove the rows whose key the home already holds from another load.
+
+    Returned with the tables are the places of those rows that the home holds as they are.
+    """
+    left: Parts = {}
+    same: Held = set()
+    for name, part in parts.items():
+        key = KEYS[name][-1]
+        place = pc.index_in(part.strings(*KEYS[name]), value_set=held.keys(name))
+        is_new = _mask(place.is_null())
+        is_other = np.zeros(len(is_new), np.bool_)
+        if not is_new.all() and held.tables is not None:
+            is_other[~is_new] = _differ(
+                part.rows.filter(pa.array(~is_new)),
+                held.tables.table(name).take(place.drop_null()),
+            )
+        known = part.where.filter(pa.array(~is_new & ~is_other))
+        same.update(zip(*(known[column].to_pylist() for column in ("file", "line")), strict=True))
+        left[name] = part.keep(
+            RowRule(is_new | is_other, key, "duplicate_id", "an earlier load holds this already"),
+            RowRule(
+                ~is_other,
+                key,
+                "duplicate_id",
+                "an earlier load holds this with other values: withdraw that load to correct it",
+            ),
         )
-        for name, part in parts.items()
-    }
+    return left, same
+
+
+def _differ(rows: Any, others: Any) -> NDArray[np.bool_]:
+    """Return for each row whether a field of the record differs from that of the other row."""
+    found = np.zeros(rows.num_rows, np.bool_)
+    for name in rows.column_names:
+        one, other = rows[name].combine_chunks(), others[name].combine_chunks()
+        if pa.types.is_list(one.type):  # no member holds a line break
+            one, other = pc.binary_join(one, "\n"), pc.binary_join(other, "\n")
+        is_equal = pc.fill_null(pc.equal(one, other), False)
+        found |= ~_mask(pc.or_(is_equal, pc.and_(one.is_null(), other.is_null())))
+    return found
 
 
 def drop_partial_rows(parts: Mapping[str, ValidatedTable]) -> Parts:
@@ -92,23 +130,17 @@ def drop_partial_rows(parts: Mapping[str, ValidatedTable]) -> Parts:
     return left
 
 
-def _at_posts(part: ValidatedTable, network: Network) -> ValidatedTable:
-    return part.keep(
-        _is_in(part.strings("post"), pa.array(list(network.posts), pa.string())),
-        "post",
-        rule="unknown_post",
-        message="the network file names no such post",
-    )
+def _at_posts(part: ValidatedTable, network: Network) -> Iterator[RowRule]:
+    if network.posts and part.name == "crossings":
+        is_named = _is_in(part.strings("post"), pa.array(list(network.posts), pa.string()))
+        yield RowRule(is_named, "post", "unknown_post", "the network file names no such post")
 
 
-def _drop_unknown_times(part: ValidatedTable, now: int) -> ValidatedTable:
+def _are_known(part: ValidatedTable, now: int) -> Iterator[RowRule]:
     for field, info in MODELS[part.name].model_fields.items():
         if bare(info.annotation) is datetime and field not in _FORECASTS:
-            early = pc.fill_null(pc.less(part.rows[field], now), True)
-            part = part.keep(
-                _mask(early), field, rule="not_yet_known", message="at or after the time of loading"
-            )
-    return part
+            early = _mask(pc.fill_null(pc.less(part.rows[field], now), True))
+            yield RowRule(early, field, "not_yet_known", "at or after the time of loading")
 
 
 def _unique(part: ValidatedTable) -> ValidatedTable:
@@ -119,22 +151,17 @@ def _unique(part: ValidatedTable) -> ValidatedTable:
     codes = names.dictionary_encode().indices.to_numpy()
     first = np.zeros(len(codes), np.bool_)
     first[np.unique(codes, return_index=True)[1]] = True
-    return part.keep(
-        first, KEYS[part.name][-1], rule="duplicate_id", message="an earlier row has the same id"
-    )
+    why = "an earlier row has the same id"
+    return part.keep(RowRule(first, KEYS[part.name][-1], "duplicate_id", why))
 
 
-def _drop_orphans(
+def _is_no_orphan(
     part: ValidatedTable, column: str, target: ValidatedTable, *, held: Any
-) -> ValidatedTable:
+) -> RowRule:
     names = part.strings(column)
     known = _is_in(names, target.strings(*KEYS[target.name])) | _is_in(names, held)
-    return part.keep(
-        known | _mask(names.is_null()),
-        column,
-        rule="orphan",
-        message=f"no accepted row of {target.name} has this id",
-    )
+    why = f"no accepted row of {target.name} has this id"
+    return RowRule(known | _mask(names.is_null()), column, "orphan", why)
 
 
 def _with_items(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> ValidatedTable:
@@ -143,9 +170,8 @@ def _with_items(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> Valid
     having = _is_in(ids, parts["goods_items"].strings("declaration_id"))
     if held.tables is not None:
         having |= _is_in(ids, held.tables.goods_items["declaration_id"])
-    return heads.keep(
-        having, "items", rule="missing_key", message="a declaration needs one valid goods item"
-    )
+    why = "a declaration needs one valid goods item"
+    return heads.keep(RowRule(having, "items", "missing_key", why))
 
 
 def _is_in(values: Any, among: Any) -> NDArray[np.bool_]:

@@ -5,11 +5,11 @@ value, and refuses it under the same rule name.
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from engine.domain.placeholders import is_grouped, is_nothing
 from engine.domain.records import Record
 from engine.domain.time_units import micros
 from engine.domain.validation import bare, list_faults
@@ -26,6 +27,16 @@ from features.intake.file_reader import FileRows, Progress, RowFault, layout
 from features.intake.plain_rows import PlainRows
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
+_NO_NUMBER = object()
+
+
+@dataclass(frozen=True, slots=True)
+class DataGaps:
+    """Lines of a file on which a field holds a placeholder: a value that is missing."""
+
+    file: str
+    field: str
+    lines: Sequence[int] | NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +51,19 @@ class ValidatedTable:
     rows: Any
     where: Any
     faults: tuple[RowFault, ...] = ()
+    gaps: tuple[DataGaps, ...] = ()
 
-    def keep(
-        self, mask: NDArray[np.bool_], field: str, *, rule: str, message: str
-    ) -> "ValidatedTable":
-        """Return the table without the rows whose ``mask`` (bool, shape (n_rows,)) is False.
-
-        Each of them becomes a fault of this field, rule and message.
-        """
-        if mask.all():
+    def keep(self, *rules: "RowRule") -> "ValidatedTable":
+        """Return the table with the rows that keep all rules; each breach is a fault."""
+        broken = [rule for rule in rules if not rule.kept.all()]
+        if not broken:
             return self
         faults = tuple(
-            RowFault(row["file"], row["line"], field, rule, message)
-            for row in self.where.filter(pa.array(~mask)).to_pylist()
+            RowFault(row["file"], row["line"], rule.field, rule.name, rule.message)
+            for rule in broken
+            for row in self.where.filter(pa.array(~rule.kept)).to_pylist()
         )
-        kept = pa.array(mask)
+        kept = pa.array(np.logical_and.reduce([rule.kept for rule in broken]))
         return replace(
             self,
             rows=self.rows.filter(kept),
@@ -70,6 +79,26 @@ class ValidatedTable:
         return pc.binary_join_element_wise(*cells, "\n")
 
 
+@dataclass(frozen=True, slots=True)
+class RowRule:
+    """Which rows of a table keep a rule, bool of shape (n_rows,), and how a breach is named."""
+
+    kept: NDArray[np.bool_]
+    field: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRow:
+    """The cells of one row as a record, or every fault of them."""
+
+    record: Record | None = None
+    faults: Sequence[RowFault] = ()
+    gaps: Sequence[str] = ()
+    """Fields whose cell holds a placeholder."""
+
+
 class TableBuilder:
     """Collects the valid records of one table into columns, chunk by chunk."""
 
@@ -80,8 +109,44 @@ class TableBuilder:
         self._schema = pa.schema([SCHEMAS[name].field(column) for column in model.model_fields])
         fields = enumerate(model.model_fields.values())
         self._times = {at for at, info in fields if bare(info.annotation) is datetime}
+        kinds = {name: bare(info.annotation) for name, info in model.model_fields.items()}
+        self._numbers = tuple(name for name, kind in kinds.items() if kind in (int, float))
+        self._lists = tuple(name for name, kind in kinds.items() if get_origin(kind) is tuple)
+        self._optional = {n for n, info in model.model_fields.items() if not info.is_required()}
         self._batches: list[Any] = []
         self._where: list[Any] = []
+        self._gaps: list[DataGaps] = []
+
+    def check(self, file: str, line: int, cells: Mapping[str, Any]) -> CheckedRow:
+        """Validate the cells of a row; a placeholder in an optional field is a missing value."""
+        dropped = {name for name in self._numbers if is_grouped(cells.get(name))}
+        if dropped:
+            return self._check_without(file, line, cells, dropped=dropped)
+        try:
+            record = self.validate(cells, strict=False)
+        except ValidationError as error:
+            found = faults_of(file, line, error=error, cells=cells)
+            dropped = {one.field for one in found if is_nothing(cells.get(one.field))}
+            if dropped & self._optional:
+                return self._check_without(file, line, cells, dropped=dropped & self._optional)
+            return CheckedRow(faults=found)
+        values = vars(record)
+        gaps = [name for name, cell in cells.items() if cell is not None and values[name] is None]
+        shorter = (n for n in self._lists if n in cells and len(values[n]) < len(cells[n]))
+        return CheckedRow(record, gaps=[*gaps, *shorter])
+
+    def _check_without(
+        self, file: str, line: int, cells: Mapping[str, Any], *, dropped: Set[str]
+    ) -> CheckedRow:
+        rest = {name: cell for name, cell in cells.items() if name not in dropped}
+        # A required number must not look as if it were absent.
+        rest |= dict.fromkeys(dropped - self._optional, _NO_NUMBER)
+        checked = self.check(file, line, rest)
+        return replace(checked, gaps=[*checked.gaps, *(dropped & self._optional)])
+
+    def note_gaps(self, file: str, gaps: Mapping[str, Sequence[int] | NDArray[np.int64]]) -> None:
+        """Note on which lines of a file the cells of these fields are placeholders."""
+        self._gaps += [DataGaps(file, field, lines) for field, lines in gaps.items()]
 
     def add(
         self, records: Sequence[Record], file: str | Sequence[str], *, lines: Sequence[int]
@@ -111,7 +176,7 @@ class TableBuilder:
         """Return what was collected."""
         rows = pa.Table.from_batches(self._batches, self._schema).combine_chunks()
         where = pa.concat_tables([_where("", ()), *self._where])
-        return ValidatedTable(self.name, rows, where, tuple(faults))
+        return ValidatedTable(self.name, rows, where, tuple(faults), tuple(self._gaps))
 
 
 def read_part(
@@ -144,6 +209,7 @@ def _add_block(
 ) -> list[RowFault]:
     """Add the valid rows of a block in the order of the file; return the faults of the others."""
     file, checked = rows.path.name, columns.check(block.cells)
+    builder.note_gaps(file, {name: block.lines[mask] for name, mask in checked.gaps.items()})
     if checked.accepted.all():
         builder.add_columns(checked.rows, file, lines=block.lines)
         return []
@@ -172,23 +238,30 @@ def _validate(
     valid: list[Record] = []
     kept: list[int] = []
     found: list[RowFault] = []
+    gaps: dict[str, list[int]] = {}
     for line, cells in zip(lines, chunk, strict=True):
-        try:
-            valid.append(builder.validate(cells, strict=False))
-        except ValidationError as error:
-            found.append(fault(file, line, error=error, cells=cells))
-        else:
+        checked = builder.check(file, line, cells)
+        found += checked.faults
+        if checked.record is not None:
+            valid.append(checked.record)
             kept.append(line)
+            for name in checked.gaps:
+                gaps.setdefault(name, []).append(line)
+    builder.note_gaps(file, gaps)
     return valid, kept, found
 
 
-def fault(file: str, line: int, *, error: ValidationError, cells: dict[str, Any]) -> RowFault:
-    """Return the first fault of a row, in the order of the record's fields."""
-    where, rule, message = list_faults(error)[0]
-    field = str(where[0])
-    if _UNDECODED.search(str(cells.get(field, ""))):
-        return RowFault(file, line, field, "bad_encoding", "holds bytes that are not UTF-8")
-    return RowFault(file, line, field, rule, message)
+def faults_of(
+    file: str, line: int, *, error: ValidationError, cells: Mapping[str, Any]
+) -> list[RowFault]:
+    """Return the faults of a row, one for each field and rule, in the order of the fields."""
+    found = []
+    for where, rule, message in list_faults(error):
+        name = str(where[0])
+        if _UNDECODED.search(str(cells.get(name, ""))):
+            rule, message = "bad_encoding", "holds bytes that are not UTF-8"
+        found.append(RowFault(file, line, name, rule, message))
+    return list(dict.fromkeys(found))
 
 
 def _micros(column: Sequence[Any]) -> list[int | None]:

@@ -10,10 +10,12 @@ import hmac
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timezone
 from typing import Any
 
 from engine.domain.identifiers import fold
+from engine.domain.placeholders import RULE, is_nothing
+from engine.domain.records import FIRST_YEAR
 from features.messages.settings import MessageSettings
 from features.messages.tree import Node
 
@@ -78,6 +80,9 @@ def checked_identifier(name: str, node: Node, text: str, context: TranslationCon
         return None
     if not text.isprintable():
         context.gap(name, node, "control_character")
+        return None
+    if is_nothing(text):
+        context.gap(name, node, RULE)
         return None
     return text
 
@@ -295,11 +300,8 @@ def _in_format(raw: str, layout: str, zone: timezone) -> datetime | str:
 
 
 def _check_range(found: datetime) -> datetime | str:
-    """Refuse what cannot be carried to UTC."""
-    return found if timedelta(days=1) < found - _FIRST else "bad_time"
-
-
-_FIRST = datetime(1900, 1, 1, tzinfo=UTC)
+    """Refuse a year that no record may have."""
+    return found if found.year >= FIRST_YEAR else "implausible_time"
 
 
 def _read_slash_date(found: re.Match[str], order: str | None, zone: timezone) -> datetime | str:

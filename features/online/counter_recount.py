@@ -10,6 +10,7 @@ file that was put there without a record is a fault of its own and moves nothing
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -118,7 +119,9 @@ class Recount:
         None can be made of a cut that the journal has not reached, and with the first crossing one
         is made.
         """
-        cut = read_head(self.live)
+        cut = None
+        with suppress(ValueError):  # an edit left no number; the table is made again
+            cut = read_head(self.live)
         ((reached, crossings),) = fetch_rows(self.live, _REACHED)
         if cut is None and not crossings:
             return 0

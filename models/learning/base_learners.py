@@ -129,7 +129,12 @@ def grow_with_field(
 
 
 def straight_part(
-    values: Rows, label: Labels, *, strength: float, weight: Floats | None = None
+    values: Rows,
+    label: Labels,
+    *,
+    strength: float,
+    weight: Floats | None = None,
+    among: Positions | None = None,
 ) -> Linear:
     """Fit the line by logistic regression on standardised, folded features.
 
@@ -141,7 +146,12 @@ def straight_part(
         Features, and 1 or 0.
     weight : float64 array of shape (n,), optional
         Of each row; all alike when absent.
+    among : int array, optional
+        Columns that it reads; all when absent.
     """
+    if among is not None:
+        line = straight_part(values[:, among], label, strength=strength, weight=weight)
+        return line.widen(among, width=values.shape[1])
     known = ~np.isnan(values).all(axis=0)
     x = fold_values(values)  # one array, changed in place: all else would need it several times
     x[:, ~known] = 0.0
@@ -162,18 +172,15 @@ def straight_part(
     return Linear(low, high, fill, center, slopes, float(line.intercept_[0]))
 
 
-RATES = tuple(f"{who}_seizure_rate" for who in ("plate", "driver", "carrier", "consignee"))
-COUNTS = tuple(
-    f"{who}_finds_elsewhere"
+RATES = tuple(
+    f"{who}_recent_seizure_rate"
     for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant")
 )
-"""Each adds ``log(1 + n)`` log-odds."""
+"""Traffic holds these down: a find on a firm with a thousand passages is no precedent for each."""
 HIGH = 5.0
 """A rate counts from the base rate on, and no more beyond this many times it."""
 WORTH = 2.0
 """Log-odds of a rate that is as high as counts."""
-MOST = float(np.log1p(50.0))
-"""More than fifty finds add nothing: a bundle keeps finite numbers alone."""
 
 
 def precedents(
@@ -189,16 +196,15 @@ def precedents(
     kept : float
         Share of the rows labelled 0 that is left among them.
     """
-    rates, counts = np.isin(names, RATES), np.isin(names, COUNTS)
-    fields = rates | counts
+    fields = np.isin(names, RATES)
     if not fields.any():
         return None
     finds = int(label.sum())
     base = finds / (finds + (len(label) - finds) / kept)
-    low = np.where(rates, np.log1p(base), 0.0)
-    high = np.where(rates, np.log1p(min(HIGH * base, 1.0)), np.where(counts, MOST, 0.0))
+    low = np.where(fields, np.log1p(base), 0.0)
+    high = np.where(fields, np.log1p(min(HIGH * base, 1.0)), 0.0)
     weight = np.zeros(len(names))
-    weight[rates], weight[counts] = WORTH / (high - low)[rates], 1.0
+    weight[fields] = WORTH / (high - low)[fields]
     held = np.clip(fold_values(values[:, fields]), low[fields], high[fields])
     center = low.copy()
     center[fields] = np.where(np.isnan(held), low[fields], held).mean(axis=0)

@@ -188,7 +188,7 @@ def _fit_one(
     if task.has_line:
         # Seizures' line alone: recent rows taught discrepancies no better (docs/trials.md).
         heavy = _multiply(weight, recency) if task.target == "seizure" else weight
-        straight = straight_part(values, label, strength=line, weight=heavy)
+        straight = straight_part(values, label, strength=line, weight=heavy, among=task.line_among)
         lines[line_of(task.target)] = replace(straight, base=straight.base + thinned)
     if task.part == "seizure" and (prior := precedents(values, label, names=names, kept=task.kept)):
         lines[PRECEDENTS] = prior

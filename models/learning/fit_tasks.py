@@ -13,8 +13,9 @@ they teach little more. A sample of them, drawn by the seed, stands for all, as 
 study; the odds that it raises are lowered again where the part is fitted (decision 86).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,8 @@ class FitTask:
     """Of each feature: 1 rising, -1 falling, 0 free."""
     among: Positions | None = None
     """The columns that its trees may use; all when None."""
+    line_among: Positions | None = None
+    """The columns that its line reads; all when None."""
     kept: float = 1.0
     """Share of the clear rows that is left among ``rows``."""
 
@@ -87,6 +90,7 @@ def _gather_rows(
     rows = fold.fit[dataset.evidence(target)[fold.fit]]
     label = dataset.label(target)[rows]
     trees, few, given = config.discrepancy, config.few_discrepancies, dict(config.monotone)
+    line_among = None
     signs = np.array([given.get(name, 0) for name in dataset.names], np.int8)
     if target == "seizure":
         rows, label = _with_linked(dataset, rows, fold=fold, seed=config.seed)
@@ -95,13 +99,30 @@ def _gather_rows(
             config.few_seizures,
             monotone_constraints.signs(dataset.names, given),
         )
+        line_among = select_features(dataset.names, left_out=config.seizure_line_leaves_out)
     positives = int(label.sum())
     if min(positives, len(label) - positives) < few:
         return None
     most = 0 if target in dict(config.estimators) else config.most_clear
     kept = thin_clear(label, most=most, seed=config.seed)
     share = (len(kept) - positives) / (len(label) - positives)
-    return FitTask(target, target, rows[kept], label[kept], fold.later, trees, signs, kept=share)
+    return FitTask(
+        target,
+        target,
+        rows[kept],
+        label[kept],
+        fold.later,
+        trees,
+        signs,
+        line_among=line_among,
+        kept=share,
+    )
+
+
+def select_features(names: Sequence[str], *, left_out: Sequence[str]) -> Positions | None:
+    """Return the columns, ascending, that no pattern names; None where these are all or none."""
+    kept = [not any(fnmatchcase(name, pattern) for pattern in left_out) for name in names]
+    return np.flatnonzero(kept) if any(kept) and not all(kept) else None
 
 
 def thin_clear(label: Labels, *, most: int, seed: int) -> Positions:

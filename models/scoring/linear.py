@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from models.array_types import Floats, Rows
+from models.array_types import Floats, Positions, Rows
 
 _COLUMNS = ("low", "high", "fill", "center", "weight")
 
@@ -72,6 +72,15 @@ class Linear:
     def margin(self, values: Rows, folded: Floats | None = None) -> Floats:
         """Return the log-odds of rows of shape (n, f), with their values folded as in a call."""
         return np.asarray(self.base + self(values, folded).sum(axis=1), np.float64)
+
+    def widen(self, columns: Positions, *, width: int) -> Self:
+        """Return the part for rows of ``width`` features, of which ``columns`` are its own."""
+        own = self.as_dict()
+        for name in _COLUMNS:
+            wide = np.zeros(width)
+            wide[columns] = own[name]
+            own[name] = wide
+        return self.from_dict(own)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the part as JSON keeps it."""

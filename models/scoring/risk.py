@@ -6,7 +6,7 @@ probability is ranking by margin and ties stay ties. Nothing here needs a traini
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Self
 
@@ -90,6 +90,46 @@ UNSEEN = "(unseen)"
 """Next to the parts' margins: 1 where a row's fingerprint was never inspected, else 0."""
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """How far a target's stated chances may be off, by what set their level and their slope.
+
+    Random checks set the level, later finds the slope. Of both, the errors are counted in log-odds.
+    """
+
+    random_finds: int
+    """Finds of the random checks behind the level."""
+    center: float
+    """Log-odds at which the level is known best."""
+    level: float
+    """Standard error of the level there."""
+    slope: float
+    """Standard error of the slope, which is 1 as stated."""
+
+    @property
+    def has_level(self) -> bool:
+        """Tell whether a chance may be stated at all; where not, only the order is known."""
+        return self.random_finds >= FEWEST_RANDOM_FINDS
+
+    def bounds(self, chance: float) -> tuple[float, float] | None:
+        """Return the 95 % interval of a stated chance in (0, 1); None below the fewest finds.
+
+        >>> doubt = Doubt(random_finds=12, center=-5.0, level=0.3, slope=0.1)
+        >>> [round(end, 4) for end in doubt.bounds(1 / 240) or ()]
+        [0.0023, 0.0076]
+        """
+        if not self.has_level:
+            return None
+        log_odds = float(np.log(chance / (1.0 - chance)))
+        error = float(np.hypot(self.level, self.slope * (log_odds - self.center)))
+        low, high = probability([log_odds - NORMAL_95 * error, log_odds + NORMAL_95 * error])
+        return float(low), float(high)
+
+
+FEWEST_RANDOM_FINDS = 5
+"""Below so many finds of random checks a chance has an order and no number."""
+NORMAL_95 = 1.96
+
 Blend = tuple[tuple[str, float], ...]
 """Parts and their weights, which are positive and sum to 1."""
 
@@ -102,6 +142,8 @@ class Head:
     knots: Knots
     unseen: "Head | None" = None
     """What holds where a fingerprint was never inspected; the same as elsewhere when None."""
+    doubt: Doubt | None = None
+    """Of the stated chances; None where no random check set their level."""
 
     def margin(self, margins: Mapping[str, Floats]) -> Floats:
         """Return this head's own blend of log-odds, of the shape of the margins."""
@@ -128,14 +170,16 @@ class Head:
         """Return the head as JSON keeps it."""
         knots = {"margin": self.knots.margin, "log_odds": self.knots.log_odds}
         kept = {"blend": dict(self.blend), "knots": knots}
-        return kept | ({"unseen": self.unseen.as_dict()} if self.unseen else {})
+        kept |= {"unseen": self.unseen.as_dict()} if self.unseen else {}
+        return kept | ({"doubt": asdict(self.doubt)} if self.doubt else {})
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Self:
         """Read what :meth:`as_dict` wrote."""
         knots = Knots(tuple(kept["knots"]["margin"]), tuple(kept["knots"]["log_odds"]))
         blend = tuple((name, float(weight)) for name, weight in kept["blend"].items())
-        return cls(blend, knots, cls.from_dict(kept["unseen"]) if "unseen" in kept else None)
+        unseen = cls.from_dict(kept["unseen"]) if "unseen" in kept else None
+        return cls(blend, knots, unseen, Doubt(**kept["doubt"]) if "doubt" in kept else None)
 
 
 def risk(p_seizure: Floats, p_discrepancy: Floats, *, severity: float) -> Floats:

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.domain.time_units import rfc3339
 from models.evaluation.report_text import count_noun, paragraph
+from models.scoring.risk import FEWEST_RANDOM_FINDS, Doubt
 from models.training.trainer import TrainingResult
 
 USE = "Ranks crossings for inspection at border posts. It advises; people decide."
@@ -50,6 +51,7 @@ def card(trained: TrainingResult, *, named: str) -> dict[str, Any]:
                 "blend_where_unseen": dict(head.unseen.blend) if head.unseen else {},
                 "out_of_time_log_loss": dict(model.alone[target]),
                 "level_by_lot": model.level[target],
+                "doubt": None if head.doubt is None else _state_doubt(head.doubt),
             }
             for target, head in model.heads.items()
         },
@@ -74,7 +76,8 @@ def card_text(kept: Mapping[str, Any]) -> str:
             f"- {target}: {count_noun(facts['rows'], 'inspected crossing')}, "
             f"{count_noun(facts['finds'], 'find')}; "
             f"calibrated on {facts['calibrated_on_rows']:,} later ones with "
-            f"{count_noun(facts['calibrated_on_finds'], 'find')}; made of {blend}"
+            f"{count_noun(facts['calibrated_on_finds'], 'find')}; made of {blend}; "
+            f"{_describe_doubt(facts.get('doubt'))}"
         )
     if kept.get("severity"):
         lines += ["", *_describe_severity(kept["severity"])]
@@ -110,6 +113,19 @@ def made_with() -> dict[str, str]:
     """Return the versions of what numbers depend on: a model comes out again with these alone."""
     found = {name: version(name) for name in MADE_WITH}
     return found | {"python": ".".join(platform.python_version_tuple()[:2])}
+
+
+def _state_doubt(doubt: Doubt) -> dict[str, Any]:
+    return {"random_finds": doubt.random_finds, "one_in_a_hundred": doubt.bounds(0.01)}
+
+
+def _describe_doubt(kept: Mapping[str, Any] | None) -> str:
+    """Say how far a stated chance may be off, or that it tells an order alone."""
+    if kept is None or kept["one_in_a_hundred"] is None:
+        return f"fewer than {FEWEST_RANDOM_FINDS} finds of random checks: an order, and no number"
+    low, high = kept["one_in_a_hundred"]
+    finds = count_noun(kept["random_finds"], "find")
+    return f"by {finds} of random checks, a chance of 1.0% means {low:.1%} to {high:.1%}"
 
 
 def _describe_blend(blend: Mapping[str, float]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.events.outbox import EventProjection
+from engine.journal.areas import list_projections
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.storage.database import Store
@@ -45,7 +45,7 @@ def propose_weekly(
         with store.read() as connection:
             drafts = draft_proposal(read_state(connection), made.version)
         if drafts:
-            Journal(store, [PromotionProjection(), EventProjection()]).append(drafts)
+            Journal(store, [PromotionProjection(), *list_projections()]).append(drafts)
     return WeeklyProposal(made, why_not)
 
 

@@ -23,9 +23,9 @@ from playwright.sync_api import (
 )
 
 from api.app import create_app
-from api.auth.permissions import Role
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
+from engine.domain.rights import Role
 from models.explanation.reason_sentences import sentences
 from tests.browser.users_and_vehicles import Site, bearer, people
 from tests.service.running_service import FakeModels, cheap_passwords, make_home, make_keys

@@ -28,7 +28,7 @@ from playwright.sync_api import Page, sync_playwright
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.oidc_mapping import CALLBACK, OidcMapping
-from api.auth.permissions import MAY, Role
+from api.auth.permissions import MAY
 from api.client import Client, RefusedError
 from api.decisions.schemas import SupervisorView
 from api.harness.service_process import run_service
@@ -37,6 +37,7 @@ from api.oidc.secret_files import open_subject_key
 from api.service.runtime import open_network, open_store
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
+from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import Home
 from experiments.support.free_port import HOST, free_port

@@ -10,9 +10,8 @@ from api.service.subprocess_jobs import Backtests
 from api.web.i18n import LANGUAGES
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
+from engine.events.area import WEBHOOK_REGISTERED, WebhookBody
 from engine.events.outbox import DELIVERIES
-from engine.journal.kinds import WEBHOOK_REGISTERED
-from engine.journal.payloads import WebhookBody
 from engine.storage.database import insert_rows
 from tests.browser.axe import grave
 from tests.browser.conftest import PATIENCE_MS

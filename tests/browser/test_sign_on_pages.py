@@ -7,7 +7,7 @@ import pytest
 from fastapi.responses import RedirectResponse
 from playwright.sync_api import Browser, Page, expect
 
-from api.web import sign_on_page
+from api.oidc import page as sign_on_page
 from tests.browser.axe import grave
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.users_and_vehicles import QUEUE, Site

@@ -14,11 +14,11 @@ import uvicorn
 from playwright.sync_api import Page, expect
 
 from api.auth.accounts import Accounts
-from api.auth.permissions import Role
 from api.service.runtime import open_network
 from api.training.app import create_training_app
 from api.training.runtime import open_training_runtime
 from api.training.store import default_truth
+from engine.domain.rights import Role
 from tests.browser.page_layouts import looked_at
 from tests.browser.users_and_vehicles import Site
 from tests.service.running_service import CHEAP

@@ -10,8 +10,9 @@ import httpx2 as httpx
 from playwright.sync_api import Page
 
 from api.auth.accounts import Accounts
-from api.auth.permissions import BOUND, Role
+from api.auth.permissions import BOUND
 from api.service.runtime import Runtime
+from engine.domain.rights import Role
 from tests.service.page_session import TOKEN
 from tests.service.running_service import CHEAP, CHUNK, POST, arrival, pick_likely
 

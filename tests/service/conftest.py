@@ -32,6 +32,7 @@ from tests.service.running_service import (
     make_keys,
     open_world,
 )
+from tests.support.long_shifts import SHIFT_STARTS
 
 # What a started service imports by a thread of its own is imported here: FastAPI silences a warning
 # of pydantic meanwhile, and filters of warnings are shared by all threads.
@@ -45,6 +46,7 @@ OWN_TIME = (
     "test_authority",
     "test_edited_tables",
     "test_projections",
+    "test_store_damage",
     "test_table_edits",
     "test_home_rebuild",
     "test_erasure",
@@ -56,6 +58,7 @@ OWN_TIME = (
     "test_links_demo",
     "test_partitions",
     "test_silent_centre",
+    "test_failing_lines",
 )
 FULL_COST = ("test_sign_in_limits",)
 """What is tested there is the cost of a password."""
@@ -77,6 +80,7 @@ def _one_noon(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.path.stem in OWN_TIME:
             yield
             return
+        patched.delenv(SHIFT_STARTS)  # noon is in the middle of a shift
         with time_machine.travel(NOONS.get(request.path.stem, NOON), tick=True):
             yield
 

@@ -10,10 +10,10 @@ from unittest.mock import patch
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
 from api.http.openapi_examples import BODIES
 from api.links.exchanges import list_handlers
 from engine.criteria.dual_control import draft_backtest
+from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock
 from engine.events.outbox import EventProjection
 from engine.journal.entries import Draft

@@ -6,7 +6,8 @@ from unittest.mock import patch
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.permissions import OWNED, Role
+from api.auth.permissions import OWNED
+from engine.domain.rights import Role
 from tests.service.running_service import CHEAP, World
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from unittest.mock import patch
 
 from api.auth.accounts import Accounts
-from api.auth.permissions import BOUND, Role
+from api.auth.permissions import BOUND
+from engine.domain.rights import Role
 from tests.service.running_service import CHEAP, POST, World
 from tests.support.one_call_client import open_browser
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import uvicorn
 
 from api.app import create_app
-from api.auth.permissions import Role
 from api.http.server import configured
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
+from engine.domain.rights import Role
 from tests.service.running_service import FakeModels, make_home, make_keys
 
 PATIENCE_SECONDS = 60.0

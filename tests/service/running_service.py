@@ -21,11 +21,12 @@ from api.app import create_app
 from api.auth import credentials
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.permissions import BOUND, OWNED, Role
+from api.auth.permissions import BOUND, OWNED
 from api.migrations.upgrade import upgrade
 from api.service.runtime import Runtime, open_network, open_runtime, open_store
 from api.service.settings import Settings
 from engine.domain.records import Arrival
+from engine.domain.rights import Role
 from engine.errors import NoModelError
 from engine.explanation.reasons import Reason
 from engine.journal.payloads import LoadBody
@@ -295,5 +296,6 @@ def make_keys(home: Home) -> tuple[dict[Role, str], str]:
 
 
 def open_world(home: Home, models: FakeModels, settings: Settings) -> tuple[TestClient, Any]:
+    settings = settings.model_copy(update={"link_seconds": 0.0})  # tests exchange themselves
     app = create_app(lambda: open_runtime(home, settings, models))
     return open_client(app), app

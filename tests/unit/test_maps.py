@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = ("engine", "features", "models", "experiments", "api")
 LINE = re.compile(r"^(\w+) {2,}\S", re.MULTILINE)
-MOST = 15
+MOST = 17
 """Modules in a room; migrations are a history, and no room."""
 PACKAGES = sorted(
     path.parent

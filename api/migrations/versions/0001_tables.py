@@ -25,9 +25,9 @@ TABLES = sa.MetaData(
     naming_convention={"pk": "%(table_name)s_pk", "uq": "%(table_name)s_%(column_0_N_name)s_uq"}
 )
 FREQUENT = (
-    "decision", "crossing", "declaration_lodged", "link_sent", "link_received", "link_receipted",
-    "post_record", "inspection", "release", "vehicle_taken", "queue_expired", "profile_failed",
-    "sensitive_read", "tick",
+    "crossing", "decision", "declaration_lodged", "inspection", "link_received", "link_receipted",
+    "link_sent", "post_record", "profile_failed", "queue_expired", "release", "sensitive_read",
+    "tick", "vehicle_taken",
 )  # fmt: skip
 RARE = " AND ".join(f"kind <> '{kind}'" for kind in FREQUENT)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.criteria.dual_control import KINDS_OF, replay_records
+from engine.criteria.dual_control import replay_records
 from engine.criteria.match import Match
 from engine.criteria.profiles.fields import Reader
 from engine.criteria.profiles.profile import Profile, to_match, to_profile
@@ -22,6 +22,7 @@ from engine.domain.records import Arrival
 from engine.domain.time_units import MINUTE, rfc3339
 from engine.errors import ProfileRefusedError
 from engine.explanation.messages import Message
+from engine.journal.areas import kinds_of
 from engine.journal.entries import Draft, Entry
 from engine.journal.kinds import PROFILE_COUNTED, PROFILE_FAILED
 from engine.journal.power_records import has_new_records, read_records
@@ -108,7 +109,7 @@ class ProfileMatcher:
 
     def _load(self, snapshot: Connection) -> None:
         """Compile the profiles in force and the shadows, if any record was added."""
-        kinds = KINDS_OF["profile"]
+        kinds = kinds_of("profile")
         if not has_new_records(snapshot, kinds, after=self._last):
             return
         records = read_records(snapshot, kinds)

@@ -18,15 +18,15 @@ from engine.criteria.watchlist import read_expiry
 from engine.domain.time_units import DAY, HOUR, micros, moment
 from engine.errors import ConflictError, RecordError
 from engine.journal.entries import Draft
-from engine.journal.kinds import (
+from engine.journal.power_records import read_record
+from engine.links.area import (
     MATCH_ANSWERED,
     MATCH_ASKED,
     MATCH_ENQUIRED,
     MATCH_FOUND,
     MATCH_STEP,
+    MatchStepBody,
 )
-from engine.journal.payloads import MatchStepBody
-from engine.journal.power_records import read_record
 from engine.links.exchange import LinkExchange
 from engine.links.ledger import find_received
 from engine.links.matching.detail_release import (
@@ -38,6 +38,7 @@ from engine.links.matching.detail_release import (
 )
 from engine.links.matching.match_limits import MatchLimits, judge_request
 from engine.links.matching.match_state import (
+    UNREADABLE,
     AskedRequest,
     CommonEntry,
     MatchState,
@@ -280,7 +281,7 @@ class MatchExchange:
             return None
         of, message = found
         if message is None:
-            return MatchWork([_draft_unusable(link, of, "", "unreadable")])
+            return MatchWork([_draft_unusable(link, of, "", UNREADABLE)])
         if message.step == "blinded" and context.state.alarm is not None:
             return _refuse_all(context)
         return self._follow(context, message, of)
@@ -478,10 +479,10 @@ def _draft_found(
 def _read_received(context: MatchContext, *, after: int) -> tuple[int, Match | None] | None:
     """Return the next message about common entries, None in its place where it cannot be read."""
     of = find_received(context.connection, context.link.name, MESSAGE, after=after)
-    record = None if of is None else read_record(context.connection, of)
-    if of is None or record is None:
+    if of is None:
         return None
-    if record.body is None:  # erased, or edited in the store
+    record = read_record(context.connection, of)
+    if record is None or record.body is None:  # gone, erased, or edited in the store
         return of, None
     return of, Match.model_validate(record.body["body"], strict=False)
 

@@ -9,14 +9,8 @@ from sqlalchemy import Connection
 from engine.criteria.dual_control import ApprovalState, read_approval_states
 from engine.domain.time_units import DAY
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
-from engine.journal.kinds import (
-    MATCH_ANSWERED,
-    MATCH_ASKED,
-    MATCH_ENQUIRED,
-    MATCH_FOUND,
-    MATCH_STEP,
-)
 from engine.journal.power_records import PowerRecord, read_records
+from engine.links.area import MATCH_ANSWERED, MATCH_ASKED, MATCH_ENQUIRED, MATCH_FOUND, MATCH_STEP
 from engine.links.matching.detail_release import (
     DetailRelease,
     ReleaseSide,
@@ -27,6 +21,8 @@ from engine.links.matching.detail_release import (
 )
 from engine.links.matching.match_limits import MatchLimits, MatchRule, MatchUse
 
+UNREADABLE = "unreadable"
+"""Rule of a message whose record is gone, was erased, or does not match the chain."""
 MATCH_KINDS = (MATCH_ASKED, MATCH_ANSWERED, MATCH_FOUND, MATCH_ENQUIRED, MATCH_STEP)
 
 
@@ -88,6 +84,8 @@ class MatchState:
     tokens: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Own identifiers (entry and kind) that the other side evaluated, by token."""
     enquiries: tuple[Enquiry, ...] = ()
+    unreadable: tuple[int, ...] = ()
+    """Records of messages that could not be read: nothing followed from them."""
     hits: Mapping[tuple[ReleaseSide, str], CommonEntry] = field(default_factory=dict)
     """By side and token: each side's key makes tokens of its own."""
     resumed: frozenset[int] = frozenset()
@@ -192,6 +190,8 @@ def _apply_found(state: MatchState, record: PowerRecord, body: Mapping[str, Any]
 
 def _apply_step(state: MatchState, record: PowerRecord, body: Mapping[str, Any]) -> MatchState:
     """A step that the table of releases does not name counts for nothing."""
+    if body.get("rule") == UNREADABLE:
+        return replace(state, unreadable=(*state.unreadable, body["of"]))
     side: ReleaseSide = "asker" if body["step"] in ("ask", "withdraw") else "owner"
     is_theirs = "of" in body
     ours = side if not is_theirs else _OPPOSITE[side]

@@ -14,8 +14,9 @@ from sqlalchemy import Column, Connection, Index, String, Table, func, select
 from engine.domain.identifiers import fold
 from engine.domain.time_units import micros
 from engine.journal.entries import Draft, Entry, list_bodies
-from engine.journal.kinds import CROSSING, LINK_SENT
-from engine.journal.payloads import ArrivalBody, LinkSentBody
+from engine.journal.kinds import CROSSING
+from engine.journal.payloads import ArrivalBody
+from engine.links.area import LINK_SENT, LinkSentBody
 from engine.storage.database import (
     METADATA,
     Int64,

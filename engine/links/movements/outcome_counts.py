@@ -5,7 +5,7 @@ from collections import Counter
 from sqlalchemy import Connection
 
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import LINK_RECEIVED, LINK_SENT
+from engine.links.area import LINK_RECEIVED, LINK_SENT
 from engine.links.ledger import ENVELOPES
 
 _E = ENVELOPES.c

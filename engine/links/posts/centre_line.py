@@ -5,18 +5,17 @@ is not known there. So the answer says for how long the centre was silent, and a
 the random share rises. A decision is made with the silence that its record holds.
 """
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from engine.domain.time_units import DAY, HOUR, SECOND
-from engine.journal.kinds import LINK_APPROVED, LINK_ENDED
+from engine.domain.time_units import DAY, HOUR
 from engine.journal.power_records import RecordTail, read_last_known_at
-from engine.links.ledger import read_last_answer
+from engine.links.area import LINK_APPROVED, LINK_ENDED
+from engine.links.ledger import read_last_heard
 
 if TYPE_CHECKING:
     from engine.links.state import Link
@@ -39,25 +38,30 @@ class SilenceLimits:
 
 @dataclass(slots=True)
 class CentreLine:
-    """When the centres of this installation's posts last answered.
+    """When the centres of this installation's posts were last heard.
 
     An exchange that moved nothing leaves no record: this process remembers its own. The store has
-    receipts and envelopes, so after a restart silence is never taken for shorter than it was.
+    receipts and envelopes, so after a restart silence is never taken for shorter than it was. All
+    times are those of the journal here, of parcels that the other side proved to have: so neither
+    an old parcel nor a clock of the other side shortens a silence.
     """
 
     fingerprint: Callable[[], str] = str
     """Returns that of this installation's link identity; empty where it has none."""
     limits: SilenceLimits = field(default_factory=SilenceLimits)
-    clock: Callable[[], float] = time.monotonic
-    _heard: dict[str, float] = field(default_factory=dict)
-    """When each centre last answered this process, by the monotonic clock."""
+    _heard: dict[str, int] = field(default_factory=dict)
+    """After which instant each link's other side was there, as this process knows it."""
     _links: "tuple[Link, ...]" = ()
     _tail: RecordTail = field(default_factory=lambda: RecordTail((LINK_APPROVED, LINK_ENDED)))
     _lock: Lock = field(default_factory=Lock)
 
-    def note_answer(self, link: str) -> None:
-        """Remember that the other side of a link answered just now."""
-        self._heard[link] = self.clock()
+    def note_heard(self, link: str, at: int) -> None:
+        """Remember that the other side of a link was there after an instant of this journal."""
+        self._heard[link] = max(at, self._heard.get(link, 0))
+
+    def find_heard(self, link: str) -> int:
+        """Return after which instant the other side was there, 0 where this process knows none."""
+        return self._heard.get(link, 0)
 
     def measure_silences(
         self, connection: Connection, posts: Iterable[str], *, now: int
@@ -83,6 +87,11 @@ class CentreLine:
         links = self._list_links(connection, now=now)
         return max((self._measure(connection, link, now=now) for link in links), default=0)
 
+    def measure_since(self, expected: Mapping[str, int], *, now: int) -> int:
+        """Return the longest silence of some links, each counted since an instant: microseconds."""
+        known = tuple(expected.items())  # another thread adds to it
+        return max((now - max(at, self.find_heard(link)) for link, at in known), default=0)
+
     def _list_links(self, connection: Connection, *, now: int) -> "list[Link]":
         """Return the links to centres that are agreed now."""
         with self._lock:
@@ -95,9 +104,5 @@ class CentreLine:
         return [one for one in links if one.us.role == "node" and one.phase(now) in live]
 
     def _measure(self, connection: Connection, link: "Link", *, now: int) -> int:
-        stored = max(read_last_answer(connection, link.name), link.approval.since)
-        silence = max(0, now - stored)
-        heard = self._heard.get(link.name)
-        if heard is not None:
-            silence = min(silence, round((self.clock() - heard) * SECOND))
-        return silence
+        stored = max(read_last_heard(connection, link.name), link.approval.since)
+        return max(0, now - max(stored, self.find_heard(link.name)))

@@ -8,33 +8,19 @@ copies arrive (:mod:`engine.links.posts.record_intake`), and again by ``darvoza 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from engine.criteria.dual_control import KINDS_OF
 from engine.errors import RecordError
 from engine.journal import kinds as of
+from engine.journal.areas import NamedField as Field
+from engine.journal.areas import Sort, kinds_of, list_rules
 from engine.journal.power_records import find_first_records
 from engine.links.posts.record_batches import RECORD
 from engine.links.posts.record_outbox import OF_MODELS
 from engine.links.state import Link
 from engine.storage.database import fetch_rows_among
-
-Sort = Literal[
-    "case", "crossing", "decision", "inspection", "message", "model", "post", "profile", "request",
-    "seizure", "shift", "watchlist",
-]  # fmt: skip
-
-
-class Field(NamedTuple):
-    """A field by which a kind of record names something."""
-
-    sort: Sort
-    path: str
-    """Keys of the body with dots between them, or ``subject``; with a question mark, optional."""
-    is_made: bool = False
-    """The record may be the first one about what it names."""
 
 
 class Name(NamedTuple):
@@ -113,29 +99,21 @@ NAMED: Mapping[str, tuple[Field, ...]] = {
     of.AUDIT_CLOSED: (*_DECIDED, Field("decision", "decision_id")),
     of.QUEUE_EXPIRED: _DECIDED,
     of.REVIEW: (*_DECIDED, Field("decision", "decision_id")),
-    of.CASE_OPENED: (
-        Field("case", _SUBJECT, is_made=True),
-        Field("post", "opening.post?"),
-        Field("seizure", "opening.seizure_id?"),
-        Field("request", "opening.attention_id?", is_made=True),
-    ),
-    of.CASE_EVENT: (Field("case", _SUBJECT),),
     of.ROSTER: (Field("post", _SUBJECT),),
     of.HANDOVER: (Field("shift", _SUBJECT),),
     of.HANDOVER_TAKEN: (Field("shift", _SUBJECT),),
     **{kind: (Field("model", _SUBJECT, is_made=True),) for kind in OF_MODELS},
-    **{kind: (Field("profile", _SUBJECT, is_made=True),) for kind in KINDS_OF["profile"]},
-    **{kind: (Field("watchlist", _SUBJECT, is_made=True),) for kind in KINDS_OF["watchlist"]},
+    **{kind: (Field("profile", _SUBJECT, is_made=True),) for kind in kinds_of("profile")},
+    **{kind: (Field("watchlist", _SUBJECT, is_made=True),) for kind in kinds_of("watchlist")},
+    **{kind: rule.names for kind, rule in list_rules().items() if rule.names},
 }
 """What each kind names that may have an effect as a copy; a copy of another kind has none."""
-_LINKED: Mapping[str, Sort] = {"act": "inspection", "seizure": "seizure", "attention": "request"}
-"""What an event of a case links to it, where that is a record."""
 _ONCE = frozenset({"case", "decision"})
 """What one record alone makes; a second one would be another row of the same key."""
 _KINDS_OF: Mapping[Sort, Sequence[str]] = {
     "model": OF_MODELS,
-    "profile": KINDS_OF["profile"],
-    "watchlist": KINDS_OF["watchlist"],
+    "profile": kinds_of("profile"),
+    "watchlist": kinds_of("watchlist"),
 }
 _ANSWERS = "SELECT name, seq, post FROM answers WHERE name"
 _LOADED = "SELECT name, 0, '' FROM loaded_reports WHERE name"
@@ -163,8 +141,9 @@ def list_names(kind: str, subject: str, body: Mapping[str, Any]) -> Iterator[Nam
         value = _find_value(known, field.path, kind)
         if value is not None:
             yield Name(field.sort, value, field.is_made)
-    if kind == of.CASE_EVENT and _find_value(known, "event.kind", kind) == "link":
-        sort = _LINKED.get(_find_value(known, "event.of", kind) or "")
+    linked = list_rules()[kind].linked
+    if linked and _find_value(known, "event.kind", kind) == "link":
+        sort = linked.get(_find_value(known, "event.of", kind) or "")
         if sort is not None:
             yield Name(sort, _find_value(known, "event.id", kind) or "", sort == "request")
     if "message" in body:  # what follows from a partner's message is recorded where that arrived

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from engine.errors import ConflictError
-from engine.journal.kinds import LINK_APPROVED, LINK_ENDED
 from engine.journal.power_records import RecordTail
+from engine.links.area import LINK_APPROVED, LINK_ENDED
 
 if TYPE_CHECKING:
     from engine.links.state import Link

@@ -16,10 +16,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.errors import RecordError
-from engine.journal import kinds as of
+from engine.journal.areas import list_rules
 from engine.journal.entries import Draft, ProjectionInput
 from engine.journal.hash_chain import canonical
-from engine.journal.payloads import COPIED, PostRecordBody
+from engine.journal.kinds import SEIZURE, SEIZURE_CORRECTED
+from engine.journal.payloads import COPIED
+from engine.links.area import POST_RECORD, PostRecordBody
 from engine.links.inbox import ArrivedMessage
 from engine.links.messages import RecordBatch, RecordCopy
 from engine.links.posts.copies import build_proof, find_copies, name_origin
@@ -28,30 +30,9 @@ from engine.links.posts.record_batches import OTHER_HISTORY, RECORD, unpack_reco
 from engine.links.posts.record_outbox import GOVERNING, OF_MODELS, OF_POST, has_models
 from engine.links.state import Link
 
-HAPPENED = frozenset(
-    {
-        of.DECISION,
-        of.CROSSING,
-        of.INSPECTION,
-        of.SEIZURE,
-        of.INSPECTION_CORRECTED,
-        of.SEIZURE_CORRECTED,
-        of.FIND_CONFIRMED,
-        of.RELEASE,
-        of.VEHICLE_TAKEN,
-        of.VEHICLE_GIVEN_BACK,
-        of.AUDIT_CLOSED,
-        of.CASE_OPENED,
-        of.CASE_EVENT,
-        of.QUEUE_EXPIRED,
-        of.REVIEW,
-        of.ROSTER,
-        of.HANDOVER,
-        of.HANDOVER_TAKEN,
-    }
-)
+HAPPENED = frozenset(kind for kind, rule in list_rules().items() if rule.is_of_post)
 """What happened at a post, which the centre keeps as records of the same kinds."""
-WITHOUT_POST = frozenset({of.SEIZURE, of.SEIZURE_CORRECTED})
+WITHOUT_POST = frozenset({SEIZURE, SEIZURE_CORRECTED})
 """Kinds that may name no post: goods found inland."""
 ToEvent = Callable[[Connection, str, Mapping[str, Any]], ProjectionInput | None]
 """What the counters need of a record, from its kind and its body."""
@@ -126,7 +107,7 @@ class RecordIntake:
         if foreign is not None:
             wrapped["foreign"] = str(foreign)
         post = copy.post if copy.post in link.agreement.posts else ""
-        return Draft(of.POST_RECORD, "", post, wrapped, origin, copy.sequence)
+        return Draft(POST_RECORD, "", post, wrapped, origin, copy.sequence)
 
     def _event(
         self, connection: Connection, copy: RecordCopy, body: Mapping[str, Any]

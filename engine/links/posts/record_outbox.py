@@ -11,17 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select
 
-from engine.criteria.dual_control import KINDS_OF
+from engine.journal.areas import kinds_of
 from engine.journal.entries import Draft
 from engine.journal.hash_chain import GENESIS
 from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
 from engine.journal.kinds import (
-    LINK_RECEIPTED,
-    LINK_RECEIVED,
-    LINK_REFUSED,
-    LINK_RESUMED,
-    LINK_RESUMPTION_APPROVED,
-    LINK_SENT,
     MODEL_APPROVED,
     MODEL_IN_FORCE,
     MODEL_REGISTERED,
@@ -30,6 +24,14 @@ from engine.journal.kinds import (
     ROSTER,
 )
 from engine.journal.power_records import read_record, read_records
+from engine.links.area import (
+    LINK_RECEIPTED,
+    LINK_RECEIVED,
+    LINK_REFUSED,
+    LINK_RESUMED,
+    LINK_RESUMPTION_APPROVED,
+    LINK_SENT,
+)
 from engine.links.identity import LinkKeys
 from engine.links.ledger import ENVELOPES
 from engine.links.messages import BUNDLE, MOST_RECORDS, RecordBatch, RecordCopy
@@ -44,7 +46,7 @@ LOOKED_BACK = 2 * WINDOW + 1
 """Newest envelopes among which those are that have to be sent again."""
 LONGEST = 2 * 1024 * 1024
 """Bytes of the bodies of one batch; a single longer record goes alone."""
-GOVERNING = (*KINDS_OF["profile"], *KINDS_OF["watchlist"])
+GOVERNING = (*kinds_of("profile"), *kinds_of("watchlist"))
 """Kinds that two people of the centre decide for all posts."""
 OF_MODELS = (MODEL_REGISTERED, MODEL_APPROVED, MODEL_IN_FORCE, MODEL_RETIRED)
 """Kinds by which the centre's models come into force and leave, where their bundles travel."""

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Index, Select, String, select, text
 from engine.domain.time_units import micros
 from engine.errors import NotFoundError
 from engine.journal.entries import Draft, Entry, list_bodies
-from engine.journal.kinds import LINK_RECEIVED, LINK_SENT
+from engine.links.area import LINK_RECEIVED, LINK_SENT
 from engine.links.envelope import read_envelope
 from engine.links.ledger import ENVELOPES
 from engine.links.requests.transitions import (

@@ -26,7 +26,7 @@ from experiments.benchmarks.quality.known_truth import bound_gain
 from experiments.benchmarks.quality.mechanisms import Make, open_network
 from experiments.support.benchmark_harness import Row, row
 from experiments.synthetic.mechanisms import traffic
-from experiments.synthetic.mechanisms.hidden_risks import QUARTER
+from experiments.synthetic.mechanisms.hidden_groups import QUARTER
 from experiments.synthetic.world import network as world
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan

@@ -22,8 +22,11 @@ from engine.errors import ConflictError
 from engine.journal.clock import ClockProjection
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal, JournalReader
-from engine.journal.kinds import (
-    CROSSING,
+from engine.journal.kinds import CROSSING
+from engine.journal.payloads import COPIED
+from engine.journal.receipts import Receipt, Signer
+from engine.links.agreement import parse_agreement
+from engine.links.area import (
     LINK_ENDED,
     LINK_RECEIPTED,
     LINK_RECEIVED,
@@ -31,9 +34,6 @@ from engine.journal.kinds import (
     LINK_RESUMED,
     LINK_SENT,
 )
-from engine.journal.payloads import COPIED
-from engine.journal.receipts import Receipt, Signer
-from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkKeys
 from engine.links.ledger import ENVELOPES, Direction, LinkProjection, read_position

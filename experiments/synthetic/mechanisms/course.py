@@ -211,7 +211,13 @@ def _find(
     """Draw what the searches of a week find, when it is known, and what surfaces inland."""
     searched, look = course.basis[rows] >= 0, course.is_look[rows]
     u = rng.random((4, len(rows)))
-    seized = searched & ~look & course.carries[rows] & (u[0] < _FINDS_LOAD)
+    is_known = np.zeros(len(rows), np.bool_)
+    if risks.is_reported is not None:
+        is_known = risks.is_reported[rows]
+    course.basis[rows[is_known]], course.propensity[rows[is_known]] = BASES.index("officer"), np.nan
+    searched, look = searched | is_known, look & ~is_known
+    course.is_look[rows] = look
+    seized = searched & ~look & course.carries[rows] & ((u[0] < _FINDS_LOAD) | is_known)
     spared = np.zeros(len(rows), np.bool_) if risks.is_spared is None else risks.is_spared[rows]
     is_missed = seized & spared
     course.basis[rows[is_missed]], course.propensity[rows[is_missed]] = -1, np.nan

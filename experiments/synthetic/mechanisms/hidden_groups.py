@@ -4,8 +4,8 @@ What a group changes and what it keeps makes five kinds. *plates*: plates and ca
 few weeks, drivers and consignees stay. *drivers*: drivers come and go, carrier and vehicles stay.
 *importer*: all goods go to one big lawful importer. *newcomers*: firms live for weeks, and the
 drivers go over to the next ones. *fronts*: several firms share trailers, and a car drives ahead.
-In each kind lawful groups do the same and carry nothing, and one lawful importer has so much of the
-traffic that a find or two are his by chance.
+In each kind lawful groups do the same and carry nothing, and one lawful importer has a sixth of the
+laden trucks; but in *importer*, three loads of others are found among his goods.
 
 A group that is never caught has a known member with it now and then: in one trip of eight it takes
 a driver of a group that may be caught (*fronts*: a trailer). All numbers are assumed.
@@ -21,6 +21,10 @@ from engine.domain.time_units import DAY
 from experiments.synthetic.config import Config, Ints
 from experiments.synthetic.mechanisms.traffic import PAIRS, Trips
 
+QUARTER = 91 * DAY
+"""What is judged: the last days of a year, before which half of the groups are never caught."""
+STRAYS, _STRAYS_WITHIN = 3, 120 * DAY
+"""Loads of others that are found among the big importer's goods so long before the quarter."""
 GroupKind = Literal["plates", "drivers", "importer", "newcomers", "fronts"]
 KINDS: tuple[GroupKind, ...] = get_args(GroupKind)
 CARRYING, NEVER_CAUGHT, LAWFUL = 8, 4, 6
@@ -145,6 +149,15 @@ def form_groups(kind: GroupKind, trips: Trips, config: Config) -> Groups:
             trips.pair[rows[is_home]] = rng.integers(0, PAIRS)
     _borrow("trailer" if kind == "fronts" else "driver", trips, number, rng=rng)
     return Groups(number)
+
+
+def draw_strays(trips: Trips, config: Config) -> Ints:
+    """Return the trips, ascending, in which a load of others is found with the big importer."""
+    rng = config.rng("strays")
+    importer = np.bincount(trips.consignee[trips.consignee >= 0]).argmax()
+    before = config.end - QUARTER - trips.entry_at
+    late = (trips.consignee == importer) & (before > 7 * DAY) & (before < _STRAYS_WITHIN)
+    return np.sort(rng.permutation(np.flatnonzero(late))[:STRAYS])
 
 
 def _borrow(party: str, trips: Trips, number: Ints, *, rng: np.random.Generator) -> None:

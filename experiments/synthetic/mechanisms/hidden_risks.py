@@ -23,10 +23,10 @@ from experiments.synthetic.mechanisms.hidden_groups import GroupKind
 from experiments.synthetic.mechanisms.traffic import LANES, Trips
 
 Mechanism = Literal[GroupKind, "latent", "rings", "signs", "repeat", "circles"]
-QUARTER = 91 * DAY
-"""What is judged: the last days of a year, before which groups are never caught."""
 CIRCLE = 14
 """Cars, and as many drivers, of a circle."""
+_CERTAIN = 30.0
+"""Log-odds."""
 
 LOAD_SIGNS = ("late", "seals", "driver", "trailer", "heavy", "night", "ahead")
 PAPER_SIGNS = ("value", "mass", "dispatch")
@@ -51,6 +51,8 @@ class HiddenRisks:
     """Number of the group whose trip it is, -1 for none; None where there are no groups."""
     is_spared: Bools | None = None
     """Trips of which a search that would find the load is not made."""
+    is_reported: Bools | None = None
+    """Trips whose load officers get a report of, so that they find it."""
 
 
 def draw_risks(mechanism: Mechanism, trips: Trips, config: Config) -> HiddenRisks:
@@ -159,6 +161,10 @@ def _groups(
     load = _effects(rng, trips.line, 0.4) + _effects(rng, trips.driver, 0.5) * ~carries
     load += np.where(carries, 4.2 + np.where(campaign[number * carries, month], 0.5, -0.7), 0.0)
     papers = _effects(rng, trips.consignee, 0.8) + _effects(rng, trips.goods, 0.5)
+    is_reported = np.zeros(len(number), np.bool_)
+    if kind != "importer":
+        is_reported[hidden_groups.draw_strays(trips, config)] = True
+        load += np.where(is_reported, _CERTAIN, 0.0)
     never = (number >= 0) & (number < hidden_groups.NEVER_CAUGHT)
     leads = 3.5 if kind == "fronts" else 0.0
     return HiddenRisks(
@@ -169,7 +175,8 @@ def _groups(
         leads,
         loads=0.02,
         group=number,
-        is_spared=never & (trips.entry_at < config.end - QUARTER),
+        is_spared=never & (trips.entry_at < config.end - hidden_groups.QUARTER),
+        is_reported=is_reported,
     )
 
 

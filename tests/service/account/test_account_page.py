@@ -7,9 +7,9 @@ import pytest
 
 from api.auth import throttles
 from api.auth.authority import Authority, OpenSession
-from api.auth.permissions import Role
 from api.auth.sessions import COOKIE
 from api.web import sign_in_page
+from engine.domain.rights import Role
 from tests.service.page_session import Desk, at_desk, user
 from tests.service.running_service import CHEAP, World
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from api.auth.permissions import Role
 from api.network import history
 from engine.criteria.dual_control import draft_backtest
+from engine.domain.rights import Role
 from engine.domain.time_units import SystemClock, micros
 from engine.errors import InputError
 from experiments.analysis import home_history

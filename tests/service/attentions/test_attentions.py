@@ -4,6 +4,7 @@ The world is ``tj`` at the post OYB; its partner ``uz`` is a store of its own th
 the door.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
@@ -11,16 +12,18 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from api.http import middleware
 from api.links import reports
 from api.links.worker import LinkWorker
-from engine.journal.kinds import LINK_RECEIVED
+from engine.domain.rights import Role
+from engine.domain.time_units import HOUR
 from engine.links.agreement import parse_agreement
+from engine.links.area import LINK_RECEIVED
 from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkKeys
 from engine.links.key_files import open_link_keys
 from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport, Withdraw
+from engine.links.parcel import read_parcel
 from engine.links.requests.facts import find_request
 from engine.links.requests.request_desk import RequestDesk, RequestSender
 from tests.service.auth.test_refusals import is_problem
@@ -547,18 +550,24 @@ def test_a_count_of_the_routes_of_requests_is_caught(
 
 
 def test_a_silent_line_is_seen(world: World, partner: Partner) -> None:
-    partner.exchange_with(world)
-    heard = world.runtime.metrics.links_heard
-    assert partner.link.name in heard
-    heard[partner.link.name] -= 7_200
-    (line,) = [
-        one
-        for one in world.client.get("/metrics").text.splitlines()
-        if one.startswith("darvoza_link_silent_seconds")
-    ]
-    assert float(line.split()[1]) >= 7_200
-    partner.exchange_with(world)
-    assert heard[partner.link.name] > 0
+    """A parcel proves that its sender is there from when it names an answer of this side."""
+
+    def read_silence() -> float:
+        lines = world.client.get("/metrics").text.splitlines()
+        (line,) = [one for one in lines if one.startswith("darvoza_link_silent_seconds")]
+        return float(line.split()[1])
+
+    name, expected = partner.link.name, world.runtime.metrics.links_expected
+    with world.runtime.store.read() as connection:
+        expected[name] = world.runtime.journal.now(connection) - 2 * HOUR
+    path = f"/v1/links/{name}/parcels"
+    answer = world.client.post(path, content=partner.parcel())
+    assert read_silence() >= 7_200
+    at = read_parcel(answer.content).parcel.at
+    honest = replace(partner.exchange.make_parcel(partner.link), heard=at)
+    assert world.client.post(path, content=honest.seal(partner.keys)).status_code == 200
+    assert read_silence() < 60
+    del expected[name]
 
 
 def test_an_unknown_link_and_a_far_deadline_are_refused(world: World, partner: Partner) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from engine.audit.decision_replay import RecomputedDecision
 from engine.decision.record_codec import decode_decision
+from engine.domain.rights import Role
 from engine.journal.kinds import DECISION
 from engine.queue.queue import QueuedDecision, list_decisions
 from tests.service.decisions.test_amendments import amend, heavier

@@ -4,7 +4,7 @@ import json
 
 from sqlalchemy import select
 
-from api.auth.permissions import Role
+from engine.domain.rights import Role
 from engine.journal.entries import Draft
 from engine.journal.kinds import SHIFT_CLOSED
 from engine.selection.randomization import RANDOM

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 import api.audit.erasure
 from api.audit.erased_rows import ErasedRows
 from api.auth.accounts import Accounts
-from api.auth.permissions import Role
 from api.cli.common import open_home
 from api.cli.main import app
 from api.service.runtime import open_network
+from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import DATABASE_VARIABLE, Home
 from features.history.tables import SCHEMAS, loads, read_history

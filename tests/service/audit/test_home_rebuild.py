@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 import api.audit.home_rebuild
 from api.audit.home_check import check_home, open_check
-from api.audit.home_rebuild import rebuild_home
+from api.audit.home_rebuild import rebuild_home, rebuild_into
 from api.cli.main import app
+from api.migrations.upgrade import upgrade
 from api.service.runtime import open_store
 from engine.audit.erasures import erasure_draft
 from engine.errors import HomeError, StoreUnavailableError
@@ -172,6 +173,33 @@ def test_it_makes_nothing_of_a_journal_that_was_changed(eventful_home: Lived, st
             connection.execute(text(changed), {"s": subject})
 
 
+UNREADABLE = (
+    "UPDATE decisions SET post = CAST(post AS BLOB)",
+    "UPDATE users SET role = CAST(X'ff' AS TEXT) WHERE name = 'ada'",
+    "UPDATE shifts SET seed = CAST(seed AS TEXT)",
+    "UPDATE spread_head SET cut = 'none'",
+    "UPDATE identifier_log SET texts = CAST(texts AS TEXT)",
+    "UPDATE counter_log SET known_at = 2000000000000000 "
+    "WHERE known_at = (SELECT MIN(known_at) FROM counter_log)",
+    "INSERT INTO counter_merge VALUES (1, 7, 2000000000000000, 0, -1, 0, 0)",
+)
+
+
+def test_values_that_cannot_be_read_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(DATABASE_VARIABLE, raising=False)
+    home = copy_eventful(tmp_path / "home")[0]
+    with open_store(home) as store:
+        with store.write() as connection:
+            for statement in UNREADABLE:
+                assert connection.exec_driver_sql(statement).rowcount > 0
+        assert not check_home(home, store).ok
+        rebuilt = rebuild_home(home, store)
+        assert {table for table, _ in rebuilt.dropped} == {"shifts"}
+        assert check_home(home, store).faults == ()
+
+
 def test_rows_of_erased_records_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(DATABASE_VARIABLE, raising=False)
     home = copy_eventful(tmp_path / "home")[0]
@@ -195,4 +223,11 @@ def test_rows_of_erased_records_stay(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with store.read() as connection:
         rows = connection.execute(text("SELECT count(*) FROM decisions")).scalar_one()
         assert rows == before, "the row of the erased record stays as it was"
+    with Store(f"sqlite:///{tmp_path / 'new.sqlite'}") as made:
+        upgrade(made)
+        rebuild_into(home, store, made)
+        assert check_home(home, made).faults == ()
+        with made.read() as connection:
+            rows = connection.execute(text("SELECT count(*) FROM decisions")).scalar_one()
+            assert rows == before, "it is in a new store, too"
     store.dispose()

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from engine.audit.draw_verification import DrawVerifier
+from engine.domain.rights import Role
 from engine.selection.team_assignment import TEAM, assign_team
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import POST, World, arrival

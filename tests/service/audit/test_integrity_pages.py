@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select, text, update
 
 from api.audit import reads as audit_reads
-from api.auth.permissions import Role
 from api.service import executors
 from api.web.labels import TABLES
+from engine.domain.rights import Role
 from engine.journal.journal import BODIES, JOURNAL
 from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
 from engine.storage.worker_process import hold_place

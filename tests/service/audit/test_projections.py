@@ -20,7 +20,6 @@ from typer.testing import CliRunner
 
 from api.audit.home_check import check_home
 from api.audit.home_verification import NOT_COMPARED, PACKED, ProjectionCheck, version_faults
-from api.auth.permissions import Role
 from api.auth.stored_secrets import StoredSecrets
 from api.cli.main import app
 from api.service.runtime import projections
@@ -28,6 +27,7 @@ from engine.audit.projection_replay import open_scratch_store
 from engine.audit.store_comparison import Comparison, identity_of
 from engine.audit.table_structure import find_structure_faults
 from engine.audit.verification import JournalFault
+from engine.domain.rights import Role
 from engine.journal import kinds, payloads
 from engine.journal.entries import JournalRecord
 from engine.journal.journal import JournalReader

@@ -23,10 +23,10 @@ from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from api.auth.accounts import Accounts
-from api.auth.agencies import AgencyTable, Scope, read_table
+from api.auth.agencies import AgencyTable, read_table
 from api.auth.callers import Caller
 from api.auth.credentials import open_pepper
-from api.auth.permissions import BOUND, MACHINES, MAY, OWNED, ROUTES, Matter, Right, Role
+from api.auth.permissions import BOUND, MACHINES, MAY, OWNED, ROUTES
 from api.auth.sessions import COOKIE
 from api.cli.agencies import describe_matrix
 from api.decisions import page_forms
@@ -38,8 +38,9 @@ from api.service.subprocess_jobs import Assessments, Measurements
 from api.site import PAGES
 from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
 from api.webhooks.bodies import EventBodies
+from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import NotEnoughDataError
-from engine.events.event_types import list_events
+from engine.journal.areas import RecordRule, list_events, list_rules
 from engine.journal.entries import Entry
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import (
@@ -48,14 +49,13 @@ from engine.journal.kinds import (
     DRIFT_MEASURED,
     ERASURE_PROPOSED,
     KEY_CREATED,
-    KINDS,
     MODEL_REGISTERED,
-    POST_RECORD,
     PROFILE_FAILED,
     SEIZURE,
     USER_CREATED,
     WATCHLIST_APPROVED,
 )
+from engine.links.area import POST_RECORD
 from tests.service.running_service import (
     CHEAP,
     NETWORK,
@@ -545,7 +545,7 @@ def find_seen(border: Border, reader: Caller, *, is_wrapped: bool) -> set[str]:
         sees = RecordFilter(connection, reader).sees
         return {
             kind
-            for kind in (*KINDS, "of_no_table")
+            for kind in (*list_rules(), "of_no_table")
             if sees(
                 POST_RECORD if is_wrapped else kind,
                 "" if is_wrapped else "x-1",
@@ -560,20 +560,18 @@ def test_every_kind_of_record_is_hidden_but_those_that_hold_no_row(
     border: Border, monkeypatch: pytest.MonkeyPatch, *, is_wrapped: bool
 ) -> None:
     """Negative control: a filter that shows what it does not know."""
-    assert agency_rows.MATTERS.keys() | agency_rows.ROWLESS | {POST_RECORD} == KINDS
-    assert not agency_rows.MATTERS.keys() & agency_rows.ROWLESS
+    kinds = list_rules().keys()
+    rowless = {
+        kind for kind, rule in list_rules().items() if rule.matter is None and not rule.is_wrapper
+    }
     whole, own, closed = (read_as(border, "interior", one) for one in Scope)
-    assert find_seen(border, closed, is_wrapped=is_wrapped) == agency_rows.ROWLESS
+    assert find_seen(border, closed, is_wrapped=is_wrapped) == rowless
     known = find_seen(border, own, is_wrapped=is_wrapped)
     assert not {KEY_CREATED, USER_CREATED, ACCOUNT_APPROVED, WATCHLIST_APPROVED} & known
     assert "of_no_table" not in known
-    assert find_seen(border, whole, is_wrapped=is_wrapped) == {*KINDS, "of_no_table"}
-    asked = RecordFilter._sees_row
-
-    def fail_open(self: RecordFilter, kind: str, *about: Any, **more: Any) -> bool:
-        return kind not in agency_rows.MATTERS or asked(self, kind, *about, **more)
-
-    monkeypatch.setattr(RecordFilter, "_sees_row", fail_open)
+    assert find_seen(border, whole, is_wrapped=is_wrapped) == {*kinds, "of_no_table"}
+    shown = {"of_no_table": RecordRule(), **list_rules()}
+    monkeypatch.setattr(agency_rows, "list_rules", lambda: shown)
     assert "of_no_table" in find_seen(border, own, is_wrapped=is_wrapped)
 
 
@@ -598,7 +596,8 @@ def test_what_a_centre_wraps_is_seen_by_the_rule_of_what_is_wrapped(
 ) -> None:
     """Negative control: a wrapped record is shown whole, as a kind that no table names once was."""
     assert find_wrapped_leaks(border) == []
-    monkeypatch.setattr(agency_rows, "ROWLESS", agency_rows.ROWLESS | KINDS)
+    rowless = {k: r if r.is_wrapper else RecordRule() for k, r in list_rules().items()}
+    monkeypatch.setattr(agency_rows, "list_rules", lambda: rowless)
     assert any("ZZWATCH" in one for one in find_wrapped_leaks(border))
 
 

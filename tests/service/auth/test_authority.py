@@ -19,7 +19,6 @@ from api.auth.accounts import Accounts
 from api.auth.authority import Authority, KeyGrant, PersonGrant
 from api.auth.callers import Callers
 from api.auth.credentials import digest, open_pepper, purpose_digest
-from api.auth.permissions import Role
 from api.auth.tables import KEYS, SESSIONS, USERS
 from api.service.settings import Settings
 from engine.criteria.dual_control import RECORDS as TWO_KEY_RECORDS
@@ -27,6 +26,7 @@ from engine.criteria.dual_control import read_tabled_states
 from engine.criteria.match import Match
 from engine.criteria.watchlist import KEYS as WATCH_KEYS
 from engine.criteria.watchlist import WatchMatcher, _key
+from engine.domain.rights import Role
 from engine.errors import NotAuthenticatedError
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL

@@ -14,12 +14,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, Connection, func, select, update
 
+from api.audit import erasure
+from api.audit.erasure import Criteria, _Selection
 from api.audit.home_check import check_home
-from api.auth.permissions import Role
 from api.cases import reads
 from api.service.settings import Settings
+from engine.audit.subject_records import RecordGroups
 from engine.cases.case_ledger import CASE_EVENTS, CASES
 from engine.cases.case_reading import CaseHistory, read_case
+from engine.domain.rights import Role
+from engine.domain.time_units import SystemClock
 from engine.journal.idempotency import ANSWERS
 from engine.journal.journal import JOURNAL
 from engine.queue import queue, reviews
@@ -241,6 +245,31 @@ def test_an_edit_lets_no_supervisor_act_alone(
         Role.SUPERVISOR,
     )
     assert review_alone(scene) is True
+
+
+def list_erasable(scene: Scene) -> set[tuple[str, str]]:
+    """Return what an erasure of everything would take while tables say that nothing waits."""
+    now = SystemClock().now()
+    selection = _Selection(Criteria(before=2**62), RecordGroups())
+    with (
+        edit_column(scene, DECISIONS.c.waiting, value=False),
+        edit_column(scene, CASES.c.state, value="closed"),
+        scene.world.runtime.store.read() as connection,
+    ):
+        chosen = selection.choose(connection, proposed_at=now, now=now)
+    return {one.key for one in chosen}
+
+
+def test_an_edit_erases_no_waiting_vehicle_and_no_open_case(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: what is needed is what the tables say."""
+    kept = {("movement", scene.waits["crossing_id"]), ("case", scene.case_id)}
+    chosen = list_erasable(scene)
+    assert not kept & chosen and ("movement", scene.searched["crossing_id"]) in chosen
+    monkeypatch.setattr(erasure, "holds_vehicle", lambda *_, **__: False)
+    monkeypatch.setattr(erasure, "list_held", lambda *_: set())
+    assert kept <= list_erasable(scene)
 
 
 def believe_tables(connection: Connection, case_id: str) -> CaseHistory:

@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 from api.auth.accounts import Accounts
 from api.auth.credential_commitment import commitment_of
 from api.auth.credentials import digest, new_key, open_pepper
-from api.auth.permissions import BOUND, OWNED, Role
+from api.auth.permissions import BOUND, OWNED
 from api.auth.tables import AccountSecret
 from api.cli.main import app
 from api.models.lifecycle import _inactive
 from engine.criteria.dual_control import read_tabled_states
+from engine.domain.rights import Role
 from engine.errors import NotAllowedError, NotFoundError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal

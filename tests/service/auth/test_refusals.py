@@ -11,10 +11,11 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from api import site
-from api.auth.permissions import MAY, OPEN, Role
+from api.auth.permissions import MAY, OPEN
 from api.http.problems import STATUS
 from api.service.settings import Settings
 from api.service.subprocess_jobs import Assessments, Measurements
+from engine.domain.rights import Role
 from engine.errors import NotEnoughDataError, RiskError
 from engine.journal import batch_worker
 from engine.journal.idempotency import MESSAGE_IDENTIFIER_TAKEN, ClaimHolder, IdempotencyClaim

@@ -21,11 +21,11 @@ from api.auth.agencies import AgencyTable
 from api.auth.authority import Authority
 from api.auth.credentials import open_pepper
 from api.auth.oidc_mapping import OidcMapping
-from api.auth.permissions import Role
 from api.cli import links
 from api.models import lifecycle
 from api.models.lifecycle import ModelSteps, VerifiedBundle
 from engine.criteria.dual_control import draft_backtest
+from engine.domain.rights import Role
 from engine.errors import RiskError
 from engine.journal.entries import Draft
 from engine.links.exchange import LinkExchange

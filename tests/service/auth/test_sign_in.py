@@ -11,7 +11,7 @@ from sqlalchemy import select
 from api.auth import throttles
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.permissions import MAY, Role
+from api.auth.permissions import MAY
 from api.auth.sessions import COOKIE, HOST_COOKIE
 from api.auth.tables import NO_PASSWORD, SESSIONS
 from api.site import PAGES
@@ -19,6 +19,7 @@ from api.web import sign_in_page
 from api.web.i18n import choose_language
 from api.web.page_route import HEADERS, local
 from api.web.visitor import OPEN_PAGES, OTHER_ROUTES, SIGNED_IN_ALONE, json_route
+from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAuthenticatedError, NotFoundError
 from tests.service.page_session import Desk, at_desk, user
 from tests.service.running_service import CHEAP, POST, World

@@ -13,12 +13,12 @@ from sqlalchemy import func, select
 import api.auth.accounts
 from api.auth import credentials, throttles
 from api.auth.credentials import hash_password, is_password, stand_in
-from api.auth.permissions import Role
 from api.auth.tables import USERS
 from api.auth.throttles import BURST, FORGOTTEN, FREE, LONGEST_WAIT, Attempts, network_of
 from api.service.executors import SIGN_INS, BoundedExecutor, Bounds, Executors
 from api.service.settings import Settings
 from api.web import sign_in_page
+from engine.domain.rights import Role
 from engine.errors import BusyError, NotAuthenticatedError
 from engine.storage.database import METADATA, Store
 from tests.service.page_session import Desk, user

@@ -21,7 +21,6 @@ from api.auth.accounts import Accounts
 from api.auth.authority import Authority
 from api.auth.callers import Caller
 from api.auth.oidc_mapping import Grant, MappingHistory, OidcMapping
-from api.auth.permissions import Matter, Role
 from api.auth.sessions import COOKIE
 from api.cases.steps import CaseWriter
 from api.corrections.steps import correct_seizure
@@ -29,10 +28,11 @@ from api.decisions.reads import DecisionReader
 from api.integrity.reads import report
 from api.models.lifecycle import ModelSteps
 from api.oidc import attempts, provider, sign_on
+from api.oidc import page as sign_on_page
 from api.oidc.secret_files import CLIENT_FILE, SUBJECTS_FILE
-from api.web import sign_on_page
 from engine.cases.case_events import Agreement, CaseEvent, CaseOpening, ControlledDelivery
 from engine.domain.records import Seizure
+from engine.domain.rights import Matter, Role
 from engine.errors import (
     ConflictError,
     LapsedProposalError,
@@ -59,6 +59,10 @@ QUEUE = f"/v1/posts/{POST}/queue"
 PAGE = f"/posts/{POST}/queue"
 TOKEN = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.")
 """A token as it travels; the three letters that it begins with stand in random bytes as well."""
+
+
+def sign_on_of(world: World) -> Any:
+    return world.runtime.sign_on
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +328,7 @@ def test_over_tls_an_attempt_is_of_this_host_alone(world: World) -> None:
 
 def test_an_attempt_is_over_after_ten_minutes(world: World, idp: IdentityProvider) -> None:
     old = attempts.new_attempt("/", now=1_700_000_000.0)
-    path = f"/login/oidc/callback?code=x&state={old.state(world.runtime.sign_on._pepper)}"
+    path = f"/login/oidc/callback?code=x&state={old.state(sign_on_of(world)._pepper)}"
     assert keep_attempt(Desk(world), old.cookie).get(path).status_code == 400
     moved = old.cookie.replace("1700000000", "4000000000")
     assert keep_attempt(Desk(world), moved).get(path).status_code == 400
@@ -342,14 +346,16 @@ def test_a_sign_on_leads_to_pages_of_ours_alone(
     desk = Desk(world)
     begin(desk)
     bent = attempts.new_attempt("https%3A%2F%2Fevil.example", now=attempts_now(desk))
-    state = bent.state(world.runtime.sign_on._pepper)
+    state = bent.state(sign_on_of(world)._pepper)
     nonce, verifier = (
-        way(bent, world.runtime.sign_on._pepper)
+        way(bent, sign_on_of(world)._pepper)
         for way in (attempts.Attempt.nonce, attempts.Attempt.verifier)
     )
-    trust = world.runtime.sign_on._trust()
-    address = world.runtime.sign_on._open(trust).authorization_address(
-        state=state, nonce=nonce, verifier=verifier
+    trust = sign_on_of(world)._trust()
+    address = (
+        sign_on_of(world)
+        ._open(trust)
+        .authorization_address(state=state, nonce=nonce, verifier=verifier)
     )
     answer = keep_attempt(Desk(world), bent.cookie).get(idp.sign_on(address, "sam"))
     assert (answer.status_code, 'content="0;url=/"' in answer.text) == (200, True)
@@ -363,7 +369,7 @@ def test_keys_are_rotated_without_a_restart(
     world: World, idp: IdentityProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signed_on(world, idp, "sam")
-    kept = world.runtime.sign_on._provider
+    kept = sign_on_of(world)._provider
     assert kept is not None
     kept[1]._kept["keys"].at -= provider.AGAIN_SECONDS
     idp.control(rotate=True)
@@ -403,7 +409,7 @@ def test_a_provider_that_is_slow_is_given_up(
     monkeypatch.setattr(world.runtime.sign_on, "_provider", None)
     desk = Desk(world)
     path = idp.sign_on(begin(desk), "sam")
-    asked = world.runtime.sign_on._provider
+    asked = sign_on_of(world)._provider
     assert asked is not None
     monkeypatch.setattr(asked[1]._transport, "_seconds", 0.3)
     idp.control(bent={"seconds": 1.0})

@@ -13,10 +13,10 @@ from api.audit.home_check import check_home
 from api.audit.home_rebuild import rebuild_home
 from api.auth.accounts import Accounts
 from api.auth.authority import Authority
-from api.auth.permissions import Role
 from api.auth.tables import AccountProjection
 from api.cli.main import app as command_line
 from api.service.runtime import open_network, open_store
+from engine.domain.rights import Role
 from engine.journal.journal import Journal
 from engine.journal.kinds import OIDC_GRANTED
 from engine.storage.home import Home

@@ -6,9 +6,9 @@ import orjson
 import pytest
 
 from api.auth.authority import Authority
-from api.auth.permissions import Role
 from api.webhooks import bodies
 from api.webhooks.bodies import EventBodies, receiver, types_for
+from engine.domain.rights import Role
 from engine.events.endpoints import Endpoint
 from tests.service.cases.test_cases import open_case, person, report
 from tests.service.running_service import OTHER, POST, World

@@ -16,17 +16,18 @@ import pytest
 from api.audit.erasure import Criteria, ErasureSteps
 from api.audit.home_check import check_home
 from api.auth.accounts import Accounts
-from api.auth.permissions import Role
 from api.cases import files
 from api.cli.home import copy_home
 from api.service.executors import FILES
 from api.service.runtime import open_store
 from engine.audit.case_file_check import find_case_file_faults, note_stray_files
+from engine.cases.area import CASE_EVENT
 from engine.cases.file_store import ReceivedFile, sweep_files
 from engine.cases.file_types import LARGEST_FILE
+from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import CASE_EVENT, SENSITIVE_READ
+from engine.journal.kinds import SENSITIVE_READ
 from engine.storage.home import Home
 from tests.service.auth.test_refusals import is_problem
 from tests.service.cases.test_cases import open_case, person, read, report

@@ -7,11 +7,11 @@ from unittest.mock import patch
 import pytest
 
 from api.auth.accounts import Accounts
-from api.auth.permissions import Role
 from api.cases import page
 from api.cases.event_forms import EVENT_FIELDS, OFFERED
 from api.cases.reads import describe_case
 from engine.cases.case_progress import ESCALATED_DAYS
+from engine.domain.rights import Role
 from tests.service.cases.test_cases import file_the_find, records_with
 from tests.service.page_session import Desk, at_desk
 from tests.service.running_service import CHEAP, OTHER, POST, World

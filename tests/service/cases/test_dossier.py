@@ -13,7 +13,6 @@ from fpdf import FPDF
 from PIL import Image, ImageChops
 from pypdf import PdfReader
 
-from api.auth.permissions import Role
 from api.cases import dossier as dossiers
 from api.cases import reads
 from api.cases.dossier_pdf import _Pages
@@ -21,6 +20,7 @@ from api.service import executors
 from api.web.i18n import LANGUAGES
 from engine.cases.file_types import PDF, recognise_content
 from engine.cases.photographs import Photograph, strip_photograph, strip_png
+from engine.domain.rights import Role
 from engine.errors import BusyError, TooCostlyError
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ

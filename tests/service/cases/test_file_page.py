@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from api.cases import file_page, files, multipart_upload
+from engine.cases.area import CASE_EVENT
+from engine.domain.rights import Role
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import CASE_EVENT
 from tests.service.auth.test_refusals import is_problem
 from tests.service.cases.test_cases import open_case, person, read
 from tests.service.page_session import TOKEN, Desk, at_desk

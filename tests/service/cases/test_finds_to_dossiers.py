@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from api.auth.permissions import Role
+from engine.domain.rights import Role
 from engine.journal.journal import BODIES
 from features.seizure_reports.extraction import read_report
 from tests.service.cases.find_reports import CANARY, REPORTS, FindReport

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from api.auth.permissions import Role
 from api.cases import report_page
 from api.web.form_fields import FormReader
+from engine.domain.rights import Role
 from engine.errors import TooCostlyError
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import SEIZURE

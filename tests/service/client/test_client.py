@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import pytest
 from lxml import etree
 
-from api.auth.permissions import MAY, OPEN, Role
+from api.auth.permissions import MAY, OPEN
 from api.cli.demo import _result
 from api.client import Calls, Client, RefusedError
 from api.decisions.schemas import CheckpointView, SupervisorView
@@ -25,6 +25,7 @@ from api.http.openapi_examples import BODIES
 from api.http.schema_base import Problem
 from api.service.subprocess_jobs import Backtests
 from engine.domain.records import Arrival
+from engine.domain.rights import Role
 from engine.errors import NotEnoughDataError
 from tests.service.extra_callers import person
 from tests.service.running_service import POST, World, arrival

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from api.auth.permissions import Role
+from engine.domain.rights import Role
 from tests.service.client.test_client import SAMPLES, client
 from tests.service.running_service import POST, World, arrival
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
+from engine.domain.rights import Role
 from engine.journal.kinds import FIND_CONFIRMED
 from features.history.journal_history import read_event_log
 from features.history.labels import labels

@@ -3,8 +3,8 @@
 from copy import deepcopy
 from typing import Any
 
-from api.auth.permissions import Role
 from engine.criteria.indicator_rules import RULES_VERSION
+from engine.domain.rights import Role
 from tests.service.reports.test_acts import find
 from tests.service.running_service import OTHER, POST, World, arrival
 

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from api.auth.permissions import Role
 from api.http import request_bodies
+from engine.domain.rights import Role
 from tests.service.running_service import OTHER, World, arrival
 
 PATH = "/v1/decisions/batch"

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import MAY, Role
+from api.auth.permissions import MAY
 from api.queue import reads as queue_reads
 from api.service.signed_answers import SignedAnswers
 from engine.decision.role_views import BLIND
+from engine.domain.rights import Role
 from engine.journal.batch_worker import StoredRecord
 from engine.queue import queue
 from tests.service.page_session import Desk, at_desk

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from api.decisions.mirror_panel import sides
 from api.decisions.page_data import bars
 from api.decisions.vehicle_drawing import HEIGHT, OUTLINES, RADIUS, WIDTH, draw_vehicle
+from engine.domain.rights import Role
 from engine.explanation.reasons import Reason
 from engine.search_orders.priors import PRIOR
 from tests.service.page_session import Desk, at_desk, user

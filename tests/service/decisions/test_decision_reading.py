@@ -6,7 +6,6 @@ from math import nan
 
 import pytest
 
-from api.auth.permissions import Role
 from api.decisions import page_data
 from api.decisions.page_data import ReasonBar, bars, put_in_words
 from api.decisions.usual_strips import (
@@ -18,6 +17,7 @@ from api.decisions.usual_strips import (
     draw_price,
     draw_transit,
 )
+from engine.domain.rights import Role
 from engine.explanation.reasons import Reason
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import find

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.auth.permissions import Role
 from api.decisions.schemas import CheckpointView, SupervisorView
 from engine.decision.role_views import BLIND
+from engine.domain.rights import Role
 from engine.queue.queue import list_decisions
 from engine.selection.policy import Channel
 from tests.service.running_service import World, arrival
@@ -165,6 +165,18 @@ def test_the_queue_is_ranked(world: World, decisions: list[dict[str, Any]]) -> N
     levels = [Channel.of(one["channel"]) for one in queue]
     assert levels == sorted(levels, reverse=True) and set(levels) == {Channel.RED, Channel.YELLOW}
     assert set(queue[0]) == {*BLIND, "decided_at", "receipt"}
+
+
+def test_what_stands_for_a_missing_value_is_a_gap_and_no_key(world: World) -> None:
+    sent = arrival(501, plate="NULL", carrier_id="3.01E+08", driver_ref="-", vin="0")
+    answer = world.decide(sent)
+    assert answer.status_code == 201
+    assert {"no_plate", "no_carrier", "no_driver_ref"} <= set(answer.json()["data_gaps"])
+    refused = world.decide(arrival(502, crossing_id="N/A"))
+    assert refused.status_code == 422
+    assert [(one["at"], one["rule"]) for one in refused.json()["fields"]] == [
+        ("crossing.crossing_id", "placeholder")
+    ]
 
 
 def test_an_unknown_post_is_refused(world: World) -> None:

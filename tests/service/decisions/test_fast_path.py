@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from api.auth.callers import Caller
-from api.auth.permissions import Role
 from api.decisions import fast_path
 from api.decisions.routes import await_decision
 from api.http.dependencies import LONGEST_IDEMPOTENCY_KEY
 from api.http.request_bodies import parse_body
+from engine.domain.rights import Role
 from tests.service.running_service import OTHER, World, arrival
 
 TWICE = [("X-Twice", "1"), ("X-Twice", "2")]

@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.auth.permissions import BOUND, Role
+from api.auth.permissions import BOUND
 from api.decisions.link_graph import LONGEST, WIDTH, graph
 from api.decisions.timeline import LEFT, NAME_WIDTH, RIGHT, SPANS, draw_timeline
+from engine.domain.rights import Role
 from tests.service.decisions.test_decision_page import path, send
 from tests.service.page_session import Desk, at_desk, user
 from tests.service.reports.test_acts import act, find

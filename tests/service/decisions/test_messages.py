@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from api.auth.permissions import Role
 from api.messages import wco_response
 from api.messages.wco_response import CODES, NAMESPACE, TIME_NAMESPACE, write_response
+from engine.domain.rights import Role
 from engine.journal.journal import Journal
 from features.history.tables import read_history
 from features.intake.load import load
@@ -193,6 +193,8 @@ def test_a_message_is_refused_by_status_and_name(
         ({"plate": ["A 1", "A 2"]}, "crossing.plate", "doubled"),
         ({"is_empty": "yes"}, "crossing.is_empty", ""),
         ({"weighed_mass_kg": "nan"}, "crossing.weighed_mass_kg", ""),
+        ({"weighed_mass_kg": "18_220"}, "crossing.weighed_mass_kg", "not_a_number"),
+        ({"arrived_at": "1900-01-01T00:00:00Z"}, "crossing.arrived_at", "implausible_time"),
         ({"declaration_id": "another"}, "declaration.declaration_id", "contradiction"),
     ],
 )

@@ -9,12 +9,12 @@ import pytest
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
 from api.decisions.reads import DecisionReader
 from api.web.labels import TABLES
 from engine.decision.inspection_minutes import place_of
 from engine.decision.record_codec import decode_decision
 from engine.domain.records import Arrival
+from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAllowedError
 from engine.journal.idempotency import claim
 from engine.journal.kinds import (
@@ -171,7 +171,7 @@ def test_a_vehicle_sent_to_red_by_a_supervisor_has_a_search_order(world: World) 
     assert row["search_order"] == order
     with world.runtime.store.read() as connection:
         filed_as = read_decision(connection, yellow["decision_id"])
-        (kept,) = read_reviews(connection, yellow["decision_id"])
+        (kept,) = read_reviews(connection, filed_as)
         body = kept.body
         arrival = Arrival.model_validate(
             world.runtime.journal.body(connection, filed_as.seq)["arrival"], strict=False

@@ -10,9 +10,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import func, select
 
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
 from api.decisions.schemas import CheckpointView, SupervisorView
 from api.declarations.schemas import AcknowledgedDeclaration, DeclarationView, ExpectedDeclarations
+from engine.domain.rights import Role
 from engine.storage.database import METADATA
 from tests.service.page_session import at_desk
 from tests.service.running_service import OTHER, POST, World, arrival

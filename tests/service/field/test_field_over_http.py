@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from api.http import guards
 from api.shifts.reads import count_hours
 from engine.decision.role_views import BLIND
+from engine.domain.rights import Role
 from engine.queue.mirror_alerts import MirrorProjection
 from tests.service.auth.test_agencies import key_of, last_body
 from tests.service.decisions.test_mirror_alerts import exit_of

@@ -16,12 +16,13 @@ from anyio import sleep_forever
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api.auth.permissions import MAY, Role
+from api.auth.permissions import MAY
 from api.decisions import reads
 from api.http import csv_lists
 from api.http.openapi_examples import BODIES
 from api.service.subprocess_jobs import Backtests
 from api.site import ROUTERS
+from engine.domain.rights import Role
 from engine.errors import NotAllowedError
 from engine.storage.csv_cells import STARTS
 from tests.proof_alone import IS_PROOF

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 import api.http.request_bodies
-from api.auth.permissions import MAY, Role
+from api.auth.permissions import MAY
 from api.http.openapi_examples import BODIES
+from engine.domain.rights import Role
 from tests.service.auth.test_refusals import is_problem
 from tests.service.running_service import World
 from tests.service.service.test_personal_data import name_path

@@ -22,9 +22,10 @@ from schemathesis import checks, openapi
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks as declared
 
-from api.auth.permissions import MAY, Role
+from api.auth.permissions import MAY
 from api.http.openapi_examples import BODIES
 from api.service.subprocess_jobs import Assessments, Backtests, Measurements
+from engine.domain.rights import Role
 from engine.errors import NotEnoughDataError
 from tests.service.conftest import serving
 from tests.service.running_service import POST, World, arrival

@@ -9,10 +9,10 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 
 from api import site
-from api.auth.permissions import Role
 from api.http.dependencies import CheckedRoute
 from api.training import pages as training_pages
 from api.web.page_route import FOREIGN
+from engine.domain.rights import Role
 from tests.service.page_session import Desk, at_desk
 from tests.service.running_service import POST, World, arrival
 

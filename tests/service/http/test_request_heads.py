@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from api.http import request_heads
+from engine.domain.rights import Role
 from tests.service.auth.test_refusals import is_problem
 from tests.service.running_service import World, arrival
 

@@ -3,21 +3,24 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx2
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Scope
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Callers
 from api.auth.credentials import new_key, open_pepper
-from api.auth.permissions import Role
 from api.http.unauthenticated_limit import BURST, LONGEST_SECONDS, RATE, Pace
 from api.service.runtime import open_network, open_store
 from api.service.settings import Settings
+from engine.domain.rights import Role
+from engine.errors import BusyError
 from tests.service.auth.test_refusals import is_problem
 from tests.service.auth.test_sign_in_limits import Clock
 from tests.service.page_session import Desk, user
@@ -26,7 +29,7 @@ from tests.support.one_call_client import send_together
 
 GATEWAY = "192.0.2.24"
 POSTS = [f"P{number:02}" for number in range(24)]
-COPIES, STRANGERS = 20, 100
+COPIES, STRANGERS, SECONDS = 20, 100, 60
 GARBAGE = {"Authorization": "Bearer dz_" + "A" * 43}
 
 
@@ -140,6 +143,26 @@ class Gateway:
     """One for each of ``POSTS``."""
     counted: Counter[str]
     """How often the service read keys, and looked one up."""
+    awaited: int = 0
+    """Requests that come before any read of keys is done, as at a store that is slow."""
+    came: list[None] = field(default_factory=list)
+    all_came: Event = field(default_factory=Event)
+
+    def note_request(self) -> None:
+        """Count a request that came."""
+        self.came.append(None)
+        if len(self.came) == self.awaited:
+            self.all_came.set()
+
+    def count_calls(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a read of keys: it is counted, and not done before all requests have come."""
+
+        def count(*given: Any) -> Any:
+            self.counted[work.__name__] += 1
+            assert self.all_came.wait(SECONDS)
+            return work(*given)
+
+        return count
 
     def send(self, *more: str) -> Counter[int]:
         """Send a decision of each post many times at once, and once with other keys; statuses."""
@@ -153,6 +176,7 @@ class Gateway:
             )
             for number, key in [*list(enumerate(self.keys)) * COPIES, *((0, key) for key in more)]
         ]
+        self.awaited = len(sent)
         return Counter(send_together(self.client, sent, address=GATEWAY))
 
 
@@ -165,22 +189,18 @@ def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway
     with open_store(home) as store:
         accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
         keys = [accounts.create_key(Role.CHECKPOINT, one, pepper=pepper).secret for one in POSTS]
-    counted = Counter[str]()
-    for name in ("read_new", "look_up"):
-        monkeypatch.setattr(Callers, name, count_calls(getattr(Callers, name), counted))
     client, _ = open_world(home, FakeModels(), Settings())
+    made, admit = Gateway(client, keys, Counter()), Pace.admit
+
+    async def note_and_admit(pace: Pace, scope: Scope) -> BusyError | None:
+        made.note_request()
+        return await admit(pace, scope)
+
+    monkeypatch.setattr(Pace, "admit", note_and_admit)
+    for name in ("read_new", "look_up"):
+        monkeypatch.setattr(Callers, name, made.count_calls(getattr(Callers, name)))
     with client:
-        yield Gateway(client, keys, counted)
-
-
-def count_calls(work: Callable[..., Any], counted: Counter[str]) -> Callable[..., Any]:
-    """Wrap work, so that it counts how often it is done."""
-
-    def count(*given: Any) -> Any:
-        counted[work.__name__] += 1
-        return work(*given)
-
-    return count
+        yield made
 
 
 def test_valid_keys_of_one_address_are_never_refused_after_a_restart(gateway: Gateway) -> None:

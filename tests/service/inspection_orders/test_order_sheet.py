@@ -5,8 +5,8 @@ from typing import Any
 
 import segno
 
-from api.auth.permissions import Role
 from api.inspection_orders import page as order_page
+from engine.domain.rights import Role
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import find
 from tests.service.running_service import World

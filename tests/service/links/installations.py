@@ -18,11 +18,12 @@ from typer.testing import CliRunner
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.permissions import BOUND, OWNED, Role
+from api.auth.permissions import BOUND, OWNED
 from api.cli.main import app
 from api.harness.service_process import wait_until_ready
 from api.harness.tls_line import HOST
 from api.service.runtime import open_network, open_store
+from engine.domain.rights import Role
 from engine.errors import RiskError
 from engine.journal.journal import JOURNAL
 from engine.links.inbox import ENVELOPE_KINDS

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from api.links import bundles
 from api.links.bundles import BundleLine
 from engine.errors import TamperedBundleError
-from engine.journal.kinds import LINK_RECEIVED, MODEL_REGISTERED
+from engine.journal.kinds import MODEL_REGISTERED
 from engine.journal.payloads import COPIED
+from engine.links.area import LINK_RECEIVED
 from engine.storage.file_digests import file_digest
 from experiments.support.throwaway_models import Analysts
 from models.bundle.bundle import MANIFEST, SIGNATURE, load_bundle, signing_key

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from api.attentions.reads import find_request_file, list_requests_seen
-from api.auth.agencies import Scope
 from api.cases.files import choose_passed_files, find_file, list_passable
 from api.links.case_files import FileLine
 from api.links.exchanges import exchange_all, export_parcel, import_parcels
@@ -23,6 +22,7 @@ from engine.audit.file_anchors import declare_network
 from engine.cases import travelling_files
 from engine.cases.file_store import FAILED, PARTIAL, sweep_files
 from engine.cases.file_types import JPEG, TEXT
+from engine.domain.rights import Scope
 from engine.domain.time_units import DAY, moment
 from engine.errors import (
     ConflictError,
@@ -31,9 +31,9 @@ from engine.errors import (
     RecordError,
     StoreUnavailableError,
 )
-from engine.journal.kinds import LINK_RECEIVED
 from engine.links import file_parts
 from engine.links.agreement import parse_agreement
+from engine.links.area import LINK_RECEIVED
 from engine.links.file_parts import LEAST_ROOM, MOST_ROOM, open_part, seal_part
 from engine.links.messages import Answer, CaseOffer, FilePart
 from engine.links.parcel import Parcel, read_parcel

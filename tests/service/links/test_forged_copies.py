@@ -21,30 +21,30 @@ from sqlalchemy import select
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
 from api.links.exchanges import ExchangeResult
 from api.service.settings import Settings
 from engine.audit.copy_check import RULE
+from engine.cases.area import CASE_OPENED
 from engine.cases.case_ledger import CASE_EVENTS, CASES
 from engine.criteria.dual_control import draft_proposal
 from engine.criteria.watchlist import WatchEntry, draft_entry
+from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock, moment
+from engine.journal.areas import list_rules
 from engine.journal.hash_chain import ChainLink, canonical, chain_of, leaf_of
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import (
-    CASE_OPENED,
     CROSSING,
     DECISION,
     INSPECTION,
-    KINDS,
     MODEL_REGISTERED,
-    POST_RECORD,
     QUEUE_EXPIRED,
     REVIEW,
     ROSTER,
     SEIZURE,
     SEIZURE_CORRECTED,
 )
+from engine.links.area import POST_RECORD
 from engine.links.exchange import LinkExchange
 from engine.links.messages import RecordCopy
 from engine.links.outbox import OutgoingMessage
@@ -353,11 +353,11 @@ def test_no_kind_acts_on_rows_of_other_posts(theft: Theft) -> None:
         for post in (THIEF, target.post, ""):
             forged = [
                 thief.forge(kind, target, post=post, which=which)
-                for which, kind in enumerate(sorted(KINDS))
+                for which, kind in enumerate(sorted(list_rules()))
             ]
             thief.send(*forged)
             sent += len(forged)
-    assert sent == 3 * 3 * len(KINDS)
+    assert sent == 3 * 3 * len(list_rules())
     assert dump(theft.attacked) == before
     kept = read_kept(theft.attacked)
     assert len(kept) == sent
@@ -463,7 +463,7 @@ def forge_for_node(
     body = {"by": "thief", "of": 1, "state": "retired", "content": {}, "figures": {}}
     return [
         thief.forge(kind, target, post=post, which=which)
-        for which, kind in enumerate(sorted(KINDS - {*kinds}))
+        for which, kind in enumerate(sorted(list_rules().keys() - {*kinds}))
     ] + [
         thief.prove(kind, next(thief.numbers), subject=own[sort], post="", body=body)
         for kind in kinds

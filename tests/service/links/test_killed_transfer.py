@@ -19,7 +19,7 @@ import pytest
 
 from api.harness.service_process import wait_until_ready
 from api.harness.tls_line import Line, make_certificate, serve_tls
-from api.links.exchanges import CA_FILE
+from api.links.https_line import CA_FILE
 from api.migrations.upgrade import upgrade
 from engine.audit.file_anchors import declare_network
 from engine.cases.file_store import PARTIAL

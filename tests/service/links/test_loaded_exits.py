@@ -9,7 +9,7 @@ from api.cli.main import app
 from api.links.movements.loaded_exits import announce_all
 from api.service.runtime import open_network, open_store, projections
 from engine.journal.journal import Journal, JournalReader
-from engine.journal.kinds import LINK_SENT
+from engine.links.area import LINK_SENT
 from engine.links.exchange import LinkExchange
 from engine.links.key_files import open_link_keys
 from engine.storage.home import Home

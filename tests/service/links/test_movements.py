@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from api.auth.permissions import Role
 from api.cli.main import app
 from api.links.movements import outcomes
 from api.links.worker import LinkWorker
+from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, SystemClock
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import DECISION, INSPECTION, LINK_SENT
+from engine.journal.kinds import DECISION, INSPECTION
 from engine.links.agreement import parse_agreement
+from engine.links.area import LINK_SENT
 from engine.links.envelope import Envelope, Position
 from engine.links.exchange import LinkExchange
 from engine.links.key_files import open_link_keys

@@ -13,22 +13,16 @@ from sqlalchemy import select
 from api.auth.accounts import Accounts
 from api.auth.credential_commitment import commitment_of
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
 from api.auth.tables import USERS
 from api.links import accounts as centre_accounts
 from api.links.exchanges import exchange_all
 from api.service.runtime import open_network
 from engine.audit.file_anchors import declare_network
+from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAuthenticatedError
 from engine.journal.journal import JOURNAL, JournalReader
-from engine.journal.kinds import (
-    KEY_CREATED,
-    LINK_RECEIVED,
-    LINK_REFUSED,
-    LINK_SENT,
-    LINK_STOPPED,
-    USER_CREATED,
-)
+from engine.journal.kinds import KEY_CREATED, USER_CREATED
+from engine.links.area import LINK_RECEIVED, LINK_REFUSED, LINK_SENT, LINK_STOPPED
 from engine.links.messages import AccountState
 from engine.links.posts import account_messages
 from engine.links.posts.account_messages import NodeKeys

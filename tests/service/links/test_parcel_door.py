@@ -9,16 +9,17 @@ import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
-from api.auth.agencies import Duties, Scope
+from api.auth.agencies import Duties
 from api.auth.callers import Caller
-from api.auth.permissions import Matter, Right, Role
 from api.http import agency_rows
 from api.http.agency_rows import RecordFilter
-from api.links import exchanges, routes
+from api.links import https_line, routes
 from api.links.worker import LinkWorker
+from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import EnvelopeRefusedError
+from engine.journal.areas import list_rules
 from engine.journal.journal import JOURNAL
-from engine.journal.kinds import LINK_SENT
+from engine.links.area import LINK_SENT
 from engine.links.envelope import Position
 from engine.links.exchange import LinkExchange
 from engine.links.key_files import open_link_keys
@@ -134,12 +135,10 @@ def test_commas_alone_tell_that_bytes_are_no_parcel(
 def test_a_link_that_fails_in_a_new_way_ends_no_exchange_of_others(
     world: World, sides: LinkSides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file of certificates that cannot be read, for example, is no error of ours by type."""
-
     def fail(*_: Any) -> Any:
-        raise ssl.SSLError("no certificate")
+        raise ssl.SSLError("in a new way")
 
-    monkeypatch.setattr(exchanges, "open_carrier", fail)
+    monkeypatch.setattr(https_line, "open_carrier", fail)
     exchange = LinkExchange(world.runtime.store, world.runtime.journal, sides.tj)
     worker = LinkWorker(world.runtime, seconds=0)
     with capture_logs() as logs:
@@ -179,7 +178,8 @@ def test_a_message_is_read_by_those_who_see_the_decisions_of_every_post(
             return RecordFilter(connection, caller).sees(LINK_SENT, "x", "", body=manifest_body())
 
     assert reads(known) and not reads(of_agency)
-    monkeypatch.setattr(agency_rows, "_HIDDEN", {})
+    shown = replace(list_rules()[LINK_SENT], hidden=frozenset())
+    monkeypatch.setattr(agency_rows, "list_rules", lambda: {LINK_SENT: shown})
     assert reads(of_agency)
 
 

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import MetaData, select
 
 from api.harness.tls_line import Line, make_certificate, read_wire, serve_tls
-from api.links.exchanges import CA_FILE
+from api.links.https_line import CA_FILE
 from engine.links import envelope, outbox
 from engine.links.messages import dump_message, list_fields
 from engine.storage.home import Home
@@ -397,7 +397,7 @@ def test_a_field_that_the_agreement_names_is_found_by_the_same_search(partners: 
 
 def read_received(side: Installation) -> list[Any]:
     from engine.journal.journal import JournalReader
-    from engine.journal.kinds import LINK_RECEIVED
+    from engine.links.area import LINK_RECEIVED
 
     with side.open_store() as store, store.read() as connection:
         return [one.body for one in JournalReader(connection).records(LINK_RECEIVED)]

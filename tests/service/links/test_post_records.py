@@ -14,14 +14,15 @@ from sqlalchemy.exc import IntegrityError
 from api.links.post_records import follow_records
 from api.links.reads import list_links
 from api.links.schemas import LinkView
-from api.service.metrics import Metrics
 from api.service.post_lines import read_post_lines
 from engine.domain.time_units import HOUR
 from engine.journal.journal import JOURNAL, Journal
-from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, POST_RECORD, ROSTER, TICK
+from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, ROSTER, TICK
 from engine.journal.payloads import ClaimBody, RosterBody
+from engine.links.area import POST_RECORD
 from engine.links.ledger import LinkProjection
 from engine.links.posts import record_intake, record_outbox
+from engine.links.posts.centre_line import CentreLine
 from engine.queue.queue import DECISIONS
 from engine.storage.database import Store
 from tests.service.conftest import serving
@@ -258,7 +259,7 @@ def minutes_at(side: Installation) -> list[float]:
 
 def test_the_overview_sees_a_node_that_is_cut_off(node: Installation, centre: Installation) -> None:
     def list_cut_off(side: Installation, *, later: int) -> set[str]:
-        service: Any = SimpleNamespace(home=side.home, metrics=Metrics())
+        service: Any = SimpleNamespace(home=side.home, line=CentreLine())
         with side.store.read() as connection:
             now = Journal(side.store).head(connection).as_of + later
             links = read_post_lines(service, connection, now=now)

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
-from api.auth.permissions import Role
 from api.cases.files import find_file
 from api.cases.steps import CaseWriter
 from api.corrections.steps import correct_act
-from api.service.metrics import Metrics
 from api.service.post_lines import read_post_lines
+from engine.cases.area import CASE_EVENT, CASE_OPENED
 from engine.cases.case_events import CaseOpening
 from engine.cases.case_ledger import (
     CASE_EVENTS,
@@ -24,19 +23,14 @@ from engine.cases.case_ledger import (
     draft_opening,
 )
 from engine.cases.case_reading import read_case
+from engine.domain.rights import Role
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import claim
 from engine.journal.journal import JOURNAL
-from engine.journal.kinds import (
-    CASE_EVENT,
-    CASE_OPENED,
-    HANDOVER,
-    INSPECTION,
-    INSPECTION_CORRECTED,
-    SEIZURE,
-)
+from engine.journal.kinds import HANDOVER, INSPECTION, INSPECTION_CORRECTED, SEIZURE
+from engine.links.posts.centre_line import CentreLine
 from engine.links.posts.copies import find_newest
 from engine.links.posts.post_nodes import PostNodes
 from engine.queue import corrections, match_outcomes, queue
@@ -213,7 +207,7 @@ def test_pages_say_how_old_the_line_is(
         assert 'id="line"' in desk.get(f"/posts/{POST}/{page}").text, page
     lines = []
     for side in (node, centre):
-        service: Any = SimpleNamespace(home=side.home, metrics=Metrics())
+        service: Any = SimpleNamespace(home=side.home, line=CentreLine())
         with side.store.read() as connection:
             head = side.exchange.journal.head(connection)
             lines.append(read_post_lines(service, connection, now=head.as_of)[POST])

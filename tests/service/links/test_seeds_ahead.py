@@ -10,8 +10,9 @@ from api.links.node_recompute import verify_draws_at_centre
 from engine.audit.draw_verification import DrawFault, DrawVerifier
 from engine.domain.time_units import DAY
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import LINK_STOPPED, SEEDS_COMMITTED, SHIFT_OPENED
-from engine.journal.payloads import LinkStoppedBody, SeedPlaceBody
+from engine.journal.kinds import SEEDS_COMMITTED, SHIFT_OPENED
+from engine.journal.payloads import SeedPlaceBody
+from engine.links.area import LINK_STOPPED, LinkStoppedBody
 from engine.shifts.seed_chains import SeedChains, step_back
 from engine.shifts.seed_marks import SeedMark, SeedMarks
 from engine.shifts.shift_state import ShiftNeed, Shifts

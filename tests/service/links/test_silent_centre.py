@@ -5,11 +5,17 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
+from api.links.exchanges import exchange_all
+from api.links.post_records import follow_records
 from engine.decision import decision as decisions
 from engine.decision.decision import Inputs
+from engine.domain.rights import Role
+from engine.domain.time_units import HOUR
+from engine.errors import OtherSideError
 from engine.explanation.facts import STALE
-from engine.journal.kinds import DECISION
+from engine.journal.kinds import DECISION, TICK
+from engine.links.ledger import read_last_heard
+from engine.links.parcel import read_parcel
 from engine.links.posts.centre_line import CentreLine, SilenceLimits
 from engine.links.posts.late_withdrawals import list_late_withdrawals
 from engine.queue.queue import read_decision
@@ -76,8 +82,7 @@ def test_a_silent_centre_is_said_and_the_random_share_rises(
         assert share_of(world, long["decision_id"]) == RANDOM_SHARE[1]
         assert long["propensity"] > RANDOM_SHARE[1] - 1e-9
         assert silent_seconds(world) > 0
-        line.note_answer(node.link.name)
-        patched.setattr(line, "clock", lambda: line._heard[node.link.name])
+        line.note_heard(node.link.name, FAR * 2)
         assert STALE not in decide(world, first + 3)["data_gaps"]
         blind = world.get(f"/v1/decisions/{long['decision_id']}", Role.CHECKPOINT).json()
         assert STALE in blind["data_gaps"]
@@ -111,11 +116,97 @@ def test_after_a_restart_silence_is_no_shorter_than_it_was(
         assert found["ELSEWHERE"] == 0
         assert all(later - now <= found[post] < later - now + 60_000_000 for post in posts)
         assert line.measure_longest(connection, now=later) == found[posts[0]]
-        line.note_answer(node.link.name)
-        assert line.measure_longest(connection, now=later) < 60_000_000
+        line.note_heard(node.link.name, later)
+        assert line.measure_longest(connection, now=later) == 0
     with centre.store.read() as connection:
         of_centre = CentreLine(lambda: centre.exchange.fingerprint)
         assert of_centre.measure_longest(connection, now=later) == 0, "a centre has none above it"
+
+
+def keep_parcels(node: Installation, centre: Installation) -> list[tuple[bytes, bytes]]:
+    """Exchange, and return each parcel of the node with its answer, as the wire saw them."""
+    kept = []
+
+    def carry(parcel: bytes) -> bytes:
+        answer = centre.exchange.answer_parcel(parcel, name=centre.link.name)
+        kept.append((parcel, answer))
+        return answer
+
+    exchange_all(node.exchange, node.link, carry)
+    return kept
+
+
+def measure_at(side: Installation, line: CentreLine, *, now: int) -> int:
+    """Return how long the other side was silent at a time, as this side knows it."""
+    with side.store.read() as connection:
+        known = max(read_last_heard(connection, side.link.name), line.find_heard(side.link.name))
+    return now - known
+
+
+@pytest.mark.parametrize("is_node", [True, False])
+def test_what_the_wire_kept_hides_no_silence(
+    node: Installation, centre: Installation, is_node: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty hours later anybody posts it, at the door of either side; with a seeded bug."""
+    node.exchange.journal.append([TICK.draft("", {})])
+    kept = keep_parcels(node, centre)
+    side = node if is_node else centre
+    line = CentreLine(lambda: side.exchange.fingerprint)
+    with side.store.read() as connection:
+        later = side.exchange.journal.now(connection) + 30 * HOUR
+    before = measure_at(side, line, now=later)
+    assert 30 * HOUR <= before < 31 * HOUR
+
+    def replay() -> int:
+        for pair in kept:
+            taken = side.exchange.take_parcel(pair[is_node])
+            line.note_heard(side.link.name, taken.heard)
+        return measure_at(side, line, now=later)
+
+    assert 30 * HOUR <= replay() <= before
+    heard = line._heard
+    monkeypatch.setattr(CentreLine, "note_heard", lambda _, link, __: heard.update({link: later}))
+    assert replay() == 0, "the seeded bug notes every signed parcel as heard now"
+
+
+def test_parcels_that_were_held_back_hide_no_silence(
+    node: Installation, centre: Installation
+) -> None:
+    """Each was never seen before, is later than all others, and brings a new record."""
+    sync(node, centre)
+    node.exchange.journal.append([TICK.draft("", {})])
+    held = []
+    for _ in range(3):
+        node.exchange.journal.append([TICK.draft("", {})])
+        follow_records(node.exchange, node.link.name)
+        held.append(node.exchange.make_parcel(node.link).seal(node.exchange.keys))
+    with centre.store.read() as connection:
+        now = centre.exchange.journal.now(connection)
+    line = CentreLine(lambda: centre.exchange.fingerprint)
+    for raw in held:
+        taken = centre.exchange.take_parcel(raw)
+        line.note_heard(centre.link.name, taken.heard)
+        assert taken.new
+        assert measure_at(centre, line, now=now + 30 * HOUR) >= 30 * HOUR
+
+
+def test_a_clock_ahead_pushes_nothing(node: Installation, centre: Installation) -> None:
+    """What a parcel says of its own time is not believed; what it says it heard is bounded."""
+    kept = keep_parcels(node, centre)
+    answered_at = read_parcel(kept[-1][1]).parcel.at
+    ahead = node.exchange.make_parcel(node.link)
+    forged = replace(ahead, at=FAR * 9, heard=FAR * 9).seal(node.exchange.keys)
+    with centre.store.read() as connection:
+        now = centre.exchange.journal.now(connection)
+    assert now <= centre.exchange.take_parcel(forged).heard < now + HOUR
+    honest = replace(ahead, heard=answered_at).seal(node.exchange.keys)
+    assert centre.exchange.take_parcel(honest).heard == answered_at
+
+
+def test_an_answer_to_another_request_is_none(node: Installation, centre: Installation) -> None:
+    kept = keep_parcels(node, centre)
+    with pytest.raises(OtherSideError, match="answered another parcel"):
+        exchange_all(node.exchange, node.link, lambda _: kept[-1][1])
 
 
 def test_limits_out_of_order_are_refused() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from api.service.model_watcher import ModelWatch
 from engine.audit.draw_verification import DrawVerifier
+from engine.domain.rights import Role
 from engine.journal.entries import Draft
 from engine.journal.kinds import SHIFT_CLOSED
 from engine.ports import Scorer

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.auth.permissions import Role
 from api.drift.schemas import DriftAnswer
 from api.models import lifecycle
 from api.models.schemas import ModelComparison, ModelStandings, ModelView
 from api.service.subprocess_jobs import Measurements
 from api.web.charts import SIDE, bars, dots, reach, stretch_share, trace_line
+from engine.domain.rights import Role
 from engine.errors import BusyError, NotEnoughDataError
 from engine.journal.kinds import MODEL_SHADOWED
 from engine.storage.file_digests import file_digest

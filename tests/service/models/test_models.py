@@ -10,11 +10,11 @@ from sqlalchemy.exc import IntegrityError
 from typer.testing import CliRunner
 
 from api.auth.accounts import Accounts
-from api.auth.permissions import Role
 from api.cli.main import app
 from api.models.lifecycle import APPROVERS
 from api.models.routes import RulesOnly, _once
 from api.service.settings import Settings
+from engine.domain.rights import Role
 from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
@@ -176,7 +176,7 @@ def test_the_same_request_twice_at_once_is_one_step(bundle_world: tuple[World, s
 
     def beaten(*, raised: Exception, is_done: bool = True) -> ModelStates:
         if is_done:
-            draft = Draft("race", "x", "", {"claim": asked.as_dict()})
+            draft = Draft("roster", "x", "", {"claim": asked.as_dict()})
             Journal(store, [AnswerProjection()]).append([draft])
         raise raised
 

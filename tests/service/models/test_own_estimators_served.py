@@ -13,10 +13,10 @@ import pytest
 from sklearn.neural_network import MLPClassifier
 from typer.testing import CliRunner
 
-from api.auth.permissions import Role
 from api.cli.main import app
 from api.service.model_store import HomeModels
 from api.service.settings import Settings
+from engine.domain.rights import Role
 from engine.storage.file_digests import file_digest
 from experiments.support import throwaway_models
 from features.catalogue.catalogue import CATALOGUE

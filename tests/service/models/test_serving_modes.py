@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from api.auth.permissions import Role
 from api.service.model_watcher import ModelWatch
 from api.service.settings import Settings
+from engine.domain.rights import Role
 from engine.errors import NoModelError, StoreUnavailableError
 from engine.ports import Scorer
 from features.catalogue.catalogue import CATALOGUE

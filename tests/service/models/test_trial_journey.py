@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from api.auth.permissions import Role
 from api.cli.main import app
 from api.service.model_store import HomeModels
 from api.service.settings import Settings
+from engine.domain.rights import Role
 from engine.queue.queue import list_decisions
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home

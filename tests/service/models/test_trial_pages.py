@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 from pydantic import TypeAdapter
 
-from api.auth.permissions import Role
 from api.models import lifecycle
 from api.models.schemas import ModelView
+from engine.domain.rights import Role
 from engine.storage.file_digests import file_digest
 from models.lifecycle.projection import on_trial
 from models.monitoring.trial_results import measure_trial, measurement

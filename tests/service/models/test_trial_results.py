@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.auth.permissions import Role
 from api.cli.main import app
 from api.models import lifecycle
+from engine.domain.rights import Role
 from engine.domain.time_units import WEEK
 from engine.errors import PromotionRefusedError
 from engine.queue.queue import list_decisions

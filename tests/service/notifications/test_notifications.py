@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import Connection, update
 from typer.testing import CliRunner
 
-from api.auth.permissions import Role
 from api.cli.main import app
 from api.notifications import reads
 from api.notifications.schemas import Notifications
 from api.webhooks.bodies import EventBodies
 from engine.decision.inspection_minutes import CHANNEL_STEP
+from engine.domain.rights import Role
 from engine.journal.kinds import ERASURE_PROPOSED
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import Channel

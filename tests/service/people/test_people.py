@@ -11,12 +11,12 @@ from api.auth.account_grants import AccountGrant, GrantHistory
 from api.auth.accounts import Accounts
 from api.auth.authority import Authority
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
 from api.auth.tables import AccountSecret
 from api.auth.throttles import Attempts
 from api.people.schemas import AccountStep, PeopleAnswer
 from api.web import sign_in_page
 from engine.criteria import dual_control
+from engine.domain.rights import Role
 from engine.journal.kinds import ACCOUNT_APPROVED, USER_CREATED
 from tests.service.extra_callers import person, send
 from tests.service.page_session import TOKEN, Desk, at_desk, user

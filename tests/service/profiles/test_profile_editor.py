@@ -8,13 +8,13 @@ import pytest
 from babel import Locale
 from sqlalchemy import func, select
 
-from api.auth.permissions import Role
 from api.profiles.expression_builder import COMPARISONS, write_expression
 from api.profiles.proposals import ProposalWriter
 from api.profiles.reads import check_expression, fields
 from api.web.form_fields import FormError
 from api.web.i18n import LANGUAGES
 from engine.criteria.profiles.profile import ProfileProposal
+from engine.domain.rights import Role
 from engine.journal.journal import JOURNAL
 from tests.service.page_session import Desk, at_desk
 from tests.service.profiles.test_profile_pages import make_form

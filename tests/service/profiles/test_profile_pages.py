@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.auth.permissions import Role
 from api.cli.demo import furnish
 from api.profiles.comparison import words
 from api.profiles.page_forms import successor
@@ -17,6 +16,7 @@ from api.service.subprocess_jobs import Backtests, Measurements
 from api.web.i18n import LANGUAGES, ReaderLocale
 from api.web.messages import MessageReader
 from engine.criteria.profiles.program import program
+from engine.domain.rights import Role
 from engine.errors import BusyError, NotEnoughDataError, ProfileRefusedError
 from models.data.propensity_log import missing_messages
 from tests.service.client.test_client import client

@@ -11,7 +11,6 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.auth.accounts import Accounts
-from api.auth.permissions import Role
 from api.profiles.schemas import AcknowledgedProfile, AcknowledgedStep, Profiles, ProfileView
 from api.service.subprocess_jobs import Backtests
 from api.shifts.reads import read_now
@@ -19,6 +18,7 @@ from engine.criteria import dual_control
 from engine.criteria.profiles.fields import Reader
 from engine.criteria.profiles.profile import BacktestSubject, Profile, read_profiles
 from engine.criteria.profiles.program import context, program
+from engine.domain.rights import Role
 from engine.errors import NotFoundError
 from engine.queue.queue import list_decisions
 from features.history.journal_history import read_event_log

@@ -13,11 +13,11 @@ from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 from api.auth.callers import Caller
-from api.auth.permissions import Role
 from api.cli.main import app
 from api.quality.reads import read_quality
 from api.quality.schemas import QualityAnswer
 from engine.audit.file_anchors import parse_network
+from engine.domain.rights import Role
 from experiments.analysis import data_quality
 from experiments.analysis.data_quality import QualityReport, assess_quality
 from tests.service.page_session import Desk, user

@@ -8,9 +8,10 @@ import pytest
 from fastapi.routing import APIRoute
 from typer.testing import CliRunner
 
-from api.auth.permissions import ROUTES, Role
+from api.auth.permissions import ROUTES
 from api.cli.main import app
 from api.site import PAGES
+from engine.domain.rights import Role
 from engine.errors import RiskError
 from tests.service.conftest import serving
 from tests.service.page_session import at_desk

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from api.auth.callers import Caller
-from api.auth.permissions import Role
 from api.auth.sessions import COOKIE
 from api.queue import page as queue_page
 from api.queue.reads import (
@@ -23,6 +22,7 @@ from api.queue.reads import (
     mark,
     read_cargo,
 )
+from engine.domain.rights import Role
 from engine.shifts.workload import ChannelCapacity, ExpectedRemainder, MinutesUsed
 from tests.service.page_session import Desk, at_desk
 from tests.service.reports.test_acts import act, find

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from api.auth.permissions import Role
 from api.release_audits.schemas import ClosedAudit, OpenAudits
 from api.service.subprocess_jobs import Backtests
 from engine.criteria.profiles.profile import BacktestSubject
+from engine.domain.rights import Role
 from engine.domain.time_units import moment
 from engine.journal.kinds import CROSSING, DECISION, SEIZURE
 from engine.queue.match_outcomes import OutcomeProjection

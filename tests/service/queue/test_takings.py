@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from api.auth.permissions import Role
+from engine.domain.rights import Role
 from engine.journal.kinds import INSPECTION
 from engine.queue import takings
 from engine.queue.takings import TAKINGS

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from api.auth.permissions import Role
+from engine.domain.rights import Role
 from tests.service.running_service import World, arrival, decide_until
 
 START = 5000

@@ -10,10 +10,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.audit.home_check import check_home
-from api.auth.permissions import Role
 from api.http.schema_base import Acknowledged, AcknowledgedAct
 from api.service.settings import Settings
 from engine.domain.records import Inspection
+from engine.domain.rights import Role
 from engine.domain.time_units import NEVER
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import INSPECTION, INSPECTION_CORRECTED

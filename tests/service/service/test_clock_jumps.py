@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 import engine.journal.clock
 from api.auth.accounts import Accounts
-from api.auth.permissions import Role
 from api.cli.main import app
 from engine.audit.verification import verify
+from engine.domain.rights import Role
 from engine.errors import NotAuthenticatedError
 from engine.journal.clock import Reading
 from engine.journal.entries import Head

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import structlog
 
-from api.auth.permissions import MAY, Role
+from api.auth.permissions import MAY
 from api.http.openapi_examples import BODIES
 from api.service import structured_logging
+from engine.domain.rights import Role
 from tests.service.running_service import World, arrival
 from tests.support.personal_data import CANARY, find_personal_data, leaks
 

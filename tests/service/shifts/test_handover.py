@@ -9,8 +9,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 
 from api.auth.accounts import Accounts
-from api.auth.permissions import MAY, ROUTES, Matter, Right, Role, RouteRule
+from api.auth.permissions import MAY, ROUTES, RouteRule
 from api.shifts.schemas import ShiftReport, SignedHandover
+from engine.domain.rights import Matter, Right, Role
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import HANDOVER_TAKEN
 from engine.queue.queue import DECISIONS

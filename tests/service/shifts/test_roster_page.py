@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
+from engine.domain.rights import Role
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import ROSTER
 from tests.service.page_session import Desk, at_desk

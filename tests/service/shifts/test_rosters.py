@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
+from engine.domain.rights import Role
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import find
 from tests.service.running_service import OTHER, POST, World, arrival

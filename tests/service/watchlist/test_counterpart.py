@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from api.shifts import reads as shift_reads
 from engine.criteria.match import Match
+from engine.domain.rights import Role
 from engine.domain.time_units import DAY
 from models.data import referral_log
 from models.monitoring import drift_monitor, shadow_scoring

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.auth.permissions import Role
 from api.watchlist.schemas import WatchEntryView, WatchList
+from engine.domain.rights import Role
 from engine.queue import match_outcomes
 from tests.service.decisions.test_amendments import amend
 from tests.service.page_session import at_desk

@@ -7,13 +7,13 @@ from unittest.mock import patch
 import pytest
 from sqlalchemy import func, select
 
-from api.auth.permissions import Role
 from api.profiles.proposals import ProposalWriter
 from api.watchlist import page as watchlist_page
 from api.watchlist import preview as entry_preview
 from api.watchlist.schemas import WatchPreview
 from engine.criteria.profiles.program import program
 from engine.criteria.watchlist import NAMED
+from engine.domain.rights import Role
 from engine.journal.journal import JOURNAL
 from tests.service.page_session import Desk, at_desk
 from tests.service.reports.test_acts import act

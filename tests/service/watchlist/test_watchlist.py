@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.auth.permissions import Role
 from api.profiles.schemas import AcknowledgedStep
 from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
 from engine.criteria.watchlist import WatchEntry
+from engine.domain.rights import Role
 from tests.service.extra_callers import person, send
 from tests.service.running_service import World, arrival
 from tests.support.clocks import travel

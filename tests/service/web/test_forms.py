@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from api.web.field_errors import FIELDS, RULES, corrections
 from api.web.form_fields import FieldMistake
 from api.web.i18n import LANGUAGES, ReaderLocale
+from engine.domain.rights import Role
 from tests.service.decisions.test_decision_page import ONCE, path, send
 from tests.service.page_session import Desk, at_desk, user
 from tests.service.reports.test_acts import act, find

@@ -8,7 +8,6 @@ from math import nan
 import numpy as np
 import pytest
 
-from api.auth.permissions import Role
 from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue
 from api.web.labels import CARD, TABLES
 from api.web.messages import MessageReader
@@ -18,6 +17,7 @@ from engine.criteria.match import Match, explain_matches
 from engine.decision.role_views import flat
 from engine.domain.precursors import PRECURSORS
 from engine.domain.records import PLACES, Arrival
+from engine.domain.rights import Role
 from engine.explanation.facts import data_gaps, facts
 from engine.explanation.messages import Message
 from engine.explanation.precursor_signs import add_precursor_reason

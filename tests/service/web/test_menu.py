@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from api.auth.permissions import MAY, Role
+from api.auth.permissions import MAY
 from api.web.menu import MOST, SECTIONS
 from api.web.visitor import json_route
+from engine.domain.rights import Role
 from tests.service.page_session import at_desk
 from tests.service.running_service import POST, World
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from api.auth.permissions import Role
 from api.queue.page import MOST_SHOWN
+from engine.domain.rights import Role
 from models.explanation.reason_sentences import sentences
 from tests.service.conftest import serving
 from tests.service.page_session import Desk, at_desk

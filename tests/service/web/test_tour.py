@@ -6,10 +6,11 @@ from pathlib import Path
 
 from fastapi.routing import APIRoute
 
-from api.auth.permissions import MACHINES, MAY, Role
+from api.auth.permissions import MACHINES, MAY
 from api.harness.lived_weeks import LINE, PEOPLE
 from api.site import PAGES
 from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
+from engine.domain.rights import Role
 
 TOUR = Path(__file__).parents[3] / "docs" / "tour.md"
 WHO = re.compile(r"^\*\*(.+)\*\*$")

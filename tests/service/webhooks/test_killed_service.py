@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from api.auth.permissions import Role
 from api.harness.service_process import wait_until_ready
+from engine.domain.rights import Role
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.service_process import Forker
 from experiments.faults.service_process import Service as ForkedService

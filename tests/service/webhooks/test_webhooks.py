@@ -14,9 +14,8 @@ import time_machine
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from api.auth.agencies import Duties, Scope
+from api.auth.agencies import Duties
 from api.auth.callers import Caller
-from api.auth.permissions import Matter, Right, Role
 from api.http import agency_rows
 from api.http.agency_rows import RecordFilter
 from api.http.openapi_examples import BODIES
@@ -26,9 +25,11 @@ from api.webhooks import bodies
 from api.webhooks.reads import list_webhooks
 from api.webhooks.worker import DeliveryWorker
 from engine.decision.role_views import BLIND
+from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import NotFoundError
+from engine.events.area import WEBHOOK_DISABLED
+from engine.journal.areas import list_rules
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import WEBHOOK_DISABLED
 from tests.service.conftest import serving
 from tests.service.decisions.test_amendments import amend, heavier
 from tests.service.decisions.test_mirror_alerts import exit_of
@@ -383,7 +384,8 @@ def test_an_agency_s_administrator_reaches_its_own_webhooks_alone(
     assert find_seen() == {"customs", None}
     monkeypatch.setattr(Caller, "covers_all", lambda _: True)
     assert find_reached() == {"customs", None}
-    monkeypatch.setattr(agency_rows, "BY_SUBJECT", agency_rows.WATCHLIST_KINDS)
+    unbound = replace(list_rules()[WEBHOOK_DISABLED], is_of_subject=False)
+    monkeypatch.setattr(agency_rows, "list_rules", lambda: {WEBHOOK_DISABLED: unbound})
     assert find_seen() == {"customs", "interior", None}
 
 

@@ -7,9 +7,9 @@ from sqlalchemy import select
 from api.auth.accounts import Accounts
 from api.auth.credential_commitment import commitment_of
 from api.auth.credentials import digest
-from api.auth.permissions import Role
 from api.auth.tables import KEYS, USERS
 from engine.domain.network import Network
+from engine.domain.rights import Role
 from engine.journal.journal import BODIES, JOURNAL
 from engine.storage.database import Store
 from tests.service.running_service import CHEAP

@@ -22,7 +22,8 @@ from engine.domain.identifiers import fold
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros
 from engine.journal.journal import Journal, JournalReader
-from engine.journal.kinds import CROSSING, INSPECTION, LINK_RECEIVED, LINK_SENT, SEIZURE
+from engine.journal.kinds import CROSSING, INSPECTION, SEIZURE
+from engine.links.area import LINK_RECEIVED, LINK_SENT
 from engine.targeting.reports import Release
 from features.history import journal_history
 from features.history.tables import Tables

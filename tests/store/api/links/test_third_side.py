@@ -11,8 +11,8 @@ from api.links.movements import announcements
 from api.links.movements.announcements import announce_movements
 from api.links.movements.departures import list_departures
 from engine.journal.entries import JournalRecord
-from engine.journal.kinds import LINK_SENT
 from engine.links.agreement import parse_agreement
+from engine.links.area import LINK_SENT
 from engine.links.identity import LinkKeys
 from engine.links.outbox import OutgoingMessage
 from engine.links.state import Link

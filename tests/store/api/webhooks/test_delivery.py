@@ -25,18 +25,13 @@ from api.webhooks.worker import DeliveryWorker
 from engine.domain.network import Network
 from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock, micros
 from engine.events import deliveries
+from engine.events.area import WEBHOOK_ENDED, WEBHOOK_REGISTERED, WEBHOOK_RESENT, WEBHOOK_ROTATED
 from engine.events.deliveries import FAILING, Outcome, read_figures
 from engine.events.endpoints import EndpointHistory
 from engine.events.outbox import DELIVERIES, EVENTS, EventProjection
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import BODIES, Journal
-from engine.journal.kinds import (
-    MODEL_SHADOWED,
-    WEBHOOK_ENDED,
-    WEBHOOK_REGISTERED,
-    WEBHOOK_RESENT,
-    WEBHOOK_ROTATED,
-)
+from engine.journal.kinds import MODEL_SHADOWED
 from engine.journal.receipts import open_signer
 from engine.storage.database import Store
 from engine.storage.home import Home

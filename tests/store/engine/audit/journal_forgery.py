@@ -21,7 +21,12 @@ def fill(store: Store, *, records: int = RECORDS) -> list[Entry]:
     """Write a small journal, in batches of four."""
     journal = Journal(store)
     drafts = [
-        Draft(f"kind{n % 3}", f"subject{n}", "OYB", {"n": n, "note": "ordinary"})
+        Draft(
+            ("roster", "handover", "percentiles")[n % 3],
+            f"subject{n}",
+            "OYB",
+            {"n": n, "note": "ordinary"},
+        )
         for n in range(records)
     ]
     return [entry for n in range(0, records, 4) for entry in journal.append(drafts[n : n + 4])]

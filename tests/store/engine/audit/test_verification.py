@@ -312,7 +312,7 @@ def test_receipts_that_are_not_ours_are_found(store: Store) -> None:
 
 def test_a_receipt_of_another_journal_is_found(store: Store) -> None:
     entry = fill(store)[8]
-    other = Entry("other", 9, entry.known_at, "kind0", "s", "OYB", entry.leaf, entry.chain)
+    other = Entry("other", 9, entry.known_at, "roster", "s", "OYB", entry.leaf, entry.chain)
 
     verdict = verify(store, [SIGNER.sign(other)], public_key=SIGNER.public_key)
 
@@ -338,7 +338,7 @@ def test_an_empty_journal_stands(store: Store) -> None:
 
 def test_canonical_bodies_are_stored_as_written(store: Store) -> None:
     body = {"б": [1.5, None, True], "a": {"z": "Ойбек", "y": -0.0}}
-    entry = Journal(store).append([Draft("kind", "s", "OYB", body)])[0]
+    entry = Journal(store).append([Draft("roster", "s", "OYB", body)])[0]
     with store.read() as connection:
         kept = connection.execute(select(BODIES).where(BODIES.c.seq == entry.seq)).one()
 

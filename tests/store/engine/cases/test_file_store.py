@@ -10,11 +10,11 @@ import pytest
 
 from engine.audit.case_file_check import count_case_files, find_case_file_faults
 from engine.cases import file_store
+from engine.cases.area import CASE_EVENT, CaseEventBody
 from engine.cases.case_events import CaseFile
 from engine.cases.file_store import ReceivedFile, list_strays, sweep_files
 from engine.journal.journal import Journal
-from engine.journal.kinds import CASE_EVENT
-from engine.journal.payloads import COPIED, CaseEventBody
+from engine.journal.payloads import COPIED
 from engine.storage.database import Store
 from engine.storage.home import Home
 

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from api.auth.callers import Caller
-from api.auth.permissions import Role
 from api.declarations.steps import cancel, lodge
 from api.service.runtime import Runtime, open_runtime
 from api.service.settings import Settings
@@ -23,6 +22,7 @@ from engine.declarations import lodgings, matcher
 from engine.declarations.lodgings import LodgedVersion, alerts_of, read_uses
 from engine.domain.advance_declarations import AdvanceDeclaration, Cancellation
 from engine.domain.records import Arrival
+from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, SystemClock, rfc3339
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim, crossing_name

@@ -27,7 +27,7 @@ STALLED_SECONDS = 60.0
 
 
 def drafts(name: str, batch: int) -> list[Draft]:
-    return [Draft("kind", f"{name}-{batch}-{n}", "OYB", {"n": n}) for n in range(BATCH)]
+    return [Draft("roster", f"{name}-{batch}-{n}", "OYB", {"n": n}) for n in range(BATCH)]
 
 
 class Hasty:

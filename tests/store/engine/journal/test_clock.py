@@ -40,7 +40,7 @@ def move_clock(*, wall: int = 0, passed: int = 0, boot: str | None = None) -> It
 
 def append_note(store: Store) -> int:
     """Return the time of a record of a process that has just started."""
-    return Journal(store).append([Draft("note", "", "", {})])[0].known_at
+    return Journal(store).append([Draft("roster", "", "", {})])[0].known_at
 
 
 def test_time_that_passed_is_followed(store: Store) -> None:
@@ -54,9 +54,9 @@ def test_a_jump_is_not_followed_by_a_process_that_ran_nor_by_one_that_starts(
     store: Store, jump: int
 ) -> None:
     before, running = append_note(store), Journal(store)
-    running.append([Draft("note", "", "", {})])
+    running.append([Draft("roster", "", "", {})])
     with move_clock(wall=jump + 2 * HOUR, passed=2 * HOUR):
-        for time in (running.append([Draft("note", "", "", {})])[0].known_at, append_note(store)):
+        for time in (running.append([Draft("roster", "", "", {})])[0].known_at, append_note(store)):
             assert 2 * HOUR <= time - before < 2 * HOUR + MINUTE
         with store.read() as connection:
             assert abs(running.reading(connection).ahead - jump) < MINUTE
@@ -98,14 +98,14 @@ def test_a_store_without_an_anchor_follows_its_clock(store: Store) -> None:
 
 def test_what_a_person_accepts_is_followed_by_processes_that_run(store: Store) -> None:
     before, running = append_note(store), Journal(store)
-    running.append([Draft("note", "", "", {})])
+    running.append([Draft("roster", "", "", {})])
     with move_clock(wall=2 * DAY):
         journal = Journal(store, [ClockProjection()])
         with store.read() as connection:
             reading = journal.reading(connection)
         (accepted,) = journal.append([draft_acceptance(reading, by="ann", why="set right")])
         assert accepted.known_at - before < MINUTE, "the record itself is of the time before"
-        assert running.append([Draft("note", "", "", {})])[0].known_at - before >= 2 * DAY
+        assert running.append([Draft("roster", "", "", {})])[0].known_at - before >= 2 * DAY
     assert verify(store).ok
 
 

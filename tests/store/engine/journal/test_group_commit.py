@@ -18,7 +18,7 @@ SECONDS = 20
 
 
 def draft(subject: str) -> Draft:
-    return Draft("kind", subject, "OYB", {"subject": subject})
+    return Draft("roster", subject, "OYB", {"subject": subject})
 
 
 class Picky:
@@ -85,7 +85,7 @@ def test_records_that_break_their_batch_are_taken_out_of_it(store: Store) -> Non
             writer.submit(draft(f"{'bad' if number in bad else 'good'}{number}"))
             for number in range(32)
         ]
-        unspeakable = writer.submit(Draft("kind", "s", "OYB", {"value": float("nan")}))
+        unspeakable = writer.submit(Draft("roster", "s", "OYB", {"value": float("nan")}))
 
     for number, future in enumerate(futures):
         if number in bad:

@@ -66,7 +66,7 @@ class Twice:
 
 
 def draft(number: int = 0) -> Draft:
-    return Draft("kind", f"subject{number}", "OYB", {"n": number}, extra=DraftNumber(number))
+    return Draft("roster", f"subject{number}", "OYB", {"n": number}, extra=DraftNumber(number))
 
 
 def head(store: Store) -> Head:
@@ -201,7 +201,7 @@ def test_a_projection_that_breaks_undoes_the_records(store: Store) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, {1, 2}, "\ud800"])
 def test_what_json_cannot_hold_is_refused_unechoed(store: Store, value: object) -> None:
     with pytest.raises(RecordError, match="not_json") as caught:
-        Journal(store).append([draft(1), Draft("kind", "s", "OYB", {"a": value})])
+        Journal(store).append([draft(1), Draft("roster", "s", "OYB", {"a": value})])
 
     assert repr(value) not in str(caught.value)
     assert count(store) == (0, 0)
@@ -309,19 +309,19 @@ def test_a_lock_that_is_never_freed_makes_the_store_unavailable(
 def test_bodies_are_read_by_number_and_by_kind_and_unreadable_ones_are_left_out(
     store: Store,
 ) -> None:
-    Journal(store, clock=Clock()).append([draft(1), Draft("other", "", "", {"n": 2}), draft(3)])
+    Journal(store, clock=Clock()).append([draft(1), Draft("handover", "", "", {"n": 2}), draft(3)])
     with store.write() as connection:
         connection.execute(BODIES.update().where(BODIES.c.seq == 3).values(body=b"{"))
     with store.read() as connection:
         reader = JournalReader(connection)
         assert reader.bodies([1, 2, 9]) == {1: {"n": 1}, 2: {"n": 2}}
-        kind, other = Kind[dict[str, int]]("kind"), Kind[dict[str, int]]("other")
+        kind, other = Kind[dict[str, int]]("roster"), Kind[dict[str, int]]("handover")
         assert list(reader.bodies_of(kind)) == [(1, {"n": 1})]
         assert list(reader.bodies_of(kind, other)) == [(1, {"n": 1}), (2, {"n": 2})]
         read = reader.records(kind, other, where=[JOURNAL.c.seq < 3])
         assert [(one.seq, one.kind, one.post, one.body) for one in read] == [
-            (1, "kind", "OYB", {"n": 1}),
-            (2, "other", "", {"n": 2}),
+            (1, "roster", "OYB", {"n": 1}),
+            (2, "handover", "", {"n": 2}),
         ]
         newest = reader.records(kind, other, where=[JOURNAL.c.seq < 3], newest=1)
         assert [one.seq for one in newest] == [2]

@@ -36,7 +36,7 @@ only_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=
 
 
 def draft(subject: str, *, size: int = 10) -> Draft:
-    return Draft("kind", subject, "OYB", {"filler": "x" * size})
+    return Draft("roster", subject, "OYB", {"filler": "x" * size})
 
 
 def count(store: Store) -> int:

@@ -30,15 +30,10 @@ from engine.errors import (
 )
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL
-from engine.journal.kinds import (
-    LINK_RECEIPTED,
-    LINK_RECEIVED,
-    LINK_REFUSED,
-    LINK_STOPPED,
-    TICK,
-)
+from engine.journal.kinds import TICK
 from engine.links import inbox
 from engine.links.agreement import parse_agreement
+from engine.links.area import LINK_RECEIPTED, LINK_RECEIVED, LINK_REFUSED, LINK_STOPPED
 from engine.links.envelope import EnvelopeHead, Position, seal_envelope
 from engine.links.identity import LinkKeys
 from engine.links.inbox import ArrivedMessage

@@ -1,16 +1,19 @@
 """Two installations compare their watch lists: common entries are found, and nothing else."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from engine.criteria.dual_control import draft_approval, read_approval_state
 from engine.criteria.watchlist import WatchEntry, draft_entry
 from engine.domain.time_units import DAY, moment
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
-from engine.journal.kinds import LINK_RECEIVED, LINK_SENT, MATCH_ASKED
+from engine.journal.journal import JOURNAL
+from engine.links.area import LINK_RECEIVED, LINK_SENT, MATCH_ASKED
 from engine.links.matching import match_exchange
 from engine.links.matching.detail_release import ReleaseStep
 from engine.links.matching.match_exchange import MatchExchange
@@ -226,3 +229,24 @@ def test_without_the_cap_an_enumeration_is_answered(
     """Seeded bug: every request is permitted."""
     monkeypatch.setattr(match_exchange, "judge_request", lambda use, *_, **__: (MatchUse(), None))
     assert enumerate_plates(*lite_sides, requests=4) > PLATES // 100
+
+
+def test_a_message_whose_record_is_gone_is_named_and_stops_nothing(sides: Sides) -> None:
+    uz, tj = sides
+    add_entry(uz, "u-1", plate="01A001")
+    assert compare(uz).begin(NAME) == 1
+    hold, tj.exchange = tj.exchange, replace(tj.exchange, followers=())
+    uz.sync(tj)
+    lost = tj.rows("received")[-1].seq
+    uz.send("m-1")
+    uz.sync(tj)
+    tj.exchange = hold
+    with tj.store.write() as connection:
+        connection.execute(delete(JOURNAL).where(JOURNAL.c.seq == lost))
+    assert compare(tj).follow_up(NAME) == 1
+    assert state_of(tj).unreadable == (lost,)
+    assert compare(tj).follow_up(NAME) == 0
+    add_entry(tj, "t-1", plate="01A002")
+    assert compare(tj).begin(NAME) == 1, "matching over this link goes on"
+    exchange_until_quiet(tj, uz)
+    assert state_of(tj).asked[-1].answered_at

@@ -22,7 +22,8 @@ from engine.criteria.watchlist import is_selecting
 from engine.domain.time_units import DAY, HOUR, moment
 from engine.errors import ConflictError, NotFoundError, RecordError
 from engine.journal.idempotency import claim
-from engine.journal.kinds import LINK_RECEIVED, LINK_SENT, WATCHLIST_LEFT
+from engine.journal.kinds import WATCHLIST_LEFT
+from engine.links.area import LINK_RECEIVED, LINK_SENT
 from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport, Withdraw
 from engine.links.outbox import OutgoingMessage
 from engine.links.requests import facts

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
 
 from api.service.runtime import Runtime
-from engine.criteria.dual_control import KINDS_OF
 from engine.errors import StoreUnavailableError
 from engine.journal import power_records
+from engine.journal.areas import kinds_of
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import PROFILE_PROPOSED
@@ -181,7 +181,7 @@ def propose(store: Store, number: int) -> None:
 
 def see_what_an_older_snapshot_sees(store: Store) -> tuple[bool, bool]:
     """Return whether it sees a record that came later, which a newer one has looked up."""
-    kinds = KINDS_OF["profile"]
+    kinds = kinds_of("profile")
     propose(store, 1)
     with store.read() as older:
         fetch_rows(older, "SELECT 1")
@@ -193,7 +193,7 @@ def see_what_an_older_snapshot_sees(store: Store) -> tuple[bool, bool]:
 
 def test_a_snapshot_sees_no_later_record_of_power(store: Store) -> None:
     with store.read() as connection:
-        assert not has_new_records(connection, KINDS_OF["profile"], after=0)
+        assert not has_new_records(connection, kinds_of("profile"), after=0)
     assert see_what_an_older_snapshot_sees(store) == (False, True)
 
 
@@ -212,7 +212,7 @@ def test_a_memory_that_is_ahead_of_a_snapshot_is_caught(
 
 
 def test_a_record_of_power_that_was_undone_is_not_remembered(store: Store) -> None:
-    kinds, journal = KINDS_OF["profile"], Journal(store)
+    kinds, journal = kinds_of("profile"), Journal(store)
     propose(store, 1)
 
     def look_and_fail(connection: Connection, _now: int) -> list[Draft]:
@@ -236,9 +236,9 @@ def test_many_records_since_the_last_look_are_not_read_one_by_one(
         propose(store, number)
         if number in (1, 2, 8):
             with store.read() as connection:
-                assert has_new_records(connection, KINDS_OF["profile"], after=number - 1)
-                assert not has_new_records(connection, KINDS_OF["profile"], after=number)
-                assert not has_new_records(connection, KINDS_OF["watchlist"], after=0)
+                assert has_new_records(connection, kinds_of("profile"), after=number - 1)
+                assert not has_new_records(connection, kinds_of("profile"), after=number)
+                assert not has_new_records(connection, kinds_of("watchlist"), after=0)
 
 
 MANY = [

@@ -77,4 +77,4 @@ def draft(
         event = next(events)
     else:
         event = features.act(record) if kind == 1 else features.find(connection, record)
-    return Draft("test", name_of(kind, record), "", {}, extra=event)
+    return Draft("roster", name_of(kind, record), "", {}, extra=event)

@@ -8,10 +8,10 @@ import pytest
 import engine.journal.clock
 from api.auth import throttles
 from api.auth.accounts import Accounts
-from api.auth.permissions import Role
 from api.auth.throttles import FILE, FREE, CommandThrottle
 from api.cli.common import open_home, signed_in
 from engine.domain.network import Network
+from engine.domain.rights import Role
 from engine.domain.time_units import SECOND
 from engine.errors import NotAllowedError
 from engine.storage.home import Home

@@ -14,7 +14,7 @@ from api.auth.oidc_mapping import (
     is_safe_address,
     read_mapping,
 )
-from api.auth.permissions import Role
+from engine.domain.rights import Role
 from engine.errors import InputError
 
 SAMPLE = Path(__file__).parents[4] / "docs" / "samples" / "oidc.toml"

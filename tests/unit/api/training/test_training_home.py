@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 import api.migrations.upgrade
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.permissions import Role
 from api.cli.common import open_home
 from api.cli.main import app
 from api.migrations.upgrade import upgrade
@@ -22,6 +21,7 @@ from api.training.desk import TrainingDesk
 from api.training.maker import make_home
 from api.training.store import default_truth, open_training
 from engine.audit.verification import verify
+from engine.domain.rights import Role
 from engine.errors import (
     ConflictError,
     HomeError,
@@ -29,15 +29,10 @@ from engine.errors import (
     NotAllowedError,
     NotAuthenticatedError,
 )
+from engine.exercises.area import TRAINING_CLOSED, TRAINING_HOME, TRAINING_PICK
 from engine.journal import journal as journal_module
 from engine.journal.journal import Journal
-from engine.journal.kinds import (
-    NETWORK_DECLARED,
-    TICK,
-    TRAINING_CLOSED,
-    TRAINING_HOME,
-    TRAINING_PICK,
-)
+from engine.journal.kinds import NETWORK_DECLARED, TICK
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.training.exercises import PAPERS, Pick

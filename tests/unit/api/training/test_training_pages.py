@@ -17,7 +17,6 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from api.auth.accounts import Accounts
-from api.auth.permissions import Role
 from api.cli.main import app
 from api.service.runtime import open_network
 from api.training.app import create_training_app
@@ -35,6 +34,7 @@ from api.training.runtime import TrainingRuntime, open_training_runtime
 from api.training.store import default_truth, open_training
 from api.web.i18n import LANGUAGES, ReaderLocale
 from engine.audit.verification import verify
+from engine.domain.rights import Role
 from engine.errors import (
     ConflictError,
     HomeError,

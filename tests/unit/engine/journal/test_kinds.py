@@ -3,8 +3,12 @@
 import ast
 from pathlib import Path
 
-from engine.journal import kinds
-from engine.journal.power_records import FREQUENT
+import pytest
+
+from engine.errors import NotAllowedError
+from engine.journal import areas, kinds
+from engine.journal.areas import list_rules, load_areas
+from engine.journal.exercise_guard import require_kinds
 
 ROOT = Path(__file__).parents[4]
 
@@ -27,16 +31,6 @@ def count_untyped_drafts(text: str) -> int:
         return 0
     calls = (node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
     return sum(getattr(called, "id", "") == "Draft" for called in calls)
-
-
-def test_every_frequent_kind_is_a_kind() -> None:
-    assert set(FREQUENT) - kinds.KINDS == set()
-
-
-def test_no_kind_has_two_names() -> None:
-    texts = [value for name, value in vars(kinds).items() if name.isupper()]
-    names = [value for value in texts if isinstance(value, str)]
-    assert len(names) == len(kinds.KINDS)
 
 
 def test_every_draft_is_made_by_its_kind() -> None:
@@ -65,3 +59,18 @@ def test_a_draft_holds_what_it_was_given() -> None:
     assert [(one.kind, one.subject, one.post) for one in drafts[:1]] == [
         ("shift_closed", "s-1", "OYB")
     ]
+
+
+def test_no_kind_and_no_table_belongs_to_two_areas() -> None:
+    """Negative control: the registry refuses an area that declares them again."""
+    assert len(list_rules()) == sum(len(area.records) for area in load_areas())
+    with pytest.MonkeyPatch.context() as patched:
+        twice = (*load_areas(), load_areas()[-1])
+        patched.setattr(areas, "load_areas", lambda: twice)
+        with pytest.raises(ValueError, match="two areas declare records of kind"):
+            areas.list_rules.__wrapped__()
+
+
+def test_no_journal_takes_a_record_that_no_area_declares() -> None:
+    with pytest.raises(NotAllowedError, match="no area declares records of kind note"):
+        require_kinds(["tick", "note"], training=False)

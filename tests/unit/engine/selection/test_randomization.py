@@ -1,7 +1,8 @@
 """No user can draw again, and none can foresee a draw."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from engine.selection.randomization import (
     draw,
     movement_key,
 )
+from tests.support.long_shifts import SHIFT_STARTS, begin_long_shift
 
 PLAN = ShiftPlan()
 NOON = 20_000 * DAY + 7 * HOUR
@@ -150,3 +152,20 @@ def test_shifts_cut_without_regard_to_moved_clocks_are_found(
 
     monkeypatch.setattr(ShiftPlan, "shift", shift)
     assert not check_partition(SUMMER)
+
+
+def shortest_margin(setting: Callable[[datetime], tuple[str, str]]) -> int:
+    """Return the least time to an end of a shift, over every minute of a day and posts of tests."""
+    midnight, least = datetime(2026, 11, 30, tzinfo=UTC), DAY
+    for now in (midnight + timedelta(minutes=minute) for minute in range(24 * 60)):
+        plan, at = replace(PLAN, starts=int(setting(now)[1]) * MINUTE), micros(now)
+        for offset in (5 * HOUR, 6 * HOUR):
+            shift = replace(plan, utc_offset=offset).shift("OYB", at)
+            least = min(least, at - shift.opens_at, shift.closes_at - at)
+    return least
+
+
+def test_no_shift_ends_within_hours_of_a_test_that_runs_by_the_machines_clock() -> None:
+    assert shortest_margin(begin_long_shift) >= 2 * HOUR
+    fixed = SHIFT_STARTS, str(PLAN.starts // MINUTE)
+    assert shortest_margin(lambda _: fixed) == 0, "negative control: by default one does"

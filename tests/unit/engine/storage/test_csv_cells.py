@@ -10,7 +10,7 @@ import pytest
 from api.cli.training import _write_scores
 from engine.storage.csv_cells import STARTS, escape_cell
 from experiments.synthetic.records.writer import write
-from features.intake.atomic_writer import _write_quarantine
+from features.intake.atomic_writer import write_quarantine
 from features.intake.file_reader import RowFault
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_an_identifier_in_the_scores_is_no_formula(tmp_path: Path) -> None:
 
 def test_a_file_name_in_the_quarantine_is_no_formula(tmp_path: Path) -> None:
     path = tmp_path / "quarantine.csv"
-    _write_quarantine(path, [RowFault("=cmd.csv", 2, "post", "required", "is missing")])
+    write_quarantine(path, [RowFault("=cmd.csv", 2, "post", "required", "is missing")])
     assert formulas(path) == [] and "'=cmd.csv" in cells(path)
 
 

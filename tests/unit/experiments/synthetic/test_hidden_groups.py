@@ -19,9 +19,10 @@ from experiments.synthetic.mechanisms.hidden_groups import (
     CARRYING,
     KINDS,
     NEVER_CAUGHT,
+    QUARTER,
     GroupKind,
 )
-from experiments.synthetic.mechanisms.hidden_risks import QUARTER, HiddenRisks, draw_risks
+from experiments.synthetic.mechanisms.hidden_risks import HiddenRisks, draw_risks
 from experiments.synthetic.mechanisms.traffic import Trips, draw_trips
 from experiments.synthetic.records.writer import DEFAULT_DAYS, DEFAULT_END
 

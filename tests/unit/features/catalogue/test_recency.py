@@ -1,4 +1,4 @@
-"""Rates in which late inspections count more, against counting inspection by inspection."""
+"""Rates in which late inspections count more, and rates that traffic holds down, by hand."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from engine.ports import Contribution, Evidence
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
-from features.catalogue.recency import HALF_LIFE, WEIGHTS, WINDOWS, step_weights
+from features.catalogue.recency import HALF_LIFE, PASSAGE, WEIGHTS, WINDOWS, step_weights
 from features.catalogue.transforms import OPERATORS
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix, reads
@@ -25,7 +25,7 @@ from models.explanation.reason_eligibility import Eligibility, Grade
 from models.learning import monotone_constraints
 from tests.support.random_histories import EVENTFUL, START, History, tables
 
-NAMES = [name for name in CATALOGUE if CATALOGUE[name].operator == "recent_rate"]
+NAMES = [name for name, one in CATALOGUE.items() if one.operator == "recent_rate"]
 PLAN = Plan({name: CATALOGUE[name] for name in NAMES})
 STRENGTH = 5.0
 NOW = 400
@@ -34,8 +34,13 @@ ACTS = ((390, "discrepancy"), (350, "clear"), (200, "seizure"), (190, "clear"), 
 """Days and outcomes of its inspections: two of late, two long ago, one before all windows."""
 
 
-def last_features(acts: Sequence[tuple[int, str]], plan: Plan = PLAN) -> Mapping[str, float]:
-    """Return the features of a vehicle's crossing on the day NOW, after these inspections."""
+def last_features(
+    acts: Sequence[tuple[int, str]], plan: Plan = PLAN, *, clean: Sequence[int] = ()
+) -> Mapping[str, float]:
+    """Return the features of a vehicle's crossing on the day NOW, after these inspections.
+
+    On the days ``clean`` it crossed without one.
+    """
     crossings = [
         Crossing(
             crossing_id=f"c{day}",
@@ -46,7 +51,7 @@ def last_features(acts: Sequence[tuple[int, str]], plan: Plan = PLAN) -> Mapping
             plate="01A111AA",
             driver_ref="d-1",
         )
-        for day in [day for day, _ in acts] + [NOW]
+        for day in [*(day for day, _ in acts), *clean, NOW]
     ]
     inspections = [
         Inspection.model_validate(
@@ -70,8 +75,10 @@ def last_features(acts: Sequence[tuple[int, str]], plan: Plan = PLAN) -> Mapping
     return dict(zip(plan.names, found.values[-1].tolist(), strict=True))
 
 
-def by_hand(acts: Sequence[tuple[int, str]], outcomes: Sequence[str], strength: float) -> float:
-    """Return the rate, inspection by inspection."""
+def by_hand(
+    acts: Sequence[tuple[int, str]], outcomes: Sequence[str], strength: float, passages: int = 0
+) -> float:
+    """Return the rate, inspection by inspection, held down by so many passages of a year."""
     finds = events = 0.0
     for day, outcome in acts:
         age = NOW - day
@@ -79,19 +86,31 @@ def by_hand(acts: Sequence[tuple[int, str]], outcomes: Sequence[str], strength: 
         events += weight
         finds += weight * (outcome in outcomes)
     base = (sum(outcome in outcomes for _, outcome in acts) + 1.0) / (len(acts) + 50.0)
-    return (finds + strength * base) / (events + strength)
+    return (finds + strength * base) / (events + PASSAGE * passages + strength)
 
 
 def test_late_inspections_count_more() -> None:
     found = last_features(ACTS)
     hits = by_hand(ACTS, ("discrepancy", "seizure"), STRENGTH)
     assert found["plate_recent_hit_rate"] == pytest.approx(hits, rel=1e-6)
-    seizures = by_hand(ACTS, ("seizure",), 2 * STRENGTH)
+    seizures = by_hand(ACTS, ("seizure",), 2 * STRENGTH, passages=4)
     assert found["driver_recent_seizure_rate"] == pytest.approx(seizures, rel=1e-6)
     assert isnan(found["carrier_recent_hit_rate"]), "no carrier was named"
     late = last_features([(day + 120, outcome) for day, outcome in ACTS[2:]])
     early = last_features(ACTS[2:])
     assert late["plate_recent_hit_rate"] > early["plate_recent_hit_rate"]
+
+
+def test_traffic_holds_a_rate_of_seizures_down() -> None:
+    """Twice the finds of another, among many passages without an inspection, are a weaker sign."""
+    acts = [(390, "seizure"), (380, "seizure")]
+    days = range(100, 360)
+    busy, quiet = last_features(acts, clean=days), last_features(acts[:1])
+    assert busy["plate_recent_seizure_rate"] < quiet["plate_recent_seizure_rate"] / 2
+    by_passages = by_hand(acts, ("seizure",), 2 * STRENGTH, passages=len(days) + len(acts))
+    assert busy["plate_recent_seizure_rate"] == pytest.approx(by_passages, rel=1e-6)
+    # Negative control: by inspections alone, as discrepancies are counted, it is the stronger.
+    assert busy["plate_recent_hit_rate"] > quiet["plate_recent_hit_rate"]
 
 
 def test_negative_control_windows_weighed_the_wrong_way_round_are_found(

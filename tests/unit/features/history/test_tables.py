@@ -67,7 +67,9 @@ def test_what_was_loaded_is_read_back_sorted_and_whole(tmp_path: Path, home: Hom
     assert record["synthetic"]
     assert loaded.known_from == found.crossings["known_at"][0].as_py()
     assert loaded.known_until == found.crossings["known_at"][-1].as_py()
-    assert set(loaded.as_json()) == {"accepted", "quarantined", "quarantine_file", "new_posts"}
+    assert set(loaded.as_json()) == {
+        "load", "accepted", "quarantined", "held", "placeholders", "quarantine_file", "new_posts",
+    }  # fmt: skip
 
 
 def test_files_are_by_month_of_known_time(tmp_path: Path, home: Home) -> None:

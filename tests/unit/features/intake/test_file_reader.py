@@ -35,7 +35,7 @@ def test_cells_lists_and_flags(path: Path) -> None:
     assert found == [
         (2, {"id": "a", "tags": ["x", "y"], "flag": True}),
         (3, {"id": "b", "flag": False, "note": "hm"}),
-        (4, {"id": "c", "tags": ["z"], "flag": "neither"}),
+        (4, {"id": "c", "tags": ["z"], "flag": ("yes",)}),
     ]
     assert faults == []
 
@@ -81,7 +81,8 @@ def test_a_header_that_cannot_be_trusted_stops_it(path: Path) -> None:
         (b"note\n", "required columns are missing: id"),
         (b"id,note,id\n", "column 'id' is there twice"),
         (b"", "required columns are missing: id"),
-        ("id\n".encode("utf-16"), "is not part of the record"),
+        (b"id;note\n", "its cells are parted by semicolons"),
+        ("id\n".encode("utf-16"), "its text is UTF-16"),
     ]:
         with pytest.raises(InputError, match=why):
             _read(path, header)

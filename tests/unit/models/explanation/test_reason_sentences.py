@@ -243,7 +243,9 @@ def test_one_subject_is_one_reason() -> None:
     found = [
         Contribution("consignee_hit_rate_ever", 0.6, 0.03, 0.08, "", behind),
         Contribution("consignee_hit_rate", 0.5, 0.03, 0.07, "", behind),
-        Contribution("consignee_seizure_rate", 0.3, 0.01, 0.06, "", replace(behind, finds=4)),
+        Contribution(
+            "consignee_recent_seizure_rate", 0.3, 0.01, 0.06, "", replace(behind, finds=4)
+        ),
     ]
     values = [one for one in sentences(found, ARRIVAL) if direction(one.text) == 1]
     assert [one.code for one in values] == ["consignee_hit_rate_ever"]

@@ -10,8 +10,8 @@ from models.config import BinsBy, TrainConfig
 from models.data.dataset import Dataset
 from models.data.temporal_splits import Fold
 from models.learning import fit
-from models.learning.base_learners import RATES, precedents
-from models.learning.fit_tasks import FitTask, plan_fit_tasks
+from models.learning.base_learners import RATES, precedents, straight_part
+from models.learning.fit_tasks import FitTask, plan_fit_tasks, select_features
 from models.learning.scikit_trees import SharedBins
 from models.scoring.novelty import SEEN_BY
 from models.scoring.risk import PRECEDENTS, UNSEEN_TREES
@@ -52,6 +52,33 @@ def test_every_part_knows_the_share_of_clear_rows_that_it_is_fitted_on() -> None
     assert count_clear(sampled["discrepancy"]) == count_clear(sampled["seizure"]) == MOST
 
 
+def test_seizures_line_reads_what_is_not_left_out() -> None:
+    names = ("post_hit_rate", "night", *(f"f{n}" for n in range(6)))
+    data = replace(small_world(2_000, seed=5), names=names)
+    tasks = list_tasks(data, QUICK)
+    assert tasks["discrepancy"].line_among is None
+    among = tasks["seizure"].line_among
+    assert among is not None
+    assert among.tolist() == list(range(1, 8))
+    (fitted,) = fit._run(data, [tasks["seizure"]], QUICK)
+    line = fitted.lines["seizure_line"]
+    assert line.weight[0] == 0.0
+    assert all(line.weight[1:] != 0.0)
+    own = straight_part(
+        data.values[tasks["seizure"].rows][:, 1:],
+        tasks["seizure"].label,
+        strength=QUICK.line,
+        weight=fit._recency(data.arrived_at[tasks["seizure"].rows], QUICK.line_half_life_days),
+    )
+    assert line.margin(data.values) == pytest.approx(own.margin(data.values[:, 1:]), abs=1e-12)
+    # Negative control: a configuration that leaves nothing out reads that column, too.
+    whole = list_tasks(data, replace(QUICK, seizure_line_leaves_out=()))["seizure"]
+    (fitted,) = fit._run(data, [whole], QUICK)
+    assert whole.line_among is None
+    assert fitted.lines["seizure_line"].weight[0] != 0.0
+    assert select_features(names, left_out=("*",)) is None, "no feature left: all are read"
+
+
 def test_an_estimator_of_an_analysts_own_gets_all_rows() -> None:
     data = half_unseen()
     own = replace(RICH, most_clear=MOST, estimators=(("discrepancy", "mine:make"),))
@@ -63,7 +90,7 @@ def test_an_estimator_of_an_analysts_own_gets_all_rows() -> None:
 
 
 def test_precedents_of_a_sample_start_at_the_base_rate_of_all_rows() -> None:
-    data = replace(small_world(2_000, seed=5), names=(*RATES, *(f"f{n}" for n in range(4))))
+    data = replace(small_world(2_000, seed=5), names=(RATES[0], *(f"f{n}" for n in range(7))))
     task = list_tasks(data, replace(RICH, most_clear=MOST))["seizure"]
     (fitted,) = fit._run(data, [task], QUICK)
     rows, shares = data.values[task.rows], {"kept": task.kept, "forgotten": 1.0}

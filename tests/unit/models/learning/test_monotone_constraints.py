@@ -55,7 +55,7 @@ def test_every_sign_is_of_a_feature_there_is_and_no_feature_has_two() -> None:
     named = dict(
         zip(CATALOGUE, monotone_constraints.signs(tuple(CATALOGUE), {}).tolist(), strict=True)
     )
-    assert named["driver_seizure_rate"] == named["hits_passed_from_driver_to_plate"] == 1
+    assert named["driver_recent_seizure_rate"] == named["hits_passed_from_driver_to_plate"] == 1
     assert named["value_over_usual"] == -1
     assert named["net_mass_kg"] == named["plate_inspections_365d"] == 0
 

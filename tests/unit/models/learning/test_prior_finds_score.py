@@ -8,12 +8,12 @@ import pytest
 from engine.domain.time_units import DAY
 from features.catalogue.catalogue import CATALOGUE
 from models.config import TrainConfig, Trees
-from models.learning.base_learners import COUNTS, HIGH, RATES, WORTH, precedents, straight_part
+from models.learning.base_learners import HIGH, RATES, WORTH, precedents, straight_part
 from models.learning.fit import fit
 from models.scoring.linear import Linear
 from tests.unit.models.small_dataset import START, small_world
 
-NAMES = ("hour", "driver_seizure_rate", "carrier_seizure_rate", "plate_finds_elsewhere")
+NAMES = ("hour", "driver_recent_seizure_rate", "carrier_recent_seizure_rate", "finds")
 LABEL = np.repeat(np.array([1, 0], np.int8), (20, 980))
 BASE = 0.02
 VALUES = np.full((1000, 4), (12.0, BASE, BASE, 0.0), np.float32)
@@ -35,7 +35,7 @@ def test_rates_count_from_the_base_rate_on_and_add_up() -> None:
         2 * WORTH, abs=1e-6
     )
     assert compute_difference(12.0, 0.0, np.nan, 0.0) == pytest.approx(0.0, abs=1e-6)
-    assert compute_difference(12.0, BASE, BASE, 3.0) == pytest.approx(np.log(4.0), abs=1e-6)
+    assert compute_difference(12.0, BASE, BASE, 3.0) == 0.0, "no rate: no precedent"
 
 
 def test_without_precedents_the_base_rate_is_said() -> None:
@@ -51,7 +51,7 @@ def test_where_no_feature_tells_of_any_there_is_no_part() -> None:
 
 
 def test_every_precedent_is_a_feature_there_is() -> None:
-    assert set(RATES) | set(COUNTS) <= set(CATALOGUE)
+    assert set(RATES) <= set(CATALOGUE)
 
 
 def test_a_sample_of_the_clear_rows_gives_the_base_rate_of_all() -> None:
@@ -69,10 +69,11 @@ def test_a_sample_of_the_clear_rows_gives_the_base_rate_of_all() -> None:
 def test_few_finds_are_ranked_better_with_precedents() -> None:
     """Seven parties speak alike, among forty columns that do not; thirty finds are known."""
     draw = np.random.default_rng(5)
-    names = (*COUNTS, *(f"f{at}" for at in range(40)))
+    names = (*RATES, *(f"f{at}" for at in range(40)))
     values = draw.normal(size=(20_000, len(names))).astype(np.float32)
-    values[:, : len(COUNTS)] = draw.poisson(0.08, (20_000, len(COUNTS)))
-    logit = 1.2 * np.log1p(values[:, : len(COUNTS)]).sum(axis=1) - 4.8
+    found = draw.poisson(0.08, (20_000, len(RATES)))
+    values[:, : len(RATES)] = (found + 0.1) / (found + 10.0)
+    logit = 1.2 * np.log1p(found).sum(axis=1) - 4.8
     label = (draw.random(20_000) < 1 / (1 + np.exp(-logit))).astype(np.int8)
     taught, asked = slice(0, 2500), slice(2500, None)
     line = straight_part(values[taught], label[taught], strength=0.002)
@@ -86,7 +87,7 @@ def test_few_finds_are_ranked_better_with_precedents() -> None:
 
 def test_they_are_blended_where_there_are_such_features() -> None:
     data = small_world(8000, seed=11)
-    names = ("driver_seizure_rate", *data.names[1:])
+    names = ("driver_recent_seizure_rate", *data.names[1:])
     config = TrainConfig(
         discrepancy=Trees(iterations=5, share_of_features=0.5, seeds=1),
         seizure=Trees(iterations=5, depth=2, share_of_features=0.5, seeds=1),

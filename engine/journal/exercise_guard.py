@@ -1,47 +1,32 @@
-"""Separation of training journals from live ones.
+"""Separation of the journals of exercises from live ones.
 
-A journal whose first record is ``training_home`` is a training journal for good: the chain commits
+A journal whose first record begins exercises is a journal of exercises for good: the chain commits
 to it. It takes accounts and exercises alone; any other journal takes no record of an exercise. The
-store is refused when it is opened as the other sort, and each record when it is appended.
+store is refused when it is opened as the other sort, and each record when it is appended. No
+journal takes a record of a kind that no area declares.
 """
 
 from collections.abc import Iterable
-from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 
 from engine.errors import NotAllowedError
-from engine.journal.kinds import (
-    CLOCK_ACCEPTED,
-    KEY_CREATED,
-    KEY_REVOKED,
-    PASSWORD_CHANGED,
-    SIGNED_IN,
-    SIGNED_OUT,
-    TICK,
-    TRAINING_CLOSED,
-    TRAINING_HOME,
-    TRAINING_PICK,
-    TRAINING_SHIFT,
-    USER_CREATED,
-    USER_LEFT,
-)
+from engine.journal.areas import list_rules
 from engine.storage.database import Store
 
-EXERCISES: Final = frozenset({TRAINING_HOME, TRAINING_SHIFT, TRAINING_PICK, TRAINING_CLOSED})
-"""Kinds that stand in training journals alone."""
-ACCOUNTS: Final = frozenset(
-    {USER_CREATED, USER_LEFT, PASSWORD_CHANGED, SIGNED_IN, SIGNED_OUT, KEY_CREATED, KEY_REVOKED}
-)
-TAKEN_IN_TRAINING: Final = EXERCISES | ACCOUNTS | {TICK, CLOCK_ACCEPTED}
-"""All that a training journal takes."""
 _FIRST = text("SELECT kind FROM journal WHERE seq = 1")
 
 
+def begins_exercises(kind: str) -> bool:
+    """Tell whether a journal that begins with a record of this kind is one of exercises."""
+    rule = list_rules().get(kind)
+    return rule is not None and rule.begins_exercises
+
+
 def is_training(connection: Connection) -> bool | None:
-    """Tell whether a store's journal is a training journal; None while it has no record."""
+    """Tell whether a store's journal is one of exercises; None while it has no record."""
     kind = connection.scalar(_FIRST)
-    return None if kind is None else bool(kind == TRAINING_HOME)
+    return None if kind is None else begins_exercises(kind)
 
 
 def require_sort(store: Store, *, training: bool) -> None:
@@ -58,8 +43,11 @@ def require_sort(store: Store, *, training: bool) -> None:
 
 def require_kinds(kinds: Iterable[str], *, training: bool) -> None:
     """Refuse records that do not belong in a journal of this sort; raises ``NotAllowedError``."""
+    rules = list_rules()
     for kind in kinds:
-        if training and kind not in TAKEN_IN_TRAINING:
+        if (rule := rules.get(kind)) is None:
+            raise NotAllowedError(f"no area declares records of kind {kind}")
+        if training and rule.journals == "live":
             raise NotAllowedError(f"a training journal takes no record of kind {kind}")
-        if not training and kind in EXERCISES:
+        if not training and rule.journals == "exercise":
             raise NotAllowedError(f"only a training journal takes a record of kind {kind}")
