@@ -149,6 +149,14 @@ AREA: Final = Area(
             group=group_alone,
         ),
         **rule_steps("erasure", {"approved": record.ERASURE_APPROVED}, matter=Matter.PEOPLE),
+        **rule_steps(
+            "load_withdrawal",
+            {
+                "proposed": record.LOAD_WITHDRAWAL_PROPOSED,
+                "approved": record.LOAD_WITHDRAWAL_APPROVED,
+            },
+            matter=Matter.PEOPLE,
+        ),
         record.DECISION: _rule_movement(
             Matter.DECISIONS,
             owners=_own_matches,

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from engine.domain.records import Arrival, Crossing, Declaration, Inspection, Seizure
+from engine.domain.time_units import DAY, HOUR
+from engine.journal.areas import load_areas, load_part
 from engine.journal.entries import ProjectionInput
 from engine.search_orders.search_order import SearchCounts
+from engine.storage.home import Home
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.float32]
@@ -240,3 +243,123 @@ class Scorer(Protocol):
         Values are compared with what is usual for the class at the post.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceLimits:
+    """From which silence of a centre something follows: microseconds."""
+
+    stale: int = HOUR
+    """Longer than this, decisions say it."""
+    random: int = DAY
+    """Longer than this, the random share is at its upper bound; not below ``stale``."""
+
+    def __post_init__(self) -> None:
+        """Refuse a share that would rise without a word in the answer."""
+        if self.random < self.stale:
+            raise ValueError("link_random_hours must not be below link_stale_hours")
+
+
+CUT_OFF_MINUTES = 15.0
+"""Silence of a post's link from which on it counts as cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostLine:
+    """The link of a post's node and its centre, as one of them sees it."""
+
+    name: str
+    is_in_force: bool
+    silent_minutes: float | None
+    """Since the other side was last heard; None if it never was."""
+    newest: str | None = None
+    """At the centre: when its node recorded what arrived here last; RFC 3339."""
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Tell whether what is shown of the post may be out of date."""
+        silent = self.silent_minutes
+        return not self.is_in_force or silent is None or silent >= CUT_OFF_MINUTES
+
+
+class PostAuthority(Protocol):
+    """Which installation decides at a post, and for how long the other one was silent.
+
+    Times are UTC microseconds by the journal here, silences microseconds.
+    """
+
+    limits: SilenceLimits
+
+    def check_post(self, connection: Connection, post: str, *, now: int) -> None:
+        """Raise ``ConflictError`` if another installation decides at a post."""
+        ...
+
+    def has_centre(self, connection: Connection, post: str) -> bool:
+        """Tell whether another installation governs a post at which this one decides."""
+        ...
+
+    def measure_silences(
+        self, connection: Connection, posts: Iterable[str], *, now: int
+    ) -> Mapping[str, int]:
+        """Return for how long the centre of each post was silent, 0 for a post without one."""
+        ...
+
+    def measure_longest(self, connection: Connection, *, now: int) -> int:
+        """Return the longest silence of a centre, 0 without one."""
+        ...
+
+    def measure_since(self, expected: Mapping[str, int], *, now: int) -> int:
+        """Return the longest silence of some links, each counted since an instant."""
+        ...
+
+    def read_lines(self, connection: Connection, *, now: int) -> Mapping[str, PostLine]:
+        """Return the line of each post whose node and centre are two installations."""
+        ...
+
+    def note_heard(self, link: str, at: int, /) -> None:
+        """Remember that the other side of a link was there after an instant."""
+        ...
+
+
+def open_authority(home: Home, limits: SilenceLimits) -> PostAuthority:
+    """Return which installation decides at the posts of a home, by the area that knows it."""
+    for area in load_areas():
+        if area.authority:
+            authority: PostAuthority = load_part(area.authority)(home, limits)
+            return authority
+    return LocalPosts(limits)
+
+
+@dataclass(slots=True)
+class LocalPosts:
+    """An installation without links: it decides at every post of its network."""
+
+    limits: SilenceLimits = field(default_factory=SilenceLimits)
+
+    def check_post(self, connection: Connection, post: str, *, now: int) -> None:
+        """Refuse no post."""
+
+    def has_centre(self, connection: Connection, post: str) -> bool:
+        """Return False."""
+        return False
+
+    def measure_silences(
+        self, connection: Connection, posts: Iterable[str], *, now: int
+    ) -> Mapping[str, int]:
+        """Return 0 for each post."""
+        return dict.fromkeys(posts, 0)
+
+    def measure_longest(self, connection: Connection, *, now: int) -> int:
+        """Return 0."""
+        return 0
+
+    def measure_since(self, expected: Mapping[str, int], *, now: int) -> int:
+        """Return 0."""
+        return 0
+
+    def read_lines(self, connection: Connection, *, now: int) -> Mapping[str, PostLine]:
+        """Return no line."""
+        return {}
+
+    def note_heard(self, link: str, at: int, /) -> None:
+        """Remember nothing: there is no link."""

@@ -10,4 +10,5 @@ page               Pages of the audit: journal records and draws
 reads              Journal records, the recorded check of the journal, and draws repeated
 routes             The journal and its draws over HTTP
 schemas            Answers about the journal and its draws
+withdrawal         Withdrawal of a load by two people
 """

@@ -25,7 +25,6 @@ from engine.audit.subject_records import (
     names_subject,
     read_erasable,
 )
-from engine.cases.file_store import sweep_files
 from engine.criteria.dual_control import (
     ApprovalState,
     DualControlProjection,
@@ -38,7 +37,7 @@ from engine.criteria.watchlist import read_expiry
 from engine.domain.rights import Matter, Right
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, InputError
-from engine.journal.areas import kinds_of, list_held, list_projections, list_tables
+from engine.journal.areas import kinds_of, list_held, list_projections, list_tables, sweep_areas
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import DECISION, SENSITIVE_READ
@@ -129,6 +128,28 @@ class ErasureResult:
     """False where a reader kept the deleted content in the store's log: run the command again."""
 
 
+def find_pending(
+    connection: Connection,
+    matter: str,
+    same: Mapping[str, Any],
+    *,
+    store: Store,
+    accounts: Accounts,
+) -> ApprovalState | None:
+    """Return the pending proposal with this content, of a person who is still here."""
+    since = Journal(store).now(connection) - LAPSES_AFTER
+    query = select(JOURNAL.c.seq).where(
+        JOURNAL.c.kind.in_(kinds_of(matter)), JOURNAL.c.known_at > since
+    )
+    records = [read_record(connection, seq) for seq in connection.scalars(query).all()]
+    known = replay_records([one for one in records if one is not None], matter)
+    for one in known.values():
+        is_same = one.state == "proposed" and same.items() <= one.content.items()
+        if is_same and accounts.is_active(one.author):
+            return one
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class ErasureSteps:
     """Steps of one person towards an erasure; raises ``NotAllowedError`` for others."""
@@ -154,19 +175,9 @@ class ErasureSteps:
             return self._approve(criteria, pending)
 
     def _find_pending(self, connection: Connection, criteria: Criteria) -> ApprovalState | None:
-        """Return the pending proposal of the same content, of a person who is still here."""
-        since = Journal(self.store).now(connection) - LAPSES_AFTER
-        proposals = kinds_of("erasure")
-        query = select(JOURNAL.c.seq).where(
-            JOURNAL.c.kind.in_(proposals), JOURNAL.c.known_at > since
-        )
-        records = [read_record(connection, seq) for seq in connection.scalars(query).all()]
-        known = replay_records([one for one in records if one is not None], "erasure")
-        for one in known.values():
-            is_same = one.content["criteria"] == criteria.as_json()
-            if one.state == "proposed" and is_same and self.accounts.is_active(one.author):
-                return one
-        return None
+        """Return the pending proposal of the same content."""
+        same = {"criteria": criteria.as_json()}
+        return find_pending(connection, "erasure", same, store=self.store, accounts=self.accounts)
 
     def _propose(self, criteria: Criteria, why: str) -> ErasureResult:
         self.accounts.check_governor(self.by, Right.ACT)
@@ -222,7 +233,7 @@ class ErasureSteps:
         Journal(self.store, [DualControlProjection(), *list_projections(), rows]).append_found(find)
         with self.store.read() as connection:
             finish_erasure(self.home, connection)
-        sweep_files(self.home, self.store)
+        sweep_areas(self.home, self.store)
         return replace(result[0], is_overwritten=forget_deleted(self.store))
 
     def _draft_erasures(

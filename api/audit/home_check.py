@@ -13,13 +13,6 @@ from sqlalchemy import Connection
 
 from api.audit.home_verification import ProjectionCheck, bound_faults
 from api.service.runtime import open_network, projections
-from engine.audit.case_file_check import (
-    count_case_files,
-    find_case_file_faults,
-    note_awaited_files,
-    note_stray_files,
-)
-from engine.audit.copy_check import find_foreign_copies, note_foreign_copies
 from engine.audit.file_anchors import find_network_faults, read_declared_networks
 from engine.audit.store_comparison import find_type_faults
 from engine.audit.store_damage import (
@@ -28,13 +21,13 @@ from engine.audit.store_damage import (
     note_unchecked,
     verify_store,
 )
-from engine.audit.verification import JournalFault, Verdict
-from engine.audit.witness import find_witness_faults, note_unwitnessed, read_witness
+from engine.audit.verification import Verdict
 from engine.domain.network import Network
 from engine.errors import RiskError
+from engine.journal.areas import HomeCheck, check_areas, list_declared_tables
+from engine.journal.entries import JournalFault
 from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
-from engine.links.key_files import find_link_keys, read_fingerprint
-from engine.storage.database import METADATA, Store, read_any_text
+from engine.storage.database import Store, read_any_text
 from engine.storage.home import Home
 from features.catalogue.plan import current_plan
 from features.online.counter_recount import Recount
@@ -73,27 +66,23 @@ def check_home(
 ) -> HomeVerdict:
     """Check everything in one snapshot of the store, and what the file of a witness holds."""
     held = list(receipts)
-    heads = [] if witness is None else read_witness(witness)
     key = home_key(home, is_owed=bool(held))
+    declared = list_declared_tables()
     with store.read() as connection, read_any_text(connection):
-        verdict = verify_store(connection, METADATA, held, public_key=key)
+        verdict = verify_store(connection, declared, held, public_key=key)
         if is_damaged(verdict):
             return _stop(verdict, note_journal(verdict))
-        found, faults = bound_faults(find_type_faults(connection, METADATA.tables.values()))
+        found, faults = bound_faults(find_type_faults(connection, declared.tables.values()))
         if found:
             return _stop(verdict, "mend these faults first", found, faults)
         files = list(_file_faults(home, connection))
         projected, recount = open_check(home, connection, files)
-        seen = (
-            find_witness_faults(store, connection, heads, find_link_keys(home).identity)
-            if heads
-            else ()
-        )
-        foreign = find_foreign_copies(connection, read_fingerprint(home))
-        found, faults = bound_faults(chain(seen, files, foreign, projected.faults()))
+        areas = check_areas(HomeCheck(home, store, connection, witness))
+        of_areas = chain.from_iterable(one.faults for one in areas)
+        found, faults = bound_faults(chain(of_areas, files, projected.faults()))
         notes = [*projected.notes, *recount.notes, *_notes(home, connection)]
-        if witness is not None:
-            notes += note_unwitnessed(connection, heads)
+        notes += chain.from_iterable(one.notes for one in areas)
+        counts = {name: count for one in areas for name, count in one.counts.items()}
         return HomeVerdict(
             journal=verdict,
             found=verdict.found + found,
@@ -102,8 +91,7 @@ def check_home(
             tables=projected.tables,
             loads=len(read_anchors(connection)),
             bundles=len(registered_bundles(connection)),
-            case_files=count_case_files(connection),
-            witnessed=len(heads),
+            **counts,
         )
 
 
@@ -151,18 +139,14 @@ def open_check(
 
 
 def _file_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
-    """Yield what differs of the network file, the loaded history, the bundles and cases."""
+    """Yield what differs of the network file, the loaded history and the bundles."""
     yield from find_network_faults(home, connection)
     yield from history_faults(home, connection)
     yield from bundle_faults(home, connection)
-    yield from find_case_file_faults(home, connection)
 
 
 def _notes(home: Home, connection: Connection) -> Iterator[str]:
     yield from note_unchecked(connection)
     yield from history_notes(home, connection)
-    yield from note_stray_files(home, connection)
-    yield from note_awaited_files(home, connection)
-    yield from note_foreign_copies(connection)
     if home.network.exists() and not read_declared_networks(connection):
         yield f"{home.network.name}: not anchored; the next start of the service does it"

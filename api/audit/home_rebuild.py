@@ -29,9 +29,10 @@ from engine.audit.projection_replay import Replay, open_scratch_store
 from engine.audit.store_comparison import Comparison
 from engine.audit.store_damage import find_damage
 from engine.audit.table_structure import find_structure_faults
-from engine.audit.verification import JournalFault, verify_snapshot
+from engine.audit.verification import verify_snapshot
 from engine.errors import DamagedStoreError, HomeError, InputError
 from engine.journal.areas import list_declared_tables
+from engine.journal.entries import JournalFault
 from engine.journal.journal import BODIES, IDENTITY, JOURNAL, Journal
 from engine.journal.kinds import SECRETS_DROPPED
 from engine.queue.identifier_log import settle as settle_identifiers

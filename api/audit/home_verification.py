@@ -19,11 +19,11 @@ from engine.audit.foreign_objects import find_object_faults
 from engine.audit.projection_replay import Replay, Restore, open_scratch_store
 from engine.audit.store_comparison import Comparison, tables_of
 from engine.audit.table_structure import ALTERED, find_structure_faults
-from engine.audit.verification import FAULTS_KEPT, JournalFault
+from engine.audit.verification import FAULTS_KEPT
 from engine.domain.network import Network
 from engine.errors import DamagedStoreError
 from engine.journal.areas import list_declared_tables, list_tables
-from engine.journal.entries import Draft, Entry, Projection
+from engine.journal.entries import Draft, Entry, JournalFault, Projection
 from engine.journal.kinds import (
     CROSSING,
     DECISION,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from api.http.schema_base import AnswerSchema
-from engine.audit.verification import JournalFault
+from engine.journal.entries import JournalFault
 from engine.journal.receipts import Receipt
 
 

@@ -32,7 +32,7 @@ from engine.errors import (
     NotFoundError,
     RecordError,
 )
-from engine.journal.areas import list_projections
+from engine.journal.areas import KeyCarrier, NewKey, list_projections
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import (
@@ -46,8 +46,6 @@ from engine.journal.kinds import (
 )
 from engine.journal.payloads import AccountBody
 from engine.journal.power_records import find_last_sequence
-from engine.links.messages import AccountState
-from engine.links.posts.account_messages import NodeKeys
 from engine.storage.database import Store
 
 PROVIDERS_ACCOUNT = (
@@ -76,7 +74,7 @@ class Accounts:
         *,
         authority: Authority | None = None,
         refused: Refused = ignore,
-        nodes: NodeKeys | None = None,
+        nodes: KeyCarrier | None = None,
     ) -> None:
         """``refused`` is told of users whom the table holds otherwise than the journal.
 
@@ -136,16 +134,16 @@ class Accounts:
         """Return the message of a new key to the node of its post; none for other posts."""
         if self._nodes is None or made.post is None:
             return []
-        state = AccountState(
-            account="key",
+        key = NewKey(
             name=made.name,
             post=made.post,
-            commitment=commitment_of(made.secret),
             role=made.role.value,
             owner=owner,
             agency=made.agency,
+            commitment=commitment_of(made.secret),
+            secret=made.secret,
         )
-        return self._nodes.draft(connection, now, state, made.secret)
+        return self._nodes.draft(connection, now, key)
 
     def revoke_key(self, key_id: str) -> None:
         """Revoke a key; raises ``NotFoundError``."""

@@ -150,10 +150,10 @@ def open_accounts(
     """Open a home and the keys and people in it."""
     from api.auth.accounts import Accounts
     from api.service.runtime import open_network
-    from engine.links.posts.account_messages import NodeKeys
+    from engine.journal.areas import open_key_carrier
 
     with opened(home) as (found, store):
-        yield found, Accounts(store, open_network(found), nodes=NodeKeys(found))
+        yield found, Accounts(store, open_network(found), nodes=open_key_carrier(found))
 
 
 def _require_tables(home: Home) -> None:

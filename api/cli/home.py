@@ -38,8 +38,9 @@ from engine.storage.home import Home
 
 if TYPE_CHECKING:
     from api.audit.home_check import HomeVerdict
-    from engine.audit.verification import JournalFault, Verdict
+    from engine.audit.verification import Verdict
     from engine.journal.clock import Reading
+    from engine.journal.entries import JournalFault
     from engine.storage.database import Store
 
 TABLES = ("network.toml", "retention.toml", "messages.toml", "links-ca.pem")

@@ -1,6 +1,7 @@
 """Commands that bring history into a home."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from api.cli.common import (
+    ByOption,
     HomeOption,
     IgnoreOption,
     JsonOption,
@@ -15,12 +17,15 @@ from api.cli.common import (
     emit,
     names,
     open_home,
+    opened_existing,
     progress,
     say,
+    signed_in,
 )
 from engine.errors import InputError
 
 if TYPE_CHECKING:
+    from api.audit.withdrawal import WithdrawalResult
     from engine.storage.database import Store
     from engine.storage.home import Home
     from features.intake.atomic_writer import LoadResult
@@ -69,6 +74,37 @@ def load(
     emit(loaded.as_json(), as_json=as_json, text=text, ok=not bad)
 
 
+def withdraw(
+    home: HomeOption,
+    load: Annotated[str, typer.Argument(metavar="LOAD", help="What `darvoza load` printed.")],
+    by: ByOption,
+    why: Annotated[str, typer.Option(help="Why, for the second person.")] = "",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose that a load leave the history; the same command of a second person withdraws it."""
+    from api.audit.withdrawal import WithdrawalSteps
+    from api.auth.accounts import Accounts
+    from api.service.runtime import open_network
+
+    with opened_existing(home) as (found, store):
+        signed_in(found, store, by)
+        accounts = Accounts(store, open_network(found))
+        done = WithdrawalSteps(found, store, accounts, by).withdraw(load, why, report=say)
+    emit(asdict(done), as_json=as_json, text=partial(_show_withdrawal, done))
+
+
+def _show_withdrawal(done: "WithdrawalResult") -> None:
+    for name, rows in done.rows.items():
+        typer.echo(f"{rows:>10,}  {name}")
+    if done.state == "proposed":
+        typer.echo("proposed: nothing has changed yet")
+        typer.echo("a second person withdraws the load with the same command within 30 days")
+        return
+    typer.echo(f"withdrawn by {done.by[1]}, proposed by {done.by[0]}; load the right files now")
+    typer.echo("decisions stay as they were; train a new model where one has learnt from this load")
+
+
 def _check(
     folder: Path, ignored: Sequence[str], settings: Path | None, *, kind: LoadFormat, out: Path
 ) -> "LoadResult":
@@ -97,6 +133,7 @@ def _load(
     kind: LoadFormat,
 ) -> "LoadResult":
     """Load a folder, and let counters and links follow."""
+    from api.audit.withdrawal import finish_withdrawals
     from api.cli.links import announce_loaded
     from engine.audit.file_anchors import declare_network
     from features.intake.load import load as take_in
@@ -105,6 +142,7 @@ def _load(
 
     keep_freed_memory()
     with pause_collection(), open_home(home) as (found, store):
+        finish_withdrawals(found, store)
         with progress() as report_progress:
             loaded = take_in(
                 found,
@@ -135,7 +173,8 @@ def _fill_counters(home: "Home", store: "Store", loaded: "LoadResult") -> None:
         is_known |= not loads(home)
         if is_known and not has_other_network(connection):
             return
-    open_epoch(home, store, plan, about=loaded.as_body(), report=say)
+    about = loaded.as_body() if any(loaded.rows.values()) else None
+    open_epoch(home, store, plan, about=about, report=say)
 
 
 def _show_load(loaded: "LoadResult", *, is_checked: bool) -> None:
@@ -148,6 +187,8 @@ def _show_load(loaded: "LoadResult", *, is_checked: bool) -> None:
         what = "document not in the folder" if name == "document" else f"document differs: {name}"
         typer.echo(f"{rows:>10,} {what}")
     typer.echo(f"quarantine: {loaded.quarantine_file}")
+    if loaded.digest:
+        typer.echo(f"load: {loaded.digest}")
     if is_checked:
         typer.echo("checked: nothing was loaded")
     elif not loaded.is_new:

@@ -48,6 +48,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo,
     data.synth,
     loads.load,
+    loads.withdraw,
     data.features,
     data.sql,
     data.quality,

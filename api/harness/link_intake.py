@@ -173,7 +173,7 @@ def compare(folder: Path, decisions: int, turns: int) -> dict[str, list[float]]:
         first = turn * decisions
         arrivals = [make_arrival(post, number) for number in range(first, first + decisions)]
         for kind, runtime in runtimes.items():
-            runtime.line.note_heard(link.name, SystemClock().now())
+            runtime.posts.note_heard(link.name, SystemClock().now())
             began = time.process_time()
             ask(runtime, arrivals)
             seconds[kind].append(time.process_time() - began)

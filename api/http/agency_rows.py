@@ -15,8 +15,7 @@ from api.auth.callers import Caller
 from engine.criteria.dual_control import read_approval_states
 from engine.criteria.match import WATCHLIST
 from engine.domain.rights import Matter, Right
-from engine.events.endpoints import EndpointHistory
-from engine.journal.areas import Body, RecordRule, list_rules
+from engine.journal.areas import Body, RecordRule, list_rules, read_owners
 
 OF_POSTS = frozenset({Matter.DECISIONS, Matter.PROFILES, Matter.REPORTS})
 """Matters whose rows belong to the agencies of their post."""
@@ -41,8 +40,7 @@ class RecordFilter:
             states = read_approval_states(connection, "profile").values()
             self._profiles = {one.subject: one.content.get("post") or "" for one in states}
         if not caller.sees_all(Matter.PEOPLE):
-            known = EndpointHistory().look(connection).values()
-            self._owners |= {(Matter.PEOPLE, one.webhook_id): one.agency for one in known}
+            self._owners.update(read_owners(connection))
 
     def sees(self, kind: str, subject: str, post: str, *, body: Body | None) -> bool:
         """Tell whether a record holds no row that is hidden; an erased one may hold any.

@@ -16,7 +16,7 @@ from engine.domain.network import Network
 from engine.domain.time_units import SECOND
 from engine.errors import RiskError
 from engine.journal.journal import Journal
-from engine.links.posts.centre_line import CentreLine
+from engine.ports import PostAuthority
 from engine.storage.database import Store
 from features.catalogue.plan import Plan
 from features.online.crossing_index import epoch
@@ -32,7 +32,7 @@ class HealthService(Protocol):
     watch: ModelWatch
     probe: Probe
     metrics: Metrics
-    line: CentreLine
+    posts: PostAuthority
 
 
 TheService = Annotated[HealthService, Depends(running_service)]
@@ -85,5 +85,5 @@ def ready(service: TheService) -> Response:
 @router.get("/metrics", response_class=PlainTextResponse)
 def metrics(service: TheService) -> Response:
     """Return the metrics of this process, and what waits at each post, for Prometheus."""
-    found = exposition(service.metrics, service.store, service.journal, service.line)
+    found = exposition(service.metrics, service.store, service.journal, service.posts)
     return Response(found, media_type=CONTENT_TYPE_LATEST)

@@ -184,7 +184,7 @@ def export_parcel(exchange: LinkExchange, link: Link, folder: Path) -> Path:
     """
     import json
 
-    from engine.audit.witness import WITNESS_FILE, list_witnessed
+    from engine.links.witness import WITNESS_FILE, list_witnessed
 
     exchange.send_head(link.name)
     follow_records(exchange, link.name)

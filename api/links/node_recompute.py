@@ -22,12 +22,12 @@ from engine.domain.network import Network, read_home_network
 from engine.errors import NoModelError, NotFoundError, TamperedBundleError
 from engine.explanation.reasons import Sentences
 from engine.journal import kinds
+from engine.journal.copies import COPIES
 from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.hash_chain import canonical
 from engine.journal.journal import BODIES, IDENTITY, JOURNAL, Journal, JournalReader
 from engine.journal.payloads import COPIED, CopiedBody
 from engine.links.area import POST_RECORD
-from engine.links.posts.copies import COPIES
 from engine.links.state import Link
 from engine.ports import Scorer
 from engine.queue.queue import QueueProjection

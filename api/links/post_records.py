@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 
 from api.links.movements.context import MovementContext
 from engine.domain.time_units import rfc3339
+from engine.journal.copies import find_newest
 from engine.journal.entries import ProjectionInput
 from engine.links.exchange import LinkExchange
-from engine.links.posts.copies import find_newest
 from engine.links.posts.record_batches import RECORD
 from engine.links.posts.record_outbox import read_unsent, send_records
 from engine.links.state import Link

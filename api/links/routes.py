@@ -20,7 +20,7 @@ from api.service.settings import Settings
 from engine.errors import NotFoundError
 from engine.journal.power_records import read_records
 from engine.links.area import LINK_PROPOSED
-from engine.links.posts.centre_line import CentreLine
+from engine.ports import PostAuthority
 
 router = json_router("/v1/links", "links", 404)
 door = APIRouter(prefix="/v1/links", tags=["links"], route_class=CheckedRoute)
@@ -51,7 +51,7 @@ class ParcelService(LinkedService, Protocol):
 
     executors: Executors
     settings: Settings
-    line: CentreLine
+    posts: PostAuthority
 
 
 TheParcelService = Annotated[ParcelService, Depends(running_service)]
@@ -95,7 +95,7 @@ def _answer_parcel(service: ParcelService, raw: bytes, link: str) -> bytes:
 
     exchange = open_exchange(service.home, service.store, service.journal)
     answered, taken = exchange.answer(read_parcel(raw), name=link)
-    service.line.note_heard(link, taken.heard)
+    service.posts.note_heard(link, taken.heard)
     if taken.foreign:
         log_foreign()
     return answered

@@ -109,7 +109,7 @@ class LinkWorker:
             if result.foreign:
                 log_foreign()
             self._answered[name] = result.answered_at
-            service.line.note_heard(name, result.heard)
+            service.posts.note_heard(name, result.heard)
             service.metrics.links_failing.pop(name, None)
         except OtherSideError as error:
             service.metrics.links_failing[name] = error

@@ -17,12 +17,11 @@ from api.auth.callers import Caller
 from api.http.dependencies import running_service
 from api.network.history import ActCell, ActCounts, NetworkHistory, read_history
 from api.queue.reads import PostService
-from api.service.post_lines import PostLine, read_post_lines
 from api.shifts.reads import median
 from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, rfc3339
-from engine.links.posts.centre_line import CentreLine
+from engine.ports import PostLine
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import INSPECTED, Channel
 from engine.shifts.rosters import read_roster
@@ -38,7 +37,6 @@ class NetworkService(PostService, Protocol):
     """The running service, as all posts are overseen."""
 
     home: Home
-    line: CentreLine
 
 
 TheService = Annotated[NetworkService, Depends(running_service)]
@@ -76,7 +74,7 @@ def overview(service: NetworkService, caller: Caller) -> dict[str, Any]:
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
         waiting = _read_waiting(snapshot, now=now)
-        links = read_post_lines(service, snapshot, now=now)
+        links = service.posts.read_lines(snapshot, now=now)
         history = read_history(service.store, snapshot, network, now=now)
         codes = sorted({*network.posts, *history.last, *waiting})
         posts = [one for one in codes if caller.reaches(one) and caller.sees_post(one)]

@@ -36,10 +36,11 @@ HANDOVER_DAYS = 2
 MOST_HITS = 50
 """Vehicles named by the watch list, the newest first."""
 _PEOPLE = ("GET", "/v1/people")
+_BY_COMMAND = ("agencies", "oidc", "erasure", "load_withdrawal", "link", "link_resumption")
 _GIVEN: Mapping[Matter, tuple[str, str]] = {
     "profile": ("POST", "/v1/profiles/{code}/approvals"),
     "watchlist": ("POST", "/v1/watchlist/{entry_id}/approvals"),
-    **dict.fromkeys(("agencies", "oidc", "erasure", "link", "link_resumption"), _PEOPLE),
+    **dict.fromkeys(_BY_COMMAND, _PEOPLE),
 }
 """By matter: the route that its approval takes, or the reading of those who give it by command."""
 RISKIER = 2.0

@@ -15,7 +15,6 @@ from api.auth.sessions import Sessions, token_of
 from api.http.dependencies import running_service
 from api.queue.reads import PostService, WaitingVehicle, desk, mark, outcomes
 from api.service.executors import Executors
-from api.service.post_lines import LinedService, read_post_lines
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from engine.domain.records import PostCode, VehicleClass
@@ -26,7 +25,7 @@ from engine.queue.queue import DECISIONS
 from engine.selection.policy import Channel
 
 
-class QueuePageService(PostService, LinedService, Protocol):
+class QueuePageService(PostService, Protocol):
     """The running service, as the pages of queues follow it."""
 
     executors: Executors
@@ -71,7 +70,7 @@ def show(
     is_blind = visit.caller.role is Role.CHECKPOINT
     found = desk(service, post, visit.caller, is_blind=is_blind)
     with service.store.read() as snapshot:
-        line = read_post_lines(service, snapshot, now=service.journal.now(snapshot)).get(post)
+        line = service.posts.read_lines(snapshot, now=service.journal.now(snapshot)).get(post)
     shown = [
         one
         for one in found.vehicles

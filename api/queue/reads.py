@@ -23,6 +23,7 @@ from engine.domain.time_units import moment
 from engine.journal.entries import Kind
 from engine.journal.journal import JOURNAL, Journal, JournalReader
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE
+from engine.ports import PostAuthority
 from engine.queue.corrections import read_stated
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
@@ -42,6 +43,7 @@ class PostService(Protocol):
     settings: Settings
     network: Network
     workload: Workload
+    posts: PostAuthority
 
 
 _D = DECISIONS.c

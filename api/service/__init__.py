@@ -1,11 +1,9 @@
 """The running service: settings, parts, metrics, logs.
 
 executors           Threads for work that must not wait for other work, and bounds on what waits
-                    for them
 metrics             Metrics of this process, for Prometheus
 model_store         Models of a home
 model_watcher       Models that decide
-post_lines          Lines between posts with a node of their own and their centre
 quiet_work          Work that waits for a pause between decisions: garbage, and the log of SQLite
 runtime             The service put together
 settings            Settings of a deployment, from the environment
@@ -14,6 +12,5 @@ signed_answers      Answers about records of the journal, each with its receipt
 store_probe         Probe of the store
 structured_logging  Structured log of the service
 subprocess_jobs     Backtests and measurements for callers of the service, each in a process of
-                    its own
 thread_bridge       Work of other threads, awaited on the event loop
 """

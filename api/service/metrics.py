@@ -23,7 +23,7 @@ from engine.events.deliveries import QueueFigures, read_queue_figures
 from engine.journal.areas import UNCOUNTED
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.journal import Journal
-from engine.links.posts.centre_line import CentreLine
+from engine.ports import PostAuthority
 from engine.queue.queue import waiting_at_posts
 from engine.storage.database import Store
 
@@ -207,15 +207,15 @@ class Metrics:
         self._reds -= value
 
 
-def exposition(metrics: Metrics, store: Store, journal: Journal, line: CentreLine) -> bytes:
+def exposition(metrics: Metrics, store: Store, journal: Journal, posts: PostAuthority) -> bytes:
     """Return every metric as text; what waits is left out while the store does not answer."""
     metrics.waiting.clear()
     try:
         with store.read() as connection:
             found = waiting_at_posts(connection, as_of=journal.head(connection).as_of)
             now = journal.now(connection)
-            metrics.centre_silent.set(line.measure_longest(connection, now=now) / SECOND)
-            metrics.links_silent.set(line.measure_since(metrics.links_expected, now=now) / SECOND)
+            metrics.centre_silent.set(posts.measure_longest(connection, now=now) / SECOND)
+            metrics.links_silent.set(posts.measure_since(metrics.links_expected, now=now) / SECOND)
             metrics.show_outbox(read_queue_figures(connection, now=now), now)
     except StoreUnavailableError:
         found = {}

@@ -32,7 +32,6 @@ from api.service.subprocess_jobs import Assessments, Backtests, Measurements
 from api.service.thread_bridge import LoopBridge
 from engine.audit.decision_replay import DecisionReplay
 from engine.audit.file_anchors import declare_network
-from engine.cases.file_store import sweep_files
 from engine.criteria.dual_control import DualControlProjection
 from engine.criteria.profiles.matcher import ProfileMatcher
 from engine.criteria.watchlist import WatchMatcher, WatchProjection
@@ -42,18 +41,15 @@ from engine.domain.plausibility import MonotonicClock
 from engine.domain.records import Arrival
 from engine.errors import StoreUnavailableError
 from engine.explanation.reasons import Reason
-from engine.journal.areas import list_projections
+from engine.journal.areas import list_projections, open_key_carrier, sweep_areas
 from engine.journal.clock import ClockProjection
+from engine.journal.copies import CopyProjection
 from engine.journal.entries import Projection
 from engine.journal.group_commit import Writer
 from engine.journal.idempotency import AnswerProjection
 from engine.journal.journal import Journal
 from engine.journal.receipts import Signer, open_signer
-from engine.links.posts.account_messages import NodeKeys
-from engine.links.posts.centre_line import CentreLine
-from engine.links.posts.copies import CopyProjection
-from engine.links.posts.post_nodes import PostNodes
-from engine.ports import Contribution, Scorer
+from engine.ports import Contribution, PostAuthority, Scorer, open_authority
 from engine.queue.corrections import CorrectionProjection
 from engine.queue.expiry import QueueExpiry
 from engine.queue.identifier_index import IdentifierProjection
@@ -164,7 +160,7 @@ class Runtime:
     workload: Workload
     recompute: DecisionReplay
     metrics: Metrics
-    line: CentreLine
+    posts: PostAuthority
     expiry: QueueExpiry
     probe: Probe
     present: MonotonicClock
@@ -224,7 +220,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
         require_areas(home, connection)
     plan = current_plan()
     declare_network(home, store)
-    sweep_files(home, store, is_patient=False)
+    sweep_areas(home, store, is_patient=False)
     journal = Journal(store, projections(plan, network))
     writer = Writer(journal)
     features = OnlineFeatures(plan, network)
@@ -241,7 +237,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
         writer.submit, plan.names, failed=metrics.profile_failed, say=profile_figure
     )
     pepper = open_pepper(home)
-    line = CentreLine(partial(_read_fingerprint, home), settings.silence_limits)
+    posts = open_authority(home, settings.silence_limits)
     contexts = DecisionContextBuilder(
         Shifts(
             store,
@@ -250,7 +246,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
             settings.shifts_of(network),
             refused=partial(metrics.refuse_power, "shift"),
             chains=SeedChains(store, writer.submit, pepper, SeedMarks(home.keys / MARKS)),
-            is_ahead=line.has_centre,
+            is_ahead=posts.has_centre,
         ),
         settings.policy,
         in_force=watch.in_force,
@@ -260,7 +256,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
         features=features,
         network=network,
         matchers=(profiles, WatchMatcher()),
-        line=line,
+        posts=posts,
     )
     sign_in = open_sign_in(
         home,
@@ -270,9 +266,8 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
         settings=settings,
         metrics=metrics,
         posts=agencies_by_post(network),
-        nodes=NodeKeys(home),
+        nodes=open_key_carrier(home),
     )
-    nodes = PostNodes(partial(_read_fingerprint, home))
     spread, signer = SpreadSnapshots(plan), open_signer(home)
     expiry = QueueExpiry(store, journal, also=[partial(spread.make_early, store, journal)])
     watch.start()
@@ -302,7 +297,7 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
             journal,
             features=features,
             contexts=contexts,
-            nodes=nodes,
+            posts=posts,
             batched=metrics.batches.observe,
             rest=partial(do_quiet_work, store),
         ),
@@ -313,23 +308,16 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
             submit=writer.submit,
             features=features,
             network=network,
-            nodes=nodes,
+            posts=posts,
         ),
         forecasts=Forecasts(features, settings.policy, in_force=watch.in_force),
         recompute=DecisionReplay(journal, features, scorer=models.load, sentences=models.sentences),
         metrics=metrics,
-        line=line,
+        posts=posts,
         expiry=expiry,
         probe=Probe(store),
         present=_present(store, journal),
     )
-
-
-def _read_fingerprint(home: Home) -> str:
-    """Return the fingerprint of this home's link identity, empty where it has none."""
-    from engine.links.key_files import read_fingerprint
-
-    return read_fingerprint(home)
 
 
 def _present(store: Store, journal: Journal) -> MonotonicClock:

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.domain.network import Network
 from engine.domain.time_units import HOUR, MINUTE
-from engine.links.posts.centre_line import SilenceLimits
+from engine.ports import SilenceLimits
 from engine.selection.policy import Policy
 from engine.selection.randomization import ShiftPlan
 

@@ -17,8 +17,8 @@ from api.auth.sessions import Sessions
 from api.service.metrics import Metrics
 from api.service.settings import Settings
 from engine.domain.network import Network
+from engine.journal.areas import KeyCarrier
 from engine.journal.entries import Draft, Entry
-from engine.links.posts.account_messages import NodeKeys
 from engine.storage.database import Store
 from engine.storage.home import Home
 
@@ -66,7 +66,7 @@ def open_sign_in(
     settings: Settings,
     metrics: Metrics,
     posts: Mapping[str, frozenset[str]] | None = None,
-    nodes: NodeKeys | None = None,
+    nodes: KeyCarrier | None = None,
 ) -> SignIn:
     """Put the parts together; ``submit`` appends to the journal.
 

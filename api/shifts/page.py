@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.service.post_lines import read_post_lines
 from api.shifts.reads import read_now, report
 from api.shifts.routes import TheService
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
@@ -31,7 +30,7 @@ def show(
     found = report(service, post, asked, visit.caller)
     with service.store.read() as snapshot:
         is_scanning = has_scanner(snapshot, post, service.network)
-        line = read_post_lines(service, snapshot, now=now).get(post)
+        line = service.posts.read_lines(snapshot, now=now).get(post)
     shift = service.settings.shifts_of(service.network).shift(post, asked)
     return visit.page(
         "shift.html",

@@ -14,7 +14,6 @@ from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
 from api.http.schema_base import Acknowledged
 from api.queue.reads import PostService
-from api.service.post_lines import LinedService
 from api.service.signed_answers import SignedAnswers
 from api.shifts import steps
 from api.shifts.handovers import leave_shift, take_shift
@@ -30,7 +29,7 @@ from engine.shifts.rosters import Roster
 from engine.targeting.reports import Recording
 
 
-class RosterService(PostService, LinedService, Protocol):
+class RosterService(PostService, Protocol):
     """The running service, as rosters are put and shifts reported and handed over."""
 
     accounts: Accounts

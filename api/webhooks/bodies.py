@@ -54,6 +54,7 @@ APPROVALS: Mapping[str, tuple[str, Route]] = {
     record.SEIZURE: ("find", ("GET", "/v1/finds")),
     record.AGENCIES_PROPOSED: ("agencies", _PEOPLE),
     record.ERASURE_PROPOSED: ("erasure", _PEOPLE),
+    record.LOAD_WITHDRAWAL_PROPOSED: ("load_withdrawal", _PEOPLE),
     record.OIDC_PROPOSED: ("oidc", _PEOPLE),
     record.ACCOUNT_PROPOSED: ("account", _PEOPLE),
     **{kind: shown for doors in list_doors() for kind, shown in doors.approvals.items()},

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from engine.audit.verification import JournalFault
+from engine.criteria.dual_control import read_approval_states
 from engine.domain.network import Network, read_network
 from engine.errors import HomeError
+from engine.journal.entries import JournalFault
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import HISTORY_ERASED, HISTORY_LOADED, NETWORK_DECLARED
-from engine.journal.payloads import NetworkBody
+from engine.journal.payloads import LoadBody, NetworkBody
 from engine.storage.database import Store
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
@@ -95,8 +96,8 @@ def find_links(folder: Path) -> Iterator[JournalFault]:
 def read_quarantines(connection: Connection) -> dict[str, tuple[int, str]]:
     """Return for each load in the journal the record and the digest of its quarantine file."""
     found: dict[str, tuple[int, str]] = {}
-    for seq, body in JournalReader(connection).bodies_of(HISTORY_LOADED):
-        found.setdefault(body["load"], (seq, body["quarantine"]))
+    for seq, load in read_loads(connection):
+        found.setdefault(load["digest"], (seq, load["quarantine"]))
     for seq, erased in JournalReader(connection).bodies_of(HISTORY_ERASED):
         found.pop(erased["load"], None)
         found[erased["instead"]] = (seq, erased["quarantine"])
@@ -109,3 +110,25 @@ def read_replaced_loads(connection: Connection) -> dict[str, tuple[int, str]]:
         body["load"]: (seq, body["instead"])
         for seq, body in JournalReader(connection).bodies_of(HISTORY_ERASED)
     }
+
+
+def read_loads(connection: Connection) -> Iterator[tuple[int, LoadBody]]:
+    """Yield each load that counts, with the record by which it does; withdrawn ones do not."""
+    withdrawn = read_withdrawn_loads(connection)
+    for seq, body in JournalReader(connection).bodies_of(HISTORY_LOADED):
+        load = body["load"]
+        if load is not None and seq > withdrawn.get(load["digest"], 0):
+            yield seq, load
+
+
+def read_withdrawn_loads(connection: Connection) -> dict[str, int]:
+    """Return each load that two people withdrew, with the last record by which they did.
+
+    Who loads the same folder again has the load again: it counts from that later record on.
+    """
+    found: dict[str, int] = {}
+    for state in read_approval_states(connection, "load_withdrawal").values():
+        if state.state == "in_force":
+            load = str(state.content["load"])
+            found[load] = max(found.get(load, 0), state.sequence)
+    return found

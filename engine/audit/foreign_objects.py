@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, MetaData, UniqueConstraint
 
-from engine.audit.verification import JournalFault
+from engine.journal.entries import JournalFault
 from engine.storage.database import fetch_rows
 from engine.storage.dialect import Dialect
 

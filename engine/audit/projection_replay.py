@@ -20,9 +20,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, column, create_engine, event, select, table
 
-from engine.audit.verification import JournalFault
 from engine.journal.areas import list_declared_tables, list_rules
-from engine.journal.entries import Draft, Entry, Projection, ProjectionInput
+from engine.journal.entries import Draft, Entry, JournalFault, Projection, ProjectionInput
 from engine.journal.hash_chain import leaf_of
 from engine.journal.journal import BODIES
 from engine.journal.kinds import DECISION

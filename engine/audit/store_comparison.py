@@ -19,9 +19,9 @@ from sqlalchemy import Boolean, Connection, Float, Integer, LargeBinary, String,
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from engine.audit.verification import JournalFault
 from engine.errors import DamagedStoreError
 from engine.journal.areas import list_tables
+from engine.journal.entries import JournalFault
 from engine.storage.dialect import Dialect
 
 Values = tuple[Any, ...]

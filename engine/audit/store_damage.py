@@ -27,7 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from engine.audit.verification import FAULTS_KEPT, JournalFault, Verdict, verify_snapshot
+from engine.audit.verification import FAULTS_KEPT, Verdict, verify_snapshot
+from engine.journal.entries import JournalFault
 from engine.journal.receipts import Receipt
 from engine.storage.database import fetch_rows
 from engine.storage.dialect import Dialect

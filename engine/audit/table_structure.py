@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeEngine
 
-from engine.audit.verification import JournalFault
+from engine.journal.entries import JournalFault
 from engine.storage.database import fetch_rows
 from engine.storage.dialect import Dialect
 

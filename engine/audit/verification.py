@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, column, select, table
 
 from engine.audit.draw_verification import DrawVerifier
 from engine.audit.erasures import find_erasure_fault, find_mismatches, read_erasure
+from engine.journal.entries import JournalFault
 from engine.journal.hash_chain import GENESIS, SALT_BYTES, ChainLink, chain_of, leaf_of
 from engine.journal.kinds import ERASURE
 from engine.journal.receipts import Receipt, is_signed, key_id_of
@@ -53,20 +54,6 @@ _ORPHANS = (
     .select_from(_BODIES.outerjoin(_JOURNAL, _BODIES.c.seq == _JOURNAL.c.seq))
     .where(_JOURNAL.c.seq.is_(None))
 )
-
-
-@dataclass(frozen=True, slots=True)
-class JournalFault:
-    """A difference from what the records state."""
-
-    seq: int
-    """Where; 0 for the journal as a whole."""
-    rule: str
-    message: str
-    table: str = ""
-    """Of a projection; empty where the fault is in the journal or in a file."""
-    key: str = ""
-    """Which row of it."""
 
 
 @dataclass(frozen=True, slots=True)

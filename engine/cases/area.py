@@ -91,5 +91,7 @@ AREA: Final = Area(
         "case_events": TableRule(erased_by=("seq",)),
     },
     projections=("engine.cases.case_ledger:CaseProjection",),
+    check="engine.cases.file_check:check_files",
+    sweep="engine.cases.file_store:sweep_files",
     held="engine.cases.case_reading:select_open",
 )

@@ -23,10 +23,10 @@ from engine.cases.file_store import (
 )
 from engine.cases.file_types import LARGEST_FILE, recognise
 from engine.errors import BusyError, RecordError
+from engine.journal.copies import COPIES
 from engine.journal.journal import JournalReader
 from engine.links.ledger import ENVELOPES, Direction
 from engine.links.messages import FILE, FilePart
-from engine.links.posts.copies import COPIES
 from engine.links.requests.facts import find_request
 from engine.links.state import Link
 from engine.storage.file_digests import file_digest

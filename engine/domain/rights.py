@@ -34,7 +34,7 @@ class Matter(StrEnum):
     INTEGRITY = "integrity"
     """Integrity reports, draws and the journal."""
     PEOPLE = "people"
-    """People and keys, the table of agencies itself, erasures and webhooks."""
+    """People and keys, the table of agencies itself, erasures, withdrawn loads and webhooks."""
     CASES = "cases"
     """What follows a find."""
 

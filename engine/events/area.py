@@ -73,5 +73,6 @@ AREA: Final = Area(
             not_compared=_UNSENT,
         ),
     },
+    owners="engine.events.endpoints:read_agencies",
     projections=("engine.events.outbox:EventProjection",),
 )

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
+from engine.domain.rights import Matter
 from engine.domain.time_units import micros
 from engine.events.area import (
     WEBHOOK_DISABLED,
@@ -122,3 +123,9 @@ def _move(known: Endpoint, record: PowerRecord, body: Mapping[str, Any]) -> Endp
         return replace(known, state="disabled", since=record.known_at, why=body["why"])
     state: EndpointState = "ended" if record.kind == WEBHOOK_ENDED else "active"
     return replace(known, state=state, since=record.known_at, why="")
+
+
+def read_agencies(connection: Connection) -> dict[tuple[Matter, str | None], str | None]:
+    """Return the agency of each webhook."""
+    known = EndpointHistory().look(connection).values()
+    return {(Matter.PEOPLE, one.webhook_id): one.agency for one in known}

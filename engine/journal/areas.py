@@ -9,18 +9,20 @@ holds is replayed, compared and erased all the same.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import Any, Final, Literal, NamedTuple, get_args
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, Protocol, get_args
 
 from sqlalchemy import Connection, MetaData
 
 from engine.domain.rights import Matter, Scope
-from engine.journal.entries import JournalRecord, Kind, Projection
+from engine.journal.entries import Draft, JournalFault, JournalRecord, Kind, Projection
 from engine.journal.payloads import ApprovalBody
-from engine.storage.database import METADATA
+from engine.storage.database import METADATA, Store
+from engine.storage.home import Home
 
 Body = Mapping[str, Any]
 Owner = tuple[Matter, str | None]
@@ -99,6 +101,9 @@ class RecordRule:
     """Which journals take such records: live ones, those of exercises, or both."""
     begins_exercises: bool = False
     """True of the kind whose record, as the first of a journal, makes it one of exercises."""
+    is_of_restored_disk: bool = False
+    """True if the disk may have been restored before such a record: no seed of a shift that was
+    chosen before it is used."""
     is_of_post: bool = False
     """True of what happens at a post: its centre keeps records of the same kind."""
     names: tuple[NamedField, ...] = ()
@@ -140,6 +145,56 @@ class TableRule:
     """Columns that hold JSON whose keys stand in any order."""
 
 
+@dataclass(frozen=True, slots=True)
+class HomeCheck:
+    """What a check of a home has: its store in one snapshot, and what a witness holds of it."""
+
+    home: Home
+    store: Store
+    connection: Connection
+    witness: Path | None = None
+    """A file, or the folder that it is in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What an area finds in a check of a home."""
+
+    faults: Iterable[JournalFault] = ()
+    notes: Iterable[str] = ()
+    """What is unfinished, and is no fault."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How much was looked at, by the name under which the verdict has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key that was just made: its secret is known now and never again."""
+
+    name: str
+    post: str
+    role: str
+    owner: str | None
+    agency: str | None
+    commitment: str
+    secret: str
+
+
+class KeyCarrier(Protocol):
+    """What takes a new key to the installation that decides at its post."""
+
+    def check(self, connection: Connection, now: int, post: str) -> object:
+        """Raise ``ConflictError`` if a key of this post cannot be sent."""
+        ...
+
+    def draft(self, connection: Connection, now: int, key: NewKey) -> list[Draft[Any]]:
+        """Return the records that send a key; none for a post at which this installation decides.
+
+        The caller holds the writer's lock. Raises what :meth:`check` raises.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
     """One area, by its name in ``DARVOZA_AREAS``."""
@@ -149,6 +204,19 @@ class Area:
     tables: Mapping[str, TableRule] = field(default_factory=dict)
     projections: Sequence[str] = ()
     """Projections of its tables as ``module:class``, in the order in which they are applied."""
+    authority: str = ""
+    """What opens the :class:`engine.ports.PostAuthority` of a home, as ``module:function``."""
+    key_carrier: str = ""
+    """What makes the :class:`KeyCarrier` of a home, as ``module:class``."""
+    check: str = ""
+    """What checks what the area has besides its tables, as ``module:function`` of a
+    :class:`HomeCheck` that returns :class:`Findings`."""
+    sweep: str = ""
+    """What removes files that no record names any more, as ``module:function`` of a home and its
+    store; with ``is_patient=False`` it leaves what another process holds."""
+    owners: str = ""
+    """What reads the agency of each subject whose records are rows of it, as ``module:function`` of
+    a connection that returns it by matter and subject."""
     held: str = ""
     """What selects the groups of records that are still needed, which an erasure keeps, as
     ``module:function`` of a connection and of groups; empty if there are none."""
@@ -253,6 +321,36 @@ def list_tables() -> Mapping[str, TableRule]:
 def list_projections() -> list[Projection]:
     """Make the projections of all areas but the core's, which the service puts together."""
     return [load_part(name)() for area in load_areas() for name in area.projections]
+
+
+def check_areas(check: HomeCheck) -> list[Findings]:
+    """Return what each area finds in a home."""
+    return [load_part(area.check)(check) for area in load_areas() if area.check]
+
+
+def sweep_areas(home: Home, store: Store, *, is_patient: bool = True) -> None:
+    """Remove the files that no record names any more."""
+    for area in load_areas():
+        if area.sweep:
+            load_part(area.sweep)(home, store, is_patient=is_patient)
+
+
+def read_owners(connection: Connection) -> dict[tuple[Matter, str | None], str | None]:
+    """Return the agency of each subject whose records are rows of it, by its matter."""
+    found: dict[tuple[Matter, str | None], str | None] = {}
+    for area in load_areas():
+        if area.owners:
+            found |= load_part(area.owners)(connection)
+    return found
+
+
+def open_key_carrier(home: Home) -> KeyCarrier | None:
+    """Return what takes new keys to other installations, None if no area does."""
+    for area in load_areas():
+        if area.key_carrier:
+            carrier: KeyCarrier = load_part(area.key_carrier)(home)
+            return carrier
+    return None
 
 
 def list_declared_tables() -> MetaData:

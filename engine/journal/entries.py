@@ -120,3 +120,17 @@ class Head:
     def as_of(self) -> int:
         """The cut that sees all of this journal, with a strict ``<``: UTC microseconds."""
         return self.known_at + 1
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFault:
+    """A difference from what the records state."""
+
+    seq: int
+    """Where; 0 for the journal as a whole."""
+    rule: str
+    message: str
+    table: str = ""
+    """Of a projection; empty where the fault is in the journal or in a file."""
+    key: str = ""
+    """Which row of it."""

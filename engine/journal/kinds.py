@@ -22,6 +22,11 @@ ERASURE_PROPOSED: Final = Kind[of.ApprovalBody]("erasure_proposed")
 ERASURE_APPROVED: Final = Kind[of.ApprovalBody]("erasure_approved")
 """A second person approves; the erasures follow in the same transaction."""
 
+LOAD_WITHDRAWAL_PROPOSED: Final = Kind[of.ApprovalBody]("load_withdrawal_proposed")
+"""A first person proposes that a load be taken out of the history; the content names the load."""
+LOAD_WITHDRAWAL_APPROVED: Final = Kind[of.ApprovalBody]("load_withdrawal_approved")
+"""A second person approves: from this record on the load is no part of the history."""
+
 DECISION: Final = Kind[of.DecisionBody]("decision")
 CROSSING: Final = Kind[of.CrossingBody]("crossing")
 """A crossing that was reported without a request for a decision."""

@@ -464,16 +464,18 @@ class TrialBody(TrialFigures):
 class LoadBody(TypedDict):
     """A load, with the digests of its tables and of its quarantine file."""
 
-    load: str
+    digest: str
     quarantine: str
     rows: dict[str, int]
     """By table of the history."""
     note: str
 
 
-class HistoryBody(LoadBody):
-    """A load from which on the counters start again, and the definitions that they serve."""
+class HistoryBody(TypedDict):
+    """What the counters start from again, and the definitions that they serve."""
 
+    load: LoadBody | None
+    """What is new in the history; None where nothing is."""
     epoch: str
     definitions: str
     upto: int

@@ -20,4 +20,5 @@ posts       A post's node and its centre: copies of records
 receipts    Signed receipts of envelopes, over the head of the receiver's journal
 requests    Requests between partners: attentions and offers of cases
 state       State of each link, replayed from the journal's records of power
+witness     A journal verified against the heads that the other side of a link holds of it
 """

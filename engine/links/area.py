@@ -234,14 +234,19 @@ AREA: Final = Area(
             matter=Matter.PEOPLE,
         ),
         LINK_ENDED: _PEOPLE,
-        LINK_STOPPED: RecordRule(matter=Matter.PEOPLE, events=raise_fault),
+        LINK_STOPPED: RecordRule(
+            matter=Matter.PEOPLE, events=raise_fault, is_of_restored_disk=True
+        ),
         **rule_steps(
             "link_resumption",
-            {
-                "proposed": LINK_RESUMPTION_PROPOSED,
-                "approved": LINK_RESUMPTION_APPROVED,
-            },
+            {"proposed": LINK_RESUMPTION_PROPOSED},
             matter=Matter.PEOPLE,
+        ),
+        **rule_steps(
+            "link_resumption",
+            {"approved": LINK_RESUMPTION_APPROVED},
+            matter=Matter.PEOPLE,
+            is_of_restored_disk=True,
         ),
         LINK_RESUMED: _PEOPLE,
         LINK_SENT: _ENVELOPE,
@@ -277,5 +282,8 @@ AREA: Final = Area(
         "engine.links.movements.movement_ledger:MovementProjection",
         "engine.links.requests.facts:RequestProjection",
     ),
+    key_carrier="engine.links.posts.account_messages:NodeKeys",
+    check="engine.links.witness:check_links",
+    authority="engine.links.posts.linked_posts:open_posts",
     held="engine.links.ledger:select_unsettled",
 )

@@ -32,6 +32,7 @@ from engine.domain.records import (
     VehicleClass,
 )
 from engine.domain.validation import bare
+from engine.journal.payloads import CopiedBody
 from engine.links.codes import (
     MOST_FILES,
     AttentionAction,
@@ -243,6 +244,24 @@ class RecordCopy(Record):
     salt: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
     body: str | None = None
     """The stored bytes, which are UTF-8 text; None where they are erased, or are the receiver's."""
+
+
+def build_proof(copy: RecordCopy, *, journal_id: str, branch: int) -> CopiedBody:
+    """Return what the body of a copy says of the record that it copies."""
+    proof: CopiedBody = {
+        "journal_id": journal_id,
+        "branch": branch,
+        "sequence": copy.sequence,
+        "known_at": copy.known_at,
+        "leaf": copy.leaf,
+        "previous": copy.previous,
+        "chain": copy.chain,
+    }
+    if copy.salt is not None:
+        proof["salt"] = copy.salt
+    if copy.origin_seq is not None:
+        proof["origin"], proof["origin_seq"] = copy.origin, copy.origin_seq
+    return proof
 
 
 class RecordBatch(Record):

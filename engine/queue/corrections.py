@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Index, func, select
 
+from engine.journal.copies import find_local_number
 from engine.journal.entries import Draft, Entry, JournalRecord, Kind
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import INSPECTION_CORRECTED, SEIZURE_CORRECTED
-from engine.links.posts.copies import find_local_number
 from engine.ports import CorrectionEvent, FindEvent
 from engine.storage.database import Int64, insert_rows, record_table
 

@@ -33,11 +33,11 @@ from sqlalchemy import (
 
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, moment
+from engine.journal.copies import find_local_number
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import DECISION, INSPECTION, INSPECTION_CORRECTED, PROFILE_COUNTED
 from engine.journal.payloads import DecisionBody, InspectionBody
-from engine.links.posts.copies import find_local_number
 from engine.storage.database import (
     Int64,
     declare_columns,

@@ -33,6 +33,7 @@ from engine.decision.decision import Decision, Rank
 from engine.decision.inspection_minutes import CHANNEL_STEP, FORWARD
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import NotFoundError
+from engine.journal.copies import find_local_number
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.idempotency import find_holders
 from engine.journal.journal import JOURNAL, JournalReader
@@ -45,7 +46,6 @@ from engine.journal.kinds import (
 )
 from engine.journal.payloads import COPIED
 from engine.journal.power_records import read_record
-from engine.links.posts.copies import find_local_number
 from engine.queue.referrals import answered_by, answers
 from engine.selection.policy import INSPECTED, Channel
 from engine.storage.database import (

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from engine.journal.areas import list_rules
 from engine.journal.entries import Draft, Entry
 from engine.journal.kinds import SEEDS_COMMITTED
 from engine.journal.payloads import SeedPlaceBody, SeedsCommittedBody
 from engine.journal.power_records import find_last_sequence, read_record
-from engine.links.area import LINK_RESUMPTION_APPROVED, LINK_STOPPED
 from engine.shifts.seed_marks import SeedMark, SeedMarks
 from engine.storage.database import Store
 
@@ -113,8 +113,8 @@ class SeedChains:
         record = None if sequence is None else read_record(connection, sequence)
         if record is None or record.body is None or record.kind != SEEDS_COMMITTED:
             return None
-        doubts = (LINK_STOPPED, LINK_RESUMPTION_APPROVED)
-        doubted = max(find_last_sequence(connection, kind) or 0 for kind in doubts)
+        doubts = [kind for kind, rule in list_rules().items() if rule.is_of_restored_disk]
+        doubted = max((find_last_sequence(connection, kind) or 0 for kind in doubts), default=0)
         body = record.body
         chain = _Chain(record.seq, self._make_root(bytes.fromhex(body["nonce"])), body["length"])
         is_ours = step_back(chain.root, chain.length).hex() == body["anchor"]

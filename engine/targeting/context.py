@@ -29,8 +29,17 @@ from engine.domain.records import Arrival
 from engine.domain.time_units import SECOND
 from engine.explanation.precursor_signs import add_precursor_reason
 from engine.explanation.reasons import Reason, Sentences, name_opposite_post
-from engine.links.posts.centre_line import CentreLine
-from engine.ports import Contribution, CrossingEvent, FeatureRows, Features, Rows, Scorer, Scores
+from engine.ports import (
+    Contribution,
+    CrossingEvent,
+    FeatureRows,
+    Features,
+    LocalPosts,
+    PostAuthority,
+    Rows,
+    Scorer,
+    Scores,
+)
 from engine.queue.queue import merits_of_scored
 from engine.selection.champion_challenger import CHALLENGER, TRIAL, Trial, draw_leader
 from engine.selection.policy import RANDOM_SHARE, Channel, Policy
@@ -109,7 +118,7 @@ class DecisionContextBuilder:
         features: Features,
         network: Network,
         matchers: Sequence[Matcher] = (),
-        line: CentreLine | None = None,
+        posts: PostAuthority | None = None,
     ) -> None:
         self._shifts = shifts
         self._policy = policy
@@ -120,7 +129,7 @@ class DecisionContextBuilder:
         self._features = features
         self._network = network
         self._matchers = matchers
-        self._line = line or CentreLine()
+        self._posts = posts or LocalPosts()
 
     def find_in_force(self) -> InForce:
         """Return the model that decides now, for one batch."""
@@ -176,7 +185,7 @@ class DecisionContextBuilder:
         scores = None if scorer is None else scorer.score(rows.values)
         rivals = None if rival is None else rival.scorer.score(rows.values)
         posts = {arrival.crossing.post for arrival in arrivals}
-        silences = self._line.measure_silences(snapshot, posts, now=as_of)
+        silences = self._posts.measure_silences(snapshot, posts, now=as_of)
         running: dict[str, OpenShiftLoad] = {}
         out = []
         for index, arrival in enumerate(arrivals):
@@ -299,7 +308,7 @@ class DecisionContextBuilder:
         advance: AdvanceMatch | None,
         silence: int,
     ) -> Inputs:
-        scorer, standing, limits = led.scorer, led.standing, self._line.limits
+        scorer, standing, limits = led.scorer, led.standing, self._posts.limits
         minutes = running.expect_minutes(arrival.crossing.vehicle_class)
         fixed = BY_RULES if scorer is None else BY_MODEL
         team = (TEAM,) if running.teams else ()
@@ -331,7 +340,7 @@ class DecisionContextBuilder:
 
     def _choose_policy(self, silence: int) -> Policy:
         """Return the fixed shares; the random one is at its upper bound after a long silence."""
-        if silence <= self._line.limits.random:
+        if silence <= self._posts.limits.random:
             return self._policy
         return replace(self._policy, random_share=RANDOM_SHARE[1])
 

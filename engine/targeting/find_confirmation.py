@@ -14,11 +14,11 @@ from sqlalchemy import Column, Connection, String, bindparam, select, update
 
 from engine.domain.records import Record
 from engine.errors import NotFoundError
+from engine.journal.copies import find_local_number
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import FIND_CONFIRMED, SEIZURE
 from engine.journal.payloads import ClaimBody, ConfirmationBody
 from engine.journal.power_records import read_record
-from engine.links.posts.copies import find_local_number
 from engine.storage.database import Int64, declare_columns, execute_rows, insert_rows, record_table
 
 PENDING_FINDS = record_table(

@@ -69,8 +69,7 @@ from engine.journal.payloads import (
     dump_arrival,
 )
 from engine.journal.power_records import read_proven
-from engine.links.posts.post_nodes import PostNodes
-from engine.ports import Features
+from engine.ports import Features, LocalPosts, PostAuthority
 from engine.queue.queue import QueuedDecision, last_of_crossing, merits_of_scored
 from engine.queue.referrals import strictest_answered
 from engine.queue.reviews import PLACE, Review, Reviewer, order_step, review_draft, second_step
@@ -153,9 +152,9 @@ class Recording:
         submit: Callable[[Draft], "Future[Entry]"],
         features: Features,
         network: Network,
-        nodes: PostNodes | None = None,
+        posts: PostAuthority | None = None,
     ) -> None:
-        self._nodes = nodes or PostNodes()
+        self._posts = posts or LocalPosts()
         self._network = network
         self._store = store
         self._journal = journal
@@ -450,7 +449,7 @@ class Recording:
 
     def _check_node(self, connection: Connection, claim: IdempotencyClaim) -> None:
         """Refuse what the node of a post records; raises ``ConflictError``."""
-        self._nodes.check_post(connection, claim.post, now=self._journal.now(connection))
+        self._posts.check_post(connection, claim.post, now=self._journal.now(connection))
 
     def _refuse_loaded(self, connection: Connection, claim: IdempotencyClaim) -> None:
         """Refuse what the loaded history holds already: it would count twice."""

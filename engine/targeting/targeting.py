@@ -23,8 +23,7 @@ from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, refuse_taken_name
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION
-from engine.links.posts.post_nodes import PostNodes
-from engine.ports import Features
+from engine.ports import Features, LocalPosts, PostAuthority
 from engine.queue.queue import QueuedDecision, ranks
 from engine.shifts.running_totals import Tally
 from engine.shifts.shift_state import ShiftNeed
@@ -49,7 +48,7 @@ class Targeting:
         *,
         features: Features,
         contexts: DecisionContextBuilder,
-        nodes: PostNodes | None = None,
+        posts: PostAuthority | None = None,
         batched: Callable[[int], None] = lambda size: None,
         rest: Callable[[], None] = lambda: None,
     ) -> None:
@@ -57,7 +56,7 @@ class Targeting:
 
         ``rest`` does what can wait, while no arrival does.
         """
-        self._nodes = nodes or PostNodes()
+        self._posts = posts or LocalPosts()
         self._store = store
         self._journal = journal
         self._features = features
@@ -154,7 +153,7 @@ class Targeting:
             post = one.what.arrival.crossing.post
             try:
                 if post not in own:
-                    self._nodes.check_post(snapshot, post, now=as_of)
+                    self._posts.check_post(snapshot, post, now=as_of)
             except ConflictError as error:
                 one.answer.set_exception(error)
             else:

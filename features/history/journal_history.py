@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Connection
 
 from engine.domain.records import Arrival, Inspection, Seizure
@@ -56,6 +57,7 @@ def read_event_log(
     known, labels as of any later time.
     """
     loaded, recorded = read_history(home, only=only), _read_recorded(connection, upto)
+    _drop_lost_crossings(recorded, loaded)
     crossings = loaded.crossings.append_column(_AS_OF, loaded.crossings["known_at"])
     made = {name: loaded.table(name) for name in SCHEMAS} | {"crossings": crossings}
     network, digest = loaded.network, loaded.digest
@@ -65,6 +67,29 @@ def read_event_log(
         if recorded[name].num_rows:
             made[name] = pa.concat_tables([table, recorded[name]]).sort_by(by).combine_chunks()
     return Tables(**made, network=network, digest=digest)
+
+
+def _drop_lost_crossings(recorded: dict[str, Any], loaded: Tables) -> None:
+    """Leave out the acts of crossings that are in no load and no record, and unlink their finds.
+
+    A load that was withdrawn, or rows that were erased, took those crossings with them. If they are
+    loaded again, what was recorded of them counts again.
+    """
+    for name, column in (("inspections", "crossing_id"), ("seizures", "linked_crossing_id")):
+        table = recorded[name]
+        if not table.num_rows:
+            continue
+        named = table[column]
+        known = pc.is_in(named, value_set=recorded["crossings"]["crossing_id"])
+        left = named.filter(pc.invert(known)).unique()
+        found = loaded.crossings["crossing_id"]
+        known = pc.or_(known, pc.is_in(named, value_set=found.filter(pc.is_in(found, left))))
+        if name == "inspections":
+            recorded[name] = table.filter(known)
+        else:
+            place = table.column_names.index(column)
+            links = pc.if_else(known, named, pa.scalar(None, pa.string()))
+            recorded[name] = table.set_column(place, table.schema.field(place), links)
 
 
 def records(

@@ -72,13 +72,15 @@ class LoadResult:
     """Crossings by the field in which their document differs from the reading at the post."""
     held: Mapping[str, int] = field(default_factory=dict)
     """Rows by file of those quarantined that the home held as they are."""
+    differing: Mapping[str, int] = field(default_factory=dict)
+    """Rows by file of those quarantined that the home held with other values."""
     placeholders: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Accepted rows by file and field whose cell stands for a missing value."""
 
     def as_body(self) -> LoadBody:
         """Return what records say of the load."""
         return {
-            "load": self.digest,
+            "digest": self.digest,
             "quarantine": file_digest(self.quarantine_file),
             "rows": dict(self.rows),
             "note": self.note,
@@ -91,6 +93,7 @@ class LoadResult:
             "accepted": dict(self.accepted),
             "quarantined": dict(self.quarantined),
             "held": dict(self.held),
+            "differing": dict(self.differing),
             "placeholders": {file: dict(fields) for file, fields in self.placeholders.items()},
             "quarantine_file": str(self.quarantine_file),
             "new_posts": dict(self.new_posts),

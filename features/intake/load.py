@@ -4,8 +4,9 @@ Stands on one definition of each record (:mod:`engine.domain.records`): files ob
 of the wire. A bad row never stops a load; a header or a network file that cannot be trusted does.
 """
 
+import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -61,6 +62,8 @@ class Intake:
     quarantined: Mapping[str, int]
     held: Mapping[str, int]
     """Rows of those quarantined that the home holds as they are."""
+    differing: Mapping[str, int]
+    """Rows of those quarantined that the home holds with other values."""
     placeholders: Mapping[str, Mapping[str, int]]
     """Accepted rows by file and field whose cell stands for a missing value."""
     offered: str
@@ -103,25 +106,28 @@ def read_folder(
         folder, format, settings=settings, ignored=ignore_columns, progress=progress
     )
     offered = check(parts, network, now=now, held=holding)
-    left, same = without_held(offered, holding)
+    left, known = without_held(offered, holding)
     offered, left = source.complete(offered), source.complete(left)
     name = _name_offered(offered)
     del parts, offered  # no row stands in memory twice once tables are arranged
     faults = _faults(left)
     accepted = _account_rows(left, source.seen, faults)
     quarantined = {file: rows - accepted[file] for file, rows in source.seen.items()}
-    known: Mapping[str, int] = Counter(file for file, _ in same)
+    held_rows = _count_rows(known.same, source.seen)
+    differing = _count_rows(known.other, source.seen)
     placeholders = _count_gaps(left, faults)
     if format in _MESSAGES:
         accepted = message_folder.summarize(accepted, source.bare)
-        quarantined = message_folder.summarize(quarantined)
-        known = message_folder.summarize(known)
+        quarantined, held_rows, differing = map(
+            message_folder.summarize, (quarantined, held_rows, differing)
+        )
     return Intake(
         tables=_take_tables(left, network, held=held),
         quarantine=faults,
         accepted=accepted,
         quarantined=quarantined,
-        held={file: known.get(file, 0) for file in accepted},
+        held=held_rows,
+        differing=differing,
         placeholders=placeholders,
         offered=name,
         differences=source.differences,
@@ -224,6 +230,8 @@ def load(
             settings=settings,
         )
         loaded = find(home, intake.offered)
+        if loaded is not None:
+            loaded = _drop_vain(loaded, intake)
         if loaded is None:
             loaded = _summarize(intake, home.history, format=format)
             write(
@@ -237,6 +245,17 @@ def load(
         keep(home, folder, network=network)
         named = {*kept.posts, *network.posts}
         return replace(loaded, new_posts=_new_posts(intake.tables, named=named, held=held))
+
+
+def _drop_vain(loaded: LoadResult, intake: Intake) -> LoadResult | None:
+    """Return an earlier load of the same, unless it took nothing and this one has rows.
+
+    That is a load of what the home held at the time, from a load that was withdrawn since.
+    """
+    if any(loaded.accepted.values()) or not any(intake.accepted.values()):
+        return loaded
+    shutil.rmtree(loaded.quarantine_file.parent)
+    return None
 
 
 def _read_contract(
@@ -272,6 +291,11 @@ def _faults(parts: Parts) -> list[RowFault]:
             if first.setdefault((fault.file, fault.line), name) == name:
                 found[fault] = None
     return sorted(found, key=lambda fault: (fault.file, fault.line))
+
+
+def _count_rows(places: Collection[tuple[str, int]], files: Iterable[str]) -> dict[str, int]:
+    counted = Counter(file for file, _ in places)
+    return {file: counted[file] for file in files}
 
 
 def _count_gaps(parts: Parts, faults: Sequence[RowFault]) -> dict[str, dict[str, int]]:
@@ -349,6 +373,7 @@ def _summarize(intake: Intake, history: Path, *, format: Format) -> LoadResult: 
         accepted=intake.accepted,
         quarantined=intake.quarantined,
         held=intake.held,
+        differing=intake.differing,
         placeholders=intake.placeholders,
         rows={name: tables.table(name).num_rows for name in MODELS},
         known_from=known_at[0].as_py() if len(known_at) else None,

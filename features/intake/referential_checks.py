@@ -21,12 +21,10 @@ from features.history.tables import KEYS, MODELS, Tables
 from features.intake.row_validation import RowRule, ValidatedTable
 
 Parts = dict[str, ValidatedTable]
-Held = set[tuple[str, int]]
-"""File and line of rows."""
 _FORECASTS = frozenset({"expected_at"})
 """Times that may lie after the load: what was announced, not what happened."""
 
-_REFERENCES = (
+REFERENCES = (
     ("goods_items", "declaration_id", "declarations"),
     ("inspections", "crossing_id", "crossings"),
     ("seizures", "inspection_id", "inspections"),
@@ -48,6 +46,15 @@ class ExistingIds:
         return ValidatedTable(name, self.tables.table(name), None).strings(*KEYS[name])
 
 
+@dataclass(frozen=True, slots=True)
+class HeldRows:
+    """Files and lines of rows whose key the home holds already."""
+
+    same: set[tuple[str, int]]
+    """With the same values."""
+    other: set[tuple[str, int]]
+
+
 def check(
     parts: Mapping[str, ValidatedTable], network: Network, *, now: int, held: ExistingIds
 ) -> Parts:
@@ -65,7 +72,7 @@ def check(
         part = left[name]
         rules = (
             _is_no_orphan(part, column, left[target], held=held.keys(target))
-            for table, column, target in _REFERENCES
+            for table, column, target in REFERENCES
             if table == name
         )
         left[name] = part.keep(*rules)
@@ -73,13 +80,10 @@ def check(
     return left
 
 
-def without_held(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> tuple[Parts, Held]:
-    """Remove the rows whose key the home already holds from another load.
-
-    Returned with the tables are the places of those rows that the home holds as they are.
-    """
+def without_held(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> tuple[Parts, HeldRows]:
+    """Remove the rows whose key the home already holds from another load."""
     left: Parts = {}
-    same: Held = set()
+    found = HeldRows(set(), set())
     for name, part in parts.items():
         key = KEYS[name][-1]
         place = pc.index_in(part.strings(*KEYS[name]), value_set=held.keys(name))
@@ -90,8 +94,8 @@ def without_held(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> tupl
                 part.rows.filter(pa.array(~is_new)),
                 held.tables.table(name).take(place.drop_null()),
             )
-        known = part.where.filter(pa.array(~is_new & ~is_other))
-        same.update(zip(*(known[column].to_pylist() for column in ("file", "line")), strict=True))
+        found.same.update(_places(part, ~is_new & ~is_other))
+        found.other.update(_places(part, is_other))
         left[name] = part.keep(
             RowRule(is_new | is_other, key, "duplicate_id", "an earlier load holds this already"),
             RowRule(
@@ -101,7 +105,12 @@ def without_held(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> tupl
                 "an earlier load holds this with other values: withdraw that load to correct it",
             ),
         )
-    return left, same
+    return left, found
+
+
+def _places(part: ValidatedTable, mask: NDArray[np.bool_]) -> Iterator[tuple[str, int]]:
+    chosen = part.where.filter(pa.array(mask))
+    return zip(chosen["file"].to_pylist(), chosen["line"].to_pylist(), strict=True)
 
 
 def _differ(rows: Any, others: Any) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ again, the journal's own records included. What a running service records while 
 encoded is counted on top, under the same lock.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from engine.decision.inspection_minutes import Taught, lessons_of, relearn, teach
 from engine.domain.time_units import DAY
-from engine.journal.entries import Draft, Entry, JournalRecord
+from engine.journal.entries import Draft, Entry, JournalRecord, Projection
 from engine.journal.idempotency import inspection_name, seizure_name
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import DECISION, HISTORY_LOADED
@@ -40,20 +40,25 @@ def open_epoch(
     store: Store,
     plan: Plan,
     *,
-    about: LoadBody,
+    about: LoadBody | None,
     report: Callable[[str], None],
+    only: Collection[str] | None = None,
+    after: Sequence[Draft] = (),
+    projections: Sequence[Projection] = (),
 ) -> Entry:
     """Count a home's whole history again; return the journal entry that anchors its digest.
 
-    The home has the history as it is to be known from now on. ``about`` is the load that it ends
-    with; ``report`` is called with the name of each step as it begins.
+    The history is that of the loads with a digest in ``only``, by default of all that the home has.
+    ``about`` is the load that it ends with, if there is a new one; ``report`` is called with the
+    name of each step as it begins. The record follows those of ``after``, which ``projections``
+    apply, in the same transaction.
     """
     report("reading the history")
     release_memory()
     with store.read() as connection:
         head = Journal(store).head(connection)
         reads_from = _oldest_read(connection, head.known_at)
-        tables = read_event_log(home, connection)
+        tables = read_event_log(home, connection, only=only)
     release_memory()
     upto = head.seq
     report(f"encoding {tables.crossings.num_rows:,} crossings")
@@ -81,13 +86,14 @@ def open_epoch(
         names=names,
     )
     body: HistoryBody = {
+        "load": about,
         "epoch": digest,
         "definitions": plan.digest,
         "upto": upto,
         "reads_from": reads_from,
-        **about,
     }
-    return Journal(store, [start]).append([HISTORY_LOADED.draft(digest, body)])[0]
+    drafts = [*after, HISTORY_LOADED.draft(digest, body)]
+    return Journal(store, [*projections, start]).append(drafts)[-1]
 
 
 def _oldest_read(connection: Connection, head: int) -> int:

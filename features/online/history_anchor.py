@@ -16,12 +16,14 @@ from sqlalchemy import Connection
 from engine.audit.file_anchors import (
     QUARANTINE_FILE,
     find_links,
+    read_loads,
     read_quarantines,
     read_replaced_loads,
+    read_withdrawn_loads,
 )
-from engine.audit.verification import JournalFault
+from engine.journal.entries import JournalFault
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import HISTORY_LOADED, LOAD_BEGUN
+from engine.journal.kinds import LOAD_BEGUN
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 from features.history.tables import loads
@@ -33,17 +35,17 @@ RULE = "history"
 def read_anchors(connection: Connection) -> dict[str, int]:
     """Return the digest of each load in the journal, with the number of the record it first has."""
     found: dict[str, int] = {}
-    for seq, body in JournalReader(connection).bodies_of(HISTORY_LOADED):
-        found.setdefault(body["load"], seq)
-    for load, (seq, instead) in read_replaced_loads(connection).items():
-        found.pop(load, None)
+    for seq, load in read_loads(connection):
+        found.setdefault(load["digest"], seq)
+    for digest, (seq, instead) in read_replaced_loads(connection).items():
+        found.pop(digest, None)
         found[instead] = seq
     return found
 
 
 def begun(connection: Connection) -> frozenset[str]:
     """Return the digests of the loads that were begun, finished or not."""
-    return frozenset(body["load"] for _, body in JournalReader(connection).bodies_of(LOAD_BEGUN))
+    return frozenset(body["digest"] for _, body in JournalReader(connection).bodies_of(LOAD_BEGUN))
 
 
 def history_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
@@ -53,13 +55,16 @@ def history_faults(home: Home, connection: Connection) -> Iterator[JournalFault]
     for digest, seq in known.items():
         if not is_intact(home, digest):
             yield JournalFault(seq, RULE, f"load {digest} is not on the disk as it was recorded")
-    erased = read_replaced_loads(connection)
+    erased, withdrawn = read_replaced_loads(connection), read_withdrawn_loads(connection)
     for digest in loads(home):
         if digest in erased:
             why = (
                 f"load {digest} was erased and is on the disk: darvoza erase finishes what it began"
             )
             yield JournalFault(erased[digest][0], RULE, why)
+        elif digest in withdrawn.keys() - known.keys():
+            why = f"load {digest} was withdrawn and is on the disk: darvoza load removes it first"
+            yield JournalFault(withdrawn[digest], RULE, why)
         elif digest not in known and not (digest in started and is_intact(home, digest)):
             yield JournalFault(
                 0, RULE, f"load {digest} is on the disk and in no record: load it again"
@@ -81,6 +86,7 @@ def _quarantine_faults(home: Home, connection: Connection) -> Iterator[JournalFa
 def history_notes(home: Home, connection: Connection) -> Iterator[str]:
     """Yield what is unfinished or not anchored, and is no fault."""
     known, started = read_anchors(connection), begun(connection)
+    started -= read_withdrawn_loads(connection).keys()
     for digest in loads(home):
         if digest in started and digest not in known:
             yield f"load {digest}: not finished; load the same folder again, and it will count"

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, select
 
 from engine.audit.file_anchors import find_links
-from engine.audit.verification import JournalFault
 from engine.errors import NoModelError, TamperedBundleError
+from engine.journal.entries import JournalFault
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import MODEL_REGISTERED
 from engine.journal.payloads import COPIED

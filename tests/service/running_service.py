@@ -29,7 +29,6 @@ from engine.domain.records import Arrival
 from engine.domain.rights import Role
 from engine.errors import NoModelError
 from engine.explanation.reasons import Reason
-from engine.journal.payloads import LoadBody
 from engine.ports import Contribution, Rows, Scorer, Scores
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -54,8 +53,6 @@ def cheap_passwords() -> Iterator[None]:
 
 
 STORE = "darvoza.sqlite"
-NO_LOAD: LoadBody = {"load": "", "quarantine": "", "rows": {}, "note": ""}
-"""What is said of the load where counters are counted again without one."""
 POST, OTHER = "OYB", "FOT"
 NETWORK = """
 synthetic = true

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from engine.errors import ConflictError, RecordError
+from engine.journal.areas import NewKey
 from engine.journal.entries import Draft
 from engine.journal.hash_chain import canonical
 from engine.journal.journal import JournalReader
@@ -57,17 +58,24 @@ class NodeKeys:
 
     home: Home
 
-    def draft(
-        self, connection: Connection, now: int, state: AccountState, secret: str
-    ) -> list[Draft]:
+    def draft(self, connection: Connection, now: int, key: NewKey) -> list[Draft]:
         """Return the message of a new key: its secret is known now and never again.
 
         The caller holds the writer's lock. Raises what :meth:`check` raises.
         """
+        state = AccountState(
+            account="key",
+            name=key.name,
+            post=key.post,
+            commitment=key.commitment,
+            role=key.role,
+            owner=key.owner,
+            agency=key.agency,
+        )
         drafts: list[Draft] = []
         for link in self.check(connection, now, state.post):
             keys = find_link_keys(self.home)
-            given = OutgoingMessage(ACCOUNT, seal_secret(link, state, secret))
+            given = OutgoingMessage(ACCOUNT, seal_secret(link, state, key.secret))
             drafts += draft_messages(connection, now, link, keys=keys, messages=[given])
         return drafts
 

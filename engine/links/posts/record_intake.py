@@ -17,14 +17,14 @@ from sqlalchemy import Connection
 
 from engine.errors import RecordError
 from engine.journal.areas import list_rules
+from engine.journal.copies import find_copies, name_origin
 from engine.journal.entries import Draft, ProjectionInput
 from engine.journal.hash_chain import canonical
 from engine.journal.kinds import SEIZURE, SEIZURE_CORRECTED
 from engine.journal.payloads import COPIED
 from engine.links.area import POST_RECORD, PostRecordBody
 from engine.links.inbox import ArrivedMessage
-from engine.links.messages import RecordBatch, RecordCopy
-from engine.links.posts.copies import build_proof, find_copies, name_origin
+from engine.links.messages import RecordBatch, RecordCopy, build_proof
 from engine.links.posts.copy_bounds import NAMED, CopyBounds, Name, list_names
 from engine.links.posts.record_batches import OTHER_HISTORY, RECORD, unpack_records
 from engine.links.posts.record_outbox import GOVERNING, OF_MODELS, OF_POST, has_models

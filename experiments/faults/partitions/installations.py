@@ -20,6 +20,7 @@ from engine.criteria.dual_control import DualControlProjection
 from engine.domain.time_units import SystemClock
 from engine.errors import ConflictError
 from engine.journal.clock import ClockProjection
+from engine.journal.copies import CopyProjection
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import CROSSING
@@ -39,7 +40,6 @@ from engine.links.identity import LinkKeys
 from engine.links.ledger import ENVELOPES, Direction, LinkProjection, read_position
 from engine.links.messages import BundlePart
 from engine.links.outbox import OutgoingMessage
-from engine.links.posts.copies import CopyProjection
 from engine.links.posts.record_batches import RECORD
 from engine.links.posts.record_intake import RecordIntake
 from engine.links.posts.record_outbox import send_records

@@ -33,7 +33,6 @@ from features.online.online_features import OnlineFeatures
 from features.online.search_counts import PLACE_COUNTS
 from tests.service.reports.test_acts import act
 from tests.service.running_service import (
-    NO_LOAD,
     FakeModels,
     World,
     arrival,
@@ -104,7 +103,7 @@ def test_the_matrix_of_a_home_repeats_what_was_decided(eventful_world: World) ->
 
 
 def count_again(world: World, report: Callable[[str], None] = lambda _: None) -> None:
-    open_epoch(world.home, world.runtime.store, PLAN, about=NO_LOAD, report=report)
+    open_epoch(world.home, world.runtime.store, PLAN, about=None, report=report)
 
 
 def test_counting_again_gives_the_same_counters(eventful_world: World) -> None:
@@ -113,7 +112,7 @@ def test_counting_again_gives_the_same_counters(eventful_world: World) -> None:
         eventful_world.home,
         eventful_world.runtime.store,
         PLAN,
-        about=NO_LOAD,
+        about=None,
         report=lambda _: None,
     )
     after = read_counters(eventful_world)
@@ -160,7 +159,7 @@ def test_what_is_recorded_while_a_load_encodes_is_learnt_like_the_rest(
         eventful_world.home,
         eventful_world.runtime.store,
         PLAN,
-        about=NO_LOAD,
+        about=None,
         report=lambda _: None,
     )
     assert before != on_top == read_recounted(eventful_world)

@@ -26,10 +26,9 @@ from api.service.runtime import projections
 from engine.audit.projection_replay import open_scratch_store
 from engine.audit.store_comparison import Comparison, identity_of
 from engine.audit.table_structure import find_structure_faults
-from engine.audit.verification import JournalFault
 from engine.domain.rights import Role
 from engine.journal import kinds, payloads
-from engine.journal.entries import JournalRecord
+from engine.journal.entries import JournalFault, JournalRecord
 from engine.journal.journal import JournalReader
 from engine.storage.database import METADATA
 from features.catalogue.catalogue import CATALOGUE

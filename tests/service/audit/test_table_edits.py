@@ -20,7 +20,7 @@ import api.audit.home_check
 from api.audit.home_check import check_home
 from api.service.runtime import open_store
 from engine.audit.store_comparison import name_row
-from engine.audit.verification import JournalFault
+from engine.journal.entries import JournalFault
 from engine.queue import identifier_log
 from engine.storage.database import METADATA, Store
 from engine.storage.home import Home

@@ -4,6 +4,7 @@ Where the rule is asked is found in the source, so that a place without a walk i
 """
 
 import ast
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,14 +15,17 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from typer.testing import CliRunner
 
 from api.audit.erasure import Criteria, ErasureSteps
+from api.audit.withdrawal import WithdrawalSteps
 from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable
 from api.auth.authority import Authority
 from api.auth.credentials import open_pepper
 from api.auth.oidc_mapping import OidcMapping
 from api.cli import links
+from api.cli.main import app
 from api.models import lifecycle
 from api.models.lifecycle import ModelSteps, VerifiedBundle
 from engine.criteria.dual_control import draft_backtest
@@ -34,6 +38,7 @@ from tests.service.cases.test_cases import open_case, report
 from tests.service.extra_callers import send
 from tests.service.reports.test_acts import find
 from tests.service.running_service import CHEAP, OTHER, POST, World, arrival
+from tests.unit.features.intake import bulk_folders as folders
 
 ROOT = Path(__file__).parents[3]
 Headers = dict[str, str]
@@ -151,6 +156,22 @@ def walk_erasure(world: World) -> bool:
     assert ErasureSteps(*about, pair.gone).erase(criteria, "asked for").state == "proposed"
     pair.remove()
     return ErasureSteps(*about, pair.stays).erase(criteria, "asked for").state == "erased"
+
+
+def walk_load(world: World) -> bool:
+    pair, runtime = Pair(world, "load"), world.runtime
+    folder = world.home.root.parent / pair.tag
+    rows = [folders.crossing(1, crossing_id=f"loaded-{pair.tag}")]
+    folders.write({"crossings": rows}, folder, network=None)
+    command = ["load", str(folder), "--home", str(world.home.root), "--json"]
+    digest = json.loads(CliRunner().invoke(app, command).stdout)["load"]
+    about = world.home, runtime.store, pair.accounts
+    quiet = {"report": lambda _: None}
+    asked = WithdrawalSteps(*about, pair.gone).withdraw(digest, "misread", **quiet)
+    assert asked.state == "proposed"
+    pair.remove()
+    done = WithdrawalSteps(*about, pair.stays).withdraw(digest, "misread", **quiet)
+    return done.state == "withdrawn"
 
 
 @contextmanager
@@ -277,6 +298,7 @@ WALKS: dict[str, tuple[Callable[[World], bool], ...]] = {
     ),
     "api.people.proposals.AccountWriter.approve": (walk_account,),
     "api.audit.erasure.ErasureSteps._approve": (walk_erasure,),
+    "api.audit.withdrawal.WithdrawalSteps._approve": (walk_load,),
     "api.cli.links.approve": (walk_link, lambda world: walk_link(world, matching=True)),
     "api.cli.links.details": (walk_match_details,),
     "api.shifts.handovers.take_shift": (walk_handover,),
@@ -290,6 +312,7 @@ WALKS: dict[str, tuple[Callable[[World], bool], ...]] = {
 
 UNDONE = {
     "api.audit.erasure.ErasureSteps._approve",
+    "api.audit.withdrawal.WithdrawalSteps._approve",
     "api.models.lifecycle.ModelSteps._check_people",
 }
 """Places where what a removed person began is left out before the rule is asked."""

@@ -20,8 +20,8 @@ from api.cases import files
 from api.cli.home import copy_home
 from api.service.executors import FILES
 from api.service.runtime import open_store
-from engine.audit.case_file_check import find_case_file_faults, note_stray_files
 from engine.cases.area import CASE_EVENT
+from engine.cases.file_check import find_case_file_faults, note_stray_files
 from engine.cases.file_store import ReceivedFile, sweep_files
 from engine.cases.file_types import LARGEST_FILE
 from engine.domain.rights import Role

@@ -20,7 +20,6 @@ from api.cases.steps import CaseWriter
 from api.service.runtime import projections
 from engine.audit.projection_replay import open_scratch_store
 from engine.audit.subject_records import RecordGroups
-from engine.audit.verification import JournalFault
 from engine.cases import case_ledger, case_state
 from engine.cases.area import CASE_EVENT
 from engine.cases.case_events import Agreement, Note
@@ -31,7 +30,7 @@ from engine.cases.name_signs import find_name_signs, looks_like_name
 from engine.domain.rights import Role
 from engine.domain.time_units import SystemClock
 from engine.errors import ConflictError
-from engine.journal.entries import Draft
+from engine.journal.entries import Draft, JournalFault
 from engine.journal.idempotency import claim
 from engine.journal.journal import BODIES
 from engine.storage.database import fetch_rows

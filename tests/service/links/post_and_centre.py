@@ -10,11 +10,11 @@ from sqlalchemy import select
 from api.audit.home_check import HomeVerdict, check_home
 from api.links.exchanges import ExchangeResult, exchange_all, open_exchange
 from api.service.runtime import open_network, projections
+from engine.journal.copies import COPIES
 from engine.journal.journal import Journal, JournalReader
 from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange
 from engine.links.key_files import open_link_keys
-from engine.links.posts.copies import COPIES
 from engine.links.state import Link
 from engine.storage.database import Store
 from engine.storage.home import Home

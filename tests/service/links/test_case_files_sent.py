@@ -17,9 +17,9 @@ from api.cases.files import choose_passed_files, find_file, list_passable
 from api.links.case_files import FileLine
 from api.links.exchanges import exchange_all, export_parcel, import_parcels
 from api.migrations.upgrade import upgrade
-from engine.audit.case_file_check import find_case_file_faults
 from engine.audit.file_anchors import declare_network
 from engine.cases import travelling_files
+from engine.cases.file_check import find_case_file_faults
 from engine.cases.file_store import FAILED, PARTIAL, sweep_files
 from engine.cases.file_types import JPEG, TEXT
 from engine.domain.rights import Scope

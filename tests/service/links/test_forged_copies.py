@@ -23,7 +23,6 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.links.exchanges import ExchangeResult
 from api.service.settings import Settings
-from engine.audit.copy_check import RULE
 from engine.cases.area import CASE_OPENED
 from engine.cases.case_ledger import CASE_EVENTS, CASES
 from engine.criteria.dual_control import draft_proposal
@@ -50,6 +49,7 @@ from engine.links.messages import RecordCopy
 from engine.links.outbox import OutgoingMessage
 from engine.links.posts import copy_bounds, record_intake
 from engine.links.posts.copy_bounds import NAMED
+from engine.links.posts.copy_check import RULE
 from engine.links.posts.record_batches import RECORD, pack_records
 from engine.links.posts.record_outbox import GOVERNING, OF_MODELS
 from engine.queue.queue import DECISIONS, list_waiting

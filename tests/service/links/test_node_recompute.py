@@ -10,9 +10,9 @@ from api.cli.main import app
 from api.links import node_recompute
 from api.links.node_recompute import CentreRecomputation, read_node_records, recompute_at_centre
 from engine.errors import NoModelError
+from engine.journal.copies import COPIES
 from engine.journal.journal import BODIES
 from engine.journal.kinds import DECISION
-from engine.links.posts.copies import COPIES
 from tests.service.links.post_and_centre import NAME, Installation, sync
 from tests.service.running_service import FakeModels, World
 

@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from sqlalchemy.exc import IntegrityError
 from api.links.post_records import follow_records
 from api.links.reads import list_links
 from api.links.schemas import LinkView
-from api.service.post_lines import read_post_lines
 from engine.domain.time_units import HOUR
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, ROSTER, TICK
@@ -22,7 +20,8 @@ from engine.journal.payloads import ClaimBody, RosterBody
 from engine.links.area import POST_RECORD
 from engine.links.ledger import LinkProjection
 from engine.links.posts import record_intake, record_outbox
-from engine.links.posts.centre_line import CentreLine
+from engine.links.posts.linked_posts import open_posts
+from engine.ports import SilenceLimits
 from engine.queue.queue import DECISIONS
 from engine.storage.database import Store
 from tests.service.conftest import serving
@@ -259,10 +258,10 @@ def minutes_at(side: Installation) -> list[float]:
 
 def test_the_overview_sees_a_node_that_is_cut_off(node: Installation, centre: Installation) -> None:
     def list_cut_off(side: Installation, *, later: int) -> set[str]:
-        service: Any = SimpleNamespace(home=side.home, line=CentreLine())
+        posts = open_posts(side.home, SilenceLimits())
         with side.store.read() as connection:
             now = Journal(side.store).head(connection).as_of + later
-            links = read_post_lines(service, connection, now=now)
+            links = posts.read_lines(connection, now=now)
         assert {one.name for one in links.values()} == {NAME}
         return {post for post, link in links.items() if link.is_cut_off}
 

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, select
 from api.cases.files import find_file
 from api.cases.steps import CaseWriter
 from api.corrections.steps import correct_act
-from api.service.post_lines import read_post_lines
 from engine.cases.area import CASE_EVENT, CASE_OPENED
 from engine.cases.case_events import CaseOpening
 from engine.cases.case_ledger import (
@@ -26,13 +25,13 @@ from engine.cases.case_reading import read_case
 from engine.domain.rights import Role
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError
+from engine.journal.copies import find_newest
 from engine.journal.entries import Draft
 from engine.journal.idempotency import claim
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import HANDOVER, INSPECTION, INSPECTION_CORRECTED, SEIZURE
-from engine.links.posts.centre_line import CentreLine
-from engine.links.posts.copies import find_newest
-from engine.links.posts.post_nodes import PostNodes
+from engine.links.posts.linked_posts import LinkedPosts, open_posts
+from engine.ports import SilenceLimits
 from engine.queue import corrections, match_outcomes, queue
 from engine.queue.corrections import CORRECTIONS, read_stated
 from engine.queue.match_outcomes import ACTS
@@ -207,17 +206,17 @@ def test_pages_say_how_old_the_line_is(
         assert 'id="line"' in desk.get(f"/posts/{POST}/{page}").text, page
     lines = []
     for side in (node, centre):
-        service: Any = SimpleNamespace(home=side.home, line=CentreLine())
+        posts = open_posts(side.home, SilenceLimits())
         with side.store.read() as connection:
             head = side.exchange.journal.head(connection)
-            lines.append(read_post_lines(service, connection, now=head.as_of)[POST])
+            lines.append(posts.read_lines(connection, now=head.as_of)[POST])
     assert [line.is_cut_off for line in lines] == [False, False]
     assert lines[0].newest is None
     with centre.store.read() as connection:
         copied = find_newest(connection, node.exchange.fingerprint)
     assert copied is not None
     assert lines[1].newest == rfc3339(copied.recorded_at)
-    monkeypatch.setattr("api.queue.page.read_post_lines", lambda *_, **__: {})
+    monkeypatch.setattr(LinkedPosts, "read_lines", lambda *_, **__: {})
     assert 'id="line"' not in desk.get(f"/posts/{POST}/queue").text
 
 
@@ -235,7 +234,7 @@ def service_of(side: Installation) -> Any:
     fingerprint = side.exchange.fingerprint
     recording = Recording.__new__(Recording)
     recording._store, recording._journal = side.store, journal
-    recording._nodes = PostNodes(lambda: fingerprint)
+    recording._posts = LinkedPosts(lambda: fingerprint)
     return SimpleNamespace(
         home=side.home, store=side.store, journal=journal, recording=recording,
         network=SimpleNamespace(), answers=None,

@@ -16,8 +16,9 @@ from engine.explanation.facts import STALE
 from engine.journal.kinds import DECISION, TICK
 from engine.links.ledger import read_last_heard
 from engine.links.parcel import read_parcel
-from engine.links.posts.centre_line import CentreLine, SilenceLimits
 from engine.links.posts.late_withdrawals import list_late_withdrawals
+from engine.links.posts.linked_posts import LinkedPosts
+from engine.ports import SilenceLimits
 from engine.queue.queue import read_decision
 from engine.selection.policy import RANDOM_SHARE
 from tests.service.links.post_and_centre import Installation, sync
@@ -66,7 +67,7 @@ def test_a_silent_centre_is_said_and_the_random_share_rises(
 ) -> None:
     first = 1_000 if "sqlite" in request.node.name else 1_100
     sync(node, centre)
-    line = world.runtime.line
+    line = world.runtime.posts
     usual = decide(world, first)
     assert STALE not in usual["data_gaps"]
     assert hours_of(usual) == []
@@ -107,7 +108,7 @@ def test_after_a_restart_silence_is_no_shorter_than_it_was(
 ) -> None:
     """A process that has not exchanged yet counts from what the store has of the centre."""
     sync(node, centre)
-    line = CentreLine(lambda: node.exchange.fingerprint)
+    line = LinkedPosts(lambda: node.exchange.fingerprint)
     with node.store.read() as connection:
         now = node.exchange.journal.now(connection)
         later = now + 5 * 3_600_000_000
@@ -119,7 +120,7 @@ def test_after_a_restart_silence_is_no_shorter_than_it_was(
         line.note_heard(node.link.name, later)
         assert line.measure_longest(connection, now=later) == 0
     with centre.store.read() as connection:
-        of_centre = CentreLine(lambda: centre.exchange.fingerprint)
+        of_centre = LinkedPosts(lambda: centre.exchange.fingerprint)
         assert of_centre.measure_longest(connection, now=later) == 0, "a centre has none above it"
 
 
@@ -136,7 +137,7 @@ def keep_parcels(node: Installation, centre: Installation) -> list[tuple[bytes, 
     return kept
 
 
-def measure_at(side: Installation, line: CentreLine, *, now: int) -> int:
+def measure_at(side: Installation, line: LinkedPosts, *, now: int) -> int:
     """Return how long the other side was silent at a time, as this side knows it."""
     with side.store.read() as connection:
         known = max(read_last_heard(connection, side.link.name), line.find_heard(side.link.name))
@@ -151,7 +152,7 @@ def test_what_the_wire_kept_hides_no_silence(
     node.exchange.journal.append([TICK.draft("", {})])
     kept = keep_parcels(node, centre)
     side = node if is_node else centre
-    line = CentreLine(lambda: side.exchange.fingerprint)
+    line = LinkedPosts(lambda: side.exchange.fingerprint)
     with side.store.read() as connection:
         later = side.exchange.journal.now(connection) + 30 * HOUR
     before = measure_at(side, line, now=later)
@@ -165,7 +166,7 @@ def test_what_the_wire_kept_hides_no_silence(
 
     assert 30 * HOUR <= replay() <= before
     heard = line._heard
-    monkeypatch.setattr(CentreLine, "note_heard", lambda _, link, __: heard.update({link: later}))
+    monkeypatch.setattr(LinkedPosts, "note_heard", lambda _, link, __: heard.update({link: later}))
     assert replay() == 0, "the seeded bug notes every signed parcel as heard now"
 
 
@@ -182,7 +183,7 @@ def test_parcels_that_were_held_back_hide_no_silence(
         held.append(node.exchange.make_parcel(node.link).seal(node.exchange.keys))
     with centre.store.read() as connection:
         now = centre.exchange.journal.now(connection)
-    line = CentreLine(lambda: centre.exchange.fingerprint)
+    line = LinkedPosts(lambda: centre.exchange.fingerprint)
     for raw in held:
         taken = centre.exchange.take_parcel(raw)
         line.note_heard(centre.link.name, taken.heard)

@@ -13,12 +13,12 @@ from pydantic import TypeAdapter
 
 from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable
-from api.network import history, reads
+from api.network import history
 from api.network.history import ActCounts
 from api.network.schemas import NetworkOverview
-from api.service.post_lines import describe_line
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR
+from engine.links.posts.linked_posts import LinkedPosts, describe_line
 from models.statistics.intervals import share
 from tests.service.auth.test_agencies import key_of
 from tests.service.page_session import Desk, at_desk, user
@@ -162,7 +162,7 @@ def test_a_node_that_is_silent_is_cut_off(world: World, monkeypatch: pytest.Monk
     for phase, heard, is_cut_off in cases:
         made = describe_line(link(phase), heard=heard, newest=None, now=now)
         assert made.is_cut_off is is_cut_off, (phase, heard)
-        monkeypatch.setattr(reads, "read_post_lines", lambda *_, made=made, **__: {POST: made})
+        monkeypatch.setattr(LinkedPosts, "read_lines", lambda *_, made=made, **__: {POST: made})
         assert (post_of(read(world))["state"] == "cut_off") is is_cut_off
 
 

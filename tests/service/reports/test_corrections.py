@@ -29,7 +29,6 @@ from tests.service.audit.test_journal_history import PLAN, again, list_digests, 
 from tests.service.page_session import Desk, at_desk
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import (
-    NO_LOAD,
     FakeModels,
     World,
     arrival,
@@ -129,7 +128,7 @@ def test_counters_bulk_and_replay_follow_corrections_exactly(corrected_world: Wo
     assert again(world) == list_digests(world)
     assert list_faults(world) == []
     before = read_recounted(world)
-    open_epoch(world.home, world.runtime.store, PLAN, about=NO_LOAD, report=lambda _: None)
+    open_epoch(world.home, world.runtime.store, PLAN, about=None, report=lambda _: None)
     assert read_recounted(world) == before
 
 

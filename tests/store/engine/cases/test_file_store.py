@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.audit.case_file_check import count_case_files, find_case_file_faults
 from engine.cases import file_store
 from engine.cases.area import CASE_EVENT, CaseEventBody
 from engine.cases.case_events import CaseFile
+from engine.cases.file_check import count_case_files, find_case_file_faults
 from engine.cases.file_store import ReceivedFile, list_strays, sweep_files
 from engine.journal.journal import Journal
 from engine.journal.payloads import COPIED

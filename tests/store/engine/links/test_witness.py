@@ -7,14 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine.audit.witness import (
-    find_witness_faults,
-    list_witnessed,
-    note_unwitnessed,
-    read_witness,
-)
 from engine.errors import InputError
 from engine.links.identity import LinkKeys
+from engine.links.witness import find_witness_faults, list_witnessed, note_unwitnessed, read_witness
 from tests.store.engine.links.test_exchange import Sides
 from tests.store.engine.links.two_sides import Side
 

@@ -15,7 +15,7 @@ from engine.errors import InputError
 def refuse(words: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a command that fails as the console script does; return its standard error."""
     output = io.StringIO()
-    monkeypatch.setattr(ERR, "file", output)
+    monkeypatch.setattr(ERR, "_file", output)  # to be set back to none, for later tests
     monkeypatch.setattr(sys, "argv", ["darvoza", *words])
     with pytest.raises(SystemExit) as stopped:
         command_line.main()

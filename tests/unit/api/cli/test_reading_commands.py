@@ -38,6 +38,7 @@ ASKED = {
     "profiles backtest": ["profiles", "backtest", "vehicle_class = 'car'"],
     "rebuild": ["rebuild"],
     "subject": ["subject", "01A", "--as", "ann"],
+    "withdraw": ["withdraw", "ab12cd34", "--as", "ann"],
     "erase": ["erase", "--before", "2026-01-01", "--as", "ann"],
     "keys list": ["keys", "list"],
     "keys revoke": ["keys", "revoke", "key-1"],

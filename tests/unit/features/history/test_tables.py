@@ -68,7 +68,8 @@ def test_what_was_loaded_is_read_back_sorted_and_whole(tmp_path: Path, home: Hom
     assert loaded.known_from == found.crossings["known_at"][0].as_py()
     assert loaded.known_until == found.crossings["known_at"][-1].as_py()
     assert set(loaded.as_json()) == {
-        "load", "accepted", "quarantined", "held", "placeholders", "quarantine_file", "new_posts",
+        "load", "accepted", "quarantined", "held", "differing", "placeholders", "quarantine_file",
+        "new_posts",
     }  # fmt: skip
 
 

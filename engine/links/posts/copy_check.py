@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, select, type_coerce
 from sqlalchemy.types import NULLTYPE
 
-from engine.audit.verification import JournalFault
 from engine.errors import RecordError
+from engine.journal.copies import COPIES
+from engine.journal.entries import JournalFault
 from engine.journal.journal import BODIES, JOURNAL, parse_body
 from engine.links.area import POST_RECORD
-from engine.links.posts.copies import COPIES
 from engine.links.posts.copy_bounds import NAMED, CopyBounds, Name, list_names
 from engine.links.state import read_links
 

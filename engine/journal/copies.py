@@ -7,16 +7,12 @@ computed again. Both times are true: when it was recorded there, and when it bec
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Connection, Index, LargeBinary, String, select
 
 from engine.journal.entries import Draft, Entry
-from engine.journal.payloads import COPIED, CopiedBody
+from engine.journal.payloads import COPIED
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
-
-if TYPE_CHECKING:
-    from engine.links.messages import RecordCopy
 
 COPIES = record_table(
     "copied_records",
@@ -33,24 +29,6 @@ _C = COPIES.c
 def name_origin(fingerprint: str, journal_id: str, branch: int = 0) -> str:
     """Return the origin of copies of a journal, of the installation with this fingerprint."""
     return f"{fingerprint}:{journal_id}" + (f"~{branch}" if branch else "")
-
-
-def build_proof(copy: "RecordCopy", *, journal_id: str, branch: int) -> CopiedBody:
-    """Return what the body of a copy says of the record that it copies."""
-    proof: CopiedBody = {
-        "journal_id": journal_id,
-        "branch": branch,
-        "sequence": copy.sequence,
-        "known_at": copy.known_at,
-        "leaf": copy.leaf,
-        "previous": copy.previous,
-        "chain": copy.chain,
-    }
-    if copy.salt is not None:
-        proof["salt"] = copy.salt
-    if copy.origin_seq is not None:
-        proof["origin"], proof["origin_seq"] = copy.origin, copy.origin_seq
-    return proof
 
 
 class CopyProjection:

@@ -8,16 +8,18 @@ it stated. A signed one cannot be invented by the witness; a stated one is the w
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, func, select
 
-from engine.audit.verification import JournalFault
 from engine.domain.time_units import micros, rfc3339
 from engine.domain.validation import list_faults
 from engine.errors import InputError, NotFoundError, RecordError
+from engine.journal.areas import Findings, HomeCheck
+from engine.journal.entries import JournalFault
 from engine.journal.journal import IDENTITY, JOURNAL, Journal, JournalReader
 from engine.links.identity import LinkIdentity
 from engine.links.ledger import list_envelopes
@@ -141,3 +143,18 @@ def _find_difference(
     }
     differs = [name for name, is_same in same.items() if not is_same]
     return f"the record has another {' and '.join(differs)}" if differs else ""
+
+
+def check_links(check: HomeCheck) -> Findings:
+    """Return what a witness and the records of other installations show of a home."""
+    from engine.links.key_files import find_link_keys, read_fingerprint
+    from engine.links.posts.copy_check import find_foreign_copies, note_foreign_copies
+
+    connection, notes = check.connection, [*note_foreign_copies(check.connection)]
+    heads = [] if check.witness is None else read_witness(check.witness)
+    if check.witness is not None:
+        notes += note_unwitnessed(connection, heads)
+    identity = find_link_keys(check.home).identity if heads else None
+    seen = find_witness_faults(check.store, connection, heads, identity) if identity else ()
+    foreign = find_foreign_copies(connection, read_fingerprint(check.home))
+    return Findings(chain(seen, foreign), notes, {"witnessed": len(heads)})

@@ -6,8 +6,9 @@ from itertools import chain
 from sqlalchemy import Connection
 
 from engine.audit.file_anchors import find_links
-from engine.audit.verification import JournalFault
 from engine.cases.file_store import list_strays, read_arrived_files, read_named_files
+from engine.journal.areas import Findings, HomeCheck
+from engine.journal.entries import JournalFault
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 
@@ -52,3 +53,13 @@ def note_stray_files(home: Home, connection: Connection) -> Iterator[str]:
     strays = list_strays(home, connection)
     if strays:
         yield f"files: {len(strays)} that no record names; the next start of the service takes them"
+
+
+def check_files(check: HomeCheck) -> Findings:
+    """Return what is to be said of the files of cases in a home."""
+    home, connection = check.home, check.connection
+    return Findings(
+        find_case_file_faults(home, connection),
+        chain(note_stray_files(home, connection), note_awaited_files(home, connection)),
+        {"case_files": count_case_files(connection)},
+    )

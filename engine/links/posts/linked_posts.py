@@ -1,0 +1,144 @@
+"""Posts whose node and centre are two installations: who decides there, and who was silent.
+
+A vehicle is drawn from one seed. So a centre records no arrival and no act of a post that has a
+node of its own, whether its line works or not, until the link has ended. What the centre withdrew
+while the line was down still selects at the node, and what it newly wants is not known there. So
+the answer says for how long the centre was silent, and after a second limit the random share rises.
+A decision is made with the silence that its record holds.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from engine.domain.time_units import MINUTE, rfc3339
+from engine.errors import ConflictError
+from engine.journal.copies import find_newest
+from engine.journal.power_records import RecordTail, read_last_known_at
+from engine.links.area import LINK_APPROVED, LINK_ENDED
+from engine.links.ledger import read_last_heard
+from engine.ports import PostLine, SilenceLimits
+from engine.storage.home import Home
+
+if TYPE_CHECKING:
+    from engine.links.state import Link
+
+_LIVE = ("in_force", "stopped")
+
+
+@dataclass(slots=True)
+class LinkedPosts:
+    """The posts of this installation; implements :class:`engine.ports.PostAuthority`.
+
+    An exchange that moved nothing leaves no record: this process remembers its own. The store has
+    receipts and envelopes, so after a restart silence is never taken for shorter than it was. All
+    times are those of the journal here, of parcels that the other side proved to have: so neither
+    an old parcel nor a clock of the other side shortens a silence.
+    """
+
+    fingerprint: Callable[[], str] = str
+    """Returns that of this installation's link identity; empty if it has none."""
+    limits: SilenceLimits = field(default_factory=SilenceLimits)
+    _heard: dict[str, int] = field(default_factory=dict)
+    """After which instant each link's other side was there, as this process knows it."""
+    _links: "tuple[Link, ...]" = ()
+    _tail: RecordTail = field(default_factory=lambda: RecordTail((LINK_APPROVED, LINK_ENDED)))
+    _lock: Lock = field(default_factory=Lock)
+
+    def note_heard(self, link: str, at: int) -> None:
+        """Remember that the other side of a link was there after an instant of this journal."""
+        self._heard[link] = max(at, self._heard.get(link, 0))
+
+    def find_heard(self, link: str) -> int:
+        """Return after which instant the other side was there, 0 where this process knows none."""
+        return self._heard.get(link, 0)
+
+    def measure_silences(
+        self, connection: Connection, posts: Iterable[str], *, now: int
+    ) -> dict[str, int]:
+        """Return for how long the centre of each post was silent, 0 for a post without one.
+
+        ``now`` is in UTC microseconds, silence in microseconds.
+        """
+        links = self._list_centres(connection, now=now)
+        silent = {link.name: self._measure(connection, link, now=now) for link in links}
+        return {
+            post: min((silent[o.name] for o in links if post in o.agreement.posts), default=0)
+            for post in posts
+        }
+
+    def has_centre(self, connection: Connection, post: str) -> bool:
+        """Tell whether a post of this installation has a centre, by the last record's time."""
+        links = self._list_centres(connection, now=read_last_known_at(connection))
+        return any(post in link.agreement.posts for link in links)
+
+    def measure_longest(self, connection: Connection, *, now: int) -> int:
+        """Return the longest silence of a centre, 0 without one: microseconds."""
+        links = self._list_centres(connection, now=now)
+        return max((self._measure(connection, link, now=now) for link in links), default=0)
+
+    def measure_since(self, expected: Mapping[str, int], *, now: int) -> int:
+        """Return the longest silence of some links, each counted since an instant: microseconds."""
+        known = tuple(expected.items())  # another thread adds to it
+        return max((now - max(at, self.find_heard(link)) for link, at in known), default=0)
+
+    def check_post(self, connection: Connection, post: str, *, now: int) -> None:
+        """Raise ``ConflictError`` if the post has a node of its own."""
+        for link in self._list_live(connection, now=now):
+            if link.us.role == "centre" and post in link.agreement.posts:
+                why = f"its own node decides there (link {link.agreement.name})"
+                raise ConflictError("post", post, why)
+
+    def read_lines(self, connection: Connection, *, now: int) -> dict[str, PostLine]:
+        """Return the line of each post whose node and centre are two installations."""
+        found: dict[str, PostLine] = {}
+        for link in self._list_live(connection, now=now):
+            if link.agreement.kind == "post":
+                heard = max(read_last_heard(connection, link.name), self.find_heard(link.name))
+                is_centre = link.us.role == "centre"
+                them = link.them.identity.fingerprint
+                copy = find_newest(connection, them) if is_centre else None
+                newest = None if copy is None else rfc3339(copy.recorded_at)
+                line = describe_line(link, heard=heard, newest=newest, now=now)
+                found |= dict.fromkeys(link.agreement.posts, line)
+        return found
+
+    def _list_live(self, connection: Connection, *, now: int) -> "list[Link]":
+        """Return the links that are agreed now; takes microseconds if none changed."""
+        with self._lock:
+            if self._tail.read_new(connection):
+                from engine.links.state import read_links  # a service without links needs none
+
+                self._links = tuple(read_links(connection, self.fingerprint()).values())
+            links = self._links
+        return [one for one in links if one.phase(now) in _LIVE]
+
+    def _list_centres(self, connection: Connection, *, now: int) -> "list[Link]":
+        """Return the links to centres that are agreed now."""
+        return [one for one in self._list_live(connection, now=now) if one.us.role == "node"]
+
+    def _measure(self, connection: Connection, link: "Link", *, now: int) -> int:
+        stored = max(read_last_heard(connection, link.name), link.approval.since)
+        return max(0, now - max(stored, self.find_heard(link.name)))
+
+
+def describe_line(link: "Link", *, heard: int, newest: str | None, now: int) -> PostLine:
+    """Return a line, whose other side was last heard at UTC microseconds, 0 for never."""
+    silent = max(now - heard, 0) / MINUTE if heard else None
+    return PostLine(link.agreement.name, link.phase(now) == "in_force", silent, newest)
+
+
+def open_posts(home: Home, limits: SilenceLimits) -> LinkedPosts:
+    """Return the posts of a home."""
+    return LinkedPosts(partial(_read_fingerprint, home), limits)
+
+
+def _read_fingerprint(home: Home) -> str:
+    """Return the fingerprint of this home's link identity, empty if it has none."""
+    from engine.links.key_files import read_fingerprint
+
+    return read_fingerprint(home)
