@@ -65,16 +65,16 @@ def _own_account(body: Body) -> Iterator[Owner]:
 
 
 def _own_matches(body: Body) -> Iterator[Owner]:
-    for match in body["inputs"].get("matches") or ():
+    for match in body["inputs"]["matches"]:
         if match["source"] == _WATCHLIST:
             yield Matter.WATCHLIST, (match.get("parameters") or {}).get("agency")
 
 
 def _list_decision_events(_subject: str, body: Body) -> Iterator[Event]:
     inputs = body["inputs"]
-    if inputs.get("amends") is not None:
+    if inputs["amends"] is not None:
         yield change_decision(body["crossing_id"])
-    if any(match["source"] == _WATCHLIST for match in inputs.get("matches") or ()):
+    if any(match["source"] == _WATCHLIST for match in inputs["matches"]):
         yield Event("watchlist.hit", f"crossing:{body['crossing_id']}")
 
 
@@ -245,7 +245,6 @@ AREA: Final = Area(
         record.HISTORY_ERASED: _JOURNAL,
         record.LOAD_BEGUN: _JOURNAL,
         record.NETWORK_DECLARED: _JOURNAL,
-        record.QUARANTINE_DECLARED: _JOURNAL,
         record.KEY_CREATED: _MADE,
         record.KEY_REVOKED: _ACCOUNT,
         record.USER_CREATED: _MADE,
@@ -253,7 +252,6 @@ AREA: Final = Area(
         record.PASSWORD_CHANGED: _MADE,
         record.SIGNED_IN: _ACCOUNT,
         record.SIGNED_OUT: _ACCOUNT,
-        record.CREDENTIALS_ADOPTED: _LATER,
         **rule_steps(
             "agencies",
             {"proposed": record.AGENCIES_PROPOSED, "approved": record.AGENCIES_APPROVED},

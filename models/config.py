@@ -142,12 +142,8 @@ class TrainConfig:
         return round(self.label_delay_days * DAY)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return every choice, for the record; one that was added later only where it was made."""
-        return {
-            name: value
-            for name, value in asdict(self).items()
-            if name not in _LATER or value != _LATER[name]
-        }
+        """Return every choice, for the record."""
+        return asdict(self)
 
     @classmethod
     def from_toml(cls, path: Path) -> "TrainConfig":
@@ -166,17 +162,8 @@ class TrainConfig:
 
     @classmethod
     def from_record(cls, kept: Mapping[str, Any]) -> "TrainConfig":
-        """Read what :meth:`as_dict` returned; raises ``RecordError``.
-
-        A record of before a setting means what was done then.
-        """
-        return _check_settings(_complete_settings({**_BEFORE, **kept}))
-
-
-_LATER: dict[str, Any] = {"estimators": (), "most_clear": 0, "bins": "weighted"}
-"""Settings added later, each with the choice that was made until then: a record leaves it out."""
-_BEFORE: dict[str, Any] = {"line_share": 0.0, "line_half_life_days": 0.0} | _LATER
-"""Settings that records lack where a model was trained before there were any."""
+        """Read what :meth:`as_dict` returned; raises ``RecordError``."""
+        return _check_settings(_complete_settings(kept))
 
 
 def _complete_settings(given: Mapping[str, Any]) -> dict[str, Any]:

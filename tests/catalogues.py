@@ -113,9 +113,6 @@ def update(code: str) -> None:
     for text, path in list_texts().items():
         old = known.get(text if isinstance(text, str) else text[0])
         made.add(text, _translate(old, text, made.num_plurals), locations=[(path, 0)])
-    for one in known:
-        if one.context:  # of sentences in old records: nothing else has them
-            made.add(one.id, one.string, context=one.context)
     with (FOLDER / f"{code}.po").open("wb") as file:
         write_po(file, made, width=100, include_lineno=False)
 

@@ -56,7 +56,6 @@ SHARED = (
     ("tests/browser/", "tests/service/auth/test_sign_on.py"),
     (
         "tests/service/auth/test_refusals.py",
-        "tests/service/compatibility/test_contract.py",
         "tests/service/http/test_csv_lists.py",
         "tests/service/http/test_openapi.py",
         "tests/service/service/test_personal_data.py",
@@ -99,7 +98,6 @@ LONGEST = (
     "test_projections",
     "test_home_rebuild",
     "test_partitions",
-    "test_definitions",
     "test_agency_matrix",
     "test_partners",
     "test_two_homes",
@@ -109,7 +107,6 @@ LONGEST = (
     "test_attentions",
     "test_matches",
     "test_csv_lists",
-    "test_old_home",
     "test_dossier",
     "test_history_anchor",
     "test_own_estimators",
@@ -201,12 +198,10 @@ def pytest_configure(config: pytest.Config) -> None:
         # It looks for its types through all that was imported before it: once, that is a second.
         import skops.io  # noqa: F401
 
-        from tests.support.kept_migrations import keep_migrations
         from tests.support.sequential_binning import bin_in_sequence
         from tests.support.worker_caches import keep_work
 
         bin_in_sequence()
-        keep_migrations()
         keep_work()
 
 

@@ -35,7 +35,6 @@ WHOLE: Mapping[str, str] = {
     "service/audit/test_network_change.py": "histories that are loaded while a service runs",
     "service/cases/test_dossier.py": "documents as they are printed",
     "service/cases/test_finds_to_dossiers.py": "documents as they are printed",
-    "service/compatibility/test_definitions.py": "an upgrade, with a training and two promotions",
     "service/drift/": "weeks of a simulated network",
     "service/http/test_connection_limits.py": "a server on a port, and clients that stall",
     "service/http/test_csv_lists.py": "every list in each form and language, as its readers get it",

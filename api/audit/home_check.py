@@ -29,15 +29,10 @@ from engine.journal.entries import JournalFault
 from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
 from engine.storage.database import Store, read_any_text
 from engine.storage.home import Home
+from features.catalogue.plan import current_plan
 from features.online.counter_recount import Recount
-from features.online.crossing_index import read_plan
 from features.online.history_anchor import RULE, history_faults, history_notes, read_anchors
 from models.lifecycle.bundle_check import bundle_faults, registered_bundles
-
-EARLIER = (
-    "features: the definitions of an earlier version, with one clock for all posts, are in use; "
-    "docs/operations.md, section Upgrade, says how to change to those of this version"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +131,7 @@ def open_check(
     ``files`` are the faults of the home's files, where they are known already.
     """
     found = _file_faults(home, connection) if files is None else files
-    plan, network = read_plan(connection), _read_network(home)
+    plan, network = current_plan(), _read_network(home)
     recount = Recount(home, connection, plan)
     recount.is_readable = all(fault.rule != RULE for fault in found)
     own = projections(plan, network)
@@ -155,5 +150,3 @@ def _notes(home: Home, connection: Connection) -> Iterator[str]:
     yield from history_notes(home, connection)
     if home.network.exists() and not read_declared_networks(connection):
         yield f"{home.network.name}: not anchored; the next start of the service does it"
-    if read_plan(connection).is_earlier:
-        yield EARLIER

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from api.auth.stored_secrets import Row, StoredSecrets, revoked_rows
+from api.auth.stored_secrets import StoredSecrets
 from api.migrations.upgrade import newest
 from engine.audit.file_anchors import parse_network, read_declared_networks
 from engine.audit.foreign_objects import find_object_faults
@@ -38,7 +38,6 @@ from engine.queue.identifier_log import IDENTIFIERS
 from engine.queue.identifier_log import read_waiting as read_waiting_identifiers
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.storage.database import fetch_rows
-from features.catalogue.earlier_definitions import is_uniform
 from features.online.blocks.rows import expand_rows
 from features.online.counter_log.merge import read_waiting as read_waiting_counters
 from features.online.counter_store import COUNTERS
@@ -81,14 +80,14 @@ class DatedMirror:
     """The alerts of the paired post, under the network that was declared when a record came."""
 
     def __init__(self, first: Network) -> None:
-        self._mirror = MirrorProjection(first, is_uniform=is_uniform)
+        self._mirror = MirrorProjection(first)
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Keep alerts; a declared network holds from its record on."""
         for entry, draft in entries:
             if entry.kind == NETWORK_DECLARED:
                 network = parse_network(draft.body["file"])
-                self._mirror = MirrorProjection(network, is_uniform=is_uniform)
+                self._mirror = MirrorProjection(network)
         self._mirror.apply(connection, entries)
 
 
@@ -125,7 +124,10 @@ class ProjectionCheck:
                 before = comparison.rows
                 yield from comparison.faults(table)
                 self.tables[table.name] = comparison.rows - before
-            self._note(secrets.uncommitted - revoked_rows(replayed), replay)
+            if replay.unread:
+                self.notes.append(
+                    f"{len(replay.unread)} records were not replayed: no readable body"
+                )
 
     def _key_faults(self, compared: Collection[str]) -> Iterator[JournalFault]:
         """Yield rows that wait under a wrong key for a table which is not compared."""
@@ -160,15 +162,6 @@ class ProjectionCheck:
         elif not self.fill(replayed):
             left_out |= dict.fromkeys((*COUNTED, *OF_LOADS), "see the notes")
         return tables_of(list_declared_tables().tables, left_out)
-
-    def _note(self, rows: Collection[Row], replay: Replay) -> None:
-        if uncommitted := len([row for row in rows if row[0] != "sessions"]):
-            self.notes.append(
-                f"{uncommitted} keys and passwords: not anchored, no record commits to their "
-                "digests; the next start of the service does"
-            )
-        if replay.unread:
-            self.notes.append(f"{len(replay.unread)} records were not replayed: no readable body")
 
 
 def version_faults(connection: Connection) -> Iterator[JournalFault]:

@@ -21,7 +21,7 @@ from engine.journal.payloads import JournalFindings
 from engine.journal.receipts import public_key_of
 from engine.storage.database import Store, read_any_text
 from engine.storage.home import Home
-from features.online.crossing_index import read_plan
+from features.catalogue.plan import current_plan
 
 MOST_FAULTS = 20
 """Faults that the record of a check lists; it counts all."""
@@ -40,7 +40,7 @@ def check_records(home: Home, snapshot: Connection, head: int, *, most: int) -> 
     """Check the last records of a journal, and its tables where these are all."""
     after = max(head - most, 0)
     network = open_network(home)
-    own = projections(read_plan(snapshot), network)
+    own = projections(current_plan(), network)
     projected = ProjectionCheck(snapshot, network, own)
     with read_any_text(snapshot):
         walked = verify_snapshot(snapshot, after=after, public_key=public_key_of(home))

@@ -65,8 +65,6 @@ MOST_WALKED = 50_000
 """Records that a check from a page walks; of a longer journal the last of them."""
 MOST_READS = 20
 """Readings of bodies that are listed, the last of them; all are records of their kind."""
-_UNSAID = {"compared": 0, "erased": 0}
-"""What records of checks from before projections were compared do not say."""
 _J = JOURNAL.c
 _COLUMNS = (_J.seq, _J.known_at, _J.kind, _J.subject, _J.post, _J.leaf, _J.chain)
 
@@ -157,7 +155,7 @@ def verify_journal(service: AuditService, caller: Caller, key: str | None = None
 
 def _check_as_json(found: StoredRecord) -> dict[str, Any]:
     """Return a recorded check as JSON values."""
-    fields = _UNSAID | {name: value for name, value in found.body.items() if name != "claim"}
+    fields = {name: value for name, value in found.body.items() if name != "claim"}
     at, seq = rfc3339(found.entry.known_at), found.entry.seq
     return fields | {"recorded_at": at, "sequence": seq}
 

@@ -30,8 +30,7 @@ from engine.journal.areas import list_projections
 from engine.journal.journal import Journal
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.plan import Plan
+from features.catalogue.plan import current_plan
 from features.history.tables import KEYS, SCHEMAS, loads, read_table
 from features.intake.atomic_writer import exclusively
 from features.intake.referential_checks import REFERENCES
@@ -109,8 +108,8 @@ class WithdrawalSteps:
         open_epoch(
             self.home,
             self.store,
-            Plan(CATALOGUE),
-            about={},
+            current_plan(),
+            about=None,
             report=report,
             only={one for one in loads(self.home) if one != digest},
             after=[approval],
@@ -153,7 +152,7 @@ def _check_free(home: Home, connection: Connection, digest: str) -> None:
 def _yield_ties(home: Home, later: str, digest: str) -> Iterator[bool]:
     """Yield whether a load left out rows that the home had, and whether rows refer to another."""
     record = json.loads((home.history / later / "load.json").read_text("utf-8"))
-    yield any(count for name in ("held", "differing") for count in record.get(name, {}).values())
+    yield any(count for name in ("held", "differing") for count in record[name].values())
     for name, column, target in _REFERENCES:
         named = read_table(home, (later,), name=name)[column].drop_null()
         held = read_table(home, (digest,), name=target)[KEYS[target][0]]

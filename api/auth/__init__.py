@@ -7,8 +7,6 @@ agencies               Agencies that share a post, and what each role of each ag
                        and approve
 authority              Authority of keys, people and sessions, replayed from the journal
 callers                Callers of routes, and what they may reach
-credential_adoption    Adoption of the credentials of a home that is older than commitments,
-                       once, as it is upgraded
 credential_commitment  Commitment to a stored secret
 credentials            Keys of machines and passwords of people
 permissions            Permissions: the roles of each route

@@ -124,10 +124,6 @@ class AgencyTable(Record):
         return found
 
     def _find_rule(self, agency: str, role: Role, matter: Matter) -> int | None:
-        if matter is Matter.CASES and not any(matter in rule.matters for rule in self.rules):
-            matter = (
-                Matter.SEIZURES
-            )  # of a table that does not name cases, as before there were any
         covering = (at for at, rule in enumerate(self.rules) if rule.covers(agency, role, matter))
         return next(covering, None)
 

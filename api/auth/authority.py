@@ -2,9 +2,8 @@
 
 The tables of :mod:`api.auth.tables` keep the secrets. What a secret opens is what its records
 state: a stored digest counts only where a record commits to it, and role, post, owner and
-revocation are those of the records. Credentials of homes older than the commitments were adopted
-once (:mod:`api.auth.credential_adoption`); after that record none counts without one. Assumes that
-keys and people are few; of the sessions only those that may still be open are read.
+revocation are those of the records. Assumes that keys and people are few; of the sessions only
+those that may still be open are read.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +24,6 @@ from engine.domain.rights import Matter, Role
 from engine.domain.time_units import HOUR, micros
 from engine.errors import LapsedProposalError, SecondPersonError
 from engine.journal.kinds import (
-    CREDENTIALS_ADOPTED,
     KEY_CREATED,
     KEY_REVOKED,
     OIDC_GRANTED,
@@ -143,7 +141,6 @@ class Authority:
         self._sessions: dict[str, _Session] = {}
         self._looked_at = 0
         """When the last record was known, as sessions were last read."""
-        self._is_adopted = False
 
     def look(self, connection: Connection) -> Self:
         """Take in what was recorded since the last look."""
@@ -430,20 +427,6 @@ class Authority:
         elif found.owner is None and is_right:
             self._people[found.name] = replace(found, owner=str(owner))
 
-    def _adopt(self, record: PowerRecord) -> None:
-        """Take the commitments of an older home; once, and only where no record has another."""
-        if self._is_adopted:
-            return
-        self._is_adopted = True
-        for one in (record.body or {}).get("credentials", ()):
-            kind, subject, given = one["kind"], one["subject"], one[FIELD]
-            key, person = self._keys.get(subject), self._people.get(subject)
-            if kind == "key" and key is not None and not key.commitment:
-                self._keys[subject] = replace(key, commitment=given)
-                self._key_ids[given] = subject
-            elif kind == "user" and person is not None and not person.commitment:
-                self._people[subject] = replace(person, commitment=given)
-
 
 def _session(record: PowerRecord) -> _Session:
     body = record.body or {}
@@ -461,6 +444,5 @@ _ACCOUNTS: dict[str, Callable[[Authority, PowerRecord], None]] = {
     USER_LEFT: Authority._remove_person,
     OIDC_GRANTED: Authority._grant_by_claims,
     OIDC_LINKED: Authority._link,
-    CREDENTIALS_ADOPTED: Authority._adopt,
 }
 """What each record changes."""

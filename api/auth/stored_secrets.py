@@ -2,8 +2,7 @@
 
 A replay of the journal needs them where they are right. A record commits to each: what the live
 store keeps is taken only where it fits that commitment, and otherwise a value stands in for it that
-opens nothing. Records from before commitments say nothing about their secret; those are believed,
-and counted, until a later record commits to them.
+opens nothing.
 """
 
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from api.auth.tables import KEYS, NO_PASSWORD, SESSIONS, USERS, AccountSecret
 from engine.audit.projection_replay import Restore
 from engine.domain.time_units import micros
 from engine.journal import kinds
-from engine.journal.entries import Entry, Kind
+from engine.journal.entries import Entry
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.selection.randomization import commitment
 from engine.shifts.shift_state import SHIFTS, ShiftSeed
@@ -42,8 +41,6 @@ class StoredSecrets:
     def __init__(self, live: Connection) -> None:
         self.dropped: set[Row] = set()
         """Rows whose stored secret does not fit, or is gone."""
-        self.uncommitted: set[Row] = set()
-        """Rows whose secret no record commits to yet."""
         self._keys = dict(_rows(live, "SELECT key_id, digest FROM access_keys"))
         self._passwords = dict(_rows(live, "SELECT name, password FROM users"))
         self._seeds = dict(_rows(live, "SELECT shift_id, seed FROM shifts"))
@@ -74,10 +71,8 @@ class StoredSecrets:
         }
 
     def _match(self, row: Row, kept: object, *, stated: str | None) -> bytes | str | None:
-        """Return a stored secret where it fits its commitment, or where no record has one."""
-        if stated is None:
-            self.uncommitted.add(row)
-        if isinstance(kept, bytes | str) and (stated is None or commitment_of(kept) == stated):
+        """Return a stored secret where it fits its commitment."""
+        if isinstance(kept, bytes | str) and commitment_of(kept) == stated:
             self.dropped.discard(row)
             return kept
         self.dropped.add(row)
@@ -113,17 +108,9 @@ class StoredSecrets:
             return AccountSecret(matching, until)
         return AccountSecret(self.stand_in(row).encode(), until)
 
-    def _signed_out(self, entry: Entry, body: Body) -> AccountSecret:
-        """Return whose session ended; records from before commitments say only whose it was."""
-        if FIELD in body:
-            found = self._by_commitment.get(body[FIELD])
-            return AccountSecret(None if found is None else found.digest)
-        ended = (
-            one.digest
-            for one in self._sessions.values()
-            if one.name == entry.subject and one.ended_at == entry.known_at
-        )
-        return AccountSecret(next(ended, None))
+    def _signed_out(self, _: Entry, body: Body) -> AccountSecret:
+        found = self._by_commitment.get(body[FIELD])
+        return AccountSecret(None if found is None else found.digest)
 
     def _seed(self, entry: Entry, body: Body) -> ShiftSeed:
         head, stated = bytes.fromhex(body["head_chain"]), body["commitment"]
@@ -164,23 +151,11 @@ def _commitments(connection: Connection) -> dict[Row, str]:
         .order_by(JOURNAL.c.seq)
     )
     known = {seq: (tables[kind], subject) for seq, kind, subject in connection.execute(query)}
-    is_adopted = False
-    stating: tuple[Kind[Any], ...] = (*tables, kinds.CREDENTIALS_ADOPTED)
-    for seq, body in JournalReader(connection).bodies_of(*stating):
-        if seq in known:
-            found.pop(known[seq], None)
-            if isinstance(body.get(FIELD), str):
-                found[known[seq]] = body[FIELD]
-        elif not is_adopted:  # the first one alone counts, and only where no record says more
-            is_adopted = True
-            for row, stated in _adopted_rows(body):
-                found.setdefault(row, stated)
+    for seq, body in JournalReader(connection).bodies_of(*tables):
+        found.pop(known[seq], None)
+        if isinstance(body.get(FIELD), str):
+            found[known[seq]] = body[FIELD]
     return found
-
-
-def _adopted_rows(body: Body) -> list[tuple[Row, str]]:
-    tables = {"key": KEYS.name, "user": USERS.name}
-    return [((tables[one["kind"]], one["subject"]), one[FIELD]) for one in body["credentials"]]
 
 
 def revoked_rows(connection: Connection) -> set[Row]:

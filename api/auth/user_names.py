@@ -1,7 +1,7 @@
 """Names of people: one spelling, printable, and no two that look alike.
 
 Two people are asked where one could be pressed, so a name that reads as another person's would let
-one stand for two. Names of before these rules stay as they are; a new one may not look like them.
+one stand for two.
 """
 
 import re

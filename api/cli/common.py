@@ -178,7 +178,7 @@ def _bring_up(store: "Store") -> None:
     from api.migrations.upgrade import newest, read_version, upgrade
 
     before = read_version(store)
-    if before not in (None, newest()):
+    if before is not None and before < newest():
         say(f"bringing the tables of version {before} to {newest()}; the way back is a backup")
     upgrade(store)
 

@@ -356,7 +356,6 @@ def _write_csv(rows: list[dict[str, Any]], file: Any) -> None:
 
 
 def _print_debriefing(found: dict[str, Any]) -> None:
-    from experiments.training.exercises import text_of
 
     names = {"trainee": "you", "engine": "the engine", "chance": "chance", "best": "the best"}
     for name, label in names.items():
@@ -366,7 +365,7 @@ def _print_debriefing(found: dict[str, Any]) -> None:
         what = missed["place"] or missed["wrong"]
         typer.echo(f"missed {missed['crossing_id']}: {what} ({missed['why']})")
         for reason in missed["reasons"][:2]:
-            typer.echo(f"    {text_of(reason)}")
+            typer.echo(f"    {reason['text']}")
 
 
 def _range(one: dict[str, float]) -> str:

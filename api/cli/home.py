@@ -342,19 +342,16 @@ def erase(
     from api.auth.accounts import Accounts
     from api.service.runtime import open_network
     from engine.journal.receipts import open_signer
-    from features.online.crossing_index import read_plan
+    from features.catalogue.plan import current_plan
 
     if (before is not None) + (subject is not None) + due != 1:
         raise typer.BadParameter("name one of --before, --subject and --due")
     with opened_existing(home) as (found, store):
         signed_in(found, store, by)
         criteria = Criteria(before, subject, read_schedule(found) if due else None)
-        with store.read() as connection:
-            plan = read_plan(connection)
         accounts = Accounts(store, open_network(found))
-        result = asdict(
-            ErasureSteps(found, store, accounts, open_signer(found), plan, by).erase(criteria, why)
-        )
+        steps = ErasureSteps(found, store, accounts, open_signer(found), current_plan(), by)
+        result = asdict(steps.erase(criteria, why))
     emit(result, as_json=as_json, text=lambda: _print_result(result))
 
 

@@ -430,11 +430,9 @@ def _open_journal(home: "Home", store: "Store") -> "Journal":
     """Return the journal with every projection, as the service has it."""
     from api.service.runtime import open_network, projections
     from engine.journal.journal import Journal
-    from features.online.crossing_index import read_plan
+    from features.catalogue.plan import current_plan
 
-    with store.read() as connection:
-        plan = read_plan(connection)
-    return Journal(store, projections(plan, open_network(home)))
+    return Journal(store, projections(current_plan(), open_network(home)))
 
 
 def announce_loaded(home: "Home", store: "Store") -> None:

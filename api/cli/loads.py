@@ -26,17 +26,12 @@ from engine.errors import InputError
 
 if TYPE_CHECKING:
     from api.audit.withdrawal import WithdrawalResult
-    from engine.journal.payloads import HistoryBody
     from engine.storage.database import Store
     from engine.storage.home import Home
     from features.intake.atomic_writer import LoadResult
 
 LoadFormat = Literal["contract", "kcs", "asycuda", "wco", "ncts", "ecmr", "eaeu"]
 LoadFormatOption = Annotated[LoadFormat, typer.Option(help="What the files look like.")]
-_NEW_DEFINITIONS = (
-    "the counters now serve the feature definitions of this version: restart the service; a model "
-    "of earlier definitions no longer serves, so train one (docs/operations.md, section Upgrade)"
-)
 
 
 def load(
@@ -166,29 +161,20 @@ def _load(
 
 def _fill_counters(home: "Home", store: "Store", loaded: "LoadResult") -> None:
     """Let the counters start from the whole history, unless they do."""
-    from engine.storage.file_digests import file_digest
-    from features.catalogue.catalogue import CATALOGUE
-    from features.catalogue.plan import Plan
+    from features.catalogue.plan import current_plan
     from features.history.tables import epoch, loads
     from features.online.counter_recount import has_other_network
-    from features.online.crossing_index import is_current, read_plan
+    from features.online.crossing_index import is_current
     from features.online.epoch import open_epoch
 
-    plan = Plan(CATALOGUE)
-    is_of_rows = any(loaded.rows.values())
+    plan = current_plan()
     with store.read() as connection:
-        has_changed = read_plan(connection).digest != plan.digest
         is_known = is_current(connection, epoch(home), plan.digest)
-        is_known |= not (is_of_rows or loads(home) or has_changed)
-        if is_known and not has_other_network(connection, plan):
+        is_known |= not loads(home)
+        if is_known and not has_other_network(connection):
             return
-    about: HistoryBody = {}
-    if is_of_rows:
-        about = loaded.as_body()
-        about["quarantine"] = file_digest(loaded.quarantine_file)
+    about = loaded.as_body() if any(loaded.rows.values()) else None
     open_epoch(home, store, plan, about=about, report=say)
-    if has_changed:
-        say(_NEW_DEFINITIONS)
 
 
 def _show_load(loaded: "LoadResult", *, is_checked: bool) -> None:
@@ -227,14 +213,9 @@ def _unknown_posts(posts: Mapping[str, int]) -> str:
     return f"warning: no network file names these posts, check their codes: {shown}{more}"
 
 
-def _begin(store: "Store", loaded: "LoadResult", quarantine: str) -> None:
+def _begin(store: "Store", loaded: "LoadResult") -> None:
     """Record a load before its folder is in place."""
     from engine.journal.journal import Journal
     from engine.journal.kinds import LOAD_BEGUN
 
-    body: HistoryBody = {
-        "load": loaded.digest,
-        "rows": dict(loaded.rows),
-        "quarantine": quarantine,
-    }
-    Journal(store).append([LOAD_BEGUN.draft(loaded.digest, body)])
+    Journal(store).append([LOAD_BEGUN.draft(loaded.digest, loaded.as_body())])

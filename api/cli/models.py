@@ -213,12 +213,10 @@ def _measure_drift(
 def _open_features(home: Home, store: "Store") -> "tuple[Journal, OnlineFeatures]":
     from api.service.runtime import open_network
     from engine.journal.journal import Journal
-    from features.online.crossing_index import read_plan
+    from features.catalogue.plan import current_plan
     from features.online.online_features import OnlineFeatures
 
-    with store.read() as connection:
-        plan = read_plan(connection)
-    return Journal(store, []), OnlineFeatures(plan, open_network(home))
+    return Journal(store, []), OnlineFeatures(current_plan(), open_network(home))
 
 
 def _print_drift(figures: dict[str, Any]) -> None:

@@ -126,7 +126,7 @@ class FiledActInfo:
     """Who filed an act and when, and the seizures reported with it."""
 
     by: str | None
-    """None in a record made before acts named who reports them."""
+    """None in an act that a partner told of."""
     team: str | None
     at: datetime
     seizures: Sequence[Mapping[str, Any]]
@@ -201,7 +201,7 @@ def read_page(service: DecisionService, decision_id: str, caller: Caller) -> Dec
         sides=both,
         drawing=draw_vehicle(crossing["vehicle_class"], order),
         places=[*order, *(p for p in sorted(PRIOR[crossing["vehicle_class"]]) if p not in order)],
-        teams=body["inputs"].get("teams") or (),
+        teams=body["inputs"]["teams"],
         before=before,
     )
 
@@ -283,7 +283,7 @@ def read_rail(snapshot: Connection, known: QueuedDecision, *, as_of: int) -> Que
 
 def _apart(service: DecisionService, post: str) -> Sequence[str]:
     """Return which rows of the comparison name by identifiers that only their own post has."""
-    network = service.plan.view(service.network)
+    network = service.network
     pair = network.pair(post)
     fields: Mapping[str, IdentifierField] = {"driver": "driver_ref", "consignee": "consignee_id"}
     return [code for code, name in fields.items() if not network.are_comparable(name, post, pair)]

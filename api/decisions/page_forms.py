@@ -138,7 +138,7 @@ class DecisionForm:
             return None
         with self.service.store.read() as snapshot:
             inputs = self.service.journal.body(snapshot, self.known.seq, of=DECISION)["inputs"]
-        if team not in (inputs.get("teams") or ()):
+        if team not in inputs["teams"]:
             self.reader.refuse("team", "unknown_enumeration")
         return team
 

@@ -85,7 +85,7 @@ class CheckpointView(AnswerSchema):
     rank: Rank
     search_order: list[SearchStep]
     """Where to look first; on red."""
-    team: str | None = None
+    team: str | None
     """Who inspects it, drawn at random from the roster; null where the roster names no team."""
     facts: list[Fact]
     data_gaps: list[str]
@@ -189,7 +189,7 @@ class SupervisorView(CheckpointView):
     """Selected by an entry of the watch list."""
     reasons: list[Reason]
     model_version: str | None
-    trial: Tried | None = None
+    trial: Tried | None
     """What a trial of two models made of it, where one ran."""
     reviews: list[ReviewSaid] | None = None
     """What supervisors said about it, where one decision is asked for."""

@@ -64,7 +64,7 @@ def past(
     """Return the past of a decision's vehicle and parties, as JSON values."""
     filing, rows = service.recompute.filed(snapshot, known.seq)
     looking, as_of = EntityHistoryReader(service.plan), filing.inputs.as_of
-    network = service.plan.view(service.network)
+    network = service.network
     entities, _ = encode(filing.arrival.crossing, filing.arrival.declaration, network)
     keys, names, plate = service.plan.keys(entities), names_of(filing.arrival), entities["plate"]
     linked = read_link_groups(looking, snapshot, keys, as_of=as_of)
@@ -151,7 +151,7 @@ def _read_names(
     """Return the names of fellows that a record of this journal linked, by their keys."""
     since = sorted({fellow.since for tie in linked for fellow in tie.fellows})
     found: dict[int, str] = {}
-    network = service.plan.view(service.network)
+    network = service.network
     linked_by = [JOURNAL.c.known_at.in_(since)]
     for record in JournalReader(snapshot).records(DECISION, CROSSING, where=linked_by):
         arrival = Arrival.model_validate(record.body["arrival"], strict=False)

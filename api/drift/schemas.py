@@ -68,8 +68,8 @@ class Drift(AnswerSchema):
     synthetic: bool
     since: datetime
     until: datetime
-    in_force_since: datetime | None = None
-    """From when on searches count; older measurements lack it: they forgot those before `since`."""
+    in_force_since: datetime | None
+    """From when on searches count; null where the model does not decide."""
     decisions: int
     sampled: int
     left_out: int

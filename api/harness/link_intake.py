@@ -34,7 +34,7 @@ from engine.links.key_files import open_link_keys
 from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.faults.partitions.installations import CENTRE, FileDisk, Installation, agree
-from features.online.crossing_index import read_plan
+from features.catalogue.plan import current_plan
 
 AT_ONCE = 50
 """Arrivals that the service is asked about at a time."""
@@ -50,9 +50,7 @@ class HomeInstallation(Installation):
         """Start as a service does; the one before has ended."""
         self.close()
         self._store = store = Store(self.home.database_url)
-        with store.read() as connection:
-            plan = read_plan(connection)
-        journal = Journal(store, projections(plan, open_network(self.home)))
+        journal = Journal(store, projections(current_plan(), open_network(self.home)))
         self._exchange = open_exchange(self.home, store, journal)
 
 

@@ -28,7 +28,7 @@ from engine.links.key_files import open_link_keys
 from engine.links.messages import list_fields
 from engine.storage.home import Home
 from experiments.support.free_port import HOST, free_port
-from features.online.crossing_index import read_plan
+from features.catalogue.plan import current_plan
 from features.partners.standard_agreement import MANIFEST_FIELDS
 
 LEAVING, ARRIVING = "UZ-OYB", "TJ-FOT"
@@ -98,9 +98,7 @@ class LinkedHome:
     def approve(self, agreement: Agreement) -> None:
         """Let two people put an agreement into force here."""
         with open_store(self.home) as store:
-            with store.read() as connection:
-                plan = read_plan(connection)
-            journal = Journal(store, projections(plan, open_network(self.home)))
+            journal = Journal(store, projections(current_plan(), open_network(self.home)))
             exchange = open_exchange(self.home, store, journal)
             exchange.propose(agreement, by=FIRST)
             exchange.approve(agreement.name, by=SECOND)

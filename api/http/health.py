@@ -66,7 +66,6 @@ def ready(service: TheService) -> Response:
         "challenger": None if challenger is None else challenger.scorer.version,
         "trial_why": standing.trial_why,
         "synthetic": service.network.synthetic,
-        "definitions": "earlier" if service.plan.is_earlier else "current",
         "clock": "unknown",
         "clock_ahead_seconds": 0.0,
     }

@@ -77,8 +77,6 @@ class Ready(AnswerSchema):
     """``held`` where the wall clock is not followed until a person accepts it; ``unknown`` where
     the store cannot be read."""
     clock_ahead_seconds: float = 0.0
-    definitions: str = "current"
-    """Feature definitions in use; ``earlier`` ones are those that an older version began with."""
     """How far the wall clock is ahead of the journal's time while it is held."""
 
 

@@ -33,13 +33,13 @@ from engine.ports import Scorer
 from engine.queue.queue import QueueProjection
 from engine.storage.database import Store, insert_rows
 from engine.storage.home import Home
-from features.catalogue.plan import Plan
+from features.catalogue.plan import Plan, current_plan
 from features.history.journal_history import read_event_log
 from features.history.labels import read_searches
 from features.history.tables import Tables
 from features.offline.encoded_history import read_log
 from features.online.backfill import backfill
-from features.online.crossing_index import EPOCH, read_plan
+from features.online.crossing_index import EPOCH
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 from features.online.recorded_events import event_of
@@ -100,7 +100,7 @@ def recompute_at_centre(
     """
     with store.read() as live:
         found = read_node_records(live, link.them.identity.fingerprint)
-        plan, loaded = read_plan(live), read_event_log(home, live, upto=0)
+        plan, loaded = current_plan(), read_event_log(home, live, upto=0)
     decided = [one for one in found if one.kind == kinds.DECISION][-most:]
     made: dict[str, CentreRecomputation] = {}
     epochs = {one.body["inputs"]["epoch"] for one in decided if one.body is not None}

@@ -20,7 +20,7 @@ def make_event(
     connection: Connection, kind: str, body: Mapping[str, Any], *, context: MovementContext
 ) -> ProjectionInput | None:
     """Return what the counters get of a copied record."""
-    return event_of(context.open(connection)[0], kind, body)
+    return event_of(context.open()[0], kind, body)
 
 
 def follow_records(exchange: LinkExchange, name: str) -> int:

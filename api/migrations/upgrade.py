@@ -4,29 +4,28 @@ from pathlib import Path
 
 from sqlalchemy import inspect
 
+from engine.errors import HomeError
 from engine.journal.exercise_guard import require_sort
 from engine.storage.database import Store, fetch_rows
 
 _VERSIONS = Path(__file__).parent / "versions"
 _TABLE = "alembic_version"
-COMMITTED = "0019"
-"""Version from which on every record of a credential commits to its secret."""
 
 
 def upgrade(store: Store, *, training: bool = False) -> None:
     """Run what is missing in one transaction under the writer's lock; safe to call from many.
 
     Every opening of a store comes here, so here a training store is refused as a live one, and a
-    live store for training; raises ``NotAllowedError``.
+    live store for training; raises ``NotAllowedError``, and ``HomeError`` for tables of a version
+    that is not known here: of a later program, or of one before version 0.1.0.
     """
     require_sort(store, training=training)
-    before = read_version(store)
-    if before == newest():
+    version = read_version(store)
+    if version == newest():
         return
-    if before is not None and before < COMMITTED:
-        from api.auth.credential_adoption import adopt_credentials
-
-        adopt_credentials(store)  # before the tables move on: killed in between, it runs again
+    if version is not None and version not in _list_versions():
+        why = f"its tables are of version {version}, which this program does not know"
+        raise HomeError("the store", why)
     # Alembic takes longer to load than a store that needs nothing takes to open.
     from alembic import command
     from alembic.config import Config
@@ -41,7 +40,11 @@ def upgrade(store: Store, *, training: bool = False) -> None:
 
 def newest() -> str:
     """Return the newest version: each is a file, and its name begins with its number."""
-    return max(path.stem.partition("_")[0] for path in _VERSIONS.glob("[0-9]*.py"))
+    return max(_list_versions())
+
+
+def _list_versions() -> list[str]:
+    return [path.stem.partition("_")[0] for path in _VERSIONS.glob("[0-9]*.py")]
 
 
 def read_version(store: Store) -> str | None:

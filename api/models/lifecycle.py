@@ -19,7 +19,7 @@ from engine.journal.journal import Journal
 from engine.storage.database import Store
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
-from features.online.crossing_index import read_plan
+from features.catalogue.plan import current_plan
 from models.bundle.bundle import MANIFEST, load_bundle, read_verify_key
 from models.lifecycle import transitions
 from models.lifecycle.projection import PromotionProjection, read_state
@@ -144,8 +144,7 @@ class VerifiedBundle:
 def _verify_bundle(home: Home, store: Store, version: str) -> VerifiedBundle:
     folder = home.bundles / version
     bundle = load_bundle(folder, read_verify_key(home, version))
-    with store.read() as connection:
-        fits = bundle.definitions == read_plan(connection).digest
+    fits = bundle.definitions == current_plan().digest
     return VerifiedBundle(file_digest(folder / MANIFEST), bundle.report, fits)
 
 

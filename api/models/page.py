@@ -182,7 +182,7 @@ def _curve(views: Any) -> dict[str, str] | None:
     """Return the finds caught against the share inspected, of random checks where they can tell."""
     known = {"random_stream": views["random_curve"], "inspected": views["inspected"]["curve"]}
     for view, curve in known.items():
-        if curve.get("knowable"):
+        if curve["knowable"]:
             ends = ("caught", "low", "high")
             lines = {name: charts.trace_line(curve["capacity"], curve[name]) for name in ends}
             return lines | {"view": view}

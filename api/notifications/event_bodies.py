@@ -178,7 +178,7 @@ class EventBodies:
             return None
         entries = [
             match["code"]
-            for match in found.body["inputs"].get("matches") or ()
+            for match in found.body["inputs"]["matches"]
             if match["source"] == WATCHLIST
             and self.caller.sees(Matter.WATCHLIST, (match.get("parameters") or {}).get("agency"))
         ]

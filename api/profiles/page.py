@@ -227,7 +227,7 @@ def _show_backtest(
     if found is None:
         return None
     examples = link_examples(service, visit.caller, found["examples"])
-    return {**found, "examples": examples, "chart": bars(found.get("daily_matches", []))}
+    return {**found, "examples": examples, "chart": bars(found["daily_matches"])}
 
 
 def _check(visit: Visit, service: ProposalService, form: Form) -> dict[str, Any]:

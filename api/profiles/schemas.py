@@ -20,8 +20,8 @@ class RandomChecks(AnswerSchema):
     """Of all random checks drawn: about its share of all crossings."""
     hit_rate: Estimate
     """Its ends are those of the worst and best that the checks left undone could have shown."""
-    not_carried_out: int = 0
-    """Drawn, and without evidence; older backtests left these out."""
+    not_carried_out: int
+    """Drawn, and without evidence."""
 
 
 class DrawsBehind(AnswerSchema):
@@ -41,10 +41,10 @@ class DrawsBehind(AnswerSchema):
     """Share, by weight, of draws without evidence."""
     faults: list[str]
     """Why nothing is claimed; empty where something is."""
-    doubts: list[str] = Field(default_factory=list)
+    doubts: list[str]
     """Those of them that speak against the log itself, whatever is asked of it."""
-    messages: list[dict[str, Any]] = Field(default_factory=list)
-    """The faults as ``message`` and ``parameters``; older backtests have none."""
+    messages: list[dict[str, Any]]
+    """The faults as ``message`` and ``parameters``."""
 
 
 class HadItChosen(AnswerSchema):
@@ -103,10 +103,10 @@ class ProfileBacktest(AnswerSchema):
     proxies: list[str]
     """What it reads that could stand for a person's origin."""
     examples: list[Example]
-    had_it_chosen: HadItChosen | None = None
-    """What its searches would have found; older backtests lack it."""
-    daily_matches: list[int] = Field(default_factory=list)
-    """Of each 24 hours back from the last crossing, the oldest first; older backtests lack it."""
+    had_it_chosen: HadItChosen
+    """What its searches would have found."""
+    daily_matches: list[int]
+    """Of each 24 hours back from the last crossing, the oldest first."""
 
 
 class ProfileCheck(AnswerSchema):

@@ -266,7 +266,7 @@ def read_cargo(arrival: Mapping[str, Any]) -> Cargo:
 
 def _why(body: Mapping[str, Any]) -> WhyWaiting:
     """Return why a vehicle was sent to officers, from its record."""
-    decision, titles = body["decision"], _titles(body["inputs"].get("matches") or ())
+    decision, titles = body["decision"], _titles(body["inputs"]["matches"])
     named = [("profile", code, titles.get(code, "")) for code in decision["profiles"]]
     if decision["watchlist"]:
         basis = "counterpart" if decision["basis"] == "counterpart" else "watchlist"
@@ -359,7 +359,7 @@ class QueueOutcome:
     crossing: Mapping[str, Any]
     at: datetime
     by: str | None
-    """Who recorded it; None in a record that does not say."""
+    """Who recorded it; None in an act that a partner told of."""
     found: str | None
     """Outcome of its inspection act; None where it was released without one."""
 

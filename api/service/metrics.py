@@ -181,7 +181,7 @@ class Metrics:
         """Count one answered decision; an answer that is repeated brings its secrets no nearer."""
         decision: dict[str, Any] = found.body["decision"]
         self.decisions.labels(decision["channel"], decision["mode"]).inc()
-        if (match := found.body["inputs"].get("advance")) is not None:
+        if (match := found.body["inputs"]["advance"]) is not None:
             self.matches.labels(match["matched_by"] or "none").inc()
         if found.entry.seq > self._published and found.entry.seq not in self._kept:
             is_red = decision["channel"] == "red"

@@ -32,7 +32,7 @@ from api.service.store_probe import Probe
 from api.service.subprocess_jobs import Assessments, Backtests, Measurements
 from api.service.thread_bridge import LoopBridge
 from engine.audit.decision_replay import DecisionReplay
-from engine.audit.file_anchors import declare_files
+from engine.audit.file_anchors import declare_network
 from engine.criteria.dual_control import DualControlProjection
 from engine.criteria.profiles.matcher import ProfileMatcher
 from engine.criteria.watchlist import WatchMatcher, WatchProjection
@@ -72,9 +72,7 @@ from engine.targeting.find_confirmation import FindProjection
 from engine.targeting.forecast import Forecasts
 from engine.targeting.reports import Recording
 from engine.targeting.targeting import Targeting
-from features.catalogue.earlier_definitions import is_uniform
-from features.catalogue.plan import Plan
-from features.online.crossing_index import read_plan
+from features.catalogue.plan import Plan, current_plan
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 from features.online.spread.snapshots import SpreadSnapshots
@@ -116,7 +114,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         ShiftProjection(),
         RosterProjection(),
         ReviewProjection(),
-        MirrorProjection(network, is_uniform=is_uniform),
+        MirrorProjection(network),
         AdvanceProjection(),
         FindProjection(),
         AccountProjection(),
@@ -224,8 +222,8 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
     require_keys(keys)
     with store.read() as connection:
         require_areas(home, connection)
-        plan = read_plan(connection)
-    declare_files(home, store)
+    plan = current_plan()
+    declare_network(home, store)
     sweep_areas(home, store, is_patient=False)
     journal = Journal(store, projections(plan, network))
     writer = Writer(journal)

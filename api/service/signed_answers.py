@@ -23,7 +23,7 @@ class SignedAnswers:
             receipt=self.signer.sign(found.entry),
             is_blind=is_blind,
         )
-        amends, ahead = (found.body["inputs"].get(name) for name in ("amends", "advance"))
+        amends, ahead = (found.body["inputs"][name] for name in ("amends", "advance"))
         if ahead is not None:
             names = ("matched_by", "uses", "differences", "is_brought")
             seen["declared_ahead"] = {name: ahead[name] for name in names}

@@ -6,7 +6,6 @@ sees those of all. What a vehicle hides is read only once its exercise is closed
 
 import csv
 import io
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import quote
@@ -27,8 +26,7 @@ from api.web.field_errors import corrections
 from api.web.form_fields import FormError, FormReader
 from api.web.i18n import N_
 from api.web.menu import MenuLink
-from api.web.messages import MessageReader
-from api.web.old_sentences import TranslatedText
+from api.web.messages import MessageReader, TranslatedText
 from api.web.page_route import PageRoute, Visit
 from api.web.visitor import Form, Visitor, identify, read_field, sent_form
 from engine.domain.records import Identifier
@@ -360,12 +358,8 @@ class _Words:
 
     def sentence(self, one: Sentence) -> TranslatedText:
         """Return a fact."""
-        return self._reader.fact(_as_record(one))
+        return self._reader.fact(one)
 
     def reason(self, one: Sentence) -> TranslatedText:
         """Return a reason."""
-        return self._reader.reason(_as_record(one))
-
-
-def _as_record(one: Sentence) -> Mapping[str, Any]:
-    return {"text": one, "message": "", "parameters": {}} if isinstance(one, str) else one
+        return self._reader.reason(one)

@@ -8,7 +8,6 @@ labels            Labels of codes, as the catalogues know them
 menu              Menu in the head of every page
 messages          Messages of records in a reader's language
 number_parsing    Numbers as people write them
-old_sentences     Reader of sentences in records of before messages were kept
 page_route        Route class of all pages
 preferences       Preferences that a reader keeps in a browser
 sign_in_page      Sign in, sign out, choose a language

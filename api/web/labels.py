@@ -275,7 +275,6 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "history_erased": N_("rows of loaded history erased"),
         "network_declared": N_("network file declared"),
         "secrets_dropped": N_("secrets dropped by a rebuild"),
-        "quarantine_declared": N_("quarantine file declared"),
         "key_created": N_("key made"),
         "key_revoked": N_("key revoked"),
         "user_created": N_("user made"),

@@ -1,24 +1,20 @@
 """Messages of records in a reader's language.
 
-A record since ``reasons-3`` holds an identifier with parameters for every reason, fact and search
-step; they are rendered from the catalogues. Earlier records hold English alone, which
-:mod:`api.web.old_sentences` reads. A text that neither can render is shown as recorded and marked
-as English.
+A record holds an identifier with parameters for every reason, fact and search step; they are
+rendered from the catalogues. One that no catalogue renders is shown as recorded, marked as English.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from api.web.i18n import ReaderLocale
 from api.web.labels import TABLES
-from api.web.old_sentences import TranslatedText, Translator
 from engine.criteria.indicator_rules import RULE_TEMPLATES
 from engine.criteria.profiles import refusals as profile_refusals
 from engine.explanation.message_templates import SEARCHES, STATED_ALONE, TEMPLATES, Template
 from engine.explanation.messages import Message, render, render_comparison, render_reason
 from engine.search_orders.priors import how
-from engine.search_orders.search_order import hours_per_find
 from models.data.propensity_log import DOUBTS
 from models.lifecycle import refusals as promotion_refusals
 
@@ -33,23 +29,28 @@ EVERY_TEMPLATE: Final[Mapping[str, Template]] = {
 Record = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class TranslatedText:
+    """A text as a page shows it."""
+
+    text: str
+    is_english: bool = False
+    """It could not be rendered in the reader's language and stands as recorded."""
+
+
 class MessageReader:
     """Renders the messages of records for one reader."""
 
     def __init__(self, locale: ReaderLocale) -> None:
         self._speaker = replace(locale, is_strict=True)
-        self._old = Translator(locale)
 
     def reason(self, record: Record) -> TranslatedText:
         """Return a reason of a record."""
         return self._render(record, record["text"], render_reason)
 
     def headline(self, record: Record) -> tuple[TranslatedText, str]:
-        """Return what a reason states, and apart from it what that is compared with, if anything.
-
-        A sentence of before reasons had messages is returned whole.
-        """
-        strength = record["parameters"].get("strength") if record.get("message") else None
+        """Return what a reason states, and apart from it what that is compared with, if it is."""
+        strength = record["parameters"].get("strength")
         if strength is None:
             return self.reason(record), ""
         message = Message.from_dict(record)
@@ -77,10 +78,8 @@ class MessageReader:
         return self._render(record, record["why"], render)
 
     def doubts(self, diagnostics: Record) -> list[TranslatedText]:
-        """Return why an estimate from logged draws is withheld; older ones hold English alone."""
-        none: Record = {"message": ""}
-        messages = diagnostics.get("messages") or [none] * len(diagnostics["faults"])
-        pairs = zip(messages, diagnostics["faults"], strict=True)
+        """Return why an estimate from logged draws is withheld."""
+        pairs = zip(diagnostics["messages"], diagnostics["faults"], strict=True)
         return [self._render(message, english, render) for message, english in pairs]
 
     def step(self, record: Record) -> TranslatedText:
@@ -88,7 +87,7 @@ class MessageReader:
         try:
             return TranslatedText(self._why(record["place"], record["parameters"]))
         except LookupError:
-            return self._old.search(record["why"])
+            return TranslatedText(record["why"], is_english=True)
 
     def _render(
         self,
@@ -102,17 +101,15 @@ class MessageReader:
             message = Message.from_dict(record)
             return TranslatedText(how_to(message, self._speaker, EVERY_TEMPLATE))
         except LookupError:
-            return self._old.sentence(recorded)
+            return TranslatedText(recorded, is_english=True)
 
     def _why(self, place: str, parameters: Record) -> str:
         vehicle_class = parameters["vehicle_class"]
         among = {"among": "other_vehicle" if vehicle_class == "other" else vehicle_class}
-        hours = parameters.get("hours_per_find")
-        if hours is None:  # a record of before ``learnt-5``
-            hours = hours_per_find(parameters["finds_in_1000_minutes"])
-        parts = [Message("hours_per_find", {"number": hours})]
-        if "minutes" in parameters:
-            parts.append(Message("search_minutes", {"number": parameters["minutes"]}))
+        parts = [
+            Message("hours_per_find", {"number": parameters["hours_per_find"]}),
+            Message("search_minutes", {"number": parameters["minutes"]}),
+        ]
         if "wanted" in parameters:
             parts.append(Message(f"instead_{parameters['wanted']}"))
         searched = parameters["searched"]

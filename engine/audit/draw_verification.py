@@ -128,10 +128,10 @@ def _check_draws(
     for purpose, number in inputs["draws"].items():
         if number != again[purpose]:
             yield seq, "draw", f"not the number that its movement draws for {purpose}"
-    team = body["decision"].get("team")
+    team = body["decision"]["team"]
     if team is not None and team != assign_team(inputs["teams"], inputs["draws"][TEAM]):
         yield seq, "team", "not the team that its number assigns"
-    trial, number = inputs.get("trial"), inputs["draws"].get(TRIAL)
+    trial, number = inputs["trial"], inputs["draws"].get(TRIAL)
     if trial is not None and (
         number is None or draw_leader(trial["share"], number) != trial["leader"]
     ):
@@ -179,7 +179,7 @@ def redraw_numbers(
 
 def _first_record(connection: Connection, body: DecisionBody) -> DecisionBody | None:
     """Return the record of the first decision of its movement, None where that is gone."""
-    amends = body["inputs"].get("amends")
+    amends = body["inputs"]["amends"]
     if amends is None:
         return body
     of_it = [DECISIONS.c.decision_id == amends]

@@ -18,13 +18,8 @@ from engine.domain.network import Network, read_network
 from engine.errors import HomeError
 from engine.journal.entries import JournalFault
 from engine.journal.journal import Journal, JournalReader
-from engine.journal.kinds import (
-    HISTORY_ERASED,
-    HISTORY_LOADED,
-    NETWORK_DECLARED,
-    QUARANTINE_DECLARED,
-)
-from engine.journal.payloads import HistoryBody, NetworkBody
+from engine.journal.kinds import HISTORY_ERASED, HISTORY_LOADED, NETWORK_DECLARED
+from engine.journal.payloads import LoadBody, NetworkBody
 from engine.storage.database import Store
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
@@ -98,19 +93,11 @@ def find_links(folder: Path) -> Iterator[JournalFault]:
                 yield JournalFault(0, "link", f"{name} is a symbolic link")
 
 
-def read_quarantines(connection: Connection) -> dict[str, tuple[int, str | None]]:
-    """Return for each load in the journal the record and the digest of its quarantine file.
-
-    The digest is None where no record states it.
-    """
-    found: dict[str, tuple[int, str | None]] = {}
-    withdrawn = read_withdrawn_loads(connection)
-    for seq, body in JournalReader(connection).bodies_of(HISTORY_LOADED, QUARANTINE_DECLARED):
-        load, digest = body.get("load"), body.get("quarantine")
-        if not isinstance(load, str) or seq < withdrawn.get(load, 0):
-            continue
-        if found.get(load, (0, None))[1] is None:
-            found[load] = (seq, digest if isinstance(digest, str) else None)
+def read_quarantines(connection: Connection) -> dict[str, tuple[int, str]]:
+    """Return for each load in the journal the record and the digest of its quarantine file."""
+    found: dict[str, tuple[int, str]] = {}
+    for seq, load in read_loads(connection):
+        found.setdefault(load["digest"], (seq, load["quarantine"]))
     for seq, erased in JournalReader(connection).bodies_of(HISTORY_ERASED):
         found.pop(erased["load"], None)
         found[erased["instead"]] = (seq, erased["quarantine"])
@@ -125,6 +112,15 @@ def read_replaced_loads(connection: Connection) -> dict[str, tuple[int, str]]:
     }
 
 
+def read_loads(connection: Connection) -> Iterator[tuple[int, LoadBody]]:
+    """Yield each load that counts, with the record by which it does; withdrawn ones do not."""
+    withdrawn = read_withdrawn_loads(connection)
+    for seq, body in JournalReader(connection).bodies_of(HISTORY_LOADED):
+        load = body["load"]
+        if load is not None and seq > withdrawn.get(load["digest"], 0):
+            yield seq, load
+
+
 def read_withdrawn_loads(connection: Connection) -> dict[str, int]:
     """Return each load that two people withdrew, with the last record by which they did.
 
@@ -136,22 +132,3 @@ def read_withdrawn_loads(connection: Connection) -> dict[str, int]:
             load = str(state.content["load"])
             found[load] = max(found.get(load, 0), state.sequence)
     return found
-
-
-def declare_quarantines(home: Home, store: Store) -> None:
-    """Record the quarantine files of loads whose records do not state them."""
-    with store.read() as connection:
-        known = read_quarantines(connection)
-    drafts = []
-    for load, (_, digest) in known.items():
-        path = home.history / load / QUARANTINE_FILE
-        if digest is None and path.is_file() and not path.is_symlink():
-            stated: HistoryBody = {"load": load, "quarantine": file_digest(path)}
-            drafts.append(QUARANTINE_DECLARED.draft(load, stated))
-    Journal(store).append(drafts)
-
-
-def declare_files(home: Home, store: Store) -> None:
-    """Record the files of a home that no record states yet; raises ``HomeError`` for a link."""
-    declare_network(home, store)
-    declare_quarantines(home, store)

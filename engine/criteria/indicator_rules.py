@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from engine.explanation.reasons import Reason
 from engine.selection.policy import Chance, Channel
 
-RULES_VERSION = "rules-2"
+RULES_VERSION = "rules-1"
 """Changes whenever a rule below changes; kept with every decision."""
 
 REASONS = 3

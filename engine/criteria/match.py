@@ -40,11 +40,9 @@ class Match:
     words: str = ""
     """What of the arrival fits a profile, or what an entry names, why, by whom and until when."""
     parameters: Parameters = field(default_factory=dict, hash=False, compare=False)
-    """The same without words; empty in records of before it was kept."""
+    """The same without words."""
     is_of_counterpart: bool = False
-    """An entry that rests on a counterpart's notice; records made before notices had a stream of
-    their own do not say it, and count under the watch list.
-    """
+    """An entry that rests on a counterpart's notice, which has a stream of its own."""
 
     @property
     def purpose(self) -> str:

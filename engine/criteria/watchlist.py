@@ -75,11 +75,6 @@ KEYS = Table(
 _K = KEYS.c
 
 
-def _is_unset(value: object) -> bool:
-    """Leave the mark out of the text of an entry that lacks it: entries keep their text."""
-    return not value
-
-
 Reason = Annotated[Text, Field(min_length=1, max_length=200)]
 
 
@@ -118,7 +113,7 @@ class WatchEntry(Notice):
     look_alikes: bool = False
     """Match plates, trailers, VINs and containers by shape: O as 0, I as 1, B as 8."""
     note: Text | None = None
-    is_shareable: Annotated[bool, Field(exclude_if=_is_unset)] = False
+    is_shareable: bool = False
     """Its identifiers may be compared with the lists of partners: docs/link-matching.md."""
 
 

@@ -10,32 +10,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from engine.criteria.indicator_rules import estimate_rule_risk, rule_chances
+from engine.criteria.indicator_rules import RULES_VERSION, estimate_rule_risk, rule_chances
 from engine.criteria.match import Match, explain_matches, match_chances
 from engine.decision.inspection_minutes import Minutes, place_of
-from engine.decision.placement import FIRST_VERSION, MeritPeers, drawn_merit, purpose_of
+from engine.decision.placement import PLACEMENT_VERSION, MeritPeers, drawn_merit, purpose_of
 from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.records import Arrival
 from engine.explanation.facts import Fact, data_gaps, facts
 from engine.explanation.messages import Message
-from engine.explanation.reasons import Reason, make_whole_reason
+from engine.explanation.reasons import REASONS_VERSION, Reason, make_whole_reason
 from engine.ports import Evidence
 from engine.search_orders.search_order import SearchCounts, SearchStep, search_order
 from engine.selection.champion_challenger import Trial, Tried, apply_trial
-from engine.selection.percentiles import at, percentile
+from engine.selection.percentiles import percentile
 from engine.selection.policy import (
     INSPECTED,
     Chance,
     Channel,
     Policy,
     Selection,
-    place_among_picks,
     random_chance,
     risk,
     score_chances,
     select,
 )
-from engine.selection.randomization import PLACE, RANDOM, SCORE
+from engine.selection.randomization import RANDOM, SCORE
 from engine.selection.team_assignment import TEAM, assign_team
 
 Mode = Literal["model", "last_good", "rules_only"]
@@ -82,16 +81,16 @@ class Inputs:
     """What was found where in vehicles like it; known of red ones alone, who get an order."""
     teams: tuple[str, ...] = ()
     """Who inspects in this shift."""
-    rules: str = "rules-1"
-    """Version of the rules that decide without a model; the first records do not say it."""
+    rules: str = RULES_VERSION
+    """Version of the rules that decide without a model."""
     trial: Trial | None = None
     """Where two models share the picks: what is said above of a model is said of the leader."""
-    sentences: str = "reasons-1"
-    """Version of the rule that makes reasons; records before the second do not say it."""
+    sentences: str = REASONS_VERSION
+    """Version of the rule that makes reasons."""
     opposite: str = ""
     """Name of the opposite post, for the reasons on its record; empty without one."""
-    placement: str = FIRST_VERSION
-    """Version of the rule by which it queues; the first records do not say it."""
+    placement: str = PLACEMENT_VERSION
+    """Version of the rule by which it queues."""
     peers: tuple[float, ...] = ()
     """Merits of the last scored picks that it is compared with, ascending; where it is referred."""
     advance: AdvanceMatch | None = None
@@ -192,8 +191,8 @@ def decide(inputs: Inputs, seen: ScoredArrival) -> Decision:
             inputs.trial, seen.other, picked, policy=policy, draws=inputs.draws
         )
     changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
-    chosen = (*picked, *match_chances(inputs.matches), *changed)
-    selection = select((*chosen, random_chance(policy)), inputs.draws)
+    chances = (*picked, *match_chances(inputs.matches), *changed, random_chance(policy))
+    selection = select(chances, inputs.draws)
     merit = estimate_rule_risk(seen.features) if value is None else value
     return Decision(
         decision_id=inputs.decision_id,
@@ -205,12 +204,11 @@ def decide(inputs: Inputs, seen: ScoredArrival) -> Decision:
         risk=Risk(level, _band(level, picked, inputs.draws), seen.p_seizure, seen.p_discrepancy),
         merit=value,
         minutes=inputs.minutes.of(selection.channel),
-        place=_place(inputs, selection, chosen, merit=merit),
+        place=_place(inputs, selection, merit=merit),
         search_order=search_order(crossing, inputs.searches) if inputs.searches else (),
         facts=facts(
             seen.arrival,
             seen.features,
-            version=inputs.sentences,
             amendment=inputs.amendment,
             advance=inputs.advance,
             silence_seconds=inputs.silence_seconds,
@@ -288,43 +286,17 @@ def _score_chances(policy: Policy, level: float | None, seen: ScoredArrival) -> 
     return rule_chances(seen.features) if level is None else score_chances(policy, level)
 
 
-def _place(inputs: Inputs, selection: Selection, chosen: Sequence[Chance], *, merit: float) -> int:
+def _place(inputs: Inputs, selection: Selection, *, merit: float) -> int:
     """Return what the queue is ordered by: the merit, in [0, 1], of each expected minute.
 
     Its minutes are its own, which anybody can tell from its class: a car's place among the cars,
     whichever way they were picked.
     """
     channel = selection.channel
-    if inputs.placement == FIRST_VERSION:
-        return _first_place(inputs, selection, chosen, merit=merit)
     is_own = selection.basis == "score" and not inputs.amendment
     if channel in INSPECTED and not is_own:
         return inputs.drawn_place(channel)
     return place_of(channel, merit, minutes=inputs.minutes)
-
-
-def _first_place(
-    inputs: Inputs, selection: Selection, chosen: Sequence[Chance], *, merit: float
-) -> int:
-    """Return the same by the first rule, for records of its time.
-
-    A vehicle that only the random stream sends there has the merit of a scored pick drawn at
-    random; profiles and lists kept their own. ``chosen`` are all chances but the random stream.
-    """
-    channel = selection.channel
-    if selection.is_random and select(chosen, inputs.draws).channel < channel:
-        merit = _among_picks(inputs)
-    return place_of(channel, merit, minutes=inputs.minutes)
-
-
-def _among_picks(inputs: Inputs) -> float:
-    """Return the risk of a scored pick drawn at random, for a random pick to queue with."""
-    drawn = inputs.draws[PLACE]
-    if not inputs.table:
-        return drawn
-    policy = inputs.policy
-    share = policy.red_share or HIGH
-    return at(inputs.table, place_among_picks(drawn, share, blur=policy.blur))
 
 
 def _band(level: float | None, picked: Sequence[Chance], draws: Mapping[str, float]) -> Band:

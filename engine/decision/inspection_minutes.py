@@ -107,7 +107,7 @@ def lesson(
 
 
 def lesson_of(act: InspectionBody) -> Sequence[Taught]:
-    """Return what the record of an inspection act teaches; nothing where it lacks the class."""
+    """Return what the record of an act teaches; nothing where a partner told of it."""
     who, found = act.get("vehicle_class"), act["inspection"]
     return lesson(who, found.get("methods", ()), found.get("minutes")) if who else ()
 
@@ -118,7 +118,7 @@ def lessons_of(kind: str, body: Any) -> Sequence[Taught]:
         return lesson_of(body)
     if kind != INSPECTION_CORRECTED:
         return ()
-    before: Any = {"vehicle_class": body.get("vehicle_class"), "inspection": body["was"]}
+    before: Any = {"vehicle_class": body["vehicle_class"], "inspection": body["was"]}
     taken = [(who, how, -acts, -minutes) for who, how, acts, minutes in lesson_of(before)]
     return (*taken, *lesson_of(body))
 

@@ -18,8 +18,8 @@ from engine.selection.percentiles import at
 from engine.selection.policy import Channel, Policy, level_among_picks, picked_levels
 from engine.selection.randomization import PLACE, PLACE_AMENDED
 
-FIRST_VERSION, VERSION = "placement-1", "placement-2"
-"""Of the rule; records that name none are of the first: a random check alone drew its merit."""
+PLACEMENT_VERSION = "placement-1"
+"""Changes whenever this rule changes; kept with every decision."""
 FEWEST = 16
 """Merits that one is drawn among."""
 MOST_PEERS = 32

@@ -5,14 +5,13 @@ percentiles by its own record's number: enough to compute the decision again, to
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
 from engine.criteria.match import Match
 from engine.decision.decision import Decision, Inputs
-from engine.decision.inspection_minutes import PRIOR, Minutes
+from engine.decision.inspection_minutes import Minutes
 from engine.decision.role_views import flat, outcome
 from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.identifiers import fold
@@ -34,12 +33,9 @@ _OTHERWISE = (
     "trial",
     "peers",
     "advance",
-    "silence_seconds",
 )
 _BY_VALUE = tuple(field.name for field in fields(Inputs) if field.name not in _OTHERWISE)
 _VALUES = attrgetter(*_BY_VALUE)
-_LATER = frozenset(field.name for field in fields(Inputs) if field.default is not MISSING)
-"""Inputs that came after the first records: one without them has what their default says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +48,8 @@ class StoredDecision:
     inputs: Inputs
     """Without tables of percentiles, which are records of their own."""
     decision: dict[str, Any]
-    place: int | None
-    """Where it queued; None in records that do not name the rule of it."""
-    has_learnt_order: bool
-    """False in records made before search orders were learnt: theirs is kept as it stands."""
+    place: int
+    """Where it queued."""
 
 
 def digest_of(row: Rows) -> str:
@@ -81,9 +75,8 @@ def encode_decision(
             "teams": list(inputs.teams),
             "peers": list(inputs.peers),
             "trial": None if inputs.trial is None else _trial(inputs.trial),
-        }
-        | ({} if inputs.advance is None else {"advance": inputs.advance.to_json()})
-        | ({"silence_seconds": inputs.silence_seconds} if inputs.silence_seconds else {}),
+            "advance": None if inputs.advance is None else inputs.advance.to_json(),
+        },
         "queue": {
             "decision_id": decision.decision_id,
             "crossing_id": decision.crossing_id,
@@ -103,41 +96,30 @@ def encode_decision(
 
 
 def decode_decision(body: DecisionBody) -> StoredDecision:
-    """Return what a decision's record says; what it is too old to say has its default."""
+    """Return what a decision's record says."""
     inputs = body["inputs"]
     arrival = Arrival.model_validate(body["arrival"], strict=False)
-    by_value = {name: inputs[name] for name in _BY_VALUE if name in inputs or name not in _LATER}
-    searches, trial = inputs.get("searches"), inputs.get("trial")
+    searches, trial = inputs["searches"], inputs["trial"]
     return StoredDecision(
         arrival=arrival,
         features=body["features"],
         inputs=Inputs(
-            **by_value,
+            **{name: inputs[name] for name in _BY_VALUE},
             policy=Policy(**inputs["policy"]),
             table=(),
-            matches=tuple(Match(**match) for match in inputs.get("matches", ())),
-            minutes=_minutes(inputs.get("minutes"), arrival),
+            matches=tuple(Match(**match) for match in inputs["matches"]),
+            minutes=Minutes(**inputs["minutes"]),
             searches=None if searches is None else SearchCounts.from_dict(searches),
-            teams=tuple(inputs.get("teams", ())),
-            peers=tuple(inputs.get("peers", ())),
+            teams=tuple(inputs["teams"]),
+            peers=tuple(inputs["peers"]),
             trial=None if trial is None else Trial(**trial, table=()),
-            advance=AdvanceMatch.from_json(inputs.get("advance")),
-            silence_seconds=inputs.get("silence_seconds", 0),
+            advance=AdvanceMatch.from_json(inputs["advance"]),
         ),
         decision=body["decision"],
-        place=body["queue"]["place"] if "placement" in inputs else None,
-        has_learnt_order="searches" in inputs,
+        place=body["queue"]["place"],
     )
 
 
 def _trial(trial: Trial) -> dict[str, Any]:
     """Return a trial without the other model's table, which is a record of its own, too."""
     return {name: value for name, value in flat(trial).items() if name != "table"}
-
-
-def _minutes(said: Mapping[str, float] | None, arrival: Arrival) -> Minutes:
-    """Return the expected minutes of a record, or what was judged before acts taught any."""
-    if said is not None:
-        return Minutes(**said)
-    prior = PRIOR[arrival.crossing.vehicle_class]
-    return Minutes(red=prior, yellow=prior / 3.0)

@@ -74,5 +74,5 @@ def view(
     found: Mapping[str, Any], *, decided_at: int, receipt: Receipt, is_blind: bool
 ) -> dict[str, Any]:
     """Return the answer for one reader; ``found`` is a record's ``decision``."""
-    seen = {name: found.get(name) for name in BLIND} if is_blind else dict(found)
+    seen = {name: found[name] for name in BLIND} if is_blind else dict(found)
     return seen | {"decided_at": rfc3339(decided_at), "receipt": receipt.to_json()}

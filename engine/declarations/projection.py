@@ -64,7 +64,7 @@ def _settle(connection: Connection, decided: Sequence[_Decision]) -> None:
         meanwhile = read_since(connection, min(cuts))
     contents = read_contents(connection, [one.seq for one in meanwhile])
     for (entry, body), cut in zip(decided, cuts, strict=True):
-        match = body["inputs"].get("advance")
+        match = body["inputs"]["advance"]
         if match is not None and match["uses"]:
             _add_uses(connection, entry, body, match)
         for one in meanwhile:
@@ -90,7 +90,7 @@ def _catch_up(connection: Connection, entry: Entry) -> None:
 
 def _cut(body: Any) -> int:
     """Return as of when a decision looked for a declaration ahead."""
-    match = body["inputs"].get("advance")
+    match = body["inputs"]["advance"]
     found: int = (body["inputs"] if match is None else match)["as_of"]
     return found
 
@@ -99,7 +99,7 @@ def _add_uses(connection: Connection, entry: Entry, body: Any, match: Any) -> No
     """Take the vehicles of the declarations; those that the crossing had stay its own."""
     crossing_id, decision_id = body["crossing_id"], body["decision"]["decision_id"]
     query = select(_U.declaration_id).where(_U.crossing_id == crossing_id)
-    own = set() if body["inputs"].get("amends") is None else set(connection.scalars(query))
+    own = set() if body["inputs"]["amends"] is None else set(connection.scalars(query))
     now = {"seq": entry.seq, "known_at": entry.known_at, "decision_id": decision_id}
     now["decision_seq"] = entry.seq
     again = [

@@ -19,7 +19,6 @@ from pydantic_core import PydanticCustomError
 from engine.domain.records import Code, Country, Identifier, PostCode, Record, SubstanceClass
 from engine.domain.time_zones import (
     DEFAULT_TIME_ZONE,
-    UNIFORM_TIME_ZONE,
     check_time_zone,
     country_time_zone,
 )
@@ -137,8 +136,6 @@ class Network:
 
     severity_bands: tuple[SeverityBand, ...] = ()
     """Weights by substance class and quantity, as far as the file states them."""
-    is_uniform: bool = False
-    """True for features of the first definitions: one clock and one domain for all posts."""
 
     def post(self, code: str) -> BorderPost:
         """Return one post; raises ``UnknownPostError``."""
@@ -159,8 +156,6 @@ class Network:
 
     def timezone(self, code: str) -> str:
         """Return the zone of a post's clocks; a post that no network names has the default."""
-        if self.is_uniform:
-            return UNIFORM_TIME_ZONE
         post = self.posts.get(code)
         return DEFAULT_TIME_ZONE if post is None else post.timezone
 
@@ -195,8 +190,6 @@ class Network:
         A domain that the file names is shared by all administrations; else it is the post's
         administration. Posts that no network names are of one administration, without a name.
         """
-        if self.is_uniform:
-            return ""
         post = self.posts.get(code)
         return self.identifiers.get(name, "" if post is None else post.administration)
 
@@ -206,7 +199,7 @@ class Network:
 
     def covers(self, name: IdentifierField, other: IdentifierField) -> bool:
         """Tell whether a field is comparable at all posts at which the other one is."""
-        return self.is_uniform or name in self.identifiers or other not in self.identifiers
+        return name in self.identifiers or other not in self.identifiers
 
 
 def read_network(path: Path, *, text: str | None = None) -> Network:

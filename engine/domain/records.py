@@ -143,44 +143,22 @@ def _absent(value: object) -> object:
     return () if value is None else tuple(value) if isinstance(value, list) else value
 
 
-def _is_absent(value: object) -> bool:
-    return value is None
-
-
 Code = Annotated[str, AfterValidator(_code), _schema_rule(pattern=f"^{CODE.pattern}$")]
-Agency = Annotated[Code | None, Field(exclude_if=_is_absent)]
-"""Code of an agency, free: customs, border_troops, interior, drug_control and others.
-
-Left out of the JSON text where absent: a request without it keeps the fingerprint that it had
-before agencies existed.
-"""
+Agency = Code | None
+"""Code of an agency, free: customs, border_troops, interior, drug_control and others."""
 
 Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=64), BeforeValidator(_absent)]
 Ids = Annotated[Identifiers, Placeholders("member")]
 
 
-def _is_empty(value: object) -> bool:
-    return not value
-
-
-# Fields of version 2. Left out of the JSON text where absent, as Agency is.
-_ABSENT, _EMPTY = Field(exclude_if=_is_absent), Field(exclude_if=_is_empty)
-AddedId = Annotated[OptionalId, _ABSENT]
-AddedCode = Annotated[OptionalCode, _ABSENT]
-AddedCodes = Annotated[Identifiers, Placeholders("text"), _EMPTY]
-AddedTime = Annotated[Time | None, _ABSENT]
-AddedValue = Annotated[Value | None, _ABSENT]
+Codes = Annotated[Identifiers, Placeholders("text")]
 CurrencyCode = Annotated[
     str, AfterValidator(_currency), _schema_rule(pattern=f"^{_THREE_LETTERS.pattern}$")
 ]
-AddedCurrency = Annotated[CurrencyCode | None, _ABSENT]
 IncotermCode = Annotated[
     str, AfterValidator(_incoterm), _schema_rule(pattern=f"^{_THREE_LETTERS.pattern}$")
 ]
-AddedIncoterm = Annotated[IncotermCode | None, _ABSENT]
-AddedCountries = Annotated[
-    tuple[Country, ...], Field(max_length=64), BeforeValidator(_absent), _EMPTY
-]
+Countries = Annotated[tuple[Country, ...], Field(max_length=64), BeforeValidator(_absent)]
 Places = Annotated[tuple[PlaceCode, ...], Field(max_length=64), BeforeValidator(_absent)]
 
 Direction = Literal["entry", "exit"]
@@ -233,10 +211,10 @@ class Crossing(Record):
     weighed_mass_kg: Mass | None = None
     is_empty: bool | None = None
     declaration_id: OptionalId = None
-    cmr_number: AddedId = None
+    cmr_number: OptionalId = None
     """The consignment note that was seen at the post, or announced for the vehicle."""
-    tir_carnet: AddedId = None
-    expected_at: AddedTime = None
+    tir_carnet: OptionalId = None
+    expected_at: Time | None = None
     """When the vehicle was announced to arrive; may lie in the future."""
 
     @property
@@ -263,7 +241,7 @@ class GoodsItem(Record):
     """A share of the value, in [0, ...): may exceed 1."""
     preference_code: OptionalCode = None
     origin_marking: OptionalCode = None
-    package_kind: AddedCode = None
+    package_kind: OptionalCode = None
     """Code of the kind of package, box 31 (UN/ECE recommendation 21, or a national list)."""
 
 
@@ -289,37 +267,26 @@ class DeclarationHead(Record):
     transport_mode: OptionalCode = None
     nature_of_transaction: OptionalCode = None
     payment_type: OptionalCode = None
-    invoice_value: AddedValue = None
+    invoice_value: Value | None = None
     """Total of the invoice, box 22, in ``invoice_currency``: never converted."""
-    invoice_currency: AddedCurrency = None
-    incoterm: AddedIncoterm = None
-    office_of_entry: AddedCode = None
+    invoice_currency: CurrencyCode | None = None
+    incoterm: IncotermCode | None = None
+    office_of_entry: OptionalCode = None
     """Code of the customs office at which the goods enter, box 29."""
-    office_of_exit: AddedCode = None
-    route_countries: AddedCountries = ()
+    office_of_exit: OptionalCode = None
+    route_countries: Countries = ()
     """Countries of routing in the order of travel."""
-    previous_documents: AddedCodes = ()
+    previous_documents: Codes = ()
     """Box 40: ``TYPE:REFERENCE``, or what is known of the two."""
-    documents: AddedCodes = ()
+    documents: Codes = ()
     """Codes of the documents presented, box 44; each once."""
-    guarantee_type: AddedCode = None
+    guarantee_type: OptionalCode = None
 
 
 class Declaration(DeclarationHead):
     """What was declared for a consignment, with its goods items."""
 
     items: Annotated[tuple[GoodsItem, ...], Field(min_length=1, max_length=999)]
-
-
-def _names_after(model: type[Record], last: str) -> tuple[str, ...]:
-    names = tuple(model.model_fields)
-    return names[names.index(last) + 1 :]
-
-
-CROSSING_ADDITIONS = _names_after(Crossing, "declaration_id")
-DECLARATION_ADDITIONS = _names_after(DeclarationHead, "payment_type")
-ITEM_ADDITIONS = _names_after(GoodsItem, "origin_marking")
-"""Fields of version 2, which records of version 1 lack: docs/decisions/0037-optional-fields.md."""
 
 
 class InspectionAct(Record):
@@ -425,10 +392,7 @@ class Arrival(Record):
     declaration: Declaration | None = None
     document_differences: Annotated[
         tuple[DocumentField, ...],
-        Field(max_length=16, exclude_if=lambda given: not given),
+        Field(max_length=16),
         BeforeValidator(_absent),
     ] = ()
-    """Fields in which a document and the reading at the post differ; the crossing has the reading.
-
-    Left out of the JSON text where empty: a request without it keeps its fingerprint.
-    """
+    """Fields in which a document and the reading differ; the crossing has the reading."""

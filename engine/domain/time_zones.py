@@ -22,9 +22,6 @@ Instants = NDArray[np.int64]
 DEFAULT_TIME_ZONE = "Asia/Tashkent"
 """Zone of a post whose country the database does not name, and of posts in no network file."""
 
-UNIFORM_TIME_ZONE = "Etc/GMT-5"
-"""Zone of all posts in features of the first definitions: always UTC+5."""
-
 _CAPITALS: Mapping[str, str] = MappingProxyType(
     {
         "AU": "Australia/Sydney",

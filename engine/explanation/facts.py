@@ -12,7 +12,7 @@ from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.identifiers import container_is_valid
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.explanation.messages import Message, Parameters, render
-from engine.explanation.precursor_signs import CODE, is_silent, precursor_parameters
+from engine.explanation.precursor_signs import CODE, precursor_parameters
 
 STALE = "network_stale"
 """Gap, and fact with the hours: the centre of the post's node has not answered for too long."""
@@ -24,8 +24,8 @@ class Fact:
 
     code: str
     text: str
-    message: str = ""
-    """Stable identifier of the sentence; empty in records of before it was kept."""
+    message: str
+    """Stable identifier of the sentence."""
     parameters: Parameters = field(default_factory=dict)
     """The figures of the sentence by name, as JSON values."""
 
@@ -34,7 +34,6 @@ def facts(
     arrival: Arrival,
     features: Mapping[str, float],
     *,
-    version: str,
     amendment: int = 0,
     advance: AdvanceMatch | None = None,
     silence_seconds: int = 0,
@@ -42,11 +41,10 @@ def facts(
     """Return the sentences that everybody at the post may read.
 
     ``silence_seconds`` is for how long the post's centre was silent, 0 within its limit.
-    ``version`` is the rule of the record's sentences: earlier ones did not speak of precursors.
     """
     crossing, declaration = arrival.crossing, arrival.declaration
     found = [_conveyance(crossing), *_measurement_facts(crossing), _declaration_fact(declaration)]
-    precursor = None if is_silent(version) else precursor_parameters(arrival)
+    precursor = precursor_parameters(arrival)
     if precursor is not None:
         found.append(_fact(CODE, Message(CODE, precursor)))
     if advance is not None:

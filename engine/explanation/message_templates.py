@@ -254,7 +254,6 @@ SEARCHES: Final[Mapping[str, Template]] = {
         "{number} of {of} searches on {among} found something",
         by="of",
     ),
-    "found_when_searched": "found there {number} of {of} times it was searched on {among}",
     "not_searched": "not searched on {among} before",
     "found_plate": "{times} on this vehicle",
     "found_trailer": "{times} with this trailer",

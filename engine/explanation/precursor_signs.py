@@ -26,26 +26,20 @@ def precursor_parameters(arrival: Arrival) -> dict[str, object] | None:
 
 
 def add_precursor_reason(
-    reasons: Sequence[Reason], arrival: Arrival, features: Mapping[str, float], *, version: str
+    reasons: Sequence[Reason], arrival: Arrival, features: Mapping[str, float]
 ) -> tuple[Reason, ...]:
     """Return reasons with one on the declared precursor, if there is one.
 
     It comes first where party, route or quantity are unusual of it, else last: what a regular
-    importer brings on its usual route is no sign. ``version`` is the rule that makes the reasons
-    of the record.
+    importer brings on its usual route is no sign.
     """
-    known = None if is_silent(version) else precursor_parameters(arrival)
+    known = precursor_parameters(arrival)
     if known is None:
         return tuple(reasons)
     signs = unusual_signs(features)
     if not signs:
         return (*reasons, _reason("precursor_usual", known))
     return (_reason("precursor_unusual", {**known, "unusual": signs}), *reasons)
-
-
-def is_silent(version: str) -> bool:
-    """Tell whether a rule is of before precursors were spoken of."""
-    return version in {"reasons-1", "reasons-2", "reasons-3", "reasons-4"}
 
 
 def unusual_signs(features: Mapping[str, float]) -> list[str]:

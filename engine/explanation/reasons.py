@@ -25,8 +25,8 @@ class Reason:
     comparison: str
     contribution: float
     """In log-odds of the risk, of all that is known on its subject; 0 where not the model's."""
-    message: str = ""
-    """Stable identifier of the sentence; empty in records of before it was kept."""
+    message: str
+    """Stable identifier of the sentence."""
     parameters: Parameters = field(default_factory=dict)
     """The figures of the sentence by name, as JSON values."""
 
@@ -74,12 +74,8 @@ def _name_in(reason: Reason, name: str) -> Reason:
     return make_whole_reason(message, reason.contribution, code=reason.code)
 
 
-REASONS_VERSION = "reasons-9"
-"""Changes whenever the rule that makes reasons changes; kept with every decision.
-
-The reasons of a record made by an earlier rule stand as they were said: a decision made again is
-held to the contributions behind them (:mod:`engine.audit.decision_replay`).
-"""
+REASONS_VERSION = "reasons-1"
+"""Changes whenever the rule that makes reasons changes; kept with every decision."""
 
 Sentences = Callable[[Sequence[Contribution], Arrival], Sequence[Reason]]
 """Turns what features contributed into reasons, the strongest first."""

@@ -197,18 +197,15 @@ class Journal:
         store: Store,
         projections: Sequence[Projection] = (),
         clock: Clock | None = None,
-        *,
-        is_held: bool = True,
     ) -> None:
         """Without a clock PostgreSQL's is used, one for all processes; on SQLite the machine's.
 
         Those two are held against the time since boot (:mod:`engine.journal.clock`), a given one is
-        not, nor is any with ``is_held`` False: for a store whose tables are still those of an older
-        version, which keep no anchor.
+        not.
         """
         self._store = store
         self._projections = tuple(projections)
-        self._held = AnchoredClock() if clock is None and is_held else None
+        self._held = AnchoredClock() if clock is None else None
         self._clock = clock or (SystemClock() if store.dialect.is_sqlite else None)
         self._is_training: bool | None = None
         """Which sort of journal it is; None until it is known to have a first record."""

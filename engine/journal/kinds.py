@@ -102,13 +102,11 @@ HISTORY_LOADED: Final = Kind[of.HistoryBody]("history")
 """Anchors a load, with which the counters started again."""
 HISTORY_ERASED: Final = Kind[of.ErasedHistoryBody]("history_erased")
 """Anchors what is left of a load, which was put in the place of the load."""
-LOAD_BEGUN: Final = Kind[of.HistoryBody]("load_begun")
+LOAD_BEGUN: Final = Kind[of.LoadBody]("load_begun")
 """Names a load before its folder is in place. Without the record of the load after it, the load
 was not finished."""
 NETWORK_DECLARED: Final = Kind[of.NetworkBody]("network_declared")
 """Anchors the network file."""
-QUARANTINE_DECLARED: Final = Kind[of.HistoryBody]("quarantine_declared")
-"""Anchors the quarantine file of a load from before such files were anchored."""
 
 KEY_CREATED: Final = Kind[of.AccountBody]("key_created")
 KEY_REVOKED: Final = Kind[of.AccountBody]("key_revoked")
@@ -117,8 +115,6 @@ USER_LEFT: Final = Kind[of.AccountBody]("user_left")
 PASSWORD_CHANGED: Final = Kind[of.AccountBody]("password_changed")
 SIGNED_IN: Final = Kind[of.AccountBody]("signed_in")
 SIGNED_OUT: Final = Kind[of.AccountBody]("signed_out")
-CREDENTIALS_ADOPTED: Final = Kind[of.AdoptedBody]("credentials_adopted")
-"""Commits once to the secrets of a home whose earlier records commit to none."""
 AGENCIES_PROPOSED: Final = Kind[of.ApprovalBody]("agencies_proposed")
 """A table of what each role of each agency may do, proposed by a first person."""
 AGENCIES_APPROVED: Final = Kind[of.ApprovalBody]("agencies_approved")

@@ -1,7 +1,7 @@
 """Bodies of the journal's records, by kind, as JSON values.
 
-A key that records of earlier versions lack is not required. What :mod:`engine.domain.records` or
-:mod:`engine.decision.record_codec` reads back is a plain object here.
+A key that is not required stands where there is something to say. What :mod:`engine.domain.records`
+or :mod:`engine.decision.record_codec` reads back is a plain object here.
 """
 
 from typing import Any, NotRequired, TypedDict, cast
@@ -21,6 +21,13 @@ class ClaimBody(TypedDict):
 
 class ReportBody(TypedDict):
     """Anything that was reported by a request of its own."""
+
+    claim: ClaimBody
+    by: str | None
+
+
+class StatementBody(TypedDict):
+    """What was reported by a request of its own, or follows from a partner's message."""
 
     claim: NotRequired[ClaimBody]
     by: NotRequired[str | None]
@@ -95,12 +102,6 @@ class FailedProfileBody(TypedDict):
     error: str
 
 
-class AdoptedBody(TypedDict):
-    """Commitments to secrets of which no earlier record states one."""
-
-    credentials: list[dict[str, str]]
-
-
 class DroppedSecretsBody(TypedDict):
     """Rows of secrets that a rebuild could not keep, each by table and key."""
 
@@ -112,7 +113,7 @@ class ArrivalBody(TypedDict):
 
     crossing: Json
     declaration: NotRequired[Json | None]
-    document_differences: NotRequired[list[str]]
+    document_differences: list[str]
 
 
 def dump_arrival(arrival: Arrival) -> ArrivalBody:
@@ -130,7 +131,7 @@ class LinkOriginBody(TypedDict):
     """As the side that it left names it."""
 
 
-class CrossingBody(ReportBody):
+class CrossingBody(StatementBody):
     """A crossing with its declaration."""
 
     arrival: ArrivalBody
@@ -171,23 +172,24 @@ class CancelledBody(ReportBody):
 class HandlingBody(ReportBody):
     """A report of what a team did, its own or the one that was drawn."""
 
-    team: NotRequired[str | None]
+    team: str | None
 
 
-class InspectionBody(HandlingBody):
+class InspectionBody(StatementBody):
     """An inspection act, with the engine's own basis and propensity."""
 
+    team: NotRequired[str | None]
     crossing_id: str
     inspection: Json
     vehicle_class: NotRequired[VehicleClass | None]
-    answers: NotRequired[str]
+    answers: str
     """The strictest channel that it answers."""
     taken_by: NotRequired[str]
     """Who had taken the vehicle, where that was another than who files the act."""
     message: NotRequired[LinkOriginBody]
 
 
-class SeizureBody(ReportBody):
+class SeizureBody(StatementBody):
     """Goods found; the crossing they belong to, or the one that waits for a confirmation."""
 
     seizure: Json
@@ -219,7 +221,7 @@ class InspectionCorrectedBody(CorrectionBody):
 
     was: Json
     inspection: Json
-    vehicle_class: NotRequired[VehicleClass | None]
+    vehicle_class: VehicleClass | None
     answers: str
 
 
@@ -291,19 +293,20 @@ class QueueStep(TypedDict, total=False):
 class ReviewBody(QueueStep):
     """A supervisor's verdict."""
 
-    claim: NotRequired[ClaimBody]
+    claim: ClaimBody
     decision_id: str
     crossing_id: str
     person: str
     review: Json
 
 
-class RosterBody(ReportBody):
+class RosterBody(TypedDict):
     """Inspection minutes of a shift by method, its teams, and what equipment works."""
 
+    claim: ClaimBody
     minutes: dict[str, float]
-    teams: NotRequired[list[str]]
-    equipment: NotRequired[dict[str, int]]
+    teams: list[str]
+    equipment: dict[str, int]
 
 
 class ShiftBalance(TypedDict):
@@ -434,7 +437,7 @@ class ShadowScoresBody(TypedDict):
     decisions: int
     left_out: int
     quantiles: list[float] | None
-    picks: NotRequired[Json | None]
+    picks: Json
 
 
 class TrialFigures(TypedDict):
@@ -443,11 +446,11 @@ class TrialFigures(TypedDict):
     trial: int
     champion: str
     challenger: str
-    since: NotRequired[str]
-    until: NotRequired[str]
-    sides: NotRequired[dict[str, dict[str, int]]]
-    weeks: NotRequired[list[dict[str, dict[str, int]]]]
-    better: NotRequired[float | None]
+    since: str
+    until: str
+    sides: dict[str, dict[str, int]]
+    weeks: list[dict[str, dict[str, int]]]
+    better: float | None
     share: float
     winner: str | None
 
@@ -458,18 +461,27 @@ class TrialBody(TrialFigures):
     by: str
 
 
-class HistoryBody(TypedDict):
-    """Digests of a load, and of the definitions that its counters serve."""
+class LoadBody(TypedDict):
+    """A load, with the digests of its tables and of its quarantine file."""
 
-    epoch: NotRequired[str]
-    definitions: NotRequired[str]
-    upto: NotRequired[int]
-    reads_from: NotRequired[int]
+    digest: str
+    quarantine: str
+    rows: dict[str, int]
+    """By table of the history."""
+    note: str
+
+
+class HistoryBody(TypedDict):
+    """What the counters start from again, and the definitions that they serve."""
+
+    load: LoadBody | None
+    """What is new in the history; None where nothing is."""
+    epoch: str
+    definitions: str
+    upto: int
+    """The last record that was counted with it."""
+    reads_from: int
     """UTC microseconds: states of counters that no read as of then or later sees are left out."""
-    load: NotRequired[str]
-    quarantine: NotRequired[str]
-    rows: NotRequired[dict[str, int]]
-    note: NotRequired[str]
 
 
 class ErasedHistoryBody(TypedDict):

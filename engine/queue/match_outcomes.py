@@ -143,7 +143,7 @@ def _matches_of(body: DecisionBody) -> dict[str, bool]:
     return {
         match["code"]: match["code"] in selected
         or (match["source"] == "watchlist" and match["share"] > 0)
-        for match in body["inputs"].get("matches", ())
+        for match in body["inputs"]["matches"]
     }
 
 

@@ -9,7 +9,7 @@ The decision is looked for by plate, VIN, TIR carnet, CMR note and trailer, in t
 that leads to one decides. The alert says what led to it and what else agrees.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -50,7 +50,7 @@ ALERTS = record_table(
     Column("code", String, primary_key=True),
     *declare_columns(String, "decided", "told"),
     Column("mass_ratio", Float(53)),
-    Column("matched", String, nullable=False, server_default="plate"),
+    *declare_columns(String, "matched"),
     Index("mirror_alerts_decision_ix", "decision_id"),
 )
 MATCHES = Table(
@@ -116,15 +116,8 @@ def differences(
 class MirrorProjection:
     """Keeps alerts, and brings forward the vehicles they are about."""
 
-    def __init__(
-        self, network: Network, *, is_uniform: Callable[[str], bool] = lambda _: False
-    ) -> None:
-        """``is_uniform`` knows definitions of features that compared drivers of all posts.
-
-        Alerts on decisions that were made by them compare alike, as their replay does.
-        """
+    def __init__(self, network: Network) -> None:
         self._network = network
-        self._is_uniform = is_uniform
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Hold recorded crossings against decisions of the paired post made before."""
@@ -165,7 +158,6 @@ class MirrorProjection:
             return
         decision_id, theirs = decided[0], decided[1]["arrival"]
         has_same_drivers = self._network.are_comparable("driver_ref", pair, entry.post)
-        has_same_drivers |= self._is_uniform(decided[1]["inputs"]["definitions"])
         one, other = keys(arrival), keys(theirs)
         agreed = "+".join(kind for kind in one if one[kind] == other.get(kind))
         rows = [

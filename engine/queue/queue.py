@@ -24,7 +24,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     case,
-    false,
     select,
     text,
     update,
@@ -71,15 +70,15 @@ DECISIONS = Table(
     *declare_columns(Int64, "place"),
     Column("risk", Float(53)),
     Column("basis", String),
-    Column("minutes", Float(53), nullable=False, server_default="0"),
+    *declare_columns(Float(53), "minutes"),
     Column("model_version", String),
     Column("waiting", Boolean, nullable=False),
     Column("act_seq", Int64),
-    Column("answered", SmallInteger, nullable=False, server_default="0"),
-    Column("vehicle_class", String, nullable=False, server_default=""),
+    *declare_columns(SmallInteger, "answered"),
+    *declare_columns(String, "vehicle_class"),
     Column("amends", String),
-    Column("plate", String, nullable=False, server_default=""),
-    Column("left", Boolean, nullable=False, server_default=false()),
+    *declare_columns(String, "plate"),
+    *declare_columns(Boolean, "left"),
 )
 _D = DECISIONS.c
 Index(  # known_at with it, so that counting who waits reads the index alone
@@ -425,8 +424,8 @@ def redirect(
 
     ``None`` leaves it where it is, and is returned where the post has no such decision. A vehicle
     that has left waits nowhere again, nor does one whose act answers where it is sent; an act of
-    papers does not answer for a search. ``place`` is the one drawn there; reviews of before name
-    none, and took along what the vehicle had.
+    papers does not answer for a search. ``place`` is the one drawn there; without one it takes
+    along what it had.
     """
     found = connection.execute(_STANDS, {"which": decision_id, "at_post": post}).one_or_none()
     if found is None:
@@ -474,11 +473,9 @@ _OVER = (
 
 
 _COLUMNS = tuple(column.name for column in DECISIONS.columns)
-_EARLIER = {"basis": None, "minutes": 0.0, "amends": None, "plate": "", "vehicle_class": ""}
-"""What the first records do not say of a decision's place, as the migrations fill it in."""
 
 
 def _row(entry: Entry, where: dict[str, Any]) -> list[Any]:
     now = {"seq": entry.seq, "post": entry.post, "known_at": entry.known_at}
-    known = _EARLIER | where | now | {"act_seq": None, "answered": 0, "left": False}
+    known = where | now | {"act_seq": None, "answered": 0, "left": False}
     return [known[name] for name in _COLUMNS]

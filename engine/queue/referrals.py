@@ -3,8 +3,6 @@
 An act counts for labels and features whatever it is. It answers a referral only where it is what
 the channel asks for: on red something that could find goods, on yellow at least the papers. An act
 of no minutes answers neither, so that a vehicle cannot be taken off the queue by a form.
-
-Records of before carry no word about this: each of their acts answers any channel, as it did then.
 """
 
 from collections.abc import Mapping
@@ -24,8 +22,8 @@ def strictest_answered(act: InspectionAct) -> Channel:
 
 
 def answered_by(body: InspectionBody) -> Channel:
-    """Return the same of an act's record; one that does not say answers any channel."""
-    return Channel.of(body["answers"]) if "answers" in body else Channel.RED
+    """Return the same of an act's record."""
+    return Channel.of(body["answers"])
 
 
 def answers(kind: str, body: Mapping[str, Any], channel: Channel) -> bool:

@@ -37,7 +37,7 @@ ReviewCode = Literal[
     "intelligence",
     "other",
 ]
-"""Codes that a review may give; records of before decision 84 may hold any other."""
+"""Codes that a review may give."""
 AGREED: Final = "agreed"
 """Reason code of who agrees with the engine's reasons; no reason to send a vehicle elsewhere."""
 PLACE: Final = "place"

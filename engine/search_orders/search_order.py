@@ -30,24 +30,16 @@ from engine.domain.records import PLACES, Crossing, Method, VehicleClass
 from engine.search_orders.equipment import PlaceMethod, choose_method
 from engine.search_orders.priors import FIRST, LIKELIEST, MINUTES, PRIOR, group, how
 
-PLACES_VERSION = "learnt-5"
+PLACES_VERSION = "learnt-1"
 """Changes whenever the prior, what is made of counts or the words change; kept with every order."""
-BEFORE_HOURS = "learnt-4"
-"""The same orders, whose steps state finds in 1,000 minutes. They come out again."""
-BEFORE_EQUIPMENT = "learnt-3"
-"""The rule before: as if every post had everything; likewise."""
-BEFORE_MINUTES = "learnt-2"
-"""The rule before that: by finds expected of a search, whatever it takes; likewise."""
 SEARCHED_FIRST = 6
 """Places of a search order."""
 FEWEST_GROUPS = 3
 """Groups of places (cab, chassis, cargo, ...) that a search order spreads over at least."""
 FIRST_PLACES = 3
 """Head of an order: a place that would be in it if its equipment worked is named."""
-EARLIER = (BEFORE_EQUIPMENT, BEFORE_MINUTES)
-"""Rules whose steps state neither minutes nor equipment."""
-PRIOR_FINDS: Mapping[str, float] = {PLACES_VERSION: 3.0, BEFORE_MINUTES: 10.0}
-"""By rule: finds that broader knowledge counts as, against those in vehicles more alike."""
+PRIOR_FINDS = 3.0
+"""Finds that broader knowledge counts as, against those in vehicles more alike."""
 PER_MINUTES = 1_000
 """Minutes of search that the parameters of a step state finds for."""
 KEPT = 0.3
@@ -113,8 +105,7 @@ class SearchCounts:
             for scope, places in self.counts.items()
             if places
         }
-        known = {"equipment": dict(self.equipment)} if self.equipment else {}
-        return {"version": self.version, "counts": found, **known}
+        return {"version": self.version, "counts": found, "equipment": dict(self.equipment)}
 
     @classmethod
     def from_dict(cls, said: Mapping[str, Any]) -> Self:
@@ -123,7 +114,7 @@ class SearchCounts:
             scope: {place: (searched, found) for place, (searched, found) in places.items()}
             for scope, places in said["counts"].items()
         }
-        return cls(counts, said["version"], said.get("equipment", {}))
+        return cls(counts, said["version"], said["equipment"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +124,8 @@ class SearchStep:
     place: str
     method: Method
     why: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    """The figures of ``why`` by name, as JSON values; empty in records of before they were kept."""
+    parameters: Mapping[str, Any]
+    """The figures of ``why`` by name, as JSON values."""
 
 
 def any_of(place: str) -> str:
@@ -169,8 +160,6 @@ def expectations(crossing: Crossing, searches: SearchCounts) -> Mapping[str, flo
 
 
 def _expect_finds(rate: Mapping[str, float], searches: SearchCounts) -> Mapping[str, float]:
-    if searches.version == BEFORE_MINUTES:
-        return rate
     found = {place: choose_method(place, searches.equipment) for place in rate}
     return {place: rate[place] / by.minutes for place, by in found.items() if by is not None}
 
@@ -258,23 +247,22 @@ def _usual(vehicle_class: VehicleClass, place: str, searches: SearchCounts) -> f
     """Return the odds of a find in such a vehicle: the prior, corrected from broad to narrow."""
     whole, counts = any_of(place), searches.of(ALL)
     prior = PRIOR[vehicle_class].get(place, _least(vehicle_class))
-    worth = PRIOR_FINDS.get(searches.version, PRIOR_FINDS[PLACES_VERSION])
-    factor = _factor(counts.get(whole, _NONE), _usually(whole), 1.0, worth=worth)
-    factor = _factor(counts.get(place, _NONE), _usually(place), factor, worth=worth)
+    factor = _factor(counts.get(whole, _NONE), _usually(whole), 1.0)
+    factor = _factor(counts.get(place, _NONE), _usually(place), factor)
     odds = prior * factor
     for scope in (CLASS, LOAD):
-        odds *= _factor(searches.of(scope).get(place, _NONE), odds, 1.0, worth=worth)
+        odds *= _factor(searches.of(scope).get(place, _NONE), odds, 1.0)
     return odds
 
 
-def _factor(counts: tuple[int, int], expected: float, known: float, *, worth: float) -> float:
+def _factor(counts: tuple[int, int], expected: float, known: float) -> float:
     """Return by what finds exceed what was expected of these searches; ``known`` is the prior.
 
-    The mean of a Gamma posterior whose prior weighs ``worth`` finds. Searches that found something
-    stand above the line alone, so that no find can ever lower a place.
+    The mean of a Gamma posterior whose prior weighs ``PRIOR_FINDS`` finds. Searches that found
+    something stand above the line alone, so that no find can ever lower a place.
     """
     searched, found = counts
-    return (found + worth) / ((searched - found) * expected + worth / known)
+    return (found + PRIOR_FINDS) / ((searched - found) * expected + PRIOR_FINDS / known)
 
 
 @lru_cache
@@ -309,30 +297,25 @@ def _step(
     suits, otherwise = how(place)
     by = choose_method(place, searches.equipment) or PlaceMethod(suits, MINUTES[suits])
     counts = searches.of(CLASS).get(place, _NONE)
-    where = _CLASSES[vehicle_class]
     finds = {
         party: times for party in PARTIES if (times := searches.of(party).get(place, _NONE)[1])
     }
-    parameters = {
+    parameters: dict[str, Any] = {
         "vehicle_class": vehicle_class,
         "finds_in_1000_minutes": _finds_in_minutes(expected),
         "searched": counts[0],
         "found": counts[1],
         "finds": finds,
+        "hours_per_find": hours_per_find(PER_MINUTES * expected),
+        **_equipment_figures(by, missing),
     }
-    if searches.version not in (BEFORE_HOURS, *EARLIER):
-        parameters["hours_per_find"] = hours_per_find(PER_MINUTES * expected)
-    held = [f"{_times(times)} {PARTIES[party]}" for party, times in finds.items()]
-    if searches.version == BEFORE_MINUTES:
-        words = [_before_minutes(where, counts, otherwise), *held]
-    else:
-        words = [_expectation(parameters), _history(where, counts, otherwise), *held]
-    if searches.version not in EARLIER:
-        parameters |= _equipment_figures(by, missing)
-        words[1:1] = _words_of_method(by)
-        words += [
-            f"not searched, because {_WANTED[method]}: {place}" for place, method in missing.items()
-        ]
+    words = [
+        _expectation(parameters["hours_per_find"]),
+        *_words_of_method(by),
+        _history(_CLASSES[vehicle_class], counts, otherwise),
+        *(f"{_times(times)} {PARTIES[party]}" for party, times in finds.items()),
+        *(f"not searched, because {_WANTED[of]}: {where}" for where, of in missing.items()),
+    ]
     return SearchStep(place, by.method, "; ".join(words), parameters)
 
 
@@ -364,13 +347,8 @@ _LEAST_FINDS = 0.0005
 """In 1,000 minutes; what a record states as 0.000 is less."""
 
 
-def _expectation(parameters: Mapping[str, Any]) -> str:
+def _expectation(hours: float) -> str:
     """Say the figure that an order is made by."""
-    hours = parameters.get("hours_per_find")
-    if hours is None:
-        return (
-            f"{parameters['finds_in_1000_minutes']:.3f} finds expected in {PER_MINUTES:,} minutes"
-        )
     return f"one find expected in about {hours:,g} {'hour' if hours == 1 else 'hours'} of search"
 
 
@@ -380,14 +358,6 @@ def _history(where: str, counts: tuple[int, int], otherwise: str) -> str:
         return f"not searched on {where} before; {otherwise}"
     many = "search" if searched == 1 else "searches"
     return f"{found:,} of {searched:,} {many} on {where} found something"
-
-
-def _before_minutes(where: str, counts: tuple[int, int], otherwise: str) -> str:
-    """Say why a place was searched as records of the rule before have it."""
-    searched, found = counts
-    if not searched:
-        return f"not searched on {where} before; {otherwise}"
-    return f"found there {found:,} of {searched:,} times it was searched on {where}"
 
 
 def _times(number: int) -> str:

@@ -5,7 +5,6 @@ those already spent among them: a post that loses half its bays at noon puts hal
 """
 
 import json
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -34,8 +33,7 @@ ROSTERS = Table(
     Column("method", String, primary_key=True),
     *declare_columns(Float(53), "minutes"),
     *declare_columns(Int64, "seq"),
-    Column("teams", String, nullable=False, server_default="[]"),
-    Column("equipment", String, nullable=False, server_default="{}"),
+    *declare_columns(String, "teams", "equipment"),
 )
 _R = ROSTERS.c
 _OF_POST = "SELECT method, minutes, teams, equipment FROM rosters WHERE post = ?"
@@ -59,13 +57,10 @@ class Roster(Record):
         tuple[Identifier, ...], Field(max_length=MOST_TEAMS), AfterValidator(_once_each)
     ] = ()
     """Codes of the teams or officers on the shift; a referred vehicle is assigned one at random."""
-    equipment: Annotated[
-        dict[Code, Count], Field(max_length=MOST_EQUIPMENT, exclude_if=operator.not_)
-    ] = Field(default_factory=dict)
-    """How many of each work in the shift, such as xray or canine; else as the network file states.
-
-    Left out of the JSON text where empty: a request without it keeps its fingerprint.
-    """
+    equipment: Annotated[dict[Code, Count], Field(max_length=MOST_EQUIPMENT)] = Field(
+        default_factory=dict
+    )
+    """How many of each work in the shift, such as xray or canine; else as the network file says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +111,7 @@ class RosterProjection:
         """Write what these records say about minutes."""
         for entry, body in list_bodies(entries, ROSTER):
             connection.execute(delete(ROSTERS).where(_R.post == entry.post))
-            teams = json.dumps(body.get("teams", []))
-            equipment = json.dumps(body.get("equipment", {}))
+            teams, equipment = json.dumps(body["teams"]), json.dumps(body["equipment"])
             rows = [
                 (entry.post, method, time, entry.seq, teams, equipment)
                 for method, time in body["minutes"].items()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from engine.criteria.indicator_rules import RULES, RULES_VERSION, draw_purpose
+from engine.criteria.indicator_rules import RULES, draw_purpose
 from engine.criteria.indicator_rules import explain_rules as rule_sentences
 from engine.criteria.match import Match, Matcher
 from engine.decision.decision import (
@@ -23,13 +23,12 @@ from engine.decision.decision import (
     decide,
 )
 from engine.decision.placement import MOST_PEERS
-from engine.decision.placement import VERSION as PLACEMENT
 from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.network import Network
 from engine.domain.records import Arrival
 from engine.domain.time_units import SECOND
 from engine.explanation.precursor_signs import add_precursor_reason
-from engine.explanation.reasons import REASONS_VERSION, Reason, Sentences, name_opposite_post
+from engine.explanation.reasons import Reason, Sentences, name_opposite_post
 from engine.ports import (
     Contribution,
     CrossingEvent,
@@ -331,12 +330,9 @@ class DecisionContextBuilder:
             minutes=minutes,
             matches=matches,
             teams=running.teams,
-            rules=RULES_VERSION,
             amends=None if amends is None else amends.decision_id,
             amendment=0 if amends is None else amends.number,
             trial=led.trial,
-            placement=PLACEMENT,
-            sentences=REASONS_VERSION,
             opposite=self._network.name_opposite(arrival.crossing.post),
             advance=advance,
             silence_seconds=max(1, silence // SECOND) if silence > limits.stale else 0,
@@ -381,7 +377,7 @@ def reasons(
         found: Sequence[Reason] = rule_sentences(one.features)
     else:
         found = sentences(_list_contributions(one, row, scorer), one.arrival)
-    found = add_precursor_reason(found, one.arrival, one.features, version=inputs.sentences)
+    found = add_precursor_reason(found, one.arrival, one.features)
     return name_opposite_post(found, inputs.opposite)
 
 

@@ -32,7 +32,7 @@ from sqlalchemy import Connection
 from engine.decision.record_codec import StoredDecision, decode_decision
 from engine.domain.network import read_network
 from engine.errors import HomeError
-from engine.explanation.reasons import REASONS_VERSION, Reason
+from engine.explanation.reasons import Reason
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION
 from engine.ports import Contribution, FeatureRows, Scorer
@@ -275,7 +275,7 @@ def read_referrals(home: Home, store: Store) -> Iterator[tuple[StoredDecision, R
             ):
                 filing = decode_decision(journal.body(connection, known.seq, of=DECISION))
                 inputs = filing.inputs
-                if inputs.model_version is None or inputs.sentences != REASONS_VERSION:
+                if inputs.model_version is None:
                     continue
                 if Channel.of(filing.decision["channel"]) not in INSPECTED:
                     continue  # a supervisor sent it here

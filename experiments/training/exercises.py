@@ -24,9 +24,8 @@ STOP_MINUTES = 6.0
 PAPERS_MINUTES = 10.0
 
 
-Sentence = str | Mapping[str, Any]
-"""A message with its English text (``text``, ``message``, ``parameters``); in exercises that were
-made before messages were kept, the English text alone."""
+Sentence = Mapping[str, Any]
+"""A message with its English text: ``text``, ``message``, ``parameters``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +100,6 @@ class Solution:
 
     answers: Mapping[str, Answer]
     salt: str = field(default_factory=lambda: secrets.token_hex(16))
-
-
-def text_of(sentence: Sentence) -> str:
-    """Return a sentence in English.
-
-    >>> text_of({"text": "It came at night.", "message": "night", "parameters": {}})
-    'It came at night.'
-    """
-    return sentence if isinstance(sentence, str) else str(sentence["text"])
 
 
 def list_places(arrival: Arrival, equipment: Mapping[str, int]) -> dict[str, float]:

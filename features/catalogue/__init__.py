@@ -1,7 +1,6 @@
 """Declarations of all features and what compiles them.
 
 catalogue            The features, and those that could stand in for a person's origin
-earlier_definitions  Definitions that counters of an earlier version of this program serve
 encoder              Encoding of one crossing with its declaration as entities and facts
 event_measures       Amounts that one record adds to the counters
 event_streams        Streams of events and their measures

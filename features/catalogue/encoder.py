@@ -24,7 +24,7 @@ from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
 from engine.domain.time_zones import local_time
 
-ENCODING_VERSION = (8, FOLDING_VERSION)
+ENCODING_VERSION = (1, FOLDING_VERSION)
 """Changes whenever an entity or a fact below changes its meaning, or definitions of features do."""
 
 SEPARATOR, KEY_BYTES = "\x1f", 8
@@ -65,8 +65,6 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
     local = _local_time(crossing, network)
     entities = _conveyance(crossing, network, local=local)
     facts = _crossing_facts(crossing, entities, local=local)
-    if network.is_uniform:  # as of the first definitions, whose weekday was that of UTC
-        facts["weekday"] = float(crossing.arrived_at.weekday())
     items = declaration.items if declaration is not None else ()
     main = max(items, key=_weight, default=None)
     entities.update(_consignment(crossing, declaration, main))

@@ -71,10 +71,6 @@ CROSSINGS = Stream(
         }
     ),
 )
-SINCE: Mapping[str, int] = MappingProxyType(
-    {"precursor_kg": 5, "precursor_weighed": 5, "invoice_amount": 6, "invoiced_usd": 6}
-)
-"""Version of the encoder since which a measure of crossings is there; others always were."""
 INSPECTIONS = Stream(
     "inspections", "inspections", MappingProxyType({"hit": ("hit", 1), "seizure": ("seizure", 1)})
 )
@@ -103,5 +99,3 @@ SPREAD = Stream(
 STREAMS: Mapping[str, Stream] = MappingProxyType(
     {stream.name: stream for stream in (CROSSINGS, INSPECTIONS, FINDS, PASSED, SPREAD)}
 )
-STREAMS_SINCE: Mapping[str, int] = MappingProxyType({SPREAD.name: 7})
-"""Version of the encoder since which a stream is there; others always were."""

@@ -8,30 +8,26 @@ handful of numpy calls and a million rows cost the same operations column by col
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, fields
+from functools import cache, cached_property
 from itertools import chain
 from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.network import Network
+from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.encoder import ENCODING_VERSION, FACTS, Entities, Facts, key
 from features.catalogue.event_streams import (
     CROSSINGS,
     PASSED,
-    SINCE,
     SPREAD,
     STREAMS,
-    STREAMS_SINCE,
 )
 from features.catalogue.spec import EVER, Fact, Feature, Floats, Link, Read
 from features.catalogue.transforms import FeatureBatch, Item, Values, batch_features
 
 Rows = NDArray[np.float32]
-CLOCKED = (5,)
-"""Version of the encoder since which each post has its own clock."""
 _FEW = 2
 """Rows up to which it is faster to finish one after the other."""
 Lookup = tuple[tuple[str, ...], tuple[str, ...]]
@@ -93,8 +89,6 @@ class Plan:
     ----------
     catalogue : mapping of str to Feature
         Names in the order of the matrix's columns.
-    encoding : int, optional
-        Version of the encoder that its counters and models were made with.
 
     Raises
     ------
@@ -102,10 +96,7 @@ class Plan:
         If a feature names a stream, measure or fact that does not exist.
     """
 
-    def __init__(
-        self, catalogue: Mapping[str, Feature], *, encoding: int = ENCODING_VERSION[0]
-    ) -> None:
-        self._encoding = (encoding, *ENCODING_VERSION[1:])
+    def __init__(self, catalogue: Mapping[str, Feature]) -> None:
         self.catalogue = dict(catalogue)
         self.names = tuple(catalogue)
         inputs = [item for feature in catalogue.values() for item in feature.inputs]
@@ -200,23 +191,9 @@ class Plan:
             ]
             for name, feature in self.catalogue.items()
         }
-        left_out = {name for name, version in SINCE.items() if version > self._encoding[0]}
-        streams = {
-            name: stream.definition(left_out)
-            for name, stream in STREAMS.items()
-            if STREAMS_SINCE.get(name, 0) <= self._encoding[0]
-        }
-        text = json.dumps([self._encoding, streams, features], sort_keys=True)
+        streams = {name: stream.definition() for name, stream in STREAMS.items()}
+        text = json.dumps([ENCODING_VERSION, streams, features], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-    @property
-    def is_earlier(self) -> bool:
-        """Tell whether these are the definitions of an earlier version of this program."""
-        return self._encoding < ENCODING_VERSION
-
-    def view(self, network: Network) -> Network:
-        """Return a network as the encoder of these definitions sees it."""
-        return replace(network, is_uniform=self._encoding < CLOCKED)
 
     def keys(self, entities: Entities) -> list[int]:
         """Return the keys of a crossing in the order of ``lookups``, 0 where not known."""
@@ -263,6 +240,12 @@ class Plan:
 
 
 _FACTS = itemgetter(*FACTS)
+
+
+@cache
+def current_plan() -> Plan:
+    """Return the plan of the catalogue, compiled once a process."""
+    return Plan(CATALOGUE)
 
 
 def _input_fields(item: Item) -> dict[str, object]:

@@ -9,7 +9,7 @@ no feature can read the future.
 How reads and facts become one number is in :mod:`features.catalogue.transforms`.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -139,11 +139,11 @@ class Stream:
             return measure in self.measures and by in {(name,) for name in self.under}
         return measure == "n" or measure in self.measures or measure in self.derived
 
-    def definition(self, left_out: Set[str]) -> list[object]:
-        """Return everything that gives an event its measures, as JSON takes it, but those named."""
-        measures = {name: of for name, of in self.measures.items() if name not in left_out}
+    def definition(self) -> list[object]:
+        """Return everything that gives an event its measures, as JSON takes it."""
         seen = {name: [s.by, s.window, s.wanted] for name, s in self.derived.items()}
-        whole: list[object] = [measures, seen, [asdict(link) for link in self.links], FAN_OUT]
+        links = [asdict(link) for link in self.links]
+        whole: list[object] = [dict(self.measures), seen, links, FAN_OUT]
         return [*whole, self.under, self.constants] if self.under else whole
 
     def unit(self, measure: str) -> str:

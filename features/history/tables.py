@@ -22,9 +22,6 @@ import pyarrow.parquet as pq
 
 from engine.domain.network import Network, read_home_network
 from engine.domain.records import (
-    CROSSING_ADDITIONS,
-    DECLARATION_ADDITIONS,
-    ITEM_ADDITIONS,
     Crossing,
     DeclarationHead,
     GoodsItemRow,
@@ -65,16 +62,6 @@ _SCALARS = {
     bool: pa.bool_(),
     datetime: pa.int64(),
 }
-ADDED = frozenset(
-    {
-        ("inspections", "agency"),
-        ("seizures", "agency"),
-        *(("crossings", name) for name in CROSSING_ADDITIONS),
-        *(("declarations", name) for name in DECLARATION_ADDITIONS),
-        *(("goods_items", name) for name in ITEM_ADDITIONS),
-    }
-)
-"""Columns that loads of earlier versions lack; a load without a value in one keeps its digest."""
 _KNOWN_AT = pa.field("known_at", pa.int64(), nullable=False)
 
 
@@ -190,20 +177,10 @@ def content_digest(tables: Mapping[str, Any]) -> str:
     for name in sorted(tables):
         rows = tables[name].num_rows
         for field in tables[name].schema:
-            if (name, field.name) in ADDED and _is_blank(tables[name][field.name]):
-                continue
             state.update(f"{name}.{field.name}:{field.type}:{rows}\n".encode())
             for part in _buffers(tables[name][field.name].combine_chunks()):
                 state.update(part)
     return state.hexdigest()
-
-
-def _is_blank(column: Any) -> bool:
-    """Tell whether no row has a value; a list without entries is none."""
-    if pa.types.is_list(column.type):
-        return not pc.sum(pc.list_value_length(column)).as_py()
-    blank: bool = column.null_count == len(column)
-    return blank
 
 
 def _buffers(column: Any) -> list[Any]:
@@ -276,16 +253,11 @@ def read_table(home: Home, digests: tuple[str, ...], *, name: str) -> Any:
         for digest in digests
         for path in sorted((home.history / digest / name).glob("*.parquet"))
     ]
-    read = [_complete(name, pq.ParquetFile(path, memory_map=True).read()) for path in files]
+    read = [
+        pq.ParquetFile(path, memory_map=True).read().select(SCHEMAS[name].names).cast(SCHEMAS[name])
+        for path in files
+    ]
     return pa.concat_tables([SCHEMAS[name].empty_table(), *read])
-
-
-def _complete(name: str, table: Any) -> Any:
-    """Return the rows of a load in today's columns, null where an earlier version had none."""
-    for field in SCHEMAS[name]:
-        if (name, field.name) in ADDED and field.name not in table.column_names:
-            table = table.append_column(field, absent_column(field.type, table.num_rows))
-    return table.select(SCHEMAS[name].names).cast(SCHEMAS[name])
 
 
 def absent_column(kind: Any, rows: int) -> Any:

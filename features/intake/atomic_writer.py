@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass, field, fields
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.audit.file_anchors import QUARANTINE_FILE
-from engine.journal.payloads import HistoryBody
+from engine.journal.payloads import LoadBody
 from engine.storage.csv_cells import escape_cell, escape_cells
 from engine.storage.durable_files import flush_to_disk
 from engine.storage.file_digests import file_digest
@@ -77,9 +77,14 @@ class LoadResult:
     placeholders: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Accepted rows by file and field whose cell stands for a missing value."""
 
-    def as_body(self) -> HistoryBody:
-        """Return what the record of the load says of it besides the digests of its files."""
-        return {"load": self.digest, "rows": dict(self.rows), "note": self.note}
+    def as_body(self) -> LoadBody:
+        """Return what records say of the load."""
+        return {
+            "digest": self.digest,
+            "quarantine": file_digest(self.quarantine_file),
+            "rows": dict(self.rows),
+            "note": self.note,
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``darvoza load --json`` prints."""
@@ -109,7 +114,7 @@ class LoadResult:
                 yield file, f"{bad:,} of {rows:,} rows are bad: more than a share of {most:g}"
 
 
-Announce = Callable[[LoadResult, str], None]
+Announce = Callable[[LoadResult], None]
 
 
 def load_digest(offered: str, content: str) -> str:
@@ -163,14 +168,12 @@ def write(
 
     Called under :func:`exclusively`. ``loaded`` is kept next to the tables in ``load.json``;
     ``faults`` are those of the quarantined rows. ``progress`` is called with ``"writing"``, tables
-    done and tables in all; ``announce`` with the load and the digest of its quarantine file once
-    all is on the disk, before the folder gets its name.
+    done and tables in all; ``announce`` with the load once all is on the disk, before the folder
+    gets its name.
     """
     folder = Path(mkdtemp(prefix=".load-", dir=home.history))
     record = asdict(loaded)
     del record["quarantine_file"], record["is_new"], record["new_posts"]
-    if not loaded.differences:
-        del record["differences"]  # of standard messages alone
     (folder / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
     write_quarantine(folder / QUARANTINE_FILE, faults)
     for done, (name, months) in enumerate(_known_months(tables).items(), 1):
@@ -182,7 +185,7 @@ def write(
         flush_to_disk(path)
     flush_to_disk(folder)
     if announce is not None:
-        announce(loaded, file_digest(folder / QUARANTINE_FILE))
+        announce(replace(loaded, quarantine_file=folder / QUARANTINE_FILE))
     folder.rename(home.history / loaded.digest)
     flush_to_disk(home.history)
 

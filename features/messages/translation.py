@@ -15,10 +15,11 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from engine.domain.records import (
-    CROSSING_ADDITIONS,
-    DECLARATION_ADDITIONS,
-    ITEM_ADDITIONS,
+    Crossing,
     Declaration,
+    DeclarationHead,
+    GoodsItem,
+    Record,
 )
 from engine.errors import HomeError, InputError
 from engine.storage.home import Home
@@ -46,6 +47,17 @@ _MAPPED = {id(each): each.table.list_mapped() for each in FORMATS.values()}
 _JSON_STARTS = b"{["
 
 
+def _names_after(model: type[Record], last: str) -> tuple[str, ...]:
+    names = tuple(model.model_fields)
+    return names[names.index(last) + 1 :]
+
+
+CROSSING_ADDITIONS = _names_after(Crossing, "declaration_id")
+DECLARATION_ADDITIONS = _names_after(DeclarationHead, "payment_type")
+ITEM_ADDITIONS = _names_after(GoodsItem, "origin_marking")
+"""Fields that a line of ``records.jsonl`` has apart from the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Translation:
     """What became of one document."""
@@ -68,8 +80,8 @@ class Translation:
     def to_json(self, document: str) -> dict[str, Any]:
         """Return it as the line of ``records.jsonl`` that names this document.
 
-        Fields that records have since version 2 stand in ``additional``, apart from the others:
-        what readers of version 1 compare stays the same.
+        Fields that few senders fill (:data:`CROSSING_ADDITIONS` and the like) stand in
+        ``additional``, apart from the others.
         """
         line = {"document": document} | asdict(self) | {"gaps": [asdict(gap) for gap in self.gaps]}
         del line["references"]
@@ -135,7 +147,7 @@ def read_pseudonym_key(settings: MessageSettings) -> bytes | None:
 
 
 def _take_additional(line: dict[str, Any]) -> dict[str, Any]:
-    """Move the fields of version 2 out of the records of a line; return them, by record."""
+    """Move the additional fields out of the records of a line; return them, by record."""
     crossing, declaration = line["crossing"], line["declaration"]
     found: dict[str, Any] = {"crossing": _pop(crossing, CROSSING_ADDITIONS)}
     if declaration is not None:

@@ -180,7 +180,7 @@ def encode_history(
         if progress is not None:
             progress(n * len(facts) // len(FACTS), n)
 
-    entities = encode_crossings(tables, plan.view(tables.network), keep)
+    entities = encode_crossings(tables, tables.network, keep)
     wanted = {name for of, _ in (*plan.lookups, _PLATE) for name in of}
     entities = {name: _store_codes(entities[name], scratch) for name in sorted(wanted)}
     held = Facts([facts[name] for name in FACTS])

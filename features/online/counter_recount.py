@@ -76,7 +76,7 @@ class Recount:
                 if not self.is_readable:
                     continue
                 try:
-                    self._teach(connection, draft.body.get("upto", entry.seq - 1), before=entry.seq)
+                    self._teach(connection, draft.body["upto"], before=entry.seq)
                 except UNREADABLE:
                     self.is_readable = False
 
@@ -91,7 +91,7 @@ class Recount:
         if self._last[1].get("definitions", self.plan.digest) != self.plan.digest:
             self.notes.append("counters: not compared, they serve other feature definitions")
             return False
-        if _has_other_network(self._declared, self._last[0], self.plan):
+        if _has_other_network(self._declared, self._last[0]):
             self.notes.append(
                 "counters: not compared, pairs, time zones or domains of identifiers were changed "
                 "since they began; darvoza load fills them again"
@@ -142,16 +142,16 @@ class Recount:
         return replace(found, network=parse_network(self._declared[-1].text))
 
 
-def has_other_network(connection: Connection, plan: Plan) -> bool:
+def has_other_network(connection: Connection) -> bool:
     """Tell whether the network says other things to the encoder since the last load."""
     last = next(JournalReader(connection).records(HISTORY_LOADED, newest=1), None)
-    return _has_other_network(read_declared_networks(connection), last.seq if last else 0, plan)
+    return _has_other_network(read_declared_networks(connection), last.seq if last else 0)
 
 
-def _has_other_network(declared: Sequence[DeclaredNetwork], since: int, plan: Plan) -> bool:
+def _has_other_network(declared: Sequence[DeclaredNetwork], since: int) -> bool:
     before = [one for one in declared if one.seq <= since][-1:]
     after = [one for one in declared if one.seq > since]
-    seen = [_facts_of_posts(plan.view(parse_network(one.text))) for one in (*before, *after)]
+    seen = [_facts_of_posts(parse_network(one.text)) for one in (*before, *after)]
     return any(one != seen[0] for one in seen)
 
 

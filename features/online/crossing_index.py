@@ -30,16 +30,12 @@ from engine.domain.identifiers import fold
 from engine.domain.records import Seizure
 from engine.domain.time_units import micros
 from engine.errors import StoreUnavailableError
-from engine.journal.journal import JournalReader
-from engine.journal.kinds import DECISION
 from engine.ports import CorrectionEvent, CrossingEvent, FindEvent
 from engine.queue.corrections import compensate_find
 from engine.storage.database import METADATA, Int64, fetch_rows, insert_rows
-from features.catalogue.earlier_definitions import plan_of
 from features.catalogue.encoder import key
 from features.catalogue.event_measures import GRAMS_MOST, Label, vehicle
 from features.catalogue.event_streams import REACH
-from features.catalogue.plan import Plan
 
 Ints = NDArray[np.int64]
 
@@ -53,10 +49,10 @@ PASSAGES = Table(
     Column("arrived_at", Int64, nullable=False),
     Column("known_at", Int64, nullable=False),
     Column("entity_keys", LargeBinary, nullable=False),
-    Column("inspected", SmallInteger, nullable=False, server_default="0"),
-    Column("hit", SmallInteger, nullable=False, server_default="0"),
-    Column("seizure", SmallInteger, nullable=False, server_default="0"),
-    Column("vehicle", String, nullable=False, server_default=""),
+    Column("inspected", SmallInteger, nullable=False),
+    Column("hit", SmallInteger, nullable=False),
+    Column("seizure", SmallInteger, nullable=False),
+    Column("vehicle", String, nullable=False),
     Index("passages_plate_ix", "plate_key", "arrived_at"),
     Index("passages_post_ix", "post", "arrived_at"),
 )
@@ -135,8 +131,6 @@ def pack_many_keys(keys: Ints) -> list[bytes]:
 
 def unpack_keys(packed: bytes) -> list[int]:
     """Return the keys of a crossing in their order, 0 where not known; some zeros may follow."""
-    if not packed:
-        return []
     begin = 1 + packed[0]
     bits = int.from_bytes(packed[1:begin], "little")
     known = iter(unpack(f"<{(len(packed) - begin) // 8}q", packed[begin:]))
@@ -207,20 +201,6 @@ def epoch(connection: Connection, definitions: str) -> CounterStanding:
     if serves not in (None, definitions):
         raise StoreUnavailableError("its counters serve other feature definitions")
     return CounterStanding(found or "", cut, head or 0)
-
-
-def read_plan(connection: Connection) -> Plan:
-    """Return the plan that the counters serve.
-
-    That of the last load, else that of the last decision, else that of this version.
-    """
-    for _, serves in fetch_rows(connection, _LOOK):
-        return plan_of(serves)
-    try:
-        last = next(JournalReader(connection).records(DECISION, newest=1), None)
-        return plan_of("" if last is None else str(last.body["inputs"]["definitions"]))
-    except (ValueError, TypeError, KeyError):  # an edited record, which the verification reports
-        return plan_of("")
 
 
 def is_current(connection: Connection, history: str, definitions: str) -> bool:

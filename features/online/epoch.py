@@ -18,7 +18,7 @@ from engine.journal.entries import Draft, Entry, JournalRecord, Projection
 from engine.journal.idempotency import inspection_name, seizure_name
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import DECISION, HISTORY_LOADED
-from engine.journal.payloads import HistoryBody
+from engine.journal.payloads import HistoryBody, LoadBody
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
@@ -40,7 +40,7 @@ def open_epoch(
     store: Store,
     plan: Plan,
     *,
-    about: HistoryBody,
+    about: LoadBody | None,
     report: Callable[[str], None],
     only: Collection[str] | None = None,
     after: Sequence[Draft] = (),
@@ -49,9 +49,9 @@ def open_epoch(
     """Count a home's whole history again; return the journal entry that anchors its digest.
 
     The history is that of the loads with a digest in ``only``, by default of all that the home has.
-    ``about`` is what the record says besides the digests (counts of the load, notes); ``report`` is
-    called with the name of each step as it begins. The record follows those of ``after``, which
-    ``projections`` apply, in the same transaction.
+    ``about`` is the load that it ends with, if there is a new one; ``report`` is called with the
+    name of each step as it begins. The record follows those of ``after``, which ``projections``
+    apply, in the same transaction.
     """
     report("reading the history")
     release_memory()
@@ -86,11 +86,11 @@ def open_epoch(
         names=names,
     )
     body: HistoryBody = {
+        "load": about,
         "epoch": digest,
         "definitions": plan.digest,
         "upto": upto,
         "reads_from": reads_from,
-        **about,
     }
     drafts = [*after, HISTORY_LOADED.draft(digest, body)]
     return Journal(store, [*projections, start]).append(drafts)[-1]

@@ -16,13 +16,14 @@ from sqlalchemy import Connection
 from engine.audit.file_anchors import (
     QUARANTINE_FILE,
     find_links,
+    read_loads,
     read_quarantines,
     read_replaced_loads,
     read_withdrawn_loads,
 )
 from engine.journal.entries import JournalFault
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import HISTORY_LOADED, LOAD_BEGUN
+from engine.journal.kinds import LOAD_BEGUN
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
 from features.history.tables import loads
@@ -34,22 +35,17 @@ RULE = "history"
 def read_anchors(connection: Connection) -> dict[str, int]:
     """Return the digest of each load in the journal, with the number of the record it first has."""
     found: dict[str, int] = {}
-    withdrawn = read_withdrawn_loads(connection)
-    for seq, body in JournalReader(connection).bodies_of(HISTORY_LOADED):
-        load = body.get("load")
-        if isinstance(load, str) and seq > withdrawn.get(load, 0):
-            found.setdefault(load, seq)
-    for load, (seq, instead) in read_replaced_loads(connection).items():
-        found.pop(load, None)
+    for seq, load in read_loads(connection):
+        found.setdefault(load["digest"], seq)
+    for digest, (seq, instead) in read_replaced_loads(connection).items():
+        found.pop(digest, None)
         found[instead] = seq
     return found
 
 
 def begun(connection: Connection) -> frozenset[str]:
     """Return the digests of the loads that were begun, finished or not."""
-    return frozenset(
-        str(body.get("load")) for _, body in JournalReader(connection).bodies_of(LOAD_BEGUN)
-    )
+    return frozenset(body["digest"] for _, body in JournalReader(connection).bodies_of(LOAD_BEGUN))
 
 
 def history_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
@@ -79,7 +75,7 @@ def history_faults(home: Home, connection: Connection) -> Iterator[JournalFault]
 def _quarantine_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     for load, (seq, digest) in read_quarantines(connection).items():
         path = home.history / load / QUARANTINE_FILE
-        if digest is None or path.is_symlink():
+        if path.is_symlink():
             continue
         if not path.is_file():
             yield JournalFault(seq, "quarantine", f"load {load}: its {QUARANTINE_FILE} is gone")
@@ -97,6 +93,3 @@ def history_notes(home: Home, connection: Connection) -> Iterator[str]:
     if home.history.is_dir():
         for path in sorted(home.history.glob(".load-*")):
             yield f"{path.name}: left by a load that was stopped; the next load removes it"
-    for load, (_, kept) in read_quarantines(connection).items():
-        if kept is None:
-            yield f"load {load}: its {QUARANTINE_FILE} is not anchored; the next start does it"

@@ -42,7 +42,7 @@ class OnlineFeatures:
 
     def __init__(self, plan: Plan, network: Network) -> None:
         self._plan = plan
-        self._network = plan.view(network)
+        self._network = network
         self._reader = CounterReader(plan)
         self._places = PlaceCounter(plan)
         self._evidence = EvidenceReader(plan)

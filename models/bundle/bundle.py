@@ -33,7 +33,7 @@ from models.scoring.tree_ensemble import TreeArrays
 
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 KEY_FILE = "bundle.key"
-FORMAT = 2
+FORMAT = 1
 _PURPOSE = b"darvoza bundle 1\n"
 _MB = 1 << 20
 
@@ -52,11 +52,8 @@ ALWAYS: Mapping[str, int] = {
 """Files that every bundle has, and the most bytes of each."""
 TREES = {name: f"{name}.paths.npz" for name in (*TARGETS, UNSEEN_TREES)}
 """File of each ensemble; a target that leans on the other has none."""
-_EARLIER = {f"{target}.treelite": 128 * _MB for target in TARGETS}
-"""What bundles held until November 2026, verified but not read."""
 _LARGEST = {
     **ALWAYS,
-    **_EARLIER,
     **dict.fromkeys(TREES.values(), 128 * _MB),
     MANIFEST: _MB,
     SIGNATURE: 64,

@@ -86,7 +86,7 @@ def capture(axes: Axes, report: Report, *, target: str) -> None:
         (views["inspected"]["curve"], "inspected", "inspected rows", BLUE, "-"),
         (views["random_curve"], "random_stream", "random checks", RUST, "--"),
     ):
-        if curve.get("knowable"):  # reports of the first versions have no interval
+        if curve["knowable"]:
             label = f"{name} ({count_noun(views[view]['finds'], 'find')})"
             axes.plot(curve["capacity"], curve["caught"], line, color=colour, label=label)
             for end in ("low", "high"):

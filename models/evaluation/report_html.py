@@ -225,7 +225,6 @@ def _build_groups(report: Report) -> Section:
             rows=len(report["groups"][column]) + 2,
         )
         for column in ("post", "shift", "vehicle_class")
-        if column in report["groups"]  # reports of the first versions have fewer
     ]
     tables = [
         Table(
@@ -284,8 +283,8 @@ def _build_model(report: Report) -> Section:
 
 
 def _tabulate_proxies(proxies: Mapping[str, Any]) -> Iterator[Table]:
-    if not proxies["by_country"] or not isinstance(proxies["replaced"], Mapping):
-        return  # none, or a report of the first versions
+    if not proxies["by_country"]:
+        return
     rows: list[tuple[str, Sequence[Cell]]] = [
         (
             name,

@@ -126,8 +126,8 @@ def _calibration(report: Report) -> Iterator[str]:
     """
     views = report["targets"]["discrepancy"]
     for name in ("random_stream", "inspected"):
-        error = views[name].get("calibration_error")  # reports of the first versions have none
-        if error and error["knowable"]:
+        error = views[name]["calibration_error"]
+        if error["knowable"]:
             chance = views[name]["reliability"]["by_chance"]
             distance = format_estimate(error, share=True)
             yield (
@@ -135,7 +135,7 @@ def _calibration(report: Report) -> Iterator[str]:
                 f"({VIEWS[name]}); right ones would seem off by {chance:.1%} in as few rows."
             )
             return
-    if views["inspected"].get("calibration_error") and views["inspected"]["rows"]:
+    if views["inspected"]["rows"]:
         yield "Whether stated chances come true is not yet knowable."
 
 
@@ -149,7 +149,7 @@ def fairness(report: Report) -> Iterator[str]:
                 "these may be searched too easily."
             )
     proxies = report.get("proxies")
-    if not proxies or not proxies["features"] or not isinstance(proxies["replaced"], Mapping):
+    if not proxies or not proxies["features"]:
         return
     share = format_estimate(proxies["replaced"], share=True)
     if proxies["replaced"]["knowable"]:

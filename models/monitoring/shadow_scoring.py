@@ -248,8 +248,8 @@ def measure_agreement(
     find something, and the same of ``random`` checks. None where nothing was scored next to a model
     in force.
     """
-    days = [body for _, body in day_records(connection, version) if body.get("picks")]
-    picks = [kept for body in days if (kept := body.get("picks"))]
+    days = [body for _, body in day_records(connection, version)]
+    picks = [body["picks"] for body in days]
     shadow = {seq for one in picks for seq in one["shadow"]}
     decided = {seq for one in picks for seq in one["in_force"]}
     if not shadow:

@@ -113,7 +113,7 @@ def _read_sent(connection: Connection, trial: OnTrial) -> dict[str, _ReferredVeh
     for record in JournalReader(connection).records(DECISION, where=since, join=DECISIONS):
         crossing_id = record.body["crossing_id"]
         found.pop(crossing_id, None)
-        stated = record.body["decision"].get("trial")
+        stated = record.body["decision"]["trial"]
         if record.body["decision"]["basis"] == COUNTERPART:
             continue  # no merit of either model
         if stated is not None and stated["sequence"] == trial.sequence and counts(stated):

@@ -85,7 +85,7 @@ class Linear:
     def as_dict(self) -> dict[str, Any]:
         """Return the part as JSON keeps it."""
         columns = {name: getattr(self, name).tolist() for name in _COLUMNS}
-        return columns | {"base": self.base} | ({} if self.is_folded else {"is_folded": False})
+        return columns | {"base": self.base, "is_folded": self.is_folded}
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Self:
@@ -93,5 +93,4 @@ class Linear:
         columns = {name: np.array(kept[name], np.float64) for name in _COLUMNS}
         if len({len(column) for column in columns.values()}) != 1:
             raise ValueError("a linear part needs one number a feature in each of its columns")
-        is_folded = bool(kept.get("is_folded", True))
-        return cls(**columns, base=float(kept["base"]), is_folded=is_folded)
+        return cls(**columns, base=float(kept["base"]), is_folded=bool(kept["is_folded"]))

@@ -58,7 +58,7 @@ class Reference:
             tuple(tuple(one["edges"]) for one in features.values()),
             tuple(tuple(one["shares"]) for one in features.values()),
             int(kept["rows"]),
-            bool(kept.get("of_entries", False)),  # before this was kept, exits were among them
+            bool(kept["of_entries"]),
         )
 
 

@@ -176,7 +176,7 @@ def _list_curves(report: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[in
             ("inspected", views["inspected"]["curve"]),
             ("random_stream", views["random_curve"]),
         ):
-            if found.get("knowable"):
+            if found["knowable"]:
                 steps = [round(100 * share) for share in found["capacity"]]
                 for line in ("caught", "low", "high"):
                     points = zip(steps, found[line], strict=True)

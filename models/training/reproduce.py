@@ -16,7 +16,6 @@ from engine.errors import RiskError
 from engine.storage.database import Store
 from engine.storage.file_digests import file_digest
 from engine.storage.home import Home
-from features.catalogue.earlier_definitions import plan_of
 from features.catalogue.plan import Plan
 from models.bundle.bundle import load_bundle, read_verify_key
 from models.config import TrainConfig
@@ -76,7 +75,6 @@ def repeat(
     folder = home.bundles / version
     bundle = load_bundle(folder, read_verify_key(home, version))
     papers = bundle.card
-    plan = plan_of(papers["definitions"])
     if papers["definitions"] != plan.digest:
         raise OtherFeaturesError(version)
     config = TrainConfig.from_record(papers["config"])
@@ -84,16 +82,12 @@ def repeat(
     made = trained_on(home, store, plan, config, cutoff=cutoff, progress=progress)
     files = serving_files(made)
     kept = {path.name: file_digest(path) for path in folder.iterdir()}
-    then, now = papers.get("made_with", {}), made_with()
+    then, now = papers["made_with"], made_with()
     return ReproducedModel(
         version=version,
         came_out=version_of(made, files),
         same_data=papers["data_digest"] == made.data_digest,
         same_report=json.loads(json.dumps(made.report)) == bundle.report,
         files={name: kept.get(name) == sha256(raw).hexdigest() for name, raw in files.items()},
-        changed={
-            name: (then.get(name, "not recorded"), now[name])
-            for name in now
-            if then.get(name) != now[name]
-        },
+        changed={name: (then[name], now[name]) for name in now if then[name] != now[name]},
     )

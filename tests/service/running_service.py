@@ -146,7 +146,9 @@ class FakeModels:
     @staticmethod
     def sentences(found: Sequence[Contribution], arrival: Arrival) -> Sequence[Reason]:
         return [
-            Reason(one.feature, f"{one.feature} matters.", "fact", "usual", one.log_odds)
+            Reason(
+                one.feature, f"{one.feature} matters.", "fact", "usual", one.log_odds, one.feature
+            )
             for one in found
         ]
 

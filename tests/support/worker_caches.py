@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.util import LRUCache
 
-from engine.storage.database import METADATA
+from engine.journal.areas import list_declared_tables
 
 STATEMENTS = 5_000
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid"
@@ -86,7 +86,8 @@ def _keep_structures(patched: pytest.MonkeyPatch) -> None:
 
     patched.setattr(structure, "_inspect_tables", inspect_tables)
     patched.setattr(structure, "_describe_table", describe_table)
-    patched.setattr("engine.audit.projection_replay.METADATA", _ReplayTables())
+    tables = _ReplayTables()
+    patched.setattr("engine.audit.projection_replay.list_declared_tables", lambda: tables)
 
 
 class _ReplayTables:
@@ -98,7 +99,7 @@ class _ReplayTables:
     def create_all(self, connection: Connection) -> None:
         """Make every table."""
         if not self._statements:
-            METADATA.create_all(connection)
+            list_declared_tables().create_all(connection)
             found = connection.exec_driver_sql(_SCHEMA)
             self._statements = [sql for *_, sql in found if sql is not None]
             return

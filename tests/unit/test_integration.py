@@ -27,7 +27,6 @@ CORE = (
     "service/audit/test_decision_replay.py",
     "service/auth/test_agency_matrix.py",
     "service/auth/test_refusals.py",
-    "service/compatibility/test_old_home.py",
     "service/decisions/test_checkpoint_view.py",
     "store/api/migrations/test_migrations.py",
     "store/engine/audit/test_verification.py",

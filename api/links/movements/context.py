@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from engine.domain.network import Network, read_home_network
 from engine.ports import Features
 from engine.storage.home import Home
-from features.online.crossing_index import read_plan
+from features.catalogue.plan import current_plan
 from features.online.online_features import OnlineFeatures
 
 
@@ -18,9 +16,9 @@ class MovementContext:
     home: Home
     _opened: tuple[Features, Network] | None = None
 
-    def open(self, connection: Connection) -> tuple[Features, Network]:
+    def open(self) -> tuple[Features, Network]:
         """Return both; raises ``HomeError`` where the network file is not usable."""
         if self._opened is None:
             network = read_home_network(self.home.network)
-            self._opened = OnlineFeatures(read_plan(connection), network), network
+            self._opened = OnlineFeatures(current_plan(), network), network
         return self._opened

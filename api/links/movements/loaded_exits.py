@@ -59,9 +59,10 @@ def _list_due(
     posts = pa.array(sorted(link.agreement.posts_of(link.us)), pa.string())
     where = [JOURNAL.c.seq > link.approval.sequence, JOURNAL.c.known_at >= since]
     for record in JournalReader(connection).records(HISTORY_LOADED, where=where):
-        if "load" not in record.body:
+        load = record.body["load"]
+        if load is None:
             continue
-        found = read_history(home, only={record.body["load"]})
+        found = read_history(home, only={load["digest"]})
         is_recent = pc.field("arrived_at") >= max(since, record.known_at - LONGEST)
         exits = found.crossings.filter(
             pc.field("post").isin(posts)

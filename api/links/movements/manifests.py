@@ -37,7 +37,7 @@ def take_manifest(
     Raises ``RecordError`` for a time that lies in the future.
     """
     manifest, link = arrived.message, arrived.link
-    features, network = context.open(connection)
+    features, network = context.open()
     assert isinstance(manifest, Manifest)  # noqa: S101  # the kind has this type
     consignment = to_exit(manifest, partner=name_partner(link.them), known_at=arrived.now)
     arrival = _drop_foreign(consignment.arrival, link.agreement, network)

@@ -43,6 +43,7 @@ from engine.ports import Features
 from engine.queue.match_outcomes import ACTS
 from engine.queue.mirror_alerts import MATCHES
 from engine.queue.queue import DECISIONS
+from engine.queue.referrals import strictest_answered
 from features.catalogue.encoder import key
 from features.history.record_rows import Row, to_row
 from features.online.crossing_index import PASSAGES
@@ -232,7 +233,7 @@ def take_outcome(
     own = None if sent is None else _read_own(connection, sent)
     if own is None:
         return []
-    features, network = context.open(connection)
+    features, network = context.open()
     name = f"{name_record(name_partner(link.them), outcome.outcome_of)}:entry"
     drafts: list[Draft] = []
     if not is_known(connection, arrived, name, features=features):
@@ -272,6 +273,7 @@ def _draft_act(
         act = _read_record(Inspection, inspection)
         filed: InspectionBody = {
             "crossing_id": crossing,
+            "answers": strictest_answered(act).code,
             "inspection": act.model_dump(mode="json", exclude_none=True),
             "message": _origin(arrived),
         }

@@ -154,13 +154,13 @@ class _ColumnEncoder:
         recorded = pc.coalesce(self.crossings["recorded_at"], self.crossings["arrived_at"])
         shown = read_clocks(arrived, self.post, self.network)
         hour = shown // HOUR % 24
-        day = (arrived if self.network.is_uniform else shown) // DAY
         part = encode_texts([str(number) for number in range(6)])
         self.entities["day_part"] = Texts((hour // 4 + 1).astype(np.uint8), part.values)
         self.keep("arrived_at", arrived.astype(np.float64))
         self.keep("hours_late", _to_hours(recorded.to_numpy().astype(np.int64) - arrived))
         self.keep("hour", hour.astype(np.float64))
-        self.keep("weekday", ((day + 3) % 7).astype(np.float64))  # 1970 began on a Thursday
+        weekday = (shown // DAY + 3) % 7  # 1970 began on a Thursday
+        self.keep("weekday", weekday.astype(np.float64))
         self.keep("night", ((hour < 6) | (hour >= 22)).astype(np.float64))
         return arrived
 

@@ -1,4 +1,4 @@
-"""Stored decisions come out again from the journal alone: of every kind, and of older engines."""
+"""Stored decisions come out again from the journal alone, of every kind."""
 
 import os
 from collections import Counter
@@ -69,27 +69,6 @@ def test_every_decision_comes_out_the_same(
         assert [one.stored[name] for one in made] == [one.again[name] for one in made]
 
 
-def without_messages(decision: Body) -> Body:
-    """Return a decision as it was recorded before facts and search steps held their figures."""
-    facts = [{"code": one["code"], "text": one["text"]} for one in decision["facts"]]
-    names = ("place", "method", "why")
-    order = [{name: step[name] for name in names} for step in decision["search_order"]]
-    return decision | {"facts": facts, "search_order": order}
-
-
-def of_an_older_engine(body: Body) -> Body:
-    """Return a record as it was written before minutes, amendments and orders were learnt."""
-    late = {"searches", "minutes", "matches", "amends", "amendment", "rules", "trial"}
-    late |= {"placement", "peers", "sentences"}
-    fields = {name: value for name, value in body["inputs"].items() if name not in late}
-    checklist = [{"place": "cargo.among", "method": "physical", "why": "often"}]
-    decision = without_messages(body["decision"])
-    if decision["search_order"]:
-        decision["search_order"] = checklist
-    del decision["watchlist"], decision["trial"]
-    return body | {"inputs": fields, "decision": decision}
-
-
 def serve_changed(
     world: World, monkeypatch: pytest.MonkeyPatch, change_body: Callable[[Body], Body]
 ) -> None:
@@ -101,18 +80,6 @@ def serve_changed(
         return change_body(found) if "inputs" in found else found
 
     monkeypatch.setattr(type(world.runtime.journal), "body", staticmethod(body))
-
-
-def test_a_record_of_an_older_engine_is_read_and_comes_out_the_same(
-    world: World, replayed_decisions: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    serve_changed(world, monkeypatch, of_an_older_engine)
-    plain = [one for one in replayed_decisions if one.amends is None][:200]
-    made = recompute_filed(world, plain)
-    assert [one.stored["crossing_id"] for one in made if not one.is_identical] == []
-    assert any(one.stored["search_order"] for one in made)
-    read = world.get(f"/v1/decisions/{plain[0].decision_id}/explanation")
-    assert read.status_code == 200
 
 
 def test_a_place_that_its_record_does_not_give_is_found(
@@ -154,100 +121,44 @@ def test_an_order_by_equipment_that_its_record_does_not_give_is_found(
     )
 
 
-def of_other_sentences(body: Body, *, more: float = 0.0) -> Body:
-    """Return a record whose reasons an earlier rule put into words."""
-    fields = {name: value for name, value in body["inputs"].items() if name != "sentences"}
-    reasons = [
-        {
-            "code": one["code"],
-            "text": f"So said before: {one['code']} 4.5% (smoothed).",
-            "fact": "4.5% (smoothed)",
-            "comparison": "2.8%",
-            "contribution": one["contribution"] + more,
-        }
-        for one in body["decision"]["reasons"]
-    ]
-    decision = without_messages(body["decision"]) | {"reasons": reasons}
-    return body | {"inputs": fields, "decision": decision}
-
-
-def test_reasons_of_the_rule_before_stand_and_the_numbers_behind_them_come_out_again(
-    world: World, replayed_decisions: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    serve_changed(world, monkeypatch, of_other_sentences)
-    made = recompute_filed(world, replayed_decisions)
-    assert any(one.stored["reasons"] for one in made) and all(one.is_identical for one in made)
-    assert all(
-        value["text"].startswith("So said before")
-        for one in replayed_decisions
-        for value in world.get(f"/v1/decisions/{one.decision_id}").json()["reasons"]
-    )
-    monkeypatch.undo()
-    serve_changed(world, monkeypatch, lambda body: of_other_sentences(body, more=1e-6))
-    weighed = [one for one in recompute_filed(world, replayed_decisions) if one.stored["reasons"]]
-    assert weighed and not any(one.is_identical for one in weighed), "a number that was changed"
-
-
-def of_the_rule_before(body: Body, *, more: float = 0.0) -> Body:
-    """Return a record of ``reasons-2``: the figures of rates alone, and its own words."""
-    figures = ("finds", "inspections", "usual", "signs")
-    reasons = [
-        one
-        | {"text": "In other words.", "contribution": one["contribution"] + more}
-        | {"parameters": {n: v for n, v in one["parameters"].items() if n in figures}}
-        for one in body["decision"]["reasons"]
-    ]
-    inputs = body["inputs"] | {"sentences": "reasons-2"}
-    return body | {
-        "inputs": inputs,
-        "decision": without_messages(body["decision"]) | {"reasons": reasons},
-    }
-
-
-def of_other_words(body: Body, *, more: float = 0.0) -> Body:
-    """Return a record of ``reasons-3``: the figures of every message, and its own words."""
-    reasons = [
-        one | {"text": "In other words.", "contribution": one["contribution"] + more}
-        for one in body["decision"]["reasons"]
-    ]
-    inputs = body["inputs"] | {"sentences": "reasons-3"}
-    return body | {"inputs": inputs, "decision": body["decision"] | {"reasons": reasons}}
-
-
-@pytest.mark.parametrize("rule", [of_the_rule_before, of_other_words])
-@pytest.mark.parametrize("more", [0.0, 1e-6])
-def test_a_record_of_the_rule_before_stands_with_the_figures_behind_its_words(
+@pytest.mark.parametrize("name", ["propensity", "contribution"])
+def test_a_number_that_was_changed_is_found(
     world: World,
     replayed_decisions: list[QueuedDecision],
     monkeypatch: pytest.MonkeyPatch,
-    rule: Callable[..., Body],
-    more: float,
+    name: str,
 ) -> None:
-    """With a negative control: a contribution that is not quite the recorded one."""
-    serve_changed(world, monkeypatch, lambda body: rule(body, more=more))
-    made = [
-        one for one in recompute_filed(world, replayed_decisions[:200]) if one.stored["reasons"]
-    ]
-    assert made and {one.is_identical for one in made} == {more == 0.0}
-
-
-def test_what_an_older_record_does_say_is_held_to_it(
-    world: World, replayed_decisions: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Negative control.
-
-    Defaults stand in for what is missing, never for what is there and wrong.
-    """
+    """Negative control."""
 
     def change_body(body: Body) -> Body:
-        older = of_an_older_engine(body)
-        older["decision"]["propensity"] += 1e-6
-        return older
+        where = body["decision"] if name == "propensity" else body["decision"]["reasons"][0]
+        where[name] += 1e-6 * (1.0 + abs(where[name]))
+        return body
+
+    explained = [
+        known
+        for known, one in zip(
+            replayed_decisions, recompute_filed(world, replayed_decisions), strict=True
+        )
+        if one.stored["reasons"]
+    ][:20]
+    serve_changed(world, monkeypatch, change_body)
+    assert explained and not any(one.is_identical for one in recompute_filed(world, explained))
+
+
+@pytest.mark.parametrize(
+    "name", ["amends", "matches", "minutes", "peers", "placement", "rules", "searches", "sentences"]
+)
+def test_no_default_stands_in_for_what_a_record_lacks(
+    world: World,
+    replayed_decisions: list[QueuedDecision],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    def change_body(body: Body) -> Body:
+        return body | {"inputs": {key: of for key, of in body["inputs"].items() if key != name}}
 
     serve_changed(world, monkeypatch, change_body)
-    assert not any(one.is_identical for one in recompute_filed(world, replayed_decisions[:20]))
-    monkeypatch.undo()
-    serve_changed(world, monkeypatch, lambda body: body | {"inputs": {}})
     with pytest.raises(KeyError), world.runtime.store.read() as connection:
         decode_decision(
             world.runtime.journal.body(connection, replayed_decisions[0].seq, of=DECISION)

@@ -1,7 +1,7 @@
 """The event log of a home repeats, to the bit, what its service computed at each decision."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -102,10 +102,18 @@ def test_the_matrix_of_a_home_repeats_what_was_decided(eventful_world: World) ->
     assert {name: repeated[name] for name in features} == features
 
 
+def count_again(world: World, report: Callable[[str], None] = lambda _: None) -> None:
+    open_epoch(world.home, world.runtime.store, PLAN, about=None, report=report)
+
+
 def test_counting_again_gives_the_same_counters(eventful_world: World) -> None:
     before = read_counters(eventful_world)
     open_epoch(
-        eventful_world.home, eventful_world.runtime.store, PLAN, about={}, report=lambda _: None
+        eventful_world.home,
+        eventful_world.runtime.store,
+        PLAN,
+        about=None,
+        report=lambda _: None,
     )
     after = read_counters(eventful_world)
     assert len(before[0]) > 12.5 * DECISIONS
@@ -145,10 +153,14 @@ def test_what_is_recorded_while_a_load_encodes_is_learnt_like_the_rest(
             )
 
     before = read_recounted(eventful_world)
-    open_epoch(eventful_world.home, eventful_world.runtime.store, PLAN, about={}, report=busy)
+    count_again(eventful_world, report=busy)
     on_top = read_recounted(eventful_world)
     open_epoch(
-        eventful_world.home, eventful_world.runtime.store, PLAN, about={}, report=lambda _: None
+        eventful_world.home,
+        eventful_world.runtime.store,
+        PLAN,
+        about=None,
+        report=lambda _: None,
     )
     assert before != on_top == read_recounted(eventful_world)
 
@@ -163,7 +175,7 @@ def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
     loaded = load(eventful_world.home, tmp_path / "late")
     store = eventful_world.runtime.store
     entry = open_epoch(
-        eventful_world.home, store, PLAN, about={"load": loaded.digest}, report=lambda _: None
+        eventful_world.home, store, PLAN, about=loaded.as_body(), report=lambda _: None
     )
     assert eventful_world.decide(arrival(5001)).status_code == 201
     with store.read() as connection:
@@ -215,7 +227,7 @@ def _load_later(world: World, folder: Path) -> dict[str, Any]:
     write(folder, crossings=4_000, seed=3, end=datetime.now(UTC) - timedelta(days=1), days=30)
     _only_our_posts(folder)
     load(world.home, folder)
-    open_epoch(world.home, world.runtime.store, PLAN, about={}, report=lambda _: None)
+    count_again(world)
     past = read_history(world.home)
     rows = {name: past.table(name).to_pylist() for name in ("inspections", "seizures")}
     ours = {row["crossing_id"] for row in past.crossings.to_pylist() if row["post"] == "OYB"}

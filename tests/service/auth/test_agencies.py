@@ -10,10 +10,8 @@ from api.auth.agencies import DUAL_CONTROL, AgencyTable
 from api.auth.authority import Authority
 from api.auth.credentials import open_pepper
 from api.models.lifecycle import ModelSteps
-from engine.domain.records import InspectionAct, Seizure
 from engine.domain.rights import Role
 from engine.errors import NotAllowedError, RecordError, SecondPersonError
-from engine.journal.idempotency import claim
 from engine.journal.kinds import (
     INSPECTION,
     KEY_CREATED,
@@ -163,24 +161,6 @@ def test_records_grant_an_agency_and_a_key_has_its_owners(world: World) -> None:
     assert made.agency_of("of-customs") == "customs"
     made.remove_user("of-customs")
     assert made.agency_of("of-customs") == "customs"
-
-
-def test_a_request_without_an_agency_keeps_its_fingerprint() -> None:
-    """What version 1 sent is answered as before the upgrade, also when it is sent again."""
-    seen = InspectionAct.model_validate(act("a-9", "c-9"), strict=False)
-    found = {"seizure_id": "s-9", "crossing_id": "c-9", "recorded_at": WHEN}
-    taken = Seizure.model_validate(found | {"substance_class": "other"}, strict=False)
-    prints = [
-        claim(INSPECTION, seen, post=POST, name="x").fingerprint[:16],
-        claim(SEIZURE, taken, post=POST, name="x").fingerprint[:16],
-    ]
-    assert prints == PRINTS
-    named = seen.model_copy(update={"agency": "customs"})
-    assert claim(INSPECTION, named, post=POST, name="x").fingerprint[:16] not in prints
-
-
-PRINTS = ["d26498ba51688a2f", "9b3c38e7727d9999"]
-"""As the version before computed them."""
 
 
 def strict_table() -> AgencyTable:

@@ -83,8 +83,8 @@ SCOPES = ("all", "own", "none")
 LODGED = "ZZAHEAD"
 """A declaration ahead, expected at the other post."""
 WHEN = "2026-10-14T07:00:00Z"
-BEFORE = [matter for matter in Matter if matter is not Matter.CASES]
-"""Drawn first: a matter that joins changes no other draw."""
+FIRST = [matter for matter in Matter if matter is not Matter.CASES]
+"""Drawn first: cases change no other draw."""
 Key = tuple[Role, str | None]
 Owner = tuple[Matter, str | None]
 Cell = tuple[str | None, Role, Matter, Right]
@@ -97,7 +97,7 @@ def cells() -> dict[Cell, str]:
     people = [role for role in Role if role not in MACHINES]
     found = {
         cell: draw.choice(SCOPES)
-        for roles, matters in ((people, BEFORE), (MACHINES, BEFORE), (Role, [Matter.CASES]))
+        for roles, matters in ((people, FIRST), (MACHINES, FIRST), (Role, [Matter.CASES]))
         for cell in product(AGENCIES, roles, matters, Right)
     }
     return {cell: "all" if cell[2] is Matter.PEOPLE else scope for cell, scope in found.items()}

@@ -44,8 +44,8 @@ def accounts(world: World) -> Accounts:
     return Accounts(world.runtime.store, world.runtime.network)
 
 
-def old_key(world: World, role: Role, owner: str | None = None) -> dict[str, str]:
-    """Return the headers of a key as the version before let one be made: of any owner or none."""
+def record_key(world: World, role: Role, owner: str | None = None) -> dict[str, str]:
+    """Record a key whether its owner may have it or not; return its headers."""
     secret, about = new_key(), {} if owner is None else {"owner": owner}
     kept = digest(secret, open_pepper(world.home))
     body = {"role": role.value, "commitment": commitment_of(kept)} | about
@@ -74,12 +74,12 @@ def test_a_key_is_no_wider_than_its_owner(world: World) -> None:
 
 
 @pytest.mark.parametrize("owner", [None, "the-analyst"])
-def test_a_key_of_before_reads_but_neither_proposes_nor_approves(
+def test_a_key_that_no_person_answers_for_reads_but_neither_proposes_nor_approves(
     world: World, owner: str | None
 ) -> None:
     """Neither one of no owner, nor one that is wider than its owner."""
     path = propose_entry(world, "01A111AA", world.headers(Role.ANALYST))
-    headers = old_key(world, Role.SUPERVISOR, owner)
+    headers = record_key(world, Role.SUPERVISOR, owner)
     assert world.client.get("/v1/watchlist", headers=headers).status_code == 200
     for to, body in (
         (f"{path}/approvals", {}),
@@ -177,7 +177,7 @@ def test_a_model_is_trained_under_a_name_that_was_proven(
 
 
 def test_keys_are_listed_with_what_is_to_be_done_about_them(world: World) -> None:
-    old_key(world, Role.SUPERVISOR)
+    record_key(world, Role.SUPERVISOR)
     listed = run(world.home, "keys", "list")
     assert listed.exit_code == 0
     assert "only reads: make another with --owner, then revoke this one" in listed.stdout

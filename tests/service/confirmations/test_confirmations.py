@@ -15,7 +15,7 @@ from engine.domain.rights import Role
 from engine.journal.kinds import FIND_CONFIRMED
 from features.history.journal_history import read_event_log
 from features.history.labels import labels
-from tests.service.auth.test_owners import old_key
+from tests.service.auth.test_owners import record_key
 from tests.service.conftest import serving
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import act
@@ -186,7 +186,7 @@ def test_a_key_without_an_owner_confirms_no_find(own: World) -> None:
     enter_vehicle(own, 1, OTHER)
     own.post("/v1/seizures", seizure(1, plate=PLATE))
     (one,) = own.get("/v1/finds").json()["finds"]
-    headers = old_key(own, Role.SUPERVISOR)
+    headers = record_key(own, Role.SUPERVISOR)
     path = f"/v1/finds/{one['sequence']}/confirmations"
     assert own.client.get("/v1/finds", headers=headers).json() == {"finds": [one]}
     assert own.client.post(path, headers=headers).status_code == 403

@@ -192,9 +192,9 @@ def test_both_sides_mark_what_differs() -> None:
 
 
 def test_bars_lie_on_their_side_of_the_middle() -> None:
-    made = bars([Reason("a", "t", "f", "c", 2.0), Reason("b", "t", "f", "c", -1.0)])
+    made = bars([Reason("a", "t", "f", "c", 2.0, "a"), Reason("b", "t", "f", "c", -1.0, "b")])
     assert [(bar.x, bar.width) for bar in made] == [(100.0, 100.0), (50.0, 50.0)]
-    assert bars([Reason("a", "t", "f", "c", 0.0)])[0].width == 0.0
+    assert bars([Reason("a", "t", "f", "c", 0.0, "a")])[0].width == 0.0
 
 
 @pytest.mark.parametrize("vehicle_class", sorted(OUTLINES))

@@ -93,12 +93,12 @@ def lead(*reasons: Reason) -> tuple[Sequence[str], str | None, int]:
 
 
 def test_reasons_lead_with_what_picked_the_vehicle_then_three_that_tell_it_apart() -> None:
-    picked = Reason("random_check", "x", "x", "", 0.0)
+    picked = Reason("random_check", "x", "x", "", 0.0, "random_check")
     many = [reason(f"r{number}", 1.0 - number / 10) for number in range(5)]
     favour = reason("good", -0.2, "lowers")
     assert lead(picked, *many, favour) == (["random_check", "r0", "r1", "r2"], "good", 2)
     weak = reason("w", 0.05, "weak_sign")
-    nothing = Reason("nothing_else_stands_out", "x", "x", "", 0.0)
+    nothing = Reason("nothing_else_stands_out", "x", "x", "", 0.0, "x")
     assert lead(many[0], nothing, weak) == (["r0"], None, 2)
     assert lead() == ([], None, 0)
 

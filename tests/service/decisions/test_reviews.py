@@ -22,11 +22,11 @@ from engine.journal.kinds import (
     REVIEW,
 )
 from engine.queue.queue import read_decision
-from engine.queue.reviews import Review, ReviewCode, Reviewer, read_reviews, review_draft
+from engine.queue.reviews import Review, ReviewCode, Reviewer, read_reviews
 from engine.search_orders.search_order import SEARCHED_FIRST, SearchCounts, search_order
 from engine.selection.policy import Channel
 from engine.targeting import reports
-from tests.service.page_session import at_desk, user
+from tests.service.page_session import user
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import POST, World
 
@@ -124,7 +124,7 @@ def test_a_proposal_lapses_with_its_person(world: World) -> None:
 
 
 def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
-    """A key of a home from before owners were asked for: no person answers for it."""
+    """No person answers for it."""
     red = find(world, "red", START + 5000)
     reading = DecisionReader(world.runtime, Caller("x", Role.SUPERVISOR, None))
     known = reading.locate(red["decision_id"])
@@ -135,25 +135,6 @@ def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
             known, review, asked, by=Reviewer("key-1", is_person=False), may_second=lambda _: True
         )
     assert red["crossing_id"] in list_waiting(world)
-
-
-def test_a_journal_of_before_the_rule_of_two_keeps_its_queue(world: World) -> None:
-    """A review that was recorded when one supervisor was enough still counts as it did."""
-    red = find(world, "red", START + 4500)
-    reading = DecisionReader(world.runtime, Caller("x", Role.SUPERVISOR, None))
-    known = reading.locate(red["decision_id"])
-    old = Review.model_construct(
-        verdict="override",
-        channel="green",
-        reason_code="milk_run",  # type: ignore[arg-type]
-        reason="Sound.",
-    )
-    draft = review_draft(old, known, person="x", claim={"names": [], "fingerprint": "00"}, step={})
-    world.runtime.journal.append([draft])
-    assert red["crossing_id"] not in list_waiting(world)
-    assert list_reviews(world, red)[-1]["reason_code"] == "milk_run", "a code of no list"
-    page = at_desk(world, "reads-old").get(f"/decisions/{red['decision_id']}")
-    assert (page.status_code, "milk_run" in page.text) == (200, True)
 
 
 def test_codes_are_those_that_pages_offer(world: World) -> None:

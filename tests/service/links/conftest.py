@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.audit.file_anchors import declare_files
+from engine.audit.file_anchors import declare_network
 from tests.service.eventful_home import ENTRIES, post_works, watch
 from tests.service.links.post_and_centre import (
     Installation,
@@ -29,7 +29,7 @@ def node(world: World) -> Iterator[Installation]:
 def centre(node: Installation, store_url: str, tmp_path: Path) -> Iterator[Installation]:
     """Open a centre, on SQLite and on PostgreSQL, with a link to the node."""
     for one in open_installation(make_centre(tmp_path / "centre", NETWORK), store_url):
-        declare_files(one.home, one.store)
+        declare_network(one.home, one.store)
         agree(node, one)
         yield one
         node.exchange.end(node.link.name, by="anna", why="the next test agrees again")

@@ -18,7 +18,7 @@ from engine.links.key_files import open_link_keys
 from engine.links.state import Link
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.online.crossing_index import read_plan
+from features.catalogue.plan import current_plan
 from tests.service.running_service import OTHER, POST
 from tests.support.link_agreements import post_content
 
@@ -34,9 +34,7 @@ class Installation:
     exchange: LinkExchange = field(init=False)
 
     def __post_init__(self) -> None:
-        with self.store.read() as connection:
-            plan = read_plan(connection)
-        journal = Journal(self.store, projections(plan, open_network(self.home)))
+        journal = Journal(self.store, projections(current_plan(), open_network(self.home)))
         open_link_keys(self.home)
         self.exchange = open_exchange(self.home, self.store, journal)
 

@@ -17,7 +17,7 @@ from api.cases.files import choose_passed_files, find_file, list_passable
 from api.links.case_files import FileLine
 from api.links.exchanges import exchange_all, export_parcel, import_parcels
 from api.migrations.upgrade import upgrade
-from engine.audit.file_anchors import declare_files
+from engine.audit.file_anchors import declare_network
 from engine.cases import travelling_files
 from engine.cases.file_check import find_case_file_faults
 from engine.cases.file_store import FAILED, PARTIAL, sweep_files
@@ -72,8 +72,8 @@ def sides(homes: Path, tmp_path: Path) -> Iterator[tuple[Installation, Installat
             opened.enter_context(contextmanager(open_installation)(Home(tmp_path / name)))
             for name in ("node", "centre")
         )
-        declare_files(node.home, node.store)
-        declare_files(centre.home, centre.store)
+        declare_network(node.home, node.store)
+        declare_network(centre.home, centre.store)
         agree(node, centre)
         yield node, centre
 

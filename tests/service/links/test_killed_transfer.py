@@ -21,7 +21,7 @@ from api.harness.service_process import wait_until_ready
 from api.harness.tls_line import Line, make_certificate, serve_tls
 from api.links.https_line import CA_FILE
 from api.migrations.upgrade import upgrade
-from engine.audit.file_anchors import declare_files
+from engine.audit.file_anchors import declare_network
 from engine.cases.file_store import PARTIAL
 from engine.links.agreement import parse_agreement
 from engine.storage.database import Store
@@ -137,7 +137,7 @@ def open_transfer(
                     upgrade(store)
             shutil.copy(certificate, home.root / CA_FILE)
             sides[name] = stack.enter_context(contextmanager(open_installation)(home, url))
-            declare_files(home, sides[name].store)
+            declare_network(home, sides[name].store)
             services[name] = stack.enter_context(Service(forker, about, free_port(), bug))
         line = HeldLine(services["centre"].port, certificate)
         stack.enter_context(serve_tls(line, folder))

@@ -17,7 +17,7 @@ from api.auth.tables import USERS
 from api.links import accounts as centre_accounts
 from api.links.exchanges import exchange_all
 from api.service.runtime import open_network
-from engine.audit.file_anchors import declare_files
+from engine.audit.file_anchors import declare_network
 from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAuthenticatedError
 from engine.journal.journal import JOURNAL, JournalReader
@@ -75,7 +75,7 @@ def centre(
 ) -> Iterator[Centre]:
     monkeypatch.setattr("tests.service.links.post_and_centre.post_content", build_content)
     for one in open_installation(make_centre(tmp_path / "centre", NETWORK), store_url):
-        declare_files(one.home, one.store)
+        declare_network(one.home, one.store)
         agree(node, one, posts=[POST])
         yield Centre(one.home, one.store)
         node.exchange.end(node.link.name, by="anna", why="the next test agrees again")

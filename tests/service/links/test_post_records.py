@@ -16,7 +16,7 @@ from api.links.schemas import LinkView
 from engine.domain.time_units import HOUR
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, ROSTER, TICK
-from engine.journal.payloads import RosterBody
+from engine.journal.payloads import ClaimBody, RosterBody
 from engine.links.area import POST_RECORD
 from engine.links.ledger import LinkProjection
 from engine.links.posts import record_intake, record_outbox
@@ -241,7 +241,13 @@ def test_what_a_restored_node_records_stands_next_to_what_it_lost(
 
 
 def record_roster(side: Installation, *, minutes: float) -> None:
-    body: RosterBody = {"minutes": {"physical": minutes}}
+    claim: ClaimBody = {"names": [], "fingerprint": "00" * 32}
+    body: RosterBody = {
+        "claim": claim,
+        "minutes": {"physical": minutes},
+        "teams": [],
+        "equipment": {},
+    }
     side.exchange.journal.append([ROSTER.draft(POST, body, post=POST)])
 
 

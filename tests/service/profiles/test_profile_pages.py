@@ -18,11 +18,23 @@ from api.web.messages import MessageReader
 from engine.criteria.profiles.program import program
 from engine.domain.rights import Role
 from engine.errors import BusyError, NotEnoughDataError, ProfileRefusedError
+from models.data.propensity_log import missing_messages
 from tests.service.client.test_client import client
 from tests.service.page_session import Desk, at_desk
 from tests.service.running_service import World, arrival
 from tests.unit.engine.criteria.profiles.test_language import BOMBS, REFUSED
 
+RATE: dict[str, Any] = {"value": 0.31, "low": 0.21, "high": 0.43, "n": 61, "positives": 19,
+                        "knowable": True, "why": ""}  # fmt: skip
+CHOSEN: dict[str, Any] = {
+    "searches": 120.0, "inverse_propensity": RATE, "self_normalised": RATE,
+    "doubly_robust": RATE | {"value": None, "low": None, "high": None, "knowable": False},
+    "hits_per_hour": RATE | {"value": 0.47, "low": 0.32, "high": 0.66},
+    "hits": RATE | {"value": 37.2, "low": 25.2, "high": 51.6},
+    "diagnostics": {"drawn": 61, "effective": 48.0, "largest_weight": 0.07, "covered": 0.96,
+                    "covered_low": 0.5, "covered_high": 1.6, "not_carried_out": 0.04,
+                    "faults": [], "doubts": [], "messages": []},
+}  # fmt: skip
 FIGURES: dict[str, Any] = {
     "synthetic": True, "history": "h", "since": "2026-01-01T00:00:00Z",
     "until": "2026-03-31T00:00:00Z", "days": 89.0, "arrivals": 4000, "matches": 120,
@@ -36,26 +48,14 @@ FIGURES: dict[str, Any] = {
                "share_matched": {"value": 0.0, "low": 0.0, "high": 0.012, "n": 300,
                                  "positives": 0, "knowable": True, "why": ""},
                "hit_rate": {"value": None, "low": None, "high": None, "n": 0, "positives": 0,
-                            "knowable": False, "why": "nothing was counted"}},
+                            "knowable": False, "why": "nothing was counted"},
+               "not_carried_out": 0},
     "base_rate": {"value": 0.05, "low": 0.028, "high": 0.081, "n": 300, "positives": 15,
                   "knowable": True, "why": ""},
     "failed": 0, "steps": 12, "reads": ["crossing.carrier_id"], "proxies": [], "examples": [],
-    "daily_matches": [0, 5, 1],
+    "daily_matches": [0, 5, 1], "had_it_chosen": CHOSEN,
 }  # fmt: skip
 """As a backtest answers; what one computes is tested where it is made."""
-
-
-RATE: dict[str, Any] = {"value": 0.31, "low": 0.21, "high": 0.43, "n": 61, "positives": 19,
-                        "knowable": True, "why": ""}  # fmt: skip
-CHOSEN: dict[str, Any] = {
-    "searches": 120.0, "inverse_propensity": RATE, "self_normalised": RATE,
-    "doubly_robust": RATE | {"value": None, "low": None, "high": None, "knowable": False},
-    "hits_per_hour": RATE | {"value": 0.47, "low": 0.32, "high": 0.66},
-    "hits": RATE | {"value": 37.2, "low": 25.2, "high": 51.6},
-    "diagnostics": {"drawn": 61, "effective": 48.0, "largest_weight": 0.07, "covered": 0.96,
-                    "covered_low": 0.5, "covered_high": 1.6, "not_carried_out": 0.04,
-                    "faults": []},
-}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +131,7 @@ def test_the_list_and_the_page_state_the_same_figures(ann: Desk) -> None:
 def test_what_it_would_have_found_is_shown_with_what_that_stands_on(
     world: World, ann: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES | {"had_it_chosen": CHOSEN})
+    monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES)
     propose(ann, "VALUE-1")
     page = ann.get("/profiles/VALUE-1").text
     assert "Estimated hit rate if used" in page and "between 21.0% and 43.0%" in page
@@ -148,7 +148,10 @@ def test_what_it_would_have_found_is_shown_with_what_that_stands_on(
     fault = "more than 10% of the draws were not carried out in full"
     withheld = {name: CHOSEN[name] | {"knowable": False, "why": fault}
                 for name in ("self_normalised", "hits", "hits_per_hour")}  # fmt: skip
-    log = CHOSEN["diagnostics"] | {"faults": [fault], "not_carried_out": 0.3}
+    messages = [one.as_dict() for one in missing_messages(0.3)]
+    log = CHOSEN["diagnostics"] | {
+        "faults": [fault], "messages": messages, "not_carried_out": 0.3
+    }  # fmt: skip
     value = CHOSEN | withheld | {"diagnostics": log}
     monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES | {"had_it_chosen": value})
     propose(ann, "VALUE-2")

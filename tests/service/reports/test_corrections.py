@@ -128,7 +128,7 @@ def test_counters_bulk_and_replay_follow_corrections_exactly(corrected_world: Wo
     assert again(world) == list_digests(world)
     assert list_faults(world) == []
     before = read_recounted(world)
-    open_epoch(world.home, world.runtime.store, PLAN, about={}, report=lambda _: None)
+    open_epoch(world.home, world.runtime.store, PLAN, about=None, report=lambda _: None)
     assert read_recounted(world) == before
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import insert
 
 from engine.domain.records import Crossing
 from engine.targeting import context
-from features.online.crossing_index import PASSAGES
+from features.online.crossing_index import PASSAGES, pack_keys
 from features.online.online_features import OnlineFeatures
 from tests.service.auth.test_refusals import is_problem
 from tests.service.decisions.test_amendments import inputs
@@ -43,8 +43,9 @@ def load(world: World, crossing_id: str) -> None:
         "is_entry": True,
         "arrived_at": 0,
         "known_at": 1,
-        "entity_keys": b"",
-    }
+        "entity_keys": pack_keys([0]),
+        "vehicle": "truck:laden",
+    } | dict.fromkeys(("inspected", "hit", "seizure"), 0)
     with world.runtime.store.write() as connection:
         connection.execute(insert(PASSAGES), row)
 

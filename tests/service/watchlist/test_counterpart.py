@@ -47,15 +47,15 @@ def notice_decision(world: World) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def decision_of_before(world: World) -> dict[str, Any]:
-    """Decide as the engine did before a match said whose word it is."""
+def unmarked_decision(world: World) -> dict[str, Any]:
+    """Decide with a match that does not say whose word it is: a seeded bug."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("engine.criteria.watchlist.Match", match_of_before)
+        patched.setattr("engine.criteria.watchlist.Match", make_unmarked_match)
         notice(world, "party-8800")
         return find_yellow(world, "party-8800", 8_800)
 
 
-def match_of_before(**fields: Any) -> Match:
+def make_unmarked_match(**fields: Any) -> Match:
     return Match(**fields | {"is_of_counterpart": False})
 
 
@@ -118,10 +118,10 @@ def test_a_report_that_counts_it_under_officers_is_found(
 
 
 def test_a_match_that_does_not_say_whose_word_it_is_counts_under_the_watch_list(
-    decision_of_before: dict[str, Any],
+    unmarked_decision: dict[str, Any],
 ) -> None:
-    """Negative control of the basis, and what records of before say."""
-    assert (decision_of_before["basis"], decision_of_before["propensity"]) == ("watchlist", 1.0)
+    """Negative control of the basis."""
+    assert (unmarked_decision["basis"], unmarked_decision["propensity"]) == ("watchlist", 1.0)
 
 
 def measure(world: World, notice_decision: dict[str, Any]) -> tuple[bool, bool, bool]:
@@ -148,12 +148,12 @@ def test_a_search_on_a_notice_stays_out_of_estimates(
 
 
 def test_decisions_on_notices_are_recomputed(
-    world: World, notice_decision: dict[str, Any], decision_of_before: dict[str, Any]
+    world: World, notice_decision: dict[str, Any], unmarked_decision: dict[str, Any]
 ) -> None:
     with world.runtime.store.read() as connection:
         made = [
             world.runtime.recompute.decision(connection, one["receipt"]["sequence"])
-            for one in (notice_decision, decision_of_before)
+            for one in (notice_decision, unmarked_decision)
         ]
     assert [one.again["basis"] for one in made] == ["counterpart", "watchlist"]
     assert all(one.is_identical for one in made)

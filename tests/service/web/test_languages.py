@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from math import nan
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +11,8 @@ import pytest
 from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue
 from api.web.labels import CARD, TABLES
 from api.web.messages import MessageReader
-from api.web.old_sentences import Translator, old_templates
 from api.web.templates_env import environment
-from engine.criteria.indicator_rules import RULES, explain_rules
+from engine.criteria.indicator_rules import explain_rules
 from engine.criteria.match import Match, explain_matches
 from engine.decision.role_views import flat
 from engine.domain.precursors import PRECURSORS
@@ -23,11 +21,10 @@ from engine.domain.rights import Role
 from engine.explanation.facts import data_gaps, facts
 from engine.explanation.messages import Message
 from engine.explanation.precursor_signs import add_precursor_reason
-from engine.explanation.reasons import REASONS_VERSION
 from engine.ports import Contribution, Evidence
-from engine.search_orders.search_order import PARTIES, SearchCounts, search_order
+from engine.search_orders.search_order import SearchCounts, search_order
 from features.catalogue.catalogue import CATALOGUE
-from models.data.propensity_log import DOUBTS, PropensityLog, missing_messages, render_doubts
+from models.data.propensity_log import DOUBTS, PropensityLog, missing_messages
 from models.evaluation.off_policy import LARGEST_WEIGHT, diagnose_log
 from models.explanation.feature_wording import profile_figure
 from models.explanation.reason_sentences import Sentences
@@ -40,7 +37,6 @@ from tests.service.running_service import World, arrival
 from tests.support.link_partner import link_partner
 
 OTHERS = [code for code in LANGUAGES if code != "en"]
-BEFORE_MESSAGES = Path(__file__).parent / "sentences_before_messages.txt"
 BY_MESSAGE = "no template has these words"
 WORD = re.compile(r"[A-Za-z]{4,}")
 
@@ -82,7 +78,6 @@ NEVER_ONE = {
     "In the order of the search.",
     # Of all those that were counted, or with a tenth.
     "%(field)s is missing in %(rows)s of %(of)s rows; usual: %(usual)s.",
-    "found there {number} of {of} times it was searched on {among}",
 }
 """Beginnings of texts in which a number is followed by its noun in the plural alone."""
 
@@ -157,28 +152,6 @@ def test_every_feature_is_said_in_every_language(code: str) -> None:
                 assert not rendered.is_english, reason.text
 
 
-@pytest.mark.parametrize("code", OTHERS)
-def test_sentences_of_old_records_are_read(code: str) -> None:
-    """Each template and span of before, as decisions of ``reasons-2`` hold it."""
-    old, sentences = Translator(ReaderLocale(code, 300)), BEFORE_MESSAGES.read_text().splitlines()
-    assert len(sentences) > 100
-    assert [text for text in sentences if old.sentence(text).is_english] == []
-
-
-@pytest.mark.parametrize("code", OTHERS)
-def test_a_number_takes_the_plural_of_its_language(code: str) -> None:
-    retell = Translator(ReaderLocale(code, 300))
-    values = [
-        retell.sentence(f"Raises the risk: packages declared: {n} (trucks: 290 packages).").text
-        for n in ("1 package", "3 packages", "5 packages", "21 packages")
-    ]
-    if code == "ru":
-        assert [text.partition(": ")[2].split()[3] for text in values] == [
-            "место", "места", "мест", "место",
-        ]  # fmt: skip
-    assert len({text.replace("21", "1") for text in values}) >= 3, "the numbers differ"
-
-
 def test_every_doubt_about_logged_draws_is_said_in_every_language() -> None:
     few = PropensityLog(
         np.arange(400) < 20,
@@ -193,8 +166,6 @@ def test_every_doubt_about_logged_draws_is_said_in_every_language() -> None:
         reader = MessageReader(ReaderLocale(code, 300))
         by_message = {"messages": messages, "faults": [BY_MESSAGE] * len(messages)}
         assert not [text for text in reader.doubts(by_message) if text.is_english]
-        of_old_backtest = {"faults": render_doubts(found)}
-        assert not [text for text in reader.doubts(of_old_backtest) if text.is_english]
 
 
 @pytest.mark.parametrize("code", OTHERS)
@@ -205,55 +176,10 @@ def test_every_refusal_of_a_promotion_is_rendered(code: str) -> None:
         assert not reader.refusal(refused | {"why": BY_MESSAGE}).is_english
 
 
-def test_every_language_reads_the_same_old_sentences() -> None:
-    contexts = {one.context for one in read_catalogue("ru") if one.context}
-    assert len(contexts) == 12
-    for context in contexts:
-        found = [old_templates(code, str(context)) for code in OTHERS]
-        assert found[0] and found[0] == found[1] == found[2]
-
-
-@pytest.mark.parametrize("code", OTHERS)
-def test_what_picked_a_vehicle_is_said(code: str) -> None:
-    retell = Translator(ReaderLocale(code, 300))
-    for text in (
-        "Random check: selected at random, not because of its risk.",
-        "Random check: selected at random, and for another reason as well.",
-        "No single circumstance stands out; 4 small signs together raise the risk.",
-        "Profile HEAVY-1 «Too heavy: by far»: weighbridge mass: 30,000 kg; this consignee: 5 of 16"
-        " inspections in the last year found something.",
-        "Profile N-1: arrived between 22:00 and 06:00 local: yes.",
-        "Watch list: consignee 033292557; reason: 28 finds in 52 inspections; by aziza;"
-        " until 2027-01-31 00:00 UTC.",
-    ):
-        result = retell.sentence(text)
-        assert not result.is_english and result.text != text
-    assert "2027" in result.text and "UTC" not in result.text, "the time is the reader's own"
-
-
-@pytest.mark.parametrize("code", OTHERS)
-def test_every_label_exists_for_every_code(code: str) -> None:
+def test_every_label_exists_for_every_code() -> None:
     assert set(TABLES["place"]) == set(PLACES)
     gaps = data_gaps(Arrival.model_validate(arrival(3, plate=None), strict=False), {})
     assert set(gaps) <= set(TABLES["gap"])
-    retell = Translator(ReaderLocale(code, 300))
-    for rule in RULES:
-        assert not retell.sentence(rule.fired).is_english
-        assert not retell.sentence(rule.quiet).is_english
-
-
-@pytest.mark.parametrize("code", OTHERS)
-def test_why_a_place_is_searched_is_said(code: str) -> None:
-    retell = Translator(ReaderLocale(code, 300))
-    before = "found there 1,234 of 5,678 times it was searched on rail wagons"
-    now = "0.123 finds expected in 1,000 minutes; 1 of 1 search on rail wagons found something"
-    for value in (before, now):
-        for words in PARTIES.values():
-            for times in ("once", "twice", "3 times"):
-                assert not retell.search(f"{value}; {times} {words}").is_english
-    assert not retell.search(
-        "not searched on trucks before; loads were fixed under trailers with magnets"
-    ).is_english
 
 
 MATCHED = Match(
@@ -303,7 +229,7 @@ def test_matches_facts_and_search_steps_are_rendered_from_their_messages(code: s
         assert not reader.reason(flat(reason) | {"text": BY_MESSAGE}).is_english
     for times in (0.0, 1.0, 21.0):
         seen = {"plate_crossings_365d": times}
-        for fact in facts(one, seen, version=REASONS_VERSION, amendment=int(times)):
+        for fact in facts(one, seen, amendment=int(times)):
             assert not reader.fact(flat(fact) | {"text": BY_MESSAGE}).is_english, fact
     found = {"cargo.among": (9, 2), "cargo.inside": (40, 30)}
     counts = SearchCounts({"class": found, "load": found, "driver": {"cargo.among": (3, 2)}})
@@ -325,41 +251,20 @@ def test_every_precursor_is_named(code: str, features: dict[str, float]) -> None
         head = {"declaration_id": "d", "procedure": "import", "items": [item]}
         body = arrival(3)["crossing"] | {"declaration_id": "d"}
         one = Arrival.model_validate({"crossing": body, "declaration": head}, strict=False)
-        (reason,) = add_precursor_reason((), one, features, version=REASONS_VERSION)
-        (fact,) = [f for f in facts(one, {}, version=REASONS_VERSION) if f.code == reason.code]
+        (reason,) = add_precursor_reason((), one, features)
+        (fact,) = [f for f in facts(one, {}) if f.code == reason.code]
         assert not reader.fact(flat(fact) | {"text": BY_MESSAGE}).is_english
         assert not reader.reason(flat(reason) | {"text": BY_MESSAGE}).is_english
 
 
 @pytest.mark.parametrize("missing", ["message", "parameters"])
-def test_a_record_without_its_message_is_read_by_its_words(missing: str) -> None:
-    """Negative control: words come from the message, and else by the reader of old records."""
+def test_a_record_without_its_message_is_shown_as_english(missing: str) -> None:
+    """Negative control: words come from the message alone."""
     reader = MessageReader(ReaderLocale("ru", 300))
     (reason,) = explain_matches([LISTED], [LISTED.purpose])
     bare = flat(reason) | {missing: "" if missing == "message" else {"entry": "w-1"}}
-    assert not reader.reason(bare).is_english
-    assert reader.reason(bare | {"text": BY_MESSAGE}).is_english
-
-
-def test_what_was_not_foreseen_is_shown_as_english() -> None:
-    retell = Translator(ReaderLocale("ru", 300))
-    result = retell.sentence("Raises the risk: the moon is full (trucks: never).")
-    assert result.is_english and result.text.startswith("Raises")
-
-
-def test_numbers_and_times_are_local() -> None:
-    speech = ReaderLocale("ru", 300)
-    retell = Translator(speech)
-    result = retell.sentence(
-        "Raises the risk: this carrier weighed 1,234 kg on average in a year (x)."
-    )
-    assert result.is_english  # what is usual is missing from the sentence
-    result = retell.sentence(
-        "Lowers the risk: net mass declared: 1,234.5 kg (trucks at A-B: 12.5%)."
-    )
-    assert result.text.startswith("Снижает риск: заявленная масса нетто: 1 234,5 кг") or (
-        "1\u00a0234,5" in result.text and "12,5" in result.text
-    )
+    shown = reader.reason(bare | {"text": BY_MESSAGE})
+    assert shown.is_english and shown.text == BY_MESSAGE
 
 
 @pytest.mark.parametrize(

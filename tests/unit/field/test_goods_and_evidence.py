@@ -26,7 +26,7 @@ from engine.domain.time_units import DAY
 from engine.explanation import precursor_signs
 from engine.explanation.facts import data_gaps, facts
 from engine.explanation.precursor_signs import add_precursor_reason
-from engine.explanation.reasons import REASONS_VERSION, Reason
+from engine.explanation.reasons import Reason
 from engine.selection.policy import (
     COUNTERPART,
     Chance,
@@ -51,7 +51,7 @@ TABLE_I = (
     "293941", "293942", "293944", "293961", "293962", "293963", "284161",
 )  # fmt: skip
 TABLE_II = ("291411", "291412", "290911", "280610", "280700", "290230", "292243", "293332")
-MODEL = Reason("night", "It came at night.", "night", "", 0.4)
+MODEL = Reason("night", "It came at night.", "night", "", 0.4, "night")
 REGULAR = {
     "consignee_precursor_new": 0.0,
     "consignor_precursor_new": 0.0,
@@ -89,7 +89,7 @@ def declare(*codes: str, **crossing: Any) -> Arrival:
 
 def explain(arrival: Arrival, features: dict[str, float]) -> list[str]:
     """Return the texts of the reasons of an arrival, one of which the model gave."""
-    found = add_precursor_reason([MODEL], arrival, features, version=REASONS_VERSION)
+    found = add_precursor_reason([MODEL], arrival, features)
     return [reason.text for reason in found]
 
 
@@ -143,7 +143,7 @@ def test_a_heading_alone_declares_no_precursor_and_is_a_neighbour() -> None:
 
 
 def test_acetic_anhydride_is_a_fact() -> None:
-    texts = [fact.text for fact in facts(declare("291524"), {}, version=REASONS_VERSION)]
+    texts = [fact.text for fact in facts(declare("291524"), {})]
     assert any(
         "acetic anhydride" in text and "precursor under international control, Table I." in text
         for text in texts

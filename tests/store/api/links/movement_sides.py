@@ -29,6 +29,7 @@ from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkKeys
 from engine.links.messages import list_fields
 from engine.links.state import Link
+from engine.queue.referrals import strictest_answered
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
@@ -113,6 +114,7 @@ class MovementSide:
             act: InspectionBody = {
                 "claim": _claim(inspection_name(record.inspection_id)),
                 "crossing_id": record.crossing_id,
+                "answers": strictest_answered(record).code,
                 "inspection": content,
             }
             event = self.features.act(record)
@@ -131,6 +133,7 @@ class MovementSide:
             "claim": {"names": [], "fingerprint": "00" * 32},
             "crossing_id": crossing_id,
             "by": "farid",
+            "team": None,
         }
         self.journal.append([RELEASE.draft(crossing_id, body, post="")])
 

@@ -9,9 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy import Column, Integer, MetaData, Table, column, table, update
 
 from api.migrations.upgrade import newest, read_version, upgrade
+from engine.errors import HomeError
 from engine.journal.journal import Journal
 from engine.storage.database import METADATA, Store
 
@@ -40,8 +41,8 @@ def test_migrated_tables_are_the_declared_ones(store: Store) -> None:
 
 def test_a_table_without_a_migration_is_found(store: Store) -> None:
     metadata = MetaData(naming_convention=METADATA.naming_convention)
-    for table in declare_all().tables.values():
-        table.to_metadata(metadata)
+    for one in declare_all().tables.values():
+        one.to_metadata(metadata)
     Table("forgotten", metadata, Column("a", Integer, primary_key=True))
 
     assert len(differences(store, metadata)) == len(differences(store, METADATA)) + 1
@@ -91,3 +92,19 @@ def test_a_store_that_lags_behind_is_brought_up(
     monkeypatch.setattr("api.migrations.upgrade.newest", lambda: f"{standing}-and-one")
     upgrade(store)
     assert asked == ["head"]
+
+
+def set_version(store: Store, version: str) -> None:
+    versions = table("alembic_version", column("version_num"))
+    with store.write() as connection:
+        connection.execute(update(versions).values(version_num=version))
+
+
+@pytest.mark.parametrize("version", ["0000", "0047", "9999"])
+def test_tables_of_a_version_that_is_not_known_are_refused(store: Store, version: str) -> None:
+    set_version(store, version)
+    try:
+        with pytest.raises(HomeError, match=f"of version {version}, which this program does not"):
+            upgrade(store)
+    finally:
+        set_version(store, newest())

@@ -75,6 +75,7 @@ def row(
     known = {"decision_id": f"d-{crossing}", "seq": 1000 + int(crossing[1:]), "post": post}
     known |= {"crossing_id": crossing, "known_at": at, "channel": int(channel), "place": 0}
     known |= {"vehicle_class": "truck", "waiting": False, "act_seq": act}
+    known |= {"answered": 0, "left": False, "minutes": 0.0, "plate": ""}
     return known | {"basis": basis or None}
 
 

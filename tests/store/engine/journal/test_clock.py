@@ -86,7 +86,7 @@ def test_after_a_restart_of_the_machine_a_night_is_believed(
         assert (append_note(store) - before >= off) is is_followed, "by the next process too"
 
 
-def test_a_home_of_an_older_version_follows_its_clock(store: Store) -> None:
+def test_a_store_without_an_anchor_follows_its_clock(store: Store) -> None:
     before = append_note(store)
     with store.write() as connection:
         connection.execute(delete(ANCHORS))

@@ -14,7 +14,8 @@ from engine.storage.database import Store
 def row(seq: int, post: str = "P", **more: object) -> dict[str, object]:
     known = {"decision_id": f"d{seq}", "seq": seq, "crossing_id": f"c{seq}", "post": post}
     known |= {"known_at": seq, "channel": int(Channel.BLUE), "place": 0, "waiting": False}
-    return known | {"act_seq": None} | more
+    known |= {"act_seq": None, "answered": 0, "left": False, "minutes": 0.0}
+    return known | {"plate": "", "vehicle_class": "truck"} | more
 
 
 def test_an_audit_is_open_until_an_act_a_later_decision_or_a_closure(

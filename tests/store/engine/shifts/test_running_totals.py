@@ -34,6 +34,7 @@ def decision(dice: random.Random, number: int, *, amends: str | None = None) -> 
         "waiting": channel > 1,
         "amends": amends and f"dec-{amends[2:]}",
         "plate": "",
+        "vehicle_class": "truck",
     }
     return Draft(DECISION, f"dec-{number}", dice.choice(POSTS), {"queue": queue})
 
@@ -45,7 +46,7 @@ def act(dice: random.Random, number: int, decided: Sequence[int]) -> Draft:
     if kind == DECISION:
         return decision(dice, number, amends=f"c-{earlier}")
     review = {"verdict": "override", "channel": dice.choice(("green", "red")), "reason_code": "x"}
-    body = {"crossing_id": f"c-{earlier}", "person": "one", "review": review}
+    body = {"crossing_id": f"c-{earlier}", "person": "one", "review": review, "answers": "red"}
     return Draft(kind, f"dec-{earlier}", dice.choice(POSTS), body)
 
 

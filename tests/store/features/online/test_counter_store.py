@@ -41,16 +41,16 @@ LOADED, REPLAYED = (400, 200) if os.environ.get("DARVOZA_PROOF") else (60, 40)
 def list_single_states(
     entity: Ints, known_at: Ints, states: Ints, _sums: int
 ) -> tuple[list[int], list[int], list[bytes]]:
-    """Return the rows that a load wrote before it wrote blocks."""
+    """Return rows of single states, as the service writes them."""
     return entity.tolist(), known_at.tolist(), [state.tobytes() for state in states]
 
 
-@pytest.mark.parametrize("is_of_before", [False, True])
+@pytest.mark.parametrize("is_single", [False, True])
 def test_a_loaded_history_reads_as_if_replayed(
-    store: Store, monkeypatch: pytest.MonkeyPatch, *, is_of_before: bool
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, is_single: bool
 ) -> None:
     """Fill the counters from a whole history: the same bits as counting it in bulk."""
-    if is_of_before:
+    if is_single:
         monkeypatch.setattr(counter_store, "pack_blocks", list_single_states)
     found = history(11, LOADED, step=6 * HOUR)
     log = read_log(tables(found), PLAN)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,13 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, TypeAdapter
+from typer.testing import CliRunner
 
 from api.app import FIRST, LateRoutes, create_app, load_late_routes
+from api.cli.main import app as command_line
 from api.http.schema_base import AnswerSchema
 from api.site import PAGES, ROUTERS
-
-ARCHIVE = Path(__file__).parents[3] / "data" / "home-0c412e7" / "home.tar.xz"
-"""A home with a loaded history."""
+from tests.unit.features.intake import bulk_folders as folders
 
 
 def answers() -> list[object]:
@@ -102,8 +101,9 @@ def test_a_service_starts_without_what_few_requests_want(start_state: dict[str, 
 @pytest.mark.integration
 def test_a_service_of_a_loaded_home_starts_without_the_compiler(tmp_path: Path) -> None:
     """With a negative control: what it loads once it answers is the compiler, for its history."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(tmp_path, filter="data")
+    folders.write(folders.clean(30), tmp_path / "in")
+    asked = ["load", str(tmp_path / "in"), "--home", str(tmp_path / "home")]
+    assert CliRunner().invoke(command_line, asked).exit_code == 0
     code = """
 import sys
 from pathlib import Path

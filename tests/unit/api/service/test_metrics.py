@@ -21,7 +21,7 @@ def count_decision(
     metrics: Metrics, seq: int, *, is_random: bool = True, channel: str = "red"
 ) -> None:
     decision: dict[str, Any] = {"channel": channel, "mode": "model", "is_random": is_random}
-    body = {"decision": decision | {"risk": {"percentile": 0.95}}, "inputs": {}}
+    body = {"decision": decision | {"risk": {"percentile": 0.95}}, "inputs": {"advance": None}}
     metrics.count_decision(StoredRecord(cast("Any", Entry(seq)), body))
 
 

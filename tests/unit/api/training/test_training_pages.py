@@ -374,11 +374,8 @@ def test_a_pick_of_the_pages_reaches_no_live_journal(
         assert has_canary(live)
 
 
-def test_an_exercise_made_before_messages_were_kept_is_still_shown(training_home: Path) -> None:
-    from experiments.training.exercises import text_of
-
+def test_a_fact_of_an_exercise_has_its_message(training_home: Path) -> None:
     with open_training(training_home):
         shown = json.loads((training_home / "exercises/shift-1.json").read_bytes())
     fact = shown["cases"][0]["facts"][0]
     assert {"text", "message", "parameters", "code"} == set(fact)
-    assert text_of(fact) == fact["text"] == text_of(fact["text"])

@@ -28,13 +28,13 @@ from sklearn.model_selection import cross_val_predict
 
 from engine.criteria.match import Match
 from engine.decision.decision import AMENDED, Decision, Inputs, Rank, ScoredArrival, decide
-from engine.decision.inspection_minutes import PRIOR, Minutes
-from engine.decision.placement import FIRST_VERSION, MOST_PEERS, VERSION
+from engine.decision.inspection_minutes import PRIOR, Minutes, place_of
+from engine.decision.placement import MOST_PEERS
 from engine.decision.role_views import BLIND, outcome
 from engine.domain.records import Arrival, Crossing, VehicleClass
 from engine.domain.time_units import moment
 from engine.search_orders.search_order import SearchCounts
-from engine.selection.policy import Channel, Policy
+from engine.selection.policy import Channel, Policy, Selection
 from engine.selection.randomization import PLACE, RANDOM, SCORE
 from engine.selection.team_assignment import TEAM
 from tests.support.random_histories import START
@@ -177,7 +177,7 @@ OF_EACH = 2000 if PROOF else 400
 """Red picks by each basis at least: four million pairs at full size, 160,000 at the small one."""
 
 
-def places(seed: int, placement: str, *, arrivals: int = 100_000) -> dict[str, list[float]]:
+def places(seed: int, *, arrivals: int = 100_000) -> dict[str, list[float]]:
     """Return where each red truck of one post stood in its queue, by what picked it."""
     rng = Random(seed)
     peers: deque[float] = deque(maxlen=MOST_PEERS)
@@ -203,7 +203,6 @@ def places(seed: int, placement: str, *, arrivals: int = 100_000) -> dict[str, l
             severity=10.0,
             minutes=Minutes(red=minutes, yellow=minutes / 3),
             matches=(HEAVY,) if fits else (),
-            placement=placement,
             peers=tuple(sorted(peers)),
         )
         one = decide(inputs, ScoredArrival(arrival, {}, level**2, level**2))
@@ -230,13 +229,20 @@ def apart(found: Mapping[str, Sequence[float]]) -> dict[tuple[str, str], float]:
 
 
 def test_no_place_in_the_queue_tells_what_picked_a_vehicle() -> None:
-    result = apart(places(2, VERSION))
+    result = apart(places(2))
     assert max(result.values()) <= MOST, result
 
 
-def test_profiles_that_queue_by_their_own_risk_are_caught() -> None:
-    """Negative control: the first rule, by which a random check alone drew its place."""
-    assert apart(places(2, FIRST_VERSION))["random", "profile"] > 0.65
+def test_profiles_that_queue_by_their_own_risk_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: a seeded bug, by which a random check alone draws its place."""
+
+    def place(inputs: Inputs, selection: Selection, *, merit: float) -> int:
+        if selection.basis == "random":
+            return inputs.drawn_place(selection.channel)
+        return place_of(selection.channel, merit, minutes=inputs.minutes)
+
+    monkeypatch.setattr("engine.decision.decision._place", place)
+    assert apart(places(2))["random", "profile"] > 0.65
 
 
 def reversed_order(view: View) -> View:
@@ -288,4 +294,4 @@ def test_random_picks_that_queue_by_their_own_risk_are_caught(
 ) -> None:
     """Negative control: they would come last, be skipped, and be known by that."""
     monkeypatch.setattr(Inputs, "drawn_place", lambda one, channel: int(channel) * 10**12)
-    assert apart(places(2, VERSION))["random", "score"] > 0.9
+    assert apart(places(2))["random", "score"] > 0.9

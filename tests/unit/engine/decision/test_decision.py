@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from engine.criteria.match import Match
 from engine.decision.decision import AMENDED, Inputs, Rank, ScoredArrival, attach_reasons, decide
 from engine.decision.inspection_minutes import Minutes
-from engine.decision.placement import VERSION
 from engine.decision.record_codec import decode_decision, encode_decision
 from engine.decision.role_views import BLIND, outcome, view
 from engine.domain.records import Arrival
@@ -122,7 +121,7 @@ def test_a_random_pick_queues_among_the_scored_picks() -> None:
 def test_whatever_is_not_picked_by_score_alone_takes_a_drawn_place() -> None:
     listed = Match("watchlist", "w-1", 8, "red", 1.0)
     drawn = NEVER | {PLACE: 0.4, listed.purpose: 0.5}
-    more: dict[str, Any] = {"placement": VERSION, "peers": (0.975, 0.98, 0.99)}
+    more: dict[str, Any] = {"peers": (0.975, 0.98, 0.99)}
     own = decide(inputs(drawn | {SCORE: 0.0}, **more), make_scored_arrival(1.0, 1.0))
     others = [
         decide(inputs(drawn | {RANDOM: 0.0}, **more), make_scored_arrival(0.0, 0.0)),
@@ -139,7 +138,7 @@ def test_whatever_is_not_picked_by_score_alone_takes_a_drawn_place() -> None:
 def test_a_changed_declaration_moves_every_place_alike() -> None:
     """A sender who amends to see whether a place moves learns nothing: it always does, as drawn."""
     drawn = NEVER | {PLACE: 0.4, PLACE_AMENDED: 0.7, AMENDED: 0.9}
-    more: dict[str, Any] = {"placement": VERSION, "amendment": 1}
+    more: dict[str, Any] = {"amendment": 1}
     scored = decide(inputs(drawn | {SCORE: 0.0}, **more), make_scored_arrival(1.0, 1.0))
     random_pick = decide(inputs(drawn | {RANDOM: 0.0}, **more), make_scored_arrival(0.0, 0.0))
     again = decide(
@@ -147,8 +146,7 @@ def test_a_changed_declaration_moves_every_place_alike() -> None:
     )
     assert scored.place == random_pick.place == again.place
     assert (
-        random_pick.place
-        != decide(inputs(drawn | {RANDOM: 0.0}, placement=VERSION), make_scored_arrival(0, 0)).place
+        random_pick.place != decide(inputs(drawn | {RANDOM: 0.0}), make_scored_arrival(0, 0)).place
     )
 
 
@@ -160,7 +158,7 @@ def test_a_scored_pick_that_is_drawn_too_counts_as_random() -> None:
     assert first.code == "random_check" and "another reason" in first.text and rest == [REASON]
 
 
-REASON = Reason("x", "x", "x", "x", 0.1)
+REASON = Reason("x", "x", "x", "x", 0.1, "x")
 
 
 def test_a_random_check_alone_says_so_first() -> None:

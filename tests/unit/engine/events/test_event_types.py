@@ -18,7 +18,7 @@ PARTIAL = re.compile(r"(DualControl|Promotion)Projection\(\)")
 
 
 def decision(**inputs: Any) -> dict[str, Any]:
-    return {"crossing_id": "c-1", "inputs": inputs}
+    return {"crossing_id": "c-1", "inputs": {"amends": None, "matches": []} | inputs}
 
 
 def review(verdict: str, **more: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from engine.domain.records import Arrival
 from engine.explanation import precursor_signs
 from engine.explanation.facts import facts
 from engine.explanation.precursor_signs import add_precursor_reason
-from engine.explanation.reasons import REASONS_VERSION, Reason
+from engine.explanation.reasons import Reason
 
-MODEL = Reason("night", "It came at night.", "night", "", 0.4)
+MODEL = Reason("night", "It came at night.", "night", "", 0.4, "night")
 REGULAR = {
     "consignee_precursor_new": 0.0,
     "consignor_precursor_new": 0.0,
@@ -36,16 +36,14 @@ def declare(*codes: str, **more: Any) -> Arrival:
     return Arrival.model_validate({"crossing": crossing, "declaration": declaration}, strict=False)
 
 
-def list_reasons(
-    arrival: Arrival, features: dict[str, float], version: str = REASONS_VERSION
-) -> list[tuple[str, str]]:
-    found = add_precursor_reason([MODEL], arrival, features, version=version)
+def list_reasons(arrival: Arrival, features: dict[str, float]) -> list[tuple[str, str]]:
+    found = add_precursor_reason([MODEL], arrival, features)
     return [(reason.code, reason.text) for reason in found]
 
 
 def test_acetic_anhydride_from_a_first_time_consignee_says_so() -> None:
     arrival = declare("070190", "2915240000")
-    (fact,) = [one for one in facts(arrival, {}, version=REASONS_VERSION) if "HS 29" in one.text]
+    (fact,) = [one for one in facts(arrival, {}) if "HS 29" in one.text]
     assert fact.code == fact.message == "precursor_declared"
     assert fact.text == (
         "Declares acetic anhydride (HS 291524), a precursor under international control, Table I."
@@ -90,14 +88,10 @@ def test_each_sign_comes_first(feature: str, value: float, words: str) -> None:
     assert list_reasons(declare("290230"), REGULAR | {feature: math.nan})[0][0] == MODEL.code
 
 
-def test_other_goods_and_records_of_earlier_rules_say_nothing() -> None:
-    new = dict.fromkeys(REGULAR, 1.0)
-    for arrival, version in (
-        (declare("291521", "2915"), REASONS_VERSION),
-        (declare("291524"), "reasons-4"),
-    ):
-        assert list_reasons(arrival, new, version) == [(MODEL.code, MODEL.text)]
-        assert all(one.code != "precursor_declared" for one in facts(arrival, {}, version=version))
+def test_other_goods_say_nothing() -> None:
+    arrival = declare("291521", "2915")
+    assert list_reasons(arrival, dict.fromkeys(REGULAR, 1.0)) == [(MODEL.code, MODEL.text)]
+    assert all(one.code != "precursor_declared" for one in facts(arrival, {}))
 
 
 def test_the_strictest_substance_speaks_for_a_declaration() -> None:

@@ -9,7 +9,6 @@ from engine.errors import NotAllowedError
 from engine.journal import areas, kinds
 from engine.journal.areas import list_rules, load_areas
 from engine.journal.exercise_guard import require_kinds
-from tests.service.compatibility import deployment_contract
 
 ROOT = Path(__file__).parents[4]
 
@@ -32,10 +31,6 @@ def count_untyped_drafts(text: str) -> int:
         return 0
     calls = (node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
     return sum(getattr(called, "id", "") == "Draft" for called in calls)
-
-
-def test_every_kind_of_version_0c412e7_is_there() -> None:
-    assert set() == deployment_contract.KINDS - set(list_rules())
 
 
 def test_every_draft_is_made_by_its_kind() -> None:

@@ -1,7 +1,6 @@
 """Search orders: learnt from finds and from searches in vain, the same for every red vehicle."""
 
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,9 +18,6 @@ from engine.search_orders.priors import FIRST, MINUTES, PRIOR, group, how
 from engine.search_orders.search_order import (
     AGAIN,
     ALL,
-    BEFORE_EQUIPMENT,
-    BEFORE_HOURS,
-    BEFORE_MINUTES,
     CLASS,
     FEWEST_GROUPS,
     KEPT,
@@ -179,41 +175,6 @@ def test_a_place_where_searches_found_goes_before_one_where_they_did_not() -> No
     assert "trailer.floor" in behind or "trailer.floor" not in order
 
 
-OLD = [
-    (
-        "cargo.among",
-        "not searched on trucks before; most published finds of the region were among the goods",
-    ),
-    ("trailer.floor", "found there 3 of 21 times it was searched on trucks"),
-]
-
-
-def test_an_order_of_the_rule_before_comes_out_again() -> None:
-    """As the engine of commit 0c412e7 made it."""
-    known = replace(whole({CLASS: {"trailer.floor": (21, 3)}}), version=BEFORE_MINUTES)
-    assert [(step.place, step.why) for step in search_order(vehicle(), known)][:2] == OLD
-
-
-def test_an_order_of_the_rule_before_equipment_comes_out_again() -> None:
-    """As the engine of commit 0caeb78 made it."""
-    counts = {CLASS: {"trailer.floor": (21, 3)}, "carrier": {"trailer.floor": (4, 2)}}
-    known = replace(whole(counts), version=BEFORE_EQUIPMENT)
-    assert search_order(vehicle(), known)[0] == SearchStep(
-        "trailer.floor",
-        "physical",
-        "0.909 finds expected in 1,000 minutes; 3 of 21 searches on trucks found something; "
-        "twice on vehicles of this carrier",
-        {
-            "vehicle_class": "truck",
-            "finds_in_1000_minutes": 0.909,
-            "searched": 21,
-            "found": 3,
-            "finds": {"carrier": 2},
-        },
-    )
-    assert known.as_dict().keys() == {"version", "counts"}
-
-
 equipment = st.dictionaries(st.sampled_from(("xray", "canine", "weighbridge")), st.integers(0, 2))
 
 
@@ -333,35 +294,3 @@ def test_why_is_one_sentence_of_what_was_found() -> None:
         "3 of 21 searches on trucks found something; once with this driver; "
         "twice on vehicles of this carrier"
     )
-
-
-def test_an_order_of_the_words_before_comes_out_again() -> None:
-    """As the engine of commit ec245fa made it."""
-    counts = {CLASS: {"trailer.floor": (21, 3)}}
-    step = search_order(vehicle(), replace(whole(counts), version=BEFORE_HOURS))[0]
-    now = search_order(vehicle(), whole(counts))[0]
-    assert step.why == (
-        "0.333 finds expected in 1,000 minutes; a search takes about 6 minutes; "
-        "not searched on trucks before; most published finds of the region were among the goods"
-    )
-    assert now.why == step.why.replace(
-        "0.333 finds expected in 1,000 minutes", "one find expected in about 50 hours of search"
-    )
-    assert now.parameters == {**step.parameters, "hours_per_find": 50.0}
-
-
-@given(known, equipment)
-def test_what_was_known_comes_back_from_its_record(counts: Any, works: Mapping[str, int]) -> None:
-    kept = replace(whole(counts), equipment=works)
-    back = SearchCounts.from_dict(json.loads(json.dumps(kept.as_dict())))
-    assert back.as_dict() == kept.as_dict()
-    assert search_order(vehicle(), back) == search_order(vehicle(), kept)
-
-
-def test_every_listed_place_has_a_method_and_a_class() -> None:
-    assert {place for prior in PRIOR.values() for place in prior} == set(PLACES)
-    assert all(how(place) != how("drone") for place in PLACES)
-    for vehicle_class, first in FIRST.items():
-        prior = PRIOR[vehicle_class]
-        assert sorted(first, key=lambda place: -prior[place]) == list(first)
-        assert all(prior[place] < prior[first[-1]] for place in set(prior) - set(first))

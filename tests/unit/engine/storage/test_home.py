@@ -1,4 +1,4 @@
-"""A home is closed to every other account of the machine, also one that an older version made."""
+"""A home is closed to every other account of the machine, also one that was open before."""
 
 import os
 import shutil
@@ -25,8 +25,8 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def old_home(folder: Path) -> Home:
-    """Make a home as versions before this one left it: anyone may read all but the keys."""
+def open_home(folder: Path) -> Home:
+    """Make a home of which anyone may read all but the keys."""
     home = Home(folder)
     for path in (home.root, home.history, home.bundles, home.reports):
         path.mkdir()
@@ -46,8 +46,8 @@ def test_a_new_home_is_closed_and_so_is_what_is_written_next(tmp_path: Path) -> 
     assert mode(home.root) == 0o700
 
 
-def test_an_old_home_is_closed_when_it_is_next_written_to(tmp_path: Path) -> None:
-    home = old_home(tmp_path / "home")
+def test_an_open_home_is_closed_when_it_is_next_written_to(tmp_path: Path) -> None:
+    home = open_home(tmp_path / "home")
     assert set(home.exposed()) >= {".", "history", "darvoza.sqlite", "darvoza.sqlite-wal"}
     home.prepare()
     assert home.exposed() == []
@@ -56,7 +56,7 @@ def test_an_old_home_is_closed_when_it_is_next_written_to(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_what_another_account_owns_is_named_and_not_touched(tmp_path: Path) -> None:
-    home = old_home(tmp_path / "home")
+    home = open_home(tmp_path / "home")
     os.chown(home.root, 65534, -1)
     os.chown(home.network, 65534, -1)
     home.prepare()
@@ -78,7 +78,7 @@ def test_a_second_account_reads_nothing_of_it() -> None:
     outer = Path(mkdtemp(dir="/tmp"))
     outer.chmod(0o755)
     try:
-        home = old_home(outer / "home")
+        home = open_home(outer / "home")
         assert reads_without_a_role(home.root / "darvoza.sqlite")
         home.prepare()
         assert not reads_without_a_role(home.root / "darvoza.sqlite")

@@ -25,9 +25,11 @@ from models.explanation import reason_eligibility
 from models.explanation.reason_eligibility import Eligibility, Grade
 from models.explanation.reason_sentences import NOTHING_STANDS_OUT, Sentences, sentences
 
-GOOD = Reason("plate_crossings_30d", "x", "it crossed 14 times", "trucks: 2", 0.9)
-DRAWN = Reason("random_check", "Random check.", "f", "c", 0.0)
-RATE = Reason("consignee_hit_rate", "x", "4.5% of inspections found something", "2.8%", 0.9)
+GOOD = Reason("plate_crossings_30d", "x", "it crossed 14 times", "trucks: 2", 0.9, "crossings")
+DRAWN = Reason("random_check", "Random check.", "f", "c", 0.0, "random_check")
+RATE = Reason(
+    "consignee_hit_rate", "x", "4.5% of inspections found something", "2.8%", 0.9, "inspections_hit"
+)
 KNOWN = {
     "plate_crossings_30d": Contribution("plate_crossings_30d", 14.0, 2.0, 0.9),
     "consignee_hit_rate": Contribution(
@@ -66,7 +68,7 @@ def test_good_decisions_pass_and_each_seeded_bug_is_counted() -> None:
     assert shares(decision(GOOD, GOOD))[6] == 1, "three reasons are owed"
     assert shares(decision(GOOD, GOOD, GOOD, is_random=True))[7] == 1, "a silent random pick"
     assert shares(decision(GOOD, GOOD, GOOD, order=(40, 13)))[8] == 1
-    weak = Reason("plate_crossings_30d", "x", "f", "c", 0.05)
+    weak = Reason("plate_crossings_30d", "x", "f", "c", 0.05, "crossings")
     found = shares(decision(DRAWN, weak, GOOD, is_random=True))
     assert found[2:4] == [0.0, 0.0] and found[-1] == 1.0, "counted, in a row of its own"
     free = make_whole_reason(Message("free_place"), code="no_single_circumstance")

@@ -162,11 +162,12 @@ def test_a_vehicle_is_picked_once() -> None:
 def test_what_was_missed_says_why_it_could_have_been_seen() -> None:
     case = Case("c", {}, (), (), {}, PLACES)
     exercise = Exercise("shift-1", 1, 60.0, (case, replace(case, crossing_id="d")))
-    seen = Answer(place="fuel.tank", reasons=("It came at night.",), value=1.0, channel="red")
+    night = {"text": "It came at night."}
+    seen = Answer(place="fuel.tank", reasons=(night,), value=1.0, channel="red")
     solution = Solution({"c": seen, "d": Answer()})
     [missed] = list_misses(exercise, solution, [])
     assert (missed["why"], missed["place"]) == ("not_picked", "fuel.tank")
-    assert missed["reasons"] == ["It came at night."] and missed["engine_picked"]
+    assert missed["reasons"] == [night] and missed["engine_picked"]
     [missed] = list_misses(exercise, solution, [Pick("c", ((PAPERS, 10.0),))])
     assert missed["why"] == "searched_elsewhere"
     assert list_misses(exercise, solution, [Pick("c", (("fuel.tank", 6.0),))]) == []

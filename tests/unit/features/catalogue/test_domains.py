@@ -9,7 +9,6 @@ import pytest
 
 from engine.domain.network import BorderPost, IdentifierField, Network
 from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.earlier_definitions import UNIFORM, UNIFORM_ENCODING
 from features.catalogue.plan import Plan
 from features.offline.encoded_history import read_log
 from features.offline.encoding import crossing_columns
@@ -23,7 +22,6 @@ NAMES = (
     "carrier_new_drivers_90d", "new_driver_for_carrier", "carrier_crossings_365d",
 )  # fmt: skip
 PLAN = Plan({name: CATALOGUE[name] for name in NAMES})
-FIRST = Plan({name: UNIFORM[name] for name in NAMES}, encoding=UNIFORM_ENCODING)
 Shared = Mapping[IdentifierField, str]
 
 
@@ -36,11 +34,11 @@ def network(shared: Shared) -> Network:
     return Network(made, identifiers=shared)
 
 
-def last(*passages: Any, shared: Shared | None = None, plan: Plan = PLAN) -> dict[str, float]:
+def last(*passages: Any, shared: Shared | None = None) -> dict[str, float]:
     """Return the features of the last of some passages."""
     found = replace(tables(History(passages, (), ())), network=network(shared or {}))
-    values = matrix(read_log(found, plan), plan).values[-1]
-    return dict(zip(plan.names, values.tolist(), strict=True))
+    values = matrix(read_log(found, PLAN), PLAN).values[-1]
+    return dict(zip(PLAN.names, values.tolist(), strict=True))
 
 
 def journey(there: str, here: str) -> tuple[Any, ...]:
@@ -61,13 +59,6 @@ def test_a_domain_that_both_share_compares() -> None:
     assert last(*journey("one", "another"), shared=shared)["mirror_driver_differs"] == 1.0
     same = last(*journey("name", "name"), shared=shared)
     assert (same["mirror_driver_differs"], same["driver_crossings_365d"]) == (0.0, 1.0)
-
-
-def test_one_domain_for_all_raises_false_differences() -> None:
-    """Negative control: what the first definitions did."""
-    seen = last(*journey("their-name", "our-name"), plan=FIRST)
-    assert seen["mirror_driver_differs"] == 1.0
-    assert last(*journey("name", "name"), plan=FIRST)["driver_crossings_365d"] == 1.0
 
 
 def entries(*posts_and_drivers: tuple[str, str]) -> list[Any]:

@@ -9,21 +9,19 @@ import pytest
 from engine.domain.records import Crossing, Declaration
 from engine.domain.time_units import DAY, micros, moment
 from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.earlier_definitions import (
-    ENCODING_WITHOUT_OPTIONAL,
-    WITHOUT_OPTIONAL,
-    plan_of,
-)
 from features.catalogue.plan import Plan
 from features.offline.encoded_history import read_log
 from features.offline.encoding import crossing_columns
 from features.offline.feature_matrix import matrix
 from tests.support.random_histories import EVENTFUL, START, History, tables
 
-NAMES = [name for name in CATALOGUE if name not in WITHOUT_OPTIONAL]
+NAMES = (
+    "invoice_over_value", "invoice_over_usual", "invoice_over_usual_of_consignee",
+    "route_countries", "undeclared_countries", "path_share", "office_share",
+    "post_share_of_office", "package_kind_share", "previous_type_share",
+    "package_kind_hit_rate", "previous_documents",
+)  # fmt: skip
 PLAN = Plan({name: CATALOGUE[name] for name in NAMES})
-BEFORE = "8e31d6c01199101631634facbea5847776847ff31ccb5e3726b6675e34c38161"
-"""Digest of the definitions before the optional fields, as version af44aa66 computed it."""
 USUAL: dict[str, Any] = {
     "dispatch_country": "CN",
     "destination_country": "UZ",
@@ -146,12 +144,3 @@ def test_the_histories_of_the_parity_tests_hold_these_features() -> None:
     for place, name in enumerate(PLAN.names):
         known = {value for value in found.values[:, place].tolist() if not isnan(value)}
         assert len(known) >= 2, name
-
-
-def test_a_home_of_before_keeps_its_definitions() -> None:
-    plan = plan_of(BEFORE)
-    assert (plan.digest, plan.is_earlier) == (BEFORE, True)
-    assert plan.names == tuple(WITHOUT_OPTIONAL)
-    assert not plan_of("unknown").is_earlier
-    later = Plan(CATALOGUE, encoding=ENCODING_WITHOUT_OPTIONAL)  # negative control
-    assert later.digest != BEFORE

@@ -13,11 +13,6 @@ from engine.domain.records import Crossing, Inspection
 from engine.domain.time_units import DAY, HOUR, micros, moment
 from engine.ports import Contribution, Evidence
 from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.earlier_definitions import (
-    ENCODING_WITHOUT_RECENT,
-    WITHOUT_RECENT,
-    plan_of,
-)
 from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
 from features.catalogue.recency import HALF_LIFE, PASSAGE, WEIGHTS, WINDOWS, step_weights
@@ -32,8 +27,6 @@ from tests.support.random_histories import EVENTFUL, START, History, tables
 
 NAMES = [name for name, one in CATALOGUE.items() if one.operator == "recent_rate"]
 PLAN = Plan({name: CATALOGUE[name] for name in NAMES})
-BEFORE = "0dd80b4f96ec8de11b7a6a2acacc5735f4fca6042234200878f9311772f2dc57"
-"""Digest of the definitions before these rates, as version 0170d1c7 computed it."""
 STRENGTH = 5.0
 NOW = 400
 """Day on which the vehicle comes that is looked at."""
@@ -180,11 +173,3 @@ def test_finds_of_long_ago_alone_are_no_recent_reason() -> None:
 
 def test_finds_never_speak_against_a_search() -> None:
     assert set(monotone_constraints.signs(NAMES, {}).tolist()) == {1}
-
-
-def test_a_home_of_before_keeps_its_definitions() -> None:
-    plan = plan_of(BEFORE)
-    assert (plan.digest, plan.is_earlier) == (BEFORE, True)
-    assert plan.names == tuple(WITHOUT_RECENT)
-    later = Plan(CATALOGUE, encoding=ENCODING_WITHOUT_RECENT)  # negative control
-    assert later.digest != BEFORE

@@ -1,4 +1,4 @@
-"""Optional fields of version 2: from files, refused by rule, and nothing to a load without them."""
+"""Optional fields: from files, refused by rule, absent where they are not given."""
 
 from pathlib import Path
 from typing import Any
@@ -8,17 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.domain.records import (
-    CROSSING_ADDITIONS,
-    DECLARATION_ADDITIONS,
-    ITEM_ADDITIONS,
     Arrival,
 )
 from engine.domain.time_units import DAY, micros, moment, rfc3339
-from engine.storage.home import Home
-from features.history import tables as history_tables
 from features.history.record_rows import to_row
-from features.history.tables import ADDED, SCHEMAS, content_digest, read_history
-from features.intake.load import load, read_folder
+from features.history.tables import SCHEMAS
+from features.intake.load import read_folder
 from tests.unit.features.intake import bulk_folders as folders
 from tests.unit.features.intake.bulk_folders import NOW
 
@@ -46,12 +41,6 @@ def filled() -> folders.Tables:
     }
 
 
-def test_the_lists_of_fields_are_those_of_the_contract() -> None:
-    assert tuple(CROSSING) == CROSSING_ADDITIONS
-    assert tuple(DECLARATION) == DECLARATION_ADDITIONS
-    assert tuple(ITEM) == ITEM_ADDITIONS
-
-
 def test_csv_and_parquet_give_the_fields_and_absent_ones_stay_absent(tmp_path: Path) -> None:
     folders.write(filled(), tmp_path / "csv")
     found = read_folder(tmp_path / "csv", now=NOW)
@@ -59,7 +48,7 @@ def test_csv_and_parquet_give_the_fields_and_absent_ones_stay_absent(tmp_path: P
     with_them, without = found.tables.crossings.to_pylist()
     assert with_them["cmr_number"] == "551902"
     assert with_them["expected_at"] == NOW + 3 * DAY  # announced: it may lie after the load
-    assert [without[name] for name in CROSSING_ADDITIONS] == [None, None, None]
+    assert [without[name] for name in CROSSING] == [None, None, None]
     (head,) = found.tables.declarations.to_pylist()
     assert (head["invoice_value"], head["route_countries"]) == (8250.5, ["KZ", "UZ"])
     assert head["previous_documents"] == ["N821:26KZ1", "N730:551902"]
@@ -104,38 +93,7 @@ def test_a_value_that_breaks_its_rule_is_quarantined_by_its_name(
     assert (field, rule) in {(fault.field, fault.rule) for fault in faults}
 
 
-def test_a_load_without_the_fields_keeps_its_digest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folders.write(folders.clean(60), tmp_path / "in")
-    found = read_folder(tmp_path / "in", now=NOW).tables
-    tables = {name: found.table(name) for name in SCHEMAS}
-    before = {
-        name: table.drop_columns([c for t, c in ADDED if t == name and c in table.column_names])
-        for name, table in tables.items()
-    }
-    assert content_digest(before) == content_digest(tables) == found.digest
-    monkeypatch.setattr(history_tables, "_is_blank", lambda column: False)
-    assert content_digest(before) != content_digest(tables)  # negative control
-
-
-def test_a_load_of_an_earlier_version_is_read_with_empty_lists(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
-    folders.write(folders.clean(60), tmp_path / "in")
-    loaded = load(home, tmp_path / "in", now=NOW)
-    for name in ("declarations", "crossings"):
-        for path in (home.history / loaded.digest / name).glob("*.parquet"):
-            table = pq.ParquetFile(path).read()
-            old = [c for t, c in ADDED if t == name and c in table.column_names]
-            path.chmod(0o600)
-            pq.write_table(table.drop_columns(old), path)
-    heads = read_history(home).declarations
-    assert set(map(tuple, heads["route_countries"].to_pylist())) == {()}
-    assert heads["invoice_value"].null_count == heads.num_rows
-
-
 def test_a_journal_record_has_the_same_columns_as_a_file(tmp_path: Path) -> None:
-    """What the JSON text leaves out is in the history's row all the same."""
     body: dict[str, Any] = {
         "crossing": {
             "crossing_id": "c",
@@ -159,27 +117,3 @@ def test_a_journal_record_has_the_same_columns_as_a_file(tmp_path: Path) -> None
     assert set(row) == set(SCHEMAS["declarations"].names)
     assert (row["documents"], row["route_countries"], item["package_kind"]) == (["N935"], [], "CT")
     assert to_row(arrival.crossing)["expected_at"] == micros(moment(NOW + 3 * DAY))
-
-
-def test_an_arrival_without_the_fields_has_the_text_that_it_had() -> None:
-    arrival = Arrival.model_validate(
-        {
-            "crossing": {
-                "crossing_id": "c",
-                "post": "OYB",
-                "direction": "entry",
-                "arrived_at": "2025-01-01T00:00:00Z",
-                "vehicle_class": "truck",
-            },
-            "declaration": {
-                "declaration_id": "d",
-                "procedure": "import",
-                "items": [{"item_no": 1, "hs_code": "0807"}],
-            },
-        },
-        strict=False,
-    )
-    text = arrival.model_dump_json()
-    added = (*CROSSING_ADDITIONS[2:], *DECLARATION_ADDITIONS, *ITEM_ADDITIONS)
-    assert not [name for name in added if f'"{name}"' in text]
-    assert text.count('"tir_carnet"') == text.count('"cmr_number"') == 1  # the declaration's own

@@ -14,11 +14,16 @@ from xml.sax.saxutils import escape, quoteattr
 import pytest
 from lxml import etree
 
-from engine.domain.records import DECLARATION_ADDITIONS, Crossing, Declaration
+from engine.domain.records import Crossing, Declaration
 from engine.errors import InputError
 from features.messages import translation, values, xml_reader
 from features.messages.settings import MessageSettings, read_settings
-from features.messages.translation import FORMATS, read_pseudonym_key, translate_document
+from features.messages.translation import (
+    DECLARATION_ADDITIONS,
+    FORMATS,
+    read_pseudonym_key,
+    translate_document,
+)
 from features.messages.tree import Node
 from features.messages.values import TranslationContext
 from tests.support import message_tables

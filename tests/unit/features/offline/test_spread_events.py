@@ -7,8 +7,6 @@ import pytest
 
 from engine.domain.time_units import DAY
 from features.catalogue import find_spread
-from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.earlier_definitions import WITHOUT_SPREAD, plan_of
 from features.catalogue.find_spread import (
     CROSSINGS_FOR,
     ENTITIES,
@@ -25,12 +23,9 @@ from features.catalogue.find_spread import (
     number_entities,
     values_as_of,
 )
-from features.catalogue.plan import Plan
 from features.offline.spread_events import SpreadInputs, join_parts, spread_finds
 from features.offline.spread_kernel import CrossingWindow
 
-BEFORE = "87385c282a0cd6df11e1833863952f68b590c47061aed962405f8f64a385d17e"
-"""Digest of the definitions before, as version 1c69a68a computed it."""
 CUT = 5_000 * EVERY
 NONE = np.zeros(0, np.int64)
 ROWS = np.arange(300)
@@ -175,11 +170,3 @@ def test_values_keep_their_leading_digits() -> None:
     assert (kept <= values).all() and (
         kept[3:] > values[3:] * (1 - 2.0 ** (1 - find_spread.BITS))
     ).all()
-
-
-def test_homes_of_before_keep_their_definitions() -> None:
-    plan = plan_of(BEFORE)
-    assert (plan.digest, plan.is_earlier, plan.spread) == (BEFORE, True, ())
-    assert plan.names == tuple(WITHOUT_SPREAD)
-    assert Plan(CATALOGUE).spread == tuple(sorted(MEASURES))
-    assert Plan(WITHOUT_SPREAD).digest != BEFORE  # negative control: the encoder's version counts

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from features.catalogue.earlier_definitions import plan_of
+from features.catalogue.plan import current_plan
 from features.online.counter_store import CounterReader, Ints
 
 ARRIVALS, ENTITIES = 500, 40
@@ -13,7 +13,7 @@ CUT = 1_795_850_400_000_000
 
 @pytest.fixture(scope="module")
 def reader() -> CounterReader:
-    return CounterReader(plan_of(""))
+    return CounterReader(current_plan())
 
 
 def draw(reader: CounterReader) -> tuple[Ints, Ints]:
@@ -45,7 +45,7 @@ def test_each_look_up_gets_its_own_state(reader: CounterReader) -> None:
 
 def test_numbers_that_leave_64_bits_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seeded bug: groups by long numbers, as the table has them, instead of by their place."""
-    reader = CounterReader(plan_of(""))
+    reader = CounterReader(current_plan())
     numbers = np.array([column[2] for column in reader._columns], np.int64)
     monkeypatch.setattr(reader, "_group", numbers << 8)
     assert count_wrong(reader) > 0

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from api.cli.common import open_home
 from api.cli.main import app
-from engine.audit.file_anchors import declare_files, declare_network
+from engine.audit.file_anchors import declare_network
 from engine.errors import HomeError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
@@ -36,7 +36,7 @@ VERSION = "m-1"
 def test_verify_holds_the_loaded_history_to_the_journal(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     folders.write(folders.clean(30), tmp_path / "in")
-    digest = load(home, tmp_path / "in", now=NOW).digest
+    loaded = load(home, tmp_path / "in", now=NOW)
     asked = ["verify", "--home", str(home.root), "--json"]
 
     def faults() -> list[tuple[int, str]]:
@@ -49,9 +49,9 @@ def test_verify_holds_the_loaded_history_to_the_journal(tmp_path: Path) -> None:
 
     with open_home(home.root) as (_, store):
         assert faults() == [(0, "history")], "a load that no record knows"
-        seq = open_epoch(home, store, PLAN, about={"load": digest}, report=lambda _: None).seq
+        seq = open_epoch(home, store, PLAN, about=loaded.as_body(), report=lambda _: None).seq
     assert faults() == []
-    path = next((home.history / digest / "inspections").iterdir())
+    path = next((home.history / loaded.digest / "inspections").iterdir())
     table = pq.read_table(path)
     at = table.column_names.index("outcome")
     pq.write_table(table.set_column(at, "outcome", pa.array(["seizure"] * len(table))), path)
@@ -162,19 +162,17 @@ def test_an_edit_of_each_anchored_file_is_found(
         assert set(outcome(home)[0]) == rules, attack.__name__
 
 
-def test_files_that_no_record_anchors_are_notes_and_the_next_start_anchors_them(
+def test_a_network_file_that_no_record_anchors_is_a_note_and_the_next_start_anchors_it(
     tmp_path: Path,
 ) -> None:
-    """As in homes from before: their records say nothing of these files."""
     home = Home(tmp_path / "home")
     folders.write(folders.clean(30), tmp_path / "in")
-    digest = load(home, tmp_path / "in", now=NOW).digest
+    loaded = load(home, tmp_path / "in", now=NOW)
     with open_home(home.root) as (_, store):
-        open_epoch(home, store, PLAN, about={"load": digest}, report=lambda _: None)
+        open_epoch(home, store, PLAN, about=loaded.as_body(), report=lambda _: None)
         rules, notes = outcome(home)
-        assert rules == [] and len(notes) == 2
-        assert all("not anchored" in note for note in notes)
-        declare_files(home, store)
+        assert rules == [] and ["not anchored" in note for note in notes] == [True]
+        declare_network(home, store)
         assert outcome(home) == ([], [])
         edit_network(home)
         assert outcome(home)[0] == ["network"]

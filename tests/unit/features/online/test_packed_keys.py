@@ -1,8 +1,5 @@
 """Keys of a crossing come back from the index as they went in, however they were packed."""
 
-from importlib import import_module
-from struct import pack
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,9 +19,6 @@ def test_keys_come_back(keys: list[int]) -> None:
 
 
 @given(KEYS)
-def test_a_history_and_a_migration_pack_them_as_the_service_does(keys: list[int]) -> None:
+def test_a_history_packs_them_as_the_service_does(keys: list[int]) -> None:
     many = np.array([keys, keys[::-1], [0] * len(keys)], np.int64)
     assert pack_many_keys(many) == [pack_keys(row) for row in many.tolist()]
-    migrate = import_module("api.migrations.versions.0043_packed_keys")._pack
-    assert migrate(pack(f"<{len(keys)}q", *keys)) == pack_keys(keys)
-    assert migrate(b"") == b"" and unpack_keys(b"") == []

@@ -183,13 +183,6 @@ def test_a_linked_folder_an_old_bundle_and_a_strange_key_are_refused(
         load_bundle(tmp_path / "m20200101-00000000", KEY.public_key())
 
 
-def test_a_bundle_with_the_trees_of_an_earlier_release_is_read(copy: Path) -> None:
-    (copy / "discrepancy.treelite").write_bytes(b"no longer read")
-    assert "there are others" in find_refusal(copy)
-    resign(copy)
-    assert set(load_bundle(copy, KEY.public_key()).paths) >= {"discrepancy"}
-
-
 def test_a_pickle_inside_an_archive_never_runs(copy: Path, tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> tuple[object, tuple[str]]:

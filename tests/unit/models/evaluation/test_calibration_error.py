@@ -95,25 +95,6 @@ def test_three_inspected_rows_tell_nothing_about_chances() -> None:
     assert "not yet knowable" in page(made) and report_html(made)
 
 
-def test_a_report_of_before_is_still_read() -> None:
-    data = small_world(3000, seed=7, days=20)
-    made = report(data, score(data.values), config=TrainConfig(), fitted_until=START, score=score)
-    made["proxies"] = {"features": ["f0"], "replaced": 0.1, "by_country": {"UZ": {}}}
-    del made["groups"]["shift"], made["outcome_test"]["shift"], made["advantage"]
-    for groups in made["groups"].values():
-        for one in groups.values():
-            del one["recall"], one["random_recall"]
-    for views in made["targets"].values():
-        for view in ("random_stream", "inverse_propensity", "inspected"):
-            del views[view]["not_carried_out"]
-        del views["inspected"]["calibration_error"], views["inspected"]["brier"]
-        for line in (views["random_curve"], views["inspected"]["curve"]):
-            for name in ("low", "high", "knowable", "why"):
-                del line[name]
-    assert "off by" not in paragraph(made) and page(made)
-    assert "Share within capacity with" not in report_html(made)
-
-
 def test_many_rows_tell_it_with_an_interval_and_what_chance_alone_would_show() -> None:
     made = make_report(small_world(6000, seed=2, days=20))
     inspected = made["targets"]["discrepancy"]["inspected"]

@@ -1,6 +1,7 @@
 """Shares of a blend: the usual ones where later rows say nothing, others where they do."""
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,19 +49,10 @@ def test_later_rows_outweigh_the_usual_shares(share: float) -> None:
     assert blend_of(TRUE, noise, line_share=share)["discrepancy"] > 0.9
 
 
-def test_an_older_record_keeps_what_was_done_then() -> None:
-    now = TrainConfig()
-    assert now.discrepancy == Trees(iterations=60)
-    assert TrainConfig.from_record(now.as_dict()) == now
-    older = {
-        k: v
-        for k, v in now.as_dict().items()
-        if k not in ("line_share", "line_half_life_days", "most_clear", "bins")
-    }
-    read = TrainConfig.from_record(older | {"discrepancy": {"iterations": 120}})
-    assert (read.line_share, read.line_half_life_days, read.discrepancy.iterations) == (0, 0, 120)
-    assert (read.most_clear, read.bins) == (0, "weighted")
-    assert not {"most_clear", "bins", "estimators"} & read.as_dict().keys()
+def test_a_record_states_every_choice() -> None:
+    made = TrainConfig(bins="weighted", most_clear=100, line_share=0.0)
+    assert made.as_dict().keys() == {field.name for field in fields(TrainConfig)}
+    assert TrainConfig.from_record(json.loads(json.dumps(made.as_dict()))) == made
 
 
 @pytest.mark.parametrize(

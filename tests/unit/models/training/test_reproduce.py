@@ -12,7 +12,7 @@ from api.cli.main import app
 from api.service.runtime import open_store
 from engine.domain.time_units import DAY
 from engine.storage.home import Home
-from features.catalogue import catalogue, earlier_definitions
+from features.catalogue import catalogue
 from features.history.tables import Tables
 from models.training import model_card, pipeline, reproduce
 from tests.proof_alone import IS_PROOF
@@ -55,8 +55,7 @@ def run(home: Path, *words: str, status: int = 0) -> dict[str, Any]:
 def test_a_model_comes_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     past = Past()
     monkeypatch.setattr(pipeline, "read_event_log", past)
-    for module in (catalogue, earlier_definitions):
-        monkeypatch.setattr(module, "CATALOGUE", SOME)
+    monkeypatch.setattr(catalogue, "CATALOGUE", SOME)
     # Analysts' notebook has a test of its own, and takes seconds to import.
     monkeypatch.setattr(pipeline, "record_run", lambda *_: "")
     found = Home(tmp_path / "home")
