@@ -5,7 +5,7 @@ few weeks, drivers and consignees stay. *drivers*: drivers come and go, carrier 
 *importer*: all goods go to one big lawful importer. *newcomers*: firms live for weeks, and the
 drivers go over to the next ones. *fronts*: several firms share trailers, and a car drives ahead.
 In each kind lawful groups do the same and carry nothing, and one lawful importer has a sixth of the
-laden trucks; but in *importer*, three loads of others are found among his goods.
+laden trucks; in all but *importer* three loads of others are found among his goods.
 
 A group that is never caught has a known member with it now and then: in one trip of eight it takes
 a driver of a group that may be caught (*fronts*: a trailer). All numbers are assumed.

@@ -15,7 +15,14 @@ from engine.ports import Contribution, Evidence
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.catalogue.rate_evidence import EvidenceReader
-from features.catalogue.recency import HALF_LIFE, PASSAGE, WEIGHTS, WINDOWS, step_weights
+from features.catalogue.recency import (
+    ELSEWHERE,
+    HALF_LIFE,
+    PASSAGE,
+    WEIGHTS,
+    WINDOWS,
+    step_weights,
+)
 from features.catalogue.transforms import OPERATORS
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix, reads
@@ -111,6 +118,25 @@ def test_traffic_holds_a_rate_of_seizures_down() -> None:
     assert busy["plate_recent_seizure_rate"] == pytest.approx(by_passages, rel=1e-6)
     # Negative control: by inspections alone, as discrepancies are counted, it is the stronger.
     assert busy["plate_recent_hit_rate"] > quiet["plate_recent_hit_rate"]
+
+
+def test_a_find_elsewhere_counts_without_an_inspection() -> None:
+    """No inspection, eight passages, one find elsewhere: for arrays and for one row alike."""
+    feature = CATALOGUE["plate_recent_seizure_rate"]
+    own, common = [[0.0]] * 4 + [[1.0], [8.0]], [9.0, 450.0]
+    operator, base = OPERATORS["recent_rate"], (9.0 + 1.0) / (450.0 + 50.0)
+    (one,) = operator.of_one(own, common, *([each] for each in feature.parameters))
+    assert one == (ELSEWHERE + 2 * STRENGTH * base) / (8 * PASSAGE + 2 * STRENGTH)
+    rows = operator.of_rows(
+        np.array(own)[:, :, None],
+        np.array(common)[:, None],
+        *(np.array([[each]]) for each in feature.parameters),
+    )
+    assert rows.tolist() == [[one]]
+    # Negative control: the same find among many passages hardly counts.
+    own[-1] = [800.0]
+    (busy,) = operator.of_one(own, common, *([each] for each in feature.parameters))
+    assert busy < base / 3
 
 
 def test_negative_control_windows_weighed_the_wrong_way_round_are_found(
