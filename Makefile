@@ -39,13 +39,12 @@ spark: $(SPARK)/.ready  ## Spark against numpy, in an environment of its own; ne
 	PYSPARK_PYTHON=$(abspath $(SPARK))/bin/python PYSPARK_DRIVER_PYTHON=$(abspath $(SPARK))/bin/python \
 		SPARK_LOCAL_IP=127.0.0.1 $(SPARK)/bin/python -m pytest tests/spark --timeout 1200 $(ARGS)
 
-check: $(READY)  ## Lint, types, layers, names and words, and no registry host in any tracked file
+check: $(READY)  ## Lint, types, layers, and no registry host in any tracked file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/hosts.py
-	$(BIN)/python tests/wording.py
 
 format: $(READY)  ## Format the code
 	$(BIN)/ruff check --fix .
