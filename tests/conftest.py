@@ -160,7 +160,6 @@ LONGEST = (
     "test_targeting",
     "test_documents",
     "test_confirmations",
-    "test_wording",
     "test_reason_sentences",
     "test_checkpoint_view",
     "test_shadow",

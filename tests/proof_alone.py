@@ -230,9 +230,6 @@ PROOF_ALONE: Mapping[str, str] = {
         )
     },
     # Run by ``make check`` too, which a change must pass as well.
-    "unit/test_wording.py::test_no_banned_name_or_word_is_new_and_none_is_listed_that_is_gone": (
-        "unit/test_wording.py::test_a_list_that_differs_from_the_code_is_reported_and_only_shrinks"
-    ),
     # A process of its own for what others show in theirs.
     "unit/api/cli/test_child_failure.py::test_a_real_command_that_refuses_says_why": (
         "service/profiles/test_profiles.py::test_a_backtest_runs_as_a_command_of_its_own"

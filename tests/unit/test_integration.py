@@ -87,16 +87,16 @@ def test_a_file_whose_tests_are_all_left_out_is_not_imported() -> None:
     assert not is_left_out(HERE / "unit", f"not {MARKER}")
     mixed = HERE / "unit" / "features" / "intake" / "test_load.py"
     assert not is_whole(mixed) and may_hold(mixed)
-    plain = HERE / "unit" / "test_wording.py"
+    plain = HERE / "unit" / "test_maps.py"
     assert not may_hold(plain) and is_left_out(plain, MARKER)
     assert not is_left_out(plain, f"not {MARKER}")
 
 
 def test_a_file_that_names_nothing_of_the_kind_is_overlooked() -> None:
     """Negative control: a marker that came in by another way than those that are looked for."""
-    plain, named = HERE / "unit" / "test_wording.py", HERE / "unit" / "test_notebooks.py"
+    plain, named = HERE / "unit" / "test_maps.py", HERE / "unit" / "test_notebooks.py"
     items: list[Any] = [SimpleNamespace(path=one, keywords={MARKER}) for one in (plain, named)]
-    assert list_overlooked(items) == ["test_wording.py"]
+    assert list_overlooked(items) == ["test_maps.py"]
     assert list_overlooked(items[1:]) == []
 
 
