@@ -151,10 +151,10 @@ def _row(
 _INTRODUCTION = (
     "# Who sees, acts and approves",
     "",
-    "Made by `darvoza agencies matrix docs/samples/agencies.toml`; a test holds it to the code.",
+    "Printed by `darvoza agencies matrix`.",
     "",
     "A row is a route of the JSON interface or a page, a column an agency of the sample table; the",
-    "last column stands for people and keys without an agency ([agencies](agencies.md)). The first",
+    "last column stands for people and keys without an agency. The first",
     "row of a matter says whose rows of it are seen, on any page and in any answer.",
     "",
     "- `all`: rows of every agency.",

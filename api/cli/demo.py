@@ -494,7 +494,7 @@ def _wait_for_stop() -> None:
 def _say_how(here: str, credentials: Credentials, differing: str | None) -> None:
     post, key = next(iter(credentials.checkpoints.items()))
     OUT.print(
-        f"Pages: {here}/ (a tour: docs/tour.md), document: {here}/openapi.json", soft_wrap=True
+        f"Pages: {here}/ (a tour: docs/pages.md), document: {here}/openapi.json", soft_wrap=True
     )
     if differing is not None:
         OUT.print(f"The two sides differ: {here}/decisions/{differing}", soft_wrap=True)

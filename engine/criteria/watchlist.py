@@ -114,7 +114,7 @@ class WatchEntry(Notice):
     """Match plates, trailers, VINs and containers by shape: O as 0, I as 1, B as 8."""
     note: Text | None = None
     is_shareable: bool = False
-    """Its identifiers may be compared with the lists of partners: docs/link-matching.md."""
+    """Its identifiers may be compared with the lists of partners: docs/links.md."""
 
 
 def list_identifiers(content: Mapping[str, Any]) -> dict[str, str]:

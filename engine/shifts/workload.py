@@ -39,7 +39,7 @@ MOST_SHARE = 0.25
 """No channel takes more of the arrivals by score, however many minutes are left."""
 MOST_TOGETHER = 0.30
 """Nor do both together. Below the riskiest three in ten hardly anything is known against a vehicle,
-and a random check of the same minutes is expected to find more (decision 78)."""
+and a random check of the same minutes is expected to find more (decision 4)."""
 CAUTION = 1.0
 """Standard deviations of what random checks and profiles may still take that are kept back."""
 SLACK = 0.05

@@ -40,7 +40,7 @@ def simulate(
     jobs: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Run policies over the worlds of the first seeds; see ``docs/simulate.md`` for the keys.
+    """Run policies over the worlds of the first seeds; see ``docs/evaluation.md`` for the keys.
 
     ``progress`` is called with the number of years done and of all.
     """

@@ -1,8 +1,9 @@
 """The features.
 
 One line declares one feature, for training, for the service and for every engine;
-``docs/features.md`` is generated from here. Families name the subject of a reason. ``proxy`` marks
-a feature that could stand in for a person's origin: every evaluation reports on their joint effect.
+``python -m features.catalogue.reference_page`` prints it. Families name the subject of a reason.
+``proxy`` marks a feature that could stand in for a person's origin: every evaluation reports on
+their joint effect.
 """
 
 from collections.abc import Iterable

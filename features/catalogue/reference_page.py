@@ -1,4 +1,4 @@
-"""The catalogue as a page for analysts: ``docs/features.md``, made from the declarations."""
+"""The catalogue as a page for analysts, printed from the declarations."""
 
 from collections.abc import Iterator
 from textwrap import wrap
@@ -11,8 +11,7 @@ _HEAD = """\
 
 Look up what a feature means, its unit, and which counters it reads.
 
-*Made from `features/catalogue/catalogue.py` by `python -m features.catalogue.reference_page`;
-a test fails when it is out of date.*
+*Printed by `python -m features.catalogue.reference_page` from `features/catalogue/catalogue.py`.*
 
 A feature is made of facts of the crossing at hand and of as-of reads: the difference of two values
 of a cumulative integer counter, with a strict `<` on the time at which each event became known.
@@ -28,7 +27,7 @@ _READS = """\
 `stream by entities, window` names each read; `of` names the entity that is looked up where it is
 not the crossing's own. Features that are not listed use the crossing itself. Events of `spread` are
 differences between half-weekly snapshots, so that their sum is the value as of the last one
-([decision 58](decisions/0058-spread.md)).
+(decision 2).
 
 """
 _WIDTH = 118

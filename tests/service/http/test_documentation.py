@@ -19,9 +19,7 @@ from engine.explanation.facts import data_gaps
 from tests.service.running_service import arrival
 
 DOCS = Path(__file__).parents[3] / "docs"
-PAGE = "".join(
-    (DOCS / f"{name}.md").read_text("utf-8") for name in ("api", "answers", "problems", "settings")
-)
+PAGE = "".join((DOCS / f"{name}.md").read_text("utf-8") for name in ("api", "operations"))
 ROWS = {line.split("|")[1].strip(): line for line in PAGE.splitlines() if line.startswith("| `")}
 
 

@@ -12,7 +12,7 @@ from api.site import PAGES
 from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
 from engine.domain.rights import Role
 
-TOUR = Path(__file__).parents[3] / "docs" / "tour.md"
+TOUR = Path(__file__).parents[3] / "docs" / "pages.md"
 WHO = re.compile(r"^\*\*(.+)\*\*$")
 STEP = re.compile(r"^(\d+)\. `(/\S*)`: \S")
 PATH = re.compile(r"`(/[^`\s]*)`")
