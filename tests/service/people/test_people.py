@@ -1,6 +1,7 @@
 """People and keys on pages and over HTTP: two grant, one removes, neither gets the secret."""
 
 import re
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -98,7 +99,7 @@ def test_a_removed_persons_session_and_key_end_at_once(
     world: World, two: tuple[Headers, Headers]
 ) -> None:
     desk = at_desk(world, "leaver", Role.ANALYST)
-    with patch("api.auth.callers.time.monotonic", return_value=0.0):
+    with patch("api.auth.callers.time", SimpleNamespace(monotonic=lambda: 0.0)):
         assert desk.get("/profiles").status_code == 200
         gone = send(world, "/v1/people/removals", {"name": "leaver"}, two[0])
     assert gone.status_code == 201 and gone.json()["kind"] == "user_left"
