@@ -108,7 +108,8 @@ class Thief:
     sync: Callable[[], ExchangeResult]
     templates: Mapping[str, tuple[str, str]]
     """By kind, subject and body (as JSON) of a record that happened at the post ``TEMPLATE``."""
-    numbers: Iterator[int] = field(default_factory=lambda: count(10_000))
+    numbers: Iterator[int] = field(default_factory=lambda: count(10_000, 2))
+    """With gaps, so that no record has to name the one before."""
 
     def forge(self, kind: str, target: Target, *, post: str, which: int) -> RecordCopy:
         """Return a record of a kind that names what is at a post, and claims to be of one."""
