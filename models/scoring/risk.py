@@ -116,7 +116,7 @@ class Doubt:
 
         >>> doubt = Doubt(random_finds=12, center=-5.0, level=0.3, slope=0.1)
         >>> [round(end, 4) for end in doubt.bounds(1 / 240) or ()]
-        [0.0023, 0.0076]
+        [0.0023, 0.0075]
         """
         if not self.has_level:
             return None
