@@ -21,7 +21,7 @@ def main() -> None:
         store = Store(f"sqlite:///{Path(folder) / 'journal.db'}")
         upgrade(store)
         Journal(store).append(
-            [Draft("note", f"note-{number}", "UZ-OYB", {"number": number}) for number in range(3)]
+            [Draft("roster", f"note-{number}", "UZ-OYB", {"number": number}) for number in range(3)]
         )
         print("before the edit:", verify(store).faults or "no fault")
         with store.write() as connection:

@@ -145,7 +145,7 @@ class TableBuilder:
         return replace(checked, gaps=[*checked.gaps, *(dropped & self._optional)])
 
     def note_gaps(self, file: str, gaps: Mapping[str, Sequence[int] | NDArray[np.int64]]) -> None:
-        """Note on which lines of a file the cells of these fields are placeholders."""
+        """Note on which lines, of shape (n,), the cells of these fields are placeholders."""
         self._gaps += [DataGaps(file, field, lines) for field, lines in gaps.items()]
 
     def add(
