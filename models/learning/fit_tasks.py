@@ -120,7 +120,7 @@ def _gather_rows(
 
 
 def select_features(names: Sequence[str], *, left_out: Sequence[str]) -> Positions | None:
-    """Return the columns, ascending, that no pattern names; None where these are all or none."""
+    """Return the columns, shape (n,), that no pattern names; None if these are all or none."""
     kept = [not any(fnmatchcase(name, pattern) for pattern in left_out) for name in names]
     return np.flatnonzero(kept) if any(kept) and not all(kept) else None
 

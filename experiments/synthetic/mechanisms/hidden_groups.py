@@ -152,7 +152,7 @@ def form_groups(kind: GroupKind, trips: Trips, config: Config) -> Groups:
 
 
 def draw_strays(trips: Trips, config: Config) -> Ints:
-    """Return the trips, ascending, in which a load of others is found with the big importer."""
+    """Return the trips, shape (n,), in which a load of others is found with the big importer."""
     rng = config.rng("strays")
     importer = np.bincount(trips.consignee[trips.consignee >= 0]).argmax()
     before = config.end - QUARTER - trips.entry_at
