@@ -74,7 +74,7 @@ class Linear:
         return np.asarray(self.base + self(values, folded).sum(axis=1), np.float64)
 
     def widen(self, columns: Positions, *, width: int) -> Self:
-        """Return the part for rows of ``width`` features; ``columns``, of shape (n,), are its own."""
+        """Return the part for rows of ``width`` features; its own ``columns`` have shape (n,)."""
         own = self.as_dict()
         for name in _COLUMNS:
             wide = np.zeros(width)
