@@ -270,7 +270,7 @@ def _show(made: dict[str, Any]) -> None:
 
 Fault = Literal[
     "kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory", "strangers",
-    "partition",
+    "flood", "partition",
 ]  # fmt: skip
 
 

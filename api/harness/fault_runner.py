@@ -20,11 +20,13 @@ from unittest.mock import patch
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
+from api.harness.link_intake import link_to_node
 from api.service.runtime import open_network, open_store
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.journal.receipts import open_signer
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE, Home
+from experiments.faults import work_flood
 from experiments.faults.bundle_tampering import bundle
 from experiments.faults.duplicate_requests import duplicate
 from experiments.faults.full_disk import BoundFiles, FilledDisk, small_disk
@@ -48,7 +50,15 @@ from features.intake.load import load
 from features.online.epoch import open_epoch
 
 Fault = Literal[
-    "kill", "duplicate", "disk-full", "store-restart", "swap", "bundle", "memory", "strangers"
+    "kill",
+    "duplicate",
+    "disk-full",
+    "store-restart",
+    "swap",
+    "bundle",
+    "memory",
+    "strangers",
+    "flood",
 ]
 TRIALS: Mapping[Fault, int] = {
     "kill": 200,
@@ -59,11 +69,12 @@ TRIALS: Mapping[Fault, int] = {
     "bundle": 200,
     "memory": 5_000,
     "strangers": 300,
+    "flood": work_flood.FULL,
 }
 """Default number of trials of each fault.
 
 Requests of ``swap`` and ``memory``, flipped bytes of ``bundle``, decisions of each part of
-``strangers``.
+``strangers``, bodies for each door of ``flood``.
 """
 CROSSINGS = 2_000
 WATCHFUL = {"DARVOZA_MODEL_SECONDS": "0.02"}
@@ -82,6 +93,8 @@ class Scratch:
     keys: Mapping[str, str]
     environment: Mapping[str, str]
     """What a process that is to work in this home has set."""
+    access: work_flood.Access
+    """Keys and a person besides those of checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +152,18 @@ def _choose_fault(
         "memory": memory,
         "strangers": strangers,
         "swap": partial(swap, analysts=analysts),
+        "flood": partial(flood_doors, made=made),
         "bundle": partial(bundle, analysts=analysts),
     }
     return changes[fault]
+
+
+async def flood_doors(run: FaultTrials, *, made: Scratch) -> None:
+    """Flood the doors of a service that is the centre of a node."""
+    with TemporaryDirectory(prefix="darvoza-node-") as folder:
+        node = link_to_node(made.home, folder=Path(folder))
+        await work_flood.flood(run, access=made.access, node=node)
+        node.close()
 
 
 def _ground(fault: Fault) -> AbstractContextManager[Cluster | None]:
@@ -189,10 +211,22 @@ def scratch(*, crossings: int, seed: int = 1) -> Iterator[Scratch]:
                 post.code: accounts.create_key(Role.CHECKPOINT, post.code, pepper=pepper).secret
                 for post in network.posts.values()
             }
+            access = _make_access(accounts, pepper)
         environment = {VARIABLE: str(home.root)}
         if database := os.environ.get(DATABASE_VARIABLE):
             environment[DATABASE_VARIABLE] = database
-        yield Scratch(home, later.arrivals, keys, environment)
+        yield Scratch(home, later.arrivals, keys, environment, access)
+
+
+def _make_access(accounts: Accounts, pepper: bytes) -> work_flood.Access:
+    name, keys = "flood-officer", dict[str, str]()
+    person = accounts.create_user(name, Role.SUPERVISOR)
+    for role in (Role.INTEGRITY, Role.ANALYST):
+        owner = f"flood-{role}"
+        accounts.create_user(owner, role)
+        issued = accounts.create_key(role, None, pepper=pepper, owner=owner)
+        keys[role.value] = issued.secret
+    return work_flood.Access(keys, name, person.secret)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from experiments.faults.seeded_bugs import (
     LONG_SECONDS,
     abort_connection,
     answer_early,
+    do_here,
     know_none,
     leak_memory,
     list_none,
@@ -52,6 +53,10 @@ PLANTED: dict[str, dict[str, object]] = {
     },
     "swap": {"api.http.server.GracefulServer.shutdown": abort_connection},
     "strangers": {"api.http.connection_limits.BoundedProtocol._parse": parse_unbounded},
+    "flood": {
+        "engine.storage.worker_process.start_worker": do_here,
+        "api.service.executors.BoundedExecutor.is_full": False,
+    },
     "memory": {"engine.targeting.targeting.encode_decision": leak_memory},
     "bundle": {
         "models.bundle.bundle.read_verified": read_unverified,

@@ -201,6 +201,19 @@ def link_to_centre(home: Home, name: str, *, folder: Path) -> tuple[HomeInstalla
     return node, centre
 
 
+def link_to_node(home: Home, *, folder: Path) -> Installation:
+    """Make a home the centre of a node, by a link in force; return the node, opened."""
+    keys = open_link_keys(home)
+    centre = HomeInstallation(CENTRE, FileDisk(folder / "unused"), keys=keys, home=home)
+    node = Installation("node1", FileDisk(folder / "node1.sqlite"))
+    migrate(node.disk.url)
+    for one in (node, centre):
+        one.open()
+    agree(node, centre)
+    centre.close()
+    return node
+
+
 def migrate(url: str) -> None:
     """Make the tables of a store."""
     with Store(url) as store:

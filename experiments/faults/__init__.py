@@ -2,6 +2,7 @@
 
 bundle_tampering       Bundles changed on disk
 duplicate_requests     One request a hundred times at once, each over its own connection
+flood_bodies           Bodies that are dear to look into
 full_disk              A full disk
 ledger_check           Check of acknowledged decisions against the journal
 memory_growth          Memory over hours of requests
@@ -15,4 +16,5 @@ service_process        A service in a process of its own, started and killed rep
 store_outage           Outages of the store while checkpoints send
 unauthenticated_flood  Senders without a key who flood, fill and hold up a service, while a
                        checkpoint goes on
+work_flood             Work that can be long: what one piece costs, and many at once
 """

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
+from urllib.parse import quote
 
 from experiments.faults.senders import PATH, PAUSE_SECONDS, Book, FaultTrials
 from experiments.support.http_client import BROKEN, HOST, HttpConnection, get, post
@@ -43,7 +44,7 @@ async def strangers(run: FaultTrials) -> None:
     with service:
         service.start()
         async with HttpConnection(service.port) as line:
-            checkpoint = _Checkpoint(run, line)
+            checkpoint = Checkpoint(run, line)
             calm = await checkpoint.taken(trials)
             held = resident(service.pid)
             book.figures["quiet"] = f"{median(calm) * 1000:.1f} ms, {held >> 20} MB"
@@ -69,7 +70,7 @@ def _judge(book: Book, name: str, broken: str | None, times: float, more: int, f
         book.broken[f"{files} connections that were kept ({name})"] += 1
 
 
-class _Checkpoint:
+class Checkpoint:
     """Sends one arrival after the other."""
 
     def __init__(self, run: FaultTrials, line: HttpConnection) -> None:
@@ -113,7 +114,7 @@ class _ResourceWatch:
 
 
 async def _run_attack(
-    checkpoint: _Checkpoint, attack: Attack, trials: int, watched: _ResourceWatch
+    checkpoint: Checkpoint, attack: Attack, trials: int, watched: _ResourceWatch
 ) -> tuple[list[float], str | None]:
     """Return what each decision took during an attack, and what the attack broke."""
     stop = asyncio.Event()
@@ -137,17 +138,23 @@ async def sign_in(port: int, share: float, stop: asyncio.Event) -> str | None:
                 with suppress(*BROKEN):
                     _, form = await line.ask(get("/login"))
                     attempt += 1
-                    token, visit = _TOKEN.search(form), _VISIT.search(line.head)
-                    if token and visit:
+                    if (found := find_form_token(form, line.head)) is not None:
                         name = f"stranger-{number}-{attempt}"
-                        await line.ask(_sign_in(token[1], visit[1], name))
+                        await line.ask(sign_in_request(*found, name, "guess"))
 
     await asyncio.gather(*(one(number) for number in range(max(1, round(CONNECTIONS * share)))))
     return None
 
 
-def _sign_in(token: bytes, visit: bytes, name: str) -> bytes:
-    body = b"form_token=" + token + f"&name={name}&password=guess".encode()
+def find_form_token(form: bytes, head: bytes) -> tuple[bytes, bytes] | None:
+    """Return the token of a form, and the cookie of its visitor or nothing; None of no form."""
+    token, visit = _TOKEN.search(form), _VISIT.search(head)
+    return None if token is None else (token[1], b"" if visit is None else visit[1])
+
+
+def sign_in_request(token: bytes, visit: bytes, name: str, password: str) -> bytes:
+    """Return a sign-in as it goes over the wire."""
+    body = b"form_token=" + token + f"&name={name}&password={quote(password)}".encode()
     head = (
         f"POST /login HTTP/1.1\r\nHost: {HOST}\r\nCookie: darvoza_visit={visit.decode()}\r\n"
         f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"

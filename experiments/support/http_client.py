@@ -53,6 +53,12 @@ class HttpConnection:
         """Tell whether the last answer had this header."""
         return f"\r\n{header.lower()}:".encode() in self.head.lower()
 
+    def abort(self) -> None:
+        """Close the connection, if one is open, and send nothing more of a request."""
+        if self._streams is not None:
+            self._streams[1].transport.abort()
+            self._streams = None
+
     def close(self) -> None:
         """Close the connection, if one is open."""
         if self._streams is not None:

@@ -7,7 +7,7 @@ in another one.
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -330,6 +330,12 @@ def _crossing(name: str, link: str) -> Draft[Any]:
     filling = token_hex(FILLING // 2)  # it does not compress
     body: Any = {"arrival": {"crossing": crossing}, "filling": filling}
     return CROSSING.draft(name, body, post=_post(link))
+
+
+def make_long_crossing(name: str, link: str, filling: str) -> Draft[Any]:
+    """Return the same with this filling, which may compress well."""
+    draft = _crossing(name, link)
+    return replace(draft, body=draft.body | {"filling": filling})
 
 
 def _post(link: str) -> str:

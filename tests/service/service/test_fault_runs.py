@@ -19,7 +19,7 @@ from api.harness import fault_runner, partition_runner
 from api.harness.fault_runner import Fault, FaultRun, Scratch, scratch
 from api.harness.fork_server import PLANTED
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE, Home
-from experiments.faults import store_outage, unauthenticated_flood
+from experiments.faults import store_outage, unauthenticated_flood, work_flood
 from experiments.faults.full_disk import on_a_small_disk
 from experiments.faults.ledger_check import Counts
 from experiments.faults.senders import PATIENCE_SECONDS, SENDERS, Book
@@ -156,6 +156,23 @@ def test_strangers_fill_and_stop_nothing(forker: Forker) -> None:
     assert set(counts.figures) == {"quiet", "heads", "ahead", "halves", "sign-in"}
 
 
+@pytest.fixture
+def few_doors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flood the doors of each kind: one with a body, a page, a link, a check."""
+    kept = {name: work_flood.DOORS[name] for name in ("files", "texts", "parcels", "checks")}
+    if not IS_PROOF:
+        monkeypatch.setattr(work_flood, "DOORS", kept)
+        monkeypatch.setattr(work_flood, "MOST_FILE", 12 << 20)
+
+
+@pytest.mark.usefixtures("sqlite", "few_doors")
+def test_work_that_can_be_long_holds_up_no_decision(forker: Forker) -> None:
+    """What times a full run holds is for the command to show on a machine of its own."""
+    counts = count_faults("flood", forker, trials=work_flood.FULL if IS_PROOF else 1)
+    assert counts.holds, counts.why
+    assert set(counts.figures) == {"quiet", *work_flood.DOORS}
+
+
 BROKEN: dict[Fault, str] = {
     "kill": "lost",
     "duplicate": "doubled",
@@ -165,6 +182,7 @@ BROKEN: dict[Fault, str] = {
     "bundle": "failed",
     "memory": "failed",
     "strangers": "failed",
+    "flood": "failed",
 }
 """What the seeded bug of each fault breaks."""
 
@@ -181,12 +199,13 @@ async def bitten(book: Book) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.usefixtures("sqlite")
+@pytest.mark.usefixtures("sqlite", "few_doors")
 @pytest.mark.parametrize(("fault", "broken"), BROKEN.items())
 def test_the_seeded_bug_is_caught(
     fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_outage, "_bites", bitten)
+    monkeypatch.setattr(work_flood, "DOORS", {"files": work_flood.send_file})
     monkeypatch.setattr(unauthenticated_flood, "CLOSED_SECONDS", 2.0)  # what keeps it, keeps it
     trials = {"memory": LEAKING}.get(fault, 1)
     counts = count_faults(fault, forker, has_bug=True, trials=trials)
