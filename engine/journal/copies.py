@@ -85,7 +85,12 @@ def find_local_number(connection: Connection, draft: Draft, number: int) -> int:
 
 def is_copy(connection: Connection, seq: int) -> bool:
     """Tell whether a record is a copy of another journal's."""
-    return connection.execute(select(_C.seq).where(_C.seq == seq)).first() is not None
+    return bool(find_origin(connection, seq))
+
+
+def find_origin(connection: Connection, seq: int) -> str:
+    """Return the origin of a record that is a copy, empty of any other."""
+    return connection.scalar(select(_C.origin).where(_C.seq == seq)) or ""
 
 
 def find_copies(

@@ -5,7 +5,7 @@ referred it, basis and propensity are the engine's, so that no reporter can talk
 random stream. Only for a vehicle that the engine let go does the reporter's word count.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
@@ -32,6 +32,7 @@ from engine.domain.records import (
 from engine.domain.time_units import moment
 from engine.errors import ConflictError, NotFoundError, RecordError
 from engine.journal.batch_worker import StoredRecord, read_record
+from engine.journal.copies import find_local_number, find_origin
 from engine.journal.entries import Draft, Entry
 from engine.journal.idempotency import (
     ClaimHolder,
@@ -45,13 +46,12 @@ from engine.journal.idempotency import (
 from engine.journal.idempotency import (
     claim as claim_request,
 )
-from engine.journal.journal import Journal
+from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import (
     CROSSING,
     DECISION,
     FIND_CONFIRMED,
     INSPECTION,
-    PERCENTILES,
     RELEASE,
     ROSTER,
     SEIZURE,
@@ -464,9 +464,9 @@ class Recording:
         channel = None if review.channel is None else Channel.of(review.channel)
         if channel not in INSPECTED:
             return None
-        filing = decode_decision(self._journal.body(connection, decision.seq, of=DECISION))
+        body = self._journal.body(connection, decision.seq, of=DECISION)
+        filing = decode_decision(body)
         inputs, crossing = filing.inputs, filing.arrival.crossing
-        table = inputs.table_sequence
         peers = merits_of_scored(
             connection,
             decision.post,
@@ -475,10 +475,10 @@ class Recording:
             model_version=inputs.model_version,
             most=MOST_PEERS,
         )
-        quantiles: Sequence[float] = ()
-        if table is not None:
-            quantiles = self._journal.body(connection, table, of=PERCENTILES)["quantiles"]
-        return replace(inputs, peers=peers, table=tuple(quantiles)).drawn_place(channel)
+        origin = find_origin(connection, decision.seq)
+        decided = Draft(DECISION, decision.decision_id, decision.post, body, origin)
+        table = _read_table(connection, decided, inputs.table_sequence)
+        return replace(inputs, peers=peers, table=table).drawn_place(channel)
 
     def _last_decision(self, connection: Connection, crossing_id: str) -> DecisionBody | None:
         """Return the record of the last decision on a crossing, None where there is none."""
@@ -489,6 +489,20 @@ class Recording:
         if holder is not None and holder.kind == DECISION:
             raise NotFoundError("decision", crossing_id)
         return None
+
+
+def _read_table(
+    connection: Connection, decided: Draft[Any], number: int | None
+) -> tuple[float, ...]:
+    """Return the quantiles that a decision names; of a copy, as its node's record states them.
+
+    Empty where it names none, or where that record of the node is not here.
+    """
+    seq = 0 if number is None else find_local_number(connection, decided, number)
+    if not seq:
+        return ()
+    stored = JournalReader(connection).body(seq)
+    return tuple(stored.get("content", stored).get("quantiles", ()))
 
 
 def _basis(decided: DecisionBody | None, said: SaidBasis | None) -> tuple[Any, float | None]:

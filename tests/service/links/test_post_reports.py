@@ -29,14 +29,16 @@ from engine.journal.copies import find_newest
 from engine.journal.entries import Draft
 from engine.journal.idempotency import claim
 from engine.journal.journal import JOURNAL
-from engine.journal.kinds import HANDOVER, INSPECTION, INSPECTION_CORRECTED, SEIZURE
+from engine.journal.kinds import DECISION, HANDOVER, INSPECTION, INSPECTION_CORRECTED, SEIZURE
 from engine.links.posts.linked_posts import LinkedPosts, open_posts
 from engine.ports import SilenceLimits
 from engine.queue import corrections, match_outcomes, queue
 from engine.queue.corrections import CORRECTIONS, read_stated
 from engine.queue.match_outcomes import ACTS
-from engine.queue.queue import DECISIONS
+from engine.queue.queue import DECISIONS, read_decision
+from engine.queue.reviews import Review
 from engine.shifts.handovers import read_handover
+from engine.targeting import reports
 from engine.targeting.corrections import ActCorrection
 from engine.targeting.reports import Recording
 from tests.service.links.post_and_centre import Installation, sync
@@ -226,6 +228,31 @@ READER: Any = SimpleNamespace(
     agency="customs", person="ann", role=Role.CHECKPOINT, is_person=True, post=None,
     own=lambda key: key,
 )  # fmt: skip
+
+
+def test_a_review_at_the_centre_draws_by_the_table_of_the_node(
+    node: Installation, centre: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a seeded bug: the number of the node's table is looked for in the centre's journal."""
+    sync(node, centre)
+    review = Review.model_validate(
+        {"verdict": "override", "channel": "yellow", "reason_code": "other", "reason": "seen"}
+    )
+    decided = [
+        name for name, body in node.bodies(DECISION) if body["inputs"]["table_sequence"] is not None
+    ]
+
+    def draw(side: Installation) -> list[int | None]:
+        recording = service_of(side).recording
+        with side.store.read() as connection:
+            known = [read_decision(connection, name) for name in decided[:5]]
+            return [recording._drawn_place(connection, one, review) for one in known]
+
+    assert decided
+    assert draw(centre) == draw(node)
+    monkeypatch.setattr(reports, "find_local_number", lambda _, __, number: number)
+    with pytest.raises(AssertionError):
+        assert draw(centre) == draw(node)
 
 
 def service_of(side: Installation) -> Any:
