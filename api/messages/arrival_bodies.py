@@ -17,7 +17,6 @@ from api.http.body_formats import is_sent_as_xml
 from api.http.dependencies import show_name
 from api.http.request_bodies import FAULTS_SAID, read_bounded
 from api.service.executors import LARGE_MESSAGES, MESSAGES, Executors, run_apart
-from engine.domain.placeholders import is_grouped
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.domain.validation import bare, list_faults
 from engine.errors import (
@@ -144,7 +143,7 @@ def _crossing_cells(given: list[tuple[str, str]]) -> dict[str, Any]:
             cells.setdefault(name, []).extend([value] if value else [])
         elif name in cells:
             raise _query_fault(name, "doubled", "the query gives it twice")
-        elif kind is float and is_grouped(value):
+        elif kind is float and "_" in value:
             raise _query_fault(name, "not_a_number", "digits and a point")
         elif value:
             cells[name] = _FLAGS.get(value.lower(), "neither") if kind is bool else value

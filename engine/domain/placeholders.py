@@ -6,8 +6,9 @@ with thousands of crossings.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -27,9 +28,8 @@ NO_NAME = NOTHING | {"None", "nan", "NaN", "0.0", "0,0", *("0" * times for times
 """What no name may be: what Python writes for *missing* and zeros, too."""
 POWER, COMMA = "E+", ","
 """In a name, the sign of a number in scientific notation; in a member, of several in one."""
-RULE = "placeholder"
+RULE, CONTROL = "placeholder", "control_character"
 _SCIENTIFIC = re.compile(r"\d+([.,]\d+)?E\+\d{1,3}")
-_GROUPED = re.compile(r"[\d.,+-]*_[\d_.,+-]*")
 
 
 def is_placeholder(text: str, kind: TextKind = "text") -> bool:
@@ -46,10 +46,11 @@ def is_placeholder(text: str, kind: TextKind = "text") -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Placeholders:
-    """Metadata of a text field, or of a list: placeholders are missing values.
+class PrintableText:
+    """Metadata of a printable text, or of a list of them: placeholders are missing values.
 
     A required one is refused by the rule ``placeholder``; of a list those members are left out.
+    Both rules are one call, because most fields of most records are such texts.
     """
 
     kind: TextKind
@@ -59,18 +60,31 @@ class Placeholders:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """Check the value after its own type."""
-        check = self._refuse if self.is_required else self._drop
+        if get_origin(source) is tuple:
+            check: Any = self._drop_members
+        else:
+            check = self._make_check()
         return core_schema.no_info_after_validator_function(check, handler(source))
 
-    def _refuse(self, text: str) -> str:
-        if is_placeholder(text, self.kind):
-            raise PydanticCustomError(RULE, "stands for a missing value")
-        return text
+    def _make_check(self) -> Callable[[str | None], str | None]:
+        known, kind = (NOTHING if self.kind == "text" else NO_NAME), self.kind
 
-    def _drop(self, given: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
-        if isinstance(given, tuple):
-            return tuple(text for text in given if not is_placeholder(text, self.kind))
-        return None if given is None or is_placeholder(given, self.kind) else given
+        def check(text: str | None) -> str | None:
+            if text is None:
+                return None
+            if not text.isprintable():
+                raise PydanticCustomError(CONTROL, "holds a character that cannot be printed")
+            if text in known or (POWER in text and is_placeholder(text, kind)):
+                if is_required:
+                    raise PydanticCustomError(RULE, "stands for a missing value")
+                return None
+            return text
+
+        is_required = self.is_required
+        return check
+
+    def _drop_members(self, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(text for text in given if not is_placeholder(text, self.kind))
 
 
 def is_nothing(cell: object) -> bool:
@@ -82,12 +96,3 @@ def is_nothing(cell: object) -> bool:
     if isinstance(cell, list | tuple):
         return bool(cell) and all(map(is_nothing, cell))
     return isinstance(cell, str) and is_placeholder(cell)
-
-
-def is_grouped(cell: object) -> bool:
-    """Tell whether a cell has digits in groups: Python would read ``18_220``, the contract not.
-
-    >>> is_grouped("18_220"), is_grouped("18220"), is_grouped("a_1")
-    (True, False, False)
-    """
-    return isinstance(cell, str) and "_" in cell and _GROUPED.fullmatch(cell) is not None

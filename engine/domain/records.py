@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from engine.domain.placeholders import Placeholders
+from engine.domain.placeholders import PrintableText
 
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?P<offset>[Zz]|[+-]\d\d:\d\d)?", re.ASCII
@@ -109,18 +109,22 @@ def _schema_rule(**schema: Any) -> Any:
 
 
 Time = Annotated[datetime, BeforeValidator(_time)]
-Identifier = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
-PostCode = Annotated[str, Field(min_length=1, max_length=16), AfterValidator(_printable)]
-Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
+AnyIdentifier = Annotated[str, Field(min_length=1, max_length=64)]
+AnyPost = Annotated[str, Field(min_length=1, max_length=16)]
+AnyText = Annotated[str, Field(max_length=1000)]
+"""Texts of any characters; what is printable is said with what is a placeholder, or alone."""
+Identifier = Annotated[AnyIdentifier, AfterValidator(_printable)]
+PostCode = Annotated[AnyPost, AfterValidator(_printable)]
+Text = Annotated[AnyText, AfterValidator(_printable)]
 Country = Annotated[str, AfterValidator(_country), _schema_rule(pattern=f"^{_COUNTRY.pattern}$")]
 HsCode = Annotated[str, AfterValidator(_hs_code), _schema_rule(pattern=f"^{_HS_CODE.pattern}$")]
 PlaceCode = Annotated[str, AfterValidator(_place), _schema_rule(pattern=f"^{_PLACE.pattern}$")]
-RecordId = Annotated[Identifier, Placeholders("name", is_required=True)]
+RecordId = Annotated[AnyIdentifier, PrintableText("name", is_required=True)]
 """What names a record, or the record that it belongs to."""
-OptionalId = Annotated[Identifier | None, Placeholders("name")]
+OptionalId = Annotated[AnyIdentifier | None, PrintableText("name")]
 """What names a vehicle, a person, a firm or a document; a placeholder is none."""
-RequiredCode = Annotated[Identifier, Placeholders("text", is_required=True)]
-OptionalCode = Annotated[Identifier | None, Placeholders("text")]
+RequiredCode = Annotated[AnyIdentifier, PrintableText("text", is_required=True)]
+OptionalCode = Annotated[AnyIdentifier | None, PrintableText("text")]
 HEX_32 = r"^[0-9a-f]{64}$"
 """32 bytes in hexadecimal: a SHA-256 or a public key."""
 Hex32 = Annotated[str, Field(pattern=HEX_32)]
@@ -148,10 +152,10 @@ Agency = Code | None
 """Code of an agency, free: customs, border_troops, interior, drug_control and others."""
 
 Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=64), BeforeValidator(_absent)]
-Ids = Annotated[Identifiers, Placeholders("member")]
+Ids = Annotated[Identifiers, PrintableText("member")]
 
 
-Codes = Annotated[Identifiers, Placeholders("text")]
+Codes = Annotated[Identifiers, PrintableText("text")]
 CurrencyCode = Annotated[
     str, AfterValidator(_currency), _schema_rule(pattern=f"^{_THREE_LETTERS.pattern}$")
 ]
@@ -192,7 +196,7 @@ class Crossing(Record):
     """One passage of a conveyance through a post, in one direction."""
 
     crossing_id: RecordId
-    post: Annotated[PostCode, Placeholders("text", is_required=True)]
+    post: Annotated[AnyPost, PrintableText("text", is_required=True)]
     direction: Direction
     arrived_at: Time
     recorded_at: Time | None = None
@@ -230,7 +234,7 @@ class GoodsItem(Record):
 
     item_no: Annotated[int, Field(ge=1, le=9999)]
     hs_code: HsCode
-    description: Annotated[Text | None, Placeholders("text")] = None
+    description: Annotated[AnyText | None, PrintableText("text")] = None
     origin_country: Country | None = None
     packages: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
     net_mass_kg: Mass | None = None

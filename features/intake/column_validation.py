@@ -24,11 +24,11 @@ from engine.domain.placeholders import (
     NO_NAME,
     NOTHING,
     POWER,
-    Placeholders,
+    PrintableText,
     TextKind,
     is_placeholder,
 )
-from engine.domain.records import FIRST_YEAR, Identifier, PostCode, Text
+from engine.domain.records import FIRST_YEAR, AnyIdentifier, AnyPost, AnyText
 from engine.domain.time_units import micros
 from engine.domain.validation import bare
 from features.history.tables import MODELS, SCHEMAS
@@ -45,7 +45,7 @@ _TIME = (
 )
 _PLAUSIBLE = micros(datetime(FIRST_YEAR, 1, 2, tzinfo=UTC))
 """From here on a time has a plausible year, whatever its offset; the model looks at the rest."""
-_LONGEST = ((Identifier, 64), (PostCode, 16), (Text, 1000))
+_LONGEST = ((AnyIdentifier, 64), (AnyPost, 16), (AnyText, 1000))
 _NOTHING, _NO_NAME = pa.array(sorted(NOTHING)), pa.array(sorted(NO_NAME))
 _NUMBER = r"^\d{1,12}(\.\d{1,12})?$"
 _WHOLE = r"^(0|[1-9]\d{0,9})$"
@@ -159,14 +159,14 @@ def _find_longest(hint: Any) -> int | None:
 
 def _find_kind(hint: Any) -> TextKind | None:
     """Return of which kind the texts of a field are, None where it has no placeholders."""
-    found = (one.kind for one in get_args(hint)[1:] if isinstance(one, Placeholders))
+    found = (one.kind for one in get_args(hint)[1:] if isinstance(one, PrintableText))
     return next(found, None)
 
 
 def _add(member: Any, hint: Any) -> Any:
     """Return the type of a list's members with the placeholders of the list."""
     kind = _find_kind(hint)
-    return member if kind is None else Annotated[member, Placeholders(kind)]
+    return member if kind is None else Annotated[member, PrintableText(kind)]
 
 
 def _find_missing(cells: Any, fits: Mask, kind: TextKind) -> Mask:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.domain.placeholders import is_grouped, is_nothing
+from engine.domain.placeholders import is_nothing
 from engine.domain.records import Record
 from engine.errors import InputError
 from features.history.tables import MODELS
@@ -176,7 +176,9 @@ def _present(**cells: Any) -> dict[str, Any]:
 def _share(percent: str | None) -> float | str | None:
     """Return a rate in percent as a share; what is no number is left for the record to refuse."""
     try:
-        return percent if percent is None or is_grouped(percent) else float(percent) / 100
+        if percent is None or "_" in percent:  # Python would read the digits of a group
+            return percent
+        return float(percent) / 100
     except ValueError:
         return percent
 

@@ -105,6 +105,7 @@ def without_held(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> tupl
                 "an earlier load holds this with other values: withdraw that load to correct it",
             ),
         )
+    found.same.difference_update(found.other)  # where one row makes several records
     return left, found
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from engine.domain.placeholders import Placeholders
+from engine.domain.placeholders import PrintableText
 from engine.domain.records import Crossing
 from features.history.tables import MODELS
 from features.intake.load import read_folder
@@ -132,7 +132,7 @@ def test_every_text_of_a_record_has_its_placeholders() -> None:
         for field, info in model.model_fields.items():
             kind = str(info.annotation) + str(info.metadata)
             if "_printable" in kind:
-                held = any(isinstance(one, Placeholders) for one in info.metadata)
+                held = any(isinstance(one, PrintableText) for one in info.metadata)
                 assert held, f"{name}.{field}"
 
 
