@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from api.auth.credentials import open_pepper
 from api.links.exchanges import exchange_all, open_exchange
 from api.migrations.upgrade import upgrade
 from api.service.model_store import HomeModels
@@ -30,6 +31,7 @@ from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import DECISION
+from engine.journal.receipts import open_signer
 from engine.links.key_files import open_link_keys
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -75,6 +77,8 @@ def make_home(folder: Path, posts: list[str]) -> Home:
     home = Home(folder).prepare()
     lines = [f'[[posts]]\ncode = "{post}"\nname = "{post}"\ncountry = "UZ"\n' for post in posts]
     home.network.write_text("\n".join(lines), "utf-8")
+    open_pepper(home)
+    open_signer(home)
     return home
 
 

@@ -20,6 +20,7 @@ from api.client import Client
 from api.decisions.schemas import PastView, SupervisorView
 from api.harness.service_process import run_service
 from api.migrations.upgrade import upgrade
+from api.service.home_keys import open_keys
 from api.service.runtime import open_network
 from api.training.store import EXERCISES, make_training_store, require_file_store
 from engine.domain.network import Network, read_network
@@ -188,6 +189,7 @@ def _open_home(home: Home, history: Path, order: HomeOrder, report: ReportProgre
     loaded = load(home, history, progress=lambda _, done, of: report("loading", done, of))
     with Store(home.database_url) as store:
         upgrade(store)
+        open_keys(home, store)
         open_epoch(home, store, Plan(CATALOGUE), about=loaded.as_body(), report=lambda _: None)
         accounts = Accounts(store, open_network(home))
         accounts.create_user("analyst", Role.ANALYST)

@@ -138,7 +138,8 @@ def test_a_journal_without_its_guard_would_be_found(live: Path) -> None:
 def test_an_opening_without_its_guard_still_takes_no_live_record(training_home: Path) -> None:
     """Negative control of the opening: its check is left out, and the journal's own refuses."""
     with patch.object(api.migrations.upgrade, "require_sort", lambda *_, **__: None):
-        store = open_store(Home(training_home))
+        store = Store(Home(training_home).database_url)
+        api.migrations.upgrade.upgrade(store)
     try:
         with pytest.raises(NotAllowedError, match="training journal"):
             Journal(store).append([NETWORK])

@@ -80,7 +80,7 @@ def anchored_home(tmp_path: Path) -> Home:
 def _write_bundle(home: Home) -> None:
     folder = home.bundles / VERSION
     folder.mkdir(parents=True)
-    manifest = json.dumps({"format": 2, "version": VERSION, "files": {}}).encode()
+    manifest = json.dumps({"format": 1, "version": VERSION, "files": {}}).encode()
     (folder / MANIFEST).write_bytes(manifest)
     (folder / "manifest.sig").write_bytes(sign(manifest, signing_key(home)))
     body = {"by": "ada", "manifest": file_digest(folder / MANIFEST)}
