@@ -1,6 +1,10 @@
 """The service, its pages, and the command line.
 
+__main__           ``python -m api COMMAND``
 account            A person's own account, as a page
+app                The service
+area_names         Names of the areas of the service, where each is declared, and its commands
+areas              Areas of the service: routes, pages, menu, commands and workers of each
 attentions         Requests between partners, over HTTP and as a page
 audit              The journal and its draws over HTTP and as pages; verification of a home
 auth               Callers: accounts, keys, sessions, permissions
@@ -9,8 +13,8 @@ cli                The command line: one module a group of commands
 client             The Python client of the HTTP contract
 confirmations      Finds reported on another post's vehicle, until a second person confirms them
 corrections        Corrections of acts and seizures over HTTP, and as a page
-declarations       Declarations ahead of their vehicles, over HTTP and as a page
 decisions          Decisions over HTTP and as a page
+declarations       Declarations ahead of their vehicles, over HTTP and as a page
 drift              Drift over HTTP and as a page
 harness            Processes and deployments for benchmarks, fault runs and the demonstration
 http               Parts that all routes share: problems, bodies, dependencies, server
@@ -32,12 +36,9 @@ reports            Reports of checkpoints that request no decision
 search             Search for vehicles over HTTP and as a page
 service            The running service: settings, parts, metrics, logs
 shifts             Shifts and rosters over HTTP and as a page
+site               Routes and pages of the service
 training           Training of officers: a home of its own, exercises, picks, debriefings
 watchlist          The watch list over HTTP and as pages
 web                Parts that all pages share: templates, languages, labels, forms
 webhooks           Events to other systems, over HTTP and as a page
-app                The service
-areas              Areas of the service: routes, pages, menu, commands and workers of each
-site               Routes and pages of the service
-__main__           ``python -m api COMMAND``
 """

@@ -13,16 +13,16 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection
 
+from api.area_names import AREAS, VARIABLE, parse_areas
 from engine.domain.rights import Matter, Right, Role
-from engine.errors import InputError, ServiceStartError
+from engine.errors import ServiceStartError
 from engine.journal.areas import load_part
 from engine.storage.home import Home
 
-VARIABLE: Final = "DARVOZA_AREAS"
 Route = tuple[str, str]
 """Method and path."""
 Rules = Mapping[tuple[Matter, Right, frozenset[Role]], str]
@@ -57,8 +57,6 @@ class Doors:
     routers: Sequence[str] = ()
     """Routers of the JSON interface."""
     page_routers: Sequence[str] = ()
-    commands: Sequence[str] = ()
-    """Commands of ``darvoza``: functions, and groups of commands that have a name."""
     parts: Mapping[str, str] = field(default_factory=dict)
     """Parts of a running service by name; a core without the area has a plain one instead."""
     workers: Sequence[str] = ()
@@ -69,35 +67,6 @@ class Doors:
     """By kind of record: the alarm, and the route that shows it."""
     find_need: Callable[[Home, Connection], str] = lambda _home, _connection: ""
     """Returns why a home cannot be served with these doors closed, empty where it can."""
-
-
-AREAS: Final[Mapping[str, str]] = {
-    "seizure_reports": "api.cases.doors:SEIZURE_REPORTS",  # its page stands before that of any case
-    "cases": "api.cases.doors:CASES",
-    "links": "api.links.doors:DOORS",
-    "messages": "api.messages.doors:DOORS",
-    "webhooks": "api.webhooks.doors:DOORS",
-    "sign_on": "api.oidc.doors:DOORS",
-    "exercises": "api.training.doors:DOORS",
-}
-"""Where the doors of each area are declared. A name, and no import."""
-
-
-def parse_areas(text: str | None) -> frozenset[str]:
-    """Return the areas that a text names, all of them where there is none.
-
-    Raises ``InputError``.
-
-    >>> sorted(parse_areas("links, cases"))
-    ['cases', 'links']
-    """
-    if text is None:
-        return frozenset(AREAS)
-    named = frozenset(one.strip() for one in text.split(",") if one.strip())
-    if unknown := sorted(named - AREAS.keys()):
-        known = ", ".join(AREAS)
-        raise InputError(VARIABLE, f"no such area: {', '.join(unknown)}; there are {known}")
-    return named
 
 
 @cache

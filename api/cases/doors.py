@@ -41,5 +41,4 @@ SEIZURE_REPORTS: Final = Doors(
     name="seizure_reports",
     pages_of={("GET", "/cases/reports"): _SEIZURES, ("POST", "/cases/reports"): _SEIZURES},
     page_routers=("api.cases.report_page:router",),
-    commands=("api.cli.data:extract",),
 )

@@ -16,12 +16,13 @@ import importlib.metadata
 import re
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import NoReturn
 
 import typer
 from rich.markup import escape
 
-from api.areas import list_doors
+from api.area_names import AREA_COMMANDS, VARIABLE, parse_areas
 from api.cli import (
     agencies,
     data,
@@ -37,7 +38,6 @@ from api.cli import (
 )
 from api.cli.common import ERR
 from engine.errors import RiskError
-from engine.journal.areas import load_part
 
 app = typer.Typer(
     name="darvoza",
@@ -82,8 +82,9 @@ app.add_typer(home.clock, name="clock")
 app.add_typer(service.keys, name="keys")
 app.add_typer(service.users, name="users")
 app.add_typer(agencies.agencies, name="agencies")
-for doors in list_doors():
-    for part in map(load_part, doors.commands):
+for area in sorted(parse_areas(os.environ.get(VARIABLE)) & AREA_COMMANDS.keys()):
+    for module, _, name in (one.partition(":") for one in AREA_COMMANDS[area]):
+        part = getattr(import_module(module), name)
         if isinstance(part, typer.Typer):
             app.add_typer(part)
         else:

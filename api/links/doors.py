@@ -59,7 +59,6 @@ DOORS: Final = Doors(
     ),
     routers=("api.attentions.routes:router", "api.links.routes:router", "api.links.routes:door"),
     page_routers=("api.attentions.page:router", "api.links.page:router"),
-    commands=("api.cli.links:links",),
     parts={"decision_notes": "api.links.decision_notes:read_notes"},
     workers=("api.links.worker:LinkWorker",),
     approvals={

@@ -7,5 +7,4 @@ from api.areas import Doors
 DOORS: Final = Doors(
     name="messages",
     parts={"body_formats": "api.messages.formats:MessageFormats"},
-    commands=("api.cli.data:translate",),
 )

@@ -9,5 +9,4 @@ DOORS: Final = Doors(
     open_pages=frozenset({("GET", "/login/oidc"), ("GET", "/login/oidc/callback")}),
     page_routers=("api.oidc.page:router",),
     parts={"sign_on": "api.oidc.sign_on:SignOn"},
-    commands=("api.cli.oidc:oidc",),
 )

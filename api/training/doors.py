@@ -4,4 +4,4 @@ from typing import Final
 
 from api.areas import Doors
 
-DOORS: Final = Doors(name="exercises", commands=("api.cli.exercises:exercises",))
+DOORS: Final = Doors(name="exercises")

@@ -14,7 +14,8 @@ import httpx2
 import pytest
 
 from api import areas
-from api.areas import AREAS, VARIABLE, parse_areas, require_areas
+from api.area_names import AREAS, VARIABLE, parse_areas
+from api.areas import require_areas
 from api.service.runtime import open_store
 from engine.domain.rights import Role
 from engine.errors import InputError, ServiceStartError

@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import select
 
 from api.audit.home_check import HomeVerdict, check_home
+from api.auth.credentials import open_pepper
 from api.links.exchanges import ExchangeResult, exchange_all, open_exchange
 from api.service.runtime import open_network, projections
 from engine.journal.copies import COPIES
 from engine.journal.journal import Journal, JournalReader
+from engine.journal.receipts import open_signer
 from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange
 from engine.links.key_files import open_link_keys
@@ -87,4 +89,6 @@ def make_centre(folder: Path, network: str) -> Home:
     """Make the centre's home; its store is another."""
     home = Home(folder).prepare()
     home.network.write_text(network, "utf-8")
+    open_pepper(home)
+    open_signer(home)
     return home
