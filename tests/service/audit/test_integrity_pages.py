@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select, text, update
 
 from api.audit import reads as audit_reads
-from api.service import executors
 from api.web.labels import TABLES
 from engine.domain.rights import Role
 from engine.journal.journal import BODIES, JOURNAL
 from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
+from engine.storage import worker_process
 from engine.storage.worker_process import hold_place
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import act, find
@@ -136,7 +136,7 @@ def test_one_check_runs_at_a_time_for_all_workers(
         after = world.get(f"/v1/journal?kind={JOURNAL_VERIFIED}&limit=1", Role.INTEGRITY).json()
         assert after["verified"] == before["verified"]
         own = partial(hold_place, world.home.root, "own", is_patient=False)
-        monkeypatch.setattr(executors, "hold_place", lambda *_, **__: own())
+        monkeypatch.setattr(worker_process, "hold_place", lambda *_, **__: own())
         assert ask() == 201
     assert ask() == 201
 
