@@ -476,8 +476,8 @@ class Recording:
             most=MOST_PEERS,
         )
         origin = find_origin(connection, decision.seq)
-        decided = Draft(DECISION, decision.decision_id, decision.post, body, origin)
-        table = _read_table(connection, decided, inputs.table_sequence)
+        decided = DECISION.draft(decision.decision_id, body, post=decision.post)
+        table = _read_table(connection, replace(decided, origin=origin), inputs.table_sequence)
         return replace(inputs, peers=peers, table=table).drawn_place(channel)
 
     def _last_decision(self, connection: Connection, crossing_id: str) -> DecisionBody | None:
