@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from engine.domain.placeholders import is_placeholder
+from engine.domain.placeholders import is_nothing, is_placeholder
 from engine.domain.records import PLACES, Crossing, Record
 from engine.domain.time_units import micros
 from engine.domain.validation import (
@@ -100,7 +100,7 @@ def _from_file(name: str, values: dict[str, Any]) -> tuple[list[dict[str, Any]],
             writer = csv.writer(file)
             writer.writerows([values.keys(), map(_cell, values.values())])
         part, seen = read_part(name, path)
-    assert seen == part.rows.num_rows + len(part.faults) == 1
+    assert seen == part.rows.num_rows + len({fault.line for fault in part.faults}) == 1
     return part.rows.to_pylist(), [f"{fault.field}: {fault.rule}" for fault in part.faults]
 
 
@@ -110,8 +110,8 @@ def _from_wire(
     try:
         return [_row(model.model_validate_json(json.dumps(values)))], []
     except ValidationError as error:
-        where, rule, _ = list_faults(error)[0]
-        return [], [f"{where[0] if where else '?'}: {rule}"]
+        faults = list_faults(error)
+        return [], [f"{where[0] if where else '?'}: {rule}" for where, rule, _ in faults]
 
 
 def _row(record: Record) -> dict[str, Any]:
@@ -131,12 +131,11 @@ def test_a_file_decides_about_a_value_as_the_wire_does(
     name: str, field: str, data: st.DataObject
 ) -> None:
     value = data.draw(_cells(bare(MODELS[name].model_fields[field].annotation)))
+    assume(not is_nothing(value))  # of which a file makes more: docs/data.md
     values = VALID[name] | {field: value}
     rows, refused = _from_file(name, values)
     accepted, why = _from_wire(MODELS[name], values)
-    assert [fault.partition(": ")[2] for fault in refused] == [
-        fault.partition(": ")[2] for fault in why
-    ]
+    assert refused == list(dict.fromkeys(why))  # members of a list may have the same
     assert rows == accepted
 
 
