@@ -77,7 +77,8 @@ def work_apart(
     is_patient : whether it waits until the one place of this kind is free
 
     Raises the refusals of the function, ``TooCostlyError`` if it takes more time or memory than it
-    may, and ``BusyError`` if the machine gave it too little time or no place is free.
+    may or ends its process, and ``BusyError`` if it is ended from outside, the machine gave it too
+    little time, or no place is free.
     """
     with hold_place(root, kind, is_patient=is_patient) as place:
         done = start_worker(root, work, given, what=kind, seconds=seconds, place=place)
@@ -85,7 +86,9 @@ def work_apart(
         return done.stdout
     if done.returncode == _REFUSED:
         raise _read_refusal(done.stdout)
-    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL, _TOO_COSTLY):
+    if done.returncode in (-signal.SIGTERM, -signal.SIGINT):  # by who stops the machine
+        raise BusyError(f"the {kind} was ended before it was done")
+    if done.returncode < 0 or done.returncode == _TOO_COSTLY:
         raise TooCostlyError(kind)
     raise RuntimeError(f"the {kind} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
 

@@ -1,6 +1,7 @@
 """Work in a process of its own: what it may take, and what its caller hears."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,11 @@ def fail(_: Path, given: bytes) -> bytes:
 def spin(_: Path, __: bytes) -> bytes:
     while True:
         pass
+
+
+def end(_: Path, given: bytes) -> bytes:
+    os.kill(os.getpid(), int(given))
+    return b""
 
 
 def hoard(_: Path, __: bytes) -> bytes:
@@ -69,6 +75,14 @@ def test_what_takes_too_long_or_too_much_is_killed(tmp_path: Path) -> None:
     for work in ("spin", "hoard"):
         with pytest.raises(TooCostlyError):
             ask(work, tmp_path, seconds=1)
+
+
+def test_a_process_that_ends_is_named_by_who_ended_it(tmp_path: Path) -> None:
+    with pytest.raises(BusyError, match="was ended before it was done"):
+        ask("end", tmp_path, b"%d" % signal.SIGTERM)
+    for own in (signal.SIGSEGV, signal.SIGABRT):
+        with pytest.raises(TooCostlyError):
+            ask("end", tmp_path, b"%d" % own)
 
 
 def test_a_command_is_killed_at_its_limit(place: IO[bytes]) -> None:
