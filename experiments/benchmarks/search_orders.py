@@ -256,8 +256,8 @@ def _crossing(vehicle: str) -> Crossing:
     vehicle_class, load = vehicle.split(":")
     known: VehicleClass = vehicle_class  # type: ignore[assignment]
     return Crossing(
-        crossing_id="-",
-        post="-",
+        crossing_id="bench",
+        post="bench",
         direction="entry",
         arrived_at=datetime(2025, 1, 1, tzinfo=UTC),
         vehicle_class=known,

@@ -192,7 +192,8 @@ def test_an_outcome_of_an_own_exit_is_an_act_of_the_counterpart(
     partner.send("outcome", outcome | {"outcome_of": "a-request"})
     with world.runtime.store.read() as connection:
         acts = list(JournalReader(connection).records(INSPECTION))
-    (filed,) = [one.body["inspection"] for one in acts if "message" in one.body]
+    told = [one.body for one in acts if "message" in one.body]
+    (filed,) = [one["inspection"] for one in told if one["message"]["movement"] == movement]
     assert filed["basis"] == "counterpart"
     assert "propensity" not in filed
     again = truck(74_500, plate=body["crossing"]["plate"])
