@@ -35,8 +35,9 @@ from api.http.body_formats import find_formats
 from api.http.middleware import Guard
 from api.http.responses import BODY_MODELS, add_routes
 from api.http.server import end_with_parent
+from api.service.assembly import open_runtime
 from api.service.model_store import SETTLED_SECONDS, HomeModels
-from api.service.runtime import Runtime, open_runtime
+from api.service.runtime import Runtime
 from api.service.settings import Settings
 from api.service.structured_logging import configure, fault
 from engine.journal.areas import load_part

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.sessions import NewSession, cookie_name, token_of
-from api.http.dependencies import SignInService, TheService
+from api.http.dependencies import SignInService, TheSignIn
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake
 from api.web.i18n import COOKIE as LANGUAGE_COOKIE
@@ -42,13 +42,13 @@ OTHERS = "others"
 
 
 @router.get("")
-def show(visit: TheVisit, service: TheService) -> Response:
+def show(visit: TheVisit, service: TheSignIn) -> Response:
     """Show the account."""
     return _page(visit, service)
 
 
 @router.post("/preferences")
-def choose(visit: TheVisit, service: TheService, form: TheForm) -> Response:
+def choose(visit: TheVisit, service: TheSignIn, form: TheForm) -> Response:
     """Remember language, appearance and time zone in this browser."""
     offered = {
         "language": (LANGUAGE_COOKIE, tuple(LANGUAGES)),
@@ -70,7 +70,7 @@ def choose(visit: TheVisit, service: TheService, form: TheForm) -> Response:
 
 @router.post("/password")
 async def renew_password(
-    request: Request, visit: TheVisit, service: TheService, form: TheForm
+    request: Request, visit: TheVisit, service: TheSignIn, form: TheForm
 ) -> Response:
     """Make a new password for who knows the present one, and end every other session.
 
@@ -94,7 +94,7 @@ async def renew_password(
 
 
 @router.post("/sessions")
-def end_sessions(visit: TheVisit, service: TheService, form: TheForm) -> Response:
+def end_sessions(visit: TheVisit, service: TheSignIn, form: TheForm) -> Response:
     """End one other session of this person, or all others."""
     name, wanted = visit.caller.name, read_field(form, "session")
     own = service.sessions.commitment(token_of(visit.request))

@@ -16,9 +16,11 @@ from api.attentions.bodies import (
 )
 from api.attentions.reads import count_requests, list_links_open, list_requests_seen
 from api.attentions.routes import RequestId
-from api.attentions.steps import RequestStepService, RequestWriter, TheService
+from api.attentions.steps import RequestWriter
 from api.cases.files import list_passable
 from api.cases.reads import CaseFilter, describe_cases
+from api.http.dependencies import TheService
+from api.service.runtime import Runtime
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
 from api.web.labels import TABLES
@@ -119,7 +121,7 @@ def _list_mistakes(error: FormError | RecordError) -> Sequence[FieldMistake]:
     return (FieldMistake(error.field, error.rule),)
 
 
-def _list_cases(visit: Visit, service: RequestStepService) -> list[dict[str, Any]]:
+def _list_cases(visit: Visit, service: Runtime) -> list[dict[str, Any]]:
     """Return the newest open cases, whose files the visitor may offer."""
     if not visit.visitor.may("GET", "/v1/cases"):
         return []
@@ -129,7 +131,7 @@ def _list_cases(visit: Visit, service: RequestStepService) -> list[dict[str, Any
 
 
 def _page(
-    visit: Visit, service: RequestStepService, *, kept: Form, wrong: Sequence[FieldMistake] = ()
+    visit: Visit, service: Runtime, *, kept: Form, wrong: Sequence[FieldMistake] = ()
 ) -> Response:
     found = list_requests_seen(service, visit.caller)
     return visit.page(

@@ -6,15 +6,13 @@ those of one post where the agreement names it.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from fastapi import Depends
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
-from api.cases.files import FoundFile, HandingService, hand_out
-from api.http.dependencies import running_service
-from api.links.reads import LinkedService
+from api.cases.files import FoundFile, hand_out
+from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, read_approval_states
 from engine.criteria.watchlist import NOTICE_CHANNEL, is_selecting
 from engine.domain.rights import Matter, Right, Scope
@@ -30,22 +28,15 @@ if TYPE_CHECKING:
 
 LISTED = 500
 """Requests in one answer, the newest."""
-RequestService = LinkedService
 
 
-class RequestFileService(LinkedService, HandingService, Protocol):
-    """The running service, as files of offered cases are handed out."""
-
-
-TheFileService = Annotated[RequestFileService, Depends(running_service)]
-TheReadService = Annotated[RequestService, Depends(running_service)]
 _FIELDS = (
     "identifier", "value", "action", "why", "source", "information", "movement", "summary",
 )  # fmt: skip
 _LISTS = ("attentions", "movements")
 
 
-def list_requests_seen(service: RequestService, caller: Caller) -> list[dict[str, Any]]:
+def list_requests_seen(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
     """Return the newest requests that a caller sees, the newest first."""
     from engine.links.requests.facts import list_requests
 
@@ -77,7 +68,7 @@ def _is_find(outcome: Mapping[str, Any] | None) -> bool:
     return outcome is not None and outcome["outcome"] in ("seizure", "discrepancy")
 
 
-def read_request(service: RequestService, name: str, caller: Caller) -> dict[str, Any]:
+def read_request(service: Runtime, name: str, caller: Caller) -> dict[str, Any]:
     """Return one request; raises ``NotFoundError``."""
     from engine.links.requests.facts import find_request
 
@@ -89,7 +80,7 @@ def read_request(service: RequestService, name: str, caller: Caller) -> dict[str
         return _describe(service, connection, [held], links)[0]
 
 
-def list_links_open(service: RequestService, caller: Caller) -> list[str]:
+def list_links_open(service: Runtime, caller: Caller) -> list[str]:
     """Return the names of the agreements in force between partners that a caller sees."""
     with service.store.read() as connection:
         now = service.journal.now(connection)
@@ -98,7 +89,7 @@ def list_links_open(service: RequestService, caller: Caller) -> list[str]:
         return sorted(one.agreement.name for one in in_force if one.agreement.kind == "partner")
 
 
-def must_see_link(service: RequestService, caller: Caller, name: str) -> str:
+def must_see_link(service: Runtime, caller: Caller, name: str) -> str:
     """Return the link of an agreement that a caller sees; raises ``NotFoundError``."""
     with service.store.read() as connection:
         links = _read_links_seen(service, connection, caller)
@@ -108,9 +99,7 @@ def must_see_link(service: RequestService, caller: Caller, name: str) -> str:
     return found[-1].name
 
 
-def _read_links_seen(
-    service: RequestService, connection: Connection, caller: Caller
-) -> "dict[str, Link]":
+def _read_links_seen(service: Runtime, connection: Connection, caller: Caller) -> "dict[str, Link]":
     scope = caller.duties.scope(Matter.DECISIONS, Right.SEE)
     if scope in (Scope.NONE, Scope.OWN) or not service.home.link_keys.exists():
         return {}
@@ -125,7 +114,7 @@ def _read_links_seen(
 
 
 def _describe(
-    service: RequestService,
+    service: Runtime,
     connection: Connection,
     held: "list[HeldRequest]",
     links: "Mapping[str, Link]",
@@ -186,9 +175,7 @@ def _describe_files(home: Home, record: Mapping[str, Any] | None) -> list[dict[s
     ]
 
 
-def find_request_file(
-    service: RequestFileService, caller: Caller, name: str, digest: str
-) -> FoundFile:
+def find_request_file(service: Runtime, caller: Caller, name: str, digest: str) -> FoundFile:
     """Return a file of an offered case, once it is recorded who takes it.
 
     Raises ``NotFoundError`` where the caller does not see the request or it names no such file,

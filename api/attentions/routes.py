@@ -10,18 +10,11 @@ from api.attentions.bodies import (
     RequestAnswer,
     RequestWithdrawal,
 )
-from api.attentions.reads import (
-    TheFileService,
-    TheReadService,
-    count_requests,
-    find_request_file,
-    list_requests_seen,
-    read_request,
-)
+from api.attentions.reads import count_requests, find_request_file, list_requests_seen, read_request
 from api.attentions.schemas import AcknowledgedRequest, Requests, RequestView
 from api.attentions.steps import TheWriter
 from api.cases.file_routes import HANDED_OUT, Digest, seal_file
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router
 from engine.domain.records import Identifier
@@ -31,7 +24,7 @@ RequestId = Annotated[Identifier, Path()]
 
 
 @router.get("", response_model=Requests)
-def requests(caller: TheCaller, service: TheReadService) -> Response:
+def requests(caller: TheCaller, service: TheService) -> Response:
     """List attentions and offers of cases, of this side and of partners, 500 at most."""
     found = list_requests_seen(service, caller)
     return answer({"requests": found, "counts": count_requests(found)})
@@ -54,7 +47,7 @@ def offer(
 
 
 @router.get("/{request_id}", response_model=RequestView)
-def request(caller: TheCaller, service: TheReadService, request_id: RequestId) -> Response:
+def request(caller: TheCaller, service: TheService, request_id: RequestId) -> Response:
     """Return one request."""
     return answer(read_request(service, request_id, caller))
 
@@ -65,7 +58,7 @@ def request(caller: TheCaller, service: TheReadService, request_id: RequestId) -
     responses=HANDED_OUT | document_problems(404),
 )
 def request_file(
-    caller: TheCaller, service: TheFileService, request_id: RequestId, digest: Digest
+    caller: TheCaller, service: TheService, request_id: RequestId, digest: Digest
 ) -> Response:
     """Return a file of an offered case by the SHA-256 of its content; the reading is recorded."""
     return seal_file(find_request_file(service, caller, request_id, digest))

@@ -5,7 +5,7 @@ it there is decided by people there.
 """
 
 import secrets
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends
 
@@ -15,12 +15,11 @@ from api.attentions.bodies import (
     RequestAnswer,
     RequestWithdrawal,
 )
-from api.attentions.reads import RequestService, must_see_link, read_request
+from api.attentions.reads import must_see_link, read_request
 from api.auth.callers import OWNERLESS, Caller
 from api.cases.files import choose_passed_files
-from api.http.dependencies import IdempotencyKey, TheCaller, running_service
-from api.service.signed_answers import SignedAnswers
-from engine.domain.network import Network
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.service.runtime import Runtime
 from engine.domain.records import Record
 from engine.domain.time_units import moment
 from engine.errors import NotAllowedError
@@ -32,20 +31,10 @@ if TYPE_CHECKING:
     from engine.links.requests.request_desk import RequestDesk, RequestSender
 
 
-class RequestStepService(RequestService, Protocol):
-    """The running service, as requests are sent and answered."""
-
-    answers: SignedAnswers
-    network: Network
-
-
-TheService = Annotated[RequestStepService, Depends(running_service)]
-
-
 class RequestWriter:
     """Takes the steps of one caller; each is answered as JSON values, with its receipt."""
 
-    def __init__(self, service: RequestStepService, caller: Caller, key: str | None) -> None:
+    def __init__(self, service: Runtime, caller: Caller, key: str | None) -> None:
         self._service = service
         self._caller = caller
         self._key = caller.own(key)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 
 from api.audit.home_verification import ProjectionCheck, bound_faults
-from api.service.runtime import open_network, projections
+from api.service.assembly import open_network, projections
 from engine.audit.file_anchors import find_network_faults, read_declared_networks
 from engine.audit.store_comparison import find_type_faults
 from engine.audit.store_damage import (

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from api.audit.home_verification import ProjectionCheck, bound_faults
-from api.service.runtime import open_network, projections
+from api.service.assembly import open_network, projections
 from engine.audit.store_comparison import find_type_faults
 from engine.audit.verification import verify_snapshot
 from engine.journal.areas import list_declared_tables

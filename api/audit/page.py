@@ -5,8 +5,9 @@ import json
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
-from api.audit.reads import TheService, draws, list_records, open_record, verify_journal
+from api.audit.reads import draws, list_records, open_record, verify_journal
 from api.audit.routes import Before, Kind, Sequence, Shift
+from api.http.dependencies import TheService
 from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from api.web.visitor import TheForm

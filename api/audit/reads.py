@@ -14,17 +14,15 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Protocol
+from typing import Any
 
-from fastapi import Depends
 from sqlalchemy import Connection, Row, select
 
 from api.auth.callers import Caller
 from api.http.agency_rows import RecordFilter
-from api.http.dependencies import running_service
-from api.service.executors import CHECKS, Executors, run_apart
+from api.service.executors import CHECKS, run_apart
+from api.service.runtime import Runtime
 from engine.audit.draw_verification import RedrawnNumbers, RevealedShift, redraw_numbers
-from engine.domain.network import Network
 from engine.domain.records import Record
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros, rfc3339
@@ -32,35 +30,13 @@ from engine.errors import NotFoundError
 from engine.journal.areas import list_rules
 from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.entries import Entry
-from engine.journal.group_commit import Writer
 from engine.journal.idempotency import claim
-from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
+from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
 from engine.journal.payloads import JournalFindings, SensitiveReadBody, VerifiedBody
-from engine.journal.receipts import Signer
 from engine.selection.randomization import ShiftPeriod, commitment
 from engine.shifts.shift_state import SHIFTS
-from engine.storage.database import Store
-from engine.storage.home import Home
-from engine.targeting.reports import Recording
-from features.catalogue.plan import Plan
 
-
-class AuditService(Protocol):
-    """The running service, as an auditor reads it."""
-
-    home: Home
-    executors: Executors
-    store: Store
-    journal: Journal
-    network: Network
-    plan: Plan
-    signer: Signer
-    writer: Writer
-    recording: Recording
-
-
-TheService = Annotated[AuditService, Depends(running_service)]
 MOST_WALKED = 50_000
 """Records that a check from a page walks; of a longer journal the last of them."""
 MOST_READS = 20
@@ -70,7 +46,7 @@ _COLUMNS = (_J.seq, _J.known_at, _J.kind, _J.subject, _J.post, _J.leaf, _J.chain
 
 
 def list_records(
-    service: AuditService, caller: Caller, *, kind: str, before: int | None, most: int
+    service: Runtime, caller: Caller, *, kind: str, before: int | None, most: int
 ) -> dict[str, Any]:
     """Return records without their bodies, the newest first, as JSON values."""
     with service.store.read() as snapshot:
@@ -120,7 +96,7 @@ def _select_visible(
     )
 
 
-def open_record(service: AuditService, caller: Caller, seq: int) -> dict[str, Any]:
+def open_record(service: Runtime, caller: Caller, seq: int) -> dict[str, Any]:
     """Return a record with its body, once it is recorded who opens it; raises ``NotFoundError``."""
     entry = _reachable(service, caller, seq)
     fields: SensitiveReadBody
@@ -135,7 +111,7 @@ def open_record(service: AuditService, caller: Caller, seq: int) -> dict[str, An
     return _record_as_json(entry) | {"body": body, "receipt": receipt}
 
 
-def verify_journal(service: AuditService, caller: Caller, key: str | None = None) -> dict[str, Any]:
+def verify_journal(service: Runtime, caller: Caller, key: str | None = None) -> dict[str, Any]:
     """Check the journal in a process of its own, record what was found, and return it.
 
     ``key`` is the sender's idempotency key: one check for each. Raises ``BusyError`` where another
@@ -160,7 +136,7 @@ def _check_as_json(found: StoredRecord) -> dict[str, Any]:
     return fields | {"recorded_at": at, "sequence": seq}
 
 
-def _reachable(service: AuditService, caller: Caller, seq: int) -> Entry:
+def _reachable(service: Runtime, caller: Caller, seq: int) -> Entry:
     with service.store.read() as snapshot:
         entry = service.journal.entry(snapshot, seq)
         body = JournalReader(snapshot).bodies([seq]).get(seq)
@@ -192,7 +168,7 @@ def _reads(snapshot: Connection, caller: Caller) -> list[dict[str, Any]]:
     return [{"read_at": rfc3339(one.known_at)} | one.body for one in reads]
 
 
-def _last_check(snapshot: Connection, service: AuditService) -> dict[str, Any] | None:
+def _last_check(snapshot: Connection, service: Runtime) -> dict[str, Any] | None:
     query = select(_J.seq).where(_J.kind == JOURNAL_VERIFIED).order_by(_J.seq.desc()).limit(1)
     seq = snapshot.scalar(query)
     return None if seq is None else _check_as_json(read_record(snapshot, service.journal, seq))
@@ -204,7 +180,7 @@ MOST_DECISIONS = 500
 _S = SHIFTS.c
 
 
-def draws(service: AuditService, post: str, shift_id: str | None) -> dict[str, Any]:
+def draws(service: Runtime, post: str, shift_id: str | None) -> dict[str, Any]:
     """Return a post's last shifts, and one of them drawn again: the last revealed, or this one."""
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of

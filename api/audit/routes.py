@@ -7,9 +7,9 @@ from typing import Annotated
 
 from fastapi import Path, Query, Response
 
-from api.audit.reads import TheService, draws, list_records, open_record, verify_journal
+from api.audit.reads import draws, list_records, open_record, verify_journal
 from api.audit.schemas import JournalCheck, JournalPage, OpenedRecord, PostDraws
-from api.http.dependencies import IdempotencyKey, TheCaller
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.guards import ReachedPost
 from api.http.responses import answer, creates, document_problems, json_router
 from engine.domain.records import Identifier

@@ -23,10 +23,10 @@ from api.cases.dossier_parts import (
     RecordProof,
 )
 from api.cases.event_forms import EVENT_FIELDS, EventField
-from api.cases.files import CaseFileService
 from api.cases.reads import describe_case
 from api.decisions.vehicle_drawing import draw_vehicle
 from api.service.executors import DOSSIERS, run_apart
+from api.service.runtime import Runtime
 from api.web.i18n import N_, ReaderLocale, mark_plural
 from api.web.labels import TABLES
 from engine.cases.file_store import open_file
@@ -50,9 +50,7 @@ MOST_SHOWN = 24 * 1024 * 1024
 """Bytes of all photographs of one dossier, which is written in memory."""
 
 
-def make_dossier(
-    service: CaseFileService, caller: Caller, case_id: str, speech: ReaderLocale
-) -> bytes:
+def make_dossier(service: Runtime, caller: Caller, case_id: str, speech: ReaderLocale) -> bytes:
     """Return the dossier of a case as a PDF file, written in a process of its own.
 
     Raises as :func:`compile_dossier` does, ``BusyError`` and ``TooCostlyError``.
@@ -62,7 +60,7 @@ def make_dossier(
 
 
 def compile_dossier(
-    service: CaseFileService, caller: Caller, case_id: str, speech: ReaderLocale
+    service: Runtime, caller: Caller, case_id: str, speech: ReaderLocale
 ) -> Dossier:
     """Return the dossier of a case, once it is recorded who takes it.
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from api.auth.callers import Caller
-from api.cases.reads import CaseFilter, CaseService, describe_cases, sees_case
+from api.cases.reads import CaseFilter, describe_cases, sees_case
 from api.notifications.event_bodies import AreaEvents, Body, EventBodies, Route
+from api.service.runtime import Runtime
 from engine.cases.area import CASE_OPENED
 from engine.cases.case_reading import read_cases
 from engine.journal.batch_worker import StoredRecord
@@ -38,7 +39,7 @@ def show_change(bodies: EventBodies, found: StoredRecord) -> Body | None:
 EVENTS: Final = AreaEvents({"case.changed": show_change}, {"case": sees_record})
 
 
-def list_escalated(service: CaseService, caller: Caller) -> Iterator[dict[str, Any]]:
+def list_escalated(service: Runtime, caller: Caller) -> Iterator[dict[str, Any]]:
     """Yield the open cases that stand for too long, as notifications."""
     if caller.may(*_CASES):
         wanted = CaseFilter(state="open", urgency="escalated")

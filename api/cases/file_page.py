@@ -1,17 +1,18 @@
 """Form of a case's page that adds a file, and its refusals in the reader's words."""
 
-from typing import Annotated, Any, Protocol
+from typing import Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.auth.sessions import check_origin, token_of
 from api.cases.event_forms import FILE_FIELDS, HANDLING, make_record, read_values, refuse_field
-from api.cases.files import AboutFile, CaseFileService, CaseFileWriter
+from api.cases.files import AboutFile, CaseFileWriter
 from api.cases.multipart_upload import MOST_TEXT, UploadedForm
-from api.cases.page import CasePageService, show_refused_case, to_case
+from api.cases.page import show_refused_case, to_case
 from api.cases.reads import must_see
-from api.http.dependencies import SignInService, running_service
+from api.http.dependencies import TheService
+from api.service.runtime import Runtime
 from api.web.form_fields import FormError, FormReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
@@ -31,13 +32,6 @@ from engine.errors import (
 router = APIRouter(prefix="/cases", route_class=PageRoute, include_in_schema=False)
 _LONGEST = 3 * LARGEST_FILE + MOST_TEXT
 """Bytes that are read, and not kept, so that a browser shows why a file is too large."""
-
-
-class FilePageService(CasePageService, CaseFileService, SignInService, Protocol):
-    """The running service, as the page of a case takes files."""
-
-
-TheService = Annotated[FilePageService, Depends(running_service)]
 
 
 class _About(Record):
@@ -69,7 +63,7 @@ async def add_file(visit: TheVisit, service: TheService, case_id: Identifier) ->
     return to_case(case_id, "file_warned" if done["warnings"] else "file_added")
 
 
-async def _find_post(visit: Visit, service: CaseFileService, case_id: str) -> str:
+async def _find_post(visit: Visit, service: Runtime, case_id: str) -> str:
     def find() -> str:
         with service.store.read() as connection:
             return must_see(connection, visit.caller, case_id).case.post
@@ -78,7 +72,7 @@ async def _find_post(visit: Visit, service: CaseFileService, case_id: str) -> st
 
 
 async def _receive(
-    visit: Visit, service: CaseFileService, case_id: str, reader: FormReader, form: UploadedForm
+    visit: Visit, service: Runtime, case_id: str, reader: FormReader, form: UploadedForm
 ) -> dict[str, Any]:
     """Return the answer about the file; raises ``FormError`` with what is wrong with it."""
     about = _read_about(reader)

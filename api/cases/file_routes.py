@@ -12,10 +12,10 @@ from fastapi import Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from api.cases.dossier import make_dossier
-from api.cases.files import AboutFile, FoundFile, TheFileService, TheFileWriter, find_file
+from api.cases.files import AboutFile, FoundFile, TheFileWriter, find_file
 from api.cases.routes import CaseId
 from api.cases.schemas import AcknowledgedFile
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import stream_bounded
 from api.http.responses import answer, creates, document_problems, json_router
 from api.web.templates_env import speech_of
@@ -78,7 +78,7 @@ async def add_file(
     response_class=Response,
     responses=HANDED_OUT | document_problems(404),
 )
-def file(caller: TheCaller, service: TheFileService, case_id: CaseId, digest: Digest) -> Response:
+def file(caller: TheCaller, service: TheService, case_id: CaseId, digest: Digest) -> Response:
     """Return a file of a case by the SHA-256 of its content; the reading is recorded."""
     return seal_file(find_file(service, caller, case_id, digest))
 
@@ -97,7 +97,7 @@ def seal_file(found: FoundFile) -> FileResponse:
 async def dossier(
     request: Request,
     caller: TheCaller,
-    service: TheFileService,
+    service: TheService,
     case_id: CaseId,
     language: Language = None,
 ) -> Response:

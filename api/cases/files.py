@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends
 from sqlalchemy import Connection
@@ -13,9 +13,9 @@ from starlette.concurrency import run_in_threadpool
 
 from api.auth.callers import Caller
 from api.cases.reads import NOT_PASSED_ON, is_party, must_see
-from api.cases.steps import CaseStepService, CaseWriter
-from api.http.dependencies import IdempotencyKey, TheCaller, running_service
-from api.service.executors import Executors
+from api.cases.steps import CaseWriter
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.service.runtime import Runtime
 from engine.cases.case_events import CaseFile, CaseFileReport, FileSubject
 from engine.cases.case_ledger import Reporter, draft_event
 from engine.cases.case_state import OPEN, CaseStep, refuse_state
@@ -23,13 +23,10 @@ from engine.cases.file_store import ReceivedFile, open_file
 from engine.cases.file_types import LARGEST_FILE, SUFFIXES, recognise
 from engine.errors import ConflictError, FullCaseError, NotFoundError, RecordError
 from engine.journal.entries import Draft
-from engine.journal.group_commit import Writer
 from engine.journal.kinds import SENSITIVE_READ
 from engine.journal.payloads import COPIED, SensitiveReadBody
 from engine.links.codes import MOST_FILES as MOST_OFFERED
 from engine.links.envelope import HandlingCode
-from engine.storage.database import Store
-from engine.storage.home import Home
 
 if TYPE_CHECKING:
     from engine.links.messages import OfferedFile
@@ -39,28 +36,6 @@ _PIECE = 1024 * 1024
 MOST_FILES = 200
 MOST_BYTES = 512 * 1024 * 1024
 """Bytes of all files of one case."""
-
-
-class HomeService(Protocol):
-    """The running service, as files of cases are looked up."""
-
-    home: Home
-    store: Store
-
-
-class HandingService(HomeService, Protocol):
-    """The running service, as files of cases are handed out."""
-
-    writer: Writer
-
-
-class CaseFileService(CaseStepService, HandingService, Protocol):
-    """The running service, as files of cases are taken."""
-
-    executors: Executors
-
-
-TheFileService = Annotated[CaseFileService, Depends(running_service)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +52,7 @@ class AboutFile:
 class CaseFileWriter:
     """Takes the files of one caller; each content counts once in a case."""
 
-    def __init__(self, service: CaseFileService, caller: Caller, key: str | None) -> None:
+    def __init__(self, service: Runtime, caller: Caller, key: str | None) -> None:
         self._service, self._caller = service, caller
         self._steps = CaseWriter(service, caller, key)
 
@@ -169,7 +144,7 @@ class FoundFile:
     name: str
 
 
-def find_file(service: CaseFileService, caller: Caller, case_id: str, digest: str) -> FoundFile:
+def find_file(service: Runtime, caller: Caller, case_id: str, digest: str) -> FoundFile:
     """Return a file of a case, once it is recorded who takes it.
 
     Raises ``NotFoundError`` also where its event is for other agencies, and ``HomeError`` where it
@@ -185,7 +160,7 @@ def find_file(service: CaseFileService, caller: Caller, case_id: str, digest: st
 
 
 def hand_out(
-    service: HandingService, caller: Caller, digest: str, media_type: str, *, seq: int, post: str
+    service: Runtime, caller: Caller, digest: str, media_type: str, *, seq: int, post: str
 ) -> FoundFile:
     """Return a file that a record names, once it is recorded who takes it; raises ``HomeError``."""
     path = open_file(service.home, digest)
@@ -205,7 +180,7 @@ def _find_event(connection: Connection, caller: Caller, case_id: str, digest: st
 
 
 def choose_passed_files(
-    service: HomeService, caller: Caller, case_id: str, digests: Sequence[str]
+    service: Runtime, caller: Caller, case_id: str, digests: Sequence[str]
 ) -> "tuple[tuple[OfferedFile, ...], frozenset[HandlingCode]]":
     """Return files of a case as they are offered to a partner, and the limits of their use.
 
@@ -236,7 +211,7 @@ def choose_passed_files(
     return tuple(found), frozenset(limits)
 
 
-def list_passable(service: HomeService, caller: Caller, case_id: str) -> list[str]:
+def list_passable(service: Runtime, caller: Caller, case_id: str) -> list[str]:
     """Return the newest files of a case that may be offered to a partner, by digest."""
     with service.store.read() as connection:
         history = must_see(connection, caller, case_id)
@@ -247,7 +222,7 @@ def list_passable(service: HomeService, caller: Caller, case_id: str) -> list[st
 
 
 async def file_writer_of(
-    caller: TheCaller, service: TheFileService, key: IdempotencyKey
+    caller: TheCaller, service: TheService, key: IdempotencyKey
 ) -> CaseFileWriter:
     """Return what takes the caller's files."""
     return CaseFileWriter(service, caller, key)

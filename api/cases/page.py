@@ -8,10 +8,10 @@ vehicle, act and declaration.
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection, select
 
@@ -32,10 +32,10 @@ from api.cases.event_forms import (
 )
 from api.cases.reads import CaseFilter, describe_case, describe_cases, must_see
 from api.cases.routes import Before
-from api.cases.steps import CaseStepService, CaseWriter
-from api.decisions.reads import DecisionReader, DecisionService
-from api.http.dependencies import running_service
-from api.service.executors import Executors
+from api.cases.steps import CaseWriter
+from api.decisions.reads import DecisionReader
+from api.http.dependencies import TheService
+from api.service.runtime import Runtime
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader
 from api.web.labels import TABLES
@@ -48,7 +48,6 @@ from engine.cases.name_signs import find_name_signs
 from engine.domain.records import Code, Identifier, PostCode
 from engine.errors import ConflictError, NotFoundError, RecordError
 from engine.queue.queue import DECISIONS
-from engine.storage.home import Home
 from engine.targeting.corrections import read_stated_act, read_stated_seizure
 
 router = APIRouter(prefix="/cases", route_class=PageRoute, include_in_schema=False)
@@ -56,16 +55,6 @@ SHOWN = 100
 """Cases of one page."""
 View = Literal["open", "mine", "ageing", "escalated", "closed", "all"]
 HANDLINGS = tuple(TABLES["handling"])
-
-
-class CasePageService(CaseStepService, DecisionService, Protocol):
-    """The running service, as the pages of cases use it."""
-
-    home: Home
-    executors: Executors
-
-
-TheService = Annotated[CasePageService, Depends(running_service)]
 
 
 @router.get("")
@@ -174,7 +163,7 @@ def report(visit: TheVisit, service: TheService, form: TheForm, case_id: Identif
 
 def _read_case(
     reader: FormReader,
-    service: CasePageService,
+    service: Runtime,
     caller: Caller,
     found: Mapping[str, str],
     post: str | None,
@@ -191,7 +180,7 @@ def _read_case(
 
 
 def _link_decision(
-    service: CasePageService, caller: Caller, case_id: str, decision_id: str, once: str
+    service: Runtime, caller: Caller, case_id: str, decision_id: str, once: str
 ) -> None:
     """Record what a case from a decision is about: its vehicle, its act, its declaration."""
     known = DecisionReader(service, caller).locate(decision_id)
@@ -233,7 +222,7 @@ def to_case(case_id: str, done: str) -> Response:
 
 def show_refused_case(
     visit: Visit,
-    service: CasePageService,
+    service: Runtime,
     case_id: str,
     *,
     kept: Form,
@@ -253,7 +242,7 @@ def show_refused_case(
 
 def _case_page(
     visit: Visit,
-    service: CasePageService,
+    service: Runtime,
     case_id: str,
     template: str,
     *,
@@ -284,7 +273,7 @@ def _case_page(
 
 def _form_page(
     visit: Visit,
-    service: CasePageService,
+    service: Runtime,
     case_id: str,
     kind: str,
     *,
@@ -307,7 +296,7 @@ def _form_page(
 
 
 def _check_page(
-    visit: Visit, service: CasePageService, case_id: str, event: CaseEvent, form: Form
+    visit: Visit, service: Runtime, case_id: str, event: CaseEvent, form: Form
 ) -> Response:
     read = event.model_dump(mode="json", exclude_none=True)
     signs = {f"{PREFIX}{at.rpartition('.')[2]}" for at in find_name_signs(read)}
@@ -317,7 +306,7 @@ def _check_page(
 
 def _opening_page(
     visit: Visit,
-    service: CasePageService,
+    service: Runtime,
     *,
     kept: Form | None = None,
     wrong: Sequence[FieldMistake] = (),
@@ -337,12 +326,12 @@ def _opening_page(
     )
 
 
-def list_posts(service: CaseStepService, caller: Caller) -> list[str]:
+def list_posts(service: Runtime, caller: Caller) -> list[str]:
     """Return the posts that a caller reaches."""
     return [code for code in service.network.posts if caller.reaches(code)]
 
 
-def _list_agencies(service: CaseStepService) -> list[str]:
+def _list_agencies(service: Runtime) -> list[str]:
     return sorted({one for post in service.network.posts.values() for one in post.agencies})
 
 

@@ -8,13 +8,12 @@ there. No answer holds a figure of the engine.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Protocol
+from typing import Any
 
-from fastapi import Depends
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
-from api.http.dependencies import running_service
+from api.service.runtime import Runtime
 from engine.cases.case_events import NEED_SECOND
 from engine.cases.case_ledger import CaseSelection, list_case_names
 from engine.cases.case_progress import (
@@ -25,30 +24,17 @@ from engine.cases.case_progress import (
 )
 from engine.cases.case_reading import CaseHistory, read_case, read_cases
 from engine.cases.case_state import OPEN, CaseState, CaseStep
-from engine.domain.network import Network
 from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.idempotency import crossing_name, find_holders
-from engine.journal.journal import Journal, JournalReader
-from engine.storage.database import Store
+from engine.journal.journal import JournalReader
 from engine.targeting.corrections import read_stated_act, read_stated_seizure
 
 MOST = 500
 """Cases of one page."""
 NOT_PASSED_ON = "H2"
 _GOODS = ("substance_class", "substance", "quantity_g", "place", "concealment")
-
-
-class CaseService(Protocol):
-    """The running service, as cases are read."""
-
-    store: Store
-    journal: Journal
-    network: Network
-
-
-TheReadService = Annotated[CaseService, Depends(running_service)]
 
 
 def must_see(connection: Connection, caller: Caller, case_id: str) -> CaseHistory:
@@ -117,7 +103,7 @@ class CaseFilter:
 
 
 def describe_cases(
-    service: CaseService,
+    service: Runtime,
     caller: Caller,
     wanted: CaseFilter,
     *,
@@ -166,7 +152,7 @@ def _describe_state(case: CaseState, now: int) -> dict[str, Any]:
     }
 
 
-def describe_case(service: CaseService, caller: Caller, case_id: str) -> dict[str, Any]:
+def describe_case(service: Runtime, caller: Caller, case_id: str) -> dict[str, Any]:
     """Return a case with its events and its finds; raises ``NotFoundError``."""
     with service.store.read() as connection:
         history = must_see(connection, caller, case_id)

@@ -14,16 +14,17 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from babel.numbers import get_decimal_symbol
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
 from api.cases.event_forms import LABELS, PREFIX, EventField, read_opening, read_values
-from api.cases.page import CasePageService, list_posts
+from api.cases.page import list_posts
 from api.cases.steps import CaseWriter
-from api.http.dependencies import running_service
+from api.http.dependencies import TheService
 from api.http.guards import fill_agency
 from api.service.executors import TEXTS, run_apart
+from api.service.runtime import Runtime
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader
 from api.web.i18n import N_
@@ -37,7 +38,6 @@ from engine.journal.kinds import SEIZURE
 from features.seizure_reports.folded_text import FoldedText
 
 router = APIRouter(prefix="/cases/reports", route_class=PageRoute, include_in_schema=False)
-TheService = Annotated[CasePageService, Depends(running_service)]
 LONGEST = 20_000
 """Characters of a report that the page reads; longer ones are for ``darvoza extract``."""
 MOST_ITEMS = 40
@@ -96,7 +96,7 @@ async def send(visit: TheVisit, service: TheService, form: TheForm) -> Response:
 
 def _show_reading(
     visit: Visit,
-    service: CasePageService,
+    service: Runtime,
     text: str,
     kept: Form | None = None,
     wrong: Sequence[FieldMistake] = (),
@@ -111,11 +111,11 @@ def _show_reading(
     return _page(visit, service, text=text, proposals=proposals, kept=kept, wrong=wrong)
 
 
-def _refuse_text(visit: Visit, service: CasePageService, rule: str) -> Response:
+def _refuse_text(visit: Visit, service: Runtime, rule: str) -> Response:
     return _page(visit, service, wrong=[FieldMistake(f"{PREFIX}text", rule)])
 
 
-def _read(service: CasePageService, text: str) -> list[Proposal]:
+def _read(service: Runtime, text: str) -> list[Proposal]:
     """Return what is proposed of a text; raises ``RecordError`` and ``TooCostlyError``."""
     posts = {code: [post.name] for code, post in service.network.posts.items()}
     given = json.dumps({"text": text, "posts": posts, "most_items": MOST_ITEMS}).encode()
@@ -124,7 +124,7 @@ def _read(service: CasePageService, text: str) -> list[Proposal]:
     return found
 
 
-def _record_seizure(visit: Visit, service: CasePageService, reader: FormReader, post: str) -> str:
+def _record_seizure(visit: Visit, service: Runtime, reader: FormReader, post: str) -> str:
     """Record a seizure in the name of who confirms it, and return where that is shown."""
     name, values = f"report-{reader.once()}", read_values(reader, FIELDS)
     day, now = values.pop("seized_on", None), datetime.now(UTC)
@@ -147,7 +147,7 @@ def _record_seizure(visit: Visit, service: CasePageService, reader: FormReader, 
     return f"/cases/reports?done=confirmed&find={quote(name, safe='')}#done"
 
 
-def _open_case(visit: Visit, service: CasePageService, reader: FormReader, post: str) -> str:
+def _open_case(visit: Visit, service: Runtime, reader: FormReader, post: str) -> str:
     """Open a case with the goods of a report that names no plate."""
     writer = CaseWriter(service, visit.caller, reader.once())
     done = writer.open(read_opening(reader, post=post or None))
@@ -162,7 +162,7 @@ def _prefix(mistake: FieldMistake) -> FieldMistake:
 
 def _page(
     visit: Visit,
-    service: CasePageService,
+    service: Runtime,
     *,
     text: str = "",
     proposals: Sequence[Proposal] = (),

@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query, Response
 
-from api.cases.reads import MOST, CaseFilter, TheReadService, describe_case, describe_cases
+from api.cases.reads import MOST, CaseFilter, describe_case, describe_cases
 from api.cases.schemas import AcknowledgedCase, Cases, CaseView
 from api.cases.steps import TheWriter
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.guards import check_path
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
@@ -24,7 +24,7 @@ State = Annotated[Literal["open", "closed"] | None, Query()]
 @router.get("", response_model=Cases)
 def cases(
     caller: TheCaller,
-    service: TheReadService,
+    service: TheService,
     state: State = None,
     post: Annotated[PostCode | None, Query()] = None,
     owner: Annotated[Identifier | None, Query()] = None,
@@ -53,7 +53,7 @@ def open_case(
 
 
 @router.get("/{case_id}", response_model=CaseView)
-def case(caller: TheCaller, service: TheReadService, case_id: CaseId) -> Response:
+def case(caller: TheCaller, service: TheService, case_id: CaseId) -> Response:
     """Return a case with its finds, in the form of seizure databases, and its events."""
     return answer(describe_case(service, caller, case_id))
 

@@ -2,17 +2,16 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import Depends
 from sqlalchemy import Connection
 
-from api.auth.accounts import Accounts
 from api.auth.callers import OWNERLESS, Caller
-from api.cases.reads import CaseService, must_see
-from api.http.dependencies import IdempotencyKey, TheCaller, running_service
+from api.cases.reads import must_see
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.guards import check_post
-from api.service.signed_answers import SignedAnswers
+from api.service.runtime import Runtime
 from engine.cases.area import CASE_EVENT, CASE_OPENED
 from engine.cases.case_events import NEED_SECOND, Agreement, CaseAssignment, CaseEvent, CaseOpening
 from engine.cases.case_ledger import Reporter, draft_event, draft_opening, opening_name
@@ -25,26 +24,14 @@ from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.targeting.corrections import read_stated_act, read_stated_seizure
-from engine.targeting.reports import Recording
 
 LOOKS_LIKE_NAME = "it looks as if it named a person: a case holds none"
-
-
-class CaseStepService(CaseService, Protocol):
-    """The running service, as cases are opened and go on."""
-
-    accounts: Accounts
-    recording: Recording
-    answers: SignedAnswers
-
-
-TheService = Annotated[CaseStepService, Depends(running_service)]
 
 
 class CaseWriter:
     """Takes the steps of one caller; each is answered as JSON values, with its receipt."""
 
-    def __init__(self, service: CaseStepService, caller: Caller, key: str | None) -> None:
+    def __init__(self, service: Runtime, caller: Caller, key: str | None) -> None:
         self._service = service
         self._caller = caller
         self._key = caller.own(key)

@@ -154,7 +154,7 @@ def open_accounts(
 ) -> Iterator[tuple[Home, "Accounts"]]:
     """Open a home and the keys and people in it."""
     from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
+    from api.service.assembly import open_network
     from engine.journal.areas import open_key_carrier
 
     with opened(home) as (found, store):
@@ -199,7 +199,7 @@ def signed_in(home: Home, store: "Store", name: str) -> "Role":
     """Return the role of a person who knows their password, asked for unless it is at hand."""
     from api.auth.accounts import Accounts
     from api.auth.throttles import CommandThrottle
-    from api.service.runtime import open_network
+    from api.service.assembly import open_network
 
     password = os.environ.get("DARVOZA_PASSWORD") or _ask_password(name)
     throttle = CommandThrottle(home)
@@ -229,7 +229,7 @@ def _ask_password(name: str) -> str:
 def governing_accounts(home: Path, by: str) -> Iterator["Accounts"]:
     """Open the accounts of a home, for a person who knows their password."""
     from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
+    from api.service.assembly import open_network
 
     with opened_existing(home) as (found, store):
         signed_in(found, store, by)

@@ -390,7 +390,7 @@ def _identifier_key(home: "Home") -> bytes:
 def _record_reading(home: "Home", store: "Store", by: str) -> None:
     """Record who is about to read identifiers; raises ``NotAllowedError``."""
     from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
+    from api.service.assembly import open_network
     from engine.journal.journal import Journal
     from engine.journal.kinds import SENSITIVE_READ
 

@@ -323,7 +323,7 @@ def _model(home: Home, people: Mapping[str, str], report_progress: ReportProgres
     """Train a model and let two people, who did not train it, put it into force."""
     from api.auth.accounts import Accounts
     from api.models.lifecycle import ModelSteps
-    from api.service.runtime import open_network
+    from api.service.assembly import open_network
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from models.config import TrainConfig

@@ -95,7 +95,7 @@ def enrol(
 ) -> None:
     """Make an account of a trainee and print its password; it is not shown again."""
     from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
+    from api.service.assembly import open_network
     from api.training.store import open_training
 
     with open_training(home) as (found, store):

@@ -340,7 +340,7 @@ def erase(
     """Propose an erasure; the same command of a second person approves it and erases."""
     from api.audit.erasure import Criteria, ErasureSteps, read_schedule
     from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
+    from api.service.assembly import open_network
     from engine.journal.receipts import open_signer
     from features.catalogue.plan import current_plan
 
@@ -382,7 +382,7 @@ def subject(
     """Export what is held on a subject as JSON; every record that is read is recorded first."""
     from api.audit.erasure import export_subject
     from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
+    from api.service.assembly import open_network
 
     with opened_existing(home) as (found, store):
         signed_in(found, store, by)

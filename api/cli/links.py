@@ -428,7 +428,7 @@ def _open_exchange(home: Path) -> "Iterator[tuple[Home, Store, LinkExchange]]":
 
 def _open_journal(home: "Home", store: "Store") -> "Journal":
     """Return the journal with every projection, as the service has it."""
-    from api.service.runtime import open_network, projections
+    from api.service.assembly import open_network, projections
     from engine.journal.journal import Journal
     from features.catalogue.plan import current_plan
 
@@ -453,7 +453,7 @@ def announce_loaded(home: "Home", store: "Store") -> None:
 def _open_signed_in(home: Path, by: str) -> "Iterator[tuple[LinkExchange, Accounts]]":
     """Open the links of a home for a person who knows their password."""
     from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
+    from api.service.assembly import open_network
 
     with _open_exchange(home) as (found, store, exchange):
         signed_in(found, store, by)

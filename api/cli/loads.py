@@ -85,7 +85,7 @@ def withdraw(
     """Propose that a load leave the history; the same command of a second person withdraws it."""
     from api.audit.withdrawal import WithdrawalSteps
     from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
+    from api.service.assembly import open_network
 
     with opened_existing(home) as (found, store):
         signed_in(found, store, by)

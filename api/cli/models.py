@@ -211,7 +211,7 @@ def _measure_drift(
 
 
 def _open_features(home: Home, store: "Store") -> "tuple[Journal, OnlineFeatures]":
-    from api.service.runtime import open_network
+    from api.service.assembly import open_network
     from engine.journal.journal import Journal
     from features.catalogue.plan import current_plan
     from features.online.online_features import OnlineFeatures

@@ -184,7 +184,7 @@ def _trainer(home: Home, store: "Store", by: str) -> str:
     approves nothing.
     """
     from api.auth.accounts import Accounts
-    from api.service.runtime import open_network
+    from api.service.assembly import open_network
 
     if Accounts(store, open_network(home)).has_people():
         if not by:

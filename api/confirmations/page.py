@@ -7,7 +7,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
-from api.confirmations.reads import Sequence, TheService, confirm_find, waiting_finds
+from api.confirmations.reads import Sequence, confirm_find, waiting_finds
+from api.http.dependencies import TheService
 from api.web.page_route import PageRoute, TheVisit
 from api.web.visitor import TheForm
 

@@ -1,39 +1,24 @@
 """Finds that wait for a confirmation, read and confirmed for one caller."""
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
-from fastapi import Depends, Path
+from fastapi import Path
 
-from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.http.dependencies import running_service
-from api.service.signed_answers import SignedAnswers
+from api.service.runtime import Runtime
 from engine.domain.rights import Matter
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
 from engine.journal.idempotency import claim
 from engine.journal.kinds import FIND_CONFIRMED
-from engine.storage.database import Store
 from engine.targeting.find_confirmation import Confirmation, pending_find, pending_finds
-from engine.targeting.reports import Recording
 
-
-class ConfirmationService(Protocol):
-    """The running service, as finds are confirmed."""
-
-    accounts: Accounts
-    store: Store
-    recording: Recording
-    answers: SignedAnswers
-
-
-TheService = Annotated[ConfirmationService, Depends(running_service)]
 Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]
 MOST = 500
 """Finds in one answer; the oldest come first, so that none is hidden by those that follow."""
 
 
-def waiting_finds(service: ConfirmationService, caller: Caller) -> list[dict[str, Any]]:
+def waiting_finds(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
     """Return the finds that wait at the posts that a caller reaches, as JSON values."""
     with service.store.read() as snapshot:
         found = pending_finds(snapshot, caller.post, hidden=caller.hidden_posts, most=MOST)
@@ -54,7 +39,7 @@ def waiting_finds(service: ConfirmationService, caller: Caller) -> list[dict[str
     ]
 
 
-def confirm_find(service: ConfirmationService, caller: Caller, sequence: int) -> dict[str, Any]:
+def confirm_find(service: Runtime, caller: Caller, sequence: int) -> dict[str, Any]:
     """Confirm a find, once.
 
     Raises ``NotFoundError``, ``SecondPersonError`` and ``LapsedProposalError``.

@@ -2,9 +2,9 @@
 
 from fastapi import Response
 
-from api.confirmations.reads import Sequence, TheService, confirm_find, waiting_finds
+from api.confirmations.reads import Sequence, confirm_find, waiting_finds
 from api.confirmations.schemas import ConfirmedFind, PendingFinds
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, creates, json_router
 
 router = json_router("/v1/finds", "finds")

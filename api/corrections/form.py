@@ -15,8 +15,9 @@ from fastapi import Depends
 from api.auth.callers import Caller
 from api.corrections.steps import correct_act, correct_seizure
 from api.decisions.page_data import DecisionPage, read_page
-from api.decisions.reads import DecisionService, TheService
+from api.http.dependencies import TheService
 from api.http.guards import fill_agency, post_of
+from api.service.runtime import Runtime
 from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
 from api.web.i18n import ReaderLocale
 from api.web.page_route import TheVisit
@@ -42,7 +43,7 @@ class StatedAgain:
 class CorrectionForm:
     """The form of one act's correction; raises ``FormError`` where a rule is broken."""
 
-    service: DecisionService
+    service: Runtime
     caller: Caller
     found: DecisionPage
     reader: FormReader

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from api.corrections.form import TheCorrectionForm, list_stated
 from api.decisions.page import LABELS, STEP, render_page, repeat_fields
 from api.decisions.page_data import read_page
-from api.decisions.reads import TheService
+from api.http.dependencies import TheService
 from api.web.field_errors import corrections
 from api.web.form_fields import FormError
 from api.web.page_route import PageRoute, TheVisit

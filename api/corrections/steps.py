@@ -1,14 +1,13 @@
 """Corrections of acts and seizures, for one caller."""
 
-from typing import Any, Protocol
+from typing import Any
 
-from api.auth.accounts import Accounts
 from api.auth.callers import Caller
+from api.service.runtime import Runtime
 from engine.domain.rights import Role
 from engine.errors import NotFoundError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.kinds import INSPECTION_CORRECTED, SEIZURE_CORRECTED
-from engine.storage.database import Store
 from engine.targeting.corrections import (
     ActCorrection,
     Corrector,
@@ -19,19 +18,10 @@ from engine.targeting.corrections import (
     read_stated_act,
     read_stated_seizure,
 )
-from engine.targeting.reports import Recording
-
-
-class CorrectionService(Protocol):
-    """The running service, as reports are corrected."""
-
-    accounts: Accounts
-    store: Store
-    recording: Recording
 
 
 def correct_act(
-    service: CorrectionService,
+    service: Runtime,
     caller: Caller,
     inspection_id: str,
     correction: ActCorrection,
@@ -55,7 +45,7 @@ def correct_act(
 
 
 def correct_seizure(
-    service: CorrectionService,
+    service: Runtime,
     caller: Caller,
     seizure_id: str,
     correction: SeizureCorrection,
@@ -81,7 +71,7 @@ def _check_reach(caller: Caller, known: StatedReport, kind: str) -> None:
         raise NotFoundError(kind, known.name)
 
 
-def _corrector(service: CorrectionService, caller: Caller) -> Corrector:
+def _corrector(service: Runtime, caller: Caller) -> Corrector:
     is_supervisor = caller.role is Role.SUPERVISOR and caller.is_person
 
     def may_take_back(filed_by: str) -> bool:

@@ -8,25 +8,18 @@ of its body is read. Both ways end in one function, so they answer alike; a test
 
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.auth.callers import Caller, Callers
-from api.decisions.routes import DecisionMakingService, await_decision
+from api.auth.callers import Caller
+from api.decisions.routes import await_decision
 from api.http.dependencies import LONGEST_IDEMPOTENCY_KEY
 from api.http.problems import refusal
 from api.http.request_bodies import CUT_SHORT, parse_body
 from api.http.responses import answer
+from api.service.runtime import Runtime
 from engine.domain.records import Arrival
 from engine.errors import MalformedBodyError, RiskError
-
-
-class FastPathService(DecisionMakingService, Protocol):
-    """The running service, as ordinary requests are decided."""
-
-    callers: Callers
-
 
 _METHOD, _PATH = "POST", "/v1/decisions"
 _ROUTE = SimpleNamespace(path=_PATH, path_format=_PATH)
@@ -52,7 +45,7 @@ class FastPath:
         """Answer a request, or pass it on."""
         if scope["type"] != "http" or scope["path"] != _PATH or scope["method"] != _METHOD:
             return await self._app(scope, receive, send)
-        service: FastPathService = scope["app"].state.runtime
+        service: Runtime = scope["app"].state.runtime
         asked = _ordinary(scope, service)
         if asked is None:
             return await self._app(scope, receive, send)
@@ -71,7 +64,7 @@ class FastPath:
         return await answer(result, 201)(scope, receive, send)
 
 
-def _ordinary(scope: Scope, service: FastPathService) -> _DecisionRequest | None:
+def _ordinary(scope: Scope, service: Runtime) -> _DecisionRequest | None:
     """Return who asks, None where anything about the request needs a closer look."""
     given: dict[bytes, bytes] = dict(scope["headers"])
     size, key = given.get(b"content-length", b""), given.get(b"idempotency-key")

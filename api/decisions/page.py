@@ -15,8 +15,10 @@ from api.areas import find_part
 from api.decisions.link_graph import KINDS, name_of_linked
 from api.decisions.page_data import list_named, read_page
 from api.decisions.page_forms import TheDecisionForm
-from api.decisions.reads import DecisionReader, DecisionService, TheService
+from api.decisions.reads import DecisionReader
 from api.decisions.timeline import SHAPES
+from api.http.dependencies import TheService
+from api.service.runtime import Runtime
 from api.web.field_errors import corrections
 from api.web.form_fields import FormError
 from api.web.i18n import N_
@@ -137,7 +139,7 @@ def _refuse(
 
 def render_page(
     visit: Visit,
-    service: DecisionService,
+    service: Runtime,
     decision_id: str,
     *,
     status: int = 200,

@@ -14,11 +14,12 @@ from sqlalchemy import Connection, select
 from api.auth.callers import Caller
 from api.decisions.link_graph import LinkGraph, graph
 from api.decisions.mirror_panel import MirrorComparison, fill_from_manifest, sides
-from api.decisions.reads import UNREAD, DecisionReader, DecisionService, is_blind
+from api.decisions.reads import UNREAD, DecisionReader, is_blind
 from api.decisions.timeline import Timeline, draw_timeline
 from api.decisions.usual_strips import UsualStrip, draw_strips
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import past
+from api.service.runtime import Runtime
 from engine.decision.role_views import flat
 from engine.domain.network import IdentifierField
 from engine.domain.rights import Matter
@@ -148,7 +149,7 @@ class PastPanel:
     """Acts and finds of all of them, the newest first."""
 
 
-def read_page(service: DecisionService, decision_id: str, caller: Caller) -> DecisionPage:
+def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPage:
     """Return a decision; raises ``NotFoundError``."""
     reading = DecisionReader(service, caller)
     known = reading.locate(decision_id)
@@ -281,7 +282,7 @@ def read_rail(snapshot: Connection, known: QueuedDecision, *, as_of: int) -> Que
     return QueueRail(entries, before, after)
 
 
-def _apart(service: DecisionService, post: str) -> Sequence[str]:
+def _apart(service: Runtime, post: str) -> Sequence[str]:
     """Return which rows of the comparison name by identifiers that only their own post has."""
     network = service.network
     pair = network.pair(post)
@@ -289,7 +290,7 @@ def _apart(service: DecisionService, post: str) -> Sequence[str]:
     return [code for code, name in fields.items() if not network.are_comparable(name, post, pair)]
 
 
-def _before(service: DecisionService, found: Mapping[str, Any], post: str) -> PastPanel:
+def _before(service: Runtime, found: Mapping[str, Any], post: str) -> PastPanel:
     known = service.network.posts.get(post)
     offset = timezone(timedelta(minutes=service.settings.utc_offset_minutes))
     local = offset if known is None else open_time_zone(known.timezone)
@@ -340,7 +341,7 @@ def _read_filing(
     return FiledActInfo(act.get("by"), act.get("team"), at, seizures, taken_by, corrections)
 
 
-def _read_act(service: DecisionService, snapshot: Connection, seq: int) -> dict[str, Any] | None:
+def _read_act(service: Runtime, snapshot: Connection, seq: int) -> dict[str, Any] | None:
     body = service.journal.body(snapshot, seq, of=INSPECTION)
     return Corrections(snapshot).read(seq, body)
 
@@ -376,7 +377,7 @@ def _proposal(seen: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _recompute_reasons(
-    service: DecisionService, snapshot: Connection, known: QueuedDecision
+    service: Runtime, snapshot: Connection, known: QueuedDecision
 ) -> Sequence[Reason]:
     """Work out what speaks for and against a vehicle that was let go; nothing without its model."""
     try:

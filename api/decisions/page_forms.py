@@ -11,9 +11,11 @@ from typing import Annotated, Any
 from fastapi import Depends
 
 from api.auth.callers import Caller
-from api.decisions.reads import DecisionReader, DecisionService, TheService, first_words
+from api.decisions.reads import DecisionReader, first_words
+from api.http.dependencies import TheService
 from api.http.guards import fill_agency, post_of
 from api.http.request_bodies import ReportedAct
+from api.service.runtime import Runtime
 from api.web.form_fields import FormReader, TheReader
 from api.web.page_route import TheVisit
 from engine.domain.records import Seizure
@@ -46,7 +48,7 @@ class FiledAct:
 class DecisionForm:
     """A form about one decision; each step raises ``FormError`` where a rule is broken."""
 
-    service: DecisionService
+    service: Runtime
     caller: Caller
     known: QueuedDecision
     reader: FormReader

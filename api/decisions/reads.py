@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import Depends
 from sqlalchemy import Connection
@@ -19,11 +19,10 @@ from api.areas import list_parts
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.decisions.reason_subjects import subjects
-from api.decisions.vehicle_history import PastService, past
+from api.decisions.vehicle_history import past
 from api.http.agency_rows import visible_reasons
-from api.http.dependencies import TheCaller, running_service
-from api.service.settings import Settings
-from api.service.signed_answers import SignedAnswers
+from api.http.dependencies import TheCaller, TheService
+from api.service.runtime import Runtime
 from engine.declarations.lodgings import alerts_of as declaration_alerts
 from engine.domain.records import Inspection
 from engine.domain.rights import Matter, Role
@@ -36,7 +35,6 @@ from engine.errors import (
     SecondPersonError,
 )
 from engine.journal.batch_worker import read_record
-from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, INSPECTION
 from engine.journal.power_records import read_proven
 from engine.queue.mirror_alerts import alerts_of
@@ -45,31 +43,15 @@ from engine.queue.queue import list_decisions as select_decisions
 from engine.queue.referrals import opens
 from engine.queue.reviews import NEEDS_SECOND, order_of_review, read_channel, read_reviews
 from engine.queue.takings import VehicleHolder, read_holder, read_holders
-from engine.storage.database import Store
-from engine.targeting.reports import Recording
 
 UNREAD = {"plate": None, "plate_country": None}
 """Fields that a crossing may lack and that every page shows."""
 
 
-class DecisionService(PastService, Protocol):
-    """The running service, as decisions are read and their outcomes recorded."""
-
-    store: Store
-    journal: Journal
-    settings: Settings
-    answers: SignedAnswers
-    accounts: Accounts
-    recording: Recording
-
-
-TheService = Annotated[DecisionService, Depends(running_service)]
-
-
 class DecisionReader:
     """Reads decisions for one caller, each call in one snapshot."""
 
-    def __init__(self, service: DecisionService, caller: Caller) -> None:
+    def __init__(self, service: Runtime, caller: Caller) -> None:
         self._service = service
         self._caller = caller
 

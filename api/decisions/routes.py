@@ -4,13 +4,13 @@ import asyncio
 import secrets
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, Any, cast
 
 import orjson
 from fastapi import Depends, Path, Query, Request, Response
 
 from api.auth.callers import Caller
-from api.decisions.reads import DecisionReader, DecisionService, TheReading, first_words
+from api.decisions.reads import DecisionReader, TheReading, first_words
 from api.decisions.schemas import (
     ChannelCode,
     CheckpointView,
@@ -22,15 +22,13 @@ from api.decisions.schemas import (
     SupervisorView,
 )
 from api.http.body_formats import find_formats
-from api.http.dependencies import IdempotencyKey, TheCaller, running_service
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.guards import check_arrival
 from api.http.problems import refusal
 from api.http.request_bodies import LARGEST_BATCH, body_of, reported_batch
 from api.http.responses import answer, creates, document_problems, json_router, takes_many
 from api.http.schema_base import Acknowledged, Problem
-from api.service.metrics import Metrics
-from api.service.thread_bridge import LoopBridge
-from engine.domain.plausibility import MonotonicClock
+from api.service.runtime import Runtime
 from engine.domain.records import Arrival, Identifier, PostCode, Time
 from engine.domain.time_units import micros
 from engine.errors import MalformedBodyError, RiskError
@@ -39,19 +37,6 @@ from engine.journal.idempotency import claim, crossing_name
 from engine.journal.kinds import DECISION, REVIEW
 from engine.queue.reviews import Review, Reviewer
 from engine.selection.policy import Channel
-from engine.targeting.targeting import Targeting
-
-
-class DecisionMakingService(DecisionService, Protocol):
-    """The running service, as decisions are requested."""
-
-    targeting: Targeting
-    bridge: LoopBridge
-    metrics: Metrics
-    present: MonotonicClock
-
-
-TheService = Annotated[DecisionMakingService, Depends(running_service)]
 
 FORMATS = find_formats()
 router = json_router("/v1/decisions", "decisions")
@@ -81,7 +66,7 @@ async def decide(
 
 
 async def await_decision(
-    service: DecisionMakingService, caller: Caller, arrival: Arrival, key: str | None
+    service: Runtime, caller: Caller, arrival: Arrival, key: str | None
 ) -> dict[str, Any]:
     """Return the decision on an arrival, once its record is durable."""
     found = await service.bridge.wait(_submit_arrival(service, caller, arrival, key))
@@ -90,7 +75,7 @@ async def await_decision(
 
 
 def _submit_arrival(
-    service: DecisionMakingService, caller: Caller, arrival: Arrival, key: str | None
+    service: Runtime, caller: Caller, arrival: Arrival, key: str | None
 ) -> "Future[StoredRecord]":
     check_arrival(service.network, caller, arrival, now=service.present.now())
     crossing = arrival.crossing
@@ -134,7 +119,7 @@ async def decide_batch(
 
 
 def _submit_row(
-    service: DecisionMakingService,
+    service: Runtime,
     caller: Caller,
     arrival: Arrival | MalformedBodyError,
     key: str | None,

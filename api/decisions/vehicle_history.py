@@ -13,9 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from engine.audit.decision_replay import DecisionReplay
+from api.service.runtime import Runtime
 from engine.decision.record_codec import StoredDecision
-from engine.domain.network import Network
 from engine.domain.records import Arrival
 from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
@@ -24,7 +23,6 @@ from engine.journal.kinds import CROSSING, DECISION
 from engine.ports import Rows
 from engine.queue.queue import DECISIONS, QueuedDecision
 from features.catalogue.encoder import encode, key
-from features.catalogue.plan import Plan
 from features.online.entity_history import (
     EarlierCrossing,
     EntityHistoryReader,
@@ -35,15 +33,6 @@ from features.online.entity_history import (
     read_link_groups,
 )
 from models.explanation.similar_seizures import SimilarSeizure
-
-
-class PastService(Protocol):
-    """The running service, as the past of a vehicle is read."""
-
-    network: Network
-    plan: Plan
-    recompute: DecisionReplay
-
 
 _J = JOURNAL.c
 Names = Mapping[str, str | None]
@@ -59,7 +48,7 @@ class RemembersSeizures(Protocol):
 
 
 def past(
-    service: PastService, snapshot: Connection, known: QueuedDecision, caller: Caller
+    service: Runtime, snapshot: Connection, known: QueuedDecision, caller: Caller
 ) -> dict[str, Any]:
     """Return the past of a decision's vehicle and parties, as JSON values."""
     filing, rows = service.recompute.filed(snapshot, known.seq)
@@ -146,7 +135,7 @@ def _fellow(one: LinkedEntity, name: str | None) -> dict[str, Any]:
 
 
 def _read_names(
-    service: PastService, snapshot: Connection, linked: Sequence[LinkGroup]
+    service: Runtime, snapshot: Connection, linked: Sequence[LinkGroup]
 ) -> dict[int, str]:
     """Return the names of fellows that a record of this journal linked, by their keys."""
     since = sorted({fellow.since for tie in linked for fellow in tie.fellows})
@@ -163,9 +152,7 @@ def _read_names(
     return found
 
 
-def _similar(
-    service: PastService, filing: StoredDecision, row: Rows
-) -> list[dict[str, Any]] | None:
+def _similar(service: Runtime, filing: StoredDecision, row: Rows) -> list[dict[str, Any]] | None:
     """Return seizures whose reasons were like these; None where no model can say."""
     try:
         scorer = service.recompute.scorer(filing)

@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 
-from api.declarations.reads import SEE_RISK, TheService, read_expected
+from api.declarations.reads import SEE_RISK, read_expected
+from api.http.dependencies import TheService
 from api.web.page_route import PageRoute, TheVisit
 from engine.domain.records import PostCode
 from engine.domain.time_units import HOUR, moment, rfc3339

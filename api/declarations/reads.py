@@ -7,16 +7,14 @@ it which vehicles were picked at random. Supervisors and analysts see the provis
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Protocol
+from typing import Any
 
-from fastapi import Depends
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
 from api.auth.permissions import MACHINES
-from api.declarations.steps import LodgingService
-from api.http.dependencies import running_service
 from api.http.guards import check_post
+from api.service.runtime import Runtime
 from engine.declarations.lodgings import (
     LodgedVersion,
     Use,
@@ -30,23 +28,15 @@ from engine.domain.rights import Role
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import ErasedError, NotFoundError
 from engine.journal.kinds import DECLARATION_LODGED
-from engine.targeting.forecast import ExpectedArrival, Forecasts
+from engine.targeting.forecast import ExpectedArrival
 
-
-class ExpectedService(LodgingService, Protocol):
-    """The running service, as declarations ahead are read."""
-
-    forecasts: Forecasts
-
-
-TheService = Annotated[ExpectedService, Depends(running_service)]
 SEE_RISK = frozenset({Role.SUPERVISOR, Role.ANALYST})
 
 
 class DeclarationReader:
     """Reads declarations ahead for one caller, in one snapshot."""
 
-    def __init__(self, service: ExpectedService, caller: Caller, snapshot: Connection) -> None:
+    def __init__(self, service: Runtime, caller: Caller, snapshot: Connection) -> None:
         self._service = service
         self._caller = caller
         self._snapshot = snapshot
@@ -184,7 +174,7 @@ class DeclarationReader:
 
 
 def read_expected(
-    service: ExpectedService, caller: Caller, post: str | None, *, most: int, **asked: Any
+    service: Runtime, caller: Caller, post: str | None, *, most: int, **asked: Any
 ) -> dict[str, Any]:
     """Return declarations ahead at a post, or wherever the caller reads; as JSON values."""
     if post is not None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from api.declarations.reads import DeclarationReader, TheService, read_expected
+from api.declarations.reads import DeclarationReader, read_expected
 from api.declarations.schemas import (
     AcknowledgedDeclaration,
     DeclarationView,
@@ -12,7 +12,7 @@ from api.declarations.schemas import (
 )
 from api.declarations.steps import cancel, lodge
 from api.http.body_formats import find_formats
-from api.http.dependencies import IdempotencyKey, TheCaller
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router
 from engine.domain.advance_declarations import AdvanceDeclaration, Cancellation

@@ -1,10 +1,10 @@
 """Lodging, amending and cancelling a declaration ahead, for one sender."""
 
-from typing import Any, Protocol
+from typing import Any
 
 from api.auth.callers import Caller
 from api.http.guards import check_post
-from api.service.metrics import Metrics
+from api.service.runtime import Runtime
 from api.service.signed_answers import SignedAnswers
 from engine.declarations.drafts import (
     draft_cancellation,
@@ -13,30 +13,15 @@ from engine.declarations.drafts import (
     find_same,
 )
 from engine.domain.advance_declarations import AdvanceDeclaration, Cancellation
-from engine.domain.network import Network
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
 from engine.journal.batch_worker import StoredRecord, read_record
 from engine.journal.idempotency import IdempotencyClaim, claim
-from engine.journal.journal import Journal
 from engine.journal.kinds import DECLARATION_CANCELLED, DECLARATION_LODGED
-from engine.storage.database import Store
-from engine.targeting.reports import Recording
-
-
-class LodgingService(Protocol):
-    """The running service, as declarations are lodged with it."""
-
-    store: Store
-    journal: Journal
-    network: Network
-    recording: Recording
-    answers: SignedAnswers
-    metrics: Metrics
 
 
 def lodge(
-    service: LodgingService, caller: Caller, lodged: AdvanceDeclaration, key: str | None
+    service: Runtime, caller: Caller, lodged: AdvanceDeclaration, key: str | None
 ) -> dict[str, Any]:
     """Record a version of a declaration; its present content sent again changes nothing.
 
@@ -72,7 +57,7 @@ def _claim_version(caller: Caller, lodged: AdvanceDeclaration, key: str | None) 
 
 
 def _find_again(
-    service: LodgingService, lodged: AdvanceDeclaration, asked: IdempotencyClaim
+    service: Runtime, lodged: AdvanceDeclaration, asked: IdempotencyClaim
 ) -> StoredRecord | None:
     with service.store.read() as snapshot:
         seq = find_same(snapshot, lodged, asked)
@@ -80,7 +65,7 @@ def _find_again(
 
 
 def cancel(
-    service: LodgingService,
+    service: Runtime,
     caller: Caller,
     declaration_id: str,
     cancellation: Cancellation,

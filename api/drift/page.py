@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
-from api.drift.reads import DriftAsked, TheService, measure, read_drift
+from api.drift.reads import DriftAsked, measure, read_drift
+from api.http.dependencies import TheService
 from api.web import charts
 from api.web.page_route import PageRoute, TheVisit
 from api.web.visitor import TheForm

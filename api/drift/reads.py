@@ -2,35 +2,18 @@
 
 import secrets
 from dataclasses import replace
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
-from fastapi import Depends
 from pydantic import Field
 
 from api.auth.callers import Caller
-from api.http.dependencies import running_service
-from api.service.subprocess_jobs import Measurements
+from api.service.runtime import Runtime
 from engine.domain.records import Record
 from engine.domain.time_units import RECENT_DAYS, rfc3339
 from engine.journal.batch_worker import read_record
 from engine.journal.idempotency import claim
-from engine.journal.journal import Journal
 from engine.journal.kinds import DRIFT_MEASURED
-from engine.storage.database import Store
-from engine.targeting.reports import Recording
 from models.lifecycle.projection import last_measured, measurement, read_state
-
-
-class DriftService(Protocol):
-    """The running service, as drift is measured."""
-
-    store: Store
-    journal: Journal
-    recording: Recording
-    measurements: Measurements
-
-
-TheService = Annotated[DriftService, Depends(running_service)]
 
 
 class DriftAsked(Record):
@@ -40,7 +23,7 @@ class DriftAsked(Record):
     """How far features and scores look back; searches count since the model came into force."""
 
 
-def read_drift(service: DriftService) -> dict[str, Any]:
+def read_drift(service: Runtime) -> dict[str, Any]:
     """Return the last measurement of drift, who requested it and when; and the model in force."""
     with service.store.read() as connection:
         seq = last_measured(connection)
@@ -52,9 +35,7 @@ def read_drift(service: DriftService) -> dict[str, Any]:
     return {"in_force": in_force, "measured": about | found.body["figures"]}
 
 
-def measure(
-    service: DriftService, caller: Caller, asked: DriftAsked, *, key: str | None = None
-) -> None:
+def measure(service: Runtime, caller: Caller, asked: DriftAsked, *, key: str | None = None) -> None:
     """Measure drift and record it, unless the same request did; raises as the measurement does."""
     name = f"{DRIFT_MEASURED}:{secrets.token_hex(12)}"
     wanted = claim(DRIFT_MEASURED, asked, post="", name=name, key=caller.own(key))

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends, Response
 
-from api.drift.reads import DriftAsked, TheService, measure, read_drift
+from api.drift.reads import DriftAsked, measure, read_drift
 from api.drift.schemas import DriftAnswer
-from api.http.dependencies import IdempotencyKey, TheCaller
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
 

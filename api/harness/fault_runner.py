@@ -21,7 +21,7 @@ from unittest.mock import patch
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.harness.link_intake import link_to_node
-from api.service.runtime import open_network, open_store
+from api.service.assembly import open_network, open_store
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.journal.receipts import open_signer

@@ -22,8 +22,9 @@ from typing import Any
 from api.auth.credentials import open_pepper
 from api.links.exchanges import exchange_all, open_exchange
 from api.migrations.upgrade import upgrade
+from api.service.assembly import open_network, open_runtime, projections
 from api.service.model_store import HomeModels
-from api.service.runtime import Runtime, open_network, open_runtime, projections
+from api.service.runtime import Runtime
 from api.service.settings import Settings
 from engine.domain.records import Arrival
 from engine.domain.time_units import SystemClock, rfc3339

@@ -19,7 +19,7 @@ from api.harness.service_process import run_service
 from api.harness.tls_line import Line, make_certificate, serve_tls
 from api.links.exchanges import open_exchange
 from api.links.https_line import CA_FILE
-from api.service.runtime import open_network, open_store, projections
+from api.service.assembly import open_network, open_store, projections
 from engine.domain.rights import Role
 from engine.errors import ServiceStartError
 from engine.journal.journal import Journal

@@ -38,8 +38,8 @@ from api.auth.credentials import open_pepper
 from api.client import Client, RefusedError
 from api.decisions.schemas import CheckpointView
 from api.harness.service_process import wait_until_ready
+from api.service.assembly import open_network, open_runtime, open_store
 from api.service.model_store import HomeModels
-from api.service.runtime import open_network, open_runtime, open_store
 from api.service.settings import Settings
 from engine.domain.network import Network, read_network
 from engine.domain.rights import Role

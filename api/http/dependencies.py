@@ -18,6 +18,7 @@ from api.auth.callers import Caller, Callers
 from api.auth.sessions import SAFE, Sessions, check_origin, token_of
 from api.service.executors import Executors
 from api.service.metrics import Metrics
+from api.service.runtime import Runtime
 from api.service.sign_in import SignOnPort
 from engine.domain.records import Identifier
 
@@ -27,7 +28,7 @@ _BEARER = HTTPBearer(auto_error=False, description="A key made by `darvoza keys 
 
 
 class SignInService(Protocol):
-    """The running service, as it identifies callers and visitors."""
+    """The parts that identify callers and visitors, of the service and of an exercise's service."""
 
     accounts: Accounts
     callers: Callers
@@ -38,18 +39,17 @@ class SignInService(Protocol):
 
 
 async def running_service(request: Request) -> object:
-    """Return the running service; async, because FastAPI runs plain functions in another thread.
-
-    A route names the protocol of what it uses; a test holds that the service fits them all.
-    """
+    """Return the running service; async, because FastAPI runs plain functions in another thread."""
     return request.app.state.runtime
 
 
-TheService = Annotated[SignInService, Depends(running_service)]
+TheService = Annotated[Runtime, Depends(running_service)]
+TheSignIn = Annotated[SignInService, Depends(running_service)]
+"""The part of a service that knows its callers; an exercise's service has it, too."""
 
 
 async def caller_of(
-    request: Request, service: TheService, _: Annotated[object, Depends(_BEARER)]
+    request: Request, service: TheSignIn, _: Annotated[object, Depends(_BEARER)]
 ) -> Caller:
     """Return who calls, if they may call this route at all; runs before any body is read."""
     header = request.headers.get("authorization")

@@ -1,41 +1,18 @@
 """Health of the service: alive, ready or why not, and its metrics."""
 
-from typing import Annotated, Any, Protocol
+from typing import Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.http.dependencies import CheckedRoute, running_service
+from api.http.dependencies import CheckedRoute, TheService
 from api.http.responses import answer
 from api.http.schema_base import Alive, Ready
-from api.service.metrics import Metrics, exposition
-from api.service.model_watcher import ModelWatch
-from api.service.store_probe import Probe
-from engine.domain.network import Network
+from api.service.metrics import exposition
 from engine.domain.time_units import SECOND
 from engine.errors import RiskError
-from engine.journal.journal import Journal
-from engine.ports import PostAuthority
-from engine.storage.database import Store
-from features.catalogue.plan import Plan
 from features.online.crossing_index import epoch
-
-
-class HealthService(Protocol):
-    """The running service, as its health is reported."""
-
-    store: Store
-    journal: Journal
-    network: Network
-    plan: Plan
-    watch: ModelWatch
-    probe: Probe
-    metrics: Metrics
-    posts: PostAuthority
-
-
-TheService = Annotated[HealthService, Depends(running_service)]
 
 router = APIRouter(tags=["health"], route_class=CheckedRoute)
 

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Response
 from markupsafe import Markup
 
 from api.decisions.page_data import read_page
-from api.decisions.reads import TheService
+from api.http.dependencies import TheService
 from api.web.page_route import PageRoute, TheVisit
 from engine.domain.time_units import moment
 

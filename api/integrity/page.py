@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from api.integrity.reads import Days, TheService, report
+from api.http.dependencies import TheService
+from api.integrity.reads import Days, report
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from engine.domain.records import Code
 

@@ -12,16 +12,14 @@ person should review it; it is listed with that review or without.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
-from fastapi import Depends, Query
+from fastapi import Query
 from sqlalchemy import Connection, select
 
-from api.auth.accounts import Accounts
 from api.auth.authority import Authority
 from api.auth.callers import Caller
-from api.http.dependencies import running_service
-from api.queue.reads import PostService
+from api.service.runtime import Runtime
 from engine.domain.records import Inspection
 from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, rfc3339
@@ -33,14 +31,6 @@ from engine.queue.reviews import REVIEWS
 from engine.selection.policy import INSPECTED, Channel
 from engine.selection.randomization import ShiftPlan
 
-
-class IntegrityService(PostService, Protocol):
-    """The running service, as the integrity report is made."""
-
-    accounts: Accounts
-
-
-TheService = Annotated[IntegrityService, Depends(running_service)]
 LONGEST_DAYS = 92
 """Days that one report looks back at most."""
 Days = Annotated[int, Query(ge=1, le=LONGEST_DAYS)]
@@ -95,7 +85,7 @@ class HandledReferral:
 
 
 def report(
-    service: IntegrityService, post: str, caller: Caller, *, days: int, agency: str | None = None
+    service: Runtime, post: str, caller: Caller, *, days: int, agency: str | None = None
 ) -> dict[str, Any]:
     """Return the report of a post's last days, as JSON values.
 

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.guards import ReachedPost
 from api.http.responses import answer, json_router
-from api.integrity.reads import Days, TheService, report
+from api.integrity.reads import Days, report
 from api.integrity.schemas import IntegrityReport
 from engine.domain.records import Code
 

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from fastapi import Depends
-
-from api.http.dependencies import running_service
 from api.links.match_reads import describe_matching
-from api.service.metrics import Metrics
+from api.service.runtime import Runtime
 from engine.domain.time_units import SECOND, rfc3339
 from engine.errors import NotFoundError, OtherSideError
 from engine.journal.journal import Journal
@@ -21,18 +18,6 @@ if TYPE_CHECKING:
 
 LISTED = 100
 """Envelopes of each direction that one answer lists."""
-
-
-class LinkedService(Protocol):
-    """The running service, as its links see it."""
-
-    home: Home
-    store: Store
-    journal: Journal
-    metrics: Metrics
-
-
-TheService = Annotated[LinkedService, Depends(running_service)]
 
 
 def list_links(
@@ -66,7 +51,7 @@ def list_links(
     return {"fingerprint": exchange.fingerprint, "links": links[::-1]}
 
 
-def list_links_of(service: LinkedService) -> dict[str, Any]:
+def list_links_of(service: Runtime) -> dict[str, Any]:
     """Return the same of a running service, with what failed in its last exchanges."""
     about = service.home, service.store, service.journal
     return list_links(*about, failing=service.metrics.links_failing)
@@ -135,7 +120,7 @@ def _describe_end(link: "Link") -> dict[str, Any] | None:
     return {"at": rfc3339(link.end.known_at), "by": link.end.by, "why": link.end.why}
 
 
-def describe_traffic(service: LinkedService, name: str) -> dict[str, Any]:
+def describe_traffic(service: Runtime, name: str) -> dict[str, Any]:
     """Return one link with its newest envelopes; raises ``NotFoundError``."""
     from api.links.exchanges import open_exchange
     from api.links.movements.missing import list_missing

@@ -5,22 +5,21 @@ refused before anything is written. Strangers do not know the name of a link, wh
 its agreement; where the name is none, no body is read. Parcels are read one at a time.
 """
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from api.http.dependencies import CheckedRoute, TheCaller, running_service
+from api.http.dependencies import CheckedRoute, TheCaller, TheService
 from api.http.request_bodies import read_bounded
 from api.http.responses import answer, document_problems, json_router
-from api.links.reads import LinkedService, TheService, describe_traffic, list_links_of
+from api.links.reads import describe_traffic, list_links_of
 from api.links.schemas import Links, LinkTraffic
-from api.service.executors import PARCELS, Executors
-from api.service.settings import Settings
+from api.service.executors import PARCELS
+from api.service.runtime import Runtime
 from engine.errors import NotFoundError
 from engine.journal.power_records import read_records
 from engine.links.area import LINK_PROPOSED
-from engine.ports import PostAuthority
 
 router = json_router("/v1/links", "links", 404)
 door = APIRouter(prefix="/v1/links", tags=["links"], route_class=CheckedRoute)
@@ -46,18 +45,7 @@ def link_traffic(_: TheCaller, service: TheService, link: LinkName) -> Response:
     return answer(describe_traffic(service, link))
 
 
-class ParcelService(LinkedService, Protocol):
-    """The running service, as it takes parcels."""
-
-    executors: Executors
-    settings: Settings
-    posts: PostAuthority
-
-
-TheParcelService = Annotated[ParcelService, Depends(running_service)]
-
-
-async def read_parcel_body(request: Request, service: TheParcelService, link: LinkName) -> bytes:
+async def read_parcel_body(request: Request, service: TheService, link: LinkName) -> bytes:
     """Return the bytes of a parcel.
 
     Raises ``NotFoundError`` for an unknown link before anything is read, ``BodyTooLargeError``, and
@@ -67,7 +55,7 @@ async def read_parcel_body(request: Request, service: TheParcelService, link: Li
     return await read_bounded(request, most=PARCELS.most_bytes)
 
 
-def must_know_link(service: LinkedService, link: str) -> None:
+def must_know_link(service: Runtime, link: str) -> None:
     """Raise ``NotFoundError`` for a link that was never proposed here."""
     if service.home.link_keys.exists():
         with service.store.read() as connection:
@@ -82,14 +70,14 @@ def must_know_link(service: LinkedService, link: str) -> None:
     responses=document_problems(404, 413, 422, 503),
 )
 async def take_parcel(
-    service: TheParcelService, link: LinkName, raw: Annotated[bytes, Depends(read_parcel_body)]
+    service: TheService, link: LinkName, raw: Annotated[bytes, Depends(read_parcel_body)]
 ) -> Response:
     """Take a parcel of the other side and return the signed parcel that answers it."""
     answered = await service.executors.parcels.run(_answer_parcel, service, raw, link)
     return Response(answered, media_type="application/json")
 
 
-def _answer_parcel(service: ParcelService, raw: bytes, link: str) -> bytes:
+def _answer_parcel(service: Runtime, raw: bytes, link: str) -> bytes:
     from api.links.exchanges import open_exchange
     from engine.links.parcel import read_parcel
 

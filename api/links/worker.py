@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from api.links.routes import ParcelService, log_foreign
+from api.links.routes import log_foreign
+from api.service.runtime import Runtime
 from api.service.structured_logging import fault
 from engine.errors import ConflictError, OtherSideError, RiskError
 
@@ -27,7 +28,7 @@ COMPARE_SECONDS = 3600.0
 class LinkWorker:
     """Exchanges parcels with every reachable link, at intervals, on a thread of its own."""
 
-    def __init__(self, service: ParcelService, *, seconds: float | None = None) -> None:
+    def __init__(self, service: Runtime, *, seconds: float | None = None) -> None:
         """Take the interval from the settings if it is not given; with 0 nothing is exchanged."""
         self._service = service
         self._seconds = service.settings.link_seconds if seconds is None else seconds

@@ -8,7 +8,7 @@ imported with the first message: a service that gets none starts without it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, get_origin
+from typing import TYPE_CHECKING, Any, get_origin
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from api.http.body_formats import is_sent_as_xml
 from api.http.dependencies import show_name
 from api.http.request_bodies import FAULTS_SAID, read_bounded
-from api.service.executors import LARGE_MESSAGES, MESSAGES, Executors, run_apart
+from api.service.executors import LARGE_MESSAGES, MESSAGES, run_apart
+from api.service.runtime import Runtime
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.domain.validation import bare, list_faults
 from engine.errors import (
@@ -45,13 +46,6 @@ _FIELDS: Mapping[str, tuple[str, str]] = {
 """Refusals of a document that was read, by rule: the field and why."""
 
 
-class MessageService(Protocol):
-    """The running service, as messages are translated."""
-
-    home: Home
-    executors: Executors
-
-
 def arrival_body(
     read_json: Callable[[Request], Awaitable[Arrival]],
 ) -> Callable[[Request], Awaitable[Arrival]]:
@@ -70,7 +64,7 @@ def arrival_body(
     return read_arrival
 
 
-async def read_message(request: Request, service: MessageService) -> "Translation":
+async def read_message(request: Request, service: Runtime) -> "Translation":
     """Return what a request's message says; raises for one that is refused."""
     found = await _translate(request, service)
     request.state.references = found.references
@@ -78,7 +72,7 @@ async def read_message(request: Request, service: MessageService) -> "Translatio
     return found
 
 
-async def _translate(request: Request, service: MessageService) -> "Translation":
+async def _translate(request: Request, service: Runtime) -> "Translation":
     """Return what a message says; a large one is held and read in a place of its own."""
     from features.messages.translation import translate_at
 
@@ -98,7 +92,7 @@ def _translate_apart(home: Home, raw: bytes) -> "Translation":
     return TRANSLATION.validate_json(run_apart(home, LARGE_MESSAGES, work, raw))
 
 
-async def _read_message(request: Request, service: MessageService) -> Arrival:
+async def _read_message(request: Request, service: Runtime) -> Arrival:
     from features.messages.arrivals import join_crossing
 
     found = await read_message(request, service)

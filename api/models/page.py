@@ -11,8 +11,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
+from api.http.dependencies import TheService
 from api.models.lifecycle import ModelSteps
-from api.models.reads import MOST, ModelReader, ModelService, TheService, Version, Versions
+from api.models.reads import MOST, ModelReader, Version, Versions
+from api.service.runtime import Runtime
 from api.web import charts
 from api.web.form_fields import join_lines
 from api.web.messages import MessageReader
@@ -174,7 +176,7 @@ def _conclude(views: Mapping[str, Any]) -> dict[str, Any]:
     return next((one for one in every if one["conclusion"] != "not_knowable"), every[0])
 
 
-def _read_report_page(service: ModelService, version: str) -> Path:
+def _read_report_page(service: Runtime, version: str) -> Path:
     return service.home.reports / version / "report.html"
 
 

@@ -3,23 +3,20 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
-from fastapi import Depends, Path, Query
+from fastapi import Path, Query
 from sqlalchemy import Connection, select
 
-from api.http.dependencies import running_service
-from api.service.model_watcher import ModelWatch
+from api.service.runtime import Runtime
 from engine.domain.records import Identifier
 from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.messages import Message
-from engine.journal.journal import JOURNAL, Journal
+from engine.journal.journal import JOURNAL
 from engine.journal.kinds import MODEL_SHADOWED
 from engine.journal.power_records import read_records
-from engine.storage.database import Store
 from engine.storage.home import Home
-from features.catalogue.plan import Plan
 from models.bundle.bundle import BundleDocuments, read_documents, read_verify_key, stamp
 from models.lifecycle import transitions
 from models.lifecycle.projection import OnTrial, last_of_trial, on_trial, read_state
@@ -27,18 +24,6 @@ from models.lifecycle.refusals import describe_refusal
 from models.lifecycle.states import KINDS, ModelState, ModelStates
 from models.statistics.intervals import subtract_estimates
 
-
-class ModelService(Protocol):
-    """The running service, as its models are read and changed."""
-
-    home: Home
-    store: Store
-    journal: Journal
-    plan: Plan
-    watch: ModelWatch
-
-
-TheService = Annotated[ModelService, Depends(running_service)]
 VIEWS = ("random_stream", "inverse_propensity", "inspected")
 FIGURES = ("hit_rate_at_capacity", "recall_at_capacity", "lift", "average_precision", "auc")
 MOST = 3
@@ -51,7 +36,7 @@ _J = JOURNAL.c
 class ModelReader:
     """Reads models, each call in one snapshot."""
 
-    def __init__(self, service: ModelService) -> None:
+    def __init__(self, service: Runtime) -> None:
         self._service = service
 
     def list_models(self) -> dict[str, Any]:

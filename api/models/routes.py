@@ -9,12 +9,13 @@ from fastapi import Depends, Response
 from sqlalchemy.exc import IntegrityError
 
 from api.auth.callers import Caller
-from api.http.dependencies import IdempotencyKey, TheCaller
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router
 from api.models.lifecycle import ModelSteps
-from api.models.reads import ModelReader, ModelService, TheService, Version, Versions
+from api.models.reads import ModelReader, Version, Versions
 from api.models.schemas import ModelComparison, ModelStanding, ModelStandings, ModelView
+from api.service.runtime import Runtime
 from engine.domain.records import Record, Text
 from engine.errors import PromotionRefusedError
 from engine.journal.idempotency import IdempotencyClaim, claim, find_answer, find_holders
@@ -56,7 +57,7 @@ TheApproval = Annotated[ModelApproval, Depends(body_of(ModelApproval, is_owed=Fa
 class StepRequest:
     """A caller's request for a step."""
 
-    service: ModelService
+    service: Runtime
     caller: Caller
     key: str | None
 

@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter, Response
 
+from api.http.dependencies import TheService
 from api.network.drawings import draw_hours, draw_map, draw_places, draw_weeks
-from api.network.reads import TheService, overview
+from api.network.reads import overview
 from api.web.page_route import PageRoute, TheVisit
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)

@@ -8,15 +8,13 @@ are left out, of sums too. Rates are of acts that could find something, as in th
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Protocol
+from typing import Any
 
-from fastapi import Depends
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from api.auth.callers import Caller
-from api.http.dependencies import running_service
 from api.network.history import ActCell, ActCounts, NetworkHistory, read_history
-from api.queue.reads import PostService
+from api.service.runtime import Runtime
 from api.shifts.reads import median
 from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.rights import Matter
@@ -27,19 +25,9 @@ from engine.selection.policy import INSPECTED, Channel
 from engine.shifts.rosters import read_roster
 from engine.shifts.running_totals import picks
 from engine.shifts.workload import METHODS
-from engine.storage.home import Home
 from models.statistics.intervals import share
 
 _D = DECISIONS.c
-
-
-class NetworkService(PostService, Protocol):
-    """The running service, as all posts are overseen."""
-
-    home: Home
-
-
-TheService = Annotated[NetworkService, Depends(running_service)]
 
 
 @dataclass(slots=True)
@@ -68,7 +56,7 @@ class _PostCounts:
     delays: list[float] = field(default_factory=list)
 
 
-def overview(service: NetworkService, caller: Caller) -> dict[str, Any]:
+def overview(service: Runtime, caller: Caller) -> dict[str, Any]:
     """Return the overview of the posts that a caller reaches, as JSON values."""
     network = service.network
     with service.store.read() as snapshot:
@@ -140,7 +128,7 @@ def _sees_acts(caller: Caller, agency: str | None) -> bool:
     return caller.covers(agency) and caller.sees(Matter.ACTS, agency)
 
 
-def _describe_place(service: NetworkService, post: str) -> dict[str, Any]:
+def _describe_place(service: Runtime, post: str) -> dict[str, Any]:
     network = service.network
     known = network.posts.get(post)
     return {
@@ -269,7 +257,7 @@ def _list_places(
 
 
 def _read_minutes(
-    service: NetworkService, snapshot: Connection, post: str, *, now: int
+    service: Runtime, snapshot: Connection, post: str, *, now: int
 ) -> list[dict[str, Any]]:
     """Return the minutes of a post's running shift, of red first."""
     shift = service.settings.shifts_of(service.network).shift(post, now)

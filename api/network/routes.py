@@ -2,9 +2,9 @@
 
 from fastapi import Response
 
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, json_router
-from api.network.reads import TheService, overview
+from api.network.reads import overview
 from api.network.schemas import NetworkOverview
 
 router = json_router("/v1/network", "network")

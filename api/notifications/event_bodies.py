@@ -8,7 +8,7 @@ holds: a body has identifiers and states of that view, and nothing else.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection, select
@@ -17,7 +17,7 @@ from api.areas import list_doors, list_parts
 from api.auth.callers import Caller
 from api.auth.permissions import MAY
 from api.http.agency_rows import RecordFilter
-from api.service.signed_answers import SignedAnswers
+from api.service.runtime import Runtime
 from engine.criteria.match import WATCHLIST
 from engine.domain.rights import Matter, Role
 from engine.domain.time_units import rfc3339
@@ -25,7 +25,6 @@ from engine.errors import NotFoundError
 from engine.journal import kinds as record
 from engine.journal.areas import EVENT_TYPES, EventType, list_events
 from engine.journal.batch_worker import StoredRecord, read_record
-from engine.journal.journal import Journal
 from engine.queue.mirror_alerts import ALERTS
 from engine.queue.queue import DECISIONS
 
@@ -85,13 +84,6 @@ def types_for(role: Role) -> list[EventType]:
     ]
 
 
-class EventService(Protocol):
-    """The running service, as bodies are made from its records."""
-
-    journal: Journal
-    answers: SignedAnswers
-
-
 @dataclass(frozen=True, slots=True)
 class AreaEvents:
     """How an area's events are shown to a receiver."""
@@ -106,7 +98,7 @@ class AreaEvents:
 class EventBodies:
     """Makes the bodies of one endpoint's events, in one snapshot."""
 
-    service: EventService
+    service: Runtime
     connection: Connection
     caller: Caller
 

@@ -7,7 +7,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Response
 
 from api.auth.callers import Caller
-from api.notifications.reads import TheService, list_notifications
+from api.http.dependencies import TheService
+from api.notifications.reads import list_notifications
 from api.web.page_route import PageRoute, TheVisit
 from engine.queue.queue import read_plates
 

@@ -7,21 +7,18 @@ bodies of webhooks, and of an approval only where they may give it and did not b
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Annotated, Any, Protocol
+from typing import Any
 
-from fastapi import Depends
 from sqlalchemy import Connection, select
 
 from api.areas import list_parts
 from api.auth.account_grants import GRANT_KINDS, GrantHistory
 from api.auth.callers import Caller
-from api.confirmations.reads import ConfirmationService, waiting_finds
-from api.http.dependencies import running_service
-from api.notifications.event_bodies import ALARMS, EventBodies, EventService
-from api.service.settings import Settings
+from api.confirmations.reads import waiting_finds
+from api.notifications.event_bodies import ALARMS, EventBodies
+from api.service.runtime import Runtime
 from engine.criteria.dual_control import Matter, read_approval_states
 from engine.decision.inspection_minutes import CHANNEL_STEP
-from engine.domain.network import Network
 from engine.domain.time_units import DAY, rfc3339
 from engine.journal import kinds as record
 from engine.journal.areas import EventType
@@ -57,17 +54,7 @@ _ALARMS = tuple(kind for kind in ALARMS if kind not in FREQUENT)
 _AT_REST = frozenset({"in_force", "retired"})
 
 
-class NotificationService(EventService, ConfirmationService, Protocol):
-    """The running service, as notifications are read."""
-
-    settings: Settings
-    network: Network
-
-
-TheService = Annotated[NotificationService, Depends(running_service)]
-
-
-def list_notifications(service: NotificationService, caller: Caller) -> list[dict[str, Any]]:
+def list_notifications(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
     """Return what waits for a caller, the newest first."""
     with service.store.read() as connection:
         bodies = EventBodies(service, connection, caller)
@@ -201,7 +188,7 @@ def _list_models(connection: Connection, caller: Caller) -> Iterator[dict[str, A
 
 
 def _list_handovers(
-    service: NotificationService, connection: Connection, caller: Caller, *, now: int
+    service: Runtime, connection: Connection, caller: Caller, *, now: int
 ) -> Iterator[dict[str, Any]]:
     """Yield the shifts of the last days that another supervisor signed and no one took over."""
     if not caller.may(*_HANDOVER):
@@ -220,7 +207,7 @@ def _list_handovers(
             yield _describe("approval_waiting", "handover", one.left.known_at, **about)
 
 
-def _list_finds(service: NotificationService, caller: Caller) -> Iterator[dict[str, Any]]:
+def _list_finds(service: Runtime, caller: Caller) -> Iterator[dict[str, Any]]:
     if caller.may(*_FIND):
         for one in waiting_finds(service, caller.enter(*_FIND)):
             if one["reported_by"] != caller.person:

@@ -2,9 +2,9 @@
 
 from fastapi import Response
 
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, json_router
-from api.notifications.reads import TheService, list_notifications
+from api.notifications.reads import list_notifications
 from api.notifications.schemas import Notifications
 
 router = json_router("/v1/notifications", "notifications")

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.sessions import cookie_name
-from api.http.dependencies import SignInService, TheService
+from api.http.dependencies import SignInService, TheSignIn
 from api.oidc.attempts import SECONDS
 from api.oidc.refusals import STATUS, Refusal, SignOnError
 from api.oidc.sign_on import SignOn
@@ -29,7 +29,7 @@ _ANSWER = ("code", "error", "iss", "state")
 
 @router.get("/login/oidc")
 async def begin(
-    request: Request, service: TheService, wanted: Annotated[str, Query(alias="next")] = "/"
+    request: Request, service: TheSignIn, wanted: Annotated[str, Query(alias="next")] = "/"
 ) -> Response:
     """Send a person to the identity provider."""
     try:
@@ -42,7 +42,7 @@ async def begin(
 
 
 @router.get("/login/oidc/callback")
-async def complete(request: Request, service: TheService) -> Response:
+async def complete(request: Request, service: TheSignIn) -> Response:
     """Open a session for a person whom the identity provider sends back."""
     cookie = request.cookies.get(_cookie_name(request), "")
     given = {name: request.query_params.getlist(name) for name in _ANSWER}

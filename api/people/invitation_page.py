@@ -8,10 +8,9 @@ from fastapi import APIRouter, Request, Response
 
 from api.auth.accounts import IssuedCredential
 from api.auth.credentials import is_token
-from api.http.dependencies import SignInService, TheService
+from api.http.dependencies import TheService
 from api.people.invitations import redeem
-from api.people.proposals import PeopleService
-from api.people.proposals import TheService as ThePeople
+from api.service.runtime import Runtime
 from api.web.page_route import PageRoute
 from api.web.sign_in_page import keep_cookie
 from api.web.templates_env import page
@@ -32,7 +31,7 @@ async def show(request: Request, service: TheService) -> Response:
 
 
 @router.post("")
-async def take_up(request: Request, service: TheService, people: ThePeople) -> Response:
+async def take_up(request: Request, service: TheService) -> Response:
     """Make the secret of an invitation whose two codes are right, and show it once."""
     form = await sent_form(request, service, request.cookies.get(VISIT, ""), most=_LARGEST_FORM)
     codes = read_field(form, "first"), read_field(form, "second")
@@ -41,7 +40,7 @@ async def take_up(request: Request, service: TheService, people: ThePeople) -> R
         return _render(request, service, status=503)
     if seconds := service.sessions.attempts.begin(address, _ATTEMPT):
         return _render(request, service, status=429, seconds=seconds)
-    made = await service.executors.sign_in.run(_try, people, codes)
+    made = await service.executors.sign_in.run(_try, service, codes)
     if made is None:
         return _render(request, service, status=401)
     service.sessions.attempts.record_success(address, _ATTEMPT)
@@ -49,7 +48,7 @@ async def take_up(request: Request, service: TheService, people: ThePeople) -> R
 
 
 def _try(
-    service: PeopleService, codes: tuple[str, str]
+    service: Runtime, codes: tuple[str, str]
 ) -> tuple[str, IssuedCredential] | RiskError | None:
     """Return what was granted, the rule that forbids it by now, or None for wrong codes."""
     if any(not 0 < len(code) <= _LONGEST_CODE for code in codes):
@@ -64,7 +63,7 @@ def _try(
 
 def _render(
     request: Request,
-    service: SignInService,
+    service: Runtime,
     *,
     status: int = 200,
     seconds: int = 0,

@@ -6,7 +6,8 @@ from api.auth.account_grants import AccountGrant, AccountRequest, are_codes
 from api.auth.accounts import IssuedCredential
 from api.auth.credential_commitment import FIELD
 from api.auth.credentials import open_pepper
-from api.people.proposals import CONTENT, PeopleService
+from api.people.proposals import CONTENT
+from api.service.runtime import Runtime
 from engine.domain.records import Record
 from engine.errors import ConflictError, NotAuthenticatedError
 from engine.journal.entries import Draft
@@ -20,7 +21,7 @@ class Redemption(Record):
     """The use of an invitation, once."""
 
 
-def redeem(service: PeopleService, codes: tuple[str, str]) -> tuple[str, IssuedCredential]:
+def redeem(service: Runtime, codes: tuple[str, str]) -> tuple[str, IssuedCredential]:
     """Make the secret of an invitation, and return what was granted with it.
 
     Raises ``NotAuthenticatedError`` where no open invitation has these two codes,
@@ -55,7 +56,7 @@ def redeem(service: PeopleService, codes: tuple[str, str]) -> tuple[str, IssuedC
     raise ConflictError("invitation", subject, "it was redeemed already")
 
 
-def _find(service: PeopleService, codes: tuple[str, str], pepper: bytes) -> AccountGrant:
+def _find(service: Runtime, codes: tuple[str, str], pepper: bytes) -> AccountGrant:
     with service.store.read() as connection:
         now = service.journal.now(connection)
     for one in service.accounts.look().grants.every():

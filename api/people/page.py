@@ -8,9 +8,11 @@ from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.account_grants import AccountRequest
-from api.people.proposals import CONTENT, AccountRemoval, AccountWriter, PeopleService, TheService
+from api.http.dependencies import TheService
+from api.people.proposals import CONTENT, AccountRemoval, AccountWriter
 from api.people.reads import list_people
 from api.people.routes import ProposalId
+from api.service.runtime import Runtime
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
 from api.web.i18n import N_
@@ -83,7 +85,7 @@ def remove(visit: TheVisit, service: TheService, _: TheForm, reader: TheReader) 
     return RedirectResponse("/people?done=removed#done", 303)
 
 
-def _propose(visit: Visit, service: PeopleService, reader: FormReader) -> dict[str, Any]:
+def _propose(visit: Visit, service: Runtime, reader: FormReader) -> dict[str, Any]:
     once = reader.once()
     wanted = reader.finish(reader.record(AccountRequest, reader.texts(*CONTENT)))
     return AccountWriter(service, visit.caller, once).propose(wanted)
@@ -91,7 +93,7 @@ def _propose(visit: Visit, service: PeopleService, reader: FormReader) -> dict[s
 
 def _page(
     visit: Visit,
-    service: PeopleService,
+    service: Runtime,
     *,
     kept: Form,
     wrong: Sequence[FieldMistake] = (),

@@ -8,7 +8,7 @@ and the journal what is granted (:mod:`api.auth.account_grants`).
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Self
 
 from fastapi import Depends
 from pydantic import model_validator
@@ -16,22 +16,19 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from api.auth.account_grants import AccountGrant, AccountRequest, derive_codes
-from api.auth.accounts import Accounts
 from api.auth.authority import KeyGrant, PersonGrant
 from api.auth.callers import OTHER_AGENCY, Caller
 from api.auth.credentials import open_pepper
-from api.http.dependencies import IdempotencyKey, TheCaller, running_service
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.guards import check_post
-from api.service.signed_answers import SignedAnswers
+from api.service.runtime import Runtime
 from engine.criteria.dual_control import draft_approval, draft_proposal
-from engine.domain.network import Network
 from engine.domain.records import Identifier, Record
 from engine.domain.rights import Matter, Right
 from engine.errors import ConflictError, NotAllowedError, NotFoundError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft, Kind
 from engine.journal.idempotency import IdempotencyClaim, claim
-from engine.journal.journal import Journal
 from engine.journal.kinds import (
     ACCOUNT_APPROVED,
     ACCOUNT_PROPOSED,
@@ -40,27 +37,9 @@ from engine.journal.kinds import (
     USER_LEFT,
 )
 from engine.journal.payloads import AccountBody
-from engine.storage.database import Store
-from engine.storage.home import Home
-from engine.targeting.reports import Recording
 
 CONTENT = ("grant", "name", "role", "post", "agency", "owner")
 """What a proposal's record holds of its request."""
-
-
-class PeopleService(Protocol):
-    """The running service, as people and keys are kept."""
-
-    home: Home
-    network: Network
-    store: Store
-    journal: Journal
-    accounts: Accounts
-    recording: Recording
-    answers: SignedAnswers
-
-
-TheService = Annotated[PeopleService, Depends(running_service)]
 
 
 class AccountApproval(Record):
@@ -88,7 +67,7 @@ class AccountRemoval(Record):
 class AccountWriter:
     """Takes the steps of one administrator; each is answered as JSON values, with its receipt."""
 
-    def __init__(self, service: PeopleService, caller: Caller, key: str | None = None) -> None:
+    def __init__(self, service: Runtime, caller: Caller, key: str | None = None) -> None:
         self._service = service
         self._caller = caller
         self._key = caller.own(key)

@@ -9,11 +9,11 @@ from api.auth.authority import Authority, KeyGrant, PersonGrant
 from api.auth.callers import Caller
 from api.auth.permissions import OWNED
 from api.auth.tables import SESSIONS
-from api.people.proposals import PeopleService
+from api.service.runtime import Runtime
 from engine.domain.time_units import rfc3339
 
 
-def list_people(service: PeopleService, caller: Caller) -> dict[str, list[dict[str, Any]]]:
+def list_people(service: Runtime, caller: Caller) -> dict[str, list[dict[str, Any]]]:
     """Return people by name, keys and proposals with the newest first, of the caller's reach."""
     last = select(SESSIONS.c.name, func.max(SESSIONS.c.signed_in_at)).group_by(SESSIONS.c.name)
     with service.store.read() as connection:

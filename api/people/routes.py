@@ -5,16 +5,10 @@ from typing import Annotated
 from fastapi import Depends, Path, Response
 
 from api.auth.account_grants import AccountRequest
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
-from api.people.proposals import (
-    AccountApproval,
-    AccountRemoval,
-    AccountWithdrawal,
-    TheService,
-    TheWriter,
-)
+from api.people.proposals import AccountApproval, AccountRemoval, AccountWithdrawal, TheWriter
 from api.people.reads import list_people
 from api.people.schemas import AccountEnd, AccountStep, PeopleAnswer
 from engine.domain.records import Identifier

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
+from api.http.dependencies import TheService
 from api.profiles import page_forms as profiles_page_forms
 from api.profiles.comparison import Difference, difference
 from api.profiles.expression_builder import (
@@ -16,7 +17,6 @@ from api.profiles.expression_builder import (
     write_expression,
 )
 from api.profiles.page_forms import VisitorsWriter
-from api.profiles.proposals import ProposalService, TheService
 from api.profiles.reads import (
     check_expression,
     fields,
@@ -24,6 +24,7 @@ from api.profiles.reads import (
     read_profile,
     read_profiles,
 )
+from api.service.runtime import Runtime
 from api.web.charts import bars
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, TheReader, join_lines
@@ -187,7 +188,7 @@ def _compare_profiles(
 
 def _editor(
     visit: Visit,
-    service: ProposalService,
+    service: Runtime,
     form: Form,
     *,
     wrong: Sequence[FieldMistake] = (),
@@ -221,7 +222,7 @@ def _name_rows() -> dict[str, str]:
 
 
 def _show_backtest(
-    visit: Visit, service: ProposalService, found: Mapping[str, Any] | None
+    visit: Visit, service: Runtime, found: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
     """Return the figures of a backtest as pages show them, its matches with their decisions."""
     if found is None:
@@ -230,7 +231,7 @@ def _show_backtest(
     return {**found, "examples": examples, "chart": bars(found["daily_matches"])}
 
 
-def _check(visit: Visit, service: ProposalService, form: Form) -> dict[str, Any]:
+def _check(visit: Visit, service: Runtime, form: Form) -> dict[str, Any]:
     """Return what a check of the expression in the editor says, none where it is empty."""
     written = join_lines(read_field(form, "expression"))
     result = check_expression(written, service.plan.names) if written else None

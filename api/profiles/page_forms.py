@@ -6,14 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 
-from api.profiles.proposals import (
-    Approval,
-    BacktestAsked,
-    ProposalService,
-    ProposalWriter,
-    Retirement,
-    TheService,
-)
+from api.http.dependencies import TheService
+from api.profiles.proposals import Approval, BacktestAsked, ProposalWriter, Retirement
+from api.service.runtime import Runtime
 from api.web.form_fields import FormReader
 from api.web.number_parsing import write_number
 from api.web.page_route import TheVisit
@@ -58,7 +53,7 @@ def read_trial(reader: FormReader) -> BacktestAsked:
 
 
 def fresh(
-    service: ProposalService,
+    service: Runtime,
     known: dict[str, Any] | None,
     template: Mapping[str, Any] | None = None,
 ) -> dict[str, list[str]]:

@@ -8,21 +8,17 @@ Which of their steps count is for :mod:`engine.criteria.dual_control`.
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import Depends
 from pydantic import Field
 from sqlalchemy import Connection
 
-from api.auth.accounts import Accounts
 from api.auth.callers import OTHER_AGENCY, Caller
-from api.http.dependencies import IdempotencyKey, TheCaller, running_service
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.guards import check_post, fill_agency
 from api.http.request_bodies import body_of
-from api.profiles.reads import ProfileService
-from api.service.settings import Settings
-from api.service.signed_answers import SignedAnswers
-from api.service.subprocess_jobs import Backtests
+from api.service.runtime import Runtime
 from engine.criteria import dual_control, watchlist
 from engine.criteria.dual_control import ApprovalState, Matter, read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
@@ -42,20 +38,7 @@ from engine.errors import (
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim
-from engine.targeting.reports import Recording
 
-
-class ProposalService(ProfileService, Protocol):
-    """The running service, as steps about profiles and the watch list are taken."""
-
-    settings: Settings
-    accounts: Accounts
-    backtests: Backtests
-    recording: Recording
-    answers: SignedAnswers
-
-
-TheService = Annotated[ProposalService, Depends(running_service)]
 MATTERS: Mapping[Matter, RouteMatter] = {
     "profile": RouteMatter.PROFILES,
     "watchlist": RouteMatter.WATCHLIST,
@@ -107,7 +90,7 @@ class BacktestAsked(Record):
 class ProposalWriter:
     """Takes the steps of one caller; each is answered as JSON values, with its receipt."""
 
-    def __init__(self, service: ProposalService, caller: Caller, key: str | None = None) -> None:
+    def __init__(self, service: Runtime, caller: Caller, key: str | None = None) -> None:
         self._service = service
         self._caller = caller
         self._key = caller.own(key)

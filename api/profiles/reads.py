@@ -1,11 +1,12 @@
 """Checks an expression as it is written, and lists what one may ask for; nothing is recorded."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
+from api.service.runtime import Runtime
 from engine.criteria.dual_control import read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
 from engine.criteria.profiles.checker import DEAREST
@@ -20,10 +21,8 @@ from engine.criteria.profiles.fields import (
 )
 from engine.criteria.profiles.profile import Profile
 from engine.criteria.profiles.program import program
-from engine.domain.network import Network
 from engine.domain.rights import Matter, Right
 from engine.errors import NotFoundError, ProfileRefusedError
-from engine.journal.journal import Journal
 from engine.journal.kinds import PROFILE_BACKTESTED
 from engine.queue.find_gravity import FindGravity
 from engine.queue.match_outcomes import (
@@ -35,20 +34,9 @@ from engine.queue.match_outcomes import (
     total,
 )
 from engine.queue.queue import DECISIONS
-from engine.storage.database import Store
 from features.catalogue.catalogue import CATALOGUE, proxies
-from features.catalogue.plan import Plan
 from features.catalogue.spec import Feature
 from models.statistics.intervals import share
-
-
-class ProfileService(Protocol):
-    """The running service, as profiles are read."""
-
-    store: Store
-    journal: Journal
-    plan: Plan
-    network: Network
 
 
 def check_expression(expression: str, names: Sequence[str]) -> dict[str, Any]:
@@ -99,7 +87,7 @@ def filter_of(caller: Caller) -> OutcomeFilter:
     )
 
 
-def find_gravity(service: ProfileService, connection: Connection, caller: Caller) -> FindGravity:
+def find_gravity(service: Runtime, connection: Connection, caller: Caller) -> FindGravity:
     """Return what weighs finds for a caller."""
     return FindGravity(
         connection, service.network, is_seen=lambda agency: caller.sees(Matter.SEIZURES, agency)
@@ -132,7 +120,7 @@ def _figures(found: Outcome) -> dict[str, Any]:
 
 
 def link_examples(
-    service: ProfileService, caller: Caller, examples: Sequence[Mapping[str, Any]]
+    service: Runtime, caller: Caller, examples: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return the latest matches that a caller may see, each with its decision where there is one.
 
@@ -162,7 +150,7 @@ def audit_matches(found: Outcome, shadow: tuple[int, int]) -> dict[str, Any]:
     }
 
 
-def read_profiles(service: ProfileService, caller: Caller) -> list[dict[str, Any]]:
+def read_profiles(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
     """Return every profile, the newest first."""
     with service.store.read() as connection:
         every = reversed(list(profiles_profile.read_profiles(connection).values()))
@@ -176,7 +164,7 @@ def read_profiles(service: ProfileService, caller: Caller) -> list[dict[str, Any
         ]
 
 
-def read_profile(service: ProfileService, code: str, caller: Caller) -> dict[str, Any]:
+def read_profile(service: Runtime, code: str, caller: Caller) -> dict[str, Any]:
     """Return one profile with its backtest; raises ``NotFoundError``."""
     with service.store.read() as connection:
         found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
@@ -189,7 +177,7 @@ def read_profile(service: ProfileService, code: str, caller: Caller) -> dict[str
 
 
 def _profile_as_json(
-    service: ProfileService,
+    service: Runtime,
     connection: Connection,
     found: Profile,
     months: Months,

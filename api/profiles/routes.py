@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Response
 
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router, takes
 from api.profiles.proposals import (
@@ -16,7 +16,6 @@ from api.profiles.proposals import (
     Retirement,
     TheApproval,
     TheRetirement,
-    TheService,
     TheWriter,
 )
 from api.profiles.reads import check_expression, fields, read_profile, read_profiles

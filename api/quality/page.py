@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
-from api.quality.reads import TheService, read_quality
+from api.http.dependencies import TheService
+from api.quality.reads import read_quality
 from api.web.page_route import PageRoute, TheVisit
 from api.web.visitor import TheForm
 from engine.errors import BusyError, NotEnoughDataError

@@ -5,28 +5,14 @@ asks: to assess takes seconds of a core, and libraries that the service does not
 """
 
 import json
-from typing import Annotated, Any, Protocol
-
-from fastapi import Depends
+from typing import Any
 
 from api.auth.callers import Caller
-from api.http.dependencies import running_service
 from api.quality.schemas import QualityAssessment
-from api.service.subprocess_jobs import Assessments
-from engine.storage.home import Home
+from api.service.runtime import Runtime
 
 
-class QualityService(Protocol):
-    """The running service, as the quality of its data is read."""
-
-    home: Home
-    assessments: Assessments
-
-
-TheService = Annotated[QualityService, Depends(running_service)]
-
-
-def read_quality(service: QualityService, caller: Caller) -> dict[str, Any]:
+def read_quality(service: Runtime, caller: Caller) -> dict[str, Any]:
     """Return the last assessment; None where none was kept, or by another version."""
     try:
         found = json.loads(service.home.quality.read_text("utf-8"))

@@ -2,9 +2,9 @@
 
 from fastapi import Response
 
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, document_problems, json_router
-from api.quality.reads import TheService, read_quality
+from api.quality.reads import read_quality
 from api.quality.schemas import QualityAnswer
 
 router = json_router("/v1/quality", "models")

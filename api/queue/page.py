@@ -3,18 +3,18 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from sqlalchemy import Connection, func, select
 
 from api.auth.callers import Caller
-from api.auth.sessions import Sessions, token_of
-from api.http.dependencies import running_service
-from api.queue.reads import PostService, WaitingVehicle, desk, mark, outcomes
-from api.service.executors import Executors
+from api.auth.sessions import token_of
+from api.http.dependencies import TheService
+from api.queue.reads import WaitingVehicle, desk, mark, outcomes
+from api.service.runtime import Runtime
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from engine.domain.records import PostCode, VehicleClass
@@ -23,16 +23,6 @@ from engine.domain.time_units import DAY
 from engine.errors import NotAuthenticatedError
 from engine.queue.queue import DECISIONS
 from engine.selection.policy import Channel
-
-
-class QueuePageService(PostService, Protocol):
-    """The running service, as the pages of queues follow it."""
-
-    executors: Executors
-    sessions: Sessions
-
-
-TheService = Annotated[QueuePageService, Depends(running_service)]
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -129,9 +119,7 @@ async def events(visit: TheVisit, service: TheService, post: VisitedPost) -> Res
     )
 
 
-async def _changes(
-    service: QueuePageService, post: str, cookie: str, caller: Caller
-) -> AsyncIterator[str]:
+async def _changes(service: Runtime, post: str, cookie: str, caller: Caller) -> AsyncIterator[str]:
     """Yield what to say, until the session or its person's role or post is another."""
     yield "retry: 1000\n\n"
     text, quiet, believed = "", 0, time.monotonic() + SESSION_SECONDS
@@ -150,7 +138,7 @@ async def _changes(
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _still_is(service: QueuePageService, cookie: str, caller: Caller) -> bool:
+async def _still_is(service: Runtime, cookie: str, caller: Caller) -> bool:
     try:
         return await service.executors.look_up(service.sessions.caller, cookie) == caller
     except NotAuthenticatedError:
@@ -173,7 +161,7 @@ def first(visit: TheVisit, service: TheService) -> Response:
     return visit.page("posts.html", posts=posts)
 
 
-def _posts(service: QueuePageService) -> list[dict[str, Any]]:
+def _posts(service: Runtime) -> list[dict[str, Any]]:
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
         waiting = _count_waiting(snapshot, since=as_of - DAY)

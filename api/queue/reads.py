@@ -8,22 +8,20 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from api.auth.callers import Caller
 from api.decisions.reads import UNREAD
 from api.http.agency_rows import visible_reasons
-from api.service.settings import Settings
+from api.service.runtime import Runtime
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
-from engine.domain.network import Network
 from engine.domain.rights import Matter
 from engine.domain.time_units import moment
 from engine.journal.entries import Kind
-from engine.journal.journal import JOURNAL, Journal, JournalReader
+from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE
-from engine.ports import PostAuthority
 from engine.queue.corrections import read_stated
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
@@ -31,20 +29,7 @@ from engine.queue.takings import VehicleHolder, read_holders
 from engine.search_orders.equipment import is_working
 from engine.selection.policy import INSPECTED, Channel
 from engine.shifts.rosters import ROSTERS
-from engine.shifts.workload import ChannelCapacity, OpenShiftLoad, Workload
-from engine.storage.database import Store
-
-
-class PostService(Protocol):
-    """The running service, as a post's queue, shifts and referrals are read."""
-
-    store: Store
-    journal: Journal
-    settings: Settings
-    network: Network
-    workload: Workload
-    posts: PostAuthority
-
+from engine.shifts.workload import ChannelCapacity, OpenShiftLoad
 
 _D = DECISIONS.c
 
@@ -131,7 +116,7 @@ class QueueView:
     """Changes with whatever is shown here, but for the passing of time."""
 
 
-def desk(service: PostService, post: str, caller: Caller, *, is_blind: bool) -> QueueView:
+def desk(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -> QueueView:
     """Return a post's queue; a blind reader gets no reasons."""
     with service.store.read() as snapshot:
         as_of = service.journal.now(snapshot)
@@ -175,7 +160,7 @@ def desk(service: PostService, post: str, caller: Caller, *, is_blind: bool) -> 
     )
 
 
-def mark(service: PostService, post: str) -> str:
+def mark(service: Runtime, post: str) -> str:
     """Return what changes with a post's queue."""
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
@@ -211,7 +196,7 @@ def _sum_inspected(snapshot: Connection, post: str, *, since: int) -> dict[Chann
 
 
 def _meter(
-    service: PostService, running: OpenShiftLoad, channel: Channel, done: Mapping[Channel, float]
+    service: Runtime, running: OpenShiftLoad, channel: Channel, done: Mapping[Channel, float]
 ) -> MinutesMeter:
     side = running.sides().get(channel)
     means = running.usual.means
@@ -364,7 +349,7 @@ class QueueOutcome:
     """Outcome of its inspection act; None where it was released without one."""
 
 
-def outcomes(service: PostService, post: str, caller: Caller) -> Sequence[QueueOutcome]:
+def outcomes(service: Runtime, post: str, caller: Caller) -> Sequence[QueueOutcome]:
     """Return the acts and releases of a post in its running shift, the newest first."""
     found = []
     with service.store.read() as snapshot:
@@ -385,8 +370,6 @@ def outcomes(service: PostService, post: str, caller: Caller) -> Sequence[QueueO
     return found
 
 
-def _read_crossing(
-    service: PostService, snapshot: Connection, known: QueuedDecision
-) -> dict[str, Any]:
+def _read_crossing(service: Runtime, snapshot: Connection, known: QueuedDecision) -> dict[str, Any]:
     crossing = service.journal.body(snapshot, known.seq, of=DECISION)["arrival"]["crossing"]
     return UNREAD | crossing

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
-from api.release_audits.reads import TheService, close_audit, open_audits
+from api.http.dependencies import TheService
+from api.release_audits.reads import close_audit, open_audits
 from api.release_audits.routes import DecisionId
 from api.web.form_fields import TheReader
 from api.web.labels import TABLES

@@ -1,18 +1,14 @@
 """Audits after release that are still to do, and their closing, for one caller."""
 
-from typing import Annotated, Any, Protocol
-
-from fastapi import Depends
+from typing import Any
 
 from api.auth.callers import Caller
-from api.http.dependencies import running_service
 from api.http.guards import check_path
-from api.service.signed_answers import SignedAnswers
-from engine.domain.network import Network
+from api.service.runtime import Runtime
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.idempotency import claim
-from engine.journal.journal import Journal, JournalReader
+from engine.journal.journal import JournalReader
 from engine.journal.kinds import AUDIT_CLOSED
 from engine.queue.queue import read_decision
 from engine.queue.release_audits import (
@@ -21,26 +17,12 @@ from engine.queue.release_audits import (
     draft_closure,
     list_open_audits,
 )
-from engine.storage.database import Store
-from engine.targeting.reports import Recording
 
-
-class AuditService(Protocol):
-    """The running service, as audits after release are done."""
-
-    store: Store
-    journal: Journal
-    network: Network
-    recording: Recording
-    answers: SignedAnswers
-
-
-TheService = Annotated[AuditService, Depends(running_service)]
 MOST = 500
 """Audits in one answer, the oldest: none is hidden by those that follow."""
 
 
-def open_audits(service: AuditService, caller: Caller, post: str | None) -> list[dict[str, Any]]:
+def open_audits(service: Runtime, caller: Caller, post: str | None) -> list[dict[str, Any]]:
     """Return the audits to do at a post, or at all that the caller reaches, as JSON values."""
     if post is not None:
         check_path(service.network, caller, post)
@@ -63,7 +45,7 @@ def open_audits(service: AuditService, caller: Caller, post: str | None) -> list
 
 
 def close_audit(
-    service: AuditService,
+    service: Runtime,
     caller: Caller,
     decision_id: str,
     closure: AuditClosure,

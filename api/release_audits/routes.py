@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Response
 
-from api.http.dependencies import IdempotencyKey, TheCaller
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
-from api.release_audits.reads import TheService, close_audit, open_audits
+from api.release_audits.reads import close_audit, open_audits
 from api.release_audits.schemas import ClosedAudit, OpenAudits
 from engine.domain.records import Identifier, PostCode
 from engine.queue.release_audits import AuditClosure

@@ -3,46 +3,25 @@
 Inspection acts and seizures.
 """
 
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from fastapi import Depends, Path, Request, Response
 
-from api.auth.accounts import Accounts
 from api.corrections.steps import correct_act, correct_seizure
 from api.http.body_formats import find_formats
-from api.http.dependencies import IdempotencyKey, Team, TheCaller, running_service
+from api.http.dependencies import IdempotencyKey, Team, TheCaller, TheService
 from api.http.guards import check_arrival, fill_agency, post_of
 from api.http.request_bodies import ReportedAct, body_of, reported_arrival
 from api.http.responses import answer, creates, json_router
 from api.http.schema_base import Acknowledged, AcknowledgedAct
-from api.service.settings import Settings
-from api.service.signed_answers import SignedAnswers
-from engine.domain.network import Network
-from engine.domain.plausibility import MonotonicClock
 from engine.domain.records import Arrival, Identifier, ReportedSeizure
 from engine.errors import RecordError
 from engine.journal.idempotency import claim, crossing_name, inspection_name, seizure_name
 from engine.journal.kinds import CROSSING, INSPECTION, RELEASE, SEIZURE
 from engine.queue.takings import TakingRequest
 from engine.selection.team_assignment import Handling
-from engine.storage.database import Store
 from engine.targeting.corrections import ActCorrection, SeizureCorrection
-from engine.targeting.reports import Recording, ReleaseReason
-
-
-class ReportService(Protocol):
-    """The running service, as checkpoints report to it."""
-
-    accounts: Accounts
-    network: Network
-    settings: Settings
-    store: Store
-    present: MonotonicClock
-    recording: Recording
-    answers: SignedAnswers
-
-
-TheService = Annotated[ReportService, Depends(running_service)]
+from engine.targeting.reports import ReleaseReason
 
 FORMATS = find_formats()
 router = json_router("/v1", "acts", 404, 409, 413)

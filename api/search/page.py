@@ -5,7 +5,8 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Response
 
-from api.search.reads import TheService, search
+from api.http.dependencies import TheService
+from api.search.reads import search
 from api.search.routes import ReadOn, SearchText
 from api.web.page_route import PageRoute, TheVisit
 from engine.domain.identifiers import fold

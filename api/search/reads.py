@@ -7,37 +7,24 @@ erasure of what it names.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Protocol
-
-from fastapi import Depends
+from typing import Any
 
 from api.auth.callers import Caller
-from api.http.dependencies import running_service
+from api.service.runtime import Runtime
 from engine.domain.identifiers import fold
 from engine.domain.time_units import rfc3339
 from engine.errors import RecordError
-from engine.journal.group_commit import Writer
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ
 from engine.journal.payloads import SensitiveReadBody
 from engine.queue.identifier_index import SHORTEST, FoundDecision, find_decisions
 from engine.selection.policy import Channel
-from engine.storage.database import Store
 
-
-class SearchService(Protocol):
-    """The running service, as it is searched."""
-
-    store: Store
-    writer: Writer
-
-
-TheService = Annotated[SearchService, Depends(running_service)]
 _MAY_LACK = {"plate": None, "plate_country": None}
 
 
 def search(
-    service: SearchService, caller: Caller, asked: str, *, before: int | None, most: int
+    service: Runtime, caller: Caller, asked: str, *, before: int | None, most: int
 ) -> dict[str, Any]:
     """Return what a text finds, and where to read on, as JSON values; raises ``RecordError``."""
     text = fold(asked)
@@ -63,7 +50,7 @@ def search(
     }
 
 
-def _record_look(service: SearchService, caller: Caller, shown: Sequence[FoundDecision]) -> None:
+def _record_look(service: Runtime, caller: Caller, shown: Sequence[FoundDecision]) -> None:
     body: SensitiveReadBody = {
         "by": caller.person,
         "role": caller.role.value,

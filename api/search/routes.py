@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, json_router
-from api.search.reads import TheService, search
+from api.search.reads import search
 from api.search.schemas import SearchResult
 
 router = json_router("/v1/search", "search")

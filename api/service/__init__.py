@@ -1,13 +1,13 @@
 """The running service: settings, parts, metrics, logs.
 
-executors           Threads for work that must not wait for other work, and bounds on what waits
-                    for them
+assembly            Puts a service together from its parts
+executors           Threads for work that must not wait for other work, with bounds
 home_keys           Key files of a home, which are never made again unasked
 metrics             Metrics of this process, for Prometheus
 model_store         Models of a home
 model_watcher       Models that decide
 quiet_work          Work that waits for a pause between decisions: garbage, and the log of SQLite
-runtime             The service put together
+runtime             The parts of a running service
 settings            Settings of a deployment, from the environment
 sign_in             Parts by which a service knows its callers: accounts, keys, sessions, sign-on
 signed_answers      Answers about records of the journal, each with its receipt

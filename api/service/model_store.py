@@ -23,7 +23,7 @@ _KEPT = 5
 
 
 class HomeModels:
-    """Implements ``api.service.runtime.Models`` on a home's bundles."""
+    """Implements ``api.service.assembly.Models`` on a home's bundles."""
 
     def __init__(self, home: Home) -> None:
         self._home = home

@@ -1,140 +1,43 @@
-"""The service put together: the only place that knows every part.
+"""The parts of a running service, which routes, pages and workers are given."""
 
-One runtime is one process: it commits its own batches, decides on its own thread, and shares the
-store with other processes and with the command line.
-"""
-
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection
-
-from api.areas import require_areas
 from api.auth.accounts import Accounts
-from api.auth.agencies import agencies_by_post
 from api.auth.callers import Callers
-from api.auth.credentials import check_database, open_pepper
 from api.auth.sessions import Sessions
-from api.auth.tables import AccountProjection
-from api.migrations.upgrade import upgrade
 from api.service.executors import Executors
-from api.service.home_keys import list_used_keys, open_keys, require_keys
 from api.service.metrics import Metrics
 from api.service.model_watcher import ModelWatch
-from api.service.quiet_work import do_quiet_work
 from api.service.settings import Settings
-from api.service.sign_in import SignOnPort, open_sign_in
+from api.service.sign_in import SignOnPort
 from api.service.signed_answers import SignedAnswers
 from api.service.store_probe import Probe
 from api.service.subprocess_jobs import Assessments, Backtests, Measurements
 from api.service.thread_bridge import LoopBridge
 from engine.audit.decision_replay import DecisionReplay
-from engine.audit.file_anchors import declare_network
-from engine.criteria.dual_control import DualControlProjection
 from engine.criteria.profiles.matcher import ProfileMatcher
-from engine.criteria.watchlist import WatchMatcher, WatchProjection
-from engine.declarations.projection import AdvanceProjection
-from engine.domain.network import Network, read_home_network
+from engine.domain.network import Network
 from engine.domain.plausibility import MonotonicClock
-from engine.domain.records import Arrival
 from engine.errors import StoreUnavailableError
-from engine.explanation.reasons import Reason
-from engine.journal.areas import list_projections, open_key_carrier, sweep_areas
-from engine.journal.clock import ClockProjection
-from engine.journal.copies import CopyProjection
-from engine.journal.entries import Projection
 from engine.journal.group_commit import Writer
-from engine.journal.idempotency import AnswerProjection
 from engine.journal.journal import Journal
-from engine.journal.receipts import Signer, open_signer
-from engine.ports import Contribution, PostAuthority, Scorer, open_authority
-from engine.queue.corrections import CorrectionProjection
+from engine.journal.receipts import Signer
+from engine.ports import PostAuthority
 from engine.queue.expiry import QueueExpiry
-from engine.queue.identifier_index import IdentifierProjection
-from engine.queue.match_outcomes import OutcomeProjection
-from engine.queue.mirror_alerts import MirrorProjection
-from engine.queue.queue import QueueProjection
-from engine.queue.reviews import ReviewProjection
-from engine.queue.takings import TakingProjection
-from engine.shifts.rosters import RosterProjection
-from engine.shifts.seed_chains import SeedChains
-from engine.shifts.seed_marks import FOLDER as MARKS
-from engine.shifts.seed_marks import SeedMarks
-from engine.shifts.shift_state import ShiftProjection, Shifts
 from engine.shifts.workload import Workload
 from engine.storage.database import Store
 from engine.storage.home import Home
-from engine.targeting.context import DecisionContextBuilder
-from engine.targeting.find_confirmation import FindProjection
 from engine.targeting.forecast import Forecasts
 from engine.targeting.reports import Recording
 from engine.targeting.targeting import Targeting
-from features.catalogue.plan import Plan, current_plan
+from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
-from features.online.projection import CounterProjection
-from features.online.spread.snapshots import SpreadSnapshots
-from models.explanation.feature_wording import profile_figure
-from models.lifecycle.projection import OnTrial, PromotionProjection
-
-Answer = TypeVar("Answer")
-
-
-class Models(Protocol):
-    """Where models come from: which one is in force, and its bundle."""
-
-    def wanted(self, connection: Connection) -> str | None:
-        """Return the version in force, None where there is none."""
-        ...
-
-    def trial(self, connection: Connection) -> OnTrial | None:
-        """Return the trial that the version in force stands in, None where none runs."""
-        ...
-
-    def load(self, version: str) -> Scorer:
-        """Return a model; raises ``TamperedBundleError`` or ``NoModelError``."""
-        ...
-
-    def sentences(self, found: Sequence[Contribution], arrival: Arrival, /) -> Sequence[Reason]:
-        """Return contributions as reasons, the strongest first."""
-        ...
-
-
-def projections(plan: Plan, network: Network) -> Sequence[Projection]:
-    """Return everything that is derived from the journal in its own transactions."""
-    return (
-        CopyProjection(),
-        AnswerProjection(),
-        QueueProjection(),
-        IdentifierProjection(),
-        CorrectionProjection(),
-        TakingProjection(),
-        ShiftProjection(),
-        RosterProjection(),
-        ReviewProjection(),
-        MirrorProjection(network),
-        AdvanceProjection(),
-        FindProjection(),
-        AccountProjection(),
-        PromotionProjection(),
-        DualControlProjection(),
-        WatchProjection(),
-        OutcomeProjection(),
-        ClockProjection(),
-        *list_projections(),
-        CounterProjection(plan),
-    )
 
 
 @dataclass(slots=True, kw_only=True)
 class Runtime:
-    """Every part of a running service.
-
-    Each consumer has a narrow protocol of the parts that it uses. Not frozen, because the
-    attributes of a protocol can be set; nothing sets them.
-    """
+    """Every part of a running service; routes and pages take what they need of it."""
 
     home: Home
     plan: Plan
@@ -185,150 +88,3 @@ class Runtime:
         self.writer.close()
         self.watch.close()
         self.store.dispose()
-
-
-def open_store(home: Home) -> Store:
-    """Open a home's store, its tables brought to the newest version, its keys there."""
-    url = home.prepare().database_url
-    check_database(url)
-    store = Store(url)
-    try:
-        upgrade(store)
-        open_keys(home, store)
-    except BaseException:
-        store.dispose()
-        raise
-    return store
-
-
-def open_network(home: Home) -> Network:
-    """Return a home's network; one without a file knows no post, and then any post may report."""
-    return read_home_network(home.network)
-
-
-def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
-    """Put a service together and start its threads; one that cannot start closes its store."""
-    store = open_store(home)
-    try:
-        return _put_together(home, store, settings, models)
-    except BaseException:
-        store.dispose()
-        raise
-
-
-def _put_together(home: Home, store: Store, settings: Settings, models: Models) -> Runtime:
-    network = open_network(home)
-    keys = list_used_keys(home, store)
-    require_keys(keys)
-    with store.read() as connection:
-        require_areas(home, connection)
-    plan = current_plan()
-    declare_network(home, store)
-    sweep_areas(home, store, is_patient=False)
-    journal = Journal(store, projections(plan, network))
-    writer = Writer(journal)
-    features = OnlineFeatures(plan, network)
-    workload, metrics = Workload(features, network), Metrics()
-    watch = ModelWatch(
-        wanted=partial(_read, store, models.wanted),
-        load=models.load,
-        definitions=plan.digest,
-        seconds=settings.model_seconds,
-        refused=metrics.models_refused.inc,
-        trial=partial(_read, store, models.trial),
-    )
-    profiles = ProfileMatcher(
-        writer.submit, plan.names, failed=metrics.profile_failed, say=profile_figure
-    )
-    pepper = open_pepper(home)
-    posts = open_authority(home, settings.silence_limits)
-    contexts = DecisionContextBuilder(
-        Shifts(
-            store,
-            journal,
-            writer.submit,
-            settings.shifts_of(network),
-            refused=partial(metrics.refuse_power, "shift"),
-            chains=SeedChains(store, writer.submit, pepper, SeedMarks(home.keys / MARKS)),
-            is_ahead=posts.has_centre,
-        ),
-        settings.policy,
-        in_force=watch.in_force,
-        definitions=plan.digest,
-        sentences=models.sentences,
-        workload=workload,
-        features=features,
-        network=network,
-        matchers=(profiles, WatchMatcher()),
-        posts=posts,
-    )
-    sign_in = open_sign_in(
-        home,
-        store,
-        writer.submit,
-        network=network,
-        settings=settings,
-        metrics=metrics,
-        posts=agencies_by_post(network),
-        nodes=open_key_carrier(home),
-    )
-    spread, signer = SpreadSnapshots(plan), open_signer(home)
-    expiry = QueueExpiry(store, journal, also=[partial(spread.make_early, store, journal)])
-    watch.start()
-    expiry.start()
-    return Runtime(
-        home=home,
-        plan=plan,
-        settings=settings,
-        network=network,
-        store=store,
-        journal=journal,
-        writer=writer,
-        signer=signer,
-        answers=SignedAnswers(signer),
-        features=features,
-        accounts=sign_in.accounts,
-        callers=sign_in.callers,
-        sessions=sign_in.sessions,
-        sign_on=sign_in.sign_on,
-        watch=watch,
-        profiles=profiles,
-        backtests=Backtests(home),
-        measurements=Measurements(home),
-        assessments=Assessments(home),
-        targeting=Targeting(
-            store,
-            journal,
-            features=features,
-            contexts=contexts,
-            posts=posts,
-            batched=metrics.batches.observe,
-            rest=partial(do_quiet_work, store),
-        ),
-        workload=workload,
-        recording=Recording(
-            store,
-            journal,
-            submit=writer.submit,
-            features=features,
-            network=network,
-            posts=posts,
-        ),
-        forecasts=Forecasts(features, settings.policy, in_force=watch.in_force),
-        recompute=DecisionReplay(journal, features, scorer=models.load, sentences=models.sentences),
-        metrics=metrics,
-        posts=posts,
-        expiry=expiry,
-        probe=Probe(store, keys),
-        present=_present(store, journal),
-    )
-
-
-def _present(store: Store, journal: Journal) -> MonotonicClock:
-    with store.read() as connection:
-        return MonotonicClock(head=journal.head(connection).known_at)
-
-
-def _read(store: Store, question: Callable[[Connection], Answer]) -> Answer:
-    with store.read() as connection:
-        return question(connection)

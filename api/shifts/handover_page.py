@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
+from api.http.dependencies import TheService
+from api.service.runtime import Runtime
 from api.shifts.handover_views import view_balance, view_handover
 from api.shifts.handovers import has_lapsed, leave_shift, take_shift
 from api.shifts.reads import read_now
-from api.shifts.routes import RosterService, TheService
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
 from api.web.page_route import PageRoute, TheVisit, Visit, VisitedPost
@@ -93,7 +94,7 @@ def _read_time(form: Form) -> datetime | None:
 
 def _page(
     visit: Visit,
-    service: RosterService,
+    service: Runtime,
     post: str,
     *,
     at: datetime | None = None,

@@ -1,10 +1,8 @@
 """Handovers of shifts, signed for one caller."""
 
-from typing import Protocol
-
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.queue.reads import PostService
+from api.service.runtime import Runtime
 from api.shifts.reads import read_now
 from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, micros
@@ -21,19 +19,9 @@ from engine.shifts.handovers import (
     read_handover,
     take_claim,
 )
-from engine.targeting.reports import Recording
 
 
-class HandoverService(PostService, Protocol):
-    """The running service, as shifts are handed over."""
-
-    accounts: Accounts
-    recording: Recording
-
-
-def leave_shift(
-    service: HandoverService, caller: Caller, post: str, note: HandoverNote
-) -> StoredRecord:
+def leave_shift(service: Runtime, caller: Caller, post: str, note: HandoverNote) -> StoredRecord:
     """Record the first signature, with what the engine knows of the shift now.
 
     Raises ``RecordError`` for a shift that is over for a day or to come, and ``ConflictError``
@@ -57,7 +45,7 @@ def leave_shift(
 
 
 def take_shift(
-    service: HandoverService, caller: Caller, post: str, sequence: int, note: TakeoverNote
+    service: Runtime, caller: Caller, post: str, sequence: int, note: TakeoverNote
 ) -> StoredRecord:
     """Record the second signature of a handover.
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from api.http.dependencies import TheService
 from api.shifts.reads import read_now, report
-from api.shifts.routes import TheService
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from engine.domain.records import Time
 from engine.domain.time_units import micros, rfc3339

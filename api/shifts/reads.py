@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from api.queue.reads import PostService
+from api.service.runtime import Runtime
 from api.shifts.handover_views import view_handover
 from engine.domain.records import Inspection
 from engine.domain.rights import Matter
@@ -79,13 +79,13 @@ class ReportedDecision:
         return (self.acted_at - self.known_at) / MINUTE
 
 
-def read_now(service: PostService) -> int:
+def read_now(service: Runtime) -> int:
     """Return the time of the journal, UTC microseconds."""
     with service.store.read() as connection:
         return service.journal.now(connection)
 
 
-def report(service: PostService, post: str, at: int, caller: Caller) -> dict[str, Any]:
+def report(service: Runtime, post: str, at: int, caller: Caller) -> dict[str, Any]:
     """Return the report of the shift that a time falls into, as JSON values.
 
     Acts that the caller's agency does not see are left out, of sums too.
@@ -241,7 +241,7 @@ def median(values: Sequence[float]) -> dict[str, Any]:
 
 
 def _minutes(
-    service: PostService,
+    service: Runtime,
     snapshot: Connection,
     shift: ShiftPeriod,
     decided: Sequence[ReportedDecision],
@@ -340,7 +340,7 @@ def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspecti
     return found
 
 
-def read_shift_roster(service: PostService, post: str, *, is_blind: bool) -> dict[str, Any]:
+def read_shift_roster(service: Runtime, post: str, *, is_blind: bool) -> dict[str, Any]:
     """Return the minutes of the running shift; a blind reader gets no figure of what was picked."""
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of

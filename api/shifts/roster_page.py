@@ -7,8 +7,9 @@ from typing import Any, get_args
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
+from api.http.dependencies import TheService
+from api.service.runtime import Runtime
 from api.shifts.reads import read_now
-from api.shifts.routes import RosterService, TheService
 from api.shifts.steps import put_roster
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
@@ -104,7 +105,7 @@ def _codes(network: Network, post: str) -> list[str]:
 
 def _page(
     visit: Visit,
-    service: RosterService,
+    service: Runtime,
     post: str,
     *,
     kept: Form,

@@ -3,18 +3,16 @@
 What a shift found, and how sure one may be of it.
 """
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Response
 
-from api.auth.accounts import Accounts
-from api.http.dependencies import IdempotencyKey, TheCaller, running_service
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.guards import ReachedPost
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
 from api.http.schema_base import Acknowledged
-from api.queue.reads import PostService
-from api.service.signed_answers import SignedAnswers
+from api.service.runtime import Runtime
 from api.shifts import steps
 from api.shifts.handovers import leave_shift, take_shift
 from api.shifts.reads import read_now, read_shift_roster, report
@@ -26,18 +24,6 @@ from engine.journal.batch_worker import StoredRecord
 from engine.journal.kinds import HANDOVER_TAKEN
 from engine.shifts.handovers import HandoverNote, TakeoverNote
 from engine.shifts.rosters import Roster
-from engine.targeting.reports import Recording
-
-
-class RosterService(PostService, Protocol):
-    """The running service, as rosters are put and shifts reported and handed over."""
-
-    accounts: Accounts
-    recording: Recording
-    answers: SignedAnswers
-
-
-TheService = Annotated[RosterService, Depends(running_service)]
 
 router = json_router("/v1/posts", "roster", 404)
 
@@ -95,7 +81,7 @@ def take(
     )
 
 
-def _describe(service: RosterService, done: StoredRecord, sequence: int) -> dict[str, Any]:
+def _describe(service: Runtime, done: StoredRecord, sequence: int) -> dict[str, Any]:
     known = {"sequence": sequence, "shift": done.entry.subject}
     is_complete = done.entry.kind == HANDOVER_TAKEN
     return known | {"complete": is_complete} | service.answers.receipt(done)

@@ -20,8 +20,8 @@ from api.client import Client
 from api.decisions.schemas import PastView, SupervisorView
 from api.harness.service_process import run_service
 from api.migrations.upgrade import upgrade
+from api.service.assembly import open_network
 from api.service.home_keys import open_keys
-from api.service.runtime import open_network
 from api.training.store import EXERCISES, make_training_store, require_file_store
 from engine.domain.network import Network, read_network
 from engine.domain.records import Arrival

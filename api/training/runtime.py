@@ -12,9 +12,9 @@ from api.auth.accounts import Accounts
 from api.auth.callers import Callers
 from api.auth.sessions import Sessions
 from api.auth.tables import AccountProjection
+from api.service.assembly import open_network
 from api.service.executors import Executors
 from api.service.metrics import Metrics
-from api.service.runtime import open_network
 from api.service.settings import Settings
 from api.service.sign_in import SignOnPort, open_sign_in
 from api.training.desk import TrainingDesk

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
+from api.http.dependencies import TheService
 from api.profiles import page_forms as profiles_page_forms
 from api.profiles.page_forms import VisitorsWriter
-from api.profiles.proposals import ProposalService, ProposalWriter, TheService
+from api.profiles.proposals import ProposalWriter
+from api.service.runtime import Runtime
 from api.watchlist.preview import PreviewRequest, preview_entry
 from api.watchlist.reads import list_entries
 from api.watchlist.routes import EntryId
@@ -81,7 +83,7 @@ def retire(writer: VisitorsWriter, reader: TheReader, entry_id: EntryId) -> Resp
 
 def _page(
     visit: Visit,
-    service: ProposalService,
+    service: Runtime,
     *,
     kept: Form,
     wrong: Sequence[FieldMistake] = (),
@@ -103,7 +105,7 @@ def _page(
     )
 
 
-def _preview(visit: Visit, service: ProposalService, reader: FormReader) -> dict[str, Any]:
+def _preview(visit: Visit, service: Runtime, reader: FormReader) -> dict[str, Any]:
     """Return what the entry of a form would have matched; raises ``FormError``."""
     kind, named = reader.text("kind"), reader.text("identifier")
     fields: dict[str, Any] = {"look_alikes": reader.text("look_alikes") == "1"}
@@ -114,7 +116,7 @@ def _preview(visit: Visit, service: ProposalService, reader: FormReader) -> dict
     return preview_entry(service, visit.caller, reader.finish(made))
 
 
-def _propose_entry(visit: Visit, service: ProposalService, reader: FormReader) -> None:
+def _propose_entry(visit: Visit, service: Runtime, reader: FormReader) -> None:
     """Propose an entry of the watch list; raises ``FormError``."""
     kind, named, once = reader.text("kind"), reader.text("identifier"), reader.once()
     fields = reader.texts("note") | {"reason": reader.text("reason")}

@@ -15,8 +15,9 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from api.auth.callers import Caller
-from api.profiles.proposals import Days, ProposalService
+from api.profiles.proposals import Days
 from api.profiles.reads import link_examples
+from api.service.runtime import Runtime
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.criteria.watchlist import CONVEYANCE, PARTIES, list_identifiers
 from engine.domain.identifiers import fold, skeleton
@@ -55,9 +56,7 @@ class PreviewRequest(Record):
         return self
 
 
-def preview_entry(
-    service: ProposalService, caller: Caller, asked: PreviewRequest
-) -> dict[str, Any]:
+def preview_entry(service: Runtime, caller: Caller, asked: PreviewRequest) -> dict[str, Any]:
     """Return what an entry would have matched, as JSON values; nothing is recorded.
 
     Posts that the caller does not see are left out; what acts found is None where acts of some

@@ -4,13 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.auth.callers import Caller
-from api.profiles.reads import (
-    ProfileService,
-    filter_of,
-    find_gravity,
-    outcome_as_json,
-    weigh_matches,
-)
+from api.profiles.reads import filter_of, find_gravity, outcome_as_json, weigh_matches
+from api.service.runtime import Runtime
 from engine.criteria import watchlist
 from engine.criteria.dual_control import ApprovalState, read_approval_state, read_approval_states
 from engine.domain.rights import Matter
@@ -18,7 +13,7 @@ from engine.errors import NotFoundError
 from engine.queue.match_outcomes import Months, read_outcomes
 
 
-def list_entries(service: ProfileService, caller: Caller) -> list[dict[str, Any]]:
+def list_entries(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
     """Return every entry of the watch list, the newest first."""
     with service.store.read() as connection:
         as_of = service.journal.now(connection)
@@ -30,7 +25,7 @@ def list_entries(service: ProfileService, caller: Caller) -> list[dict[str, Any]
         return [_entry_as_json(one, as_of, months, weights[one.subject]) for one in found]
 
 
-def read_entry(service: ProfileService, entry_id: str, caller: Caller) -> dict[str, Any]:
+def read_entry(service: Runtime, entry_id: str, caller: Caller) -> dict[str, Any]:
     """Return one entry; raises ``NotFoundError``."""
     with service.store.read() as connection:
         found = read_approval_state(connection, "watchlist", entry_id)

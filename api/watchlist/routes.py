@@ -4,17 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Response
 
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router, takes
-from api.profiles.proposals import (
-    Approval,
-    Retirement,
-    TheApproval,
-    TheRetirement,
-    TheService,
-    TheWriter,
-)
+from api.profiles.proposals import Approval, Retirement, TheApproval, TheRetirement, TheWriter
 from api.profiles.schemas import AcknowledgedStep
 from api.watchlist.preview import PreviewRequest, preview_entry
 from api.watchlist.reads import list_entries, read_entry

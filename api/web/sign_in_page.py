@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from api.auth.credentials import is_token
 from api.auth.sessions import NewSession, cookie_name, token_of
-from api.http.dependencies import SignInService, TheService
+from api.http.dependencies import SignInService, TheSignIn
 from api.web import i18n
 from api.web.page_route import PageRoute, local
 from api.web.templates_env import page
@@ -34,7 +34,7 @@ async def form(request: Request, wanted: Annotated[str, Query(alias="next")] = "
 
 
 @router.post("/login")
-async def sign_in(request: Request, service: TheService) -> Response:
+async def sign_in(request: Request, service: TheSignIn) -> Response:
     """Sign in a user who knows the password."""
     form = await sent_form(request, service, request.cookies.get(VISIT, ""), most=_LARGEST_FORM)
     name, password = read_field(form, "name"), read_field(form, "password")
@@ -56,7 +56,7 @@ async def sign_in(request: Request, service: TheService) -> Response:
 
 @router.post("/logout")
 async def sign_out(
-    request: Request, service: TheService, visitor: TheVisitor, form: TheForm
+    request: Request, service: TheSignIn, visitor: TheVisitor, form: TheForm
 ) -> Response:
     """End the session; one that the identity provider opened is then ended there too."""
     is_of_provider = await asyncio.to_thread(service.sessions.end, token_of(request))

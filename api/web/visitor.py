@@ -15,7 +15,7 @@ from fastapi import Depends, Request
 from api.areas import list_doors
 from api.auth.callers import Caller
 from api.auth.sessions import check_origin, token_of
-from api.http.dependencies import SignInService, TheService
+from api.http.dependencies import SignInService, TheSignIn
 from api.http.request_bodies import read_bounded
 from engine.errors import MalformedBodyError, NotAllowedError
 
@@ -95,7 +95,7 @@ class Visitor:
         return self.caller.may(method, path)
 
 
-async def visitor_of(request: Request, service: TheService) -> Visitor:
+async def visitor_of(request: Request, service: TheSignIn) -> Visitor:
     """Return who visits, if their role reaches this page; raises ``NotAuthenticatedError``."""
     visitor = await identify(request, service)
     asked = request.method, request.scope["route"].path
@@ -114,7 +114,7 @@ async def identify(request: Request, service: SignInService) -> Visitor:
 TheVisitor = Annotated[Visitor, Depends(visitor_of)]
 
 
-async def form_of(request: Request, service: TheService, _: TheVisitor) -> Form:
+async def form_of(request: Request, service: TheSignIn, _: TheVisitor) -> Form:
     """Return the fields of a form that a visitor sent from a page of ours."""
     return await sent_form(request, service, token_of(request))
 

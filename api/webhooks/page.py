@@ -7,13 +7,15 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
+from api.http.dependencies import TheService
 from api.notifications.event_bodies import types_for
+from api.service.runtime import Runtime
 from api.web.field_errors import corrections
 from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
-from api.webhooks.reads import TheService, list_webhooks, read_webhook
-from api.webhooks.registration import Rotation, WebhookRequest, WebhookService, WebhookWriter
+from api.webhooks.reads import list_webhooks, read_webhook
+from api.webhooks.registration import Rotation, WebhookRequest, WebhookWriter
 from api.webhooks.routes import WebhookId
 from engine.domain.rights import Role
 from engine.errors import RecordError
@@ -80,7 +82,7 @@ def _read_once(reader: FormReader) -> str:
     return once
 
 
-def _register(visit: Visit, service: WebhookService, reader: FormReader) -> dict[str, Any]:
+def _register(visit: Visit, service: Runtime, reader: FormReader) -> dict[str, Any]:
     fields: dict[str, Any] = reader.texts("url", "role", "post", "agency")
     once = reader.once()
     made = reader.record(WebhookRequest, fields | {"events": reader.every("events")})
@@ -89,7 +91,7 @@ def _register(visit: Visit, service: WebhookService, reader: FormReader) -> dict
 
 def _page(
     visit: Visit,
-    service: WebhookService,
+    service: Runtime,
     *,
     kept: Form,
     wrong: Sequence[FieldMistake] = (),
@@ -110,7 +112,7 @@ def _page(
 
 
 def _detail(
-    visit: Visit, service: WebhookService, webhook_id: str, *, shown: dict[str, Any] | None = None
+    visit: Visit, service: Runtime, webhook_id: str, *, shown: dict[str, Any] | None = None
 ) -> Response:
     return visit.page(
         "webhook.html",

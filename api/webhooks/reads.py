@@ -7,19 +7,19 @@ from fastapi import Depends
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
-from api.http.dependencies import IdempotencyKey, TheCaller, running_service
-from api.webhooks.registration import WebhookService, WebhookWriter, find_endpoint, is_reached
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.service.runtime import Runtime
+from api.webhooks.registration import WebhookWriter, find_endpoint, is_reached
 from api.webhooks.signatures import event_id
 from engine.domain.time_units import rfc3339
 from engine.events.deliveries import DeliveryFigures, list_deliveries, read_figures
 from engine.events.endpoints import Endpoint, EndpointHistory
 
-TheService = Annotated[WebhookService, Depends(running_service)]
 MOST = 200
 """Deliveries of one webhook that are listed."""
 
 
-def list_webhooks(service: WebhookService, caller: Caller) -> list[dict[str, Any]]:
+def list_webhooks(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
     """Return the webhooks that a caller reaches, the newest first."""
     with service.store.read() as connection:
         known = EndpointHistory().look(connection).values()
@@ -28,7 +28,7 @@ def list_webhooks(service: WebhookService, caller: Caller) -> list[dict[str, Any
     return [_show(one, figures, now) for one in reversed(found)]
 
 
-def read_webhook(service: WebhookService, caller: Caller, webhook_id: str) -> dict[str, Any]:
+def read_webhook(service: Runtime, caller: Caller, webhook_id: str) -> dict[str, Any]:
     """Return one webhook with its deliveries; raises ``NotFoundError``."""
     with service.store.read() as connection:
         found = find_endpoint(connection, caller, webhook_id)
@@ -39,7 +39,7 @@ def read_webhook(service: WebhookService, caller: Caller, webhook_id: str) -> di
 
 
 def _list_deliveries(
-    service: WebhookService, connection: Connection, webhook_id: str
+    service: Runtime, connection: Connection, webhook_id: str
 ) -> list[dict[str, Any]]:
     journal_id = service.journal.head(connection).journal_id
     return [

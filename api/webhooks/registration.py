@@ -5,7 +5,7 @@ What is recorded is where events go, which, and whose view bounds them; the secr
 
 import secrets
 from collections.abc import Callable
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,11 +17,9 @@ from api.auth.callers import Caller
 from api.auth.permissions import BOUND
 from api.http.guards import check_post
 from api.notifications.event_bodies import types_for
-from api.service.settings import Settings
-from api.service.signed_answers import SignedAnswers
+from api.service.runtime import Runtime
 from api.webhooks.addresses import check_url, parse_networks
 from api.webhooks.signatures import derive_secret, new_secret_name, open_key, show_secret
-from engine.domain.network import Network
 from engine.domain.records import Agency, PostCode, Record
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, rfc3339
@@ -38,26 +36,10 @@ from engine.journal.areas import EventType
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft, Kind
 from engine.journal.idempotency import claim
-from engine.journal.journal import Journal
-from engine.storage.database import Store
-from engine.storage.home import Home
-from engine.targeting.reports import Recording
 
 MOST = 50
 """Webhooks that are not ended."""
 LONGEST_OVERLAP_HOURS = 168
-
-
-class WebhookService(Protocol):
-    """The running service, as webhooks are registered and read."""
-
-    home: Home
-    settings: Settings
-    network: Network
-    store: Store
-    journal: Journal
-    recording: Recording
-    answers: SignedAnswers
 
 
 class WebhookRequest(Record):
@@ -101,7 +83,7 @@ class WebhookEnd(Record):
 class WebhookWriter:
     """Takes the steps of one administrator; each is answered as JSON values, with its receipt."""
 
-    def __init__(self, service: WebhookService, caller: Caller, key: str | None = None) -> None:
+    def __init__(self, service: Runtime, caller: Caller, key: str | None = None) -> None:
         self._service = service
         self._caller = caller
         self._key = caller.own(key)

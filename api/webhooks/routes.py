@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Response
 
-from api.http.dependencies import TheCaller
+from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router
-from api.webhooks.reads import TheService, TheWriter, list_webhooks, read_webhook
+from api.webhooks.reads import TheWriter, list_webhooks, read_webhook
 from api.webhooks.registration import Rotation, WebhookRequest, WebhookRetry
 from api.webhooks.schemas import (
     RegisteredWebhook,

@@ -8,22 +8,18 @@ import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock, Thread
-from typing import Protocol
 
 from sqlalchemy import Connection
 
 from api.auth.agencies import agencies_by_post
 from api.auth.authority import Authority
 from api.notifications.event_bodies import EventBodies
-from api.service.metrics import Metrics
-from api.service.settings import Settings
-from api.service.signed_answers import SignedAnswers
+from api.service.runtime import Runtime
 from api.service.structured_logging import fault
 from api.webhooks.addresses import parse_networks
 from api.webhooks.registration import receiver
 from api.webhooks.sender import Message, Sender
 from api.webhooks.signatures import derive_secret, event_id, open_key, sign
-from engine.domain.network import Network
 from engine.domain.time_units import SECOND, moment, rfc3339
 from engine.errors import StoreUnavailableError
 from engine.events.area import WEBHOOK_DISABLED, WebhookDisabledBody
@@ -37,9 +33,6 @@ from engine.events.deliveries import (
     settle,
 )
 from engine.events.endpoints import Endpoint, EndpointHistory
-from engine.journal.journal import Journal
-from engine.storage.database import Store
-from engine.storage.home import Home
 
 EVERY_SECONDS = 1.0
 THREADS = 8
@@ -48,22 +41,10 @@ MARGIN_SECONDS = 15.0
 """By how much a lease outlasts the longest attempt."""
 
 
-class DeliveryService(Protocol):
-    """The running service, as events are sent from it."""
-
-    home: Home
-    settings: Settings
-    network: Network
-    store: Store
-    journal: Journal
-    answers: SignedAnswers
-    metrics: Metrics
-
-
 class DeliveryWorker:
     """Sends the events of every endpoint until it is closed."""
 
-    def __init__(self, service: DeliveryService, *, every: float = EVERY_SECONDS) -> None:
+    def __init__(self, service: Runtime, *, every: float = EVERY_SECONDS) -> None:
         """``every`` is how often the outbox is looked at, in seconds."""
         self._service = service
         self._every = every

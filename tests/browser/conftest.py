@@ -23,7 +23,8 @@ from playwright.sync_api import (
 )
 
 from api.app import create_app
-from api.service.runtime import Runtime, open_runtime
+from api.service.assembly import open_runtime
+from api.service.runtime import Runtime
 from api.service.settings import Settings
 from engine.domain.rights import Role
 from models.explanation.reason_sentences import sentences

@@ -34,7 +34,7 @@ from api.decisions.schemas import SupervisorView
 from api.harness.service_process import run_service
 from api.http.openapi_examples import BODIES
 from api.oidc.secret_files import open_subject_key
-from api.service.runtime import open_network, open_store
+from api.service.assembly import open_network, open_store
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
 from engine.domain.rights import Role

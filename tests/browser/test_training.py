@@ -14,7 +14,7 @@ import uvicorn
 from playwright.sync_api import Page, expect
 
 from api.auth.accounts import Accounts
-from api.service.runtime import open_network
+from api.service.assembly import open_network
 from api.training.app import create_training_app
 from api.training.runtime import open_training_runtime
 from api.training.store import default_truth

@@ -20,7 +20,7 @@ from fastapi import FastAPI
 
 import api.app
 import engine.shifts.shift_state
-from api.service.runtime import open_store
+from api.service.assembly import open_store
 from api.service.settings import Settings
 from api.service.subprocess_jobs import Backtests
 from engine.criteria.profiles.profile import BacktestSubject

@@ -12,7 +12,8 @@ import uvicorn
 
 from api.app import create_app
 from api.http.server import configured
-from api.service.runtime import Runtime, open_runtime
+from api.service.assembly import open_runtime
+from api.service.runtime import Runtime
 from api.service.settings import Settings
 from engine.domain.rights import Role
 from tests.service.running_service import FakeModels, make_home, make_keys

@@ -23,7 +23,8 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import BOUND, OWNED
 from api.migrations.upgrade import upgrade
-from api.service.runtime import Runtime, open_network, open_runtime, open_store
+from api.service.assembly import open_network, open_runtime, open_store
+from api.service.runtime import Runtime
 from api.service.settings import Settings
 from engine.domain.records import Arrival
 from engine.domain.rights import Role

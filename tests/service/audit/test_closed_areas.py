@@ -16,7 +16,7 @@ import pytest
 from api import areas
 from api.area_names import AREAS, VARIABLE, parse_areas
 from api.areas import require_areas
-from api.service.runtime import open_store
+from api.service.assembly import open_store
 from engine.domain.rights import Role
 from engine.errors import InputError, ServiceStartError
 from engine.storage.home import DATABASE_VARIABLE, Home

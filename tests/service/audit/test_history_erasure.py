@@ -13,7 +13,7 @@ from api.audit.erased_rows import ErasedRows
 from api.auth.accounts import Accounts
 from api.cli.common import open_home
 from api.cli.main import app
-from api.service.runtime import open_network
+from api.service.assembly import open_network
 from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import DATABASE_VARIABLE, Home

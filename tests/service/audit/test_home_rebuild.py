@@ -15,7 +15,7 @@ from api.audit.home_check import check_home, open_check
 from api.audit.home_rebuild import rebuild_home, rebuild_into
 from api.cli.main import app
 from api.migrations.upgrade import upgrade
-from api.service.runtime import open_store
+from api.service.assembly import open_store
 from engine.audit.erasures import erasure_draft
 from engine.errors import HomeError, StoreUnavailableError
 from engine.journal.entries import Draft

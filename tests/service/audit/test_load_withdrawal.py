@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from api.auth.accounts import Accounts
 from api.cli.common import open_home
 from api.cli.main import app
-from api.service.runtime import open_network, open_store
+from api.service.assembly import open_network, open_store
 from api.service.settings import Settings
 from engine.decision.inspection_minutes import ACT_MINUTES
 from engine.domain.rights import Role

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.main import app as command_line
-from api.service.runtime import open_store
+from api.service.assembly import open_store
 from engine.audit.file_anchors import declare_network
 from engine.storage.home import Home
 

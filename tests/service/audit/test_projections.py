@@ -22,7 +22,7 @@ from api.audit.home_check import check_home
 from api.audit.home_verification import NOT_COMPARED, PACKED, ProjectionCheck, version_faults
 from api.auth.stored_secrets import StoredSecrets
 from api.cli.main import app
-from api.service.runtime import projections
+from api.service.assembly import projections
 from engine.audit.projection_replay import open_scratch_store
 from engine.audit.store_comparison import Comparison, identity_of
 from engine.audit.table_structure import find_structure_faults

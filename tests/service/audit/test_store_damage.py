@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from api.audit.home_check import check_home
 from api.cli.main import app
 from api.service import store_probe
-from api.service.runtime import open_store
+from api.service.assembly import open_store
 from engine.audit import store_damage
 from engine.audit.store_damage import UNCHECKED
 from engine.errors import HomeError, InputError

@@ -13,7 +13,7 @@ from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable, read_table
 from api.auth.authority import Authority
 from api.cli.main import app as command_line
-from api.service.runtime import open_network, open_store
+from api.service.assembly import open_network, open_store
 from engine.domain.rights import Matter, Right, Role
 from engine.errors import (
     ConflictError,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from api.auth.credentials import EXAMPLES, PEPPER_FILE, check_database, open_pepper
-from api.service.runtime import open_store
+from api.service.assembly import open_store
 from engine.errors import HomeError
 from engine.storage.home import DATABASE_VARIABLE, Home
 

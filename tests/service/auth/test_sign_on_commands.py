@@ -15,7 +15,7 @@ from api.auth.accounts import Accounts
 from api.auth.authority import Authority
 from api.auth.tables import AccountProjection
 from api.cli.main import app as command_line
-from api.service.runtime import open_network, open_store
+from api.service.assembly import open_network, open_store
 from engine.domain.rights import Role
 from engine.journal.journal import Journal
 from engine.journal.kinds import OIDC_GRANTED

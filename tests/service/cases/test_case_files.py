@@ -18,8 +18,8 @@ from api.audit.home_check import check_home
 from api.auth.accounts import Accounts
 from api.cases import files
 from api.cli.home import copy_home
+from api.service.assembly import open_store
 from api.service.executors import FILES
-from api.service.runtime import open_store
 from engine.cases.area import CASE_EVENT
 from engine.cases.file_check import find_case_file_faults, note_stray_files
 from engine.cases.file_store import ReceivedFile, sweep_files

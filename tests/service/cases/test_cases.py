@@ -17,7 +17,7 @@ from api.auth.credentials import open_pepper
 from api.auth.stored_secrets import StoredSecrets
 from api.cases import reads
 from api.cases.steps import CaseWriter
-from api.service.runtime import projections
+from api.service.assembly import projections
 from engine.audit.projection_replay import open_scratch_store
 from engine.audit.subject_records import RecordGroups
 from engine.cases import case_ledger, case_state

@@ -17,7 +17,7 @@ from api.auth.accounts import Accounts
 from api.auth.callers import Callers
 from api.auth.credentials import new_key, open_pepper
 from api.http.unauthenticated_limit import BURST, LONGEST_SECONDS, RATE, Pace
-from api.service.runtime import open_network, open_store
+from api.service.assembly import open_network, open_store
 from api.service.settings import Settings
 from engine.domain.rights import Role
 from engine.errors import BusyError

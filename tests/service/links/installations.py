@@ -22,7 +22,7 @@ from api.auth.permissions import BOUND, OWNED
 from api.cli.main import app
 from api.harness.service_process import wait_until_ready
 from api.harness.tls_line import HOST
-from api.service.runtime import open_network, open_store
+from api.service.assembly import open_network, open_store
 from engine.domain.rights import Role
 from engine.errors import RiskError
 from engine.journal.journal import JOURNAL

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from api.audit.home_check import HomeVerdict, check_home
 from api.auth.credentials import open_pepper
 from api.links.exchanges import ExchangeResult, exchange_all, open_exchange
-from api.service.runtime import open_network, projections
+from api.service.assembly import open_network, projections
 from engine.journal.copies import COPIES
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.receipts import open_signer

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from api.cli.main import app
 from api.links.movements.loaded_exits import announce_all
-from api.service.runtime import open_network, open_store, projections
+from api.service.assembly import open_network, open_store, projections
 from engine.journal.journal import Journal, JournalReader
 from engine.links.area import LINK_SENT
 from engine.links.exchange import LinkExchange

@@ -16,7 +16,7 @@ from api.auth.credentials import open_pepper
 from api.auth.tables import USERS
 from api.links import accounts as centre_accounts
 from api.links.exchanges import exchange_all
-from api.service.runtime import open_network
+from api.service.assembly import open_network
 from engine.audit.file_anchors import declare_network
 from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAuthenticatedError

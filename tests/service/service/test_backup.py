@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from api.cli.home import copy_home
 from api.cli.main import app
 from api.migrations.upgrade import _VERSIONS, newest, read_version
-from api.service.runtime import open_runtime, open_store
+from api.service.assembly import open_runtime, open_store
 from api.service.settings import Settings
 from engine.audit.verification import verify
 from engine.errors import HomeError, InputError, NotAllowedError

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from api.cli.main import app
 from api.http.openapi_examples import BODIES
 from api.service import home_keys, store_probe
-from api.service.runtime import open_runtime
+from api.service.assembly import open_runtime
 from api.service.settings import Settings
 from engine.domain.rights import Role
 from engine.errors import HomeError

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from api.links.exchanges import list_handlers
 from api.links.movements.announcements import announce_movements
-from api.service.runtime import projections
+from api.service.assembly import projections
 from engine.domain.network import read_home_network
 from engine.domain.records import Arrival, Inspection, Seizure
 from engine.journal.entries import Kind

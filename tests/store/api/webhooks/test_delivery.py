@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import insert, select, true, update
 
 from api.notifications.event_bodies import EventBodies
 from api.service.metrics import Metrics
+from api.service.runtime import Runtime
 from api.service.settings import Settings
 from api.service.signed_answers import SignedAnswers
 from api.webhooks import sender
@@ -68,7 +69,7 @@ class Outbox:
         with self.receiver.listen():
             pass  # so that it has a port
         self.register("w1", self.receiver.url)
-        self.worker = DeliveryWorker(self)
+        self.worker = DeliveryWorker(cast("Runtime", self))
 
     def register(self, webhook_id: str, url: str, role: str = "analyst") -> None:
         events = ["approval.waiting", "alarm.raised"]
@@ -163,7 +164,7 @@ def test_every_refused_or_broken_attempt_is_made_again(outbox: Outbox, answer: A
 def test_a_receiver_that_answers_too_late_gets_the_event_again(outbox: Outbox) -> None:
     late = threading.Event()
     outbox.settings = Settings(webhook_networks="127.0.0.0/8", webhook_timeout_seconds=1.0)
-    worker = DeliveryWorker(outbox)
+    worker = DeliveryWorker(cast("Runtime", outbox))
     outbox.receiver.answer = lambda _: 200 if late.wait(20) else 500
     entries = outbox.happen(1, ["m1"])
     with outbox.receiver.listen():
@@ -248,7 +249,7 @@ def test_nothing_is_written_while_no_webhook_exists(store: Store) -> None:
 
 def test_two_processes_send_each_event_once(outbox: Outbox) -> None:
     entries = outbox.happen(4, [f"m{n}" for n in range(6)])
-    workers = [DeliveryWorker(outbox, every=0.01) for _ in range(3)]
+    workers = [DeliveryWorker(cast("Runtime", outbox), every=0.01) for _ in range(3)]
     with outbox.receiver.listen():
         for one in workers:
             one.start()
@@ -267,7 +268,7 @@ def test_a_lease_of_a_process_that_died_ends(outbox: Outbox) -> None:
     """What it sent before it could note the answer is sent again, under the same name."""
     entries = outbox.happen(1, ["m1"])
     with outbox.receiver.listen():
-        dying = DeliveryWorker(outbox)
+        dying = DeliveryWorker(cast("Runtime", outbox))
         dying._attempt = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt):
             dying.deliver()

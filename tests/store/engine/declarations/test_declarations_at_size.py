@@ -16,7 +16,8 @@ import pytest
 
 from api.auth.callers import Caller
 from api.declarations.steps import cancel, lodge
-from api.service.runtime import Runtime, open_runtime
+from api.service.assembly import open_runtime
+from api.service.runtime import Runtime
 from api.service.settings import Settings
 from engine.declarations import lodgings, matcher
 from engine.declarations.lodgings import LodgedVersion, alerts_of, read_uses

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
-from api.service.runtime import Runtime, open_runtime
+from api.service.assembly import open_runtime
+from api.service.runtime import Runtime
 from api.service.settings import Settings
 from engine.domain.records import Arrival
 from engine.domain.time_units import HOUR, SystemClock, moment

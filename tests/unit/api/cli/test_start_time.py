@@ -108,7 +108,7 @@ def test_a_service_of_a_loaded_home_starts_without_the_compiler(tmp_path: Path) 
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from api.service.runtime import open_runtime
+from api.service.assembly import open_runtime
 from api.service.settings import Settings
 from engine.storage.home import Home
 none = SimpleNamespace(wanted=lambda _: None, trial=lambda _: None, load=None, sentences=None)

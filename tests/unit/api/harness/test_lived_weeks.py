@@ -4,7 +4,7 @@ from pathlib import Path
 
 import engine.journal.clock
 from api.harness.lived_weeks import SimulatedClock
-from api.service.runtime import open_store
+from api.service.assembly import open_store
 from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock
 from engine.journal.journal import Journal
 from engine.journal.kinds import TICK

@@ -16,7 +16,7 @@ from api.auth.credentials import open_pepper
 from api.cli.common import open_home
 from api.cli.main import app
 from api.migrations.upgrade import upgrade
-from api.service.runtime import open_network, open_store
+from api.service.assembly import open_network, open_store
 from api.training.desk import TrainingDesk
 from api.training.maker import make_home
 from api.training.store import default_truth, open_training

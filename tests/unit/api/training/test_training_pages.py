@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from api.auth.accounts import Accounts
 from api.cli.main import app
-from api.service.runtime import open_network
+from api.service.assembly import open_network
 from api.training.app import create_training_app
 from api.training.certificate_pdf import write_certificate
 from api.training.certificates import (

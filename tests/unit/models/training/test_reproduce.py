@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.service.runtime import open_store
+from api.service.assembly import open_store
 from engine.domain.time_units import DAY
 from engine.storage.home import Home
 from features.catalogue import catalogue

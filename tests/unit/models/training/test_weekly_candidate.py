@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.service.runtime import open_store
+from api.service.assembly import open_store
 from engine.domain.time_units import DAY
 from engine.events.outbox import EVENTS, WEBHOOKS
 from engine.journal.journal import Journal
