@@ -21,6 +21,7 @@ from engine.links.file_parts import MOST_WANTED, FileCarrier, WantedFile
 from engine.links.identity import LinkKeys
 from engine.links.inbox import (
     ENVELOPE_KINDS,
+    LONGEST_MESSAGE,
     EnvelopeAnswer,
     EnvelopeReceiver,
     LongMessageHandler,
@@ -67,9 +68,10 @@ from engine.links.state import (
 )
 from engine.storage.database import Store
 
-MOST_UNPACKED = 12 * 1024 * 1024
-"""Bytes that are unpacked of one parcel: four batches of an honest sender are less. The writer's
-lock is held for no more; the rest is answered by ``gap`` and comes again."""
+MOST_UNPACKED = 6_500 * 1024
+"""Bytes that are unpacked of one parcel, if the first message is not longer: four batches of an
+honest sender are less. The writer's lock is held for no more; the rest is answered by ``gap`` and
+comes again."""
 RECEIPTS_IN_FILE = 1_000
 """Newest receipts that a parcel repeats which is no answer: an earlier one may have been lost."""
 
@@ -354,7 +356,7 @@ class LinkExchange:
             raise EnvelopeRefusedError("to", "wrong_receiver", "names another link or installation")
         step = _ParcelStep(self, link, parcel)
         with self.store.read() as connection:
-            step.unpack(connection, room=MOST_UNPACKED if link.phase(now) == "in_force" else 0)
+            step.unpack(connection, room=LONGEST_MESSAGE if link.phase(now) == "in_force" else 0)
         taken = step.result(self.journal.append_found(step.find))
         taken = replace(taken, heard=min(parcel.heard, now))
         if taken.is_stopped:
@@ -401,7 +403,8 @@ class _ParcelStep:
                 most = room if is_next else 0
                 self.opened[at] = opened = self._unpack(connection, handler, one, most=most)
                 if is_next:
-                    room = 0 if opened.is_packed else room - opened.size
+                    left = min(room, MOST_UNPACKED) - opened.size
+                    room = 0 if opened.is_packed else max(left, 0)
 
     def _unpack(
         self,

@@ -48,6 +48,10 @@ MessageHandler = Callable[[Connection, ArrivedMessage], Sequence[Draft[Any]]]
 records get the origin of the message, with the place of each in it, where they have none."""
 
 
+LONGEST_MESSAGE = 10 * 1024 * 1024
+"""Bytes that are unpacked of one message at most."""
+
+
 class UnpackedMessage(NamedTuple):
     """What a message holds, as its handler reads it."""
 

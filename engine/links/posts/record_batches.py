@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from engine.domain.validation import list_faults
 from engine.errors import RecordError
 from engine.journal.hash_chain import ChainLink, canonical, chain_of, leaf_of
+from engine.links.inbox import LONGEST_MESSAGE
 from engine.links.messages import RecordBatch, RecordCopy
 
 RECORD = "record"
@@ -20,7 +21,7 @@ OTHER_HISTORY = "other_history"
 LARGEST_RECORD = 4 * 1024 * 1024
 """Characters of the longest body: four times the usual limit of the body of a request, which is the
 longest part of any record."""
-MOST_BYTES = 10 * 1024 * 1024
+MOST_BYTES = LONGEST_MESSAGE
 """Length of a batch before it is compressed; a message that holds more is refused."""
 
 

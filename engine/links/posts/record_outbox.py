@@ -34,18 +34,19 @@ from engine.links.area import (
 )
 from engine.links.identity import LinkKeys
 from engine.links.ledger import ENVELOPES
-from engine.links.messages import BUNDLE, MOST_RECORDS, RecordBatch, RecordCopy
+from engine.links.messages import BUNDLE, RecordBatch, RecordCopy
 from engine.links.outbox import OutgoingMessage, draft_messages
 from engine.links.posts.record_batches import OTHER_HISTORY, RECORD, pack_records
 from engine.links.state import Link
 from engine.storage.database import Store
 
 WINDOW = 4
-"""Batches that may wait for their receipts."""
+"""Batches that may wait for their receipts: the other side takes so many of one parcel, and a slow
+line would carry again what it leaves out."""
 LOOKED_BACK = 2 * WINDOW + 1
 """Newest envelopes among which those are that have to be sent again."""
-LONGEST = 2 * 1024 * 1024
-"""Bytes of the bodies of one batch; a single longer record goes alone."""
+LONGEST, MOST_SEALED = 1024 * 1024, 250
+"""Bytes of the bodies of one batch, and its records; a single longer record goes alone."""
 GOVERNING = (*kinds_of("profile"), *kinds_of("watchlist"))
 """Kinds that two people of the centre decide for all posts."""
 OF_MODELS = (MODEL_REGISTERED, MODEL_APPROVED, MODEL_IN_FORCE, MODEL_RETIRED)
@@ -126,7 +127,7 @@ def read_tail(connection: Connection, link: Link, *, after: int) -> list[RecordC
         )
         .where(_J.seq > after, _is_copied(link))
         .order_by(_J.seq)
-        .limit(MOST_RECORDS)
+        .limit(MOST_SEALED)
     )
     return list(_within(connection.execute(query), link))
 
