@@ -324,10 +324,6 @@ AREA: Final = Area(
         "advance_uses": _BY_RECORD_OR_DECISION,
         "advance_alerts": _BY_RECORD_OR_DECISION,
         "decided_keys": _BY_RECORD,
-        "two_key_records": TableRule(erased_by=("seq",), json_columns=frozenset({"body"})),
-        "watch_keys": TableRule(
-            erased_by=("seq",), identity=("entry_id", "key"), shown=("entry_id",)
-        ),
         "act_minutes": TableRule(kept="sums by class of vehicle"),
         "profile_counts": TableRule(kept="sums by profile"),
         "rosters": TableRule(
@@ -335,7 +331,6 @@ AREA: Final = Area(
         ),
         "shifts": TableRule(kept="times and seeds"),
         "percentile_tables": TableRule(kept="quantiles of a shift"),
-        "model_records": TableRule(kept="steps of models"),
         "access_keys": _CREDENTIALS,
         "users": _CREDENTIALS,
         "sessions": TableRule(

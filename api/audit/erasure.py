@@ -27,7 +27,6 @@ from engine.audit.subject_records import (
 )
 from engine.criteria.dual_control import (
     ApprovalState,
-    DualControlProjection,
     draft_approval,
     draft_proposal,
     read_approval_states,
@@ -191,7 +190,7 @@ class ErasureSteps:
         content = {"criteria": criteria.as_json(), "why": why}
         subject = f"erasure-{secrets.token_hex(6)}"
         draft = draft_proposal("erasure", subject, by=self.by, content=content)
-        Journal(self.store, [DualControlProjection(), *list_projections()]).append([draft])
+        Journal(self.store, [*list_projections()]).append([draft])
         return selection.result("proposed", (self.by,), chosen)
 
     def _select_loaded(self, criteria: Criteria, proposed_at: int) -> HistoryRows:
@@ -230,7 +229,7 @@ class ErasureSteps:
             rows.crossings += loaded.crossings
             return [approval, *replaced, *self._draft_erasures(connection, sequences, about)]
 
-        Journal(self.store, [DualControlProjection(), *list_projections(), rows]).append_found(find)
+        Journal(self.store, [*list_projections(), rows]).append_found(find)
         with self.store.read() as connection:
             finish_erasure(self.home, connection)
         sweep_areas(self.home, self.store)

@@ -20,7 +20,6 @@ from api.auth.accounts import Accounts
 from engine.audit.file_anchors import read_replaced_loads, read_withdrawn_loads
 from engine.criteria.dual_control import (
     ApprovalState,
-    DualControlProjection,
     draft_approval,
     draft_proposal,
 )
@@ -96,7 +95,7 @@ class WithdrawalSteps:
         subject = f"withdrawal-{secrets.token_hex(6)}"
         content = {"load": digest, "why": why}
         draft = draft_proposal("load_withdrawal", subject, by=self.by, content=content)
-        Journal(self.store, [DualControlProjection(), *list_projections()]).append([draft])
+        Journal(self.store, [*list_projections()]).append([draft])
         return WithdrawalResult(digest, "proposed", (self.by,), _count_rows(self.home, digest))
 
     def _approve(
@@ -113,7 +112,7 @@ class WithdrawalSteps:
             report=report,
             only={one for one in loads(self.home) if one != digest},
             after=[approval],
-            projections=[DualControlProjection(), *list_projections()],
+            projections=[*list_projections()],
         )
         people = pending.author, self.by
         return WithdrawalResult(digest, "withdrawn", people, _count_rows(self.home, digest))

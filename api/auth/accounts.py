@@ -22,7 +22,7 @@ from api.auth.oidc_mapping import OidcMapping, check_mapping
 from api.auth.permissions import BOUND, MACHINES, OWNED, covers
 from api.auth.tables import NO_PASSWORD, USERS, AccountProjection, AccountSecret
 from api.auth.user_names import check_name
-from engine.criteria.dual_control import DualControlProjection, draft_approval, draft_proposal
+from engine.criteria.dual_control import draft_approval, draft_proposal
 from engine.domain.network import Network
 from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import (
@@ -86,7 +86,7 @@ class Accounts:
         self._network = network
         self._journal = Journal(
             store,
-            [AccountProjection(), DualControlProjection(), *list_projections()],
+            [AccountProjection(), *list_projections()],
         )
         self._nodes = nodes
 

@@ -105,10 +105,10 @@ def _measure_trial(store: "Store", *, by: str) -> "TrialFigures | None":
     """Measure the trial that runs, and record it; None where none does."""
     from engine.journal.areas import list_projections
     from engine.journal.journal import Journal
-    from models.lifecycle.projection import PromotionProjection, on_trial
+    from models.lifecycle.projection import on_trial
     from models.monitoring.trial_results import measure_trial, measurement
 
-    journal = Journal(store, [PromotionProjection(), *list_projections()])
+    journal = Journal(store, list_projections())
     with store.read() as connection:
         running = on_trial(connection)
         if running is None:
@@ -172,7 +172,7 @@ def drift(
     from engine.journal.areas import list_projections
     from engine.journal.journal import Journal
     from models.bundle.bundle import read_documents, read_verify_key
-    from models.lifecycle.projection import PromotionProjection, measurement, read_state
+    from models.lifecycle.projection import measurement, read_state
 
     step_back(if_polite=polite)
     with opened_existing(home) as (found, store):
@@ -187,7 +187,7 @@ def drift(
         figures = _measure_drift(found, store, kept, version, days=days)
         if not unrecorded:
             draft = measurement(version, by=by or getpass.getuser(), figures=figures)
-            Journal(store, [PromotionProjection(), *list_projections()]).append([draft])
+            Journal(store, list_projections()).append([draft])
     emit(figures, as_json=as_json, text=lambda: _print_drift(figures))
 
 

@@ -22,7 +22,7 @@ from engine.storage.home import Home
 from features.catalogue.plan import current_plan
 from models.bundle.bundle import MANIFEST, load_bundle, read_verify_key
 from models.lifecycle import transitions
-from models.lifecycle.projection import PromotionProjection, read_state
+from models.lifecycle.projection import read_state
 from models.lifecycle.states import ModelStates
 
 APPROVERS = (Role.ANALYST, Role.SUPERVISOR)
@@ -125,9 +125,7 @@ class ModelSteps:
                 {"why": why} if why else {}
             )
             drafts = (replace(first, body={**first.body, **more}), *others)
-            Journal(
-                self.store, [PromotionProjection(), AnswerProjection(), *list_projections()]
-            ).append(drafts)
+            Journal(self.store, [AnswerProjection(), *list_projections()]).append(drafts)
         return _state(self.store)
 
 

@@ -27,9 +27,8 @@ from api.service.store_probe import Probe
 from api.service.subprocess_jobs import Assessments, Backtests, Measurements
 from engine.audit.decision_replay import DecisionReplay
 from engine.audit.file_anchors import declare_network
-from engine.criteria.dual_control import DualControlProjection
 from engine.criteria.profiles.matcher import ProfileMatcher
-from engine.criteria.watchlist import WatchMatcher, WatchProjection
+from engine.criteria.watchlist import WatchMatcher
 from engine.declarations.projection import AdvanceProjection
 from engine.domain.network import Network, read_home_network
 from engine.domain.plausibility import MonotonicClock
@@ -70,7 +69,7 @@ from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 from features.online.spread.snapshots import SpreadSnapshots
 from models.explanation.feature_wording import profile_figure
-from models.lifecycle.projection import OnTrial, PromotionProjection
+from models.lifecycle.projection import OnTrial
 
 Answer = TypeVar("Answer")
 
@@ -111,9 +110,6 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         AdvanceProjection(),
         FindProjection(),
         AccountProjection(),
-        PromotionProjection(),
-        DualControlProjection(),
-        WatchProjection(),
         OutcomeProjection(),
         ClockProjection(),
         *list_projections(),

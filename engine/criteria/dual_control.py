@@ -8,19 +8,17 @@ that is to be written and about one that is read. Models, which need two approva
 person who trained them, have their table in :mod:`models.lifecycle.states`.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
-from sqlalchemy import Connection, Index, String, Text, select
+from sqlalchemy import Connection
 
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal.areas import kinds_of, list_steps
-from engine.journal.entries import Draft, Entry, Kind, list_bodies
+from engine.journal.entries import Draft
 from engine.journal.payloads import COPIED, ApprovalBody
 from engine.journal.power_records import PowerRecord, read_records
-from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 RuleOf = TypeVar("RuleOf")
 StateOf = TypeVar("StateOf")
@@ -31,23 +29,9 @@ Move = Step | Literal["shadowed", "withdrawn"]
 """A step, where an approval as a shadow and the withdrawal of a notice are steps of their own."""
 State = Literal["proposed", "shadow", "in_force", "retired"]
 
-RECORDS = record_table(
-    "two_key_records",
-    *declare_columns(String, "matter", "step", "subject", "person"),
-    *declare_columns(Int64, "known_at"),
-    *declare_columns(Text, "body"),
-    Index("two_key_records_subject_ix", "matter", "subject"),
-    Index("two_key_records_matter_ix", "matter", "seq"),
-)
-
 
 def _step_of(kind: str) -> Step:
     return cast("Step", list_steps()[kind][1])
-
-
-def _list_kinds() -> list[Kind[ApprovalBody]]:
-    """Return the kinds of every matter."""
-    return cast("list[Kind[ApprovalBody]]", list(list_steps()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,26 +378,6 @@ def _draft(
     return kind.draft(subject, body, post=post)
 
 
-class DualControlProjection:
-    """Keeps these records in a table for readers of the store; rows there grant nothing."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write the records of dual control among these."""
-        rows = []
-        for entry, body in list_bodies(entries, *_list_kinds()):
-            kept = {k: v for k, v in body.items() if k not in ("claim", "figures")}
-            text = json.dumps(kept, ensure_ascii=False)
-            about = (*list_steps()[entry.kind], entry.subject, body["by"], entry.known_at)
-            rows.append((entry.seq, *about, text))
-        insert_rows(connection, RECORDS, rows)
-
-
-def list_changed_subjects(entries: Sequence[tuple[Entry, Draft]], matter: Matter) -> list[str]:
-    """Return the subjects that these records change in one matter, each once."""
-    kinds = kinds_of(matter)
-    return list(dict.fromkeys(entry.subject for entry, _ in entries if entry.kind in kinds))
-
-
 def read_approval_states(
     connection: Connection, matter: Matter, subject: str | None = None
 ) -> dict[str, ApprovalState]:
@@ -437,27 +401,6 @@ def to_event(record: PowerRecord) -> ApprovalEvent:
     body = record.body or {}
     step = _step_of(record.kind)
     return ApprovalEvent(record.seq, step, record.subject, str(body["by"]), record.known_at, body)
-
-
-def read_tabled_states(
-    connection: Connection, matter: Matter, subject: str
-) -> dict[str, ApprovalState]:
-    """Return the state of one subject by the table: for projections, which grant nothing."""
-    columns = RECORDS.c
-    query = (
-        select(
-            columns.seq,
-            columns.step,
-            columns.subject,
-            columns.person,
-            columns.known_at,
-            columns.body,
-        )
-        .where(columns.matter == matter, columns.subject == subject)
-        .order_by(columns.seq)
-    )
-    events = (ApprovalEvent(*row[:5], json.loads(row[5])) for row in connection.execute(query))
-    return replay(events, needs_evidence=matter == "profile")
 
 
 def replay(events: Iterable[ApprovalEvent], *, needs_evidence: bool) -> dict[str, ApprovalState]:

@@ -19,14 +19,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Column, Connection, Index, String, Table, delete, insert
+from sqlalchemy import Connection
 
 from engine.criteria.dual_control import (
     ApprovalState,
     apply_event,
     draft_proposal,
-    list_changed_subjects,
-    read_tabled_states,
     to_event,
 )
 from engine.criteria.match import Match
@@ -45,10 +43,9 @@ from engine.domain.records import (
 from engine.domain.time_units import DAY, micros, moment, rfc3339
 from engine.errors import RecordError
 from engine.journal.areas import kinds_of
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft
 from engine.journal.power_records import PowerRecord, RecordTail
 from engine.ports import FeatureRows
-from engine.storage.database import METADATA, Int64, declare_columns
 
 LONGEST_DAYS, LONGEST_NOTICE_DAYS = 366, 30
 CHANNEL, NOTICE_CHANNEL = "red", "yellow"
@@ -60,20 +57,6 @@ REQUESTED = ("seal", "tir_carnet")
 """Identifiers that only a request of a partner names; folded."""
 SELECTING = frozenset({"search", "scan"})
 """Actions of a partner's request that select; an entry without an action does as well."""
-
-KEYS = Table(
-    "watch_keys",
-    METADATA,
-    Column("entry_id", String, primary_key=True),
-    Column("key", Int64, primary_key=True, autoincrement=False),
-    *declare_columns(Int64, "seq"),
-    *declare_columns(String, "channel"),
-    *declare_columns(Int64, "expires_at"),
-    Index("watch_keys_key_ix", "key"),
-)
-"""The list as it is now, for readers of the store: one row for each identifier of an entry."""
-_K = KEYS.c
-
 
 Reason = Annotated[Text, Field(min_length=1, max_length=200)]
 
@@ -205,18 +188,6 @@ def _parties(
     yield "driver_ref", crossing.driver_ref
     for kind in PARTIES[1:]:
         yield kind, getattr(declaration, f"{kind}_id", None)
-
-
-class WatchProjection:
-    """Keeps the list as it is now; runs after the projection of dual control."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write the rows of each entry that these records changed."""
-        for entry_id in list_changed_subjects(entries, "watchlist"):
-            connection.execute(delete(KEYS).where(_K.entry_id == entry_id))
-            found = read_tabled_states(connection, "watchlist", entry_id).get(entry_id)
-            if found is not None and found.state == "in_force":
-                connection.execute(insert(KEYS), list(_key_rows(found)))
 
 
 def _key_rows(found: ApprovalState) -> Iterator[dict[str, Any]]:

@@ -34,7 +34,7 @@ from models.evaluation.report import SYNTHETIC
 from models.explanation.similar_seizures import none_known
 from models.explanation.usual_values import compute_usual_values
 from models.learning.fit import fit
-from models.lifecycle.projection import PromotionProjection, read_state
+from models.lifecycle.projection import read_state
 from models.lifecycle.transitions import approve, register
 from models.statistics.drift import reference
 from models.training.bundle_writer import write_bundle
@@ -55,7 +55,7 @@ class Analysts:
     def __init__(self, home: Home, store: Store) -> None:
         self._home = home
         self._store = store
-        self._journal = Journal(store, [PromotionProjection()])
+        self._journal = Journal(store)
         self._numbers = itertools.count(1)
 
     def make(self) -> Path:

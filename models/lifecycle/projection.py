@@ -1,43 +1,22 @@
 """State of every model, read from the journal's records about models.
 
-Assumes that such records are few: the state is computed again from all of them at each look. A
-projection keeps them in a table too, for who reads the store; what is changed there moves no model.
+Assumes that such records are few: the state is computed again from all of them at each look.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Connection, String
+from sqlalchemy import Connection
 
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft
 from engine.journal.kinds import DRIFT_MEASURED, MODEL_RETIRED, TRIAL_MEASURED
 from engine.journal.payloads import TrialBody
 from engine.journal.power_records import PowerRecord, find_last_sequence, read_records
-from engine.storage.database import declare_columns, insert_rows, record_table
 from models.lifecycle.states import KINDS, ModelEvent, ModelStates, state
 
-KEPT = (*KINDS, DRIFT_MEASURED, TRIAL_MEASURED)
-"""What is kept here: a measurement moves no model, and is found again by its number."""
 EVEN = 0.5
 """Share of a challenger that nothing was found about yet."""
-DIGESTS = ("manifest", "evaluation", "card")
-MODEL_RECORDS = record_table(
-    "model_records", *declare_columns(String, "kind", "version", "person", *DIGESTS)
-)
-
-
-class PromotionProjection:
-    """Keeps what the journal says about models."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write the records about models among these."""
-        rows = []
-        for entry, draft in entries:
-            if entry.kind in KEPT:
-                digests = (draft.body.get(name, "") for name in DIGESTS)
-                rows.append((entry.seq, entry.kind, entry.subject, draft.body["by"], *digests))
-        insert_rows(connection, MODEL_RECORDS, rows)
 
 
 def read_state(connection: Connection) -> ModelStates:

@@ -22,7 +22,7 @@ from models.bundle.bundle import signing_key
 from models.config import TrainConfig
 from models.data.build_dataset import build_on_disk, freeze_history
 from models.data.referral_log import read_sent, sent_among
-from models.lifecycle.projection import PromotionProjection, read_state
+from models.lifecycle.projection import read_state
 from models.lifecycle.transitions import register
 from models.training.bundle_writer import write_bundle
 from models.training.find_severity import crossing_gravity, find_severity, settle_severity
@@ -56,7 +56,7 @@ def make_candidate(
     digests = {name: file_digest(bundle / name) for name in ("manifest.json", "report.json")}
     with store.read() as connection:
         now = read_state(connection)
-    Journal(store, [PromotionProjection()]).append(
+    Journal(store).append(
         register(
             now,
             bundle.name,

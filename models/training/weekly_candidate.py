@@ -17,7 +17,7 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
 from models.config import TrainConfig
-from models.lifecycle.projection import PromotionProjection, read_state
+from models.lifecycle.projection import read_state
 from models.lifecycle.states import WEEKLY_TIMER, ModelStates
 from models.lifecycle.transitions import explain_unjudged, retire_proposal, shadow
 from models.training.pipeline import Candidate, Progress, make_candidate
@@ -45,7 +45,7 @@ def propose_weekly(
         with store.read() as connection:
             drafts = draft_proposal(read_state(connection), made.version)
         if drafts:
-            Journal(store, [PromotionProjection(), *list_projections()]).append(drafts)
+            Journal(store, list_projections()).append(drafts)
     return WeeklyProposal(made, why_not)
 
 

@@ -26,7 +26,6 @@ from engine.links.ledger import list_waiting
 from engine.links.messages import Attention, Manifest, Withdraw
 from engine.links.outbox import OutgoingMessage
 from engine.storage.home import DATABASE_VARIABLE
-from models.lifecycle.projection import PromotionProjection
 from tests.service.extra_callers import person, send
 from tests.service.links.post_and_centre import Installation, agree, open_installation, sync
 from tests.service.page_session import at_desk
@@ -205,7 +204,7 @@ def _people_come_and_go(world: World) -> None:
 
 
 def _models_are_registered(world: World) -> None:
-    journal = Journal(world.runtime.store, [PromotionProjection(), EventProjection()])
+    journal = Journal(world.runtime.store, [EventProjection()])
     records = [Draft(MODEL_REGISTERED, "m9", "", {"by": "ada", "evaluation": "bb"})]
     records += [Draft(kind, "m9", "", {"by": "ben"}) for kind in (MODEL_SHADOWED, MODEL_APPROVED)]
     journal.append(records)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from engine.criteria.dual_control import DualControlProjection
 from engine.domain.time_units import DAY, HOUR, MINUTE, rfc3339
 from engine.journal.journal import Journal
 from engine.links.envelope import Position
@@ -37,7 +36,7 @@ def attention_body(now: int) -> dict[str, Any]:
 
 def link_partner(home: Home, store: Store) -> str:
     """Agree with a partner, once for a home, exchange with it, and return the link's name."""
-    journal = Journal(store, [DualControlProjection(), LinkProjection(), RequestProjection()])
+    journal = Journal(store, [LinkProjection(), RequestProjection()])
     if home.link_keys.exists():
         exchange = LinkExchange(store, journal, open_link_keys(home))
         return exchange.find_link("oybek_fotehobod").name

@@ -291,28 +291,8 @@ sa.Table(
     *_columns(INT64, "ended_at", null=True),
 )
 
-# Two people.
+# Profiles and the watch list.
 
-sa.Table(
-    "two_key_records",
-    TABLES,
-    *_columns(INT64, "seq", key=True),
-    *_columns(TEXT, "matter", "step", "subject", "person"),
-    *_columns(INT64, "known_at"),
-    *_columns(sa.Text, "body"),
-    _index("two_key_records_matter_ix", "matter", "seq"),
-    _index("two_key_records_subject_ix", "matter", "subject"),
-)
-sa.Table(
-    "watch_keys",
-    TABLES,
-    *_columns(TEXT, "entry_id", key=True),
-    *_columns(INT64, "key", key=True),
-    *_columns(INT64, "seq"),
-    *_columns(TEXT, "channel"),
-    *_columns(INT64, "expires_at"),
-    _index("watch_keys_key_ix", "key"),
-)
 sa.Table(
     "profile_matches",
     TABLES,
@@ -331,13 +311,6 @@ sa.Table(
     *_columns(TEXT, "code", key=True),
     *_columns(INT64, "arrivals", "matches"),
 )
-sa.Table(
-    "model_records",
-    TABLES,
-    *_columns(INT64, "seq", key=True),
-    *_columns(TEXT, "kind", "version", "person", "manifest", "evaluation", "card"),
-)
-
 # Declarations ahead.
 
 sa.Table(

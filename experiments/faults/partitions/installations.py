@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, create_engine, delete, make_url, text
 from sqlalchemy.pool import NullPool
 
-from engine.criteria.dual_control import DualControlProjection
 from engine.domain.time_units import SystemClock
 from engine.errors import ConflictError
 from engine.journal.clock import ClockProjection
@@ -193,7 +192,7 @@ class Installation:
         """Start as a process does; the one before has ended."""
         self.close()
         self._store = Store(self.disk.url)
-        kept = CopyProjection(), DualControlProjection(), ClockProjection(), LinkProjection()
+        kept = CopyProjection(), ClockProjection(), LinkProjection()
         journal = Journal(self._store, kept)
         journal._clock = self.clock  # held against the time since boot, as the machine's is
         handlers = {RECORD: RecordIntake(lambda *_: None)}

@@ -211,7 +211,7 @@ def test_a_subject_that_two_people_erase_is_nowhere(story: Story) -> None:
 
 def test_an_erasure_that_forgets_a_table_is_seen(story: Story) -> None:
     """Negative control of the search of the test before."""
-    assert story.forgotten.pop("") <= {"journal_bodies", "two_key_records"}  # the proposal's own
+    assert story.forgotten.pop("") <= {"journal_bodies"}  # the proposal's own
     for name, found in story.forgotten.items():
         assert name in found
     story.forgotten[""] = set()

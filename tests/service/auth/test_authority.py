@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from api.auth.accounts import Accounts
 from api.auth.authority import Authority, KeyGrant, PersonGrant
@@ -21,19 +21,12 @@ from api.auth.callers import Callers
 from api.auth.credentials import digest, open_pepper, purpose_digest
 from api.auth.tables import KEYS, SESSIONS, USERS
 from api.service.settings import Settings
-from engine.criteria.dual_control import RECORDS as TWO_KEY_RECORDS
-from engine.criteria.dual_control import read_tabled_states
-from engine.criteria.match import Match
-from engine.criteria.watchlist import KEYS as WATCH_KEYS
-from engine.criteria.watchlist import WatchMatcher, _key
 from engine.domain.rights import Role
 from engine.errors import NotAuthenticatedError
-from engine.journal.entries import Draft
-from engine.journal.journal import JOURNAL
+from engine.journal import power_records
+from engine.journal.journal import BODIES, JOURNAL
 from engine.shifts.shift_state import SHIFTS, Shifts
 from engine.storage.home import DATABASE_VARIABLE
-from models.lifecycle.projection import MODEL_RECORDS
-from models.lifecycle.states import ModelEvent, state
 from tests.service.page_session import Desk, user
 from tests.service.running_service import (
     CHEAP,
@@ -273,71 +266,34 @@ def matches(world: World, decision_id: str) -> list[Any]:
 
 
 def approve_by_sql(world: World, entry_id: str) -> None:
-    """Insert an approval that no person gave."""
+    """Insert an approval that no person gave, as a record that no chain value proves."""
     with world.runtime.store.read() as connection:
         seq = connection.scalars(select(JOURNAL.c.seq).where(JOURNAL.c.subject == entry_id)).one()
-        head = world.runtime.journal.head(connection)
-    row = {"seq": head.seq + 1000, "matter": "watchlist", "step": "approved", "subject": entry_id}
-    row |= {"person": "dilnoza", "known_at": head.known_at, "body": json.dumps({"of": seq})}
-    edit(world, insert(TWO_KEY_RECORDS).values(row))
+        head = connection.execute(select(JOURNAL).order_by(JOURNAL.c.seq.desc())).mappings().first()
+    assert head is not None
+    row = dict(head) | {"seq": head["seq"] + 1, "known_at": head["known_at"] + 1}
+    row |= {"kind": "watchlist_approved", "subject": entry_id}
+    text = json.dumps({"by": "dilnoza", "of": seq, "shadow": False, "state": "in_force"})
+    body = {"seq": row["seq"], "salt": b"", "body": text.encode()}
+    edit(world, insert(JOURNAL).values(row), insert(BODIES).values(body))
 
 
 def test_an_inserted_approval_puts_nothing_into_force(world: World) -> None:
     entry_id = propose_entry(world, "01A777XX")
     approve_by_sql(world, entry_id)
-    found = world.get(f"/v1/watchlist/{entry_id}", Role.ANALYST).json()
-    assert (found["state"], found["approvals"]) == ("proposed", [])
+    assert world.get(f"/v1/watchlist/{entry_id}", Role.ANALYST).status_code == 404
     assert reasons(world, 1, "01A777XX") == []
 
 
-def test_negative_control_read_from_the_table_the_approval_counts(world: World) -> None:
+def test_negative_control_a_body_that_no_chain_value_proves_approves(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entry_id = propose_entry(world, "01A777XX")
     approve_by_sql(world, entry_id)
-    with world.runtime.store.read() as connection:
-        found = read_tabled_states(connection, "watchlist", entry_id)[entry_id]
-    assert (found.state, found.approvals) == ("in_force", ("dilnoza",))
-
-
-def test_a_plate_inserted_into_the_list_is_on_no_list(world: World) -> None:
-    row = {"entry_id": "innocent", "key": _key("plate", "01A888XX"), "seq": 1}
-    edit(world, insert(WATCH_KEYS).values(row | {"channel": "red", "expires_at": FAR}))
-    propose_entry(world, "01A999XX")  # the list moved, and is looked at again
-    assert reasons(world, 2, "01A888XX") == []
-
-
-def test_an_entry_taken_out_of_the_table_stays_on_the_list(world: World) -> None:
-    entry_id = propose_entry(world, "01A777XX")
-    send(world, f"/v1/watchlist/{entry_id}/approvals", {}, Role.SUPERVISOR)
-    edit(world, delete(WATCH_KEYS), delete(TWO_KEY_RECORDS))
-    assert reasons(world, 3, "01A777XX") == [entry_id]
-
-
-def register_model(world: World) -> None:
-    """Record a model that two people put into force."""
-    journal, by = world.runtime.journal, {"by": "ann", "manifest": "m"}
-    journal.append(
-        [
-            Draft("model_registered", "m1", "", {"by": "tom", "manifest": "m"}),
-            Draft("model_approved", "m1", "", by),
-            Draft("model_approved", "m1", "", by | {"by": "bob"}),
-        ]
-    )
-
-
-def in_force(world: World) -> str | None:
-    found: str | None = world.get("/v1/models", Role.ANALYST).json()["in_force"]
-    return found
-
-
-def test_an_inserted_or_deleted_retirement_moves_no_model(world: World) -> None:
-    register_model(world)
-    row = {"seq": FAR, "kind": "model_retired", "version": "m1", "person": "ann"}
-    row |= {"manifest": "", "evaluation": "", "card": ""}
-    edit(world, insert(MODEL_RECORDS).values(row))
-    assert in_force(world) == "m1"
-    world.runtime.journal.append([Draft("model_retired", "m1", "", {"by": "ann", "why": "x"})])
-    edit(world, delete(MODEL_RECORDS).where(MODEL_RECORDS.c.kind == "model_retired"))
-    assert in_force(world) is None
+    monkeypatch.setattr(power_records, "_proven_body", lambda row: json.loads(row[11]))
+    found = world.get(f"/v1/watchlist/{entry_id}", Role.ANALYST).json()
+    assert (found["state"], found["approvals"]) == ("in_force", ["dilnoza"])
+    assert reasons(world, 1, "01A777XX") == [entry_id]
 
 
 def decide_arrival(world: World, number: int) -> Any:
@@ -409,20 +365,6 @@ def test_negative_control_a_service_that_believes_the_session_opens_it(
     assert insert_session(world, token, kept) == 200
 
 
-def test_negative_control_a_matcher_that_believes_the_table_finds_the_inserted_plate(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def matches(_: object, snapshot: Connection, arrivals: Any, *__: Any, **___: Any) -> Any:
-        rows = snapshot.execute(select(WATCH_KEYS)).all()
-        found = tuple(Match("watchlist", row.entry_id, row.seq, row.channel, 1.0) for row in rows)
-        return [found for _ in arrivals]
-
-    monkeypatch.setattr(WatchMatcher, "matches", matches)
-    row = {"entry_id": "innocent", "key": _key("plate", "01A888XX"), "seq": 1}
-    edit(world, insert(WATCH_KEYS).values(row | {"channel": "red", "expires_at": FAR}))
-    assert reasons(world, 2, "01A888XX") == ["innocent"]
-
-
 def test_negative_control_a_service_that_believes_the_seed_draws_from_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -433,15 +375,3 @@ def test_negative_control_a_service_that_believes_the_seed_draws_from_it(
     with client:
         decided = client.post("/v1/decisions", json=arrival(3), headers=world.headers())
         assert decided.status_code == 201
-
-
-def test_negative_control_read_from_the_table_the_retirement_counts(world: World) -> None:
-    register_model(world)
-    row = {"seq": FAR, "kind": "model_retired", "version": "m1", "person": "ann"}
-    row |= {"manifest": "", "evaluation": "", "card": ""}
-    edit(world, insert(MODEL_RECORDS).values(row))
-    column = MODEL_RECORDS.c
-    query = select(column.kind, column.version, column.person).order_by(column.seq)
-    with world.runtime.store.read() as connection:
-        events = [ModelEvent(*each) for each in connection.execute(query)]
-    assert state(events).in_force is None

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import update
 
 from engine.criteria.dual_control import (
-    DualControlProjection,
     draft_approval,
     draft_backtest,
     draft_retirement,
@@ -22,7 +21,6 @@ from engine.criteria.watchlist import (
     Notice,
     WatchEntry,
     WatchMatcher,
-    WatchProjection,
     draft_notice,
 )
 from engine.criteria.watchlist import draft_entry as list_
@@ -46,7 +44,7 @@ NAMES = ("night",)
 
 
 def journal_of(store: Store) -> Journal:
-    return Journal(store, [DualControlProjection(), WatchProjection(), OutcomeProjection()])
+    return Journal(store, [OutcomeProjection()])
 
 
 def arrival(**crossing: Any) -> Arrival:

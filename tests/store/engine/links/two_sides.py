@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import select
 
-from engine.criteria.dual_control import DualControlProjection
 from engine.journal.entries import Clock, Kind
 from engine.journal.idempotency import AnswerProjection
 from engine.journal.journal import JOURNAL, Journal, JournalReader
@@ -44,7 +43,7 @@ class Side:
         """Open the store, as a process that starts does; the one before has ended."""
         self.store.dispose()
         self.store = Store(self.url)
-        tables = AnswerProjection(), DualControlProjection(), LinkProjection(), RequestProjection()
+        tables = AnswerProjection(), LinkProjection(), RequestProjection()
         journal = Journal(self.store, tables, self.clock)
         followers = (follow_matches,)
         self.exchange = LinkExchange(self.store, journal, self.keys, self.handlers, followers)

@@ -24,7 +24,6 @@ from features.catalogue.plan import Plan
 from features.intake.load import load
 from features.online.epoch import open_epoch
 from models.bundle.bundle import MANIFEST, sign, signing_key
-from models.lifecycle.projection import PromotionProjection
 from tests.support.small_checks import leave_out_tables
 from tests.unit.features.intake import bulk_folders as folders
 from tests.unit.features.intake.bulk_folders import NOW
@@ -85,7 +84,7 @@ def _write_bundle(home: Home) -> None:
     (folder / "manifest.sig").write_bytes(sign(manifest, signing_key(home)))
     body = {"by": "ada", "manifest": file_digest(folder / MANIFEST)}
     with open_home(home.root) as (_, store):
-        Journal(store, [PromotionProjection()]).append([Draft(MODEL_REGISTERED, VERSION, "", body)])
+        Journal(store).append([Draft(MODEL_REGISTERED, VERSION, "", body)])
 
 
 def _folder(home: Home) -> Path:

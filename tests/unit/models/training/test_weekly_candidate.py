@@ -19,7 +19,7 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue import catalogue
 from models.lifecycle import states, transitions
-from models.lifecycle.projection import PromotionProjection, read_state
+from models.lifecycle.projection import read_state
 from models.training import pipeline
 from models.training.weekly_candidate import draft_proposal, explain_refusal
 from tests.support.random_histories import NETWORK, START, history, known_before, tables
@@ -69,7 +69,7 @@ def test_the_timer_proposes_and_people_decide(
 
         second = "m-of-the-week-after"
         names = {"manifest": first.manifest, "evaluation": "e", "card": "c"}
-        journal = Journal(store, [PromotionProjection()])
+        journal = Journal(store)
         journal.append(transitions.register(state_of(store), second, by=TIMER, **names))
         journal.append(draft_proposal(state_of(store), second))
         now = state_of(store)
