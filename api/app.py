@@ -31,18 +31,18 @@ from api.auth.credentials import stand_in
 from api.decisions import routes as decisions_routes
 from api.decisions.fast_path import FastPath
 from api.http import health, problems
-from api.http.body_formats import find_formats
 from api.http.middleware import Guard
+from api.http.request_bodies import find_formats
 from api.http.responses import BODY_MODELS, add_routes
 from api.http.server import end_with_parent
 from api.service.assembly import open_runtime
-from api.service.model_store import SETTLED_SECONDS, HomeModels
+from api.service.model_watch import SETTLED_SECONDS, HomeModels
 from api.service.runtime import Runtime
 from api.service.settings import Settings
 from api.service.structured_logging import configure, fault
 from engine.journal.areas import load_part
+from engine.storage.files import read_ahead
 from engine.storage.home import home_of
-from engine.storage.read_ahead import read_ahead
 
 FIRST = (
     decisions_routes.router,

@@ -11,13 +11,13 @@ from engine.errors import InputError
 
 VARIABLE: Final = "DARVOZA_AREAS"
 AREAS: Final[Mapping[str, str]] = {
-    "seizure_reports": "api.cases.doors:SEIZURE_REPORTS",  # its page stands before any case's
-    "cases": "api.cases.doors:CASES",
-    "links": "api.links.doors:DOORS",
-    "messages": "api.messages.doors:DOORS",
-    "webhooks": "api.webhooks.doors:DOORS",
-    "sign_on": "api.oidc.doors:DOORS",
-    "exercises": "api.training.doors:DOORS",
+    "seizure_reports": "api.doors:SEIZURE_REPORTS",  # its page stands before any case's
+    "cases": "api.doors:CASES",
+    "links": "api.doors:LINKS",
+    "messages": "api.doors:MESSAGES",
+    "webhooks": "api.doors:WEBHOOKS",
+    "sign_on": "api.doors:SIGN_ON",
+    "exercises": "api.doors:EXERCISES",
 }
 """Where the doors of each area are declared. A name, and no import."""
 AREA_COMMANDS: Final[Mapping[str, Sequence[str]]] = {

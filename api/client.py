@@ -15,29 +15,29 @@ from urllib.parse import quote, urlencode
 
 from pydantic import TypeAdapter
 
-from api.attentions import schemas as partners
-from api.audit import schemas as audit
-from api.cases import schemas as case_views
-from api.confirmations import schemas as finds
-from api.decisions import schemas as said
-from api.decisions.schemas import PastView
-from api.declarations import schemas as lodged
-from api.drift.schemas import DriftAnswer
-from api.http.schema_base import Acknowledged, AcknowledgedAct, Problem, Ready
-from api.integrity.schemas import IntegrityReport
-from api.links import schemas as linked
-from api.models import schemas as judged
-from api.network import schemas as network
-from api.notifications.schemas import Notifications
-from api.people import schemas as accounts
-from api.profiles import schemas as proposals
-from api.quality.schemas import QualityAnswer
-from api.queue.schemas import Queue
-from api.release_audits import schemas as audits
-from api.search.schemas import SearchResult
-from api.shifts.schemas import ShiftReport, ShiftRoster, SignedHandover
-from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList, WatchPreview
-from api.webhooks import schemas as hooks
+from api import declarations as lodged
+from api.acts import confirmations as finds
+from api.acts import release_audits as audits
+from api.attentions import answers as partners
+from api.audit import answers as audit
+from api.cases import answers as case_views
+from api.decisions import answers as said
+from api.decisions.answers import PastView
+from api.drift import DriftAnswer
+from api.http.answers import Acknowledged, AcknowledgedAct, Problem, Ready
+from api.integrity import IntegrityReport
+from api.links import answers as linked
+from api.models import answers as judged
+from api.network import answers as network
+from api.notifications.answers import Notifications
+from api.people import answers as accounts
+from api.profiles import answers as proposals
+from api.quality import QualityAnswer
+from api.queue import Queue
+from api.search import SearchResult
+from api.shifts.answers import ShiftReport, ShiftRoster, SignedHandover
+from api.watchlist import AcknowledgedNotice, WatchEntryView, WatchList, WatchPreview
+from api.webhooks import answers as hooks
 from engine.domain.records import Record
 from engine.domain.time_units import RECENT_DAYS
 from engine.errors import RiskError

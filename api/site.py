@@ -8,48 +8,48 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Scope
 
-from api.account import page as account_page
+from api import account as account_page
+from api import declarations as declarations_page
+from api import declarations as declarations_routes
+from api import drift as drift_page
+from api import drift as drift_routes
+from api import integrity as integrity_page
+from api import integrity as integrity_routes
+from api import quality as quality_page
+from api import quality as quality_routes
+from api import queue as queue_page
+from api import queue as queue_routes
+from api import search as search_page
+from api import search as search_routes
+from api import watchlist as watchlist_page
+from api import watchlist as watchlist_routes
+from api.acts import confirmations as confirmations_page
+from api.acts import confirmations as confirmations_routes
+from api.acts import corrections as corrections_page
+from api.acts import release_audits as release_audits_page
+from api.acts import release_audits as release_audits_routes
+from api.acts import routes as reports_routes
 from api.areas import list_doors
-from api.audit import page as audit_page
+from api.audit import routes as audit_page
 from api.audit import routes as audit_routes
-from api.confirmations import page as confirmations_page
-from api.confirmations import routes as confirmations_routes
-from api.corrections import page as corrections_page
 from api.decisions import page as decisions_page
+from api.decisions import page as inspection_orders_page
 from api.decisions import routes as decisions_routes
-from api.declarations import page as declarations_page
-from api.declarations import routes as declarations_routes
-from api.drift import page as drift_page
-from api.drift import routes as drift_routes
 from api.http import health
-from api.inspection_orders import page as inspection_orders_page
-from api.integrity import page as integrity_page
-from api.integrity import routes as integrity_routes
 from api.models import page as models_page
 from api.models import routes as models_routes
 from api.network import page as network_page
-from api.network import routes as network_routes
-from api.notifications import page as notifications_page
+from api.network import page as network_routes
+from api.notifications import routes as notifications_page
 from api.notifications import routes as notifications_routes
-from api.people import invitation_page
+from api.people import page
 from api.people import page as people_page
 from api.people import routes as people_routes
 from api.profiles import page as profiles_page
 from api.profiles import routes as profiles_routes
-from api.quality import page as quality_page
-from api.quality import routes as quality_routes
-from api.queue import page as queue_page
-from api.queue import routes as queue_routes
-from api.release_audits import page as release_audits_page
-from api.release_audits import routes as release_audits_routes
-from api.reports import routes as reports_routes
-from api.search import page as search_page
-from api.search import routes as search_routes
-from api.shifts import handover_page, roster_page
+from api.shifts import page
 from api.shifts import page as shifts_page
 from api.shifts import routes as shifts_routes
-from api.watchlist import page as watchlist_page
-from api.watchlist import routes as watchlist_routes
 from api.web import sign_in_page
 from api.web.page_route import HEADERS
 from api.web.templates_env import STATIC
@@ -83,28 +83,28 @@ ROUTERS = (
 PAGES = (
     sign_in_page.router,
     account_page.router,
-    invitation_page.router,
+    page.invitation_router,
     people_page.router,
-    queue_page.router,
+    queue_page.page_router,
     decisions_page.router,
     corrections_page.router,
-    inspection_orders_page.router,
-    declarations_page.router,
-    search_page.router,
-    notifications_page.router,
+    inspection_orders_page.order_router,
+    declarations_page.page_router,
+    search_page.page_router,
+    notifications_page.page_router,
     shifts_page.router,
-    roster_page.router,
-    network_page.router,
-    handover_page.router,
+    page.roster_page_router,
+    network_page.page_router,
+    page.handover_page_router,
     profiles_page.router,
-    watchlist_page.router,
-    confirmations_page.router,
-    release_audits_page.router,
+    watchlist_page.page_router,
+    confirmations_page.page_router,
+    release_audits_page.page_router,
     models_page.router,
-    drift_page.router,
-    quality_page.router,
-    integrity_page.router,
-    audit_page.router,
+    drift_page.page_router,
+    quality_page.page_router,
+    integrity_page.page_router,
+    audit_page.page_router,
     *(load_part(name) for doors in list_doors() for name in doors.page_routers),
 )
 

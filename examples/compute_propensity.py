@@ -5,7 +5,7 @@ score, near its cut, with 40 %. A profile may select it for documents and scan w
 draw independent numbers, so the propensity of red is 1 - 0.97 * 0.60.
 """
 
-from engine.selection.policy import Chance, Channel, select
+from engine.selection import Chance, Channel, select
 
 CHANCES = (
     Chance("random", Channel.RED, 0.03),

@@ -107,7 +107,7 @@ class TrainConfig:
     monotone: tuple[tuple[str, int], ...] = ()
     """Features whose direction is known, for both targets: (name, 1 rising or -1 falling, 0 free).
 
-    Before the field's own signs for seizures (:mod:`models.learning.monotone_constraints`).
+    Before the field's own signs for seizures (:mod:`models.learning.fit_tasks`).
     """
     untrusted_posts: tuple[str, ...] = ()
     """Posts whose labels neither teach nor judge: the way on where a report doubts them."""

@@ -16,12 +16,12 @@ from babel.messages.pofile import write_po
 
 from api.web.i18n import FOLDER, LANGUAGES, read_catalogue
 from api.web.messages import EVERY_TEMPLATE
-from engine.criteria.profiles.fields import DERIVED
-from engine.criteria.profiles.refusals import KINDS
+from engine.criteria.profiles.checker import DERIVED
+from engine.criteria.profiles.parser import PART_KINDS
 from engine.domain.records import PLACES as SEARCH_PLACES
 from engine.explanation.message_templates import WORDS, Template
 from engine.explanation.messages import noun
-from engine.search_orders.priors import how
+from engine.search_orders import how
 from features.catalogue.catalogue import CATALOGUE
 from models.explanation.feature_wording import profile_figure, word_feature
 
@@ -60,7 +60,13 @@ def list_texts() -> Mapping[Message, str]:
             options = {"newstyle_gettext": "true"}
             for _, text, _, _ in extract_from_file(method, path, KEYWORDS, options=options):
                 found.setdefault(_message(text), path.name)
-    made = (*EVERY_TEMPLATE.values(), *WORDS, *KINDS, *_words_of_features(), *_words_of_places())
+    made = (
+        *EVERY_TEMPLATE.values(),
+        *WORDS,
+        *PART_KINDS,
+        *_words_of_features(),
+        *_words_of_places(),
+    )
     known = [text if isinstance(text, str) else text.both for text in made]
     return found | {text: found.get(text, "messages.py") for text in known}
 

@@ -1,9 +1,7 @@
 """Requests between partners, over HTTP and as a page: attentions and offers of cases.
 
-bodies   Bodies of requests, answers and withdrawals
+answers  Requests of either side, as answers for one caller
 page     The page of the requests, with its forms
-reads    Requests of either side, for one caller
 routes   Requests over HTTP
-schemas  Answers about requests
-steps    Requests and answers of one caller, each recorded once
+steps    Requests, answers and withdrawals of one caller, each recorded once
 """

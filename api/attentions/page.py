@@ -8,21 +8,20 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
-from api.attentions.bodies import (
+from api.attentions.answers import count_requests, list_links_open, list_requests_seen
+from api.attentions.routes import RequestId
+from api.attentions.steps import (
     AttentionRequest,
     CaseRequest,
     RequestAnswer,
     RequestWithdrawal,
+    RequestWriter,
 )
-from api.attentions.reads import count_requests, list_links_open, list_requests_seen
-from api.attentions.routes import RequestId
-from api.attentions.steps import RequestWriter
-from api.cases.files import list_passable
-from api.cases.reads import CaseFilter, describe_cases
+from api.cases.answers import CaseFilter, describe_cases
+from api.cases.steps import list_passable
 from api.http.dependencies import TheService
 from api.service.runtime import Runtime
-from api.web.field_errors import corrections
-from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
 from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm

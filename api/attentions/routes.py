@@ -4,16 +4,23 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Response
 
-from api.attentions.bodies import (
+from api.attentions.answers import (
+    AcknowledgedRequest,
+    Requests,
+    RequestView,
+    count_requests,
+    find_request_file,
+    list_requests_seen,
+    read_request,
+)
+from api.attentions.steps import (
     AttentionRequest,
     CaseRequest,
     RequestAnswer,
     RequestWithdrawal,
+    TheWriter,
 )
-from api.attentions.reads import count_requests, find_request_file, list_requests_seen, read_request
-from api.attentions.schemas import AcknowledgedRequest, Requests, RequestView
-from api.attentions.steps import TheWriter
-from api.cases.file_routes import HANDED_OUT, Digest, seal_file
+from api.cases.routes import HANDED_OUT, Digest, seal_file
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router

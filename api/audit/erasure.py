@@ -1,27 +1,33 @@
 """Erasure of recorded bodies by two people, and the export of what is held on a subject.
 
 The first person proposes, by a date, a subject or the retention schedule; the second repeats the
-command. The erasure is one transaction: approval, signed erasures, deleted bodies and rows. A crash
-leaves all of it or nothing; files of cases go once it stands. Hashes stay, so that the chain
-verifies. Assumes that the store forgets what is deleted once its log is written back
+command. The erasure is one transaction: approval, signed erasures, deleted bodies and rows. After a
+crash all of it is done or nothing; files of cases are deleted once it stands. Hashes stay, so that
+the chain verifies. Assumes that the store forgets what is deleted once its log is written back
 (:func:`forget_deleted`).
+
+Rows that say something of the erased records are deleted, or blanked if the row has to stay: an
+identifier that was taken stays taken, and arrivals of an hour stay counted. Counters are sums under
+digests of identifiers; those that no remaining crossing uses are deleted, so that the features of
+every crossing that is kept stay exact.
 """
 
 import secrets
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, select
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
-from api.audit.erased_rows import ErasedRows
 from api.auth.accounts import Accounts
-from engine.audit.erasures import erasure_draft
-from engine.audit.subject_records import (
+from engine.audit.erasures import (
     ERASABLE,
     RecordGroup,
     RecordGroups,
+    erasure_draft,
     names_subject,
     read_erasable,
 )
@@ -36,26 +42,145 @@ from engine.criteria.watchlist import read_expiry
 from engine.domain.rights import Matter, Right
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, InputError
-from engine.journal.areas import kinds_of, list_held, list_projections, list_tables, sweep_areas
-from engine.journal.entries import Draft
+from engine.journal.areas import (
+    kinds_of,
+    list_declared_tables,
+    list_held,
+    list_projections,
+    list_tables,
+    sweep_areas,
+)
+from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JOURNAL, Journal
-from engine.journal.kinds import DECISION, SENSITIVE_READ
-from engine.journal.payloads import ErasureGrounds
+from engine.journal.kinds import DECISION, SENSITIVE_READ, ErasureGrounds
 from engine.journal.power_records import read_record
 from engine.journal.receipts import Signer
+from engine.queue.identifier_index import settle as settle_identifiers
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import holds_vehicle
-from engine.storage.database import Store, split_in_slices
+from engine.storage.database import Store, execute_many, fetch_rows, split_in_slices
+from engine.storage.dialect import Dialect
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
-from features.intake.atomic_writer import exclusively
-from features.intake.history_erasure import (
+from features.intake.stored_loads import (
     HistoryRows,
     finish_erasure,
+    lock_loads,
     read_rows,
     select_rows,
     stage_erasure,
 )
+from features.online.counter_log import settle_log, void_log
+from features.online.counter_states import list_layouts
+from features.online.counter_store import insert_states
+from features.online.crossing_index import PASSAGES, list_ways, pack_keys, unpack_keys
+
+_ROWS_AT_ONCE = 500
+_PASSAGES = 20_000
+Keys = NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class ErasedRows:
+    """Deletes and blanks rows in the transaction that records an erasure; a projection."""
+
+    plan: Plan
+    sequences: Sequence[int] = ()
+    crossings: Sequence[str] = ()
+    decisions: list[str] = field(default_factory=list)
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Take from every table what it holds of the erased records."""
+        if Dialect.of(connection).is_sqlite:
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        table = list_declared_tables().tables["decisions"]
+        for some in _slices(self.sequences):
+            query = select(table.c.decision_id).where(table.c.seq.in_(some))
+            self.decisions += connection.scalars(query)
+        keys = self._read_keys(connection)
+        settle_identifiers(connection)  # so that their table has all of them
+        for name, rule in list_tables().items():
+            for column in rule.erased_by:
+                self._erase(connection, list_declared_tables().tables[name], column, rule.blanked)
+        if keys.size:
+            connection.execute(
+                update(PASSAGES)
+                .where(PASSAGES.c.crossing_id == bindparam("which"))
+                .values(entity_keys=pack_keys([0] * len(self.plan.lookups))),
+                [{"which": name} for name in self.crossings],
+            )
+            self._delete_counters(connection, keys)
+
+    def _ids(self, column: str) -> Sequence[object]:
+        if column == "seq":
+            return self.sequences
+        return self.crossings if column == "crossing_id" else self.decisions
+
+    def _erase(
+        self, connection: Connection, table: Table, column: str, blanked: Mapping[str, object]
+    ) -> None:
+        """Delete the rows of the erased records, or write over what they say."""
+        change = update(table).values(blanked) if blanked else delete(table)
+        for some in _slices(self._ids(column)):
+            connection.execute(change.where(table.c[column].in_(some)))
+
+    def _read_keys(self, connection: Connection) -> Keys:
+        """Return the keys of the erased crossings, an array of shape (crossings, lookups)."""
+        found: list[bytes] = []
+        for some in _slices(self.crossings):
+            query = select(PASSAGES.c.entity_keys).where(PASSAGES.c.crossing_id.in_(some))
+            found += connection.scalars(query)
+        width = len(self.plan.lookups)
+        rows = [unpack_keys(bytes(one)) for one in found]
+        kept = [row[:width] for row in rows if width <= len(row) < width + 8]
+        return np.array(kept, np.int64).reshape(-1, width)
+
+    def _delete_counters(self, connection: Connection, keys: Keys) -> None:
+        """Delete what was counted under keys that no remaining crossing has."""
+        gone = np.setdiff1d(keys, [0])
+        for some in _kept_keys(connection):
+            gone = np.setdiff1d(gone, some, assume_unique=True)
+        is_gone = np.isin(keys, gone)
+        groups = {
+            (layout.number, key)
+            for group, layout in list_layouts(self.plan).items()
+            for at in [self.plan.column[group.by, group.by]]
+            for key in keys[is_gone[:, at], at].tolist()
+        }
+        linked = {
+            (way.number, int(row[way.via]), int(row[way.to]))
+            for way in list_ways(self.plan)
+            for row in keys[is_gone[:, way.via] | is_gone[:, way.to]]
+        }
+        settle_log(connection, insert_states)
+        spell = Dialect.of(connection).spell
+        for sql, rows in (
+            ("DELETE FROM counters WHERE grp = ? AND entity = ?", groups),
+            ("DELETE FROM links WHERE way = ? AND via = ? AND other = ?", linked),
+            ("DELETE FROM place_counts WHERE entity = ?", {(key,) for key in gone.tolist()}),
+        ):
+            execute_many(connection, spell(sql), list(rows))
+        void_log(connection)
+
+
+def _slices(ids: Sequence[object]) -> Iterator[Sequence[object]]:
+    return (ids[start : start + _ROWS_AT_ONCE] for start in range(0, len(ids), _ROWS_AT_ONCE))
+
+
+def _kept_keys(connection: Connection) -> Iterator[Keys]:
+    """Yield the keys of the crossings that are left, some at a time, in bounded memory."""
+    last = ""
+    while rows := fetch_rows(connection, _NEXT, [last, _PASSAGES]):
+        last = rows[-1][0]
+        keys = [key for _, packed in rows for key in unpack_keys(bytes(packed))]
+        yield np.unique(np.array(keys, np.int64))
+
+
+_NEXT = (
+    "SELECT crossing_id, entity_keys FROM passages WHERE crossing_id > ? "
+    "ORDER BY crossing_id LIMIT ?"
+)
+
 
 LAPSES_AFTER = 30 * DAY
 """After this a proposal can no longer be approved: who proposed it may see things otherwise."""
@@ -165,7 +290,7 @@ class ErasureSteps:
 
         Raises ``SecondPersonError`` for the person who proposed it.
         """
-        with exclusively(self.home):
+        with lock_loads(self.home):
             with self.store.read() as connection:
                 finish_erasure(self.home, connection)
                 pending = self._find_pending(connection, criteria)

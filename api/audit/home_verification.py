@@ -1,29 +1,37 @@
-"""The whole check of a home: its journal, every projection of it, and the files that it names.
+"""Comparison of the tables of a home with a replay of its journal.
 
 The journal is walked first (:mod:`engine.audit.verification`); then its records are replayed
 through the same projections that wrote the live tables, and every table is compared. A difference
-means that a table was written to without a record, or that a record was lost: either way the
-tables no longer say what happened, and ``darvoza rebuild`` makes them again.
+means that a table was written to without a record, or that a record was lost: the tables no longer
+say what happened, and ``darvoza rebuild`` makes them again.
+
+For a caller of the service the end of the journal is checked by a worker process
+(:func:`check`): it walks tens of thousands of records, and on a thread of the service it would hold
+up every decision meanwhile.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from api.auth.stored_secrets import StoredSecrets
+from api.auth.tables import StoredSecrets
 from api.migrations.upgrade import newest
+from api.service.assembly import open_network, projections
 from engine.audit.file_anchors import parse_network, read_declared_networks
-from engine.audit.foreign_objects import find_object_faults
 from engine.audit.projection_replay import Replay, Restore, open_scratch_store
-from engine.audit.store_comparison import Comparison, tables_of
-from engine.audit.table_structure import ALTERED, find_structure_faults
-from engine.audit.verification import FAULTS_KEPT
+from engine.audit.store_check import ALTERED_TABLE, find_object_faults, find_structure_faults
+from engine.audit.store_comparison import Comparison, find_type_faults, tables_of
+from engine.audit.verification import FAULTS_KEPT, verify_snapshot
 from engine.domain.network import Network
 from engine.errors import DamagedStoreError
 from engine.journal.areas import list_declared_tables, list_tables
 from engine.journal.entries import Draft, Entry, JournalFault, Projection
+from engine.journal.journal import Journal
 from engine.journal.kinds import (
     CROSSING,
     DECISION,
@@ -33,13 +41,17 @@ from engine.journal.kinds import (
     INSPECTION,
     NETWORK_DECLARED,
     SEIZURE,
+    JournalFindings,
 )
-from engine.queue.identifier_log import IDENTIFIERS
-from engine.queue.identifier_log import read_waiting as read_waiting_identifiers
+from engine.journal.receipts import public_key_of
+from engine.queue.identifier_index import IDENTIFIERS
+from engine.queue.identifier_index import read_waiting as read_waiting_identifiers
 from engine.queue.mirror_alerts import MirrorProjection
-from engine.storage.database import fetch_rows
-from features.online.blocks.rows import expand_rows
-from features.online.counter_log.merge import read_waiting as read_waiting_counters
+from engine.storage.database import Store, fetch_rows, read_any_text
+from engine.storage.home import Home
+from features.catalogue.plan import current_plan
+from features.online.counter_log import read_waiting as read_waiting_counters
+from features.online.counter_states import expand_rows
 from features.online.counter_store import COUNTERS
 from features.online.projection import CounterProjection
 
@@ -169,7 +181,7 @@ def version_faults(connection: Connection) -> Iterator[JournalFault]:
     versions = [row[0] for row in fetch_rows(connection, "SELECT version_num FROM alembic_version")]
     if versions != [newest()]:
         yield JournalFault(
-            0, ALTERED, "alembic_version: not the version of the tables", "alembic_version"
+            0, ALTERED_TABLE, "alembic_version: not the version of the tables", "alembic_version"
         )
 
 
@@ -184,3 +196,39 @@ def bound_faults(faults: Iterator[JournalFault]) -> tuple[int, tuple[JournalFaul
         if found <= FAULTS_KEPT:
             kept.append(fault)
     return found, tuple(kept)
+
+
+MOST_FAULTS = 20
+"""Faults that the record of a check lists; it counts all."""
+
+
+def check(root: Path, given: bytes) -> bytes:
+    """Return what a check of a home's last records finds, as JSON; their number is given."""
+    home = Home(root)
+    with Store(home.database_url) as store, store.read() as snapshot:
+        head = Journal(store).head(snapshot).seq
+        found = check_records(home, snapshot, head, most=int(given))
+    return json.dumps(found).encode()
+
+
+def check_records(home: Home, snapshot: Connection, head: int, *, most: int) -> JournalFindings:
+    """Check the last records of a journal, and its tables where these are all."""
+    after = max(head - most, 0)
+    network = open_network(home)
+    own = projections(current_plan(), network)
+    projected = ProjectionCheck(snapshot, network, own)
+    with read_any_text(snapshot):
+        walked = verify_snapshot(snapshot, after=after, public_key=public_key_of(home))
+        misfits = [] if after else list(find_type_faults(snapshot, list_declared_tables()))
+        others = () if after or misfits else projected.faults()
+        found, faults = bound_faults(chain(misfits, others))
+    return {
+        "after": after,
+        "upto": head,
+        "checked": walked.checked,
+        "drawn": walked.drawn,
+        "compared": sum(projected.tables.values()),
+        "erased": walked.erased,
+        "found": walked.found + found,
+        "faults": [asdict(one) for one in (*walked.faults, *faults)[:MOST_FAULTS]],
+    }

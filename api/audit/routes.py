@@ -1,17 +1,30 @@
-"""The journal as an auditor reads it, and the draws of its shifts.
+"""The journal, its last check, and the draws of its shifts, over HTTP and as pages.
 
-What a post's integrity officer is to look at.
+They are for the integrity officer of a post.
 """
 
+import json
 from typing import Annotated
 
-from fastapi import Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import RedirectResponse
 
-from api.audit.reads import draws, list_records, open_record, verify_journal
-from api.audit.schemas import JournalCheck, JournalPage, OpenedRecord, PostDraws
+from api.audit.answers import (
+    JournalCheck,
+    JournalPage,
+    OpenedRecord,
+    PostDraws,
+    draws,
+    list_records,
+    open_record,
+    verify_journal,
+)
+from api.http.access import ReachedPost
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
-from api.http.guards import ReachedPost
 from api.http.responses import answer, creates, document_problems, json_router
+from api.web.labels import TABLES
+from api.web.page_route import PageRoute, TheVisit, VisitedPost
+from api.web.visitor import TheForm
 from engine.domain.records import Identifier
 
 router = json_router("/v1", "audit")
@@ -53,3 +66,49 @@ async def verify(caller: TheCaller, service: TheService, key: IdempotencyKey) ->
 def redrawn(service: TheService, post: ReachedPost, shift: Shift = None) -> Response:
     """Return a post's shifts, and the numbers of one drawn again from its revealed seed."""
     return answer(draws(service, post, shift))
+
+
+page_router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+A_PAGE = 50
+"""Records shown at once."""
+ROWS = 40
+"""Decisions of a shift whose numbers are listed."""
+
+
+@page_router.get("/journal")
+def show(visit: TheVisit, service: TheService, kind: Kind = "", before: Before = None) -> Response:
+    """Show records, the newest first, and when the journal was last checked."""
+    found = list_records(service, visit.caller, kind=kind, before=before, most=A_PAGE)
+    return visit.page(
+        "journal.html",
+        json_address=f"/v1/journal?kind={kind}",
+        found=found,
+        kind=kind,
+        kinds=TABLES["kind"],
+        before=before,
+    )
+
+
+@page_router.post("/journal/verifications")
+async def ask_verification(visit: TheVisit, service: TheService, _form: TheForm) -> Response:
+    """Check the journal now."""
+    await service.executors.checks.run(verify_journal, service, visit.caller)
+    return RedirectResponse("/journal#check", 303)
+
+
+@page_router.get("/journal/{sequence}")
+def show_record(visit: TheVisit, service: TheService, sequence: Sequence) -> Response:
+    """Open one record; who opened it is recorded first."""
+    found = open_record(service, visit.caller, sequence)
+    body = json.dumps(found["body"], ensure_ascii=False, indent=2, sort_keys=True)
+    return visit.page("record.html", found=found, body=body)
+
+
+@page_router.get("/posts/{post}/draws")
+def show_draws(
+    visit: TheVisit, service: TheService, post: VisitedPost, shift: Shift = None
+) -> Response:
+    """Show a post's shifts, and the numbers of one drawn again."""
+    address, found = f"/v1/posts/{post}/draws", draws(service, post, shift)
+    return visit.page("draws.html", post=post, json_address=address, found=found, rows=ROWS)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from api.auth.account_grants import GRANT_KINDS, GrantHistory
 from api.auth.agencies import AGENCY_KINDS, Duties, TableHistory
-from api.auth.credential_commitment import FIELD
+from api.auth.credentials import FIELD
 from api.auth.oidc_mapping import MAPPING_KINDS, MappingHistory
 from api.auth.permissions import covers
 from engine.criteria.dual_control import ApprovalState

@@ -12,8 +12,7 @@ from sqlalchemy import Connection, select
 
 from api.auth.agencies import Duties
 from api.auth.authority import Authority, Refused, ignore
-from api.auth.credential_commitment import commitment_of
-from api.auth.credentials import PREFIX, digest, is_token
+from api.auth.credentials import PREFIX, commitment_of, digest, is_token
 from api.auth.permissions import BY_PERSON, OWNED, ROUTES
 from api.auth.tables import KEYS
 from engine.domain.rights import Matter, Right, Role, Scope

@@ -1,8 +1,12 @@
 """Keys of machines and passwords of people: made once, shown once, kept as digests.
 
 A key is 256 random bits, so one HMAC with a pepper that is not in the database is enough: a dump of
-the database alone holds nothing to call with, and nothing to guess. A password is guessable, so it
+the database alone holds no key to call with, and nothing to guess. A password is guessable, so it
 is kept as argon2id.
+
+The store keeps the digests, and no record contains them. A record commits to them, so that a stored
+digest that was replaced is recognised. A commitment gives nothing away: it hashes a keyed digest of
+256 random bits, or an argon2 string whose salt no record contains.
 """
 
 import hashlib
@@ -14,15 +18,26 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
-from typing import Literal
+from typing import Final, Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import make_url
 
 from engine.errors import HomeError
+from engine.storage.files import read_secret
 from engine.storage.home import DATABASE_VARIABLE, Home
-from engine.storage.secret_files import read_secret
+
+_DOMAIN = b"darvoza/credential\0"
+FIELD: Final = "commitment"
+"""Field of the record bodies that hold one."""
+
+
+def commitment_of(stored: bytes | str) -> str:
+    """Return the hex SHA-256 of a secret as it is stored, separated by domain."""
+    kept = stored.encode() if isinstance(stored, str) else bytes(stored)
+    return hashlib.sha256(_DOMAIN + kept).hexdigest()
+
 
 EXAMPLES = frozenset({"password", "postgres", "darvoza", "secret", "changeme", "example", "admin"})
 """Passwords of our own pages and of everybody's; none opens a store of ours."""

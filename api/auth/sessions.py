@@ -17,8 +17,7 @@ from starlette.requests import HTTPConnection
 
 from api.auth.authority import Authority, OpenSession, Refused, ignore
 from api.auth.callers import Caller
-from api.auth.credential_commitment import FIELD, commitment_of
-from api.auth.credentials import is_token, purpose_digest
+from api.auth.credentials import FIELD, commitment_of, is_token, purpose_digest
 from api.auth.tables import SESSIONS, AccountSecret
 from api.auth.throttles import Attempts
 from engine.domain.rights import Role
@@ -26,8 +25,7 @@ from engine.domain.time_units import HOUR, rfc3339
 from engine.errors import NotAllowedError, NotAuthenticatedError, NotFoundError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
-from engine.journal.kinds import SIGNED_IN, SIGNED_OUT
-from engine.journal.payloads import AccountBody
+from engine.journal.kinds import SIGNED_IN, SIGNED_OUT, AccountBody
 from engine.storage.database import Store
 
 COOKIE = "darvoza_session"

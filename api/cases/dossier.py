@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from api.auth.callers import Caller
+from api.cases.answers import describe_case
 from api.cases.dossier_parts import (
     Dossier,
     DossierEvent,
@@ -23,19 +24,17 @@ from api.cases.dossier_parts import (
     RecordProof,
 )
 from api.cases.event_forms import EVENT_FIELDS, EventField
-from api.cases.reads import describe_case
 from api.decisions.vehicle_drawing import draw_vehicle
 from api.service.executors import DOSSIERS, run_apart
 from api.service.runtime import Runtime
 from api.web.i18n import N_, ReaderLocale, mark_plural
 from api.web.labels import TABLES
-from engine.cases.file_store import open_file
-from engine.cases.file_types import JPEG, PNG
-from engine.cases.name_signs import FREE_TEXTS, looks_like_name
+from engine.cases.case_events import FREE_TEXTS, looks_like_name
+from engine.cases.file_content import JPEG, PNG
+from engine.cases.files import open_file
 from engine.domain.time_units import moment
 from engine.errors import HomeError
-from engine.journal.kinds import SENSITIVE_READ
-from engine.journal.payloads import SensitiveReadBody
+from engine.journal.kinds import SENSITIVE_READ, SensitiveReadBody
 from engine.journal.receipts import Receipt
 from engine.storage.home import Home
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from api.cases.dossier_parts import Dossier, DossierFile, DossierFind, RecordProof
 from api.cases.pdf_pages import FONT, GREY, LINE, RED, DocumentPages
 from api.decisions.vehicle_drawing import Drawing
-from engine.cases.photographs import Photograph, PngRows, strip_picture
+from engine.cases.file_content import Photograph, PngRows, strip_picture
 
 _WIDEST, _TALLEST, _GAP = 84.0, 84.0, 6.0
 """Of a photograph, and between two."""

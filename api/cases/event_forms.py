@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from api.web.form_fields import FormReader, mistakes_of
+from api.web.forms import FormReader, mistakes_of
 from api.web.i18n import N_
 from engine.cases.case_events import CaseEvent, CaseOpening, ReportedEvent
 

@@ -1,19 +1,38 @@
-"""Cases over HTTP: open, list, read, report what happens."""
+"""Cases over HTTP: open, list, read, report what happens; their files and dossiers.
 
-from typing import Annotated, Literal
+A file is sent as the body, whatever type its head states; its name is not asked for, because it may
+hold a person's. What is handed out is for keeping: no browser shows it as a page of this site.
+"""
 
-from fastapi import Depends, Path, Query, Response
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
-from api.cases.reads import MOST, CaseFilter, describe_case, describe_cases
-from api.cases.schemas import AcknowledgedCase, Cases, CaseView
-from api.cases.steps import TheWriter
+from fastapi import Depends, Path, Query, Request, Response
+from fastapi.responses import FileResponse
+
+from api.cases.answers import (
+    MOST,
+    AcknowledgedCase,
+    AcknowledgedFile,
+    CaseFilter,
+    Cases,
+    CaseView,
+    describe_case,
+    describe_cases,
+)
+from api.cases.dossier import make_dossier
+from api.cases.steps import AboutFile, FoundFile, TheFileWriter, TheWriter, find_file
+from api.http.access import check_path
 from api.http.dependencies import TheCaller, TheService
-from api.http.guards import check_path
-from api.http.request_bodies import body_of
-from api.http.responses import answer, creates, json_router
-from engine.cases.case_events import CaseEvent, CaseOpening
-from engine.cases.case_progress import Urgency
-from engine.domain.records import Code, Identifier, PostCode
+from api.http.request_bodies import body_of, stream_bounded
+from api.http.responses import answer, creates, document_problems, json_router
+from api.web.templates_env import speech_of
+from engine.cases.case_events import CaseEvent, CaseOpening, FileSubject
+from engine.cases.case_state import Urgency
+from engine.cases.file_content import JPEG, LARGEST_FILE, PDF, PNG, WEBP
+from engine.domain.records import HEX_32, Code, Identifier, PostCode, Text, Time
+from engine.links.envelope import HandlingCode
 
 router = json_router("/v1/cases", "cases", 404)
 CaseId = Annotated[Identifier, Path()]
@@ -66,3 +85,90 @@ def add_event(
 ) -> Response:
     """Record an event of a case."""
     return answer(writer.add(case_id, event), 201)
+
+
+file_router = json_router("/v1/cases", "cases", 404)
+BYTES = "application/octet-stream"
+_SHOWN = frozenset({JPEG, PNG, WEBP})
+"""Types that go out as what they are: a picture runs nothing. All others are bytes."""
+SEALED: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_FILE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}},
+        "description": "JPEG, PNG, WebP, PDF or plain text in UTF-8, 32 MB at most.",
+    }
+}
+HANDED_OUT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            one: {"schema": {"type": "string", "format": "binary"}}
+            for one in (BYTES, *sorted(_SHOWN))
+        }
+    }
+}
+_PDF: dict[int | str, dict[str, Any]] = {
+    200: {"content": {PDF: {"schema": {"type": "string", "format": "binary"}}}}
+}
+Language = Annotated[Literal["en", "ru", "uz", "tg"] | None, Query()]
+Digest = Annotated[str, Path(pattern=HEX_32)]
+
+
+@file_router.post(
+    "/{case_id}/files", **creates(AcknowledgedFile, 409, 413) | {"openapi_extra": _FILE}
+)
+async def add_file(
+    request: Request,
+    writer: TheFileWriter,
+    case_id: CaseId,
+    shows: Annotated[FileSubject, Query()],
+    sample: Annotated[Identifier | None, Query()] = None,
+    description: Annotated[Text | None, Query(min_length=1)] = None,
+    happened_at: Annotated[Time | None, Query()] = None,
+    handling: Annotated[list[HandlingCode] | None, Query(max_length=3)] = None,
+) -> Response:
+    """Add a file to a case: the body is its content."""
+    about = AboutFile(shows, sample, description, happened_at, handling or ())
+    pieces = stream_bounded(request, LARGEST_FILE)
+    return answer(await writer.receive(case_id, pieces, about), 201)
+
+
+@file_router.get(
+    "/{case_id}/files/{digest}",
+    response_class=Response,
+    responses=HANDED_OUT | document_problems(404),
+)
+def file(caller: TheCaller, service: TheService, case_id: CaseId, digest: Digest) -> Response:
+    """Return a file of a case by the SHA-256 of its content; the reading is recorded."""
+    return seal_file(find_file(service, caller, case_id, digest))
+
+
+def seal_file(found: FoundFile) -> FileResponse:
+    """Return a file as it is handed out: for keeping, and as no page of this site."""
+    media_type = found.media_type if found.media_type in _SHOWN else BYTES
+    return FileResponse(found.path, media_type=media_type, filename=found.name, headers=SEALED)
+
+
+@file_router.get(
+    "/{case_id}/dossier.pdf",
+    response_class=Response,
+    responses=_PDF | document_problems(404),
+)
+async def dossier(
+    request: Request,
+    caller: TheCaller,
+    service: TheService,
+    case_id: CaseId,
+    language: Language = None,
+) -> Response:
+    """Return the dossier of a case, in this language or the reader's; the reading is recorded."""
+    speech = speech_of(request)
+    speech = replace(speech, code=language or speech.code)
+    made = await service.executors.dossiers.run(make_dossier, service, caller, case_id, speech)
+    named = {"Content-Disposition": f'attachment; filename="{case_id}.pdf"'}
+    return Response(made, media_type=PDF, headers=dict(SEALED) | named)

@@ -1,29 +1,54 @@
-"""Openings and events of one caller, each recorded once."""
+"""Openings, events and files of cases, each recorded once for its caller.
+
+A file is placed in the home before its record stands, and is read as its case is.
+"""
 
 import secrets
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends
 from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
 
 from api.auth.callers import OWNERLESS, Caller
-from api.cases.reads import must_see
+from api.cases.answers import NOT_PASSED_ON, is_party, must_see
+from api.http.access import check_post
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
-from api.http.guards import check_post
 from api.service.runtime import Runtime
 from engine.cases.area import CASE_EVENT, CASE_OPENED
-from engine.cases.case_events import NEED_SECOND, Agreement, CaseAssignment, CaseEvent, CaseOpening
+from engine.cases.case_events import (
+    NEED_SECOND,
+    Agreement,
+    CaseAssignment,
+    CaseEvent,
+    CaseFile,
+    CaseFileReport,
+    CaseOpening,
+    FileSubject,
+    find_name_signs,
+)
 from engine.cases.case_ledger import Reporter, draft_event, draft_opening, opening_name
-from engine.cases.case_state import AGREEMENT, CaseState
-from engine.cases.name_signs import find_name_signs
+from engine.cases.case_state import AGREEMENT, OPEN, CaseState, CaseStep, refuse_state
+from engine.cases.file_content import LARGEST_FILE, SUFFIXES, recognise
+from engine.cases.files import ReceivedFile, open_file
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros
-from engine.errors import NotAllowedError, NotFoundError, RecordError
+from engine.errors import ConflictError, FullCaseError, NotAllowedError, NotFoundError, RecordError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim
-from engine.targeting.corrections import read_stated_act, read_stated_seizure
+from engine.journal.kinds import COPIED, SENSITIVE_READ, SensitiveReadBody
+from engine.links.envelope import HandlingCode
+from engine.links.messages import MOST_FILES as MOST_OFFERED
+from engine.queue.corrections import read_stated_act, read_stated_seizure
+
+if TYPE_CHECKING:
+    from engine.links.messages import OfferedFile
 
 LOOKS_LIKE_NAME = "it looks as if it named a person: a case holds none"
 
@@ -127,7 +152,7 @@ class CaseWriter:
         return stated.post
 
     def _check_attention(self, name: str) -> None:
-        from engine.links.requests.facts import find_request
+        from engine.links.requests import find_request
 
         if not self._caller.may("GET", "/v1/attentions/{request_id}"):
             raise NotFoundError("attention", name)
@@ -165,3 +190,203 @@ async def case_writer_of(caller: TheCaller, service: TheService, key: Idempotenc
 
 
 TheWriter = Annotated[CaseWriter, Depends(case_writer_of)]
+
+
+_PIECE = 1024 * 1024
+"""Bytes written at a time: fewer would cost a change of threads each."""
+MOST_FILES = 200
+MOST_BYTES = 512 * 1024 * 1024
+"""Bytes of all files of one case."""
+
+
+@dataclass(frozen=True, slots=True)
+class AboutFile:
+    """What its sender says of a file."""
+
+    shows: FileSubject
+    sample: str | None = None
+    description: str | None = None
+    happened_at: datetime | None = None
+    handling: Sequence[HandlingCode] = ()
+
+
+class CaseFileWriter:
+    """Takes the files of one caller; each content counts once in a case."""
+
+    def __init__(self, service: Runtime, caller: Caller, key: str | None) -> None:
+        self._service, self._caller = service, caller
+        self._steps = CaseWriter(service, caller, key)
+
+    async def receive(
+        self, case_id: str, pieces: AsyncIterator[bytes], about: AboutFile
+    ) -> dict[str, Any]:
+        """Take a file as it arrives, and return the answer about it.
+
+        Raises ``BusyError``, ``NotFoundError`` and ``ConflictError`` before anything is read,
+        ``BodyTooLargeError``, ``RecordError`` for a file of no type that is taken, and
+        ``FullCaseError``.
+        """
+        with self._service.executors.files.hold():
+            await run_in_threadpool(self._check, case_id)
+            return await self._receive(case_id, pieces, about)
+
+    async def _receive(
+        self, case_id: str, pieces: AsyncIterator[bytes], about: AboutFile
+    ) -> dict[str, Any]:
+        received = await run_in_threadpool(
+            partial(ReceivedFile, self._service.home, largest=LARGEST_FILE)
+        )
+        try:
+            held = bytearray()
+            async for piece in pieces:
+                held += piece
+                if len(held) >= _PIECE:
+                    await run_in_threadpool(received.write, bytes(held))
+                    held.clear()
+            await run_in_threadpool(received.write, bytes(held))
+            return await self._service.executors.files.do(self._add, case_id, received, about)
+        finally:
+            received.close()
+
+    def _check(self, case_id: str) -> None:
+        with self._service.store.read() as connection:
+            case = must_see(connection, self._caller, case_id).case
+        if not case.is_open:
+            raise refuse_state(case_id, OPEN)
+
+    def _add(self, case_id: str, received: ReceivedFile, about: AboutFile) -> dict[str, Any]:
+        digest = received.finish()
+        file = CaseFile.model_validate(
+            {
+                "digest": digest,
+                "media_type": recognise(self._service.home, received.path),
+                "size_bytes": received.size_bytes,
+                "shows": about.shows,
+                "sample": about.sample,
+                "description": about.description,
+            }
+        )
+        handling = tuple(about.handling)
+        reported = CaseFileReport(event=file, happened_at=about.happened_at, handling=handling)
+        with self._service.store.read() as connection:
+            case = must_see(connection, self._caller, case_id).case
+        asked = self._steps.claim(case, reported, f"file:{digest}")
+        by = Reporter(self._caller.person, self._caller.agency)
+        limits = reported.model_dump(mode="json", exclude={"event"}, exclude_defaults=True)
+        content = file.model_dump(mode="json", exclude_none=True)
+
+        def draft(connection: Connection) -> Draft:
+            now = must_see(connection, self._caller, case_id)
+            _check_room(now.files(), case_id, file.size_bytes)
+            return draft_event(now.case, content, by=by, claim=asked, about=limits)
+
+        with received.place():
+            done = self._steps.record(case, asked, draft)
+        known = {name: content[name] for name in ("digest", "media_type", "size_bytes")}
+        return self._steps.acknowledge(done, reported.model_dump(mode="json")) | known
+
+
+def _check_room(files: Sequence[CaseStep], case_id: str, size_bytes: int) -> None:
+    """Refuse a file for which a case has no room; raises ``FullCaseError``.
+
+    Files that are recorded at the same moment are not counted.
+    """
+    held = sum(int(one.event["size_bytes"]) for one in files)
+    if len(files) >= MOST_FILES or held + size_bytes > MOST_BYTES:
+        raise FullCaseError(case_id, MOST_FILES, MOST_BYTES // 2**20)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that a caller may have."""
+
+    path: Path
+    media_type: str
+    name: str
+
+
+def find_file(service: Runtime, caller: Caller, case_id: str, digest: str) -> FoundFile:
+    """Return a file of a case, once it is recorded who takes it.
+
+    Raises ``NotFoundError`` also where its event is for other agencies, and ``HomeError`` where it
+    is not what was recorded.
+    """
+    with service.store.read() as connection:
+        step = _find_event(connection, caller, case_id, digest)
+    if COPIED in step.body and not (service.home.files / digest).exists():
+        why = "it lies at the node of its post, and has not arrived here"
+        raise ConflictError("file", digest[:16], why)
+    media_type = str(step.event["media_type"])
+    return hand_out(service, caller, digest, media_type, seq=step.seq, post=step.post)
+
+
+def hand_out(
+    service: Runtime, caller: Caller, digest: str, media_type: str, *, seq: int, post: str
+) -> FoundFile:
+    """Return a file that a record names, once it is recorded who takes it; raises ``HomeError``."""
+    path = open_file(service.home, digest)
+    read: SensitiveReadBody
+    read = {"by": caller.person, "role": caller.role.value, "sequence": seq, "kind": "case_file"}
+    service.writer.submit(SENSITIVE_READ.draft(str(seq), read, post=post)).result()
+    return FoundFile(path, media_type, f"{digest[:16]}.{SUFFIXES[media_type]}")
+
+
+def _find_event(connection: Connection, caller: Caller, case_id: str, digest: str) -> CaseStep:
+    history = must_see(connection, caller, case_id)
+    party = is_party(caller, history.case)
+    for step in history.files():
+        if step.event["digest"] == digest and (party or NOT_PASSED_ON not in step.limits):
+            return step
+    raise NotFoundError("file", digest)
+
+
+def choose_passed_files(
+    service: Runtime, caller: Caller, case_id: str, digests: Sequence[str]
+) -> "tuple[tuple[OfferedFile, ...], frozenset[HandlingCode]]":
+    """Return files of a case as they are offered to a partner, and the limits of their use.
+
+    Raises ``NotFoundError`` for a case that the caller does not see, and ``RecordError`` for a file
+    that is none of this case, or that it or its case says is not to be passed on.
+    """
+    from engine.links.messages import OfferedFile
+
+    if not caller.may("GET", "/v1/cases/{case_id}/files/{digest}"):
+        raise NotFoundError("case", case_id)
+    with service.store.read() as connection:
+        history = must_see(connection, caller, case_id)
+    party = is_party(caller, history.case)
+    steps = {one.event["digest"]: one for one in history.files()}
+    found, limits = [], set(history.facts.get("handling") or ())
+    for digest in dict.fromkeys(digests):
+        step = steps.get(digest)
+        if step is None or (NOT_PASSED_ON in step.limits and not party):
+            raise RecordError(
+                "case", "files", "unknown_file", f"{digest[:16]} is none of this case"
+            )
+        limits |= {*step.limits}
+        if NOT_PASSED_ON in limits:
+            why = f"{digest[:16]} is not to be passed on ({NOT_PASSED_ON})"
+            raise RecordError("case", "files", "not_passed_on", why)
+        names = "digest", "media_type", "size_bytes", "shows"
+        found.append(OfferedFile.model_validate({name: step.event[name] for name in names}))
+    return tuple(found), frozenset(limits)
+
+
+def list_passable(service: Runtime, caller: Caller, case_id: str) -> list[str]:
+    """Return the newest files of a case that may be offered to a partner, by digest."""
+    with service.store.read() as connection:
+        history = must_see(connection, caller, case_id)
+    if NOT_PASSED_ON in (history.facts.get("handling") or ()):
+        return []
+    found = [one.event["digest"] for one in history.files() if NOT_PASSED_ON not in one.limits]
+    return list(dict.fromkeys(reversed(found)))[:MOST_OFFERED]
+
+
+async def file_writer_of(
+    caller: TheCaller, service: TheService, key: IdempotencyKey
+) -> CaseFileWriter:
+    """Return what takes the caller's files."""
+    return CaseFileWriter(service, caller, key)
+
+
+TheFileWriter = Annotated[CaseFileWriter, Depends(file_writer_of)]

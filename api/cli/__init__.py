@@ -2,18 +2,16 @@
 
 agencies     Commands about the table of agencies: who sees, acts and approves
 common       Conventions of all commands
-data         Commands that make data and look at them
+data         Commands about data: made, loaded, withdrawn, read
 demo         ``darvoza demo``
 exercises    Commands that train officers on shifts whose truth is known
 experiments  Commands that run experiments
 home         Commands about a whole home
 links        Commands about links with other installations
-loads        Commands that bring history into a home
 main         The command line
-models       Commands about models that were trained
+models       Commands about models: trained, evaluated, promoted, on trial, rolled back
 oidc         Commands about sign-on by OpenID Connect
 profiles     Commands about risk profiles
 sbom         ``darvoza sbom``
 service      Commands that run the service and say who may call it
-training     Commands of the analysts
 """

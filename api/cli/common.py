@@ -106,7 +106,7 @@ def open_home(home: Path) -> Iterator[tuple[Home, "Store"]]:
 
     Raises ``HomeError`` where the home has records and lost the keys that go with them.
     """
-    from api.service.home_keys import open_keys
+    from api.service.readiness import open_keys
     from engine.storage.database import Store
 
     found = Home(home).prepare()
@@ -164,7 +164,7 @@ def open_accounts(
 def _require_tables(home: Home) -> None:
     """Raise ``HomeError`` where a store has no tables; ``NotAllowedError`` in a training home."""
     from api.migrations.upgrade import read_version
-    from engine.journal.exercise_guard import require_sort
+    from engine.journal.journal import require_sort
     from engine.storage.database import Store
 
     with Store(home.database_url) as store:

@@ -1,13 +1,15 @@
-"""Commands that make data and look at them: synth, extract, sql and others."""
+"""Commands about data: make it, load and withdraw it, read it as features, texts and figures."""
 
 import csv
 import hmac
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from secrets import token_bytes
@@ -19,6 +21,7 @@ from rich.table import Table
 
 from api.cli.common import (
     OUT,
+    ByOption,
     HomeOption,
     IgnoreOption,
     JsonOption,
@@ -30,6 +33,7 @@ from api.cli.common import (
     emit,
     instant,
     names,
+    open_home,
     opened_existing,
     opened_to_read,
     progress,
@@ -40,13 +44,15 @@ from api.cli.common import (
 )
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import InputError
-from engine.storage.csv_cells import escape_cell, escape_cells
+from engine.storage.files import escape_cell, escape_cells
 
 if TYPE_CHECKING:
-    from engine.journal.payloads import SensitiveReadBody
+    from api.audit.load_withdrawal import WithdrawalResult
+    from engine.journal.kinds import SensitiveReadBody
     from engine.storage.database import Store
     from engine.storage.home import Home
     from features.history.tables import Tables
+    from features.intake.stored_loads import LoadResult
 
 Format = Literal["contract", "kcs"]
 FormatOption = Annotated[Format, typer.Option(help="What the files look like.")]
@@ -70,7 +76,7 @@ def synth(
 ) -> None:
     """Write a synthetic border network as a bulk folder, with its truth kept apart."""
     from engine.domain.time_units import moment
-    from experiments.synthetic.records.writer import claim, write
+    from experiments.synthetic.folder import claim, write
 
     claim(out, overwrite=overwrite)
     with progress() as report_progress:
@@ -110,7 +116,7 @@ def features(
     from experiments.support.benchmark_harness import peak_bytes
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
-    from features.offline.export import export
+    from features.offline.feature_matrix import export
 
     started = time.perf_counter()
     with progress() as report_progress:
@@ -148,7 +154,7 @@ def _tables(
     source: Path, layout: Format, *, ignored: list[str], report_progress: ReportProgress
 ) -> "Tables":
     """Read a bulk folder, or all that a home knows."""
-    from features.history.journal_history import read_event_log
+    from features.history.tables import read_event_log
 
     if not source.is_dir():
         raise InputError(str(source), "no such folder")
@@ -182,7 +188,7 @@ def translate(
 
     A refused document is a line of the report, not a failure: the exit status is 0.
     """
-    from features.messages.document_files import find_documents, read_document
+    from features.messages.documents import find_documents, read_document
     from features.messages.settings import read_settings
     from features.messages.translation import Translation, read_pseudonym_key, translate_document
 
@@ -235,18 +241,18 @@ def extract(
     Nothing is recorded: a person confirms each proposal. A refused file is a line of the report.
     """
     from engine.domain.network import read_network
-    from features.seizure_reports.extraction import describe, read_report
-    from features.seizure_reports.report_files import read_reports
+    from features.seizure_reports.extraction import describe, read_seizure_report
+    from features.seizure_reports.report_files import read_seizure_reports
 
     known = read_network(network).posts if network else {}
     posts = {code: (post.name,) for code, post in known.items()}
     documents: list[dict[str, Any]] = []
-    for report in read_reports(folder):
+    for report in read_seizure_reports(folder):
         line: dict[str, Any] = {"document": report.path, "status": "refused", "seizures": []}
         if report.refusal:
             line["rule"] = report.refusal
         else:
-            line |= describe(read_report(report.text, posts))
+            line |= describe(read_seizure_report(report.text, posts))
         documents.append(line)
     if out:
         write_lines(out, documents, name=REPORTS_FILE)
@@ -299,8 +305,7 @@ def sql(
     Views: crossings, declarations, goods_items, inspections, seizures, decisions, reviews and
     features.
     """
-    from experiments.analysis.home_history import HomeHistory, check_moment
-    from experiments.analysis.sql_query import run_query
+    from experiments.analysis.home_history import HomeHistory, check_moment, run_query
 
     if as_csv and as_json:
         raise typer.BadParameter("one form of answer: --csv or --json", param_hint="--csv")
@@ -424,3 +429,193 @@ def _csv_cell(cell: Any) -> Any:
 def _show_cell(cell: Any) -> str:
     plain = _plain_cell(cell)
     return ";".join(map(str, plain)) if isinstance(plain, list) else str(plain)
+
+
+LoadFormat = Literal["contract", "kcs", "asycuda", "wco", "ncts", "ecmr", "eaeu"]
+LoadFormatOption = Annotated[LoadFormat, typer.Option(help="What the files look like.")]
+
+
+def load(
+    home: HomeOption,
+    folder: Annotated[Path, typer.Argument(help="Bulk folder, or a folder of messages.")],
+    ignore_columns: IgnoreOption = None,
+    settings: SettingsOption = None,
+    max_bad: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of a file's rows that may be bad.", metavar="SHARE"),
+    ] = 1.0,
+    out: Annotated[
+        Path, typer.Option(help="With --check: where the faults go.", metavar="FILE")
+    ] = Path("quarantine.csv"),
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Read all, and touch no home.")] = False,
+    format: LoadFormatOption = "contract",  # noqa: A002 - the option's name
+    as_json: JsonOption = False,
+) -> None:
+    """Load history into the home; bad rows are quarantined one by one, none is lost.
+
+    Ends with 1 where a file has no good row, or more bad ones than --max-bad permits; the good rows
+    stay loaded. Standard messages stand next to crossings.csv; their settings are the home's
+    messages.toml unless --settings names others.
+    """
+    if not folder.is_dir():
+        raise InputError(str(folder), "no such folder")
+    ignored = names(ignore_columns)
+    loaded = (
+        _check(folder, ignored, settings, kind=format, out=out)
+        if check
+        else _load(home, folder, ignored, settings, kind=format)
+    )
+    if loaded.new_posts:
+        say(_unknown_posts(loaded.new_posts))
+    bad = dict(loaded.list_bad_files(max_bad))
+    for file in loaded.accepted:
+        _say_what_is_wrong(folder / file, loaded, bad.get(file))
+    text = partial(_show_load, loaded, is_checked=check)
+    emit(loaded.as_json(), as_json=as_json, text=text, ok=not bad)
+
+
+def withdraw(
+    home: HomeOption,
+    load: Annotated[str, typer.Argument(metavar="LOAD", help="What `darvoza load` printed.")],
+    by: ByOption,
+    why: Annotated[str, typer.Option(help="Why, for the second person.")] = "",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose that a load leave the history; the same command of a second person withdraws it."""
+    from api.audit.load_withdrawal import WithdrawalSteps
+    from api.auth.accounts import Accounts
+    from api.service.assembly import open_network
+
+    with opened_existing(home) as (found, store):
+        signed_in(found, store, by)
+        accounts = Accounts(store, open_network(found))
+        done = WithdrawalSteps(found, store, accounts, by).withdraw(load, why, report=say)
+    emit(asdict(done), as_json=as_json, text=partial(_show_withdrawal, done))
+
+
+def _show_withdrawal(done: "WithdrawalResult") -> None:
+    for name, rows in done.rows.items():
+        typer.echo(f"{rows:>10,}  {name}")
+    if done.state == "proposed":
+        typer.echo("proposed: nothing has changed yet")
+        typer.echo("a second person withdraws the load with the same command within 30 days")
+        return
+    typer.echo(f"withdrawn by {done.by[1]}, proposed by {done.by[0]}; load the right files now")
+    typer.echo("decisions stay as they were; train a new model where one has learnt from this load")
+
+
+def _check(
+    folder: Path, ignored: Sequence[str], settings: Path | None, *, kind: LoadFormat, out: Path
+) -> "LoadResult":
+    """Read a folder, and write its faults."""
+    from features.intake.load import check_folder
+    from features.messages.settings import read_settings
+    from features.offline.memory_release import pause_collection
+
+    with pause_collection(), progress() as report_progress:
+        return check_folder(
+            folder,
+            out,
+            format=kind,
+            ignore_columns=ignored,
+            progress=report_progress,
+            settings=read_settings(settings),
+        )
+
+
+def _load(
+    home: Path,
+    folder: Path,
+    ignored: Sequence[str],
+    settings: Path | None,
+    *,
+    kind: LoadFormat,
+) -> "LoadResult":
+    """Load a folder, and let counters and links follow."""
+    from api.audit.load_withdrawal import finish_withdrawals
+    from api.cli.links import announce_loaded
+    from engine.audit.file_anchors import declare_network
+    from features.intake.load import load as take_in
+    from features.messages.settings import choose_settings
+    from features.offline.memory_release import keep_freed_memory, pause_collection
+
+    keep_freed_memory()
+    with pause_collection(), open_home(home) as (found, store):
+        finish_withdrawals(found, store)
+        with progress() as report_progress:
+            loaded = take_in(
+                found,
+                folder,
+                format=kind,
+                ignore_columns=ignored,
+                progress=report_progress,
+                announce=partial(_begin, store),
+                settings=choose_settings(found, settings),
+            )
+        declare_network(found, store)
+        _fill_counters(found, store, loaded)
+        announce_loaded(found, store)
+    return loaded
+
+
+def _fill_counters(home: "Home", store: "Store", loaded: "LoadResult") -> None:
+    """Let the counters start from the whole history, unless they do."""
+    from features.catalogue.plan import current_plan
+    from features.history.tables import epoch, loads
+    from features.online.backfill import has_other_network, open_epoch
+    from features.online.crossing_index import is_current
+
+    plan = current_plan()
+    with store.read() as connection:
+        is_known = is_current(connection, epoch(home), plan.digest)
+        is_known |= not loads(home)
+        if is_known and not has_other_network(connection):
+            return
+    about = loaded.as_body() if any(loaded.rows.values()) else None
+    open_epoch(home, store, plan, about=about, report=say)
+
+
+def _show_load(loaded: "LoadResult", *, is_checked: bool) -> None:
+    for name, rows in loaded.accepted.items():
+        typer.echo(f"{rows:>10,} accepted {loaded.quarantined[name]:>8,} quarantined  {name}")
+    for name, fields in loaded.placeholders.items():
+        for field, rows in fields.items():
+            typer.echo(f"{rows:>10,} placeholders, taken as missing  {name} {field}")
+    for name, rows in loaded.differences.items():
+        what = "document not in the folder" if name == "document" else f"document differs: {name}"
+        typer.echo(f"{rows:>10,} {what}")
+    typer.echo(f"quarantine: {loaded.quarantine_file}")
+    if loaded.digest:
+        typer.echo(f"load: {loaded.digest}")
+    if is_checked:
+        typer.echo("checked: nothing was loaded")
+    elif not loaded.is_new:
+        typer.echo("this load was in the home already: nothing has changed")
+
+
+def _say_what_is_wrong(path: Path, loaded: "LoadResult", why: str | None) -> None:
+    """Say why a file fails the command, and in which form it is where its rows are bad."""
+    from features.intake.file_reader import read_dialect
+
+    if why is not None:
+        say(f"{path.name}: {why}")
+    is_bad = loaded.quarantined[path.name] > loaded.held.get(path.name, 0)
+    if is_bad and path.suffix == ".csv" and str(dialect := read_dialect(path)):
+        say(f"{path.name}: {dialect}")
+
+
+def _unknown_posts(posts: Mapping[str, int]) -> str:
+    """Return a warning: without a network file a mistyped code is a post like any other."""
+    shown = ", ".join(f"{post} (crossings: {rows:,})" for post, rows in list(posts.items())[:20])
+    more = f" and {len(posts) - 20:,} more" if len(posts) > 20 else ""
+    return f"warning: no network file names these posts, check their codes: {shown}{more}"
+
+
+def _begin(store: "Store", loaded: "LoadResult") -> None:
+    """Record a load before its folder is in place."""
+    from engine.journal.journal import Journal
+    from engine.journal.kinds import LOAD_BEGUN
+
+    Journal(store).append([LOAD_BEGUN.draft(loaded.digest, loaded.as_body())])

@@ -45,9 +45,9 @@ from engine.storage.home import DATABASE_VARIABLE, Home
 
 if TYPE_CHECKING:
     from api.client import Client
-    from api.decisions.schemas import SupervisorView
+    from api.decisions.answers import SupervisorView
     from api.harness.links_demo import LinksStory
-    from experiments.support.held_out_shift import HeldOutShift
+    from experiments.support.arrivals import HeldOutShift
 
 
 IN_FORCE: Mapping[str, Any] = {
@@ -141,7 +141,7 @@ def demo(
 ) -> None:
     """From nothing to a ranked queue: synthetic history, a model, the service, three shifts."""
     from api.harness.service_process import run_service
-    from experiments.support.free_port import free_port
+    from experiments.support.processes import find_free_port
 
     os.environ.pop(DATABASE_VARIABLE, None)  # a demonstration never writes to another store
     # A signal that stops the demonstration stops its service too.
@@ -154,7 +154,7 @@ def demo(
         return
     with progress() as report_progress:
         shift, version, credentials = _live(found, report_progress)
-        port = port or free_port()
+        port = port or find_free_port()
         say(f"starting the service on port {port}")
         with run_service(found.root, port):
             differing = _report_differently(found, shift, credentials, port)
@@ -288,9 +288,9 @@ def _read_people(lived: "subprocess.Popen[str]") -> dict[str, str]:
 def _synthesise(home: Home, report_progress: ReportProgress, *, now: int) -> "HeldOutShift":
     """Write a synthetic network, and cut off its last shifts before the present."""
     from api.harness.lived_weeks import ENTRIES
-    from experiments.support.held_out_shift import cut
-    from experiments.synthetic.records.writer import write
-    from experiments.synthetic.world.network import network_toml
+    from experiments.support.arrivals import cut_shift
+    from experiments.synthetic.folder import write
+    from experiments.synthetic.posts import network_toml
 
     folder = home.root / "synthetic"
     write(
@@ -302,7 +302,7 @@ def _synthesise(home: Home, report_progress: ReportProgress, *, now: int) -> "He
         progress=lambda done, of: report_progress("synthetic border network", done, of),
     )
     (folder / "all" / "network.toml").write_text(network_toml(entries=ENTRIES), "utf-8")
-    return cut(folder / "all", folder / "history", opens_at=now - LIVED, passes_until=now)
+    return cut_shift(folder / "all", folder / "history", opens_at=now - LIVED, passes_until=now)
 
 
 def _load(home: Home, shift: "HeldOutShift", report_progress: ReportProgress) -> None:
@@ -310,7 +310,7 @@ def _load(home: Home, shift: "HeldOutShift", report_progress: ReportProgress) ->
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from features.intake.load import load
-    from features.online.epoch import open_epoch
+    from features.online.backfill import open_epoch
 
     loaded = load(
         home, shift.history, progress=lambda _, done, of: report_progress("loading", done, of)
@@ -322,12 +322,12 @@ def _load(home: Home, shift: "HeldOutShift", report_progress: ReportProgress) ->
 def _model(home: Home, people: Mapping[str, str], report_progress: ReportProgress) -> str:
     """Train a model and let two people, who did not train it, put it into force."""
     from api.auth.accounts import Accounts
-    from api.models.lifecycle import ModelSteps
+    from api.models.steps import ModelSteps
     from api.service.assembly import open_network
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from models.config import TrainConfig
-    from models.training.pipeline import make_candidate
+    from models.training.candidates import make_candidate
 
     with open_home(home.root) as (_, store):
         accounts = Accounts(store, open_network(home))
@@ -368,7 +368,7 @@ def _report_differently(
     """
     from api.client import Client
     from engine.domain.network import read_network
-    from experiments.support.free_port import HOST
+    from experiments.support.processes import HOST
 
     network = read_network(home.network)
     with Client(HOST, port, credentials.supervisor) as client:
@@ -405,7 +405,7 @@ def _furnish(credentials: Credentials, port: int) -> None:
     """Put something on the analysts' desk."""
     from api.client import Client
     from api.service.executors import BACKTESTS
-    from experiments.support.free_port import HOST
+    from experiments.support.processes import HOST
 
     say("an analyst proposes two profiles and an entry of the watch list; drift is measured")
     patience = BACKTESTS.seconds + 30.0  # a backtest that takes longer is left out, and said to be
@@ -416,8 +416,8 @@ def _furnish(credentials: Credentials, port: int) -> None:
 def _queues(credentials: Credentials, port: int) -> dict[str, list["SupervisorView"]]:
     """Return what waits at each post where anything does, as a supervisor sees it."""
     from api.client import Client
-    from api.decisions.schemas import SupervisorView
-    from experiments.support.free_port import HOST
+    from api.decisions.answers import SupervisorView
+    from experiments.support.processes import HOST
 
     with Client(HOST, port, credentials.supervisor) as client:
         queues = {
@@ -470,7 +470,7 @@ def _show(
 
 
 def _address(port: int) -> str:
-    from experiments.support.free_port import HOST
+    from experiments.support.processes import HOST
 
     return f"http://{HOST}:{port}"
 

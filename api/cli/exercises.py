@@ -24,8 +24,7 @@ from engine.domain.rights import Role
 from engine.errors import InputError
 
 if TYPE_CHECKING:
-    from api.training.desk import TrainingDesk
-    from experiments.training.exercises import Pick
+    from experiments.exercises import Pick
 
 TruthOption = Annotated[
     Path | None, typer.Option(help="Folder of the solutions; HOME.truth where none is named.")
@@ -43,12 +42,11 @@ exercises = typer.Typer(
 @contextmanager
 def open_desk(home: Path, truth: Path | None, by: str) -> Iterator["TrainingDesk"]:
     """Open the desk of a training home for a person who knows their password."""
-    from api.training.desk import TrainingDesk
-    from api.training.store import default_truth, open_training
+    from api.exercises.desk import ExerciseDesk, default_truth, open_exercise_home
 
-    with open_training(home) as (found, store):
+    with open_exercise_home(home) as (found, store):
         signed_in(found, store, by)
-        yield TrainingDesk(found, store, truth or default_truth(home.absolute()))
+        yield ExerciseDesk(found, store, truth or default_truth(home.absolute()))
 
 
 @exercises.command("make")
@@ -67,10 +65,10 @@ def make(
     as_json: JsonOption = False,
 ) -> None:
     """Make a training home from a synthetic network, and its solutions in a folder apart."""
-    from api.training.maker import HomeOrder, make_home
-    from api.training.store import default_truth
+    from api.exercises.desk import default_truth
+    from api.exercises.maker import HomeOrder, make_home
     from engine.storage.home import Home
-    from experiments.training.composition import Course
+    from experiments.exercises import Course
 
     course = Course(vehicles, _levels(levels))
     order = HomeOrder(seed, crossings, days, course, is_modelled=not rules_only)
@@ -95,10 +93,10 @@ def enrol(
 ) -> None:
     """Make an account of a trainee and print its password; it is not shown again."""
     from api.auth.accounts import Accounts
+    from api.exercises.desk import open_exercise_home
     from api.service.assembly import open_network
-    from api.training.store import open_training
 
-    with open_training(home) as (found, store):
+    with open_exercise_home(home) as (found, store):
         role = Role.ADMINISTRATOR if leader else Role.SUPERVISOR
         made = Accounts(store, open_network(found)).create_user(name, role)
     emit({"name": made.name, "password": made.secret}, as_json=as_json, text=made.secret)
@@ -129,7 +127,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Write an exercise as JSON: each vehicle as an officer sees it, places with their minutes."""
-    from experiments.training.exercises import encode_exercise
+    from experiments.exercises import encode_exercise
 
     with open_desk(home, None, by) as desk:
         found = desk.read_exercise(exercise)
@@ -198,11 +196,10 @@ def figures(
     as_json: JsonOption = False,
 ) -> None:
     """Write the figures of all trainees as CSV, for those who run the programme."""
-    from api.training.desk import TrainingDesk
-    from api.training.store import default_truth, open_training
+    from api.exercises.desk import ExerciseDesk, default_truth, open_exercise_home
 
-    with open_training(home) as (found, store):
-        desk = TrainingDesk(found, store, truth or default_truth(home.absolute()))
+    with open_exercise_home(home) as (found, store):
+        desk = ExerciseDesk(found, store, truth or default_truth(home.absolute()))
         rows = desk.list_figures()
 
     def text() -> None:
@@ -223,18 +220,17 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8100,
 ) -> None:
     """Run the pages of a training home until they are stopped."""
+    from api.exercises.desk import open_exercise_home
+    from api.exercises.service import create_exercise_app, open_exercise_runtime
     from api.http.server import configured, listen, name_address, open_socket
     from api.service.structured_logging import configure
-    from api.training.app import create_training_app
-    from api.training.runtime import open_training_runtime
-    from api.training.store import open_training
 
-    with open_training(home):
+    with open_exercise_home(home):
         pass  # refused before anything listens
     with open_socket(host, port) as listening:
         configure()
         say(f"training on {name_address(listening)}: everything in it is SYNTHETIC")
-        app = create_training_app(lambda: open_training_runtime(home, truth))
+        app = create_exercise_app(lambda: open_exercise_runtime(home, truth))
         listen(configured(app, host=host, port=port, log_config=None), listening)
 
 
@@ -249,9 +245,9 @@ def certify(
     as_json: JsonOption = False,
 ) -> None:
     """Write your certificate of the course as a PDF file, once every exercise is closed."""
+    from api.exercises.certificate_pdf import write_certificate
+    from api.exercises.certificates import make_certificate, sign_certificate
     from api.service.settings import Settings
-    from api.training.certificate_pdf import write_certificate
-    from api.training.certificates import make_certificate, sign_certificate
     from api.web.i18n import LANGUAGES, ReaderLocale
     from engine.journal.receipts import open_signer
     from engine.storage.home import Home
@@ -276,12 +272,11 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Say whose certificate a digest belongs to; refused where it belongs to none."""
-    from api.training.certificates import find_certificate
-    from api.training.desk import TrainingDesk
-    from api.training.store import default_truth, open_training
+    from api.exercises.certificates import find_certificate
+    from api.exercises.desk import ExerciseDesk, default_truth, open_exercise_home
 
-    with open_training(home) as (found, store):
-        desk = TrainingDesk(found, store, truth or default_truth(home.absolute()))
+    with open_exercise_home(home) as (found, store):
+        desk = ExerciseDesk(found, store, truth or default_truth(home.absolute()))
         made = find_certificate(desk, digest)
     result = {"digest": made.digest} | dict(made.content)
     skill = f"skill {_range(made.content['skill']).strip()}"
@@ -291,10 +286,10 @@ def check(
 @exercises.command("key")
 def show_key(home: HomeOption, *, as_json: JsonOption = False) -> None:
     """Print the public key by which certificates of a training home are verified."""
-    from api.training.store import open_training
+    from api.exercises.desk import open_exercise_home
     from engine.journal.receipts import open_signer
 
-    with open_training(home) as (found, _):
+    with open_exercise_home(home) as (found, _):
         key = open_signer(found).public_key.public_bytes_raw().hex()
     emit({"key": key}, as_json=as_json, text=key)
 
@@ -308,7 +303,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Say what a certificate states, where this key signed it; needs no training home."""
-    from api.training.certificates import read_public_key, verify_signed
+    from api.exercises.certificates import read_public_key, verify_signed
 
     made = verify_signed(file, read_public_key(key))
     result = {"digest": made.digest} | dict(made.content)
@@ -318,7 +313,7 @@ def verify(
 
 def read_picks(file: Path) -> "list[Pick]":
     """Read picks; raises ``InputError`` naming what is wrong."""
-    from experiments.training.exercises import Pick
+    from experiments.exercises import Pick
 
     try:
         body = json.loads(file.read_bytes())

@@ -205,9 +205,9 @@ def simulate(
     as_json: JsonOption = False,
 ) -> None:
     """Compare selection policies over a synthetic year: each learns from what it searched."""
-    from experiments.simulation.run import NOTICE, POLICIES
-    from experiments.simulation.run import simulate as run
-    from experiments.simulation.world_setup import Span
+    from experiments.simulation.capacity import Span
+    from experiments.simulation.comparison import NOTICE, POLICIES
+    from experiments.simulation.comparison import simulate as run
 
     if out is not None:
         require_folder_of(out)
@@ -221,9 +221,9 @@ def simulate(
             progress=lambda done, of: report_progress("worlds", done, of),
         )
     if out is not None:
-        from experiments.simulation.plots import draw
+        from experiments.simulation.comparison import draw_plots
 
-        draw(made, out)
+        draw_plots(made, out)
     emit(made, as_json=as_json, text=lambda: _show(made))
 
 
@@ -359,7 +359,7 @@ def forker() -> "Forker":
 
 def _on_a_small_disk(options: Sequence[str]) -> None:
     """Do all of it in a namespace with a small disk, unless this is it or there is none."""
-    from experiments.faults.full_disk import on_a_small_disk, small_disk
+    from experiments.faults.store_outage import on_a_small_disk, small_disk
 
     if small_disk() is not None:
         return

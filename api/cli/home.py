@@ -69,7 +69,7 @@ def backup(
 
 def copy_home(home: Home, out: Path) -> "Verdict":
     """Copy a home's store and files as they are, and return what a check of the copy found."""
-    from engine.audit.store_damage import verify_store
+    from engine.audit.store_check import verify_store
     from engine.journal.areas import list_declared_tables
     from engine.journal.receipts import KEY_FILE, public_key_of
 
@@ -268,7 +268,7 @@ def rebuild(
     as_json: JsonOption = False,
 ) -> None:
     """Make every table again from the journal, in one transaction; stop the service first."""
-    from api.audit.home_rebuild import rebuild_home, rebuild_into
+    from api.audit.home_check import rebuild_home, rebuild_into
 
     with opened_to_read(home) as (found, store):
         if into is None:

@@ -41,7 +41,7 @@ WhyOption = Annotated[str, typer.Option(help="Why, for the journal.")]
 @links.command("identity")
 def identity(home: HomeOption, *, as_json: JsonOption = False) -> None:
     """Print this installation's link identity, made on first use, for the other side to pin."""
-    from engine.links.key_files import open_link_keys
+    from engine.links.identity import open_link_keys
 
     with opened_existing(home) as (found, _):
         ours = open_link_keys(found).identity
@@ -97,9 +97,9 @@ def propose(
 def _propose_matching(
     exchange: "LinkExchange", accounts: "Accounts", name: str, *, by: str, why: str
 ) -> None:
-    from engine.links.matching.match_exchange import MatchExchange
+    from engine.links.matching.list_comparison import ListComparison
 
-    found = MatchExchange(exchange)
+    found = ListComparison(exchange)
     before = found.read_resumption_author(name)
     is_lapsed = before is not None and not accounts.is_active(before)
     found.propose_resumption(name, by=by, why=why, is_lapsed=is_lapsed)
@@ -122,11 +122,11 @@ def approve(
 ) -> None:
     """Approve an agreement or a resumption that another person of this side proposed."""
     from engine.domain.rights import Matter, Right
-    from engine.links.matching.match_exchange import MatchExchange
+    from engine.links.matching.list_comparison import ListComparison
 
     with _open_signed_in(home, by) as (exchange, accounts):
         accounts.check_governor(by, Right.APPROVE)
-        found = MatchExchange(exchange)
+        found = ListComparison(exchange)
         author = found.read_resumption_author(name) if matching else exchange.read_author(name)
         if author is None:
             raise ConflictError("link", name, "nothing waits for a second person")
@@ -161,7 +161,7 @@ def end(
 @links.command("status")
 def status(home: HomeOption, *, as_json: JsonOption = False) -> None:
     """Show every link: what waits, how late it is, and what stopped."""
-    from api.links.reads import list_links
+    from api.links.answers import list_links
     from engine.journal.journal import Journal
 
     with opened_to_read(home) as (found, store):
@@ -221,7 +221,7 @@ def recompute(
 ) -> None:
     """Make the decisions of a post's node again at its centre, from the copies of its records."""
     from api.links.node_recompute import recompute_at_centre, verify_draws_at_centre
-    from api.service.model_store import HomeModels
+    from api.service.model_watch import HomeModels
 
     with _open_exchange(home) as (found, store, exchange):
         link, models = exchange.find_link(name), HomeModels(found)
@@ -261,9 +261,8 @@ def sync(
     as_json: JsonOption = False,
 ) -> None:
     """Exchange with the other side over HTTPS until nothing waits on either side."""
-    from api.links.exchanges import exchange_all
-    from api.links.https_line import open_carrier
-    from api.links.movements.loaded_exits import announce_all
+    from api.links.exchanges import exchange_all, open_carrier
+    from api.links.loaded_exits import announce_all
 
     results: dict[str, ExchangeResult | OtherSideError] = {}
     with _open_exchange(home) as (found, _, exchange):
@@ -324,7 +323,7 @@ def export(
 ) -> None:
     """Write what waits for the other side, and what is held of its journal, into a folder."""
     from api.links.exchanges import export_parcel
-    from api.links.movements.loaded_exits import announce_all
+    from api.links.loaded_exits import announce_all
 
     with _open_exchange(home) as (found, _, exchange):
         link = exchange.find_link(name)
@@ -379,11 +378,11 @@ def match(
 ) -> None:
     """Ask the other side which of the entries marked as shareable stand on its list too."""
     from engine.domain.rights import Right
-    from engine.links.matching.match_exchange import MatchExchange
+    from engine.links.matching.list_comparison import ListComparison
 
     with _open_signed_in(home, by) as (exchange, accounts):
         accounts.check_governor(by, Right.ACT)
-        asked = MatchExchange(exchange).begin(name, by=by)
+        asked = ListComparison(exchange).begin(name, by=by)
     text = f"asked about {asked} identifiers: darvoza link sync" if asked else "nothing new to ask"
     emit({"asked": asked}, as_json=as_json, text=text)
 
@@ -404,11 +403,11 @@ def details(
 ) -> None:
     """Take a step about the details of a common entry."""
     from engine.domain.rights import Matter, Right
-    from engine.links.matching.match_exchange import MatchExchange
+    from engine.links.matching.list_comparison import ListComparison
 
     with _open_signed_in(home, by) as (exchange, accounts):
         accounts.check_governor(by, Right.ACT)
-        matching = MatchExchange(exchange)
+        matching = ListComparison(exchange)
         first = matching.read_hit(name, token).release.person
         if step in ("ask", "release") and first:
             accounts.must_second(Matter.WATCHLIST, first=first, second=by)
@@ -440,7 +439,7 @@ def announce_loaded(home: "Home", store: "Store") -> None:
     if not home.link_keys.exists():
         return
     from api.links.exchanges import open_exchange
-    from api.links.movements.loaded_exits import announce_all
+    from api.links.loaded_exits import announce_all
 
     exchange = open_exchange(home, store, _open_journal(home, store))
     with store.read() as connection:

@@ -23,19 +23,7 @@ import typer
 from rich.markup import escape
 
 from api.area_names import AREA_COMMANDS, VARIABLE, parse_areas
-from api.cli import (
-    agencies,
-    data,
-    demo,
-    experiments,
-    home,
-    loads,
-    models,
-    profiles,
-    sbom,
-    service,
-    training,
-)
+from api.cli import agencies, data, demo, experiments, home, models, profiles, sbom, service
 from api.cli.common import ERR
 from engine.errors import RiskError
 
@@ -49,21 +37,21 @@ app = typer.Typer(
 COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo,
     data.synth,
-    loads.load,
-    loads.withdraw,
+    data.load,
+    data.withdraw,
     data.features,
     data.sql,
     data.quality,
-    training.train,
-    training.evaluate,
-    training.repeat,
-    training.promote,
+    models.train,
+    models.evaluate,
+    models.repeat,
+    models.promote,
     models.shadow,
     models.trial,
     models.rollback,
     models.drift,
-    training.backtest,
-    training.mlflow,
+    models.backtest,
+    models.mlflow,
     service.serve,
     home.verify,
     home.rebuild,

@@ -1,32 +1,315 @@
-"""Commands about models that were trained: shadow, trial, rollback, drift."""
+"""Commands about models: train, evaluate and promote them, shadow, trial, rollback, drift."""
 
 import getpass
-from typing import TYPE_CHECKING, Annotated, Any
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from api.cli.common import (
     HomeOption,
+    IgnoreOption,
     JsonOption,
     PoliteOption,
+    UnusedHomeOption,
     emit,
+    instant,
+    names,
     opened_existing,
+    opened_to_read,
+    progress,
+    say,
     signed_in,
     step_back,
 )
-from engine.domain.time_units import RECENT_DAYS
+from api.cli.data import FormatOption, taken_in
+from engine.domain.time_units import DAY, RECENT_DAYS
+from engine.errors import HomeError, InputError
+from engine.storage.files import escape_cells, read_ahead
 from engine.storage.home import Home
-
-WEEK_DAYS = 7
-"""Decisions spread over less say nothing yet of hours, days of the week and short rates."""
 
 if TYPE_CHECKING:
     from engine.journal.entries import Draft
     from engine.journal.journal import Journal
-    from engine.journal.payloads import TrialFigures
+    from engine.journal.kinds import TrialFigures
     from engine.storage.database import Store
     from features.online.online_features import OnlineFeatures
-    from models.bundle.bundle import BundleDocuments
+    from models.bundle import BundleDocuments
+    from models.config import TrainConfig
+    from models.training.backtest import Backtest
+
+InstantOption = Annotated[
+    int, typer.Option(metavar="T", parser=instant, help="A date or time; UTC.")
+]
+
+
+def backtest(
+    folder: Annotated[Path, typer.Argument(help="Bulk folder; only this is read.")],
+    train_until: InstantOption,
+    test_from: InstantOption,
+    out: Annotated[Path, typer.Option(help="Folder for scores.csv and report.json.")],
+    test_until: Annotated[
+        int | None, typer.Option(metavar="T", parser=instant, help="Default: the end.")
+    ] = None,
+    labels: Annotated[
+        Literal["frozen", "streaming"],
+        typer.Option(help="Those recorded before the test alone, or each as it comes."),
+    ] = "frozen",
+    label_delay_days: Annotated[
+        float,
+        typer.Option(min=0, help="From a label's record until a streaming backtest knows it."),
+    ] = 0.0,
+    refit_days: Annotated[
+        float, typer.Option(min=0, help="How often to fit again, on streaming labels; 0: never.")
+    ] = 0.0,
+    config: Annotated[Path | None, typer.Option(help="Training configuration, TOML.")] = None,
+    ignore_columns: IgnoreOption = None,
+    view: Annotated[
+        Literal["isolated", "linked", "pooled"],
+        typer.Option(help="Administrations alone, linked by messages, or in one database."),
+    ] = "pooled",
+    *,
+    format: FormatOption = "contract",  # noqa: A002 - the option's name
+    _home: UnusedHomeOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Score every crossing of a test period with what was known then."""
+    from engine.domain.time_units import NEVER
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from models.config import TrainConfig
+    from models.training.backtest import Period
+    from models.training.view_backtest import backtest_view
+
+    if not folder.is_dir():
+        raise InputError(str(folder), "no such folder")
+    try:
+        period = Period(
+            train_until,
+            test_from,
+            NEVER if test_until is None else test_until,
+            labels,
+            round(label_delay_days * DAY),
+            round(refit_days * DAY),
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
+    with progress() as report_progress:
+        tables = taken_in(
+            folder, format, ignored=names(ignore_columns), report_progress=report_progress
+        )
+        made = backtest_view(
+            tables, Plan(CATALOGUE), settings, period, view=view, progress=report_progress
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    _write_scores(made, out / "scores.csv")
+    (out / "report.json").write_text(json.dumps(made.report, indent=1), "utf-8")
+    emit(made.report, as_json=as_json, text=lambda: _print_report(made.report))
+
+
+def train(
+    home: HomeOption,
+    config: Annotated[Path | None, typer.Argument(help="Configuration, TOML.")] = None,
+    by: Annotated[
+        str,
+        typer.Option("--as", help="Who trains, with their password; may not approve the model."),
+    ] = "",
+    estimator: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="Your estimator, in place of our trees."),
+    ] = None,
+    target: Annotated[
+        Literal["discrepancy", "seizure"], typer.Option(help="Whose trees it takes the place of.")
+    ] = "discrepancy",
+    *,
+    weekly: Annotated[
+        bool, typer.Option("--weekly", help="As the weekly timer does: propose what was judged.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a candidate from the home's history, with its evaluation report."""
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from models.config import TrainConfig
+    from models.training.candidates import make_candidate
+
+    settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
+    if weekly:
+        if by or estimator is not None:
+            raise typer.BadParameter("takes neither --as nor --estimator", param_hint="--weekly")
+        _train_weekly(home, settings, as_json=as_json)
+        return
+    if estimator is not None:
+        from models.learning.own_estimators import load_estimator
+
+        load_estimator(estimator)  # refused before the work begins
+        settings = replace(settings, estimators=((target, estimator),))
+    with opened_existing(home) as (found, store):
+        who = _trainer(found, store, by)
+        with progress() as report_progress:
+            made = make_candidate(
+                found, store, Plan(CATALOGUE), settings, by=who, progress=report_progress
+            )
+        read_ahead(store.file)
+
+    def text() -> None:
+        typer.echo(f"candidate {made.version}, trained by {who}")
+        _print_report(dict(made.report))
+
+    emit({"version": made.version, "metrics": dict(made.report)}, as_json=as_json, text=text)
+
+
+def _train_weekly(home: Path, settings: "TrainConfig", *, as_json: bool) -> None:
+    """Train as the weekly timer does; two people are needed as for any candidate."""
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from models.lifecycle.states import WEEKLY_TIMER
+    from models.training.candidates import propose_weekly
+
+    with opened_existing(home) as (found, store), progress() as report_progress:
+        made = propose_weekly(found, store, Plan(CATALOGUE), settings, progress=report_progress)
+        read_ahead(store.file)
+    version, report = made.candidate.version, dict(made.candidate.report)
+
+    def text() -> None:
+        proposed = f"not proposed: {made.why_not}" if made.why_not else "proposed, in the shadow"
+        typer.echo(f"candidate {version}, trained by {WEEKLY_TIMER}; {proposed}")
+        _print_report(report)
+
+    result = {"version": version, "proposed": not made.why_not, "why_not": made.why_not}
+    emit(result | {"metrics": report}, as_json=as_json, text=text)
+
+
+def _trainer(home: Home, store: "Store", by: str) -> str:
+    """Return under whose name a model is trained: a person's, with their password.
+
+    A home without people has no name that could be taken: there it is this machine's account, which
+    approves nothing.
+    """
+    from api.auth.accounts import Accounts
+    from api.service.assembly import open_network
+
+    if Accounts(store, open_network(home)).has_people():
+        if not by:
+            raise typer.BadParameter("name who trains the model", param_hint="--as")
+        signed_in(home, store, by)
+        return by
+    if by:
+        why = "this home has no people yet: make them first, or leave this out"
+        raise typer.BadParameter(why, param_hint="--as")
+    return f"account:{getpass.getuser()}"
+
+
+def evaluate(
+    home: HomeOption,
+    version: Annotated[str, typer.Argument(help="Model version.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the stored report of a model, and write report.html next to the home's bundles."""
+    from models.bundle import load_bundle, read_verify_key
+    from models.evaluation.report_html import render_report
+
+    with opened_to_read(home) as (found, _):
+        key = read_verify_key(found, version)
+        report = dict(load_bundle(found.bundles / version, key).report)
+    page = found.reports / version / "report.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(render_report(report, title=f"Evaluation of {version}"), "utf-8")
+
+    def text() -> None:
+        _print_report(report)
+        typer.echo(f"with plots: {page}")
+
+    emit(report | {"version": version, "report_html": str(page)}, as_json=as_json, text=text)
+
+
+def repeat(
+    home: HomeOption,
+    version: Annotated[str, typer.Argument(help="Model version.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model again from its record and compare it, to the bit; nothing is changed."""
+    from features.catalogue.catalogue import CATALOGUE
+    from features.catalogue.plan import Plan
+    from models.training.candidates import reproduce_model as again
+
+    with opened_to_read(home) as (found, store), progress() as report_progress:
+        made = again(found, store, Plan(CATALOGUE), version=version, progress=report_progress)
+
+    def text() -> None:
+        typer.echo(f"{version} {'reproduced bit for bit' if made.is_identical else 'differs'}")
+        if not made.same_data:
+            typer.echo("the data it was fitted on are no longer what they were")
+        if not made.same_report:
+            typer.echo("differs: report.json")
+        for name, same in made.files.items():
+            if not same:
+                typer.echo(f"differs: {name}")
+        for name, (then, now) in made.changed.items():
+            typer.echo(f"{name} was {then} then, and is {now} now")
+
+    emit(made.as_dict(), as_json=as_json, text=text, ok=made.is_identical)
+
+
+def promote(
+    home: HomeOption,
+    version: Annotated[str, typer.Argument(help="Model version.")],
+    by: Annotated[str, typer.Option("--as", help="Who approves.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Approve a model, with your password; two people put it into force."""
+    from api.models.steps import ModelSteps
+
+    with opened_existing(home) as (found, store):
+        steps = ModelSteps(found, store, by, signed_in(found, store, by))
+        standing = steps.approve(version).models[version]
+    stage, approvals = standing.role, list(standing.approvals)
+    result = {"version": version, "role": stage, "approvals": approvals}
+    text = f"{version} is {stage.replace('_', ' ')}\napproved by {', '.join(approvals)}"
+    emit(result, as_json=as_json, text=text)
+
+
+def mlflow(home: HomeOption, port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
+    """Show the analysts' MLflow pages, on this machine only, behind a key of this start."""
+    import secrets
+
+    from models.training.mlflow_pages import USER
+    from models.training.mlflow_tracking import serve_pages
+
+    with opened_to_read(home) as (found, _):
+        if not (found.tracking / "mlflow.db").is_file():
+            raise HomeError(str(home), "no training was recorded in it yet")
+    key = secrets.token_urlsafe(24)
+    say(f"MLflow on http://127.0.0.1:{port} for {USER}, password {key}: keep it to yourself")
+    serve_pages(found, port=port, key=key)
+
+
+def _write_scores(made: "Backtest", path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.csv
+
+    columns: dict[str, Any] = {"crossing_id": escape_cells(made.crossing_id)}
+    columns |= {name: getattr(made, name) for name in ("p_seizure", "p_discrepancy", "risk")}
+    with path.open("wb") as file:  # the header by hand: pyarrow would put its names in quotes
+        file.write((",".join(columns) + "\n").encode())
+        plain = pyarrow.csv.WriteOptions(include_header=False)
+        pyarrow.csv.write_csv(pa.table(columns), file, plain)
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    from models.evaluation.report_text import page
+
+    typer.echo(page(report))
+
+
+WEEK_DAYS = 7
+"""Decisions spread over less say nothing yet of hours, days of the week and short rates."""
 
 
 def shadow(
@@ -39,8 +322,8 @@ def shadow(
     as_json: JsonOption = False,
 ) -> None:
     """Let a candidate score in the shadow; again, or without a version, score the days since."""
-    from api.models.lifecycle import ModelSteps
-    from models.lifecycle.projection import read_state
+    from api.models.steps import ModelSteps
+    from models.lifecycle.states import read_state
 
     with opened_existing(home) as (found, store):
         with store.read() as connection:
@@ -92,7 +375,7 @@ def trial(
 
 def _step_trial(home: Home, store: "Store", version: str, *, by: str, why: str) -> dict[str, Any]:
     """Approve a trial, or end the one that runs where no version is named."""
-    from api.models.lifecycle import ModelSteps
+    from api.models.steps import ModelSteps
 
     steps = ModelSteps(home, store, by, signed_in(home, store, by))
     now = steps.approve(version, is_trial=True) if version else steps.end_trial(why)
@@ -105,12 +388,12 @@ def _measure_trial(store: "Store", *, by: str) -> "TrialFigures | None":
     """Measure the trial that runs, and record it; None where none does."""
     from engine.journal.areas import list_projections
     from engine.journal.journal import Journal
-    from models.lifecycle.projection import on_trial
-    from models.monitoring.trial_results import measure_trial, measurement
+    from models.lifecycle.states import find_trial
+    from models.monitoring.trials import measure_trial, measurement
 
     journal = Journal(store, list_projections())
     with store.read() as connection:
-        running = on_trial(connection)
+        running = find_trial(connection)
         if running is None:
             return None
         now = journal.now(connection)
@@ -145,7 +428,7 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Put the model before the present one back into force, with your password."""
-    from api.models.lifecycle import ModelSteps
+    from api.models.steps import ModelSteps
 
     with opened_existing(home) as (found, store):
         now = ModelSteps(found, store, by, signed_in(found, store, by)).roll_back(why)
@@ -171,8 +454,8 @@ def drift(
     from engine.errors import NoModelError
     from engine.journal.areas import list_projections
     from engine.journal.journal import Journal
-    from models.bundle.bundle import read_documents, read_verify_key
-    from models.lifecycle.projection import measurement, read_state
+    from models.bundle import read_documents, read_verify_key
+    from models.lifecycle.states import measurement, read_state
 
     step_back(if_polite=polite)
     with opened_existing(home) as (found, store):
@@ -248,8 +531,7 @@ def _print_drift(figures: dict[str, Any]) -> None:
 
 def _score_days(home: Home, store: "Store", version: str) -> "list[Draft]":
     """Score and record the finished days."""
-    from models.bundle.bundle import read_verify_key
-    from models.bundle.scorer import Scorer
+    from models.bundle import Scorer, read_verify_key
     from models.monitoring.shadow_scoring import shadow_scores
 
     scorer = Scorer.load(home.bundles / version, key=read_verify_key(home, version))

@@ -40,7 +40,7 @@ def propose(
     home: HomeOption, by: ByOption, file: FileArgument = None, *, as_json: JsonOption = False
 ) -> None:
     """Propose a mapping of claims; another person puts it into force."""
-    from api.oidc.secret_files import open_subject_key
+    from api.oidc.sign_on import open_subject_key
     from engine.storage.home import Home
 
     mapping, digest = _read(home, file)

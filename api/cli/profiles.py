@@ -32,8 +32,8 @@ def backtest(
 ) -> None:
     """Show what a profile would have done in the last days of what the home knows."""
     from engine.criteria.profiles.profile import BacktestSubject
-    from features.history.journal_history import read_event_log
-    from models.data.referral_log import read_sent
+    from features.history.tables import read_event_log
+    from models.data.propensity_log import read_sent
     from models.evaluation.profile_backtest import profile_backtest
 
     step_back(if_polite=polite)
@@ -52,7 +52,7 @@ def templates(
     as_json: JsonOption = False,
 ) -> None:
     """Print the profiles that ship switched off, as POST /v1/profiles takes them."""
-    from engine.criteria.profiles.templates import read_template, read_templates
+    from engine.criteria.profiles.profile import read_template, read_templates
 
     result = dict(read_template(name) if name else read_templates())
     emit(result, as_json=as_json, text=lambda: typer.echo(json.dumps(result, indent=2)))

@@ -1,34 +1,183 @@
-"""One decision: a page with what is known, and the forms for a verdict, an act and a release.
+"""The page of one decision, its forms for a verdict, an act and a release, and its order on paper.
 
-A form that is refused comes back on its own page, with all that was typed and a sentence at each
-field that needs a correction. An act with numbers is shown as it was read before it is recorded.
+Forms are recorded through the same records as the JSON routes. Each form carries a number of its
+own, made with its page: sent twice, it counts once. A form is read whole before any of it is
+recorded. A form that is refused comes back on its own page, with all that was typed and a sentence
+at each field that needs a correction. An act with numbers is shown as it was read before it is
+recorded.
+
+The inspection order is a sheet for printing: a vehicle's papers, the places of its search order,
+and a code that leads back to the page. It is the same for every reader and has neither reasons nor
+figures, so that it tells no more than a checkpoint may see.
 """
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
+from markupsafe import Markup
 
 from api.areas import find_part
-from api.decisions.link_graph import KINDS, name_of_linked
+from api.auth.callers import Caller
+from api.decisions.answers import DecisionReader, first_words
 from api.decisions.page_data import list_named, read_page
-from api.decisions.page_forms import TheDecisionForm
-from api.decisions.reads import DecisionReader
-from api.decisions.timeline import SHAPES
+from api.decisions.panels import SHAPES, TIE_KINDS, name_tied
+from api.http.access import fill_agency, post_of
 from api.http.dependencies import TheService
+from api.http.request_bodies import ReportedAct
 from api.service.runtime import Runtime
-from api.web.field_errors import corrections
-from api.web.form_fields import FormError
+from api.web.forms import FormError, FormReader, TheReader, corrections
 from api.web.i18n import N_
 from api.web.labels import TABLES
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import TOKEN, TheForm
+from engine.domain.records import Seizure
+from engine.domain.time_units import moment
 from engine.errors import ConflictError
-from engine.shifts.rosters import has_scanner
+from engine.journal.idempotency import claim, find_holders, inspection_name, seizure_name
+from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, SEIZURE
+from engine.queue.queue import QueuedDecision
+from engine.queue.reviews import AGREED, Review, Reviewer
+from engine.queue.takings import TakingRequest
+from engine.selection import Handling
+from engine.shifts.workload import has_scanner
+from engine.targeting.report_writer import ExplainedRelease
+
+_SEIZED = ("substance_class", "substance", "quantity_g", "place", "concealment")
+
+
+@dataclass(frozen=True, slots=True)
+class FiledAct:
+    """An inspection act as its form was read, with what was seized and who did it."""
+
+    act: ReportedAct
+    seizure: Seizure | None
+    team: str | None
+
+    @property
+    def has_numbers(self) -> bool:
+        """Tell whether something in it could have been misread."""
+        return self.act.minutes is not None or self.seizure is not None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionForm:
+    """A form about one decision; each step raises ``FormError`` where a rule is broken."""
+
+    service: Runtime
+    caller: Caller
+    known: QueuedDecision
+    reader: FormReader
+
+    def review(self) -> None:
+        """Record a verdict."""
+        reader, known, caller = self.reader, self.known, self.caller
+        once, fields = reader.once(), reader.texts("verdict", "channel", "reason_code", "reason")
+        if fields.get("verdict") == "uphold":
+            fields.setdefault("reason_code", AGREED)
+            if fields.pop("channel", None):
+                reader.refuse("verdict", "agreed_elsewhere")
+        made = reader.finish(reader.record(Review, fields))
+        name = f"{REVIEW}:form:{known.decision_id}:{once}"
+        asked = claim(REVIEW, made, post=known.post, name=name)
+        by = Reviewer(caller.person, caller.is_person, caller.agency)
+        may_second = first_words(self.service.accounts, caller)
+        self.service.recording.review(known, made, asked, by=by, may_second=may_second)
+
+    def read_act(self) -> FiledAct:
+        """Return what an act's form says; records nothing."""
+        reader = self.reader
+        once, outcome = reader.once(), reader.text("outcome")
+        minutes, quantity = reader.number("minutes"), reader.number("quantity_g")
+        team = self._read_team()
+        shared = {"crossing_id": self.known.crossing_id, "recorded_at": datetime.now(UTC)}
+        fields = {"inspection_id": f"act-{once}", "outcome": outcome} | shared
+        fields |= {name: reader.every(name) for name in ("methods", "places_searched")}
+        act, seizure = reader.record(ReportedAct, fields | {"minutes": minutes}), None
+        if outcome == "seizure":
+            goods: dict[str, Any] = reader.texts(*_SEIZED) | {"quantity_g": quantity}
+            seizure = reader.record(
+                Seizure,
+                shared | goods | {"seizure_id": f"sz-{once}", "inspection_id": f"act-{once}"},
+            )
+        elif any(reader.text(name) for name in _SEIZED):
+            reader.refuse("outcome", "seized_without_seizure")
+        return FiledAct(reader.finish(act), seizure, team)
+
+    def report(self) -> None:
+        """File an inspection act and, where the form names one, a seizure."""
+        service, caller, filed = self.service, self.caller, self.read_act()
+        act, seizure = filed.act, filed.seizure
+        if seizure is not None:
+            post_of(service.recording, caller.enter("POST", "/v1/seizures"), act.crossing_id)
+        act_name = inspection_name(act.inspection_id)
+        find_name = seizure_name(act.inspection_id.replace("act-", "sz-", 1))
+        with service.store.read() as snapshot:  # sent twice, it differs in its time alone
+            done = find_holders(snapshot, [act_name, find_name])
+        if act_name not in done:
+            asked = claim(INSPECTION, act, post=self.known.post, name=act_name)
+            by = Handling(caller.person, filed.team)
+            service.recording.inspection(fill_agency(caller, act), asked, said=None, by=by)
+        if seizure is not None and find_name not in done:
+            asked = claim(SEIZURE, seizure, post=self.known.post, name=find_name)
+            seizure = fill_agency(caller, seizure)
+            service.recording.seizure(seizure, asked, person=caller.person, within=caller.post)
+
+    def release(self) -> None:
+        """Record that a vehicle left without inspection, and why."""
+        known, fields = self.known, self.reader.texts("reason_code", "reason")
+        fields |= {"crossing_id": known.crossing_id}
+        content = self.reader.finish(self.reader.record(ExplainedRelease, fields))
+        asked = claim(RELEASE, content, post=known.post, name=f"{RELEASE}:{known.crossing_id}")
+        by = Handling(self.caller.person, agency=self.caller.agency)
+        self.service.recording.release(content, asked, by=by)
+
+    def take(self) -> None:
+        """Record that its sender takes the vehicle, from another where the form names that."""
+        over = self.reader.text("over")
+        taking = TakingRequest(over=int(over) if over.isdecimal() else None)
+        self._hold(taking)
+
+    def give_back(self) -> None:
+        """Record that its sender gives the vehicle back."""
+        self._hold(None)
+
+    def _hold(self, taking: TakingRequest | None) -> None:
+        known, minutes = self.known, self.service.settings.taken_minutes
+        by = Handling(self.caller.person, agency=self.caller.agency)
+        self.service.recording.hold(
+            taking, known.crossing_id, post=known.post, by=by, minutes=minutes
+        )
+
+    def _read_team(self) -> str | None:
+        """Return who did it, where the form says so: one of those on when it was decided."""
+        team = self.reader.text("team")
+        if not team:
+            return None
+        with self.service.store.read() as snapshot:
+            inputs = self.service.journal.body(snapshot, self.known.seq, of=DECISION)["inputs"]
+        if team not in inputs["teams"]:
+            self.reader.refuse("team", "unknown_enumeration")
+        return team
+
+
+def decision_form(
+    visit: TheVisit, service: TheService, reader: TheReader, decision_id: str
+) -> DecisionForm:
+    """Return the form that a visitor sent; raises ``NotFoundError``."""
+    known = DecisionReader(service, visit.caller).locate(decision_id)
+    return DecisionForm(service, visit.caller, known, reader)
+
+
+TheDecisionForm = Annotated[DecisionForm, Depends(decision_form)]
+
 
 router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
 
@@ -168,9 +317,56 @@ def render_page(
         "retell": MessageReader(speech_of(visit.request, post)),
         "pair": service.network.pair(post),
         "shapes": SHAPES,
-        "kinds": KINDS,
-        "named": name_of_linked,
+        "kinds": TIE_KINDS,
+        "named": name_tied,
         "listed": () if found.is_blind else list_named(found.crossing, found.declaration),
         "json_address": f"/v1/decisions/{decision_id}",
     }
     return visit.page(template, status=status, post=post, **(values | more))
+
+
+order_router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
+_SHOWN = ("plate", "plate_country", "trailer_plate", "vin", "container_numbers", "seal_numbers")
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionOrder:
+    """All that the sheet says of a vehicle."""
+
+    number: str
+    decision_id: str
+    channel: str
+    team: str | None
+    crossing: Mapping[str, Any]
+    steps: Sequence[tuple[str, str]]
+    """(place, method) in the order of the search."""
+    code: Markup
+    """The QR code, as SVG."""
+
+
+@order_router.get("/{decision_id}/order")
+def show_order(visit: TheVisit, service: TheService, decision_id: str) -> Response:
+    """Show the order as it is printed."""
+    found = read_page(service, decision_id, visit.caller)
+    seen, crossing = found.seen, found.crossing
+    address = f"{visit.request.base_url!s}search?{urlencode({'q': decision_id})}"
+    order = InspectionOrder(
+        number=f"{seen['post']}-{seen['receipt']['sequence']}",
+        decision_id=decision_id,
+        channel=found.channel,
+        team=seen.get("team"),
+        crossing={name: crossing.get(name) for name in (*_SHOWN, "vehicle_class", "direction")},
+        steps=[(step["place"], step["method"]) for step in seen["search_order"]],
+        code=draw_code(address),
+    )
+    with service.store.read() as snapshot:
+        now = moment(service.journal.now(snapshot))
+    return visit.page("order.html", post=seen["post"], order=order, now=now)
+
+
+def draw_code(address: str) -> Markup:
+    """Return an address as a QR code: an SVG without a style of its own."""
+    import segno
+
+    drawn = segno.make(address, error="m", micro=False).svg_inline(scale=4, omitsize=True)
+    return Markup(drawn)  # noqa: S704 - made of squares, the address is not in it as text

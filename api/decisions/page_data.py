@@ -12,19 +12,25 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from api.decisions.link_graph import LinkGraph, graph
-from api.decisions.mirror_panel import MirrorComparison, fill_from_manifest, sides
-from api.decisions.reads import UNREAD, DecisionReader, is_blind
-from api.decisions.timeline import Timeline, draw_timeline
-from api.decisions.usual_strips import UsualStrip, draw_strips
+from api.decisions.answers import UNREAD, DecisionReader, is_blind
+from api.decisions.panels import (
+    MirrorComparison,
+    TieGraph,
+    Timeline,
+    UsualStrip,
+    compare_sides,
+    draw_strips,
+    draw_ties,
+    draw_timeline,
+    fill_from_manifest,
+)
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import past
 from api.service.runtime import Runtime
 from engine.decision.role_views import flat
-from engine.domain.network import IdentifierField
+from engine.domain.network import IdentifierField, open_time_zone
 from engine.domain.rights import Matter
 from engine.domain.time_units import moment
-from engine.domain.time_zones import open_time_zone
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason
 from engine.journal.journal import JOURNAL, JournalReader
@@ -39,8 +45,8 @@ from engine.journal.kinds import (
 from engine.queue.corrections import CORRECTED_KINDS, Corrections, list_corrections
 from engine.queue.queue import DECISIONS, QueuedDecision, list_waiting
 from engine.queue.reviews import NEEDS_SECOND
-from engine.search_orders.priors import PRIOR
-from engine.selection.policy import Channel
+from engine.search_orders import PRIOR
+from engine.selection import Channel
 
 MOST_LISTED = 18
 """Acts and finds that the page lists, the last of all."""
@@ -144,7 +150,7 @@ class PastPanel:
     past: Mapping[str, Any]
     """As the JSON route answers it."""
     timeline: Timeline
-    graph: LinkGraph
+    graph: TieGraph
     events: Sequence[Mapping[str, Any]]
     """Acts and finds of all of them, the newest first."""
 
@@ -171,7 +177,9 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         if not blind:
             reasons = [Reason(**one) for one in seen["reasons"]]
             _, features = service.recompute.features(snapshot, known.seq)
-            both = sides(body["arrival"]["crossing"], features, apart=_apart(service, known.post))
+            both = compare_sides(
+                body["arrival"]["crossing"], features, apart=_apart(service, known.post)
+            )
             if both is not None and (manifest := seen.get("partner_manifest")) is not None:
                 both = fill_from_manifest(both, manifest)
             strips = draw_strips(snapshot, known, body["arrival"]["crossing"], features)
@@ -296,7 +304,9 @@ def _before(service: Runtime, found: Mapping[str, Any], post: str) -> PastPanel:
     local = offset if known is None else open_time_zone(known.timezone)
     until = datetime.fromisoformat(found["as_of"]).astimezone(local)
     drawn = draw_timeline(found["entities"], until)
-    return PastPanel(found, drawn, graph(found), _by_day(found["entities"], local)[:MOST_LISTED])
+    return PastPanel(
+        found, drawn, draw_ties(found), _by_day(found["entities"], local)[:MOST_LISTED]
+    )
 
 
 def _by_day(entities: Sequence[Mapping[str, Any]], local: tzinfo) -> list[dict[str, Any]]:

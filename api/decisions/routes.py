@@ -10,24 +10,25 @@ import orjson
 from fastapi import Depends, Path, Query, Request, Response
 
 from api.auth.callers import Caller
-from api.decisions.reads import DecisionReader, TheReading, first_words
-from api.decisions.schemas import (
+from api.decisions.answers import (
     ChannelCode,
     CheckpointView,
+    DecisionReader,
     Decisions,
     Explanation,
     FeatureValues,
     OpenedView,
     PastView,
     SupervisorView,
+    TheReading,
+    first_words,
 )
-from api.http.body_formats import find_formats
+from api.http.access import check_arrival
+from api.http.answers import Acknowledged, Problem
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
-from api.http.guards import check_arrival
 from api.http.problems import refusal
-from api.http.request_bodies import LARGEST_BATCH, body_of, reported_batch
+from api.http.request_bodies import LARGEST_BATCH, body_of, find_formats, reported_batch
 from api.http.responses import answer, creates, document_problems, json_router, takes_many
-from api.http.schema_base import Acknowledged, Problem
 from api.service.runtime import Runtime
 from engine.domain.records import Arrival, Identifier, PostCode, Time
 from engine.domain.time_units import micros
@@ -36,7 +37,7 @@ from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim, crossing_name
 from engine.journal.kinds import DECISION, REVIEW
 from engine.queue.reviews import Review, Reviewer
-from engine.selection.policy import Channel
+from engine.selection import Channel
 
 FORMATS = find_formats()
 router = json_router("/v1/decisions", "decisions")

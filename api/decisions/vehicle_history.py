@@ -26,11 +26,11 @@ from features.catalogue.encoder import encode, key
 from features.online.entity_history import (
     EarlierCrossing,
     EntityHistoryReader,
-    LinkedEntity,
-    LinkGroup,
+    TiedEntity,
+    TieGroup,
     count_co_occurrences,
     passages,
-    read_link_groups,
+    read_tie_groups,
 )
 from models.explanation.similar_seizures import SimilarSeizure
 
@@ -56,7 +56,7 @@ def past(
     network = service.network
     entities, _ = encode(filing.arrival.crossing, filing.arrival.declaration, network)
     keys, names, plate = service.plan.keys(entities), names_of(filing.arrival), entities["plate"]
-    linked = read_link_groups(looking, snapshot, keys, as_of=as_of)
+    linked = read_tie_groups(looking, snapshot, keys, as_of=as_of)
     fields = {} if caller.post or caller.hidden_posts else _read_names(service, snapshot, linked)
     earlier = [] if plate is None else passages(snapshot, key("plate", plate), as_of=as_of)
     return {
@@ -118,12 +118,12 @@ def _crossings(snapshot: Connection, earlier: Sequence[EarlierCrossing]) -> list
     ]
 
 
-def _ties(one: LinkGroup, names: Mapping[int, str]) -> dict[str, Any]:
+def _ties(one: TieGroup, names: Mapping[int, str]) -> dict[str, Any]:
     plain = {name: getattr(one, name) for name in ("via", "to", "known", "is_bounded", "passed")}
     return plain | {"fellows": [_fellow(fellow, names.get(fellow.key)) for fellow in one.fellows]}
 
 
-def _fellow(one: LinkedEntity, name: str | None) -> dict[str, Any]:
+def _fellow(one: TiedEntity, name: str | None) -> dict[str, Any]:
     return {
         "name": name,
         "mark": f"{one.key & 0xFFFFFF:06x}",
@@ -135,7 +135,7 @@ def _fellow(one: LinkedEntity, name: str | None) -> dict[str, Any]:
 
 
 def _read_names(
-    service: Runtime, snapshot: Connection, linked: Sequence[LinkGroup]
+    service: Runtime, snapshot: Connection, linked: Sequence[TieGroup]
 ) -> dict[int, str]:
     """Return the names of fellows that a record of this journal linked, by their keys."""
     since = sorted({fellow.since for tie in linked for fellow in tie.fellows})

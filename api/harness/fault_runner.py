@@ -28,26 +28,32 @@ from engine.journal.receipts import open_signer
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE, Home
 from experiments.faults import work_flood
 from experiments.faults.bundle_tampering import bundle
-from experiments.faults.duplicate_requests import duplicate
-from experiments.faults.full_disk import BoundFiles, FilledDisk, small_disk
 from experiments.faults.ledger_check import Counts, audit
-from experiments.faults.memory_growth import memory
-from experiments.faults.model_swap import swap
-from experiments.faults.process_kill import kill
 from experiments.faults.senders import FaultTrials
 from experiments.faults.service_process import Forker, Service
-from experiments.faults.store_outage import StoppedServer, outages
+from experiments.faults.service_trials import (
+    duplicate_requests,
+    kill_service,
+    swap_models,
+    watch_memory,
+)
+from experiments.faults.store_outage import (
+    BoundFiles,
+    FilledDisk,
+    StoppedServer,
+    outages,
+    small_disk,
+)
 from experiments.faults.unauthenticated_flood import strangers
-from experiments.support.arrivals import endless
-from experiments.support.free_port import free_port
-from experiments.support.held_out_shift import cut
+from experiments.support.arrivals import cut_shift, repeat_arrivals
 from experiments.support.postgres import Cluster, scratch_database
+from experiments.support.processes import find_free_port
 from experiments.support.throwaway_models import Analysts
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.folder import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import load
-from features.online.epoch import open_epoch
+from features.online.backfill import open_epoch
 
 Fault = Literal[
     "kill",
@@ -119,12 +125,12 @@ def run(order: FaultRun, forks: Forker) -> Counts:
         service = Service(
             forks,
             {**made.environment, **WATCHFUL},
-            free_port(),
+            find_free_port(),
             order.fault if order.planted else "",
             is_handed=order.fault == "swap",
         )
         is_new = order.fault == "memory"  # what is kept by name must fill up, or be seen not to
-        waiting = endless(made.arrivals, prefix=order.fault, strangers=is_new)
+        waiting = repeat_arrivals(made.arrivals, prefix=order.fault, strangers=is_new)
         trials = FaultTrials(service, waiting, made.keys, order.trials, order.report_progress)
         with open_store(made.home) as store:
             analysts = Analysts(made.home, store)
@@ -147,11 +153,11 @@ def _choose_fault(
     if server is not None:
         return partial(outages, outage=StoppedServer(server))
     changes: dict[Fault, FaultAction] = {
-        "kill": kill,
-        "duplicate": duplicate,
-        "memory": memory,
+        "kill": kill_service,
+        "duplicate": duplicate_requests,
+        "memory": watch_memory,
         "strangers": strangers,
-        "swap": partial(swap, analysts=analysts),
+        "swap": partial(swap_models, analysts=analysts),
         "flood": partial(flood_doors, made=made),
         "bundle": partial(bundle, analysts=analysts),
     }
@@ -200,7 +206,7 @@ def scratch(*, crossings: int, seed: int = 1) -> Iterator[Scratch]:
     with TemporaryDirectory(prefix="darvoza-scratch-") as name, _scratch_database():
         home, now = Home(Path(name) / "home").prepare(), SystemClock().now()
         write(Path(name) / "all", crossings=crossings, seed=seed, end=moment(now))
-        later = cut(Path(name) / "all", Path(name) / "history", opens_at=now - LATER)
+        later = cut_shift(Path(name) / "all", Path(name) / "history", opens_at=now - LATER)
         with open_store(home) as store:
             loaded = load(home, later.history)
             about = loaded.as_body()

@@ -38,9 +38,9 @@ from experiments.faults.seeded_bugs import (
     read_pickles,
     read_unverified,
 )
-from experiments.support.free_port import HOST
+from experiments.support.processes import HOST
 from models.explanation.tree_shap import TreeShap
-from models.scoring.tree_ensemble import TreeArrays
+from models.scoring import TreeArrays
 
 _ANSWER_MUCH_EARLIER = partialmethod(answer_early, seconds=LONG_SECONDS)
 PLANTED: dict[str, dict[str, object]] = {
@@ -59,14 +59,14 @@ PLANTED: dict[str, dict[str, object]] = {
     },
     "memory": {"engine.targeting.targeting.encode_decision": leak_memory},
     "bundle": {
-        "models.bundle.bundle.read_verified": read_unverified,
-        "models.bundle.bundle.arrays": read_pickles,
+        "models.bundle.read_verified": read_unverified,
+        "models.bundle.arrays": read_pickles,
     },
 }
 """The replacements that are the seeded bug of each fault; only a fork of this process has them."""
 UNDER_WAY: dict[str, dict[str, object]] = {
-    "files-swept": {"engine.cases.file_store.read_arrived_files": list_none},
-    "files-named-early": {"engine.cases.travelling_files.PARTIAL": ""},
+    "files-swept": {"engine.cases.files.read_arrived_files": list_none},
+    "files-named-early": {"engine.cases.files.PARTIAL": ""},
 }
 """The same for files that are on their way over a link, which no command tries."""
 

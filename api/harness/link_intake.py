@@ -23,7 +23,7 @@ from api.auth.credentials import open_pepper
 from api.links.exchanges import exchange_all, open_exchange
 from api.migrations.upgrade import upgrade
 from api.service.assembly import open_network, open_runtime, projections
-from api.service.model_store import HomeModels
+from api.service.model_watch import HomeModels
 from api.service.runtime import Runtime
 from api.service.settings import Settings
 from engine.domain.records import Arrival
@@ -33,7 +33,7 @@ from engine.journal.idempotency import IdempotencyClaim
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import DECISION
 from engine.journal.receipts import open_signer
-from engine.links.key_files import open_link_keys
+from engine.links.identity import open_link_keys
 from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.faults.partitions.installations import CENTRE, FileDisk, Installation, agree

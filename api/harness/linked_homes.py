@@ -17,19 +17,18 @@ from api.auth.credentials import open_pepper
 from api.client import Client
 from api.harness.service_process import run_service
 from api.harness.tls_line import Line, make_certificate, serve_tls
-from api.links.exchanges import open_exchange
-from api.links.https_line import CA_FILE
+from api.links.exchanges import CA_FILE, open_exchange
 from api.service.assembly import open_network, open_store, projections
 from engine.domain.rights import Role
 from engine.errors import ServiceStartError
 from engine.journal.journal import Journal
 from engine.links.agreement import Agreement, parse_agreement
-from engine.links.key_files import open_link_keys
+from engine.links.identity import open_link_keys
 from engine.links.messages import list_fields
 from engine.storage.home import Home
-from experiments.support.free_port import HOST, free_port
+from experiments.support.processes import HOST, find_free_port
 from features.catalogue.plan import current_plan
-from features.partners.standard_agreement import MANIFEST_FIELDS
+from features.partners.linked_history import MANIFEST_FIELDS
 
 LEAVING, ARRIVING = "UZ-OYB", "TJ-FOT"
 POSTS = {"tashkent": None, "oybek": LEAVING, "fotehobod": ARRIVING}
@@ -61,7 +60,7 @@ class LinkedHome:
 
     name: str
     home: Home
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=find_free_port)
     keys: dict[str, str] = field(default_factory=dict)
 
     @property

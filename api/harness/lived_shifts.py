@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from api.client import Client
-from api.decisions.schemas import CheckpointView
+from api.decisions.answers import CheckpointView
 from api.harness.lived_weeks import (
     SEED,
     UNTIL_ACT,
@@ -28,7 +28,7 @@ from api.harness.lived_weeks import (
 from api.service.settings import Settings
 from engine.domain.time_units import HOUR, micros, rfc3339
 from engine.storage.home import Home
-from experiments.support.free_port import HOST
+from experiments.support.processes import HOST
 
 WAITING = 12 * HOUR
 """Vehicles decided on within so long a time before the end wait for officers."""

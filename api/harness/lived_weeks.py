@@ -36,19 +36,19 @@ from api.app import create_app
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.client import Client, RefusedError
-from api.decisions.schemas import CheckpointView
+from api.decisions.answers import CheckpointView
 from api.harness.service_process import wait_until_ready
 from api.service.assembly import open_network, open_runtime, open_store
-from api.service.model_store import HomeModels
+from api.service.model_watch import HomeModels
 from api.service.settings import Settings
 from engine.domain.network import Network, read_network
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock, micros, moment, rfc3339
 from engine.storage.home import Home
-from experiments.support.free_port import HOST, free_port
-from experiments.support.held_out_shift import read_arrivals
-from experiments.synthetic.records.writer import write
-from experiments.synthetic.world.network import network_toml
+from experiments.support.arrivals import read_arrivals
+from experiments.support.processes import HOST, find_free_port
+from experiments.synthetic.folder import write
+from experiments.synthetic.posts import network_toml
 
 LINE = ("UZ-OYB", "TJ-FOT")
 """The two posts, which face each other."""
@@ -207,7 +207,7 @@ def _people(home: Home, lived: LivedWeeks) -> dict[str, str]:
 def serve_here(home: Home, settings: Settings) -> Iterator[int]:
     """Run the service in this process, whose clock it shares; yield its port."""
     app = create_app(lambda: open_runtime(home, settings, HomeModels(home)))
-    port = free_port()
+    port = find_free_port()
     server = uvicorn.Server(
         uvicorn.Config(
             app,

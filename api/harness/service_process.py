@@ -9,7 +9,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from engine.errors import ServiceStartError
-from experiments.support.free_port import HOST
+from experiments.support.processes import HOST
 
 PATIENCE_SECONDS = 60.0
 LOG = "service.log"

@@ -24,10 +24,10 @@ from api.service.runtime import Runtime
 STAGES = {
     "parse": "api.decisions.fast_path.parse_body",
     "read": "features.online.online_features.OnlineFeatures.read",
-    "score": "models.bundle.scorer.Scorer.score",
+    "score": "models.bundle.Scorer.score",
     "explain": "engine.targeting.context.DecisionContextBuilder.explain",
     "commit": "engine.journal.journal.Journal.append",
-    "answer": "api.service.signed_answers.SignedAnswers.view_decision",
+    "answer": "api.service.runtime.SignedAnswers.view_decision",
     "batch": "engine.targeting.targeting.Targeting._decide",
 }
 """What each stage is; ``decide`` is the batch's rest: draws, channel, rank, the record's body."""

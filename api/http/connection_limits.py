@@ -1,4 +1,4 @@
-"""Bounds on what an unidentified sender makes the service hold, connection by connection.
+"""Bounds on what an unidentified sender makes the service hold, and heads that are refused.
 
 Before a key is asked for, a sender costs memory and a file handle. So heads are bounded in bytes
 and in number of fields, requests sent ahead of their answers are few, heads and bodies are owed
@@ -9,14 +9,21 @@ and is not concerned.
 ``Upgrade`` is refused, because the server's parser drops the body of such a request and reads it as
 the next one. What follows a chunked body (trailers) is dropped, because it would otherwise count as
 part of the head.
+
+A header that must be given once and comes twice is refused before anything is looked up: one reader
+takes the first and another the last, so a proxy may have checked the one that the service does not
+use. That check, and the headers that every answer owes, work on the ASGI level, so they hold for
+pages, JSON and files alike.
 """
 
 from asyncio import TimerHandle, Transport
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import httptools
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -24,7 +31,38 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from api.http.problems import problem
-from api.http.request_heads import OWED
+from engine.errors import AmbiguousHeadError
+
+ONCE = (b"host", b"authorization", b"idempotency-key")
+"""Headers that may be given once."""
+OWED = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""What an answer says where it says nothing else of it: it is about one moment and one caller."""
+
+_Headers = Sequence[tuple[bytes, bytes]]
+
+
+def find_ambiguity(scope: Scope) -> AmbiguousHeadError | None:
+    """Return what refuses a request whose head is ambiguous, None for every other."""
+    why = ambiguity(scope["headers"], scope.get("http_version", ""))
+    return None if why is None else AmbiguousHeadError(why)
+
+
+def ambiguity(headers: _Headers, version: str) -> str | None:
+    """Return what is ambiguous about a request's head, None where nothing is."""
+    names = [name for name, _ in headers]
+    for name in ONCE:
+        if names.count(name) > 1:
+            return f"the header {name.decode().title()} is given twice"
+    if version == "1.1" and b"host" not in names:
+        return "the header Host is missing"
+    return None
+
+
+def complete(headers: _Headers) -> list[tuple[bytes, bytes]]:
+    """Return an answer's headers, with those that it owes and does not have."""
+    names = {name.lower() for name, _ in headers}
+    return [*headers, *(owed for owed in OWED if owed[0] not in names)]
+
 
 LARGEST_HEAD = 64 * 1024
 """Bytes of a request's head; also of the trailers of a chunked body."""

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from api.http.answers import Alive, Ready
 from api.http.dependencies import CheckedRoute, TheService
 from api.http.responses import answer
-from api.http.schema_base import Alive, Ready
 from api.service.metrics import exposition
 from engine.domain.time_units import SECOND
 from engine.errors import RiskError
-from features.online.crossing_index import epoch
+from features.online.crossing_index import read_standing
 
 router = APIRouter(tags=["health"], route_class=CheckedRoute)
 
@@ -49,7 +49,7 @@ def ready(service: TheService) -> Response:
     try:
         service.probe.run()
         with service.store.read() as connection:
-            epoch(connection, service.plan.digest)
+            read_standing(connection, service.plan.digest)
             ahead = service.journal.reading(connection).ahead
             body["clock"] = "held" if ahead else "ok"
             body["clock_ahead_seconds"] = ahead / SECOND

@@ -2,22 +2,29 @@
 
 JSON lets one text mean two things: a key given twice, numbers that are none, half a character. Such
 a body is refused, because two readers of the record could otherwise disagree on what was said.
+
+Bodies that declare something, and the answers to them, are JSON. The area of standard messages
+(:mod:`api.messages`) has a class that reads messages too; without it a message is refused
+with 415.
 """
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from functools import cache
 from itertools import chain
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
-from fastapi import Request
+from fastapi import FastAPI, Request, Response
 from pydantic import Field, ValidationError
 
+from api.areas import find_part
 from api.http.dependencies import show_name
-from engine.domain.records import Arrival, Crossing, InspectionAct, Record
+from api.http.responses import answer
+from engine.domain.advance_declarations import AdvanceDeclaration
+from engine.domain.records import Arrival, Crossing, Declaration, InspectionAct, Record
 from engine.domain.validation import RULES, list_faults
-from engine.errors import BodyTooLargeError, MalformedBodyError
+from engine.errors import BodyTooLargeError, MalformedBodyError, UnsupportedMessageError
 
 DEEPEST = 32
 """Levels of nesting; no record has more than four."""
@@ -260,3 +267,71 @@ def _fields(model: type[Record]) -> Mapping[str, frozenset[str]]:
             for one in named or [name]:
                 found[one] = found.get(one, frozenset()) | held
     return found
+
+
+def is_xml(media_type: str) -> bool:
+    """Tell whether a media type is one of XML; parameters are not looked at."""
+    kind = media_type.partition(";")[0].strip().lower()
+    return kind in ("application/xml", "text/xml") or kind.endswith("+xml")
+
+
+def is_sent_as_xml(request: Request) -> bool:
+    """Tell whether the body of a request is XML, by its media type."""
+    return is_xml(request.headers.get("content-type", ""))
+
+
+async def read_json_advance(request: Request) -> AdvanceDeclaration:
+    """Read a declaration ahead, bare or with what it is expected under."""
+    raw = await read_bounded(request)
+    check(raw)
+    found = json.loads(raw)
+    if isinstance(found, dict) and "declaration_id" in found:
+        return AdvanceDeclaration(declaration=parse_body(raw, Declaration))
+    return parse_body(raw, AdvanceDeclaration)
+
+
+class BodyFormats:
+    """Reads JSON and answers in JSON."""
+
+    def arrival_body(
+        self, read_json: Callable[[Request], Awaitable[Arrival]]
+    ) -> Callable[[Request], Awaitable[Arrival]]:
+        """Return a dependency that reads an arrival; it raises ``UnsupportedMessageError``."""
+
+        async def read_arrival(request: Request) -> Arrival:
+            if is_sent_as_xml(request):
+                raise UnsupportedMessageError("unsupported_message")
+            return await read_json(request)
+
+        return read_arrival
+
+    async def read_advance(self, request: Request) -> AdvanceDeclaration:
+        """Read a declaration ahead; raises ``UnsupportedMessageError``."""
+        if is_sent_as_xml(request):
+            raise UnsupportedMessageError("unsupported_message")
+        return await read_json_advance(request)
+
+    def document(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of a route that takes arrivals, with what it says of its body."""
+        return options
+
+    def document_advance(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the same of a route that takes declarations ahead."""
+        return options
+
+    def answer(
+        self, _request: Request, found: Mapping[str, Any], _declaration: Declaration | None
+    ) -> Response:
+        """Return a decision or an acknowledgement (201)."""
+        return answer(found, 201)
+
+    def install(self, _app: FastAPI) -> None:
+        """Let refusals be answered in the format of the request."""
+
+
+@cache
+def find_formats() -> BodyFormats:
+    """Return the formats of this service."""
+    part = find_part("body_formats")
+    formats: BodyFormats = BodyFormats() if part is None else part()
+    return formats

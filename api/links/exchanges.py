@@ -1,39 +1,288 @@
-"""Parcels with the other side of a link: by a line, or as files of a folder or a stick.
+"""Parcels with the other side of a link: by HTTPS, or as files of a folder or a stick.
 
-Both carry the same bytes, and integrity rests on the signatures of the parcel and its envelopes.
+Both ways carry the same bytes. Integrity rests on the signatures of the parcel and its envelopes;
+TLS hides who talks to whom about what kind of thing, and is the operator's. A failed request is a
+failure of the other side or of the way to it, never a fault of this installation, and is named by
+its cause.
+
+Files of cases travel with parcels: what a side lacks, what may leave, what arrives.
 """
 
 import re
+import socket
+import ssl
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from api.links.accounts import AccountIntake, AccountLine
-from api.links.bundles import BundleLine
-from api.links.case_files import FileLine, refuse_in_envelope
-from api.links.https_line import Carry
-from api.links.movements.context import MovementContext
-from api.links.movements.manifests import take_manifest
-from api.links.movements.outcomes import take_outcome
-from api.links.post_records import follow_records, make_event
-from engine.errors import EnvelopeRefusedError, InputError, OtherSideError, RiskError
+import structlog
+from sqlalchemy import Connection
+
+from api.links.movements import MovementContext, take_manifest, take_outcome
+from api.links.post_nodes import AccountIntake, AccountLine, BundleLine, follow_records, make_event
+from engine.cases.files import NamedFile, keep_part, list_awaited, list_travelling, read_part
+from engine.domain.time_units import micros, rfc3339
+from engine.errors import (
+    ConflictError,
+    EnvelopeRefusedError,
+    HomeError,
+    InputError,
+    OtherSideError,
+    RecordError,
+    RiskError,
+)
+from engine.journal.entries import Draft
 from engine.journal.journal import Journal
+from engine.links.envelope import LinkReceipt
 from engine.links.exchange import LinkExchange, TakenParcel
-from engine.links.file_parts import LEAST_ROOM, MOST_ROOM, WantedFile
-from engine.links.inbox import MessageHandler
-from engine.links.key_files import find_link_keys
-from engine.links.matching.match_exchange import follow_matches
-from engine.links.messages import ACCOUNT, FILE
-from engine.links.parcel import MAX_BYTES, Parcel, ReceiptedMark, read_parcel
-from engine.links.posts.record_batches import RECORD
+from engine.links.identity import LinkKeys, find_link_keys
+from engine.links.inbox import ArrivedMessage, MessageHandler
+from engine.links.matching.list_comparison import follow_matches
+from engine.links.messages import ACCOUNT, FILE, FilePart
+from engine.links.parcel import (
+    LEAST_ROOM,
+    MAX_BYTES,
+    MOST_ROOM,
+    MOST_WANTED,
+    Parcel,
+    ReceiptedMark,
+    WantedFile,
+    open_part,
+    read_parcel,
+    seal_part,
+)
 from engine.links.posts.record_intake import RecordIntake
-from engine.links.receipts import LinkReceipt
-from engine.links.requests.arrival_effects import take_request, take_withdrawal
+from engine.links.posts.record_outbox import RECORD
+from engine.links.requests import take_request, take_withdrawal
 from engine.links.state import Link
 from engine.storage.database import Store
 from engine.storage.home import Home
+
+if TYPE_CHECKING:
+    import httpx2
+
+CA_FILE = "links-ca.pem"
+"""Certificates of the home that are trusted besides those of the machine, for links alone."""
+SECONDS = 30.0
+"""How long one answer may take."""
+CERTIFICATE_SECONDS = 5.0
+"""How long it may take to look at a certificate that was refused."""
+Carry = Callable[[bytes], bytes]
+"""Hands a parcel to the other side and returns its answer; raises ``OtherSideError``."""
+_EXPIRED, _EARLY, _OTHER_NAMES = 10, 9, (62, 64)
+"""Codes of OpenSSL (``X509_V_ERR_*``); the last two of a host's name and of an IP address."""
+
+
+def open_carrier(home: Home, link: Link) -> Carry:
+    """Return what carries parcels to the other side's service by HTTPS.
+
+    Raises ``ConflictError`` where the agreement names no address of it, and ``HomeError`` where
+    ``CA_FILE`` cannot be read.
+    """
+    import httpx2
+
+    if link.them.url is None:
+        why = "the agreement names no address of the other side: use files"
+        raise ConflictError("link", link.agreement.name, why)
+    url = link.them.url
+    address = f"{url}/v1/links/{link.name}/parcels"
+    context = _trust(home)
+
+    def carry(parcel: bytes) -> bytes:
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        try:
+            with (
+                httpx2.Client(verify=context, trust_env=False, timeout=SECONDS) as client,
+                client.stream("POST", address, content=parcel, headers=headers) as answer,
+            ):
+                if answer.status_code != 200:
+                    raise OtherSideError("answer", f"it answered {answer.status_code}")
+                return b"".join(_read_bounded(answer.iter_raw()))
+        except httpx2.HTTPError as error:
+            raise name_failure(error, url) from None
+
+    return carry
+
+
+def _trust(home: Home) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if (home.root / CA_FILE).is_file():
+        try:
+            context.load_verify_locations(home.root / CA_FILE)
+        except ssl.SSLError:
+            raise HomeError(CA_FILE, "holds no certificate that can be read") from None
+    return context
+
+
+def _read_bounded(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield an answer's parts; raises ``OtherSideError`` for too many bytes or seconds."""
+    size, until = 0, time.monotonic() + 2 * SECONDS
+    for part in parts:
+        size += len(part)
+        if size > MAX_BYTES or time.monotonic() > until:
+            raise OtherSideError("answer", "its answer is too long or too slow")
+        yield part
+
+
+def name_failure(error: "httpx2.HTTPError", url: str) -> OtherSideError:
+    """Return what a failed request says of the other side, by the first cause that is known."""
+    import httpx2
+
+    for cause in _list_causes(error):
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return _name_certificate(cause, url)
+            case ssl.SSLError():
+                return OtherSideError("tls", "no TLS was agreed with it")
+            case socket.gaierror():
+                return OtherSideError("no_address", "its name has no address")
+            case ConnectionRefusedError():
+                return OtherSideError("refused", "it refuses connections")
+            case TimeoutError() | httpx2.TimeoutException():
+                return OtherSideError("timeout", "it did not answer in time")
+            case _:
+                continue
+    return OtherSideError("network", f"the connection to it failed ({type(error).__name__})")
+
+
+def _list_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what an error came from, the innermost first."""
+    if (before := error.__cause__ or error.__context__) is not None:
+        yield from _list_causes(before)
+    yield error
+
+
+def _name_certificate(error: ssl.SSLCertVerificationError, url: str) -> OtherSideError:
+    if error.verify_code in (_EXPIRED, _EARLY):
+        return _name_validity(url, is_early=error.verify_code == _EARLY)
+    if error.verify_code in _OTHER_NAMES:
+        why = f"its certificate is not for the name {urlsplit(url).hostname}"
+        return OtherSideError("certificate_name", why)
+    why = f"no authority that this machine or {CA_FILE} trusts signed its certificate"
+    return OtherSideError("certificate_unknown", why)
+
+
+def _name_validity(url: str, *, is_early: bool) -> OtherSideError:
+    from cryptography.x509 import load_pem_x509_certificate
+
+    parts, at = urlsplit(url), ""
+    with suppress(OSError, ValueError):
+        shown = ssl.get_server_certificate(
+            (parts.hostname or "", parts.port or 443), timeout=CERTIFICATE_SECONDS
+        )
+        found = load_pem_x509_certificate(shown.encode())
+        limit = found.not_valid_before_utc if is_early else found.not_valid_after_utc
+        if (limit > datetime.now(UTC)) == is_early:  # else it is another one of its chain
+            at = rfc3339(micros(limit))
+    of = "its certificate" if at else "a certificate of its chain"
+    when = f" ({at})" if at else ""
+    if is_early:
+        return OtherSideError("certificate_early", f"{of} is not valid yet{when}", at)
+    return OtherSideError("certificate_expired", f"{of} has expired{when}", at)
+
+
+_WANTED = ".wanted-"
+"""Before the name of a link."""
+
+
+@dataclass(slots=True)
+class FileLine:
+    """Files over the links of one home; a :class:`engine.links.parcel.FileCarrier`.
+
+    One lasts for a turn at the side that calls, and for one parcel at the side that answers. That
+    loses nothing: what is kept is what a node offers, and on its link the centre offers nothing.
+    """
+
+    home: Home
+    journal: Journal
+    _offered: dict[str, dict[str, NamedFile]] = field(default_factory=dict)
+    """By link, what may leave, as it was read last."""
+
+    def list_wanted(self, connection: Connection, link: Link) -> list[WantedFile]:
+        """Return what this side lacks and from which byte on, the oldest first."""
+        awaited = self._list_awaited(connection, link)
+        return [WantedFile(one.digest, held) for one, held in awaited[:MOST_WANTED]]
+
+    def _list_awaited(self, connection: Connection, link: Link) -> list[tuple[NamedFile, int]]:
+        if link.agreement.rule(FILE, link.them) is None:
+            return []
+        now = self.journal.now(connection)
+        return list(list_awaited(self.home, list_travelling(connection, link, "received", now=now)))
+
+    def cut(
+        self, connection: Connection, link: Link, wanted: Sequence[WantedFile], *, room: int
+    ) -> list[str]:
+        """Return sealed parts of what the other side lacks and may have, of so many bytes."""
+        if link.agreement.rule(FILE, link.us) is None:
+            return []
+        offered = self._list_offered(connection, link, wanted)
+        parts, left = [], min(room, MOST_ROOM)
+        for digest, offset in wanted:
+            named = offered.get(digest)
+            content = read_part(self.home, named, offset=offset, most=left) if named else b""
+            if named is not None and content:
+                part = FilePart(digest=digest, size_bytes=named.size_bytes, offset=offset)
+                parts.append(seal_part(link, part, content))
+                left -= len(content)
+            if left <= 0:
+                break
+        return parts
+
+    def _list_offered(
+        self, connection: Connection, link: Link, wanted: Sequence[WantedFile]
+    ) -> dict[str, NamedFile]:
+        """Return what may leave now; between partners it is read again each time."""
+        held = self._offered.get(link.name, {})
+        if link.agreement.kind == "post" and all(one.digest in held for one in wanted):
+            return held
+        now = self.journal.now(connection)
+        files = list_travelling(connection, link, "sent", now=now)
+        self._offered[link.name] = {one.digest: one for one in files}
+        return self._offered[link.name]
+
+    def take(
+        self, connection: Connection, link: Link, parts: Sequence[str], *, keys: LinkKeys
+    ) -> int:
+        """Keep the parts that arrived; what is refused is logged by its rule."""
+        awaited = {one.digest: one for one, _ in self._list_awaited(connection, link)}
+        new = 0
+        for text in parts:
+            try:
+                new += keep_part(self.home, *open_part(link, text, keys), awaited=awaited)
+            except RecordError as error:
+                structlog.get_logger().warning("file_part_refused", why=error.rule)
+        return new
+
+    def note_wanted(self, link: str, wanted: Sequence[WantedFile]) -> None:
+        """Keep what the other side lacked by the parcel on a stick that was taken last.
+
+        Lost or out of date, it is stated again with the next one.
+        """
+        note = self.home.files / f"{_WANTED}{link}"
+        if not wanted:
+            note.unlink(missing_ok=True)
+            return
+        self.home.files.mkdir(mode=0o700, exist_ok=True)
+        note.write_text("".join(f"{digest} {offset}\n" for digest, offset in wanted), "utf-8")
+
+    def read_wanted(self, link: str) -> list[WantedFile]:
+        """Return what the other side lacked by the parcel on a stick that was taken last."""
+        note = self.home.files / f"{_WANTED}{link}"
+        lines = note.read_text("utf-8").splitlines() if note.is_file() else []
+        parts = (line.split() for line in lines)
+        return [WantedFile(digest, int(offset)) for digest, offset in parts]
+
+
+def refuse_in_envelope(connection: Connection, arrived: ArrivedMessage) -> Sequence[Draft]:
+    """Refuse a part that takes a number: parts stand next to the envelopes of a parcel."""
+    raise RecordError(FILE, "kind", "unknown_kind", "travels in no envelope")
+
 
 PARCEL_SUFFIX = ".parcel.json"
 MOST_ROUNDS = 50

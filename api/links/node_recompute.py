@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from engine.audit.decision_replay import DecisionReplay
-from engine.audit.draw_verification import DrawFault, DrawVerifier
 from engine.audit.file_anchors import parse_network, read_declared_networks
 from engine.audit.projection_replay import open_scratch_store
+from engine.audit.verification import DrawFault, DrawVerifier
 from engine.declarations.projection import AdvanceProjection
 from engine.domain.network import Network, read_home_network
 from engine.errors import NoModelError, NotFoundError, TamperedBundleError
@@ -26,7 +26,7 @@ from engine.journal.copies import COPIES
 from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.hash_chain import canonical
 from engine.journal.journal import BODIES, IDENTITY, JOURNAL, Journal, JournalReader
-from engine.journal.payloads import COPIED, CopiedBody
+from engine.journal.kinds import COPIED, CopiedBody
 from engine.links.area import POST_RECORD
 from engine.links.state import Link
 from engine.ports import Scorer
@@ -34,15 +34,13 @@ from engine.queue.queue import QueueProjection
 from engine.storage.database import Store, insert_rows
 from engine.storage.home import Home
 from features.catalogue.plan import Plan, current_plan
-from features.history.journal_history import read_event_log
 from features.history.labels import read_searches
-from features.history.tables import Tables
+from features.history.tables import Tables, read_event_log
 from features.offline.encoded_history import read_log
 from features.online.backfill import backfill
-from features.online.crossing_index import EPOCH
+from features.online.crossing_index import EPOCH, read_event
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
-from features.online.recorded_events import event_of
 
 _TOGETHER = 500
 _COUNTED = frozenset(
@@ -256,7 +254,7 @@ def _count_records(
 ) -> None:
     """Apply what features and declarations ahead are read from."""
     pairs = [
-        _to_pair(one, one.body, event_of(features, one.kind, one.body))
+        _to_pair(one, one.body, read_event(features, one.kind, one.body))
         for one in found
         if one.body is not None
     ]

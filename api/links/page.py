@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from api.http.dependencies import TheService
-from api.links.reads import describe_traffic, list_links_of
+from api.links.answers import describe_traffic, list_links_of
 from api.links.routes import LinkName
 from api.web.page_route import PageRoute, TheVisit
 

@@ -13,8 +13,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from api.http.dependencies import CheckedRoute, TheCaller, TheService
 from api.http.request_bodies import read_bounded
 from api.http.responses import answer, document_problems, json_router
-from api.links.reads import describe_traffic, list_links_of
-from api.links.schemas import Links, LinkTraffic
+from api.links.answers import Links, LinkTraffic, describe_traffic, list_links_of
 from api.service.executors import PARCELS
 from api.service.runtime import Runtime
 from engine.errors import NotFoundError

@@ -86,7 +86,7 @@ class LinkWorker:
 
     def _announce(self, exchange: "LinkExchange", link: "Link") -> None:
         """Record what left for the other side; it travels now, or when the other side asks."""
-        from api.links.movements.announcements import announce_movements
+        from api.links.announcements import announce_movements
 
         try:
             after = self._announced.get(link.name, 0)
@@ -97,8 +97,7 @@ class LinkWorker:
             fault(error, route="links")
 
     def _exchange(self, exchange: "LinkExchange", link: "Link") -> None:
-        from api.links.exchanges import exchange_all
-        from api.links.https_line import open_carrier
+        from api.links.exchanges import exchange_all, open_carrier
 
         service, name = self._service, link.name
         log, answered_at = structlog.get_logger(), self._answered.get(link.name, 0)
@@ -122,14 +121,14 @@ class LinkWorker:
 
     def _compare(self, exchange: "LinkExchange", link: "Link") -> None:
         """Ask about new shareable entries, at most once an hour; the limits permit fewer."""
-        from engine.links.matching.match_exchange import MatchExchange, is_agreed
+        from engine.links.matching.list_comparison import ListComparison, is_agreed
 
         due = self._compared.get(link.name, -COMPARE_SECONDS) + COMPARE_SECONDS
         if not is_agreed(link) or monotonic() < due:
             return
         self._compared[link.name] = monotonic()
         try:
-            MatchExchange(exchange).begin(link.name)
+            ListComparison(exchange).begin(link.name)
         except ConflictError:
             pass  # the link's page shows what it waits for
         except RiskError as error:

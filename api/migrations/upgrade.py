@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy import inspect
 
 from engine.errors import HomeError
-from engine.journal.exercise_guard import require_sort
+from engine.journal.journal import require_sort
 from engine.storage.database import Store, fetch_rows
 
 _VERSIONS = Path(__file__).parent / "versions"

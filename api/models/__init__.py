@@ -1,8 +1,7 @@
 """Models over HTTP and as a page.
 
-lifecycle  Lifecycle steps of one person, for the command line and HTTP
-page       Pages of the models
-reads      States, cards, reports and comparisons of models
-routes     Models over HTTP
-schemas    Answers about models
+answers  States, cards, reports and comparisons of models, as answers
+page     Pages of the models
+routes   Models over HTTP
+steps    Steps of one person about a model, for the command line and HTTP
 """

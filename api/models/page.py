@@ -12,11 +12,11 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from api.http.dependencies import TheService
-from api.models.lifecycle import ModelSteps
-from api.models.reads import MOST, ModelReader, Version, Versions
+from api.models.answers import MOST, ModelReader, Version, Versions
+from api.models.steps import ModelSteps
 from api.service.runtime import Runtime
 from api.web import charts
-from api.web.form_fields import join_lines
+from api.web.forms import join_lines
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit
 from api.web.visitor import TheForm, read_field

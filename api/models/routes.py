@@ -12,9 +12,16 @@ from api.auth.callers import Caller
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router
-from api.models.lifecycle import ModelSteps
-from api.models.reads import ModelReader, Version, Versions
-from api.models.schemas import ModelComparison, ModelStanding, ModelStandings, ModelView
+from api.models.answers import (
+    ModelComparison,
+    ModelReader,
+    ModelStanding,
+    ModelStandings,
+    ModelView,
+    Version,
+    Versions,
+)
+from api.models.steps import ModelSteps
 from api.service.runtime import Runtime
 from engine.domain.records import Record, Text
 from engine.errors import PromotionRefusedError

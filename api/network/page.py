@@ -1,17 +1,350 @@
-"""The overview of all posts, for people: every picture has its table, and its file."""
+"""The overview of all posts over HTTP and as a page, with its pictures.
+
+Pictures are coordinates that the page draws as SVG. Every picture has its table and its file, and
+never says what the table does not. Positions are of our own making: a map is plane enough for a few
+countries, and posts that would cover each other are moved apart.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter, Response
 
-from api.http.dependencies import TheService
-from api.network.drawings import draw_hours, draw_map, draw_places, draw_weeks
-from api.network.reads import overview
+from api.decisions.vehicle_drawing import HEIGHT, OUTLINES, WIDTH, Outline, draw_vehicle
+from api.http.dependencies import TheCaller, TheService
+from api.http.responses import answer, json_router
+from api.network.answers import NetworkOverview, overview
 from api.web.page_route import PageRoute, TheVisit
 
-router = APIRouter(route_class=PageRoute, include_in_schema=False)
+MAP_WIDTH, MAP_HEIGHT = 640, 420
+NARROW_WIDTH, NARROW_HEIGHT = 350, 520
+"""The same map for a phone, where the wide one would have to be scrolled: posts are drawn smaller,
+and north to south fills the height."""
+_EDGE = 60
+"""Room for names around the posts."""
+SMALLEST, LARGEST = 14.0, 30.0
+"""Radius of a post at which none waits, and of the one where most do."""
+_NARROW = 12.5, 19.0
+"""The same on a phone, where the smallest is still wide enough for a finger."""
+_GAP = 6.0
+_ROUNDS = 60
+_LINE, _LETTER = 17.0, 10.0
+"""Height of a name, and width of one of its letters."""
+_NAMINGS = 3
+"""How often a place is chosen for each name."""
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+
+@dataclass(slots=True)
+class MapPost:
+    """One post on the map."""
+
+    row: Mapping[str, Any]
+    x: float
+    y: float
+    radius: float
+    label_x: float = 0.0
+    label_y: float = 0.0
+    anchor: str = "start"
+
+    @property
+    def diamond(self) -> str:
+        """Corners of a diamond, as SVG takes them."""
+        x, y, r = self.x, self.y, self.radius
+        corners = ((x, y - r), (x + r, y), (x, y + r), (x - r, y))
+        return " ".join(f"{a:.1f},{b:.1f}" for a, b in corners)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkMap:
+    """Posts where their coordinates are, with lines between opposite ones."""
+
+    posts: tuple[MapPost, ...]
+    lines: tuple[tuple[MapPost, MapPost], ...]
+    without: tuple[str, ...]
+    """Posts without coordinates."""
+    width: int
+    height: int
+
+
+def draw_map(rows: Sequence[Mapping[str, Any]], *, is_narrow: bool = False) -> NetworkMap:
+    """Return the map of posts; size is the number of vehicles that wait."""
+    sizes = (NARROW_WIDTH, NARROW_HEIGHT) if is_narrow else (MAP_WIDTH, MAP_HEIGHT)
+    least, largest = _NARROW if is_narrow else (SMALLEST, LARGEST)
+    placed = [row for row in rows if row["lat"] is not None]
+    most = max((_count_waiting(row) for row in placed), default=0)
+    points = _project([(row["lat"], row["lon"]) for row in placed], sizes, is_even=not is_narrow)
+    posts = [
+        MapPost(row, x, y, least + (largest - least) * math.sqrt(_count_waiting(row) / (most or 1)))
+        for row, (x, y) in zip(placed, points, strict=True)
+    ]
+    _move_apart(posts, sizes)
+    _place_names(posts, sizes)
+    by_code = {one.row["post"]: one for one in posts}
+    lines = tuple(
+        (one, by_code[one.row["pair"]])
+        for one in posts
+        if one.row["pair"] in by_code and one.row["post"] < one.row["pair"]
+    )
+    without = tuple(row["post"] for row in rows if row["lat"] is None)
+    return NetworkMap(tuple(posts), lines, without, *sizes)
+
+
+def _count_waiting(row: Mapping[str, Any]) -> int:
+    number: int = row["waiting_red"] + row["waiting_yellow"]
+    return number
+
+
+def _project(
+    points: Sequence[tuple[float, float]], sizes: tuple[int, int], *, is_even: bool
+) -> list[tuple[float, float]]:
+    """Return degrees north and east as places on the map.
+
+    ``is_even`` scales both directions alike; else each fills the map.
+    """
+    if not points:
+        return []
+    middle = sum(lat for lat, _ in points) / len(points)
+    flat = [(lon * math.cos(math.radians(middle)), -lat) for lat, lon in points]
+    left, top = (min(one[axis] for one in flat) for axis in (0, 1))
+    spans = [max(one[axis] for one in flat) - low for axis, low in ((0, left), (1, top))]
+    room = [size - 2 * _EDGE for size in sizes]
+    scales = [r / span if span > 0 else math.inf for r, span in zip(room, spans, strict=True)]
+    if is_even:
+        scales = [min(scales)] * 2
+    across, down = (scale if math.isfinite(scale) else 0.0 for scale in scales)
+    begin = [
+        (size - scale * span) / 2
+        for size, scale, span in zip(sizes, (across, down), spans, strict=True)
+    ]
+    return [(begin[0] + across * (x - left), begin[1] + down * (y - top)) for x, y in flat]
+
+
+def _move_apart(posts: Sequence[MapPost], sizes: tuple[int, int]) -> None:
+    """Move posts until none covers another, as far as there is room."""
+    for _ in range(_ROUNDS):
+        moved = False
+        for number, one in enumerate(posts):
+            for other in posts[number + 1 :]:
+                moved |= _push(one, other, number, sizes)
+        if not moved:
+            return
+
+
+def _push(one: MapPost, other: MapPost, number: int, sizes: tuple[int, int]) -> bool:
+    apart = one.radius + other.radius + _GAP
+    dx, dy = other.x - one.x, other.y - one.y
+    length = math.hypot(dx, dy)
+    if length >= apart:
+        return False
+    if length < 1e-6:  # at one place: any direction, the same in each drawing
+        dx, dy, length = math.cos(number), math.sin(number), 1.0
+        step = apart / 2
+    else:
+        step = (apart - length) / 2 + 0.1
+    for post, sign in ((one, -1.0), (other, 1.0)):
+        post.x = min(max(post.x + sign * step * dx / length, LARGEST), sizes[0] - LARGEST)
+        post.y = min(max(post.y + sign * step * dy / length, LARGEST), sizes[1] - LARGEST)
+    return True
+
+
+def _place_names(posts: Sequence[MapPost], sizes: tuple[int, int]) -> None:
+    """Put each name next to its post, where it covers the least.
+
+    Each is chosen again once the others have their places: the first know nothing of the last.
+    """
+    marks = [
+        (one.x - one.radius, one.y - one.radius, one.x + one.radius, one.y + one.radius)
+        for one in posts
+    ]
+    named: dict[int, Box] = {}
+    for number, one in [*enumerate(posts)] * _NAMINGS:
+        taken = [*marks, *(box for at, box in named.items() if at != number)]
+        choices = [(choice, _box_of(one, choice)) for choice in _choices(one)]
+        best, named[number] = min(
+            choices, key=lambda made: sum(_cover(made[1], box, sizes) for box in taken)
+        )
+        one.label_x, one.label_y, one.anchor = best
+
+
+def _choices(one: MapPost) -> list[tuple[float, float, str]]:
+    """Return where a name may stand around its post, and which end of it stands there."""
+    far, aside = one.radius + 3, 0.75 * one.radius
+    above, level, below = one.y - far, one.y + 5, one.y + far + _LINE - 5
+    return [
+        (one.x + far, level, "start"),
+        (one.x - far, level, "end"),
+        (one.x, above, "middle"),
+        (one.x, below, "middle"),
+        (one.x + aside, one.y - aside, "start"),
+        (one.x - aside, one.y - aside, "end"),
+        (one.x + aside, one.y + aside + _LINE - 5, "start"),
+        (one.x - aside, one.y + aside + _LINE - 5, "end"),
+    ]
+
+
+def _box_of(one: MapPost, choice: tuple[float, float, str]) -> Box:
+    """Return what a name would cover: left, top, right, bottom."""
+    x, y, anchor = choice
+    width = _LETTER * len(one.row["post"])
+    left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+    return left, y - _LINE + 4, left + width, y + 4
+
+
+def _cover(one: Box, other: Box, sizes: tuple[int, int]) -> float:
+    """Return the area that two boxes share; one that leaves the map counts as covered."""
+    outside = sum(max(-one[axis], 0.0) + max(one[axis + 2] - sizes[axis], 0.0) for axis in (0, 1))
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    return max(across, 0.0) * max(down, 0.0) + 100 * outside
+
+
+WEEK_WIDTH, WEEK_HEIGHT = 240, 96
+_BASE = 86
+"""Where a rate of nothing stands."""
+_TOP = 8
+LEAST_SCALE = 0.1
+"""Smallest rate that the top of the pictures stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeekMark:
+    """One rate of one week with its interval; y runs downwards."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeekPicture:
+    """Hit rates of one post by week: of all inspections, and of the random stream."""
+
+    post: str | None
+    overall: tuple[WeekMark, ...]
+    random: tuple[WeekMark, ...]
+    width: int = WEEK_WIDTH
+    height: int = WEEK_HEIGHT
+    base: int = _BASE
+
+
+def draw_weeks(rows: Sequence[Mapping[str, Any]]) -> tuple[list[WeekPicture], float]:
+    """Return a picture for each post that was inspected at all, and the rate at their top.
+
+    All have one scale. A week whose rate is not knowable has no mark.
+    """
+    shown = [row for row in rows if row["inspected"]]
+    rates = [
+        row[name] for row in shown for name in ("hit_rate", "random_hit_rate")
+    ]  # fmt: skip
+    top = max((one["high"] for one in rates if one["knowable"]), default=LEAST_SCALE)
+    top = max(top, LEAST_SCALE)
+    weeks = sorted({row["week"] for row in rows})
+    step = WEEK_WIDTH / max(len(weeks), 1)
+    found = []
+    for post in dict.fromkeys(row["post"] for row in shown):
+        here = [row for row in shown if row["post"] == post]
+        overall, random = (
+            tuple(
+                _mark(row[name], step * (weeks.index(row["week"]) + aside), top=top)
+                for row in here
+                if row[name]["knowable"]
+            )
+            for name, aside in (("hit_rate", 0.35), ("random_hit_rate", 0.65))
+        )
+        found.append(WeekPicture(post, overall, random))
+    return sorted(found, key=lambda one: (one.post is not None, one.post or "")), top
+
+
+def _mark(rate: Mapping[str, Any], x: float, *, top: float) -> WeekMark:
+    places = [_BASE - (_BASE - _TOP) * rate[name] / top for name in ("value", "low", "high")]
+    return WeekMark(round(x, 1), *(round(one, 1) for one in places))
+
+
+@dataclass(frozen=True, slots=True)
+class HourCell:
+    """Arrivals and finds of one hour of one day of the week."""
+
+    arrivals: int
+    hits: int
+    shade: int
+    """0 to 4, of the most that an hour has."""
+
+
+SHADES = 4
+
+
+def draw_hours(rows: Sequence[Mapping[str, Any]]) -> list[list[HourCell]]:
+    """Return seven days of 24 hours, Monday first: what arrived at all posts, and finds of it."""
+    arrivals, hits = ([[0] * 24 for _ in range(7)] for _ in range(2))
+    for row in rows:
+        arrivals[row["weekday"] - 1][row["hour"]] += row["arrivals"]
+        hits[row["weekday"] - 1][row["hour"]] += row["hits"]
+    most = max(max(day) for day in arrivals) or 1
+    return [
+        [
+            HourCell(number, found, math.ceil(SHADES * number / most))
+            for number, found in zip(day, finds, strict=True)
+        ]
+        for day, finds in zip(arrivals, hits, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacePicture:
+    """The outline of a vehicle class, with circles where things were seized."""
+
+    vehicle_class: str
+    outline: Outline
+    circles: tuple[tuple[int, int, float, int], ...]
+    """x, y, radius and number of seizures."""
+    rows: tuple[Mapping[str, Any], ...]
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+_CIRCLES = (9.0, 26.0)
+"""Radius of one seizure, and of the most that a place has."""
+
+
+def draw_places(rows: Sequence[Mapping[str, Any]]) -> list[PlacePicture]:
+    """Return an outline for each vehicle class in which something was seized."""
+    found = []
+    for vehicle_class in dict.fromkeys(row["vehicle_class"] for row in rows):
+        here = [row for row in rows if row["vehicle_class"] == vehicle_class]
+        hits = [row for row in here if row["seizures"]]
+        if not hits or vehicle_class not in OUTLINES:
+            continue
+        most = max(row["seizures"] for row in hits)
+        marks = [draw_vehicle(vehicle_class, [row["place"]]).marks[0].at for row in hits]
+        low, high = _CIRCLES
+        circles = tuple(
+            (*at, round(low + (high - low) * math.sqrt(row["seizures"] / most), 1), row["seizures"])
+            for at, row in zip(marks, hits, strict=True)
+        )
+        ranked = sorted(here, key=lambda row: (-row["seizures"], -row["searched"], row["place"]))
+        found.append(PlacePicture(vehicle_class, OUTLINES[vehicle_class], circles, tuple(ranked)))
+    return found
+
+
+router = json_router("/v1/network", "network")
+
+
+@router.get("", response_model=NetworkOverview)
+def network(caller: TheCaller, service: TheService) -> Response:
+    """Return where all posts stand, and what eight weeks decided and found there."""
+    return answer(overview(service, caller))
+
+
+page_router = APIRouter(route_class=PageRoute, include_in_schema=False)
 STATES = ("open", "full", "cut_off", "no_data")
 
 
-@router.get("/network")
+@page_router.get("/network")
 def show(visit: TheVisit, service: TheService) -> Response:
     """Show all posts: where they stand, and what the last weeks found."""
     found = overview(service, visit.caller)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from api.areas import list_doors, list_parts
 from api.auth.callers import Caller
 from api.auth.permissions import MAY
-from api.http.agency_rows import RecordFilter
+from api.http.access import RecordFilter
 from api.service.runtime import Runtime
 from engine.criteria.match import WATCHLIST
 from engine.domain.rights import Matter, Role
@@ -24,7 +24,7 @@ from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
 from engine.journal import kinds as record
 from engine.journal.areas import EVENT_TYPES, EventType, list_events
-from engine.journal.batch_worker import StoredRecord, read_record
+from engine.journal.batch_worker import StoredRecord, read_stored
 from engine.queue.mirror_alerts import ALERTS
 from engine.queue.queue import DECISIONS
 
@@ -114,7 +114,7 @@ class EventBodies:
     def show(self, seq: int, event_type: str) -> Body | None:
         """Return what the receiver may know of an event, None where that is nothing."""
         try:
-            found = read_record(self.connection, self.service.journal, seq)
+            found = read_stored(self.connection, self.service.journal, seq)
         except NotFoundError:  # erased since
             return None
         of_areas = [one.builders for one in list_events_of_areas()]
@@ -124,7 +124,7 @@ class EventBodies:
     def is_stated(self, seq: int, event_type: str) -> bool:
         """Tell whether a record is such an event: a row of the outbox alone makes none."""
         try:
-            found = read_record(self.connection, self.service.journal, seq)
+            found = read_stored(self.connection, self.service.journal, seq)
         except NotFoundError:
             return False
         kind, subject = found.entry.kind, found.entry.subject
@@ -150,7 +150,7 @@ class EventBodies:
         if seq is None:
             return None
         try:
-            found = read_record(self.connection, self.service.journal, seq)
+            found = read_stored(self.connection, self.service.journal, seq)
         except NotFoundError:
             return None
         seen = self._see_decision(found)

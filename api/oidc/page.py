@@ -11,8 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from api.auth.sessions import cookie_name
 from api.http.dependencies import SignInService, TheSignIn
-from api.oidc.attempts import SECONDS
-from api.oidc.refusals import STATUS, Refusal, SignOnError
+from api.oidc.attempts import SECONDS, STATUS, Refusal, SignOnError
 from api.oidc.sign_on import SignOn
 from api.web.page_route import PageRoute, local
 from api.web.sign_in_page import keep_cookie, render_form

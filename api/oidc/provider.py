@@ -22,7 +22,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 
 from api.auth.oidc_mapping import OidcMapping, is_safe_address
-from api.oidc.refusals import Refusal, SignOnError
+from api.oidc.attempts import Refusal, SignOnError
 
 ALGORITHMS = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",

@@ -1,10 +1,12 @@
 """Sign-on by the mapping in force: from a person at the provider to a session here.
 
 What is recorded is a keyed digest of issuer and subject, which rules held, and the session: no
-claim, no name. Runs on threads of its own, because the provider may be slow.
+claim, no name. The key of that digest and the client's secret are files among the keys of a home.
+Runs on threads of its own, because the provider may be slow.
 """
 
 import hmac
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -14,22 +16,46 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urljoin
 
 from api.auth.authority import Authority, PersonGrant
-from api.auth.credential_commitment import commitment_of
-from api.auth.credentials import purpose_digest
+from api.auth.credentials import commitment_of, purpose_digest
 from api.auth.oidc_mapping import PREFIX, Grant, MissingGrantError, OidcMapping, Rules
 from api.auth.sessions import NewSession, Sessions
-from api.oidc.attempts import Attempt, new_attempt, parse_attempt
-from api.oidc.refusals import Refusal, SignOnError
-from api.oidc.secret_files import find_subject_key, read_client_secret
+from api.oidc.attempts import Attempt, Refusal, SignOnError, new_attempt, parse_attempt
 from engine.errors import HomeError
 from engine.journal.entries import Draft, Entry
-from engine.journal.kinds import OIDC_GRANTED
-from engine.journal.payloads import OidcGrantBody
+from engine.journal.kinds import OIDC_GRANTED, OidcGrantBody
 from engine.storage.database import Store
+from engine.storage.files import read_secret
 from engine.storage.home import Home
 
 if TYPE_CHECKING:
     from api.oidc.provider import Provider
+
+SUBJECTS_FILE = "oidc-subjects"
+"""Key by which issuer and subject become a name; made with the first mapping."""
+CLIENT_FILE = "oidc-client-secret"
+"""What the provider gave this service as its password; none where it gave none."""
+_BYTES = 32
+
+
+def open_subject_key(home: Home) -> bytes:
+    """Return the key of subjects, made on first use; raises ``HomeError``."""
+    return read_secret(home.keys / SUBJECTS_FILE, lambda: secrets.token_bytes(_BYTES))
+
+
+def find_subject_key(home: Home) -> bytes | None:
+    """Return the key of subjects, None where there is none; raises ``HomeError``."""
+    return open_subject_key(home) if (home.keys / SUBJECTS_FILE).exists() else None
+
+
+def read_client_secret(home: Home) -> str | None:
+    """Return the client secret, None where there is none; raises ``HomeError``."""
+    if not (home.keys / CLIENT_FILE).exists():
+        return None
+    found = read_secret(home.keys / CLIENT_FILE, bytes).strip()
+    if not found or not found.isascii():
+        raise HomeError(CLIENT_FILE, "must hold one line of ASCII characters")
+    return found.decode("ascii")
+
 
 _NAME_DIGITS = 20
 """Hex digits of a subject's digest in the name of its account: 80 bits."""

@@ -1,25 +1,39 @@
-"""The page of people and keys, for administrators: who may do what, and forms to change it."""
+"""The page of people and keys for administrators, and the page that redeems an invitation.
+
+The second asks for two codes and shows the secret once. It is open to all, as the sign-in is,
+because an invited person has no account yet. Wrong codes are slowed as wrong passwords are.
+"""
 
 import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.account_grants import AccountRequest
+from api.auth.accounts import IssuedCredential
+from api.auth.credentials import is_token
 from api.http.dependencies import TheService
-from api.people.proposals import CONTENT, AccountRemoval, AccountWriter
-from api.people.reads import list_people
+from api.people.answers import list_people
 from api.people.routes import ProposalId
+from api.people.steps import CONTENT, AccountRemoval, AccountWriter, redeem
 from api.service.runtime import Runtime
-from api.web.field_errors import corrections
-from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
 from api.web.i18n import N_
 from api.web.page_route import PageRoute, TheVisit, Visit
-from api.web.visitor import Form, TheForm
+from api.web.sign_in_page import keep_cookie
+from api.web.templates_env import page
+from api.web.visitor import VISIT, Form, TheForm, new_visit, read_field, sent_form
 from engine.domain.rights import Role
-from engine.errors import ConflictError, NotAllowedError, NotFoundError, RecordError
+from engine.errors import (
+    ConflictError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    RecordError,
+    RiskError,
+)
 
 router = APIRouter(prefix="/people", route_class=PageRoute, include_in_schema=False)
 NAMES = {
@@ -115,3 +129,77 @@ def _page(
         once=secrets.token_hex(12),
         shown=shown,
     )
+
+
+invitation_router = APIRouter(prefix="/invitation", route_class=PageRoute, include_in_schema=False)
+_LARGEST_FORM = 16 * 1024
+_LONGEST_CODE = 40
+_ATTEMPT = "invitation"
+"""Counts in the place of a name: who redeems an invitation names none."""
+
+
+@invitation_router.get("")
+async def show_invitation(request: Request, service: TheService) -> Response:
+    """Show the form."""
+    return _render(request, service)
+
+
+@invitation_router.post("")
+async def take_up(request: Request, service: TheService) -> Response:
+    """Make the secret of an invitation whose two codes are right, and show it once."""
+    form = await sent_form(request, service, request.cookies.get(VISIT, ""), most=_LARGEST_FORM)
+    codes = read_field(form, "first"), read_field(form, "second")
+    address = request.client.host if request.client else ""
+    if service.executors.sign_in.is_full:
+        return _render(request, service, status=503)
+    if seconds := service.sessions.attempts.begin(address, _ATTEMPT):
+        return _render(request, service, status=429, seconds=seconds)
+    made = await service.executors.sign_in.run(_try, service, codes)
+    if made is None:
+        return _render(request, service, status=401)
+    service.sessions.attempts.record_success(address, _ATTEMPT)
+    return _render(request, service, made=made)
+
+
+def _try(
+    service: Runtime, codes: tuple[str, str]
+) -> tuple[str, IssuedCredential] | RiskError | None:
+    """Return what was granted, the rule that forbids it by now, or None for wrong codes."""
+    if any(not 0 < len(code) <= _LONGEST_CODE for code in codes):
+        return None
+    try:
+        return redeem(service, codes)
+    except (NotAuthenticatedError, ConflictError):
+        return None
+    except RiskError as error:
+        return error
+
+
+def _render(
+    request: Request,
+    service: Runtime,
+    *,
+    status: int = 200,
+    seconds: int = 0,
+    made: tuple[str, IssuedCredential] | RiskError | None = None,
+) -> Response:
+    visit = request.cookies.get(VISIT, "")
+    visit = visit if is_token(visit) else new_visit()
+    granted = made if isinstance(made, tuple) else None
+    is_refused = isinstance(made, RiskError)
+    values = {
+        "form_token": service.sessions.form_token(visit),
+        "visitor": None,
+        "seconds": seconds,
+        "failed": status == 401,
+        "busy": status == 503,
+        "is_refused": is_refused,
+        "grant": "" if granted is None else granted[0],
+        "issued": None if granted is None else granted[1],
+    }
+    status = 409 if is_refused else status
+    answer = page(request, "invitation.html", status=status, **values)
+    if seconds:
+        answer.headers["Retry-After"] = str(seconds)
+    keep_cookie(request, answer, VISIT, visit, seconds=3600)
+    return answer

@@ -8,9 +8,8 @@ from api.auth.account_grants import AccountRequest
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
-from api.people.proposals import AccountApproval, AccountRemoval, AccountWithdrawal, TheWriter
-from api.people.reads import list_people
-from api.people.schemas import AccountEnd, AccountStep, PeopleAnswer
+from api.people.answers import AccountEnd, AccountStep, PeopleAnswer, list_people
+from api.people.steps import AccountApproval, AccountRemoval, AccountWithdrawal, TheWriter
 from engine.domain.records import Identifier
 
 router = json_router("/v1/people", "people")

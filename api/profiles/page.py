@@ -1,39 +1,53 @@
-"""Risk profiles for people: which stand where, one in full, and the editor of a proposal."""
+"""Pages of the profiles: where each stands, one in full, two compared, the editor of a proposal.
 
+Forms are recorded through the steps of the JSON routes, those of the watch list too. The builder
+makes an expression from rows of a field, a comparison and a value, joined by AND or OR. It writes
+the profile language and nothing else; the check says which comparison does not fit its field. Of a
+list of texts, and of a field of the goods, the expression asks whether one of them fits.
+"""
+
+import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import SequenceMatcher
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from babel import Locale
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.http.dependencies import TheService
-from api.profiles import page_forms as profiles_page_forms
-from api.profiles.comparison import Difference, difference
-from api.profiles.expression_builder import (
-    COMPARISONS,
-    JOINS,
-    MOST_ROWS,
-    read_rows,
-    write_expression,
-)
-from api.profiles.page_forms import VisitorsWriter
-from api.profiles.reads import (
+from api.profiles.answers import (
     check_expression,
     fields,
     link_examples,
     read_profile,
     read_profiles,
 )
+from api.profiles.steps import Approval, BacktestAsked, ProposalWriter, Retirement
 from api.service.runtime import Runtime
 from api.web.charts import bars
-from api.web.field_errors import corrections
-from api.web.form_fields import FieldMistake, FormError, TheReader, join_lines
+from api.web.forms import (
+    AmbiguousNumeralError,
+    FieldMistake,
+    FormError,
+    FormReader,
+    NumeralError,
+    TheReader,
+    corrections,
+    join_lines,
+    read_number,
+    write_number,
+)
 from api.web.i18n import N_
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm, read_field
+from engine.criteria.dual_control import Matter
 from engine.criteria.profiles.profile import Code as ProfileCode
-from engine.criteria.profiles.templates import read_template, read_templates
+from engine.criteria.profiles.profile import ProfileProposal, read_template, read_templates
 from engine.errors import (
     BusyError,
     ConflictError,
@@ -42,6 +56,266 @@ from engine.errors import (
     RecordError,
     UnknownPostError,
 )
+
+_WORD = re.compile(r"\s+|[\w.]+|\"(?:[^\"\\]|\\.)*\"|&&|\|\||[=!<>]=|.")
+SETTINGS = ("channel", "percentage", "post", "valid_from", "valid_until")
+"""Settings that are compared, besides the expression."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionPiece:
+    """A part of an expression."""
+
+    kind: Literal["same", "gone", "new"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedSetting:
+    """One setting of both."""
+
+    name: str
+    before: Any
+    after: Any
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two are not the same."""
+        return bool(self.before != self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a profile changes against another."""
+
+    code: str
+    """Of the other."""
+    state: str
+    pieces: Sequence[ExpressionPiece]
+    settings: Sequence[ComparedSetting]
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Difference:
+    """Return what ``after`` changes against ``before``; both as JSON values."""
+    settings = [ComparedSetting(name, before[name], after[name]) for name in SETTINGS]
+    pieces = words(before["expression"], after["expression"])
+    return Difference(before["code"], before["state"], pieces, settings)
+
+
+def words(before: str, after: str) -> list[ExpressionPiece]:
+    """Return what is the same, gone and new, in the order of the text."""
+    old, new = _WORD.findall(before), _WORD.findall(after)
+    found: list[ExpressionPiece] = []
+    for tag, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        gone, came = "".join(old[i:j]), "".join(new[k:m])
+        if tag == "equal":
+            found.append(ExpressionPiece("same", gone))
+            continue
+        if gone:
+            found.append(ExpressionPiece("gone", gone))
+        if came:
+            found.append(ExpressionPiece("new", came))
+    return found
+
+
+MOST_ROWS, FIRST_ROWS = 8, 2
+JOINS = {"&&": N_("all of these"), "||": N_("one of these or more")}
+COMPARISONS = {
+    "==": N_("is"),
+    "!=": N_("is not"),
+    "<": N_("is less than"),
+    "<=": N_("is at most"),
+    ">": N_("is more than"),
+    ">=": N_("is at least"),
+    "startsWith": N_("begins with"),
+    "contains": N_("contains"),
+    "in": N_("is one of (separate by commas)"),
+    "has": N_("is known"),
+}
+"""What a row may ask, by the sign or the function of the language."""
+_FUNCTIONS = ("startsWith", "contains")
+_GOODS = "goods."
+
+
+@dataclass(frozen=True, slots=True)
+class BuilderRow:
+    """One row as it was filled in."""
+
+    number: int
+    field: str
+    comparison: str
+    value: str
+
+
+def read_rows(form: Form) -> list[BuilderRow]:
+    """Return the rows of a form, at least ``FIRST_ROWS`` of them."""
+    asked = read_field(form, "rows")
+    count = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 3 else 0
+    if read_field(form, "build") == "row":
+        count += 1
+    numbers = range(1, min(max(count, FIRST_ROWS), MOST_ROWS) + 1)
+    names = ("field", "comparison", "value")
+    texts = [[join_lines(read_field(form, f"{name}_{n}")) for name in names] for n in numbers]
+    return [BuilderRow(n, *each) for n, each in zip(numbers, texts, strict=True)]
+
+
+def write_expression(form: Form, kinds: Mapping[str, str], locale: Locale) -> str:
+    """Return the expression that the rows of a form make; empty rows are left out.
+
+    ``kinds`` are those of the fields by full name. Raises ``FormError`` with a mistake at each row
+    that cannot be written.
+    """
+    mistakes: list[FieldMistake] = []
+    written: list[str] = []
+    for row in read_rows(form):
+        if not row.field:
+            continue
+        try:
+            written.append(_write_row(row, kinds, locale))
+        except FormError as error:
+            mistakes += error.mistakes
+    if not written and not mistakes:
+        mistakes.append(FieldMistake("field_1", "missing_key"))
+    if mistakes:
+        raise FormError(*mistakes)
+    join = read_field(form, "join")
+    return f" {join if join in JOINS else '&&'} ".join(written)
+
+
+def _write_row(row: BuilderRow, kinds: Mapping[str, str], locale: Locale) -> str:
+    kind = kinds.get(row.field)
+    if kind is None or row.comparison not in COMPARISONS:
+        raise FormError(FieldMistake(f"field_{row.number}", "unknown_field"))
+    name, over = row.field, ""
+    if row.field.startswith(_GOODS):
+        name, over = f"g.{row.field.removeprefix(_GOODS)}", "goods.exists(g, {})"
+    elif kind == "texts":
+        name, over = "c", f"{row.field}.exists(c, {{}})"
+    if row.comparison == "has":
+        return (
+            f"size({row.field}) > 0" if kind == "texts" else (over or "{}").format(f"has({name})")
+        )
+    value = _write_value(row, kind, locale)
+    if row.comparison in _FUNCTIONS:
+        asked = f"{name}.{row.comparison}({value})"
+    else:
+        asked = f"{name} {row.comparison} {value}"
+    return (over or "{}").format(asked)
+
+
+def _write_value(row: BuilderRow, kind: str, locale: Locale) -> str:
+    parts = row.value.split(",") if row.comparison == "in" else [row.value]
+    texts = [part.strip() for part in parts if part.strip()]
+    if not texts:
+        raise FormError(FieldMistake(f"value_{row.number}", "missing_key"))
+    literals = [_write_literal(row, kind, text, locale) for text in texts]
+    return f"[{', '.join(literals)}]" if row.comparison == "in" else literals[0]
+
+
+def _write_literal(row: BuilderRow, kind: str, text: str, locale: Locale) -> str:
+    if kind == "bool":
+        return text.lower()
+    if kind != "number":
+        return json.dumps(text, ensure_ascii=False)
+    minus = "-" if text.startswith("-") else ""
+    try:
+        number = read_number(text.removeprefix("-").strip(), locale)
+    except AmbiguousNumeralError as error:
+        found: dict[str, Any] = {"whole": error.grouped, "fraction": error.fraction}
+        raise FormError(FieldMistake(f"value_{row.number}", "ambiguous_number", found)) from None
+    except NumeralError:
+        about = {"example": "40.5"}
+        raise FormError(FieldMistake(f"value_{row.number}", "not_a_number", about)) from None
+    return f"{minus}{number:.15g}"
+
+
+USUAL_DAYS = 90
+"""Default validity of a profile."""
+
+
+async def writer_of_visit(visit: TheVisit, service: TheService) -> ProposalWriter:
+    """Return what takes the steps of a visitor."""
+    return ProposalWriter(service, visit.caller)
+
+
+VisitorsWriter = Annotated[ProposalWriter, Depends(writer_of_visit)]
+
+
+def record_proposal(writer: ProposalWriter, reader: FormReader) -> str:
+    """Propose a profile with its backtest and return its code; raises ``FormError``."""
+    proposed = reader.finish(reader.record(ProfileProposal, _read_proposal(reader)))
+    writer.profile(proposed)
+    return proposed.code
+
+
+def _read_proposal(reader: FormReader) -> dict[str, Any]:
+    return reader.texts("code", "title", "channel", "post", "note", "instead_of") | {
+        "expression": reader.text("expression"),
+        "percentage": reader.number("percentage"),
+        "valid_from": reader.day("valid_from"),
+        "valid_until": reader.day("valid_until", is_last=True),
+    }
+
+
+def read_trial(reader: FormReader) -> BacktestAsked:
+    """Return what of the editor is tried out; raises ``FormError``."""
+    known = reader.texts("channel", "post") | {"expression": reader.text("expression")}
+    if (percentage := reader.number("percentage")) is not None:
+        known["percentage"] = percentage
+    return reader.finish(reader.record(BacktestAsked, known))
+
+
+def fresh(
+    service: Runtime,
+    known: dict[str, Any] | None,
+    template: Mapping[str, Any] | None = None,
+) -> dict[str, list[str]]:
+    """Return what the editor begins with: nothing, a profile to be changed, or a template."""
+    local = datetime.now(UTC) + timedelta(minutes=service.settings.utc_offset_minutes)
+    until = (local + timedelta(days=USUAL_DAYS)).date().isoformat()
+    made = {"valid_until": until, "percentage": "100", "channel": "red"}
+    if template is not None:
+        made |= {**template, "percentage": write_number(template["percentage"])}
+    if known is not None:
+        names = ("title", "expression", "channel", "post")
+        made |= {name: known[name] or "" for name in names}
+        made |= {"percentage": write_number(known["percentage"]), "instead_of": known["code"]}
+        made["code"] = successor(known["code"])
+    return {name: [value] for name, value in made.items()}
+
+
+def successor(code: str) -> str:
+    """Return a code for a changed profile: codes are used once."""
+    stem, dash, last = code.rpartition("-")
+    is_numbered = bool(dash) and last.isdigit() and len(last) < 9
+    made = f"{stem}-{int(last) + 1}" if is_numbered else f"{code}-2"
+    return made if len(made) <= 32 else ""
+
+
+def record_approval(
+    writer: ProposalWriter, matter: Matter, subject: str, reader: FormReader
+) -> None:
+    """Agree to what waits; raises ``FormError``."""
+    fields = {"shadow": reader.text("shadow") == "1"} | reader.texts("note")
+    writer.approve(matter, subject, reader.finish(reader.record(Approval, fields)))
+
+
+def record_retirement(
+    writer: ProposalWriter, matter: Matter, subject: str, reader: FormReader
+) -> None:
+    """Propose that something leaves; raises ``FormError``."""
+    wanted = reader.record(Retirement, reader.texts("reason"))
+    writer.retire(matter, subject, reader.finish(wanted))
+
+
+def record_backtest(writer: ProposalWriter, code: str) -> bool:
+    """Run a backtest again and attach it; tell whether that could be done."""
+    try:
+        writer.attach(code, days=USUAL_DAYS)
+    except (BusyError, NotEnoughDataError):
+        return False
+    return True
+
 
 router = APIRouter(prefix="/profiles", route_class=PageRoute, include_in_schema=False)
 Code = Annotated[ProfileCode, Path()]
@@ -78,7 +352,7 @@ def write(
     """Show the editor: empty, with a profile to be changed, or with a template."""
     found = None if known is None else read_profile(service, known, visit.caller)
     shipped = None if template is None else read_template(template)
-    return _editor(visit, service, profiles_page_forms.fresh(service, found, shipped))
+    return _editor(visit, service, fresh(service, found, shipped))
 
 
 @router.post("/checks")
@@ -105,7 +379,7 @@ def try_out(
 ) -> Response:
     """Show the editor with what its expression would have done; nothing is recorded."""
     try:
-        tried = writer.try_out(profiles_page_forms.read_trial(reader))
+        tried = writer.try_out(read_trial(reader))
     except FormError as error:
         return _editor(visit, service, form, wrong=error.mistakes)
     except tuple(_REFUSED) as error:
@@ -121,7 +395,7 @@ def propose(
 ) -> Response:
     """Propose a profile; what is wrong with it is said in the editor, with all kept."""
     try:
-        code = profiles_page_forms.propose(writer, reader)
+        code = record_proposal(writer, reader)
     except FormError as error:
         return _editor(visit, service, form, wrong=error.mistakes)
     except tuple(_REFUSED) as error:
@@ -159,21 +433,21 @@ def show(
 @router.post("/{code}/approvals")
 def approve(writer: VisitorsWriter, reader: TheReader, code: Code) -> Response:
     """Agree that a profile enters, or that it leaves."""
-    profiles_page_forms.approve(writer, "profile", code, reader)
+    record_approval(writer, "profile", code, reader)
     return RedirectResponse(f"/profiles/{code}?done=approved", 303)
 
 
 @router.post("/{code}/retirements")
 def retire(writer: VisitorsWriter, reader: TheReader, code: Code) -> Response:
     """Propose that a profile leaves."""
-    profiles_page_forms.retire(writer, "profile", code, reader)
+    record_retirement(writer, "profile", code, reader)
     return RedirectResponse(f"/profiles/{code}?done=leaving", 303)
 
 
 @router.post("/{code}/backtests")
 def backtest(writer: VisitorsWriter, _form: TheForm, code: Code) -> Response:
     """Run the backtest again."""
-    made = profiles_page_forms.backtest(writer, code)
+    made = record_backtest(writer, code)
     return RedirectResponse(f"/profiles/{code}?done={'tried' if made else 'busy'}", 303)
 
 

@@ -7,7 +7,20 @@ from fastapi import Depends, Path, Response
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router, takes
-from api.profiles.proposals import (
+from api.profiles.answers import (
+    AcknowledgedProfile,
+    AcknowledgedStep,
+    ProfileBacktest,
+    ProfileCheck,
+    ProfileFields,
+    Profiles,
+    ProfileView,
+    check_expression,
+    fields,
+    read_profile,
+    read_profiles,
+)
+from api.profiles.steps import (
     Approval,
     BacktestAsked,
     CheckAsked,
@@ -17,16 +30,6 @@ from api.profiles.proposals import (
     TheApproval,
     TheRetirement,
     TheWriter,
-)
-from api.profiles.reads import check_expression, fields, read_profile, read_profiles
-from api.profiles.schemas import (
-    AcknowledgedProfile,
-    AcknowledgedStep,
-    ProfileBacktest,
-    ProfileCheck,
-    ProfileFields,
-    Profiles,
-    ProfileView,
 )
 from engine.criteria.profiles.profile import ProfileProposal
 

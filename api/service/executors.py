@@ -8,18 +8,30 @@ So no matter takes the places of another, and none takes the threads of ordinary
 Work of a matter with a limit of time runs in a process of its own, one at a time for all workers of
 a service (:mod:`engine.storage.worker_process`); other work runs on threads of its matter. Keys and
 sessions are looked up on threads that nothing else takes.
+
+The service imports no training library and keeps its cores for decisions: a backtest runs as the
+command ``darvoza profiles backtest``, a measurement of drift as ``darvoza drift``, an assessment of
+the data as ``darvoza quality``, each on the same home and store and with low priority.
+
+Work of other threads is awaited on the event loop with one wake-up for all that is done together,
+because every wake-up is a system call and a change of threads. Work is shared by all who asked for
+it, so a caller that stops waiting does not cancel it.
 """
 
 import asyncio
+import json
+import sys
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from subprocess import CompletedProcess
 from time import monotonic
 from typing import Any, TypeVar
 
-from engine.errors import BusyError, TooCostlyError
+from engine.criteria.profiles.profile import BacktestSubject
+from engine.errors import BusyError, NotEnoughDataError, TooCostlyError
 from engine.storage.home import Home
 from engine.storage.worker_process import hold_place, run_bounded, work_apart
 
@@ -179,3 +191,115 @@ def run_command(home: Home, bounds: Bounds, command: Sequence[str]) -> "Complete
     """Run a command in a process of its own; raises ``BusyError``."""
     with hold_place(home.root, bounds.what, is_patient=bounds.waiting > 0) as place:
         return run_bounded(command, what=bounds.what, seconds=bounds.seconds, place=place)
+
+
+class LoopBridge:
+    """Wakes the loop in which it is asked to."""
+
+    def __init__(self) -> None:
+        self._done: deque[tuple[asyncio.Future[Any], Future[Any]]] = deque()
+        self._is_waking = False
+
+    def wait(self, work: "Future[Result]") -> "asyncio.Future[Result]":
+        """Return what will hold the result or the error of this work, on the running loop."""
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[Result] = loop.create_future()
+
+        def done(_: object) -> None:
+            self._done.append((waiting, work))
+            if not self._is_waking:
+                self._is_waking = True
+                with suppress(RuntimeError):  # the loop was closed: no caller waits any more
+                    loop.call_soon_threadsafe(self._answer)
+
+        work.add_done_callback(done)
+        return waiting
+
+    def _answer(self) -> None:
+        self._is_waking = False  # before the look: what is done after it wakes the loop again
+        while self._done:
+            waiting, work = self._done.popleft()
+            if waiting.done():  # the caller has gone
+                continue
+            error = work.exception()
+            if error is None:
+                waiting.set_result(work.result())
+            else:
+                waiting.set_exception(error)
+
+
+REFUSED = "refused "
+"""What the command line begins a refusal with."""
+SHOWN_CHARACTERS, KEPT_CHARACTERS = 500, 64_000
+"""How much of a command's standard error a caller sees, and how much the home keeps."""
+
+
+class _CommandJob:
+    """Runs one command of ours at a time and reads its JSON."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def _run(self, bounds: Bounds, command: Sequence[str], options: Sequence[str]) -> Any:
+        """Run ``darvoza`` politely; raises ``BusyError`` or ``NotEnoughDataError``."""
+        whole = [sys.executable, "-m", "api", *command, "--home", str(self._home.root)]
+        done = run_command(self._home, bounds, [*whole, "--json", "--polite", *options])
+        if done.returncode:
+            failure = self._failure(bounds.what, done.stderr)
+            raise NotEnoughDataError(f"the {bounds.what}", failure)
+        return json.loads(done.stdout)
+
+    def _failure(self, what: str, stderr: bytes) -> str:
+        """Return why a command failed, in its own words where it refused; keep all that it said.
+
+        A fault of ours is not shown: its text may quote records. It is kept in the home instead.
+        """
+        text = stderr.decode("utf-8", "replace")
+        kept = self._home.root / f"{what}-error.log"
+        with suppress(OSError):
+            kept.write_text(text[-KEPT_CHARACTERS:], "utf-8")
+            kept.chmod(0o600)
+        _, mark, sentence = text.rpartition(REFUSED)
+        if not mark:
+            return f"the command failed; {kept.name} in the home says how"
+        plain = " ".join("".join(c if c.isprintable() else " " for c in sentence).split())
+        return plain[:SHOWN_CHARACTERS]
+
+
+class Backtests(_CommandJob):
+    """Runs one backtest at a time."""
+
+    def run(self, trial: BacktestSubject, *, days: int) -> dict[str, Any]:
+        """Return the figures of :func:`models.evaluation.profile_backtest.profile_backtest`.
+
+        Raises ``BusyError`` where another one runs or this one takes too long, and
+        ``NotEnoughDataError`` where the command refused.
+        """
+        options = ["--days", str(days), "--channel", trial.channel]
+        options += ["--percentage", repr(trial.percentage)]
+        if trial.post is not None:
+            options += ["--post", trial.post]
+        options += ["--", trial.expression]
+        found: dict[str, Any] = self._run(BACKTESTS, ["profiles", "backtest"], options)
+        return found
+
+
+class Measurements(_CommandJob):
+    """Measures drift, once at a time; recording it is the caller's."""
+
+    def run(self, *, days: int) -> dict[str, Any]:
+        """Return the figures of :func:`models.monitoring.drift_monitor.measure_drift`.
+
+        Raises the same.
+        """
+        options = ["--days", str(days), "--unrecorded"]
+        found: dict[str, Any] = self._run(MEASUREMENTS, ["drift"], options)
+        return found
+
+
+class Assessments(_CommandJob):
+    """Assesses the quality of the data, once at a time; the command keeps it in the home."""
+
+    def run(self) -> None:
+        """Replace the last assessment; raises the same."""
+        self._run(ASSESSMENTS, ["quality"], ["--keep"])

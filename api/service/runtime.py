@@ -1,38 +1,83 @@
-"""The parts of a running service, which routes, pages and workers are given."""
+"""The parts of a running service, which routes, pages and workers are given.
+
+Among them are the signed answers: answers about records of the journal, each with its receipt.
+"""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Callers
 from api.auth.sessions import Sessions
-from api.service.executors import Executors
+from api.service.executors import Assessments, Backtests, Executors, LoopBridge, Measurements
 from api.service.metrics import Metrics
-from api.service.model_watcher import ModelWatch
+from api.service.model_watch import ModelWatch
+from api.service.readiness import Probe
 from api.service.settings import Settings
 from api.service.sign_in import SignOnPort
-from api.service.signed_answers import SignedAnswers
-from api.service.store_probe import Probe
-from api.service.subprocess_jobs import Assessments, Backtests, Measurements
-from api.service.thread_bridge import LoopBridge
 from engine.audit.decision_replay import DecisionReplay
-from engine.criteria.profiles.matcher import ProfileMatcher
+from engine.criteria.profiles.profile import ProfileMatcher
+from engine.decision.role_views import view
 from engine.domain.network import Network
-from engine.domain.plausibility import MonotonicClock
+from engine.domain.time_units import rfc3339
+from engine.domain.validation import MonotonicClock
 from engine.errors import StoreUnavailableError
-from engine.journal.group_commit import Writer
+from engine.journal.batch_worker import StoredRecord, Writer
 from engine.journal.journal import Journal
 from engine.journal.receipts import Signer
 from engine.ports import PostAuthority
-from engine.queue.expiry import QueueExpiry
+from engine.queue.queue import QueueExpiry
 from engine.shifts.workload import Workload
 from engine.storage.database import Store
 from engine.storage.home import Home
 from engine.targeting.forecast import Forecasts
-from engine.targeting.reports import Recording
+from engine.targeting.report_writer import ReportWriter
 from engine.targeting.targeting import Targeting
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAnswers:
+    """Makes answers from stored records; ``signer`` signs their receipts."""
+
+    signer: Signer
+
+    def view_decision(self, found: StoredRecord, *, is_blind: bool) -> dict[str, Any]:
+        """Return a decision as one reader may see it, with its receipt."""
+        seen = view(
+            found.body["decision"],
+            decided_at=found.entry.known_at,
+            receipt=self.signer.sign(found.entry),
+            is_blind=is_blind,
+        )
+        amends, ahead = (found.body["inputs"][name] for name in ("amends", "advance"))
+        if ahead is not None:
+            names = ("matched_by", "uses", "differences", "is_brought")
+            seen["declared_ahead"] = {name: ahead[name] for name in names}
+        return seen if amends is None else seen | {"amends": amends}
+
+    def acknowledge(self, found: StoredRecord, *, identifier: str) -> dict[str, Any]:
+        """Return the acknowledgement of a record."""
+        return {"kind": found.entry.kind, "id": identifier} | self.receipt(found)
+
+    def acknowledge_step(self, found: StoredRecord) -> dict[str, Any]:
+        """Return the acknowledgement of a step of dual control, with the state it led to."""
+        about = {"id": found.entry.subject, "state": found.body.get("state", "proposed")}
+        return {"kind": found.entry.kind} | about | self.receipt(found)
+
+    def acknowledge_act(self, found: StoredRecord) -> dict[str, Any]:
+        """Return the acknowledgement of an inspection act, without the basis of the referral."""
+        act: dict[str, Any] = found.body["inspection"]
+        names = ("inspection_id", "crossing_id")
+        told = {"taken_by": found.body["taken_by"]} if "taken_by" in found.body else {}
+        return {name: act[name] for name in names} | told | self.receipt(found)
+
+    def receipt(self, found: StoredRecord) -> dict[str, Any]:
+        """Return the time of a record, and its receipt."""
+        receipt = self.signer.sign(found.entry).to_json()
+        return {"recorded_at": rfc3339(found.entry.known_at), "receipt": receipt}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +104,7 @@ class Runtime:
     measurements: Measurements
     assessments: Assessments
     targeting: Targeting
-    recording: Recording
+    recording: ReportWriter
     forecasts: Forecasts
     workload: Workload
     recompute: DecisionReplay

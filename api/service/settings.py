@@ -14,8 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from engine.domain.network import Network
 from engine.domain.time_units import HOUR, MINUTE
 from engine.ports import SilenceLimits
-from engine.selection.policy import Policy
-from engine.selection.randomization import ShiftPlan
+from engine.selection import Policy, ShiftPlan
 
 Share = Annotated[float, Field(gt=0, lt=0.5)]
 

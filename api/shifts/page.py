@@ -1,15 +1,35 @@
-"""The shift's report: what each way of picking vehicles found, and what cannot be known yet."""
+"""Pages of a shift: its report, its handover and its roster.
 
-from typing import Annotated
+The report says what each way of picking vehicles found, and what cannot be known yet. The handover
+lists what is open, and takes a note and two signatures. The roster has the minutes by method, the
+teams, and the equipment that works.
+"""
 
-from fastapi import APIRouter, Query, Response
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, get_args
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import RedirectResponse
 
 from api.http.dependencies import TheService
-from api.shifts.reads import read_now, report
-from api.web.page_route import PageRoute, TheVisit, VisitedPost
-from engine.domain.records import Time
+from api.service.runtime import Runtime
+from api.shifts.answers import read_now, read_shift_report, view_balance, view_handover
+from api.shifts.steps import has_lapsed, leave_shift, put_roster, take_shift
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections, write_number
+from api.web.i18n import N_
+from api.web.labels import TABLES
+from api.web.page_route import PageRoute, TheVisit, Visit, VisitedPost
+from api.web.visitor import Form, TheForm, read_field
+from engine.domain.network import Network
+from engine.domain.records import Method, Time
 from engine.domain.time_units import micros, rfc3339
-from engine.shifts.rosters import has_scanner
+from engine.errors import SecondPersonError
+from engine.queue.queue import read_plates
+from engine.search_orders import NEEDED
+from engine.shifts.handovers import HandoverNote, TakeoverNote, read_handover, summarize_shift
+from engine.shifts.workload import MOST_MINUTES, Hands, Roster, has_scanner, read_roster
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -27,7 +47,7 @@ def show(
     """Show the report of the shift that a time falls into, by default the running one."""
     now = read_now(service)
     asked = min(now, now if at is None else micros(at))
-    found = report(service, post, asked, visit.caller)
+    found = read_shift_report(service, post, asked, visit.caller)
     with service.store.read() as snapshot:
         is_scanning = has_scanner(snapshot, post, service.network)
         line = service.posts.read_lines(snapshot, now=now).get(post)
@@ -45,4 +65,217 @@ def show(
         enough=ENOUGH,
         before=rfc3339(shift.opens_at - 1),
         after=None if found["is_running"] else rfc3339(shift.closes_at),
+    )
+
+
+handover_page_router = APIRouter(
+    prefix="/posts/{post}/handover", route_class=PageRoute, include_in_schema=False
+)  # fmt: skip
+LISTS = ("waiting", "without_act", "overridden")
+
+
+@handover_page_router.get("")
+def show_handover(
+    visit: TheVisit,
+    service: TheService,
+    post: VisitedPost,
+    at: Annotated[Time | None, Query()] = None,
+) -> Response:
+    """Show the handover of the shift that a time falls into, by default the running one."""
+    return _handover_page(visit, service, post, at=at)
+
+
+@handover_page_router.post("")
+def leave(
+    visit: TheVisit, service: TheService, form: TheForm, reader: TheReader, post: VisitedPost
+) -> Response:
+    """Sign as the supervisor who leaves."""
+    try:
+        note = reader.finish(reader.record(HandoverNote, _fields(reader, "at")))
+    except FormError as error:
+        return _handover_page(visit, service, post, kept=form, wrong=error.mistakes)
+    leave_shift(service, visit.caller, post, note)
+    return RedirectResponse(_lead_to_handover(post, form), 303)
+
+
+@handover_page_router.post("/{sequence}")
+def take(
+    visit: TheVisit,
+    service: TheService,
+    form: TheForm,
+    reader: TheReader,
+    post: VisitedPost,
+    sequence: Annotated[int, Path(ge=1, lt=1 << 63)],
+) -> Response:
+    """Sign as the supervisor who takes over."""
+    try:
+        note = reader.finish(reader.record(TakeoverNote, _fields(reader)))
+        take_shift(service, visit.caller, post, sequence, note)
+    except FormError as error:
+        return _handover_page(visit, service, post, kept=form, wrong=error.mistakes)
+    except SecondPersonError:
+        mistakes = (FieldMistake("", "same_signer"),)
+        return _handover_page(visit, service, post, kept=form, wrong=mistakes)
+    return RedirectResponse(_lead_to_handover(post, form), 303)
+
+
+def _fields(reader: FormReader, *more: str) -> dict[str, Any]:
+    return reader.texts("note", *more)
+
+
+def _lead_to_handover(post: str, form: Form) -> str:
+    at = _read_time(form)
+    query = "" if at is None else f"&at={rfc3339(micros(at)).replace('+', '%2B')}"
+    return f"/posts/{post}/handover?done=signed{query}#done"
+
+
+def _read_time(form: Form) -> datetime | None:
+    """Return the time within the shift that a form names; None for one that is none."""
+    try:
+        found = datetime.fromisoformat(read_field(form, "at"))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def _handover_page(
+    visit: Visit,
+    service: Runtime,
+    post: str,
+    *,
+    at: datetime | None = None,
+    kept: Form | None = None,
+    wrong: Sequence[FieldMistake] = (),
+) -> Response:
+    now = read_now(service)
+    at = _read_time(kept) if kept is not None and at is None else at
+    asked = now if at is None else min(now, micros(at))
+    shift = service.settings.shifts_of(service.network).shift(post, asked)
+    with service.store.read() as snapshot:
+        known = read_handover(snapshot, post, shift.shift_id)
+        if known is not None and has_lapsed(service.accounts, known):
+            known = None
+        balance = summarize_shift(snapshot, shift, as_of=now) if known is None else known.balance
+        shown = view_balance(visit.caller, post, balance)
+        named = [one for name in LISTS if shown[name] for one in shown[name]["decisions"]]
+        plates = read_plates(snapshot, named)
+    return visit.page(
+        "handover.html",
+        status=422 if wrong else 200,
+        post=post,
+        name=service.network.posts[post].name if post in service.network.posts else "",
+        json_address=f"/v1/posts/{post}/shift?at={rfc3339(asked)}",
+        opens_at=rfc3339(shift.opens_at),
+        closes_at=rfc3339(shift.closes_at),
+        at=rfc3339(asked),
+        now=rfc3339(now),
+        handover=view_handover(visit.caller, known),
+        balance=shown,
+        lists=LISTS,
+        plates=plates,
+        kept=dict(kept or {}),
+        wrong=corrections(wrong, visit.speech),
+    )
+
+
+roster_page_router = APIRouter(
+    prefix="/posts/{post}/roster", route_class=PageRoute, include_in_schema=False
+)  # fmt: skip
+METHODS: tuple[str, ...] = get_args(Method)
+MINUTES, WORKS = "minutes-", "equipment-"
+"""What the names of fields begin with."""
+MOST_OF_A_KIND = 10_000
+NAMES: Mapping[str, str] = (
+    {f"{MINUTES}{code}": text for code, text in TABLES["method"].items()}
+    | {f"{WORKS}{code}": text for code, text in TABLES["equipment"].items()}
+    | {"teams": N_("Teams")}
+)
+
+
+@roster_page_router.get("")
+def show_roster(visit: TheVisit, service: TheService, post: VisitedPost) -> Response:
+    """Show the roster that holds, as a form."""
+    with service.store.read() as snapshot:
+        hands = read_roster(snapshot, post, service.network)
+    return _roster_page(visit, service, post, kept=_write_fields(hands))
+
+
+@roster_page_router.post("")
+def put(
+    visit: TheVisit, service: TheService, form: TheForm, reader: TheReader, post: VisitedPost
+) -> Response:
+    """Put a roster, whole."""
+    try:
+        once, roster = reader.once(), read_form(reader, _codes(service.network, post))
+        put_roster(service.recording, visit.caller, post, roster, once)
+    except FormError as error:
+        return _roster_page(visit, service, post, kept=form, wrong=error.mistakes)
+    return RedirectResponse(f"/posts/{post}/roster?done=put#done", 303)
+
+
+def read_form(reader: FormReader, codes: Sequence[str]) -> Roster:
+    """Return the roster that a form states; raises ``FormError`` with every mistake."""
+    minutes = _read_counts(reader, MINUTES, METHODS, most=MOST_MINUTES)
+    equipment = _read_counts(reader, WORKS, codes, most=MOST_OF_A_KIND, is_whole=True)
+    if not minutes and not reader.mistakes:
+        reader.refuse(f"{MINUTES}{METHODS[-1]}", "no_minutes")
+    teams = [team for part in reader.text("teams").split(",") if (team := part.strip())]
+    found = reader.record(
+        Roster, {"minutes": minutes or {"documents": 0.0}, "teams": teams, "equipment": equipment}
+    )
+    return reader.finish(found)
+
+
+def _read_counts(
+    reader: FormReader, prefix: str, codes: Sequence[str], *, most: float, is_whole: bool = False
+) -> dict[str, float]:
+    """Return the numbers of a group of fields; one that is empty states nothing."""
+    found = {}
+    for code in codes:
+        value = reader.number(f"{prefix}{code}")
+        if value is None:
+            continue
+        if value > most:
+            reader.refuse(f"{prefix}{code}", "too_large")
+        elif is_whole and value != int(value):
+            reader.refuse(f"{prefix}{code}", "not_whole")
+        found[code] = value
+    return found
+
+
+def _write_fields(hands: Hands) -> dict[str, list[str]]:
+    """Return the fields as they hold a roster before anything is typed."""
+    fields = {f"{MINUTES}{code}": write_number(value) for code, value in hands.minutes.items()}
+    fields |= {f"{WORKS}{code}": write_number(count) for code, count in hands.equipment.items()}
+    fields["teams"] = ", ".join(hands.teams)
+    return {name: [text] for name, text in fields.items()}
+
+
+def _codes(network: Network, post: str) -> list[str]:
+    """Return the codes of equipment that a roster of this post may name."""
+    known = network.posts.get(post)
+    return sorted({*NEEDED.values(), *({} if known is None else known.equipment)})
+
+
+def _roster_page(
+    visit: Visit,
+    service: Runtime,
+    post: str,
+    *,
+    kept: Form,
+    wrong: Sequence[FieldMistake] = (),
+) -> Response:
+    shift = service.settings.shifts_of(service.network).shift(post, read_now(service))
+    values: dict[str, Any] = {"methods": METHODS, "codes": _codes(service.network, post)}
+    return visit.page(
+        "roster.html",
+        status=422 if wrong else 200,
+        post=post,
+        name=service.network.posts[post].name if post in service.network.posts else "",
+        json_address=f"/v1/posts/{post}/roster",
+        closes_at=rfc3339(shift.closes_at),
+        kept=dict(kept),
+        wrong=corrections(wrong, visit.speech, names=NAMES),
+        once=secrets.token_hex(12),
+        **values,
     )

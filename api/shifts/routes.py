@@ -7,23 +7,29 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Response
 
+from api.http.access import ReachedPost
+from api.http.answers import Acknowledged
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
-from api.http.guards import ReachedPost
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
-from api.http.schema_base import Acknowledged
 from api.service.runtime import Runtime
 from api.shifts import steps
-from api.shifts.handovers import leave_shift, take_shift
-from api.shifts.reads import read_now, read_shift_roster, report
-from api.shifts.schemas import ShiftReport, ShiftRoster, SignedHandover
+from api.shifts.answers import (
+    ShiftReport,
+    ShiftRoster,
+    SignedHandover,
+    read_now,
+    read_shift_report,
+    read_shift_roster,
+)
+from api.shifts.steps import leave_shift, take_shift
 from engine.domain.records import Time
 from engine.domain.rights import Role
 from engine.domain.time_units import micros
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.kinds import HANDOVER_TAKEN
 from engine.shifts.handovers import HandoverNote, TakeoverNote
-from engine.shifts.rosters import Roster
+from engine.shifts.workload import Roster
 
 router = json_router("/v1/posts", "roster", 404)
 
@@ -99,4 +105,4 @@ def shift(
 ) -> Response:
     """Return the report of the shift that a time falls into, by default the running one."""
     asked = read_now(service) if at is None else micros(at)
-    return answer(report(service, post, asked, caller))
+    return answer(read_shift_report(service, post, asked, caller))

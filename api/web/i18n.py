@@ -24,8 +24,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 from starlette.requests import HTTPConnection
 
-from engine.domain.network import Network
-from engine.domain.time_zones import open_time_zone
+from engine.domain.network import Network, open_time_zone
 from engine.explanation.messages import number
 
 LANGUAGES = {"en": "English", "ru": "Русский", "uz": "Oʻzbekcha", "tg": "Тоҷикӣ"}

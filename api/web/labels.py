@@ -797,4 +797,4 @@ CARD: Final = (
     N_("It is fitted on the past: after an abrupt change it is wrong until it is fitted again."),
     N_("Where seizures are few, their chances lean on those of discrepancies."),
 )
-"""Sentences of every model card (:mod:`models.training.model_card`)."""
+"""Sentences of every model card (:mod:`models.training.bundle_writer`)."""

@@ -11,12 +11,12 @@ from typing import Any, Final
 from api.web.i18n import ReaderLocale
 from api.web.labels import TABLES
 from engine.criteria.indicator_rules import RULE_TEMPLATES
-from engine.criteria.profiles import refusals as profile_refusals
+from engine.criteria.profiles import parser as profile_refusals
 from engine.explanation.message_templates import SEARCHES, STATED_ALONE, TEMPLATES, Template
 from engine.explanation.messages import Message, render, render_comparison, render_reason
-from engine.search_orders.priors import how
+from engine.search_orders import how
 from models.data.propensity_log import DOUBTS
-from models.lifecycle import refusals as promotion_refusals
+from models.lifecycle import transitions as promotion_refusals
 
 EVERY_TEMPLATE: Final[Mapping[str, Template]] = {
     **TEMPLATES,

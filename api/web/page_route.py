@@ -16,11 +16,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from api.auth.callers import Caller
+from api.http.access import check_path
 from api.http.dependencies import CheckedRoute
-from api.http.guards import check_path
 from api.http.problems import RETRY_SECONDS, STATUS, answer_http
-from api.web.field_errors import corrections
-from api.web.form_fields import FormError
+from api.web.forms import FormError, corrections
 from api.web.i18n import ReaderLocale
 from api.web.templates_env import page, speech_of
 from api.web.visitor import TheVisitor, Visitor, identify

@@ -1,4 +1,8 @@
-"""Templates: one environment a language, everything escaped, nothing undefined let through."""
+"""Templates: one environment a language, everything escaped, nothing undefined let through.
+
+A reader's preferences, appearance and the clock of pages of no post, rest in cookies, as the
+language does. A value that is not one of those offered counts as not chosen.
+"""
 
 import hashlib
 from datetime import datetime
@@ -6,17 +10,43 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import available_timezones
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import HTTPConnection
 
 from api.http.csv_lists import LISTS
 from api.web.i18n import LANGUAGES, ReaderLocale, choose_form, language_of, translations
 from api.web.labels import TABLES
 from api.web.menu import menu, split_menu
-from api.web.preferences import appearance_of, zone_of
 from api.web.visitor import json_route
+
+APPEARANCE_COOKIE = "darvoza_appearance"
+ZONE_COOKIE = "darvoza_time_zone"
+APPEARANCES = ("", "light", "dark")
+"""As the system has it, or one of the two whatever the system has."""
+
+
+def appearance_of(request: HTTPConnection) -> str:
+    """Return the appearance of a request's reader, empty where the system decides."""
+    chosen = request.cookies.get(APPEARANCE_COOKIE, "")
+    return chosen if chosen in APPEARANCES else ""
+
+
+def zone_of(request: HTTPConnection) -> str:
+    """Return the time zone that a request's reader chose, empty where none is."""
+    chosen = request.cookies.get(ZONE_COOKIE, "")
+    return chosen if chosen in time_zones() else ""
+
+
+@cache
+def time_zones() -> tuple[str, ...]:
+    """Return the time zones that are offered: those of cities, and UTC, by name."""
+    known = (one for one in available_timezones() if "/" in one and "Etc/" not in one)
+    return ("UTC", *sorted(known))
+
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"

@@ -1,13 +1,8 @@
 """Events to other systems, over HTTP and as a page.
 
-addresses     Addresses to which events may be sent
-doors         The doors of the area of webhooks
-page          The page of the webhooks and their dead letters
-reads         Webhooks and what they have not acknowledged yet
-registration  Records that register, rotate, resend and end a webhook
-routes        Webhooks over HTTP
-schemas       Answers about webhooks
-sender        One attempt to deliver an event
-signatures    Signing secrets of webhooks, and the identifiers of what they sign
-worker        The sender of events
+answers   Webhooks and what they have not acknowledged yet, as answers
+delivery  Delivery of events: attempts, and the worker that makes them
+page      The page of the webhooks and their dead letters
+routes    Webhooks over HTTP
+steps     Registration of webhooks: their addresses, their signing secrets, each step recorded
 """

@@ -10,13 +10,12 @@ from fastapi.responses import RedirectResponse
 from api.http.dependencies import TheService
 from api.notifications.event_bodies import types_for
 from api.service.runtime import Runtime
-from api.web.field_errors import corrections
-from api.web.form_fields import FieldMistake, FormError, FormReader, TheReader
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
-from api.webhooks.reads import list_webhooks, read_webhook
-from api.webhooks.registration import Rotation, WebhookRequest, WebhookWriter
+from api.webhooks.answers import list_webhooks, read_webhook
 from api.webhooks.routes import WebhookId
+from api.webhooks.steps import Rotation, WebhookRequest, WebhookWriter
 from engine.domain.rights import Role
 from engine.errors import RecordError
 from engine.journal.areas import EVENT_TYPES

@@ -7,15 +7,17 @@ from fastapi import Depends, Path, Response
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router
-from api.webhooks.reads import TheWriter, list_webhooks, read_webhook
-from api.webhooks.registration import Rotation, WebhookRequest, WebhookRetry
-from api.webhooks.schemas import (
+from api.webhooks.answers import (
     RegisteredWebhook,
     RotatedWebhook,
+    TheWriter,
     WebhookDetail,
     Webhooks,
     WebhookStep,
+    list_webhooks,
+    read_webhook,
 )
+from api.webhooks.steps import Rotation, WebhookRequest, WebhookRetry
 from engine.domain.records import Identifier
 
 router = json_router("/v1/webhooks", "webhooks")

@@ -1,15 +1,10 @@
-"""Verification of the journal and replay of decisions.
+"""Verification of the journal and of its store, and replay of decisions.
 
 decision_replay    Recomputation of stored decisions from the journal
-draw_verification  Verification of random numbers by the revealed seeds
-erasures           Signed erasures
-figure_comparison  Comparison of what was recorded with what was computed again
+erasures           Signed erasures, the records that are erased together, and the subjects they name
 file_anchors       Digests of a home's files in the journal
-foreign_objects    Foreign and missing objects of the database
 projection_replay  The journal replayed through the projections into an empty store
+store_check        Check of the store itself: foreign objects, altered tables, damaged pages
 store_comparison   Two stores compared, table by table
-store_damage       Pages of the store that hold what was not written there
-subject_records    Records grouped as they are erased, and the subjects that they name
-table_structure    Columns, keys and constraints of tables, held against their definitions
-verification       Verification of the journal's chain, bodies, erasures and receipts
+verification       Verification of the journal: chain, bodies, erasures, random numbers, receipts
 """

@@ -3,15 +3,19 @@
 Features are read again as of the decision's time, scored by the model that decided (and by the
 other one of a trial), and decided with the recorded inputs. The rank is taken from the record,
 because the queue of that time is gone.
+
+Exponentials and logarithms of numpy differ in their last bits between processors with and without
+AVX-512, and so do the risks made of them: such figures are compared within a tolerance, everything
+else exactly.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.audit.figure_comparison import are_same
 from engine.decision.decision import Inputs, Rank, attach_reasons, decide
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.decision.role_views import outcome
@@ -22,6 +26,32 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, PERCENTILES
 from engine.ports import FeatureRows, Features, Scorer
 from engine.targeting.context import reasons, scored_arrival
+
+RELATIVE, ABSOLUTE = 1e-9, 1e-12
+"""How far two figures may lie apart and count as the same: far above rounding, far below anything
+that a reader or a threshold tells apart."""
+
+
+def are_same(stored: Any, again: Any) -> bool:
+    """Tell whether two JSON values are the same, figures but for their last digits.
+
+    >>> are_same({"risk": [0.8972397651609028]}, {"risk": [0.8972397651609031]})
+    True
+    >>> are_same({"risk": [0.897239765]}, {"risk": [0.897239769]})
+    False
+    """
+    if isinstance(stored, float) and isinstance(again, float):
+        return math.isclose(stored, again, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+    if isinstance(stored, Mapping) and isinstance(again, Mapping):
+        is_named_alike = stored.keys() == again.keys()
+        return is_named_alike and all(are_same(one, again[name]) for name, one in stored.items())
+    if _is_list(stored) and _is_list(again):
+        return len(stored) == len(again) and all(map(are_same, stored, again))
+    return bool(stored == again)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +69,7 @@ class RecomputedDecision:
     def is_identical(self) -> bool:
         """Tell whether features, place in the queue and decision are reproduced.
 
-        All but figures of the model is bit for bit (:mod:`engine.audit.figure_comparison`).
+        All but figures of the model is bit for bit (:mod:`engine.audit.decision_replay`).
         """
         is_same = self.same_features and self.same_place and self.same_declaration
         return is_same and are_same(self.stored, self.again)

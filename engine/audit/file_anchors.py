@@ -18,10 +18,15 @@ from engine.domain.network import Network, read_network
 from engine.errors import HomeError
 from engine.journal.entries import JournalFault
 from engine.journal.journal import Journal, JournalReader
-from engine.journal.kinds import HISTORY_ERASED, HISTORY_LOADED, NETWORK_DECLARED
-from engine.journal.payloads import LoadBody, NetworkBody
+from engine.journal.kinds import (
+    HISTORY_ERASED,
+    HISTORY_LOADED,
+    NETWORK_DECLARED,
+    LoadBody,
+    NetworkBody,
+)
 from engine.storage.database import Store
-from engine.storage.file_digests import file_digest
+from engine.storage.files import file_digest
 from engine.storage.home import Home
 
 QUARANTINE_FILE = "quarantine.csv"
@@ -82,7 +87,7 @@ def find_network_faults(home: Home, connection: Connection) -> Iterator[JournalF
         )
 
 
-def find_links(folder: Path) -> Iterator[JournalFault]:
+def find_symbolic_links(folder: Path) -> Iterator[JournalFault]:
     """Yield each symbolic link in a folder: its target lies outside and can change undetected."""
     if folder.is_symlink():
         yield JournalFault(0, "link", f"{folder.name} is a symbolic link")

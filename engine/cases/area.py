@@ -6,7 +6,7 @@ from typing import Any, Final, NotRequired
 from engine.domain.rights import Matter
 from engine.journal.areas import Area, Body, Event, Group, NamedField, Owner, RecordRule, TableRule
 from engine.journal.entries import JournalRecord, Kind
-from engine.journal.payloads import Json, ReportBody
+from engine.journal.kinds import Json, ReportBody
 
 
 class CaseOpenedBody(ReportBody):
@@ -91,7 +91,7 @@ AREA: Final = Area(
         "case_events": TableRule(erased_by=("seq",)),
     },
     projections=("engine.cases.case_ledger:CaseProjection",),
-    check="engine.cases.file_check:check_files",
-    sweep="engine.cases.file_store:sweep_files",
-    held="engine.cases.case_reading:select_open",
+    check="engine.cases.files:check_files",
+    sweep="engine.cases.files:sweep_files",
+    held="engine.cases.case_state:select_open",
 )

@@ -1,11 +1,17 @@
 """Events of a case, as they are reported, and its opening.
 
 The terms are those of the field: stop, second search, custody, sample, laboratory result,
-hand-over, controlled delivery, report. No event has a field for a person's name. Custody that
-passes to another agency, and a controlled delivery, take effect when a second person agrees.
+hand-over, controlled delivery, report. Custody that passes to another agency, and a controlled
+delivery, take effect when a second person agrees.
+
+No event has a field for a person's name, but people type. A free text that looks as if it named a
+person, in Latin or Cyrillic letters, gives a warning to its writer; nothing is refused, because a
+firm or a street may look the same.
 """
 
-from typing import Annotated, Literal, Self
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -26,6 +32,52 @@ from engine.domain.records import (
     Time,
 )
 from engine.links.envelope import HandlingCode
+
+_WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['‘’ʻʼ`-](?=[^\W\d_]))+")
+_LATIN = "ov|ova|ev|eva|yev|yeva|ovich|evich|yevich|ovna|evna|yevna|skiy|skaya|zoda|zade|zadeh"
+_CYRILLIC = "ов|ова|ев|ева|ёв|ёва|ович|евич|овна|евна|ский|ская|зода|заде"
+_ENDING = re.compile(rf"(?i:.{{2,}}(?:{_LATIN}|{_CYRILLIC}))")
+_PARTICLE = re.compile(
+    r"(?i:ugli|o['‘’ʻʼ`]g['‘’ʻʼ`]li|ogly|oglu|qizi|kizi|kyzy|угли|ўғли|оглы|қизи|кизи|кызы)"
+)
+
+
+def looks_like_name(text: str) -> bool:
+    """Tell whether a text has two capitalised words in a row, or a surname's or patronymic's form.
+
+    >>> looks_like_name("the driver, Karimov, had no papers")
+    True
+    >>> looks_like_name("водитель Рахимов Анвар Саидович")
+    True
+    >>> looks_like_name("Heroin in the fuel tank, 2.3 kg; sealed with 0041")
+    False
+    """
+    before: re.Match[str] | None = None
+    for word in _WORD.finditer(text):
+        found = word[0]
+        is_capital = found[0].isupper() and not found.isupper()
+        if (is_capital and _ENDING.fullmatch(found)) or _PARTICLE.fullmatch(found):
+            return True
+        is_next = before is not None and text[before.end() : word.start()].isspace()
+        if is_capital and is_next and before is not None and before[0][0].isupper():
+            return True
+        before = word if is_capital else None
+    return False
+
+
+def find_name_signs(content: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    """Yield the fields of a record's free texts that look as if they named a person."""
+    for name, value in content.items():
+        where = f"{at}.{name}" if at else name
+        if isinstance(value, Mapping):
+            yield from find_name_signs(value, where)
+        elif name in FREE_TEXTS and isinstance(value, str) and looks_like_name(value):
+            yield where
+
+
+FREE_TEXTS = frozenset({"text", "remark", "summary", "item", "reason", "reference", "description"})
+"""Fields of openings and events that hold words of the writer's own."""
+
 
 Handling = Annotated[tuple[HandlingCode, ...], Field(max_length=3)]
 Words = Annotated[Text, Field(min_length=1)]
@@ -121,7 +173,7 @@ class CaseAssignment(Record):
     deadline: Time | None = None
 
 
-class CaseLink(Record):
+class CaseReference(Record):
     """Something that the case is about, or that is about the case."""
 
     kind: Literal["link"]
@@ -164,7 +216,7 @@ ReportedEvent = (
     | ReportSent
     | Note
     | CaseAssignment
-    | CaseLink
+    | CaseReference
     | Agreement
     | CaseClosure
     | CaseReturn

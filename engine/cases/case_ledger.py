@@ -2,7 +2,7 @@
 
 A case is its records: one opening, then events in order (:mod:`engine.cases.case_state`). The
 tables name them for lists and for files that travel; who sees a case, and what its next record
-says, is read from the records (:mod:`engine.cases.case_reading`). What the state forbids is refused
+says, is read from the records (:mod:`engine.cases.case_state`). What the state forbids is refused
 under the writer's lock, by the projection, whichever process drafted it.
 """
 
@@ -29,7 +29,7 @@ from engine.errors import ConflictError, NotAllowedError, NotFoundError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.idempotency import IdempotencyClaim, find_holders
 from engine.journal.journal import JournalReader
-from engine.journal.payloads import COPIED
+from engine.journal.kinds import COPIED
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 CASES = record_table(

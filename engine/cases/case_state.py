@@ -1,18 +1,33 @@
-"""State of a case: a pure function of its opening and its events.
+"""State of a case: a pure function of its opening and its events, read from proven records.
 
 The same function refuses an event early, when its record is drafted, and again under the writer's
 lock, in the projection: of two events that were drafted at the same moment, the later one meets the
 state that the earlier one left.
+
+Every record that is read is proven against the chain. The tables of cases have no say here: an edit
+of them shows a case to no one and is in no later record.
+
+Duties follow from the events that were recorded and from those that were not: a case that begins
+with goods owes a sample, its result, a report and a hand-over. Duties are advice; only a step that
+waits for a second person binds.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Literal
 
+from sqlalchemy import Connection
+
+from engine.cases.area import CASE_EVENT, CASE_OPENED
 from engine.criteria.dual_control import check_person
-from engine.errors import ConflictError, NotAllowedError
-from engine.journal.payloads import COPIED
+from engine.domain.time_units import DAY
+from engine.errors import ConflictError, NotAllowedError, NotFoundError
+from engine.journal.kinds import COPIED
+from engine.journal.power_records import PowerRecord, read_records
+from engine.storage.database import split_in_slices
 
 Json = Mapping[str, Any]
 OPEN, CLOSED = "open", "closed"
@@ -204,3 +219,192 @@ def renumber_steps(steps: Sequence[CaseStep]) -> list[CaseStep]:
         return replace(step, body=body)
 
     return [find(step) for step in steps]
+
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class CaseHistory:
+    """A case with all that was recorded in it."""
+
+    case: CaseState
+    opened: Json
+    """The body of the record that opened it."""
+    steps: Sequence[CaseStep]
+
+    @property
+    def facts(self) -> Json:
+        """What it was opened with."""
+        found: Json = self.opened["opening"]
+        return found
+
+    def links(self) -> list[tuple[str, str]]:
+        """Return kind and identifier of what the case is about, each once."""
+        pairs = [
+            (kind, self.facts[f"{kind}_id"])
+            for kind in ("seizure", "attention")
+            if f"{kind}_id" in self.facts
+        ]
+        events = (one.event for one in self.steps if one.event["kind"] == "link")
+        return list(dict.fromkeys([*pairs, *((one["of"], one["id"]) for one in events)]))
+
+    def files(self) -> list[CaseStep]:
+        """Return the steps that added a file."""
+        return self.find_steps("file")
+
+    def find_steps(self, *kinds: str) -> list[CaseStep]:
+        """Return the steps of some kinds, in order."""
+        return [one for one in self.steps if one.event["kind"] in kinds]
+
+
+def read_case(connection: Connection, case_id: str) -> CaseHistory:
+    """Return a case with its records.
+
+    Raises ``NotFoundError`` where there is none, it was erased, or a record of it does not match
+    the chain.
+    """
+    found = read_cases(connection, [case_id])
+    if case_id not in found:
+        raise NotFoundError("case", case_id)
+    return found[case_id]
+
+
+def read_cases(connection: Connection, case_ids: Sequence[str]) -> dict[str, CaseHistory]:
+    """Return the cases of these identifiers that :func:`read_case` returns, in one query."""
+    if not case_ids:
+        return {}
+    records = read_records(connection, (CASE_OPENED, CASE_EVENT), subjects=case_ids)
+    by_case = groupby(sorted(records, key=attrgetter("subject")), key=attrgetter("subject"))
+    found = ((case_id, _build_history(list(some))) for case_id, some in by_case)
+    return {case_id: history for case_id, history in found if history is not None}
+
+
+def find_closed_cases(connection: Connection, case_ids: Sequence[str]) -> frozenset[str]:
+    """Return those of these cases that are closed, as their records prove."""
+    return frozenset(
+        case_id
+        for some in split_in_slices(case_ids, _AT_ONCE)
+        for case_id, history in read_cases(connection, some).items()
+        if not history.case.is_open
+    )
+
+
+def select_open(connection: Connection, groups: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the groups of records that are a case which no records prove to be closed."""
+    cases = [name for sort, name in groups if sort == "case"]
+    return {("case", one) for one in set(cases) - find_closed_cases(connection, cases)}
+
+
+def _build_history(records: Sequence[PowerRecord]) -> CaseHistory | None:
+    """Return the history that the records of one case tell, None where one is not readable."""
+    opened: tuple[CaseState, Json] | None = None
+    steps: list[CaseStep] = []
+    for one in records:
+        if (body := one.body) is None:
+            return None
+        if one.kind == CASE_EVENT:
+            steps.append(CaseStep(one.seq, one.known_at, one.post, body))
+        elif opened is None:
+            opened = open_case(one.seq, one.subject, one.post, one.known_at, body), body
+    if opened is None:
+        return None
+    steps = renumber_steps(steps)
+    return CaseHistory(replay_case(opened[0], steps), opened[1], steps)
+
+
+AGEING_DAYS, ESCALATED_DAYS = 7, 14
+"""Whole days without an event after which an open case ages, and is escalated."""
+_DELIVERY_ENDS = ("second_search", "custody", "hand_over")
+Urgency = Literal["on_time", "ageing", "escalated"]
+Duty = Literal[
+    "agree_custody",
+    "agree_delivery",
+    "delivery_outcome",
+    "laboratory_result",
+    "sample",
+    "report",
+    "hand_over",
+    "closure",
+]
+
+
+def judge_urgency(case: CaseState, now: int) -> Urgency:
+    """Return how urgent an open case is at a time: past its deadline it is escalated."""
+    if not case.is_open:
+        return "on_time"
+    idle = (now - case.changed_at) // DAY
+    if case.is_overdue(now) or idle >= ESCALATED_DAYS:
+        return "escalated"
+    return "ageing" if idle >= AGEING_DAYS else "on_time"
+
+
+def find_idle_days(urgency: Urgency | None) -> int | None:
+    """Return after how many days without an event a case is so urgent; None where it may be new."""
+    return {"ageing": AGEING_DAYS, "escalated": ESCALATED_DAYS}.get(urgency or "")
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """One step that a case owes, and who takes it."""
+
+    duty: Duty
+    person: str | None = None
+    """The owner, where the step is theirs."""
+    agency: str | None = None
+    """The agency whose person agrees."""
+    sequence: int | None = None
+    """The record that waits for a second person, or that the step follows."""
+    reported_by: str | None = None
+    """Who may not agree, because they reported it."""
+    sample: str | None = None
+    until: str | None = None
+
+
+def list_next_steps(history: CaseHistory) -> list[NextStep]:
+    """Return what an open case owes, the first first; nothing of a closed one."""
+    if not history.case.is_open:
+        return []
+    owed = [*_list_agreements(history), *_list_duties(history)]
+    return owed or [NextStep("closure", person=history.case.owner)]
+
+
+def _list_agreements(history: CaseHistory) -> Iterator[NextStep]:
+    for one in history.case.waiting.values():
+        about: dict[str, Any] = {"sequence": one.seq, "reported_by": one.body["by"]}
+        if one.event["kind"] == "custody":
+            yield NextStep("agree_custody", agency=one.event["to_agency"], **about)
+        else:
+            yield NextStep("agree_delivery", until=one.event["until"], **about)
+
+
+def _list_duties(history: CaseHistory) -> Iterator[NextStep]:
+    owner = history.case.owner
+    known = {one.event["kind"] for one in history.steps}
+    yield from _list_deliveries(history)
+    results = {one.event["sample"] for one in history.find_steps("laboratory_result")}
+    samples = {one.event["sample"]: one for one in history.find_steps("sample")}
+    for name in samples:
+        if name not in results:
+            yield NextStep("laboratory_result", person=owner, sample=name)
+    if not samples and not results and _has_goods(history):
+        yield NextStep("sample", person=owner)
+    if "report_sent" not in known:
+        yield NextStep("report", person=owner)
+    if "hand_over" not in known:
+        yield NextStep("hand_over", person=owner)
+
+
+def _list_deliveries(history: CaseHistory) -> Iterator[NextStep]:
+    """Yield the controlled deliveries that were agreed to and after which nothing was reported."""
+    agreed = history.case.agreed
+    last = max((one.seq for one in history.find_steps(*_DELIVERY_ENDS)), default=0)
+    for one in history.find_steps("controlled_delivery"):
+        if one.seq in agreed and last < one.seq:
+            about: dict[str, Any] = {"sequence": one.seq, "until": one.event["until"]}
+            yield NextStep("delivery_outcome", person=history.case.owner, **about)
+
+
+def _has_goods(history: CaseHistory) -> bool:
+    is_stated = "substance_class" in history.facts
+    return is_stated or any(kind == "seizure" for kind, _ in history.links())

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal.areas import kinds_of, list_steps
 from engine.journal.entries import Draft
-from engine.journal.payloads import COPIED, ApprovalBody
+from engine.journal.kinds import COPIED, ApprovalBody
 from engine.journal.power_records import PowerRecord, read_records
 
 RuleOf = TypeVar("RuleOf")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from engine.explanation.reasons import Reason
-from engine.selection.policy import Chance, Channel
+from engine.selection import Chance, Channel
 
 RULES_VERSION = "rules-1"
 """Changes whenever a rule below changes; kept with every decision."""

@@ -14,7 +14,7 @@ from engine.domain.records import Arrival
 from engine.explanation.messages import Parameters
 from engine.explanation.reasons import Reason
 from engine.ports import FeatureRows
-from engine.selection.policy import COUNTERPART, Chance, Channel
+from engine.selection import COUNTERPART, Chance, Channel
 
 WATCHLIST = "watchlist"
 """Purpose of the watch list's draw: a listed vehicle is always selected, whatever the number."""

@@ -2,8 +2,17 @@
 
 ``decide`` assumes that its ``Inputs`` hold everything that cannot be read as of a time: with the
 arrival's features and scores they give the same decision on any machine, on any later day.
+:mod:`engine.decision.role_views` says which parts of it each role may see.
 
-What a role may see of it stands in :mod:`engine.decision.role_views`.
+A vehicle whose basis is the score queues with its own merit. Every other referred vehicle (a random
+check, a profile, an entry of the watch list, a rule, a supervisor's override) takes a merit drawn
+from those of the last scored picks of the same post, channel, vehicle class and model: a new scored
+pick falls between any two of them with the same probability, so its place reveals nothing. While
+fewer than ``FEWEST_MERITS`` are known, quantiles of the post's table replace the missing ones; they
+are of all classes together, so a place may then reveal a little of the basis.
+
+A sender who changes a declaration to see whether the place moves must not learn the basis either:
+after an amendment every vehicle takes a drawn merit, by a number of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,29 +22,84 @@ from typing import Literal
 from engine.criteria.indicator_rules import RULES_VERSION, estimate_rule_risk, rule_chances
 from engine.criteria.match import Match, explain_matches, match_chances
 from engine.decision.inspection_minutes import Minutes, place_of
-from engine.decision.placement import PLACEMENT_VERSION, MeritPeers, drawn_merit, purpose_of
 from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.records import Arrival
 from engine.explanation.facts import Fact, data_gaps, facts
 from engine.explanation.messages import Message
 from engine.explanation.reasons import REASONS_VERSION, Reason, make_whole_reason
 from engine.ports import Evidence
-from engine.search_orders.search_order import SearchCounts, SearchStep, search_order
-from engine.selection.champion_challenger import Trial, Tried, apply_trial
-from engine.selection.percentiles import percentile
-from engine.selection.policy import (
+from engine.search_orders import SearchCounts, SearchStep, search_order
+from engine.selection import (
     INSPECTED,
+    PLACE,
+    PLACE_AMENDED,
+    RANDOM,
+    SCORE,
+    TEAM,
     Chance,
     Channel,
     Policy,
     Selection,
+    Trial,
+    Tried,
+    apply_trial,
+    assign_team,
+    level_among_picks,
+    percentile,
+    picked_levels,
     random_chance,
     risk,
+    risk_at,
     score_chances,
     select,
 )
-from engine.selection.randomization import RANDOM, SCORE
-from engine.selection.team_assignment import TEAM, assign_team
+
+PLACEMENT_VERSION = "placement-1"
+"""Changes whenever this rule changes; kept with every decision."""
+FEWEST_MERITS = 16
+"""Merits that one is drawn among."""
+MOST_PEERS = 32
+"""The last scored picks that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeritPeers:
+    """What a merit is drawn among."""
+
+    merits: Sequence[float]
+    """Of the last scored picks, ascending."""
+    table: Sequence[float]
+    """Quantiles of the risk at the post; empty without a model."""
+    policy: Policy
+    channel: Channel
+
+
+def place_purpose(amendment: int) -> str:
+    """Return what the number is drawn for; ``amendment`` counts the changes of the declaration."""
+    return PLACE_AMENDED if amendment else PLACE
+
+
+def drawn_merit(peers: MeritPeers, drawn: float) -> float:
+    """Return the merit at a number drawn in [0, 1); without a model the number itself."""
+    if not peers.table:
+        return drawn
+    missing = max(FEWEST_MERITS - len(peers.merits), 0)
+    prior = [_prior(peers, (place + 0.5) / missing) for place in range(missing)]
+    points = sorted([*peers.merits, *prior])
+    low, high = picked_levels(peers.policy, peers.channel)
+    ends = [
+        min(points[0], risk_at(peers.table, low)),
+        *points,
+        max(points[-1], risk_at(peers.table, high)),
+    ]
+    where = drawn * (len(points) + 1)
+    gap = min(int(where), len(points))
+    return ends[gap] + (where - gap) * (ends[gap + 1] - ends[gap])
+
+
+def _prior(peers: MeritPeers, drawn: float) -> float:
+    return risk_at(peers.table, level_among_picks(drawn, peers.policy, peers.channel))
+
 
 Mode = Literal["model", "last_good", "rules_only"]
 Band = Literal["low", "medium", "high"]
@@ -101,7 +165,7 @@ class Inputs:
     def drawn_place(self, channel: Channel) -> int:
         """Return a place drawn among the scored picks of a channel."""
         peers = MeritPeers(self.peers, self.table, self.policy, channel)
-        merit = drawn_merit(peers, self.draws[purpose_of(self.amendment)])
+        merit = drawn_merit(peers, self.draws[place_purpose(self.amendment)])
         return place_of(channel, merit, minutes=self.minutes)
 
 

@@ -1,14 +1,12 @@
-"""Expected minutes of an inspection, learnt from the acts that state theirs.
+"""Expected minutes of an inspection, learnt from acts, and the place in the queue that follows.
 
-Acts are counted by vehicle class and by whether they were physical: what a red vehicle is sent to,
-and what a yellow one is. A stated prior stands in until acts outnumber it, so one long search does
-not make every truck an hour slower.
+Acts are counted by vehicle class and by whether they were physical: a red vehicle is sent to a
+physical act, a yellow one to another. A stated prior is used until acts outnumber it, so one long
+search does not make every truck an hour slower.
 
-Which of the waiting vehicles comes first.
-
-Channels draw on different hands (red on bays and searching officers, yellow on desks and scanners),
-so a red vehicle always comes before a yellow one, and within a channel the order is expected value
-per expected minute; see :mod:`engine.decision.inspection_minutes`.
+Channels use different hands (red: bays and searching officers; yellow: desks and scanners), so a
+red vehicle always comes before a yellow one. Within a channel the order is expected value per
+expected minute.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,9 +27,8 @@ from sqlalchemy import (
 )
 
 from engine.domain.records import Method, VehicleClass
-from engine.journal.kinds import INSPECTION, INSPECTION_CORRECTED
-from engine.journal.payloads import InspectionBody
-from engine.selection.policy import Channel
+from engine.journal.kinds import INSPECTION, INSPECTION_CORRECTED, InspectionBody
+from engine.selection import Channel
 from engine.storage.database import METADATA, Int64, declare_columns
 
 PRIOR: Mapping[VehicleClass, float] = {
@@ -45,7 +42,7 @@ PRIOR: Mapping[VehicleClass, float] = {
 """Minutes of a physical inspection, by judgement; documents and scan take a third of them."""
 PRIOR_ACTS = 20
 """Acts that the prior counts as."""
-LONGEST = 24 * 60.0
+LONGEST_ACT = 24 * 60.0
 """Minutes of one act beyond this are a slip of the pen and teach nothing."""
 ACT_MINUTES = Table(
     "act_minutes",
@@ -101,7 +98,7 @@ def lesson(
     vehicle_class: VehicleClass, methods: Sequence[Method], minutes: float | None
 ) -> Sequence[Taught]:
     """Return what one act teaches: nothing where it gave no minutes, or absurd ones."""
-    if minutes is None or not 0.0 < minutes <= LONGEST:
+    if minutes is None or not 0.0 < minutes <= LONGEST_ACT:
         return ()
     return ((vehicle_class, is_physical(methods), 1, minutes),)
 
@@ -160,7 +157,7 @@ def relearn(connection: Connection, taught: Sequence[Taught]) -> None:
     teach(connection, taught)
 
 
-SHORTEST = 1.0
+SHORTEST_ACT = 1.0
 """Minutes an inspection takes at least, so that no vehicle's place is beyond all bounds."""
 CHANNEL_STEP = 10**12
 """What one channel is worth in a place: more than any risk."""
@@ -171,5 +168,5 @@ _SCALE = 10**11
 
 def place_of(channel: Channel, risk: float, *, minutes: Minutes) -> int:
     """Return what a queue is ordered by, highest first; ``risk`` lies in [0, 1]."""
-    per_minute = risk / max(minutes.of(channel) or minutes.red, SHORTEST)
+    per_minute = risk / max(minutes.of(channel) or minutes.red, SHORTEST_ACT)
     return int(channel) * CHANNEL_STEP + round(per_minute * _SCALE)

@@ -17,11 +17,10 @@ from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.identifiers import fold
 from engine.domain.records import Arrival
 from engine.journal.idempotency import IdempotencyClaim
-from engine.journal.payloads import DecisionBody, dump_arrival
+from engine.journal.kinds import DecisionBody, dump_arrival
 from engine.ports import Rows
-from engine.search_orders.search_order import SearchCounts
-from engine.selection.champion_challenger import Trial
-from engine.selection.policy import Policy
+from engine.search_orders import SearchCounts
+from engine.selection import Policy, Trial
 
 _OTHERWISE = (
     "policy",

@@ -12,8 +12,7 @@ from engine.criteria.match import WATCHLIST
 from engine.decision.decision import Decision
 from engine.domain.time_units import rfc3339
 from engine.journal.receipts import Receipt
-from engine.selection.champion_challenger import Tried
-from engine.selection.policy import COUNTERPART
+from engine.selection import COUNTERPART, Tried
 
 BLIND = (
     "decision_id",

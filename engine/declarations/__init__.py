@@ -1,10 +1,6 @@
 """Declarations ahead of their vehicles: lodged, amended, cancelled, matched when the vehicle comes.
 
-alerts       Declarations that became known, or were changed, after their vehicle was decided on
-differences  Differences of a vehicle, or of its papers, from the declaration ahead
-drafts       Records by which a sender lodges, amends and withdraws a declaration ahead
-keys         Digests by which declarations and vehicles are found
-lodgings     Declarations ahead as the store has them: versions, and who used which
-matcher      The declaration ahead of a vehicle that comes
-projection   Tables of declarations ahead, from the journal's records
+lodgings    Declarations ahead in the store: versions, keys and uses, and how they are lodged
+matcher     The declaration ahead of a vehicle that comes, and its differences from it
+projection  Tables of declarations ahead, and alerts of those that come late, from the records
 """

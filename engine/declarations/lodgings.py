@@ -1,11 +1,20 @@
-"""Declarations ahead as the store has them: each version of each, and which vehicle used which.
+"""Declarations ahead as the store has them: each version, its keys, and which vehicle used which.
 
 Every row names the record of the journal that it follows from and when that became known, so that
 the tables answer as of any time: with what was known strictly before it.
+
+A declaration is found by digests of 63 bits, each of a kind and a folded value, so that their table
+holds no plate and takes little room. Two values share a digest by chance in one of about 10^18
+pairs; a match is then held against the declaration itself.
+
+A sender lodges, amends and withdraws a declaration; no other sender may change it, and a withdrawn
+one stays withdrawn. Each version is a record that names the version before it.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -23,12 +32,87 @@ from sqlalchemy import (
     text,
 )
 
-from engine.domain.advance_declarations import AdvanceDeclaration
+from engine.domain.advance_declarations import AdvanceDeclaration, Cancellation, MatchKind
+from engine.domain.identifiers import fold
+from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, micros
-from engine.errors import NotFoundError
+from engine.errors import ConflictError, NotFoundError
+from engine.journal.entries import Draft
+from engine.journal.idempotency import MESSAGE_IDENTIFIER_TAKEN, IdempotencyClaim
 from engine.journal.journal import JournalReader
+from engine.journal.kinds import (
+    DECLARATION_CANCELLED,
+    DECLARATION_LODGED,
+    CancelledBody,
+    LodgedBody,
+    ReportBody,
+    dump_arrival,
+)
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows, record_table
 from engine.storage.dialect import Dialect
+
+
+@lru_cache(maxsize=1 << 14)
+def digest(kind: MatchKind, value: str) -> int:
+    """Return the digest of an identifier; that of a declaration is not folded.
+
+    >>> digest("plate", "01 a 123 bc") == digest("plate", "01A123BC") != digest("tir", "01A123BC")
+    True
+    """
+    text = value if kind == "declaration_id" else fold(value) or value
+    found = hashlib.blake2b(f"{kind}\x1f{text}".encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(found.digest(), "big") >> 1
+
+
+def list_arrival_keys(arrival: Arrival) -> list[tuple[MatchKind, int]]:
+    """Return the digests of an arrival with their kinds, the surest first, each once."""
+    return list_body_keys(dump_arrival(arrival))
+
+
+def list_body_keys(arrival: Any) -> list[tuple[MatchKind, int]]:
+    """Return the same of an arrival as a record's body holds it."""
+    crossing, papers = arrival["crossing"], arrival.get("declaration") or {}
+    given: list[tuple[MatchKind, str | None]] = [
+        ("declaration_id", papers.get("declaration_id") or crossing.get("declaration_id")),
+        ("tir", papers.get("tir_carnet") or crossing.get("tir_carnet")),
+        ("cmr", papers.get("cmr_number") or crossing.get("cmr_number")),
+        *(("container", number) for number in crossing.get("container_numbers") or ()),
+        ("plate", crossing.get("plate")),
+        ("trailer", crossing.get("trailer_plate")),
+    ]
+    found = ((kind, digest(kind, value)) for kind, value in given if value)
+    return list(dict.fromkeys(found))
+
+
+def list_lodged_keys(lodged: AdvanceDeclaration) -> list[tuple[int, int]]:
+    """Return the digests of a declaration ahead, each with its vehicle: 0 for the papers."""
+    found = [(key, 0) for _, key in list_paper_keys(lodged)]
+    for number in range(1, len(lodged.expected_vehicles) + 1):
+        found += [(key, number) for _, key in list_vehicle_keys(lodged, number)]
+    return list(dict.fromkeys(found))
+
+
+def list_paper_keys(lodged: AdvanceDeclaration) -> list[tuple[MatchKind, int]]:
+    """Return the digests of its papers with their kinds, the surest first."""
+    papers = lodged.declaration
+    given: list[tuple[MatchKind, str | None]] = [
+        ("declaration_id", papers.declaration_id),
+        ("tir", papers.tir_carnet),
+        ("cmr", papers.cmr_number),
+    ]
+    return [(kind, digest(kind, value)) for kind, value in given if value]
+
+
+def list_vehicle_keys(lodged: AdvanceDeclaration, number: int) -> Iterator[tuple[MatchKind, int]]:
+    """Yield the digests of one of its vehicles, counted from 1, with their kinds."""
+    vehicle = lodged.expected_vehicles[number - 1]
+    for container in vehicle.container_numbers:
+        yield "container", digest("container", container)
+    if vehicle.plate:
+        yield "plate", digest("plate", vehicle.plate)
+    if vehicle.trailer_plate:
+        yield "trailer", digest("trailer", vehicle.trailer_plate)
+
 
 VALID = 30 * DAY
 """How long a declaration is expected that does not say until when."""
@@ -275,3 +359,80 @@ def alerts_of(connection: Connection, decision_id: str) -> list[dict[str, Any]]:
         .order_by(ALERTS.c.seq.desc())
     )
     return [dict(zip(names, row, strict=True)) for row in connection.execute(query)]
+
+
+_EVER = (1 << 63) - 1
+_WITHDRAWN = "it was cancelled: lodge it under another identifier"
+
+
+def find_current(connection: Connection, declaration_id: str) -> LodgedVersion | None:
+    """Return the last version of a declaration, None for an unknown one."""
+    return read_versions(connection, [declaration_id], before=_EVER).get(declaration_id)
+
+
+def find_same(
+    connection: Connection, lodged: AdvanceDeclaration, claim: IdempotencyClaim
+) -> int | None:
+    """Return the record of the present version where it has this very content, from this sender."""
+    known = find_current(connection, lodged.declaration_id)
+    if known is None or known.is_cancelled:
+        return None
+    body: ReportBody = JournalReader(connection).body(known.seq)  # type: ignore[assignment]
+    return known.seq if body["claim"]["fingerprint"] == claim.fingerprint else None
+
+
+def draft_version(
+    connection: Connection, lodged: AdvanceDeclaration, *, by: str, claim: IdempotencyClaim
+) -> Draft[LodgedBody]:
+    """Return the record of a new version.
+
+    Raises ``ConflictError`` where the identifier is another sender's, or its declaration cancelled.
+    """
+    name = lodged.declaration_id
+    known = find_current(connection, name)
+    if known is not None:
+        _check_sender(known, by)
+        if known.is_cancelled:
+            raise ConflictError(claim.kind, name, _WITHDRAWN)
+    body: LodgedBody = {
+        "claim": claim.as_dict(),
+        "by": by,
+        "version": 1 if known is None else known.version + 1,
+        "replaces": None if known is None else known.seq,
+        "lodged": lodged.model_dump(mode="json", exclude_none=True),
+    }
+    return DECLARATION_LODGED.draft(name, body, post=lodged.post or "")
+
+
+def draft_cancellation(
+    connection: Connection,
+    declaration_id: str,
+    cancellation: Cancellation,
+    *,
+    by: str,
+    claim: IdempotencyClaim,
+) -> Draft[CancelledBody]:
+    """Return the record that withdraws a declaration.
+
+    Raises ``NotFoundError``, and ``ConflictError`` for one of another sender or a cancelled one.
+    """
+    known = find_current(connection, declaration_id)
+    if known is None:
+        raise NotFoundError("declaration", declaration_id)
+    _check_sender(known, by)
+    if known.is_cancelled:
+        raise ConflictError(claim.kind, declaration_id, "it was cancelled before")
+    body: CancelledBody = {
+        "claim": claim.as_dict(),
+        "by": by,
+        "version": known.version + 1,
+        "replaces": known.seq,
+    }
+    if cancellation.reason is not None:
+        body["reason"] = cancellation.reason
+    return DECLARATION_CANCELLED.draft(declaration_id, body, post=known.post)
+
+
+def _check_sender(known: LodgedVersion, by: str) -> None:
+    if known.lodged_by != by:
+        raise ConflictError(DECLARATION_LODGED, known.declaration_id, MESSAGE_IDENTIFIER_TAKEN)

@@ -1,26 +1,32 @@
 """The declaration ahead of a vehicle that comes: the one its papers or plates lead to, or none.
 
-Kinds of identifiers are tried in the order of :data:`KINDS`. The first that leads to a declaration
-decides; where it leads to several, none is used, unless one of them says that the others travel
-with it. A declaration is expected at its post and within its window and a day around it; only one
-that the vehicle names by its own number may be expected elsewhere. A vehicle that names other
-papers is not the one expected with these. Nothing is guessed: what was not used is a data gap.
+Kinds of identifiers are tried in the order of :data:`engine.domain.advance_declarations.KINDS`. The
+first that leads to a declaration decides; if it leads to several, none is used, unless one of them
+says that the others travel with it. A declaration is expected at its post and within its window and
+a day around it; only one that the vehicle names by its own number may be expected elsewhere. A
+vehicle that names other papers is not the one expected with these. Nothing is guessed: a
+declaration that was not used is a data gap.
+
+Only what both the vehicle and the declaration state is compared; masses and values differ from half
+a per cent on, because two systems round differently.
 
 Everything is read as known strictly before a time, so that a match can be made again later.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from engine.declarations.differences import compare_declarations, compare_vehicle
-from engine.declarations.keys import list_arrival_keys, list_paper_keys, list_vehicle_keys
 from engine.declarations.lodgings import (
     GRACE,
     LodgedVersion,
     find_keys,
     has_lodgings,
+    list_arrival_keys,
+    list_paper_keys,
+    list_vehicle_keys,
     read_contents,
     read_uses,
     read_versions,
@@ -30,11 +36,67 @@ from engine.domain.advance_declarations import (
     OF_DOCUMENTS,
     AdvanceDeclaration,
     AdvanceMatch,
+    ExpectedVehicle,
     MatchKind,
     UsedVersion,
 )
-from engine.domain.records import Arrival, Declaration, GoodsItem
+from engine.domain.identifiers import fold
+from engine.domain.records import Arrival, Crossing, Declaration, GoodsItem
 from engine.domain.time_units import micros
+
+_HEAD = (
+    "procedure",
+    "declarant_id",
+    "consignor_id",
+    "consignee_id",
+    "dispatch_country",
+    "destination_country",
+)
+_FOLDED = ("tir_carnet", "cmr_number")
+_SUMS = ("packages", "net_mass_kg", "gross_mass_kg", "customs_value_usd")
+_CLOSE = 0.005
+
+
+def compare_declarations(lodged: Declaration, brought: Declaration) -> tuple[str, ...]:
+    """Return the fields in which two declarations of the same goods differ."""
+    pairs = [(name, getattr(lodged, name), getattr(brought, name)) for name in _HEAD + _FOLDED]
+    found = [name for name, one, other in pairs if _is_apart(name, one, other)]
+    if len(lodged.items) != len(brought.items):
+        found.append("items")
+    codes = (sorted(item.hs_code for item in each.items) for each in (lodged, brought))
+    if next(codes) != next(codes):
+        found.append("hs_code")
+    for name in _SUMS:
+        sums = [_sum(getattr(item, name) for item in each.items) for each in (lodged, brought)]
+        if None not in sums and not math.isclose(*sums, rel_tol=_CLOSE):  # type: ignore[arg-type]
+            found.append(name)
+    return tuple(found)
+
+
+def compare_vehicle(expected: ExpectedVehicle, crossing: Crossing) -> tuple[str, ...]:
+    """Return the fields in which a vehicle differs from the one that was announced."""
+    pairs = [
+        (name, getattr(expected, name), getattr(crossing, name))
+        for name in ("plate", "trailer_plate")
+    ]
+    found = [name for name, one, other in pairs if one and other and fold(one) != fold(other)]
+    boxes = [set(map(fold, each.container_numbers)) for each in (expected, crossing)]
+    if all(boxes) and boxes[0] != boxes[1]:
+        found.append("container_numbers")
+    return tuple(found)
+
+
+def _is_apart(name: str, one: str | None, other: str | None) -> bool:
+    if one is None or other is None:
+        return False
+    return fold(one) != fold(other) if name in _FOLDED else one != other
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """Return a sum, None where a part of it is not known."""
+    known = list(values)
+    return None if None in known else math.fsum(v for v in known if v is not None)
+
 
 AMBIGUOUS = "advance_ambiguous"
 USED = "advance_used"

@@ -1,29 +1,155 @@
-"""Border posts of a deployment, what each has, and the opposite post of each.
+"""Border posts of a deployment, their opposite posts, time zones, and weights of finds.
 
-The network file is TOML: ``[[posts]]`` with code, name and country, and optionally what
-:class:`BorderPost` and :class:`Network` describe; ``synthetic = true`` at its top marks synthetic
-data. Pairs must agree: where A names B, B names A or no post. B may be missing from the file: a
+The network file is TOML: ``[[posts]]`` with code, name and country, and optionally the keys of
+:class:`BorderPost` and :class:`Network`; ``synthetic = true`` at its top marks synthetic data.
+Pairs must agree: if A names B, B names A or no post. B may be missing from the file: it is then a
 post across the border that does not report here, so no record of it is expected.
+
+Time zones are those of the tz database that the ``tzdata`` package carries. The database of the
+machine is not read: two machines of one deployment would otherwise disagree on the hour of an
+arrival, and features must be equal on all of them.
+
+A find is what one inspected crossing carried, weighed in discrepancies by the weights of the file.
+Its quantity of a class is the sum over its seizures, and the class that weighs most stands for the
+find: one consignment filed as several seizures is no graver than the same filed as one.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from engine.domain.records import Code, Country, Identifier, PostCode, Record, SubstanceClass
-from engine.domain.time_zones import (
-    DEFAULT_TIME_ZONE,
-    check_time_zone,
-    country_time_zone,
+from engine.domain.records import (
+    Code,
+    Country,
+    Identifier,
+    Outcome,
+    PostCode,
+    Record,
+    SubstanceClass,
 )
+from engine.domain.time_units import DAY, micros, moment
 from engine.domain.validation import list_faults
 from engine.errors import HomeError, InputError, UnknownPostError
+
+Instants = NDArray[np.int64]
+
+DEFAULT_TIME_ZONE = "Asia/Tashkent"
+"""Zone of a post whose country the database does not name, and of posts in no network file."""
+
+_CAPITALS: Mapping[str, str] = MappingProxyType(
+    {
+        "AU": "Australia/Sydney",
+        "BR": "America/Sao_Paulo",
+        "CA": "America/Toronto",
+        "FM": "Pacific/Pohnpei",
+        "PS": "Asia/Hebron",
+        "RU": "Europe/Moscow",
+        "UA": "Europe/Kyiv",
+        "UZ": "Asia/Tashkent",
+    }
+)
+"""Zones of capitals that are not the first row of their country in ``zone.tab``."""
+
+
+def country_time_zone(country: str) -> str:
+    """Return the zone of a country's capital, by its ISO 3166-1 alpha-2 code."""
+    return _country_zones().get(country, DEFAULT_TIME_ZONE)
+
+
+def check_time_zone(name: str) -> str:
+    """Return the name of a zone of the database; raises a ``PydanticCustomError`` for others."""
+    if name not in _zone_names():
+        raise PydanticCustomError("unknown_time_zone", "no zone of the tz database")
+    return name
+
+
+@cache
+def open_time_zone(name: str) -> ZoneInfo:
+    """Return a zone with its transitions, past and future."""
+    with (resources.files("tzdata") / "zoneinfo").joinpath(*name.split("/")).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
+def local_time(instant: datetime, zone: str) -> datetime:
+    """Return what the clocks of a zone show at an instant.
+
+    >>> local_time(datetime.fromisoformat("2026-03-01T16:30Z"), "Asia/Bishkek").hour
+    22
+    """
+    return instant.astimezone(open_time_zone(zone))
+
+
+def wall_time(instant: int, zone: str) -> int:
+    """Return what the clocks of a zone show at an instant, as microseconds since 1970 there."""
+    return micros(local_time(moment(instant), zone).replace(tzinfo=UTC))
+
+
+def instant_of(wall: int, zone: str) -> int:
+    """Return when the clocks of a zone show a time; both in microseconds.
+
+    The earlier instant where they show it twice; where they leave it out, the clock is read as if
+    it had not been moved yet.
+    """
+    return micros(moment(wall).replace(tzinfo=open_time_zone(zone)).astimezone(UTC))
+
+
+def utc_offsets(instants: Instants, zone: str) -> Instants:
+    """Return local time less UTC at many instants.
+
+    Instants and offsets are int64 arrays of shape (n,), in microseconds. A zone changes its offset
+    at most once within a day.
+    """
+    if not len(instants):
+        return np.zeros(0, np.int64)
+    first, last = int(instants.min()), int(instants.max())
+    changes, offsets = [], [_offset(first, zone)]
+    for day in range(first, last + DAY, DAY):
+        if _offset(min(day + DAY, last), zone) != offsets[-1]:
+            changes.append(_find_change(day, min(day + DAY, last), zone))
+            offsets.append(_offset(changes[-1], zone))
+    place = np.searchsorted(np.array(changes, np.int64), instants, side="right")
+    return np.array(offsets, np.int64)[place]
+
+
+def _offset(instant: int, zone: str) -> int:
+    return wall_time(instant, zone) - instant
+
+
+def _find_change(before: int, after: int, zone: str) -> int:
+    """Return the first instant after ``before`` with the offset of ``after``, by bisection."""
+    wanted = _offset(after, zone)
+    while after - before > 1:
+        middle = (before + after) // 2
+        before, after = (before, middle) if _offset(middle, zone) == wanted else (middle, after)
+    return after
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    return frozenset((resources.files("tzdata") / "zones").read_text("utf-8").split())
+
+
+@cache
+def _country_zones() -> Mapping[str, str]:
+    table = (resources.files("tzdata") / "zoneinfo" / "zone.tab").read_text("utf-8")
+    rows = [line.split("\t") for line in table.splitlines() if not line.startswith("#")]
+    # The first row of a country is that of its most populous zone, in most cases the capital's.
+    first = {row[0]: row[2] for row in reversed(rows)}
+    return MappingProxyType({**first, **_CAPITALS})
+
 
 DEFAULT_SEVERITY = 5.0
 """Weight of a seizure against a discrepancy, for a substance class without a weight of its own."""
@@ -246,3 +372,26 @@ def _pair_posts(path: Path, posts: tuple[BorderPost, ...]) -> dict[str, BorderPo
         if other is not None and other.pair not in (None, post.code):
             raise InputError(path.name, f"posts.pair: {post.code} and {other.code} disagree (pair)")
     return known
+
+
+Amount = tuple[SubstanceClass, float | None]
+"""Substance class and grams of one seizure; None where the quantity is not known."""
+
+
+def weigh_find(network: Network, outcome: Outcome, seizures: Iterable[Amount]) -> float:
+    """Return what an inspected crossing weighs: 0 where nothing was found, 1 for a discrepancy.
+
+    A seizure whose record has not come yet weighs what one weighs by default.
+    """
+    total = sum_amounts(seizures)
+    if total:
+        return max(network.severity_of(of, grams) for of, grams in total)
+    return {"clear": 0.0, "discrepancy": 1.0, "seizure": DEFAULT_SEVERITY}[outcome]
+
+
+def sum_amounts(seizures: Iterable[Amount]) -> list[Amount]:
+    """Return the quantity of each class in one find, of those seizures that state one."""
+    of: dict[SubstanceClass, list[float]] = defaultdict(list)
+    for substance_class, grams in seizures:
+        of[substance_class] += [] if grams is None else [grams]
+    return [(name, sum(of[name]) if of[name] else None) for name in sorted(of)]

@@ -1,14 +1,21 @@
-"""Types of a record's fields, and validation errors as field, rule and message.
+"""Validation errors as field, rule and message, and the refusal of implausible arrivals.
 
-The refused value is never repeated.
+A validation error never repeats the refused value. An arrival is refused if it names two
+declarations or lies in the future, which assumes that a checkpoint's clock agrees with this one
+within minutes. Any other oddity of an arrival is a signal for the features, never a refusal.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+from engine.domain.records import Arrival
+from engine.domain.time_units import MINUTE, SystemClock, micros
+from engine.errors import RecordError
 
 
 def bare(annotation: Any) -> Any:
@@ -89,3 +96,39 @@ def _why(found: ErrorDetails) -> str:
             return f"too many: at most {bounds['max_length']}"
         case kind:
             return _REPEATING.get(kind, found["msg"])
+
+
+LARGEST_LEAD = 5 * MINUTE
+"""Largest lead of a checkpoint's clock that is accepted, microseconds."""
+_CLOCK = SystemClock()
+
+
+class MonotonicClock:
+    """A clock that never runs backwards, even when the system clock is set back."""
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], int] = _CLOCK.now,
+        passed: Callable[[], int] = time.monotonic_ns,
+        head: int = 0,
+    ) -> None:
+        self._now = now
+        self._passed = passed
+        self._began, self._started = max(now(), head), passed()
+
+    def now(self) -> int:
+        """Return UTC microseconds: the later of system clock and start plus elapsed time."""
+        return max(self._now(), self._began + (self._passed() - self._started) // 1000)
+
+
+def check_plausible(arrival: Arrival, *, now: int) -> None:
+    """Refuse an arrival that contradicts itself or lies in the future; raises ``RecordError``."""
+    crossing, declaration = arrival.crossing, arrival.declaration
+    if micros(crossing.arrived_at) > now + LARGEST_LEAD:
+        raise RecordError("crossing", "arrived_at", "in_the_future", "more than 5 minutes ahead")
+    named = crossing.declaration_id
+    if declaration is not None and named not in (None, declaration.declaration_id):
+        raise RecordError(
+            "declaration", "declaration_id", "contradiction", "the crossing names another one"
+        )

@@ -1,7 +1,5 @@
-"""Events that go out to other systems, and the outbox from which they are sent.
+"""Events that go out to other systems by webhooks.
 
-area        The area of webhooks: signed events that go out to other systems
-deliveries  Deliveries to each endpoint: leased, retried, set aside
-endpoints   Endpoints of webhooks, replayed from the journal
-outbox      Tables of the outbox, and the projection that fills it
+area      The area of webhooks: signed events that go out to other systems
+webhooks  Webhooks: endpoints, the outbox of events, and the deliveries to each endpoint
 """

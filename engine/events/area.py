@@ -5,7 +5,7 @@ from typing import Final, NotRequired, TypedDict
 from engine.domain.rights import Matter
 from engine.journal.areas import Area, RecordRule, TableRule, raise_fault
 from engine.journal.entries import Kind
-from engine.journal.payloads import ReportBody
+from engine.journal.kinds import ReportBody
 
 
 class WebhookBody(ReportBody):
@@ -74,6 +74,6 @@ AREA: Final = Area(
             not_compared=_UNSENT,
         ),
     },
-    owners="engine.events.endpoints:read_agencies",
-    projections=("engine.events.outbox:EventProjection",),
+    owners="engine.events.webhooks:read_agencies",
+    projections=("engine.events.webhooks:EventProjection",),
 )

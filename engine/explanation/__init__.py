@@ -3,6 +3,5 @@
 facts              Facts of an arrival in neutral words, and its data gaps
 message_templates  English templates of messages: what a message identifier says
 messages           Messages: an identifier with named parameters, and its sentence
-precursor_signs    Statements on a declared precursor
-reasons            Reasons for and against a crossing
+reasons            Reasons for and against a crossing, and statements on a declared precursor
 """

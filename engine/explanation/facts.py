@@ -12,7 +12,7 @@ from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.identifiers import container_is_valid
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.explanation.messages import Message, Parameters, render
-from engine.explanation.precursor_signs import CODE, precursor_parameters
+from engine.explanation.reasons import CODE, precursor_parameters
 
 STALE = "network_stale"
 """Gap, and fact with the hours: the centre of the post's node has not answered for too long."""

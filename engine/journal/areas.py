@@ -20,7 +20,7 @@ from sqlalchemy import Connection, MetaData
 
 from engine.domain.rights import Matter, Scope
 from engine.journal.entries import Draft, JournalFault, JournalRecord, Kind, Projection
-from engine.journal.payloads import ApprovalBody
+from engine.journal.kinds import ApprovalBody
 from engine.storage.database import METADATA, Store
 from engine.storage.home import Home
 
@@ -271,7 +271,7 @@ AREAS: Final = (
     "engine.cases.area",
     "engine.links.area",
     "engine.events.area",
-    "engine.exercises.area",
+    "engine.exercises",
 )
 """Modules whose ``AREA`` is one. A name, and no import: the core stands on no area."""
 

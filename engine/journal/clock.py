@@ -25,8 +25,7 @@ from sqlalchemy import Column, Connection, String, Table, delete, insert, select
 
 from engine.domain.time_units import HOUR, MINUTE, rfc3339
 from engine.journal.entries import Draft, Entry, ProjectionInput
-from engine.journal.kinds import CLOCK_ACCEPTED
-from engine.journal.payloads import ClockBody
+from engine.journal.kinds import CLOCK_ACCEPTED, ClockBody
 from engine.storage.database import METADATA, Int64
 
 ALLOWED, LARGEST_ALLOWED = 5 * MINUTE, HOUR

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Column, Connection, Index, LargeBinary, String, select
 
 from engine.journal.entries import Draft, Entry
-from engine.journal.payloads import COPIED
+from engine.journal.kinds import COPIED
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 COPIES = record_table(

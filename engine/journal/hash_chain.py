@@ -81,7 +81,7 @@ def leaf_of(salt: bytes, body: bytes) -> bytes:
     return sha256(salt + body).digest()
 
 
-class ChainLink(NamedTuple):
+class ChainedFields(NamedTuple):
     """The fields of a record that its chain value commits to."""
 
     seq: int
@@ -95,7 +95,7 @@ class ChainLink(NamedTuple):
     leaf: bytes
 
 
-def chain_of(previous: bytes, journal_id: str, link: ChainLink) -> bytes:
+def chain_of(previous: bytes, journal_id: str, link: ChainedFields) -> bytes:
     """Return the commitment to a record and all before it; raises for a value of a wrong type."""
     parts = (
         previous,

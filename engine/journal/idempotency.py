@@ -17,10 +17,11 @@ from engine.errors import ConflictError
 from engine.journal.areas import list_rules
 from engine.journal.entries import Draft, Entry
 from engine.journal.kinds import (
+    COPIED,
     CROSSING,
     DECISION,
+    ClaimBody,
 )
-from engine.journal.payloads import COPIED, ClaimBody
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows_among, insert_rows
 
 ANSWERS = Table(

@@ -4,10 +4,19 @@ Bodies have a table of their own, so that one can be erased without breaking the
 (:mod:`engine.journal.hash_chain`). The chain alone detects an edit without recomputation; receipts
 (:mod:`engine.journal.receipts`) kept elsewhere detect an edit with it. ``known_at`` rises strictly,
 so that "known before" is a total order.
+
+Records that are appended together are applied by the projections in parts. Within a part decisions
+join the queue before anything else happens to them. Own records are never appended in another
+order; copies of another journal are.
+
+A journal whose first record begins exercises is a journal of exercises for good: the chain commits
+to it. It takes accounts and exercises alone; any other journal takes no record of an exercise. A
+store of the other sort is refused when it is opened, and each record when it is appended. No
+journal takes a record of a kind that no area declares.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, overload
 
@@ -22,14 +31,17 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    inspect,
     select,
+    text,
     true,
     type_coerce,
 )
 from sqlalchemy.types import NULLTYPE
 
 from engine.domain.time_units import SECOND, SystemClock
-from engine.errors import ErasedError, NotFoundError, StoreUnavailableError
+from engine.errors import ErasedError, NotAllowedError, NotFoundError, StoreUnavailableError
+from engine.journal.areas import list_rules
 from engine.journal.clock import AnchoredClock, Reading
 from engine.journal.entries import (
     Body_co,
@@ -41,10 +53,8 @@ from engine.journal.entries import (
     Kind,
     Projection,
 )
-from engine.journal.exercise_guard import begins_exercises, is_training, require_kinds
-from engine.journal.hash_chain import GENESIS, ChainLink, canonical, chain_of, leaf_of, new_salt
-from engine.journal.kinds import TICK
-from engine.journal.record_order import split_parts
+from engine.journal.hash_chain import GENESIS, ChainedFields, canonical, chain_of, leaf_of, new_salt
+from engine.journal.kinds import COPIED, DECISION, TICK
 from engine.storage.database import (
     METADATA,
     CommitUnknownError,
@@ -56,6 +66,65 @@ from engine.storage.database import (
     record_table,
     split_in_slices,
 )
+
+Pair = tuple[Entry, Draft]
+
+
+def split_parts(pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
+    """Yield the records in order; a copied decision after others of its crossing begins a part."""
+    if not any(COPIED in draft.body for _, draft in pairs):
+        yield pairs
+        return
+    touched: set[str] = set()
+    start = 0
+    for at, (entry, draft) in enumerate(pairs):
+        crossing = draft.body.get("crossing_id")
+        if entry.kind == DECISION and crossing in touched:
+            yield pairs[start:at]
+            start, touched = at, set()
+        if isinstance(crossing, str):
+            touched.add(crossing)
+    yield pairs[start:]
+
+
+_FIRST = text("SELECT kind FROM journal WHERE seq = 1")
+
+
+def begins_exercises(kind: str) -> bool:
+    """Tell whether a journal that begins with a record of this kind is one of exercises."""
+    rule = list_rules().get(kind)
+    return rule is not None and rule.begins_exercises
+
+
+def is_exercise_journal(connection: Connection) -> bool | None:
+    """Tell whether a store's journal is one of exercises; None while it has no record."""
+    kind = connection.scalar(_FIRST)
+    return None if kind is None else begins_exercises(kind)
+
+
+def require_sort(store: Store, *, training: bool) -> None:
+    """Refuse a store whose journal is of the other sort; raises ``NotAllowedError``."""
+    with store.read() as connection:
+        if not inspect(connection).has_table("journal"):
+            return
+        found = is_exercise_journal(connection)
+    if found and not training:
+        raise NotAllowedError("this is a training home: only darvoza training opens it")
+    if training and found is False:
+        raise NotAllowedError("this home is not a training home: no exercise is recorded in it")
+
+
+def require_kinds(kinds: Iterable[str], *, training: bool) -> None:
+    """Refuse records that do not belong in a journal of this sort; raises ``NotAllowedError``."""
+    rules = list_rules()
+    for kind in kinds:
+        if (rule := rules.get(kind)) is None:
+            raise NotAllowedError(f"no area declares records of kind {kind}")
+        if training and rule.journals == "live":
+            raise NotAllowedError(f"a training journal takes no record of kind {kind}")
+        if not training and rule.journals == "exercise":
+            raise NotAllowedError(f"only a training journal takes a record of kind {kind}")
+
 
 JOURNAL = record_table(
     "journal",
@@ -297,7 +366,7 @@ class Journal:
     def _require_kinds(self, connection: Connection, kinds: Sequence[str]) -> None:
         """Keep exercises out of live journals and everything else out of training journals."""
         if self._is_training is None:
-            self._is_training = is_training(connection)
+            self._is_training = is_exercise_journal(connection)
         found = self._is_training
         require_kinds(kinds, training=begins_exercises(kinds[0]) if found is None else found)
 
@@ -375,7 +444,7 @@ def _chain_drafts(head: Head, now: int, sealed: Sequence[_SealedBody]) -> list[E
         draft = seal.draft
         after = entries[-1].known_at if entries else head.known_at
         about = (head.seq + 1 + offset, first + offset, draft.kind, draft.subject, draft.post)
-        link = ChainLink(*about, draft.origin, draft.origin_seq, seal.leaf)
+        link = ChainedFields(*about, draft.origin, draft.origin_seq, seal.leaf)
         chain = chain_of(chain, head.journal_id, link)
         entries.append(Entry(head.journal_id, *about, seal.leaf, chain, after))
     return entries

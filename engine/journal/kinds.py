@@ -1,143 +1,696 @@
-"""Kinds of the core's records, each named once for all layers, with the type of its body.
+"""Kinds of the core's records, each named once for all layers, and the bodies of these records.
 
-What the core must know of each stands in :mod:`engine.core_area`; an area has kinds of its own
+:mod:`engine.core_area` states what the core must know of each kind; an area has kinds of its own
 (:mod:`engine.journal.areas`). A kind is part of the bytes that the chain commits to: it never
 changes.
+
+A body is a JSON object. A key that is not required is there only if it has something to say. A
+value that :mod:`engine.domain.records` or :mod:`engine.decision.record_codec` reads back is a plain
+object here.
 """
 
-from typing import Final
+from typing import Any, Final, NotRequired, TypedDict, cast
 
-from engine.journal import payloads as of
+from engine.domain.records import Arrival, VehicleClass
 from engine.journal.entries import Kind
 
-TICK: Final = Kind[of.TickBody]("tick")
+Json = dict[str, Any]
+
+
+class ClaimBody(TypedDict):
+    """The names that a request takes, and the digest of its content."""
+
+    names: list[str]
+    fingerprint: str
+    """SHA-256 in hex."""
+
+
+class ReportBody(TypedDict):
+    """Anything that was reported by a request of its own."""
+
+    claim: ClaimBody
+    by: str | None
+
+
+class StatementBody(TypedDict):
+    """What was reported by a request of its own, or follows from a partner's message."""
+
+    claim: NotRequired[ClaimBody]
+    by: NotRequired[str | None]
+
+
+class TickBody(TypedDict):
+    """States nothing but the time of its record."""
+
+
+class ClockBody(TypedDict):
+    """The journal's time, and the wall clock's, which a person accepts."""
+
+    held_at: str
+    accepted_at: str
+    by: str
+    why: str
+
+
+class ErasureGrounds(TypedDict, total=False):
+    """Who proposed an erasure, when, and what was to be erased; of a subject, that alone."""
+
+    proposed_by: str
+    proposed_at: str
+    criteria: Json | str
+
+
+class ErasureBody(ErasureGrounds):
+    """Records whose bodies are erased, each with its leaf in hex, under a signature."""
+
+    by: str
+    why: str
+    sequences: list[int]
+    leaves: list[str]
+    key_id: str
+    signature: str
+
+
+class SensitiveReadBody(TypedDict):
+    """Who opened which record; ``sequence`` is 0 where a subject's export found none.
+
+    A search has the kind ``search``, the number 0, and in ``found`` the records that it showed. Its
+    text is not kept: it would outlive the erasure of what it names.
+    """
+
+    by: str
+    role: str
+    sequence: int
+    kind: str
+    found: NotRequired[list[int]]
+
+
+class JournalFindings(TypedDict):
+    """What a check of a journal walked, and what it found."""
+
+    after: int
+    upto: int
+    checked: int
+    drawn: int
+    compared: int
+    erased: int
+    found: int
+    faults: list[Json]
+
+
+class VerifiedBody(ReportBody, JournalFindings):
+    """A verification from the pages."""
+
+
+class FailedProfileBody(TypedDict):
+    """The error of a profile that could not be evaluated."""
+
+    error: str
+
+
+class DroppedSecretsBody(TypedDict):
+    """Rows of secrets that a rebuild could not keep, each by table and key."""
+
+    rows: list[dict[str, str]]
+
+
+class ArrivalBody(TypedDict):
+    """``engine.domain.records.Arrival``."""
+
+    crossing: Json
+    declaration: NotRequired[Json | None]
+    document_differences: list[str]
+
+
+def dump_arrival(arrival: Arrival) -> ArrivalBody:
+    """Return an arrival as a body holds it."""
+    return cast("ArrivalBody", arrival.model_dump(mode="json", exclude_none=True))
+
+
+class LinkOriginBody(TypedDict):
+    """What a partner's message told, where a record follows from it."""
+
+    link: str
+    message: str
+    """Kind of the message."""
+    movement: str
+    """As the side that it left names it."""
+
+
+class CrossingBody(StatementBody):
+    """A crossing with its declaration."""
+
+    arrival: ArrivalBody
+    message: NotRequired[LinkOriginBody]
+    """Where it is known from a partner's message alone."""
+
+
+class DecisionBody(CrossingBody):
+    """A decision, as ``engine.decision.record_codec`` writes it."""
+
+    crossing_id: str
+    features: str
+    inputs: Json
+    queue: Json
+    """A row of ``engine.queue.queue.DECISIONS``, as far as the decision says it."""
+    decision: Json
+    """``engine.decision.role_views.outcome``."""
+
+
+class LodgedBody(ReportBody):
+    """A version of a declaration ahead, as ``engine.domain.advance_declarations`` has it."""
+
+    version: int
+    """Counted from 1."""
+    replaces: int | None
+    """The number of the record of the version before."""
+    lodged: Json
+
+
+class CancelledBody(ReportBody):
+    """A declaration ahead that is withdrawn; the last version of it."""
+
+    version: int
+    replaces: int
+    reason: NotRequired[str]
+
+
+class HandlingBody(ReportBody):
+    """A report of what a team did, its own or the one that was drawn."""
+
+    team: str | None
+
+
+class InspectionBody(StatementBody):
+    """An inspection act, with the engine's own basis and propensity."""
+
+    team: NotRequired[str | None]
+    crossing_id: str
+    inspection: Json
+    vehicle_class: NotRequired[VehicleClass | None]
+    answers: str
+    """The strictest channel that it answers."""
+    taken_by: NotRequired[str]
+    """Who had taken the vehicle, where that was another than who files the act."""
+    message: NotRequired[LinkOriginBody]
+
+
+class SeizureBody(StatementBody):
+    """Goods found; the crossing they belong to, or the one that waits for a confirmation."""
+
+    seizure: Json
+    linked_crossing_id: str | None
+    pending_crossing_id: NotRequired[str]
+    pending_post: NotRequired[str | None]
+    message: NotRequired[LinkOriginBody]
+
+
+class ConfirmationBody(SeizureBody):
+    """A find that a second person confirms; ``of`` is the number of the seizure's record."""
+
+    of: int
+    person: str
+
+
+class CorrectionBody(ReportBody):
+    """A correction of an act or a seizure: ``of`` is the number of the first record of it."""
+
+    of: int
+    crossing_id: str | None
+    reason: str
+    agency: NotRequired[str]
+    """Of the person who corrects."""
+
+
+class InspectionCorrectedBody(CorrectionBody):
+    """The act as it was stated until now (``was``), and as it is stated instead."""
+
+    was: Json
+    inspection: Json
+    vehicle_class: VehicleClass | None
+    answers: str
+
+
+class SeizureCorrectedBody(CorrectionBody):
+    """The seizure as it was stated until now, and instead; None where it is withdrawn."""
+
+    was: Json | None
+    seizure: Json | None
+
+
+class ReleaseBody(HandlingBody):
+    """A vehicle that left the queue, with a reason where one was given."""
+
+    crossing_id: str
+    agency: NotRequired[str]
+    reason_code: NotRequired[str]
+    reason: NotRequired[str]
+
+
+class VehicleTakenBody(HandlingBody):
+    """A waiting vehicle that a person, or a team, has taken."""
+
+    crossing_id: str
+    until: int
+    """When the taking ends by itself: UTC microseconds."""
+    over: int | None
+    """The record of the taking that it takes over."""
+    agency: NotRequired[str]
+
+
+class VehicleGivenBackBody(HandlingBody):
+    """A vehicle that is free again; ``of`` is the record by which it was taken."""
+
+    crossing_id: str
+    of: int
+    agency: NotRequired[str]
+
+
+class AuditClosedBody(ReportBody):
+    """An audit after release that will not be made, and why."""
+
+    decision_id: str
+    crossing_id: str
+    reason_code: str
+    reason: str
+
+
+class ExpiryBody(TypedDict):
+    """A vehicle whose day in the queue has passed; ``decision`` is its record's number."""
+
+    crossing_id: str
+    decision: int
+    decided_at: str
+
+
+class QueueStep(TypedDict, total=False):
+    """How a review moves the queue; keys of a step stand where there is one."""
+
+    place: int
+    """Drawn among the scored picks."""
+    needs_second_person: bool
+    seconds: int
+    """The record of the review that it is the second word to."""
+    agency: str
+    search_order: list[Json]
+    searches: Json
+
+
+class ReviewBody(QueueStep):
+    """A supervisor's verdict."""
+
+    claim: ClaimBody
+    decision_id: str
+    crossing_id: str
+    person: str
+    review: Json
+
+
+class RosterBody(TypedDict):
+    """Inspection minutes of a shift by method, its teams, and what equipment works."""
+
+    claim: ClaimBody
+    minutes: dict[str, float]
+    teams: list[str]
+    equipment: dict[str, int]
+
+
+class ShiftBalance(TypedDict):
+    """What a shift leaves: counts with the decisions that each names, and acts by what they found.
+
+    ``waiting``, ``without_act`` (referred, gone and not inspected) and ``overridden`` have
+    ``count`` and ``decisions``; ``found`` has ``inspected``, ``discrepancies``, ``seizures``.
+    """
+
+    waiting: Json
+    without_act: Json
+    overridden: Json
+    found: dict[str, int]
+
+
+class HandoverBody(ReportBody):
+    """The first signature of a handover, and what it is about."""
+
+    note: str
+    balance: ShiftBalance
+
+
+class HandoverTakenBody(ReportBody):
+    """The second signature; ``of`` is the number of the first one's record."""
+
+    note: str
+    of: int
+
+
+class SeedsCommittedBody(TypedDict):
+    """The last value of a chain of seeds, in hex, before any shift of its post drew from it."""
+
+    post: str
+    nonce: str
+    """The root of the chain is made from it and a secret of the home."""
+    anchor: str
+    length: int
+    """Shifts that may draw from it."""
+
+
+class SeedPlaceBody(TypedDict):
+    """Place of a shift's seed in a chain."""
+
+    sequence: int
+    """The record that committed to the chain."""
+    index: int
+    """Counted from 1: so often hashed the seed is the chain's last value."""
+    next: NotRequired[int]
+    """The record that committed to the chain that follows."""
+
+
+class ShiftOpenedBody(TypedDict):
+    """The commitment to a shift's seed, on the journal's head of that moment."""
+
+    shift: str
+    opens_at: str
+    closes_at: str
+    commitment: str
+    head_sequence: int
+    head_chain: str
+    chain: NotRequired[SeedPlaceBody]
+    """Where the seed stands in a chain that was committed to ahead; absent without one."""
+
+
+class ShiftClosedBody(TypedDict):
+    """A shift's seed in hex."""
+
+    shift: str
+    seed: str
+
+
+class PercentilesBody(TypedDict):
+    """The 101 quantiles that a shift's decisions under one model refer to."""
+
+    shift: str
+    model_version: str
+    decisions: int
+    quantiles: list[float]
+
+
+class ApprovalBody(TypedDict):
+    """One step of dual control; ``of`` is the number of the record that it approves."""
+
+    by: str
+    claim: NotRequired[ClaimBody]
+    state: str
+    content: NotRequired[Json]
+    of: NotRequired[int | None]
+    shadow: NotRequired[bool]
+    note: NotRequired[str]
+    why: NotRequired[str]
+    withdrawn: NotRequired[bool]
+    """A notice ends with the word on which it stands."""
+    instead_of: NotRequired[int]
+    figures: NotRequired[Json]
+
+
+class ProfileCountsBody(TypedDict):
+    """By code of a shadow profile: ``arrivals`` and ``matches``."""
+
+    counts: dict[str, dict[str, int]]
+    until: str
+
+
+class ModelBody(TypedDict):
+    """One step in the life of a model; digests of its files where it is registered."""
+
+    by: str
+    why: NotRequired[str]
+    manifest: NotRequired[str]
+    evaluation: NotRequired[str]
+    card: NotRequired[str]
+    dismissed: NotRequired[list[str]]
+
+
+class FiguresBody(TypedDict):
+    """A measurement, and the person who asked for it."""
+
+    by: str
+    figures: Json
+
+
+class ShadowScoresBody(TypedDict):
+    """Scores of a shadow model on one day of a post."""
+
+    model_version: str
+    day: str
+    decisions: int
+    left_out: int
+    quantiles: list[float] | None
+    picks: Json
+
+
+class TrialFigures(TypedDict):
+    """Results of a trial; ``trial`` is the number of the record that began it."""
+
+    trial: int
+    champion: str
+    challenger: str
+    since: str
+    until: str
+    sides: dict[str, dict[str, int]]
+    weeks: list[dict[str, dict[str, int]]]
+    better: float | None
+    share: float
+    winner: str | None
+
+
+class TrialBody(TrialFigures):
+    """Results of a trial, and the person who measured them."""
+
+    by: str
+
+
+class LoadBody(TypedDict):
+    """A load, with the digests of its tables and of its quarantine file."""
+
+    digest: str
+    quarantine: str
+    rows: dict[str, int]
+    """By table of the history."""
+    note: str
+
+
+class HistoryBody(TypedDict):
+    """What the counters start from again, and the definitions that they serve."""
+
+    load: LoadBody | None
+    """What is new in the history; None where nothing is."""
+    epoch: str
+    definitions: str
+    upto: int
+    """The last record that was counted with it."""
+    reads_from: int
+    """UTC microseconds: states of counters that no read as of then or later sees are left out."""
+
+
+class ErasedHistoryBody(TypedDict):
+    """Digests of a load from which rows were erased, of what is ``instead`` of it, of its faults.
+
+    The load no longer has a folder.
+    """
+
+    load: str
+    instead: str
+    quarantine: str
+
+
+class NetworkBody(TypedDict):
+    """The network file and its SHA-256."""
+
+    digest: str
+    file: str
+
+
+class AccountBody(TypedDict):
+    """A key, a person or a session, with the commitment to its secret."""
+
+    role: NotRequired[str]
+    owner: NotRequired[str]
+    agency: NotRequired[str]
+    until: NotRequired[str]
+    commitment: NotRequired[str]
+    claim: NotRequired[ClaimBody]
+    by: NotRequired[str]
+    """The administrator who removed, revoked or withdrew it on a page."""
+    grant: NotRequired[str]
+    """What two administrators granted, and by which alone this record counts."""
+    link: NotRequired[str]
+    """Fingerprint of the centre that made it, at the node of its post."""
+    on_machine: NotRequired[bool]
+    """True where one account of the machine made or ended it for a person, although people work
+    with the home already: an alarm."""
+    oidc: NotRequired[Json]
+    """Of a session that an identity provider opened: ``mapping`` and ``attempt``."""
+
+
+class OidcGrantBody(TypedDict):
+    """What a subject may do; without ``role`` nothing, as the claims no longer grant any."""
+
+    mapping: int
+    """The record that put the mapping into force."""
+    rules: list[int | None]
+    """The rules of the mapping that hold: of the role, the post and the agency."""
+    role: NotRequired[str]
+    agency: NotRequired[str]
+
+
+COPIED = "copied"
+"""Key of the body of a copy, which no record of this installation's own has."""
+
+
+class CopiedBody(TypedDict):
+    """What a copy says of the record of another journal, under ``copied``; bytes as hex."""
+
+    journal_id: str
+    branch: int
+    """How often that journal went on from an older state of its disk."""
+    sequence: int
+    known_at: int
+    """UTC microseconds, by that journal."""
+    leaf: str
+    previous: str
+    """Chain value of the record before it."""
+    chain: str
+    salt: NotRequired[str]
+    origin: NotRequired[str]
+    origin_seq: NotRequired[int]
+
+
+TICK: Final = Kind[TickBody]("tick")
 """States only the time."""
-CLOCK_ACCEPTED: Final = Kind[of.ClockBody]("clock_accepted")
+CLOCK_ACCEPTED: Final = Kind[ClockBody]("clock_accepted")
 """A person accepts the wall clock."""
-ERASURE: Final = Kind[of.ErasureBody]("erasure")
+ERASURE: Final = Kind[ErasureBody]("erasure")
 """Names earlier records, in ``sequences``, whose bodies were erased."""
 
-ERASURE_PROPOSED: Final = Kind[of.ApprovalBody]("erasure_proposed")
+ERASURE_PROPOSED: Final = Kind[ApprovalBody]("erasure_proposed")
 """A first person proposes what is to be erased; the erasure takes this body too."""
-ERASURE_APPROVED: Final = Kind[of.ApprovalBody]("erasure_approved")
+ERASURE_APPROVED: Final = Kind[ApprovalBody]("erasure_approved")
 """A second person approves; the erasures follow in the same transaction."""
 
-LOAD_WITHDRAWAL_PROPOSED: Final = Kind[of.ApprovalBody]("load_withdrawal_proposed")
+LOAD_WITHDRAWAL_PROPOSED: Final = Kind[ApprovalBody]("load_withdrawal_proposed")
 """A first person proposes that a load be taken out of the history; the content names the load."""
-LOAD_WITHDRAWAL_APPROVED: Final = Kind[of.ApprovalBody]("load_withdrawal_approved")
+LOAD_WITHDRAWAL_APPROVED: Final = Kind[ApprovalBody]("load_withdrawal_approved")
 """A second person approves: from this record on the load is no part of the history."""
 
-DECISION: Final = Kind[of.DecisionBody]("decision")
-CROSSING: Final = Kind[of.CrossingBody]("crossing")
+DECISION: Final = Kind[DecisionBody]("decision")
+CROSSING: Final = Kind[CrossingBody]("crossing")
 """A crossing that was reported without a request for a decision."""
-DECLARATION_LODGED: Final = Kind[of.LodgedBody]("declaration_lodged")
+DECLARATION_LODGED: Final = Kind[LodgedBody]("declaration_lodged")
 """A version of a declaration ahead of its vehicle; the subject is the declaration."""
-DECLARATION_CANCELLED: Final = Kind[of.CancelledBody]("declaration_cancelled")
+DECLARATION_CANCELLED: Final = Kind[CancelledBody]("declaration_cancelled")
 """A declaration ahead is withdrawn by its sender."""
-INSPECTION: Final = Kind[of.InspectionBody]("inspection")
-SEIZURE: Final = Kind[of.SeizureBody]("seizure")
-INSPECTION_CORRECTED: Final = Kind[of.InspectionCorrectedBody]("inspection_corrected")
+INSPECTION: Final = Kind[InspectionBody]("inspection")
+SEIZURE: Final = Kind[SeizureBody]("seizure")
+INSPECTION_CORRECTED: Final = Kind[InspectionCorrectedBody]("inspection_corrected")
 """An inspection act is stated again as a whole; the subject is the act."""
-SEIZURE_CORRECTED: Final = Kind[of.SeizureCorrectedBody]("seizure_corrected")
+SEIZURE_CORRECTED: Final = Kind[SeizureCorrectedBody]("seizure_corrected")
 """A seizure is stated again, or withdrawn; the subject is the seizure."""
-FIND_CONFIRMED: Final = Kind[of.ConfirmationBody]("find_confirmed")
+FIND_CONFIRMED: Final = Kind[ConfirmationBody]("find_confirmed")
 """A second person confirms to which crossing a find belongs."""
-RELEASE: Final = Kind[of.ReleaseBody]("release")
+RELEASE: Final = Kind[ReleaseBody]("release")
 """A vehicle is released from the queue."""
-VEHICLE_TAKEN: Final = Kind[of.VehicleTakenBody]("vehicle_taken")
+VEHICLE_TAKEN: Final = Kind[VehicleTakenBody]("vehicle_taken")
 """An officer takes a waiting vehicle, or takes it over; the subject is the crossing."""
-VEHICLE_GIVEN_BACK: Final = Kind[of.VehicleGivenBackBody]("vehicle_given_back")
+VEHICLE_GIVEN_BACK: Final = Kind[VehicleGivenBackBody]("vehicle_given_back")
 """The officer who took it gives it back."""
-AUDIT_CLOSED: Final = Kind[of.AuditClosedBody]("audit_closed")
+AUDIT_CLOSED: Final = Kind[AuditClosedBody]("audit_closed")
 """An audit after release will not be made; the subject is the decision."""
-QUEUE_EXPIRED: Final = Kind[of.ExpiryBody]("queue_expired")
+QUEUE_EXPIRED: Final = Kind[ExpiryBody]("queue_expired")
 """A vehicle left the queue after a day."""
-REVIEW: Final = Kind[of.ReviewBody]("review")
+REVIEW: Final = Kind[ReviewBody]("review")
 """A supervisor's verdict on a decision."""
 
-ROSTER: Final = Kind[of.RosterBody]("roster")
-HANDOVER: Final = Kind[of.HandoverBody]("handover")
+ROSTER: Final = Kind[RosterBody]("roster")
+HANDOVER: Final = Kind[HandoverBody]("handover")
 """The supervisor who leaves signs what a shift leaves open; the subject is the shift."""
-HANDOVER_TAKEN: Final = Kind[of.HandoverTakenBody]("handover_taken")
+HANDOVER_TAKEN: Final = Kind[HandoverTakenBody]("handover_taken")
 """The one who takes over signs the same."""
-SEEDS_COMMITTED: Final = Kind[of.SeedsCommittedBody]("seeds_committed")
+SEEDS_COMMITTED: Final = Kind[SeedsCommittedBody]("seeds_committed")
 """Commits to the seeds of a post's next shifts; the subject is the post."""
-SHIFT_OPENED: Final = Kind[of.ShiftOpenedBody]("shift_opened")
-SHIFT_CLOSED: Final = Kind[of.ShiftClosedBody]("shift_closed")
+SHIFT_OPENED: Final = Kind[ShiftOpenedBody]("shift_opened")
+SHIFT_CLOSED: Final = Kind[ShiftClosedBody]("shift_closed")
 """Reveals the seed of a shift."""
-PERCENTILES: Final = Kind[of.PercentilesBody]("percentiles")
+PERCENTILES: Final = Kind[PercentilesBody]("percentiles")
 """The table of percentiles that decisions of a shift refer to."""
 
-PROFILE_PROPOSED: Final = Kind[of.ApprovalBody]("profile_proposed")
-PROFILE_NOTICED: Final = Kind[of.ApprovalBody]("profile_noticed")
-PROFILE_BACKTESTED: Final = Kind[of.ApprovalBody]("profile_backtested")
-PROFILE_APPROVED: Final = Kind[of.ApprovalBody]("profile_approved")
-PROFILE_LEAVING: Final = Kind[of.ApprovalBody]("profile_leaving")
-PROFILE_LEFT: Final = Kind[of.ApprovalBody]("profile_left")
-PROFILE_COUNTED: Final = Kind[of.ProfileCountsBody]("profile_counted")
+PROFILE_PROPOSED: Final = Kind[ApprovalBody]("profile_proposed")
+PROFILE_NOTICED: Final = Kind[ApprovalBody]("profile_noticed")
+PROFILE_BACKTESTED: Final = Kind[ApprovalBody]("profile_backtested")
+PROFILE_APPROVED: Final = Kind[ApprovalBody]("profile_approved")
+PROFILE_LEAVING: Final = Kind[ApprovalBody]("profile_leaving")
+PROFILE_LEFT: Final = Kind[ApprovalBody]("profile_left")
+PROFILE_COUNTED: Final = Kind[ProfileCountsBody]("profile_counted")
 """Counts of what shadow profiles would have matched."""
-PROFILE_FAILED: Final = Kind[of.FailedProfileBody]("profile_failed")
+PROFILE_FAILED: Final = Kind[FailedProfileBody]("profile_failed")
 """A profile could not be evaluated."""
-WATCHLIST_PROPOSED: Final = Kind[of.ApprovalBody]("watchlist_proposed")
-WATCHLIST_NOTICED: Final = Kind[of.ApprovalBody]("watchlist_noticed")
-WATCHLIST_BACKTESTED: Final = Kind[of.ApprovalBody]("watchlist_backtested")
-WATCHLIST_APPROVED: Final = Kind[of.ApprovalBody]("watchlist_approved")
-WATCHLIST_LEAVING: Final = Kind[of.ApprovalBody]("watchlist_leaving")
-WATCHLIST_LEFT: Final = Kind[of.ApprovalBody]("watchlist_left")
+WATCHLIST_PROPOSED: Final = Kind[ApprovalBody]("watchlist_proposed")
+WATCHLIST_NOTICED: Final = Kind[ApprovalBody]("watchlist_noticed")
+WATCHLIST_BACKTESTED: Final = Kind[ApprovalBody]("watchlist_backtested")
+WATCHLIST_APPROVED: Final = Kind[ApprovalBody]("watchlist_approved")
+WATCHLIST_LEAVING: Final = Kind[ApprovalBody]("watchlist_leaving")
+WATCHLIST_LEFT: Final = Kind[ApprovalBody]("watchlist_left")
 
-MODEL_REGISTERED: Final = Kind[of.ModelBody]("model_registered")
-MODEL_SHADOWED: Final = Kind[of.ModelBody]("model_shadowed")
-MODEL_APPROVED: Final = Kind[of.ModelBody]("model_approved")
-MODEL_IN_FORCE: Final = Kind[of.ModelBody]("model_in_force")
-MODEL_RETIRED: Final = Kind[of.ModelBody]("model_retired")
-MODEL_CHALLENGED: Final = Kind[of.ModelBody]("model_challenged")
-SHADOW_SCORES: Final = Kind[of.ShadowScoresBody]("shadow_scores")
+MODEL_REGISTERED: Final = Kind[ModelBody]("model_registered")
+MODEL_SHADOWED: Final = Kind[ModelBody]("model_shadowed")
+MODEL_APPROVED: Final = Kind[ModelBody]("model_approved")
+MODEL_IN_FORCE: Final = Kind[ModelBody]("model_in_force")
+MODEL_RETIRED: Final = Kind[ModelBody]("model_retired")
+MODEL_CHALLENGED: Final = Kind[ModelBody]("model_challenged")
+SHADOW_SCORES: Final = Kind[ShadowScoresBody]("shadow_scores")
 """Shadow scores of one day at a post; the subject is the version."""
-DRIFT_MEASURED: Final = Kind[of.FiguresBody]("drift_measured")
+DRIFT_MEASURED: Final = Kind[FiguresBody]("drift_measured")
 """One measurement of drift; the subject is the version."""
-TRIAL_MEASURED: Final = Kind[of.TrialBody]("trial_measured")
+TRIAL_MEASURED: Final = Kind[TrialBody]("trial_measured")
 """Results of both sides of a trial; the subject is the challenger."""
 
-HISTORY_LOADED: Final = Kind[of.HistoryBody]("history")
+HISTORY_LOADED: Final = Kind[HistoryBody]("history")
 """Anchors a load, with which the counters started again."""
-HISTORY_ERASED: Final = Kind[of.ErasedHistoryBody]("history_erased")
+HISTORY_ERASED: Final = Kind[ErasedHistoryBody]("history_erased")
 """Anchors what is left of a load, which was put in the place of the load."""
-LOAD_BEGUN: Final = Kind[of.LoadBody]("load_begun")
+LOAD_BEGUN: Final = Kind[LoadBody]("load_begun")
 """Names a load before its folder is in place. Without the record of the load after it, the load
 was not finished."""
-NETWORK_DECLARED: Final = Kind[of.NetworkBody]("network_declared")
+NETWORK_DECLARED: Final = Kind[NetworkBody]("network_declared")
 """Anchors the network file."""
 
-KEY_CREATED: Final = Kind[of.AccountBody]("key_created")
-KEY_REVOKED: Final = Kind[of.AccountBody]("key_revoked")
-USER_CREATED: Final = Kind[of.AccountBody]("user_created")
-USER_LEFT: Final = Kind[of.AccountBody]("user_left")
-PASSWORD_CHANGED: Final = Kind[of.AccountBody]("password_changed")
-SIGNED_IN: Final = Kind[of.AccountBody]("signed_in")
-SIGNED_OUT: Final = Kind[of.AccountBody]("signed_out")
-AGENCIES_PROPOSED: Final = Kind[of.ApprovalBody]("agencies_proposed")
+KEY_CREATED: Final = Kind[AccountBody]("key_created")
+KEY_REVOKED: Final = Kind[AccountBody]("key_revoked")
+USER_CREATED: Final = Kind[AccountBody]("user_created")
+USER_LEFT: Final = Kind[AccountBody]("user_left")
+PASSWORD_CHANGED: Final = Kind[AccountBody]("password_changed")
+SIGNED_IN: Final = Kind[AccountBody]("signed_in")
+SIGNED_OUT: Final = Kind[AccountBody]("signed_out")
+AGENCIES_PROPOSED: Final = Kind[ApprovalBody]("agencies_proposed")
 """A table of what each role of each agency may do, proposed by a first person."""
-AGENCIES_APPROVED: Final = Kind[of.ApprovalBody]("agencies_approved")
+AGENCIES_APPROVED: Final = Kind[ApprovalBody]("agencies_approved")
 """A second person puts the table into force."""
-OIDC_PROPOSED: Final = Kind[of.ApprovalBody]("oidc_proposed")
+OIDC_PROPOSED: Final = Kind[ApprovalBody]("oidc_proposed")
 """An identity provider and what its claims grant, proposed by a first person."""
-OIDC_APPROVED: Final = Kind[of.ApprovalBody]("oidc_approved")
+OIDC_APPROVED: Final = Kind[ApprovalBody]("oidc_approved")
 """A second person puts the identity provider into force."""
-OIDC_GRANTED: Final = Kind[of.OidcGrantBody]("oidc_granted")
+OIDC_GRANTED: Final = Kind[OidcGrantBody]("oidc_granted")
 """What the claims of a subject grant from now on; the subject is a keyed digest."""
-OIDC_LINKED: Final = Kind[of.AccountBody]("oidc_linked")
+OIDC_LINKED: Final = Kind[AccountBody]("oidc_linked")
 """A subject and the owner of a local account are one person."""
-ACCOUNT_PROPOSED: Final = Kind[of.ApprovalBody]("account_proposed")
+ACCOUNT_PROPOSED: Final = Kind[ApprovalBody]("account_proposed")
 """A person, a key, a role or a password that a first administrator asks a second one to grant."""
-ACCOUNT_APPROVED: Final = Kind[of.ApprovalBody]("account_approved")
+ACCOUNT_APPROVED: Final = Kind[ApprovalBody]("account_approved")
 """A second administrator grants it; of a role its ``content`` again, for the table of users."""
-ACCOUNT_WITHDRAWN: Final = Kind[of.AccountBody]("account_withdrawn")
+ACCOUNT_WITHDRAWN: Final = Kind[AccountBody]("account_withdrawn")
 """One administrator ends a proposal, or a grant that no one redeemed yet."""
 
 
-SECRETS_DROPPED: Final = Kind[of.DroppedSecretsBody]("secrets_dropped")
+SECRETS_DROPPED: Final = Kind[DroppedSecretsBody]("secrets_dropped")
 """Names the secrets that a rebuild could not keep."""
-SENSITIVE_READ: Final = Kind[of.SensitiveReadBody]("sensitive_read")
+SENSITIVE_READ: Final = Kind[SensitiveReadBody]("sensitive_read")
 """A person opened a record."""
-JOURNAL_VERIFIED: Final = Kind[of.VerifiedBody]("verified")
+JOURNAL_VERIFIED: Final = Kind[VerifiedBody]("verified")
 """The journal was verified from the pages."""

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Index, text
 from engine.errors import ErasedError, NotFoundError
 from engine.journal.areas import list_rules
 from engine.journal.entries import JournalRecord
-from engine.journal.hash_chain import GENESIS, ChainLink, chain_of, leaf_of
+from engine.journal.hash_chain import GENESIS, ChainedFields, chain_of, leaf_of
 from engine.journal.journal import JOURNAL
 from engine.storage.database import fetch_rows, fetch_rows_among, is_snapshot, memory_of
 from engine.storage.dialect import Dialect
@@ -235,7 +235,7 @@ def _proven_body(row: Sequence[Any]) -> Mapping[str, Any] | None:
     if previous is None or body is None:
         return None
     try:
-        link = ChainLink(*row[:8])._replace(leaf=bytes(row[7]))
+        link = ChainedFields(*row[:8])._replace(leaf=bytes(row[7]))
         is_proven = leaf_of(bytes(salt), bytes(body)) == link.leaf and bytes(chain) == chain_of(
             bytes(previous), journal_id, link
         )

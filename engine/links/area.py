@@ -12,7 +12,7 @@ from engine.journal.areas import (
     rule_steps,
 )
 from engine.journal.entries import Kind
-from engine.journal.payloads import ApprovalBody, ClaimBody, CopiedBody, Json
+from engine.journal.kinds import ApprovalBody, ClaimBody, CopiedBody, Json
 
 
 class LinkEndedBody(TypedDict):
@@ -280,10 +280,10 @@ AREA: Final = Area(
     },
     projections=(
         "engine.links.ledger:LinkProjection",
-        "engine.links.movements.movement_ledger:MovementProjection",
-        "engine.links.requests.facts:RequestProjection",
+        "engine.links.movements:MovementProjection",
+        "engine.links.requests:RequestProjection",
     ),
-    key_carrier="engine.links.posts.account_messages:NodeKeys",
+    key_carrier="engine.links.posts.post_accounts:NodeKeys",
     check="engine.links.witness:check_links",
     authority="engine.links.posts.linked_posts:open_posts",
     held="engine.links.ledger:select_unsettled",

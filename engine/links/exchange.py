@@ -16,8 +16,7 @@ from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
 from engine.links.agreement import Agreement
 from engine.links.area import LINK_RECEIPTED, LINK_STOPPED
-from engine.links.envelope import Position
-from engine.links.file_parts import MOST_WANTED, FileCarrier, WantedFile
+from engine.links.envelope import LinkReceipt, Position
 from engine.links.identity import LinkKeys
 from engine.links.inbox import (
     ENVELOPE_KINDS,
@@ -49,13 +48,15 @@ from engine.links.outbox import (
     read_waiting,
 )
 from engine.links.parcel import (
+    MOST_WANTED,
     EnvelopeRefusal,
+    FileCarrier,
     Parcel,
     ReceiptedMark,
     SignedParcel,
+    WantedFile,
     read_parcel,
 )
-from engine.links.receipts import LinkReceipt
 from engine.links.state import (
     Link,
     draft_end,

@@ -1,9 +1,11 @@
-"""Link identity of an installation: an Ed25519 key that signs, an X25519 key that receives.
+"""Identity of an installation on its links: a key that signs, a key that receives, their file.
 
-Two installations pin each other's identity in person, by its fingerprint; no third party vouches
-for it. A copy of both private keys can send and read in the installation's name.
+Ed25519 signs and X25519 receives. Two installations pin each other's identity in person, by its
+fingerprint; no third party vouches for it. A copy of both private keys can send and read in the
+installation's name. One file of ``keys/`` holds both, so a crash leaves both or none.
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -12,6 +14,16 @@ from typing import Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from engine.errors import HomeError
+from engine.storage.files import read_secret
+from engine.storage.home import Home
 
 KEY_BYTES = 32
 _PURPOSE = b"darvoza link identity 1"
@@ -84,3 +96,42 @@ def split_fingerprint(fingerprint: str) -> str:
     '0011 2233 4455 6677 8899'
     """
     return " ".join(fingerprint[at : at + 4] for at in range(0, len(fingerprint), 4))
+
+
+_PEM = re.compile(rb"-----BEGIN PRIVATE KEY-----.+?-----END PRIVATE KEY-----\n?", re.DOTALL)
+
+
+def open_link_keys(home: Home) -> LinkKeys:
+    """Read this home's link keys, made on first use; raises ``HomeError``."""
+    return _parse(read_secret(home.link_keys, _new_keys))
+
+
+def find_link_keys(home: Home) -> LinkKeys:
+    """Return this home's link keys; raises ``HomeError`` where it has none."""
+    if not home.link_keys.exists():
+        why = "no link identity yet: darvoza link identity makes it, or put keys/ back"
+        raise HomeError(home.link_keys.name, why)
+    return open_link_keys(home)
+
+
+def read_fingerprint(home: Home) -> str:
+    """Return the fingerprint of this home's link identity, empty where it has none."""
+    return open_link_keys(home).identity.fingerprint if home.link_keys.exists() else ""
+
+
+def _new_keys() -> bytes:
+    keys = LinkKeys.generate()
+    form = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    return keys.signing.private_bytes(*form) + keys.receiving.private_bytes(*form)
+
+
+def _parse(raw: bytes) -> LinkKeys:
+    try:
+        found = [load_pem_private_key(part, password=None) for part in _PEM.findall(raw)]
+    except ValueError:
+        found = []
+    match found:
+        case [Ed25519PrivateKey() as signing, X25519PrivateKey() as receiving]:
+            return LinkKeys(signing, receiving)
+        case _:
+            raise HomeError("link.pem", "not a signing key (Ed25519) and a receiving key (X25519)")

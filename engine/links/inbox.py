@@ -17,13 +17,20 @@ from engine.errors import ConflictError, EnvelopeRefusedError, RecordError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JOURNAL
 from engine.journal.power_records import read_record
+from engine.links.agreement import check_body
 from engine.links.area import LINK_RECEIVED, LINK_REFUSED, LinkReceivedBody, LinkRefusedBody
-from engine.links.disclosure import check_body
-from engine.links.envelope import Envelope, Position, is_signed_by, open_body, read_envelope
+from engine.links.envelope import (
+    REPEATED,
+    Envelope,
+    LinkReceipt,
+    Position,
+    is_signed_by,
+    open_body,
+    read_envelope,
+)
 from engine.links.identity import LinkKeys
 from engine.links.ledger import EnvelopeRow, is_recorded, read_envelope_row, read_position
 from engine.links.outbox import draft_alarm
-from engine.links.receipts import REPEATED, LinkReceipt
 from engine.links.state import AlarmRule, Link
 
 

@@ -20,8 +20,7 @@ from engine.links.area import (
     LINK_SENT,
     LinkResumedBody,
 )
-from engine.links.envelope import Position
-from engine.links.receipts import REPEATED
+from engine.links.envelope import REPEATED, Position
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 Direction = Literal["sent", "received"]

@@ -1,8 +1,8 @@
-"""Kinds of messages between installations, and their typed bodies.
+"""Kinds of messages between installations, their typed bodies, and the codes in them.
 
-A field that a message need not have is left out where it is absent, so that a body holds exactly
-what travels. ``left_at``, ``until`` and other times are RFC 3339 texts in UTC. A field named as one
-of :mod:`engine.domain.records` means the same.
+A field that a message need not have is left out if it is absent, so that a body holds exactly what
+travels. ``left_at``, ``until`` and other times are RFC 3339 texts in UTC. A field with the name of
+a field of :mod:`engine.domain.records` means the same.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,15 +32,30 @@ from engine.domain.records import (
     VehicleClass,
 )
 from engine.domain.validation import bare
-from engine.journal.payloads import CopiedBody
-from engine.links.codes import (
-    MOST_FILES,
-    AttentionAction,
-    AttentionIdentifier,
-    InformationGrade,
-    QuantityBand,
-    SourceGrade,
-)
+from engine.journal.kinds import CopiedBody
+
+AttentionIdentifier = Literal[
+    "plate",
+    "trailer_plate",
+    "vin",
+    "container_number",
+    "seal_number",
+    "tir_carnet",
+    "driver_ref",
+    "carrier_id",
+    "consignee_id",
+    "consignor_id",
+]
+"""What an attention is about; a national one only where the agreement names its domain."""
+AttentionAction = Literal["search", "scan", "papers", "tell", "do_not_stop"]
+SourceGrade = Literal["A", "B", "C", "X"]
+"""Reliability of the source: always, mostly, mostly not, not known (Europol 4x4)."""
+InformationGrade = Literal["1", "2", "3", "4"]
+"""Known to be true, known to the source, corroborated, not corroborated (Europol 4x4)."""
+QuantityBand = Literal["up_to_100g", "up_to_1kg", "up_to_10kg", "up_to_100kg", "over_100kg"]
+MOST_FILES = 50
+"""Files of one offered case."""
+
 
 LinkKind = Literal["post", "partner"]
 MOST_RECORDS = 500
@@ -347,7 +362,7 @@ BUNDLE = "bundle"
 ACCOUNT = "account"
 """People and keys of a post, from its centre."""
 FILE = "file"
-"""Parts of files of cases, next to the envelopes: :mod:`engine.links.file_parts`."""
+"""Parts of files of cases, next to the envelopes: :mod:`engine.links.parcel`."""
 HEAD = "head"
 """Part of every agreement: it holds nothing of a vehicle, a firm or a person."""
 

@@ -17,6 +17,7 @@ from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim
 from engine.journal.journal import JournalReader
 from engine.journal.power_records import find_last_sequence, read_record
+from engine.links.agreement import select_fields
 from engine.links.area import (
     LINK_RECEIPTED,
     LINK_RESUMPTION_APPROVED,
@@ -27,12 +28,12 @@ from engine.links.area import (
     LinkStoppedBody,
     LinkSubjectBody,
 )
-from engine.links.disclosure import select_fields
 from engine.links.envelope import (
     MOST_REPLACED,
     Envelope,
     EnvelopeHead,
     HandlingCode,
+    LinkReceipt,
     Position,
     read_envelope,
     seal_envelope,
@@ -47,7 +48,6 @@ from engine.links.ledger import (
     read_receipted_part,
 )
 from engine.links.parcel import ReceiptedMark
-from engine.links.receipts import LinkReceipt
 from engine.links.state import AlarmRule, Link
 
 MOST_AT_ONCE = 200

@@ -1,24 +1,103 @@
 """Parcels: what one side hands to the other at once, by HTTPS or as a file.
 
 A parcel holds envelopes, receipts of the other side's envelopes, and the receipt of the last one
-that arrived, all signed. Each of them proves itself. The signature of the whole covers when the
-receiver made the last parcel that the sender took: however late it arrives, it proves that the
-sender was there after that instant of the receiver's own clock, and no more. Parts of files stand
-next to them (:mod:`engine.links.file_parts`), with what this side lacks.
+that arrived, all signed. Each of them proves itself. The signature of the whole covers the time at
+which the receiver made the last parcel that the sender took: however late it arrives, it proves
+that the sender was there after that instant of the receiver's own clock, and no more.
+
+Parts of files stand next to the envelopes and take no number. The record that names a file by the
+SHA-256 of its content travels in a numbered envelope, so a part needs no place in the order: it may
+be lost, doubled or late, and its content fills no journal. Each side says which files it lacks and
+from which byte on; the other sends as much as there is room for, after the envelopes of the parcel.
+Parts are encrypted as bodies are (HPKE), and the signature of the parcel covers them.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import Connection
 
 from engine.domain.records import HEX_32
-from engine.errors import RecordError
+from engine.errors import EnvelopeRefusedError, RecordError
 from engine.journal.hash_chain import canonical
-from engine.links.envelope import is_canonical, read_fields, refuse_form
-from engine.links.file_parts import MOST_ROOM, MOST_WANTED, WantedFile
+from engine.links.agreement import check_body, select_fields
+from engine.links.envelope import (
+    LinkReceipt,
+    is_canonical,
+    open_text,
+    read_fields,
+    refuse_form,
+    seal_text,
+)
 from engine.links.identity import LinkIdentity, LinkKeys
-from engine.links.receipts import LinkReceipt
+from engine.links.messages import FILE, FilePart
+from engine.links.state import Link
+
+MOST_WANTED = 20
+"""Files that a side asks for at once."""
+LEAST_ROOM, MOST_ROOM = 96 * 1024, 3 * 1024 * 1024
+"""Bytes of files in one parcel: a quarter of a minute on a line of 64 kbit/s, and at most."""
+_PART_PURPOSE = b"darvoza file part 1"
+_PART_FIELDS = {"digest": str, "size_bytes": int, "offset": int}
+
+
+class WantedFile(NamedTuple):
+    """A file that a side lacks, in whole or from some byte on."""
+
+    digest: str
+    offset: int
+
+
+class FileCarrier(Protocol):
+    """The files of one installation, as its links carry them."""
+
+    def list_wanted(self, connection: Connection, link: Link) -> Sequence[WantedFile]:
+        """Return what this side lacks of the other's files."""
+
+    def cut(
+        self, connection: Connection, link: Link, wanted: Sequence[WantedFile], *, room: int
+    ) -> Sequence[str]:
+        """Return sealed parts of what the other side lacks and may have, of so many bytes."""
+
+    def take(
+        self, connection: Connection, link: Link, parts: Sequence[str], *, keys: LinkKeys
+    ) -> int:
+        """Keep the parts that arrived; return how many bytes of them were new."""
+
+
+def seal_part(link: Link, part: FilePart, content: bytes) -> str:
+    """Return a part as it travels; raises ``RecordError`` where the agreement keeps files here."""
+    body = select_fields(link.agreement, kind=FILE, sender=link.us, message=part)
+    about = _name_line(link, link.us.identity.fingerprint, link.them.identity.fingerprint)
+    return seal_text(link.them.identity, canonical(body) + b"\n" + content, about)
+
+
+def open_part(link: Link, text: str, keys: LinkKeys) -> tuple[FilePart, bytes]:
+    """Return a part that arrived with its content.
+
+    Raises ``RecordError`` where it is not for this side, or the agreement does not let it travel.
+    """
+    about = _name_line(link, link.them.identity.fingerprint, link.us.identity.fingerprint)
+    try:
+        opened = open_text(keys, text, about)
+    except ValueError:
+        raise RecordError(FILE, "part", "unreadable", "cannot be decrypted here") from None
+    head, _, content = opened.partition(b"\n")
+    try:
+        body = read_fields(head, "part", _PART_FIELDS)
+    except EnvelopeRefusedError as error:
+        raise RecordError(FILE, error.field, error.rule, error.why) from None
+    message = check_body(link.agreement, kind=FILE, sender=link.them, body=body)
+    if not isinstance(message, FilePart):
+        raise RecordError(FILE, "part", "unknown_kind", "is no part of a file")
+    return message, content
+
+
+def _name_line(link: Link, sender: str, receiver: str) -> bytes:
+    return _PART_PURPOSE + canonical({"link": link.name, "from": sender, "to": receiver})
+
 
 MAX_BYTES = 12 * 1024 * 1024
 """Length of the longest parcel."""

@@ -22,7 +22,7 @@ from engine.journal.entries import Draft
 from engine.journal.power_records import PowerRecord, read_records
 from engine.links.agreement import RECORD, Agreement, Party, parse_agreement
 from engine.links.area import LINK_ENDED, LINK_RESUMED, LINK_STOPPED, LinkResumedBody
-from engine.links.receipts import LinkReceipt
+from engine.links.envelope import LinkReceipt
 
 LINK_KINDS = (*kinds_of("link"), LINK_ENDED, LINK_STOPPED, *kinds_of("link_resumption"))
 Phase = Literal["proposed", "in_force", "stopped", "ended", "expired"]

@@ -21,10 +21,10 @@ from engine.errors import InputError, NotFoundError, RecordError
 from engine.journal.areas import Findings, HomeCheck
 from engine.journal.entries import JournalFault
 from engine.journal.journal import IDENTITY, JOURNAL, Journal, JournalReader
+from engine.links.envelope import LinkReceipt
 from engine.links.identity import LinkIdentity
 from engine.links.ledger import list_envelopes
 from engine.links.messages import HEAD, HeadStatement
-from engine.links.receipts import LinkReceipt
 from engine.storage.database import Store
 
 RULE = "witness"
@@ -147,8 +147,8 @@ def _find_difference(
 
 def check_links(check: HomeCheck) -> Findings:
     """Return what a witness and the records of other installations show of a home."""
-    from engine.links.key_files import find_link_keys, read_fingerprint
-    from engine.links.posts.copy_check import find_foreign_copies, note_foreign_copies
+    from engine.links.identity import find_link_keys, read_fingerprint
+    from engine.links.posts.record_intake import find_foreign_copies, note_foreign_copies
 
     connection, notes = check.connection, [*note_foreign_copies(check.connection)]
     heads = [] if check.witness is None else read_witness(check.witness)

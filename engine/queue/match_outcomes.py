@@ -1,14 +1,21 @@
-"""Outcomes of what each profile and each entry of the watch list matched, by month.
+"""Outcomes of what each profile and each entry of the watch list matched, and their gravity.
 
-A projection of decisions and inspection acts. Only acts that could have found something count as
-inspections, as for every hit rate: papers and scales alone are no evidence that a vehicle carried
-nothing. A vehicle counts once, in the month of its first decision that matched (UTC), however often
-its declaration was changed. Acts and posts that a reader does not see are left out of every sum.
+Outcomes by month are a projection of decisions and inspection acts. Only acts that could have found
+something count as inspections, as for every hit rate: papers and scales alone are no evidence that
+a vehicle carried nothing. A vehicle counts once, in the month of its first decision that matched
+(UTC), however often its declaration was changed. Acts and posts that a reader does not see are left
+out of every sum.
+
+The gravity of a find follows from the class and quantity of the seizures reported
+(:func:`engine.domain.network.weigh_find`). A seizure may be reported long after its act: until then
+the act's outcome alone says what was found.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
+from math import fsum
 from typing import Any
 
 from sqlalchemy import (
@@ -31,13 +38,23 @@ from sqlalchemy import (
     update,
 )
 
+from engine.domain.network import Amount, Network, weigh_find
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, moment
 from engine.journal.copies import find_local_number
 from engine.journal.entries import Draft, Entry, list_bodies
-from engine.journal.journal import JOURNAL
-from engine.journal.kinds import DECISION, INSPECTION, INSPECTION_CORRECTED, PROFILE_COUNTED
-from engine.journal.payloads import DecisionBody, InspectionBody
+from engine.journal.journal import JOURNAL, JournalReader
+from engine.journal.kinds import (
+    DECISION,
+    FIND_CONFIRMED,
+    INSPECTION,
+    INSPECTION_CORRECTED,
+    PROFILE_COUNTED,
+    SEIZURE,
+    DecisionBody,
+    InspectionBody,
+)
+from engine.queue.corrections import Corrections, read_stated
 from engine.storage.database import (
     Int64,
     declare_columns,
@@ -272,3 +289,63 @@ def count_in_shadow(connection: Connection, code: str) -> tuple[int, int]:
 def total(months: Iterable[Outcome]) -> Outcome:
     """Return the outcome of some months together."""
     return sum(months, start=Outcome())
+
+
+class FindGravity:
+    """Weighs finds of one snapshot.
+
+    ``is_seen`` tells of an agency whether the reader sees its seizures: those of others count as
+    not reported. ``since`` is the UTC microsecond from which on seizures are read.
+    """
+
+    def __init__(
+        self,
+        snapshot: Connection,
+        network: Network,
+        *,
+        is_seen: Callable[[str | None], bool],
+        since: int = 0,
+    ) -> None:
+        self._snapshot, self._network = snapshot, network
+        self._is_seen, self._since = is_seen, since
+
+    def of(self, crossing_id: str, acts: Sequence[Inspection]) -> float:
+        """Return what was found on a crossing by the acts that could find something."""
+        outcomes = [act.outcome for act in acts if act.is_evidence]
+        amounts = self._amounts.get(crossing_id, ()) if "seizure" in outcomes else ()
+        return max((weigh_find(self._network, one, amounts) for one in outcomes), default=0.0)
+
+    def of_matches(self, code: str, seen: OutcomeFilter) -> float:
+        """Return what was found on the matches of a profile or an entry, added up.
+
+        Acts whose bodies were erased weigh nothing: what they found is not known any more.
+        """
+        matched = (
+            select(MATCHES.c.crossing_id)
+            .join(JOURNAL, JOURNAL.c.seq == MATCHES.c.seq)
+            .where(MATCHES.c.code == code, JOURNAL.c.post.not_in(seen.hidden_posts))
+        )
+        if seen.post is not None:
+            matched = matched.where(JOURNAL.c.post == seen.post)
+        query = select(ACTS.c.seq, ACTS.c.crossing_id, ACTS.c.agency)
+        query = query.where(ACTS.c.is_hit, ACTS.c.crossing_id.in_(matched))
+        rows = [row for row in self._snapshot.execute(query) if seen.sees_acts_of(row.agency)]
+        raw = JournalReader(self._snapshot).bodies([row.seq for row in rows])
+        bodies = Corrections(self._snapshot).bodies(raw)
+        acts: dict[str, list[Inspection]] = defaultdict(list)
+        for row in rows:
+            if row.seq in bodies:
+                act = Inspection.model_validate(bodies[row.seq]["inspection"], strict=False)
+                acts[row.crossing_id].append(act)
+        return fsum(self.of(name, found) for name, found in acts.items())
+
+    @cached_property
+    def _amounts(self) -> Mapping[str, list[Amount]]:
+        found: dict[str, list[Amount]] = defaultdict(list)
+        later = [JOURNAL.c.known_at >= self._since]
+        records = read_stated(self._snapshot, SEIZURE, FIND_CONFIRMED, where=later)
+        for record in records:
+            seizure, crossing = record.body["seizure"], record.body["linked_crossing_id"]
+            if crossing is not None and self._is_seen(seizure.get("agency")):
+                found[crossing].append((seizure["substance_class"], seizure.get("quantity_g")))
+        return found

@@ -31,8 +31,7 @@ from engine.domain.network import Network
 from engine.domain.time_units import DAY
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import CROSSING, DECISION
-from engine.journal.payloads import ArrivalBody
+from engine.journal.kinds import CROSSING, DECISION, ArrivalBody
 from engine.queue.queue import DECISIONS
 from engine.storage.database import METADATA, Int64, declare_columns, insert_rows, record_table
 

@@ -1,17 +1,27 @@
 """Decisions of a post and the vehicles that still wait there, in their order.
 
-A referred vehicle waits until an act that answers its channel is filed
-(:mod:`engine.queue.referrals`), it is released, or a day has passed: by then it has left, and a
-record of its own says so. The order is :func:`engine.decision.inspection_minutes.place_of`, highest
-first; of equal ones the earlier comes first.
+A referred vehicle waits until an act that answers its channel is filed, it is released, or a day
+has passed: by then it has left, and a record of its own says so. The order is
+:func:`engine.decision.inspection_minutes.place_of`, highest first; of equal ones the earlier comes
+first.
+
+Every act counts for labels and features. An act answers a referral only if it is what the channel
+asks for: on red one that could find goods, on yellow at least the papers. An act of no minutes
+answers neither, so that a form cannot take a vehicle off the queue.
+
+The records of vehicles that have left are written by a thread of its own: no decision waits for it.
+Each process of the service may look; the store's lock lets one of them write, and the others find
+nothing left. Other work that comes due by the clock is done on the same thread.
 """
 
+import logging
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from threading import Event, Thread
+from typing import Any, cast
 
 from sqlalchemy import (
     Boolean,
@@ -31,32 +41,65 @@ from sqlalchemy import (
 
 from engine.decision.decision import Decision, Rank
 from engine.decision.inspection_minutes import CHANNEL_STEP, FORWARD
+from engine.domain.records import InspectionAct, is_papers_only
 from engine.domain.time_units import DAY, rfc3339
-from engine.errors import NotFoundError
+from engine.errors import NotFoundError, RiskError
 from engine.journal.copies import find_local_number
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.idempotency import find_holders
-from engine.journal.journal import JOURNAL, JournalReader
+from engine.journal.journal import JOURNAL, Journal, JournalReader
 from engine.journal.kinds import (
+    COPIED,
     DECISION,
     INSPECTION,
     INSPECTION_CORRECTED,
     QUEUE_EXPIRED,
     RELEASE,
+    InspectionBody,
 )
-from engine.journal.payloads import COPIED
 from engine.journal.power_records import read_record
-from engine.queue.referrals import answered_by, answers
-from engine.selection.policy import INSPECTED, Channel
+from engine.selection import INSPECTED, Channel
 from engine.storage.database import (
     METADATA,
     Int64,
+    Store,
     declare_columns,
     execute_rows,
     fetch_rows,
     insert_rows,
     split_in_slices,
 )
+
+
+def strictest_answered(act: InspectionAct) -> Channel:
+    """Return the strictest channel whose referral this act answers."""
+    if act.minutes == 0:
+        return Channel.BLUE
+    return Channel.YELLOW if is_papers_only(act.methods) else Channel.RED
+
+
+def answered_by(body: InspectionBody) -> Channel:
+    """Return the same of an act's record."""
+    return Channel.of(body["answers"])
+
+
+def answers(kind: str, body: Mapping[str, Any], channel: Channel) -> bool:
+    """Tell whether a record is of an act that answers a channel's referral."""
+    return kind == INSPECTION and answered_by(cast("InspectionBody", body)) >= channel
+
+
+def opens_decision(act: InspectionAct, channel: Channel) -> bool:
+    """Tell whether this act opens the reasons' words of a referral to the checkpoint that filed it.
+
+    Stricter than an answer: the act names its methods and its minutes, and on red it was a physical
+    search that says where it searched.
+    """
+    if not act.methods or not act.minutes or is_papers_only(act.methods):
+        return False
+    if channel is Channel.RED:
+        return "physical" in act.methods and bool(act.places_searched)
+    return channel is Channel.YELLOW
+
 
 DECISIONS = Table(
     "decisions",
@@ -479,3 +522,65 @@ def _row(entry: Entry, where: dict[str, Any]) -> list[Any]:
     now = {"seq": entry.seq, "post": entry.post, "known_at": entry.known_at}
     known = where | now | {"act_seq": None, "answered": 0, "left": False}
     return [known[name] for name in _COLUMNS]
+
+
+EXPIRY_SECONDS = 60.0
+MOST_EXPIRIES = 512
+"""Bounds how long the lock is held; further ones follow at once."""
+_LOG = logging.getLogger("darvoza")
+
+
+class QueueExpiry:
+    """Ends the wait of vehicles that were referred over a day ago."""
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        *,
+        also: Sequence[Callable[[], object]] = (),
+    ) -> None:
+        """``also`` is done after each look."""
+        self._also = also
+        self._store = store
+        self._journal = journal
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="queue-expiry", daemon=True)
+
+    def start(self) -> None:
+        """Look at once, then at intervals."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def expire(self) -> int:
+        """Record every vehicle whose day has passed; return how many there were."""
+        number = 0
+        while not self._stop.is_set():
+            with self._store.read() as connection:
+                as_of = self._journal.now(connection)
+                if not draft_expiries(connection, as_of=as_of, most=1):
+                    break
+            number += len(
+                self._journal.append_found(
+                    lambda connection, now: draft_expiries(
+                        connection, as_of=now, most=MOST_EXPIRIES
+                    )
+                )
+            )
+        return number
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.expire()
+                for work in self._also:
+                    work()
+            except RiskError as error:  # the next look finds them
+                _LOG.warning("clock_work_failed", exc_info=error)
+            if self._stop.wait(EXPIRY_SECONDS):
+                return

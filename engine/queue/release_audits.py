@@ -18,11 +18,10 @@ from engine.errors import ConflictError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import ANSWERS, IdempotencyClaim
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import AUDIT_CLOSED
-from engine.journal.payloads import AuditClosedBody
+from engine.journal.kinds import AUDIT_CLOSED, AuditClosedBody
 from engine.queue.queue import DECISIONS, read_decision
 from engine.queue.reviews import read_channel, read_reviews
-from engine.selection.policy import Channel
+from engine.selection import Channel
 
 ClosureCode = Literal["not_reachable", "audited_elsewhere", "too_late", "no_capacity", "other"]
 _D, _LATER = DECISIONS.c, DECISIONS.alias("later")

@@ -19,12 +19,11 @@ from engine.domain.records import Record, Text
 from engine.errors import NotAllowedError
 from engine.journal.entries import Draft, Entry, JournalRecord, list_bodies
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import REVIEW
-from engine.journal.payloads import ClaimBody, QueueStep, ReviewBody
+from engine.journal.kinds import REVIEW, ClaimBody, QueueStep, ReviewBody
 from engine.journal.power_records import read_records
 from engine.queue.queue import QueuedDecision, last_of_crossing, may_wait, redirect
-from engine.search_orders.search_order import SearchCounts, SearchStep
-from engine.selection.policy import INSPECTED, Channel
+from engine.search_orders import SearchCounts, SearchStep
+from engine.selection import INSPECTED, Channel
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 ChannelCode = Literal["green", "blue", "yellow", "red"]

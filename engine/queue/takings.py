@@ -18,11 +18,15 @@ from engine.domain.time_units import DAY, MINUTE, moment, rfc3339
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.idempotency import IdempotencyClaim
-from engine.journal.kinds import VEHICLE_GIVEN_BACK, VEHICLE_TAKEN
-from engine.journal.payloads import VehicleGivenBackBody, VehicleTakenBody
+from engine.journal.kinds import (
+    VEHICLE_GIVEN_BACK,
+    VEHICLE_TAKEN,
+    VehicleGivenBackBody,
+    VehicleTakenBody,
+)
 from engine.queue.match_outcomes import ACTS
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, waits
-from engine.selection.team_assignment import Handling
+from engine.selection import Handling
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 TAKINGS = record_table(

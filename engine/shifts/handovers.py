@@ -16,14 +16,19 @@ from engine.errors import ConflictError, NotFoundError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim, find_holders
 from engine.journal.journal import JOURNAL
-from engine.journal.kinds import HANDOVER, HANDOVER_TAKEN, INSPECTION
-from engine.journal.payloads import HandoverBody, HandoverTakenBody, ShiftBalance
+from engine.journal.kinds import (
+    HANDOVER,
+    HANDOVER_TAKEN,
+    INSPECTION,
+    HandoverBody,
+    HandoverTakenBody,
+    ShiftBalance,
+)
 from engine.journal.power_records import read_records
 from engine.queue.corrections import read_stated
 from engine.queue.queue import DECISIONS, list_waiting
 from engine.queue.reviews import REVIEWS
-from engine.selection.policy import INSPECTED
-from engine.selection.randomization import ShiftPeriod
+from engine.selection import INSPECTED, ShiftPeriod
 from engine.storage.database import split_in_slices
 
 MOST_NAMED = 500

@@ -1,21 +1,40 @@
 """Seed and table of percentiles in force at a post, the same for every process.
 
 A shift opens with the first arrival that falls into it: a seed is made, kept secret in a table of
-its own, and its commitment is journalled. Where two processes open the same shift, one record wins
-and both draw from its seed. Twelve hours after a shift's end, when its acts have to be filed, the
-seed is revealed by ``shift_closed``, so that anybody can compute its draws again.
-
-For each shift and model the table of percentiles is journalled too: decisions name its record.
+its own, and its commitment is journalled. If two processes open the same shift, one record wins and
+both draw from its seed. Twelve hours after a shift's end, when its acts have to be filed, the seed
+is revealed by ``shift_closed``, so that anybody can compute its draws again. For each shift and
+model the table of percentiles is journalled too: decisions name its record.
 
 The secret seed is stored and the commitment is recorded, so a stored seed is used, and revealed,
-only where it is the one committed to. Which shifts and tables there are is read from the journal.
+only if it is the one committed to. The journal alone says which shifts and tables there are.
+
+A post that may be cut off uses a hash chain of seeds that is committed to ahead. The journal, and
+the centre of a node, hold the last value of a chain before any shift draws from it. The seed of
+each shift is the next preimage: hashed as often as its place says, it gives the value that was
+committed to. No choice is left when a shift opens, and draws of a shift that was cut off are
+verified by a commitment that the centre held before it. The root of a chain is made from a secret
+file of the home and a number in the record.
+
+No seed is taken twice. The place of the last used seed is marked next to the home's keys, in no
+backup of the store: a restored store knows fewer shifts than were drawn, and would draw the next
+one from a seed that was used, and perhaps revealed, before. The marks are not restored with it, so
+they differ; then, or if a link says that the disk was restored, another chain begins.
 """
 
+import hashlib
+import hmac
+import json
+import os
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -36,22 +55,196 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.domain.time_units import HOUR, RECENT_WINDOW, micros, rfc3339
 from engine.errors import StoreUnavailableError
+from engine.journal.areas import list_rules
 from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.journal import JOURNAL, Journal
-from engine.journal.kinds import PERCENTILES, SHIFT_CLOSED, SHIFT_OPENED
-from engine.journal.payloads import (
+from engine.journal.kinds import (
+    PERCENTILES,
+    SEEDS_COMMITTED,
+    SHIFT_CLOSED,
+    SHIFT_OPENED,
     PercentilesBody,
     SeedPlaceBody,
+    SeedsCommittedBody,
     ShiftClosedBody,
     ShiftOpenedBody,
 )
-from engine.journal.power_records import PowerRecord, read_record, read_records
+from engine.journal.power_records import PowerRecord, find_last_sequence, read_record, read_records
 from engine.ports import Scorer
 from engine.queue.queue import recent_risks
-from engine.selection.percentiles import blend_tables
-from engine.selection.randomization import SEED_BYTES, ShiftPeriod, ShiftPlan, commitment
-from engine.shifts.seed_chains import SeedChains
+from engine.selection import SEED_BYTES, ShiftPeriod, ShiftPlan, blend_tables, commitment
 from engine.storage.database import METADATA, Int64, Store, declare_columns, record_table
+
+MARKS_FOLDER = "seeds"
+"""Within the folder of keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedMark:
+    """The place of the seed that a shift of a post took last."""
+
+    shift: str
+    sequence: int
+    index: int
+
+    @classmethod
+    def of(cls, shift: str, place: SeedPlaceBody) -> "SeedMark":
+        """Return the mark of a shift that takes a place."""
+        return cls(shift, place["sequence"], place["index"])
+
+    def is_of(self, place: SeedPlaceBody) -> bool:
+        """Tell whether this is a place in a chain."""
+        return (self.sequence, self.index) == (place["sequence"], place["index"])
+
+
+@dataclass(frozen=True, slots=True)
+class SeedMarks:
+    """Marks as files of a folder, one for each post, each replaced as a whole."""
+
+    folder: Path
+
+    def read(self, post: str) -> SeedMark | None:
+        """Return the mark of a post; None where there is none that can be read."""
+        try:
+            found = json.loads(self._path(post).read_bytes())
+            return SeedMark(str(found["shift"]), int(found["sequence"]), int(found["index"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, post: str, mark: SeedMark) -> bool:
+        """Put the mark of a post onto the disk; False where it cannot be written."""
+        path = self._path(post)
+        draft = path.with_name(f"{path.name}.{token_hex(4)}")
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(os.open(draft, flags, 0o600), "w", encoding="utf-8") as file:
+                json.dump(
+                    {"shift": mark.shift, "sequence": mark.sequence, "index": mark.index}, file
+                )
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink()
+            return False
+        return True
+
+    def _path(self, post: str) -> Path:
+        # A post's code may hold any printable character.
+        return self.folder / sha256(post.encode()).hexdigest()[:32]
+
+
+CHAIN_LENGTH = 1_000
+"""Shifts of one chain: more than a year of a post."""
+CHAIN_RENEWED = 60
+"""Shifts before its end at which the next chain is committed to: a month of them."""
+
+
+def earlier_seed(seed: bytes, steps: int = 1) -> bytes:
+    """Return the value that lies so many places before a seed in its chain."""
+    for _ in range(steps):
+        seed = hashlib.sha256(b"darvoza seed chain 1" + seed).digest()
+    return seed
+
+
+def is_of_chain(seed: bytes, place: SeedPlaceBody, committed: SeedsCommittedBody) -> bool:
+    """Tell whether a seed is that of its place in a chain."""
+    is_within = 1 <= place["index"] <= committed["length"]
+    return is_within and earlier_seed(seed, place["index"]).hex() == committed["anchor"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    sequence: int
+    root: bytes
+    length: int
+
+
+def _place(chain: _Chain, index: int) -> SeedPlaceBody:
+    return {"sequence": chain.sequence, "index": index}
+
+
+@dataclass(frozen=True, slots=True)
+class SeedChains:
+    """Chooses seeds from chains, and commits to the chains."""
+
+    store: Store
+    submit: Callable[[Draft], "Future[Entry]"]
+    key: bytes
+    """Secret of the home that roots are made from."""
+    marks: SeedMarks
+    length: int = CHAIN_LENGTH
+
+    def choose_seed(
+        self, post: str, last: SeedPlaceBody | None, *, shift: str
+    ) -> tuple[bytes, SeedPlaceBody]:
+        """Return the seed of a post's next shift, and its place in its chain.
+
+        ``last`` is the place of the shift before, as the store has it. A store or disk that was
+        restored, and a lost key, begin another chain: places that were taken may be taken again
+        otherwise. Waits for the journal's writer.
+        """
+        chain = following = None
+        index = 1
+        if last is not None:
+            with self.store.read() as connection:
+                chain = self._read(connection, last["sequence"])
+                following = self._read(connection, last.get("next"))
+            index = last["index"] + 1
+        if chain is None or index > chain.length:
+            chain, following, index = following, None, 1
+        if chain is None or not self._take(post, shift, _place(chain, index), last=last):
+            chain, following, index = self._commit(post), None, 1
+            self.marks.write(post, SeedMark.of(shift, _place(chain, index)))
+        if following is None and index > chain.length - CHAIN_RENEWED:
+            following = self._commit(post)
+        place = _place(chain, index)
+        if following is not None:
+            place["next"] = following.sequence
+        return earlier_seed(chain.root, chain.length - index), place
+
+    def _take(
+        self, post: str, shift: str, place: SeedPlaceBody, *, last: SeedPlaceBody | None
+    ) -> bool:
+        """Mark a place as taken; False where it may have been before, or cannot be marked.
+
+        The mark is that of the last shift that the store has, or of this shift: another process
+        was first, or one was killed before its record.
+        """
+        mark, taken = self.marks.read(post), SeedMark.of(shift, place)
+        is_known = last is None or mark == taken or (mark is not None and mark.is_of(last))
+        return is_known and self.marks.write(post, taken)
+
+    def _read(self, connection: Connection, sequence: int | None) -> _Chain | None:
+        """Return a chain that this home can go on with."""
+        record = None if sequence is None else read_record(connection, sequence)
+        if record is None or record.body is None or record.kind != SEEDS_COMMITTED:
+            return None
+        doubts = [kind for kind, rule in list_rules().items() if rule.is_of_restored_disk]
+        doubted = max((find_last_sequence(connection, kind) or 0 for kind in doubts), default=0)
+        body = record.body
+        chain = _Chain(record.seq, self._make_root(bytes.fromhex(body["nonce"])), body["length"])
+        is_ours = earlier_seed(chain.root, chain.length).hex() == body["anchor"]
+        return chain if is_ours and doubted < record.seq else None
+
+    def _commit(self, post: str) -> _Chain:
+        nonce = secrets.token_bytes(32)
+        root = self._make_root(nonce)
+        anchor = earlier_seed(root, self.length).hex()
+        body: SeedsCommittedBody = {
+            "post": post,
+            "nonce": nonce.hex(),
+            "anchor": anchor,
+            "length": self.length,
+        }
+        made = self.submit(SEEDS_COMMITTED.draft(post, body, post=post)).result()
+        return _Chain(made.seq, root, self.length)
+
+    def _make_root(self, nonce: bytes) -> bytes:
+        return hmac.digest(self.key, b"darvoza seed chain root 1" + nonce, "sha256")
+
 
 MOST_KNOWN = 2_000
 """Shifts and models that are remembered; more than one batch can need."""

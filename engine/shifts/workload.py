@@ -1,34 +1,290 @@
 """Workload behind a post's cut: its roster, the minutes used, the arrivals still expected.
 
-The roster is what a supervisor put for the post last, else the network file's. Arrivals still to
-come are those of the same hours in the post's last 28 days, corrected by how busy this shift has
-been so far. All of it is read where a decision is made, and stands in it as two shares by value.
+A roster states the inspection minutes of a shift, who is on it, and what equipment works. It is the
+last one that a supervisor put for the post, else the network file's, and holds until the next one.
+A roster put within a shift states all minutes of the shift, those already spent among them: a post
+that loses half its bays at noon puts half the minutes.
+
+Arrivals still to come are those of the same hours in the post's last 28 days, corrected by how busy
+this shift has been so far. All of it is read when a decision is made, and stands in it as two
+shares by value.
 
 The share above the cut is set again for every arrival, so that the expected minutes of those still
 to come above it are the minutes left. Profiles, rules and the watch list are served first, since a
 person answers for each of them; then the random stream, whose minutes are reserved; the score has
 what remains, and yields first when there is too little. Red vehicles use the minutes of physical
 inspection, yellow ones those of documents and scanner.
+
+The minutes that a shift has used and the vehicles that wait are sums over records of the journal.
+The desk keeps the totals of its last snapshot and adds the decisions made since; any other record
+(an act, a release, a review, an amendment) may have changed earlier addends, and then the totals
+are read again. Assumes that snapshots only move forward, as those of one thread do.
 """
 
+import json
 import math
-from bisect import bisect_left
-from collections import defaultdict
+from bisect import bisect_left, insort
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Annotated, NamedTuple
 
-from sqlalchemy import Connection
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+from sqlalchemy import Column, Connection, Float, String, Table, delete
 
 from engine.decision.decision import Decision
-from engine.decision.inspection_minutes import LearnedMinutes, Minutes, learn_minutes
-from engine.domain.network import Network
-from engine.domain.records import Method, VehicleClass
+from engine.decision.inspection_minutes import (
+    LearnedMinutes,
+    Minutes,
+    learn_minutes,
+    lessons_of,
+    teach,
+)
+from engine.domain.network import Count, Network
+from engine.domain.records import Code, Identifier, Method, Record, VehicleClass
 from engine.domain.time_units import DAY, RECENT_WINDOW
+from engine.errors import RecordError
+from engine.journal.entries import Draft, Entry, list_bodies
+from engine.journal.kinds import DECISION, QUEUE_EXPIRED, ROSTER, TICK
 from engine.ports import Features
-from engine.selection.policy import INSPECTED, Channel, Policy
-from engine.selection.randomization import ShiftPeriod
-from engine.shifts.rosters import read_roster
-from engine.shifts.running_totals import Picks, Tally, picks
+from engine.search_orders import NEEDED, is_working, join_equipment
+from engine.selection import INSPECTED, Channel, Policy, ShiftPeriod
+from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows, insert_rows
+
+MOST_MINUTES = 100_000.0
+MOST_TEAMS = 100
+MOST_EQUIPMENT = 16
+
+ROSTERS = Table(
+    "rosters",
+    METADATA,
+    Column("post", String, primary_key=True),
+    Column("method", String, primary_key=True),
+    *declare_columns(Float(53), "minutes"),
+    *declare_columns(Int64, "seq"),
+    *declare_columns(String, "teams", "equipment"),
+)
+_R = ROSTERS.c
+_OF_POST = "SELECT method, minutes, teams, equipment FROM rosters WHERE post = ?"
+
+
+def _once_each(teams: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(teams)) != len(teams):
+        raise PydanticCustomError("duplicate_id", "a team is named twice")
+    return teams
+
+
+class Roster(Record):
+    """The inspection minutes of a shift, and who inspects."""
+
+    minutes: Annotated[
+        dict[Method, Annotated[float, Field(ge=0, le=MOST_MINUTES, allow_inf_nan=False)]],
+        Field(min_length=1),
+    ]
+    """By method; a method that is not named bounds nothing."""
+    teams: Annotated[
+        tuple[Identifier, ...], Field(max_length=MOST_TEAMS), AfterValidator(_once_each)
+    ] = ()
+    """Codes of the teams or officers on the shift; a referred vehicle is assigned one at random."""
+    equipment: Annotated[dict[Code, Count], Field(max_length=MOST_EQUIPMENT)] = Field(
+        default_factory=dict
+    )
+    """How many of each work in the shift, such as xray or canine; else as the network file says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What a post has to inspect with."""
+
+    minutes: Mapping[str, float]
+    """By method."""
+    teams: tuple[str, ...] = ()
+    equipment: Mapping[str, int] = field(default_factory=dict)
+    """How many of each work, by code; what is not named is not known."""
+
+
+def require_known_equipment(roster: Roster, post: str, network: Network) -> None:
+    """Refuse equipment that no method uses and that the network file does not give to the post.
+
+    A misspelt scanner would else be one that the order never asks for. Raises ``RecordError``.
+    """
+    known = network.posts.get(post)
+    codes = sorted({*NEEDED.values(), *({} if known is None else known.equipment)})
+    if not roster.equipment.keys() <= set(codes):
+        raise RecordError(
+            "roster", "equipment", "unknown_equipment", f"known at this post: {', '.join(codes)}"
+        )
+
+
+def read_roster(connection: Connection, post: str, network: Network) -> Hands:
+    """Return the roster of a post; what it does not say is as the network file states it."""
+    known = network.posts.get(post)
+    stated = {} if known is None else known.equipment
+    rows = fetch_rows(connection, _OF_POST, [post])
+    if not rows:
+        return Hands({} if known is None else known.roster, (), join_equipment(stated, {}))
+    minutes = {method: minutes for method, minutes, *_ in rows}
+    _, _, teams, equipment = rows[0]
+    return Hands(minutes, tuple(json.loads(teams)), join_equipment(stated, json.loads(equipment)))
+
+
+def has_scanner(connection: Connection, post: str, network: Network) -> bool:
+    """Tell whether a post can scan now; so, as far as nothing is known of its equipment."""
+    return is_working("xray", read_roster(connection, post, network).equipment)
+
+
+class RosterProjection:
+    """Keeps rosters, and what acts teach about minutes."""
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Write what these records say about minutes."""
+        for entry, body in list_bodies(entries, ROSTER):
+            connection.execute(delete(ROSTERS).where(_R.post == entry.post))
+            teams, equipment = json.dumps(body["teams"]), json.dumps(body["equipment"])
+            rows = [
+                (entry.post, method, time, entry.seq, teams, equipment)
+                for method, time in body["minutes"].items()
+            ]
+            insert_rows(connection, ROSTERS, rows)
+        for entry, draft in entries:
+            teach(connection, lessons_of(entry.kind, draft.body))
+
+
+MOST_CAUGHT_UP = 10_000
+"""Records since the last snapshot from which on reading all again is quicker than catching up."""
+
+
+class Picks(NamedTuple):
+    """Decisions of one post in one channel for one reason, and their expected minutes."""
+
+    channel: int
+    basis: str | None
+    decisions: int
+    minutes: float
+
+
+def picks(snapshot: Connection, post: str, since: int) -> list[Picks]:
+    """Return what was decided at a post from then on (UTC microseconds), added up."""
+    return [Picks(*row) for row in fetch_rows(snapshot, _PICKS, (post, since))]
+
+
+_PICKS = (
+    "SELECT channel, basis, count(*), sum(minutes) FROM decisions "
+    "WHERE post = ? AND known_at >= ? GROUP BY channel, basis"
+)
+_WAITING = (
+    "SELECT known_at, place FROM decisions "
+    "WHERE decisions.waiting AND post = ? AND +known_at >= ? ORDER BY place"
+)
+"""The sign keeps both stores from looking at everybody of a day for the few who wait."""
+_RECORDED = (
+    "SELECT j.kind, d.post, d.known_at, d.channel, d.basis, d.minutes, d.place, d.waiting, "
+    "d.amends FROM journal j LEFT JOIN decisions d ON d.seq = j.seq WHERE j.seq > ?"
+)
+
+
+class _Decided(NamedTuple):
+    """A record since the last snapshot; all but its kind is None where it is no decision."""
+
+    kind: str
+    post: str
+    known_at: int
+    channel: int
+    basis: str | None
+    minutes: float
+    place: int
+    waiting: bool
+    amends: str | None
+
+    @property
+    def moves_nothing(self) -> bool:
+        """Tell whether decisions that were added up before stand as they stood."""
+        return self.kind in (TICK, QUEUE_EXPIRED) or (self.kind == DECISION and self.amends is None)
+
+
+@dataclass(slots=True)
+class _Spent:
+    since: int
+    picks: dict[tuple[int, str | None], Picks]
+
+    def add(self, one: _Decided) -> None:
+        had = self.picks.get((one.channel, one.basis), Picks(one.channel, one.basis, 0, 0.0))
+        more = had._replace(decisions=had.decisions + 1, minutes=had.minutes + one.minutes)
+        self.picks[one.channel, one.basis] = more
+
+
+@dataclass(slots=True)
+class _Line:
+    """Who waits at a post: the same vehicles in the order of their places, and as they came."""
+
+    places: list[int]
+    came: deque[tuple[int, int]]
+
+    def add(self, one: _Decided) -> None:
+        insort(self.places, one.place)
+        self.came.append((one.known_at, one.place))
+
+    def leave(self, since: int) -> None:
+        """Let go who has been waiting since before then."""
+        while self.came and self.came[0][0] < since:
+            _, place = self.came.popleft()
+            del self.places[bisect_left(self.places, place)]
+
+
+class Tally:
+    """Sums of the decisions of each post, as of the snapshot that it last caught up with."""
+
+    def __init__(self) -> None:
+        self._seq = 0
+        self._spent: dict[str, _Spent] = {}
+        self._lines: dict[str, _Line] = {}
+
+    def catch_up(self, snapshot: Connection, head: int) -> None:
+        """Take in what was recorded up to ``head``, the last record that a snapshot sees."""
+        if self._spent or self._lines:
+            since = [] if head == self._seq else self._recorded(snapshot, head)
+            if since is None:
+                self._spent, self._lines = {}, {}
+            else:
+                self._add(since)
+        self._seq = head
+
+    def _recorded(self, snapshot: Connection, head: int) -> list[_Decided] | None:
+        """Return the decisions since the last snapshot; None where more than that has changed."""
+        if head - self._seq > MOST_CAUGHT_UP:
+            return None
+        found = [_Decided(*row) for row in fetch_rows(snapshot, _RECORDED, (self._seq,))]
+        if not all(one.moves_nothing for one in found):
+            return None
+        return [one for one in found if one.kind == DECISION]
+
+    def _add(self, since: Sequence[_Decided]) -> None:
+        for one in since:
+            if one.post in self._spent:
+                self._spent[one.post].add(one)
+            if one.waiting and one.post in self._lines:
+                self._lines[one.post].add(one)
+
+    def spent(self, snapshot: Connection, post: str, since: int) -> Sequence[Picks]:
+        """Return what ``picks`` returns."""
+        found = self._spent.get(post)
+        if found is None or found.since != since:
+            read = {(row.channel, row.basis): row for row in picks(snapshot, post, since)}
+            found = self._spent[post] = _Spent(since, read)
+        return list(found.picks.values())
+
+    def places(self, snapshot: Connection, post: str, *, as_of: int) -> Sequence[int]:
+        """Return the places of the vehicles that wait at a post, ascending."""
+        since = as_of - DAY
+        line = self._lines.get(post)
+        if line is None:
+            waits = fetch_rows(snapshot, _WAITING, (post, since))
+            line = _Line([place for _, place in waits], deque(sorted(waits)))
+            self._lines[post] = line
+        line.leave(since)
+        return line.places
+
 
 METHODS: Mapping[Channel, tuple[Method, ...]] = {
     Channel.RED: ("physical",),

@@ -1,20 +1,30 @@
-"""All that is read for an arrival before it is decided on: scores, draws, its post's standing.
+"""Context of a decision: all that is read for an arrival before it is decided on.
 
-While a model is on trial it scores what the model in force scores. Who leads an arrival is drawn;
-what is said of a model in the inputs is said of that one, and ``trial`` says it of the other.
+Declarations ahead, earlier decisions on the movement, scores, draws and the post's standing. While
+a model is on trial it scores every arrival that the model in force scores. It is drawn which of
+them leads an arrival; the inputs describe the leading model, and ``trial`` describes the other one.
+
+Arrivals of a batch do not see each other, so two of them may lead to the same vehicle of one
+declaration. The later one then waits for the next batch, which knows that the vehicle is taken.
+
+An amendment is a declaration that was changed after its vehicle had been decided on. It gets a
+decision of its own, linked to the first one of its movement. It draws the same numbers and sees the
+same past, so a smuggler cannot ask again until the answer suits; a change after arrival is itself a
+signal, and a declaration may be changed three times a day.
 """
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, func, select
 
 from engine.criteria.indicator_rules import RULES, draw_purpose
 from engine.criteria.indicator_rules import explain_rules as rule_sentences
 from engine.criteria.match import Match, Matcher
 from engine.decision.decision import (
     AMENDED,
+    MOST_PEERS,
     Decision,
     Inputs,
     Mode,
@@ -22,13 +32,17 @@ from engine.decision.decision import (
     attach_reasons,
     decide,
 )
-from engine.decision.placement import MOST_PEERS
+from engine.decision.record_codec import decode_decision
+from engine.declarations.matcher import match_arrivals
 from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.network import Network
-from engine.domain.records import Arrival
-from engine.domain.time_units import SECOND
-from engine.explanation.precursor_signs import add_precursor_reason
-from engine.explanation.reasons import Reason, Sentences, name_opposite_post
+from engine.domain.records import Arrival, Crossing
+from engine.domain.time_units import DAY, SECOND
+from engine.errors import RecordError, RiskError, TooManyAmendmentsError
+from engine.explanation.reasons import Reason, Sentences, add_precursor_reason, name_opposite_post
+from engine.journal.batch_worker import PendingRequest
+from engine.journal.journal import Journal
+from engine.journal.kinds import DECISION
 from engine.ports import (
     Contribution,
     CrossingEvent,
@@ -40,16 +54,146 @@ from engine.ports import (
     Scorer,
     Scores,
 )
-from engine.queue.queue import merits_of_scored
-from engine.selection.champion_challenger import CHALLENGER, TRIAL, Trial, draw_leader
-from engine.selection.policy import RANDOM_SHARE, Channel, Policy
-from engine.selection.randomization import PLACE, PLACE_AMENDED, RANDOM, SCORE, draw, movement_key
-from engine.selection.team_assignment import TEAM
-from engine.shifts.running_totals import Tally
+from engine.queue.queue import DECISIONS, QueuedDecision, merits_of_scored, read_decision
+from engine.selection import (
+    CHALLENGER,
+    PLACE,
+    PLACE_AMENDED,
+    RANDOM,
+    RANDOM_SHARE,
+    SCORE,
+    TEAM,
+    TRIAL,
+    Channel,
+    Policy,
+    Trial,
+    draw,
+    draw_leader,
+    movement_key,
+)
 from engine.shifts.shift_state import ShiftNeed, Shifts, ShiftState
-from engine.shifts.workload import OpenShiftLoad, Workload
-from engine.targeting.advance import MatchedBatch
-from engine.targeting.amendments import AmendedDecision
+from engine.shifts.workload import OpenShiftLoad, Tally, Workload
+
+MOST_AMENDMENTS = 3
+"""Amendments of one movement within 24 hours."""
+_D = DECISIONS.c
+
+
+@dataclass(frozen=True, slots=True)
+class AmendedDecision:
+    """What an amendment goes back to."""
+
+    decision_id: str
+    """The first decision of the movement."""
+    as_of: int
+    """Features are cut where that one's were: later, they would count the vehicle itself."""
+    crossing: Crossing
+    """As it was first reported: whose numbers are drawn."""
+    number: int
+    """1 for the first amendment."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRequest:
+    """An arrival to decide on, for the first time or again."""
+
+    arrival: Arrival
+    amended: QueuedDecision | None = None
+    """The decision whose declaration was changed."""
+
+
+_LATELY = select(func.count()).where(
+    _D.crossing_id == bindparam("crossing"),
+    _D.amends.is_not(None),
+    _D.known_at >= bindparam("since"),
+)
+_EVER = select(func.count()).where(_D.crossing_id == bindparam("crossing"), _D.amends.is_not(None))
+
+
+def attach_amendments(
+    snapshot: Connection,
+    journal: Journal,
+    asked: Sequence[PendingRequest[DecisionRequest]],
+    *,
+    as_of: int,
+) -> tuple[list[PendingRequest[DecisionRequest]], list[AmendedDecision | None]]:
+    """Return what can be decided on, with what each amendment goes back to; refuse the rest."""
+    kept: list[PendingRequest[DecisionRequest]] = []
+    found: list[AmendedDecision | None] = []
+    for one in asked:
+        known = one.what.amended
+        try:
+            goes_back = (
+                None
+                if known is None
+                else amends(snapshot, journal, one.what.arrival, known, as_of=as_of)
+            )
+        except RiskError as refusal:
+            one.answer.set_exception(refusal)
+            continue
+        kept.append(one)
+        found.append(goes_back)
+    return kept, found
+
+
+def amends(
+    snapshot: Connection, journal: Journal, arrival: Arrival, known: QueuedDecision, *, as_of: int
+) -> AmendedDecision:
+    """Return what an amendment goes back to.
+
+    Raises ``RecordError`` for another movement than the decision's, ``TooManyAmendmentsError``
+    beyond three within 24 hours.
+    """
+    root = known if known.amends is None else read_decision(snapshot, known.amends)
+    first = decode_decision(journal.body(snapshot, root.seq, of=DECISION))
+    crossing = first.arrival.crossing
+    for name in ("crossing_id", "post", "direction"):
+        if getattr(arrival.crossing, name) != getattr(crossing, name):
+            raise RecordError("crossing", name, "other_movement", "an amendment cannot change it")
+    lately = snapshot.scalar(_LATELY, {"crossing": crossing.crossing_id, "since": as_of - DAY})
+    if (lately or 0) >= MOST_AMENDMENTS:
+        raise TooManyAmendmentsError(MOST_AMENDMENTS)
+    ever = snapshot.scalar(_EVER, {"crossing": crossing.crossing_id}) or 0
+    return AmendedDecision(root.decision_id, first.inputs.as_of, crossing, ever + 1)
+
+
+Request = PendingRequest[DecisionRequest]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedBatch:
+    """The requests of a batch that are decided together, and those that wait for the next."""
+
+    asked: Sequence[Request]
+    amended: Sequence[AmendedDecision | None]
+    arrivals: Sequence[Arrival]
+    """With the declarations ahead that they are decided with."""
+    matches: Sequence[AdvanceMatch | None]
+    deferred: Sequence[Request]
+
+
+def match_batch(
+    snapshot: Connection,
+    asked: Sequence[Request],
+    amended: Sequence[AmendedDecision | None],
+    *,
+    as_of: int,
+) -> MatchedBatch:
+    """Return a batch with its declarations ahead, as known before ``as_of``."""
+    matched = match_arrivals(snapshot, [one.what.arrival for one in asked], as_of=as_of)
+    taken: set[tuple[str, int]] = set()
+    kept: list[tuple[Request, AmendedDecision | None, Arrival, AdvanceMatch | None]] = []
+    deferred: list[Request] = []
+    for one, first, (arrival, match) in zip(asked, amended, matched, strict=True):
+        uses = {(use.declaration_id, use.vehicle) for use in match.uses} if match else set()
+        if uses & taken:
+            deferred.append(one)
+            continue
+        taken |= uses
+        kept.append((one, first, arrival, match))
+    own, amends, arrivals, matches = zip(*kept, strict=True)  # the first is always kept
+    return MatchedBatch(own, amends, arrivals, matches, deferred)
+
 
 BY_MODEL = (RANDOM, SCORE, PLACE, PLACE_AMENDED)
 """What an arrival draws a number for, whether it is needed or not."""

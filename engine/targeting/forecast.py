@@ -20,8 +20,7 @@ from engine.domain.records import Arrival, Crossing, VehicleClass
 from engine.domain.time_units import moment
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.ports import FeatureRows, Features, Scorer, Scores
-from engine.selection.percentiles import percentile
-from engine.selection.policy import Chance, Channel, Policy, risk, score_chances
+from engine.selection import Chance, Channel, Policy, percentile, risk, score_chances
 from engine.shifts.shift_state import TABLES
 from engine.targeting.context import InForce
 

@@ -25,12 +25,16 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION
 from engine.ports import Features, LocalPosts, PostAuthority
 from engine.queue.queue import QueuedDecision, ranks
-from engine.shifts.running_totals import Tally
 from engine.shifts.shift_state import ShiftNeed
+from engine.shifts.workload import Tally
 from engine.storage.database import Store
-from engine.targeting.advance import match_batch
-from engine.targeting.amendments import DecisionRequest, attach_amendments
-from engine.targeting.context import DecisionContext, DecisionContextBuilder
+from engine.targeting.context import (
+    DecisionContext,
+    DecisionContextBuilder,
+    DecisionRequest,
+    attach_amendments,
+    match_batch,
+)
 
 TRIES = 3
 """A decision that another process recorded first is looked up; it cannot be lost so often."""

@@ -12,8 +12,7 @@ with app.setup:
 
     from engine.domain.network import read_home_network
     from experiments.analysis.data_quality import assess_quality
-    from experiments.analysis.home_history import open_history
-    from experiments.analysis.sql_query import run_query
+    from experiments.analysis.home_history import open_history, run_query
     from models.statistics.intervals import clopper_pearson
 
 

@@ -14,7 +14,7 @@ with app.setup:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     from experiments.analysis.home_history import open_history
-    from experiments.analysis.model_bench import judge_scores, score_by_config, split_at
+    from experiments.analysis.own_scores import judge_scores, score_by_config, split_at
 
 
 @app.cell

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
-from experiments.synthetic.records.writer import open_network
+from experiments.synthetic.folder import open_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import read_folder
@@ -23,10 +23,9 @@ from models.data.build_dataset import assemble
 from models.data.dataset import Dataset
 from models.explanation.tree_shap import TreeShap
 from models.learning.base_learners import grow
-from models.learning.fit import fit
-from models.learning.fitted_model import FittedModel
+from models.learning.fit import FittedModel, fit
 from models.learning.scikit_trees import read_trees
-from models.training.past_seizures import contributions_of
+from models.training.known_seizures import contributions_of
 
 CROSSINGS = 60_000
 TREES = 200

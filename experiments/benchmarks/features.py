@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from engine.domain.identifiers import fold
 from engine.domain.time_units import DAY
 from experiments.support.benchmark_harness import Row, row, times_faster
-from experiments.synthetic.records.writer import open_network
+from experiments.synthetic.folder import open_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.encoder import key
 from features.catalogue.event_streams import CROSSINGS

@@ -58,7 +58,7 @@ def _one_key(scratch: Path, sizes: Sizes) -> list[Row]:
 
 
 def _whole_catalogue(scratch: Path, sizes: Sizes) -> list[Row]:
-    from experiments.synthetic.records.writer import write
+    from experiments.synthetic.folder import write
 
     seen = []
     for size in sizes:
@@ -132,7 +132,7 @@ def whole_catalogue(source: Path) -> Measurement:
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from features.intake.load import read_folder
-    from features.offline.export import export
+    from features.offline.feature_matrix import export
 
     started = time.process_time()
     made = export(lambda: read_folder(source).tables, Plan(CATALOGUE), source / "matrix.parquet")

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from engine.storage.home import Home
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.records.writer import open_network, write
+from experiments.synthetic.folder import open_network, write
 from features.intake.load import Format, load
 
 CROSSINGS = 100_000

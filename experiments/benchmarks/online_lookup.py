@@ -26,16 +26,16 @@ from engine.ports import CrossingEvent
 from engine.storage.database import METADATA, Store, fetch_rows
 from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
 from experiments.support.postgres import Cluster
-from experiments.synthetic.records.writer import open_network
+from experiments.synthetic.folder import open_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER
 from features.intake.load import read_folder
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.online.backfill import backfill
+from features.online.counter_states import list_layouts
 from features.online.counter_store import CounterReader, Lookup, latest
 from features.online.projection import CounterProjection
-from features.online.state_layout import layouts
 
 CROSSINGS = 30_000
 DECISIONS = 60
@@ -168,7 +168,7 @@ def _record_of(event: CrossingEvent, at: int, stood: bytes) -> tuple[Entry, Draf
 
 def _places(plan: Plan, keys: Sequence[Sequence[int]], cut: int) -> list[list[Lookup]]:
     """Return every look-up of some decisions: each window's two ends, once."""
-    numbers = {group: layout.number for group, layout in layouts(plan).items()}
+    numbers = {group: layout.number for group, layout in list_layouts(plan).items()}
     wanted = {
         (Group(read.stream, read.by), plan.column[read.of, read.by], back)
         for read in plan.reads
@@ -184,7 +184,7 @@ def _replaced_states(plan: Plan, event: CrossingEvent, cut: int) -> list[Lookup]
     """Return the states that recording a crossing replaces."""
     return [
         (layout.number, entity, cut)
-        for group, layout in layouts(plan).items()
+        for group, layout in list_layouts(plan).items()
         if group.stream == "crossings" and (entity := event.keys[plan.column[group.by, group.by]])
     ]
 
@@ -205,7 +205,7 @@ def _extremes(log: EncodedHistory, plan: Plan, cut: int) -> tuple[list[Lookup], 
     counted = Counts(log.keys[plan.column[by, by]].tolist())
     counted.pop(0, None)
     ranked = counted.most_common()
-    number = layouts(plan)[Group("crossings", by)].number
+    number = list_layouts(plan)[Group("crossings", by)].number
     hot, cold = (
         [(number, entity, cut - back * DAY) for back in range(TOGETHER)]
         for entity in (ranked[0][0], ranked[-1][0])

@@ -32,10 +32,7 @@ from engine.queue.queue import list_decisions
 from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
-from experiments.support.free_port import free_port
-from experiments.support.home_commands import HomeCommands
-from experiments.support.http_client import get
-from experiments.support.processes import Server
+from experiments.support.processes import HomeCommands, Server, encode_get, find_free_port
 
 READER = "bench-pages"
 WAITING, MOST_SENT, AT_ONCE = 200, 4_000, 100
@@ -61,11 +58,11 @@ def run(data: Path | None) -> list[Row]:
         post, arrivals = read_busiest(Home(home))
         commands = HomeCommands(home)
         key, password = commands.create_keys([post])[post], commands.create_supervisor(READER)
-        port = free_port()
+        port = find_free_port()
         serve = [sys.executable, "-m", "api", "serve", "--home", str(home), "--port", str(port)]
         log = Path(name) / "service.log"
         with Server(serve, port, environment=commands.environment, log=log) as server:
-            asyncio.run(server.first_answer(get("/readyz")))
+            asyncio.run(server.first_answer(encode_get("/readyz")))
             with closing(SignedInDesk(port, READER, password)) as desk:
                 fill_queue(desk, key, post, arrivals)
                 return time_pages(desk, server, post)

@@ -2,7 +2,7 @@
 
 An insider with a checkpoint's key watches some hundred entries: what was declared of each, and the
 channel it was given. A surrogate is taught by that, and asked who else stands in the eighth of
-highest risk. Channels come from the service's own selection (``engine.selection.policy``), with its
+highest risk. Channels come from the service's own selection (``engine.selection``), with its
 shares and its random checks; risks from our own model on a synthetic network that it has not seen.
 The best of three surrogates is reported, chosen in hindsight: a real one would have to guess.
 
@@ -16,7 +16,7 @@ The baseline is what no blinding can remove: how well the vehicle's class alone 
 visible in the yard. SYNTHETIC: no figure here is about any border.
 
 Places in a queue may tell what picked a vehicle. For these, entries pass the service's own
-selection and placement (``engine.decision.placement``), with a random stream of 10 %, red picks of
+selection and placement (``engine.decision.decision``), with a random stream of 10 %, red picks of
 15 % and a profile that fits three of ten vehicles of any risk. Places are compared within one post
 and vehicle class: what a class is anybody sees.
 """
@@ -37,31 +37,32 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from engine.decision.placement import MOST_PEERS, MeritPeers, drawn_merit
+from engine.decision.decision import MOST_PEERS, MeritPeers, drawn_merit
 from engine.domain.time_units import DAY
-from engine.selection.percentiles import LEVELS, percentile
-from engine.selection.policy import (
+from engine.selection import (
     INSPECTED,
+    RANDOM,
+    SCORE,
+    TABLE_LEVELS,
     Chance,
     Channel,
     Policy,
+    percentile,
     random_chance,
     score_chances,
     select,
 )
-from engine.selection.randomization import RANDOM, SCORE
 from experiments.benchmarks.quality import peers
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.records.writer import open_network
+from experiments.synthetic.folder import open_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import read_folder
 from models.array_types import Floats
 from models.config import TrainConfig
 from models.data.build_dataset import assemble, freeze_history
-from models.learning.fit import fit
-from models.learning.fitted_model import FittedModel
-from models.training.past_seizures import contributions_of
+from models.learning.fit import FittedModel, fit
+from models.training.known_seizures import contributions_of
 
 CROSSINGS = 60_000
 SEEDS = (1, 2)
@@ -163,7 +164,7 @@ def _pairs(
 
 
 def _quantiles_of(risks: Floats) -> tuple[float, ...]:
-    return tuple(np.quantile(risks, np.linspace(0, 1, LEVELS)).tolist())
+    return tuple(np.quantile(risks, np.linspace(0, 1, TABLE_LEVELS)).tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +275,7 @@ def levels(risks: Floats, posts: NDArray[np.object_]) -> Floats:
     found = np.empty(len(risks))
     for post in set(posts.tolist()):
         here = posts == post
-        table = np.quantile(risks[here], np.linspace(0, 1, LEVELS)).tolist()
+        table = np.quantile(risks[here], np.linspace(0, 1, TABLE_LEVELS)).tolist()
         found[here] = [percentile(table, one) for one in risks[here].tolist()]
     return found
 

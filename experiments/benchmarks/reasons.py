@@ -37,15 +37,15 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION
 from engine.ports import Contribution, FeatureRows, Scorer
 from engine.queue.queue import list_decisions
-from engine.selection.policy import INSPECTED, Channel
+from engine.selection import INSPECTED, Channel
 from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.support.benchmark_harness import Row, row
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
-from models.bundle.bundle import signing_key
-from models.bundle.scorer import Scorer as BundleScorer
+from models.bundle import Scorer as BundleScorer
+from models.bundle import signing_key
 
 MOST_READ = 100_000
 EXPECTED = re.compile(r"one find expected in about ([\d.,]+) hours? of search")

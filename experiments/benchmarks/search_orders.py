@@ -3,9 +3,9 @@
 Synthetic years; loads of the last quarter whose true place is known: those found, at the post or
 inland, and all of them, found or not. An order learns from what was known before its vehicle
 arrived, by the code and the store of the service; the checklist is the prior of each class that it
-started from (``engine.search_orders.priors``). The upper bound is the three places of each class
+started from (``engine.search_orders``). The upper bound is the three places of each class
 that held most of these same loads: no fixed checklist of three can beat it. SYNTHETIC: where loads
-lie is the network's (``experiments/synthetic/world/concealment.py``), and no finding about any
+lie is the network's (``experiments/synthetic/smuggling.py``), and no finding about any
 border.
 
 Orders use what works at their post. The checklist, and the orders of a row of their own, name
@@ -29,26 +29,26 @@ from pyarrow import csv
 from engine.domain.network import Network, read_network
 from engine.domain.records import Crossing, VehicleClass
 from engine.domain.time_units import DAY
-from engine.search_orders.equipment import is_working, join_equipment
-from engine.search_orders.search_order import (
+from engine.search_orders import (
     PARTIES,
     PER_MINUTES,
     SearchCounts,
     expectations,
+    is_working,
+    join_equipment,
     search_order,
 )
 from engine.storage.database import METADATA, Store
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.records.writer import open_network
+from experiments.synthetic.folder import open_network
 from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.event_measures import vehicles
+from features.catalogue.event_streams import vehicles
 from features.catalogue.plan import Plan
 from features.history.labels import SearchRow, read_searches
 from features.history.tables import Tables
-from features.intake.load import read_folder
-from features.intake.network_file import FILE
+from features.intake.load import NETWORK_FILE, read_folder
 from features.offline.encoded_history import EncodedHistory, encode_history
-from features.online.search_counts import PlaceCounter, SearchReport
+from features.online.search_counts import PlaceCounter, SearchedVehicle
 
 CROSSINGS = 250_000
 SEEDS = (21, 22, 23, 24)
@@ -154,7 +154,7 @@ def read_year(folder: Path) -> Year:
     kept = tables.crossings.filter(pc.is_in(tables.crossings["crossing_id"], pc.unique(named)))
     some = replace(tables, crossings=kept)
     end = tables.crossings["known_at"][-1].as_py()
-    return _encode(some, truth, network=read_network(folder / FILE), end=end)
+    return _encode(some, truth, network=read_network(folder / NETWORK_FILE), end=end)
 
 
 def _encode(tables: Tables, truth: pa.Table, *, network: Network, end: int) -> Year:
@@ -218,10 +218,10 @@ def searches_known(year: Year) -> list[SearchCounts]:
     return known
 
 
-def _report(year: Year, search: SearchRow) -> SearchReport:
+def _report(year: Year, search: SearchRow) -> SearchedVehicle:
     _, at, searched, found = search
     keys = year.log.keys[:, at].tolist()
-    return SearchReport(str(year.log.crossing_id[at]), year.vehicle[at], keys, searched, found)
+    return SearchedVehicle(str(year.log.crossing_id[at]), year.vehicle[at], keys, searched, found)
 
 
 def hits(years: Sequence[Year], knew: Sequence[Sequence[SearchCounts]]) -> Hits:

@@ -22,21 +22,23 @@ from experiments.benchmarks.serving.deployment import (
     Deployment,
     deploy,
 )
-from experiments.support.arrivals import endless
+from experiments.support.arrivals import repeat_arrivals
 from experiments.support.benchmark_harness import Row, row
-from experiments.support.free_port import free_port
-from experiments.support.home_commands import HomeCommands
-from experiments.support.http_client import HttpConnection, get, post
-from experiments.support.process_memory import (
+from experiments.support.processes import (
     MOST_BYTES,
     MOST_BYTES_A_REQUEST,
-    Weight,
+    HomeCommands,
+    HttpConnection,
+    MemorySample,
+    Server,
+    encode_get,
+    encode_post,
+    find_free_port,
     measure_growth,
     measure_slope,
 )
-from experiments.support.processes import Server
-from experiments.synthetic.records.writer import write
-from experiments.synthetic.world.network import POSTS
+from experiments.synthetic.folder import write
+from experiments.synthetic.posts import POSTS
 
 SENDERS, A_SECOND, SECONDS = 24, 10, 600
 WARM_SECONDS = 20
@@ -53,7 +55,7 @@ class Load:
 
     answers: list[tuple[float, float]] = field(default_factory=list)
     """When each request was due and when it was answered: seconds since the first was due."""
-    weights: list[Weight] = field(default_factory=list)
+    weights: list[MemorySample] = field(default_factory=list)
     processor_seconds: float = 0.0
 
 
@@ -83,11 +85,11 @@ def _write_network(folder: Path) -> list[str]:
 
 
 async def _drive(made: Deployment, keys: Mapping[str, str], seconds: int) -> Load:
-    port, load = free_port(), Load()
+    port, load = find_free_port(), Load()
     serve = [sys.executable, "-m", "api", "serve", "--port", str(port)]
     log = made.scratch / "serve.log"
     with Server(serve, port, environment=made.environment, log=log) as server:
-        await server.first_answer(get("/readyz"))
+        await server.first_answer(encode_get("/readyz"))
         used, began = server.cpu_seconds(), time.perf_counter()
         watch = asyncio.create_task(_weigh(server, load))
         async with asyncio.TaskGroup() as group:
@@ -96,7 +98,7 @@ async def _drive(made: Deployment, keys: Mapping[str, str], seconds: int) -> Loa
                 times = [phase + beat / A_SECOND for beat in range(seconds * A_SECOND)]
                 group.create_task(_send(port, _requests(made, code, key), times, began, load))
         watch.cancel()
-        load.weights.append(Weight(len(load.answers), server.memory_bytes()))
+        load.weights.append(MemorySample(len(load.answers), server.memory_bytes()))
         load.processor_seconds = server.cpu_seconds() - used
     load.answers.sort()
     return load
@@ -105,8 +107,8 @@ async def _drive(made: Deployment, keys: Mapping[str, str], seconds: int) -> Loa
 def _requests(made: Deployment, code: str, key: str) -> Iterator[bytes]:
     """Yield requests of new vehicles at a post, in the likeness of those of other posts."""
     there = [{**body, "crossing": {**body["crossing"], "post": code}} for body in made.bodies]
-    for one in endless(there, prefix=code, strangers=True):
-        yield post("/v1/decisions", one.body, key=key)
+    for one in repeat_arrivals(there, prefix=code, strangers=True):
+        yield encode_post("/v1/decisions", one.body, key=key)
 
 
 async def _send(
@@ -125,7 +127,7 @@ async def _send(
 async def _weigh(server: Server, load: Load) -> None:
     """Note the service's memory every second, until it is cancelled."""
     while True:
-        load.weights.append(Weight(len(load.answers), server.memory_bytes()))
+        load.weights.append(MemorySample(len(load.answers), server.memory_bytes()))
         await asyncio.sleep(_PAUSE_SECONDS)
 
 

@@ -31,9 +31,9 @@ from experiments.faults.senders import (
     ready,
     until,
 )
-from experiments.support.http_client import HttpConnection, post
+from experiments.support.processes import HttpConnection, encode_post
 from experiments.support.throwaway_models import Analysts
-from models.bundle.bundle import MANIFEST, SIGNATURE
+from models.bundle import MANIFEST, SIGNATURE
 
 REFUSED = "darvoza_models_refused_total"
 MARK = "a-pickle-ran"
@@ -113,7 +113,7 @@ async def _check_decision(
 ) -> None:
     """Request one decision and check its mode and the version of the model in force."""
     sent = next(run.waiting)
-    status, raw = await line.ask(post(PATH, sent.body, key=run.keys[sent.post]))
+    status, raw = await line.ask(encode_post(PATH, sent.body, key=run.keys[sent.post]))
     run.book.note(sent.crossing_id, status, raw)
     value = json.loads(raw).get("mode"), (await ready(line))["model_version"]
     if value != wanted:

@@ -19,9 +19,9 @@ from engine.decision.record_codec import encode_decision
 from engine.errors import TamperedBundleError
 from engine.journal.batch_worker import PendingRequest, StoredRecord
 from engine.journal.entries import Draft, Entry
-from engine.journal.payloads import DecisionBody
+from engine.journal.kinds import DecisionBody
 from engine.storage.worker_process import do_work
-from engine.targeting.amendments import DecisionRequest
+from engine.targeting.context import DecisionRequest
 from engine.targeting.targeting import Targeting
 
 DELAY_SECONDS, LONG_SECONDS = 0.15, 3.0

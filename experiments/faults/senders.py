@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.faults.service_process import Service
-from experiments.support.arrivals import SentArrivals
-from experiments.support.http_client import BROKEN, HttpConnection, get, post
+from experiments.support.arrivals import SentArrival
+from experiments.support.processes import BROKEN, HttpConnection, encode_get, encode_post
 
 CREATED, UNAVAILABLE = 201, 503
 PATH = "/v1/decisions"
@@ -80,7 +80,7 @@ class FaultTrials:
     """A service, what is sent to it, and how often a fault is tried on it."""
 
     service: Service
-    waiting: Iterator[SentArrivals]
+    waiting: Iterator[SentArrival]
     keys: Mapping[str, str]
     """The key of each post."""
     trials: int
@@ -117,7 +117,7 @@ class _Sender:
 
     async def run(self) -> None:
         """Send one after the other until the book closes."""
-        last: SentArrivals | None = None
+        last: SentArrival | None = None
         async with self._line:
             while not self._book.is_closing:
                 sent = next(self._waiting)
@@ -127,8 +127,8 @@ class _Sender:
                     await self._send(last)
                 last = sent
 
-    async def _send(self, sent: SentArrivals) -> None:
-        request = post(PATH, sent.body, key=self._keys[sent.post])
+    async def _send(self, sent: SentArrival) -> None:
+        request = encode_post(PATH, sent.body, key=self._keys[sent.post])
         while True:
             try:
                 status, raw = await self._line.ask(request)
@@ -146,7 +146,7 @@ class _Sender:
 async def ready(line: HttpConnection) -> dict[str, Any]:
     """Return the body of ``/readyz``, or empty values where the service does not answer."""
     try:
-        _, raw = await line.ask(get("/readyz"))
+        _, raw = await line.ask(encode_get("/readyz"))
     except BROKEN:
         return _NOT_YET
     found: dict[str, Any] = json.loads(raw)
@@ -162,6 +162,6 @@ async def until(port: int, stands: Callable[[dict[str, Any]], bool]) -> None:
 
 async def counter(line: HttpConnection, metric: str) -> float:
     """Return a counter of the service."""
-    _, raw = await line.ask(get("/metrics"))
+    _, raw = await line.ask(encode_get("/metrics"))
     found = re.search(rf"^{metric} (\S+)$", raw.decode(), re.MULTILINE)
     return 0.0 if found is None else float(found[1])

@@ -16,8 +16,14 @@ from statistics import median
 from urllib.parse import quote
 
 from experiments.faults.senders import PATH, PAUSE_SECONDS, Book, FaultTrials
-from experiments.support.http_client import BROKEN, HOST, HttpConnection, get, post
-from experiments.support.process_memory import resident
+from experiments.support.processes import (
+    BROKEN,
+    HOST,
+    HttpConnection,
+    encode_get,
+    encode_post,
+    measure_memory,
+)
 
 FULL = 300
 """Decisions in each part of a full run. Fewer make smaller attacks, whose times tell nothing."""
@@ -46,7 +52,7 @@ async def strangers(run: FaultTrials) -> None:
         async with HttpConnection(service.port) as line:
             checkpoint = Checkpoint(run, line)
             calm = await checkpoint.taken(trials)
-            held = resident(service.pid)
+            held = measure_memory(service.pid)
             book.figures["quiet"] = f"{median(calm) * 1000:.1f} ms, {held >> 20} MB"
             for number, (name, attack) in enumerate(attacks.items(), 1):
                 watched = _ResourceWatch(service.pid)
@@ -83,7 +89,7 @@ class Checkpoint:
             sent = next(self._run.waiting)
             began = time.perf_counter()
             try:
-                request = post(PATH, sent.body, key=self._run.keys[sent.post])
+                request = encode_post(PATH, sent.body, key=self._run.keys[sent.post])
                 status, raw = await self._line.ask(request)
             except BROKEN:
                 await asyncio.sleep(PAUSE_SECONDS)  # it still starts
@@ -105,7 +111,7 @@ class _ResourceWatch:
     async def watch(self) -> None:
         """Measure until cancelled."""
         while True:
-            self.most = max(self.most, resident(self._pid))
+            self.most = max(self.most, measure_memory(self._pid))
             self.open = self._files() - self._before
             await asyncio.sleep(0.02)
 
@@ -136,7 +142,7 @@ async def sign_in(port: int, share: float, stop: asyncio.Event) -> str | None:
         async with HttpConnection(port) as line:
             while not stop.is_set():
                 with suppress(*BROKEN):
-                    _, form = await line.ask(get("/login"))
+                    _, form = await line.ask(encode_get("/login"))
                     attempt += 1
                     if (found := find_form_token(form, line.head)) is not None:
                         name = f"stranger-{number}-{attempt}"
@@ -179,7 +185,7 @@ async def heads(port: int, share: float, stop: asyncio.Event) -> str | None:
 
 async def ahead(port: int, share: float, stop: asyncio.Event) -> str | None:
     """Send requests without reading their answers."""
-    request, number = get("/healthz"), round(AHEAD * share)
+    request, number = encode_get("/healthz"), round(AHEAD * share)
     parts = 50
     while not stop.is_set():
         if await _takes(port, b"", request * (number // parts), parts):
@@ -213,7 +219,7 @@ async def halves(port: int, share: float, stop: asyncio.Event) -> str | None:
     for _ in range(round(HALVES * share)):
         with suppress(OSError):
             _, writer = await asyncio.open_connection(HOST, port)
-            writer.write(get("/healthz")[:-2])
+            writer.write(encode_get("/healthz")[:-2])
             writers.append(writer)
     await stop.wait()
     for writer in writers:

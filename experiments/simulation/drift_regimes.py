@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.array_types import Floats
-from models.statistics import sequential_test, thompson_race
+from models.monitoring import trials
+from models.statistics import sequential_test
 
 Regime = Literal["stationary", "quarter", "half", "abrupt", "reversal"]
 Strategy = Literal["keep", "reset", "ours"]
@@ -126,7 +127,7 @@ class Post:
     """First week that what is in force has learnt from."""
     challenger: int | None = None
     """First week that the challenger has learnt from, while there is one."""
-    race: thompson_race.ArmCounts = field(default_factory=thompson_race.ArmCounts)
+    race: trials.ArmCounts = field(default_factory=trials.ArmCounts)
     watch: sequential_test.EDetector = field(default_factory=sequential_test.EDetector)
     alarms: list[int] = field(default_factory=list)
 
@@ -143,7 +144,7 @@ class Post:
         if self.challenger is not None:
             self._fit(self.challenger)
             theirs = _riskiest(self._state(self.challenger, week))
-        chances = thompson_race.propensities(ours, theirs, share=self.race.share)
+        chances = trials.propensities(ours, theirs, share=self.race.share)
         picked = week.arm_draw < chances
         self._learn(week, picked | week.is_random)
         self.watch = sequential_test.update_detector(
@@ -160,9 +161,7 @@ class Post:
             hits = int(week.found[rows].sum())
             return hits, int(rows.sum()) - hits
 
-        self.race = thompson_race.update_counts(
-            self.race, champion=count(ours), challenger=count(theirs)
-        )
+        self.race = trials.update_counts(self.race, champion=count(ours), challenger=count(theirs))
         if self.race.winner is None:
             return
         if self.race.winner == "challenger" and self.challenger is not None:
@@ -172,7 +171,7 @@ class Post:
     def _alarm(self, number: int) -> None:
         changed = number - (self.watch.periods - self.watch.began) + 1
         self.alarms.append(number)
-        self.watch, self.race = sequential_test.EDetector(), thompson_race.ArmCounts()
+        self.watch, self.race = sequential_test.EDetector(), trials.ArmCounts()
         if self.strategy == "reset":
             self.since = changed
         else:

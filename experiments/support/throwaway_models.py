@@ -20,21 +20,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.storage.database import Store
-from engine.storage.file_digests import file_digest
+from engine.storage.files import file_digest
 from engine.storage.home import Home
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.folder import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import read_folder
-from models.bundle.bundle import MANIFEST, SIGNATURE, sign, signing_key
+from models.bundle import MANIFEST, SIGNATURE, sign, signing_key
 from models.config import TrainConfig, Trees
 from models.data.build_dataset import assemble
 from models.data.dataset import Dataset
 from models.evaluation.report import SYNTHETIC
+from models.explanation.contributions import compute_usual_values
 from models.explanation.similar_seizures import none_known
-from models.explanation.usual_values import compute_usual_values
 from models.learning.fit import fit
-from models.lifecycle.projection import read_state
+from models.lifecycle.states import read_state
 from models.lifecycle.transitions import approve, register
 from models.statistics.drift import reference
 from models.training.bundle_writer import write_bundle

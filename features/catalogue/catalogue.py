@@ -9,7 +9,7 @@ their joint effect.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from engine.criteria.profiles.fields import PROXIES
+from engine.criteria.profiles.checker import PROXIES
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD
 from features.catalogue.find_spread import KINDS, STEPS
 from features.catalogue.mirror_features import (
@@ -23,7 +23,6 @@ from features.catalogue.mirror_features import (
     compare_match,
     match,
 )
-from features.catalogue.recency import recent_rate, seizure_rate
 from features.catalogue.spec import (
     FAR,
     HALF_HOUR,
@@ -43,6 +42,7 @@ from features.catalogue.spec import (
     spread,
     total,
 )
+from features.catalogue.transforms import recent_rate, seizure_rate
 
 CATALOGUE: dict[str, Feature] = {}
 

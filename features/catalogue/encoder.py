@@ -18,11 +18,10 @@ from functools import lru_cache
 from typing import Any
 
 from engine.domain.identifiers import FOLDING_VERSION, container_is_valid, fold, vin_is_valid
-from engine.domain.network import IdentifierField, Network
+from engine.domain.network import IdentifierField, Network, local_time
 from engine.domain.precursors import HS_DIGITS, PRECURSORS, main_precursor, neighbour_heading
 from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
-from engine.domain.time_zones import local_time
 
 ENCODING_VERSION = (1, FOLDING_VERSION)
 """Changes whenever an entity or a fact below changes its meaning, or definitions of features do."""

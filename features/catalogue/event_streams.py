@@ -1,25 +1,32 @@
-"""Streams of events and their measures.
+"""Streams of events, their measures, and the amounts that one record adds to them.
 
 An event is known at one time and belongs to one crossing, whose entities it is counted under. Its
 measures are scaled integers: the scale says how many units of the counter make one of the measure.
+Nothing here reads a file or a store, so that the bulk log and the service share it.
 
 crossings    every passage, known when its record reached this network
 inspections  one for each inspected crossing, known when the deciding act was recorded: a later act
              that finds more adds its difference; papers and scales alone say nothing when clear
-finds        goods found elsewhere and linked back to a crossing: never in a hit rate's denominator
-passed       hits passed along links known before the hit was: to the plates its driver had crossed
+finds        goods found elsewhere and attributed to a crossing: never in a hit rate's denominator
+passed       hits passed along ties known before the hit was: to the plates its driver had crossed
              with, the consignees its carrier had carried for, and so on; not to its own
-spread       snapshots of finds spread along links: at each cut, what changed about the value of an
-             entity since the one before; counted under that entity alone, and of no crossing
+spread       snapshots of finds spread along ties: at each cut, what changed about the value of an
+             entity since the cut before; counted under that entity alone, and of no crossing
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY, MINUTE
 from features.catalogue import find_spread
+from features.catalogue.encoder import FACTS
 from features.catalogue.mirror_features import FOLLOWED
-from features.catalogue.spec import Link, PriorSighting, Stream
+from features.catalogue.spec import PriorSighting, Stream, Tie
 
 REACH = 30 * DAY
 """How long before a find that names a plate alone the entry may lie that it belongs to."""
@@ -79,13 +86,13 @@ PASSED = Stream(
     "passed",
     "hits passed on",
     links=(
-        Link("driver", "plate", ("plate", "driver")),
-        Link("plate", "driver", ("plate", "driver")),
-        Link("trailer", "plate", ("plate", "trailer")),
-        Link("plate", "trailer", ("plate", "trailer")),
-        Link("driver", "carrier", ("carrier", "driver")),
-        Link("consignee", "carrier", ("carrier", "consignee")),
-        Link("carrier", "consignee", ("carrier", "consignee")),
+        Tie("driver", "plate", ("plate", "driver")),
+        Tie("plate", "driver", ("plate", "driver")),
+        Tie("trailer", "plate", ("plate", "trailer")),
+        Tie("plate", "trailer", ("plate", "trailer")),
+        Tie("driver", "carrier", ("carrier", "driver")),
+        Tie("consignee", "carrier", ("carrier", "consignee")),
+        Tie("carrier", "consignee", ("carrier", "consignee")),
     ),
 )
 SPREAD = Stream(
@@ -99,3 +106,133 @@ SPREAD = Stream(
 STREAMS: Mapping[str, Stream] = MappingProxyType(
     {stream.name: stream for stream in (CROSSINGS, INSPECTIONS, FINDS, PASSED, SPREAD)}
 )
+
+
+GRAMS_MOST = 10**12
+"""Bound of one find's mass in a counter, in grams."""
+MEASURES = tuple(CROSSINGS.measures)
+"""Measures that a crossing adds to, besides the number of crossings."""
+_PLACES = np.array([FACTS.index(fact) for fact, _ in CROSSINGS.measures.values()])
+_SCALES = np.array([float(scale) for _, scale in CROSSINGS.measures.values()])
+
+Label = tuple[int, int, int]
+"""A crossing's (inspected, hit, seizure), each 0 or 1."""
+
+
+_KINDS = tuple(name for name in FACTS if name.startswith("class_"))
+_KIND_PLACES = [FACTS.index(name) for name in _KINDS]
+_EMPTY = FACTS.index("is_empty")
+
+
+def vehicles(facts: Any, rows: slice | NDArray[np.intp]) -> list[str]:
+    """Return class and load of each crossing's vehicle, as places are counted: ``truck:empty``.
+
+    Parameters
+    ----------
+    facts : float64 array of shape (n_facts, n), or ``features.offline.compact_columns.Facts``
+    rows : slice or int array
+        The crossings wanted, n of them.
+
+    Returns
+    -------
+    list of str
+        Class and load; a vehicle not declared empty counts as laden.
+    """
+    flags = np.array([facts[place, rows] == 1.0 for place in _KIND_PLACES])
+    which = np.where(flags.any(axis=0), flags.argmax(axis=0), len(_KINDS)).tolist()
+    names = [name.removeprefix("class_") for name in _KINDS] + ["other"]
+    loads = np.where(facts[_EMPTY, rows] == 1.0, "empty", "laden").tolist()
+    return [f"{names[at]}:{load}" for at, load in zip(which, loads, strict=True)]
+
+
+def vehicle(facts: NDArray[np.float64]) -> str:
+    """Return class and load of one crossing's vehicle: :func:`vehicles` of one row, but faster.
+
+    Parameters
+    ----------
+    facts : float64 array of shape (n_facts,)
+        In the order of ``features.catalogue.encoder.FACTS``; NaN where unknown.
+
+    Returns
+    -------
+    str
+        ``truck:empty`` and the like.
+    """
+    places = zip(_KINDS, _KIND_PLACES, strict=True)
+    name = next((name for name, place in places if facts[place] == 1.0), "class_other")
+    return f"{name[6:]}:{'empty' if facts[_EMPTY] == 1.0 else 'laden'}"
+
+
+def act_step(label: Label, outcome: str, *, full: bool) -> Label:
+    """Return a crossing's label after one more act; a clear look at the papers changes nothing."""
+    hit, seizure = int(outcome != "clear"), int(outcome == "seizure")
+    if not (full or hit):
+        return label
+    return 1, max(label[1], hit), max(label[2], seizure)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStep:
+    """What one act, or a correction of one, changes about the label of its crossing."""
+
+    known_at: int
+    change: Label
+    """What it adds to (inspected, hit, seizure); a correction may take away."""
+    hit_at: int
+    """When the hit became known that it adds or takes away; 0 before any."""
+
+
+StatedAct = tuple[int, str, str, bool]
+"""(known_at, identifier, outcome, whether it was full) of one act."""
+
+
+def label_steps(acts: Iterable[StatedAct]) -> Iterator[LabelStep]:
+    """Yield the steps of one crossing's label, from its acts in the order in which they came.
+
+    A later act with the identifier of an earlier one restates it: the label is then that of all
+    acts as they were last stated.
+    """
+    stated: dict[str, tuple[str, bool]] = {}
+    label, hit_at = (0, 0, 0), 0
+    for known_at, name, outcome, full in acts:
+        stated[name] = outcome, full
+        after: Label = (0, 0, 0)
+        for what, how in stated.values():
+            after = act_step(after, what, full=how)
+        if after != label:
+            n, hit, seizure = (new - old for new, old in zip(after, label, strict=True))
+            hit_at = known_at if hit > 0 else hit_at
+            yield LabelStep(known_at, (n, hit, seizure), hit_at)
+            label = after
+
+
+def scale_measure(name: str, facts: Any) -> NDArray[np.int64]:
+    """Return what n crossings add to one measure: :func:`crossing_measures`, a column at a time.
+
+    ``facts`` is a float64 array of shape (n_facts, n), or
+    ``features.offline.compact_columns.Facts``; the result has the shape (n,).
+    """
+    place = MEASURES.index(name)
+    return _round_known(facts[int(_PLACES[place])] * _SCALES[place])
+
+
+def crossing_measures(facts: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the amounts that crossings add to their counters.
+
+    Parameters
+    ----------
+    facts : float64 array of shape (n_facts, ...)
+        NaN where unknown, which adds nothing.
+
+    Returns
+    -------
+    int64 array of shape (n_measures, ...)
+        In the order of ``MEASURES``; scaled, rounded half to even.
+    """
+    return _round_known(facts[_PLACES] * _SCALES.reshape(-1, *[1] * (facts.ndim - 1)))
+
+
+def _round_known(scaled: NDArray[np.float64]) -> NDArray[np.int64]:
+    scaled[np.isnan(scaled)] = 0.0
+    whole: NDArray[np.int64] = np.rint(scaled).astype(np.int64)
+    return whole

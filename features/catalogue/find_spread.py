@@ -1,14 +1,15 @@
-"""Finds spread along the links between crossings and entities, as of half-weekly cuts.
+"""Finds spread along the ties between crossings and entities, as of half-weekly cuts.
 
-An entity that crossed together with those on whom something was found is worth a look, although
+An entity that crossed together with entities on which something was found is worth a look, although
 nothing was ever found on itself. At each cut every entity gets a value from what was known then.
 Step 0 is the sum of its recent finds over how often it was seen, plus ``PRIOR``. A crossing's value
 is six tenths of the largest and four tenths of the mean of its entities' values; the next step of
 an entity is the sum of its crossings' values over how often it was seen, plus ``PRIOR``.
 
 Values are integers of 1 / ``SCALE``: sums have the same bits in every order, so history and
-service have the same values. Cuts lie on one grid for all, and a record counts strictly before the
-cut; what is made of it is known ``LAG`` later, which leaves the service that long to make it.
+service have the same values. Cuts lie on one grid for all entities, and a record counts if it was
+known strictly before the cut. Values of a cut become known ``LAG`` later, which leaves the service
+that long to compute them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -88,7 +89,7 @@ def values_as_of(
 ) -> Ints:
     """Return the value of every entity as of a cut.
 
-    A whole history has the same from :mod:`features.offline.spread_kernel`.
+    A whole history has the same from :mod:`features.offline.spread_snapshots`.
 
     Parameters
     ----------

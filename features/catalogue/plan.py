@@ -24,8 +24,8 @@ from features.catalogue.event_streams import (
     SPREAD,
     STREAMS,
 )
-from features.catalogue.spec import EVER, Fact, Feature, Floats, Link, Read
-from features.catalogue.transforms import FeatureBatch, Item, Values, batch_features
+from features.catalogue.spec import EVER, Fact, Feature, Floats, Read, Tie
+from features.catalogue.transforms import FeatureBatch, Item, RowValues, batch_features
 
 Rows = NDArray[np.float32]
 _FEW = 2
@@ -51,7 +51,7 @@ class Finisher:
     """Shape (n_own, k)."""
     common: NDArray[np.intp]
     """Shape (n_common,)."""
-    picks: tuple[Callable[[Values], Values], ...]
+    picks: tuple[Callable[[RowValues], RowValues], ...]
     """The same for one row: each takes slots and returns one of the own inputs, the last the common
     ones."""
 
@@ -70,13 +70,13 @@ class Finisher:
         """
         return self.features.finish(slots.take(self.own, 0), slots.take(self.common, 0))
 
-    def finish_one(self, slots: Values) -> Values:
+    def finish_one(self, slots: RowValues) -> RowValues:
         """Return k features from the slots of one row."""
         *own, common = [pick(slots) for pick in self.picks]
         return self.features.finish_one(own, common)
 
 
-def _pick(slots: Sequence[int]) -> Callable[[Values], Values]:
+def _pick(slots: Sequence[int]) -> Callable[[RowValues], RowValues]:
     if len(slots) > 1:
         return itemgetter(*slots)  # returns a tuple only where there are two or more
     return lambda row: [row[slot] for slot in slots]
@@ -114,7 +114,7 @@ class Plan:
         asked = {Group(read.stream, read.by) for read in self.reads}
         self.groups = tuple(sorted(asked | self.remembered))
 
-    def _asks(self, link: Link) -> bool:
+    def _asks(self, link: Tie) -> bool:
         wanted = (PASSED.name, (link.to,), link.measure)
         return any((read.stream, read.by, read.measure) == wanted for read in self.reads)
 
@@ -177,7 +177,7 @@ class Plan:
         return np.argsort(order)
 
     @cached_property
-    def _reorder(self) -> Callable[[Values], Values]:
+    def _reorder(self) -> Callable[[RowValues], RowValues]:
         return _pick(self._place.tolist())
 
     @cached_property
@@ -234,7 +234,7 @@ class Plan:
             done += len(made)
         return out.T.take(self._place, 1)
 
-    def _finish_one(self, slots: Values) -> Values:
+    def _finish_one(self, slots: RowValues) -> RowValues:
         made = [value for finisher in self.finishers for value in finisher.finish_one(slots)]
         return self._reorder(made)
 

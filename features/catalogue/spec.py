@@ -95,7 +95,7 @@ class PriorSighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class Tie:
     """A way on which a hit is passed: from what it was found on, by ``via``, to each other ``to``.
 
     Two entities are linked from the first crossing of the ``pair`` on.
@@ -124,7 +124,7 @@ class Stream:
     measures: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     derived: Mapping[str, PriorSighting] = field(default_factory=dict)
     """Measures made of the stream's own past."""
-    links: tuple[Link, ...] = ()
+    links: tuple[Tie, ...] = ()
     """For a stream of hits passed on: the ways there are."""
     under: tuple[str, ...] = ()
     """For a stream of snapshots: the entities that have values, and nothing else has."""

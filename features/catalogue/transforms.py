@@ -1,32 +1,148 @@
-"""Operators that turn reads and facts into features.
+"""Operators that turn reads and facts into features, and rates in which late events count more.
 
 Finishers work on float64 with the four correctly rounded operations alone, so that they give the
 same bits everywhere, and are cast once to float32; unknown stays NaN. Features of one operator are
-finished together, and their common inputs are prepared once.
+finished together, and their common inputs are prepared once. Each operator is written twice, for
+arrays and for one row in Python's own floats; both give the same float64, and one row needs no call
+of numpy.
 
-Each operator is written twice: for arrays, and for one row in Python's own floats. They are the
-same float64, and a call of numpy takes as long as twenty of their operations.
+In a recent rate the weight of an event halves every ``HALF_LIFE`` days, in steps: the sum over each
+window has a fixed weight, and an event counts for all windows that it lies in. Windows are
+differences of cumulative counters as everywhere, so a counter needs to remember nothing more.
+Weights are whole sixty-fourths: a weighted sum of integers is exact in float64, in any order.
+
+A smuggler has so many loads a year, however many other crossings he has: one find on a firm with a
+thousand passages says little of the next passage, and much on a firm with ten. In a rate of
+seizures each passage therefore counts as part of an inspection without a find, and a find elsewhere
+counts as a find.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from math import nan
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import log, nan
 from typing import Any
 
 import numpy as np
 
 from engine.domain.time_units import DAY
+from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS
 from features.catalogue.mirror_features import (
     finish_match,
     finish_matched,
     finish_one_match,
     finish_one_matched,
 )
-from features.catalogue.recency import weigh, weigh_one
-from features.catalogue.spec import Fact, Feature, Floats, Read
+from features.catalogue.spec import EVER, Fact, Feature, Floats, Read, Stream
+
+HALF_LIFE = 90
+"""Days after which an event counts half."""
+WINDOWS = (90, 365)
+"""Days, ascending; older events count nothing."""
+_PARTS = 64
+RowValues = Sequence[float]
+
+
+def step_weights(half_life: float, windows: Sequence[int]) -> tuple[float, ...]:
+    """Return the weight of the sum over each window, in whole sixty-fourths.
+
+    An event weighs the sum over the windows that it lies in: about the mean of ``2 ** (-age /
+    half_life)`` over all ages that lie in the same windows.
+
+    Examples
+    --------
+    >>> step_weights(90, (90, 365))
+    (0.515625, 0.203125)
+    """
+    means = [
+        (2 ** (-begin / half_life) - 2 ** (-end / half_life)) / log(2) * half_life / (end - begin)
+        for begin, end in pairwise((0, *windows))
+    ]
+    weights = [round(_PARTS * mean) for mean in (*means, 0.0)]
+    return tuple((weight - older) / _PARTS for weight, older in pairwise(weights))
+
+
+WEIGHTS = step_weights(HALF_LIFE, WINDOWS)
+"""Of each window."""
+
+
+PASSAGE, ELSEWHERE = 8 / _PARTS, 24 / _PARTS
+"""Weights of a passage, as an inspection without a find, and of a find elsewhere, both within the
+longest window, over which an inspection weighs a third on average."""
+
+
+def recent_rate(stream: Stream, measure: str, who: str, strength: float) -> Feature:
+    """Rate of a measure in which late events count more, shrunk as ``smoothed_rate`` is.
+
+    Inputs are the sum of the measure and the number of events within the shortest window, the same
+    of all events ever known, then the same within each longer window. Such a rate is stated by the
+    counts of the shortest window. ``strength`` is in events of full weight; after it stand, of each
+    window, the weights of the sum and of the number.
+    """
+
+    def counts(by: tuple[str, ...], window: int) -> list[Read]:
+        return [Read(stream.name, by, by, name, window) for name in (measure, "n")]
+
+    shortest, *longer = [counts((who,), days * DAY) for days in WINDOWS]
+    reads = [*shortest, *counts((), EVER), *(read for pair in longer for read in pair)]
+    meaning = (
+        f"{measure} rate of {stream.plural} of the same {who} within {WINDOWS[-1]} days, of which "
+        f"the last {WINDOWS[0]} count most, smoothed"
+    )
+    weights = (weight for weight in WEIGHTS for _ in range(2))
+    return Feature("recent_rate", tuple(reads), (strength, *weights), "share", meaning)
+
+
+def seizure_rate(who: str, strength: float) -> Feature:
+    """Recent rate of seizures, held down by traffic; finds elsewhere count as seizures."""
+    recent = recent_rate(INSPECTIONS, "seizure", who, strength)
+    window = WINDOWS[-1] * DAY
+    traffic = (Read(stream.name, (who,), (who,), "n", window) for stream in (FINDS, CROSSINGS))
+    return replace(
+        recent,
+        inputs=(*recent.inputs, *traffic),
+        parameters=(*recent.parameters, ELSEWHERE, PASSAGE),
+        meaning=f"{recent.meaning}; held down by its crossings, finds elsewhere included",
+    )
+
+
+def weigh(own: Floats, weights: Sequence[Any]) -> tuple[Floats, Floats]:
+    """Return weighted sums of a measure and weighted numbers of events.
+
+    Parameters
+    ----------
+    own : float64 array of shape (2 * n_windows, k, n)
+        Of each window the sum and the number; NaN where the entity is not known.
+    weights : 2 * n_windows float64 arrays of shape (k, 1)
+
+    Returns
+    -------
+    two float64 arrays of shape (k, n)
+    """
+    found, events = own[0] * weights[0], own[1] * weights[1]
+    for place in range(2, len(weights), 2):
+        found += own[place] * weights[place]
+        events += own[place + 1] * weights[place + 1]
+    return found, events
+
+
+def weigh_one(
+    own: Sequence[RowValues], weights: Sequence[RowValues]
+) -> tuple[RowValues, RowValues]:
+    """Return the same for one row, from inputs of shape (2 * n_windows, k)."""
+    found, events = (
+        [
+            sum(x * weight for x, weight in zip(column, own_weights, strict=True))
+            for column, own_weights in zip(
+                zip(*own[start::2], strict=True), zip(*weights[start::2], strict=True), strict=True
+            )
+        ]
+        for start in (0, 1)
+    )
+    return found, events
+
 
 Item = Read | Fact
-Values = Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +152,7 @@ class Operator:
     of_rows: Callable[..., Floats]
     """Takes own inputs (n_own, k, n), common inputs (n_common, n) and parameters (k, 1) of k
     features and n rows; returns float64 (k, n)."""
-    of_one: Callable[..., Values]
+    of_one: Callable[..., RowValues]
     """The same for one row: own inputs (n_own, k), common inputs (n_common,), parameters (k,)."""
     common: tuple[int, ...] = ()
     """Places of the inputs that features share with others to be finished together."""
@@ -58,7 +174,7 @@ def _rate(own: Floats | Sequence[Floats], common: Floats, strength: Any) -> Floa
     return rate
 
 
-def _rate_of_one(own: Sequence[Values], common: Values, strength: Values) -> Values:
+def _rate_of_one(own: Sequence[RowValues], common: RowValues, strength: RowValues) -> RowValues:
     all_hits, all_events = common
     base = (all_hits + 1.0) / (all_events + 50.0)
     return [(hits + s * base) / (n + s) for hits, n, s in zip(*own, strength, strict=True)]
@@ -76,7 +192,7 @@ def _first_comparable(own: Floats, _common: Floats) -> Floats:
     return found
 
 
-def _first_comparable_of_one(own: Sequence[Values], _common: Values) -> Values:
+def _first_comparable_of_one(own: Sequence[RowValues], _common: RowValues) -> RowValues:
     return [
         nan if seen != seen or (comparable == 0.0 and ever > 0.0) else float(seen == 0.0)
         for seen, comparable, ever in zip(*own, strict=True)
@@ -88,12 +204,12 @@ def _differs(own: Floats, _common: Floats) -> Floats:
     return np.where(gap != gap, nan, gap != 0.0)
 
 
-def _differs_of_one(own: Sequence[Values], _common: Values) -> Values:
+def _differs_of_one(own: Sequence[RowValues], _common: RowValues) -> RowValues:
     gaps = (now - then for now, then in zip(*own, strict=True))
     return [nan if gap != gap else float(gap != 0.0) for gap in gaps]
 
 
-def _ratio_of_one(own: Sequence[Values], _common: Values, scale: Values) -> Values:
+def _ratio_of_one(own: Sequence[RowValues], _common: RowValues, scale: RowValues) -> RowValues:
     return [x / s / y if y > 0.0 else nan for x, y, s in zip(*own, scale, strict=True)]
 
 
@@ -101,7 +217,7 @@ def _against(own: Floats, _common: Floats, scale: Any) -> Floats:
     return _divide(own[0], _divide(own[1] / scale, own[2]))
 
 
-def _against_of_one(own: Sequence[Values], common: Values, scale: Values) -> Values:
+def _against_of_one(own: Sequence[RowValues], common: RowValues, scale: RowValues) -> RowValues:
     usual = _ratio_of_one(own[1:], common, scale)
     return [x / u if u > 0.0 else nan for x, u in zip(own[0], usual, strict=True)]
 
@@ -116,7 +232,9 @@ def _spread(_own: Floats, common: Floats, part: Any, scale: Any) -> Floats:
     return made
 
 
-def _spread_of_one(_own: Sequence[Values], common: Values, part: Values, scale: Values) -> Values:
+def _spread_of_one(
+    _own: Sequence[RowValues], common: RowValues, part: RowValues, scale: RowValues
+) -> RowValues:
     known = [x for x in common if x == x]
     largest, second = [*sorted(known, reverse=True)[:2], nan, nan][:2]
     parts = largest, second, sum(known) if known else nan
@@ -167,7 +285,7 @@ class FeatureBatch:
     common: tuple[Item, ...]
     parameters: tuple[Floats, ...]
     """Each of shape (k, 1)."""
-    of_one: tuple[Values, ...]
+    of_one: tuple[RowValues, ...]
     """The same for one row."""
 
     def finish(self, own: Floats, common: Floats) -> Floats:
@@ -187,7 +305,7 @@ class FeatureBatch:
         """
         return OPERATORS[self.operator].of_rows(own, common, *self.parameters)
 
-    def finish_one(self, own: Sequence[Values], common: Values) -> Values:
+    def finish_one(self, own: Sequence[RowValues], common: RowValues) -> RowValues:
         """Return the features of one row from inputs (n_own, k) and (n_common,)."""
         return OPERATORS[self.operator].of_one(own, common, *self.of_one)
 

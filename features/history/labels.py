@@ -18,13 +18,7 @@ from numpy.typing import NDArray
 from engine.decision.inspection_minutes import Taught, lesson
 from engine.domain.records import VehicleClass, is_papers_only
 from engine.domain.time_units import NEVER
-from features.catalogue.event_measures import (
-    GRAMS_MOST,
-    Label,
-    StatedAct,
-    act_step,
-    label_steps,
-)
+from features.catalogue.event_streams import GRAMS_MOST, Label, StatedAct, act_step, label_steps
 from features.history.tables import Tables
 
 Ints = NDArray[np.int64]

@@ -1,14 +1,22 @@
-"""The loaded history of a home, in validated columns.
+"""The history of a home in validated columns: what was loaded, and what its journal recorded.
 
-Stands on one assumption: a row is visible to features by its ``known_at`` alone. Everything here
-was validated by the record models on its way in (:mod:`features.intake.load`): no need to check
-again.
+A row is visible to features by its ``known_at`` alone. Loaded rows are known at the times in their
+files, a journal record at its journal time, and nothing about a crossing is known before the
+crossing itself. A decision's features were cut at the decision's own ``as_of``: with loaded rows
+and records in one table, the matrix of a home equals, to the bit, the features that its service
+computed at each decision.
+
+A seizure made inland often has a plate alone. It is attributed to the last entry of that plate,
+folded, in the 30 days before it, and to no crossing if there is no such entry.
 
 Columns are derived from :mod:`engine.domain.records`: a field added to a record appears here by
 itself. Times are int64 UTC microseconds, lists are list<string>, quantities float64, counts int64.
+Rows were validated by the record models when they were loaded (:mod:`features.intake.load`) and are
+not checked again.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -19,9 +27,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from sqlalchemy import Connection
 
+from engine.domain.identifiers import fold
 from engine.domain.network import Network, read_home_network
 from engine.domain.records import (
+    Arrival,
     Crossing,
     DeclarationHead,
     GoodsItemRow,
@@ -30,8 +41,125 @@ from engine.domain.records import (
     Seizure,
 )
 from engine.domain.validation import bare
+from engine.journal.entries import JournalRecord, Kind
+from engine.journal.journal import JOURNAL, JournalReader
+from engine.journal.kinds import (
+    CROSSING,
+    DECISION,
+    FIND_CONFIRMED,
+    INSPECTION,
+    INSPECTION_CORRECTED,
+    SEIZURE,
+    SEIZURE_CORRECTED,
+)
 from engine.storage.home import Home
-from features.history.linking import derive_known_times
+from features.catalogue.event_streams import REACH
+from features.history.record_rows import Row, to_row
+
+
+def derive_known_times(
+    rows: Mapping[str, Any], *, held: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the tables of a history from the columns of its records, in no particular order.
+
+    The five tables have the fields of their records; ``known_at`` of crossings, inspections and
+    seizures, and ``linked_crossing_id`` of seizures are computed, again where they are there.
+    ``held`` has the crossings and inspections of earlier loads that rows may refer to.
+    """
+    found = dict(rows)
+    late = pc.max_element_wise(found["crossings"]["arrived_at"], found["crossings"]["recorded_at"])
+    found["crossings"] = _set_columns(found["crossings"], known_at=late)
+    crossings, inspections = found["crossings"], found["inspections"]
+    if held is not None:
+        crossings = _both(crossings, held["crossings"])
+        inspections = _both(inspections, held["inspections"])
+    found["inspections"] = _not_before(found["inspections"], crossings, by="crossing_id")
+    seizures = _set_columns(
+        found["seizures"], linked_crossing_id=_attribute_seizures(found, crossings, inspections)
+    )
+    found["seizures"] = _not_before(seizures, crossings, by="linked_crossing_id")
+    return found
+
+
+def _both(new: Any, held: Any) -> Any:
+    shared = [name for name in new.column_names if name in held.column_names]
+    new = new.select(shared)
+    return pa.concat_tables([new, held.select(shared).cast(new.schema)])
+
+
+def _set_columns(table: Any, **columns: Any) -> Any:
+    for name, values in columns.items():
+        if name in table.column_names:
+            table = table.drop_columns(name)
+        table = table.append_column(name, values)
+    return table
+
+
+def _not_before(rows: Any, crossings: Any, *, by: str) -> Any:
+    """Add ``known_at``: when recorded, or when its crossing was known, whichever is later."""
+    crossing = _look_up(rows[by], crossings["crossing_id"], crossings["known_at"])
+    return _set_columns(rows, known_at=pc.max_element_wise(rows["recorded_at"], crossing))
+
+
+def _look_up(keys: Any, among: Any, values: Any) -> Any:
+    if len(among) > len(keys):  # a table of those asked for is the smaller one
+        is_asked = pc.is_in(among, value_set=pc.unique(keys))
+        among, values = among.filter(is_asked), values.filter(is_asked)
+    return values.combine_chunks().take(pc.index_in(keys, value_set=among).combine_chunks())
+
+
+def _attribute_seizures(rows: Mapping[str, Any], crossings: Any, inspections: Any) -> Any:
+    seizures = rows["seizures"]
+    searched = _look_up(
+        seizures["inspection_id"], inspections["inspection_id"], inspections["crossing_id"]
+    )
+    links = pc.coalesce(seizures["crossing_id"].combine_chunks(), searched)
+    if links.null_count == 0:
+        return links
+    inland = seizures.filter(links.is_null())
+    entries = iter(_last_entries(inland, crossings))
+    return pa.array(
+        [link if link is not None else next(entries) for link in links.to_pylist()], pa.string()
+    )
+
+
+def _last_entries(seizures: Any, crossings: Any) -> list[str | None]:
+    """Return the last entry before each seizure of its folded plate, None where there is none."""
+    plates = [fold(plate) for plate in seizures["plate"].to_pylist()]
+    times = pc.coalesce(seizures["seized_at"], seizures["recorded_at"]).to_pylist()
+    entries = _entries(crossings, set(plates) - {""}, since=min(times) - REACH, until=max(times))
+    found: list[str | None] = []
+    for plate, time in zip(plates, times, strict=True):
+        before = entries.get(plate, [])
+        at = bisect_left(before, (time, "")) - 1
+        found.append(before[at][1] if at >= 0 and before[at][0] >= time - REACH else None)
+    return found
+
+
+def _entries(
+    crossings: Any, plates: set[str], *, since: int, until: int
+) -> dict[str, list[tuple[int, str]]]:
+    """Return (arrived_at, crossing_id) of the entries of each of these folded plates, ordered."""
+    arrived = crossings["arrived_at"]
+    near = pc.and_(pc.greater_equal(arrived, since), pc.less(arrived, until))
+    entries = crossings.filter(
+        pc.and_(
+            pc.and_(near, pc.equal(crossings["direction"], "entry")), crossings["plate"].is_valid()
+        )
+    )
+    folded = {raw: fold(raw) for raw in entries["plate"].unique().to_pylist()}
+    wanted = pa.array([raw for raw, plate in folded.items() if plate in plates], pa.string())
+    entries = entries.filter(pc.is_in(entries["plate"], value_set=wanted))
+    found: dict[str, list[tuple[int, str]]] = {plate: [] for plate in plates}
+    for raw, time, crossing in zip(
+        entries["plate"].to_pylist(),
+        entries["arrived_at"].to_pylist(),
+        entries["crossing_id"].to_pylist(),
+        strict=True,
+    ):
+        found[folded[raw]].append((time, crossing))
+    return {plate: sorted(times) for plate, times in found.items()}
+
 
 MODELS: Mapping[str, type[Record]] = MappingProxyType(
     {
@@ -266,3 +394,124 @@ def absent_column(kind: Any, rows: int) -> Any:
         offsets = pa.array(np.zeros(rows + 1, np.int32))
         return pa.ListArray.from_arrays(offsets, pa.array([], pa.string()))
     return pa.nulls(rows, kind)
+
+
+KINDS: tuple[Kind[Any], ...] = (
+    DECISION,
+    CROSSING,
+    INSPECTION,
+    INSPECTION_CORRECTED,
+    SEIZURE,
+    FIND_CONFIRMED,
+    SEIZURE_CORRECTED,
+)
+"""Kinds of journal records about a conveyance."""
+_AS_OF = pa.field("as_of", pa.int64(), nullable=False)
+
+
+def read_event_log(
+    home: Home,
+    connection: Connection,
+    *,
+    only: Collection[str] | None = None,
+    upto: int | None = None,
+) -> Tables:
+    """Read the loaded history and the journal of a home, sorted by ``known_at``.
+
+    Only the loads with a digest in ``only`` are read, and records up to the number ``upto``;
+    default: all. Crossings have a column ``as_of`` (int64, UTC microseconds), the cut of their
+    features. One decided on again after an amendment appears once, as first declared. A later row
+    with the identifier of an act or a seizure restates it: features follow it from when it was
+    known, labels as of any later time.
+    """
+    loaded, recorded = read_history(home, only=only), _read_recorded(connection, upto)
+    _drop_lost_crossings(recorded, loaded)
+    crossings = loaded.crossings.append_column(_AS_OF, loaded.crossings["known_at"])
+    made = {name: loaded.table(name) for name in SCHEMAS} | {"crossings": crossings}
+    network, digest = loaded.network, loaded.digest
+    del loaded, crossings
+    for name, table in made.items():
+        by = [(column, "ascending") for column in ORDER[name]]
+        if recorded[name].num_rows:
+            made[name] = pa.concat_tables([table, recorded[name]]).sort_by(by).combine_chunks()
+    return Tables(**made, network=network, digest=digest)
+
+
+def _drop_lost_crossings(recorded: dict[str, Any], loaded: Tables) -> None:
+    """Leave out the acts of crossings that are in no load and no record, and unlink their finds.
+
+    A load that was withdrawn, or rows that were erased, took those crossings with them. If they are
+    loaded again, what was recorded of them counts again.
+    """
+    for name, column in (("inspections", "crossing_id"), ("seizures", "linked_crossing_id")):
+        table = recorded[name]
+        if not table.num_rows:
+            continue
+        named = table[column]
+        known = pc.is_in(named, value_set=recorded["crossings"]["crossing_id"])
+        left = named.filter(pc.invert(known)).unique()
+        found = loaded.crossings["crossing_id"]
+        known = pc.or_(known, pc.is_in(named, value_set=found.filter(pc.is_in(found, left))))
+        if name == "inspections":
+            recorded[name] = table.filter(known)
+        else:
+            place = table.column_names.index(column)
+            links = pc.if_else(known, named, pa.scalar(None, pa.string()))
+            recorded[name] = table.set_column(place, table.schema.field(place), links)
+
+
+def read_records(
+    connection: Connection, *, after: int = 0, upto: int | None = None
+) -> Iterator[JournalRecord[Any]]:
+    """Return every record about a conveyance after a number."""
+    last = [] if upto is None else [JOURNAL.c.seq <= upto]
+    return JournalReader(connection).records(*KINDS, where=[JOURNAL.c.seq > after, *last])
+
+
+def _read_recorded(connection: Connection, upto: int | None = None) -> dict[str, Any]:
+    rows: dict[str, list[Row]] = {name: [] for name in SCHEMAS}
+    seen: set[str] = set()
+    for record in read_records(connection, upto=upto):
+        known_at, kind, body = record.known_at, record.kind, record.body
+        if kind in (DECISION, CROSSING):
+            arrival = Arrival.model_validate(body["arrival"], strict=False)
+            if arrival.crossing.crossing_id not in seen:
+                seen.add(arrival.crossing.crossing_id)
+                as_of = body["inputs"]["as_of"] if kind == DECISION else known_at
+                _add_arrival(rows, arrival, known_at, as_of=as_of, name=f"journal:{record.seq}")
+        elif kind in (INSPECTION, INSPECTION_CORRECTED):
+            act = Inspection.model_validate(body["inspection"], strict=False)
+            rows["inspections"].append(to_row(act) | {"known_at": known_at})
+        elif kind == SEIZURE_CORRECTED:
+            rows["seizures"].append(_restate_seizure(body) | {"known_at": known_at})
+        elif "pending_crossing_id" not in body:  # else it becomes known when it is confirmed
+            found = Seizure.model_validate(body["seizure"], strict=False)
+            link = {"known_at": known_at, "linked_crossing_id": body["linked_crossing_id"]}
+            rows["seizures"].append(to_row(found) | link)
+    schemas = dict(SCHEMAS) | {"crossings": SCHEMAS["crossings"].append(_AS_OF)}
+    return {name: pa.Table.from_pylist(rows[name], schema) for name, schema in schemas.items()}
+
+
+def _restate_seizure(body: Row) -> Row:
+    """Return the row of a corrected seizure; one that is withdrawn belongs to no crossing."""
+    stated = body["seizure"]
+    found = Seizure.model_validate(stated or body["was"], strict=False)
+    return to_row(found) | {"linked_crossing_id": None if stated is None else body["crossing_id"]}
+
+
+def _add_arrival(
+    rows: dict[str, list[Row]], arrival: Arrival, known_at: int, *, as_of: int, name: str
+) -> None:
+    """Add a crossing with the declaration that it came with, under a name of its own.
+
+    The same declaration may come with the exit and with the entry, and differ: each crossing keeps
+    the one it came with.
+    """
+    declared = arrival.declaration
+    crossing = to_row(arrival.crossing) | {"known_at": known_at, "as_of": as_of}
+    rows["crossings"].append(crossing | {"declaration_id": name if declared else None})
+    if declared is not None:
+        head = to_row(declared)
+        items = head.pop("items")
+        rows["declarations"].append(head | {"declaration_id": name})
+        rows["goods_items"] += [item | {"declaration_id": name} for item in items]

@@ -1,27 +1,231 @@
 """Rows of one bulk file as present cells, each with the line where it starts.
 
-Stands on two assumptions: the header is one row, and an empty cell means missing. Whatever cannot
-be read as a row (too few cells, broken quotes) becomes a fault of that line; only a header that
-cannot be trusted stops a load, because then every row would be wrong.
+The header is one row, and an empty cell means missing. A line that cannot be read as a row (too few
+cells, broken quotes) becomes a fault of that line; only a header that cannot be trusted stops a
+load, because then every row would be wrong.
+
+Blocks of plain lines are split by Arrow, as the row-wise reader would split them. A line is plain
+if each quote opens a cell at its beginning or closes it at its end, on the same line. A block with
+any other line, or with bytes that are not UTF-8, is left to the row-wise reader, with all that
+follows it.
+
+A file in another form than that of docs/data.md (a workbook, UTF-16, other separators, decimal
+commas) is recognised at its beginning and named, so that it can be exported again or converted. It
+is not read: a date or a number that is read otherwise than it was meant is worse than a refusal.
 """
 
 import csv
+import re
 import stat
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
+from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, BinaryIO, get_origin
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from engine.domain.records import Record
 from engine.domain.validation import bare
 from engine.errors import InputError
-from features.intake.dialects import read_dialect
-from features.intake.plain_rows import PlainRows, read_plain_header, read_plain_rows
+
+SAMPLE = 1 << 16
+"""Bytes that are looked at."""
+ROWS = 50
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_UTF_16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_CLOCK = r"([ T]\d{1,2}:\d\d(:\d\d(\.\d+)?)?)?"
+_TIME = "not as 2025-12-31T14:05:00+05:00"
+_VALUES = {
+    f"dates are written as 31.12.2025 14:05, {_TIME}": rf"\d{{1,2}}\.\d{{1,2}}\.\d{{4}}{_CLOCK}",
+    f"dates are written as 31/12/2025 or 12/31/2025, {_TIME}": (
+        rf"\d{{1,2}}/\d{{1,2}}/\d{{4}}{_CLOCK}"
+    ),
+    f"times have no offset from UTC: {_TIME}": rf"\d{{4}}-\d\d-\d\d(?=[ T]){_CLOCK}",
+    "decimals have a comma, not a point": r"[+-]?\d{1,3}([ \xa0]?\d{3})*,\d+",
+}
+"""What a column is said to hold, by the expression that most of its cells match."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How the beginning of a file differs from the contract's form, in words."""
+
+    form: Sequence[str]
+    """What keeps its header from being read."""
+    values: Sequence[str]
+    """What most cells of some column have in common."""
+
+    def __str__(self) -> str:
+        """Return all of it as one sentence without its end; empty where nothing differs."""
+        return "; ".join((*self.form, *self.values))
+
+
+def read_dialect(path: Path) -> Dialect:
+    """Return in which form a CSV file is written, by its first lines."""
+    with path.open("rb") as file:
+        sample = file.read(SAMPLE)
+        if len(sample) == SAMPLE:
+            sample = sample[: sample.rfind(b"\n") + 1] or sample
+    if sample.startswith(_WORKBOOKS):
+        why = "is a workbook, not text: save each of its sheets as CSV (UTF-8, commas)"
+        return Dialect([why], [])
+    text, form = _decode(sample)
+    rows = text.splitlines()
+    between = max(_SEPARATORS, key=rows[0].count) if rows else ","
+    if between != "," and rows[0].count(between):
+        form.append(f"its cells are parted by {_SEPARATORS[between]}: commas are needed")
+    cells = islice(csv.reader(StringIO(text, newline=""), delimiter=between), 1, 1 + ROWS)
+    return Dialect(form, list(_name_values(cells)))
+
+
+def _decode(sample: bytes) -> tuple[str, list[str]]:
+    """Return the text of a sample, and what its encoding is where that is not UTF-8."""
+    wide = _UTF_16.get(sample[:2])
+    if wide is not None:
+        return sample[2:].decode(wide, "replace"), ["its text is UTF-16: UTF-8 is needed"]
+    try:
+        return sample.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        high = [byte for byte in sample if byte >= 0x80]
+        # There letters lie at the end of the table; in code page 866 most lie before.
+        is_windows = sum(byte >= 0xC0 for byte in high) * 2 >= len(high)
+        name, codec = ("Windows-1251", "cp1251") if is_windows else ("code page 866", "cp866")
+        why = f"its text is not UTF-8, which is needed: it reads as {name}"
+        return sample.decode(codec, "replace"), [why]
+
+
+def _name_values(rows: Iterator[list[str]]) -> Iterator[str]:
+    try:
+        columns = [[cell.strip() for cell in one if cell] for one in zip_longest(*rows)]
+    except csv.Error:
+        return
+    for sentence, pattern in _VALUES.items():
+        for cells in columns:
+            fitting = sum(re.fullmatch(pattern, cell) is not None for cell in cells)
+            if fitting * 2 > len(cells):
+                yield sentence
+                break
+
+
+BLOCK = 1 << 20
+"""Bytes read at a time."""
+_NEWLINE, _COMMA, _QUOTE = b'\n,"'
+_BLANK = -1
+"""In the place of the commas of a line without characters."""
+_QUOTED = re.compile(rb'"(?:[^"]|"")*"')
+_PLAIN = re.compile(rb'(?:[^",]*|%b)(?:,(?:[^",]*|%b))*' % (_QUOTED.pattern, _QUOTED.pattern))
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRows:
+    """Rows of one block."""
+
+    lines: NDArray[np.int64]
+    """Physical line of each row."""
+    cells: pa.RecordBatch
+    """One string column a name of the header; null where the cell is empty."""
+    ragged: Sequence[int]
+    """Lines with fewer or more cells than the header."""
+    next_line: int
+    """The physical line behind the block."""
+
+
+def read_plain_rows(raw: BinaryIO, names: Sequence[str], *, line: int) -> Iterator[PlainRows]:
+    """Yield the rows of a file up to the first block that is not plain.
+
+    ``raw`` stands at the beginning of the physical line ``line``, behind the header with ``names``.
+    Afterwards it stands at the end, or at the first block that is left.
+    """
+    while True:
+        begin = raw.tell()
+        data = raw.read(BLOCK) + raw.readline()
+        found = _split(data, names, line) if data else None
+        if found is None:
+            raw.seek(begin)
+            return
+        yield found
+        line = found.next_line
+
+
+def read_plain_header(line: bytes) -> list[str] | None:
+    """Return the names of a header in ASCII; None where it is not plain."""
+    text = line.removeprefix(BOM_UTF8).removesuffix(b"\n").removesuffix(b"\r")
+    is_plain = text.isascii() and _PLAIN.fullmatch(text) is not None
+    if not text or not is_plain or b"\r" in text or b"\0" in text:
+        return None
+    return next(csv.reader([text.decode("ascii")]))
+
+
+def _split(data: bytes, names: Sequence[str], line: int) -> PlainRows | None:
+    text = _end_lines(data)
+    commas = None if text is None else _count_commas(text)
+    if text is None or commas is None:
+        return None
+    is_good = commas == len(names) - 1
+    lines = np.arange(line, line + len(commas))
+    if not is_good.all():
+        parts = text.split(b"\n")
+        text = b"".join(parts[at] + b"\n" for at in np.flatnonzero(is_good).tolist())
+    cells = _split_columns(text, names)
+    if cells is None:
+        return None
+    ragged = lines[~is_good & (commas != _BLANK)].tolist()
+    return PlainRows(lines[is_good], cells, ragged, line + len(commas))
+
+
+def _end_lines(data: bytes) -> bytes | None:
+    """Return a block with each of its lines ended by a newline; None where lines end otherwise."""
+    if b"\r" in data:
+        if not data.count(b"\r") == data.count(b"\r\n") == data.count(b"\n"):
+            return None
+        data = data.replace(b"\r\n", b"\n")
+    if b"\0" in data:
+        return None
+    return data if data.endswith(b"\n") else data + b"\n"
+
+
+def _count_commas(text: bytes) -> NDArray[np.intp] | None:
+    """Return the commas between the cells of each line; None where a line is not plain."""
+    characters = np.frombuffer(text, np.uint8)
+    ends = np.flatnonzero(characters == _NEWLINE)
+    begins = np.append(0, ends[:-1] + 1)
+    if (ends - begins).max() > csv.field_size_limit():
+        return None
+    commas = np.diff(np.searchsorted(np.flatnonzero(characters == _COMMA), ends), prepend=0)
+    quoted = np.unique(np.searchsorted(ends, np.flatnonzero(characters == _QUOTE)))
+    for at in quoted.tolist():
+        row = text[begins[at] : ends[at]]
+        if _PLAIN.fullmatch(row) is None:
+            return None
+        commas[at] = _QUOTED.sub(b"", row).count(b",")
+    commas[ends == begins] = _BLANK
+    return commas
+
+
+def _split_columns(data: bytes, names: Sequence[str]) -> pa.RecordBatch | None:
+    schema = pa.schema([(name, pa.string()) for name in names])
+    if not data:
+        return pa.RecordBatch.from_pylist([], schema)
+    try:
+        found = pa.csv.read_csv(
+            pa.BufferReader(data),
+            pa.csv.ReadOptions(column_names=names, use_threads=False, block_size=len(data) + 1),
+            pa.csv.ParseOptions(ignore_empty_lines=False),
+            pa.csv.ConvertOptions(column_types=schema, null_values=[""], strings_can_be_null=True),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return pa.record_batch([column.combine_chunks() for column in found.columns], schema=schema)
+
 
 CHUNK = 256
 """Rows held as Python objects at a time: few enough to stay in the cache (a third off)."""

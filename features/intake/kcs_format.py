@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.domain.placeholders import is_nothing
-from engine.domain.records import Record
+from engine.domain.records import Record, is_nothing
 from engine.errors import InputError
 from features.history.tables import MODELS
 from features.intake.file_reader import (

@@ -2,38 +2,41 @@
 
 Stands on one definition of each record (:mod:`engine.domain.records`): files obey exactly the rules
 of the wire. A bad row never stops a load; a header or a network file that cannot be trusted does.
+
+One home has one network. The network file of a folder is merged into it and may bring further
+posts, but a post means the same in every file, and synthetic posts never share a network with real
+posts.
 """
 
+import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from tempfile import mkstemp
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import pyarrow as pa
 
 from engine.audit.file_anchors import QUARANTINE_FILE
-from engine.domain.network import Network, read_home_network
+from engine.domain.network import BorderPost, Network, SeverityBand, read_home_network, read_network
 from engine.domain.time_units import SystemClock
 from engine.errors import InputError
 from engine.storage.home import Home
-from features.history.linking import derive_known_times
-from features.history.tables import MODELS, Tables, arrange_table, content_digest, read_history
-from features.intake import kcs_format, message_folder
-from features.intake.atomic_writer import (
-    Announce,
-    LoadResult,
-    exclusively,
-    find,
-    is_quarantine,
-    load_digest,
-    write,
-    write_quarantine,
+from features.history.tables import (
+    MODELS,
+    Tables,
+    arrange_table,
+    content_digest,
+    derive_known_times,
+    read_history,
 )
+from features.intake import kcs_format, message_folder
 from features.intake.file_reader import Progress, RowFault, is_there
-from features.intake.network_file import join_networks, keep
 from features.intake.referential_checks import (
     ExistingIds,
     Parts,
@@ -42,7 +45,121 @@ from features.intake.referential_checks import (
     without_held,
 )
 from features.intake.row_validation import TableBuilder, read_part
+from features.intake.stored_loads import (
+    Announce,
+    LoadResult,
+    find_load,
+    is_quarantine,
+    load_digest,
+    lock_loads,
+    write_load,
+    write_quarantine,
+)
 from features.messages.settings import MessageSettings
+
+NETWORK_FILE = "network.toml"
+_Key = TypeVar("_Key", bound=str)
+_Value = TypeVar("_Value", str, float)
+
+
+def join_networks(folder: Path, network: Network) -> Network:
+    """Return a network and the posts of a folder's file; raises ``InputError`` on conflict."""
+    if not is_there(folder / NETWORK_FILE):
+        return network
+    found = read_network(folder / NETWORK_FILE)
+    if not network.posts:
+        return found
+    if found.synthetic != network.synthetic:
+        raise InputError(
+            NETWORK_FILE, "synthetic: a synthetic network and a real one do not share a home"
+        )
+    for code, post in found.posts.items():
+        if network.posts.get(code, post) != post:
+            raise InputError(
+                NETWORK_FILE, f"posts: {code} differs from the post of this code in the home"
+            )
+    return Network(
+        MappingProxyType({**network.posts, **found.posts}),
+        network.synthetic,
+        _join_table("severity", network.severity, other=found.severity),
+        _join_table("identifiers", network.identifiers, other=found.identifiers),
+        _join_bands(network.severity_bands, other=found.severity_bands),
+    )
+
+
+def _join_bands(
+    known: tuple[SeverityBand, ...], *, other: tuple[SeverityBand, ...]
+) -> tuple[SeverityBand, ...]:
+    """Return all bands; a file that states bands of a class states all of that class."""
+    classes = {band.substance_class for band in known}
+    for substance_class in sorted({band.substance_class for band in other} & classes):
+        sides = [
+            sorted((b.from_g, b.weight) for b in bands if b.substance_class == substance_class)
+            for bands in (known, other)
+        ]
+        if sides[0] != sides[1]:
+            raise InputError(
+                NETWORK_FILE, f"severity_bands: {substance_class} differs from the home's"
+            )
+    return (*known, *(band for band in other if band.substance_class not in classes))
+
+
+def _join_table(
+    name: str, known: Mapping[_Key, _Value], *, other: Mapping[_Key, _Value]
+) -> Mapping[_Key, _Value]:
+    for key, value in other.items():
+        if known.get(key, value) != value:
+            raise InputError(NETWORK_FILE, f"{name}.{key}: differs from the home's")
+    return MappingProxyType({**known, **other})
+
+
+def keep_network(home: Home, folder: Path, *, network: Network) -> None:
+    """Make a network the home's, as the folder's file where that says all of it."""
+    held = read_home_network(home.network)
+    if network == held or not network.posts:
+        return
+    source = folder / NETWORK_FILE
+    is_whole = is_there(source) and read_network(source) == network
+    handle, name = mkstemp(prefix=".network-", dir=home.root)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(source.read_text("utf-8") if is_whole else _toml(network))
+        file.flush()
+        os.fsync(handle)
+    Path(name).replace(home.network)
+
+
+def _toml(network: Network) -> str:
+    head = "synthetic = true\n" if network.synthetic else ""
+    head += _table("severity", network.severity) + _table("identifiers", network.identifiers)
+    head += "".join(map(_band, network.severity_bands))
+    return head + "".join(_post(post) for post in network.posts.values())
+
+
+def _band(band: SeverityBand) -> str:
+    return "".join(
+        ["[[severity_bands]]\n"]
+        + [f"{key} = {_literal(value)}\n" for key, value in band.model_dump().items()]
+    )
+
+
+def _post(post: BorderPost) -> str:
+    values = post.model_dump(exclude={"roster", "equipment"}, exclude_none=True)
+    lines = ["", "[[posts]]", *(f"{key} = {_literal(value)}" for key, value in values.items())]
+    tables = _table("posts.roster", post.roster) + _table("posts.equipment", post.equipment)
+    return "\n".join(lines) + "\n" + tables
+
+
+def _table(name: str, values: Mapping[Any, Any]) -> str:
+    lines = [f"{_literal(key)} = {_literal(value)}\n" for key, value in values.items()]
+    return "".join([f"[{name}]\n", *lines]) if lines else ""
+
+
+def _literal(value: Any) -> str:
+    # JSON's escapes are TOML's, except for DEL, which TOML wants escaped too; a list is the same.
+    if isinstance(value, str | tuple):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
+
 
 Format = Literal["contract", "kcs"] | message_folder.MessageFormat
 _MESSAGES: tuple[str, ...] = get_args(message_folder.MessageFormat)
@@ -211,11 +328,11 @@ def load(
 
     The home gets the history, the load's ``quarantine.csv`` and the network file. Arguments are
     those of :func:`read_folder`; ``announce`` records a load with rows before it is in place, see
-    :func:`features.intake.atomic_writer.write`. Returns counts, and the digest by which the caller
+    :func:`features.intake.stored_loads.write_load`. Returns counts, and the digest by which the caller
     anchors the load in the journal. Raises InputError as :func:`read_folder` does, and where the
     folder's network contradicts the home's.
     """
-    with exclusively(home):
+    with lock_loads(home):
         kept = read_home_network(home.network)
         network = Network() if format == "kcs" else join_networks(folder, kept)
         held = read_history(home) if any(home.history.glob("[!.]*/load.json")) else None
@@ -229,12 +346,12 @@ def load(
             network=network,
             settings=settings,
         )
-        loaded = find(home, intake.offered)
+        loaded = find_load(home, intake.offered)
         if loaded is not None:
             loaded = _drop_vain(loaded, intake)
         if loaded is None:
             loaded = _summarize(intake, home.history, format=format)
-            write(
+            write_load(
                 home,
                 intake.tables,
                 loaded=loaded,
@@ -242,7 +359,7 @@ def load(
                 progress=progress,
                 announce=announce if any(loaded.rows.values()) else None,
             )
-        keep(home, folder, network=network)
+        keep_network(home, folder, network=network)
         named = {*kept.posts, *network.posts}
         return replace(loaded, new_posts=_new_posts(intake.tables, named=named, held=held))
 

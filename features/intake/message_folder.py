@@ -17,10 +17,14 @@ from features.history.tables import MODELS
 from features.intake.file_reader import FileRows, Progress, RowFault, is_there, layout
 from features.intake.referential_checks import Parts
 from features.intake.row_validation import TableBuilder
-from features.messages.arrivals import join_crossing
-from features.messages.document_files import find_documents, read_document
+from features.messages.documents import find_documents, read_document
 from features.messages.settings import MessageSettings
-from features.messages.translation import Translation, read_pseudonym_key, translate_document
+from features.messages.translation import (
+    Translation,
+    join_crossing,
+    read_pseudonym_key,
+    translate_document,
+)
 
 MessageFormat = Literal["asycuda", "wco", "ncts", "ecmr", "eaeu"]
 CROSSINGS, DOCUMENTS = "crossings.csv", "documents"

@@ -1,18 +1,12 @@
 """Standard messages of customs and transport systems, as records of this project.
 
-translation      One document in, one report out, whichever way it came
-arrivals         A document joined with what the caller says of the crossing
-document_files   Documents of a folder
-settings         National settings: date order, offset, rates, pseudonym key
-path_tables      Path tables: which leaf becomes which field, and what is dropped
-values           Rules by which texts become values
-tree             The tree of a message by local names
-xml_reader       Safe reading of XML from strangers
-json_reader      JSON messages as the same tree
-asycuda          ASYCUDA World, single administrative document
-wco_declaration  WCO Data Model, declaration
-ncts             NCTS phase 5, transit declarations
-ecmr             Electronic consignment notes
-efti             eFTI consignments
-eaeu             Goods declarations of the Eurasian Economic Union
+asycuda            ASYCUDA World, single administrative document
+consignment_notes  Electronic consignment notes (eCMR, Open Logistics) and eFTI consignments
+documents          Documents from strangers, XML or JSON, as one bounded tree
+eaeu               Goods declarations of the Eurasian Economic Union
+ncts               NCTS phase 5, transit declarations
+path_tables        Path tables: which leaf becomes which field, by which rule, and what is dropped
+settings           National settings: date order, offset, rates, pseudonym key
+translation        One document as one translation, and its join with what the caller knows
+wco_declaration    WCO Data Model, declaration
 """

@@ -6,16 +6,20 @@ read by path. Boxes are those of the SAD.
 
 from collections.abc import Sequence
 
-from features.messages.path_tables import Field, MessageFormat, PathTable, Pricing, drop
-from features.messages.tree import Node
-from features.messages.values import (
+from features.messages.documents import Node
+from features.messages.path_tables import (
     ROAD_MODES,
+    Field,
+    MessageFormat,
+    PathTable,
+    Pricing,
     TranslationContext,
     checked_identifier,
     convert_to_dollars,
     count,
     country,
     currency,
+    drop,
     hs_code,
     identifier,
     identifiers,

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
-from features.messages.path_tables import Field, MessageFormat, PathTable, Pricing, drop
-from features.messages.tree import DocumentRefusedError, Node, rebase
-from features.messages.values import (
+from features.messages.documents import Document, DocumentRefusedError, Node, rebase
+from features.messages.path_tables import (
+    Field,
+    MessageFormat,
+    PathTable,
+    Pricing,
     TranslationContext,
     checked_identifier,
     convert_to_dollars,
@@ -12,6 +15,7 @@ from features.messages.values import (
     country,
     currency,
     document_reference,
+    drop,
     hs_code,
     identifier,
     identifiers,
@@ -25,7 +29,6 @@ from features.messages.values import (
     procedure_of,
     text,
 )
-from features.messages.xml_reader import Document
 
 ROOTS = frozenset(
     {

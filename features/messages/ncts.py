@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from features.messages.path_tables import Field, MessageFormat, PathTable, drop
-from features.messages.tree import DocumentRefusedError, Node
-from features.messages.values import (
+from features.messages.documents import Document, DocumentRefusedError, Node
+from features.messages.path_tables import (
+    Field,
+    MessageFormat,
+    PathTable,
     Rule,
     TranslationContext,
     checked_identifier,
@@ -12,6 +14,7 @@ from features.messages.values import (
     countries,
     country,
     document_reference,
+    drop,
     hs_code,
     identifier,
     identifiers,
@@ -22,7 +25,6 @@ from features.messages.values import (
     text,
     where,
 )
-from features.messages.xml_reader import Document
 
 NAMESPACE = "http://ncts.dgtaxud.ec"
 ROOTS = frozenset({(NAMESPACE, "CC015C"), (NAMESPACE, "CC029C")})

@@ -1,35 +1,74 @@
-"""Standard messages to records: one document in, one report out, whichever way it came.
+"""Standard messages as records: one document in, one translation out.
 
 The command line, bulk loading and the service all call :func:`translate_document`, so that they
-cannot disagree. What the caller knows (crossing, post, direction, time, vehicle class) is not in
-the result.
+cannot disagree. The caller alone knows crossing, post, direction, time and vehicle class;
+:func:`join_crossing` joins them with the document. The caller's reading counts. A field that the
+caller does not state is taken from the document; if both state it and differ, the field is named,
+because two papers that disagree are a signal.
 """
 
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from engine.domain.identifiers import fold
 from engine.domain.records import (
     Crossing,
     Declaration,
     DeclarationHead,
+    DocumentField,
     GoodsItem,
     Record,
 )
 from engine.errors import HomeError, InputError
 from engine.storage.home import Home
-from features.messages import asycuda, eaeu, ecmr, efti, ncts, wco_declaration
-from features.messages.json_reader import read_json
-from features.messages.path_tables import MessageFormat, count_unread, read_fields
+from features.messages import asycuda, consignment_notes, eaeu, ncts, wco_declaration
+from features.messages.documents import Document, DocumentRefusedError, Node, read_json, read_xml
+from features.messages.path_tables import (
+    Gap,
+    MessageFormat,
+    TranslationContext,
+    count_unread,
+    number,
+    pseudonym,
+    read_fields,
+)
 from features.messages.settings import MessageSettings, choose_settings
-from features.messages.tree import DocumentRefusedError, Node
-from features.messages.values import Gap, TranslationContext, number, pseudonym
-from features.messages.xml_reader import Document, read_xml
+
+_FIELDS: tuple[DocumentField, ...] = get_args(DocumentField)
+
+
+def join_crossing(
+    given: Mapping[str, Any],
+    document: Mapping[str, Any],
+    *,
+    declaration: Mapping[str, Any] | None,
+) -> tuple[dict[str, Any], tuple[DocumentField, ...]]:
+    """Return the crossing, and the fields in which the document and the caller differ.
+
+    ``given`` has the caller's fields, ``document`` the document's (``Translation.crossing``). The
+    crossing names the document's declaration unless the caller names another.
+    """
+    filled = {name: value for name, value in document.items() if name not in given}
+    if declaration is not None and "declaration_id" not in given:
+        filled["declaration_id"] = declaration["declaration_id"]
+    differing = tuple(
+        name
+        for name in _FIELDS
+        if name in given and name in document and _key(given[name]) != _key(document[name])
+    )
+    return {**given, **filled}, differing
+
+
+def _key(value: Any) -> object:
+    """Return what two spellings of the same identifiers share."""
+    return frozenset(map(fold, value)) if isinstance(value, list | tuple) else fold(value)
+
 
 MAX_ITEMS = 999
 SHORTEST_KEY = 32
@@ -37,9 +76,9 @@ FORMATS: Mapping[tuple[str, str], MessageFormat] = {
     **dict.fromkeys(asycuda.ROOTS, asycuda.FORMAT),
     **dict.fromkeys(wco_declaration.ROOTS, wco_declaration.FORMAT),
     **dict.fromkeys(ncts.ROOTS, ncts.FORMAT),
-    **dict.fromkeys(ecmr.ROOTS, ecmr.FORMAT),
-    **dict.fromkeys(ecmr.OPEN_LOGISTICS_ROOTS, ecmr.OPEN_LOGISTICS),
-    **dict.fromkeys(efti.ROOTS, efti.FORMAT),
+    **dict.fromkeys(consignment_notes.ECMR_ROOTS, consignment_notes.ECMR),
+    **dict.fromkeys(consignment_notes.OPEN_LOGISTICS_ROOTS, consignment_notes.OPEN_LOGISTICS),
+    **dict.fromkeys(consignment_notes.EFTI_ROOTS, consignment_notes.EFTI),
     **dict.fromkeys(eaeu.ROOTS, eaeu.FORMAT),
 }
 """The format of each known root, by namespace and local name."""

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 from babel.numbers import get_territory_currencies
 
-from features.messages.path_tables import Field, MessageFormat, PathTable, Pricing, drop
-from features.messages.tree import DocumentRefusedError, Node, rebase
-from features.messages.values import (
+from features.messages.documents import Document, DocumentRefusedError, Node, rebase
+from features.messages.path_tables import (
     MOST_VALUE,
+    Field,
+    MessageFormat,
+    PathTable,
+    Pricing,
     TranslationContext,
     amount,
     checked_identifier,
@@ -17,6 +20,7 @@ from features.messages.values import (
     country,
     currency,
     document_reference,
+    drop,
     hs_code,
     identifier,
     identifiers,
@@ -30,7 +34,6 @@ from features.messages.values import (
     where,
     within,
 )
-from features.messages.xml_reader import Document
 
 DECLARATION_NAMESPACE = "urn:wco:datamodel:WCO:DEC-DMS:2"
 ROOTS = frozenset(

@@ -1,11 +1,13 @@
-"""Keys and facts of a long history in narrow columns, without loss.
+"""Texts, keys and facts of a long history in narrow columns, without loss.
 
-A text is stored once, however many crossings have it. A key is computed once for each distinct
-combination, on demand, because no consumer needs all keys of all crossings at one time. Numbers are
-stored in the narrowest float that restores every one of them exactly.
+A text is stored once, however many crossings have it: a history has far fewer plates, parties and
+codes than crossings. A function of texts is therefore computed once for each distinct combination
+of the texts that it reads. A key is computed on demand, because no consumer needs all keys of all
+crossings at one time. Numbers are stored in the narrowest float that restores every one of them
+exactly.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -161,7 +163,7 @@ def _number_pairs(
     ``codes`` and ``others`` have the shape (n,), ``others`` below ``width``. Returned are the
     numbers, of shape (n,), and by number ``code * width + other``, of shape (pairs + 1,).
     """
-    from features.offline.hash_index import number_entities
+    from features.offline.kernel import number_entities
 
     pairs = np.empty(len(codes), np.int64)
     for begin in range(0, len(codes), _AT_ONCE):
@@ -254,3 +256,114 @@ def _narrow(values: NDArray[Any], kind: Any) -> NDArray[Any] | None:
         narrow = values.astype(kind)
     restored = narrow.astype(values.dtype)
     return narrow if np.array_equal(restored.view(np.int64), values.view(np.int64)) else None
+
+
+Text = str | None
+Rows = NDArray[np.intp]
+
+
+def encode_texts(values: Sequence[Text]) -> Texts:
+    """Return some texts, None where unknown, with each distinct one stored once."""
+    return code_texts(pa.array(values, pa.string()).dictionary_encode())
+
+
+def read_texts(column: Any) -> Texts:
+    """Return a column of strings (pyarrow.ChunkedArray of n, null where unknown) as texts."""
+    return code_texts(pc.dictionary_encode(column).combine_chunks())
+
+
+def read_lists(column: Any) -> Texts:
+    """Return a column of lists of strings as texts, unknown where empty.
+
+    Members are joined by a character that no identifier holds.
+    """
+    joined = pc.binary_join(column, SEPARATOR)
+    return read_texts(pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined))
+
+
+def split_list(text: Text) -> list[str]:
+    """Return the members of a list that :func:`read_lists` joined."""
+    return [] if text is None else text.split(SEPARATOR)
+
+
+def read_representations(numbers: Floats) -> Texts:
+    """Return numbers, NaN where unknown, as Python writes them; each distinct one is written once.
+
+    ``numbers`` is a float64 array of shape (n,). Distinct are those with other bits: zero has two.
+    """
+    bits = pa.array(np.ascontiguousarray(numbers).view(np.int64), mask=np.isnan(numbers))
+    coded = bits.dictionary_encode()
+    written = map(repr, coded.dictionary.to_numpy().view(np.float64).tolist())
+    return code_texts(pa.DictionaryArray.from_arrays(coded.indices, pa.array(written, pa.string())))
+
+
+def map_texts(function: Callable[..., Text], *parts: Texts) -> Texts:
+    """Return a function of some texts, each of n crossings; None stands for unknown."""
+    which, values = _combine(parts)
+    found = encode_texts([function(*each) for each in values])
+    return Texts(found.codes[which], found.values)
+
+
+def map_codes(function: Callable[[Text], Text], texts: Texts) -> Texts:
+    """Return folded numbers of conveyances, as :func:`map_texts` with ``function`` returns them.
+
+    ``function`` gives of a text what :func:`engine.domain.identifiers.fold` does, None where
+    nothing is left of it, and of a list of several its own; it is called for these, and for texts
+    beyond ASCII. Folding leaves of all others the letters, capital, and the digits.
+    """
+    values = texts.values
+    is_simple = pc.and_not(
+        pc.string_is_ascii(values), pc.match_substring(values, SEPARATOR)
+    ).to_numpy(zero_copy_only=False)
+    folded = pc.replace_substring_regex(pc.ascii_upper(values), "[^0-9A-Z]+", "")
+    folded = pc.if_else(pc.equal(folded, ""), pa.scalar(None, pa.string()), folded)
+    if not is_simple.all():
+        others = values.filter(pa.array(~is_simple)).to_pylist()
+        made = pa.array([function(text) for text in others], pa.string())
+        folded = pc.replace_with_mask(folded, pa.array(~is_simple), made)
+    found = code_texts(folded.dictionary_encode())
+    return Texts(np.r_[found.codes.dtype.type(0), found.codes][texts.codes], found.values)
+
+
+def map_numbers(function: Callable[..., float], *parts: Texts) -> Floats:
+    """Return a function of some texts as a float64 array of shape (n,)."""
+    which, values = _combine(parts)
+    made: Floats = np.array([function(*each) for each in values], np.float64)[which]
+    return made
+
+
+def take_texts(texts: Texts, rows: Rows) -> Texts:
+    """Return the texts of some rows, an integer array of shape (m,)."""
+    return Texts(texts.codes[rows], texts.values)
+
+
+def spread_texts(texts: Texts, rows: Rows, n: int) -> Texts:
+    """Return texts of ``rows``, an array of shape (m,), as those of n rows; unknown elsewhere."""
+    codes = np.zeros(n, texts.codes.dtype)
+    codes[rows] = texts.codes
+    return Texts(codes, texts.values)
+
+
+def is_known(texts: Texts) -> NDArray[np.bool_]:
+    """Tell of each row whether its text is known, as an array of shape (n,)."""
+    known: NDArray[np.bool_] = texts.codes != 0
+    return known
+
+
+def _combine(parts: Sequence[Texts]) -> tuple[Rows, Iterator[tuple[Text, ...]]]:
+    """Return which combination each row has, and the combinations."""
+    which: NDArray[Any] = parts[0].codes
+    table = [np.arange(parts[0].keys)]
+    for part in parts[1:]:
+        pairs = pa.array(which.astype(np.int64) * part.keys + part.codes).dictionary_encode()
+        pair = pairs.dictionary.to_numpy()
+        table = [*(codes[pair // part.keys] for codes in table), pair % part.keys]
+        which = pairs.indices.to_numpy()
+    columns = [_spell(part, codes) for part, codes in zip(parts, table, strict=True)]
+    return which.astype(np.intp), zip(*columns, strict=True)
+
+
+def _spell(texts: Texts, codes: NDArray[Any]) -> list[Text]:
+    places = pa.array(codes - 1, mask=codes == 0)
+    found: list[Text] = texts.values.take(places).to_pylist()
+    return found

@@ -17,8 +17,15 @@ from numpy.typing import NDArray
 
 from engine.domain.time_units import moment
 from features.catalogue.encoder import FACTS
-from features.catalogue.event_measures import MEASURES, scale_measure
-from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD
+from features.catalogue.event_streams import (
+    CROSSINGS,
+    FINDS,
+    INSPECTIONS,
+    MEASURES,
+    PASSED,
+    SPREAD,
+    scale_measure,
+)
 from features.catalogue.find_spread import ENTITIES, KINDS, Finds
 from features.catalogue.find_spread import MEASURES as MEASURES_OF_SPREAD
 from features.catalogue.find_spread import STREAMS as FIND_STREAMS
@@ -26,6 +33,7 @@ from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import Floats
 from features.history.labels import act_events, find_events
 from features.history.tables import Tables
+from features.offline.column_encoder import encode_crossings
 from features.offline.column_file import ScratchFile, StoredColumn
 from features.offline.compact_columns import (
     FLOATS,
@@ -38,8 +46,7 @@ from features.offline.compact_columns import (
     narrowest,
 )
 from features.offline.derived_measures import mark_sightings, pass_hits_on, stack_hits
-from features.offline.encoding.crossing_columns import encode_crossings
-from features.offline.spread_events import SpreadInputs, spread_finds, store_spread
+from features.offline.spread_snapshots import SpreadInputs, spread_finds, store_spread
 
 Ints = NDArray[np.int64]
 CHUNK = 20_000

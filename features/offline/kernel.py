@@ -7,22 +7,201 @@ int64, and linear in events and crossings. The second implementation
 (:mod:`features.offline.reference_kernel`) gives the same numbers by binary search.
 
 Memory bandwidth is the bound, not arithmetic. Rows are first partitioned by key, and one part after
-the other is finished within the processor's cache. A long history passes through memory three
-times: into its parts, through the reads, back into the order of crossings. All of it happens in the
-buffer that is returned. Pointers take four bytes: enough for 2^32 events.
+the other is finished within the processor's cache: entities of a part get dense numbers from a hash
+table, so that the part can be sorted by counting. A long history passes through memory three times:
+into its parts, through the reads, back into the order of crossings. All of it happens in the buffer
+that is returned. Pointers take four bytes: enough for 2^32 events.
+
+Functions are compiled by numba, which keeps them on disk for the next process.
 """
 
-import numpy as np
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
-from features.offline.compilation import compile_kernel
-from features.offline.hash_index import Places, look_up_numbers, number_entities
-from features.offline.radix_partition import (
-    Ints,
-    count_up,
-    lay,
-    partition_rows,
-    put_back,
-)
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compile_kernel(function: F) -> F:
+    """Compile a function with numba, once for a machine: it is kept on disk."""
+    return cast("F", njit(cache=True)(function))
+
+
+Ints = NDArray[np.int64]
+BLOCK_ROWS = 1 << 16
+"""Rows sorted at one time: the range of a uint16."""
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci hashing
+Partition = tuple[NDArray[np.uint16], Ints, Ints, int]
+"""Place of each row within its block (n,), rows of each block by part (n_blocks, n_parts), begin of
+each part (n_parts + 1,), and rows of a block."""
+
+
+def partition_rows(keys: Ints, bits: int) -> Partition:
+    """Partition rows by their ``keys`` (int64, shape (n,)) into 2^bits parts.
+
+    Returned is what :func:`lay` and :func:`put_back` need; two bytes a row.
+    """
+    local = np.empty(len(keys), np.uint16)
+    counts = np.zeros((-(-len(keys) // BLOCK_ROWS), 1 << bits), np.int64)
+    _partition(keys, bits, local, counts, BLOCK_ROWS)
+    return local, counts, np.append(0, counts.sum(axis=0).cumsum()), BLOCK_ROWS
+
+
+@compile_kernel
+def _partition(keys: Ints, bits: int, local: NDArray[np.uint16], counts: Ints, size: int) -> None:
+    shift, at = np.uint64(64 - bits), np.empty(counts.shape[1], np.int64)
+    for block, own in enumerate(counts):
+        rows = range(block * size, min((block + 1) * size, len(keys)))
+        for i in rows:
+            own[np.int64((np.uint64(keys[i]) * SPREAD) >> shift)] += 1
+        at[0] = 0
+        at[1:] = own[:-1].cumsum()
+        for i in rows:
+            part = np.int64((np.uint64(keys[i]) * SPREAD) >> shift)
+            local[i] = at[part]
+            at[part] += 1
+
+
+@compile_kernel
+def lay(values: Ints, how: Partition, laid: Ints) -> None:
+    """Copy a column into the order of parts, stable within each part.
+
+    ``values`` and ``laid``, which gets them, are int64 of shape (n,) and must not overlap.
+    """
+    local, counts, bounds, size = how
+    at, sorted_ = bounds[:-1].copy(), np.empty(size, np.int64)
+    for block in range(len(counts)):
+        begin, first = block * size, 0
+        for i in range(begin, min(begin + size, len(values))):
+            sorted_[local[i]] = values[i]
+        for part, count in enumerate(counts[block]):
+            laid[at[part] : at[part] + count] = sorted_[first : first + count]
+            at[part] += count
+            first += count
+
+
+@compile_kernel
+def put_back(laid: Ints, how: Partition, values: Ints) -> None:
+    """Copy a column from the order of parts back into the order of rows: undoes :func:`lay`.
+
+    ``laid`` and ``values``, which gets them, are int64 of shape (n,) and must not overlap.
+    """
+    local, counts, bounds, size = how
+    at, sorted_ = bounds[:-1].copy(), np.empty(size, np.int64)
+    for block in range(len(counts)):
+        begin, first = block * size, 0
+        for part, count in enumerate(counts[block]):
+            sorted_[first : first + count] = laid[at[part] : at[part] + count]
+            at[part] += count
+            first += count
+        for i in range(begin, min(begin + size, len(values))):
+            values[i] = sorted_[local[i]]
+
+
+@compile_kernel
+def count_up(rows: Ints) -> None:
+    """Fill ``rows`` (int64, shape (n,)) with 0, 1, 2 and so on, without a temporary array."""
+    for i in range(len(rows)):
+        rows[i] = i
+
+
+Places = NDArray[np.uint32]
+
+
+@compile_kernel
+def number_entities(keys: Ints, code: Places, slots: Ints) -> tuple[Ints, int]:
+    """Number entities from 1 on, in the order in which they appear.
+
+    Parameters
+    ----------
+    keys : int64 array of shape (n,)
+        63-bit keys, 0 where no entity is known.
+    code : uint32 array of shape (at least n,)
+        Gets the number of each row, 0 where no entity is known.
+    slots : int64 array of shape (2^b, 2)
+        Table of keys and numbers, overwritten; the part before left it large enough in most cases.
+
+    Returns
+    -------
+    slots : int64 array of shape (2^c, 2)
+        The table, larger where it had to grow.
+    count : int
+        The next number.
+    """
+    slots[:] = 0
+    at, count = 0, 1
+    while True:
+        at, count = _number(keys, code, at, slots, count)
+        if at == len(keys):
+            return slots, count
+        slots = _double_slots(slots)
+
+
+@compile_kernel
+def _number(keys: Ints, code: Places, at: int, slots: Ints, count: int) -> tuple[int, int]:
+    """Number entities until the table is half full; return where it stopped, and the next number.
+
+    The same table is passed throughout: passing another one costs more than a look-up.
+    """
+    most = 1 + len(slots) // 2
+    for i in range(at, len(keys)):
+        key = keys[i]
+        if key == 0:
+            code[i] = 0
+            continue
+        place = _slot(slots, key)
+        if slots[place, 0] == 0:
+            if count == most:
+                return i, count
+            slots[place, 0] = key
+            slots[place, 1] = count
+            count += 1
+        code[i] = slots[place, 1]
+    return len(keys), count
+
+
+@compile_kernel
+def look_up_numbers(asked: Ints, code: Places, slots: Ints) -> None:
+    """Look up the numbers of entities.
+
+    Parameters
+    ----------
+    asked : int64 array of shape (n,)
+        63-bit keys, 0 where no entity is known.
+    code : uint32 array of shape (at least n,)
+        Gets the number of each row, 0 where the key is 0 or not in the table.
+    slots : int64 array of shape (2^b, 2)
+        From :func:`number_entities`.
+    """
+    for i in range(len(asked)):
+        code[i] = slots[_slot(slots, asked[i]), 1] if asked[i] != 0 else 0
+
+
+@compile_kernel
+def _slot(slots: Ints, key: int) -> np.uint64:
+    """Return the place of a key in the table, or the free place where it belongs.
+
+    Unsigned, so that no place counts from the end; two comparisons, because membership in a tuple
+    takes five times as long.
+    """
+    mask, one = np.uint64(len(slots) - 1), np.uint64(1)
+    at = ((np.uint64(key) * SPREAD) >> np.uint64(32)) & mask
+    while slots[at, 0] != 0 and slots[at, 0] != key:
+        at = (at + one) & mask
+    return at
+
+
+@compile_kernel
+def _double_slots(slots: Ints) -> Ints:
+    larger = np.zeros((2 * len(slots), 2), np.int64)
+    for old in range(len(slots)):
+        if slots[old, 0] != 0:
+            larger[_slot(larger, slots[old, 0])] = slots[old]
+    return larger
+
 
 PARTITION_FROM = 1 << 18
 """Fewer events than this fit into a processor's cache without partition."""
@@ -180,7 +359,7 @@ def _read_parts(
             of = _group_rows(asked_code[:n], count, asked_order), asked_order, cut
             _take(queries[1][first : first + n], asked_order[: of[0][-1]], cut)
         places[:, :n] = 0
-        _place(start, time, of, back, places)
+        _sort_by_key(start, time, of, back, places)
         if asks[3]:
             _last(start, order, of, places[0], rows[begin:end], seen[:n])
         for row in range(len(added)):
@@ -211,7 +390,7 @@ def _group_rows(code: Places, count: int, order: Places) -> Ints:
 
 
 @compile_kernel
-def _place(start: Ints, time: Ints, asking: Grouped, back: Ints, places: Places) -> None:
+def _sort_by_key(start: Ints, time: Ints, asking: Grouped, back: Ints, places: Places) -> None:
     """Fill in where each query's pointers stand among the sorted events."""
     asked_start, asked_order, cut = asking
     for c in range(1, len(start) - 1):

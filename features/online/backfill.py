@@ -1,34 +1,83 @@
-"""Backfill of a loaded history into the counters.
+"""Counters of a whole history: their backfill, the epoch that a load opens, their recount.
 
-The rows equal those that single appends would have written: cumulative sums by entity in the order
-in which events became known, ties in time folded into one row.
+The rows of a backfill equal those that single appends would have written: cumulative sums by entity
+in the order in which events became known, ties in time folded into one row.
+
+A load is anchored in the journal, and counters start from it, in one transaction under the writer's
+lock: a decision's ``epoch`` always says which history its counters held. A history that joins later
+opens a new epoch: everything is counted again, the journal's own records included. Records that a
+running service makes while the history is being encoded are counted on top, under the same lock.
+
+A recount checks the counters of the store by one backfill of all records; the same records give the
+same rows (``tests/store/features/online/test_parity_replay.py``). Data that the last load replaced
+(inspection minutes, names of loaded reports) is derived as that load derived it, from the records
+known then. A recount reads only loads that a record names, under the network that was declared
+last: a load or a network file without a record is a fault of its own and moves nothing here.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
+from typing import Any, get_args
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, func, insert, select
 
-from engine.storage.database import indexes_apart, insert_rows, take_statistics
+from engine.audit.file_anchors import (
+    DeclaredNetwork,
+    parse_network,
+    read_declared_networks,
+    read_replaced_loads,
+)
+from engine.decision.inspection_minutes import Taught, lessons_of, relearn, teach
+from engine.domain.network import IdentifierField, Network
+from engine.domain.time_units import DAY
+from engine.errors import RiskError
+from engine.journal.entries import Draft, Entry, JournalRecord, Projection
+from engine.journal.idempotency import inspection_name, seizure_name
+from engine.journal.journal import JOURNAL, Journal, JournalReader
+from engine.journal.kinds import DECISION, HISTORY_LOADED, HistoryBody, LoadBody
+from engine.storage.database import Store, fetch_rows, indexes_apart, insert_rows, take_statistics
+from engine.storage.home import Home
 from features.catalogue.encoder import FACTS
-from features.catalogue.event_measures import vehicles
-from features.catalogue.event_streams import FINDS, INSPECTIONS
-from features.catalogue.find_spread import ENTITIES, last_cut
+from features.catalogue.event_streams import FINDS, INSPECTIONS, vehicles
+from features.catalogue.find_spread import ENTITIES, EVERY, LAG, last_cut
 from features.catalogue.plan import Plan
-from features.history.labels import SearchRow
+from features.history.labels import SearchRow, act_minutes, read_searches
+from features.history.tables import Tables, read_event_log, read_records
+from features.intake.stored_loads import read_load_anchors
+from features.offline.column_file import ScratchFile
 from features.offline.derived_measures import first_pairs, order_by_key
-from features.offline.encoded_history import EncodedHistory, Events
-from features.online.counter_log.merge import void
-from features.online.counter_store import COUNTERS, copy
-from features.online.counter_updates import measures
-from features.online.crossing_index import LINKS, PASSAGES, pack_many_keys
-from features.online.entity_links import keep, ways
-from features.online.search_counts import AT_ONCE, PlaceCounter, SearchReport, forget
-from features.online.spread import tables
-from features.online.state_layout import StateLayout, layouts
+from features.offline.encoded_history import (
+    EncodedHistory,
+    Events,
+    derive,
+    encode_history,
+    read_log,
+)
+from features.offline.memory_release import release_memory
+from features.online import spread_snapshots
+from features.online.counter_log import void_log
+from features.online.counter_states import StateLayout, list_layouts
+from features.online.counter_store import COUNTERS, copy_counters, measures
+from features.online.crossing_index import (
+    EPOCH,
+    PASSAGES,
+    TIES,
+    keep_loaded_names,
+    keep_ties,
+    list_ways,
+    pack_many_keys,
+    read_event,
+)
+from features.online.online_features import OnlineFeatures
+from features.online.projection import CounterProjection
+from features.online.search_counts import AT_ONCE, PlaceCounter, SearchedVehicle, forget
+from features.online.spread_snapshots import read_head
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -58,32 +107,34 @@ def backfill(
     left out. All are kept by default.
     """
     connection.execute(delete(COUNTERS))
-    void(connection)
-    for group, layout in sorted(layouts(plan).items(), key=lambda pair: pair[1].number):
+    void_log(connection)
+    for group, layout in sorted(list_layouts(plan).items(), key=lambda pair: pair[1].number):
         events, under = log.events_of(group), log.event_keys(plan, group)
         carried = _read_carried(log, events, layout)
         for order, entity in _yield_entities(under):
             lasts, known_at, states = _states(
                 events, entity, layout, order=order, carried=carried, reads_from=reads_from
             )
-            copy(connection, layout, entity[lasts], known_at=known_at, states=states)
-    connection.execute(delete(LINKS))
-    keep(connection, _yield_links(log, plan))
+            copy_counters(connection, layout, entity[lasts], known_at=known_at, states=states)
+    connection.execute(delete(TIES))
+    keep_ties(connection, _yield_ties(log, plan))
     with indexes_apart(connection, PASSAGES):
         connection.execute(delete(PASSAGES))
         label = _labels(log)
         for begin in range(0, len(log), _CHUNK):
             insert_rows(connection, PASSAGES, _passages(log, label, begin=begin))
-    tables.forget(connection)
+    spread_snapshots.forget(connection)
     if plan.spread:
         ends = log.ends if before is None else before
-        _fill_spread(connection, log, plan, ends, since=tables.oldest_crossing(reads_from))
+        _fill_spread(
+            connection, log, plan, ends, since=spread_snapshots.oldest_crossing(reads_from)
+        )
     forget(connection)
     counter = PlaceCounter(plan)
     some = (searches[begin : begin + AT_ONCE] for begin in range(0, len(searches), AT_ONCE))
     looked = (_yield_searches(log, each, counter.parties) for each in some)
     counter.fill(connection, chain.from_iterable(looked))
-    take_statistics(connection, (COUNTERS, PASSAGES, LINKS, *tables.FILLED))
+    take_statistics(connection, (COUNTERS, PASSAGES, TIES, *spread_snapshots.FILLED))
 
 
 def _fill_spread(
@@ -95,10 +146,10 @@ def _fill_spread(
         part = slice(begin, begin + _CHUNK)
         packed = _as_bytes(keys[:, part])
         known_at, names = log.known_at[part].tolist(), log.crossing_id[part].tolist()
-        tables.keep(connection, list(zip(known_at, names, packed, strict=True)), [])
-    tables.keep(connection, [], list(_yield_finds(log, keys)))
+        spread_snapshots.keep(connection, list(zip(known_at, names, packed, strict=True)), [])
+    spread_snapshots.keep(connection, [], list(_yield_finds(log, keys)))
     if before:
-        tables.write_head(connection, last_cut(before))
+        spread_snapshots.write_head(connection, last_cut(before))
 
 
 def _yield_finds(log: EncodedHistory, keys: Ints) -> Iterator[tuple[object, ...]]:
@@ -109,17 +160,20 @@ def _yield_finds(log: EncodedHistory, keys: Ints) -> Iterator[tuple[object, ...]
         for at, (known_at, row) in enumerate(
             zip(events.known_at.tolist(), events.row.tolist(), strict=True)
         ):
-            added = tables.find_amounts(stream.name, amounts[:, at])
+            added = spread_snapshots.find_amounts(stream.name, amounts[:, at])
             if any(added):
                 name = str(log.crossing_id[row])
-                step, packed = steps[known_at, name], tables.pack_keys(keys[:, row].tolist())
+                step, packed = (
+                    steps[known_at, name],
+                    spread_snapshots.pack_keys(keys[:, row].tolist()),
+                )
                 steps[known_at, name] += 1
                 yield known_at, name, step, stream is FINDS, *added, packed
 
 
 def _yield_searches(
     log: EncodedHistory, searches: Sequence[SearchRow], parties: Sequence[int]
-) -> Iterator[SearchReport]:
+) -> Iterator[SearchedVehicle]:
     """Yield the places searched in vehicles, with those keys that places are counted under."""
     rows = np.array([row for _, row, _, _ in searches], np.intp)
     keys = np.zeros((len(rows), len(log.keys)), np.int64)
@@ -127,11 +181,11 @@ def _yield_searches(
         keys[:, place] = log.keys[place, rows]
     names, kinds = log.crossing_id[rows].tolist(), vehicles(log.facts, rows)
     for at, (_, _, searched, found) in enumerate(searches):
-        yield SearchReport(names[at], kinds[at], keys[at].tolist(), searched, found)
+        yield SearchedVehicle(names[at], kinds[at], keys[at].tolist(), searched, found)
 
 
-def _yield_links(log: EncodedHistory, plan: Plan) -> Iterator[tuple[int, int, int, int]]:
-    for way in ways(plan):
+def _yield_ties(log: EncodedHistory, plan: Plan) -> Iterator[tuple[int, int, int, int]]:
+    for way in list_ways(plan):
         via, to = log.keys[way.via], log.keys[way.to]
         rows = first_pairs(via, to, log.known_at)  # in the order of the table's key
         columns = (column[rows].tolist() for column in (via, log.known_at, to))
@@ -241,3 +295,250 @@ def _as_bytes(keys: Ints) -> list[bytes]:
     rows = np.ascontiguousarray(keys.T, "<i8")
     packed: list[bytes] = rows.view(f"V{8 * rows.shape[1]}").ravel().tolist()
     return packed
+
+
+def open_epoch(
+    home: Home,
+    store: Store,
+    plan: Plan,
+    *,
+    about: LoadBody | None,
+    report: Callable[[str], None],
+    only: Collection[str] | None = None,
+    after: Sequence[Draft] = (),
+    projections: Sequence[Projection] = (),
+) -> Entry:
+    """Count a home's whole history again; return the journal entry that anchors its digest.
+
+    The history is that of the loads with a digest in ``only``, by default of all that the home has.
+    ``about`` is the load that it ends with, if there is a new one; ``report`` is called with the
+    name of each step as it begins. The record follows those of ``after``, which ``projections``
+    apply, in the same transaction.
+    """
+    report("reading the history")
+    release_memory()
+    with store.read() as connection:
+        head = Journal(store).head(connection)
+        reads_from = _oldest_read(connection, head.known_at)
+        tables = read_event_log(home, connection, only=only)
+    release_memory()
+    upto = head.seq
+    report(f"encoding {tables.crossings.num_rows:,} crossings")
+    scratch = ScratchFile(home.root)
+    taught, searches, names = act_minutes(tables), read_searches(tables), list_act_names(tables)
+    log = encode_history(tables, plan, scratch=scratch, is_read_whole=True)
+    digest, network = tables.digest, tables.network
+    del tables
+    release_memory()
+    # All that snapshots known by now depend on is known.
+    before = max(head.known_at + 1, log.ends)
+    log = derive(log, plan, before=before, scratch=scratch)
+    release_memory()
+    report("filling the counters")
+    start = _EpochStart(
+        log,
+        plan,
+        OnlineFeatures(plan, network),
+        epoch=digest,
+        upto=upto,
+        before=before,
+        reads_from=reads_from,
+        taught=taught,
+        searches=searches,
+        names=names,
+    )
+    body: HistoryBody = {
+        "load": about,
+        "epoch": digest,
+        "definitions": plan.digest,
+        "upto": upto,
+        "reads_from": reads_from,
+    }
+    drafts = [*after, HISTORY_LOADED.draft(digest, body)]
+    return Journal(store, [*projections, start]).append(drafts)[-1]
+
+
+def _oldest_read(connection: Connection, head: int) -> int:
+    """Return from when on counters are read as of: by decisions to come and by those so far.
+
+    A decision is recorded within seconds of its cut. ``head`` is when the last record became known;
+    both are in UTC microseconds.
+    """
+    query = select(func.min(JOURNAL.c.known_at)).where(JOURNAL.c.kind == DECISION)
+    first = connection.scalar(query)
+    return head if first is None else min(head, first - DAY)
+
+
+def list_act_names(tables: Tables) -> list[str]:
+    """Return the names that the acts and seizures of a history take."""
+    acts = map(inspection_name, tables.inspections["inspection_id"].to_pylist())
+    finds = map(seizure_name, tables.seizures["seizure_id"].to_pylist())
+    return list(dict.fromkeys([*acts, *finds]))
+
+
+@dataclass(frozen=True, slots=True)
+class _EpochStart:
+    """Replaces the counters in the transaction that records the load."""
+
+    log: EncodedHistory
+    plan: Plan
+    features: OnlineFeatures
+    epoch: str
+    upto: int
+    before: int
+    reads_from: int
+    taught: Sequence[Taught]
+    searches: Sequence[SearchRow]
+    names: Sequence[str]
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Fill the counters from the log, then count what was recorded after it was read."""
+        backfill(
+            connection,
+            self.log,
+            self.plan,
+            searches=self.searches,
+            before=self.before,
+            reads_from=self.reads_from,
+        )
+        relearn(connection, self.taught)
+        keep_loaded_names(connection, self.names)
+        late = list(read_records(connection, after=self.upto))
+        counters = CounterProjection(self.plan)
+        counters.apply(connection, [self._as_draft(record) for record in late])
+        counters.make_due(connection, entries[-1][0].known_at)
+        for record in late:
+            teach(connection, lessons_of(record.kind, record.body))
+        connection.execute(delete(EPOCH))
+        row = {"one": 1, "epoch": self.epoch, "definitions": self.plan.digest}
+        connection.execute(insert(EPOCH), row)
+
+    def _as_draft(self, record: JournalRecord[Any]) -> tuple[Entry, Draft]:
+        entry = Entry("", record.seq, record.known_at, record.kind, "", "", b"", b"")
+        event = read_event(self.features, record.kind, record.body)
+        return entry, Draft(record.kind, "", "", {}, extra=event)
+
+
+_REACHED = (
+    "SELECT (SELECT COALESCE(MAX(known_at), 0) FROM journal), "
+    "(SELECT COUNT(*) FROM (SELECT 1 FROM spread_crossings LIMIT 1) AS first)"
+)
+UNREADABLE = (OSError, ValueError, KeyError, RiskError, pa.ArrowException)
+"""What a history that was changed on disk may raise."""
+
+
+class Recount:
+    """Counters expected from a home's loads and journal; projects the last ``history`` record."""
+
+    def __init__(self, home: Home, live: Connection, plan: Plan) -> None:
+        self.home, self.live, self.plan = home, live, plan
+        self.notes: list[str] = []
+        self.is_readable = True
+        """False where a load is not as it was recorded: its tables say nothing then."""
+        opened = list(JournalReader(self.live).bodies_of(HISTORY_LOADED))
+        self._last: tuple[int, Mapping[str, Any]] = opened[-1] if opened else (0, {})
+        self._loads = read_load_anchors(self.live).keys()
+        erased = [seq for seq, _ in read_replaced_loads(self.live).values()]
+        self._is_erased = max(erased, default=0) > self._last[0]
+        self._declared = read_declared_networks(self.live)
+
+    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+        """Replace what the last load replaced; earlier ones leave nothing behind."""
+        for entry, draft in entries:
+            if entry.kind == HISTORY_LOADED and entry.seq == self._last[0]:
+                row = {name: draft.body[name] for name in ("epoch", "definitions")}
+                connection.execute(delete(EPOCH))
+                connection.execute(insert(EPOCH), [{"one": 1} | row])
+                if not self.is_readable:
+                    continue
+                try:
+                    self._teach(connection, draft.body["upto"], before=entry.seq)
+                except UNREADABLE:
+                    self.is_readable = False
+
+    def fill(self, connection: Connection) -> bool:
+        """Fill the counters; False, with a note, where they cannot be compared."""
+        if self._is_erased:
+            self.notes.append("counters: not compared, loaded rows that they count are erased")
+            return False
+        if not self.is_readable:
+            self.notes.append("counters: not compared, the loaded history was changed")
+            return False
+        if self._last[1].get("definitions", self.plan.digest) != self.plan.digest:
+            self.notes.append("counters: not compared, they serve other feature definitions")
+            return False
+        if _has_other_network(self._declared, self._last[0]):
+            self.notes.append(
+                "counters: not compared, pairs, time zones or domains of identifiers were changed "
+                "since they began; darvoza load fills them again"
+            )
+            return False
+        try:
+            tables, before = self._tables(None), self._snapshots_before()
+            log = read_log(tables, self.plan, before=before)
+            backfill(
+                connection,
+                log,
+                self.plan,
+                searches=read_searches(tables),
+                before=before,
+                reads_from=self._last[1].get("reads_from"),
+            )
+        except UNREADABLE:
+            self.is_readable = False
+            return self.fill(connection)
+        return True
+
+    def _snapshots_before(self) -> int:
+        """Return the time before which snapshots are known that the store says are made; 0: none.
+
+        None can be made of a cut that the journal has not reached, and with the first crossing one
+        is made.
+        """
+        cut = None
+        with suppress(ValueError):  # an edit left no number; the table is made again
+            cut = read_head(self.live)
+        ((reached, crossings),) = fetch_rows(self.live, _REACHED)
+        if cut is None and not crossings:
+            return 0
+        last = int(reached // EVERY * EVERY)
+        return (last if cut is None else min(cut, last)) + LAG + 1
+
+    def _teach(self, connection: Connection, upto: int, *, before: int) -> None:
+        tables = self._tables(upto)
+        relearn(connection, act_minutes(tables))
+        keep_loaded_names(connection, list_act_names(tables))
+        for record in read_records(self.live, after=upto, upto=before):
+            teach(connection, lessons_of(record.kind, record.body))
+
+    def _tables(self, upto: int | None) -> Tables:
+        found = read_event_log(self.home, self.live, only=self._loads, upto=upto)
+        if not self._declared:
+            return found
+        return replace(found, network=parse_network(self._declared[-1].text))
+
+
+def has_other_network(connection: Connection) -> bool:
+    """Tell whether the network says other things to the encoder since the last load."""
+    last = next(JournalReader(connection).records(HISTORY_LOADED, newest=1), None)
+    return _has_other_network(read_declared_networks(connection), last.seq if last else 0)
+
+
+def _has_other_network(declared: Sequence[DeclaredNetwork], since: int) -> bool:
+    before = [one for one in declared if one.seq <= since][-1:]
+    after = [one for one in declared if one.seq > since]
+    seen = [_facts_of_posts(parse_network(one.text)) for one in (*before, *after)]
+    return any(one != seen[0] for one in seen)
+
+
+def _facts_of_posts(network: Network) -> dict[str, tuple[str | None, ...]]:
+    """Return what the encoder takes from a network, by post."""
+    fields: tuple[IdentifierField, ...] = get_args(IdentifierField)
+    return {
+        code: (
+            network.pair(code),
+            network.timezone(code),
+            *(network.domain_of(name, code) for name in fields),
+        )
+        for code in network.posts
+    }

@@ -1,15 +1,20 @@
-"""Table of online counters: one grouped read a decision.
+"""Table of online counters: one grouped read a decision, one append an event.
 
 A row says what a group had counted for one entity once everything known at ``known_at`` was in: the
 cumulative sums as int64, then what the last event carried as float64, packed into one ``state`` of
 fixed width. The state before a cut is then one seek in the primary key, and a window is the
-difference of two; how many events the entity has makes no difference.
+difference of two; how many events the entity has makes no difference. A load writes up to 32 states
+of one entity into one row, a block (:mod:`features.online.counter_states`), under the time of the
+first: the seek finds the block, which has the state.
 
-A load writes up to 32 states of one entity into one row, a block (:mod:`features.online.blocks`),
-under the time of the first: the seek finds the block, which has the state.
+Inside the writer's transaction there is one grouped read, one append to the log of counters, and no
+change in between. All that an event adds to one entity of each group is added at once: the
+concatenated states of a stream's groups are one row of 8-byte places. Events are added in the order
+in which they became known; hot entities are summed in memory.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, islice, repeat
 from operator import itemgetter
@@ -27,13 +32,29 @@ from engine.storage.database import (
     insert_rows,
 )
 from engine.storage.dialect import Dialect
+from features.catalogue.encoder import FACTS
 from features.catalogue.event_streams import CROSSINGS, SPREAD
 from features.catalogue.plan import Group, Plan
-from features.catalogue.spec import EVER, Floats
-from features.online.blocks.rows import expand_rows, has_kernels, is_block, pack_blocks, pick_states
-from features.online.counter_log.overlay import ANY, UNREMEMBERED, Overlay, read_overlay
-from features.online.counter_log.tables import Counter, Row
-from features.online.state_layout import StateLayout, layouts
+from features.catalogue.spec import EVER, Floats, Stream
+from features.online.counter_log import (
+    ANY,
+    UNREMEMBERED,
+    Counter,
+    Event,
+    Overlay,
+    Place,
+    Row,
+    read_overlay,
+)
+from features.online.counter_states import (
+    StateLayout,
+    expand_rows,
+    has_kernels,
+    is_block,
+    list_layouts,
+    pack_blocks,
+    pick_states,
+)
 
 Ints = NDArray[np.int64]
 
@@ -218,7 +239,7 @@ class CounterReader:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._layouts = layouts(plan)
+        self._layouts = list_layouts(plan)
         self._lookups = self._list_lookups()
         starts: dict[tuple[Group, tuple[str, ...], int], int] = {}
         at = 0
@@ -388,7 +409,7 @@ _INSERT = (
 _CHUNK = 50_000
 
 
-def insert(connection: Connection, rows: Iterable[Row]) -> None:
+def insert_states(connection: Connection, rows: Iterable[Row]) -> None:
     """Insert rows, a chunk at a time."""
     pending = iter(rows)
     while chunk := list(islice(pending, _CHUNK)):
@@ -404,7 +425,7 @@ def insert_merged(connection: Connection, rows: Sequence[Row], sums: Mapping[int
 
     ``sums`` says of each group's number how many sums its states have; one of another plan stays.
     """
-    insert(connection, _pack_rows(rows, sums) if has_kernels() else rows)
+    insert_states(connection, _pack_rows(rows, sums) if has_kernels() else rows)
 
 
 def _pack_rows(rows: Sequence[Row], sums: Mapping[int, int]) -> list[Row]:
@@ -422,7 +443,7 @@ def _pack_rows(rows: Sequence[Row], sums: Mapping[int, int]) -> list[Row]:
     return packed
 
 
-def copy(
+def copy_counters(
     connection: Connection, layout: StateLayout, entity: Ints, *, known_at: Ints, states: Ints
 ) -> None:
     """Insert the states of a whole group, in the order of the table's key, as blocks.
@@ -441,3 +462,111 @@ def copy(
         packed = np.ascontiguousarray(states[part])
         rows = pack_blocks(entity[part], known_at[part], packed, len(layout.sums))
         insert_rows(connection, COUNTERS, list(zip(repeat(layout.number), *rows, strict=False)))
+
+
+_END = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedEvent:
+    """One event: what it adds to the counters of its stream."""
+
+    stream: str
+    keys: Sequence[int]
+    known_at: int
+    amounts: Ints
+    """In the order of ``measures``."""
+    facts: Floats | None = None
+    crossing_id: str = ""
+    stood: bytes = b""
+    """States of the stream's groups before it, as one row, where they are known to be the last."""
+
+
+def measures(stream: Stream) -> list[str]:
+    """Return everything that events of a stream add up, in the order of their amounts."""
+    passed = dict.fromkeys(link.measure for link in stream.links)
+    return ["n", *stream.measures, *stream.derived, *passed]
+
+
+class StreamGroups:
+    """Groups of one stream, and the position of each one's state in a row of all of them.
+
+    ``counted`` has the groups, and where the key of each stands among those of a crossing.
+    """
+
+    def __init__(self, stream: Stream, counted: Sequence[tuple[StateLayout, int]]) -> None:
+        self.empty = b"".join([layout.empty for layout, _ in counted])
+        self._under: list[tuple[int, int, slice]] = []
+        self._known_at_places: dict[int, int] = {}
+        order, sums, carried, at = measures(stream), [], [], 0
+        for layout, key in counted:
+            self._under.append((layout.number, key, slice(8 * at, 8 * (at + layout.width))))
+            sums += [(at + i, order.index(name)) for i, name in enumerate(layout.sums)]
+            for place, fact in enumerate(layout.carried, at + len(layout.sums)):
+                if fact == "known_at":
+                    self._known_at_places[layout.number] = place
+                else:
+                    carried.append((place, FACTS.index(fact)))
+            at += layout.width
+        self._sums, self._amounts = np.array(sums, np.intp).reshape(-1, 2).T.copy()
+        self._carried, self._facts = np.array(carried, np.intp).reshape(-1, 2).T.copy()
+        self._known_at = np.array(list(self._known_at_places.values()), np.intp)
+
+    def places(self, keys: Sequence[int]) -> list[Place]:
+        """Return where an event with these keys counts."""
+        return [((number, keys[at]), part) for number, at, part in self._under if keys[at]]
+
+    def known_at_place(self, layout: StateLayout) -> int:
+        """Return the place of a row that holds the known time of the group's last event."""
+        return self._known_at_places[layout.number]
+
+    def add(self, row: Ints, event: CountedEvent) -> None:
+        """Add one event to a row of states, in place.
+
+        Its amounts are in the scale of the stream's measures. ``row`` (int64, shape (n_places,)) is
+        from :meth:`CounterState.row`; carried facts are float64 in the same bytes.
+        """
+        row[self._sums] += event.amounts[self._amounts]
+        floats = row.view(np.float64)
+        floats[self._known_at] = event.known_at
+        if event.facts is not None:
+            floats[self._carried] = event.facts[self._facts]
+
+
+class CounterState:
+    """The states of some counters, as events are added to them."""
+
+    def __init__(
+        self, connection: Connection, placed: Iterable[tuple[CountedEvent, Sequence[Place]]]
+    ) -> None:
+        """Read the states that the events do not bring; each comes with where it counts."""
+        left = list({at: None for event, those in placed if not event.stood for at, _ in those})
+        found = latest(connection, [(number, entity, _END) for number, entity in left])
+        self._states = dict(zip(left, found, strict=True))
+        self._kept: dict[Counter, bytes] = {}
+        """The last row in which a counter was kept; its state has the same place in each."""
+        self.events: list[Event] = []
+        """What was kept, for the log of counters."""
+
+    def row(self, groups: StreamGroups, places: Sequence[Place], stood: bytes) -> Ints:
+        """Return the states of the groups of one event as one row, a writable copy.
+
+        ``stood`` is what the event brings. int64 of shape (n_places,); carried facts are float64 in
+        the same bytes, NaN where none was.
+        """
+        row = bytearray(stood or groups.empty)
+        for counter, part in places:
+            if (kept := self._kept.get(counter)) is not None:
+                row[part] = kept[part]
+            elif not stood and (state := self._states[counter]):
+                row[part] = state
+        return np.frombuffer(row, "<i8")
+
+    def keep(self, places: Sequence[Place], known_at: int, row: Ints) -> None:
+        """Keep a row (int64, shape (n_places,)) as the states after an event known at a time.
+
+        ``places`` are the groups that the event counts in, ``known_at`` is in UTC microseconds.
+        """
+        packed = row.tobytes()
+        self._kept.update(dict.fromkeys([counter for counter, _ in places], packed))
+        self.events.append((known_at, places, packed))

@@ -1,12 +1,14 @@
-"""Index of all crossings, and the rows and events made of a crossing or a find.
+"""Index of all crossings: their keys, the ties between their entities, the events of records.
 
 A later act or find names a crossing alone; it is counted under the keys of the crossing as first
-recorded.
+recorded. Two entities are tied by the first crossing of both. Ties are stored in the order of their
+time, so that the entities that receive a hit are one seek; hits are rare, and each seeks once a
+kind of tie.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from struct import pack, unpack
 from typing import Any
 
@@ -22,20 +24,32 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    bindparam,
     delete,
     select,
 )
 
 from engine.domain.identifiers import fold
-from engine.domain.records import Seizure
+from engine.domain.records import Arrival, Inspection, Seizure
 from engine.domain.time_units import micros
 from engine.errors import StoreUnavailableError
-from engine.ports import CorrectionEvent, CrossingEvent, FindEvent
+from engine.journal.entries import ProjectionInput
+from engine.journal.kinds import (
+    CROSSING,
+    DECISION,
+    FIND_CONFIRMED,
+    INSPECTION,
+    INSPECTION_CORRECTED,
+    SEIZURE,
+    SEIZURE_CORRECTED,
+)
+from engine.ports import CorrectionEvent, CrossingEvent, Features, FindEvent
 from engine.queue.corrections import compensate_find
 from engine.storage.database import METADATA, Int64, fetch_rows, insert_rows
 from features.catalogue.encoder import key
-from features.catalogue.event_measures import GRAMS_MOST, Label, vehicle
-from features.catalogue.event_streams import REACH
+from features.catalogue.event_streams import GRAMS_MOST, REACH, Label, vehicle
+from features.catalogue.plan import Plan
+from features.catalogue.spec import FAN_OUT, Tie
 
 Ints = NDArray[np.int64]
 
@@ -59,7 +73,7 @@ PASSAGES = Table(
 """Every crossing known: under which keys later acts and finds are counted, and what acts found."""
 
 
-LINKS = Table(
+TIES = Table(
     "links",
     METADATA,
     Column("way", Integer, primary_key=True, autoincrement=False),
@@ -156,7 +170,7 @@ def passage_row(event: CrossingEvent, known_at: int, label: Label) -> tuple[obje
     )
 
 
-def link(connection: Connection, seizure: Seizure) -> str | None:
+def find_last_entry(connection: Connection, seizure: Seizure) -> str | None:
     """Return the last entry of the seizure's plate within 30 days before it, or None."""
     folded = fold(seizure.plate or "")
     if not folded:
@@ -192,7 +206,7 @@ class CounterStanding:
     """When the last record became known; both in UTC microseconds."""
 
 
-def epoch(connection: Connection, definitions: str) -> CounterStanding:
+def read_standing(connection: Connection, definitions: str) -> CounterStanding:
     """Return the epoch of the counters, and up to where they are made.
 
     Raises ``StoreUnavailableError`` where they were filled for other definitions.
@@ -221,3 +235,78 @@ def keep_loaded_names(connection: Connection, names: Sequence[str]) -> None:
 def was_loaded(connection: Connection, name: str) -> bool:
     """Tell whether the history that the counters started from holds this act or seizure."""
     return bool(fetch_rows(connection, "SELECT 1 FROM loaded_reports WHERE name = ?", [name]))
+
+
+TieRow = tuple[int, int, int, int]
+"""(number of the way, key of ``via``, known_at, key of ``to``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TieLookup:
+    """Kind of link, and the positions of its keys among those of a crossing."""
+
+    number: int
+    link: Tie
+    via: int
+    to: int
+    pair: int
+
+
+def list_ways(plan: Plan) -> list[TieLookup]:
+    """Return the ways on which hits are passed on by the features of a plan."""
+    return [
+        TieLookup(
+            number,
+            link,
+            via=plan.column[(link.via,), (link.via,)],
+            to=plan.column[(link.to,), (link.to,)],
+            pair=plan.column[link.pair, link.pair],
+        )
+        for number, link in enumerate(plan.links)
+    ]
+
+
+_FOLLOWED = (
+    select(TIES.c.other, TIES.c.known_at)
+    .where(TIES.c.way == bindparam("way"), TIES.c.via == bindparam("via"))
+    .where(TIES.c.known_at < bindparam("before"), TIES.c.other != bindparam("own"))
+    .order_by(TIES.c.known_at.desc(), TIES.c.other.desc())
+    .limit(FAN_OUT)
+)
+
+
+def follow_tie(
+    connection: Connection, way: TieLookup, keys: Sequence[int], *, before: int
+) -> list[tuple[int, int]]:
+    """Return (key, since) of what a hit on a crossing with these keys is passed on to by one link.
+
+    At most ``FAN_OUT`` keys, those linked last first, linked strictly before; not its own.
+    """
+    if not keys[way.via]:
+        return []
+    asked = {"way": way.number, "via": keys[way.via], "before": before, "own": keys[way.to]}
+    return [(row.other, row.known_at) for row in connection.execute(_FOLLOWED, asked)]
+
+
+def keep_ties(connection: Connection, rows: Iterable[TieRow]) -> None:
+    """Keep new links."""
+    pending = iter(rows)
+    while chunk := list(islice(pending, 50_000)):
+        insert_rows(connection, TIES, chunk)
+
+
+def read_event(features: Features, kind: str, body: Mapping[str, Any]) -> ProjectionInput | None:
+    """Return what the counters get of a record; None of one that they do not count."""
+    if kind == INSPECTION:
+        return features.act(Inspection.model_validate(body["inspection"], strict=False))
+    if kind == INSPECTION_CORRECTED:
+        return CorrectionEvent(body["crossing_id"])
+    if kind == SEIZURE_CORRECTED:
+        return correction_event(body)
+    if kind in (SEIZURE, FIND_CONFIRMED):
+        seizure = Seizure.model_validate(body["seizure"], strict=False)
+        return find_event(seizure, body["linked_crossing_id"])
+    if kind not in (DECISION, CROSSING):
+        return None
+    arrival = Arrival.model_validate(body["arrival"], strict=False)
+    return features.record(arrival.crossing, arrival.declaration)

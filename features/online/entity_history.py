@@ -1,14 +1,14 @@
 """History of a vehicle and its parties before a time, for display.
 
 All of it comes from the counters behind the features, with the same strict ``<``: a reviewer sees
-what a feature could have known. A count between two times is the difference of
-two seeks, however often an entity crossed; acts and finds are rare, and the last of them are read.
-Counters hold keys and times, no names: the caller supplies the names.
+what a feature could have known. A count between two times is the difference of two seeks, however
+often an entity crossed; acts and finds are rare, and the last of them are read. Counters hold keys
+and times, no names: the caller supplies the names.
 
-Linked entities are those along which hits are passed on (:mod:`features.online.entity_links`), with
+Tied entities are those along which hits are passed on (:mod:`features.online.crossing_index`), with
 the same bound: other drivers of the vehicle, other vehicles of its driver, other consignees of its
-carrier, and so on. One is known by its key and by the time of the crossing that linked it, at which
-the records hold its name.
+carrier, and so on. A tied entity is known by its key and by the time of the crossing that tied it,
+at which the records hold its name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,10 +23,9 @@ from engine.domain.time_units import WEEK
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import FAN_OUT
+from features.online.counter_states import WEEKS, StateLayout, list_layouts
 from features.online.counter_store import latest, newest
-from features.online.crossing_index import PASSAGES
-from features.online.entity_links import LinkLookup, follow_link, ways
-from features.online.state_layout import WEEKS, StateLayout, layouts
+from features.online.crossing_index import PASSAGES, TieLookup, follow_tie, list_ways
 
 WHOSE = ("plate", "trailer", "driver", "carrier", "consignee", "declarant")
 """Entities whose past is shown, in the order in which they are."""
@@ -84,7 +83,7 @@ class EntityHistoryReader:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._layouts = layouts(plan)
+        self._layouts = list_layouts(plan)
 
     @cached_property
     def streams(self) -> Mapping[str, tuple[str, ...]]:
@@ -215,7 +214,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class LinkedEntity:
+class TiedEntity:
     """A linked entity, and what was known of it."""
 
     key: int
@@ -227,7 +226,7 @@ class LinkedEntity:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkGroup:
+class TieGroup:
     """All that are linked to a crossing in one way."""
 
     via: str
@@ -240,7 +239,7 @@ class LinkGroup:
     """There may be more: the bound was reached."""
     passed: int
     """Hits that came along these links to the crossing's own ``to``, ever."""
-    fellows: tuple[LinkedEntity, ...]
+    fellows: tuple[TiedEntity, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +251,9 @@ class CoOccurrence:
     crossings: int
 
 
-def read_link_groups(
+def read_tie_groups(
     reader: EntityHistoryReader, connection: Connection, keys: Sequence[int], *, as_of: int
-) -> list[LinkGroup]:
+) -> list[TieGroup]:
     """Return the entities linked to those of a crossing.
 
     Links whose ``via`` is not known are absent. ``keys`` has the crossing's n_lookups keys in the
@@ -262,17 +261,17 @@ def read_link_groups(
     seen; the connection holds one snapshot.
     """
     found = []
-    for way in ways(reader.plan):
+    for way in list_ways(reader.plan):
         if not keys[way.via]:
             continue
-        others = follow_link(connection, way, keys, before=as_of)
+        others = follow_tie(connection, way, keys, before=as_of)
         fellows = _fellows(reader, connection, way, others, as_of=as_of)
         passed = 0
         if keys[way.to]:
             asked = [(Group(PASSED.name, (way.link.to,)), keys[way.to], as_of)]
             passed = reader.read_sums(connection, asked)[0][way.link.measure]
         link, many = way.link, len(others) == FAN_OUT
-        found.append(LinkGroup(link.via, link.to, len(others), many, passed, fellows[:SHOWN]))
+        found.append(TieGroup(link.via, link.to, len(others), many, passed, fellows[:SHOWN]))
     return found
 
 
@@ -283,7 +282,7 @@ def count_co_occurrences(
 
     ``keys`` and ``as_of`` are those of :func:`read_link_groups`.
     """
-    pairs = sorted({way.link.pair for way in ways(reader.plan)})
+    pairs = sorted({way.link.pair for way in list_ways(reader.plan)})
     known = [pair for pair in pairs if reader.key(keys, *pair)]
     asked = [(Group(CROSSINGS.name, pair), reader.key(keys, *pair), as_of) for pair in known]
     counts = reader.read_sums(connection, asked)
@@ -296,11 +295,11 @@ def count_co_occurrences(
 def _fellows(
     reader: EntityHistoryReader,
     connection: Connection,
-    way: LinkLookup,
+    way: TieLookup,
     others: Sequence[tuple[int, int]],
     *,
     as_of: int,
-) -> tuple[LinkedEntity, ...]:
+) -> tuple[TiedEntity, ...]:
     asked = [
         (Group(stream, (way.link.to,)), key, as_of)
         for key, _ in others
@@ -308,7 +307,7 @@ def _fellows(
     ]
     sums = reader.read_sums(connection, asked)
     made = [
-        LinkedEntity(key, since, sums[2 * at]["n"], sums[2 * at + 1]["n"], sums[2 * at + 1]["hit"])
+        TiedEntity(key, since, sums[2 * at]["n"], sums[2 * at + 1]["n"], sums[2 * at + 1]["hit"])
         for at, (key, since) in enumerate(others)
     ]
     return tuple(sorted(made, key=lambda one: -one.hits))  # stable: those linked last stay first

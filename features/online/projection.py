@@ -1,35 +1,117 @@
 """Projection of records onto the counters, in the transaction that records them.
 
-A record is known at its journal time. A crossing counts once, with its first record;
-a later act adds what it changes about the crossing's label, and a hit is passed on along the links
-known before it. The journal gives no two records the same time.
+A record is known at its journal time. A crossing counts once, with its first record; a later act
+adds what it changes about the crossing's label, and a hit is passed on along the ties known before
+it. The journal gives no two records the same time.
+
+When an act or a find is corrected, which is rare, the acts and finds of its crossing are read from
+the journal as of a record's number. Acts of the loaded history are not corrected, and not read
+here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import Connection, bindparam, select
 
+from engine.domain.records import Inspection
 from engine.journal.entries import Draft, Entry, ProjectionInput
+from engine.journal.journal import JOURNAL, JournalReader
+from engine.journal.kinds import FIND_CONFIRMED, SEIZURE
 from engine.ports import ActEvent, CorrectionEvent, CrossingEvent, FindEvent
+from engine.queue.corrections import CORRECTIONS, Corrections
+from engine.queue.match_outcomes import ACTS
 from engine.storage.database import fetch_rows_among, insert_rows
-from features.catalogue.event_measures import Label, act_step, crossing_measures, vehicle
-from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, STREAMS
+from features.catalogue.event_streams import (
+    CROSSINGS,
+    FINDS,
+    INSPECTIONS,
+    PASSED,
+    STREAMS,
+    Label,
+    LabelStep,
+    StatedAct,
+    act_step,
+    crossing_measures,
+    label_steps,
+    vehicle,
+)
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import EVER, Stream
-from features.online.counter_log.merge import Event, append
-from features.online.counter_store import insert_merged
-from features.online.counter_updates import CountedEvent, CounterState, StreamGroups, measures
-from features.online.crossing_index import PASSAGES, passage_row, unpack_keys
-from features.online.entity_links import follow_link, keep, ways
-from features.online.search_counts import PlaceCounter, SearchReport, named_places
-from features.online.spread.snapshots import SpreadSnapshots
-from features.online.state_layout import StateLayout, layouts
-from features.online.stated_acts import StatedCrossing, read_stated_crossing
+from features.online.counter_log import Event, append_rows
+from features.online.counter_states import StateLayout, list_layouts
+from features.online.counter_store import (
+    CountedEvent,
+    CounterState,
+    StreamGroups,
+    insert_merged,
+    measures,
+)
+from features.online.crossing_index import (
+    PASSAGES,
+    follow_tie,
+    keep_ties,
+    list_ways,
+    passage_row,
+    unpack_keys,
+)
+from features.online.search_counts import PlaceCounter, SearchedVehicle, named_places
+from features.online.spread_snapshots import SpreadSnapshots
+
+
+@dataclass(frozen=True, slots=True)
+class StatedCrossing:
+    """A crossing as its acts and finds state it."""
+
+    steps: Sequence[LabelStep]
+    searched: frozenset[str]
+    """Places, those of finds among them."""
+    found: frozenset[str]
+
+
+def read_stated_crossing(connection: Connection, crossing_id: str, *, upto: int) -> StatedCrossing:
+    """Return what is stated of a crossing by records up to a number, corrections among them."""
+    column = ACTS.c
+    query = select(column.seq).where(column.crossing_id == crossing_id, column.seq <= upto)
+    seqs = list(connection.scalars(query))
+    first = JournalReader(connection).bodies(seqs)
+    of = CORRECTIONS.c
+    later = select(of.seq).where(of.of.in_(seqs), of.seq <= upto)
+    bodies = first | JournalReader(connection).bodies(list(connection.scalars(later)))
+    times = select(JOURNAL.c.seq, JOURNAL.c.known_at).where(JOURNAL.c.seq.in_(list(bodies)))
+    known_at = {row.seq: row.known_at for row in connection.execute(times)}
+    acts = [_to_stated_act(known_at[seq], bodies[seq]) for seq in sorted(bodies)]
+    known = Corrections(connection, upto=upto)
+    last = known.bodies(first).values()
+    found = _read_find_places(connection, known, crossing_id, upto=upto)
+    searched = {place for body in last for place in body["inspection"].get("places_searched", ())}
+    return StatedCrossing(tuple(label_steps(acts)), frozenset(searched | found), frozenset(found))
+
+
+def _to_stated_act(known_at: int, body: dict[str, Any]) -> StatedAct:
+    act = Inspection.model_validate(body["inspection"], strict=False)
+    return known_at, act.inspection_id, act.outcome, act.is_full
+
+
+def _read_find_places(
+    connection: Connection, known: Corrections, crossing_id: str, *, upto: int
+) -> set[str]:
+    records = JournalReader(connection).records(
+        SEIZURE, FIND_CONFIRMED, where=[JOURNAL.c.seq <= upto]
+    )
+    bodies = (
+        known.read(one.seq, one.body)
+        for one in records
+        if one.body["linked_crossing_id"] == crossing_id
+    )
+    places = (body["seizure"].get("place") for body in bodies if body is not None)
+    return {place for place in places if place is not None}
+
 
 Ints = NDArray[np.int64]
 _DERIVED = 1 + len(CROSSINGS.measures)
@@ -42,7 +124,7 @@ class CounterProjection:
     """Keeps passages, counters, links and places; implements ``engine.ports.Projection``."""
 
     def __init__(self, plan: Plan) -> None:
-        found = layouts(plan)
+        found = list_layouts(plan)
         self._groups = {name: _groups(plan, stream, found) for name, stream in STREAMS.items()}
         self._seen = [
             (amount, CROSSINGS.derived[name], plan.column[by, by])
@@ -50,7 +132,7 @@ class CounterProjection:
             if name in plan.derived
             for by in [CROSSINGS.derived[name].by]
         ]
-        self._ways = ways(plan)
+        self._ways = list_ways(plan)
         pairs = [seen.by for _, seen, _ in self._seen] + [way.link.pair for way in self._ways]
         place = self._groups[CROSSINGS.name].known_at_place
         self._known_at = [place(found[Group(CROSSINGS.name, by)]) for by in pairs]
@@ -77,7 +159,7 @@ class CounterProjection:
             passed = list(self._yield_passed_hits(connection, hits, stated))
             added += self._count(connection, passed)
         added.sort(key=itemgetter(0))
-        append(connection, added, self._insert)
+        append_rows(connection, added, self._insert)
         _keep(connection, known)
         self._searched.count(connection, list(_yield_searches(known, events, stated)))
         self._spread.note(connection, counted)
@@ -152,7 +234,7 @@ class CounterProjection:
                 linked += self._from_the_past(event, row)
             groups.add(row, event)
             standing.keep(those, event.known_at, row)
-        keep(connection, linked)
+        keep_ties(connection, linked)
         return standing.events
 
     def _from_the_past(self, event: CountedEvent, row: Ints) -> list[tuple[int, int, int, int]]:
@@ -186,7 +268,7 @@ class CounterProjection:
             for way in self._ways:
                 amounts = np.array([name == way.link.measure for name in names], np.int64)
                 amounts *= hit.amounts[_HIT]
-                for other, _ in follow_link(connection, way, hit.keys, before=before):
+                for other, _ in follow_tie(connection, way, hit.keys, before=before):
                     keys = [0] * self._width
                     keys[way.to] = other
                     yield CountedEvent(PASSED.name, keys, hit.known_at, amounts)
@@ -267,18 +349,18 @@ def _yield_searches(
     known: Mapping[str, _Passage],
     events: Sequence[tuple[int, ProjectionInput | None]],
     stated: _Stated,
-) -> Iterator[SearchReport]:
+) -> Iterator[SearchedVehicle]:
     """Yield the places searched in the vehicles of some events."""
     for known_at, event in events:
         if isinstance(event, CorrectionEvent) and event.crossing_id in known:
             one, now = known[event.crossing_id], stated[known_at]
             places = sorted(now.searched), sorted(now.found)
-            yield SearchReport(event.crossing_id, one.vehicle, one.keys, *places, is_whole=True)
+            yield SearchedVehicle(event.crossing_id, one.vehicle, one.keys, *places, is_whole=True)
         elif isinstance(event, ActEvent | FindEvent) and event.crossing_id in known:
             searched, found = named_places(event)
             if searched:
                 one = known[event.crossing_id]
-                yield SearchReport(event.crossing_id, one.vehicle, one.keys, searched, found)
+                yield SearchedVehicle(event.crossing_id, one.vehicle, one.keys, searched, found)
 
 
 _KNOWN = (

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, String, Table, Text, bindparam, delete
 
 from engine.ports import ActEvent, FindEvent
-from engine.search_orders.search_order import (
+from engine.search_orders import (
     AGAIN,
     ALL,
     CLASS,
@@ -73,12 +73,12 @@ Sums = dict[str, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class SearchReport:
+class SearchedVehicle:
     """Places of a vehicle that one or more records name as searched."""
 
     crossing_id: str
     vehicle: str
-    """Its class and whether it was laden: ``features.catalogue.event_measures.vehicles``."""
+    """Its class and whether it was laden: ``features.catalogue.event_streams.vehicles``."""
     keys: Sequence[int]
     """Of its crossing, in the order of the plan."""
     searched: Sequence[str]
@@ -121,7 +121,7 @@ class PlaceCounter:
         }
         return SearchCounts(counts)
 
-    def fill(self, connection: Connection, looked: Iterable[SearchReport]) -> None:
+    def fill(self, connection: Connection, looked: Iterable[SearchedVehicle]) -> None:
         """Count a whole history where nothing is counted, inside the writer's transaction.
 
         The rows are those that :meth:`count` gives.
@@ -148,12 +148,12 @@ class PlaceCounter:
         if again:
             insert_rows(connection, PLACE_COUNTS, [(_AGAIN, _write_json(again))])
 
-    def count(self, connection: Connection, looked: Sequence[SearchReport]) -> None:
+    def count(self, connection: Connection, looked: Sequence[SearchedVehicle]) -> None:
         """Add what records say about places, inside the writer's transaction."""
         for begin in range(0, len(looked), AT_ONCE):
             self._count(connection, looked[begin : begin + AT_ONCE])
 
-    def _count(self, connection: Connection, looked: Sequence[SearchReport]) -> None:
+    def _count(self, connection: Connection, looked: Sequence[SearchedVehicle]) -> None:
         names = list({one.crossing_id for one in looked})
         had = {
             name: (_codes(searched), _codes(found))

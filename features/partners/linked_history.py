@@ -1,16 +1,26 @@
-"""History of an administration with what its partners' messages brought.
+"""History of an administration: its own, and with what its partners' messages brought.
+
+A record belongs to the administration of the post of its crossing. A find that names a plate alone
+belongs to that of the crossing that it was attributed to; a find without a crossing, and a crossing
+at a post that no network names, belong to no administration.
 
 The receiver's history holds its own records, exits that manifests told of, and the entries, acts
 and finds that outcomes told of, each known when its message arrived. Features read it as they read
-any history: nothing here computes one.
+any history. A history has no record of a release, which a service has and tells: a vehicle on which
+no act is known within ``SEARCHED_WITHIN`` of its record is taken to have been let go ``LET_GO``
+after it.
 
-A history has no record of a release, which a service has and tells: a vehicle on which no act is
-known within ``SEARCHED_WITHIN`` of its record is taken to have been let go ``LET_GO`` after it.
+Administrations that state no agreement are taken to have the standard one. Both send manifests and
+outcomes with the fields that cooperation between customs services names today: identifiers of
+vehicle and load, mass, HS codes and net mass, not values, descriptions or origins. National
+identifiers travel if the network file states a domain of both.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -18,28 +28,147 @@ import pyarrow.compute as pc
 
 from engine.domain.network import Network
 from engine.domain.time_units import DAY, HOUR
-from engine.links.identity import LinkKeys
+from engine.links.agreement import Agreement, parse_agreement
+from engine.links.identity import LinkIdentity, LinkKeys
+from engine.links.messages import list_fields
 from features.history.record_rows import Row
-from features.history.tables import SCHEMAS, Tables
-from features.partners.administrations import (
-    TABLE_NAMES,
-    join_rows,
-    list_administrations,
-    list_facing_posts,
-    restrict_network,
-    select_own,
-)
-from features.partners.message_channel import MessageReceiver, MessageSender
-from features.partners.movements import Passage
-from features.partners.partner_exchange import (
+from features.history.tables import SCHEMAS, Tables, arrange_table, content_digest
+from features.partners.message_replay import (
     Event,
     LinkSide,
+    MessageReceiver,
+    MessageSender,
     VehicleLeft,
     VehicleSearched,
-    play_exchange,
+    replay_messages,
 )
-from features.partners.partner_records import Consignment
-from features.partners.standard_agreement import make_standard_agreement
+from features.partners.movements import Consignment, Passage
+
+TABLE_NAMES = ("crossings", "declarations", "goods_items", "inspections", "seizures")
+
+
+def list_administrations(network: Network) -> dict[str, frozenset[str]]:
+    """Return the posts of each administration of a network, in the order of their names.
+
+    >>> list_administrations(Network())
+    {}
+    """
+    found: dict[str, set[str]] = {}
+    for code, post in network.posts.items():
+        found.setdefault(post.administration, set()).add(code)
+    return {name: frozenset(found[name]) for name in sorted(found)}
+
+
+def list_facing_posts(network: Network, one: str, other: str) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of posts at which two administrations face each other, first one's first.
+
+    It suffices that one of two posts names the other as its pair.
+    """
+    found = set()
+    for code in network.posts:
+        pair = network.pair(code)
+        if pair is not None:
+            found |= {(code, pair), (pair, code)}
+    sides = {code: post.administration for code, post in network.posts.items()}
+    return tuple(sorted(pair for pair in found if (sides[pair[0]], sides[pair[1]]) == (one, other)))
+
+
+def select_own(tables: Tables, posts: Iterable[str]) -> Tables:
+    """Return what an administration recorded itself, with a network of its posts alone."""
+    own = pa.array(sorted(posts), pa.string())
+    crossings = tables.crossings.filter(pc.is_in(tables.crossings["post"], value_set=own))
+    ids = crossings["crossing_id"].combine_chunks()
+    declared = crossings["declaration_id"].drop_null().combine_chunks()
+
+    def keep(name: str, column: str, values: Any) -> Any:
+        table = tables.table(name)
+        return table.filter(pc.is_in(table[column], value_set=values))
+
+    return join_rows(
+        replace(
+            tables,
+            crossings=crossings,
+            declarations=keep("declarations", "declaration_id", declared),
+            goods_items=keep("goods_items", "declaration_id", declared),
+            inspections=keep("inspections", "crossing_id", ids),
+            seizures=keep("seizures", "linked_crossing_id", ids),
+        ),
+        network=restrict_network(tables.network, posts),
+    )
+
+
+def restrict_network(network: Network, posts: Iterable[str]) -> Network:
+    """Return a network in which only these posts report."""
+    kept = set(posts)
+    left = {code: post for code, post in network.posts.items() if code in kept}
+    return replace(network, posts=MappingProxyType(left))
+
+
+def join_rows(
+    tables: Tables, *, network: Network, added: Mapping[str, Any] | None = None
+) -> Tables:
+    """Return a history with more rows by table, each of the schema of its table; keys are new."""
+    made = {
+        name: arrange_table(
+            name, pa.concat_tables([arrange_table(name, tables.table(name)), added[name]])
+        )
+        if added and name in added
+        else tables.table(name).combine_chunks()
+        for name in TABLE_NAMES
+    }
+    return Tables(**made, network=network, digest=content_digest(made))
+
+
+MANIFEST_FIELDS = (
+    "movement", "post", "left_at", "vehicle_class", "plate", "plate_country", "trailer_plate",
+    "vin", "container_numbers", "seal_numbers", "weighed_mass_kg", "is_empty", "tir_carnet",
+    "cmr_number", "goods.hs_code", "goods.net_mass_kg",
+)  # fmt: skip
+PURPOSE = "smuggling"
+
+
+def make_standard_agreement(
+    network: Network,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    administrations: tuple[str, str],
+    identities: tuple[LinkIdentity, LinkIdentity],
+) -> Agreement:
+    """Return the agreement of two administrations whose posts face each other in ``pairs``."""
+    names = ("one", "other")
+    parties = [
+        {
+            "name": name,
+            "administration": administration,
+            "signing_key": identity.signing_key.hex(),
+            "receiving_key": identity.receiving_key.hex(),
+        }
+        for name, administration, identity in zip(names, administrations, identities, strict=True)
+    ]
+    national = sorted(network.identifiers)
+    fields = {
+        "manifest": [*MANIFEST_FIELDS, *national],
+        "outcome": list(list_fields("outcome")),
+    }
+    rules: list[dict[str, Any]] = [
+        {"kind": kind, "from": name, "purpose": PURPOSE, "fields": agreed}
+        for name in names
+        for kind, agreed in fields.items()
+    ]
+    return parse_agreement(
+        {
+            "name": "standard",
+            "kind": "partner",
+            "purposes": [PURPOSE],
+            "ground": "assumed for a backtest",
+            "expires": "2200-01-01T00:00:00Z",
+            "parties": parties,
+            "pairs": [{"posts": list(pair)} for pair in pairs],
+            "identifiers": dict(network.identifiers),
+            "messages": rules,
+        }
+    )
+
 
 SEARCHED_WITHIN, LET_GO = DAY, HOUR
 """Microseconds from the record of an arrival; assumed."""
@@ -70,7 +199,7 @@ def link_histories(tables: Tables, *, progress: Progress | None = None) -> dict[
         sides = _open_link(tables.network, couple, pairs)
         events = [(at, 0, event) for at, event in _list_events(own[couple[0]], sides[0].opposite)]
         events += [(at, 1, event) for at, event in _list_events(own[couple[1]], sides[1].opposite)]
-        play_exchange(sides, events)
+        replay_messages(sides, events)
         for name, side in zip(couple, sides, strict=True):
             posts[name].update(side.opposite.values())
             for table, rows in side.received.items():

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
 
-from features.seizure_reports.folded_text import FoldedText, Term
-from features.seizure_reports.lexicon import Lexicon
+from features.seizure_reports.folded_text import FoldedText, Lexicon, Term
 
 _ISO = re.compile(r"(?<![\d.-])(?P<y>(?:19|20)\d\d)[-.](?P<m>\d\d)[-.](?P<d>\d\d)(?!\d)")
 _NUMERIC = re.compile(

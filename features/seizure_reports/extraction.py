@@ -1,12 +1,16 @@
 """Proposed seizures of a report, each value with the passage it came from.
 
-Rules and lexicons propose; a person confirms. What the report does not state stays absent. Names
-of persons are no value of a seizure and are not looked for.
+Rules and lexicons propose; a person confirms. A value that the report does not state stays absent.
+Names of persons are no value of a seizure and are not looked for.
+
+After a word for a plate any group of letters and digits is a plate; without such a word only a
+group in the form of a plate of the countries around is. Names of posts are those of the network
+file, compared as they sound: ``Ойбек`` and ``Oybek`` are one.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from itertools import pairwise
@@ -19,26 +23,93 @@ from features.seizure_reports.dates import HEADING_ENDS, choose_seizure_date, fi
 from features.seizure_reports.folded_text import (
     FoldedText,
     Language,
+    Lexicon,
     Passage,
     Term,
     Terms,
     find_language,
     find_sentences,
+    fold,
+    read_lexicon,
 )
-from features.seizure_reports.lexicon import Lexicon, read_lexicon
-from features.seizure_reports.numbers import find_numbers
-from features.seizure_reports.plates import find_plates
-from features.seizure_reports.posts import find_post
 from features.seizure_reports.quantities import (
     Quantity,
     add_parts,
     choose_quantity,
+    find_heads,
+    find_numbers,
     find_quantities,
+    find_row,
     multiply_parts,
+    read_cell,
     read_column,
     sum_list,
 )
-from features.seizure_reports.tables import find_heads, find_row, read_cell
+
+_LETTER = "A-ZА-ЯЎҚҒҲ"
+_NAMED = re.compile(
+    r"(?:plates?|registration(?: number| plate| no\.?)?|reg\. ?no\.?|number plate|"
+    r"гос\.? ?(?:рег\.? ?)?(?:номер\w*|знак\w*)|госномер\w*|г/н|г\.н\.|гос\. ?№|государственн\w+ "
+    r"(?:регистрационн\w+ )?(?:номер\w*|знак\w*)|регистрационн\w+ (?:номер\w*|знак\w*)|"
+    r"номерн\w+ знак\w*|"
+    r"davlat raqam\w*(?: belgisi)?|d/r|давлат ракам\w*(?: белгиси)?|раками давлати\w*|"
+    r"ракамаи давлати\w*|раками кайди?\w*)[\s:«\"„“№]*(?:no\.?|number|№|is|was)?[\s:«\"„“]*"
+)
+_TOKEN = re.compile(rf"[{_LETTER}0-9]{{1,6}}(?:[ -]?[{_LETTER}0-9]{{1,6}}){{0,4}}")
+_FORMS = re.compile(
+    rf"(?<![\w.,/-])(?:\d\d ?[{_LETTER}] ?\d{{3}} ?[{_LETTER}]{{2}}"  # UZ, persons
+    rf"|\d\d ?\d{{3}} ?[{_LETTER}]{{3}}"  # UZ, firms
+    rf"|\d{{4}} ?[{_LETTER}]{{2}} ?\d\d"  # TJ
+    rf"|\d\d ?KG ?\d{{3}} ?[{_LETTER}]{{2,3}}"  # KG
+    rf"|\d{{3}} ?[{_LETTER}]{{2,3}} ?\d\d"  # KZ
+    rf"|[{_LETTER}] ?\d{{3}} ?[{_LETTER}]{{2}} ?\d{{2,3}}"  # RU
+    rf"|[{_LETTER}]{{2}} ?\d{{4}} ?[{_LETTER}]{{2}})(?![\w])"  # TM
+)
+
+
+def find_plates(text: FoldedText) -> Iterator[Passage]:
+    """Yield the plates in the order of the text, the same one once."""
+    seen: set[str] = set()
+    in_form = ((match.start(), match.end()) for match in _FORMS.finditer(text.text))
+    places = sorted({*_find_named(text), *in_form})
+    for start, end in places:
+        plate = re.sub(r"[ -]", "", text.text[start:end])
+        if not any(plate in other for other in seen):
+            seen.add(plate)
+            yield text.passage(start, end)
+
+
+def _find_named(text: FoldedText) -> Iterator[tuple[int, int]]:
+    for match in _NAMED.finditer(text.folded):
+        token = _TOKEN.match(text.text, match.end())
+        if token and sum(letter.isdigit() for letter in token[0]) >= 3:
+            yield token.start(), token.end()
+
+
+SHORTEST_NAME = 4
+_LATIN = str.maketrans(
+    dict(zip("абвгдезийклмнопрстуфхыэqxw", "abvgdeziyklmnoprstufhiekhv", strict=True))
+    | {"ж": "j", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "sh", "ю": "yu", "я": "ya"}
+    | dict.fromkeys("ъь'", "")
+)
+
+
+def find_post(text: FoldedText, posts: Mapping[str, Iterable[str]]) -> Term | None:
+    """Return the first post that the text names, by its code or by one of its names."""
+    named = ((code, name) for code, names in posts.items() for name in (code, *names))
+    sounds = {_sound(name): code for code, name in named if len(name) >= SHORTEST_NAME}
+    longest = sorted(sounds, key=len, reverse=True)
+    for match in re.finditer(r"[^\W_]+(?:['-][^\W_]+)*", text.folded):
+        sound = _sound(match[0])
+        for name in longest:
+            if sound.startswith(name) and len(sound) - len(name) <= 5:
+                return Term(sounds[name], match.start(), match.end())
+    return None
+
+
+def _sound(name: str) -> str:
+    return fold(name).replace("o'", "u").replace("kh", "h").replace("zh", "j").translate(_LATIN)
+
 
 _Value = TypeVar("_Value")
 _VAGUE = (
@@ -110,19 +181,19 @@ class ProposedSeizure:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportReading:
+class SeizureReportReading:
     """What a report was read as: its language and one proposal a substance."""
 
     language: Language
     seizures: tuple[ProposedSeizure, ...]
 
 
-def read_report(
+def read_seizure_report(
     text: str,
     posts: Mapping[str, Iterable[str]] | None = None,
     *,
     most_items: int | None = None,
-) -> ReportReading:
+) -> SeizureReportReading:
     """Read a report.
 
     posts : names of each post by its code, as the network file states them.
@@ -133,17 +204,17 @@ def read_report(
     lexicon, names = read_lexicon(), posts or {}
     reader = _Reader(FoldedText(text), lexicon, names)
     if not (items := reader.split()):
-        return ReportReading(reader.language, tuple(reader.read()))
+        return SeizureReportReading(reader.language, tuple(reader.read()))
     if most_items is not None and len(items) > most_items:
         raise RecordError("report", "text", "too_many_items", f"it has over {most_items} items")
     seizures: list[ProposedSeizure] = []
     for item in items:
         part = _Reader(FoldedText(item.text), lexicon, names, reader.language)
         seizures += map(item.move, part.read())
-    return ReportReading(reader.language, tuple(seizures))
+    return SeizureReportReading(reader.language, tuple(seizures))
 
 
-def describe(reading: ReportReading) -> dict[str, Any]:
+def describe(reading: SeizureReportReading) -> dict[str, Any]:
     """Return a reading as JSON: ``status``, ``language`` and ``seizures``.
 
     A value is ``{"value", "passage": {"start", "end", "text"}}``; ``methods`` is a list of them.
@@ -161,7 +232,7 @@ def read_bounded(_: Path, given: bytes) -> bytes:
     ``{"text": text, "posts": {code: [name]}, "most_items": number}``; raises ``RecordError``.
     """
     asked = json.loads(given)
-    reading = read_report(asked["text"], asked["posts"], most_items=asked["most_items"])
+    reading = read_seizure_report(asked["text"], asked["posts"], most_items=asked["most_items"])
     return json.dumps(describe(reading)).encode()
 
 

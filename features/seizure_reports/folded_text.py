@@ -2,17 +2,22 @@
 
 Reports come from typewriters and phones: one word stands with and without its accents, its
 apostrophe and the letters that a keyboard lacks. Folding replaces letters one for one, so that a
-place in the folded text is the same place in the report.
+place in the folded text is the same place in the report. The words by which reports name
+substances, places, methods and vehicles are those of ``lexicon.toml``.
 """
 
 import re
+import tomllib
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
+
+from engine.domain.records import SubstanceClass
 
 Language = Literal["en", "ru", "uz", "tg"]
 
@@ -183,3 +188,37 @@ _END = re.compile(
     r"(?<!(?<!\d )(?<![\w'’‘ʻʼ`])[^\W\d_])(?<!\b(?:гр|gr|см|No))[.!?;]+(?=\s+[^\Wа-яa-z_])"
     r"|\n\s*\n|\n(?=\s*[-•*])|\n(?=[^\n]*(?:\S {3,}\S|\|))"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """Terms of every kind of value, and the class of each substance."""
+
+    substances: Terms
+    class_of: Mapping[str, SubstanceClass]
+    classes: Terms
+    places: Terms
+    concealments: Terms
+    vehicles: Terms
+    trailers: Terms
+    methods: Terms
+    months: Terms
+    days: Terms
+    units: Terms
+    wholes: Terms
+    columns: Terms
+    dates: Terms
+    statements: Terms
+
+
+@cache
+def read_lexicon() -> Lexicon:
+    """Read the lexicon that comes with the package."""
+    text = Path(__file__).with_name("lexicon.toml").read_text(encoding="utf-8")
+    tables = tomllib.loads(text)
+    substances = tables.pop("substances")
+    return Lexicon(
+        substances=Terms({code: words for of in substances.values() for code, words in of.items()}),
+        class_of={code: name for name, of in substances.items() for code in of},
+        **{name: Terms(table, name == "units") for name, table in tables.items()},
+    )

@@ -12,7 +12,7 @@ _ENCODINGS = ("utf-8-sig", "cp1251")
 
 
 @dataclass(frozen=True, slots=True)
-class ReportFile:
+class SeizureReportFile:
     """A report: path below the folder and its text; ``refusal`` says why there is none."""
 
     path: str
@@ -20,7 +20,7 @@ class ReportFile:
     refusal: str = ""
 
 
-def read_reports(folder: Path) -> Iterator[ReportFile]:
+def read_seizure_reports(folder: Path) -> Iterator[SeizureReportFile]:
     """Yield every report below a folder (.txt, .md, .pdf) in the order of their paths.
 
     Raises
@@ -35,9 +35,9 @@ def read_reports(folder: Path) -> Iterator[ReportFile]:
         if path.suffix.lower() in _READ and path.is_file() and not path.is_symlink():
             name = path.relative_to(folder).as_posix()
             try:
-                yield ReportFile(name, text=_read_text(path))
+                yield SeizureReportFile(name, text=_read_text(path))
             except InputError as error:
-                yield ReportFile(name, refusal=error.why)
+                yield SeizureReportFile(name, refusal=error.why)
 
 
 def _read_text(path: Path) -> str:

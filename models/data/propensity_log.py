@@ -1,20 +1,30 @@
 """Propensity log: searches that the engine drew, their probabilities and their outcomes.
 
-Assumes that the engine logged its propensities (:mod:`engine.selection.policy`). What officers or a
-counterpart picked has none, so that it teaches a model and never measures one.
+Assumes that the engine logged its propensities (:mod:`engine.selection`). A search that
+officers or a counterpart picked has no propensity, so it teaches a model and never measures one.
 
 A draw without evidence stays a draw: an officer who leaves it undone may know what it would have
-found.
+found. Which arrivals were sent to officers comes from the journal's records of decisions: by acts
+alone, a draw that was never carried out looks like no draw at all.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection, or_
 
+from engine.domain.time_units import NEVER
 from engine.explanation.messages import Message, render
+from engine.journal.journal import (
+    JOURNAL,
+    JournalReader,
+)
+from engine.journal.kinds import DECISION
+from engine.queue.queue import DECISIONS
+from engine.selection import COUNTERPART, INSPECTED, Channel
 from models.array_types import Floats, Labels, Mask
 from models.data.dataset import Dataset, Target
 
@@ -201,3 +211,42 @@ def render_doubts(messages: Iterable[Message]) -> tuple[str, ...]:
 def missing_reasons(missing: float) -> tuple[str, ...]:
     """Return the same as :func:`missing_messages` in English."""
     return render_doubts(missing_messages(missing))
+
+
+Sendings = Mapping[str, tuple[float, bool]]
+"""By crossing: the propensity with which it was sent, and whether at random."""
+_D = DECISIONS.c
+
+
+def read_sent(connection: Connection, *, before: int = NEVER) -> Sendings:
+    """Read whom decisions sent; of a movement decided on again, the last decision counts.
+
+    What a counterpart's notice sent was not drawn, and is left out. Only decisions recorded before
+    ``before`` count, UTC microseconds.
+    """
+    chosen = [JOURNAL.c.known_at < before, or_(_D.basis.is_not(None), _D.amends.is_not(None))]
+    found: dict[str, tuple[float, bool]] = {}
+    for record in JournalReader(connection).records(DECISION, where=chosen, join=DECISIONS):
+        crossing_id, decision = record.body["crossing_id"], record.body["decision"]
+        found.pop(crossing_id, None)
+        is_drawn = decision["basis"] != COUNTERPART
+        if is_drawn and Channel.of(decision["channel"]) in INSPECTED:
+            found[crossing_id] = decision["propensity"], decision["basis"] == "random"
+    return found
+
+
+def sent_among(
+    found: Sendings, crossing_ids: Sequence[str], *, minutes: Mapping[str, float]
+) -> ReferralState:
+    """Return what is known of some arrivals, in their order.
+
+    ``found`` is empty where no decision is at hand; ``minutes`` are the lengths of the acts of each
+    crossing (:func:`features.history.labels.act_lengths`).
+    """
+    n = len(crossing_ids)
+    made = ReferralState(np.full(n, np.nan), np.zeros(n, np.bool_), np.full(n, np.nan))
+    for row, name in enumerate(crossing_ids):
+        made.minutes[row] = minutes.get(name, np.nan)
+        if name in found:
+            made.propensity[row], made.is_random[row] = found[name]
+    return made

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY, HOUR, MINUTE
-from engine.selection.randomization import ShiftPlan
+from engine.selection import ShiftPlan
 from models.array_types import Floats, Labels, Mask
 from models.data.dataset import Dataset
 from models.data.propensity_log import PropensityLog, missing_reasons

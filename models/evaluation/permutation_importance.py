@@ -15,7 +15,7 @@ import numpy as np
 from engine.ports import Scores
 from models.array_types import Floats, Mask, Positions, Rows
 from models.data.dataset import Dataset
-from models.scoring.risk import risk
+from models.scoring import risk
 from models.statistics import ranking_metrics
 from models.statistics.intervals import Estimate, estimates, share
 

@@ -12,12 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from engine.criteria.profiles.fields import Reader, columns_of
+from engine.criteria.profiles.checker import (
+    ProfileFailed,
+    Program,
+    Reader,
+    columns_of,
+    context,
+    program,
+)
 from engine.criteria.profiles.profile import BacktestSubject
-from engine.criteria.profiles.program import ProfileFailed, Program, context, program
 from engine.decision.inspection_minutes import LearnedMinutes
 from engine.domain.time_units import DAY, rfc3339
-from engine.selection.policy import Channel
+from engine.selection import Channel
 from features.catalogue.catalogue import CATALOGUE, proxies
 from features.catalogue.event_streams import CROSSINGS
 from features.catalogue.plan import Plan
@@ -28,8 +34,14 @@ from features.offline.encoded_history import arrivals, ints, read_log
 from features.offline.feature_matrix import matrix
 from models.array_types import Floats, Mask
 from models.config import TrainConfig
-from models.data.propensity_log import ReferralState, engine_drawn, missing_reasons, random_draws
-from models.data.referral_log import Sendings, sent_among
+from models.data.propensity_log import (
+    ReferralState,
+    Sendings,
+    engine_drawn,
+    missing_reasons,
+    random_draws,
+    sent_among,
+)
 from models.evaluation.metric_view import share_estimates
 from models.evaluation.off_policy import policy_value
 from models.statistics.intervals import share, withhold_estimate
@@ -65,7 +77,7 @@ def profile_backtest(
     """Replay a profile over the last ``days`` of a history, back from its last crossing.
 
     ``tables`` is everything a home knows, crossings sorted by ``known_at``; ``sent`` is whom
-    decisions sent (:func:`models.data.referral_log.read_sent`): without it a draw that never became
+    decisions sent (:func:`models.data.propensity_log.read_sent`): without it a draw that never became
     an act looks like no draw.
 
     The answer holds JSON values: the period, ``arrivals`` and ``matches`` in it,

@@ -4,6 +4,9 @@ Assumes that the scores came from a model that saw nothing of the test period. T
 labels are selected: the random stream (chosen by no score or officer: unbiased), inverse propensity
 (all that the engine drew, weighted back to all arrivals), and the inspected rows as the selection
 of the day left them (biased by it, and marked as such).
+
+Drift of the test period from the training rows needs no label; the two alarms read the period's
+searches week by week, as they will be read in force.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.domain.time_units import rfc3339
+from engine.domain.time_units import WEEK, rfc3339
 from engine.ports import Scores
+from engine.selection import COUNTERPART
 from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Labels, Mask
 from models.config import TrainConfig
@@ -25,21 +29,95 @@ from models.data.propensity_log import (
     read_log,
     read_random_stream,
 )
-from models.evaluation.calibration_error import calibration_figures
-from models.evaluation.drift_section import alarms, drift, recent
 from models.evaluation.fairness import by_group, outcome_test, within
-from models.evaluation.metric_view import RESAMPLING, View, curve, figures
+from models.evaluation.metric_view import RESAMPLING, View, calibration_figures, curve, figures
 from models.evaluation.off_policy import advantage, diagnose_log, policy_value
 from models.evaluation.permutation_importance import Score, family_values, proxy_effect
 from models.evaluation.report_text import cannot_tell
-from models.scoring.risk import risk
-from models.statistics import ranking_metrics
+from models.scoring import risk
+from models.statistics import ranking_metrics, sequential_test
+from models.statistics.drift import reference, score_shift, shifts
 from models.statistics.intervals import estimates
+
+SHOWN = 12
+BEFORE_DAYS = 90
+"""What the period is compared with: older counters were still filling up."""
+
+
+def describe_drift(
+    earlier: Dataset, test: Dataset, *, risks: tuple[Floats, Floats], capacity: float
+) -> dict[str, Any]:
+    """Compare a test period with what came before it, as :func:`recent` has it.
+
+    Parameters
+    ----------
+    earlier, test : Dataset of n and m rows
+        Of the same features.
+    risks : float64 arrays of shape (n,) and (m,)
+        Of both; released arrivals are compared, since the model was not fitted on them.
+    capacity : float
+        Share that can be searched.
+
+    Returns
+    -------
+    dict
+        ``features``: the farthest movers; ``moved``: how many of how many; ``score``; the alarms.
+    """
+    found = shifts(reference(earlier.values, earlier.names), test.values)
+    scores = score_shift(
+        risks[0][~earlier.is_inspected], risks[1][~test.is_inspected], capacity=capacity
+    )
+    return {
+        "moved": sum(one.has_moved for one in found),
+        "of": len(found),
+        "features": [
+            {"name": one.name, "psi": one.psi, "noise": one.noise, "moved": one.has_moved}
+            for one in found[:SHOWN]
+        ],
+        "score": scores.as_dict(),
+    }
+
+
+def select_recent(earlier: Dataset) -> Dataset:
+    """Return the last ninety days of what taught."""
+    return earlier.last(BEFORE_DAYS)
+
+
+def run_alarms(test: Dataset, chance: Floats) -> dict[str, Any]:
+    """Run the two alarms over a period's searches, by the week in which each was made.
+
+    Parameters
+    ----------
+    test : Dataset of n rows
+    chance : float64 array of shape (n,)
+        Stated chance of a discrepancy.
+
+    Returns
+    -------
+    dict
+        For ``picked`` (do searches find less than stated? those on a counterpart's word say nothing
+        of it) and ``random`` (do random checks find more?): weeks, evidence, the threshold, and
+        whether an alarm went off.
+    """
+    random_rows = test.evidence("discrepancy") & (test.basis == "random")
+    picked = test.evidence("discrepancy") & ~np.isin(test.basis, ("random", COUNTERPART))
+    weeks = test.arrived_at // WEEK
+    watches = {
+        "picked": (sequential_test.EDetector(), picked),
+        "random": (sequential_test.watch_more(), random_rows),
+    }
+    return {
+        name: sequential_test.over(
+            watch, chance[rows], test.discrepancy[rows], periods=weeks[rows]
+        ).as_dict()
+        for name, (watch, rows) in watches.items()
+    }
+
 
 SYNTHETIC = "These figures come from generated data: they say nothing about any real border."
 
 
-def report(
+def evaluate_model(
     test: Dataset,
     scores: Scores,
     *,
@@ -97,7 +175,7 @@ def report(
         "outcome_test": outcome_test(groups, total=within(test, judged.chosen)),
         "scores_by_outcome": _by_outcome(test, judged.ranked),
         **_compare_peers(judged, {name: one[rows] for name, one in (peers or {}).items()}),
-        "alarms": alarms(test, chances["discrepancy"]),
+        "alarms": run_alarms(test, chances["discrepancy"]),
     }
     if gravity is not None:
         made["gravity"] = _gravity(judged, gravity[rows])
@@ -184,11 +262,11 @@ def _inside(judged: _JudgedArrivals, score: Score, *, earlier: Dataset | None) -
         ),
     }
     if earlier is not None and len(earlier):
-        taught = recent(earlier.take(earlier.entries))
+        taught = select_recent(earlier.take(earlier.entries))
         scores = score(taught.values)
         before = risk(scores.p_seizure, scores.p_discrepancy, severity=config.seizure_weight)
         risks = before, judged.ranked
-        made["drift"] = drift(taught, test, risks=risks, capacity=config.capacity)
+        made["drift"] = describe_drift(taught, test, risks=risks, capacity=config.capacity)
     return made
 
 

@@ -20,11 +20,8 @@ from numpy.typing import NDArray
 
 from models.array_types import Floats, Mask, Rows
 from models.data.dataset import Target
-from models.explanation.contributions import Contributions, Part
-from models.explanation.usual_values import UsualValues
-from models.scoring.linear import Linear
-from models.scoring.risk import Head
-from models.scoring.tree_ensemble import DEEPEST, TreeArrays
+from models.explanation.contributions import Contributions, Part, UsualValues
+from models.scoring import DEEPEST, Head, Linear, TreeArrays
 
 Ints = NDArray[np.int32]
 

@@ -3,13 +3,13 @@
 Assumes few finds. One ensemble of trees depends on its seed as much as on the data, so several are
 grown with few features tried at each split and become one: their leaves count a share each. A line
 over all features is steadier where finds are a few dozen, and blunter where they are many; which
-weighs how much is decided on later data (:mod:`models.learning.blending`), not here.
+weighs how much is decided on later data (:mod:`models.learning.calibration`), not here.
 
 The prior-seizure score assumes that a known seizure counts about the same whichever party it was
 found on, that several add up, and that a clear past lowers no risk. A few dozen seizures cannot
 teach this: spread over a dozen columns of one kind, chance and the penalty leave hardly anything of
 it. So it is said here how much a precedent counts, and chosen on later data how much all of them
-weigh (:mod:`models.learning.blending`); only the rate from which on one counts comes from the rows.
+weigh (:mod:`models.learning.calibration`); only the rate from which on one counts comes from the rows.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from models.array_types import Floats, Labels, Positions, Rows
 from models.config import Trees
 from models.learning.scikit_trees import SharedBins, average_ensembles, widen_ensemble
-from models.scoring.linear import Linear, fold_values
+from models.scoring import Linear, fold_values
 
 _OUTER = (0.005, 0.995)
 """Quantiles of the training rows between which the line's features are held."""

@@ -1,19 +1,25 @@
-"""Fit tasks: which rows and features teach which part of a model.
+"""Fit tasks: which rows, features and signs teach which part of a model.
 
 Assumes a fold in time: nothing here looks at a row or a label that was not known at its cut.
 
-Screening: each split of a tree tries a few features drawn at random. Where finds are many, those
-that say nothing are left out before the draw, so that a split is not spent on them. Where finds are
-few this test says hardly more than chance, and nothing is left out (:mod:`models.learning.fit`). A
+Screening: each split of a tree tries a few features drawn at random. If finds are many, features
+that say nothing are left out before the draw, so that a split is not spent on them. If finds are
+few, this test says hardly more than chance, and nothing is left out (:mod:`models.learning.fit`). A
 feature that speaks only together with another is lost; that costs less than the crowd does
 (docs/trials.md).
 
 Thinning: inspections without a find are many times those with one, and beyond some ten thousand
 they teach little more. A sample of them, drawn by the seed, stands for all, as in a case-control
-study; the odds that it raises are lowered again where the part is fitted.
+study; the odds that it raises are lowered again when the part is fitted.
+
+Monotone constraints: with a hundred seizures or fewer, chance bends what trees learn. The public
+lists of land indicators (World Customs Organization; no universal weights exist) name facts that
+speak for a search and never against one: earlier finds on a party, a conveyance or driver that is
+new here, differences from the paired post's record, a low value, thin hours. Trees for seizures
+keep these signs, and half of them look at nothing else (:mod:`models.learning.base_learners`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -22,11 +28,73 @@ from numpy.typing import NDArray
 
 from models.array_types import Floats, Labels, Positions, Rows
 from models.config import TrainConfig, Trees
-from models.data.dataset import TARGETS, Dataset, Target
-from models.data.temporal_splits import Fold
-from models.learning import monotone_constraints
-from models.scoring.novelty import column_of, fingerprints, unseen
-from models.scoring.risk import UNSEEN_TREES
+from models.data.dataset import TARGETS, Dataset, Fold, Target
+from models.scoring import UNSEEN_TREES, column_of, fingerprints, unseen
+
+FOUND = ("_hit_rate", "_hit_rate_ever", "_seizure_rate", "_finds_elsewhere", "_hits_ever")
+"""Endings of features that say how much was found before; so do hits passed along links, and finds
+spread along them."""
+RISING = (
+    "night",
+    "new_driver_for_plate",
+    "new_trailer_for_plate",
+    "new_driver_for_carrier",
+    "new_consignee_for_carrier",
+    "new_plate_for_carrier",
+    "driver_changed",
+    "post_changed",
+    "vin_changed",
+    "mirror_plate_differs",
+    "mirror_vin_differs",
+    "mirror_trailer_differs",
+    "mirror_driver_differs",
+    "mirror_seals_differ",
+    "mirror_consignee_differs",
+    "mirror_goods_differ",
+    "mirror_mass_gap",
+    "transit_share",
+    "bad_container",
+    "carrier_beside_30min",
+    "tare_over_usual_of_plate",
+    "tare_over_usual_of_carrier",
+    "consignee_precursor_new",
+    "consignor_precursor_new",
+    "precursor_route_new",
+    "consignee_near_precursor_new",
+    "precursor_kg_over_usual",
+    "precursor_kg_over_usual_of_consignee",
+)
+"""More of it, or its being so, never speaks against a search."""
+FALLING = (
+    "plate_crossings_365d",
+    "plate_same_way_365d",
+    "plate_searched_here_60d",
+    "driver_searched_here_60d",
+    "post_crossings_30min",
+    "value_over_usual",
+    "value_over_usual_of_origin",
+    "value_over_usual_of_hs6_origin",
+    "value_over_usual_of_consignee",
+    "value_over_usual_of_consignee_goods",
+)
+"""More of it never speaks for a search: a regular, a busy half hour, a high value, being
+searched of late where it comes again rather than elsewhere."""
+
+
+def list_signs(names: Sequence[str], more: Mapping[str, int]) -> NDArray[np.int8]:
+    """Return the sign of each of f features for seizures, int8 of shape (f,).
+
+    1 rising, -1 falling, 0 free; ``more``, the signs of a training configuration, goes first.
+    """
+    return np.array([more.get(name, _sign(name)) for name in names], np.int8)
+
+
+def _sign(name: str) -> int:
+    if name in FALLING:
+        return -1
+    has_found = name.endswith(FOUND) or name.startswith("hits_passed") or "_spread_" in name
+    return int(name in RISING or has_found)
+
 
 COMPANIONS = 200
 """At most so many released rows are drawn for each find that was linked back to one."""
@@ -93,11 +161,11 @@ def _gather_rows(
     line_among = None
     signs = np.array([given.get(name, 0) for name in dataset.names], np.int8)
     if target == "seizure":
-        rows, label = _with_linked(dataset, rows, fold=fold, seed=config.seed)
+        rows, label = _add_later_finds(dataset, rows, fold=fold, seed=config.seed)
         trees, few, signs = (
             config.seizure,
             config.few_seizures,
-            monotone_constraints.signs(dataset.names, given),
+            list_signs(dataset.names, given),
         )
         line_among = select_features(dataset.names, left_out=config.seizure_line_leaves_out)
     positives = int(label.sum())
@@ -176,7 +244,7 @@ def _enrich(
     )
 
 
-def _with_linked(
+def _add_later_finds(
     dataset: Dataset, rows: Positions, *, fold: Fold, seed: int
 ) -> tuple[Positions, Labels]:
     """Add the finds linked back to released vehicles, each with companions from the released.

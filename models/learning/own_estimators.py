@@ -42,8 +42,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from engine.errors import InputError
 from models.array_types import Floats, Labels, Rows
 from models.learning.scikit_trees import read_trees
-from models.scoring.linear import Linear
-from models.scoring.tree_ensemble import DEEPEST, TreeArrays
+from models.scoring import DEEPEST, Linear, TreeArrays
 
 FORESTS: Final = (RandomForestClassifier, ExtraTreesClassifier)
 TREES: Final = (HistGradientBoostingClassifier, GradientBoostingClassifier, *FORESTS)

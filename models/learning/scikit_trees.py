@@ -14,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from engine.errors import RiskError
 from models.array_types import Floats, Labels, Positions, Rows
-from models.scoring.tree_ensemble import DEEPEST, TreeArrays
+from models.scoring import DEEPEST, TreeArrays
 
 ATTRIBUTES = ("_predictors", "_baseline_prediction", "n_features_in_")
 """Attributes of a fitted estimator."""

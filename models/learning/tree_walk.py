@@ -2,15 +2,15 @@
 
 Assumes numeric splits. scikit-learn adds its trees to the baseline in their order, for each row;
 so does this, in one call for all trees instead of one a tree. What serves adds them up in another
-order (:mod:`models.scoring.tree_ensemble`), and its last bits differ.
+order (:mod:`models.scoring`), and its last bits differ.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.offline.compilation import compile_kernel
+from features.offline.kernel import compile_kernel
 from models.array_types import Floats, Mask, Rows
-from models.scoring.tree_ensemble import TreeArrays
+from models.scoring import TreeArrays
 
 _ROWS = 64
 """Rows that go through a tree together: they and the tree stay near the processor."""

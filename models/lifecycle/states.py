@@ -2,26 +2,47 @@
 
 Assumes that a state is what the records say, in their order, and nothing else: two approvals by
 different people put a model into force, whether or not a record says so too, and an approval twice
-by one person, or by the person who trained the model, counts for nothing even when it got into the
+by one person, or by the person who trained the model, counts for nothing even if it is in the
 journal. Two commands that race therefore cannot promote with one person. The same holds of a trial,
 in which a challenger shares the searches of the model in force: it needs two people, and it ends
-when either of the two models leaves. A model that was withdrawn is on no way back, whatever comes
-into force after it, until two people approve it again.
+when either of the two models leaves. A withdrawn model is never restored by a rollback; two people
+must approve it again.
+
+Records about models are few: the state is computed again from all of them at each look.
+
+A record of a registration holds the digest of the bundle's manifest, and the manifest those of its
+files. The service refuses a changed bundle when it loads it; the check of bundles finds one before
+that, and one that is gone, so that a decision of that model could not be computed again.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal, cast
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Connection, select
+
+from engine.audit.file_anchors import find_symbolic_links
 from engine.criteria.dual_control import NOTHING_PENDING, Refusal, Transition, check_person
+from engine.errors import NoModelError, TamperedBundleError
+from engine.journal.entries import Draft, JournalFault
+from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import (
+    COPIED,
+    DRIFT_MEASURED,
     MODEL_APPROVED,
     MODEL_CHALLENGED,
     MODEL_IN_FORCE,
     MODEL_REGISTERED,
     MODEL_RETIRED,
     MODEL_SHADOWED,
+    TRIAL_MEASURED,
+    TrialBody,
 )
+from engine.journal.power_records import PowerRecord, find_last_sequence, read_records
+from engine.storage.files import file_digest
+from engine.storage.home import Home
+from models.bundle import KEY_FILE, MANIFEST, read_verified, signing_key
 
 KINDS = (
     MODEL_REGISTERED,
@@ -111,7 +132,7 @@ Rule = Callable[[ModelStates, ModelState, ModelEvent], Refusal | None]
 Effect = Callable[[ModelStates, ModelState, ModelEvent], ModelStates]
 
 
-def state(events: Iterable[ModelEvent]) -> ModelStates:
+def compute_states(events: Iterable[ModelEvent]) -> ModelStates:
     """Return where every model stands after these records, in the journal's order.
 
     Records that no command here would write (of an unknown version, say) change nothing.
@@ -275,3 +296,146 @@ _EFFECTS: Mapping[str, Effect] = {
 
 def _with(now: ModelStates, model: ModelState) -> ModelStates:
     return replace(now, models={**now.models, model.version: model})
+
+
+EVEN = 0.5
+"""Share of a challenger that nothing was found about yet."""
+
+
+def read_state(connection: Connection) -> ModelStates:
+    """Return where every model stands."""
+    return compute_states(_events(connection))
+
+
+def came_into_force(connection: Connection, version: str) -> int | None:
+    """Return the number of the record that put a version into force; None where it does not decide.
+
+    Where it left and came back, that is the record by which it came back.
+    """
+    events = _events(connection)
+    if compute_states(events).in_force != version:
+        return None
+    while compute_states(events[:-1]).in_force == version:
+        events.pop()
+    return events[-1].seq
+
+
+def _events(connection: Connection) -> list[ModelEvent]:
+    return [_event(record) for record in read_records(connection, KINDS) if _counts(record)]
+
+
+def _counts(record: PowerRecord) -> bool:
+    """Tell whether a record moves a model: one that is not proven only takes a model away."""
+    return record.body is not None or record.kind == MODEL_RETIRED
+
+
+def _event(record: PowerRecord) -> ModelEvent:
+    body = record.body or {}
+    return ModelEvent(
+        kind=record.kind,
+        version=record.subject,
+        by=str(body.get("by", "")),
+        manifest=body.get("manifest", ""),
+        evaluation=body.get("evaluation", ""),
+        card=body.get("card", ""),
+        seq=record.seq,
+        dismissed=tuple(body.get("dismissed", ())),
+    )
+
+
+def measurement(version: str, *, by: str, figures: Mapping[str, Any]) -> Draft:
+    """Return the record of one measurement of drift."""
+    return DRIFT_MEASURED.draft(version, {"by": by, "figures": dict(figures)})
+
+
+def find_last_measurement(connection: Connection) -> int | None:
+    """Return the journal's number of the last measurement of drift, None where there is none."""
+    return find_last_sequence(connection, DRIFT_MEASURED)
+
+
+def find_model_in_force(connection: Connection) -> str | None:
+    """Return the version that decides, None where none does."""
+    return read_state(connection).in_force
+
+
+@dataclass(frozen=True, slots=True)
+class OnTrial:
+    """Two models that share what the score may pick."""
+
+    champion: str
+    """The version in force."""
+    challenger: str
+    sequence: int
+    """The journal's record that began the trial."""
+    share: float
+    """Probability with which the challenger leads an arrival."""
+
+
+def find_trial(connection: Connection) -> OnTrial | None:
+    """Return the trial that runs, with its share as measured last; None where none does."""
+    now = read_state(connection)
+    challenger = now.challenger
+    if now.in_force is None or challenger is None or challenger.trial is None:
+        return None
+    measured = last_of_trial(connection, challenger.trial)
+    share = EVEN if measured is None else measured[1]["share"]
+    return OnTrial(now.in_force, challenger.version, challenger.trial, share)
+
+
+def last_of_trial(connection: Connection, sequence: int) -> tuple[int, TrialBody] | None:
+    """Return the last measurement of the trial that this record began: its number and its body."""
+    for record in reversed(read_records(connection, (TRIAL_MEASURED,), after=sequence)):
+        body = record.body
+        # One that was under way as the trial before it ended is of that one.
+        if body is not None and body["trial"] == sequence:
+            return record.seq, cast("TrialBody", body)
+    return None
+
+
+def registered_bundles(connection: Connection) -> dict[str, tuple[int, str]]:
+    """Return each registered version with the number of its record and its manifest's digest."""
+    found: dict[str, tuple[int, str]] = {}
+    query = select(JOURNAL.c.seq, JOURNAL.c.subject).where(JOURNAL.c.kind == MODEL_REGISTERED)
+    versions = {row.seq: row.subject for row in connection.execute(query)}
+    for seq, body in JournalReader(connection).bodies_of(MODEL_REGISTERED):
+        if body.get("manifest"):
+            found.setdefault(versions[seq], (seq, str(body["manifest"])))
+    return found
+
+
+def bundle_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
+    """Yield each bundle that is gone, changed or reached by a link."""
+    yield from find_symbolic_links(home.bundles)
+    key = signing_key(home).public_key() if (home.keys / KEY_FILE).exists() else None
+    elsewhere = _list_elsewhere(connection)
+    for version, (seq, manifest) in registered_bundles(connection).items():
+        if version in elsewhere and not (home.bundles / version).is_dir():
+            continue
+        why = _difference(home, version, manifest=manifest, key=key)
+        if why is not None:
+            yield JournalFault(seq, "bundle", f"bundle {version} {why}")
+
+
+def _list_elsewhere(connection: Connection) -> set[str]:
+    """Return the versions of a node's centre that never decided here: theirs may not arrive."""
+    registered = read_records(connection, (MODEL_REGISTERED,))
+    copied = {one.subject for one in registered if COPIED in (one.body or {})}
+    return copied - set(read_state(connection).history)
+
+
+def _difference(
+    home: Home, version: str, *, manifest: str, key: Ed25519PublicKey | None
+) -> str | None:
+    folder = home.bundles / version
+    if not folder.is_dir():
+        return "is gone"
+    if folder.is_symlink() or (folder / MANIFEST).is_symlink():
+        return None  # named as a link
+    try:
+        if file_digest(folder / MANIFEST) != manifest:
+            return "has another manifest than was registered"
+        if key is not None:
+            read_verified(folder, key)
+    except (OSError, NoModelError, TamperedBundleError, ValueError, KeyError) as error:
+        return f"is not as it was registered ({getattr(error, 'why', type(error).__name__)})"
+    return None

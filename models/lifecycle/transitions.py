@@ -1,15 +1,16 @@
-"""Steps of promotion: who may take each, and the records that it leaves.
+"""Steps of promotion: who may take each, the records that it leaves, and its refusals.
 
-Each returns the records that it takes, or refuses with the condition that is missing. What they
-come to is what :mod:`models.lifecycle.states` makes of them.
+Each step returns the records that it takes, or refuses with the condition that is missing; a
+refusal is a message identifier with parameters and an English template. What the records come to is
+what :mod:`models.lifecycle.states` makes of them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, Final, Required, TypedDict, Unpack
 
 from engine.criteria.dual_control import APPROVED_ALREADY, OWN_WORK, Refusal
-from engine.errors import NoModelError
-from engine.explanation.messages import Message
+from engine.errors import NoModelError, PromotionRefusedError
+from engine.explanation.messages import Message, render
 from engine.journal.entries import Draft, Kind
 from engine.journal.kinds import (
     MODEL_APPROVED,
@@ -18,9 +19,8 @@ from engine.journal.kinds import (
     MODEL_REGISTERED,
     MODEL_RETIRED,
     MODEL_SHADOWED,
+    ModelBody,
 )
-from engine.journal.payloads import ModelBody
-from models.lifecycle.refusals import make_refusal
 from models.lifecycle.states import (
     APPROVALS,
     ModelEvent,
@@ -28,6 +28,39 @@ from models.lifecycle.states import (
     ModelStates,
     find_refusal,
 )
+
+REFUSALS: Final[Mapping[str, str]] = {
+    "in_force_already": "it is in force",
+    "no_evaluation": "it has no stored evaluation",
+    "not_judged": "it could not be judged: {text}",
+    "no_card": "it has no model card",
+    "other_bundle": "its bundle is not the one that was registered",
+    "bundle_missing": "its bundle is missing",
+    "bundle_refused": "its bundle is refused: {text}",
+    "other_features": "it was fitted on other features than those read here",
+    "labels_doubted": "its labels are in doubt: {text}",
+    "not_a_candidate": "only a candidate can become a shadow",
+    "own_model": "the person who trained a model may not approve it",
+    "own_trial": "the person who trained a model may not put it on trial",
+    "approved_already": "the same person approved it already",
+    "trial_approved_already": "the same person approved its trial already",
+    "nothing_to_challenge": "no model is in force that it could challenge",
+    "other_on_trial": "{code} is on trial",
+    "none_on_trial": "no model is on trial",
+    "nothing_to_return_to": "no earlier model is left to return to",
+}
+"""By message identifier. Clients read the identifiers; their words may be improved."""
+
+
+def describe_refusal(message: Message) -> dict[str, Any]:
+    """Return a refusal as JSON values, with its words in English."""
+    return {**message.as_dict(), "why": render(message, templates=REFUSALS)}
+
+
+def make_refusal(version: str, message: str, **parameters: Any) -> PromotionRefusedError:
+    """Return the refusal of a step of this model; empty ``version`` where it is of no one model."""
+    refused = describe_refusal(Message(message, parameters))
+    return PromotionRefusedError(version, refused["why"], message, parameters)
 
 
 def register(

@@ -6,5 +6,5 @@ officer_integrity  Permutation test of whether an officer sees or releases a car
                    chance explains
 shadow_scoring     Scores of a shadow model for past decisions, and its agreement with the model
                    in force
-trial_results      Finds of both sides of a trial, among arrivals that one side alone selected
+trials             Trial of a challenger against the champion, and the finds of both sides
 """

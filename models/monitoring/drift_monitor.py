@@ -27,13 +27,13 @@ from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
 from engine.journal.kinds import DECISION
 from engine.ports import Features
 from engine.queue.queue import DECISIONS
-from engine.selection.policy import COUNTERPART, risk
+from engine.selection import COUNTERPART, risk
 from engine.storage.database import split_in_slices
 from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Rows
-from models.bundle.bundle import BundleDocuments
-from models.lifecycle.projection import came_into_force
-from models.lifecycle.refusals import make_refusal
+from models.bundle import BundleDocuments
+from models.lifecycle.states import came_into_force
+from models.lifecycle.transitions import make_refusal
 from models.statistics import sequential_test
 from models.statistics.drift import FeatureShift, Reference, score_shift, shifts
 from models.statistics.intervals import share

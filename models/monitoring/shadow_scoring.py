@@ -35,17 +35,15 @@ from engine.journal.kinds import (
     INSPECTION,
     MODEL_SHADOWED,
     SHADOW_SCORES,
+    ShadowScoresBody,
 )
-from engine.journal.payloads import ShadowScoresBody
 from engine.ports import Features, Scorer
 from engine.queue.corrections import Corrections
 from engine.queue.queue import DECISIONS
-from engine.selection.champion_challenger import CHALLENGER
-from engine.selection.percentiles import LEVELS
-from engine.selection.policy import COUNTERPART, risk
+from engine.selection import CHALLENGER, COUNTERPART, TABLE_LEVELS, risk
 from models.array_types import Floats, Mask
-from models.explanation.usual_values import FEWEST_ROWS
-from models.lifecycle.refusals import make_refusal
+from models.explanation.contributions import FEWEST_ROWS
+from models.lifecycle.transitions import make_refusal
 from models.statistics.intervals import share
 
 TOGETHER = 256
@@ -101,7 +99,7 @@ def shadow_scores(
 
 def _draft(post: str, day: int, version: str, scored: _ShadowScore, *, among: int) -> Draft:
     risks = scored.risk
-    levels = np.linspace(0.0, 1.0, LEVELS)
+    levels = np.linspace(0.0, 1.0, TABLE_LEVELS)
     body: ShadowScoresBody = {
         "model_version": version,
         "day": rfc3339(day * DAY)[:10],
@@ -209,7 +207,7 @@ def seeds(connection: Connection, version: str) -> dict[str, tuple[float, ...]]:
     absent: there the bundle's own quantiles serve.
     """
     risks: dict[str, list[Floats]] = {}
-    levels = np.linspace(0.0, 1.0, LEVELS)
+    levels = np.linspace(0.0, 1.0, TABLE_LEVELS)
     for (post, _), body in day_records(connection, version):
         count, table = body["decisions"], body["quantiles"]
         if count:

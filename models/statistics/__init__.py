@@ -5,5 +5,4 @@ intervals        Estimates with confidence intervals, or the reason why they are
 ranking_metrics  Quality of a ranking and of stated chances, at a post that can search a few
                  vehicles in 100
 sequential_test  Sequential test of whether inspections still find what was stated (an e-detector)
-thompson_race    Thompson sampling between a champion and a challenger after a change
 """

@@ -96,7 +96,7 @@ class Reliability:
     counts: tuple[int, ...]
     error: float
     """Expected calibration error: mean distance of both, weighted by count. Right chances
-    have one too, the larger the fewer rows (:mod:`models.evaluation.calibration_error`)."""
+    have one too, the larger the fewer rows (:mod:`models.evaluation.metric_view`)."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the bins as JSON keeps them."""

@@ -26,13 +26,11 @@ from models.config import TrainConfig
 from models.data.build_dataset import dataset, freeze_history, in_order
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import NAME, lookup
-from models.data.propensity_log import ReferralState
-from models.data.referral_log import sent_among
-from models.evaluation.report import report
-from models.learning.fit import fit
-from models.learning.fitted_model import FittedModel
-from models.scoring.risk import risk
-from models.training.find_severity import find_severity, settle_severity
+from models.data.propensity_log import ReferralState, sent_among
+from models.evaluation.report import evaluate_model
+from models.learning.fit import FittedModel, fit
+from models.scoring import risk
+from models.training.known_seizures import find_severity, settle_severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +189,7 @@ def judge_period(scored: ScoredPeriod, config: TrainConfig, period: Period) -> B
         chances.p_seizure,
         chances.p_discrepancy,
         risk(chances.p_seizure, chances.p_discrepancy, severity=config.seizure_weight),
-        report(
+        evaluate_model(
             scored.test,
             chances,
             config=config,

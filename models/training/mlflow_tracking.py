@@ -19,9 +19,8 @@ from typing import Any
 
 from engine.storage.home import Home
 from models.data.dataset import TARGETS
-from models.evaluation import plots
-from models.evaluation.plots import draw_plot
-from models.evaluation.report_html import report_html
+from models.evaluation import report_html as plots
+from models.evaluation.report_html import draw_plot, render_report
 from models.evaluation.report_text import page
 from models.training.mlflow_pages import KEY_VARIABLE
 
@@ -130,7 +129,7 @@ def _record(client: Any, run_id: str, card: Mapping[str, Any], report: Mapping[s
     for name, drawing in _draw_plots(report):
         client.log_text(run_id, drawing, f"plots/{name}.svg")
     client.log_text(run_id, page(report), "report.txt")
-    client.log_text(run_id, report_html(report, title=card["version"]), "report.html")
+    client.log_text(run_id, render_report(report, title=card["version"]), "report.html")
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -214,7 +213,10 @@ def _describe_dataset(card: Mapping[str, Any]) -> Any:
 def _draw_plots(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the plots of the report as SVG, by name."""
     for target in report.get("targets", {}):
-        for name, draw in (("capture", plots.capture), ("reliability", plots.reliability)):
+        for name, draw in (
+            ("capture", plots.plot_capture),
+            ("reliability", plots.plot_reliability),
+        ):
             text = f"{name} of {target}"
             drawn = draw_plot(
                 partial(draw, report=report, target=target), name=f"{name}-{target}", text=text

@@ -1,34 +1,110 @@
 """Training run: judge a model held back from the last weeks, then fit the one that serves.
 
 Assumes that the newest weeks matter both for judging and for learning, and that they cannot do both
-in one model. The report judges a model with the same choices, fitted on what was
-known before the test period; the model of the bundle is then fitted on all that was known at the
-cut-off, and the report and the card say so.
+in one model. The report judges a model with the same choices, fitted on what was known before the
+test period; the model of the bundle is then fitted on all that was known at the cut-off, and the
+report and the card say so.
+
+Even weights or inverse-propensity weights are chosen by the random stream: rows drawn at random are
+the only fair judge, since every other label was chosen by the very selection that weights would
+undo. Weights spend rows, so they are kept only if they state better chances for later random
+checks, by more than chance explains.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from engine.domain.time_units import DAY, RECENT_DAYS, rfc3339
 from engine.errors import NotEnoughDataError
-from engine.selection.percentiles import LEVELS
+from engine.selection import TABLE_LEVELS
 from models.array_types import Floats, Mask, Rows
 from models.config import TrainConfig
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import NAME, Lookup
 from models.data.propensity_log import ReferralState
-from models.evaluation.drift_section import BEFORE_DAYS
-from models.evaluation.report import SYNTHETIC, report
+from models.evaluation.report import BEFORE_DAYS, SYNTHETIC, evaluate_model
+from models.explanation.contributions import ALL, FEWEST_ROWS, compute_usual_values
 from models.explanation.similar_seizures import PastSeizures, none_known
-from models.explanation.usual_values import ALL, FEWEST_ROWS, compute_usual_values
-from models.learning.fit import fit
-from models.learning.fitted_model import FittedModel
+from models.learning.fit import FittedModel, fit
 from models.statistics.drift import Reference, reference
+from models.statistics.intervals import Estimate, estimates, unknown_estimate
 from models.training.label_flip_test import doubts, test_label_flips
-from models.training.propensity_weighting import WeightingChoice, select_weighting
+
+FEWEST_FINDS = 30
+"""Finds of the random stream below which the two are not even tried."""
+_SEED = 1952  # of the bootstrap; the year of Horvitz and Thompson's weights
+_LEAST = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class WeightingChoice:
+    """A configuration whose weighting is settled, and the evidence for it."""
+
+    config: TrainConfig
+    """With the chosen weights, for the model that serves."""
+    model: FittedModel
+    """Fitted with them before the test period, for the report."""
+    chosen: str
+    gain: Estimate | None
+    """Log-loss of discrepancies on the random stream that weights save, per row, in nats.
+
+    None where the configuration named the weights.
+    """
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the report keeps."""
+        return {"chosen": self.chosen, "gain": self.gain.as_dict() if self.gain else None}
+
+
+def select_weighting(
+    seen: Dataset, config: TrainConfig, *, test: Dataset, until: int, known_before: int
+) -> WeightingChoice:
+    """Choose the weights that state the best chances for the random stream of the test period.
+
+    ``test`` arrived after ``known_before``, and holds what was found since; ``until`` and
+    ``known_before`` are as :func:`models.learning.fit.fit` takes them, and so is what it raises.
+    """
+
+    def fit_weighted(settings: TrainConfig) -> FittedModel:
+        return fit(seen, settings, until=until, known_before=known_before)
+
+    if config.weights != "evidence":
+        return WeightingChoice(config, fit_weighted(config), config.weights, gain=None)
+    even, weighted = (replace(config, weights=way) for way in ("even", "propensity"))
+    even_model = fit_weighted(even)
+    random_rows = test.take(test.evidence("discrepancy") & (test.basis == "random"))
+    finds, why = int(random_rows.discrepancy.sum()), ""
+    if np.isnan(seen.propensity[seen.is_inspected & (seen.arrived_at < until)]).all():
+        why = "no propensity was logged"
+    elif finds < FEWEST_FINDS:
+        why = f"fewer than {FEWEST_FINDS} finds in the random stream"
+    if why:
+        gain = unknown_estimate(len(random_rows), finds, why)
+        return WeightingChoice(even, even_model, "even", gain)
+    weighted_model = fit_weighted(weighted)
+    gain = _estimate_gain(even_model, weighted_model, random_rows)
+    if gain.low is not None and gain.low > 0:
+        return WeightingChoice(weighted, weighted_model, "propensity", gain)
+    return WeightingChoice(even, even_model, "even", gain)
+
+
+def _estimate_gain(even: FittedModel, weighted: FittedModel, rows: Dataset) -> Estimate:
+    """Return the log-loss per row that weights save, with its paired bootstrap interval."""
+    saved = _loss(even, rows) - _loss(weighted, rows)
+    return estimates(
+        {"gain": lambda drawn: float(drawn @ saved / drawn.sum())}, rows.discrepancy, seed=_SEED
+    )["gain"]
+
+
+def _loss(model: FittedModel, rows: Dataset) -> Floats:
+    """Return each row's log-loss of discrepancy, in nats."""
+    chance = model.score(rows.values).p_discrepancy
+    right = np.where(rows.discrepancy == 1, chance, 1 - chance)
+    return np.asarray(-np.log(np.maximum(right, _LEAST)), np.float64)
+
 
 CHECKED = 20_000
 """Rows on which a bundle's engine is compared with scikit-learn."""
@@ -174,7 +250,7 @@ def _judge(
         peers[NAME] = table.estimate(seen, until=period.until, known_before=period.start)[
             period.rows
         ]
-    judged = report(
+    judged = evaluate_model(
         test,
         choice.model.score(test.values),
         config=choice.config,
@@ -208,7 +284,7 @@ def quantiles(dataset: Dataset, model: FittedModel) -> dict[str, Floats]:
     """
     last = dataset.last_entries(RECENT_DAYS)
     risk = model.risk(last.values)
-    shares = np.linspace(0, 1, LEVELS)
+    shares = np.linspace(0, 1, TABLE_LEVELS)
     made = {ALL: np.quantile(risk, shares)}
     for post in np.unique(last.post.astype(str)):
         here = last.post == post

@@ -19,8 +19,7 @@ from engine.errors import InputError, NotEnoughDataError
 from engine.ports import Scores
 from features.catalogue.plan import Plan
 from features.history.tables import Tables
-from features.partners.administrations import list_administrations
-from features.partners.linked_history import isolate_histories, link_histories
+from features.partners.linked_history import isolate_histories, link_histories, list_administrations
 from models.array_types import Positions
 from models.config import TrainConfig
 from models.data.dataset import Dataset

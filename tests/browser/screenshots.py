@@ -30,17 +30,17 @@ from api.auth.credentials import open_pepper
 from api.auth.oidc_mapping import CALLBACK, OidcMapping
 from api.auth.permissions import MAY
 from api.client import Client, RefusedError
-from api.decisions.schemas import SupervisorView
+from api.decisions.answers import SupervisorView
 from api.harness.service_process import run_service
-from api.http.openapi_examples import BODIES
-from api.oidc.secret_files import open_subject_key
+from api.http.responses import BODIES
+from api.oidc.sign_on import open_subject_key
 from api.service.assembly import open_network, open_store
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
 from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import Home
-from experiments.support.free_port import HOST, free_port
+from experiments.support.processes import HOST, find_free_port
 from tests.support.link_partner import link_partner
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> None:
         store = open_store(home)
         link = link_partner(home, store)
         store.dispose()
-        port = free_port()
+        port = find_free_port()
         with run_service(home.root, port), Client(HOST, port, key) as client:
             post, decision = answer_queue(client, open_network(home).posts)
             case = open_case(client, post)

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from api.models import lifecycle
-from api.service.subprocess_jobs import Backtests
-from engine.storage.file_digests import file_digest
+from api.models import steps
+from api.service.executors import Backtests
+from engine.storage.files import file_digest
 from engine.storage.home import Home
-from models.bundle.bundle import MANIFEST
+from models.bundle import MANIFEST
 from models.lifecycle import transitions
-from models.lifecycle.projection import measurement, on_trial, read_state
-from models.monitoring import trial_results
+from models.lifecycle.states import find_trial, measurement, read_state
+from models.monitoring import trials
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.page_layouts import looked_at
 from tests.browser.users_and_vehicles import Site, sign_in, signed_in
@@ -97,14 +97,12 @@ def make_expression(code: str) -> str:
 def test_a_model_by_two_people(
     desk: Page, way: tuple[str, bool], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def verify_bundle(home: Home, _store: object, version: str) -> lifecycle.VerifiedBundle:
-        return lifecycle.VerifiedBundle(
+    def verify_bundle(home: Home, _store: object, version: str) -> steps.VerifiedBundle:
+        return steps.VerifiedBundle(
             file_digest(home.bundles / version / MANIFEST), JUDGED, fits=True
         )
 
-    monkeypatch.setattr(
-        lifecycle, "_verify_bundle", verify_bundle
-    )  # its papers hold no model to load
+    monkeypatch.setattr(steps, "_verify_bundle", verify_bundle)  # its papers hold no model to load
     version = f"m-{way[0]}"
     register(site.runtime.journal, site.runtime.home, version, by="zafar")
     for name in ("zafar", "malika", "olim"):
@@ -171,9 +169,9 @@ def put_on_trial(site: Site, version: str) -> None:
                 now = read_state(connection)
             journal.append(step(now, which, by=person, manifest=manifest))
     with store.read() as connection:
-        running = on_trial(connection)
+        running = find_trial(connection)
         assert running is not None
-        found = trial_results.measure_trial(connection, running, now=journal.head(connection).as_of)
+        found = trials.measure_trial(connection, running, now=journal.head(connection).as_of)
     side = {"sent": 58, "searched": 53, "found": 19}
     sides = {"champion": side, "challenger": side}
-    journal.append([trial_results.measurement(found | {"sides": sides}, by="every-night")])
+    journal.append([trials.measurement(found | {"sides": sides}, by="every-night")])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Page, expect
 
-from api.network import history
+from api.network import answers
 from tests.browser.page_layouts import looked_at
 from tests.browser.users_and_vehicles import Site, signed_in
 from tests.service.reports.test_acts import act
@@ -20,7 +20,7 @@ SCROLLED = """[...document.querySelectorAll('.scroll')]
 
 
 def test_the_map_leads_to_posts(page: Page, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(answers, "KEPT_SECONDS", 0.0)
     network = site.runtime.network
     posts = {
         code: network.posts[code].model_copy(update={"lat": lat, "lon": lon})

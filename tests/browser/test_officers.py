@@ -6,12 +6,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from api.auth.permissions import MAY
-from api.service.subprocess_jobs import Backtests
+from api.service.executors import Backtests
 from api.web.i18n import LANGUAGES
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
 from engine.events.area import WEBHOOK_REGISTERED, WebhookBody
-from engine.events.outbox import DELIVERIES
+from engine.events.webhooks import DELIVERIES
 from engine.storage.database import insert_rows
 from tests.browser.axe import grave
 from tests.browser.conftest import PATIENCE_MS

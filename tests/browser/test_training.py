@@ -14,10 +14,9 @@ import uvicorn
 from playwright.sync_api import Page, expect
 
 from api.auth.accounts import Accounts
+from api.exercises.desk import default_truth
+from api.exercises.service import create_exercise_app, open_exercise_runtime
 from api.service.assembly import open_network
-from api.training.app import create_training_app
-from api.training.runtime import open_training_runtime
-from api.training.store import default_truth
 from engine.domain.rights import Role
 from tests.browser.page_layouts import looked_at
 from tests.browser.users_and_vehicles import Site
@@ -30,7 +29,7 @@ def site(training_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     root = tmp_path_factory.mktemp("training") / "home"
     shutil.copytree(training_home, root)
     shutil.copytree(default_truth(training_home), default_truth(root))
-    app = create_training_app(lambda: open_training_runtime(root))
+    app = create_exercise_app(lambda: open_exercise_runtime(root))
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from api.auth.accounts import Accounts
 from api.auth.oidc_mapping import CALLBACK, OidcMapping
-from api.oidc.secret_files import CLIENT_FILE, open_subject_key
+from api.oidc.sign_on import CLIENT_FILE, open_subject_key
 from api.service.runtime import Runtime
 from tests.service.running_service import POST
 from tests.support.provider_process import IdentityProvider

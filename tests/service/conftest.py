@@ -21,8 +21,8 @@ from fastapi import FastAPI
 import api.app
 import engine.shifts.shift_state
 from api.service.assembly import open_store
+from api.service.executors import Backtests
 from api.service.settings import Settings
-from api.service.subprocess_jobs import Backtests
 from engine.criteria.profiles.profile import BacktestSubject
 from tests.service.running_service import (
     FakeModels,
@@ -96,7 +96,7 @@ def _backtests_in_process(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run backtests in this process: another one takes longer to start than they do."""
 
     def run(self: Backtests, trial: BacktestSubject, *, days: int) -> dict[str, Any]:
-        from features.history.journal_history import read_event_log
+        from features.history.tables import read_event_log
         from models.evaluation.profile_backtest import profile_backtest
 
         with open_store(self._home) as store, store.read() as connection:

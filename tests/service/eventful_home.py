@@ -10,18 +10,18 @@ from unittest.mock import patch
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.http.openapi_examples import BODIES
+from api.http.responses import BODIES
 from api.links.exchanges import list_handlers
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock
-from engine.events.outbox import EventProjection
+from engine.events.webhooks import EventProjection
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import MODEL_APPROVED, MODEL_REGISTERED, MODEL_SHADOWED
 from engine.links.envelope import Position
 from engine.links.exchange import LinkExchange
-from engine.links.key_files import open_link_keys
+from engine.links.identity import open_link_keys
 from engine.links.ledger import list_waiting
 from engine.links.messages import Attention, Manifest, Withdraw
 from engine.links.outbox import OutgoingMessage

@@ -37,7 +37,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.encoder import encode
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Feature, Read
-from models.lifecycle.projection import OnTrial
+from models.lifecycle.states import OnTrial
 from tests.support.one_call_client import open_client
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)

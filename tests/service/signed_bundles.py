@@ -6,11 +6,11 @@ from hashlib import sha256
 from typing import Any
 
 from engine.journal.journal import Journal
-from engine.storage.file_digests import file_digest
+from engine.storage.files import file_digest
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from models.bundle.bundle import FORMAT, sign, signing_key
+from models.bundle import FORMAT, sign, signing_key
 from models.lifecycle import transitions
 from models.lifecycle.states import ModelStates
 from tests.unit.models.evaluation.test_report import make_report

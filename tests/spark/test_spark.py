@@ -24,10 +24,9 @@ from features.history.tables import Tables
 from features.offline import reference_kernel
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.offline.feature_matrix import matrix, reads
-from features.offline.sql.assemble import finish
-from features.offline.sql.relations import encode
+from features.offline.sql.national_job import finish_history
 from features.offline.sql.spark_engine import Split, answer, session
-from features.offline.sql.window_queries import Question, questions, split
+from features.offline.sql.window_queries import Question, encode, questions, split
 from tests.proof_alone import IS_PROOF
 from tests.support import sql_bugs
 from tests.support.random_histories import history, tables
@@ -80,7 +79,7 @@ def by_spark(
     relations, answers = folder / "relations", folder / "answers"
     encode(found, plan, relations, rows=1 + found.crossings.num_rows // 3)
     answer(spark, str(relations), plan, str(answers), above=above, text=text)
-    made = list(finish(relations, answers, plan, rows=2_500))
+    made = list(finish_history(relations, answers, plan, rows=2_500))
     assert [name for part in made for name in part.crossing_id] == (
         found.crossings["crossing_id"].to_pylist()
     )
@@ -157,11 +156,11 @@ def test_answers_to_something_else_are_refused(spark: Any, tmp_path: Path, small
     for seed, folder in enumerate((one, two)):
         encode(replace(tables(history(seed, 20)), digest=str(seed)), small, folder)
     answer(spark, str(one), small, str(answers))
-    assert sum(len(part.as_of) for part in finish(one, answers, small)) == 20
+    assert sum(len(part.as_of) for part in finish_history(one, answers, small)) == 20
     other = Plan({"seen": count(CROSSINGS, "plate", 30)})
     for relations, plan in ((two, small), (one, other)):
         with pytest.raises(ConflictError, match="other definitions"):
-            next(finish(relations, answers, plan))
+            next(finish_history(relations, answers, plan))
     with pytest.raises(ConflictError, match="other definitions"):
         answer(spark, str(one), other, str(tmp_path / "more"))
     with pytest.raises(ConflictError, match="not empty"):

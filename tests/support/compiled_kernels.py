@@ -15,7 +15,7 @@ from features.catalogue.plan import Plan
 from features.offline import kernel
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from features.online.blocks.rows import load_kernels
+from features.online.counter_states import load_kernels
 from tests.support.random_histories import history, tables
 
 

@@ -4,11 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.links.agreement import Agreement, Party, parse_agreement
-from engine.links.envelope import Envelope, EnvelopeHead, Position, seal_envelope
+from engine.links.envelope import Envelope, EnvelopeHead, LinkReceipt, Position, seal_envelope
 from engine.links.identity import LinkIdentity, LinkKeys
 from engine.links.messages import list_fields
 from engine.links.parcel import Parcel
-from engine.links.receipts import LinkReceipt
 
 MANIFEST_FIELDS = tuple(
     name

@@ -6,11 +6,11 @@ from engine.domain.time_units import DAY, HOUR, MINUTE, rfc3339
 from engine.journal.journal import Journal
 from engine.links.envelope import Position
 from engine.links.exchange import LinkExchange
-from engine.links.key_files import open_link_keys
+from engine.links.identity import open_link_keys
 from engine.links.ledger import LinkProjection, list_waiting
 from engine.links.messages import Manifest
 from engine.links.outbox import OutgoingMessage
-from engine.links.requests.facts import RequestProjection
+from engine.links.requests import RequestProjection
 from engine.storage.database import Store
 from engine.storage.home import Home
 from tests.support.link_agreements import LinkSides, manifest_body

@@ -11,7 +11,7 @@ from features.catalogue import find_spread as rule
 from features.catalogue.encoder import FACTS
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD
 from features.catalogue.plan import Plan
-from features.catalogue.spec import FAN_OUT, Link, Read
+from features.catalogue.spec import FAN_OUT, Read, Tie
 from features.offline.encoded_history import EncodedHistory, Ints
 
 Counted = tuple[int, int, int, int]
@@ -136,7 +136,7 @@ def _round_down(value: int) -> int:
     return 0 if value < rule.LEAST else value >> spare << spare
 
 
-def _list_passed(log: EncodedHistory, plan: Plan, link: Link) -> Iterator[Counted]:
+def _list_passed(log: EncodedHistory, plan: Plan, link: Tie) -> Iterator[Counted]:
     via = log.keys[plan.column[(link.via,), (link.via,)]]
     to = log.keys[plan.column[(link.to,), (link.to,)]]
     acts = log.streams[INSPECTIONS.name]

@@ -7,8 +7,7 @@ searches their papers and one place at random.
 
 import numpy as np
 
-from experiments.training.comparison import fill_budget, plan_answer, plan_at_random
-from experiments.training.exercises import Exercise, Pick, Solution
+from experiments.exercises import Exercise, Pick, Solution, fill_budget, plan_answer, plan_at_random
 
 
 def pick_with_skill(

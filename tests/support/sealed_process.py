@@ -19,7 +19,7 @@ from pathlib import Path
 from struct import pack, unpack
 from typing import Any
 
-from features.messages import xml_reader
+from features.messages import documents as xml_reader
 from features.messages.settings import MessageSettings
 from features.messages.translation import translate_document
 

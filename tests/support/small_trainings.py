@@ -17,7 +17,7 @@ def draw_frame(_draw: Any, *, text: str, **_more: Any) -> Any:
     """Return a plot without its drawing, which takes a tenth of a second."""
     from markupsafe import Markup
 
-    from models.evaluation.plots import Plot
+    from models.evaluation.report_html import Plot
 
     return Plot(Markup('<svg role="img" aria-label="{}"></svg>').format(text), text)
 

@@ -5,13 +5,13 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
-from api.training import maker
-from api.training.maker import HomeOrder, make_home
-from api.training.store import default_truth
+from api.exercises import maker
+from api.exercises.desk import default_truth
+from api.exercises.maker import HomeOrder, make_home
 from engine.errors import InputError
 from engine.storage.home import Home
+from experiments.exercises import Course
 from experiments.faults.service_process import Forker
-from experiments.training.composition import Course
 from tests.support.forked_service import run_forked
 
 ORDER = HomeOrder(seed=3, crossings=3000, days=20, course=Course(20, (1, 3)), is_modelled=False)

@@ -11,7 +11,7 @@ from typing import Any
 import time_machine
 from standardwebhooks import Webhook
 
-from experiments.support.free_port import free_port
+from experiments.support.processes import find_free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Receiver:
     @contextmanager
     def listen(self) -> Iterator[None]:
         """Serve while the block runs; on the same port again the next time."""
-        self.port = self.port or free_port()  # which nothing else is given meanwhile
+        self.port = self.port or find_free_port()  # which nothing else is given meanwhile
         server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler_of(self))
         server.daemon_threads = True
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

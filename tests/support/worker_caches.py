@@ -66,7 +66,7 @@ def _keep_structures(patched: pytest.MonkeyPatch) -> None:
 
     The empty tables of a replay are made by the statements of the first one.
     """
-    structure: Any = import_module("engine.audit.table_structure")
+    structure: Any = import_module("engine.audit.store_check")
     inspect, describe = structure._inspect_tables, structure._describe_table
     known, described = dict[Any, Any](), dict[tuple[Table, str], Any]()
 

@@ -1,13 +1,19 @@
-"""Type check of an expression, its largest cost, and its translation to CEL.
+"""Fields of an expression, its type check, its largest cost, and its evaluation through CEL.
 
-An expression can read fields of ``crossing`` and ``declaration``, for the goods items in
-``goods``, and for ``features`` by name. A value that is missing makes every comparison with it
-false, ``!=`` too; so does division by zero. Nothing can raise for want of a value, and ``has(...)``
-asks whether it is there.
+An expression can read fields of ``crossing`` and ``declaration``, for the goods items in ``goods``,
+and for ``features`` by name. The fields are derived from :mod:`engine.domain.records`: an
+expression can read a field as soon as a record has it. Times are left out, because features carry
+their meaning (hour, night, lodged_hours_before). Plates, trailers, VINs and containers are folded
+and descriptions are lower case, so that a spelling hides neither a vehicle nor a word; counts are
+numbers like all others.
+
+A missing value makes every comparison with it false, ``!=`` too; so does division by zero. No
+missing value raises an error, and ``has(...)`` asks whether a value is there.
 
 The tree is written out again as CEL for the library that evaluates: names made flat, each
-comparison behind a guard for each value that may be missing, numbers all of one kind. That keeps
-what the library sees to what was checked here.
+comparison behind a guard for each value that may be missing, numbers all of one kind. The library
+therefore sees only what was checked here. A program is compiled once; a fault of the library, a
+panic included, is raised as ``ProfileFailed`` without the values that caused it.
 
 Each part is checked once, by the rule of its node, which returns its CEL text, its largest cost and
 the fields that it needs. A rule reads inner parts through its scope, so that their number and depth
@@ -16,35 +22,180 @@ see ``matches``.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from difflib import get_close_matches
+from typing import Any, Literal, get_args, get_origin
 from typing import Literal as Either
 
-from engine.criteria.profiles.fields import (
-    ITEM,
-    ITEMS_MOST,
-    LIST_MOST,
-    ROOTS,
-    FieldType,
-    Kind,
-    list_derived,
-)
 from engine.criteria.profiles.parser import (
     DEEPEST,
     MOST_PARTS,
     Call,
+    Constant,
     Field,
     ListOf,
-    Literal,
     Macro,
     Name,
     Node,
     Operation,
+    make_refusal,
     parse,
 )
-from engine.criteria.profiles.refusals import make_refusal
+from engine.domain.identifiers import fold
+from engine.domain.records import Crossing, DeclarationHead, GoodsItem, Record
+from engine.domain.validation import bare
 from engine.errors import ProfileRefusedError
+
+FieldKind = Literal["bool", "number", "text", "texts", "numbers", "items", "item"]
+FieldValue = bool | float | str | None | list[str] | list[dict[str, Any]]
+
+ITEMS_MOST, LIST_MOST = 999, 64
+"""Longest list of goods items, and of anything else, that a record can hold."""
+FOLDED = ("plate", "trailer_plate", "vin", "container_numbers", "seal_numbers")
+PROXIES = ("crossing.plate_country",)
+"""Fields that could stand for a person's origin: the approver sees that a profile reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldType:
+    """One field, as expressions see it."""
+
+    kind: FieldKind
+    spelt: Callable[[str], str] | None = None
+    choices: frozenset[str] = frozenset()
+
+
+_KINDS: dict[Any, FieldKind] = {str: "text", float: "number", int: "number", bool: "bool"}
+
+
+def _folding_of(name: str) -> Callable[[str], str] | None:
+    if name in FOLDED:
+        return fold
+    return str.lower if name == "description" else None
+
+
+def _fields(model: type[Record]) -> dict[str, FieldType]:
+    found = {}
+    for name, info in model.model_fields.items():
+        kind_of = bare(info.annotation)
+        if kind_of is datetime:
+            continue
+        if get_origin(kind_of) is Literal:
+            found[name] = FieldType("text", choices=frozenset(get_args(kind_of)))
+        else:
+            kind: FieldKind = "texts" if get_origin(kind_of) is tuple else _KINDS[kind_of]
+            found[name] = FieldType(kind, _folding_of(name))
+    return found
+
+
+ROOTS = {"crossing": _fields(Crossing), "declaration": _fields(DeclarationHead)}
+"""Fields by record; a list is empty where nothing was given, every other field may be missing."""
+ITEM = _fields(GoodsItem)
+"""Fields of one of the goods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A figure for profiles alone, made of features: a new feature would need a new model."""
+
+    inputs: tuple[str, ...]
+    value: Callable[..., float]
+    unit: str
+    meaning: str
+
+
+def _estimate_undeclared(weighed_less_gross: float, over_usual: float) -> float:
+    """Return what the vehicle's usual empty mass leaves of weighbridge less declared gross mass."""
+    if not over_usual:
+        return math.nan
+    return weighed_less_gross - weighed_less_gross / over_usual
+
+
+DERIVED: Mapping[str, Derived] = {
+    "undeclared_mass_kg": Derived(
+        ("weighed_less_gross_kg", "tare_over_usual_of_plate"),
+        _estimate_undeclared,
+        "kg",
+        "weighbridge mass less declared gross mass less the usual empty mass of this vehicle",
+    )
+}
+"""By name, asked for as ``features.NAME``; missing where an input is. A weighbridge weighs the
+vehicle too, and the mass of one that was never weighed with papers before is not known."""
+
+
+def list_derived(names: Iterable[str]) -> list[str]:
+    """Return the derived figures that can be made of these features."""
+    known = frozenset(names)
+    return [name for name, one in DERIVED.items() if known.issuperset(one.inputs)]
+
+
+def columns_of(needs: Iterable[str]) -> set[str]:
+    """Return the features that expressions read, by the full names of what they need."""
+    asked = {full.removeprefix("features.") for full in needs if full.startswith("features.")}
+    made = {name for one in asked & DERIVED.keys() for name in DERIVED[one].inputs}
+    return (asked - DERIVED.keys()) | made
+
+
+class Reader:
+    """Reads from an arrival what some expressions need, each value once."""
+
+    def __init__(self, needs: Iterable[str], names: Mapping[str, int]) -> None:
+        """``names`` gives each feature its column."""
+        wanted = sorted(set(needs))
+        parts = [(full, *full.partition(".")[::2]) for full in wanted if "." in full]
+        flat = {full: full.replace(".", "_") for full in wanted}
+        self._fields = {
+            root: [(flat[full], name) for full, of, name in parts if of == root] for root in ROOTS
+        }
+        asked = [(flat[full], name) for full, of, name in parts if of == "features"]
+        self._features = [(full, names[name]) for full, name in asked if name not in DERIVED]
+        self._derived = [
+            (full, DERIVED[name].value, [names[one] for one in DERIVED[name].inputs])
+            for full, name in asked
+            if name in DERIVED
+        ]
+        self._item = [name for _, of, name in parts if of == "goods"]
+        self._goods = "goods" in wanted or bool(self._item)
+
+    def values(self, crossing: Any, declaration: Any, row: Any) -> dict[str, FieldValue]:
+        """Return values by their flat names; None where one is missing.
+
+        Takes anything with the attributes of the records, and a row of features with NaN where
+        nothing was known.
+        """
+        found: dict[str, FieldValue] = {}
+        for root, record in (("crossing", crossing), ("declaration", declaration)):
+            for written, name in self._fields[root]:
+                found[written] = _value(name, getattr(record, name, None), ROOTS[root][name])
+        for written, column in self._features:
+            found[written] = _finite(float(row[column]))
+        for written, value, columns in self._derived:
+            found[written] = _finite(value(*(float(row[column]) for column in columns)))
+        if self._goods:
+            items = () if declaration is None else declaration.items
+            found["goods"] = [
+                {name: _value(name, getattr(item, name), ITEM[name]) for name in self._item}
+                for item in items
+            ]
+        return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _value(_name: str, value: Any, known: FieldType) -> Any:
+    if known.kind == "texts":
+        texts = value or ()
+        return [known.spelt(text) for text in texts] if known.spelt else list(texts)
+    if value is None:
+        return None
+    if known.kind == "number":
+        return float(value)
+    return known.spelt(value) if known.spelt else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +203,7 @@ class Typed:
     """A part, written out."""
 
     cel: str
-    kind: Kind
+    kind: FieldKind
     steps: int = 1
     guards: tuple[str, ...] = ()
     """Conditions under which it has a value, in the order in which they must be asked."""
@@ -100,10 +251,10 @@ def spelt_alike(node: Node, typed: Typed, other: Typed) -> Typed:
     """Normalize literals as the field that they are compared with."""
     if other.spelt is None:
         return typed
-    if isinstance(node, Literal) and isinstance(node.value, str):
+    if isinstance(node, Constant) and isinstance(node.value, str):
         return replace(typed, cel=json.dumps(other.spelt(node.value), ensure_ascii=False))
     if isinstance(node, ListOf) and typed.kind == "texts":
-        words = [other.spelt(str(item.value)) for item in node.items if isinstance(item, Literal)]
+        words = [other.spelt(str(item.value)) for item in node.items if isinstance(item, Constant)]
         return replace(typed, cel=json.dumps(words, ensure_ascii=False))
     return typed
 
@@ -151,7 +302,7 @@ def _text_function(node: Call, first: Typed, scope: Scope) -> Typed:
 
 def _pattern_steps(node: Node) -> int:
     """Bound what a pattern may cost: it is compiled at each use, so wide classes are dear."""
-    if not isinstance(node, Literal) or not isinstance(node.value, str):
+    if not isinstance(node, Constant) or not isinstance(node.value, str):
         raise make_refusal(node.at, "pattern_not_written_out")
     if len(node.value) > LONGEST_PATTERN or not node.value.isascii():
         raise make_refusal(node.at, "pattern_too_long", number=LONGEST_PATTERN)
@@ -196,7 +347,7 @@ def flat(name: str) -> str:
     return name.replace(".", "_")
 
 
-def literal_of(node: Literal, _: Scope) -> Typed:
+def literal_of(node: Constant, _: Scope) -> Typed:
     """Return a number, a text or a truth value as it stands."""
     value = node.value
     if isinstance(value, bool):
@@ -217,7 +368,7 @@ def list_of(node: ListOf, scope: Scope) -> Typed:
     items = [scope.typed(item) for item in node.items]
     if len({item.kind for item in items}) != 1:
         raise make_refusal(node.at, "mixed_list")
-    kind: Kind = "texts" if items[0].kind == "text" else "numbers"
+    kind: FieldKind = "texts" if items[0].kind == "text" else "numbers"
     return Typed(f"[{', '.join(item.cel for item in items)}]", kind, len(items))
 
 
@@ -361,7 +512,7 @@ def _check_choices(node: Node, other: Typed) -> None:
     if not other.choices:
         return
     for item in node.items if isinstance(node, ListOf) else (node,):
-        if isinstance(item, Literal) and item.value not in other.choices:
+        if isinstance(item, Constant) and item.value not in other.choices:
             raise make_refusal(item.at, "not_a_choice", names=sorted(other.choices))
 
 
@@ -374,7 +525,7 @@ def _want(node: Operation, parts: Sequence[Typed], kind: Either["bool", "number"
 
 
 _RULES: Mapping[type[Node], Callable[..., Typed]] = {
-    Literal: literal_of,
+    Constant: literal_of,
     ListOf: list_of,
     Name: name_of,
     Field: field_of,
@@ -382,3 +533,41 @@ _RULES: Mapping[type[Node], Callable[..., Typed]] = {
     Macro: macro_of,
     Operation: _operation,
 }
+
+
+class ProfileFailed(Exception):  # noqa: N818 - never leaves the engine
+    """An expression could not be evaluated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One expression."""
+
+    needs: frozenset[str]
+    """Fields and features it reads."""
+    steps: int
+    compiled: Any
+
+    def fits(self, values: Any) -> bool:
+        """Tell whether it is true of an arrival; ``values`` was made by :func:`context`."""
+        try:
+            return self.compiled.execute(values) is True
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of the library is no Exception
+            raise ProfileFailed(type(error).__name__) from None
+
+
+def context(values: Mapping[str, Any]) -> Any:
+    """Return the values of one arrival, converted once for all programs."""
+    import cel
+
+    return cel.Context(dict(values))
+
+
+def program(expression: str, *, features: Sequence[str]) -> Program:
+    """Check and compile an expression; raises ``ProfileRefusedError``."""
+    import cel  # here, since it brings a command line of its own: a service starts without it
+
+    checked = check(expression, features=features)
+    return Program(checked.needs, checked.steps, cel.compile(checked.cel))

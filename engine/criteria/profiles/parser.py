@@ -1,17 +1,81 @@
 """Parser of profiles: the text as a tree, each part with its place in the text.
 
 The language is the part of CEL that a profile needs: comparisons, ``&& || !``, arithmetic, ``in``,
-the macros ``exists``, ``all`` and ``exists_one``, and a few functions of text. Whatever is not read
-here never reaches the library that evaluates, so that what a text may cost is known from its tree.
+the macros ``exists``, ``all`` and ``exists_one``, and a few functions of text. A text that the
+parser refuses never reaches the library that evaluates, so the cost of a text is known from its
+tree. A refusal is a message identifier with its parameters, and an English template of each.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
-from engine.criteria.profiles.refusals import make_refusal
+from engine.errors import ProfileRefusedError
+from engine.explanation.messages import Message, render
 
-LONGEST = 2_000
+REFUSALS: Final[Mapping[str, str]] = {
+    "expression_too_long": "the expression is longer than {number} characters",
+    "unreadable_here": "no word, number or sign begins here",
+    "too_many_tokens": "more than {number} words and signs",
+    "operator_expected": "an operator or the end was expected",
+    "sign_expected": "{code} was expected",
+    "nested_too_deep": "nests deeper than {number} levels",
+    "chained_comparison": "comparisons do not chain: join them with &&",
+    "too_many_terms": "more than {number} terms in one sum or product",
+    "name_expected": "the name of a field or function was expected",
+    "no_fields_of_this": "only crossing, declaration, features and goods have fields",
+    "macro_arguments": "{code} takes a name and a condition: (g, g.field == ...)",
+    "list_of_literals": "a list holds texts or numbers",
+    "value_expected": "a value was expected",
+    "unknown_escape": "this escape is not offered in texts",
+    "not_a_condition": "the whole must be true or false, it is a {kind}",
+    "reads_nothing": "it reads no field of the crossing",
+    "too_many_steps": "may take {number} steps, more than {of}",
+    "too_many_parts": "more than {number} parts, or nested too deep",
+    "number_too_large": "a number beyond {code}",
+    "text_too_long": "a text has up to {number} printable characters",
+    "empty_list": "the list is empty",
+    "mixed_list": "a list holds texts or numbers, not both",
+    "item_without_field": "a goods item has fields: write one after a full stop",
+    "unknown_name": "no such name: crossing., declaration., features. or goods",
+    "element_without_fields": "the elements of this list have no fields",
+    "unknown_feature_near": "no such feature; close to it: {names}",
+    "unknown_feature": "no such feature",
+    "unknown_field_near": "no such field of {code}; close to it: {names}",
+    "unknown_field": "no such field of {code}",
+    "unknown_function": "no such function; there are {names} and macros",
+    "argument_count": "{code} was given too few or too many arguments",
+    "has_argument": "has(...) takes one field that may be missing",
+    "size_argument": "size(...) takes a list or a text",
+    "text_arguments": "{code} compares a text with a text",
+    "pattern_not_written_out": "matches takes a pattern written out in quotes",
+    "pattern_too_long": "a pattern has up to {number} ASCII characters",
+    "pattern_unbounded": (
+        "a pattern has no curly brackets, no backslash and no (?: its cost is unbounded"
+    ),
+    "pattern_malformed": "this is no regular expression",
+    "macro_target": "{code} works on goods or on a list",
+    "macro_on_written_list": "a list that is written out needs no macro: use in",
+    "name_taken": "this name is taken: give the element another",
+    "macro_condition": "the condition of {code} must be true or false",
+    "operand_kinds": "{code} between a {kind} and a {other}",
+    "not_a_choice": "it is one of {names}",
+    "flag_is_number": "{code} of a {kind}, not of a {other}; compare it: == 1",
+    "operand_kind": "{code} of a {kind}, not of a {other}",
+}
+"""By message identifier. Clients read the identifiers; their words may be improved."""
+PART_KINDS: Final = ("bool", "number", "text", "texts", "numbers", "items", "item")
+"""What a part of an expression can be."""
+
+
+def make_refusal(at: int, message: str, **parameters: Any) -> ProfileRefusedError:
+    """Return the refusal of an expression at a place, counted from 1."""
+    why = render(Message(message, parameters), templates=REFUSALS)
+    return ProfileRefusedError(why, at, message, parameters)
+
+
+LONGEST_EXPRESSION = 2_000
 """Characters of one expression."""
 MOST_PARTS = 400
 """Nodes of its tree."""
@@ -31,7 +95,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Literal(Node):
+class Constant(Node):
     """A text, a number, true or false."""
 
     value: str | float | bool
@@ -108,8 +172,8 @@ class _Token:
 
 def parse(text: str) -> Node:
     """Return the tree of an expression; raises ``ProfileRefusedError`` with the place."""
-    if len(text) > LONGEST:
-        raise make_refusal(1, "expression_too_long", number=LONGEST)
+    if len(text) > LONGEST_EXPRESSION:
+        raise make_refusal(1, "expression_too_long", number=LONGEST_EXPRESSION)
     return _Parser(list(_tokens(text))).whole()
 
 
@@ -246,12 +310,12 @@ class _Parser:
     def _primary(self) -> Node:
         token = self._take()
         if token.kind == "number":
-            return Literal(token.at, float(token.text))
+            return Constant(token.at, float(token.text))
         if token.kind == "text":
-            return Literal(token.at, _unescape(token))
+            return Constant(token.at, _unescape(token))
         if token.kind == "name":
             if token.text in ("true", "false"):
-                return Literal(token.at, token.text == "true")
+                return Constant(token.at, token.text == "true")
             if self._is("("):
                 return Call(token.at, token.text, self._arguments())
             return Name(token.at, token.text)
@@ -266,8 +330,8 @@ class _Parser:
         if self._peek.kind not in ("number", "text"):
             raise make_refusal(self._peek.at, "list_of_literals")
         found = self._primary()
-        if sign < 0 and isinstance(found, Literal) and isinstance(found.value, float):
-            return Literal(token.at, -found.value)
+        if sign < 0 and isinstance(found, Constant) and isinstance(found.value, float):
+            return Constant(token.at, -found.value)
         return found
 
     def _bracketed(self, token: _Token) -> Node:

@@ -1,25 +1,172 @@
-"""State of the comparing of watch lists on a link, replayed from the journal's records of power."""
+"""State of the comparing of watch lists on a link, replayed from the journal's records of power.
+
+A blinded element hides whether it is a watch-list entry or one of all plates of a country, so the
+total number of answers is what bounds an enumeration. The key stays as long as the agreement, and
+an element that was answered needs no second answer: an honest list uses its budget once. Both sides
+hold the same limits, so a request beyond them is no mistake; it is refused and stops set
+intersections of the link until two people decide.
+
+A hit is a token and nothing else. Details travel when two people of the asking side asked, and two
+people of the side that owns them released them; one person suffices to decline or to withdraw. At
+any time one side owns the next step, and every release ends: released, declined, withdrawn or, at
+its deadline, expired. Nothing here writes or sends.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from engine.criteria.dual_control import ApprovalState, read_approval_states
+from engine.criteria.dual_control import ApprovalState, check_person, read_approval_states
 from engine.domain.time_units import DAY
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal.power_records import PowerRecord, read_records
 from engine.links.area import MATCH_ANSWERED, MATCH_ASKED, MATCH_ENQUIRED, MATCH_FOUND, MATCH_STEP
-from engine.links.matching.detail_release import (
-    DetailRelease,
-    ReleaseSide,
-    ReleaseState,
-    ReleaseStep,
-    advance_release,
-    expire_release,
-)
-from engine.links.matching.match_limits import MatchLimits, MatchRule, MatchUse
+
+MatchRule = Literal["too_many_elements", "too_often", "budget_spent", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchLimits:
+    """What one side answers the other within a period."""
+
+    elements_per_request: int = 50
+    requests_per_day: int = 1
+    elements_per_period: int = 90
+    """Below 1 % of 10,000: the smallest enumeration that is worth one."""
+    entries: int = 1_000
+    """Tokens that the answering side sends: the size of its list."""
+    period_days: int = 365
+    refusals: int = 3
+    """Requests that come too often within a period, from which on the link is stopped too."""
+
+    def __post_init__(self) -> None:
+        """Refuse limits that permit nothing."""
+        if min(self.elements_per_request, self.requests_per_day, self.elements_per_period) < 1:
+            raise ValueError("limits of set intersections must be at least 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the limits as both sides are shown them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class MatchUse:
+    """What one partner asked so far: (UTC microseconds, elements answered) of each request."""
+
+    answered: tuple[tuple[int, int], ...] = ()
+    refused: tuple[int, ...] = ()
+    """When requests came too often, UTC microseconds."""
+    alarm: MatchRule | None = None
+    """Why set intersections of the link are stopped, None where they are not."""
+
+    def elements_since(self, since: int) -> int:
+        """Return how many elements were answered from a time on."""
+        return sum(elements for at, elements in self.answered if at >= since)
+
+
+def judge_request(
+    use: MatchUse, limits: MatchLimits, *, elements: int, at: int
+) -> tuple[MatchUse, MatchRule | None]:
+    """Return the use after a request, and the rule that it breaks, None where it is answered.
+
+    ``at`` is UTC microseconds, by the answering side's journal.
+    """
+    if use.alarm is not None:
+        return use, "stopped"
+    begin = at - limits.period_days * DAY
+    if elements > limits.elements_per_request:
+        return replace(use, alarm="too_many_elements"), "too_many_elements"
+    if use.elements_since(begin) + elements > limits.elements_per_period:
+        return replace(use, alarm="budget_spent"), "budget_spent"
+    if sum(asked_at > at - DAY for asked_at, _ in use.answered) >= limits.requests_per_day:
+        refused = (*(one for one in use.refused if one >= begin), at)
+        is_alarm = len(refused) >= limits.refusals
+        return replace(use, refused=refused, alarm="too_often" if is_alarm else None), "too_often"
+    answered = (*((then, n) for then, n in use.answered if then >= begin), (at, elements))
+    return replace(use, answered=answered), None
+
+
+MATTER = "match"
+ReleaseSide = Literal["asker", "owner"]
+ReleaseState = Literal[
+    "hit", "asked_once", "asked", "released_once", "released", "declined", "withdrawn", "expired"
+]
+ReleaseStep = Literal["ask", "release", "decline", "withdraw", "expire"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseTransition:
+    """Who takes a step, what follows, and whether it needs another person than the last one."""
+
+    side: ReleaseSide
+    target: ReleaseState
+    needs_other_person: bool = False
+
+
+TRANSITIONS: Mapping[tuple[ReleaseState, ReleaseStep], ReleaseTransition] = {
+    ("hit", "ask"): ReleaseTransition("asker", "asked_once"),
+    ("hit", "withdraw"): ReleaseTransition("asker", "withdrawn"),
+    ("asked_once", "ask"): ReleaseTransition("asker", "asked", needs_other_person=True),
+    ("asked_once", "withdraw"): ReleaseTransition("asker", "withdrawn"),
+    ("asked", "release"): ReleaseTransition("owner", "released_once"),
+    ("asked", "decline"): ReleaseTransition("owner", "declined"),
+    ("asked", "withdraw"): ReleaseTransition("asker", "withdrawn"),
+    ("released_once", "release"): ReleaseTransition("owner", "released", needs_other_person=True),
+    ("released_once", "decline"): ReleaseTransition("owner", "declined"),
+    ("released_once", "withdraw"): ReleaseTransition("asker", "withdrawn"),
+}
+"""Every step that counts, besides the deadline, which ends every state that is not an end."""
+OWNERS: Mapping[ReleaseState, ReleaseSide] = {
+    "hit": "asker",
+    "asked_once": "asker",
+    "asked": "owner",
+    "released_once": "owner",
+}
+"""The side that owns the next step; an end has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetailRelease:
+    """The release of the details behind one token."""
+
+    token: str
+    deadline: int
+    """UTC microseconds, from which on it is expired."""
+    state: ReleaseState = "hit"
+    person: str = ""
+    """Who took the last step."""
+
+    @property
+    def owner(self) -> ReleaseSide | None:
+        """The side that owns the next step, None at an end."""
+        return OWNERS.get(self.state)
+
+
+def advance_release(
+    now: DetailRelease, step: ReleaseStep, *, side: ReleaseSide, by: str, at: int
+) -> DetailRelease:
+    """Return the release after a person's step at UTC microseconds.
+
+    Raises ``ConflictError`` where the step does not count, and ``SecondPersonError`` where it needs
+    another person.
+    """
+    now = expire_release(now, at=at)
+    transition = TRANSITIONS.get((now.state, step))
+    if transition is None or transition.side != side:
+        why = f"{step} by the {side} does not count while it is {now.state.replace('_', ' ')}"
+        raise ConflictError(MATTER, now.token, why)
+    if transition.needs_other_person and check_person(by, author=now.person):
+        raise SecondPersonError(MATTER, "the person who took the step before cannot take this one")
+    return replace(now, state=transition.target, person=by)
+
+
+def expire_release(now: DetailRelease, *, at: int) -> DetailRelease:
+    """Return the release as its deadline leaves it at UTC microseconds."""
+    is_over = now.owner is not None and at >= now.deadline
+    return replace(now, state="expired", person="") if is_over else now
+
 
 UNREADABLE = "unreadable"
 """Rule of a message whose record is gone, was erased, or does not match the chain."""

@@ -1,24 +1,28 @@
-"""Posts whose node and centre are two installations: who decides there, and who was silent.
+"""Posts whose node and centre are two installations: which decides, and which was silent.
 
 A vehicle is drawn from one seed. So a centre records no arrival and no act of a post that has a
-node of its own, whether its line works or not, until the link has ended. What the centre withdrew
-while the line was down still selects at the node, and what it newly wants is not known there. So
-the answer says for how long the centre was silent, and after a second limit the random share rises.
-A decision is made with the silence that its record holds.
+node of its own, whether its line works or not, until the link has ended. A criterion that the
+centre withdrew while the line was down still selects at the node, and a new one is not known there.
+So the answer says for how long the centre was silent, and after a second limit the random share
+rises. A decision is made with the silence that its record holds; a withdrawal that arrives later
+does not change it: it was right by what its node knew.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from engine.criteria.dual_control import read_approval_states
+from engine.criteria.match import Source
 from engine.domain.time_units import MINUTE, rfc3339
 from engine.errors import ConflictError
 from engine.journal.copies import find_newest
-from engine.journal.power_records import RecordTail, read_last_known_at
+from engine.journal.kinds import COPIED
+from engine.journal.power_records import RecordTail, read_last_known_at, read_record
 from engine.links.area import LINK_APPROVED, LINK_ENDED
 from engine.links.ledger import read_last_heard
 from engine.ports import PostLine, SilenceLimits
@@ -139,6 +143,49 @@ def open_posts(home: Home, limits: SilenceLimits) -> LinkedPosts:
 
 def _read_fingerprint(home: Home) -> str:
     """Return the fingerprint of this home's link identity, empty if it has none."""
-    from engine.links.key_files import read_fingerprint
+    from engine.links.identity import read_fingerprint
 
     return read_fingerprint(home)
+
+
+@dataclass(frozen=True, slots=True)
+class LateWithdrawal:
+    """A profile or an entry of the watch list that was withdrawn before it selected a vehicle."""
+
+    source: Source
+    code: str
+    withdrawn_at: int
+    """When two people withdrew it, by the journal that this happened in: UTC microseconds."""
+    arrived_at: int
+    """When that became known here."""
+
+
+def list_late_withdrawals(
+    connection: Connection, decided: Mapping[str, Any], *, known_at: int
+) -> list[LateWithdrawal]:
+    """Return what selected a decision and was withdrawn before it.
+
+    ``decided`` is its record, ``known_at`` that record's time here (UTC microseconds).
+    """
+    decided_at = decided.get(COPIED, {}).get("known_at", known_at)
+    found = [
+        _find_withdrawal(connection, match["source"], match["code"])
+        for match in decided["inputs"].get("matches", ())
+        if _is_selected_by(decided["decision"], match)
+    ]
+    return [one for one in found if one is not None and one.withdrawn_at <= decided_at]
+
+
+def _is_selected_by(decision: Mapping[str, Any], match: Mapping[str, Any]) -> bool:
+    if match["source"] == "watchlist":
+        return bool(decision["watchlist"]) and match["share"] > 0
+    return match["code"] in decision["profiles"]
+
+
+def _find_withdrawal(connection: Connection, source: Source, code: str) -> LateWithdrawal | None:
+    state = read_approval_states(connection, source, code).get(code)
+    if state is None or state.state != "retired":
+        return None
+    record = read_record(connection, state.sequence)
+    copied = {} if record is None or record.body is None else record.body.get(COPIED, {})
+    return LateWithdrawal(source, code, copied.get("known_at", state.since), state.since)

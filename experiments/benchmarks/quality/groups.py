@@ -20,11 +20,11 @@ from engine.ports import Scores
 from experiments.benchmarks.quality import plain_learner
 from experiments.benchmarks.quality.known_truth import KnownTruth, read_known_truth
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.mechanisms.folder import open_network
-from experiments.synthetic.mechanisms.hidden_groups import NEVER_CAUGHT, GroupKind
+from experiments.synthetic.mechanisms.hidden_risks import NEVER_CAUGHT, GroupKind
+from experiments.synthetic.mechanisms.network_year import open_network
 from models.array_types import Floats, Mask
 from models.config import TrainConfig
-from models.scoring.risk import risk
+from models.scoring import risk
 from models.statistics.intervals import bootstrap, clopper_pearson
 
 SEEDS = 4

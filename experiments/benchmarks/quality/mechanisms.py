@@ -24,12 +24,12 @@ from experiments.benchmarks.quality.known_truth import (
     read_known_truth,
 )
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.mechanisms import folder
+from experiments.synthetic import folder as writer
+from experiments.synthetic.mechanisms import network_year
 from experiments.synthetic.mechanisms.hidden_risks import Mechanism
-from experiments.synthetic.records import writer
 from features.catalogue.catalogue import CATALOGUE
 from models.config import TrainConfig
-from models.scoring.risk import risk
+from models.scoring import risk
 from models.statistics.ranking_metrics import within_capacity
 
 Make = Mechanism | Literal["synth"]
@@ -88,7 +88,7 @@ def open_network(make: Make, *, crossings: int, seed: int) -> AbstractContextMan
     """Draw a network of some make into a folder, which goes after use."""
     if make == "synth":
         return writer.open_network(None, crossings=crossings, seed=seed)
-    return folder.open_network(mechanism=make, crossings=crossings, seed=seed)
+    return network_year.open_network(mechanism=make, crossings=crossings, seed=seed)
 
 
 def _rows(name: str, ours: Figures, best: Figures) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from experiments.benchmarks.quality import groups, kcs, mechanisms, synthetic
 from experiments.support.benchmark_harness import Row
-from experiments.synthetic.mechanisms.hidden_groups import KINDS
+from experiments.synthetic.mechanisms.hidden_risks import KINDS
 
 
 def run(

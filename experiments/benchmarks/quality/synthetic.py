@@ -22,13 +22,13 @@ from experiments.benchmarks.quality.known_truth import (
     read_known_truth,
 )
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.records.writer import open_network
+from experiments.synthetic.folder import open_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.spec import Read
 from models.array_types import Floats
 from models.config import TrainConfig
 from models.data.dataset import TARGETS
-from models.scoring.risk import risk
+from models.scoring import risk
 from models.statistics.ranking_metrics import within_capacity
 
 CROSSINGS = 120_000

@@ -25,16 +25,16 @@ from engine.errors import InputError
 from experiments.benchmarks.quality.known_truth import bound_gain
 from experiments.benchmarks.quality.mechanisms import Make, open_network
 from experiments.support.benchmark_harness import Row, row
-from experiments.synthetic.mechanisms import traffic
-from experiments.synthetic.mechanisms.hidden_groups import QUARTER
-from experiments.synthetic.world import network as world
+from experiments.synthetic import posts as world
+from experiments.synthetic.mechanisms import hidden_risks
+from experiments.synthetic.mechanisms.hidden_risks import QUARTER
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.tables import Tables
 from features.intake.load import read_folder
 from models.array_types import Floats
 from models.config import TrainConfig
-from models.scoring.risk import risk
+from models.scoring import risk
 from models.statistics.intervals import bootstrap
 from models.statistics.ranking_metrics import within_capacity
 from models.training.backtest import Period, PeriodScorer, ScoredPeriod, state_severity
@@ -46,7 +46,7 @@ SIDES = ("first", "second")
 """Administrations: of the first post of each pair, and of the second."""
 FIRST_POSTS: Mapping[bool, frozenset[str]] = {
     True: frozenset(world.POSTS[pair.a].code for pair in world.PAIRS),
-    False: frozenset(code for code, _ in traffic.POSTS[::2]),
+    False: frozenset(code for code, _ in hidden_risks.POSTS[::2]),
 }
 """By whether the network is of the main generator."""
 LINKED_MUST = 0.95

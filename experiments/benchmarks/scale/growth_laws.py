@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from experiments.benchmarks.scale.sized_home import SizedHome
 from experiments.support.benchmark_harness import Row, row
-from models.evaluation.plots import draw_plot
+from models.evaluation.report_html import draw_plot
 
 MOST_STEEP = 1.1
 """Power of the number of crossings: a sort adds a logarithm to a line, a tenth over two decades."""

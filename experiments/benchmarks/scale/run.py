@@ -22,11 +22,15 @@ from urllib.parse import quote
 from experiments.benchmarks.pages import SignedInDesk
 from experiments.benchmarks.scale.growth_laws import draw, fit_powers
 from experiments.benchmarks.scale.sized_home import READER, SizedHome, make_home
-from experiments.support.arrivals import SentArrivals, endless
+from experiments.support.arrivals import SentArrival, repeat_arrivals
 from experiments.support.benchmark_harness import Row, row, run_in_turns
-from experiments.support.free_port import free_port
-from experiments.support.http_client import HttpConnection, get, post
-from experiments.support.processes import Server
+from experiments.support.processes import (
+    HttpConnection,
+    Server,
+    encode_get,
+    encode_post,
+    find_free_port,
+)
 
 SIZES = (60_000, 1_000_000)
 ROUNDS, EACH = 30, 100
@@ -96,14 +100,14 @@ def _describe(home: SizedHome) -> list[Row]:
 
 def _compare_services(small: SizedHome, large: SizedHome) -> list[Row]:
     """Serve both; return the large one's times over the small one's, of decisions and of pages."""
-    homes, ports = (small, large), (free_port(), free_port())
+    homes, ports = (small, large), (find_free_port(), find_free_port())
     with ExitStack() as stack:
         for home, port in zip(homes, ports, strict=True):
             serve = [sys.executable, "-m", "api", "serve", "--port", str(port)]
             log = home.commands.home.parent / "serve.log"
             server = Server(serve, port, environment=home.commands.environment, log=log)
             stack.enter_context(server)
-            asyncio.run(server.first_answer(get("/readyz")))
+            asyncio.run(server.first_answer(encode_get("/readyz")))
         alike = min(len(home.bodies) for home in homes)  # vehicles come again as often in both
         lines = [Checkpoint(port, home, alike) for home, port in zip(homes, ports, strict=True)]
         rows = _compare_decisions(homes, lines, "first decisions")
@@ -123,7 +127,7 @@ class Checkpoint:
 
     def __init__(self, port: int, home: SizedHome, distinct: int) -> None:
         self._line, self._keys = HttpConnection(port), home.keys
-        self._arrivals = endless(home.bodies[:distinct], prefix="scale")
+        self._arrivals = repeat_arrivals(home.bodies[:distinct], prefix="scale")
         self.latest: deque[Mapping[str, str]] = deque(maxlen=TURNS)
         """Post, plate and decision of the last ones."""
 
@@ -135,8 +139,8 @@ class Checkpoint:
         async with self._line:  # closed in between: the service ends a connection that is idle
             return [await self._decide(next(self._arrivals)) for _ in range(number + 1)][1:]
 
-    async def _decide(self, arrival: SentArrivals) -> float:
-        request = post("/v1/decisions", arrival.body, key=self._keys[arrival.post])
+    async def _decide(self, arrival: SentArrival) -> float:
+        request = encode_post("/v1/decisions", arrival.body, key=self._keys[arrival.post])
         started = time.perf_counter()
         status, body = await self._line.ask(request)
         taken = time.perf_counter() - started

@@ -20,11 +20,11 @@ from sqlalchemy import make_url
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
-from experiments.support.held_out_shift import cut, opening
-from experiments.support.home_commands import CommandCost, HomeCommands
+from experiments.support.arrivals import cut_shift, find_opening
 from experiments.support.postgres import scratch_database
+from experiments.support.processes import CommandCost, HomeCommands
 from experiments.support.throwaway_models import Analysts
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.folder import write
 
 ENTRIES, SHARE = 2_000, 30
 """Distinct entries that are held out to be sent, at most this part of the crossings. Of few, most
@@ -77,8 +77,8 @@ def _make_home(scratch: Path, size: int, database: str, *, untrained: bool) -> S
     scratch.mkdir(parents=True)
     held_out = min(ENTRIES, size // SHARE)  # with about as many exits
     write(network, crossings=size + 2 * held_out, seed=1, end=moment(now), days=365)
-    opens_at = opening(network, latest=now - DAY, entries=held_out)
-    shift = cut(network, history, opens_at=opens_at)
+    opens_at = find_opening(network, latest=now - DAY, entries=held_out)
+    shift = cut_shift(network, history, opens_at=opens_at)
     load = commands.run("load", str(history))
     disk = _count_all(commands)
     features = train = None

@@ -18,9 +18,13 @@ from tempfile import TemporaryFile
 from experiments.benchmarks.serving.deployment import BATCH, Deployment, nothings
 from experiments.benchmarks.serving.peer_models import PLAIN, command, environment
 from experiments.support.benchmark_harness import Row, row
-from experiments.support.free_port import free_port
-from experiments.support.http_client import HttpConnection, get, post
-from experiments.support.processes import Server
+from experiments.support.processes import (
+    HttpConnection,
+    Server,
+    encode_get,
+    encode_post,
+    find_free_port,
+)
 
 CONNECTIONS = 16
 _ALONE = f"{CONNECTIONS} connections"
@@ -95,19 +99,19 @@ class Contest:
 
     def server(self, name: str) -> tuple[Server, bytes]:
         """Return a server that was not started yet, and what it answers once it is up."""
-        port, scratch = free_port(), self._made.scratch
+        port, scratch = find_free_port(), self._made.scratch
         python = [sys.executable, "-m"]
-        env, ask = environment(), get("/ping")
+        env, ask = environment(), encode_get("/ping")
         if name == OURS:
             line = [*python, "api", "serve", "--port", str(port)]
-            env, ask = self._made.environment, get("/readyz")
+            env, ask = self._made.environment, encode_get("/readyz")
         elif name == MLFLOW:
             line = command(self._made.peer, port=port)
         else:
             model = str(self._made.peer / PLAIN)
             line, ask = (
                 [*python, "experiments.benchmarks.serving.plain_service", model, str(port)],
-                post("/nothing", b""),
+                encode_post("/nothing", b""),
             )
         env = {name: value for name, value in env.items() if name != _UNCOMPILED}
         log = scratch / f"{name.replace(' ', '-')}.log"

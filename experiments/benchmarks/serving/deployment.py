@@ -16,11 +16,9 @@ from engine.domain.time_units import DAY, SystemClock, moment
 from engine.errors import NotEnoughDataError
 from engine.storage.home import Home
 from experiments.benchmarks.serving.peer_models import save
-from experiments.support.arrivals import SentArrivals, endless
-from experiments.support.held_out_shift import cut, opening
-from experiments.support.home_commands import HomeCommands
-from experiments.support.http_client import post
-from experiments.synthetic.records.writer import write
+from experiments.support.arrivals import SentArrival, cut_shift, find_opening, repeat_arrivals
+from experiments.support.processes import HomeCommands, encode_post
+from experiments.synthetic.folder import write
 
 CROSSINGS, SPAN_DAYS = 60_000, 90
 ENTRIES = 500
@@ -51,8 +49,8 @@ class Deployment:
 
     def decisions(self, prefix: str) -> Iterator[bytes]:
         """Yield requests for one decision each, from several posts; a prefix makes them new."""
-        for one in endless(self.bodies, prefix=prefix):
-            yield post("/v1/decisions", one.body, key=self.keys[one.post])
+        for one in repeat_arrivals(self.bodies, prefix=prefix):
+            yield encode_post("/v1/decisions", one.body, key=self.keys[one.post])
 
     def batches(self) -> Iterator[bytes]:
         """Yield requests for a batch of decisions each, from one post: that of the most vehicles.
@@ -61,28 +59,30 @@ class Deployment:
         drawn would be a large part of the rows, each with reasons and a search order.
         """
         where, _ = Counter(b["crossing"]["post"] for b in self.bodies).most_common(1)[0]
-        sent = endless([b for b in self.bodies if b["crossing"]["post"] == where], prefix="many")
+        sent = repeat_arrivals(
+            [b for b in self.bodies if b["crossing"]["post"] == where], prefix="many"
+        )
         while True:
-            yield post("/v1/decisions/batch", _array(sent), key=self.keys[where])
+            yield encode_post("/v1/decisions/batch", _array(sent), key=self.keys[where])
 
     def invocations(self, rows: int) -> Iterator[bytes]:
         """Yield requests of MLflow's users: rows of features, with the names of their columns."""
         for values in _values(rows, len(self.columns)):
             asked = {"dataframe_split": {"columns": list(self.columns), "data": values}}
-            yield post("/invocations", json.dumps(asked).encode())
+            yield encode_post("/invocations", json.dumps(asked).encode())
 
     def predictions(self, rows: int) -> Iterator[bytes]:
         """Yield requests to the plain service."""
         for values in _values(rows, len(self.columns)):
-            yield post("/predict", json.dumps({"rows": values}).encode())
+            yield encode_post("/predict", json.dumps({"rows": values}).encode())
 
 
 def nothings() -> Iterator[bytes]:
     """Yield requests to the handler that does nothing."""
-    return cycle([post("/nothing", b"{}")])
+    return cycle([encode_post("/nothing", b"{}")])
 
 
-def _array(sent: Iterator[SentArrivals]) -> bytes:
+def _array(sent: Iterator[SentArrival]) -> bytes:
     return b"[" + b",".join(next(sent).body for _ in range(BATCH)) + b"]"
 
 
@@ -106,8 +106,10 @@ def deploy(scratch: Path, data: Path | None) -> Deployment:
     for name in ("crossings.csv", "network.toml"):
         if not (data / name).exists():
             raise NotEnoughDataError("bench serving", f"{data.name} holds no {name}")
-    shift = cut(
-        data, scratch / "history", opens_at=opening(data, latest=now - 2 * DAY, entries=ENTRIES)
+    shift = cut_shift(
+        data,
+        scratch / "history",
+        opens_at=find_opening(data, latest=now - 2 * DAY, entries=ENTRIES),
     )
     entries = [body for body in shift.arrivals if body["crossing"]["direction"] == "entry"]
     if not entries:

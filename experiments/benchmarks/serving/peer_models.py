@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.storage.home import Home
-from models.bundle.bundle import load_bundle, read_verified, read_verify_key
+from models.bundle import load_bundle, read_verified, read_verify_key
 
 TRUSTED = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 """All that the analysts' file of a bundle may hold besides scikit-learn's public types."""

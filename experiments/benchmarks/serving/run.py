@@ -16,17 +16,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from engine.selection.policy import INSPECTED
+from engine.selection import INSPECTED
 from engine.storage.home import Home
 from experiments.benchmarks.serving.comparison import CONNECTIONS, TURNS, Contest
 from experiments.benchmarks.serving.deployment import Deployment, deploy
 from experiments.benchmarks.serving.peer_models import estimators
 from experiments.support.benchmark_harness import Row, row, run_in_turns, times_faster
-from experiments.support.free_port import free_port
-from experiments.support.http_client import HttpConnection, get
-from experiments.support.processes import Server
-from models.bundle.bundle import read_verify_key
-from models.bundle.scorer import Scorer
+from experiments.support.processes import HttpConnection, Server, encode_get, find_free_port
+from models.bundle import Scorer, read_verify_key
 
 SCORED = 200
 """Distinct rows scored one by one in a turn."""
@@ -70,11 +67,11 @@ def one_row(made: Deployment) -> Row:
 
 async def time_stages(made: Deployment) -> list[Row]:
     """Return the processor time of each stage of a decision, and how many were made together."""
-    port, out = free_port(), made.scratch / "stages.json"
+    port, out = find_free_port(), made.scratch / "stages.json"
     serve = [sys.executable, "-m", "api.harness.staged_service", str(port), str(out)]
     log = made.scratch / "staged.log"
     with Server(serve, port, environment=made.environment, log=log) as server:
-        await server.first_answer(get("/readyz"))
+        await server.first_answer(encode_get("/readyz"))
         asked = made.decisions("staged")
         await _send(port, asked, WARM)
         server.signal(signal.SIGUSR1)

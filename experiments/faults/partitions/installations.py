@@ -22,8 +22,7 @@ from engine.journal.clock import ClockProjection
 from engine.journal.copies import CopyProjection
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal, JournalReader
-from engine.journal.kinds import CROSSING
-from engine.journal.payloads import COPIED
+from engine.journal.kinds import COPIED, CROSSING
 from engine.journal.receipts import Receipt, Signer
 from engine.links.agreement import parse_agreement
 from engine.links.area import (
@@ -39,9 +38,8 @@ from engine.links.identity import LinkKeys
 from engine.links.ledger import ENVELOPES, Direction, LinkProjection, read_position
 from engine.links.messages import BundlePart
 from engine.links.outbox import OutgoingMessage
-from engine.links.posts.record_batches import RECORD
 from engine.links.posts.record_intake import RecordIntake
-from engine.links.posts.record_outbox import send_records
+from engine.links.posts.record_outbox import RECORD, send_records
 from engine.links.state import Link
 from engine.storage.database import Store
 

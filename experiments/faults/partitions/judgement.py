@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.audit.verification import verify
 from engine.journal.receipts import Receipt
-from engine.links.receipts import REPEATED
+from engine.links.envelope import REPEATED
 from experiments.faults.partitions.installations import Installation
 from experiments.faults.partitions.trial import PartitionTrial
 

@@ -1,9 +1,7 @@
 """The same features by SQL engines: DuckDB and Spark.
 
-assemble        Features from the answers that an SQL engine wrote as Parquet
 duckdb_engine   The reads of a history by DuckDB: the independent checker of the kernels
-national_job    Commands for a history that exceeds one machine
-relations       A history as relations, for SQL engines
+national_job    Commands for a history that exceeds one machine, and their last step
 spark_engine    The reads of a history on Spark
-window_queries  The reads of a plan as SQL
+window_queries  A history as relations, and the reads of a plan as SQL over them
 """

@@ -12,8 +12,7 @@ import numpy as np
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Floats, Read
 from features.offline.encoded_history import EncodedHistory
-from features.offline.sql.relations import read_column, relations
-from features.offline.sql.window_queries import Question, frames, questions
+from features.offline.sql.window_queries import Question, frames, questions, read_column, relations
 
 Text = Callable[[Question], str]
 """Writes a question as SQL: ``frames`` or ``carried`` of

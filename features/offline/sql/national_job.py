@@ -1,23 +1,80 @@
 """Commands for a history that exceeds one machine: encode here, read on a cluster, finish here.
 
-Three steps, each a command of its own, since they run on different machines; the last one writes
-the same file as ``darvoza features HOME``. See "A national history" in docs/analysis.md.
+Three steps, each a command of its own, since they run on different machines. The last step computes
+the features from the answers that the cluster wrote as Parquet, block by block, in the order in
+which crossings became known, with the operators of every engine; it writes the same file as
+``darvoza features HOME``. See "A national history" in docs/analysis.md.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from engine.errors import ConflictError
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.encoder import FACTS
 from features.catalogue.plan import Plan
-from features.history.journal_history import read_event_log
-from features.offline.export import write
-from features.offline.sql.assemble import finish, read_manifest
-from features.offline.sql.relations import encode
+from features.catalogue.spec import Floats
+from features.history.tables import read_event_log
+from features.offline.feature_matrix import Matrix, write_matrix
+from features.offline.sql.window_queries import ENCODED, Question, encode, questions, read_column
+
+
+def finish_history(
+    relations: Path, answers: Path, plan: Plan, *, rows: int = 200_000
+) -> Iterator[Matrix]:
+    """Yield features of some crossings at a time, in the order in which they became known.
+
+    ``relations`` holds what was encoded, ``answers`` what Spark answered; ``rows`` crossings at
+    once take about 1.5 kB each in memory. Raises ConflictError if the relations were encoded for
+    other definitions, or the answers are those of others.
+    """
+    about = read_manifest(relations)
+    if read_manifest(answers) != about or about["definitions"] != plan.digest:
+        raise ConflictError("answers", answers.name, "other definitions, or another history")
+    for part in sorted((relations / "crossings").glob("*.parquet")):
+        for batch in pq.ParquetFile(part).iter_batches(batch_size=rows):
+            yield _finish_batch(batch, answers, plan)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return what was encoded: ``definitions``, ``history``, ``synthetic``, ``crossings``."""
+    found: dict[str, Any] = pq.read_table(folder / ENCODED).to_pylist()[0]
+    return found
+
+
+def _finish_batch(batch: Any, answers: Path, plan: Plan) -> Matrix:
+    crossings, as_of = batch["crossing"].to_numpy(), batch["as_of"].to_numpy()
+    slots = np.full((len(plan.slot), len(crossings)), np.nan)
+    for place, name in enumerate(FACTS):
+        slots[place] = batch[f"fact_{name}"].to_numpy()
+    slots[len(FACTS)] = as_of
+    for question in questions(plan):
+        _fill(slots, plan, question, answers / question.name, crossings)
+    values = plan.finish(slots.T)
+    ids = batch["crossing_id"].to_numpy(zero_copy_only=False)
+    return Matrix(ids, as_of, plan.names, values, plan.digest)
+
+
+def _fill(
+    slots: Floats, plan: Plan, question: Question, folder: Path, crossings: NDArray[np.int64]
+) -> None:
+    """Put one question's answers about these crossings where they belong."""
+    first, last = int(crossings[0]), int(crossings[-1])
+    within = [("crossing", ">=", first), ("crossing", "<=", last)]
+    answer = pq.read_table(folder, filters=within)
+    places = answer["crossing"].to_numpy() - first
+    for read in question.reads:
+        slots[plan.slot[read], places] = answer[read_column(read)].to_numpy()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -29,7 +86,7 @@ def main(arguments: Sequence[str]) -> None:
     elif given.step == "answer":
         done = {"hot": _answer(given.relations, given.answers, plan, above=given.hot)}
     else:
-        done = {"crossings": _finish(given.relations, given.answers, plan, out=given.out)}
+        done = {"crossings": _run_finish(given.relations, given.answers, plan, out=given.out)}
     sys.stdout.write(json.dumps(done | {"definitions": plan.digest}) + "\n")
 
 
@@ -74,10 +131,10 @@ def _report_progress(done: int, of: int) -> None:
     sys.stderr.write(f"{done} of {of} questions answered\n")
 
 
-def _finish(relations: Path, answers: Path, plan: Plan, *, out: Path) -> int:
+def _run_finish(relations: Path, answers: Path, plan: Plan, *, out: Path) -> int:
     about = read_manifest(relations)
     metadata = {name: about[name] for name in ("history", "synthetic")}
-    write(finish(relations, answers, plan), plan, out, metadata)
+    write_matrix(finish_history(relations, answers, plan), plan, out, metadata)
     return int(about["crossings"])
 
 

@@ -1,4 +1,11 @@
-"""The reads of a plan as SQL: one text for every engine that has window frames.
+"""A history as relations, and the reads of a plan as SQL over them.
+
+``crossings`` numbers the crossings in the order in which they became known and holds for each the
+cut of its features (``as_of``), the keys it looks up and is counted under (0 if not known), what it
+adds to each counter and the facts it carries. Every other stream is a relation of its own, one row
+an event, under the keys of its crossing. Nothing else is needed to read features as of a time.
+Assumes that all acts and seizures of a crossing are in the same part as the crossing. A history can
+then be encoded part by part, in the memory of one part.
 
 For each group of counters, events and cuts are laid on one line of time, entity by entity, and a
 read is a sum over a frame that stops one microsecond before the cut. Two texts give one answer:
@@ -7,28 +14,166 @@ frames   ``RANGE BETWEEN window PRECEDING AND 1 PRECEDING``: each read as it is 
          engines add up each frame again, which costs the square of what one entity has.
 carried  for hot entities, whose events no one worker should have to walk through. Time is cut into
          buckets, what was counted in earlier buckets is carried forward, and a read is what had
-         been counted at its cut less what had been counted where its window begins. Every event is
+         been counted at its cut less what had been counted when its window began. Every event is
          in exactly one bucket: nothing overlaps, so no window is ever wider than an overlap.
 
 Derived measures and passed-on hits are not taken from the encoder: every SQL engine computes them
 from crossings and inspections. So a checker checks them too, and a national history, encoded part
-by part, needs no part that knows all others.
-
-Stands on the relations of :mod:`features.offline.sql.relations` under their own names. Standard
-SQL, BIGINT and DOUBLE; ``%`` only ever cuts times into buckets, so what it does below zero does not
-matter.
+by part, needs no part that knows all others. Standard SQL, BIGINT and DOUBLE; ``%`` only ever cuts
+times into buckets, so what it does below zero does not matter.
 """
 
-# ruff: noqa: S608 - texts are put together from names of the catalogue and integers alone
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
-from features.catalogue.event_streams import CROSSINGS, INSPECTIONS, PASSED
+from engine.errors import ConflictError
+from features.catalogue.encoder import FACTS
+from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD, STREAMS
 from features.catalogue.plan import Group, Plan
-from features.catalogue.spec import EVER, FAN_OUT, Link, PriorSighting, Read, window_name
-from features.offline.sql.relations import key_column, read_column
+from features.catalogue.spec import EVER, FAN_OUT, PriorSighting, Read, Stream, Tie, window_name
+from features.history.tables import Tables
+from features.offline.encoded_history import (
+    EncodedHistory,
+    Events,
+    hit_times,
+    read_log,
+    spread_inputs,
+    to_spread_events,
+)
+from features.offline.spread_snapshots import join_parts, spread_finds
+
+RELATIONS = (CROSSINGS.name, INSPECTIONS.name, FINDS.name, SPREAD.name)
+ENCODED = "encoded"
+"""The relation that says in one row what was encoded, and that all of it was."""
+
+
+def key_column(of: tuple[str, ...], by: tuple[str, ...]) -> str:
+    """Return the column that holds the key of ``of``, to be looked up among those of ``by``."""
+    counted = "by_" + ("__".join(by) or "all")
+    return counted if of == by else "of_" + "__".join(of) + "_" + counted
+
+
+def read_column(read: Read) -> str:
+    """Return the column in which a query answers a read."""
+    if read.is_last:
+        return f"last_{read.measure}"
+    return f"{read.measure}_{window_name(read.window)}"
+
+
+def relations(log: EncodedHistory, plan: Plan, *, first: int = 0) -> dict[str, pa.Table]:
+    """Lay out an encoded history of n crossings as relations, by name.
+
+    ``crossings`` has n rows: ``crossing`` (int64, ascending from ``first``: how many there are in
+    earlier parts), ``crossing_id``, ``known_at``, ``as_of`` (int64, UTC microseconds), ``by_*`` and
+    ``of_*`` (int64 keys), ``add_*`` (int64) and ``fact_*`` (float64, NaN where unknown).
+    Inspections and finds: ``crossing``, ``known_at``, ``by_*`` and ``add_*``. What is derived from
+    them SQL makes itself, but for ``spread``: each step of a snapshot stands on the one before.
+    """
+    keys = {key_column(*lookup): log.keys[place] for lookup, place in plan.column.items()}
+    crossings = {
+        "crossing": np.arange(first, first + len(log)),
+        "crossing_id": pa.array(log.crossing_id[:], pa.string()),
+        "known_at": log.known_at,
+        "as_of": log.as_of,
+        **keys,
+        **_measure_columns(CROSSINGS, log.streams[CROSSINGS.name]),
+        **{f"fact_{name}": log.facts[place] for place, name in enumerate(FACTS)},
+    }
+    out = {CROSSINGS.name: pa.table(crossings)}
+    for name in (INSPECTIONS.name, FINDS.name):
+        events = log.streams[name]
+        counted = {group.by for group in plan.groups if group.stream == name}
+        if name == INSPECTIONS.name:
+            counted |= {(end,) for link in plan.links for end in (link.via, link.to)}
+        columns = sorted(key_column(by, by) for by in counted)
+        fields = {"crossing": first + events.row, "known_at": events.known_at}
+        under = {column: keys[column][events.row] for column in columns}
+        if name == INSPECTIONS.name:
+            fields["hit_at"] = _read_hit_times(events)
+        out[name] = pa.table(fields | under | _measure_columns(STREAMS[name], events))
+    return out | {SPREAD.name: _spread_relation(log.streams[SPREAD.name])}
+
+
+def _spread_relation(events: Events) -> pa.Table:
+    under = {key_column(by, by): key for by, key in (events.keys or {}).items()}
+    added = {f"add_{name}": events.measures[name] for name in SPREAD.measures}
+    return pa.table({"known_at": events.known_at, **under, **added})
+
+
+def _read_hit_times(events: Events) -> NDArray[np.int64]:
+    """Return as of when the links of each event's hit are followed; its own time without one."""
+    hit = np.asarray(events.measures["hit"])
+    changed, found = np.flatnonzero(hit), events.known_at.copy()
+    found[changed] = hit_times(events.row[changed], events.known_at[changed], hit[changed])
+    return found
+
+
+def _measure_columns(stream: Stream, events: Events) -> dict[str, NDArray[np.int64]]:
+    amounts = {"n": np.ones(len(events.row), np.int64)} | dict(events.measures)
+    return {f"add_{name}": amounts[name] for name in ("n", *stream.measures)}
+
+
+def encode(tables: Tables, plan: Plan, folder: Path, *, rows: int = 1_000_000) -> int:
+    """Write a history's relations as Parquet, part by part; return the number of crossings.
+
+    The folder gets one folder a relation, one file a part in each; a part has ``rows`` crossings,
+    of which about 1.6 kB each are held in memory, and 60 bytes each of all parts: snapshots of
+    finds spread along links are made of the whole. The relation ``encoded`` comes last: what was
+    encoded, in one row. Raises ConflictError if the folder holds anything: parts of two histories
+    would be read as one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ConflictError("folder", folder.name, "it is not empty")
+    inputs, ends = [], 0
+    for first, part in parts(tables, rows):
+        log = read_log(part, plan, before=0)
+        made = relations(log, plan, first=first)
+        del made[SPREAD.name]  # of one part it would say nothing
+        for name, relation in made.items():
+            _write(relation, folder / name / f"part-{first:012d}.parquet")
+        inputs.append(spread_inputs(log, plan, first=first))
+        ends = max(ends, log.ends)
+    spread = to_spread_events(*spread_finds(join_parts(inputs), before=ends))
+    _write(_spread_relation(spread), folder / SPREAD.name / "part-0.parquet")
+    about = {
+        "definitions": [plan.digest],
+        "history": [tables.digest],
+        "synthetic": [str(tables.network.synthetic).lower()],
+        "crossings": [int(tables.crossings.num_rows)],
+    }
+    _write(pa.table(about), folder / ENCODED / "part-0.parquet")
+    return int(tables.crossings.num_rows)
+
+
+def _write(relation: pa.Table, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(relation, path, compression="zstd")
+
+
+def parts(tables: Tables, rows: int) -> Iterator[tuple[int, Tables]]:
+    """Yield (number of the first crossing, part): some crossings and whatever happened to them."""
+    for first in range(0, max(tables.crossings.num_rows, 1), rows):
+        crossings = tables.crossings.slice(first, rows)
+        owners = {"inspections": "crossing_id", "seizures": "linked_crossing_id"}
+        theirs = {
+            name: tables.table(name).filter(
+                pc.is_in(tables.table(name)[owner], crossings["crossing_id"])
+            )
+            for name, owner in owners.items()
+        }
+        yield first, replace(tables, crossings=crossings, **theirs)
+
+
+# ruff: noqa: S608 - texts are put together from names of the catalogue and integers alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +421,7 @@ def _seen_flag(measure: str, seen: PriorSighting) -> str:
     return f"CASE WHEN {key} <> 0 AND before_{measure} {asked} THEN 1 ELSE 0 END"
 
 
-def _passed_columns(links: Sequence[Link]) -> str:
+def _passed_columns(links: Sequence[Tie]) -> str:
     branches = []
     for link in links:
         added = [f"{int(link is each)} * add_hit AS add_{each.measure}" for each in links]
@@ -288,7 +433,7 @@ def _passed_columns(links: Sequence[Link]) -> str:
     return "(" + "\nUNION ALL\n".join(branches) + f") AS {PASSED.name}"
 
 
-def _one_way(link: Link) -> str:
+def _one_way(link: Tie) -> str:
     via, to = key_column((link.via,), (link.via,)), key_column((link.to,), (link.to,))
     return f"""  SELECT hit.known_at, hit.add_hit, pair.other, ROW_NUMBER() OVER (
     PARTITION BY hit.crossing, hit.known_at ORDER BY pair.since DESC, pair.other DESC) AS place

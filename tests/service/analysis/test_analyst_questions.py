@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from api.network import history
+from api.network import answers
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
 from engine.domain.time_units import SystemClock, micros
 from engine.errors import InputError
 from experiments.analysis import home_history
-from experiments.analysis.home_history import HomeHistory, check_moment
-from experiments.analysis.sql_query import run_query
+from experiments.analysis.home_history import HomeHistory, check_moment, run_query
 from features.catalogue.catalogue import CATALOGUE
 from tests.service.extra_callers import person, send
 from tests.service.reports.test_acts import act
@@ -55,7 +54,7 @@ class Scene(NamedTuple):
 def scene(world: World) -> Iterator[Scene]:
     """Decide, search, correct, override and seize; then the same vehicle comes again."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(history, "KEPT_SECONDS", 0.0)
+        patched.setattr(answers, "KEPT_SECONDS", 0.0)
         _bring_profile_into_force(world)
         decided = world.decide_all(
             arrival(START + number, carrier_id="k-1") for number in range(VEHICLES)

@@ -13,19 +13,17 @@ from typing import Any
 import pytest
 
 from api.http import middleware
-from api.links import reports
+from api.links import announcements
 from api.links.worker import LinkWorker
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR
 from engine.links.agreement import parse_agreement
 from engine.links.area import LINK_RECEIVED
 from engine.links.exchange import LinkExchange
-from engine.links.identity import LinkKeys
-from engine.links.key_files import open_link_keys
+from engine.links.identity import LinkKeys, open_link_keys
 from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport, Withdraw
 from engine.links.parcel import read_parcel
-from engine.links.requests.facts import find_request
-from engine.links.requests.request_desk import RequestDesk, RequestSender
+from engine.links.requests import RequestDesk, RequestSender, find_request
 from tests.service.auth.test_refusals import is_problem
 from tests.service.cases.test_cases import open_case
 from tests.service.cases.test_cases import person as make_person
@@ -378,7 +376,7 @@ def test_a_report_before_anything_is_known_is_caught(
     world: World, partner: Partner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: no vehicle counts as waiting."""
-    monkeypatch.setattr(reports, "waits", lambda *_: False)
+    monkeypatch.setattr(announcements, "waits", lambda *_: False)
     with pytest.raises(AssertionError):
         check_outcome_of_search(world, partner, "a-early", 9_300)
 

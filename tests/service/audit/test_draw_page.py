@@ -7,7 +7,7 @@ from sqlalchemy import select
 from engine.domain.rights import Role
 from engine.journal.entries import Draft
 from engine.journal.kinds import SHIFT_CLOSED
-from engine.selection.randomization import RANDOM
+from engine.selection import RANDOM
 from engine.shifts.shift_state import SHIFTS
 from tests.service.page_session import at_desk
 from tests.service.running_service import POST, World, arrival

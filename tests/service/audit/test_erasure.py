@@ -10,17 +10,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
-from api.audit import erased_rows
-from api.audit.erased_rows import ErasedRows
-from api.audit.erasure import Criteria, ErasureSteps, export_subject, read_schedule
+from api.audit import erasure
+from api.audit.erasure import Criteria, ErasedRows, ErasureSteps, export_subject, read_schedule
 from api.audit.home_check import check_home
 from api.auth.accounts import Accounts
-from engine.audit.subject_records import RecordGroup, RecordGroups
+from engine.audit.erasures import RecordGroup, RecordGroups
 from engine.domain.network import Network
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock, rfc3339
 from engine.errors import InputError, NotAllowedError, RiskError, SecondPersonError
-from engine.events.outbox import CURSORS, DELIVERIES
+from engine.events.webhooks import CURSORS, DELIVERIES
 from engine.journal.areas import list_tables
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import SENSITIVE_READ
@@ -108,7 +107,7 @@ def forget_tables(world: World, one: Any) -> dict[str, set[str]]:
     for name in ("", "journal_bodies", "decisions", "mirror_keys", "passages"):
         with pytest.MonkeyPatch.context() as patched:
             left = {table: rule for table, rule in list_tables().items() if table != name}
-            patched.setattr(erased_rows, "list_tables", lambda left=left: left)
+            patched.setattr(erasure, "list_tables", lambda left=left: left)
             with world.runtime.store.write() as connection:
                 ErasedRows(world.runtime.plan, sequences, crossings).apply(connection, [])
                 found[name] = places_of(connection) | list_leading_tables(connection, one)
@@ -309,7 +308,7 @@ def test_a_group_is_due_when_all_its_records_are() -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from api.audit.erased_rows import ErasedRows
+from api.audit.erasure import ErasedRows
 from api.cli.main import main
 ErasedRows._delete_counters = lambda *_: os._exit(9)
 main()

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import api.audit.erasure
-from api.audit.erased_rows import ErasedRows
+from api.audit.erasure import ErasedRows
 from api.auth.accounts import Accounts
 from api.cli.common import open_home
 from api.cli.main import app
@@ -18,8 +18,8 @@ from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import DATABASE_VARIABLE, Home
 from features.history.tables import SCHEMAS, loads, read_history
-from features.intake import history_erasure
-from features.intake.history_erasure import finish_erasure
+from features.intake import stored_loads
+from features.intake.stored_loads import finish_erasure
 from tests.unit.features.intake import bulk_folders as folders
 
 
@@ -156,4 +156,4 @@ def test_a_kill_on_either_side_of_the_record_is_finished_or_undone(
     assert faults(home) == set()
     assert loads(home) != (old,)
     assert plate not in cells(home)
-    assert not (home.root / history_erasure.STAGE).exists()
+    assert not (home.root / stored_loads.STAGE).exists()

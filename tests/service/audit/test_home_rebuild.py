@@ -10,9 +10,8 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-import api.audit.home_rebuild
-from api.audit.home_check import check_home, open_check
-from api.audit.home_rebuild import rebuild_home, rebuild_into
+import api.audit.home_check
+from api.audit.home_check import check_home, open_check, rebuild_home, rebuild_into
 from api.cli.main import app
 from api.migrations.upgrade import upgrade
 from api.service.assembly import open_store
@@ -120,7 +119,7 @@ def test_a_crash_leaves_the_old_tables(
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr(api.audit.home_rebuild, "_restore_indexes", crash)
+        patched.setattr(api.audit.home_check, "_restore_indexes", crash)
         with pytest.raises(RuntimeError):
             rebuild_home(eventful_home[0], store)
     assert check_home(eventful_home[0], store).faults == before != ()
@@ -155,7 +154,7 @@ def test_it_refuses_while_another_writer_holds_the_store(
         Journal(store).append([Draft("tick", "", "", {})])
         return open_check(home, live_)
 
-    monkeypatch.setattr(api.audit.home_rebuild, "open_check", record_check)
+    monkeypatch.setattr(api.audit.home_check, "open_check", record_check)
     with pytest.raises(HomeError, match="stop the service"):
         rebuild_home(home, store)
 

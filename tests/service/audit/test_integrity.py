@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from engine.audit.draw_verification import DrawVerifier
+from engine.audit.verification import DrawVerifier
 from engine.domain.rights import Role
-from engine.selection.team_assignment import TEAM, assign_team
+from engine.selection import TEAM, assign_team
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import POST, World, arrival
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
-from api.audit import reads as audit_reads
+from api.audit import answers as audit_reads
 from api.web.labels import TABLES
 from engine.domain.rights import Role
 from engine.journal.journal import BODIES, JOURNAL

@@ -16,19 +16,18 @@ from engine.decision.record_codec import digest_of
 from engine.domain.time_units import DAY
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import HISTORY_LOADED
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.folder import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from features.history.journal_history import read_event_log, records
-from features.history.tables import epoch, read_history
+from features.history.tables import epoch, read_event_log, read_history, read_records
 from features.intake.load import load
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from features.online.blocks.rows import expand_rows
-from features.online.counter_log.merge import read_waiting
+from features.online.backfill import open_epoch
+from features.online.counter_log import read_waiting
+from features.online.counter_states import expand_rows
 from features.online.counter_store import COUNTERS
 from features.online.crossing_index import PASSAGES
-from features.online.epoch import open_epoch
 from features.online.online_features import OnlineFeatures
 from features.online.search_counts import PLACE_COUNTS
 from tests.service.reports.test_acts import act
@@ -73,7 +72,7 @@ def list_digests(world: World) -> dict[str, str]:
     with world.runtime.store.read() as connection:
         return {
             record.body["crossing_id"]: record.body["features"]
-            for record in records(connection)
+            for record in read_records(connection)
             if record.kind == "decision"
         }
 
@@ -126,7 +125,7 @@ def read_bounds(world: World) -> tuple[int, int]:
     """Return when the first decision was recorded, and from when on the last load is read."""
     with world.runtime.store.read() as connection:
         (_, body), *_ = list(JournalReader(connection).bodies_of(HISTORY_LOADED))[::-1]
-        first = next(one for one in records(connection) if one.kind == "decision")
+        first = next(one for one in read_records(connection) if one.kind == "decision")
     return first.known_at, body["reads_from"]
 
 
@@ -179,7 +178,7 @@ def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
     )
     assert eventful_world.decide(arrival(5001)).status_code == 201
     with store.read() as connection:
-        decisions = [one.body for one in records(connection) if one.kind == "decision"]
+        decisions = [one.body for one in read_records(connection) if one.kind == "decision"]
         bodies = {body["crossing_id"]: body for body in decisions}
         anchored = Journal(store).body(connection, entry.seq)
     assert bodies["c-5000"]["inputs"]["epoch"] != bodies["c-5001"]["inputs"]["epoch"]

@@ -22,11 +22,11 @@ from engine.errors import ConflictError, NotAllowedError, NotFoundError, SecondP
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.analysis.home_history import open_history
 from features.history.tables import SCHEMAS, epoch, loads, read_history
-from features.online.blocks.rows import expand_rows
-from features.online.counter_log.merge import read_waiting
+from features.online.backfill import open_epoch
+from features.online.counter_log import read_waiting
+from features.online.counter_states import expand_rows
 from features.online.counter_store import COUNTERS
 from features.online.crossing_index import EPOCH, LOADED, PASSAGES
-from features.online.epoch import open_epoch
 from features.online.search_counts import PLACE_COUNTS
 from tests.service.reports.test_acts import act
 from tests.service.running_service import FakeModels, World, make_home, make_keys, open_world
@@ -275,7 +275,7 @@ def test_a_kill_on_either_side_of_the_record_is_finished_or_undone(
     wrong = load(home, inputs / "wrong")
     run(home, "withdraw", wrong, by="ann")
     with monkeypatch.context() as patched:
-        step = "shutil.rmtree" if is_recorded else "features.online.epoch.backfill"
+        step = "shutil.rmtree" if is_recorded else "features.online.backfill.backfill"
         patched.setattr(step, die)
         with pytest.raises(KilledError):
             run(home, "withdraw", wrong, by="bob")
@@ -297,7 +297,7 @@ def test_counters_that_keep_a_withdrawn_load_are_seen(
     load(home, inputs / "first")
     wrong = load(home, inputs / "wrong")
     monkeypatch.setattr(
-        "api.audit.withdrawal.open_epoch",
+        "api.audit.load_withdrawal.open_epoch",
         lambda *given, only, **options: open_epoch(*given, **options),
     )
     withdraw(home, wrong)

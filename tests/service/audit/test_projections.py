@@ -20,22 +20,22 @@ from typer.testing import CliRunner
 
 from api.audit.home_check import check_home
 from api.audit.home_verification import NOT_COMPARED, PACKED, ProjectionCheck, version_faults
-from api.auth.stored_secrets import StoredSecrets
+from api.auth.tables import StoredSecrets
 from api.cli.main import app
 from api.service.assembly import projections
 from engine.audit.projection_replay import open_scratch_store
+from engine.audit.store_check import find_structure_faults
 from engine.audit.store_comparison import Comparison, identity_of
-from engine.audit.table_structure import find_structure_faults
 from engine.domain.rights import Role
-from engine.journal import kinds, payloads
+from engine.journal import kinds
 from engine.journal.entries import JournalFault, JournalRecord
 from engine.journal.journal import JournalReader
 from engine.storage.database import METADATA
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from features.online.counter_log.merge import settle
-from features.online.counter_recount import Recount
-from features.online.counter_store import insert
+from features.online.backfill import Recount
+from features.online.counter_log import settle_log
+from features.online.counter_store import insert_states
 from tests.service.page_session import at_desk
 from tests.service.running_service import World
 from tests.store.engine.audit.journal_forgery import open_rolled_back
@@ -216,7 +216,7 @@ WAVES = plan_waves()
 
 
 STATED = re.findall(r'Kind\[of\.(\w+)\]\("(\w+)"\)', Path(kinds.__file__).read_text("utf-8"))
-BODIES = {kind: getattr(payloads, body) for body, kind in STATED if body != "Json"}
+BODIES = {kind: getattr(kinds, body) for body, kind in STATED if body != "Json"}
 """The type of a body that each kind of record states."""
 
 
@@ -250,7 +250,7 @@ def test_edits_of_projections_are_found_each_in_its_table(
 ) -> None:
     edits = [EDITS[name] for name in wave]
     with open_rolled_back(eventful_world.runtime.store) as connection:
-        settle(connection, insert)  # some rows of counters wait in the log
+        settle_log(connection, insert_states)  # some rows of counters wait in the log
         for edit in edits:
             assert connection.execute(text(edit.sql.replace(":", "\\:"))).rowcount > 0, edit.table
         found = {(one.table, one.rule) for one in check(eventful_world, connection)}
@@ -367,7 +367,7 @@ def columns_missed(world: World, table: Table, replayed: Connection) -> list[str
     """Change each column of one row, and return those whose change is not found."""
     missed = []
     with open_rolled_back(world.runtime.store) as connection:
-        settle(connection, insert)
+        settle_log(connection, insert_states)
         row = connection.execute(select(table).limit(1)).mappings().one_or_none()
         if row is None:
             return []

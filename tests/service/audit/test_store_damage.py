@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 from api.audit.home_check import check_home
 from api.cli.main import app
-from api.service import store_probe
+from api.service import readiness
 from api.service.assembly import open_store
-from engine.audit import store_damage
-from engine.audit.store_damage import UNCHECKED
+from engine.audit import store_check
+from engine.audit.store_check import UNCHECKED
 from engine.errors import HomeError, InputError
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.service.audit.conftest import serve
@@ -117,7 +117,7 @@ def site(
 ) -> Iterator[StoppedHome]:
     """Yield a home with decisions, whose service is one."""
     monkeypatch.setenv(DATABASE_VARIABLE, "")
-    monkeypatch.setattr(store_probe, "EVERY_SECONDS", -1)
+    monkeypatch.setattr(readiness, "EVERY_SECONDS", -1)
     if request.param == "sqlite":
         homes = make_on_sqlite(tmp_path)
     else:
@@ -233,7 +233,7 @@ def test_a_check_that_reads_tables_alone_calls_a_damaged_index_good(
 ) -> None:
     """Negative control: ``verify`` as it was found."""
     site.overwrite(INDEX)
-    monkeypatch.setattr(store_damage, "find_damage", lambda *_: iter(()))
+    monkeypatch.setattr(store_check, "find_damage", lambda *_: iter(()))
     with open_store(site.home) as store:
         assert check_home(site.home, store).ok
 

@@ -22,11 +22,11 @@ from api.service.assembly import open_store
 from engine.audit.store_comparison import name_row
 from engine.journal.areas import list_declared_tables
 from engine.journal.entries import JournalFault
-from engine.queue import identifier_log
+from engine.queue import identifier_index
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.online.counter_log import merge, tables
-from features.online.counter_store import insert as insert_counters
+from features.online import counter_log
+from features.online.counter_store import insert_states as insert_counters
 from tests.service.audit.test_projections import IS_PROOF, other
 from tests.store.engine.audit.journal_forgery import open_rolled_back
 
@@ -123,8 +123,8 @@ def list_missed(home: Home, store: Store, names: Sequence[str], at: int | None) 
     missed = []
     with open_rolled_back(store) as connection:
         if names == MERGED:
-            merge.settle(connection, insert_counters)
-            identifier_log.settle(connection)
+            counter_log.settle_log(connection, insert_counters)
+            identifier_index.settle(connection)
         for edits in plan_edits(connection, names, at):
             nested = connection.begin_nested()
             for edit in edits:
@@ -206,7 +206,7 @@ def test_a_value_of_another_type_is_named_in_every_column(home: Home, store: Sto
     if not store.dialect.is_sqlite:
         return  # PostgreSQL refuses it
     with open_rolled_back(store) as connection:
-        merge.settle(connection, insert_counters)
+        counter_log.settle_log(connection, insert_counters)
         changed = [
             one
             for table in list_declared_tables().tables.values()
@@ -279,7 +279,7 @@ def test_a_log_that_believes_its_keys_hides_what_was_moved(
     home: Home, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: ``verify`` as it was found."""
-    monkeypatch.setattr(tables, "_refuse_key", lambda _: None)
+    monkeypatch.setattr(counter_log, "_refuse_key", lambda _: None)
     with open_rolled_back(store) as connection:
         connection.exec_driver_sql(MOVED["a row of the counter log"][0])
         assert list(find_faults(home, store, connection)) == []

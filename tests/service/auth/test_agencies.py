@@ -9,7 +9,7 @@ from api.auth.accounts import Accounts
 from api.auth.agencies import DUAL_CONTROL, AgencyTable
 from api.auth.authority import Authority
 from api.auth.credentials import open_pepper
-from api.models.lifecycle import ModelSteps
+from api.models.steps import ModelSteps
 from engine.domain.rights import Role
 from engine.errors import NotAllowedError, RecordError, SecondPersonError
 from engine.journal.kinds import (

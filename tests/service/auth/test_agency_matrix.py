@@ -22,6 +22,7 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+from api import queue as queue_page
 from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable, read_table
 from api.auth.callers import Caller
@@ -29,13 +30,12 @@ from api.auth.credentials import open_pepper
 from api.auth.permissions import BOUND, MACHINES, MAY, OWNED, ROUTES
 from api.auth.sessions import COOKIE
 from api.cli.agencies import describe_matrix
-from api.decisions import page_forms
-from api.http import agency_rows, csv_lists
-from api.http.agency_rows import RecordFilter
+from api.decisions import page
+from api.http import access, csv_lists
+from api.http.access import RecordFilter
 from api.notifications.event_bodies import EventBodies
-from api.queue import page as queue_page
+from api.service.executors import Assessments, Measurements
 from api.service.settings import Settings
-from api.service.subprocess_jobs import Assessments, Measurements
 from api.site import PAGES
 from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
 from engine.domain.rights import Matter, Right, Role, Scope
@@ -466,7 +466,7 @@ def test_a_seizure_on_an_act_s_form_obeys_its_own_matter(
     assert is_reached(key, Matter.ACTS, Right.ACT, POST)
     assert not is_reached(key, Matter.SEIZURES, Right.ACT, POST)
     assert file_find(border, key, 80) == 404
-    monkeypatch.setattr(page_forms, "post_of", lambda *_: POST)  # seeded bug: the role is asked for
+    monkeypatch.setattr(page, "post_of", lambda *_: POST)  # seeded bug: the role is asked for
     assert file_find(border, key, 81) == 303
 
 
@@ -571,7 +571,7 @@ def test_every_kind_of_record_is_hidden_but_those_that_hold_no_row(
     assert "of_no_table" not in known
     assert find_seen(border, whole, is_wrapped=is_wrapped) == {*kinds, "of_no_table"}
     shown = {"of_no_table": RecordRule(), **list_rules()}
-    monkeypatch.setattr(agency_rows, "list_rules", lambda: shown)
+    monkeypatch.setattr(access, "list_rules", lambda: shown)
     assert "of_no_table" in find_seen(border, own, is_wrapped=is_wrapped)
 
 
@@ -597,7 +597,7 @@ def test_what_a_centre_wraps_is_seen_by_the_rule_of_what_is_wrapped(
     """Negative control: a wrapped record is shown whole, as a kind that no table names once was."""
     assert find_wrapped_leaks(border) == []
     rowless = {k: r if r.is_wrapper else RecordRule() for k, r in list_rules().items()}
-    monkeypatch.setattr(agency_rows, "list_rules", lambda: rowless)
+    monkeypatch.setattr(access, "list_rules", lambda: rowless)
     assert any("ZZWATCH" in one for one in find_wrapped_leaks(border))
 
 

@@ -17,11 +17,11 @@ from sqlalchemy import Column, Connection, func, select, update
 from api.audit import erasure
 from api.audit.erasure import Criteria, _Selection
 from api.audit.home_check import check_home
-from api.cases import reads
+from api.cases import answers as reads
 from api.service.settings import Settings
-from engine.audit.subject_records import RecordGroups
+from engine.audit.erasures import RecordGroups
 from engine.cases.case_ledger import CASE_EVENTS, CASES
-from engine.cases.case_reading import CaseHistory, read_case
+from engine.cases.case_state import CaseHistory, read_case
 from engine.domain.rights import Role
 from engine.domain.time_units import SystemClock
 from engine.journal.idempotency import ANSWERS
@@ -29,7 +29,7 @@ from engine.journal.journal import JOURNAL
 from engine.queue import queue, reviews
 from engine.queue.queue import DECISIONS, waits
 from engine.storage.home import DATABASE_VARIABLE
-from engine.targeting.reports import Recording
+from engine.targeting.report_writer import ReportWriter
 from features.online.crossing_index import PASSAGES
 from tests.service.extra_callers import send
 from tests.service.reports.test_acts import act, find
@@ -287,7 +287,7 @@ def test_a_service_that_believes_its_tables_is_found(
     monkeypatch.setattr(reads, "read_case", believe_tables)
     monkeypatch.setattr(queue, "_prove", lambda _, row: row)
     monkeypatch.setattr(
-        Recording,
+        ReportWriter,
         "_read_post",
         lambda self, connection, crossing: self._features.post_of(connection, crossing),
     )

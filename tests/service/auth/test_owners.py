@@ -9,12 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from api.auth.accounts import Accounts
-from api.auth.credential_commitment import commitment_of
-from api.auth.credentials import digest, new_key, open_pepper
+from api.auth.credentials import commitment_of, digest, new_key, open_pepper
 from api.auth.permissions import BOUND, OWNED
 from api.auth.tables import AccountSecret
 from api.cli.main import app
-from api.models.lifecycle import _inactive
+from api.models.steps import _inactive
 from engine.domain.rights import Role
 from engine.errors import NotAllowedError, NotFoundError
 from engine.journal.entries import Draft
@@ -22,8 +21,7 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import KEY_CREATED
 from engine.storage.home import Home
 from models.lifecycle import transitions
-from models.lifecycle.projection import read_state
-from models.lifecycle.states import ModelEvent, state
+from models.lifecycle.states import ModelEvent, compute_states, read_state
 from tests.service.extra_callers import person, send
 from tests.service.running_service import POST, World, make_home
 
@@ -140,8 +138,10 @@ def test_an_approval_by_a_removed_person_does_not_count(world: World) -> None:
 def test_negative_control_without_the_dismissal_the_approval_counts() -> None:
     about = ("model_approved", "m9")
     events = [ModelEvent("model_registered", "m9", "tom"), ModelEvent(*about, "goes")]
-    assert state([*events, ModelEvent(*about, "stays")]).in_force == "m9"
-    assert state([*events, ModelEvent(*about, "stays", dismissed=("goes",))]).in_force is None
+    assert compute_states([*events, ModelEvent(*about, "stays")]).in_force == "m9"
+    assert (
+        compute_states([*events, ModelEvent(*about, "stays", dismissed=("goes",))]).in_force is None
+    )
 
 
 def run(home: Home, *words: str, **environment: str) -> Any:
@@ -157,8 +157,8 @@ def test_a_model_is_trained_under_a_name_that_was_proven(
         trained.append(by)
         return SimpleNamespace(version="m1", report={})
 
-    monkeypatch.setattr("models.training.pipeline.make_candidate", make_candidate)
-    monkeypatch.setattr("api.cli.training._print_report", lambda _: None)
+    monkeypatch.setattr("models.training.candidates.make_candidate", make_candidate)
+    monkeypatch.setattr("api.cli.models._print_report", lambda _: None)
     monkeypatch.setattr("getpass.getuser", lambda: "clerk")
     home = make_home(tmp_path)
     assert run(home, "train", "--as", "rival").exit_code == 2  # no such person, no password

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from api import site
 from api.auth.permissions import MAY, OPEN
 from api.http.problems import STATUS
+from api.service.executors import Assessments, Measurements
 from api.service.settings import Settings
-from api.service.subprocess_jobs import Assessments, Measurements
 from engine.domain.rights import Role
 from engine.errors import NotEnoughDataError, RiskError
 from engine.journal import batch_worker
 from engine.journal.idempotency import MESSAGE_IDENTIFIER_TAKEN, ClaimHolder, IdempotencyClaim
-from engine.targeting import reports
+from engine.targeting import report_writer
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import OTHER, POST, World, arrival
 
@@ -161,7 +161,7 @@ def test_a_service_that_answers_with_the_other_posts_record_is_found(
     def find_any(asked: IdempotencyClaim, known: Mapping[str, ClaimHolder]) -> int | None:
         return next((known[name].seq for name in asked.names if name in known), None)
 
-    for module in (batch_worker, reports):
+    for module in (batch_worker, report_writer):
         monkeypatch.setattr(module, "find_answer", find_any)
     found = list_taken_faults(world, 23)
     assert "/v1/decisions: not a clear 409" in found

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.audit.erasure import Criteria, ErasureSteps
-from api.audit.withdrawal import WithdrawalSteps
+from api.audit.load_withdrawal import WithdrawalSteps
 from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable
 from api.auth.authority import Authority
@@ -26,14 +26,14 @@ from api.auth.credentials import open_pepper
 from api.auth.oidc_mapping import OidcMapping
 from api.cli import links
 from api.cli.main import app
-from api.models import lifecycle
-from api.models.lifecycle import ModelSteps, VerifiedBundle
+from api.models import steps as lifecycle
+from api.models.steps import ModelSteps, VerifiedBundle
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
 from engine.errors import RiskError
 from engine.journal.entries import Draft
 from engine.links.exchange import LinkExchange
-from engine.links.matching.match_exchange import MatchExchange
+from engine.links.matching.list_comparison import ListComparison
 from tests.service.cases.test_cases import open_case, report
 from tests.service.extra_callers import send
 from tests.service.reports.test_acts import find
@@ -198,9 +198,9 @@ def walk_link(world: World, *, matching: bool = False) -> bool:
     with (
         signed_in(pair),
         patch.object(LinkExchange, "read_author", lambda *_: pair.gone),
-        patch.object(MatchExchange, "read_resumption_author", lambda *_: pair.gone),
+        patch.object(ListComparison, "read_resumption_author", lambda *_: pair.gone),
         patch.object(LinkExchange, "approve", note),
-        patch.object(MatchExchange, "approve_resumption", note),
+        patch.object(ListComparison, "approve_resumption", note),
         patch.object(LinkExchange, "find_link", lambda *_: SimpleNamespace(name="x")),
     ):
         attempt(lambda: links.approve(world.home.root, "x", pair.stays, matching=matching))
@@ -214,8 +214,8 @@ def walk_match_details(world: World) -> bool:
     asked = SimpleNamespace(release=SimpleNamespace(person=pair.gone, state="asked_once"))
     with (
         signed_in(pair),
-        patch.object(MatchExchange, "read_hit", lambda *_: asked),
-        patch.object(MatchExchange, "take_step", lambda *_, **__: taken.append("ask")),
+        patch.object(ListComparison, "read_hit", lambda *_: asked),
+        patch.object(ListComparison, "take_step", lambda *_, **__: taken.append("ask")),
     ):
         attempt(lambda: links.details(world.home.root, "x", "t", "ask", pair.stays))
     return bool(taken)
@@ -291,29 +291,29 @@ def walk_model(world: World) -> bool:
 
 WALKS: dict[str, tuple[Callable[[World], bool], ...]] = {
     "api.auth.accounts.Accounts._approve": (walk_agencies, walk_oidc),
-    "api.profiles.proposals.ProposalWriter.approve": (
+    "api.profiles.steps.ProposalWriter.approve": (
         walk_profile,
         walk_entry,
         walk_retirement,
     ),
-    "api.people.proposals.AccountWriter.approve": (walk_account,),
+    "api.people.steps.AccountWriter.approve": (walk_account,),
     "api.audit.erasure.ErasureSteps._approve": (walk_erasure,),
-    "api.audit.withdrawal.WithdrawalSteps._approve": (walk_load,),
+    "api.audit.load_withdrawal.WithdrawalSteps._approve": (walk_load,),
     "api.cli.links.approve": (walk_link, lambda world: walk_link(world, matching=True)),
     "api.cli.links.details": (walk_match_details,),
-    "api.shifts.handovers.take_shift": (walk_handover,),
-    "api.decisions.reads.first_words": (walk_review,),
-    "api.confirmations.reads.confirm_find": (walk_find,),
+    "api.shifts.steps.take_shift": (walk_handover,),
+    "api.decisions.answers.first_words": (walk_review,),
+    "api.acts.confirmations.confirm_find": (walk_find,),
     "api.cases.steps.CaseWriter._check_people": (walk_case,),
-    "api.models.lifecycle.ModelSteps._check_people": (walk_model,),
+    "api.models.steps.ModelSteps._check_people": (walk_model,),
 }
 """Walks of the matters by the place that asks the rule of two people."""
 
 
 UNDONE = {
     "api.audit.erasure.ErasureSteps._approve",
-    "api.audit.withdrawal.WithdrawalSteps._approve",
-    "api.models.lifecycle.ModelSteps._check_people",
+    "api.audit.load_withdrawal.WithdrawalSteps._approve",
+    "api.models.steps.ModelSteps._check_people",
 }
 """Places where what a removed person began is left out before the rule is asked."""
 

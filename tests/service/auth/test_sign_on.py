@@ -17,19 +17,19 @@ from authlib.oidc.core import CodeIDToken
 from joserfc.jwt import Token
 from sqlalchemy import Connection, text
 
+from api.acts.corrections import correct_seizure
 from api.auth.accounts import Accounts
 from api.auth.authority import Authority
 from api.auth.callers import Caller
 from api.auth.oidc_mapping import Grant, MappingHistory, OidcMapping
 from api.auth.sessions import COOKIE
 from api.cases.steps import CaseWriter
-from api.corrections.steps import correct_seizure
-from api.decisions.reads import DecisionReader
-from api.integrity.reads import report
-from api.models.lifecycle import ModelSteps
+from api.decisions.answers import DecisionReader
+from api.integrity import read_integrity_report
+from api.models.steps import ModelSteps
 from api.oidc import attempts, provider, sign_on
 from api.oidc import page as sign_on_page
-from api.oidc.secret_files import CLIENT_FILE, SUBJECTS_FILE
+from api.oidc.sign_on import CLIENT_FILE, SUBJECTS_FILE
 from engine.cases.case_events import Agreement, CaseEvent, CaseOpening, ControlledDelivery
 from engine.domain.records import Seizure
 from engine.domain.rights import Matter, Role
@@ -43,10 +43,10 @@ from engine.errors import (
 )
 from engine.journal.idempotency import claim, seizure_name
 from engine.journal.kinds import OIDC_GRANTED, RELEASE, REVIEW, SEIZURE
+from engine.queue.corrections import SeizureCorrection
 from engine.queue.reviews import Review, Reviewer
-from engine.selection.team_assignment import Handling
-from engine.targeting.corrections import SeizureCorrection
-from engine.targeting.reports import Release
+from engine.selection import Handling
+from engine.targeting.report_writer import Release
 from tests.service.approved_mapping import mapping_of, put_into_force, trust_provider
 from tests.service.conftest import serving
 from tests.service.page_session import Desk, at_desk, user
@@ -653,7 +653,7 @@ def act_twice(world: World, local: Caller, work: Caller, number: int) -> list[ob
     word = claim(REVIEW, review, post=POST, name=f"review:{number}")
     by = Reviewer(work.person, is_person=True)
     runtime.recording.review(known, review, word, by=by, may_second=lambda _: False)
-    made = report(runtime, POST, local, days=1)["red_releases"]
+    made = read_integrity_report(runtime, POST, local, days=1)["red_releases"]
     return [*done, *(one["second_person"] for one in made if one["by"] == local.person)]
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from api.audit.home_check import check_home
-from api.audit.home_rebuild import rebuild_home
+from api.audit.home_check import check_home, rebuild_home
 from api.auth.accounts import Accounts
 from api.auth.authority import Authority
 from api.auth.tables import AccountProjection

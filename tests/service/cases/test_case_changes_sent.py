@@ -6,11 +6,11 @@ import orjson
 import pytest
 
 from api.auth.authority import Authority
-from api.cases import event_bodies as bodies
+from api.cases import answers as bodies
 from api.notifications.event_bodies import EventBodies, types_for
-from api.webhooks.registration import receiver
+from api.webhooks.steps import receiver
 from engine.domain.rights import Role
-from engine.events.endpoints import Endpoint
+from engine.events.webhooks import Endpoint
 from tests.service.cases.test_cases import open_case, person, report
 from tests.service.running_service import OTHER, POST, World
 

@@ -16,14 +16,13 @@ import pytest
 from api.audit.erasure import Criteria, ErasureSteps
 from api.audit.home_check import check_home
 from api.auth.accounts import Accounts
-from api.cases import files
+from api.cases import steps
 from api.cli.home import copy_home
 from api.service.assembly import open_store
 from api.service.executors import FILES
 from engine.cases.area import CASE_EVENT
-from engine.cases.file_check import find_case_file_faults, note_stray_files
-from engine.cases.file_store import ReceivedFile, sweep_files
-from engine.cases.file_types import LARGEST_FILE
+from engine.cases.file_content import LARGEST_FILE
+from engine.cases.files import ReceivedFile, find_case_file_faults, note_stray_files, sweep_files
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock
 from engine.journal.journal import JournalReader
@@ -168,11 +167,11 @@ def test_the_largest_file_is_taken_and_one_byte_more_is_not(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert LARGEST_FILE == 32 << 20
-    monkeypatch.setattr("api.cases.file_routes.LARGEST_FILE", 4096)
+    monkeypatch.setattr("api.cases.routes.LARGEST_FILE", 4096)
     assert desk.add(b"w" * 4096).status_code == 201
     assert is_problem(desk.add(b"w" * 4097), 413)
     monkeypatch.undo()
-    monkeypatch.setattr(files, "LARGEST_FILE", 4096)
+    monkeypatch.setattr(steps, "LARGEST_FILE", 4096)
     assert is_problem(desk.add(b"w" * 4097), 413), "the store has the limit too"
 
 
@@ -219,7 +218,7 @@ def test_one_file_more_than_there_are_places_is_refused_before_it_is_read(
     assert desk.add(b"the last place").status_code == 201
     monkeypatch.setattr(executor, "_taken", TOGETHER)
     with monkeypatch.context() as patched:
-        patched.setattr(files, "ReceivedFile", pytest.fail)
+        patched.setattr(steps, "ReceivedFile", pytest.fail)
         refused = desk.add(b"one more")
     assert is_problem(refused, 503) and int(refused.headers["retry-after"]) > 0
     assert executor._taken == TOGETHER
@@ -240,7 +239,7 @@ def test_a_file_is_for_whom_its_case_and_its_event_are(
     assert is_problem(desk.fetch(open_to_all, desk.world.headers(Role.ANALYST)), 403)
     other = Desk(desk.world, desk.ann, desk.dia, open_case(desk.world, desk.ann))
     assert is_problem(other.fetch(open_to_all), 404), "the file of another case"
-    monkeypatch.setattr(files, "is_party", lambda *_: True)
+    monkeypatch.setattr(steps, "is_party", lambda *_: True)
     assert desk.fetch(kept, desk.dia).status_code == 200
 
 

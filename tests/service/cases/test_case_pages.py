@@ -8,9 +8,9 @@ import pytest
 
 from api.auth.accounts import Accounts
 from api.cases import page
+from api.cases.answers import describe_case
 from api.cases.event_forms import EVENT_FIELDS, OFFERED
-from api.cases.reads import describe_case
-from engine.cases.case_progress import ESCALATED_DAYS
+from engine.cases.case_state import ESCALATED_DAYS
 from engine.domain.rights import Role
 from tests.service.cases.test_cases import file_the_find, records_with
 from tests.service.page_session import Desk, at_desk
@@ -231,9 +231,9 @@ def test_lists_are_of_a_view_an_agency_and_a_post_as_csv_too(
     assert find_listed("?view=all&agency=customs") == {late, mine, taken, closed}
     assert find_listed("?agency=interior") == find_listed(f"?post={OTHER}") == set()
     assert find_listed("?view=ageing") == set()
-    monkeypatch.setattr("engine.cases.case_progress.AGEING_DAYS", 0)
+    monkeypatch.setattr("engine.cases.case_state.AGEING_DAYS", 0)
     assert find_listed("?view=ageing") == {mine, taken}
-    monkeypatch.setattr("engine.cases.case_progress.ESCALATED_DAYS", 0)
+    monkeypatch.setattr("engine.cases.case_state.ESCALATED_DAYS", 0)
     assert find_listed("?view=escalated") == {late, mine, taken}
     assert ESCALATED_DAYS == 14
 

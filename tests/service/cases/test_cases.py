@@ -14,19 +14,17 @@ from api.audit.erasure import Criteria, _Selection
 from api.audit.home_verification import ProjectionCheck
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.stored_secrets import StoredSecrets
-from api.cases import reads
+from api.auth.tables import StoredSecrets
+from api.cases import answers as reads
 from api.cases.steps import CaseWriter
 from api.service.assembly import projections
+from engine.audit.erasures import RecordGroups
 from engine.audit.projection_replay import open_scratch_store
-from engine.audit.subject_records import RecordGroups
 from engine.cases import case_ledger, case_state
 from engine.cases.area import CASE_EVENT
-from engine.cases.case_events import Agreement, Note
+from engine.cases.case_events import Agreement, Note, find_name_signs, looks_like_name
 from engine.cases.case_ledger import Reporter, draft_event
-from engine.cases.case_reading import read_case
-from engine.cases.case_state import OPEN, CaseState
-from engine.cases.name_signs import find_name_signs, looks_like_name
+from engine.cases.case_state import OPEN, CaseState, read_case
 from engine.domain.rights import Role
 from engine.domain.time_units import SystemClock
 from engine.errors import ConflictError

@@ -13,13 +13,18 @@ from fpdf import FPDF
 from PIL import Image, ImageChops
 from pypdf import PdfReader
 
+from api.cases import answers
 from api.cases import dossier as dossiers
-from api.cases import reads
 from api.cases.dossier_pdf import _Pages
 from api.service import executors
 from api.web.i18n import LANGUAGES
-from engine.cases.file_types import PDF, recognise_content
-from engine.cases.photographs import Photograph, strip_photograph, strip_png
+from engine.cases.file_content import (
+    PDF,
+    Photograph,
+    recognise_content,
+    strip_photograph,
+    strip_png,
+)
 from engine.domain.rights import Role
 from engine.errors import BusyError, TooCostlyError
 from engine.journal.journal import JournalReader
@@ -226,7 +231,7 @@ def test_photographs_are_shown_to_whom_their_event_is(
     assert len(list_pictures("bob")) == 1
     assert list_pictures("dia") == []
     assert "the file is not here" in read_pdf(fetch(world, opened, people["bob"], "en").content)
-    monkeypatch.setattr(reads, "is_party", lambda *_: True)
+    monkeypatch.setattr(answers, "is_party", lambda *_: True)
     assert len(list_pictures("dia")) == 1, "that of H2 alone is left"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.cases import file_page, files, multipart_upload
+from api.cases import page, steps
 from engine.cases.area import CASE_EVENT
 from engine.domain.rights import Role
 from engine.journal.journal import JournalReader
@@ -95,20 +95,20 @@ def test_a_file_that_is_too_large_or_has_no_room_is_refused_clearly(
     world: World, desk: Desk, case_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(files, "LARGEST_FILE", 4096)
+        patched.setattr(steps, "LARGEST_FILE", 4096)
         refused = upload(desk, case_id, b"w" * 200_000)
         assert refused.status_code == 422 and "32 MB" in WRONG.findall(refused.text)[0]
     assert upload(desk, case_id, b"first").status_code == 303
     path, by = f"/v1/cases/{case_id}/files?shows=other", world.headers(Role.SUPERVISOR)
     for name, most in (("MOST_FILES", 1), ("MOST_BYTES", 9)):
         with monkeypatch.context() as patched:
-            patched.setattr(files, name, most)
+            patched.setattr(steps, name, most)
             refused = upload(desk, case_id, b"second")
             assert refused.status_code == 422 and "200 files" in WRONG.findall(refused.text)[0]
             assert is_problem(world.client.post(path, content=b"third", headers=by), 409)
             assert upload(desk, case_id, b"first").status_code == 303, "it is there already"
     assert len(list_digests(world, case_id)) == 1
-    assert (files.MOST_FILES, files.MOST_BYTES) == (200, 512 << 20), "as the sentence says"
+    assert (steps.MOST_FILES, steps.MOST_BYTES) == (200, 512 << 20), "as the sentence says"
 
 
 def test_a_file_that_is_known_and_a_name_in_its_description(desk: Desk, case_id: str) -> None:
@@ -181,7 +181,7 @@ def test_the_page_offers_the_form_where_the_role_and_the_case_permit_it(
 ) -> None:
     shown = desk.get(f"/cases/{case_id}").text
     assert 'enctype="multipart/form-data"' in shown and "200 files" not in shown
-    assert multipart_upload.MOST_TEXT < file_page._LONGEST
+    assert page.MOST_TEXT < page._LONGEST
     other = person(world, "file-closer", None)
     closed = {"event": {"kind": "closed", "outcome": "reported", "reason": "all is sent"}}
     path = f"/v1/cases/{case_id}/events"

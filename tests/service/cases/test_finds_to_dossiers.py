@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from engine.domain.rights import Role
 from engine.journal.journal import BODIES
-from features.seizure_reports.extraction import read_report
+from features.seizure_reports.extraction import read_seizure_report
 from tests.service.cases.find_reports import CANARY, REPORTS, FindReport
 from tests.service.cases.test_cases import person
 from tests.service.cases.test_dossier import read_pdf
@@ -33,7 +33,7 @@ def officer(world: World) -> Headers:
 
 def read_values(report: FindReport) -> dict[str, Any]:
     """Return the values that the rules propose, of the first substance."""
-    reading = read_report(report.text)
+    reading = read_seizure_report(report.text)
     if not reading.seizures:
         return {}
     proposed = reading.seizures[0]

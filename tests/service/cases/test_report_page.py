@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from api.cases import report_page
-from api.web.form_fields import FormReader
+from api.cases import seizure_reports
+from api.web.forms import FormReader
 from engine.domain.rights import Role
 from engine.errors import TooCostlyError
 from engine.journal.journal import JOURNAL, JournalReader
@@ -108,7 +108,7 @@ def test_a_report_without_a_plate_becomes_a_case(world: World, desk: Desk) -> No
 
 def test_what_cannot_be_read_is_said_at_the_field(desk: Desk) -> None:
     assert read_text(desk, "").status_code == 422
-    long = read_text(desk, "x" * (report_page.LONGEST + 1))
+    long = read_text(desk, "x" * (seizure_reports.LONGEST + 1))
     assert long.status_code == 422 and "too long" in long.text
     none = read_text(desk, "The truck carried onions.")
     assert none.status_code == 200 and "No find was read" in none.text
@@ -124,7 +124,7 @@ def test_a_text_has_places_and_a_limit_of_its_own(
     executor = world.runtime.executors.texts
     with monkeypatch.context() as patched:
         patched.setattr(executor, "_taken", executor._most)
-        patched.setattr(report_page, "run_apart", pytest.fail)
+        patched.setattr(seizure_reports, "run_apart", pytest.fail)
         refused = read_text(desk, REPORT)
     assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
     digest = "\n".join(f"{day:02d}.02.2021 heroin 5 kg" for day in range(1, 29)) * 2
@@ -134,7 +134,7 @@ def test_a_text_has_places_and_a_limit_of_its_own(
     def give_up(*_: object) -> bytes:
         raise TooCostlyError("text")
 
-    monkeypatch.setattr(report_page, "run_apart", give_up)
+    monkeypatch.setattr(seizure_reports, "run_apart", give_up)
     slow = read_text(desk, REPORT)
     assert slow.status_code == 422 and "send it in parts" in slow.text
 

@@ -19,11 +19,11 @@ from lxml import etree
 from api.auth.permissions import MAY, OPEN
 from api.cli.demo import _result
 from api.client import Calls, Client, RefusedError
-from api.decisions.schemas import CheckpointView, SupervisorView
+from api.decisions.answers import CheckpointView, SupervisorView
 from api.harness.lived_shifts import send_arrival
-from api.http.openapi_examples import BODIES
-from api.http.schema_base import Problem
-from api.service.subprocess_jobs import Backtests
+from api.http.answers import Problem
+from api.http.responses import BODIES
+from api.service.executors import Backtests
 from engine.domain.records import Arrival
 from engine.domain.rights import Role
 from engine.errors import NotEnoughDataError

@@ -13,8 +13,8 @@ from api.auth.callers import Caller
 from api.auth.credentials import open_pepper
 from engine.domain.rights import Role
 from engine.journal.kinds import FIND_CONFIRMED
-from features.history.journal_history import read_event_log
 from features.history.labels import labels
+from features.history.tables import read_event_log
 from tests.service.auth.test_owners import record_key
 from tests.service.conftest import serving
 from tests.service.page_session import at_desk

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from api import queue as queue_reads
 from api.auth.permissions import MAY
-from api.queue import reads as queue_reads
-from api.service.signed_answers import SignedAnswers
+from api.service.runtime import SignedAnswers
 from engine.decision.role_views import BLIND
 from engine.domain.rights import Role
 from engine.journal.batch_worker import StoredRecord

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from api.decisions.mirror_panel import sides
 from api.decisions.page_data import bars
+from api.decisions.panels import compare_sides
 from api.decisions.vehicle_drawing import HEIGHT, OUTLINES, RADIUS, WIDTH, draw_vehicle
 from engine.domain.rights import Role
 from engine.explanation.reasons import Reason
-from engine.search_orders.priors import PRIOR
+from engine.search_orders import PRIOR
 from tests.service.page_session import Desk, at_desk, user
 from tests.service.reports.test_acts import find
 from tests.service.running_service import World, arrival
@@ -170,7 +170,7 @@ def test_both_sides_mark_what_differs() -> None:
         "trailer_plate": "T1",
         "seal_numbers": ["s1"],
     }
-    found = sides(crossing, MIRROR)
+    found = compare_sides(crossing, MIRROR)
     assert found is not None and found.transit == 60.0 and not found.is_old
     states = {row.code: row.state for row in found.rows}
     assert states == {
@@ -181,12 +181,12 @@ def test_both_sides_mark_what_differs() -> None:
     there = {row.code: row.there for row in found.rows}
     assert (there["mass"], there["value"], there["net"]) == (5000.0, 18_000.0, None)
     assert found.differences == 5
-    freight = sides(crossing, MIRROR | {"mirror_value_ratio": 1.2})
+    freight = compare_sides(crossing, MIRROR | {"mirror_value_ratio": 1.2})
     assert freight is not None
     dear = {row.code: row.state for row in freight.rows}
     assert dear["value"] == "same"
-    assert sides(crossing, MIRROR | {"mirror_days": nan}) is None
-    apart = sides(crossing, MIRROR | {"mirror_driver_differs": nan}, apart=["driver"])
+    assert compare_sides(crossing, MIRROR | {"mirror_days": nan}) is None
+    apart = compare_sides(crossing, MIRROR | {"mirror_driver_differs": nan}, apart=["driver"])
     assert apart is not None and apart.differences == 5
     assert {row.code for row in apart.rows if row.state == "apart"} == {"driver"}
 

@@ -8,10 +8,10 @@ import pytest
 
 from api.decisions import page_data
 from api.decisions.page_data import ReasonBar, bars, put_in_words
-from api.decisions.usual_strips import (
+from api.decisions.panels import (
     FEWEST,
     PRICES,
-    WIDTH,
+    STRIP_WIDTH,
     UsualStrip,
     draw_mass,
     draw_price,
@@ -57,7 +57,7 @@ def test_a_checkpoint_reads_what_to_do_and_not_how_sure(
     assert "Check first" in text and "Who acts" in text and not leaks(text)
     assert leaks(at_desk(world, "reading-sees").get(path).text)
     monkeypatch.setattr(page_data, "is_blind", lambda _: False)
-    monkeypatch.setattr("api.decisions.reads.is_blind", lambda _: False)
+    monkeypatch.setattr("api.decisions.answers.is_blind", lambda _: False)
     assert leaks(officer.get(path).text)
 
 
@@ -114,15 +114,17 @@ KNOWN = dict.fromkeys(PRICES, nan) | {
 def test_strips_mark_the_vehicle_where_it_stands() -> None:
     transit, price = draw_transit(KNOWN), draw_price(KNOWN)
     assert transit is not None and price is not None
-    assert transit.value == 151.0 and transit.x == pytest.approx(0.93 * WIDTH)
+    assert transit.value == 151.0 and transit.x == pytest.approx(0.93 * STRIP_WIDTH)
     assert price.usual == pytest.approx((0.26 / 0.22,)) and 0.0 < price.x < price.band[0]
     alike = draw_price(KNOWN | {"value_over_usual_of_hs6_origin": 1.0})
-    assert alike is not None and alike.x == WIDTH / 2, "the most alike goods are compared with"
+    assert alike is not None and alike.x == STRIP_WIDTH / 2, (
+        "the most alike goods are compared with"
+    )
     assert draw_price(KNOWN | {"value_over_usual_of_origin": 400.0}) == UsualStrip(
-        "price", 0.26, WIDTH, price.band, (0.26 / 400.0,)
+        "price", 0.26, STRIP_WIDTH, price.band, (0.26 / 400.0,)
     )
     mass = draw_mass(40.0, [10.0, 20.0, 20.0, 20.0, 20.0, 20.0, 20.0, 30.0])
-    assert mass is not None and mass.x == WIDTH and mass.usual == (20.0, 20.0)
+    assert mass is not None and mass.x == STRIP_WIDTH and mass.usual == (20.0, 20.0)
     assert mass.ticks.count("M") == FEWEST
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.decisions.schemas import CheckpointView, SupervisorView
+from api.decisions.answers import CheckpointView, SupervisorView
 from engine.decision.role_views import BLIND
 from engine.domain.rights import Role
 from engine.queue.queue import list_decisions
-from engine.selection.policy import Channel
+from engine.selection import Channel
 from tests.service.running_service import World, arrival
 
 MANY = 200 if os.environ.get("DARVOZA_PROOF") else 60

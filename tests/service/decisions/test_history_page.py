@@ -8,8 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.auth.permissions import BOUND
-from api.decisions.link_graph import LONGEST, WIDTH, graph
-from api.decisions.timeline import LEFT, NAME_WIDTH, RIGHT, SPANS, draw_timeline
+from api.decisions.panels import (
+    GRAPH_WIDTH,
+    LEFT,
+    LONGEST_NAME,
+    NAME_WIDTH,
+    RIGHT,
+    SPANS,
+    draw_ties,
+    draw_timeline,
+)
 from engine.domain.rights import Role
 from tests.service.decisions.test_decision_page import path, send
 from tests.service.page_session import Desk, at_desk, user
@@ -110,7 +118,7 @@ def test_every_week_is_drawn_inside_its_lane(lanes: list[Any]) -> None:
         assert lane.bars.count("M") == sum(count > 0 for count in weeks)
         assert sum(sign.count for sign in lane.signs) == len(events)
         assert all(LEFT < sign.x < RIGHT for sign in lane.signs)
-        assert len(lane.short) <= LONGEST
+        assert len(lane.short) <= LONGEST_NAME
     assert all(LEFT <= month.x <= RIGHT for month in made.months)
 
 
@@ -132,9 +140,9 @@ def test_the_graph_has_room_for_all_it_shows() -> None:
             for to in ("plate", "carrier")
         ],
     }
-    made = graph(found)
+    made = draw_ties(found)
     assert [one.whose for one in made.own] == list(whose) and len(made.joins) == 3
     middles = [other.y for group in made.groups for other in group.others]
     assert middles == sorted(middles) and len(middles) == 6
     assert all(b - a >= 20 for a, b in pairwise(middles))
-    assert max(middles) < made.height and all(0 < one.x < WIDTH for one in made.joins)
+    assert max(middles) < made.height and all(0 < one.x < GRAPH_WIDTH for one in made.joins)

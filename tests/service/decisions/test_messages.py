@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from api.messages import arrival_bodies, wco_response
-from api.messages.wco_response import CODES, NAMESPACE, TIME_NAMESPACE, write_response
+from api import messages
+from api.messages import CODES, NAMESPACE, TIME_NAMESPACE, write_response
 from api.service import executors
 from api.service.executors import MESSAGES as SHORT
 from api.service.executors import Bounds
@@ -20,7 +20,7 @@ from engine.journal.journal import Journal
 from engine.storage.home import Home
 from features.history.tables import read_history
 from features.intake.load import load
-from features.messages import arrivals
+from features.messages import translation
 from features.messages.settings import read_settings
 from tests.service.running_service import POST, World, make_home
 from tests.support.canaries import Canaries
@@ -152,7 +152,7 @@ def test_negative_control_a_difference_that_is_dropped_is_seen(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: every reading passes for the document's."""
-    monkeypatch.setattr(arrivals, "_key", lambda value: None)
+    monkeypatch.setattr(translation, "_key", lambda value: None)
     answer = send(world, sample("wco.xml"), "m-4", plate="999 ZZ 99")
     assert "plate_differs" not in answer.json()["data_gaps"]
 
@@ -223,7 +223,7 @@ def test_a_large_message_is_read_elsewhere_in_places_of_its_own(
         calls.append(bounds.what)
         return executors.run_apart(home, bounds, work, given)
 
-    monkeypatch.setattr(arrival_bodies, "run_apart", count)
+    monkeypatch.setattr(messages, "run_apart", count)
     short = sample("wco.xml")
     long = short + b"<!--" + b" " * SHORT.most_bytes + b"-->"
     first = send(world, short, "x-large")
@@ -235,7 +235,7 @@ def test_a_large_message_is_read_elsewhere_in_places_of_its_own(
     executor = world.runtime.executors.large_messages
     monkeypatch.setattr(executor, "_taken", executor._most)
     with monkeypatch.context() as patched:
-        patched.setattr(arrival_bodies, "read_bounded", pytest.fail)
+        patched.setattr(messages, "read_bounded", pytest.fail)
         refused = send(world, long, "x-large")
     assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
     assert send(world, short, "x-large").content == first.content, "short ones go on"
@@ -371,13 +371,13 @@ def test_negative_control_an_answer_that_tells_the_risk_is_seen(
     """Seeded bug: the response says how likely a find is."""
     own = send(world, NAMED, "r-4x").json()["decision_id"]
     asked = world.get(f"/v1/decisions/{own}").json()
-    risk, write = str(asked["risk"]["p_seizure"]), wco_response.write_response
+    risk, write = str(asked["risk"]["p_seizure"]), messages.write_response
 
     def tell(code: str, **given: Any) -> bytes:
         end = b"</Response>"
         return write(code, **given).replace(end, f"<Risk>{risk}</Risk>".encode() + end)
 
-    monkeypatch.setattr(wco_response, "write_response", tell)
+    monkeypatch.setattr(messages, "write_response", tell)
     assert risk in send(world, NAMED, "r-4x", accept=XML).text
 
 
@@ -461,7 +461,7 @@ def test_negative_control_an_answer_without_its_references_is_seen(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: identifiers are not repeated."""
-    monkeypatch.setattr(wco_response, "_refer", lambda parent, references: None)
+    monkeypatch.setattr(messages, "_refer", lambda parent, references: None)
     root = response(send(world, NAMED, "r-8", accept=XML))
     assert text(root, "Declaration/ID") is None
 

@@ -8,8 +8,8 @@ from engine.ports import Evidence
 from engine.queue.queue import read_decision
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from features.catalogue.rate_evidence import EvidenceReader
 from features.catalogue.spec import Read
+from features.online.online_features import EvidenceReader
 from tests.service.reports.test_acts import act
 from tests.service.running_service import World, arrival
 

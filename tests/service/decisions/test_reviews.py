@@ -9,7 +9,7 @@ import pytest
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.auth.credentials import open_pepper
-from api.decisions.reads import DecisionReader
+from api.decisions.answers import DecisionReader
 from api.web.labels import TABLES
 from engine.decision.inspection_minutes import place_of
 from engine.decision.record_codec import decode_decision
@@ -23,9 +23,9 @@ from engine.journal.kinds import (
 )
 from engine.queue.queue import read_decision
 from engine.queue.reviews import Review, ReviewCode, Reviewer, read_reviews
-from engine.search_orders.search_order import SEARCHED_FIRST, SearchCounts, search_order
-from engine.selection.policy import Channel
-from engine.targeting import reports
+from engine.search_orders import SEARCHED_FIRST, SearchCounts, search_order
+from engine.selection import Channel
+from engine.targeting import report_writer
 from tests.service.page_session import user
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import POST, World
@@ -92,7 +92,7 @@ def test_one_supervisor_who_is_enough_is_found(
 ) -> None:
     """Negative control: with the rule left out one person lets a red vehicle go."""
     red = find(world, "red", START + 7000)
-    monkeypatch.setattr(reports, "second_step", lambda *_, **__: {})
+    monkeypatch.setattr(report_writer, "second_step", lambda *_, **__: {})
     assert send_review(world, red, LET_GO).status_code == 201
     assert red["crossing_id"] not in list_waiting(world)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from engine import search_orders
 from engine.queue.queue import list_decisions
-from engine.search_orders import search_order
 from tests.service.reports.test_acts import act, find
 from tests.service.running_service import World, arrival, decide_until
 
@@ -75,5 +75,5 @@ def test_an_order_is_made_again_whatever_was_found_since(
 ) -> None:
     same = again(world)
     assert len(same) >= 2 and all(same)
-    monkeypatch.setattr(search_order, "SEARCHED_FIRST", 5)
+    monkeypatch.setattr(search_orders, "SEARCHED_FIRST", 5)
     assert not any(again(world)), "another way of making orders is noticed"

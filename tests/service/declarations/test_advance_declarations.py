@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import func, select
 
 from api.auth.credentials import open_pepper
-from api.decisions.schemas import CheckpointView, SupervisorView
-from api.declarations.schemas import AcknowledgedDeclaration, DeclarationView, ExpectedDeclarations
+from api.decisions.answers import CheckpointView, SupervisorView
+from api.declarations import AcknowledgedDeclaration, DeclarationView, ExpectedDeclarations
 from engine.domain.rights import Role
 from engine.storage.database import METADATA
 from tests.service.page_session import at_desk

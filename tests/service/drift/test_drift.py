@@ -22,7 +22,7 @@ from engine.queue.queue import list_decisions
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
-from models.bundle.bundle import BundleDocuments
+from models.bundle import BundleDocuments
 from models.lifecycle import transitions
 from models.lifecycle.states import ModelStates
 from models.monitoring import drift_monitor
@@ -183,8 +183,8 @@ def test_the_command_records_what_it_measured(
     ):
         promoted_world.runtime.journal.append(step)
     kept = papers(reference(values(promoted_world), PLAN.names))
-    monkeypatch.setattr("models.bundle.bundle.read_documents", lambda *_: kept)
-    monkeypatch.setattr("models.bundle.bundle.read_verify_key", lambda *_: None)
+    monkeypatch.setattr("models.bundle.read_documents", lambda *_: kept)
+    monkeypatch.setattr("models.bundle.read_verify_key", lambda *_: None)
     drift(promoted_world.home.root, days=28, by="ann", as_json=True)
     fields = json.loads(capsys.readouterr().out)
     answered = promoted_world.get("/v1/drift").json()
@@ -199,7 +199,7 @@ def test_a_sample_is_spread_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_papers_are_read_again_once_written_again(tmp_path: Path) -> None:
-    from models.bundle.bundle import stamp
+    from models.bundle import stamp
 
     before = stamp(tmp_path)
     (tmp_path / "card.json").write_text("{}", "utf-8")

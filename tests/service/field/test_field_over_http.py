@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from api.http import guards
-from api.shifts.reads import count_hours
+from api.http import access
+from api.shifts.answers import count_hours
 from engine.decision.role_views import BLIND
 from engine.domain.rights import Role
 from engine.queue.mirror_alerts import MirrorProjection
@@ -183,8 +183,8 @@ def test_an_agency_that_is_not_compared_is_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The seeded bug: what the sender names is taken."""
-    monkeypatch.setattr("api.reports.routes.fill_agency", lambda _caller, record: record)
-    assert guards.fill_agency is not None
+    monkeypatch.setattr("api.acts.routes.fill_agency", lambda _caller, record: record)
+    assert access.fill_agency is not None
     assert refuse_agency(world, START + 5_700)[0] == 201
 
 

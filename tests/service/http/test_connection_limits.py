@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.http import connection_limits, unauthenticated_limit
+from api.http import connection_limits, middleware
 from api.http.connection_limits import OWING, BoundedProtocol
 from engine.journal.journal import JOURNAL
 from tests.service.raw_http import LAST, PATIENCE_SECONDS, Wire, answers, open_wire, request
@@ -30,9 +30,7 @@ UPGRADES = {
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     with pytest.MonkeyPatch.context() as patched, open_wire(tmp_path_factory.mktemp("h")) as found:
-        patched.setattr(
-            unauthenticated_limit, "BURST", 1_000_000
-        )  # what is tried here is another bound
+        patched.setattr(middleware, "BURST", 1_000_000)  # what is tried here is another bound
         yield found
 
 

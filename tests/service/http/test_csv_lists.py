@@ -17,14 +17,14 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.auth.permissions import MAY
-from api.decisions import reads
+from api.decisions import answers
 from api.http import csv_lists
-from api.http.openapi_examples import BODIES
-from api.service.subprocess_jobs import Backtests
+from api.http.responses import BODIES
+from api.service.executors import Backtests
 from api.site import ROUTERS
 from engine.domain.rights import Role
 from engine.errors import NotAllowedError
-from engine.storage.csv_cells import STARTS
+from engine.storage.files import FORMULA_STARTS
 from tests.proof_alone import IS_PROOF
 from tests.service.eventful_home import ENTRIES, live
 from tests.service.page_session import Desk, user
@@ -135,7 +135,9 @@ def formulas(text: str) -> list[str]:
     found = []
     for separator in ",;":
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
-            found += [one for one in row if one.lstrip().startswith(STARTS) and not _number(one)]
+            found += [
+                one for one in row if one.lstrip().startswith(FORMULA_STARTS) and not _number(one)
+            ]
     return found
 
 
@@ -218,13 +220,13 @@ def test_a_long_list_is_read_to_its_end_one_page_at_a_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    held = reads.DecisionReader.list_decisions
+    held = answers.DecisionReader.list_decisions
 
     def count(*given: Any, **which: Any) -> Any:
         asked.append(which["most"])
         return held(*given, **which)
 
-    monkeypatch.setattr(reads.DecisionReader, "list_decisions", count)
+    monkeypatch.setattr(answers.DecisionReader, "list_decisions", count)
     monkeypatch.setattr(csv_lists, "PAGE_ROWS", 7)
     by = world.headers(Role.SUPERVISOR) | ACCEPT
     text = world.client.get("/v1/decisions", headers=by).text
@@ -242,14 +244,14 @@ def test_a_file_that_is_cut_short_does_not_end_as_a_whole_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its caller may read the first page, and no later one."""
-    held = reads.DecisionReader.list_decisions
+    held = answers.DecisionReader.list_decisions
 
     def refuse(*given: Any, **which: Any) -> Any:
         if which["before"] is not None:
             raise NotAllowedError("no longer", "role")
         return held(*given, **which)
 
-    monkeypatch.setattr(reads.DecisionReader, "list_decisions", refuse)
+    monkeypatch.setattr(answers.DecisionReader, "list_decisions", refuse)
     monkeypatch.setattr(csv_lists, "PAGE_ROWS", 7)
     key = world.headers(Role.SUPERVISOR)["Authorization"].encode()
     headers = [(b"host", b"x"), (b"authorization", key), (b"accept", b"text/csv")]
@@ -292,7 +294,7 @@ def test_a_reader_that_forgets_the_blinding_is_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug."""
-    monkeypatch.setattr(reads, "is_blind", lambda _: False)
+    monkeypatch.setattr(answers, "is_blind", lambda _: False)
     assert numbers(world)
 
 

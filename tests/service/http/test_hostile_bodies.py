@@ -14,7 +14,7 @@ import pytest
 
 import api.http.request_bodies
 from api.auth.permissions import MAY
-from api.http.openapi_examples import BODIES
+from api.http.responses import BODIES
 from engine.domain.rights import Role
 from tests.service.auth.test_refusals import is_problem
 from tests.service.running_service import World

@@ -23,8 +23,8 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks as declared
 
 from api.auth.permissions import MAY
-from api.http.openapi_examples import BODIES
-from api.service.subprocess_jobs import Assessments, Backtests, Measurements
+from api.http.responses import BODIES
+from api.service.executors import Assessments, Backtests, Measurements
 from engine.domain.rights import Role
 from engine.errors import NotEnoughDataError
 from tests.service.conftest import serving

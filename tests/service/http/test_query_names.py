@@ -9,8 +9,8 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 
 from api import site
+from api.exercises import pages as training_pages
 from api.http.dependencies import CheckedRoute
-from api.training import pages as training_pages
 from api.web.page_route import FOREIGN
 from engine.domain.rights import Role
 from tests.service.page_session import Desk, at_desk

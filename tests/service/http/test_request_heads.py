@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.http import request_heads
+from api.http import connection_limits
 from engine.domain.rights import Role
 from tests.service.auth.test_refusals import is_problem
 from tests.service.running_service import World, arrival
@@ -31,14 +31,14 @@ def test_without_the_check_the_first_of_two_keys_counts(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: the service before the check."""
-    monkeypatch.setattr(request_heads, "ambiguity", lambda *_: None)
+    monkeypatch.setattr(connection_limits, "ambiguity", lambda *_: None)
     assert send_doubled(world, "Authorization", 91_002).status_code == 201
 
 
 def test_a_request_of_http_1_1_names_its_host() -> None:
-    assert request_heads.ambiguity([], "1.1") == "the header Host is missing"
-    assert request_heads.ambiguity([], "1.0") is None
-    assert request_heads.ambiguity([(b"host", b"x")], "1.1") is None
+    assert connection_limits.ambiguity([], "1.1") == "the header Host is missing"
+    assert connection_limits.ambiguity([], "1.0") is None
+    assert connection_limits.ambiguity([(b"host", b"x")], "1.1") is None
 
 
 @pytest.mark.parametrize("path", ["/v1/decisions/", "/healthz/", "/login/", "/v1/posts/OYB/queue/"])
@@ -78,7 +78,7 @@ def test_an_answer_that_owes_nothing_is_caught(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: no header is added."""
-    monkeypatch.setattr(request_heads, "OWED", ())
+    monkeypatch.setattr(connection_limits, "OWED", ())
     assert all("cache-control" not in answer.headers for answer in answers(world))
 
 

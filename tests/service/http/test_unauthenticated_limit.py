@@ -16,7 +16,7 @@ from starlette.types import Scope
 from api.auth.accounts import Accounts
 from api.auth.callers import Callers
 from api.auth.credentials import new_key, open_pepper
-from api.http.unauthenticated_limit import BURST, LONGEST_SECONDS, RATE, Pace
+from api.http.middleware import BURST, LONGEST_SECONDS, RATE, Pace
 from api.service.assembly import open_network, open_store
 from api.service.settings import Settings
 from engine.domain.rights import Role
@@ -72,7 +72,7 @@ def test_strangers_have_a_burst_then_a_pace_then_a_refusal() -> None:
 
 
 def test_few_addresses_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.http.unauthenticated_limit.MOST_KEPT", 10)
+    monkeypatch.setattr("api.http.middleware.MOST_KEPT", 10)
     pace = Pace()
     for at in range(100):
         pace.turn(f"a{at}")
@@ -124,7 +124,7 @@ def test_known_senders_wait_for_no_stranger(world: World, monkeypatch: pytest.Mo
         world.runtime.sessions._known.clear()  # as in another process, which reads their records
         assert send_known(world, desk, 93_003) == [201, 200, 200]
         assert at_address(world).get("/login").status_code == 503
-        patched.setattr("api.http.unauthenticated_limit.find_test", lambda _: None)
+        patched.setattr("api.http.middleware.find_test", lambda _: None)
         assert send_known(world, desk, 93_002) == [503] * 3, (
             "seeded bug: every sender is a stranger"
         )

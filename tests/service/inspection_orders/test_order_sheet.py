@@ -5,7 +5,7 @@ from typing import Any
 
 import segno
 
-from api.inspection_orders import page as order_page
+from api.decisions import page as order_page
 from engine.domain.rights import Role
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import find

@@ -16,7 +16,7 @@ from engine.journal.journal import Journal, JournalReader
 from engine.journal.receipts import open_signer
 from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange
-from engine.links.key_files import open_link_keys
+from engine.links.identity import open_link_keys
 from engine.links.state import Link
 from engine.storage.database import Store
 from engine.storage.home import Home

@@ -8,18 +8,15 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from api.links import bundles
-from api.links.bundles import BundleLine
+from api.links import post_nodes
+from api.links.post_nodes import BundleLine
 from engine.errors import TamperedBundleError
-from engine.journal.kinds import MODEL_REGISTERED
-from engine.journal.payloads import COPIED
+from engine.journal.kinds import COPIED, MODEL_REGISTERED
 from engine.links.area import LINK_RECEIVED
-from engine.storage.file_digests import file_digest
+from engine.storage.files import file_digest
 from experiments.support.throwaway_models import Analysts
-from models.bundle.bundle import MANIFEST, SIGNATURE, load_bundle, signing_key
-from models.bundle.bundle_copy import keep_bundle
-from models.lifecycle.bundle_check import bundle_faults
-from models.lifecycle.projection import in_force, read_state
+from models.bundle import MANIFEST, SIGNATURE, keep_bundle, load_bundle, signing_key
+from models.lifecycle.states import bundle_faults, find_model_in_force, read_state
 from models.lifecycle.transitions import register
 from tests.service.links.post_and_centre import (
     Installation,
@@ -43,7 +40,7 @@ class Post:
 
     def in_force(self) -> str | None:
         with self.node.store.read() as connection:
-            return in_force(connection)
+            return find_model_in_force(connection)
 
     def faults(self) -> list[Any]:
         with self.node.store.read() as connection:
@@ -87,7 +84,9 @@ def test_a_model_of_the_centre_comes_into_force_at_its_node(stored_post: Post) -
     loaded = load_bundle(ours, signing_key(post.node.home).public_key())
     assert loaded.version == post.version
     parts = [body for _, body in post.node.bodies(LINK_RECEIVED) if body["message"] == "bundle"]
-    sizes = sum((one.stat().st_size + bundles.PART - 1) // bundles.PART for one in theirs.iterdir())
+    sizes = sum(
+        (one.stat().st_size + post_nodes.PART - 1) // post_nodes.PART for one in theirs.iterdir()
+    )
     assert 10 < len(parts) <= sizes
     assert post.faults() == []
     ((registered, record),) = post.node.bodies(MODEL_REGISTERED)
@@ -123,7 +122,7 @@ def test_parts_that_are_not_what_was_registered_are_not_kept(
     def change(line: BundleLine, version: str, wanted: Any) -> Any:
         found = cut(line, version, wanted)
         kept = [one for one in found if one.file != file]
-        changed = list(bundles._cut_file(version, file, b'{"format": 2}'))
+        changed = list(post_nodes._cut_file(version, file, b'{"format": 2}'))
         return sorted([*kept, *changed], key=lambda one: one.file == MANIFEST)
 
     monkeypatch.setattr(BundleLine, "_cut", change)

@@ -12,16 +12,14 @@ from typing import Any
 
 import pytest
 
-from api.attentions.reads import find_request_file, list_requests_seen
-from api.cases.files import choose_passed_files, find_file, list_passable
-from api.links.case_files import FileLine
-from api.links.exchanges import exchange_all, export_parcel, import_parcels
+from api.attentions.answers import find_request_file, list_requests_seen
+from api.cases.steps import choose_passed_files, find_file, list_passable
+from api.links.exchanges import FileLine, exchange_all, export_parcel, import_parcels
 from api.migrations.upgrade import upgrade
 from engine.audit.file_anchors import declare_network
-from engine.cases import travelling_files
-from engine.cases.file_check import find_case_file_faults
-from engine.cases.file_store import FAILED, PARTIAL, sweep_files
-from engine.cases.file_types import JPEG, TEXT
+from engine.cases import files as travelling_files
+from engine.cases.file_content import JPEG, TEXT
+from engine.cases.files import FAILED, PARTIAL, find_case_file_faults, sweep_files
 from engine.domain.rights import Scope
 from engine.domain.time_units import DAY, moment
 from engine.errors import (
@@ -31,13 +29,12 @@ from engine.errors import (
     RecordError,
     StoreUnavailableError,
 )
-from engine.links import file_parts
+from engine.links import parcel as file_parts
 from engine.links.agreement import parse_agreement
 from engine.links.area import LINK_RECEIVED
-from engine.links.file_parts import LEAST_ROOM, MOST_ROOM, open_part, seal_part
 from engine.links.messages import Answer, CaseOffer, FilePart
-from engine.links.parcel import Parcel, read_parcel
-from engine.links.requests.request_desk import RequestDesk, RequestSender
+from engine.links.parcel import LEAST_ROOM, MOST_ROOM, Parcel, open_part, read_parcel, seal_part
+from engine.links.requests import RequestDesk, RequestSender
 from engine.storage.database import Store
 from engine.storage.home import Home
 from tests.service.links.post_and_centre import (
@@ -269,7 +266,7 @@ def _note_refusals(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
             found.append((part.digest, error.rule))
             raise
 
-    monkeypatch.setattr("api.links.case_files.keep_part", keep)
+    monkeypatch.setattr("api.links.exchanges.keep_part", keep)
     return found
 
 
@@ -475,7 +472,7 @@ def test_what_is_not_to_be_passed_on_is_offered_to_no_partner(
         offer(uz, closed_case, within)
     assert refused.value.rule == "not_passed_on"
     assert list_passable(service_of(uz), READER, closed_case) == []
-    monkeypatch.setattr("api.cases.files.NOT_PASSED_ON", "none")
+    monkeypatch.setattr("api.cases.steps.NOT_PASSED_ON", "none")
     assert offer(uz, case_id, restricted)
 
 

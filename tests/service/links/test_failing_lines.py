@@ -12,14 +12,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from api.harness.tls_line import HOST, Line, make_certificate, serve_tls
-from api.links import https_line
-from api.links.https_line import CA_FILE, open_carrier
+from api.links import exchanges
+from api.links.exchanges import CA_FILE, open_carrier
 from api.links.worker import LinkWorker
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock, rfc3339
 from engine.errors import HomeError, OtherSideError
 from engine.links.exchange import LinkExchange
-from engine.links.key_files import open_link_keys
+from engine.links.identity import open_link_keys
 from engine.storage.home import Home
 from tests.service.page_session import at_desk
 from tests.service.running_service import World
@@ -86,7 +86,7 @@ def test_what_happens_on_the_way_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         assert (failure.cause, "500" in failure.why) == ("answer", True)
     with socket.create_server((HOST, 0)) as silent:
         address = f"https://{HOST}:{silent.getsockname()[1]}"
-        monkeypatch.setattr(https_line, "SECONDS", 0.2)
+        monkeypatch.setattr(exchanges, "SECONDS", 0.2)
         assert ask(home, address).cause == "timeout"
     assert ask(home, address).cause == "refused"
     assert ask(home, "https://nowhere.invalid").cause == "no_address"

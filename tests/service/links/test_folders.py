@@ -6,7 +6,7 @@ import pytest
 
 from api.links import exchanges
 from api.links.exchanges import PARCEL_SUFFIX, import_parcels
-from api.links.post_records import follow_records
+from api.links.post_nodes import follow_records
 from engine.journal.kinds import TICK
 from engine.links.parcel import SignedParcel, read_parcel
 from tests.service.links.post_and_centre import Installation

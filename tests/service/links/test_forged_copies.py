@@ -30,7 +30,7 @@ from engine.criteria.watchlist import WatchEntry, draft_entry
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.journal.areas import list_rules
-from engine.journal.hash_chain import ChainLink, canonical, chain_of, leaf_of
+from engine.journal.hash_chain import ChainedFields, canonical, chain_of, leaf_of
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import (
     CROSSING,
@@ -47,11 +47,9 @@ from engine.links.area import POST_RECORD
 from engine.links.exchange import LinkExchange
 from engine.links.messages import RecordCopy
 from engine.links.outbox import OutgoingMessage
-from engine.links.posts import copy_bounds, record_intake
-from engine.links.posts.copy_bounds import NAMED
-from engine.links.posts.copy_check import RULE
-from engine.links.posts.record_batches import RECORD, pack_records
-from engine.links.posts.record_outbox import GOVERNING, OF_MODELS
+from engine.links.posts import record_intake
+from engine.links.posts.record_intake import FOREIGN_COPY_RULE, NAMED
+from engine.links.posts.record_outbox import GOVERNING, OF_MODELS, RECORD, pack_records
 from engine.queue.queue import DECISIONS, list_waiting
 from engine.queue.takings import read_holders
 from engine.storage.database import METADATA
@@ -139,7 +137,7 @@ class Thief:
         """Return a record with a leaf and a chain value that fit."""
         salt, raw, previous = bytes(16), canonical(body), bytes(32)
         leaf, known_at = leaf_of(salt, raw), SystemClock().now()
-        link = ChainLink(number, known_at, kind, subject, post, "", None, leaf)
+        link = ChainedFields(number, known_at, kind, subject, post, "", None, leaf)
         return RecordCopy(
             sequence=number,
             known_at=known_at,
@@ -339,7 +337,7 @@ def read_templates(side: Installation) -> dict[str, tuple[str, str]]:
 def take_bounds_away(patched: pytest.MonkeyPatch) -> None:
     """Seeded bug: whatever a node sends has its effect, as long as its kind is copied."""
     patched.setattr(
-        copy_bounds.CopyBounds, "find_foreign", lambda _, __, named, *, made: [None] * len(named)
+        record_intake.CopyBounds, "find_foreign", lambda _, __, named, *, made: [None] * len(named)
     )
     patched.setattr(
         record_intake, "_has_effect", lambda _, copy: copy.kind in record_intake.HAPPENED
@@ -386,7 +384,7 @@ def test_without_the_bounds_every_kind_has_an_effect_and_verify_names_it(
                 effective.add(kind)
     assert effective == record_intake.HAPPENED - WITHOUT
     assert read_kept(theft.attacked) == []
-    faults = [one for one in theft.attacked.verify().faults if one.rule == RULE]
+    faults = [one for one in theft.attacked.verify().faults if one.rule == FOREIGN_COPY_RULE]
     assert len(faults) == numbers
 
 

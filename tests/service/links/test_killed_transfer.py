@@ -19,15 +19,15 @@ import pytest
 
 from api.harness.service_process import wait_until_ready
 from api.harness.tls_line import Line, make_certificate, serve_tls
-from api.links.https_line import CA_FILE
+from api.links.exchanges import CA_FILE
 from api.migrations.upgrade import upgrade
 from engine.audit.file_anchors import declare_network
-from engine.cases.file_store import PARTIAL
+from engine.cases.files import PARTIAL
 from engine.links.agreement import parse_agreement
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.service_process import Forker, Service
-from experiments.support.free_port import free_port
+from experiments.support.processes import find_free_port
 from tests.service.links.post_and_centre import NAME, Installation, make_centre, open_installation
 from tests.service.links.test_case_files_sent import add_file, make_text
 from tests.service.links.test_post_reports import open_case
@@ -138,7 +138,7 @@ def open_transfer(
             shutil.copy(certificate, home.root / CA_FILE)
             sides[name] = stack.enter_context(contextmanager(open_installation)(home, url))
             declare_network(home, sides[name].store)
-            services[name] = stack.enter_context(Service(forker, about, free_port(), bug))
+            services[name] = stack.enter_context(Service(forker, about, find_free_port(), bug))
         line = HeldLine(services["centre"].port, certificate)
         stack.enter_context(serve_tls(line, folder))
         stack.callback(setattr, line, "is_held", False)

@@ -6,12 +6,12 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.links.movements.loaded_exits import announce_all
+from api.links.loaded_exits import announce_all
 from api.service.assembly import open_network, open_store, projections
 from engine.journal.journal import Journal, JournalReader
 from engine.links.area import LINK_SENT
 from engine.links.exchange import LinkExchange
-from engine.links.key_files import open_link_keys
+from engine.links.identity import open_link_keys
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan

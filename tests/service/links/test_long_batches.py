@@ -14,8 +14,8 @@ from engine.links import exchange as exchanges
 from engine.links.area import LINK_REFUSED, POST_RECORD
 from engine.links.messages import MOST_RECORDS, RecordBatch, RecordCopy
 from engine.links.outbox import OutgoingMessage
-from engine.links.posts import record_batches
-from engine.links.posts.record_batches import LARGEST_RECORD, MOST_BYTES, RECORD, pack_records
+from engine.links.posts import record_outbox
+from engine.links.posts.record_outbox import LARGEST_RECORD, MOST_BYTES, RECORD, pack_records
 from engine.storage.database import Store
 from tests.service.links.post_and_centre import NAME, Installation, sync
 from tests.service.links.test_forged_copies import Thief
@@ -51,7 +51,7 @@ class Counter:
         fake = SimpleNamespace(
             decompressobj=self.make_unpacker, compress=zlib.compress, error=zlib.error
         )
-        patched.setattr(record_batches, "zlib", fake)
+        patched.setattr(record_outbox, "zlib", fake)
         write = Store.write
 
         @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.links.movements import outcomes
+from api.links import movements
 from api.links.worker import LinkWorker
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, SystemClock
@@ -22,7 +22,7 @@ from engine.links.agreement import parse_agreement
 from engine.links.area import LINK_SENT
 from engine.links.envelope import Envelope, Position
 from engine.links.exchange import LinkExchange
-from engine.links.key_files import open_link_keys
+from engine.links.identity import open_link_keys
 from tests.service.page_session import at_desk
 from tests.service.running_service import OTHER, POST, World, arrival
 from tests.support.link_agreements import LinkSides, manifest_body, partner_content
@@ -238,7 +238,7 @@ def test_a_partner_acts_on_no_movement_of_another_partner(
     second.send("outcome", outcome)
     assert count_acts() == before
     others = [partner.sides.agreement.link]
-    monkeypatch.setattr(outcomes, "_list_partner_links", lambda *_: others)
+    monkeypatch.setattr(movements, "_list_partner_links", lambda *_: others)
     second.send("outcome", outcome | {"recorded_at": datetime.now(UTC).isoformat()})
     assert count_acts() == before + 1
 

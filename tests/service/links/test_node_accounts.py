@@ -11,10 +11,9 @@ import pytest
 from sqlalchemy import select
 
 from api.auth.accounts import Accounts
-from api.auth.credential_commitment import commitment_of
-from api.auth.credentials import open_pepper
+from api.auth.credentials import commitment_of, open_pepper
 from api.auth.tables import USERS
-from api.links import accounts as centre_accounts
+from api.links import post_nodes as centre_accounts
 from api.links.exchanges import exchange_all
 from api.service.assembly import open_network
 from engine.audit.file_anchors import declare_network
@@ -24,8 +23,8 @@ from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import KEY_CREATED, USER_CREATED
 from engine.links.area import LINK_RECEIVED, LINK_REFUSED, LINK_SENT, LINK_STOPPED
 from engine.links.messages import AccountState
-from engine.links.posts import account_messages
-from engine.links.posts.account_messages import NodeKeys
+from engine.links.posts import post_accounts
+from engine.links.posts.post_accounts import NodeKeys
 from tests.service.links.post_and_centre import (
     Installation,
     agree,
@@ -208,8 +207,8 @@ def test_no_secret_is_on_the_wire_or_in_a_journal(
     node: Installation, centre: Centre, monkeypatch: pytest.MonkeyPatch, *, is_sealed: bool
 ) -> None:
     if not is_sealed:
-        monkeypatch.setattr(account_messages, "seal_secret", seal_nothing)
-        monkeypatch.setattr("api.links.accounts.seal_secret", seal_nothing)
+        monkeypatch.setattr(post_accounts, "seal_secret", seal_nothing)
+        monkeypatch.setattr("api.links.post_nodes.seal_secret", seal_nothing)
     name = f"canary-{len(node.bodies(LINK_RECEIVED))}"
     secrets = [centre.make_key(Role.CHECKPOINT, POST).secret, centre.make_person(name)]
     with centre.store.read() as connection:
@@ -275,7 +274,7 @@ def test_a_state_of_another_post_is_refused(
 ) -> None:
     """A centre that sends what was not agreed: the node looks itself."""
     monkeypatch.setattr(
-        "api.links.accounts._list_people", lambda _link, _authority: iter([foreign_state(centre)])
+        "api.links.post_nodes._list_people", lambda _link, _authority: iter([foreign_state(centre)])
     )
     centre.make_person("far", OTHER)
     sync(node, centre)

@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from api.auth.agencies import Duties
 from api.auth.callers import Caller
-from api.http import agency_rows
-from api.http.agency_rows import RecordFilter
-from api.links import https_line, routes
+from api.http import access
+from api.http.access import RecordFilter
+from api.links import exchanges, routes
 from api.links.worker import LinkWorker
 from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import EnvelopeRefusedError
@@ -22,7 +22,7 @@ from engine.journal.journal import JOURNAL
 from engine.links.area import LINK_SENT
 from engine.links.envelope import Position
 from engine.links.exchange import LinkExchange
-from engine.links.key_files import open_link_keys
+from engine.links.identity import open_link_keys
 from engine.links.parcel import MAX_BYTES, MOST_COMMAS, MOST_PARTS, Parcel, read_parcel
 from tests.service.auth.test_refusals import is_problem
 from tests.service.running_service import World
@@ -138,7 +138,7 @@ def test_a_link_that_fails_in_a_new_way_ends_no_exchange_of_others(
     def fail(*_: Any) -> Any:
         raise ssl.SSLError("in a new way")
 
-    monkeypatch.setattr(https_line, "open_carrier", fail)
+    monkeypatch.setattr(exchanges, "open_carrier", fail)
     exchange = LinkExchange(world.runtime.store, world.runtime.journal, sides.tj)
     worker = LinkWorker(world.runtime, seconds=0)
     with capture_logs() as logs:
@@ -179,7 +179,7 @@ def test_a_message_is_read_by_those_who_see_the_decisions_of_every_post(
 
     assert reads(known) and not reads(of_agency)
     shown = replace(list_rules()[LINK_SENT], hidden=frozenset())
-    monkeypatch.setattr(agency_rows, "list_rules", lambda: {LINK_SENT: shown})
+    monkeypatch.setattr(access, "list_rules", lambda: {LINK_SENT: shown})
     assert reads(of_agency)
 
 

@@ -17,11 +17,11 @@ import pytest
 from sqlalchemy import MetaData, select
 
 from api.harness.tls_line import Line, make_certificate, read_wire, serve_tls
-from api.links.https_line import CA_FILE
+from api.links.exchanges import CA_FILE
 from engine.links import envelope, outbox
 from engine.links.messages import dump_message, list_fields
 from engine.storage.home import Home
-from experiments.support.free_port import free_port
+from experiments.support.processes import find_free_port
 from tests.service.links.installations import NAME, Installation, Service
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def partners(tmp_path_factory: pytest.TempPathFactory, cluster: "Cluster") -> It
             side = Installation(Home(folder / name), database, post)
             side.prepare(name.upper(), NETWORK)
             side.make_keys()
-            service = Service(side, free_port())
+            service = Service(side, find_free_port())
             lines[name] = Line(service.port, make_certificate(side.home.root))
             services[name] = service
             stack.enter_context(serve_tls(lines[name], side.home.root))

@@ -16,7 +16,7 @@ from engine.criteria.dual_control import (
 from engine.criteria.watchlist import WatchEntry, draft_entry
 from engine.domain.time_units import DAY, moment
 from engine.journal.entries import JournalRecord
-from engine.journal.payloads import ClaimBody
+from engine.journal.kinds import ClaimBody
 from engine.journal.power_records import PowerRecord
 from engine.queue.queue import list_waiting, read_decision, waits
 from engine.queue.reviews import Review, review_draft

@@ -10,13 +10,19 @@ from pydantic import TypeAdapter
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from api.links.post_records import follow_records
-from api.links.reads import list_links
-from api.links.schemas import LinkView
+from api.links.answers import LinkView, list_links
+from api.links.post_nodes import follow_records
 from engine.domain.time_units import HOUR
 from engine.journal.journal import JOURNAL, Journal
-from engine.journal.kinds import CROSSING, DECISION, KEY_CREATED, ROSTER, TICK
-from engine.journal.payloads import ClaimBody, RosterBody
+from engine.journal.kinds import (
+    CROSSING,
+    DECISION,
+    KEY_CREATED,
+    ROSTER,
+    TICK,
+    ClaimBody,
+    RosterBody,
+)
 from engine.links.area import POST_RECORD
 from engine.links.ledger import LinkProjection
 from engine.links.posts import record_intake, record_outbox

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
-from api.cases.files import find_file
-from api.cases.steps import CaseWriter
-from api.corrections.steps import correct_act
+from api.acts.corrections import correct_act
+from api.cases.steps import CaseWriter, find_file
 from engine.cases.area import CASE_EVENT, CASE_OPENED
 from engine.cases.case_events import CaseOpening
 from engine.cases.case_ledger import (
@@ -21,7 +20,7 @@ from engine.cases.case_ledger import (
     draft_event,
     draft_opening,
 )
-from engine.cases.case_reading import read_case
+from engine.cases.case_state import read_case
 from engine.domain.rights import Role
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError
@@ -33,14 +32,13 @@ from engine.journal.kinds import DECISION, HANDOVER, INSPECTION, INSPECTION_CORR
 from engine.links.posts.linked_posts import LinkedPosts, open_posts
 from engine.ports import SilenceLimits
 from engine.queue import corrections, match_outcomes, queue
-from engine.queue.corrections import CORRECTIONS, read_stated
+from engine.queue.corrections import CORRECTIONS, ActCorrection, read_stated
 from engine.queue.match_outcomes import ACTS
 from engine.queue.queue import DECISIONS, read_decision
 from engine.queue.reviews import Review
 from engine.shifts.handovers import read_handover
-from engine.targeting import reports
-from engine.targeting.corrections import ActCorrection
-from engine.targeting.reports import Recording
+from engine.targeting import report_writer
+from engine.targeting.report_writer import ReportWriter
 from tests.service.links.post_and_centre import Installation, sync
 from tests.service.page_session import at_desk
 from tests.service.running_service import POST, World
@@ -193,7 +191,7 @@ def test_a_case_goes_on_at_the_node_and_stands_at_the_centre(
         verdict = side.verify()
         assert verdict.ok, verdict.faults
     # Seeded bug: an agreement names a number of the node's journal.
-    monkeypatch.setattr("engine.cases.case_reading.renumber_steps", list)
+    monkeypatch.setattr("engine.cases.case_state.renumber_steps", list)
     with pytest.raises(AssertionError):
         describe_case(centre, case_id)
 
@@ -250,7 +248,7 @@ def test_a_review_at_the_centre_draws_by_the_table_of_the_node(
 
     assert decided
     assert draw(centre) == draw(node)
-    monkeypatch.setattr(reports, "find_local_number", lambda _, __, number: number)
+    monkeypatch.setattr(report_writer, "find_local_number", lambda _, __, number: number)
     with pytest.raises(AssertionError):
         assert draw(centre) == draw(node)
 
@@ -259,7 +257,7 @@ def service_of(side: Installation) -> Any:
     """Return as much of a service as reports need."""
     journal = side.exchange.journal
     fingerprint = side.exchange.fingerprint
-    recording = Recording.__new__(Recording)
+    recording = ReportWriter.__new__(ReportWriter)
     recording._store, recording._journal = side.store, journal
     recording._posts = LinkedPosts(lambda: fingerprint)
     return SimpleNamespace(

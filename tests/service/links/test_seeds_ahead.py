@@ -7,15 +7,19 @@ from pathlib import Path
 import pytest
 
 from api.links.node_recompute import verify_draws_at_centre
-from engine.audit.draw_verification import DrawFault, DrawVerifier
+from engine.audit.verification import DrawFault, DrawVerifier
 from engine.domain.time_units import DAY
 from engine.journal.journal import JournalReader
-from engine.journal.kinds import SEEDS_COMMITTED, SHIFT_OPENED
-from engine.journal.payloads import SeedPlaceBody
+from engine.journal.kinds import SEEDS_COMMITTED, SHIFT_OPENED, SeedPlaceBody
 from engine.links.area import LINK_STOPPED, LinkStoppedBody
-from engine.shifts.seed_chains import SeedChains, step_back
-from engine.shifts.seed_marks import SeedMark, SeedMarks
-from engine.shifts.shift_state import ShiftNeed, Shifts
+from engine.shifts.shift_state import (
+    SeedChains,
+    SeedMark,
+    SeedMarks,
+    ShiftNeed,
+    Shifts,
+    earlier_seed,
+)
 from tests.service.conftest import serving
 from tests.service.links.post_and_centre import Installation, sync
 from tests.service.running_service import OTHER, POST, World, arrival
@@ -122,7 +126,7 @@ def test_the_next_chain_is_committed_to_before_one_ends(
     for world in serving(tmp_path):
         shifts = shifts_of(world)
         monkeypatch.setattr(shifts, "_is_ahead", lambda *_: True)
-        monkeypatch.setattr("engine.shifts.seed_chains.RENEWED", 1)
+        monkeypatch.setattr("engine.shifts.shift_state.CHAIN_RENEWED", 1)
         runtime, marks = world.runtime, SeedMarks(tmp_path / "marks")
         short = SeedChains(runtime.store, runtime.writer.submit, b"k" * 32, marks, length=3)
         monkeypatch.setattr(shifts, "_chains", short)
@@ -204,4 +208,4 @@ ALARM: LinkStoppedBody = {"link": "link", "rule": "other_receipt", "number": 3, 
 
 
 def test_steps_of_a_chain() -> None:
-    assert step_back(b"s", 3) == step_back(step_back(step_back(b"s")))
+    assert earlier_seed(b"s", 3) == earlier_seed(earlier_seed(earlier_seed(b"s")))

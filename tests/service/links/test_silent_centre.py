@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api.links.exchanges import exchange_all
-from api.links.post_records import follow_records
+from api.links.post_nodes import follow_records
 from engine.decision import decision as decisions
 from engine.decision.decision import Inputs
 from engine.domain.rights import Role
@@ -16,11 +16,10 @@ from engine.explanation.facts import STALE
 from engine.journal.kinds import DECISION, TICK
 from engine.links.ledger import read_last_heard
 from engine.links.parcel import read_parcel
-from engine.links.posts.late_withdrawals import list_late_withdrawals
-from engine.links.posts.linked_posts import LinkedPosts
+from engine.links.posts.linked_posts import LinkedPosts, list_late_withdrawals
 from engine.ports import SilenceLimits
 from engine.queue.queue import read_decision
-from engine.selection.policy import RANDOM_SHARE
+from engine.selection import RANDOM_SHARE
 from tests.service.links.post_and_centre import Installation, sync
 from tests.service.links.test_post_orders import list_entry, retire_entry
 from tests.service.running_service import World, arrival

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import delete, text
 
 from api.harness.tls_line import Line, make_certificate, serve_tls
-from api.links.https_line import CA_FILE
+from api.links.exchanges import CA_FILE
 from engine.storage.database import METADATA
 from engine.storage.home import Home
-from experiments.support.free_port import free_port
+from experiments.support.processes import find_free_port
 from tests.service.links.installations import NAME, Installation, Service
 from tests.support.link_agreements import manifest_body
 
@@ -75,7 +75,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, cluster: "Cluster") -> Iterat
         tj = Installation(Home(folder / "tj"), url, "TJ-FOT")
         uz.prepare("UZ")
         tj.prepare("TJ")
-        service = Service(tj, free_port())
+        service = Service(tj, find_free_port())
         line = Line(service.port, make_certificate(folder), kill=service.kill)
         shutil.copy(line.certificate, uz.home.root / CA_FILE)
         with serve_tls(line, folder):

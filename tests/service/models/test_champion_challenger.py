@@ -8,19 +8,18 @@ from typing import Any
 
 import pytest
 
-from api.service.model_watcher import ModelWatch
-from engine.audit.draw_verification import DrawVerifier
+from api.service.model_watch import ModelWatch
+from engine.audit.verification import DrawVerifier
 from engine.domain.rights import Role
 from engine.journal.entries import Draft
 from engine.journal.kinds import SHIFT_CLOSED
 from engine.ports import Scorer
 from engine.queue.queue import list_decisions
-from engine.selection.champion_challenger import CHALLENGER, CHAMPION, TRIAL, draw_leader
-from engine.selection.randomization import SCORE
+from engine.selection import CHALLENGER, CHAMPION, SCORE, TRIAL, draw_leader
 from engine.shifts.shift_state import SHIFTS
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from models.lifecycle.projection import OnTrial
+from models.lifecycle.states import OnTrial
 from tests.service.conftest import serving
 from tests.service.decisions.test_amendments import amend, heavier, inputs
 from tests.service.models.test_serving_modes import SECONDS, load
@@ -135,9 +134,7 @@ def test_who_leads_is_drawn_again_once_the_seed_is_known(
         return found
 
     assert faults() == []
-    monkeypatch.setattr(
-        "engine.audit.draw_verification.draw_leader", lambda share, drawn: CHALLENGER
-    )
+    monkeypatch.setattr("engine.audit.verification.draw_leader", lambda share, drawn: CHALLENGER)
     assert set(faults()) == {"leader"}, "negative control: records let the champion lead too"
 
 

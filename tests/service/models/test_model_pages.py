@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.drift.schemas import DriftAnswer
-from api.models import lifecycle
-from api.models.schemas import ModelComparison, ModelStandings, ModelView
-from api.service.subprocess_jobs import Measurements
+from api.drift import DriftAnswer
+from api.models import steps
+from api.models.answers import ModelComparison, ModelStandings, ModelView
+from api.service.executors import Measurements
 from api.web.charts import SIDE, bars, dots, reach, stretch_share, trace_line
 from engine.domain.rights import Role
 from engine.errors import BusyError, NotEnoughDataError
 from engine.journal.kinds import MODEL_SHADOWED
-from engine.storage.file_digests import file_digest
+from engine.storage.files import file_digest
 from models.lifecycle.states import WEEKLY_TIMER
 from models.statistics.intervals import subtract_estimates
 from tests.catalogues import list_texts
@@ -34,10 +34,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
     def verify_bundle(home: Any, _store: Any, version: str) -> Any:
         digest = file_digest(home.bundles / version / "manifest.json")
-        return lifecycle.VerifiedBundle(digest, JUDGED, fits=True)
+        return steps.VerifiedBundle(digest, JUDGED, fits=True)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(lifecycle, "_verify_bundle", verify_bundle)
+        patched.setattr(steps, "_verify_bundle", verify_bundle)
         yield from serving(tmp_path_factory.mktemp("papers"))
 
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from api.auth.accounts import Accounts
 from api.cli.main import app
-from api.models.lifecycle import APPROVERS
 from api.models.routes import RulesOnly, _once
+from api.models.steps import APPROVERS
 from api.service.settings import Settings
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY
@@ -20,13 +20,13 @@ from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import AnswerProjection, claim
 from engine.journal.journal import Journal
-from engine.storage.file_digests import file_digest
+from engine.storage.files import file_digest
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from models.bundle.bundle import signing_key
+from models.bundle import signing_key
 from models.lifecycle import transitions
-from models.lifecycle.refusals import REFUSALS, make_refusal
 from models.lifecycle.states import ModelStates
+from models.lifecycle.transitions import REFUSALS, make_refusal
 from models.training.bundle_writer import write_bundle
 from models.training.trainer import TrainingResult, train
 from tests.service.extra_callers import person

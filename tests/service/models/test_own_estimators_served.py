@@ -14,16 +14,16 @@ from sklearn.neural_network import MLPClassifier
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.service.model_store import HomeModels
+from api.service.model_watch import HomeModels
 from api.service.settings import Settings
 from engine.domain.rights import Role
-from engine.storage.file_digests import file_digest
+from engine.storage.files import file_digest
 from experiments.support import throwaway_models
 from features.catalogue.catalogue import CATALOGUE
-from models.bundle.bundle import signing_key
+from models.bundle import signing_key
 from models.learning.fit import fit
 from models.lifecycle import transitions
-from models.lifecycle.projection import read_state
+from models.lifecycle.states import read_state
 from models.training.bundle_writer import write_bundle
 from models.training.trainer import TrainingResult, quantiles
 from tests.service.extra_callers import person, send

@@ -8,8 +8,8 @@ import pytest
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from models.config import TrainConfig
-from models.data.referral_log import read_sent, sent_among
-from models.training import pipeline
+from models.data.propensity_log import read_sent, sent_among
+from models.training import candidates
 from tests.service.reports.test_acts import act
 from tests.service.running_service import World, arrival
 
@@ -67,9 +67,9 @@ def test_a_training_run_is_given_them(
         given.update(dataset=dataset, cutoff=cutoff, **more)
         raise _SeenError
 
-    monkeypatch.setattr(pipeline, "train", train)
+    monkeypatch.setattr(candidates, "train", train)
     with pytest.raises(_SeenError):
-        pipeline.make_candidate(
+        candidates.make_candidate(
             world.home, world.runtime.store, Plan(CATALOGUE), TrainConfig(), by="ann",
             progress=lambda *_: None,
         )  # fmt: skip

@@ -14,9 +14,9 @@ from engine.journal.entries import Draft
 from engine.journal.kinds import MODEL_APPROVED, MODEL_REGISTERED
 from engine.queue.queue import DECISIONS as FILED
 from features.online.online_features import OnlineFeatures
-from models.bundle.bundle import BundleDocuments
+from models.bundle import BundleDocuments
 from models.lifecycle import transitions
-from models.lifecycle.projection import came_into_force, measurement, read_state
+from models.lifecycle.states import came_into_force, measurement, read_state
 from models.monitoring import drift_monitor
 from models.monitoring.drift_monitor import searches
 from models.statistics.drift import reference

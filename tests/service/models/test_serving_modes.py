@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.service.model_watcher import ModelWatch
+from api.service.model_watch import ModelWatch
 from api.service.settings import Settings
 from engine.domain.rights import Role
 from engine.errors import NoModelError, StoreUnavailableError

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.service import model_store
+from api.service import model_watch
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
@@ -22,10 +22,9 @@ from engine.queue.queue import list_decisions
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
-from models.bundle.scorer import Scorer
+from models.bundle import Scorer
 from models.lifecycle import transitions
-from models.lifecycle.projection import read_state
-from models.lifecycle.states import ModelStates
+from models.lifecycle.states import ModelStates, read_state
 from models.monitoring import shadow_scoring
 from models.monitoring.shadow_scoring import measure_agreement, seeds, shadow_scores
 from tests.service.conftest import serving
@@ -175,10 +174,10 @@ def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
 
     folder_seeds: list[dict[str, tuple[float, ...]]] = []
     loaded: list[str] = []
-    monkeypatch.setattr(model_store, "BundleScorer", Bundle)
-    monkeypatch.setattr(model_store, "in_force", lambda _: "m2")
-    monkeypatch.setattr(model_store, "seeds", lambda _, version: {version: table})
-    home_models = model_store.HomeModels(shadow_world.home)
+    monkeypatch.setattr(model_watch, "BundleScorer", Bundle)
+    monkeypatch.setattr(model_watch, "in_force", lambda _: "m2")
+    monkeypatch.setattr(model_watch, "seeds", lambda _, version: {version: table})
+    home_models = model_watch.HomeModels(shadow_world.home)
     home_models.load("m2")  # to make a decision again, before a rollback puts it into force
     with shadow_world.runtime.store.read() as connection:
         assert home_models.wanted(connection) == "m2"
@@ -192,9 +191,7 @@ def test_every_night_one_command_scores_whatever_is_in_the_shadow(
     shadow_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Scorer, "load", lambda folder, key: UniformScorer(folder.name, PLAN))
-    monkeypatch.setattr(
-        "models.bundle.bundle.read_verify_key", lambda home, version: None
-    )  # no bundle
+    monkeypatch.setattr("models.bundle.read_verify_key", lambda home, version: None)  # no bundle
     asked = ["shadow", "--home", str(shadow_world.home.root), "--json"]
 
     def read_shadow() -> dict[str, Any]:

@@ -16,17 +16,17 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.service.model_store import HomeModels
+from api.service.model_watch import HomeModels
 from api.service.settings import Settings
 from engine.domain.rights import Role
 from engine.queue.queue import list_decisions
-from engine.storage.file_digests import file_digest
+from engine.storage.files import file_digest
 from engine.storage.home import Home
 from experiments.support import throwaway_models
-from models.bundle.bundle import signing_key
+from models.bundle import signing_key
 from models.learning.fit import fit
 from models.lifecycle import transitions
-from models.lifecycle.projection import read_state
+from models.lifecycle.states import read_state
 from models.training.bundle_writer import write_bundle
 from models.training.trainer import TrainingResult, quantiles
 from tests.proof_alone import IS_PROOF

@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 from pydantic import TypeAdapter
 
-from api.models import lifecycle
-from api.models.schemas import ModelView
+from api.models import steps
+from api.models.answers import ModelView
 from engine.domain.rights import Role
-from engine.storage.file_digests import file_digest
-from models.lifecycle.projection import on_trial
-from models.monitoring.trial_results import measure_trial, measurement
+from engine.storage.files import file_digest
+from models.lifecycle.states import find_trial
+from models.monitoring.trials import measure_trial, measurement
 from tests.service.conftest import serving
 from tests.service.models.test_model_pages import candidate, step
 from tests.service.page_session import Desk, at_desk
@@ -33,16 +33,16 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
     def verify_bundle(home: Any, _store: Any, version: str) -> Any:
         digest = file_digest(home.bundles / version / "manifest.json")
-        return lifecycle.VerifiedBundle(digest, JUDGED, fits=True)
+        return steps.VerifiedBundle(digest, JUDGED, fits=True)
 
-    monkeypatch.setattr(lifecycle, "_verify_bundle", verify_bundle)
+    monkeypatch.setattr(steps, "_verify_bundle", verify_bundle)
     yield from serving(tmp_path / "papers")
 
 
 def record_measurement(world: World, **figures: Any) -> None:
     """Record a measurement of the trial that says this."""
     with world.runtime.store.read() as connection:
-        running = on_trial(connection)
+        running = find_trial(connection)
         assert running is not None
         now = world.runtime.journal.head(connection).as_of
         found = measure_trial(connection, running, now=now)

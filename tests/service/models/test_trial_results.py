@@ -10,16 +10,21 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli.main import app
-from api.models import lifecycle
+from api.models import steps
 from engine.domain.rights import Role
 from engine.domain.time_units import WEEK
 from engine.errors import PromotionRefusedError
 from engine.queue.queue import list_decisions
-from engine.selection.champion_challenger import CHALLENGER, CHAMPION
+from engine.selection import CHALLENGER, CHAMPION
 from models.lifecycle import transitions
-from models.lifecycle.projection import OnTrial, on_trial, read_state
-from models.monitoring.trial_results import counts, measure_trial, measurement
-from models.statistics.thompson_race import ArmCounts, update_counts
+from models.lifecycle.states import OnTrial, find_trial, read_state
+from models.monitoring.trials import (
+    ArmCounts,
+    counts_for_leader,
+    measure_trial,
+    measurement,
+    update_counts,
+)
 from tests.proof_alone import IS_PROOF
 from tests.service.conftest import NOON, serving
 from tests.service.decisions.test_amendments import amend, heavier
@@ -40,7 +45,7 @@ class JournalModels(FakeModels):
     """Models in memory, of which the journal says which is on trial."""
 
     def trial(self, connection: Any) -> OnTrial | None:
-        return on_trial(connection)
+        return find_trial(connection)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +88,7 @@ def read_output(done: Result) -> Said:
 
 def trial(world: World) -> OnTrial:
     with world.runtime.store.read() as connection:
-        found = on_trial(connection)
+        found = find_trial(connection)
     assert found is not None
     return found
 
@@ -196,13 +201,13 @@ def test_the_last_decision_on_a_vehicle_counts(tmp_path: Path) -> None:
                 continue
             one = world.decide(body).json()
             first = world.get(f"/v1/decisions/{one['decision_id']}").json()["trial"]
-            if not counts(first):
+            if not counts_for_leader(first):
                 continue
             sent = figures(world)["sides"][first["leader"]]["sent"]
             again = amend(world, one, heavier(body, 77_777.0)).json()
             last = world.get(f"/v1/decisions/{again['decision_id']}").json()["trial"]
             assert last["leader"] == first["leader"], "the same numbers are drawn"
-            changed.append(not counts(last))
+            changed.append(not counts_for_leader(last))
             assert figures(world)["sides"][first["leader"]]["sent"] == sent - changed[-1]
             if any(changed) and len(changed) > 2:
                 return
@@ -254,8 +259,8 @@ def run_command(world: World, monkeypatch: pytest.MonkeyPatch, *asked: str, name
 def test_a_trial_is_ended_by_one_and_begun_by_two(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = lifecycle.VerifiedBundle("m", JUDGED, fits=True)
-    monkeypatch.setattr(lifecycle, "_verify_bundle", lambda *_: found)
+    found = steps.VerifiedBundle("m", JUDGED, fits=True)
+    monkeypatch.setattr(steps, "_verify_bundle", lambda *_: found)
     for world in on_trial_again(tmp_path):
         response = world.post("/v1/models/end-trial", {"reason": "It finds less."}, Role.ANALYST)
         assert (response.status_code, response.json()["challenger"]) == (201, None)

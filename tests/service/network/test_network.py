@@ -13,9 +13,8 @@ from pydantic import TypeAdapter
 
 from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable
-from api.network import history
-from api.network.history import ActCounts
-from api.network.schemas import NetworkOverview
+from api.network import answers
+from api.network.answers import ActCounts, NetworkOverview
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR
 from engine.links.posts.linked_posts import LinkedPosts, describe_line
@@ -30,7 +29,7 @@ START = 310_000
 
 @pytest.fixture(autouse=True)
 def _counted_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(answers, "KEPT_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,15 +10,14 @@ from sqlalchemy import Connection, update
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.notifications import reads
+from api.notifications import answers
+from api.notifications.answers import Notifications
 from api.notifications.event_bodies import EventBodies
-from api.notifications.schemas import Notifications
 from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.rights import Role
 from engine.journal.kinds import ERASURE_PROPOSED
 from engine.queue.queue import DECISIONS
-from engine.selection.policy import Channel
-from engine.selection.randomization import ShiftPeriod
+from engine.selection import Channel, ShiftPeriod
 from engine.shifts.handovers import Handover, read_handover
 from tests.service.conftest import serving
 from tests.service.extra_callers import person, send
@@ -79,7 +78,7 @@ def test_a_vehicle_that_an_entry_names_is_listed_while_it_waits(
     assert ("watchlist_hit", "vehicle", other["decision_id"]) not in found
     page = at_desk(world, "listed").get("/notifications").text
     assert f'href="/decisions/{named["decision_id"]}" data-open>01N200AA</a>' in page
-    monkeypatch.setattr(reads, "MOST_HITS", 0)
+    monkeypatch.setattr(answers, "MOST_HITS", 0)
     assert hit not in list_waiting(world, bob)
 
 
@@ -102,7 +101,7 @@ def test_a_handover_is_listed_for_who_may_take_over_until_it_is_signed(
     assert signed.status_code == 201
     assert waits not in list_waiting(world, bob)
     # The seeded bug: the second signature is not looked for.
-    monkeypatch.setattr(reads, "list_open_handovers", list_begun)
+    monkeypatch.setattr(answers, "list_open_handovers", list_begun)
     assert waits in list_waiting(world, bob)
 
 
@@ -151,7 +150,7 @@ def test_a_seeded_bug_that_shows_what_no_route_would_is_seen(
     propose(world, ann, plate="01N300AA")
     kinds = {kind for kind, _, _ in list_waiting(world, auditor)}
     assert kinds <= {"alarm"}
-    monkeypatch.setattr(reads, "_GIVEN", {"watchlist": ("GET", PATH)})
+    monkeypatch.setattr(answers, "_GIVEN", {"watchlist": ("GET", PATH)})
     kinds = {kind for kind, _, _ in list_waiting(world, auditor)}
     assert kinds <= {"alarm"}, "the rules of bodies hold by themselves"
     shown = {"approval.waiting": {"matter": "watchlist"}}
@@ -178,7 +177,7 @@ def test_a_later_yellow_that_is_riskier_than_a_red_is_listed_for_who_may_exchang
     put(world, red, Channel.RED, risk=0.30, basis="random")
     assert list_riskier(bob) == set(), "a random check is given up for no one's risk"
     # The seeded bug: any red is given up.
-    monkeypatch.setattr(reads, "_is_exchangeable", lambda row: row.channel == Channel.RED)
+    monkeypatch.setattr(answers, "_is_swappable", lambda row: row.channel == Channel.RED)
     assert list_riskier(bob) == {riskiest["decision_id"]}
 
 

@@ -14,7 +14,7 @@ from api.auth.authority import Authority
 from api.auth.credentials import open_pepper
 from api.auth.tables import AccountSecret
 from api.auth.throttles import Attempts
-from api.people.schemas import AccountStep, PeopleAnswer
+from api.people.answers import AccountStep, PeopleAnswer
 from api.web import sign_in_page
 from engine.criteria import dual_control
 from engine.domain.rights import Role

@@ -8,10 +8,10 @@ import pytest
 from babel import Locale
 from sqlalchemy import func, select
 
-from api.profiles.expression_builder import COMPARISONS, write_expression
-from api.profiles.proposals import ProposalWriter
-from api.profiles.reads import check_expression, fields
-from api.web.form_fields import FormError
+from api.profiles.answers import check_expression, fields
+from api.profiles.page import COMPARISONS, write_expression
+from api.profiles.steps import ProposalWriter
+from api.web.forms import FormError
 from api.web.i18n import LANGUAGES
 from engine.criteria.profiles.profile import ProfileProposal
 from engine.domain.rights import Role

@@ -8,14 +8,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.cli.demo import furnish
-from api.profiles.comparison import words
-from api.profiles.page_forms import successor
-from api.profiles.reads import check_expression
-from api.profiles.schemas import ProfileView
-from api.service.subprocess_jobs import Backtests, Measurements
+from api.profiles.answers import ProfileView, check_expression
+from api.profiles.page import successor, words
+from api.service.executors import Backtests, Measurements
 from api.web.i18n import LANGUAGES, ReaderLocale
 from api.web.messages import MessageReader
-from engine.criteria.profiles.program import program
+from engine.criteria.profiles.checker import program
 from engine.domain.rights import Role
 from engine.errors import BusyError, NotEnoughDataError, ProfileRefusedError
 from models.data.propensity_log import missing_messages

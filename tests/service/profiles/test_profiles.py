@@ -11,17 +11,16 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.auth.accounts import Accounts
-from api.profiles.schemas import AcknowledgedProfile, AcknowledgedStep, Profiles, ProfileView
-from api.service.subprocess_jobs import Backtests
-from api.shifts.reads import read_now
+from api.profiles.answers import AcknowledgedProfile, AcknowledgedStep, Profiles, ProfileView
+from api.service.executors import Backtests
+from api.shifts.answers import read_now
 from engine.criteria import dual_control
-from engine.criteria.profiles.fields import Reader
+from engine.criteria.profiles.checker import Reader, context, program
 from engine.criteria.profiles.profile import BacktestSubject, Profile, read_profiles
-from engine.criteria.profiles.program import context, program
 from engine.domain.rights import Role
 from engine.errors import NotFoundError
 from engine.queue.queue import list_decisions
-from features.history.journal_history import read_event_log
+from features.history.tables import read_event_log
 from models.evaluation.profile_backtest import profile_backtest
 from tests.service.conftest import serving
 from tests.service.extra_callers import person, send

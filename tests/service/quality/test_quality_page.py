@@ -14,8 +14,7 @@ from typer.testing import CliRunner
 
 from api.auth.callers import Caller
 from api.cli.main import app
-from api.quality.reads import read_quality
-from api.quality.schemas import QualityAnswer
+from api.quality import QualityAnswer, read_quality
 from engine.audit.file_anchors import parse_network
 from engine.domain.rights import Role
 from experiments.analysis import data_quality

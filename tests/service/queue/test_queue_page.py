@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
+from api import queue as queue_page
 from api.auth.callers import Caller
 from api.auth.sessions import COOKIE
-from api.queue import page as queue_page
-from api.queue.reads import (
+from api.queue import (
     Cargo,
     MinutesMeter,
     WaitingVehicle,
     WhyWaiting,
     _cut,
-    desk,
-    find_exchange,
+    find_swap,
     mark,
     read_cargo,
+    read_queue,
 )
 from engine.domain.rights import Role
 from engine.shifts.workload import ChannelCapacity, ExpectedRemainder, MinutesUsed
@@ -54,7 +54,7 @@ def test_the_page_shows_what_its_route_answers(world: World) -> None:
         one["decision_id"] for one in answer
     )
     assert boss.get(f"{PAGE}?lane=ship").status_code == 422
-    view = desk(world.runtime, POST, Caller("reader", Role.SUPERVISOR, None), is_blind=False)
+    view = read_queue(world.runtime, POST, Caller("reader", Role.SUPERVISOR, None), is_blind=False)
     for one in view.vehicles:
         arrived = datetime.fromisoformat(one.crossing["arrived_at"])
         since = (view.as_of - arrived).total_seconds() / 60.0
@@ -152,7 +152,7 @@ def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> No
     world.client.put(f"/v1{PAGE[:-5]}roster", json={"minutes": {"physical": 90}}, headers=headers)
     assert has_moved()
     reader = Caller("reader", Role.SUPERVISOR, None)
-    shown = desk(world.runtime, POST, reader, is_blind=False)
+    shown = read_queue(world.runtime, POST, reader, is_blind=False)
     assert shown.mark == seen[-1]
     known = {one.channel: one.side and one.side.minutes for one in shown.meters}
     assert known == {"red": 90, "yellow": None}
@@ -265,7 +265,7 @@ def test_a_checkpoints_queue_says_neither_why_nor_how_risky(
         )
     }
     assert len(kinds) <= 2, "rows differ in their cells' contents alone, and in what a record is"
-    monkeypatch.setattr(queue_page, "desk", lambda *given, **_: desk(*given, is_blind=False))
+    monkeypatch.setattr(queue_page, "desk", lambda *given, **_: read_queue(*given, is_blind=False))
     assert leaks(officer.get(PAGE).text)
 
 
@@ -300,12 +300,12 @@ def test_a_riskier_yellow_could_take_the_minutes_of_a_red_that_the_score_picked(
     sent = make_ranked(2, "red", 0.20, is_sent=True)
     high, low = make_ranked(3, "red", 0.99), make_ranked(4, "red", 0.70)
     yellow, risky = make_ranked(5, "yellow", 0.60), make_ranked(6, "yellow", 0.95)
-    assert find_exchange([drawn, sent, high, low, yellow, risky]) == (risky, low)
-    assert find_exchange([drawn, sent, high, low, yellow]) is None, "none is riskier"
-    assert find_exchange([drawn, sent, risky]) is None, "chance and a person are not given up"
+    assert find_swap([drawn, sent, high, low, yellow, risky]) == (risky, low)
+    assert find_swap([drawn, sent, high, low, yellow]) is None, "none is riskier"
+    assert find_swap([drawn, sent, risky]) is None, "chance and a person are not given up"
     blind = make_waiting(7, "red", 30.0)
-    assert find_exchange([blind, make_waiting(8, "yellow", 30.0)]) is None
-    assert find_exchange([make_ranked(9, "red", None), risky]) is None, "rules know no risk"
+    assert find_swap([blind, make_waiting(8, "yellow", 30.0)]) is None
+    assert find_swap([make_ranked(9, "red", None), risky]) is None, "rules know no risk"
 
 
 def test_what_a_vehicle_carries_is_its_dearest_goods_item() -> None:

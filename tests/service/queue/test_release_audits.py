@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from api.release_audits.schemas import ClosedAudit, OpenAudits
-from api.service.subprocess_jobs import Backtests
+from api.acts.release_audits import ClosedAudit, OpenAudits
+from api.service.executors import Backtests
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.domain.rights import Role
 from engine.domain.time_units import moment
 from engine.journal.kinds import CROSSING, DECISION, SEIZURE
 from engine.queue.match_outcomes import OutcomeProjection
-from features.history.journal_history import read_event_log
 from features.history.labels import labels
+from features.history.tables import read_event_log
 from models.evaluation.profile_backtest import profile_backtest
 from tests.service.decisions.test_amendments import amend, heavier
 from tests.service.extra_callers import person, send
@@ -100,7 +100,7 @@ def test_an_audit_teaches_like_any_act(
     assert taught(world, one["crossing_id"]) == (1, "profile", True)
     assert finds(world) == before + 1
     # Negative control: an audit that its projection and the labels never hear of.
-    monkeypatch.setattr("features.history.journal_history.KINDS", (DECISION, CROSSING, SEIZURE))
+    monkeypatch.setattr("features.history.tables.KINDS", (DECISION, CROSSING, SEIZURE))
     monkeypatch.setattr(OutcomeProjection, "apply", lambda *_: None)
     world.post("/v1/inspections", act(START + 2, other["crossing_id"], outcome="discrepancy"))
     assert taught(world, other["crossing_id"])[0] == -1

@@ -10,20 +10,20 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.audit.home_check import check_home
-from api.http.schema_base import Acknowledged, AcknowledgedAct
+from api.http.answers import Acknowledged, AcknowledgedAct
 from api.service.settings import Settings
 from engine.domain.records import Inspection
 from engine.domain.rights import Role
 from engine.domain.time_units import NEVER
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import INSPECTION, INSPECTION_CORRECTED
+from engine.queue import corrections
 from engine.queue.corrections import Corrections
-from engine.queue.find_gravity import FindGravity
-from engine.targeting import corrections
-from features.history.journal_history import read_event_log
+from engine.queue.match_outcomes import FindGravity
 from features.history.labels import labels
+from features.history.tables import read_event_log
 from features.online import projection
-from features.online.epoch import open_epoch
+from features.online.backfill import open_epoch
 from models.data.build_dataset import freeze_history
 from tests.service.audit.test_journal_history import PLAN, again, list_digests, read_recounted
 from tests.service.page_session import Desk, at_desk

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from api.audit.home_check import check_home
-from api.service import store_probe
+from api.service import readiness
 from api.service.settings import Settings
 from engine.domain.records import Arrival
-from features.online.counter_log import tables
+from features.online import counter_log
 from tests.service.conftest import serving
 from tests.service.running_service import FakeModels, World, arrival, open_world
 
@@ -32,7 +32,7 @@ def live(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture(autouse=True)
 def _each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_probe, "EVERY_SECONDS", -1)
+    monkeypatch.setattr(readiness, "EVERY_SECONDS", -1)
 
 
 def same_truck(number: int) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def test_a_service_that_believes_the_key_is_blind_from_then_on(
 ) -> None:
     """Negative control: as it was found."""
     decide(live, 1, 2, 3)
-    monkeypatch.setattr(tables, "_refuse_key", lambda _: None)
+    monkeypatch.setattr(counter_log, "_refuse_key", lambda _: None)
     edit(live)
     decide(live, 4, 5)
     assert live.client.get("/readyz").status_code == 200

@@ -20,10 +20,10 @@ from api.harness.fault_runner import Fault, FaultRun, Scratch, scratch
 from api.harness.fork_server import PLANTED
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE, Home
 from experiments.faults import store_outage, unauthenticated_flood, work_flood
-from experiments.faults.full_disk import on_a_small_disk
 from experiments.faults.ledger_check import Counts
 from experiments.faults.senders import PATIENCE_SECONDS, SENDERS, Book
 from experiments.faults.service_process import Forker
+from experiments.faults.store_outage import on_a_small_disk
 
 if TYPE_CHECKING:
     from experiments.support.postgres import Cluster

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.http.openapi_examples import BODIES
-from api.service import home_keys, store_probe
+from api.http.responses import BODIES
+from api.service import readiness
 from api.service.assembly import open_runtime
 from api.service.settings import Settings
 from engine.domain.rights import Role
@@ -34,7 +34,7 @@ def live(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture(autouse=True)
 def _each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_probe, "EVERY_SECONDS", -1)
+    monkeypatch.setattr(readiness, "EVERY_SECONDS", -1)
 
 
 def stop(world: World) -> None:
@@ -131,7 +131,7 @@ def test_a_service_that_makes_what_it_misses_knows_no_key(
     """Negative control: as it was found."""
     stop(live)
     (live.home.keys / "pepper").unlink()
-    monkeypatch.setattr(home_keys, "require_keys", lambda _: None)
+    monkeypatch.setattr(readiness, "require_keys", lambda _: None)
     monkeypatch.setattr("api.service.runtime.require_keys", lambda _: None)
     for again in start(live):
         assert again.client.get("/readyz").status_code == 200

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from api.auth.permissions import MAY
-from api.http.openapi_examples import BODIES
+from api.http.responses import BODIES
 from api.service import structured_logging
 from engine.domain.rights import Role
 from tests.service.running_service import World, arrival
@@ -43,7 +43,7 @@ def library(name: str) -> logging.Logger:
 @pytest.fixture(autouse=True)
 def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the processes that backtests and measurements are: without a history they refuse."""
-    monkeypatch.setattr("api.service.subprocess_jobs.run_command", refuse_command)
+    monkeypatch.setattr("api.service.executors.run_command", refuse_command)
 
 
 def refuse_command(_home: object, _bounds: object, command: list[str]) -> CompletedProcess[bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from api.service import store_probe
+from api.service import readiness
 from engine.errors import StoreUnavailableError
 from engine.storage.database import Store
 from tests.service.running_service import World, arrival
@@ -55,7 +55,7 @@ except StoreUnavailableError as error:
 
 @pytest.fixture(autouse=True)
 def _each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_probe, "EVERY_SECONDS", -1)
+    monkeypatch.setattr(readiness, "EVERY_SECONDS", -1)
 
 
 @pytest.mark.integration
@@ -123,10 +123,10 @@ def test_a_server_that_only_reads_is_not_ready(store: Store, store_url: str) -> 
 def test_many_who_ask_are_answered_by_one_probe(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_probe, "EVERY_SECONDS", 60.0)
+    monkeypatch.setattr(readiness, "EVERY_SECONDS", 60.0)
     tried = []
     monkeypatch.setattr(type(world.runtime.store), "probe", lambda store: tried.append(store))
-    made = store_probe.Probe(world.runtime.store)
+    made = readiness.Probe(world.runtime.store)
     for _ in range(5):
         made.run()
     assert len(tried) == 1

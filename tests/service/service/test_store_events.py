@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
-from api.service import store_probe, structured_logging
+from api.service import readiness, structured_logging
 from engine.errors import StoreUnavailableError
-from engine.queue import expiry
+from engine.queue import queue
 from engine.storage import database
 from engine.storage.home import DATABASE_VARIABLE
 from tests.service.conftest import serving
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
     """Take the structured log of a service, each fault of the store in it."""
     monkeypatch.setattr(database, "LOG_SECONDS", 0.0)
-    monkeypatch.setattr(expiry, "EVERY_SECONDS", 0.05)
-    monkeypatch.setattr(store_probe, "EVERY_SECONDS", -1)
+    monkeypatch.setattr(queue, "EXPIRY_SECONDS", 0.05)
+    monkeypatch.setattr(readiness, "EVERY_SECONDS", -1)
     found, ours = StringIO(), structured_logging.LibraryHandler()
     kept = logging.root.handlers[:]
     structured_logging.configure(found)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from api.auth.accounts import Accounts
 from api.auth.permissions import MAY, ROUTES, RouteRule
-from api.shifts.schemas import ShiftReport, SignedHandover
+from api.shifts.answers import ShiftReport, SignedHandover
 from engine.domain.rights import Matter, Right, Role
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import HANDOVER_TAKEN

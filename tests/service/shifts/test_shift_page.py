@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.shifts.answers import ReportedDecision, count_hours, median
 from api.shifts.page import ENOUGH
-from api.shifts.reads import ReportedDecision, count_hours, median
 from engine.domain.records import Inspection
 from engine.domain.rights import Role
-from engine.selection.policy import Channel
+from engine.selection import Channel
 from models.statistics.intervals import share
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import act, find

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from api.shifts import reads as shift_reads
+from api.shifts import answers as shift_reads
 from engine.criteria.match import Match
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY
-from models.data import referral_log
+from models.data import propensity_log
 from models.monitoring import drift_monitor, shadow_scoring
 from tests.service.extra_callers import person, send
 from tests.service.page_session import at_desk
@@ -128,7 +128,7 @@ def measure(world: World, notice_decision: dict[str, Any]) -> tuple[bool, bool, 
     """Tell where the search counts: as a draw, against the model in force, for a shadow."""
     with world.runtime.store.read() as connection:
         journal, seq = world.runtime.journal, notice_decision["receipt"]["sequence"]
-        sent = referral_log.read_sent(connection)
+        sent = propensity_log.read_sent(connection)
         now = journal.now(connection) + DAY
         tested = drift_monitor.searches(
             connection, notice_decision["model_version"], after=seq - 1, now=now
@@ -142,7 +142,7 @@ def test_a_search_on_a_notice_stays_out_of_estimates(
     world: World, notice_decision: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert measure(world, notice_decision) == (False, False, False)
-    for module in (referral_log, drift_monitor, shadow_scoring):
+    for module in (propensity_log, drift_monitor, shadow_scoring):
         monkeypatch.setattr(module, "COUNTERPART", "no basis")
     assert measure(world, notice_decision) == (True, True, True)  # negative control
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.watchlist.schemas import WatchEntryView, WatchList
+from api.watchlist import WatchEntryView, WatchList
 from engine.domain.rights import Role
 from engine.queue import match_outcomes
 from tests.service.decisions.test_amendments import amend
@@ -72,6 +72,6 @@ def test_an_outcome_that_loses_its_last_month_is_found(
     def without_last(*asked: Any) -> Any:
         return {code: dict(list(found.items())[:-1]) for code, found in read(*asked).items()}
 
-    monkeypatch.setattr("api.watchlist.reads.read_outcomes", without_last)
+    monkeypatch.setattr("api.watchlist.read_outcomes", without_last)
     with pytest.raises(AssertionError):
         test_an_entry_says_what_became_of_it(world, entry_id)

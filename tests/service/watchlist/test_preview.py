@@ -7,11 +7,11 @@ from unittest.mock import patch
 import pytest
 from sqlalchemy import func, select
 
-from api.profiles.proposals import ProposalWriter
-from api.watchlist import page as watchlist_page
-from api.watchlist import preview as entry_preview
-from api.watchlist.schemas import WatchPreview
-from engine.criteria.profiles.program import program
+from api import watchlist as entry_preview
+from api import watchlist as watchlist_page
+from api.profiles.steps import ProposalWriter
+from api.watchlist import WatchPreview
+from engine.criteria.profiles.checker import program
 from engine.criteria.watchlist import NAMED
 from engine.domain.rights import Role
 from engine.journal.journal import JOURNAL

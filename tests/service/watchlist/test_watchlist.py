@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.profiles.schemas import AcknowledgedStep
-from api.watchlist.schemas import AcknowledgedNotice, WatchEntryView, WatchList
+from api.profiles.answers import AcknowledgedStep
+from api.watchlist import AcknowledgedNotice, WatchEntryView, WatchList
 from engine.criteria.watchlist import WatchEntry
 from engine.domain.rights import Role
 from tests.service.extra_callers import person, send

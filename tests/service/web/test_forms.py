@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.web.field_errors import FIELDS, RULES, corrections
-from api.web.form_fields import FieldMistake
+from api.web.forms import FIELDS, RULES, FieldMistake, corrections
 from api.web.i18n import LANGUAGES, ReaderLocale
 from engine.domain.rights import Role
 from tests.service.decisions.test_decision_page import ONCE, path, send

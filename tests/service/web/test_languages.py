@@ -20,16 +20,16 @@ from engine.domain.records import PLACES, Arrival
 from engine.domain.rights import Role
 from engine.explanation.facts import data_gaps, facts
 from engine.explanation.messages import Message
-from engine.explanation.precursor_signs import add_precursor_reason
+from engine.explanation.reasons import add_precursor_reason
 from engine.ports import Contribution, Evidence
-from engine.search_orders.search_order import SearchCounts, search_order
+from engine.search_orders import SearchCounts, search_order
 from features.catalogue.catalogue import CATALOGUE
 from models.data.propensity_log import DOUBTS, PropensityLog, missing_messages
 from models.evaluation.off_policy import LARGEST_WEIGHT, diagnose_log
 from models.explanation.feature_wording import profile_figure
 from models.explanation.reason_sentences import Sentences
-from models.lifecycle.refusals import REFUSALS
-from models.training import model_card
+from models.lifecycle.transitions import REFUSALS
+from models.training import bundle_writer
 from tests.catalogues import list_texts, places
 from tests.service.page_session import at_desk
 from tests.service.reports.test_acts import find
@@ -121,7 +121,7 @@ def test_a_missing_text_is_found() -> None:
 
 
 def test_every_sentence_of_a_card_is_in_the_catalogues() -> None:
-    assert set(CARD) == {model_card.USE, model_card.NOT_FOR, *model_card.LIMITS}
+    assert set(CARD) == {bundle_writer.USE, bundle_writer.NOT_FOR, *bundle_writer.LIMITS}
 
 
 EVIDENCE = (

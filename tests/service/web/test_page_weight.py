@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from api.queue.page import MOST_SHOWN
+from api.queue import MOST_SHOWN
 from engine.domain.rights import Role
 from models.explanation.reason_sentences import sentences
 from tests.service.conftest import serving

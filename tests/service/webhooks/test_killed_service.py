@@ -20,7 +20,7 @@ from engine.domain.rights import Role
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.service_process import Forker
 from experiments.faults.service_process import Service as ForkedService
-from experiments.support.free_port import free_port
+from experiments.support.processes import find_free_port
 from tests.service.running_service import POST, arrival, make_home, make_keys
 from tests.support.emptied_database import empty_database
 from tests.support.patience import wait_for
@@ -37,7 +37,7 @@ class Service:
     """A process that serves a home."""
 
     def __init__(self, home: "Home", forker: Forker) -> None:
-        self.port = free_port()
+        self.port = find_free_port()
         known = {name: os.environ[name] for name in os.environ if name.startswith("DARVOZA_")}
         self._process = ForkedService(forker, known | {VARIABLE: str(home.root)}, self.port)
 

@@ -16,14 +16,14 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from api.auth.agencies import Duties
 from api.auth.callers import Caller
-from api.http import agency_rows
-from api.http.agency_rows import RecordFilter
-from api.http.openapi_examples import BODIES
+from api.http import access
+from api.http.access import RecordFilter
+from api.http.responses import BODIES
 from api.notifications import event_bodies as bodies
 from api.service.runtime import Runtime
 from api.service.settings import Settings
-from api.webhooks.reads import list_webhooks
-from api.webhooks.worker import DeliveryWorker
+from api.webhooks.answers import list_webhooks
+from api.webhooks.delivery import DeliveryWorker
 from engine.decision.role_views import BLIND
 from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import NotFoundError
@@ -121,7 +121,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
             workers.append(DeliveryWorker(runtime))
             return workers[-1]
 
-        patched.setattr("api.webhooks.worker.DeliveryWorker", open_worker)
+        patched.setattr("api.webhooks.delivery.DeliveryWorker", open_worker)
         for world in serving(tmp_path_factory.mktemp("home")):
             hub = Hub(world, workers)
             for view in VIEWS:
@@ -385,7 +385,7 @@ def test_an_agency_s_administrator_reaches_its_own_webhooks_alone(
     monkeypatch.setattr(Caller, "covers_all", lambda _: True)
     assert find_reached() == {"customs", None}
     unbound = replace(list_rules()[WEBHOOK_DISABLED], is_of_subject=False)
-    monkeypatch.setattr(agency_rows, "list_rules", lambda: {WEBHOOK_DISABLED: unbound})
+    monkeypatch.setattr(access, "list_rules", lambda: {WEBHOOK_DISABLED: unbound})
     assert find_seen() == {"customs", "interior", None}
 
 

@@ -5,11 +5,10 @@ from datetime import datetime
 import pytest
 
 from api.web.i18n import ReaderLocale
-from engine.domain.network import BorderPost, Network
+from engine.domain.network import BorderPost, Network, local_time
 from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros, rfc3339
-from engine.domain.time_zones import local_time
-from engine.selection.randomization import ShiftPlan
+from engine.selection import ShiftPlan
 from features.catalogue.encoder import encode
 from tests.unit.field.broken_statements import list_broken
 

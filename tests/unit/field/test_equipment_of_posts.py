@@ -8,19 +8,20 @@ from typing import get_args
 
 import pytest
 
+from engine import search_orders as search_order_module
 from engine.domain.network import read_network
 from engine.domain.records import Crossing, VehicleClass
-from engine.search_orders import search_order as search_order_module
-from engine.search_orders.equipment import choose_method, join_equipment
-from engine.search_orders.search_order import (
+from engine.search_orders import (
     SCOPES,
     SearchCounts,
     SearchStep,
     any_of,
+    choose_method,
     expectations,
+    join_equipment,
     search_order,
 )
-from experiments.synthetic.world.network import POSTS
+from experiments.synthetic.posts import POSTS
 from tests.unit.field.broken_statements import list_broken
 
 FILE = """

@@ -10,8 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from engine.domain import precursors
-from engine.domain.gravity import Amount, weigh_find
-from engine.domain.network import Network, SeverityBand
+from engine.domain.network import Amount, Network, SeverityBand, weigh_find
 from engine.domain.precursors import PRECURSORS, neighbour_heading, precursor_of
 from engine.domain.records import (
     Arrival,
@@ -23,25 +22,26 @@ from engine.domain.records import (
     Seizure,
 )
 from engine.domain.time_units import DAY
-from engine.explanation import precursor_signs
+from engine.explanation import reasons
 from engine.explanation.facts import data_gaps, facts
-from engine.explanation.precursor_signs import add_precursor_reason
-from engine.explanation.reasons import Reason
-from engine.selection.policy import (
+from engine.explanation.reasons import Reason, add_precursor_reason
+from engine.selection import (
     COUNTERPART,
+    RANDOM,
+    SCORE,
     Chance,
     Channel,
     Policy,
+    ShiftPlan,
+    movement_key,
     propensity,
     random_chance,
     risk,
     score_chances,
     select,
 )
-from engine.selection.randomization import RANDOM, SCORE, ShiftPlan, movement_key
 from features.catalogue.encoder import encode
-from features.history.linking import derive_known_times
-from features.history.tables import SCHEMAS
+from features.history.tables import SCHEMAS, derive_known_times
 from models.statistics.intervals import clopper_pearson, share
 from tests.support.random_histories import START
 from tests.unit.field.broken_statements import list_broken
@@ -303,7 +303,7 @@ def test_a_first_consignee_that_goes_unnoticed_is_found(monkeypatch: pytest.Monk
         test_an_unusual_quantity_of_a_precursor_comes_first,
     )
     assert list_broken(*statements) == []
-    monkeypatch.setattr(precursor_signs, "unusual_signs", lambda _: [])
+    monkeypatch.setattr(reasons, "unusual_signs", lambda _: [])
     assert len(list_broken(*statements)) == 2
 
 
@@ -323,7 +323,7 @@ def test_a_counterparts_word_that_measures_the_engine_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The seeded bug: a notice is a purpose like any other."""
-    monkeypatch.setattr("engine.selection.policy.COUNTERPART", "another")
+    monkeypatch.setattr("engine.selection.COUNTERPART", "another")
     assert len(list_broken(test_a_counterparts_word_enters_no_propensity)) == 1
 
 

@@ -5,8 +5,7 @@ import json
 from sqlalchemy import select
 
 from api.auth.accounts import Accounts
-from api.auth.credential_commitment import commitment_of
-from api.auth.credentials import digest
+from api.auth.credentials import commitment_of, digest
 from api.auth.tables import KEYS, USERS
 from engine.domain.network import Network
 from engine.domain.rights import Role

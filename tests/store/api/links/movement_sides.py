@@ -7,16 +7,19 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
+from api.links.announcements import announce_movements
 from api.links.exchanges import list_handlers
-from api.links.movements.announcements import announce_movements
 from api.service.assembly import projections
 from engine.domain.network import read_home_network
 from engine.domain.records import Arrival, Inspection, Seizure
 from engine.journal.entries import Kind
 from engine.journal.idempotency import crossing_name, inspection_name
 from engine.journal.journal import JOURNAL, Journal, JournalReader
-from engine.journal.kinds import CROSSING, INSPECTION, RELEASE, SEIZURE
-from engine.journal.payloads import (
+from engine.journal.kinds import (
+    CROSSING,
+    INSPECTION,
+    RELEASE,
+    SEIZURE,
     ClaimBody,
     CrossingBody,
     InspectionBody,
@@ -29,18 +32,17 @@ from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkKeys
 from engine.links.messages import list_fields
 from engine.links.state import Link
-from engine.queue.referrals import strictest_answered
+from engine.queue.queue import strictest_answered
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan, Rows
-from features.history.journal_history import read_event_log
-from features.history.tables import Tables
+from features.history.tables import Tables, read_event_log
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from features.online.online_features import OnlineFeatures
-from features.online.spread.snapshots import SpreadSnapshots
-from features.partners.standard_agreement import MANIFEST_FIELDS
+from features.online.spread_snapshots import SpreadSnapshots
+from features.partners.linked_history import MANIFEST_FIELDS
 from tests.store.features.online.record_batches import SetClock
 from tests.support.facing_posts import EAST, NETWORK_FILE, WEST
 from tests.support.link_agreements import party_content

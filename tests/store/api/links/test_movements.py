@@ -16,16 +16,16 @@ from unittest.mock import patch
 
 import pytest
 
-from api.links.movements import announcements, missing
-from api.links.movements.missing import LOOKED_BACK, list_missing
+from api.links import announcements, movements
+from api.links.movements import LOOKED_BACK, list_missing
 from engine.domain.identifiers import fold
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import CROSSING, INSPECTION, SEIZURE
 from engine.links.area import LINK_RECEIVED, LINK_SENT
-from engine.targeting.reports import Release
-from features.history import journal_history
+from engine.targeting.report_writer import Release
+from features.history import tables
 from features.history.tables import Tables
 from features.partners.linked_history import LET_GO, SEARCHED_WITHIN, link_histories
 from features.partners.movements import LONGEST
@@ -148,12 +148,12 @@ def test_a_manifest_known_before_it_arrived_is_caught(
     west = linked_sides[0]
 
     def read_early(connection: Any, **cut: Any) -> Iterator[Any]:
-        for record in JournalReader(connection).records(*journal_history.KINDS):
+        for record in JournalReader(connection).records(*tables.KINDS):
             is_of_partner = "message" in record.body
             yield replace(record, known_at=record.known_at - HOUR) if is_of_partner else record
 
     assert west.count_unlike() == 0
-    monkeypatch.setattr(journal_history, "records", read_early)
+    monkeypatch.setattr(tables, "read_records", read_early)
     assert west.count_unlike() > 0
 
 
@@ -296,10 +296,10 @@ def test_announced_vehicles_without_an_entry_are_missing(
 ) -> None:
     """With less time to arrive some are late. Seeded bug: entries are passed over."""
     if not is_read:
-        monkeypatch.setattr(missing, "_read_entries", lambda *_, **__: {})
+        monkeypatch.setattr(movements, "_read_entries", lambda *_, **__: {})
     pairs = []
     for longest in (LONGEST, 2 * HOUR, MINUTE):
-        monkeypatch.setattr(missing, "LONGEST", longest)
+        monkeypatch.setattr(movements, "LONGEST", longest)
         for side in linked_sides:
             pairs += [
                 (find_missing(side, now), expect_missing(side, now, longest=longest))

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from api.links.movements import announcements
-from api.links.movements.announcements import announce_movements
-from api.links.movements.departures import list_departures
+from api.links import announcements
+from api.links.announcements import announce_movements
+from api.links.movements import list_departures
 from engine.journal.entries import JournalRecord
 from engine.links.agreement import parse_agreement
 from engine.links.area import LINK_SENT
 from engine.links.identity import LinkKeys
 from engine.links.outbox import OutgoingMessage
 from engine.links.state import Link
-from features.partners.standard_agreement import MANIFEST_FIELDS
+from features.partners.linked_history import MANIFEST_FIELDS
 from tests.store.api.links.movement_sides import MovementSide
 from tests.store.api.links.test_movements import Sides, open_sides, play
 from tests.support.facing_posts import EAST

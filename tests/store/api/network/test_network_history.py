@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from api.network import history
-from api.network.history import ActCell, DecisionCell, PlaceCell, Slot, count_history
+from api.network import answers
+from api.network.answers import ActCell, DecisionCell, PlaceCell, Slot, count_history
 from engine.domain.network import BorderPost, Network
 from engine.domain.time_units import DAY, MINUTE, micros
 from engine.journal.entries import Draft
@@ -15,7 +15,7 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import INSPECTION, SEIZURE
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
-from engine.selection.policy import Channel
+from engine.selection import Channel
 from engine.storage.database import Store
 
 NOW = datetime(2026, 10, 14, 7, tzinfo=UTC)
@@ -96,7 +96,7 @@ def draft_seizure() -> Draft[Any]:
     return Draft(SEIZURE, "s-1", "HAI", {"seizure": seizure, "linked_crossing_id": "c1"})
 
 
-def count(store: Store) -> history.NetworkHistory:
+def count(store: Store) -> answers.NetworkHistory:
     with store.read() as snapshot:
         return count_history(snapshot, NETWORK, now=micros(NOW))
 
@@ -108,7 +108,7 @@ LONDON_LATE = Slot(LAST_WEEK, 7, 21)
 
 def test_counts_are_those_made_by_hand(filled_store: Store) -> None:
     found = count(filled_store)
-    assert found.weeks[-2:] == (LAST_WEEK, THIS_WEEK) and len(found.weeks) == history.WEEKS
+    assert found.weeks[-2:] == (LAST_WEEK, THIS_WEEK) and len(found.weeks) == answers.WEEKS
     assert found.decisions == {
         DecisionCell("HAI", KABUL_LATE, Channel.RED): 1,
         DecisionCell("HAI", KABUL_NOON, Channel.RED): 1,
@@ -135,7 +135,7 @@ def test_seeded_bugs_are_seen(filled_store: Store, monkeypatch: pytest.MonkeyPat
     """Negative control: papers taken for a search, and one clock for all posts."""
     right = count(filled_store)
     with monkeypatch.context() as patched:
-        patched.setattr(history, "is_papers_only", lambda _: False)
+        patched.setattr(answers, "is_papers_only", lambda _: False)
         assert count(filled_store).acts != right.acts
     monkeypatch.setattr(Network, "timezone", lambda *_: "Etc/UTC")
     assert count(filled_store).decisions != right.decisions
@@ -144,14 +144,14 @@ def test_seeded_bugs_are_seen(filled_store: Store, monkeypatch: pytest.MonkeyPat
 def test_a_count_is_used_again_for_some_seconds(
     filled_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read() -> history.NetworkHistory:
+    def read() -> answers.NetworkHistory:
         with filled_store.read() as snapshot:
-            return history.read_history(filled_store, snapshot, NETWORK, now=micros(NOW))
+            return answers.read_history(filled_store, snapshot, NETWORK, now=micros(NOW))
 
-    monkeypatch.setattr(history, "KEPT_SECONDS", 3600.0)
+    monkeypatch.setattr(answers, "KEPT_SECONDS", 3600.0)
     first = read()
     with filled_store.write() as connection:
         connection.execute(insert(DECISIONS), [row("c9", "LON", micros(NOW), Channel.GREEN)])
     assert read() is first
-    monkeypatch.setattr(history, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(answers, "KEPT_SECONDS", 0.0)
     assert read().decisions.total() == first.decisions.total() + 1

@@ -17,19 +17,24 @@ from sqlalchemy import insert, select, true, update
 
 from api.notifications.event_bodies import EventBodies
 from api.service.metrics import Metrics
-from api.service.runtime import Runtime
+from api.service.runtime import Runtime, SignedAnswers
 from api.service.settings import Settings
-from api.service.signed_answers import SignedAnswers
-from api.webhooks import sender
-from api.webhooks.signatures import derive_secret, open_key, show_secret
-from api.webhooks.worker import DeliveryWorker
+from api.webhooks import delivery
+from api.webhooks.delivery import DeliveryWorker
+from api.webhooks.steps import derive_secret, open_key, show_secret
 from engine.domain.network import Network
 from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock, micros
-from engine.events import deliveries
+from engine.events import webhooks
 from engine.events.area import WEBHOOK_ENDED, WEBHOOK_REGISTERED, WEBHOOK_RESENT, WEBHOOK_ROTATED
-from engine.events.deliveries import FAILING, Outcome, read_figures
-from engine.events.endpoints import EndpointHistory
-from engine.events.outbox import DELIVERIES, EVENTS, EventProjection
+from engine.events.webhooks import (
+    DELIVERIES,
+    EVENTS,
+    FAILING,
+    DeliveryOutcome,
+    EndpointHistory,
+    EventProjection,
+    read_figures,
+)
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import BODIES, Journal
 from engine.journal.kinds import MODEL_SHADOWED
@@ -145,7 +150,7 @@ def test_a_receiver_that_is_down_for_an_hour_gets_every_event_in_order(outbox: O
         outbox.pass_time(12 * HOUR)
     assert outbox.find_faults(entries) == []
     with outbox.store.read() as connection:
-        assert read_figures(connection)["w1"] == deliveries.DeliveryFigures()
+        assert read_figures(connection)["w1"] == webhooks.DeliveryFigures()
 
 
 @pytest.mark.parametrize("answer", [500, 302, None, b"HTTP/1.1 2"])
@@ -176,8 +181,8 @@ def test_a_receiver_that_answers_too_late_gets_the_event_again(outbox: Outbox) -
 
 
 BUGS: dict[str, tuple[Any, str, Any]] = {
-    "lost": (sender, "judge", lambda *_: Outcome("delivered", "500")),
-    "out of order: m1": (deliveries, "_is_due", None),
+    "lost": (delivery, "judge", lambda *_: DeliveryOutcome("delivered", "500")),
+    "out of order: m1": (webhooks, "_is_due", None),
 }
 
 
@@ -223,7 +228,7 @@ def test_what_was_not_recorded_is_not_sent(outbox: Outbox, is_bug: bool) -> None
     class EarlySender(EventProjection):
         def apply(self, connection: Any, entries: Any) -> None:
             super().apply(connection, entries)
-            early = sender.Message(outbox.receiver.url, {"webhook-id": "evt_early"}, b"{}")
+            early = delivery.Message(outbox.receiver.url, {"webhook-id": "evt_early"}, b"{}")
             outbox.worker._sender.send([early])
 
     projection = EarlySender() if is_bug else EventProjection()
@@ -289,7 +294,7 @@ def test_after_the_last_attempt_an_event_is_set_aside_until_it_is_sent_again(
         outbox.worker.deliver()
         outbox.pass_time(4 * DAY, HOUR)
         assert outbox.dead_letters() == 1
-        assert len(outbox.receiver.tried) == len(deliveries.RETRY_DELAYS) + 1
+        assert len(outbox.receiver.tried) == len(webhooks.RETRY_DELAYS) + 1
         outbox.receiver.answer = lambda _: 200
         later = outbox.happen(1, ["m1"])
         outbox.worker.deliver()

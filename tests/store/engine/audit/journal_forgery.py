@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, delete, insert, select, update
 
 from engine.journal.entries import Draft, Entry
-from engine.journal.hash_chain import GENESIS, SALT_BYTES, ChainLink, chain_of, leaf_of
+from engine.journal.hash_chain import GENESIS, SALT_BYTES, ChainedFields, chain_of, leaf_of
 from engine.journal.journal import BODIES, IDENTITY, JOURNAL, Journal
 from engine.storage.database import Store
 
@@ -116,7 +116,7 @@ def forge(connection: Connection) -> None:
     for seq, (row, known_at) in enumerate(zip(rows, times, strict=True), 1):
         salt, body = row.pop("salt"), row.pop("body")
         row |= {"seq": seq, "known_at": known_at, "leaf": leaf_of(salt, body)}
-        link = row["chain"] = chain_of(link, journal_id, ChainLink(**row))
+        link = row["chain"] = chain_of(link, journal_id, ChainedFields(**row))
         bodies.append({"seq": seq, "salt": salt, "body": body})
     connection.execute(insert(JOURNAL), rows)
     connection.execute(insert(BODIES), bodies)

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from engine.audit.draw_verification import DrawVerifier
-from engine.audit.verification import verify
+from engine.audit.verification import DrawVerifier, verify
 from engine.journal.entries import Draft
 from engine.journal.journal import BODIES, JOURNAL
 from engine.journal.kinds import DECISION, SHIFT_CLOSED, SHIFT_OPENED
-from engine.selection.randomization import SCORE
+from engine.selection import SCORE
 from engine.shifts.shift_state import SHIFTS
 from engine.storage.database import Store
 from tests.store.engine.targeting.test_targeting import Two, ask, two  # noqa: F401
@@ -109,5 +108,5 @@ def test_a_check_that_believes_the_record_would_miss_it(
 
         __hash__ = float.__hash__
 
-    monkeypatch.setattr("engine.audit.draw_verification.draw", lambda *_, **__: Agreeable())
+    monkeypatch.setattr("engine.audit.verification.draw", lambda *_, **__: Agreeable())
     assert rules(closed_shift_store) == []

@@ -16,11 +16,7 @@ from engine.audit.erasures import erasure_draft
 from engine.audit.verification import FAULTS_KEPT, Verdict, verify, verify_snapshot
 from engine.errors import StoreUnavailableError
 from engine.journal.entries import Draft, Entry
-from engine.journal.hash_chain import (
-    ChainLink,
-    canonical,
-    leaf_of,
-)
+from engine.journal.hash_chain import ChainedFields, canonical, leaf_of
 from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.journal.receipts import Receipt, Signer
 from engine.storage.database import Store
@@ -103,7 +99,7 @@ def test_after_the_last_receipt_a_forger_is_believed(store: Store) -> None:
         assert judge(connection, [SIGNER.sign(entries[RECORDS // 2])]).ok
 
 
-def body_alone(previous: bytes, _: str, link: ChainLink) -> bytes:
+def body_alone(previous: bytes, _: str, link: ChainedFields) -> bytes:
     """Chain the bodies and nothing that is said about them: the mistake to be caught."""
     return leaf_of(previous, link.leaf)
 

@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from engine.cases import file_store
+from engine.cases import files
 from engine.cases.area import CASE_EVENT, CaseEventBody
 from engine.cases.case_events import CaseFile
-from engine.cases.file_check import count_case_files, find_case_file_faults
-from engine.cases.file_store import ReceivedFile, list_strays, sweep_files
+from engine.cases.files import (
+    ReceivedFile,
+    count_case_files,
+    find_case_file_faults,
+    list_strays,
+    sweep_files,
+)
 from engine.journal.journal import Journal
-from engine.journal.payloads import COPIED
+from engine.journal.kinds import COPIED
 from engine.storage.database import Store
 from engine.storage.home import Home
 
@@ -105,7 +110,7 @@ def test_a_copied_record_asks_for_no_file_here(
     Journal(store).append([CASE_EVENT.draft("case-1", body, post="OYB")])  # type: ignore[arg-type]
     with store.read() as connection:
         assert list(find_case_file_faults(home, connection)) == []
-        monkeypatch.setattr(file_store, "COPIED", "never")
+        monkeypatch.setattr(files, "COPIED", "never")
         assert len(list(find_case_file_faults(home, connection))) == 1
 
 

@@ -15,8 +15,12 @@ from engine.criteria.dual_control import (
     read_approval_state,
 )
 from engine.criteria.match import Match
-from engine.criteria.profiles.matcher import ProfileMatcher
-from engine.criteria.profiles.profile import ProfileProposal, draft_profile, read_profiles
+from engine.criteria.profiles.profile import (
+    ProfileMatcher,
+    ProfileProposal,
+    draft_profile,
+    read_profiles,
+)
 from engine.criteria.watchlist import (
     Notice,
     WatchEntry,

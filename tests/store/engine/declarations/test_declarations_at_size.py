@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from api.auth.callers import Caller
-from api.declarations.steps import cancel, lodge
+from api.declarations import cancel, lodge
 from api.service.assembly import open_runtime
 from api.service.runtime import Runtime
 from api.service.settings import Settings

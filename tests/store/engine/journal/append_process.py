@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from engine.journal.batch_worker import Writer
 from engine.journal.entries import Draft, Entry
-from engine.journal.group_commit import Writer
 from engine.journal.journal import Journal
 from engine.storage.database import Store
 

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from engine.audit.verification import verify
 from engine.errors import RecordError, StoreUnavailableError
+from engine.journal.batch_worker import LARGEST_COMMIT, Writer
 from engine.journal.entries import Draft, Entry
-from engine.journal.group_commit import LARGEST_BATCH, Writer
 from engine.journal.journal import Journal
 from engine.storage.database import Store
 
@@ -72,10 +72,10 @@ def test_what_waits_shares_one_commit(store: Store) -> None:
 def test_a_batch_is_bounded(store: Store) -> None:
     journal = CountingJournal(store)
     with hold_writer(journal) as writer:
-        for number in range(LARGEST_BATCH + 1):
+        for number in range(LARGEST_COMMIT + 1):
             writer.submit(draft(f"s{number}"))
 
-    assert journal.sizes == [1, LARGEST_BATCH, 1]
+    assert journal.sizes == [1, LARGEST_COMMIT, 1]
 
 
 def test_records_that_break_their_batch_are_taken_out_of_it(store: Store) -> None:
@@ -153,10 +153,10 @@ def test_a_request_that_went_away_before_its_turn_is_not_written(store: Store) -
 def test_closing_writes_what_waits_and_takes_no_more(store: Store) -> None:
     journal = CountingJournal(store)
     with hold_writer(journal) as writer:
-        futures = [writer.submit(draft(f"s{number}")) for number in range(LARGEST_BATCH + 5)]
+        futures = [writer.submit(draft(f"s{number}")) for number in range(LARGEST_COMMIT + 5)]
     writer.close()
 
     assert all(future.done() for future in futures)
     with pytest.raises(StoreUnavailableError):
         writer.submit(draft("late"))
-    assert verify(store).checked == LARGEST_BATCH + 6
+    assert verify(store).checked == LARGEST_COMMIT + 6

@@ -13,8 +13,8 @@ from sqlalchemy import event, func, select
 import engine.storage.database
 from engine.audit.verification import verify
 from engine.errors import StoreUnavailableError
+from engine.journal.batch_worker import Writer
 from engine.journal.entries import Draft, Entry
-from engine.journal.group_commit import Writer
 from engine.journal.journal import JOURNAL, Journal
 from engine.storage.database import STALLED_SECONDS, Store
 from experiments.support.postgres import Cluster

@@ -14,12 +14,16 @@ from engine.domain.time_units import DAY, moment
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal.journal import JOURNAL
 from engine.links.area import LINK_RECEIVED, LINK_SENT, MATCH_ASKED
-from engine.links.matching import match_exchange
-from engine.links.matching.detail_release import ReleaseStep
-from engine.links.matching.match_exchange import MatchExchange
-from engine.links.matching.match_limits import MatchUse
-from engine.links.matching.match_state import CommonEntry, MatchState, read_match_state
-from engine.links.matching.oblivious_prf import PrfMode, hash_to_group
+from engine.links.matching import list_comparison
+from engine.links.matching.list_comparison import ListComparison
+from engine.links.matching.match_state import (
+    CommonEntry,
+    MatchState,
+    MatchUse,
+    ReleaseStep,
+    read_match_state,
+)
+from engine.links.matching.set_intersection import PrfMode, hash_to_group
 from engine.links.messages import Match
 from engine.links.outbox import OutgoingMessage
 from tests.store.engine.links.two_sides import NAME, Side
@@ -29,8 +33,8 @@ Sides = tuple[Side, Side]
 PLATES = 10_000
 
 
-def compare(side: Side) -> MatchExchange:
-    return MatchExchange(side.exchange)
+def compare(side: Side) -> ListComparison:
+    return ListComparison(side.exchange)
 
 
 def add_entry(side: Side, name: str, *, is_shareable: bool = True, **named: Any) -> None:
@@ -139,7 +143,7 @@ def test_a_release_by_one_person_would_be_noticed(
     lite_sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: the first release sends the details."""
-    monkeypatch.setitem(match_exchange._SENT_AT, "released_once", "release")
+    monkeypatch.setitem(list_comparison._SENT_AT, "released_once", "release")
     with pytest.raises(AssertionError, match="not in"):
         test_two_people_ask_and_two_release_and_then_details_travel(lite_sides)
 
@@ -227,7 +231,7 @@ def test_without_the_cap_an_enumeration_is_answered(
     lite_sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: every request is permitted."""
-    monkeypatch.setattr(match_exchange, "judge_request", lambda use, *_, **__: (MatchUse(), None))
+    monkeypatch.setattr(list_comparison, "judge_request", lambda use, *_, **__: (MatchUse(), None))
     assert enumerate_plates(*lite_sides, requests=4) > PLATES // 100
 
 

@@ -23,13 +23,19 @@ from engine.domain.time_units import DAY, HOUR, moment
 from engine.errors import ConflictError, NotFoundError, RecordError
 from engine.journal.idempotency import claim
 from engine.journal.kinds import WATCHLIST_LEFT
+from engine.links import requests
 from engine.links.area import LINK_RECEIVED, LINK_SENT
 from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport, Withdraw
 from engine.links.outbox import OutgoingMessage
-from engine.links.requests import facts
-from engine.links.requests.arrival_effects import take_request, take_withdrawal
-from engine.links.requests.facts import HeldRequest, find_request, list_requests
-from engine.links.requests.request_desk import RequestDesk, RequestSender
+from engine.links.requests import (
+    HeldRequest,
+    RequestDesk,
+    RequestSender,
+    find_request,
+    list_requests,
+    take_request,
+    take_withdrawal,
+)
 from tests.store.engine.links.two_sides import NAME, Disk, Side, open_sides
 
 Sides = tuple[Side, Side]
@@ -345,15 +351,15 @@ def test_steps_that_were_refused_would_move_a_case_to_no_one(
     sides: Sides, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: a step counts whether or not the other side took it."""
-    real = facts._complete
+    real = requests._complete
 
     def complete(connection: Any, opened: Any) -> list[HeldRequest]:
         found = real(connection, opened)
-        rows = [facts.StepRow(*row) for row in connection.execute(facts._select_rows())]
-        steps = tuple(row for row in rows if row.step in facts._SIDES)
+        rows = [requests.StepRow(*row) for row in connection.execute(requests._select_rows())]
+        steps = tuple(row for row in rows if row.step in requests._SIDES)
         return [HeldRequest(one.link, one.opened, steps) for one in found]
 
-    monkeypatch.setattr(facts, "_complete", complete)
+    monkeypatch.setattr(requests, "_complete", complete)
     with pytest.raises(AssertionError):
         test_a_step_that_the_other_side_refused_is_none(sides, hand)
 

@@ -14,10 +14,10 @@ from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange, TakenParcel
 from engine.links.identity import LinkKeys
 from engine.links.ledger import EnvelopeRow, LinkProjection, list_envelopes
-from engine.links.matching.match_exchange import follow_matches
+from engine.links.matching.list_comparison import follow_matches
 from engine.links.messages import Manifest
 from engine.links.outbox import OutgoingMessage
-from engine.links.requests.facts import RequestProjection
+from engine.links.requests import RequestProjection
 from engine.links.state import Link
 from engine.storage.database import Store
 from tests.support.link_agreements import manifest_body, partner_content

@@ -7,8 +7,7 @@ from sqlalchemy import select
 
 from engine.domain.identifiers import fold
 from engine.queue import identifier_index
-from engine.queue.identifier_index import find_decisions, list_texts
-from engine.queue.identifier_log import IDENTIFIERS
+from engine.queue.identifier_index import IDENTIFIERS, find_decisions, list_texts
 from engine.queue.queue import DECISIONS
 from engine.storage.database import Store, insert_rows
 from engine.storage.dialect import Dialect

@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import Connection, select
 
 from engine.domain.identifiers import fold
-from engine.queue import identifier_index, identifier_log
-from engine.queue.identifier_index import find_decisions, list_texts
-from engine.queue.identifier_log import (
+from engine.queue import identifier_index
+from engine.queue.identifier_index import (
     IDENTIFIERS,
+    IdentifierRow,
     MergeState,
-    Row,
     append,
+    find_decisions,
+    list_texts,
     read_waiting,
     settle,
     void,
@@ -31,8 +32,8 @@ LAST = 60
 @pytest.fixture(autouse=True)
 def small_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every step of a merge is met within sixty decisions."""
-    monkeypatch.setattr(identifier_log, "LONGEST", 20)
-    monkeypatch.setattr(identifier_log, "LEAST", 8)
+    monkeypatch.setattr(identifier_index, "LONGEST_LOG", 20)
+    monkeypatch.setattr(identifier_index, "LEAST_MERGED", 8)
 
 
 def batches() -> Iterator[Sequence[int]]:
@@ -59,11 +60,11 @@ def record_all(store: Store) -> None:
             record(connection, numbers)
 
 
-def list_expected(last: int) -> list[Row]:
+def list_expected(last: int) -> list[IdentifierRow]:
     return sorted((*text, n) for n in range(1, last + 1) for text in list_texts(body(n)))
 
 
-def list_rows(store: Store) -> list[Row]:
+def list_rows(store: Store) -> list[IdentifierRow]:
     """Return all rows, merged or not; none may be both."""
     with store.read() as connection:
         merged = [(bytes(text), *rest) for text, *rest in connection.execute(select(IDENTIFIERS))]
@@ -85,7 +86,7 @@ def test_a_search_finds_every_decision_at_every_step_of_a_merge(store: Store) ->
             record(connection, numbers)
         last = numbers[-1]
         with store.read() as connection:
-            state = identifier_log._read_state(connection)
+            state = identifier_index._read_state(connection)
         states.add((state.frozen > 0, state.reached > 0))
         assert find(store, f"{last:04d}ÿ") == [(last, ["plate"])]
         assert find(store, "XTA210990") == [(n, ["vin"]) for n in range(last, 0, -1)]
@@ -135,7 +136,7 @@ def test_processes_in_turns_and_after_a_crash_go_on_where_the_last_commit_was(
     store: Store, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three processes take turns; each batch is cut off once after its slice was merged."""
-    write = identifier_log._write_state
+    write = identifier_index._write_state
 
     def cut_off(connection: Connection, state: MergeState) -> None:
         write(connection, state)
@@ -145,7 +146,7 @@ def test_processes_in_turns_and_after_a_crash_go_on_where_the_last_commit_was(
         for place, numbers in enumerate(batches()):
             each = (store, second, third)[place % 3]
             with monkeypatch.context() as patch, suppress(KilledError):
-                patch.setattr(identifier_log, "_write_state", cut_off)
+                patch.setattr(identifier_index, "_write_state", cut_off)
                 with each.write() as connection:
                     record(connection, numbers)
                 continue  # nothing was merged: it is recorded
@@ -155,7 +156,7 @@ def test_processes_in_turns_and_after_a_crash_go_on_where_the_last_commit_was(
 
 
 def test_a_bulk_goes_to_the_table_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identifier_log, "AT_ONCE", 6)
+    monkeypatch.setattr(identifier_index, "MOST_LOGGED", 6)
     with store.write() as connection:
         record(connection, range(1, 8))
         assert read_waiting(connection) == []
@@ -182,7 +183,7 @@ def test_a_log_that_is_emptied_before_its_last_slice_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: a flush out of order."""
-    write, empty = identifier_log._write_state, identifier_log._empty
+    write, empty = identifier_index._write_state, identifier_index._empty
 
     def too_early(connection: Connection, state: MergeState) -> None:
         if state.frozen:
@@ -190,7 +191,7 @@ def test_a_log_that_is_emptied_before_its_last_slice_is_caught(
         else:
             write(connection, state)
 
-    monkeypatch.setattr(identifier_log, "_write_state", too_early)
+    monkeypatch.setattr(identifier_index, "_write_state", too_early)
     record_all(store)
     assert set(list_expected(LAST)) - set(list_rows(store))
 
@@ -199,6 +200,6 @@ def test_a_memory_of_what_was_undone_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: rows that are remembered of one merge are taken for those of another."""
-    monkeypatch.setattr(identifier_log, "randbits", lambda _: 1)
+    monkeypatch.setattr(identifier_index, "randbits", lambda _: 1)
     with pytest.raises(AssertionError):
         test_what_is_undone_is_never_merged(store)

@@ -7,7 +7,7 @@ from engine.journal.idempotency import ANSWERS
 from engine.queue import release_audits
 from engine.queue.queue import DECISIONS
 from engine.queue.release_audits import closure_name, list_open_audits
-from engine.selection.policy import Channel
+from engine.selection import Channel
 from engine.storage.database import Store
 
 

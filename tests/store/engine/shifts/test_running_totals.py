@@ -11,7 +11,7 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, TICK
 from engine.queue.queue import QueueProjection
 from engine.queue.reviews import ReviewProjection
-from engine.shifts.running_totals import _WAITING, Picks, Tally, _Decided
+from engine.shifts.workload import _WAITING, Picks, Tally, _Decided
 from engine.storage.database import Store
 from tests.store.engine.journal.test_journal import NOON, Clock
 
@@ -92,15 +92,15 @@ def test_one_that_overlooks_acts_or_time_would_be_seen(
     if blind:
         monkeypatch.setattr(_Decided, "moves_nothing", True)
     else:
-        monkeypatch.setattr("engine.shifts.running_totals._Line.leave", lambda self, since: None)
+        monkeypatch.setattr("engine.shifts.workload._Line.leave", lambda self, since: None)
     kept, recounted = night(store, Tally(), seed=1)
     assert kept != recounted
 
 
 def test_after_a_long_gap_it_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Sequence[object]] = []
-    monkeypatch.setattr("engine.shifts.running_totals.MOST", 0)
-    monkeypatch.setattr("engine.shifts.running_totals._Decided", lambda *row: read.append(row))
+    monkeypatch.setattr("engine.shifts.workload.MOST_CAUGHT_UP", 0)
+    monkeypatch.setattr("engine.shifts.workload._Decided", lambda *row: read.append(row))
     kept, recounted = night(store, Tally(), seed=2)
     assert kept == recounted and not read
 

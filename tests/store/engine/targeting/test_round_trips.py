@@ -16,7 +16,7 @@ from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import PROFILE_PROPOSED
 from engine.journal.power_records import _NewestRecords, has_new_records
-from engine.queue.identifier_log import IDENTIFIERS
+from engine.queue.identifier_index import IDENTIFIERS
 from engine.storage import database as stores
 from engine.storage.database import METADATA, Store, fetch_rows, insert_rows
 from engine.storage.dialect import copy_from

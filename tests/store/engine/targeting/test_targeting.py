@@ -18,7 +18,7 @@ from engine.journal.idempotency import claim, crossing_name
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import DECISION, SHIFT_CLOSED, SHIFT_OPENED
 from engine.queue.queue import list_decisions
-from engine.selection.randomization import RANDOM, commitment, draw, movement_key
+from engine.selection import RANDOM, commitment, draw, movement_key
 from engine.shifts.shift_state import SHIFTS, ShiftNeed, Shifts, ShiftState
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home

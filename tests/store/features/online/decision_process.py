@@ -18,13 +18,13 @@ from sqlalchemy import Connection
 
 from engine.domain.records import Arrival
 from engine.errors import StoreUnavailableError
+from engine.journal.batch_worker import Writer
 from engine.journal.entries import Draft, Entry
-from engine.journal.group_commit import Writer
 from engine.journal.journal import Journal
 from engine.storage.database import Store
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan, Rows
-from features.online import counter_store, counter_updates
+from features.online import counter_store
 from features.online.counter_store import Lookup
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
@@ -154,7 +154,7 @@ class _UnlockedJournal(Journal):
             def latest(_: Connection, lookups: Sequence[Lookup]) -> list[bytes | None]:
                 return counter_store.latest(early, lookups)
 
-            with patch.object(counter_updates, "latest", latest):
+            with patch.object(counter_store, "latest", latest):
                 return super().append(drafts)
 
 

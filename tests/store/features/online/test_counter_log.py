@@ -15,13 +15,11 @@ from engine.journal.journal import JOURNAL
 from engine.storage.database import Store, fetch_rows, insert_rows
 from features.catalogue.plan import Rows
 from features.offline.encoded_history import read_log
-from features.online import counter_store
+from features.online import counter_log, counter_store
 from features.online.backfill import backfill
-from features.online.blocks.rows import expand_rows, is_block, pack_blocks
-from features.online.counter_log import merge, overlay, tables
-from features.online.counter_log.merge import read_waiting, settle
-from features.online.counter_log.tables import Row
-from features.online.counter_store import Ints, insert
+from features.online.counter_log import Row, read_waiting, settle_log
+from features.online.counter_states import expand_rows, is_block, pack_blocks
+from features.online.counter_store import Ints, insert_states
 from features.online.projection import CounterProjection
 from tests.store.features.online.record_batches import Step, batches, name_of, steps
 from tests.store.features.online.replay import PLAN, Replay, as_known, unlike_bulk
@@ -66,13 +64,13 @@ def filled_at_once(store: Store, replay: Replay) -> list[Row]:
 def test_the_table_and_the_log_are_what_a_backfill_gives(store: Store) -> None:
     replay = record_history(store)
     with store.read() as connection:
-        state = tables.read_state(connection)
+        state = counter_log.read_log_state(connection)
         found = list_rows(connection)
         assert read_waiting(connection)
     assert 0 < state.merged < state.newest
     assert found == filled_at_once(store, replay)
     with store.write() as connection:
-        settle(connection, insert)
+        settle_log(connection, insert_states)
     with store.read() as connection:
         assert read_waiting(connection) == []
         assert list_rows(connection) == found
@@ -98,7 +96,7 @@ def count_early(replay: Replay, connection: Connection, batch: Sequence[Step]) -
         insert_rows(connection, JOURNAL, [(seq, known_at, "", "", "", "", None, b"", b"")])
         entry = Entry("", seq, known_at, "", "", "", b"", b"")
         counters.apply(connection, [(entry, Draft("", "", "", {}, extra=event))])
-        assert overlay.read_overlay(connection).size >= number
+        assert counter_log.read_overlay(connection).size >= number
     connection.rollback()
 
 
@@ -111,12 +109,12 @@ def test_a_snapshot_of_before_several_merges_reads_as_it_did(store: Store) -> No
     arrivals, cuts = list_arrivals(replay)
     before = replay.read(arrivals, cuts)
     with store.read() as old:
-        assert tables.read_state(old).newest
+        assert counter_log.read_log_state(old).newest
         for batch in batches(order[half:], FEW):
             replay.batch(batch)
         after = replay.features.read(old, arrivals, as_of=cuts).values
         with store.read() as new:
-            assert tables.read_state(new).merged > tables.read_state(old).newest
+            assert counter_log.read_log_state(new).merged > counter_log.read_log_state(old).newest
     assert (before.view("<i4") == after.view("<i4")).all()
 
 
@@ -173,11 +171,11 @@ def test_a_process_that_starts_after_a_crash_goes_on_where_the_last_commit_was(
     store: Store, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each batch is cut off once after its slice was merged, and recorded by a new process."""
-    clock, state = Replay(store).clock, merge._write_state
+    clock, state = Replay(store).clock, counter_log._write_state
     known: dict[str, int] = {}
     rows: dict[str, tuple[int, Rows]] = {}
 
-    def cut_off(connection: Connection, new: tables.LogState) -> tables.LogState:
+    def cut_off(connection: Connection, new: counter_log.LogState) -> counter_log.LogState:
         state(connection, new)
         raise KilledError
 
@@ -185,7 +183,7 @@ def test_a_process_that_starts_after_a_crash_goes_on_where_the_last_commit_was(
         with Store(store_url) as own:
             replay = Replay(own, clock=clock, known=known, rows=rows)
             with monkeypatch.context() as patch, suppress(KilledError):
-                patch.setattr(merge, "_write_state", cut_off)
+                patch.setattr(counter_log, "_write_state", cut_off)
                 replay.batch(batch)
             if not all(name_of(kind, record) in known for _, kind, record in batch):
                 replay.batch(batch)
@@ -198,7 +196,7 @@ def unlike(store: Store) -> tuple[int, int]:
 
 
 def test_an_overlay_that_is_lost_is_caught(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overlay.Overlay, "last", lambda *_: None)
+    monkeypatch.setattr(counter_log.Overlay, "last", lambda *_: None)
     served, again = unlike(store)
     assert served > 0
     assert again > 0
@@ -208,15 +206,15 @@ def test_a_log_that_is_emptied_before_its_last_slice_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: a flush out of order."""
-    write = merge._write_state
+    write = counter_log._write_state
 
-    def too_early(connection: Connection, state: tables.LogState) -> tables.LogState:
+    def too_early(connection: Connection, state: counter_log.LogState) -> counter_log.LogState:
         if state.is_merging:
-            merge._delete(connection, state.frozen)
+            counter_log._delete(connection, state.frozen)
             state = replace(state, merged=state.frozen)
         return write(connection, state)
 
-    monkeypatch.setattr(merge, "_write_state", too_early)
+    monkeypatch.setattr(counter_log, "_write_state", too_early)
     replay = record_history(store)
     with store.read() as connection:
         found = list_rows(connection)
@@ -228,6 +226,6 @@ def test_a_memory_of_what_was_undone_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: rows are remembered before they are committed."""
-    monkeypatch.setattr(overlay._SeenLog, "own", property(lambda _: None, lambda *_: None))
+    monkeypatch.setattr(counter_log._SeenLog, "own", property(lambda _: None, lambda *_: None))
     with pytest.raises(AssertionError):
         test_what_is_undone_was_never_seen(store)

@@ -16,7 +16,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Rows
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from features.online import counter_store, counter_updates
+from features.online import counter_store
 from features.online.backfill import backfill
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
@@ -143,7 +143,7 @@ def test_an_append_right_after_its_read_asks_nothing_again(
         seen.append(len(lookups))
         return counter_store.latest(connection, lookups)
 
-    monkeypatch.setattr(counter_updates, "latest", count_lookups)
+    monkeypatch.setattr(counter_store, "latest", count_lookups)
     replay = Replay(store)
     for step in steps(history(3, 40)):
         if step[1] == 0:  # a crossing

@@ -13,7 +13,7 @@ from features.catalogue.encoder import encode, key
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.online import counter_store, entity_history
 from features.online.backfill import backfill
-from features.online.blocks.rows import expand_rows
+from features.online.counter_states import WEEKS, expand_rows
 from features.online.entity_history import (
     MOST_CROSSINGS,
     MOST_EVENTS,
@@ -21,9 +21,8 @@ from features.online.entity_history import (
     EntityHistoryReader,
     count_co_occurrences,
     passages,
-    read_link_groups,
+    read_tie_groups,
 )
-from features.online.state_layout import WEEKS
 from tests.store.features.online.record_batches import batches, steps
 from tests.store.features.online.replay import PLAN, Replay
 from tests.support.random_histories import NETWORK, history, tables
@@ -56,7 +55,7 @@ def read_histories(found: Replay, cut: int) -> list[Any]:
             entities, _ = encode(crossing, papers, NETWORK)
             keys, plate = PLAN.keys(entities), entities["plate"]
             values.append(LOOKING.past(connection, keys, as_of=cut))
-            values.append(read_link_groups(LOOKING, connection, keys, as_of=cut))
+            values.append(read_tie_groups(LOOKING, connection, keys, as_of=cut))
             values.append(count_co_occurrences(LOOKING, connection, keys, as_of=cut))
             if plate is not None:
                 values.append(passages(connection, key("plate", plate), as_of=cut))

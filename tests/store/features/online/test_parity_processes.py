@@ -15,7 +15,7 @@ from engine.domain.time_units import HOUR
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.plan import Rows
-from features.history.journal_history import read_event_log, records
+from features.history.tables import read_event_log, read_records
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from tests.store.features.online import decision_process
@@ -120,7 +120,7 @@ def unlike_bulk(home: Home, store: Store, lived: ProcessRun) -> int:
     first: dict[str, int] = {}
     with store.read() as snapshot:
         tables = read_event_log(home, snapshot)
-        for record in records(snapshot):
+        for record in read_records(snapshot):
             if record.kind == "decision":
                 crossing = record.body["arrival"]["crossing"]
                 first.setdefault(crossing["crossing_id"], record.seq)

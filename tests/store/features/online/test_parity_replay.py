@@ -16,9 +16,9 @@ from engine.journal.journal import Journal
 from engine.ports import CrossingEvent
 from engine.storage.database import Store
 from features.offline.encoded_history import EncodedHistory, Events, read_log
-from features.online import counter_store, counter_updates, projection
+from features.online import counter_store, projection
 from features.online.backfill import backfill
-from features.online.blocks.rows import pick_states
+from features.online.counter_states import pick_states
 from tests.store.features.online.record_batches import batches, rough, steps, until
 from tests.store.features.online.replay import PLAN, Replay, unlike_bulk
 from tests.store.features.online.small_logs import write_at_once
@@ -110,7 +110,7 @@ def test_a_count_that_overlooks_them_is_caught(
     assert min(overtaken(store)) > 0
 
 
-class Forgetful(counter_updates.CounterState):
+class Forgetful(counter_store.CounterState):
     """Seeded bug: each event of a hot entity is added to what stood before its batch."""
 
     def keep(self, places: Any, known_at: int, row: Any) -> None:

@@ -8,11 +8,10 @@ import pytest
 from engine.domain.time_units import DAY
 from engine.storage.database import Store
 from features.offline.encoded_history import read_log
-from features.online import counter_store
+from features.online import counter_log, counter_store
 from features.online.backfill import backfill
-from features.online.blocks.rows import pick_states
-from features.online.counter_log import merge, overlay
-from features.online.counter_log.overlay import ANY, LogMemory, Overlay, Span, Window
+from features.online.counter_log import ANY, LogMemory, Overlay, Span, Window
+from features.online.counter_states import pick_states
 from tests.store.features.online.record_batches import batches, steps, until
 from tests.store.features.online.replay import PLAN, Replay, unlike_bulk
 from tests.support.random_histories import history, tables
@@ -83,10 +82,10 @@ def test_the_table_is_not_asked_twice(store: Store, questions: list[int]) -> Non
 
 
 def test_memory_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overlay, "MOST_SPANS", 50)
+    monkeypatch.setattr(counter_log, "MOST_SPANS", 50)
     served = replay(store)
     with served.store.read() as connection:
-        assert len(overlay.read_overlay(connection).spans) <= 50
+        assert len(counter_log.read_overlay(connection).spans) <= 50
     assert unlike_bulk(FOUND, served) == (0, 0)
 
 
@@ -125,7 +124,7 @@ def test_rows_of_a_load_that_are_taken_for_rows_of_the_log_are_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: the floor of counters that were replaced is at the beginning of time."""
-    monkeypatch.setattr(merge, "LONGEST", 10**6)  # nothing is merged since
+    monkeypatch.setattr(counter_log, "LONGEST", 10**6)  # nothing is merged since
     catch_up = LogMemory._catch_up
 
     def too_low(memory: LogMemory, *seen: Any) -> None:
@@ -138,7 +137,7 @@ def test_rows_of_a_load_that_are_taken_for_rows_of_the_log_are_caught(
 
 @pytest.mark.parametrize("longest", [150, 10**6])
 def test_a_load_is_as_in_bulk(store: Store, monkeypatch: pytest.MonkeyPatch, longest: int) -> None:
-    monkeypatch.setattr(merge, "LONGEST", longest)
+    monkeypatch.setattr(counter_log, "LONGEST", longest)
     assert load_and_serve(store) == 0
 
 

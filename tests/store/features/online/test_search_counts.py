@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from engine.domain.records import PLACES, Crossing
-from engine.search_orders.search_order import AGAIN, count_places
+from engine.search_orders import AGAIN, count_places
 from engine.storage.database import Store
 from features.history.labels import read_searches
 from features.offline.encoded_history import read_log

@@ -14,20 +14,20 @@ from engine.journal.journal import Journal
 from engine.storage.database import Store, fetch_rows
 from features.catalogue.find_spread import EVERY, LAG, Codes, Finds, Ints, values_as_of
 from features.offline.encoded_history import read_log
+from features.online import spread_snapshots
 from features.online.backfill import backfill
-from features.online.blocks.rows import expand_rows
-from features.online.counter_log.tables import Row
-from features.online.spread import snapshots
-from features.online.spread.snapshots import SpreadSnapshots
-from features.online.spread.tables import read_head
-from features.online.state_layout import layouts
+from features.online.counter_log import Row
+from features.online.counter_states import expand_rows, list_layouts
+from features.online.spread_snapshots import SpreadSnapshots, read_head
 from tests.store.features.online.record_batches import batches, steps
 from tests.store.features.online.replay import PLAN, Replay, as_known, unlike_bulk
 from tests.support.random_histories import History, history, tables
 
 SIZE = 2_000 if os.environ.get("DARVOZA_PROOF") else 40
 FOUND = history(5, SIZE, step=12 * HOUR, span=120 * DAY)
-_NUMBERS = [layout.number for group, layout in layouts(PLAN).items() if group.stream == "spread"]
+_NUMBERS = [
+    layout.number for group, layout in list_layouts(PLAN).items() if group.stream == "spread"
+]
 COUNTED = (
     "SELECT grp, entity, known_at, state FROM counters "  # noqa: S608 - numbers alone
     f"WHERE grp IN ({', '.join(map(str, _NUMBERS))}) ORDER BY grp, entity, known_at"
@@ -77,13 +77,13 @@ def test_a_snapshot_that_peeks_at_later_finds_is_caught(
 ) -> None:
     """Negative control: finds of the week after the cut count too."""
     weeks = 2 * EVERY
-    right = snapshots._read_finds
-    monkeypatch.setattr(snapshots, "_read_finds", lambda c, cut: right(c, cut + weeks))
+    right = spread_snapshots._read_finds
+    monkeypatch.setattr(spread_snapshots, "_read_finds", lambda c, cut: right(c, cut + weeks))
 
     def peek(seen: Codes, of: Codes, finds: Mapping[str, Finds], *, cut: int, size: int) -> Ints:
         return values_as_of(seen, of, finds, cut=cut + weeks, size=size)
 
-    monkeypatch.setattr(snapshots, "values_as_of", peek)
+    monkeypatch.setattr(spread_snapshots, "values_as_of", peek)
     assert min(unlike_bulk(FOUND, play(store))) > 0
 
 

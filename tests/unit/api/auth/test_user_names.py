@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.auth.user_names import check_name, shape
+from api.auth.accounts import check_name, shape
 from engine.errors import ConflictError, RecordError
 
 TAKEN = ("dilnoza", "sup", "Рустам", "bob", "Anna K")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.service.subprocess_jobs import KEPT_CHARACTERS, SHOWN_CHARACTERS, Backtests
+from api.service.executors import KEPT_CHARACTERS, SHOWN_CHARACTERS, Backtests
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.errors import NotEnoughDataError
 from engine.storage.home import Home

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.cli.training import _write_scores
+from api.cli.models import _write_scores
 from engine.errors import HomeError, InputError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from api.app import FIRST, LateRoutes, create_app, load_late_routes
 from api.cli.main import app as command_line
-from api.http.schema_base import AnswerSchema
+from api.http.answers import AnswerSchema
 from api.site import PAGES, ROUTERS
 from tests.unit.features.intake import bulk_folders as folders
 
@@ -89,7 +89,7 @@ def test_a_service_starts_without_what_few_requests_want(start_state: dict[str, 
         "jinja2",
         "babel",
         "api.models.routes",
-        "api.reports.routes",
+        "api.acts.routes",
     }
     slow |= {"lxml", "features.messages", "scipy.special", "scipy.optimize", "numpy.testing"}
     slow |= {"authlib", "joserfc", "httpx2", "api.oidc.provider"}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from api.network import drawings
-from api.network.drawings import (
+from api.network import page
+from api.network.page import (
     MAP_HEIGHT,
     MAP_WIDTH,
     NARROW_HEIGHT,
@@ -18,7 +18,7 @@ from api.network.drawings import (
     draw_places,
     draw_weeks,
 )
-from experiments.synthetic.world.network import PAIRS, PLACES, POSTS
+from experiments.synthetic.posts import PAIRS, PLACES, POSTS
 from models.statistics.intervals import share
 
 
@@ -50,7 +50,7 @@ def overlaps(*, is_narrow: bool) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("is_narrow", [False, True])
 def test_no_post_covers_another(monkeypatch: pytest.MonkeyPatch, is_narrow: bool) -> None:
     assert overlaps(is_narrow=is_narrow) == []
-    monkeypatch.setattr(drawings, "_move_apart", lambda *_: None)  # a seeded bug
+    monkeypatch.setattr(page, "_move_apart", lambda *_: None)  # a seeded bug
     assert ("AAA", "BBB") in overlaps(is_narrow=is_narrow)
 
 
@@ -84,21 +84,21 @@ def names_that_touch() -> list[tuple[str, str]]:
         made = draw_map(rows, is_narrow=is_narrow)
         sizes = (made.width, made.height)
         boxes = [
-            (one.row["post"], drawings._box_of(one, (one.label_x, one.label_y, one.anchor)))
+            (one.row["post"], page._box_of(one, (one.label_x, one.label_y, one.anchor)))
             for one in made.posts
         ]
         found += [
             (one, other)
             for (one, box), (other, second) in combinations(boxes, 2)
-            if drawings._cover(box, second, sizes) > 20
+            if page._cover(box, second, sizes) > 20
         ]
     return found
 
 
 def test_no_name_covers_another(monkeypatch: pytest.MonkeyPatch) -> None:
     assert names_that_touch() == []
-    places = drawings._choices
-    monkeypatch.setattr(drawings, "_choices", lambda one: places(one)[:1])  # a seeded bug
+    places = page._choices
+    monkeypatch.setattr(page, "_choices", lambda one: places(one)[:1])  # a seeded bug
     assert names_that_touch()
 
 
@@ -117,7 +117,7 @@ def test_few_inspections_have_no_mark() -> None:
     assert top == pytest.approx(share(30, 100).high)
     (mark,) = pictures[1].overall
     assert mark.high < mark.y < mark.low, "y runs downwards"
-    assert draw_weeks([]) == ([], drawings.LEAST_SCALE)
+    assert draw_weeks([]) == ([], page.LEAST_SCALE)
 
 
 def test_hours_add_up_over_posts() -> None:

@@ -16,8 +16,8 @@ from joserfc.jwk import OctKey, RSAKey
 
 from api.auth.oidc_mapping import OidcMapping
 from api.oidc import provider
+from api.oidc.attempts import Refusal, SignOnError
 from api.oidc.provider import Addresses, Provider
-from api.oidc.refusals import Refusal, SignOnError
 
 ROLE = {"claim": "groups", "value": "s", "role": "supervisor"}
 Answer = Callable[[socket.socket, str], None]

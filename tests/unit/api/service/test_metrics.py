@@ -7,7 +7,7 @@ import pytest
 
 from api.service.metrics import BOUND, REDS_TOGETHER, Metrics
 from engine.journal.batch_worker import StoredRecord
-from engine.selection.policy import RANDOM_SHARE
+from engine.selection import RANDOM_SHARE
 
 SECRET = ("darvoza_random_checks_total", "darvoza_risk_percentile_count")
 

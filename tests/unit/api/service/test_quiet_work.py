@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from api.service.quiet_work import LOOKS, YOUNG, do_quiet_work
+from api.service.assembly import LOOKS, YOUNG, do_quiet_work
 from engine.errors import StoreUnavailableError
 from engine.storage.database import Store
 

@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import Future
 from threading import Thread
 
-from api.service.thread_bridge import LoopBridge
+from api.service.executors import LoopBridge
 
 
 def done(works: "list[Future[int]]") -> None:

@@ -15,11 +15,10 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.cli.common import open_home
 from api.cli.main import app
+from api.exercises.desk import ExerciseDesk, default_truth, open_exercise_home
+from api.exercises.maker import make_home
 from api.migrations.upgrade import upgrade
 from api.service.assembly import open_network, open_store
-from api.training.desk import TrainingDesk
-from api.training.maker import make_home
-from api.training.store import default_truth, open_training
 from engine.audit.verification import verify
 from engine.domain.rights import Role
 from engine.errors import (
@@ -29,13 +28,13 @@ from engine.errors import (
     NotAllowedError,
     NotAuthenticatedError,
 )
-from engine.exercises.area import TRAINING_CLOSED, TRAINING_HOME, TRAINING_PICK
+from engine.exercises import TRAINING_CLOSED, TRAINING_HOME, TRAINING_PICK
 from engine.journal import journal as journal_module
 from engine.journal.journal import Journal
 from engine.journal.kinds import NETWORK_DECLARED, TICK
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
-from experiments.training.exercises import PAPERS, Pick
+from experiments.exercises import PAPERS, Pick
 from tests.support.training_exercises import ORDER
 from tests.unit.api.training.conftest import CANARY, has_canary
 
@@ -47,9 +46,9 @@ NETWORK = NETWORK_DECLARED.draft("", {"digest": "", "file": ""})
 
 
 @contextmanager
-def open_desk(root: Path) -> Iterator[TrainingDesk]:
-    with open_training(root) as (home, store):
-        yield TrainingDesk(home, store, default_truth(root))
+def open_desk(root: Path) -> Iterator[ExerciseDesk]:
+    with open_exercise_home(root) as (home, store):
+        yield ExerciseDesk(home, store, default_truth(root))
 
 
 def test_a_journal_is_of_one_sort_for_good(store: Store) -> None:
@@ -150,7 +149,7 @@ def test_an_opening_without_its_guard_still_takes_no_live_record(training_home: 
 def test_passwords_and_keys_of_one_home_open_nothing_in_the_other(
     training_home: Path, live: Path
 ) -> None:
-    with open_training(training_home) as (home, store), open_home(live) as (other, held):
+    with open_exercise_home(training_home) as (home, store), open_home(live) as (other, held):
         trainees, officers = (
             Accounts(store, open_network(home)),
             Accounts(held, open_network(other)),
@@ -164,7 +163,7 @@ def test_passwords_and_keys_of_one_home_open_nothing_in_the_other(
         assert open_pepper(home) != open_pepper(other)
 
 
-def read_shown(desk: TrainingDesk) -> dict[str, Any]:
+def read_shown(desk: ExerciseDesk) -> dict[str, Any]:
     (name, _), *_ = desk.list_exercises()
     exercise = desk.read_exercise(name)
     return {"name": name, "exercise": exercise, "first": exercise.cases[0].crossing_id}
@@ -206,7 +205,7 @@ def test_picks_are_blind_final_and_compared_after_the_end(training_home: Path) -
             desk.debrief(shown["name"], "bob")
         assert desk.measure("ann")["skill"] == found["skill"]
         assert [row["picked"] for row in desk.list_figures() if row["person"] == "ann"] == [3]
-    with open_training(training_home) as (_, store):
+    with open_exercise_home(training_home) as (_, store):
         assert verify(store, []).ok
 
 

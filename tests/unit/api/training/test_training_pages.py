@@ -18,10 +18,8 @@ from typer.testing import CliRunner
 
 from api.auth.accounts import Accounts
 from api.cli.main import app
-from api.service.assembly import open_network
-from api.training.app import create_training_app
-from api.training.certificate_pdf import write_certificate
-from api.training.certificates import (
+from api.exercises.certificate_pdf import write_certificate
+from api.exercises.certificates import (
     Certificate,
     find_certificate,
     make_certificate,
@@ -30,8 +28,9 @@ from api.training.certificates import (
     sign_certificate,
     verify_signed,
 )
-from api.training.runtime import TrainingRuntime, open_training_runtime
-from api.training.store import default_truth, open_training
+from api.exercises.desk import default_truth, open_exercise_home
+from api.exercises.service import ExerciseRuntime, create_exercise_app, open_exercise_runtime
+from api.service.assembly import open_network
 from api.web.i18n import LANGUAGES, ReaderLocale
 from engine.audit.verification import verify
 from engine.domain.rights import Role
@@ -67,14 +66,14 @@ WRONG = re.compile(r'<div class="alert" id="wrong".*?</div>', re.DOTALL)
 
 @pytest.fixture(scope="module")
 def service(training_home: Path) -> Iterator[TestClient]:
-    made = create_training_app(lambda: open_training_runtime(training_home))
+    made = create_exercise_app(lambda: open_exercise_runtime(training_home))
     with TestClient(made, follow_redirects=False) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def runtime(service: TestClient) -> TrainingRuntime:
-    found: TrainingRuntime = service.app.state.runtime  # type: ignore[attr-defined]
+def runtime(service: TestClient) -> ExerciseRuntime:
+    found: ExerciseRuntime = service.app.state.runtime  # type: ignore[attr-defined]
     return found
 
 
@@ -87,7 +86,7 @@ def enter_with_password(
     service: TestClient, name: str, role: Role = Role.SUPERVISOR
 ) -> tuple[Desk, str]:
     """Return the desk of a new person, and their password."""
-    found: TrainingRuntime = service.app.state.runtime  # type: ignore[attr-defined]
+    found: ExerciseRuntime = service.app.state.runtime  # type: ignore[attr-defined]
     with patch("api.auth.credentials._HASHER", CHEAP):
         secret = Accounts(found.store, open_network(found.home)).create_user(name, role).secret
         desk = Desk(cast("World", SimpleNamespace(client=service)))
@@ -126,7 +125,7 @@ def test_every_page_says_that_it_is_training(service: TestClient) -> None:
 
 
 def test_picks_are_made_in_a_form_and_are_final(
-    service: TestClient, runtime: TrainingRuntime
+    service: TestClient, runtime: ExerciseRuntime
 ) -> None:
     desk = enter(service, "picker")
     first, second, third, *_ = list_vehicles(desk)
@@ -162,7 +161,7 @@ def test_picks_are_made_in_a_form_and_are_final(
 
 
 def test_the_truth_is_shown_once_the_exercise_is_closed(
-    service: TestClient, runtime: TrainingRuntime, training_home: Path
+    service: TestClient, runtime: ExerciseRuntime, training_home: Path
 ) -> None:
     desk = enter(service, "learner")
     truth = json.loads((default_truth(training_home) / "shift-1.json").read_bytes())["answers"]
@@ -205,7 +204,7 @@ def finish_course(desk: Desk) -> None:
 
 
 def test_who_runs_the_programme_sees_all_figures_and_checks_certificates(
-    service: TestClient, runtime: TrainingRuntime
+    service: TestClient, runtime: ExerciseRuntime
 ) -> None:
     trainee = enter(service, "course-1")
     assert trainee.get("/figures").status_code == 403
@@ -233,7 +232,7 @@ def test_who_runs_the_programme_sees_all_figures_and_checks_certificates(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_certificate_is_read_back_and_checked_by_its_digest(
-    service: TestClient, runtime: TrainingRuntime, language: str
+    service: TestClient, runtime: ExerciseRuntime, language: str
 ) -> None:
     """Seeded change: one more find gives another digest, which belongs to no certificate."""
     name = f"certified-{language}"
@@ -321,7 +320,7 @@ def test_anybody_with_the_public_key_checks_a_certificate_without_the_home(
 
 
 def test_people_of_a_training_home_renew_their_own_password(
-    service: TestClient, runtime: TrainingRuntime
+    service: TestClient, runtime: ExerciseRuntime
 ) -> None:
     """By the page of the live service: the old one, and a wrong one, open nothing."""
     desk, old = enter_with_password(service, "renewing")
@@ -348,16 +347,16 @@ def test_no_live_route_is_there_and_no_live_home_is_served(
         assert service.get(path).status_code == 404
         assert service.post(path).status_code in (404, 405)
     with pytest.raises(NotAllowedError, match="not a training home"):
-        open_training_runtime(live)
+        open_exercise_runtime(live)
     refused = CliRunner().invoke(app, ["training", "serve", "--home", str(live)])
     assert isinstance(refused.exception, NotAllowedError)
     monkeypatch.setenv(DATABASE_VARIABLE, "postgresql+psycopg://localhost/live")
     with pytest.raises(HomeError, match="unset"):
-        open_training_runtime(training_home)
+        open_exercise_runtime(training_home)
 
 
 def test_a_pick_of_the_pages_reaches_no_live_journal(
-    service: TestClient, runtime: TrainingRuntime, live: Path
+    service: TestClient, runtime: ExerciseRuntime, live: Path
 ) -> None:
     """A seeded bug gives the desk a live journal: the guard refuses; without it, a canary."""
     desk = enter(service, CANARY)
@@ -375,7 +374,7 @@ def test_a_pick_of_the_pages_reaches_no_live_journal(
 
 
 def test_a_fact_of_an_exercise_has_its_message(training_home: Path) -> None:
-    with open_training(training_home):
+    with open_exercise_home(training_home):
         shown = json.loads((training_home / "exercises/shift-1.json").read_bytes())
     fact = shown["cases"][0]["facts"][0]
     assert {"text", "message", "parameters", "code"} == set(fact)

@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
+from api.web.forms import AmbiguousNumeralError, NumeralError, read_number, write_number
 from api.web.i18n import LANGUAGES, ReaderLocale
-from api.web.number_parsing import AmbiguousNumeralError, NumeralError, read_number, write_number
 
 SPELLINGS = ("2,300", "2 300", "2.300", "2300")
 GROUPED = {("en", "2,300"), *product(LANGUAGES, ("2 300", "2300"))}

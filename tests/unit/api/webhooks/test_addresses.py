@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from api.webhooks import addresses
-from api.webhooks.addresses import (
+from api.webhooks import steps
+from api.webhooks.delivery import Message, Sender, judge, parse_retry_after
+from api.webhooks.steps import (
     RefusedAddressError,
     check_url,
     is_open,
@@ -16,7 +17,6 @@ from api.webhooks.addresses import (
     parse_url,
     resolve,
 )
-from api.webhooks.sender import Message, Sender, judge, parse_retry_after
 from engine.domain.time_units import SECOND
 from engine.errors import RecordError
 
@@ -89,7 +89,7 @@ def test_a_name_is_resolved_once_and_all_of_its_addresses_are_checked(
             ask("https://e.org/", *found)
     with pytest.raises(RefusedAddressError):
         ask("http://e.org/", "93.184.216.34")
-    monkeypatch.setattr(addresses, "is_open", lambda *_: True)
+    monkeypatch.setattr(steps, "is_open", lambda *_: True)
     assert ask("https://e.org/", "192.168.0.1") == "192.168.0.1"
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from engine.audit.figure_comparison import are_same
+from engine.audit.decision_replay import are_same
 
 STORED = {
     "channel": "red",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.cases import file_types, pdf_inspection
-from engine.cases.file_types import recognise, recognise_content
+from engine.cases import file_content
+from engine.cases.file_content import recognise, recognise_content
 from engine.errors import RecordError, TooCostlyError
 from engine.storage.home import Home
 from tests.support.sample_files import BAD, CALL, GOOD, act, pack_script, picture, report
@@ -36,7 +36,7 @@ def test_without_a_look_into_packed_objects_a_script_passes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Seeded bug."""
-    monkeypatch.setattr(pdf_inspection, "_list_packed_objects", lambda _: iter(()))
+    monkeypatch.setattr(file_content, "_list_packed_objects", lambda _: iter(()))
     assert recognise_content(pack_script()) == "application/pdf"
 
 
@@ -44,7 +44,7 @@ def test_without_a_look_at_what_it_does_by_itself_a_pdf_file_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Seeded bug: links that a reader clicks are no reason to refuse, nor is this."""
-    monkeypatch.setattr(pdf_inspection, "_check_actions", lambda *_: None)
+    monkeypatch.setattr(file_content, "_check_actions", lambda *_: None)
     assert recognise_content(act(CALL)) == "application/pdf"
 
 
@@ -58,14 +58,14 @@ def make_object_streams(size: int, *, head: int = 0, number: int = 256) -> bytes
 def count_looked_at(content: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return the bytes of heads and of object streams that a look copies."""
     looked: list[int] = []
-    unpack = pdf_inspection._unpack
+    unpack = file_content._unpack
 
     def count(head: bytes, packed: bytes) -> bytes:
         looked.append(len(head) + len(packed))
         return unpack(head, packed)
 
     with monkeypatch.context() as patched, contextlib.suppress(RecordError):
-        patched.setattr(pdf_inspection, "_unpack", count)
+        patched.setattr(file_content, "_unpack", count)
         recognise_content(content)
     return sum(looked)
 
@@ -84,7 +84,7 @@ def test_a_look_into_a_pdf_file_costs_no_more_than_its_bytes(
         assert count_looked_at(content, monkeypatch) <= most
     endless = attack.replace(b"\n%%EOF", b"\nendstream\n%%EOF")
     for name in ("_MOST_DICTIONARY", "_MOST_PACKED"):
-        monkeypatch.setattr(pdf_inspection, name, 1 << 40)
+        monkeypatch.setattr(file_content, name, 1 << 40)
     assert count_looked_at(endless, monkeypatch) > 3 * most
 
 
@@ -121,7 +121,7 @@ def test_a_look_that_takes_too_long_is_a_refusal(
     def give_up(*_: object, **__: object) -> bytes:
         raise TooCostlyError("file")
 
-    monkeypatch.setattr(file_types, "work_apart", give_up)
+    monkeypatch.setattr(file_content, "work_apart", give_up)
     with pytest.raises(RecordError, match="too long to look into") as refused:
         recognise(Home(tmp_path), tmp_path / "any")
     assert refused.value.rule == "unreadable"
@@ -146,7 +146,7 @@ def test_random_damage_is_refused_or_taken_and_never_a_fault() -> None:
                 damaged[drawn.randrange(len(made))] = drawn.randrange(256)
             content = bytes(damaged[: drawn.randrange(1, len(made) + 1)])
             try:
-                assert recognise_content(content) in file_types.SUFFIXES
+                assert recognise_content(content) in file_content.SUFFIXES
             except RecordError:
                 continue
 
@@ -154,5 +154,5 @@ def test_random_damage_is_refused_or_taken_and_never_a_fault() -> None:
 def test_what_is_packed_is_not_taken_for_markup() -> None:
     """Two megabytes of noise hold none of what is looked for."""
     noise = random.Random(7).randbytes(2 * 1024 * 1024)
-    assert file_types._MARKUP.search(noise) is None
-    assert pdf_inspection._ACTIVE.search(noise) is None
+    assert file_content._MARKUP.search(noise) is None
+    assert file_content._ACTIVE.search(noise) is None

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops
 
-from engine.cases import photographs
-from engine.cases.photographs import strip_photograph, strip_png
+from engine.cases import file_content
+from engine.cases.file_content import strip_photograph, strip_png
 from tests.support.sample_files import picture
 from tests.support.sample_photographs import NAME, take_photograph, write_png
 
@@ -27,7 +27,7 @@ def test_the_picture_stays_and_its_maker_does_not(mode: str, how: dict[str, Any]
 
 
 def test_a_seeded_bug_that_keeps_every_segment_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photographs, "_is_kept", lambda *_: True)
+    monkeypatch.setattr(file_content, "_is_kept", lambda *_: True)
     found = strip_photograph(take_photograph())
     assert found is not None and NAME.encode() in found.content
 
@@ -90,8 +90,8 @@ def cut_rows(number: int) -> bytes:
 def test_chunks_of_a_png_picture_are_joined_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a seeded bug: joined one by one, as they were."""
     whole = cut_rows(4_000)
-    chunks = [(name, CountedBytes(data)) for name, data in photographs._list_chunks(whole)]
-    monkeypatch.setattr(photographs, "_list_chunks", lambda _: iter(chunks))
+    chunks = [(name, CountedBytes(data)) for name, data in file_content._list_chunks(whole)]
+    monkeypatch.setattr(file_content, "_list_chunks", lambda _: iter(chunks))
     found = strip_png(whole)
     assert found is not None and len(found.content) == 4_000
     assert CountedBytes.copied == 0
@@ -115,5 +115,5 @@ def test_the_turn_of_a_photograph_is_looked_for_without_copies() -> None:
             return found
 
     exif = b"Exif\0\0II*\0\x08\0\0\0" + b"\xff\xff" + bytes(65_000)
-    assert photographs._read_orientation(Tiff(exif)) == 1
+    assert file_content._read_orientation(Tiff(exif)) == 1
     assert Tiff.copied < 3 * len(exif)

@@ -27,16 +27,21 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
 from engine.criteria.match import Match
-from engine.decision.decision import AMENDED, Decision, Inputs, Rank, ScoredArrival, decide
+from engine.decision.decision import (
+    AMENDED,
+    MOST_PEERS,
+    Decision,
+    Inputs,
+    Rank,
+    ScoredArrival,
+    decide,
+)
 from engine.decision.inspection_minutes import PRIOR, Minutes, place_of
-from engine.decision.placement import MOST_PEERS
 from engine.decision.role_views import BLIND, outcome
 from engine.domain.records import Arrival, Crossing, VehicleClass
 from engine.domain.time_units import moment
-from engine.search_orders.search_order import SearchCounts
-from engine.selection.policy import Channel, Policy, Selection
-from engine.selection.randomization import PLACE, RANDOM, SCORE
-from engine.selection.team_assignment import TEAM
+from engine.search_orders import SearchCounts
+from engine.selection import PLACE, RANDOM, SCORE, TEAM, Channel, Policy, Selection
 from tests.support.random_histories import START
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))

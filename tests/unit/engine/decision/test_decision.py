@@ -16,8 +16,7 @@ from engine.decision.role_views import BLIND, outcome, view
 from engine.domain.records import Arrival
 from engine.explanation.messages import Message
 from engine.explanation.reasons import Reason, make_whole_reason
-from engine.selection.policy import Channel, Policy
-from engine.selection.randomization import PLACE, PLACE_AMENDED, RANDOM, SCORE
+from engine.selection import PLACE, PLACE_AMENDED, RANDOM, SCORE, Channel, Policy
 from engine.targeting.context import BY_MODEL, BY_RULES
 from tests.unit.engine.journal.example_receipt import RECEIPT
 

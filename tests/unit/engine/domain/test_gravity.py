@@ -2,8 +2,7 @@
 
 import pytest
 
-from engine.domain.gravity import Amount, weigh_find
-from engine.domain.network import Network, SeverityBand
+from engine.domain.network import Amount, Network, SeverityBand, weigh_find
 from engine.domain.records import Outcome
 
 BAND = SeverityBand(substance_class="narcotic", from_g=1000.0, weight=30.0)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain.network import Network, read_network
-from engine.domain.time_zones import country_time_zone
+from engine.domain.network import Network, country_time_zone, read_network
 from engine.errors import InputError
 
 POST = '[[posts]]\ncode = "A"\nname = "Post A"\ncountry = "KG"\n'

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.plausibility import AHEAD, MonotonicClock, check_plausible
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, micros, rfc3339
+from engine.domain.validation import LARGEST_LEAD, MonotonicClock, check_plausible
 from engine.errors import RecordError
 
 NOW = 1_790_000_000_000_000
@@ -30,7 +30,7 @@ def arrival(at: int, *, named: str | None = None, declared: str | None = None) -
 @given(st.integers(-400 * DAY, 400 * DAY))
 def test_five_minutes_ahead_is_the_most(ahead: int) -> None:
     result = arrival(NOW + ahead)
-    late = micros(result.crossing.arrived_at) - NOW > AHEAD
+    late = micros(result.crossing.arrived_at) - NOW > LARGEST_LEAD
     if late:
         with pytest.raises(RecordError, match="arrived_at") as found:
             check_plausible(result, now=NOW)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain import time_zones
+from engine.domain import network
+from engine.domain.network import instant_of, local_time, utc_offsets, wall_time
 from engine.domain.time_units import HOUR, MINUTE, SECOND, micros
-from engine.domain.time_zones import instant_of, local_time, utc_offsets, wall_time
 
 ZONES = ("Asia/Tashkent", "Asia/Kabul", "Asia/Almaty", "Europe/Berlin", "Australia/Lord_Howe")
 FIRST, LAST = (micros(datetime(year, 1, 1, tzinfo=UTC)) for year in (1995, 2035))
@@ -58,5 +58,5 @@ def test_offsets_of_many_instants_are_those_of_each() -> None:
 
 def test_a_table_that_changes_offsets_at_midnight_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control."""
-    monkeypatch.setattr(time_zones, "_find_change", lambda before, _after, _zone: before)
+    monkeypatch.setattr(network, "_find_change", lambda before, _after, _zone: before)
     assert not check_offsets()

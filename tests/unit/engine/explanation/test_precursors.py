@@ -7,10 +7,9 @@ import pytest
 
 from engine.domain.precursors import PRECURSORS, main_precursor, neighbour_heading, precursor_of
 from engine.domain.records import Arrival
-from engine.explanation import precursor_signs
+from engine.explanation import reasons
 from engine.explanation.facts import facts
-from engine.explanation.precursor_signs import add_precursor_reason
-from engine.explanation.reasons import Reason
+from engine.explanation.reasons import Reason, add_precursor_reason
 
 MODEL = Reason("night", "It came at night.", "night", "", 0.4, "night")
 REGULAR = {
@@ -60,7 +59,7 @@ def test_the_statement_fails_where_nothing_is_unusual_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Negative control: without its signs the anhydride would stand behind the model's reasons."""
-    monkeypatch.setattr(precursor_signs, "unusual_signs", lambda _: [])
+    monkeypatch.setattr(reasons, "unusual_signs", lambda _: [])
     found = list_reasons(declare("291524"), REGULAR | {"consignee_precursor_new": 1.0})
     assert found[0][0] == MODEL.code
 

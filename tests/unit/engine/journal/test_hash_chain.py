@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.errors import RecordError
 from engine.journal.hash_chain import (
     GENESIS,
-    ChainLink,
+    ChainedFields,
     canonical,
     chain_of,
     is_plain,
@@ -50,8 +50,8 @@ fields = st.fixed_dictionaries(
 
 
 def link(record: dict[str, object]) -> bytes:
-    values = [record[name] for name in ChainLink._fields]
-    return chain_of(record["previous"], record["journal_id"], ChainLink(*values))  # type: ignore[arg-type]
+    values = [record[name] for name in ChainedFields._fields]
+    return chain_of(record["previous"], record["journal_id"], ChainedFields(*values))  # type: ignore[arg-type]
 
 
 @given(bodies)

@@ -8,7 +8,7 @@ import pytest
 from engine.errors import NotAllowedError
 from engine.journal import areas, kinds
 from engine.journal.areas import list_rules, load_areas
-from engine.journal.exercise_guard import require_kinds
+from engine.journal.journal import require_kinds
 
 ROOT = Path(__file__).parents[4]
 
@@ -20,7 +20,7 @@ REPLAYS = {
     "engine/links/posts/record_intake.py",
     "experiments/benchmarks/online_lookup.py",
     "experiments/faults/partitions/installations.py",
-    "features/online/epoch.py",
+    "features/online/backfill.py",
 }
 """Modules that hand on a record of any kind: to projections again, or as a copy."""
 

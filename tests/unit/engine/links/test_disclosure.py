@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from engine.domain.records import Record
 from engine.errors import RecordError
-from engine.links.agreement import Agreement, parse_agreement
-from engine.links.disclosure import check_body, list_paths, select_fields
+from engine.links.agreement import Agreement, check_body, list_paths, parse_agreement, select_fields
 from engine.links.messages import Manifest, Withdraw, dump_message, list_fields
 from tests.support.link_agreements import LinkSides, manifest_body, partner_content
 

@@ -13,6 +13,7 @@ from engine.journal.hash_chain import GENESIS
 from engine.links.envelope import (
     MAX_BYTES,
     EnvelopeHead,
+    LinkReceipt,
     Position,
     is_signed_by,
     open_body,
@@ -20,7 +21,6 @@ from engine.links.envelope import (
     seal_envelope,
 )
 from engine.links.identity import LinkKeys, is_receiving_key
-from engine.links.receipts import LinkReceipt
 from tests.support.link_agreements import NOW, LinkSides, manifest_body
 
 SIDES = LinkSides()

@@ -18,8 +18,8 @@ from hypothesis.stateful import (
 )
 
 from engine.errors import ConflictError
-from engine.links.requests import transitions
-from engine.links.requests.transitions import (
+from engine.links import requests
+from engine.links.requests import (
     OWNERS,
     TRANSITIONS,
     Request,
@@ -298,7 +298,7 @@ def read_in_order_of_arrival(
 
 def test_sides_that_read_in_order_of_arrival_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seeded bug: who hears of an acceptance first and who of a withdrawal differ for good."""
-    monkeypatch.setattr(transitions, "read_state", read_in_order_of_arrival)
+    monkeypatch.setattr(requests, "read_state", read_in_order_of_arrival)
     monkeypatch.setitem(globals(), "read_state", read_in_order_of_arrival)
     plain = settings(QUICK, max_examples=200, phases=[Phase.generate], report_multiple_bugs=False)
     with pytest.raises(AssertionError):

@@ -11,25 +11,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine import search_orders as search_orders_search_order
 from engine.domain.records import PLACES, Crossing
-from engine.search_orders import search_order as search_orders_search_order
-from engine.search_orders.equipment import choose_method, join_equipment
-from engine.search_orders.priors import FIRST, MINUTES, PRIOR, group, how
-from engine.search_orders.search_order import (
+from engine.search_orders import (
     AGAIN,
     ALL,
     CLASS,
     FEWEST_GROUPS,
     KEPT,
     LOAD,
+    METHOD_MINUTES,
     PARTIES,
+    PRIOR,
     SCOPES,
     SEARCHED_FIRST,
+    USUAL_PLACES,
     SearchCounts,
     SearchStep,
     any_of,
+    choose_method,
     count_places,
     expectations,
+    group,
+    how,
+    join_equipment,
     keeps_its_ways,
     rates,
     search_order,
@@ -40,7 +45,7 @@ scopes = st.sampled_from((*SCOPES, *PARTIES))
 codes = st.sampled_from((*PLACES, "trailer.box", "trailer", "drone"))
 pairs = st.tuples(st.integers(0, 5000), st.integers(0, 60)).map(lambda p: (sum(p), p[1]))
 known = st.dictionaries(scopes, st.dictionaries(codes, pairs, max_size=8))
-classes = st.sampled_from(tuple(FIRST))
+classes = st.sampled_from(tuple(USUAL_PLACES))
 
 
 def vehicle(vehicle_class: Any = "truck", *, is_empty: bool | None = False) -> Crossing:
@@ -132,10 +137,12 @@ def test_every_order_is_thorough(counts: Any, vehicle_class: str, is_empty: bool
     )
 
 
-@pytest.mark.parametrize("vehicle_class", FIRST)
+@pytest.mark.parametrize("vehicle_class", USUAL_PLACES)
 def test_where_nothing_is_known_the_checklist_stands(vehicle_class: Any) -> None:
     order = [step.place for step in search_order(vehicle(vehicle_class), NOTHING)]
-    worth = {place: -rate / MINUTES[how(place)[0]] for place, rate in PRIOR[vehicle_class].items()}
+    worth = {
+        place: -rate / METHOD_MINUTES[how(place)[0]] for place, rate in PRIOR[vehicle_class].items()
+    }
     assert order[:3] == sorted(worth, key=lambda place: (worth[place], place))[:3]
     assert all("not searched" in step.why for step in search_order(vehicle(), NOTHING))
 
@@ -162,7 +169,9 @@ def test_an_order_that_contradicts_its_figures_is_found(monkeypatch: pytest.Monk
     """The seeded bug: an order that the checklist makes, with figures that searches made."""
     known = whole({CLASS: {"cargo.among": (881, 0), "fuel.tank": (785, 12)}})
     assert not contradictions(search_order(vehicle(), known))
-    monkeypatch.setattr(search_orders_search_order, "spread", lambda _: list(FIRST["truck"][:6]))
+    monkeypatch.setattr(
+        search_orders_search_order, "spread", lambda _: list(USUAL_PLACES["truck"][:6])
+    )
     assert contradictions(search_order(vehicle(), known))
 
 

@@ -24,16 +24,23 @@ from engine.decision.record_codec import decode_decision, encode_decision
 from engine.decision.role_views import outcome
 from engine.domain.records import Arrival
 from engine.journal.idempotency import claim
-from engine.selection.champion_challenger import (
+from engine.selection import (
     CHALLENGER,
     CHAMPION,
+    INSPECTED,
+    RANDOM,
+    SCORE,
     TRIAL,
+    Chance,
+    Channel,
     Trial,
     apply_trial,
+    draw,
     draw_leader,
+    movement_key,
+    score_chances,
+    select,
 )
-from engine.selection.policy import INSPECTED, Chance, Channel, score_chances, select
-from engine.selection.randomization import RANDOM, SCORE, draw, movement_key
 from engine.targeting.context import BY_MODEL, BY_RULES
 from models.monitoring import shadow_scoring
 from tests.unit.engine.decision.test_decision import UNIFORM, arrival, inputs

@@ -13,10 +13,8 @@ import pytest
 from engine.criteria.match import Match
 from engine.decision.decision import Decision, decide
 from engine.decision.role_views import outcome
-from engine.selection.champion_challenger import CHALLENGER, CHAMPION, Side
-from engine.selection.policy import INSPECTED
-from engine.selection.randomization import draw, movement_key
-from models.monitoring.trial_results import counts
+from engine.selection import CHALLENGER, CHAMPION, INSPECTED, Side, draw, movement_key
+from models.monitoring.trials import counts_for_leader
 from models.statistics.intervals import clopper_pearson
 from tests.proof_alone import IS_PROOF
 from tests.unit.engine.decision.test_decision import arrival
@@ -43,7 +41,7 @@ class Vehicle:
 
     @property
     def counts(self) -> bool:
-        return counts(outcome(self.decision)["trial"])
+        return counts_for_leader(outcome(self.decision)["trial"])
 
 
 @pytest.fixture(scope="module")

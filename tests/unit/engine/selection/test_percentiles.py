@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.selection.percentiles import LEVELS, at, blend_tables, percentile
+from engine.selection import TABLE_LEVELS, blend_tables, percentile, risk_at
 
-tables = st.lists(st.floats(0, 1), min_size=LEVELS, max_size=LEVELS).map(sorted)
-UNIFORM = tuple(np.linspace(0, 1, LEVELS).tolist())
+tables = st.lists(st.floats(0, 1), min_size=TABLE_LEVELS, max_size=TABLE_LEVELS).map(sorted)
+UNIFORM = tuple(np.linspace(0, 1, TABLE_LEVELS).tolist())
 
 
 @given(tables, st.tuples(st.floats(0, 1), st.floats(0, 1)))
@@ -21,9 +21,9 @@ def test_a_higher_risk_never_has_a_lower_percentile(
 
 @given(tables, st.floats(0, 1))
 def test_a_share_and_its_risk_belong_together(table: list[float], share: float) -> None:
-    value = at(table, share)
+    value = risk_at(table, share)
     assert table[0] <= value <= table[-1]
-    if len(set(table)) == LEVELS and min(np.diff(table)) > 1e-6:
+    if len(set(table)) == TABLE_LEVELS and min(np.diff(table)) > 1e-6:
         assert percentile(table, value) == pytest.approx(share, abs=1e-6)
 
 

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.selection.policy import (
+from engine.selection import (
     INSPECTED,
+    RANDOM,
+    SCORE,
     Chance,
     Channel,
     Policy,
@@ -20,7 +22,6 @@ from engine.selection.policy import (
     score_chances,
     select,
 )
-from engine.selection.randomization import RANDOM, SCORE
 
 share = st.floats(0, 1)
 number = st.floats(0, 1, exclude_max=True)

@@ -18,16 +18,20 @@ from numpy.typing import NDArray
 
 from engine.domain.records import Crossing
 from engine.domain.time_units import moment
-from engine.selection.policy import (
+from engine.selection import (
     INSPECTED,
+    RANDOM,
+    SCORE,
     Chance,
     Channel,
     Policy,
+    ShiftPeriod,
+    draw,
+    movement_key,
     random_chance,
     score_chances,
     select,
 )
-from engine.selection.randomization import RANDOM, SCORE, ShiftPeriod, draw, movement_key
 from models.statistics.intervals import clopper_pearson
 from tests.support.random_histories import START
 

@@ -11,15 +11,7 @@ from hypothesis import strategies as st
 from engine.domain.network import BorderPost, Network
 from engine.domain.records import Crossing
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros, rfc3339
-from engine.selection.randomization import (
-    RANDOM,
-    SCORE,
-    ShiftPeriod,
-    ShiftPlan,
-    commitment,
-    draw,
-    movement_key,
-)
+from engine.selection import RANDOM, SCORE, ShiftPeriod, ShiftPlan, commitment, draw, movement_key
 from tests.support.long_shifts import SHIFT_STARTS, begin_long_shift
 
 PLAN = ShiftPlan()

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from engine.decision.inspection_minutes import PRIOR, LearnedMinutes, Minutes
 from engine.domain.records import VehicleClass
 from engine.domain.time_units import HOUR
-from engine.selection.policy import Channel, Policy, ramp
-from engine.selection.randomization import ShiftPeriod
+from engine.selection import Channel, Policy, ShiftPeriod, ramp
 from engine.shifts import workload
 from engine.shifts.workload import (
     MOST_TOGETHER,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pytest
 
-from api.cli.training import _write_scores
-from engine.storage.csv_cells import STARTS, escape_cell
-from experiments.synthetic.records.writer import write
-from features.intake.atomic_writer import write_quarantine
+from api.cli.models import _write_scores
+from engine.storage.files import FORMULA_STARTS, escape_cell
+from experiments.synthetic.folder import write
 from features.intake.file_reader import RowFault
+from features.intake.stored_loads import write_quarantine
 
 if TYPE_CHECKING:
     from models.training.backtest import Backtest
@@ -26,7 +26,11 @@ def cells(path: Path) -> list[str]:
 
 def formulas(path: Path) -> list[str]:
     """Return the cells of a file that a spreadsheet may take for formulas, numbers excepted."""
-    return [cell for cell in cells(path) if cell.lstrip().startswith(STARTS) and not number(cell)]
+    return [
+        cell
+        for cell in cells(path)
+        if cell.lstrip().startswith(FORMULA_STARTS) and not number(cell)
+    ]
 
 
 def number(cell: str) -> bool:
@@ -70,7 +74,7 @@ def test_a_writer_that_passes_text_on_would_be_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control."""
-    monkeypatch.setattr("api.cli.training.escape_cells", list)
+    monkeypatch.setattr("api.cli.models.escape_cells", list)
     assert len(formulas(write_scores(tmp_path))) >= len(HOSTILE) - 2
 
 

@@ -11,8 +11,8 @@ from typing import NoReturn
 
 import pytest
 
-from engine.storage import read_ahead as module
-from engine.storage.read_ahead import read_ahead
+from engine.storage import files as module
+from engine.storage.files import read_ahead
 
 PART = 8 << 20
 _WRITE = """
@@ -24,7 +24,7 @@ sqlite3.connect(sys.argv[1], timeout=0).execute("CREATE TABLE u (a)")
 @pytest.fixture(autouse=True)
 def _least(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a small file be worth a process."""
-    monkeypatch.setattr(module, "LEAST", 1)
+    monkeypatch.setattr(module, "SMALLEST_READ_AHEAD", 1)
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ def test_what_is_not_there_too_large_or_too_small_is_left(
 ) -> None:
     read_ahead(None)
     read_ahead(tmp_path / "a")
-    monkeypatch.setattr(module, "SHARE", 1 << 62)
+    monkeypatch.setattr(module, "MEMORY_PARTS", 1 << 62)
     (tmp_path / "a").write_bytes(b"1")
     read_ahead(tmp_path / "a")
-    monkeypatch.setattr(module, "SHARE", 1)
-    monkeypatch.setattr(module, "LEAST", 2)
+    monkeypatch.setattr(module, "MEMORY_PARTS", 1)
+    monkeypatch.setattr(module, "SMALLEST_READ_AHEAD", 2)
     read_ahead(tmp_path / "a")
     assert processes == []
 

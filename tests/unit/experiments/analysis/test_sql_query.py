@@ -18,8 +18,7 @@ from api.cli import data as commands
 from api.cli.main import app
 from engine.errors import InputError, NotAllowedError, StoreUnavailableError
 from engine.journal.journal import Journal, JournalReader
-from engine.journal.kinds import SENSITIVE_READ
-from engine.journal.payloads import SensitiveReadBody
+from engine.journal.kinds import SENSITIVE_READ, SensitiveReadBody
 from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.analysis import home_history

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.selection.policy import Policy
+from engine.selection import Policy
 from experiments.benchmarks import probing
 from experiments.benchmarks.probing import (
     ObservedProbes,

@@ -21,9 +21,14 @@ from engine.explanation.reasons import Reason, make_whole_reason, name_opposite_
 from engine.ports import Contribution, Evidence
 from experiments.benchmarks import reasons as benchmarks_reasons
 from experiments.benchmarks.reasons import RecordedReasons, contradicts, tally_rows
-from models.explanation import reason_eligibility
-from models.explanation.reason_eligibility import Eligibility, Grade
-from models.explanation.reason_sentences import NOTHING_STANDS_OUT, Sentences, sentences
+from models.explanation import reason_sentences
+from models.explanation.reason_sentences import (
+    NOTHING_STANDS_OUT,
+    Eligibility,
+    Grade,
+    Sentences,
+    sentences,
+)
 
 GOOD = Reason("plate_crossings_30d", "x", "it crossed 14 times", "trucks: 2", 0.9, "crossings")
 DRAWN = Reason("random_check", "Random check.", "f", "c", 0.0, "random_check")
@@ -147,7 +152,7 @@ def test_a_seeded_bug_in_the_reasons_of_a_demonstration_is_counted(
         monkeypatch.setattr(Eligibility, "_fact_grade", lambda *_: Grade.TELLING)
         assert judge_demonstration()["behind"] > 0.05
     elif bug == "weak tells":
-        monkeypatch.setattr(reason_eligibility, "WEAK", 0.0)
+        monkeypatch.setattr(reason_sentences, "WEAK", 0.0)
         assert judge_demonstration()["behind"] > 0.05
     else:
         monkeypatch.setattr(Sentences, "_small_signs", lambda *_: NOTHING_STANDS_OUT)

@@ -12,7 +12,7 @@ from engine.storage.home import DATABASE_VARIABLE
 from experiments.benchmarks.scale import run as scale
 from experiments.benchmarks.scale.growth_laws import draw, fit_powers
 from experiments.benchmarks.scale.sized_home import SizedHome
-from experiments.support.home_commands import CommandCost, HomeCommands
+from experiments.support.processes import CommandCost, HomeCommands
 
 COST = CommandCost(2.0, 3 << 20, {})
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine import search_orders
 from engine.domain.time_units import NEVER
-from engine.search_orders import search_order
-from engine.search_orders.equipment import choose_method
-from engine.search_orders.search_order import SEARCHED_FIRST
+from engine.search_orders import SEARCHED_FIRST, choose_method
 from experiments.benchmarks.search_orders import (
     LAST,
     Load,
@@ -25,7 +24,7 @@ from experiments.benchmarks.search_orders import (
     read_year,
     searches_known,
 )
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.folder import write
 
 CROSSINGS, SEED = (250_000, 21) if os.environ.get("DARVOZA_PROOF") else (12_000, 4)
 
@@ -58,7 +57,7 @@ def test_an_order_that_asks_for_what_does_not_work_is_a_fault(
     searched_year: Year, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The seeded bug: orders as if every post had everything, with their own best place first."""
-    monkeypatch.setattr(search_order, "choose_method", lambda place, _: choose_method(place, {}))
+    monkeypatch.setattr(search_orders, "choose_method", lambda place, _: choose_method(place, {}))
     faults = list_faults(searched_year, searches_known(searched_year))
     assert faults and all(fault.endswith("does not work at the post") for fault in faults)
 
@@ -67,13 +66,13 @@ def test_an_order_that_does_not_begin_with_the_best_is_a_fault(
     searched_year: Year, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The seeded bug: the first two places of an order change places."""
-    spread = search_order.spread
+    spread = search_orders.spread
 
     def swap(ranked: Sequence[str]) -> list[str]:
         first, second, *others = spread(ranked)
         return [second, first, *others]
 
-    monkeypatch.setattr(search_order, "spread", swap)
+    monkeypatch.setattr(search_orders, "spread", swap)
     faults = list_faults(searched_year, searches_known(searched_year))
     assert any("has not the best stated expectation" in fault for fault in faults)
 
@@ -93,7 +92,7 @@ def test_the_first_three_places_find_no_less_than_with_all_equipment_and_than_th
     least = max(count_hits(year, is_equipped=True), int(checklist(year).sum()))
     assert count_hits(year) >= least > 0
     monkeypatch.setattr(
-        search_order, "spread", lambda ranked: list(ranked)[: -SEARCHED_FIRST - 1 : -1]
+        search_orders, "spread", lambda ranked: list(ranked)[: -SEARCHED_FIRST - 1 : -1]
     )
     assert count_hits(year) < least
 

@@ -8,7 +8,7 @@ import pytest
 
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.errors import NotEnoughDataError
-from engine.selection.policy import INSPECTED, Channel
+from engine.selection import INSPECTED, Channel
 from experiments.benchmarks.serving import deployment
 from experiments.benchmarks.serving.comparison import (
     MLFLOW,
@@ -24,8 +24,8 @@ from experiments.benchmarks.serving.comparison import (
 )
 from experiments.benchmarks.serving.deployment import BATCH, deploy
 from experiments.benchmarks.serving.run import is_referral
-from experiments.support.home_commands import CommandCost, HomeCommands
-from experiments.synthetic.records.writer import write
+from experiments.support.processes import CommandCost, HomeCommands
+from experiments.synthetic.folder import write
 
 SETTING = Setting("16 connections", 16, 1, {})
 

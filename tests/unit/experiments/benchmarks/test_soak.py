@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from experiments.benchmarks.soak import A_SECOND, SENDERS, Load, count_waiting, describe
-from experiments.support.process_memory import Weight
+from experiments.support.processes import MemorySample
 
 SECONDS = 100
 ASKED = SENDERS * A_SECOND
@@ -16,7 +16,7 @@ def list_failing(takes: Callable[[float], float], *, grows: int = 0) -> list[str
     due = [number / ASKED for number in range(SECONDS * ASKED)]
     load = Load(
         answers=[(at, at + takes(at)) for at in due],
-        weights=[Weight(n, (200 << 20) + grows * n) for n in range(0, len(due) + 1, ASKED)],
+        weights=[MemorySample(n, (200 << 20) + grows * n) for n in range(0, len(due) + 1, ASKED)],
         processor_seconds=36.0,
     )
     return [line["name"].partition(",")[0] for line in describe(load, SECONDS) if not line["holds"]]
@@ -25,7 +25,7 @@ def list_failing(takes: Callable[[float], float], *, grows: int = 0) -> list[str
 def test_an_even_load_holds() -> None:
     assert list_failing(lambda _: 0.005) == []
     answers = [(float(at), at + 0.004) for at in range(21, 100)]
-    weights = [Weight(number, 1) for number in range(80)]
+    weights = [MemorySample(number, 1) for number in range(80)]
     rows = {line["name"]: line["seen"] for line in describe(Load(answers, weights, 0.158), SECONDS)}
     assert rows["time of an answer, p50"] == rows["time of an answer, p99"] == 4.0
     assert rows["processor time of a decision"] == 2000

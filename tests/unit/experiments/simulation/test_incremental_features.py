@@ -8,23 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
-from experiments.simulation.baseline_policies import Profiles
-from experiments.simulation.candidate_records import Candidates
-from experiments.simulation.capacity_allocation import SimulatedDesk
-from experiments.simulation.run import END
-from experiments.simulation.world_setup import (
+from experiments.simulation.capacity import (
     LOOK,
     LOT,
     SEARCH,
     Setting,
+    SimulatedDesk,
     Span,
+    draw_setting,
     expected_minutes,
-    setting,
 )
+from experiments.simulation.comparison import END
+from experiments.simulation.policies import Profiles
+from experiments.simulation.world_records import Candidates
+from experiments.synthetic import inspections
 from experiments.synthetic.config import Floats, Ints
-from experiments.synthetic.unfolding import inspections
-from experiments.synthetic.unfolding.historical_policy import RANDOM, SCORE
-from experiments.synthetic.unfolding.world_simulation import simulate_world
+from experiments.synthetic.inspections import RANDOM, SCORE
+from experiments.synthetic.world_simulation import simulate_world
 from features.offline.compact_columns import Facts, Keys
 from features.offline.encoded_history import EncodedHistory, Events, derive
 from features.offline.feature_matrix import matrix
@@ -84,7 +84,7 @@ def bulk(given: Candidates, policy: Profiles) -> tuple[NDArray[np.float32], Ints
 @cache
 def without_exits() -> Setting:
     """A world whose exits are not recorded: each day's rows are then all known in its order."""
-    made = setting(3, SPAN, end=END)
+    made = draw_setting(3, SPAN, end=END)
     none = np.full(len(made.records.exit_row), -1)
     return replace(made, records=replace(made.records, exit_row=none))
 

@@ -11,12 +11,18 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from experiments.simulation.baseline_policies import Random
-from experiments.simulation.learning_policies import Exploit
-from experiments.simulation.plots import draw
-from experiments.simulation.results import Year, compare_pairs, miss_rate
-from experiments.simulation.run import END, POLICIES, compare, live
-from experiments.simulation.world_setup import Setting, Span, setting
+from experiments.simulation.capacity import Setting, Span, draw_setting
+from experiments.simulation.comparison import (
+    END,
+    POLICIES,
+    Year,
+    compare_pairs,
+    compare_policies,
+    draw_plots,
+    miss_rate,
+    simulate_policy,
+)
+from experiments.simulation.policies import Exploit, Random
 from experiments.synthetic.config import Floats, Ints
 
 PROOF = bool(os.environ.get("DARVOZA_PROOF"))
@@ -27,21 +33,23 @@ SPAN = LONG if PROOF else Span(crossings=8_000, days=28, past_days=14)
 
 @cache
 def world(span: Span = SPAN) -> Setting:
-    return setting(1, span, end=END)
+    return draw_setting(1, span, end=END)
 
 
 @cache
 def years() -> dict[str, Year]:
-    return {name: live(world(), maker) for name, maker in POLICIES.items()}
+    return {name: simulate_policy(world(), maker) for name, maker in POLICIES.items()}
 
 
 @cache
 def by_random() -> Year:
-    return live(world(LONG), Random)
+    return simulate_policy(world(LONG), Random)
 
 
 def test_figures_add_up() -> None:
-    made = compare({name: [one] for name, one in years().items()}, list(POLICIES), span=SPAN)
+    made = compare_policies(
+        {name: [one] for name, one in years().items()}, list(POLICIES), span=SPAN
+    )
     by_name = {one["name"]: one for one in made["policies"]}
 
     assert made["synthetic"] and "SYNTHETIC" in made["notice"]
@@ -82,7 +90,7 @@ class HindsightPolicy(Exploit):
 
 
 def test_a_policy_that_peeks_wins() -> None:
-    peeking = live(world(), HindsightPolicy)
+    peeking = simulate_policy(world(), HindsightPolicy)
 
     assert all(peeking.hits_per_hour > 1.5 * one.hits_per_hour for one in years().values())
     found = compare_pairs({"random": [years()["random"]], "peeking": [peeking]})
@@ -101,7 +109,7 @@ def test_a_steered_random_check_does_not_cover() -> None:
     long = world(LONG)
     hides = long.trips.loads.carries | (long.trips.cargo.discrepancy > 0)
     given = replace(long, u_random=np.where(hides, 1.0, long.u_random))
-    interval, truth = miss_rate([live(given, Random)])
+    interval, truth = miss_rate([simulate_policy(given, Random)])
 
     assert interval is None or not interval[0] <= truth <= interval[1]
 
@@ -127,7 +135,9 @@ def test_the_command_prints_one_object_and_draws(tmp_path: Path) -> None:
 
 
 def test_a_plot_repeats(tmp_path: Path) -> None:
-    made = compare({name: [one] for name, one in years().items()}, list(POLICIES), span=SPAN)
+    made = compare_policies(
+        {name: [one] for name, one in years().items()}, list(POLICIES), span=SPAN
+    )
     for name in ("a", "b"):
-        draw(made, tmp_path / name)
+        draw_plots(made, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -8,8 +8,8 @@ import pytest
 
 from engine.domain.records import Arrival
 from engine.domain.time_units import HOUR, micros
-from experiments.support.held_out_shift import HeldOutShift, cut, opening
-from experiments.synthetic.records.writer import write
+from experiments.support.arrivals import HeldOutShift, cut_shift, find_opening
+from experiments.synthetic.folder import write
 
 END = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OPENS = micros(END) - 24 * HOUR
@@ -19,7 +19,7 @@ OPENS = micros(END) - 24 * HOUR
 def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, HeldOutShift]:
     folder = tmp_path_factory.mktemp("shift")
     write(folder / "all", crossings=2000, seed=3, end=END, days=20)
-    return folder, cut(folder / "all", folder / "history", opens_at=OPENS)
+    return folder, cut_shift(folder / "all", folder / "history", opens_at=OPENS)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -69,7 +69,7 @@ def test_a_shift_sent_as_it_passes_has_every_crossing_that_came_after(
 ) -> None:
     folder, _ = world
     closes = OPENS + 12 * HOUR
-    shift = cut(folder / "all", tmp_path / "history", opens_at=OPENS, passes_until=closes)
+    shift = cut_shift(folder / "all", tmp_path / "history", opens_at=OPENS, passes_until=closes)
     past = rows(tmp_path / "history" / "crossings.csv")
     assert past and all(read_known_at(row) < OPENS for row in past)
     sent = [body["crossing"] for body in shift.arrivals]
@@ -106,8 +106,8 @@ def test_arrivals_are_records_with_their_declarations(world: tuple[Path, HeldOut
 def test_a_quiet_night_is_made_longer(world: tuple[Path, HeldOutShift]) -> None:
     folder, _ = world
     latest = micros(END) - HOUR
-    assert opening(folder / "all", latest=latest, entries=1) == latest
-    longer = opening(folder / "all", latest=latest, entries=100)
+    assert find_opening(folder / "all", latest=latest, entries=1) == latest
+    longer = find_opening(folder / "all", latest=latest, entries=100)
     assert longer < latest
     entries = [row for row in rows(folder / "all" / "crossings.csv") if row["direction"] == "entry"]
     assert sum(read_known_at(row) >= longer for row in entries) >= 100

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.support.home_commands import HomeCommands
+from experiments.support.processes import HomeCommands
 
 
 @pytest.mark.integration

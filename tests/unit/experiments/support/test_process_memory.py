@@ -6,15 +6,21 @@ from itertools import islice
 
 import pytest
 
-from experiments.support.arrivals import endless
-from experiments.support.process_memory import MOST_BYTES, TELLING, Weight, find_growth, steepness
+from experiments.support.arrivals import repeat_arrivals
+from experiments.support.processes import (
+    MOST_BYTES,
+    TELLING,
+    MemorySample,
+    find_growth,
+    measure_steepness,
+)
 
 MB = 1 << 20
 TRIALS = 50_000
 
 
-def list_weights(held: Callable[[int], int], trials: int = TRIALS) -> list[Weight]:
-    return [Weight(n, 150 * MB + held(n)) for n in range(0, trials + 1, 250)]
+def list_weights(held: Callable[[int], int], trials: int = TRIALS) -> list[MemorySample]:
+    return [MemorySample(n, 150 * MB + held(n)) for n in range(0, trials + 1, 250)]
 
 
 def full_at(requests: int, *, megabytes: int) -> Callable[[int], int]:
@@ -61,7 +67,7 @@ def test_a_short_run_is_not_asked_for_its_slope() -> None:
 def test_a_step_does_not_make_a_slope() -> None:
     """Control: the two ends alone would call it one."""
     found = list_weights(lambda n: 8 * MB * (n > TRIALS * 0.9))
-    assert steepness(found) == 0
+    assert measure_steepness(found) == 0
     grown = found[-1].resident - found[0].resident
     assert grown / TRIALS > 150
 
@@ -72,7 +78,7 @@ def test_strangers_are_new_in_every_request_and_nothing_else_of_it() -> None:
     plain, new = (
         [
             json.loads(one.body)
-            for one in islice(endless([fields], prefix="a", strangers=strange), 3)
+            for one in islice(repeat_arrivals([fields], prefix="a", strangers=strange), 3)
         ]
         for strange in (False, True)
     )

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from engine.domain.time_units import micros
 from experiments.synthetic.config import Config
-from experiments.synthetic.records.writer import generate
-from experiments.synthetic.unfolding.world_simulation import World
+from experiments.synthetic.folder import generate
+from experiments.synthetic.world_simulation import World
 
 END = datetime(2026, 1, 1, tzinfo=UTC)
 SIZE = 1_000_000 if os.environ.get("DARVOZA_PROOF") else 60_000

@@ -4,13 +4,14 @@ from collections import Counter
 
 import numpy as np
 
+from experiments.synthetic import smuggling
 from experiments.synthetic.config import Ints
-from experiments.synthetic.unfolding.historical_policy import Choice, Results
-from experiments.synthetic.unfolding.world_simulation import World, simulate_world
-from experiments.synthetic.world import concealment
-from experiments.synthetic.world.concealment import (
+from experiments.synthetic.inspections import Choice, Results
+from experiments.synthetic.posts import CAR, TRUCK
+from experiments.synthetic.smuggling import (
     BULK,
     CARTONS,
+    FRONTS,
     WAYS,
     Journey,
     draw_allowed,
@@ -18,8 +19,7 @@ from experiments.synthetic.world.concealment import (
     fit_quantity,
     rank_methods,
 )
-from experiments.synthetic.world.network import CAR, TRUCK
-from experiments.synthetic.world.smuggling_rings import FRONTS
+from experiments.synthetic.world_simulation import World, simulate_world
 from tests.unit.experiments.synthetic.cached_worlds import world
 
 CARGO = np.array([way.place.startswith("cargo.") for way in WAYS])
@@ -59,7 +59,7 @@ def test_what_is_large_lies_where_there_is_room() -> None:
     rng = np.random.default_rng(1)
     heavy = journeys(2000, kg=775.0)
     ways = draw_method(rng, heavy, draw_allowed(rng, heavy))
-    assert min(WAYS[way].room_kg for way in ways) * concealment.SPLIT >= 775
+    assert min(WAYS[way].room_kg for way in ways) * smuggling.SPLIT >= 775
     assert fit_quantity(
         np.array([3.0, 60.0]), np.array([CAR, CAR]), np.array([10, 10])
     ).tolist() == [3, 5]

@@ -6,9 +6,9 @@ from importlib import import_module
 from pathlib import Path
 
 from experiments import synthetic
-from experiments.synthetic.records.writer import OWN
-from experiments.synthetic.world.goods import LINES
-from experiments.synthetic.world.network import PAIRS, POSTS
+from experiments.synthetic.folder import OWN
+from experiments.synthetic.posts import PAIRS, POSTS
+from experiments.synthetic.trade import LINES
 
 TEXT = (Path(__file__).parents[4] / "docs" / "synthetic.md").read_text("utf-8")
 VALUES = re.findall(r"\| `(\w+)\.([A-Z_]+)` \| ([\d.]+) \|", TEXT)

@@ -13,18 +13,20 @@ from engine.domain.time_units import micros
 from experiments.benchmarks.quality import groups, plain_learner
 from experiments.benchmarks.quality.known_truth import read_known_truth
 from experiments.synthetic.config import Config
-from experiments.synthetic.mechanisms import folder
-from experiments.synthetic.mechanisms.course import Course, run_course
-from experiments.synthetic.mechanisms.hidden_groups import (
+from experiments.synthetic.folder import DEFAULT_DAYS, DEFAULT_END
+from experiments.synthetic.mechanisms import network_year
+from experiments.synthetic.mechanisms.hidden_risks import (
     CARRYING,
     KINDS,
     NEVER_CAUGHT,
     QUARTER,
     GroupKind,
+    HiddenRisks,
+    Trips,
+    draw_risks,
+    draw_trips,
 )
-from experiments.synthetic.mechanisms.hidden_risks import HiddenRisks, draw_risks
-from experiments.synthetic.mechanisms.traffic import Trips, draw_trips
-from experiments.synthetic.records.writer import DEFAULT_DAYS, DEFAULT_END
+from experiments.synthetic.mechanisms.network_year import NetworkYear, simulate_year
 
 KEPT: dict[GroupKind, tuple[str, str]] = {
     "plates": ("driver", "vehicle"),
@@ -36,11 +38,11 @@ KEPT: dict[GroupKind, tuple[str, str]] = {
 """Of each kind, a party of which a group has fewer, and one of which it has more."""
 
 
-def year(kind: GroupKind) -> tuple[Trips, HiddenRisks, Course]:
+def year(kind: GroupKind) -> tuple[Trips, HiddenRisks, NetworkYear]:
     config = Config(20_000, 3, micros(DEFAULT_END), DEFAULT_DAYS)
     trips = draw_trips(config)
     risks = draw_risks(kind, trips, config)
-    return trips, risks, run_course(trips, risks, config)
+    return trips, risks, simulate_year(trips, risks, config)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,19 +78,19 @@ def test_a_group_keeps_what_its_kind_keeps(kind: GroupKind) -> None:
 
 
 def test_the_truth_names_groups_and_one_importer_has_much_of_the_traffic(tmp_path: Path) -> None:
-    folder.write(tmp_path, mechanism="newcomers", crossings=3_000, seed=3)
+    network_year.write(tmp_path, mechanism="newcomers", crossings=3_000, seed=3)
     group = pa_csv.read_csv(tmp_path / "truth.csv")["group"].to_numpy()
     assert set(np.unique(group)) == set(range(-1, 14))
     consignees = pa_csv.read_csv(tmp_path / "declarations.csv")["consignee_id"]
     counts = sorted((one["counts"].as_py() for one in consignees.value_counts()), reverse=True)
     assert counts[0] > 0.1 * len(consignees)
     assert counts[0] > 3 * counts[1]
-    folder.write(tmp_path / "other", mechanism="latent", crossings=800, seed=3)
+    network_year.write(tmp_path / "other", mechanism="latent", crossings=800, seed=3)
     assert "group" not in pa_csv.read_csv(tmp_path / "other" / "truth.csv").column_names
 
 
 def test_the_plain_learner_reads_the_past_alone(tmp_path: Path) -> None:
-    folder.write(tmp_path, mechanism="fronts", crossings=2_000, seed=3)
+    network_year.write(tmp_path, mechanism="fronts", crossings=2_000, seed=3)
     tables = read_known_truth(tmp_path).tables
     ids = tables.crossings["crossing_id"].to_pylist()
     half = len(ids) // 2

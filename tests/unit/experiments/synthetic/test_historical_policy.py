@@ -3,9 +3,9 @@
 import numpy as np
 
 from engine.domain.records import PLACES
+from experiments.synthetic import inspections
 from experiments.synthetic.config import Ints
-from experiments.synthetic.unfolding import inspections
-from experiments.synthetic.unfolding.historical_policy import (
+from experiments.synthetic.inspections import (
     COUNTERPART,
     OFFICER,
     RANDOM,
@@ -14,8 +14,8 @@ from experiments.synthetic.unfolding.historical_policy import (
     Choice,
     HistoricalPolicy,
 )
-from experiments.synthetic.unfolding.world_simulation import World, simulate_world
-from experiments.synthetic.world.world_plan import WorldPlan, plan
+from experiments.synthetic.world_plan import WorldPlan, draw_plan
+from experiments.synthetic.world_simulation import World, simulate_world
 from tests.unit.experiments.synthetic.cached_worlds import config, deviation, deviations, world
 
 BOUND = 4.5
@@ -59,7 +59,7 @@ class SteeredStream(HistoricalPolicy):
 
 
 def small() -> WorldPlan:
-    return plan(config(30_000), 18_750)
+    return draw_plan(config(30_000), 18_750)
 
 
 def test_wrong_propensities_are_noticed() -> None:

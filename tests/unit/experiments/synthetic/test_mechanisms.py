@@ -18,28 +18,32 @@ from engine.ports import Scores
 from experiments.benchmarks.quality import mechanisms
 from experiments.benchmarks.quality.known_truth import bound_gain, leave_out, read_known_truth
 from experiments.synthetic.config import Config
-from experiments.synthetic.mechanisms import folder
-from experiments.synthetic.mechanisms.course import WRONG, Course, run_course
-from experiments.synthetic.mechanisms.hidden_groups import KINDS
-from experiments.synthetic.mechanisms.hidden_risks import Mechanism, draw_risks
-from experiments.synthetic.mechanisms.traffic import Trips, draw_trips
-from experiments.synthetic.records.writer import DEFAULT_DAYS, DEFAULT_END
+from experiments.synthetic.folder import DEFAULT_DAYS, DEFAULT_END
+from experiments.synthetic.mechanisms import network_year
+from experiments.synthetic.mechanisms.hidden_risks import (
+    KINDS,
+    Mechanism,
+    Trips,
+    draw_risks,
+    draw_trips,
+)
+from experiments.synthetic.mechanisms.network_year import WRONG, NetworkYear, simulate_year
 from features.intake.load import read_folder
 
 MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)
 
 
-def year(mechanism: Mechanism, crossings: int, seed: int = 3) -> tuple[Trips, Course]:
+def year(mechanism: Mechanism, crossings: int, seed: int = 3) -> tuple[Trips, NetworkYear]:
     config = Config(crossings, seed, micros(DEFAULT_END), DEFAULT_DAYS)
     trips = draw_trips(config)
-    return trips, run_course(trips, draw_risks(mechanism, trips, config), config)
+    return trips, simulate_year(trips, draw_risks(mechanism, trips, config), config)
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_every_row_is_valid_and_the_network_says_that_it_is_synthetic(
     mechanism: Mechanism, tmp_path: Path
 ) -> None:
-    folder.write(tmp_path, mechanism=mechanism, crossings=1_500, seed=3)
+    network_year.write(tmp_path, mechanism=mechanism, crossings=1_500, seed=3)
     read = read_folder(tmp_path)
     assert not read.quarantine
     assert read.tables.network.synthetic
@@ -51,9 +55,9 @@ def test_every_row_is_valid_and_the_network_says_that_it_is_synthetic(
 
 
 def test_the_same_words_give_the_same_bytes_and_others_do_not(tmp_path: Path) -> None:
-    folder.write(tmp_path / "a", mechanism="rings", crossings=800, seed=3)
-    folder.write(tmp_path / "b", mechanism="rings", crossings=800, seed=3)
-    folder.write(tmp_path / "c", mechanism="repeat", crossings=800, seed=3)
+    network_year.write(tmp_path / "a", mechanism="rings", crossings=800, seed=3)
+    network_year.write(tmp_path / "b", mechanism="rings", crossings=800, seed=3)
+    network_year.write(tmp_path / "c", mechanism="repeat", crossings=800, seed=3)
     first, again, other = (
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "abc"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InputError
-from experiments.synthetic.records.writer import MARK, claim
+from experiments.synthetic.folder import MARK, claim
 
 
 def test_a_folder_of_others_is_left_alone(tmp_path: Path) -> None:

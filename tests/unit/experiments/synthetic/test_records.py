@@ -18,7 +18,7 @@ from engine.domain.records import (
     Record,
     Seizure,
 )
-from experiments.synthetic.records.writer import Summary, write
+from experiments.synthetic.folder import Summary, write
 from features.intake.load import read_folder
 
 RECORDS: dict[str, type[Record]] = {

@@ -7,8 +7,8 @@ import pytest
 
 from engine.decision.inspection_minutes import PRIOR
 from engine.domain.network import read_network
-from experiments.synthetic.world import network
-from experiments.synthetic.world.network import (
+from experiments.synthetic import posts
+from experiments.synthetic.posts import (
     CLASSES,
     FEWEST_MINUTES,
     POSTS,
@@ -39,7 +39,7 @@ def test_every_post_has_minutes_for_the_same_shares_of_its_traffic(
 ) -> None:
     wanted = pytest.approx(tuple(SEARCHED.values()), rel=0.1)
     assert all(found == wanted for found in searched_shares().values())
-    monkeypatch.setattr(network, "entry_shares", lambda: np.full((21, 5), 1 / 105))
+    monkeypatch.setattr(posts, "entry_shares", lambda: np.full((21, 5), 1 / 105))
     assert any(found != wanted for found in searched_shares().values()), "a seeded bug"
 
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from engine.domain.time_units import DAY, HOUR
+from experiments.synthetic import trips as trip_signals
 from experiments.synthetic.config import Ints, pick_within
-from experiments.synthetic.unfolding.historical_policy import Choice, HistoricalPolicy, Results
-from experiments.synthetic.unfolding.world_simulation import simulate_world
-from experiments.synthetic.world import trip_signals
-from experiments.synthetic.world.network import PAIRS, TRUCK
-from experiments.synthetic.world.smuggling_rings import FRONTS
-from experiments.synthetic.world.trips import ESCORT, RUN
-from experiments.synthetic.world.world_plan import plan
+from experiments.synthetic.inspections import Choice, HistoricalPolicy, Results
+from experiments.synthetic.posts import PAIRS, TRUCK
+from experiments.synthetic.smuggling import FRONTS
+from experiments.synthetic.trips import ESCORT, RUN
+from experiments.synthetic.world_plan import draw_plan
+from experiments.synthetic.world_simulation import simulate_world
 from tests.unit.experiments.synthetic.cached_worlds import config, deviation, world
 
 
@@ -148,7 +148,7 @@ def test_inland_seizures_come_before_the_vehicle_is_on_the_road_again() -> None:
 
 
 def test_the_same_policy_unfolds_the_same_plan_the_same_way() -> None:
-    drafted = plan(config(5_000), 3_000)
+    drafted = draw_plan(config(5_000), 3_000)
     one, two = (
         simulate_world(drafted, HistoricalPolicy(drafted)),
         simulate_world(drafted, HistoricalPolicy(drafted)),

@@ -8,32 +8,32 @@ import pytest
 from scipy.stats import kendalltau
 
 from engine.errors import InputError
-from engine.search_orders.priors import PRIOR
-from experiments.training.comparison import (
+from engine.search_orders import PRIOR
+from experiments.exercises import (
+    PAPERS,
+    Answer,
+    Case,
+    Course,
+    Exercise,
     Outcome,
-    compare,
-    join,
+    Pick,
+    Solution,
+    check_pick,
+    compare_trainee,
+    compose,
+    compute_budget,
+    decode_exercise,
+    decode_solution,
+    encode_exercise,
+    encode_solution,
+    find,
+    join_outcomes,
     list_misses,
     measure_baseline,
     measure_skill,
     pick_as_engine,
     pick_best,
     summarize,
-)
-from experiments.training.composition import Course, budget, compose
-from experiments.training.exercises import (
-    PAPERS,
-    Answer,
-    Case,
-    Exercise,
-    Pick,
-    Solution,
-    check_pick,
-    decode_exercise,
-    decode_solution,
-    encode_exercise,
-    encode_solution,
-    find,
 )
 from tests.proof_alone import IS_PROOF
 from tests.support.scripted_trainees import pick_with_skill
@@ -56,7 +56,7 @@ def make_course(seed: int, *, vehicles: int = 150) -> Exercises:
             Exercise(
                 f"shift-{level}",
                 level,
-                budget(vehicles, level),
+                compute_budget(vehicles, level),
                 tuple(Case(one, {}, (), (), {}, PLACES) for one in group),
             ),
             Solution({one: TRUTH[one] for one in group}),
@@ -76,8 +76,8 @@ def rank_trainees(course: Exercises, *, seed: int, blind: bool = False) -> float
         for (exercise, solution), baseline in zip(course, others, strict=True):
             picks = pick_with_skill(exercise, solution, skill, rng)
             scored = list(reversed(picks))[:1] if blind else picks
-            outcomes.append(compare(exercise, solution, scored, baseline=baseline))
-        measured.append(measure_skill(join(outcomes)))
+            outcomes.append(compare_trainee(exercise, solution, scored, baseline=baseline))
+        measured.append(measure_skill(join_outcomes(outcomes)))
     return float(kendalltau(skills, measured).statistic)
 
 
@@ -97,7 +97,7 @@ def test_chance_scores_nothing_and_the_truth_everything() -> None:
     baseline = measure_baseline(exercise, solution)
 
     def measure(picks: list[Pick]) -> float:
-        return measure_skill(compare(exercise, solution, picks, baseline=baseline))
+        return measure_skill(compare_trainee(exercise, solution, picks, baseline=baseline))
 
     assert measure(pick_best(exercise, solution)) == pytest.approx(1.0)
     rng = np.random.default_rng(5)
@@ -113,11 +113,11 @@ def test_every_contestant_keeps_to_the_minutes() -> None:
 
 
 def test_intervals_hold_their_values_and_shrink_with_more_vehicles() -> None:
-    one = compare(*make_course(5)[0], [])
+    one = compare_trainee(*make_course(5)[0], [])
     rng = np.random.default_rng(0)
     trainee = np.where(rng.random(len(one.best)) < 0.5, one.best, 0.0)
     outcome = Outcome(trainee, one.engine, one.chance, one.best)
-    few, many = summarize(outcome)["skill"], summarize(join([outcome] * 9))["skill"]
+    few, many = summarize(outcome)["skill"], summarize(join_outcomes([outcome] * 9))["skill"]
     assert few["low"] < few["value"] < few["high"]
     assert few["value"] == many["value"]
     assert many["high"] - many["low"] < 0.5 * (few["high"] - few["low"])

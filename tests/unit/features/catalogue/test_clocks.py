@@ -7,7 +7,7 @@ import pytest
 
 from engine.domain.network import Network, read_network
 from engine.domain.records import Crossing
-from experiments.synthetic.world.network import network_toml
+from experiments.synthetic.posts import network_toml
 from features.catalogue.encoder import encode
 
 NETWORK = read_network(Path("network.toml"), text=network_toml())

@@ -10,8 +10,8 @@ import pytest
 from engine.domain.network import BorderPost, IdentifierField, Network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
+from features.offline import column_encoder
 from features.offline.encoded_history import read_log
-from features.offline.encoding import crossing_columns
 from features.offline.feature_matrix import matrix
 from tests.support.random_histories import History, tables
 from tests.unit.features.catalogue.test_mirror_features import make_exit, passage
@@ -101,7 +101,7 @@ def test_a_carrier_that_all_share_has_no_count_of_drivers_that_they_do_not() -> 
 
 def test_an_encoder_that_drops_the_domain_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control."""
-    monkeypatch.setattr(crossing_columns, "qualify", lambda value, *_: value)
+    monkeypatch.setattr(column_encoder, "qualify", lambda value, *_: value)
     assert last(*journey("name", "name"))["driver_crossings_365d"] == 1.0
 
 

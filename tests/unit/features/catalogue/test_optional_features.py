@@ -10,8 +10,8 @@ from engine.domain.records import Crossing, Declaration
 from engine.domain.time_units import DAY, micros, moment
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
+from features.offline import column_encoder
 from features.offline.encoded_history import read_log
-from features.offline.encoding import crossing_columns
 from features.offline.feature_matrix import matrix
 from tests.support.random_histories import EVENTFUL, START, History, tables
 
@@ -133,7 +133,7 @@ def test_negative_control_a_reference_counted_as_a_type_is_seen(
 ) -> None:
     """Seeded bug: every reference is a kind of its own."""
     monkeypatch.setattr(
-        crossing_columns, "name_previous_types", lambda given: "+".join(given) or "none"
+        column_encoder, "name_previous_types", lambda given: "+".join(given) or "none"
     )
     assert last_features(declare(20, previous_documents=["N821:o"]))["previous_type_share"] == 0.0
 

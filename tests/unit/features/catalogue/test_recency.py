@@ -14,22 +14,22 @@ from engine.domain.time_units import DAY, HOUR, micros, moment
 from engine.ports import Contribution, Evidence
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from features.catalogue.rate_evidence import EvidenceReader
-from features.catalogue.recency import (
+from features.catalogue.transforms import (
     ELSEWHERE,
     HALF_LIFE,
+    OPERATORS,
     PASSAGE,
     WEIGHTS,
     WINDOWS,
     step_weights,
 )
-from features.catalogue.transforms import OPERATORS
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix, reads
 from features.offline.sql import duckdb_engine
+from features.online.online_features import EvidenceReader
 from models.explanation.feature_wording import word_feature
-from models.explanation.reason_eligibility import Eligibility, Grade
-from models.learning import monotone_constraints
+from models.explanation.reason_sentences import Eligibility, Grade
+from models.learning import fit_tasks
 from tests.support.random_histories import EVENTFUL, START, History, tables
 
 NAMES = [name for name, one in CATALOGUE.items() if one.operator == "recent_rate"]
@@ -198,4 +198,4 @@ def test_finds_of_long_ago_alone_are_no_recent_reason() -> None:
 
 
 def test_finds_never_speak_against_a_search() -> None:
-    assert set(monotone_constraints.signs(NAMES, {}).tolist()) == {1}
+    assert set(fit_tasks.list_signs(NAMES, {}).tolist()) == {1}

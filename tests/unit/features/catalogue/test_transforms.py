@@ -11,7 +11,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.mirror_features import GRID, within
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Floats
-from features.catalogue.transforms import OPERATORS, Operator, Values
+from features.catalogue.transforms import OPERATORS, Operator, RowValues
 
 PLAN = Plan(CATALOGUE)
 ROWS = 600
@@ -69,7 +69,7 @@ def _off(operator: str) -> Operator:
     """Return the operator, each feature of one row off by one bit."""
     right = OPERATORS[operator]
 
-    def wrong(own: Sequence[Values], common: Values, *parameters: Values) -> Values:
+    def wrong(own: Sequence[RowValues], common: RowValues, *parameters: RowValues) -> RowValues:
         made = right.of_one(own, common, *parameters)
         return [float(np.nextafter(np.float32(value), np.float32(np.inf))) for value in made]
 

@@ -18,7 +18,6 @@ from engine.errors import InputError
 from engine.storage.home import Home
 from features.catalogue.event_streams import REACH
 from features.history import tables as history_tables
-from features.history.linking import derive_known_times
 from features.history.tables import (
     MODELS,
     ORDER,
@@ -26,10 +25,11 @@ from features.history.tables import (
     Tables,
     arrange_table,
     content_digest,
+    derive_known_times,
     read_history,
 )
-from features.intake.atomic_writer import is_intact
 from features.intake.load import load, read_folder
+from features.intake.stored_loads import is_intact
 from tests.unit.features.intake import bulk_folders as folders
 from tests.unit.features.intake.bulk_folders import NOW, START
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InputError
-from features.intake.dialects import read_dialect
+from features.intake.file_reader import read_dialect
 from features.intake.load import read_folder
 from tests.unit.features.intake import bulk_folders as folders
 from tests.unit.features.intake.bulk_folders import NOW

@@ -6,8 +6,8 @@ import pytest
 
 from engine.domain.time_units import DAY
 from engine.storage.home import Home
-from features.intake.history_erasure import read_rows, select_rows
 from features.intake.load import load
+from features.intake.stored_loads import read_rows, select_rows
 
 CROSSINGS = """\
 crossing_id,post,direction,arrived_at,vehicle_class,plate,driver_ref,container_numbers

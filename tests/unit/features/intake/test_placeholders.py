@@ -8,8 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from engine.domain.placeholders import PrintableText
-from engine.domain.records import Crossing
+from engine.domain.records import Crossing, PrintableText
 from features.history.tables import MODELS
 from features.intake.load import read_folder
 from tests.unit.features.intake import bulk_folders as folders

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from engine.domain.records import AnyIdentifier
-from features.intake import column_validation, plain_rows, row_validation
-from features.intake.column_validation import choose_validator
-from features.intake.row_validation import TableBuilder, read_part
+from features.intake import file_reader, row_validation
+from features.intake.row_validation import TableBuilder, choose_validator, read_part
 from tests.unit.features.intake import bulk_folders as folders
 
 GOOD: dict[str, dict[str, list[str]]] = {
@@ -133,7 +132,7 @@ def test_a_file_reads_as_it_does_row_by_row(
     files = [draw(seed, table) for seed in range(FILES)]
     found = []
     for number, content in enumerate(files):
-        monkeypatch.setattr(plain_rows, "BLOCK", blocks[number % 3])
+        monkeypatch.setattr(file_reader, "BLOCK", blocks[number % 3])
         found.append(read(path, content))
     monkeypatch.setattr(row_validation, "choose_validator", lambda _name: None)
     for content, one in zip(files, found, strict=True):
@@ -148,7 +147,7 @@ def test_plain_rows_never_meet_the_model(tmp_path: Path, monkeypatch: pytest.Mon
     plain = [",".join(folders.crossing(number).values()) for number in range(2_000)]
     (tmp_path / "crossings.csv").write_text("\n".join([",".join(names), *plain]), "utf-8")
     monkeypatch.setattr(TableBuilder, "to_columns", None)
-    monkeypatch.setattr(plain_rows, "BLOCK", 10_000)
+    monkeypatch.setattr(file_reader, "BLOCK", 10_000)
     part, seen = read_part("crossings", tmp_path / "crossings.csv")
     assert (part.rows.num_rows, seen, part.faults) == (2_000, 2_000, ())
 
@@ -173,7 +172,7 @@ def test_a_rule_unknown_to_columns_leaves_its_table_to_the_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert choose_validator.__wrapped__("seizures") is not None
-    monkeypatch.setattr(column_validation, "_BETWEEN", {})
+    monkeypatch.setattr(row_validation, "_BETWEEN", {})
     assert choose_validator.__wrapped__("seizures") is None
     assert choose_validator.__wrapped__("crossings") is not None
 
@@ -211,6 +210,6 @@ def test_a_looser_check_of_columns_is_caught(
     content = "\n".join([",".join(row), ",".join(row.values())]).encode()
     found = read(path, content)
     assert len(found[2]) == 1
-    monkeypatch.setattr(column_validation, name, bug)
+    monkeypatch.setattr(row_validation, name, bug)
     monkeypatch.setattr(row_validation, "choose_validator", choose_validator.__wrapped__)
     assert read(path, content) != found

@@ -16,7 +16,9 @@ from lxml import etree
 
 from engine.domain.records import Crossing, Declaration
 from engine.errors import InputError
-from features.messages import translation, values, xml_reader
+from features.messages import documents, path_tables, translation
+from features.messages.documents import Node
+from features.messages.path_tables import TranslationContext
 from features.messages.settings import MessageSettings, read_settings
 from features.messages.translation import (
     DECLARATION_ADDITIONS,
@@ -24,8 +26,6 @@ from features.messages.translation import (
     read_pseudonym_key,
     translate_document,
 )
-from features.messages.tree import Node
-from features.messages.values import TranslationContext
 from tests.support import message_tables
 from tests.support.hostile_documents import HOSTILE
 from tests.support.open_documents import MESSAGES
@@ -398,10 +398,10 @@ def test_negative_control_a_reader_that_trusts_a_dtd_is_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data, rule = HOSTILE["entities that multiply"]
-    monkeypatch.setattr(xml_reader, "_has_doctype", lambda data: False)
+    monkeypatch.setattr(documents, "_has_doctype", lambda data: False)
     refused = translate_document(data, MessageSettings())
     assert refused.rule == rule  # the second guard, behind the parser
-    monkeypatch.setattr(xml_reader, "_doctype_of", lambda root: "")
+    monkeypatch.setattr(documents, "_doctype_of", lambda root: "")
     assert translate_document(data, MessageSettings()).rule != rule
 
 
@@ -421,7 +421,7 @@ def test_negative_control_a_reader_that_trusts_a_dtd_is_caught(
 def test_dates_are_read_or_are_gaps(raw: str, order: Any, expected: str) -> None:
     context = TranslationContext(MessageSettings(date_order=order))
     node = Node("Date", raw)
-    found = values.moment("lodged_at", [node], context)
+    found = path_tables.moment("lodged_at", [node], context)
     assert (found or context.gaps[0].rule) == expected
 
 

@@ -16,15 +16,10 @@ from engine.domain.network import Network
 from engine.domain.time_units import micros
 from features.catalogue.encoder import ENTITIES, FACTS, SEPARATOR, encode, join_values
 from features.history.tables import Tables
+from features.offline import column_encoder
+from features.offline.column_encoder import encode_crossings
+from features.offline.compact_columns import encode_texts, map_codes, map_texts, split_list
 from features.offline.encoded_history import arrivals
-from features.offline.encoding import crossing_columns, declared_columns
-from features.offline.encoding.crossing_columns import encode_crossings
-from features.offline.encoding.distinct_texts import (
-    encode_texts,
-    map_codes,
-    map_texts,
-    split_list,
-)
 from tests.support.random_histories import EVENTFUL, NETWORK, History, history, tables
 
 EARLY, LATE = datetime(1, 1, 1, 3, tzinfo=UTC), datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
@@ -103,10 +98,10 @@ def add_up(values: Iterable[float]) -> float:
 @pytest.mark.parametrize(
     ("module", "name", "bug"),
     [
-        (declared_columns, "math", SimpleNamespace(fsum=add_up)),
-        (declared_columns, "find_precursors", lambda _: dict.fromkeys(PRECURSOR)),
-        (crossing_columns, "fold_text", lambda raw: raw),
-        (crossing_columns, "read_clocks", lambda arrived, _post, _network: arrived),
+        (column_encoder, "math", SimpleNamespace(fsum=add_up)),
+        (column_encoder, "find_precursors", lambda _: dict.fromkeys(PRECURSOR)),
+        (column_encoder, "fold_text", lambda raw: raw),
+        (column_encoder, "read_clocks", lambda arrived, _post, _network: arrived),
     ],
 )
 def test_another_reading_of_a_record_is_caught(

@@ -17,11 +17,10 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.encoder import FACTS
 from features.catalogue.plan import Plan
 from features.history.tables import SCHEMAS
-from features.offline import export as written_matrix
 from features.offline import feature_matrix
+from features.offline import feature_matrix as written_matrix
 from features.offline.encoded_history import read_log
-from features.offline.export import export
-from features.offline.feature_matrix import matrix, reads
+from features.offline.feature_matrix import export, matrix, reads
 from tests.support.random_histories import START, history, known_before, tables
 
 PLAN = Plan(CATALOGUE)

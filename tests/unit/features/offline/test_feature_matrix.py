@@ -14,11 +14,10 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.labels import labels
 from features.history.tables import Tables
-from features.offline import kernel, radix_partition, reference_kernel
+from features.offline import kernel, reference_kernel
 from features.offline.encoded_history import EncodedHistory, Events, read_log
 from features.offline.feature_matrix import Kernel, matrix, reads
-from features.offline.kernel import group_reads
-from features.offline.radix_partition import Ints
+from features.offline.kernel import Ints, group_reads
 from models.data.build_dataset import freeze_history
 from tests.support.naive_reads import by_hand
 from tests.support.random_histories import START, history, tables
@@ -79,7 +78,7 @@ def test_dealt_into_parts_it_equals_the_reference_too(group: tuple[Ints, ...]) -
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(kernel, "PARTITION_FROM", 1)
         patched.setattr(kernel, "PART_ROWS", 4)
-        patched.setattr(radix_partition, "BLOCK_ROWS", 8)
+        patched.setattr(kernel, "BLOCK_ROWS", 8)
         found, without = group_reads(*group), group_reads(*group, last=False)
     np.testing.assert_array_equal(found, reference_kernel.group_reads(*group))
     np.testing.assert_array_equal(without, found[:-1])

@@ -23,8 +23,7 @@ from features.catalogue.find_spread import (
     number_entities,
     values_as_of,
 )
-from features.offline.spread_events import SpreadInputs, join_parts, spread_finds
-from features.offline.spread_kernel import CrossingWindow
+from features.offline.spread_snapshots import CrossingWindow, SpreadInputs, join_parts, spread_finds
 
 CUT = 5_000 * EVERY
 NONE = np.zeros(0, np.int64)

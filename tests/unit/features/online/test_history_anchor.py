@@ -17,13 +17,13 @@ from engine.errors import HomeError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import MODEL_REGISTERED
-from engine.storage.file_digests import file_digest
+from engine.storage.files import file_digest
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import load
-from features.online.epoch import open_epoch
-from models.bundle.bundle import MANIFEST, sign, signing_key
+from features.online.backfill import open_epoch
+from models.bundle import MANIFEST, sign, signing_key
 from tests.support.small_checks import leave_out_tables
 from tests.unit.features.intake import bulk_folders as folders
 from tests.unit.features.intake.bulk_folders import NOW
@@ -202,12 +202,12 @@ def test_a_load_that_was_stopped_is_said_and_is_no_fault(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:  # before the folder is in place
-        patched.setattr("features.intake.atomic_writer.Path.rename", stop)
+        patched.setattr("features.intake.stored_loads.Path.rename", stop)
         CliRunner().invoke(app, asked)
     rules, notes = outcome(home)
     assert rules == [] and [".load-" in note for note in notes] == [True]
     with monkeypatch.context() as patched:  # after that, and before it counts
-        patched.setattr("features.online.epoch.open_epoch", stop)
+        patched.setattr("features.online.backfill.open_epoch", stop)
         CliRunner().invoke(app, asked)
     rules, notes = outcome(home)
     assert rules == [] and ["not finished" in note for note in notes] == [True]

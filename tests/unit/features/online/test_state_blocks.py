@@ -10,9 +10,8 @@ from numba import typeof
 from numpy.typing import NDArray
 
 from engine.errors import DamagedStoreError
-from features.online import counter_store
-from features.online.blocks import kernel
-from features.online.blocks.rows import (
+from features.online import block_kernel, counter_store
+from features.online.counter_states import (
     expand_rows,
     is_block,
     load_kernels,
@@ -77,7 +76,7 @@ def test_no_row_is_longer_than_a_page_keeps_and_no_group_needs_a_row() -> None:
     entity, known_at, states = some_states(60, 14)
     states[:] = RNG.integers(FIRST, LAST, states.shape)
     rows = pack_blocks(entity, known_at, states, 60)
-    assert max(map(len, rows[2])) <= kernel.MOST_BYTES + 10 * 60 + 9 * 14 + 30
+    assert max(map(len, rows[2])) <= block_kernel.MOST_BYTES + 10 * 60 + 9 * 14 + 30
     assert pack_and_expand(entity, known_at, states, 60) == list_rows(entity, known_at, states)
     assert pack_blocks(entity[:0], known_at[:0], states[:0], 60) == ([], [], [])
 
@@ -138,9 +137,9 @@ def types_given(monkeypatch: pytest.MonkeyPatch, pack: Callable[[], object]) -> 
         found.add(" ".join(str(typeof(each)) for each in given))
         return write_blocks(*given)
 
-    write_blocks = kernel.write_blocks
+    write_blocks = block_kernel.write_blocks
     with monkeypatch.context() as patched:
-        patched.setattr(kernel, "write_blocks", write)
+        patched.setattr(block_kernel, "write_blocks", write)
         pack()
     return found
 

@@ -18,16 +18,17 @@ from features.catalogue.plan import Plan
 from features.history.tables import SCHEMAS, Tables
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from features.partners import message_channel, partner_exchange
-from features.partners.administrations import list_administrations, list_facing_posts
+from features.partners import message_replay
 from features.partners.linked_history import (
     LET_GO,
     SEARCHED_WITHIN,
     isolate_histories,
     link_histories,
+    list_administrations,
+    list_facing_posts,
 )
-from features.partners.partner_exchange import LINE_DELAY
-from features.partners.partner_records import MOST_ITEMS
+from features.partners.message_replay import LINE_DELAY
+from features.partners.movements import MOST_ITEMS
 from tests.support.facing_posts import EAST, NETWORK, WEST, facing_history
 from tests.support.random_histories import START
 
@@ -193,9 +194,9 @@ def test_a_channel_that_sends_whole_messages_is_caught(
 ) -> None:
     """Seeded bug: neither side holds messages to the agreement."""
     monkeypatch.setattr(
-        message_channel, "select_fields", lambda *_, message, **__: dump_whole(message)
+        message_replay, "select_fields", lambda *_, message, **__: dump_whole(message)
     )
-    monkeypatch.setattr(message_channel, "check_body", read_whole)
+    monkeypatch.setattr(message_replay, "check_body", read_whole)
     leaks = find_leaks(link_histories(whole_history))
     assert {"crossings.driver_ref", "declarations.consignee_id"} <= leaks
 
@@ -216,7 +217,7 @@ def test_one_side_alone_refuses_what_was_not_agreed(
 ) -> None:
     """A sender that leaks meets a receiver that checks."""
     monkeypatch.setattr(
-        message_channel, "select_fields", lambda *_, message, **__: dump_whole(message)
+        message_replay, "select_fields", lambda *_, message, **__: dump_whole(message)
     )
     with pytest.raises(RecordError, match="agreement does not name it"):
         link_histories(whole_history)
@@ -257,7 +258,7 @@ def test_an_outcome_that_is_used_early_is_caught(
     whole_history: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: messages arrive before they are sent."""
-    monkeypatch.setattr(partner_exchange, "LINE_DELAY", -20 * DAY)
+    monkeypatch.setattr(message_replay, "LINE_DELAY", -20 * DAY)
     both = [
         link_histories(turn_outcomes(whole_history, known_from=at)) for at in (CUT, CUT + 900 * DAY)
     ]

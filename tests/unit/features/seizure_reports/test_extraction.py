@@ -12,10 +12,9 @@ from typer.testing import CliRunner
 from api.cli.main import app
 from engine.errors import RecordError
 from features.seizure_reports import dates, extraction, quantities
-from features.seizure_reports.extraction import ProposedSeizure, describe, read_report
-from features.seizure_reports.folded_text import FoldedText, Language, find_language
-from features.seizure_reports.lexicon import read_lexicon
-from features.seizure_reports.numbers import Number, find_numbers
+from features.seizure_reports.extraction import ProposedSeizure, describe, read_seizure_report
+from features.seizure_reports.folded_text import FoldedText, Language, find_language, read_lexicon
+from features.seizure_reports.quantities import Number, find_numbers
 from tests.proof_alone import IS_PROOF
 
 ROOT = Path(__file__).parents[4]
@@ -45,7 +44,7 @@ TAJIK = (
 
 
 def read(text: str) -> list[ProposedSeizure]:
-    return list(read_report(text, POSTS).seizures)
+    return list(read_seizure_report(text, POSTS).seizures)
 
 
 def values(seizure: ProposedSeizure) -> dict[str, object]:
@@ -171,7 +170,7 @@ def measure_agreement(*, every: int = 1) -> dict[str, float]:
     counts = {name: [0, 0, 0] for name in ("substance", "quantity_g", "seized_on", "place")}
     lines = (ROOT / "tests/data/seizure_reports.jsonl").read_text("utf-8").splitlines()
     for report in map(json.loads, lines[::every]):
-        proposals = describe(read_report(report["text"]))["seizures"]
+        proposals = describe(read_seizure_report(report["text"]))["seizures"]
         left = [
             {name: found["value"] for name, found in one.items() if "value" in found}
             for one in proposals
@@ -224,7 +223,7 @@ def count_read(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
     with monkeypatch.context() as patched:
         patched.setattr(extraction, "find_numbers", count)
-        extraction.read_report(text)
+        extraction.read_seizure_report(text)
     return sum(lengths)
 
 
@@ -268,12 +267,12 @@ def test_an_item_is_read_under_the_heads_of_its_table() -> None:
 
 
 def test_a_digest_of_too_many_items_is_refused_where_a_bound_is_given() -> None:
-    assert len(read_report(DIGEST, most_items=60).seizures) == 60
+    assert len(read_seizure_report(DIGEST, most_items=60).seizures) == 60
     with pytest.raises(RecordError, match="too_many_items"):
-        read_report(DIGEST, most_items=59)
+        read_seizure_report(DIGEST, most_items=59)
     asked = json.dumps({"text": ENGLISH, "posts": POSTS, "most_items": 1}).encode()
     assert json.loads(extraction.read_bounded(ROOT, asked)) == json.loads(
-        json.dumps(describe(read_report(ENGLISH, POSTS)))
+        json.dumps(describe(read_seizure_report(ENGLISH, POSTS)))
     )
 
 

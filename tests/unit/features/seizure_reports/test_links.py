@@ -13,9 +13,8 @@ from random import Random
 import pytest
 
 from features.seizure_reports import dates
-from features.seizure_reports.extraction import _Reader, read_report
+from features.seizure_reports.extraction import _Reader, find_plates, read_seizure_report
 from features.seizure_reports.folded_text import Passage
-from features.seizure_reports.plates import find_plates
 from tests.unit.features.seizure_reports.varied_reports import (
     Crossing,
     find_crossing,
@@ -111,7 +110,7 @@ def count_links() -> tuple[int, int, int]:
     every = linked = wrong = 0
     for text, about in write_reports(random, crossings):
         every += 1
-        (seizure, *_) = read_report(text).seizures
+        (seizure, *_) = read_seizure_report(text).seizures
         if seizure.plate is None or seizure.seized_on is None:
             continue
         found = find_crossing(crossings, seizure.plate.value, seizure.seized_on.value)

@@ -21,7 +21,7 @@ from random import Random
 from typing import Any
 
 from engine.domain.identifiers import fold
-from features.seizure_reports.extraction import ProposedSeizure, read_report
+from features.seizure_reports.extraction import ProposedSeizure, read_seizure_report
 
 REPORTS = Path(__file__).parents[4] / "tests/data/varied_reports.txt"
 FIELDS = ("substance", "quantity_g", "seized_on", "place", "plate")
@@ -197,7 +197,7 @@ def score(draws: int, *, seed: int = 7, reports: Sequence[Report] | None = None)
 
 
 def _count(score: Score, report: Report, drawn: ReportDraw) -> None:
-    left = list(read_report(drawn.text).seizures)
+    left = list(read_seizure_report(drawn.text).seizures)
     for stated in report.expected:
         wanted = state_values(stated, drawn)
         same = [one for one in left if one.substance and one.substance.value == wanted["substance"]]

@@ -16,12 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.domain.time_units import DAY
 from engine.errors import NoModelError, TamperedBundleError
-from models.bundle import bundle as bundles
-from models.bundle.bundle import MANIFEST, SIGNATURE, load_bundle, sign
-from models.bundle.scorer import Scorer, margins_of
+from models import bundle as bundles
+from models.bundle import MANIFEST, SIGNATURE, Scorer, load_bundle, margins_of, sign
 from models.explanation.contributions import BASE, CALIBRATION
 from models.learning import tree_walk
-from models.scoring.novelty import SEEN_BY
+from models.scoring import SEEN_BY
 from models.training.bundle_writer import BundleDiffersError, write_bundle
 from models.training.trainer import TrainingResult, train
 from tests.proof_alone import IS_PROOF
@@ -298,7 +297,7 @@ def test_serving_imports_no_training_library(bundle_folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey\n"
-        "from models.bundle.scorer import Scorer\n"
+        "from models.bundle import Scorer\n"
         "import models.explanation.reason_sentences\n"
         "key = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()\n"
         f"Scorer.load(Path({str(bundle_folder)!r}), key=key)\n"

@@ -9,7 +9,7 @@ import pytest
 from engine.domain.time_units import DAY
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import NAME, Lookup
-from models.evaluation.report_html import report_html
+from models.evaluation.report_html import render_report
 from models.evaluation.report_text import page
 from models.training.trainer import train
 from tests.unit.models.learning.test_fit import SMALL
@@ -46,7 +46,7 @@ def test_a_training_report_has_its_look_up_peer(knowing: bool) -> None:
     else:
         assert report["peers"][LESS]["low"] > 0.1 and more["low"] > 0.1
     assert NAME in page(report) and f"than by {NAME}" in page(report)
-    assert "more finds" in report_html(report)
+    assert "more finds" in render_report(report)
 
 
 def test_it_is_taught_nothing_of_the_period_that_judges() -> None:

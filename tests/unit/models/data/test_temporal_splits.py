@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.time_units import DAY
-from models.data import temporal_splits
+from models.data import dataset
 from models.data.dataset import Dataset
 from tests.unit.models.small_dataset import START, small_world
 
 
-def late_labels(fold: temporal_splits.Fold, data: Dataset) -> int:
+def late_labels(fold: dataset.Fold, data: Dataset) -> int:
     """Return how many rows teach that were not known, or had not arrived, at the fold's cut."""
     known, arrived = data.label_known_at[fold.fit], data.arrived_at[fold.fit]
     return int(((known >= fold.cut) | (arrived >= fold.cut)).sum())
@@ -22,7 +22,7 @@ def test_the_seeded_leak_is_seen() -> None:
     """Negative control: a fold by arrival alone lets late labels in, and the check counts them."""
     data = small_world(3000, seed=1)
     usable, until = data.evidence("discrepancy"), START + 200 * DAY
-    for fold in temporal_splits.rolling_folds(
+    for fold in dataset.rolling_folds(
         data, usable, until=until, known_before=until, gap=0, folds=4
     ):
         by_arrival = np.flatnonzero(usable & (data.arrived_at < fold.cut))
@@ -35,7 +35,7 @@ def test_the_seeded_leak_is_seen() -> None:
 def test_folds_roll_forward(seed: int, folds: int, gap: int) -> None:
     data = small_world(600, seed=seed)
     until = START + 200 * DAY
-    made = temporal_splits.rolling_folds(
+    made = dataset.rolling_folds(
         data, data.evidence("discrepancy"), until=until, known_before=until, gap=gap * DAY,
         folds=folds,
     )  # fmt: skip

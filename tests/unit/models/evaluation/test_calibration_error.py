@@ -12,10 +12,9 @@ from engine.ports import Scores
 from models.array_types import Floats
 from models.config import TrainConfig
 from models.data.dataset import Dataset
-from models.evaluation.calibration_error import BINS, calibration_figures
-from models.evaluation.metric_view import View, curve
-from models.evaluation.report import report
-from models.evaluation.report_html import report_html
+from models.evaluation.metric_view import BINS, View, calibration_figures, curve
+from models.evaluation.report import evaluate_model
+from models.evaluation.report_html import render_report
 from models.evaluation.report_text import page, paragraph
 from models.statistics import intervals, ranking_metrics
 from tests.unit.models.small_dataset import START, small_world
@@ -78,7 +77,7 @@ def score(values: NDArray[np.float32]) -> Scores:
 
 
 def make_report(data: Dataset) -> dict[str, Any]:
-    return report(data, score(data.values), config=TrainConfig(), fitted_until=START)
+    return evaluate_model(data, score(data.values), config=TrainConfig(), fitted_until=START)
 
 
 def test_three_inspected_rows_tell_nothing_about_chances() -> None:
@@ -92,7 +91,7 @@ def test_three_inspected_rows_tell_nothing_about_chances() -> None:
     assert not inspected["calibration_error"]["knowable"] and not inspected["brier"]["knowable"]
     assert "off by" not in paragraph(made)
     assert "Whether stated chances come true is not yet knowable" in paragraph(made)
-    assert "not yet knowable" in page(made) and report_html(made)
+    assert "not yet knowable" in page(made) and render_report(made)
 
 
 def test_many_rows_tell_it_with_an_interval_and_what_chance_alone_would_show() -> None:

@@ -14,15 +14,15 @@ from scipy.stats import binom
 
 from engine.domain.time_units import DAY, HOUR
 from engine.ports import Scores
-from engine.selection.randomization import ShiftPlan
+from engine.selection import ShiftPlan
 from models.config import TrainConfig
 from models.data.dataset import Dataset
 from models.data.propensity_log import ReferralState, read_random_stream
 from models.evaluation import fairness as module
 from models.evaluation import permutation_importance
 from models.evaluation.fairness import by_group, outcome_test, within
-from models.evaluation.report import report
-from models.evaluation.report_html import report_html
+from models.evaluation.report import evaluate_model
+from models.evaluation.report_html import render_report
 from models.evaluation.report_text import paragraph, summary
 from tests.unit.models.small_dataset import START, small_world
 
@@ -175,7 +175,7 @@ def test_shifts_are_those_of_the_engine() -> None:
 
 
 def make_report(data: Dataset, earlier: Dataset | None = None) -> dict[str, object]:
-    return report(
+    return evaluate_model(
         data, score(data.values), config=TrainConfig(), fitted_until=START, score=score,
         earlier=earlier,
     )  # fmt: skip
@@ -225,7 +225,7 @@ def test_draws_that_never_became_an_act_are_reported_when_decisions_are_at_hand(
     data.discrepancy[skipped] = data.seizure[skipped] = -1
 
     def missing(sent: ReferralState | None) -> tuple[float, bool]:
-        made = report(
+        made = evaluate_model(
             data, score(data.values), config=TrainConfig(), fitted_until=START, sent=sent
         )  # fmt: skip
         value = made["targets"]["discrepancy"]["policy_value"]["engine_drawn"]["released"]
@@ -238,7 +238,7 @@ def test_draws_that_never_became_an_act_are_reported_when_decisions_are_at_hand(
 def test_the_page_is_small_and_whole() -> None:
     data = small_world(4000, seed=8, days=40)
     data.post[:] = np.array([f"P-{row % 30:02}" for row in range(len(data))], object)
-    html = report_html(make_report(data, small_world(2000, seed=9, days=20)))
+    html = render_report(make_report(data, small_world(2000, seed=9, days=20)))
     assert len(html.encode()) < 300_000
     assert html.count("<svg") == html.count("aria-label=") >= 8
     names = re.findall(r'\bid="([^"]+)"', html)

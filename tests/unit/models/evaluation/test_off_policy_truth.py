@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from experiments.synthetic.records.writer import generate
+from experiments.synthetic.folder import generate
 from models.data.propensity_log import PropensityLog
 from models.evaluation.off_policy import policy_value
 from tests.unit.experiments.synthetic.cached_worlds import config

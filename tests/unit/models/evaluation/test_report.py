@@ -9,8 +9,8 @@ from engine.domain.time_units import DAY
 from engine.ports import Scores
 from models.config import TrainConfig
 from models.data.dataset import Dataset
-from models.evaluation.report import report
-from models.evaluation.report_html import report_html
+from models.evaluation.report import evaluate_model
+from models.evaluation.report_html import render_report
 from models.evaluation.report_text import page, paragraph
 from tests.unit.models.small_dataset import START, small_world
 
@@ -21,7 +21,7 @@ def make_report(data: Dataset, *, seed: int = 0) -> dict[str, object]:
     seen = np.nan_to_num(data.values[:, 0]) + np.random.default_rng(seed).normal(size=len(data))
     chance = 1 / (1 + np.exp(2.2 - seen))
     scores = Scores(p_seizure=chance * 0.15, p_discrepancy=chance)
-    return report(data, scores, config=CONFIG, fitted_until=START)
+    return evaluate_model(data, scores, config=CONFIG, fitted_until=START)
 
 
 def test_it_is_json_and_the_same_when_made_again() -> None:
@@ -35,18 +35,18 @@ def test_it_is_json_and_the_same_when_made_again() -> None:
 def test_synthetic_data_say_so_in_every_form() -> None:
     made = make_report(small_world(1500, seed=2, days=20))
     assert made["synthetic"] is True
-    for text in (paragraph(made), page(made), report_html(made)):
+    for text in (paragraph(made), page(made), render_report(made)):
         assert "generated data" in text
 
 
 def test_the_page_is_one_harmless_file() -> None:
     data = small_world(1500, seed=3, days=20)
     data.post[:] = "<script>alert(1)</script>"
-    html = report_html(make_report(data), title="m<1>")
+    html = render_report(make_report(data), title="m<1>")
     assert html.count("<svg") == 8
     assert "<script" not in html
     assert "m&lt;1&gt;" in html
-    assert html == report_html(make_report(data), title="m<1>")
+    assert html == render_report(make_report(data), title="m<1>")
 
 
 def test_without_random_checks_it_says_what_cannot_be_known() -> None:
@@ -67,7 +67,7 @@ def test_without_any_label_nothing_is_claimed() -> None:
     assert "not yet knowable" in page(made)
     assert "is off by" not in paragraph(made)
     assert "calibration error" not in page(made)
-    assert "nan" not in report_html(made).lower().replace("finance", "")
+    assert "nan" not in render_report(made).lower().replace("finance", "")
 
 
 def test_capacity_counts_entries_alone() -> None:

@@ -17,7 +17,7 @@ from models.data.dataset import Dataset
 from models.data.propensity_log import PropensityLog, ReferralState, read_random_stream
 from models.evaluation.metric_view import View, _fill_labels, _statistics, figures
 from models.evaluation.off_policy import policy_value
-from models.evaluation.report import report
+from models.evaluation.report import evaluate_model
 from models.evaluation.report_text import cannot_tell
 from models.training.trainer import train
 from tests.unit.models.small_dataset import QUICK, START, small_world
@@ -71,7 +71,7 @@ def evidence_alone(data: Dataset, _: str, *, sent: ReferralState | None = None) 
 
 def random_stream(data: Dataset, *, sent: ReferralState | None = None) -> dict[str, Any]:
     result = chance(data)
-    made = report(
+    made = evaluate_model(
         data, Scores(result * 0.15, result), config=TrainConfig(), fitted_until=START, sent=sent
     )
     views: dict[str, Any] = made["targets"]["discrepancy"]

@@ -10,10 +10,15 @@ from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
 from models.data.dataset import Target
-from models.explanation.contributions import BASE, CALIBRATION, Contributions
-from models.explanation.usual_values import ALL, UsualValues, compute_usual_values
-from models.scoring.novelty import SEEN_BY
-from models.scoring.risk import UNSEEN, Head, Knots, probability
+from models.explanation.contributions import (
+    ALL,
+    BASE,
+    CALIBRATION,
+    Contributions,
+    UsualValues,
+    compute_usual_values,
+)
+from models.scoring import SEEN_BY, UNSEEN, Head, Knots, probability
 from tests.unit.models.small_dataset import small_world
 
 WIDTH = 40

@@ -18,12 +18,10 @@ from engine.ports import Contribution, Evidence
 from experiments.benchmarks.reasons import RecordedReasons, audit
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.spec import Feature
-from models.explanation import reason_eligibility, reason_sentences
+from models.explanation import reason_sentences
 from models.explanation.contributions import BASE, CALIBRATION
-from models.explanation.feature_topics import topic
 from models.explanation.feature_wording import Wording, word_feature
-from models.explanation.reason_eligibility import Eligibility
-from models.explanation.reason_sentences import FEWEST, MOST, sentences
+from models.explanation.reason_sentences import FEWEST, MOST, Eligibility, sentences, topic
 
 NAN = float("nan")
 ARRIVAL = Arrival(
@@ -97,7 +95,7 @@ def test_a_seeded_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not audit([make_reasons(found, sentences(found, ARRIVAL))]).rates_without_inspections
     if bug == "prior":
         monkeypatch.setattr(Wording, "count_message", states_the_prior)
-        monkeypatch.setattr(Eligibility, "_rate_grade", lambda *_: reason_eligibility.Grade.TELLING)
+        monkeypatch.setattr(Eligibility, "_rate_grade", lambda *_: reason_sentences.Grade.TELLING)
         tally = audit([make_reasons(found, sentences(found, ARRIVAL))])
         assert tally.rates_without_inspections == 1 and tally.poor_first == 1
         return
@@ -105,7 +103,7 @@ def test_a_seeded_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> Non
     if bug == "usual":
         monkeypatch.setattr(Eligibility, "_is_usual", lambda *_: False)
     else:
-        monkeypatch.setattr(reason_eligibility, "WEAK", 0.0)
+        monkeypatch.setattr(reason_sentences, "WEAK", 0.0)
     assert audit([make_reasons(found, sentences(found, ARRIVAL))]).poor_first == 1
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from engine.domain.time_units import DAY
-from models.bundle.bundle import arrays
+from models.bundle import arrays
 from models.explanation.similar_seizures import (
     MOST,
     PastSeizures,
@@ -21,7 +21,7 @@ from models.explanation.similar_seizures import (
     families,
     none_known,
 )
-from models.training.past_seizures import past_seizures
+from models.training.known_seizures import past_seizures
 from models.training.trainer import train
 from tests.unit.models.small_dataset import QUICK, START, small_world
 

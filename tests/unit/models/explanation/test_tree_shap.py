@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from models.explanation import tree_shap
 from models.explanation.tree_shap import TreeShap
 from models.learning.scikit_trees import convert_nodes, read_trees
-from models.scoring.tree_ensemble import TreeArrays
+from models.scoring import TreeArrays
 
 WIDTH = 5
 

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from models.config import Trees
 from models.learning.base_learners import grow, straight_part
-from models.scoring.linear import Linear, fold_values
+from models.scoring import Linear, fold_values
 
 DRAW = np.random.default_rng(7)
 VALUES = DRAW.normal(size=(1500, 6)).astype(np.float32)

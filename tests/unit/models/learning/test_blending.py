@@ -10,9 +10,9 @@ import pytest
 from engine.domain.time_units import DAY
 from engine.errors import RecordError
 from models.config import TrainConfig, Trees
-from models.learning.blending import discrepancy_head
+from models.learning.calibration import discrepancy_head
 from models.learning.fit import _recency, fit
-from models.scoring.risk import UNSEEN
+from models.scoring import UNSEEN
 from tests.unit.models.small_dataset import small_world
 
 DATA = small_world(3_000, seed=4)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.selection import policy
+from engine import selection
 from models.learning.calibration import fit_blend, fit_knots, straight_loss
-from models.scoring.risk import FARTHEST, Head, Knots, probability, risk
+from models.scoring import FARTHEST, Head, Knots, probability, risk
 
 
 def draw_sample(
@@ -108,7 +108,7 @@ def test_risk_never_falls_when_a_chance_rises(
         return float(risk(*chances, severity=severity)[0])
 
     assert 0 <= at(seizure, discrepancy) <= 1
-    assert at(seizure, discrepancy) == policy.risk(seizure, discrepancy, severity=severity)
+    assert at(seizure, discrepancy) == selection.risk(seizure, discrepancy, severity=severity)
     assert at(seizure, min(1.0, discrepancy + step)) >= at(seizure, discrepancy)
     assert at(min(1.0, seizure + step), discrepancy) >= at(seizure, discrepancy)
 

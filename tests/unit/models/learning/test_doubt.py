@@ -7,14 +7,8 @@ import pytest
 
 from models.array_types import Floats
 from models.learning.calibration import estimate_doubt, fit_knots, level
-from models.scoring.risk import (
-    FEWEST_RANDOM_FINDS,
-    UNCALIBRATED,
-    Doubt,
-    Head,
-    probability,
-)
-from models.training.model_card import _describe_doubt, _state_doubt
+from models.scoring import FEWEST_RANDOM_FINDS, UNCALIBRATED, Doubt, Head, probability
+from models.training.bundle_writer import _describe_doubt, _state_doubt
 
 ROWS, RANDOM = 2_000, 1_200
 DRAWS = 60

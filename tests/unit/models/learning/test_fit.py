@@ -14,9 +14,8 @@ from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset
 from models.learning import fit as fit_of_parts
 from models.learning import tree_walk
-from models.learning.fit import fit
+from models.learning.fit import FittedModel, fit
 from models.learning.fit_tasks import thin_clear
-from models.learning.fitted_model import FittedModel
 from models.learning.scikit_trees import count_trees
 from models.training.trainer import train
 from tests.unit.models import small_dataset

@@ -7,14 +7,12 @@ import pytest
 
 from engine.domain.time_units import NEVER
 from models.config import BinsBy, TrainConfig
-from models.data.dataset import Dataset
-from models.data.temporal_splits import Fold
+from models.data.dataset import Dataset, Fold
 from models.learning import fit
 from models.learning.base_learners import RATES, precedents, straight_part
 from models.learning.fit_tasks import FitTask, plan_fit_tasks, select_features
 from models.learning.scikit_trees import SharedBins
-from models.scoring.novelty import SEEN_BY
-from models.scoring.risk import PRECEDENTS, UNSEEN_TREES
+from models.scoring import PRECEDENTS, SEEN_BY, UNSEEN_TREES
 from tests.unit.models.small_dataset import QUICK, small_world
 
 MOST = 200

@@ -8,7 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier as Grown
 
 from features.catalogue.catalogue import CATALOGUE
 from models.config import Trees
-from models.learning import monotone_constraints
+from models.learning import fit_tasks
 from models.learning.base_learners import grow, grow_with_field
 from models.learning.scikit_trees import count_trees, read_trees
 
@@ -50,11 +50,9 @@ def auc(score: np.ndarray, label: np.ndarray) -> float:
 
 
 def test_every_sign_is_of_a_feature_there_is_and_no_feature_has_two() -> None:
-    assert set(monotone_constraints.RISING) | set(monotone_constraints.FALLING) <= set(CATALOGUE)
-    assert not set(monotone_constraints.RISING) & set(monotone_constraints.FALLING)
-    named = dict(
-        zip(CATALOGUE, monotone_constraints.signs(tuple(CATALOGUE), {}).tolist(), strict=True)
-    )
+    assert set(fit_tasks.RISING) | set(fit_tasks.FALLING) <= set(CATALOGUE)
+    assert not set(fit_tasks.RISING) & set(fit_tasks.FALLING)
+    named = dict(zip(CATALOGUE, fit_tasks.list_signs(tuple(CATALOGUE), {}).tolist(), strict=True))
     assert named["driver_recent_seizure_rate"] == named["hits_passed_from_driver_to_plate"] == 1
     assert named["value_over_usual"] == -1
     assert named["net_mass_kg"] == named["plate_inspections_365d"] == 0
@@ -62,7 +60,7 @@ def test_every_sign_is_of_a_feature_there_is_and_no_feature_has_two() -> None:
 
 def test_a_configuration_overrules_the_field() -> None:
     names = ("night", "hour")
-    assert monotone_constraints.signs(names, {"night": 0, "hour": -1}).tolist() == [0, -1]
+    assert fit_tasks.list_signs(names, {"night": 0, "hour": -1}).tolist() == [0, -1]
 
 
 def test_signs_are_kept_and_features_without_one_still_speak(

@@ -28,12 +28,11 @@ from sklearn.preprocessing import (
 
 from engine.domain.time_units import DAY
 from engine.errors import InputError
-from models.bundle.scorer import Scorer
+from models.bundle import Scorer
 from models.config import TrainConfig
 from models.learning import own_estimators
 from models.learning.own_estimators import check_estimator, fit_estimator, load_estimator
-from models.scoring.linear import Linear
-from models.scoring.tree_ensemble import TreeEnsemble
+from models.scoring import Linear, TreeEnsemble
 from models.training.bundle_writer import BundleDiffersError, write_bundle
 from models.training.trainer import TrainingResult, train
 from tests.proof_alone import IS_PROOF

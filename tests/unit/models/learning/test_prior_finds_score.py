@@ -10,7 +10,7 @@ from features.catalogue.catalogue import CATALOGUE
 from models.config import TrainConfig, Trees
 from models.learning.base_learners import HIGH, RATES, WORTH, precedents, straight_part
 from models.learning.fit import fit
-from models.scoring.linear import Linear
+from models.scoring import Linear
 from tests.unit.models.small_dataset import START, small_world
 
 NAMES = ("hour", "driver_recent_seizure_rate", "carrier_recent_seizure_rate", "finds")

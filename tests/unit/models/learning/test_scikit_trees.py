@@ -26,7 +26,7 @@ from models.learning.scikit_trees import (
     read_trees,
     widen_ensemble,
 )
-from models.scoring.tree_ensemble import TreeEnsemble
+from models.scoring import TreeEnsemble
 
 ROOT = Path(__file__).parents[4]
 HOME = Path("models/learning/scikit_trees.py")

@@ -13,7 +13,7 @@ from models.config import Trees
 from models.learning.base_learners import grow_with_field
 from models.learning.scikit_trees import read_trees
 from models.learning.tree_walk import add_trees
-from models.scoring.tree_ensemble import TreeArrays
+from models.scoring import TreeArrays
 
 DRAW = np.random.default_rng(3)
 VALUES = np.round(DRAW.normal(size=(900, 12)), 1).astype(np.float32)

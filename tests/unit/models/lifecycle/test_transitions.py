@@ -20,7 +20,7 @@ from engine.journal.kinds import (
 )
 from models.lifecycle import states as lifecycle_states
 from models.lifecycle import transitions
-from models.lifecycle.states import KINDS, ModelEvent, ModelState, ModelStates, Role, state
+from models.lifecycle.states import KINDS, ModelEvent, ModelState, ModelStates, Role, compute_states
 
 
 class Story:
@@ -31,7 +31,7 @@ class Story:
 
     @property
     def now(self) -> ModelStates:
-        return state(self.events)
+        return compute_states(self.events)
 
     def add(self, drafts: tuple[Draft, ...]) -> None:
         for draft in drafts:
@@ -412,7 +412,7 @@ def test_no_sequence_of_records_promotes_without_two_others(
 
 
 def only_two_promote(events: list[ModelEvent]) -> None:
-    now = state(events)
+    now = compute_states(events)
     for model in now.models.values():
         assert len(set(model.approvals)) == len(model.approvals)
         assert model.trained_by not in model.approvals
@@ -431,7 +431,10 @@ def was_withdrawn(events: list[ModelEvent], model: ModelState) -> bool:
     if not events:
         return True
     *before, last = events
-    return last.kind == MODEL_RETIRED and last.version == model.version == state(before).in_force
+    return (
+        last.kind == MODEL_RETIRED
+        and last.version == model.version == compute_states(before).in_force
+    )
 
 
 def others(events: list[ModelEvent], kind: str, model: ModelState) -> int:
@@ -446,11 +449,11 @@ def test_the_seeded_flaw_is_seen() -> None:
     Were an in-force record believed without approvals, one record would promote.
     """
     forged = [ModelEvent(KINDS[0], "m1", "ana"), ModelEvent(KINDS[3], "m1", "ana")]
-    assert state(forged).in_force is None
+    assert compute_states(forged).in_force is None
     alone = ModelEvent(MODEL_CHALLENGED, "m2", "cem")
-    tried = state([*on_trial().events[:-2], alone, alone])
+    tried = compute_states([*on_trial().events[:-2], alone, alone])
     assert tried.challenger is None and tried.models["m2"].challenges == ("cem",)
-    careless = replace(state(forged[:1]), history=("m1",))
+    careless = replace(compute_states(forged[:1]), history=("m1",))
     assert lifecycle_states.apply_event(careless, forged[1]).in_force == "m1"
 
 
@@ -488,12 +491,12 @@ def test_an_approval_is_written_by_the_rules_by_which_it_is_read(
 ) -> None:
     """What a draft is refused for changes nothing when it stands in the journal."""
     first = [ModelEvent(MODEL_REGISTERED, v, "ana", f"sha-{v}", "e", "c") for v in ("m1", "m2")]
-    now = state([*first, *events])
+    now = compute_states([*first, *events])
     for step, kind in (
         (transitions.approve, MODEL_APPROVED),
         (transitions.challenge, MODEL_CHALLENGED),
     ):
-        after = state([*first, *events, ModelEvent(kind, "m1", by)])
+        after = compute_states([*first, *events, ModelEvent(kind, "m1", by)])
         try:
             step(now, "m1", by=by, manifest="sha-m1")
         except PromotionRefusedError:
@@ -520,7 +523,7 @@ HISTORIES: dict[Role, list[ModelEvent]] = {
 @pytest.mark.parametrize("at", lifecycle_states.TRANSITIONS)
 def test_each_step_leads_where_its_transition_says(at: tuple[Role, str]) -> None:
     role, kind = at
-    now = state(HISTORIES[role] + (OTHER_DECIDES if kind == MODEL_CHALLENGED else []))
+    now = compute_states(HISTORIES[role] + (OTHER_DECIDES if kind == MODEL_CHALLENGED else []))
     assert now.models["m1"].role == role
     if kind == MODEL_IN_FORCE:  # a roll back returns to what was in force
         now = replace(now, history=("m1", *now.history))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from models.scoring.tree_ensemble import _ROWS, TreeArrays, TreeEnsemble
+from models.scoring import _ROWS, TreeArrays, TreeEnsemble
 from tests.unit.models.explanation.test_tree_shap import WIDTH, fit_trees
 
 cells = st.one_of(st.just(np.nan), st.just(np.inf), st.just(-np.inf), st.floats(width=32))

@@ -21,9 +21,10 @@ from experiments.simulation.drift_regimes import (
     weeks_of,
 )
 from models.array_types import Floats
-from models.evaluation.drift_section import alarms as alarms_of_report
-from models.evaluation.drift_section import drift
-from models.statistics import sequential_test, thompson_race
+from models.evaluation.report import describe_drift
+from models.evaluation.report import run_alarms as alarms_of_report
+from models.monitoring import trials
+from models.statistics import sequential_test
 from models.statistics.drift import Reference, psi, reference, score_shift, shifts
 from tests.unit.models.small_dataset import small_world
 
@@ -93,7 +94,9 @@ def test_a_period_in_which_every_crossing_was_searched_says_nothing_of_the_score
         found = score_shift(before, now, capacity=0.05)
         assert not found.shift.has_moved and not found.above_cut.knowable
     everything = small_world(400, seed=3, inspect=1.0)
-    result = drift(everything, everything, risks=(np.ones(400), np.ones(400)), capacity=0.05)
+    result = describe_drift(
+        everything, everything, risks=(np.ones(400), np.ones(400)), capacity=0.05
+    )
     assert everything.is_inspected.all() and not result["score"]["above_cut"]["knowable"]
 
 
@@ -112,7 +115,7 @@ def test_searches_on_a_counterparts_word_say_nothing_of_the_scores(
         return bool(found[0] == found[1])
 
     assert is_same_whatever_they_found()
-    monkeypatch.setattr("models.evaluation.drift_section.COUNTERPART", "no basis")
+    monkeypatch.setattr("models.evaluation.report.COUNTERPART", "no basis")
     assert not is_same_whatever_they_found()  # negative control
 
 
@@ -230,7 +233,7 @@ def test_sharing_costs_as_many_searches_as_one_ranking_takes() -> None:
     draw = np.random.default_rng(8)
     ours, theirs = (np.argsort(draw.random(500)) < 40 for _ in range(2))
     for share in (0.1, 0.5, 0.9):
-        chances = thompson_race.propensities(ours, theirs, share=share)
+        chances = trials.propensities(ours, theirs, share=share)
         assert chances.sum() == pytest.approx(40)
         assert (chances[ours & theirs] == 1.0).all()
         assert (chances[~ours & ~theirs] == 0.0).all()
@@ -247,20 +250,18 @@ def test_the_chance_of_being_better_equals_sampled_posteriors(
         beta.rvs(hits + 1, misses + 1, size=40_000, random_state=draw)
         for hits, misses in (one, other)
     )
-    assert thompson_race.more_likely(one, other) == pytest.approx(
-        float((first > second).mean()), abs=0.01
-    )
+    assert trials.more_likely(one, other) == pytest.approx(float((first > second).mean()), abs=0.01)
 
 
 def test_a_race_ends_for_the_better_and_not_before_its_time() -> None:
-    race = thompson_race.ArmCounts()
-    for _ in range(thompson_race.LONGEST):
-        race = thompson_race.update_counts(race, champion=(2, 8), challenger=(7, 3))
-        assert thompson_race.FLOOR <= race.share <= 1 - thompson_race.FLOOR
+    race = trials.ArmCounts()
+    for _ in range(trials.LONGEST):
+        race = trials.update_counts(race, champion=(2, 8), challenger=(7, 3))
+        assert trials.FLOOR <= race.share <= 1 - trials.FLOOR
         if race.winner:
             break
     assert race.winner == "challenger"
-    assert thompson_race.SHORTEST <= race.periods < thompson_race.LONGEST
+    assert trials.SHORTEST <= race.periods < trials.LONGEST
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from engine.domain.time_units import DAY
-from models.evaluation.calibration_error import calibration_figures
+from models.evaluation.metric_view import calibration_figures
 from models.statistics import intervals, ranking_metrics
 
 

@@ -10,12 +10,12 @@ from engine.domain.network import SeverityBand
 from engine.domain.records import SubstanceClass
 from engine.domain.time_units import DAY
 from engine.ports import Scores
-from engine.selection.policy import risk
+from engine.selection import risk
 from features.history.tables import Tables
 from models.config import TrainConfig
-from models.evaluation.report import report
+from models.evaluation.report import evaluate_model
 from models.evaluation.report_text import paragraph
-from models.training.find_severity import crossing_gravity, find_severity, settle_severity
+from models.training.known_seizures import crossing_gravity, find_severity, settle_severity
 from tests.support.random_histories import NETWORK, START, history, tables
 from tests.unit.models.small_dataset import small_world
 
@@ -79,14 +79,16 @@ def test_the_report_states_finds_and_what_they_weigh() -> None:
     scores = Scores(p_seizure=chance * 0.15, p_discrepancy=chance)
     gravity = np.where(data.seizure == 1, 8.0, (data.discrepancy == 1) * 1.0)
     settings = TrainConfig()
-    made = report(data, scores, config=settings, fitted_until=START, gravity=gravity)["gravity"]
+    made = evaluate_model(data, scores, config=settings, fitted_until=START, gravity=gravity)[
+        "gravity"
+    ]
     finds, grave = int((data.discrepancy == 1).sum()), int((data.seizure == 1).sum())
     assert made["all"] == {"finds": finds, "gravity": finds + 7.0 * grave}
     assert 0 < made["within_capacity"]["finds"] < finds
     assert made["share"] == made["within_capacity"]["gravity"] / made["all"]["gravity"]
-    whole = report(data, scores, config=settings, fitted_until=START, gravity=gravity)
+    whole = evaluate_model(data, scores, config=settings, fitted_until=START, gravity=gravity)
     assert f"Of {finds:,} finds in inspections, which weigh" in paragraph(whole)
-    assert "gravity" not in report(data, scores, config=settings, fitted_until=START)
+    assert "gravity" not in evaluate_model(data, scores, config=settings, fitted_until=START)
 
 
 def test_where_no_weights_are_stated_gravity_is_not() -> None:

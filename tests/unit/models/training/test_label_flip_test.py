@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from engine.errors import PromotionRefusedError
 from models.config import TrainConfig
 from models.data.dataset import Dataset
-from models.evaluation.report_html import report_html
+from models.evaluation.report_html import render_report
 from models.evaluation.report_text import paragraph
 from models.lifecycle import transitions
-from models.lifecycle.states import ModelEvent, state
+from models.lifecycle.states import ModelEvent, compute_states
 from models.training import label_flip_test
 from models.training.label_flip_test import doubts
 from models.training.trainer import train
@@ -98,8 +98,8 @@ def test_a_model_with_doubts_says_so_and_cannot_be_approved() -> None:
     bad = bad.take(bad.evidence("discrepancy") | (np.arange(len(bad)) % 8 == 0))
     report = train(bad, config, cutoff=int(bad.arrived_at[-1]) + 1).report
     assert post in paragraph(report)
-    assert "contradict what the other posts teach" in report_html(report)
-    known = state([ModelEvent("model_registered", "m1", "ana", "m", "e", "c")])
+    assert "contradict what the other posts teach" in render_report(report)
+    known = compute_states([ModelEvent("model_registered", "m1", "ana", "m", "e", "c")])
     with pytest.raises(PromotionRefusedError, match=post):
         transitions.approve(known, "m1", by="ben", manifest="m", doubts=report["doubts"])
 

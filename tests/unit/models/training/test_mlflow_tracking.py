@@ -10,9 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from engine.domain.time_units import DAY
 from engine.storage.home import Home
 from models.training import mlflow_tracking
-from models.training.bundle_writer import write_bundle
+from models.training.bundle_writer import made_with, make_card, write_bundle
 from models.training.mlflow_tracking import register
-from models.training.model_card import card, made_with
 from models.training.trainer import TrainingResult, train
 from tests.support.small_trainings import draw_frame
 from tests.unit.models.small_dataset import QUICK, START, small_world
@@ -134,7 +133,7 @@ def test_a_run_says_how_its_model_was_selected(
 ) -> None:
     """Every part's share, and what each part alone and the blend lost on later rows."""
     value = store(home).get_run(register(home, bundle, training_result.report)).data.metrics
-    for target, facts in card(training_result, named=bundle.name)["targets"].items():
+    for target, facts in make_card(training_result, named=bundle.name)["targets"].items():
         assert facts["blend"] and facts["out_of_time_log_loss"]
         for kind in ("blend", "out_of_time_log_loss"):
             for part, figure in facts[kind].items():

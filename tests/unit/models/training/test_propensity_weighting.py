@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from engine.domain.time_units import DAY, NEVER
 from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset
-from models.learning.fit import fit
-from models.learning.fitted_model import FittedModel
-from models.training import propensity_weighting
+from models.learning.fit import FittedModel, fit
+from models.training import trainer
 from models.training.trainer import train
 from tests.unit.models.small_dataset import START, small_world
 
@@ -53,9 +52,7 @@ def choose_weighting(
 ) -> tuple[TrainConfig, dict[str, object]]:
     test = data.take(data.arrived_at >= TEST_FROM)
     until = TEST_FROM - config.label_delay
-    choice = propensity_weighting.select_weighting(
-        data, config, test=test, until=until, known_before=TEST_FROM
-    )
+    choice = trainer.select_weighting(data, config, test=test, until=until, known_before=TEST_FROM)
     return choice.config, choice.as_dict()
 
 
@@ -94,10 +91,10 @@ def test_a_handful_of_finds_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         fits.append(config.weights)
         return fit(data, config, **cut)
 
-    monkeypatch.setattr(propensity_weighting, "fit", count_fit)
+    monkeypatch.setattr(trainer, "fit", count_fit)
     data = simulate_steering()
     late = (data.basis == "random") & (data.arrived_at >= TEST_FROM)
-    few = late & (np.cumsum(late & (data.discrepancy == 1)) >= propensity_weighting.FEWEST_FINDS)
+    few = late & (np.cumsum(late & (data.discrepancy == 1)) >= trainer.FEWEST_FINDS)
     data.basis[few] = "officer"
     chosen, result = choose_weighting(data)
     assert (chosen.weights, fits) == ("even", ["even"])

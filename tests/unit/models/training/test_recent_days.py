@@ -8,14 +8,13 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY, NEVER
-from experiments.synthetic.records.writer import write
+from experiments.synthetic.folder import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import read_folder
 from models.data.build_dataset import assemble
-from models.data.dataset import Dataset
-from models.data.temporal_splits import Fold
-from models.explanation.usual_values import ALL, compute_usual_values
+from models.data.dataset import Dataset, Fold
+from models.explanation.contributions import ALL, compute_usual_values
 from models.learning.fit import fit
 from models.learning.fit_tasks import plan_fit_tasks
 from models.statistics.drift import Reference, reference, shifts

@@ -14,7 +14,7 @@ from engine.domain.time_units import DAY
 from engine.storage.home import Home
 from features.catalogue import catalogue
 from features.history.tables import Tables
-from models.training import model_card, pipeline, reproduce
+from models.training import bundle_writer, candidates
 from tests.proof_alone import IS_PROOF
 from tests.support.random_histories import NETWORK, START, history, known_before, tables
 
@@ -54,10 +54,10 @@ def run(home: Path, *words: str, status: int = 0) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_model_comes_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     past = Past()
-    monkeypatch.setattr(pipeline, "read_event_log", past)
+    monkeypatch.setattr(candidates, "read_event_log", past)
     monkeypatch.setattr(catalogue, "CATALOGUE", SOME)
     # Analysts' notebook has a test of its own, and takes seconds to import.
-    monkeypatch.setattr(pipeline, "record_run", lambda *_: "")
+    monkeypatch.setattr(candidates, "record_run", lambda *_: "")
     found = Home(tmp_path / "home")
     open_store(found).dispose()
     home = found.root
@@ -80,9 +80,9 @@ def test_a_model_comes_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert all(result["files"].values())
 
     # Negative control: what has come to light since would teach it, were it not held back.
-    monkeypatch.setattr(pipeline, "freeze_history", lambda tables, **_: tables)
-    honest = model_card.made_with()
-    monkeypatch.setattr(reproduce, "made_with", lambda: honest | {"scikit-learn": "0.1"})
+    monkeypatch.setattr(candidates, "freeze_history", lambda tables, **_: tables)
+    honest = bundle_writer.made_with()
+    monkeypatch.setattr(candidates, "made_with", lambda: honest | {"scikit-learn": "0.1"})
     result = run(home, "repeat", version, status=1)
     assert not result["identical"]
     assert not result["same_data"] and not result["same_report"]

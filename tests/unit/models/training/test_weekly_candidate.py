@@ -12,16 +12,16 @@ from typer.testing import CliRunner
 from api.cli.main import app
 from api.service.assembly import open_store
 from engine.domain.time_units import DAY
-from engine.events.outbox import EVENTS, WEBHOOKS
+from engine.events.webhooks import EVENTS, WEBHOOKS
 from engine.journal.journal import Journal
 from engine.journal.kinds import MODEL_APPROVED, MODEL_IN_FORCE
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue import catalogue
 from models.lifecycle import states, transitions
-from models.lifecycle.projection import read_state
-from models.training import pipeline
-from models.training.weekly_candidate import draft_proposal, explain_refusal
+from models.lifecycle.states import read_state
+from models.training import candidates
+from models.training.candidates import draft_weekly_proposal, explain_refusal
 from tests.support.random_histories import NETWORK, START, history, known_before, tables
 from tests.unit.models.training.test_reproduce import CONFIG, SIZE, SOME
 
@@ -48,9 +48,9 @@ def test_the_timer_proposes_and_people_decide(
 ) -> None:
     known = known_before(WHOLE, START + 330 * DAY)
     monkeypatch.setattr(catalogue, "CATALOGUE", SOME)
-    monkeypatch.setattr(pipeline, "read_event_log", lambda *_: known)
+    monkeypatch.setattr(candidates, "read_event_log", lambda *_: known)
     # Analysts' notebook has a test of its own, and takes seconds to import.
-    monkeypatch.setattr(pipeline, "record_run", lambda *_: "")
+    monkeypatch.setattr(candidates, "record_run", lambda *_: "")
     home = Home(tmp_path / "home")
     with open_store(home) as store:
         (home.root / "small.toml").write_text(CONFIG)
@@ -65,13 +65,13 @@ def test_the_timer_proposes_and_people_decide(
         assert state_of(store).in_force is None
         with store.read() as connection:
             assert list(connection.execute(select(EVENTS.c.type)).scalars()) == ["approval.waiting"]
-        assert draft_proposal(state_of(store), first.version) == [], "nothing new was known"
+        assert draft_weekly_proposal(state_of(store), first.version) == [], "nothing new was known"
 
         second = "m-of-the-week-after"
         names = {"manifest": first.manifest, "evaluation": "e", "card": "c"}
         journal = Journal(store)
         journal.append(transitions.register(state_of(store), second, by=TIMER, **names))
-        journal.append(draft_proposal(state_of(store), second))
+        journal.append(draft_weekly_proposal(state_of(store), second))
         now = state_of(store)
         assert now.models[first.version].role == "retired", "no person had approved it"
         assert now.models[second].role == "shadow"
@@ -109,7 +109,7 @@ def test_what_a_person_has_approved_stays() -> None:
         model("m-new", role="candidate"),
     ]
     now = states.ModelStates(models={one.version: one for one in every})
-    drafts = draft_proposal(now, "m-new")
+    drafts = draft_weekly_proposal(now, "m-new")
     assert [(one.kind, one.subject) for one in drafts] == [
         ("model_retired", "m-idle"),
         ("model_shadowed", "m-new"),

@@ -9,10 +9,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.criteria.profiles.checker import DEAREST, check
-from engine.criteria.profiles.fields import ITEMS_MOST, Reader
-from engine.criteria.profiles.parser import Call, Field, Literal, Macro, Name, Operation, parse
-from engine.criteria.profiles.program import ProfileFailed, Program, context, program
+from engine.criteria.profiles.checker import (
+    DEAREST,
+    ITEMS_MOST,
+    ProfileFailed,
+    Program,
+    Reader,
+    check,
+    context,
+    program,
+)
+from engine.criteria.profiles.parser import Call, Constant, Field, Macro, Name, Operation, parse
 from engine.domain.records import Crossing, DeclarationHead, GoodsItem
 from engine.errors import ProfileRefusedError
 
@@ -227,7 +234,7 @@ class TreeInterpreter:
         self.of = of
 
     def value(self, node: Any) -> Any:
-        if isinstance(node, Literal):
+        if isinstance(node, Constant):
             return node.value
         if isinstance(node, Field):
             return self.of[node.of].get(node.name)

@@ -7,10 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from engine.criteria.profiles.fields import Reader
-from engine.criteria.profiles.profile import ProfileProposal
-from engine.criteria.profiles.program import context, program
-from engine.criteria.profiles.templates import read_templates
+from engine.criteria.profiles.checker import Reader, context, program
+from engine.criteria.profiles.profile import ProfileProposal, read_templates
 from features.catalogue.catalogue import CATALOGUE
 from tests.unit.engine.criteria.profiles.test_language import crossing
 

@@ -6,8 +6,8 @@ from typing import get_args
 import pytest
 
 from engine.errors import ConflictError, SecondPersonError
-from engine.links.matching import detail_release
-from engine.links.matching.detail_release import (
+from engine.links.matching import match_state
+from engine.links.matching.match_state import (
     DetailRelease,
     ReleaseSide,
     ReleaseState,
@@ -51,9 +51,9 @@ def test_a_table_that_forgets_the_second_person_would_be_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Seeded bug: the second release does not need another person."""
-    bare = detail_release.ReleaseTransition("owner", "released")
-    table = {**detail_release.TRANSITIONS, ("released_once", "release"): bare}
-    monkeypatch.setattr(detail_release, "TRANSITIONS", table)
+    bare = match_state.ReleaseTransition("owner", "released")
+    table = {**match_state.TRANSITIONS, ("released_once", "release"): bare}
+    monkeypatch.setattr(match_state, "TRANSITIONS", table)
     with pytest.raises(pytest.fail.Exception):
         test_one_person_is_not_two(3)
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 
 from engine.domain.time_units import DAY, HOUR
-from engine.links.matching.match_limits import (
+from engine.links.matching.match_state import (
+    Enquiry,
     MatchLimits,
+    MatchState,
     MatchUse,
     judge_request,
 )
-from engine.links.matching.match_state import Enquiry, MatchState
 
 PLATES = 10_000
 START = 1_709_800_000_000_000

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from engine.errors import RecordError
-from engine.links.matching import oblivious_prf
-from engine.links.matching.oblivious_prf import (
+from engine.links.matching import set_intersection
+from engine.links.matching.set_intersection import (
     PrfKey,
     PrfMode,
     blind_input,
@@ -141,7 +141,9 @@ def check_vector(vector: Vector) -> None:
 
 def test_vectors_catch_another_domain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seeded bug: the mode is left out of the context string."""
-    monkeypatch.setattr(oblivious_prf, "_context", lambda _mode: b"OPRFV1-\x00-ristretto255-SHA512")
+    monkeypatch.setattr(
+        set_intersection, "_context", lambda _mode: b"OPRFV1-\x00-ristretto255-SHA512"
+    )
     check_vector(VECTORS[0])
     with pytest.raises(AssertionError):
         check_vector(VECTORS[2])
@@ -201,6 +203,6 @@ def test_expansion_is_that_of_the_hash_to_curve_vectors() -> None:
 @pytest.mark.integration
 def test_the_group_is_loaded_at_first_use() -> None:
     """The service's start does not wait for the library."""
-    code = "import sys, engine.links.matching.oblivious_prf; print('rbcl' in sys.modules)"
+    code = "import sys, engine.links.matching.set_intersection; print('rbcl' in sys.modules)"
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert made.stdout.strip() == "False"

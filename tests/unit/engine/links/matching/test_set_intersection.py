@@ -5,12 +5,11 @@ from collections.abc import Mapping
 import pytest
 
 from engine.errors import RecordError
-from engine.links.codes import AttentionIdentifier
 from engine.links.identity import LinkKeys
 from engine.links.matching import set_intersection
-from engine.links.matching.oblivious_prf import PrfKey
 from engine.links.matching.set_intersection import (
     MatchRequest,
+    PrfKey,
     SharedIdentifier,
     answer_request,
     ask_matches,
@@ -20,7 +19,7 @@ from engine.links.matching.set_intersection import (
     list_tokens,
     read_answer,
 )
-from engine.links.messages import Match
+from engine.links.messages import AttentionIdentifier, Match
 
 SEED = b"\x07" * 32
 DOMAINS = {"carrier_id": "EORI"}

@@ -21,8 +21,7 @@ from features.offline import reference_kernel
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.offline.feature_matrix import matrix, reads
 from features.offline.sql import duckdb_engine
-from features.offline.sql.relations import encode
-from features.offline.sql.window_queries import Question, questions, split, write_carried
+from features.offline.sql.window_queries import Question, encode, questions, split, write_carried
 from tests.support.naive_reads import by_hand
 from tests.support.random_histories import history, tables
 from tests.support.sql_bugs import by_the_day, counted_twice, leaky, overlap_buckets

@@ -1,0 +1,261 @@
+"""Corrections of acts and seizures, and the page by which an act is stated again.
+
+The form begins with what is stated now, and is shown as it was read before it is recorded. What was
+seized is recorded first: if a find would be taken back by a person who may not do so, nothing of
+the form is recorded.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import RedirectResponse
+
+from api.auth.callers import Caller
+from api.decisions.page import LABELS, STEP, render_page, repeat_fields
+from api.decisions.page_data import DecisionPage, read_page
+from api.http.access import fill_agency, post_of
+from api.http.dependencies import TheService
+from api.service.runtime import Runtime
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
+from api.web.i18n import ReaderLocale
+from api.web.page_route import PageRoute, TheVisit
+from api.web.templates_env import speech_of
+from api.web.visitor import TheForm
+from engine.domain.records import Seizure
+from engine.domain.rights import Role
+from engine.errors import ConflictError, NotAllowedError, NotFoundError
+from engine.journal.batch_worker import StoredRecord
+from engine.journal.idempotency import claim, seizure_name
+from engine.journal.kinds import INSPECTION_CORRECTED, SEIZURE, SEIZURE_CORRECTED
+from engine.queue.corrections import (
+    ActCorrection,
+    Corrector,
+    SeizureCorrection,
+    StatedReport,
+    draft_act_correction,
+    draft_seizure_correction,
+    read_stated_act,
+    read_stated_seizure,
+)
+
+
+def correct_act(
+    service: Runtime,
+    caller: Caller,
+    inspection_id: str,
+    correction: ActCorrection,
+    key: str | None = None,
+) -> StoredRecord:
+    """Record a correction of an act.
+
+    Raises ``NotFoundError``, ``ConflictError`` where nothing would change, and ``NotAllowedError``.
+    """
+    with service.store.read() as snapshot:
+        known = read_stated_act(snapshot, inspection_id)
+    _check_reach(caller, known, "inspection")
+    asked = known.claim(correction, INSPECTION_CORRECTED, key=caller.own(key))
+    by = _corrector(service, caller)
+    return service.recording.once_here(
+        asked,
+        lambda snapshot: draft_act_correction(
+            read_stated_act(snapshot, inspection_id), correction, asked, by=by
+        ),
+    )
+
+
+def correct_seizure(
+    service: Runtime,
+    caller: Caller,
+    seizure_id: str,
+    correction: SeizureCorrection,
+    key: str | None = None,
+) -> StoredRecord:
+    """Record a correction of a seizure, or that it is withdrawn; raises the same."""
+    with service.store.read() as snapshot:
+        known = read_stated_seizure(snapshot, seizure_id)
+    _check_reach(caller, known, "seizure")
+    asked = known.claim(correction, SEIZURE_CORRECTED, key=caller.own(key))
+    by, features = _corrector(service, caller), service.recording.features
+    return service.recording.once_here(
+        asked,
+        lambda snapshot: draft_seizure_correction(
+            read_stated_seizure(snapshot, seizure_id), correction, asked, by=by, features=features
+        ),
+    )
+
+
+def _check_reach(caller: Caller, known: StatedReport, kind: str) -> None:
+    content: dict[str, Any] = known.body[kind]
+    if not (caller.reaches(known.post) and caller.covers(content.get("agency"))):
+        raise NotFoundError(kind, known.name)
+
+
+def _corrector(service: Runtime, caller: Caller) -> Corrector:
+    is_supervisor = caller.role is Role.SUPERVISOR and caller.is_person
+
+    def may_take_back(filed_by: str) -> bool:
+        return is_supervisor and service.accounts.look().are_two(filed_by, caller.person)
+
+    return Corrector(caller.person, may_take_back, caller.agency)
+
+
+SEIZED = ("substance_class", "substance", "quantity_g", "place", "concealment")
+
+
+@dataclass(frozen=True, slots=True)
+class StatedAgain:
+    """An act as a form states it again, with what was seized."""
+
+    act: ActCorrection
+    seizure: SeizureCorrection | None
+    team: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionForm:
+    """The form of one act's correction; raises ``FormError`` where a rule is broken."""
+
+    service: Runtime
+    caller: Caller
+    found: DecisionPage
+    reader: FormReader
+
+    @property
+    def act(self) -> Mapping[str, Any]:
+        """The act as it is stated now; raises ``NotFoundError`` where none was filed."""
+        if self.found.act is None:
+            raise NotFoundError("inspection", "")
+        return self.found.act
+
+    @property
+    def seizures(self) -> Sequence[Mapping[str, Any]]:
+        """What is stated as seized."""
+        return () if self.found.filed is None else self.found.filed.seizures
+
+    def read(self) -> StatedAgain:
+        """Return what the form says; records nothing."""
+        reader, outcome = self.reader, self.reader.text("outcome")
+        reader.once()
+        minutes, quantity = reader.number("minutes"), reader.number("quantity_g")
+        reason, seizure = reader.texts("reason"), None
+        fields = {"outcome": outcome, "minutes": minutes} | reason
+        fields |= {name: reader.every(name) for name in ("methods", "places_searched")}
+        act = reader.record(ActCorrection, fields)
+        if outcome == "seizure" and len(self.seizures) <= 1:
+            goods: dict[str, Any] = reader.texts(*SEIZED) | {"quantity_g": quantity} | reason
+            seizure = reader.record(SeizureCorrection, goods)
+        return StatedAgain(reader.finish(act), seizure)
+
+    def correct(self) -> None:
+        """Record what the form changes."""
+        stated, once = self.read(), self.reader.once()
+        try:
+            changed = self._correct_seizures(stated, once)
+            changed |= self._correct_act(stated, once)
+        except NotAllowedError as error:
+            if error.cause == "second_person":
+                raise FormError(FieldMistake("outcome", "second_person")) from None
+            raise
+        if stated.seizure is not None and not self.seizures:
+            self._seize(stated.seizure, once)
+            changed = True
+        if not changed:
+            raise FormError(FieldMistake("outcome", "unchanged"))
+
+    def _correct_act(self, stated: StatedAgain, once: str) -> bool:
+        try:
+            name = self.act["inspection_id"]
+            correct_act(self.service, self.caller, name, stated.act, f"{once}-act")
+        except ConflictError:
+            return False
+        return True
+
+    def _correct_seizures(self, stated: StatedAgain, once: str) -> bool:
+        caller = self.caller.enter("POST", "/v1/seizures/{seizure_id}/corrections")
+        correction = stated.seizure
+        if stated.act.outcome != "seizure":
+            correction = SeizureCorrection(withdrawn=True, reason=stated.act.reason)
+        if correction is None:
+            return False
+        changed = False
+        for one in self.seizures:
+            try:
+                name = one["seizure_id"]
+                correct_seizure(self.service, caller, name, correction, f"{once}-{name}")
+                changed = True
+            except ConflictError:
+                continue
+        return changed
+
+    def _seize(self, stated: SeizureCorrection, once: str) -> None:
+        """Report what the first statement did not say was seized."""
+        caller = self.caller.enter("POST", "/v1/seizures")
+        post = post_of(self.service.recording, caller, self.act["crossing_id"])
+        goods = stated.model_dump(include=set(SEIZED), exclude_none=True)
+        goods |= {name: self.act[name] for name in ("inspection_id", "crossing_id")}
+        goods |= {"seizure_id": f"sz-{once}", "recorded_at": datetime.now(UTC)}
+        seizure = fill_agency(caller, Seizure.model_validate(goods))
+        asked = claim(SEIZURE, seizure, post=post, name=seizure_name(seizure.seizure_id))
+        self.service.recording.seizure(seizure, asked, person=caller.person, within=caller.post)
+
+
+def list_stated(found: DecisionPage, speech: ReaderLocale) -> dict[str, list[str]]:
+    """Return the fields of the form as they are stated now, in the reader's own numbers."""
+    act: Mapping[str, Any] = found.act or {}
+    seizures = () if found.filed is None else found.filed.seizures
+    one: Mapping[str, Any] = seizures[0] if len(seizures) == 1 else {}
+    fields = {"outcome": act.get("outcome"), "minutes": act.get("minutes")}
+    fields |= {name: one.get(name) for name in SEIZED}
+    shown = {
+        name: [speech.number(value, 6) if isinstance(value, float) else str(value)]
+        for name, value in fields.items()
+        if value is not None
+    }
+    return shown | {name: list(act.get(name) or ()) for name in ("methods", "places_searched")}
+
+
+def correction_form(
+    visit: TheVisit, service: TheService, reader: TheReader, decision_id: str
+) -> CorrectionForm:
+    """Return the form that a visitor sent; raises ``NotFoundError``."""
+    found = read_page(service, decision_id, visit.caller)
+    return CorrectionForm(service, visit.caller, found, reader)
+
+
+TheCorrectionForm = Annotated[CorrectionForm, Depends(correction_form)]
+
+
+router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
+FORM = "correction.html"
+
+
+@router.get("/{decision_id}/correction")
+def ask_correction(visit: TheVisit, service: TheService, decision_id: str) -> Response:
+    """Show an act's form with what is stated now, to be stated again."""
+    found = read_page(service, decision_id, visit.caller)
+    if found.act is None:
+        raise NotFoundError("inspection", "")
+    kept = list_stated(found, speech_of(visit.request, str(found.seen["post"])))
+    return render_page(visit, service, decision_id, template=FORM, kept=kept)
+
+
+@router.post("/{decision_id}/correction")
+def send_correction(visit: TheVisit, form: TheForm, sent: TheCorrectionForm) -> Response:
+    """Record a correction; it is shown as read first."""
+    step, decision_id = sent.reader.text(STEP), str(sent.found.seen["decision_id"])
+    service = sent.service
+    if step == "change":
+        return render_page(visit, service, decision_id, kept=form, template=FORM)
+    try:
+        if step != "confirm":
+            values: dict[str, Any] = {"read": sent.read(), "sent": repeat_fields(form)}
+            return render_page(visit, service, decision_id, template="act.html", **values)
+        sent.correct()
+    except FormError as error:
+        wrong = corrections(error.mistakes, visit.speech, names=LABELS)
+        again: dict[str, Any] = {"kept": form, "wrong": wrong, "template": FORM}
+        return render_page(visit, service, decision_id, status=422, **again)
+    return RedirectResponse(f"/decisions/{decision_id}?done=correct#done", 303)

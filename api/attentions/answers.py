@@ -1,0 +1,367 @@
+"""Answers about requests between partners, as one caller may see them.
+
+Messages may be about any post: they are for callers who see the decisions of every post, and for
+callers of one post if the agreement names it.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import Connection
+
+from api.auth.callers import Caller
+from api.cases.steps import FoundFile, hand_out
+from api.http.answers import AnswerSchema
+from api.service.runtime import Runtime
+from engine.criteria.dual_control import ApprovalState, read_approval_states
+from engine.criteria.watchlist import NOTICE_CHANNEL, is_selecting
+from engine.domain.records import Method, Outcome, SubstanceClass
+from engine.domain.rights import Matter, Right, Scope
+from engine.domain.time_units import rfc3339
+from engine.errors import ConflictError, NotFoundError
+from engine.journal.journal import JournalReader
+from engine.journal.receipts import Receipt
+from engine.links.envelope import HandlingCode, read_envelope
+from engine.links.messages import (
+    AttentionAction,
+    AttentionIdentifier,
+    InformationGrade,
+    QuantityBand,
+    SourceGrade,
+)
+from engine.links.requests import RequestKind, RequestState, RequestStep
+from engine.storage.home import Home
+
+if TYPE_CHECKING:
+    from engine.links.requests import HeldRequest, StepRow
+    from engine.links.state import Link
+
+
+class RequestStepView(AnswerSchema):
+    """One step of either side."""
+
+    step: RequestStep
+    is_ours: bool
+    at: datetime
+    """By the clock of the side that took it."""
+    by: str | None
+    """Who took it here; None for the partner's, and where the service reported by itself."""
+    reason: str | None
+    delivery: Literal["waiting", "taken"] | None
+    """Of our own: whether the partner has it."""
+
+
+class RequestOutcomeView(AnswerSchema):
+    """What became of the vehicle."""
+
+    post: str
+    recorded_at: datetime
+    is_searched: bool
+    methods: list[Method]
+    outcome: Outcome | None
+    substance_class: SubstanceClass | None
+    quantity_band: QuantityBand | None
+
+
+class RequestNoticeView(AnswerSchema):
+    """The entry of the watch list that an accepted attention became."""
+
+    state: Literal["in_force", "retired"]
+    channel: Literal["yellow", "red"] | None
+    """None for an action that selects nothing."""
+    confirmed_by: list[str]
+
+
+class RequestFileView(AnswerSchema):
+    """A file of an offered case."""
+
+    digest: str
+    """SHA-256 of the content."""
+    media_type: str
+    size_bytes: int
+    shows: str | None
+    is_here: bool
+    """The content is here: the partner's arrives once the offer is accepted."""
+
+
+class RequestView(AnswerSchema):
+    """A request of either side, by what this side knows."""
+
+    tables = ("steps", "files")
+    id: str
+    kind: RequestKind
+    link: str
+    partner: str
+    is_ours: bool
+    """This side asks."""
+    state: RequestState
+    is_waiting: bool
+    """A step is still to come, by ``answer_by`` or ``until``."""
+    owner: Literal["us", "them"] | None
+    """Who has to act, or whose case it is; None once an attention has ended."""
+    asked_at: datetime
+    asked_by: str | None
+    """Who asked here; None for the partner's."""
+    answer_by: datetime
+    until: datetime
+    is_erased: bool
+    identifier: AttentionIdentifier | None
+    value: str | None
+    action: AttentionAction | None
+    why: str | None
+    source: SourceGrade | None
+    information: InformationGrade | None
+    movement: str | None
+    summary: str | None
+    """Of a case."""
+    attentions: list[str]
+    movements: list[str]
+    files: list[RequestFileView]
+    handling: list[HandlingCode]
+    delivery: Literal["waiting", "taken", "refused"] | None
+    """Of our own: whether the partner has it."""
+    refused: str | None
+    """The rule by which the partner's installation refused it."""
+    steps: list[RequestStepView]
+    outcome: RequestOutcomeView | None
+    notice: RequestNoticeView | None
+
+
+class RequestCounts(AnswerSchema):
+    """Counts of the listed requests of one side and kind."""
+
+    is_ours: bool
+    kind: RequestKind
+    requests: int
+    states: dict[RequestState, int]
+    searched: int
+    """Whose vehicle was searched."""
+    finds: int
+    """With a discrepancy or a seizure."""
+
+
+class Requests(AnswerSchema):
+    """Requests between partners, the newest first."""
+
+    tables = ("requests", "counts")
+    requests: list[RequestView]
+    counts: list[RequestCounts]
+
+
+class AcknowledgedRequest(AnswerSchema):
+    """A request or a step that is recorded, and sent with the next exchange."""
+
+    id: str
+    state: RequestState
+    recorded_at: datetime
+    receipt: Receipt
+
+
+LISTED = 500
+"""Requests in one answer, the newest."""
+
+
+_FIELDS = (
+    "identifier", "value", "action", "why", "source", "information", "movement", "summary",
+)  # fmt: skip
+_LISTS = ("attentions", "movements")
+
+
+def list_requests_seen(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
+    """Return the newest requests that a caller sees, the newest first."""
+    from engine.links.requests import list_requests
+
+    with service.store.read() as connection:
+        links = _read_links_seen(service, connection, caller)
+        held = [one for one in list_requests(connection, most=LISTED) if one.link in links]
+        return _describe(service, connection, held, links)
+
+
+def count_requests(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what became of these requests, by side and kind."""
+    groups: dict[tuple[bool, str], list[Mapping[str, Any]]] = {}
+    for one in found:
+        groups.setdefault((one["is_ours"], one["kind"]), []).append(one)
+    return [
+        {
+            "is_ours": is_ours,
+            "kind": kind,
+            "requests": len(some),
+            "states": dict(sorted(Counter(one["state"] for one in some).items())),
+            "searched": sum(bool(one["outcome"] and one["outcome"]["is_searched"]) for one in some),
+            "finds": sum(_is_find(one["outcome"]) for one in some),
+        }
+        for (is_ours, kind), some in sorted(groups.items())
+    ]
+
+
+def _is_find(outcome: Mapping[str, Any] | None) -> bool:
+    return outcome is not None and outcome["outcome"] in ("seizure", "discrepancy")
+
+
+def read_request(service: Runtime, name: str, caller: Caller) -> dict[str, Any]:
+    """Return one request; raises ``NotFoundError``."""
+    from engine.links.requests import find_request
+
+    with service.store.read() as connection:
+        links = _read_links_seen(service, connection, caller)
+        held = find_request(connection, name)
+        if held.link not in links:
+            raise NotFoundError("request", name)
+        return _describe(service, connection, [held], links)[0]
+
+
+def list_links_open(service: Runtime, caller: Caller) -> list[str]:
+    """Return the names of the agreements in force between partners that a caller sees."""
+    with service.store.read() as connection:
+        now = service.journal.now(connection)
+        links = _read_links_seen(service, connection, caller).values()
+        in_force = [link for link in links if link.phase(now) == "in_force"]
+        return sorted(one.agreement.name for one in in_force if one.agreement.kind == "partner")
+
+
+def must_see_link(service: Runtime, caller: Caller, name: str) -> str:
+    """Return the link of an agreement that a caller sees; raises ``NotFoundError``."""
+    with service.store.read() as connection:
+        links = _read_links_seen(service, connection, caller)
+    found = [link for link in links.values() if name in (link.name, link.agreement.name)]
+    if not found or found[-1].agreement.kind != "partner":
+        raise NotFoundError("link", name)
+    return found[-1].name
+
+
+def _read_links_seen(service: Runtime, connection: Connection, caller: Caller) -> "dict[str, Link]":
+    scope = caller.duties.scope(Matter.DECISIONS, Right.SEE)
+    if scope in (Scope.NONE, Scope.OWN) or not service.home.link_keys.exists():
+        return {}
+    from api.links.exchanges import open_exchange
+
+    exchange = open_exchange(service.home, service.store, service.journal)
+    return {
+        name: link
+        for name, link in exchange.read_links(connection).items()
+        if caller.post is None or caller.post in link.agreement.posts_of(link.us)
+    }
+
+
+def _describe(
+    service: Runtime,
+    connection: Connection,
+    held: "list[HeldRequest]",
+    links: "Mapping[str, Link]",
+) -> list[dict[str, Any]]:
+    now = service.journal.now(connection)
+    seqs = [row.seq for one in held for row in (one.opened, *one.steps)]
+    bodies = JournalReader(connection).bodies(seqs)
+    notices: Mapping[str, ApprovalState] = {}
+    if any(not one.is_ours for one in held):
+        notices = read_approval_states(connection, "watchlist")
+    return [
+        _describe_request(one, links[one.link], bodies, now=now)
+        | {"files": _describe_files(service.home, bodies.get(one.opened.seq))}
+        | {"notice": None if one.is_ours else _describe_notice(notices.get(one.opened.name))}
+        for one in held
+    ]
+
+
+def _describe_request(
+    held: "HeldRequest", link: "Link", bodies: Mapping[int, Mapping[str, Any]], *, now: int
+) -> dict[str, Any]:
+    opened, state = held.opened, held.state(now)
+    record = bodies.get(opened.seq)
+    body = {} if record is None else record["body"]
+    owner = held.request.owner(state)
+    reports = [bodies[row.seq]["body"] for row in held.steps if _is_report(row, bodies)]
+    return {
+        "id": opened.name,
+        "kind": held.request.kind,
+        "link": link.agreement.name,
+        "partner": link.them.administration,
+        "is_ours": held.is_ours,
+        "state": state,
+        "is_waiting": held.request.is_waiting(state),
+        "owner": None if owner is None else "us" if owner == held.side else "them",
+        "asked_at": rfc3339(opened.at),
+        "asked_by": None if record is None else record.get("by"),
+        "answer_by": rfc3339(opened.answer_by),
+        "until": rfc3339(opened.until),
+        "is_erased": record is None,
+        **{name: body.get(name) for name in _FIELDS},
+        **{name: body.get(name, []) for name in _LISTS},
+        "handling": [] if record is None else _read_handling(record),
+        "delivery": opened.status if held.is_ours else None,
+        "refused": opened.rule or None,
+        "steps": [_describe_step(row, held, bodies) for row in held.steps],
+        "outcome": _describe_outcome(reports[-1]) if reports else None,
+    }
+
+
+def _describe_files(home: Home, record: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Return the files of an offered case, and whether the content is here."""
+    body = {} if record is None else record["body"]
+    return [
+        {"digest": one["digest"], "media_type": one["media_type"], "shows": one.get("shows")}
+        | {"size_bytes": one["size_bytes"], "is_here": (home.files / one["digest"]).is_file()}
+        for one in body.get("files", ())
+    ]
+
+
+def find_request_file(service: Runtime, caller: Caller, name: str, digest: str) -> FoundFile:
+    """Return a file of an offered case, once it is recorded who takes it.
+
+    Raises ``NotFoundError`` where the caller does not see the request or it names no such file,
+    ``ConflictError`` until the content has arrived, and ``HomeError`` where it is not what was
+    named.
+    """
+    from engine.links.requests import find_request
+
+    for one in read_request(service, name, caller)["files"]:
+        if one["digest"] == digest:
+            if not one["is_here"]:
+                why = "it has not arrived here: the partner sends it once the offer is accepted"
+                raise ConflictError("file", digest[:16], why)
+            with service.store.read() as connection:
+                seq = find_request(connection, name).opened.seq
+            return hand_out(service, caller, digest, one["media_type"], seq=seq, post="")
+    raise NotFoundError("file", digest)
+
+
+def _is_report(row: "StepRow", bodies: Mapping[int, Any]) -> bool:
+    return row.step == "report" and row.seq in bodies
+
+
+def _read_handling(record: Mapping[str, Any]) -> list[str]:
+    return list(read_envelope(record["envelope"].encode()).head.handling)
+
+
+def _describe_step(
+    row: "StepRow", held: "HeldRequest", bodies: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any]:
+    record = bodies.get(row.seq, {})
+    return {
+        "step": row.step,
+        "is_ours": row.direction == "sent",
+        "at": rfc3339(row.at),
+        "by": record.get("by"),
+        "reason": record.get("body", {}).get("reason"),
+        "delivery": row.status if row.direction == "sent" else None,
+    }
+
+
+def _describe_outcome(body: Mapping[str, Any]) -> dict[str, Any]:
+    names = "post", "recorded_at", "is_searched", "outcome", "substance_class", "quantity_band"
+    return {name: body.get(name) for name in names} | {"methods": body.get("methods", [])}
+
+
+def _describe_notice(now: ApprovalState | None) -> dict[str, Any] | None:
+    """Return the entry of the watch list that an accepted attention became."""
+    if now is None:
+        return None
+    channel = NOTICE_CHANNEL if now.is_notice else "red"
+    return {
+        "state": now.state,
+        "channel": channel if is_selecting(now.content) else None,
+        "confirmed_by": list(now.approvals),
+    }

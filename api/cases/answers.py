@@ -1,0 +1,464 @@
+"""Answers about cases, as one caller may see them, and the events that receivers are told of.
+
+A case is for callers who reach its post and see its agency's cases, and for the agencies that
+custody passed to or is to pass to. With H2 (not to be passed on) it is for those agencies alone,
+whatever the table of agencies permits; so is an event with it, of which others see that it is
+there. No answer holds a figure of the engine.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection
+
+from api.auth.callers import Caller
+from api.http.answers import AnswerSchema
+from api.notifications.event_bodies import AreaEvents, Body, EventBodies, Route
+from api.service.runtime import Runtime
+from engine.cases.area import CASE_OPENED
+from engine.cases.case_events import NEED_SECOND
+from engine.cases.case_ledger import CaseSelection, list_case_names
+from engine.cases.case_state import (
+    OPEN,
+    CaseHistory,
+    CaseState,
+    CaseStep,
+    Duty,
+    Urgency,
+    find_idle_days,
+    judge_urgency,
+    list_next_steps,
+    read_case,
+    read_cases,
+)
+from engine.domain.records import Direction, Method, SubstanceClass, VehicleClass
+from engine.domain.rights import Matter
+from engine.domain.time_units import DAY, rfc3339
+from engine.errors import ConflictError, NotFoundError
+from engine.journal.batch_worker import StoredRecord
+from engine.journal.idempotency import crossing_name, find_holders
+from engine.journal.journal import JournalReader
+from engine.journal.receipts import Receipt
+from engine.links.envelope import HandlingCode
+from engine.queue.corrections import read_stated_act, read_stated_seizure
+
+
+class CaseSummary(AnswerSchema):
+    """Where a case stands."""
+
+    case_id: str
+    post: str
+    agency: str | None
+    custody: str | None
+    """The agency that holds the goods."""
+    owner: str
+    state: Literal["open", "closed"]
+    handling: list[HandlingCode]
+    summary: str
+    opened_at: datetime
+    changed_at: datetime
+    deadline: datetime | None
+    is_overdue: bool
+    urgency: Urgency
+    """Ageing after 7 days without an event, escalated after 14 or past its deadline."""
+    agreements_due: int
+    """Events that wait for a second person."""
+    age_days: int
+    """Whole days since it was opened, until it was closed."""
+    idle_days: int
+    """Whole days without an event."""
+
+
+class Cases(AnswerSchema):
+    """Cases, the newest first."""
+
+    tables = ("cases",)
+    cases: list[CaseSummary]
+    next_before: int | None
+    """For ``before``, to read on; null at the end."""
+
+
+class CaseLinkView(AnswerSchema):
+    """What a case is about."""
+
+    of: Literal["vehicle", "act", "seizure", "declaration", "attention"]
+    id: str
+
+
+class CaseFind(AnswerSchema):
+    """A find without anything nominal, in the form that seizure databases ask for."""
+
+    seizure_id: str | None
+    """None where the case itself states what was found."""
+    post: str
+    detected_at: datetime
+    substance_class: SubstanceClass
+    substance: str | None
+    quantity_g: float | None
+    unit: Literal["g"]
+    place: str | None
+    concealment: str | None
+    direction: Direction | None
+    means: VehicleClass | None
+    means_country: str | None
+    dispatch_country: str | None
+    destination_country: str | None
+    route_countries: list[str]
+    origin_countries: list[str]
+    cover_goods: list[str]
+    """HS codes that were declared."""
+    methods: list[Method]
+    places_searched: list[str]
+
+
+class CaseStepView(AnswerSchema):
+    """One event."""
+
+    sequence: int
+    kind: str
+    recorded_at: datetime
+    happened_at: datetime
+    by: str
+    by_agency: str | None
+    handling: list[HandlingCode]
+    is_withheld: bool
+    """Its content is for other agencies."""
+    is_effective: bool
+    """False while a second person has not agreed."""
+    agreed_by: str | None
+    content: dict[str, Any]
+    """Fields of the event, by its kind."""
+    remark: str | None
+
+
+class CaseNextStep(AnswerSchema):
+    """One step that a case owes, and who takes it."""
+
+    duty: Duty
+    person: str | None
+    """The owner, where the step is theirs."""
+    agency: str | None
+    """The agency whose person agrees."""
+    sequence: int | None
+    """The record that waits for a second person, or that the step follows."""
+    reported_by: str | None
+    """Who may not agree, because they reported it."""
+    sample: str | None
+    until: datetime | None
+
+
+class CaseView(CaseSummary):
+    """A case with its finds and events, in order."""
+
+    tables = ("finds", "events", "links", "next_steps")
+    sequence: int
+    """Of the record that opened it."""
+    opened_by: str
+    links: list[CaseLinkView]
+    waiting: list[int]
+    """Records that wait for a second person."""
+    next_steps: list[CaseNextStep]
+    """What the case owes, the first first; advice, but for agreements."""
+    finds: list[CaseFind]
+    events: list[CaseStepView]
+
+
+class CaseWarning(AnswerSchema):
+    """A text that was recorded and should be looked at again."""
+
+    at: str
+    rule: Literal["looks_like_name"]
+    why: str
+
+
+class AcknowledgedCase(AnswerSchema):
+    """A case or an event that stands in the journal."""
+
+    case_id: str
+    sequence: int
+    """Of its record; an agreement names it."""
+    warnings: list[CaseWarning]
+    recorded_at: datetime
+    receipt: Receipt
+
+
+class AcknowledgedFile(AcknowledgedCase):
+    """A file that lies in the home, under the digest that stands in the journal."""
+
+    digest: str
+    """SHA-256 in hex."""
+    media_type: str
+    """As it was recognised by the content."""
+    size_bytes: int
+
+
+MOST = 500
+"""Cases of one page."""
+NOT_PASSED_ON = "H2"
+_GOODS = ("substance_class", "substance", "quantity_g", "place", "concealment")
+
+
+def must_see(connection: Connection, caller: Caller, case_id: str) -> CaseHistory:
+    """Return a case that the caller sees, and may do to what its route does.
+
+    Raises ``NotFoundError`` for any other.
+    """
+    history = read_case(connection, case_id)
+    if not sees_case(caller, history.case):
+        raise NotFoundError("case", case_id)
+    return history
+
+
+def sees_case(caller: Caller, case: CaseState) -> bool:
+    """Tell whether a caller reaches a case in its own agency's right, or a receiver's."""
+    if not caller.reaches(case.post):
+        return False
+    if NOT_PASSED_ON in case.handling and not is_party(caller, case):
+        return False
+    parties = {case.agency, case.custody} | case.receivers
+    return any(
+        caller.covers(agency or None) and caller.sees(Matter.CASES, agency or None)
+        for agency in (parties - {""} or {""})
+    )
+
+
+def is_party(caller: Caller, case: CaseState) -> bool:
+    """Tell whether a caller's agency is the case's or a receiver's; all are where it has none."""
+    return not case.agency or caller.agency in {case.agency, case.custody} | case.receivers
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFilter:
+    """Which cases a list holds; None for all."""
+
+    state: str | None = None
+    post: str | None = None
+    owner: str | None = None
+    """The name of an account."""
+    agency: str | None = None
+    """The case's own, or the one that holds the goods."""
+    urgency: Urgency | None = None
+
+    def select(self, caller: Caller, now: int) -> CaseSelection:
+        """Return what the table is asked for."""
+        days = find_idle_days(self.urgency)
+        return CaseSelection(
+            state=self.state if days is None else OPEN,
+            post=self.post or caller.post,
+            hidden=caller.hidden_posts,
+            owner=self.owner,
+            agency=self.agency,
+            idle_since=None if days is None else now - days * DAY,
+            now=now,
+        )
+
+    def fits(self, case: CaseState, now: int) -> bool:
+        """Tell whether a case is wanted, by its records."""
+        return (
+            self.state in (None, case.state)
+            and self.post in (None, case.post)
+            and self.owner in (None, case.owner)
+            and (self.agency is None or self.agency in (case.agency, case.custody))
+            and self.urgency in (None, judge_urgency(case, now))
+        )
+
+
+def describe_cases(
+    service: Runtime,
+    caller: Caller,
+    wanted: CaseFilter,
+    *,
+    before: int | None = None,
+    most: int = MOST,
+) -> dict[str, Any]:
+    """Return cases that a caller sees, the newest first, and where to read on.
+
+    Of the next ``most`` that fit by the table those that fit and are seen by their records: a page
+    may have fewer, and none, while there are others to read on to.
+    """
+    with service.store.read() as connection:
+        now = service.journal.now(connection)
+        selection = wanted.select(caller, now)
+        names = list_case_names(connection, selection, before=before, most=most + 1)
+        known = read_cases(connection, [case_id for _, case_id in names[:most]])
+    found = [known[case_id] for _, case_id in names[:most] if case_id in known]
+    return {
+        "cases": [
+            _describe_state(one.case, now) | {"summary": one.facts["summary"]}
+            for one in found
+            if wanted.fits(one.case, now) and sees_case(caller, one.case)
+        ],
+        "next_before": names[most - 1][0] if len(names) > most else None,
+    }
+
+
+def _describe_state(case: CaseState, now: int) -> dict[str, Any]:
+    until = now if case.is_open else case.changed_at
+    return {
+        "case_id": case.case_id,
+        "post": case.post,
+        "agency": case.agency or None,
+        "custody": case.custody or None,
+        "owner": case.owner,
+        "state": case.state,
+        "handling": list(case.handling),
+        "opened_at": rfc3339(case.opened_at),
+        "changed_at": rfc3339(case.changed_at),
+        "deadline": None if case.deadline is None else rfc3339(case.deadline),
+        "is_overdue": case.is_overdue(now),
+        "urgency": judge_urgency(case, now),
+        "agreements_due": len(case.waiting) if case.is_open else 0,
+        "age_days": (until - case.opened_at) // DAY,
+        "idle_days": (until - case.changed_at) // DAY,
+    }
+
+
+def describe_case(service: Runtime, caller: Caller, case_id: str) -> dict[str, Any]:
+    """Return a case with its events and its finds; raises ``NotFoundError``."""
+    with service.store.read() as connection:
+        history = must_see(connection, caller, case_id)
+        now = service.journal.now(connection)
+        finds = _describe_finds(connection, caller, history)
+    case = history.case
+    party = is_party(caller, case)
+    return _describe_state(case, now) | {
+        "summary": history.facts["summary"],
+        "sequence": case.seq,
+        "opened_by": history.opened["by"],
+        "links": [{"of": kind, "id": one} for kind, one in history.links()],
+        "waiting": list(case.waiting),
+        "next_steps": [asdict(one) for one in list_next_steps(history)],
+        "finds": finds,
+        "events": [_describe_step(one, case.agreed, is_party=party) for one in history.steps],
+    }
+
+
+def _describe_step(
+    one: CaseStep, agreed: Mapping[int, CaseStep], *, is_party: bool
+) -> dict[str, Any]:
+    kind, about = one.event["kind"], one.body.get("about", {})
+    is_withheld = NOT_PASSED_ON in one.limits and not is_party
+    by = agreed.get(one.seq)
+    return {
+        "sequence": one.seq,
+        "kind": kind,
+        "recorded_at": rfc3339(one.known_at),
+        "happened_at": about.get("happened_at") or rfc3339(one.known_at),
+        "by": one.body["by"],
+        "by_agency": one.body.get("by_agency"),
+        "handling": list(one.limits),
+        "is_withheld": is_withheld,
+        "is_effective": kind not in NEED_SECOND or by is not None,
+        "agreed_by": None if by is None else by.body["by"],
+        "content": {} if is_withheld else {k: v for k, v in one.event.items() if k != "kind"},
+        "remark": None if is_withheld else about.get("remark"),
+    }
+
+
+def _describe_finds(
+    connection: Connection, caller: Caller, history: CaseHistory
+) -> list[dict[str, Any]]:
+    """Return each find in the form that seizure databases ask for, without anything nominal."""
+    finds = [
+        found
+        for kind, name in history.links()
+        if kind == "seizure" and (found := _describe_find(connection, caller, name)) is not None
+    ]
+    if finds or "substance_class" not in history.facts:
+        return finds
+    goods = {name: history.facts.get(name) for name in _GOODS} | {"unit": "g"}
+    own = {"seizure_id": None, "post": history.case.post} | goods
+    return [
+        own | {"detected_at": rfc3339(history.case.opened_at)} | _describe_means(connection, None)
+    ]
+
+
+def _describe_find(connection: Connection, caller: Caller, name: str) -> dict[str, Any] | None:
+    try:
+        stated = read_stated_seizure(connection, name)
+    except (NotFoundError, ConflictError):  # erased or withdrawn since
+        return None
+    seizure = stated.body["seizure"]
+    if not caller.sees(Matter.SEIZURES, seizure.get("agency")):
+        return None
+    goods = {name: seizure.get(name) for name in _GOODS} | {"unit": "g"}
+    detected = seizure.get("seized_at") or seizure["recorded_at"]
+    crossing, act = stated.body["linked_crossing_id"], seizure.get("inspection_id")
+    return (
+        {"seizure_id": name, "post": stated.post, "detected_at": detected}
+        | goods
+        | _describe_means(connection, crossing)
+        | ({} if act is None else _describe_act(connection, act))
+    )
+
+
+def _describe_means(connection: Connection, crossing_id: str | None) -> dict[str, Any]:
+    """Return route and means of transport, empty where the crossing is not known."""
+    arrival: Mapping[str, Any] = {}
+    if crossing_id is not None:
+        name = crossing_name(crossing_id)
+        holder = find_holders(connection, [name]).get(name)
+        known = {} if holder is None else JournalReader(connection).bodies([holder.seq])
+        arrival = next(iter(known.values()), {}).get("arrival", {})
+    crossing, papers = arrival.get("crossing", {}), arrival.get("declaration") or {}
+    items = papers.get("items") or ()
+    origins = (one.get("origin_country") for one in items)
+    return {
+        "direction": crossing.get("direction"),
+        "means": crossing.get("vehicle_class"),
+        "means_country": crossing.get("plate_country"),
+        "dispatch_country": papers.get("dispatch_country"),
+        "destination_country": papers.get("destination_country"),
+        "route_countries": list(papers.get("route_countries") or ()),
+        "origin_countries": sorted({one for one in origins if one}),
+        "cover_goods": [one["hs_code"] for one in items],
+        "methods": [],
+        "places_searched": [],
+    }
+
+
+def _describe_act(connection: Connection, inspection_id: str) -> dict[str, Any]:
+    try:
+        act = read_stated_act(connection, inspection_id).body["inspection"]
+    except (NotFoundError, ConflictError):
+        return {}
+    return {name: list(act.get(name) or ()) for name in ("methods", "places_searched")}
+
+
+_CASE: Route = ("GET", "/v1/cases/{case_id}")
+_CASES: Route = ("GET", "/v1/cases")
+
+
+def sees_record(bodies: EventBodies, found: StoredRecord) -> bool:
+    """Tell whether the route of a case would show it to the receiver."""
+    entry = found.entry
+    entered = bodies.enter(_CASE, entry.post)
+    if entered is None:
+        return False
+    known = read_cases(bodies.connection, [entry.subject]).get(entry.subject)
+    return known is not None and sees_case(entered, known.case)
+
+
+def show_change(bodies: EventBodies, found: StoredRecord) -> Body | None:
+    """Return that a case was opened or goes on, by identifiers alone."""
+    entry = found.entry
+    if not sees_record(bodies, found):
+        return None
+    is_opened = entry.kind == CASE_OPENED
+    change = "opened" if is_opened else found.body["event"]["kind"]
+    about = {"change": change, "case_id": entry.subject, "post": entry.post}
+    return about | {"sequence": entry.seq}
+
+
+EVENTS: Final = AreaEvents({"case.changed": show_change}, {"case": sees_record})
+
+
+def list_escalated(service: Runtime, caller: Caller) -> Iterator[dict[str, Any]]:
+    """Yield the open cases that stand for too long, as notifications."""
+    if caller.may(*_CASES):
+        wanted = CaseFilter(state="open", urgency="escalated")
+        for one in describe_cases(service, caller.enter(*_CASES), wanted)["cases"]:
+            about = {"id": one["case_id"], "post": one["post"]}
+            yield {"kind": "alarm", "about": "case", "at": one["changed_at"]} | about

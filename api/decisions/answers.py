@@ -1,0 +1,594 @@
+"""Answers about decisions, each as its reader may see it.
+
+A caller bound to a post learns nothing of another post's decisions, not even that they exist. A
+checkpoint sees its own decisions blind. Once it has filed what the channel asks for
+(:mod:`engine.queue.queue`), it reads what the reasons are about, in words and without figures:
+a figure, the size of a contribution, its sign or its order would tell the score to a person who
+files acts on invented declarations. The source of a pick (a random check, a profile, an entry of
+the watch list) is no subject of a reason, because it would tell picks apart. A checkpoint never
+reads features, explanations or the past.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Depends
+from sqlalchemy import Connection
+
+from api.areas import list_parts
+from api.auth.accounts import Accounts
+from api.auth.callers import Caller
+from api.decisions.vehicle_history import past
+from api.http.access import visible_reasons
+from api.http.answers import AnswerSchema
+from api.http.dependencies import TheCaller, TheService
+from api.service.runtime import Runtime
+from engine.decision.decision import Mode, Rank, Risk
+from engine.declarations.lodgings import alerts_of as declaration_alerts
+from engine.domain.advance_declarations import MatchKind
+from engine.domain.records import Basis, Inspection
+from engine.domain.rights import Matter, Role
+from engine.domain.time_units import rfc3339
+from engine.errors import (
+    ErasedError,
+    LapsedProposalError,
+    NotAllowedError,
+    NotFoundError,
+    SecondPersonError,
+)
+from engine.explanation.facts import Fact
+from engine.explanation.reasons import CODE, Reason
+from engine.journal.batch_worker import read_stored
+from engine.journal.kinds import DECISION, INSPECTION
+from engine.journal.power_records import read_proven
+from engine.journal.receipts import Receipt
+from engine.queue.mirror_alerts import alerts_of
+from engine.queue.queue import QueuedDecision, list_waiting, opens_decision, read_decision, waits
+from engine.queue.queue import list_decisions as select_decisions
+from engine.queue.reviews import NEEDS_SECOND, order_of_review, read_channel, read_reviews
+from engine.queue.takings import VehicleHolder, read_holder, read_holders
+from engine.search_orders import SearchStep
+from engine.selection import Tried
+from features.catalogue.catalogue import CATALOGUE
+from models.explanation.similar_seizures import SimilarSeizure
+
+ChannelCode = Literal["green", "blue", "yellow", "red"]
+
+
+class MirrorAlert(AnswerSchema):
+    """What the paired post's record, known after the decision, says otherwise."""
+
+    code: Literal["mass", "plate", "trailer", "driver", "vin", "seals", "load"]
+    decided: str
+    told: str
+    known_at: datetime
+    matched_by: list[Literal["plate", "vin", "tir", "cmr", "trailer"]]
+    """What both records agree on; the first led to it."""
+
+
+class UsedDeclaration(AnswerSchema):
+    """A version of a declaration ahead, and which of its vehicles this is."""
+
+    declaration_id: str
+    version: int
+    sequence: int
+    """The journal's record of the version."""
+    vehicle: int
+
+
+class DeclaredAhead(AnswerSchema):
+    """The declarations ahead that a vehicle was matched with."""
+
+    matched_by: MatchKind | Literal[""]
+    """Empty where none was used; the data gaps say why."""
+    uses: list[UsedDeclaration]
+    differences: list[str]
+    """Fields in which the vehicle, or the declaration that it brought, differs from them."""
+    is_brought: bool
+    """It brought a declaration of its own, which was decided with."""
+
+
+class DeclarationAlert(AnswerSchema):
+    """A declaration ahead that came, or was changed, after the decision."""
+
+    code: Literal["late", "amended", "cancelled"]
+    declaration_id: str
+    version: int
+    matched_by: MatchKind
+    known_at: datetime
+
+
+class TakenBy(AnswerSchema):
+    """Who has taken a waiting vehicle."""
+
+    by: str
+    team: str | None
+    since: datetime
+    until: datetime
+    """When it ends by itself."""
+    sequence: int
+    """The record of the taking, for ``over``."""
+
+
+class CheckpointView(AnswerSchema):
+    """A decision as its checkpoint sees it, before its inspection act and after it."""
+
+    decision_id: str
+    crossing_id: str
+    post: str
+    decided_at: datetime
+    as_of: datetime
+    channel: ChannelCode
+    """Release; release with audit afterwards; documents and scan; physical inspection."""
+    rank: Rank
+    search_order: list[SearchStep]
+    """Where to look first; on red."""
+    team: str | None
+    """Who inspects it, drawn at random from the roster; null where the roster names no team."""
+    facts: list[Fact]
+    data_gaps: list[str]
+    mode: Mode
+    advisory: Literal[True]
+    receipt: Receipt
+    amends: str | None = None
+    """The first decision of its movement, where its declaration was changed since."""
+    alerts: list[MirrorAlert] | None = None
+    """Where the paired post's record came after the decision and differs."""
+    declared_ahead: DeclaredAhead | None = None
+    """Where declarations ahead led to it, or to nothing that could be used."""
+    declaration_alerts: list[DeclarationAlert] | None = None
+    """Where a declaration ahead came, or was changed, after the decision."""
+    taken: TakenBy | None = None
+    """Where an officer has taken the waiting vehicle; in a queue, and where one is asked for."""
+
+
+class Subject(AnswerSchema):
+    """What a reason is about, in words: neither a figure nor whether it raises the risk."""
+
+    code: str
+    text: str
+
+
+class OpenedView(CheckpointView):
+    """The same, once an act that is what the channel asks for was filed on a referred vehicle."""
+
+    reasons: list[Subject]
+
+
+class ReviewSaid(AnswerSchema):
+    """A supervisor's word on a decision."""
+
+    verdict: Literal["uphold", "override"]
+    channel: ChannelCode | None = None
+    reason_code: str
+    reason: str | None = None
+    person: str
+    recorded_at: datetime
+    needs_second_person: bool | None = None
+    """It changes nothing until another supervisor says the same; absent where it took effect."""
+
+
+class ManifestGoods(AnswerSchema):
+    """One goods item of a manifest."""
+
+    hs_code: str
+    net_mass_kg: float | None
+
+
+class PartnerManifest(AnswerSchema):
+    """What a partner's manifest said of the vehicle, before the decision."""
+
+    link: str
+    post: str
+    left_at: datetime
+    arrived_at: datetime
+    """When the manifest was known here."""
+    sequence: int
+    """The record of it."""
+    vehicle_class: str
+    plate: str | None = None
+    plate_country: str | None = None
+    trailer_plate: str | None = None
+    vin: str | None = None
+    container_numbers: list[str] | None = None
+    seal_numbers: list[str] | None = None
+    weighed_mass_kg: float | None = None
+    is_empty: bool | None = None
+    tir_carnet: str | None = None
+    cmr_number: str | None = None
+    carrier_id: str | None = None
+    goods: list[ManifestGoods]
+
+
+class LateWithdrawal(AnswerSchema):
+    """A profile or an entry of the watch list that a centre withdrew before the decision."""
+
+    source: Literal["profile", "watchlist"]
+    profile: str | None
+    """Its code; null for an entry of the watch list."""
+    withdrawn_at: datetime
+    arrived_at: datetime
+    """When the withdrawal became known here."""
+
+
+class SupervisorView(CheckpointView):
+    """A decision with why it was made."""
+
+    risk: Risk
+    propensity: float
+    """Probability with which the engine could have sent it to officers at all."""
+    propensities: dict[ChannelCode, float]
+    """For each inspected channel, the probability of that channel or a stricter one."""
+    basis: Basis | None
+    is_random: bool
+    """Member of the random stream, whatever else selected it."""
+    profiles: list[str]
+    watchlist: bool
+    """Selected by an entry of the watch list."""
+    reasons: list[Reason]
+    model_version: str | None
+    trial: Tried | None
+    """What a trial of two models made of it, where one ran."""
+    reviews: list[ReviewSaid] | None = None
+    """What supervisors said about it, where one decision is asked for."""
+    partner_manifest: PartnerManifest | None = None
+    """Where one had arrived before, and one decision is asked for."""
+    withdrawn: list[LateWithdrawal] | None = None
+    """What selected it although the centre had withdrawn it, where one decision is asked for."""
+
+
+class Decisions(AnswerSchema):
+    """Decisions, the newest first."""
+
+    tables = ("decisions",)
+    decisions: list[SupervisorView]
+    next_before: int | None
+    """For ``before``, to read on; null where these are all."""
+
+
+class FeatureValues(AnswerSchema):
+    """The features of a decision, read again as of its time; null where nothing was known."""
+
+    decision_id: str
+    as_of: datetime
+    features: dict[str, float | None]
+
+
+class Explanation(AnswerSchema):
+    """What speaks for and against, the strongest first, for any channel."""
+
+    tables = ("reasons",)
+    decision_id: str
+    reasons: list[Reason]
+
+
+Whose = Literal["plate", "trailer", "driver", "carrier", "consignee", "declarant"]
+EventKind = Literal["clear", "find", "seizure", "elsewhere", "passed"]
+
+
+class PastEvent(AnswerSchema):
+    """An act, a find elsewhere, or a hit of a linked entity that was passed on."""
+
+    known_at: datetime
+    kind: EventKind
+    count: int
+
+
+class PastOf(AnswerSchema):
+    """What was known of one entity of the crossing."""
+
+    whose: Whose
+    name: str | None
+    crossings_by_week: list[int]
+    """Of the last 52 weeks, the oldest first."""
+    crossings_ever: int
+    totals: dict[EventKind, int]
+    """Within these weeks, listed or not; a trailer's or declarant's seizures count as finds."""
+    events: list[PastEvent]
+    """The last of them, the newest first."""
+
+
+class EarlierCrossing(AnswerSchema):
+    """An earlier crossing of the vehicle."""
+
+    crossing_id: str
+    post: str
+    direction: Literal["entry", "exit"]
+    arrived_at: datetime
+    decision_id: str | None
+    """Its decision, where this service made one."""
+
+
+class CrossedTogether(AnswerSchema):
+    """Two entities of the crossing, and how often they had crossed together before."""
+
+    one: Whose
+    other: Whose
+    crossings: int
+
+
+class TiedEntity(AnswerSchema):
+    """An entity linked to an entity of the crossing."""
+
+    name: str | None
+    """None where only the loaded history knows it."""
+    mark: str
+    """Short and the same wherever it is shown; not a name."""
+    since: datetime
+    crossings: int
+    inspected: int
+    hits: int
+
+
+class TiedEntities(AnswerSchema):
+    """All that one entity of the crossing links to others."""
+
+    via: Whose
+    to: Whose
+    known: int
+    """How many, of the 32 linked last."""
+    is_bounded: bool
+    """There may be more than 32."""
+    passed: int
+    """Hits passed along these links to the crossing's own."""
+    fellows: list[TiedEntity]
+    """Those with most finds first, at most three."""
+
+
+class PastView(AnswerSchema):
+    """What was known of a decision's vehicle and parties when it was made."""
+
+    tables = ("entities", "crossings", "together", "ties", "similar")
+    decision_id: str
+    as_of: datetime
+    synthetic: bool
+    is_as_decided: bool
+    """False where history was loaded since: it is then in what is shown."""
+    entities: list[PastOf]
+    crossings: list[EarlierCrossing]
+    together: list[CrossedTogether]
+    ties: list[TiedEntities]
+    similar: list[SimilarSeizure] | None
+    """None where no model can say."""
+
+
+TEXTS: Final[Mapping[str, str]] = {
+    "timing": "When it came, and when it was recorded.",
+    "conveyance": "The vehicle itself.",
+    "documents": "Its papers.",
+    "declared": "What was declared.",
+    "parties": "Its parties: earlier crossings and inspections.",
+    "links": "Links to other vehicles and parties.",
+    "mirror": "What the paired post recorded.",
+    "route": "Its route.",
+    "goods": "The goods.",
+    "fingerprints": "Goods like these, seen before.",
+    "other": "Other facts.",
+}
+"""One sentence a family of features."""
+_OF_RULES: Final[Mapping[str, str]] = {
+    "linked_find": "links",
+    "mass_unlike_exit": "mirror",
+    "seal_changed": "mirror",
+    "trailer_changed": "mirror",
+    "empty_but_declared": "documents",
+    "laden_undeclared": "documents",
+    "container_check_digit": "documents",
+    "new_driver_at_night": "links",
+    "first_crossing": "parties",
+}
+_FAMILIES: Final[Mapping[str, str]] = {
+    **{name: feature.family for name, feature in CATALOGUE.items()},
+    **_OF_RULES,
+    CODE: "goods",
+}
+
+
+def subjects(codes: Iterable[str]) -> list[dict[str, str]]:
+    """Return what these reasons are about, each subject once, in an order of their own.
+
+    Codes of neither a feature nor an indicator rule say what selected a vehicle, and are left out.
+    """
+    known = {_FAMILIES[code] for code in codes if code in _FAMILIES}
+    return [{"code": one, "text": TEXTS[one]} for one in TEXTS if one in known] or [
+        {"code": "other", "text": TEXTS["other"]}
+    ]
+
+
+UNREAD = {"plate": None, "plate_country": None}
+"""Fields that a crossing may lack and that every page shows."""
+
+
+class DecisionReader:
+    """Reads decisions for one caller, each call in one snapshot."""
+
+    def __init__(self, service: Runtime, caller: Caller) -> None:
+        self._service = service
+        self._caller = caller
+
+    def locate(self, decision_id: str) -> QueuedDecision:
+        """Return where a decision stands; raises ``NotFoundError``."""
+        with self._service.store.read() as connection:
+            return self._reachable(connection, decision_id)
+
+    def decision(self, decision_id: str) -> dict[str, Any]:
+        """Return one decision; raises ``NotFoundError``."""
+        with self._service.store.read() as connection:
+            known = self._reachable(connection, decision_id)
+            taken = _view_holder(self._read_holder(connection, known))
+            if is_blind(self._caller):
+                seen = self._view(connection, known, is_blind=True) | taken
+                return seen | self._read_opened_reasons(connection, known)
+            seen = self._view(connection, known, is_blind=False)
+            seen |= {"reviews": self._reviews(connection, known)} | taken
+            body = self._service.journal.body(connection, known.seq, of=DECISION)
+            for read_notes in list_parts("decision_notes"):
+                network, known_at = self._service.network, known.known_at
+                seen = seen | read_notes(connection, network, body, known_at=known_at)
+            return seen
+
+    def list_decisions(
+        self,
+        post: str | None,
+        *,
+        channel: int | None,
+        since: int,
+        before: int | None,
+        most: int,
+    ) -> dict[str, Any]:
+        """Return decisions, the newest first, and where to read on."""
+        which: dict[str, Any] = {"post": post, "channel": channel, "since": since, "before": before}
+        which["hidden"] = self._caller.hidden_posts
+        with self._service.store.read() as connection:
+            known = select_decisions(connection, most=most + 1, **which)
+            views = list(self._views(connection, known[:most]))
+        read_on = known[most - 1].seq if len(known) > most else None
+        return {"decisions": views, "next_before": read_on}
+
+    def queue(self, post: str) -> dict[str, Any]:
+        """Return what waits at a post, ranked as of now, in the channel where it waits now."""
+        with self._service.store.read() as connection:
+            as_of = self._service.journal.head(connection).as_of
+            known = list_waiting(connection, post, as_of=as_of)
+            holders = read_holders(connection, post, as_of=as_of)
+            views = [
+                self._view(connection, one, is_blind=is_blind(self._caller))
+                | {"channel": one.channel.code}
+                | {"rank": {"position": position, "of": len(known)}}
+                | _view_holder(holders.get(one.crossing_id))
+                for position, one in enumerate(known, 1)
+            ]
+        return {"post": post, "as_of": rfc3339(as_of), "waiting": views}
+
+    def features(self, decision_id: str) -> dict[str, Any]:
+        """Return the features of a decision by name."""
+        with self._service.store.read() as connection:
+            known = self._open(connection, decision_id)
+            as_of, found = self._service.recompute.features(connection, known.seq)
+        values = {name: None if math.isnan(value) else value for name, value in found.items()}
+        return {"decision_id": decision_id, "as_of": rfc3339(as_of), "features": values}
+
+    def explanation(self, decision_id: str) -> dict[str, Any]:
+        """Return the reasons for and against a decision."""
+        with self._service.store.read() as connection:
+            known = self._open(connection, decision_id)
+            reasons = self._service.recompute.reasons(connection, known.seq)
+        return {
+            "decision_id": decision_id,
+            "reasons": [asdict(reason) for reason in reasons],
+        }
+
+    def past(self, decision_id: str) -> dict[str, Any]:
+        """Return what was known of a decision's vehicle and parties when it was made."""
+        with self._service.store.read() as connection:
+            known = self._open(connection, decision_id)
+            return past(self._service, connection, known, self._caller)
+
+    def _read_holder(self, connection: Connection, known: QueuedDecision) -> VehicleHolder | None:
+        """Return who has taken a vehicle that waits."""
+        if not waits(connection, known.decision_id):
+            return None
+        as_of = self._service.journal.now(connection)
+        return read_holder(connection, known.crossing_id, as_of=as_of)
+
+    def _reachable(self, connection: Connection, decision_id: str) -> QueuedDecision:
+        known = read_decision(connection, decision_id)
+        if not (self._caller.reaches(known.post) and self._caller.sees_post(known.post)):
+            raise NotFoundError("decision", decision_id)
+        return known
+
+    def _open(self, connection: Connection, decision_id: str) -> QueuedDecision:
+        known = self._reachable(connection, decision_id)
+        if is_blind(self._caller):
+            raise NotAllowedError("a checkpoint does not see this")
+        return known
+
+    def _read_opened_reasons(self, connection: Connection, known: QueuedDecision) -> dict[str, Any]:
+        """Return what the act on a referred vehicle opens; nothing where it opens nothing."""
+        if known.act_seq is None:
+            return {}
+        filed = read_proven(connection, known.act_seq, INSPECTION).body
+        decided = self._service.journal.body(connection, known.seq, of=DECISION)
+        channel = read_channel(read_reviews(connection, known), decided)
+        act = Inspection.model_validate(filed["inspection"], strict=False)
+        if filed["crossing_id"] != known.crossing_id or not opens_decision(act, channel):
+            return {}
+        reasons = decided["decision"]["reasons"]
+        return {"reasons": subjects(one["code"] for one in reasons)}
+
+    def _reviews(self, connection: Connection, known: QueuedDecision) -> list[dict[str, Any]]:
+        return [
+            one.body["review"]
+            | {"person": one.body["person"], "recorded_at": rfc3339(one.known_at)}
+            | ({NEEDS_SECOND: True} if one.body.get(NEEDS_SECOND) else {})
+            for one in read_reviews(connection, known)
+            if self._caller.sees(Matter.REVIEWS, one.body.get("agency"))
+        ]
+
+    def _views(
+        self, connection: Connection, known: Sequence[QueuedDecision]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield decisions as listed, without those that are erased."""
+        for one in known:
+            with suppress(ErasedError):
+                yield self._view(connection, one, is_blind=False)
+
+    def _view(
+        self, connection: Connection, known: QueuedDecision, *, is_blind: bool
+    ) -> dict[str, Any]:
+        found = read_stored(connection, self._service.journal, known.seq)
+        alerts = [
+            one | {"known_at": rfc3339(one["known_at"])}
+            for one in alerts_of(connection, known.decision_id)
+        ]
+        seen = self._service.answers.view_decision(found, is_blind=is_blind)
+        if "reasons" in seen:
+            seen["reasons"] = visible_reasons(self._caller, seen["reasons"])
+        if not seen["search_order"]:
+            order = order_of_review(connection, known)
+            seen = seen | {"search_order": order}
+        later = [
+            one | {"known_at": rfc3339(one["known_at"])}
+            for one in declaration_alerts(connection, known.decision_id)
+        ]
+        seen = seen | {"declaration_alerts": later} if later else seen
+        return seen | {"alerts": alerts} if alerts else seen
+
+
+def _view_holder(holder: VehicleHolder | None) -> dict[str, Any]:
+    """Return who has taken a vehicle as JSON values; nothing where it is free."""
+    if holder is None:
+        return {}
+    times = {"since": rfc3339(holder.taken_at), "until": rfc3339(holder.until)}
+    by = {"by": holder.person, "team": holder.team, "sequence": holder.seq}
+    return {"taken": by | times}
+
+
+async def reader_of(caller: TheCaller, service: TheService) -> DecisionReader:
+    """Return what reads decisions for the caller."""
+    return DecisionReader(service, caller)
+
+
+TheReading = Annotated[DecisionReader, Depends(reader_of)]
+
+
+def is_blind(caller: Caller) -> bool:
+    """Tell whether a caller sees where vehicles go, and never why."""
+    return caller.role is Role.CHECKPOINT
+
+
+def first_words(accounts: Accounts, caller: Caller) -> Callable[[str], bool]:
+    """Return the test whether a caller may second a person's word."""
+
+    def may_second(first: str) -> bool:
+        try:
+            accounts.must_second(Matter.REVIEWS, first=first, second=caller.person)
+        except (LapsedProposalError, SecondPersonError):
+            return False
+        return True
+
+    return may_second

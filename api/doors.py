@@ -1,0 +1,158 @@
+"""Doors of the areas: routes with their roles, pages, menu entries, parts and workers of each.
+
+The modules of an area are named here and not imported: permissions read this table when they are
+imported themselves, before any module of an area can be. The other half of an area is in the
+engine (:mod:`engine.journal.areas`).
+"""
+
+from typing import Final
+
+from sqlalchemy import Connection
+
+from api.areas import Doors, MenuEntry
+from engine.cases.area import CASE_EVENT
+from engine.domain.rights import Matter, Right, Role
+from engine.events.area import WEBHOOK_DISABLED
+from engine.links.area import LINK_PROPOSED, LINK_RESUMPTION_PROPOSED, LINK_STOPPED
+from engine.storage.home import Home
+
+_POST = frozenset({Role.CHECKPOINT, Role.SUPERVISOR})
+CASES: Final = Doors(
+    name="cases",
+    rules={
+        (Matter.CASES, Right.SEE, _POST): """
+            GET /v1/cases
+            GET /v1/cases/{case_id}
+            GET /v1/cases/{case_id}/files/{digest}
+            GET /v1/cases/{case_id}/dossier.pdf
+            """,
+        (Matter.CASES, Right.ACT, _POST): """
+            POST /v1/cases
+            POST /v1/cases/{case_id}/events
+            POST /v1/cases/{case_id}/files
+            """,
+    },
+    pages_of={
+        ("GET", "/cases/new"): ("POST", "/v1/cases"),
+        ("GET", "/cases/{case_id}/events"): ("POST", "/v1/cases/{case_id}/events"),
+    },
+    menu=(MenuEntry("/cases", "Cases", 100),),
+    routers=("api.cases.routes:router", "api.cases.routes:file_router"),
+    parts={
+        "opened_cases": "engine.cases.case_ledger:find_opened_from",
+        "event_bodies": "api.cases.answers:EVENTS",
+        "notifications": "api.cases.answers:list_escalated",
+    },
+    page_routers=("api.cases.page:router", "api.cases.page:file_page_router"),
+    approvals={CASE_EVENT: ("case", ("GET", "/v1/cases/{case_id}"))},
+)
+_SEIZURES = ("POST", "/v1/seizures")
+SEIZURE_REPORTS: Final = Doors(
+    name="seizure_reports",
+    pages_of={("GET", "/cases/reports"): _SEIZURES, ("POST", "/cases/reports"): _SEIZURES},
+    page_routers=("api.cases.seizure_reports:router",),
+)
+
+
+_OFFICERS = frozenset({Role.SUPERVISOR, Role.COUNTERPART})
+_INTEGRITY = frozenset({Role.INTEGRITY})
+_PEOPLE = ("GET", "/v1/people")
+
+
+def find_need_of_links(home: Home, connection: Connection) -> str:
+    """Return why a home needs its links: a post's node and its centre decide in turn."""
+    if not home.link_keys.exists():
+        return ""
+    from engine.journal.power_records import read_last_known_at
+    from engine.links.identity import read_fingerprint
+    from engine.links.state import read_links
+
+    now = read_last_known_at(connection)
+    posts = {
+        post
+        for link in read_links(connection, read_fingerprint(home)).values()
+        if link.agreement.kind == "post" and link.phase(now) in ("in_force", "stopped")
+        for post in link.agreement.posts
+    }
+    return f"a link of kind post is agreed for {', '.join(sorted(posts))}" if posts else ""
+
+
+LINKS: Final = Doors(
+    name="links",
+    rules={
+        (Matter.WATCHLIST, Right.ACT, _OFFICERS): """
+            POST /v1/attentions
+            POST /v1/attentions/cases
+            POST /v1/attentions/{request_id}/answers
+            POST /v1/attentions/{request_id}/withdrawals
+            """,
+        (Matter.WATCHLIST, Right.SEE, _OFFICERS | _INTEGRITY): """
+            GET /v1/attentions
+            GET /v1/attentions/{request_id}
+            GET /v1/attentions/{request_id}/files/{digest}
+            """,
+        (Matter.INTEGRITY, Right.SEE, _INTEGRITY): """
+            GET /v1/links
+            GET /v1/links/{link}
+            """,
+    },
+    by_person=("/v1/attentions",),
+    open_routes=frozenset({("POST", "/v1/links/{link}/parcels")}),
+    menu=(
+        MenuEntry("/attentions", "Partners", 140),
+        MenuEntry("/links", "Links", 210),
+    ),
+    routers=("api.attentions.routes:router", "api.links.routes:router", "api.links.routes:door"),
+    page_routers=("api.attentions.page:router", "api.links.page:router"),
+    parts={"decision_notes": "api.links.movements:read_notes"},
+    workers=("api.links.worker:LinkWorker",),
+    approvals={
+        LINK_PROPOSED: ("link", _PEOPLE),
+        LINK_RESUMPTION_PROPOSED: ("link_resumption", _PEOPLE),
+    },
+    alarms={LINK_STOPPED: ("link_stopped", _PEOPLE)},
+    find_need=find_need_of_links,
+)
+
+
+_ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
+WEBHOOKS: Final = Doors(
+    name="webhooks",
+    rules={
+        (Matter.PEOPLE, Right.SEE, _ADMINISTRATOR): """
+            GET /v1/webhooks
+            GET /v1/webhooks/{webhook_id}
+            """,
+        (Matter.PEOPLE, Right.ACT, _ADMINISTRATOR): """
+            POST /v1/webhooks
+            POST /v1/webhooks/{webhook_id}/rotations
+            POST /v1/webhooks/{webhook_id}/retries
+            DELETE /v1/webhooks/{webhook_id}
+            """,
+    },
+    by_person=("/v1/webhooks",),
+    pages_of={("POST", "/webhooks/{webhook_id}/ends"): ("DELETE", "/v1/webhooks/{webhook_id}")},
+    menu=(MenuEntry("/webhooks", "Webhooks", 200),),
+    routers=("api.webhooks.routes:router",),
+    page_routers=("api.webhooks.page:router",),
+    parts={"outbox_figures": "engine.events.webhooks:read_queue_figures"},
+    workers=("api.webhooks.delivery:DeliveryWorker",),
+    alarms={WEBHOOK_DISABLED: ("webhook_disabled", ("GET", "/v1/webhooks"))},
+)
+
+
+MESSAGES: Final = Doors(
+    name="messages",
+    parts={"body_formats": "api.messages:MessageFormats"},
+)
+
+
+SIGN_ON: Final = Doors(
+    name="sign_on",
+    open_pages=frozenset({("GET", "/login/oidc"), ("GET", "/login/oidc/callback")}),
+    page_routers=("api.oidc.page:router",),
+    parts={"sign_on": "api.oidc.sign_on:SignOn"},
+)
+
+
+EXERCISES: Final = Doors(name="exercises")

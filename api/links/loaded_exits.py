@@ -1,0 +1,85 @@
+"""Manifests of exits that came as files: for commands alone, because a service reads no files.
+
+The exits of a load have one record, so that what was announced is known by the movement alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import Connection
+
+from api.links.announcements import AT_ONCE, announce_movements, leave_out_announced, may_travel
+from api.links.movements import make_manifest
+from engine.journal.entries import Draft
+from engine.journal.journal import JOURNAL, JournalReader
+from engine.journal.kinds import HISTORY_LOADED
+from engine.links.exchange import LinkExchange
+from engine.links.outbox import OutgoingMessage, draft_messages
+from engine.links.state import Link
+from engine.storage.home import Home
+from features.history.tables import read_history
+from features.partners.linked_history import read_consignments
+from features.partners.movements import LONGEST
+
+
+def announce_all(exchange: LinkExchange, link: Link, home: Home) -> None:
+    """Record every message that is due on a link, those of loads too.
+
+    What the journal's records make due comes first: the number of a load's record then passes none
+    over. Raises ``ConflictError`` where the link ends meanwhile.
+    """
+    announce_movements(exchange, link)
+    with exchange.store.read() as connection:
+        now = exchange.journal.now(connection)
+        if link.phase(now) != "in_force":
+            return
+        due = list(_list_due(connection, exchange, link, home=home, since=now - LONGEST))
+    for some in _split(due):
+        exchange.journal.append_found(partial(_draft, exchange=exchange, name=link.name, due=some))
+
+
+def _split(due: Sequence[OutgoingMessage]) -> Iterator[Sequence[OutgoingMessage]]:
+    return (due[start : start + AT_ONCE] for start in range(0, len(due), AT_ONCE))
+
+
+def _list_due(
+    connection: Connection, exchange: LinkExchange, link: Link, *, home: Home, since: int
+) -> Iterator[OutgoingMessage]:
+    """Yield manifests of exits that were loaded after the agreement, and left after an instant.
+
+    An older one continues no arrival that is still to come: a load of years announces none of them.
+    """
+    posts = pa.array(sorted(link.agreement.posts_of(link.us)), pa.string())
+    where = [JOURNAL.c.seq > link.approval.sequence, JOURNAL.c.known_at >= since]
+    for record in JournalReader(connection).records(HISTORY_LOADED, where=where):
+        load = record.body["load"]
+        if load is None:
+            continue
+        found = read_history(home, only={load["digest"]})
+        is_recent = pc.field("arrived_at") >= max(since, record.known_at - LONGEST)
+        exits = found.crossings.filter(
+            pc.field("post").isin(posts)
+            & (pc.field("direction") == "exit")
+            & is_recent
+            & (pc.field("arrived_at") <= record.known_at)
+        )
+        for consignment in read_consignments(found, exits):
+            manifest = make_manifest(exchange.keys, consignment, due=record)
+            if may_travel(link, manifest):
+                yield manifest
+
+
+def _draft(
+    connection: Connection,
+    now: int,
+    *,
+    exchange: LinkExchange,
+    name: str,
+    due: Sequence[OutgoingMessage],
+) -> list[Draft]:
+    """Return the records of what has no manifest yet, under the writer's lock."""
+    link = exchange.read_links(connection)[name]
+    messages = leave_out_announced(connection, name, due)
+    return draft_messages(connection, now, link, keys=exchange.keys, messages=messages)

@@ -1,0 +1,159 @@
+"""Lifecycle steps of one person about a model, from the command line and over HTTP alike.
+
+Approve, let score in the shadow, put on trial, roll back. Every step that could let a bundle decide
+reads and verifies it first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from api.auth.authority import Authority
+from api.auth.callers import OTHER_AGENCY
+from engine.domain.rights import Matter, Right, Role, Scope
+from engine.errors import NotAllowedError
+from engine.journal.areas import list_projections
+from engine.journal.entries import Draft
+from engine.journal.idempotency import AnswerProjection, IdempotencyClaim
+from engine.journal.journal import Journal
+from engine.storage.database import Store
+from engine.storage.files import file_digest
+from engine.storage.home import Home
+from features.catalogue.plan import current_plan
+from models.bundle import MANIFEST, load_bundle, read_verify_key
+from models.lifecycle import transitions
+from models.lifecycle.states import ModelStates, read_state
+
+APPROVERS = (Role.ANALYST, Role.SUPERVISOR)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSteps:
+    """Steps of one person; each returns where the models stand after it.
+
+    Raises ``NotAllowedError`` for a role that does not approve models; a step raises
+    ``PromotionRefusedError``, ``TamperedBundleError`` or ``NoModelError``.
+    """
+
+    home: Home
+    store: Store
+    by: str
+    role: Role
+    claim: IdempotencyClaim | None = None
+    """What the request claims, so that sending it again changes nothing."""
+
+    def __post_init__(self) -> None:
+        """Refuse a role that approves nothing."""
+        if self.role not in APPROVERS:
+            raise NotAllowedError("models are approved by analysts and supervisors")
+
+    def approve(self, version: str, why: str = "", *, is_trial: bool = False) -> ModelStates:
+        """Record one approval; the second puts the model into force.
+
+        With ``is_trial`` it is of a trial, and the second puts the model on trial.
+        """
+        self._must_be_permitted(Right.APPROVE)
+        found = _verify_bundle(self.home, self.store, version)
+        step = transitions.challenge if is_trial else transitions.approve
+        now = _state(self.store)
+        inactive = _inactive(self.store, now, version)
+        drafts = step(
+            now,
+            version,
+            by=self.by,
+            manifest=found.manifest,
+            doubts=found.report.get("doubts", ()),
+            unjudged=transitions.explain_unjudged(found.report),
+            fits=found.fits,
+            inactive=inactive,
+        )
+        model = now.models[version]
+        given = model.challenges if is_trial else model.approvals
+        counting = [one for one in given if model.role != "retired" and one not in inactive]
+        self._check_people(model.trained_by, counting)
+        return self._record(drafts, why)
+
+    def shadow(self, version: str, why: str = "") -> ModelStates:
+        """Let a candidate score in the shadow."""
+        self._must_be_permitted(Right.ACT)
+        _verify_bundle(self.home, self.store, version)
+        return self._record(transitions.shadow(_state(self.store), version, by=self.by), why)
+
+    def end_trial(self, why: str) -> ModelStates:
+        """Take the model on trial off it, so that the one in force decides alone."""
+        self._must_be_permitted(Right.ACT)
+        return self._record(transitions.end_trial(_state(self.store), by=self.by, why=why))
+
+    def roll_back(self, why: str) -> ModelStates:
+        """Put the model before the present one back into force: two approved it once."""
+        self._must_be_permitted(Right.ACT)
+        now = _state(self.store)
+        found = _verify_bundle(self.home, self.store, transitions.before(now))
+        drafts = transitions.roll_back(
+            now, by=self.by, why=why, manifest=found.manifest, fits=found.fits
+        )
+        return self._record(drafts)
+
+    def withdraw(self, why: str) -> ModelStates:
+        """Take the model out of force, so that rules and random checks decide."""
+        self._must_be_permitted(Right.ACT)
+        return self._record(transitions.withdraw(_state(self.store), by=self.by, why=why))
+
+    def _must_be_permitted(self, right: Right) -> None:
+        """Refuse what the table of agencies does not permit: a command passes no route."""
+        with self.store.read() as connection:
+            authority = Authority().look(connection)
+        person = authority.person(self.by)
+        duties = authority.duties(self.role, None if person is None else person.agency)
+        if duties.scope(Matter.MODELS, right) is Scope.NONE:
+            raise NotAllowedError(OTHER_AGENCY, "agency")
+
+    def _check_people(self, trained_by: str, approvals: Sequence[str]) -> None:
+        """Refuse a person who may be one who trained or approved it under another name."""
+        with self.store.read() as connection:
+            authority = Authority().look(connection)
+        authority.must_be_two(Matter.MODELS, first=trained_by, second=self.by)
+        for first in approvals:
+            authority.must_second(Matter.MODELS, first=first, second=self.by)
+
+    def _record(self, drafts: tuple[Draft, ...], why: str = "") -> ModelStates:
+        """Record a step with its note and its claim; nothing where nothing changes."""
+        if drafts:
+            first, *others = drafts
+            more = ({} if self.claim is None else {"claim": self.claim.as_dict()}) | (
+                {"why": why} if why else {}
+            )
+            drafts = (replace(first, body={**first.body, **more}), *others)
+            Journal(self.store, [AnswerProjection(), *list_projections()]).append(drafts)
+        return _state(self.store)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedBundle:
+    """What all of a bundle, read and verified, says of itself."""
+
+    manifest: str
+    report: Mapping[str, Any]
+    fits: bool
+    """Whether it was fitted on the features that the counters serve; else no service loads it."""
+
+
+def _verify_bundle(home: Home, store: Store, version: str) -> VerifiedBundle:
+    folder = home.bundles / version
+    bundle = load_bundle(folder, read_verify_key(home, version))
+    fits = bundle.definitions == current_plan().digest
+    return VerifiedBundle(file_digest(folder / MANIFEST), bundle.report, fits)
+
+
+def _state(store: Store) -> ModelStates:
+    with store.read() as connection:
+        return read_state(connection)
+
+
+def _inactive(store: Store, now: ModelStates, version: str) -> frozenset[str]:
+    """Return who approved a model and is no person of this home, or no longer."""
+    model = now.models.get(version)
+    given = () if model is None else (*model.approvals, *model.challenges)
+    with store.read() as connection:
+        authority = Authority().look(connection)
+    return frozenset(name for name in given if authority.person(name) is None)

@@ -1,0 +1,264 @@
+"""Notifications of one caller, read from the present state, so that what was settled is gone.
+
+A caller is told of a record only if a route would show it to them, by the rules that bound the
+bodies of webhooks, and of an approval only if they may give it and did not begin it themselves.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import islice
+from typing import Any, Literal
+
+from sqlalchemy import Connection, select
+
+from api.acts.confirmations import waiting_finds
+from api.areas import list_parts
+from api.auth.account_grants import GRANT_KINDS, GrantHistory
+from api.auth.callers import Caller
+from api.http.answers import AnswerSchema
+from api.notifications.event_bodies import ALARMS, EventBodies
+from api.service.runtime import Runtime
+from engine.criteria.dual_control import Matter, read_approval_states
+from engine.decision.inspection_minutes import CHANNEL_STEP
+from engine.domain.time_units import DAY, rfc3339
+from engine.journal import kinds as record
+from engine.journal.areas import EventType
+from engine.journal.power_records import FREQUENT, read_records
+from engine.queue.match_outcomes import MATCHES
+from engine.queue.queue import DECISIONS
+from engine.selection import Channel
+from engine.shifts.handovers import list_open_handovers
+from models.lifecycle.states import read_state
+
+NotificationKind = Literal["watchlist_hit", "riskier_arrival", "approval_waiting", "alarm"]
+
+
+class NotificationView(AnswerSchema):
+    """One thing that waits for the caller, or that the caller should look at."""
+
+    kind: NotificationKind
+    about: str
+    """Of an approval its matter, of an alarm what raised it, of a hit ``vehicle``."""
+    id: str
+    """Of the profile, entry, model, record, case, decision or shift."""
+    post: str | None
+    at: datetime
+
+
+class Notifications(AnswerSchema):
+    """Notifications, the newest first; one leaves when its matter is settled."""
+
+    tables = ("notifications",)
+    notifications: list[NotificationView]
+
+
+HANDOVER_DAYS = 2
+"""How old a shift may be whose handover is waited for; it is begun within a day of its end."""
+MOST_HITS = 50
+"""Vehicles named by the watch list, the newest first."""
+_PEOPLE = ("GET", "/v1/people")
+_BY_COMMAND = ("agencies", "oidc", "erasure", "load_withdrawal", "link", "link_resumption")
+_GIVEN: Mapping[Matter, tuple[str, str]] = {
+    "profile": ("POST", "/v1/profiles/{code}/approvals"),
+    "watchlist": ("POST", "/v1/watchlist/{entry_id}/approvals"),
+    **dict.fromkeys(_BY_COMMAND, _PEOPLE),
+}
+"""By matter: the route that its approval takes, or the reading of those who give it by command."""
+RISKIER = 2.0
+"""By how much the risk of a yellow vehicle exceeds a red one's before anybody is disturbed."""
+_QUEUE = ("GET", "/v1/posts/{post}/queue")
+_REVIEW = ("POST", "/v1/decisions/{decision_id}/reviews")
+_ACCOUNT = ("POST", "/v1/people/proposals/{proposal}/approvals")
+_MODEL = ("POST", "/v1/models/{version}/approvals")
+_FIND = ("POST", "/v1/finds/{sequence}/confirmations")
+_HANDOVER = ("POST", "/v1/posts/{post}/handovers/{sequence}/signatures")
+_ALARMS = tuple(kind for kind in ALARMS if kind not in FREQUENT)
+"""Those that an index finds: a day of a national journal is not walked for the others."""
+_AT_REST = frozenset({"in_force", "retired"})
+
+
+def list_notifications(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
+    """Return what waits for a caller, the newest first."""
+    with service.store.read() as connection:
+        bodies = EventBodies(service, connection, caller)
+        now = service.journal.now(connection)
+        found = [
+            *_list_hits(connection, bodies, since=now - DAY),
+            *_list_riskier(connection, caller, since=now - DAY),
+            *_list_approvals(connection, bodies, caller),
+            *_list_accounts(connection, bodies, caller, now=now),
+            *_list_models(connection, caller),
+            *_list_handovers(service, connection, caller, now=now),
+            *_list_alarms(connection, bodies, since=now - DAY),
+        ]
+    found += _list_finds(service, caller)
+    for list_more in list_parts("notifications"):
+        found += list_more(service, caller)
+    return sorted(found, key=lambda one: str(one["at"]), reverse=True)
+
+
+def _list_hits(
+    connection: Connection, bodies: EventBodies, *, since: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the vehicles in the queues that an entry in force named, whatever picked them."""
+    states = read_approval_states(connection, "watchlist").values()
+    entries = {one.subject for one in states if one.state == "in_force"}
+    column = DECISIONS.c
+    query = (
+        select(column.seq, column.known_at, MATCHES.c.code)
+        .join(MATCHES, MATCHES.c.seq == column.seq)
+        .where(column.waiting, column.known_at >= since)
+        .order_by(column.seq.desc())
+    )
+    rows = connection.execute(query).all()
+    named = {seq: known_at for seq, known_at, code in rows if code in entries}
+    for seq, known_at in islice(named.items(), MOST_HITS):
+        body = _see(bodies, seq, "watchlist.hit")
+        if body is not None:
+            about = {"id": body["decision_id"], "post": body["post"]}
+            yield _describe("watchlist_hit", "vehicle", known_at, **about)
+
+
+def _list_riskier(
+    connection: Connection, caller: Caller, *, since: int
+) -> Iterator[dict[str, Any]]:
+    """Yield, for each post, the riskiest yellow vehicle that came after a red of half its risk.
+
+    A red counts where the score alone picked it and no supervisor sent it, as on the queue's page:
+    two verdicts could let the later vehicle have its minutes. For who may give those.
+    """
+    if not caller.may(*_REVIEW) or not caller.may(*_QUEUE):
+        return
+    entered, column = caller.enter(*_QUEUE), DECISIONS.c
+    query = select(
+        column.post,
+        column.decision_id,
+        column.known_at,
+        column.risk,
+        column.basis,
+        column.channel,
+        column.place,
+    ).where(column.waiting, column.known_at >= since, column.risk.is_not(None))
+    waiting: dict[str, list[Any]] = defaultdict(list)
+    for row in connection.execute(query):
+        if entered.reaches(row.post) and entered.sees_post(row.post):
+            waiting[row.post].append(row)
+    for post, rows in waiting.items():
+        reds = [row for row in rows if _is_swappable(row)]
+        least = min(reds, key=lambda row: row.risk, default=None)
+        later = [
+            row
+            for row in rows
+            if least is not None
+            and row.place // CHANNEL_STEP == Channel.YELLOW
+            and row.risk >= RISKIER * least.risk
+            and row.known_at > least.known_at
+        ]
+        if later:
+            one = max(later, key=lambda row: row.risk)
+            yield _describe("riskier_arrival", "vehicle", one.known_at, id=one.decision_id) | {
+                "post": post
+            }
+
+
+def _is_swappable(row: Any) -> bool:
+    is_red = row.place // CHANNEL_STEP == Channel.RED == row.channel
+    return bool(is_red and row.basis == "score")
+
+
+def _list_approvals(
+    connection: Connection, bodies: EventBodies, caller: Caller
+) -> Iterator[dict[str, Any]]:
+    for matter, route in _GIVEN.items():
+        if not caller.may(*route):
+            continue
+        for one in read_approval_states(connection, matter).values():
+            began = one.author if one.leaving is None else one.leaving.by
+            if one.pending is None or began == caller.person:
+                continue
+            found = _see(bodies, one.pending, "approval.waiting")
+            if found is not None:
+                yield _describe("approval_waiting", matter, one.since, id=one.subject)
+
+
+def _list_accounts(
+    connection: Connection, bodies: EventBodies, caller: Caller, *, now: int
+) -> Iterator[dict[str, Any]]:
+    """Yield what other administrators proposed that is neither withdrawn nor past its time."""
+    if not caller.may(*_ACCOUNT):
+        return
+    grants = GrantHistory()
+    for one in read_records(connection, GRANT_KINDS):
+        grants.apply(one)
+    for grant in grants.every():
+        state = grant.state
+        if grant.phase(now) != "proposed" or state.author == caller.person:
+            continue
+        if _see(bodies, state.sequence, "approval.waiting") is not None:
+            yield _describe("approval_waiting", "account", state.since, id=state.subject)
+
+
+def _list_models(connection: Connection, caller: Caller) -> Iterator[dict[str, Any]]:
+    if not caller.may(*_MODEL):
+        return
+    kinds = [record.MODEL_REGISTERED]
+    known = {one.subject: one.known_at for one in read_records(connection, kinds)}
+    for model in read_state(connection).models.values():
+        gave = (model.trained_by, *model.approvals)
+        if model.role not in _AT_REST and caller.person not in gave:
+            at = known.get(model.version, 0)
+            yield _describe("approval_waiting", "model", at, id=model.version)
+
+
+def _list_handovers(
+    service: Runtime, connection: Connection, caller: Caller, *, now: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the shifts of the last days that another supervisor signed and no one took over."""
+    if not caller.may(*_HANDOVER):
+        return
+    entered, plan = caller.enter(*_HANDOVER), service.settings.shifts_of(service.network)
+    instants = range(now - HANDOVER_DAYS * DAY, now + 1, plan.length)
+    shifts = {
+        plan.shift(post, at)
+        for post in service.network.posts
+        if entered.reaches(post)
+        for at in instants
+    }
+    for one in list_open_handovers(connection, shifts):
+        if one.left.by != caller.person:
+            about = {"id": one.shift, "post": one.post}
+            yield _describe("approval_waiting", "handover", one.left.known_at, **about)
+
+
+def _list_finds(service: Runtime, caller: Caller) -> Iterator[dict[str, Any]]:
+    if caller.may(*_FIND):
+        for one in waiting_finds(service, caller.enter(*_FIND)):
+            if one["reported_by"] != caller.person:
+                about = {"id": str(one["sequence"]), "post": one["post"]}
+                yield {
+                    "kind": "approval_waiting",
+                    "about": "find",
+                    "at": one["recorded_at"],
+                } | about
+
+
+def _list_alarms(
+    connection: Connection, bodies: EventBodies, *, since: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the last day's alarms; of drift the last measurement alone counts."""
+    last = {one.kind: one.seq for one in read_records(connection, [record.DRIFT_MEASURED])}
+    for one in read_records(connection, _ALARMS):
+        is_past = one.known_at < since or last.get(one.kind, one.seq) != one.seq
+        body = None if is_past else _see(bodies, one.seq, "alarm.raised")
+        if body is not None:
+            yield _describe("alarm", body["alarm"], one.known_at, id=body["id"])
+
+
+def _see(bodies: EventBodies, seq: int, event_type: EventType) -> Mapping[str, Any] | None:
+    """Return what the caller may know of a record that is such an event, None for any other."""
+    return bodies.show(seq, event_type) if bodies.is_stated(seq, event_type) else None
+
+
+def _describe(kind: str, about: str, at: int, **more: Any) -> dict[str, Any]:
+    return {"kind": kind, "about": about, "post": None, "at": rfc3339(at)} | more

@@ -1,0 +1,446 @@
+"""Answers about profiles: what stands where, what an expression finds, which fields it may use.
+
+An expression is checked as it is written; nothing is recorded.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from sqlalchemy import Connection, select
+
+from api.auth.callers import Caller
+from api.http.answers import AnswerSchema, Estimate
+from api.service.runtime import Runtime
+from engine.criteria.dual_control import read_approval_state
+from engine.criteria.profiles import profile as profiles_profile
+from engine.criteria.profiles.checker import (
+    DEAREST,
+    DERIVED,
+    ITEM,
+    PROXIES,
+    ROOTS,
+    Derived,
+    FieldType,
+    list_derived,
+    program,
+)
+from engine.criteria.profiles.profile import Profile
+from engine.domain.rights import Matter, Right
+from engine.errors import NotFoundError, ProfileRefusedError
+from engine.journal.kinds import PROFILE_BACKTESTED
+from engine.journal.receipts import Receipt
+from engine.queue.match_outcomes import (
+    FindGravity,
+    Months,
+    Outcome,
+    OutcomeFilter,
+    count_in_shadow,
+    read_outcomes,
+    total,
+)
+from engine.queue.queue import DECISIONS
+from features.catalogue.catalogue import CATALOGUE, proxies
+from features.catalogue.spec import Feature
+from models.statistics.intervals import share
+
+
+class RandomChecks(AnswerSchema):
+    """What random checks say of a profile."""
+
+    inspected: int
+    """By an act that could find something."""
+    matched: int
+    """Of the inspected."""
+    share_matched: Estimate
+    """Of all random checks drawn: about its share of all crossings."""
+    hit_rate: Estimate
+    """Its ends are those of the worst and best that the checks left undone could have shown."""
+    not_carried_out: int
+    """Drawn, and without evidence."""
+
+
+class DrawsBehind(AnswerSchema):
+    """Whether the engine's draws can bear an answer."""
+
+    drawn: int
+    """Draws that the policy asked about would search as well."""
+    effective: float
+    """Equally weighted searches worth as much."""
+    largest_weight: float
+    """Share of the heaviest search in all weight."""
+    covered: float
+    """Weight of all draws over the searches asked about: 1 where draws reach all of them."""
+    covered_low: float
+    covered_high: float
+    not_carried_out: float
+    """Share, by weight, of draws without evidence."""
+    faults: list[str]
+    """Why nothing is claimed; empty where something is."""
+    doubts: list[str]
+    """Those of them that speak against the log itself, whatever is asked of it."""
+    messages: list[dict[str, Any]]
+    """The faults as ``message`` and ``parameters``."""
+
+
+class HadItChosen(AnswerSchema):
+    """What searches would have found had a policy chosen, by what the engine drew."""
+
+    searches: float
+    inverse_propensity: Estimate
+    self_normalised: Estimate
+    """Finds for each search: the estimate to read."""
+    doubly_robust: Estimate
+    """Known where a model's chances were given."""
+    hits_per_hour: Estimate
+    """Finds for each hour of search."""
+    hits: Estimate
+    """Finds of all these searches."""
+    diagnostics: DrawsBehind
+
+
+class Example(AnswerSchema):
+    """A crossing that a profile matches."""
+
+    crossing_id: str
+    post: str
+    known_at: datetime
+
+
+class ProfileBacktest(AnswerSchema):
+    """What a profile would have done in the last days of what the home knows."""
+
+    synthetic: bool
+    history: str
+    since: datetime | None
+    until: datetime | None
+    days: float
+    arrivals: int
+    matches: int
+    matches_per_day: float
+    selected_per_day: float
+    minutes_per_day: float
+    """Inspection minutes that the selected ones would take."""
+    inspected: int
+    """Of the matches, by an act that could find something, whatever selected them."""
+    hits: int
+    seizures: int
+    finds_elsewhere: int
+    """Of the matches that were let go, those that a later find was linked to."""
+    hit_rate: Estimate
+    seizure_rate: Estimate
+    random: RandomChecks
+    base_rate: Estimate
+    """Hit rate of all random checks."""
+    failed: int
+    """Crossings on which it could not be evaluated."""
+    steps: int
+    reads: list[str]
+    proxies: list[str]
+    """What it reads that could stand for a person's origin."""
+    examples: list[Example]
+    had_it_chosen: HadItChosen
+    """What its searches would have found."""
+    daily_matches: list[int]
+    """Of each 24 hours back from the last crossing, the oldest first."""
+
+
+class ProfileCheck(AnswerSchema):
+    """Whether an expression may run, and what it would read."""
+
+    fits: bool
+    at: int | None
+    """Where it does not fit, counted from 1."""
+    why: str | None
+    message: str | None
+    """Stable identifier of ``why``; ``parameters`` are its values."""
+    parameters: dict[str, Any] | None
+    steps: int | None
+    """Most steps of one evaluation."""
+    most_steps: int
+    reads: list[str]
+    proxies: list[str]
+    """What it reads that could stand for a person's origin."""
+
+
+class ProfileField(AnswerSchema):
+    """Something an expression may ask for."""
+
+    name: str
+    kind: Literal["bool", "number", "text", "texts"]
+    choices: list[str]
+    """What it can be, where that is a closed list."""
+    unit: str
+    meaning: str
+    proxy: bool
+    """It could stand for a person's origin."""
+
+
+class ProfileFields(AnswerSchema):
+    """All that an expression may ask for."""
+
+    tables = ("fields",)
+    fields: list[ProfileField]
+
+
+class ShadowCounts(AnswerSchema):
+    """What a shadow saw and would have matched."""
+
+    arrivals: int
+    matches: int
+
+
+class OutcomeFigures(AnswerSchema):
+    """What became of the vehicles that a profile or an entry of the watch list matched."""
+
+    matches: int
+    """Vehicles, each once, at posts that the caller sees."""
+    searches: int
+    """Vehicles with an act that could have found something; acts that the caller sees."""
+    finds: int
+    minutes: float
+
+
+class MonthOutcome(OutcomeFigures):
+    """The same of the vehicles that were first matched in one month, UTC."""
+
+    month: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")]
+
+
+class OutcomeView(OutcomeFigures):
+    """The same together and by month, the first month first; months without a match are absent."""
+
+    gravity: float
+    """What the finds weigh together, in discrepancies, by the weights of the network file."""
+    months: list[MonthOutcome]
+
+
+class ProfileAudit(AnswerSchema):
+    """What became of a profile's matches."""
+
+    matches: int
+    selected: int
+    inspected: int
+    hits: int
+    minutes: float
+    hit_rate: Estimate
+    selected_hit_rate: Estimate
+    shadow: ShadowCounts
+
+
+class LeavingView(AnswerSchema):
+    """Who wants it gone; it waits for another's approval."""
+
+    by: str
+    why: str
+
+
+class TwoKeysView(AnswerSchema):
+    """What stands with the agreement of two people."""
+
+    id: str
+    state: Literal["proposed", "shadow", "in_force", "expired", "retired"]
+    author: str
+    approvals: list[str]
+    proposed_at: datetime
+    since: datetime
+    """When it came to where it is."""
+    leaving: LeavingView | None
+
+
+class ProfileView(TwoKeysView):
+    """A profile."""
+
+    code: str
+    title: str | None
+    expression: str
+    channel: Literal["blue", "yellow", "red"]
+    percentage: float
+    post: str | None
+    valid_from: datetime | None
+    valid_until: datetime
+    note: str | None
+    instead_of: str | None
+    """Whose place it shall take; that one leaves by a step of its own."""
+    is_valid: bool
+    backtest: ProfileBacktest | None
+    audit: ProfileAudit
+    outcome: OutcomeView
+
+
+class Profiles(AnswerSchema):
+    """Profiles, the newest first."""
+
+    tables = ("profiles",)
+    profiles: list[ProfileView]
+
+
+class AcknowledgedStep(AnswerSchema):
+    """A step about a profile or an entry that stands in the journal."""
+
+    kind: str
+    id: str
+    state: Literal["proposed", "shadow", "in_force", "retired"]
+    recorded_at: datetime
+    receipt: Receipt
+
+
+class AcknowledgedProfile(AcknowledgedStep):
+    """A proposed profile, with what it would have done."""
+
+    backtest: ProfileBacktest | None
+    """None where it could not be made now: ask for one before the approval."""
+
+
+def check_expression(expression: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return whether an expression may run: where it does not fit and why, or what it reads.
+
+    ``names`` are those of the features.
+    """
+    result: dict[str, Any] = dict.fromkeys(("at", "why", "message", "parameters", "steps"))
+    result |= {"fits": False, "most_steps": DEAREST, "reads": [], "proxies": []}
+    try:
+        made = program(expression, features=names)
+    except ProfileRefusedError as error:
+        refused = ("at", "why", "message", "parameters")
+        return result | {name: getattr(error, name) for name in refused}
+    reads = {"reads": sorted(made.needs), "proxies": proxies(made.needs)}
+    return result | reads | {"fits": True, "steps": made.steps}
+
+
+def fields(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return all that an expression may ask for: records, goods, then features."""
+    records = [one for root, known in ROOTS.items() for one in _of(f"{root}.", known)]
+    known: dict[str, Derived | Feature] = {name: DERIVED[name] for name in list_derived(names)}
+    known |= {name: CATALOGUE[name] for name in names}
+    return [*records, *_of("goods.", ITEM), *(_feature(*one) for one in known.items())]
+
+
+def _of(prefix: str, known: Mapping[str, FieldType]) -> Iterator[dict[str, Any]]:
+    for name, kind in known.items():
+        full = prefix + name
+        yield _field(full, kind.kind, choices=sorted(kind.choices), proxy=full in PROXIES)
+
+
+def _feature(name: str, known: Derived | Feature) -> dict[str, Any]:
+    about = {name: getattr(known, name, False) for name in ("unit", "meaning", "proxy")}
+    return _field(f"features.{name}", "number", **about)
+
+
+def _field(name: str, kind: str, **about: Any) -> dict[str, Any]:
+    return {"name": name, "kind": kind, "choices": [], "unit": "", "meaning": ""} | about
+
+
+def filter_of(caller: Caller) -> OutcomeFilter:
+    """Return which posts' decisions and which agencies' acts a caller sees."""
+    return OutcomeFilter(
+        caller.post,
+        caller.duties.hidden_posts(Matter.DECISIONS, Right.SEE),
+        lambda agency: caller.sees(Matter.ACTS, agency),
+    )
+
+
+def find_gravity(service: Runtime, connection: Connection, caller: Caller) -> FindGravity:
+    """Return what weighs finds for a caller."""
+    return FindGravity(
+        connection, service.network, is_seen=lambda agency: caller.sees(Matter.SEIZURES, agency)
+    )
+
+
+def weigh_matches(
+    outcomes: Mapping[str, Months], gravity: FindGravity, seen: OutcomeFilter
+) -> dict[str, float]:
+    """Return the gravity of the finds of each profile or entry, read where there is a find."""
+    return {
+        code: gravity.of_matches(code, seen) if total(months.values()).hits else 0.0
+        for code, months in outcomes.items()
+    }
+
+
+def outcome_as_json(months: Months, gravity: float) -> dict[str, Any]:
+    """Return what became of the matches of a profile or an entry, together and by month."""
+    every = [{"month": month} | _figures(one) for month, one in months.items()]
+    return _figures(total(months.values())) | {"gravity": gravity, "months": every}
+
+
+def _figures(found: Outcome) -> dict[str, Any]:
+    return {
+        "matches": found.matches,
+        "searches": found.inspected,
+        "finds": found.hits,
+        "minutes": found.minutes,
+    }
+
+
+def link_examples(
+    service: Runtime, caller: Caller, examples: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the latest matches that a caller may see, each with its decision where there is one.
+
+    A crossing of the loaded history has none.
+    """
+    shown = [one for one in examples if caller.sees_post(one["post"])]
+    column = DECISIONS.c
+    query = select(column.crossing_id, column.decision_id).where(
+        column.crossing_id.in_([one["crossing_id"] for one in shown]), column.amends.is_(None)
+    )
+    with service.store.read() as connection:
+        decided = {row.crossing_id: row.decision_id for row in connection.execute(query)}
+    return [{**one, "decision_id": decided.get(one["crossing_id"])} for one in shown]
+
+
+def audit_matches(found: Outcome, shadow: tuple[int, int]) -> dict[str, Any]:
+    """Return what became of a profile's matches, with intervals."""
+    return {
+        "matches": found.matches,
+        "selected": found.selected,
+        "inspected": found.inspected,
+        "hits": found.hits,
+        "minutes": found.minutes,
+        "hit_rate": share(found.hits, found.inspected).as_dict(),
+        "selected_hit_rate": share(found.selected_hits, found.selected_inspected).as_dict(),
+        "shadow": dict(zip(("arrivals", "matches"), shadow, strict=True)),
+    }
+
+
+def read_profiles(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
+    """Return every profile, the newest first."""
+    with service.store.read() as connection:
+        every = reversed(list(profiles_profile.read_profiles(connection).values()))
+        found = [one for one in every if one.proposed.post not in caller.hidden_posts]
+        seen, gravity = filter_of(caller), find_gravity(service, connection, caller)
+        outcomes = read_outcomes(connection, [one.code for one in found], seen)
+        weights = weigh_matches(outcomes, gravity, seen)
+        return [
+            _profile_as_json(service, connection, one, outcomes[one.code], weights[one.code])
+            for one in found
+        ]
+
+
+def read_profile(service: Runtime, code: str, caller: Caller) -> dict[str, Any]:
+    """Return one profile with its backtest; raises ``NotFoundError``."""
+    with service.store.read() as connection:
+        found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
+        if found.proposed.post in caller.hidden_posts:
+            raise NotFoundError("profile", code)
+        seen = filter_of(caller)
+        months = read_outcomes(connection, [code], seen)
+        weights = weigh_matches(months, find_gravity(service, connection, caller), seen)
+        return _profile_as_json(service, connection, found, months[code], weights[code])
+
+
+def _profile_as_json(
+    service: Runtime,
+    connection: Connection,
+    found: Profile,
+    months: Months,
+    gravity: float,
+) -> dict[str, Any]:
+    sequence, journal = found.standing.evidence, service.journal
+    backtested = sequence and journal.body(connection, sequence, of=PROFILE_BACKTESTED)
+    return profiles_profile.profile_as_json(found, journal.now(connection)) | {
+        "backtest": backtested["figures"] if backtested else None,
+        "audit": audit_matches(total(months.values()), count_in_shadow(connection, found.code)),
+        "outcome": outcome_as_json(months, gravity),
+    }

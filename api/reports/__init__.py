@@ -1,4 +1,0 @@
-"""Reports of checkpoints that request no decision.
-
-routes  Crossings, inspection acts, seizures and releases over HTTP
-"""

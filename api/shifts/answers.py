@@ -1,0 +1,600 @@
+"""Answers about shifts: rosters, handovers, and the shift report.
+
+The shift report counts what a shift found for its minutes, by what picked each vehicle, with exact
+intervals. Every act that could find something counts once, for what sent the vehicle there; an act
+of papers or scales alone is no evidence that a vehicle carried nothing. A vehicle that the engine
+let go and a supervisor sent to officers counts as the supervisor's. The same figures of the last 28
+days stand next to the shift's, because one shift seldom has enough acts.
+
+Acts are those filed with this service, and those of which the other side of a link told at its own
+posts; loaded history is not among them.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, select
+
+from api.auth.callers import Caller
+from api.decisions.answers import ChannelCode
+from api.http.answers import AnswerSchema, Estimate
+from api.service.runtime import Runtime
+from engine.domain.records import Inspection
+from engine.domain.rights import Matter
+from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
+from engine.journal.journal import BODIES, JOURNAL, JournalReader
+from engine.journal.kinds import INSPECTION, ShiftBalance
+from engine.journal.receipts import Receipt
+from engine.queue.corrections import read_stated
+from engine.queue.match_outcomes import FindGravity
+from engine.queue.queue import DECISIONS
+from engine.queue.reviews import REVIEWS
+from engine.selection import COUNTERPART, INSPECTED, Channel, ShiftPeriod
+from engine.shifts.handovers import Handover, read_handover
+from engine.storage.database import split_in_slices
+from models.statistics.intervals import rate, share
+
+
+class ActFigures(AnswerSchema):
+    """What some acts found."""
+
+    inspected: int
+    """By an act that could find something."""
+    papers_only: int
+    """Acts of papers or scales alone: no evidence that a vehicle carried nothing."""
+    hits: int
+    seizures: int
+    gravity: float
+    """What the finds weigh together, in discrepancies, by the weights of the network file."""
+    hit_rate: Estimate
+    """Of the inspected."""
+    seizure_rate: Estimate
+    minutes: float
+    """As acts reported them; ``acts_with_minutes`` did."""
+    acts_with_minutes: int
+
+
+class StreamFigures(ActFigures):
+    """What came of the vehicles that one thing sent to officers."""
+
+    stream: Literal["score", "profile", "watchlist", "counterpart", "random", "override", "officer"]
+    """An override is a vehicle that the engine let go and a supervisor sent; counterpart are
+    vehicles sent by a counterpart's notice, or searched on its word after the engine let them go;
+    of a post of the other side of a link, those that it told it had searched.
+    """
+    sent: int
+
+
+class AgencyFigures(ActFigures):
+    """What the acts of one agency found, whatever sent the vehicles to officers."""
+
+    agency: str | None
+    """Null for acts that name none."""
+
+
+class EquipmentFigures(AnswerSchema):
+    """What the acts found that used a scanner, or a dog, in an hour of theirs.
+
+    An act does not say how long each method took: its whole time counts for each that it names.
+    """
+
+    method: Literal["xray", "canine"]
+    stream: Literal["all", "random"]
+    """All acts, of vehicles selected for their risk too; or those of random checks alone."""
+    acts: int
+    acts_with_minutes: int
+    """The figures below are of these."""
+    hours: float
+    hits: int
+    seizures: int
+    hits_per_hour: Estimate
+    seizures_per_hour: Estimate
+
+
+class Median(AnswerSchema):
+    """A median with its 95 % interval, or why it cannot be known yet."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    knowable: bool
+    why: str
+
+
+class ShiftFigures(AnswerSchema):
+    """What was decided and found in a period."""
+
+    decisions: int
+    channels: dict[ChannelCode, int]
+    """Where the engine sent them."""
+    streams: list[StreamFigures]
+    agencies: list[AgencyFigures]
+    """By the agency of the act; of agencies whose acts the caller sees."""
+    equipment: list[EquipmentFigures]
+    delay_of_lawful: Median
+    """Minutes from the decision to the act, of vehicles on which nothing was found."""
+
+
+class ShiftMinutes(AnswerSchema):
+    """What a channel's minutes went to in the shift."""
+
+    channel: Literal["yellow", "red"]
+    roster: float | None
+    """None where there is none, or where the shift is over."""
+    vehicles: int
+    expected: float
+    inspected: int
+    reported: float
+    acts_with_minutes: int
+
+
+class NamedDecisions(AnswerSchema):
+    """How many decisions, and the first 500 of them."""
+
+    count: int
+    decisions: list[str]
+
+
+class FoundInShift(AnswerSchema):
+    """Acts on vehicles that a shift decided on, by what they found."""
+
+    inspected: int
+    discrepancies: int
+    seizures: int
+
+
+class HandoverView(AnswerSchema):
+    """The handover of a shift; null for what the caller's agency does not see."""
+
+    sequence: int
+    """Record of the first signature."""
+    shift: str
+    left_by: str
+    left_at: datetime
+    note: str
+    taken_by: str | None
+    """Null until a second person has signed: the shift is not handed over before."""
+    taken_at: datetime | None
+    taken_note: str | None
+    waiting: NamedDecisions | None
+    without_act: NamedDecisions | None
+    """Referred in the shift, gone, and not inspected."""
+    overridden: NamedDecisions | None
+    found: FoundInShift | None
+
+
+class SignedHandover(AnswerSchema):
+    """One signature of a handover."""
+
+    sequence: int
+    """Record of the first signature, which the second one names."""
+    shift: str
+    complete: bool
+    """Two people have signed."""
+    recorded_at: datetime
+    receipt: Receipt
+
+
+class ShiftReport(AnswerSchema):
+    """What a shift found for its minutes, next to the post's last 28 days."""
+
+    tables = (
+        "this_shift.streams",
+        "this_shift.agencies",
+        "this_shift.equipment",
+        "last_28_days.streams",
+        "last_28_days.agencies",
+        "last_28_days.equipment",
+        "minutes",
+    )
+    post: str
+    shift: str
+    as_of: datetime
+    opens_at: datetime
+    closes_at: datetime
+    timezone: str | None = None
+    """Zone of the post's clocks, by which shifts change; null for a post in no network file."""
+    is_running: bool
+    synthetic: bool
+    this_shift: ShiftFigures
+    last_28_days: ShiftFigures
+    minutes: list[ShiftMinutes]
+    handover: HandoverView | None = None
+    """Null while no supervisor has signed it."""
+
+
+class RosterSide(AnswerSchema):
+    """One channel's minutes in a shift, as expected when each vehicle was sent to it."""
+
+    channel: ChannelCode
+    minutes: float
+    picked: float | None
+    """Of those, taken by picks of the score and random checks; null for a checkpoint."""
+    mandated: float | None
+    """Taken by profiles, rules and the watch list, which are served first; null alike.
+
+    Read before and after a decision, the two would tell a checkpoint what picked the vehicle.
+    """
+    left: float
+    arrivals_expected: float
+    """Arrivals still to come in this shift."""
+    oversubscribed: bool | None
+    """Profiles, rules and the watch list alone ask for more than there is.
+
+    Null for a checkpoint, as what they took is.
+    """
+
+
+class ShiftRoster(AnswerSchema):
+    """Where a shift stands; a channel without a roster keeps its fixed share and is not named."""
+
+    tables = ("channels",)
+    post: str
+    shift: str
+    as_of: datetime
+    closes_at: datetime
+    channels: list[RosterSide]
+    equipment: dict[str, int]
+    """How many of each work; what is not named is not known."""
+
+
+def view_handover(caller: Caller, handover: Handover | None) -> dict[str, Any] | None:
+    """Return a handover as JSON values, without sums of acts or verdicts hidden from a caller."""
+    if handover is None:
+        return None
+    left, taken = handover.left, handover.taken
+    return {
+        "sequence": left.seq,
+        "shift": handover.shift,
+        "left_by": left.by,
+        "left_at": rfc3339(left.known_at),
+        "note": left.note,
+        "taken_by": None if taken is None else taken.by,
+        "taken_at": None if taken is None else rfc3339(taken.known_at),
+        "taken_note": None if taken is None else taken.note,
+        **view_balance(caller, handover.post, handover.balance),
+    }
+
+
+def view_balance(caller: Caller, post: str, balance: ShiftBalance) -> dict[str, Any]:
+    """Return what a shift leaves, with None for what the caller's agency does not see."""
+    sees_acts = caller.sees_all(Matter.ACTS) and caller.sees_all(Matter.SEIZURES)
+    return {
+        "waiting": balance["waiting"] if caller.sees_post(post) else None,
+        "without_act": balance["without_act"] if caller.sees_post(post) and sees_acts else None,
+        "overridden": balance["overridden"] if caller.sees_all(Matter.REVIEWS) else None,
+        "found": balance["found"] if sees_acts else None,
+    }
+
+
+STREAMS = ("score", "profile", "watchlist", "counterpart", "random", "override", "officer")
+HOURLY = ("xray", "canine")
+"""Methods whose hours the report counts: what equipment is asked for by."""
+FEWEST_DELAYS = 6
+"""Below this many no interval of a median exists at 95 %."""
+_D, _R = DECISIONS.c, REVIEWS.c
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedDecision:
+    """One decision of the period, and the act that answered it."""
+
+    channel: Channel
+    """Where the engine sent it."""
+    stands: Channel
+    """Where it was last sent: by the engine, or by a supervisor."""
+    basis: str | None
+    known_at: int
+    minutes: float
+    act: Inspection | None
+    acted_at: int | None
+    crossing_id: str = ""
+    gravity: float = 0.0
+    """What the act found, in discrepancies."""
+
+    @property
+    def stream(self) -> str | None:
+        """Name what sent it to officers, None where nothing did."""
+        if self.channel in INSPECTED:
+            return self.basis
+        if self.stands in INSPECTED:
+            return "override"
+        if self.act is None:
+            return None
+        return COUNTERPART if self.act.basis == COUNTERPART else "officer"
+
+    @property
+    def delay(self) -> float | None:
+        """Minutes from the decision to the act of a vehicle on which nothing was found."""
+        if self.act is None or self.acted_at is None or self.act.outcome != "clear":
+            return None
+        return (self.acted_at - self.known_at) / MINUTE
+
+
+def read_now(service: Runtime) -> int:
+    """Return the time of the journal, UTC microseconds."""
+    with service.store.read() as connection:
+        return service.journal.now(connection)
+
+
+def read_shift_report(service: Runtime, post: str, at: int, caller: Caller) -> dict[str, Any]:
+    """Return the report of the shift that a time falls into, as JSON values.
+
+    Acts that the caller's agency does not see are left out, of sums too.
+    """
+    shift = service.settings.shifts_of(service.network).shift(post, at)
+    with service.store.read() as snapshot:
+        as_of = service.journal.head(snapshot).as_of
+        until = min(shift.closes_at, as_of)
+        since = until - RECENT_WINDOW
+        gravity = FindGravity(
+            snapshot,
+            service.network,
+            is_seen=lambda agency: caller.sees(Matter.SEIZURES, agency),
+            since=since,
+        )
+        period = [
+            _with_gravity(_without_hidden(one, caller), gravity)
+            for one in _read_decisions(snapshot, post, since=since, until=until)
+        ]
+        of_partner = [
+            _with_gravity(one, gravity)
+            for one in _read_partner_acts(snapshot, post, since=since, until=until)
+        ]
+        of_shift = [one for one in period if one.known_at >= shift.opens_at]
+        partner_of_shift = [one for one in of_partner if one.known_at >= shift.opens_at]
+        minutes = _minutes(service, snapshot, shift, of_shift, as_of=as_of)
+        handover = read_handover(snapshot, post, shift.shift_id)
+    return {
+        "post": post,
+        "shift": shift.shift_id,
+        "as_of": rfc3339(as_of),
+        "opens_at": rfc3339(shift.opens_at),
+        "closes_at": rfc3339(shift.closes_at),
+        "timezone": service.network.timezone(post) if post in service.network.posts else None,
+        "is_running": as_of < shift.closes_at,
+        "synthetic": service.network.synthetic,
+        "this_shift": _figures(of_shift, partner_of_shift),
+        "last_28_days": _figures(period, of_partner),
+        "minutes": minutes,
+        "handover": view_handover(caller, handover),
+    }
+
+
+def _figures(
+    decided: Sequence[ReportedDecision], of_partner: Sequence[ReportedDecision]
+) -> dict[str, Any]:
+    """Return the figures of decisions; what the other side told is in its stream alone."""
+    of: dict[str, list[ReportedDecision]] = defaultdict(list)
+    for one in (*decided, *of_partner):
+        if one.stream is not None:
+            of[one.stream].append(one)
+    delays = sorted(one.delay for one in decided if one.delay is not None)
+    return {
+        "decisions": len(decided),
+        "channels": {
+            channel.code: sum(one.channel is channel for one in decided) for channel in Channel
+        },
+        "streams": [_stream(name, of[name]) for name in STREAMS],
+        "agencies": _by_agency(decided),
+        "equipment": count_hours(decided),
+        "delay_of_lawful": median(delays),
+    }
+
+
+def _without_hidden(one: ReportedDecision, caller: Caller) -> ReportedDecision:
+    agency = None if one.act is None else one.act.agency
+    is_seen = caller.covers(agency) and caller.sees(Matter.ACTS, agency)
+    return one if is_seen else replace(one, act=None, acted_at=None)
+
+
+def _with_gravity(one: ReportedDecision, gravity: FindGravity) -> ReportedDecision:
+    acts = [] if one.act is None else [one.act]
+    return replace(one, gravity=gravity.of(one.crossing_id, acts)) if acts else one
+
+
+def _by_agency(decided: Sequence[ReportedDecision]) -> list[dict[str, Any]]:
+    """Return what the acts of each agency found, in the order of their codes."""
+    of: dict[str, list[ReportedDecision]] = defaultdict(list)
+    for one in decided:
+        if one.act is not None:
+            of[one.act.agency or ""].append(one)
+    return [{"agency": code or None} | _sum_acts(of[code]) for code in sorted(of)]
+
+
+def count_hours(decided: Sequence[ReportedDecision]) -> list[dict[str, Any]]:
+    """Return what an hour of a scanner and of a dog found: in all acts, and in random checks."""
+    groups = {"all": decided, "random": [one for one in decided if one.stream == "random"]}
+    return [
+        {"method": method, "stream": name}
+        | _sum_hours([one.act for one in group if one.act and method in one.act.methods])
+        for method in HOURLY
+        for name, group in groups.items()
+    ]
+
+
+def _sum_hours(acts: Sequence[Inspection]) -> dict[str, Any]:
+    """Return finds in an hour of these acts; an act without minutes has no part in the rate."""
+    timed = [act for act in acts if act.minutes]
+    hours = math.fsum(act.minutes or 0.0 for act in timed) / 60.0
+    hits = sum(act.outcome != "clear" for act in timed)
+    seizures = sum(act.outcome == "seizure" for act in timed)
+    return {
+        "acts": len(acts),
+        "acts_with_minutes": len(timed),
+        "hours": hours,
+        "hits": hits,
+        "seizures": seizures,
+        "hits_per_hour": rate(hits, hours, n=len(timed)).as_dict(),
+        "seizures_per_hour": rate(seizures, hours, n=len(timed)).as_dict(),
+    }
+
+
+def _stream(name: str, decided: Sequence[ReportedDecision]) -> dict[str, Any]:
+    return {"stream": name, "sent": len(decided)} | _sum_acts(decided)
+
+
+def _sum_acts(decided: Sequence[ReportedDecision]) -> dict[str, Any]:
+    """Return what the acts that answered decisions found."""
+    acts = [one.act for one in decided if one.act is not None]
+    full = [act for act in acts if act.is_full]
+    hits = sum(act.outcome != "clear" for act in full)
+    seizures = sum(act.outcome == "seizure" for act in full)
+    values = [act.minutes for act in acts if act.minutes is not None]
+    return {
+        "inspected": len(full),
+        "papers_only": len(acts) - len(full),
+        "hits": hits,
+        "seizures": seizures,
+        "gravity": math.fsum(one.gravity for one in decided if one.act and one.act.is_full),
+        "hit_rate": share(hits, len(full)).as_dict(),
+        "seizure_rate": share(seizures, len(full)).as_dict(),
+        "minutes": math.fsum(values),
+        "acts_with_minutes": len(values),
+    }
+
+
+def median(values: Sequence[float]) -> dict[str, Any]:
+    """Return the median of sorted values with an interval that covers it in 95 % of samples.
+
+    The interval lies between order statistics, chosen by the binomial distribution of how many
+    values fall below the median; it assumes nothing about the distribution of the values.
+    """
+    n = len(values)
+    unknown = {"value": None, "low": None, "high": None, "n": n, "knowable": False}
+    if n < FEWEST_DELAYS:
+        return unknown | {"why": f"fewer than {FEWEST_DELAYS} vehicles"}
+    below, rank = 0.0, 0
+    while below + (chance := math.comb(n, rank) / 2**n) <= 0.025:
+        below, rank = below + chance, rank + 1
+    middle = (values[(n - 1) // 2] + values[n // 2]) / 2
+    low, high = values[rank - 1], values[n - rank]
+    return {"value": middle, "low": low, "high": high, "n": n, "knowable": True, "why": ""}
+
+
+def _minutes(
+    service: Runtime,
+    snapshot: Connection,
+    shift: ShiftPeriod,
+    decided: Sequence[ReportedDecision],
+    *,
+    as_of: int,
+) -> list[dict[str, Any]]:
+    """Return what each channel's minutes went to; only a running shift knows its roster."""
+    is_running = as_of < shift.closes_at
+    sides = service.workload.read_load(snapshot, shift, now=as_of).sides() if is_running else {}
+    found = []
+    for channel in reversed(INSPECTED):
+        here = [one for one in decided if one.stands is channel]
+        values = [m for one in here if one.act and (m := one.act.minutes) is not None]
+        found.append(
+            {
+                "channel": channel.code,
+                "roster": sides[channel].minutes if channel in sides else None,
+                "vehicles": len(here),
+                "expected": math.fsum(one.minutes for one in here),
+                "inspected": sum(one.act is not None for one in here),
+                "reported": math.fsum(values),
+                "acts_with_minutes": len(values),
+            }
+        )
+    return found
+
+
+def _read_decisions(
+    snapshot: Connection, post: str, *, since: int, until: int
+) -> list[ReportedDecision]:
+    query = (
+        select(_D.decision_id, _D.seq, _D.channel, _D.basis, _D.known_at, _D.minutes, _D.act_seq)
+        .add_columns(_D.crossing_id)
+        .where(_D.post == post, _D.known_at >= since, _D.known_at < until)
+        .join(BODIES, BODIES.c.seq == _D.seq)  # what is erased is in no report
+        .order_by(_D.known_at)
+    )
+    rows = snapshot.execute(query).all()
+    overridden = select(_R.decision_id).where(_R.post == post, _R.verdict == "override")
+    moved = set(snapshot.scalars(overridden))
+    first = _first_channels(snapshot, [row.seq for row in rows if row.decision_id in moved])
+    acts = _acts(snapshot, [row.act_seq for row in rows if row.act_seq is not None])
+    return [
+        ReportedDecision(
+            channel=first.get(row.seq, Channel(row.channel)),
+            stands=Channel(row.channel),
+            basis=row.basis,
+            known_at=row.known_at,
+            minutes=row.minutes,
+            act=acts[row.act_seq][0] if row.act_seq is not None else None,
+            acted_at=acts[row.act_seq][1] if row.act_seq is not None else None,
+            crossing_id=row.crossing_id,
+        )
+        for row in rows
+    ]
+
+
+def _read_partner_acts(
+    snapshot: Connection, post: str, *, since: int, until: int
+) -> list[ReportedDecision]:
+    """Return the vehicles that the other side of a link searched at its post, each once."""
+    columns = JOURNAL.c
+    where = [columns.origin_seq.is_not(None), columns.post == post]
+    where += [columns.known_at >= since, columns.known_at < until]
+    found = {}
+    for record in JournalReader(snapshot).records(INSPECTION, where=where):
+        if "message" in record.body:
+            act = Inspection.model_validate(record.body["inspection"], strict=False)
+            found[act.crossing_id] = ReportedDecision(
+                channel=Channel.GREEN,
+                stands=Channel.GREEN,
+                basis=None,
+                known_at=record.known_at,
+                minutes=0.0,
+                act=act,
+                acted_at=None,
+                crossing_id=act.crossing_id,
+            )
+    return list(found.values())
+
+
+def _first_channels(snapshot: Connection, seqs: Sequence[int]) -> dict[int, Channel]:
+    """Return where the engine sent vehicles that a supervisor sent elsewhere afterwards."""
+    bodies = JournalReader(snapshot).bodies(seqs)
+    return {seq: Channel.of(body["decision"]["channel"]) for seq, body in bodies.items()}
+
+
+def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspection, int]]:
+    """Return acts with the time at which they became known."""
+    found = {}
+    for some in split_in_slices(seqs, 500):
+        acts = [JOURNAL.c.seq.in_(some)]
+        for record in read_stated(snapshot, INSPECTION, where=acts):
+            act = Inspection.model_validate(record.body["inspection"], strict=False)
+            found[record.seq] = act, record.known_at
+    return found
+
+
+def read_shift_roster(service: Runtime, post: str, *, is_blind: bool) -> dict[str, Any]:
+    """Return the minutes of the running shift; a blind reader gets no figure of what was picked."""
+    with service.store.read() as snapshot:
+        as_of = service.journal.head(snapshot).as_of
+        shift = service.settings.shifts_of(service.network).shift(post, as_of)
+        running = service.workload.read_load(snapshot, shift, now=as_of)
+    sides = [
+        {
+            "channel": channel.code,
+            "minutes": side.minutes,
+            "picked": None if is_blind else side.spent.ours,
+            "mandated": None if is_blind else side.spent.mandated,
+            "left": side.left,
+            "arrivals_expected": side.outlook.arrivals,
+            "oversubscribed": None if is_blind else side.is_oversubscribed,
+        }
+        for channel, side in running.sides().items()
+    ]
+    stands: dict[str, Any] = {"post": post, "shift": shift.shift_id, "as_of": rfc3339(as_of)}
+    stands |= {"channels": sides, "equipment": dict(running.equipment)}
+    return stands | {"closes_at": rfc3339(shift.closes_at)}

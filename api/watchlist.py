@@ -1,0 +1,443 @@
+"""The watch list: entries, their preview, and a counterpart's notices, over HTTP and as a page.
+
+A preview counts what an entry would have matched and records nothing. The identifiers of the entry
+become an expression of the profile language, whose backtest reads all that the home knows: the
+loaded history and the records of this service. Identifiers that are folded for the list are folded
+for the preview. Look-alikes are written out as spellings; if an identifier has more than
+``MOST_SPELLINGS`` of them, only its own spelling is counted, and the answer says so.
+"""
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice, product
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi.responses import RedirectResponse
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from api.auth.callers import Caller
+from api.http.answers import AnswerSchema
+from api.http.dependencies import TheCaller, TheService
+from api.http.request_bodies import body_of
+from api.http.responses import answer, creates, json_router, takes
+from api.profiles import page as profiles_page_forms
+from api.profiles.answers import (
+    AcknowledgedStep,
+    Example,
+    OutcomeView,
+    TwoKeysView,
+    filter_of,
+    find_gravity,
+    link_examples,
+    outcome_as_json,
+    weigh_matches,
+)
+from api.profiles.page import VisitorsWriter
+from api.profiles.steps import (
+    Approval,
+    Days,
+    ProposalWriter,
+    Retirement,
+    TheApproval,
+    TheRetirement,
+    TheWriter,
+)
+from api.service.runtime import Runtime
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
+from api.web.page_route import PageRoute, TheVisit, Visit
+from api.web.visitor import Form, TheForm
+from engine.criteria import watchlist
+from engine.criteria.dual_control import ApprovalState, read_approval_state, read_approval_states
+from engine.criteria.profiles.profile import BacktestSubject
+from engine.criteria.watchlist import (
+    CONVEYANCE,
+    NAMED,
+    PARTIES,
+    Notice,
+    WatchEntry,
+    list_identifiers,
+)
+from engine.domain.identifiers import fold, skeleton
+from engine.domain.records import Identifier, Record
+from engine.domain.rights import Matter, Right
+from engine.errors import BusyError, NotEnoughDataError, NotFoundError, RecordError
+from engine.queue.match_outcomes import Months, read_outcomes
+
+
+class WatchEntryView(TwoKeysView):
+    """An entry of the watch list."""
+
+    names: dict[str, str]
+    look_alikes: bool
+    is_shareable: bool
+    """Its identifiers may be compared with the lists of partners."""
+    source_post: str | None
+    agency: str | None
+    """The agency whose entry it is."""
+    reason: str
+    note: str | None
+    expiry: datetime
+    is_notice: bool
+    """A counterpart's word, not confirmed by a second person here."""
+    is_of_counterpart: bool
+    """A counterpart's word, confirmed or not: what it sends counts under ``counterpart``."""
+    channel: Literal["yellow", "red"]
+    outcome: OutcomeView
+
+
+class WatchList(AnswerSchema):
+    """Entries of the watch list, the newest first."""
+
+    tables = ("entries",)
+    entries: list[WatchEntryView]
+
+
+class AcknowledgedNotice(AcknowledgedStep):
+    """A notice that is on the list."""
+
+    is_notice: Literal[True]
+    """It stands on one person's word until a supervisor confirms it."""
+    channel: Literal["yellow"]
+    expiry: datetime
+    """As asked, or after 30 days, whichever comes first."""
+
+
+class PreviewedCrossing(Example):
+    """A crossing that an entry would have matched."""
+
+    decision_id: str | None
+    """None where the loaded history alone knows it."""
+
+
+class WatchPreview(AnswerSchema):
+    """What an entry would have matched, had it been in force; nothing is recorded."""
+
+    synthetic: bool
+    names: dict[str, str]
+    look_alikes: bool
+    is_by_shape: bool
+    """Every spelling of the same shape was counted; false where there are too many of them."""
+    since: datetime | None
+    until: datetime | None
+    """The last crossing that is known, from which days count back."""
+    days: float
+    arrivals: int
+    matches: int
+    inspected: int | None
+    """Of the matches, by an act that could find something; None where acts are hidden."""
+    hits: int | None
+    seizures: int | None
+    minutes: float
+    """Of physical inspection that all matches would have taken."""
+    examples: list[PreviewedCrossing]
+    """The latest of them, at posts that the caller sees."""
+
+
+def list_entries(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
+    """Return every entry of the watch list, the newest first."""
+    with service.store.read() as connection:
+        as_of = service.journal.now(connection)
+        states = read_approval_states(connection, "watchlist").values()
+        found = [one for one in states if _sees(caller, one)][::-1]
+        seen, gravity = filter_of(caller), find_gravity(service, connection, caller)
+        months = read_outcomes(connection, [one.subject for one in found], seen)
+        weights = weigh_matches(months, gravity, seen)
+        return [_entry_as_json(one, as_of, months, weights[one.subject]) for one in found]
+
+
+def read_entry(service: Runtime, entry_id: str, caller: Caller) -> dict[str, Any]:
+    """Return one entry; raises ``NotFoundError``."""
+    with service.store.read() as connection:
+        found = read_approval_state(connection, "watchlist", entry_id)
+        if not _sees(caller, found):
+            raise NotFoundError("watchlist", entry_id)
+        seen = filter_of(caller)
+        months = read_outcomes(connection, [entry_id], seen)
+        weights = weigh_matches(months, find_gravity(service, connection, caller), seen)
+        return _entry_as_json(found, service.journal.now(connection), months, weights[entry_id])
+
+
+def _entry_as_json(
+    entry: ApprovalState, as_of: int, months: Mapping[str, Months], gravity: float
+) -> dict[str, Any]:
+    outcome = outcome_as_json(months[entry.subject], gravity)
+    return watchlist.entry_as_json(entry, as_of) | {"outcome": outcome}
+
+
+def _sees(caller: Caller, entry: ApprovalState) -> bool:
+    """Requests of partners that select nothing are at their own page."""
+    if not watchlist.is_selecting(entry.content):
+        return False
+    return caller.sees(Matter.WATCHLIST, entry.content.get("agency"))
+
+
+ROOM = 1700
+"""Characters of an expression that spellings may take, of the 2,000 that there are."""
+_CLASSES = ("0OQD", "1I", "2Z", "5S", "8B", "6G")
+_ALIKE = {sign: alike for alike in _CLASSES for sign in alike}
+_FIELDS = {"plate": "crossing.plate", "trailer": "crossing.trailer_plate", "vin": "crossing.vin"}
+_ROLES = {kind: f"declaration.{kind}_id" for kind in PARTIES} | {"carrier": "crossing.carrier_id"}
+
+
+class PreviewRequest(Record):
+    """Identifiers of an entry that is not proposed yet."""
+
+    plate: Identifier | None = None
+    trailer: Identifier | None = None
+    vin: Identifier | None = None
+    container: Identifier | None = None
+    party: Identifier | None = None
+    carrier: Identifier | None = None
+    consignee: Identifier | None = None
+    consignor: Identifier | None = None
+    declarant: Identifier | None = None
+    driver_ref: Identifier | None = None
+    look_alikes: bool = False
+    days: Days = 90
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        known = list_identifiers(self.model_dump(mode="json"))
+        if not any(fold(one) if kind in CONVEYANCE else one for kind, one in known.items()):
+            raise PydanticCustomError("missing_key", "at least one identifier is needed")
+        return self
+
+
+def preview_entry(service: Runtime, caller: Caller, asked: PreviewRequest) -> dict[str, Any]:
+    """Return what an entry would have matched, as JSON values; nothing is recorded.
+
+    Posts that the caller does not see are left out; what acts found is None where acts of some
+    agency are hidden. Raises ``BusyError`` and ``NotEnoughDataError`` as a backtest does.
+    """
+    names = list_identifiers(asked.model_dump(mode="json"))
+    expression = " || ".join(_conditions(names, is_by_shape=asked.look_alikes))
+    hidden = caller.duties.hidden_posts(Matter.DECISIONS, Right.SEE)
+    if hidden:
+        expression = f"({expression}) && !(crossing.post in {json.dumps(sorted(hidden))})"
+    trial = BacktestSubject(expression, "red", 100.0, caller.post)
+    found = service.backtests.run(trial, days=asked.days)
+    sees = {"inspected": Matter.ACTS, "hits": Matter.ACTS, "seizures": Matter.SEIZURES}
+    shown = ("synthetic", "since", "until", "days", "arrivals", "matches")
+    a_day = found["matches_per_day"] or 1.0
+    return {
+        "names": names,
+        "look_alikes": asked.look_alikes,
+        "is_by_shape": asked.look_alikes and _are_all_spelt(names),
+        **{name: found[name] for name in shown},
+        **{name: found[name] if caller.sees_all(of) else None for name, of in sees.items()},
+        "minutes": found["matches"] * found["minutes_per_day"] / a_day,
+        "examples": link_examples(service, caller, found["examples"]),
+    }
+
+
+def _conditions(names: Mapping[str, str], *, is_by_shape: bool) -> Iterator[str]:
+    """Yield what the profile language asks of an arrival that an identifier names."""
+    for kind, value in names.items():
+        if kind not in CONVEYANCE:
+            roles = _ROLES.values() if kind == "party" else (_ROLES.get(kind, f"crossing.{kind}"),)
+            yield from (f"{role} == {_literal(value)}" for role in roles)
+        elif fold(value):
+            known = _spellings(fold(value), among=len(names)) if is_by_shape else [value]
+            several = f"[{', '.join(map(_literal, known))}]"
+            if kind == "container":
+                yield f"crossing.container_numbers.exists(c, c in {several})"
+            else:
+                yield f"{_FIELDS[kind]} in {several}"
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _spellings(folded: str, *, among: int) -> list[str]:
+    """Return the spellings of one shape, or this one alone where they are too many.
+
+    ``among`` identifiers share the room of one expression.
+    """
+    signs = [_ALIKE.get(sign, sign) for sign in skeleton(folded)]
+    most = ROOM // among // (len(folded) + 4)
+    every = ["".join(one) for one in islice(product(*signs), most + 1)]
+    return every if len(every) <= most else [folded]
+
+
+def _are_all_spelt(names: Mapping[str, str]) -> bool:
+    """Tell whether all spellings of each identifier that has a shape are counted."""
+    shapes = [fold(value) for kind, value in names.items() if kind in CONVEYANCE]
+    alike = [one for one in shapes if not _ALIKE.keys().isdisjoint(one)]
+    return all(len(_spellings(one, among=len(names))) > 1 for one in alike)
+
+
+router = json_router("/v1", "watchlist", 404, 409, 413)
+EntryId = Annotated[Identifier, Path()]
+
+
+@router.get("/watchlist", response_model=WatchList)
+def entries(caller: TheCaller, service: TheService) -> Response:
+    """Return every entry, those that left included."""
+    return answer({"entries": list_entries(service, caller)})
+
+
+@router.post("/watchlist", **creates(AcknowledgedStep, body=WatchEntry))
+def propose(
+    writer: TheWriter, entry: Annotated[WatchEntry, Depends(body_of(WatchEntry))]
+) -> Response:
+    """Propose an entry; it matches nothing until another person approves it."""
+    return answer(writer.entry(entry), 201)
+
+
+@router.post(
+    "/watchlist/previews", response_model=WatchPreview, openapi_extra=takes(PreviewRequest)
+)
+def preview(
+    caller: TheCaller,
+    service: TheService,
+    asked: Annotated[PreviewRequest, Depends(body_of(PreviewRequest))],
+) -> Response:
+    """Return what an entry would have matched, before it is proposed; nothing is recorded."""
+    return answer(preview_entry(service, caller, asked))
+
+
+@router.get("/watchlist/{entry_id}", response_model=WatchEntryView)
+def entry(caller: TheCaller, service: TheService, entry_id: EntryId) -> Response:
+    """Return one entry."""
+    return answer(read_entry(service, entry_id, caller))
+
+
+@router.post(
+    "/watchlist/{entry_id}/approvals", **creates(AcknowledgedStep, body=Approval, is_owed=False)
+)
+def approve(writer: TheWriter, entry_id: EntryId, approval: TheApproval) -> Response:
+    """Agree to what waits: an entry, its leaving, or that a notice sends to red."""
+    return answer(writer.approve("watchlist", entry_id, approval), 201)
+
+
+@router.post("/watchlist/{entry_id}/retirements", **creates(AcknowledgedStep, body=Retirement))
+def retire(writer: TheWriter, entry_id: EntryId, wanted: TheRetirement) -> Response:
+    """Propose that an entry leaves; it stays until another person approves that."""
+    return answer(writer.retire("watchlist", entry_id, wanted), 201)
+
+
+@router.post("/notices", **creates(AcknowledgedNotice, body=Notice))
+def notice(writer: TheWriter, proposed: Annotated[Notice, Depends(body_of(Notice))]) -> Response:
+    """Put a counterpart's word onto the watch list at once."""
+    return answer(writer.notice(proposed), 201)
+
+
+page_router = APIRouter(prefix="/watchlist", route_class=PageRoute, include_in_schema=False)
+FormStart = Annotated[str, Query(max_length=64)]
+STATES = ("proposed", "in_force", "expired", "retired")
+
+
+@page_router.get("")
+def show(
+    visit: TheVisit, service: TheService, kind: FormStart = "", identifier: FormStart = ""
+) -> Response:
+    """Show every entry by where it stands; the form begins with what a link names."""
+    begun = {"kind": [kind], "identifier": [identifier]} if kind in NAMED and identifier else {}
+    return _page(visit, service, kept=begun)
+
+
+@page_router.post("/previews")
+def show_preview(
+    visit: TheVisit, service: TheService, form: TheForm, reader: TheReader, *, part: bool = False
+) -> Response:
+    """Show the form with what its entry would have matched, or that part of it alone."""
+    try:
+        found = _preview(visit, service, reader)
+    except FormError as error:
+        if part:
+            return visit.page("preview.html", preview=None, is_busy=False)
+        return _page(visit, service, kept=form, wrong=error.mistakes)
+    except (BusyError, NotEnoughDataError):
+        found = None
+    if part:
+        return visit.page("preview.html", preview=found, is_busy=found is None)
+    return _page(visit, service, kept=form, preview=found, is_busy=found is None)
+
+
+@page_router.post("")
+def send_proposal(
+    visit: TheVisit, service: TheService, form: TheForm, reader: TheReader
+) -> Response:
+    """Propose an entry."""
+    try:
+        _propose_entry(visit, service, reader)
+    except RecordError as error:
+        wrong = (FieldMistake(error.field, error.rule),)
+        return _page(visit, service, kept=form, wrong=wrong)
+    except FormError as error:
+        return _page(visit, service, kept=form, wrong=error.mistakes)
+    return RedirectResponse("/watchlist?done=proposed", 303)
+
+
+@page_router.post("/{entry_id}/approvals")
+def send_approval(writer: VisitorsWriter, reader: TheReader, entry_id: EntryId) -> Response:
+    """Agree to an entry, to its leaving, or to a counterpart's notice."""
+    profiles_page_forms.record_approval(writer, "watchlist", entry_id, reader)
+    return RedirectResponse("/watchlist?done=approved", 303)
+
+
+@page_router.post("/{entry_id}/retirements")
+def send_retirement(writer: VisitorsWriter, reader: TheReader, entry_id: EntryId) -> Response:
+    """Propose that an entry leaves."""
+    profiles_page_forms.record_retirement(writer, "watchlist", entry_id, reader)
+    return RedirectResponse("/watchlist?done=leaving", 303)
+
+
+def _page(
+    visit: Visit,
+    service: Runtime,
+    *,
+    kept: Form,
+    wrong: Sequence[FieldMistake] = (),
+    preview: dict[str, Any] | None = None,
+    is_busy: bool = False,
+) -> Response:
+    found = list_entries(service, visit.caller)
+    return visit.page(
+        "watchlist.html",
+        status=422 if wrong else 200,
+        json_address="/v1/watchlist",
+        by_state={state: [one for one in found if one["state"] == state] for state in STATES},
+        kinds=NAMED,
+        kept=dict(kept),
+        wrong=corrections(wrong, visit.speech),
+        once=secrets.token_hex(12),
+        preview=preview,
+        is_busy=is_busy,
+    )
+
+
+def _preview(visit: Visit, service: Runtime, reader: FormReader) -> dict[str, Any]:
+    """Return what the entry of a form would have matched; raises ``FormError``."""
+    kind, named = reader.text("kind"), reader.text("identifier")
+    fields: dict[str, Any] = {"look_alikes": reader.text("look_alikes") == "1"}
+    if kind in NAMED and named:
+        fields[kind] = named
+    made = reader.record(PreviewRequest, fields)
+    reader.mistakes = [_at_identifier(one, kind) for one in reader.mistakes]
+    return preview_entry(service, visit.caller, reader.finish(made))
+
+
+def _propose_entry(visit: Visit, service: Runtime, reader: FormReader) -> None:
+    """Propose an entry of the watch list; raises ``FormError``."""
+    kind, named, once = reader.text("kind"), reader.text("identifier"), reader.once()
+    fields = reader.texts("note") | {"reason": reader.text("reason")}
+    if kind in NAMED and named:
+        fields[kind] = named
+    fields["expiry"] = reader.day("expiry", is_last=True)
+    for mark in ("look_alikes", "is_shareable"):
+        fields[mark] = reader.text(mark) == "1"
+    made = reader.record(WatchEntry, fields)
+    reader.mistakes = [_at_identifier(one, kind) for one in reader.mistakes]
+    ProposalWriter(service, visit.caller, once).entry(reader.finish(made))
+
+
+def _at_identifier(mistake: FieldMistake, kind: str) -> FieldMistake:
+    """Return a mistake at the one field where the form asks for identifiers of every kind."""
+    is_there = mistake.at in ("", kind)
+    return FieldMistake("identifier", mistake.rule, mistake.values) if is_there else mistake
