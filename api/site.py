@@ -8,103 +8,79 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Scope
 
-from api import account as account_page
-from api import declarations as declarations_page
-from api import declarations as declarations_routes
-from api import drift as drift_page
-from api import drift as drift_routes
-from api import integrity as integrity_page
-from api import integrity as integrity_routes
-from api import quality as quality_page
-from api import quality as quality_routes
-from api import queue as queue_page
-from api import queue as queue_routes
-from api import search as search_page
-from api import search as search_routes
-from api import watchlist as watchlist_page
-from api import watchlist as watchlist_routes
-from api.acts import confirmations as confirmations_page
-from api.acts import confirmations as confirmations_routes
-from api.acts import corrections as corrections_page
-from api.acts import release_audits as release_audits_page
-from api.acts import release_audits as release_audits_routes
-from api.acts import routes as reports_routes
+from api import account, declarations, drift, integrity, quality, queue, search, watchlist
+from api.acts import confirmations, corrections, release_audits
+from api.acts import routes as acts
 from api.areas import list_doors
-from api.audit import routes as audit_page
-from api.audit import routes as audit_routes
+from api.audit import routes as audit
 from api.decisions import page as decisions_page
-from api.decisions import page as inspection_orders_page
-from api.decisions import routes as decisions_routes
+from api.decisions import routes as decisions
 from api.http import health
 from api.models import page as models_page
-from api.models import routes as models_routes
-from api.network import page as network_page
-from api.network import page as network_routes
-from api.notifications import routes as notifications_page
-from api.notifications import routes as notifications_routes
-from api.people import page
+from api.models import routes as models
+from api.network import page as network
+from api.notifications import routes as notifications
 from api.people import page as people_page
-from api.people import routes as people_routes
+from api.people import routes as people
 from api.profiles import page as profiles_page
-from api.profiles import routes as profiles_routes
-from api.shifts import page
+from api.profiles import routes as profiles
 from api.shifts import page as shifts_page
-from api.shifts import routes as shifts_routes
+from api.shifts import routes as shifts
 from api.web import sign_in_page
 from api.web.page_route import HEADERS
 from api.web.templates_env import STATIC
 from engine.journal.areas import load_part
 
 ROUTERS = (
-    decisions_routes.router,
-    declarations_routes.router,
-    search_routes.router,
-    notifications_routes.router,
-    reports_routes.crossings_router,
-    reports_routes.router,
-    profiles_routes.router,
-    queue_routes.router,
-    shifts_routes.router,
-    shifts_routes.handover_router,
-    shifts_routes.report_router,
-    network_routes.router,
-    integrity_routes.router,
-    audit_routes.router,
-    models_routes.router,
-    drift_routes.router,
-    quality_routes.router,
-    confirmations_routes.router,
-    release_audits_routes.router,
+    decisions.router,
+    declarations.router,
+    search.router,
+    notifications.router,
+    acts.crossings_router,
+    acts.router,
+    profiles.router,
+    queue.router,
+    shifts.router,
+    shifts.handover_router,
+    shifts.report_router,
+    network.router,
+    integrity.router,
+    audit.router,
+    models.router,
+    drift.router,
+    quality.router,
+    confirmations.router,
+    release_audits.router,
     health.router,
-    watchlist_routes.router,
-    people_routes.router,
+    watchlist.router,
+    people.router,
     *(load_part(name) for doors in list_doors() for name in doors.routers),
 )
 PAGES = (
     sign_in_page.router,
-    account_page.router,
-    page.invitation_router,
+    account.router,
+    people_page.invitation_router,
     people_page.router,
-    queue_page.page_router,
+    queue.page_router,
     decisions_page.router,
-    corrections_page.router,
-    inspection_orders_page.order_router,
-    declarations_page.page_router,
-    search_page.page_router,
-    notifications_page.page_router,
+    corrections.router,
+    decisions_page.order_router,
+    declarations.page_router,
+    search.page_router,
+    notifications.page_router,
     shifts_page.router,
-    page.roster_page_router,
-    network_page.page_router,
-    page.handover_page_router,
+    shifts_page.roster_page_router,
+    network.page_router,
+    shifts_page.handover_page_router,
     profiles_page.router,
-    watchlist_page.page_router,
-    confirmations_page.page_router,
-    release_audits_page.page_router,
+    watchlist.page_router,
+    confirmations.page_router,
+    release_audits.page_router,
     models_page.router,
-    drift_page.page_router,
-    quality_page.page_router,
-    integrity_page.page_router,
-    audit_page.page_router,
+    drift.page_router,
+    quality.page_router,
+    integrity.page_router,
+    audit.page_router,
     *(load_part(name) for doors in list_doors() for name in doors.page_routers),
 )
 

@@ -24,6 +24,7 @@ from engine.domain.rights import Role
 from engine.errors import InputError
 
 if TYPE_CHECKING:
+    from api.exercises.desk import ExerciseDesk
     from experiments.exercises import Pick
 
 TruthOption = Annotated[
@@ -40,7 +41,7 @@ exercises = typer.Typer(
 
 
 @contextmanager
-def open_desk(home: Path, truth: Path | None, by: str) -> Iterator["TrainingDesk"]:
+def open_desk(home: Path, truth: Path | None, by: str) -> Iterator["ExerciseDesk"]:
     """Open the desk of a training home for a person who knows their password."""
     from api.exercises.desk import ExerciseDesk, default_truth, open_exercise_home
 

@@ -328,9 +328,9 @@ def load(
 
     The home gets the history, the load's ``quarantine.csv`` and the network file. Arguments are
     those of :func:`read_folder`; ``announce`` records a load with rows before it is in place, see
-    :func:`features.intake.stored_loads.write_load`. Returns counts, and the digest by which the caller
-    anchors the load in the journal. Raises InputError as :func:`read_folder` does, and where the
-    folder's network contradicts the home's.
+    :func:`features.intake.stored_loads.write_load`. Returns counts, and the digest by which the
+    caller anchors the load in the journal. Raises InputError as :func:`read_folder` does, and if
+    the folder's network contradicts the home's.
     """
     with lock_loads(home):
         kept = read_home_network(home.network)

@@ -77,8 +77,8 @@ def profile_backtest(
     """Replay a profile over the last ``days`` of a history, back from its last crossing.
 
     ``tables`` is everything a home knows, crossings sorted by ``known_at``; ``sent`` is whom
-    decisions sent (:func:`models.data.propensity_log.read_sent`): without it a draw that never became
-    an act looks like no draw.
+    decisions sent (:func:`models.data.propensity_log.read_sent`): without it a draw that never
+    became an act looks like no draw.
 
     The answer holds JSON values: the period, ``arrivals`` and ``matches`` in it,
     ``selected_per_day`` and ``minutes_per_day`` at the profile's percentage, ``hit_rate`` and

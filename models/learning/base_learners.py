@@ -9,7 +9,8 @@ The prior-seizure score assumes that a known seizure counts about the same which
 found on, that several add up, and that a clear past lowers no risk. A few dozen seizures cannot
 teach this: spread over a dozen columns of one kind, chance and the penalty leave hardly anything of
 it. So it is said here how much a precedent counts, and chosen on later data how much all of them
-weigh (:mod:`models.learning.calibration`); only the rate from which on one counts comes from the rows.
+weigh (:mod:`models.learning.calibration`); only the rate from which on one counts comes from the
+rows.
 """
 
 from collections.abc import Sequence

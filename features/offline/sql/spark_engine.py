@@ -2,7 +2,7 @@
 
 For a history that exceeds one machine: the same SQL as DuckDB runs, over the relations as Parquet.
 Executors need nothing of this project: they see SQL, no Python. Answers come back as Parquet, one
-folder a question, each file sorted by crossing, for :mod:`features.offline.sql.national_job` to finish.
+folder a question, each file sorted by crossing; :mod:`features.offline.sql.national_job` finishes.
 
 An entity with very many events (the post itself, a large carrier, all events together) would be one
 task that never ends. Such entities are found first, and their counters are carried forward from
@@ -43,11 +43,11 @@ def answer(
 ) -> int:
     """Answer every question of a plan; return how many pairs of question and hot entity there were.
 
-    ``relations`` is the address of what :func:`features.offline.sql.window_queries.encode` wrote for
-    this plan, as Spark reads it; ``answers`` where to put one folder a question, used once, so that
-    no two runs can mix. Entities with more than ``above`` events and cuts are hot; ``text`` writes
-    a question, given its hot entities. ``progress`` is called with the number of questions answered
-    and of all. Raises ConflictError if the relations were encoded for other definitions.
+    ``relations`` is the address of what :func:`features.offline.sql.window_queries.encode` wrote
+    for this plan, as Spark reads it; ``answers`` where to put one folder a question, used once, so
+    that no two runs can mix. Entities with more than ``above`` events and cuts are hot; ``text``
+    writes a question, given its hot entities. ``progress`` is called with the number of questions
+    answered and of all. Raises ConflictError if the relations were encoded for other definitions.
     """
     encoded = spark.read.parquet(f"{relations}/{ENCODED}")
     if encoded.collect()[0].definitions != plan.digest:

@@ -215,7 +215,7 @@ def plan_waves() -> tuple[tuple[str, ...], ...]:
 WAVES = plan_waves()
 
 
-STATED = re.findall(r'Kind\[of\.(\w+)\]\("(\w+)"\)', Path(kinds.__file__).read_text("utf-8"))
+STATED = re.findall(r'Kind\[(\w+)\]\("(\w+)"\)', Path(kinds.__file__).read_text("utf-8"))
 BODIES = {kind: getattr(kinds, body) for body, kind in STATED if body != "Json"}
 """The type of a body that each kind of record states."""
 

@@ -132,7 +132,7 @@ def test_a_service_that_makes_what_it_misses_knows_no_key(
     stop(live)
     (live.home.keys / "pepper").unlink()
     monkeypatch.setattr(readiness, "require_keys", lambda _: None)
-    monkeypatch.setattr("api.service.runtime.require_keys", lambda _: None)
+    monkeypatch.setattr("api.service.assembly.require_keys", lambda _: None)
     for again in start(live):
         assert again.client.get("/readyz").status_code == 200
         assert again.decide(arrival(1)).status_code == 401

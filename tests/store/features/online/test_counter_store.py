@@ -138,10 +138,11 @@ def test_an_append_right_after_its_read_asks_nothing_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
+    latest = counter_store.latest
 
     def count_lookups(connection: Connection, lookups: Sequence[counter_store.Lookup]) -> object:
         seen.append(len(lookups))
-        return counter_store.latest(connection, lookups)
+        return latest(connection, lookups)
 
     monkeypatch.setattr(counter_store, "latest", count_lookups)
     replay = Replay(store)

@@ -67,7 +67,7 @@ def test_a_second_write_of_the_same_load_would_be_seen(
     home = Home(tmp_path / "home")
     load(home, tmp_path / "in", now=NOW)
     before = _tree(home.root)
-    monkeypatch.setattr(intake_load, "find", lambda home, offered: None)
+    monkeypatch.setattr(intake_load, "find_load", lambda home, offered: None)
     load(home, tmp_path / "in", now=NOW)
     assert _tree(home.root) != before
 
