@@ -1,20 +1,33 @@
-"""Base of the classes that describe answers, and answers that several slices share.
+"""Base of the types of answers, and answers that several slices share.
 
-Answers are made as JSON and not through these classes, so a start, a tenth of which it took, need
-not wait for their schemas. Assumes that each route names one of them, not a list or a choice.
+An answer is one frozen dataclass: a reader builds it from a row, a page shows it, ``answer`` writes
+it as JSON, and the OpenAPI document describes it. Its schema is built when the document is asked
+for, so a start does not wait for it. Each route names one type, not a list or a choice.
 """
 
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
 from engine.decision.decision import Mode
 from engine.journal.receipts import Receipt
 
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A time of an answer, as RFC 3339 text in UTC."""
+
+
+class Answer:
+    """Base of every answer, which is a frozen dataclass with slots."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
+    tables: ClassVar[tuple[str, ...]] = ()
+    """Lists in it that a route also answers as CSV, by their paths; the first is the default."""
+
 
 class AnswerSchema(BaseModel):
-    """Base of every class that describes an answer."""
+    """Base of the classes that describe an answer that is built as a dictionary."""
 
     model_config = ConfigDict(defer_build=True, frozen=True)
     tables: ClassVar[tuple[str, ...]] = ()

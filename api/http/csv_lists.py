@@ -10,7 +10,7 @@ import io
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, urlencode
@@ -72,10 +72,11 @@ def find_rows(model: type, table: str) -> tuple[tuple[type, ...], bool]:
     return kinds, get_origin(found) is dict
 
 
-def _fields(kind: type) -> Mapping[str, Any]:
+def _fields(kind: Any) -> Mapping[str, Any]:
     if issubclass(kind, BaseModel):
         return {name: field.annotation for name, field in kind.model_fields.items()}
-    return get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
+    return {one.name: hints[one.name] for one in fields(kind)}
 
 
 def _members(kind: Any) -> tuple[Any, ...]:
@@ -97,9 +98,11 @@ def find_columns(kind: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...
         yield at
 
 
-def _fits(kind: type, row: Mapping[str, Any]) -> bool:
-    fields = kind.model_fields if issubclass(kind, BaseModel) else {}
-    return all(name in row for name, field in fields.items() if field.is_required())
+def _fits(kind: Any, row: Mapping[str, Any]) -> bool:
+    if issubclass(kind, BaseModel):
+        return all(name in row for name, one in kind.model_fields.items() if one.is_required())
+    needed = [one.name for one in fields(kind) if one.default is one.default_factory is MISSING]
+    return all(name in row for name in needed)
 
 
 def read_table(content: Any, table: str) -> list[Any]:
@@ -221,7 +224,7 @@ class ListRoute(CheckedRoute):
             why = "this route answers no list: it has no CSV"
             return problem(406, TITLES[406], why, instance=self.path_format)
         table = asked.get("table", self.tables[0])
-        is_paged = table == self.tables[0] and "next_before" in self.response_model.model_fields
+        is_paged = table == self.tables[0] and "next_before" in _fields(self.response_model)
         reads_on = is_paged and "limit" not in asked
         more = [("limit", str(PAGE_ROWS))] if reads_on else []
         first = await self._read(scope, receive, more)

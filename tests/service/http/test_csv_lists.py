@@ -7,8 +7,9 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args, get_origin
+from typing import Any, get_args, get_origin, get_type_hints
 
 import orjson
 import pytest
@@ -201,8 +202,8 @@ def test_every_answer_with_a_list_of_objects_names_its_tables() -> None:
         assert isinstance(route, APIRoute)
         kind = route.response_model
         if route.methods == {"GET"} and isinstance(kind, type) and kind.__name__ not in single:
-            fields = getattr(kind, "model_fields", {})
-            lists = [name for name, one in fields.items() if _holds_objects(one.annotation)]
+            fields = get_type_hints(kind)
+            lists = [name for name, annotation in fields.items() if _holds_objects(annotation)]
             assert set(lists) <= set(getattr(kind, "tables", ())), route.path
 
 
@@ -210,7 +211,7 @@ def _holds_objects(kind: Any) -> bool:
     inner = get_args(kind)
     if get_origin(kind) is list:
         return any(
-            isinstance(one, type) and issubclass(one, BaseModel)
+            isinstance(one, type) and (is_dataclass(one) or issubclass(one, BaseModel))
             for one in (*inner, *get_args(inner[0]))
         )
     return any(_holds_objects(one) for one in inner)
