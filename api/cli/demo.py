@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -50,14 +50,14 @@ if TYPE_CHECKING:
     from experiments.support.arrivals import HeldOutShift
 
 
-IN_FORCE: Mapping[str, Any] = {
+IN_FORCE: dict[str, Any] = {
     "code": "HEAVY-1",
     "title": "Over two tonnes more than the papers and the empty vehicle",
     "expression": "features.undeclared_mass_kg > 2000 && !crossing.is_empty",
     "channel": "red",
     "percentage": 50.0,
 }
-PROPOSED: Mapping[str, Any] = {
+PROPOSED: dict[str, Any] = {
     "code": "HEAVY-2",
     "title": "Over one tonne more than the papers and the empty vehicle, not here for a month",
     "expression": (
@@ -68,7 +68,7 @@ PROPOSED: Mapping[str, Any] = {
     "percentage": 100.0,
     "instead_of": "HEAVY-1",
 }
-LISTED: Mapping[str, Any] = {
+LISTED: dict[str, Any] = {
     "trailer": "01 4567 AA",
     "look_alikes": True,
     "reason": "magnets under the frame (synthetic)",
@@ -76,24 +76,22 @@ LISTED: Mapping[str, Any] = {
 VALID_DAYS = 60
 
 
-def furnish(as_analyst: Callable[[], "Client"], as_supervisor: Callable[[], "Client"]) -> None:
-    """Propose and approve, as two people do; what cannot be tried now stays proposed.
-
-    Each step opens a connection: a backtest takes longer than the service keeps an idle one.
-    """
+def furnish(analyst: "Client", supervisor: "Client") -> None:
+    """Propose and approve, as two people do; what cannot be tried now stays proposed."""
     from api.client import RefusedError
+    from api.drift import DriftAnswer
+    from api.profiles.answers import AcknowledgedProfile, AcknowledgedStep
 
     until = (moment(SystemClock().now()) + timedelta(days=VALID_DAYS)).isoformat()
-    with as_analyst() as analyst:
-        analyst.propose_profile(dict(IN_FORCE) | {"valid_until": until})
-    with suppress(RefusedError), as_supervisor() as supervisor:  # no backtest, no approval
-        supervisor.approve("profiles", str(IN_FORCE["code"]))
-    with as_analyst() as analyst:
-        analyst.propose_profile(dict(PROPOSED) | {"valid_until": until})
-        listed = analyst.propose_entry(dict(LISTED) | {"expiry": until})
-    with suppress(RefusedError), as_supervisor() as supervisor:
-        supervisor.approve("watchlist", listed.id)
-        supervisor.measure_drift()
+    profiles, watchlist = "/v1/profiles", "/v1/watchlist"
+    analyst.post(AcknowledgedProfile, profiles, IN_FORCE | {"valid_until": until})
+    with suppress(RefusedError):  # no backtest, no approval
+        supervisor.post(AcknowledgedStep, f"{profiles}/{IN_FORCE['code']}/approvals", {})
+    analyst.post(AcknowledgedProfile, profiles, PROPOSED | {"valid_until": until})
+    listed = analyst.post(AcknowledgedStep, watchlist, LISTED | {"expiry": until})
+    with suppress(RefusedError):
+        supervisor.post(AcknowledgedStep, f"{watchlist}/{listed.id}/approvals", {})
+        supervisor.post(DriftAnswer, "/v1/drift")
 
 
 CROSSINGS, DAYS, SEED = 96_000, 58, 7
@@ -367,15 +365,18 @@ def _report_differently(
     Returns the decision next to which the difference is shown, None where no vehicle fits.
     """
     from api.client import Client
+    from api.http.answers import Acknowledged
+    from api.queue import Queue
     from engine.domain.network import read_network
     from experiments.support.processes import HOST
 
     network = read_network(home.network)
-    with Client(HOST, port, credentials.supervisor) as client:
+    address = f"http://{HOST}:{port}"
+    with Client(address, credentials.supervisor) as client:
         waiting = {
             one.crossing_id: one.decision_id
             for post in credentials.checkpoints
-            for one in client.queue(post).waiting
+            for one in client.get(Queue, "/v1/posts/{post}/queue", post=post).waiting
         }
     crossings = [one["crossing"] for one in shift.arrivals]
     for crossing in sorted(crossings, key=lambda one: one["vehicle_class"] != "truck"):
@@ -395,8 +396,8 @@ def _report_differently(
             "weighed_mass_kg": round(crossing["weighed_mass_kg"] * HEAVIER),
             "seal_numbers": ["TJ-0400817"],
         }
-        with Client(HOST, port, key) as there:
-            there.record({"crossing": told})
+        with Client(address, key) as there:
+            there.post(Acknowledged, "/v1/crossings", {"crossing": told})
         return waiting[crossing["crossing_id"]]
     return None
 
@@ -409,22 +410,28 @@ def _furnish(credentials: Credentials, port: int) -> None:
 
     say("an analyst proposes two profiles and an entry of the watch list; drift is measured")
     patience = BACKTESTS.seconds + 30.0  # a backtest that takes longer is left out, and said to be
-    connect = partial(Client, HOST, port, timeout=patience)
-    furnish(partial(connect, credentials.analyst), partial(connect, credentials.supervisor))
+    connect = partial(Client, f"http://{HOST}:{port}", timeout=patience)
+    with connect(credentials.analyst) as analyst, connect(credentials.supervisor) as supervisor:
+        furnish(analyst, supervisor)
 
 
 def _queues(credentials: Credentials, port: int) -> dict[str, list["SupervisorView"]]:
     """Return what waits at each post where anything does, as a supervisor sees it."""
     from api.client import Client
     from api.decisions.answers import SupervisorView
+    from api.queue import Queue
     from experiments.support.processes import HOST
 
-    with Client(HOST, port, credentials.supervisor) as client:
+    with Client(f"http://{HOST}:{port}", credentials.supervisor) as client:
         queues = {
-            post: [one for one in client.queue(post).waiting if isinstance(one, SupervisorView)]
+            post: client.get(Queue, "/v1/posts/{post}/queue", post=post).waiting
             for post in credentials.checkpoints
         }
-    return {post: waiting for post, waiting in queues.items() if waiting}
+    return {
+        post: [one for one in waiting if isinstance(one, SupervisorView)]
+        for post, waiting in queues.items()
+        if waiting
+    }
 
 
 def _result(

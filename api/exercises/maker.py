@@ -6,20 +6,20 @@ each chosen vehicle, and, in the folder of the truth, what the engine thought an
 
 import json
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.client import Client
-from api.decisions.answers import PastView, SupervisorView
+from api.decisions.answers import CheckpointView, PastView, SupervisorView
 from api.exercises.desk import EXERCISES, make_exercise_store, require_file_store
 from api.harness.service_process import run_service
+from api.http.answers import Acknowledged
 from api.migrations.upgrade import upgrade
 from api.service.assembly import open_network
 from api.service.readiness import open_keys
@@ -63,8 +63,6 @@ FINDS = 0.028
 """Share of a synthetic network's entries with something to find that is counted on."""
 SEIZURE_WEIGHT = 5.0
 """Wrong declarations that a load counts as in the engine's order."""
-_IDLE_SECONDS = 2.0
-"""After which a connection is opened again: the service closes idle ones, after five seconds."""
 ReportProgress = Callable[[str, int, int], None]
 CHANNELS = ("green", "blue", "yellow", "red")
 
@@ -153,23 +151,23 @@ def _make_exercises(
             crossing = arrival["crossing"]
             client = key_of(crossing["post"])
             if crossing["direction"] == "exit":
-                client.record(arrival)
+                client.post(Acknowledged, "/v1/crossings", arrival)
             else:
-                decision = client.decide(arrival).decision_id
-                decided |= {crossing["crossing_id"]: decision}
+                made = client.post(CheckpointView, "/v1/decisions", arrival)
+                decided |= {crossing["crossing_id"]: made.decision_id}
             report("the engine decides", at, len(shift.arrivals))
         network = read_network(shift.history / "network.toml")
         both = {
             one: _make_case(arrivals[one], truth[one], supervisor, decided[one], network)
             for one in wanted
         }
-    made = []
+    exercises = []
     for number, (level, names) in enumerate(zip(course.levels, chosen, strict=True), 1):
         cases = tuple(both[one][0] for one in names)
         minutes = compute_budget(len(cases), level)
         exercise = Exercise(f"shift-{number}", level, minutes, cases)
-        made.append((exercise, Solution({one: both[one][1] for one in names})))
-    return made, (shift.history / "network.toml").read_bytes()
+        exercises.append((exercise, Solution({one: both[one][1] for one in names})))
+    return exercises, (shift.history / "network.toml").read_bytes()
 
 
 def _cut_network(scratch: Path, order: HomeOrder, report: ReportProgress) -> HeldOutShift:
@@ -228,21 +226,17 @@ def _serve(home: Home) -> Iterator[tuple[Callable[[str], Client], Client]]:
     accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
     key = accounts.create_key(Role.SUPERVISOR, None, pepper=pepper, owner="first").secret
     clients: dict[str, Client] = {}
-    used: dict[str, float] = {}
     port = find_free_port()
+    address = f"http://{HOST}:{port}"
 
     def connect(post: str) -> Client:
-        now = time.monotonic()
         if post not in clients:
             made = accounts.create_key(Role.CHECKPOINT, post, pepper=pepper)
-            clients[post] = Client(HOST, port, made.secret)
-        elif now - used[post] > _IDLE_SECONDS:
-            clients[post].close()  # the next call opens a connection again
-        used[post] = now
+            clients[post] = Client(address, made.secret)
         return clients[post]
 
     try:
-        with store, run_service(home.root, port), Client(HOST, port, key) as supervisor:
+        with store, run_service(home.root, port), Client(address, key) as supervisor:
             yield connect, supervisor
     finally:
         for client in clients.values():
@@ -257,7 +251,7 @@ def _make_case(
     network: Network,
 ) -> tuple[Case, Answer]:
     """Return a vehicle as a trainee sees it, and its answer."""
-    found = cast("SupervisorView", supervisor.decision(decision_id))  # by the key
+    found = supervisor.get(SupervisorView, f"/v1/decisions/{decision_id}")
     read = Arrival.model_validate(arrival, strict=False)
     works = join_equipment(network.post(read.crossing.post).equipment, {})
     order = found.search_order or search_order(read.crossing, SearchCounts({}, equipment=works))
@@ -266,7 +260,7 @@ def _make_case(
         arrival=arrival,
         facts=tuple(_keep(fact, "code", "text") for fact in found.facts),
         gaps=tuple(found.data_gaps),
-        history=_show_history(supervisor.past(decision_id)),
+        history=_show_history(supervisor.get(PastView, f"/v1/decisions/{decision_id}/past")),
         places=list_places(read, works),
     )
     answer = replace(

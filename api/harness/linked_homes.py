@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.client import Client
+from api.client import Client, RefusedError
 from api.harness.service_process import run_service
 from api.harness.tls_line import Line, make_certificate, serve_tls
 from api.links.exchanges import CA_FILE, open_exchange
@@ -104,15 +104,15 @@ class LinkedHome:
 
     def connect(self, by: str) -> Client:
         """Return a client of its service, with a person's key."""
-        return Client(HOST, self.port, self.keys[by])
+        return Client(f"http://{HOST}:{self.port}", self.keys[by])
 
     def call(self, by: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Ask the service with a key; raises ``ServiceStartError`` where it refuses."""
+        """Ask the service with a key; raises ``ServiceStartError`` if it refuses."""
         with self.connect(by) as client:
-            answer = client.call(method, f"/v1/{path}", body)
-        if answer.status >= 400:
-            raise ServiceStartError(f"{self.name}: {method} {path}: {answer.status} {answer.body}")
-        return answer.body
+            try:
+                return client.call(dict[str, Any], method, f"/v1/{path}", body)
+            except RefusedError as refused:
+                raise ServiceStartError(f"{self.name}: {method} {path}: {refused}") from None
 
 
 @dataclass(frozen=True, slots=True)

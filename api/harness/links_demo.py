@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api.client import RefusedError
+from api.attentions.answers import AcknowledgedRequest
+from api.cases.answers import AcknowledgedCase, AcknowledgedFile
+from api.client import Client, RefusedError
 from api.harness.linked_homes import (
     ARRIVING,
     FIRST,
@@ -167,16 +169,27 @@ def _share_file(homes: LinkedHomes, story: LinksStory) -> None:
     oybek, tashkent, fotehobod = (one.connect(FIRST) for one in homes.installations)
     with oybek, tashkent, fotehobod:
         summary = "loaded at a warehouse that is watched (synthetic)"
-        case = oybek.open_case({"post": LEAVING, "summary": summary}).case_id
-        digest = oybek.add_case_file(case, FILE, shows="scan").digest
-        seconds = _wait("the file", lambda: _has_file(lambda: tashkent.case_file(case, digest)))
+        opening = {"post": LEAVING, "summary": summary}
+        case = oybek.post(AcknowledgedCase, "/v1/cases", opening).case_id
+        digest = oybek.post(
+            AcknowledgedFile,
+            "/v1/cases/{case_id}/files",
+            FILE,
+            headers={"Content-Type": "application/octet-stream"},
+            case_id=case,
+            shows="scan",
+        ).digest
+        at_centre = f"/v1/cases/{case}/files/{digest}"
+        seconds = _wait("the file", lambda: _has_file(tashkent, at_centre))
         until = (datetime.now(UTC) + timedelta(hours=2)).replace(microsecond=0).isoformat()
         offer = {"link": PARTNER_LINK, "answer_by": until, "case": case, "files": [digest]}
-        name = tashkent.offer_case(offer).id
+        name = tashkent.post(AcknowledgedRequest, "/v1/attentions/cases", offer).id
         _wait("the offer", lambda: name in _read_requests(homes.fotehobod))
-        before = _has_file(lambda: fotehobod.request_file(name, digest))
-        fotehobod.answer_request(name, {"answer": "accepted"})
-        there = _wait("the file", lambda: _has_file(lambda: fotehobod.request_file(name, digest)))
+        offered = f"/v1/attentions/{name}/files/{digest}"
+        before = _has_file(fotehobod, offered)
+        accepted = {"answer": "accepted"}
+        fotehobod.post(AcknowledgedRequest, f"/v1/attentions/{name}/answers", accepted)
+        there = _wait("the file", lambda: _has_file(fotehobod, offered))
     about = f"{len(FILE) / 1000:.0f} kB, SHA-256 {digest[:8]}"
     file = {"digest": digest, "size_bytes": len(FILE), "shows": "scan"}
     story.figures |= {"files": [file], "file_before_acceptance": before}
@@ -188,10 +201,10 @@ def _share_file(homes: LinkedHomes, story: LinksStory) -> None:
     )
 
 
-def _has_file(read: Callable[[], bytes]) -> bool:
-    """Tell whether a service hands out the whole file; it refuses what has not arrived."""
+def _has_file(client: Client, route: str) -> bool:
+    """Tell whether a service returns the whole file; it refuses a file that has not arrived."""
     try:
-        return read() == FILE
+        return client.get(bytes, route) == FILE
     except RefusedError:
         return False
 

@@ -25,6 +25,7 @@ from api.harness.lived_weeks import (
     make_act,
     serve_here,
 )
+from api.http.answers import Acknowledged, AcknowledgedAct
 from api.service.settings import Settings
 from engine.domain.time_units import HOUR, micros, rfc3339
 from engine.storage.home import Home
@@ -51,29 +52,21 @@ def live_shifts(
     ``progress`` takes how many were sent, and of how many.
     """
     with clock.install(), serve_here(home, Settings()) as port:
-        clients = {post: Client(HOST, port, key) for post, key in keys.items()}
+        clients = {post: Client(f"http://{HOST}:{port}", key) for post, key in keys.items()}
         officers = _Officers(clients, clock, truth, acts_until=until - WAITING)
         for sent, arrival in enumerate(arrivals, 1):
             crossing = arrival["crossing"]
             came = crossing.get("recorded_at") or crossing["arrived_at"]
             officers.file_due(now=micros(datetime.fromisoformat(came)))
             clock.move_to(micros(datetime.fromisoformat(came)))
-            view = send_arrival(clients[crossing["post"]], arrival)
-            if isinstance(view, CheckpointView):
-                officers.take(view)
+            client = clients[crossing["post"]]
+            if crossing["direction"] == "entry":
+                officers.take(client.post(CheckpointView, "/v1/decisions", arrival))
+            else:
+                client.post(Acknowledged, "/v1/crossings", arrival)
             progress(sent, len(arrivals))
         for client in clients.values():
             client.close()
-
-
-def send_arrival(client: Client, arrival: Mapping[str, Any]) -> object:
-    """Send one arrival; again where the service had closed a connection that was idle too long."""
-    ask = client.decide if arrival["crossing"]["direction"] == "entry" else client.record
-    try:
-        return ask(arrival)
-    except ConnectionError:
-        client.close()
-        return ask(arrival)  # the same crossing is the same request
 
 
 class _Officers:
@@ -111,6 +104,6 @@ class _Officers:
                 is_red=view.channel == "red",
             )
             client = self._clients[view.post]
-            client.inspect(act)
+            client.post(AcknowledgedAct, "/v1/inspections", act)
             if seizure is not None:
-                client.seize(seizure)
+                client.post(Acknowledged, "/v1/seizures", seizure)

@@ -35,12 +35,16 @@ import engine.journal.clock
 from api.app import create_app
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
+from api.cases.answers import AcknowledgedCase
 from api.client import Client, RefusedError
 from api.decisions.answers import CheckpointView
 from api.harness.service_process import wait_until_ready
+from api.http.answers import Acknowledged, AcknowledgedAct, Problem
+from api.profiles.answers import AcknowledgedStep
 from api.service.assembly import open_network, open_runtime, open_store
 from api.service.model_watch import HomeModels
 from api.service.settings import Settings
+from api.shifts.answers import SignedHandover
 from engine.domain.network import Network, read_network
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock, micros, moment, rfc3339
@@ -239,7 +243,7 @@ class _Work:
         truth: Mapping[str, Mapping[str, str]],
         lived: LivedWeeks,
     ) -> None:
-        self._clients = {name: Client(HOST, port, key) for name, key in keys.items()}
+        self._clients = {name: Client(f"http://{HOST}:{port}", key) for name, key in keys.items()}
         self._officers = dict(zip(LINE, ("jasur", "farrukh"), strict=True))
         self._clock, self._truth, self._lived = clock, truth, lived
         self._rng = np.random.default_rng(SEED)
@@ -250,12 +254,15 @@ class _Work:
         """Put rosters of the network's minutes with teams, and list two trailers watched for."""
         for post in LINE:
             roster = {"minutes": network.post(post).roster, "teams": ["Alfa", "Beta"]}
-            self._clients["dilnoza"].put_roster(post, roster)
+            self._clients["dilnoza"].call(
+                Acknowledged, "PUT", "/v1/posts/{post}/roster", roster, post=post
+            )
         until = moment(begins + 200 * DAY).isoformat()
         for plate in ("01 7788 BA", "30 2210 TJ"):
             entry = {"trailer": plate, "reason": "changed hands twice (synthetic)", "expiry": until}
-            made = self._clients["dilnoza"].propose_entry(entry)
-            self._clients["rustam"].approve("watchlist", made.id)
+            made = self._clients["dilnoza"].post(AcknowledgedStep, "/v1/watchlist", entry)
+            approvals = f"/v1/watchlist/{made.id}/approvals"
+            self._clients["rustam"].post(AcknowledgedStep, approvals, {})
 
     def answer(self, arrivals: Sequence[Mapping[str, Any]]) -> None:
         """Decide on what arrived within a window, and answer for what was referred."""
@@ -265,11 +272,12 @@ class _Work:
             here = [one for one in arrivals if one["crossing"]["post"] == post]
             for one in here:
                 if one["crossing"]["direction"] == "exit":
-                    client.record(one)
+                    client.post(Acknowledged, "/v1/crossings", one)
             entries = [one for one in here if one["crossing"]["direction"] == "entry"]
             if not entries:
                 continue
-            views = [one for one in client.decide_batch(entries) if isinstance(one, CheckpointView)]
+            answers = client.post(list[CheckpointView | Problem], "/v1/decisions/batch", entries)
+            views = [one for one in answers if isinstance(one, CheckpointView)]
             self._lived.count("decisions", len(views))
             decided += [(client, one) for one in views]
         self._clock.move_to(self._clock.now() + UNTIL_ACT)
@@ -282,8 +290,10 @@ class _Work:
         for back in range(HANDOVERS):
             at = rfc3339(self._clock.now() - back * 12 * HOUR)
             with suppress(RefusedError):  # the shift was handed over already
-                made = first.leave_shift(LINE[0], {"at": at, "note": NOTE})
-                second.take_shift(LINE[0], made.sequence, {"note": "Taken over."})
+                handovers = f"/v1/posts/{LINE[0]}/handovers"
+                made = first.post(SignedHandover, handovers, {"at": at, "note": NOTE})
+                signatures = f"{handovers}/{made.sequence}/signatures"
+                second.post(SignedHandover, signatures, {"note": "Taken over."})
                 self._lived.count("handovers")
             first, second = second, first
         for client in self._clients.values():
@@ -308,7 +318,7 @@ class _Work:
         if verdict == "override":
             word |= {"channel": "red", "reason_code": "officer_observation"}
             word |= {"reason": "The driver's account does not fit the route (synthetic)."}
-        supervisor.review(view.decision_id, word)
+        supervisor.post(Acknowledged, f"/v1/decisions/{view.decision_id}/reviews", word)
         self._lived.count("reviews")
 
     def _inspect(
@@ -317,11 +327,11 @@ class _Work:
         """File an act; what it finds hangs on what is there and on how it was searched."""
         now = rfc3339(self._clock.now())
         act, seizure = make_act(view.crossing_id, known, self._rng, recorded_at=now, is_red=is_red)
-        client.inspect(act)
+        client.post(AcknowledgedAct, "/v1/inspections", act)
         self._lived.count("acts")
         if seizure is None:
             return
-        client.seize(seizure)
+        client.post(Acknowledged, "/v1/seizures", seizure)
         self._lived.count("seizures")
         if not self._has_case and self._clock.now() >= self._case_from:
             self._has_case = True
@@ -330,7 +340,7 @@ class _Work:
     def _open_case(self, seizure_id: object) -> None:
         opening = {"seizure_id": seizure_id, "summary": "SYNTHETIC: a find from search to court."}
         supervisor = self._clients["dilnoza"]
-        case = supervisor.open_case(opening).case_id
+        case = supervisor.post(AcknowledgedCase, "/v1/cases", opening).case_id
         for event in (
             {"kind": "assignment", "owner": "rustam"},
             {"kind": "sample", "sample": "S-1", "quantity_g": 5.0},
@@ -342,7 +352,7 @@ class _Work:
             },
             {"kind": "note", "text": "The trailer was sold a month before (synthetic)."},
         ):
-            supervisor.add_case_event(case, {"event": event})
+            supervisor.post(AcknowledgedCase, f"/v1/cases/{case}/events", {"event": event})
         self._lived.count("cases")
 
 

@@ -29,14 +29,20 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.oidc_mapping import CALLBACK, OidcMapping
 from api.auth.permissions import MAY
+from api.cases.answers import AcknowledgedCase
 from api.client import Client, RefusedError
-from api.decisions.answers import SupervisorView
+from api.decisions.answers import Decisions, PastView, SupervisorView
+from api.declarations import AcknowledgedDeclaration
 from api.harness.service_process import run_service
+from api.http.answers import Acknowledged, AcknowledgedAct
 from api.http.responses import BODIES
 from api.oidc.sign_on import open_subject_key
+from api.profiles.answers import AcknowledgedProfile, AcknowledgedStep
+from api.queue import Queue
 from api.service.assembly import open_network, open_store
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
+from api.webhooks.answers import RegisteredWebhook
 from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import Home
@@ -100,11 +106,11 @@ def main(arguments: Sequence[str]) -> None:
         link = link_partner(home, store)
         store.dispose()
         port = find_free_port()
-        with run_service(home.root, port), Client(HOST, port, key) as client:
+        with run_service(home.root, port), Client(f"http://{HOST}:{port}", key) as client:
             post, decision = answer_queue(client, open_network(home).posts)
             case = open_case(client, post)
             register_webhook(port, admin, post)
-            with Client(HOST, port, declarant) as sender:
+            with Client(f"http://{HOST}:{port}", declarant) as sender:
                 lodge_ahead(sender, post)
             asked.out.mkdir(parents=True, exist_ok=True)
             take(
@@ -148,8 +154,9 @@ def credentials(home: Home) -> tuple[list[str], dict[str, str]]:
 
 def register_webhook(port: int, key: str, post: str) -> None:
     """Let events go to an address that nothing listens at: their page shows what waits."""
-    with Client(HOST, port, key) as admin, suppress(RefusedError):
-        admin.register_webhook(BODIES["WebhookRequest"] | {"post": post}, key="picture")
+    wanted = BODIES["WebhookRequest"] | {"post": post}
+    with Client(f"http://{HOST}:{port}", key) as admin, suppress(RefusedError):
+        admin.post(RegisteredWebhook, "/v1/webhooks", wanted, key="picture")
 
 
 def trust_provider(home: Home, accounts: Accounts, people: Sequence[str]) -> None:
@@ -175,9 +182,14 @@ def lodge_ahead(client: Client, post: str) -> None:
         item = {"item_no": 1, "hs_code": rng.choice(("080620", "520812", "8703")), "packages": 90}
         vehicle = {"vehicle_class": "truck", "plate": f"01S{rng.randrange(1000):03d}YN"}
         papers = {"declaration_id": f"26UZ-{rng.randrange(10**7):07d}", "procedure": "import"}
-        body = {"declaration": papers | {"items": [item]}, "post": post, "direction": "entry"}
+        body: dict[str, Any] = {
+            "declaration": papers | {"items": [item]},
+            "post": post,
+            "direction": "entry",
+        }
         window = {"arrives_from": first.isoformat()} if number % 4 else {}
-        client.lodge(body | window | {"vehicles": [vehicle] if number % 3 else []})
+        body |= window | {"vehicles": [vehicle] if number % 3 else []}
+        client.post(AcknowledgedDeclaration, "/v1/declarations", body)
 
 
 def answer_queue(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:
@@ -185,37 +197,45 @@ def answer_queue(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:
 
     Outcomes are drawn by a fixed seed: they say nothing about any model.
     """
-    queues = {post: client.queue(post).waiting for post in posts}
+    queues = {post: client.get(Queue, f"/v1/posts/{post}/queue").waiting for post in posts}
     post = max(queues, key=lambda code: len(queues[code]))
     waiting = [one for one in queues[post] if isinstance(one, SupervisorView)]
-    client.call("PUT", f"/v1/posts/{post}/roster", {"minutes": MINUTES, "teams": TEAMS})
+    roster = {"minutes": MINUTES, "teams": TEAMS}
+    client.call(Acknowledged, "PUT", f"/v1/posts/{post}/roster", roster)
     rng = random.Random(7)
     for one in waiting[1 : len(waiting) // 2 + 1]:
         with suppress(RefusedError):  # a home that was pictured before
-            client.inspect(_act(one, rng))
-    green = client.decisions(post=post, channel="green", limit=1).decisions
-    for one in green:
+            client.post(AcknowledgedAct, "/v1/inspections", _act(one, rng))
+    green = client.get(Decisions, "/v1/decisions", post=post, channel="green", limit=1)
+    for one in green.decisions:
         fields = {"verdict": "override", "channel": "red", "reason_code": "officer_observation"}
-        client.review(one.decision_id, fields | {"reason": "Fresh paint under the trailer."})
+        fields |= {"reason": "Fresh paint under the trailer."}
+        client.post(Acknowledged, f"/v1/decisions/{one.decision_id}/reviews", fields)
     ahead = {"post": post, "valid_until": _days_ahead(60)}
     with suppress(RefusedError):
-        client.propose_profile(PROFILE | ahead)
+        client.post(AcknowledgedProfile, "/v1/profiles", PROFILE | ahead)
     with suppress(RefusedError):
-        client.propose_entry(ENTRY | {"source_post": post, "expiry": _days_ahead(30)})
-    left = [one for one in client.queue(post).waiting if isinstance(one, SupervisorView)]
+        entry = ENTRY | {"source_post": post, "expiry": _days_ahead(30)}
+        client.post(AcknowledgedStep, "/v1/watchlist", entry)
+    now = client.get(Queue, f"/v1/posts/{post}/queue").waiting
+    left = [one for one in now if isinstance(one, SupervisorView)]
     red = [one for one in left if one.channel == "red"] or left or waiting
     return post, max(red, key=lambda one: _count_known(client, one.decision_id)).decision_id
 
 
 def open_case(client: Client, post: str) -> str:
     """Open a case by hand, with its first steps; return its number."""
-    opening = {"post": post, "summary": "SYNTHETIC: hashish behind magnets under the trailer."}
-    case = client.open_case(opening | {"substance_class": "narcotic", "quantity_g": 2000.0}).case_id
+    opening: dict[str, Any] = {
+        "post": post,
+        "summary": "SYNTHETIC: hashish behind magnets under the trailer.",
+    }
+    opening |= {"substance_class": "narcotic", "quantity_g": 2000.0}
+    case = client.post(AcknowledgedCase, "/v1/cases", opening).case_id
     for event in (
         {"kind": "stop", "place": "kilometre 12"},
         {"kind": "sample", "sample": "S-1", "quantity_g": 5.0},
     ):
-        client.add_case_event(case, {"event": event})
+        client.post(AcknowledgedCase, f"/v1/cases/{case}/events", {"event": event})
     return case
 
 
@@ -239,7 +259,7 @@ def _act(one: SupervisorView, rng: random.Random) -> dict[str, Any]:
 
 def _count_known(client: Client, decision_id: str) -> int:
     """Return how much is known of a decision's vehicle and parties."""
-    past = client.past(decision_id)
+    past = client.get(PastView, f"/v1/decisions/{decision_id}/past")
     events = sum(len(one.events) for one in past.entities)
     return len(past.entities) * 100 + events + sum(len(tie.fellows) for tie in past.ties)
 

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from api.client import Client
 from engine.domain.rights import Role
-from tests.service.client.test_client import SAMPLES, client
+from tests.service.client.test_client import SAMPLES
 from tests.service.running_service import POST, World, arrival
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8").replace("UZ-OYB", POST)
@@ -79,14 +80,19 @@ def test_the_calls_of_curl_are_taken_in_their_order(world: World) -> None:
 
 
 @pytest.mark.usefixtures("samples")
-def test_the_calls_of_python_run(world: World) -> None:
+def test_the_calls_of_python_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks run in their order as one program, against the service in this process."""
+    opened = Client.__init__
+
+    def open_here(self: Client, address: str, key: str) -> None:
+        assert address == "http://127.0.0.1:8000"
+        opened(self, address, key, transport=world.client._transport)
+
+    monkeypatch.setattr(Client, "__init__", open_here)
     assert len(IN_PYTHON) == 2
-    names: dict[str, Any] = {"Path": Path, "key": world.keys[Role.CHECKPOINT]}
-    names |= {"arrival": arrival(7), "Client": lambda *_: client(world, Role.CHECKPOINT)}
-    with client(world, Role.CHECKPOINT) as desk:
-        for text in IN_PYTHON:
-            Path("example.py").write_text(text, "utf-8")
-            names = runpy.run_path("example.py", names | {"client": desk})
-    assert names["decision"].advisory
+    Path("example.py").write_text("\n".join(IN_PYTHON), "utf-8")
+    given = {"key": world.keys[Role.CHECKPOINT], "arrival": arrival(7)}
+    names = runpy.run_path("example.py", given)
+    assert names["decision"].advisory and names["released"].kind == "release"
     assert b"FunctionCode" in names["response"]
     assert b"02<" in names["receipt"]

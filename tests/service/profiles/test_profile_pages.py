@@ -290,7 +290,7 @@ def test_a_successor_has_a_code_of_its_own() -> None:
 
 
 def test_the_demonstration_furnishes_the_desk(world: World, bob: Desk) -> None:
-    furnish(lambda: client(world, Role.ANALYST), lambda: client(world, Role.SUPERVISOR))
+    furnish(client(world, Role.ANALYST), client(world, Role.SUPERVISOR))
     profiles = {one["code"]: one for one in world.get("/v1/profiles").json()["profiles"]}
     assert profiles["HEAVY-1"]["state"] == "in_force"
     assert profiles["HEAVY-2"]["state"] == "proposed"
