@@ -6,7 +6,7 @@ UV     := .tools/bin/uv
 READY  := $(VENV)/.ready
 SPARK  ?= .venv-spark
 ARGS   ?=
-WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
+WORKERS := -n 2 --dist loadscope
 BENCHES ?= features lookup serving explain intake quality
 
 export UV_SYSTEM_CERTS ?= true
@@ -27,13 +27,13 @@ demo: $(READY)  ## From nothing to a ranked queue; ARGS=--once stops after the p
 	$(BIN)/darvoza demo $(ARGS)
 
 test: $(READY)  ## Every promise at small sizes, in one process and on SQLite
-	$(BIN)/python -m pytest $(WORKERS) -m "not integration" $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) tests/unit $(ARGS)
 
-integration: $(READY)  ## What starts other processes: PostgreSQL, a browser, services that are killed
-	$(BIN)/python -m pytest $(WORKERS) -m integration $(ARGS)
+integration: $(READY)  ## Other processes, PostgreSQL, a browser, whole systems; unit tests of stores on PostgreSQL
+	$(BIN)/python -m pytest $(WORKERS) --store postgresql tests/integration tests/unit $(ARGS)
 
-proof: $(READY)  ## Every test, at the sizes that the claims state (up to an hour)
-	DARVOZA_PROOF=1 $(BIN)/python -m pytest $(WORKERS) --timeout 3600 $(ARGS)
+proof: $(READY)  ## Every test, at the sizes that the claims state (hours)
+	DARVOZA_PROOF=1 $(BIN)/python -m pytest $(WORKERS) --timeout 3600 tests/unit tests/integration tests/proof $(ARGS)
 
 spark: $(SPARK)/.ready  ## Spark against numpy, in an environment of its own; needs Java 17 or later
 	PYSPARK_PYTHON=$(abspath $(SPARK))/bin/python PYSPARK_DRIVER_PYTHON=$(abspath $(SPARK))/bin/python \
@@ -54,7 +54,7 @@ bench: $(READY)  ## Every benchmark against its peers (BENCHES="features lookup"
 	for name in $(BENCHES); do $(BIN)/darvoza bench $$name || exit 1; done
 
 screenshots: $(READY)  ## Picture every page of a demonstration into docs/pictures; needs chromium
-	PYTHONPATH=. $(BIN)/python -m tests.browser.screenshots $(ARGS)
+	PYTHONPATH=. $(BIN)/python -m tests.integration.browser.screenshots $(ARGS)
 
 COMPILE = $(UV) pip compile --quiet $(UPGRADE) --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --no-header --no-annotate --no-emit-index-url

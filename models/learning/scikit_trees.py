@@ -1,7 +1,7 @@
 """Private parts of scikit-learn's histogram gradient boosting, read and written here alone.
 
 Assumes the node tables and attributes named below, which scikit-learn does not promise to keep:
-``tests/unit/models/learning/test_scikit_trees.py`` fails when an upgrade changes them, and
+``tests/integration/models/learning/test_scikit_trees.py`` fails when an upgrade changes them, and
 :func:`check_layout` refuses an estimator that has none of them before anything is read.
 """
 

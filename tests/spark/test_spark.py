@@ -27,9 +27,9 @@ from features.offline.feature_matrix import matrix, reads
 from features.offline.sql.national_job import finish_history
 from features.offline.sql.spark_engine import Split, answer, session
 from features.offline.sql.window_queries import Question, encode, questions, split
-from tests.proof_alone import IS_PROOF
 from tests.support import sql_bugs
 from tests.support.random_histories import history, tables
+from tests.support.sizes import PROOF
 
 CROSSINGS_OF_20_000_EVENTS = 13_000
 LATEST = Plan(
@@ -106,7 +106,7 @@ def test_spark_equals_numpy_on_20_000_events(spark: Any, tmp_path: Path) -> None
     assert int((served.view(np.int32) != by_numpy(log, plan).view(np.int32)).sum()) == 0
 
 
-if IS_PROOF:  # Spark takes minutes for it
+if PROOF:  # Spark takes minutes for it
 
     def test_spread_finds_and_recent_rates_are_those_of_numpy_on_100_000_events(
         spark: Any, tmp_path: Path

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 CANARY = "ZZSECRETZZ"
 _LEAKS = re.compile(
     rf"{CANARY}"
-    r"|\b\d{2}A\d{4,}BC\b"  # plates of tests/service/running_service.py
+    r"|\b\d{2}A\d{4,}BC\b"  # plates of tests/support/running_service.py
     r"|\bdz_[\w-]{40,}"  # keys
     r"|[?&](?:plate|driver_ref|vin)="
 )

@@ -1,28 +1,56 @@
-"""Intervals of few draws at small sizes: they are most of what a report takes."""
+"""Tests in one process, on SQLite; those that ask for a store run on PostgreSQL if it is asked for.
 
-import os
-from collections.abc import Iterator
+``make integration`` runs them once more by ``--store postgresql``.
+"""
+
+from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
-from models.statistics import intervals
+from engine.storage import worker_process
+from tests.support.emptied_database import empty_database, make_store_url
 
-DRAWS, MORE_DRAWS = 30, 60
-"""A report wants an interval for every figure, and its tests hardly ever one that is narrow."""
-OF_INTERVALS = ("test_ranking_metrics",)
-OF_COVERAGE = ("test_report",)
+STORES = {"store_url", "server_url"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _few_draws(request: pytest.FixtureRequest) -> Iterator[None]:
-    bootstrap = intervals.bootstrap
-    most = MORE_DRAWS if request.path.stem in OF_COVERAGE else DRAWS
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about the other database; on PostgreSQL, what asks for no store."""
+    wanted, left_out = config.getoption("store"), list[pytest.Item]()
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            given = getattr(getattr(item, "callspec", None), "params", {})
+            needs_store = bool(STORES & set(getattr(item, "fixturenames", ())))
+            is_wanted = needs_store or wanted == "sqlite"
+            if not is_wanted or given.get("store_url", wanted) != wanted:
+                left_out.append(item)
+    items[:] = [item for item in items if item not in set(left_out)]
+    config.hook.pytest_deselected(items=left_out)
 
-    def quick(*given: Any, draws: int = intervals.DRAWS, **more: Any) -> Any:
-        return bootstrap(*given, draws=min(draws, most), **more)
 
-    with pytest.MonkeyPatch.context() as patched:
-        if not os.environ.get("DARVOZA_PROOF") and request.path.stem not in OF_INTERVALS:
-            patched.setattr(intervals, "bootstrap", quick)
-        yield
+@pytest.fixture
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty migrated store, on the database of this run."""
+    return make_store_url(request, request.config.getoption("store"), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def server_url(request: pytest.FixtureRequest) -> str | None:
+    """Return the URL of an empty database on PostgreSQL, or None: a home has its own file."""
+    if request.config.getoption("store") == "sqlite":
+        return None
+    url: str = request.getfixturevalue("postgresql_database")
+    empty_database(url)
+    return url
+
+
+@pytest.fixture(autouse=True)
+def _work_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do here what a worker process would do."""
+
+    def do_here(root: Path, work: str, given: bytes, **_: Any) -> CompletedProcess[bytes]:
+        status, made, why = worker_process.do_work(root, work, given)
+        return CompletedProcess([work], status, made, why.encode())
+
+    monkeypatch.setattr(worker_process, "start_worker", do_here)

@@ -1,6 +1,6 @@
 """Every table of version 0.1.0, and which journal this is.
 
-The layers declare the same tables, and ``tests/store/api/migrations`` compares both. Until version
+The layers declare the same tables, and ``tests/unit/api/migrations`` compares both. Until version
 0.1.0 is tagged this file is edited in place. Afterwards it never changes: a change of a table is a
 migration of its own (CONTRIBUTING.md, section Release a version).
 """

@@ -15,7 +15,7 @@ from engine.domain.rights import Role
 from engine.domain.time_units import SECOND
 from engine.errors import NotAllowedError
 from engine.storage.home import Home
-from tests.service.running_service import cheap_passwords
+from tests.support.running_service import cheap_passwords
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from api.cli.main import app
 from engine.errors import InputError
-from tests.unit.features.intake import bulk_folders as folders
+from tests.support import bulk_folders as folders
 
 CLEAN = folders.clean(60)
 SPOILT = CLEAN | {

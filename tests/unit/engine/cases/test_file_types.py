@@ -127,16 +127,6 @@ def test_a_look_that_takes_too_long_is_a_refusal(
     assert refused.value.rule == "unreadable"
 
 
-@pytest.mark.integration
-def test_a_file_is_looked_into_in_another_process(tmp_path: Path) -> None:
-    (tmp_path / "report").write_bytes(report())
-    assert recognise(Home(tmp_path), tmp_path / "report") == "application/pdf"
-    (tmp_path / "bad").write_bytes(act(CALL))
-    with pytest.raises(RecordError) as refused:
-        recognise(Home(tmp_path), tmp_path / "bad")
-    assert refused.value.rule == "active"
-
-
 def test_random_damage_is_refused_or_taken_and_never_a_fault() -> None:
     drawn = random.Random(22)
     for made in (picture("JPEG"), picture("PNG"), picture("WEBP"), report(), pack_script()):

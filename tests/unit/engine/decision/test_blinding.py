@@ -9,7 +9,6 @@ check from a scored pick, nor a pick of a profile, which stand higher in risk, f
 """
 
 import json
-import os
 import re
 import zlib
 from collections import deque
@@ -43,8 +42,8 @@ from engine.domain.time_units import moment
 from engine.search_orders import SearchCounts
 from engine.selection import PLACE, RANDOM, SCORE, TEAM, Channel, Policy, Selection
 from tests.support.random_histories import START
+from tests.support.sizes import PROOF
 
-PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 DECISIONS = 10_000 if PROOF else 500
 MOST = 0.55 if PROOF else 0.58
 """At the small size, chance alone reaches .55 about one time in ten."""

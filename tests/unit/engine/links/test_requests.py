@@ -1,6 +1,5 @@
 """Requests of two sides end alike on both, whatever the line loses, doubles or delays."""
 
-import os
 from collections.abc import Iterable
 from itertools import product
 from typing import ClassVar, get_args
@@ -31,6 +30,7 @@ from engine.links.requests import (
     check_step,
     read_state,
 )
+from tests.support.sizes import PROOF
 
 KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 SIDES: tuple[RequestSide, ...] = get_args(RequestSide)
@@ -265,9 +265,8 @@ class TwoSides(RuleBasedStateMachine):
 
 
 STEPS_OF_PROOF = 100_000
-IS_PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 QUICK = settings(
-    max_examples=3_200 if IS_PROOF else 20,
+    max_examples=3_200 if PROOF else 20,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
@@ -280,7 +279,7 @@ QUICK = settings(
 def test_both_sides_end_alike_over_a_bad_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TwoSides, "steps", 0)
     run_state_machine_as_test(TwoSides, settings=QUICK)
-    assert TwoSides.steps >= (STEPS_OF_PROOF if IS_PROOF else 400)
+    assert TwoSides.steps >= (STEPS_OF_PROOF if PROOF else 400)
 
 
 def read_in_order_of_arrival(

@@ -6,7 +6,6 @@ decide, as for any arrival.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -34,8 +33,9 @@ from engine.selection import (
 )
 from models.statistics.intervals import clopper_pearson
 from tests.support.random_histories import START
+from tests.support.sizes import PROOF
 
-CROSSINGS = 100_000 if os.environ.get("DARVOZA_PROOF") else 10_000
+CROSSINGS = 100_000 if PROOF else 10_000
 LEVEL = 0.9995
 """Of each interval: some 25 are looked at, and one false alarm in 80 runs would be too many."""
 POLICY = Policy(red_share=0.15, yellow_share=0.15, random_share=0.04, blur=1.0)

@@ -12,7 +12,7 @@ from engine.domain.network import BorderPost, Network
 from engine.domain.records import Crossing
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros, rfc3339
 from engine.selection import RANDOM, SCORE, ShiftPeriod, ShiftPlan, commitment, draw, movement_key
-from tests.support.long_shifts import SHIFT_STARTS, begin_long_shift
+from tests.support.running_service import SHIFT_STARTS, begin_long_shift
 
 PLAN = ShiftPlan()
 NOON = 20_000 * DAY + 7 * HOUR

@@ -1,6 +1,5 @@
 """The cut follows the roster: simulated shifts spend the minutes there are, and no more."""
 
-import os
 import statistics
 from collections import defaultdict
 from dataclasses import replace
@@ -25,8 +24,9 @@ from engine.shifts.workload import (
     OpenShiftLoad,
     adapt_policy,
 )
+from tests.support.sizes import PROOF
 
-SHIFTS = 200 if os.environ.get("DARVOZA_PROOF") else 30
+SHIFTS = 200 if PROOF else 30
 POLICY = Policy(random_share=0.03)
 SHIFT = ShiftPeriod("OYB", 0, 12 * HOUR)
 CLASSES: tuple[VehicleClass, ...] = ("truck", "truck", "van", "car")

@@ -1,12 +1,9 @@
 """A home is closed to every other account of the machine, also one that was open before."""
 
 import os
-import shutil
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
@@ -62,25 +59,3 @@ def test_what_another_account_owns_is_named_and_not_touched(tmp_path: Path) -> N
     home.prepare()
     assert home.exposed() == [".", "network.toml"]
     assert mode(home.network) == 0o644
-
-
-def reads_without_a_role(path: Path) -> bool:
-    asked = ["runuser", "-u", "nobody", "--", "cat", str(path)]
-    return subprocess.run(asked, capture_output=True).returncode == 0
-
-
-@pytest.mark.skipif(
-    os.geteuid() != 0 or shutil.which("runuser") is None, reason="needs a second account"
-)
-@pytest.mark.integration
-def test_a_second_account_reads_nothing_of_it() -> None:
-    """With the negative control: the same account reads the same file while the home is open."""
-    outer = Path(mkdtemp(dir="/tmp"))
-    outer.chmod(0o755)
-    try:
-        home = open_home(outer / "home")
-        assert reads_without_a_role(home.root / "darvoza.sqlite")
-        home.prepare()
-        assert not reads_without_a_role(home.root / "darvoza.sqlite")
-    finally:
-        shutil.rmtree(outer)

@@ -1,11 +1,8 @@
 """SQLite's file is read ahead whole, where it fits, and no lock on it is lost by that."""
 
 import os
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -74,22 +71,3 @@ def test_every_part_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "posix_fadvise", lambda _, at, size, how: parts.append((at, size)))
     exec(module._PROGRAM, {})  # noqa: S102
     assert parts == [(0, PART), (PART, PART), (2 * PART, PART)]
-
-
-def open_and_close(path: Path) -> None:
-    """Seeded bug: the file is opened in the process that holds locks on it."""
-    path.open("rb").close()
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize(("read", "is_kept"), [(read_ahead, True), (open_and_close, False)])
-def test_locks_of_this_process_are_kept(
-    tmp_path: Path, read: Callable[[Path], None], *, is_kept: bool
-) -> None:
-    path = tmp_path / "a.sqlite"
-    with closing(sqlite3.connect(path, isolation_level=None)) as ours:
-        ours.execute("CREATE TABLE t (a)")
-        ours.execute("BEGIN EXCLUSIVE")
-        read(path)
-        other = subprocess.run([sys.executable, "-c", _WRITE, path], capture_output=True)
-    assert (b"locked" in other.stderr) == is_kept

@@ -30,8 +30,8 @@ from features.history.tables import (
 )
 from features.intake.load import load, read_folder
 from features.intake.stored_loads import is_intact
-from tests.unit.features.intake import bulk_folders as folders
-from tests.unit.features.intake.bulk_folders import NOW, START
+from tests.support import bulk_folders as folders
+from tests.support.bulk_folders import NOW, START
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 from engine.domain.validation import RULES
 from features.history.tables import MODELS
 from features.intake import kcs_format
-from tests.unit.features.intake.bulk_folders import KINDS, RULE
+from tests.support.bulk_folders import KINDS, RULE
 
 PAGE = (Path(__file__).parents[4] / "docs" / "data.md").read_text("utf-8")
 

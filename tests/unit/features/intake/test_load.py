@@ -1,10 +1,6 @@
 """Every row of a bulk folder is accepted or quarantined, exactly; a load is whole or not there."""
 
 import csv
-import os
-import signal
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +17,11 @@ from features.history.tables import MODELS, read_history
 from features.intake import load as intake_load
 from features.intake import row_validation
 from features.intake.load import load, read_folder
-from tests.unit.features.intake import bulk_folders as folders
-from tests.unit.features.intake.bulk_folders import NOW
+from tests.support import bulk_folders as folders
+from tests.support.bulk_folders import NOW
+from tests.support.sizes import PROOF
 
-ROWS = 100_000 if os.environ.get("DARVOZA_PROOF") else 10_000
+ROWS = 100_000 if PROOF else 10_000
 
 
 def _tree(root: Path) -> dict[str, tuple[int, bytes]]:
@@ -94,39 +91,6 @@ def test_an_intake_that_loses_a_row_is_caught(
     with pytest.raises(InputError, match="nothing was loaded"):
         load(Home(tmp_path / "home"), tmp_path / "in", now=NOW)
     assert read_history(Home(tmp_path / "home")).crossings.num_rows == 0
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from engine.storage.home import Home
-from features.intake.load import load
-
-def die(stage, done, total):
-    if stage == "writing" and done == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-load(Home(Path(sys.argv[1])), Path(sys.argv[2]), now=int(sys.argv[3]), progress=die)
-"""
-
-
-@pytest.mark.integration
-def test_a_killed_load_leaves_nothing_and_the_next_one_clears_up(tmp_path: Path) -> None:
-    folders.write(folders.clean(200), tmp_path / "in")
-    home = Home(tmp_path / "home")
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(home.root), str(tmp_path / "in"), str(NOW)], check=False
-    )
-    assert killed.returncode == -signal.SIGKILL
-    assert [path.name[:6] for path in home.history.iterdir() if path.is_dir()] == [".load-"]
-    assert read_history(home).crossings.num_rows == 0
-    assert not home.network.exists()
-
-    loaded = load(home, tmp_path / "in", now=NOW)
-
-    assert [path.name for path in home.history.iterdir() if path.is_dir()] == [loaded.digest]
-    assert read_history(home).crossings.num_rows == 76
-    assert home.network.read_text("utf-8") == folders.NETWORK
 
 
 def test_parquet_files_say_the_same_as_csv_files(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Rows that are read and validated in columns are those that the models accept one by one."""
 
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ import pytest
 from engine.domain.records import AnyIdentifier
 from features.intake import file_reader, row_validation
 from features.intake.row_validation import TableBuilder, choose_validator, read_part
-from tests.unit.features.intake import bulk_folders as folders
+from tests.support import bulk_folders as folders
+from tests.support.sizes import PROOF
 
 GOOD: dict[str, dict[str, list[str]]] = {
     "crossings": {
@@ -100,7 +100,7 @@ ODD = [b"", b"c9", b'"', b'a"b,OYB,entry,2025-01-01T00:00:00Z,car,,,,', b"a,b,c,
        b'"c8\nx",OYB,entry,2025-01-01T00:00:00Z,car,,,,', b" ", b"\0"]  # fmt: skip
 
 
-FILES = 2_000 if os.environ.get("DARVOZA_PROOF") else 30
+FILES = 2_000 if PROOF else 30
 ENDS = [b"\n", b"\r\n", b"\r"]
 
 

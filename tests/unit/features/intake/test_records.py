@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 import tempfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -22,6 +21,7 @@ from engine.domain.validation import (
 )
 from features.history.tables import MODELS
 from features.intake.row_validation import read_part
+from tests.support.sizes import PROOF
 
 VALID: dict[str, dict[str, Any]] = {
     "crossings": {
@@ -47,7 +47,7 @@ VALID: dict[str, dict[str, Any]] = {
         "substance_class": "narcotic",
     },
 }
-EXAMPLES = 300 if os.environ.get("DARVOZA_PROOF") else 4
+EXAMPLES = 300 if PROOF else 4
 FIELDS = [(name, field) for name, model in MODELS.items() for field in model.model_fields]
 
 printable = st.characters(codec="utf-8", categories=("L", "N", "P", "S"))

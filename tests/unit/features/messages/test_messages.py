@@ -1,11 +1,8 @@
 """Standard messages: what samples say, that spelling does not matter, what is refused."""
 
 import json
-import os
 import random
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +26,7 @@ from features.messages.translation import (
 from tests.support import message_tables
 from tests.support.hostile_documents import HOSTILE
 from tests.support.open_documents import MESSAGES
+from tests.support.sizes import PROOF
 
 SAMPLES = Path(__file__).parents[4] / "docs" / "samples" / "messages"
 SETTINGS = read_settings(SAMPLES / "settings.toml")
@@ -338,7 +336,7 @@ def test_the_spelling_of_a_document_does_not_matter(path: Path) -> None:
 
 def test_the_spelling_of_open_documents_does_not_matter() -> None:
     """Documents of other authors, with DARVOZA_PROOF where their folder is there."""
-    folders = [SAMPLES, *([MESSAGES] if os.environ.get("DARVOZA_PROOF") else [])]
+    folders = [SAMPLES, *([MESSAGES] if PROOF else [])]
     checked = 0
     for path in (path for folder in folders for path in sorted(folder.rglob("*.xml"))):
         data = path.read_bytes()
@@ -365,33 +363,6 @@ def test_a_hostile_document_is_refused_by_name(name: str) -> None:
 def test_not_well_formed_names_the_line() -> None:
     found = translate_document(b"\n<ASYCUDA>\n\n<Item></Itm></ASYCUDA>", MessageSettings())
     assert (found.rule, found.line) == ("not_well_formed", 4)
-
-
-_WITHOUT_FILES = """
-import resource, sys
-from features.messages.settings import MessageSettings
-from features.messages.translation import translate_document
-data = sys.stdin.buffer.read()
-translate_document(b"<ASYCUDA/>", MessageSettings())
-resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
-print(translate_document(data, MessageSettings()).rule)
-"""
-
-
-@pytest.mark.integration
-def test_no_file_and_no_socket_is_needed_to_refuse() -> None:
-    """A process that can open nothing any more refuses the same documents by the same names."""
-    for name in ("a file as an entity", "a DTD from the network"):
-        data, rule = HOSTILE[name]
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[4])}
-        done = subprocess.run(
-            [sys.executable, "-c", _WITHOUT_FILES],
-            input=data,
-            capture_output=True,
-            check=True,
-            env=environment,
-        )
-        assert done.stdout.decode().strip() == rule
 
 
 def test_negative_control_a_reader_that_trusts_a_dtd_is_caught(

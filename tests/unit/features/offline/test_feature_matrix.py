@@ -1,6 +1,5 @@
 """Bulk features against counting by hand, and the past against the future."""
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -21,9 +20,9 @@ from features.offline.kernel import Ints, group_reads
 from models.data.build_dataset import freeze_history
 from tests.support.naive_reads import by_hand
 from tests.support.random_histories import START, history, tables
+from tests.support.sizes import PROOF
 
 PLAN = Plan(CATALOGUE)
-PROOF = bool(os.environ.get("DARVOZA_PROOF"))
 steps = st.sampled_from((10 * MINUTE, HOUR, 12 * HOUR, 3 * DAY))
 
 

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -23,8 +21,8 @@ from models.learning import tree_walk
 from models.scoring import SEEN_BY
 from models.training.bundle_writer import BundleDiffersError, write_bundle
 from models.training.trainer import TrainingResult, train
-from tests.proof_alone import IS_PROOF
-from tests.unit.models.small_dataset import QUICK, START, small_world
+from tests.support.sizes import PROOF
+from tests.support.small_dataset import QUICK, START, small_world
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 CUT = START + 200 * DAY
@@ -37,7 +35,7 @@ RICH = replace(
     many_discrepancies=100,
     many_unseen=50,
 )
-FLIPS = 1000 if IS_PROOF else 30
+FLIPS = 1000 if PROOF else 30
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +253,7 @@ def test_contributions_sum_to_the_calibrated_log_odds(
     training_result: TrainingResult, bundle_folder: Path
 ) -> None:
     scorer = Scorer.load(bundle_folder, key=KEY.public_key())
-    rows = 10_000 if IS_PROOF else 200
+    rows = 10_000 if PROOF else 200
     values = np.random.default_rng(2).normal(size=(rows, 8)).astype(np.float32)
     values[::3, 1] = np.nan
     margins = training_result.model.margins(values)
@@ -289,19 +287,3 @@ def test_features_without_risk_get_little_and_the_risky_one_leads(bundle_folder:
     }
     assert fields["f0"] > 0.5
     assert abs(fields[SEEN_BY]) < 0.2
-
-
-@pytest.mark.integration
-def test_serving_imports_no_training_library(bundle_folder: Path) -> None:
-    heavy = "{'sklearn', 'pandas', 'mlflow', 'joblib', 'pyarrow', 'skops', 'matplotlib', 'shap'}"
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey\n"
-        "from models.bundle import Scorer\n"
-        "import models.explanation.reason_sentences\n"
-        "key = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()\n"
-        f"Scorer.load(Path({str(bundle_folder)!r}), key=key)\n"
-        f"print(sorted({heavy} & set(sys.modules)))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]", done.stdout

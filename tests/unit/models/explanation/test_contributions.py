@@ -19,7 +19,7 @@ from models.explanation.contributions import (
     compute_usual_values,
 )
 from models.scoring import SEEN_BY, UNSEEN, Head, Knots, probability
-from tests.unit.models.small_dataset import small_world
+from tests.support.small_dataset import small_world
 
 WIDTH = 40
 NAMES = (*(f"f{at}" for at in range(WIDTH - 1)), SEEN_BY)

@@ -23,7 +23,7 @@ from models.explanation.similar_seizures import (
 )
 from models.training.known_seizures import past_seizures
 from models.training.trainer import train
-from tests.unit.models.small_dataset import QUICK, START, small_world
+from tests.support.small_dataset import QUICK, START, small_world
 
 NAMES = ("plate_crossings_30d", "hs4_hit_rate", "trailer_days_since", "hour")
 

@@ -1,7 +1,5 @@
 """Figures agree with published ones and scikit-learn; intervals cover; ties flatter no model."""
 
-import os
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +9,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from engine.domain.time_units import DAY
 from models.evaluation.metric_view import calibration_figures
 from models.statistics import intervals, ranking_metrics
+from tests.support.sizes import PROOF
 
 
 @settings(max_examples=60, deadline=None)
@@ -63,7 +62,7 @@ def test_a_share_of_nothing_is_not_knowable_and_few_are_not_either() -> None:
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
-    samples = 4000 if os.environ.get("DARVOZA_PROOF") else 400
+    samples = 4000 if PROOF else 400
     hits = np.random.default_rng(1).binomial(300, 0.04, samples)
     kept = [intervals.clopper_pearson(int(count), 300) for count in hits]
     covered = np.mean([low <= 0.04 <= high for low, high in kept])

@@ -1,7 +1,5 @@
 """The oblivious PRF gives the test vectors of RFC 9497, appendix A.1.1 and A.1.2."""
 
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import pytest
@@ -198,11 +196,3 @@ def test_expansion_is_that_of_the_hash_to_curve_vectors() -> None:
     tag = b"QUUX-V01-CS02-with-expander-SHA512-256"
     expected = "6b9a7312411d92f921c6f68ca0b6380730a1a4d982c507211a90964c394179ba"
     assert expand_message(b"", tag=tag, length=32).hex() == expected
-
-
-@pytest.mark.integration
-def test_the_group_is_loaded_at_first_use() -> None:
-    """The service's start does not wait for the library."""
-    code = "import sys, engine.links.matching.set_intersection; print('rbcl' in sys.modules)"
-    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert made.stdout.strip() == "False"

@@ -1,0 +1,157 @@
+"""Forms in a real browser, without scripts: numbers in four languages, and what a refusal shows."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
+
+from api.web.i18n import LANGUAGES
+from engine.journal.journal import JOURNAL
+from engine.journal.kinds import SEIZURE
+from tests.integration.browser.conftest import PATIENCE_MS
+from tests.integration.browser.page_layouts import looked_at
+from tests.integration.browser.users_and_vehicles import Site, signed_in
+from tests.support.sizes import PROOF
+from tests.unit.api.web.test_number_parsing import GROUPED, SPELLINGS
+
+TRIED = SPELLINGS if PROOF else SPELLINGS[:2]
+"""At small size, one that depends on the language and one that does not."""
+PHONE = ViewportSize(width=390, height=844)
+ECHO = {"en": "2,300 g", "ru": "2 300 г", "uz": "2 300 g", "tg": "2 300 г"}
+
+
+@pytest.fixture(scope="module")
+def plain(browser: Browser, site: Site) -> Iterator[Page]:
+    """Open a phone's browser without scripts."""
+    with browser.new_context(
+        base_url=site.address, java_script_enabled=False, viewport=PHONE
+    ) as made:
+        made.set_default_timeout(PATIENCE_MS)
+        yield made.new_page()
+
+
+def path(decision: dict[str, Any]) -> str:
+    return f"/decisions/{decision['decision_id']}"
+
+
+def fill(page: Page, quantity: str) -> None:
+    page.check("input[name=outcome][value=seizure]")
+    if not page.locator("#act details").evaluate("goods => goods.open"):  # without a script
+        page.click("#act details > summary")
+    page.select_option("#substance_class", "narcotic")
+    page.fill("#quantity_g", quantity)
+    page.click("#act button.primary")
+
+
+def list_seized_grams(site: Site, crossing_id: str) -> list[float | None]:
+    """Return what the journal holds of a vehicle's seizures, in grams."""
+    with site.runtime.store.read() as connection:
+        query = JOURNAL.select().with_only_columns(JOURNAL.c.seq).where(JOURNAL.c.kind == SEIZURE)
+        bodies = [
+            site.runtime.journal.body(connection, seq) for (seq,) in connection.execute(query)
+        ]
+    goods = [body["seizure"] for body in bodies]
+    return [one.get("quantity_g") for one in goods if one["crossing_id"] == crossing_id]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_2300_g_is_stored_as_such_or_refused_by_name(
+    plain: Page, site: Site, language: str
+) -> None:
+    plain.context.clear_cookies()
+    signed_in(plain, site, "malika", language=language)
+    red = site.find("red")
+    for spelling in TRIED:
+        plain.goto(path(red))
+        fill(plain, spelling)
+        if (language, spelling) not in GROUPED:
+            note = plain.locator("#quantity_g-wrong")
+            expect(note).to_contain_text("2300")
+            expect(plain.locator("#quantity_g")).to_have_value(spelling)
+            assert list_seized_grams(site, red["crossing_id"]) == []
+            continue
+        expect(plain.locator("#read")).to_contain_text(ECHO[language])
+        assert list_seized_grams(site, red["crossing_id"]) == [], "shown, and not recorded yet"
+        plain.click("#confirm button.primary")
+        expect(plain.locator("#filed")).to_be_visible()
+        assert list_seized_grams(site, red["crossing_id"]) == [2300.0]
+        red = site.find("red")
+
+
+def test_every_spelling_was_tried_in_every_language() -> None:
+    assert len(list(product(LANGUAGES, SPELLINGS))) == 16
+
+
+def test_a_refused_act_is_seen_at_once_on_a_phone(plain: Page, site: Site) -> None:
+    plain.context.clear_cookies()
+    signed_in(plain, site, "malika")
+    plain.goto(path(site.find("red")))
+    fill(plain, "2.300")
+    summary = plain.locator("#wrong")
+    expect(summary).to_be_focused()
+    expect(summary).to_be_in_viewport(ratio=1)
+    expect(plain.locator("#quantity_g")).to_be_visible()  # its group is open
+    summary.locator("a").click()
+    expect(plain.locator("#quantity_g")).to_be_focused()
+    expect(plain.locator("#quantity_g-wrong")).to_be_in_viewport()
+
+
+def test_a_refusal_that_does_not_take_the_focus_is_found(plain: Page, site: Site) -> None:
+    """Negative control: a summary without focus is not where the reader is."""
+
+    def drop_focus(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text().replace(" autofocus", ""))
+
+    plain.context.clear_cookies()
+    signed_in(plain, site, "malika")
+    plain.goto(path(site.find("red")))
+    plain.route("**/acts", drop_focus)
+    fill(plain, "2.300")
+    plain.wait_for_load_state()
+    plain.unroute("**/acts")
+    assert plain.locator("#wrong:focus").count() == 0
+
+
+def test_forms_can_be_used_by_everybody(page: Page, site: Site) -> None:
+    red = site.find("red")
+    signed_in(page, site, "malika")
+    page.goto(path(red))
+    fill(page, "2.300")
+    expect(page.locator("#wrong")).to_be_focused()
+    looked_at(page, "refused")
+    page.fill("#quantity_g", "2300")
+    page.click("#act button.primary")
+    expect(page.locator("#read")).to_be_visible()
+    looked_at(page, "check-act")
+    page.click("#confirm button.primary")
+    expect(page.locator("#filed")).to_be_visible()
+    page.context.clear_cookies()
+    signed_in(page, site, "umed")
+    page.goto(f"{path(site.find('red'))}/release")
+    looked_at(page, "release")
+    small = page.evaluate(SMALL)
+    assert small == [], "targets of at least 24 px"
+
+
+SMALL = """[...document.querySelectorAll('button, select, input:not([type=hidden]), textarea')]
+  .filter((one) => one.offsetParent).filter((one) => {
+    const box = (one.closest('label') ?? one).getBoundingClientRect();
+    return box.height < 24;
+  }).map((one) => one.outerHTML)"""
+"""What a finger misses: controls that are lower than 24 px with their label."""
+
+
+def test_a_supervisor_reaches_a_vehicle_again_after_its_act(plain: Page, site: Site) -> None:
+    plain.context.clear_cookies()
+    signed_in(plain, site, "malika")
+    red = site.find("red")
+    plain.goto(path(red))
+    assert plain.evaluate(SMALL) == []
+    plain.check("input[name=outcome][value=clear]")
+    plain.click("#act button.primary")
+    plain.click("[data-up]")
+    plain.click(f"a[href='{path(red)}'] >> nth=0")
+    expect(plain.locator("section", has=plain.locator("#filed"))).to_contain_text("malika")

@@ -1,0 +1,189 @@
+"""DuckDB against counting by hand, numpy and numba; what the SQL must never do, as seeded bugs."""
+
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.domain.time_units import DAY, HOUR, MINUTE
+from features.catalogue import catalogue
+from features.catalogue.event_streams import CROSSINGS, INSPECTIONS
+from features.catalogue.plan import Plan
+from features.catalogue.spec import Floats, Read, count, previous, smoothed_rate
+from features.offline import reference_kernel
+from features.offline.encoded_history import EncodedHistory, read_log
+from features.offline.feature_matrix import matrix, reads
+from features.offline.sql import duckdb_engine
+from features.offline.sql.window_queries import Question, encode, questions, split, write_carried
+from tests.support.naive_reads import by_hand
+from tests.support.random_histories import history, tables
+from tests.support.sizes import PROOF
+from tests.support.sql_bugs import by_the_day, counted_twice, leaky, overlap_buckets
+
+PLAN = Plan(catalogue.CATALOGUE)
+FEW = Plan(dict(list(catalogue.CATALOGUE.items())[:: 6 if PROOF else 12]))
+"""Enough to show a bug, which is one text's for all."""
+EXAMPLES, ROWS = (40, 60) if PROOF else (2, 24)
+MANY = PLAN if PROOF else Plan(dict(list(catalogue.CATALOGUE.items())[::3]))
+"""What the texts are asked that are not the usual one."""
+SOME = PLAN if PROOF else Plan(dict(list(catalogue.CATALOGUE.items())[::6]))
+"""What all engines are asked."""
+LATEST = Plan(
+    {
+        name: feature
+        for name, feature in catalogue.CATALOGUE.items()
+        if feature.operator in ("spread", "recent_rate")
+    }
+)
+"""Finds spread along links, and recent rates: one of many events, one of many windows."""
+CROSSINGS_AT_SIZE = 62_000 if PROOF else 600
+"""With their acts and finds, 100,000 events in the proof; snapshots are ten times as many more."""
+steps = st.sampled_from((10 * MINUTE, HOUR, 12 * HOUR, 3 * DAY))
+Reads = dict[Read, Floats]
+
+
+def count_differing_bits(
+    one: Reads, other: Reads, only: Callable[[Read], bool] = lambda read: True
+) -> int:
+    """Count the bits of reads that two engines do not share."""
+    assert one.keys() == other.keys()
+    return sum(
+        int((one[read].view(np.int64) != other[read].view(np.int64)).sum())
+        for read in one
+        if only(read)
+    )
+
+
+def log_of(seed: int, size: int, step: int, plan: Plan = PLAN) -> EncodedHistory:
+    return read_log(tables(history(seed, size, step=step)), plan)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, ROWS), steps)
+def test_four_ways_to_read_agree_to_the_bit(seed: int, size: int, step: int) -> None:
+    log = log_of(seed, size, step, SOME)
+    hand = {r: np.array([by_hand(log, SOME, r, row) for row in range(size)]) for r in SOME.reads}
+    engines = {
+        "by hand": hand,
+        "numpy": reads(log, SOME, reference_kernel.group_reads),
+        "numba": reads(log, SOME),
+        "duckdb": duckdb_engine.reads(log, SOME),
+    }
+    for one, other in combinations(engines, 2):
+        assert count_differing_bits(engines[one], engines[other]) == 0, (one, other)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    st.integers(0, 10**6), st.integers(1, 3 * ROWS), steps, st.sampled_from((HOUR, DAY, 40 * DAY))
+)
+def test_carried_counters_answer_as_frames_do(seed: int, size: int, step: int, width: int) -> None:
+    log = log_of(seed, size, step, FEW)
+    assert (
+        count_differing_bits(
+            reads(log, FEW), duckdb_engine.reads(log, FEW, partial(write_carried, bucket=width))
+        )
+        == 0
+    )
+
+
+def test_spread_finds_and_recent_rates_agree_at_size() -> None:
+    """The kernel, numpy and DuckDB; Spark and the store have tests of the same size."""
+    crowd = CROSSINGS_AT_SIZE // 4
+    found = tables(history(1, CROSSINGS_AT_SIZE, step=HOUR, crowd=crowd))
+    log = read_log(found, LATEST)
+    recorded = ("crossings", "inspections", "finds")
+    assert sum(len(log.streams[name].row) for name in recorded) > (100_000 if PROOF else 900)
+    assert len(log.streams["spread"].row) > 10 * CROSSINGS_AT_SIZE
+    right = reads(log, LATEST)
+    assert all(np.count_nonzero(column) for column in right.values())
+    assert count_differing_bits(right, reads(log, LATEST, reference_kernel.group_reads)) == 0
+    assert count_differing_bits(right, duckdb_engine.reads(log, LATEST)) == 0
+    assert count_differing_bits(right, duckdb_engine.reads(log, LATEST, leaky)) > 0
+
+
+def some_hot(log: EncodedHistory, question: Question) -> list[int]:
+    """Half of the entities, picked by their keys."""
+    column = log.keys[MANY.column[question.group.by, question.group.by]]
+    return [int(entity) for entity in np.unique(column[column > 0])[::2]]
+
+
+def test_hot_entities_and_cold_ones_are_each_answered_once() -> None:
+    log = log_of(7, 400 if PROOF else 200, 6 * HOUR, MANY)
+    are_hot = [len(some_hot(log, question)) > 0 for question in questions(MANY)]
+    assert sum(are_hot) > len(are_hot) / 2 > 15
+    both = duckdb_engine.reads(log, MANY, lambda question: split(question, some_hot(log, question)))
+    assert count_differing_bits(reads(log, MANY), both) == 0
+
+
+@cache
+def compare_engines(step: int) -> tuple[EncodedHistory, Reads]:
+    """Return a history and what all engines, as they are, answer about it."""
+    log = log_of(1, 400 if PROOF else 200, step, FEW)
+    right = reads(log, FEW)
+    assert count_differing_bits(right, duckdb_engine.reads(log, FEW)) == 0
+    return log, right
+
+
+@pytest.mark.parametrize(
+    ("bug", "step"),
+    [
+        (leaky, 12 * HOUR),
+        (counted_twice, 12 * HOUR),
+        (overlap_buckets, 12 * HOUR),
+        (by_the_day, 10 * MINUTE),
+    ],
+)
+def test_a_seeded_bug_of_the_text_is_caught(bug: Callable[[Question], str], step: int) -> None:
+    log, right = compare_engines(step)
+    assert count_differing_bits(right, duckdb_engine.reads(log, FEW, bug)) > 0
+
+
+def test_an_overlap_is_right_only_for_windows_that_fit_into_it() -> None:
+    """Why hot entities are not split by overlap: thirty days look right, a year is not."""
+    log = log_of(1, 400 if PROOF else 200, 12 * HOUR)
+    right, wrong = reads(log, PLAN), duckdb_engine.reads(log, PLAN, overlap_buckets)
+    fits = [read for read in PLAN.reads if not read.is_last and read.window <= 30 * DAY]
+    assert len(fits) > 5
+    assert count_differing_bits(right, wrong, lambda read: read in fits) == 0
+    assert count_differing_bits(right, wrong, lambda read: read.window == 365 * DAY) > 0
+
+
+def test_each_question_has_a_name_and_each_read_a_question() -> None:
+    asked = questions(PLAN)
+    assert len({question.name for question in asked}) == len(asked)
+    assert sorted(read for question in asked for read in question.reads) == list(PLAN.reads)
+    assert all(len(set(question.columns)) == len(question.columns) for question in asked)
+
+
+def test_a_history_encoded_in_parts_is_the_history(tmp_path: Path) -> None:
+    found = tables(history(3, 500, step=DAY))
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert encode(found, PLAN, whole) == encode(found, PLAN, parts, rows=73) == 500
+    assert len(list((parts / "crossings").iterdir())) == 7
+    for name in ("crossings", "inspections", "finds"):
+        one, many = pq.read_table(whole / name), pq.read_table(parts / name)
+        by = [(column, "ascending") for column in one.column_names if "fact" not in column]
+        assert one.num_rows > 0
+        assert one.sort_by(by).to_pydict().__repr__() == many.sort_by(by).to_pydict().__repr__()
+
+
+def test_one_line_makes_a_feature_for_every_bulk_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "CATALOGUE", {})
+    by = ("carrier", "driver", "hs2")
+    catalogue.feature("links", "seen_together", count(CROSSINGS, by, 90))
+    catalogue.feature("links", "found_together", smoothed_rate(INSPECTIONS, "hit", by, 200))
+    catalogue.feature("links", "mass_before", previous(CROSSINGS, "weighed_mass_kg", by))
+    plan = Plan(catalogue.CATALOGUE)
+    log = log_of(5, 600 if PROOF else 300, 12 * HOUR, plan)
+    engines = (reads, partial(reads, kernel=reference_kernel.group_reads), duckdb_engine.reads)
+    numba, numpy, sql = (matrix(log, plan, engine=engine).values for engine in engines)
+    assert (np.nanmax(numba, axis=0) > np.nanmin(numba, axis=0)).all()
+    np.testing.assert_array_equal(numba.view(np.int32), numpy.view(np.int32))
+    np.testing.assert_array_equal(numba.view(np.int32), sql.view(np.int32))

@@ -1,0 +1,124 @@
+"""A backtest sees nothing of its test period, whatever happens in it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from engine.domain.time_units import DAY
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.plan import Plan
+from features.history.tables import Tables
+from models.config import TrainConfig, Trees
+from models.data.lookup_baseline import back_off
+from models.training.backtest import Backtest, Period, backtest
+from tests.support.random_histories import START, history, tables
+from tests.support.sizes import PROOF
+
+PLAN = Plan({name: CATALOGUE[name] for name in ("plate_hit_rate", "hs2_hit_rate", "hour", "items")})
+SMALL = TrainConfig(
+    discrepancy=Trees(iterations=10, smallest_leaf=5),
+    seizure=Trees(iterations=5, depth=2, smallest_leaf=5),
+    few_discrepancies=10,
+    folds=2,
+    jobs=1,
+)
+FROM = START + 250 * DAY
+FROZEN = Period(train_until=FROM, test_from=FROM)
+
+
+@pytest.fixture(scope="module")
+def history_tables() -> Tables:
+    return tables(history(1, 900 if PROOF else 400))
+
+
+def run_backtest(history_tables: Tables, period: Period) -> Backtest:
+    return backtest(history_tables, PLAN, SMALL, period)
+
+
+def other_outcomes(history_tables: Tables, known_from: int) -> Tables:
+    """The same acts, with every outcome known from a time on turned round."""
+    turned = pc.if_else(
+        pc.equal(history_tables.inspections["outcome"], "clear"), "seizure", "clear"
+    )
+    late = pc.greater_equal(history_tables.inspections["known_at"], known_from)
+    outcome = pc.if_else(late, turned, history_tables.inspections["outcome"])
+    place = history_tables.inspections.column_names.index("outcome")
+    return replace(
+        history_tables, inspections=history_tables.inspections.set_column(place, "outcome", outcome)
+    )
+
+
+@pytest.fixture(scope="module")
+def frozen_backtest(history_tables: Tables) -> Backtest:
+    return run_backtest(history_tables, FROZEN)
+
+
+def test_frozen_scores_do_not_depend_on_outcomes_of_the_test_period(
+    history_tables: Tables, frozen_backtest: Backtest
+) -> None:
+    turned = run_backtest(other_outcomes(history_tables, FROM), FROZEN)
+    np.testing.assert_array_equal(frozen_backtest.risk, turned.risk)
+    np.testing.assert_array_equal(frozen_backtest.p_discrepancy, turned.p_discrepancy)
+    assert frozen_backtest.report["targets"] != turned.report["targets"]
+
+
+def test_a_delay_is_for_streaming_labels_alone(
+    history_tables: Tables, frozen_backtest: Backtest
+) -> None:
+    """Frozen labels are those recorded before the test, whatever the delay."""
+    np.testing.assert_array_equal(
+        frozen_backtest.risk, run_backtest(history_tables, Period(FROM, FROM, label_delay=DAY)).risk
+    )
+    streams = [Period(FROM, FROM, labels="streaming", label_delay=days * DAY) for days in (0, 20)]
+    assert (
+        run_backtest(history_tables, streams[0]).risk
+        != run_backtest(history_tables, streams[1]).risk
+    ).any()
+
+
+def test_streaming_scores_do(history_tables: Tables) -> None:
+    """Negative control: where labels do arrive, turning them round must show."""
+    period = Period(FROM, FROM, labels="streaming", refit=80 * DAY)
+    ours, turned = (
+        run_backtest(history_tables, period),
+        run_backtest(other_outcomes(history_tables, FROM), period),
+    )
+    assert (ours.risk != turned.risk).mean() > 0.3
+
+
+def test_every_arrival_of_the_period_is_scored(history_tables: Tables) -> None:
+    period = Period(
+        FROM, FROM, FROM + 60 * DAY, labels="streaming", label_delay=DAY, refit=30 * DAY
+    )
+    made = run_backtest(history_tables, period)
+    arrived = history_tables.crossings["arrived_at"].to_numpy()
+    expected = history_tables.crossings.filter(
+        pa.array((arrived >= FROM) & (arrived < FROM + 60 * DAY))
+    )
+    assert list(made.crossing_id) == expected["crossing_id"].to_pylist()
+    for column in (made.p_seizure, made.p_discrepancy, made.risk):
+        assert ((column >= 0) & (column <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    "cuts", [{"train_until": 2, "test_from": 1}, {"train_until": 1, "test_from": 1, "refit": 1}]
+)
+def test_a_period_that_makes_no_sense_is_refused(cuts: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"test-from|streaming"):
+        Period(**cuts)  # type: ignore[arg-type]
+
+
+def test_a_lookup_backs_off_to_what_it_has_seen() -> None:
+    general = np.array([1, 1, 1, 1, 2, 0])
+    particular = np.array([7, 7, 8, 9, 9, 0])
+    label = np.array([1, 1, 0, -1, -1, -1], np.int8)
+    taught = label >= 0
+    result = back_off([general, particular], label, taught=taught, strengths=np.array([1.0, 1.0]))
+    base = 2 / 3
+    level = (2 + base) / (3 + 1)
+    np.testing.assert_allclose(
+        result, [(2 + level) / 3, (2 + level) / 3, level / 2, level, base, base]
+    )

@@ -1,0 +1,147 @@
+"""A service with an area closed: it starts, decides and verifies, and its doors are gone."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from api import areas
+from api.area_names import AREAS, VARIABLE, parse_areas
+from api.areas import require_areas
+from api.service.assembly import open_store
+from engine.domain.rights import Role
+from engine.errors import InputError, ServiceStartError
+from engine.storage.home import DATABASE_VARIABLE, Home
+from tests.support.eventful_home import copy_eventful
+from tests.support.post_and_centre import Installation, agree
+from tests.support.running_service import arrival, make_home, make_keys
+
+ADDRESS = re.compile(r"on (http://127\.0\.0\.1:\d+)")
+PATHS = {
+    "cases": "/v1/cases",
+    "links": "/v1/links",
+    "webhooks": "/v1/webhooks",
+}
+"""A path of each area that has any."""
+COMMANDS = {
+    "seizure_reports": "extract",
+    "links": "link",
+    "messages": "translate",
+    "sign_on": "oidc",
+    "exercises": "training",
+}
+"""A command of each area that has any."""
+
+
+@pytest.fixture(scope="module")
+def eventful(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Any, str]:
+    return copy_eventful(tmp_path_factory.mktemp("closed") / "home")
+
+
+def environment(home: Home, open_areas: str) -> dict[str, str]:
+    known = {k: v for k, v in os.environ.items() if k != DATABASE_VARIABLE}
+    return known | {"DARVOZA_HOME": str(home.root), VARIABLE: open_areas}
+
+
+def command(home: Home, open_areas: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "api", *words],
+        env=environment(home, open_areas),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@contextmanager
+def open_service(home: Home, open_areas: str) -> Iterator[httpx2.Client]:
+    """Serve a home by the command, with some areas open."""
+    words = [sys.executable, "-m", "api", "serve", "--port", "0"]
+    known = environment(home, open_areas)
+    with subprocess.Popen(words, env=known, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            address = next(filter(None, map(ADDRESS.search, process.stderr)))[1]
+            with httpx2.Client(base_url=address, timeout=60) as client:
+                yield client
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("closed", AREAS)
+def test_a_service_without_an_area_decides_and_verifies(
+    eventful: tuple[Home, Any, str], tmp_path: Path, closed: str
+) -> None:
+    """Everything happened in this home with all areas open; their records count all the same."""
+    home, keys, _ = eventful
+    opened = ",".join(sorted(AREAS.keys() - {closed}))
+    if closed == "links":  # a post of the eventful home has a node
+        refused = command(home, opened, "serve", "--port", "0")
+        assert refused.returncode == 1
+        assert "the area links is closed by DARVOZA_AREAS" in refused.stderr
+        home = make_home(tmp_path)
+        keys, _ = make_keys(home)
+    number = 7_000 + list(AREAS).index(closed)
+    bearer = {"Authorization": f"Bearer {keys[Role.CHECKPOINT]}"}
+    with open_service(home, opened) as client:
+        answer = client.post("/v1/decisions", json=arrival(number), headers=bearer)
+        assert answer.status_code == 201, answer.text
+        for area, path in PATHS.items():
+            status = client.get(path, headers=bearer, follow_redirects=False).status_code
+            assert (status == 404) == (area == closed), (area, status)
+        document = client.get("/openapi.json").json()
+        of_area = PATHS.get(closed, "/none")
+        assert not any(path.startswith(of_area) for path in document["paths"])
+    verdict = command(home, opened, "verify", "--json")
+    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    assert json.loads(verdict.stdout)["ok"] is True
+    shown = command(home, opened, "--help").stdout
+    for area, name in COMMANDS.items():
+        assert (re.search(rf"^\W*{name} ", shown, re.MULTILINE) is None) == (area == closed)
+
+
+def test_a_home_is_verified_and_erased_with_every_area_closed(
+    eventful: tuple[Home, Any, str],
+) -> None:
+    home, _, _ = eventful
+    assert command(home, "", "verify", "--json").returncode == 0
+    rebuilt = command(home, "", "rebuild", "--json")
+    assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
+    assert command(home, "", "verify", "--json").returncode == 0
+
+
+def test_an_area_that_is_not_known_is_refused_by_name() -> None:
+    assert parse_areas(None) == frozenset(AREAS) and parse_areas("") == frozenset()
+    with pytest.raises(InputError, match="no such area: link; there are"):
+        parse_areas("cases, link")
+
+
+def test_a_home_whose_posts_have_nodes_is_not_served_without_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: without an agreement nothing refuses."""
+    sides = []
+    for name in ("node", "centre"):
+        home = make_home(tmp_path / name)
+        sides.append(Installation(home, open_store(home)))
+    closed = [one for one in areas.list_doors() if one.name == "links"]
+    monkeypatch.setattr(areas, "list_closed", lambda: closed)
+    for side in sides:
+        with side.store.read() as connection:
+            require_areas(side.home, connection)
+    agree(sides[0], sides[1])
+    for side in sides:
+        with (
+            side.store.read() as connection,
+            pytest.raises(ServiceStartError, match="links is closed by DARVOZA_AREAS, and a link"),
+        ):
+            require_areas(side.home, connection)
+        side.store.dispose()

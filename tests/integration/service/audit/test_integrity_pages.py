@@ -1,0 +1,149 @@
+"""The auditor's pages: reading leaves a record, a check finds what was seeded."""
+
+import re
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text, update
+
+from api.audit import answers as audit_reads
+from api.web.labels import TABLES
+from engine.domain.rights import Role
+from engine.journal.journal import BODIES, JOURNAL
+from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
+from engine.storage import worker_process
+from engine.storage.worker_process import hold_place
+from tests.support.page_session import at_desk
+from tests.support.running_service import POST, World
+from tests.unit.service.reports.test_acts import act, find
+
+START = 150_000
+CHECKED = re.compile(r'id="check".*?</section>', re.DOTALL)
+
+
+def kinds(world: World) -> set[str]:
+    with world.runtime.store.read() as connection:
+        return set(connection.scalars(select(JOURNAL.c.kind).distinct()))
+
+
+def reads(world: World) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = world.get("/v1/journal", Role.INTEGRITY).json()["reads"]
+    return found
+
+
+def test_who_opens_a_record_is_recorded_before_it_is_shown(world: World) -> None:
+    red = find(world, "red", START)
+    auditor = at_desk(world, "auditor", Role.INTEGRITY)
+    before, seq = reads(world), red["receipt"]["sequence"]
+    text_ = auditor.get("/journal").text
+    assert f'href="/journal/{seq}"' in text_ and red["receipt"]["leaf"][:16] in text_
+    assert reads(world) == before  # a list without bodies is no reading of them
+    page = auditor.get(f"/journal/{seq}").text
+    assert red["decision_id"] in page and red["receipt"]["signature"] in page
+    first = reads(world)[0]
+    assert (first["by"], first["sequence"], first["kind"]) == ("auditor", seq, "decision")
+    assert len(reads(world)) == len(before) + 1
+    assert "auditor" in auditor.get("/journal").text
+    assert auditor.get("/journal/999999999").status_code == 404
+    assert len(reads(world)) == len(before) + 1
+
+
+def test_a_body_is_not_shown_where_its_reading_cannot_be_recorded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red = find(world, "red", START + 1000)
+    monkeypatch.setattr(audit_reads, "SENSITIVE_READ", None)  # a kind that no journal takes
+    answer = world.get(f"/v1/journal/{red['receipt']['sequence']}", Role.INTEGRITY)
+    assert answer.status_code >= 500 and red["decision_id"] not in answer.text
+
+
+def test_others_than_auditors_are_kept_out(world: World) -> None:
+    for role in (Role.SUPERVISOR, Role.ANALYST, Role.CHECKPOINT, Role.ADMINISTRATOR):
+        desk = at_desk(world, f"audit-{role}", role)
+        assert {desk.get(path).status_code for path in ("/journal", "/journal/1")} == {403}
+        assert desk.get(f"/posts/{POST}/integrity").status_code == 403
+
+
+def test_every_kind_of_record_has_a_name(world: World) -> None:
+    decided = find(world, "red", START + 2000)
+    world.post("/v1/inspections", act(START, decided["crossing_id"]))
+    assert kinds(world) <= set(TABLES["kind"])
+    listed = world.get(f"/v1/journal?kind={SENSITIVE_READ}&limit=1", Role.INTEGRITY).json()
+    assert {one["kind"] for one in listed["records"]} <= {SENSITIVE_READ}
+    older = world.get("/v1/journal?before=3&limit=500", Role.INTEGRITY).json()
+    assert [one["sequence"] for one in older["records"]] == [2, 1]
+
+
+def test_a_check_is_recorded_and_finds_what_was_seeded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auditor = at_desk(world, "checker", Role.INTEGRITY)
+    assert "It has not been checked from here yet" in auditor.get("/journal").text
+    assert auditor.send("/journal", "/journal/verifications", {}).status_code == 303
+    shown = CHECKED.search(auditor.get("/journal").text)
+    assert shown and "no fault" in shown[0] and "checker" in shown[0]
+    assert JOURNAL_VERIFIED in kinds(world)
+    red = find(world, "red", START + 3000)
+    seq = red["receipt"]["sequence"]
+    with world.runtime.store.write() as connection:
+        kept = connection.scalar(select(BODIES.c.body).where(BODIES.c.seq == seq))
+        connection.execute(update(BODIES).where(BODIES.c.seq == seq).values(body=b"{}"))
+    found = world.post("/v1/journal/verifications", None, Role.INTEGRITY).json()
+    assert [(one["seq"], one["rule"]) for one in found["faults"]] == [(seq, "leaf")]
+    page = auditor.get("/journal").text
+    assert "1 fault" in page and "1 faults" not in page
+    monkeypatch.setattr(
+        audit_reads, "MOST_WALKED", 2
+    )  # too long a journal: what lies before is believed
+    again = [
+        world.post("/v1/journal/verifications", None, Role.INTEGRITY, key="v-1").json()
+        for _ in range(2)
+    ]
+    assert again[0] == again[1] and again[0]["checked"] == 2
+    with world.runtime.store.write() as connection:
+        connection.execute(update(BODIES).where(BODIES.c.seq == seq).values(body=kept))
+    with world.runtime.store.write() as connection:
+        last = connection.scalar(text("SELECT max(seq) FROM journal"))
+        connection.execute(update(JOURNAL).where(JOURNAL.c.seq == last).values(post="else"))
+    tail = world.post("/v1/journal/verifications", None, Role.INTEGRITY).json()
+    assert tail["after"] > 0 and [one["rule"] for one in tail["faults"]] == ["chain"]
+    with world.runtime.store.write() as connection:
+        connection.execute(update(JOURNAL).where(JOURNAL.c.seq == last).values(post=""))
+
+
+def test_one_check_runs_at_a_time_for_all_workers(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a seeded bug: each worker checks when it likes."""
+    path, executor = "/v1/journal/verifications", world.runtime.executors.checks
+    before = world.get(f"/v1/journal?kind={JOURNAL_VERIFIED}&limit=1", Role.INTEGRITY).json()
+
+    def ask() -> int:
+        answer = world.post(path, None, Role.INTEGRITY)
+        if answer.status_code == 503:
+            assert int(answer.headers["retry-after"]) > 0
+        return int(answer.status_code)
+
+    with monkeypatch.context() as patched:  # in this worker
+        patched.setattr(executor, "_taken", 1)
+        assert ask() == 503
+        auditor = at_desk(world, "second-checker", Role.INTEGRITY)
+        page = auditor.send("/journal", "/journal/verifications", {})
+        assert page.status_code == 503 and int(page.headers["retry-after"]) > 0
+    with hold_place(world.home.root, "check", is_patient=False):  # in another one
+        assert ask() == 503
+        after = world.get(f"/v1/journal?kind={JOURNAL_VERIFIED}&limit=1", Role.INTEGRITY).json()
+        assert after["verified"] == before["verified"]
+        own = partial(hold_place, world.home.root, "own", is_patient=False)
+        monkeypatch.setattr(worker_process, "hold_place", lambda *_, **__: own())
+        assert ask() == 201
+    assert ask() == 201
+
+
+def test_the_integrity_page_says_what_its_route_says(world: World) -> None:
+    auditor = at_desk(world, "pairs", Role.INTEGRITY)
+    answer = world.get(f"/v1/posts/{POST}/integrity?days=7", Role.INTEGRITY).json()
+    page = auditor.get(f"/posts/{POST}/integrity?days=7").text
+    assert answer["test"]["seed"] in page and "not yet knowable" in page
+    assert auditor.get(f"/posts/{POST}/integrity?days=900").status_code == 422

@@ -1,0 +1,253 @@
+"""A page of the store that holds other bytes: found, named, and mended as docs/backup.md says."""
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import create_engine
+from typer.testing import CliRunner
+
+from api.audit.home_check import check_home
+from api.cli.main import app
+from api.service import readiness
+from api.service.assembly import open_store
+from engine.audit import store_check
+from engine.audit.store_check import UNCHECKED
+from engine.errors import HomeError, InputError
+from engine.storage.home import DATABASE_VARIABLE, Home
+from tests.support.eventful_home import serve
+from tests.support.running_service import POST, World, arrival, make_home, make_keys
+
+if TYPE_CHECKING:
+    from experiments.support.postgres import Cluster
+
+INDEX = "decisions_waiting_ix"
+"""Read by every decision at a post."""
+DECIDED = 40
+NOISE = Random(20_240_311)
+
+
+@pytest.fixture(scope="module")
+def noon(long_shift: None) -> None:
+    """Keep the machine's clock, which other processes and servers have."""
+
+
+@dataclass
+class StoppedHome:
+    """A home whose service is stopped, and how a page of its store is overwritten."""
+
+    home: Home
+    keys: Any
+    other: str
+    overwrite: Callable[[str], None]
+    """Takes the name of a table or an index, and fills a page of it with random bytes."""
+    new_store: str
+    """What ``darvoza rebuild --into`` is given."""
+    answers: list[Any] = field(default_factory=list)
+
+    def serve(self) -> Any:
+        return serve(self.home, self.keys, self.other)
+
+    def run(self, *command: str) -> Any:
+        return CliRunner().invoke(app, [*command, "--home", str(self.home.root), "--json"])
+
+    def verify(self) -> dict[str, Any]:
+        result: dict[str, Any] = json.loads(self.run("verify").stdout)
+        return result
+
+
+def overwrite_page(file: Path, page: int, size: int) -> None:
+    with file.open("r+b") as store:
+        store.seek(page * size)
+        store.write(NOISE.randbytes(size))
+
+
+def make_on_sqlite(folder: Path) -> Iterator[StoppedHome]:
+    home = make_home(folder / "home")
+    file = home.root / "darvoza.sqlite"
+
+    def overwrite(name: str) -> None:
+        with closing(sqlite3.connect(file)) as raw:
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+            (root,) = raw.execute(query, [name]).fetchone()
+        overwrite_page(file, root - 1, 4096)  # a small index is one leaf
+
+    yield StoppedHome(home, *make_keys(home), overwrite, str(folder / "new.sqlite"))
+
+
+def make_on_postgresql(folder: Path, cluster: "Cluster") -> Iterator[StoppedHome]:
+    with cluster.database() as url, cluster.database() as empty:
+        os.environ[DATABASE_VARIABLE] = url
+        home = make_home(folder / "home")
+
+        def overwrite(name: str) -> None:
+            engine = create_engine(url)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("CHECKPOINT")
+                query = f"SELECT pg_relation_filepath('{name}'), pg_relation_size('{name}')"
+                path, size = connection.exec_driver_sql(query).one()
+            engine.dispose()
+            cluster.stop()
+            overwrite_page(cluster.home / "data" / path, size // 8192 - 1, 8192)
+            cluster.start()
+
+        yield StoppedHome(home, *make_keys(home), overwrite, empty)
+
+
+@pytest.fixture(scope="module")
+def own_cluster() -> "Iterator[Cluster]":
+    """Run a server whose files may be damaged."""
+    from experiments.support.postgres import Cluster
+
+    with TemporaryDirectory(prefix="pg-", dir="/tmp") as home:
+        server = Cluster(Path(home))
+        yield server
+        server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def site(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StoppedHome]:
+    """Yield a home with decisions, whose service is one."""
+    monkeypatch.setenv(DATABASE_VARIABLE, "")
+    monkeypatch.setattr(readiness, "EVERY_SECONDS", -1)
+    if request.param == "sqlite":
+        homes = make_on_sqlite(tmp_path)
+    else:
+        homes = make_on_postgresql(tmp_path, request.getfixturevalue("own_cluster"))
+    for site in homes:
+        with site.serve() as world:
+            decided = [world.decide(body(number)).json() for number in range(DECIDED)]
+            site.answers = [*decided, read_queue(world)]
+        yield site
+
+
+def read_queue(world: World) -> list[str]:
+    rows = world.get(f"/v1/posts/{POST}/queue").json()["waiting"]
+    return [row["decision_id"] for row in rows]
+
+
+@cache
+def body(number: int) -> dict[str, Any]:
+    """Return the same body each time: a sender asks again with what it sent."""
+    return arrival(number)
+
+
+def test_a_damaged_index_is_found_named_and_mended(site: StoppedHome, tmp_path: Path) -> None:
+    site.overwrite(INDEX)
+    with site.serve() as world:
+        assert world.decide(arrival(DECIDED)).status_code == 503
+        ready = world.client.get("/readyz")
+        assert ready.status_code == 503 and "damaged" in ready.json()["store"]
+    found = site.verify()
+    assert not found["ok"]
+    damage = [one for one in found["faults"] if one["rule"] == "damaged"]
+    assert {one["table"] for one in damage} == {"decisions"} and INDEX in damage[0]["message"]
+    assert "rebuild --into" in found["notes"][0]
+    with pytest.raises(HomeError, match="--into"):
+        app(["rebuild", "--home", str(site.home.root)], standalone_mode=False)
+    if site.home.store_file is not None:
+        copied = site.run("backup", str(tmp_path / "copy"))
+        assert copied.exit_code == 1 and INDEX in copied.stdout
+    assert mend(site)["dropped"] == []
+    assert site.verify()["ok"]
+    with site.serve() as world:
+        assert world.client.get("/readyz").status_code == 200
+        again = [world.decide(body(number)).json() for number in range(DECIDED)]
+        assert [*again, read_queue(world)] == site.answers
+        assert world.decide(arrival(DECIDED)).status_code == 201
+
+
+def mend(site: StoppedHome) -> dict[str, Any]:
+    """Do what docs/backup.md says under *The store is damaged*; return what the command says."""
+    done = site.run("rebuild", "--into", site.new_store)
+    assert done.exit_code == 0, done.output
+    made: dict[str, Any] = json.loads(done.stdout)
+    file = site.home.store_file
+    if file is None:
+        os.environ[DATABASE_VARIABLE] = site.new_store
+        return made
+    aside = site.home.root / "damaged"
+    aside.mkdir()
+    for each in site.home.root.glob("darvoza.sqlite*"):
+        shutil.move(each, aside)
+    shutil.move(site.new_store, file)
+    return made
+
+
+@pytest.mark.parametrize("table", ["passages", "users", "counter_epoch", "spread_head"])
+def test_a_damaged_table_is_made_again(site: StoppedHome, table: str) -> None:
+    """Secrets that were on the page are named; nothing else is lost."""
+    put_row(site)
+    site.overwrite(table)
+    found = site.verify()
+    assert table in {one["table"] for one in found["faults"]}
+    made = mend(site)
+    assert {one["table"] for one in made["dropped"]} == ({"users"} if table == "users" else set())
+    assert any(note.startswith(f"{table}: only") for note in made["notes"])
+    assert site.verify()["ok"]
+    with site.serve() as world:
+        again = [world.decide(body(number)).json() for number in range(DECIDED)]
+        assert [*again, read_queue(world)] == site.answers
+
+
+def put_row(site: StoppedHome) -> None:
+    """Let every table of the test have a page: without a load there is no epoch."""
+    with open_store(site.home) as store, store.write() as connection:
+        connection.exec_driver_sql("INSERT INTO counter_epoch VALUES (1, 'e', 'd')")
+
+
+def test_a_journal_that_cannot_be_read_is_no_source(site: StoppedHome) -> None:
+    site.overwrite("journal_bodies")
+    found = site.verify()
+    assert {"journal_bodies"} <= {one["table"] for one in found["faults"]}
+    assert "restore the last backup" in found["notes"][0]
+    command = ["rebuild", "--home", str(site.home.root), "--into", site.new_store]
+    with pytest.raises(HomeError, match="restore the last backup"):
+        app(command, standalone_mode=False)
+
+
+def test_what_is_there_is_not_written_over(site: StoppedHome) -> None:
+    into = site.new_store
+    if site.home.store_file is not None:
+        Path(into).write_text("another file", "utf-8")
+    else:
+        into = os.environ[DATABASE_VARIABLE]
+    command = ["rebuild", "--home", str(site.home.root), "--into", into]
+    with pytest.raises(InputError):
+        app(command, standalone_mode=False)
+    assert site.verify()["ok"]
+
+
+def test_a_check_that_reads_tables_alone_calls_a_damaged_index_good(
+    site: StoppedHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: ``verify`` as it was found."""
+    site.overwrite(INDEX)
+    monkeypatch.setattr(store_check, "find_damage", lambda *_: iter(()))
+    with open_store(site.home) as store:
+        assert check_home(site.home, store).ok
+
+
+def test_amcheck_checks_what_is_read_otherwise(site: StoppedHome) -> None:
+    if site.home.store_file is not None:
+        return
+    assert site.verify()["notes"] == [UNCHECKED]
+    with open_store(site.home) as store, store.write() as connection:
+        connection.exec_driver_sql("CREATE EXTENSION amcheck")
+    assert site.verify()["notes"] == []
+    site.overwrite(INDEX)
+    (fault,) = (one for one in site.verify()["faults"] if one["rule"] == "damaged")
+    assert fault["table"] == "decisions" and INDEX in fault["message"]

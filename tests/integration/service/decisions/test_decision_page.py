@@ -1,0 +1,262 @@
+"""A decision's page: blind before the act, its forms record what the JSON routes record."""
+
+import re
+from math import nan
+from typing import Any
+
+import pytest
+
+from api.decisions.page_data import bars
+from api.decisions.panels import compare_sides
+from api.decisions.vehicle_drawing import HEIGHT, OUTLINES, RADIUS, WIDTH, draw_vehicle
+from engine.domain.rights import Role
+from engine.explanation.reasons import Reason
+from engine.search_orders import PRIOR
+from tests.support.page_session import Desk, at_desk, user
+from tests.support.running_service import World, arrival
+from tests.unit.service.reports.test_acts import find
+
+START = 100_000
+ONCE = re.compile(r'name="once" value="([0-9a-f]{24})"')
+
+
+def path(decision: Any) -> str:
+    return f"/decisions/{decision['decision_id']}"
+
+
+def send(desk: Desk, decision: Any, form: str, **fields: Any) -> Any:
+    once = ONCE.search(desk.get(path(decision)).text)
+    known = {"once": once[1]} if once else {}
+    if form == "acts":
+        known["step"] = "confirm"
+    return desk.send(path(decision), f"{path(decision)}/{form}", known | fields)
+
+
+def test_a_checkpoint_reads_words_after_its_search_and_nothing_else(world: World) -> None:
+    red = find(world, "red", START)
+    officer = at_desk(world, "blind", Role.CHECKPOINT)
+    parts = ('class="chart"', 'id="verdict"', 'id="sides"', 'id="past"')
+    hidden = ("matters.", "effect on the risk", *parts)
+    before = officer.get(path(red)).text
+    assert not any(one in before for one in (*hidden, 'id="about"'))
+    papers = send(officer, red, "acts", outcome="clear", methods=["documents"], minutes="5")
+    waits = officer.get(papers.headers["location"]).text
+    assert 'id="act"' in waits and 'id="about"' not in waits and "still waits" in waits
+    fields = {"methods": ["physical"], "minutes": "40,5", "places_searched": ["cargo.among"]}
+    assert send(officer, red, "acts", outcome="clear", **fields).status_code == 303
+    after = officer.get(path(red)).text
+    assert not any(one in after for one in hidden)
+    assert 'id="about"' in after and 'id="filed"' in after and 'id="act"' not in after
+
+
+def test_an_act_sent_twice_is_one_act(world: World) -> None:
+    red = find(world, "red", START + 500)
+    boss = at_desk(world, "twice")
+    once = ONCE.search(boss.get(path(red)).text)
+    assert once is not None
+    fields = {
+        "once": once[1],
+        "step": "confirm",
+        "outcome": "seizure",
+        "places_searched": ["fuel.tank", "cab.seat"],
+    }
+    fields |= {"substance_class": "narcotic", "quantity_g": "2 000", "place": "fuel.tank"}
+    first = boss.send(path(red), f"{path(red)}/acts", fields)
+    assert first.status_code == 303
+    with world.runtime.store.read() as connection:
+        seq = world.runtime.journal.head(connection).seq
+    assert boss.send("/", f"{path(red)}/acts", fields).status_code == 303
+    with world.runtime.store.read() as connection:
+        assert world.runtime.journal.head(connection).seq == seq
+        seizure = world.runtime.journal.body(connection, seq)["seizure"]
+    assert (seizure["quantity_g"], seizure["place"]) == (2000.0, "fuel.tank")
+
+
+WRONG: tuple[dict[str, Any], ...] = (
+    {"outcome": "perhaps"},
+    {},
+    {"outcome": "clear", "minutes": "many"},
+    {"outcome": "clear", "minutes": "nan"},
+    {"outcome": "clear", "minutes": "-1"},
+    {"outcome": "clear", "places_searched": "NO SUCH"},
+    {"outcome": "seizure"},
+    {"outcome": "seizure", "substance_class": "x"},
+    {"outcome": "clear", "methods": "magic"},
+    {"outcome": "clear", "once": "x"},
+)
+
+
+def test_a_wrong_act_is_said_and_nothing_is_recorded(world: World) -> None:
+    red = find(world, "red", START + 1000)
+    boss = at_desk(world, "wrong")
+    for wrong in WRONG:
+        answer = send(boss, red, "acts", **wrong)
+        assert answer.status_code == 422 and 'role="alert"' in answer.text, wrong
+    assert 'id="filed"' not in boss.get(path(red)).text
+
+
+def test_a_verdict_is_a_review(world: World) -> None:
+    green = find(world, "green", START + 2000)
+    boss = at_desk(world, "judge")
+    assert send(boss, green, "reviews", verdict="override", reason_code="other").status_code == 422
+    lines = "Fresh\r\npaint."
+    fields = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": lines}
+    assert send(boss, green, "reviews", **fields).status_code == 303
+    (review,) = boss.get(f"/v1{path(green)}").json()["reviews"]
+    assert (review["person"], review["reason"]) == ("judge", "Fresh paint.")
+    text = boss.get(path(green)).text
+    assert "Fresh paint." in text and 'class="chart"' in text
+    assert "computed for this page" in text
+    assert send(boss, green, "reviews", verdict="uphold", reason_code="agreed").status_code == 303
+
+
+def test_roles_reach_their_forms_alone(world: World) -> None:
+    red = find(world, "red", START + 2500)
+    for role, status in ((Role.ANALYST, 403), (Role.CHECKPOINT, 403)):
+        desk = at_desk(world, f"reach-{role}", role)
+        assert desk.send("/login", f"{path(red)}/reviews", {}).status_code == status
+    officer = at_desk(world, "release-officer", Role.CHECKPOINT)
+    why = {"reason_code": "capacity", "reason": "No bay was free."}
+    assert send(officer, red, "release", **why).status_code == 303
+    assert "has left" in officer.get(path(red)).text
+    elsewhere = Desk(world)
+    elsewhere.sign_in("elsewhere", user(world, "elsewhere", Role.CHECKPOINT, "FOT"))
+    assert elsewhere.get(path(red)).status_code == 404
+
+
+def test_a_bare_crossing_has_its_page(world: World) -> None:
+    known = {"crossing_id": "bare", "post": "OYB", "direction": "entry", "vehicle_class": "truck"}
+    known["arrived_at"] = arrival(1)["crossing"]["arrived_at"]
+    decision = world.decide({"crossing": known, "declaration": None}).json()
+    boss = at_desk(world, "bare-boss")
+    fields = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": "x"}
+    assert send(boss, decision, "reviews", **fields).status_code == 303
+    for page in (path(decision), "/posts/OYB/queue"):
+        assert "plate not read" in boss.get(page).text
+
+
+PAYLOAD = '"><script>alert(1)</script>{{7*7}}<img src=x onerror=alert(1)>'
+
+
+def test_what_was_sent_is_shown_as_text(world: World) -> None:
+    hostile = arrival(
+        START + 3001, plate=PAYLOAD[:64], carrier_id="<b>k</b>", trailer_plate="'><i>"
+    )
+    hostile["declaration"]["items"][0]["description"] = PAYLOAD
+    decision = world.decide(hostile).json()
+    boss = at_desk(world, "escape")
+    fields = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": PAYLOAD}
+    assert send(boss, decision, "reviews", **fields).status_code == 303
+    for page in (path(decision), "/posts/OYB/queue"):
+        text = boss.get(page).text
+        assert "<script>alert" not in text and "<img" not in text and "<b>k" not in text
+        assert "49" not in re.findall(r"{{7\*7}}|49<", text)
+
+
+MIRROR = {
+    "mirror_days": 0.1, "transit_us": 3.6e9, "mirror_mass_gap": 1000.0, "mirror_mass_ratio": 1.2,
+    "mirror_was_empty": 1.0, "mirror_trailer_differs": 0.0, "mirror_seals_differ": 1.0,
+    "mirror_driver_differs": nan, "mirror_consignee_differs": nan, "mirror_goods_differ": 1.0,
+    "hs_number": 80719.0, "mirror_value_ratio": 0.5, "customs_value_usd": 9000.0,
+    "mirror_net_mass_ratio": nan, "net_mass_kg": 400.0,
+}  # fmt: skip
+
+
+def test_both_sides_mark_what_differs() -> None:
+    crossing = {
+        "arrived_at": "2026-01-01T10:00:00Z",
+        "weighed_mass_kg": 6000.0,
+        "is_empty": False,
+        "trailer_plate": "T1",
+        "seal_numbers": ["s1"],
+    }
+    found = compare_sides(crossing, MIRROR)
+    assert found is not None and found.transit == 60.0 and not found.is_old
+    states = {row.code: row.state for row in found.rows}
+    assert states == {
+        "time": "plain", "mass": "differs", "load": "differs", "trailer": "same",
+        "seals": "differs", "driver": "unknown", "consignee": "unknown", "goods": "differs",
+        "value": "differs", "net": "unknown",
+    }  # fmt: skip
+    there = {row.code: row.there for row in found.rows}
+    assert (there["mass"], there["value"], there["net"]) == (5000.0, 18_000.0, None)
+    assert found.differences == 5
+    freight = compare_sides(crossing, MIRROR | {"mirror_value_ratio": 1.2})
+    assert freight is not None
+    dear = {row.code: row.state for row in freight.rows}
+    assert dear["value"] == "same"
+    assert compare_sides(crossing, MIRROR | {"mirror_days": nan}) is None
+    apart = compare_sides(crossing, MIRROR | {"mirror_driver_differs": nan}, apart=["driver"])
+    assert apart is not None and apart.differences == 5
+    assert {row.code for row in apart.rows if row.state == "apart"} == {"driver"}
+
+
+def test_bars_lie_on_their_side_of_the_middle() -> None:
+    made = bars([Reason("a", "t", "f", "c", 2.0, "a"), Reason("b", "t", "f", "c", -1.0, "b")])
+    assert [(bar.x, bar.width) for bar in made] == [(100.0, 100.0), (50.0, 50.0)]
+    assert bars([Reason("a", "t", "f", "c", 0.0, "a")])[0].width == 0.0
+
+
+@pytest.mark.parametrize("vehicle_class", sorted(OUTLINES))
+def test_every_place_of_a_class_is_drawn_inside_and_apart(vehicle_class: str) -> None:
+    places = [*PRIOR[vehicle_class], "cab.secret", "unheard.of"]  # type: ignore[index]
+    missing = set(places[:-2]) - set(OUTLINES[vehicle_class].places)
+    assert not missing
+    for start in range(len(places) - 6):
+        marks = draw_vehicle(vehicle_class, places[start : start + 6]).marks
+        for one in marks:
+            assert RADIUS <= one.x <= WIDTH - RADIUS and RADIUS <= one.y <= HEIGHT - RADIUS
+        spots = {(one.x, one.y) for one in marks}
+        assert len(spots) == 6
+
+
+def test_the_form_says_who_did_it_of_those_on_duty(world: World) -> None:
+    roster = {"minutes": {"canine": 60.0}, "teams": ["alpha", "beta"]}
+    path_ = "/v1/posts/OYB/roster"
+    headers = world.headers(Role.SUPERVISOR)
+    assert world.client.put(path_, json=roster, headers=headers).status_code == 201
+    red = find(world, "red", START + 6000)
+    boss = at_desk(world, "teams")
+    assert f"<strong>{red['team']}</strong>" in boss.get(path(red)).text
+    other = ({"alpha", "beta"} - {red["team"]}).pop()
+    assert send(boss, red, "acts", outcome="clear", team="gamma").status_code == 422
+    assert send(boss, red, "acts", outcome="clear", team=other).status_code == 303
+    with world.runtime.store.read() as connection:
+        seq = world.runtime.journal.head(connection).seq
+        assert world.runtime.journal.body(connection, seq)["team"] == other
+
+
+def test_optional_papers_are_shown_where_they_were_declared(world: World) -> None:
+    body = arrival(START + 9_001, expected_at="2026-10-14T06:55:00Z", tir_carnet="XQ81300417")
+    body["declaration"] |= {
+        "dispatch_country": "KZ",
+        "destination_country": "UZ",
+        "route_countries": ["KG"],
+        "office_of_entry": "UZ26004",
+        "invoice_value": 8250.5,
+        "invoice_currency": "EUR",
+        "incoterm": "CIP",
+        "previous_documents": ["N821:<b>1</b>"],
+        "documents": ["N935"],
+        "guarantee_type": "B",
+    }
+    body["declaration"]["items"][0] |= {"packages": 12, "package_kind": "CT"}
+    boss = at_desk(world, "papers")
+    page = boss.get(path(world.decide(body).json())).text
+    for shown in ("KZ → KG → UZ", "UZ26004 → –", "EUR CIP", "N935", "XQ81300417", "12 CT"):
+        assert shown in page
+    assert "N821:&lt;b&gt;1&lt;/b&gt;" in page
+    other = boss.get(path(world.decide(arrival(START + 9_002)).json())).text
+    for name in ("Invoice", "Previous documents", "Type of guarantee", "Expected"):
+        assert f"<dt>{name}</dt>" in page
+        assert f"<dt>{name}</dt>" not in other
+
+
+def test_a_wrong_optional_field_is_refused_by_name(world: World) -> None:
+    body = arrival(START + 9_004)
+    body["declaration"]["invoice_value"] = -1.0
+    answer = world.decide(body)
+    assert (answer.status_code, answer.json()["fields"][0]["at"]) == (
+        422,
+        "declaration.invoice_value",
+    )

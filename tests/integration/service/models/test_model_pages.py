@@ -1,0 +1,389 @@
+"""Models at the desk: side by side, why one is refused, two people, the way back; and drift."""
+
+import json
+import math
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from api.drift import DriftAnswer
+from api.models import steps
+from api.models.answers import ModelComparison, ModelStandings, ModelView
+from api.service.executors import Measurements
+from api.web.charts import SIDE, bars, dots, reach, stretch_share, trace_line
+from engine.domain.rights import Role
+from engine.errors import BusyError, NotEnoughDataError
+from engine.journal.kinds import MODEL_SHADOWED
+from engine.storage.files import file_digest
+from models.lifecycle.states import WEEKLY_TIMER
+from models.statistics.intervals import subtract_estimates
+from tests.catalogues import list_texts
+from tests.integration.service.web.test_languages import WORD
+from tests.support.page_session import Desk, at_desk
+from tests.support.running_service import World, serving
+from tests.support.signed_bundles import JUDGED, register, report
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Serve a home with bundles of papers; approving reads no model in them."""
+
+    def verify_bundle(home: Any, _store: Any, version: str) -> Any:
+        digest = file_digest(home.bundles / version / "manifest.json")
+        return steps.VerifiedBundle(digest, JUDGED, fits=True)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(steps, "_verify_bundle", verify_bundle)
+        yield from serving(tmp_path_factory.mktemp("papers"))
+
+
+@pytest.fixture(scope="module")
+def ann(world: World) -> Desk:
+    return at_desk(world, "ann", Role.ANALYST)
+
+
+@pytest.fixture(scope="module")
+def bob(world: World) -> Desk:
+    return at_desk(world, "bob")
+
+
+@pytest.fixture(scope="module")
+def cem(world: World) -> Desk:
+    return at_desk(world, "cem")
+
+
+def candidate(world: World, version: str, *, by: str = "ann", **more: Any) -> str:
+    register(world.runtime.journal, world.home, version, by=by, **more)
+    return f"/models/{version}"
+
+
+def step(desk: Desk, path: str, what: str, page: str = "", **fields: str) -> Any:
+    return desk.send(page or path, f"{path}/{what}", fields)
+
+
+def test_two_people_put_it_into_force_and_one_takes_it_back(
+    world: World, ann: Desk, bob: Desk, cem: Desk
+) -> None:
+    first, second = candidate(world, "m-a"), candidate(world, "m-b")
+    own = ann.get(first).text
+    assert "You trained it" in own and 'id="approve"' not in own
+    assert step(ann, first, "approvals").status_code == 409
+    assert step(ann, first, "shadow").status_code == 303
+    for path in (first, second):
+        assert "0 of 2 approvals" in bob.get(path).text
+        assert step(bob, path, "approvals").status_code == 303
+        assert "You approved it" in bob.get(path).text
+        refused = step(bob, path, "approvals")
+        assert refused.status_code == 409 and "what stands against it" in refused.text
+        assert step(cem, path, "approvals").status_code == 303
+    listed = world.get("/v1/models").json()
+    TypeAdapter(ModelStandings).validate_python(listed)
+    assert (listed["in_force"], listed["before"]) == ("m-b", "m-a")
+    assert "put into force" in bob.get(second).text
+
+    for to in ("rollback", "rules-only"):
+        assert step(bob, "/models", to, reason="").status_code == 422
+    assert step(bob, "/models", "rollback", reason="It flags empty trucks.").status_code == 303
+    assert world.get("/v1/models").json()["in_force"] == "m-a"
+    assert "It flags empty trucks." in bob.get(first).text
+    assert step(ann, "/models", "rules-only", reason="The scale is off.").status_code == 303
+    assert world.get("/v1/models").json()["in_force"] is None
+
+
+def test_the_candidate_of_the_week_is_announced(world: World, ann: Desk, bob: Desk) -> None:
+    for version, by in (("m-week", WEEKLY_TIMER), ("m-own", "ann")):
+        candidate(world, version, by=by)
+        assert "data-proposed" not in bob.get("/models").text
+    world.runtime.journal.append([MODEL_SHADOWED.draft("m-own", {"by": "ann"})])
+    assert "data-proposed" not in bob.get("/models").text, "a person's own candidate"
+    world.runtime.journal.append([MODEL_SHADOWED.draft("m-week", {"by": WEEKLY_TIMER})])
+    for desk in (ann, bob):
+        text = desk.get("/models").text
+        assert (
+            "data-proposed>The candidate of the week" in text and text.count("data-proposed") == 1
+        )
+    assert step(bob, "/models/m-week", "approvals").status_code == 303, "one of two"
+    assert world.get("/v1/models").json()["in_force"] != "m-week"
+
+
+def test_why_a_model_is_refused_stands_next_to_it(world: World, bob: Desk) -> None:
+    candidate(world, "m-unjudged", evaluation="")
+    candidate(world, "m-doubted", doubts=["The results entered at OYB look turned."])
+    candidate(world, "m-blind", targets={}, cannot_tell=["Not yet knowable, too few finds."])
+    candidate(world, "m-changed")
+    card = world.home.bundles / "m-changed" / "card.json"
+    card.write_text(card.read_text("utf-8").replace("crossings", "people"), "utf-8")
+    text = bob.get("/models").text
+    blind = "it could not be judged: Not yet knowable, too few finds."
+    for why in ("no stored evaluation", "look turned", "card.json was changed", blind):
+        assert why in text
+    page = bob.get("/models/m-changed").text
+    assert "refused" in page and 'id="approve"' not in page and "Ranks people" not in page
+    assert bob.get("/models/m-changed/report").status_code == 503
+    against = {one["version"]: one["against"] for one in world.get("/v1/models").json()["models"]}
+    assert all(against[version] for version in ("m-unjudged", "m-doubted", "m-changed"))
+    page = bob.get("/models/m-blind").text
+    assert blind in page and 'id="approve"' not in page and 'id="challenge"' not in page
+
+
+def test_a_process_that_refuses_what_is_in_force_says_so(
+    world: World, bob: Desk, cem: Desk
+) -> None:
+    world.models.broken = frozenset({"m-broken"})
+    path = candidate(world, "m-broken")
+    for who in (bob, cem):
+        assert step(who, path, "approvals").status_code == 303
+    assert "refuses its bundle" not in bob.get("/models").text
+    world.models.version = "m-broken"
+    world.runtime.watch.look()
+    assert world.get("/v1/models").json()["is_refused"] is True
+    assert "m-broken is in force, but this process refuses its bundle" in bob.get("/models").text
+    world.models.version = "m1"
+    world.runtime.watch.look()
+    step(bob, "/models", "rules-only", reason="It cannot be loaded.")
+
+
+def test_every_figure_has_an_interval_a_population_and_says_it_is_made_up(
+    world: World, bob: Desk
+) -> None:
+    one, other = candidate(world, "m-one"), candidate(world, "m-other")
+    text = bob.get(f"/models/comparison?version={one[8:]}&version={other[8:]}").text
+    answer = world.get("/v1/models/comparison?version=m-one&version=m-other").json()
+    TypeAdapter(ModelComparison).validate_python(answer)
+    cells = text.split("<td>")[1:]
+    assert len(cells) == 2 * (2 * 3 * 5 + 2)
+    for cell in cells:
+        assert "between" in cell or "not yet knowable" in cell or "mean over" in cell, cell
+        assert "rows" in cell or "mean over" in cell, cell
+    assert text.count('class="made-up"') == 4
+    page = bob.get(one).text
+    assert page.count('class="made-up"') >= 2
+    TypeAdapter(ModelView).validate_python(world.get("/v1/models/m-one").json())
+    many = "&".join(f"version=m-{n}" for n in range(4))
+    assert bob.get(f"/models/comparison?{many}").status_code == 422
+    assert bob.get("/models/m-none").status_code == 404
+
+
+FIRST = {"value": 0.30, "low": 0.25, "high": 0.35, "n": 412, "positives": 124, "knowable": True}
+
+
+@pytest.mark.parametrize(
+    ("second", "sentence", "conclusion"),
+    [
+        ({}, "cannot be told apart on 412 inspections", "same"),
+        ({"value": 0.28, "low": 0.23, "high": 0.33, "n": 400}, "apart on 400 inspections", "same"),
+        ({"value": 0.10, "low": 0.08, "high": 0.13}, "m-left finds more than m-right", "higher"),
+        ({"value": 0.60, "low": 0.55, "high": 0.65}, "m-right finds more than m-left", "lower"),
+        ({"knowable": False}, "Nothing can be concluded", "not_knowable"),
+    ],
+)
+def test_what_can_be_concluded_of_two_models_is_a_sentence(
+    world: World, bob: Desk, *, second: dict[str, Any], sentence: str, conclusion: str
+) -> None:
+    for version, figure in (("m-left", FIRST), ("m-right", FIRST | second)):
+        targets = json.loads(report())["targets"]
+        for view in ("random_stream", "inverse_propensity"):
+            targets["discrepancy"][view]["hit_rate_at_capacity"] = figure | {"why": ""}
+        candidate(world, version, targets=targets)
+    asked = "/models/comparison?version=m-left&version=m-right"
+    answer = world.get(f"/v1{asked}").json()
+    TypeAdapter(ModelComparison).validate_python(answer)
+    found = answer["differences"]["discrepancy"]["random_stream"]["hit_rate_at_capacity"]
+    assert found["conclusion"] == conclusion
+    text = bob.get(asked).text
+    first = text.partition('id="concluded-discrepancy"')[2].partition("</p>")[0]
+    assert sentence in first and "different periods" not in first
+    assert text.count('class="interval both"') == 2 * 3 * 5
+    assert world.get(f"{asked.replace('/models', '/v1/models')}&version=m-left").json()[
+        "differences"
+    ]
+
+
+def test_intervals_that_overlap_may_still_differ() -> None:
+    """Ends that overlap a little are no proof of equality, and equality is no proof of overlap."""
+    low = {"value": 0.20, "low": 0.16, "high": 0.245, "n": 330, "knowable": True}
+    high = {"value": 0.28, "low": 0.235, "high": 0.33, "n": 330, "knowable": True}
+    assert subtract_estimates(high, low)["conclusion"] == "higher"
+    found = subtract_estimates(low, high)
+    assert found["conclusion"] == "lower"
+    # Newcombe (1998), table II (a), method 10: 56 of 70 against 48 of 80.
+    known = subtract_estimates(make_wilson(56, 70), make_wilson(48, 80))
+    assert known["low"] == pytest.approx(0.0524, abs=5e-5)
+    assert known["high"] == pytest.approx(0.3339, abs=5e-5)
+
+
+def make_wilson(hits: int, n: int) -> dict[str, Any]:
+    """Return a share with Wilson's interval (1927), which Newcombe's difference takes."""
+    value, z = hits / n, 1.959964
+    middle, bottom = value + z * z / (2 * n), 1 + z * z / n
+    half = z * math.sqrt(value * (1 - value) / n + z * z / (4 * n * n))
+    ends = {"low": (middle - half) / bottom, "high": (middle + half) / bottom}
+    return {"value": value, "n": n, "knowable": True} | ends
+
+
+def test_a_report_is_drawn_by_us_and_a_stored_page_is_sealed(world: World, bob: Desk) -> None:
+    path = candidate(world, "m-report")
+    page = bob.get(f"{path}/report")
+    assert page.status_code == 200 and len(page.content) < 150_000
+    assert "<style" not in page.text and " style=" not in page.text
+    assert page.text.count('<svg class="plot"') == 4 and "report.html" not in page.text
+    assert world.get("/v1/models/m-report/report").json()["synthetic"] is True
+    assert bob.get(f"{path}/report.html").status_code == 404
+    kept = world.home.reports / "m-report" / "report.html"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("<script>alert(1)</script>", "utf-8")
+    sealed = bob.get(f"{path}/report.html")
+    assert sealed.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert bob.get("/models/..%2F..%2Fkeys/report.html").status_code == 404
+
+
+def test_a_report_says_how_sure_it_is(world: World, bob: Desk) -> None:
+    page = bob.get(f"{candidate(world, 'm-sure')}/report").text
+    assert page.count('<polyline class="edge"') in (2, 4)
+    assert "Right chances would seem off by" in page and "20:00-08:00" in page
+    value = bob.get("/models/comparison?version=m-sure").text
+    assert "Calibration error" in value
+
+
+def test_models_and_their_reports_speak_one_language(world: World, cem: Desk) -> None:
+    path = candidate(world, "m-speaks", evaluation="")
+    cem.get("/language/ru?back=/")
+    try:
+        single = [text for text in list_texts() if isinstance(text, str)]
+        english = {text for text in single if len(WORD.findall(text)) > 2}
+        for where in ("/models", path, f"{path}/report", "/models/comparison?version=m-speaks"):
+            text = cem.get(where).text
+            assert '<html lang="ru">' in text
+            assert not [one for one in english if one in text], where
+    finally:
+        cem.get("/language/en?back=/")
+
+
+def test_pages_are_for_those_whom_their_routes_admit(world: World) -> None:
+    officer = at_desk(world, "officer", Role.CHECKPOINT)
+    for path in ("/models", "/models/m-one", "/models/m-one/report.html", "/drift"):
+        assert officer.get(path).status_code == 403
+
+
+def test_the_shadow_stands_next_to_what_decided(
+    world: World, bob: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = candidate(world, "m-shade")
+    assert "It has scored no full day" in bob.get(path).text
+    assert step(bob, path, "shadow").headers["location"].endswith("done=shadowed")
+    group = {"picked": 4, "hit_rate": CALM["found"], "random": UNDRAWN["found"]}
+    compared = {"days": 3, "last_day": "2026-03-01", "decisions": 400, "capacity": 0.05}
+    compared |= {"picked": 20, "agreement": CALM["found"]}
+    compared |= {"groups": {"both": group, "shadow": group | {"picked": 16}, "in_force": group}}
+    monkeypatch.setattr(
+        "models.monitoring.shadow_scoring.measure_agreement", lambda *_, **__: compared
+    )
+    TypeAdapter(ModelView).validate_python(world.get("/v1/models/m-shade").json())
+    text = bob.get(path).text
+    assert "400 decisions on 3 days" in text and "20 by each" in text
+    assert text.count("between 11.0% and 32.0%") == 4 and "12 of 60" in text
+    assert text.count("no inspections yet") >= 3
+    assert "synthetic" in text.partition('id="beside"')[2]
+
+
+CALM: dict[str, Any] = {
+    "weeks": 2, "evidence": 0.4, "threshold": 520.0, "alarmed": False, "stated": 0.21,
+    "found": {"value": 0.2, "low": 0.11, "high": 0.32, "n": 60, "positives": 12,
+              "knowable": True, "why": ""},
+}  # fmt: skip
+UNDRAWN: dict[str, Any] = CALM | {
+    "stated": None,
+    "found": {"value": None, "low": None, "high": None, "n": 0, "positives": 0,
+              "knowable": False, "why": "nothing was counted"},
+}  # fmt: skip
+SCORE = {"psi": 0.3, "noise": 0.02, "moved": True, "above_cut": CALM["found"], "expected": 0.05}
+FAMILY = {"family": "mirror", "features": 11, "moved": 2, "farthest": "mirror_days", "psi": 0.4,
+          "noise": 0.02, "is_moved": True}  # fmt: skip
+SMALL = {"rows": 12, "knowable": False, "families": [], "moved": None, "of": 185, "score": None,
+         "picked": UNDRAWN, "random": UNDRAWN}  # fmt: skip
+LARGE = {"rows": 900, "knowable": True, "families": [FAMILY], "moved": 2, "of": 185,
+         "score": SCORE, "picked": CALM | {"alarmed": True}, "random": CALM}  # fmt: skip
+MEASURED: dict[str, Any] = {
+    "version": "m-one", "synthetic": True, "since": "2026-02-01T00:00:00Z",
+    "until": "2026-03-01T00:00:00Z", "in_force_since": "2025-11-05T09:00:00Z",
+    "decisions": 5000, "sampled": 912, "left_out": 3, "span_days": 27.5,
+    "reference_rows": 40000, "all": LARGE,
+    "posts": {"FOT": SMALL, "OYB": LARGE},
+}  # fmt: skip
+"""As ``darvoza drift`` answers; what it computes is tested where it is made."""
+
+
+def test_drift_says_what_moved_and_what_to_do(
+    world: World, bob: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if world.get("/v1/drift").json()["measured"] is None:
+        assert "Nothing was measured yet" in bob.get("/drift").text
+
+    monkeypatch.setattr(Measurements, "run", lambda _, *, days: MEASURED)
+    assert bob.send("/drift", "/drift", {}).headers["location"] == "/drift?done=measured"
+    values = [world.post("/v1/drift", None, Role.ANALYST, key="d-1").json() for _ in range(2)]
+    assert values[0] == values[1] == world.get("/v1/drift").json(), "one key, one measurement"
+    TypeAdapter(DriftAnswer).validate_python(values[0])
+    text = bob.get("/drift").text
+    for value in ("Searches find less than stated", "2 of 185 features have moved", "mirror_days"):
+        assert value in text
+    assert "since 5 Nov 2025" in text, "searches count since then, features since a month"
+    assert "between 11.0% and 32.0%" in text and "12 of 60" in text and "synthetic" in text
+    short = MEASURED | {"span_days": 0.01, "all": LARGE | {"picked": CALM}}
+    monkeypatch.setattr(Measurements, "run", lambda _, *, days: short)
+    assert bob.send("/drift", "/drift", {}).headers["location"] == "/drift?done=measured"
+    whole = bob.get("/drift").text
+    todo = whole.partition('id="todo"')[2].partition("</section>")[0]
+    assert "have moved" not in todo and "<strong>" not in todo, "a burst is no alarm"
+    caveats = [whole.index("spread over"), text.index("A season, a holiday")]
+    alarms = [whole.index("That is no alarm"), text.index("Searches find less than stated")]
+    assert all(a < b for a, b in zip(caveats, alarms, strict=True)), "the caveat comes first"
+    monkeypatch.setattr(Measurements, "run", lambda _, *, days: MEASURED)
+    bob.send("/drift", "/drift", {})
+    quiet = bob.get("/drift?at=FOT").text
+    assert "12 decisions were read again, 200 are needed" in quiet and "mirror_days" not in quiet
+    assert quiet.count("not yet knowable") + quiet.count("no inspections yet") > 4
+
+    def busy(*_: object, **__: object) -> None:
+        raise BusyError("another measurement is under way")
+
+    monkeypatch.setattr(Measurements, "run", busy)
+    assert bob.send("/drift", "/drift", {}).headers["location"] == "/drift?done=busy"
+
+
+def test_charts_stand_where_their_numbers_say() -> None:
+    made = bars([0, 4, 2])
+    assert made is not None and made.mean == 2 and made.bars[0].height == 0
+    tall, half = made.bars[1], made.bars[2]
+    assert tall.height == 2 * half.height and tall.y < half.y and tall.x < half.x
+    assert bars([]) is None and bars([0, 0]) is not None
+    assert trace_line([0, 0.5, 1], [0, 1, 1]) == f"0.0,{SIDE}.0 100.0,0.0 {SIDE}.0,0.0"
+    (dot,) = dots({"said": [0.25], "came": [0.25], "low": [0.0], "high": [1.0]})
+    assert (dot.x, dot.y, dot.low, dot.high) == (100, 100, SIDE, 0)
+    assert stretch_share(-1) == 0 and stretch_share(2) == SIDE
+    assert 0 == reach(0) < reach(0.1) < reach(0.25) < reach(9) == SIDE
+
+
+def test_a_measurement_runs_as_a_command_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        asked.append(command)
+        fault = b"Traceback: secret"
+        return subprocess.CompletedProcess(command, len(asked) - 1, b'{"moved": 0}', fault)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    measurements = Measurements(world.home)
+    assert measurements.run(days=7) == {"moved": 0}
+    assert asked[0][3:] == [
+        "drift", "--home", str(world.home.root), "--json", "--polite",
+        "--days", "7", "--unrecorded",
+    ]  # fmt: skip
+    with pytest.raises(NotEnoughDataError, match=r"measurement-error\.log in the home") as failed:
+        measurements.run(days=7)
+    assert "secret" not in str(failed.value)  # a fault of ours may quote records

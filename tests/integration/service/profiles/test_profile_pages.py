@@ -1,0 +1,324 @@
+"""Profiles and the watch list at the desk: written, checked, tried, approved by another, let go."""
+
+import re
+import subprocess
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from api.cli.demo import furnish
+from api.profiles.answers import ProfileView, check_expression
+from api.profiles.page import successor, words
+from api.service.executors import Backtests, Measurements
+from api.web.i18n import LANGUAGES, ReaderLocale
+from api.web.messages import MessageReader
+from engine.criteria.profiles.checker import program
+from engine.criteria.profiles.profile import BacktestSubject
+from engine.domain.rights import Role
+from engine.errors import BusyError, NotEnoughDataError, ProfileRefusedError
+from models.data.propensity_log import missing_messages
+from tests.support.page_session import Desk, at_desk
+from tests.support.running_service import World, arrival
+from tests.unit.engine.criteria.profiles.test_language import BOMBS, REFUSED
+from tests.unit.service.client.test_client import client
+from tests.unit.service.profiles.test_profiles import decide_arrival, sacks
+
+RATE: dict[str, Any] = {"value": 0.31, "low": 0.21, "high": 0.43, "n": 61, "positives": 19,
+                        "knowable": True, "why": ""}  # fmt: skip
+CHOSEN: dict[str, Any] = {
+    "searches": 120.0, "inverse_propensity": RATE, "self_normalised": RATE,
+    "doubly_robust": RATE | {"value": None, "low": None, "high": None, "knowable": False},
+    "hits_per_hour": RATE | {"value": 0.47, "low": 0.32, "high": 0.66},
+    "hits": RATE | {"value": 37.2, "low": 25.2, "high": 51.6},
+    "diagnostics": {"drawn": 61, "effective": 48.0, "largest_weight": 0.07, "covered": 0.96,
+                    "covered_low": 0.5, "covered_high": 1.6, "not_carried_out": 0.04,
+                    "faults": [], "doubts": [], "messages": []},
+}  # fmt: skip
+FIGURES: dict[str, Any] = {
+    "synthetic": True, "history": "h", "since": "2026-01-01T00:00:00Z",
+    "until": "2026-03-31T00:00:00Z", "days": 89.0, "arrivals": 4000, "matches": 120,
+    "matches_per_day": 1.3, "selected_per_day": 1.3, "minutes_per_day": 61.0,
+    "inspected": 40, "hits": 9, "seizures": 0, "finds_elsewhere": 2,
+    "hit_rate": {"value": 0.225, "low": 0.108, "high": 0.385, "n": 40, "positives": 9,
+                 "knowable": False, "why": "the interval is wider than 0.25"},
+    "seizure_rate": {"value": 0.0, "low": 0.0, "high": 0.088, "n": 40, "positives": 0,
+                     "knowable": True, "why": ""},
+    "random": {"inspected": 300, "matched": 0,
+               "share_matched": {"value": 0.0, "low": 0.0, "high": 0.012, "n": 300,
+                                 "positives": 0, "knowable": True, "why": ""},
+               "hit_rate": {"value": None, "low": None, "high": None, "n": 0, "positives": 0,
+                            "knowable": False, "why": "nothing was counted"},
+               "not_carried_out": 0},
+    "base_rate": {"value": 0.05, "low": 0.028, "high": 0.081, "n": 300, "positives": 15,
+                  "knowable": True, "why": ""},
+    "failed": 0, "steps": 12, "reads": ["crossing.carrier_id"], "proxies": [], "examples": [],
+    "daily_matches": [0, 5, 1], "had_it_chosen": CHOSEN,
+}  # fmt: skip
+"""As a backtest answers; what one computes is tested where it is made."""
+
+
+@pytest.fixture(autouse=True)
+def _small_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_model(*_: object, **__: object) -> None:
+        raise NotEnoughDataError("the measurement", "no model is in force")
+
+    monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES)
+    monkeypatch.setattr(Measurements, "run", no_model)
+
+
+@pytest.fixture(scope="module")
+def ann(world: World) -> Desk:
+    return at_desk(world, "ann", Role.ANALYST)
+
+
+@pytest.fixture(scope="module")
+def bob(world: World) -> Desk:
+    return at_desk(world, "bob")
+
+
+def make_form(code: str, **more: str) -> dict[str, str]:
+    until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    known = {"code": code, "expression": f'crossing.carrier_id == "k-{code}"', "channel": "red"}
+    return known | {"percentage": "100", "valid_until": until} | more
+
+
+def propose(desk: Desk, name: str, **more: str) -> Any:
+    return desk.send("/profiles/new", "/profiles", make_form(name) | more)
+
+
+def step(desk: Desk, code: str, what: str, **fields: str) -> Any:
+    return desk.send(f"/profiles/{code}", f"/profiles/{code}/{what}", fields)
+
+
+def test_written_approved_by_another_in_force_and_picking(
+    world: World, ann: Desk, bob: Desk
+) -> None:
+    answer = propose(ann, "DESK-1", title="A carrier")
+    assert answer.headers["location"] == "/profiles/DESK-1?done=proposed"
+    own = ann.get("/profiles/DESK-1").text
+    assert "You wrote it" in own and 'id="approve"' not in own
+    assert step(ann, "DESK-1", "approvals").status_code == 403
+    page = bob.get("/profiles/DESK-1").text
+    assert 'id="approve"' in page and "synthetic" in page
+    assert "between 10.8% and 38.5%" in page and "40" in page, "an interval and its population"
+    assert page.count("not yet knowable") + page.count("no inspections yet") >= 2
+    assert "their mean, 1.3 a day" in page, "the list's figure, whatever the last part of a day has"
+    assert "120 matches among all 4,000 arrivals (3.0%)" in page.replace("\n", " ")
+    assert "Share of random checks that match" in page
+    assert step(bob, "DESK-1", "approvals").status_code == 303
+    picked = world.decide(arrival(41, carrier_id="k-DESK-1")).json()
+    seen = world.get(f"/v1/decisions/{picked['decision_id']}").json()
+    assert seen["profiles"] == ["DESK-1"]
+    values = [one["text"] for one in seen["reasons"] if one["code"] == "profile"]
+    assert values == ["Profile DESK-1 «A carrier»: carrier id: k-DESK-1."]
+    assert "reasons" not in picked, "a checkpoint is not told"
+    listed = bob.get("/profiles").text
+    assert "DESK-1" in listed and "in force" in listed and len(listed) < 150_000
+
+
+def test_the_list_and_the_page_state_the_same_figures(ann: Desk) -> None:
+    propose(ann, "SAME-1")
+    page = ann.get("/profiles/SAME-1").text
+    (row,) = (one for one in ann.get("/profiles").text.split("<tr data-row>") if "SAME-1" in one)
+    matches, minutes = re.findall(r'<td class="n">([\d.,]+)</td>', row)[:2]
+    assert f"their mean, {matches} a day" in page
+    assert re.search(rf"<dt>Roster minutes a day</dt><dd>{minutes} ", page)
+    last_days = f"{FIGURES['matches']} matches among all 4,000 arrivals (3.0%)"
+    assert last_days in page and "1 Jan 2026 – 31 Mar 2026" in page, "the days it looked at"
+
+
+def test_what_it_would_have_found_is_shown_with_what_that_stands_on(
+    world: World, ann: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES)
+    propose(ann, "VALUE-1")
+    page = ann.get("/profiles/VALUE-1").text
+    assert "Estimated hit rate if used" in page and "between 21.0% and 43.0%" in page
+    assert (
+        "37.2" in page
+        and "0.47" in page
+        and "61 random selections, as good as 48 equal ones" in page
+    )
+    found = world.get("/v1/profiles/VALUE-1").json()
+    TypeAdapter(ProfileView).validate_python(found)
+    is_day = ReaderLocale("en", 300).is_midnight(datetime.fromisoformat(found["valid_until"]))
+    assert ("the last day included" in page) is is_day
+    assert found["backtest"]["had_it_chosen"]["diagnostics"]["not_carried_out"] == 0.04
+    fault = "more than 10% of the draws were not carried out in full"
+    withheld = {name: CHOSEN[name] | {"knowable": False, "why": fault}
+                for name in ("self_normalised", "hits", "hits_per_hour")}  # fmt: skip
+    messages = [one.as_dict() for one in missing_messages(0.3)]
+    log = CHOSEN["diagnostics"] | {
+        "faults": [fault], "messages": messages, "not_carried_out": 0.3
+    }  # fmt: skip
+    value = CHOSEN | withheld | {"diagnostics": log}
+    monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES | {"had_it_chosen": value})
+    propose(ann, "VALUE-2")
+    page = ann.get("/profiles/VALUE-2").text
+    assert fault in page and "<strong>37.2</strong>" not in page
+    ann.get("/language/ru?back=/profiles")
+    page = ann.get("/profiles/VALUE-2").text
+    assert "более 10% отобранных досмотрены не полностью" in page and fault not in page
+    ann.get("/language/en?back=/profiles")
+
+
+def test_a_changed_profile_is_shown_against_the_one_in_force(ann: Desk, bob: Desk) -> None:
+    propose(ann, "DIFF-1")
+    step(bob, "DIFF-1", "approvals")
+    begun = ann.get("/profiles/new?from=DIFF-1").text
+    assert 'value="DIFF-2"' in begun and "k-DIFF-1" in begun
+    changed = 'crossing.carrier_id == "k-other"'
+    propose(ann, "DIFF-2", expression=changed, percentage="12,5", instead_of="DIFF-1")
+    page = bob.get("/profiles/DIFF-2").text
+    assert "<del>&#34;k-DIFF-1&#34;</del><ins>&#34;k-other&#34;</ins>" in page
+    assert re.search(r'class="differs">\s*<strong>≠</strong> 12.5', page)
+    step(bob, "DIFF-2", "approvals")
+    assert "let this one leave" in bob.get("/profiles/DIFF-1").text
+    assert propose(ann, "DIFF-3", instead_of="NOBODY").status_code == 422
+
+
+def test_leaving_takes_a_second_person_too(world: World, ann: Desk, bob: Desk) -> None:
+    propose(ann, "GONE-1")
+    step(bob, "GONE-1", "approvals", shadow="1")
+    assert world.get("/v1/profiles/GONE-1").json()["state"] == "shadow"
+    assert step(bob, "GONE-1", "retirements", reason="no finds").status_code == 303
+    assert "no finds" in bob.get("/profiles/GONE-1").text
+    assert step(bob, "GONE-1", "approvals").status_code == 403
+    cem = at_desk(world, "cem")
+    assert step(cem, "GONE-1", "approvals").status_code == 303
+    assert "GONE-1" in cem.get("/profiles").text.partition("<details")[2]
+
+
+def test_the_editor_says_where_and_keeps_what_was_typed(ann: Desk) -> None:
+    bad = make_form("BAD-1", expression='features.night == 1 && features.nite == "<b>"')
+    checked = ann.send("/profiles/new", "/profiles/checks", bad)
+    assert checked.status_code == 200 and "Position 24" in checked.text
+    assert "<mark>features.nit</mark>" in checked.text and "&lt;b&gt;" in checked.text
+    part = ann.send("/profiles/new", "/profiles/checks?part=1", bad).text
+    assert "Position 24" in part and "<form" not in part
+    refused = ann.send("/profiles/new", "/profiles", bad)
+    assert refused.status_code == 422 and 'value="BAD-1"' in refused.text
+    for change in ({"valid_until": "2020-01-01"}, {"code": "low"}, {"percentage": "many"}):
+        assert propose(ann, "BAD-2", **change).status_code == 422
+    assert ann.get("/v1/profiles/BAD-1").status_code == 404
+    assert len(checked.content) < 150_000
+    assert propose(ann, "DESK-9").status_code == 303
+    assert propose(ann, "DESK-9", percentage="5").status_code == 422, "a code is used once"
+
+
+def test_a_shipped_profile_is_a_link_to_the_editor_and_selects_nothing(ann: Desk) -> None:
+    assert "/profiles/new?template=precursors" in ann.get("/profiles").text
+    shown = ann.get("/profiles/new?template=precursors").text
+    assert 'value="PRECURSORS-1"' in shown and "features.consignee_precursor_new == 1" in shown
+    assert ann.get("/profiles/new?template=no-such").status_code == 404
+    assert ann.get("/v1/profiles/PRECURSORS-1").status_code == 404
+
+
+def test_what_cannot_be_tried_now_waits(
+    ann: Desk, bob: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise BusyError("another backtest is under way")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Backtests, "run", busy)
+        propose(ann, "BUSY-1")
+        assert "No backtest is attached" in bob.get("/profiles/BUSY-1").text
+        assert step(ann, "BUSY-1", "backtests").headers["location"].endswith("done=busy")
+    assert 'id="approve"' not in bob.get("/profiles/BUSY-1").text
+    step(ann, "BUSY-1", "backtests")
+    assert 'id="approve"' in bob.get("/profiles/BUSY-1").text
+
+
+def test_pages_are_for_those_whom_their_routes_admit(world: World, bob: Desk) -> None:
+    officer = at_desk(world, "officer", Role.CHECKPOINT)
+    for path in ("/profiles", "/profiles/new", "/profiles/DESK-1", "/watchlist"):
+        assert officer.get(path).status_code == 403
+    assert bob.get("/profiles/NOT-YET").status_code == 404
+    assert bob.get("/profiles/lower").status_code == 422
+
+
+def test_the_watch_list_is_written_by_two(world: World, ann: Desk, bob: Desk) -> None:
+    until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    entries = {"kind": "plate", "identifier": "01 А 777 ВС", "reason": "tip-off", "expiry": until}
+    page = ann.get("/watchlist").text
+    found = re.search(r'name="once" value="(\w+)"', page)
+    assert found is not None
+    fields = entries | {"once": found[1]}
+    for _ in range(2):  # sent twice, it counts once
+        assert ann.send("/watchlist", "/watchlist", fields).status_code == 303
+    every = world.get("/v1/watchlist").json()["entries"]
+    (entry,) = [one for one in every if one["reason"] == "tip-off"]
+    path = f"/watchlist/{entry['id']}"
+    assert "another person approves" in ann.get("/watchlist").text
+    assert bob.send("/watchlist", f"{path}/approvals", {}).status_code == 303
+    values = world.decide(arrival(77, plate="01a777bc")).json()
+    assert values["channel"] == "red"
+    assert bob.send("/watchlist", f"{path}/retirements", {"reason": "over"}).status_code == 303
+    assert "over" in ann.get("/watchlist").text
+    for change in ({"identifier": ""}, {"expiry": "2020-01-01"}, {"reason": ""}):
+        bad = ann.send("/watchlist", "/watchlist", fields | {"once": "0" * 24} | change)
+        assert (bad.status_code == 422 and "01 А 777 ВС" in bad.text) or not change["identifier"]
+
+
+@pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
+def test_every_refusal_is_said_in_every_language(world: World, code: str) -> None:
+    reader, names = MessageReader(ReaderLocale(code, 300)), world.runtime.plan.names
+    for expression in (*REFUSED, *BOMBS.values()):
+        with pytest.raises(ProfileRefusedError) as refused:
+            program(expression, features=names)
+        result = check_expression(expression, names)
+        assert not reader.refusal(result | {"why": "no words but the message's"}).is_english
+        assert refused.value.fields[0]["message"] == result["message"]
+    bare = result | {"message": "of another version", "why": "no words"}
+    assert reader.refusal(bare).is_english, "negative control: the words come from the message"
+
+
+def test_words_come_out_as_they_went_in() -> None:
+    before, after = 'a.b == 1 && c in ["x  y"]', 'a.b == 2 && c in ["x  y", "z"] || d'
+    pieces = words(before, after)
+    assert "".join(one.text for one in pieces if one.kind != "new") == before
+    assert "".join(one.text for one in pieces if one.kind != "gone") == after
+
+
+def test_a_successor_has_a_code_of_its_own() -> None:
+    assert [successor(code) for code in ("A", "A-9", "A-B", "X" * 32)] == [
+        "A-2",
+        "A-10",
+        "A-B-2",
+        "",
+    ]
+
+
+def test_the_demonstration_furnishes_the_desk(world: World, bob: Desk) -> None:
+    furnish(client(world, Role.ANALYST), client(world, Role.SUPERVISOR))
+    profiles = {one["code"]: one for one in world.get("/v1/profiles").json()["profiles"]}
+    assert profiles["HEAVY-1"]["state"] == "in_force"
+    assert profiles["HEAVY-2"]["state"] == "proposed"
+    assert "HEAVY-1" in bob.get("/profiles/HEAVY-2").text.partition('id="diff"')[2]
+    reasons = [one["reason"] for one in world.get("/v1/watchlist").json()["entries"]]
+    assert any("synthetic" in reason for reason in reasons)
+
+
+def test_a_backtest_runs_as_a_command_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        decide_arrival(world, sacks(9500 + number))
+    monkeypatch.undo()  # the real runner
+    trial = BacktestSubject('crossing.carrier_id.startsWith("first-")', "yellow", 10.0, "OYB")
+    found = Backtests(world.home).run(trial, days=30)
+    assert found["matches"] >= 6 and found["selected_per_day"] == pytest.approx(
+        0.1 * found["matches_per_day"]
+    )
+
+    def late(*_: object, **__: object) -> None:
+        raise subprocess.TimeoutExpired("darvoza", 1)
+
+    from engine.errors import BusyError
+
+    monkeypatch.setattr(subprocess, "run", late)
+    with pytest.raises(BusyError):
+        Backtests(world.home).run(trial, days=30)

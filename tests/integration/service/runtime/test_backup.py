@@ -1,0 +1,249 @@
+"""A backup made while the service works verifies after the restore, and goes on from there."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from api.cli.home import copy_home
+from api.cli.main import app
+from api.migrations.upgrade import _VERSIONS, newest, read_version
+from api.service.assembly import open_runtime, open_store
+from api.service.settings import Settings
+from engine.audit.verification import verify
+from engine.errors import HomeError, InputError, NotAllowedError
+from engine.journal.receipts import Receipt
+from engine.queue.queue import list_decisions
+from engine.storage.database import Store
+from engine.storage.home import DATABASE_VARIABLE, Home
+from tests.support.emptied_database import empty_database
+from tests.support.running_service import (
+    FakeModels,
+    World,
+    arrival,
+    make_home,
+    make_keys,
+    open_world,
+    serving,
+)
+
+if TYPE_CHECKING:
+    from experiments.support.postgres import Cluster
+
+FIRST = 40
+Answers = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def noon(long_shift: None) -> None:
+    """Keep the machine's clock, which other processes and servers have."""
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[World]:
+    """Serve a home of this test's own."""
+    yield from serving(tmp_path / "home")
+
+
+@cache
+def body(number: int) -> dict[str, Any]:
+    """Return the same body each time: a sender asks again with what it sent."""
+    return arrival(300_000 + number)
+
+
+def decide(world: World, numbers: range) -> Answers:
+    return [world.decide(body(number)).json() for number in numbers]
+
+
+def while_deciding(world: World, deed: Callable[[], Any]) -> None:
+    """Do something while decisions go on."""
+    stop = threading.Event()
+
+    def ask() -> None:
+        for number in range(FIRST, 5000):
+            if stop.is_set():
+                return
+            decide(world, range(number, number + 1))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        deed()
+    finally:
+        stop.set()
+        asking.join()
+
+
+def restore_keys(world: World, copy: Path) -> Home:
+    """Put the keys, which were kept elsewhere, next to the copy."""
+    shutil.copytree(world.home.keys, copy / "keys")
+    return Home(copy)
+
+
+def missing(home: Home, known: Answers) -> set[str]:
+    """Return the rules that these receipts break in a restored home."""
+    runtime = open_runtime(home, Settings(), FakeModels())
+    try:
+        receipts = [Receipt.from_json(one) for one in known]
+        found = verify(runtime.store, receipts, public_key=runtime.signer.public_key)
+        return {fault.rule for fault in found.faults}
+    finally:
+        runtime.close()
+
+
+def test_a_backup_verifies_after_its_restore_and_goes_on(live: World, tmp_path: Path) -> None:
+    result = decide(live, range(FIRST))
+    while_deciding(live, lambda: copy_home(live.home, tmp_path / "copy"))
+    home = restore_keys(live, tmp_path / "copy")
+    assert missing(home, result) == set()
+    client, made = open_world(home, FakeModels(), Settings())
+    with client:
+        again = World(home, live.models, client, made.state.runtime, live.keys, live.other)
+        assert decide(again, range(FIRST)) == result, "what was acknowledged is told again"
+        assert again.decide(arrival(400_000)).status_code == 201
+        with again.runtime.store.read() as connection:
+            filed = list_decisions(connection, post=None, channel=None, since=0, most=FIRST)
+            assert all(
+                again.runtime.recompute.decision(connection, f.seq).is_identical for f in filed
+            )
+
+
+def test_a_file_copied_without_its_log_has_lost_what_was_acknowledged(
+    live: World, tmp_path: Path
+) -> None:
+    """Negative control: a plain copy of the database file, which receipts show to be short."""
+    result = decide(live, range(FIRST))
+    (tmp_path / "copy").mkdir()
+    shutil.copy(live.home.root / "darvoza.sqlite", tmp_path / "copy")
+    shutil.copy(live.home.network, tmp_path / "copy")
+    assert missing(restore_keys(live, tmp_path / "copy"), result)
+
+
+def test_the_command_copies_everything_but_keys_and_nothing_over(
+    live: World, tmp_path: Path
+) -> None:
+    decide(live, range(3))
+    (live.home.bundles / "m1").mkdir()
+    (live.home.bundles / "m1" / "card.md").write_text("a card", "utf-8")
+    asked = ["backup", str(tmp_path / "copy"), "--home", str(live.home.root), "--json"]
+    found = CliRunner().invoke(app, asked)
+    assert found.exit_code == 0 and json.loads(found.stdout)["ok"]
+    names = {path.name for path in (tmp_path / "copy").iterdir()}
+    assert {"darvoza.sqlite", "bundles", "history", "network.toml"} <= names
+    assert "keys" not in names
+    assert (tmp_path / "copy" / "bundles" / "m1" / "card.md").read_text() == "a card"
+    with pytest.raises(InputError, match="already"):
+        copy_home(live.home, tmp_path / "copy")
+
+
+def test_a_copy_without_its_keys_verifies_and_calls_no_receipt_forged(
+    live: World, tmp_path: Path
+) -> None:
+    result, copy, held = decide(live, range(3)), tmp_path / "copy", tmp_path / "held.jsonl"
+    copy_home(live.home, copy)
+    held.write_text("\n".join(json.dumps(one["receipt"]) for one in result))
+    asked = ["verify", "--home", str(copy), "--json"]
+    assert CliRunner().invoke(app, asked).exit_code == 0
+    with pytest.raises(HomeError, match="keys/ back"):
+        app([*asked, "--receipts", str(held)], standalone_mode=False)
+    assert not (copy / "keys").exists(), "a command that only reads makes no key"
+    restore_keys(live, copy)
+    found = CliRunner().invoke(app, [*asked, "--receipts", str(held)])
+    assert found.exit_code == 0 and json.loads(found.stdout)["receipts"] == 3
+
+
+def test_a_changed_store_is_not_called_a_good_copy(live: World, tmp_path: Path) -> None:
+    decide(live, range(3))
+    with closing(sqlite3.connect(live.home.root / "darvoza.sqlite")) as raw, raw:
+        raw.execute("UPDATE journal SET subject = 'other' WHERE kind = 'decision'")
+    asked = ["backup", str(tmp_path / "copy"), "--home", str(live.home.root)]
+    assert CliRunner().invoke(app, asked).exit_code == 1
+
+
+LATER = """
+from alembic import op
+
+revision, down_revision = "{after}", "{before}"
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE journal_identity ADD COLUMN later INTEGER")
+"""
+
+
+@pytest.fixture
+def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str]:
+    """Make a home, and give this tree a migration more; return the home and its tables' version."""
+    home, folder, before = make_home(tmp_path / "older"), tmp_path / "migrations", newest()
+    make_keys(home)
+    shutil.copytree(_VERSIONS.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    after = f"{int(before) + 1:04}"
+    later = LATER.format(before=before, after=after)
+    (folder / "versions" / f"{after}_later.py").write_text(later, "utf-8")
+    monkeypatch.setattr("api.migrations.upgrade._VERSIONS", folder / "versions")
+    return home.root, before
+
+
+def version_of(home: Path) -> str | None:
+    with Store(f"sqlite:///{home / 'darvoza.sqlite'}") as store:
+        return read_version(store)
+
+
+def test_a_backup_by_a_newer_tree_copies_the_tables_as_they_are(
+    older: tuple[Path, str], tmp_path: Path
+) -> None:
+    (home, version), copy = older, tmp_path / "copy"
+    found = CliRunner().invoke(app, ["backup", str(copy), "--home", str(home), "--json"])
+    assert found.exit_code == 0 and json.loads(found.stdout)["checked"] > 0
+    assert version_of(home) == version_of(copy) == version, "the copy is a way back"
+    assert [path.name for path in copy.iterdir() if path.name.startswith(".")] == []
+
+
+def test_any_other_command_says_that_it_brings_the_tables_up(older: tuple[Path, str]) -> None:
+    home, version = older
+    found = CliRunner().invoke(app, ["keys", "list", "--home", str(home)])
+    assert f"bringing the tables of version {version} to {newest()}" in found.stderr
+    assert version_of(home) == newest() != version
+    found = CliRunner().invoke(app, ["keys", "list", "--home", str(home)])
+    assert "bringing" not in found.stderr
+
+
+def test_a_dump_of_postgresql_verifies_after_its_restore(
+    cluster: "Cluster", postgresql_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/backup.md has it: pg_dump, and pg_restore into an empty database."""
+    empty_database(postgresql_database)
+    monkeypatch.setenv(DATABASE_VARIABLE, postgresql_database)
+    home = make_home(tmp_path / "home")
+    with pytest.raises(NotAllowedError, match="pg_dump"):
+        copy_home(home, tmp_path / "copy")
+    client, made = open_world(home, FakeModels(), Settings())
+    keys, other = make_keys(home)
+    with client:
+        world = World(home, FakeModels(), client, made.state.runtime, keys, other)
+        result = decide(world, range(10))
+
+    def run(tool: str, *words: str) -> None:
+        plain = [word.replace("+psycopg", "") for word in words]
+        subprocess.run([cluster.binaries / tool, *plain], check=True, **cluster.run_as)
+
+    dump = Path(cluster.home) / "darvoza.dump"
+    run("pg_dump", "--format=custom", f"--file={dump}", postgresql_database)
+    with cluster.database() as empty:
+        run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={empty}", str(dump))
+        monkeypatch.setenv(DATABASE_VARIABLE, empty)
+        assert missing(home, result) == set()
+        with open_store(home) as store, store.write() as connection:
+            connection.exec_driver_sql("DELETE FROM journal WHERE kind = 'decision'")
+        assert missing(home, result), (
+            "negative control: a dump that lacks them is found by its receipts"
+        )

@@ -1,0 +1,270 @@
+"""Forms of the pages: mistakes said at their field, acts shown as read, releases explained."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from api.web.forms import FIELDS, RULES, FieldMistake, corrections
+from api.web.i18n import LANGUAGES, ReaderLocale
+from engine.domain.rights import Role
+from tests.integration.service.decisions.test_decision_page import ONCE, path, send
+from tests.support.page_session import Desk, at_desk, user
+from tests.support.running_service import World
+from tests.unit.service.reports.test_acts import act, find
+
+START = 300_000
+CODES = re.compile(r"[a-z]+_[a-z]+")
+NOTES = re.compile(r'<span class="wrong" id="([a-z_]+)-wrong">([^<]+)</span>')
+LINKS = re.compile(r'<li><a href="#([a-z_]+)">([^<]+)</a>')
+SUMMARY = re.compile(
+    r'<div class="alert" id="wrong" role="alert" tabindex="-1" autofocus>(.*?)</div>', re.DOTALL
+)
+WRONG = {
+    "outcome": "seizure", "minutes": "2.300", "substance_class": "", "substance": "heroin",
+    "quantity_g": "two kilos", "place": "", "methods": "physical",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def boss(world: World) -> Desk:
+    return at_desk(world, "forms-boss")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_refused_act_says_each_mistake_at_its_field(
+    world: World, boss: Desk, language: str
+) -> None:
+    red = find(world, "red", START + 500 * list(LANGUAGES).index(language))
+    boss.get(f"/language/{language}")
+    refused = send(boss, red, "acts", **WRONG)
+    boss.get("/language/en")
+    assert refused.status_code == 422
+    notes = dict(NOTES.findall(refused.text))
+    assert set(notes) == {"minutes", "quantity_g", "substance_class"}
+    summary = SUMMARY.search(refused.text)
+    assert summary is not None
+    for name, text in notes.items():
+        assert not CODES.search(text), "no name of the interface"
+        assert f'href="#{name}"' in summary[1] and text in summary[1]
+        assert f'aria-describedby="{name}-wrong"' in refused.text
+    assert "2300" in notes["minutes"] and ("2.3" if language == "en" else "2,3") in notes["minutes"]
+    assert "<details open>" in refused.text
+    for kept in ('value="2.300"', 'value="two kilos"', 'value="heroin"'):
+        assert kept in refused.text
+    assert 'id="filed"' not in boss.get(path(red)).text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_is_there_for_every_field_and_rule(language: str) -> None:
+    values = {"whole": "1", "fraction": "2", "example": "3", "seconds": "4"}
+    speech = ReaderLocale(language, 0)
+    for field in (*FIELDS, "minutes", "unheard_of"):
+        for rule in (*RULES, "unheard_of"):
+            value = corrections([FieldMistake(field, rule, values)], speech)[field]
+            assert value.text and value.name and not CODES.search(value.text + value.name)
+            assert "{" not in value.text
+
+
+def test_what_was_seized_is_not_lost_where_the_outcome_is_another(world: World, boss: Desk) -> None:
+    red = find(world, "red", START + 2500)
+    fields = {"outcome": "clear", "quantity_g": "2300"}
+    refused = send(boss, red, "acts", **fields)
+    assert refused.status_code == 422 and set(dict(NOTES.findall(refused.text))) == {"outcome"}
+
+
+def test_an_act_is_shown_as_read_before_it_is_filed(world: World, boss: Desk) -> None:
+    red = find(world, "red", START + 3000)
+    fields: dict[str, Any] = {"outcome": "seizure", "minutes": "42.5", "methods": ["physical"]}
+    fields |= {"substance_class": "narcotic", "quantity_g": "2,300", "place": "fuel.tank"}
+    shown = send(boss, red, "acts", step="", **fields)
+    assert shown.status_code == 200
+    for part in ("2,300 g", "(2.3 kg)", "42.5 min", "fuel tank", "narcotic"):
+        assert part in shown.text
+    assert 'id="filed"' not in boss.get(path(red)).text
+    back = send(boss, red, "acts", **fields | {"step": "change"})
+    assert (
+        back.status_code == 200 and 'value="2,300"' in back.text and "<details open>" in back.text
+    )
+    once = ONCE.search(shown.text)
+    assert once is not None
+    for _ in range(2):
+        filed = send(boss, red, "acts", **fields | {"step": "confirm", "once": once[1]})
+        assert filed.status_code == 303
+    text = boss.get(path(red)).text
+    section = text[text.index('id="filed"') :]
+    section = section[: section.index("</section>")]
+    for part in ("narcotic", "2,300 g", "fuel tank", "forms-boss", "42.5 min"):
+        assert part in section, part
+    assert section.count('class="seized"') == 1
+    queue = boss.get("/posts/OYB/queue").text
+    assert f'<a href="{path(red)}">' in queue, "an act closes no door"
+
+
+def test_an_act_without_numbers_is_filed_at_once(world: World, boss: Desk) -> None:
+    red = find(world, "red", START + 3500)
+    assert send(boss, red, "acts", step="", outcome="clear").status_code == 303
+
+
+def test_seizures_of_other_acts_are_not_shown(world: World, boss: Desk) -> None:
+    red, other = find(world, "red", START + 4000), find(world, "red", START + 4500)
+    for number, one in enumerate((red, other)):
+        crossing = one["crossing_id"]
+        filed = act(77_000 + number, crossing, outcome="seizure")
+        assert world.post("/v1/inspections", filed).status_code == 201
+        goods = {"substance_class": "other", "substance": f"goods-{number}", "quantity_g": 5.0}
+        goods |= {"seizure_id": f"sz-77{number}", "inspection_id": filed["inspection_id"]}
+        goods |= {"crossing_id": crossing, "recorded_at": filed["recorded_at"]}
+        assert world.post("/v1/seizures", goods).status_code == 201
+    text = boss.get(path(red)).text
+    assert "goods-0" in text and "goods-1" not in text
+
+
+def test_a_release_needs_a_reason_and_a_page_of_its_own(world: World) -> None:
+    red = find(world, "red", START + 5000)
+    officer = at_desk(world, "forms-officer", Role.CHECKPOINT)
+    page = officer.get(path(red)).text
+    assert f'href="{path(red)}/release"' in page
+    assert f'action="{path(red)}/release"' not in page, "no button of the page releases"
+    asked = officer.get(f"{path(red)}/release")
+    assert asked.status_code == 200 and 'id="release"' in asked.text
+    for wrong, at in (
+        ({}, {"reason_code", "reason"}),
+        ({"reason_code": "capacity"}, {"reason"}),
+        ({"reason_code": "none such", "reason": "x"}, {"reason_code"}),
+    ):
+        refused = send(officer, red, "release", **wrong)
+        assert refused.status_code == 422 and set(dict(NOTES.findall(refused.text))) == at
+        named = dict(LINKS.findall(refused.text))
+        assert set(named) == at and len(set(named.values())) == len(at), "no two of one name"
+    why = {"reason_code": "handed_over", "reason": "To the border guard."}
+    assert send(officer, red, "release", **why).status_code == 303
+    text = officer.get(path(red)).text
+    for part in ("handed over to another service", "To the border guard.", "forms-officer"):
+        assert part in text
+    assert f'<a href="{path(red)}">' in officer.get("/posts/OYB/queue").text
+
+
+def test_a_release_by_http_says_why_or_nothing(world: World, boss: Desk) -> None:
+    for number, (body, status) in enumerate(
+        (
+            (None, 201),
+            ({"reason_code": "ordered", "reason": "By the head of the shift."}, 201),
+            ({"reason_code": "ordered"}, 422),
+            ({"reason": "Because."}, 422),
+            ({"reason_code": "no such", "reason": "x"}, 422),
+        )
+    ):
+        red = find(world, "red", START + 5500 + 500 * number)
+        to = f"/v1/crossings/{red['crossing_id']}/release"
+        headers = world.headers(Role.CHECKPOINT)
+        sent = world.client.post(to, headers=headers, json=body)
+        assert sent.status_code == status, sent.text
+        if status == 201:
+            shown = boss.get(path(red)).text
+            assert "not given" in shown if body is None else "By the head of the shift." in shown
+            again = world.client.post(to, headers=headers, json=body)
+            assert again.content == sent.content
+            other = world.client.post(
+                to, headers=headers, json={"reason_code": "other", "reason": "y"}
+            )
+            assert other.status_code == 409
+
+
+def test_a_verdict_names_the_field_at_fault(world: World, boss: Desk) -> None:
+    green = find(world, "green", START + 8500)
+    override = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": "x"}
+    for wrong, at in (
+        ({}, {"verdict", "reason_code"}),
+        (override | {"channel": ""}, {"channel"}),
+        (override | {"reason": ""}, {"reason"}),
+        (override | {"reason_code": "agreed"}, {"reason_code"}),
+        (override | {"reason_code": "unknown"}, {"reason_code"}),
+        ({"verdict": "uphold", "channel": "red"}, {"verdict"}),
+    ):
+        refused = send(boss, green, "reviews", **wrong)
+        assert refused.status_code == 422
+        assert set(dict(NOTES.findall(refused.text))) == at, wrong
+    assert send(boss, green, "reviews", verdict="uphold").status_code == 303
+
+
+def test_two_supervisors_let_a_red_vehicle_go_and_the_page_says_so(
+    world: World, boss: Desk
+) -> None:
+    red = find(world, "red", START + 9000)
+    fields = {"verdict": "override", "channel": "green", "reason_code": "known_lawful"}
+    fields |= {"reason": "Regular milk run."}
+    assert send(boss, red, "reviews", **fields).status_code == 303
+    assert 'id="proposal"' in boss.get(path(red)).text
+    second = at_desk(world, "forms-second")
+    assert send(second, red, "reviews", **fields).status_code == 303
+    text = boss.get(path(red)).text
+    assert 'id="proposal"' not in text and "sent here by a supervisor" in text
+
+
+def test_the_last_day_is_shown_as_it_was_typed(world: World, boss: Desk) -> None:
+    last = datetime.now(UTC).date() + timedelta(days=20)
+    once = ONCE.search(boss.get("/watchlist").text)
+    assert once is not None
+    fields = {"kind": "plate", "identifier": "01LAST777", "reason": "seen twice"}
+    fields |= {"expiry": last.isoformat(), "once": once[1]}
+    assert boss.send("/watchlist", "/watchlist", fields).status_code == 303
+    speech = ReaderLocale("en", world.runtime.settings.utc_offset_minutes)
+    text = boss.get("/watchlist").text
+    row = text[text.index("01LAST777") :]
+    assert speech.date(last.isoformat()) in row[: row.index("</tr>")]
+
+
+def test_an_end_that_is_no_midnight_keeps_its_time() -> None:
+    speech = ReaderLocale("en", 300)
+    midnight = datetime(2027, 1, 31, 19, tzinfo=UTC)
+    assert speech.until(midnight) == "31 Jan 2027" and speech.since(midnight) == "1 Feb 2027"
+    assert "14:30" in speech.until(datetime(2027, 1, 31, 9, 30, tzinfo=UTC))
+
+
+def test_a_refusal_keeps_the_menu_and_says_its_cause(world: World, boss: Desk) -> None:
+    officer = at_desk(world, "forms-refused", Role.CHECKPOINT)
+    red = find(world, "red", START + 9500)
+    for desk, to, status, part in (
+        (officer, "/watchlist", 403, "Your role may not"),
+        (officer, "/decisions/dec-none", 404, "at post OYB"),
+        (officer, "/posts/FOT/queue", 403, "another post"),
+        (boss, "/decisions/dec-none", 404, "No record with this number exists. Check"),
+    ):
+        refused = desk.get(to)
+        assert refused.status_code == status and part in refused.text, to
+        assert "forms-" in refused.text and 'action="/logout"' in refused.text, "menu and name"
+    unknown = officer.get("/decision", accept="text/html,*/*")
+    assert unknown.status_code == 404 and "no page at this address" in unknown.text
+    assert "forms-refused" in unknown.text and "Content-Security-Policy" in unknown.headers
+    for to, accept in (("/v1/none", "text/html"), ("/none", "application/json")):
+        machine = officer.get(to, accept=accept)
+        assert machine.headers["content-type"] == "application/problem+json", to
+    old = officer.client.post(f"{path(red)}/acts", data={"form_token": "0" * 64})
+    assert old.status_code == 403 and "opened too long ago" in old.text
+    foreign = Desk(world)
+    foreign.sign_in("forms-foreign", user(world, "forms-foreign", Role.CHECKPOINT, "FOT"))
+    hidden, none = foreign.get(path(red)), foreign.get("/decisions/dec-none")
+    assert hidden.status_code == none.status_code == 404
+    assert hidden.text.replace(path(red), "") == none.text.replace("/decisions/dec-none", "")
+
+
+def test_a_text_that_cannot_be_kept_is_refused_and_is_no_fault_of_ours(
+    world: World, boss: Desk
+) -> None:
+    """A soft hyphen comes with pasted text; these forms have no page of their own to come back."""
+    for form, name in (("approvals", "note"), ("retirements", "reason")):
+        for matter in ("watchlist/watch-none", "profiles/NONE-1"):
+            fields = {name: "pasted\u00adtext"}
+            refused = boss.send("/watchlist", f"/{matter}/{form}", fields)
+            assert refused.status_code == 422, (matter, form)
+            assert "cannot be printed" in refused.text and "forms-boss" in refused.text
+    assert boss.send("/watchlist", "/watchlist/watch-none/retirements", {}).status_code == 422
+
+
+def test_a_title_never_is_a_record_s_number(world: World, boss: Desk) -> None:
+    known = {"crossing_id": "bare-title", "post": "OYB", "direction": "entry"}
+    known |= {"vehicle_class": "truck", "arrived_at": datetime.now(UTC).isoformat()}
+    bare = world.decide({"crossing": known, "declaration": None}).json()
+    assert "<title>plate not read" in boss.get(path(bare)).text

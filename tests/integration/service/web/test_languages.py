@@ -1,0 +1,301 @@
+"""Every text in every language: none missing, none with other places, none left in English."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from math import nan
+
+import numpy as np
+import pytest
+
+from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue
+from api.web.labels import CARD, TABLES
+from api.web.messages import MessageReader
+from api.web.templates_env import environment
+from engine.criteria.indicator_rules import explain_rules
+from engine.criteria.match import Match, explain_matches
+from engine.decision.role_views import flat
+from engine.domain.precursors import PRECURSORS
+from engine.domain.records import PLACES, Arrival
+from engine.domain.rights import Role
+from engine.explanation.facts import data_gaps, facts
+from engine.explanation.messages import Message
+from engine.explanation.reasons import add_precursor_reason
+from engine.ports import Contribution, Evidence
+from engine.search_orders import SearchCounts, search_order
+from features.catalogue.catalogue import CATALOGUE
+from models.data.propensity_log import DOUBTS, PropensityLog, missing_messages
+from models.evaluation.off_policy import LARGEST_WEIGHT, diagnose_log
+from models.explanation.feature_wording import profile_figure
+from models.explanation.reason_sentences import Sentences
+from models.lifecycle.transitions import REFUSALS
+from models.training import bundle_writer
+from tests.catalogues import list_texts, places
+from tests.support.link_partner import link_partner
+from tests.support.page_session import at_desk
+from tests.support.running_service import World, arrival
+from tests.unit.service.reports.test_acts import find
+
+OTHERS = [code for code in LANGUAGES if code != "en"]
+BY_MESSAGE = "no template has these words"
+WORD = re.compile(r"[A-Za-z]{4,}")
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_no_text_is_missing_in_any_language(code: str) -> None:
+    every = [one for one in read_catalogue(code) if one.id]
+    current = {one.id for one in every if one.context is None}
+    assert current == set(list_texts()), "python tests/catalogues.py brings them up to date"
+    for one in every:
+        text = one.id
+        assert not one.fuzzy, text
+        many = text[1] if isinstance(text, tuple) else text
+        forms = one.string if isinstance(one.string, tuple) else (one.string,)
+        for value in forms:
+            assert value and places(str(value)) == places(str(many)), text
+
+
+COUNTED = re.compile(
+    r"(?:%\(\w+\)s|\{\w+\}) (?:arrivals|bodies|bytes|crossings|days|decisions|discrepancies|finds"
+    r"|minutes|records|rows|seconds|seizures|times|vehicles|weeks)\b"
+)
+NEVER_ONE = {
+    # A constant, or a number below which nothing is said.
+    "in the last {number} days",
+    "in the last {number} minutes",
+    "{n} days",
+    "fewer than %(n)s vehicles were dealt with.",
+    "%(v)s vehicles, %(o)s officers or teams; dealt again %(p)s times; an alarm below %(a)s",
+    "Bars: crossings by week in the last %(n)s weeks, each line to its own scale.",
+    "Missing values by post and field, last %(n)s weeks",
+    # Of all that was counted, where it says something at a hundred and more.
+    "%(n)s decisions against %(m)s of the reference.",
+    "From %(pair)s to here took %(seen)s minutes (median of %(of)s vehicles)",
+    # The word before is a verb.
+    "%(a)s finds more than %(b)s:",
+    # Of an exercise: a whole shift, and what a stop costs in every one.
+    "Level %(level)s. %(left)s of %(all)s minutes are left;",
+    "In the order of the search.",
+    # Of all those that were counted, or with a tenth.
+    "%(field)s is missing in %(rows)s of %(of)s rows; usual: %(usual)s.",
+}
+"""Beginnings of texts in which a number is followed by its noun in the plural alone."""
+
+
+def list_single_forms(texts: Iterable[str | tuple[str, str]]) -> list[str]:
+    """Return texts that count something and have no form for one of it."""
+    found = (text for text in texts if isinstance(text, str) and COUNTED.search(text))
+    return sorted(text for text in found if not text.startswith(tuple(NEVER_ONE)))
+
+
+def test_what_a_number_counts_has_plural_forms() -> None:
+    assert list_single_forms(list_texts()) == []
+    seeded = [*list_texts(), "%(n)s finds were made", ("%(n)s find", "%(n)s finds")]
+    assert list_single_forms(seeded) == ["%(n)s finds were made"]
+
+
+@pytest.mark.parametrize(
+    ("code", "wording"),
+    [
+        ("en", ["1 find", "2 finds", "5 finds", "21 finds"]),
+        ("ru", ["1 выявление", "2 выявления", "5 выявлений", "21 выявление"]),
+        ("uz", ["1 topilma", "2 topilma", "5 topilma", "21 topilma"]),
+        ("tg", ["1 ошкорсозӣ", "2 ошкорсозӣ", "5 ошкорсозӣ", "21 ошкорсозӣ"]),
+    ],
+)
+def test_a_noun_follows_its_number(code: str, wording: list[str]) -> None:
+    finds = environment(code).from_string(
+        "{{ ngettext('%(n)s find', '%(n)s finds', number|counted, n=number) }}"
+    )
+    assert [finds.render(number=number) for number in (1, 2, 5, 21)] == wording
+    half = environment(code).from_string(
+        "{{ ngettext('%(n)s minute is left.', '%(n)s minutes are left.', 1.5|counted, n='1.5') }}"
+    )
+    assert "1.5" in half.render(), "a number that is not whole has a form too"
+
+
+def test_a_missing_text_is_found() -> None:
+    known = read_catalogue("ru")
+    known.delete("Queue")
+    assert {one.id for one in known if one.id} != set(list_texts())
+
+
+def test_every_sentence_of_a_card_is_in_the_catalogues() -> None:
+    assert set(CARD) == {bundle_writer.USE, bundle_writer.NOT_FOR, *bundle_writer.LIMITS}
+
+
+EVIDENCE = (
+    Evidence(0, 0, nan, is_of_post=False),
+    Evidence(1, 1, nan, is_of_post=False),
+    Evidence(5, 16, 0.034, is_of_post=True),
+    Evidence(0, 1_234, 0.5, is_of_post=False),
+)
+VALUES = (nan, 0.0, 1.0, 2.0, 3.5, -1234.5, 1e7)
+CODES = ("0 is Monday", "flag", "hour of day")
+"""Units of which only a few values exist."""
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_feature_is_said_in_every_language(code: str) -> None:
+    reader = MessageReader(ReaderLocale(code, 300))
+    one = Arrival.model_validate(arrival(1), strict=False)
+    for name, feature in CATALOGUE.items():
+        sentences = Sentences({name: feature})
+        values = VALUES[:4] if feature.unit in CODES else VALUES
+        items = [Contribution(name, value, 0.25, 0.1) for value in values]
+        items += [Contribution(name, 1.0, nan, log_odds) for log_odds in (0.01, 1.0, -0.1, -1.0)]
+        if feature.is_rate:
+            items += [items[0]._replace(evidence=behind, log_odds=0.5) for behind in EVIDENCE]
+        for contribution in items:
+            for reason in sentences([contribution], one):
+                rendered = reader.reason(flat(reason) | {"text": BY_MESSAGE})
+                assert not rendered.is_english, reason.text
+
+
+def test_every_doubt_about_logged_draws_is_said_in_every_language() -> None:
+    few = PropensityLog(
+        np.arange(400) < 20,
+        np.full(400, 0.9),
+        np.zeros(400, np.int8),  # 20 of 360 expected
+    )
+    found = [*missing_messages(0.5), *diagnose_log(few, np.full(400, 0.5)).messages]
+    found.append(Message("one_heavy_search", {"value": LARGEST_WEIGHT, "unit": "share"}))
+    assert {message.id for message in found} == set(DOUBTS)
+    messages = [message.as_dict() for message in found]
+    for code in OTHERS:
+        reader = MessageReader(ReaderLocale(code, 300))
+        by_message = {"messages": messages, "faults": [BY_MESSAGE] * len(messages)}
+        assert not [text for text in reader.doubts(by_message) if text.is_english]
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_refusal_of_a_promotion_is_rendered(code: str) -> None:
+    reader = MessageReader(ReaderLocale(code, 300))
+    for message in REFUSALS:
+        refused = {"message": message, "parameters": {"text": "x", "code": "m-1"}}
+        assert not reader.refusal(refused | {"why": BY_MESSAGE}).is_english
+
+
+def test_every_label_exists_for_every_code() -> None:
+    assert set(TABLES["place"]) == set(PLACES)
+    gaps = data_gaps(Arrival.model_validate(arrival(3, plate=None), strict=False), {})
+    assert set(gaps) <= set(TABLES["gap"])
+
+
+MATCHED = Match(
+    source="profile",
+    code="HEAVY-1",
+    sequence=1,
+    channel="red",
+    share=0.5,
+    title="Too heavy",
+    words="weighbridge mass: 30,000 kg",
+    parameters={
+        "figures": [
+            profile_figure("crossing.weighed_mass_kg", 30_000.0, None).as_dict(),
+            profile_figure("features.consignee_hit_rate", 0.3, EVIDENCE[2]).as_dict(),
+            profile_figure("crossing.vehicle_class", "truck", None).as_dict(),
+        ]
+    },
+)
+LISTED = Match(
+    source="watchlist",
+    code="w-1",
+    sequence=2,
+    channel="red",
+    share=1.0,
+    words="consignee 033292557; reason: finds; by aziza; until 2027-01-31 00:00 UTC",
+    parameters={
+        "identifiers": {"consignee": "033292557"},
+        "reason": "finds",
+        "author": "aziza",
+        "until": "2027-01-31T00:00:00Z",
+    },
+)
+SIGNS = {
+    "consignee_precursor_new": 1.0,
+    "consignor_precursor_new": 1.0,
+    "precursor_route_new": 1.0,
+    "precursor_kg_over_usual": 9.0,
+}
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_matches_facts_and_search_steps_are_rendered_from_their_messages(code: str) -> None:
+    reader = MessageReader(ReaderLocale(code, 300))
+    one = Arrival.model_validate(arrival(3), strict=False)
+    fired = [MATCHED.purpose, LISTED.purpose]
+    for reason in explain_matches([MATCHED, LISTED], fired):
+        assert not reader.reason(flat(reason) | {"text": BY_MESSAGE}).is_english
+    for times in (0.0, 1.0, 21.0):
+        seen = {"plate_crossings_365d": times}
+        for fact in facts(one, seen, amendment=int(times)):
+            assert not reader.fact(flat(fact) | {"text": BY_MESSAGE}).is_english, fact
+    found = {"cargo.among": (9, 2), "cargo.inside": (40, 30)}
+    counts = SearchCounts({"class": found, "load": found, "driver": {"cargo.among": (3, 2)}})
+    unequipped = replace(counts, equipment={"xray": 0, "canine": 0})
+    for step in (*search_order(one.crossing, counts), *search_order(one.crossing, unequipped)):
+        assert not reader.step(flat(step) | {"why": BY_MESSAGE}).is_english
+    first, *_ = search_order(one.crossing, unequipped)
+    assert first.parameters["missing"] == {"cargo.inside": "xray"}
+    for rule in explain_rules({"bad_container": 1.0}):
+        assert not reader.reason(flat(rule) | {"text": BY_MESSAGE}).is_english
+
+
+@pytest.mark.parametrize("code", OTHERS)
+@pytest.mark.parametrize("features", [{}, SIGNS])
+def test_every_precursor_is_named(code: str, features: dict[str, float]) -> None:
+    reader = MessageReader(ReaderLocale(code, 300))
+    for hs_code in PRECURSORS:
+        item = {"item_no": 1, "hs_code": hs_code}
+        head = {"declaration_id": "d", "procedure": "import", "items": [item]}
+        body = arrival(3)["crossing"] | {"declaration_id": "d"}
+        one = Arrival.model_validate({"crossing": body, "declaration": head}, strict=False)
+        (reason,) = add_precursor_reason((), one, features)
+        (fact,) = [f for f in facts(one, {}) if f.code == reason.code]
+        assert not reader.fact(flat(fact) | {"text": BY_MESSAGE}).is_english
+        assert not reader.reason(flat(reason) | {"text": BY_MESSAGE}).is_english
+
+
+@pytest.mark.parametrize("missing", ["message", "parameters"])
+def test_a_record_without_its_message_is_shown_as_english(missing: str) -> None:
+    """Negative control: words come from the message alone."""
+    reader = MessageReader(ReaderLocale("ru", 300))
+    (reason,) = explain_matches([LISTED], [LISTED.purpose])
+    bare = flat(reason) | {missing: "" if missing == "message" else {"entry": "w-1"}}
+    shown = reader.reason(bare | {"text": BY_MESSAGE})
+    assert shown.is_english and shown.text == BY_MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("offset", "zone"),
+    [(300, "UTC+05:00"), (270, "UTC+04:30"), (-210, "UTC-03:30"), (0, "UTC+00:00")],
+)
+def test_the_clock_of_a_page_has_a_name(offset: int, zone: str) -> None:
+    assert ReaderLocale("en", offset).zone == zone
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_pages_speak_one_language(world: World, code: str) -> None:
+    boss = at_desk(world, f"speaks-{code}")
+    boss.get(f"/language/{code}?back=/")
+    red = find(world, "red", 130_000 + 600 * OTHERS.index(code))
+    single = [text for text in list_texts() if isinstance(text, str)]
+    english = {text for text in single if len(WORD.findall(text)) > 2}
+    decision = f"/decisions/{red['decision_id']}"
+    desks = ("/profiles", "/profiles/new", "/watchlist", "/models", "/drift", "/quality")
+    for path in ("/", "/posts/OYB/queue", decision, "/posts/OYB/shift", *desks):
+        text = boss.get(path).text
+        assert f'<html lang="{code}">' in text
+        assert "UTC+05:00" in text, "every page names its clocks"
+        assert not [one for one in english if one in text]
+    keeper = at_desk(world, f"keeps-{code}", Role.ADMINISTRATOR)
+    keeper.get(f"/language/{code}?back=/")
+    subscriptions = keeper.get("/webhooks").text
+    assert not [one for one in english if one in subscriptions]
+    officer = at_desk(world, f"checks-{code}", Role.INTEGRITY)
+    officer.get(f"/language/{code}?back=/")
+    link = link_partner(world.home, world.runtime.store)
+    for path in ("/links", f"/links/{link}"):
+        text = officer.get(path).text
+        assert not [one for one in english if one in text]

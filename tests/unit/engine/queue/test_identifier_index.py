@@ -1,0 +1,84 @@
+"""The index of identifiers answers alike on both stores, by one range of its key."""
+
+from random import Random
+
+import pytest
+from sqlalchemy import select
+
+from engine.domain.identifiers import fold
+from engine.queue import identifier_index
+from engine.queue.identifier_index import IDENTIFIERS, find_decisions, list_texts
+from engine.queue.queue import DECISIONS
+from engine.storage.database import Store, insert_rows
+from engine.storage.dialect import Dialect
+from tests.unit.engine.queue.test_release_audits import row
+
+POSTS = ("P", "Q", "R")
+PLATE = "ЖЁ{number:04d}ÿ"
+
+
+def body(number: int) -> dict[str, object]:
+    crossing = {"crossing_id": f"c{number}", "plate": PLATE.format(number=number)}
+    crossing["vin"] = f"XTA210990{number:08d}"
+    return {"arrival": {"crossing": crossing}, "decision": {"decision_id": f"d{number}"}}
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    with store.write() as connection:
+        rows = [row(n, POSTS[n % 3]) for n in range(1, 401)]
+        connection.execute(DECISIONS.insert(), rows)
+        texts = [(*key, n) for n in range(1, 401) for key in list_texts(body(n))]
+        insert_rows(connection, IDENTIFIERS, texts)
+    return store
+
+
+def find(store: Store, text: str, **asked: object) -> list[int]:
+    known: dict[str, object] = {"post": None, "most": 500} | asked
+    with store.read() as connection:
+        return [one.seq for one in find_decisions(connection, fold(text), **known)]  # type: ignore[arg-type]
+
+
+def contains(text: str) -> list[int]:
+    """Return the same by reading every plate."""
+    plates = {n: fold(PLATE.format(number=n)) for n in range(1, 401)}
+    return [n for n in sorted(plates, reverse=True) if text in plates[n]]
+
+
+def test_any_part_of_a_plate_is_found_on_both_stores(
+    filled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = Random(7)
+    asked = [fold(PLATE.format(number=draw.randrange(1, 500))) for _ in range(30)]
+    parts = [text[at : at + draw.randrange(3, 7)] for text in asked for at in range(4)]
+    parts = [part for part in parts if len(part) >= 3]
+    assert [find(filled, part) for part in parts] == [contains(part) for part in parts]
+    assert find(filled, "0017ÿ", post="P") == [] and find(filled, "0018ÿ", post="P") == [18]
+    seen = [one for one in contains("018") if one % 3]  # those of the first post are hidden
+    assert find(filled, "018", hidden=frozenset({"P"})) == seen
+    assert find(filled, "018", before=185, most=2) == [184, 183]
+    assert find(filled, "01") == []
+    # Negative control: an index of whole plates.
+    monkeypatch.setattr(identifier_index, "_endings", lambda _kind, text: iter([text]))
+    with filled.write() as connection:
+        connection.execute(DECISIONS.insert(), [row(500)])
+        insert_rows(connection, IDENTIFIERS, [(*key, 500) for key in list_texts(body(500))])
+    assert find(filled, "0500ÿ") == [] and find(filled, PLATE.format(number=500)) == [500]
+
+
+def test_the_search_reads_a_range_of_the_key(filled: Store) -> None:
+    """A text that few share must not read the whole table; the plan of the store shows it."""
+    with filled.read() as connection:
+        query = select(IDENTIFIERS.c.seq).where(identifier_index._match(b"0018"))
+        compiled = query.compile(connection, compile_kwargs={"render_postcompile": True})
+        is_sqlite = Dialect.of(connection).is_sqlite
+        if not is_sqlite:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = connection.exec_driver_sql(
+            f"{'EXPLAIN QUERY PLAN' if is_sqlite else 'EXPLAIN'} {compiled}",
+            tuple(compiled.params[name] for name in compiled.positiontup or ())
+            if is_sqlite
+            else compiled.params,
+        )
+        text = str(plan.all())
+    assert "text>? AND text<?" in text if is_sqlite else "Index Cond: ((text >=" in text

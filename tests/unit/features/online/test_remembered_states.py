@@ -1,0 +1,153 @@
+"""States that the table of counters answered are remembered: no read may tell."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine.domain.time_units import DAY
+from engine.storage.database import Store
+from features.offline.encoded_history import read_log
+from features.online import counter_log, counter_store
+from features.online.backfill import backfill
+from features.online.counter_log import ANY, LogMemory, Overlay, Span, Window
+from features.online.counter_states import pick_states
+from tests.support.random_histories import history, tables
+from tests.support.record_batches import batches, steps, until
+from tests.support.replay import PLAN, Replay, unlike_bulk
+
+FOUND = history(11, 36, step=6 * DAY, crowd=4)
+"""A year, in which windows move over what is in the table."""
+FEW = 4
+
+
+@pytest.fixture
+def questions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return how many look-ups each question to the table had."""
+    sizes: list[int] = []
+    ask = counter_store._look_up_merged
+
+    def count(connection: Any, flat: list[int], answers: str) -> list[tuple[Any, ...]]:
+        sizes.append(len(flat) // 3)
+        return ask(connection, flat, answers)
+
+    monkeypatch.setattr(counter_store, "_look_up_merged", count)
+    return sizes
+
+
+def replay(store: Store) -> Replay:
+    """Record a history, a few records at once, in one process."""
+    served = Replay(store)
+    for batch in batches(steps(FOUND), FEW):
+        served.batch(batch)
+    return served
+
+
+def unlike(store: Store) -> int:
+    """Count what was served and is not as in bulk."""
+    return unlike_bulk(FOUND, replay(store))[0]
+
+
+def load_and_serve(store: Store) -> int:
+    """Load half of the history and serve the rest; count what is not as in bulk."""
+    served, order = Replay(store), steps(FOUND)
+    half = order[len(order) // 2][0]
+    loaded = until(FOUND, half)
+    with store.write() as connection:
+        backfill(connection, read_log(tables(loaded), PLAN), PLAN)
+    for batch in batches([step for step in order if step[0] >= half], FEW):
+        served.tick(batch[-1][0])
+        served.batch(batch)
+    return unlike_bulk(FOUND, served)[0]
+
+
+def test_what_is_served_from_memory_is_as_in_bulk(store: Store) -> None:
+    assert unlike_bulk(FOUND, replay(store)) == (0, 0)
+
+
+def test_the_table_is_not_asked_twice(store: Store, questions: list[int]) -> None:
+    served = replay(store)
+    crossings = [(crossing, declared) for _, crossing, declared in FOUND.crossings[:FEW]]
+    again = [served.features.record(*each).keys for each in crossings]
+    questions.clear()
+    reader = served.features._reader
+    with served.store.read() as connection:
+        cut = served.journal.head(connection).as_of
+        first = reader.read_with_states(connection, again, [cut] * FEW)
+        begun = sum(questions)
+        second = reader.read_with_states(connection, again, [cut] * FEW)
+    assert first[0].tobytes() == second[0].tobytes()
+    assert first[1] == second[1]
+    assert sum(questions) - begun < begun / 4  # those that do not go through the log
+
+
+def test_memory_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counter_log, "MOST_SPANS", 50)
+    served = replay(store)
+    with served.store.read() as connection:
+        assert len(counter_log.read_overlay(connection).spans) <= 50
+    assert unlike_bulk(FOUND, served) == (0, 0)
+
+
+def change_spans(monkeypatch: pytest.MonkeyPatch, change: Callable[[Overlay, Span], Span]) -> None:
+    """Seed a bug in what is remembered."""
+    remember = Overlay.remember
+
+    def wrongly(seen: Overlay, window: Window, span: Span) -> None:
+        remember(seen, window, change(seen, span))
+
+    monkeypatch.setattr(Overlay, "remember", wrongly)
+
+
+def test_a_window_that_passes_the_next_row_is_caught(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_spans(monkeypatch, lambda seen, one: (one[0], max(one[1], seen.floor), one[2]))
+    assert unlike(store) > 0
+
+
+def test_a_last_state_that_outlives_its_floor_is_caught(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_spans(monkeypatch, lambda _, one: (one[0], min(one[1], ANY - 1), one[2]))
+    assert unlike(store) > 0
+
+
+def test_a_snapshot_of_spread_finds_that_is_remembered_is_caught(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counter_store, "UNREMEMBERED", 0)
+    assert unlike(store) > 0
+
+
+def test_rows_of_a_load_that_are_taken_for_rows_of_the_log_are_caught(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: the floor of counters that were replaced is at the beginning of time."""
+    monkeypatch.setattr(counter_log, "LONGEST", 10**6)  # nothing is merged since
+    catch_up = LogMemory._catch_up
+
+    def too_low(memory: LogMemory, *seen: Any) -> None:
+        memory.floor = memory.floor or 1
+        catch_up(memory, *seen)
+
+    monkeypatch.setattr(LogMemory, "_catch_up", too_low)
+    assert load_and_serve(store) > 0
+
+
+@pytest.mark.parametrize("longest", [150, 10**6])
+def test_a_load_is_as_in_bulk(store: Store, monkeypatch: pytest.MonkeyPatch, longest: int) -> None:
+    monkeypatch.setattr(counter_log, "LONGEST", longest)
+    assert load_and_serve(store) == 0
+
+
+def test_a_state_of_a_block_that_outlives_the_next_is_caught(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: of a block it is not asked which of its states comes next."""
+
+    def alone(*asked: Any) -> list[tuple[bytes, int]]:
+        return [(state, 0) for state, _ in pick_states(*asked)]
+
+    monkeypatch.setattr(counter_store, "pick_states", alone)
+    assert load_and_serve(store) > 0

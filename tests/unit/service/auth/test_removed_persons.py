@@ -1,0 +1,349 @@
+"""A step that a person began who was removed since is completed nowhere: every matter is walked.
+
+Where the rule is asked is found in the source, so that a place without a walk is seen.
+"""
+
+import ast
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_hex
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from typer.testing import CliRunner
+
+from api.audit.erasure import Criteria, ErasureSteps
+from api.audit.load_withdrawal import WithdrawalSteps
+from api.auth.accounts import Accounts
+from api.auth.agencies import AgencyTable
+from api.auth.authority import Authority
+from api.auth.credentials import open_pepper
+from api.auth.oidc_mapping import OidcMapping
+from api.cli import links
+from api.cli.main import app
+from api.models import steps as lifecycle
+from api.models.steps import ModelSteps, VerifiedBundle
+from engine.criteria.dual_control import draft_backtest
+from engine.domain.rights import Role
+from engine.errors import RiskError
+from engine.journal.entries import Draft
+from engine.links.exchange import LinkExchange
+from engine.links.matching.list_comparison import ListComparison
+from tests.support import bulk_folders as folders
+from tests.support.extra_callers import send
+from tests.support.running_service import CHEAP, OTHER, POST, World, arrival
+from tests.unit.service.cases.test_cases import open_case, report
+from tests.unit.service.reports.test_acts import find
+
+ROOT = Path(__file__).parents[4]
+Headers = dict[str, str]
+SHIFT = f"/v1/posts/{POST}/shift"
+UNTIL = (datetime(2026, 11, 10, tzinfo=UTC)).isoformat()
+
+
+class Pair:
+    """Two people of one role: the first begins a step and is removed, the second completes it."""
+
+    def __init__(self, world: World, matter: str, role: Role = Role.SUPERVISOR) -> None:
+        self.world, self.role, self.tag = world, role, token_hex(3)
+        self.gone, self.stays = f"gone-{matter}-{self.tag}", f"stays-{matter}-{self.tag}"
+        self.accounts = Accounts(world.runtime.store, world.runtime.network)
+        self.first, self.second = (self.enter(name) for name in (self.gone, self.stays))
+
+    def enter(self, name: str, role: Role | None = None) -> Headers:
+        role = role or self.role
+        post = POST if role is Role.CHECKPOINT else None
+        with patch("api.auth.credentials._HASHER", CHEAP):
+            self.accounts.create_user(name, role, post=post)
+        made = self.accounts.create_key(role, post, pepper=open_pepper(self.world.home), owner=name)
+        return {"Authorization": f"Bearer {made.secret}"}
+
+    def begin(self, path: str, body: Any) -> Any:
+        """Let the first person take a step, who is removed after it."""
+        begun = send(self.world, path, body, self.first)
+        assert begun.status_code == 201, begun.text
+        self.remove()
+        return begun.json()
+
+    def remove(self) -> None:
+        self.accounts.remove_user(self.gone)
+
+    def complete(self, path: str, body: Any) -> bool:
+        """Let the second person take a step; tell whether it was taken."""
+        answer = send(self.world, path, body, self.second)
+        assert answer.status_code in (201, 409), answer.text
+        return bool(answer.status_code == 201)
+
+
+def attempt(step: Callable[[], object]) -> bool:
+    """Take a step; tell whether it was taken."""
+    try:
+        step()
+    except RiskError:
+        return False
+    return True
+
+
+def walk_profile(world: World) -> bool:
+    pair = Pair(world, "profile", Role.ANALYST)
+    code = f"P-{pair.tag.upper()}"
+    profile = {"code": code, "channel": "red", "valid_until": UNTIL, "post": POST}
+    profile["expression"] = "crossing.weighed_mass_kg > 8800.0"
+    pair.begin("/v1/profiles", profile)
+    figures = draft_backtest("profile", code, by="x", state="proposed", figures={})
+    world.runtime.writer.submit(figures).result()
+    path = f"/v1/profiles/{code}/approvals"
+    return send(world, path, {}, supervisor(world)).is_success  # type: ignore[no-any-return]
+
+
+def supervisor(world: World) -> Headers:
+    return world.headers(Role.SUPERVISOR)
+
+
+def propose_entry(world: World, by: Headers) -> str:
+    entry = {"plate": "01A777XX", "reason": "seen", "expiry": UNTIL}
+    return str(send(world, "/v1/watchlist", entry, by).json()["id"])
+
+
+def walk_entry(world: World) -> bool:
+    pair = Pair(world, "entry")
+    entry = propose_entry(world, pair.first)
+    pair.remove()
+    return pair.complete(f"/v1/watchlist/{entry}/approvals", {})
+
+
+def walk_retirement(world: World) -> bool:
+    pair = Pair(world, "retirement")
+    entry = propose_entry(world, world.headers(Role.ANALYST))
+    assert send(world, f"/v1/watchlist/{entry}/approvals", {}, supervisor(world)).is_success
+    pair.begin(f"/v1/watchlist/{entry}/retirements", {"reason": "old"})
+    return pair.complete(f"/v1/watchlist/{entry}/approvals", {})
+
+
+def walk_agencies(world: World) -> bool:
+    pair = Pair(world, "agencies")
+    proposal = pair.accounts.propose_table(AgencyTable(), by=pair.gone)
+    pair.remove()
+    return attempt(lambda: pair.accounts.approve_table(proposal, by=pair.stays))
+
+
+def walk_oidc(world: World) -> bool:
+    pair = Pair(world, "oidc")
+    about: dict[str, Any] = {"file_digest": "0" * 64, "subject_key": bytes(32)}
+    proposal = pair.accounts.propose_mapping(OidcMapping(), by=pair.gone, **about)
+    pair.remove()
+    return attempt(lambda: pair.accounts.approve_mapping(proposal, by=pair.stays))
+
+
+def walk_account(world: World) -> bool:
+    pair = Pair(world, "account", Role.ADMINISTRATOR)
+    asked = {"grant": "person", "name": f"newcomer-{pair.tag}", "role": "analyst"}
+    proposal = pair.begin("/v1/people/proposals", asked)["id"]
+    return pair.complete(f"/v1/people/proposals/{proposal}/approvals", {})
+
+
+def walk_erasure(world: World) -> bool:
+    pair, runtime = Pair(world, "erasure"), world.runtime
+    about = world.home, runtime.store, pair.accounts, runtime.signer, runtime.plan
+    criteria = Criteria(subject=pair.tag)
+    crossing = arrival(9_000, carrier_id=pair.tag, crossing_id=f"erased-{pair.tag}")
+    assert world.post("/v1/crossings", crossing).status_code == 201
+    assert ErasureSteps(*about, pair.gone).erase(criteria, "asked for").state == "proposed"
+    pair.remove()
+    return ErasureSteps(*about, pair.stays).erase(criteria, "asked for").state == "erased"
+
+
+def walk_load(world: World) -> bool:
+    pair, runtime = Pair(world, "load"), world.runtime
+    folder = world.home.root.parent / pair.tag
+    rows = [folders.crossing(1, crossing_id=f"loaded-{pair.tag}")]
+    folders.write({"crossings": rows}, folder, network=None)
+    command = ["load", str(folder), "--home", str(world.home.root), "--json"]
+    digest = json.loads(CliRunner().invoke(app, command).stdout)["load"]
+    about = world.home, runtime.store, pair.accounts
+    quiet = {"report": lambda _: None}
+    asked = WithdrawalSteps(*about, pair.gone).withdraw(digest, "misread", **quiet)
+    assert asked.state == "proposed"
+    pair.remove()
+    done = WithdrawalSteps(*about, pair.stays).withdraw(digest, "misread", **quiet)
+    return done.state == "withdrawn"
+
+
+@contextmanager
+def signed_in(pair: Pair) -> Iterator[None]:
+    """Let commands of links run as a person who signed in, with what the pair has."""
+
+    @contextmanager
+    def open_links(*_: object) -> Iterator[Any]:
+        exchange = LinkExchange.__new__(LinkExchange)
+        yield exchange, pair.accounts
+
+    with patch.object(links, "_open_signed_in", open_links):
+        yield
+
+
+def walk_link(world: World, *, matching: bool = False) -> bool:
+    pair = Pair(world, f"link-{matching}")
+    pair.remove()
+    taken: list[str] = []
+
+    def note(*_: object, **__: object) -> None:
+        taken.append("approved")
+
+    with (
+        signed_in(pair),
+        patch.object(LinkExchange, "read_author", lambda *_: pair.gone),
+        patch.object(ListComparison, "read_resumption_author", lambda *_: pair.gone),
+        patch.object(LinkExchange, "approve", note),
+        patch.object(ListComparison, "approve_resumption", note),
+        patch.object(LinkExchange, "find_link", lambda *_: SimpleNamespace(name="x")),
+    ):
+        attempt(lambda: links.approve(world.home.root, "x", pair.stays, matching=matching))
+    return bool(taken)
+
+
+def walk_match_details(world: World) -> bool:
+    pair = Pair(world, "match")
+    pair.remove()
+    taken: list[str] = []
+    asked = SimpleNamespace(release=SimpleNamespace(person=pair.gone, state="asked_once"))
+    with (
+        signed_in(pair),
+        patch.object(ListComparison, "read_hit", lambda *_: asked),
+        patch.object(ListComparison, "take_step", lambda *_, **__: taken.append("ask")),
+    ):
+        attempt(lambda: links.details(world.home.root, "x", "t", "ask", pair.stays))
+    return bool(taken)
+
+
+def walk_handover(world: World) -> bool:
+    pair, path = Pair(world, "handover"), f"/v1/posts/{POST}/handovers"
+    opened = datetime.fromisoformat(world.get(SHIFT, Role.SUPERVISOR).json()["opens_at"])
+    is_over = world.get(SHIFT, Role.SUPERVISOR).json()["handover"] is not None
+    note = {"at": (opened - timedelta(minutes=1)).isoformat()} if is_over else {}
+    sequence = pair.begin(path, note)["sequence"]
+    is_done = pair.complete(f"{path}/{sequence}/signatures", {})
+    if not is_done:  # the shift can still be handed over
+        again = send(world, path, note, pair.second).json()
+        taken = f"{path}/{again['sequence']}/signatures"
+        assert send(world, taken, {}, supervisor(world)).status_code == 201
+        report = world.get(SHIFT, Role.SUPERVISOR).json()["handover"]
+        assert (report["left_by"], report["taken_by"]) == (pair.stays, "the-supervisor")
+    return is_done
+
+
+def walk_review(world: World) -> bool:
+    pair = Pair(world, "review")
+    red = find(world, "red", 20_000 + int(pair.tag[:4], 16))
+    word = {"verdict": "override", "channel": "green", "reason_code": "other", "reason": "known"}
+    path = f"/v1/decisions/{red['decision_id']}/reviews"
+    pair.begin(path, word)
+    assert pair.complete(path, word), "recorded as a first word"
+    waiting = world.get(f"/v1/posts/{POST}/queue").json()["waiting"]
+    return red["crossing_id"] not in [one["crossing_id"] for one in waiting]
+
+
+def walk_find(world: World) -> bool:
+    pair, plate = Pair(world, "find"), f"01F{int(token_hex(2), 16) % 1000:03d}ZZ"
+    number = 200_000 + int(pair.tag[:4], 16)
+    far = arrival(number, post=OTHER, plate=plate, crossing_id=f"far-{pair.tag}")
+    at_far = {"Authorization": f"Bearer {world.other}"}
+    assert world.client.post("/v1/decisions", json=far, headers=at_far).status_code == 201
+    officer = f"officer-{pair.tag}"
+    by = pair.enter(officer, Role.CHECKPOINT)
+    seizure = {"seizure_id": f"s-{pair.tag}", "plate": plate, "substance_class": "other"}
+    seizure["recorded_at"] = datetime.now(UTC).isoformat()
+    assert send(world, "/v1/seizures", seizure, by).status_code == 201
+    waiting = world.get("/v1/finds", Role.SUPERVISOR).json()["finds"]
+    pair.accounts.remove_user(officer)
+    return pair.complete(f"/v1/finds/{waiting[-1]['sequence']}/confirmations", None)
+
+
+def walk_case(world: World) -> bool:
+    pair = Pair(world, "case")
+    case_id = open_case(world, supervisor(world))
+    until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    event = {"kind": "controlled_delivery", "route_countries": ["TJ"], "until": until}
+    of = report(world, case_id, pair.first, event).json()["sequence"]
+    pair.remove()
+    return pair.complete(f"/v1/cases/{case_id}/events", {"event": {"kind": "agreement", "of": of}})
+
+
+def walk_model(world: World) -> bool:
+    pair = Pair(world, "model")
+    body = {"by": "trainer", "manifest": "m", "evaluation": "e", "card": "c"}
+    version = f"m-{pair.tag}"
+    world.runtime.journal.append([Draft("model_registered", version, "", body)])
+    bundle = VerifiedBundle("m", {"targets": ["seizure"]}, fits=True)
+    with patch.object(lifecycle, "_verify_bundle", lambda *_: bundle):
+        for name in (pair.gone, pair.stays):
+            steps = ModelSteps(world.home, world.runtime.store, name, Role.SUPERVISOR)
+            states = steps.approve(version)
+            if name == pair.gone:
+                pair.remove()
+    return states.in_force == version
+
+
+WALKS: dict[str, tuple[Callable[[World], bool], ...]] = {
+    "api.auth.accounts.Accounts._approve": (walk_agencies, walk_oidc),
+    "api.profiles.steps.ProposalWriter.approve": (
+        walk_profile,
+        walk_entry,
+        walk_retirement,
+    ),
+    "api.people.steps.AccountWriter.approve": (walk_account,),
+    "api.audit.erasure.ErasureSteps._approve": (walk_erasure,),
+    "api.audit.load_withdrawal.WithdrawalSteps._approve": (walk_load,),
+    "api.cli.links.approve": (walk_link, lambda world: walk_link(world, matching=True)),
+    "api.cli.links.details": (walk_match_details,),
+    "api.shifts.steps.take_shift": (walk_handover,),
+    "api.decisions.answers.first_words": (walk_review,),
+    "api.acts.confirmations.confirm_find": (walk_find,),
+    "api.cases.steps.CaseWriter._check_people": (walk_case,),
+    "api.models.steps.ModelSteps._check_people": (walk_model,),
+}
+"""Walks of the matters by the place that asks the rule of two people."""
+
+
+UNDONE = {
+    "api.audit.erasure.ErasureSteps._approve",
+    "api.audit.load_withdrawal.WithdrawalSteps._approve",
+    "api.models.steps.ModelSteps._check_people",
+}
+"""Places where what a removed person began is left out before the rule is asked."""
+
+
+@pytest.mark.parametrize("place", WALKS)
+def test_a_step_of_a_removed_person_is_completed_nowhere(
+    world: World, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: the same walks, where the rule is not asked."""
+    for walk in WALKS[place]:
+        assert walk(world) is False
+    if place not in UNDONE:
+        monkeypatch.setattr(Authority, "must_second", lambda *_, **__: None)
+        for walk in WALKS[place]:
+            assert walk(world) is True
+
+
+def find_places() -> Iterator[str]:
+    """Yield the functions that ask the rule, but for those that pass it on."""
+    for path in sorted((ROOT / "api").rglob("*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for node in ast.parse(path.read_text("utf-8")).body:
+            inner = node.body if isinstance(node, ast.ClassDef) else [node]
+            name = f"{module}.{node.name}" if isinstance(node, ast.ClassDef) else module
+            for one in inner:
+                if not isinstance(one, ast.FunctionDef) or "must_second(" not in ast.unparse(one):
+                    continue
+                if one.name not in ("must_second", "_must_second"):
+                    yield f"{name}.{one.name}"
+
+
+def test_every_place_that_asks_has_a_walk() -> None:
+    assert set(find_places()) == WALKS.keys()

@@ -1,0 +1,256 @@
+"""Statements about the field, held to one running service."""
+
+import csv
+import io
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from api.http import access
+from api.shifts.answers import count_hours
+from engine.decision.role_views import BLIND
+from engine.domain.rights import Role
+from engine.queue.mirror_alerts import MirrorProjection
+from tests.integration.service.shifts.test_shift_page import make_decision
+from tests.support.page_session import at_desk
+from tests.support.running_service import POST, World, arrival
+from tests.unit.service.auth.test_agencies import key_of, last_body
+from tests.unit.service.decisions.test_mirror_alerts import exit_of
+from tests.unit.service.reports.test_acts import act, find, read_basis
+from tests.unit.service.watchlist.test_counterpart import find_yellow, notice
+
+START = 300_000
+OVERRIDE = {
+    "verdict": "override",
+    "channel": "red",
+    "reason_code": "other",
+    "reason": "Fresh paint.",
+}
+
+
+def decide(world: World, number: int, **crossing: Any) -> Any:
+    """Return the answer to an arrival, as a supervisor sees its decision."""
+    made = world.decide(arrival(number, **crossing))
+    assert made.status_code == 201, made.text
+    return world.get(f"/v1/decisions/{made.json()['decision_id']}").json()
+
+
+def declare(number: int, hs_code: str, **crossing: Any) -> dict[str, Any]:
+    """Return the body of an arrival that declares goods of an HS code."""
+    body = arrival(number, vehicle_class="truck", **crossing)
+    item = {"item_no": 1, "hs_code": hs_code, "net_mass_kg": 500.0}
+    declared = {
+        "declaration_id": f"e-{number}",
+        "procedure": "import",
+        "consignee_id": f"n{number}",
+    }
+    return body | {"declaration": declared | {"items": [item]}}
+
+
+def test_nothing_detains_anybody(world: World) -> None:
+    for start, channel in ((START, "green"), (START + 500, "red")):
+        decision = find(world, channel, start)
+        assert decision["advisory"] is True
+        seen = world.get(f"/v1/decisions/{decision['decision_id']}", Role.CHECKPOINT).json()
+        assert seen["advisory"] is True
+
+
+def test_a_checkpoint_sees_the_same_fields_of_every_pick(world: World) -> None:
+    views: dict[bool, set[str]] = {}
+    for number in range(START + 1_000, START + 1_600):
+        answer = world.decide(arrival(number)).json()
+        if answer["channel"] == "red":
+            path = f"/v1/decisions/{answer['decision_id']}"
+            views[world.get(path).json()["is_random"]] = set(
+                world.get(path, Role.CHECKPOINT).json()
+            )
+        if len(views) == 2:
+            break
+    assert views[True] == views[False] == {*BLIND, "decided_at", "receipt"}
+
+
+def test_a_shift_report_names_the_posts_zone(world: World) -> None:
+    report = world.get(f"/v1/posts/{POST}/shift").json()
+    assert report["timezone"] == "Asia/Tashkent"
+    opens_at = datetime.fromisoformat(report["opens_at"])
+    assert report["opens_at"].endswith("Z"), "an instant in UTC"
+    assert opens_at.astimezone(UTC).hour in (3, 15), "08:00 or 20:00 at Oybek"
+    assert "UTC+05:00 (Asia/Tashkent)" in at_desk(world, "zone").get(f"/posts/{POST}/shift").text
+
+
+def test_an_exported_list_keeps_instants_in_utc(world: World) -> None:
+    find(world, "red", START + 1_700)
+    headers = world.headers(Role.SUPERVISOR) | {"Accept": "text/csv"}
+    answer = world.client.get("/v1/decisions", headers=headers)
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    assert rows and all(row["as_of"].endswith("Z") for row in rows)
+
+
+def test_an_hour_of_a_scanner_has_a_figure_with_an_interval() -> None:
+    decided = [make_decision("score", ("xray",), "seizure", 60.0)] * 6
+    (scanner,) = [one for one in count_hours(decided) if one["method"] == "xray"][:1]
+    figure = scanner["hits_per_hour"]
+    assert figure["value"] == 1.0 and figure["low"] < 1.0 < figure["high"]
+
+
+def test_an_override_to_red_has_a_search_order(world: World) -> None:
+    green = find(world, "green", START + 2_000)
+    path = f"/v1/decisions/{green['decision_id']}"
+    assert world.post(f"{path}/reviews", OVERRIDE, Role.SUPERVISOR).status_code == 201
+    order = world.get(path).json()["search_order"]
+    assert order and "one find expected in about" in order[0]["why"]
+
+
+def test_a_late_exit_record_of_another_key_raises_no_alert(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (mirror,) = (
+        each for each in world.runtime.journal._projections if isinstance(each, MirrorProjection)
+    )
+    shared = find(world, "red", START + 3_000)
+    assert exit_of(world, shared, driver_ref="their-name").status_code == 201
+    (alert,) = world.get(f"/v1/decisions/{shared['decision_id']}").json()["alerts"]
+    assert alert["code"] == "driver", "negative control: one key for all"
+    monkeypatch.setattr(mirror, "_network", replace(world.runtime.network, identifiers={}))
+    apart = find(world, "red", START + 3_500)
+    assert exit_of(world, apart, driver_ref="their-name").status_code == 201
+    assert "alerts" not in world.get(f"/v1/decisions/{apart['decision_id']}").json()
+
+
+def test_an_act_on_a_notice_is_the_counterparts(world: World) -> None:
+    notice(world, "party-300")
+    decision = find_yellow(world, "party-300", START + 4_000)
+    filed = world.post("/v1/inspections", act(300_001, decision["crossing_id"]))
+    assert read_basis(world, filed) == ("counterpart", None)
+
+
+def test_a_notice_says_what_became_of_it(world: World) -> None:
+    entry = notice(world, "party-301")
+    decision = find_yellow(world, "party-301", START + 4_300)
+    assert world.post("/v1/inspections", act(300_003, decision["crossing_id"])).status_code == 201
+    outcome = world.get(f"/v1/watchlist/{entry}").json()["outcome"]
+    assert outcome["matches"] >= outcome["searches"] == 1
+    assert (outcome["finds"], outcome["minutes"]) == (0, 40.0)
+    assert sum(month["matches"] for month in outcome["months"]) == outcome["matches"]
+
+
+def sum_figures(world: World) -> tuple[int, float]:
+    """Return seizures and gravity of the running shift."""
+    streams = world.get(f"/v1/posts/{POST}/shift").json()["this_shift"]["streams"]
+    return sum(one["seizures"] for one in streams), sum(one["gravity"] for one in streams)
+
+
+def test_a_shift_report_states_finds_and_their_gravity(world: World) -> None:
+    red, (finds, gravity) = find(world, "red", START + 4_600), sum_figures(world)
+    filed = act(300_004, red["crossing_id"], outcome="seizure")
+    assert world.post("/v1/inspections", filed).status_code == 201
+    seizure = {
+        "seizure_id": "heavy-300",
+        "crossing_id": red["crossing_id"],
+        "recorded_at": datetime.now(UTC).isoformat(),
+        "substance_class": "narcotic",
+        "quantity_g": 2_000,
+    }
+    assert world.post("/v1/seizures", seizure).status_code == 201
+    assert sum_figures(world) == (finds + 1, gravity + 20.0)
+
+
+def test_the_service_fills_in_the_agency_of_an_act(world: World) -> None:
+    green = find(world, "green", START + 5_000)
+    body = act(300_002, green["crossing_id"])
+    sent = world.client.post("/v1/inspections", json=body, headers=key_of(world, "customs"))
+    assert sent.status_code == 201
+    assert last_body(world, "inspection")["inspection"]["agency"] == "customs"
+
+
+def test_an_act_in_another_agencys_name_is_refused(world: World) -> None:
+    assert refuse_agency(world, START + 5_500) == (422, "other_agency")
+
+
+def refuse_agency(world: World, start: int) -> tuple[int, str]:
+    """Return how an act is answered that names another agency than that of its key."""
+    green = find(world, "green", start)
+    body = act(start, green["crossing_id"], agency="interior")
+    answer = world.client.post("/v1/inspections", json=body, headers=key_of(world, "customs"))
+    fields = answer.json().get("fields", [{"rule": ""}])
+    return answer.status_code, fields[0]["rule"]
+
+
+def test_an_agency_that_is_not_compared_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seeded bug: what the sender names is taken."""
+    monkeypatch.setattr("api.acts.routes.fill_agency", lambda _caller, record: record)
+    assert access.fill_agency is not None
+    assert refuse_agency(world, START + 5_700)[0] == 201
+
+
+def test_an_unknown_hs_code_is_decided_on(world: World) -> None:
+    assert world.decide(declare(START + 6_000, "9999999999")).status_code == 201
+    short = world.decide(declare(START + 6_001, "29")).json()
+    assert "short_hs_code" in short["data_gaps"]
+
+
+def test_a_wrong_container_number_is_decided_on(world: World) -> None:
+    decision = decide(world, START + 6_010, container_numbers=["CSQU3054384"])
+    assert "container_check_digit" in decision["data_gaps"]
+
+
+def test_a_rail_wagon_without_plate_driver_or_scale_is_decided_on(world: World) -> None:
+    nothing = dict.fromkeys(("plate", "driver_ref", "carrier_id", "weighed_mass_kg"))
+    decision = decide(world, START + 6_020, vehicle_class="rail_wagon", **nothing)
+    assert {"no_plate", "no_driver_ref", "no_carrier", "not_weighed"} <= set(decision["data_gaps"])
+
+
+def test_a_declared_precursor_is_a_fact_for_the_checkpoint(world: World) -> None:
+    decision = world.decide(declare(START + 6_030, "2915240000")).json()
+    seen = world.get(f"/v1/decisions/{decision['decision_id']}", Role.CHECKPOINT).json()
+    assert any("acetic anhydride" in fact["text"] for fact in seen["facts"])
+
+
+def test_a_referral_of_acetic_anhydride_says_that_the_consignee_is_new(world: World) -> None:
+    for number in range(START + 10_000, START + 10_300):
+        decision = world.decide(declare(number, "2915240000")).json()
+        if decision["channel"] != "green":
+            break
+    reasons = world.get(f"/v1/decisions/{decision['decision_id']}").json()["reasons"]
+    (found,) = [one["text"] for one in reasons if one["code"] == "precursor_declared"]
+    assert "acetic anhydride" in found and "the first of it for this consignee" in found
+
+
+def test_a_nationality_is_refused_by_its_field(world: World) -> None:
+    refused = world.decide(arrival(START + 6_040, nationality="TJ"))
+    assert refused.status_code == 422
+    assert refused.json()["fields"][0]["rule"] == "unknown_field"
+
+
+def test_an_inland_seizure_reaches_the_next_crossing_of_its_driver(world: World) -> None:
+    decide(world, START + 6_050, plate="01 X 050 XX", driver_ref="inland-300")
+    seizure = {
+        "seizure_id": "inland-300",
+        "plate": "01х050хх",  # in Cyrillic letters
+        "recorded_at": datetime.now(UTC).isoformat(),
+        "substance_class": "narcotic",
+    }
+    assert world.post("/v1/seizures", seizure, Role.SUPERVISOR).status_code == 201
+    again = decide(world, START + 6_051, driver_ref="inland-300")
+    known = world.get(f"/v1/decisions/{again['decision_id']}/features").json()["features"]
+    assert known["driver_finds_elsewhere"] == 1
+
+
+def test_one_supervisor_alone_lets_no_red_vehicle_go(world: World) -> None:
+    red = find(world, "red", START + 7_000)
+    path = f"/v1/decisions/{red['decision_id']}/reviews"
+    let_go = OVERRIDE | {"channel": "green"}
+    assert world.post(path, let_go, Role.SUPERVISOR).status_code == 201
+    waiting = world.get(f"/v1/posts/{POST}/queue").json()["waiting"]
+    assert red["crossing_id"] in [row["crossing_id"] for row in waiting]
+
+
+def test_a_vehicle_from_the_future_is_refused(world: World) -> None:
+    refused = world.decide(arrival(START + 8_000, arrived_at="2026-10-14T12:15:00+05:00"))
+    assert refused.status_code == 422
+    assert refused.json()["fields"][0]["rule"] == "in_the_future"

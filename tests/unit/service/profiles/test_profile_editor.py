@@ -1,0 +1,151 @@
+"""The editor writes expressions from rows and tries them; a try leaves no record."""
+
+import re
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from babel import Locale
+from sqlalchemy import func, select
+
+from api.profiles.answers import check_expression, fields
+from api.profiles.page import COMPARISONS, write_expression
+from api.profiles.steps import ProposalWriter
+from api.web.forms import FormError
+from api.web.i18n import LANGUAGES
+from engine.criteria.profiles.profile import ProfileProposal
+from engine.domain.rights import Role
+from engine.journal.journal import JOURNAL
+from tests.integration.service.profiles.test_profile_pages import make_form
+from tests.support.page_session import Desk, at_desk
+from tests.support.running_service import World, arrival
+
+TRIED = "/profiles/backtests"
+
+
+@pytest.fixture(scope="module")
+def ann(world: World) -> Desk:
+    return at_desk(world, "ann-edits", Role.ANALYST)
+
+
+def rows(*every: tuple[str, str, str], join: str = "&&") -> dict[str, list[str]]:
+    form = {"join": [join], "rows": [str(len(every))]}
+    for number, (field, comparison, value) in enumerate(every, 1):
+        form |= {f"field_{number}": [field], f"comparison_{number}": [comparison]}
+        form[f"value_{number}"] = [value]
+    return form
+
+
+def count_records(world: World) -> int:
+    with world.runtime.store.read() as connection:
+        return int(connection.scalar(select(func.count()).select_from(JOURNAL)) or 0)
+
+
+def test_rows_become_an_expression(world: World) -> None:
+    kinds = {one["name"]: one["kind"] for one in fields(world.runtime.plan.names)}
+    english, russian = Locale("en"), Locale("ru")
+    form = rows(
+        ("goods.hs_code", "startsWith", "0701"),
+        ("crossing.weighed_mass_kg", ">", "2,300.5"),
+        ("crossing.carrier_id", "in", 'a, "b'),
+        ("crossing.seal_numbers", "has", ""),
+        ("declaration.route_countries", "==", "AF"),
+        ("features.dwell_minutes", "<", "-4"),
+        ("", "==", ""),
+    )
+    kinds["features.dwell_minutes"] = "number"
+    assert write_expression(form, kinds, english) == (
+        'goods.exists(g, g.hs_code.startsWith("0701")) && crossing.weighed_mass_kg > 2300.5'
+        ' && crossing.carrier_id in ["a", "\\"b"] && size(crossing.seal_numbers) > 0'
+        ' && declaration.route_countries.exists(c, c == "AF") && features.dwell_minutes < -4'
+    )
+    assert write_expression(rows(("crossing.is_empty", "==", "TRUE"), join="||"), kinds, russian)
+    unfit = (("no.field", "==", "1"), ("crossing.weighed_mass_kg", ">", "2,300"))
+    bad = (*unfit, ("crossing.plate", "==", ""), ("crossing.plate", "like", "x"))
+    with pytest.raises(FormError) as refused:
+        write_expression(rows(*bad), kinds, russian)
+    assert [(one.at, one.rule) for one in refused.value.mistakes] == [
+        ("field_1", "unknown_field"),
+        ("value_2", "ambiguous_number"),
+        ("value_3", "missing_key"),
+        ("field_4", "unknown_field"),
+    ]
+
+
+def test_whatever_fits_a_field_runs(world: World) -> None:
+    """Every field with every comparison is written so that it is read; types are the check's."""
+    names = world.runtime.plan.names
+    offered = [one for one in fields(names) if not one["name"].startswith("features.")]
+    offered += [one for one in fields(names) if one["name"].startswith("features.")][:2]
+    kinds = {one["name"]: one["kind"] for one in offered}
+    suited = {
+        "number": ("==", "!=", "<", "<=", ">", ">=", "in", "has"),
+        "bool": ("==", "!=", "has"),
+    }
+    for one in offered:
+        value = {"number": "7", "bool": "true"}.get(one["kind"], (one["choices"] or ["x"])[0])
+        for comparison in suited.get(
+            one["kind"], ("==", "!=", "startsWith", "contains", "in", "has")
+        ):
+            written = write_expression(rows((one["name"], comparison, value)), kinds, Locale("en"))
+            checked = check_expression(written, names)
+            is_plain = checked["message"] in (None, "has_argument")  # what is never missing
+            assert is_plain, (written, checked["why"])
+    assert set(COMPARISONS) >= {one for every in suited.values() for one in every}
+
+
+def test_the_editor_writes_what_its_rows_ask(ann: Desk) -> None:
+    form = make_form("ROWS-1", field_1="crossing.is_empty", comparison_1="==", value_1="true")
+    form |= {"field_2": "crossing.plate", "comparison_2": "==", "value_2": "A<1", "join": "||"}
+    more = ann.send("/profiles/new", "/profiles/checks", form | {"build": "row", "rows": "2"}).text
+    assert 'name="field_3"' in more and 'value="A&lt;1"' in more
+    made = ann.send("/profiles/new", "/profiles/checks", form | {"build": "write", "rows": "2"})
+    shown = re.sub(r"&#34;|&quot;", '"', made.text)
+    assert 'crossing.is_empty == true || crossing.plate == "A&lt;1"</textarea>' in shown
+    assert "It may run." in made.text and len(made.content) < 150_000
+    bad = form | {"build": "write", "rows": "2", "field_1": "crossing.no"}
+    refused = ann.send("/profiles/new", "/profiles/checks", bad)
+    assert refused.status_code == 422 and 'id="field_1-wrong"' in refused.text
+
+
+def try_and_count(world: World, desk: Desk) -> int:
+    """Try an expression on the page; return how many records that left."""
+    made = world.decide(arrival(31_900, carrier_id="k-TRY-1")).json()
+    desk.get("/profiles/new")
+    before = count_records(world)
+    answer = desk.send("/profiles/new", TRIED, make_form("TRY-1"))
+    assert answer.status_code == 200 and "1 match among all" in answer.text
+    assert f'<a href="/decisions/{made["decision_id"]}">' in answer.text, "matches lead on"
+    assert 'value="TRY-1"' in answer.text and len(answer.content) < 150_000
+    return count_records(world) - before
+
+
+def test_a_try_proposes_nothing(world: World, ann: Desk) -> None:
+    assert try_and_count(world, ann) == 0
+    assert ann.get("/v1/profiles/TRY-1").status_code == 404
+    refused = ann.send("/profiles/new", TRIED, make_form("TRY-2", expression="crossing.no == 1"))
+    assert refused.status_code == 422
+    officer = at_desk(world, "officer-tries", Role.CHECKPOINT)
+    assert officer.get("/profiles/new").status_code == 403
+
+
+def test_a_try_that_proposes_is_found(world: World) -> None:
+    tried = ProposalWriter.try_out
+
+    def propose_too(self: ProposalWriter, asked: Any) -> Any:
+        about = make_form("TRY-1", expression=asked.expression, percentage="9")
+        fitting = ProfileProposal.model_validate(about | {"percentage": 9.0}, strict=False)
+        self.profile(fitting)
+        return tried(self, asked)
+
+    desk = at_desk(world, "ann-proposes", Role.ANALYST)
+    with patch.object(ProposalWriter, "try_out", propose_too), pytest.raises(AssertionError):
+        assert try_and_count(world, desk) == 0
+
+
+@pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
+def test_the_builder_speaks_every_language(world: World, ann: Desk, code: str) -> None:
+    ann.get(f"/language/{code}?back=/")
+    shown = ann.get("/profiles/new").text
+    ann.get("/language/en?back=/")
+    assert "begins with" not in shown and "is at least" not in shown
