@@ -23,22 +23,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             given = getattr(getattr(item, "callspec", None), "params", {})
             needs_store = bool(STORES & set(getattr(item, "fixturenames", ())))
             is_wanted = needs_store or wanted == "sqlite"
-            if not is_wanted or given.get("store_url", wanted) != wanted:
+            stated = {given[name] for name in STORES & given.keys()}
+            if not is_wanted or stated - {wanted}:
                 left_out.append(item)
     items[:] = [item for item in items if item not in set(left_out)]
     config.hook.pytest_deselected(items=left_out)
 
 
+def _name_database(request: pytest.FixtureRequest) -> str:
+    """Return what a test states by a parameter, or the database of this run."""
+    return getattr(request, "param", request.config.getoption("store"))
+
+
 @pytest.fixture
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return the URL of an empty migrated store, on the database of this run."""
-    return make_store_url(request, request.config.getoption("store"), tmp_path)
+    return make_store_url(request, _name_database(request), tmp_path)
 
 
 @pytest.fixture(scope="module")
 def server_url(request: pytest.FixtureRequest) -> str | None:
     """Return the URL of an empty database on PostgreSQL, or None: a home has its own file."""
-    if request.config.getoption("store") == "sqlite":
+    if _name_database(request) == "sqlite":
         return None
     url: str = request.getfixturevalue("postgresql_database")
     empty_database(url)

@@ -1,10 +1,6 @@
-"""The documents as a whole: maps, links, decisions, and the two paths of the architecture page."""
+"""The documents as a whole: maps, links and decisions."""
 
-import ast
 import re
-from collections.abc import Sequence
-from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,8 +16,6 @@ STATES = {"proposed", "accepted", "superseded"}
 FILE = re.compile(
     r"`((?:engine|features|models|experiments|api|tests|deploy|examples)/[\w/.-]+\.\w+)`"
 )
-STEP = re.compile(r"^\d+\. `([\w/]+\.py)`: \S", re.MULTILINE)
-PATHS = ("The path of a declaration", "The path of a training run")
 
 
 def headings(page: Path) -> set[str]:
@@ -57,55 +51,6 @@ def test_the_index_lists_every_decision_with_its_date_and_status() -> None:
     assert {status for *_, status in heads} <= STATES
     numbers = [int(number) for number, *_ in heads]
     assert numbers == sorted(set(numbers))
-
-
-def steps(title: str) -> list[str]:
-    """Return the modules that a section of the architecture page lists, in order."""
-    page = (DOCS / "architecture.md").read_text("utf-8")
-    return STEP.findall(page.split(f"\n## {title}\n")[1].split("\n## ")[0])
-
-
-@cache
-def imports(path: str) -> set[str]:
-    """Return the modules that a module imports by name, within functions too."""
-    found = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return found
-
-
-def list_unreached(path: Sequence[str]) -> list[str]:
-    """Return the modules of a path that none before them imports, its beginning apart."""
-    known: set[str] = set()
-    missing = []
-    for number, module in enumerate(path):
-        if number and module.removesuffix(".py").replace("/", ".") not in known:
-            missing.append(module)
-        known |= imports(module)
-    return missing
-
-
-@pytest.mark.parametrize("title", PATHS)
-def test_each_module_of_a_path_is_imported_by_one_before_it(title: str) -> None:
-    path = steps(title)
-    assert len(path) >= 20
-    assert len(set(path)) == len(path)
-    assert list_unreached(path) == []
-
-
-@pytest.mark.parametrize("title", PATHS)
-def test_a_path_in_a_wrong_order_is_found(title: str) -> None:
-    """Negative control: swapping a module with the only one that imports it."""
-    path = steps(title)
-    swapped = [
-        [*path[:at], late, early, *path[at + 2 :]]
-        for at, (early, late) in enumerate(pairwise(path))
-    ]
-    assert any(list_unreached(other) for other in swapped[1:])
-    assert list_unreached([path[0], *reversed(path[1:])])
 
 
 def run_blocks(text: str) -> None:

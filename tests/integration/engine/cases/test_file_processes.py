@@ -27,6 +27,13 @@ def test_a_file_is_looked_into_in_another_process(tmp_path: Path) -> None:
 POINTS = ("received", "on the disk", "placed", "recorded")
 
 
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.root.mkdir()
+    return home
+
+
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_process_leaves_nothing_that_a_sweep_does_not_take(
     home: Home, store: Store, store_url: str, point: str

@@ -45,6 +45,7 @@ def reads_without_a_role(path: Path) -> bool:
 )
 def test_a_second_account_reads_nothing_of_it() -> None:
     """With the negative control: the same account reads the same file while the home is open."""
+    before = os.umask(0o022)
     outer = Path(mkdtemp(dir="/tmp"))
     outer.chmod(0o755)
     try:
@@ -53,4 +54,5 @@ def test_a_second_account_reads_nothing_of_it() -> None:
         home.prepare()
         assert not reads_without_a_role(home.root / "darvoza.sqlite")
     finally:
+        os.umask(before)
         shutil.rmtree(outer)

@@ -4,11 +4,26 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from api.audit.erasure import Criteria
 from api.audit.home_check import check_home
 from engine.domain.time_units import SystemClock, rfc3339
 from tests.support.eventful_home import WATCHED
-from tests.unit.service.audit.test_erasure import Story, derived_values, list_decided, steps
+from tests.support.running_service import World
+from tests.unit.service.audit.test_erasure import Story, derived_values, list_decided, steps, tell
+
+
+@pytest.fixture(scope="module")
+def noon(long_shift: None) -> None:
+    """Keep the machine's clock, which other processes and servers have."""
+
+
+@pytest.fixture(scope="module")
+def story(eventful_world: World) -> Story:
+    """Tell the story of an erasure on each store."""
+    return tell(eventful_world)
+
 
 KILLED = """
 import os, sys

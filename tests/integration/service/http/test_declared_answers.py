@@ -21,6 +21,11 @@ from tests.unit.service.http.test_openapi import (
 )
 
 
+@pytest.fixture(scope="module")
+def kept_names(world: World) -> Kept:
+    return all_named(world)
+
+
 def test_every_answer_at_the_boundaries_is_declared(tmp_path: Path) -> None:
     """Of a service that no other test has asked: what has been filed before decides the answers."""
     with contextmanager(serving)(tmp_path) as world:

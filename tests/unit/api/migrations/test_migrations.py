@@ -48,10 +48,11 @@ def test_a_table_without_a_migration_is_found(store: Store) -> None:
     assert len(differences(store, metadata)) == len(differences(store, METADATA)) + 1
 
 
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("bug", ["", "CREATE INDEX bug ON counters (grp) INCLUDE (state)"])
-def test_keys_hold_no_second_copy_of_what_the_table_has(postgresql_database: str, bug: str) -> None:
+def test_keys_hold_no_second_copy_of_what_the_table_has(store: Store, bug: str) -> None:
     more = "SELECT indexrelid::regclass::text FROM pg_index WHERE indnatts > indnkeyatts"
-    with Store(postgresql_database) as store, store.engine.connect() as connection:
+    with store.engine.connect() as connection:
         connection.exec_driver_sql(bug or "SELECT 1")  # undone at the end
         found = connection.exec_driver_sql(more).scalars().all()
     assert found == (["bug"] if bug else [])

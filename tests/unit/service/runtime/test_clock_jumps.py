@@ -30,6 +30,7 @@ from engine.journal.kinds import CLOCK_ACCEPTED, QUEUE_EXPIRED, SHIFT_CLOSED
 from engine.queue.queue import DECISIONS, list_decisions, list_waiting
 from engine.storage.home import DATABASE_VARIABLE
 from tests.support.clocks import travel
+from tests.support.emptied_database import empty_database
 from tests.support.running_service import POST, World, arrival, serving
 from tests.unit.service.reports.test_acts import act
 
@@ -45,6 +46,7 @@ def own(server_url: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "engine.targeting.targeting.RECENT_SECONDS", -1
     )  # each batch looks at the clock
     if server_url:
+        empty_database(server_url)
         monkeypatch.setenv(DATABASE_VARIABLE, server_url)
     yield from serving(tmp_path / "home")
 
@@ -183,7 +185,7 @@ def undone_after(world: World, edit: str) -> Iterator[None]:
             connection.execute(insert(table), [dict(row) for row in kept[table]])
 
 
-@pytest.mark.parametrize("own", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("server_url", ["sqlite"], indirect=True)
 def test_sessions_neither_end_nor_last_longer_by_a_jump(own: World) -> None:
     sessions = own.runtime.sessions
     Accounts(own.runtime.store, own.runtime.network).create_user("ann", Role.SUPERVISOR)
@@ -197,7 +199,7 @@ def test_sessions_neither_end_nor_last_longer_by_a_jump(own: World) -> None:
                 sessions.caller(token)
 
 
-@pytest.mark.parametrize("own", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("server_url", ["sqlite"], indirect=True)
 def test_a_person_accepts_a_jump_and_every_process_follows(
     own: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
