@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _name_database(request: pytest.FixtureRequest) -> str:
     """Return what a test states by a parameter, or the database of this run."""
-    return getattr(request, "param", request.config.getoption("store"))
+    return str(getattr(request, "param", request.config.getoption("store")))
 
 
 @pytest.fixture
