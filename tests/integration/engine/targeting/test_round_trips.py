@@ -9,26 +9,16 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
 
 from api.service.runtime import Runtime
-from engine.errors import StoreUnavailableError
-from engine.journal import power_records
 from engine.journal.areas import kinds_of
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import PROFILE_PROPOSED
 from engine.journal.power_records import _NewestRecords, has_new_records
-from engine.queue.identifier_index import IDENTIFIERS
-from engine.storage import database as stores
-from engine.storage.database import METADATA, Store, fetch_rows, insert_rows
-from engine.storage.dialect import copy_from
+from engine.storage.database import Store, fetch_rows, insert_rows
 from engine.storage.home import DATABASE_VARIABLE
-from engine.storage.statement_queue import StatementQueue
-from features.offline.encoded_history import read_log
-from features.online.backfill import backfill
 from features.online.counter_store import COUNTERS
 from features.online.crossing_index import PASSAGES
 from tests.support.emptied_database import empty_database
-from tests.support.random_histories import history, tables
-from tests.support.replay import PLAN
 from tests.support.running_service import make_home
 from tests.support.server_talk import Talk, listen
 from tests.unit.engine.targeting.test_targeting import ask, open_service
@@ -101,25 +91,6 @@ def test_a_read_that_ends_in_a_rollback_is_caught(
     assert heard.rollbacks > 0 and heard.parsed > 10
 
 
-def test_insertions_that_wait_each_for_its_answer_are_caught(
-    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: nothing goes together."""
-    monkeypatch.setattr(StatementQueue, "begin", lambda _: None)
-    with warm_service(runtime, tmp_path) as look:
-        assert decide(runtime, look).waits > MOST_WAITS
-
-
-def test_a_write_waits_for_its_lock_its_rows_and_its_commit(store: Store, tmp_path: Path) -> None:
-    with listen(store, tmp_path / "talk") as look:
-        with store.write() as connection:
-            for place in range(5):
-                insert_rows(connection, COUNTERS, [(1, 2, place, b"state")])
-        assert look().waits == 3
-    with store.read() as connection:
-        assert fetch_rows(connection, "SELECT count(*) FROM counters") == [(5,)]
-
-
 @pytest.mark.timeout(60)
 def test_megabytes_that_wait_are_sent_before_the_answer_is_waited_for(store: Store) -> None:
     """One long record stopped the writer for good: the driver waited for what it had not sent."""
@@ -127,16 +98,6 @@ def test_megabytes_that_wait_are_sent_before_the_answer_is_waited_for(store: Sto
     with store.write() as connection:
         insert_rows(connection, COUNTERS, rows)
         assert fetch_rows(connection, "SELECT count(*) FROM counters") == [(3,)]
-
-
-def test_what_waits_is_seen_by_the_next_statement(store: Store) -> None:
-    """On the driver itself, and through SQLAlchemy."""
-    counted = "SELECT count(*) FROM counters"
-    with store.write() as connection:
-        insert_rows(connection, COUNTERS, [ROW])
-        assert fetch_rows(connection, counted) == [(1,)]
-        insert_rows(connection, COUNTERS, [(1, 2, 4, b"state")])
-        assert connection.exec_driver_sql(counted).scalar_one() == 2
 
 
 def test_a_fault_of_what_waits_undoes_all_and_the_next_write_is_whole(store: Store) -> None:
@@ -162,33 +123,6 @@ def test_what_waited_in_a_write_that_failed_is_not_written_by_the_next(store: St
         fail()
     with store.write() as connection:
         assert fetch_rows(connection, "SELECT count(*) FROM counters") == [(0,)]
-
-
-def cut_lines(store: Store) -> None:
-    """Fill the pool with lines, and let the server end all of them."""
-    with store.read(), store.read():
-        pass
-    with Store(store.engine.url.render_as_string(hide_password=False)) as other:
-        end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
-        more = " AND pid <> pg_backend_pid()"
-        with other.write() as connection:
-            connection.exec_driver_sql(end + more, (store.engine.url.database,))
-
-
-def test_lines_that_the_server_ended_cost_no_request(store: Store) -> None:
-    cut_lines(store)
-    with store.read() as connection:
-        assert fetch_rows(connection, "SELECT 1") == [(1,)]
-
-
-def test_a_line_that_is_not_looked_at_is_caught(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug."""
-    cut_lines(store)
-    monkeypatch.setattr(stores, "_may_be_lost", lambda *_: False)
-    with pytest.raises(StoreUnavailableError), store.read() as connection:
-        fetch_rows(connection, "SELECT 1")
 
 
 def propose(store: Store, number: int) -> None:
@@ -244,19 +178,6 @@ def test_a_record_of_power_that_was_undone_is_not_remembered(store: Store) -> No
         assert not has_new_records(connection, kinds, after=1)
 
 
-def test_many_records_since_the_last_look_are_not_read_one_by_one(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(power_records, "MOST", 3)
-    for number in range(1, 9):
-        propose(store, number)
-        if number in (1, 2, 8):
-            with store.read() as connection:
-                assert has_new_records(connection, kinds_of("profile"), after=number - 1)
-                assert not has_new_records(connection, kinds_of("profile"), after=number)
-                assert not has_new_records(connection, kinds_of("watchlist"), after=0)
-
-
 MANY = [
     (f"c-{at}", "Ойбек", at << 40, bool(at & 1), -at, at, bytes([0, at & 255]), 0, 1, -1, "")
     for at in range(300)
@@ -264,62 +185,8 @@ MANY = [
 """Passages: text, numbers up to 8 bytes, signs, bytes, truth."""
 
 
-def copy_many(store: Store, tmp_path: Path) -> Talk:
-    """Insert many passages, check that they are there as they were, and return what was said."""
-    with listen(store, tmp_path / "talk") as look:
-        with store.write() as connection:
-            insert_rows(connection, PASSAGES, MANY)
-        found = look()
-    with store.read() as connection:
-        assert fetch_rows(connection, "SELECT * FROM passages ORDER BY known_at") == MANY
-    return found
-
-
-def test_some_rows_go_into_one_statement(store: Store, tmp_path: Path) -> None:
-    """Sixteen of three columns, and the two that are left; a row that is there already stays."""
-    rows = [(b"%d" % at, 1, 2) for at in range(34)]
-    with listen(store, tmp_path / "talk") as look:
-        with store.write() as connection:
-            insert_rows(connection, IDENTIFIERS, [*rows[:33], rows[0]], skips_known=True)
-        assert look().executed == 2 + 2 + 2  # BEGIN and the lock
-        with store.write() as connection:
-            insert_rows(connection, IDENTIFIERS, rows, skips_known=True)
-            assert fetch_rows(connection, "SELECT count(*) FROM decision_identifiers") == [(34,)]
-
-
-def test_many_rows_are_copied(store: Store, tmp_path: Path) -> None:
-    assert copy_many(store, tmp_path).executed <= 2  # BEGIN and the lock
-
-
-def test_many_rows_that_are_inserted_one_by_one_are_caught(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: the same rows, each by a statement of its own."""
-    monkeypatch.setattr(stores, "_MANY", len(MANY) + 1)
-    monkeypatch.setattr(stores, "_PARAMETERS", 1)
-    assert copy_many(store, tmp_path).executed > len(MANY)
-
-
-def test_the_types_of_a_copy_are_those_of_every_table(store: Store) -> None:
-    """The driver knows each, and the server takes a copy of no rows into each table."""
-    assert len(METADATA.sorted_tables) > 50
-    with store.write() as connection:
-        for table in METADATA.sorted_tables:
-            sql, types = copy_from(table, connection.dialect)
-            stores._queue_of(connection).copy(sql, types, [])
-
-
 def test_a_row_that_cannot_be_copied_quotes_no_value(store: Store) -> None:
     """A copy in text would quote the line."""
     with pytest.raises(DataError) as found, store.write() as connection:
         insert_rows(connection, PASSAGES, [*MANY, ("secret\0", *MANY[0][1:])])
     assert "secret" not in str(found.value)
-
-
-def test_a_load_takes_statistics(store: Store) -> None:
-    """The planner would plan for empty tables until the server looks by itself."""
-    counted = "SELECT min(reltuples) FROM pg_class WHERE relname IN ('counters', 'passages')"
-    with store.write() as connection:
-        backfill(connection, read_log(tables(history(5, 40)), PLAN), PLAN)
-    with store.read() as connection:
-        assert fetch_rows(connection, counted)[0][0] > 0

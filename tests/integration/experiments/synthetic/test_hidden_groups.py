@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pytest
 from numpy.typing import NDArray
 
@@ -27,15 +26,6 @@ from experiments.synthetic.mechanisms.hidden_risks import (
     draw_trips,
 )
 from experiments.synthetic.mechanisms.network_year import NetworkYear, simulate_year
-
-KEPT: dict[GroupKind, tuple[str, str]] = {
-    "plates": ("driver", "vehicle"),
-    "drivers": ("vehicle", "driver"),
-    "importer": ("consignee", "driver"),
-    "newcomers": ("driver", "carrier"),
-    "fronts": ("trailer", "carrier"),
-}
-"""Of each kind, a party of which a group has fewer, and one of which it has more."""
 
 
 def year(kind: GroupKind) -> tuple[Trips, HiddenRisks, NetworkYear]:
@@ -60,33 +50,6 @@ def test_groups_carry_and_half_of_them_are_never_caught(kind: GroupKind) -> None
     assert not (course.basis[found] < 0)[course.outcome[found] == 2].any()
     # Negative control: the other groups that carry were caught, in the same time.
     assert found[carrying & ~hidden & before].sum() >= 3
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_group_keeps_what_its_kind_keeps(kind: GroupKind) -> None:
-    trips, risks, _ = year(kind)
-    fewer, more = KEPT[kind]
-    assert risks.group is not None
-    for group in range(NEVER_CAUGHT, CARRYING):  # no member of these is another group's
-        rows = risks.group == group
-        kept, changed = (len(np.unique(getattr(trips, who)[rows])) for who in (fewer, more))
-        assert kept < changed
-    # Negative control: a vehicle of the usual traffic has more than one of neither.
-    ordinary = np.flatnonzero(trips.is_truck & (risks.group == -1))
-    pairs = np.unique(np.column_stack([trips.vehicle[ordinary], trips.driver[ordinary]]), axis=0)
-    assert len(pairs) < 2.5 * len(np.unique(trips.vehicle[ordinary]))
-
-
-def test_the_truth_names_groups_and_one_importer_has_much_of_the_traffic(tmp_path: Path) -> None:
-    network_year.write(tmp_path, mechanism="newcomers", crossings=3_000, seed=3)
-    group = pa_csv.read_csv(tmp_path / "truth.csv")["group"].to_numpy()
-    assert set(np.unique(group)) == set(range(-1, 14))
-    consignees = pa_csv.read_csv(tmp_path / "declarations.csv")["consignee_id"]
-    counts = sorted((one["counts"].as_py() for one in consignees.value_counts()), reverse=True)
-    assert counts[0] > 0.1 * len(consignees)
-    assert counts[0] > 3 * counts[1]
-    network_year.write(tmp_path / "other", mechanism="latent", crossings=800, seed=3)
-    assert "group" not in pa_csv.read_csv(tmp_path / "other" / "truth.csv").column_names
 
 
 def test_the_plain_learner_reads_the_past_alone(tmp_path: Path) -> None:

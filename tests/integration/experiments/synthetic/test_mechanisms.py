@@ -7,12 +7,9 @@ from typing import get_args
 import numpy as np
 import pyarrow.csv as pa_csv
 import pytest
-from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.metrics import roc_auc_score
 
-from engine.domain.time_units import MINUTE, micros
+from engine.domain.time_units import micros
 from engine.errors import InputError
 from engine.ports import Scores
 from experiments.benchmarks.quality import mechanisms
@@ -91,49 +88,6 @@ def test_searches_find_more_than_the_random_stream_and_log_their_chance() -> Non
         (course.propensity[random | score] > 0) & (course.propensity[random | score] <= 1)
     ).all()
     assert not found[course.basis < 0].any()
-
-
-def test_a_car_drives_minutes_ahead_of_a_load() -> None:
-    trips, course = year("rings", 12_000)
-    leader = np.flatnonzero(course.signs["ahead"])
-    assert len(leader) > 5
-    followed = [
-        bool((~trips.is_truck & (trips.line == trips.line[row]) & (gap > 0) & (gap < limit)).any())
-        for row in leader
-        for limit, gap in [(15 * MINUTE, trips.entry_at[row] - trips.entry_at)]
-    ]
-    assert np.mean(followed) > 0.9
-    _, latent = year("latent", 1_000)
-    assert not latent.signs["ahead"].any()
-
-
-def judge_links(mechanism: Mechanism) -> tuple[float, float]:
-    """Return the AUC of the share of finds among other trips: of linked cars, of one car or driver.
-
-    One load of five is found. Cars are linked where they had a driver in common; trips of trucks
-    are left out.
-    """
-    trips, course = year(mechanism, 30_000)
-    of_cars = np.flatnonzero(~trips.is_truck)
-    car, driver, carries = trips.vehicle[of_cars], trips.driver[of_cars], course.carries[of_cars]
-    found = carries & (np.random.default_rng(1).random(len(carries)) < 0.2)
-
-    def judge(group: NDArray[np.int64]) -> float:
-        finds = np.bincount(group, found)[group] - found
-        return float(roc_auc_score(carries, finds / np.maximum(np.bincount(group)[group] - 1, 1)))
-
-    size = int(max(car.max(), driver.max())) + 1
-    drives = coo_array((np.ones(len(car)), (car, driver)), (size, size))
-    linked = connected_components(drives, directed=False)[1][car].astype(np.int64)
-    return judge(linked), max(judge(car), judge(driver))
-
-
-def test_in_circles_the_links_say_more_than_any_car_or_driver() -> None:
-    linked, alone = judge_links("circles")
-    assert linked > alone + 0.05
-    # Negative control: where drivers keep to their cars, links say what the cars say.
-    linked, alone = judge_links("latent")
-    assert linked < alone + 0.05
 
 
 def test_figures_tell_the_best_ranking_from_its_reverse() -> None:

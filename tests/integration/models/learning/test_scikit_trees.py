@@ -3,11 +3,8 @@
 An upgrade that moves them fails here first: no other module reads them.
 """
 
-import ast
 import pickle
-from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -27,10 +24,6 @@ from models.learning.scikit_trees import (
     widen_ensemble,
 )
 from models.scoring import TreeEnsemble
-
-ROOT = Path(__file__).parents[4]
-HOME = Path("models/learning/scikit_trees.py")
-PRIVATE = {name for name in ATTRIBUTES if name.startswith("_")} | {"_bin_data", "_bin_mapper"}
 
 
 def make_rows(width: int = 3) -> tuple[Rows, Labels]:
@@ -139,52 +132,6 @@ def test_trees_on_shared_bins_are_to_the_bit_those_grown_alone(weight: Floats | 
         assert vars(shared).keys() == vars(alone).keys()
 
 
-def test_bins_of_alike_many_rows_serve_weighted_rows_too() -> None:
-    weight = np.linspace(0.1, 3.0, 300)
-    weighted = fit_on(SharedBins(by_weight=False), ALL, seed=1, weight=weight)
-    (*trees, found), (*even_trees, even) = state(weighted), state(fit_alone(ALL, seed=1))
-    assert found == even
-    assert trees != even_trees
-    assert found != state(fit_alone(ALL, seed=1, weight=weight))[-1]
-
-
-def test_bins_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An upgrade that asks for bins elsewhere would find them again each time."""
-    mapper = type(grow_small(1)._bin_mapper)
-    find = Mock(wraps=mapper.fit)
-    monkeypatch.setattr(mapper, "fit", lambda *rows, **how: find(*rows, **how))
-    bins = SharedBins()
-    for columns, seed in ((ALL, 1), (ALL, 2), (SOME, 3)):
-        fit_on(bins, columns, seed=seed)
-    assert find.call_count == 1
-
-
-def test_rows_that_are_drawn_by_the_seed_share_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    mapper = type(grow_small(1)._bin_mapper)
-    begin = mapper.__init__
-
-    def draw_fewer(self: object, **given: object) -> None:
-        begin(self, **given | {"subsample": 100})
-
-    monkeypatch.setattr(mapper, "__init__", draw_fewer)
-    bins = SharedBins()
-    grown = [fit_on(bins, ALL, seed=seed) for seed in (1, 2)]
-    assert [state(one) for one in grown] == [state(fit_alone(ALL, seed=seed)) for seed in (1, 2)]
-
-
-def test_bins_of_other_columns_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Negative control: a selection of columns that begins at the wrong one."""
-    take = SharedBins._take_over
-    monkeypatch.setattr(
-        SharedBins,
-        "_take_over",
-        lambda self, own, places: take(self, own, np.arange(len(places))),
-    )
-    bins = SharedBins()
-    fit_on(bins, ALL, seed=1)
-    assert state(fit_on(bins, SOME, seed=2)) != state(fit_alone(SOME, seed=2))
-
-
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_an_estimator_without_an_attribute_is_refused(name: str) -> None:
     """Seeded bug: an upgrade that renames an attribute."""
@@ -213,29 +160,3 @@ def test_several_trees_an_iteration_are_refused() -> None:
     )
     with pytest.raises(UnknownLayoutError, match="single tree"):
         check_layout(three)
-
-
-def private_uses(source: str) -> set[str]:
-    """Return the private attributes of scikit-learn that a module reads or sets."""
-    if not any(f".{name}" in source for name in PRIVATE):  # to parse all modules takes seconds
-        return set()
-    return {
-        node.attr
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Attribute) and node.attr in PRIVATE
-    }
-
-
-def test_no_other_module_touches_them() -> None:
-    product = [
-        path
-        for layer in ("engine", "features", "models", "experiments", "api")
-        for path in (ROOT / layer).rglob("*.py")
-    ]
-    users = {path.relative_to(ROOT) for path in product if private_uses(path.read_text("utf-8"))}
-    assert users == {HOME}
-
-
-def test_a_use_elsewhere_is_found() -> None:
-    """Negative control of the test above."""
-    assert private_uses("nodes = [one.nodes for (one,) in model._predictors]") == {"_predictors"}

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from engine.domain.time_units import DAY
 from engine.storage.home import Home
 from models.training import mlflow_tracking
-from models.training.bundle_writer import made_with, make_card, write_bundle
+from models.training.bundle_writer import made_with, write_bundle
 from models.training.mlflow_tracking import register
 from models.training.trainer import TrainingResult, train
 from tests.support.small_dataset import QUICK, START, small_world
@@ -121,44 +121,3 @@ def test_a_run_keeps_its_choices_figures_and_digests(
     artifacts = home.tracking / "artifacts" / run / "artifacts"
     assert "generated data" in (artifacts / "report.html").read_text("utf-8")
     assert (artifacts / "bundle" / "card.md").read_bytes() == (bundle / "card.md").read_bytes()
-
-
-def test_a_run_says_how_its_model_was_selected(
-    home: Home, bundle: Path, training_result: TrainingResult
-) -> None:
-    """Every part's share, and what each part alone and the blend lost on later rows."""
-    value = store(home).get_run(register(home, bundle, training_result.report)).data.metrics
-    for target, facts in make_card(training_result, named=bundle.name)["targets"].items():
-        assert facts["blend"] and facts["out_of_time_log_loss"]
-        for kind in ("blend", "out_of_time_log_loss"):
-            for part, figure in facts[kind].items():
-                assert value[f"{target}.{kind}.{part}"] == figure
-
-
-def test_a_run_has_intervals_curves_plots_and_its_dataset(
-    home: Home, bundle: Path, training_result: TrainingResult
-) -> None:
-    client = store(home)
-    run = client.get_run(register(home, bundle, training_result.report))
-    view = training_result.report["targets"]["discrepancy"]["inspected"]
-    figure, name = view["auc"], "discrepancy.inspected.auc"
-    assert figure["knowable"]
-    for end, value in (("", figure["value"]), (".low", figure["low"]), (".high", figure["high"])):
-        assert run.data.metrics[name + end] == value
-    curve = client.get_metric_history(run.info.run_id, "discrepancy.inspected.curve.caught")
-    found = sorted((point.step, point.value) for point in curve)
-    assert found == [
-        (round(100 * share), value)
-        for share, value in zip(view["curve"]["capacity"], view["curve"]["caught"], strict=True)
-    ]
-    (used,) = run.inputs.dataset_inputs
-    assert used.dataset.digest == training_result.data_digest[:36]
-    assert str(home.root) not in used.dataset.source
-    drawn = home.tracking / "artifacts" / run.info.run_id / "artifacts" / "plots"
-    assert {path.name for path in drawn.iterdir()} == {
-        f"{kind}-{target}.svg"
-        for kind in ("capture", "reliability")
-        for target in ("discrepancy", "seizure")
-    }
-    kept = client.get_experiment_by_name(mlflow_tracking.EXPERIMENT).tags
-    assert mlflow_tracking.KIND.items() <= kept.items(), "opened on the classic view"

@@ -1,14 +1,13 @@
 """Linked administrations find what one database would; alone they find visibly less."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from types import MappingProxyType
 
 import numpy as np
 import pytest
 
 from engine.domain.network import Network
-from engine.domain.time_units import DAY, micros
+from engine.domain.time_units import DAY
 from engine.errors import InputError, NotEnoughDataError
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -40,8 +39,6 @@ SMALL = TrainConfig(
 )
 FROM = START + 200 * DAY
 PERIOD = Period(FROM, FROM)
-START_OF_TEST = micros(datetime(2025, 10, 1, tzinfo=UTC))
-"""Of synthetic networks, which end on 1 January 2026."""
 VIEWS: tuple[View, ...] = ("pooled", "linked", "isolated")
 
 

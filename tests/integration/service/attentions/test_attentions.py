@@ -470,54 +470,6 @@ def test_an_own_case_is_offered_with_the_files_that_may_be_passed_on(
     assert f"{path}/{free}" in desk.get("/attentions").text
 
 
-def test_a_wrong_form_keeps_what_was_typed(world: World, partner: Partner) -> None:
-    assert partner.phase == "in_force"
-    desk = at_desk(world, "of-mistakes")
-    fields = {
-        "once": token_hex(12),
-        "link": NAME,
-        "action": "search",
-        "identifier": "plate",
-        "value": "01A701AA",
-        "opened_at": str(int(hours(0).timestamp())),
-        "answer_hours": "2",
-        "until": "2026-01-01",
-    }
-    refused = desk.send("/attentions", "/attentions", fields)
-    assert refused.status_code == 422
-    assert "It must lie ahead" in refused.text and "01A701AA" in refused.text
-    national = fields | {"identifier": "driver_ref", "until": f"{hours(72):%Y-%m-%d}"}
-    refused = desk.send("/attentions", "/attentions", national)
-    assert refused.status_code == 422 and "no common domain" in refused.text
-
-
-def test_the_page_is_in_the_menu_of_those_who_may(world: World, partner: Partner) -> None:
-    assert partner.phase == "in_force"
-    may = {Role.SUPERVISOR, Role.COUNTERPART, Role.INTEGRITY}
-    for role in (*may, Role.CHECKPOINT, Role.ANALYST):
-        desk = at_desk(world, f"menu-{role}", role)
-        assert desk.get("/attentions").status_code == (200 if role in may else 403)
-    asks = 'action="/attentions"'
-    reader = at_desk(world, "menu-reader", Role.INTEGRITY).get("/attentions").text
-    assert asks not in reader and "<button" not in reader.partition("<table")[2]
-    assert asks in at_desk(world, "menu-writer", Role.COUNTERPART).get("/attentions").text
-
-
-@pytest.mark.parametrize("language", ["ru", "uz", "tg"])
-def test_the_page_speaks_every_language(world: World, partner: Partner, language: str) -> None:
-    desk = at_desk(world, f"speaks-{language}")
-    partner.ask(world, f"a-{language}", f"01A71{len(language)}AA", action="do_not_stop")
-    desk.client.cookies.set("darvoza_language", language)
-    shown = desk.get("/attentions").text
-    for english in (
-        "Requests between partners",
-        "do not stop it",
-        "not to be passed on",
-        "Handling",
-    ):
-        assert english not in shown
-
-
 def figures(world: World) -> set[str]:
     """Return the public figures of links and requests, without times that pass."""
     lines = world.client.get("/metrics").text.splitlines()

@@ -9,7 +9,7 @@ import pytest
 from api.auth.accounts import Accounts
 from api.cases import page
 from api.cases.answers import describe_case
-from api.cases.event_forms import EVENT_FIELDS, OFFERED
+from api.cases.event_forms import OFFERED
 from engine.cases.case_state import ESCALATED_DAYS
 from engine.domain.rights import Role
 from tests.support.page_session import Desk, at_desk
@@ -150,26 +150,6 @@ def test_every_event_is_reported_by_form(
         assert expected in page_text
 
 
-def test_a_form_is_refused_at_its_fields_and_keeps_what_was_typed(desks: dict[str, Desk]) -> None:
-    ann = desks["p-ann"]
-    case_id = open_by_hand(ann)
-    shown = review(
-        ann, case_id, "laboratory_result", sample="", laboratory="Central Lab", substance="heroin",
-        purity_percent="61%", substance_class="",
-    )  # fmt: skip
-    assert shown.status_code == 422
-    for name in ("sample", "laboratory", "substance_class", "purity_percent"):
-        assert f'id="event-{name}-wrong"' in shown.text, name
-    assert 'value="heroin"' in shown.text
-    strange = review(ann, case_id, "assignment", owner="no-account")
-    done = confirm(ann, case_id, strange)
-    assert done.status_code == 422 and "No account has this name." in done.text
-    gone = confirm(ann, case_id, review(ann, case_id, "link", of="act", id="act-none"))
-    assert gone.status_code == 422 and "No act or seizure has this identifier." in gone.text
-    assert ann.get(f"/cases/{case_id}/events?kind=file").status_code == 404
-    assert {*EVENT_FIELDS} == {*OFFERED, "agreement", "reopened"}
-
-
 def test_a_name_is_warned_of_before_it_is_recorded(
     world: World, desks: dict[str, Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,14 +251,3 @@ def test_a_form_sent_twice_counts_once(desks: dict[str, Desk]) -> None:
     shown = review(ann, case_id, "note", text="seen once")
     assert [confirm(ann, case_id, shown).status_code for _ in range(2)] == [303, 303]
     assert ann.get(f"/cases/{case_id}").text.count("seen once") == 2, "timeline and notes"
-
-
-@pytest.mark.parametrize("language", ["ru", "uz", "tg"])
-def test_the_pages_are_said_in_every_language(
-    desks: dict[str, Desk], find_case: tuple[str, str], language: str
-) -> None:
-    ann, (case_id, _) = desks["p-ann"], find_case
-    shown = ann.get(f"/cases/{case_id}", **{"accept-language": language}).text
-    assert f'<html lang="{language}">' in shown
-    for english in ("What is due next", "Timeline", "hand-over", "Linked"):
-        assert english not in shown

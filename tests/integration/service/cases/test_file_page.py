@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -83,14 +82,6 @@ def test_a_refused_file_is_said_at_its_field(
     assert list_digests(world, case_id) == []
 
 
-def test_wrong_fields_are_said_and_nothing_is_kept(world: World, desk: Desk, case_id: str) -> None:
-    refused = upload(desk, case_id, picture("PNG"), **{"event-shows": "", "event-happened_at": "x"})
-    assert refused.status_code == 422
-    assert 'id="event-shows-wrong"' in refused.text
-    assert 'id="event-happened_at-wrong"' in refused.text
-    assert list_digests(world, case_id) == []
-
-
 def test_a_file_that_is_too_large_or_has_no_room_is_refused_clearly(
     world: World, desk: Desk, case_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,13 +102,6 @@ def test_a_file_that_is_too_large_or_has_no_room_is_refused_clearly(
     assert (steps.MOST_FILES, steps.MOST_BYTES) == (200, 512 << 20), "as the sentence says"
 
 
-def test_a_file_that_is_known_and_a_name_in_its_description(desk: Desk, case_id: str) -> None:
-    named = upload(desk, case_id, b"x", **{"event-description": "водитель Рахимов Анвар"})
-    assert named.headers["location"].endswith("?done=file_warned#done")
-    again = upload(desk, case_id, b"x", **{"event-description": "another"})
-    assert again.status_code == 422 and "already" in WRONG.findall(again.text)[0]
-
-
 def test_a_form_of_another_session_is_refused_before_its_file_is_kept(
     world: World, desk: Desk, case_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,48 +116,6 @@ def test_a_form_of_another_session_is_refused_before_its_file_is_kept(
     assert list_digests(world, case_id) == []
     monkeypatch.setattr(type(world.runtime.sessions), "is_form_token", lambda *_: True)
     assert desk.client.post(path, data=fields, files=sent).status_code == 303
-
-
-def compose(*parts: tuple[str, bytes], end: bytes = b"--b--\r\n") -> bytes:
-    made = [
-        b"--b\r\nContent-Disposition: form-data; %b\r\n\r\n%b\r\n" % (about.encode(), content)
-        for about, content in parts
-    ]
-    return b"".join(made) + end
-
-
-FILE = ("name=file; filename=a", b"text")
-HOSTILE: Mapping[str, bytes] = {
-    "nothing": b"",
-    "no form": b"text",
-    "no end": compose(FILE, end=b""),
-    "no name": compose(("filename=a", b"x")),
-    "two files": compose(FILE, FILE),
-    "a field after the file": compose(FILE, ("name=event-sample", b"s")),
-    "long fields": compose(("name=a", b"w" * 20_000), FILE),
-    "many fields": compose(*[("name=a", b"")] * 300, FILE),
-    "long head": compose((f"name={'w' * 90_000}", b"x"), FILE),
-    "no text": compose(("name=a", b"\xff\xfe"), FILE),
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_form_that_cannot_be_read_is_refused(
-    world: World, desk: Desk, case_id: str, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(type(world.runtime.sessions), "is_form_token", lambda *_: True)
-    heads = {"Content-Type": "multipart/form-data; boundary=b"}
-    path = f"/cases/{case_id}/files"
-    assert desk.client.post(path, content=HOSTILE[name], headers=heads).status_code == 422
-    for wrong in (
-        "",
-        "text/plain",
-        "multipart/form-data",
-        f"multipart/form-data; boundary={'w' * 99}",
-    ):
-        heads = {"Content-Type": wrong}
-        assert desk.client.post(path, content=HOSTILE[name], headers=heads).status_code == 422
-    assert list_digests(world, case_id) == []
 
 
 def test_the_page_offers_the_form_where_the_role_and_the_case_permit_it(

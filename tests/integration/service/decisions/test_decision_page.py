@@ -4,14 +4,8 @@ import re
 from math import nan
 from typing import Any
 
-import pytest
-
-from api.decisions.page_data import bars
 from api.decisions.panels import compare_sides
-from api.decisions.vehicle_drawing import HEIGHT, OUTLINES, RADIUS, WIDTH, draw_vehicle
 from engine.domain.rights import Role
-from engine.explanation.reasons import Reason
-from engine.search_orders import PRIOR
 from tests.support.page_session import Desk, at_desk, user
 from tests.support.running_service import World, arrival
 from tests.unit.service.reports.test_acts import find
@@ -189,25 +183,6 @@ def test_both_sides_mark_what_differs() -> None:
     apart = compare_sides(crossing, MIRROR | {"mirror_driver_differs": nan}, apart=["driver"])
     assert apart is not None and apart.differences == 5
     assert {row.code for row in apart.rows if row.state == "apart"} == {"driver"}
-
-
-def test_bars_lie_on_their_side_of_the_middle() -> None:
-    made = bars([Reason("a", "t", "f", "c", 2.0, "a"), Reason("b", "t", "f", "c", -1.0, "b")])
-    assert [(bar.x, bar.width) for bar in made] == [(100.0, 100.0), (50.0, 50.0)]
-    assert bars([Reason("a", "t", "f", "c", 0.0, "a")])[0].width == 0.0
-
-
-@pytest.mark.parametrize("vehicle_class", sorted(OUTLINES))
-def test_every_place_of_a_class_is_drawn_inside_and_apart(vehicle_class: str) -> None:
-    places = [*PRIOR[vehicle_class], "cab.secret", "unheard.of"]  # type: ignore[index]
-    missing = set(places[:-2]) - set(OUTLINES[vehicle_class].places)
-    assert not missing
-    for start in range(len(places) - 6):
-        marks = draw_vehicle(vehicle_class, places[start : start + 6]).marks
-        for one in marks:
-            assert RADIUS <= one.x <= WIDTH - RADIUS and RADIUS <= one.y <= HEIGHT - RADIUS
-        spots = {(one.x, one.y) for one in marks}
-        assert len(spots) == 6
 
 
 def test_the_form_says_who_did_it_of_those_on_duty(world: World) -> None:

@@ -1,23 +1,8 @@
 """The past on a decision's page: for who may know it, drawn from what the JSON route answers."""
 
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from api.auth.permissions import BOUND
-from api.decisions.panels import (
-    GRAPH_WIDTH,
-    LEFT,
-    LONGEST_NAME,
-    NAME_WIDTH,
-    RIGHT,
-    SPANS,
-    draw_ties,
-    draw_timeline,
-)
 from engine.domain.rights import Role
 from tests.integration.service.decisions.test_decision_page import path, send
 from tests.support.page_session import Desk, at_desk, user
@@ -25,7 +10,6 @@ from tests.support.running_service import OTHER, POST, World, arrival, decide_un
 from tests.unit.service.reports.test_acts import act, find
 
 START = 130_000
-UNTIL = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
 def cross_border(world: World, number: int, post: str = POST, **crossing: Any) -> dict[str, Any]:
@@ -90,59 +74,3 @@ def test_a_model_that_is_gone_leaves_the_rest_of_the_page(world: World) -> None:
     finally:
         world.models.broken = frozenset()
     assert text.status_code == 200 and "No model that remembers seizures" in text.text
-
-
-KINDS = st.sampled_from(["clear", "find", "seizure", "elsewhere", "passed"])
-EVENTS = st.lists(st.tuples(st.integers(0, 364 * 24 - 1), KINDS), max_size=30)
-WEEKS = st.lists(st.integers(0, 40), min_size=52, max_size=52)
-
-
-@settings(max_examples=30)
-@given(st.lists(st.tuples(WEEKS, EVENTS), max_size=6))
-def test_every_week_is_drawn_inside_its_lane(lanes: list[Any]) -> None:
-    entities = [
-        {
-            "whose": "plate",
-            "name": "x" * 64,
-            "crossings_by_week": weeks,
-            "events": [
-                {"known_at": (UNTIL - timedelta(hours=hours)).isoformat(), "kind": kind, "count": 1}
-                for hours, kind in events
-            ],
-        }
-        for weeks, events in lanes
-    ]
-    made = draw_timeline(entities, UNTIL)
-    assert made.weeks in SPANS
-    for lane, (weeks, events) in zip(made.lanes, lanes, strict=True):
-        assert lane.bars.count("M") == sum(count > 0 for count in weeks)
-        assert sum(sign.count for sign in lane.signs) == len(events)
-        assert all(LEFT < sign.x < RIGHT for sign in lane.signs)
-        assert len(lane.short) <= LONGEST_NAME
-    assert all(LEFT <= month.x <= RIGHT for month in made.months)
-
-
-def test_every_month_has_room_for_its_name_on_every_day_of_a_year() -> None:
-    drawn = [draw_timeline([], UNTIL + timedelta(days=day)).months for day in range(366)]
-    assert all(2 <= len(months) <= 4 for months in drawn)
-    assert max(month.x for months in drawn for month in months) <= RIGHT - NAME_WIDTH
-
-
-def test_the_graph_has_room_for_all_it_shows() -> None:
-    whose = ("plate", "trailer", "driver", "carrier", "consignee", "declarant")
-    fellow = {"name": None, "mark": "abcdef", "crossings": 1, "inspected": 1, "hits": 1}
-    pairs = (("plate", "driver"), ("plate", "trailer"), ("carrier", "consignee"))
-    found = {
-        "entities": [{"whose": one, "name": "n"} for one in whose],
-        "together": [{"one": a, "other": b, "crossings": 0} for a, b in pairs],
-        "ties": [
-            {"via": "driver", "to": to, "known": 9, "passed": 1, "fellows": [fellow] * 3}
-            for to in ("plate", "carrier")
-        ],
-    }
-    made = draw_ties(found)
-    assert [one.whose for one in made.own] == list(whose) and len(made.joins) == 3
-    middles = [other.y for group in made.groups for other in group.others]
-    assert middles == sorted(middles) and len(middles) == 6
-    assert all(b - a >= 20 for a, b in pairwise(middles))
-    assert max(middles) < made.height and all(0 < one.x < GRAPH_WIDTH for one in made.joins)

@@ -1,7 +1,6 @@
 """Models at the desk: side by side, why one is refused, two people, the way back; and drift."""
 
 import json
-import math
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -13,15 +12,9 @@ from api.drift import DriftAnswer
 from api.models import steps
 from api.models.answers import ModelComparison, ModelStandings, ModelView
 from api.service.executors import Measurements
-from api.web.charts import SIDE, bars, dots, reach, stretch_share, trace_line
 from engine.domain.rights import Role
 from engine.errors import BusyError, NotEnoughDataError
-from engine.journal.kinds import MODEL_SHADOWED
 from engine.storage.files import file_digest
-from models.lifecycle.states import WEEKLY_TIMER
-from models.statistics.intervals import subtract_estimates
-from tests.catalogues import list_texts
-from tests.integration.service.web.test_languages import WORD
 from tests.support.page_session import Desk, at_desk
 from tests.support.running_service import World, serving
 from tests.support.signed_bundles import JUDGED, register, report
@@ -91,22 +84,6 @@ def test_two_people_put_it_into_force_and_one_takes_it_back(
     assert "It flags empty trucks." in bob.get(first).text
     assert step(ann, "/models", "rules-only", reason="The scale is off.").status_code == 303
     assert world.get("/v1/models").json()["in_force"] is None
-
-
-def test_the_candidate_of_the_week_is_announced(world: World, ann: Desk, bob: Desk) -> None:
-    for version, by in (("m-week", WEEKLY_TIMER), ("m-own", "ann")):
-        candidate(world, version, by=by)
-        assert "data-proposed" not in bob.get("/models").text
-    world.runtime.journal.append([MODEL_SHADOWED.draft("m-own", {"by": "ann"})])
-    assert "data-proposed" not in bob.get("/models").text, "a person's own candidate"
-    world.runtime.journal.append([MODEL_SHADOWED.draft("m-week", {"by": WEEKLY_TIMER})])
-    for desk in (ann, bob):
-        text = desk.get("/models").text
-        assert (
-            "data-proposed>The candidate of the week" in text and text.count("data-proposed") == 1
-        )
-    assert step(bob, "/models/m-week", "approvals").status_code == 303, "one of two"
-    assert world.get("/v1/models").json()["in_force"] != "m-week"
 
 
 def test_why_a_model_is_refused_stands_next_to_it(world: World, bob: Desk) -> None:
@@ -202,28 +179,6 @@ def test_what_can_be_concluded_of_two_models_is_a_sentence(
     ]
 
 
-def test_intervals_that_overlap_may_still_differ() -> None:
-    """Ends that overlap a little are no proof of equality, and equality is no proof of overlap."""
-    low = {"value": 0.20, "low": 0.16, "high": 0.245, "n": 330, "knowable": True}
-    high = {"value": 0.28, "low": 0.235, "high": 0.33, "n": 330, "knowable": True}
-    assert subtract_estimates(high, low)["conclusion"] == "higher"
-    found = subtract_estimates(low, high)
-    assert found["conclusion"] == "lower"
-    # Newcombe (1998), table II (a), method 10: 56 of 70 against 48 of 80.
-    known = subtract_estimates(make_wilson(56, 70), make_wilson(48, 80))
-    assert known["low"] == pytest.approx(0.0524, abs=5e-5)
-    assert known["high"] == pytest.approx(0.3339, abs=5e-5)
-
-
-def make_wilson(hits: int, n: int) -> dict[str, Any]:
-    """Return a share with Wilson's interval (1927), which Newcombe's difference takes."""
-    value, z = hits / n, 1.959964
-    middle, bottom = value + z * z / (2 * n), 1 + z * z / n
-    half = z * math.sqrt(value * (1 - value) / n + z * z / (4 * n * n))
-    ends = {"low": (middle - half) / bottom, "high": (middle + half) / bottom}
-    return {"value": value, "n": n, "knowable": True} | ends
-
-
 def test_a_report_is_drawn_by_us_and_a_stored_page_is_sealed(world: World, bob: Desk) -> None:
     path = candidate(world, "m-report")
     page = bob.get(f"{path}/report")
@@ -246,26 +201,6 @@ def test_a_report_says_how_sure_it_is(world: World, bob: Desk) -> None:
     assert "Right chances would seem off by" in page and "20:00-08:00" in page
     value = bob.get("/models/comparison?version=m-sure").text
     assert "Calibration error" in value
-
-
-def test_models_and_their_reports_speak_one_language(world: World, cem: Desk) -> None:
-    path = candidate(world, "m-speaks", evaluation="")
-    cem.get("/language/ru?back=/")
-    try:
-        single = [text for text in list_texts() if isinstance(text, str)]
-        english = {text for text in single if len(WORD.findall(text)) > 2}
-        for where in ("/models", path, f"{path}/report", "/models/comparison?version=m-speaks"):
-            text = cem.get(where).text
-            assert '<html lang="ru">' in text
-            assert not [one for one in english if one in text], where
-    finally:
-        cem.get("/language/en?back=/")
-
-
-def test_pages_are_for_those_whom_their_routes_admit(world: World) -> None:
-    officer = at_desk(world, "officer", Role.CHECKPOINT)
-    for path in ("/models", "/models/m-one", "/models/m-one/report.html", "/drift"):
-        assert officer.get(path).status_code == 403
 
 
 def test_the_shadow_stands_next_to_what_decided(
@@ -352,19 +287,6 @@ def test_drift_says_what_moved_and_what_to_do(
 
     monkeypatch.setattr(Measurements, "run", busy)
     assert bob.send("/drift", "/drift", {}).headers["location"] == "/drift?done=busy"
-
-
-def test_charts_stand_where_their_numbers_say() -> None:
-    made = bars([0, 4, 2])
-    assert made is not None and made.mean == 2 and made.bars[0].height == 0
-    tall, half = made.bars[1], made.bars[2]
-    assert tall.height == 2 * half.height and tall.y < half.y and tall.x < half.x
-    assert bars([]) is None and bars([0, 0]) is not None
-    assert trace_line([0, 0.5, 1], [0, 1, 1]) == f"0.0,{SIDE}.0 100.0,0.0 {SIDE}.0,0.0"
-    (dot,) = dots({"said": [0.25], "came": [0.25], "low": [0.0], "high": [1.0]})
-    assert (dot.x, dot.y, dot.low, dot.high) == (100, 100, SIDE, 0)
-    assert stretch_share(-1) == 0 and stretch_share(2) == SIDE
-    assert 0 == reach(0) < reach(0.1) < reach(0.25) < reach(9) == SIDE
 
 
 def test_a_measurement_runs_as_a_command_of_its_own(

@@ -8,21 +8,15 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.cli.demo import furnish
-from api.profiles.answers import ProfileView, check_expression
-from api.profiles.page import successor, words
+from api.profiles.answers import ProfileView
 from api.service.executors import Backtests, Measurements
-from api.web.i18n import LANGUAGES, ReaderLocale
-from api.web.messages import MessageReader
-from engine.criteria.profiles.checker import program
+from api.web.i18n import ReaderLocale
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.domain.rights import Role
-from engine.errors import BusyError, NotEnoughDataError, ProfileRefusedError
+from engine.errors import BusyError, NotEnoughDataError
 from models.data.propensity_log import missing_messages
 from tests.support.page_session import Desk, at_desk
 from tests.support.running_service import World, arrival
-from tests.unit.engine.criteria.profiles.test_language import BOMBS, REFUSED
-from tests.unit.service.client.test_client import client
 from tests.unit.service.profiles.test_profiles import decide_arrival, sacks
 
 RATE: dict[str, Any] = {"value": 0.31, "low": 0.21, "high": 0.43, "n": 61, "positives": 19,
@@ -232,14 +226,6 @@ def test_what_cannot_be_tried_now_waits(
     assert 'id="approve"' in bob.get("/profiles/BUSY-1").text
 
 
-def test_pages_are_for_those_whom_their_routes_admit(world: World, bob: Desk) -> None:
-    officer = at_desk(world, "officer", Role.CHECKPOINT)
-    for path in ("/profiles", "/profiles/new", "/profiles/DESK-1", "/watchlist"):
-        assert officer.get(path).status_code == 403
-    assert bob.get("/profiles/NOT-YET").status_code == 404
-    assert bob.get("/profiles/lower").status_code == 422
-
-
 def test_the_watch_list_is_written_by_two(world: World, ann: Desk, bob: Desk) -> None:
     until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
     entries = {"kind": "plate", "identifier": "01 А 777 ВС", "reason": "tip-off", "expiry": until}
@@ -261,45 +247,6 @@ def test_the_watch_list_is_written_by_two(world: World, ann: Desk, bob: Desk) ->
     for change in ({"identifier": ""}, {"expiry": "2020-01-01"}, {"reason": ""}):
         bad = ann.send("/watchlist", "/watchlist", fields | {"once": "0" * 24} | change)
         assert (bad.status_code == 422 and "01 А 777 ВС" in bad.text) or not change["identifier"]
-
-
-@pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
-def test_every_refusal_is_said_in_every_language(world: World, code: str) -> None:
-    reader, names = MessageReader(ReaderLocale(code, 300)), world.runtime.plan.names
-    for expression in (*REFUSED, *BOMBS.values()):
-        with pytest.raises(ProfileRefusedError) as refused:
-            program(expression, features=names)
-        result = check_expression(expression, names)
-        assert not reader.refusal(result | {"why": "no words but the message's"}).is_english
-        assert refused.value.fields[0]["message"] == result["message"]
-    bare = result | {"message": "of another version", "why": "no words"}
-    assert reader.refusal(bare).is_english, "negative control: the words come from the message"
-
-
-def test_words_come_out_as_they_went_in() -> None:
-    before, after = 'a.b == 1 && c in ["x  y"]', 'a.b == 2 && c in ["x  y", "z"] || d'
-    pieces = words(before, after)
-    assert "".join(one.text for one in pieces if one.kind != "new") == before
-    assert "".join(one.text for one in pieces if one.kind != "gone") == after
-
-
-def test_a_successor_has_a_code_of_its_own() -> None:
-    assert [successor(code) for code in ("A", "A-9", "A-B", "X" * 32)] == [
-        "A-2",
-        "A-10",
-        "A-B-2",
-        "",
-    ]
-
-
-def test_the_demonstration_furnishes_the_desk(world: World, bob: Desk) -> None:
-    furnish(client(world, Role.ANALYST), client(world, Role.SUPERVISOR))
-    profiles = {one["code"]: one for one in world.get("/v1/profiles").json()["profiles"]}
-    assert profiles["HEAVY-1"]["state"] == "in_force"
-    assert profiles["HEAVY-2"]["state"] == "proposed"
-    assert "HEAVY-1" in bob.get("/profiles/HEAVY-2").text.partition('id="diff"')[2]
-    reasons = [one["reason"] for one in world.get("/v1/watchlist").json()["entries"]]
-    assert any("synthetic" in reason for reason in reasons)
 
 
 def test_a_backtest_runs_as_a_command_of_its_own(

@@ -1,16 +1,14 @@
 """Forms of the pages: mistakes said at their field, acts shown as read, releases explained."""
 
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from api.web.forms import FIELDS, RULES, FieldMistake, corrections
-from api.web.i18n import LANGUAGES, ReaderLocale
+from api.web.i18n import LANGUAGES
 from engine.domain.rights import Role
 from tests.integration.service.decisions.test_decision_page import ONCE, path, send
-from tests.support.page_session import Desk, at_desk, user
+from tests.support.page_session import Desk, at_desk
 from tests.support.running_service import World
 from tests.unit.service.reports.test_acts import act, find
 
@@ -56,17 +54,6 @@ def test_a_refused_act_says_each_mistake_at_its_field(
     assert 'id="filed"' not in boss.get(path(red)).text
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_sentence_is_there_for_every_field_and_rule(language: str) -> None:
-    values = {"whole": "1", "fraction": "2", "example": "3", "seconds": "4"}
-    speech = ReaderLocale(language, 0)
-    for field in (*FIELDS, "minutes", "unheard_of"):
-        for rule in (*RULES, "unheard_of"):
-            value = corrections([FieldMistake(field, rule, values)], speech)[field]
-            assert value.text and value.name and not CODES.search(value.text + value.name)
-            assert "{" not in value.text
-
-
 def test_what_was_seized_is_not_lost_where_the_outcome_is_another(world: World, boss: Desk) -> None:
     red = find(world, "red", START + 2500)
     fields = {"outcome": "clear", "quantity_g": "2300"}
@@ -100,11 +87,6 @@ def test_an_act_is_shown_as_read_before_it_is_filed(world: World, boss: Desk) ->
     assert section.count('class="seized"') == 1
     queue = boss.get("/posts/OYB/queue").text
     assert f'<a href="{path(red)}">' in queue, "an act closes no door"
-
-
-def test_an_act_without_numbers_is_filed_at_once(world: World, boss: Desk) -> None:
-    red = find(world, "red", START + 3500)
-    assert send(boss, red, "acts", step="", outcome="clear").status_code == 303
 
 
 def test_seizures_of_other_acts_are_not_shown(world: World, boss: Desk) -> None:
@@ -203,53 +185,6 @@ def test_two_supervisors_let_a_red_vehicle_go_and_the_page_says_so(
     assert 'id="proposal"' not in text and "sent here by a supervisor" in text
 
 
-def test_the_last_day_is_shown_as_it_was_typed(world: World, boss: Desk) -> None:
-    last = datetime.now(UTC).date() + timedelta(days=20)
-    once = ONCE.search(boss.get("/watchlist").text)
-    assert once is not None
-    fields = {"kind": "plate", "identifier": "01LAST777", "reason": "seen twice"}
-    fields |= {"expiry": last.isoformat(), "once": once[1]}
-    assert boss.send("/watchlist", "/watchlist", fields).status_code == 303
-    speech = ReaderLocale("en", world.runtime.settings.utc_offset_minutes)
-    text = boss.get("/watchlist").text
-    row = text[text.index("01LAST777") :]
-    assert speech.date(last.isoformat()) in row[: row.index("</tr>")]
-
-
-def test_an_end_that_is_no_midnight_keeps_its_time() -> None:
-    speech = ReaderLocale("en", 300)
-    midnight = datetime(2027, 1, 31, 19, tzinfo=UTC)
-    assert speech.until(midnight) == "31 Jan 2027" and speech.since(midnight) == "1 Feb 2027"
-    assert "14:30" in speech.until(datetime(2027, 1, 31, 9, 30, tzinfo=UTC))
-
-
-def test_a_refusal_keeps_the_menu_and_says_its_cause(world: World, boss: Desk) -> None:
-    officer = at_desk(world, "forms-refused", Role.CHECKPOINT)
-    red = find(world, "red", START + 9500)
-    for desk, to, status, part in (
-        (officer, "/watchlist", 403, "Your role may not"),
-        (officer, "/decisions/dec-none", 404, "at post OYB"),
-        (officer, "/posts/FOT/queue", 403, "another post"),
-        (boss, "/decisions/dec-none", 404, "No record with this number exists. Check"),
-    ):
-        refused = desk.get(to)
-        assert refused.status_code == status and part in refused.text, to
-        assert "forms-" in refused.text and 'action="/logout"' in refused.text, "menu and name"
-    unknown = officer.get("/decision", accept="text/html,*/*")
-    assert unknown.status_code == 404 and "no page at this address" in unknown.text
-    assert "forms-refused" in unknown.text and "Content-Security-Policy" in unknown.headers
-    for to, accept in (("/v1/none", "text/html"), ("/none", "application/json")):
-        machine = officer.get(to, accept=accept)
-        assert machine.headers["content-type"] == "application/problem+json", to
-    old = officer.client.post(f"{path(red)}/acts", data={"form_token": "0" * 64})
-    assert old.status_code == 403 and "opened too long ago" in old.text
-    foreign = Desk(world)
-    foreign.sign_in("forms-foreign", user(world, "forms-foreign", Role.CHECKPOINT, "FOT"))
-    hidden, none = foreign.get(path(red)), foreign.get("/decisions/dec-none")
-    assert hidden.status_code == none.status_code == 404
-    assert hidden.text.replace(path(red), "") == none.text.replace("/decisions/dec-none", "")
-
-
 def test_a_text_that_cannot_be_kept_is_refused_and_is_no_fault_of_ours(
     world: World, boss: Desk
 ) -> None:
@@ -261,10 +196,3 @@ def test_a_text_that_cannot_be_kept_is_refused_and_is_no_fault_of_ours(
             assert refused.status_code == 422, (matter, form)
             assert "cannot be printed" in refused.text and "forms-boss" in refused.text
     assert boss.send("/watchlist", "/watchlist/watch-none/retirements", {}).status_code == 422
-
-
-def test_a_title_never_is_a_record_s_number(world: World, boss: Desk) -> None:
-    known = {"crossing_id": "bare-title", "post": "OYB", "direction": "entry"}
-    known |= {"vehicle_class": "truck", "arrived_at": datetime.now(UTC).isoformat()}
-    bare = world.decide({"crossing": known, "declaration": None}).json()
-    assert "<title>plate not read" in boss.get(path(bare)).text

@@ -5,31 +5,20 @@ from collections.abc import Iterable
 from dataclasses import replace
 from math import nan
 
-import numpy as np
 import pytest
 
 from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue
-from api.web.labels import CARD, TABLES
+from api.web.labels import TABLES
 from api.web.messages import MessageReader
-from api.web.templates_env import environment
 from engine.criteria.indicator_rules import explain_rules
 from engine.criteria.match import Match, explain_matches
 from engine.decision.role_views import flat
-from engine.domain.precursors import PRECURSORS
 from engine.domain.records import PLACES, Arrival
 from engine.domain.rights import Role
 from engine.explanation.facts import data_gaps, facts
-from engine.explanation.messages import Message
-from engine.explanation.reasons import add_precursor_reason
-from engine.ports import Contribution, Evidence
+from engine.ports import Evidence
 from engine.search_orders import SearchCounts, search_order
-from features.catalogue.catalogue import CATALOGUE
-from models.data.propensity_log import DOUBTS, PropensityLog, missing_messages
-from models.evaluation.off_policy import LARGEST_WEIGHT, diagnose_log
 from models.explanation.feature_wording import profile_figure
-from models.explanation.reason_sentences import Sentences
-from models.lifecycle.transitions import REFUSALS
-from models.training import bundle_writer
 from tests.catalogues import list_texts, places
 from tests.support.link_partner import link_partner
 from tests.support.page_session import at_desk
@@ -94,34 +83,10 @@ def test_what_a_number_counts_has_plural_forms() -> None:
     assert list_single_forms(seeded) == ["%(n)s finds were made"]
 
 
-@pytest.mark.parametrize(
-    ("code", "wording"),
-    [
-        ("en", ["1 find", "2 finds", "5 finds", "21 finds"]),
-        ("ru", ["1 выявление", "2 выявления", "5 выявлений", "21 выявление"]),
-        ("uz", ["1 topilma", "2 topilma", "5 topilma", "21 topilma"]),
-        ("tg", ["1 ошкорсозӣ", "2 ошкорсозӣ", "5 ошкорсозӣ", "21 ошкорсозӣ"]),
-    ],
-)
-def test_a_noun_follows_its_number(code: str, wording: list[str]) -> None:
-    finds = environment(code).from_string(
-        "{{ ngettext('%(n)s find', '%(n)s finds', number|counted, n=number) }}"
-    )
-    assert [finds.render(number=number) for number in (1, 2, 5, 21)] == wording
-    half = environment(code).from_string(
-        "{{ ngettext('%(n)s minute is left.', '%(n)s minutes are left.', 1.5|counted, n='1.5') }}"
-    )
-    assert "1.5" in half.render(), "a number that is not whole has a form too"
-
-
 def test_a_missing_text_is_found() -> None:
     known = read_catalogue("ru")
     known.delete("Queue")
     assert {one.id for one in known if one.id} != set(list_texts())
-
-
-def test_every_sentence_of_a_card_is_in_the_catalogues() -> None:
-    assert set(CARD) == {bundle_writer.USE, bundle_writer.NOT_FOR, *bundle_writer.LIMITS}
 
 
 EVIDENCE = (
@@ -130,50 +95,6 @@ EVIDENCE = (
     Evidence(5, 16, 0.034, is_of_post=True),
     Evidence(0, 1_234, 0.5, is_of_post=False),
 )
-VALUES = (nan, 0.0, 1.0, 2.0, 3.5, -1234.5, 1e7)
-CODES = ("0 is Monday", "flag", "hour of day")
-"""Units of which only a few values exist."""
-
-
-@pytest.mark.parametrize("code", OTHERS)
-def test_every_feature_is_said_in_every_language(code: str) -> None:
-    reader = MessageReader(ReaderLocale(code, 300))
-    one = Arrival.model_validate(arrival(1), strict=False)
-    for name, feature in CATALOGUE.items():
-        sentences = Sentences({name: feature})
-        values = VALUES[:4] if feature.unit in CODES else VALUES
-        items = [Contribution(name, value, 0.25, 0.1) for value in values]
-        items += [Contribution(name, 1.0, nan, log_odds) for log_odds in (0.01, 1.0, -0.1, -1.0)]
-        if feature.is_rate:
-            items += [items[0]._replace(evidence=behind, log_odds=0.5) for behind in EVIDENCE]
-        for contribution in items:
-            for reason in sentences([contribution], one):
-                rendered = reader.reason(flat(reason) | {"text": BY_MESSAGE})
-                assert not rendered.is_english, reason.text
-
-
-def test_every_doubt_about_logged_draws_is_said_in_every_language() -> None:
-    few = PropensityLog(
-        np.arange(400) < 20,
-        np.full(400, 0.9),
-        np.zeros(400, np.int8),  # 20 of 360 expected
-    )
-    found = [*missing_messages(0.5), *diagnose_log(few, np.full(400, 0.5)).messages]
-    found.append(Message("one_heavy_search", {"value": LARGEST_WEIGHT, "unit": "share"}))
-    assert {message.id for message in found} == set(DOUBTS)
-    messages = [message.as_dict() for message in found]
-    for code in OTHERS:
-        reader = MessageReader(ReaderLocale(code, 300))
-        by_message = {"messages": messages, "faults": [BY_MESSAGE] * len(messages)}
-        assert not [text for text in reader.doubts(by_message) if text.is_english]
-
-
-@pytest.mark.parametrize("code", OTHERS)
-def test_every_refusal_of_a_promotion_is_rendered(code: str) -> None:
-    reader = MessageReader(ReaderLocale(code, 300))
-    for message in REFUSALS:
-        refused = {"message": message, "parameters": {"text": "x", "code": "m-1"}}
-        assert not reader.refusal(refused | {"why": BY_MESSAGE}).is_english
 
 
 def test_every_label_exists_for_every_code() -> None:
@@ -212,12 +133,6 @@ LISTED = Match(
         "until": "2027-01-31T00:00:00Z",
     },
 )
-SIGNS = {
-    "consignee_precursor_new": 1.0,
-    "consignor_precursor_new": 1.0,
-    "precursor_route_new": 1.0,
-    "precursor_kg_over_usual": 9.0,
-}
 
 
 @pytest.mark.parametrize("code", OTHERS)
@@ -242,21 +157,6 @@ def test_matches_facts_and_search_steps_are_rendered_from_their_messages(code: s
         assert not reader.reason(flat(rule) | {"text": BY_MESSAGE}).is_english
 
 
-@pytest.mark.parametrize("code", OTHERS)
-@pytest.mark.parametrize("features", [{}, SIGNS])
-def test_every_precursor_is_named(code: str, features: dict[str, float]) -> None:
-    reader = MessageReader(ReaderLocale(code, 300))
-    for hs_code in PRECURSORS:
-        item = {"item_no": 1, "hs_code": hs_code}
-        head = {"declaration_id": "d", "procedure": "import", "items": [item]}
-        body = arrival(3)["crossing"] | {"declaration_id": "d"}
-        one = Arrival.model_validate({"crossing": body, "declaration": head}, strict=False)
-        (reason,) = add_precursor_reason((), one, features)
-        (fact,) = [f for f in facts(one, {}) if f.code == reason.code]
-        assert not reader.fact(flat(fact) | {"text": BY_MESSAGE}).is_english
-        assert not reader.reason(flat(reason) | {"text": BY_MESSAGE}).is_english
-
-
 @pytest.mark.parametrize("missing", ["message", "parameters"])
 def test_a_record_without_its_message_is_shown_as_english(missing: str) -> None:
     """Negative control: words come from the message alone."""
@@ -265,14 +165,6 @@ def test_a_record_without_its_message_is_shown_as_english(missing: str) -> None:
     bare = flat(reason) | {missing: "" if missing == "message" else {"entry": "w-1"}}
     shown = reader.reason(bare | {"text": BY_MESSAGE})
     assert shown.is_english and shown.text == BY_MESSAGE
-
-
-@pytest.mark.parametrize(
-    ("offset", "zone"),
-    [(300, "UTC+05:00"), (270, "UTC+04:30"), (-210, "UTC-03:30"), (0, "UTC+00:00")],
-)
-def test_the_clock_of_a_page_has_a_name(offset: int, zone: str) -> None:
-    assert ReaderLocale("en", offset).zone == zone
 
 
 @pytest.mark.parametrize("code", OTHERS)

@@ -1,11 +1,8 @@
 """Statements on the driver itself have the manners of all others: errors, transactions."""
 
-from contextlib import ExitStack
-
 import pytest
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.pool import QueuePool
 
 from engine.errors import StoreUnavailableError
 from engine.storage import database as stores
@@ -79,25 +76,3 @@ def test_an_error_of_the_driver_that_is_let_through_is_not_ours(
     with pytest.raises(Exception) as found, store.write() as connection:  # noqa: PT011
         insert_rows(connection, COUNTERS, [ROW, ROW])
     assert not isinstance(found.value, IntegrityError | StoreUnavailableError)
-
-
-@only_sqlite
-def test_who_only_reads_keeps_little_and_who_writes_what_is_read_again(store: Store) -> None:
-    """Forty threads that read would else hold what one that writes may."""
-    asked = "PRAGMA cache_size"
-    with store.write() as connection:
-        assert connection.exec_driver_sql(asked).scalar_one() == -stores.CACHE_KB
-        writer = connection.connection.dbapi_connection
-    with store.read(to_write=True) as connection:
-        assert connection.connection.dbapi_connection is writer
-    with store.read() as connection:
-        assert connection.exec_driver_sql(asked).scalar_one() == -stores.READERS_CACHE_KB
-
-
-@only_sqlite
-def test_writers_that_came_at_once_are_not_kept(store: Store) -> None:
-    with ExitStack() as stack:
-        for _ in range(5):
-            stack.enter_context(store.read(to_write=True))
-    assert isinstance(store.engine.pool, QueuePool)
-    assert store.engine.pool.checkedin() == 2

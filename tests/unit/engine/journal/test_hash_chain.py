@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
-import orjson
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -17,7 +16,6 @@ from engine.journal.hash_chain import (
     ChainedFields,
     canonical,
     chain_of,
-    is_plain,
     leaf_of,
     new_salt,
     write_plain,
@@ -123,19 +121,6 @@ def test_the_quick_writer_changes_no_byte(body: dict[str, object]) -> None:
 def test_numbers_without_a_power_have_one_shortest_spelling(number: float) -> None:
     for value in (number, -number):
         assert write_plain({"a": value}) == write_standard({"a": value}) == b'{"a":%a}' % value
-
-
-@pytest.mark.parametrize("body", SPELLED_APART)
-def test_what_is_spelled_apart_is_left_to_the_standard_writer(body: dict[str, object]) -> None:
-    assert write_plain(body) is None
-    # The negative control: the quick writer alone would have written other bytes.
-    assert orjson.dumps(body, option=orjson.OPT_SORT_KEYS) != write_standard(body)
-
-
-def test_an_ordinary_body_is_written_quickly() -> None:
-    body = {"risk": 0.0123, "peers": [0.5, 1], "at": None, "plate": "01 А 777", "is_random": False}
-    assert is_plain(body)
-    assert write_plain(body) == write_standard(body)
 
 
 def test_a_stored_body_is_read_as_by_the_standard_parser() -> None:

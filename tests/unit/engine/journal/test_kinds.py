@@ -1,52 +1,11 @@
 """Every kind of record has one name, in one module."""
 
-import ast
-from pathlib import Path
-
 import pytest
 
 from engine.errors import NotAllowedError
 from engine.journal import areas, kinds
 from engine.journal.areas import list_rules, load_areas
 from engine.journal.journal import require_kinds
-
-ROOT = Path(__file__).parents[4]
-
-
-REPLAYS = {
-    "api/links/node_recompute.py",
-    "engine/audit/projection_replay.py",
-    "engine/journal/entries.py",
-    "engine/links/posts/record_intake.py",
-    "experiments/benchmarks/online_lookup.py",
-    "experiments/faults/partitions/installations.py",
-    "features/online/backfill.py",
-}
-"""Modules that hand on a record of any kind: to projections again, or as a copy."""
-
-
-def count_untyped_drafts(text: str) -> int:
-    """Return how many drafts are made without the method of a kind."""
-    if "Draft(" not in text:  # most modules: to parse them all takes seconds
-        return 0
-    calls = (node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
-    return sum(getattr(called, "id", "") == "Draft" for called in calls)
-
-
-def test_every_draft_is_made_by_its_kind() -> None:
-    found = {
-        str(path.relative_to(ROOT))
-        for package in ("engine", "features", "models", "experiments", "api")
-        for path in (ROOT / package).rglob("*.py")
-        if count_untyped_drafts(path.read_text("utf-8"))
-    }
-    assert found == REPLAYS
-
-
-def test_a_draft_made_without_its_kind_is_found() -> None:
-    """Negative control."""
-    bad = 'Draft("tick", "", "", {})\nDraft(TICK, "", "", {})\nTICK.draft("", {})'
-    assert count_untyped_drafts(bad) == 2
 
 
 def test_a_draft_holds_what_it_was_given() -> None:

@@ -1,6 +1,5 @@
 """Agreements: a closed list of what travels, refused by field and rule where it is not one."""
 
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import pytest
 from engine.errors import InputError, RecordError
 from engine.links.agreement import parse_agreement, read_agreement
 from engine.links.identity import LinkKeys
-from engine.links.messages import KINDS, list_fields
 from tests.support.link_agreements import LinkSides, partner_content, party_content, post_content
 
 NEEDED = ("movement", "post", "left_at")
@@ -139,35 +137,3 @@ def test_a_file_is_read_and_its_faults_are_named(tmp_path: Path) -> None:
     path.write_text('name = "a"\nkind = "partner"')
     with pytest.raises(InputError, match=r"purposes: .*\(missing_key\)"):
         read_agreement(path)
-
-
-def test_the_agreement_of_the_documentation_is_valid(tmp_path: Path) -> None:
-    """The example that operators copy."""
-    page = Path(__file__).parents[4] / "docs/links.md"
-    text = page.read_text("utf-8").split("```toml\n")[1].split("```")[0]
-    for number, keys in enumerate((UZ.identity, TJ.identity)):
-        text = text.replace("SIGNING", keys.signing_key.hex(), 1)
-        text = text.replace("RECEIVING", keys.receiving_key.hex(), 1)
-        assert number < 2
-    assert parse_agreement(tomllib.loads(text)).kind == "partner"
-
-
-def test_every_kind_lists_its_fields() -> None:
-    assert list_fields("withdraw") == {"attention": True, "reason": False}
-    assert list_fields("manifest")["goods.hs_code"] is False
-    assert all(list_fields(kind) for kind in KINDS)
-
-
-PAGE = Path(__file__).parents[4] / "docs" / "links.md"
-
-
-@pytest.mark.parametrize(
-    "kind", ["manifest", "attention", "answer", "outcome", "withdraw", "case", "match"]
-)
-def test_the_page_of_links_names_every_field_of_a_message(kind: str) -> None:
-    text = PAGE.read_text("utf-8").split("Further fields of a kind travel")
-    *_, row = (line for line in text[0].splitlines() if line.startswith(f"| `{kind}` |"))
-    further = text[1].partition("\n\nA link")[0]
-    fields = list_fields(kind)
-    assert {name for name, is_owed in fields.items() if is_owed and f"`{name}`" not in row} == set()
-    assert {name for name in fields if f"`{name}`" not in row + further} == set()

@@ -18,10 +18,8 @@ from engine.criteria.dual_control import (
     draft_withdrawal,
     read_approval_states,
 )
-from engine.criteria.watchlist import is_selecting
 from engine.domain.time_units import DAY, HOUR, moment
 from engine.errors import ConflictError, NotFoundError, RecordError
-from engine.journal.idempotency import claim
 from engine.journal.kinds import WATCHLIST_LEFT
 from engine.links import requests
 from engine.links.area import LINK_RECEIVED, LINK_SENT
@@ -177,18 +175,6 @@ def test_an_attention_is_asked_accepted_and_answered(pair: Sides, hand: Hand) ->
     assert [row.step for row in listed.steps] == ["accept", "report"]
 
 
-def test_the_recipient_declines(sides: Sides, hand: Hand) -> None:
-    uz, tj = sides
-    ask(uz, attention(hand))
-    sync(sides, hand)
-    answer(tj, "a-1", "declined")
-    sync(sides, hand)
-    assert states(sides, "a-1", hand) == ["declined", "declined"]
-    assert notice(tj, "a-1") is None
-    with pytest.raises(ConflictError, match="declined"):
-        answer(tj, "a-1", "accepted")
-
-
 def test_each_side_takes_its_own_steps_alone(sides: Sides, hand: Hand) -> None:
     uz, tj = sides
     ask(uz, attention(hand))
@@ -308,17 +294,6 @@ def test_a_case_moves_when_it_is_accepted_and_does_not_bounce(pair: Sides, hand:
     assert states(pair, "c-2", hand) == ["open", "open"]
 
 
-def test_a_second_envelope_of_one_name_changes_nothing(sides: Sides, hand: Hand) -> None:
-    """The partner sends a request again under a name that it used, with a later deadline."""
-    uz, _ = sides
-    ask(uz, case(hand))
-    again = CaseOffer(case="c-1", answer_by=moment(hand.at + 10 * DAY))
-    uz.exchange.send(NAME, [OutgoingMessage("case", again)])
-    sync(sides, hand)
-    hand.at += 2 * HOUR
-    assert states(sides, "c-1", hand) == ["expired", "expired"]
-
-
 def test_a_request_expires_on_both_sides_without_a_line(sides: Sides, hand: Hand) -> None:
     """OpenCRVS: outboxes stuck sending."""
     uz, tj = sides
@@ -386,23 +361,6 @@ def test_a_step_counts_once_after_a_restored_disk(sides: Sides, hand: Hand, tmp_
     assert [one.get("by") for one in tj.bodies(LINK_SENT)][-1] == "zarina"
 
 
-def test_a_repeated_request_is_one(pair: Sides, hand: Hand) -> None:
-    uz, _ = pair
-    wanted = attention(hand)
-    once = claim("attention", wanted, post="", name="attention:a-1", key="k")
-    desk = RequestDesk(uz.exchange)
-    first = desk.open(NAME, wanted, RequestSender("sarvinoz", once))
-    again = desk.open(NAME, wanted, RequestSender("sarvinoz", once))
-    assert (first.entry, len(uz.bodies(LINK_SENT))) == (again.entry, 1)
-    other = attention(hand, value="01B999BB")
-    with pytest.raises(ConflictError):
-        desk.open(
-            NAME,
-            other,
-            RequestSender("sarvinoz", claim("attention", other, post="", name="x", key="k")),
-        )
-
-
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -418,27 +376,6 @@ def test_deadlines_are_held(sides: Sides, hand: Hand, changes: dict[str, int], f
     with pytest.raises(RecordError) as refused:
         ask(uz, wrong)
     assert (refused.value.field, refused.value.rule) == (field, "deadline")
-
-
-def test_deadlines_of_the_other_side_are_held(sides: Sides, hand: Hand) -> None:
-    uz, tj = sides
-    wrong = attention(hand, answer_by=moment(hand.at + 2 * DAY))
-    uz.exchange.send(NAME, [OutgoingMessage("attention", wrong)])
-    sync(sides, hand)
-    assert [row.rule for row in uz.rows()] == ["deadline"]
-    with pytest.raises(NotFoundError):
-        find_held(tj, "a-1")
-
-
-@pytest.mark.parametrize("action", ["papers", "tell", "do_not_stop"])
-def test_what_orders_nothing_selects_nothing(sides: Sides, hand: Hand, action: Any) -> None:
-    uz, tj = sides
-    ask(uz, attention(hand, action=action))
-    sync(sides, hand)
-    answer(tj, "a-1", "accepted")
-    entry = notice(tj, "a-1")
-    assert entry is not None
-    assert not is_selecting(entry.content)
 
 
 def test_only_what_is_agreed_travels(sides: Sides, hand: Hand) -> None:

@@ -74,65 +74,6 @@ def test_responsibility_moves_when_a_case_is_accepted_and_not_before() -> None:
     assert CASE.owner(read_state(CASE, accepted, at=10_000)) == "receiver"
 
 
-def test_a_case_that_is_returned_has_its_first_owner_and_does_not_bounce() -> None:
-    """SORMAS-to-SORMAS: a case bounced back."""
-    known = facts((5, "receiver", "accept"), (9, "receiver", "return"))
-    state = read_state(CASE, known, at=20)
-    assert (state, CASE.owner(state)) == ("returned", "asker")
-    for side, step in product(SIDES, STEPS):
-        with pytest.raises(ConflictError):
-            check_step(CASE, known, side=side, step=step, at=20)
-
-
-def test_an_offer_that_is_withdrawn_before_it_was_accepted_stays_with_its_owner() -> None:
-    """SORMAS-to-SORMAS: deleted before acceptance; the acceptance crossed it on the way."""
-    crossed = facts((6, "receiver", "accept"), (5, "asker", "withdraw"))
-    for known in (crossed, crossed[::-1]):
-        state = read_state(CASE, known, at=20)
-        assert (state, CASE.owner(state)) == ("withdrawn", "asker")
-    with pytest.raises(ConflictError, match="accepted"):
-        check_step(CASE, facts((5, "receiver", "accept")), side="asker", step="withdraw", at=6)
-
-
-def test_what_was_declined_can_be_offered_again_under_a_new_name() -> None:
-    """SORMAS-to-SORMAS: no second share."""
-    declined = facts((5, "receiver", "decline"))
-    assert read_state(CASE, declined, at=20) == "declined"
-    again = Request("c-2", "case", asked_at=20, answer_by=100, until=1_000)
-    accepted = [check_step(again, [], side="receiver", step="accept", at=30)]
-    assert read_state(again, accepted, at=40) == "accepted"
-
-
-@pytest.mark.parametrize(("step", "state"), [("accept", "accepted"), ("decline", "declined")])
-def test_the_receiver_accepts_or_declines(step: RequestStep, state: RequestState) -> None:
-    """SORMAS-to-SORMAS: the recipient wants accept and reject."""
-    for request in (ATTENTION, CASE):
-        fact = check_step(request, [], side="receiver", step=step, at=5)
-        assert read_state(request, [fact], at=6) == state
-
-
-def test_a_step_that_was_sent_twice_counts_once() -> None:
-    """OpenCRVS, avni: the same event twice."""
-    accepted = facts((5, "receiver", "accept"), (5, "receiver", "accept"))
-    assert read_state(CASE, accepted, at=6) == "accepted"
-
-
-def test_a_request_that_is_stuck_on_its_way_expires() -> None:
-    """OpenCRVS: outboxes stuck sending."""
-    assert read_state(ATTENTION, [], at=99) == "open"
-    assert read_state(ATTENTION, [], at=100) == "expired"
-    accepted = facts((5, "receiver", "accept"))
-    assert read_state(ATTENTION, accepted, at=999) == "accepted"
-    assert read_state(ATTENTION, accepted, at=1_000) == "expired"
-
-
-def test_an_answer_after_the_deadline_counts_for_nothing_on_either_side() -> None:
-    late = facts((100, "receiver", "accept"))
-    assert read_state(ATTENTION, late, at=101) == "expired"
-    with pytest.raises(ConflictError, match="expired"):
-        check_step(ATTENTION, [], side="receiver", step="accept", at=100)
-
-
 class Installation:
     """One side: what its journal holds, and what it has not yet a receipt for."""
 

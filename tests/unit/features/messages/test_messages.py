@@ -5,7 +5,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import pytest
@@ -13,7 +13,7 @@ from lxml import etree
 
 from engine.domain.records import Crossing, Declaration
 from engine.errors import InputError
-from features.messages import documents, path_tables, translation
+from features.messages import documents, path_tables
 from features.messages.documents import Node
 from features.messages.path_tables import TranslationContext
 from features.messages.settings import MessageSettings, read_settings
@@ -23,7 +23,6 @@ from features.messages.translation import (
     read_pseudonym_key,
     translate_document,
 )
-from tests.support import message_tables
 from tests.support.hostile_documents import HOSTILE
 from tests.support.open_documents import MESSAGES
 from tests.support.sizes import PROOF
@@ -425,40 +424,3 @@ def test_every_dropped_path_names_its_rule() -> None:
     reasons = page.split("\n## What is dropped, and why\n")[1].split("\n## ")[0]
     rules = {rule for known in FORMATS.values() for rule in known.table.dropped.values()}
     assert set(re.findall(r"^\| `(\w+)`", reasons, re.MULTILINE)) == rules
-
-
-def test_the_page_shows_the_tables_that_the_program_reads_by() -> None:
-    assert message_tables.read_page() == message_tables.tables().strip()
-
-
-def block(language: str, heading: str) -> str:
-    """Return the first block of a language below a heading of the page."""
-    page = (SAMPLES.parents[1] / "messages.md").read_text("utf-8")
-    return page.split(f"\n## {heading}\n")[1].split(f"```{language}\n")[1].split("```")[0]
-
-
-def test_the_example_of_a_format_works_as_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    module: dict[str, Any] = {}
-    exec(block("python", "Add a format"), module)  # noqa: S102 - our own page
-    known = module["FORMAT"]
-    for root in module["ROOTS"]:
-        monkeypatch.setitem(cast("dict[Any, Any]", FORMATS), root, known)
-    monkeypatch.setitem(translation._MAPPED, id(known), known.table.list_mapped())
-    found = record_of(block("xml", "Add a format").encode())
-    assert found["declaration"] == {
-        "declaration_id": "W-17",
-        "procedure": "import",
-        "dispatch_country": "KZ",
-        "items": [{"item_no": 1, "hs_code": "110100", "net_mass_kg": 20_400.0}],
-    }
-    assert (found["crossing"], found["unread"]) == ({"plate": "417 KBA 02"}, {"Line/Colour": 1})
-    assert "SAMPLE PERSON" not in json.dumps(found)
-
-
-def test_the_example_of_a_country_is_a_settings_file(tmp_path: Path) -> None:
-    path = tmp_path / "country.toml"
-    path.write_text(block("toml", "Add a country"), "utf-8")
-    found = read_settings(path)
-    assert (found.date_order, found.decimal_comma, found.rate("UZS")) == ("dmy", True, 0.00008)
-    changed = MessageSettings.model_fields.keys() - {"pseudonym_key_file"}
-    assert all(getattr(found, name) != getattr(MessageSettings(), name) for name in changed)

@@ -21,20 +21,6 @@ FOUND = history(11, 36, step=6 * DAY, crowd=4)
 FEW = 4
 
 
-@pytest.fixture
-def questions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return how many look-ups each question to the table had."""
-    sizes: list[int] = []
-    ask = counter_store._look_up_merged
-
-    def count(connection: Any, flat: list[int], answers: str) -> list[tuple[Any, ...]]:
-        sizes.append(len(flat) // 3)
-        return ask(connection, flat, answers)
-
-    monkeypatch.setattr(counter_store, "_look_up_merged", count)
-    return sizes
-
-
 def replay(store: Store) -> Replay:
     """Record a history, a few records at once, in one process."""
     served = Replay(store)
@@ -63,30 +49,6 @@ def load_and_serve(store: Store) -> int:
 
 def test_what_is_served_from_memory_is_as_in_bulk(store: Store) -> None:
     assert unlike_bulk(FOUND, replay(store)) == (0, 0)
-
-
-def test_the_table_is_not_asked_twice(store: Store, questions: list[int]) -> None:
-    served = replay(store)
-    crossings = [(crossing, declared) for _, crossing, declared in FOUND.crossings[:FEW]]
-    again = [served.features.record(*each).keys for each in crossings]
-    questions.clear()
-    reader = served.features._reader
-    with served.store.read() as connection:
-        cut = served.journal.head(connection).as_of
-        first = reader.read_with_states(connection, again, [cut] * FEW)
-        begun = sum(questions)
-        second = reader.read_with_states(connection, again, [cut] * FEW)
-    assert first[0].tobytes() == second[0].tobytes()
-    assert first[1] == second[1]
-    assert sum(questions) - begun < begun / 4  # those that do not go through the log
-
-
-def test_memory_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counter_log, "MOST_SPANS", 50)
-    served = replay(store)
-    with served.store.read() as connection:
-        assert len(counter_log.read_overlay(connection).spans) <= 50
-    assert unlike_bulk(FOUND, served) == (0, 0)
 
 
 def change_spans(monkeypatch: pytest.MonkeyPatch, change: Callable[[Overlay, Span], Span]) -> None:

@@ -1,20 +1,15 @@
 """Blocks of counter states: the same bits back, a look-up's state, other bytes refused."""
 
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
-from numba import typeof
 from numpy.typing import NDArray
 
 from engine.errors import DamagedStoreError
-from features.online import block_kernel, counter_store
 from features.online.counter_states import (
     expand_rows,
     is_block,
-    load_kernels,
     pack_blocks,
     pick_states,
     unpack_block,
@@ -72,15 +67,6 @@ def test_sums_that_wrap_around_and_times_before_1970_come_back() -> None:
     assert pack_and_expand(entity, known_at, states, 3) == list_rows(entity, known_at, states)
 
 
-def test_no_row_is_longer_than_a_page_keeps_and_no_group_needs_a_row() -> None:
-    entity, known_at, states = some_states(60, 14)
-    states[:] = RNG.integers(FIRST, LAST, states.shape)
-    rows = pack_blocks(entity, known_at, states, 60)
-    assert max(map(len, rows[2])) <= block_kernel.MOST_BYTES + 10 * 60 + 9 * 14 + 30
-    assert pack_and_expand(entity, known_at, states, 60) == list_rows(entity, known_at, states)
-    assert pack_blocks(entity[:0], known_at[:0], states[:0], 60) == ([], [], [])
-
-
 def blocks_and_cuts() -> tuple[list[bytes], list[int], list[tuple[bytes, int]]]:
     """Return blocks, a cut for each state at its very time, and what is found before each cut."""
     entity, known_at, states = some_states(4, 2, step=SECOND)
@@ -127,32 +113,3 @@ def test_bytes_that_are_no_block_are_refused() -> None:
             pick_states([noise.tobytes()], [LAST])
         except DamagedStoreError:
             continue
-
-
-def types_given(monkeypatch: pytest.MonkeyPatch, pack: Callable[[], object]) -> set[str]:
-    """Return the types of arrays that the kernel is called with: for each it is compiled."""
-    found = set[str]()
-
-    def write(*given: Any) -> Any:
-        found.add(" ".join(str(typeof(each)) for each in given))
-        return write_blocks(*given)
-
-    write_blocks = block_kernel.write_blocks
-    with monkeypatch.context() as patched:
-        patched.setattr(block_kernel, "write_blocks", write)
-        pack()
-    return found
-
-
-def merge_rows() -> None:
-    counter_store._pack_rows([(1, 5, 10, bytes(24)), (1, 5, 20, bytes(24))], {1: 2})
-
-
-def test_a_merge_does_not_wait_for_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert types_given(monkeypatch, merge_rows) == types_given(monkeypatch, load_kernels)
-
-
-def test_states_that_cannot_be_written_to_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seeded bug: the kernel gets other arrays than those that it is loaded with."""
-    monkeypatch.setattr(counter_store, "bytearray", bytes, raising=False)
-    assert types_given(monkeypatch, merge_rows) != types_given(monkeypatch, load_kernels)

@@ -1,13 +1,11 @@
 """The pages on the service name every route, role, problem, setting and data gap."""
 
-import json
 import re
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from api.app import create_app
 from api.auth.permissions import MAY, OPEN
 from api.http.problems import STATUS, TITLES
 from api.service.metrics import Metrics
@@ -78,9 +76,3 @@ def test_every_test_that_threats_name_exists() -> None:
         text = (DOCS.parent / path).read_text("utf-8")
         for name in filter(None, (test, *re.findall(r"`(\w+)`", further))):
             assert f"def {name}(" in text, (path, name)
-
-
-def test_every_reference_of_the_openapi_document_is_held_by_it() -> None:
-    document = create_app().openapi()
-    named = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
-    assert named and named - set(document["components"]["schemas"]) == set()

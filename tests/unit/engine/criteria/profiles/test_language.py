@@ -117,7 +117,6 @@ REFUSED_AT = [
     ("-crossing.plate == 1", 1, "not of a number"),
     ("(features.night == 1", 21, "was expected"),
 ]
-REFUSED = [expression for expression, _, _ in REFUSED_AT]
 
 
 @pytest.mark.parametrize(("expression", "at", "why"), REFUSED_AT)
