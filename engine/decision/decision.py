@@ -244,31 +244,62 @@ class Decision:
         return self.selection.propensities[Channel.YELLOW]
 
 
-def decide(inputs: Inputs, seen: ScoredArrival) -> Decision:
-    """Return the decision on one arrival, without its rank and its reasons."""
-    crossing, policy = seen.arrival.crossing, inputs.policy
+@dataclass(frozen=True, slots=True)
+class ChannelChoice:
+    """Where an arrival goes, before its place and its search order are known."""
+
+    selection: Selection
+    merit: float | None
+    """The severity-weighted risk in [0, 1]; None without a model."""
+    risk: Risk
+    trial: Tried | None
+
+    @property
+    def channel(self) -> Channel:
+        """Where it goes."""
+        return self.selection.channel
+
+
+def choose_channel(inputs: Inputs, seen: ScoredArrival) -> ChannelChoice:
+    """Return where an arrival goes; peers and searches of ``inputs`` are not needed yet."""
     value = _risk(seen, inputs.severity)
     level = None if value is None else percentile(inputs.table, value)
-    picked, trial = _score_chances(policy, level, seen), None
+    picked, trial = _score_chances(inputs.policy, level, seen), None
     if inputs.trial is not None and seen.other is not None:
         trial, picked = apply_trial(
-            inputs.trial, seen.other, picked, policy=policy, draws=inputs.draws
+            inputs.trial, seen.other, picked, policy=inputs.policy, draws=inputs.draws
         )
     changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
-    chances = (*picked, *match_chances(inputs.matches), *changed, random_chance(policy))
-    selection = select(chances, inputs.draws)
-    merit = estimate_rule_risk(seen.features) if value is None else value
+    chances = (*picked, *match_chances(inputs.matches), *changed, random_chance(inputs.policy))
+    band = _band(level, picked, inputs.draws)
+    return ChannelChoice(
+        selection=select(chances, inputs.draws),
+        merit=value,
+        risk=Risk(level, band, seen.p_seizure, seen.p_discrepancy),
+        trial=trial,
+    )
+
+
+def decide(inputs: Inputs, seen: ScoredArrival, chosen: ChannelChoice | None = None) -> Decision:
+    """Return the decision on one arrival, without its rank and its reasons.
+
+    ``chosen`` is what :func:`choose_channel` returned for the same inputs, peers and searches
+    apart; it is called where it is None.
+    """
+    made = chosen or choose_channel(inputs, seen)
+    crossing = seen.arrival.crossing
+    merit = estimate_rule_risk(seen.features) if made.merit is None else made.merit
     return Decision(
         decision_id=inputs.decision_id,
         crossing_id=crossing.crossing_id,
         post=crossing.post,
         as_of=inputs.as_of,
-        channel=selection.channel,
-        selection=selection,
-        risk=Risk(level, _band(level, picked, inputs.draws), seen.p_seizure, seen.p_discrepancy),
-        merit=value,
-        minutes=inputs.minutes.of(selection.channel),
-        place=_place(inputs, selection, merit=merit),
+        channel=made.channel,
+        selection=made.selection,
+        risk=made.risk,
+        merit=made.merit,
+        minutes=inputs.minutes.of(made.channel),
+        place=_place(inputs, made.selection, merit=merit),
         search_order=search_order(crossing, inputs.searches) if inputs.searches else (),
         facts=facts(
             seen.arrival,
@@ -285,8 +316,8 @@ def decide(inputs: Inputs, seen: ScoredArrival) -> Decision:
         ),
         mode=inputs.mode,
         model_version=inputs.model_version,
-        team=_team(inputs, selection.channel),
-        trial=trial,
+        team=_team(inputs, made.channel),
+        trial=made.trial,
     )
 
 

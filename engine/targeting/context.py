@@ -30,6 +30,7 @@ from engine.decision.decision import (
     Mode,
     ScoredArrival,
     attach_reasons,
+    choose_channel,
     decide,
 )
 from engine.decision.record_codec import decode_decision
@@ -57,6 +58,7 @@ from engine.ports import (
 from engine.queue.queue import DECISIONS, QueuedDecision, merits_of_scored, read_decision
 from engine.selection import (
     CHALLENGER,
+    INSPECTED,
     PLACE,
     PLACE_AMENDED,
     RANDOM,
@@ -367,13 +369,13 @@ class DecisionContextBuilder:
                 ),
                 scorer=led.scorer,
             )
-            decision = decide(one.inputs, one.seen)
-            if decision.is_referred:  # whatever picked it: the time it takes must not tell either
+            chosen = choose_channel(one.inputs, one.seen)
+            if chosen.channel in INSPECTED:  # whatever picked it: the time must not tell either
                 inputs = self._of_referral(
-                    snapshot, one, decision, equipment=running[post].equipment
+                    snapshot, one, chosen.channel, equipment=running[post].equipment
                 )
                 one = replace(one, inputs=inputs)
-                decision = decide(one.inputs, one.seen)
+            decision = decide(one.inputs, one.seen, chosen)
             running[post].count_decision(decision)
             out.append((one, decision))
         return out
@@ -382,7 +384,7 @@ class DecisionContextBuilder:
         self,
         snapshot: Connection,
         one: DecisionContext,
-        decision: Decision,
+        channel: Channel,
         *,
         equipment: Mapping[str, int],
     ) -> Inputs:
@@ -391,12 +393,12 @@ class DecisionContextBuilder:
         peers = merits_of_scored(
             snapshot,
             crossing.post,
-            channel=decision.channel,
+            channel=channel,
             vehicle_class=crossing.vehicle_class,
             model_version=one.inputs.model_version,
             most=MOST_PEERS,
         )
-        if decision.channel is not Channel.RED:
+        if channel is not Channel.RED:
             return replace(one.inputs, peers=peers)
         searches = replace(self._features.searches(snapshot, one.event), equipment=equipment)
         return replace(one.inputs, peers=peers, searches=searches)
