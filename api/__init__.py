@@ -29,6 +29,7 @@ notifications  Waiting approvals, hits of the watch list and alarms, over HTTP a
 oidc           Sign-on by OpenID Connect
 people         People and keys over HTTP and as a page, and the page of invitations
 profiles       Risk profiles over HTTP and as pages
+proposals      Everything that needs two people: one resource, one writer, one list
 quality        Quality of the data over HTTP and as a page
 queue          The queue of a post, over HTTP and as a page
 search         Search for vehicles over HTTP and as a page

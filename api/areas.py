@@ -25,7 +25,7 @@ from engine.storage.home import Home
 
 Route = tuple[str, str]
 """Method and path."""
-Rules = Mapping[tuple[Matter, Right, frozenset[Role]], str]
+Rules = Mapping[tuple[Matter | None, Right, frozenset[Role]], str]
 """Routes by what they are about, what they do there, and who may call them; no other role may."""
 
 
@@ -61,8 +61,11 @@ class Doors:
     """Parts of a running service by name; a core without the area has a plain one instead."""
     workers: Sequence[str] = ()
     """Classes whose object works in the background of a running service, which it is made with."""
+    matters: Sequence[str] = ()
+    """Matters that two people decide, as ``module:NAME`` of :mod:`api.proposals.matters`."""
     approvals: Mapping[str, tuple[str, Route]] = field(default_factory=dict)
-    """By kind of record: the matter that waits for a second person, and the route that shows it."""
+    """By kind of record that is no proposal: what waits for a second person, and the route that
+    shows it."""
     alarms: Mapping[str, tuple[str, Route]] = field(default_factory=dict)
     """By kind of record: the alarm, and the route that shows it."""
     find_need: Callable[[Home, Connection], str] = lambda _home, _connection: ""

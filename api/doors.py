@@ -13,7 +13,7 @@ from api.areas import Doors, MenuEntry
 from engine.cases.area import CASE_EVENT
 from engine.domain.rights import Matter, Right, Role
 from engine.events.area import WEBHOOK_DISABLED
-from engine.links.area import LINK_PROPOSED, LINK_RESUMPTION_PROPOSED, LINK_STOPPED
+from engine.links.area import LINK_STOPPED
 from engine.storage.home import Home
 
 _POST = frozenset({Role.CHECKPOINT, Role.SUPERVISOR})
@@ -106,10 +106,7 @@ LINKS: Final = Doors(
     page_routers=("api.attentions.page:router", "api.links.page:router"),
     parts={"decision_notes": "api.links.movements:read_notes"},
     workers=("api.links.worker:LinkWorker",),
-    approvals={
-        LINK_PROPOSED: ("link", _PEOPLE),
-        LINK_RESUMPTION_PROPOSED: ("link_resumption", _PEOPLE),
-    },
+    matters=("api.links.proposals:LINK", "api.links.proposals:LINK_RESUMPTION"),
     alarms={LINK_STOPPED: ("link_stopped", _PEOPLE)},
     find_need=find_need_of_links,
 )
@@ -152,6 +149,7 @@ SIGN_ON: Final = Doors(
     open_pages=frozenset({("GET", "/login/oidc"), ("GET", "/login/oidc/callback")}),
     page_routers=("api.oidc.page:router",),
     parts={"sign_on": "api.oidc.sign_on:SignOn"},
+    matters=("api.oidc.mapping:OIDC",),
 )
 
 

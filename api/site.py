@@ -24,6 +24,7 @@ from api.people import page as people_page
 from api.people import routes as people
 from api.profiles import page as profiles_page
 from api.profiles import routes as profiles
+from api.proposals import routes as proposals
 from api.shifts import page as shifts_page
 from api.shifts import routes as shifts
 from api.web import sign_in_page
@@ -39,6 +40,7 @@ ROUTERS = (
     acts.crossings_router,
     acts.router,
     profiles.router,
+    proposals.router,
     queue.router,
     shifts.router,
     shifts.handover_router,
@@ -73,6 +75,7 @@ PAGES = (
     network.page_router,
     shifts_page.handover_page_router,
     profiles_page.router,
+    proposals.page_router,
     watchlist.page_router,
     confirmations.page_router,
     release_audits.page_router,

@@ -20,13 +20,13 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from api.auth.callers import Caller
+from api.http.access import fill_agency
 from api.http.answers import AnswerSchema
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router, takes
 from api.profiles import page as profiles_page_forms
 from api.profiles.answers import (
-    AcknowledgedStep,
     Example,
     OutcomeView,
     TwoKeysView,
@@ -36,16 +36,11 @@ from api.profiles.answers import (
     outcome_as_json,
     weigh_matches,
 )
-from api.profiles.page import VisitorsWriter
-from api.profiles.steps import (
-    Approval,
-    Days,
-    ProposalWriter,
-    Retirement,
-    TheApproval,
-    TheRetirement,
-    TheWriter,
-)
+from api.profiles.page import VisitorsDesk
+from api.profiles.steps import Days
+from api.proposals.desk import ProposalDesk, Retirement
+from api.proposals.matters import Approval, ProposalMatter, Step, name_at_random
+from api.proposals.routes import AcknowledgedStep, TheApproval, TheDesk, TheRetirement
 from api.service.runtime import Runtime
 from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
 from api.web.page_route import PageRoute, TheVisit, Visit
@@ -56,16 +51,63 @@ from engine.criteria.profiles.profile import BacktestSubject
 from engine.criteria.watchlist import (
     CONVEYANCE,
     NAMED,
+    NOTICE_CHANNEL,
     PARTIES,
     Notice,
     WatchEntry,
+    entry_content,
+    is_selecting,
     list_identifiers,
 )
 from engine.domain.identifiers import fold, skeleton
 from engine.domain.records import Identifier, Record
-from engine.domain.rights import Matter, Right
+from engine.domain.rights import Matter, Right, Role
 from engine.errors import BusyError, NotEnoughDataError, NotFoundError, RecordError
 from engine.queue.match_outcomes import Months, read_outcomes
+
+
+def _find_post(caller: Caller, entry: Notice) -> str | None:
+    return entry.source_post or caller.post
+
+
+def _prepare(step: Step, entry: Notice) -> Mapping[str, Any]:
+    source = {"source_post": _find_post(step.caller, entry)}
+    filled = fill_agency(step.caller, entry.model_copy(update=source))
+    return entry_content(filled, now=step.now)
+
+
+WATCH_LIST = ProposalMatter(
+    name="watchlist",
+    content=WatchEntry,
+    about=Matter.WATCHLIST,
+    shown=("GET", "/v1/watchlist/{entry_id}"),
+    may={
+        Right.ACT: frozenset({Role.ANALYST, Role.SUPERVISOR}),
+        Right.APPROVE: frozenset({Role.SUPERVISOR}),
+    },
+    page="/watchlist#{}",
+    subject=name_at_random("watch"),
+    post=_find_post,
+    prepare=_prepare,
+    is_shown=is_selecting,
+)
+NOTICE = ProposalMatter(
+    name="watchlist",
+    content=Notice,
+    about=Matter.WATCHLIST,
+    shown=("GET", "/v1/watchlist/{entry_id}"),
+    may={Right.ACT: frozenset({Role.COUNTERPART, Role.SUPERVISOR})},
+    is_notice=True,
+    subject=name_at_random("watch"),
+    post=_find_post,
+    prepare=_prepare,
+    answer=lambda _service, done: {
+        "is_notice": True,
+        "channel": NOTICE_CHANNEL,
+        "expiry": done.body["content"]["expiry"],
+    },
+)
+"""In force at once, because it may be about a vehicle that arrives within the hour."""
 
 
 class WatchEntryView(TwoKeysView):
@@ -282,11 +324,9 @@ def entries(caller: TheCaller, service: TheService) -> Response:
 
 
 @router.post("/watchlist", **creates(AcknowledgedStep, body=WatchEntry))
-def propose(
-    writer: TheWriter, entry: Annotated[WatchEntry, Depends(body_of(WatchEntry))]
-) -> Response:
+def propose(desk: TheDesk, entry: Annotated[WatchEntry, Depends(body_of(WatchEntry))]) -> Response:
     """Propose an entry; it matches nothing until another person approves it."""
-    return answer(writer.entry(entry), 201)
+    return answer(desk.propose(WATCH_LIST, entry), 201)
 
 
 @router.post(
@@ -310,21 +350,21 @@ def entry(caller: TheCaller, service: TheService, entry_id: EntryId) -> Response
 @router.post(
     "/watchlist/{entry_id}/approvals", **creates(AcknowledgedStep, body=Approval, is_owed=False)
 )
-def approve(writer: TheWriter, entry_id: EntryId, approval: TheApproval) -> Response:
+def approve(desk: TheDesk, entry_id: EntryId, approval: TheApproval) -> Response:
     """Agree to what waits: an entry, its leaving, or that a notice sends to red."""
-    return answer(writer.approve("watchlist", entry_id, approval), 201)
+    return answer(desk.approve(WATCH_LIST, entry_id, approval), 201)
 
 
 @router.post("/watchlist/{entry_id}/retirements", **creates(AcknowledgedStep, body=Retirement))
-def retire(writer: TheWriter, entry_id: EntryId, wanted: TheRetirement) -> Response:
+def retire(desk: TheDesk, entry_id: EntryId, wanted: TheRetirement) -> Response:
     """Propose that an entry leaves; it stays until another person approves that."""
-    return answer(writer.retire("watchlist", entry_id, wanted), 201)
+    return answer(desk.retire(WATCH_LIST, entry_id, wanted), 201)
 
 
 @router.post("/notices", **creates(AcknowledgedNotice, body=Notice))
-def notice(writer: TheWriter, proposed: Annotated[Notice, Depends(body_of(Notice))]) -> Response:
+def notice(desk: TheDesk, proposed: Annotated[Notice, Depends(body_of(Notice))]) -> Response:
     """Put a counterpart's word onto the watch list at once."""
-    return answer(writer.notice(proposed), 201)
+    return answer(desk.propose(NOTICE, proposed), 201)
 
 
 page_router = APIRouter(prefix="/watchlist", route_class=PageRoute, include_in_schema=False)
@@ -375,16 +415,16 @@ def send_proposal(
 
 
 @page_router.post("/{entry_id}/approvals")
-def send_approval(writer: VisitorsWriter, reader: TheReader, entry_id: EntryId) -> Response:
+def send_approval(desk: VisitorsDesk, reader: TheReader, entry_id: EntryId) -> Response:
     """Agree to an entry, to its leaving, or to a counterpart's notice."""
-    profiles_page_forms.record_approval(writer, "watchlist", entry_id, reader)
+    profiles_page_forms.record_approval(desk, WATCH_LIST, entry_id, reader)
     return RedirectResponse("/watchlist?done=approved", 303)
 
 
 @page_router.post("/{entry_id}/retirements")
-def send_retirement(writer: VisitorsWriter, reader: TheReader, entry_id: EntryId) -> Response:
+def send_retirement(desk: VisitorsDesk, reader: TheReader, entry_id: EntryId) -> Response:
     """Propose that an entry leaves."""
-    profiles_page_forms.record_retirement(writer, "watchlist", entry_id, reader)
+    profiles_page_forms.record_retirement(desk, WATCH_LIST, entry_id, reader)
     return RedirectResponse("/watchlist?done=leaving", 303)
 
 
@@ -434,7 +474,7 @@ def _propose_entry(visit: Visit, service: Runtime, reader: FormReader) -> None:
         fields[mark] = reader.text(mark) == "1"
     made = reader.record(WatchEntry, fields)
     reader.mistakes = [_at_identifier(one, kind) for one in reader.mistakes]
-    ProposalWriter(service, visit.caller, once).entry(reader.finish(made))
+    ProposalDesk(service, visit.caller, once).propose(WATCH_LIST, reader.finish(made))
 
 
 def _at_identifier(mistake: FieldMistake, kind: str) -> FieldMistake:

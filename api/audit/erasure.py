@@ -12,17 +12,19 @@ digests of identifiers; those that no remaining crossing uses are deleted, so th
 every crossing that is kept stay exact.
 """
 
-import secrets
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
+from api.audit.proposals import Criteria, ErasureProposal
 from api.auth.accounts import Accounts
+from api.proposals.matters import Approval, Step
+from api.service.runtime import Runtime
 from engine.audit.erasures import (
     ERASABLE,
     RecordGroup,
@@ -34,27 +36,22 @@ from engine.audit.erasures import (
 from engine.criteria.dual_control import (
     ApprovalState,
     draft_approval,
-    draft_proposal,
     read_approval_states,
-    replay_records,
 )
 from engine.criteria.watchlist import read_expiry
-from engine.domain.rights import Matter, Right
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, InputError
 from engine.journal.areas import (
-    kinds_of,
     list_declared_tables,
     list_held,
     list_projections,
     list_tables,
     sweep_areas,
 )
+from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import DECISION, SENSITIVE_READ, ErasureGrounds
-from engine.journal.power_records import read_record
-from engine.journal.receipts import Signer
 from engine.queue.identifier_index import settle as settle_identifiers
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import holds_vehicle
@@ -182,37 +179,9 @@ _NEXT = (
 )
 
 
-LAPSES_AFTER = 30 * DAY
-"""After this a proposal can no longer be approved: who proposed it may see things otherwise."""
 ONE_ERASURE = 10_000
 """Records that one erasure names; larger ones are several records of one transaction."""
 _AT_ONCE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Criteria:
-    """What is to be erased: by exactly one of these."""
-
-    before: int | None = None
-    """All that became known before, UTC microseconds."""
-    subject: str | None = None
-    schedule: Mapping[str, int] | None = None
-    """Days by kind of record, counted back from the proposal."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what a proposal records."""
-        known = {"before": self.before, "subject": self.subject, "schedule": self.schedule}
-        return {name: value for name, value in known.items() if value is not None}
-
-    def cuts(self, proposed_at: int) -> dict[str, int]:
-        """Return by kind the time before which a record is due."""
-        if self.schedule is not None:
-            return {kind: proposed_at - days * DAY for kind, days in self.schedule.items()}
-        return {} if self.before is None else dict.fromkeys(ERASABLE, self.before)
-
-    def takes(self, group: RecordGroup, proposed_at: int) -> bool:
-        """Tell whether a group is to be erased."""
-        return group.names_subject if self.subject else group.is_due(self.cuts(proposed_at))
 
 
 def read_schedule(home: Home) -> dict[str, int]:
@@ -252,122 +221,102 @@ class ErasureResult:
     """False where a reader kept the deleted content in the store's log: run the command again."""
 
 
-def find_pending(
-    connection: Connection,
-    matter: str,
-    same: Mapping[str, Any],
-    *,
-    store: Store,
-    accounts: Accounts,
-) -> ApprovalState | None:
-    """Return the pending proposal with this content, of a person who is still here."""
-    since = Journal(store).now(connection) - LAPSES_AFTER
-    query = select(JOURNAL.c.seq).where(
-        JOURNAL.c.kind.in_(kinds_of(matter)), JOURNAL.c.known_at > since
-    )
-    records = [read_record(connection, seq) for seq in connection.scalars(query).all()]
-    known = replay_records([one for one in records if one is not None], matter)
-    for one in known.values():
-        is_same = one.state == "proposed" and same.items() <= one.content.items()
-        if is_same and accounts.is_active(one.author):
-            return one
-    return None
+def prepare_erasure(step: Step, proposed: ErasureProposal) -> Mapping[str, Any]:
+    """Return an erasure as its proposal records it.
+
+    Raises ``ConflictError`` where no record that may be erased fits.
+    """
+    with lock_loads(step.service.home):
+        finish_erasure(step.service.home, step.connection)
+        found = _count_erasure(step.service, step.connection, proposed.criteria, at=step.now)
+    if not found.records and not found.loaded:
+        raise ConflictError("erasure", "", "no record that may be erased fits")
+    return proposed.model_dump(mode="json", exclude_none=True)
 
 
-@dataclass(frozen=True, slots=True)
-class ErasureSteps:
-    """Steps of one person towards an erasure; raises ``NotAllowedError`` for others."""
+def describe_proposal(service: Runtime, done: StoredRecord) -> Mapping[str, Any]:
+    """Return what a proposed erasure would erase now."""
+    criteria = _read_criteria(done.body["content"])
+    with lock_loads(service.home), service.store.read() as connection:
+        found = _count_erasure(service, connection, criteria, at=done.entry.known_at)
+    return asdict(replace(found, by=(done.body["by"],)))
 
-    home: Home
-    store: Store
-    accounts: Accounts
-    signer: Signer
-    plan: Plan
-    by: str
 
-    def erase(self, criteria: Criteria, why: str) -> ErasureResult:
-        """Propose an erasure, or approve the pending one of another person.
+def _read_criteria(content: Mapping[str, Any]) -> Criteria:
+    return Criteria.model_validate(content["criteria"])
 
-        Raises ``SecondPersonError`` for the person who proposed it.
-        """
-        with lock_loads(self.home):
-            with self.store.read() as connection:
-                finish_erasure(self.home, connection)
-                pending = self._find_pending(connection, criteria)
-            if pending is None:
-                return self._propose(criteria, why)
-            return self._approve(criteria, pending)
 
-    def _find_pending(self, connection: Connection, criteria: Criteria) -> ApprovalState | None:
-        """Return the pending proposal of the same content."""
-        same = {"criteria": criteria.as_json()}
-        return find_pending(connection, "erasure", same, store=self.store, accounts=self.accounts)
+def _count_erasure(
+    service: Runtime, connection: Connection, criteria: Criteria, *, at: int
+) -> ErasureResult:
+    selection = _Selection(criteria, RecordGroups(criteria.subject))
+    chosen = selection.choose(connection, proposed_at=at, now=service.journal.now(connection))
+    selection.loaded = _select_loaded(service.home, criteria, at).count
+    return selection.result("proposed", (), chosen)
 
-    def _propose(self, criteria: Criteria, why: str) -> ErasureResult:
-        self.accounts.check_governor(self.by, Right.ACT)
+
+def _select_loaded(home: Home, criteria: Criteria, proposed_at: int) -> HistoryRows:
+    return select_rows(home, subject=criteria.subject, cuts=criteria.cuts(proposed_at))
+
+
+def erase(step: Step, pending: ApprovalState, _: Approval) -> Mapping[str, Any]:
+    """Approve a proposed erasure, and erase: approval, signed erasures and rows at once.
+
+    Raises ``ConflictError`` where it was erased meanwhile.
+    """
+    service, people = step.service, (pending.author, step.caller.person)
+    home, store, criteria = service.home, service.store, _read_criteria(pending.content)
+    with lock_loads(home):
+        with store.read() as connection:
+            finish_erasure(home, connection)
+        approval = draft_approval("erasure", pending, by=step.caller.person)
         selection = _Selection(criteria, RecordGroups(criteria.subject))
-        with self.store.read() as connection:
-            now = Journal(self.store).now(connection)
-            chosen = selection.choose(connection, proposed_at=now, now=now)
-        selection.loaded = self._select_loaded(criteria, now).count
-        if not chosen and not selection.loaded:
-            raise ConflictError("erasure", "", "no record that may be erased fits")
-        content = {"criteria": criteria.as_json(), "why": why}
-        subject = f"erasure-{secrets.token_hex(6)}"
-        draft = draft_proposal("erasure", subject, by=self.by, content=content)
-        Journal(self.store, [*list_projections()]).append([draft])
-        return selection.result("proposed", (self.by,), chosen)
-
-    def _select_loaded(self, criteria: Criteria, proposed_at: int) -> HistoryRows:
-        cuts = criteria.cuts(proposed_at)
-        return select_rows(self.home, subject=criteria.subject, cuts=cuts)
-
-    def _approve(self, criteria: Criteria, pending: ApprovalState) -> ErasureResult:
-        self.accounts.check_governor(self.by, Right.APPROVE)
-        approval = draft_approval("erasure", pending, by=self.by)
-        self.accounts.must_second(Matter.PEOPLE, first=pending.author, second=self.by)
-        selection = _Selection(criteria, RecordGroups(criteria.subject))
-        with self.store.read() as connection:
+        with store.read() as connection:
             selection.groups.read(connection)  # before the lock, so that other writers do not wait
-        loaded = self._select_loaded(criteria, pending.proposed_at)
+        loaded = _select_loaded(home, criteria, pending.proposed_at)
         selection.loaded = loaded.count
-        replaced = stage_erasure(self.home, loaded)
-        rows = ErasedRows(self.plan)
-        people = pending.author, self.by
+        replaced = stage_erasure(home, loaded)
+        rows = ErasedRows(service.plan)
         about: ErasureGrounds = {
             "proposed_by": pending.author,
             "proposed_at": rfc3339(pending.proposed_at),
             # The subject itself must not stay, which is why the proposal is erased too.
-            "criteria": "subject" if criteria.subject else criteria.as_json(),
+            "criteria": "subject" if criteria.subject else pending.content["criteria"],
         }
         result: list[ErasureResult] = []
 
         def find(connection: Connection, now: int) -> Sequence[Draft]:
-            if self._find_pending(connection, criteria) != pending:
+            if read_approval_states(connection, "erasure").get(pending.subject) != pending:
                 raise ConflictError("erasure", "", "another person erased it meanwhile")
-            at = pending.proposed_at
-            chosen = selection.choose(connection, proposed_at=at, now=now)
+            chosen = selection.choose(connection, proposed_at=pending.proposed_at, now=now)
             result.append(selection.result("erased", people, chosen))
             sequences = sorted({pending.sequence, *(s for one in chosen for s in one.sequences)})
             rows.sequences = sequences
             rows.crossings = [one.key[1] for one in chosen if one.key[0] == "movement"]
             rows.crossings += loaded.crossings
-            return [approval, *replaced, *self._draft_erasures(connection, sequences, about)]
+            erasures = _draft_erasures(service, connection, sequences, about, by=people[1])
+            return [approval, *replaced, *erasures]
 
-        Journal(self.store, [*list_projections(), rows]).append_found(find)
-        with self.store.read() as connection:
-            finish_erasure(self.home, connection)
-        sweep_areas(self.home, self.store)
-        return replace(result[0], is_overwritten=forget_deleted(self.store))
+        Journal(store, [*list_projections(), rows]).append_found(find)
+        with store.read() as connection:
+            finish_erasure(home, connection)
+        sweep_areas(home, store)
+    return asdict(replace(result[0], is_overwritten=forget_deleted(store)))
 
-    def _draft_erasures(
-        self, connection: Connection, sequences: Sequence[int], about: ErasureGrounds
-    ) -> Iterator[Draft]:
-        journal_id = Journal(self.store).head(connection).journal_id
-        for some in split_in_slices(sequences, ONE_ERASURE):
-            leaves = dict(_read_leaves(connection, some))
-            why = "approved by two people"
-            yield erasure_draft(self.signer, journal_id, leaves, by=self.by, why=why, about=about)
+
+def _draft_erasures(
+    service: Runtime,
+    connection: Connection,
+    sequences: Sequence[int],
+    about: ErasureGrounds,
+    *,
+    by: str,
+) -> Iterator[Draft]:
+    journal_id = service.journal.head(connection).journal_id
+    for some in split_in_slices(sequences, ONE_ERASURE):
+        leaves = dict(_read_leaves(connection, some))
+        why = "approved by two people"
+        yield erasure_draft(service.signer, journal_id, leaves, by=by, why=why, about=about)
 
 
 def _read_leaves(connection: Connection, sequences: Sequence[int]) -> Iterator[tuple[int, bytes]]:

@@ -1,35 +1,30 @@
 """Withdrawal of a load by two people: its rows leave the history, and a record says so.
 
-The first person proposes, the second repeats the command. Approval and counters without the load
-are one transaction, after which the load's folder goes; a kill in between leaves a folder that the
-next load removes. What was decided stays as it was decided. A load is withdrawn only while no later
-one stands on it, so that what is left is the history in which it never happened.
+The first person proposes, the second approves (:mod:`api.audit.proposals`). Approval and counters
+without the load are one transaction, after which the load's folder goes; a kill in between leaves a
+folder that the next load removes. What was decided stays as it was decided. A load is withdrawn
+only while no later one stands on it, so that what is left is the history in which it never
+happened.
 """
 
 import json
-import secrets
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pyarrow.compute as pc
 from sqlalchemy import Connection
 
-from api.audit.erasure import find_pending
-from api.auth.accounts import Accounts
+from api.audit.proposals import WithdrawalProposal
+from api.proposals.matters import Approval, Step
+from api.service.runtime import Runtime
 from engine.audit.file_anchors import read_replaced_loads, read_withdrawn_loads
-from engine.criteria.dual_control import (
-    ApprovalState,
-    draft_approval,
-    draft_proposal,
-)
-from engine.domain.rights import Matter, Right
+from engine.criteria.dual_control import ApprovalState, draft_approval
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.areas import list_projections
-from engine.journal.journal import Journal
+from engine.journal.batch_worker import StoredRecord
 from engine.storage.database import Store
 from engine.storage.home import Home
-from features.catalogue.plan import current_plan
 from features.history.tables import KEYS, SCHEMAS, loads, read_table
 from features.intake.referential_checks import REFERENCES
 from features.intake.stored_loads import lock_loads, read_load_anchors
@@ -41,80 +36,50 @@ _REFERENCES = (*REFERENCES, ("seizures", "linked_crossing_id", "crossings"))
 """(table, column, the table of another load that its rows may stand on)."""
 
 
-@dataclass(frozen=True, slots=True)
-class WithdrawalResult:
-    """What one step did."""
+def prepare_withdrawal(step: Step, proposed: WithdrawalProposal) -> Mapping[str, Any]:
+    """Return a withdrawal as its proposal records it.
 
-    load: str
-    state: str
-    """``proposed`` or ``withdrawn``."""
-    by: tuple[str, ...]
-    rows: dict[str, int]
-    """Rows of the load by table."""
+    Raises ``NotFoundError`` where the home has no such load, and ``ConflictError`` where a later
+    one stands on it.
+    """
+    finish_withdrawals(step.service.home, step.service.store)
+    digest = find_load(step.service.home, proposed.load)
+    with lock_loads(step.service.home):
+        _check_free(step.service.home, step.connection, digest)
+    return {"load": digest, "why": proposed.why}
 
 
-@dataclass(frozen=True, slots=True)
-class WithdrawalSteps:
-    """Steps of one person towards a withdrawal; raises ``NotAllowedError`` for others."""
+def describe_proposal(service: Runtime, done: StoredRecord) -> Mapping[str, Any]:
+    """Return what a proposed withdrawal would take away."""
+    load = done.body["content"]["load"]
+    rows = _count_rows(service.home, load)
+    return {"load": load, "state": "proposed", "by": (done.body["by"],), "rows": rows}
 
-    home: Home
-    store: Store
-    accounts: Accounts
-    by: str
 
-    def withdraw(self, load: str, why: str, *, report: Callable[[str], None]) -> WithdrawalResult:
-        """Propose a withdrawal, or approve the pending one of another person.
+def withdraw_load(step: Step, pending: ApprovalState, _: Approval) -> Mapping[str, Any]:
+    """Approve a proposed withdrawal, and count the history without the load.
 
-        ``load`` is a digest, or its beginning. Raises ``NotFoundError`` where the home has no such
-        load, ``ConflictError`` where a later one stands on it, and ``SecondPersonError`` for the
-        person who proposed it.
-        """
-        finish_withdrawals(self.home, self.store)
-        with lock_loads(self.home):
-            with self.store.read() as connection:
-                digest = _find_load(self.home, load)
-                _check_free(self.home, connection, digest)
-                pending = find_pending(
-                    connection,
-                    "load_withdrawal",
-                    {"load": digest},
-                    store=self.store,
-                    accounts=self.accounts,
-                )
-            result = (
-                self._propose(digest, why)
-                if pending is None
-                else self._approve(digest, pending, report=report)
-            )
-        finish_withdrawals(self.home, self.store)
-        return result
-
-    def _propose(self, digest: str, why: str) -> WithdrawalResult:
-        self.accounts.check_governor(self.by, Right.ACT)
-        subject = f"withdrawal-{secrets.token_hex(6)}"
-        content = {"load": digest, "why": why}
-        draft = draft_proposal("load_withdrawal", subject, by=self.by, content=content)
-        Journal(self.store, [*list_projections()]).append([draft])
-        return WithdrawalResult(digest, "proposed", (self.by,), _count_rows(self.home, digest))
-
-    def _approve(
-        self, digest: str, pending: ApprovalState, *, report: Callable[[str], None]
-    ) -> WithdrawalResult:
-        self.accounts.check_governor(self.by, Right.APPROVE)
-        approval = draft_approval("load_withdrawal", pending, by=self.by)
-        self.accounts.must_second(Matter.PEOPLE, first=pending.author, second=self.by)
+    Raises what :func:`prepare_withdrawal` raises.
+    """
+    home, store, load = step.service.home, step.service.store, str(pending.content["load"])
+    finish_withdrawals(home, store)
+    with lock_loads(home):
+        with store.read() as connection:
+            _check_free(home, connection, find_load(home, load))
+        rows = _count_rows(home, load)
         open_epoch(
-            self.home,
-            self.store,
-            current_plan(),
+            home,
+            store,
+            step.service.plan,
             about=None,
-            report=report,
-            only={one for one in loads(self.home) if one != digest},
-            after=[approval],
-            projections=[*list_projections()],
+            report=step.report,
+            only={one for one in loads(home) if one != load},
+            after=[draft_approval("load_withdrawal", pending, by=step.caller.person)],
+            projections=list_projections(),
         )
-        people = pending.author, self.by
-        return WithdrawalResult(digest, "withdrawn", people, _count_rows(self.home, digest))
+    finish_withdrawals(home, store)
+    people = pending.author, step.caller.person
+    return {"load": load, "state": "withdrawn", "by": people, "rows": rows}
 
 
 def finish_withdrawals(home: Home, store: Store) -> None:
@@ -125,7 +90,8 @@ def finish_withdrawals(home: Home, store: Store) -> None:
                 shutil.rmtree(home.history / load)
 
 
-def _find_load(home: Home, name: str) -> str:
+def find_load(home: Home, name: str) -> str:
+    """Return the digest of a load by how it begins; raises ``NotFoundError``."""
     found = [one for one in loads(home) if len(name) >= SHORTEST and one.startswith(name)]
     if len(found) != 1:
         raise NotFoundError("load", name)

@@ -9,18 +9,13 @@ import secrets
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from api.auth.account_grants import AccountRequest
 from api.auth.agencies import (
-    AgencyTable,
-    DocumentHistory,
-    agencies_by_post,
     check_agency,
-    table_content,
 )
 from api.auth.authority import Authority, KeyGrant, PersonGrant, Refused, ignore
 from api.auth.credentials import (
@@ -33,10 +28,8 @@ from api.auth.credentials import (
     new_password,
     stand_in,
 )
-from api.auth.oidc_mapping import OidcMapping, check_mapping
 from api.auth.permissions import BOUND, MACHINES, OWNED, covers
 from api.auth.tables import NO_PASSWORD, USERS, AccountProjection, AccountSecret
-from engine.criteria.dual_control import draft_approval, draft_proposal
 from engine.domain.identifiers import fold, skeleton
 from engine.domain.network import Network
 from engine.domain.rights import Matter, Right, Role, Scope
@@ -366,83 +359,6 @@ class Accounts:
             return None
         return stored
 
-    def propose_table(self, table: AgencyTable, *, by: str) -> str:
-        """Record a proposed table of agencies, and return its identifier.
-
-        Raises ``NotAllowedError`` for a person who may not propose one, ``RecordError`` for an
-        unknown agency and for a table that no two people could ever change again.
-        """
-        authority = self.look()
-        _check_governor(authority, by, Right.ACT)
-        for agency in table.agencies:
-            check_agency(agency, self._network, None)
-        _check_successors(authority, table)
-        subject = f"agencies-{secrets.token_hex(6)}"
-        content = table_content(table, authority.tables.sequence)
-        self._journal.append([draft_proposal("agencies", subject, by=by, content=content)])
-        return subject
-
-    def approve_table(self, subject: str, *, by: str) -> None:
-        """Record that a second person puts a proposed table into force.
-
-        Raises ``NotFoundError``, ``NotAllowedError``, ``SecondPersonError``,
-        ``LapsedProposalError`` for the proposal of a person who left, and ``ConflictError`` where
-        another table came into force since.
-        """
-        authority = self.look()
-        self._approve("agencies", authority, authority.tables, subject, by=by)
-
-    def _approve(
-        self,
-        matter: Literal["agencies", "oidc"],
-        authority: Authority,
-        history: DocumentHistory[Any],
-        subject: str,
-        *,
-        by: str,
-    ) -> None:
-        _check_governor(authority, by, Right.APPROVE)
-        found = history.proposals.get(subject)
-        if found is None:
-            raise NotFoundError(matter, subject)
-        if found not in history.pending():
-            raise ConflictError(matter, subject, "another one is in force since")
-        draft = draft_approval(matter, found, by=by)
-        self.must_second(Matter.PEOPLE, first=found.author, second=by)
-        self._journal.append([draft])
-
-    def propose_mapping(
-        self, mapping: OidcMapping, *, by: str, file_digest: str, subject_key: bytes
-    ) -> str:
-        """Record a proposed mapping of claims, and return its identifier.
-
-        The record commits to the key that turns subjects into names: with another key the same
-        subject would be another person. Raises ``NotAllowedError`` for a person who may not propose
-        one, ``InputError`` for posts and agencies that the network file does not name.
-        """
-        authority = self.look()
-        _check_governor(authority, by, Right.ACT)
-        by_post = agencies_by_post(self._network)
-        check_mapping(mapping, self._network.posts, frozenset().union(*by_post.values()))
-        subject = f"oidc-{secrets.token_hex(6)}"
-        content = {
-            "mapping": mapping.model_dump(mode="json"),
-            "file": file_digest,
-            "subjects": commitment_of(subject_key),
-            "instead_of": authority.oidc.sequence,
-        }
-        self._journal.append([draft_proposal("oidc", subject, by=by, content=content)])
-        return subject
-
-    def approve_mapping(self, subject: str, *, by: str) -> None:
-        """Record that a second person puts a proposed mapping into force.
-
-        What an earlier mapping granted, and sessions by it, are over. Raises what
-        :meth:`approve_table` raises.
-        """
-        authority = self.look()
-        self._approve("oidc", authority, authority.oidc, subject, by=by)
-
     def link_subject(self, subject: str, *, owner: str) -> None:
         """Record that a subject and the owner of a local account are one person, for good.
 
@@ -456,13 +372,6 @@ class Accounts:
         if found.owner is not None:
             raise ConflictError("subject", subject, "it is linked already")
         self._journal.append([OIDC_LINKED.draft(subject, {"owner": owner})])
-
-    def check_governor(self, by: str, right: Right) -> None:
-        """Refuse a person who may not govern what concerns all posts, as erasures do.
-
-        Raises ``NotAllowedError``.
-        """
-        _check_governor(self.look(), by, right)
 
     def check_subject_reader(self, by: str) -> Role:
         """Return the role of a person who may read all that is held on a subject.
@@ -590,42 +499,7 @@ def _draft_password(known: PersonGrant) -> tuple[IssuedCredential, Draft[Account
 
 
 GOVERNORS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR})
-"""Roles that propose and approve tables of agencies, where their person reaches every post."""
+"""Roles that govern what concerns all posts, where their person reaches every post."""
 
 SUBJECT_READERS = GOVERNORS | {Role.INTEGRITY}
 """Roles that export what is held on a subject."""
-
-
-def _is_governor(person: PersonGrant | None) -> bool:
-    return person is not None and person.role in GOVERNORS and person.post is None
-
-
-def _check_governor(authority: Authority, name: str, right: Right) -> None:
-    person = authority.person(name)
-    if person is None or not _is_governor(person):
-        why = "an administrator or supervisor who reaches every post does this"
-        raise NotAllowedError(why)
-    if authority.duties(person.role, person.agency).scope(Matter.PEOPLE, right) is Scope.NONE:
-        raise NotAllowedError("the table of agencies does not permit this", "agency")
-
-
-def _check_successors(authority: Authority, table: AgencyTable) -> None:
-    """Refuse a table that no two people of today could change: it would stand for ever."""
-    people = [one for one in map(authority.person, authority.names()) if _is_governor(one)]
-    may = {
-        (person.name, right): table.scopes(person.agency, person.role)[Matter.PEOPLE, right]
-        for person in people
-        if person is not None and person.mapping is None  # a command asks for a password
-        for right in (Right.ACT, Right.APPROVE)
-    }
-    proposers = [name for (name, right), one in may.items() if right == Right.ACT and one != "none"]
-    others = [name for (name, right), one in may.items() if right != Right.ACT and one != "none"]
-    needs_two = Matter.PEOPLE in table.two_agencies
-    agency = authority.agency_of
-    for one in proposers:
-        for other in others:
-            is_apart = None not in (agency(one), agency(other)) and agency(one) != agency(other)
-            if one != other and (is_apart or not needs_two):
-                return
-    why = "no two people could propose and approve the next table: matter people"
-    raise RecordError("agencies", "rules", "no_successor", why)

@@ -11,9 +11,9 @@ from typing import Self
 from sqlalchemy import Connection, select
 
 from api.auth.agencies import Duties
-from api.auth.authority import Authority, Refused, ignore
+from api.auth.authority import Authority, PersonGrant, Refused, ignore
 from api.auth.credentials import PREFIX, commitment_of, digest, is_token
-from api.auth.permissions import BY_PERSON, OWNED, ROUTES
+from api.auth.permissions import BY_PERSON, OWNED, ROUTES, RouteRule
 from api.auth.tables import KEYS
 from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import NotAllowedError, NotAuthenticatedError
@@ -100,23 +100,47 @@ class Caller:
     def may(self, method: str, path: str) -> bool:
         """Tell whether the caller's role and agency may call a route at all."""
         rule = ROUTES.get((method, path))  # none where its area is closed
-        if rule is None:
-            return False
-        return self.role in rule.roles and self.duties.scope(rule.matter, rule.right) != Scope.NONE
+        return rule is not None and self.permits(rule)
+
+    def permits(self, rule: RouteRule) -> bool:
+        """Tell whether the caller's role and agency may do what a rule is about."""
+        return self.role in rule.roles and self._is_permitted(rule)
 
     def enter(self, method: str, path: str) -> Self:
         """Return the caller as it calls a route; raises ``NotAllowedError``.
 
         Every request comes by here, of machines and of people at the pages.
         """
-        rule = ROUTES[method, path]
+        return self.admit(ROUTES[method, path], is_step=(method, path) in BY_PERSON)
+
+    def admit(self, rule: RouteRule, *, is_step: bool) -> Self:
+        """Return the caller as it does what a rule is about; raises ``NotAllowedError``.
+
+        For a step a person must answer.
+        """
         if self.role not in rule.roles:
             raise NotAllowedError(f"the role {self.role} may not call this")
-        if not self.may(method, path):
+        if not self._is_permitted(rule):
             raise NotAllowedError(OTHER_AGENCY, "agency")
-        if self.role in OWNED and not self.is_person and (method, path) in BY_PERSON:
+        if self.role in OWNED and not self.is_person and is_step:
             raise NotAllowedError(OWNERLESS)
-        return replace(self, matter=rule.matter, right=rule.right)
+        return replace(self, matter=rule.matter or self.matter, right=rule.right)
+
+    def _is_permitted(self, rule: RouteRule) -> bool:
+        """Tell whether the table of agencies leaves anything of a rule."""
+        return rule.matter is None or self.duties.scope(rule.matter, rule.right) != Scope.NONE
+
+
+def call_as(person: PersonGrant, authority: Authority) -> Caller:
+    """Return a person who signed in, as a caller."""
+    return Caller(
+        person.name,
+        person.role,
+        person.post,
+        person.owner,
+        agency=person.agency,
+        duties=authority.duties(person.role, person.agency),
+    )
 
 
 class Callers:

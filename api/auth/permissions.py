@@ -17,7 +17,8 @@ class RouteRule:
     """Who may call a route, and what it is about."""
 
     roles: frozenset[Role]
-    matter: Matter
+    matter: Matter | None
+    """None of a route about several matters, which says itself who may take which step."""
     right: Right
 
 
@@ -55,6 +56,15 @@ _RULES: Rules = {
         """,
     (Matter.REPORTS, Right.SEE, _READERS | _INTEGRITY | _ADMINISTRATOR): """
         GET /v1/notifications
+        """,
+    (None, Right.SEE, _READERS | _ADMINISTRATOR): """
+        GET /v1/proposals
+        """,
+    (None, Right.ACT, _READERS | _ADMINISTRATOR): """
+        POST /v1/proposals
+        """,
+    (None, Right.APPROVE, _READERS | _ADMINISTRATOR): """
+        POST /v1/proposals/{number}/approvals
         """,
     (Matter.DECISIONS, Right.ACT, _CHECKPOINT): """
         POST /v1/decisions
@@ -199,7 +209,7 @@ MAY = {route: rule.roles for route, rule in ROUTES.items()}
 
 _BY_PERSON = (
     "/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models", "/v1/finds", "/v1/audits",
-    "/v1/people", "/v1/posts/{post}/handovers",
+    "/v1/people", "/v1/posts/{post}/handovers", "/v1/proposals",
     *(path for doors in list_doors() for path in doors.by_person),
 )  # fmt: skip
 BY_PERSON = frozenset(

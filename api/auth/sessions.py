@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from starlette.requests import HTTPConnection
 
 from api.auth.authority import Authority, OpenSession, Refused, ignore
-from api.auth.callers import Caller
+from api.auth.callers import Caller, call_as
 from api.auth.credentials import FIELD, commitment_of, is_token, purpose_digest
 from api.auth.tables import SESSIONS, AccountSecret
 from api.auth.throttles import Attempts
@@ -107,15 +107,7 @@ class Sessions:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known.add(kept)
-        duties = authority.duties(person.role, person.agency)
-        return Caller(
-            person.name,
-            person.role,
-            person.post,
-            person.owner,
-            agency=person.agency,
-            duties=duties,
-        )
+        return call_as(person, authority)
 
     def is_known(self, token: str) -> bool:
         """Tell whether a token was valid when sessions were last read, however long ago."""

@@ -12,6 +12,7 @@ main         The command line
 models       Commands about models: trained, evaluated, promoted, on trial, rolled back
 oidc         Commands about sign-on by OpenID Connect
 profiles     Commands about risk profiles
+proposals    Commands by which two people decide
 sbom         ``darvoza sbom``
 service      Commands that run the service and say who may call it
 """

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli.common import (
-    ByOption,
     HomeOption,
     JsonOption,
-    ProposalArgument,
     emit,
-    governing_accounts,
     opened_to_read,
 )
 
 if TYPE_CHECKING:
     from api.auth.agencies import AgencyTable
+    from api.auth.permissions import RouteRule
     from engine.domain.rights import Matter, Right, Scope
 
 agencies = typer.Typer(help="Who sees, acts and approves, by agency.", no_args_is_help=True)
@@ -36,31 +34,6 @@ def check(home: HomeOption, file: FileArgument = None, *, as_json: JsonOption = 
     emit({"complete": True, "cells": count}, as_json=as_json, text=text)
 
 
-@agencies.command("propose")
-def propose(
-    home: HomeOption, by: ByOption, file: FileArgument = None, *, as_json: JsonOption = False
-) -> None:
-    """Propose a table of agencies; another person puts it into force."""
-    table = _read(home, file)
-    with governing_accounts(home, by) as accounts:
-        subject = accounts.propose_table(table, by=by)
-    emit({"proposal": subject, "state": "proposed"}, as_json=as_json, text=subject)
-
-
-@agencies.command("approve")
-def approve(
-    home: HomeOption,
-    proposal: ProposalArgument,
-    by: ByOption,
-    *,
-    as_json: JsonOption = False,
-) -> None:
-    """Put a proposed table of agencies into force; never by the person who proposed it."""
-    with governing_accounts(home, by) as accounts:
-        accounts.approve_table(proposal, by=by)
-    emit({"proposal": proposal, "state": "in_force"}, as_json=as_json, text="in force")
-
-
 @agencies.command("show")
 def show(home: HomeOption, *, as_json: JsonOption = False) -> None:
     """Show the table in force, and the proposals that wait for a second person."""
@@ -69,7 +42,7 @@ def show(home: HomeOption, *, as_json: JsonOption = False) -> None:
     with opened_to_read(home) as (_, store), store.read() as connection:
         tables = Authority().look(connection).tables
     waiting = [
-        {"proposal": one.subject, "by": one.author, "table": one.content["table"]}
+        {"proposal": one.sequence, "by": one.author, "table": one.content["table"]}
         for one in tables.pending()
     ]
     table = tables.document.model_dump(mode="json")
@@ -119,12 +92,11 @@ def list_pages() -> dict[tuple[str, str], list[str]]:
 
 
 def describe_matrix(table: "AgencyTable") -> Iterator[str]:
-    """Yield the lines of a page: for each role a table of routes, pages and agencies."""
+    """Yield the lines of a page: for each role a table of routes, pages, proposals and agencies."""
     from api.auth.agencies import WITHOUT
-    from api.auth.permissions import ROUTES
     from engine.domain.rights import Matter, Right, Role
 
-    pages = list_pages()
+    rules = [*_list_rules()]
     yield from _INTRODUCTION
     columns = [*table.agencies, WITHOUT]
     for role in Role:
@@ -134,11 +106,22 @@ def describe_matrix(table: "AgencyTable") -> Iterator[str]:
         yield f"|---|---|{'---|' * len(columns)}"
         for matter in Matter:
             yield _row(f"**{matter.value}**", matter, Right.SEE, scopes)
-            for route, rule in ROUTES.items():
+            for name, rule in rules:
                 if rule.matter is matter and role in rule.roles:
-                    yield _row(f"`{' '.join(route)}`", matter, rule.right, scopes)
-                    for page in pages.get(route, []):
-                        yield _row(f"page `{page}`", matter, rule.right, scopes)
+                    yield _row(name, matter, rule.right, scopes)
+
+
+def _list_rules() -> "Iterator[tuple[str, RouteRule]]":
+    """Yield each route, each page and each right about proposals with its rule."""
+    from api.auth.permissions import ROUTES
+    from api.proposals.matters import list_matters
+
+    pages = list_pages()
+    for route, rule in ROUTES.items():
+        yield f"`{' '.join(route)}`", rule
+        yield from ((f"page `{page}`", rule) for page in pages.get(route, []))
+    for one in list_matters().values():
+        yield from ((f"proposals: {one.name}", one.rule(right)) for right in one.may)
 
 
 def _row(
@@ -153,8 +136,8 @@ _INTRODUCTION = (
     "",
     "Printed by `darvoza agencies matrix`.",
     "",
-    "A row is a route of the JSON interface or a page, a column an agency of the sample table; the",
-    "last column stands for people and keys without an agency. The first",
+    "A row is a route of the JSON interface, a page, or what two people decide; a column is an",
+    "agency of the sample table; the last column stands for people and keys without one. The first",
     "row of a matter says whose rows of it are seen, on any page and in any answer.",
     "",
     "- `all`: rows of every agency.",

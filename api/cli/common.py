@@ -21,6 +21,7 @@ from engine.storage.home import Home, default_root
 
 if TYPE_CHECKING:
     from api.auth.accounts import Accounts
+    from api.proposals.desk import ProposalDesk
     from engine.domain.rights import Role
     from engine.storage.database import Store
 
@@ -47,7 +48,6 @@ Opener = Callable[[Path], AbstractContextManager[tuple[Home, "Store"]]]
 ReportProgress = Callable[[str, int, int], None]
 """Takes a stage, how much of it is done, and of how much."""
 ByOption = Annotated[str, typer.Option("--as", help="Your name; your password is asked for.")]
-ProposalArgument = Annotated[str, typer.Argument(help="What propose printed.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object and nothing else.")]
 IgnoreOption = Annotated[
     list[str] | None,
@@ -226,14 +226,25 @@ def _ask_password(name: str) -> str:
 
 
 @contextmanager
-def governing_accounts(home: Path, by: str) -> Iterator["Accounts"]:
-    """Open the accounts of a home, for a person who knows their password."""
-    from api.auth.accounts import Accounts
-    from api.service.assembly import open_network
+def open_desk(home: Path, by: str) -> Iterator["ProposalDesk"]:
+    """Open what takes the steps of a person who knows their password, as the service has it."""
+    from api.auth.callers import call_as
+    from api.proposals.desk import ProposalDesk
+    from api.service.assembly import open_runtime
+    from api.service.model_watch import HomeModels
+    from api.service.settings import Settings
 
     with opened_existing(home) as (found, store):
         signed_in(found, store, by)
-        yield Accounts(store, open_network(found))
+    runtime = open_runtime(found, Settings(), HomeModels(found), is_serving=False)
+    try:
+        authority = runtime.accounts.look()
+        if (person := authority.person(by)) is None:
+            raise NotAllowedError("no person has this name and this password")
+        caller = call_as(person, authority)
+        yield ProposalDesk(runtime, caller, is_command=True, report=say)
+    finally:
+        runtime.close()
 
 
 def step_back(*, if_polite: bool) -> None:

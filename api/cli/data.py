@@ -6,7 +6,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -33,6 +32,7 @@ from api.cli.common import (
     emit,
     instant,
     names,
+    open_desk,
     open_home,
     opened_existing,
     opened_to_read,
@@ -47,7 +47,6 @@ from engine.errors import InputError
 from engine.storage.files import escape_cell, escape_cells
 
 if TYPE_CHECKING:
-    from api.audit.load_withdrawal import WithdrawalResult
     from engine.journal.kinds import SensitiveReadBody
     from engine.storage.database import Store
     from engine.storage.home import Home
@@ -484,25 +483,26 @@ def withdraw(
     as_json: JsonOption = False,
 ) -> None:
     """Propose that a load leave the history; the same command of a second person withdraws it."""
-    from api.audit.load_withdrawal import WithdrawalSteps
-    from api.auth.accounts import Accounts
-    from api.service.assembly import open_network
+    from api.audit.load_withdrawal import find_load
+    from api.audit.proposals import LOAD_WITHDRAWAL, WithdrawalProposal
 
-    with opened_existing(home) as (found, store):
-        signed_in(found, store, by)
-        accounts = Accounts(store, open_network(found))
-        done = WithdrawalSteps(found, store, accounts, by).withdraw(load, why, report=say)
-    emit(asdict(done), as_json=as_json, text=partial(_show_withdrawal, done))
+    with open_desk(home, by) as desk:
+        digest = find_load(desk.service.home, load)
+        proposed = WithdrawalProposal(load=digest, why=why)
+        done = desk.propose_or_approve(LOAD_WITHDRAWAL, proposed, {"load": digest})
+    emit(done, as_json=as_json, text=partial(_show_withdrawal, done))
 
 
-def _show_withdrawal(done: "WithdrawalResult") -> None:
-    for name, rows in done.rows.items():
+def _show_withdrawal(done: Mapping[str, Any]) -> None:
+    for name, rows in done["rows"].items():
         typer.echo(f"{rows:>10,}  {name}")
-    if done.state == "proposed":
+    if done["state"] == "proposed":
         typer.echo("proposed: nothing has changed yet")
         typer.echo("a second person withdraws the load with the same command within 30 days")
         return
-    typer.echo(f"withdrawn by {done.by[1]}, proposed by {done.by[0]}; load the right files now")
+    typer.echo(
+        f"withdrawn by {done['by'][1]}, proposed by {done['by'][0]}; load the right files now"
+    )
     typer.echo("decisions stay as they were; train a new model where one has learnt from this load")
 
 

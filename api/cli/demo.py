@@ -80,7 +80,8 @@ def furnish(analyst: "Client", supervisor: "Client") -> None:
     """Propose and approve, as two people do; what cannot be tried now stays proposed."""
     from api.client import RefusedError
     from api.drift import DriftAnswer
-    from api.profiles.answers import AcknowledgedProfile, AcknowledgedStep
+    from api.profiles.answers import AcknowledgedProfile
+    from api.proposals.routes import AcknowledgedStep
 
     until = (moment(SystemClock().now()) + timedelta(days=VALID_DAYS)).isoformat()
     profiles, watchlist = "/v1/profiles", "/v1/watchlist"
@@ -333,8 +334,8 @@ def _model(home: Home, people: Mapping[str, str], report_progress: ReportProgres
             home, store, Plan(CATALOGUE), TrainConfig(), by=ANALYST, progress=report_progress
         )
         for name in SUPERVISORS:
-            role = accounts.sign_in(name, people[name])
-            ModelSteps(home, store, name, role).approve(made.version)
+            accounts.sign_in(name, people[name])
+            ModelSteps(home, store, name).approve(made.version)
     say(f"model {made.version}: evaluated, approved by {' and '.join(SUPERVISORS)}, in force")
     return made.version
 

@@ -26,6 +26,7 @@ from api.cli.common import (
     emit,
     find_home,
     instant,
+    open_desk,
     opened_existing,
     opened_to_read,
     require_folder_of,
@@ -338,20 +339,17 @@ def erase(
     as_json: JsonOption = False,
 ) -> None:
     """Propose an erasure; the same command of a second person approves it and erases."""
-    from api.audit.erasure import Criteria, ErasureSteps, read_schedule
-    from api.auth.accounts import Accounts
-    from api.service.assembly import open_network
-    from engine.journal.receipts import open_signer
-    from features.catalogue.plan import current_plan
+    from api.audit.erasure import read_schedule
+    from api.audit.proposals import ERASURE, Criteria, ErasureProposal
 
     if (before is not None) + (subject is not None) + due != 1:
         raise typer.BadParameter("name one of --before, --subject and --due")
-    with opened_existing(home) as (found, store):
-        signed_in(found, store, by)
-        criteria = Criteria(before, subject, read_schedule(found) if due else None)
-        accounts = Accounts(store, open_network(found))
-        steps = ErasureSteps(found, store, accounts, open_signer(found), current_plan(), by)
-        result = asdict(steps.erase(criteria, why))
+    with open_desk(home, by) as desk:
+        schedule = read_schedule(desk.service.home) if due else None
+        criteria = Criteria(before=before, subject=subject, schedule=schedule)
+        same = {"criteria": criteria.model_dump(mode="json", exclude_none=True)}
+        proposed = ErasureProposal(criteria=criteria, why=why)
+        result = desk.propose_or_approve(ERASURE, proposed, same)
     emit(result, as_json=as_json, text=lambda: _print_result(result))
 
 

@@ -13,14 +13,13 @@ from api.cli.common import (
     JsonOption,
     count_of,
     emit,
+    open_desk,
     opened_existing,
     opened_to_read,
-    signed_in,
 )
-from engine.errors import ConflictError, OtherSideError
+from engine.errors import OtherSideError
 
 if TYPE_CHECKING:
-    from api.auth.accounts import Accounts
     from api.links.exchanges import ExchangeResult, ImportedParcel
     from engine.journal.journal import Journal
     from engine.links.exchange import LinkExchange
@@ -76,39 +75,18 @@ def propose(
     as_json: JsonOption = False,
 ) -> None:
     """Propose an agreement, or to --resume a stopped link; another person approves it."""
-    from engine.domain.rights import Right
+    from api.links.proposals import LINK, LINK_RESUMPTION, ResumptionProposal
     from engine.links.agreement import read_agreement
 
     agreement = None if resume or matching else read_agreement(Path(subject))
-    with _open_signed_in(home, by) as (exchange, accounts):
-        accounts.check_governor(by, Right.ACT)
-        if agreement is not None:
-            exchange.propose(agreement, by=by)
-        elif matching:
-            _propose_matching(exchange, accounts, subject, by=by, why=why)
+    with open_desk(home, by) as desk:
+        if agreement is None:
+            proposed = ResumptionProposal(link=subject, matching=matching, why=why)
+            desk.propose(LINK_RESUMPTION, proposed)
         else:
-            exchange.propose_resumption(
-                subject, by=by, why=why, is_lapsed=_is_lapsed(exchange, accounts, subject)
-            )
+            desk.propose(LINK, agreement)
     name = subject if agreement is None else agreement.link
     emit({"link": name, "state": "proposed"}, as_json=as_json, text=f"proposed: {name}")
-
-
-def _propose_matching(
-    exchange: "LinkExchange", accounts: "Accounts", name: str, *, by: str, why: str
-) -> None:
-    from engine.links.matching.list_comparison import ListComparison
-
-    found = ListComparison(exchange)
-    before = found.read_resumption_author(name)
-    is_lapsed = before is not None and not accounts.is_active(before)
-    found.propose_resumption(name, by=by, why=why, is_lapsed=is_lapsed)
-
-
-def _is_lapsed(exchange: "LinkExchange", accounts: "Accounts", name: str) -> bool:
-    """Tell whether the person who proposed a resumption before has left."""
-    before = exchange.find_link(name).resumption
-    return before is not None and not accounts.is_active(before.author)
 
 
 @links.command("approve")
@@ -121,21 +99,10 @@ def approve(
     as_json: JsonOption = False,
 ) -> None:
     """Approve an agreement or a resumption that another person of this side proposed."""
-    from engine.domain.rights import Matter, Right
-    from engine.links.matching.list_comparison import ListComparison
+    from api.links.proposals import approve_link
 
-    with _open_signed_in(home, by) as (exchange, accounts):
-        accounts.check_governor(by, Right.APPROVE)
-        found = ListComparison(exchange)
-        author = found.read_resumption_author(name) if matching else exchange.read_author(name)
-        if author is None:
-            raise ConflictError("link", name, "nothing waits for a second person")
-        accounts.must_second(Matter.PEOPLE, first=author, second=by)
-        if matching:
-            found.approve_resumption(name, by=by)
-        else:
-            exchange.approve(name, by=by)
-        link = exchange.find_link(name).name
+    with open_desk(home, by) as desk:
+        link = approve_link(desk, name, is_matching=matching)
     emit({"link": link, "state": "in_force"}, as_json=as_json, text=f"in force here: {link}")
 
 
@@ -149,10 +116,7 @@ def end(
     as_json: JsonOption = False,
 ) -> None:
     """End a link at once; nothing more is sent or taken. One person may do this."""
-    from engine.domain.rights import Right
-
-    with _open_signed_in(home, by) as (exchange, accounts):
-        accounts.check_governor(by, Right.ACT)
+    with _open_governing(home, by) as exchange:
         link = exchange.find_link(name).name
         exchange.end(name, by=by, why=why)
     emit({"link": link, "state": "ended"}, as_json=as_json, text=f"ended: {link}")
@@ -377,11 +341,9 @@ def match(
     home: HomeOption, name: NameArgument, by: ByOption, *, as_json: JsonOption = False
 ) -> None:
     """Ask the other side which of the entries marked as shareable stand on its list too."""
-    from engine.domain.rights import Right
     from engine.links.matching.list_comparison import ListComparison
 
-    with _open_signed_in(home, by) as (exchange, accounts):
-        accounts.check_governor(by, Right.ACT)
+    with _open_governing(home, by) as exchange:
         asked = ListComparison(exchange).begin(name, by=by)
     text = f"asked about {asked} identifiers: darvoza link sync" if asked else "nothing new to ask"
     emit({"asked": asked}, as_json=as_json, text=text)
@@ -402,11 +364,15 @@ def details(
     as_json: JsonOption = False,
 ) -> None:
     """Take a step about the details of a common entry."""
+    from api.links.exchanges import open_exchange
+    from api.links.proposals import LINK
     from engine.domain.rights import Matter, Right
     from engine.links.matching.list_comparison import ListComparison
 
-    with _open_signed_in(home, by) as (exchange, accounts):
-        accounts.check_governor(by, Right.ACT)
+    with open_desk(home, by) as desk:
+        desk.enter(LINK, Right.ACT)
+        service, accounts = desk.service, desk.service.accounts
+        exchange = open_exchange(service.home, service.store, service.journal)
         matching = ListComparison(exchange)
         first = matching.read_hit(name, token).release.person
         if step in ("ask", "release") and first:
@@ -449,11 +415,13 @@ def announce_loaded(home: "Home", store: "Store") -> None:
 
 
 @contextmanager
-def _open_signed_in(home: Path, by: str) -> "Iterator[tuple[LinkExchange, Accounts]]":
-    """Open the links of a home for a person who knows their password."""
-    from api.auth.accounts import Accounts
-    from api.service.assembly import open_network
+def _open_governing(home: Path, by: str) -> "Iterator[LinkExchange]":
+    """Open the links of a home for one person's step about all posts."""
+    from api.links.exchanges import open_exchange
+    from api.links.proposals import LINK
+    from engine.domain.rights import Right
 
-    with _open_exchange(home) as (found, store, exchange):
-        signed_in(found, store, by)
-        yield exchange, Accounts(store, open_network(found))
+    with open_desk(home, by) as desk:
+        desk.enter(LINK, Right.ACT)
+        service = desk.service
+        yield open_exchange(service.home, service.store, service.journal)

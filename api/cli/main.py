@@ -23,7 +23,18 @@ import typer
 from rich.markup import escape
 
 from api.area_names import AREA_COMMANDS, VARIABLE, parse_areas
-from api.cli import agencies, data, demo, experiments, home, models, profiles, sbom, service
+from api.cli import (
+    agencies,
+    data,
+    demo,
+    experiments,
+    home,
+    models,
+    profiles,
+    proposals,
+    sbom,
+    service,
+)
 from api.cli.common import ERR
 from engine.errors import RiskError
 
@@ -58,6 +69,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     home.backup,
     home.subject,
     home.erase,
+    proposals.propose,
+    proposals.approve,
     experiments.bench,
     experiments.simulate,
     experiments.faults,

@@ -17,6 +17,7 @@ from api.cli.common import (
     emit,
     instant,
     names,
+    open_desk,
     opened_existing,
     opened_to_read,
     progress,
@@ -264,12 +265,12 @@ def promote(
     as_json: JsonOption = False,
 ) -> None:
     """Approve a model, with your password; two people put it into force."""
-    from api.models.steps import ModelSteps
+    from api.models.steps import MODEL
+    from api.proposals.matters import Approval
 
-    with opened_existing(home) as (found, store):
-        steps = ModelSteps(found, store, by, signed_in(found, store, by))
-        standing = steps.approve(version).models[version]
-    stage, approvals = standing.role, list(standing.approvals)
+    with open_desk(home, by) as desk:
+        done = desk.approve(MODEL, version, Approval())
+    stage, approvals = done["state"], done["approvals"]
     result = {"version": version, "role": stage, "approvals": approvals}
     text = f"{version} is {stage.replace('_', ' ')}\napproved by {', '.join(approvals)}"
     emit(result, as_json=as_json, text=text)
@@ -322,7 +323,7 @@ def shadow(
     as_json: JsonOption = False,
 ) -> None:
     """Let a candidate score in the shadow; again, or without a version, score the days since."""
-    from api.models.steps import ModelSteps
+    from api.models.steps import take_by_command
     from models.lifecycle.states import read_state
 
     with opened_existing(home) as (found, store):
@@ -333,7 +334,8 @@ def shadow(
             if not by:
                 why = "name who puts the candidate into the shadow"
                 raise typer.BadParameter(why, param_hint="--as")
-            ModelSteps(found, store, by, signed_in(found, store, by)).shadow(version)
+            with open_desk(home, by) as desk:
+                take_by_command(desk, "{version}/shadow").shadow(version)
         wanted = [version] if version else in_shadow
         drafts = [draft for each in wanted for draft in _score_days(found, store, each)]
     days = [
@@ -361,24 +363,25 @@ def trial(
         raise typer.BadParameter("name who approves or ends the trial", param_hint="--as")
     if end and (version or not why):
         raise typer.BadParameter("one ends with --why, and names no version", param_hint="--end")
-    with opened_existing(home) as (found, store):
-        if version or end:
-            result = _step_trial(found, store, version, by=by, why=why)
-            challenger, approved = result["challenger"] or "none", ", ".join(result["approved"])
-            text = f"in force: {result['in_force']}; on trial against it: {challenger}"
-            text += f"\ntrial approved by {approved}" if approved else ""
-            emit(result, as_json=as_json, text=text)
-            return
+    if version or end:
+        result = _step_trial(home, version, by=by, why=why)
+        challenger, approved = result["challenger"] or "none", ", ".join(result["approved"])
+        text = f"in force: {result['in_force']}; on trial against it: {challenger}"
+        text += f"\ntrial approved by {approved}" if approved else ""
+        emit(result, as_json=as_json, text=text)
+        return
+    with opened_existing(home) as (_, store):
         figures = _measure_trial(store, by=by or getpass.getuser())
     emit({"measured": figures}, as_json=as_json, text=lambda: _print_trial(figures))
 
 
-def _step_trial(home: Home, store: "Store", version: str, *, by: str, why: str) -> dict[str, Any]:
+def _step_trial(home: Path, version: str, *, by: str, why: str) -> dict[str, Any]:
     """Approve a trial, or end the one that runs where no version is named."""
-    from api.models.steps import ModelSteps
+    from api.models.steps import take_by_command
 
-    steps = ModelSteps(home, store, by, signed_in(home, store, by))
-    now = steps.approve(version, is_trial=True) if version else steps.end_trial(why)
+    with open_desk(home, by) as desk:
+        steps = take_by_command(desk, "{version}/challenges" if version else "end-trial")
+        now = steps.approve(version, is_trial=True) if version else steps.end_trial(why)
     given = list(now.models[version].challenges) if version else []
     challenger = None if now.challenger is None else now.challenger.version
     return {"in_force": now.in_force, "challenger": challenger, "approved": given}
@@ -428,10 +431,10 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Put the model before the present one back into force, with your password."""
-    from api.models.steps import ModelSteps
+    from api.models.steps import take_by_command
 
-    with opened_existing(home) as (found, store):
-        now = ModelSteps(found, store, by, signed_in(found, store, by)).roll_back(why)
+    with open_desk(home, by) as desk:
+        now = take_by_command(desk, "rollback").roll_back(why)
     result = {"in_force": now.in_force}
     emit(result, as_json=as_json, text=f"{now.in_force} is in force again")
 

@@ -6,12 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli.common import (
-    ByOption,
     HomeOption,
     JsonOption,
-    ProposalArgument,
     emit,
-    governing_accounts,
     open_accounts,
     opened_to_read,
 )
@@ -35,35 +32,6 @@ def check(home: HomeOption, file: FileArgument = None, *, as_json: JsonOption = 
     emit(result, as_json=as_json, text=lambda: _print_mapping(mapping))
 
 
-@oidc.command("propose")
-def propose(
-    home: HomeOption, by: ByOption, file: FileArgument = None, *, as_json: JsonOption = False
-) -> None:
-    """Propose a mapping of claims; another person puts it into force."""
-    from api.oidc.sign_on import open_subject_key
-    from engine.storage.home import Home
-
-    mapping, digest = _read(home, file)
-    with governing_accounts(home, by) as accounts:
-        key = open_subject_key(Home(home))
-        subject = accounts.propose_mapping(mapping, by=by, file_digest=digest, subject_key=key)
-    emit({"proposal": subject, "state": "proposed"}, as_json=as_json, text=subject)
-
-
-@oidc.command("approve")
-def approve(
-    home: HomeOption,
-    proposal: ProposalArgument,
-    by: ByOption,
-    *,
-    as_json: JsonOption = False,
-) -> None:
-    """Put a proposed mapping into force; all sessions by an earlier one end."""
-    with governing_accounts(home, by) as accounts:
-        accounts.approve_mapping(proposal, by=by)
-    emit({"proposal": proposal, "state": "in_force"}, as_json=as_json, text="in force")
-
-
 @oidc.command("show")
 def show(home: HomeOption, *, as_json: JsonOption = False) -> None:
     """Show the mapping in force, the proposals that wait, and every account that signed on."""
@@ -73,7 +41,8 @@ def show(home: HomeOption, *, as_json: JsonOption = False) -> None:
         authority = Authority().look(connection)
     history = authority.oidc
     waiting = [
-        {"proposal": one.subject, "by": one.author} | dict(one.content) for one in history.pending()
+        {"proposal": one.sequence, "by": one.author} | dict(one.content)
+        for one in history.pending()
     ]
     people = [
         _person(one, is_active=authority.person(one.name) is not None)

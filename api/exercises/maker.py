@@ -216,7 +216,8 @@ def _promote(
         home, store, Plan(CATALOGUE), TrainConfig(), by="analyst", progress=report
     )
     for name, secret in secrets.items():
-        ModelSteps(home, store, name, accounts.sign_in(name, secret)).approve(made.version)
+        accounts.sign_in(name, secret)
+        ModelSteps(home, store, name).approve(made.version)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ from api.client import Client, RefusedError
 from api.decisions.answers import CheckpointView
 from api.harness.service_process import wait_until_ready
 from api.http.answers import Acknowledged, AcknowledgedAct, Problem
-from api.profiles.answers import AcknowledgedStep
+from api.proposals.routes import AcknowledgedStep
 from api.service.assembly import open_network, open_runtime, open_store
 from api.service.model_watch import HomeModels
 from api.service.settings import Settings

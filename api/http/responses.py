@@ -194,7 +194,7 @@ BODIES: dict[str, Any] = {
     "Rotation": {"overlap_hours": 24},
     "WebhookRetry": {},
     "AccountRequest": {"grant": "person", "name": "dilshod", "role": "supervisor", "post": "OYB"},
-    "AccountApproval": {},
+    "ProposalRequest": {"matter": "watchlist", "leaves": "watch-5d2c0f", "why": "It is over."},
     "AccountWithdrawal": {},
     "AccountRemoval": {"name": "dilshod"},
 }

@@ -8,6 +8,7 @@ movements       Movements: manifests and outcomes, vehicles that are missing, no
 node_recompute  Decisions of a node made again at its centre, from copies alone
 page            Pages of the links
 post_nodes      What a post's node gets from its centre: people and keys, bundles, records
+proposals       Links as matters of two people
 routes          Links over HTTP: their state, and the door for parcels
 worker          Exchange with every link in the background
 """

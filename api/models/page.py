@@ -31,7 +31,7 @@ SEALED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 async def steps_of(visit: TheVisit, service: TheService, _form: TheForm) -> ModelSteps:
     """Return what takes a step in the visitor's name."""
-    return ModelSteps(service.home, service.store, visit.caller.person, visit.caller.role)
+    return ModelSteps(service.home, service.store, visit.caller.person)
 
 
 async def reason_of(form: TheForm) -> str:

@@ -83,7 +83,7 @@ class StepRequest:
         if self.key is not None:
             made = claim(f"model:{about}", body, post="", name="", key=caller.own(self.key))
             asked = replace(made, names=made.names[:1])  # a step has no other name than its key
-        steps = ModelSteps(service.home, service.store, caller.person, caller.role, asked)
+        steps = ModelSteps(service.home, service.store, caller.person, asked)
         _once(service.store, asked, partial(step, steps))
         reading = ModelReader(service)
         found = reading.list_models() if version is None else reading.read_standing(version)

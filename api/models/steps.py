@@ -8,14 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sqlalchemy import Connection
+
 from api.auth.authority import Authority
-from api.auth.callers import OTHER_AGENCY
-from engine.domain.rights import Matter, Right, Role, Scope
-from engine.errors import NotAllowedError
+from api.proposals.desk import ProposalDesk
+from api.proposals.matters import Approval, ProposalMatter, Step
+from engine.criteria.dual_control import ApprovalState
+from engine.domain.records import Record
+from engine.domain.rights import Matter, Right, Role
 from engine.journal.areas import list_projections
 from engine.journal.entries import Draft
 from engine.journal.idempotency import AnswerProjection, IdempotencyClaim
 from engine.journal.journal import Journal
+from engine.journal.kinds import MODEL_REGISTERED, MODEL_SHADOWED
+from engine.journal.power_records import read_records
 from engine.storage.database import Store
 from engine.storage.files import file_digest
 from engine.storage.home import Home
@@ -24,35 +30,25 @@ from models.bundle import MANIFEST, load_bundle, read_verify_key
 from models.lifecycle import transitions
 from models.lifecycle.states import ModelStates, read_state
 
-APPROVERS = (Role.ANALYST, Role.SUPERVISOR)
-
 
 @dataclass(frozen=True, slots=True)
 class ModelSteps:
     """Steps of one person; each returns where the models stand after it.
 
-    Raises ``NotAllowedError`` for a role that does not approve models; a step raises
-    ``PromotionRefusedError``, ``TamperedBundleError`` or ``NoModelError``.
+    A step raises ``PromotionRefusedError``, ``TamperedBundleError`` or ``NoModelError``.
     """
 
     home: Home
     store: Store
     by: str
-    role: Role
     claim: IdempotencyClaim | None = None
     """What the request claims, so that sending it again changes nothing."""
-
-    def __post_init__(self) -> None:
-        """Refuse a role that approves nothing."""
-        if self.role not in APPROVERS:
-            raise NotAllowedError("models are approved by analysts and supervisors")
 
     def approve(self, version: str, why: str = "", *, is_trial: bool = False) -> ModelStates:
         """Record one approval; the second puts the model into force.
 
         With ``is_trial`` it is of a trial, and the second puts the model on trial.
         """
-        self._must_be_permitted(Right.APPROVE)
         found = _verify_bundle(self.home, self.store, version)
         step = transitions.challenge if is_trial else transitions.approve
         now = _state(self.store)
@@ -75,18 +71,15 @@ class ModelSteps:
 
     def shadow(self, version: str, why: str = "") -> ModelStates:
         """Let a candidate score in the shadow."""
-        self._must_be_permitted(Right.ACT)
         _verify_bundle(self.home, self.store, version)
         return self._record(transitions.shadow(_state(self.store), version, by=self.by), why)
 
     def end_trial(self, why: str) -> ModelStates:
         """Take the model on trial off it, so that the one in force decides alone."""
-        self._must_be_permitted(Right.ACT)
         return self._record(transitions.end_trial(_state(self.store), by=self.by, why=why))
 
     def roll_back(self, why: str) -> ModelStates:
         """Put the model before the present one back into force: two approved it once."""
-        self._must_be_permitted(Right.ACT)
         now = _state(self.store)
         found = _verify_bundle(self.home, self.store, transitions.before(now))
         drafts = transitions.roll_back(
@@ -96,17 +89,7 @@ class ModelSteps:
 
     def withdraw(self, why: str) -> ModelStates:
         """Take the model out of force, so that rules and random checks decide."""
-        self._must_be_permitted(Right.ACT)
         return self._record(transitions.withdraw(_state(self.store), by=self.by, why=why))
-
-    def _must_be_permitted(self, right: Right) -> None:
-        """Refuse what the table of agencies does not permit: a command passes no route."""
-        with self.store.read() as connection:
-            authority = Authority().look(connection)
-        person = authority.person(self.by)
-        duties = authority.duties(self.role, None if person is None else person.agency)
-        if duties.scope(Matter.MODELS, right) is Scope.NONE:
-            raise NotAllowedError(OTHER_AGENCY, "agency")
 
     def _check_people(self, trained_by: str, approvals: Sequence[str]) -> None:
         """Refuse a person who may be one who trained or approved it under another name."""
@@ -157,3 +140,58 @@ def _inactive(store: Store, now: ModelStates, version: str) -> frozenset[str]:
     with store.read() as connection:
         authority = Authority().look(connection)
     return frozenset(name for name in given if authority.person(name) is None)
+
+
+def take_by_command(desk: ProposalDesk, step: str) -> ModelSteps:
+    """Return the steps of a person who may call a route about models: ``{version}/shadow``.
+
+    Raises ``NotAllowedError``.
+    """
+    caller = desk.caller.enter("POST", f"/v1/models/{step}")
+    return ModelSteps(desk.service.home, desk.service.store, caller.person)
+
+
+def read_candidates(connection: Connection) -> Mapping[str, ApprovalState]:
+    """Return the models that two people may put into force, as proposals of those who trained them.
+
+    A model that left is no proposal, although two people may approve it again.
+    """
+    registered = {one.subject: one for one in read_records(connection, [MODEL_REGISTERED])}
+    return {
+        version: ApprovalState(
+            subject=version,
+            state="in_force" if model.role == "in_force" else "proposed",
+            author=model.trained_by,
+            content={},
+            sequence=record.seq,
+            proposed_at=record.known_at,
+            since=record.known_at,
+            approvals=model.approvals,
+        )
+        for version, model in read_state(connection).models.items()
+        if model.role != "retired" and (record := registered.get(version)) is not None
+    }
+
+
+def _approve(step: Step, state: ApprovalState, approval: Approval) -> Mapping[str, Any]:
+    service, caller = step.service, step.caller
+    steps = ModelSteps(service.home, service.store, caller.person)
+    model = steps.approve(state.subject, approval.note or "").models[state.subject]
+    return {"id": model.version, "state": model.role, "approvals": list(model.approvals)}
+
+
+MODEL: ProposalMatter[Record] = ProposalMatter(
+    name="model",
+    content=Record,
+    about=Matter.MODELS,
+    shown=("GET", "/v1/models/{version}"),
+    may={Right.APPROVE: frozenset({Role.ANALYST, Role.SUPERVISOR})},
+    other_kinds=(MODEL_SHADOWED,),
+    page="/models/{}",
+    checks_people=False,  # two approve besides the person who trained it: ``ModelSteps``
+    subject=lambda _step, _content: "",
+    prepare=lambda _step, _content: {},
+    read=read_candidates,
+    carry_out=_approve,
+)
+"""A model is proposed by its training (``darvoza train``), and two others approve it."""

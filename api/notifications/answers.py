@@ -14,13 +14,14 @@ from sqlalchemy import Connection, select
 
 from api.acts.confirmations import waiting_finds
 from api.areas import list_parts
-from api.auth.account_grants import GRANT_KINDS, GrantHistory
 from api.auth.callers import Caller
 from api.http.answers import AnswerSchema
 from api.notifications.event_bodies import ALARMS, EventBodies
+from api.proposals.desk import ProposalDesk
 from api.service.runtime import Runtime
-from engine.criteria.dual_control import Matter, read_approval_states
+from engine.criteria.dual_control import read_approval_states
 from engine.decision.inspection_minutes import CHANNEL_STEP
+from engine.domain.rights import Right
 from engine.domain.time_units import DAY, rfc3339
 from engine.journal import kinds as record
 from engine.journal.areas import EventType
@@ -29,7 +30,6 @@ from engine.queue.match_outcomes import MATCHES
 from engine.queue.queue import DECISIONS
 from engine.selection import Channel
 from engine.shifts.handovers import list_open_handovers
-from models.lifecycle.states import read_state
 
 NotificationKind = Literal["watchlist_hit", "riskier_arrival", "approval_waiting", "alarm"]
 
@@ -57,25 +57,14 @@ HANDOVER_DAYS = 2
 """How old a shift may be whose handover is waited for; it is begun within a day of its end."""
 MOST_HITS = 50
 """Vehicles named by the watch list, the newest first."""
-_PEOPLE = ("GET", "/v1/people")
-_BY_COMMAND = ("agencies", "oidc", "erasure", "load_withdrawal", "link", "link_resumption")
-_GIVEN: Mapping[Matter, tuple[str, str]] = {
-    "profile": ("POST", "/v1/profiles/{code}/approvals"),
-    "watchlist": ("POST", "/v1/watchlist/{entry_id}/approvals"),
-    **dict.fromkeys(_BY_COMMAND, _PEOPLE),
-}
-"""By matter: the route that its approval takes, or the reading of those who give it by command."""
 RISKIER = 2.0
 """By how much the risk of a yellow vehicle exceeds a red one's before anybody is disturbed."""
 _QUEUE = ("GET", "/v1/posts/{post}/queue")
 _REVIEW = ("POST", "/v1/decisions/{decision_id}/reviews")
-_ACCOUNT = ("POST", "/v1/people/proposals/{proposal}/approvals")
-_MODEL = ("POST", "/v1/models/{version}/approvals")
 _FIND = ("POST", "/v1/finds/{sequence}/confirmations")
 _HANDOVER = ("POST", "/v1/posts/{post}/handovers/{sequence}/signatures")
 _ALARMS = tuple(kind for kind in ALARMS if kind not in FREQUENT)
 """Those that an index finds: a day of a national journal is not walked for the others."""
-_AT_REST = frozenset({"in_force", "retired"})
 
 
 def list_notifications(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
@@ -86,10 +75,8 @@ def list_notifications(service: Runtime, caller: Caller) -> list[dict[str, Any]]
         found = [
             *_list_hits(connection, bodies, since=now - DAY),
             *_list_riskier(connection, caller, since=now - DAY),
-            *_list_approvals(connection, bodies, caller),
-            *_list_accounts(connection, bodies, caller, now=now),
-            *_list_models(connection, caller),
             *_list_handovers(service, connection, caller, now=now),
+            *_list_approvals(bodies, ProposalDesk(service, caller)),
             *_list_alarms(connection, bodies, since=now - DAY),
         ]
     found += _list_finds(service, caller)
@@ -167,48 +154,16 @@ def _is_swappable(row: Any) -> bool:
     return bool(is_red and row.basis == "score")
 
 
-def _list_approvals(
-    connection: Connection, bodies: EventBodies, caller: Caller
-) -> Iterator[dict[str, Any]]:
-    for matter, route in _GIVEN.items():
-        if not caller.may(*route):
+def _list_approvals(bodies: EventBodies, desk: ProposalDesk) -> Iterator[dict[str, Any]]:
+    """Yield what the caller may approve, and neither began nor approved."""
+    for one in desk.list_in(bodies.connection):
+        matter, state = one.matter, one.state
+        gave = (one.begun_by, *state.approvals) if state.leaving is None else (one.begun_by,)
+        if not one.waits or desk.caller.person in gave:
             continue
-        for one in read_approval_states(connection, matter).values():
-            began = one.author if one.leaving is None else one.leaving.by
-            if one.pending is None or began == caller.person:
-                continue
-            found = _see(bodies, one.pending, "approval.waiting")
-            if found is not None:
-                yield _describe("approval_waiting", matter, one.since, id=one.subject)
-
-
-def _list_accounts(
-    connection: Connection, bodies: EventBodies, caller: Caller, *, now: int
-) -> Iterator[dict[str, Any]]:
-    """Yield what other administrators proposed that is neither withdrawn nor past its time."""
-    if not caller.may(*_ACCOUNT):
-        return
-    grants = GrantHistory()
-    for one in read_records(connection, GRANT_KINDS):
-        grants.apply(one)
-    for grant in grants.every():
-        state = grant.state
-        if grant.phase(now) != "proposed" or state.author == caller.person:
-            continue
-        if _see(bodies, state.sequence, "approval.waiting") is not None:
-            yield _describe("approval_waiting", "account", state.since, id=state.subject)
-
-
-def _list_models(connection: Connection, caller: Caller) -> Iterator[dict[str, Any]]:
-    if not caller.may(*_MODEL):
-        return
-    kinds = [record.MODEL_REGISTERED]
-    known = {one.subject: one.known_at for one in read_records(connection, kinds)}
-    for model in read_state(connection).models.values():
-        gave = (model.trained_by, *model.approvals)
-        if model.role not in _AT_REST and caller.person not in gave:
-            at = known.get(model.version, 0)
-            yield _describe("approval_waiting", "model", at, id=model.version)
+        is_stated = matter.read is not None or _see(bodies, state.pending or 0, "approval.waiting")
+        if is_stated and desk.caller.permits(matter.rule(Right.APPROVE)):
+            yield _describe("approval_waiting", matter.name, state.since, id=state.subject)
 
 
 def _list_handovers(

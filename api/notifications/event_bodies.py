@@ -17,6 +17,7 @@ from api.areas import list_doors, list_parts
 from api.auth.callers import Caller
 from api.auth.permissions import MAY
 from api.http.access import RecordFilter
+from api.proposals.matters import list_matters
 from api.service.runtime import Runtime
 from engine.criteria.match import WATCHLIST
 from engine.domain.rights import Matter, Role
@@ -37,24 +38,13 @@ _DECISION: Route = ("GET", "/v1/decisions/{decision_id}")
 _ENTRY: Route = ("GET", "/v1/watchlist/{entry_id}")
 _PROFILE: Route = ("GET", "/v1/profiles/{code}")
 _CASE: Route = ("GET", "/v1/cases/{case_id}")
-_PEOPLE: Route = ("GET", "/v1/people")
 APPROVALS: Mapping[str, tuple[str, Route]] = {
-    record.PROFILE_PROPOSED: ("profile", _PROFILE),
-    record.PROFILE_LEAVING: ("profile", _PROFILE),
-    record.WATCHLIST_PROPOSED: ("watchlist", _ENTRY),
-    record.WATCHLIST_NOTICED: ("watchlist", _ENTRY),
-    record.WATCHLIST_LEAVING: ("watchlist", _ENTRY),
-    record.MODEL_SHADOWED: ("model", ("GET", "/v1/models/{version}")),
     record.REVIEW: ("review", ("POST", "/v1/decisions/{decision_id}/reviews")),
     record.SEIZURE: ("find", ("GET", "/v1/finds")),
-    record.AGENCIES_PROPOSED: ("agencies", _PEOPLE),
-    record.ERASURE_PROPOSED: ("erasure", _PEOPLE),
-    record.LOAD_WITHDRAWAL_PROPOSED: ("load_withdrawal", _PEOPLE),
-    record.OIDC_PROPOSED: ("oidc", _PEOPLE),
-    record.ACCOUNT_PROPOSED: ("account", _PEOPLE),
     **{kind: shown for doors in list_doors() for kind, shown in doors.approvals.items()},
+    **{kind: (one.name, one.shown) for one in list_matters().values() for kind in one.kinds},
 }
-"""By kind of record: the matter that waits for a second person, and the route that shows it."""
+"""By kind of record: what waits for a second person, and the route that shows it."""
 _ACCOUNT_ON_MACHINE = ("account_on_machine", ("GET", "/v1/people"), ("GET", "/v1/journal"))
 ALARMS: Mapping[str, tuple[str, *tuple[Route, ...]]] = {
     record.DRIFT_MEASURED: ("drift", ("GET", "/v1/drift")),

@@ -10,6 +10,7 @@ from api.auth.callers import Caller
 from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, json_router
 from api.notifications.answers import Notifications, list_notifications
+from api.proposals.matters import list_matters
 from api.web.page_route import PageRoute, TheVisit
 from engine.queue.queue import read_plates
 
@@ -25,12 +26,9 @@ def notifications(caller: TheCaller, service: TheService) -> Response:
 page_router = APIRouter(prefix="/notifications", route_class=PageRoute, include_in_schema=False)
 _PAGES = {
     "vehicle": "/decisions/{id}",
-    "profile": "/profiles/{id}",
-    "watchlist": "/watchlist#{id}",
-    "model": "/models/{id}",
+    **{one.name: one.page.replace("{}", "{id}") for one in list_matters().values()},
     "find": "/finds",
     "case": "/cases/{id}",
-    "account": "/people#{id}",
     "handover": "/posts/{post}/handover?at={at}",
     "drift": "/drift",
     "webhook_disabled": "/webhooks/{id}",

@@ -3,5 +3,5 @@
 answers  People, keys and proposals, as an administrator may see them
 page     The page of people and keys, and the page on which an invitation is redeemed
 routes   People and keys over HTTP
-steps    Steps of administrators: propose, approve, withdraw, remove; redeemed invitations
+steps    People, keys, the table of agencies: what administrators decide; redeemed invitations
 """

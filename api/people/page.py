@@ -17,7 +17,9 @@ from api.auth.credentials import is_token
 from api.http.dependencies import TheService
 from api.people.answers import list_people
 from api.people.routes import ProposalId
-from api.people.steps import CONTENT, AccountRemoval, AccountWriter, redeem
+from api.people.steps import ACCOUNT, CONTENT, AccountEnds, AccountRemoval, redeem
+from api.proposals.desk import ProposalDesk
+from api.proposals.matters import Approval
 from api.service.runtime import Runtime
 from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
 from api.web.i18n import N_
@@ -77,14 +79,14 @@ def propose(visit: TheVisit, service: TheService, form: TheForm, reader: TheRead
 @router.post("/proposals/{proposal}/approvals")
 def approve(visit: TheVisit, service: TheService, _: TheForm, proposal: ProposalId) -> Response:
     """Grant what another administrator proposed, and show the approver's code once."""
-    made = AccountWriter(service, visit.caller).approve(proposal)
+    made = ProposalDesk(service, visit.caller).approve(ACCOUNT, proposal, Approval())
     return _page(visit, service, kept={}, shown=made)
 
 
 @router.post("/proposals/{proposal}/withdrawals")
 def withdraw(visit: TheVisit, service: TheService, _: TheForm, proposal: ProposalId) -> Response:
     """End a proposal or an invitation."""
-    AccountWriter(service, visit.caller).withdraw(proposal)
+    AccountEnds(service, visit.caller).withdraw(proposal)
     return RedirectResponse("/people?done=withdrawn#done", 303)
 
 
@@ -95,14 +97,14 @@ def remove(visit: TheVisit, service: TheService, _: TheForm, reader: TheReader) 
         mistake = FieldMistake("sure", "missing_key")
         return _page(visit, service, kept={}, wrong=(mistake,))
     wanted = reader.finish(reader.record(AccountRemoval, reader.texts("name", "key_id")))
-    AccountWriter(service, visit.caller).remove(wanted)
+    AccountEnds(service, visit.caller).remove(wanted)
     return RedirectResponse("/people?done=removed#done", 303)
 
 
 def _propose(visit: Visit, service: Runtime, reader: FormReader) -> dict[str, Any]:
     once = reader.once()
     wanted = reader.finish(reader.record(AccountRequest, reader.texts(*CONTENT)))
-    return AccountWriter(service, visit.caller, once).propose(wanted)
+    return ProposalDesk(service, visit.caller, once).propose(ACCOUNT, wanted)
 
 
 def _page(

@@ -9,7 +9,9 @@ from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
 from api.people.answers import AccountEnd, AccountStep, PeopleAnswer, list_people
-from api.people.steps import AccountApproval, AccountRemoval, AccountWithdrawal, TheWriter
+from api.people.steps import ACCOUNT, AccountEnds, AccountRemoval, AccountWithdrawal
+from api.proposals.matters import Approval
+from api.proposals.routes import TheApproval, TheDesk
 from engine.domain.records import Identifier
 
 router = json_router("/v1/people", "people")
@@ -24,23 +26,19 @@ def people(caller: TheCaller, service: TheService) -> Response:
 
 @router.post("/proposals", **creates(AccountStep, 404, 409, 413, body=AccountRequest))
 def propose(
-    writer: TheWriter, wanted: Annotated[AccountRequest, Depends(body_of(AccountRequest))]
+    desk: TheDesk, wanted: Annotated[AccountRequest, Depends(body_of(AccountRequest))]
 ) -> Response:
     """Propose a person, a key, another role or a new password; another administrator approves."""
-    return answer(writer.propose(wanted), 201)
+    return answer(desk.propose(ACCOUNT, wanted), 201)
 
 
 @router.post(
     "/proposals/{proposal}/approvals",
-    **creates(AccountStep, 404, 409, 413, body=AccountApproval, is_owed=False),
+    **creates(AccountStep, 404, 409, 413, body=Approval, is_owed=False),
 )
-def approve(
-    writer: TheWriter,
-    proposal: ProposalId,
-    _wanted: Annotated[AccountApproval, Depends(body_of(AccountApproval, is_owed=False))],
-) -> Response:
+def approve(desk: TheDesk, proposal: ProposalId, approval: TheApproval) -> Response:
     """Grant what another administrator proposed."""
-    return answer(writer.approve(proposal), 201)
+    return answer(desk.approve(ACCOUNT, proposal, approval), 201)
 
 
 @router.post(
@@ -48,17 +46,20 @@ def approve(
     **creates(AccountEnd, 404, 409, 413, body=AccountWithdrawal, is_owed=False),
 )
 def withdraw(
-    writer: TheWriter,
+    caller: TheCaller,
+    service: TheService,
     proposal: ProposalId,
     _wanted: Annotated[AccountWithdrawal, Depends(body_of(AccountWithdrawal, is_owed=False))],
 ) -> Response:
     """End a proposal, or an invitation that was not redeemed; one administrator is enough."""
-    return answer(writer.withdraw(proposal), 201)
+    return answer(AccountEnds(service, caller).withdraw(proposal), 201)
 
 
 @router.post("/removals", **creates(AccountEnd, 404, 409, 413, body=AccountRemoval))
 def remove(
-    writer: TheWriter, wanted: Annotated[AccountRemoval, Depends(body_of(AccountRemoval))]
+    caller: TheCaller,
+    service: TheService,
+    wanted: Annotated[AccountRemoval, Depends(body_of(AccountRemoval))],
 ) -> Response:
     """Remove a person, or revoke a key, at once; one administrator is enough."""
-    return answer(writer.remove(wanted), 201)
+    return answer(AccountEnds(service, caller).remove(wanted), 201)

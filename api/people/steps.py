@@ -1,40 +1,41 @@
-"""Steps of administrators about people and keys, each recorded once, and redeemed invitations.
+"""People, keys and the table of agencies: what administrators decide, and redeemed invitations.
 
-A step that grants power takes two people: one proposes, another approves. A step that takes power
-away is done by one at once. Dual control says which approvals count
-(:mod:`engine.criteria.dual_control`), and the journal what is granted
-(:mod:`api.auth.account_grants`). The secret that two administrators granted is made, and shown
-once, when its invitation is redeemed.
+What grants power is a matter of two people: one administrator proposes, another approves. What
+takes power away, one does at once. :mod:`api.auth.account_grants` says what the journal grants. The
+secret that two administrators granted is made, and shown once, when its invitation is redeemed.
 """
 
-import secrets
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Annotated, Any, Self
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
-from fastapi import Depends
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from api.auth.account_grants import AccountGrant, AccountRequest, are_codes, derive_codes
-from api.auth.accounts import IssuedCredential
-from api.auth.authority import KeyGrant, PersonGrant
+from api.auth.accounts import GOVERNORS, IssuedCredential
+from api.auth.agencies import AgencyTable, check_agency, table_content
+from api.auth.authority import Authority, KeyGrant, PersonGrant
 from api.auth.callers import OTHER_AGENCY, Caller
 from api.auth.credentials import FIELD, open_pepper
-from api.http.access import check_post
-from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.proposals.matters import BY_GOVERNORS, ProposalMatter, Step, name_at_random
 from api.service.runtime import Runtime
-from engine.criteria.dual_control import draft_approval, draft_proposal
+from engine.criteria.dual_control import ApprovalState
 from engine.domain.records import Identifier, Record
-from engine.domain.rights import Matter, Right
-from engine.errors import ConflictError, NotAllowedError, NotAuthenticatedError, NotFoundError
+from engine.domain.rights import Matter, Right, Role
+from engine.errors import (
+    ConflictError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    RecordError,
+)
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft, Kind
-from engine.journal.idempotency import IdempotencyClaim, claim
+from engine.journal.idempotency import claim
 from engine.journal.kinds import (
     ACCOUNT_APPROVED,
-    ACCOUNT_PROPOSED,
     ACCOUNT_WITHDRAWN,
     KEY_CREATED,
     KEY_REVOKED,
@@ -48,8 +49,102 @@ CONTENT = ("grant", "name", "role", "post", "agency", "owner")
 """What a proposal's record holds of its request."""
 
 
-class AccountApproval(Record):
-    """Another administrator's agreement to a proposal."""
+def _prepare(step: Step, wanted: AccountRequest) -> Mapping[str, Any]:
+    accounts, caller = step.service.accounts, step.caller
+    resolved = accounts.resolve_request(wanted)
+    known = [resolved.agency]
+    if wanted.name is not None and wanted.grant != "person":
+        known.append(accounts.agency_of(wanted.name))
+    if not all(map(caller.covers, known)):
+        raise NotAllowedError(OTHER_AGENCY, "agency")
+    return resolved.model_dump(mode="json", exclude_none=True)
+
+
+def _find_end(step: Step, state: ApprovalState) -> str:
+    found = step.service.accounts.look().grants.find(state.subject)
+    phase = "lapsed" if found is None else found.phase(step.now)
+    return "" if phase == "proposed" else f"it is {phase} already"
+
+
+def _complete(state: ApprovalState, draft: Draft[Any]) -> Draft[Any]:
+    """Let the record of another role say which: it counts from there on."""
+    if state.content["grant"] != "role":
+        return draft
+    return replace(draft, body={**draft.body, "content": dict(state.content)})
+
+
+def _answer(service: Runtime, done: StoredRecord) -> Mapping[str, Any]:
+    """Return the code of the invitation that this administrator hands over, None without one."""
+    found = service.accounts.look().grants.find(done.entry.subject)
+    if found is None or found.content["grant"] == "role":
+        return {"code": None}
+    codes = derive_codes(done.entry.subject, open_pepper(service.home))
+    return {"code": codes[done.entry.kind == ACCOUNT_APPROVED]}
+
+
+ACCOUNT = ProposalMatter(
+    name="account",
+    content=AccountRequest,
+    about=Matter.PEOPLE,
+    shown=("GET", "/v1/people"),
+    may=dict.fromkeys((Right.ACT, Right.APPROVE), frozenset({Role.ADMINISTRATOR})),
+    page="/people#{}",
+    is_governing=True,
+    subject=name_at_random("account"),
+    post=lambda _caller, wanted: wanted.post,
+    prepare=_prepare,
+    find_end=_find_end,
+    complete=_complete,
+    answer=_answer,
+)
+
+
+def _prepare_table(step: Step, table: AgencyTable) -> Mapping[str, Any]:
+    authority = step.service.accounts.look()
+    for agency in table.agencies:
+        check_agency(agency, step.service.network, None)
+    _check_successors(authority, table)
+    return table_content(table, authority.tables.sequence)
+
+
+def _check_successors(authority: Authority, table: AgencyTable) -> None:
+    """Refuse a table that no two people of today could change: it would stand for ever."""
+    people = [one for one in map(authority.person, authority.names()) if one is not None]
+    may = {
+        (person.name, right): table.scopes(person.agency, person.role)[Matter.PEOPLE, right]
+        for person in people
+        if person.role in GOVERNORS
+        and person.post is None
+        and person.mapping is None  # a command asks for a password
+        for right in (Right.ACT, Right.APPROVE)
+    }
+    proposers = [name for (name, right), one in may.items() if right == Right.ACT and one != "none"]
+    others = [name for (name, right), one in may.items() if right != Right.ACT and one != "none"]
+    needs_two = Matter.PEOPLE in table.two_agencies
+    agency = authority.agency_of
+    for one in proposers:
+        for other in others:
+            is_apart = None not in (agency(one), agency(other)) and agency(one) != agency(other)
+            if one != other and (is_apart or not needs_two):
+                return
+    why = "no two people could propose and approve the next table: matter people"
+    raise RecordError("agencies", "rules", "no_successor", why)
+
+
+def _find_later_table(step: Step, state: ApprovalState) -> str:
+    is_open = state.content["instead_of"] == step.service.accounts.look().tables.sequence
+    return "" if is_open else "another one is in force since"
+
+
+AGENCIES = ProposalMatter(
+    name="agencies",
+    content=AgencyTable,
+    **BY_GOVERNORS,
+    subject=name_at_random("agencies"),
+    prepare=_prepare_table,
+    find_end=_find_later_table,
+    file="agencies.toml",
+)
 
 
 class AccountWithdrawal(Record):
@@ -70,75 +165,27 @@ class AccountRemoval(Record):
         return self
 
 
-class AccountWriter:
-    """Takes the steps of one administrator; each is answered as JSON values, with its receipt."""
+@dataclass(frozen=True, slots=True)
+class AccountEnds:
+    """Steps by which one administrator ends a grant, a person or a key; each is recorded once."""
 
-    def __init__(self, service: Runtime, caller: Caller, key: str | None = None) -> None:
-        self._service = service
-        self._caller = caller
-        self._key = caller.own(key)
-
-    def propose(self, wanted: AccountRequest) -> dict[str, Any]:
-        """Propose a grant, and return the proposer's code where a secret follows from it.
-
-        Raises ``NotAllowedError`` for an administrator of one post or of another agency, and what
-        :meth:`api.auth.accounts.Accounts.resolve_request` raises.
-        """
-        service, caller = self._service, self._caller
-        service.accounts.check_governor(caller.person, Right.ACT)
-        if wanted.post is not None:
-            check_post(service.network, caller, wanted.post)
-        subject, post = f"account-{secrets.token_hex(8)}", wanted.post or ""
-        asked = claim(ACCOUNT_PROPOSED, wanted, post=post, name=subject, key=self._key)
-
-        def draft(_: Connection) -> Draft:
-            resolved = service.accounts.resolve_request(wanted)
-            if wanted.name is not None and wanted.grant != "person":
-                self._must_cover(service.accounts.agency_of(wanted.name))
-            self._must_cover(resolved.agency)
-            content = resolved.model_dump(mode="json", exclude_none=True)
-            made = draft_proposal("account", subject, by=caller.person, content=content, post=post)
-            return replace(made, body={**made.body, "claim": asked.as_dict()})
-
-        done = service.recording.once(asked, draft)
-        return self._answer(done, done.body["content"]["grant"], half=0)
-
-    def approve(self, subject: str) -> dict[str, Any]:
-        """Grant what another administrator proposed, and return the approver's code.
-
-        Raises ``NotFoundError``, ``NotAllowedError``, ``SecondPersonError``, ``ConflictError``
-        where nothing waits any more, and ``LapsedProposalError`` for the proposal of a person who
-        left.
-        """
-        service, caller = self._service, self._caller
-        service.accounts.check_governor(caller.person, Right.APPROVE)
-
-        def draft(connection: Connection) -> Draft:
-            found = self._find(connection, subject)
-            self._must_wait(connection, found, "proposed")
-            state = found.state
-            made = draft_approval("account", state, by=caller.person)
-            first, second = state.author, caller.person
-            service.accounts.must_second(Matter.PEOPLE, first=first, second=second)
-            if state.content["grant"] != "role":
-                return made
-            return replace(made, body={**made.body, "content": dict(state.content)})
-
-        done = self._step(ACCOUNT_APPROVED, subject, AccountApproval(), draft)
-        with service.store.read() as connection:
-            grant = self._find(connection, subject).content["grant"]
-        return self._answer(done, grant, half=1)
+    service: Runtime
+    caller: Caller
 
     def withdraw(self, subject: str) -> dict[str, Any]:
         """End a proposal or an invitation; raises ``NotFoundError``, ``ConflictError``."""
 
         def draft(connection: Connection) -> Draft:
-            self._must_wait(connection, self._find(connection, subject), "proposed", "approved")
-            body: AccountBody = {"by": self._caller.person}
+            found = self.service.accounts.look().grants.find(subject)
+            if found is None or not self.caller.covers(found.content.get("agency")):
+                raise NotFoundError("proposal", subject)
+            phase = found.phase(self.service.journal.now(connection))
+            if phase not in ("proposed", "approved"):
+                raise ConflictError("account", subject, f"it is {phase} already")
+            body: AccountBody = {"by": self.caller.person}
             return ACCOUNT_WITHDRAWN.draft(subject, body)
 
-        done = self._step(ACCOUNT_WITHDRAWN, subject, AccountWithdrawal(), draft)
-        return self._service.answers.acknowledge(done, identifier=subject)
+        return self._record(ACCOUNT_WITHDRAWN, subject, AccountWithdrawal(), draft)
 
     def remove(self, wanted: AccountRemoval) -> dict[str, Any]:
         """Remove a person, with sessions and keys, or revoke a key, at once.
@@ -151,18 +198,18 @@ class AccountWriter:
 
         def draft(_: Connection) -> Draft:
             found = self._find_account(kind, subject)
-            if self._caller.post not in (None, found.post):
+            if self.caller.post not in (None, found.post):
                 raise NotAllowedError("this account is of another post", "post")
-            self._must_cover(found.agency)
-            body: AccountBody = {"by": self._caller.person}
+            if not self.caller.covers(found.agency):
+                raise NotAllowedError(OTHER_AGENCY, "agency")
+            body: AccountBody = {"by": self.caller.person}
             post = found.post or "" if kind == KEY_REVOKED else ""
             return kind.draft(subject, body, post=post)
 
-        done = self._step(kind, subject, wanted, draft)
-        return self._service.answers.acknowledge(done, identifier=subject)
+        return self._record(kind, subject, wanted, draft)
 
     def _find_account(self, kind: Kind[AccountBody], subject: str) -> KeyGrant | PersonGrant:
-        authority = self._service.accounts.look()
+        authority = self.service.accounts.look()
         if kind == KEY_REVOKED:
             keys = (one for one in authority.every_key() if not one.is_revoked)
             key = next((one for one in keys if one.key_id == subject), None)
@@ -174,9 +221,9 @@ class AccountWriter:
             raise NotFoundError("user", subject)
         return person
 
-    def _step(
+    def _record(
         self, kind: Kind[Any], subject: str, wanted: Record, draft: Callable[[Connection], Draft]
-    ) -> StoredRecord:
+    ) -> dict[str, Any]:
         """Record a step that is taken once about its subject, however often it is asked for."""
         asked = claim(kind, wanted, post="", name=f"{kind}:{subject}", about=subject)
 
@@ -184,48 +231,10 @@ class AccountWriter:
             made = draft(connection)
             return replace(made, body={**made.body, "claim": asked.as_dict()})
 
-        return self._once(asked, draft_claimed)
-
-    def _once(self, asked: IdempotencyClaim, draft: Callable[[Connection], Draft]) -> StoredRecord:
-        done = self._service.recording.once(asked, draft)
-        if done.body["by"] != self._caller.person:
+        done = self.service.recording.once(asked, draft_claimed)
+        if done.body["by"] != self.caller.person:
             raise ConflictError(asked.kind, asked.names[-1], "another person did it already")
-        return done
-
-    def _find(self, connection: Connection, subject: str) -> AccountGrant:
-        """Return a grant that the caller reaches; raises ``NotFoundError``."""
-        authority = self._service.accounts.look()
-        found = authority.grants.find(subject)
-        if found is None or not self._caller.covers(found.content.get("agency")):
-            raise NotFoundError("proposal", subject)
-        return found
-
-    def _must_wait(self, connection: Connection, found: AccountGrant, *phases: str) -> None:
-        phase = found.phase(self._service.journal.now(connection))
-        if phase not in phases:
-            raise ConflictError("account", found.state.subject, f"it is {phase} already")
-
-    def _must_cover(self, agency: str | None) -> None:
-        if not self._caller.covers(agency):
-            raise NotAllowedError(OTHER_AGENCY, "agency")
-
-    def _answer(self, done: StoredRecord, grant: str, *, half: int) -> dict[str, Any]:
-        """Return what a step led to, with one code of the invitation where there is one."""
-        service = self._service
-        code = None
-        if grant != "role":
-            code = derive_codes(done.entry.subject, open_pepper(service.home))[half]
-        return service.answers.acknowledge_step(done) | {"code": code}
-
-
-async def writer_of(
-    caller: TheCaller, service: TheService, key: IdempotencyKey = None
-) -> AccountWriter:
-    """Return the steps that a caller takes."""
-    return AccountWriter(service, caller, key)
-
-
-TheWriter = Annotated[AccountWriter, Depends(writer_of)]
+        return self.service.answers.acknowledge(done, identifier=subject)
 
 
 _KINDS = {"person": USER_CREATED, "key": KEY_CREATED, "password": PASSWORD_CHANGED}

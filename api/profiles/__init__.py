@@ -3,5 +3,5 @@
 answers  Profiles, the check of an expression, and the fields it may use, as answers
 page     Pages of the profiles, with the builder of an expression
 routes   Profiles over HTTP
-steps    Steps of one caller about profiles and the watch list, each recorded once
+steps    Profiles as a matter of two people, and their backtests
 """

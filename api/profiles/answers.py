@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
 from api.http.answers import AnswerSchema, Estimate
+from api.proposals.routes import AcknowledgedStep
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
@@ -30,7 +31,6 @@ from engine.criteria.profiles.profile import Profile
 from engine.domain.rights import Matter, Right
 from engine.errors import NotFoundError, ProfileRefusedError
 from engine.journal.kinds import PROFILE_BACKTESTED
-from engine.journal.receipts import Receipt
 from engine.queue.match_outcomes import (
     FindGravity,
     Months,
@@ -274,16 +274,6 @@ class Profiles(AnswerSchema):
 
     tables = ("profiles",)
     profiles: list[ProfileView]
-
-
-class AcknowledgedStep(AnswerSchema):
-    """A step about a profile or an entry that stands in the journal."""
-
-    kind: str
-    id: str
-    state: Literal["proposed", "shadow", "in_force", "retired"]
-    recorded_at: datetime
-    receipt: Receipt
 
 
 class AcknowledgedProfile(AcknowledgedStep):

@@ -26,7 +26,10 @@ from api.profiles.answers import (
     read_profile,
     read_profiles,
 )
-from api.profiles.steps import Approval, BacktestAsked, ProposalWriter, Retirement
+from api.profiles.steps import PROFILE, BacktestAsked, attach_backtest
+from api.profiles.steps import try_out as try_profile
+from api.proposals.desk import ProposalDesk, Retirement
+from api.proposals.matters import Approval, ProposalMatter
 from api.service.runtime import Runtime
 from api.web.charts import bars
 from api.web.forms import (
@@ -45,7 +48,6 @@ from api.web.i18n import N_
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm, read_field
-from engine.criteria.dual_control import Matter
 from engine.criteria.profiles.profile import Code as ProfileCode
 from engine.criteria.profiles.profile import ProfileProposal, read_template, read_templates
 from engine.errors import (
@@ -233,18 +235,18 @@ USUAL_DAYS = 90
 """Default validity of a profile."""
 
 
-async def writer_of_visit(visit: TheVisit, service: TheService) -> ProposalWriter:
+async def desk_of_visit(visit: TheVisit, service: TheService) -> ProposalDesk:
     """Return what takes the steps of a visitor."""
-    return ProposalWriter(service, visit.caller)
+    return ProposalDesk(service, visit.caller)
 
 
-VisitorsWriter = Annotated[ProposalWriter, Depends(writer_of_visit)]
+VisitorsDesk = Annotated[ProposalDesk, Depends(desk_of_visit)]
 
 
-def record_proposal(writer: ProposalWriter, reader: FormReader) -> str:
+def record_proposal(desk: ProposalDesk, reader: FormReader) -> str:
     """Propose a profile with its backtest and return its code; raises ``FormError``."""
     proposed = reader.finish(reader.record(ProfileProposal, _read_proposal(reader)))
-    writer.profile(proposed)
+    desk.propose(PROFILE, proposed)
     return proposed.code
 
 
@@ -293,25 +295,25 @@ def successor(code: str) -> str:
 
 
 def record_approval(
-    writer: ProposalWriter, matter: Matter, subject: str, reader: FormReader
+    desk: ProposalDesk, matter: ProposalMatter[Any], subject: str, reader: FormReader
 ) -> None:
     """Agree to what waits; raises ``FormError``."""
     fields = {"shadow": reader.text("shadow") == "1"} | reader.texts("note")
-    writer.approve(matter, subject, reader.finish(reader.record(Approval, fields)))
+    desk.approve(matter, subject, reader.finish(reader.record(Approval, fields)))
 
 
 def record_retirement(
-    writer: ProposalWriter, matter: Matter, subject: str, reader: FormReader
+    desk: ProposalDesk, matter: ProposalMatter[Any], subject: str, reader: FormReader
 ) -> None:
     """Propose that something leaves; raises ``FormError``."""
     wanted = reader.record(Retirement, reader.texts("reason"))
-    writer.retire(matter, subject, reader.finish(wanted))
+    desk.retire(matter, subject, reader.finish(wanted))
 
 
-def record_backtest(writer: ProposalWriter, code: str) -> bool:
+def record_backtest(desk: ProposalDesk, code: str) -> bool:
     """Run a backtest again and attach it; tell whether that could be done."""
     try:
-        writer.attach(code, days=USUAL_DAYS)
+        attach_backtest(desk, code, days=USUAL_DAYS)
     except (BusyError, NotEnoughDataError):
         return False
     return True
@@ -374,12 +376,10 @@ def check(visit: TheVisit, service: TheService, form: TheForm, *, part: bool = F
 
 
 @router.post("/backtests")
-def try_out(
-    visit: TheVisit, service: TheService, writer: VisitorsWriter, form: TheForm, reader: TheReader
-) -> Response:
+def try_out(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader) -> Response:
     """Show the editor with what its expression would have done; nothing is recorded."""
     try:
-        tried = writer.try_out(read_trial(reader))
+        tried = try_profile(service, visit.caller, read_trial(reader))
     except FormError as error:
         return _editor(visit, service, form, wrong=error.mistakes)
     except tuple(_REFUSED) as error:
@@ -391,11 +391,11 @@ def try_out(
 
 @router.post("")
 def propose(
-    visit: TheVisit, service: TheService, writer: VisitorsWriter, form: TheForm, reader: TheReader
+    visit: TheVisit, service: TheService, desk: VisitorsDesk, form: TheForm, reader: TheReader
 ) -> Response:
     """Propose a profile; what is wrong with it is said in the editor, with all kept."""
     try:
-        code = record_proposal(writer, reader)
+        code = record_proposal(desk, reader)
     except FormError as error:
         return _editor(visit, service, form, wrong=error.mistakes)
     except tuple(_REFUSED) as error:
@@ -431,23 +431,23 @@ def show(
 
 
 @router.post("/{code}/approvals")
-def approve(writer: VisitorsWriter, reader: TheReader, code: Code) -> Response:
+def approve(desk: VisitorsDesk, reader: TheReader, code: Code) -> Response:
     """Agree that a profile enters, or that it leaves."""
-    record_approval(writer, "profile", code, reader)
+    record_approval(desk, PROFILE, code, reader)
     return RedirectResponse(f"/profiles/{code}?done=approved", 303)
 
 
 @router.post("/{code}/retirements")
-def retire(writer: VisitorsWriter, reader: TheReader, code: Code) -> Response:
+def retire(desk: VisitorsDesk, reader: TheReader, code: Code) -> Response:
     """Propose that a profile leaves."""
-    record_retirement(writer, "profile", code, reader)
+    record_retirement(desk, PROFILE, code, reader)
     return RedirectResponse(f"/profiles/{code}?done=leaving", 303)
 
 
 @router.post("/{code}/backtests")
-def backtest(writer: VisitorsWriter, _form: TheForm, code: Code) -> Response:
+def backtest(desk: VisitorsDesk, _form: TheForm, code: Code) -> Response:
     """Run the backtest again."""
-    made = record_backtest(writer, code)
+    made = record_backtest(desk, code)
     return RedirectResponse(f"/profiles/{code}?done={'tried' if made else 'busy'}", 303)
 
 

@@ -9,7 +9,6 @@ from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router, takes
 from api.profiles.answers import (
     AcknowledgedProfile,
-    AcknowledgedStep,
     ProfileBacktest,
     ProfileCheck,
     ProfileFields,
@@ -21,16 +20,16 @@ from api.profiles.answers import (
     read_profiles,
 )
 from api.profiles.steps import (
-    Approval,
+    PROFILE,
     BacktestAsked,
     CheckAsked,
     Period,
-    ProposalWriter,
-    Retirement,
-    TheApproval,
-    TheRetirement,
-    TheWriter,
+    attach_backtest,
+    try_out,
 )
+from api.proposals.desk import Retirement
+from api.proposals.matters import Approval
+from api.proposals.routes import AcknowledgedStep, TheApproval, TheDesk, TheRetirement
 from engine.criteria.profiles.profile import ProfileProposal
 
 router = json_router("/v1/profiles", "profiles", 404, 409, 413)
@@ -45,20 +44,20 @@ def profiles(caller: TheCaller, service: TheService) -> Response:
 
 @router.post("", **creates(AcknowledgedProfile, body=ProfileProposal))
 def propose(
-    writer: TheWriter, proposed: Annotated[ProfileProposal, Depends(body_of(ProfileProposal))]
+    desk: TheDesk, proposed: Annotated[ProfileProposal, Depends(body_of(ProfileProposal))]
 ) -> Response:
     """Propose a profile; its backtest over the last 90 days is attached and answered."""
-    return answer(writer.profile(proposed), 201)
+    return answer(desk.propose(PROFILE, proposed), 201)
 
 
 @router.post("/backtests", response_model=ProfileBacktest, openapi_extra=takes(BacktestAsked))
-def try_out(
+def try_profile(
     caller: TheCaller,
     service: TheService,
     asked: Annotated[BacktestAsked, Depends(body_of(BacktestAsked))],
 ) -> Response:
     """Return what an expression would have done; nothing is recorded."""
-    return answer(ProposalWriter(service, caller).try_out(asked))
+    return answer(try_out(service, caller, asked))
 
 
 @router.post("/checks", response_model=ProfileCheck, openapi_extra=takes(CheckAsked))
@@ -85,21 +84,21 @@ def profile(caller: TheCaller, service: TheService, code: Code) -> Response:
 
 @router.post("/{code}/backtests", **creates(AcknowledgedProfile, body=Period, is_owed=False))
 def attach(
-    writer: TheWriter,
+    desk: TheDesk,
     code: Code,
     period: Annotated[Period, Depends(body_of(Period, is_owed=False))],
 ) -> Response:
     """Run the backtest of a profile again and attach it in place of the last one."""
-    return answer(writer.attach(code, days=period.days), 201)
+    return answer(attach_backtest(desk, code, days=period.days), 201)
 
 
 @router.post("/{code}/approvals", **creates(AcknowledgedStep, body=Approval, is_owed=False))
-def approve(writer: TheWriter, code: Code, approval: TheApproval) -> Response:
+def approve(desk: TheDesk, code: Code, approval: TheApproval) -> Response:
     """Agree to what waits: that it comes into force, or that it leaves; never its author."""
-    return answer(writer.approve("profile", code, approval), 201)
+    return answer(desk.approve(PROFILE, code, approval), 201)
 
 
 @router.post("/{code}/retirements", **creates(AcknowledgedStep, body=Retirement))
-def retire(writer: TheWriter, code: Code, wanted: TheRetirement) -> Response:
+def retire(desk: TheDesk, code: Code, wanted: TheRetirement) -> Response:
     """Propose that a profile leaves; it stays until another person approves that."""
-    return answer(writer.retire("profile", code, wanted), 201)
+    return answer(desk.retire(PROFILE, code, wanted), 201)

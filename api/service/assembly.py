@@ -151,22 +151,30 @@ def open_network(home: Home) -> Network:
     return read_home_network(home.network)
 
 
-def open_runtime(home: Home, settings: Settings, models: Models) -> Runtime:
-    """Put a service together and start its threads; one that cannot start closes its store."""
+def open_runtime(
+    home: Home, settings: Settings, models: Models, *, is_serving: bool = True
+) -> Runtime:
+    """Put a service together and start its threads; one that cannot start closes its store.
+
+    Without ``is_serving`` nothing runs by itself: a command takes a step of its person.
+    """
     store = open_store(home)
     try:
-        return _put_together(home, store, settings, models)
+        return _put_together(home, store, settings, models, is_serving=is_serving)
     except BaseException:
         store.dispose()
         raise
 
 
-def _put_together(home: Home, store: Store, settings: Settings, models: Models) -> Runtime:
+def _put_together(
+    home: Home, store: Store, settings: Settings, models: Models, *, is_serving: bool
+) -> Runtime:
     network = open_network(home)
     keys = list_used_keys(home, store)
     require_keys(keys)
-    with store.read() as connection:
-        require_areas(home, connection)
+    if is_serving:
+        with store.read() as connection:
+            require_areas(home, connection)
     plan = current_plan()
     declare_network(home, store)
     sweep_areas(home, store, is_patient=False)
@@ -219,8 +227,9 @@ def _put_together(home: Home, store: Store, settings: Settings, models: Models) 
     )
     spread, signer = SpreadSnapshots(plan), open_signer(home)
     expiry = QueueExpiry(store, journal, also=[partial(spread.make_early, store, journal)])
-    watch.start()
-    expiry.start()
+    if is_serving:
+        watch.start()
+        expiry.start()
     return Runtime(
         home=home,
         plan=plan,

@@ -30,6 +30,7 @@ _CORE = (
     MenuEntry("/drift", "Drift", 170),
     MenuEntry("/quality", "Data quality", 180),
     MenuEntry("/people", "People and keys", 190),
+    MenuEntry("/proposals", "Proposals", 195),
 )
 SECTIONS: Mapping[str, str] = {
     entry.path: entry.text

@@ -11,7 +11,6 @@ entries.
 """
 
 import hashlib
-import secrets
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -24,7 +23,6 @@ from sqlalchemy import Connection
 from engine.criteria.dual_control import (
     ApprovalState,
     apply_event,
-    draft_proposal,
     to_event,
 )
 from engine.criteria.match import Match
@@ -43,7 +41,6 @@ from engine.domain.records import (
 from engine.domain.time_units import DAY, micros, moment, rfc3339
 from engine.errors import RecordError
 from engine.journal.areas import kinds_of
-from engine.journal.entries import Draft
 from engine.journal.power_records import PowerRecord, RecordTail
 from engine.ports import FeatureRows
 
@@ -106,41 +103,20 @@ def list_identifiers(content: Mapping[str, Any]) -> dict[str, str]:
     return {kind: content[kind] for kind in kinds if content.get(kind) is not None}
 
 
-def draft_entry(entry: WatchEntry, entry_id: str, *, by: str, now: int) -> Draft:
-    """Return the record that proposes an entry; raises ``RecordError`` for an expiry too far."""
-    _check_expiry(entry, now, LONGEST_DAYS)
-    content = entry.model_dump(mode="json", exclude_none=True)
-    return draft_proposal(
-        "watchlist", entry_id, by=by, content=content, post=entry.source_post or ""
-    )
+def entry_content(entry: Notice, *, now: int) -> dict[str, Any]:
+    """Return an entry, or a counterpart's notice, as it is recorded.
 
-
-def draft_notice(notice: Notice, entry_id: str, *, by: str, now: int) -> Draft:
-    """Return the record of a counterpart's notice, its expiry cut to 30 days."""
-    expires = min(_check_expiry(notice, now, None), now + LONGEST_NOTICE_DAYS * DAY)
-    content = notice.model_dump(mode="json", exclude_none=True) | {"expiry": rfc3339(expires)}
-    return draft_proposal(
-        "watchlist",
-        entry_id,
-        by=by,
-        content=content,
-        post=notice.source_post or "",
-        is_notice=True,
-    )
-
-
-def new_entry_id() -> str:
-    """Return a random identifier for an entry."""
-    return f"watch-{secrets.token_hex(8)}"
-
-
-def _check_expiry(entry: Notice, now: int, most: int | None) -> int:
-    expires = micros(entry.expiry)
+    The expiry of a notice is cut to 30 days; ``RecordError`` refuses one of an entry too far ahead.
+    """
+    expires, latest = micros(entry.expiry), now + LONGEST_DAYS * DAY
+    if not isinstance(entry, WatchEntry):
+        latest = now + LONGEST_NOTICE_DAYS * DAY
+        expires = min(expires, latest)
     if expires <= now:
         raise RecordError("watchlist", "expiry", "expiry", "must lie ahead")
-    if most is not None and expires > now + most * DAY:
-        raise RecordError("watchlist", "expiry", "expiry", f"at most {most} days ahead")
-    return expires
+    if expires > latest:
+        raise RecordError("watchlist", "expiry", "expiry", f"at most {LONGEST_DAYS} days ahead")
+    return entry.model_dump(mode="json", exclude_none=True) | {"expiry": rfc3339(expires)}
 
 
 def _key(kind: str, value: str) -> int:

@@ -64,7 +64,6 @@ from engine.links.state import (
     draft_link_proposal,
     draft_resumption,
     find_link,
-    pending_approval,
     read_links,
 )
 from engine.storage.database import Store
@@ -180,10 +179,6 @@ class LinkExchange:
             return drafts
 
         self.journal.append_found(find)
-
-    def read_author(self, name: str) -> str:
-        """Return who proposed what waits for a second person; raises ``ConflictError``."""
-        return pending_approval(self.find_link(name)).author
 
     def end(self, name: str, *, by: str, why: str) -> None:
         """Record the end of a link; raises ``ConflictError`` where it is over."""

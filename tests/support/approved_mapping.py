@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from api.auth.accounts import Accounts
 from api.auth.oidc_mapping import CALLBACK, OidcMapping
-from api.oidc.sign_on import CLIENT_FILE, open_subject_key
+from api.oidc.mapping import OIDC, MappingProposal
+from api.oidc.sign_on import CLIENT_FILE
 from api.service.runtime import Runtime
 from tests.support.provider_process import IdentityProvider
 from tests.support.running_service import POST
+from tests.support.two_people import approve, propose
 
 GROUPS: dict[str, Any] = {
     "roles": [
@@ -30,14 +31,9 @@ def mapping_of(issuer: str, service: str, **more: Any) -> OidcMapping:
 
 def put_into_force(runtime: Runtime, mapping: OidcMapping) -> None:
     """Let an administrator propose a mapping and a supervisor approve it."""
-    accounts = Accounts(runtime.store, runtime.network)
-    found = accounts.propose_mapping(
-        mapping,
-        by="the-administrator",
-        file_digest="0" * 64,
-        subject_key=open_subject_key(runtime.home),
-    )
-    accounts.approve_mapping(found, by="the-supervisor")
+    proposed = MappingProposal(mapping=mapping, file="0" * 64)
+    subject = propose(runtime, OIDC, proposed, by="the-administrator")
+    approve(runtime, OIDC, subject, by="the-supervisor")
 
 
 def trust_provider(runtime: Runtime, provider: IdentityProvider, service: str) -> None:

@@ -23,12 +23,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
-from engine.criteria.dual_control import (
-    ApprovalState,
-    draft_proposal,
-    read_approval_states,
-    replay_records,
-)
+from engine.criteria.dual_control import ApprovalState, read_approval_states, replay_records
 from engine.criteria.match import Match
 from engine.criteria.profiles.checker import ProfileFailed, Program, Reader, context, program
 from engine.criteria.profiles.parser import LONGEST_EXPRESSION
@@ -126,16 +121,13 @@ class Profile:
         return begun and as_of < micros(self.proposed.valid_until)
 
 
-def draft_profile(proposed: ProfileProposal, *, by: str, now: int) -> Draft:
-    """Return the record of a proposal; raises ``RecordError`` for a validity that is too long."""
+def profile_content(proposed: ProfileProposal, *, now: int) -> dict[str, Any]:
+    """Return a profile as it is recorded; raises ``RecordError`` for too long a validity."""
     begins = now if proposed.valid_from is None else micros(proposed.valid_from)
     if not now < micros(proposed.valid_until) <= begins + LONGEST_VALIDITY_DAYS * DAY:
         why = f"must lie ahead, at most {LONGEST_VALIDITY_DAYS} days after valid_from"
         raise RecordError("profile", "valid_until", "validity", why)
-    content = proposed.model_dump(mode="json", exclude_none=True)
-    return draft_proposal(
-        "profile", proposed.code, by=by, content=content, post=proposed.post or ""
-    )
+    return proposed.model_dump(mode="json", exclude_none=True)
 
 
 def read_profiles(connection: Connection) -> dict[str, Profile]:

@@ -253,13 +253,6 @@ class ListComparison:
 
         self.exchange.journal.append_found(find)
 
-    def read_resumption_author(self, name: str) -> str | None:
-        """Return who proposed to go on after an alarm, None where no proposal waits."""
-        with self.exchange.store.read() as connection:
-            link = self._find_link(connection, name)
-            pending = read_match_state(connection, link.name).resumption
-            return None if pending is None else pending.author
-
     def _read_pending(self, connection: Connection, name: str) -> ApprovalState:
         link = self._find_link(connection, name)
         pending = read_match_state(connection, link.name).resumption

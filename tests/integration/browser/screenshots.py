@@ -36,10 +36,13 @@ from api.declarations import AcknowledgedDeclaration
 from api.harness.service_process import run_service
 from api.http.answers import Acknowledged, AcknowledgedAct
 from api.http.responses import BODIES
-from api.oidc.sign_on import open_subject_key
-from api.profiles.answers import AcknowledgedProfile, AcknowledgedStep
+from api.oidc.mapping import OIDC, MappingProposal
+from api.profiles.answers import AcknowledgedProfile
+from api.proposals.routes import AcknowledgedStep
 from api.queue import Queue
-from api.service.assembly import open_network, open_store
+from api.service.assembly import open_network, open_runtime, open_store
+from api.service.model_watch import HomeModels
+from api.service.settings import Settings
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
 from api.webhooks.answers import RegisteredWebhook
@@ -48,6 +51,7 @@ from engine.errors import ConflictError
 from engine.storage.home import Home
 from experiments.support.processes import HOST, find_free_port
 from tests.support.link_partner import link_partner
+from tests.support.two_people import approve, propose
 
 FOLDER = Path(__file__).parents[3] / "docs" / "pictures"
 WIDTHS = {"phone": 390, "wide": 1920}
@@ -146,7 +150,7 @@ def credentials(home: Home) -> tuple[list[str], dict[str, str]]:
         owner = next(known for known in passwords if known.startswith(name))
         made = accounts.create_key(PEOPLE[name], None, pepper=open_pepper(home), owner=owner)
         keys.append(made.secret)
-    trust_provider(home, accounts, [one for one in passwords if one.startswith(("malika", "olim"))])
+    trust_provider(home, [one for one in passwords if one.startswith(("malika", "olim"))])
     keys.append(accounts.create_key(Role.DECLARANT, None, pepper=open_pepper(home)).secret)
     store.dispose()
     return keys, passwords
@@ -159,19 +163,17 @@ def register_webhook(port: int, key: str, post: str) -> None:
         admin.post(RegisteredWebhook, "/v1/webhooks", wanted, key="picture")
 
 
-def trust_provider(home: Home, accounts: Accounts, people: Sequence[str]) -> None:
+def trust_provider(home: Home, people: Sequence[str]) -> None:
     """Put an identity provider into force, which is never asked: the sign-in page offers it."""
     rule = {"claim": "groups", "value": "supervisors", "role": "supervisor"}
     given = {"issuer": "https://id.example", "client_id": "darvoza", "roles": [rule]}
     given |= {"redirect_uri": f"https://desk.example{CALLBACK}"}
-    first, second = people[:2]
-    proposal = accounts.propose_mapping(
-        OidcMapping.model_validate(given, strict=False),
-        by=first,
-        file_digest="",
-        subject_key=open_subject_key(home),
-    )
-    accounts.approve_mapping(proposal, by=second)
+    mapping = OidcMapping.model_validate(given, strict=False)
+    proposed = MappingProposal(mapping=mapping, file="")
+    runtime = open_runtime(home, Settings(), HomeModels(home), is_serving=False)
+    subject = propose(runtime, OIDC, proposed, by=people[0])
+    approve(runtime, OIDC, subject, by=people[1])
+    runtime.close()
 
 
 def lodge_ahead(client: Client, post: str) -> None:

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from api.audit.erasure import Criteria
 from api.audit.home_check import check_home
+from api.audit.proposals import Criteria
 from engine.domain.time_units import SystemClock, rfc3339
 from tests.support.eventful_home import WATCHED
 from tests.support.running_service import World
-from tests.unit.service.audit.test_erasure import Story, derived_values, list_decided, steps, tell
+from tests.unit.service.audit.test_erasure import Story, derived_values, erase, list_decided, tell
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_a_kill_in_the_middle_leaves_all_or_nothing(story: Story) -> None:
     world = story.world
     moment = SystemClock().now()
     later = Criteria(before=moment)
-    assert steps(world, "ann").erase(later, "old").state == "proposed"
+    assert erase(world, "ann", later, "old").state == "proposed"
     with world.runtime.store.read() as connection:
         before = derived_values(connection)
     command = ["erase", "--home", str(world.home.root), "--before", rfc3339(moment), "--as", "bob"]
@@ -54,7 +54,7 @@ def test_a_kill_in_the_middle_leaves_all_or_nothing(story: Story) -> None:
     assert (killed.returncode, killed.stderr) == (9, "")
     with world.runtime.store.read() as connection:
         assert derived_values(connection) == before
-    done = steps(world, "bob").erase(later, "")
+    done = erase(world, "bob", later)
     assert done.state == "erased"
     assert (done.waiting > 0, done.in_force) == (True, len(WATCHED) + 1)  # and the open case
     assert [one.plate for one in list_decided(world)] == [""] * len(list_decided(world))

@@ -571,7 +571,7 @@ def test_a_name_under_another_key_of_subjects_is_no_second_person(
     put_into_force(world.runtime, mapping_of(idp.issuer, HERE))
     since = account_of(world, idp, "sam")
     assert since != before
-    steps = ModelSteps(world.home, world.runtime.store, since, Role.SUPERVISOR)
+    steps = ModelSteps(world.home, world.runtime.store, since)
     with pytest.raises(SecondPersonError, match="may be of one person"):
         steps._check_people(before, [])
     idp.control(groups={"kim": ["supervisors", "every-post"]})
@@ -583,7 +583,7 @@ def test_who_trained_a_model_approves_it_under_no_other_name(
 ) -> None:
     user(world, "trainer", Role.ANALYST)
     sam = account_of(world, idp, "sam")
-    steps = ModelSteps(world.home, world.runtime.store, sam, Role.SUPERVISOR)
+    steps = ModelSteps(world.home, world.runtime.store, sam)
     with pytest.raises(SecondPersonError, match="may be of one person"):
         steps._check_people("trainer", [])
     for trained_by in ("account:root", "key-1"):

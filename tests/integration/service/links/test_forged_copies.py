@@ -26,7 +26,7 @@ from api.service.settings import Settings
 from engine.cases.area import CASE_OPENED
 from engine.cases.case_ledger import CASE_EVENTS, CASES
 from engine.criteria.dual_control import draft_proposal
-from engine.criteria.watchlist import WatchEntry, draft_entry
+from engine.criteria.watchlist import WatchEntry, entry_content
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.journal.areas import list_rules
@@ -43,6 +43,7 @@ from engine.journal.kinds import (
     SEIZURE,
     SEIZURE_CORRECTED,
 )
+from engine.journal.power_records import read_records
 from engine.links.area import POST_RECORD
 from engine.links.exchange import LinkExchange
 from engine.links.messages import RecordCopy
@@ -272,13 +273,15 @@ def finish_template(
 
 
 def dump(side: Installation) -> dict[str, list[tuple[Any, ...]]]:
-    """Return every row that may have changed by an effect."""
+    """Return every row that may have changed by an effect, and the records that grant power."""
     with side.store.read() as connection:
-        return {
+        rows = {
             name: sorted(map(tuple, connection.execute(select(table))), key=repr)
             for name, table in METADATA.tables.items()
             if name not in UNMOVED | MOVES
         }
+        granting = read_records(connection, [*GOVERNING, *OF_MODELS])
+    return rows | {"power": [(one.kind, one.subject) for one in granting]}
 
 
 def read_kept(side: Installation) -> list[dict[str, Any]]:
@@ -447,7 +450,12 @@ def record_own(node: Installation) -> dict[str, str]:
     node.exchange.journal.append(
         [
             draft_proposal("profile", "P-1", by="anna", content={"code": "P-1"}),
-            draft_entry(entry, "watch-1", by="anna", now=SystemClock().now()),
+            draft_proposal(
+                "watchlist",
+                "watch-1",
+                by="anna",
+                content=entry_content(entry, now=SystemClock().now()),
+            ),
             MODEL_REGISTERED.draft("m-1", {"by": "anna", "manifest": "ab", "evaluation": ""}),
         ]
     )

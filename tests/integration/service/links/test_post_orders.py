@@ -9,11 +9,12 @@ from engine.criteria.dual_control import (
     ApprovalEvent,
     ApprovalState,
     draft_approval,
+    draft_proposal,
     draft_retirement,
     read_approval_state,
     to_event,
 )
-from engine.criteria.watchlist import WatchEntry, draft_entry
+from engine.criteria.watchlist import WatchEntry, entry_content
 from engine.domain.time_units import DAY, moment
 from engine.journal.entries import JournalRecord
 from engine.journal.kinds import ClaimBody
@@ -33,7 +34,11 @@ def list_entry(centre: Installation, entry_id: str, **names: str) -> None:
     with centre.store.read() as connection:
         expiry = moment(journal.now(connection) + 80 * DAY)
     entry = WatchEntry.model_validate({"reason": "tip-off", "expiry": expiry} | names)
-    journal.append_found(lambda _, now: [draft_entry(entry, entry_id, by="carol", now=now)])
+    journal.append_found(
+        lambda _, now: [
+            draft_proposal("watchlist", entry_id, by="carol", content=entry_content(entry, now=now))
+        ]
+    )
     approve_entry(centre, entry_id, by="dave")
 
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from api.auth.accounts import Accounts
 from api.cli.main import app
 from api.models.routes import RulesOnly, _once
-from api.models.steps import APPROVERS
+from api.models.steps import MODEL
 from api.service.settings import Settings
-from engine.domain.rights import Role
+from engine.domain.rights import Right, Role
 from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
@@ -192,6 +192,6 @@ def test_a_strange_version_and_other_roles_are_refused(bundle_world: tuple[World
     world, version = bundle_world
     assert approve(world, "m-none", world.keys[Role.SUPERVISOR]).status_code == 404
     for role in Role:
-        if role not in APPROVERS:
+        if role not in MODEL.may[Right.APPROVE]:
             assert approve(world, version, world.keys[role]).status_code == 403
             assert world.get("/v1/models", role).status_code == 403

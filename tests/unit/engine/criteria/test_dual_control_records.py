@@ -11,6 +11,7 @@ from sqlalchemy import update
 from engine.criteria.dual_control import (
     draft_approval,
     draft_backtest,
+    draft_proposal,
     draft_retirement,
     read_approval_state,
 )
@@ -18,16 +19,15 @@ from engine.criteria.match import Match
 from engine.criteria.profiles.profile import (
     ProfileMatcher,
     ProfileProposal,
-    draft_profile,
+    profile_content,
     read_profiles,
 )
 from engine.criteria.watchlist import (
     Notice,
     WatchEntry,
     WatchMatcher,
-    draft_notice,
+    entry_content,
 )
-from engine.criteria.watchlist import draft_entry as list_
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, HOUR, micros, moment
 from engine.errors import NotFoundError
@@ -49,6 +49,11 @@ NAMES = ("night",)
 
 def journal_of(store: Store) -> Journal:
     return Journal(store, [OutcomeProjection()])
+
+
+def note(notice: Notice, subject: str, *, by: str, now: int) -> Draft:
+    content = entry_content(notice, now=now)
+    return draft_proposal("watchlist", subject, by=by, content=content, is_notice=True)
 
 
 def arrival(**crossing: Any) -> Arrival:
@@ -92,9 +97,11 @@ def test_the_list_follows_its_records(store: Store) -> None:
     assert list_matches(store, matcher, arrival(plate="A1")) == [[]]
     at = now(store)
     entry = WatchEntry(plate="A 1", reason="x", expiry=moment(at + DAY))
-    journal.append([list_(entry, "w1", by="ann", now=at)])
+    journal.append(
+        [draft_proposal("watchlist", "w1", by="ann", content=entry_content(entry, now=at))]
+    )
     result = Notice(trailer="T1", reason="x", expiry=moment(at + DAY))
-    seq = journal.append([draft_notice(result, "w2", by="fot", now=at)])[0].seq
+    seq = journal.append([note(result, "w2", by="fot", now=at)])[0].seq
     both = arrival(plate="a-1", trailer_plate="T1")
     until = moment(at + DAY).strftime("%Y-%m-%d %H:%M UTC")
     text = f"trailer T1; reason: x; by fot; until {until}"
@@ -121,7 +128,9 @@ def test_the_list_follows_its_records(store: Store) -> None:
 def test_many_arrivals_with_many_names_are_one_read(store: Store) -> None:
     journal, at = journal_of(store), now(store)
     entry = WatchEntry(container="C-63", reason="x", expiry=moment(at + DAY))
-    journal.append([list_(entry, "w1", by="ann", now=at)])
+    journal.append(
+        [draft_proposal("watchlist", "w1", by="ann", content=entry_content(entry, now=at))]
+    )
     approve(store, "watchlist", "w1", "bob")
     batch = [
         arrival(crossing_id=f"c{i}", container_numbers=[f"C{n + 64 * i}" for n in range(64)])
@@ -145,7 +154,13 @@ def profile(code: str, at: int, **more: Any) -> ProfileProposal:
 def test_profiles_are_compiled_again_only_when_one_moved(store: Store) -> None:
     journal, at, result = journal_of(store), now(store), list[Draft]()
     matcher = ProfileMatcher(result.append, NAMES)  # type: ignore[arg-type]
-    journal.append([draft_profile(profile("N1", at), by="ann", now=at)])
+    journal.append(
+        [
+            draft_proposal(
+                "profile", "N1", by="ann", content=profile_content(profile("N1", at), now=at)
+            )
+        ]
+    )
     journal.append([draft_backtest("profile", "N1", by="ann", state="proposed", figures={})])
     assert list_matches(store, matcher, arrival()) == [[]]
     seq = approve(store, "profile", "N1", "bob").seq
@@ -166,7 +181,13 @@ def test_profiles_are_compiled_again_only_when_one_moved(store: Store) -> None:
 
 def test_a_release_without_a_feature_fails_no_decision(store: Store) -> None:
     journal, at, result = journal_of(store), now(store), list[Draft]()
-    journal.append([draft_profile(profile("N1", at), by="ann", now=at)])
+    journal.append(
+        [
+            draft_proposal(
+                "profile", "N1", by="ann", content=profile_content(profile("N1", at), now=at)
+            )
+        ]
+    )
     journal.append([draft_backtest("profile", "N1", by="ann", state="proposed", figures={})])
     approve(store, "profile", "N1", "bob")
     failures: list[int] = []

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from engine.criteria.dual_control import draft_approval, read_approval_state
-from engine.criteria.watchlist import WatchEntry, draft_entry
+from engine.criteria.dual_control import draft_approval, draft_proposal, read_approval_state
+from engine.criteria.watchlist import WatchEntry, entry_content
 from engine.domain.time_units import DAY, moment
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal.journal import JOURNAL
@@ -46,7 +46,8 @@ def add_entry(side: Side, name: str, *, is_shareable: bool = True, **named: Any)
     expiry = moment(now + 200 * DAY)
     content = about | named | {"expiry": expiry, "is_shareable": is_shareable}
     entry = WatchEntry.model_validate(content)
-    journal.append([draft_entry(entry, name, by="anna", now=now)])
+    content = entry_content(entry, now=now)
+    journal.append([draft_proposal("watchlist", name, by="anna", content=content)])
     with side.store.read() as connection:
         state = read_approval_state(connection, "watchlist", name)
     journal.append([draft_approval("watchlist", state, by="boris")])

@@ -22,6 +22,7 @@ from engine.journal.kinds import (
 )
 from engine.journal.power_records import read_records
 from tests.support.running_service import OTHER, POST, World, arrival
+from tests.support.two_people import put_into_force
 
 WHEN = "2026-10-14T07:00:00Z"
 
@@ -180,7 +181,7 @@ def strict(world: World) -> Iterator[World]:
         if not made.is_active(name):
             made.create_user(name, Role.ADMINISTRATOR, agency=agency)
     for table in (strict_table(), AgencyTable()):
-        made.approve_table(made.propose_table(table, by="ada"), by="ivo")
+        put_into_force(world.runtime, table, "ada", "ivo")
         world.runtime.callers._known.clear()
         if table.agencies:
             yield world
@@ -245,7 +246,7 @@ def test_two_agencies_approve_a_model(strict: World) -> None:
     made = accounts(strict)
     for name, agency in (("mia", "customs"), ("max", "customs"), ("ina", "interior")):
         made.create_user(name, Role.ANALYST, agency=agency)
-    steps = ModelSteps(strict.home, strict.runtime.store, "max", Role.ANALYST)
+    steps = ModelSteps(strict.home, strict.runtime.store, "max")
     with pytest.raises(SecondPersonError):
         steps._check_people("account:root", ["mia"])
     steps._check_people("account:root", ["ina"])

@@ -13,7 +13,10 @@ from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable, read_table
 from api.auth.authority import Authority
 from api.cli.main import app as command_line
-from api.service.assembly import open_network, open_store
+from api.people.steps import AGENCIES
+from api.service.assembly import open_runtime
+from api.service.runtime import Runtime
+from api.service.settings import Settings
 from engine.domain.rights import Matter, Right, Role
 from engine.errors import (
     ConflictError,
@@ -24,7 +27,8 @@ from engine.errors import (
     SecondPersonError,
 )
 from engine.storage.home import Home
-from tests.support.running_service import make_home
+from tests.support.running_service import FakeModels, make_home
+from tests.support.two_people import approve, propose, put_into_force
 
 DOCS = Path(__file__).parents[4] / "docs"
 REST = {"agencies": ["*"], "roles": ["*"], "matters": ["*"]}
@@ -44,14 +48,20 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def accounts(home: Home) -> Iterator[Accounts]:
-    with open_store(home) as store:
-        made = Accounts(store, open_network(home))
-        made.create_user("ann", Role.ADMINISTRATOR, agency="customs")
-        made.create_user("bek", Role.SUPERVISOR, agency="customs")
-        made.create_user("col", Role.SUPERVISOR, agency="interior")
-        made.create_user("dil", Role.ANALYST)
-        yield made
+def runtime(home: Home) -> Iterator[Runtime]:
+    found = open_runtime(home, Settings(), FakeModels(), is_serving=False)
+    made = found.accounts
+    made.create_user("ann", Role.ADMINISTRATOR, agency="customs")
+    made.create_user("bek", Role.SUPERVISOR, agency="customs")
+    made.create_user("col", Role.SUPERVISOR, agency="interior")
+    made.create_user("dil", Role.ANALYST)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def accounts(runtime: Runtime) -> Accounts:
+    return runtime.accounts
 
 
 def scope(accounts: Accounts, agency: str | None, matter: Matter = Matter.WATCHLIST) -> str:
@@ -60,59 +70,63 @@ def scope(accounts: Accounts, agency: str | None, matter: Matter = Matter.WATCHL
     return authority.duties(Role.SUPERVISOR, agency).scope(matter, Right.SEE)
 
 
-def test_two_people_put_a_table_into_force(accounts: Accounts) -> None:
-    proposal = accounts.propose_table(table(HIDDEN), by="ann")
+def test_two_people_put_a_table_into_force(accounts: Accounts, runtime: Runtime) -> None:
+    proposal = propose(runtime, AGENCIES, table(HIDDEN), by="ann")
     assert scope(accounts, "interior") == "all"
     with pytest.raises(SecondPersonError):
-        accounts.approve_table(proposal, by="ann")
+        approve(runtime, AGENCIES, proposal, by="ann")
     with pytest.raises(NotAllowedError):
-        accounts.approve_table(proposal, by="dil")
-    accounts.approve_table(proposal, by="bek")
+        approve(runtime, AGENCIES, proposal, by="dil")
+    approve(runtime, AGENCIES, proposal, by="bek")
     assert [scope(accounts, one) for one in ("interior", "customs", None)] == ["none", "all", "all"]
     assert scope(accounts, "drug_control") == "none", "an agency that the table lacks"
-    back = accounts.propose_table(AgencyTable(), by="bek")
-    accounts.approve_table(back, by="ann")
+    back = propose(runtime, AGENCIES, AgencyTable(), by="bek")
+    approve(runtime, AGENCIES, back, by="ann")
     assert scope(accounts, "interior") == "all"
 
 
-def test_an_approval_counts_for_the_table_it_replaces(accounts: Accounts) -> None:
-    first, second = (accounts.propose_table(table(HIDDEN), by="ann") for _ in range(2))
-    accounts.approve_table(first, by="bek")
+def test_an_approval_counts_for_the_table_it_replaces(runtime: Runtime) -> None:
+    first, second = (propose(runtime, AGENCIES, table(HIDDEN), by="ann") for _ in range(2))
+    approve(runtime, AGENCIES, first, by="bek")
     with pytest.raises(ConflictError):
-        accounts.approve_table(second, by="bek")
+        approve(runtime, AGENCIES, second, by="bek")
 
 
-def test_a_person_who_left_proposes_nothing(accounts: Accounts) -> None:
-    proposal = accounts.propose_table(table(HIDDEN), by="ann")
+def test_a_person_who_left_proposes_nothing(accounts: Accounts, runtime: Runtime) -> None:
+    proposal = propose(runtime, AGENCIES, table(HIDDEN), by="ann")
     accounts.remove_user("ann")
     with pytest.raises(LapsedProposalError):
-        accounts.approve_table(proposal, by="bek")
+        approve(runtime, AGENCIES, proposal, by="bek")
 
 
-def test_two_agencies_are_asked_for(accounts: Accounts) -> None:
+def test_two_agencies_are_asked_for(accounts: Accounts, runtime: Runtime) -> None:
     strict = table(two_agencies=["people"])
-    accounts.approve_table(accounts.propose_table(strict, by="ann"), by="bek")
-    proposal = accounts.propose_table(table(HIDDEN), by="ann")
+    put_into_force(runtime, strict, "ann", "bek")
+    proposal = propose(runtime, AGENCIES, table(HIDDEN), by="ann")
     with pytest.raises(SecondPersonError):
-        accounts.approve_table(proposal, by="bek")
-    accounts.approve_table(proposal, by="col")
+        approve(runtime, AGENCIES, proposal, by="bek")
+    approve(runtime, AGENCIES, proposal, by="col")
     assert scope(accounts, "interior") == "none"
 
 
-def test_a_table_that_no_two_people_could_change_is_refused(accounts: Accounts) -> None:
+def test_a_table_that_no_two_people_could_change_is_refused(
+    accounts: Accounts, runtime: Runtime
+) -> None:
     closed = REST | {"matters": ["people"], "see": "all", "act": "none", "approve": "all"}
     with pytest.raises(RecordError, match="no_successor"):
-        accounts.propose_table(table(closed), by="ann")
+        propose(runtime, AGENCIES, table(closed), by="ann")
     accounts.remove_user("col")
     with pytest.raises(RecordError, match="no_successor"):
-        accounts.propose_table(table(two_agencies=["people"]), by="ann")
+        propose(runtime, AGENCIES, table(two_agencies=["people"]), by="ann")
 
 
 @pytest.mark.parametrize("kind", ["agencies_proposed", "agencies_approved"])
-def test_an_edited_record_closes_everything(accounts: Accounts, kind: str) -> None:
+def test_an_edited_record_closes_everything(
+    accounts: Accounts, runtime: Runtime, kind: str
+) -> None:
     """An edit of the store opens no door; the one row put back opens what it opened before."""
-    proposal = accounts.propose_table(table(HIDDEN), by="ann")
-    accounts.approve_table(proposal, by="bek")
+    proposal = propose(runtime, AGENCIES, table(HIDDEN), by="ann")
+    approve(runtime, AGENCIES, proposal, by="bek")
     where = "WHERE seq = (SELECT seq FROM journal WHERE kind = :kind)"
     with accounts._store.write() as connection:
         given = {"kind": kind}
@@ -209,14 +223,14 @@ def test_the_commands_propose_approve_and_show(
 
     def take(*step: str, name: str) -> Any:
         monkeypatch.setenv("DARVOZA_PASSWORD", accounts.change_password(name).secret)
-        return run.invoke(command_line, ["agencies", *step, "--as", name, *at])
+        return run.invoke(command_line, [*step, "--as", name, *at])
 
-    proposal = json.loads(take("propose", name="ann").stdout)["proposal"]
+    proposal = json.loads(take("propose", "agencies", name="ann").stdout)["number"]
     shown = json.loads(run.invoke(command_line, ["agencies", "show", *at]).stdout)
     assert [one["proposal"] for one in shown["waiting"]] == [proposal]
     assert not shown["in_force"]["agencies"]
-    assert isinstance(take("approve", proposal, name="ann").exception, SecondPersonError)
-    assert json.loads(take("approve", proposal, name="bek").stdout)["state"] == "in_force"
+    assert isinstance(take("approve", str(proposal), name="ann").exception, SecondPersonError)
+    assert json.loads(take("approve", str(proposal), name="bek").stdout)["state"] == "in_force"
     shown = json.loads(run.invoke(command_line, ["agencies", "show", *at]).stdout)
     assert len(shown["in_force"]["rules"]) == 11
     assert shown["waiting"] == []

@@ -15,8 +15,9 @@ import pytest
 from sqlalchemy import Column, Connection, func, select, update
 
 from api.audit import erasure
-from api.audit.erasure import Criteria, _Selection
+from api.audit.erasure import _Selection
 from api.audit.home_check import check_home
+from api.audit.proposals import Criteria
 from api.cases import answers as reads
 from api.service.settings import Settings
 from engine.audit.erasures import RecordGroups

@@ -6,7 +6,8 @@ Where the rule is asked is found in the source, so that a place without a walk i
 import ast
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
@@ -17,8 +18,13 @@ from unittest.mock import patch
 import pytest
 from typer.testing import CliRunner
 
-from api.audit.erasure import Criteria, ErasureSteps
-from api.audit.load_withdrawal import WithdrawalSteps
+from api.audit.proposals import (
+    ERASURE,
+    LOAD_WITHDRAWAL,
+    Criteria,
+    ErasureProposal,
+    WithdrawalProposal,
+)
 from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable
 from api.auth.authority import Authority
@@ -26,17 +32,20 @@ from api.auth.credentials import open_pepper
 from api.auth.oidc_mapping import OidcMapping
 from api.cli import links
 from api.cli.main import app
+from api.links.proposals import LINK, LINK_RESUMPTION
 from api.models import steps as lifecycle
 from api.models.steps import ModelSteps, VerifiedBundle
-from engine.criteria.dual_control import draft_backtest
+from api.oidc.mapping import OIDC, MappingProposal
+from api.people.steps import AGENCIES
+from engine.criteria.dual_control import draft_backtest, draft_proposal
 from engine.domain.rights import Role
 from engine.errors import RiskError
 from engine.journal.entries import Draft
-from engine.links.exchange import LinkExchange
 from engine.links.matching.list_comparison import ListComparison
 from tests.support import bulk_folders as folders
 from tests.support.extra_callers import send
 from tests.support.running_service import CHEAP, OTHER, POST, World, arrival
+from tests.support.two_people import approve, desk_of, propose
 from tests.unit.service.cases.test_cases import open_case, report
 from tests.unit.service.reports.test_acts import find
 
@@ -125,19 +134,20 @@ def walk_retirement(world: World) -> bool:
     return pair.complete(f"/v1/watchlist/{entry}/approvals", {})
 
 
-def walk_agencies(world: World) -> bool:
-    pair = Pair(world, "agencies")
-    proposal = pair.accounts.propose_table(AgencyTable(), by=pair.gone)
+def walk_by_command(world: World, pair: Pair, matter: Any, content: Any) -> bool:
+    """Let the first person propose by command, be removed, and the second person approve."""
+    subject = propose(world.runtime, matter, content, by=pair.gone)
     pair.remove()
-    return attempt(lambda: pair.accounts.approve_table(proposal, by=pair.stays))
+    return attempt(lambda: approve(world.runtime, matter, subject, by=pair.stays))
+
+
+def walk_agencies(world: World) -> bool:
+    return walk_by_command(world, Pair(world, "agencies"), AGENCIES, AgencyTable())
 
 
 def walk_oidc(world: World) -> bool:
-    pair = Pair(world, "oidc")
-    about: dict[str, Any] = {"file_digest": "0" * 64, "subject_key": bytes(32)}
-    proposal = pair.accounts.propose_mapping(OidcMapping(), by=pair.gone, **about)
-    pair.remove()
-    return attempt(lambda: pair.accounts.approve_mapping(proposal, by=pair.stays))
+    mapping = MappingProposal(mapping=OidcMapping(), file="0" * 64)
+    return walk_by_command(world, Pair(world, "oidc"), OIDC, mapping)
 
 
 def walk_account(world: World) -> bool:
@@ -148,63 +158,33 @@ def walk_account(world: World) -> bool:
 
 
 def walk_erasure(world: World) -> bool:
-    pair, runtime = Pair(world, "erasure"), world.runtime
-    about = world.home, runtime.store, pair.accounts, runtime.signer, runtime.plan
-    criteria = Criteria(subject=pair.tag)
+    pair = Pair(world, "erasure")
     crossing = arrival(9_000, carrier_id=pair.tag, crossing_id=f"erased-{pair.tag}")
     assert world.post("/v1/crossings", crossing).status_code == 201
-    assert ErasureSteps(*about, pair.gone).erase(criteria, "asked for").state == "proposed"
-    pair.remove()
-    return ErasureSteps(*about, pair.stays).erase(criteria, "asked for").state == "erased"
+    erasure = ErasureProposal(criteria=Criteria(subject=pair.tag))
+    return walk_by_command(world, pair, ERASURE, erasure)
 
 
 def walk_load(world: World) -> bool:
-    pair, runtime = Pair(world, "load"), world.runtime
+    pair = Pair(world, "load")
     folder = world.home.root.parent / pair.tag
     rows = [folders.crossing(1, crossing_id=f"loaded-{pair.tag}")]
     folders.write({"crossings": rows}, folder, network=None)
     command = ["load", str(folder), "--home", str(world.home.root), "--json"]
     digest = json.loads(CliRunner().invoke(app, command).stdout)["load"]
-    about = world.home, runtime.store, pair.accounts
-    quiet = {"report": lambda _: None}
-    asked = WithdrawalSteps(*about, pair.gone).withdraw(digest, "misread", **quiet)
-    assert asked.state == "proposed"
-    pair.remove()
-    done = WithdrawalSteps(*about, pair.stays).withdraw(digest, "misread", **quiet)
-    return done.state == "withdrawn"
-
-
-@contextmanager
-def signed_in(pair: Pair) -> Iterator[None]:
-    """Let commands of links run as a person who signed in, with what the pair has."""
-
-    @contextmanager
-    def open_links(*_: object) -> Iterator[Any]:
-        exchange = LinkExchange.__new__(LinkExchange)
-        yield exchange, pair.accounts
-
-    with patch.object(links, "_open_signed_in", open_links):
-        yield
+    return walk_by_command(world, pair, LOAD_WITHDRAWAL, WithdrawalProposal(load=digest))
 
 
 def walk_link(world: World, *, matching: bool = False) -> bool:
+    """Let a person approve what one who left proposed, where nothing is but that proposal."""
     pair = Pair(world, f"link-{matching}")
+    matter = LINK_RESUMPTION if matching else LINK
+    content = {"link": pair.tag, "stopped": 1, "why": ""} if matching else {"agreement": {}}
+    draft = draft_proposal(matter.name, pair.tag, by=pair.gone, content=content)
+    world.runtime.writer.submit(draft).result()
     pair.remove()
-    taken: list[str] = []
-
-    def note(*_: object, **__: object) -> None:
-        taken.append("approved")
-
-    with (
-        signed_in(pair),
-        patch.object(LinkExchange, "read_author", lambda *_: pair.gone),
-        patch.object(ListComparison, "read_resumption_author", lambda *_: pair.gone),
-        patch.object(LinkExchange, "approve", note),
-        patch.object(ListComparison, "approve_resumption", note),
-        patch.object(LinkExchange, "find_link", lambda *_: SimpleNamespace(name="x")),
-    ):
-        attempt(lambda: links.approve(world.home.root, "x", pair.stays, matching=matching))
-    return bool(taken)
+    taken = replace(matter, find_end=lambda *_: "", carry_out=lambda *_: {"state": "in_force"})
+    return attempt(lambda: approve(world.runtime, taken, pair.tag, by=pair.stays))
 
 
 def walk_match_details(world: World) -> bool:
@@ -212,8 +192,10 @@ def walk_match_details(world: World) -> bool:
     pair.remove()
     taken: list[str] = []
     asked = SimpleNamespace(release=SimpleNamespace(person=pair.gone, state="asked_once"))
+    opened = nullcontext(desk_of(world.runtime, pair.stays))
     with (
-        signed_in(pair),
+        patch.object(links, "open_desk", lambda *_: opened),
+        patch("api.links.exchanges.open_exchange", lambda *_: None),
         patch.object(ListComparison, "read_hit", lambda *_: asked),
         patch.object(ListComparison, "take_step", lambda *_, **__: taken.append("ask")),
     ):
@@ -282,7 +264,7 @@ def walk_model(world: World) -> bool:
     bundle = VerifiedBundle("m", {"targets": ["seizure"]}, fits=True)
     with patch.object(lifecycle, "_verify_bundle", lambda *_: bundle):
         for name in (pair.gone, pair.stays):
-            steps = ModelSteps(world.home, world.runtime.store, name, Role.SUPERVISOR)
+            steps = ModelSteps(world.home, world.runtime.store, name)
             states = steps.approve(version)
             if name == pair.gone:
                 pair.remove()
@@ -290,16 +272,18 @@ def walk_model(world: World) -> bool:
 
 
 WALKS: dict[str, tuple[Callable[[World], bool], ...]] = {
-    "api.auth.accounts.Accounts._approve": (walk_agencies, walk_oidc),
-    "api.profiles.steps.ProposalWriter.approve": (
+    "api.proposals.desk.ProposalDesk.approve": (
         walk_profile,
         walk_entry,
         walk_retirement,
+        walk_account,
+        walk_agencies,
+        walk_oidc,
+        walk_erasure,
+        walk_load,
+        walk_link,
+        lambda world: walk_link(world, matching=True),
     ),
-    "api.people.steps.AccountWriter.approve": (walk_account,),
-    "api.audit.erasure.ErasureSteps._approve": (walk_erasure,),
-    "api.audit.load_withdrawal.WithdrawalSteps._approve": (walk_load,),
-    "api.cli.links.approve": (walk_link, lambda world: walk_link(world, matching=True)),
     "api.cli.links.details": (walk_match_details,),
     "api.shifts.steps.take_shift": (walk_handover,),
     "api.decisions.answers.first_words": (walk_review,),
@@ -310,11 +294,7 @@ WALKS: dict[str, tuple[Callable[[World], bool], ...]] = {
 """Walks of the matters by the place that asks the rule of two people."""
 
 
-UNDONE = {
-    "api.audit.erasure.ErasureSteps._approve",
-    "api.audit.load_withdrawal.WithdrawalSteps._approve",
-    "api.models.steps.ModelSteps._check_people",
-}
+UNDONE = {"api.models.steps.ModelSteps._check_people"}
 """Places where what a removed person began is left out before the rule is asked."""
 
 

@@ -15,6 +15,7 @@ from api.auth.authority import Authority
 from api.auth.tables import AccountProjection
 from api.cli.main import app as command_line
 from api.service.assembly import open_network, open_store
+from engine.criteria.dual_control import draft_approval, draft_proposal, read_approval_state
 from engine.domain.rights import Role
 from engine.journal.journal import Journal
 from engine.journal.kinds import OIDC_GRANTED
@@ -43,8 +44,12 @@ def passwords(home: Home) -> Iterator[dict[str, str]]:
         yield {name: accounts.create_user(name, role).secret for name, role in roles.items()}
 
 
-def run(home: Home, *words: str, password: str = "") -> Any:
-    given = ["oidc", *words, "--home", str(home.root)]
+def run(home: Home, *words: str) -> Any:
+    return act(home, "oidc", *words)
+
+
+def act(home: Home, *words: str, password: str = "") -> Any:
+    given = [*words, "--home", str(home.root)]
     return CliRunner().invoke(command_line, given, env={"DARVOZA_PASSWORD": password})
 
 
@@ -56,14 +61,14 @@ def read_state(home: Home) -> dict[str, Any]:
 def test_two_people_trust_a_provider(home: Home, passwords: dict[str, str]) -> None:
     home.oidc.write_text(FILE, "utf-8")
     assert "groups = supervisors: role supervisor" in run(home, "check").stdout
-    proposal = run(home, "propose", "--as", "ann", password=passwords["ann"]).stdout.strip()
+    proposal = act(home, "propose", "oidc", "--as", "ann", password=passwords["ann"]).stdout.strip()
     waiting = read_state(home)["waiting"]
     digest = hashlib.sha256(FILE.encode()).hexdigest()
-    assert [(one["proposal"], one["file"]) for one in waiting] == [(proposal, digest)]
+    assert [(one["proposal"], one["file"]) for one in waiting] == [(int(proposal), digest)]
     for name in ("ann", "dil"):
-        assert run(home, "approve", proposal, "--as", name, password=passwords[name]).exit_code == 1
+        assert act(home, "approve", proposal, "--as", name, password=passwords[name]).exit_code == 1
     assert read_state(home)["in_force"] is None
-    done = run(home, "approve", proposal, "--as", "bek", password=passwords["bek"])
+    done = act(home, "approve", proposal, "--as", "bek", password=passwords["bek"])
     assert done.exit_code == 0, done.output
     assert read_state(home)["in_force"]["issuer"] == "https://id.example/o"
     home.oidc.write_text(FILE.replace("supervisor", "administrator"), "utf-8")
@@ -74,8 +79,8 @@ def test_a_home_with_accounts_of_a_provider_verifies_and_is_rebuilt(
     home: Home, passwords: dict[str, str]
 ) -> None:
     home.oidc.write_text(FILE, "utf-8")
-    proposal = run(home, "propose", "--as", "ann", password=passwords["ann"]).stdout.strip()
-    run(home, "approve", proposal, "--as", "bek", password=passwords["bek"])
+    proposal = act(home, "propose", "oidc", "--as", "ann", password=passwords["ann"]).stdout.strip()
+    act(home, "approve", proposal, "--as", "bek", password=passwords["bek"])
     sequence, name = read_state(home)["sequence"], "oidc-0123456789abcdef0123"
     with open_store(home) as store:
         body = {"mapping": sequence, "rules": [0, None, None], "role": "supervisor"}
@@ -96,8 +101,11 @@ def test_a_mapping_is_replayed_on_either_store(store: Any) -> None:
     accounts.create_user("ann", Role.ADMINISTRATOR)
     accounts.create_user("bek", Role.SUPERVISOR)
     mapping = mapping_of("https://id.example/o", "https://desk.example")
-    found = accounts.propose_mapping(mapping, by="ann", file_digest="0", subject_key=b"k")
-    accounts.approve_mapping(found, by="bek")
+    content = {"mapping": mapping.model_dump(mode="json"), "file": "0", "instead_of": 0}
+    Journal(store).append([draft_proposal("oidc", "oidc-1", by="ann", content=content)])
+    with store.read() as connection:
+        now = read_approval_state(connection, "oidc", "oidc-1")
+    Journal(store).append([draft_approval("oidc", now, by="bek")])
     with store.read() as connection:
         history = Authority().look(connection).oidc
     assert history.in_force == mapping and len(mapping.roles) == len(GROUPS["roles"])

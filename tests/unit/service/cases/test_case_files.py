@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from api.audit.erasure import Criteria, ErasureSteps
 from api.audit.home_check import check_home
-from api.auth.accounts import Accounts
+from api.audit.proposals import ERASURE, Criteria, ErasureProposal
 from api.cases import steps
 from api.cli.home import copy_home
 from api.service.assembly import open_store
@@ -31,6 +30,7 @@ from tests.support.page_session import at_desk, user
 from tests.support.running_service import World
 from tests.support.sample_files import BAD, GOOD, picture
 from tests.support.sample_files import report as laboratory_report
+from tests.support.two_people import approve, propose
 from tests.unit.service.auth.test_refusals import is_problem
 from tests.unit.service.cases.test_cases import open_case, person, read, report
 
@@ -328,13 +328,9 @@ def test_erasure_takes_the_content_and_its_record_says_so(desk: Desk) -> None:
     runtime = desk.world.runtime
     for name in ("adm", "bos"):
         user(desk.world, name, Role.ADMINISTRATOR)
-    accounts = Accounts(runtime.store, runtime.network)
     criteria = Criteria(before=SystemClock().now() + DAY)
-    for by in ("adm", "bos"):
-        done = ErasureSteps(
-            desk.world.home, runtime.store, accounts, runtime.signer, runtime.plan, by
-        ).erase(criteria, "old")
-    assert done.state == "erased"
+    subject = propose(runtime, ERASURE, ErasureProposal(criteria=criteria), by="adm")
+    assert approve(runtime, ERASURE, subject, by="bos")["state"] == "erased"
     assert desk.list_names() == {shared["digest"]}
     assert is_problem(desk.fetch(alone["digest"]), 404)
     with runtime.store.read() as connection:

@@ -10,8 +10,9 @@ from sqlalchemy import event as store_event
 from sqlalchemy import select
 
 from api.audit import erasure
-from api.audit.erasure import Criteria, _Selection
+from api.audit.erasure import _Selection
 from api.audit.home_verification import ProjectionCheck
+from api.audit.proposals import Criteria
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.tables import StoredSecrets

@@ -92,6 +92,7 @@ def all_named(world: World) -> Kept:
         "crossing_id": decision["crossing_id"],
         "code": profile["code"],
         "entry_id": listed.json()["id"],
+        "number": "1",
         "post": POST,
         "proposal": "account-none",
         "request_id": "attention-1",

@@ -21,6 +21,7 @@ from engine.links.posts.linked_posts import LinkedPosts, describe_line
 from models.statistics.intervals import share
 from tests.support.page_session import Desk, at_desk, user
 from tests.support.running_service import OTHER, POST, World
+from tests.support.two_people import put_into_force
 from tests.unit.service.auth.test_agencies import key_of
 from tests.unit.service.reports.test_acts import act, find
 
@@ -136,11 +137,11 @@ def test_acts_of_other_agencies_are_in_no_sum(world: World) -> None:
     accounts.create_user("net-ann", Role.ADMINISTRATOR, agency="customs")
     accounts.create_user("net-bek", Role.SUPERVISOR, agency="customs")
     key = key_of(world, "interior", Role.SUPERVISOR)
-    accounts.approve_table(accounts.propose_table(table, by="net-ann"), by="net-bek")
+    put_into_force(world.runtime, table, "net-ann", "net-bek")
     try:
         found = world.client.get("/v1/network", headers=key).json()
     finally:
-        accounts.approve_table(accounts.propose_table(AgencyTable(), by="net-bek"), by="net-ann")
+        put_into_force(world.runtime, AgencyTable(), "net-bek", "net-ann")
     one = post_of(found)
     assert (one["inspected"], one["hits"], one["overrides"]) == (2, 0, None)
     assert not any(each["seizures"] for each in found["places"])

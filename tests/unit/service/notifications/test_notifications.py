@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from api.cli.main import app
 from api.notifications import answers
 from api.notifications.answers import Notifications
 from api.notifications.event_bodies import EventBodies
+from api.proposals import desk
+from api.watchlist import WATCH_LIST
 from engine.decision.inspection_minutes import CHANNEL_STEP
-from engine.domain.rights import Role
+from engine.domain.rights import Right, Role
 from engine.journal.kinds import ERASURE_PROPOSED
 from engine.queue.queue import DECISIONS
 from engine.selection import Channel, ShiftPeriod
@@ -55,7 +58,7 @@ def test_an_approval_is_listed_for_who_may_give_it_until_it_is_given(world: Worl
 
 
 def test_an_erasure_is_listed_for_administrators_alone(world: World) -> None:
-    about: Any = {"by": "one", "state": "proposed", "content": "c"}
+    about: Any = {"by": "one", "state": "proposed", "content": {"criteria": {}}}
     world.runtime.journal.append([ERASURE_PROPOSED.draft("e-1", about)])
     waits = ("approval_waiting", "erasure", "e-1")
     assert waits in list_waiting(world, person(world, Role.ADMINISTRATOR))
@@ -149,7 +152,9 @@ def test_a_seeded_bug_that_shows_what_no_route_would_is_seen(
     propose(world, ann, plate="01N300AA")
     kinds = {kind for kind, _, _ in list_waiting(world, auditor)}
     assert kinds <= {"alarm"}
-    monkeypatch.setattr(answers, "_GIVEN", {"watchlist": ("GET", PATH)})
+    may = {Right.APPROVE: frozenset({Role.INTEGRITY})}
+    seeded = {"watchlist": replace(WATCH_LIST, shown=("GET", PATH), may=may)}
+    monkeypatch.setattr(desk, "list_matters", lambda: seeded)
     kinds = {kind for kind, _, _ in list_waiting(world, auditor)}
     assert kinds <= {"alarm"}, "the rules of bodies hold by themselves"
     shown = {"approval.waiting": {"matter": "watchlist"}}

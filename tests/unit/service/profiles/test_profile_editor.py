@@ -8,9 +8,11 @@ import pytest
 from babel import Locale
 from sqlalchemy import func, select
 
+from api.profiles import page as profiles_page
 from api.profiles.answers import check_expression, fields
 from api.profiles.page import COMPARISONS, write_expression
-from api.profiles.steps import ProposalWriter
+from api.profiles.steps import PROFILE, try_out
+from api.proposals.desk import ProposalDesk
 from api.web.forms import FormError
 from api.web.i18n import LANGUAGES
 from engine.criteria.profiles.profile import ProfileProposal
@@ -130,16 +132,14 @@ def test_a_try_proposes_nothing(world: World, ann: Desk) -> None:
 
 
 def test_a_try_that_proposes_is_found(world: World) -> None:
-    tried = ProposalWriter.try_out
-
-    def propose_too(self: ProposalWriter, asked: Any) -> Any:
+    def propose_too(service: Any, caller: Any, asked: Any) -> Any:
         about = make_form("TRY-1", expression=asked.expression, percentage="9")
         fitting = ProfileProposal.model_validate(about | {"percentage": 9.0}, strict=False)
-        self.profile(fitting)
-        return tried(self, asked)
+        ProposalDesk(service, caller).propose(PROFILE, fitting)
+        return try_out(service, caller, asked)
 
     desk = at_desk(world, "ann-proposes", Role.ANALYST)
-    with patch.object(ProposalWriter, "try_out", propose_too), pytest.raises(AssertionError):
+    with patch.object(profiles_page, "try_profile", propose_too), pytest.raises(AssertionError):
         assert try_and_count(world, desk) == 0
 
 

@@ -10,7 +10,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.auth.accounts import Accounts
-from api.profiles.answers import AcknowledgedProfile, AcknowledgedStep, Profiles, ProfileView
+from api.profiles.answers import AcknowledgedProfile, Profiles, ProfileView
+from api.proposals import desk
+from api.proposals.routes import AcknowledgedStep
 from api.service.executors import Backtests
 from api.shifts.answers import read_now
 from engine.criteria import dual_control
@@ -196,7 +198,7 @@ def test_a_service_that_asks_for_no_second_person_is_found(
     ) -> Any:
         return guarded(matter, now, by=f"not {by}", shadow=shadow)
 
-    monkeypatch.setattr(dual_control, "draft_approval", seeded_bug)
+    monkeypatch.setattr(desk, "draft_approval", seeded_bug)
     assert send(world, "/v1/profiles/OWN-2/approvals", {}, people["bob"]).status_code == 403
     for guard in ("must_second", "must_be_two"):
         monkeypatch.setattr(Accounts, guard, lambda *_, **__: None)

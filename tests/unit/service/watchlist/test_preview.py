@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from api import watchlist as entry_preview
 from api import watchlist as watchlist_page
-from api.profiles.steps import ProposalWriter
-from api.watchlist import WatchPreview
+from api.proposals.desk import ProposalDesk
+from api.watchlist import WATCH_LIST, WatchPreview
 from engine.criteria.profiles.checker import program
 from engine.criteria.watchlist import NAMED
 from engine.domain.rights import Role
@@ -88,7 +88,7 @@ def test_a_preview_that_records_is_found(world: World, decisions: list[str]) -> 
 
         about = asked.model_dump(exclude={"days"}, exclude_none=True)
         entry = WatchEntry(**about, reason="x", expiry=datetime(2026, 12, 1, tzinfo=UTC))
-        ProposalWriter(service, caller).entry(entry)
+        ProposalDesk(service, caller).propose(WATCH_LIST, entry)
         return made(service, caller, asked)
 
     with patch.object(watchlist_page, "preview_entry", record_too):

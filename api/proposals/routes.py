@@ -1,0 +1,175 @@
+"""Proposals over HTTP and as a page: one list, one way to propose, one way to approve."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from api.http.answers import Answer, AnswerSchema, Time
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.http.request_bodies import body_of, parse_body
+from api.http.responses import answer, creates, json_router
+from api.proposals.desk import Proposal, ProposalDesk, Retirement
+from api.proposals.matters import Approval, list_matters
+from api.service.runtime import Runtime
+from api.web.page_route import PageRoute, TheVisit, Visit
+from api.web.visitor import TheForm
+from engine.domain.records import Identifier, Record, Text
+from engine.domain.rights import Right
+from engine.domain.time_units import moment, rfc3339
+from engine.errors import RecordError
+from engine.journal.receipts import Receipt
+
+router = json_router("/v1/proposals", "proposals", 404, 409, 413)
+page_router = APIRouter(prefix="/proposals", route_class=PageRoute, include_in_schema=False)
+
+
+class ProposalRequest(Record):
+    """A proposal: something new with its content, or that something leaves."""
+
+    matter: Identifier
+    """``profile``, ``watchlist`` or ``account``; others are proposed by ``darvoza propose``."""
+    content: dict[str, Any] | None = None
+    """As the matter has it: a profile, an entry of the watch list, a grant."""
+    leaves: Identifier | None = None
+    """The profile or entry that shall leave, in place of a content."""
+    why: Text | None = None
+    """Why it shall leave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(Answer):
+    """What waits for a second person."""
+
+    number: int
+    """By which it is approved."""
+    what: Literal["proposal", "retirement"]
+    by: str
+    """Who began it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalView(Answer):
+    """A proposal and where it stands."""
+
+    matter: str
+    id: str
+    state: Literal["proposed", "shadow", "in_force", "retired"]
+    author: str
+    approvals: list[str]
+    proposed_at: Time
+    since: Time
+    """When it entered its present state."""
+    waiting: Waiting | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposals(Answer):
+    """Proposals by matter, the oldest first."""
+
+    tables = ("proposals",)
+    proposals: list[ProposalView]
+
+
+class AcknowledgedStep(AnswerSchema):
+    """A step of two people that stands in the journal."""
+
+    kind: str
+    id: str
+    state: Literal["proposed", "shadow", "in_force", "retired"]
+    recorded_at: datetime
+    receipt: Receipt
+
+
+async def desk_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> ProposalDesk:
+    """Return what takes the caller's steps, once for each of their idempotency keys."""
+    return ProposalDesk(service, caller, key)
+
+
+TheDesk = Annotated[ProposalDesk, Depends(desk_of)]
+TheApproval = Annotated[Approval, Depends(body_of(Approval, is_owed=False))]
+TheRetirement = Annotated[Retirement, Depends(body_of(Retirement))]
+State = Annotated[
+    Literal["waiting", "proposed", "shadow", "in_force", "retired"] | None,
+    Query(description="Where a proposal stands; ``waiting``: for a second person."),
+]
+
+
+@router.get("", response_model=Proposals)
+def proposals(desk: TheDesk, state: State = None) -> Response:
+    """Return what was proposed in the matters that the caller sees."""
+    found = [
+        _describe(one)
+        for one in desk.list()
+        if state in (None, one.state.state) or (state == "waiting" and one.waits)
+    ]
+    return answer(Proposals(proposals=found))
+
+
+def _describe(proposal: Proposal) -> ProposalView:
+    state = proposal.state
+    waiting = None
+    if proposal.waits and state.pending is not None:
+        what: Literal["proposal", "retirement"] = "retirement" if state.leaving else "proposal"
+        waiting = Waiting(number=state.pending, what=what, by=proposal.begun_by)
+    return ProposalView(
+        matter=proposal.matter.name,
+        id=state.subject,
+        state=state.state,
+        author=state.author,
+        approvals=[*state.approvals],
+        proposed_at=rfc3339(state.proposed_at),
+        since=rfc3339(state.since),
+        waiting=waiting,
+    )
+
+
+@router.post("", **creates(dict[str, Any], body=ProposalRequest))
+def propose(
+    desk: TheDesk, wanted: Annotated[ProposalRequest, Depends(body_of(ProposalRequest))]
+) -> Response:
+    """Propose something, or that something leaves; it counts once another person approves it."""
+    matter = list_matters().get(wanted.matter)
+    if matter is None:
+        raise RecordError("proposal", "matter", "unknown_enumeration", "no such matter")
+    if wanted.leaves is not None:
+        asked = parse_body(orjson.dumps({"reason": wanted.why}), Retirement)
+        return answer(desk.retire(matter, wanted.leaves, asked), 201)
+    content = parse_body(orjson.dumps(wanted.content or {}), matter.content)
+    return answer(desk.propose(matter, content), 201)
+
+
+@router.post("/{number}/approvals", **creates(dict[str, Any], body=Approval, is_owed=False))
+def approve(desk: TheDesk, number: Annotated[int, Path(ge=1)], approval: TheApproval) -> Response:
+    """Agree to what waits under this number; never the person who began it."""
+    return answer(desk.approve_number(number, approval), 201)
+
+
+@page_router.get("")
+def show(visit: TheVisit, service: TheService) -> Response:
+    """Show what waits, the newest first."""
+    return _show_page(visit, service)
+
+
+@page_router.post("/{number}/approvals")
+def approve_on_show_page(
+    visit: TheVisit, service: TheService, _: TheForm, number: Annotated[int, Path(ge=1)]
+) -> Response:
+    """Agree to what waits; of an invitation show the approver's code once."""
+    done = ProposalDesk(service, visit.caller).approve_number(number, Approval())
+    return _show_page(visit, service, done=done)
+
+
+def _show_page(visit: Visit, service: Runtime, *, done: dict[str, Any] | None = None) -> Response:
+    waiting = [one for one in ProposalDesk(service, visit.caller).list() if one.waits]
+    waiting.sort(key=lambda one: -one.state.since)
+    return visit.page(
+        "proposals.html",
+        json_address="/v1/proposals?state=waiting",
+        waiting=[(one, moment(one.state.since)) for one in waiting],
+        approves=lambda matter: visit.caller.permits(matter.rule(Right.APPROVE)),
+        is_done=done is not None,
+        code=(done or {}).get("code"),
+    )
