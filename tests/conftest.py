@@ -18,9 +18,7 @@ from tests.support.sizes import PROOF
 
 if TYPE_CHECKING:
     from engine.storage.database import Store
-    from experiments.faults.service_process import Forker
     from experiments.support.postgres import Cluster
-    from tests.support.provider_process import IdentityProvider
     from tests.support.running_service import World
 
 
@@ -116,32 +114,6 @@ def cluster() -> "Iterator[Cluster]":
         server = Cluster(Path(home))
         yield server
         server.stop(signal.SIGINT)
-
-
-@pytest.fixture(scope="session")
-def forker(long_shift: None) -> "Iterator[Forker]":
-    """Import the service once, to be forked by every test that starts or kills it."""
-    from api.cli.experiments import forker
-
-    with forker() as forks:
-        yield forks
-
-
-@pytest.fixture(scope="session")
-def training_home(forker: "Forker", tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make one training home with its solutions next to it, to be shared or copied."""
-    from tests.support.training_exercises import make_training_home
-
-    return make_training_home(forker, tmp_path_factory.mktemp("training") / "home")
-
-
-@pytest.fixture(scope="session")
-def identity_provider() -> "Iterator[IdentityProvider]":
-    """Run one identity provider for the session; under xdist, one for each worker that asks."""
-    from tests.support.provider_process import running_provider
-
-    with running_provider() as provider:
-        yield provider
 
 
 @pytest.fixture(scope="session")

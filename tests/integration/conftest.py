@@ -1,9 +1,13 @@
 """Tests that need processes, servers, a browser or whole systems; a store is of both kinds."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from experiments.faults.service_process import Forker
+from tests.integration.api.training.training_exercises import make_training_home
+from tests.integration.service.auth.provider_process import IdentityProvider, running_provider
 from tests.support.emptied_database import empty_database, make_store_url
 
 
@@ -21,3 +25,25 @@ def server_url(request: pytest.FixtureRequest) -> str | None:
     url: str = request.getfixturevalue("postgresql_database")
     empty_database(url)
     return url
+
+
+@pytest.fixture(scope="session")
+def forker(long_shift: None) -> Iterator[Forker]:
+    """Import the service once, to be forked by every test that starts or kills it."""
+    from api.cli.experiments import forker
+
+    with forker() as forks:
+        yield forks
+
+
+@pytest.fixture(scope="session")
+def training_home(forker: Forker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make one training home with its solutions next to it, to be shared or copied."""
+    return make_training_home(forker, tmp_path_factory.mktemp("training") / "home")
+
+
+@pytest.fixture(scope="session")
+def identity_provider() -> Iterator[IdentityProvider]:
+    """Run one identity provider for the session; under xdist, one for each worker that asks."""
+    with running_provider() as provider:
+        yield provider

@@ -28,8 +28,8 @@ from features.offline.sql.national_job import finish_history
 from features.offline.sql.spark_engine import Split, answer, session
 from features.offline.sql.window_queries import Question, encode, questions, split
 from tests.support import sql_bugs
-from tests.support.random_histories import history, tables
 from tests.support.sizes import PROOF
+from tests.unit.features.random_histories import history, tables
 
 CROSSINGS_OF_20_000_EVENTS = 13_000
 LATEST = Plan(

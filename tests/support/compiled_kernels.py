@@ -16,7 +16,7 @@ from features.offline import kernel
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from features.online.counter_states import load_kernels
-from tests.support.random_histories import history, tables
+from tests.unit.features.random_histories import history, tables
 
 
 def compile_kernels() -> None:

@@ -6,7 +6,7 @@ from playwright.sync_api import FilePayload, Page, expect
 from tests.integration.browser.page_layouts import looked_at
 from tests.integration.browser.users_and_vehicles import Site, signed_in
 from tests.support.running_service import POST
-from tests.support.sample_files import SVG, picture, report
+from tests.unit.service.cases.sample_files import SVG, picture, report
 from tests.unit.service.reports.test_acts import act
 
 WAYS = (("en", "1.5"), ("ru", "1,5"))

@@ -18,9 +18,9 @@ from tests.integration.browser.conftest import PATIENCE_MS
 from tests.integration.browser.page_layouts import CHECK, looked_at
 from tests.integration.browser.users_and_vehicles import QUEUE, ROLES, Site, sign_in, signed_in
 from tests.integration.service.profiles.test_profile_pages import FIGURES
-from tests.support.link_partner import link_partner
 from tests.support.running_service import POST
 from tests.support.sizes import PROOF
+from tests.unit.engine.links.link_partner import link_partner
 from tests.unit.service.reports.test_acts import act
 
 WORDS = {

@@ -11,8 +11,8 @@ from api.oidc import page as sign_on_page
 from tests.integration.browser.axe import grave
 from tests.integration.browser.conftest import PATIENCE_MS
 from tests.integration.browser.users_and_vehicles import QUEUE, Site
-from tests.support.approved_mapping import trust_provider
-from tests.support.provider_process import PASSWORD, IdentityProvider
+from tests.integration.service.auth.approved_mapping import trust_provider
+from tests.integration.service.auth.provider_process import PASSWORD, IdentityProvider
 
 
 @pytest.fixture

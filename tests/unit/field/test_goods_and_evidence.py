@@ -43,7 +43,7 @@ from engine.selection import (
 from features.catalogue.encoder import encode
 from features.history.tables import SCHEMAS, derive_known_times
 from models.statistics.intervals import clopper_pearson, share
-from tests.support.random_histories import START
+from tests.unit.features.random_histories import START
 from tests.unit.field.broken_statements import list_broken
 
 TABLE_I = (

@@ -17,8 +17,8 @@ from features.catalogue.encoder import encode
 from features.catalogue.plan import Plan
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from tests.support.random_histories import History, tables
 from tests.unit.features.catalogue.test_mirror_features import line, make_exit, passage
+from tests.unit.features.random_histories import History, tables
 from tests.unit.field.broken_statements import list_broken
 
 NAMES = (

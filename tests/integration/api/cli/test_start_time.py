@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from api.cli.main import app as command_line
 from api.site import ROUTERS
-from tests.support import bulk_folders as folders
+from tests.unit.features.intake import bulk_folders as folders
 
 
 def answers() -> list[object]:

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from api.cli import main as command_line
-from tests.support import bulk_folders as folders
+from tests.unit.features.intake import bulk_folders as folders
 
 ROOT = Path(__file__).parents[4]
 UV = ROOT / ".tools" / "bin" / "uv"

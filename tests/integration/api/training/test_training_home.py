@@ -36,7 +36,7 @@ from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.exercises import PAPERS, Pick
 from tests.integration.api.training.conftest import CANARY, has_canary
-from tests.support.training_exercises import ORDER
+from tests.integration.api.training.training_exercises import ORDER
 
 FIRST = TRAINING_HOME.draft("", {"seed": 1, "crossings": 500, "mode": "rules_only"})
 PICK = TRAINING_PICK.draft(

@@ -28,7 +28,7 @@ from api.exercises.certificates import (
     sign_certificate,
     verify_signed,
 )
-from api.exercises.desk import default_truth, open_exercise_home
+from api.exercises.desk import default_truth
 from api.exercises.service import ExerciseRuntime, create_exercise_app, open_exercise_runtime
 from api.service.assembly import open_network
 from api.web.i18n import LANGUAGES, ReaderLocale
@@ -39,7 +39,6 @@ from engine.errors import (
     HomeError,
     InputError,
     NotAllowedError,
-    NotAuthenticatedError,
     NotFoundError,
     RecordError,
 )
@@ -51,7 +50,7 @@ from engine.storage.home import DATABASE_VARIABLE
 from tests.integration.api.training.conftest import CANARY, has_canary
 from tests.support.page_session import Desk
 from tests.support.running_service import CHEAP, World
-from tests.support.sample_files import report
+from tests.unit.service.cases.sample_files import report
 
 BANNER = {
     "en": "nothing of it reaches a live service",
@@ -59,7 +58,6 @@ BANNER = {
     "uz": "hech narsa ish tizimiga oʻtmaydi",
     "tg": "ба низоми корӣ намегузарад",
 }
-DIGEST = re.compile(r"[0-9a-f]{64}")
 PLACE = re.compile(r'<option value="([a-z_]+\.[a-z_]+)"')
 WRONG = re.compile(r'<div class="alert" id="wrong".*?</div>', re.DOTALL)
 
@@ -256,30 +254,6 @@ def test_a_certificate_is_read_back_and_checked_by_its_digest(
     assert verify(runtime.store, []).ok
 
 
-def test_the_commands_write_and_check_a_certificate(
-    service: TestClient, training_home: Path, tmp_path: Path
-) -> None:
-    made = CliRunner().invoke(app, ["training", "enrol", "cy", "--home", str(training_home)])
-    known = {"DARVOZA_PASSWORD": made.stdout.strip()}
-    about = ["--home", str(training_home), "--as", "cy"]
-    for exercise in ("shift-1", "shift-2"):
-        words = ["training", "close", exercise, *about]
-        assert CliRunner().invoke(app, words, env=known).exit_code == 0
-    out = tmp_path / "certificate.pdf"
-    words = ["training", "certificate", *about, "--out", str(out), "--language", "uz", "--json"]
-    result = json.loads(CliRunner().invoke(app, words, env=known).stdout)
-    assert out.read_bytes().startswith(b"%PDF") and DIGEST.fullmatch(result["digest"])
-    check = ["training", "check", "--home", str(training_home)]
-    assert "certificate of cy" in CliRunner().invoke(app, [*check, result["digest"]]).stdout
-    assert isinstance(CliRunner().invoke(app, [*check, "0" * 64]).exception, NotFoundError)
-    key = ["training", "key", "--home", str(training_home)]
-    public = CliRunner().invoke(app, key).stdout.strip()
-    verified = CliRunner().invoke(app, ["training", "verify", str(out), "--key", public])
-    assert verified.stdout.startswith("signed: certificate of cy, skill")
-    other = CliRunner().invoke(app, ["training", "verify", str(out), "--key", "11" * 32])
-    assert isinstance(other.exception, RecordError)
-
-
 def test_anybody_with_the_public_key_checks_a_certificate_without_the_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,27 +293,6 @@ def test_anybody_with_the_public_key_checks_a_certificate_without_the_home(
     assert verify_signed(forged, named).person, "its own key says nothing"
 
 
-def test_people_of_a_training_home_renew_their_own_password(
-    service: TestClient, runtime: ExerciseRuntime
-) -> None:
-    """By the page of the live service: the old one, and a wrong one, open nothing."""
-    desk, old = enter_with_password(service, "renewing")
-    shown = desk.get("/account").text
-    assert BANNER["en"] in shown and 'action="/account/password"' in shown
-    assert 'href="/account"' in desk.get("/").text
-    assert "every post" not in shown
-    wrong = desk.send("/account", "/account/password", {"password": "not mine"})
-    assert wrong.status_code == 422
-    with patch("api.auth.credentials._HASHER", CHEAP):
-        made = desk.send("/account", "/account/password", {"password": old})
-    assert made.status_code == 200
-    (new,) = re.findall(r"<code>([^<]+)</code>", made.text)
-    assert runtime.accounts.sign_in("renewing", new) is Role.SUPERVISOR
-    with pytest.raises(NotAuthenticatedError):
-        runtime.accounts.sign_in("renewing", old)
-    assert verify(runtime.store, []).ok
-
-
 def test_no_live_route_is_there_and_no_live_home_is_served(
     service: TestClient, live: Path, training_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,10 +324,3 @@ def test_a_pick_of_the_pages_reaches_no_live_journal(
         with swapped, patch.object(journal_module, "require_kinds", lambda *_, **__: None):
             pick(desk, second, **{"place-1": "papers"})
         assert has_canary(live)
-
-
-def test_a_fact_of_an_exercise_has_its_message(training_home: Path) -> None:
-    with open_exercise_home(training_home):
-        shown = json.loads((training_home / "exercises/shift-1.json").read_bytes())
-    fact = shown["cases"][0]["facts"][0]
-    assert {"text", "message", "parameters", "code"} == set(fact)

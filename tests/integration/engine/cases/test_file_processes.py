@@ -11,8 +11,8 @@ from engine.cases.files import find_case_file_faults, sweep_files
 from engine.errors import RecordError
 from engine.storage.database import Store
 from engine.storage.home import Home
-from tests.support.sample_files import CALL, act, report
 from tests.unit.engine.cases.test_file_store import DIGEST, list_names
+from tests.unit.service.cases.sample_files import CALL, act, report
 
 
 def test_a_file_is_looked_into_in_another_process(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from engine.storage.database import Store, fetch_rows, insert_rows
 from engine.storage.home import DATABASE_VARIABLE
 from features.online.counter_store import COUNTERS
 from features.online.crossing_index import PASSAGES
+from tests.integration.engine.targeting.server_talk import Talk, listen
 from tests.support.emptied_database import empty_database
 from tests.support.running_service import make_home
-from tests.support.server_talk import Talk, listen
 from tests.unit.engine.targeting.test_targeting import ask, open_service
 
 MOST_WAITS = 25

@@ -1,16 +1,11 @@
 """Questions by SQL see a home as of a time, read only, with identifiers as digests."""
 
-import csv
-import io
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from typer.testing import CliRunner
 
@@ -23,7 +18,6 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.analysis import home_history
 from experiments.analysis.home_history import NAMES, digest_column, open_history
-from features.catalogue.catalogue import CATALOGUE
 
 Ask = Callable[..., Any]
 
@@ -188,38 +182,6 @@ def test_digests_keep_equal_vehicles_equal_and_nulls_null() -> None:
     assert (x, absent, empty) == (again, None, [])
     assert x != y
     assert digest_column(plates, "plate", b"other").to_pylist()[0] != first
-
-
-def test_missing_features_are_null(ask: Ask) -> None:
-    (row,) = ask("SELECT * FROM features LIMIT 1")
-    names = [name for name in row if name not in {"crossing_id", "as_of"}]
-    sums = ", ".join(f'sum(CAST(isnan("{name}") AS INT)) AS "{name}"' for name in names)
-    (counts,) = ask(f"SELECT {sums} FROM features")  # noqa: S608 - names of the catalogue
-    assert not any(counts.values())
-    assert pc.sum(pa.array([value is None for value in row.values()])).as_py() > 0
-
-
-def test_csv_cells_are_safe_for_a_spreadsheet(home: Path) -> None:
-    query = "SELECT '=1+1' AS a, NULL AS b, -2.5 AS c, ['-x', 'y'] AS d"
-    words = ["sql", query, "--csv", "--home", str(home)]
-    rows = list(csv.reader(io.StringIO(CliRunner().invoke(app, words).stdout)))
-    assert rows == [["a", "b", "c", "d"], ["'=1+1", "", "-2.5", "'-x;y"]]
-
-
-def test_an_answer_has_one_form(home: Path) -> None:
-    found = CliRunner().invoke(app, ["sql", "SELECT 1", "--csv", "--json", "--home", str(home)])
-    assert found.exit_code == 2 and "--csv or --json" in found.output
-
-
-def test_features_as_csv_are_empty_where_missing_and_have_times(home: Path) -> None:
-    query = "SELECT * FROM features ORDER BY crossing_id LIMIT 40"
-    text = CliRunner().invoke(app, ["sql", query, "--csv", "--home", str(home)]).stdout
-    rows = list(csv.DictReader(io.StringIO(text)))
-    cells = [cell for row in rows for name, cell in row.items() if name in CATALOGUE]
-    assert len(cells) == 40 * len(CATALOGUE)
-    assert "" in cells
-    assert all(isfinite(float(cell)) for cell in cells if cell)
-    assert {datetime.fromisoformat(row["as_of"]).utcoffset() for row in rows} == {timedelta(0)}
 
 
 def test_python_opens_a_home_as_of_a_time(home: Path) -> None:

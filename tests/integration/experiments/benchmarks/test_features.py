@@ -5,7 +5,7 @@ import pytest
 
 from engine.domain.time_units import DAY
 from experiments.benchmarks import features as bench
-from tests.support.random_histories import history, tables
+from tests.unit.features.random_histories import history, tables
 
 
 def test_all_contestants_agree_and_one_that_does_not_is_not_timed(

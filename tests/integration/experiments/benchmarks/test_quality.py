@@ -9,7 +9,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.labels import labels
 from models.data.build_dataset import assemble
-from tests.support.random_histories import history, tables
+from tests.unit.features.random_histories import history, tables
 
 FOUND = tables(history(3, 400))
 

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.cli import experiments as commands
 from api.cli.main import app
 from engine.storage.home import DATABASE_VARIABLE
 from experiments.benchmarks.scale import run as scale
-from experiments.benchmarks.scale.growth_laws import draw, fit_powers
+from experiments.benchmarks.scale.growth_laws import fit_powers
 from experiments.benchmarks.scale.sized_home import SizedHome
 from experiments.support.processes import CommandCost, HomeCommands
 from tests.support.sizes import PROOF
@@ -51,54 +50,6 @@ def test_growth_in_proportion_is_a_power_of_one_and_steeper_growth_fails() -> No
     assert seen["load, s"] == (1.3, False)
     assert seen["load, MB of memory"] == seen["disk, MB"] == (1.0, True)
     assert seen["features, s"] == seen["train, MB of memory"] == (0.0, True)
-
-
-def test_the_picture_has_every_cost_and_says_that_it_is_synthetic(tmp_path: Path) -> None:
-    out = tmp_path / "scale.svg"
-    draw([make_home(60_000), make_home(600_000)], out)
-    drawn = out.read_text("utf-8")
-    for text in ("load, s", "train, MB of memory", "disk, MB", "SYNTHETIC"):
-        assert text in drawn
-
-
-@pytest.mark.parametrize(
-    ("words", "sizes"),
-    [
-        (["scale"], {}),
-        (["scale", "--picture", "out.svg"], {"picture": Path("out.svg")}),
-        (["scale", "--crossings", "2000"], {"crossings": (2000,)}),
-        (["scale", "--untrained"], {"untrained": True}),
-        (["scale", "--crossings", "2000", "5000"], {"crossings": (2000, 5000)}),
-        (
-            ["growth", "--crossings", "2000", "--crossings", "5000"],
-            {"crossings": (2000, 5000), "rows": (1_000_000, 10_000_000)},
-        ),
-        (["quality"], {}),
-        (
-            ["quality", "--network", "rings", "--network", "signs", "--crossings", "2000"],
-            {"networks": ["rings", "signs"], "crossings": 2000, "seed": 1},
-        ),
-        (
-            ["quality", "--network", "rings", "--without", "*_spread_*"],
-            {"networks": ["rings"], "seed": 1, "without": ["*_spread_*"]},
-        ),
-    ],
-)
-def test_sizes_reach_the_benchmark(
-    words: list[str], sizes: dict[str, object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[dict[str, object]] = []
-
-    class Module:
-        @staticmethod
-        def run(_data: Path | None, **given: object) -> list[object]:
-            asked.append(given)
-            return []
-
-    monkeypatch.setattr(commands, "find_module", lambda _name: Module)
-    result = CliRunner().invoke(app, ["bench", *words, "--json"])
-    assert result.exit_code == 0, result.output
-    assert asked == [sizes]
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,10 @@
 """The serving benchmark claims ratios of turns, and runs on histories that ended long ago."""
 
-import itertools
-import json
 from pathlib import Path
 
 import pytest
 
-from engine.domain.time_units import DAY, SystemClock, moment
 from engine.errors import NotEnoughDataError
-from engine.selection import INSPECTED, Channel
-from experiments.benchmarks.serving import deployment
 from experiments.benchmarks.serving.comparison import (
     MLFLOW,
     OURS,
@@ -18,14 +13,10 @@ from experiments.benchmarks.serving.comparison import (
     Start,
     Turn,
     batch_ratio,
-    flush_rows,
     ratios,
     start_rows,
 )
-from experiments.benchmarks.serving.deployment import BATCH, deploy
-from experiments.benchmarks.serving.run import is_referral
-from experiments.support.processes import CommandCost, HomeCommands
-from experiments.synthetic.folder import write
+from experiments.benchmarks.serving.deployment import deploy
 
 SETTING = Setting("16 connections", 16, 1, {})
 
@@ -57,11 +48,6 @@ def test_ratios_are_medians_of_turns_and_bars_hold_from_their_value_on() -> None
     assert slowest[f"processor time against {MLFLOW}, 16 connections"] == (0.091, False)
 
 
-def test_referrals_are_the_answers_that_name_an_inspected_channel() -> None:
-    answers = {channel: json.dumps({"channel": channel.code}).encode() for channel in Channel}
-    assert {channel for channel, answer in answers.items() if is_referral(answer)} == set(INSPECTED)
-
-
 def test_a_start_that_is_ready_before_it_can_decide_is_seen() -> None:
     starts = {OURS: Start(1.4, 2.2), MLFLOW: Start(8.0, 8.1), PLAINLY: Start(2.0, 2.0)}
     found = {one["name"]: (one["seen"], one["must"]) for one in start_rows(starts)}
@@ -75,43 +61,6 @@ def test_batches_are_compared_with_single_decisions_of_the_same_turn() -> None:
     found = batch_ratio([[turn(5.0), turn(1.0)], [turn(3.0), turn(1.0)], slow_machine])
     assert (found["seen"], found["must"], found["holds"]) == (4.5, ">= 4", True)
     assert not batch_ratio([[turn(3.9), turn(1.0)]])["holds"]
-
-
-def test_a_flush_is_compared_with_what_a_peer_needs_to_answer() -> None:
-    shown = {one["name"]: one["seen"] for one in flush_rows(0.003, [turn(1.0), turn(50.0)] * 2)}
-    assert shown["one flush to the disk"] == 3.0
-    against = shown[f"one flush against an answer of {PLAINLY}, 1 connection"]
-    assert against == pytest.approx(0.003 / ((0.1 + 0.002) / 2), abs=0.001)
-
-
-def test_a_history_that_ended_long_ago_is_served(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(
-        tmp_path / "old",
-        crossings=2_000,
-        seed=1,
-        end=moment(SystemClock().now() - 40 * DAY),
-        days=20,
-    )
-    done: list[str] = []
-
-    def run(_commands: HomeCommands, *words: str, password: str = "") -> CommandCost:
-        done.append(words[0])
-        return CommandCost(0.0, 0, {"version": "v", "password": "p", "key": f"k-{words[-1]}"})
-
-    monkeypatch.setattr(HomeCommands, "run", run)
-    monkeypatch.setattr(deployment, "save", lambda *_, **__: ("one", "two"))
-    made = deploy(tmp_path, tmp_path / "old")
-    assert done[:2] == ["load", "train"]
-    assert len(made.bodies) > 10
-    head, _, body = next(made.batches()).partition(b"\r\n\r\n")
-    rows = json.loads(body)
-    assert len(rows) == BATCH and len({row["crossing"]["crossing_id"] for row in rows}) == BATCH
-    (post,) = {row["crossing"]["post"] for row in rows}
-    assert f"Bearer k-{post}".encode() in head
-    asked = list(itertools.islice(made.decisions("one"), 5))
-    assert all(one.startswith(b"POST /v1/decisions HTTP") for one in asked)
 
 
 @pytest.mark.parametrize("missing", ["crossings.csv", "network.toml"])

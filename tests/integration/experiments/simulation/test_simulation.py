@@ -1,15 +1,11 @@
 """The simulation counts what happens, a policy that peeks wins, biased checks are noticed."""
 
-import json
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from api.cli.main import app
 from experiments.simulation.capacity import Setting, Span, draw_setting
 from experiments.simulation.comparison import (
     END,
@@ -17,7 +13,6 @@ from experiments.simulation.comparison import (
     Year,
     compare_pairs,
     compare_policies,
-    draw_plots,
     miss_rate,
     simulate_policy,
 )
@@ -119,24 +114,3 @@ def test_propensities_that_are_wrong_claim_nothing() -> None:
 
     assert miss_rate([made])[0] is not None
     assert miss_rate([doubled])[0] is None
-
-
-def test_the_command_prints_one_object_and_draws(tmp_path: Path) -> None:
-    plot = tmp_path / "plot.svg"
-    asked = ["simulate", "random", "officer", "--crossings", "1500", "--jobs", "1"]
-    done = CliRunner().invoke(app, [*asked, "--json", "--out", str(plot)])
-    made = json.loads(done.stdout)
-
-    assert [one["name"] for one in made["policies"]] == ["random", "officer"]
-    assert [(pair["policy"], pair["over"]) for pair in made["paired"]] == [("officer", "random")]
-    assert plot.read_text().count("officer") >= 2
-    assert "SYNTHETIC" in plot.read_text()
-
-
-def test_a_plot_repeats(tmp_path: Path) -> None:
-    made = compare_policies(
-        {name: [one] for name, one in years().items()}, list(POLICIES), span=SPAN
-    )
-    for name in ("a", "b"):
-        draw_plots(made, tmp_path / name)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

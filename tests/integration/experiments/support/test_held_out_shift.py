@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain.records import Arrival
 from engine.domain.time_units import HOUR, micros
-from experiments.support.arrivals import HeldOutShift, cut_shift, find_opening
+from experiments.support.arrivals import HeldOutShift, cut_shift
 from experiments.synthetic.folder import write
 
 END = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -88,27 +87,3 @@ def test_no_act_of_the_shift_is_history(world: tuple[Path, HeldOutShift]) -> Non
     for name in ("inspections.csv", "seizures.csv"):
         times = [row["recorded_at"] for row in rows(folder / "history" / name)]
         assert times and max(micros(datetime.fromisoformat(at)) for at in times) < OPENS
-
-
-def test_arrivals_are_records_with_their_declarations(world: tuple[Path, HeldOutShift]) -> None:
-    folder, shift = world
-    read = [Arrival.model_validate(body, strict=False) for body in shift.arrivals]
-    declared = [one for one in read if one.declaration is not None]
-    assert declared
-    for one in declared:
-        assert one.declaration is not None
-        assert one.crossing.declaration_id == one.declaration.declaration_id
-    held = {row["declaration_id"] for row in rows(folder / "history" / "declarations.csv")}
-    crossings = rows(folder / "history" / "crossings.csv")
-    assert {row["declaration_id"] for row in crossings} - {""} <= held
-
-
-def test_a_quiet_night_is_made_longer(world: tuple[Path, HeldOutShift]) -> None:
-    folder, _ = world
-    latest = micros(END) - HOUR
-    assert find_opening(folder / "all", latest=latest, entries=1) == latest
-    longer = find_opening(folder / "all", latest=latest, entries=100)
-    assert longer < latest
-    entries = [row for row in rows(folder / "all" / "crossings.csv") if row["direction"] == "entry"]
-    assert sum(read_known_at(row) >= longer for row in entries) >= 100
-    assert micros(END) - longer < 30 * 24 * HOUR

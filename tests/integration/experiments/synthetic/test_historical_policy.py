@@ -6,8 +6,6 @@ from engine.domain.records import PLACES
 from experiments.synthetic import inspections
 from experiments.synthetic.config import Ints
 from experiments.synthetic.inspections import (
-    COUNTERPART,
-    OFFICER,
     RANDOM,
     RANDOM_SHARE,
     SCORE,
@@ -107,25 +105,6 @@ def test_a_steered_random_stream_is_noticed() -> None:
     assert bias(simulate_world(drafted, SteeredStream(drafted))) > BOUND
 
 
-def test_each_post_fills_its_capacity_and_no_more() -> None:
-    of = world()
-    _, rows = list_draws(of)
-    score = 1 - (1 - of.propensity[rows]) / (1 - RANDOM_SHARE)
-    post = of.plan.entry_post[rows]
-
-    for one in np.unique(post):
-        if (post == one).sum() > 500:
-            assert 0.02 < score[post == one].mean() < 0.10
-
-
-def test_picks_by_eye_and_by_word_have_no_propensity_of_the_engine() -> None:
-    basis = np.bincount(world().acts.basis, minlength=4)
-
-    assert basis[OFFICER] > 0
-    assert basis[COUNTERPART] > 0
-    assert basis[[RANDOM, SCORE]].sum() > 0.9 * basis.sum()
-
-
 def test_random_checks_are_thorough_and_finds_lie_where_officers_looked() -> None:
     of = world()
     acts, loads = of.acts, of.plan.loads
@@ -139,12 +118,3 @@ def test_random_checks_are_thorough_and_finds_lie_where_officers_looked() -> Non
     assert acts.places[np.flatnonzero(found), place[found]].all()
     assert (loads.carries[acts.row] & full & ~found).any(), "a search may miss"
     assert acts.places.shape[1] == len(PLACES)
-
-
-def test_labels_come_late_some_by_weeks() -> None:
-    acts = world().acts
-    hours = (acts.recorded_at - acts.completed_at) / 3.6e9
-
-    assert (hours >= 0).all()
-    assert (hours < 3).mean() > 0.5
-    assert 0.01 < (hours > 6 * 24).mean() < 0.06

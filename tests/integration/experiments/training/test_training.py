@@ -15,27 +15,21 @@ from experiments.exercises import (
     Case,
     Course,
     Exercise,
-    Outcome,
     Pick,
     Solution,
     check_pick,
     compare_trainee,
     compose,
     compute_budget,
-    decode_exercise,
-    decode_solution,
     encode_exercise,
-    encode_solution,
     find,
     join_outcomes,
     list_misses,
     measure_baseline,
     measure_skill,
-    pick_as_engine,
     pick_best,
-    summarize,
 )
-from tests.support.scripted_trainees import pick_with_skill
+from tests.integration.experiments.training.scripted_trainees import pick_with_skill
 from tests.support.sizes import PROOF
 
 PLACES = {PAPERS: 10.0, **dict.fromkeys(PRIOR["truck"], 6.0)}
@@ -105,24 +99,6 @@ def test_chance_scores_nothing_and_the_truth_everything() -> None:
     assert abs(np.mean(by_chance)) < 0.1
 
 
-def test_every_contestant_keeps_to_the_minutes() -> None:
-    for exercise, solution in make_course(4):
-        for picks in (pick_as_engine(exercise, solution), pick_best(exercise, solution)):
-            for at, pick in enumerate(picks):
-                check_pick(exercise, pick, picks[:at])
-
-
-def test_intervals_hold_their_values_and_shrink_with_more_vehicles() -> None:
-    one = compare_trainee(*make_course(5)[0], [])
-    rng = np.random.default_rng(0)
-    trainee = np.where(rng.random(len(one.best)) < 0.5, one.best, 0.0)
-    outcome = Outcome(trainee, one.engine, one.chance, one.best)
-    few, many = summarize(outcome)["skill"], summarize(join_outcomes([outcome] * 9))["skill"]
-    assert few["low"] < few["value"] < few["high"]
-    assert few["value"] == many["value"]
-    assert many["high"] - many["low"] < 0.5 * (few["high"] - few["low"])
-
-
 def test_a_search_finds_what_lies_where_it_looks_for_long_enough() -> None:
     case = Case("c", {}, (), (), {}, PLACES)
     both = Answer(place="fuel.tank", wrong="undervalued")
@@ -173,12 +149,6 @@ def test_what_was_missed_says_why_it_could_have_been_seen() -> None:
     assert list_misses(exercise, solution, [Pick("c", (("fuel.tank", 6.0),))]) == []
 
 
-def test_exercises_and_solutions_come_back_as_they_were() -> None:
-    exercise, solution = make_course(2)[1]
-    assert decode_exercise(encode_exercise(exercise)) == exercise
-    assert decode_solution(encode_solution(solution)) == solution
-
-
 def test_what_a_trainee_sees_does_not_depend_on_the_truth() -> None:
     exercise, solution = make_course(2)[0]
     shown = encode_exercise(exercise).decode()
@@ -193,9 +163,3 @@ def test_exercises_share_no_vehicle_and_have_the_finds_of_their_level() -> None:
         sum(one.has_find for one in solution.answers.values()) for _, solution in (first, second)
     ]
     assert finds == [45, 30]
-
-
-def test_a_network_with_too_few_finds_is_refused() -> None:
-    clean = {f"c{at}": Answer() for at in range(100)}
-    with pytest.raises(InputError, match="crossings"):
-        compose(list(clean), clean, Course(50, (1,)), seed=1)

@@ -8,8 +8,8 @@ from pathlib import Path
 from engine.storage.home import Home
 from features.history.tables import read_history
 from features.intake.load import load
-from tests.support import bulk_folders as folders
-from tests.support.bulk_folders import NOW
+from tests.unit.features.intake import bulk_folders as folders
+from tests.unit.features.intake.bulk_folders import NOW
 
 KILLED = """
 import os, signal, sys

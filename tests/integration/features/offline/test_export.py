@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
 from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.encoder import FACTS
 from features.catalogue.plan import Plan
 from features.history.tables import SCHEMAS
-from features.offline import feature_matrix
 from features.offline import feature_matrix as written_matrix
 from features.offline.encoded_history import read_log
-from features.offline.feature_matrix import export, matrix, reads
-from tests.support.random_histories import START, history, known_before, tables
+from features.offline.feature_matrix import export, matrix
 from tests.support.sizes import PROOF
+from tests.unit.features.random_histories import START, history, known_before, tables
 
 PLAN = Plan(CATALOGUE)
 Bits = NDArray[np.int32]
@@ -104,13 +102,3 @@ def test_what_is_added_later_and_what_is_written_since(
     assert earlier.rows + later.rows == 120
     both = np.concatenate([bits(folder / "earlier.parquet"), bits(folder / "later.parquet")])
     np.testing.assert_array_equal(both, bits(folder / "whole.parquet"))
-
-
-def test_finishing_one_by_one_is_finishing_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = read_log(tables(history(6, 300)), PLAN)
-    found = reads(log, PLAN)
-    facts = [log.facts[place] for place in range(len(FACTS))]
-    slots = np.array([*facts, log.as_of, *(found[read] for read in PLAN.reads)], np.float64).T
-    monkeypatch.setattr(feature_matrix, "_ROWS_AT_ONCE", 64)
-    one_by_one = matrix(log, PLAN).values.view(np.int32)
-    np.testing.assert_array_equal(one_by_one, PLAN.finish(slots).view(np.int32))

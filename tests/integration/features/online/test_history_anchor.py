@@ -24,8 +24,8 @@ from features.catalogue.plan import Plan
 from features.intake.load import load
 from features.online.backfill import open_epoch
 from models.bundle import MANIFEST, sign, signing_key
-from tests.support import bulk_folders as folders
-from tests.support.bulk_folders import NOW
+from tests.unit.features.intake import bulk_folders as folders
+from tests.unit.features.intake.bulk_folders import NOW
 
 PLAN = Plan(CATALOGUE)
 VERSION = "m-1"

@@ -25,10 +25,10 @@ from tests.integration.features.online.decision_process import (
     decide,
     prepare,
 )
-from tests.support.random_histories import NETWORK, history
-from tests.support.record_batches import Step, batches, steps
-from tests.support.replay import PLAN, bits
 from tests.support.sizes import PROOF
+from tests.unit.features.online.record_batches import Step, batches, steps
+from tests.unit.features.online.replay import PLAN, bits
+from tests.unit.features.random_histories import NETWORK, history
 
 PROCESSES = 4
 CROSSINGS = 54_000 if PROOF else 100

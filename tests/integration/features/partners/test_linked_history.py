@@ -25,12 +25,10 @@ from features.partners.linked_history import (
     isolate_histories,
     link_histories,
     list_administrations,
-    list_facing_posts,
 )
 from features.partners.message_replay import LINE_DELAY
-from features.partners.movements import MOST_ITEMS
-from tests.support.facing_posts import EAST, NETWORK, WEST, facing_history
-from tests.support.random_histories import START
+from tests.unit.api.links.facing_posts import EAST, NETWORK, WEST, facing_history
+from tests.unit.features.random_histories import START
 
 TABLES = tuple(SCHEMAS)
 CUT = START + 150 * DAY
@@ -63,42 +61,6 @@ def test_each_record_belongs_to_one_administration(whole_history: Tables) -> Non
         )
     for name, posts in list_administrations(NETWORK).items():
         assert set(own[name].crossings["post"].to_pylist()) == posts == {*own[name].network.posts}
-
-
-def test_facing_posts_are_named_from_each_side() -> None:
-    assert list_facing_posts(NETWORK, WEST, EAST) == (("W1", "E1"), ("W2", "E2"))
-    assert list_facing_posts(NETWORK, EAST, WEST) == (("E1", "W1"), ("E2", "W2"))
-    assert list_facing_posts(NETWORK, WEST, WEST) == ()
-
-
-def test_a_pair_that_one_side_names_is_a_pair() -> None:
-    """A network file need not say it twice."""
-    posts = {
-        code: post.model_copy(update={"pair": None}) if code[0] == "E" else post
-        for code, post in NETWORK.posts.items()
-    }
-    network = replace(NETWORK, posts=MappingProxyType(posts))
-    assert list_facing_posts(network, WEST, EAST) == (("W1", "E1"), ("W2", "E2"))
-    assert list_facing_posts(network, EAST, WEST) == (("E1", "W1"), ("E2", "W2"))
-
-
-def test_a_declaration_of_very_many_items_travels_with_the_heaviest(whole_history: Tables) -> None:
-    crossings = whole_history.crossings.to_pylist()
-    name = next(
-        one["declaration_id"]
-        for one in crossings
-        if one["post"] == "W1" and one["direction"] == "exit"
-    )
-    row = whole_history.goods_items.filter(
-        pc.equal(whole_history.goods_items["declaration_id"], name)
-    ).to_pylist()[0]
-    many = [row | {"item_no": n + 2, "net_mass_kg": float(n)} for n in range(1_200)]
-    added = pa.Table.from_pylist(many, schema=whole_history.goods_items.schema)
-    items = pa.concat_tables([whole_history.goods_items, added])
-    found = link_histories(replace(whole_history, goods_items=items))
-    came = read_received(found, EAST, "goods_items").filter(pc.field("item_no") > 1)
-    masses = came["net_mass_kg"].to_pylist()
-    assert (len(masses), min(masses)) == (MOST_ITEMS - 1, 1_200 - (MOST_ITEMS - 1))
 
 
 def test_a_manifest_is_the_agreed_part_of_an_exit_known_on_arrival(

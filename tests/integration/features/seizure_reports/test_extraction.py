@@ -3,7 +3,6 @@
 import json
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fpdf import FPDF
@@ -11,9 +10,9 @@ from typer.testing import CliRunner
 
 from api.cli.main import app
 from engine.errors import RecordError
-from features.seizure_reports import dates, extraction, quantities
+from features.seizure_reports import dates, extraction
 from features.seizure_reports.extraction import ProposedSeizure, describe, read_seizure_report
-from features.seizure_reports.folded_text import FoldedText, Language, find_language, read_lexicon
+from features.seizure_reports.folded_text import FoldedText, Language
 from features.seizure_reports.quantities import Number, find_numbers
 from tests.support.sizes import PROOF
 
@@ -101,48 +100,6 @@ def test_what_is_not_stated_stays_absent() -> None:
     (seizure,) = read("A quantity of heroin was seized.")
     assert values(seizure) == {"substance": "heroin"}
     assert read("The truck carried onions. Nothing was found.") == []
-
-
-def test_the_whole_counts_and_not_each_packet(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "Изъято 4 пакета героина по 250 г каждый, общий вес 1 кг."
-    (seizure,) = read(text)
-    assert values(seizure)["quantity_g"] == 1000.0
-    monkeypatch.setattr(quantities, "_NEAR", -1)  # seeded bug: no word around a mass counts
-    monkeypatch.setattr(quantities, "_mark", lambda _text, one, *_: one)
-    (wrong,) = read(text)
-    assert values(wrong)["quantity_g"] == 250.0
-
-
-@pytest.mark.parametrize(
-    ("text", "language", "value"),
-    [
-        ("2,300 g", "en", 2300.0),
-        ("2,300 кг", "ru", 2.3),
-        ("2 300,5 г", "ru", 2300.5),
-        ("тридцать пять килограммов", "ru", 35.0),
-        ("one hundred and twenty grams", "en", 120.0),
-        ("oʻn ikki kilogramm", "uz", 12.0),
-        ("чилу панҷ грамм", "tg", 45.0),
-    ],
-)
-def test_numbers_are_read_by_the_marks_of_their_language(
-    text: str, language: str, value: float
-) -> None:
-    assert find_numbers(FoldedText(text), language)[0].value == value  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("text", "language"), [(ENGLISH, "en"), (RUSSIAN, "ru"), (UZBEK, "uz"), (TAJIK, "tg")]
-)
-def test_the_language_is_found(text: str, language: str) -> None:
-    assert find_language(FoldedText(text).folded) == language
-
-
-def test_no_wording_belongs_to_two_substances() -> None:
-    owners: dict[str, str] = {}
-    for code, wordings in read_lexicon().substances.wordings.items():
-        for wording in wordings:
-            assert owners.setdefault(wording, code) == code
 
 
 def test_the_command_reads_text_and_pdf_and_refuses_the_rest(tmp_path: Path) -> None:
@@ -250,22 +207,6 @@ def test_items_of_a_digest_are_read_by_themselves(monkeypatch: pytest.MonkeyPatc
     assert count_read(DIGEST, monkeypatch) > 50 * len(DIGEST)
 
 
-def test_an_item_is_read_under_the_heads_of_its_table() -> None:
-    """Passages of a mass are where the report has them, the heads above them or not."""
-    row = "| {}.03.2021 | heroin | {},5 |"
-    rows = "\n".join(row.format(10 + n, 2 + n) for n in range(9))
-    text = f"Events of March.\n\n| date | substance | net weight, kg |\n|---|---|---|\n{rows}"
-    seizures = read(text)
-    assert [one.quantity_g and one.quantity_g.value for one in seizures] == [
-        2500.0 + 1000 * n for n in range(9)
-    ]
-    for seizure in seizures:
-        for cited in (seizure.quantity_g, seizure.substance, seizure.seized_on):
-            assert cited is not None
-            place = cited.passage
-            assert text[place.start : place.end] == place.text
-
-
 def test_a_digest_of_too_many_items_is_refused_where_a_bound_is_given() -> None:
     assert len(read_seizure_report(DIGEST, most_items=60).seizures) == 60
     with pytest.raises(RecordError, match="too_many_items"):
@@ -274,23 +215,3 @@ def test_a_digest_of_too_many_items_is_refused_where_a_bound_is_given() -> None:
     assert json.loads(extraction.read_bounded(ROOT, asked)) == json.loads(
         json.dumps(describe(read_seizure_report(ENGLISH, POSTS)))
     )
-
-
-def test_a_term_inside_another_does_not_count_and_masses_far_away_are_not_compared(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What is compared grows with the text, and not with its square."""
-    compared: list[int] = []
-    cost = quantities._cost
-
-    def count(*given: Any) -> float:
-        compared.append(1)
-        return cost(*given)
-
-    monkeypatch.setattr(quantities, "_cost", count)
-    numbers = []
-    for length in (5_000, 10_000, 20_000):
-        compared.clear()
-        read(("heroin 5 kg " * 2_000)[:length])
-        numbers.append(len(compared))
-    assert numbers[1] < 2.5 * numbers[0] and numbers[2] < 2.5 * numbers[1]

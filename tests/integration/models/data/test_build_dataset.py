@@ -13,7 +13,7 @@ from features.offline.column_file import ColumnFile
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from models.data.build_dataset import assemble, build_on_disk, dataset
-from tests.support.random_histories import history, tables
+from tests.unit.features.random_histories import history, tables
 
 PLAN = Plan({name: CATALOGUE[name] for name in ("hour", "weighed_mass_kg", "plate_crossings_30d")})
 

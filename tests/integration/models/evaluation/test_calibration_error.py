@@ -136,27 +136,3 @@ def test_what_is_missing_widens_a_curve_both_ways() -> None:
         ranking_metrics.capture(risk, known, missing=way)(np.ones(800)) for way in ("worst", "best")
     ]
     assert (ends[0] <= whole + 1e-9).all() and (whole <= ends[1] + 1e-9).all()
-
-
-def test_weights_that_do_not_fit_withhold_the_whole_view() -> None:
-    data = small_world(6000, seed=5, days=40, inspect=0.3)
-    data.is_full[:] = data.basis.astype(np.bool_)
-    fair = make_report(data)["targets"]["discrepancy"]["inverse_propensity"]
-    figures = [name for name, one in fair.items() if isinstance(one, dict)]
-    assert len(figures) == 6 and all(fair[name]["knowable"] for name in figures)
-    data.propensity[:] = np.where(np.isnan(data.propensity), np.nan, 0.1)  # the seeded bug
-    data.basis[data.basis == "random"] = "score"
-    made = make_report(data)
-    wrong = made["targets"]["discrepancy"]["inverse_propensity"]
-    assert not any(wrong[name]["knowable"] for name in figures)
-    assert all("do not fit their propensities" in wrong[name]["why"] for name in figures)
-    assert "engine-drawn, weighted to all arrivals)" not in paragraph(made)
-
-
-def test_few_searches_within_capacity_withhold_what_is_said_of_these_alone() -> None:
-    data = small_world(1500, seed=6, days=40, inspect=0.3)
-    data.is_full[:] = data.basis.astype(np.bool_)
-    view = make_report(data)["targets"]["discrepancy"]["inverse_propensity"]
-    for name in ("hit_rate_at_capacity", "recall_at_capacity", "lift"):
-        assert not view[name]["knowable"] and "effective" in view[name]["why"]
-    assert view["base_rate"]["knowable"] and view["auc"]["knowable"]

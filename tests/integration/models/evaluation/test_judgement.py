@@ -20,7 +20,7 @@ from models.evaluation import fairness as module
 from models.evaluation import permutation_importance
 from models.evaluation.fairness import by_group, outcome_test, within
 from models.evaluation.report import evaluate_model
-from models.evaluation.report_text import paragraph, summary
+from models.evaluation.report_text import summary
 from tests.support.sizes import PROOF
 from tests.support.small_dataset import START, small_world
 
@@ -135,16 +135,6 @@ def test_a_group_whose_chances_are_wrong_is_still_found_and_the_old_level_accuse
     assert accused >= 4
 
 
-def test_the_others_of_a_group_are_all_others_shown_or_not() -> None:
-    """Forty posts, the thirty largest shown: what the ten small ones find counts as well."""
-    shown = {f"P-{at:02}": {"at_capacity": {"positives": 20, "n": 100}} for at in range(30)}
-    found = outcome_test({"post": shown}, total=(600 + 1800, 3000 + 2000))
-    assert found["post"]["no_difference"] == []
-    assert len(found["post"]["lower"]) == 30
-    alone = outcome_test({"post": shown}, total=(600, 3000))
-    assert len(alone["post"]["no_difference"]) == 30
-
-
 def test_shifts_are_those_of_the_engine() -> None:
     plan = ShiftPlan()
     data = small_world(500, seed=13, days=20)
@@ -223,10 +213,3 @@ def test_draws_that_never_became_an_act_are_reported_when_decisions_are_at_hand(
 
     assert missing(sent)[0] > missing(None)[0] + 0.2
     assert not missing(sent)[1]
-
-
-def test_short_periods_are_judged_too() -> None:
-    data = small_world(400, seed=11, days=30)
-    first = data.take(np.flatnonzero(data.arrived_at < START + 2 * DAY))
-    assert "not yet knowable" in paragraph(make_report(first))
-    assert make_report(first)["cannot_tell"]

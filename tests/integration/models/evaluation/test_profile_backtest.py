@@ -15,7 +15,7 @@ from features.history.tables import SCHEMAS, Tables
 from features.offline.encoded_history import arrivals, read_log
 from models.evaluation import profile_backtest as module
 from models.evaluation.profile_backtest import profile_backtest
-from tests.support.random_histories import history, tables
+from tests.unit.features.random_histories import history, tables
 
 DAYS = 90
 
@@ -108,29 +108,6 @@ def test_what_comes_later_changes_nothing_in_the_window(past: Tables) -> None:
     fits = (features["carrier_crossings_30d"] >= 1) & (features["carrier_hit_rate"] >= 0)
     assert result["until"] == rfc3339(end + 1)
     assert result["matches"] == int(fits[rows].sum()) > 0
-
-
-def test_the_percentage_and_the_channel_make_the_load(past: Tables) -> None:
-    whole = profile_backtest(past, BacktestSubject("features.is_entry == 1"))
-    half = profile_backtest(past, BacktestSubject("features.is_entry == 1", percentage=50.0))
-    blue = profile_backtest(past, BacktestSubject("features.is_entry == 1", channel="blue"))
-    assert half["matches"] == whole["matches"]
-    assert half["minutes_per_day"] == pytest.approx(whole["minutes_per_day"] / 2)
-    assert half["selected_per_day"] == pytest.approx(whole["selected_per_day"] / 2)
-    assert whole["minutes_per_day"] > 0 == blue["minutes_per_day"]
-
-
-def test_a_home_that_knows_nothing_says_so(past: Tables) -> None:
-    nothing = replace(
-        past,
-        **{
-            name: getattr(past, name).slice(0, 0)
-            for name in ("crossings", "declarations", "goods_items", "inspections", "seizures")
-        },
-    )
-    result = profile_backtest(nothing, BacktestSubject("features.carrier_crossings_30d == 0"))
-    assert (result["arrivals"], result["matches"], result["since"]) == (0, 0, None)
-    assert not result["hit_rate"]["knowable"] and not result["random"]["share_matched"]["knowable"]
 
 
 def draw_searches(past: Tables, *, seed: int) -> tuple[Tables, dict[str, float], float]:

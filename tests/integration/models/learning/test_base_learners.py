@@ -1,7 +1,6 @@
 """The parts of a blend: an average that is one ensemble, and a line that explains itself."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -41,26 +40,6 @@ def test_a_sign_that_the_field_knows_is_kept() -> None:
     assert (np.diff(free.decision_function(rows)) > 0).any()
 
 
-def test_trees_grown_on_some_columns_take_rows_of_all() -> None:
-    some = np.array([0, 3, 5])
-    made = grow(VALUES, LABEL, trees=small(2), signs=FREE, seed=1, among=some)
-    alone = grow(VALUES[:, some], LABEL, trees=small(2), signs=FREE[some], seed=1)
-    np.testing.assert_array_equal(
-        made.decision_function(VALUES), alone.decision_function(VALUES[:, some])
-    )
-
-
-def test_weights_move_the_level() -> None:
-    weight = np.where(LABEL == 1, 3.0, 1.0)
-    for fitted in (
-        lambda w: straight_part(VALUES, LABEL, strength=0.1, weight=w).margin(VALUES),
-        lambda w: grow(
-            VALUES, LABEL, trees=small(1), signs=FREE, seed=1, weight=w
-        ).decision_function(VALUES),
-    ):
-        assert fitted(weight).mean() > fitted(None).mean() + 0.5
-
-
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=False, allow_subnormal=False)
 
 
@@ -83,16 +62,3 @@ def test_a_line_learns_and_holds_what_lies_far_out() -> None:
     far[:, 0] = 50.0, 1e9
     assert np.ptp(LINE.margin(far)) == 0.0
     assert (fold_values(np.array([-3, 3], np.float32)) == [-np.log(4.0), np.log(4.0)]).all()
-
-
-def test_columns_without_a_value_or_a_difference_say_nothing() -> None:
-    values = VALUES.copy()
-    values[:, 4], values[:, 5] = np.nan, 1.0
-    line = straight_part(values, LABEL, strength=0.1)
-    assert (line(VALUES)[:, 4:] == 0.0).all()
-
-
-def test_a_line_of_uneven_columns_is_refused() -> None:
-    kept = LINE.as_dict()
-    with pytest.raises(ValueError, match="one number a feature"):
-        Linear.from_dict(kept | {"fill": kept["fill"][1:]})

@@ -1,14 +1,11 @@
 """Shares of a blend: the usual ones where later rows say nothing, others where they do."""
 
-import json
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from engine.domain.time_units import DAY
-from engine.errors import RecordError
 from models.config import TrainConfig, Trees
 from models.learning.calibration import discrepancy_head
 from models.learning.fit import _recency, fit
@@ -47,22 +44,6 @@ def test_later_rows_outweigh_the_usual_shares(share: float) -> None:
     assert blend_of(noise, TRUE, line_share=share)["discrepancy_line"] > 0.5
     # Negative control: turned round, it is the trees that are believed.
     assert blend_of(TRUE, noise, line_share=share)["discrepancy"] > 0.9
-
-
-def test_a_record_states_every_choice() -> None:
-    made = TrainConfig(bins="weighted", most_clear=100, line_share=0.0)
-    assert made.as_dict().keys() == {field.name for field in fields(TrainConfig)}
-    assert TrainConfig.from_record(json.loads(json.dumps(made.as_dict()))) == made
-
-
-@pytest.mark.parametrize(
-    "words", ["line_share = 1.5", "line_half_life_days = -1.0", "most_clear = -1", "bins = 'some'"]
-)
-def test_shares_and_ages_that_are_none_are_refused(words: str, tmp_path: Path) -> None:
-    path = tmp_path / "train.toml"
-    path.write_text(words, "utf-8")
-    with pytest.raises(RecordError, match=words.split()[0]):
-        TrainConfig.from_toml(path)
 
 
 def test_a_row_counts_half_as_much_after_each_half_life() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import selection
-from models.learning.calibration import fit_blend, fit_knots, straight_loss
+from models.learning.calibration import fit_blend, fit_knots
 from models.scoring import FARTHEST, Head, Knots, probability, risk
 
 
@@ -57,13 +57,6 @@ def test_few_positives_only_shift_the_level() -> None:
     assert probability(knots(margin)).mean() == pytest.approx(label.mean(), abs=0.01)
 
 
-def test_knots_that_could_merge_two_margins_are_refused() -> None:
-    with pytest.raises(ValueError, match="strictly increasing"):
-        Knots((0.0, 1.0, 2.0), (0.0, 0.5, 0.5))
-    with pytest.raises(ValueError, match="strictly increasing"):
-        Knots((0.0, 0.0), (0.0, 1.0))
-
-
 def test_a_blend_finds_the_margin_that_knows() -> None:
     draw = np.random.default_rng(4)
     truth, noise = draw.normal(size=4000), draw.normal(size=4000)
@@ -76,15 +69,6 @@ def test_a_blend_finds_the_margin_that_knows() -> None:
     assert share(truth, noise) > 0.8
     assert share(noise, truth) < 0.2
     assert 0.3 <= share(truth, truth, rows=60) <= 0.7
-
-
-def test_a_blend_of_three_sums_to_one_and_few_finds_leave_it_as_usual() -> None:
-    draw = np.random.default_rng(5)
-    margins, label = draw.normal(size=(500, 3)), np.zeros(500, np.int8)
-    label[:3] = 1
-    shares = fit_blend(margins, label, usual=(0.4, 0.4, 0.2))
-    assert shares.sum() == pytest.approx(1.0)
-    np.testing.assert_allclose(shares, (0.4, 0.4, 0.2), atol=0.21)
 
 
 def test_a_head_survives_its_json_and_scores_alike() -> None:
@@ -117,16 +101,3 @@ def test_risk_never_falls_when_a_chance_rises(
 def test_one_margin_is_mapped_as_many_are_to_the_bit(margin: float) -> None:
     knots = Knots((-3.0, -0.7, 0.1, 2.0), (-5.1, -1.3, 0.2, 9.7))
     assert knots.at(margin) == float(knots(margin))
-
-
-@pytest.mark.parametrize(("level", "slope"), [(-4.0, 1.0), (-1.0, 3.0), (-2.0, -1.0), (0.0, 0.2)])
-def test_a_part_alone_is_judged_by_the_line_that_calibration_would_fit(
-    level: float, slope: float
-) -> None:
-    """Two solvers, one line: also where its slope is held at a bound."""
-    draw = np.random.default_rng(6)
-    margin = 2 * draw.normal(size=2000) + 1
-    label = (draw.random(2000) < probability(level + slope * margin)).astype(np.int8)
-    log_odds = fit_knots(margin, label, segments=1)(margin)
-    loss = float(np.mean(np.logaddexp(0.0, log_odds) - label * log_odds))
-    assert straight_loss(margin, label) == pytest.approx(loss, abs=1e-6)

@@ -37,7 +37,6 @@ from models.training.bundle_writer import BundleDiffersError, write_bundle
 from models.training.trainer import TrainingResult, train
 from tests.support.sizes import PROOF
 from tests.support.small_dataset import QUICK, START, small_world
-from tests.support.unjudged_training import train_unjudged
 
 ESTIMATORS: dict[str, Callable[[], Any]] = {
     "hist": lambda: HistGradientBoostingClassifier(max_iter=12, max_depth=4),
@@ -75,8 +74,7 @@ def make_module(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> str
 def train_with(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> TrainingResult:
     module = make_module(folder, monkeypatch, name)
     config = replace(QUICK, estimators=(("discrepancy", module),))
-    with train_unjudged():
-        return train(DATA, config, cutoff=START + 200 * DAY)
+    return train(DATA, config, cutoff=START + 200 * DAY)
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from engine.domain.time_units import DAY
-from features.catalogue.catalogue import CATALOGUE
 from models.config import TrainConfig, Trees
 from models.learning.base_learners import HIGH, RATES, WORTH, precedents, straight_part
 from models.learning.fit import fit
-from models.scoring import Linear
 from tests.support.small_dataset import START, small_world
 
 NAMES = ("hour", "driver_recent_seizure_rate", "carrier_recent_seizure_rate", "finds")
@@ -36,22 +34,6 @@ def test_rates_count_from_the_base_rate_on_and_add_up() -> None:
     )
     assert compute_difference(12.0, 0.0, np.nan, 0.0) == pytest.approx(0.0, abs=1e-6)
     assert compute_difference(12.0, BASE, BASE, 3.0) == 0.0, "no rate: no precedent"
-
-
-def test_without_precedents_the_base_rate_is_said() -> None:
-    made = precedents(VALUES, LABEL, names=NAMES)
-    assert made is not None
-    assert made.margin(VALUES[:1])[0] == pytest.approx(np.log(BASE / (1 - BASE)), abs=1e-6)
-    assert np.abs(made(VALUES)).max() < 1e-12
-    assert Linear.from_dict(made.as_dict()).as_dict() == made.as_dict()
-
-
-def test_where_no_feature_tells_of_any_there_is_no_part() -> None:
-    assert precedents(VALUES, LABEL, names=("a", "b", "c", "d")) is None
-
-
-def test_every_precedent_is_a_feature_there_is() -> None:
-    assert set(RATES) <= set(CATALOGUE)
 
 
 def test_a_sample_of_the_clear_rows_gives_the_base_rate_of_all() -> None:

@@ -24,7 +24,7 @@ from models.evaluation.report import describe_drift
 from models.evaluation.report import run_alarms as alarms_of_report
 from models.monitoring import trials
 from models.statistics import sequential_test
-from models.statistics.drift import Reference, psi, reference, score_shift, shifts
+from models.statistics.drift import Reference, reference, score_shift, shifts
 from tests.support.sizes import PROOF
 from tests.support.small_dataset import small_world
 
@@ -64,17 +64,6 @@ def test_small_samples_are_not_called_moved() -> None:
     found = [one for _ in range(20) for one in shifts(known, draw.normal(size=(60, 20)))]
     assert sum(one.has_moved for one in found) <= 2
     assert sum(one.psi > 0.1 for one in found) > 100
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(0, 50), min_size=2, max_size=8), st.integers(0, 2**32 - 1))
-def test_psi_is_never_negative_and_zero_for_the_same(counts: list[int], seed: int) -> None:
-    if sum(counts) == 0:
-        counts[0] = 1
-    shares = np.array(counts) / sum(counts)
-    other = np.random.default_rng(seed).dirichlet(np.ones(len(counts)))
-    assert psi(shares, shares, sizes=(500, 500)) == pytest.approx(0.0)
-    assert psi(shares, other, sizes=(500, 80)) >= 0.0
 
 
 def test_scores_tell_what_a_shift_does_to_the_load() -> None:
@@ -225,16 +214,6 @@ def test_random_checks_that_find_more_are_an_alarm_of_their_own() -> None:
     assert first_alarm(low, sequential_test.watch_more()) is not None
     calm = list(weeks(draw, odds=1.0, number=26))
     assert first_alarm(calm, sequential_test.watch_more()) is None
-
-
-def test_sharing_costs_as_many_searches_as_one_ranking_takes() -> None:
-    draw = np.random.default_rng(8)
-    ours, theirs = (np.argsort(draw.random(500)) < 40 for _ in range(2))
-    for share in (0.1, 0.5, 0.9):
-        chances = trials.propensities(ours, theirs, share=share)
-        assert chances.sum() == pytest.approx(40)
-        assert (chances[ours & theirs] == 1.0).all()
-        assert (chances[~ours & ~theirs] == 0.0).all()
 
 
 @pytest.mark.parametrize(

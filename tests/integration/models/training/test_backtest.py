@@ -14,8 +14,8 @@ from features.history.tables import Tables
 from models.config import TrainConfig, Trees
 from models.data.lookup_baseline import back_off
 from models.training.backtest import Backtest, Period, backtest
-from tests.support.random_histories import START, history, tables
 from tests.support.sizes import PROOF
+from tests.unit.features.random_histories import START, history, tables
 
 PLAN = Plan({name: CATALOGUE[name] for name in ("plate_hit_rate", "hs2_hit_rate", "hour", "items")})
 SMALL = TrainConfig(

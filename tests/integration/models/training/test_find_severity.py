@@ -16,8 +16,8 @@ from models.config import TrainConfig
 from models.evaluation.report import evaluate_model
 from models.evaluation.report_text import paragraph
 from models.training.known_seizures import crossing_gravity, find_severity, settle_severity
-from tests.support.random_histories import NETWORK, START, history, tables
 from tests.support.small_dataset import small_world
+from tests.unit.features.random_histories import NETWORK, START, history, tables
 
 NEVER = START + 9999 * DAY
 KNOWN = tables(history(7, 200))  # every find is a narcotic: 12.4 g, 2,000 g or unknown

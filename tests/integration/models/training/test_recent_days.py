@@ -21,7 +21,6 @@ from models.statistics.drift import Reference, reference, shifts
 from models.training.trainer import TrainingResult, quantiles, train
 from tests.integration.models.learning.test_fit import SMALL
 from tests.support.small_dataset import QUICK, START, small_world
-from tests.support.unjudged_training import train_unjudged
 
 CUT = START + 200 * DAY
 
@@ -44,8 +43,7 @@ def late(data: Dataset, row: int, *, days: int) -> Dataset:
 
 @pytest.fixture(scope="module")
 def training_result() -> TrainingResult:
-    with train_unjudged():
-        return train(two_ways(), QUICK, cutoff=CUT)
+    return train(two_ways(), QUICK, cutoff=CUT)
 
 
 def test_entries_of_a_stationary_network_have_not_moved(training_result: TrainingResult) -> None:
@@ -67,8 +65,7 @@ def test_a_reference_with_exits_in_it_is_found() -> None:
 
 def test_a_network_of_exits_alone_is_held_against_exits() -> None:
     data = replace(two_ways(3000), direction=np.full(3000, "exit", object))
-    with train_unjudged():
-        made = train(data, QUICK, cutoff=CUT)
+    made = train(data, QUICK, cutoff=CUT)
     assert not made.reference.of_entries
     assert made.reference.rows > 500
     assert set(made.quantiles) == {"*", "OYB", "FOT"}
@@ -97,8 +94,7 @@ def test_of_a_synthetic_network_the_direction_has_not_moved(
     data = by_the_die(assemble(read_folder(folder).tables, Plan(CATALOGUE)))
     cut = int(data.arrived_at.max()) - 28 * DAY
     since = data.take((data.arrived_at >= cut) & (data.direction == "entry"))
-    with train_unjudged():
-        made = train(data, QUICK, cutoff=cut)
+    made = train(data, QUICK, cutoff=cut)
     before = data.take((data.arrived_at < cut) & (data.arrived_at >= cut - 90 * DAY))
 
     def list_moved_features(known: Reference) -> set[str]:

@@ -15,8 +15,8 @@ from engine.storage.home import Home
 from features.catalogue import catalogue
 from features.history.tables import Tables
 from models.training import bundle_writer, candidates
-from tests.support.random_histories import NETWORK, START, history, known_before, tables
 from tests.support.sizes import PROOF
+from tests.unit.features.random_histories import NETWORK, START, history, known_before, tables
 
 SIZE = 800 if PROOF else 500
 SOME = dict(list(catalogue.CATALOGUE.items())[:: 1 if PROOF else 4])

@@ -18,8 +18,8 @@ from models.training.view_backtest import (
     View,
     backtest_view,
 )
-from tests.support.facing_posts import EAST, WEST, facing_history
-from tests.support.random_histories import START
+from tests.unit.api.links.facing_posts import EAST, WEST, facing_history
+from tests.unit.features.random_histories import START
 
 NAMES = (
     "plate_hit_rate",

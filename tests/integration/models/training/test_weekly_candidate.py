@@ -23,7 +23,7 @@ from models.lifecycle.states import read_state
 from models.training import candidates
 from models.training.candidates import draft_weekly_proposal, explain_refusal
 from tests.integration.models.training.test_reproduce import CONFIG, SIZE, SOME
-from tests.support.random_histories import NETWORK, START, history, known_before, tables
+from tests.unit.features.random_histories import NETWORK, START, history, known_before, tables
 
 TIMER = states.WEEKLY_TIMER
 WHOLE = replace(tables(history(7, SIZE)), network=NETWORK)

@@ -21,13 +21,13 @@ from engine.links.agreement import parse_agreement
 from engine.links.area import LINK_RECEIVED
 from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkKeys, open_link_keys
-from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport, Withdraw
+from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport
 from engine.links.parcel import read_parcel
 from engine.links.requests import RequestDesk, RequestSender, find_request
 from tests.support.extra_callers import person, send
-from tests.support.link_agreements import partner_content
 from tests.support.page_session import at_desk
 from tests.support.running_service import POST, World
+from tests.unit.engine.links.link_agreements import partner_content
 from tests.unit.engine.links.two_sides import NAME, Side
 from tests.unit.service.auth.test_refusals import is_problem
 from tests.unit.service.cases.test_cases import open_case
@@ -236,50 +236,6 @@ def test_a_supervisor_asks_and_the_outcome_comes_back(world: World, partner: Par
     assert ours["states"]["answered"] == 1
 
 
-def test_who_asks_withdraws(world: World, partner: Partner) -> None:
-    name = world.post(PATH, attention_body(value="01Z778ZZ"), Role.SUPERVISOR).json()["id"]
-    partner.exchange_with(world)
-    assert is_problem(answer(world, name, answer="accepted"), 409)
-    gone = world.post(f"{PATH}/{name}/withdrawals", {}, Role.SUPERVISOR)
-    assert (gone.status_code, gone.json()["state"]) == (201, "withdrawn")
-    partner.exchange_with(world)
-    assert partner.state(name) == "withdrawn"
-
-
-def test_a_partner_withdraws_and_the_notice_is_gone(world: World, partner: Partner) -> None:
-    name = partner.ask(world, "a-gone", "01A400AA")
-    assert answer(world, name, answer="accepted").status_code == 201
-    partner.take(world, name, Withdraw(attention=name))
-    assert read(world, name)["notice"]["state"] == "retired"
-    assert not decide_arrival(world, 9_040, plate="01A400AA")["watchlist"]
-
-
-def test_a_person_reports_by_hand(world: World, partner: Partner) -> None:
-    name = partner.ask(world, "a-hand", "01A500AA", action="tell")
-    report = {"post": POST, "is_searched": False}
-    assert answer(world, name, answer="reported", report=report).status_code == 201
-    partner.exchange_with(world)
-    assert partner.state(name) == "answered"
-    other = partner.ask(world, "a-post", "01A501AA", action="tell")
-    refused = answer(world, other, answer="reported", report=report | {"post": "FOT"})
-    assert is_problem(refused, 422)  # the agreement names no other post
-
-
-@pytest.mark.parametrize(
-    ("body", "at"),
-    [
-        ({"answer": "declined"}, "reason"),
-        ({"answer": "reported"}, "report"),
-        ({"answer": "accepted", "report": {"post": "OYB", "is_searched": False}}, "report"),
-        ({"answer": "maybe"}, "answer"),
-    ],
-)
-def test_an_answer_is_whole(world: World, body: dict[str, Any], at: str) -> None:
-    refused = answer(world, "a-any", **body)
-    assert is_problem(refused, 422)
-    assert [one["at"] for one in refused.json()["fields"]] == [at]
-
-
 def test_a_key_without_a_person_sends_nothing(world: World, partner: Partner) -> None:
     name = partner.ask(world, "a-machine", "01A600AA")
     assert is_problem(world.post(PATH, attention_body(), Role.COUNTERPART), 403)
@@ -379,22 +335,6 @@ def test_a_report_before_anything_is_known_is_caught(
     monkeypatch.setattr(announcements, "waits", lambda *_: False)
     with pytest.raises(AssertionError):
         check_outcome_of_search(world, partner, "a-early", 9_300)
-
-
-def test_a_request_to_be_informed_is_answered(world: World, partner: Partner) -> None:
-    name = partner.ask(world, "a-told", "01A9400B", action="tell")
-    assert answer(world, name, answer="accepted").status_code == 201
-    exchange(world, partner)
-    assert partner.state(name) == "accepted"
-    for number in range(9_400, 9_440):
-        if decide_arrival(world, number, plate="01A9400B")["channel"] in ("green", "blue"):
-            break
-    exchange(world, partner)
-    known = outcome_at(partner, name)
-    assert (known["is_searched"], "outcome" in known) == (False, False)
-    exchange(world, partner)  # once
-    assert outcome_at(partner, name) == known
-    assert partner.state(name) == "answered"
 
 
 def test_the_page_asks_and_answers(world: World, partner: Partner) -> None:
@@ -518,10 +458,3 @@ def test_a_silent_line_is_seen(world: World, partner: Partner) -> None:
     assert world.client.post(path, content=honest.seal(partner.keys)).status_code == 200
     assert read_silence() < 60
     del expected[name]
-
-
-def test_an_unknown_link_and_a_far_deadline_are_refused(world: World, partner: Partner) -> None:
-    assert is_problem(world.post(PATH, attention_body(link="elsewhere"), Role.SUPERVISOR), 404)
-    far = world.post(PATH, attention_body(until=hours(24 * 40).isoformat()), Role.SUPERVISOR)
-    assert is_problem(far, 422)
-    assert far.json()["fields"][0]["at"] == "attention.until"

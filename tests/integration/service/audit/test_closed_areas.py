@@ -20,9 +20,9 @@ from api.service.assembly import open_store
 from engine.domain.rights import Role
 from engine.errors import InputError, ServiceStartError
 from engine.storage.home import DATABASE_VARIABLE, Home
-from tests.support.eventful_home import copy_eventful
-from tests.support.post_and_centre import Installation, agree
+from tests.integration.service.links.post_and_centre import Installation, agree
 from tests.support.running_service import arrival, make_home, make_keys
+from tests.unit.service.audit.eventful_home import copy_eventful
 
 ADDRESS = re.compile(r"on (http://127\.0\.0\.1:\d+)")
 PATHS = {

@@ -20,7 +20,7 @@ from engine.storage.home import DATABASE_VARIABLE, Home
 from features.history.tables import SCHEMAS, loads, read_history
 from features.intake import stored_loads
 from features.intake.stored_loads import finish_erasure
-from tests.support import bulk_folders as folders
+from tests.unit.features.intake import bulk_folders as folders
 
 
 class KilledError(BaseException):

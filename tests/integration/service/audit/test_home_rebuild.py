@@ -23,8 +23,8 @@ from engine.journal.receipts import open_signer
 from engine.storage import database
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
-from tests.support.eventful_home import ENTRIES, copy_eventful, serve
 from tests.support.running_service import POST
+from tests.unit.service.audit.eventful_home import ENTRIES, copy_eventful, serve
 from tests.unit.service.audit.test_projections import EDITS
 
 READS = (

@@ -8,15 +8,14 @@ import pytest
 from sqlalchemy import select, text, update
 
 from api.audit import answers as audit_reads
-from api.web.labels import TABLES
 from engine.domain.rights import Role
 from engine.journal.journal import BODIES, JOURNAL
-from engine.journal.kinds import JOURNAL_VERIFIED, SENSITIVE_READ
+from engine.journal.kinds import JOURNAL_VERIFIED
 from engine.storage import worker_process
 from engine.storage.worker_process import hold_place
 from tests.support.page_session import at_desk
 from tests.support.running_service import POST, World
-from tests.unit.service.reports.test_acts import act, find
+from tests.unit.service.reports.test_acts import find
 
 START = 150_000
 CHECKED = re.compile(r'id="check".*?</section>', re.DOTALL)
@@ -63,16 +62,6 @@ def test_others_than_auditors_are_kept_out(world: World) -> None:
         desk = at_desk(world, f"audit-{role}", role)
         assert {desk.get(path).status_code for path in ("/journal", "/journal/1")} == {403}
         assert desk.get(f"/posts/{POST}/integrity").status_code == 403
-
-
-def test_every_kind_of_record_has_a_name(world: World) -> None:
-    decided = find(world, "red", START + 2000)
-    world.post("/v1/inspections", act(START, decided["crossing_id"]))
-    assert kinds(world) <= set(TABLES["kind"])
-    listed = world.get(f"/v1/journal?kind={SENSITIVE_READ}&limit=1", Role.INTEGRITY).json()
-    assert {one["kind"] for one in listed["records"]} <= {SENSITIVE_READ}
-    older = world.get("/v1/journal?before=3&limit=500", Role.INTEGRITY).json()
-    assert [one["sequence"] for one in older["records"]] == [2, 1]
 
 
 def test_a_check_is_recorded_and_finds_what_was_seeded(
@@ -139,11 +128,3 @@ def test_one_check_runs_at_a_time_for_all_workers(
         monkeypatch.setattr(worker_process, "hold_place", lambda *_, **__: own())
         assert ask() == 201
     assert ask() == 201
-
-
-def test_the_integrity_page_says_what_its_route_says(world: World) -> None:
-    auditor = at_desk(world, "pairs", Role.INTEGRITY)
-    answer = world.get(f"/v1/posts/{POST}/integrity?days=7", Role.INTEGRITY).json()
-    page = auditor.get(f"/posts/{POST}/integrity?days=7").text
-    assert answer["test"]["seed"] in page and "not yet knowable" in page
-    assert auditor.get(f"/posts/{POST}/integrity?days=900").status_code == 422

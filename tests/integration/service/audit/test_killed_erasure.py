@@ -9,8 +9,8 @@ import pytest
 from api.audit.home_check import check_home
 from api.audit.proposals import Criteria
 from engine.domain.time_units import SystemClock, rfc3339
-from tests.support.eventful_home import WATCHED
 from tests.support.running_service import World
+from tests.unit.service.audit.eventful_home import WATCHED
 from tests.unit.service.audit.test_erasure import Story, derived_values, erase, list_decided, tell
 
 

@@ -28,8 +28,8 @@ from features.online.counter_states import expand_rows
 from features.online.counter_store import COUNTERS
 from features.online.crossing_index import EPOCH, LOADED, PASSAGES
 from features.online.search_counts import PLACE_COUNTS
-from tests.support import bulk_folders as folders
 from tests.support.running_service import FakeModels, World, make_home, make_keys, open_world
+from tests.unit.features.intake import bulk_folders as folders
 from tests.unit.service.reports.test_acts import act
 
 CLEAN = folders.clean(300)
@@ -158,37 +158,6 @@ def test_after_a_withdrawal_the_load_never_happened(homes: dict[str, Home], inpu
     assert after == state_of(other)
     assert after["crossings"]["weighed_mass_kg"].count(18220.0) == len(LATER)
     assert verify(home) == verify(other) == []
-
-
-def test_the_right_files_may_have_been_tried_before_the_withdrawal(
-    homes: dict[str, Home], inputs: Path
-) -> None:
-    home, other = homes["home"], homes["other"]
-    wrong = load(home, inputs / "wrong")
-    tried = run(home, "load", str(inputs / "right"))
-    assert tried["differing"]["crossings.csv"] == len(LATER)
-    assert not any(tried["accepted"].values())
-    withdraw(home, wrong)
-    assert load(home, inputs / "right") == load(other, inputs / "right")
-    assert state_of(home) == state_of(other)
-    assert verify(home) == []
-
-
-def test_a_load_that_was_withdrawn_may_be_loaded_and_withdrawn_again(
-    homes: dict[str, Home], inputs: Path
-) -> None:
-    home = homes["home"]
-    load(home, inputs / "first")
-    before = state_of(home)
-    digest = load(home, inputs / "wrong")
-    there = state_of(home)
-    withdraw(home, digest)
-    assert load(home, inputs / "wrong") == digest
-    assert state_of(home) == there
-    assert verify(home) == []
-    withdraw(home, digest)
-    assert state_of(home) == before
-    assert verify(home) == []
 
 
 def test_acts_on_the_vehicles_of_a_withdrawn_load_wait_for_them(

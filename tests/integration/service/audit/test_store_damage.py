@@ -25,8 +25,8 @@ from engine.audit import store_check
 from engine.audit.store_check import UNCHECKED
 from engine.errors import HomeError, InputError
 from engine.storage.home import DATABASE_VARIABLE, Home
-from tests.support.eventful_home import serve
 from tests.support.running_service import POST, World, arrival, make_home, make_keys
+from tests.unit.service.audit.eventful_home import serve
 
 if TYPE_CHECKING:
     from experiments.support.postgres import Cluster

@@ -47,9 +47,13 @@ from engine.queue.corrections import SeizureCorrection
 from engine.queue.reviews import Review, Reviewer
 from engine.selection import Handling
 from engine.targeting.report_writer import Release
-from tests.support.approved_mapping import mapping_of, put_into_force, trust_provider
+from tests.integration.service.auth.approved_mapping import (
+    mapping_of,
+    put_into_force,
+    trust_provider,
+)
+from tests.integration.service.auth.provider_process import IdentityProvider
 from tests.support.page_session import Desk, at_desk, user
-from tests.support.provider_process import IdentityProvider
 from tests.support.running_service import POST, World, serving
 from tests.unit.service.reports.test_acts import find
 
@@ -404,22 +408,6 @@ def test_a_provider_that_is_down_leaves_local_accounts_and_sessions(
     assert (
         'darvoza_sign_on_refused_total{kind="provider_down"}' in world.client.get("/metrics").text
     )
-
-
-def test_a_provider_that_is_slow_is_given_up(
-    world: World, idp: IdentityProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Only where it is late: a busy machine may take as long for what it has ready."""
-    monkeypatch.setattr(world.runtime.sign_on, "_provider", None)
-    desk = Desk(world)
-    path = idp.sign_on(begin(desk), "sam")
-    asked = sign_on_of(world)._provider
-    assert asked is not None
-    monkeypatch.setattr(asked[1]._transport, "_seconds", 0.3)
-    idp.control(bent={"seconds": 1.0})
-    answer = desk.get(path)
-    assert (answer.status_code, "does not answer" in answer.text) == (503, True)
-    monkeypatch.setattr(world.runtime.sign_on, "_provider", None)
 
 
 def people_of(world: World) -> Authority:
@@ -800,15 +788,6 @@ def test_an_agency_comes_from_claims_where_rules_name_any(
     answer, _ = come_back(world, idp, "sam")
     assert (answer.status_code, "names no agency" in answer.text) == (403, True)
     put_into_force(world.runtime, mapping_of(idp.issuer, HERE))
-
-
-def test_a_person_learns_that_the_provider_declined(world: World) -> None:
-    desk = Desk(world)
-    state = parse_qs(urlsplit(begin(desk)).query)["state"][0]
-    words = "error_description=%3Cb%3EGulnora%3C/b%3E"
-    answer = desk.get(f"/login/oidc/callback?error=access_denied&{words}&state={state}")
-    assert (answer.status_code, "did not let you in" in answer.text) == (403, True)
-    assert "Gulnora" not in answer.text
 
 
 def test_people_who_wait_for_the_provider_keep_no_local_account_out(

@@ -10,10 +10,9 @@ from api.auth.accounts import Accounts
 from api.cases import page
 from api.cases.answers import describe_case
 from api.cases.event_forms import OFFERED
-from engine.cases.case_state import ESCALATED_DAYS
 from engine.domain.rights import Role
 from tests.support.page_session import Desk, at_desk
-from tests.support.running_service import CHEAP, OTHER, POST, World
+from tests.support.running_service import CHEAP, POST, World
 from tests.unit.service.cases.test_cases import file_the_find, records_with
 
 CASE = re.compile(r"/cases/(case-[0-9a-f]{12})")
@@ -148,74 +147,6 @@ def test_every_event_is_reported_by_form(
     page_text = ann.get(f"/cases/{case_id}").text
     for expected in ("lane 2, after the scales", "CARICC", "61", "the tank is sealed", "K-3"):
         assert expected in page_text
-
-
-def test_a_name_is_warned_of_before_it_is_recorded(
-    world: World, desks: dict[str, Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: without the check no warning is shown."""
-    ann, name = desks["p-ann"], "Zzcanaryev Anvar"
-    case_id = open_by_hand(ann)
-    shown = review(ann, case_id, "note", text=f"the driver {name}")
-    assert 'id="named"' in shown.text and records_with(world, name) == 0
-    assert 'id="named"' not in review(ann, case_id, "note", text="heroin in the tank").text
-    monkeypatch.setattr(page, "find_name_signs", lambda _: ())
-    assert 'id="named"' not in review(ann, case_id, "note", text=f"the driver {name}").text
-    opened = {"once": once_on(ann, "/cases/new"), "post": POST, "event-summary": f"{name} fled"}
-    answer = ann.send("/cases/new", "/cases", opened)
-    assert answer.headers["location"].endswith("?done=warned#done")
-
-
-def test_custody_is_agreed_to_on_the_page_by_the_other_agency(desks: dict[str, Desk]) -> None:
-    ann, cem, dia = (desks[name] for name in ("p-ann", "p-cem", "p-dia"))
-    case_id = open_by_hand(ann)
-    report(ann, case_id, "custody", to_agency="drug_control", item="2 packets, seal 0041")
-    where = f"/cases/{case_id}"
-    assert "waits for a second person" in ann.get("/cases").text
-    for desk, is_offered in ((ann, False), (dia, False), (cem, True)):
-        assert ("Agree…" in desk.get(where).text) is is_offered
-    form = cem.get(where).text.partition('class="agree"')[2].partition("</form>")[0]
-    fields = dict(HIDDEN.findall(form))
-    fields.pop("form_token")
-    alone = ann.send(where, f"{where}/events", fields | {"step": "confirm"})
-    assert alone.status_code == 403, "the one who reported it does not agree"
-    shown = cem.send(where, f"{where}/events", fields)
-    assert "2 packets, seal 0041" in shown.text
-    assert confirm(cem, case_id, shown).status_code == 303
-    after = ann.get(where).text
-    assert "agreed by p-cem" in after and "waits for a second person" not in after
-
-
-def test_lists_are_of_a_view_an_agency_and_a_post_as_csv_too(
-    world: World, desks: dict[str, Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ann = desks["p-ann"]
-    late = open_by_hand(ann, **{"event-deadline": "2026-10-01T10:00"})
-    mine = open_by_hand(ann)
-    taken = open_by_hand(ann, **{"event-owner": "p-dia"})
-    closed = open_by_hand(ann)
-    report(ann, closed, "closed", outcome="other", reason="entered twice")
-
-    def find_listed(query: str) -> set[str]:
-        shown = ann.get(f"/cases{query}").text
-        (address,) = re.findall(r'href="(/v1/cases[^"]*spreadsheet=[^"]*)"', shown)
-        rows = ann.get(address.replace("&amp;", "&")).text
-        found = set(re.findall(r"case-[0-9a-f]{12}", shown))
-        assert set(re.findall(r"case-[0-9a-f]{12}", rows)) == found, query
-        return found & {late, mine, taken, closed}
-
-    assert find_listed("") == {late, mine, taken}
-    assert find_listed("?view=mine") == {late, mine}
-    assert find_listed("?view=escalated") == {late}
-    assert find_listed("?view=closed") == {closed}
-    assert find_listed("?view=all&agency=customs") == {late, mine, taken, closed}
-    assert find_listed("?agency=interior") == find_listed(f"?post={OTHER}") == set()
-    assert find_listed("?view=ageing") == set()
-    monkeypatch.setattr("engine.cases.case_state.AGEING_DAYS", 0)
-    assert find_listed("?view=ageing") == {mine, taken}
-    monkeypatch.setattr("engine.cases.case_state.ESCALATED_DAYS", 0)
-    assert find_listed("?view=escalated") == {late, mine, taken}
-    assert ESCALATED_DAYS == 14
 
 
 def test_a_checkpoint_works_on_its_cases_and_sees_no_figure(

@@ -5,25 +5,19 @@ import io
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fpdf import FPDF
-from PIL import Image, ImageChops
 from pypdf import PdfReader
 
 from api.cases import answers
 from api.cases import dossier as dossiers
-from api.cases.dossier_pdf import _Pages
 from api.service import executors
 from api.web.i18n import LANGUAGES
 from engine.cases.file_content import (
     PDF,
-    Photograph,
     recognise_content,
     strip_photograph,
-    strip_png,
 )
 from engine.domain.rights import Role
 from engine.errors import BusyError, TooCostlyError
@@ -31,10 +25,10 @@ from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ
 from engine.journal.receipts import Receipt
 from tests.support.running_service import World
-from tests.support.sample_files import picture
-from tests.support.sample_photographs import NAME as NAME_OF_MAKER
-from tests.support.sample_photographs import take_photograph, write_png
+from tests.unit.engine.cases.sample_photographs import NAME as NAME_OF_MAKER
+from tests.unit.engine.cases.sample_photographs import take_photograph
 from tests.unit.service.auth.test_refusals import is_problem
+from tests.unit.service.cases.sample_files import picture
 from tests.unit.service.cases.test_cases import (
     EVENTS,
     NAME,
@@ -180,35 +174,6 @@ def test_who_takes_it_is_recorded_first(
     assert mine and len(mine[-1]["found"]) == len(EVENTS) + 4
 
 
-def test_a_long_case_and_letters_that_the_font_lacks(
-    world: World, people: dict[str, Headers]
-) -> None:
-    until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
-    opened = open_case(world, people["ann"], summary="a find 中 عربی 🚚", deadline=until)
-    note = {"kind": "note", "text": "words of a long note, " * 40}
-    for _ in range(12):
-        assert report(world, opened, people["ann"], note).status_code == 201
-    found = PdfReader(io.BytesIO(fetch(world, opened, people["ann"]).content))
-    assert len(found.pages) > 2
-    text = read_pdf(fetch(world, opened, people["ann"]).content)
-    assert "a find ? ???? ?" in text
-    assert text.replace(" ", "").count("long") == 12 * 40, "no line is lost where a page ends"
-
-
-def test_the_finds_are_rows_for_a_seizure_database(
-    world: World, people: dict[str, Headers], case_id: str
-) -> None:
-    answer = world.client.get(
-        f"/v1/cases/{case_id}", headers=people["ann"] | {"Accept": "text/csv"}
-    )
-    head, row = (line.split(",") for line in answer.text.splitlines())
-    found = dict(zip(head, row, strict=True))
-    wanted = {"substance": "heroin", "quantity_g": "2300.0", "unit": "g", "place": "fuel.tank"}
-    wanted |= {"concealment": "built_in", "means": "truck", "post": "OYB", "cover_goods": "080620"}
-    assert wanted.items() <= found.items()
-    assert {"route_countries", "detected_at", "dispatch_country"} <= set(head)
-
-
 def test_photographs_are_shown_to_whom_their_event_is(
     world: World, people: dict[str, Headers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,32 +205,6 @@ def test_photographs_are_shown_to_whom_their_event_is(
     assert "the file is not here" in read_pdf(fetch(world, opened, people["bob"], "en").content)
     monkeypatch.setattr(answers, "is_party", lambda *_: True)
     assert len(list_pictures("dia")) == 1, "that of H2 alone is left"
-
-
-@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
-def test_a_scan_in_png_stands_in_a_document_undecoded(mode: str) -> None:
-    """Its rows are those of the file: a reader of the document shows the same picture."""
-    taken = write_png(mode)
-    assert NAME_OF_MAKER.encode() in taken
-    found = strip_png(taken)
-    assert found is not None and found.rows is not None
-    assert NAME_OF_MAKER.encode() not in found.content
-    dossier_file = show_alone(found)
-    assert NAME_OF_MAKER.encode() not in dossier_file
-    (shown,) = PdfReader(io.BytesIO(dossier_file)).pages[0].images
-    assert shown.image is not None
-    before, after = (one.convert("RGB") for one in (Image.open(io.BytesIO(taken)), shown.image))
-    assert ImageChops.difference(before, after).getbbox() is None
-
-
-def show_alone(found: Photograph) -> bytes:
-    """Return a document that holds one picture, written as dossiers are."""
-    page = _Pages.__new__(_Pages)
-    FPDF.__init__(page)
-    page.footer = lambda: None  # type: ignore[method-assign]
-    page.add_page()
-    page._show(found, 20, 20)
-    return bytes(page.output())
 
 
 def test_a_dossier_has_places_and_a_limit_of_its_own(

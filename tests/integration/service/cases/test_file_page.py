@@ -12,8 +12,8 @@ from engine.domain.rights import Role
 from engine.journal.journal import JournalReader
 from tests.support.page_session import TOKEN, Desk, at_desk
 from tests.support.running_service import World
-from tests.support.sample_files import BAD, HTML, SVG, picture, report
 from tests.unit.service.auth.test_refusals import is_problem
+from tests.unit.service.cases.sample_files import BAD, HTML, SVG, picture, report
 from tests.unit.service.cases.test_cases import open_case, person, read
 
 FILE_NAME = "Karimov Anvar.jpg"

@@ -17,8 +17,8 @@ from features.seizure_reports.extraction import read_seizure_report
 from tests.integration.service.cases.find_reports import CANARY, REPORTS, FindReport
 from tests.integration.service.cases.test_dossier import read_pdf
 from tests.support.running_service import POST, World
-from tests.support.sample_files import picture
 from tests.support.sizes import PROOF
+from tests.unit.service.cases.sample_files import picture
 from tests.unit.service.cases.test_cases import person
 
 FEW = ("en-the-find", "ru-tank", "uz-floor", "tg-fridge")

@@ -13,7 +13,7 @@ from engine.errors import TooCostlyError
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import SEIZURE
 from tests.support.page_session import Desk, at_desk
-from tests.support.running_service import POST, World, arrival
+from tests.support.running_service import World, arrival
 
 PAGE = "/cases/reports"
 NAME = "Zzcanarzoda"
@@ -89,33 +89,6 @@ def test_a_person_corrects_and_confirms(
     with world.runtime.store.read() as connection:
         *_, record = JournalReader(connection).records(SEIZURE)
     assert record.body["linked_crossing_id"] == "c-old-71"
-
-
-def test_a_report_without_a_plate_becomes_a_case(world: World, desk: Desk) -> None:
-    text = REPORT.replace("registration 01 A 555 BC, ", "")
-    fields = fill(read_text(desk, text)) | {"post": POST}
-    refused = desk.send(PAGE, PAGE, fields | {"step": "seizure"})
-    assert refused.status_code == 422 and "open a case" in refused.text
-    opened = desk.send(PAGE, PAGE, fields | {"step": "case"})
-    assert opened.status_code == 303
-    case_id = re.match(r"/cases/(case-\w+)", opened.headers["location"])
-    assert case_id is not None
-    seen = world.get(f"/v1/cases/{case_id[1]}", Role.SUPERVISOR).json()
-    (find,) = seen["finds"]
-    assert (find["substance"], find["quantity_g"], find["place"]) == ("heroin", 2300.0, "fuel.tank")
-    assert (seen["opened_by"], NAME in str(seen)) == ("report-supervisor", False)
-
-
-def test_what_cannot_be_read_is_said_at_the_field(desk: Desk) -> None:
-    assert read_text(desk, "").status_code == 422
-    long = read_text(desk, "x" * (seizure_reports.LONGEST + 1))
-    assert long.status_code == 422 and "too long" in long.text
-    none = read_text(desk, "The truck carried onions.")
-    assert none.status_code == 200 and "No find was read" in none.text
-    fields = fill(read_text(desk, REPORT)) | {"event-quantity_g": "2,3,0", "step": "seizure"}
-    wrong = desk.send(PAGE, PAGE, fields)
-    assert wrong.status_code == 422 and 'aria-invalid="true"' in wrong.text
-    assert "<script>" not in read_text(desk, REPORT + "<script>x</script>").text
 
 
 def test_a_text_has_places_and_a_limit_of_its_own(

@@ -1,10 +1,8 @@
 """A decision's page: blind before the act, its forms record what the JSON routes record."""
 
 import re
-from math import nan
 from typing import Any
 
-from api.decisions.panels import compare_sides
 from engine.domain.rights import Role
 from tests.support.page_session import Desk, at_desk, user
 from tests.support.running_service import World, arrival
@@ -118,17 +116,6 @@ def test_roles_reach_their_forms_alone(world: World) -> None:
     assert elsewhere.get(path(red)).status_code == 404
 
 
-def test_a_bare_crossing_has_its_page(world: World) -> None:
-    known = {"crossing_id": "bare", "post": "OYB", "direction": "entry", "vehicle_class": "truck"}
-    known["arrived_at"] = arrival(1)["crossing"]["arrived_at"]
-    decision = world.decide({"crossing": known, "declaration": None}).json()
-    boss = at_desk(world, "bare-boss")
-    fields = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": "x"}
-    assert send(boss, decision, "reviews", **fields).status_code == 303
-    for page in (path(decision), "/posts/OYB/queue"):
-        assert "plate not read" in boss.get(page).text
-
-
 PAYLOAD = '"><script>alert(1)</script>{{7*7}}<img src=x onerror=alert(1)>'
 
 
@@ -145,86 +132,6 @@ def test_what_was_sent_is_shown_as_text(world: World) -> None:
         text = boss.get(page).text
         assert "<script>alert" not in text and "<img" not in text and "<b>k" not in text
         assert "49" not in re.findall(r"{{7\*7}}|49<", text)
-
-
-MIRROR = {
-    "mirror_days": 0.1, "transit_us": 3.6e9, "mirror_mass_gap": 1000.0, "mirror_mass_ratio": 1.2,
-    "mirror_was_empty": 1.0, "mirror_trailer_differs": 0.0, "mirror_seals_differ": 1.0,
-    "mirror_driver_differs": nan, "mirror_consignee_differs": nan, "mirror_goods_differ": 1.0,
-    "hs_number": 80719.0, "mirror_value_ratio": 0.5, "customs_value_usd": 9000.0,
-    "mirror_net_mass_ratio": nan, "net_mass_kg": 400.0,
-}  # fmt: skip
-
-
-def test_both_sides_mark_what_differs() -> None:
-    crossing = {
-        "arrived_at": "2026-01-01T10:00:00Z",
-        "weighed_mass_kg": 6000.0,
-        "is_empty": False,
-        "trailer_plate": "T1",
-        "seal_numbers": ["s1"],
-    }
-    found = compare_sides(crossing, MIRROR)
-    assert found is not None and found.transit == 60.0 and not found.is_old
-    states = {row.code: row.state for row in found.rows}
-    assert states == {
-        "time": "plain", "mass": "differs", "load": "differs", "trailer": "same",
-        "seals": "differs", "driver": "unknown", "consignee": "unknown", "goods": "differs",
-        "value": "differs", "net": "unknown",
-    }  # fmt: skip
-    there = {row.code: row.there for row in found.rows}
-    assert (there["mass"], there["value"], there["net"]) == (5000.0, 18_000.0, None)
-    assert found.differences == 5
-    freight = compare_sides(crossing, MIRROR | {"mirror_value_ratio": 1.2})
-    assert freight is not None
-    dear = {row.code: row.state for row in freight.rows}
-    assert dear["value"] == "same"
-    assert compare_sides(crossing, MIRROR | {"mirror_days": nan}) is None
-    apart = compare_sides(crossing, MIRROR | {"mirror_driver_differs": nan}, apart=["driver"])
-    assert apart is not None and apart.differences == 5
-    assert {row.code for row in apart.rows if row.state == "apart"} == {"driver"}
-
-
-def test_the_form_says_who_did_it_of_those_on_duty(world: World) -> None:
-    roster = {"minutes": {"canine": 60.0}, "teams": ["alpha", "beta"]}
-    path_ = "/v1/posts/OYB/roster"
-    headers = world.headers(Role.SUPERVISOR)
-    assert world.client.put(path_, json=roster, headers=headers).status_code == 201
-    red = find(world, "red", START + 6000)
-    boss = at_desk(world, "teams")
-    assert f"<strong>{red['team']}</strong>" in boss.get(path(red)).text
-    other = ({"alpha", "beta"} - {red["team"]}).pop()
-    assert send(boss, red, "acts", outcome="clear", team="gamma").status_code == 422
-    assert send(boss, red, "acts", outcome="clear", team=other).status_code == 303
-    with world.runtime.store.read() as connection:
-        seq = world.runtime.journal.head(connection).seq
-        assert world.runtime.journal.body(connection, seq)["team"] == other
-
-
-def test_optional_papers_are_shown_where_they_were_declared(world: World) -> None:
-    body = arrival(START + 9_001, expected_at="2026-10-14T06:55:00Z", tir_carnet="XQ81300417")
-    body["declaration"] |= {
-        "dispatch_country": "KZ",
-        "destination_country": "UZ",
-        "route_countries": ["KG"],
-        "office_of_entry": "UZ26004",
-        "invoice_value": 8250.5,
-        "invoice_currency": "EUR",
-        "incoterm": "CIP",
-        "previous_documents": ["N821:<b>1</b>"],
-        "documents": ["N935"],
-        "guarantee_type": "B",
-    }
-    body["declaration"]["items"][0] |= {"packages": 12, "package_kind": "CT"}
-    boss = at_desk(world, "papers")
-    page = boss.get(path(world.decide(body).json())).text
-    for shown in ("KZ → KG → UZ", "UZ26004 → –", "EUR CIP", "N935", "XQ81300417", "12 CT"):
-        assert shown in page
-    assert "N821:&lt;b&gt;1&lt;/b&gt;" in page
-    other = boss.get(path(world.decide(arrival(START + 9_002)).json())).text
-    for name in ("Invoice", "Previous documents", "Type of guarantee", "Expected"):
-        assert f"<dt>{name}</dt>" in page
-        assert f"<dt>{name}</dt>" not in other
 
 
 def test_a_wrong_optional_field_is_refused_by_name(world: World) -> None:

@@ -189,17 +189,3 @@ def test_the_command_records_what_it_measured(
     answered = promoted_world.get("/v1/drift").json()
     assert answered["in_force"] == "m1" and answered["measured"]["by"] == "ann"
     assert fields.items() <= answered["measured"].items() and fields["sampled"] == DECISIONS
-
-
-def test_a_sample_is_spread_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drift_monitor, "MOST_EACH", 5)
-    assert drift_monitor._spread(range(3)) == [0, 1, 2]
-    assert drift_monitor._spread(range(101)) == [0, 25, 50, 75, 100]
-
-
-def test_papers_are_read_again_once_written_again(tmp_path: Path) -> None:
-    from models.bundle import stamp
-
-    before = stamp(tmp_path)
-    (tmp_path / "card.json").write_text("{}", "utf-8")
-    assert stamp(tmp_path) != before

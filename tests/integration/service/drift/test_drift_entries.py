@@ -14,7 +14,6 @@ from tests.integration.models.learning.test_fit import SMALL
 from tests.integration.service.drift.test_drift import PLAN, measure_drift, papers, values
 from tests.support.running_service import World, arrival, serving
 from tests.support.small_dataset import START, small_world
-from tests.support.unjudged_training import train_unjudged
 
 ENTRIES, EXITS = 60, 25
 SMALLEST = replace(
@@ -49,8 +48,7 @@ def taught(world: World) -> Reference:
         draw.choice(np.flatnonzero(~is_entry), len(data)),
     )
     data = replace(data, names=PLAN.names, definitions=PLAN.digest, values=seen[rows])
-    with train_unjudged():
-        return train(data, SMALLEST, cutoff=START + 200 * DAY).reference
+    return train(data, SMALLEST, cutoff=START + 200 * DAY).reference
 
 
 @pytest.fixture(autouse=True)

@@ -27,11 +27,10 @@ from engine.domain.rights import Role
 from engine.errors import NotAllowedError
 from engine.storage.files import FORMULA_STARTS
 from tests.integration.service.profiles.test_profile_pages import FIGURES
-from tests.support.eventful_home import ENTRIES, live
-from tests.support.link_partner import REQUEST
-from tests.support.page_session import Desk, user
-from tests.support.running_service import POST, World, arrival
+from tests.support.running_service import POST, World
 from tests.support.sizes import PROOF
+from tests.unit.engine.links.link_partner import REQUEST
+from tests.unit.service.audit.eventful_home import ENTRIES, live
 
 ACCEPT = {"Accept": "text/csv"}
 HOSTILE = (
@@ -311,98 +310,3 @@ def test_a_cell_that_is_not_made_safe_or_is_lost_is_found(
         empty = lambda self, value: "" if isinstance(value, list) else cell(self, value)  # noqa: E731
         monkeypatch.setattr(csv_lists.CsvWriter, bug, empty)
     assert violations(world, "/v1/watchlist", "/v1/watchlist", "entries", Role.ANALYST)
-
-
-def test_what_has_no_list_is_refused_before_it_is_read(world: World) -> None:
-    by = world.headers(Role.INTEGRITY)
-    reads_before = world.get("/v1/journal", Role.INTEGRITY).json()["reads"]
-    refused = world.client.get("/v1/journal/1", headers=by | ACCEPT)
-    assert (refused.status_code, refused.json()["title"]) == (406, "NotAcceptable")
-    assert world.get("/v1/journal", Role.INTEGRITY).json()["reads"] == reads_before
-    either = world.client.get("/v1/journal/1", headers=by | {"Accept": "text/csv, */*;q=0.1"})
-    assert either.status_code == 200 and either.json()["sequence"] == 1
-    body = arrival(900)
-    posted = world.client.post("/v1/decisions", json=body, headers=world.headers() | ACCEPT)
-    assert posted.status_code == 201 and posted.json()["advisory"]
-
-
-@pytest.mark.parametrize(
-    ("accept", "is_csv"),
-    [
-        ("text/csv", True),
-        ("TEXT/CSV; charset=utf-8", True),
-        ("text/csv, */*", True),
-        ("application/json, text/csv;q=0.9", False),
-        ("text/csv, application/json", False),
-        ("text/csv, application/json;q=0.5", True),
-        ("text/csv;q=0", False),
-        ("text/*", False),
-        ("text/csv;q=x", True),
-        ("*/*", False),
-        ("", False),
-    ],
-)
-def test_which_form_is_preferred(world: World, accept: str, is_csv: bool) -> None:
-    by = world.headers(Role.SUPERVISOR) | {"Accept": accept}
-    answer = world.client.get("/v1/watchlist", headers=by)
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/csv") == is_csv
-
-
-def test_a_file_for_a_spreadsheet_has_a_mark_and_its_separators(world: World) -> None:
-    by, at = world.headers(Role.SUPERVISOR), f"/v1/posts/{POST}/queue?spreadsheet="
-    plain = world.client.get(at[:-13], headers=by | ACCEPT).content
-    comma = world.client.get(f"{at}comma", headers=by).content
-    assert comma == b"\xef\xbb\xbf" + plain
-    russian = world.client.get(f"{at}semicolon", headers=by).content.decode("utf-8-sig")
-    other = rows_of(plain.decode())
-    for line, row in zip(rows_of(russian, ";"), other, strict=True):
-        assert line["propensity"] == row["propensity"].replace(".", ",")
-        assert line["decision_id"] == row["decision_id"]
-    for wrong in (f"{at}tab", f"{at}comma&table=x"):
-        refused = world.client.get(wrong, headers=by)
-        assert (refused.status_code, refused.json()["title"]) == (422, "Malformed")
-
-
-@pytest.mark.parametrize("language", ["en", "ru", "uz", "tg"])
-def test_every_page_of_a_list_links_its_files(world: World, language: str) -> None:
-    for role, pages in PAGES.items():
-        desk = Desk(world)
-        name = f"{role}-{language}"
-        desk.sign_in(name, user(world, name, role))
-        desk.client.cookies.set("darvoza_language", language)
-        for page, files in pages.items():
-            text = desk.get(page).text
-            assert f'lang="{language}"' in text
-            links = re.findall(r'href="(/v1/[^"]+spreadsheet=[^"]+)">([^<]+)</a>', text)
-            assert len(links) == files, page
-            for link, words in links:
-                answer = desk.get(link.replace("&amp;", "&"))
-                assert answer.status_code == 200 and answer.text.startswith("\ufeff")
-                assert ("semicolon" in link) == (language != "en")
-                assert words and "_" not in words
-
-
-PAGES: dict[Role, dict[str, int]] = {
-    Role.SUPERVISOR: {
-        f"/posts/{POST}/queue": 1,
-        f"/posts/{POST}/shift": 7,
-        "/profiles": 1,
-        "/watchlist": 1,
-        "/finds": 1,
-        "/attentions": 2,
-        "/audits": 1,
-        "/search?q=01A": 1,
-        "/models": 1,
-        "/drift": 2,
-        "/quality": 2,
-        "/network": 12,
-    },
-    Role.CHECKPOINT: {f"/posts/{POST}/queue": 1},
-    Role.INTEGRITY: {
-        "/journal": 2,
-        "/links": 1,
-        f"/posts/{POST}/draws": 2,
-        f"/posts/{POST}/integrity": 3,
-    },
-}

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from engine.audit.file_anchors import declare_network
-from tests.support.eventful_home import ENTRIES, post_works, watch
-from tests.support.post_and_centre import (
+from tests.integration.service.links.post_and_centre import (
     Installation,
     agree,
     make_centre,
     open_installation,
 )
 from tests.support.running_service import NETWORK, World, arrival
+from tests.unit.service.audit.eventful_home import ENTRIES, post_works, watch
 
 
 @pytest.fixture(scope="module")

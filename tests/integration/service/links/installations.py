@@ -29,8 +29,8 @@ from engine.journal.journal import JOURNAL
 from engine.links.inbox import ENVELOPE_KINDS
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
-from tests.support.link_agreements import manifest_body
 from tests.support.running_service import CHEAP
+from tests.unit.engine.links.link_agreements import manifest_body
 
 NAME = "oybek_fotehobod"
 NETWORK = '[[posts]]\ncode = "{0}"\nname = "{0}"\ncountry = "{1}"\n'

@@ -18,8 +18,7 @@ from experiments.support.throwaway_models import Analysts
 from models.bundle import MANIFEST, SIGNATURE, keep_bundle, load_bundle, signing_key
 from models.lifecycle.states import bundle_faults, find_model_in_force, read_state
 from models.lifecycle.transitions import register
-from tests.support.link_agreements import post_content
-from tests.support.post_and_centre import (
+from tests.integration.service.links.post_and_centre import (
     Installation,
     agree,
     make_centre,
@@ -27,6 +26,7 @@ from tests.support.post_and_centre import (
     sync,
 )
 from tests.support.running_service import NETWORK
+from tests.unit.engine.links.link_agreements import post_content
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def test_a_link_that_names_no_bundles_moves_no_model(
         found = content(*keys, **changes)
         return found | {"messages": [m for m in found["messages"] if m["kind"] != "bundle"]}
 
-    monkeypatch.setattr("tests.support.post_and_centre.post_content", without)
+    monkeypatch.setattr("tests.integration.service.links.post_and_centre.post_content", without)
     for one in open_post(tmp_path, sqlite_template):
         sync(one.node, one.centre)
         assert one.in_force() is None

@@ -37,22 +37,22 @@ from engine.links.parcel import LEAST_ROOM, MOST_ROOM, Parcel, open_part, read_p
 from engine.links.requests import RequestDesk, RequestSender
 from engine.storage.database import Store
 from engine.storage.home import Home
-from tests.integration.service.links.test_post_reports import (
-    READER,
-    add_event,
-    open_case,
-    service_of,
-)
-from tests.support.link_agreements import partner_content
-from tests.support.post_and_centre import (
+from tests.integration.service.links.post_and_centre import (
     Installation,
     agree,
     make_centre,
     open_installation,
     sync,
 )
+from tests.integration.service.links.test_post_reports import (
+    READER,
+    add_event,
+    open_case,
+    service_of,
+)
 from tests.support.running_service import NETWORK
-from tests.support.sample_files import picture
+from tests.unit.engine.links.link_agreements import partner_content
+from tests.unit.service.cases.sample_files import picture
 
 
 @pytest.fixture(scope="module")
@@ -155,17 +155,6 @@ def test_a_file_follows_its_record_and_verifies_there(
     assert find_faults(centre) == ["case_file"]
     with pytest.raises(HomeError):
         find_file(service_of(centre), READER, case_id, digest)
-
-
-def test_content_that_is_there_is_not_sent_again(
-    node: Installation, centre: Installation, case_id: str
-) -> None:
-    content = make_text(500, "known ")
-    centre.home.files.mkdir(exist_ok=True)
-    (centre.home.files / sha256(content).hexdigest()).write_bytes(content)
-    add_file(node, case_id, content)
-    add_file(node, open_case(node), content)
-    assert not any(one.parts for one in exchange_with(node, centre))
 
 
 def test_envelopes_leave_with_every_part_and_a_killed_transfer_goes_on(
@@ -432,26 +421,6 @@ def test_files_of_an_offered_case_follow_its_acceptance(
     assert find_faults(tj) == []
     (tj.home.files / digest).write_bytes(bytes([content[0] ^ 1]) + content[1:])
     assert find_faults(tj) == ["case_file"]
-
-
-def test_a_returned_case_gives_no_file_any_more(
-    partners: tuple[Installation, Installation],
-) -> None:
-    uz, tj = partners
-    case_id = open_case(uz)
-    digest = add_file(uz, case_id, b"two packets")
-    name = offer(uz, case_id, digest)
-    exchange_partners(uz, tj)
-    answer(tj, name, "accepted")
-    answer(tj, name, "returned")
-    exchange_partners(uz, tj)
-    exchange_partners(uz, tj)
-    assert digest not in names(tj)
-    wanted = [file_parts.WantedFile(digest, 0)]
-    link = uz.exchange.find_link(PARTNERS)
-    assert uz.exchange.cut_parts(link, wanted, room=LEAST_ROOM) == (), (
-        "it is asked for all the same"
-    )
 
 
 def test_what_is_not_to_be_passed_on_is_offered_to_no_partner(

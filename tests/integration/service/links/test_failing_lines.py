@@ -21,9 +21,9 @@ from engine.errors import HomeError, OtherSideError
 from engine.links.exchange import LinkExchange
 from engine.links.identity import open_link_keys
 from engine.storage.home import Home
-from tests.support.link_agreements import LinkSides
 from tests.support.page_session import at_desk
 from tests.support.running_service import World
+from tests.unit.engine.links.link_agreements import LinkSides
 
 
 @pytest.fixture(scope="module")

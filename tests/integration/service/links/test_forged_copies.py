@@ -55,14 +55,14 @@ from engine.queue.queue import DECISIONS, list_waiting
 from engine.queue.takings import read_holders
 from engine.storage.database import METADATA
 from engine.storage.home import DATABASE_VARIABLE, Home
-from tests.support.extra_callers import person, send
-from tests.support.post_and_centre import (
+from tests.integration.service.links.post_and_centre import (
     NAME,
     Installation,
     agree,
     open_installation,
     sync,
 )
+from tests.support.extra_callers import person, send
 from tests.support.running_service import (
     STORE,
     FakeModels,

@@ -28,14 +28,19 @@ from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.service_process import Forker, Service
 from experiments.support.processes import find_free_port
+from tests.integration.service.links.post_and_centre import (
+    NAME,
+    Installation,
+    make_centre,
+    open_installation,
+)
 from tests.integration.service.links.test_case_files_sent import add_file, make_text
 from tests.integration.service.links.test_post_reports import open_case
 from tests.support.emptied_database import empty_database
-from tests.support.link_agreements import party_content, post_content
 from tests.support.patience import wait_for
-from tests.support.post_and_centre import NAME, Installation, make_centre, open_installation
 from tests.support.running_service import NETWORK, POST
 from tests.support.sizes import PROOF
+from tests.unit.engine.links.link_agreements import party_content, post_content
 
 SIZE, KILLS = (9_000_000, 40) if PROOF else (1_500_000, 2)
 """Bytes of the file, and kills at most: it may be whole before."""

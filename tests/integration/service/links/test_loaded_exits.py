@@ -15,7 +15,7 @@ from engine.links.identity import open_link_keys
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from tests.support.link_agreements import LinkSides
+from tests.unit.engine.links.link_agreements import LinkSides
 
 NETWORK = '[[posts]]\ncode = "TJ-FOT"\nname = "Fotehobod"\ncountry = "TJ"\n'
 HEAD = "crossing_id,post,direction,arrived_at,vehicle_class,plate,seal_numbers\n"

@@ -17,8 +17,8 @@ from engine.links.outbox import OutgoingMessage
 from engine.links.posts import record_outbox
 from engine.links.posts.record_outbox import LARGEST_RECORD, MOST_BYTES, RECORD, pack_records
 from engine.storage.database import Store
+from tests.integration.service.links.post_and_centre import NAME, Installation, sync
 from tests.integration.service.links.test_forged_copies import Thief
-from tests.support.post_and_centre import NAME, Installation, sync
 
 LONG = LARGEST_RECORD - 100_000
 

@@ -23,10 +23,10 @@ from engine.links.area import LINK_SENT
 from engine.links.envelope import Envelope, Position
 from engine.links.exchange import LinkExchange
 from engine.links.identity import open_link_keys
-from tests.support.link_agreements import LinkSides, manifest_body, partner_content
-from tests.support.link_partner import attention_body
 from tests.support.page_session import at_desk
 from tests.support.running_service import OTHER, POST, World, arrival
+from tests.unit.engine.links.link_agreements import LinkSides, manifest_body, partner_content
+from tests.unit.engine.links.link_partner import attention_body
 
 CANARY = "CANARY"
 
@@ -116,17 +116,6 @@ def test_a_manifest_is_compared_and_shown_as_of_the_decision(
     assert "partner_manifest" not in world.get(path, Role.CHECKPOINT).json()
     page = at_desk(world, "reader_of_manifests").get(path.removeprefix("/v1")).text
     assert "≠ S-1" in page
-
-
-def test_a_manifest_that_comes_later_is_an_alert_and_not_shown_as_known(
-    world: World, partner: Partner
-) -> None:
-    plate = "01A72000BC"
-    made = world.decide(truck(72_000, plate=plate, seal_numbers=["S-2"])).json()
-    partner.manifest("m-72", plate, seal_numbers=["S-1"], weighed_mass_kg=15_000.0)
-    found = world.get(f"/v1/decisions/{made['decision_id']}").json()
-    assert {one["code"] for one in found["alerts"]} == {"mass", "seals"}
-    assert "partner_manifest" not in found
 
 
 def test_an_act_tells_the_partner_the_outcome_and_no_more(world: World, partner: Partner) -> None:
@@ -255,32 +244,6 @@ def test_a_request_by_the_name_of_another_is_refused(
     came = world.get(path, Role.INTEGRITY).json()["envelopes"]
     rules = [one["rule"] for one in came if one["direction"] == "received"]
     assert rules == ["", "name_taken"]
-
-
-def test_outcomes_of_both_directions_are_counted_on_both_sides(
-    world: World, partner: Partner
-) -> None:
-    """Each side counts what it told and what it was told; what was refused counts nowhere."""
-    path = f"/v1/links/{partner.sides.agreement.link}"
-
-    def read() -> dict[tuple[str, str], int]:
-        found = world.get(path, Role.INTEGRITY).json()["outcomes"]
-        return {(one["direction"], one["outcome"]): one["outcomes"] for one in found}
-
-    before = read()
-    outcome = {
-        "outcome_of": "of-no-movement",
-        "post": OTHER,
-        "recorded_at": datetime.now(UTC).isoformat(),
-        "is_searched": False,
-    }
-    partner.send("outcome", outcome)
-    partner.send("outcome", outcome | {"post": "ELSEWHERE"})
-    after = read()
-    key = "received", "not_searched"
-    assert after == before | {key: before.get(key, 0) + 1}
-    page = at_desk(world, "reader_of_links", Role.INTEGRITY).get(path.removeprefix("/v1"))
-    assert "not searched" in page.text
 
 
 def test_a_home_with_manifests_verifies_recomputes_and_is_rebuilt(

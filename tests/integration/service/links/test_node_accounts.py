@@ -25,14 +25,14 @@ from engine.links.area import LINK_RECEIVED, LINK_REFUSED, LINK_SENT, LINK_STOPP
 from engine.links.messages import AccountState
 from engine.links.posts import post_accounts
 from engine.links.posts.post_accounts import NodeKeys
-from tests.support.link_agreements import post_content
-from tests.support.post_and_centre import (
+from tests.integration.service.links.post_and_centre import (
     Installation,
     agree,
     make_centre,
     open_installation,
 )
 from tests.support.running_service import CHEAP, NETWORK, OTHER, POST, World, arrival
+from tests.unit.engine.links.link_agreements import post_content
 
 ACCOUNT = {"kind": "account", "from": "tashkent"}
 
@@ -72,7 +72,9 @@ def node(world: World) -> Iterator[Installation]:
 def centre(
     node: Installation, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Centre]:
-    monkeypatch.setattr("tests.support.post_and_centre.post_content", build_content)
+    monkeypatch.setattr(
+        "tests.integration.service.links.post_and_centre.post_content", build_content
+    )
     for one in open_installation(make_centre(tmp_path / "centre", NETWORK), store_url):
         declare_network(one.home, one.store)
         agree(node, one, posts=[POST])

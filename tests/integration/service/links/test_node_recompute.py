@@ -13,7 +13,7 @@ from engine.errors import NoModelError
 from engine.journal.copies import COPIES
 from engine.journal.journal import BODIES
 from engine.journal.kinds import DECISION
-from tests.support.post_and_centre import NAME, Installation, sync
+from tests.integration.service.links.post_and_centre import NAME, Installation, sync
 from tests.support.running_service import FakeModels, World
 
 

@@ -24,8 +24,8 @@ from engine.links.envelope import Position
 from engine.links.exchange import LinkExchange
 from engine.links.identity import open_link_keys
 from engine.links.parcel import MAX_BYTES, MOST_COMMAS, MOST_PARTS, Parcel, read_parcel
-from tests.support.link_agreements import NOW, LinkSides, manifest_body
 from tests.support.running_service import World
+from tests.unit.engine.links.link_agreements import NOW, LinkSides, manifest_body
 from tests.unit.service.auth.test_refusals import is_problem
 
 FAR = NOW * 2
@@ -181,16 +181,3 @@ def test_a_message_is_read_by_those_who_see_the_decisions_of_every_post(
     shown = replace(list_rules()[LINK_SENT], hidden=frozenset())
     monkeypatch.setattr(access, "list_rules", lambda: {LINK_SENT: shown})
     assert reads(of_agency)
-
-
-def test_links_have_pages(world: World, sides: LinkSides) -> None:
-    from tests.support.page_session import at_desk
-
-    desk = at_desk(world, "ina", Role.INTEGRITY)
-    for language in ("en", "ru", "uz", "tg"):
-        desk.get(f"/language/{language}")
-        listed, one = desk.get("/links"), desk.get(f"/links/{sides.agreement.link}")
-        assert (listed.status_code, one.status_code) == (200, 200)
-        assert sides.agreement.link in listed.text
-        assert sides.agreement.ground in one.text
-    assert at_desk(world, "sam").get("/links").status_code == 403

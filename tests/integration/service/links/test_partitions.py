@@ -4,28 +4,23 @@ The centre stands on PostgreSQL, its nodes on SQLite. What the trials must catch
 them: a store without its constraint, a fork without an alarm, a parcel that leaves an envelope out.
 """
 
-import json
 import random
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from typer.testing import CliRunner
 
 import engine.links.exchange
 import engine.links.inbox
 import engine.links.outbox
-from api.cli.main import app
-from api.harness import partition_runner
 from api.harness.partition_runner import run_partitions
 from api.links.exchanges import exchange_all
 from engine.journal.entries import Draft
 from engine.journal.kinds import TICK
 from engine.links.outbox import read_waiting
 from engine.storage.home import DATABASE_VARIABLE
-from experiments.faults.ledger_check import Counts, FailedTrial
+from experiments.faults.ledger_check import Counts
 from experiments.faults.partitions.installations import Deployment, prepare_deployment
 from experiments.faults.partitions.judgement import TrialOutcome, judge
 from experiments.faults.partitions.line import Line
@@ -154,38 +149,3 @@ def test_what_a_node_recorded_after_its_disk_was_restored_arrives(
     exchange()
     assert sorted(centre.list_received()) == ["after", "before"]
     assert list(centre.list_refused()) == ([] if is_caught else ["other_history"])
-
-
-def test_the_command_counts_what_was_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = Counts("partition", 5, acknowledged=9, lost=0, doubled=1, failed=0)
-    orders: list[dict[str, Any]] = []
-
-    def run(_: Sequence[int], **order: Any) -> Counts:
-        orders.append(order)
-        return counts
-
-    monkeypatch.setattr(partition_runner, "run_partitions", run)
-    found = CliRunner().invoke(app, ["faults", "partition", "--planted", "--json"])
-    assert (found.exit_code, '"doubled": 1' in found.stdout) == (1, True)
-    assert [order["has_bug"] for order in orders] == [True]
-
-
-def test_a_failed_trial_is_named_and_repeated_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = FailedTrial(731, lost=0, doubled=4, broken={}, plan=["the disk of centre is kept"])
-    ran: list[Sequence[int]] = []
-
-    def run(trials: Sequence[int], **_: Any) -> Counts:
-        ran.append(trials)
-        return Counts("partition", 5, acknowledged=9, lost=0, doubled=4, failed=0,
-                      failed_trials=[failed])  # fmt: skip
-
-    monkeypatch.setattr(partition_runner, "run_partitions", run)
-    ask = partial(CliRunner().invoke, app)
-    output = ask(["faults", "partition"]).stderr
-    for words in ("trial 731", "4 doubled", "--trial 731", "the disk of centre is kept"):
-        assert words in output
-    found = json.loads(ask(["faults", "partition", "--trial", "731", "--json"]).stdout)
-    assert found["failed_trials"][0]["plan"] == failed.plan
-    assert ran[1:] == [[731]]
-    for order in (["kill", "--trial", "1"], ["partition", "--trial", "1", "--trials", "2"]):
-        assert ask(["faults", *order]).exit_code == 2

@@ -21,7 +21,7 @@ from engine.journal.kinds import ClaimBody
 from engine.journal.power_records import PowerRecord
 from engine.queue.queue import list_waiting, read_decision, waits
 from engine.queue.reviews import Review, review_draft
-from tests.support.post_and_centre import (
+from tests.integration.service.links.post_and_centre import (
     Installation,
     sync,
 )

@@ -30,7 +30,7 @@ from engine.links.posts.linked_posts import open_posts
 from engine.ports import SilenceLimits
 from engine.queue.queue import DECISIONS
 from engine.storage.database import Store
-from tests.support.post_and_centre import (
+from tests.integration.service.links.post_and_centre import (
     NAME,
     Installation,
     agree,

@@ -22,15 +22,12 @@ from engine.cases.case_ledger import (
 )
 from engine.cases.case_state import read_case
 from engine.domain.rights import Role
-from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError
-from engine.journal.copies import find_newest
 from engine.journal.entries import Draft
 from engine.journal.idempotency import claim
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import DECISION, HANDOVER, INSPECTION, INSPECTION_CORRECTED, SEIZURE
-from engine.links.posts.linked_posts import LinkedPosts, open_posts
-from engine.ports import SilenceLimits
+from engine.links.posts.linked_posts import LinkedPosts
 from engine.queue import corrections, match_outcomes, queue
 from engine.queue.corrections import CORRECTIONS, ActCorrection, read_stated
 from engine.queue.match_outcomes import ACTS
@@ -39,10 +36,9 @@ from engine.queue.reviews import Review
 from engine.shifts.handovers import read_handover
 from engine.targeting import report_writer
 from engine.targeting.report_writer import ReportWriter
-from tests.support.page_session import at_desk
-from tests.support.post_and_centre import Installation, sync
-from tests.support.running_service import POST, World
-from tests.support.sample_files import picture
+from tests.integration.service.links.post_and_centre import Installation, sync
+from tests.support.running_service import POST
+from tests.unit.service.cases.sample_files import picture
 
 BY = Reporter("ann", "customs")
 CONTENT = picture("PNG", shade=33)
@@ -194,30 +190,6 @@ def test_a_case_goes_on_at_the_node_and_stands_at_the_centre(
     monkeypatch.setattr("engine.cases.case_state.renumber_steps", list)
     with pytest.raises(AssertionError):
         describe_case(centre, case_id)
-
-
-def test_pages_say_how_old_the_line_is(
-    world: World, node: Installation, centre: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = f"line-reader-{int(centre.store.dialect.is_sqlite)}"
-    desk = at_desk(world, name, Role.SUPERVISOR)
-    sync(node, centre)
-    for page in ("queue", "shift"):
-        assert 'id="line"' in desk.get(f"/posts/{POST}/{page}").text, page
-    lines = []
-    for side in (node, centre):
-        posts = open_posts(side.home, SilenceLimits())
-        with side.store.read() as connection:
-            head = side.exchange.journal.head(connection)
-            lines.append(posts.read_lines(connection, now=head.as_of)[POST])
-    assert [line.is_cut_off for line in lines] == [False, False]
-    assert lines[0].newest is None
-    with centre.store.read() as connection:
-        copied = find_newest(connection, node.exchange.fingerprint)
-    assert copied is not None
-    assert lines[1].newest == rfc3339(copied.recorded_at)
-    monkeypatch.setattr(LinkedPosts, "read_lines", lambda *_, **__: {})
-    assert 'id="line"' not in desk.get(f"/posts/{POST}/queue").text
 
 
 READER: Any = SimpleNamespace(

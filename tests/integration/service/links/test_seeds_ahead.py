@@ -20,7 +20,7 @@ from engine.shifts.shift_state import (
     Shifts,
     earlier_seed,
 )
-from tests.support.post_and_centre import Installation, sync
+from tests.integration.service.links.post_and_centre import Installation, sync
 from tests.support.running_service import OTHER, POST, World, arrival, serving
 
 

@@ -20,8 +20,8 @@ from engine.links.posts.linked_posts import LinkedPosts, list_late_withdrawals
 from engine.ports import SilenceLimits
 from engine.queue.queue import read_decision
 from engine.selection import RANDOM_SHARE
+from tests.integration.service.links.post_and_centre import Installation, sync
 from tests.integration.service.links.test_post_orders import list_entry, retire_entry
-from tests.support.post_and_centre import Installation, sync
 from tests.support.running_service import World, arrival
 
 FAR = 10**15

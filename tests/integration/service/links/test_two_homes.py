@@ -19,7 +19,7 @@ from engine.storage.database import METADATA
 from engine.storage.home import Home
 from experiments.support.processes import find_free_port
 from tests.integration.service.links.installations import NAME, Installation, Service
-from tests.support.link_agreements import manifest_body
+from tests.unit.engine.links.link_agreements import manifest_body
 
 if TYPE_CHECKING:
     from experiments.support.postgres import Cluster

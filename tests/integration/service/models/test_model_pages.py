@@ -1,6 +1,5 @@
 """Models at the desk: side by side, why one is refused, two people, the way back; and drift."""
 
-import json
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -8,16 +7,15 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.drift import DriftAnswer
 from api.models import steps
 from api.models.answers import ModelComparison, ModelStandings, ModelView
 from api.service.executors import Measurements
 from engine.domain.rights import Role
-from engine.errors import BusyError, NotEnoughDataError
+from engine.errors import NotEnoughDataError
 from engine.storage.files import file_digest
+from tests.integration.service.models.signed_bundles import JUDGED, register
 from tests.support.page_session import Desk, at_desk
 from tests.support.running_service import World, serving
-from tests.support.signed_bundles import JUDGED, register, report
 
 
 @pytest.fixture(scope="module")
@@ -144,41 +142,6 @@ def test_every_figure_has_an_interval_a_population_and_says_it_is_made_up(
     assert bob.get("/models/m-none").status_code == 404
 
 
-FIRST = {"value": 0.30, "low": 0.25, "high": 0.35, "n": 412, "positives": 124, "knowable": True}
-
-
-@pytest.mark.parametrize(
-    ("second", "sentence", "conclusion"),
-    [
-        ({}, "cannot be told apart on 412 inspections", "same"),
-        ({"value": 0.28, "low": 0.23, "high": 0.33, "n": 400}, "apart on 400 inspections", "same"),
-        ({"value": 0.10, "low": 0.08, "high": 0.13}, "m-left finds more than m-right", "higher"),
-        ({"value": 0.60, "low": 0.55, "high": 0.65}, "m-right finds more than m-left", "lower"),
-        ({"knowable": False}, "Nothing can be concluded", "not_knowable"),
-    ],
-)
-def test_what_can_be_concluded_of_two_models_is_a_sentence(
-    world: World, bob: Desk, *, second: dict[str, Any], sentence: str, conclusion: str
-) -> None:
-    for version, figure in (("m-left", FIRST), ("m-right", FIRST | second)):
-        targets = json.loads(report())["targets"]
-        for view in ("random_stream", "inverse_propensity"):
-            targets["discrepancy"][view]["hit_rate_at_capacity"] = figure | {"why": ""}
-        candidate(world, version, targets=targets)
-    asked = "/models/comparison?version=m-left&version=m-right"
-    answer = world.get(f"/v1{asked}").json()
-    TypeAdapter(ModelComparison).validate_python(answer)
-    found = answer["differences"]["discrepancy"]["random_stream"]["hit_rate_at_capacity"]
-    assert found["conclusion"] == conclusion
-    text = bob.get(asked).text
-    first = text.partition('id="concluded-discrepancy"')[2].partition("</p>")[0]
-    assert sentence in first and "different periods" not in first
-    assert text.count('class="interval both"') == 2 * 3 * 5
-    assert world.get(f"{asked.replace('/models', '/v1/models')}&version=m-left").json()[
-        "differences"
-    ]
-
-
 def test_a_report_is_drawn_by_us_and_a_stored_page_is_sealed(world: World, bob: Desk) -> None:
     path = candidate(world, "m-report")
     page = bob.get(f"{path}/report")
@@ -193,35 +156,6 @@ def test_a_report_is_drawn_by_us_and_a_stored_page_is_sealed(world: World, bob: 
     sealed = bob.get(f"{path}/report.html")
     assert sealed.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
     assert bob.get("/models/..%2F..%2Fkeys/report.html").status_code == 404
-
-
-def test_a_report_says_how_sure_it_is(world: World, bob: Desk) -> None:
-    page = bob.get(f"{candidate(world, 'm-sure')}/report").text
-    assert page.count('<polyline class="edge"') in (2, 4)
-    assert "Right chances would seem off by" in page and "20:00-08:00" in page
-    value = bob.get("/models/comparison?version=m-sure").text
-    assert "Calibration error" in value
-
-
-def test_the_shadow_stands_next_to_what_decided(
-    world: World, bob: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = candidate(world, "m-shade")
-    assert "It has scored no full day" in bob.get(path).text
-    assert step(bob, path, "shadow").headers["location"].endswith("done=shadowed")
-    group = {"picked": 4, "hit_rate": CALM["found"], "random": UNDRAWN["found"]}
-    compared = {"days": 3, "last_day": "2026-03-01", "decisions": 400, "capacity": 0.05}
-    compared |= {"picked": 20, "agreement": CALM["found"]}
-    compared |= {"groups": {"both": group, "shadow": group | {"picked": 16}, "in_force": group}}
-    monkeypatch.setattr(
-        "models.monitoring.shadow_scoring.measure_agreement", lambda *_, **__: compared
-    )
-    TypeAdapter(ModelView).validate_python(world.get("/v1/models/m-shade").json())
-    text = bob.get(path).text
-    assert "400 decisions on 3 days" in text and "20 by each" in text
-    assert text.count("between 11.0% and 32.0%") == 4 and "12 of 60" in text
-    assert text.count("no inspections yet") >= 3
-    assert "synthetic" in text.partition('id="beside"')[2]
 
 
 CALM: dict[str, Any] = {
@@ -249,44 +183,6 @@ MEASURED: dict[str, Any] = {
     "posts": {"FOT": SMALL, "OYB": LARGE},
 }  # fmt: skip
 """As ``darvoza drift`` answers; what it computes is tested where it is made."""
-
-
-def test_drift_says_what_moved_and_what_to_do(
-    world: World, bob: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if world.get("/v1/drift").json()["measured"] is None:
-        assert "Nothing was measured yet" in bob.get("/drift").text
-
-    monkeypatch.setattr(Measurements, "run", lambda _, *, days: MEASURED)
-    assert bob.send("/drift", "/drift", {}).headers["location"] == "/drift?done=measured"
-    values = [world.post("/v1/drift", None, Role.ANALYST, key="d-1").json() for _ in range(2)]
-    assert values[0] == values[1] == world.get("/v1/drift").json(), "one key, one measurement"
-    TypeAdapter(DriftAnswer).validate_python(values[0])
-    text = bob.get("/drift").text
-    for value in ("Searches find less than stated", "2 of 185 features have moved", "mirror_days"):
-        assert value in text
-    assert "since 5 Nov 2025" in text, "searches count since then, features since a month"
-    assert "between 11.0% and 32.0%" in text and "12 of 60" in text and "synthetic" in text
-    short = MEASURED | {"span_days": 0.01, "all": LARGE | {"picked": CALM}}
-    monkeypatch.setattr(Measurements, "run", lambda _, *, days: short)
-    assert bob.send("/drift", "/drift", {}).headers["location"] == "/drift?done=measured"
-    whole = bob.get("/drift").text
-    todo = whole.partition('id="todo"')[2].partition("</section>")[0]
-    assert "have moved" not in todo and "<strong>" not in todo, "a burst is no alarm"
-    caveats = [whole.index("spread over"), text.index("A season, a holiday")]
-    alarms = [whole.index("That is no alarm"), text.index("Searches find less than stated")]
-    assert all(a < b for a, b in zip(caveats, alarms, strict=True)), "the caveat comes first"
-    monkeypatch.setattr(Measurements, "run", lambda _, *, days: MEASURED)
-    bob.send("/drift", "/drift", {})
-    quiet = bob.get("/drift?at=FOT").text
-    assert "12 decisions were read again, 200 are needed" in quiet and "mirror_days" not in quiet
-    assert quiet.count("not yet knowable") + quiet.count("no inspections yet") > 4
-
-    def busy(*_: object, **__: object) -> None:
-        raise BusyError("another measurement is under way")
-
-    monkeypatch.setattr(Measurements, "run", busy)
-    assert bob.send("/drift", "/drift", {}).headers["location"] == "/drift?done=busy"
 
 
 def test_a_measurement_runs_as_a_command_of_its_own(

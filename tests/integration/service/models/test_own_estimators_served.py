@@ -27,10 +27,10 @@ from models.lifecycle.states import read_state
 from models.training.bundle_writer import write_bundle
 from models.training.trainer import TrainingResult, quantiles
 from tests.integration.models.learning.test_own_estimators import ESTIMATORS, FIVE
+from tests.integration.service.models.signed_bundles import report
 from tests.integration.service.models.test_champion_challenger import ready
 from tests.support.extra_callers import person, send
 from tests.support.running_service import World, arrival, make_home, make_keys, open_world
-from tests.support.signed_bundles import report
 
 MODULE = "estimators_of_an_analyst"
 

@@ -18,7 +18,6 @@ from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft, Kind
 from engine.ports import FeatureRows
-from engine.queue.queue import list_decisions
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
@@ -26,7 +25,7 @@ from models.bundle import Scorer
 from models.lifecycle import transitions
 from models.lifecycle.states import ModelStates, read_state
 from models.monitoring import shadow_scoring
-from models.monitoring.shadow_scoring import measure_agreement, seeds, shadow_scores
+from models.monitoring.shadow_scoring import seeds, shadow_scores
 from tests.support.clocks import travel
 from tests.support.running_service import POST, UniformScorer, World, arrival, serving
 
@@ -206,42 +205,3 @@ def test_every_night_one_command_scores_whatever_is_in_the_shadow(
     unnamed = CliRunner().invoke(app, [*asked, "m3"])
     assert unnamed.exit_code == 2
     assert "--as" in unnamed.stderr
-
-
-def test_picks_are_compared_with_those_of_the_model_that_decided(
-    shadow_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shadow_scoring, "CAPACITY", 0.5)
-    shadow_world.runtime.journal.append(score_days(shadow_world))
-    journal = shadow_world.runtime.journal
-    with shadow_world.runtime.store.read() as connection:
-        found = measure_agreement(connection, journal, version="m2")
-        assert measure_agreement(connection, journal, version="m-other") is None
-    assert found is not None
-    assert (found["decisions"], found["picked"]) == (DECISIONS, DECISIONS // 2)
-    groups = found["groups"]
-    assert groups["both"]["picked"] + groups["shadow"]["picked"] == DECISIONS // 2
-    assert groups["in_force"]["picked"] == groups["shadow"]["picked"]
-    shared = groups["both"]["picked"] / (DECISIONS // 2)
-    assert found["agreement"]["value"] == shared
-    assert found["agreement"]["low"] <= shared <= found["agreement"]["high"]
-    assert not groups["shadow"]["hit_rate"]["knowable"], "nothing was inspected yet"
-
-
-def test_the_riskiest_are_each_models_own(
-    shadow_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The picks of the model in force are the riskiest by what its decisions say."""
-    monkeypatch.setattr(shadow_scoring, "CAPACITY", 0.25)
-    (draft,) = score_days(shadow_world)
-    picks, journal = draft.body["picks"], shadow_world.runtime.journal
-    with shadow_world.runtime.store.read() as connection:
-        seqs = [
-            one.seq
-            for one in list_decisions(connection, post=None, channel=None, since=0, most=50)
-            if one.crossing_id != "c-900"
-        ]
-        fields = {seq: journal.body(connection, seq)["decision"]["risk"] for seq in seqs}
-    ranked = sorted(fields, key=lambda seq: -fields[seq]["p_discrepancy"])  # both chances are equal
-    assert picks["in_force"] == sorted(ranked[: DECISIONS // 4])
-    assert len(picks["shadow"]) == DECISIONS // 4 and set(picks["shadow"]) <= set(seqs)

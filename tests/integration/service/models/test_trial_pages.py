@@ -13,10 +13,10 @@ from engine.domain.rights import Role
 from engine.storage.files import file_digest
 from models.lifecycle.states import find_trial
 from models.monitoring.trials import measure_trial, measurement
+from tests.integration.service.models.signed_bundles import JUDGED
 from tests.integration.service.models.test_model_pages import candidate, step
 from tests.support.page_session import Desk, at_desk
 from tests.support.running_service import World, serving
-from tests.support.signed_bundles import JUDGED
 
 TITLES = {
     "en": "Champion and challenger",

@@ -25,11 +25,11 @@ from models.monitoring.trials import (
     measurement,
     update_counts,
 )
+from tests.integration.service.models.signed_bundles import JUDGED
 from tests.integration.service.models.test_champion_challenger import ready
 from tests.support.clocks import travel
 from tests.support.page_session import user
 from tests.support.running_service import NOON, FakeModels, World, arrival, serving
-from tests.support.signed_bundles import JUDGED
 from tests.support.sizes import PROOF
 from tests.unit.service.decisions.test_amendments import amend, heavier
 from tests.unit.service.reports.test_acts import act

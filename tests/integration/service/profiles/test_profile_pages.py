@@ -6,15 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 
-from api.profiles.answers import ProfileView
 from api.service.executors import Backtests, Measurements
-from api.web.i18n import ReaderLocale
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.domain.rights import Role
-from engine.errors import BusyError, NotEnoughDataError
-from models.data.propensity_log import missing_messages
+from engine.errors import NotEnoughDataError
 from tests.support.page_session import Desk, at_desk
 from tests.support.running_service import World, arrival
 from tests.unit.service.profiles.test_profiles import decide_arrival, sacks
@@ -123,56 +119,6 @@ def test_the_list_and_the_page_state_the_same_figures(ann: Desk) -> None:
     assert last_days in page and "1 Jan 2026 – 31 Mar 2026" in page, "the days it looked at"
 
 
-def test_what_it_would_have_found_is_shown_with_what_that_stands_on(
-    world: World, ann: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES)
-    propose(ann, "VALUE-1")
-    page = ann.get("/profiles/VALUE-1").text
-    assert "Estimated hit rate if used" in page and "between 21.0% and 43.0%" in page
-    assert (
-        "37.2" in page
-        and "0.47" in page
-        and "61 random selections, as good as 48 equal ones" in page
-    )
-    found = world.get("/v1/profiles/VALUE-1").json()
-    TypeAdapter(ProfileView).validate_python(found)
-    is_day = ReaderLocale("en", 300).is_midnight(datetime.fromisoformat(found["valid_until"]))
-    assert ("the last day included" in page) is is_day
-    assert found["backtest"]["had_it_chosen"]["diagnostics"]["not_carried_out"] == 0.04
-    fault = "more than 10% of the draws were not carried out in full"
-    withheld = {name: CHOSEN[name] | {"knowable": False, "why": fault}
-                for name in ("self_normalised", "hits", "hits_per_hour")}  # fmt: skip
-    messages = [one.as_dict() for one in missing_messages(0.3)]
-    log = CHOSEN["diagnostics"] | {
-        "faults": [fault], "messages": messages, "not_carried_out": 0.3
-    }  # fmt: skip
-    value = CHOSEN | withheld | {"diagnostics": log}
-    monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES | {"had_it_chosen": value})
-    propose(ann, "VALUE-2")
-    page = ann.get("/profiles/VALUE-2").text
-    assert fault in page and "<strong>37.2</strong>" not in page
-    ann.get("/language/ru?back=/profiles")
-    page = ann.get("/profiles/VALUE-2").text
-    assert "более 10% отобранных досмотрены не полностью" in page and fault not in page
-    ann.get("/language/en?back=/profiles")
-
-
-def test_a_changed_profile_is_shown_against_the_one_in_force(ann: Desk, bob: Desk) -> None:
-    propose(ann, "DIFF-1")
-    step(bob, "DIFF-1", "approvals")
-    begun = ann.get("/profiles/new?from=DIFF-1").text
-    assert 'value="DIFF-2"' in begun and "k-DIFF-1" in begun
-    changed = 'crossing.carrier_id == "k-other"'
-    propose(ann, "DIFF-2", expression=changed, percentage="12,5", instead_of="DIFF-1")
-    page = bob.get("/profiles/DIFF-2").text
-    assert "<del>&#34;k-DIFF-1&#34;</del><ins>&#34;k-other&#34;</ins>" in page
-    assert re.search(r'class="differs">\s*<strong>≠</strong> 12.5', page)
-    step(bob, "DIFF-2", "approvals")
-    assert "let this one leave" in bob.get("/profiles/DIFF-1").text
-    assert propose(ann, "DIFF-3", instead_of="NOBODY").status_code == 422
-
-
 def test_leaving_takes_a_second_person_too(world: World, ann: Desk, bob: Desk) -> None:
     propose(ann, "GONE-1")
     step(bob, "GONE-1", "approvals", shadow="1")
@@ -208,22 +154,6 @@ def test_a_shipped_profile_is_a_link_to_the_editor_and_selects_nothing(ann: Desk
     assert 'value="PRECURSORS-1"' in shown and "features.consignee_precursor_new == 1" in shown
     assert ann.get("/profiles/new?template=no-such").status_code == 404
     assert ann.get("/v1/profiles/PRECURSORS-1").status_code == 404
-
-
-def test_what_cannot_be_tried_now_waits(
-    ann: Desk, bob: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def busy(*_: object, **__: object) -> None:
-        raise BusyError("another backtest is under way")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Backtests, "run", busy)
-        propose(ann, "BUSY-1")
-        assert "No backtest is attached" in bob.get("/profiles/BUSY-1").text
-        assert step(ann, "BUSY-1", "backtests").headers["location"].endswith("done=busy")
-    assert 'id="approve"' not in bob.get("/profiles/BUSY-1").text
-    step(ann, "BUSY-1", "backtests")
-    assert 'id="approve"' in bob.get("/profiles/BUSY-1").text
 
 
 def test_the_watch_list_is_written_by_two(world: World, ann: Desk, bob: Desk) -> None:

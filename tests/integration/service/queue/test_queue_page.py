@@ -19,7 +19,6 @@ from api.queue import (
     _cut,
     find_swap,
     mark,
-    read_cargo,
     read_queue,
 )
 from engine.domain.rights import Role
@@ -103,24 +102,6 @@ def test_the_queue_and_a_decisions_page_agree(world: World) -> None:
     left = {one["decision_id"] for one in boss.get(f"/v1{PAGE}").json()["waiting"]}
     assert left.isdisjoint(one["decision_id"] for one in first)
     assert [read_state(boss, one["decision_id"])[2] for one in first] == ["inspected", "has left"]
-
-
-def test_another_post_is_one_choice_away(world: World) -> None:
-    boss = at_desk(world, "queue-posts")
-    gone = boss.get(f"{PAGE}?to={OTHER}&channel=red&lane=truck")
-    assert gone.headers["location"] == f"/posts/{OTHER}/queue?channel=red&lane=truck"
-    assert boss.get(gone.headers["location"]).status_code == 200
-    assert '<select name="to"' in boss.get(PAGE).text
-    officer = at_desk(world, "queue-bound", Role.CHECKPOINT)
-    assert '<select name="to"' not in officer.get(PAGE).text
-    assert boss.get(f"{PAGE}?to=x%0d%0ay").status_code == 422
-
-
-def test_who_is_bound_to_a_post_sees_no_other_in_the_list(world: World) -> None:
-    bound = at_desk(world, "queue-counterpart", Role.COUNTERPART).get("/").text
-    everybody = at_desk(world, "queue-everywhere", Role.INTEGRITY).get("/").text
-    row = '<th scope="row">'
-    assert everybody.count(row) > 1 == bound.count(row)
 
 
 def test_a_checkpoint_sees_its_queue_blind(world: World) -> None:
@@ -269,24 +250,6 @@ def test_a_checkpoints_queue_says_neither_why_nor_how_risky(
     assert leaks(officer.get(PAGE).text)
 
 
-def test_a_queue_is_sorted_and_shown_a_page_at_a_time(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    boss = at_desk(world, "queue-order")
-    for place in range(7):
-        find(world, "yellow" if place % 2 else "red", START + 7000 + 100 * place)
-    answer = boss.get(f"/v1{PAGE}").json()["waiting"]
-    by_risk = sorted(answer, key=lambda one: -(one["risk"]["percentile"] or 0.0))
-    shown = ids(boss.get(f"{PAGE}?order=risk").text)
-    assert shown == [one["decision_id"] for one in by_risk] and len(shown) > 6
-    monkeypatch.setattr(queue_page, "MOST_SHOWN", 5)
-    first, second = (boss.get(f"{PAGE}?order=risk&page={page}").text for page in (1, 2))
-    assert ids(first) == shown[:5] and ids(second) == shown[5:10]
-    assert "order=risk&amp;page=2" in first and "order=risk&amp;page=1" in second
-    assert ids(boss.get(f"{PAGE}?order=risk&page=999").text) == shown[(len(shown) - 1) // 5 * 5 :]
-    assert boss.get(f"{PAGE}?order=name").status_code == 422
-
-
 def make_ranked(
     position: int, channel: str, percentile: float | None, **more: Any
 ) -> WaitingVehicle:
@@ -306,15 +269,3 @@ def test_a_riskier_yellow_could_take_the_minutes_of_a_red_that_the_score_picked(
     blind = make_waiting(7, "red", 30.0)
     assert find_swap([blind, make_waiting(8, "yellow", 30.0)]) is None
     assert find_swap([make_ranked(9, "red", None), risky]) is None, "rules know no risk"
-
-
-def test_what_a_vehicle_carries_is_its_dearest_goods_item() -> None:
-    items = [
-        {"hs_code": "0809100000", "customs_value_usd": 10.0, "description": "apricots"},
-        {"hs_code": "240220", "customs_value_usd": 90.0},
-    ]
-    papers = {"items": items, "dispatch_country": "IR", "consignee_id": "033"}
-    found = read_cargo({"crossing": {"carrier_id": "c"}, "declaration": papers})
-    assert found == Cargo("2402", "", ("IR", ""), "033")
-    assert read_cargo({"crossing": {"carrier_id": "c"}}) == Cargo("", "", ("", ""), "c")
-    assert read_cargo({"crossing": {}, "declaration": None}) == Cargo("", "", ("", ""), "")

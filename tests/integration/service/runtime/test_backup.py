@@ -16,14 +16,12 @@ from typer.testing import CliRunner
 
 from api.cli.home import copy_home
 from api.cli.main import app
-from api.migrations.upgrade import _VERSIONS, newest, read_version
 from api.service.assembly import open_runtime, open_store
 from api.service.settings import Settings
 from engine.audit.verification import verify
 from engine.errors import HomeError, InputError, NotAllowedError
 from engine.journal.receipts import Receipt
 from engine.queue.queue import list_decisions
-from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.support.emptied_database import empty_database
 from tests.support.running_service import (
@@ -167,54 +165,6 @@ def test_a_changed_store_is_not_called_a_good_copy(live: World, tmp_path: Path) 
         raw.execute("UPDATE journal SET subject = 'other' WHERE kind = 'decision'")
     asked = ["backup", str(tmp_path / "copy"), "--home", str(live.home.root)]
     assert CliRunner().invoke(app, asked).exit_code == 1
-
-
-LATER = """
-from alembic import op
-
-revision, down_revision = "{after}", "{before}"
-
-
-def upgrade() -> None:
-    op.execute("ALTER TABLE journal_identity ADD COLUMN later INTEGER")
-"""
-
-
-@pytest.fixture
-def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str]:
-    """Make a home, and give this tree a migration more; return the home and its tables' version."""
-    home, folder, before = make_home(tmp_path / "older"), tmp_path / "migrations", newest()
-    make_keys(home)
-    shutil.copytree(_VERSIONS.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    after = f"{int(before) + 1:04}"
-    later = LATER.format(before=before, after=after)
-    (folder / "versions" / f"{after}_later.py").write_text(later, "utf-8")
-    monkeypatch.setattr("api.migrations.upgrade._VERSIONS", folder / "versions")
-    return home.root, before
-
-
-def version_of(home: Path) -> str | None:
-    with Store(f"sqlite:///{home / 'darvoza.sqlite'}") as store:
-        return read_version(store)
-
-
-def test_a_backup_by_a_newer_tree_copies_the_tables_as_they_are(
-    older: tuple[Path, str], tmp_path: Path
-) -> None:
-    (home, version), copy = older, tmp_path / "copy"
-    found = CliRunner().invoke(app, ["backup", str(copy), "--home", str(home), "--json"])
-    assert found.exit_code == 0 and json.loads(found.stdout)["checked"] > 0
-    assert version_of(home) == version_of(copy) == version, "the copy is a way back"
-    assert [path.name for path in copy.iterdir() if path.name.startswith(".")] == []
-
-
-def test_any_other_command_says_that_it_brings_the_tables_up(older: tuple[Path, str]) -> None:
-    home, version = older
-    found = CliRunner().invoke(app, ["keys", "list", "--home", str(home)])
-    assert f"bringing the tables of version {version} to {newest()}" in found.stderr
-    assert version_of(home) == newest() != version
-    found = CliRunner().invoke(app, ["keys", "list", "--home", str(home)])
-    assert "bringing" not in found.stderr
 
 
 def test_a_dump_of_postgresql_verifies_after_its_restore(

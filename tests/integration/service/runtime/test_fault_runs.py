@@ -1,23 +1,18 @@
 """What a real service keeps of its promises under faults, and that its seeded bugs are caught."""
 
 import asyncio
-import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import pytest
-from typer.testing import CliRunner
 
-from api.cli import experiments
-from api.cli.main import app
-from api.harness import fault_runner, partition_runner
+from api.harness import fault_runner
 from api.harness.fault_runner import Fault, FaultRun, Scratch, scratch
-from api.harness.fork_server import PLANTED
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE, Home
 from experiments.faults import store_outage, unauthenticated_flood, work_flood
 from experiments.faults.ledger_check import Counts
@@ -224,21 +219,3 @@ def test_the_disk_that_fills_is_a_real_one(tmp_path: Path) -> None:
     status = on_a_small_disk(["sh", "-c", fill])
     if status is not None:  # else the other kind of full disk serves, which is tried above
         assert "No space left on device" in (tmp_path / "said").read_text()
-
-
-@pytest.mark.parametrize(("lost", "status"), [(0, 0), (1, 1)])
-def test_the_command_says_whether_the_promises_hold(
-    lost: int, status: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counts = Counts("kill", 5, acknowledged=9, lost=lost, doubled=0, failed=0)
-    monkeypatch.setattr(experiments, "forker", nullcontext)
-    monkeypatch.setattr(fault_runner, "run", lambda *args: counts)
-    found = CliRunner().invoke(app, ["faults", "kill", "--json"])
-    assert found.exit_code == status
-    assert json.loads(found.stdout) == counts.as_dict()
-    assert counts.holds is not bool(lost)
-
-
-def test_every_fault_has_its_seeded_bug_and_its_size() -> None:
-    assert set(fault_runner.TRIALS) == set(PLANTED)
-    assert set(get_args(experiments.Fault)) == {*PLANTED, partition_runner.FAULT}

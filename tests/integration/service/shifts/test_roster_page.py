@@ -72,14 +72,6 @@ def test_a_mistake_stands_at_its_field_and_nothing_is_recorded(
     assert len(list_rosters(world)) == before
 
 
-def test_a_form_sent_twice_is_one_roster(world: World, desk: Desk) -> None:
-    once = ONCE.search(desk.get(PATH).text)
-    assert once is not None
-    before, fields = len(list_rosters(world)), {"once": once[1], "minutes-physical": "30"}
-    assert [desk.send(PATH, PATH, fields).status_code for _ in range(2)] == [303, 303]
-    assert len(list_rosters(world)) == before + 1
-
-
 @pytest.mark.parametrize("role", [Role.CHECKPOINT, Role.ANALYST])
 def test_who_puts_no_roster_has_no_page(world: World, role: Role) -> None:
     desk = at_desk(world, f"no-roster-{role}", role)

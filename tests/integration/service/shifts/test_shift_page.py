@@ -1,18 +1,13 @@
 """The shift's report: every act counts once, for what sent the vehicle there."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import comb
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from api.shifts.answers import ReportedDecision, count_hours, median
-from api.shifts.page import ENOUGH
 from engine.domain.records import Inspection
 from engine.domain.rights import Role
 from engine.selection import Channel
-from models.statistics.intervals import share
 from tests.support.page_session import at_desk
 from tests.support.running_service import POST, World
 from tests.unit.service.reports.test_acts import act, find
@@ -100,27 +95,6 @@ def test_the_page_says_what_is_not_yet_knowable(world: World) -> None:
     boss = at_desk(world, "shift-boss")
     assert boss.get("/posts/NOPE/shift").status_code == 404
     assert boss.get(f"{PATH}?at=yesterday").status_code == 422
-
-
-def test_another_shift_has_its_own_figures(world: World) -> None:
-    find(world, "red", START + 2000)
-    before = (datetime.now(UTC) - timedelta(hours=24)).isoformat().replace("+00:00", "Z")
-    found = world.get(f"/v1{PATH}?at={before}").json()
-    assert found["this_shift"]["decisions"] == 0 and not found["is_running"]
-    assert world.get(f"/v1{PATH}").json()["this_shift"]["decisions"] > 0
-
-
-def test_the_page_says_how_many_inspections_are_enough() -> None:
-    few, many = ENOUGH
-    assert share(0, few).as_dict()["knowable"] and not share(0, few - 1).as_dict()["knowable"]
-    assert all(share(hits, many).as_dict()["knowable"] for hits in range(many + 1))
-    assert not share((many - 1) // 2, many - 1).as_dict()["knowable"]
-
-
-@given(st.lists(st.floats(0, 1000), min_size=6, max_size=200).map(sorted))
-def test_a_median_lies_in_its_interval(values: list[float]) -> None:
-    found = median(values)
-    assert found["low"] <= found["value"] <= found["high"]
 
 
 def test_the_interval_of_a_median_covers_as_often_as_it_says() -> None:

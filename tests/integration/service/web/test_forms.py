@@ -10,7 +10,7 @@ from engine.domain.rights import Role
 from tests.integration.service.decisions.test_decision_page import ONCE, path, send
 from tests.support.page_session import Desk, at_desk
 from tests.support.running_service import World
-from tests.unit.service.reports.test_acts import act, find
+from tests.unit.service.reports.test_acts import find
 
 START = 300_000
 CODES = re.compile(r"[a-z]+_[a-z]+")
@@ -54,13 +54,6 @@ def test_a_refused_act_says_each_mistake_at_its_field(
     assert 'id="filed"' not in boss.get(path(red)).text
 
 
-def test_what_was_seized_is_not_lost_where_the_outcome_is_another(world: World, boss: Desk) -> None:
-    red = find(world, "red", START + 2500)
-    fields = {"outcome": "clear", "quantity_g": "2300"}
-    refused = send(boss, red, "acts", **fields)
-    assert refused.status_code == 422 and set(dict(NOTES.findall(refused.text))) == {"outcome"}
-
-
 def test_an_act_is_shown_as_read_before_it_is_filed(world: World, boss: Desk) -> None:
     red = find(world, "red", START + 3000)
     fields: dict[str, Any] = {"outcome": "seizure", "minutes": "42.5", "methods": ["physical"]}
@@ -87,20 +80,6 @@ def test_an_act_is_shown_as_read_before_it_is_filed(world: World, boss: Desk) ->
     assert section.count('class="seized"') == 1
     queue = boss.get("/posts/OYB/queue").text
     assert f'<a href="{path(red)}">' in queue, "an act closes no door"
-
-
-def test_seizures_of_other_acts_are_not_shown(world: World, boss: Desk) -> None:
-    red, other = find(world, "red", START + 4000), find(world, "red", START + 4500)
-    for number, one in enumerate((red, other)):
-        crossing = one["crossing_id"]
-        filed = act(77_000 + number, crossing, outcome="seizure")
-        assert world.post("/v1/inspections", filed).status_code == 201
-        goods = {"substance_class": "other", "substance": f"goods-{number}", "quantity_g": 5.0}
-        goods |= {"seizure_id": f"sz-77{number}", "inspection_id": filed["inspection_id"]}
-        goods |= {"crossing_id": crossing, "recorded_at": filed["recorded_at"]}
-        assert world.post("/v1/seizures", goods).status_code == 201
-    text = boss.get(path(red)).text
-    assert "goods-0" in text and "goods-1" not in text
 
 
 def test_a_release_needs_a_reason_and_a_page_of_its_own(world: World) -> None:
@@ -183,16 +162,3 @@ def test_two_supervisors_let_a_red_vehicle_go_and_the_page_says_so(
     assert send(second, red, "reviews", **fields).status_code == 303
     text = boss.get(path(red)).text
     assert 'id="proposal"' not in text and "sent here by a supervisor" in text
-
-
-def test_a_text_that_cannot_be_kept_is_refused_and_is_no_fault_of_ours(
-    world: World, boss: Desk
-) -> None:
-    """A soft hyphen comes with pasted text; these forms have no page of their own to come back."""
-    for form, name in (("approvals", "note"), ("retirements", "reason")):
-        for matter in ("watchlist/watch-none", "profiles/NONE-1"):
-            fields = {name: "pasted\u00adtext"}
-            refused = boss.send("/watchlist", f"/{matter}/{form}", fields)
-            assert refused.status_code == 422, (matter, form)
-            assert "cannot be printed" in refused.text and "forms-boss" in refused.text
-    assert boss.send("/watchlist", "/watchlist/watch-none/retirements", {}).status_code == 422

@@ -24,7 +24,7 @@ from experiments.support.processes import find_free_port
 from tests.support.emptied_database import empty_database
 from tests.support.patience import wait_for
 from tests.support.running_service import POST, arrival, make_home, make_keys
-from tests.support.webhook_receiver import Receiver
+from tests.unit.api.webhooks.webhook_receiver import Receiver
 
 if TYPE_CHECKING:
     from engine.storage.home import Home

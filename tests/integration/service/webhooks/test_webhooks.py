@@ -35,7 +35,7 @@ from tests.support.page_session import at_desk
 from tests.support.patience import wait_for
 from tests.support.personal_data import CANARY, leaks
 from tests.support.running_service import POST, World, arrival, serving
-from tests.support.webhook_receiver import Receiver
+from tests.unit.api.webhooks.webhook_receiver import Receiver
 from tests.unit.service.decisions.test_amendments import amend, heavier
 from tests.unit.service.decisions.test_mirror_alerts import exit_of
 from tests.unit.service.reports.test_acts import find
@@ -406,33 +406,6 @@ def test_a_webhook_is_registered_rotated_and_ended_once(hub: Hub) -> None:
     assert world.get(path, Role.ADMINISTRATOR).json()["state"] == "ended"
     assert world.post(f"{path}/rotations", {}, Role.ADMINISTRATOR).status_code == 409
     assert world.client.delete("/v1/webhooks/none", headers=by).status_code == 404
-
-
-def test_the_page_registers_rotates_resends_and_ends(hub: Hub) -> None:
-    """Dead letters are listed with what their receiver answered."""
-    world, receiver = hub.world, Receiver(answer=lambda _: 500)
-    desk = at_desk(world, "adam", Role.ADMINISTRATOR)
-    with receiver.listen():
-        fields = {"url": receiver.url, "role": "analyst", "events": "approval.waiting"}
-        once = re.search(r'name="once" value="(\w+)"', desk.get("/webhooks").text)
-        assert once is not None
-        bad = desk.send("/webhooks", "/webhooks", fields | {"url": "x", "once": once[1]})
-        assert bad.status_code == 422 and "https://" in bad.text
-        made = desk.send("/webhooks", "/webhooks", fields | {"once": once[1]})
-        assert made.status_code == 200 and "whsec_" in made.text
-        newest = world.get("/v1/webhooks", Role.ADMINISTRATOR).json()["webhooks"][0]["webhook_id"]
-        assert world.post("/v1/profiles", proposal("DEAD"), Role.ANALYST).status_code == 201
-        hub.wait(lambda: bool(receiver.tried))
-        page = f"/webhooks/{newest}"
-        hub.wait(lambda: re.search(r"\b500\b", desk.get(page).text) is not None)
-        receiver.answer = lambda _: 200
-        assert desk.send(page, f"{page}/retries", {}).status_code == 303
-        hub.wait(lambda: bool(receiver.accepted))
-        once = re.search(r'name="once" value="(\w+)"', desk.get(page).text)
-        assert once is not None
-        assert "whsec_" in desk.send(page, f"{page}/rotations", {"once": once[1]}).text
-        assert desk.send(page, f"{page}/ends", {}).status_code == 303
-        assert "Send again" not in desk.get(page).text
 
 
 def test_an_event_whose_record_was_erased_is_not_sent(hub: Hub) -> None:

@@ -1,21 +1,15 @@
 """Every command takes ``--home``, so one script can name it everywhere; some touch no home."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.cli.models import _write_scores
 from engine.errors import HomeError, InputError
-
-if TYPE_CHECKING:
-    from models.training.backtest import Backtest
 
 
 def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -60,34 +54,6 @@ def test_a_time_that_cannot_be_read_names_its_option(tmp_path: Path) -> None:
     asked = ["backtest", str(tmp_path), "--train-until", "soon", "--test-from", "2026-01-31"]
     refused = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "out")])
     assert refused.exit_code == 2 and "--train-until" in refused.output
-
-
-def test_a_column_of_no_record_is_passed_over_where_it_is_named(tmp_path: Path) -> None:
-    (tmp_path / "crossings.csv").write_text(
-        "crossing_id,post,direction,arrived_at,vehicle_class,lane,bay,hall\n"
-        "c-1,OYB,entry,2025-01-01T00:00:00Z,car,3,1,A\n"
-        "c-2,OYB,sideways,2025-01-01T00:00:00Z,car,3,1,A\n"
-    )
-    asked = ["features", str(tmp_path), "--out", str(tmp_path / "f.parquet"), "--json"]
-    with pytest.raises(InputError, match="lane"):
-        app(asked, standalone_mode=False)
-    named = ["--ignore-columns", "lane", "--ignore-columns", "bay,hall"]
-    written = CliRunner().invoke(app, [*asked, *named])
-    assert written.exit_code == 0 and json.loads(written.stdout)["rows"] == 1
-    assert "1 bad rows are left out" in written.stderr
-
-
-def test_the_header_of_the_scores_is_plain(tmp_path: Path) -> None:
-    class StubBacktest:
-        crossing_id = np.array(['a"b', "c"], dtype=object)
-        p_seizure = p_discrepancy = risk = np.array([0.25, 1.0])
-
-    _write_scores(cast("Backtest", StubBacktest()), tmp_path / "scores.csv")
-    assert (tmp_path / "scores.csv").read_text().splitlines() == [
-        "crossing_id,p_seizure,p_discrepancy,risk",
-        '"a""b",0.25,0.25,0.25',
-        '"c",1,1,1',
-    ]
 
 
 @pytest.mark.parametrize("view", ["isolated", "linked"])

@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli.main import app
-from engine.errors import InputError
-from tests.support import bulk_folders as folders
+from tests.unit.features.intake import bulk_folders as folders
 
 CLEAN = folders.clean(60)
 SPOILT = CLEAN | {
@@ -125,23 +124,3 @@ def test_a_check_prints_what_a_load_would_and_touches_no_home(
     assert found == done
     assert found["placeholders"] == {"crossings.csv": {"carrier_id": 1}}
     assert run(folder, "--check", "--max-bad", "0.01").exit_code == 1
-
-
-def test_a_check_writes_over_nothing_but_its_own_file(tmp_path: Path) -> None:
-    folder, out = write(tmp_path, CLEAN), tmp_path / "notes.csv"
-    out.write_text("mine\n", "utf-8")
-    refused = run(folder, "--check", "--out", str(out))
-    assert isinstance(refused.exception, InputError)
-    assert out.read_text("utf-8") == "mine\n"
-    out.unlink()
-    assert run(write(tmp_path, SPOILT, "bad"), "--check", "--out", str(out)).exit_code == 0
-    assert len(out.read_text("utf-8").splitlines()) == 3
-    assert run(folder, "--check", "--out", str(out)).exit_code == 0
-    assert len(out.read_text("utf-8").splitlines()) == 1
-
-
-def test_where_rows_are_bad_the_form_of_the_file_is_said(tmp_path: Path) -> None:
-    rows = [folders.crossing(number, arrived_at="31.12.2025 14:05") for number in range(3)]
-    result = run(write(tmp_path, {"crossings": rows}), "--check", "--out", str(tmp_path / "q.csv"))
-    assert result.exit_code == 1
-    assert "crossings.csv: dates are written as 31.12.2025 14:05" in " ".join(result.stderr.split())

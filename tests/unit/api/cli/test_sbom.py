@@ -1,13 +1,10 @@
 """The list of libraries is the locks', no more and no less."""
 
-import json
 import re
 
 import pytest
-from typer.testing import CliRunner
 
-from api.cli.main import app
-from api.cli.sbom import DEVELOPMENT, ROOT, SERVICE, bill, pins
+from api.cli.sbom import DEVELOPMENT, ROOT, SERVICE, bill
 
 
 def lines(name: str) -> set[str]:
@@ -35,18 +32,3 @@ def test_the_same_locks_give_the_same_list() -> None:
     serial = bill(ROOT, (SERVICE,))["serialNumber"]
     assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", serial)
     assert serial != bill(ROOT, (SERVICE, DEVELOPMENT))["serialNumber"]
-
-
-def test_markers_do_not_enter_versions() -> None:
-    text = "a==1.0 ; python_full_version < '3.12' \\\n    --hash=sha256:" + "0" * 64 + "\nb==2\n"
-    first, second = pins(text)
-    assert (first.version, first.marker) == ("1.0", "python_full_version < '3.12'")
-    assert first.hashes == ("0" * 64,) and second.hashes == ()
-
-
-def test_the_command_prints_it() -> None:
-    done = CliRunner().invoke(app, ["sbom"])
-    assert done.exit_code == 0
-    made = json.loads(done.stdout)
-    assert (made["bomFormat"], made["specVersion"]) == ("CycloneDX", "1.6")
-    assert made["metadata"]["component"]["name"] == "darvoza"

@@ -29,10 +29,10 @@ from features.history import tables
 from features.history.tables import Tables
 from features.partners.linked_history import LET_GO, SEARCHED_WITHIN, link_histories
 from features.partners.movements import LONGEST
-from tests.support.facing_posts import EAST, WEST, draw_records, facing_history
-from tests.support.random_histories import START
 from tests.support.sizes import PROOF
+from tests.unit.api.links.facing_posts import EAST, WEST, draw_records, facing_history
 from tests.unit.api.links.movement_sides import MovementSide, open_movement_sides
+from tests.unit.features.random_histories import START
 
 Sides = tuple[MovementSide, MovementSide]
 SEED, TRIPS = 3, 30 if PROOF else 20

@@ -17,10 +17,10 @@ from engine.links.identity import LinkKeys
 from engine.links.outbox import OutgoingMessage
 from engine.links.state import Link
 from features.partners.linked_history import MANIFEST_FIELDS
-from tests.support.facing_posts import EAST
-from tests.support.link_agreements import party_content
+from tests.unit.api.links.facing_posts import EAST
 from tests.unit.api.links.movement_sides import MovementSide
 from tests.unit.api.links.test_movements import Sides, open_sides, play
+from tests.unit.engine.links.link_agreements import party_content
 
 THIRD, FOURTH = "third", "fourth"
 

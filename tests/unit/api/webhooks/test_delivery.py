@@ -41,7 +41,7 @@ from engine.journal.kinds import MODEL_SHADOWED
 from engine.journal.receipts import open_signer
 from engine.storage.database import Store
 from engine.storage.home import Home
-from tests.support.webhook_receiver import ReceivedEvent, Receiver
+from tests.unit.api.webhooks.webhook_receiver import ReceivedEvent, Receiver
 
 SHADOWS = ("m1", "m2", "m3")
 LOOPBACK = Settings(webhook_networks="127.0.0.0/8", webhook_timeout_seconds=20)

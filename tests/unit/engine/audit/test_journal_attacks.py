@@ -20,8 +20,8 @@ from engine.journal.hash_chain import canonical, new_salt
 from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.journal.receipts import Receipt, Signer
 from engine.storage.database import Store
-from tests.support.journal_forgery import forge, open_rolled_back
 from tests.support.sizes import PROOF
+from tests.unit.engine.audit.journal_forgery import forge, open_rolled_back
 
 TRIALS = 200 if PROOF else 2
 RECORDS = 40

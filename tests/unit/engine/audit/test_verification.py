@@ -19,7 +19,8 @@ from engine.journal.hash_chain import ChainedFields, canonical, leaf_of
 from engine.journal.journal import BODIES, JOURNAL, Journal
 from engine.journal.receipts import Receipt, Signer
 from engine.storage.database import Store
-from tests.support.journal_forgery import (
+from tests.support.sizes import PROOF
+from tests.unit.engine.audit.journal_forgery import (
     RECORDS,
     drop_body,
     edit,
@@ -33,7 +34,6 @@ from tests.support.journal_forgery import (
     second_identity,
     set_record,
 )
-from tests.support.sizes import PROOF
 
 EDITS = 3200 if PROOF else 48
 KINDS = ("body", "known_at", "kind", "subject", "post", "origin", "order", "deletion")

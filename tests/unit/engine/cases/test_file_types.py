@@ -11,7 +11,7 @@ from engine.cases import file_content
 from engine.cases.file_content import recognise, recognise_content
 from engine.errors import RecordError, TooCostlyError
 from engine.storage.home import Home
-from tests.support.sample_files import BAD, CALL, GOOD, act, pack_script, picture, report
+from tests.unit.service.cases.sample_files import BAD, CALL, GOOD, act, pack_script, picture, report
 
 
 @pytest.mark.parametrize("name", GOOD)

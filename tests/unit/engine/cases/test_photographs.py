@@ -8,8 +8,8 @@ from PIL import Image, ImageChops
 
 from engine.cases import file_content
 from engine.cases.file_content import strip_photograph, strip_png
-from tests.support.sample_files import picture
-from tests.support.sample_photographs import NAME, take_photograph, write_png
+from tests.unit.engine.cases.sample_photographs import NAME, take_photograph, write_png
+from tests.unit.service.cases.sample_files import picture
 
 
 @pytest.mark.parametrize("how", [{}, {"progressive": True}, {"quality": 20, "subsampling": 2}])

@@ -20,7 +20,6 @@ from engine.criteria.profiles.profile import (
     ProfileMatcher,
     ProfileProposal,
     profile_content,
-    read_profiles,
 )
 from engine.criteria.watchlist import (
     Notice,
@@ -30,7 +29,6 @@ from engine.criteria.watchlist import (
 )
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, HOUR, micros, moment
-from engine.errors import NotFoundError
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import DECISION, INSPECTION
@@ -125,21 +123,6 @@ def test_the_list_follows_its_records(store: Store) -> None:
     assert [m.code for m in list_matches(store, matcher, both)[0]] == ["w2"]
 
 
-def test_many_arrivals_with_many_names_are_one_read(store: Store) -> None:
-    journal, at = journal_of(store), now(store)
-    entry = WatchEntry(container="C-63", reason="x", expiry=moment(at + DAY))
-    journal.append(
-        [draft_proposal("watchlist", "w1", by="ann", content=entry_content(entry, now=at))]
-    )
-    approve(store, "watchlist", "w1", "bob")
-    batch = [
-        arrival(crossing_id=f"c{i}", container_numbers=[f"C{n + 64 * i}" for n in range(64)])
-        for i in range(128)
-    ]
-    found = list_matches(store, WatchMatcher(), *batch)
-    assert [len(each) for each in found] == [1] + [0] * 127
-
-
 def profile(code: str, at: int, **more: Any) -> ProfileProposal:
     return ProfileProposal(
         code=code,
@@ -149,34 +132,6 @@ def profile(code: str, at: int, **more: Any) -> ProfileProposal:
         valid_until=moment(at + DAY),
         **more,
     )
-
-
-def test_profiles_are_compiled_again_only_when_one_moved(store: Store) -> None:
-    journal, at, result = journal_of(store), now(store), list[Draft]()
-    matcher = ProfileMatcher(result.append, NAMES)  # type: ignore[arg-type]
-    journal.append(
-        [
-            draft_proposal(
-                "profile", "N1", by="ann", content=profile_content(profile("N1", at), now=at)
-            )
-        ]
-    )
-    journal.append([draft_backtest("profile", "N1", by="ann", state="proposed", figures={})])
-    assert list_matches(store, matcher, arrival()) == [[]]
-    seq = approve(store, "profile", "N1", "bob").seq
-    assert list_matches(store, matcher, arrival()) == [
-        [Match("profile", "N1", seq, "red", 0.4, words="night: 1")]
-    ]
-    compiled = matcher._compiled
-    journal.append([Draft("tick", "", "", {})])
-    list_matches(store, matcher, arrival())
-    assert matcher._compiled is compiled and result == []
-    assert list_matches(store, matcher, arrival(), as_of=at + DAY) == [[]]
-    with store.read() as connection:
-        assert read_approval_state(connection, "profile", "N1").sequence == seq
-        assert read_profiles(connection)["N1"].state(at + DAY) == "expired"
-        with pytest.raises(NotFoundError):
-            read_approval_state(connection, "profile", "N2")
 
 
 def test_a_release_without_a_feature_fails_no_decision(store: Store) -> None:

@@ -41,8 +41,8 @@ from engine.domain.records import Arrival, Crossing, VehicleClass
 from engine.domain.time_units import moment
 from engine.search_orders import SearchCounts
 from engine.selection import PLACE, RANDOM, SCORE, TEAM, Channel, Policy, Selection
-from tests.support.random_histories import START
 from tests.support.sizes import PROOF
+from tests.unit.features.random_histories import START
 
 DECISIONS = 10_000 if PROOF else 500
 MOST = 0.55 if PROOF else 0.58

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import IntegrityError
 
 import engine.storage.database
 from engine.audit.verification import verify
@@ -56,13 +55,6 @@ class Spoilt:
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         connection.execute(JOURNAL.update().values(post="spoilt"))
         raise KeyError("spoilt")
-
-
-class Twice:
-    """A projection that takes a number which is taken."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        connection.execute(BODIES.insert().values(seq=entries[0][0].seq, salt=b"", body=b""))
 
 
 def draft(number: int = 0) -> Draft:
@@ -150,24 +142,6 @@ def test_a_tick_moves_time_on_a_quiet_night(store: Store) -> None:
         assert journal.entry(connection, 2).kind == TICK
 
 
-def test_one_tick_serves_all_who_saw_the_journal_asleep(store: Store) -> None:
-    """Another process ticks between this one's look and its lock."""
-    journal = Journal(store, clock=Clock())
-    other = Journal(store, clock=Clock())
-
-    class Late(Clock):
-        def now(self) -> int:
-            if self.time == NOON:
-                self.time += 1
-                other.ensure_recent()
-            return self.time
-
-    journal = Journal(store, clock=Late())
-    journal.ensure_recent()
-
-    assert head(store).seq == 1
-
-
 def test_a_reader_keeps_its_snapshot(store: Store) -> None:
     journal = Journal(store)
     journal.append([draft(1)])
@@ -204,12 +178,6 @@ def test_what_json_cannot_hold_is_refused_unechoed(store: Store, value: object) 
         Journal(store).append([draft(1), Draft("roster", "s", "OYB", {"a": value})])
 
     assert repr(value) not in str(caught.value)
-    assert count(store) == (0, 0)
-
-
-def test_a_statement_at_fault_is_not_called_an_unavailable_store(store: Store) -> None:
-    with pytest.raises(IntegrityError):
-        Journal(store, [Twice()]).append([draft()])
     assert count(store) == (0, 0)
 
 

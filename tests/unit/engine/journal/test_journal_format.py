@@ -10,7 +10,8 @@ from sqlalchemy import Connection, delete
 from engine.audit.verification import verify_snapshot
 from engine.journal.journal import BODIES
 from engine.storage.database import Store
-from tests.support.journal_forgery import (
+from tests.unit.engine.audit import independent_verifier
+from tests.unit.engine.audit.journal_forgery import (
     RECORDS,
     drop_body,
     edit,
@@ -21,7 +22,6 @@ from tests.support.journal_forgery import (
     remove,
     replace_salt,
 )
-from tests.unit.engine.audit import independent_verifier
 from tests.unit.engine.audit.test_verification import KINDS, SIGNER, erase
 
 PAGE = Path(__file__).parents[4] / "docs" / "journal-format.md"

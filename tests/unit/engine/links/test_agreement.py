@@ -9,7 +9,12 @@ import pytest
 from engine.errors import InputError, RecordError
 from engine.links.agreement import parse_agreement, read_agreement
 from engine.links.identity import LinkKeys
-from tests.support.link_agreements import LinkSides, partner_content, party_content, post_content
+from tests.unit.engine.links.link_agreements import (
+    LinkSides,
+    partner_content,
+    party_content,
+    post_content,
+)
 
 NEEDED = ("movement", "post", "left_at")
 UZ, TJ = LinkKeys.generate(), LinkKeys.generate()

@@ -11,7 +11,7 @@ from engine.domain.records import Record
 from engine.errors import RecordError
 from engine.links.agreement import Agreement, check_body, list_paths, parse_agreement, select_fields
 from engine.links.messages import Manifest, Withdraw, dump_message, list_fields
-from tests.support.link_agreements import LinkSides, manifest_body, partner_content
+from tests.unit.engine.links.link_agreements import LinkSides, manifest_body, partner_content
 
 SIDES = LinkSides()
 NEEDED = frozenset({"movement", "post", "left_at"})

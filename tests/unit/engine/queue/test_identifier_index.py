@@ -3,14 +3,12 @@
 from random import Random
 
 import pytest
-from sqlalchemy import select
 
 from engine.domain.identifiers import fold
 from engine.queue import identifier_index
 from engine.queue.identifier_index import IDENTIFIERS, find_decisions, list_texts
 from engine.queue.queue import DECISIONS
 from engine.storage.database import Store, insert_rows
-from engine.storage.dialect import Dialect
 from tests.unit.engine.queue.test_release_audits import row
 
 POSTS = ("P", "Q", "R")
@@ -64,21 +62,3 @@ def test_any_part_of_a_plate_is_found_on_both_stores(
         connection.execute(DECISIONS.insert(), [row(500)])
         insert_rows(connection, IDENTIFIERS, [(*key, 500) for key in list_texts(body(500))])
     assert find(filled, "0500ÿ") == [] and find(filled, PLATE.format(number=500)) == [500]
-
-
-def test_the_search_reads_a_range_of_the_key(filled: Store) -> None:
-    """A text that few share must not read the whole table; the plan of the store shows it."""
-    with filled.read() as connection:
-        query = select(IDENTIFIERS.c.seq).where(identifier_index._match(b"0018"))
-        compiled = query.compile(connection, compile_kwargs={"render_postcompile": True})
-        is_sqlite = Dialect.of(connection).is_sqlite
-        if not is_sqlite:
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        plan = connection.exec_driver_sql(
-            f"{'EXPLAIN QUERY PLAN' if is_sqlite else 'EXPLAIN'} {compiled}",
-            tuple(compiled.params[name] for name in compiled.positiontup or ())
-            if is_sqlite
-            else compiled.params,
-        )
-        text = str(plan.all())
-    assert "text>? AND text<?" in text if is_sqlite else "Index Cond: ((text >=" in text

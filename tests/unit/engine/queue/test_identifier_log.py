@@ -17,8 +17,6 @@ from engine.queue.identifier_index import (
     find_decisions,
     list_texts,
     read_waiting,
-    settle,
-    void,
 )
 from engine.queue.queue import DECISIONS
 from engine.storage.database import Store
@@ -100,20 +98,6 @@ def test_a_search_finds_every_decision_at_every_step_of_a_merge(store: Store) ->
     assert [one.seq for one in found] == [49, 48, 47]
 
 
-def test_settled_and_emptied_logs_hold_nothing(store: Store) -> None:
-    record_all(store)
-    expected = list_rows(store)
-    with store.write() as connection:
-        settle(connection)
-    with store.read() as connection:
-        assert read_waiting(connection) == []
-    assert list_rows(store) == expected
-    with store.write() as connection:
-        record(connection, [LAST + 50])
-        void(connection)
-    assert list_rows(store) == expected
-
-
 def test_what_is_undone_is_never_merged(store: Store) -> None:
     """Undo every batch once before it is recorded, with other identifiers under its numbers."""
     for numbers in batches():
@@ -153,24 +137,6 @@ def test_processes_in_turns_and_after_a_crash_go_on_where_the_last_commit_was(
             with each.write() as connection:
                 record(connection, numbers)
         assert list_rows(store) == list_expected(numbers[-1])
-
-
-def test_a_bulk_goes_to_the_table_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identifier_index, "MOST_LOGGED", 6)
-    with store.write() as connection:
-        record(connection, range(1, 8))
-        assert read_waiting(connection) == []
-    assert list_rows(store) == list_expected(7)
-
-
-def test_a_row_that_is_there_already_keeps_no_decision_out(store: Store) -> None:
-    known = dict(zip(("text", "kind", "seq"), list_expected(9)[0], strict=True))
-    with store.write() as connection:
-        connection.execute(IDENTIFIERS.insert(), known)
-    record_all(store)
-    with store.write() as connection:
-        settle(connection)
-    assert list_rows(store) == list_expected([*batches()][-1][-1])
 
 
 def test_an_overlay_that_is_lost_is_caught(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

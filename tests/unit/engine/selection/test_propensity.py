@@ -32,8 +32,8 @@ from engine.selection import (
     select,
 )
 from models.statistics.intervals import clopper_pearson
-from tests.support.random_histories import START
 from tests.support.sizes import PROOF
+from tests.unit.features.random_histories import START
 
 CROSSINGS = 100_000 if PROOF else 10_000
 LEVEL = 0.9995

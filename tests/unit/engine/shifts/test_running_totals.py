@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from engine.domain.time_units import DAY, HOUR
+from engine.domain.time_units import HOUR
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, TICK
 from engine.queue.queue import QueueProjection
 from engine.queue.reviews import ReviewProjection
-from engine.shifts.workload import _WAITING, Picks, Tally, _Decided
+from engine.shifts.workload import Picks, Tally, _Decided
 from engine.storage.database import Store
 from tests.unit.engine.journal.test_journal import NOON, Clock
 
@@ -95,22 +95,3 @@ def test_one_that_overlooks_acts_or_time_would_be_seen(
         monkeypatch.setattr("engine.shifts.workload._Line.leave", lambda self, since: None)
     kept, recounted = night(store, Tally(), seed=1)
     assert kept != recounted
-
-
-def test_after_a_long_gap_it_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[Sequence[object]] = []
-    monkeypatch.setattr("engine.shifts.workload.MOST_CAUGHT_UP", 0)
-    monkeypatch.setattr("engine.shifts.workload._Decided", lambda *row: read.append(row))
-    kept, recounted = night(store, Tally(), seed=2)
-    assert kept == recounted and not read
-
-
-def test_who_waits_is_counted_from_the_index_of_those_who_wait(store: Store) -> None:
-    words = _WAITING.replace("?", "{}").format("'OYB'", NOON - DAY)
-    how = "EXPLAIN QUERY PLAN" if store.dialect == "sqlite" else "EXPLAIN"
-    with store.read() as connection:
-        if store.dialect == "postgresql":  # an empty table is read whole, whatever the index
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-            connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
-        plan = str(connection.exec_driver_sql(f"{how} {words}").all())
-    assert "decisions_waiting_ix" in plan

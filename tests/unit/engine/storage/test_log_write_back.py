@@ -3,12 +3,11 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
 
 from engine.errors import StoreUnavailableError
 from engine.storage.database import Store
@@ -57,14 +56,6 @@ def test_the_file_has_what_was_committed_and_the_log_what_comes_after(
     assert count(tmp_path, "-wal") == LOG_COMMITS + 3
 
 
-def test_a_few_commits_are_left_in_the_log(store: Store, tmp_path: Path) -> None:
-    commit(store, LOG_COMMITS)
-    store.write_back()
-    commit(store, LOG_COMMITS - 1)
-    store.write_back()
-    assert count(tmp_path) == LOG_COMMITS
-
-
 def test_a_reader_keeps_its_snapshot_and_a_writer_does_not_wait_for_it(
     store: Store, tmp_path: Path
 ) -> None:
@@ -95,21 +86,6 @@ def test_no_commit_begins_the_log_again_meanwhile(
             waits = pytest.raises(StoreUnavailableError)
             with nullcontext() if seeds_bug else waits:
                 ours.write_back()
-
-
-def test_a_log_that_is_left_as_it_is_is_seen(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: asked within a transaction, SQLite writes nothing back."""
-
-    def write_back(self: Store) -> None:
-        with self.write() as connection, suppress(OperationalError):
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
-
-    monkeypatch.setattr(Store, "write_back", write_back)
-    commit(store, LOG_COMMITS)
-    store.write_back()
-    assert count(tmp_path) != LOG_COMMITS
 
 
 def refuse(action: int, name: str | None, *_: str | None) -> int:

@@ -16,7 +16,7 @@ from features.catalogue.event_streams import CROSSINGS, INSPECTIONS
 from features.catalogue.plan import Plan
 from features.catalogue.spec import count, own_fact, total
 from features.offline.encoded_history import read_log
-from tests.support.random_histories import history, tables
+from tests.unit.features.random_histories import history, tables
 
 PERSONAL = re.compile("national|ethnic|religio|sex|gender|(^|_)age$|birth|name$")
 

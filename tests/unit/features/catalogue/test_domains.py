@@ -13,8 +13,8 @@ from features.catalogue.plan import Plan
 from features.offline import column_encoder
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from tests.support.random_histories import History, tables
 from tests.unit.features.catalogue.test_mirror_features import make_exit, passage
+from tests.unit.features.random_histories import History, tables
 
 NAMES = (
     "mirror_driver_differs", "mirror_consignee_differs", "driver_changed", "new_driver_for_plate",

@@ -12,7 +12,7 @@ from features.catalogue.mirror_features import FEWEST, GRID, KEYS
 from features.catalogue.plan import Plan
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from tests.support.random_histories import START, History, tables
+from tests.unit.features.random_histories import START, History, tables
 
 MIRROR = {name: one for name, one in CATALOGUE.items() if one.family == "mirror"}
 PLAN = Plan(MIRROR)

@@ -13,7 +13,7 @@ from features.catalogue.plan import Plan
 from features.offline import column_encoder
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from tests.support.random_histories import EVENTFUL, START, History, tables
+from tests.unit.features.random_histories import EVENTFUL, START, History, tables
 
 NAMES = (
     "invoice_over_value", "invoice_over_usual", "invoice_over_usual_of_consignee",

@@ -15,7 +15,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from tests.support.random_histories import START, History, tables
+from tests.unit.features.random_histories import START, History, tables
 
 PLAN = Plan({name: one for name, one in CATALOGUE.items() if "precursor" in name})
 WEEKS = 10

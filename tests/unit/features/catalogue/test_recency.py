@@ -11,7 +11,6 @@ import pytest
 
 from engine.domain.records import Crossing, Inspection
 from engine.domain.time_units import DAY, HOUR, micros, moment
-from engine.ports import Contribution, Evidence
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.catalogue.transforms import (
@@ -26,11 +25,8 @@ from features.catalogue.transforms import (
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix, reads
 from features.offline.sql import duckdb_engine
-from features.online.online_features import EvidenceReader
-from models.explanation.feature_wording import word_feature
-from models.explanation.reason_sentences import Eligibility, Grade
 from models.learning import fit_tasks
-from tests.support.random_histories import EVENTFUL, START, History, tables
+from tests.unit.features.random_histories import EVENTFUL, START, History, tables
 
 NAMES = [name for name, one in CATALOGUE.items() if one.operator == "recent_rate"]
 PLAN = Plan({name: CATALOGUE[name] for name in NAMES})
@@ -176,25 +172,6 @@ def test_every_engine_finishes_alike() -> None:
     made = matrix(log, PLAN).values
     assert np.array_equal(one_by_one.view(np.int32), made.view(np.int32))
     assert (np.nanmax(made, axis=0) > np.nanmin(made, axis=0)).all(), "each of them moves"
-
-
-def test_such_a_rate_is_stated_by_the_counts_of_the_shortest_window() -> None:
-    name = "plate_recent_hit_rate"
-    row = np.zeros((1, len(PLAN.reads)))
-    for item, count in zip(CATALOGUE[name].inputs, (1, 2, 30, 600, 2, 4), strict=True):
-        row[0, PLAN.slot[item] - len(PLAN.facts)] = count
-    (found,) = EvidenceReader(PLAN).of(row)
-    assert found[name] == Evidence(1, 2, 0.05, is_of_post=False)
-    message = word_feature(CATALOGUE[name]).count_message(1, 2)
-    assert message.id == "inspections_hit"
-    assert message.parameters["within_minutes"] == WINDOWS[0] * 24 * 60
-
-
-def test_finds_of_long_ago_alone_are_no_recent_reason() -> None:
-    graded = Eligibility(CATALOGUE).candidates(
-        [Contribution("plate_recent_hit_rate", 0.2, 0.05, 0.5, "", Evidence(0, 0, 0.05, False))]
-    )
-    assert [one.grade for one in graded] == [Grade.EMPTY]
 
 
 def test_finds_never_speak_against_a_search() -> None:

@@ -1,7 +1,6 @@
 """History on disk: when rows are known, how loads refer to each other, and the home's network."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,14 @@ from features.history.tables import (
     ORDER,
     SCHEMAS,
     Tables,
-    arrange_table,
     content_digest,
     derive_known_times,
     read_history,
 )
 from features.intake.load import load, read_folder
 from features.intake.stored_loads import is_intact
-from tests.support import bulk_folders as folders
-from tests.support.bulk_folders import NOW, START
+from tests.unit.features.intake import bulk_folders as folders
+from tests.unit.features.intake.bulk_folders import NOW, START
 
 
 @pytest.fixture
@@ -71,32 +69,6 @@ def test_what_was_loaded_is_read_back_sorted_and_whole(tmp_path: Path, home: Hom
         "load", "accepted", "quarantined", "held", "differing", "placeholders", "quarantine_file",
         "new_posts",
     }  # fmt: skip
-
-
-def test_files_are_by_month_of_known_time(tmp_path: Path, home: Home) -> None:
-    late = folders.crossing(1, recorded_at="2025-03-01T00:00:00Z")
-    folders.write(
-        {
-            "crossings": [folders.crossing(2), late],
-            "declarations": [folders.declaration(1), folders.declaration(7, lodged_at="")],
-            "goods_items": [folders.item(1), folders.item(7)],
-            "inspections": [folders.inspection(1)],
-        },
-        tmp_path / "in",
-    )
-    root = home.history / load(home, tmp_path / "in", now=NOW).digest
-    assert sorted(str(p.relative_to(root)) for p in root.rglob("*.parquet")) == [
-        "crossings/2025-01.parquet",
-        "crossings/2025-03.parquet",
-        "declarations/2025-03.parquet",
-        "declarations/undated.parquet",
-        "goods_items/2025-03.parquet",
-        "goods_items/undated.parquet",
-        "inspections/2025-03.parquet",
-    ]
-    assert read_history(home).inspections["known_at"].to_pylist() == [
-        read_history(home).crossings["known_at"][-1].as_py()
-    ]
 
 
 def test_the_digest_says_what_the_values_are_not_how_they_lie(tmp_path: Path) -> None:
@@ -337,29 +309,3 @@ def test_the_network_of_a_home_grows_and_never_contradicts_itself(
     assert load(home, tmp_path / "none", now=NOW).accepted == {"crossings.csv": 0}
     assert home.network.read_bytes() == held
     assert read_history(home).crossings.num_rows == 2
-
-
-def test_the_same_load_is_known_by_what_it_offers(tmp_path: Path, home: Home) -> None:
-    rows = folders.clean(100)
-    folders.write(rows, tmp_path / "in")
-    first = load(home, tmp_path / "in", now=NOW)
-    worse = {**folders.crossing(99_000), "direction": "up"}
-    folders.write(rows | {"crossings": [*rows["crossings"], worse]}, tmp_path / "worse")
-    second = load(home, tmp_path / "worse", now=NOW)
-    assert second.is_new  # one more bad row: its quarantine must be written
-    assert sum(second.accepted.values()) == 0
-    assert load(home, tmp_path / "in", now=NOW) == replace(first, is_new=False)
-
-
-@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from("abc")), max_size=6))
-def test_rows_come_in_the_order_of_their_history(keys: list[tuple[int, str]]) -> None:
-    """Rows are left as they are where no two neighbours are out of order, ties included."""
-    schema = pa.schema([field.with_nullable(True) for field in SCHEMAS["crossings"]])
-    rows = [{"known_at": known_at, "crossing_id": name} for known_at, name in keys]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(history_tables, "SCHEMAS", {"crossings": schema})
-        table = pa.Table.from_pylist(rows, schema)
-        made = arrange_table("crossings", table)
-    found = zip(made["known_at"].to_pylist(), made["crossing_id"].to_pylist(), strict=True)
-    assert list(found) == sorted(keys)
-    assert history_tables._is_sorted(table, ORDER["crossings"]) == (keys == sorted(keys))

@@ -7,8 +7,8 @@ import pytest
 from engine.errors import InputError
 from features.intake.file_reader import read_dialect
 from features.intake.load import read_folder
-from tests.support import bulk_folders as folders
-from tests.support.bulk_folders import NOW
+from tests.unit.features.intake import bulk_folders as folders
+from tests.unit.features.intake.bulk_folders import NOW
 
 HEADER = "crossing_id;post;direction;arrived_at;vehicle_class;plate;weighed_mass_kg\n"
 ROW = "c1;Ойбек;entry;31.12.2025 14:05;truck;01 А 123 ВС;18 220,5\n"

@@ -11,7 +11,7 @@ from api.cli.main import app
 from engine.errors import InputError
 from engine.storage.home import Home
 from features.intake.load import load
-from tests.support import bulk_folders as folders
+from tests.unit.features.intake import bulk_folders as folders
 
 SECRET = "root-x-0-0-secret"
 ODD = "UZOYB"

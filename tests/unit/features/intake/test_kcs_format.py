@@ -11,7 +11,7 @@ from engine.storage.home import Home
 from features.history.tables import read_history
 from features.intake import kcs_format
 from features.intake.load import load, read_folder
-from tests.support.bulk_folders import START
+from tests.unit.features.intake.bulk_folders import START
 
 NOW = START
 ROW = {

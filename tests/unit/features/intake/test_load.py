@@ -17,9 +17,9 @@ from features.history.tables import MODELS, read_history
 from features.intake import load as intake_load
 from features.intake import row_validation
 from features.intake.load import load, read_folder
-from tests.support import bulk_folders as folders
-from tests.support.bulk_folders import NOW
 from tests.support.sizes import PROOF
+from tests.unit.features.intake import bulk_folders as folders
+from tests.unit.features.intake.bulk_folders import NOW
 
 ROWS = 100_000 if PROOF else 10_000
 

@@ -14,8 +14,8 @@ from engine.domain.time_units import DAY, micros, moment, rfc3339
 from features.history.record_rows import to_row
 from features.history.tables import SCHEMAS
 from features.intake.load import read_folder
-from tests.support import bulk_folders as folders
-from tests.support.bulk_folders import NOW
+from tests.unit.features.intake import bulk_folders as folders
+from tests.unit.features.intake.bulk_folders import NOW
 
 LATER = rfc3339(NOW + 3 * DAY)
 CROSSING = {"cmr_number": "551902", "tir_carnet": "XQ81300417", "expected_at": LATER}

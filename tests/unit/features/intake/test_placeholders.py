@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from engine.domain.records import Crossing, PrintableText
 from features.history.tables import MODELS
 from features.intake.load import read_folder
-from tests.support import bulk_folders as folders
-from tests.support.bulk_folders import NOW
+from tests.unit.features.intake import bulk_folders as folders
+from tests.unit.features.intake.bulk_folders import NOW
 
 NOTHING = ("NULL", "null", "N/A", "-", "---", "#N/A", "н/д", r"\N", "#REF!")
 NO_NAMES = ("0", "000", "0.0", "3.01E+08", "4.0E+12", "3,01E+8", "None", "NaN")

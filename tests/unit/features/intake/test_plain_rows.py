@@ -9,8 +9,8 @@ import pytest
 from engine.domain.records import AnyIdentifier
 from features.intake import file_reader, row_validation
 from features.intake.row_validation import TableBuilder, choose_validator, read_part
-from tests.support import bulk_folders as folders
 from tests.support.sizes import PROOF
+from tests.unit.features.intake import bulk_folders as folders
 
 GOOD: dict[str, dict[str, list[str]]] = {
     "crossings": {

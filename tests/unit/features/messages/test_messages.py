@@ -23,9 +23,9 @@ from features.messages.translation import (
     read_pseudonym_key,
     translate_document,
 )
-from tests.support.hostile_documents import HOSTILE
-from tests.support.open_documents import MESSAGES
 from tests.support.sizes import PROOF
+from tests.unit.features.messages.hostile_documents import HOSTILE
+from tests.unit.features.messages.open_documents import MESSAGES
 
 SAMPLES = Path(__file__).parents[4] / "docs" / "samples" / "messages"
 SETTINGS = read_settings(SAMPLES / "settings.toml")

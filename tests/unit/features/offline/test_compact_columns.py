@@ -10,7 +10,7 @@ from features.catalogue.encoder import encode, key
 from features.catalogue.plan import Plan
 from features.offline import compact_columns
 from features.offline.encoded_history import arrivals, read_log
-from tests.support.random_histories import history, tables
+from tests.unit.features.random_histories import history, tables
 
 PLAN = Plan(CATALOGUE)
 

@@ -20,7 +20,7 @@ from features.offline import column_encoder
 from features.offline.column_encoder import encode_crossings
 from features.offline.compact_columns import encode_texts, map_codes, map_texts, split_list
 from features.offline.encoded_history import arrivals
-from tests.support.random_histories import EVENTFUL, NETWORK, History, history, tables
+from tests.unit.features.random_histories import EVENTFUL, NETWORK, History, history, tables
 
 EARLY, LATE = datetime(1, 1, 1, 3, tzinfo=UTC), datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
 PRECURSOR = ("precursor", "precursor_heading")

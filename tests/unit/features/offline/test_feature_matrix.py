@@ -18,9 +18,9 @@ from features.offline.encoded_history import EncodedHistory, Events, read_log
 from features.offline.feature_matrix import Kernel, matrix, reads
 from features.offline.kernel import Ints, group_reads
 from models.data.build_dataset import freeze_history
-from tests.support.naive_reads import by_hand
-from tests.support.random_histories import START, history, tables
 from tests.support.sizes import PROOF
+from tests.unit.features.offline.naive_reads import by_hand
+from tests.unit.features.random_histories import START, history, tables
 
 PLAN = Plan(CATALOGUE)
 steps = st.sampled_from((10 * MINUTE, HOUR, 12 * HOUR, 3 * DAY))

@@ -13,7 +13,7 @@ from features.catalogue.plan import Plan
 from features.catalogue.spec import Fact, Read
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import Matrix, matrix
-from tests.support.random_histories import (
+from tests.unit.features.random_histories import (
     EVENTFUL,
     list_movable_features,
     tables,

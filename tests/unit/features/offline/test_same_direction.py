@@ -19,7 +19,7 @@ from features.catalogue.plan import Plan
 from features.catalogue.spec import Feature, differs, first_seen
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from tests.support.random_histories import START, History, tables
+from tests.unit.features.random_histories import START, History, tables
 
 NAMES = (
     "new_driver_for_plate",

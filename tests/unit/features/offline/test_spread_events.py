@@ -17,9 +17,6 @@ from features.catalogue.find_spread import (
     MEASURES,
     SCALE,
     Finds,
-    active_cuts,
-    coarsen,
-    last_cut,
     number_entities,
     values_as_of,
 )
@@ -152,20 +149,3 @@ def test_a_history_has_the_values_of_each_cut(monkeypatch: pytest.MonkeyPatch) -
     move = CrossingWindow.move
     monkeypatch.setattr(CrossingWindow, "move", lambda window, _, end: move(window, 0, end))
     assert not is_as_of_each_cut()  # crossings that never leave are noticed
-
-
-def test_cuts_are_those_at_which_something_may_change() -> None:
-    found_at = np.array([CUT + 1])
-    cuts = active_cuts(found_at, after=0, upto=CUT + 10**15)
-    assert cuts[0] == CUT + EVERY and np.all(np.diff(cuts) == EVERY)
-    assert cuts[-1] - FINDS_FOR > found_at[0] >= cuts[-3] - FINDS_FOR
-    assert last_cut(CUT + LAG) == CUT - EVERY and last_cut(CUT + LAG + 1) == CUT
-
-
-def test_values_keep_their_leading_digits() -> None:
-    values = np.array([0, find_spread.LEAST - 1, find_spread.LEAST, SCALE - 1, 11 * SCALE])
-    kept = coarsen(values)
-    assert kept.tolist()[:3] == [0, 0, find_spread.LEAST]
-    assert (kept <= values).all() and (
-        kept[3:] > values[3:] * (1 - 2.0 ** (1 - find_spread.BITS))
-    ).all()

@@ -19,7 +19,11 @@ from features.online import counter_store
 from features.online.backfill import backfill
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
-from tests.support.random_histories import (
+from tests.support.sizes import PROOF
+from tests.unit.features.online.record_batches import draft, name_of, rough, steps
+from tests.unit.features.online.replay import PLAN, Replay, as_known, bits
+from tests.unit.features.online.small_logs import write_at_once
+from tests.unit.features.random_histories import (
     EVENTFUL,
     NETWORK,
     History,
@@ -28,10 +32,6 @@ from tests.support.random_histories import (
     tables,
     thin_history,
 )
-from tests.support.record_batches import draft, name_of, rough, steps
-from tests.support.replay import PLAN, Replay, as_known, bits
-from tests.support.sizes import PROOF
-from tests.unit.features.online.small_logs import write_at_once
 
 Ints = NDArray[np.int64]
 FEATURES = OnlineFeatures(PLAN, NETWORK)

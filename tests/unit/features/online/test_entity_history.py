@@ -22,10 +22,10 @@ from features.online.entity_history import (
     passages,
     read_tie_groups,
 )
-from tests.support.random_histories import NETWORK, history, tables
-from tests.support.record_batches import batches, steps
-from tests.support.replay import PLAN, Replay
 from tests.support.sizes import PROOF
+from tests.unit.features.online.record_batches import batches, steps
+from tests.unit.features.online.replay import PLAN, Replay
+from tests.unit.features.random_histories import NETWORK, history, tables
 
 LOOKING = EntityHistoryReader(PLAN)
 STEPS = steps(history(17, 160 if PROOF else 80, step=3 * DAY))

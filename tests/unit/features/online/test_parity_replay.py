@@ -18,11 +18,11 @@ from features.offline.encoded_history import EncodedHistory, Events, read_log
 from features.online import counter_store, projection
 from features.online.backfill import backfill
 from features.online.counter_states import pick_states
-from tests.support.random_histories import History, history, tables
-from tests.support.record_batches import batches, rough, steps, until
-from tests.support.replay import PLAN, Replay, unlike_bulk
 from tests.support.sizes import PROOF
+from tests.unit.features.online.record_batches import batches, rough, steps, until
+from tests.unit.features.online.replay import PLAN, Replay, unlike_bulk
 from tests.unit.features.online.small_logs import write_at_once
+from tests.unit.features.random_histories import History, history, tables
 
 CROSSINGS = 54_000 if PROOF else 84
 """With their acts and finds there are twice as many events."""

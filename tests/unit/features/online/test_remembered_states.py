@@ -12,9 +12,9 @@ from features.online import counter_log, counter_store
 from features.online.backfill import backfill
 from features.online.counter_log import ANY, LogMemory, Overlay, Span, Window
 from features.online.counter_states import pick_states
-from tests.support.random_histories import history, tables
-from tests.support.record_batches import batches, steps, until
-from tests.support.replay import PLAN, Replay, unlike_bulk
+from tests.unit.features.online.record_batches import batches, steps, until
+from tests.unit.features.online.replay import PLAN, Replay, unlike_bulk
+from tests.unit.features.random_histories import history, tables
 
 FOUND = history(11, 36, step=6 * DAY, crowd=4)
 """A year, in which windows move over what is in the table."""

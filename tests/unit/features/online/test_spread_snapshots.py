@@ -18,10 +18,10 @@ from features.online.backfill import backfill
 from features.online.counter_log import Row
 from features.online.counter_states import expand_rows, list_layouts
 from features.online.spread_snapshots import SpreadSnapshots, read_head
-from tests.support.random_histories import History, history, tables
-from tests.support.record_batches import batches, steps
-from tests.support.replay import PLAN, Replay, as_known, unlike_bulk
 from tests.support.sizes import PROOF
+from tests.unit.features.online.record_batches import batches, steps
+from tests.unit.features.online.replay import PLAN, Replay, as_known, unlike_bulk
+from tests.unit.features.random_histories import History, history, tables
 
 SIZE = 2_000 if PROOF else 40
 FOUND = history(5, SIZE, step=12 * HOUR, span=120 * DAY)

@@ -1,7 +1,7 @@
 """Similar seizures: near in reasons, known before the decision, and without a name."""
 
 import io
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -14,18 +14,12 @@ from hypothesis.extra import numpy as hnp
 from engine.domain.time_units import DAY
 from models.bundle import arrays
 from models.explanation.similar_seizures import (
-    MOST,
     PastSeizures,
     SimilarSeizure,
-    by_family,
-    families,
-    none_known,
 )
 from models.training.known_seizures import past_seizures
 from models.training.trainer import train
 from tests.support.small_dataset import QUICK, START, small_world
-
-NAMES = ("plate_crossings_30d", "hs4_hit_rate", "trailer_days_since", "hour")
 
 
 def past(reasons: list[list[float]], *, known_at: list[int] | None = None) -> PastSeizures:
@@ -89,13 +83,6 @@ def test_the_seeded_flaw_is_seen() -> None:
     assert early.nearest(np.array([1.0, 0.0]), as_of=5) != ()
 
 
-def test_contributions_are_summed_by_family() -> None:
-    assert families(NAMES) == ("conveyance", "goods", "timing")
-    added = np.array([1.0, 2.0, 0.5, -1.0, 9.0, 9.0])  # the last two: base and calibration
-    assert by_family(NAMES, added).tolist() == [1.5, 2.0, -1.0]
-    assert by_family(NAMES, np.stack([added, -added])).tolist() == [[1.5, 2, -1], [-1.5, -2, 1]]
-
-
 def test_nothing_of_a_person_is_kept() -> None:
     kept = {field.name for field in fields(PastSeizures)}
     assert kept == {
@@ -103,20 +90,6 @@ def test_nothing_of_a_person_is_kept() -> None:
         "substance_class",
     }  # fmt: skip
     assert not any(word in name for name in kept for word in ("plate_", "driver", "crossing"))
-
-
-def test_what_does_not_fit_is_refused() -> None:
-    kept = past([[1.0, 0.0], [0.5, 0.5]])
-    with pytest.raises(ValueError, match="length"):
-        replace(kept, post=np.array(["a"], np.str_))
-    with pytest.raises(ValueError, match="order"):
-        replace(kept, known_at=np.array([2, 1], np.int64))
-    with pytest.raises(ValueError, match="finite"):
-        replace(kept, reasons=np.full((2, 2), np.nan))
-    with pytest.raises(ValueError, match="few"):
-        past([[1.0, 0.0]] * (MOST + 1))
-    nothing = none_known(NAMES)
-    assert nothing.nearest(np.zeros(3), as_of=1) == ()
 
 
 def test_training_remembers_the_last_seizures_with_the_models_own_reasons() -> None:

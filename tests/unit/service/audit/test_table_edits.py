@@ -27,8 +27,8 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 from features.online import counter_log
 from features.online.counter_store import insert_states as insert_counters
-from tests.support.journal_forgery import open_rolled_back
 from tests.support.sizes import PROOF
+from tests.unit.engine.audit.journal_forgery import open_rolled_back
 from tests.unit.service.audit.test_projections import other
 
 JOURNAL = ("journal", "journal_bodies", "journal_identity")

@@ -42,7 +42,7 @@ from tests.support.running_service import (
     make_keys,
     open_world,
 )
-from tests.support.sample_files import picture
+from tests.unit.service.cases.sample_files import picture
 from tests.unit.service.reports.test_acts import act, find
 
 CONTENT = picture("PNG", shade=9)

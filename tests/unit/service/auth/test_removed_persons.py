@@ -42,10 +42,10 @@ from engine.domain.rights import Role
 from engine.errors import RiskError
 from engine.journal.entries import Draft
 from engine.links.matching.list_comparison import ListComparison
-from tests.support import bulk_folders as folders
 from tests.support.extra_callers import send
 from tests.support.running_service import CHEAP, OTHER, POST, World, arrival
 from tests.support.two_people import approve, desk_of, propose
+from tests.unit.features.intake import bulk_folders as folders
 from tests.unit.service.cases.test_cases import open_case, report
 from tests.unit.service.reports.test_acts import find
 

@@ -15,11 +15,11 @@ from api.auth import credentials, throttles
 from api.auth.credentials import hash_password, is_password, stand_in
 from api.auth.tables import USERS
 from api.auth.throttles import BURST, FORGOTTEN, FREE, LONGEST_WAIT, Attempts, network_of
-from api.service.executors import SIGN_INS, BoundedExecutor, Bounds, Executors
+from api.service.executors import SIGN_INS, BoundedExecutor, Executors
 from api.service.settings import Settings
 from api.web import sign_in_page
 from engine.domain.rights import Role
-from engine.errors import BusyError, NotAuthenticatedError
+from engine.errors import NotAuthenticatedError
 from engine.storage.database import METADATA, Store
 from tests.support.page_session import Desk, user
 from tests.support.running_service import World, arrival
@@ -139,36 +139,6 @@ def test_a_refusal_says_when_to_try_again(world: World) -> None:
         answer = Desk(world).sign_in("x", "y")
     assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
     assert "Many people are signing in" in answer.text
-
-
-def test_a_bounded_executor_refuses_what_cannot_wait() -> None:
-    async def run() -> tuple[int, int]:
-        bounded, door = BoundedExecutor(Bounds("test", waiting=2)), threading.Event()
-        tasks = [asyncio.create_task(bounded.run(door.wait, 20)) for _ in range(10)]
-        await asyncio.sleep(0)
-        refused = sum(isinstance(t.exception(), BusyError) for t in tasks if t.done())
-        assert bounded.is_full
-        door.set()
-        done = await asyncio.gather(*tasks, return_exceptions=True)
-        assert not bounded.is_full
-        bounded.close()
-        return refused, done.count(True)
-
-    assert asyncio.run(run()) == (7, 3)
-
-
-def test_sign_in_and_look_ups_share_no_thread() -> None:
-    async def run() -> set[str]:
-        apart, name = Executors(), lambda: threading.current_thread().name
-        found = {
-            (await apart.sign_in.run(name)).rsplit("_", 1)[0],
-            (await apart.look_up(name)).rsplit("_", 1)[0],
-            (await asyncio.to_thread(name)).rsplit("_", 1)[0],
-        }
-        apart.close()
-        return found
-
-    assert len(asyncio.run(run())) == 3
 
 
 def test_a_wrong_password_writes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

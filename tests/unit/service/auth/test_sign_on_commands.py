@@ -20,7 +20,7 @@ from engine.domain.rights import Role
 from engine.journal.journal import Journal
 from engine.journal.kinds import OIDC_GRANTED
 from engine.storage.home import Home
-from tests.support.approved_mapping import GROUPS, mapping_of
+from tests.integration.service.auth.approved_mapping import GROUPS, mapping_of
 from tests.support.running_service import make_home
 
 FILE = """

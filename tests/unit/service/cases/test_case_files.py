@@ -28,10 +28,10 @@ from engine.journal.kinds import SENSITIVE_READ
 from engine.storage.home import Home
 from tests.support.page_session import at_desk, user
 from tests.support.running_service import World
-from tests.support.sample_files import BAD, GOOD, picture
-from tests.support.sample_files import report as laboratory_report
 from tests.support.two_people import approve, propose
 from tests.unit.service.auth.test_refusals import is_problem
+from tests.unit.service.cases.sample_files import BAD, GOOD, picture
+from tests.unit.service.cases.sample_files import report as laboratory_report
 from tests.unit.service.cases.test_cases import open_case, person, read, report
 
 TOGETHER = FILES.at_once + FILES.waiting
@@ -185,16 +185,6 @@ def test_an_unknown_or_closed_case_is_refused_before_anything_is_read(desk: Desk
     assert desk.list_names() == set()
 
 
-def test_the_same_file_twice_is_one_event(desk: Desk) -> None:
-    content = picture("JPEG", shade=11)
-    first, second = desk.add(content).json(), desk.add(content).json()
-    assert first["sequence"] == second["sequence"]
-    assert is_problem(desk.add(content, description="another"), 409)
-    other = open_case(desk.world, desk.ann)
-    assert desk.add(content, case_id=other).json()["sequence"] > first["sequence"]
-    assert desk.list_names() == {first["digest"]}
-
-
 def test_uploads_at_once_are_all_kept(desk: Desk) -> None:
     made = [f"photograph {number}".encode() for number in range(TOGETHER)]
     with ThreadPoolExecutor(TOGETHER) as pool:
@@ -248,11 +238,6 @@ def test_who_takes_a_file_is_recorded_first(desk: Desk) -> None:
         reads = [body for _, body in JournalReader(connection).bodies_of(SENSITIVE_READ)]
     known = {"by": "ann", "role": "supervisor", "sequence": added["sequence"], "kind": "case_file"}
     assert known in reads
-
-
-def test_a_name_in_a_description_is_warned_of(desk: Desk) -> None:
-    added = desk.add(b"x", description="водитель Рахимов Анвар").json()
-    assert [one["at"] for one in added["warnings"]] == ["event.description"]
 
 
 def test_verify_finds_a_flipped_bit_a_missing_file_and_a_link(desk: Desk) -> None:

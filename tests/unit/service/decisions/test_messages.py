@@ -1,6 +1,5 @@
 """Standard messages over HTTP: records as of the command line, named refusals, answers in kind."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,17 +14,16 @@ from api.messages import CODES, NAMESPACE, TIME_NAMESPACE, write_response
 from api.service import executors
 from api.service.executors import MESSAGES as SHORT
 from api.service.executors import Bounds
-from engine.domain.rights import Role
 from engine.journal.journal import Journal
 from engine.storage.home import Home
 from features.history.tables import read_history
 from features.intake.load import load
 from features.messages import translation
 from features.messages.settings import read_settings
-from tests.support.canaries import Canaries
-from tests.support.hostile_documents import DECOYS, HOSTILE, point_at
-from tests.support.open_documents import MESSAGES
 from tests.support.running_service import POST, World, make_home
+from tests.unit.features.messages.canaries import Canaries
+from tests.unit.features.messages.hostile_documents import DECOYS, HOSTILE, point_at
+from tests.unit.features.messages.open_documents import MESSAGES
 
 SAMPLES = Path(__file__).parents[4] / "docs" / "samples" / "messages"
 FORMATS = {
@@ -241,12 +239,6 @@ def test_a_large_message_is_read_elsewhere_in_places_of_its_own(
     assert send(world, short, "x-large").content == first.content, "short ones go on"
 
 
-def test_a_query_without_a_crossing_owes_one(world: World) -> None:
-    answer = send(world, sample("wco.xml"))
-    assert answer.status_code == 422
-    assert answer.json()["fields"][0]["at"] == "crossing.crossing_id"
-
-
 def test_hostile_documents_are_refused_and_none_is_a_fault(world: World, tmp_path: Path) -> None:
     """None of them touches the file or the address that it points to."""
     with Canaries(tmp_path) as canaries:
@@ -342,13 +334,6 @@ def test_accept_xml_is_answered_in_kind_and_repeats_both_identifiers(world: Worl
     assert send(world, NAMED, "r-1", accept=XML).content == answer.content
 
 
-def test_a_json_arrival_may_be_answered_in_kind_too(world: World) -> None:
-    body = {"crossing": {"crossing_id": "r-2", "post": POST, "direction": "entry"}}
-    body["crossing"] |= {"arrived_at": ARRIVED, "vehicle_class": "car"}
-    answer = world.decide(body, Accept=f"{XML};q=0.9, */*;q=0.1")
-    assert text(response(answer), "FunctionCode") in CODES.values()
-
-
 def test_every_channel_has_its_code_and_release_looks_alike() -> None:
     assert CODES == {"green": "09", "blue": "09", "yellow": "06", "red": "05"}
 
@@ -409,16 +394,6 @@ def test_answers_are_valid_by_the_schema_that_a_publisher_ships() -> None:
                 etree.XMLSchema(etree.parse(path)).assertValid(root)
 
 
-def test_an_acknowledgement_is_apart_from_the_decision(world: World) -> None:
-    answer = send(world, NAMED, "r-5", path="/v1/crossings", accept=XML)
-    root = response(answer)
-    assert (answer.status_code, text(root, "FunctionCode")) == (201, "02")
-    assert text(root, "Declaration/ID") == "26KZ0000417A"
-    assert "location" not in answer.headers
-    queue = world.get(f"/v1/posts/{POST}/queue").json()
-    assert "r-5" not in json.dumps(queue)
-
-
 def test_an_amended_message_is_a_new_decision(world: World) -> None:
     first = send(world, NAMED, "r-6").json()
     path = f"/v1/decisions/{first['decision_id']}/amendments"
@@ -448,13 +423,6 @@ def test_a_refusal_is_answered_in_kind(
     assert text(root, "Error/Pointer/DocumentSectionCode") == "42A"
     assert [tag.text for tag in root.findall(".//m:TagID", Q)] == tags
     assert text(root, "Declaration/ID") == ("26KZ0000417A" if status == 422 else None)
-
-
-def test_a_missing_key_stays_a_problem_in_json(world: World) -> None:
-    answer = world.client.post("/v1/decisions", content=NAMED, headers={"Accept": XML})
-    assert (answer.status_code, answer.json()["title"]) == (401, "NotAuthenticated")
-    path = "/v1/decisions?post=" + POST
-    assert world.get(path, Role.COUNTERPART).headers["content-type"] == "application/problem+json"
 
 
 def test_negative_control_an_answer_without_its_references_is_seen(

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -10,7 +10,6 @@ from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.auth.credentials import open_pepper
 from api.decisions.answers import DecisionReader
-from api.web.labels import TABLES
 from engine.decision.inspection_minutes import place_of
 from engine.decision.record_codec import decode_decision
 from engine.domain.records import Arrival
@@ -22,7 +21,7 @@ from engine.journal.kinds import (
     REVIEW,
 )
 from engine.queue.queue import read_decision
-from engine.queue.reviews import Review, ReviewCode, Reviewer, read_reviews
+from engine.queue.reviews import Review, Reviewer, read_reviews
 from engine.search_orders import SEARCHED_FIRST, SearchCounts, search_order
 from engine.selection import Channel
 from engine.targeting import report_writer
@@ -137,15 +136,6 @@ def test_a_key_without_an_owner_lets_nothing_go(world: World) -> None:
     assert red["crossing_id"] in list_waiting(world)
 
 
-def test_codes_are_those_that_pages_offer(world: World) -> None:
-    green = find(world, "green", START + 5500)
-    refused = send_review(world, green, OVERRIDE | {"channel": "red", "reason_code": "seen"})
-    (fault,) = refused.json()["fields"]
-    assert (fault["at"], fault["rule"]) == ("reason_code", "unknown_enumeration")
-    assert all(f"'{code}'" in fault["why"] for code in TABLES["review"])
-    assert set(TABLES["review"]) == set(get_args(ReviewCode))
-
-
 def test_an_override_takes_a_drawn_place(world: World) -> None:
     """Its own place, far below any red one, would tell a checkpoint how low its risk was."""
     green = find(world, "green", START + 3000)
@@ -188,15 +178,6 @@ def test_a_red_vehicle_keeps_the_order_of_its_decision(world: World) -> None:
     assert send_review(world, red, OVERRIDE | {"channel": "red"}).status_code == 201
     seen = world.get(f"/v1/decisions/{red['decision_id']}").json()
     assert seen["search_order"] == red["search_order"]
-
-
-def test_upheld_is_said_and_changes_nothing(world: World) -> None:
-    red = find(world, "red", START + 500)
-    before = list_waiting(world)
-    upheld = send_review(world, red, {"verdict": "uphold", "reason_code": "agreed"})
-    assert upheld.status_code == 201
-    assert upheld.json()["receipt"]["sequence"] > red["receipt"]["sequence"]
-    assert list_waiting(world) == before
 
 
 def test_a_searched_vehicle_does_not_wait_again(world: World) -> None:

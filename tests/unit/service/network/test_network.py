@@ -1,7 +1,5 @@
 """The overview of all posts: counted by hand, for whom it is, as JSON, CSV and a page."""
 
-import csv
-import io
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -164,17 +162,6 @@ def test_a_node_that_is_silent_is_cut_off(world: World, monkeypatch: pytest.Monk
         assert made.is_cut_off is is_cut_off, (phase, heard)
         monkeypatch.setattr(LinkedPosts, "read_lines", lambda *_, made=made, **__: {POST: made})
         assert (post_of(read(world))["state"] == "cut_off") is is_cut_off
-
-
-def test_every_table_is_a_file(world: World) -> None:
-    headers = world.headers(Role.ANALYST) | {"Accept": "text/csv"}
-    for table in NetworkOverview.tables:
-        answer = world.client.get(f"/v1/network?table={table}", headers=headers)
-        assert answer.status_code == 200, answer.text
-        rows = list(csv.DictReader(io.StringIO(answer.text)))
-        assert len(rows) == len(read(world)[table]) > 0, table
-    plain = list(csv.DictReader(io.StringIO(world.client.get("/v1/network", headers=headers).text)))
-    assert {"post", "hit_rate.value", "random_hit_rate.high"} <= set(plain[0])
 
 
 def test_the_page_has_a_map_where_the_posts_have_coordinates(

@@ -14,7 +14,6 @@ from api.profiles.page import COMPARISONS, write_expression
 from api.profiles.steps import PROFILE, try_out
 from api.proposals.desk import ProposalDesk
 from api.web.forms import FormError
-from api.web.i18n import LANGUAGES
 from engine.criteria.profiles.profile import ProfileProposal
 from engine.domain.rights import Role
 from engine.journal.journal import JOURNAL
@@ -141,11 +140,3 @@ def test_a_try_that_proposes_is_found(world: World) -> None:
     desk = at_desk(world, "ann-proposes", Role.ANALYST)
     with patch.object(profiles_page, "try_profile", propose_too), pytest.raises(AssertionError):
         assert try_and_count(world, desk) == 0
-
-
-@pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
-def test_the_builder_speaks_every_language(world: World, ann: Desk, code: str) -> None:
-    ann.get(f"/language/{code}?back=/")
-    shown = ann.get("/profiles/new").text
-    ann.get("/language/en?back=/")
-    assert "begins with" not in shown and "is at least" not in shown

@@ -21,10 +21,10 @@ from features.offline.encoded_history import EncodedHistory, read_log
 from features.offline.feature_matrix import matrix, reads
 from features.offline.sql import duckdb_engine
 from features.offline.sql.window_queries import Question, encode, questions, split, write_carried
-from tests.support.naive_reads import by_hand
-from tests.support.random_histories import history, tables
 from tests.support.sizes import PROOF
 from tests.support.sql_bugs import by_the_day, counted_twice, leaky, overlap_buckets
+from tests.unit.features.offline.naive_reads import by_hand
+from tests.unit.features.random_histories import history, tables
 
 PLAN = Plan(catalogue.CATALOGUE)
 FEW = Plan(dict(list(catalogue.CATALOGUE.items())[:: 6 if PROOF else 12]))

@@ -18,7 +18,7 @@ from features.offline.encoded_history import EncodedHistory, read_log
 from features.offline.feature_matrix import reads
 from features.offline.sql import duckdb_engine
 from tests.integration.features.offline.sql.test_duckdb_engine import Reads, count_differing_bits
-from tests.support.random_histories import history, tables
+from tests.unit.features.random_histories import history, tables
 
 PLAN = Plan(dict(list(CATALOGUE.items())[::3]))
 

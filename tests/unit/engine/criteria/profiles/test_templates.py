@@ -1,12 +1,9 @@
 """The profile on precursors, which ships switched off, fits what is unusual of them alone."""
 
-import json
 import math
 
 import pytest
-from typer.testing import CliRunner
 
-from api.cli.main import app
 from engine.criteria.profiles.checker import Reader, context, program
 from engine.criteria.profiles.profile import ProfileProposal, read_templates
 from features.catalogue.catalogue import CATALOGUE
@@ -52,9 +49,3 @@ def test_every_template_is_a_proposal_that_lacks_its_validity_alone() -> None:
         made = ProfileProposal.model_validate({**template, **until}, strict=False)
         needs = program(made.expression, features=NAMES).needs
         assert all(name.startswith("features.") for name in needs)
-
-
-def test_the_command_prints_a_template() -> None:
-    found = CliRunner().invoke(app, ["profiles", "templates", "precursors", "--json"])
-    assert json.loads(found.stdout) == read_templates()["precursors"]
-    assert CliRunner().invoke(app, ["profiles", "templates", "no-such"]).exit_code == 1

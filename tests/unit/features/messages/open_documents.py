@@ -3,7 +3,7 @@
 from pathlib import Path
 
 _PLACE = Path("shared") / "data" / "messages"
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[4]
 MESSAGES = next(
     (up / _PLACE for up in (_ROOT.parent, _ROOT.parents[1]) if (up / _PLACE).is_dir()),
     _ROOT / _PLACE,

@@ -13,7 +13,7 @@ from engine.domain.network import BorderPost, Network
 from engine.domain.records import Crossing, Declaration, GoodsItem, Inspection, Seizure
 from engine.domain.time_units import DAY, HOUR, MINUTE, moment
 from features.history.tables import Tables
-from tests.support.random_histories import START, History, tables
+from tests.unit.features.random_histories import START, History, tables
 
 WEST, EAST = "WEST", "EAST"
 MARKS = {"W1": "CANARY-W", "W2": "CANARY-W", "E1": "CANARY-E", "E2": "CANARY-E"}

@@ -21,8 +21,8 @@ from engine.links.state import Link
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.plan import current_plan
-from tests.support.link_agreements import post_content
 from tests.support.running_service import OTHER, POST
+from tests.unit.engine.links.link_agreements import post_content
 
 NAME = "oybek_centre"
 

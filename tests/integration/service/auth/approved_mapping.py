@@ -6,7 +6,7 @@ from api.auth.oidc_mapping import CALLBACK, OidcMapping
 from api.oidc.mapping import OIDC, MappingProposal
 from api.oidc.sign_on import CLIENT_FILE
 from api.service.runtime import Runtime
-from tests.support.provider_process import IdentityProvider
+from tests.integration.service.auth.provider_process import IdentityProvider
 from tests.support.running_service import POST
 from tests.support.two_people import approve, propose
 

@@ -12,7 +12,7 @@ from engine.errors import InputError
 from engine.storage.home import Home
 from experiments.exercises import Course
 from experiments.faults.service_process import Forker
-from tests.support.forked_service import run_forked
+from tests.integration.api.training.forked_service import run_forked
 
 ORDER = HomeOrder(seed=3, crossings=3000, days=20, course=Course(20, (1, 3)), is_modelled=False)
 SPARE_SEEDS = range(4, 8)

@@ -1,10 +1,10 @@
 """Documents translated in processes that may open nothing, each bounded in time and memory.
 
-``python -m tests.support.sealed_process`` reads documents from standard input, each with its length
-before it, and writes one JSON line for each. Every document has a process of its own, a fork of
-this one, which the kernel kills where it opens a file, a socket or another program (a seccomp
-filter, as strict as a trace that must stay empty), or takes more than a second of processor
-time. The parsers are loaded before.
+``python -m tests.integration.features.messages.sealed_process`` reads documents from standard
+input, each with its length before it, and writes one JSON line for each. Every document has a
+process of its own, a fork of this one, which the kernel kills if it opens a file, a socket or
+another program (a seccomp filter, as strict as a trace that must stay empty), or takes more than a
+second of processor time. The parsers are loaded before.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ from features.messages.settings import MessageSettings
 from features.messages.translation import translate_document
 
 SECONDS = 1
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[4]
 _LENGTH = "<q"
 _MACHINES = {
     # Number of the architecture, and of: open, creat, openat, openat2, socket, connect, execve,
@@ -85,7 +85,7 @@ def translate_sealed(documents: Sequence[bytes], bug: str = "") -> list[dict[str
     """Return for each document its status and rule, the signal that ended it, and its memory."""
     given = b"".join(pack(_LENGTH, len(data)) + data for data in documents)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.sealed_process", bug],
+        [sys.executable, "-m", "tests.integration.features.messages.sealed_process", bug],
         input=given,
         capture_output=True,
         check=True,

@@ -63,7 +63,7 @@ class IdentityProvider:
 @contextmanager
 def running_provider() -> Iterator[IdentityProvider]:
     """Run a provider until the end of the block."""
-    command = [sys.executable, "-m", "tests.support.identity_provider"]
+    command = [sys.executable, "-m", "tests.integration.service.auth.identity_provider"]
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None

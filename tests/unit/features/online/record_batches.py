@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from engine.domain.time_units import DAY
 from engine.journal.entries import Draft
 from features.online.online_features import OnlineFeatures
-from tests.support.random_histories import History
+from tests.unit.features.random_histories import History
 
 Step = tuple[int, int, Any]
 """(when, what first at equal times, the record)."""

@@ -33,11 +33,14 @@ from engine.links.ledger import list_waiting
 from engine.links.messages import Attention, Manifest, Withdraw
 from engine.links.outbox import OutgoingMessage
 from engine.storage.home import DATABASE_VARIABLE, Home
+from tests.integration.service.links.post_and_centre import (
+    Installation,
+    agree,
+    open_installation,
+    sync,
+)
 from tests.support.extra_callers import person, send
-from tests.support.link_agreements import LinkSides, manifest_body
-from tests.support.link_partner import REQUEST, attention_body
 from tests.support.page_session import at_desk
-from tests.support.post_and_centre import Installation, agree, open_installation, sync
 from tests.support.running_service import (
     OTHER,
     POST,
@@ -48,6 +51,8 @@ from tests.support.running_service import (
     make_keys,
     open_world,
 )
+from tests.unit.engine.links.link_agreements import LinkSides, manifest_body
+from tests.unit.engine.links.link_partner import REQUEST, attention_body
 
 ENTRIES = 30
 WATCHED = ("01A0005BC", "01A0003BC", "01A0009BC")

@@ -13,7 +13,7 @@ from engine.links.outbox import OutgoingMessage
 from engine.links.requests import RequestProjection
 from engine.storage.database import Store
 from engine.storage.home import Home
-from tests.support.link_agreements import LinkSides, manifest_body
+from tests.unit.engine.links.link_agreements import LinkSides, manifest_body
 
 REQUEST = "attention-1"
 """What the partner asks."""

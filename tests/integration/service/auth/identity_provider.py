@@ -4,19 +4,22 @@ Signs with a key of its own (RS256) and follows the code flow with PKCE. ``POST 
 it as an administrator, or an attacker who holds it, would: other groups, a person who left, another
 key, an answer that is late, an ID token that says or is signed otherwise.
 
-Run as ``python -m tests.support.identity_provider PORT``; keeps all in memory.
+Run as ``python -m tests.integration.service.auth.identity_provider PORT``; keeps all in memory.
 """
 
+import base64
+import hmac
 import json
 import secrets
 import sys
+import time
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import django
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from django.conf import settings
 
 CLIENT, SECRET, PASSWORD = "darvoza", secrets.token_urlsafe(24), "secret of the provider"
@@ -34,6 +37,7 @@ PEOPLE = {
     "rustam": [],
 }
 """Users with their groups."""
+CLAIM = "groups"
 
 
 def make_key() -> str:
@@ -160,6 +164,79 @@ def control(request: Any) -> Any:
     return JsonResponse({"secret": SECRET, "counts": COUNTS})
 
 
+def bend(token: str) -> str:
+    """Return an ID token as :data:`BENT` asks for it; what signs is the arithmetic alone."""
+    from oauth2_provider.settings import oauth2_settings
+
+    head, body, _ = token.split(".")
+    header, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in (head, body))
+    header |= BENT.get("header", {})
+    claims = {k: v for k, v in (claims | BENT.get("claims", {})).items() if v is not None}
+    signed = b".".join(_encode(json.dumps(part).encode()) for part in (header, claims))
+    pem = make_key() if BENT.get("is_forged") else oauth2_settings.OIDC_RSA_PRIVATE_KEY
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    signature = {
+        "none": b"",
+        "HS256": hmac.digest(public, signed, "sha256"),
+        "RS256": key.sign(signed, padding.PKCS1v15(), hashes.SHA256()),
+    }[header["alg"]]
+    return b".".join((signed, _encode(signature))).decode()
+
+
+def _encode(part: bytes) -> bytes:
+    return base64.urlsafe_b64encode(part).rstrip(b"=")
+
+
+def make_views() -> list[Any]:
+    """Return the addresses of the provider."""
+    from django.contrib.auth.views import LoginView
+    from django.urls import include, path
+    from django.views.decorators.csrf import csrf_exempt
+    from oauth2_provider.views import TokenView
+
+    class BendingTokenView(TokenView):  # type: ignore[misc]
+        def post(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+            answer = super().post(request, *args, **kwargs)
+            time.sleep(BENT.get("seconds", 0))
+            found = json.loads(answer.content)
+            if "id_token" in found and not {"claims", "header", "is_forged"}.isdisjoint(BENT):
+                found["id_token"] = bend(found["id_token"])
+                answer.content = json.dumps(found).encode()
+            return answer
+
+    return [
+        path("control", csrf_exempt(control)),
+        path("login/", LoginView.as_view(template_name="login.html")),
+        path("o/token/", BendingTokenView.as_view()),
+        path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
+    ]
+
+
+def __getattr__(name: str) -> Any:
+    """Make what Django asks for by name once it is set up."""
+    if name == "urlpatterns":
+        globals()["urlpatterns"] = make_views()
+        return globals()["urlpatterns"]
+    if name == "GroupValidator":
+        from oauth2_provider.oauth2_validators import OAuth2Validator
+
+        class GroupValidator(OAuth2Validator):  # type: ignore[misc]
+            oidc_claim_scope = None
+
+            def get_additional_claims(self, request: Any) -> dict[str, Any]:
+                user = request.user
+                groups = sorted(user.groups.values_list("name", flat=True))
+                return {CLAIM: groups, "name": user.get_full_name(), "email": user.email}
+
+        globals()[name] = GroupValidator
+        return GroupValidator
+    raise AttributeError(name)
+
+
 class Handler(WSGIRequestHandler):
     """Counts requests, and logs none."""
 
@@ -175,7 +252,7 @@ class Server(ThreadingMixIn, WSGIServer):
 
 def main() -> None:
     """Serve on a free port, and print it."""
-    sys.modules["tests.support.identity_provider"] = sys.modules[__name__]
+    sys.modules["tests.integration.service.auth.identity_provider"] = sys.modules[__name__]
     server = Server(("127.0.0.1", 0), Handler)
     configure(server.server_port)
     fill()

@@ -1,6 +1,6 @@
 """The tables of docs/messages.md, from the path tables that the program reads by.
 
-``python -m tests.support.message_tables`` writes them into the page; a test holds the page to them.
+``python -m tests.unit.features.messages.message_tables`` writes them into the page.
 """
 
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from features.messages.path_tables import Field, MessageFormat
 from features.messages.translation import FORMATS
 
-PAGE = Path(__file__).parents[2] / "docs" / "messages.md"
+PAGE = Path(__file__).parents[4] / "docs" / "messages.md"
 START, END = "<!-- tables: start -->", "<!-- tables: end -->"
 
 
@@ -41,6 +41,11 @@ def _format(known: MessageFormat, roots: list[str]) -> str:
 def _field(record: str, each: Field) -> list[str]:
     rule = (each.rule.__doc__ or "").strip().splitlines()[0].removeprefix("Return ").rstrip(".")
     return [f"- {record}.`{each.name}`: {rule}", *(f"  - `{path}`" for path in each.paths)]
+
+
+def read_page() -> str:
+    """Return what the page holds between its marks."""
+    return PAGE.read_text("utf-8").split(START)[1].split(END)[0].strip()
 
 
 def main() -> None:

@@ -21,8 +21,8 @@ from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import Matrix, matrix
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
-from tests.support.random_histories import NETWORK, History, tables
-from tests.support.record_batches import SetClock, Step, draft
+from tests.unit.features.online.record_batches import SetClock, Step, draft
+from tests.unit.features.random_histories import NETWORK, History, tables
 
 PLAN = Plan(CATALOGUE)
 

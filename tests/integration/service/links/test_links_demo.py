@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from api.cli.main import app
 from api.harness import linked_homes, links_demo
 from experiments.faults.service_process import Forker
-from tests.support.forked_service import run_forked
+from tests.integration.api.training.forked_service import run_forked
 
 
 @pytest.fixture(scope="module")
