@@ -24,8 +24,3 @@ def test_what_held_once_but_not_later_does_not_speak() -> None:
     assert 5 not in screen_features(values, LABEL)
     values[4000:, 5] += 2 * LABEL[4000:]
     assert 5 in screen_features(values, LABEL)
-
-
-def test_where_nothing_speaks_nothing_is_left_out() -> None:
-    mixed = DRAW.permutation(LABEL)
-    np.testing.assert_array_equal(screen_features(VALUES[:, 8:], mixed), np.arange(4))

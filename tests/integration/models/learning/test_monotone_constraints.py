@@ -10,7 +10,7 @@ from features.catalogue.catalogue import CATALOGUE
 from models.config import Trees
 from models.learning import fit_tasks
 from models.learning.base_learners import grow, grow_with_field
-from models.learning.scikit_trees import count_trees, read_trees
+from models.learning.scikit_trees import read_trees
 
 WIDTH, SIGNED = 60, 12
 SIGNS = np.repeat(np.array([1, 0], np.int8), (SIGNED, WIDTH - SIGNED))
@@ -58,11 +58,6 @@ def test_every_sign_is_of_a_feature_there_is_and_no_feature_has_two() -> None:
     assert named["net_mass_kg"] == named["plate_inspections_365d"] == 0
 
 
-def test_a_configuration_overrules_the_field() -> None:
-    names = ("night", "hour")
-    assert fit_tasks.list_signs(names, {"night": 0, "hour": -1}).tolist() == [0, -1]
-
-
 def test_signs_are_kept_and_features_without_one_still_speak(
     grown_trees: Grown,
 ) -> None:
@@ -73,18 +68,6 @@ def test_signs_are_kept_and_features_without_one_still_speak(
     feature = read_trees(grown_trees).feature
     used = set(feature[feature >= 0].tolist())
     assert used & set(range(SIGNED, WIDTH))
-
-
-def test_half_of_the_trees_look_at_signed_features_alone(
-    grown_trees: Grown,
-) -> None:
-    whole = grow(VALUES, LABEL, trees=TREES, signs=SIGNS, seed=1)
-    assert count_trees(grown_trees) == 2 * count_trees(whole)
-    moved = VALUES.copy()
-    moved[:, SIGNED:] = moved[::-1, SIGNED:]
-    half = 2 * grown_trees.decision_function(VALUES) - whole.decision_function(VALUES)
-    there = 2 * grown_trees.decision_function(moved) - whole.decision_function(moved)
-    np.testing.assert_allclose(half, there, atol=1e-9)
 
 
 def test_few_finds_are_ranked_better_than_without_the_field(

@@ -15,7 +15,7 @@ from features.history.tables import Tables
 from models.config import TrainConfig
 from models.evaluation.report import evaluate_model
 from models.evaluation.report_text import paragraph
-from models.training.known_seizures import crossing_gravity, find_severity, settle_severity
+from models.training.known_seizures import find_severity, settle_severity
 from tests.support.small_dataset import small_world
 from tests.unit.features.random_histories import NETWORK, START, history, tables
 
@@ -89,14 +89,3 @@ def test_the_report_states_finds_and_what_they_weigh() -> None:
     whole = evaluate_model(data, scores, config=settings, fitted_until=START, gravity=gravity)
     assert f"Of {finds:,} finds in inspections, which weigh" in paragraph(whole)
     assert "gravity" not in evaluate_model(data, scores, config=settings, fitted_until=START)
-
-
-def test_where_no_weights_are_stated_gravity_is_not() -> None:
-    data = small_world(10, seed=5)
-    assert crossing_gravity(KNOWN, data, known_before=NEVER) is None
-    data.crossing_id[:] = "c"
-    data.discrepancy[:], data.seizure[:] = 1, 0
-    data.seizure[0] = 1
-    found = crossing_gravity(set_weights({"narcotic": 10.0}), data, known_before=NEVER)
-    assert found is not None
-    assert found.tolist() == [5.0] + [1.0] * 9

@@ -25,10 +25,3 @@ def test_every_pin_is_a_component_with_its_hashes(names: tuple[str, ...]) -> Non
         )
     hashes = [hashed["content"] for one in made["components"] for hashed in one["hashes"]]
     assert len(hashes) >= (ROOT / names[-1]).read_text("utf-8").count("--hash=sha256:")
-
-
-def test_the_same_locks_give_the_same_list() -> None:
-    assert bill(ROOT, (SERVICE,)) == bill(ROOT, (SERVICE,))
-    serial = bill(ROOT, (SERVICE,))["serialNumber"]
-    assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", serial)
-    assert serial != bill(ROOT, (SERVICE, DEVELOPMENT))["serialNumber"]

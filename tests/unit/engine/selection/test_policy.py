@@ -32,15 +32,6 @@ policies = st.builds(
     random_share=st.floats(0.03, 0.1),
     blur=share,
 )
-chances = st.lists(
-    st.builds(
-        Chance,
-        st.sampled_from(["rule.a", "rule.b", SCORE, RANDOM]),
-        st.sampled_from(Channel),
-        share,
-    ),
-    max_size=6,
-)
 draws = st.fixed_dictionaries(dict.fromkeys(["rule.a", "rule.b", SCORE, RANDOM], number))
 
 
@@ -68,18 +59,6 @@ def test_risk_rises_with_each_probability(
     assert risk(low, other, severity=weight) <= risk(high, other, severity=weight)
     assert risk(other, low, severity=weight) <= risk(other, high, severity=weight)
     assert 0 <= risk(low, high, severity=weight) <= 1
-
-
-@given(chances, st.integers(0, 5), share, draws)
-def test_a_higher_chance_never_gives_a_milder_channel(
-    found: list[Chance], which: int, more: float, drawn: dict[str, float]
-) -> None:
-    if which >= len(found):
-        return
-    before = found[which]
-    risen = Chance(before.purpose, before.channel, max(before.probability, more))
-    after = [risen if at == which else chance for at, chance in enumerate(found)]
-    assert select(found, drawn).channel <= select(after, drawn).channel
 
 
 @given(policies, share, draws)

@@ -14,7 +14,6 @@ from engine.decision.inspection_minutes import PRIOR, LearnedMinutes, Minutes
 from engine.domain.records import VehicleClass
 from engine.domain.time_units import HOUR
 from engine.selection import Channel, Policy, ShiftPeriod, ramp
-from engine.shifts import workload
 from engine.shifts.workload import (
     MOST_TOGETHER,
     ChannelCapacity,
@@ -116,20 +115,6 @@ def test_both_channels_together_leave_the_lower_part_of_the_arrivals_alone(
     assert policy.red_share + policy.yellow_share <= MOST_TOGETHER + 1e-12
     alone = adapt_policy(POLICY, {Channel.RED: sides[Channel.RED]}, Minutes(red=mean, yellow=mean))
     assert policy.red_share == alone.red_share, "red picks come first"
-
-
-def test_a_cap_of_each_channel_alone_would_reach_half_of_the_arrivals(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Seeded bug: no bound of both together."""
-    rest = ExpectedRemainder(1.0, 10.0, 0.0)
-    sides = dict.fromkeys((Channel.RED, Channel.YELLOW), ChannelCapacity(900, MinutesUsed(), rest))
-    one = Minutes(red=10.0, yellow=10.0)
-    bounded = adapt_policy(POLICY, sides, one)
-    assert bounded.red_share + bounded.yellow_share == pytest.approx(MOST_TOGETHER)
-    monkeypatch.setattr(workload, "MOST_TOGETHER", 1.0)
-    free = adapt_policy(POLICY, sides, one)
-    assert free.red_share + free.yellow_share == pytest.approx(0.5)
 
 
 def test_without_a_roster_the_fixed_shares_hold() -> None:

@@ -13,7 +13,7 @@ from features.catalogue.plan import Plan
 from features.offline import column_encoder
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
-from tests.unit.features.random_histories import EVENTFUL, START, History, tables
+from tests.unit.features.random_histories import START, History, tables
 
 NAMES = (
     "invoice_over_value", "invoice_over_usual", "invoice_over_usual_of_consignee",
@@ -136,11 +136,3 @@ def test_negative_control_a_reference_counted_as_a_type_is_seen(
         column_encoder, "name_previous_types", lambda given: "+".join(given) or "none"
     )
     assert last_features(declare(20, previous_documents=["N821:o"]))["previous_type_share"] == 0.0
-
-
-def test_the_histories_of_the_parity_tests_hold_these_features() -> None:
-    """Else the equality of bulk, service and SQL would compare absent values."""
-    found = matrix(read_log(tables(EVENTFUL[0]), PLAN), PLAN)
-    for place, name in enumerate(PLAN.names):
-        known = {value for value in found.values[:, place].tolist() if not isnan(value)}
-        assert len(known) >= 2, name

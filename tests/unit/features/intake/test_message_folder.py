@@ -14,7 +14,6 @@ from engine.storage.home import Home
 from features.history.tables import read_history
 from features.intake import message_folder
 from features.intake.load import load
-from features.messages import translation
 from features.messages.settings import choose_settings, read_settings
 from features.messages.translation import translate_document
 
@@ -184,14 +183,3 @@ def test_settings_are_the_given_ones_or_those_of_the_home(tmp_path: Path) -> Non
     home.messages.write_text('date_order = "mdy"', "utf-8")
     assert choose_settings(home).date_order == "mdy"
     assert choose_settings(home, SAMPLES / "settings.toml").date_order == "dmy"
-
-
-def test_spellings_of_a_plate_do_not_differ_and_other_plates_do() -> None:
-    document = {"plate": "0182 AA 02", "seal_numbers": ["A-1", "B2"]}
-    same = {"plate": "0182-aa-02", "seal_numbers": ["B2", "A1"]}
-    assert translation.join_crossing(same, document, declaration=None) == (same, ())
-    other = {"plate": "0183AA02", "seal_numbers": ["A-1"]}
-    assert translation.join_crossing(other, document, declaration=None)[1] == (
-        "plate",
-        "seal_numbers",
-    )

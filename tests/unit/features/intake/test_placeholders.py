@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from engine.domain.records import Crossing, PrintableText
+from engine.domain.records import Crossing
 from features.history.tables import MODELS
 from features.intake.load import read_folder
 from tests.unit.features.intake import bulk_folders as folders
@@ -123,16 +123,6 @@ def test_the_wire_knows_the_same_placeholders() -> None:
         Crossing.model_validate(body | {"crossing_id": "-"}, strict=False)
     with pytest.raises(ValidationError, match="implausible_time"):
         Crossing.model_validate(body | {"arrived_at": "1900-01-01T00:00:00Z"}, strict=False)
-
-
-def test_every_text_of_a_record_has_its_placeholders() -> None:
-    """A field that is added without them would take NULL for a name."""
-    for name, model in MODELS.items():
-        for field, info in model.model_fields.items():
-            kind = str(info.annotation) + str(info.metadata)
-            if "_printable" in kind:
-                held = any(isinstance(one, PrintableText) for one in info.metadata)
-                assert held, f"{name}.{field}"
 
 
 def test_every_fault_of_a_row_is_said_and_the_row_counts_once(tmp_path: Path) -> None:

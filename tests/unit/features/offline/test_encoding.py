@@ -83,13 +83,6 @@ def test_sums_zeros_and_what_is_absent() -> None:
     compare(tables(History(crossings, (), ())))
 
 
-def test_nothing_and_nothing_declared() -> None:
-    compare(tables(History((), (), ())))
-    bare = [(at, each.model_copy(update={"declaration_id": None}), None)
-            for at, each, _ in history(8, 9).crossings]  # fmt: skip
-    compare(tables(History(bare, (), ())))
-
-
 def add_up(values: Iterable[float]) -> float:
     """Return a sum that is rounded at every step; the built-in one is exact from Python 3.12 on."""
     return reduce(add, values, 0.0)

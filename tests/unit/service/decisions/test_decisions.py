@@ -69,17 +69,6 @@ def test_other_content_under_the_same_id_conflicts(world: World) -> None:
     assert world.post("/v1/crossings", arrival(10)).status_code == 409
 
 
-def test_a_hundred_at_once_are_one_decision(world: World) -> None:
-    body = arrival(11)
-    with ThreadPoolExecutor(32) as threads:
-        answers = list(threads.map(lambda _: world.decide(body), range(100)))
-    assert len({answer.content for answer in answers}) == 1
-    assert {answer.status_code for answer in answers} == {201}
-    with world.runtime.store.read() as connection:
-        filed = list_decisions(connection, post=None, channel=None, since=0, most=10_000)
-    assert sum(one.crossing_id == "c-11" for one in filed) == 1
-
-
 def test_a_supervisor_sees_why(world: World, decisions: list[dict[str, Any]]) -> None:
     for one in decisions[:80]:
         seen = world.get(f"/v1/decisions/{one['decision_id']}").json()
