@@ -21,13 +21,6 @@ def test_an_error_survives_a_pipe(error: RiskError) -> None:
     assert str(error)
 
 
-def test_values_are_not_read_as_places() -> None:
-    assert str(ERRORS[1]) == "no {braces} are read"
-    assert ERRORS[0].fields == (
-        {"at": "seizure.place", "rule": "unknown", "why": "not on the list"},
-    )
-
-
 def test_the_default_of_an_exception_loses_facts_given_by_keyword() -> None:
     """Negative control: without ``__reduce__`` the error cannot be made again."""
     with pytest.raises(TypeError):

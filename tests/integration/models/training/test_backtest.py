@@ -12,7 +12,6 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.tables import Tables
 from models.config import TrainConfig, Trees
-from models.data.lookup_baseline import back_off
 from models.training.backtest import Backtest, Period, backtest
 from tests.support.sizes import PROOF
 from tests.unit.features.random_histories import START, history, tables
@@ -101,24 +100,3 @@ def test_every_arrival_of_the_period_is_scored(history_tables: Tables) -> None:
     assert list(made.crossing_id) == expected["crossing_id"].to_pylist()
     for column in (made.p_seizure, made.p_discrepancy, made.risk):
         assert ((column >= 0) & (column <= 1)).all()
-
-
-@pytest.mark.parametrize(
-    "cuts", [{"train_until": 2, "test_from": 1}, {"train_until": 1, "test_from": 1, "refit": 1}]
-)
-def test_a_period_that_makes_no_sense_is_refused(cuts: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=r"test-from|streaming"):
-        Period(**cuts)  # type: ignore[arg-type]
-
-
-def test_a_lookup_backs_off_to_what_it_has_seen() -> None:
-    general = np.array([1, 1, 1, 1, 2, 0])
-    particular = np.array([7, 7, 8, 9, 9, 0])
-    label = np.array([1, 1, 0, -1, -1, -1], np.int8)
-    taught = label >= 0
-    result = back_off([general, particular], label, taught=taught, strengths=np.array([1.0, 1.0]))
-    base = 2 / 3
-    level = (2 + base) / (3 + 1)
-    np.testing.assert_allclose(
-        result, [(2 + level) / 3, (2 + level) / 3, level / 2, level, base, base]
-    )

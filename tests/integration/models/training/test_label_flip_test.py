@@ -79,17 +79,6 @@ def test_a_gate_that_learns_from_the_post_itself_lets_turned_labels_pass(
     assert list_doubted_posts(bad) == []
 
 
-def test_too_few_labels_or_posts_are_not_judged() -> None:
-    data = posts(1)
-    one = replace(data, post=np.full(len(data), "ONE", object))
-    assert label_flip_test.test_label_flips(one, CONFIG) == []
-    few = data.take(np.flatnonzero(data.evidence("discrepancy"))[:300])
-    assert {
-        found.labels >= label_flip_test.FEWEST
-        for found in label_flip_test.test_label_flips(few, CONFIG)
-    } <= {True}
-
-
 def test_a_model_with_doubts_says_so_and_cannot_be_approved() -> None:
     data = posts(2)
     bad, post = flip_labels(data, seed=2)

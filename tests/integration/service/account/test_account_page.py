@@ -81,22 +81,3 @@ def test_one_session_is_ended_from_another_and_no_one_elses(
     monkeypatch.setattr(Authority, "open_sessions", of_all)  # the rows of the table are the second
     assert desk.send(*send, {"session": theirs}).status_code == 404
     assert stranger.get("/account").status_code == 200
-
-
-def test_a_browser_keeps_language_appearance_and_time_zone(world: World) -> None:
-    desk = at_desk(world, "reader")
-    assert "(prefers-color-scheme: dark)" in desk.get("/account").text
-    chosen = {"language": "ru", "appearance": "dark", "zone": "Asia/Tashkent"}
-    assert desk.send("/account", "/account/preferences", chosen).status_code == 303
-    page = desk.get("/account").text
-    assert '<html lang="ru">' in page and 'content="dark"' in page
-    assert "night.css" in page and "(prefers-color-scheme: dark)" not in page
-    assert "UTC+05:00 (Asia/Tashkent)" in page
-    chosen["appearance"] = "light"
-    assert desk.send("/account", "/account/preferences", chosen).status_code == 303
-    assert "night.css" not in desk.get("/account").text
-    for name in chosen:
-        refused = desk.send("/account", "/account/preferences", chosen | {name: "sepia"})
-        assert refused.status_code == 422 and f'id="{name}-wrong"' in refused.text
-    desk.client.cookies.set("darvoza_time_zone", "../../etc/passwd")
-    assert desk.get("/account").status_code == 200

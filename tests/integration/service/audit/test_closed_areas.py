@@ -14,11 +14,11 @@ import httpx2
 import pytest
 
 from api import areas
-from api.area_names import AREAS, VARIABLE, parse_areas
+from api.area_names import AREAS, VARIABLE
 from api.areas import require_areas
 from api.service.assembly import open_store
 from engine.domain.rights import Role
-from engine.errors import InputError, ServiceStartError
+from engine.errors import ServiceStartError
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.integration.service.links.post_and_centre import Installation, agree
 from tests.support.running_service import arrival, make_home, make_keys
@@ -116,12 +116,6 @@ def test_a_home_is_verified_and_erased_with_every_area_closed(
     rebuilt = command(home, "", "rebuild", "--json")
     assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
     assert command(home, "", "verify", "--json").returncode == 0
-
-
-def test_an_area_that_is_not_known_is_refused_by_name() -> None:
-    assert parse_areas(None) == frozenset(AREAS) and parse_areas("") == frozenset()
-    with pytest.raises(InputError, match="no such area: link; there are"):
-        parse_areas("cases, link")
 
 
 def test_a_home_whose_posts_have_nodes_is_not_served_without_links(

@@ -158,16 +158,6 @@ def trial_counts(world: World, trial_answers: dict[str, Said]) -> dict[str, Said
     return {"before": before} | {name: figures(world, weeks=weeks) for name, weeks in at.items()}
 
 
-def test_nothing_is_known_before_anything_is_searched(
-    trial_counts: dict[str, Said], trial_answers: dict[str, Said]
-) -> None:
-    found = trial_counts["before"]
-    sent = len(alone(trial_answers, CHALLENGER))
-    assert found["sides"][CHALLENGER] == {"sent": sent, "searched": 0, "found": 0}
-    assert len(found["weeks"]) == BEFORE and found["winner"] is None
-    assert found["share"] == pytest.approx(0.5, abs=1e-3)
-
-
 def test_searches_count_for_the_model_that_alone_wanted_and_led(
     trial_counts: dict[str, Said], trial_answers: dict[str, Said]
 ) -> None:
@@ -236,15 +226,6 @@ def test_a_measurement_of_another_trial_moves_no_share(world: World) -> None:
     other: Any = figures(world) | {"trial": before.sequence - 1, "share": 0.1}
     world.runtime.journal.append([measurement(other, by="late")])
     assert trial(world) == before
-
-
-def test_without_a_trial_the_command_measures_nothing(tmp_path: Path) -> None:
-    for made in serving(tmp_path / "home"):
-        asked = ["trial", "--home", str(made.home.root)]
-        assert read_output(CliRunner().invoke(app, [*asked, "--json"])) == {"measured": None}
-        assert "no model is on trial" in CliRunner().invoke(app, asked).stdout
-        assert CliRunner().invoke(app, [*asked, "m2"]).exit_code == 2
-        assert CliRunner().invoke(app, [*asked, "--end", "--as", "ann"]).exit_code == 2
 
 
 def run_command(world: World, monkeypatch: pytest.MonkeyPatch, *asked: str, name: str) -> Said:

@@ -139,19 +139,3 @@ def test_seeded_bugs_are_seen(filled_store: Store, monkeypatch: pytest.MonkeyPat
         assert count(filled_store).acts != right.acts
     monkeypatch.setattr(Network, "timezone", lambda *_: "Etc/UTC")
     assert count(filled_store).decisions != right.decisions
-
-
-def test_a_count_is_used_again_for_some_seconds(
-    filled_store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def read() -> answers.NetworkHistory:
-        with filled_store.read() as snapshot:
-            return answers.read_history(filled_store, snapshot, NETWORK, now=micros(NOW))
-
-    monkeypatch.setattr(answers, "KEPT_SECONDS", 3600.0)
-    first = read()
-    with filled_store.write() as connection:
-        connection.execute(insert(DECISIONS), [row("c9", "LON", micros(NOW), Channel.GREEN)])
-    assert read() is first
-    monkeypatch.setattr(answers, "KEPT_SECONDS", 0.0)
-    assert read().decisions.total() == first.decisions.total() + 1

@@ -12,9 +12,6 @@ import pytest
 
 from api.service import executors
 from api.service.executors import (
-    FILES,
-    LARGE_MESSAGES,
-    PARCELS,
     TEXTS,
     Assessments,
     Backtests,
@@ -24,21 +21,12 @@ from api.service.executors import (
     Measurements,
     run_apart,
 )
-from engine.cases.file_content import LARGEST_FILE, LOOK_SECONDS
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.errors import BusyError, TooCostlyError
-from engine.links import parcel
 from engine.storage.home import Home
 from engine.storage.worker_process import hold_place
-from features.messages import documents
 
 SUBJECT = BacktestSubject("is_empty", "red", 100.0, None)
-
-
-def test_limits_of_bytes_are_those_of_the_readers() -> None:
-    assert (FILES.most_bytes, FILES.seconds) == (LARGEST_FILE, LOOK_SECONDS)
-    assert PARCELS.most_bytes == parcel.MAX_BYTES
-    assert LARGE_MESSAGES.most_bytes == documents.MAX_XML_BYTES
 
 
 def test_every_declared_matter_has_places_and_a_bound() -> None:

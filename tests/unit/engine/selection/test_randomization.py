@@ -1,8 +1,7 @@
 """No user can draw again, and none can foresee a draw."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,6 @@ from engine.domain.network import BorderPost, Network
 from engine.domain.records import Crossing
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros, rfc3339
 from engine.selection import RANDOM, SCORE, ShiftPeriod, ShiftPlan, commitment, draw, movement_key
-from tests.support.running_service import SHIFT_STARTS, begin_long_shift
 
 PLAN = ShiftPlan()
 NOON = 20_000 * DAY + 7 * HOUR
@@ -144,20 +142,3 @@ def test_shifts_cut_without_regard_to_moved_clocks_are_found(
 
     monkeypatch.setattr(ShiftPlan, "shift", shift)
     assert not check_partition(SUMMER)
-
-
-def shortest_margin(setting: Callable[[datetime], tuple[str, str]]) -> int:
-    """Return the least time to an end of a shift, over every minute of a day and posts of tests."""
-    midnight, least = datetime(2026, 11, 30, tzinfo=UTC), DAY
-    for now in (midnight + timedelta(minutes=minute) for minute in range(24 * 60)):
-        plan, at = replace(PLAN, starts=int(setting(now)[1]) * MINUTE), micros(now)
-        for offset in (5 * HOUR, 6 * HOUR):
-            shift = replace(plan, utc_offset=offset).shift("OYB", at)
-            least = min(least, at - shift.opens_at, shift.closes_at - at)
-    return least
-
-
-def test_no_shift_ends_within_hours_of_a_test_that_runs_by_the_machines_clock() -> None:
-    assert shortest_margin(begin_long_shift) >= 2 * HOUR
-    fixed = SHIFT_STARTS, str(PLAN.starts // MINUTE)
-    assert shortest_margin(lambda _: fixed) == 0, "negative control: by default one does"

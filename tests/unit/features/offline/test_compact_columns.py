@@ -1,14 +1,12 @@
 """Keys and facts held small are, to the bit, those of the encoder, crossing by crossing."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.encoder import encode, key
 from features.catalogue.plan import Plan
-from features.offline import compact_columns
 from features.offline.encoded_history import arrivals, read_log
 from tests.unit.features.random_histories import history, tables
 
@@ -33,17 +31,3 @@ def test_a_log_holds_what_the_encoder_says(seed: int, size: int) -> None:
     backwards = np.arange(len(log))[::-1]
     assert log.crossing_id[backwards].tolist() == log.crossing_id[:].tolist()[::-1]
     assert log.crossing_id[2:5].tolist() == log.crossing_id[:].tolist()[2:5]
-
-
-def test_blocks_and_a_short_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = tables(history(5, 300))
-    whole = read_log(found, PLAN)
-    monkeypatch.setattr(compact_columns, "_KEYS_KEPT", 0)
-    monkeypatch.setattr(compact_columns, "_AT_ONCE", 11)
-    monkeypatch.setattr(compact_columns, "_SLOTS", 2)
-    pieced = read_log(found, PLAN)
-    for _ in range(2):
-        np.testing.assert_array_equal(pieced.keys[:], whole.keys[:])
-        np.testing.assert_array_equal(pieced.keys[3, 5:9], whole.keys[3][5:9])
-    np.testing.assert_array_equal(pieced.facts[:], whole.facts[:])
-    assert whole.keys[:].any(axis=1).all()

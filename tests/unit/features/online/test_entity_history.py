@@ -14,9 +14,7 @@ from features.online import counter_store, entity_history
 from features.online.backfill import backfill
 from features.online.counter_states import WEEKS, expand_rows
 from features.online.entity_history import (
-    MOST_CROSSINGS,
     MOST_EVENTS,
-    SHOWN,
     EntityHistoryReader,
     count_co_occurrences,
     passages,
@@ -120,15 +118,6 @@ def test_it_is_what_counting_by_hand_gives(store: Store) -> None:
         assert (shown.ever, list(shown.weeks)) == (len(times), weeks)
         listed, result = sum(one.count for one in shown.events), sum(shown.totals.values())
         assert listed == result or len(shown.events) == MOST_EVENTS
-
-
-def test_what_is_shown_is_bounded(store: Store) -> None:
-    found = replay(store)
-    go_on(found)
-    result = read_histories(found, head(found))
-    for one in result:
-        assert len(one) <= max(MOST_CROSSINGS, len(entity_history.WHOSE), len(PLAN.links))
-        assert all(len(tie.fellows) <= SHOWN for tie in one if hasattr(tie, "fellows"))
 
 
 def read_after_load(store: Store, reads_from: int | None, log: EncodedHistory) -> tuple[Any, int]:

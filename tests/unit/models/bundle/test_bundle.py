@@ -16,7 +16,6 @@ from engine.domain.time_units import DAY
 from engine.errors import NoModelError, TamperedBundleError
 from models import bundle as bundles
 from models.bundle import MANIFEST, SIGNATURE, Scorer, load_bundle, margins_of, sign
-from models.explanation.contributions import BASE, CALIBRATION
 from models.learning import tree_walk
 from models.scoring import SEEN_BY
 from models.training.bundle_writer import BundleDiffersError, write_bundle
@@ -262,28 +261,3 @@ def test_contributions_sum_to_the_calibrated_log_odds(
         for at in range(rows):
             summed = scorer.contributions.target(values[at], target).sum()
             assert summed == pytest.approx(expected[at], abs=1e-9)
-
-
-def test_contributions_are_ordered_named_and_stable(bundle_folder: Path) -> None:
-    scorer = Scorer.load(bundle_folder, key=KEY.public_key())
-    row = DATA.values[17]
-    result = scorer.explain(row, vehicle_class="truck", post="OYB")
-
-    sizes = [abs(one.log_odds) for one in result]
-    assert sizes == sorted(sizes, reverse=True)
-    assert {one.feature for one in result} == {*DATA.names, BASE, CALIBRATION}
-    assert repr(result) == repr(scorer.explain(row, vehicle_class="truck", post="OYB"))
-    assert {one.among for one in result} == {"truck OYB"}
-    strange = scorer.explain(row, vehicle_class="zeppelin", post="nowhere")
-    assert {one.among for one in strange} == {"*"}
-
-
-def test_features_without_risk_get_little_and_the_risky_one_leads(bundle_folder: Path) -> None:
-    scorer = Scorer.load(bundle_folder, key=KEY.public_key())
-    row = np.zeros(8, np.float32)
-    row[0], row[7] = 2.5, 2.5
-    fields = {
-        one.feature: one.log_odds for one in scorer.explain(row, vehicle_class="car", post="OYB")
-    }
-    assert fields["f0"] > 0.5
-    assert abs(fields[SEEN_BY]) < 0.2

@@ -110,17 +110,6 @@ def test_contributions_sum_to_the_margin(
     assert shap.base + shap(row).sum() == pytest.approx(margin, abs=1e-9)
 
 
-@pytest.mark.parametrize("together", [4, 5, 9])
-def test_how_leaves_are_grouped_changes_nothing(
-    together: int, monkeypatch: pytest.MonkeyPatch, trees: TreeArrays, shap: TreeShap
-) -> None:
-    values = np.random.default_rng(2).normal(size=(50, WIDTH)).astype(np.float32)
-    monkeypatch.setattr(tree_shap, "TOGETHER", together)
-    np.testing.assert_allclose(
-        TreeShap(trees, WIDTH).rows(values), shap.rows(values), rtol=0, atol=1e-12
-    )
-
-
 def test_one_row_and_many_say_the_same_to_the_bit(shap: TreeShap) -> None:
     values = np.random.default_rng(3).normal(size=(20, WIDTH)).astype(np.float32)
     assert shap.rows(values).tobytes() == np.array([shap(row) for row in values]).tobytes()
@@ -137,14 +126,6 @@ def test_the_seeded_flaw_is_seen(monkeypatch: pytest.MonkeyPatch, trees: TreeArr
     row = np.zeros(WIDTH, np.float32)
     wrong = TreeShap(trees, WIDTH)(row)
     assert np.abs(wrong - by_definition(trees, row)).max() > 1e-6
-
-
-def test_a_tree_without_a_split_adds_to_the_base_alone() -> None:
-    estimator, trees = fit_trees(4, min_samples_leaf=300)
-    shap = TreeShap(trees, WIDTH)
-    row = np.ones(WIDTH, np.float32)
-    assert not shap(row).any()
-    assert shap.base == pytest.approx(estimator.decision_function(row.reshape(1, -1))[0])
 
 
 def test_trees_that_are_too_deep_or_categorical_are_refused(

@@ -65,16 +65,6 @@ def test_equal_to_scikit_learn_on_any_row(table: list[list[float]]) -> None:
     )
 
 
-def test_a_row_says_the_same_alone_and_among_others() -> None:
-    _, paths = estimator_and_paths()
-    values = at_the_cuts(paths)[: _ROWS + 7]
-    trees = TreeEnsemble(paths)
-    together = trees(values)
-    alone = np.concatenate([trees(values[at : at + 1]) for at in range(len(values))])
-    np.testing.assert_array_equal(together, alone)
-    assert trees(values[:0]).shape == (0,)
-
-
 def test_the_seeded_flaws_are_seen() -> None:
     """Unknown values sent to the other side; a cut that its own value does not pass."""
     estimator, paths = estimator_and_paths()

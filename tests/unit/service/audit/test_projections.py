@@ -194,7 +194,7 @@ EDITS = {
 def test_an_untouched_home_stands(eventful_world: World) -> None:
     verdict = check_home(eventful_world.home, eventful_world.runtime.store)
     assert verdict.faults == () and verdict.ok
-    assert verdict.notes == ()
+    assert [note for note in verdict.notes if "amcheck" not in note] == []
     assert {name for name, rows in verdict.tables.items() if not rows} <= {
         "counter_epoch",
         "loaded_reports",

@@ -1,14 +1,11 @@
 """What a decision's page leads with: verdict, reasons in words, strips, the queue next to it."""
 
 import re
-from collections.abc import Sequence
 
 import pytest
 
 from api.decisions import page_data
-from api.decisions.page_data import ReasonBar, bars, put_in_words
 from engine.domain.rights import Role
-from engine.explanation.reasons import Reason
 from tests.support.page_session import at_desk
 from tests.support.running_service import World
 from tests.unit.service.reports.test_acts import find
@@ -49,28 +46,3 @@ def test_a_checkpoint_reads_what_to_do_and_not_how_sure(
     monkeypatch.setattr(page_data, "is_blind", lambda _: False)
     monkeypatch.setattr("api.decisions.answers.is_blind", lambda _: False)
     assert leaks(officer.get(path).text)
-
-
-def reason(code: str, contribution: float, strength: str = "raises") -> Reason:
-    return Reason(code, code, code, "", contribution, code, {"strength": strength})
-
-
-def lead(*reasons: Reason) -> tuple[Sequence[str], str | None, int]:
-    found = put_in_words(bars(reasons))
-
-    def code(one: ReasonBar) -> str:
-        return str(one.reason["code"])
-
-    favour = None if found.favour is None else code(found.favour)
-    return [code(one) for one in found.first], favour, found.others
-
-
-def test_reasons_lead_with_what_picked_the_vehicle_then_three_that_tell_it_apart() -> None:
-    picked = Reason("random_check", "x", "x", "", 0.0, "random_check")
-    many = [reason(f"r{number}", 1.0 - number / 10) for number in range(5)]
-    favour = reason("good", -0.2, "lowers")
-    assert lead(picked, *many, favour) == (["random_check", "r0", "r1", "r2"], "good", 2)
-    weak = reason("w", 0.05, "weak_sign")
-    nothing = Reason("nothing_else_stands_out", "x", "x", "", 0.0, "x")
-    assert lead(many[0], nothing, weak) == (["r0"], None, 2)
-    assert lead() == ([], None, 0)
