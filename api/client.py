@@ -5,14 +5,13 @@ because its identifier, or its key, makes it the same request.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any, Self, TypeVar, cast
 from urllib.parse import quote
 
 import httpx2
 import orjson
-from pydantic import TypeAdapter
 
+from api.http.answers import reader
 from engine.domain.records import Record
 from engine.errors import RiskError
 
@@ -122,13 +121,8 @@ class Client:
         if kind is bytes:
             return cast("T", answer.content)
         read: Any = kind
-        found: T = _reader(read).validate_json(answer.content)
+        found: T = reader(read).validate_json(answer.content)
         return found
-
-
-@cache
-def _reader(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
 
 
 def _as_json(body: object) -> bytes:

@@ -4,16 +4,15 @@ A new measurement runs in a process of its own and is recorded once for each req
 """
 
 import secrets
-from dataclasses import replace
-from datetime import datetime
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
 from api.auth.callers import Caller
-from api.http.answers import AnswerSchema, Estimate
+from api.http.answers import Answer, Time, reader
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
@@ -28,9 +27,11 @@ from engine.journal.batch_worker import read_stored
 from engine.journal.idempotency import claim
 from engine.journal.kinds import DRIFT_MEASURED
 from models.lifecycle.states import find_last_measurement, measurement, read_state
+from models.statistics.intervals import Estimate
 
 
-class MovedFamily(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedFamily(Answer):
     """How far the farthest feature of a family has moved."""
 
     family: str
@@ -45,7 +46,8 @@ class MovedFamily(AnswerSchema):
     is_moved: bool
 
 
-class MovedScore(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedScore(Answer):
     """How far scores have moved, and what that does to the load."""
 
     psi: float
@@ -56,7 +58,8 @@ class MovedScore(AnswerSchema):
     expected: float
 
 
-class Watched(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched(Answer):
     """Searches against what was stated, week by week since the model came into force."""
 
     weeks: int
@@ -70,7 +73,8 @@ class Watched(AnswerSchema):
     found: Estimate
 
 
-class DriftPart(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftPart(Answer):
     """Drift at one post, or at all."""
 
     rows: int
@@ -84,16 +88,17 @@ class DriftPart(AnswerSchema):
     random: Watched
 
 
-class Drift(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift(Answer):
     """One measurement."""
 
-    at: datetime
+    at: Time
     by: str
     version: str
     synthetic: bool
-    since: datetime
-    until: datetime
-    in_force_since: datetime | None
+    since: Time
+    until: Time
+    in_force_since: Time | None
     """From when on searches count; null where the model does not decide."""
     decisions: int
     sampled: int
@@ -105,7 +110,8 @@ class Drift(AnswerSchema):
     posts: dict[str, DriftPart]
 
 
-class DriftAnswer(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftAnswer(Answer):
     """The last measurement, and which model decides now."""
 
     tables = ("measured.all.families", "measured.posts")
@@ -120,16 +126,17 @@ class DriftAsked(Record):
     """How far features and scores look back; searches count since the model came into force."""
 
 
-def read_drift(service: Runtime) -> dict[str, Any]:
+def read_drift(service: Runtime) -> DriftAnswer:
     """Return the last measurement of drift, who requested it and when; and the model in force."""
     with service.store.read() as connection:
         seq = find_last_measurement(connection)
         in_force = read_state(connection).in_force
         if seq is None:
-            return {"in_force": in_force, "measured": None}
+            return DriftAnswer(in_force=in_force, measured=None)
         found = read_stored(connection, service.journal, seq)
     about = {"at": rfc3339(found.entry.known_at), "by": found.body["by"]}
-    return {"in_force": in_force, "measured": about | found.body["figures"]}
+    measured = reader(Drift).validate_python(about | found.body["figures"])
+    return DriftAnswer(in_force=in_force, measured=measured)
 
 
 def measure(service: Runtime, caller: Caller, asked: DriftAsked, *, key: str | None = None) -> None:
@@ -174,15 +181,15 @@ def show(
 ) -> Response:
     """Show the last measurement, over all posts or at one."""
     found = read_drift(service)
-    measurement = found["measured"]
-    posts = {} if measurement is None else measurement["posts"]
+    measured = found.measured
+    posts = {} if measured is None else measured.posts
     return visit.page(
         "drift.html",
         json_address="/v1/drift",
         found=found,
-        measurement=measurement,
+        measurement=measured,
         at=at if at in posts else "",
-        part=posts.get(at, measurement and measurement["all"]),
+        part=posts.get(at, measured and measured.all),
         reach=charts.reach,
         side=charts.SIDE,
     )

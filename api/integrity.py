@@ -13,7 +13,6 @@ person should review it; the report lists it with and without that review.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -22,7 +21,7 @@ from sqlalchemy import Connection, select
 from api.auth.authority import Authority
 from api.auth.callers import Caller
 from api.http.access import ReachedPost
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Time
 from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, json_router
 from api.service.runtime import Runtime
@@ -37,7 +36,8 @@ from engine.queue.reviews import REVIEWS
 from engine.selection import INSPECTED, Channel, ShiftPlan
 
 
-class Assignment(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment(Answer):
     """Vehicles sent to officers that were inspected or released in the period."""
 
     dealt_with: int
@@ -47,7 +47,8 @@ class Assignment(AnswerSchema):
     """And another team than the one drawn dealt with so many."""
 
 
-class IntegrityTest(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrityTest(Answer):
     """How the findings were tested, so that anybody can repeat it."""
 
     vehicles: int
@@ -63,7 +64,8 @@ class IntegrityTest(AnswerSchema):
     alarms: int
 
 
-class IntegrityFinding(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrityFinding(Answer):
     """A figure above what random assignment gives."""
 
     measure: Literal["handled", "taken_over", "let_go"]
@@ -82,12 +84,13 @@ class IntegrityFinding(AnswerSchema):
     alarm: bool
 
 
-class RedRelease(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedRelease(Answer):
     """A red vehicle that left without an act."""
 
     decision_id: str
     crossing_id: str
-    released_at: datetime
+    released_at: Time
     by: str | None
     agency: str | None
     """The agency for which that person acted."""
@@ -96,7 +99,8 @@ class RedRelease(AnswerSchema):
     """Who else reviewed the decision; null until a review."""
 
 
-class Reviewer(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewer(Answer):
     """What one supervisor said about decisions."""
 
     person: str
@@ -107,12 +111,13 @@ class Reviewer(AnswerSchema):
     """Overrides to a milder channel than the vehicle stood in."""
 
 
-class IntegrityReport(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrityReport(Answer):
     """What a post's integrity officer is to look at."""
 
     tables = ("findings", "red_releases", "reviewers")
     post: str
-    as_of: datetime
+    as_of: Time
     days: int
     agency: str | None
     """The one agency whose acts, releases and reviews are counted; null for all that are seen."""
@@ -181,8 +186,8 @@ class HandledReferral:
 
 def read_integrity_report(
     service: Runtime, post: str, caller: Caller, *, days: int, agency: str | None = None
-) -> dict[str, Any]:
-    """Return the report of a post's last days, as JSON values.
+) -> IntegrityReport:
+    """Return the report of a post's last days.
 
     With ``agency`` of that agency alone; without, of all whose acts and reviews the caller sees.
     """
@@ -203,28 +208,25 @@ def read_integrity_report(
             for one in _reviews(snapshot, post, since=since)
             if is_counted(Matter.REVIEWS, one["agency"])
         ]
-    return {
-        "post": post,
-        "as_of": rfc3339(as_of),
-        "days": days,
-        "agency": agency,
-        "synthetic": service.network.synthetic,
-        "assignment": _assignment(dealt),
-        **_test_shares(
-            dealt,
-            service.settings.shifts_of(service.network),
-            post=post,
-            seed_for=(post, days, as_of // DAY),
-        ),
-        "red_releases": _red_releases(dealt, reviews, service.accounts.look()),
-        "reviewers": _reviewers(reviews),
-    }
-
-
-def _assignment(dealt: Sequence[HandledReferral]) -> dict[str, int]:
+    plan = service.settings.shifts_of(service.network)
+    test, findings = _test_shares(dealt, plan, post=post, seed_for=(post, days, as_of // DAY))
     drawn = [one for one in dealt if one.drawn is not None]
-    otherwise = sum(one.is_taken_over for one in drawn)
-    return {"dealt_with": len(dealt), "drawn": len(drawn), "taken_over": otherwise}
+    return IntegrityReport(
+        post=post,
+        as_of=rfc3339(as_of),
+        days=days,
+        agency=agency,
+        synthetic=service.network.synthetic,
+        assignment=Assignment(
+            dealt_with=len(dealt),
+            drawn=len(drawn),
+            taken_over=sum(one.is_taken_over for one in drawn),
+        ),
+        test=test,
+        findings=findings,
+        red_releases=_red_releases(dealt, reviews, service.accounts.look()),
+        reviewers=_reviewers(reviews),
+    )
 
 
 def _test_shares(
@@ -233,7 +235,7 @@ def _test_shares(
     *,
     post: str,
     seed_for: tuple[object, ...],
-) -> dict[str, Any]:
+) -> tuple[IntegrityTest, list[IntegrityFinding]]:
     from models.monitoring.officer_integrity import (
         ALARM_AT,
         FEWEST,
@@ -262,20 +264,17 @@ def _test_shares(
     elif len(officers) < 2:
         why = "one team or officer alone: there is no other to compare with"
     found = [] if why else findings(handled, seed=seed)
-    listed = [asdict(one) | {"alarm": one.is_alarm} for one in found[:MOST_PAIRS]]
-    return {
-        "test": {
-            "vehicles": len(handled),
-            "officers": len(officers),
-            "permutations": PERMUTATIONS,
-            "seed": str(seed),
-            "alarm_at": ALARM_AT,
-            "knowable": not why,
-            "why": why,
-            "alarms": sum(one.is_alarm for one in found),
-        },
-        "findings": listed,
-    }
+    test = IntegrityTest(
+        vehicles=len(handled),
+        officers=len(officers),
+        permutations=PERMUTATIONS,
+        seed=str(seed),
+        alarm_at=ALARM_AT,
+        knowable=not why,
+        why=why,
+        alarms=sum(one.is_alarm for one in found),
+    )
+    return test, [IntegrityFinding(**asdict(one), alarm=one.is_alarm) for one in found[:MOST_PAIRS]]
 
 
 def _season(one: HandledReferral, plan: ShiftPlan, *, post: str) -> str:
@@ -287,7 +286,7 @@ def _season(one: HandledReferral, plan: ShiftPlan, *, post: str) -> str:
 
 def _red_releases(
     dealt: Sequence[HandledReferral], reviews: Sequence[Mapping[str, Any]], authority: Authority
-) -> list[dict[str, Any]]:
+) -> list[RedRelease]:
     found = []
     for one in dealt:
         if one.channel is not Channel.RED or one.left is None or one.act is not None:
@@ -296,33 +295,33 @@ def _red_releases(
         second = [r["person"] for r in reviews if r["decision_id"] == one.decision_id]
         others = [person for person in second if authority.are_two(by, person)]
         found.append(
-            {
-                "decision_id": one.decision_id,
-                "crossing_id": one.crossing_id,
-                "released_at": rfc3339(one.left_at or 0),
-                "by": by,
-                "agency": one.agency,
-                "team": one.left.get("team"),
-                "second_person": others[0] if others else None,
-            }
+            RedRelease(
+                decision_id=one.decision_id,
+                crossing_id=one.crossing_id,
+                released_at=rfc3339(one.left_at or 0),
+                by=by,
+                agency=one.agency,
+                team=one.left.get("team"),
+                second_person=others[0] if others else None,
+            )
         )
-    return sorted(found, key=lambda one: (one["second_person"] is not None, one["released_at"]))
+    return sorted(found, key=lambda one: (one.second_person is not None, one.released_at))
 
 
-def _reviewers(reviews: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _reviewers(reviews: Sequence[Mapping[str, Any]]) -> list[Reviewer]:
     """Count what each supervisor said; milder means: sent to a milder channel than it stood in."""
     numbers = Counter(one["person"] for one in reviews)
     agencies = {one["person"]: one["agency"] for one in reviews}
     overrides = Counter(one["person"] for one in reviews if one["verdict"] == "override")
     milder = Counter(one["person"] for one in reviews if one["is_milder"])
     return [
-        {
-            "person": person,
-            "agency": agencies[person],
-            "reviews": number,
-            "overrides": overrides[person],
-            "milder": milder[person],
-        }
+        Reviewer(
+            person=person,
+            agency=agencies[person],
+            reviews=number,
+            overrides=overrides[person],
+            milder=milder[person],
+        )
         for person, number in numbers.most_common()
     ]
 

@@ -5,17 +5,16 @@ for a caller who asks. An assessment takes seconds of a core, and libraries that
 not import. A caller reads it for the posts in reach.
 """
 
-import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.callers import Caller
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Date, Time, reader
 from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, document_problems, json_router
 from api.service.runtime import Runtime
@@ -28,14 +27,15 @@ FindingKind = Literal[
 ]
 
 
-class QualityFindingView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityFindingView(Answer):
     """What deviates at a post from its own days before."""
 
     kind: FindingKind
     post: str
     field: str
-    since: date
-    until: date
+    since: Date
+    until: Date
     """The last day of it."""
     rows: int
     of: int
@@ -49,45 +49,45 @@ class QualityFindingView(AnswerSchema):
     """The unknown codes named most often; of a clock, the paired post."""
 
 
-class QualityWeek(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityWeek(Answer):
     """Rows and missing values of one field at one post in one week."""
 
     post: str
     field: str
-    week: date
+    week: Date
     """Its Monday, UTC."""
     rows: int
     missing: int
 
 
-class QualityAssessment(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityAssessment(Answer):
     """One assessment of what a home knew at a time."""
 
-    as_of: datetime
+    as_of: Time
     synthetic: bool
     findings: list[QualityFindingView]
     weeks: list[QualityWeek]
 
 
-class QualityAnswer(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityAnswer(Answer):
     """The last assessment that was kept; null before the first."""
 
     tables = ("assessed.findings", "assessed.weeks")
     assessed: QualityAssessment | None
 
 
-def read_quality(service: Runtime, caller: Caller) -> dict[str, Any]:
-    """Return the last assessment; None where none was kept, or by another version."""
+def read_quality(service: Runtime, caller: Caller) -> QualityAnswer:
+    """Return the last assessment; None if none was kept, or if another version wrote it."""
     try:
-        found = json.loads(service.home.quality.read_text("utf-8"))
-        QualityAssessment.model_validate(found)
+        found = reader(QualityAssessment).validate_json(service.home.quality.read_bytes())
     except (OSError, ValueError):
-        return {"assessed": None}
-    rows = {
-        name: [row for row in found[name] if caller.reaches(row["post"])]
-        for name in ("findings", "weeks")
-    }
-    return {"assessed": found | rows}
+        return QualityAnswer(assessed=None)
+    findings = [one for one in found.findings if caller.reaches(one.post)]
+    weeks = [one for one in found.weeks if caller.reaches(one.post)]
+    return QualityAnswer(assessed=replace(found, findings=findings, weeks=weeks))
 
 
 router = json_router("/v1/quality", "models")
@@ -114,13 +114,13 @@ SHOWN_WEEKS = 4
 @page_router.get("")
 def show(visit: TheVisit, service: TheService) -> Response:
     """Show the last assessment."""
-    found = read_quality(service, visit.caller)["assessed"]
+    found = read_quality(service, visit.caller).assessed
     return visit.page(
         "quality.html",
         json_address="/v1/quality",
         found=found,
-        findings=[] if found is None else _newest_first(found["findings"]),
-        fields=[] if found is None else _sum_fields(found["weeks"]),
+        findings=[] if found is None else _newest_first(found.findings),
+        fields=[] if found is None else _sum_fields(found.weeks),
         weeks=SHOWN_WEEKS,
     )
 
@@ -135,20 +135,20 @@ def ask_assessment(_visit: TheVisit, service: TheService, _form: TheForm) -> Res
     return RedirectResponse("/quality?done=assessed", 303)
 
 
-def _newest_first(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    ordered = sorted(findings, key=lambda one: (one["post"], one["kind"], one["field"]))
-    return sorted(ordered, key=lambda one: str(one["until"]), reverse=True)
+def _newest_first(findings: Sequence[QualityFindingView]) -> list[QualityFindingView]:
+    ordered = sorted(findings, key=lambda one: (one.post, one.kind, one.field))
+    return sorted(ordered, key=lambda one: one.until, reverse=True)
 
 
-def _sum_fields(weeks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _sum_fields(weeks: Sequence[QualityWeek]) -> list[dict[str, Any]]:
     """Return rows and missing values of the last weeks, by post and field."""
-    last = sorted({str(one["week"]) for one in weeks})[-SHOWN_WEEKS:]
+    last = sorted({one.week for one in weeks})[-SHOWN_WEEKS:]
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for one in weeks:
-        if one["week"] in last:
-            total = sums[one["post"], one["field"]]
-            total[0] += one["rows"]
-            total[1] += one["missing"]
+        if one.week in last:
+            total = sums[one.post, one.field]
+            total[0] += one.rows
+            total[1] += one.missing
     return [
         {"post": post, "field": field, "rows": rows, "missing": missing}
         for (post, field), (rows, missing) in sorted(sums.items())

@@ -7,14 +7,15 @@ would outlive the erasure of what it names.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Response
+from pydantic import WithJsonSchema
 
 from api.auth.callers import Caller
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Time
 from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, json_router
 from api.service.runtime import Runtime
@@ -24,37 +25,30 @@ from engine.domain.time_units import rfc3339
 from engine.errors import RecordError
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ, SensitiveReadBody
-from engine.queue.identifier_index import SHORTEST_SEARCH, FoundDecision, find_decisions
+from engine.queue.identifier_index import (
+    SHORTEST_SEARCH,
+    FoundDecision,
+    IdentifierKind,
+    find_decisions,
+)
 from engine.selection import Channel
 
-MatchedField = Literal[
-    "decision",
-    "crossing",
-    "plate",
-    "trailer_plate",
-    "vin",
-    "container",
-    "seal",
-    "carrier",
-    "declarant",
-    "consignor",
-    "consignee",
-    "declaration",
-    "tir",
-    "cmr",
+MatchedField = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": [kind.code for kind in IdentifierKind]})
 ]
 """What the text is an identifier of, or a part of one."""
 
 
-class FoundDecisionView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundDecisionView(Answer):
     """A decision that a search found, without any figure of it."""
 
     decision_id: str
     crossing_id: str
     post: str
     direction: str
-    arrived_at: datetime
-    decided_at: datetime
+    arrived_at: Time
+    decided_at: Time
     vehicle_class: str
     plate: str | None
     plate_country: str | None
@@ -66,7 +60,8 @@ class FoundDecisionView(AnswerSchema):
     matched: list[MatchedField]
 
 
-class SearchResult(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult(Answer):
     """Decisions that a search found, the newest first."""
 
     tables = ("found",)
@@ -75,13 +70,10 @@ class SearchResult(AnswerSchema):
     """``before`` of the next page; None on the last."""
 
 
-_MAY_LACK = {"plate": None, "plate_country": None}
-
-
 def search(
     service: Runtime, caller: Caller, asked: str, *, before: int | None, most: int
-) -> dict[str, Any]:
-    """Return what a text finds, and where to read on, as JSON values; raises ``RecordError``."""
+) -> SearchResult:
+    """Return what a text finds, and where to read on; raises ``RecordError``."""
     text = fold(asked)
     if len(text) < SHORTEST_SEARCH:
         why = f"at least {SHORTEST_SEARCH} letters or digits"
@@ -99,10 +91,10 @@ def search(
         bodies = JournalReader(snapshot).bodies([one.seq for one in shown])
     known = [one for one in shown if one.seq in bodies]  # the rest is erased
     _record_look(service, caller, known)
-    return {
-        "found": [_view(one, bodies[one.seq]) for one in known],
-        "next_before": found[most - 1].seq if len(found) > most else None,
-    }
+    return SearchResult(
+        found=[_view(one, bodies[one.seq]["arrival"]["crossing"]) for one in known],
+        next_before=found[most - 1].seq if len(found) > most else None,
+    )
 
 
 def _record_look(service: Runtime, caller: Caller, shown: Sequence[FoundDecision]) -> None:
@@ -116,19 +108,22 @@ def _record_look(service: Runtime, caller: Caller, shown: Sequence[FoundDecision
     service.writer.submit(SENSITIVE_READ.draft("0", body, post=caller.post or "")).result()
 
 
-def _view(one: FoundDecision, body: Mapping[str, Any]) -> dict[str, Any]:
-    crossing: dict[str, Any] = _MAY_LACK | body["arrival"]["crossing"]
-    names = ("direction", "arrived_at", "vehicle_class", "plate", "plate_country")
-    return {name: crossing[name] for name in names} | {
-        "decision_id": one.decision_id,
-        "crossing_id": one.crossing_id,
-        "post": one.post,
-        "decided_at": rfc3339(one.known_at),
-        "channel": Channel(one.channel).code,
-        "waiting": one.waiting,
-        "amends": one.amends,
-        "matched": [kind.code for kind in one.kinds],
-    }
+def _view(one: FoundDecision, crossing: Mapping[str, Any]) -> FoundDecisionView:
+    return FoundDecisionView(
+        decision_id=one.decision_id,
+        crossing_id=one.crossing_id,
+        post=one.post,
+        direction=crossing["direction"],
+        arrived_at=crossing["arrived_at"],
+        decided_at=rfc3339(one.known_at),
+        vehicle_class=crossing["vehicle_class"],
+        plate=crossing.get("plate"),
+        plate_country=crossing.get("plate_country"),
+        channel=Channel(one.channel).code,
+        waiting=one.waiting,
+        amends=one.amends,
+        matched=[kind.code for kind in one.kinds],
+    )
 
 
 router = json_router("/v1/search", "search")

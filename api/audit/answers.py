@@ -12,7 +12,8 @@ Draws of a shift are repeated from its revealed seed: HMAC-SHA-256 over purpose 
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,10 +21,10 @@ from sqlalchemy import Connection, Row, select
 
 from api.auth.callers import Caller
 from api.http.access import RecordFilter
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Time, reader
 from api.service.executors import CHECKS, run_apart
 from api.service.runtime import Runtime
-from engine.audit.verification import RedrawnNumbers, RevealedShift, redraw_numbers
+from engine.audit.verification import RevealedShift, redraw_numbers
 from engine.domain.records import Record
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros, rfc3339
@@ -45,19 +46,21 @@ from engine.selection import ShiftPeriod, commitment
 from engine.shifts.shift_state import SHIFTS
 
 
-class JournalHead(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalHead(Answer):
     """The last record of the journal."""
 
     sequence: int
-    known_at: datetime
+    known_at: Time
     chain: str
 
 
-class ListedRecord(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedRecord(Answer):
     """A record without its body."""
 
     sequence: int
-    known_at: datetime
+    known_at: Time
     kind: str
     subject: str
     post: str
@@ -67,7 +70,8 @@ class ListedRecord(AnswerSchema):
     """False where it was erased."""
 
 
-class JournalCheck(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalCheck(Answer):
     """What a check of the journal found; itself a record."""
 
     by: str
@@ -85,14 +89,15 @@ class JournalCheck(AnswerSchema):
     """Faults in all."""
     faults: list[JournalFault]
     """The first twenty."""
-    recorded_at: datetime
+    recorded_at: Time
     sequence: int
 
 
-class SensitiveRead(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensitiveRead(Answer):
     """Who opened which record, or which a search showed: then ``kind`` is ``search``."""
 
-    read_at: datetime
+    read_at: Time
     by: str
     role: str
     sequence: int
@@ -101,7 +106,8 @@ class SensitiveRead(AnswerSchema):
     """Records that a search showed."""
 
 
-class JournalPage(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalPage(Answer):
     """Records, the newest first."""
 
     tables = ("records", "reads")
@@ -117,11 +123,12 @@ class JournalPage(AnswerSchema):
     """Who opened records, the last twenty times."""
 
 
-class OpenedRecord(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedRecord(Answer):
     """A record with its body; that it was opened is a record too."""
 
     sequence: int
-    known_at: datetime
+    known_at: Time
     kind: str
     subject: str
     post: str
@@ -130,12 +137,13 @@ class OpenedRecord(AnswerSchema):
     receipt: Receipt
 
 
-class CommittedShift(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommittedShift(Answer):
     """A shift, what it committed to as it opened, and its seed once that is revealed."""
 
     shift: str
-    opens_at: datetime
-    closes_at: datetime
+    opens_at: Time
+    closes_at: Time
     commitment: str
     head_sequence: int
     opened_sequence: int
@@ -145,7 +153,8 @@ class CommittedShift(AnswerSchema):
     """Null while the seed is secret."""
 
 
-class NumberAgain(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberAgain(Answer):
     """A number that decided about chance, as recorded and drawn again."""
 
     purpose: str
@@ -153,7 +162,8 @@ class NumberAgain(AnswerSchema):
     again: float | None
 
 
-class DecisionAgain(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionAgain(Answer):
     """A decision's numbers."""
 
     decision_id: str
@@ -161,7 +171,8 @@ class DecisionAgain(AnswerSchema):
     numbers: list[NumberAgain]
 
 
-class ShiftAgain(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftAgain(Answer):
     """A shift's decisions, drawn again."""
 
     shift: str
@@ -173,12 +184,13 @@ class ShiftAgain(AnswerSchema):
     rows: list[DecisionAgain]
 
 
-class PostDraws(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostDraws(Answer):
     """A post's last shifts, one of them drawn again."""
 
     tables = ("shifts", "shown.rows")
     post: str
-    as_of: datetime
+    as_of: Time
     synthetic: bool
     shifts: list[CommittedShift]
     shown: ShiftAgain | None
@@ -195,8 +207,8 @@ _COLUMNS = (_J.seq, _J.known_at, _J.kind, _J.subject, _J.post, _J.leaf, _J.chain
 
 def list_records(
     service: Runtime, caller: Caller, *, kind: str, before: int | None, most: int
-) -> dict[str, Any]:
-    """Return records without their bodies, the newest first, as JSON values."""
+) -> JournalPage:
+    """Return records without their bodies, the newest first."""
     with service.store.read() as snapshot:
         head = service.journal.head(snapshot)
         query = select(*_COLUMNS, BODIES.c.seq.is_not(None).label("has_body"))
@@ -213,19 +225,17 @@ def list_records(
         checked, reads = _last_check(snapshot, service), _reads(snapshot, caller)
         shown = rows[:most]
         seen = _select_visible(snapshot, caller, shown)
-    return {
-        "journal_id": head.journal_id,
-        "head": {
-            "sequence": head.seq,
-            "known_at": rfc3339(head.known_at),
-            "chain": head.chain.hex(),
-        },
-        "synthetic": service.network.synthetic,
-        "records": [_row_as_json(row) for row in shown if row.seq in seen],
-        "next_before": shown[-1].seq if len(rows) > most else None,
-        "verified": checked,
-        "reads": reads,
-    }
+    return JournalPage(
+        journal_id=head.journal_id,
+        head=JournalHead(
+            sequence=head.seq, known_at=rfc3339(head.known_at), chain=head.chain.hex()
+        ),
+        synthetic=service.network.synthetic,
+        records=[_list_record(row) for row in shown if row.seq in seen],
+        next_before=shown[-1].seq if len(rows) > most else None,
+        verified=checked,
+        reads=reads,
+    )
 
 
 def _select_visible(
@@ -244,7 +254,7 @@ def _select_visible(
     )
 
 
-def open_record(service: Runtime, caller: Caller, seq: int) -> dict[str, Any]:
+def open_record(service: Runtime, caller: Caller, seq: int) -> OpenedRecord:
     """Return a record with its body, once it is recorded who opens it; raises ``NotFoundError``."""
     entry = _reachable(service, caller, seq)
     fields: SensitiveReadBody
@@ -255,11 +265,18 @@ def open_record(service: Runtime, caller: Caller, seq: int) -> dict[str, Any]:
             body = service.journal.body(snapshot, seq)
         except NotFoundError:
             body = None  # erased
-    receipt = service.signer.sign(entry).to_json()
-    return _record_as_json(entry) | {"body": body, "receipt": receipt}
+    return OpenedRecord(
+        sequence=entry.seq,
+        known_at=rfc3339(entry.known_at),
+        kind=entry.kind,
+        subject=entry.subject,
+        post=entry.post,
+        body=body,
+        receipt=service.signer.sign(entry),
+    )
 
 
-def verify_journal(service: Runtime, caller: Caller, key: str | None = None) -> dict[str, Any]:
+def verify_journal(service: Runtime, caller: Caller, key: str | None = None) -> JournalCheck:
     """Check the journal in a process of its own, record what was found, and return it.
 
     ``key`` is the sender's idempotency key: one check for each. Raises ``BusyError`` where another
@@ -268,20 +285,19 @@ def verify_journal(service: Runtime, caller: Caller, key: str | None = None) -> 
     name = f"{JOURNAL_VERIFIED}:{secrets.token_hex(12)}"
     asked = claim(JOURNAL_VERIFIED, Record(), post="", name=name, key=caller.own(key))
     if (known := service.recording.before(asked)) is not None:
-        return _check_as_json(known)
+        return _read_check(known)
     given = str(MOST_WALKED).encode()
     found: JournalFindings
     found = json.loads(run_apart(service.home, CHECKS, "api.audit.home_verification:check", given))
     fields: VerifiedBody = {"claim": asked.as_dict(), "by": caller.person, **found}
     draft = JOURNAL_VERIFIED.draft(str(found["upto"]), fields)
-    return _check_as_json(service.recording.once(asked, lambda _: draft))
+    return _read_check(service.recording.once(asked, lambda _: draft))
 
 
-def _check_as_json(found: StoredRecord) -> dict[str, Any]:
-    """Return a recorded check as JSON values."""
-    fields = {name: value for name, value in found.body.items() if name != "claim"}
-    at, seq = rfc3339(found.entry.known_at), found.entry.seq
-    return fields | {"recorded_at": at, "sequence": seq}
+def _read_check(found: StoredRecord) -> JournalCheck:
+    about = {"recorded_at": rfc3339(found.entry.known_at), "sequence": found.entry.seq}
+    check: JournalCheck = reader(JournalCheck).validate_python({**found.body, **about})
+    return check
 
 
 def _reachable(service: Runtime, caller: Caller, seq: int) -> Entry:
@@ -298,28 +314,32 @@ def _reachable(service: Runtime, caller: Caller, seq: int) -> Entry:
     return entry
 
 
-def _row_as_json(row: Row[Any]) -> dict[str, Any]:
-    chain = {name: bytes(getattr(row, name)).hex() for name in ("leaf", "chain")}
-    return _record_as_json(row) | chain | {"has_body": row.has_body}
+def _list_record(row: Row[Any]) -> ListedRecord:
+    return ListedRecord(
+        sequence=row.seq,
+        known_at=rfc3339(row.known_at),
+        kind=row.kind,
+        subject=row.subject,
+        post=row.post,
+        leaf=bytes(row.leaf).hex(),
+        chain=bytes(row.chain).hex(),
+        has_body=row.has_body,
+    )
 
 
-def _record_as_json(one: Entry | Row[Any]) -> dict[str, Any]:
-    about = {name: getattr(one, name) for name in ("kind", "subject", "post")}
-    return about | {"sequence": one.seq, "known_at": rfc3339(one.known_at)}
-
-
-def _reads(snapshot: Connection, caller: Caller) -> list[dict[str, Any]]:
+def _reads(snapshot: Connection, caller: Caller) -> list[SensitiveRead]:
     of_post = [] if caller.post is None else [_J.post == caller.post]
     if caller.hidden_posts:
         of_post.append(_J.post.not_in(caller.hidden_posts))
     reads = JournalReader(snapshot).records(SENSITIVE_READ, where=of_post, newest=MOST_READS)
-    return [{"read_at": rfc3339(one.known_at)} | one.body for one in reads]
+    at = [{"read_at": rfc3339(one.known_at)} | one.body for one in reads]
+    return [reader(SensitiveRead).validate_python(one) for one in at]
 
 
-def _last_check(snapshot: Connection, service: Runtime) -> dict[str, Any] | None:
+def _last_check(snapshot: Connection, service: Runtime) -> JournalCheck | None:
     query = select(_J.seq).where(_J.kind == JOURNAL_VERIFIED).order_by(_J.seq.desc()).limit(1)
     seq = snapshot.scalar(query)
-    return None if seq is None else _check_as_json(read_stored(snapshot, service.journal, seq))
+    return None if seq is None else _read_check(read_stored(snapshot, service.journal, seq))
 
 
 MOST_SHIFTS = 14
@@ -328,61 +348,66 @@ MOST_DECISIONS = 500
 _S = SHIFTS.c
 
 
-def draws(service: Runtime, post: str, shift_id: str | None) -> dict[str, Any]:
+def draws(service: Runtime, post: str, shift_id: str | None) -> PostDraws:
     """Return a post's last shifts, and one of them drawn again: the last revealed, or this one."""
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
         query = select(_S.shift_id, _S.opened_seq, _S.closed_seq).where(_S.post == post)
         rows = snapshot.execute(query.order_by(_S.closes_at.desc()).limit(MOST_SHIFTS)).all()
         shifts = [_shift(snapshot, row.opened_seq, row.closed_seq) for row in rows]
-        revealed = [one for one in shifts if one["seed"] is not None]
+        revealed = [one for one in shifts if one.seed is not None]
         if shift_id is not None:
-            revealed = [one for one in revealed if one["shift"] == shift_id]
+            revealed = [one for one in revealed if one.shift == shift_id]
             if not revealed:
                 raise NotFoundError("shift", shift_id)
         shown = _redraw_numbers(snapshot, post, revealed[0]) if revealed else None
-    return {
-        "post": post,
-        "as_of": rfc3339(as_of),
-        "synthetic": service.network.synthetic,
-        "shifts": shifts,
-        "shown": shown,
-    }
+    return PostDraws(
+        post=post,
+        as_of=rfc3339(as_of),
+        synthetic=service.network.synthetic,
+        shifts=shifts,
+        shown=shown,
+    )
 
 
-def _shift(snapshot: Connection, opened: int, closed: int | None) -> dict[str, Any]:
+def _shift(snapshot: Connection, opened: int, closed: int | None) -> CommittedShift:
     body = JournalReader(snapshot).body(opened)
     seed = None if closed is None else str(JournalReader(snapshot).body(closed)["seed"])
     head = bytes.fromhex(body["head_chain"])
     holds = None if seed is None else commitment(bytes.fromhex(seed), head) == body["commitment"]
-    value = ("shift", "opens_at", "closes_at", "commitment", "head_sequence")
-    return {name: body[name] for name in value} | {
-        "opened_sequence": opened,
-        "revealed_sequence": closed,
-        "seed": seed,
-        "commitment_holds": holds,
-    }
+    return CommittedShift(
+        shift=body["shift"],
+        opens_at=body["opens_at"],
+        closes_at=body["closes_at"],
+        commitment=body["commitment"],
+        head_sequence=body["head_sequence"],
+        opened_sequence=opened,
+        revealed_sequence=closed,
+        seed=seed,
+        commitment_holds=holds,
+    )
 
 
-def _redraw_numbers(snapshot: Connection, post: str, one: Mapping[str, Any]) -> dict[str, Any]:
-    times = (micros(datetime.fromisoformat(one[name])) for name in ("opens_at", "closes_at"))
-    known = RevealedShift(ShiftPeriod(post, *times), bytes.fromhex(one["seed"]))
-    rows = [_row(each) for each in redraw_numbers(snapshot, known, most=MOST_DECISIONS)]
-    numbers = [number for row in rows for number in row["numbers"]]
-    return {
-        "shift": one["shift"],
-        "decisions": len(rows),
-        "numbers": len(numbers),
-        "equal": sum(number["recorded"] == number["again"] for number in numbers),
-        "is_bounded": len(rows) == MOST_DECISIONS,
-        "rows": rows,
-    }
-
-
-def _row(one: RedrawnNumbers) -> dict[str, Any]:
-    again = one.again or {}
-    numbers = [
-        {"purpose": purpose, "recorded": number, "again": again.get(purpose)}
-        for purpose, number in one.recorded.items()
+def _redraw_numbers(snapshot: Connection, post: str, one: CommittedShift) -> ShiftAgain:
+    times = (micros(datetime.fromisoformat(at)) for at in (one.opens_at, one.closes_at))
+    known = RevealedShift(ShiftPeriod(post, *times), bytes.fromhex(one.seed or ""))
+    rows = [
+        DecisionAgain(
+            decision_id=each.decision_id,
+            sequence=each.seq,
+            numbers=[
+                NumberAgain(purpose=name, recorded=number, again=(each.again or {}).get(name))
+                for name, number in each.recorded.items()
+            ],
+        )
+        for each in redraw_numbers(snapshot, known, most=MOST_DECISIONS)
     ]
-    return {"decision_id": one.decision_id, "sequence": one.seq, "numbers": numbers}
+    numbers = [number for row in rows for number in row.numbers]
+    return ShiftAgain(
+        shift=one.shift,
+        decisions=len(rows),
+        numbers=len(numbers),
+        equal=sum(number.recorded == number.again for number in numbers),
+        is_bounded=len(rows) == MOST_DECISIONS,
+        rows=rows,
+    )

@@ -101,7 +101,7 @@ async def ask_verification(visit: TheVisit, service: TheService, _form: TheForm)
 def show_record(visit: TheVisit, service: TheService, sequence: Sequence) -> Response:
     """Open one record; who opened it is recorded first."""
     found = open_record(service, visit.caller, sequence)
-    body = json.dumps(found["body"], ensure_ascii=False, indent=2, sort_keys=True)
+    body = json.dumps(found.body, ensure_ascii=False, indent=2, sort_keys=True)
     return visit.page("record.html", found=found, body=body)
 
 

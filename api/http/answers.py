@@ -6,15 +6,18 @@ for, so a start does not wait for it. Each route names one type, not a list or a
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, TypeAdapter, WithJsonSchema
 
 from engine.decision.decision import Mode
 from engine.journal.receipts import Receipt
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """A time of an answer, as RFC 3339 text in UTC."""
+Date = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
+"""A day of an answer, as RFC 3339 text."""
 
 
 class Answer:
@@ -32,6 +35,12 @@ class AnswerSchema(BaseModel):
     model_config = ConfigDict(defer_build=True, frozen=True)
     tables: ClassVar[tuple[str, ...]] = ()
     """Lists in it that a route also answers as CSV, by their paths; the first is the default."""
+
+
+@cache
+def reader(kind: Any) -> TypeAdapter[Any]:
+    """Return what reads JSON as a type of answer."""
+    return TypeAdapter(kind)
 
 
 class Acknowledged(AnswerSchema):

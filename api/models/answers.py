@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Path, Query
 from sqlalchemy import Connection, select
 
-from api.http.answers import AnswerSchema, Estimate
+from api.http.answers import Answer, Time, reader
 from api.service.runtime import Runtime
 from engine.decision.decision import Mode
 from engine.domain.records import Identifier
@@ -26,19 +26,19 @@ from models.lifecycle import transitions
 from models.lifecycle.states import (
     KINDS,
     ModelState,
-    ModelStates,
     OnTrial,
+    Role,
     find_trial,
     last_of_trial,
     read_state,
 )
 from models.lifecycle.transitions import describe_refusal
-from models.statistics.intervals import subtract_estimates
+from models.monitoring.shadow_scoring import ShadowAgreement, measure_agreement
+from models.statistics.intervals import Estimate, FigureDifference, subtract_estimates
 
-Role = Literal["candidate", "shadow", "challenger", "in_force", "retired"]
 
-
-class TrialSide(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSide(Answer):
     """Vehicles that one side of a trial alone wanted, and that it led."""
 
     sent: int
@@ -48,45 +48,35 @@ class TrialSide(AnswerSchema):
     found: int
 
 
-class TrialSides(AnswerSchema):
-    """Both sides of a trial."""
-
-    champion: TrialSide
-    challenger: TrialSide
-
-
-class TrialCount(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialCount(Answer):
     """Searches of one side in one week."""
 
     finds: int
     clear: int
 
 
-class TrialWeek(AnswerSchema):
-    """One week of a trial, by when it became known what a vehicle carried."""
-
-    champion: TrialCount
-    challenger: TrialCount
-
-
-class TrialMeasured(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialMeasured(Answer):
     """What both sides found so far."""
 
-    at: datetime
+    at: Time
     by: str
-    since: datetime
-    until: datetime
-    sides: TrialSides
+    since: Time
+    until: Time
+    sides: dict[Side, TrialSide]
     """With the week that is not over."""
-    weeks: list[TrialWeek]
-    """Those that are over, the first one first; older ones weigh less."""
+    weeks: list[dict[Side, TrialCount]]
+    """Those that are over, the first one first, by when it became known what a vehicle carried;
+    older ones weigh less."""
     better: float
     """Chance that what the challenger alone wants holds more finds."""
     winner: Side | None
     """Null while that is not decided. Putting a challenger into force is for two people."""
 
 
-class TrialView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialView(Answer):
     """Two models that share what the score may pick."""
 
     champion: str
@@ -98,7 +88,8 @@ class TrialView(AnswerSchema):
     measured: TrialMeasured | None
 
 
-class Refusal(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal(Answer):
     """Why a step is refused, as a message."""
 
     message: str
@@ -107,7 +98,8 @@ class Refusal(AnswerSchema):
     why: str
 
 
-class ModelStanding(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStanding(Answer):
     """Where one model stands."""
 
     version: str
@@ -125,13 +117,14 @@ class ModelStanding(AnswerSchema):
     """What stands against any approval of it; empty once it was in force."""
     refusals: list[Refusal]
     """The same as messages."""
-    since: datetime | None
+    since: Time | None
     """When the last record about it was made."""
     is_synthetic: bool | None
     """Whether it was judged on generated data; null where its bundle cannot be read."""
 
 
-class ModelStandings(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStandings(Answer):
     """Every model, the newest first, and what decides now."""
 
     tables = ("models",)
@@ -147,10 +140,11 @@ class ModelStandings(AnswerSchema):
     models: list[ModelStanding]
 
 
-class ModelEvent(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEvent(Answer):
     """One record about a model."""
 
-    at: datetime
+    at: Time
     kind: Literal[
         "model_registered",
         "model_shadowed",
@@ -163,41 +157,7 @@ class ModelEvent(AnswerSchema):
     why: str | None
 
 
-class Picked(AnswerSchema):
-    """What became of some picks."""
-
-    picked: int
-    hit_rate: Estimate
-    """Of those inspected by an act that could find something, whatever sent them."""
-    random: Estimate
-    """The same of random checks alone."""
-
-
-class PickedBy(AnswerSchema):
-    """Picks by whose they are."""
-
-    both: Picked
-    shadow: Picked
-    """The shadow's alone."""
-    in_force: Picked
-    """Of the model that decided, alone."""
-
-
-class ShadowAgreement(AnswerSchema):
-    """A shadow against the models that decided meanwhile."""
-
-    days: int
-    last_day: str
-    decisions: int
-    """Which both scored."""
-    capacity: float
-    picked: int
-    """By each: the riskiest share of a post's day."""
-    agreement: Estimate
-    """Share of its picks that the model in force picked too."""
-    groups: PickedBy
-
-
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelView(ModelStanding):
     """One model in full."""
 
@@ -210,7 +170,8 @@ class ModelView(ModelStanding):
     """Its card; null where its bundle cannot be read."""
 
 
-class ComparedView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedView(Answer):
     """Figures of one target in one view."""
 
     rows: int
@@ -221,7 +182,8 @@ class ComparedView(AnswerSchema):
     figures: dict[str, Estimate]
 
 
-class ComparedModel(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedModel(Answer):
     """One model among others."""
 
     version: str
@@ -230,25 +192,13 @@ class ComparedModel(AnswerSchema):
     period: dict[str, str] | None
     arrivals: int
     capacity: float | None
-    fitted_until: datetime | None
+    fitted_until: Time | None
     targets: dict[str, dict[str, ComparedView]]
     """By target, then by view."""
 
 
-class FigureDifference(AnswerSchema):
-    """By how much a figure of the first model differs from that of the second."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    """Ends of the 95 % interval, wider than need be where both were judged on the same rows."""
-    n: int
-    """Inspections behind the figure that has fewer."""
-    conclusion: Literal["higher", "lower", "same", "not_knowable"]
-    """``same``: they cannot be told apart."""
-
-
-class ModelComparison(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelComparison(Answer):
     """The stored reports of some models side by side."""
 
     tables = ("models",)
@@ -266,176 +216,180 @@ Versions = Annotated[list[Identifier], Query(min_length=1, max_length=MOST)]
 _J = JOURNAL.c
 
 
-class ModelReader:
-    """Reads models, each call in one snapshot."""
+Standing = TypeVar("Standing", bound=ModelStanding)
+Events = Mapping[str, Sequence[ModelEvent]]
+"""Records about models, by version, the oldest first."""
 
-    def __init__(self, service: Runtime) -> None:
-        self._service = service
 
-    def list_models(self) -> dict[str, Any]:
-        """Return every model, the newest first, and what decides."""
-        with self._service.store.read() as connection:
-            now, events = read_state(connection), _events(connection)
-        every = reversed(list(now.models.values()))
-        return self._read_serving(now) | {"models": [self._describe(one, events) for one in every]}
+def list_models(service: Runtime) -> ModelStandings:
+    """Return every model, the newest first, and what decides."""
+    with service.store.read() as connection:
+        now, events = read_state(connection), _events(connection)
+    serving, wanted = service.watch.state, now.in_force
+    return ModelStandings(
+        in_force=wanted,
+        mode=serving.in_force.mode,
+        is_refused=wanted is not None and serving.wanted == wanted and bool(serving.why),
+        before=now.before,
+        challenger=None if now.challenger is None else now.challenger.version,
+        models=[
+            _describe(ModelStanding, service, one, events)
+            for one in reversed(list(now.models.values()))
+        ],
+    )
 
-    def read_standing(self, version: str) -> dict[str, Any]:
-        """Return where one model stands; raises ``NoModelError``."""
-        with self._service.store.read() as connection:
-            now, events = read_state(connection), _events(connection)
-        if version not in now.models:
-            raise NoModelError(version)
-        return self._describe(now.models[version], events)
 
-    def read_model(self, version: str) -> dict[str, Any]:
-        """Return one model; raises ``NoModelError``."""
-        from models.monitoring.shadow_scoring import (
-            measure_agreement,  # scipy: not on the way of a service that starts
+def read_standing(service: Runtime, version: str) -> ModelStanding:
+    """Return where one model stands; raises ``NoModelError``."""
+    with service.store.read() as connection:
+        model, events = _find(connection, version), _events(connection)
+    return _describe(ModelStanding, service, model, events)
+
+
+def read_model(service: Runtime, version: str) -> ModelView:
+    """Return one model; raises ``NoModelError``."""
+    with service.store.read() as connection:
+        model, events = _find(connection, version), _events(connection)
+        was_shadow = any(one.kind == MODEL_SHADOWED for one in events[version])
+        agreement = (
+            measure_agreement(connection, service.journal, version=version) if was_shadow else None
         )
-
-        with self._service.store.read() as connection:
-            now, events = read_state(connection), _events(connection)
-            if version not in now.models:
-                raise NoModelError(version)
-            was_shadow = any(one["kind"] == MODEL_SHADOWED for one in events[version])
-            agreement = (
-                measure_agreement(connection, self._service.journal, version=version)
-                if was_shadow
-                else None
-            )
-            running = find_trial(connection)
-            is_tried = running is not None and version in (running.champion, running.challenger)
-            trial = _trial(connection, running) if running is not None and is_tried else None
-        found, _ = self.papers(version)
-        return self._describe(now.models[version], events) | {
-            "history": events[version],
-            "card_text": None if found is None else found.card,
-            "shadow": agreement,
-            "trial": trial,
-        }
-
-    def report(self, version: str) -> Mapping[str, Any]:
-        """Return the stored report; raises ``NoModelError`` or ``TamperedBundleError``."""
-        with self._service.store.read() as connection:
-            if version not in read_state(connection).models:
-                raise NoModelError(version)
-        return _papers(self._service.home, version).report
-
-    def comparison(self, versions: Sequence[str]) -> dict[str, Any]:
-        """Return the figures of some models side by side; raises the same."""
-        with self._service.store.read() as connection:
-            now = read_state(connection)
-        found = []
-        for version in dict.fromkeys(versions):
-            if version not in now.models:
-                raise NoModelError(version)
-            report = _papers(self._service.home, version).report
-            found.append({"version": version, "role": now.models[version].role} | figures(report))
-        return {"models": found, "differences": _compare(found)}
-
-    def papers(self, version: str) -> tuple[BundleDocuments | None, Message | None]:
-        """Return a bundle's papers, or None and why they cannot be read."""
-        try:
-            return _papers(self._service.home, version), None
-        except NoModelError:
-            return None, Message("bundle_missing")
-        except TamperedBundleError as error:
-            return None, Message("bundle_refused", {"text": error.why})
-
-    def _read_serving(self, now: ModelStates) -> dict[str, Any]:
-        serving, wanted = self._service.watch.state, now.in_force
-        is_refused = wanted is not None and serving.wanted == wanted and bool(serving.why)
-        deciding = {"in_force": wanted, "mode": serving.in_force.mode, "before": now.before}
-        challenger = None if now.challenger is None else now.challenger.version
-        return deciding | {"is_refused": is_refused, "challenger": challenger}
-
-    def _describe(
-        self, model: ModelState, events: Mapping[str, Sequence[Mapping[str, Any]]]
-    ) -> dict[str, Any]:
-        found, missing = self.papers(model.version)
-        manifest = model.manifest if found is None else found.manifest
-        report = {} if found is None else found.report
-        # A bundle that cannot be read is told as missing, not as fitted on something else.
-        fits = found is None or found.card.get("definitions") == self._service.plan.digest
-        stands = transitions.against(
-            model,
-            manifest=manifest,
-            doubts=report.get("doubts", ()),
-            unjudged="" if found is None else transitions.explain_unjudged(report),
-            fits=fits,
-        )
-        waits = model.role != "in_force"
-        refusals = [describe_refusal(why) for why in (missing, *stands) if why and waits]
-        own = events.get(model.version, ())
-        return {
-            "version": model.version,
-            "role": model.role,
-            "trained_by": model.trained_by,
-            "approvals": list(model.approvals),
-            "challenges": list(model.challenges),
-            "evaluation": model.evaluation or None,
-            "card": model.card or None,
-            "against": [one["why"] for one in refusals],
-            "refusals": refusals,
-            "since": own[-1]["at"] if own else None,
-            "is_synthetic": report.get("synthetic"),
-        }
+        running = find_trial(connection)
+        is_tried = running is not None and version in (running.champion, running.challenger)
+        trial = _trial(connection, running) if running is not None and is_tried else None
+    found, _ = read_papers(service.home, version)
+    return _describe(
+        ModelView,
+        service,
+        model,
+        events,
+        history=events[version],
+        card_text=None if found is None else found.card,
+        shadow=agreement,
+        trial=trial,
+    )
 
 
-def _trial(connection: Connection, running: OnTrial) -> dict[str, Any]:
+def read_report(service: Runtime, version: str) -> Mapping[str, Any]:
+    """Return the stored report; raises ``NoModelError`` or ``TamperedBundleError``."""
+    with service.store.read() as connection:
+        _find(connection, version)
+    return _papers(service.home, version).report
+
+
+def compare_models(service: Runtime, versions: Sequence[str]) -> ModelComparison:
+    """Return the figures of some models side by side; raises the same."""
+    with service.store.read() as connection:
+        found = [_find(connection, version) for version in dict.fromkeys(versions)]
+    models = [_figures(one, _papers(service.home, one.version).report) for one in found]
+    return ModelComparison(models=models, differences=_compare(models))
+
+
+def read_papers(home: Home, version: str) -> tuple[BundleDocuments | None, Message | None]:
+    """Return a bundle's papers, or None and why they cannot be read."""
+    try:
+        return _papers(home, version), None
+    except NoModelError:
+        return None, Message("bundle_missing")
+    except TamperedBundleError as error:
+        return None, Message("bundle_refused", {"text": error.why})
+
+
+def _find(connection: Connection, version: str) -> ModelState:
+    known = read_state(connection).models
+    if version not in known:
+        raise NoModelError(version)
+    return known[version]
+
+
+def _describe(
+    kind: type[Standing], service: Runtime, model: ModelState, events: Events, **more: Any
+) -> Standing:
+    found, missing = read_papers(service.home, model.version)
+    manifest = model.manifest if found is None else found.manifest
+    report = {} if found is None else found.report
+    # A bundle that cannot be read is told as missing, not as fitted on something else.
+    fits = found is None or found.card.get("definitions") == service.plan.digest
+    stands = transitions.against(
+        model,
+        manifest=manifest,
+        doubts=report.get("doubts", ()),
+        unjudged="" if found is None else transitions.explain_unjudged(report),
+        fits=fits,
+    )
+    waits = model.role != "in_force"
+    refusals = [Refusal(**describe_refusal(why)) for why in (missing, *stands) if why and waits]
+    own = events.get(model.version, ())
+    return kind(
+        version=model.version,
+        role=model.role,
+        trained_by=model.trained_by,
+        approvals=list(model.approvals),
+        challenges=list(model.challenges),
+        evaluation=model.evaluation or None,
+        card=model.card or None,
+        against=[one.why for one in refusals],
+        refusals=refusals,
+        since=own[-1].at if own else None,
+        is_synthetic=report.get("synthetic"),
+        **more,
+    )
+
+
+def _trial(connection: Connection, running: OnTrial) -> TrialView:
     """Return the trial that runs, and what was measured of it last."""
-    names = ("champion", "challenger", "sequence", "share")
-    fields = {name: getattr(running, name) for name in names} | {"measured": None}
-    last = last_of_trial(connection, running.sequence)
-    if last is None:
-        return fields
-    seq, body = last[0], dict(last[1])
-    at = connection.scalar(select(_J.known_at).where(_J.seq == seq))
-    kept = ("by", "since", "until", "sides", "weeks", "better", "winner")
-    return fields | {"measured": {"at": rfc3339(at or 0)} | {name: body[name] for name in kept}}
+    measured, last = None, last_of_trial(connection, running.sequence)
+    if last is not None:
+        seq, body = last
+        at = connection.scalar(select(_J.known_at).where(_J.seq == seq))
+        measured = reader(TrialMeasured).validate_python({**body, "at": rfc3339(at or 0)})
+    return TrialView(
+        champion=running.champion,
+        challenger=running.challenger,
+        sequence=running.sequence,
+        share=running.share,
+        measured=measured,
+    )
 
 
-def figures(report: Mapping[str, Any]) -> dict[str, Any]:
+def _figures(model: ModelState, report: Mapping[str, Any]) -> ComparedModel:
     """Return what of a report is compared."""
-    targets = report.get("targets", {})
-    return {
-        "synthetic": report.get("synthetic", False),
-        "period": report.get("period"),
-        "arrivals": report.get("arrivals", 0),
-        "capacity": report.get("capacity"),
-        "fitted_until": report.get("fitted_until"),
-        "targets": {
+    return ComparedModel(
+        version=model.version,
+        role=model.role,
+        synthetic=report.get("synthetic", False),
+        period=report.get("period"),
+        arrivals=report.get("arrivals", 0),
+        capacity=report.get("capacity"),
+        fitted_until=report.get("fitted_until"),
+        targets={
             target: {name: _view(views[name]) for name in VIEWS}
-            for target, views in targets.items()
+            for target, views in report.get("targets", {}).items()
         },
-    }
+    )
 
 
-def _compare(models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _view(view: Mapping[str, Any]) -> ComparedView:
+    figures = {"figures": {name: view[name] for name in FIGURES}, "calibration_error": None}
+    found: ComparedView = reader(ComparedView).validate_python({**figures, **view})
+    return found
+
+
+def _compare(models: Sequence[ComparedModel]) -> dict[str, dict[str, dict[str, FigureDifference]]]:
     """Return by how much the first of two models differs from the second, figure by figure."""
     if len(models) != 2:
         return {}
-    first, second = (one["targets"] for one in models)
+    first, second = (one.targets for one in models)
     return {
         target: {
             view: {
-                name: subtract_estimates(figure, second[target][view]["figures"][name])
-                for name, figure in first[target][view]["figures"].items()
+                name: subtract_estimates(figure, second[target][view].figures[name])
+                for name, figure in first[target][view].figures.items()
             }
             for view in VIEWS
         }
         for target in first
         if target in second
-    }
-
-
-def _view(view: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "rows": view["rows"],
-        "finds": view["finds"],
-        "effective_rows": view["effective_rows"],
-        "calibration_error": view.get("calibration_error"),
-        "figures": {name: view[name] for name in FIGURES},
     }
 
 
@@ -449,12 +403,13 @@ def _read_papers(home: Home, version: str, _stamp: str) -> BundleDocuments:
     return read_documents(home.bundles / version, read_verify_key(home, version))
 
 
-def _events(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+def _events(connection: Connection) -> dict[str, list[ModelEvent]]:
     """Return the journal's records about each model, the oldest first."""
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    found: dict[str, list[ModelEvent]] = defaultdict(list)
     for record in read_records(connection, KINDS):
         if record.body is not None:
-            about = {"by": record.body["by"], "why": record.body.get("why") or None}
-            at = {"at": rfc3339(record.known_at), "kind": record.kind}
-            found[record.subject].append(at | about)
+            kind: Any = record.kind
+            by, why = record.body["by"], record.body.get("why") or None
+            event = ModelEvent(at=rfc3339(record.known_at), kind=kind, by=by, why=why)
+            found[record.subject].append(event)
     return found

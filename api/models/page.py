@@ -5,6 +5,7 @@ document that may run nothing and load nothing, and the service's own page says 
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,16 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from api.http.dependencies import TheService
-from api.models.answers import MOST, ModelReader, Version, Versions
+from api.models.answers import (
+    MOST,
+    Version,
+    Versions,
+    compare_models,
+    list_models,
+    read_model,
+    read_papers,
+    read_report,
+)
 from api.models.steps import ModelSteps
 from api.service.runtime import Runtime
 from api.web import charts
@@ -22,6 +32,7 @@ from api.web.page_route import PageRoute, TheVisit
 from api.web.visitor import TheForm, read_field
 from engine.errors import MalformedBodyError, NotFoundError
 from models.lifecycle.states import WEEKLY_TIMER
+from models.statistics.intervals import FigureDifference
 
 router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=False)
 ROLES = ("in_force", "challenger", "candidate", "shadow", "retired")
@@ -48,19 +59,18 @@ TheReason = Annotated[str, Depends(reason_of)]
 @router.get("")
 def show_all(visit: TheVisit, service: TheService) -> Response:
     """Show every model by where it stands, and what decides."""
-    reading = ModelReader(service)
-    found = reading.list_models()
+    found = list_models(service)
     return visit.page(
         "models.html",
         json_address="/v1/models",
         found=found,
         proposed=[
             one
-            for one in found["models"]
-            if (one["trained_by"], one["role"]) == (WEEKLY_TIMER, "shadow") and not one["against"]
+            for one in found.models
+            if (one.trained_by, one.role) == (WEEKLY_TIMER, "shadow") and not one.against
         ],
-        by_role={r: [one for one in found["models"] if one["role"] == r] for r in ROLES},
-        papers={one["version"]: reading.papers(one["version"])[0] for one in found["models"]},
+        by_role={r: [one for one in found.models if one.role == r] for r in ROLES},
+        papers={one.version: read_papers(service.home, one.version)[0] for one in found.models},
         most=MOST,
         retell=MessageReader(visit.speech),
     )
@@ -69,17 +79,17 @@ def show_all(visit: TheVisit, service: TheService) -> Response:
 @router.get("/comparison")
 def compare(visit: TheVisit, service: TheService, version: Versions) -> Response:
     """Show the reports of some models side by side."""
-    found = ModelReader(service).comparison(version)
-    models, differences = found["models"], found["differences"]
-    address = "/v1/models/comparison?" + "&".join(f"version={one['version']}" for one in models)
+    found = compare_models(service, version)
+    address = "/v1/models/comparison?"
+    address += "&".join(f"version={one.version}" for one in found.models)
     targets = ("discrepancy", "seizure")
     return visit.page(
         "comparison.html",
         json_address=address,
-        models=models,
+        models=found.models,
         targets=targets,
-        differences=differences,
-        conclusions={target: _conclude(one) for target, one in differences.items()},
+        differences=found.differences,
+        conclusions={target: _conclude(one) for target, one in found.differences.items()},
     )
 
 
@@ -107,12 +117,11 @@ def end_trial(steps: VisitorsSteps, reason: TheReason) -> Response:
 @router.get("/{version}")
 def show(visit: TheVisit, service: TheService, version: Version) -> Response:
     """Show one model: its card, what stands against it, its shadow, and who did what."""
-    reading = ModelReader(service)
     return visit.page(
         "model.html",
         json_address=f"/v1/models/{version}",
-        found=reading.read_model(version),
-        papers=reading.papers(version)[0],
+        found=read_model(service, version),
+        papers=read_papers(service.home, version)[0],
         has_page=_read_report_page(service, version).is_file(),
         retell=MessageReader(visit.speech),
     )
@@ -121,7 +130,7 @@ def show(visit: TheVisit, service: TheService, version: Version) -> Response:
 @router.get("/{version}/report")
 def show_report(visit: TheVisit, service: TheService, version: Version) -> Response:
     """Show the stored report with its plots."""
-    found = ModelReader(service).report(version)
+    found = read_report(service, version)
     targets = found.get("targets", {})
     return visit.page(
         "report.html",
@@ -139,7 +148,7 @@ def show_report(visit: TheVisit, service: TheService, version: Version) -> Respo
 @router.get("/{version}/report.html")
 def show_stored_report(_visit: TheVisit, service: TheService, version: Version) -> Response:
     """Hand out the page that ``darvoza evaluate`` wrote, sealed."""
-    ModelReader(service).report(version)  # it is a model of ours
+    read_report(service, version)  # it is a model of ours
     kept = _read_report_page(service, version)
     if not kept.is_file():
         raise NotFoundError("report", version)
@@ -167,10 +176,10 @@ def shadow(steps: VisitorsSteps, version: Version) -> Response:
     return RedirectResponse(f"/models/{version}?done=shadowed", 303)
 
 
-def _conclude(views: Mapping[str, Any]) -> dict[str, Any]:
+def _conclude(views: Mapping[str, Mapping[str, FigureDifference]]) -> dict[str, Any]:
     """Return what can be concluded of two models: by random checks, else by weighted draws."""
     every = [
-        views[view]["hit_rate_at_capacity"] | {"view": view}
+        asdict(views[view]["hit_rate_at_capacity"]) | {"view": view}
         for view in ("random_stream", "inverse_propensity")
     ]
     return next((one for one in every if one["conclusion"] != "not_knowable"), every[0])

@@ -14,12 +14,16 @@ from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router
 from api.models.answers import (
     ModelComparison,
-    ModelReader,
     ModelStanding,
     ModelStandings,
     ModelView,
     Version,
     Versions,
+    compare_models,
+    list_models,
+    read_model,
+    read_report,
+    read_standing,
 )
 from api.models.steps import ModelSteps
 from api.service.runtime import Runtime
@@ -85,9 +89,9 @@ class StepRequest:
             asked = replace(made, names=made.names[:1])  # a step has no other name than its key
         steps = ModelSteps(service.home, service.store, caller.person, asked)
         _once(service.store, asked, partial(step, steps))
-        reading = ModelReader(service)
-        found = reading.list_models() if version is None else reading.read_standing(version)
-        return answer(found, 201)
+        if version is None:
+            return answer(list_models(service), 201)
+        return answer(read_standing(service, version), 201)
 
 
 async def step_request(caller: TheCaller, service: TheService, key: IdempotencyKey) -> StepRequest:
@@ -101,25 +105,25 @@ TheRequest = Annotated[StepRequest, Depends(step_request)]
 @router.get("", response_model=ModelStandings)
 def models(_caller: TheCaller, service: TheService) -> Response:
     """List every model with where it stands, and which one decides."""
-    return answer(ModelReader(service).list_models())
+    return answer(list_models(service))
 
 
 @router.get("/comparison", response_model=ModelComparison, responses=document_problems(404))
 def comparison(_caller: TheCaller, service: TheService, version: Versions) -> Response:
     """Return the figures of some models' stored reports side by side."""
-    return answer(ModelReader(service).comparison(version))
+    return answer(compare_models(service, version))
 
 
 @router.get("/{version}", response_model=ModelView, responses=document_problems(404))
 def model(_caller: TheCaller, service: TheService, version: Version) -> Response:
     """Return one model: its state and why, its card, and how far its shadow agreed."""
-    return answer(ModelReader(service).read_model(version))
+    return answer(read_model(service, version))
 
 
 @router.get("/{version}/report", response_model=dict[str, Any], responses=document_problems(404))
 def report(_caller: TheCaller, service: TheService, version: Version) -> Response:
     """Return a model's stored report, as docs/evaluation.md describes it."""
-    return answer(ModelReader(service).report(version))
+    return answer(read_report(service, version))
 
 
 @router.post("/rules-only", **creates(ModelStandings, 409, 413, body=RulesOnly, is_owed=False))

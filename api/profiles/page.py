@@ -511,7 +511,8 @@ def _check(visit: Visit, service: Runtime, form: Form) -> dict[str, Any]:
     result = check_expression(written, service.plan.names) if written else None
     why = None
     if result and not result["fits"]:
-        why = MessageReader(visit.speech).refusal(result)
+        said = MessageReader(visit.speech)
+        why = said.refusal(result["message"], result["parameters"], result["why"])
     return {"written": written, "checked": result, "why": why}
 
 

@@ -73,9 +73,9 @@ class MessageReader:
         """Return a fact of a record."""
         return self._render(record, record["text"], render)
 
-    def refusal(self, record: Record) -> TranslatedText:
-        """Return why an expression is refused."""
-        return self._render(record, record["why"], render)
+    def refusal(self, message: str | None, parameters: Record | None, why: str) -> TranslatedText:
+        """Return why an expression or a step is refused; ``why`` is the sentence in English."""
+        return self._render({"message": message, "parameters": parameters}, why, render)
 
     def doubts(self, diagnostics: Record) -> list[TranslatedText]:
         """Return why an estimate from logged draws is withheld."""

@@ -15,7 +15,13 @@ from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
 from api.webhooks.answers import list_webhooks, read_webhook
 from api.webhooks.routes import WebhookId
-from api.webhooks.steps import Rotation, WebhookRequest, WebhookWriter
+from api.webhooks.steps import (
+    RegisteredWebhook,
+    RotatedWebhook,
+    Rotation,
+    WebhookRequest,
+    WebhookWriter,
+)
 from engine.domain.rights import Role
 from engine.errors import RecordError
 from engine.journal.areas import EVENT_TYPES
@@ -55,7 +61,9 @@ def rotate(
     visit: TheVisit, service: TheService, reader: TheReader, webhook_id: WebhookId
 ) -> Response:
     """Let a new secret sign, and show it once."""
-    once = _read_once(reader)
+    once = reader.once()
+    if reader.mistakes:
+        raise FormError(*reader.mistakes)
     made = WebhookWriter(service, visit.caller, once).rotate(webhook_id, Rotation())
     return _detail(visit, service, webhook_id, shown=made)
 
@@ -74,14 +82,7 @@ def end(visit: TheVisit, service: TheService, _form: TheForm, webhook_id: Webhoo
     return RedirectResponse("/webhooks?done=ended", 303)
 
 
-def _read_once(reader: FormReader) -> str:
-    once = reader.once()
-    if reader.mistakes:
-        raise FormError(*reader.mistakes)
-    return once
-
-
-def _register(visit: Visit, service: Runtime, reader: FormReader) -> dict[str, Any]:
+def _register(visit: Visit, service: Runtime, reader: FormReader) -> RegisteredWebhook:
     fields: dict[str, Any] = reader.texts("url", "role", "post", "agency")
     once = reader.once()
     made = reader.record(WebhookRequest, fields | {"events": reader.every("events")})
@@ -94,13 +95,13 @@ def _page(
     *,
     kept: Form,
     wrong: Sequence[FieldMistake] = (),
-    shown: dict[str, Any] | None = None,
+    shown: RegisteredWebhook | None = None,
 ) -> Response:
     return visit.page(
         "webhooks.html",
         status=422 if wrong else 200,
         json_address="/v1/webhooks",
-        webhooks=list_webhooks(service, visit.caller),
+        webhooks=list_webhooks(service, visit.caller).webhooks,
         types=EVENT_TYPES,
         views=VIEWS,
         kept=dict(kept),
@@ -111,7 +112,7 @@ def _page(
 
 
 def _detail(
-    visit: Visit, service: Runtime, webhook_id: str, *, shown: dict[str, Any] | None = None
+    visit: Visit, service: Runtime, webhook_id: str, *, shown: RotatedWebhook | None = None
 ) -> Response:
     return visit.page(
         "webhook.html",

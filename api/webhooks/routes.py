@@ -4,30 +4,37 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Response
 
-from api.http.dependencies import TheCaller, TheService
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router
-from api.webhooks.answers import (
+from api.webhooks.answers import WebhookDetail, Webhooks, list_webhooks, read_webhook
+from api.webhooks.steps import (
     RegisteredWebhook,
     RotatedWebhook,
-    TheWriter,
-    WebhookDetail,
-    Webhooks,
+    Rotation,
+    WebhookRequest,
+    WebhookRetry,
     WebhookStep,
-    list_webhooks,
-    read_webhook,
+    WebhookWriter,
 )
-from api.webhooks.steps import Rotation, WebhookRequest, WebhookRetry
 from engine.domain.records import Identifier
 
 router = json_router("/v1/webhooks", "webhooks")
 WebhookId = Annotated[Identifier, Path()]
 
 
+async def writer_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> WebhookWriter:
+    """Return what takes the caller's steps."""
+    return WebhookWriter(service, caller, key)
+
+
+TheWriter = Annotated[WebhookWriter, Depends(writer_of)]
+
+
 @router.get("", response_model=Webhooks)
 def webhooks(caller: TheCaller, service: TheService) -> Response:
     """List the webhooks, the newest first."""
-    return answer({"webhooks": list_webhooks(service, caller)})
+    return answer(list_webhooks(service, caller))
 
 
 @router.post("", **creates(RegisteredWebhook, 409, 413, body=WebhookRequest))

@@ -21,6 +21,7 @@ import re
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import (
     IPv4Address,
@@ -41,6 +42,7 @@ from api.auth.authority import Authority
 from api.auth.callers import Caller
 from api.auth.permissions import BOUND
 from api.http.access import check_post
+from api.http.answers import Answer, Time
 from api.notifications.event_bodies import types_for
 from api.service.runtime import Runtime
 from engine.domain.records import Agency, PostCode, Record
@@ -59,6 +61,7 @@ from engine.journal.areas import EventType
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft, Kind
 from engine.journal.idempotency import claim
+from engine.journal.receipts import Receipt
 from engine.storage.files import read_secret
 from engine.storage.home import Home
 
@@ -250,15 +253,52 @@ class WebhookEnd(Record):
     """Send nothing more."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredWebhook(Answer):
+    """A new webhook, with its secret, which is shown once."""
+
+    webhook_id: str
+    url: str
+    events: list[EventType]
+    role: Role
+    post: str | None
+    agency: str | None
+    secret: str
+    """``whsec_`` and 32 bytes in base64, as libraries of Standard Webhooks take it."""
+    recorded_at: Time
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotatedWebhook(Answer):
+    """A new secret, which is shown once."""
+
+    webhook_id: str
+    secret: str
+    until: Time
+    """Until when the secret before signs too."""
+    recorded_at: Time
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookStep(Answer):
+    """A step about a webhook that stands in the journal."""
+
+    webhook_id: str
+    recorded_at: Time
+    receipt: Receipt
+
+
 class WebhookWriter:
-    """Takes the steps of one administrator; each is answered as JSON values, with its receipt."""
+    """Takes the steps of one administrator; each is answered with its receipt."""
 
     def __init__(self, service: Runtime, caller: Caller, key: str | None = None) -> None:
         self._service = service
         self._caller = caller
         self._key = caller.own(key)
 
-    def register(self, wanted: WebhookRequest) -> dict[str, Any]:
+    def register(self, wanted: WebhookRequest) -> RegisteredWebhook:
         """Register a webhook, and return its secret; raises ``RecordError``, ``ConflictError``."""
         service, caller = self._service, self._caller
         wanted = self._bound(wanted)
@@ -284,11 +324,18 @@ class WebhookWriter:
             return WEBHOOK_REGISTERED.draft(webhook_id, body, post=post)
 
         done = service.recording.once(asked, draft)
-        shown = {name: done.body.get(name) for name in ("url", "events", "role", "agency")}
-        about = {"webhook_id": done.entry.subject, "post": done.entry.post or None}
-        return about | shown | self._show_secret(done)
+        return RegisteredWebhook(
+            webhook_id=done.entry.subject,
+            url=done.body["url"],
+            events=done.body["events"],
+            role=done.body["role"],
+            post=done.entry.post or None,
+            agency=done.body.get("agency"),
+            secret=self._read_secret(done),
+            **service.answers.receipt(done),
+        )
 
-    def rotate(self, webhook_id: str, wanted: Rotation) -> dict[str, Any]:
+    def rotate(self, webhook_id: str, wanted: Rotation) -> RotatedWebhook:
         """Let a new secret sign, and return it; raises ``NotFoundError``."""
         name = f"{WEBHOOK_ROTATED}:{secrets.token_hex(8)}"
 
@@ -297,20 +344,24 @@ class WebhookWriter:
             return {"secret": new_secret_name(), "until": rfc3339(until)}
 
         done = self._step(WEBHOOK_ROTATED, webhook_id, wanted, name=name, body=body)
-        about = {"webhook_id": webhook_id, "until": done.body["until"]}
-        return about | self._show_secret(done)
+        return RotatedWebhook(
+            webhook_id=webhook_id,
+            secret=self._read_secret(done),
+            until=done.body["until"],
+            **self._service.answers.receipt(done),
+        )
 
-    def resend(self, webhook_id: str) -> dict[str, Any]:
+    def resend(self, webhook_id: str) -> WebhookStep:
         """Send all that waits again, and enable a disabled webhook; raises ``NotFoundError``."""
         name = f"{WEBHOOK_RESENT}:{secrets.token_hex(8)}"
         done = self._step(WEBHOOK_RESENT, webhook_id, WebhookRetry(), name=name)
-        return {"webhook_id": webhook_id} | self._service.answers.receipt(done)
+        return WebhookStep(webhook_id=webhook_id, **self._service.answers.receipt(done))
 
-    def end(self, webhook_id: str) -> dict[str, Any]:
+    def end(self, webhook_id: str) -> WebhookStep:
         """End a webhook, and forget what waits for it; raises ``NotFoundError``."""
         name = f"{WEBHOOK_ENDED}:{webhook_id}"
         done = self._step(WEBHOOK_ENDED, webhook_id, WebhookEnd(), name=name)
-        return {"webhook_id": webhook_id} | self._service.answers.receipt(done)
+        return WebhookStep(webhook_id=webhook_id, **self._service.answers.receipt(done))
 
     def _step(
         self,
@@ -348,10 +399,9 @@ class WebhookWriter:
             check_agency(agency, network, post)
         return wanted.model_copy(update={"post": post, "agency": agency})
 
-    def _show_secret(self, done: StoredRecord) -> dict[str, Any]:
+    def _read_secret(self, done: StoredRecord) -> str:
         key = open_key(self._service.home)
-        secret = derive_secret(key, done.entry.subject, done.body["secret"])
-        return {"secret": show_secret(secret)} | self._service.answers.receipt(done)
+        return show_secret(derive_secret(key, done.entry.subject, done.body["secret"]))
 
 
 def find_endpoint(connection: Connection, caller: Caller, webhook_id: str) -> Endpoint:
@@ -374,6 +424,6 @@ def is_reached(caller: Caller, endpoint: Endpoint) -> bool:
 
 def receiver(endpoint: Endpoint, authority: Authority) -> Caller:
     """Return the caller whose view bounds what an endpoint gets."""
-    role = Role(endpoint.role)
-    duties = authority.duties(role, endpoint.agency)
-    return Caller(endpoint.webhook_id, role, endpoint.post, agency=endpoint.agency, duties=duties)
+    role, agency = endpoint.role, endpoint.agency
+    duties = authority.duties(role, agency)
+    return Caller(endpoint.webhook_id, role, endpoint.post, agency=agency, duties=duties)

@@ -39,7 +39,7 @@ from sqlalchemy import (
     update,
 )
 
-from engine.domain.rights import Matter
+from engine.domain.rights import Matter, Role
 from engine.domain.time_units import DAY, HOUR, MINUTE, SECOND, micros
 from engine.events.area import (
     WEBHOOK_DISABLED,
@@ -48,7 +48,7 @@ from engine.events.area import (
     WEBHOOK_RESENT,
     WEBHOOK_ROTATED,
 )
-from engine.journal.areas import UNCOUNTED, Event, list_events
+from engine.journal.areas import UNCOUNTED, Event, EventType, list_events
 from engine.journal.areas import change_decision as crossing_event
 from engine.journal.entries import Draft, Entry
 from engine.journal.kinds import CROSSING
@@ -188,8 +188,8 @@ class Endpoint:
 
     webhook_id: str
     url: str
-    events: tuple[str, ...]
-    role: str
+    events: tuple[EventType, ...]
+    role: Role
     post: str | None
     agency: str | None
     by: str
@@ -243,7 +243,7 @@ def _register(record: PowerRecord, body: Mapping[str, Any]) -> Endpoint:
         webhook_id=record.subject,
         url=body["url"],
         events=tuple(body["events"]),
-        role=body["role"],
+        role=Role(body["role"]),
         post=record.post or None,
         agency=body.get("agency"),
         by=str(body.get("by")),
@@ -300,7 +300,7 @@ class Delivery:
     """One event on its way to one endpoint."""
 
     seq: int
-    type: str
+    type: EventType
     known_at: int
     attempts: int
     """Failed ones."""

@@ -14,7 +14,7 @@ too. The rates say so by their numbers; only random checks, counted apart, are f
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ from engine.selection import CHALLENGER, COUNTERPART, TABLE_LEVELS, risk
 from models.array_types import Floats, Mask
 from models.explanation.contributions import FEWEST_ROWS
 from models.lifecycle.transitions import make_refusal
-from models.statistics.intervals import share
+from models.statistics.intervals import Estimate, share
 
 TOGETHER = 256
 """Decisions whose features are read at once."""
@@ -234,17 +234,40 @@ class _Act:
     is_random: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """What became of some picks."""
+
+    picked: int
+    hit_rate: Estimate
+    """Of those inspected by an act that could find something, whatever sent them."""
+    random: Estimate
+    """The same of random checks alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowAgreement:
+    """A shadow against the models that decided meanwhile."""
+
+    days: int
+    last_day: str
+    decisions: int
+    """Which both scored."""
+    capacity: float
+    picked: int
+    """By each: the riskiest share of a post's day."""
+    agreement: Estimate
+    """Share of its picks that the model in force picked too."""
+    groups: dict[Literal["both", "shadow", "in_force"], Picked]
+    """Picks of both, of the shadow alone, and of the model that decided alone."""
+
+
 def measure_agreement(
     connection: Connection, journal: Journal, *, version: str
-) -> dict[str, Any] | None:
+) -> ShadowAgreement | None:
     """Compare a shadow, or a model that once was one, with the models that decided meanwhile.
 
-    The answer holds JSON values: ``days`` and the ``last_day`` scored, ``decisions`` that both
-    scored, ``capacity``, ``picked`` by each, ``agreement`` (share of its picks that the model in
-    force picked too, with its interval); and for the picks of ``both``, the ``shadow`` alone and
-    the model ``in_force`` alone: how many, ``hit_rate`` of those inspected by an act that could
-    find something, and the same of ``random`` checks. None where nothing was scored next to a model
-    in force.
+    None if nothing was scored next to a model in force.
     """
     days = [body for _, body in day_records(connection, version)]
     picks = [body["picks"] for body in days]
@@ -253,19 +276,19 @@ def measure_agreement(
     if not shadow:
         return None
     acts = _acts(connection, journal, sorted(shadow | decided))
-    return {
-        "days": len({body["day"] for body in days}),
-        "last_day": max(body["day"] for body in days),
-        "decisions": sum(one["scored"] for one in picks),
-        "capacity": picks[-1]["capacity"],
-        "picked": len(shadow),
-        "agreement": share(len(shadow & decided), len(shadow)).as_dict(),
-        "groups": {
+    return ShadowAgreement(
+        days=len({body["day"] for body in days}),
+        last_day=max(body["day"] for body in days),
+        decisions=sum(one["scored"] for one in picks),
+        capacity=picks[-1]["capacity"],
+        picked=len(shadow),
+        agreement=share(len(shadow & decided), len(shadow)),
+        groups={
             "both": _count_finds(shadow & decided, acts),
             "shadow": _count_finds(shadow - decided, acts),
             "in_force": _count_finds(decided - shadow, acts),
         },
-    }
+    )
 
 
 def _acts(connection: Connection, journal: Journal, sequences: Sequence[int]) -> Mapping[int, _Act]:
@@ -292,12 +315,12 @@ def _acts(connection: Connection, journal: Journal, sequences: Sequence[int]) ->
     return found
 
 
-def _count_finds(sequences: Iterable[int], acts: Mapping[int, _Act]) -> dict[str, Any]:
+def _count_finds(sequences: Iterable[int], acts: Mapping[int, _Act]) -> Picked:
     known = list(sequences)
     seen = [acts[seq] for seq in known if seq in acts]
     random_rows = [one for one in seen if one.is_random]
-    return {
-        "picked": len(known),
-        "hit_rate": share(sum(one.is_hit for one in seen), len(seen)).as_dict(),
-        "random": share(sum(one.is_hit for one in random_rows), len(random_rows)).as_dict(),
-    }
+    return Picked(
+        picked=len(known),
+        hit_rate=share(sum(one.is_hit for one in seen), len(seen)),
+        random=share(sum(one.is_hit for one in random_rows), len(random_rows)),
+    )

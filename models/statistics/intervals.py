@@ -8,7 +8,7 @@ than none.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy  # its parts load at first use: a service that starts does not wait for them
@@ -48,8 +48,22 @@ def unknown_estimate(n: int, positives: int, why: str) -> Estimate:
     return Estimate(None, None, None, n, positives, knowable=False, why=why)
 
 
-def subtract_estimates(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the difference of two estimates, kept as JSON, with its 95 % interval.
+@dataclass(frozen=True, slots=True)
+class FigureDifference:
+    """By how much one figure differs from another."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    """Ends of the 95 % interval, wider than need be where both were judged on the same rows."""
+    n: int
+    """Inspections behind the figure that has fewer."""
+    conclusion: Literal["higher", "lower", "same", "not_knowable"]
+    """``same``: they cannot be told apart."""
+
+
+def subtract_estimates(first: Estimate, second: Estimate) -> FigureDifference:
+    """Return the difference of two estimates with its 95 % interval.
 
     ``first`` less ``second``; the interval adds the distances to their ends in squares (Zou and
     Donner, 2008; of two shares it is Newcombe's, 1998). Assumes independent estimates: where both
@@ -57,22 +71,23 @@ def subtract_estimates(first: Mapping[str, Any], second: Mapping[str, Any]) -> d
     ``value``, ``low`` and ``high`` are None, and ``conclusion`` ``not_knowable``, where either is
     not knowable; else it is ``higher``, ``lower``, or ``same`` where the interval holds 0.
 
-    >>> one = {"value": 0.5, "low": 0.4, "high": 0.6, "knowable": True, "n": 90}
-    >>> found = subtract_estimates(one, one | {"value": 0.2, "low": 0.1, "high": 0.3, "n": 80})
-    >>> found["conclusion"], round(found["low"], 2), round(found["high"], 2), found["n"]
+    >>> one = Estimate(0.5, 0.4, 0.6, n=90, positives=45, knowable=True)
+    >>> found = subtract_estimates(one, Estimate(0.2, 0.1, 0.3, n=80, positives=16, knowable=True))
+    >>> found.conclusion, round(found.low or 0.0, 2), round(found.high or 0.0, 2), found.n
     ('higher', 0.16, 0.44, 80)
     """
-    n = min(first["n"], second["n"])
-    ends = [one[name] for one in (first, second) for name in ("value", "low", "high")]
-    if not (first["knowable"] and second["knowable"]) or None in ends:
-        unknown = {"value": None, "low": None, "high": None}
-        return unknown | {"n": n, "conclusion": "not_knowable"}
-    value = first["value"] - second["value"]
-    down = math.hypot(first["value"] - first["low"], second["high"] - second["value"])
-    up = math.hypot(first["high"] - first["value"], second["value"] - second["low"])
-    low, high = value - down, value + up
+    n = min(first.n, second.n)
+    known = [(one.value, one.low, one.high) for one in (first, second) if one.knowable]
+    ends = [end for one in known for end in one if end is not None]
+    if len(ends) < 6:
+        return FigureDifference(None, None, None, n, "not_knowable")
+    first_value, first_low, first_high, second_value, second_low, second_high = ends
+    value = first_value - second_value
+    low = value - math.hypot(first_value - first_low, second_high - second_value)
+    high = value + math.hypot(first_high - first_value, second_value - second_low)
+    conclusion: Literal["higher", "lower", "same"]
     conclusion = "higher" if low > 0 else "lower" if high < 0 else "same"
-    return {"value": value, "low": low, "high": high, "n": n, "conclusion": conclusion}
+    return FigureDifference(value, low, high, n, conclusion)
 
 
 def clopper_pearson(hits: float, n: float, *, level: float = LEVEL) -> tuple[float, float]:

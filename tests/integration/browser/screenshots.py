@@ -45,7 +45,7 @@ from api.service.model_watch import HomeModels
 from api.service.settings import Settings
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
-from api.webhooks.answers import RegisteredWebhook
+from api.webhooks.steps import RegisteredWebhook
 from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import Home

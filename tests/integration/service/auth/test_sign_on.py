@@ -645,8 +645,8 @@ def act_twice(world: World, local: Caller, work: Caller, number: int) -> list[ob
     word = claim(REVIEW, review, post=POST, name=f"review:{number}")
     by = Reviewer(work.person, is_person=True)
     runtime.recording.review(known, review, word, by=by, may_second=lambda _: False)
-    made = read_integrity_report(runtime, POST, local, days=1)["red_releases"]
-    return [*done, *(one["second_person"] for one in made if one["by"] == local.person)]
+    made = read_integrity_report(runtime, POST, local, days=1).red_releases
+    return [*done, *(one.second_person for one in made if one.by == local.person)]
 
 
 def test_a_person_of_two_accounts_is_two_people_in_no_case_correction_or_report(

@@ -173,7 +173,7 @@ def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
     folder_seeds: list[dict[str, tuple[float, ...]]] = []
     loaded: list[str] = []
     monkeypatch.setattr(model_watch, "BundleScorer", Bundle)
-    monkeypatch.setattr(model_watch, "in_force", lambda _: "m2")
+    monkeypatch.setattr(model_watch, "find_model_in_force", lambda _: "m2")
     monkeypatch.setattr(model_watch, "seeds", lambda _, version: {version: table})
     home_models = model_watch.HomeModels(shadow_world.home)
     home_models.load("m2")  # to make a decision again, before a rollback puts it into force

@@ -368,7 +368,7 @@ def test_an_agency_s_administrator_reaches_its_own_webhooks_alone(
     def find_reached() -> set[str | None]:
         caller = of_agency.enter("GET", "/v1/webhooks")
         listed = list_webhooks(world.runtime, caller)
-        return {owners[one["webhook_id"]] for one in listed if one["webhook_id"] in owners}
+        return {owners[one.webhook_id] for one in listed.webhooks if one.webhook_id in owners}
 
     def find_seen() -> set[str | None]:
         with world.runtime.store.read() as connection:

@@ -11,12 +11,19 @@ from api.notifications.event_bodies import EventBodies, types_for
 from api.webhooks.steps import receiver
 from engine.domain.rights import Role
 from engine.events.webhooks import Endpoint
+from engine.journal.areas import EventType
 from tests.support.running_service import OTHER, POST, World
 from tests.unit.service.cases.test_cases import open_case, person, report
 
 
 def tell(
-    world: World, role: Role, seq: int, kind: str, *, post: str | None = None, agency: Any = None
+    world: World,
+    role: Role,
+    seq: int,
+    kind: EventType,
+    *,
+    post: str | None = None,
+    agency: Any = None,
 ) -> dict[str, Any] | None:
     """Return what an endpoint of a role, post and agency is sent about a record."""
     endpoint = Endpoint("w-1", "", (kind,), role, post, agency, "ann", 1, 0, ())

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 
 from api import site
 from api.cli.demo import _result
-from api.client import Client, RefusedError, _reader
+from api.client import Client, RefusedError
 from api.decisions.answers import CheckpointView, SupervisorView
-from api.http.answers import Acknowledged, AcknowledgedAct, Problem, Ready
+from api.http.answers import Acknowledged, AcknowledgedAct, Problem, Ready, reader
 from api.http.responses import BODIES
 from api.integrity import IntegrityReport
 from api.queue import Queue
 from api.shifts.answers import ShiftRoster
-from api.webhooks.answers import RegisteredWebhook, WebhookStep
+from api.webhooks.steps import RegisteredWebhook, WebhookStep
 from engine.domain.records import Arrival
 from engine.domain.rights import Role
 from tests.support.running_service import POST, World, arrival
@@ -102,7 +102,7 @@ def test_the_answer_of_every_route_has_a_type_that_reads_it() -> None:
     kinds = {one.response_model for one in routes if isinstance(one, APIRoute)} - {None}
     assert len(kinds) > 60
     for kind in kinds:
-        assert _reader(kind).json_schema()
+        assert reader(kind).json_schema()
 
 
 def test_a_standard_message_is_decided_and_answered_in_kind(world: World) -> None:
