@@ -25,7 +25,6 @@ from api.http.answers import AnswerSchema
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router, takes
-from api.profiles import page as profiles_page_forms
 from api.profiles.answers import (
     Example,
     OutcomeView,
@@ -36,7 +35,6 @@ from api.profiles.answers import (
     outcome_as_json,
     weigh_matches,
 )
-from api.profiles.page import VisitorsDesk
 from api.profiles.steps import Days
 from api.proposals.desk import ProposalDesk, Retirement
 from api.proposals.matters import Approval, ProposalMatter, Step, name_at_random
@@ -412,20 +410,6 @@ def send_proposal(
     except FormError as error:
         return _page(visit, service, kept=form, wrong=error.mistakes)
     return RedirectResponse("/watchlist?done=proposed", 303)
-
-
-@page_router.post("/{entry_id}/approvals")
-def send_approval(desk: VisitorsDesk, reader: TheReader, entry_id: EntryId) -> Response:
-    """Agree to an entry, to its leaving, or to a counterpart's notice."""
-    profiles_page_forms.record_approval(desk, WATCH_LIST, entry_id, reader)
-    return RedirectResponse("/watchlist?done=approved", 303)
-
-
-@page_router.post("/{entry_id}/retirements")
-def send_retirement(desk: VisitorsDesk, reader: TheReader, entry_id: EntryId) -> Response:
-    """Propose that an entry leaves."""
-    profiles_page_forms.record_retirement(desk, WATCH_LIST, entry_id, reader)
-    return RedirectResponse("/watchlist?done=leaving", 303)
 
 
 def _page(

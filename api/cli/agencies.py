@@ -109,6 +109,9 @@ def describe_matrix(table: "AgencyTable") -> Iterator[str]:
             for name, rule in rules:
                 if rule.matter is matter and role in rule.roles:
                     yield _row(name, matter, rule.right, scopes)
+        for name, rule in rules:
+            if rule.matter is None and role in rule.roles:
+                yield f"| {name} | {rule.right.value} |{' by matter |' * len(columns)}"
 
 
 def _list_rules() -> "Iterator[tuple[str, RouteRule]]":

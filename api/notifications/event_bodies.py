@@ -169,7 +169,9 @@ class EventBodies:
 
     def _show_approval(self, found: StoredRecord) -> Body | None:
         entry, body = found.entry, found.body
-        matter, route = APPROVALS[entry.kind]
+        if (waits := APPROVALS.get(entry.kind)) is None:  # of an area that is closed
+            return None
+        matter, route = waits
         post = body.get("pending_post") if entry.kind == record.SEIZURE else entry.post
         of_area = (one.visible[matter] for one in list_events_of_areas() if matter in one.visible)
         sees = next((partial(one, self) for one in of_area), self._sees)

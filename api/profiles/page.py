@@ -28,8 +28,7 @@ from api.profiles.answers import (
 )
 from api.profiles.steps import PROFILE, BacktestAsked, attach_backtest
 from api.profiles.steps import try_out as try_profile
-from api.proposals.desk import ProposalDesk, Retirement
-from api.proposals.matters import Approval, ProposalMatter
+from api.proposals.desk import ProposalDesk
 from api.service.runtime import Runtime
 from api.web.charts import bars
 from api.web.forms import (
@@ -294,22 +293,6 @@ def successor(code: str) -> str:
     return made if len(made) <= 32 else ""
 
 
-def record_approval(
-    desk: ProposalDesk, matter: ProposalMatter[Any], subject: str, reader: FormReader
-) -> None:
-    """Agree to what waits; raises ``FormError``."""
-    fields = {"shadow": reader.text("shadow") == "1"} | reader.texts("note")
-    desk.approve(matter, subject, reader.finish(reader.record(Approval, fields)))
-
-
-def record_retirement(
-    desk: ProposalDesk, matter: ProposalMatter[Any], subject: str, reader: FormReader
-) -> None:
-    """Propose that something leaves; raises ``FormError``."""
-    wanted = reader.record(Retirement, reader.texts("reason"))
-    desk.retire(matter, subject, reader.finish(wanted))
-
-
 def record_backtest(desk: ProposalDesk, code: str) -> bool:
     """Run a backtest again and attach it; tell whether that could be done."""
     try:
@@ -428,20 +411,6 @@ def show(
         others=[one["code"] for one in others if one["state"] in ("in_force", "shadow")],
         successors=[one for one in others if one["instead_of"] == code],
     )
-
-
-@router.post("/{code}/approvals")
-def approve(desk: VisitorsDesk, reader: TheReader, code: Code) -> Response:
-    """Agree that a profile enters, or that it leaves."""
-    record_approval(desk, PROFILE, code, reader)
-    return RedirectResponse(f"/profiles/{code}?done=approved", 303)
-
-
-@router.post("/{code}/retirements")
-def retire(desk: VisitorsDesk, reader: TheReader, code: Code) -> Response:
-    """Propose that a profile leaves."""
-    record_retirement(desk, PROFILE, code, reader)
-    return RedirectResponse(f"/profiles/{code}?done=leaving", 303)
 
 
 @router.post("/{code}/backtests")

@@ -241,9 +241,13 @@ class ProposalDesk:
             raise NotAllowedError("this key is for one post: name it")
 
     def _sees(self, matter: ProposalMatter[Any], caller: Caller, state: ApprovalState) -> bool:
-        return matter.is_shown(state.content) and caller.sees(
-            matter.about, state.content.get("agency")
-        )
+        """Tell whether a caller sees a proposal, by its agency and by its post."""
+        content, about = state.content, (matter.about, Right.SEE)
+        post = content.get("post")
+        is_near = caller.post in (None, post) or matter.is_by_command or not matter.is_governing
+        is_open = post not in caller.duties.hidden_posts(*about)
+        sees = matter.is_shown(content) and caller.sees(matter.about, content.get("agency"))
+        return sees and is_near and is_open
 
     def _find(self, step: Step, matter: ProposalMatter[Any], subject: str) -> ApprovalState:
         """Return a proposal that the step may be about.

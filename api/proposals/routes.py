@@ -3,23 +3,25 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi.responses import RedirectResponse
 
 from api.http.answers import Answer, AnswerSchema, Time
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of, parse_body
 from api.http.responses import answer, creates, json_router
 from api.proposals.desk import Proposal, ProposalDesk, Retirement
-from api.proposals.matters import Approval, list_matters
+from api.proposals.matters import Approval, ProposalMatter, list_matters
 from api.service.runtime import Runtime
+from api.web.forms import TheReader
 from api.web.page_route import PageRoute, TheVisit, Visit
-from api.web.visitor import TheForm
 from engine.domain.records import Identifier, Record, Text
 from engine.domain.rights import Right
 from engine.domain.time_units import moment, rfc3339
-from engine.errors import RecordError
+from engine.errors import NotFoundError, RecordError
 from engine.journal.receipts import Receipt
 
 router = json_router("/v1/proposals", "proposals", 404, 409, 413)
@@ -89,6 +91,7 @@ async def desk_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -
 
 
 TheDesk = Annotated[ProposalDesk, Depends(desk_of)]
+Name = Annotated[Identifier, Path()]
 TheApproval = Annotated[Approval, Depends(body_of(Approval, is_owed=False))]
 TheRetirement = Annotated[Retirement, Depends(body_of(Retirement))]
 State = Annotated[
@@ -153,16 +156,45 @@ def show(visit: TheVisit, service: TheService) -> Response:
     return _show_page(visit, service)
 
 
-@page_router.post("/{number}/approvals")
-def approve_on_show_page(
-    visit: TheVisit, service: TheService, _: TheForm, number: Annotated[int, Path(ge=1)]
+@page_router.post("/{matter}/{subject}/approvals")
+def send_approval(
+    visit: TheVisit, service: TheService, reader: TheReader, matter: Name, subject: Name
 ) -> Response:
-    """Agree to what waits; of an invitation show the approver's code once."""
-    done = ProposalDesk(service, visit.caller).approve_number(number, Approval())
-    return _show_page(visit, service, done=done)
+    """Agree to what waits about a subject; of an invitation show the approver's code once."""
+    found = _find_matter(matter)
+    fields = {"shadow": reader.text("shadow") == "1"} | reader.texts("note")
+    approval = reader.finish(reader.record(Approval, fields))
+    done = ProposalDesk(service, visit.caller).approve(found, subject, approval)
+    if "code" in done:
+        return _show_page(visit, service, code=done["code"])
+    return RedirectResponse(_page_of(found, subject, "approved"), 303)
 
 
-def _show_page(visit: Visit, service: Runtime, *, done: dict[str, Any] | None = None) -> Response:
+@page_router.post("/{matter}/{subject}/retirements")
+def send_retirement(
+    visit: TheVisit, service: TheService, reader: TheReader, matter: Name, subject: Name
+) -> Response:
+    """Propose that something leaves."""
+    found = _find_matter(matter)
+    wanted = reader.finish(reader.record(Retirement, reader.texts("reason")))
+    ProposalDesk(service, visit.caller).retire(found, subject, wanted)
+    return RedirectResponse(_page_of(found, subject, "leaving"), 303)
+
+
+def _find_matter(name: str) -> ProposalMatter[Any]:
+    """Return a matter that a path names; raises ``NotFoundError``."""
+    if name not in list_matters():
+        raise NotFoundError("proposal", name)
+    return list_matters()[name]
+
+
+def _page_of(matter: ProposalMatter[Any], subject: str, done: str) -> str:
+    """Return the page of a proposal, which says what was done."""
+    page, _, place = (matter.page or "/proposals").format(quote(subject, safe="")).partition("#")
+    return f"{page}?done={done}#{place}" if place else f"{page}?done={done}"
+
+
+def _show_page(visit: Visit, service: Runtime, *, code: str | None = None) -> Response:
     waiting = [one for one in ProposalDesk(service, visit.caller).list() if one.waits]
     waiting.sort(key=lambda one: -one.state.since)
     return visit.page(
@@ -170,6 +202,5 @@ def _show_page(visit: Visit, service: Runtime, *, done: dict[str, Any] | None = 
         json_address="/v1/proposals?state=waiting",
         waiting=[(one, moment(one.state.since)) for one in waiting],
         approves=lambda matter: visit.caller.permits(matter.rule(Right.APPROVE)),
-        is_done=done is not None,
-        code=(done or {}).get("code"),
+        code=code,
     )

@@ -598,7 +598,7 @@ def test_a_person_of_two_accounts_approves_no_watch_list_entry(
     entry = {"plate": "01 A 777 AA", "reason": "tip-off", "expiry": expiry}
     made = world.post("/v1/watchlist", entry, Role.SUPERVISOR)
     assert made.status_code == 201, made.text
-    step = f"/watchlist/{made.json()['id']}/approvals"
+    step = f"/proposals/watchlist/{made.json()['id']}/approvals"
     desk = signed_on(world, idp, "rustam")
     answer = desk.send("/watchlist", step, {})
     assert (answer.status_code, "You and the first person may be one" in answer.text) == (403, True)

@@ -79,7 +79,8 @@ def propose(desk: Desk, name: str, **more: str) -> Any:
 
 
 def step(desk: Desk, code: str, what: str, **fields: str) -> Any:
-    return desk.send(f"/profiles/{code}", f"/profiles/{code}/{what}", fields)
+    under = "profiles" if what == "backtests" else "proposals/profile"
+    return desk.send(f"/profiles/{code}", f"/{under}/{code}/{what}", fields)
 
 
 def test_written_approved_by_another_in_force_and_picking(
@@ -167,7 +168,7 @@ def test_the_watch_list_is_written_by_two(world: World, ann: Desk, bob: Desk) ->
         assert ann.send("/watchlist", "/watchlist", fields).status_code == 303
     every = world.get("/v1/watchlist").json()["entries"]
     (entry,) = [one for one in every if one["reason"] == "tip-off"]
-    path = f"/watchlist/{entry['id']}"
+    path = f"/proposals/watchlist/{entry['id']}"
     assert "another person approves" in ann.get("/watchlist").text
     assert bob.send("/watchlist", f"{path}/approvals", {}).status_code == 303
     values = world.decide(arrival(77, plate="01a777bc")).json()

@@ -26,7 +26,7 @@ from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable, read_table
 from api.auth.callers import Caller
 from api.auth.credentials import open_pepper
-from api.auth.permissions import BOUND, MACHINES, MAY, OWNED, ROUTES
+from api.auth.permissions import BOUND, MACHINES, MAY, OWNED, ROUTES, RouteRule
 from api.auth.sessions import COOKIE
 from api.cli.agencies import describe_matrix
 from api.decisions import page
@@ -704,12 +704,12 @@ def test_a_route_left_out_of_the_check_is_found(
     border: Border, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: one route asks for the role alone."""
-    may = Caller.may
+    permits = Caller._is_permitted
 
-    def forget(caller: Caller, method: str, path: str) -> bool:
-        return path == "/v1/watchlist" or may(caller, method, path)
+    def forget(caller: Caller, rule: RouteRule) -> bool:
+        return rule == ROUTES["GET", "/v1/watchlist"] or permits(caller, rule)
 
-    monkeypatch.setattr(Caller, "may", forget)
+    monkeypatch.setattr(Caller, "_is_permitted", forget)
     assert any(": 200" in one for one in find_violations(border, WATCHLIST))
 
 

@@ -157,7 +157,9 @@ def test_a_user_and_the_keys_of_that_user_are_one_person(world: World, people: P
     assert send(world, "/v1/profiles", make_proposal("KEYS-1"), one).status_code == 201
     assert world.get("/v1/profiles/KEYS-1").json()["author"] == "eve"
     assert send(world, "/v1/profiles/KEYS-1/approvals", {}, other).status_code == 403
-    assert desk.send("/profiles/KEYS-1", "/profiles/KEYS-1/approvals", {}).status_code == 403
+    assert (
+        desk.send("/profiles/KEYS-1", "/proposals/profile/KEYS-1/approvals", {}).status_code == 403
+    )
     assert send(world, "/v1/profiles/KEYS-1/approvals", {}, people["bob"]).status_code == 201
 
 

@@ -1,10 +1,12 @@
 """Everything that needs two people, under one address: who proposes, who approves, what is seen."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
+from api.auth.accounts import Accounts
 from api.auth.permissions import MAY
 from api.proposals.matters import list_matters
 from api.proposals.routes import Proposals
@@ -12,7 +14,8 @@ from engine.domain.rights import Right, Role
 from engine.journal.areas import kinds_of, list_steps
 from tests.support.extra_callers import person, send
 from tests.support.page_session import at_desk
-from tests.support.running_service import World
+from tests.support.running_service import POST, World
+from tests.support.two_people import desk_of
 from tests.unit.service.watchlist.test_watchlist import ahead
 
 PATH = "/v1/proposals"
@@ -102,6 +105,22 @@ def test_an_account_is_granted_by_number_with_both_codes(world: World) -> None:
     assert proposed["code"] != approved["code"]
 
 
+def test_an_administrator_of_one_post_sees_the_accounts_of_that_post_alone(world: World) -> None:
+    first = person(world, Role.ADMINISTRATOR)
+    made = [
+        send(world, PATH, {"matter": "account", "content": grant}, first).json()["id"]
+        for grant in (
+            {"grant": "person", "name": "everywhere", "role": "supervisor"},
+            {"grant": "person", "name": "here-alone", "role": "supervisor", "post": POST},
+        )
+    ]
+    accounts = Accounts(world.runtime.store, world.runtime.network)
+    accounts.create_user("of-one-post", Role.ADMINISTRATOR, post=POST)
+    listed = desk_of(world.runtime, "of-one-post")
+    seen = {one.state.subject for one in replace(listed, is_command=False).list()}
+    assert seen & {*made} == {made[1]}
+
+
 @pytest.mark.parametrize("matter", sorted(BY_COMMAND))
 def test_what_a_password_decides_is_no_step_of_a_key(world: World, matter: str) -> None:
     by = person(world, Role.ADMINISTRATOR)
@@ -138,10 +157,11 @@ def test_the_page_lists_what_waits_and_approves(
     name = send(world, PATH, asked, people["bob"]).json()["id"]
     desk = at_desk(world, "approves-here")
     shown = desk.get("/proposals").text
-    number = find_number(world, people["ann"], name)
-    assert f"/watchlist#{name}" in shown and f"/proposals/{number}/approvals" in shown
-    done = desk.send("/proposals", f"/proposals/{number}/approvals", {})
-    assert (done.status_code, "The approval is recorded." in done.text) == (200, True)
-    assert f"/proposals/{number}/approvals" not in desk.get("/proposals").text
+    form = f"/proposals/watchlist/{name}/approvals"
+    assert f"/watchlist#{name}" in shown and form in shown
+    done = desk.send("/proposals", form, {})
+    assert (done.status_code, done.headers["location"]) == (303, f"/watchlist?done=approved#{name}")
+    assert form not in desk.get("/proposals").text
+    assert desk.send("/proposals", "/proposals/weather/x/approvals", {}).status_code == 404
     for role in (Role.CHECKPOINT, Role.INTEGRITY):
         assert world.client.get(PATH, headers=world.headers(role)).status_code == 403
