@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 SPARK  ?= .venv-spark
 ARGS   ?=
 WORKERS := -n 2 --dist loadscope
-BENCHES ?= features lookup serving explain intake quality
+BENCHES ?= features lookup serving explain quality
 
 export UV_SYSTEM_CERTS ?= true
 export VIRTUAL_ENV := $(abspath $(VENV))

@@ -14,10 +14,10 @@ cli            The command line: one module a group of commands
 client         The Python client of the HTTP contract
 decisions      Decisions over HTTP and as a page
 declarations   Declarations ahead of their vehicles, over HTTP and as a page
+demonstration  Weeks and shifts that are lived on synthetic data, and links
 doors          Doors of the areas: routes, pages, menu entries, parts and workers of each
 drift          Drift over HTTP and as a page
 exercises      Exercises of officers: a home of its own, picks, debriefings, certificates
-harness        Processes and deployments for benchmarks, fault runs and the demonstration
 http           Parts that all routes share: problems, bodies, dependencies, server
 integrity      The integrity report of a post, over HTTP and as a page
 links          Links between installations, over HTTP, by file, and as pages

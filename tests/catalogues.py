@@ -26,7 +26,7 @@ from features.catalogue.catalogue import CATALOGUE
 from models.explanation.feature_wording import profile_figure, word_feature
 
 SERVICE = Path(__file__).parents[1] / "api"
-TERMINAL = ("cli", "harness")
+TERMINAL = ("cli", "demonstration")
 """Folders whose texts go to a terminal, in English."""
 KEYWORDS = {
     "_": None,

@@ -6,6 +6,7 @@ data         Commands about data: made, loaded, withdrawn, read
 demo         ``darvoza demo``
 exercises    Commands that train officers on shifts whose truth is known
 experiments  Commands that run experiments
+fork_server  Starts the service over and over for a fault run
 home         Commands about a whole home
 links        Commands about links with other installations
 main         The command line

@@ -112,7 +112,7 @@ def features(
     """Write the feature matrix of a bulk folder or a home, each row as of its crossing."""
     import time
 
-    from experiments.support.benchmark_harness import peak_bytes
+    from experiments.support.processes import peak_bytes
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from features.offline.feature_matrix import export

@@ -1,7 +1,7 @@
 """``darvoza demo``: from nothing to a ranked queue, on synthetic data.
 
-A demonstration begins with eight weeks of work at one line (:mod:`api.harness.lived_weeks`), then
-loads history, trains a model and lets three shifts pass (:mod:`api.harness.lived_shifts`). It puts
+A demonstration begins with eight weeks of work at one line (:mod:`api.demonstration.weeks`), then
+loads history, trains a model and lets three shifts pass (:mod:`api.demonstration.shifts`). It puts
 profiles, a watch list and a measurement of drift on the analysts' desk, and lets the opposite post
 report otherwise of one vehicle.
 
@@ -46,7 +46,7 @@ from engine.storage.home import DATABASE_VARIABLE, Home
 if TYPE_CHECKING:
     from api.client import Client
     from api.decisions.answers import SupervisorView
-    from api.harness.links_demo import LinksStory
+    from api.demonstration.links import LinksStory
     from experiments.support.arrivals import HeldOutShift
 
 
@@ -139,8 +139,7 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """From nothing to a ranked queue: synthetic history, a model, the service, three shifts."""
-    from api.harness.service_process import run_service
-    from experiments.support.processes import find_free_port
+    from experiments.support.processes import find_free_port, run_service
 
     os.environ.pop(DATABASE_VARIABLE, None)  # a demonstration never writes to another store
     # A signal that stops the demonstration stops its service too.
@@ -176,10 +175,10 @@ def _live(home: Home, report_progress: ReportProgress) -> tuple["HeldOutShift", 
 
     History, model and keys are made as these shifts begin, under the clock by which they pass.
     """
-    from api.harness.lived_shifts import live_shifts
-    from api.harness.lived_weeks import SimulatedClock, read_truth
-    from api.harness.service_process import LOG
+    from api.demonstration.shifts import live_shifts
+    from api.demonstration.weeks import SimulatedClock, read_truth
     from api.service.structured_logging import configure
+    from experiments.support.processes import LOG
 
     now = SystemClock().now()
     with _begin_weeks(home, until=now) as lived:
@@ -207,8 +206,8 @@ def _live(home: Home, report_progress: ReportProgress) -> tuple["HeldOutShift", 
 
 def _show_links(home: Home, *, once: bool, as_json: bool) -> None:
     """Run three installations on this machine, send a shift through, and print what came of it."""
-    from api.harness.linked_homes import run_linked_homes
-    from api.harness.links_demo import run_story
+    from api.demonstration.linked_homes import run_linked_homes
+    from api.demonstration.links import run_story
 
     say("three installations: a border post, its centre, and the administration opposite")
     with run_linked_homes(home.root) as homes:
@@ -256,10 +255,10 @@ def _begin_weeks(home: Home, *, until: int) -> Iterator["subprocess.Popen[str]"]
 
     They end early enough before an instant (UTC microseconds) for the last shifts to follow.
     """
-    from api.harness.lived_weeks import ENDS_BEFORE
+    from api.demonstration.weeks import ENDS_BEFORE
 
     end = str(until - ENDS_BEFORE)
-    command = [sys.executable, "-m", "api.harness.lived_weeks", str(home.root), end]
+    command = [sys.executable, "-m", "api.demonstration.weeks", str(home.root), end]
     with (home.root / WEEKS_LOG).open("ab") as log:
         lived = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
@@ -286,7 +285,7 @@ def _read_people(lived: "subprocess.Popen[str]") -> dict[str, str]:
 
 def _synthesise(home: Home, report_progress: ReportProgress, *, now: int) -> "HeldOutShift":
     """Write a synthetic network, and cut off its last shifts before the present."""
-    from api.harness.lived_weeks import ENTRIES
+    from api.demonstration.weeks import ENTRIES
     from experiments.support.arrivals import cut_shift
     from experiments.synthetic.folder import write
     from experiments.synthetic.posts import network_toml
@@ -342,7 +341,7 @@ def _model(home: Home, people: Mapping[str, str], report_progress: ReportProgres
 
 def _credentials(home: Home, shift: "HeldOutShift", people: Mapping[str, str]) -> Credentials:
     from api.auth.credentials import open_pepper
-    from api.harness.lived_weeks import PEOPLE
+    from api.demonstration.weeks import PEOPLE
 
     posts = sorted({arrival["crossing"]["post"] for arrival in shift.arrivals})
     pepper = open_pepper(home)

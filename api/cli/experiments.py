@@ -3,13 +3,11 @@
 What they run is imported when it runs, because most of it needs the training libraries.
 """
 
-import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -30,24 +28,12 @@ if TYPE_CHECKING:
     from experiments.faults.service_process import Forker
 
 Bench = Literal[
-    "features", "lookup", "serving", "explain", "intake", "quality", "growth", "search", "probing",
-    "reasons", "messages", "scale", "pages", "links",
-    "views", "soak",
+    "features", "lookup", "serving", "explain", "messages", "scale", "quality", "soak",
 ]  # fmt: skip
-_OTHER_MODULES: Mapping[Bench, str] = {
-    "lookup": "online_lookup",
-    "serving": "serving.run",
-    "explain": "explanation",
-    "quality": "quality.run",
-    "scale": "scale.run",
-    "search": "search_orders",
-    "views": "quality.views",
-}
-"""Of the benchmarks whose module has another name than they."""
 
 
 class Network(StrEnum):
-    """Makes of synthetic networks, as experiments.benchmarks.quality.mechanisms has them."""
+    """Makes of synthetic networks, as experiments.benchmarks.quality.networks has them."""
 
     SYNTH = "synth"
     LATENT = "latent"
@@ -62,30 +48,22 @@ class Network(StrEnum):
     FRONTS = "fronts"
 
 
-def find_module(name: Bench) -> ModuleType:
-    """Import a benchmark."""
-    return importlib.import_module(f"experiments.benchmarks.{_OTHER_MODULES.get(name, name)}")
-
-
 def bench(
     name: Annotated[Bench, typer.Argument(help="Which benchmark.")],
     data: Annotated[Path | None, typer.Option(help="Data to use instead of synthetic.")] = None,
-    rows: Annotated[
-        tuple[int, int], typer.Option(help="growth: two sizes of the run on one key.")
-    ] = (1_000_000, 10_000_000),
     crossings: Annotated[
         list[int] | None,
         typer.Option(
-            help="growth, scale, quality with --network: sizes of networks; again, or more numbers."
+            min=1_000, help="scale, quality with --network: sizes of networks; again for more."
         ),
     ] = None,
     network: Annotated[
         list[Network] | None,
-        typer.Option(help="quality, views: on synthetic networks of these makes; again for more."),
+        typer.Option(help="quality: on synthetic networks of these makes; again for more."),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, help="With --network: its seed; of views the first of three.")
-    ] = 1,
+        int | None, typer.Option(min=0, help="quality with --network: its seed.")
+    ] = None,
     without: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,30 +74,35 @@ def bench(
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE", help="scale: an SVG of the costs by size.")
     ] = None,
+    *,
+    orders: Annotated[
+        bool, typer.Option("--orders", help="quality: the orders in which vehicles are searched.")
+    ] = False,
     untrained: Annotated[
         bool, typer.Option("--untrained", help="scale: a model without skill, and no training.")
     ] = False,
-    more: Annotated[list[int] | None, typer.Argument(hidden=True)] = None,
-    *,
     _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
     """Measure against peers; exit status 1 where a ratio does not hold."""
-    from experiments.support.benchmark_harness import result
+    from experiments.benchmarks.runner import find_bench
 
+    asked: dict[str, Any] = {
+        "data": data,
+        "crossings": crossings,
+        "network": network and [str(make) for make in network],
+        "seed": seed,
+        "without": without,
+        "picture": picture,
+        "orders": orders,
+        "untrained": untrained,
+    }
+    given = {option: one for option, one in asked.items() if one is not None and one is not False}
+    chosen = find_bench(name)
+    for option in sorted(given.keys() - chosen.options):
+        raise typer.BadParameter(f"bench {name} has no such option", param_hint=f"--{option}")
     say(f"bench {name}: contestants take turns, medians of ratios are shown")
-    if network and data is not None:
-        raise typer.BadParameter("a network is drawn, not read", param_hint="--network")
-    sizes = _sizes(name, rows, crossings, more, network=network, seed=seed, without=without)
-    if picture is not None:
-        if name != "scale":
-            raise typer.BadParameter(f"bench {name} draws nothing", param_hint="--picture")
-        sizes["picture"] = picture
-    if untrained:
-        if name != "scale":
-            raise typer.BadParameter(f"bench {name} trains as it is", param_hint="--untrained")
-        sizes["untrained"] = True
-    made = result(name, find_module(name).run(data, **sizes))
+    made = chosen.run(**given)
 
     def text() -> None:
         table = Table("what", "unit", "seen", "must", "holds", title=f"bench {name}")
@@ -130,53 +113,6 @@ def bench(
         OUT.print(table)
 
     emit(made, as_json=as_json, text=text, ok=made["holds"])
-
-
-def _sizes(
-    name: Bench,
-    rows: tuple[int, int],
-    crossings: list[int] | None,
-    more: list[int] | None,
-    *,
-    network: Sequence[Network] | None = None,
-    seed: int = 1,
-    without: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """Return the sizes, and the networks, that a benchmark was asked for."""
-    asked = (*(crossings or ()), *(more or ()))
-    if network:
-        return _list_networks(name, network, asked, seed=seed, without=without)
-    if without:
-        raise typer.BadParameter("features are left out on networks alone", param_hint="--without")
-    if name not in ("growth", "scale"):
-        if asked:
-            raise typer.BadParameter(f"bench {name} has no sizes", param_hint="--crossings")
-        return {}
-    if name == "growth" and asked and len(asked) != 2:
-        raise typer.BadParameter("growth compares two sizes", param_hint="--crossings")
-    if any(size < 1_000 for size in asked):
-        raise typer.BadParameter("a network has at least 1,000", param_hint="--crossings")
-    sizes: dict[str, Any] = {"crossings": asked} if asked else {}
-    return sizes | ({"rows": rows} if name == "growth" else {})
-
-
-def _list_networks(
-    name: Bench,
-    networks: Sequence[Network],
-    asked: Sequence[int],
-    *,
-    seed: int,
-    without: Sequence[str] | None,
-) -> dict[str, Any]:
-    """Return the networks that a benchmark was asked for; the options that it lacks are refused."""
-    if name not in ("quality", "views") or len(asked) > 1:
-        why = "quality and views alone have networks, of one size"
-        raise typer.BadParameter(why, param_hint="--network")
-    if name == "views" and without:
-        raise typer.BadParameter("views have all features", param_hint="--without")
-    chosen = {"networks": [str(one) for one in networks], "seed": seed, "without": without}
-    chosen |= {"crossings": asked[0] if asked else None}
-    return {option: value for option, value in chosen.items() if value is not None}
 
 
 class PolicyName(StrEnum):
@@ -274,13 +210,17 @@ Fault = Literal[
 ]  # fmt: skip
 
 
+TOLD = 50
+"""Histories between two words about progress."""
+
+
 def faults(
     fault: Annotated[Fault, typer.Argument(help="What is done to the service.")],
     trials: Annotated[
         int | None, typer.Option(min=1, help="How often; as often as it is worth by default.")
     ] = None,
-    trial: Annotated[
-        int | None, typer.Option(min=0, help="Of partition: the trial of this number alone.")
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of partition: draws other histories than 0.")
     ] = None,
     *,
     planted: Annotated[
@@ -296,70 +236,67 @@ def faults(
     as_json: JsonOption = False,
 ) -> None:
     """Inject faults into a running service; exit status 1 where a promise was broken."""
-    has_bug = planted
-    if trial is not None and (fault != "partition" or trials is not None):
-        raise typer.BadParameter("repeats one trial of partition, alone", param_hint="--trial")
     if fault == "partition":
-        counts = _partition(trials, trial, has_bug=has_bug)
+        counts = _partition(trials, seed or 0, has_bug=planted)
     else:
-        from api.harness.fault_runner import TRIALS, FaultRun, run
+        from experiments.faults.runner import TRIALS, FaultRun, run
 
+        if seed is not None:
+            raise typer.BadParameter(f"{fault} draws no histories", param_hint="--seed")
         number = trials or TRIALS[fault]
         if fault == "disk-full":
-            more = ["--planted"] * has_bug + ["--json"] * as_json + ["--rules-only"] * rules_only
+            more = ["--planted"] * planted + ["--json"] * as_json + ["--rules-only"] * rules_only
             _on_a_small_disk(["--trials", str(number), *more])
         say("a SYNTHETIC network in a scratch home")
         with progress() as bar, forker() as forks:
             result = partial(bar, f"fault {fault}")
-            order = FaultRun(fault, number, has_bug, result, is_modelled=not rules_only)
+            order = FaultRun(fault, number, planted, result, is_modelled=not rules_only)
             counts = run(order, forks)
     _emit_counts(counts, as_json=as_json)
 
 
-def _partition(trials: int | None, trial: int | None, *, has_bug: bool) -> "Counts":
-    from api.harness.partition_runner import TRIALS, run_partitions
+def _partition(trials: int | None, seed: int, *, has_bug: bool) -> "Counts":
+    """Draw histories without a progress bar: its thread must not be forked for a kill."""
+    from api.links.exchanges import exchange_all
+    from experiments.faults.partitions import TRIALS, run_partitions
 
+    number = trials or TRIALS
     say("SYNTHETIC installations in a scratch folder")
-    with progress() as bar:
-        report = partial(bar, "fault partition")
-        numbers = range(trials or TRIALS) if trial is None else [trial]
-        return run_partitions(numbers, has_bug=has_bug, report_progress=report)
+    return run_partitions(
+        number,
+        number=seed,
+        exchange_all=exchange_all,
+        has_bug=has_bug,
+        report_progress=lambda done: None if done % TOLD else say(f"{done} of {number} histories"),
+    )
 
 
 def _emit_counts(counts: "Counts", *, as_json: bool) -> None:
     def text() -> None:
         for name, value in counts.as_dict().items():
-            if name != "failed_trials":
+            if name != "failed_history":
                 typer.echo(f"{name:>24}  {value}")
 
     for what, times in counts.why.items():
         if times:
             say(f"{times} of {what}")
-    _name_failed_trials(counts)
+    if counts.plan:
+        say("the shortest history that fails:")
+        for step in counts.plan:
+            say(f"  {step}")
     emit(counts.as_dict(), as_json=as_json, text=text, ok=counts.holds)
-
-
-def _name_failed_trials(counts: "Counts") -> None:
-    """Say how each failed trial is repeated, and what happened in it where it is the only one."""
-    for one in counts.failed_trials:
-        broken = ", ".join(f"{times} of {what}" for what, times in one.broken.items())
-        say(f"trial {one.trial} failed: {one.lost} lost, {one.doubled} doubled; {broken}")
-        say(f"repeat it: darvoza faults {counts.fault} --trial {one.trial}")
-        if len(counts.failed_trials) == 1:
-            for step in one.plan:
-                say(f"  {step}")
 
 
 def forker() -> "Forker":
     """Return a process that starts services, to be closed."""
     from experiments.faults.service_process import Forker
 
-    return Forker([sys.executable, "-m", "api.harness.fork_server"])
+    return Forker([sys.executable, "-m", "api.cli.fork_server"])
 
 
 def _on_a_small_disk(options: Sequence[str]) -> None:
     """Do all of it in a namespace with a small disk, unless this is it or there is none."""
-    from experiments.faults.store_outage import on_a_small_disk, small_disk
+    from experiments.faults.outages import on_a_small_disk, small_disk
 
     if small_disk() is not None:
         return

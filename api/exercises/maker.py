@@ -18,7 +18,6 @@ from api.auth.credentials import open_pepper
 from api.client import Client
 from api.decisions.answers import CheckpointView, PastView, SupervisorView
 from api.exercises.desk import EXERCISES, make_exercise_store, require_file_store
-from api.harness.service_process import run_service
 from api.http.answers import Acknowledged
 from api.migrations.upgrade import upgrade
 from api.service.assembly import open_network
@@ -52,7 +51,7 @@ from experiments.exercises import (
     read_truth,
 )
 from experiments.support.arrivals import HeldOutShift, cut_shift, find_opening
-from experiments.support.processes import HOST, find_free_port
+from experiments.support.processes import HOST, find_free_port, run_service
 from experiments.synthetic.folder import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan

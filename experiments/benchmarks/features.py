@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from engine.domain.identifiers import fold
 from engine.domain.time_units import DAY
-from experiments.support.benchmark_harness import Row, row, times_faster
+from experiments.benchmarks.runner import Bench, Row, row, take_turns
 from experiments.synthetic.folder import open_network
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.encoder import key
@@ -56,22 +56,20 @@ Ints = NDArray[np.int64]
 Columns = dict[str, Ints]
 
 
-def run(data: Path | None) -> list[Row]:
+def measure(data: Path | None = None) -> list[Row]:
     """Return the rows of ``bench features``, on the history in ``data`` or a synthetic one."""
     with open_network(data, crossings=MOST * 51 // 50) as folder:  # a few plates are not read
         table = columns(read_folder(folder).tables, MOST)
     contestants = contestants_of(table)
     agree(table, contestants)
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(ROUNDS):
-        for name, contestant in contestants.items():
-            seconds[name].append(_of_one_core(contestant, RUNS if name == "ours" else 1))
-    where = (
-        f"{shape(table)}; {len(table['t']) / np.median(seconds['ours']):,.0f} a second: against "
-    )
+    ours = contestants["ours"]
+    contestants["ours"] = lambda: [ours() for _ in range(RUNS)]
+    found = take_turns(contestants, ROUNDS, clock=time.process_time)
+    seconds = found.median("ours") / RUNS
+    where = f"{shape(table)}; {len(table['t']) / seconds:,.0f} a second: against "
     musts = (("pandas", ">= 150"), ("polars", ">= 6"), ("duckdb", ">= 25"))
     return [
-        row(where + peer, "times faster", times_faster(seconds, "ours", peer), must)
+        row(where + peer, "times faster", RUNS * found.ratio(peer, "ours"), must)
         for peer, must in musts
     ]
 
@@ -172,13 +170,6 @@ def contestants_of(table: Columns) -> dict[str, Callable[[], object]]:
     }
 
 
-def _of_one_core(contestant: Callable[[], object], runs: int) -> float:
-    started = time.process_time()
-    for _ in range(runs):
-        contestant()
-    return (time.process_time() - started) / runs
-
-
 def agree(table: Columns, contestants: dict[str, Callable[[], object]]) -> None:
     """Refuse to time what does not compute the same numbers; this also warms everybody up."""
     grouped = np.lexsort((table["t"], table["key"]))
@@ -193,3 +184,6 @@ def agree(table: Columns, contestants: dict[str, Callable[[], object]]) -> None:
     duck: dict[str, Ints] = contestants["duckdb"]()  # type: ignore[assignment]
     theirs = np.lexsort((duck.pop("t"), duck.pop("key")))
     np.testing.assert_array_equal(np.array(list(duck.values()))[:, theirs], ours, "duckdb")
+
+
+BENCH = Bench("features", measure, frozenset({"data"}))

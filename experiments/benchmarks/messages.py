@@ -8,11 +8,11 @@ takes about 17 kB. Nothing in the documents, nor in the crossings next to them, 
 
 import csv
 import random
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from lxml import etree
 
 from engine.storage.home import Home
-from experiments.support.benchmark_harness import Row, row
+from experiments.benchmarks.runner import Bench, Row, row, take_turns
 from features.intake.load import load
 from features.messages.settings import MessageSettings
 from features.messages.translation import translate_document
@@ -142,87 +142,67 @@ def write_documents(folder: Path, *, documents: int, seed: int) -> None:
 
 
 ROUNDS = 7
-MOST_TIMES = 6
-MOST_SECONDS = 2.5
 _SIZES = (1, 1, 2, 3, 8, 40, 86)
 """Items of the synthetic documents."""
-LOADED, LEAST_LOADED = 20_000, 500
+LOADED = 20_000
 LARGE = 190
 """Items of the document that the command as a whole is timed with, about 3.3 MB."""
 
 
-def run(data: Path | None) -> list[Row]:
+def measure(data: Path | None = None) -> list[Row]:
     """Return the rows of ``bench messages``; ``data`` is a folder of XML documents."""
     if data is None:
         documents = [make_document(items, seed=n) for n, items in enumerate(_SIZES)]
     else:
         documents = [path.read_bytes() for path in sorted(data.rglob("*.xml"))]
-    return [
-        row(
-            f"translating {len(documents)} documents, against a bare parse of them",
-            "times the processor time",
-            _times_a_parse(documents),
-            f"<= {MOST_TIMES}",
-        ),
-        row(
-            f"`darvoza translate` of one document of {LARGE} items, from the command's start",
-            "seconds",
-            _seconds_of_command(),
-            f"<= {MOST_SECONDS}",
-        ),
-        row(
-            f"`load --format asycuda` of {LOADED:,} documents, on one core",
-            "documents a second",
-            _documents_loaded(),
-            f">= {LEAST_LOADED}",
-        ),
-    ]
-
-
-def _documents_loaded() -> float:
-    """Return documents per second of processor time, from the folder to the home's history."""
     with TemporaryDirectory(prefix="bench-messages-") as name:
-        folder = Path(name) / "documents"
-        write_documents(folder, documents=LOADED, seed=1)
-        started = time.process_time()
-        loaded = load(Home(Path(name) / "home").prepare(), folder, format="asycuda")
-        seconds = time.process_time() - started
-    if loaded.accepted != {"crossings.csv": LOADED, "documents": LOADED}:
-        raise ValueError(f"not every document was loaded: {loaded.accepted}")
-    return LOADED / seconds
+        return [
+            _compare_with_parse(documents),
+            _time_command(Path(name)),
+            _time_load(Path(name)),
+        ]
 
 
-def _times_a_parse(documents: Sequence[bytes]) -> float:
+def _compare_with_parse(documents: Sequence[bytes]) -> Row:
     settings = MessageSettings()
-    ratios = []
-    for _ in range(ROUNDS):
-        started = time.process_time()
+
+    def parse() -> None:
         for document in documents:
-            _parse(document)
-        between = time.process_time()
+            with suppress(etree.XMLSyntaxError):  # it costs both sides alike
+                etree.fromstring(document)
+
+    def translate() -> None:
         for document in documents:
             translate_document(document, settings)
-        ratios.append((time.process_time() - between) / (between - started))
-    return statistics.median(ratios)
+
+    turns = take_turns({"ours": translate, "parse": parse}, ROUNDS, clock=time.process_time)
+    what = f"translating {len(documents)} documents, against a bare parse of them"
+    return row(what, "times the processor time", turns.ratio("ours", "parse"), "<= 6")
 
 
-def _parse(document: bytes) -> None:
-    try:
-        etree.fromstring(document)
-    except etree.XMLSyntaxError:
-        return  # a document that is not well-formed costs both sides alike
+def _time_command(scratch: Path) -> Row:
+    document = scratch / "large.xml"
+    document.write_bytes(make_document(LARGE, seed=1))
+    command = [sys.executable, "-m", "api", "translate", str(document)]
+    command += ["--out", str(scratch / "out")]
+    turns = take_turns(
+        {"command": lambda: subprocess.run(command, check=True, capture_output=True)}, 3
+    )
+    what = f"`darvoza translate` of one document of {LARGE} items, from the command's start"
+    return row(what, "seconds", turns.median("command"), "<= 2.5")
 
 
-def _seconds_of_command() -> float:
-    with TemporaryDirectory(prefix="bench-messages-") as name:
-        scratch = Path(name)
-        (scratch / "large.xml").write_bytes(make_document(LARGE, seed=1))
-        command = [sys.executable, "-m", "api", "translate", str(scratch / "large.xml")]
-        seconds = []
-        for _ in range(3):
-            started = time.perf_counter()
-            subprocess.run(
-                [*command, "--out", str(scratch / "out")], check=True, capture_output=True
-            )
-            seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
+def _time_load(scratch: Path) -> Row:
+    """Return documents per second of processor time, from the folder to the home's history."""
+    folder = scratch / "documents"
+    write_documents(folder, documents=LOADED, seed=1)
+    started = time.process_time()
+    loaded = load(Home(scratch / "home").prepare(), folder, format="asycuda")
+    seconds = time.process_time() - started
+    if loaded.accepted != {"crossings.csv": LOADED, "documents": LOADED}:
+        raise ValueError(f"not every document was loaded: {loaded.accepted}")
+    what = f"`load --format asycuda` of {LOADED:,} documents, on one core"
+    return row(what, "documents a second", LOADED / seconds, ">= 500")
+
+
+BENCH = Bench("messages", measure, frozenset({"data"}))

@@ -23,7 +23,6 @@ import numpy as np
 
 from experiments.faults.senders import (
     LOOK_SECONDS,
-    PATH,
     PATIENCE_SECONDS,
     Book,
     FaultTrials,
@@ -31,6 +30,7 @@ from experiments.faults.senders import (
     ready,
     until,
 )
+from experiments.support.deployment import PATH
 from experiments.support.processes import HttpConnection, encode_post
 from experiments.support.throwaway_models import Analysts
 from models.bundle import MANIFEST, SIGNATURE

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -17,22 +17,8 @@ from engine.queue.queue import DECISIONS
 from engine.storage.database import Store
 from experiments.faults.senders import Book
 
-_GONE = frozenset({"receipt_record", "receipt_chain"})
-"""Rules of the journal's check that a lost record breaks; it is counted as lost already."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailedTrial:
-    """A trial that failed, with what is needed to repeat it alone."""
-
-    trial: int
-    """The seed from which everything in it is drawn."""
-    lost: int
-    doubled: int
-    broken: Mapping[str, int]
-    """What else was broken, in words."""
-    plan: Sequence[str]
-    """What happened in it, a line for each step."""
+GONE = frozenset({"receipt_record", "receipt_chain"})
+"""Rules by which the journal's check names what a receipt is of and the journal does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +40,8 @@ class Counts:
     """What makes up the failed ones, in words."""
     figures: Mapping[str, str] = field(default_factory=dict)
     """What the run measured."""
-    failed_trials: Sequence[FailedTrial] = ()
-    """Trials that can be repeated alone, where the fault has such."""
+    plan: Sequence[str] = ()
+    """What happened in the shortest history that failed, a line for each step, if one was drawn."""
 
     @property
     def holds(self) -> bool:
@@ -66,9 +52,7 @@ class Counts:
         """Return the counts as the command prints them."""
         names = ("fault", "trials", "acknowledged", "lost", "doubled", "failed", "holds")
         found = {name: getattr(self, name) for name in names} | dict(self.figures)
-        if self.failed_trials:
-            found["failed_trials"] = [asdict(one) for one in self.failed_trials]
-        return found
+        return found | ({"failed_history": list(self.plan)} if self.plan else {})
 
 
 class _RecordedDecision(NamedTuple):
@@ -91,7 +75,7 @@ def audit(
         for crossing, answer in answers.items()
     )
     verdict = verify(store, receipts, public_key=public_key)
-    faults = [fault for fault in verdict.faults if fault.rule not in _GONE]
+    faults = [fault for fault in verdict.faults if fault.rule not in GONE]
     decided = Counter(found.crossing_id for found in standing.values())
     why = Counter({f"an answer {status}": times for status, times in book.refused.items()})
     why += Counter(f"a fault of the journal: {found.rule}" for found in faults)

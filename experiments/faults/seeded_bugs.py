@@ -4,8 +4,9 @@ import io
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
+from functools import partialmethod
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -109,3 +110,30 @@ def leak_memory(decision: Decision, inputs: Inputs, **more: Any) -> DecisionBody
     """Encode a decision, and never free some memory."""
     _HOARD.append(bytearray(HOARDED_BYTES))
     return encode_decision(decision, inputs, **more)
+
+
+_ANSWER_MUCH_EARLIER = partialmethod(answer_early, seconds=LONG_SECONDS)
+PLANTED: Mapping[str, Mapping[str, object]] = {
+    "kill": {"engine.targeting.targeting.Targeting._record": _ANSWER_MUCH_EARLIER},
+    "disk-full": {"engine.targeting.targeting.Targeting._record": answer_early},
+    "store-restart": {"engine.targeting.targeting.Targeting._record": answer_early},
+    "duplicate": {
+        "api.decisions.routes.crossing_name": name_randomly,
+        "features.online.online_features.OnlineFeatures.known": know_none,
+    },
+    "swap": {"api.http.server.GracefulServer.shutdown": abort_connection},
+    "strangers": {"api.http.connection_limits.BoundedProtocol._parse": parse_unbounded},
+    "flood": {
+        "engine.storage.worker_process.start_worker": do_here,
+        "api.service.executors.BoundedExecutor.is_full": False,
+    },
+    "memory": {"engine.targeting.targeting.encode_decision": leak_memory},
+    "bundle": {
+        "models.bundle.read_verified": read_unverified,
+        "models.bundle.arrays": read_pickles,
+    },
+    # Of files that are on their way over a link, which tests try and no command.
+    "files-swept": {"engine.cases.files.read_arrived_files": list_none},
+    "files-named-early": {"engine.cases.files.PARTIAL": ""},
+}
+"""What is replaced, by name, for the seeded bug of each fault; one fork of a process has it."""

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.faults.service_process import Service
-from experiments.support.arrivals import SentArrival
+from experiments.support.deployment import PATH, SentArrivals
 from experiments.support.processes import BROKEN, HttpConnection, encode_get, encode_post
 
 CREATED, UNAVAILABLE = 201, 503
-PATH = "/v1/decisions"
 LOOK_SECONDS = 0.01
 """Between two looks at the state of a service."""
 SENDERS = 8
@@ -80,7 +79,7 @@ class FaultTrials:
     """A service, what is sent to it, and how often a fault is tried on it."""
 
     service: Service
-    waiting: Iterator[SentArrival]
+    waiting: Iterator[SentArrivals]
     keys: Mapping[str, str]
     """The key of each post."""
     trials: int
@@ -117,7 +116,7 @@ class _Sender:
 
     async def run(self) -> None:
         """Send one after the other until the book closes."""
-        last: SentArrival | None = None
+        last: SentArrivals | None = None
         async with self._line:
             while not self._book.is_closing:
                 sent = next(self._waiting)
@@ -127,7 +126,7 @@ class _Sender:
                     await self._send(last)
                 last = sent
 
-    async def _send(self, sent: SentArrival) -> None:
+    async def _send(self, sent: SentArrivals) -> None:
         request = encode_post(PATH, sent.body, key=self._keys[sent.post])
         while True:
             try:

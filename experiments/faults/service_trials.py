@@ -27,8 +27,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from experiments.faults.senders import PATH, FaultTrials, until, wait_next
+from experiments.faults.senders import FaultTrials, until, wait_next
 from experiments.faults.service_process import Service
+from experiments.support.deployment import PATH
 from experiments.support.processes import (
     BROKEN,
     HttpConnection,

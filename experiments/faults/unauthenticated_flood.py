@@ -15,7 +15,8 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import quote
 
-from experiments.faults.senders import PATH, PAUSE_SECONDS, Book, FaultTrials
+from experiments.faults.senders import PAUSE_SECONDS, Book, FaultTrials
+from experiments.support.deployment import PATH
 from experiments.support.processes import (
     BROKEN,
     HOST,

@@ -16,16 +16,27 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from statistics import median
+from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 import psutil
 
+from engine.links.agreement import read_agreement
+from engine.links.identity import open_link_keys
 from engine.links.posts.record_outbox import LARGEST_RECORD
-from experiments.faults.partitions.installations import Installation, make_long_crossing
+from experiments.faults.installations import (
+    CENTRE,
+    FileDisk,
+    Installation,
+    make_long_crossing,
+    write_agreement,
+)
 from experiments.faults.senders import PATIENCE_SECONDS, FaultTrials, until
 from experiments.faults.unauthenticated_flood import Checkpoint, find_form_token, sign_in_request
+from experiments.support.deployment import Deployment
 from experiments.support.processes import BROKEN, HOST, HttpConnection, encode_get
 
 MOST_FILE, MOST_PICTURE, MOST_MESSAGE = 32 << 20, 24 << 20, 24 << 20
@@ -292,7 +303,42 @@ DOORS: Mapping[str, Door] = {
 _STARTED = frozenset({"checks", "assessments", "backtests"})
 
 
-async def flood(run: FaultTrials, *, access: Access, node: Installation) -> None:
+def make_access(made: Deployment) -> Access:
+    """Make the people and the keys by the command line."""
+    commands, keys = made.commands, dict[str, str]()
+    for role in ("integrity", "analyst"):
+        owner = f"flood-{role}"
+        commands.run("users", "create", owner, "--role", role)
+        found = commands.run("keys", "create", "--role", role, "--owner", owner).printed
+        keys[role] = found["key"]
+    name = "flood-officer"
+    return Access(keys, name, commands.create_supervisor(name))
+
+
+def link_to_node(made: Deployment, folder: Path) -> Installation:
+    """Make a home the centre of a node, by a link in force; return the node, opened."""
+    node = Installation("node1", FileDisk(folder / "node1.sqlite"))
+    node.create_tables()
+    node.open()
+    path = folder / "agreement.toml"
+    path.write_text(write_agreement(node, CENTRE, open_link_keys(made.home).identity), "utf-8")
+    node.agree(read_agreement(path))
+    passwords = {name: made.commands.create_supervisor(name) for name in ("anna", "boris")}
+    made.commands.run("link", "propose", str(path), "--as", "anna", password=passwords["anna"])
+    made.commands.run("link", "approve", node.name, "--as", "boris", password=passwords["boris"])
+    return node
+
+
+async def flood(run: FaultTrials, *, made: Deployment) -> None:
+    """Ask every door of a service that is the centre of a node."""
+    access = make_access(made)
+    with TemporaryDirectory(prefix="darvoza-node-") as folder:
+        node = link_to_node(made, Path(folder))
+        await flood_doors(run, access, node)
+        node.close()
+
+
+async def flood_doors(run: FaultTrials, access: Access, node: Installation) -> None:
     """Ask every door, piece by piece and then at once, while a checkpoint goes on."""
     with run.service:
         run.service.start()

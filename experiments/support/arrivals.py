@@ -12,10 +12,8 @@ it came now, under a new crossing id.
 """
 
 import csv
-import itertools
-import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +23,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.domain.records import Arrival
-from engine.domain.time_units import SystemClock, micros, moment, rfc3339
+from engine.domain.time_units import micros, moment
 
 CsvRow = dict[str, str]
 _LISTS = ("container_numbers", "seal_numbers")
@@ -192,38 +190,3 @@ def _read_time(text: str) -> datetime:
     except ValueError:
         return datetime.min.replace(tzinfo=UTC)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-_NAMES = ("plate", "trailer_plate", "driver_ref")
-"""Identifiers that a crossing names; one that names none of them stays as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class SentArrival:
-    """One arrival as it goes over the wire."""
-
-    crossing_id: str
-    post: str
-    body: bytes
-
-
-def repeat_arrivals(
-    bodies: Sequence[Mapping[str, Any]], *, prefix: str, strangers: bool = False
-) -> Iterator[SentArrival]:
-    """Yield entries like these bodies of requests, over and over.
-
-    With ``strangers``, each is of a new vehicle and a new driver.
-    """
-    entries = [body for body in bodies if body["crossing"]["direction"] == "entry"]
-    for number, body in enumerate(itertools.cycle(entries)):
-        crossing_id = f"{prefix}-{number}"
-        now = {"crossing_id": crossing_id, "arrived_at": rfc3339(SystemClock().now())}
-        known = {name: value for name, value in body["crossing"].items() if name != "recorded_at"}
-        new = _new_names(known, number) if strangers else {}
-        raw = json.dumps({**body, "crossing": known | now | new}, ensure_ascii=False).encode()
-        yield SentArrival(crossing_id, known["post"], raw)
-
-
-def _new_names(crossing: Mapping[str, Any], number: int) -> dict[str, str]:
-    """Return unique identifiers for those that a crossing names."""
-    return {name: f"{number:06}X{at}" for at, name in enumerate(_NAMES) if crossing.get(name)}

@@ -17,23 +17,26 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryFile
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import psutil
-
+from engine.errors import ServiceStartError
 from engine.storage.home import DATABASE_VARIABLE
+
+if TYPE_CHECKING:
+    import psutil
 
 HOST = "127.0.0.1"
 BROKEN = (OSError, asyncio.IncompleteReadError)
@@ -152,7 +155,11 @@ def _first_given() -> int:
         return 32_768
 
 
-START_SECONDS = 120
+START_SECONDS = 120.0
+LOOK_SECONDS = 0.02
+LOG = "service.log"
+READY = encode_get("/readyz")
+SERVE = (sys.executable, "-m", "api", "serve", "--host", HOST)
 
 
 class Server:
@@ -186,22 +193,18 @@ class Server:
                 os.killpg(self._process.pid, signal.SIGTERM)
             self._process.wait(30)
 
-    async def first_answer(self, request: bytes) -> float:
-        """Return the seconds from the start of the process to the first good answer."""
-        line = HttpConnection(self.port)
-        while time.perf_counter() - self._started < START_SECONDS:
-            with suppress(*BROKEN):
-                status, _ = await line.ask(request)
-                if status < 300:
-                    line.close()
-                    return time.perf_counter() - self._started
-            time.sleep(0.02)
-        raise TimeoutError(f"no answer on port {self.port}: {self._log} says why")
+    def wait_until_ready(self, request: bytes = READY) -> float:
+        """Return the seconds from the start of the process to the first good answer.
 
-    def signal(self, what: signal.Signals) -> None:
-        """Send a signal to the first process of the group."""
-        if self._process is not None:
-            self._process.send_signal(what)
+        Raises ``ServiceStartError`` if there is none.
+        """
+        process = self._process
+        wait_until_ready(
+            self.port,
+            is_alive=lambda: process is not None and process.poll() is None,
+            request=request,
+        )
+        return time.perf_counter() - self._started
 
     def cpu_seconds(self) -> float:
         """Return the processor time that server and children have taken, ended ones included."""
@@ -211,11 +214,39 @@ class Server:
         """Return the memory that server and children hold; what they share counts once."""
         return sum(each.memory_full_info().pss for each in self._processes())
 
-    def _processes(self) -> list[psutil.Process]:
+    def _processes(self) -> list["psutil.Process"]:
+        import psutil  # of benchmarks alone: a demonstration runs without it
+
         if self._process is None:
             return []
         first = psutil.Process(self._process.pid)
         return [first, *first.children(recursive=True)]
+
+
+@contextmanager
+def run_service(home: Path, port: int) -> Iterator[None]:
+    """Run the service of a home until the block ends; the block starts once it is ready."""
+    command = [*SERVE, "--home", str(home), "--port", str(port)]
+    with Server(command, port, environment=os.environ, log=home / LOG) as server:
+        server.wait_until_ready()
+        yield
+
+
+def wait_until_ready(
+    port: int,
+    *,
+    is_alive: Callable[[], bool] = lambda: True,
+    request: bytes = READY,
+) -> None:
+    """Wait until a request is answered with success; raises ``ServiceStartError`` otherwise."""
+    deadline = time.monotonic() + START_SECONDS
+    while is_alive() and time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection((HOST, port), START_SECONDS) as line:
+            line.sendall(request)
+            if line.recv(12)[9:10] == b"2":  # HTTP/1.1 2xx
+                return
+        time.sleep(LOOK_SECONDS)
+    raise ServiceStartError("it did not become ready; its log says why")
 
 
 WARM_SHARE = 0.2
@@ -288,6 +319,16 @@ def measure_memory(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
 
 
+def peak_bytes() -> int:
+    """Return the most memory that this process has held since its program was started."""
+    status = Path("/proc/self/status")
+    if status.exists():  # what getrusage says there may be the memory of the parent process
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
 _MEASURED_COMMAND = """
 import json, resource, subprocess, sys
 code = subprocess.run(sys.argv[2:]).returncode
@@ -338,6 +379,13 @@ class HomeCommands:
             cost.seek(0)
             seconds, kilobytes = json.load(cost)
         return CommandCost(seconds, kilobytes * 1024, json.loads(done.stdout))
+
+    def serve(self) -> Server:
+        """Return the service of the home, which starts when it is entered."""
+        port = find_free_port()
+        command = [*SERVE, "--port", str(port)]
+        log = self.home.parent / "serve.log"
+        return Server(command, port, environment=self.environment, log=log)
 
     def create_supervisor(self, name: str) -> str:
         """Create a supervisor and return the password."""

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from hypothesis import strategies as st
 
-from api.harness.fork_server import warm
+from api.cli.fork_server import warm
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.offline import kernel

@@ -4,10 +4,9 @@ groups         Loads of groups that were never caught before the fit, on synthet
                kinds
 kcs            Quality on the public declarations of Korea Customs, by two protocols
 known_truth    A synthetic network whose last quarter is judged by the truth of every entry
-mechanisms     Quality on networks of several makes, and what a family of features is worth on each
+networks       Quality on networks of several makes, and what a family of features is worth on each
 peers          Peers of the quality benchmark, fitted on the same rows
 plain_learner  A plain learner of loads on columns of its own: what one page of code finds
 run            Benchmark of ranking against peers; ``--data`` names a folder of KCS files
-synthetic      Quality on synthetic networks, whose truth is known
-views          Worth of a link between two administrations, on synthetic networks of several makes
+search_orders  Search orders against a fixed checklist
 """

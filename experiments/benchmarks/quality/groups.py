@@ -16,15 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.ports import Scores
 from experiments.benchmarks.quality import plain_learner
 from experiments.benchmarks.quality.known_truth import KnownTruth, read_known_truth
-from experiments.support.benchmark_harness import Row, row
+from experiments.benchmarks.quality.networks import open_network, rank_by_risk, riskiest
+from experiments.benchmarks.runner import Row, row
 from experiments.synthetic.mechanisms.hidden_risks import NEVER_CAUGHT, GroupKind
-from experiments.synthetic.mechanisms.network_year import open_network
 from models.array_types import Floats, Mask
-from models.config import TrainConfig
-from models.scoring import risk
 from models.statistics.intervals import bootstrap, clopper_pearson
 
 SEEDS = 4
@@ -64,13 +61,6 @@ class Quarter:
         return most / max(1, int(chosen.sum()))
 
 
-def riskiest(score: Floats, share: float) -> Mask:
-    """Return the riskiest share of rows, shape (n,); of equal ones the first."""
-    chosen = np.zeros(len(score), np.bool_)
-    chosen[np.argsort(-score, kind="stable")[: round(share * len(score))]] = True
-    return chosen
-
-
 def run(kinds: Sequence[GroupKind], *, crossings: int, seed: int) -> list[Row]:
     """Return the rows of networks of these kinds, ``SEEDS`` of each from a seed on."""
     quarters = [
@@ -87,12 +77,12 @@ def run(kinds: Sequence[GroupKind], *, crossings: int, seed: int) -> list[Row]:
 
 def draw_quarter(kind: GroupKind, *, crossings: int, seed: int) -> Quarter:
     """Draw a network, and score its last quarter in each way."""
-    with open_network(mechanism=kind, crossings=crossings, seed=seed) as folder:
+    with open_network(kind, crossings=crossings, seed=seed) as folder:
         network = read_known_truth(folder)
     scores = network.score(network.seen)
     rankings = {
         P_SEIZURE: scores.p_seizure,
-        RISK: _risk(scores),
+        RISK: rank_by_risk(scores),
         PLAIN: plain_learner.score(network),
         BEST: network.best.p_seizure,
     }
@@ -100,11 +90,6 @@ def draw_quarter(kind: GroupKind, *, crossings: int, seed: int) -> Quarter:
     return Quarter(
         kind, seed, rankings, is_hidden, network.carries, scores.p_seizure, _parties(network)
     )
-
-
-def _risk(scores: Scores) -> Floats:
-    severity = TrainConfig().seizure_weight
-    return risk(scores.p_seizure, scores.p_discrepancy, severity=severity)
 
 
 def _parties(network: KnownTruth) -> list[NDArray[np.object_]]:

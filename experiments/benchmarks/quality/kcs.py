@@ -19,7 +19,7 @@ from sklearn.model_selection import GroupKFold
 
 from engine.domain.time_units import DAY, NEVER, micros
 from experiments.benchmarks.quality import peers
-from experiments.support.benchmark_harness import Row, row
+from experiments.benchmarks.runner import Row, row
 from features.catalogue.catalogue import CATALOGUE, SAME
 from features.catalogue.plan import Plan
 from features.history.labels import labels

@@ -1,37 +1,56 @@
 """Benchmark of ranking against peers; ``--data`` names a folder of KCS files.
 
-Without data: the synthetic network, whose truth is known, or networks of several makes that
-``--network`` names, also without the features that ``--without`` names. Each peer is fitted in the
-same run on the same rows; what depends on luck is shown with the low end of a paired interval.
+Without data: synthetic networks, whose truth is known, or networks of several makes that
+``--network`` names, also without the features that ``--without`` names; or with ``--orders``, the
+order in which a vehicle is searched. Each peer is fitted in the same run on the same rows; what
+depends on luck is shown with the low end of a paired interval.
 """
 
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.benchmarks.quality import groups, kcs, mechanisms, synthetic
-from experiments.support.benchmark_harness import Row
+from engine.errors import InputError
+from experiments.benchmarks.quality import groups, kcs, networks, search_orders
+from experiments.benchmarks.runner import Bench, Row
 from experiments.synthetic.mechanisms.hidden_risks import KINDS
 
 
-def run(
-    data: Path | None,
-    *,
-    networks: Sequence[mechanisms.Make] = (),
-    crossings: int = mechanisms.CROSSINGS,
-    seed: int = mechanisms.SEED,
+def measure(
+    data: Path | None = None,
+    network: Sequence[networks.Make] = (),
+    crossings: Sequence[int] = (),
+    seed: int = networks.SEED,
     without: Sequence[str] = (),
+    *,
+    orders: bool = False,
 ) -> list[Row]:
-    """Return the rows of ``bench quality``; ``networks`` are of one size and seed.
+    """Return the rows of ``bench quality``; networks are of one size and seed.
 
     Those with groups that are never caught are judged together, unless ``without`` asks what some
-    features are worth on each.
+    features are worth on each. Raises ``InputError`` for options that do not go together.
     """
+    if (crossings or without) and not network:
+        raise InputError("--network", "a size and features to leave out are those of networks")
+    if len(crossings) > 1:
+        raise InputError("--crossings", "networks are of one size")
+    if network and data is not None:
+        raise InputError("--network", "a network is drawn, not read")
+    size = crossings[0] if crossings else networks.CROSSINGS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peers remark on names and versions; nothing of ours does
-        if networks:
-            kinds = [] if without else [one for one in KINDS if one in networks]
-            others = [one for one in networks if one not in kinds]
-            rows = groups.run(kinds, crossings=crossings, seed=seed) if kinds else []
-            return rows + mechanisms.run(others, crossings=crossings, seed=seed, without=without)
-        return synthetic.run() if data is None else kcs.run(data)
+        if orders:
+            return search_orders.measure(data)
+        if network:
+            kinds = [] if without else [one for one in KINDS if one in network]
+            others = [one for one in network if one not in kinds]
+            rows = groups.run(kinds, crossings=size, seed=seed) if kinds else []
+            return rows + networks.run(others, crossings=size, seed=seed, without=without)
+        return networks.compare_peers() if data is None else kcs.run(data)
+
+
+BENCH = Bench(
+    "quality",
+    measure,
+    frozenset({"data", "network", "crossings", "seed", "without", "orders"}),
+)

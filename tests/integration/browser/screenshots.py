@@ -33,7 +33,6 @@ from api.cases.answers import AcknowledgedCase
 from api.client import Client, RefusedError
 from api.decisions.answers import Decisions, PastView, SupervisorView
 from api.declarations import AcknowledgedDeclaration
-from api.harness.service_process import run_service
 from api.http.answers import Acknowledged, AcknowledgedAct
 from api.http.responses import BODIES
 from api.oidc.mapping import OIDC, MappingProposal
@@ -49,7 +48,7 @@ from api.webhooks.steps import RegisteredWebhook
 from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import Home
-from experiments.support.processes import HOST, find_free_port
+from experiments.support.processes import HOST, find_free_port, run_service
 from tests.support.two_people import approve, propose
 from tests.unit.engine.links.link_partner import link_partner
 

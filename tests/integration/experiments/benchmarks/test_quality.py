@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from experiments.benchmarks.quality import kcs, peers, synthetic
+from experiments.benchmarks.quality import kcs, networks, peers
 from experiments.benchmarks.quality.known_truth import bound_gain, leave_out
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -50,7 +50,7 @@ def test_raw_columns_follow_the_rows_and_say_nothing_of_inspections() -> None:
 
 def test_without_history_no_feature_knows_an_inspection_or_a_link() -> None:
     plan = Plan(CATALOGUE)
-    left = leave_out(assemble(FOUND, plan), synthetic._uses_history)
+    left = leave_out(assemble(FOUND, plan), networks.uses_history)
     assert 40 < len(left.names) < len(CATALOGUE)
     assert not any("hit" in name or "seizure" in name or "finds" in name for name in left.names)
     assert left.values.shape == (FOUND.crossings.num_rows, len(left.names))

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from engine.domain.time_units import micros
 from engine.errors import InputError
 from engine.ports import Scores
-from experiments.benchmarks.quality import mechanisms
+from experiments.benchmarks.quality import networks
 from experiments.benchmarks.quality.known_truth import bound_gain, leave_out, read_known_truth
 from experiments.synthetic.config import Config
 from experiments.synthetic.folder import DEFAULT_DAYS, DEFAULT_END
@@ -91,13 +91,13 @@ def test_searches_find_more_than_the_random_stream_and_log_their_chance() -> Non
 
 
 def test_figures_tell_the_best_ranking_from_its_reverse() -> None:
-    with mechanisms.open_network("signs", crossings=2_000, seed=3) as path:
+    with networks.open_network("signs", crossings=2_000, seed=3) as path:
         network = read_known_truth(path)
-    best = mechanisms.measure(network, network.best)
+    best = networks.measure(network, network.best)
     turned = Scores(
         p_seizure=1 - network.best.p_seizure, p_discrepancy=1 - network.best.p_discrepancy
     )
-    worst = mechanisms.measure(network, turned)
+    worst = networks.measure(network, turned)
     assert best.hits > worst.hits
     # Of all entries, not of each post's day: that is rounded to none or one vehicle by chance.
     assert best.loads > network.carries[best.chosen].sum()
@@ -107,14 +107,14 @@ def test_figures_tell_the_best_ranking_from_its_reverse() -> None:
     # A load is a find: who ranks loads first among the finds is not worse for it.
     chances = np.maximum(network.carries, network.holds / 2)
     loads_first = replace(network.best, p_discrepancy=chances)
-    assert mechanisms.measure(network, loads_first).average_precision == 1
-    rows = list(mechanisms._rows("SYNTHETIC signs", replace(best, hits=best.hits // 2), best))
+    assert networks.measure(network, loads_first).average_precision == 1
+    rows = list(networks._rows("SYNTHETIC signs", replace(best, hits=best.hits // 2), best))
     assert rows[1]["seen"] == pytest.approx(best.hits // 2 / best.hits, abs=1e-3)
     assert all(row["name"].startswith("SYNTHETIC") for row in rows)
     # Features that turn the best ranking into its reverse do harm, and the rows say so.
-    harm = list(mechanisms._state_gain("SYNTHETIC signs", network, worst, best))
+    harm = list(networks._state_gain("SYNTHETIC signs", network, worst, best))
     assert [row["holds"] for row in harm if "high end" not in row["name"]] == [False] * 6
-    assert all(row["holds"] for row in mechanisms._state_gain("", network, best, worst))
+    assert all(row["holds"] for row in networks._state_gain("", network, best, worst))
 
     # A family's worth: the paired gain of the better ranking, and fewer columns of the same rows.
     low, high = bound_gain(network.holds, best.chosen, worst.chosen)
@@ -127,4 +127,4 @@ def test_figures_tell_the_best_ranking_from_its_reverse() -> None:
 
 def test_a_pattern_that_no_feature_fits_is_refused() -> None:
     with pytest.raises(InputError, match="no feature is named like"):
-        mechanisms.run(["signs"], without=["*_sprd_*"])
+        networks.run(["signs"], without=["*_sprd_*"])

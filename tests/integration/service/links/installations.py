@@ -20,8 +20,6 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import BOUND, OWNED
 from api.cli.main import app
-from api.harness.service_process import wait_until_ready
-from api.harness.tls_line import HOST
 from api.service.assembly import open_network, open_store
 from engine.domain.rights import Role
 from engine.errors import RiskError
@@ -29,6 +27,8 @@ from engine.journal.journal import JOURNAL
 from engine.links.inbox import ENVELOPE_KINDS
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
+from experiments.support.processes import wait_until_ready
+from experiments.support.tls_line import HOST
 from tests.support.running_service import CHEAP
 from tests.unit.engine.links.link_agreements import manifest_body
 
@@ -161,7 +161,7 @@ class Service:
         """Wait until the service answers."""
         process = self.process
         assert process is not None
-        wait_until_ready(self.port, is_alive=lambda: process.poll() is None, every=0.1)
+        wait_until_ready(self.port, is_alive=lambda: process.poll() is None)
 
     def ask(self, path: str, body: Any = None, *, by: str, status: int = 200) -> Any:
         """Ask for a page or, with a body, send one; return the answer's JSON value."""

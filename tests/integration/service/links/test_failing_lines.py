@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from api.harness.tls_line import HOST, Line, make_certificate, serve_tls
 from api.links import exchanges
 from api.links.exchanges import CA_FILE, open_carrier
 from api.links.worker import LinkWorker
@@ -21,6 +20,7 @@ from engine.errors import HomeError, OtherSideError
 from engine.links.exchange import LinkExchange
 from engine.links.identity import open_link_keys
 from engine.storage.home import Home
+from experiments.support.tls_line import HOST, Line, make_certificate, serve_tls
 from tests.support.page_session import at_desk
 from tests.support.running_service import World
 from tests.unit.engine.links.link_agreements import LinkSides

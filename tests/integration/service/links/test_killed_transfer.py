@@ -17,8 +17,6 @@ from threading import Lock
 
 import pytest
 
-from api.harness.service_process import wait_until_ready
-from api.harness.tls_line import Line, make_certificate, serve_tls
 from api.links.exchanges import CA_FILE
 from api.migrations.upgrade import upgrade
 from engine.audit.file_anchors import declare_network
@@ -27,7 +25,8 @@ from engine.links.agreement import parse_agreement
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.service_process import Forker, Service
-from experiments.support.processes import find_free_port
+from experiments.support.processes import find_free_port, wait_until_ready
+from experiments.support.tls_line import Line, make_certificate, serve_tls
 from tests.integration.service.links.post_and_centre import (
     NAME,
     Installation,
@@ -120,7 +119,7 @@ class Transfer:
         """Start a service and wait until it answers."""
         service = self.services[name]
         service.start()
-        wait_until_ready(service.port, is_alive=lambda: True, every=0.02)
+        wait_until_ready(service.port)
 
 
 @contextmanager

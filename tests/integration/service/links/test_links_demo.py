@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.harness import linked_homes, links_demo
+from api.demonstration import linked_homes
+from api.demonstration import links as links_demo
 from experiments.faults.service_process import Forker
 from tests.integration.api.training.forked_service import run_forked
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import MetaData, select
 
-from api.harness.tls_line import Line, make_certificate, read_wire, serve_tls
 from api.links.exchanges import CA_FILE
 from engine.links import envelope, outbox
 from engine.links.messages import dump_message, list_fields
 from engine.storage.home import Home
 from experiments.support.processes import find_free_port
+from experiments.support.tls_line import Line, make_certificate, read_wire, serve_tls
 from tests.integration.service.links.installations import NAME, Installation, Service
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, text
 
-from api.harness.tls_line import Line, make_certificate, serve_tls
 from api.links.exchanges import CA_FILE
 from engine.storage.database import METADATA
 from engine.storage.home import Home
 from experiments.support.processes import find_free_port
+from experiments.support.tls_line import Line, make_certificate, serve_tls
 from tests.integration.service.links.installations import NAME, Installation, Service
 from tests.unit.engine.links.link_agreements import manifest_body
 

@@ -1,7 +1,6 @@
 """What a real service keeps of its promises under faults, and that its seeded bugs are caught."""
 
 import asyncio
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.harness import fault_runner
-from api.harness.fault_runner import Fault, FaultRun, Scratch, scratch
-from engine.storage.home import DATABASE_VARIABLE, VARIABLE, Home
-from experiments.faults import store_outage, unauthenticated_flood, work_flood
+from engine.storage.home import DATABASE_VARIABLE
+from experiments.faults import outages, runner, unauthenticated_flood, work_flood
 from experiments.faults.ledger_check import Counts
+from experiments.faults.outages import on_a_small_disk
+from experiments.faults.runner import Fault, FaultRun
 from experiments.faults.senders import PATIENCE_SECONDS, SENDERS, Book
 from experiments.faults.service_process import Forker
-from experiments.faults.store_outage import on_a_small_disk
+from experiments.support.deployment import Deployment
+from experiments.support.processes import HomeCommands
 from tests.support.sizes import PROOF
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ LEAKING = 150
 """Requests to a service that leaks: a thousand times as many would eat the whole machine."""
 WEIGHED = 50_000 if PROOF else LEAKING
 FLIPS = 1000 if PROOF else 2
-BACK_SECONDS = store_outage.BACK_SECONDS if PROOF else 60.0
-BITES_SECONDS = store_outage.BITES_SECONDS if PROOF else 60.0
+BACK_SECONDS = outages.BACK_SECONDS if PROOF else 60.0
+BITES_SECONDS = outages.BITES_SECONDS if PROOF else 60.0
 """A busy machine has the time; that they are back soon is for a quiet one to show."""
 
 
@@ -56,48 +56,39 @@ def postgresql(cluster: "Cluster", monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def deployment(forker: Forker) -> Iterator[Scratch]:
-    """Make one deployment on SQLite, to be copied for every run, while ``forker`` imports."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.delenv(DATABASE_VARIABLE, raising=False)
-        with scratch(crossings=HISTORY) as made:
-            yield made
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """Make one deployment on SQLite, to be copied for every run."""
+    return runner.make_deployment(tmp_path_factory.mktemp("faults"), crossings=HISTORY)
 
 
 @pytest.fixture(autouse=True)
-def _one_deployment(deployment: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wear out a copy each time; on PostgreSQL each run makes its own."""
+def _one_ground(
+    deployment: Deployment,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Wear out a copy each time, and stop the session's server; on PostgreSQL each makes one."""
+    make = runner.make_deployment
 
-    @contextmanager
-    def copy_deployment(*, crossings: int) -> Iterator[Scratch]:
-        if os.environ.get(DATABASE_VARIABLE):
-            with scratch(crossings=HISTORY) as made:
-                yield made
-            return
-        root = Path(shutil.copytree(deployment.home.root, tmp_path / "home"))
-        environment = {**deployment.environment, VARIABLE: str(root)}
-        yield replace(deployment, home=Home(root), environment=environment)
-
-    monkeypatch.setattr(fault_runner, "scratch", copy_deployment)
-
-
-@pytest.fixture(autouse=True)
-def _one_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop and start the session's server instead of making one for each run."""
+    def copy_deployment(scratch: Path, database: str = "") -> Deployment:
+        if database:
+            return make(scratch, database, crossings=HISTORY)
+        home = Path(shutil.copytree(deployment.commands.home, tmp_path / "home"))
+        return replace(deployment, commands=HomeCommands(home))
 
     @contextmanager
     def share_cluster() -> "Iterator[Cluster]":
-        cluster: Cluster = request.getfixturevalue("cluster")
-        with fault_runner._database(cluster.url(scheme="postgresql+psycopg")):
-            yield cluster
+        yield request.getfixturevalue("cluster")
 
-    monkeypatch.setattr(fault_runner, "_own_server", share_cluster)
+    monkeypatch.setattr(runner, "make_deployment", copy_deployment)
+    monkeypatch.setattr(runner, "own_server", share_cluster)
 
 
 def count_faults(
     fault: Fault, forks: Forker, *, has_bug: bool = False, trials: int = TRIALS
 ) -> Counts:
-    return fault_runner.run(FaultRun(fault, trials, has_bug, lambda done, of: None), forks)
+    return runner.run(FaultRun(fault, trials, has_bug, lambda done, of: None), forks)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
@@ -121,8 +112,8 @@ def test_a_hundred_at_once_get_one_decision(forker: Forker) -> None:
 def test_a_service_without_its_store_asks_for_patience(
     fault: Fault, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_outage, "BACK_SECONDS", BACK_SECONDS)
-    monkeypatch.setattr(store_outage, "BITES_SECONDS", BITES_SECONDS)
+    monkeypatch.setattr(outages, "BACK_SECONDS", BACK_SECONDS)
+    monkeypatch.setattr(outages, "BITES_SECONDS", BITES_SECONDS)
     counts = count_faults(fault, forker, trials=OUTAGES)
     assert counts.holds
     assert counts.acknowledged > OUTAGES
@@ -204,7 +195,7 @@ async def bitten(book: Book) -> None:
 def test_the_seeded_bug_is_caught(
     fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_outage, "_bites", bitten)
+    monkeypatch.setattr(outages, "_bites", bitten)
     monkeypatch.setattr(work_flood, "DOORS", {"files": work_flood.send_file})
     monkeypatch.setattr(unauthenticated_flood, "CLOSED_SECONDS", 2.0)  # what keeps it, keeps it
     trials = {"memory": LEAKING}.get(fault, 1)

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from api.harness.service_process import wait_until_ready
 from engine.domain.rights import Role
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.service_process import Forker
 from experiments.faults.service_process import Service as ForkedService
-from experiments.support.processes import find_free_port
+from experiments.support.processes import find_free_port, wait_until_ready
 from tests.support.emptied_database import empty_database
 from tests.support.patience import wait_for
 from tests.support.running_service import POST, arrival, make_home, make_keys
@@ -48,7 +47,7 @@ class Service:
 
     def start(self) -> None:
         self._process.start()
-        wait_until_ready(self.port, is_alive=lambda: True, every=0.05)
+        wait_until_ready(self.port)
 
     def kill(self) -> None:
         self._process.kill()

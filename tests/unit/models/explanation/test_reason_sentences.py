@@ -13,12 +13,12 @@ from engine.domain.records import Arrival, Crossing
 from engine.explanation.messages import Message, render
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
-from experiments.benchmarks.reasons import RecordedReasons, audit
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.spec import Feature
 from models.explanation import reason_sentences
 from models.explanation.feature_wording import Wording, word_feature
 from models.explanation.reason_sentences import FEWEST, MOST, Eligibility, sentences, topic
+from tests.support.reason_audit import RecordedReasons, audit
 
 NAN = float("nan")
 ARRIVAL = Arrival(

@@ -1,0 +1,427 @@
+"""Installations of a fault run: stores, clocks, disks, and the messages that they record.
+
+Prepared once with links in force, and put back as they were prepared for every history. All of them
+work in one process, each with a store, keys and a clock of its own; only what is to be killed runs
+in another one.
+"""
+
+import shutil
+import tomllib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, create_engine, delete, insert, make_url, text
+from sqlalchemy.pool import NullPool
+
+from engine.domain.time_units import SystemClock
+from engine.journal.areas import list_declared_tables
+from engine.journal.clock import ClockProjection
+from engine.journal.copies import CopyProjection
+from engine.journal.entries import Draft, Entry
+from engine.journal.journal import IDENTITY, Journal, JournalReader
+from engine.journal.kinds import COPIED, CROSSING
+from engine.journal.receipts import Receipt, Signer
+from engine.links.agreement import Agreement, parse_agreement
+from engine.links.area import (
+    LINK_ENDED,
+    LINK_RECEIPTED,
+    LINK_RECEIVED,
+    LINK_REFUSED,
+    LINK_RESUMED,
+    LINK_SENT,
+)
+from engine.links.exchange import LinkExchange
+from engine.links.identity import LinkIdentity, LinkKeys
+from engine.links.ledger import ENVELOPES, Direction, LinkProjection, read_position
+from engine.links.messages import BundlePart
+from engine.links.outbox import OutgoingMessage
+from engine.links.posts.record_intake import RecordIntake
+from engine.links.posts.record_outbox import RECORD, send_records
+from engine.links.state import Link
+from engine.storage.database import Store
+
+CENTRE, MESSAGE = "centre", "bundle"
+"""The centre, and the kind of its own messages; what a node records travels as records."""
+FILLING = 1_200
+"""Characters of a message: about those of a decision's record."""
+_LEDGER_KINDS = (
+    LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED, LINK_RESUMED, LINK_ENDED,
+)  # fmt: skip
+"""Records from which the table of envelopes is made."""
+
+
+class JumpingClock:
+    """The wall clock of one installation, which can be set wrong."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+        """Microseconds."""
+
+    def now(self) -> int:
+        """Return UTC microseconds."""
+        return SystemClock().now() + self.ahead
+
+
+class Disk(ABC):
+    """A store next to its copies: as it was prepared, and as it was kept."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where the store is."""
+
+    @abstractmethod
+    def _copy(self, source: str, target: str) -> None:
+        """Put one copy in the place of another; the store itself has no name."""
+
+    def save(self) -> None:
+        """Make what the store holds now the prepared state."""
+        self._copy("", "prepared")
+
+    def prepare(self) -> None:
+        """Put the store back as it was prepared."""
+        self._copy("prepared", "")
+
+    def keep(self) -> None:
+        """Keep a copy of the store."""
+        self._copy("", "kept")
+
+    def restore(self) -> None:
+        """Put the copy that was kept in the place of the store."""
+        self._copy("kept", "")
+
+
+@dataclass(frozen=True, slots=True)
+class FileDisk(Disk):
+    """A SQLite file, its log included."""
+
+    path: Path
+
+    @property
+    def url(self) -> str:
+        """Where the store is."""
+        return f"sqlite:///{self.path}"
+
+    def _copy(self, source: str, target: str) -> None:
+        old, new = (self.path.with_name(f"{self.path.name}{name}") for name in (source, target))
+        for suffix in ("", "-wal", "-shm"):
+            log = new.with_name(new.name + suffix)
+            log.unlink(missing_ok=True)
+            given = old.with_name(old.name + suffix)
+            if suffix != "-shm" and given.exists():
+                shutil.copy(given, log)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseDisk(Disk):
+    """A PostgreSQL database, next to its copies on the same server."""
+
+    server: str
+    """URL of a database whose user may make others."""
+    name: str
+
+    @property
+    def url(self) -> str:
+        """Where the store is."""
+        return make_url(self.server).set(database=self.name).render_as_string(hide_password=False)
+
+    def create(self) -> None:
+        """Create the database, empty."""
+        self._execute(f"CREATE DATABASE {self.name}")
+
+    def drop(self) -> None:
+        """Drop the database and its copies."""
+        for suffix in ("", "prepared", "kept"):
+            self._execute(f"DROP DATABASE IF EXISTS {self.name}{suffix} WITH (FORCE)")
+
+    def _copy(self, source: str, target: str) -> None:
+        self._execute(
+            f"DROP DATABASE IF EXISTS {self.name}{target} WITH (FORCE)",
+            f"CREATE DATABASE {self.name}{target} TEMPLATE {self.name}{source}",
+        )
+
+    def _execute(self, *statements: str) -> None:
+        admin = create_engine(self.server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        with admin.connect() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+        admin.dispose()
+
+
+@dataclass
+class Installation:
+    """One installation: its process stands between ``open`` and ``close``."""
+
+    name: str
+    disk: Disk
+    keys: LinkKeys = field(default_factory=LinkKeys.generate)
+    clock: JumpingClock = field(default_factory=JumpingClock)
+    signer: Signer = field(default_factory=lambda: Signer(Ed25519PrivateKey.generate()))
+    is_incomplete: bool = False
+    """Rows of its table of envelopes were lost, and nothing has made them again."""
+    _names: dict[str, str] = field(default_factory=dict)
+    _store: Store | None = None
+    _exchange: LinkExchange | None = None
+
+    @property
+    def store(self) -> Store:
+        """The open store."""
+        if self._store is None:
+            raise RuntimeError(f"{self.name} does not run")
+        return self._store
+
+    @property
+    def exchange(self) -> LinkExchange:
+        """The links."""
+        if self._exchange is None:
+            raise RuntimeError(f"{self.name} does not run")
+        return self._exchange
+
+    def create_tables(self) -> None:
+        """Make the tables of its store."""
+        with Store(self.disk.url) as store, store.write() as connection:
+            list_declared_tables().create_all(connection)
+            identity = {"journal_id": token_hex(16), "created": self.clock.now()}
+            connection.execute(insert(IDENTITY), [identity])
+
+    def agree(self, agreement: Agreement) -> None:
+        """Put a link into force here, as two people do."""
+        self.exchange.propose(agreement, by="anna")
+        self.exchange.approve(agreement.name, by="boris")
+
+    def open(self) -> None:
+        """Start as a process does; the one before has ended."""
+        self.close()
+        self._store = Store(self.disk.url)
+        kept = CopyProjection(), ClockProjection(), LinkProjection()
+        journal = Journal(self._store, kept)
+        journal._clock = self.clock  # held against the time since boot, as the machine's is
+        handlers = {RECORD: RecordIntake(lambda *_: None)}
+        self._exchange = LinkExchange(self._store, journal, self.keys, handlers)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._store is not None:
+            self._store.dispose()
+        self._store = self._exchange = None
+
+    def keep_disk(self) -> None:
+        """Keep a copy of the store, while no process has it open."""
+        self.close()
+        self.disk.keep()
+        self.open()
+
+    def link(self, name: str) -> Link:
+        """Return a link as it stands here."""
+        return self.exchange.find_link(name)
+
+    def phase(self, name: str) -> str:
+        """Return where a link stands here."""
+        with self.store.read() as connection:
+            return self.link(name).phase(self.exchange.journal.now(connection))
+
+    def name_in_envelopes(self, name: str) -> str:
+        """Return the name of a link in envelopes, which never changes."""
+        if name not in self._names:
+            self._names[name] = self.link(name).name
+        return self._names[name]
+
+    def position(self, name: str, direction: Direction) -> int:
+        """Return the number of the last envelope of one direction."""
+        with self.store.read() as connection:
+            return read_position(connection, self.name_in_envelopes(name), direction).number
+
+    def seal_parcel(self, name: str) -> bytes:
+        """Return the bytes of the parcel that waits for the other side."""
+        self.seal_records(name)
+        return self.exchange.make_parcel(self.link(name)).seal(self.keys)
+
+    def seal_records(self, name: str) -> None:
+        """Seal what a node has recorded, as far as batches may wait."""
+        if self.name != CENTRE:
+            exchange = self.exchange
+            send_records(exchange.store, exchange.journal, exchange.keys, self.link(name))
+
+    def record(self, link: str, name: str) -> Receipt:
+        """Record a crossing at a node, or a message of the centre, and return its receipt.
+
+        Raises ``ConflictError`` if the centre's link is not in force; a node never waits for it.
+        """
+        if self.name == CENTRE:
+            (entry,) = self.exchange.send(link, [_message(name)])
+        else:
+            (entry,) = self.exchange.journal.append([_crossing(name, link)])
+        return self.signer.sign(entry)
+
+    def list_sent(self) -> dict[str, Receipt]:
+        """Return the receipts of what the journal holds as recorded here, by name."""
+        with self.store.read() as connection:
+            found = {name: seq for seq, name, is_own in self._list_names(connection) if is_own}
+            entry = self.exchange.journal.entry
+            return {n: self.signer.sign(entry(connection, seq)) for n, seq in found.items()}
+
+    def list_received(self) -> list[str]:
+        """Return the names of what the journal holds from elsewhere, as often as it does."""
+        with self.store.read() as connection:
+            return [name for _, name, is_own in self._list_names(connection) if not is_own]
+
+    @staticmethod
+    def _list_names(connection: Connection) -> Iterator[tuple[int, str, bool]]:
+        """Yield the record, the name and whether it is of this journal's own."""
+        reader = JournalReader(connection)
+        for one in reader.records(CROSSING):
+            yield one.seq, one.subject, COPIED not in one.body
+        for record in reader.records(LINK_SENT, LINK_RECEIVED):
+            if record.body["message"] == MESSAGE:
+                yield record.seq, record.body["body"]["bundle"], record.kind == LINK_SENT
+
+    def list_refused(self) -> Iterator[str]:
+        """Yield the rules by which envelopes were refused for what they say."""
+        with self.store.read() as connection:
+            for record in JournalReader(connection).records(LINK_REFUSED):
+                yield record.body["rule"]
+
+    def resume(self, link: str) -> None:
+        """Let two people resume a link, where an alarm stops it."""
+        if self.phase(link) == "stopped":
+            self.exchange.propose_resumption(link, by="anna", why="a fault run")
+            self.exchange.approve(link, by="boris")
+
+    def lose_rows(self, link: str, number: int) -> None:
+        """Lose the newest rows of the table of envelopes that arrived on a link."""
+        columns = ENVELOPES.c
+        last = self.position(link, "received")
+        with self.store.write() as connection:
+            connection.execute(
+                delete(ENVELOPES).where(
+                    columns.link == self.name_in_envelopes(link),
+                    columns.direction == "received",
+                    columns.number > last - number,
+                )
+            )
+        self.is_incomplete = True
+
+    def rebuild(self) -> None:
+        """Make the table of envelopes again from the journal, as ``darvoza rebuild`` does."""
+        if not self.is_incomplete:
+            return
+        projection = LinkProjection()
+        with self.store.write() as connection:
+            connection.execute(delete(ENVELOPES))
+            for record in list(JournalReader(connection).records(*_LEDGER_KINDS)):
+                about = record.seq, record.known_at, record.kind, record.subject, record.post
+                entry = Entry("", *about, leaf=b"", chain=b"")
+                draft = Draft(record.kind, record.subject, record.post, record.body)
+                projection.apply(connection, [(entry, draft)])
+        self.is_incomplete = False
+
+
+def _message(name: str) -> OutgoingMessage:
+    """Return a message of about a decision's size."""
+    part = BundlePart(
+        bundle=name, file="synthetic", digest="00" * 32, part=1, parts=1, content="A" * FILLING
+    )
+    return OutgoingMessage(MESSAGE, part)
+
+
+def _crossing(name: str, link: str) -> Draft[Any]:
+    """Return a record of a vehicle at a node, of about a decision's size."""
+    crossing = {
+        "crossing_id": name,
+        "post": _post(link),
+        "direction": "entry",
+        "arrived_at": "2026-01-01T00:00:00Z",
+        "vehicle_class": "truck",
+    }
+    filling = token_hex(FILLING // 2)  # it does not compress
+    body: Any = {"arrival": {"crossing": crossing}, "filling": filling}
+    return CROSSING.draft(name, body, post=_post(link))
+
+
+def make_long_crossing(name: str, link: str, filling: str) -> Draft[Any]:
+    """Return the same with this filling, which may compress well."""
+    draft = _crossing(name, link)
+    return replace(draft, body=draft.body | {"filling": filling})
+
+
+def _post(link: str) -> str:
+    return link.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Installations with links in force, as they were prepared."""
+
+    centre: Installation
+    nodes: Sequence[Installation]
+
+    def close(self) -> None:
+        """End every process."""
+        for one in (self.centre, *self.nodes):
+            one.close()
+
+    def prepare(self, nodes: int) -> "Deployment":
+        """Return the centre and some nodes as they were prepared, opened."""
+        found = Deployment(self.centre, self.nodes[:nodes])
+        for one in (found.centre, *found.nodes):
+            one.close()
+            one.disk.prepare()
+            one.clock.ahead, one.is_incomplete = 0, False
+            one.open()
+        return found
+
+
+def prepare_deployment(
+    folder: Path, *, nodes: int, centre: DatabaseDisk | None = None, is_unique: bool = True
+) -> Deployment:
+    """Make installations whose links two people of each side approved.
+
+    Without ``is_unique`` no store has the constraint that takes an envelope once: the negative
+    control.
+    """
+    disks = [FileDisk(folder / f"node{number}.sqlite") for number in range(1, nodes + 1)]
+    made = Deployment(
+        Installation(CENTRE, centre or FileDisk(folder / "centre.sqlite")),
+        [Installation(f"node{number}", disk) for number, disk in enumerate(disks, 1)],
+    )
+    if centre is not None:
+        centre.create()
+    for one in (made.centre, *made.nodes):
+        one.create_tables()
+        one.open()
+        if not is_unique:
+            with one.store.write() as connection:
+                connection.execute(text("DROP INDEX journal_origin_ix"))
+    for node in made.nodes:
+        written = write_agreement(node, made.centre.name, made.centre.keys.identity)
+        for one in (node, made.centre):
+            one.agree(parse_agreement(tomllib.loads(written)))
+    for one in (made.centre, *made.nodes):
+        one.close()
+        one.disk.save()
+    return made
+
+
+def write_agreement(node: Installation, centre: str, identity: LinkIdentity) -> str:
+    """Return the TOML of the agreement of a node, whose name the link has, with its centre."""
+    parties = (node.name, "node", node.keys.identity), (centre, "centre", identity)
+    lines = [
+        f'name = "{node.name}"',
+        'kind = "post"',
+        'purposes = ["supervision"]',
+        'ground = "a fault run with synthetic records"',
+        'expires = "2036-12-31T00:00:00Z"',
+        f'posts = ["{_post(node.name)}"]',
+    ]
+    for name, role, keys in parties:
+        lines += ["[[parties]]", f'name = "{name}"', f'role = "{role}"', 'administration = "UZ"']
+        lines += [f'signing_key = "{keys.signing_key.hex()}"']
+        lines += [f'receiving_key = "{keys.receiving_key.hex()}"']
+    lines += ["[[messages]]", f'kind = "{RECORD}"', f'from = "{node.name}"']
+    lines += ["[[messages]]", f'kind = "{MESSAGE}"', f'from = "{centre}"', "expires_hours = 8760"]
+    return "\n".join(lines) + "\n"
