@@ -8,7 +8,7 @@ database: if one is set, the run makes a database next to it and drops it afterw
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -131,18 +131,13 @@ def _choose_action(fault: Fault, ground: Ground, analysts: Analysts) -> FaultAct
 @contextmanager
 def prepare(fault: Fault) -> Iterator[Ground]:
     """Make what a fault wears out; it is gone afterwards."""
-    with TemporaryDirectory(prefix="darvoza-scratch-") as folder:
-        if fault == "store-restart":
-            with own_server() as server:
-                url = server.url(scheme="postgresql+psycopg")
-                yield Ground(make_deployment(Path(folder), url), server)
-            return
-        server_url = os.environ.get(DATABASE_VARIABLE)
-        if not server_url or fault == "disk-full":
-            yield Ground(make_deployment(Path(folder)))
-            return
-        with scratch_database(server_url) as database:
-            yield Ground(make_deployment(Path(folder), database))
+    with TemporaryDirectory(prefix="darvoza-scratch-") as name, ExitStack() as stack:
+        server = stack.enter_context(own_server()) if fault == "store-restart" else None
+        url = os.environ.get(DATABASE_VARIABLE) if fault != "disk-full" else None
+        if server is not None:
+            url = server.url(scheme="postgresql+psycopg")
+        database = stack.enter_context(scratch_database(url)) if url else ""
+        yield Ground(make_deployment(Path(name), database), server)
 
 
 @contextmanager
