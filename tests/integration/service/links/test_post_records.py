@@ -41,6 +41,11 @@ from tests.integration.service.links.post_and_centre import (
 from tests.support.running_service import NETWORK, OTHER, POST, arrival, make_home, serving
 
 
+@pytest.fixture(scope="module")
+def noon(long_shift: None) -> None:
+    """Keep the machine's clock, which other processes and servers have."""
+
+
 def numbers_of(node: Installation) -> list[int]:
     """Return the numbers of everything that the node recorded, but for envelopes."""
     query = select(JOURNAL.c.seq).where(JOURNAL.c.kind.not_in(record_outbox.NEVER_COPIED))
