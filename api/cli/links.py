@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from api.cli.common import (
 from engine.errors import OtherSideError
 
 if TYPE_CHECKING:
+    from api.links.answers import Links, MatchingView, PostRecordsView
     from api.links.exchanges import ExchangeResult, ImportedParcel
     from engine.journal.journal import Journal
     from engine.links.exchange import LinkExchange
@@ -130,49 +132,46 @@ def status(home: HomeOption, *, as_json: JsonOption = False) -> None:
 
     with opened_to_read(home) as (found, store):
         result = list_links(found, store, Journal(store))
-    emit(result, as_json=as_json, text=lambda: _print_status(result))
+    emit(asdict(result), as_json=as_json, text=lambda: _print_status(result))
 
 
-def _print_status(found: Mapping[str, Any]) -> None:
-    if not found["links"]:
+def _print_status(found: "Links") -> None:
+    if not found.links:
         typer.echo("no link")
-    for one in found["links"]:
-        arrived = one["last_arrival"] or "never"
-        words = [one["name"], one["phase"], f"with {one['administration']} ({one['them']})"]
-        words += [f"waiting {one['waiting']}", f"last arrival {arrived}"]
-        if one["alarm"]:
-            words.append(f"ALARM {one['alarm']['rule']} (record {one['alarm']['sequence']})")
+    for one in found.links:
+        words = [one.name, one.phase, f"with {one.administration} ({one.them})"]
+        words += [f"waiting {one.waiting}", f"last arrival {one.last_arrival or 'never'}"]
+        if one.alarm:
+            words.append(f"ALARM {one.alarm.rule} (record {one.alarm.sequence})")
         typer.echo("  ".join(words))
-        if one["matching"]:
-            _print_matching(one["matching"])
-        _print_records(one["records"])
-        for part in one["traffic"]:
-            counted = f"{part['envelopes']:,} {part['kind'] or '-'} {part['status']}"
-            typer.echo(f"  {part['direction']}: {counted}, slowest {part['slowest_seconds']} s")
+        if one.matching:
+            _print_matching(one.matching)
+        if one.records:
+            _print_records(one.records)
+        for part in one.traffic:
+            counted = f"{part.envelopes:,} {part.kind or '-'} {part.status}"
+            typer.echo(f"  {part.direction}: {counted}, slowest {part.slowest_seconds} s")
 
 
-def _print_matching(found: Mapping[str, Any]) -> None:
-    counts = f"{found['shareable']} shareable, {found['unasked']} not asked about yet"
-    alarm = f"  ALARM {found['alarm']['rule']}" if found["alarm"] else ""
-    typer.echo(f"  watch lists: {counts}, {len(found['enquiries'])} enquiries{alarm}")
-    if found["unreadable"]:
-        records = ", ".join(map(str, found["unreadable"]))
+def _print_matching(found: "MatchingView") -> None:
+    counts = f"{found.shareable} shareable, {found.unasked} not asked about yet"
+    alarm = f"  ALARM {found.alarm.rule}" if found.alarm else ""
+    typer.echo(f"  watch lists: {counts}, {len(found.enquiries)} enquiries{alarm}")
+    if found.unreadable:
+        records = ", ".join(map(str, found.unreadable))
         typer.echo(f"    CANNOT BE READ: messages with the records {records}: darvoza verify")
-    for hit in found["common"]:
-        typer.echo(
-            f"    {hit['token'][:12]}  {hit['identifier']} of {hit['entry']}  {hit['state']}"
-        )
+    for hit in found.common:
+        typer.echo(f"    {hit.token[:12]}  {hit.identifier} of {hit.entry}  {hit.state}")
 
 
-def _print_records(found: Mapping[str, Any] | None) -> None:
+def _print_records(found: "PostRecordsView") -> None:
     """Print what a post's node and its centre lack of each other."""
-    if found is not None and found["unsent"]:
-        since = found["unsent_since"]
-        unsent = count_of(found["unsent"], "record")
-        typer.echo(f"  not yet at the centre: {unsent}, waiting since {since}")
-    if found is not None and found["newest"]:
-        times = f"recorded {found['newest_recorded_at']}, arrived {found['newest_arrived_at']}"
-        typer.echo(f"  newest record of the other side: {found['newest']:,}, {times}")
+    if found.unsent:
+        unsent = count_of(found.unsent, "record")
+        typer.echo(f"  not yet at the centre: {unsent}, waiting since {found.unsent_since}")
+    if found.newest:
+        times = f"recorded {found.newest_recorded_at}, arrived {found.newest_arrived_at}"
+        typer.echo(f"  newest record of the other side: {found.newest:,}, {times}")
 
 
 @links.command("recompute")

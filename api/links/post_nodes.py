@@ -29,9 +29,7 @@ from api.auth.permissions import MACHINES, OWNED
 from api.auth.tables import USERS, AccountSecret
 from api.links.movements import MovementContext
 from engine.domain.rights import Role
-from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, RecordError, RiskError, TamperedBundleError
-from engine.journal.copies import find_newest
 from engine.journal.entries import Draft, Kind, ProjectionInput
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import (
@@ -50,7 +48,7 @@ from engine.links.ledger import ENVELOPES, Direction
 from engine.links.messages import ACCOUNT, BUNDLE, AccountState, BundlePart
 from engine.links.outbox import OutgoingMessage, draft_messages
 from engine.links.posts.post_accounts import carries_accounts, open_secret, read_sent, seal_secret
-from engine.links.posts.record_outbox import RECORD, read_unsent, send_records
+from engine.links.posts.record_outbox import RECORD, send_records
 from engine.links.state import Link
 from engine.storage.home import Home
 from features.online.crossing_index import read_event
@@ -473,18 +471,3 @@ def follow_records(exchange: LinkExchange, name: str) -> int:
     if link.agreement.rule(RECORD, link.us) is None:
         return 0
     return send_records(exchange.store, exchange.journal, exchange.keys, link)
-
-
-def describe_records(connection: Connection, link: Link) -> dict[str, Any] | None:
-    """Return which records a post's node and its centre lack of each other; None for partners."""
-    if link.agreement.kind != "post":
-        return None
-    unsent = read_unsent(connection, link) if link.us.role == "node" else None
-    newest = find_newest(connection, link.them.identity.fingerprint)
-    return {
-        "unsent": None if unsent is None else unsent.records,
-        "unsent_since": rfc3339(unsent.since) if unsent is not None and unsent.records else None,
-        "newest": None if newest is None else newest.number,
-        "newest_recorded_at": None if newest is None else rfc3339(newest.recorded_at),
-        "newest_arrived_at": None if newest is None else rfc3339(newest.known_at),
-    }

@@ -13,7 +13,7 @@ its deadline, expired. Nothing here writes or sends.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection
@@ -45,10 +45,6 @@ class MatchLimits:
         """Refuse limits that permit nothing."""
         if min(self.elements_per_request, self.requests_per_day, self.elements_per_period) < 1:
             raise ValueError("limits of set intersections must be at least 1")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the limits as both sides are shown them."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,15 @@
 """Everything of a post's node arrives at its centre, each record once, and is proven there."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from api.links.answers import LinkView, list_links
+from api.links.answers import list_links
 from api.links.post_nodes import follow_records
 from engine.domain.time_units import HOUR
 from engine.journal.journal import JOURNAL, Journal
@@ -182,11 +181,9 @@ def test_only_the_node_decides_on_its_arrivals(node: Installation, tmp_path: Pat
 
 def records_of(side: Installation) -> dict[str, Any]:
     """Return what a side says of the records of the link."""
-    found = list_links(side.home, side.store, side.exchange.journal)["links"]
-    TypeAdapter(LinkView).validate_python(found[0])
-    assert found[0]["link"] == side.link.name
-    records: dict[str, Any] = found[0]["records"]
-    return records
+    found = list_links(side.home, side.store, side.exchange.journal).links[0]
+    assert found.link == side.link.name and found.records is not None
+    return asdict(found.records)
 
 
 def test_what_is_not_at_the_centre_yet_is_said(node: Installation, centre: Installation) -> None:
