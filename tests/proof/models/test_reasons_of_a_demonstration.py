@@ -11,7 +11,7 @@ from engine.explanation.reasons import Reason, make_whole_reason
 from engine.ports import Contribution, Evidence
 from engine.storage.database import Store
 from engine.storage.home import Home
-from tests.support.reason_audit import (
+from tests.proof.models.reason_audit import (
     RecordedReasons,
     audit,
     read_referrals,

@@ -18,7 +18,7 @@ from features.catalogue.spec import Feature
 from models.explanation import reason_sentences
 from models.explanation.feature_wording import Wording, word_feature
 from models.explanation.reason_sentences import FEWEST, MOST, Eligibility, sentences, topic
-from tests.support.reason_audit import RecordedReasons, audit
+from tests.proof.models.reason_audit import RecordedReasons, audit
 
 NAN = float("nan")
 ARRIVAL = Arrival(
