@@ -300,13 +300,6 @@ AREA: Final = Area(
         "decision_identifiers": TableRule(
             erased_by=("seq",), identity=("text", "kind", "seq"), shown=("kind", "seq")
         ),
-        "identifier_log": TableRule(
-            kept="empty: an erasure merges it first",
-            not_compared="its rows are compared with those of decision_identifiers, likewise",
-        ),
-        "identifier_merge": TableRule(
-            kept="numbers of records", not_compared="no projection: how far that is"
-        ),
         "reviews": _BY_RECORD,
         "acts": _BY_RECORD,
         "corrections": _BY_RECORD,

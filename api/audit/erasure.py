@@ -52,7 +52,6 @@ from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import DECISION, SENSITIVE_READ, ErasureGrounds
-from engine.queue.identifier_index import settle as settle_identifiers
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import holds_vehicle
 from engine.storage.database import Store, execute_many, fetch_rows, split_in_slices
@@ -95,7 +94,6 @@ class ErasedRows:
             query = select(table.c.decision_id).where(table.c.seq.in_(some))
             self.decisions += connection.scalars(query)
         keys = self._read_keys(connection)
-        settle_identifiers(connection)  # so that their table has all of them
         for name, rule in list_tables().items():
             for column in rule.erased_by:
                 self._erase(connection, list_declared_tables().tables[name], column, rule.blanked)

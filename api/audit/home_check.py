@@ -55,8 +55,6 @@ from engine.journal.entries import JournalFault
 from engine.journal.journal import BODIES, IDENTITY, JOURNAL, Journal
 from engine.journal.kinds import SECRETS_DROPPED
 from engine.journal.receipts import KEY_FILE, Receipt, public_key_of
-from engine.queue.identifier_index import settle as settle_identifiers
-from engine.queue.identifier_index import void as void_identifiers
 from engine.storage.database import Store, insert_rows, read_any_text
 from engine.storage.dialect import Dialect
 from engine.storage.home import Home
@@ -221,7 +219,6 @@ def rebuild_home(home: Home, store: Store) -> Rebuilt:
             replay = checked.replay(secrets.restorers())
             _refuse(list(replay.advance(live, replayed)))
             tables = checked.filled(replayed, replay)
-            settle_identifiers(replayed)
         dropped = sorted(secrets.dropped - revoked_rows(replayed))
         with store.write() as live:
             if Journal(store).head(live).seq != replay.seq:
@@ -229,7 +226,6 @@ def rebuild_home(home: Home, store: Store) -> Rebuilt:
             counts = {t.name: _replace(live, replayed, t, replay=replay) for t in tables}
             if COUNTERS.name in counts:
                 void_log(live)
-            void_identifiers(live)
             _restore_indexes(live, tables)
     if dropped:
         rows = [{"table": table, "key": key} for table, key in dropped]

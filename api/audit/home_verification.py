@@ -44,8 +44,6 @@ from engine.journal.kinds import (
     JournalFindings,
 )
 from engine.journal.receipts import public_key_of
-from engine.queue.identifier_index import IDENTIFIERS
-from engine.queue.identifier_index import read_waiting as read_waiting_identifiers
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.storage.database import Store, fetch_rows, read_any_text
 from engine.storage.home import Home
@@ -66,7 +64,6 @@ COUNTED = (
 """Tables of the counters: compared with one backfill, which only a command can make."""
 BEHIND: Mapping[str, Callable[[Connection], Sequence[tuple[Any, ...]]]] = {
     COUNTERS.name: read_waiting_counters,
-    IDENTIFIERS.name: read_waiting_identifiers,
 }
 """What reads the rows of a table that are not written to it yet."""
 

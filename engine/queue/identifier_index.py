@@ -5,26 +5,15 @@ so that one range of the index answers a search for the beginning of an identifi
 characters in a row of a plate, for the digits of a container and for the last characters of a VIN.
 Texts are UTF-8 bytes, whose order is the same on both stores. Drivers are not in it: their
 pseudonyms are for models.
-
-Eighteen texts of a decision lie on as many pages of their table, so they are written behind. The
-transaction that records decisions puts their texts in one row of a log. Once the log is long enough
-a part of it is frozen, and every later append merges a slice of that part, sorted by key, so that
-texts that share a page are written together. A row is its own key and never changes; a search reads
-the log too, in its own snapshot.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from operator import attrgetter
-from secrets import randbits
-from struct import Struct
-from struct import error as StructError  # noqa: N812 - named as a class is
 from typing import Any
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
     LargeBinary,
@@ -37,23 +26,10 @@ from sqlalchemy import (
 )
 
 from engine.domain.identifiers import fold
-from engine.errors import DamagedStoreError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import DECISION
 from engine.queue.queue import DECISIONS
-from engine.storage.database import (
-    METADATA,
-    Int64,
-    declare_columns,
-    execute_many,
-    fetch_rows,
-    insert_rows,
-    memory_of,
-    record_table,
-    split_in_slices,
-    upsert_rows,
-)
-from engine.storage.dialect import Dialect
+from engine.storage.database import METADATA, Int64, declare_columns, insert_rows
 
 IDENTIFIERS = Table(
     "decision_identifiers",
@@ -64,179 +40,6 @@ IDENTIFIERS = Table(
     PrimaryKeyConstraint("text", "kind", "seq", name="decision_identifiers_pk"),
     sqlite_with_rowid=False,
 )
-IDENTIFIER_LOG = record_table("identifier_log", *declare_columns(LargeBinary, "texts"))
-"""Rows that may not be in their table yet: those of decisions that were recorded together, under
-the number of the last of them."""
-IDENTIFIER_MERGE = Table(
-    "identifier_merge",
-    METADATA,
-    Column("one", SmallInteger, primary_key=True, autoincrement=False),
-    *declare_columns(Int64, "run", "frozen", "reached"),
-)
-"""One row, how far the log is merged; see :class:`MergeState`. None before the first merge."""
-
-LONGEST_LOG = 2_000
-"""Records from the oldest of the log to the newest from which on it is frozen: 36,000 texts."""
-MOST_LOGGED = 256
-"""Decisions of one append up to which they go to the log; more are a bulk and go to the table."""
-MERGED_EACH, LEAST_MERGED = 2, 64
-"""Rows that an append merges for each that it adds, and at least: a merge is over before the next
-one begins."""
-
-IdentifierText = tuple[bytes, int]
-"""(folded text, kind of identifier)."""
-IdentifierRow = tuple[bytes, int, int]
-"""(folded text, kind of identifier, number of the record)."""
-
-_NAME = "identifier merge"
-_DECISION, _TEXT = Struct("<qH"), Struct("<BH")
-"""Number of the record and how many texts follow; kind and length of one."""
-_STATE = "SELECT run, frozen, reached, (SELECT MAX(seq) FROM journal) AS head FROM identifier_merge"
-_ENDS = "SELECT (SELECT min(seq) FROM identifier_log), (SELECT max(seq) FROM identifier_log)"
-_LOG = "SELECT seq, texts FROM identifier_log WHERE seq > ? AND seq <= ? ORDER BY seq"
-_DELETE = "DELETE FROM identifier_log WHERE seq <= ?"
-_END = (1 << 63) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class MergeState:
-    """How far a frozen part of the log is merged."""
-
-    run: int = 0
-    """Drawn for every merge, so that no process goes on with rows that it remembers of another."""
-    frozen: int = 0
-    """Number of the last record of the frozen part; 0 where nothing is being merged."""
-    reached: int = 0
-    """Rows of it, sorted by key, that are in the table."""
-
-
-def append(
-    connection: Connection, decisions: Sequence[tuple[int, Sequence[IdentifierText]]]
-) -> None:
-    """Keep the texts of some decisions by the number of their record, and merge a slice.
-
-    Inside the writer's transaction, decisions in the order of their records.
-    """
-    if not decisions:
-        return
-    if len(decisions) > MOST_LOGGED:
-        rows = [(*text, seq) for seq, texts in decisions for text in texts]
-        _insert(connection, rows)
-        return
-    added = sum(len(texts) for _, texts in decisions)
-    _merge_slice(connection, most=max(LEAST_MERGED, MERGED_EACH * added))
-    packed = b"".join([_pack(*one) for one in decisions])
-    insert_rows(connection, IDENTIFIER_LOG, [(decisions[-1][0], packed)])
-
-
-def settle(connection: Connection) -> None:
-    """Merge all of the log, and empty it, inside the writer's transaction."""
-    _insert(connection, read_waiting(connection))
-    _empty(connection, upto=_END)
-
-
-def void(connection: Connection) -> None:
-    """Empty the log where the table is replaced, inside the writer's transaction."""
-    _empty(connection, upto=_END)
-
-
-def read_waiting(connection: Connection) -> list[IdentifierRow]:
-    """Return the rows that a snapshot has in the log alone, sorted by key."""
-    state = _read_state(connection)
-    frozen = sorted(_read_rows(connection, 0, state.frozen))[state.reached :]
-    return sorted([*frozen, *_read_rows(connection, state.frozen, _END)])
-
-
-def read_logged(connection: Connection, part: bytes) -> Iterator[IdentifierRow]:
-    """Yield the rows of the log, merged or not, that were recorded together with a text's part."""
-    for seq, packed in fetch_rows(connection, _LOG, [0, _END]):
-        if part in (texts := bytes(packed)):
-            yield from _unpack(seq, texts)
-
-
-def _merge_slice(connection: Connection, *, most: int) -> None:
-    state = _read_state(connection)
-    if not state.frozen:
-        ((oldest, newest),) = fetch_rows(connection, _ENDS)
-        if oldest is None or newest - oldest < LONGEST_LOG:
-            return
-        state = MergeState(randbits(62), newest)
-    rows = _frozen_rows(connection, state)
-    part = rows[state.reached : state.reached + most]
-    _insert(connection, part)
-    if state.reached + len(part) == len(rows):
-        _empty(connection, upto=state.frozen)
-    else:
-        _write_state(connection, MergeState(state.run, state.frozen, state.reached + len(part)))
-
-
-def _frozen_rows(connection: Connection, state: MergeState) -> list[IdentifierRow]:
-    """Return what is being merged, sorted by key; read from the log once a run and process."""
-    memory = memory_of(connection)
-    found: tuple[int, list[IdentifierRow]] | None = memory.get(_NAME)
-    if found is None or found[0] != state.run:
-        found = memory[_NAME] = state.run, sorted(_read_rows(connection, 0, state.frozen))
-    return found[1]
-
-
-def _insert(connection: Connection, rows: Sequence[IdentifierRow]) -> None:
-    # A row that an edit put there must not keep decisions from being recorded.
-    insert_rows(connection, IDENTIFIERS, rows, skips_known=True)
-
-
-def _empty(connection: Connection, *, upto: int) -> None:
-    execute_many(connection, Dialect.of(connection).spell(_DELETE), [(upto,)])
-    _write_state(connection, MergeState())
-    memory_of(connection).pop(_NAME, None)
-
-
-def _read_state(connection: Connection) -> MergeState:
-    """Return how far a merge is; raises ``DamagedStoreError`` for more than there are records."""
-    for run, frozen, reached, head in fetch_rows(connection, _STATE):
-        if frozen > (head or _END):
-            why = "identifier_merge: the journal has not come as far as it says"
-            raise DamagedStoreError(why, IDENTIFIER_MERGE.name, "one 1")
-        return MergeState(run, frozen, reached)
-    return MergeState()
-
-
-def _write_state(connection: Connection, state: MergeState) -> None:
-    upsert_rows(connection, IDENTIFIER_MERGE, [(1, state.run, state.frozen, state.reached)])
-
-
-def _read_rows(connection: Connection, after: int, upto: int) -> list[IdentifierRow]:
-    found = fetch_rows(connection, _LOG, [after, upto])
-    return [row for seq, packed in found for row in _unpack(seq, packed)]
-
-
-def _pack(seq: int, texts: Sequence[IdentifierText]) -> bytes:
-    each = [_TEXT.pack(kind, len(text)) + text for text, kind in texts]
-    return b"".join((_DECISION.pack(seq, len(each)), *each))
-
-
-def _unpack(key: int, packed: bytes) -> list[IdentifierRow]:
-    """Return the rows that were packed together under a key, the number of their last record.
-
-    Raises ``DamagedStoreError`` if the key is another.
-    """
-    last, rows = 0, list[IdentifierRow]()
-    try:
-        packed, at = bytes(packed), 0
-        while at < len(packed):
-            last, count = _DECISION.unpack_from(packed, at)
-            at += _DECISION.size
-            for _ in range(count):
-                kind, size = _TEXT.unpack_from(packed, at)
-                begin = at + _TEXT.size
-                at = begin + size
-                rows.append((packed[begin:at], kind, last))
-    except (StructError, TypeError):
-        last = 0
-    if last != key:
-        row = f"seq {key}"
-        why = f"identifier_log, {row}: its key is not the number of the last record in it"
-        raise DamagedStoreError(why, IDENTIFIER_LOG.name, row)
-    return rows
 
 
 class IdentifierKind(IntEnum):
@@ -265,8 +68,6 @@ class IdentifierKind(IntEnum):
 
 SHORTEST_SEARCH = 3
 """Characters of the shortest text, folded, that may be looked for."""
-_AT_ONCE = 500
-"""Numbers of records in one statement."""
 _PAPERS = (
     (IdentifierKind.DECLARATION, "declaration_id"),
     (IdentifierKind.TIR, "tir_carnet"),
@@ -322,8 +123,13 @@ class IdentifierProjection:
 
     def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Add those of new decisions."""
-        found = list_bodies(entries, DECISION)
-        append(connection, [(entry.seq, list_texts(body)) for entry, body in found])
+        rows = [
+            (*text, entry.seq)
+            for entry, body in list_bodies(entries, DECISION)
+            for text in list_texts(body)
+        ]
+        # A row that an edit put there must not keep decisions from being recorded.
+        insert_rows(connection, IDENTIFIERS, sorted(rows), skips_known=True)
 
 
 def list_texts(body: Mapping[str, Any]) -> list[tuple[bytes, int]]:
@@ -374,7 +180,6 @@ def find_decisions(
     if len(asked) < SHORTEST_SEARCH:
         return []
     text = asked.encode("utf-8", "surrogatepass")
-    kinds = _find_logged(connection, text)
     columns = (_D.seq, _D.decision_id, _D.crossing_id, _D.post, _D.known_at)
     query = select(*columns, _D.channel, _D.waiting, _D.amends).order_by(_D.seq.desc()).limit(most)
     if before is not None:
@@ -385,23 +190,12 @@ def find_decisions(
         query = query.where(_D.post.not_in(hidden))
     is_match = _match(text)
     matched = select(_I.seq).where(is_match).distinct().subquery()
-    rows = list(connection.execute(query.join(matched, matched.c.seq == _D.seq)))
-    for some in split_in_slices(sorted(kinds, reverse=True), _AT_ONCE):
-        rows += connection.execute(query.where(_D.seq.in_(some)))
-    newest = sorted(dict.fromkeys(rows), key=attrgetter("seq"), reverse=True)[:most]
+    newest = list(connection.execute(query.join(matched, matched.c.seq == _D.seq)))
+    kinds: defaultdict[int, set[IdentifierKind]] = defaultdict(set)
     of_found = select(_I.seq, _I.kind).where(is_match, _I.seq.in_([row.seq for row in newest]))
     for seq, kind in connection.execute(of_found):
         kinds[seq].add(IdentifierKind(kind))
     return [FoundDecision(*row, kinds=sorted(kinds[row.seq])) for row in newest]
-
-
-def _find_logged(connection: Connection, asked: bytes) -> defaultdict[int, set[IdentifierKind]]:
-    """Return the records that a text finds in the log, and by which of their identifiers."""
-    found: defaultdict[int, set[IdentifierKind]] = defaultdict(set)
-    for text, kind, seq in read_logged(connection, asked):
-        if text == asked if kind in _WHOLE else text.startswith(asked):
-            found[seq].add(IdentifierKind(kind))
-    return found
 
 
 def _match(asked: bytes) -> ColumnElement[bool]:

@@ -351,27 +351,25 @@ def insert_rows(
     Where a row is refused the transaction must be undone: some may be inserted. ``skips_known``
     leaves a row as it is whose key is there already.
     """
-    dialect, whole = Dialect.of(connection), 0
+    dialect = Dialect.of(connection)
     known = " ON CONFLICT DO NOTHING" if skips_known else ""
     if len(rows) >= _MANY and not dialect.is_sqlite and not skips_known:
         sql, types = copy_from(table, connection.dialect)
         with _raise_as_ours(connection):
             _queue_of(connection).copy(sql, types, rows)
         return
-    together = _TOGETHER if dialect.is_sqlite else max(1, _PARAMETERS // len(table.columns))
-    if len(rows) >= (_MANY if dialect.is_sqlite else together):
-        whole = len(rows) // together * together
-        starts = range(0, whole, together)
-        joined = [list(chain.from_iterable(rows[at : at + together])) for at in starts]
-        execute_many(connection, dialect.insert_together(table, together) + known, joined)
+    together = max(1, _PARAMETERS // len(table.columns))
+    whole = len(rows) // together * together
+    starts = range(0, whole, together)
+    joined = [list(chain.from_iterable(rows[at : at + together])) for at in starts]
+    execute_many(connection, dialect.insert_together(table, together) + known, joined)
     execute_many(connection, dialect.insert(table) + known, rows[whole:])
 
 
-_TOGETHER, _MANY = 128, 256
-"""Rows in one statement on SQLite, where there are many: half the time of one by one. On PostgreSQL
-so many are copied."""
+_MANY = 256
+"""Rows that PostgreSQL is given by a copy."""
 _PARAMETERS = 50
-"""Of one statement on PostgreSQL: its driver takes one with more apart again each time."""
+"""Parameters of one insertion. The driver of PostgreSQL parses a longer one again each time."""
 
 
 def take_statistics(connection: Connection, tables: Iterable[Table]) -> None:

@@ -12,7 +12,6 @@ from functools import cache
 from hashlib import blake2b
 from math import nan
 from struct import Struct, pack, unpack_from
-from threading import Event
 from typing import Any
 
 import numpy as np
@@ -154,17 +153,10 @@ def load_kernels() -> None:
     _, _, blocks = pack_blocks(np.ones(1, np.int64), np.ones(1, np.int64), _ONE, 1)
     pick_states(blocks, [2])
     unpack_block(*blocks)
-    _LOADED.set()
-
-
-def has_kernels() -> bool:
-    """Tell whether the compiler is loaded, so that a writer need not wait for it."""
-    return _LOADED.is_set()
 
 
 _CUT_OFF = "counters: a block of states is cut off"
 _ONE = np.ones((1, 1), np.int64)
-_LOADED = Event()
 
 
 def expand_rows(rows: Iterable[Sequence[Any]]) -> Iterator[Row]:

@@ -16,8 +16,7 @@ in which they became known; hot entities are summed in memory.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby, islice, repeat
-from operator import itemgetter
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -49,7 +48,6 @@ from features.online.counter_log import (
 from features.online.counter_states import (
     StateLayout,
     expand_rows,
-    has_kernels,
     is_block,
     list_layouts,
     pack_blocks,
@@ -418,29 +416,6 @@ def insert_states(connection: Connection, rows: Iterable[Row]) -> None:
         else:
             *numbers, states = map(list, zip(*chunk, strict=True))
             execute_many(connection, _INSERT, [[*map(_array, numbers), states]])
-
-
-def insert_merged(connection: Connection, rows: Sequence[Row], sums: Mapping[int, int]) -> None:
-    """Insert rows in the order of the table, as blocks where no writer waits for the compiler.
-
-    ``sums`` says of each group's number how many sums its states have; one of another plan stays.
-    """
-    insert_states(connection, _pack_rows(rows, sums) if has_kernels() else rows)
-
-
-def _pack_rows(rows: Sequence[Row], sums: Mapping[int, int]) -> list[Row]:
-    packed: list[Row] = []
-    for number, those in groupby(rows, key=itemgetter(0)):
-        if number not in sums:
-            packed += those
-            continue
-        _, entities, times, states = zip(*those, strict=True)
-        # Writable, as a load has them: the kernel would be compiled again for others.
-        numbers = np.frombuffer(bytearray().join(states), "<i8").reshape(len(states), -1)
-        keys, known_at = np.array(entities, np.int64), np.array(times, np.int64)
-        blocks = pack_blocks(keys, known_at, numbers, sums[number])
-        packed += zip(repeat(number), *blocks, strict=False)
-    return packed
 
 
 def copy_counters(

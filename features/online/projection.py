@@ -11,7 +11,6 @@ here.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -49,7 +48,7 @@ from features.online.counter_store import (
     CountedEvent,
     CounterState,
     StreamGroups,
-    insert_merged,
+    insert_states,
     measures,
 )
 from features.online.crossing_index import (
@@ -137,8 +136,6 @@ class CounterProjection:
         place = self._groups[CROSSINGS.name].known_at_place
         self._known_at = [place(found[Group(CROSSINGS.name, by)]) for by in pairs]
         self._width = len(plan.lookups)
-        sums = {layout.number: len(layout.sums) for layout in found.values()}
-        self._insert = partial(insert_merged, sums=sums)
         self._searched = PlaceCounter(plan)
         self._spread = SpreadSnapshots(plan)
 
@@ -159,7 +156,7 @@ class CounterProjection:
             passed = list(self._yield_passed_hits(connection, hits, stated))
             added += self._count(connection, passed)
         added.sort(key=itemgetter(0))
-        append_rows(connection, added, self._insert)
+        append_rows(connection, added, insert_states)
         _keep(connection, known)
         self._searched.count(connection, list(_yield_searches(known, events, stated)))
         self._spread.note(connection, counted)

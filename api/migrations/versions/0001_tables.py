@@ -143,18 +143,6 @@ sa.Table(
     sqlite_with_rowid=False,
 )
 sa.Table(
-    "identifier_log",
-    TABLES,
-    *_columns(INT64, "seq", key=True),
-    *_columns(BYTES, "texts"),
-)
-sa.Table(
-    "identifier_merge",
-    TABLES,
-    *_columns(SMALL, "one", key=True),
-    *_columns(INT64, "run", "frozen", "reached"),
-)
-sa.Table(
     "reviews",
     TABLES,
     *_columns(INT64, "seq", key=True),

@@ -182,7 +182,6 @@ UNREADABLE = (
     "UPDATE users SET role = CAST(X'ff' AS TEXT) WHERE name = 'ada'",
     "UPDATE shifts SET seed = CAST(seed AS TEXT)",
     "UPDATE spread_head SET cut = 'none'",
-    "UPDATE identifier_log SET texts = CAST(texts AS TEXT)",
     "UPDATE counter_log SET known_at = 2000000000000000 "
     "WHERE known_at = (SELECT MIN(known_at) FROM counter_log)",
     "INSERT INTO counter_merge VALUES (1, 7, 2000000000000000, 0, -1, 0, 0)",

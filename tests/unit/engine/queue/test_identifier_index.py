@@ -5,8 +5,15 @@ from random import Random
 import pytest
 
 from engine.domain.identifiers import fold
+from engine.journal.entries import Draft, Entry
+from engine.journal.kinds import DECISION
 from engine.queue import identifier_index
-from engine.queue.identifier_index import IDENTIFIERS, find_decisions, list_texts
+from engine.queue.identifier_index import (
+    IDENTIFIERS,
+    IdentifierProjection,
+    find_decisions,
+    list_texts,
+)
 from engine.queue.queue import DECISIONS
 from engine.storage.database import Store, insert_rows
 from tests.unit.engine.queue.test_release_audits import row
@@ -62,3 +69,13 @@ def test_any_part_of_a_plate_is_found_on_both_stores(
         connection.execute(DECISIONS.insert(), [row(500)])
         insert_rows(connection, IDENTIFIERS, [(*key, 500) for key in list_texts(body(500))])
     assert find(filled, "0500ÿ") == [] and find(filled, PLATE.format(number=500)) == [500]
+
+
+def test_a_row_that_is_there_already_keeps_no_decision_out(store: Store) -> None:
+    """An edit may have put it there."""
+    with store.write() as connection:
+        connection.execute(DECISIONS.insert(), [row(9)])
+        insert_rows(connection, IDENTIFIERS, [(*list_texts(body(9))[0], 9)])
+        entry = Entry("", 9, 9, DECISION, "", "", b"", b"")
+        IdentifierProjection().apply(connection, [(entry, Draft(DECISION, "", "", body(9)))])
+    assert find(store, PLATE.format(number=9)) == find(store, f"XTA210990{9:08d}") == [9]

@@ -18,7 +18,7 @@ from features.offline.encoded_history import read_log
 from features.online import counter_log, counter_store
 from features.online.backfill import backfill
 from features.online.counter_log import Row, read_waiting, settle_log
-from features.online.counter_states import expand_rows, is_block, pack_blocks
+from features.online.counter_states import expand_rows, pack_blocks
 from features.online.counter_store import Ints, insert_states
 from features.online.projection import CounterProjection
 from tests.unit.features.online.record_batches import Step, batches, name_of, steps
@@ -29,12 +29,6 @@ from tests.unit.features.random_histories import tables as to_tables
 FOUND = history(7, 36, step=HOUR, crowd=9)
 FEW = 6
 _ALL = "SELECT grp, entity, known_at, state FROM counters ORDER BY grp, entity, known_at"
-
-
-@pytest.fixture(autouse=True, params=["states", "blocks"])
-def _form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let merges write single states, as before the compiler is loaded, or blocks."""
-    monkeypatch.setattr(counter_store, "has_kernels", lambda: request.param == "blocks")
 
 
 def record_history(store: Store, found: History = FOUND) -> Replay:
@@ -130,37 +124,23 @@ def list_arrivals(replay: Replay) -> tuple[list[Arrival], list[int]]:
     return arrivals, [cut] * len(arrivals)
 
 
-def test_a_merge_writes_what_it_has_of_an_entity_as_a_block(
-    store: Store, request: pytest.FixtureRequest
-) -> None:
-    record_history(store)
-    with store.read() as connection:
-        rows = [bytes(row[3]) for row in fetch_rows(connection, _ALL)]
-        states = len(list_rows(connection)) - len(read_waiting(connection))
-    if "blocks" in request.node.name:
-        assert any(map(is_block, rows))  # snapshots of spread finds do not come by the log
-        assert len(rows) < states
-    else:
-        assert not any(map(is_block, rows))
-        assert len(rows) == states
-
-
 def test_a_block_under_the_time_of_its_last_state_is_caught(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
     def pack_late(entity: Ints, known_at: Ints, states: Ints, sums: int) -> Any:
-        names, _, blocks = pack_blocks(entity, known_at, states, sums)
-        last = [int(known_at[entity == name].max()) for name in names]
-        return names, last, blocks
+        names, times, blocks = pack_blocks(entity, known_at, states, sums)
+        first = set(zip(names, times, strict=True))
+        rows = zip(entity.tolist(), known_at.tolist(), strict=True)
+        begins = [place for place, row in enumerate(rows) if row in first]
+        return names, [int(known_at[end - 1]) for end in (*begins[1:], len(entity))], blocks
 
-    monkeypatch.setattr(counter_store, "pack_blocks", pack_late)
-    monkeypatch.setattr(counter_store, "has_kernels", lambda: True)
     replay = record_history(store)
     with store.read() as connection:
         found = list_rows(connection)
-    monkeypatch.undo()
-    assert set(filled_at_once(store, replay)) - set(found)
+    assert filled_at_once(store, replay) == found
+    monkeypatch.setattr(counter_store, "pack_blocks", pack_late)
+    assert set(found) - set(filled_at_once(store, replay))
 
 
 class KilledError(Exception):

@@ -22,7 +22,6 @@ from api.service.assembly import open_store
 from engine.audit.store_comparison import name_row
 from engine.journal.areas import list_declared_tables
 from engine.journal.entries import JournalFault
-from engine.queue import identifier_index
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.online import counter_log
@@ -36,13 +35,12 @@ JOURNAL = ("journal", "journal_bodies", "journal_identity")
 UNCOMPARED: Mapping[str, Sequence[str]] = {
     "clock_anchors": (),
     "counter_merge": ("generation", "merged", "frozen", "grp", "entity", "reached"),
-    "identifier_merge": ("run", "frozen", "reached"),
     "journal_identity": ("created",),
     "webhook_cursors": (),
     "webhook_deliveries": (),
 }
 """Tables that ``verify`` does not compare, as docs/threats.md lists them: which columns, or all."""
-MERGED = ("counters", "decision_identifiers")
+MERGED = ("counters",)
 """Tables whose rows wait elsewhere until they are merged."""
 MOST_COLUMNS = max(len(table.columns) for table in list_declared_tables().tables.values())
 SAMPLE = (1, 4)
@@ -127,7 +125,6 @@ def list_missed(home: Home, store: Store, names: Sequence[str], at: int | None) 
     with open_rolled_back(store) as connection:
         if names == MERGED:
             counter_log.settle_log(connection, insert_counters)
-            identifier_index.settle(connection)
         for edits in plan_edits(connection, names, at):
             nested = connection.begin_nested()
             for edit in edits:
@@ -220,7 +217,7 @@ def test_a_value_of_another_type_is_named_in_every_column(home: Home, store: Sto
     assert list_named_types(faults) == set(changed)
 
 
-@pytest.mark.parametrize("column", ["shifts.seed", "access_keys.digest", "identifier_log.texts"])
+@pytest.mark.parametrize("column", ["shifts.seed", "access_keys.digest"])
 def test_without_a_look_at_types_a_reader_stumbles_or_names_no_row(
     home: Home, store: Store, column: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,15 +251,6 @@ MOVED = {
     "all that is merged": (
         "INSERT INTO counter_merge VALUES (1, 7, 2000000000000000, 0, -1, 0, 0)",
         ("counter_merge", "one 1"),
-    ),
-    "a row of the identifiers": (
-        "UPDATE identifier_log SET seq = seq + 100000 "
-        "WHERE seq = (SELECT MIN(seq) FROM identifier_log)",
-        None,
-    ),
-    "identifiers that are merged": (
-        "INSERT INTO identifier_merge VALUES (1, 7, 1000000, 0)",
-        ("identifier_merge", "one 1"),
     ),
 }
 """Keys that were moved away from what they index, and how the fault names the row."""
