@@ -6,8 +6,7 @@ would show which vehicles were picked at random. Supervisors and analysts see th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -16,13 +15,12 @@ from sqlalchemy import Connection
 
 from api.auth.callers import Caller
 from api.auth.permissions import MACHINES
-from api.decisions.answers import ChannelCode
 from api.http.access import check_post
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Time
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of, find_formats
 from api.http.responses import answer, creates, document_problems, json_router
-from api.service.runtime import Runtime, SignedAnswers
+from api.service.runtime import Runtime
 from api.web.page_route import PageRoute, TheVisit
 from engine.decision.decision import Band, Mode
 from engine.declarations.lodgings import (
@@ -38,7 +36,8 @@ from engine.declarations.lodgings import (
     read_uses,
 )
 from engine.domain.advance_declarations import AdvanceDeclaration, Cancellation, MatchKind
-from engine.domain.records import Identifier, PostCode, Time
+from engine.domain.records import Identifier, PostCode
+from engine.domain.records import Time as AskedTime
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, micros, moment, rfc3339
 from engine.errors import ErasedError, NotFoundError
@@ -46,6 +45,7 @@ from engine.journal.batch_worker import StoredRecord, read_stored
 from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.journal.kinds import DECLARATION_CANCELLED, DECLARATION_LODGED
 from engine.journal.receipts import Receipt
+from engine.selection import ChannelCode
 from engine.targeting.forecast import ExpectedArrival
 
 State = Literal["lodged", "expected", "arrived", "expired", "cancelled"]
@@ -61,18 +61,20 @@ MissingCode = Literal[
 ]
 
 
-class AcknowledgedDeclaration(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedDeclaration(Answer):
     """A version of a declaration ahead, or its cancellation, that stands in the journal."""
 
     kind: Literal["declaration_lodged", "declaration_cancelled"]
     id: str
     version: int
     """Counted from 1; a cancellation is the last one."""
-    received_at: datetime
+    received_at: Time
     receipt: Receipt
 
 
-class ProvisionalRisk(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionalRisk(Answer):
     """What is to be expected of the vehicle, as of now; drawn, counted and recorded nowhere."""
 
     provisional: Literal[True]
@@ -86,7 +88,8 @@ class ProvisionalRisk(AnswerSchema):
     model_version: str | None
 
 
-class ExpectedDeclaration(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedDeclaration(Answer):
     """A declaration ahead, as a list has it."""
 
     declaration_id: str
@@ -95,10 +98,10 @@ class ExpectedDeclaration(AnswerSchema):
     post: str | None
     """Null where it is expected at any post."""
     direction: Literal["entry", "exit"] | None
-    due_at: datetime
+    due_at: Time
     """When it is expected; when it was lodged, where it does not say."""
-    arrives_from: datetime | None
-    arrives_until: datetime | None
+    arrives_from: Time | None
+    arrives_until: Time | None
     plates: list[str]
     vehicle_classes: list[str]
     vehicles: int
@@ -108,29 +111,38 @@ class ExpectedDeclaration(AnswerSchema):
     items: int
     missing: list[MissingCode]
     """What is not known of it."""
-    provisional: ProvisionalRisk | None = None
-    """For supervisors and analysts, where the post is known."""
 
 
-class ExpectedDeclarations(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastDeclaration(ExpectedDeclaration):
+    """The same, for supervisors and analysts."""
+
+    provisional: ProvisionalRisk | None
+    """Null where the post is not known, and for a cancelled one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedDeclarations(Answer):
     """Declarations ahead, the first expected first."""
 
     tables = ("declarations",)
-    declarations: list[ExpectedDeclaration]
+    declarations: Sequence[ForecastDeclaration | ExpectedDeclaration]
     next_before: int | None
     """For ``before``, to read on; null where these are all."""
 
 
-class DeclarationVersion(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class DeclarationVersion(Answer):
     """One version of a declaration ahead."""
 
     version: int
     state: Literal["lodged", "cancelled"]
-    received_at: datetime
+    received_at: Time
     receipt: Receipt
 
 
-class VehicleUse(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleUse(Answer):
     """A vehicle that came, and the version that it was decided with."""
 
     vehicle: int
@@ -140,6 +152,7 @@ class VehicleUse(AnswerSchema):
     matched_by: MatchKind
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeclarationView(ExpectedDeclaration):
     """One declaration ahead with its content, its versions and the vehicles that came."""
 
@@ -151,9 +164,17 @@ class DeclarationView(ExpectedDeclaration):
     """Null for a declarant."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastDeclarationView(DeclarationView):
+    """The same, for supervisors and analysts."""
+
+    provisional: ProvisionalRisk | None
+    """Null where the post is not known, and for a cancelled one."""
+
+
 def lodge(
     service: Runtime, caller: Caller, lodged: AdvanceDeclaration, key: str | None
-) -> dict[str, Any]:
+) -> AcknowledgedDeclaration:
     """Record a version of a declaration; its present content sent again changes nothing.
 
     Raises ``ConflictError`` for an identifier of another sender or of a cancelled declaration.
@@ -170,7 +191,7 @@ def lodge(
             lambda snapshot: draft_version(snapshot, lodged, by=caller.person, claim=asked),
         )
         service.metrics.lodgings.labels("lodged" if found.body["version"] == 1 else "amended").inc()
-    return acknowledge(service.answers, found)
+    return _acknowledge(service, found)
 
 
 def _claim_version(caller: Caller, lodged: AdvanceDeclaration, key: str | None) -> IdempotencyClaim:
@@ -201,7 +222,7 @@ def cancel(
     declaration_id: str,
     cancellation: Cancellation,
     key: str | None,
-) -> dict[str, Any]:
+) -> AcknowledgedDeclaration:
     """Record that a declaration is withdrawn; raises ``NotFoundError``, ``ConflictError``."""
     with service.store.read() as snapshot:
         known = find_current(snapshot, declaration_id)
@@ -220,14 +241,18 @@ def cancel(
     )
     if is_new:
         service.metrics.lodgings.labels("cancelled").inc()
-    return acknowledge(service.answers, found)
+    return _acknowledge(service, found)
 
 
-def acknowledge(answers: SignedAnswers, found: StoredRecord) -> dict[str, Any]:
-    """Return the acknowledgement of a version or a cancellation."""
-    about = {"kind": found.entry.kind, "id": found.entry.subject, "version": found.body["version"]}
-    receipt = answers.signer.sign(found.entry).to_json()
-    return about | {"received_at": rfc3339(found.entry.known_at), "receipt": receipt}
+def _acknowledge(service: Runtime, found: StoredRecord) -> AcknowledgedDeclaration:
+    kind: Any = found.entry.kind
+    return AcknowledgedDeclaration(
+        kind=kind,
+        id=found.entry.subject,
+        version=found.body["version"],
+        received_at=rfc3339(found.entry.known_at),
+        receipt=service.signer.sign(found.entry),
+    )
 
 
 SEE_RISK = frozenset({Role.SUPERVISOR, Role.ANALYST})
@@ -242,8 +267,9 @@ class DeclarationReader:
         self._snapshot = snapshot
         self._now = service.journal.now(snapshot)
         self._is_sender = caller.role in MACHINES
+        self._sees_risk = caller.role in SEE_RISK
 
-    def list_expected(self, post: str | None, *, most: int, **asked: Any) -> dict[str, Any]:
+    def list_expected(self, post: str | None, *, most: int, **asked: Any) -> ExpectedDeclarations:
         """Return declarations, the first expected first, and where to read on."""
         found = list_current(
             self._snapshot,
@@ -254,23 +280,28 @@ class DeclarationReader:
             most=most + 1,
             **asked,
         )
-        read_on = found[most - 1].seq if len(found) > most else None
-        return {"declarations": self._views(found[:most], at=post), "next_before": read_on}
+        kind = ForecastDeclaration if self._sees_risk else ExpectedDeclaration
+        rows = [kind(**fields) for _, fields in self._read_fields(found[:most], at=post)]
+        return ExpectedDeclarations(rows, found[most - 1].seq if len(found) > most else None)
 
-    def read_declaration(self, declaration_id: str) -> dict[str, Any]:
+    def read_declaration(self, declaration_id: str) -> DeclarationView:
         """Return one declaration with its versions; raises ``NotFoundError``."""
         versions = read_history(self._snapshot, declaration_id)
         last = versions[-1]
         if not self._sees(last):
             raise NotFoundError("declaration", declaration_id)
-        views = self._views([last], at=None, content_of=versions)
-        if not views:
+        rows = self._read_fields([last], at=None, content_of=versions)
+        if not rows:
             raise ErasedError(DECLARATION_LODGED, declaration_id)
+        ((lodged, fields),) = rows
         uses = read_uses(self._snapshot, [declaration_id]).get(declaration_id, [])
-        return views[0] | {
-            "versions": [self._version(one) for one in versions],
-            "uses": None if self._is_sender else [_use(one) for one in uses],
-        }
+        kind = ForecastDeclarationView if self._sees_risk else DeclarationView
+        return kind(
+            **fields,
+            lodged=lodged.model_dump(mode="json", exclude_none=True),
+            versions=[self._describe_version(one) for one in versions],
+            uses=None if self._is_sender else [_describe_use(one) for one in uses],
+        )
 
     def _sees(self, version: LodgedVersion) -> bool:
         if self._is_sender:
@@ -278,20 +309,18 @@ class DeclarationReader:
         is_here = version.post == "" or self._caller.post in (None, version.post)
         return is_here and version.post not in self._caller.hidden_posts
 
-    def _version(self, one: LodgedVersion) -> dict[str, Any]:
-        entry = self._service.journal.entry(self._snapshot, one.seq)
-        receipt = self._service.answers.signer.sign(entry).to_json()
-        known = {"version": one.version, "state": one.state}
-        return known | {"received_at": rfc3339(one.known_at), "receipt": receipt}
+    def _describe_version(self, one: LodgedVersion) -> DeclarationVersion:
+        receipt = self._service.signer.sign(self._service.journal.entry(self._snapshot, one.seq))
+        return DeclarationVersion(one.version, one.state, rfc3339(one.known_at), receipt)
 
-    def _views(
+    def _read_fields(
         self,
         found: Sequence[LodgedVersion],
         *,
         at: str | None,
         content_of: Sequence[LodgedVersion] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Return declarations as JSON values, without those that are erased.
+    ) -> list[tuple[AdvanceDeclaration, dict[str, Any]]]:
+        """Return declarations with the fields of their answers, without those that are erased.
 
         A cancelled one has the content of the version before, which ``content_of`` names.
         """
@@ -303,13 +332,14 @@ class DeclarationReader:
         uses = read_uses(self._snapshot, list(seqs))
         known = [one for one in found if seqs[one.declaration_id] in contents]
         lodged = [contents[seqs[one.declaration_id]] for one in known]
-        forecasts = self._forecast(known, lodged, at=at)
-        return [
-            self._view(one, content, uses.get(one.declaration_id, ()))
-            | ({} if content_of is None else {"lodged": _dump(content)})
-            | forecasts.get(one.seq, {})
-            for one, content in zip(known, lodged, strict=True)
-        ]
+        forecasts = self._forecast(known, lodged, at=at) if self._sees_risk else {}
+        rows = []
+        for one, content in zip(known, lodged, strict=True):
+            fields = self._fields(one, content, uses.get(one.declaration_id, ()))
+            if self._sees_risk:
+                fields["provisional"] = forecasts.get(one.seq)
+            rows.append((content, fields))
+        return rows
 
     def _versions_before(self, found: Sequence[LodgedVersion]) -> list[LodgedVersion]:
         cancelled = (one.declaration_id for one in found if one.is_cancelled)
@@ -321,10 +351,8 @@ class DeclarationReader:
         lodged: Sequence[AdvanceDeclaration],
         *,
         at: str | None,
-    ) -> Mapping[int, dict[str, Any]]:
-        """Return what readers of risk see besides, by record, of what is still expected."""
-        if self._caller.role not in SEE_RISK:
-            return {}
+    ) -> Mapping[int, ProvisionalRisk]:
+        """Return the forecast of each that is still expected, by its record."""
         due = [
             (one.seq, ExpectedArrival(content, one.post or at or "", one.due_at))
             for one, content in zip(known, lodged, strict=True)
@@ -334,15 +362,12 @@ class DeclarationReader:
         found = self._service.forecasts.forecast(
             self._snapshot, [one for _, one in due], as_of=as_of
         )
-        risks = {seq: asdict(one) for (seq, _), one in zip(due, found, strict=True)}
         return {
-            one.seq: {
-                "provisional": risks[one.seq] | {"provisional": True} if one.seq in risks else None
-            }
-            for one in known
+            seq: ProvisionalRisk(provisional=True, **asdict(one))
+            for (seq, _), one in zip(due, found, strict=True)
         }
 
-    def _view(
+    def _fields(
         self, version: LodgedVersion, lodged: AdvanceDeclaration, uses: Sequence[Use]
     ) -> dict[str, Any]:
         first, last = lodged.arrives_from, lodged.arrives_until
@@ -375,8 +400,8 @@ class DeclarationReader:
 
 def read_expected(
     service: Runtime, caller: Caller, post: str | None, *, most: int, **asked: Any
-) -> dict[str, Any]:
-    """Return declarations ahead at a post, or wherever the caller reads; as JSON values."""
+) -> ExpectedDeclarations:
+    """Return declarations ahead at a post, or wherever the caller reads."""
     if post is not None:
         check_post(service.network, caller, post)
     with service.store.read() as snapshot:
@@ -400,14 +425,14 @@ def list_missing(lodged: AdvanceDeclaration) -> list[str]:
     return [code for code, is_missing in missing.items() if is_missing]
 
 
-def _dump(lodged: AdvanceDeclaration) -> dict[str, Any]:
-    found: dict[str, Any] = lodged.model_dump(mode="json", exclude_none=True)
-    return found
-
-
-def _use(one: Use) -> dict[str, Any]:
-    names = ("vehicle", "version", "crossing_id", "decision_id", "matched_by")
-    return {name: getattr(one, name) for name in names}
+def _describe_use(one: Use) -> VehicleUse:
+    return VehicleUse(
+        vehicle=one.vehicle,
+        version=one.version,
+        crossing_id=one.crossing_id,
+        decision_id=one.decision_id,
+        matched_by=one.matched_by,
+    )
 
 
 FORMATS = find_formats()
@@ -439,8 +464,8 @@ def declarations(
     caller: TheCaller,
     service: TheService,
     post: Annotated[PostCode | None, Query()] = None,
-    since: Annotated[Time | None, Query()] = None,
-    until: Annotated[Time | None, Query()] = None,
+    since: Annotated[AskedTime | None, Query()] = None,
+    until: Annotated[AskedTime | None, Query()] = None,
     state: Annotated[Literal["expected", "all"], Query()] = "expected",
     before: Annotated[int | None, Query(ge=1, lt=1 << 63)] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
@@ -480,7 +505,9 @@ def cancel_declaration(
 
 
 @router.get(
-    "/{declaration_id:path}", response_model=DeclarationView, responses=document_problems(404)
+    "/{declaration_id:path}",
+    response_model=ForecastDeclarationView | DeclarationView,
+    responses=document_problems(404),
 )
 def declaration(caller: TheCaller, service: TheService, declaration_id: DeclarationId) -> Response:
     """Return one declaration with its versions, as its reader may see it."""
@@ -511,8 +538,8 @@ def show(
     asked |= {} if post is None else {"post": post}
     address = "&".join(f"{name}={quote(value, safe='')}" for name, value in asked.items())
     values: dict[str, Any] = {
-        "expected": found["declarations"],
-        "has_more": found["next_before"] is not None,
+        "expected": found.declarations,
+        "has_more": found.next_before is not None,
         "sees_risk": visit.caller.role in SEE_RISK,
         "now": moment(now),
         "at_post": post,

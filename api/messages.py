@@ -241,8 +241,6 @@ CODES: Mapping[str, str] = {"green": "09", "blue": "09", "yellow": "06", "red": 
 """FunctionCode of each channel: cleared, documents, physical control."""
 REJECTIONS = frozenset({400, 409, 413, 415, 422})
 """Statuses of what a sender can mend; others, such as a missing key, stay problems in JSON."""
-_TIMES = ("decided_at", "received_at", "recorded_at")
-"""Names of an answer's time."""
 _LONGEST = {"FunctionalReferenceID": 35, "ID": 70}
 _WHOLE_DOCUMENT = (("42A", ""),)
 _POINTERS: Mapping[str, Sequence[tuple[str, str]]] = {
@@ -264,26 +262,6 @@ def wants_xml(request: Request) -> bool:
         elif kind.startswith("application/json"):
             json = max(json, quality)
     return xml > json
-
-
-def answer_in_kind(
-    request: Request, found: Mapping[str, Any], declaration: Declaration | None
-) -> Response:
-    """Return a decision or an acknowledgement, as JSON or as a response of the WCO (201)."""
-    if not wants_xml(request):
-        return answer(found, 201)
-    references: Mapping[str, str] = request.state.references
-    if not references and declaration is not None:
-        references = {"ID": declaration.declaration_id}
-    decision = found.get("decision_id")
-    body = write_response(
-        CODES[found["channel"]] if decision else RECEIVED,
-        issued=next(found[name] for name in _TIMES if name in found),
-        own=decision or found["id"],
-        references=references,
-    )
-    headers = {"Location": f"/v1/decisions/{decision}"} if decision else {}
-    return Response(body, 201, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -360,21 +338,6 @@ _OF_EXPECTED = "Of a standard message: what it is expected under; plate once for
 _ABOUT = "Of a standard message: the crossing's own field."
 
 
-def takes_messages(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a route that takes arrivals, with what it says of messages."""
-    return _add_messages(options, _parameters())
-
-
-def takes_advance_messages(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the same of a route that takes declarations ahead."""
-    record, vehicle = (
-        model.model_json_schema()["properties"] for model in (AdvanceDeclaration, ExpectedVehicle)
-    )
-    one = {"plate": {"type": "array", "items": {"type": "string"}}}
-    fields = {name: (record | vehicle | one)[name] for name in QUERY}
-    return _add_messages(options, _describe(fields, _OF_EXPECTED))
-
-
 def _add_messages(options: dict[str, Any], parameters: list[dict[str, Any]]) -> dict[str, Any]:
     xml = {MEDIA_TYPE: {"schema": {"type": "string"}}}
     responses: dict[int | str, Any] = {**options["responses"], **document_problems(415)}
@@ -387,10 +350,6 @@ def _add_messages(options: dict[str, Any], parameters: list[dict[str, Any]]) -> 
     body = {**body, "content": {**body["content"], MEDIA_TYPE: message}}
     extra = {"requestBody": body, "parameters": parameters}
     return {**options, "responses": responses, "openapi_extra": extra}
-
-
-def _parameters() -> list[dict[str, Any]]:
-    return _describe(Crossing.model_json_schema()["properties"], _ABOUT)
 
 
 def _describe(fields: dict[str, Any], about: str) -> list[dict[str, Any]]:
@@ -415,17 +374,36 @@ class MessageFormats(BodyFormats):
 
     def document(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return the options of a route that takes arrivals, with what it says of messages."""
-        return takes_messages(options)
+        fields = Crossing.model_json_schema()["properties"]
+        return _add_messages(options, _describe(fields, _ABOUT))
 
     def document_advance(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return the same of a route that takes declarations ahead."""
-        return takes_advance_messages(options)
+        models = (AdvanceDeclaration, ExpectedVehicle)
+        record, vehicle = (model.model_json_schema()["properties"] for model in models)
+        one = {"plate": {"type": "array", "items": {"type": "string"}}}
+        fields = {name: (record | vehicle | one)[name] for name in QUERY}
+        return _add_messages(options, _describe(fields, _OF_EXPECTED))
 
-    def answer(
-        self, request: Request, found: Mapping[str, Any], declaration: Declaration | None
-    ) -> Response:
-        """Return a decision or an acknowledgement, in the format that the sender accepts (201)."""
-        return answer_in_kind(request, found, declaration)
+    def answer(self, request: Request, found: Any, declaration: Declaration | None) -> Response:
+        """Return a decision or an acknowledgement, as JSON or as a response of the WCO (201).
+
+        A decision is a dictionary; an acknowledgement is a dataclass with ``id``.
+        """
+        if not wants_xml(request):
+            return answer(found, 201)
+        references: Mapping[str, str] = request.state.references
+        if not references and declaration is not None:
+            references = {"ID": declaration.declaration_id}
+        if not isinstance(found, dict):
+            issued = getattr(found, "received_at", None) or found.recorded_at
+            body = write_response(RECEIVED, issued=issued, own=found.id, references=references)
+            return Response(body, 201, media_type=MEDIA_TYPE)
+        own = found["decision_id"]
+        body = write_response(
+            CODES[found["channel"]], issued=found["decided_at"], own=own, references=references
+        )
+        return Response(body, 201, {"Location": f"/v1/decisions/{own}"}, MEDIA_TYPE)
 
     def install(self, app: FastAPI) -> None:
         """Answer refusals in kind too, where a route does so and the caller asks for it."""

@@ -31,7 +31,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import lru_cache
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -220,6 +220,9 @@ RANDOM_SHARE = (0.03, 0.10)
 """Below, blind spots stay blind; above, random checks cost too many minutes."""
 
 
+ChannelCode = Literal["green", "blue", "yellow", "red"]
+
+
 class Channel(IntEnum):
     """Where a crossing goes, in rising order of intervention."""
 
@@ -229,9 +232,9 @@ class Channel(IntEnum):
     RED = 3
 
     @property
-    def code(self) -> str:
+    def code(self) -> ChannelCode:
         """The channel's name in records and answers."""
-        return self.name.lower()
+        return _CODES[self]
 
     @classmethod
     def of(cls, code: str) -> "Channel":
@@ -239,6 +242,7 @@ class Channel(IntEnum):
         return cls[code.upper()]
 
 
+_CODES: tuple[ChannelCode, ...] = get_args(ChannelCode)
 INSPECTED = (Channel.YELLOW, Channel.RED)
 """Channels that send a crossing to officers; a propensity is kept for each."""
 COUNTERPART = "counterpart"

@@ -4,15 +4,15 @@ A second person confirms each, over HTTP or on the page of the finds that wait.
 """
 
 import secrets
-from datetime import datetime
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.callers import Caller
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Recorded, Time
 from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, creates, json_router
 from api.service.runtime import Runtime
@@ -24,11 +24,11 @@ from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
 from engine.journal.idempotency import claim
 from engine.journal.kinds import FIND_CONFIRMED
-from engine.journal.receipts import Receipt
 from engine.targeting.report_writer import Confirmation, pending_find, pending_finds
 
 
-class PendingFindView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingFindView(Answer):
     """A find by plate, and the entry at another post that it would belong to."""
 
     sequence: int
@@ -38,27 +38,27 @@ class PendingFindView(AnswerSchema):
     plate: str
     substance_class: SubstanceClass
     quantity_g: float | None
-    recorded_at: datetime
+    recorded_at: Time
     """When the journal had it."""
     post: str
     """Where the vehicle entered."""
     crossing_id: str
 
 
-class PendingFinds(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class PendingFinds(Answer):
     """The finds that wait, the oldest first."""
 
     tables = ("finds",)
     finds: list[PendingFindView]
 
 
-class ConfirmedFind(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class ConfirmedFind(Recorded):
     """That a find belongs to a crossing from now on."""
 
     seizure_id: str
     crossing_id: str
-    recorded_at: datetime
-    receipt: Receipt
 
 
 Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]
@@ -66,28 +66,28 @@ MOST = 500
 """Finds in one answer; the oldest come first, so that none is hidden by those that follow."""
 
 
-def waiting_finds(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
-    """Return the finds that wait at the posts that a caller reaches, as JSON values."""
+def waiting_finds(service: Runtime, caller: Caller) -> list[PendingFindView]:
+    """Return the finds that wait at the posts that a caller reaches."""
     with service.store.read() as snapshot:
         found = pending_finds(snapshot, caller.post, hidden=caller.hidden_posts, most=MOST)
     return [
-        {
-            "sequence": one.seq,
-            "seizure_id": one.body["seizure"]["seizure_id"],
-            "reported_by": one.body["by"],
-            "plate": one.body["seizure"]["plate"],
-            "substance_class": one.body["seizure"]["substance_class"],
-            "quantity_g": one.body["seizure"].get("quantity_g"),
-            "recorded_at": rfc3339(one.known_at),
-            "post": one.post,
-            "crossing_id": one.crossing_id,
-        }
+        PendingFindView(
+            sequence=one.seq,
+            seizure_id=one.body["seizure"]["seizure_id"],
+            reported_by=one.body["by"],
+            plate=one.body["seizure"]["plate"],
+            substance_class=one.body["seizure"]["substance_class"],
+            quantity_g=one.body["seizure"].get("quantity_g"),
+            recorded_at=rfc3339(one.known_at),
+            post=one.post,
+            crossing_id=one.crossing_id,
+        )
         for one in found
         if caller.sees(Matter.SEIZURES, one.agency)
     ]
 
 
-def confirm_find(service: Runtime, caller: Caller, sequence: int) -> dict[str, Any]:
+def confirm_find(service: Runtime, caller: Caller, sequence: int) -> ConfirmedFind:
     """Confirm a find, once.
 
     Raises ``NotFoundError``, ``SecondPersonError`` and ``LapsedProposalError``.
@@ -102,11 +102,11 @@ def confirm_find(service: Runtime, caller: Caller, sequence: int) -> dict[str, A
     name = f"{FIND_CONFIRMED}:{sequence}"
     asked = claim(FIND_CONFIRMED, Confirmation(), post=find.post, name=name)
     done = service.recording.confirm(find, asked, person=caller.person)
-    known = {
-        "seizure_id": done.body["seizure"]["seizure_id"],
-        "crossing_id": done.body["linked_crossing_id"],
-    }
-    return known | service.answers.receipt(done)
+    return ConfirmedFind(
+        seizure_id=done.body["seizure"]["seizure_id"],
+        crossing_id=done.body["linked_crossing_id"],
+        **service.answers.receipt(done),
+    )
 
 
 router = json_router("/v1/finds", "finds")
@@ -115,7 +115,7 @@ router = json_router("/v1/finds", "finds")
 @router.get("", response_model=PendingFinds)
 def finds(caller: TheCaller, service: TheService) -> Response:
     """List the finds that wait to be confirmed, the oldest first, 500 at most."""
-    return answer({"finds": waiting_finds(service, caller)})
+    return answer(PendingFinds(waiting_finds(service, caller)))
 
 
 @router.post("/{sequence}/confirmations", **creates(ConfirmedFind, 404))
@@ -146,5 +146,5 @@ def send_confirmation(
 ) -> Response:
     """Confirm a find."""
     done = confirm_find(service, visit.caller, sequence)
-    find = quote(done["seizure_id"], safe="")
+    find = quote(done.seizure_id, safe="")
     return RedirectResponse(f"/finds?done=confirmed&find={find}#done", 303)

@@ -3,7 +3,7 @@
 The results of an audit are inspection acts.
 """
 
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from api.auth.callers import Caller
 from api.http.access import check_path
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Recorded, Time
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
@@ -25,7 +25,6 @@ from engine.errors import NotFoundError
 from engine.journal.idempotency import claim
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import AUDIT_CLOSED
-from engine.journal.receipts import Receipt
 from engine.queue.queue import read_decision
 from engine.queue.release_audits import (
     AuditClosure,
@@ -36,7 +35,8 @@ from engine.queue.release_audits import (
 )
 
 
-class OpenAuditView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAuditView(Answer):
     """A vehicle that was released with audit afterwards, and has no act yet."""
 
     decision_id: str
@@ -45,34 +45,34 @@ class OpenAuditView(AnswerSchema):
     vehicle_class: str
     profiles: list[str]
     """Codes of the profiles that selected it."""
-    decided_at: datetime
+    decided_at: Time
     age_days: int
     """Whole days since the decision."""
 
 
-class OpenAudits(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class OpenAudits(Answer):
     """The audits to do, the oldest first."""
 
     tables = ("audits",)
     audits: list[OpenAuditView]
 
 
-class ClosedAudit(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedAudit(Recorded):
     """An audit that will not be made."""
 
     decision_id: str
     crossing_id: str
     reason_code: ClosureCode
-    recorded_at: datetime
-    receipt: Receipt
 
 
 MOST = 500
 """Audits in one answer, the oldest: none is hidden by those that follow."""
 
 
-def open_audits(service: Runtime, caller: Caller, post: str | None) -> list[dict[str, Any]]:
-    """Return the audits to do at a post, or at all that the caller reaches, as JSON values."""
+def open_audits(service: Runtime, caller: Caller, post: str | None) -> list[OpenAuditView]:
+    """Return the audits to do at a post, or at all that the caller reaches."""
     if post is not None:
         check_path(service.network, caller, post)
     with service.store.read() as snapshot:
@@ -80,15 +80,15 @@ def open_audits(service: Runtime, caller: Caller, post: str | None) -> list[dict
         found = list_open_audits(snapshot, asked, hidden=caller.hidden_posts, most=MOST)
         bodies = JournalReader(snapshot).bodies([one.seq for one in found])
     return [
-        {
-            "decision_id": one.decision_id,
-            "crossing_id": one.crossing_id,
-            "post": one.post,
-            "vehicle_class": one.vehicle_class,
-            "profiles": bodies[one.seq]["decision"]["profiles"] if one.seq in bodies else [],
-            "decided_at": rfc3339(one.known_at),
-            "age_days": (now - one.known_at) // DAY,
-        }
+        OpenAuditView(
+            decision_id=one.decision_id,
+            crossing_id=one.crossing_id,
+            post=one.post,
+            vehicle_class=one.vehicle_class,
+            profiles=bodies[one.seq]["decision"]["profiles"] if one.seq in bodies else [],
+            decided_at=rfc3339(one.known_at),
+            age_days=(now - one.known_at) // DAY,
+        )
         for one in found
     ]
 
@@ -99,7 +99,7 @@ def close_audit(
     decision_id: str,
     closure: AuditClosure,
     key: str | None = None,
-) -> dict[str, Any]:
+) -> ClosedAudit:
     """Close an audit that will not be made; raises ``NotFoundError`` and ``ConflictError``."""
     with service.store.read() as snapshot:
         post = read_decision(snapshot, decision_id).post
@@ -113,8 +113,8 @@ def close_audit(
             snapshot, closure, decision_id, by=caller.person, claim=asked
         ),
     )
-    known = {name: done.body[name] for name in ("decision_id", "crossing_id", "reason_code")}
-    return known | service.answers.receipt(done)
+    known: Any = {name: done.body[name] for name in ("decision_id", "crossing_id", "reason_code")}
+    return ClosedAudit(**known, **service.answers.receipt(done))
 
 
 router = json_router("/v1/audits", "audits", 404)
@@ -126,7 +126,7 @@ def audits(
     caller: TheCaller, service: TheService, post: Annotated[PostCode | None, Query()] = None
 ) -> Response:
     """List the audits to do, the oldest first, 500 at most; the act of one ends it."""
-    return answer({"audits": open_audits(service, caller, post)})
+    return answer(OpenAudits(open_audits(service, caller, post)))
 
 
 @router.post("/{decision_id}/closures", **creates(ClosedAudit, 409, 413, body=AuditClosure))

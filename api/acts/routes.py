@@ -6,7 +6,13 @@ from fastapi import Depends, Path, Request, Response
 
 from api.acts.corrections import correct_act, correct_seizure
 from api.http.access import check_arrival, fill_agency, post_of
-from api.http.answers import Acknowledged, AcknowledgedAct
+from api.http.answers import (
+    Acknowledged,
+    AcknowledgedAct,
+    AcknowledgedTakenAct,
+    acknowledge,
+    acknowledge_act,
+)
 from api.http.dependencies import IdempotencyKey, Team, TheCaller, TheService
 from api.http.request_bodies import ReportedAct, body_of, find_formats, reported_arrival
 from api.http.responses import answer, creates, json_router
@@ -23,7 +29,7 @@ FORMATS = find_formats()
 router = json_router("/v1", "acts", 404, 409, 413)
 
 
-@router.post("/inspections", **creates(AcknowledgedAct, body=ReportedAct))
+@router.post("/inspections", **creates(AcknowledgedTakenAct | AcknowledgedAct, body=ReportedAct))
 def inspect(
     caller: TheCaller,
     service: TheService,
@@ -36,7 +42,7 @@ def inspect(
     asked = claim(INSPECTION, act, post=post, name=inspection_name(act.inspection_id), key=key)
     act, by = fill_agency(caller, act), Handling(caller.person, team, caller.agency)
     found = service.recording.inspection(act, asked, said=act.basis, by=by)
-    return answer(service.answers.acknowledge_act(found), 201)
+    return answer(acknowledge_act(service, found), 201)
 
 
 @router.post("/seizures", **creates(Acknowledged, body=ReportedSeizure))
@@ -58,7 +64,7 @@ def seize(
     found = service.recording.seizure(
         seizure, asked, person=person, within=caller.post, hidden=caller.hidden_posts
     )
-    return answer(service.answers.acknowledge(found, identifier=seizure.seizure_id), 201)
+    return answer(acknowledge(service, found, seizure.seizure_id), 201)
 
 
 # an identifier may hold a slash, which comes as one from %2F
@@ -78,7 +84,7 @@ def restate_act(
     A milder outcome takes a supervisor who is another person than the one who filed the act.
     """
     found = correct_act(service, caller, inspection_id, correction, key)
-    return answer(service.answers.acknowledge_act(found), 201)
+    return answer(acknowledge_act(service, found), 201)
 
 
 @router.post(
@@ -96,7 +102,7 @@ def restate_seizure(
     Less, or nothing, seized takes a supervisor who is another person than the one who reported it.
     """
     found = correct_seizure(service, caller, seizure_id, correction, key)
-    return answer(service.answers.acknowledge(found, identifier=seizure_id), 201)
+    return answer(acknowledge(service, found, seizure_id), 201)
 
 
 crossings_router = json_router("/v1/crossings", "crossings")
@@ -116,7 +122,7 @@ def record(
     name = crossing_name(crossing.crossing_id)
     asked = claim(CROSSING, arrival, post=crossing.post, name=name, key=key)
     found = service.recording.crossing(arrival, asked)
-    seen = service.answers.acknowledge(found, identifier=crossing.crossing_id)
+    seen = acknowledge(service, found, crossing.crossing_id)
     return FORMATS.answer(request, seen, arrival.declaration)
 
 
@@ -140,7 +146,7 @@ def release(
     found = service.recording.release(
         content, asked, by=Handling(caller.person, team, caller.agency)
     )
-    return answer(service.answers.acknowledge(found, identifier=crossing_id), 201)
+    return answer(acknowledge(service, found, crossing_id), 201)
 
 
 @crossings_router.post(
@@ -166,7 +172,7 @@ def take(
         raise RecordError("taking", "team", "missing_key", why)
     by, minutes = Handling(caller.person, team, caller.agency), service.settings.taken_minutes
     found = service.recording.hold(taking, crossing_id, post=post, by=by, minutes=minutes, key=key)
-    return answer(service.answers.acknowledge(found, identifier=crossing_id), 201)
+    return answer(acknowledge(service, found, crossing_id), 201)
 
 
 @crossings_router.post("/{crossing_id:path}/returns", **creates(Acknowledged, 404, 409))
@@ -181,4 +187,4 @@ def give_back(
     post = post_of(service.recording, caller, crossing_id)
     by = Handling(caller.person, team, caller.agency)
     found = service.recording.hold(None, crossing_id, post=post, by=by, minutes=0, key=key)
-    return answer(service.answers.acknowledge(found, identifier=crossing_id), 201)
+    return answer(acknowledge(service, found, crossing_id), 201)

@@ -6,14 +6,14 @@ callers of one post if the agreement names it.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
 from api.cases.steps import FoundFile, hand_out
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Recorded, Time
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, read_approval_states
 from engine.criteria.watchlist import NOTICE_CHANNEL, is_selecting
@@ -22,7 +22,6 @@ from engine.domain.rights import Matter, Right, Scope
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.journal import JournalReader
-from engine.journal.receipts import Receipt
 from engine.links.envelope import HandlingCode, read_envelope
 from engine.links.messages import (
     AttentionAction,
@@ -39,12 +38,13 @@ if TYPE_CHECKING:
     from engine.links.state import Link
 
 
-class RequestStepView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestStepView(Answer):
     """One step of either side."""
 
     step: RequestStep
     is_ours: bool
-    at: datetime
+    at: Time
     """By the clock of the side that took it."""
     by: str | None
     """Who took it here; None for the partner's, and where the service reported by itself."""
@@ -53,11 +53,12 @@ class RequestStepView(AnswerSchema):
     """Of our own: whether the partner has it."""
 
 
-class RequestOutcomeView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOutcomeView(Answer):
     """What became of the vehicle."""
 
     post: str
-    recorded_at: datetime
+    recorded_at: Time
     is_searched: bool
     methods: list[Method]
     outcome: Outcome | None
@@ -65,7 +66,8 @@ class RequestOutcomeView(AnswerSchema):
     quantity_band: QuantityBand | None
 
 
-class RequestNoticeView(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class RequestNoticeView(Answer):
     """The entry of the watch list that an accepted attention became."""
 
     state: Literal["in_force", "retired"]
@@ -74,7 +76,8 @@ class RequestNoticeView(AnswerSchema):
     confirmed_by: list[str]
 
 
-class RequestFileView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFileView(Answer):
     """A file of an offered case."""
 
     digest: str
@@ -86,7 +89,8 @@ class RequestFileView(AnswerSchema):
     """The content is here: the partner's arrives once the offer is accepted."""
 
 
-class RequestView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestView(Answer):
     """A request of either side, by what this side knows."""
 
     tables = ("steps", "files")
@@ -101,11 +105,11 @@ class RequestView(AnswerSchema):
     """A step is still to come, by ``answer_by`` or ``until``."""
     owner: Literal["us", "them"] | None
     """Who has to act, or whose case it is; None once an attention has ended."""
-    asked_at: datetime
+    asked_at: Time
     asked_by: str | None
     """Who asked here; None for the partner's."""
-    answer_by: datetime
-    until: datetime
+    answer_by: Time
+    until: Time
     is_erased: bool
     identifier: AttentionIdentifier | None
     value: str | None
@@ -129,7 +133,8 @@ class RequestView(AnswerSchema):
     notice: RequestNoticeView | None
 
 
-class RequestCounts(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCounts(Answer):
     """Counts of the listed requests of one side and kind."""
 
     is_ours: bool
@@ -142,7 +147,8 @@ class RequestCounts(AnswerSchema):
     """With a discrepancy or a seizure."""
 
 
-class Requests(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class Requests(Answer):
     """Requests between partners, the newest first."""
 
     tables = ("requests", "counts")
@@ -150,13 +156,12 @@ class Requests(AnswerSchema):
     counts: list[RequestCounts]
 
 
-class AcknowledgedRequest(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedRequest(Recorded):
     """A request or a step that is recorded, and sent with the next exchange."""
 
     id: str
     state: RequestState
-    recorded_at: datetime
-    receipt: Receipt
 
 
 LISTED = 500
@@ -166,10 +171,9 @@ LISTED = 500
 _FIELDS = (
     "identifier", "value", "action", "why", "source", "information", "movement", "summary",
 )  # fmt: skip
-_LISTS = ("attentions", "movements")
 
 
-def list_requests_seen(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
+def list_requests_seen(service: Runtime, caller: Caller) -> list[RequestView]:
     """Return the newest requests that a caller sees, the newest first."""
     from engine.links.requests import list_requests
 
@@ -179,29 +183,28 @@ def list_requests_seen(service: Runtime, caller: Caller) -> list[dict[str, Any]]
         return _describe(service, connection, held, links)
 
 
-def count_requests(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def count_requests(found: Sequence[RequestView]) -> list[RequestCounts]:
     """Return what became of these requests, by side and kind."""
-    groups: dict[tuple[bool, str], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[bool, RequestKind], list[RequestView]] = {}
     for one in found:
-        groups.setdefault((one["is_ours"], one["kind"]), []).append(one)
-    return [
-        {
-            "is_ours": is_ours,
-            "kind": kind,
-            "requests": len(some),
-            "states": dict(sorted(Counter(one["state"] for one in some).items())),
-            "searched": sum(bool(one["outcome"] and one["outcome"]["is_searched"]) for one in some),
-            "finds": sum(_is_find(one["outcome"]) for one in some),
-        }
-        for (is_ours, kind), some in sorted(groups.items())
-    ]
+        groups.setdefault((one.is_ours, one.kind), []).append(one)
+    counts = []
+    for (is_ours, kind), some in sorted(groups.items()):
+        outcomes = [one.outcome for one in some if one.outcome]
+        counts.append(
+            RequestCounts(
+                is_ours=is_ours,
+                kind=kind,
+                requests=len(some),
+                states=dict(sorted(Counter(one.state for one in some).items())),
+                searched=sum(one.is_searched for one in outcomes),
+                finds=sum(one.outcome in ("seizure", "discrepancy") for one in outcomes),
+            )
+        )
+    return counts
 
 
-def _is_find(outcome: Mapping[str, Any] | None) -> bool:
-    return outcome is not None and outcome["outcome"] in ("seizure", "discrepancy")
-
-
-def read_request(service: Runtime, name: str, caller: Caller) -> dict[str, Any]:
+def read_request(service: Runtime, name: str, caller: Caller) -> RequestView:
     """Return one request; raises ``NotFoundError``."""
     from engine.links.requests import find_request
 
@@ -251,7 +254,7 @@ def _describe(
     connection: Connection,
     held: "list[HeldRequest]",
     links: "Mapping[str, Link]",
-) -> list[dict[str, Any]]:
+) -> list[RequestView]:
     now = service.journal.now(connection)
     seqs = [row.seq for one in held for row in (one.opened, *one.steps)]
     bodies = JournalReader(connection).bodies(seqs)
@@ -259,9 +262,11 @@ def _describe(
     if any(not one.is_ours for one in held):
         notices = read_approval_states(connection, "watchlist")
     return [
-        _describe_request(one, links[one.link], bodies, now=now)
-        | {"files": _describe_files(service.home, bodies.get(one.opened.seq))}
-        | {"notice": None if one.is_ours else _describe_notice(notices.get(one.opened.name))}
+        RequestView(
+            **_describe_request(one, links[one.link], bodies, now=now),
+            files=_describe_files(service.home, bodies.get(one.opened.seq)),
+            notice=None if one.is_ours else _describe_notice(notices.get(one.opened.name)),
+        )
         for one in held
     ]
 
@@ -269,6 +274,7 @@ def _describe(
 def _describe_request(
     held: "HeldRequest", link: "Link", bodies: Mapping[int, Mapping[str, Any]], *, now: int
 ) -> dict[str, Any]:
+    """Return the fields of a :class:`RequestView` that its records and its link say."""
     opened, state = held.opened, held.state(now)
     record = bodies.get(opened.seq)
     body = {} if record is None else record["body"]
@@ -289,7 +295,7 @@ def _describe_request(
         "until": rfc3339(opened.until),
         "is_erased": record is None,
         **{name: body.get(name) for name in _FIELDS},
-        **{name: body.get(name, []) for name in _LISTS},
+        **{name: body.get(name, []) for name in ("attentions", "movements")},
         "handling": [] if record is None else _read_handling(record),
         "delivery": opened.status if held.is_ours else None,
         "refused": opened.rule or None,
@@ -298,12 +304,17 @@ def _describe_request(
     }
 
 
-def _describe_files(home: Home, record: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def _describe_files(home: Home, record: Mapping[str, Any] | None) -> list[RequestFileView]:
     """Return the files of an offered case, and whether the content is here."""
     body = {} if record is None else record["body"]
     return [
-        {"digest": one["digest"], "media_type": one["media_type"], "shows": one.get("shows")}
-        | {"size_bytes": one["size_bytes"], "is_here": (home.files / one["digest"]).is_file()}
+        RequestFileView(
+            digest=one["digest"],
+            media_type=one["media_type"],
+            size_bytes=one["size_bytes"],
+            shows=one.get("shows"),
+            is_here=(home.files / one["digest"]).is_file(),
+        )
         for one in body.get("files", ())
     ]
 
@@ -317,14 +328,14 @@ def find_request_file(service: Runtime, caller: Caller, name: str, digest: str) 
     """
     from engine.links.requests import find_request
 
-    for one in read_request(service, name, caller)["files"]:
-        if one["digest"] == digest:
-            if not one["is_here"]:
+    for one in read_request(service, name, caller).files:
+        if one.digest == digest:
+            if not one.is_here:
                 why = "it has not arrived here: the partner sends it once the offer is accepted"
                 raise ConflictError("file", digest[:16], why)
             with service.store.read() as connection:
                 seq = find_request(connection, name).opened.seq
-            return hand_out(service, caller, digest, one["media_type"], seq=seq, post="")
+            return hand_out(service, caller, digest, one.media_type, seq=seq, post="")
     raise NotFoundError("file", digest)
 
 
@@ -338,30 +349,38 @@ def _read_handling(record: Mapping[str, Any]) -> list[str]:
 
 def _describe_step(
     row: "StepRow", held: "HeldRequest", bodies: Mapping[int, Mapping[str, Any]]
-) -> dict[str, Any]:
+) -> RequestStepView:
     record = bodies.get(row.seq, {})
-    return {
-        "step": row.step,
-        "is_ours": row.direction == "sent",
-        "at": rfc3339(row.at),
-        "by": record.get("by"),
-        "reason": record.get("body", {}).get("reason"),
-        "delivery": row.status if row.direction == "sent" else None,
-    }
+    step: Any = row.step
+    delivery: Any = row.status if row.direction == "sent" else None
+    return RequestStepView(
+        step=step,
+        is_ours=row.direction == "sent",
+        at=rfc3339(row.at),
+        by=record.get("by"),
+        reason=record.get("body", {}).get("reason"),
+        delivery=delivery,
+    )
 
 
-def _describe_outcome(body: Mapping[str, Any]) -> dict[str, Any]:
-    names = "post", "recorded_at", "is_searched", "outcome", "substance_class", "quantity_band"
-    return {name: body.get(name) for name in names} | {"methods": body.get("methods", [])}
+def _describe_outcome(body: Mapping[str, Any]) -> RequestOutcomeView:
+    return RequestOutcomeView(
+        post=body["post"],
+        recorded_at=body["recorded_at"],
+        is_searched=body["is_searched"],
+        methods=body.get("methods", []),
+        outcome=body.get("outcome"),
+        substance_class=body.get("substance_class"),
+        quantity_band=body.get("quantity_band"),
+    )
 
 
-def _describe_notice(now: ApprovalState | None) -> dict[str, Any] | None:
+def _describe_notice(now: ApprovalState | None) -> RequestNoticeView | None:
     """Return the entry of the watch list that an accepted attention became."""
     if now is None:
         return None
-    channel = NOTICE_CHANNEL if now.is_notice else "red"
-    return {
-        "state": now.state,
-        "channel": channel if is_selecting(now.content) else None,
-        "confirmed_by": list(now.approvals),
-    }
+    state: Any = now.state
+    channel: Any = NOTICE_CHANNEL if now.is_notice else "red"
+    return RequestNoticeView(
+        state, channel if is_selecting(now.content) else None, list(now.approvals)
+    )

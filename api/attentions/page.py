@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
@@ -17,7 +16,7 @@ from api.attentions.steps import (
     RequestWithdrawal,
     RequestWriter,
 )
-from api.cases.answers import CaseFilter, describe_cases
+from api.cases.answers import CaseFilter, CaseSummary, describe_cases
 from api.cases.steps import list_passable
 from api.http.dependencies import TheService
 from api.service.runtime import Runtime
@@ -120,19 +119,13 @@ def _list_mistakes(error: FormError | RecordError) -> Sequence[FieldMistake]:
     return (FieldMistake(error.field, error.rule),)
 
 
-def _list_cases(visit: Visit, service: Runtime) -> list[dict[str, Any]]:
-    """Return the newest open cases, whose files the visitor may offer."""
-    if not visit.visitor.may("GET", "/v1/cases"):
-        return []
-    found: list[dict[str, Any]]
-    found = describe_cases(service, visit.caller, CaseFilter(state="open"))["cases"]
-    return found
-
-
 def _page(
     visit: Visit, service: Runtime, *, kept: Form, wrong: Sequence[FieldMistake] = ()
 ) -> Response:
     found = list_requests_seen(service, visit.caller)
+    cases: Sequence[CaseSummary] = ()
+    if visit.visitor.may("GET", "/v1/cases"):
+        cases = describe_cases(service, visit.caller, CaseFilter(state="open")).cases
     return visit.page(
         "attentions.html",
         status=422 if wrong else 200,
@@ -140,7 +133,7 @@ def _page(
         found=found,
         counts=count_requests(found),
         links=list_links_open(service, visit.caller),
-        cases=_list_cases(visit, service),
+        cases=cases,
         hours=HOURS,
         codes={name: list(TABLES[table]) for name, table in _CODES.items()},
         kept=dict(kept),

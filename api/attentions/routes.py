@@ -34,7 +34,7 @@ RequestId = Annotated[Identifier, Path()]
 def requests(caller: TheCaller, service: TheService) -> Response:
     """List attentions and offers of cases, of this side and of partners, 500 at most."""
     found = list_requests_seen(service, caller)
-    return answer({"requests": found, "counts": count_requests(found)})
+    return answer(Requests(found, count_requests(found)))
 
 
 @router.post("", **creates(AcknowledgedRequest, body=AttentionRequest))

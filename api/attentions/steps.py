@@ -5,13 +5,13 @@ People of the other side decide what comes of it.
 """
 
 import secrets
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from fastapi import Depends
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.attentions.answers import must_see_link, read_request
+from api.attentions.answers import AcknowledgedRequest, must_see_link, read_request
 from api.auth.callers import OWNERLESS, Caller
 from api.cases.steps import choose_passed_files
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
@@ -138,14 +138,14 @@ class RequestWithdrawal(Record):
 
 
 class RequestWriter:
-    """Takes the steps of one caller; each is answered as JSON values, with its receipt."""
+    """Takes the steps of one caller; each is answered with its receipt."""
 
     def __init__(self, service: Runtime, caller: Caller, key: str | None) -> None:
         self._service = service
         self._caller = caller
         self._key = caller.own(key)
 
-    def ask(self, asked: AttentionRequest) -> dict[str, Any]:
+    def ask(self, asked: AttentionRequest) -> AcknowledgedRequest:
         """Ask a partner for attention."""
         from engine.links.messages import Attention
 
@@ -156,7 +156,7 @@ class RequestWriter:
         found = self._desk().open(link, Attention(attention=name, **about), sender)
         return self._acknowledge(found, found.body["body"]["attention"])
 
-    def offer(self, asked: CaseRequest) -> dict[str, Any]:
+    def offer(self, asked: CaseRequest) -> AcknowledgedRequest:
         """Offer a partner a common case, with files of an own one where they may be passed on.
 
         Raises ``RecordError`` for a file with H2, or that the agreement does not let travel.
@@ -175,7 +175,7 @@ class RequestWriter:
         found = self._desk().open(link, CaseOffer(case=name, files=files, **about), sender)
         return self._acknowledge(found, found.body["body"]["case"])
 
-    def answer(self, name: str, answered: RequestAnswer) -> dict[str, Any]:
+    def answer(self, name: str, answered: RequestAnswer) -> AcknowledgedRequest:
         """Answer a request of a partner."""
         from engine.links.messages import Answer, OutcomeReport
 
@@ -193,7 +193,7 @@ class RequestWriter:
         sender = self._sender("request_answer", answered, name)
         return self._acknowledge(self._desk().take_step(name, message, sender), name)
 
-    def withdraw(self, name: str, withdrawn: RequestWithdrawal) -> dict[str, Any]:
+    def withdraw(self, name: str, withdrawn: RequestWithdrawal) -> AcknowledgedRequest:
         """Withdraw a request of this side."""
         from engine.links.messages import Withdraw
 
@@ -222,9 +222,10 @@ class RequestWriter:
         asked = claim(kind, record, post="", name=step, key=self._key, about=about)
         return RequestSender(self._caller.person, asked, handling)
 
-    def _acknowledge(self, found: StoredRecord, name: str) -> dict[str, Any]:
+    def _acknowledge(self, found: StoredRecord, name: str) -> AcknowledgedRequest:
         seen = read_request(self._service, name, self._caller)
-        return {"id": name, "state": seen["state"]} | self._service.answers.receipt(found)
+        receipt = self._service.answers.receipt(found)
+        return AcknowledgedRequest(id=name, state=seen.state, **receipt)
 
 
 async def writer_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> RequestWriter:

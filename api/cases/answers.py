@@ -7,14 +7,14 @@ there. No answer holds a figure of the engine.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Recorded, Time
 from api.notifications.event_bodies import AreaEvents, Body, EventBodies, Route
 from api.service.runtime import Runtime
 from engine.cases.area import CASE_OPENED
@@ -25,7 +25,7 @@ from engine.cases.case_state import (
     CaseHistory,
     CaseState,
     CaseStep,
-    Duty,
+    NextStep,
     Urgency,
     find_idle_days,
     judge_urgency,
@@ -40,12 +40,12 @@ from engine.errors import ConflictError, NotFoundError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import crossing_name, find_holders
 from engine.journal.journal import JournalReader
-from engine.journal.receipts import Receipt
 from engine.links.envelope import HandlingCode
 from engine.queue.corrections import read_stated_act, read_stated_seizure
 
 
-class CaseSummary(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseSummary(Answer):
     """Where a case stands."""
 
     case_id: str
@@ -57,9 +57,9 @@ class CaseSummary(AnswerSchema):
     state: Literal["open", "closed"]
     handling: list[HandlingCode]
     summary: str
-    opened_at: datetime
-    changed_at: datetime
-    deadline: datetime | None
+    opened_at: Time
+    changed_at: Time
+    deadline: Time | None
     is_overdue: bool
     urgency: Urgency
     """Ageing after 7 days without an event, escalated after 14 or past its deadline."""
@@ -71,7 +71,8 @@ class CaseSummary(AnswerSchema):
     """Whole days without an event."""
 
 
-class Cases(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class Cases(Answer):
     """Cases, the newest first."""
 
     tables = ("cases",)
@@ -80,24 +81,26 @@ class Cases(AnswerSchema):
     """For ``before``, to read on; null at the end."""
 
 
-class CaseLinkView(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class CaseLinkView(Answer):
     """What a case is about."""
 
     of: Literal["vehicle", "act", "seizure", "declaration", "attention"]
     id: str
 
 
-class CaseFind(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFind(Answer):
     """A find without anything nominal, in the form that seizure databases ask for."""
 
     seizure_id: str | None
     """None where the case itself states what was found."""
     post: str
-    detected_at: datetime
+    detected_at: Time
     substance_class: SubstanceClass
     substance: str | None
     quantity_g: float | None
-    unit: Literal["g"]
+    unit: Literal["g"] = "g"
     place: str | None
     concealment: str | None
     direction: Direction | None
@@ -113,13 +116,14 @@ class CaseFind(AnswerSchema):
     places_searched: list[str]
 
 
-class CaseStepView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseStepView(Answer):
     """One event."""
 
     sequence: int
     kind: str
-    recorded_at: datetime
-    happened_at: datetime
+    recorded_at: Time
+    happened_at: Time
     by: str
     by_agency: str | None
     handling: list[HandlingCode]
@@ -133,22 +137,7 @@ class CaseStepView(AnswerSchema):
     remark: str | None
 
 
-class CaseNextStep(AnswerSchema):
-    """One step that a case owes, and who takes it."""
-
-    duty: Duty
-    person: str | None
-    """The owner, where the step is theirs."""
-    agency: str | None
-    """The agency whose person agrees."""
-    sequence: int | None
-    """The record that waits for a second person, or that the step follows."""
-    reported_by: str | None
-    """Who may not agree, because they reported it."""
-    sample: str | None
-    until: datetime | None
-
-
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseView(CaseSummary):
     """A case with its finds and events, in order."""
 
@@ -159,31 +148,32 @@ class CaseView(CaseSummary):
     links: list[CaseLinkView]
     waiting: list[int]
     """Records that wait for a second person."""
-    next_steps: list[CaseNextStep]
+    next_steps: list[NextStep]
     """What the case owes, the first first; advice, but for agreements."""
     finds: list[CaseFind]
     events: list[CaseStepView]
 
 
-class CaseWarning(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class CaseWarning(Answer):
     """A text that was recorded and should be looked at again."""
 
     at: str
-    rule: Literal["looks_like_name"]
-    why: str
+    rule: Literal["looks_like_name"] = "looks_like_name"
+    why: str = "it looks as if it named a person: a case holds none"
 
 
-class AcknowledgedCase(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedCase(Recorded):
     """A case or an event that stands in the journal."""
 
     case_id: str
     sequence: int
     """Of its record; an agreement names it."""
     warnings: list[CaseWarning]
-    recorded_at: datetime
-    receipt: Receipt
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgedFile(AcknowledgedCase):
     """A file that lies in the home, under the digest that stands in the journal."""
 
@@ -272,7 +262,7 @@ def describe_cases(
     *,
     before: int | None = None,
     most: int = MOST,
-) -> dict[str, Any]:
+) -> Cases:
     """Return cases that a caller sees, the newest first, and where to read on.
 
     Of the next ``most`` that fit by the table those that fit and are seen by their records: a page
@@ -284,17 +274,17 @@ def describe_cases(
         names = list_case_names(connection, selection, before=before, most=most + 1)
         known = read_cases(connection, [case_id for _, case_id in names[:most]])
     found = [known[case_id] for _, case_id in names[:most] if case_id in known]
-    return {
-        "cases": [
-            _describe_state(one.case, now) | {"summary": one.facts["summary"]}
-            for one in found
-            if wanted.fits(one.case, now) and sees_case(caller, one.case)
-        ],
-        "next_before": names[most - 1][0] if len(names) > most else None,
-    }
+    seen = [
+        CaseSummary(**_summarize(one, now))
+        for one in found
+        if wanted.fits(one.case, now) and sees_case(caller, one.case)
+    ]
+    return Cases(seen, names[most - 1][0] if len(names) > most else None)
 
 
-def _describe_state(case: CaseState, now: int) -> dict[str, Any]:
+def _summarize(history: CaseHistory, now: int) -> dict[str, Any]:
+    """Return the fields of a :class:`CaseSummary`."""
+    case = history.case
     until = now if case.is_open else case.changed_at
     return {
         "case_id": case.case_id,
@@ -304,6 +294,7 @@ def _describe_state(case: CaseState, now: int) -> dict[str, Any]:
         "owner": case.owner,
         "state": case.state,
         "handling": list(case.handling),
+        "summary": history.facts["summary"],
         "opened_at": rfc3339(case.opened_at),
         "changed_at": rfc3339(case.changed_at),
         "deadline": None if case.deadline is None else rfc3339(case.deadline),
@@ -315,7 +306,7 @@ def _describe_state(case: CaseState, now: int) -> dict[str, Any]:
     }
 
 
-def describe_case(service: Runtime, caller: Caller, case_id: str) -> dict[str, Any]:
+def describe_case(service: Runtime, caller: Caller, case_id: str) -> CaseView:
     """Return a case with its events and its finds; raises ``NotFoundError``."""
     with service.store.read() as connection:
         history = must_see(connection, caller, case_id)
@@ -323,43 +314,43 @@ def describe_case(service: Runtime, caller: Caller, case_id: str) -> dict[str, A
         finds = _describe_finds(connection, caller, history)
     case = history.case
     party = is_party(caller, case)
-    return _describe_state(case, now) | {
-        "summary": history.facts["summary"],
-        "sequence": case.seq,
-        "opened_by": history.opened["by"],
-        "links": [{"of": kind, "id": one} for kind, one in history.links()],
-        "waiting": list(case.waiting),
-        "next_steps": [asdict(one) for one in list_next_steps(history)],
-        "finds": finds,
-        "events": [_describe_step(one, case.agreed, is_party=party) for one in history.steps],
-    }
+    links: Any = history.links()
+    return CaseView(
+        **_summarize(history, now),
+        sequence=case.seq,
+        opened_by=history.opened["by"],
+        links=[CaseLinkView(*one) for one in links],
+        waiting=list(case.waiting),
+        next_steps=list_next_steps(history),
+        finds=finds,
+        events=[_describe_step(one, case.agreed, is_party=party) for one in history.steps],
+    )
 
 
 def _describe_step(
     one: CaseStep, agreed: Mapping[int, CaseStep], *, is_party: bool
-) -> dict[str, Any]:
+) -> CaseStepView:
     kind, about = one.event["kind"], one.body.get("about", {})
     is_withheld = NOT_PASSED_ON in one.limits and not is_party
     by = agreed.get(one.seq)
-    return {
-        "sequence": one.seq,
-        "kind": kind,
-        "recorded_at": rfc3339(one.known_at),
-        "happened_at": about.get("happened_at") or rfc3339(one.known_at),
-        "by": one.body["by"],
-        "by_agency": one.body.get("by_agency"),
-        "handling": list(one.limits),
-        "is_withheld": is_withheld,
-        "is_effective": kind not in NEED_SECOND or by is not None,
-        "agreed_by": None if by is None else by.body["by"],
-        "content": {} if is_withheld else {k: v for k, v in one.event.items() if k != "kind"},
-        "remark": None if is_withheld else about.get("remark"),
-    }
+    limits: Any = one.limits
+    return CaseStepView(
+        sequence=one.seq,
+        kind=kind,
+        recorded_at=rfc3339(one.known_at),
+        happened_at=about.get("happened_at") or rfc3339(one.known_at),
+        by=one.body["by"],
+        by_agency=one.body.get("by_agency"),
+        handling=list(limits),
+        is_withheld=is_withheld,
+        is_effective=kind not in NEED_SECOND or by is not None,
+        agreed_by=None if by is None else by.body["by"],
+        content={} if is_withheld else {k: v for k, v in one.event.items() if k != "kind"},
+        remark=None if is_withheld else about.get("remark"),
+    )
 
 
-def _describe_finds(
-    connection: Connection, caller: Caller, history: CaseHistory
-) -> list[dict[str, Any]]:
+def _describe_finds(connection: Connection, caller: Caller, history: CaseHistory) -> list[CaseFind]:
     """Return each find in the form that seizure databases ask for, without anything nominal."""
     finds = [
         found
@@ -368,14 +359,20 @@ def _describe_finds(
     ]
     if finds or "substance_class" not in history.facts:
         return finds
-    goods = {name: history.facts.get(name) for name in _GOODS} | {"unit": "g"}
-    own = {"seizure_id": None, "post": history.case.post} | goods
+    goods: Any = {name: history.facts.get(name) for name in _GOODS}
     return [
-        own | {"detected_at": rfc3339(history.case.opened_at)} | _describe_means(connection, None)
+        CaseFind(
+            seizure_id=None,
+            post=history.case.post,
+            detected_at=rfc3339(history.case.opened_at),
+            **goods,
+            **_describe_means(connection, None),
+            **_describe_act(connection, None),
+        )
     ]
 
 
-def _describe_find(connection: Connection, caller: Caller, name: str) -> dict[str, Any] | None:
+def _describe_find(connection: Connection, caller: Caller, name: str) -> CaseFind | None:
     try:
         stated = read_stated_seizure(connection, name)
     except (NotFoundError, ConflictError):  # erased or withdrawn since
@@ -383,14 +380,13 @@ def _describe_find(connection: Connection, caller: Caller, name: str) -> dict[st
     seizure = stated.body["seizure"]
     if not caller.sees(Matter.SEIZURES, seizure.get("agency")):
         return None
-    goods = {name: seizure.get(name) for name in _GOODS} | {"unit": "g"}
-    detected = seizure.get("seized_at") or seizure["recorded_at"]
-    crossing, act = stated.body["linked_crossing_id"], seizure.get("inspection_id")
-    return (
-        {"seizure_id": name, "post": stated.post, "detected_at": detected}
-        | goods
-        | _describe_means(connection, crossing)
-        | ({} if act is None else _describe_act(connection, act))
+    return CaseFind(
+        seizure_id=name,
+        post=stated.post,
+        detected_at=seizure.get("seized_at") or seizure["recorded_at"],
+        **{name: seizure.get(name) for name in _GOODS},
+        **_describe_means(connection, stated.body["linked_crossing_id"]),
+        **_describe_act(connection, seizure.get("inspection_id")),
     )
 
 
@@ -414,16 +410,15 @@ def _describe_means(connection: Connection, crossing_id: str | None) -> dict[str
         "route_countries": list(papers.get("route_countries") or ()),
         "origin_countries": sorted({one for one in origins if one}),
         "cover_goods": [one["hs_code"] for one in items],
-        "methods": [],
-        "places_searched": [],
     }
 
 
-def _describe_act(connection: Connection, inspection_id: str) -> dict[str, Any]:
-    try:
-        act = read_stated_act(connection, inspection_id).body["inspection"]
-    except (NotFoundError, ConflictError):
-        return {}
+def _describe_act(connection: Connection, inspection_id: str | None) -> dict[str, Any]:
+    """Return how it was found, empty where the act is not known."""
+    act: Mapping[str, Any] = {}
+    if inspection_id is not None:
+        with suppress(NotFoundError, ConflictError):
+            act = read_stated_act(connection, inspection_id).body["inspection"]
     return {name: list(act.get(name) or ()) for name in ("methods", "places_searched")}
 
 
@@ -459,6 +454,6 @@ def list_escalated(service: Runtime, caller: Caller) -> Iterator[dict[str, Any]]
     """Yield the open cases that stand for too long, as notifications."""
     if caller.may(*_CASES):
         wanted = CaseFilter(state="open", urgency="escalated")
-        for one in describe_cases(service, caller.enter(*_CASES), wanted)["cases"]:
-            about = {"id": one["case_id"], "post": one["post"]}
-            yield {"kind": "alarm", "about": "case", "at": one["changed_at"]} | about
+        for one in describe_cases(service, caller.enter(*_CASES), wanted).cases:
+            about = {"id": one.case_id, "post": one.post}
+            yield {"kind": "alarm", "about": "case", "at": one.changed_at} | about

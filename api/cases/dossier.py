@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from api.auth.callers import Caller
-from api.cases.answers import describe_case
+from api.cases.answers import CaseFind, CaseStepView, CaseView, describe_case
 from api.cases.dossier_parts import (
     Dossier,
     DossierEvent,
@@ -66,7 +66,7 @@ def compile_dossier(
     Raises ``NotFoundError`` and ``ErasedError``.
     """
     case = describe_case(service, caller, case_id)
-    records = [case["sequence"], *(one["sequence"] for one in case["events"])]
+    records = [case.sequence, *(one.sequence for one in case.events)]
     read: SensitiveReadBody = {
         "by": caller.person,
         "role": caller.role.value,
@@ -74,13 +74,13 @@ def compile_dossier(
         "kind": "case_dossier",
         "found": records,
     }
-    draft = SENSITIVE_READ.draft(str(records[0]), read, post=case["post"])
+    draft = SENSITIVE_READ.draft(str(records[0]), read, post=case.post)
     service.writer.submit(draft).result()
     with service.store.read() as connection:
         entries = [service.journal.entry(connection, one) for one in records]
     receipts = [service.answers.signer.sign(one) for one in entries]
     proofs = [RecordProof(one.sequence, one.leaf, one.chain, one.signature) for one in receipts]
-    words = _Words(replace(speech, post=case["post"], own_zone=""))
+    words = _Words(replace(speech, post=case.post, own_zone=""))
     return Dossier(
         case_id=case_id,
         language=speech.code,
@@ -88,20 +88,20 @@ def compile_dossier(
         texts=words.texts(),
         warnings=words.warnings(case, is_synthetic=service.network.synthetic),
         notes=words.notes(case, receipts[-1], caller),
-        summary=words.free(case["summary"]),
+        summary=words.free(case.summary),
         facts=words.facts(case),
-        finds=[words.find(one) for one in case["finds"]],
-        events=[words.event(one) for one in case["events"]],
-        files=_list_files(service.home, words, case["events"]),
+        finds=[words.find(one) for one in case.finds],
+        events=[words.event(one) for one in case.events],
+        files=_list_files(service.home, words, case.events),
         proofs=proofs,
     )
 
 
-def _list_files(home: Home, words: "_Words", events: Sequence[Json]) -> list[DossierFile]:
+def _list_files(home: Home, words: "_Words", events: Sequence[CaseStepView]) -> list[DossierFile]:
     """Return the files that the reader may know of, with the photographs that find room."""
     room, found = MOST_SHOWN, []
     for one in filter(words.is_open_file, events):
-        file, content = words.file(one), one["content"]
+        file, content = words.file(one), one.content
         if content["media_type"] in _SHOWN:
             path, why_not = _find_photograph(home, content, room)
             room -= content["size_bytes"] if path else 0
@@ -151,90 +151,90 @@ class _Words:
             not_shown=say(_NOT_SHOWN),
         )
 
-    def warnings(self, case: Json, *, is_synthetic: bool) -> list[str]:
+    def warnings(self, case: CaseView, *, is_synthetic: bool) -> list[str]:
         """Return what has to be read before all else."""
-        codes = {code for one in case["events"] for code in one["handling"]} | {*case["handling"]}
+        codes = {code for one in case.events for code in one.handling} | {*case.handling}
         limits = [f"{code}: {self._label('handling', code)}" for code in sorted(codes)]
         unreal = self.say("Synthetic data: no vehicle, person or find shown here is real.")
         return [*([unreal] if is_synthetic else []), *limits]
 
-    def notes(self, case: Json, last: Receipt, caller: Caller) -> list[str]:
+    def notes(self, case: CaseView, last: Receipt, caller: Caller) -> list[str]:
         """Return as of what it is, by which clocks, and for whom."""
         about = {"n": last.sequence, "journal": last.journal_id, "key": last.key_id}
-        opened = self._speech.local(datetime.fromisoformat(case["opened_at"]))
+        opened = self._speech.local(datetime.fromisoformat(case.opened_at))
         offset = "UTC" + opened.isoformat()[-6:]
         reader = caller.agency or caller.role.value
         return [
             self.say("As of record {n} of journal {journal}, signed by key {key}.", **about),
-            self.say("Times are those of {post}, {zone}.", post=case["post"], zone=offset),
+            self.say("Times are those of {post}, {zone}.", post=case.post, zone=offset),
             self.say("It holds what {reader} may see.", reader=reader),
         ]
 
-    def facts(self, case: Json) -> list[Fact]:
+    def facts(self, case: CaseView) -> list[Fact]:
         """Return where the case stands."""
         say = self.say
-        linked = [f"{self._label('linked_thing', one['of'])}: {one['id']}" for one in case["links"]]
+        linked = [f"{self._label('linked_thing', one.of)}: {one.id}" for one in case.links]
         return [
-            (say("Post"), case["post"]),
-            (say("Agency"), case["agency"] or "–"),
-            (say("Goods are with"), case["custody"] or "–"),
-            (say("Owner"), case["owner"]),
-            (say("State"), self._label("case_state", case["state"])),
-            (say("Opened"), f"{self._moment(case['opened_at'])}, {case['opened_by']}"),
-            (say("Deadline"), self._moment(case["deadline"]) if case["deadline"] else "–"),
+            (say("Post"), case.post),
+            (say("Agency"), case.agency or "–"),
+            (say("Goods are with"), case.custody or "–"),
+            (say("Owner"), case.owner),
+            (say("State"), self._label("case_state", case.state)),
+            (say("Opened"), f"{self._moment(case.opened_at)}, {case.opened_by}"),
+            (say("Deadline"), self._moment(case.deadline) if case.deadline else "–"),
             (say("Linked"), "; ".join(linked) or "–"),
         ]
 
-    def find(self, one: Json) -> DossierFind:
+    def find(self, one: CaseFind) -> DossierFind:
         """Return a find in words, without what is not known of it."""
-        place, means = one["place"], one["means"]
+        place, means = one.place, one.means
         drawing = draw_vehicle(means, [place]) if place and means else None
         return DossierFind(list(self._list_find(one)), drawing)
 
-    def _list_find(self, one: Json) -> Iterator[Fact]:
+    def _list_find(self, one: CaseFind) -> Iterator[Fact]:
         say, label = self.say, self._label
-        kind, substance = label("substance", one["substance_class"]), one["substance"]
+        kind, substance = label("substance", one.substance_class), one.substance
         yield say("Kind"), f"{kind} · {substance}" if substance else kind
-        grams = one["quantity_g"]
+        grams = one.quantity_g
         yield say("Quantity"), say("not given") if grams is None else self._grams(grams)
-        yield say("Found at"), f"{one['post']}, {self._moment(one['detected_at'])}"
-        if one["place"]:
-            yield say("Where"), f"{label('place', one['place'])} ({one['place']})"
-        if one["concealment"]:
-            yield say("How it was hidden"), one["concealment"]
-        if one["means"]:
-            parts = [label("class", one["means"]), one["means_country"] or ""]
-            parts.append(label("direction", one["direction"]) if one["direction"] else "")
+        yield say("Found at"), f"{one.post}, {self._moment(one.detected_at)}"
+        if one.place:
+            yield say("Where"), f"{label('place', one.place)} ({one.place})"
+        if one.concealment:
+            yield say("How it was hidden"), one.concealment
+        if one.means:
+            parts = [label("class", one.means), one.means_country or ""]
+            parts.append(label("direction", one.direction) if one.direction else "")
             yield say("Vehicle"), " · ".join(filter(None, parts))
-        route = [one["dispatch_country"], *one["route_countries"], one["destination_country"]]
+        route = [one.dispatch_country, *one.route_countries, one.destination_country]
         if any(route):
             yield say("Route"), " → ".join(country or "?" for country in route)
-        if one["origin_countries"]:
-            yield say("Countries of origin"), ", ".join(one["origin_countries"])
-        if one["cover_goods"]:
-            yield say("Declared goods, HS"), ", ".join(one["cover_goods"])
-        if one["methods"]:
-            yield say("Methods"), ", ".join(label("method", code) for code in one["methods"])
+        if one.origin_countries:
+            yield say("Countries of origin"), ", ".join(one.origin_countries)
+        if one.cover_goods:
+            yield say("Declared goods, HS"), ", ".join(one.cover_goods)
+        if one.methods:
+            yield say("Methods"), ", ".join(label("method", code) for code in one.methods)
 
-    def event(self, one: Json) -> DossierEvent:
+    def event(self, one: CaseStepView) -> DossierEvent:
         """Return an event in words."""
-        by = f"{one['by']} ({one['by_agency']})" if one["by_agency"] else one["by"]
-        when = f"{self._moment(one['happened_at'])} · {by}"
-        what = self._label("case_event", one["kind"])
+        by = f"{one.by} ({one.by_agency})" if one.by_agency else one.by
+        when = f"{self._moment(one.happened_at)} · {by}"
+        what = self._label("case_event", one.kind)
         return DossierEvent(when, what, list(self._list_event(one)))
 
-    def _list_event(self, one: Json) -> Iterator[str]:
-        if one["is_withheld"]:
+    def _list_event(self, one: CaseStepView) -> Iterator[str]:
+        if one.is_withheld:
             yield self.say("Its content is for other agencies.")
         else:
-            yield from self._list_content(one["kind"], one["content"])
-        if one["remark"]:
-            yield self.free(one["remark"])
-        if not one["is_effective"]:
+            yield from self._list_content(one.kind, one.content)
+        if one.remark:
+            yield self.free(one.remark)
+        if not one.is_effective:
             yield self.say("waits for a second person")
-        if one["agreed_by"]:
-            yield self.say("agreed by {name}", name=one["agreed_by"])
-        yield from (f"{code}: {self._label('handling', code)}" for code in one["handling"])
+        if one.agreed_by:
+            yield self.say("agreed by {name}", name=one.agreed_by)
+        yield from (f"{code}: {self._label('handling', code)}" for code in one.handling)
 
     def _list_content(self, kind: str, content: Json) -> Iterator[str]:
         if content.get("from_agency"):
@@ -246,13 +246,13 @@ class _Words:
             yield f"{self._label('file_subject', content['shows'])}, {content['digest'][:16]}"
 
     @staticmethod
-    def is_open_file(one: Json) -> bool:
+    def is_open_file(one: CaseStepView) -> bool:
         """Tell whether an event added a file that its reader may know of."""
-        return one["kind"] == "file" and not one["is_withheld"]
+        return one.kind == "file" and not one.is_withheld
 
-    def file(self, one: Json) -> DossierFile:
+    def file(self, one: CaseStepView) -> DossierFile:
         """Return a file in words."""
-        content = one["content"]
+        content = one.content
         number = content["size_bytes"]
         size = self._speech.count(*_BYTES, number, n=self._speech.number(number))
         known = [self._label("file_subject", content["shows"]), content["media_type"], size]

@@ -26,7 +26,15 @@ from starlette.concurrency import run_in_threadpool
 
 from api.auth.callers import Caller
 from api.auth.sessions import check_origin, token_of
-from api.cases.answers import CaseFilter, describe_case, describe_cases, must_see
+from api.cases.answers import (
+    AcknowledgedCase,
+    AcknowledgedFile,
+    CaseFilter,
+    CaseLinkView,
+    describe_case,
+    describe_cases,
+    must_see,
+)
 from api.cases.event_forms import (
     ABOUT,
     BARE,
@@ -249,8 +257,8 @@ def open_case(visit: TheVisit, service: TheService, form: TheForm) -> Response:
     except FormError as error:
         return _opening_page(visit, service, kept=form, wrong=error.mistakes)
     if "decision_id" in found:
-        _link_decision(service, visit.caller, done["case_id"], found["decision_id"], once)
-    return to_case(done["case_id"], "warned" if done["warnings"] else "opened")
+        _link_decision(service, visit.caller, done.case_id, found["decision_id"], once)
+    return to_case(done.case_id, "warned" if done.warnings else "opened")
 
 
 @router.get("/{case_id}")
@@ -339,7 +347,7 @@ def _link_decision(
                 CaseWriter(service, caller, f"{once}-{kind}").add(case_id, link)
 
 
-def _record(reader: FormReader, take: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _record(reader: FormReader, take: Callable[[], AcknowledgedCase]) -> AcknowledgedCase:
     """Take a step; what a record of another kind says of a field becomes a mistake of the form."""
     try:
         return take()
@@ -389,16 +397,16 @@ def _case_page(
 ) -> Response:
     found = describe_case(service, visit.caller, case_id)
     with service.store.read() as connection:
-        pages = find_pages(connection, visit.visitor, found["links"])
+        pages = find_pages(connection, visit.visitor, found.links)
     values: dict[str, Any] = {
         "json_address": f"/v1/cases/{quote(case_id, safe='')}",
-        "post": found["post"],
+        "post": found.post,
         "found": found,
         "pages": pages,
         "fields": EVENT_FIELDS,
         "file_fields": FILE_FIELDS,
         "about": ABOUT,
-        "offered": OFFERED if found["state"] == "open" else ("reopened",),
+        "offered": OFFERED if found.state == "open" else ("reopened",),
         "agencies": _list_agencies(service),
         "handlings": HANDLINGS,
         "handling_at": HANDLING,
@@ -473,18 +481,15 @@ def _list_agencies(service: Runtime) -> list[str]:
     return sorted({one for post in service.network.posts.values() for one in post.agencies})
 
 
-Link = Mapping[str, str]
-
-
 def find_pages(
-    connection: Connection, visitor: Visitor, links: Sequence[Link]
+    connection: Connection, visitor: Visitor, links: Sequence[CaseLinkView]
 ) -> dict[tuple[str, str], str]:
     """Return the address of each linked thing that has a page this visitor may open."""
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for one in links:
-        address = _find_page(connection, visitor, one["of"], one["id"])
+        address = _find_page(connection, visitor, one.of, one.id)
         if address is not None:
-            found[one["of"], one["id"]] = address
+            found[one.of, one.id] = address
     return found
 
 
@@ -546,7 +551,7 @@ async def add_file(visit: TheVisit, service: TheService, case_id: Identifier) ->
         return await run_in_threadpool(
             show_refused_case, visit, service, case_id, kept=fields, wrong=error.mistakes
         )
-    return to_case(case_id, "file_warned" if done["warnings"] else "file_added")
+    return to_case(case_id, "file_warned" if done.warnings else "file_added")
 
 
 async def _find_post(visit: Visit, service: Runtime, case_id: str) -> str:
@@ -559,7 +564,7 @@ async def _find_post(visit: Visit, service: Runtime, case_id: str) -> str:
 
 async def _receive(
     visit: Visit, service: Runtime, case_id: str, reader: FormReader, form: UploadedForm
-) -> dict[str, Any]:
+) -> AcknowledgedFile:
     """Return the answer about the file; raises ``FormError`` with what is wrong with it."""
     about = _read_about(reader)
     writer = CaseFileWriter(service, visit.caller, None)

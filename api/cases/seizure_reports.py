@@ -150,7 +150,7 @@ def _open_case(visit: Visit, service: Runtime, reader: FormReader, post: str) ->
     """Open a case with the goods of a report that names no plate."""
     writer = CaseWriter(service, visit.caller, reader.once())
     done = writer.open(read_opening(reader, post=post or None))
-    return f"/cases/{quote(done['case_id'], safe='')}?done=opened#done"
+    return f"/cases/{quote(done.case_id, safe='')}?done=opened#done"
 
 
 def _prefix(mistake: FieldMistake) -> FieldMistake:

@@ -16,7 +16,14 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from api.auth.callers import OWNERLESS, Caller
-from api.cases.answers import NOT_PASSED_ON, is_party, must_see
+from api.cases.answers import (
+    NOT_PASSED_ON,
+    AcknowledgedCase,
+    AcknowledgedFile,
+    CaseWarning,
+    is_party,
+    must_see,
+)
 from api.http.access import check_post
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.service.runtime import Runtime
@@ -36,6 +43,7 @@ from engine.cases.case_ledger import Reporter, draft_event, draft_opening, openi
 from engine.cases.case_state import AGREEMENT, OPEN, CaseState, CaseStep, refuse_state
 from engine.cases.file_content import LARGEST_FILE, SUFFIXES, recognise
 from engine.cases.files import ReceivedFile, open_file
+from engine.domain.records import Record
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros
 from engine.errors import ConflictError, FullCaseError, NotAllowedError, NotFoundError, RecordError
@@ -50,11 +58,9 @@ from engine.queue.corrections import read_stated_act, read_stated_seizure
 if TYPE_CHECKING:
     from engine.links.messages import OfferedFile
 
-LOOKS_LIKE_NAME = "it looks as if it named a person: a case holds none"
-
 
 class CaseWriter:
-    """Takes the steps of one caller; each is answered as JSON values, with its receipt."""
+    """Takes the steps of one caller; each is answered with its receipt."""
 
     def __init__(self, service: Runtime, caller: Caller, key: str | None) -> None:
         self._service = service
@@ -62,7 +68,7 @@ class CaseWriter:
         self._key = caller.own(key)
         self._by = Reporter(caller.person, caller.agency)
 
-    def open(self, opening: CaseOpening) -> dict[str, Any]:
+    def open(self, opening: CaseOpening) -> AcknowledgedCase:
         """Open a case; raises ``NotFoundError`` for what it would be opened from."""
         if opening.agency not in (None, self._caller.agency) and self._caller.agency is not None:
             why = "the sender acts for another agency"
@@ -77,9 +83,9 @@ class CaseWriter:
         # A find opens one case: that of a node's post is its own.
         record = recording.once if opening.seizure_id is None else recording.once_here
         done = record(asked, lambda _: draft_opening(opening, post=post, by=self._by, claim=asked))
-        return self.acknowledge(done, opening.model_dump(mode="json"))
+        return AcknowledgedCase(**self.describe(done, opening))
 
-    def add(self, case_id: str, reported: CaseEvent) -> dict[str, Any]:
+    def add(self, case_id: str, reported: CaseEvent) -> AcknowledgedCase:
         """Record an event; raises ``NotFoundError``, ``ConflictError``, ``NotAllowedError``."""
         event = reported.event
         deadline = None
@@ -103,7 +109,7 @@ class CaseWriter:
             return made
 
         done = self.record(case, asked, draft)
-        return self.acknowledge(done, reported.model_dump(mode="json"))
+        return AcknowledgedCase(**self.describe(done, reported))
 
     def record(
         self, case: CaseState, asked: IdempotencyClaim, draft: Callable[[Connection], Draft]
@@ -121,14 +127,12 @@ class CaseWriter:
         about = {"post": case.post, "name": name, "about": f"{case.case_id}\0{self._by.person}"}
         return claim(CASE_EVENT, reported, key=self._key, **about)
 
-    def acknowledge(self, done: StoredRecord, content: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the answer about a step that is recorded."""
-        warnings = [
-            {"at": at, "rule": "looks_like_name", "why": LOOKS_LIKE_NAME}
-            for at in find_name_signs(content)
-        ]
-        known = {"case_id": done.entry.subject, "sequence": done.entry.seq, "warnings": warnings}
-        return known | self._service.answers.receipt(done)
+    def describe(self, done: StoredRecord, content: Record) -> dict[str, Any]:
+        """Return the fields of an :class:`AcknowledgedCase` about a step that is recorded."""
+        signs = find_name_signs(content.model_dump(mode="json"))
+        known = {"case_id": done.entry.subject, "sequence": done.entry.seq}
+        warnings = {"warnings": [CaseWarning(at) for at in signs]}
+        return known | warnings | self._service.answers.receipt(done)
 
     def _post_of(self, opening: CaseOpening) -> str:
         """Return the post of a new case, once what it is opened from was found."""
@@ -219,7 +223,7 @@ class CaseFileWriter:
 
     async def receive(
         self, case_id: str, pieces: AsyncIterator[bytes], about: AboutFile
-    ) -> dict[str, Any]:
+    ) -> AcknowledgedFile:
         """Take a file as it arrives, and return the answer about it.
 
         Raises ``BusyError``, ``NotFoundError`` and ``ConflictError`` before anything is read,
@@ -232,7 +236,7 @@ class CaseFileWriter:
 
     async def _receive(
         self, case_id: str, pieces: AsyncIterator[bytes], about: AboutFile
-    ) -> dict[str, Any]:
+    ) -> AcknowledgedFile:
         received = await run_in_threadpool(
             partial(ReceivedFile, self._service.home, largest=LARGEST_FILE)
         )
@@ -254,7 +258,7 @@ class CaseFileWriter:
         if not case.is_open:
             raise refuse_state(case_id, OPEN)
 
-    def _add(self, case_id: str, received: ReceivedFile, about: AboutFile) -> dict[str, Any]:
+    def _add(self, case_id: str, received: ReceivedFile, about: AboutFile) -> AcknowledgedFile:
         digest = received.finish()
         file = CaseFile.model_validate(
             {
@@ -283,7 +287,7 @@ class CaseFileWriter:
         with received.place():
             done = self._steps.record(case, asked, draft)
         known = {name: content[name] for name in ("digest", "media_type", "size_bytes")}
-        return self._steps.acknowledge(done, reported.model_dump(mode="json")) | known
+        return AcknowledgedFile(**self._steps.describe(done, reported), **known)
 
 
 def _check_room(files: Sequence[CaseStep], case_id: str, size_bytes: int) -> None:

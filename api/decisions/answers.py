@@ -52,11 +52,9 @@ from engine.queue.queue import list_decisions as select_decisions
 from engine.queue.reviews import NEEDS_SECOND, order_of_review, read_channel, read_reviews
 from engine.queue.takings import VehicleHolder, read_holder, read_holders
 from engine.search_orders import SearchStep
-from engine.selection import Tried
+from engine.selection import ChannelCode, Tried
 from features.catalogue.catalogue import CATALOGUE
 from models.explanation.similar_seizures import SimilarSeizure
-
-ChannelCode = Literal["green", "blue", "yellow", "red"]
 
 
 class MirrorAlert(AnswerSchema):

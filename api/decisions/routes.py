@@ -11,7 +11,6 @@ from fastapi import Depends, Path, Query, Request, Response
 
 from api.auth.callers import Caller
 from api.decisions.answers import (
-    ChannelCode,
     CheckpointView,
     DecisionReader,
     Decisions,
@@ -24,7 +23,7 @@ from api.decisions.answers import (
     first_words,
 )
 from api.http.access import check_arrival
-from api.http.answers import Acknowledged, Problem
+from api.http.answers import Acknowledged, Problem, acknowledge
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.problems import refusal
 from api.http.request_bodies import LARGEST_BATCH, body_of, find_formats, reported_batch
@@ -37,7 +36,7 @@ from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim, crossing_name
 from engine.journal.kinds import DECISION, REVIEW
 from engine.queue.reviews import Review, Reviewer
-from engine.selection import Channel
+from engine.selection import Channel, ChannelCode
 
 FORMATS = find_formats()
 router = json_router("/v1/decisions", "decisions")
@@ -172,7 +171,7 @@ def review(
     by = Reviewer(caller.person, caller.is_person, caller.agency)
     may_second = first_words(service.accounts, caller)
     kept = service.recording.review(found, review, asked, by=by, may_second=may_second)
-    return answer(service.answers.acknowledge(kept, identifier=decision_id), 201)
+    return answer(acknowledge(service, kept, decision_id), 201)
 
 
 @router.get("", response_model=Decisions)

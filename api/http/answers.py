@@ -5,13 +5,15 @@ it as JSON, and the OpenAPI document describes it. Its schema is built when the 
 for, so a start does not wait for it. Each route names one type, not a list or a choice.
 """
 
-from datetime import datetime
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, WithJsonSchema
 
+from api.service.runtime import Runtime
 from engine.decision.decision import Mode
+from engine.journal.batch_worker import StoredRecord
 from engine.journal.receipts import Receipt
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -43,7 +45,16 @@ def reader(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-class Acknowledged(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded(Answer):
+    """A record that stands in the journal."""
+
+    recorded_at: Time
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged(Recorded):
     """A report that stands in the journal."""
 
     kind: Literal[
@@ -58,28 +69,48 @@ class Acknowledged(AnswerSchema):
     ]
     id: str
     """Of the crossing or the seizure; for a roster, the post."""
-    recorded_at: datetime
-    receipt: Receipt
 
 
-class AcknowledgedAct(AnswerSchema):
-    """An inspection act that stands in the journal."""
+def acknowledge(service: Runtime, found: StoredRecord, identifier: str) -> Acknowledged:
+    """Return the acknowledgement of a report."""
+    kind: Any = found.entry.kind
+    return Acknowledged(kind=kind, id=identifier, **service.answers.receipt(found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedAct(Recorded):
+    """An inspection act that stands in the journal; never the basis of the referral."""
 
     inspection_id: str
     crossing_id: str
-    recorded_at: datetime
-    receipt: Receipt
-    taken_by: str | None = None
-    """Who had taken the vehicle, where that was another than who filed the act."""
 
 
-class Alive(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedTakenAct(AcknowledgedAct):
+    """The same, on a vehicle that another person than the one who filed the act had taken."""
+
+    taken_by: str
+
+
+def acknowledge_act(service: Runtime, found: StoredRecord) -> AcknowledgedAct:
+    """Return the acknowledgement of an inspection act."""
+    act = found.body["inspection"]
+    known = {name: act[name] for name in ("inspection_id", "crossing_id")}
+    known |= service.answers.receipt(found)
+    if "taken_by" in found.body:
+        return AcknowledgedTakenAct(**known, taken_by=found.body["taken_by"])
+    return AcknowledgedAct(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Alive(Answer):
     """The process answers."""
 
-    alive: Literal[True]
+    alive: Literal[True] = True
 
 
-class Ready(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready(Answer):
     """Whether decisions can be recorded, by which model they are made, and why not otherwise."""
 
     ready: bool
@@ -95,10 +126,10 @@ class Ready(AnswerSchema):
     """Empty where the model that was put on trial leads some of the arrivals."""
     synthetic: bool
     """The network is synthetic."""
-    clock: Literal["ok", "held", "unknown"] = "unknown"
+    clock: Literal["ok", "held", "unknown"]
     """``held`` where the wall clock is not followed until a person accepts it; ``unknown`` where
     the store cannot be read."""
-    clock_ahead_seconds: float = 0.0
+    clock_ahead_seconds: float
     """How far the wall clock is ahead of the journal's time while it is held."""
 
 
@@ -124,15 +155,3 @@ class Problem(AnswerSchema):
     detail: str
     instance: str
     fields: list[FieldFault] | None = None
-
-
-class Estimate(AnswerSchema):
-    """A share with its exact 95 % interval, or why it cannot be known yet."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    positives: int
-    knowable: bool
-    why: str = ""

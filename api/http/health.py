@@ -1,7 +1,5 @@
 """Health of the service: alive, ready or why not, and its metrics."""
 
-from typing import Any
-
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -21,7 +19,7 @@ router = APIRouter(tags=["health"], route_class=CheckedRoute)
 @router.get("/healthz", response_model=Alive)
 async def alive() -> Response:
     """Say that the process answers."""
-    return answer({"alive": True})
+    return answer(Alive())
 
 
 @router.head("/readyz", include_in_schema=False)
@@ -34,28 +32,27 @@ def ready(service: TheService) -> Response:
     """Say whether decisions can be recorded, and by which model they are made."""
     standing = service.watch.state
     scorer, challenger = standing.in_force.scorer, standing.in_force.challenger
-    body: dict[str, Any] = {
-        "ready": True,
-        "store": "ok",
-        "mode": standing.in_force.mode,
-        "model_version": None if scorer is None else scorer.version,
-        "why": standing.why,
-        "challenger": None if challenger is None else challenger.scorer.version,
-        "trial_why": standing.trial_why,
-        "synthetic": service.network.synthetic,
-        "clock": "unknown",
-        "clock_ahead_seconds": 0.0,
-    }
+    ahead, wrong = None, ""
     try:
         service.probe.run()
         with service.store.read() as connection:
             read_standing(connection, service.plan.digest)
             ahead = service.journal.reading(connection).ahead
-            body["clock"] = "held" if ahead else "ok"
-            body["clock_ahead_seconds"] = ahead / SECOND
     except RiskError as error:
-        return answer(body | {"ready": False, "store": str(error)}, 503)
-    return answer(body)
+        wrong = str(error)
+    found = Ready(
+        ready=not wrong,
+        store=wrong or "ok",
+        mode=standing.in_force.mode,
+        model_version=None if scorer is None else scorer.version,
+        why=standing.why,
+        challenger=None if challenger is None else challenger.scorer.version,
+        trial_why=standing.trial_why,
+        synthetic=service.network.synthetic,
+        clock="unknown" if ahead is None else "held" if ahead else "ok",
+        clock_ahead_seconds=(ahead or 0) / SECOND,
+    )
+    return answer(found, 503 if wrong else 200)
 
 
 @router.head("/metrics", include_in_schema=False)

@@ -320,7 +320,7 @@ class BodyFormats:
         return options
 
     def answer(
-        self, _request: Request, found: Mapping[str, Any], _declaration: Declaration | None
+        self, _request: Request, found: object, _declaration: Declaration | None
     ) -> Response:
         """Return a decision or an acknowledgement (201)."""
         return answer(found, 201)

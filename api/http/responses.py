@@ -263,7 +263,7 @@ def _example(status: int, kind: str) -> dict[str, Any]:
 
 
 def creates(
-    kind: type[object],
+    kind: object,
     *problems: int,
     body: type[Record] | None = None,
     is_owed: bool = True,

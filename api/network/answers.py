@@ -22,8 +22,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import ColumnElement, Connection, distinct, func, literal_column, select
 
 from api.auth.callers import Caller
-from api.decisions.answers import ChannelCode
-from api.http.answers import AnswerSchema, Estimate
+from api.http.answers import Answer, Date, Time
 from api.service.runtime import Runtime
 from api.shifts.answers import Median, median
 from engine.decision.inspection_minutes import CHANNEL_STEP
@@ -38,17 +37,18 @@ from engine.ports import PostLine
 from engine.queue.corrections import Corrections, read_stated
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
-from engine.selection import INSPECTED, Channel
+from engine.selection import INSPECTED, Channel, ChannelCode
 from engine.shifts.workload import METHODS, picks, read_roster
 from engine.storage.database import Store, split_in_slices
-from models.statistics.intervals import share
+from models.statistics.intervals import Estimate, share
 
 PostState = Literal["open", "full", "cut_off", "no_data"]
 """Full is a post without minutes left for physical inspection, cut off one whose link is silent or
 not in force, and without data one that decided nothing in the weeks that are counted."""
 
 
-class NetworkPost(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkPost(Answer):
     """One post: where it stands now, and what the weeks counted decided and found there."""
 
     post: str
@@ -64,7 +64,7 @@ class NetworkPost(AnswerSchema):
     state: PostState
     waiting_red: int
     waiting_yellow: int
-    waiting_since: datetime | None
+    waiting_since: Time | None
     """When the first of the vehicles that wait was decided on; null where none waits."""
     roster_minutes: float | None
     """Of the running shift, all channels; null without a roster."""
@@ -80,7 +80,7 @@ class NetworkPost(AnswerSchema):
     delay_of_lawful: Median
     overrides: int | None
     """Decisions overridden; null for a caller who does not see reviews of every agency."""
-    last_decision_at: datetime | None
+    last_decision_at: Time | None
     """Null where none was made in the weeks counted."""
     link: str | None
     """The link of the post's own node, or of this node to its centre."""
@@ -88,7 +88,8 @@ class NetworkPost(AnswerSchema):
     """Since that link last brought something."""
 
 
-class NetworkMinutes(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkMinutes(Answer):
     """Minutes of one channel of a post in its running shift."""
 
     post: str
@@ -101,12 +102,13 @@ class NetworkMinutes(AnswerSchema):
     left: float | None
 
 
-class NetworkWeek(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkWeek(Answer):
     """One week of a post, from Monday by the post's own clocks; the last week still runs."""
 
     post: str | None
     """Null for all posts together."""
-    week: date
+    week: Date
     """Its Monday."""
     decisions: int
     inspected: int
@@ -118,7 +120,8 @@ class NetworkWeek(AnswerSchema):
     random_hit_rate: Estimate
 
 
-class NetworkHour(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkHour(Answer):
     """One hour of one day of the week with arrivals, by the post's own clocks."""
 
     post: str
@@ -132,7 +135,8 @@ class NetworkHour(AnswerSchema):
     """Of these arrivals, whenever they were searched."""
 
 
-class NetworkFunnel(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFunnel(Answer):
     """What became of the arrivals of a post."""
 
     post: str | None
@@ -149,7 +153,8 @@ class NetworkFunnel(AnswerSchema):
     seizures: int
 
 
-class NetworkPlace(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class NetworkPlace(Answer):
     """One place of a vehicle class: how often it was searched, and things were seized there."""
 
     vehicle_class: str
@@ -158,14 +163,15 @@ class NetworkPlace(AnswerSchema):
     seizures: int
 
 
-class NetworkOverview(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkOverview(Answer):
     """All posts that the caller reaches."""
 
     tables = ("posts", "minutes", "weeks", "hours", "funnel", "places")
-    as_of: datetime
-    counted_at: datetime
+    as_of: Time
+    counted_at: Time
     """When weeks, hours, funnel and places were counted: at most some seconds before."""
-    since: date
+    since: Date
     """The first Monday of the weeks that are counted."""
     synthetic: bool
     posts: list[NetworkPost]
@@ -231,6 +237,11 @@ class ActCounts:
         self.inspected += is_full
         self.hits += is_full and outcome != "clear"
         self.seizures += is_full and outcome == "seizure"
+
+    @property
+    def hit_rate(self) -> Estimate:
+        """Finds of these acts, of the inspected."""
+        return share(self.hits, self.inspected)
 
     def add(self, other: "ActCounts") -> None:
         """Count what others counted."""
@@ -402,9 +413,6 @@ def _read_seizures(
             yield record.body["seizure"], row
 
 
-_DECISIONS = DECISIONS.c
-
-
 @dataclass(slots=True)
 class _WaitingCounts:
     """The vehicles that wait at a post."""
@@ -431,8 +439,8 @@ class _PostCounts:
     delays: list[float] = field(default_factory=list)
 
 
-def overview(service: Runtime, caller: Caller) -> dict[str, Any]:
-    """Return the overview of the posts that a caller reaches, as JSON values."""
+def overview(service: Runtime, caller: Caller) -> NetworkOverview:
+    """Return the overview of the posts that a caller reaches."""
     network = service.network
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
@@ -444,29 +452,37 @@ def overview(service: Runtime, caller: Caller) -> dict[str, Any]:
         minutes = [row for post in posts for row in _read_minutes(service, snapshot, post, now=now)]
     seen, total = _add_up(history, posts, caller)
     scopes = [*((post, seen[post]) for post in posts), (None, total)]
-    return {
-        "as_of": rfc3339(now),
-        "counted_at": rfc3339(history.counted_at),
-        "since": history.weeks[0].isoformat(),
-        "synthetic": network.synthetic,
-        "posts": [
-            _describe_place(service, post)
-            | _describe_standing(
-                waiting.get(post, _WaitingCounts()),
-                [row for row in minutes if row["post"] == post],
-                link=links.get(post),
-                last=history.last.get(post),
+    sees_reviews = caller.sees_all(Matter.REVIEWS)
+    return NetworkOverview(
+        as_of=rfc3339(now),
+        counted_at=rfc3339(history.counted_at),
+        since=history.weeks[0].isoformat(),
+        synthetic=network.synthetic,
+        posts=[
+            NetworkPost(
+                **_describe_place(network, post),
+                **_describe_standing(
+                    waiting.get(post, _WaitingCounts()),
+                    [row for row in minutes if row.post == post],
+                    link=links.get(post),
+                    last=history.last.get(post),
+                ),
+                decisions=seen[post].decisions.total(),
+                inspected=seen[post].acts.inspected,
+                hits=seen[post].acts.hits,
+                hit_rate=seen[post].acts.hit_rate,
+                random_hit_rate=seen[post].random.hit_rate,
+                delay_of_lawful=median(sorted(seen[post].delays)),
+                overrides=history.overrides[post] if sees_reviews else None,
             )
-            | _describe_finds(seen[post])
-            | {"overrides": history.overrides[post] if caller.sees_all(Matter.REVIEWS) else None}
             for post in posts
         ],
-        "minutes": minutes,
-        "weeks": [row for post, one in scopes for row in _list_weeks(history, post, one)],
-        "hours": [row for post in posts for row in _list_hours(post, seen[post])],
-        "funnel": [_describe_funnel(post, one) for post, one in scopes],
-        "places": _list_places(history, posts, caller),
-    }
+        minutes=minutes,
+        weeks=[row for post, one in scopes for row in _list_weeks(history, post, one)],
+        hours=[row for post in posts for row in _list_hours(post, seen[post])],
+        funnel=[_describe_funnel(post, one) for post, one in scopes],
+        places=_list_places(history, posts, caller),
+    )
 
 
 def _add_up(
@@ -503,8 +519,8 @@ def _sees_acts(caller: Caller, agency: str | None) -> bool:
     return caller.covers(agency) and caller.sees(Matter.ACTS, agency)
 
 
-def _describe_place(service: Runtime, post: str) -> dict[str, Any]:
-    network = service.network
+def _describe_place(network: Network, post: str) -> dict[str, Any]:
+    """Return the fields of a :class:`NetworkPost` that say where it is."""
     known = network.posts.get(post)
     return {
         "post": post,
@@ -520,20 +536,20 @@ def _describe_place(service: Runtime, post: str) -> dict[str, Any]:
 
 def _describe_standing(
     waiting: _WaitingCounts,
-    minutes: Sequence[Mapping[str, Any]],
+    minutes: Sequence[NetworkMinutes],
     *,
     link: PostLine | None,
     last: int | None,
 ) -> dict[str, Any]:
-    """Return where a post stands now."""
-    rosters = [row["roster"] for row in minutes if row["roster"] is not None]
-    red = next(row for row in minutes if row["channel"] == Channel.RED.code)
+    """Return the fields of a :class:`NetworkPost` that say where it stands now."""
+    rosters = [row.roster for row in minutes if row.roster is not None]
+    red = next(row for row in minutes if row.channel == Channel.RED.code)
     state = "open"
     if link is not None and link.is_cut_off:
         state = "cut_off"
     elif last is None:
         state = "no_data"
-    elif red["left"] is not None and red["left"] <= 0.0:
+    elif red.left is not None and red.left <= 0.0:
         state = "full"
     oldest = waiting.oldest
     return {
@@ -542,76 +558,64 @@ def _describe_standing(
         "waiting_yellow": waiting.of[Channel.YELLOW],
         "waiting_since": None if oldest is None else rfc3339(oldest),
         "roster_minutes": sum(rosters) if rosters else None,
-        "used_minutes": sum(row["used"] for row in minutes),
+        "used_minutes": sum(row.used for row in minutes),
         "last_decision_at": None if last is None else rfc3339(last),
         "link": None if link is None else link.name,
         "silent_minutes": None if link is None else link.silent_minutes,
     }
 
 
-def _describe_finds(seen: _PostCounts) -> dict[str, Any]:
-    return {
-        "decisions": seen.decisions.total(),
-        "inspected": seen.acts.inspected,
-        "hits": seen.acts.hits,
-        "hit_rate": share(seen.acts.hits, seen.acts.inspected).as_dict(),
-        "random_hit_rate": share(seen.random.hits, seen.random.inspected).as_dict(),
-        "delay_of_lawful": median(sorted(seen.delays)),
-    }
-
-
-def _list_weeks(
-    history: NetworkHistory, post: str | None, seen: _PostCounts
-) -> list[dict[str, Any]]:
+def _list_weeks(history: NetworkHistory, post: str | None, seen: _PostCounts) -> list[NetworkWeek]:
     found = []
     for week in history.weeks:
         acts, random = seen.acts_of_week[week], seen.random_of_week[week]
         found.append(
-            {
-                "post": post,
-                "week": week.isoformat(),
-                "decisions": seen.by_week[week],
-                "inspected": acts.inspected,
-                "hits": acts.hits,
-                "seizures": acts.seizures,
-                "hit_rate": share(acts.hits, acts.inspected).as_dict(),
-                "random_inspected": random.inspected,
-                "random_hits": random.hits,
-                "random_hit_rate": share(random.hits, random.inspected).as_dict(),
-            }
+            NetworkWeek(
+                post=post,
+                week=week.isoformat(),
+                decisions=seen.by_week[week],
+                inspected=acts.inspected,
+                hits=acts.hits,
+                seizures=acts.seizures,
+                hit_rate=acts.hit_rate,
+                random_inspected=random.inspected,
+                random_hits=random.hits,
+                random_hit_rate=random.hit_rate,
+            )
         )
     return found
 
 
-def _list_hours(post: str, seen: _PostCounts) -> list[dict[str, Any]]:
+def _list_hours(post: str, seen: _PostCounts) -> list[NetworkHour]:
     return [
-        {
-            "post": post,
-            "weekday": weekday,
-            "hour": hour,
-            "arrivals": number,
-            "inspected": seen.acts_of_hour[weekday, hour].inspected,
-            "hits": seen.acts_of_hour[weekday, hour].hits,
-        }
+        NetworkHour(
+            post=post,
+            weekday=weekday,
+            hour=hour,
+            arrivals=number,
+            inspected=seen.acts_of_hour[weekday, hour].inspected,
+            hits=seen.acts_of_hour[weekday, hour].hits,
+        )
         for (weekday, hour), number in sorted(seen.by_hour.items())
     ]
 
 
-def _describe_funnel(post: str | None, seen: _PostCounts) -> dict[str, Any]:
-    return {
-        "post": post,
-        "arrivals": seen.decisions.total(),
-        **{channel.code: seen.decisions[channel] for channel in Channel},
-        "inspected": seen.acts.inspected,
-        "papers_only": seen.acts.papers_only,
-        "hits": seen.acts.hits,
-        "seizures": seen.acts.seizures,
-    }
+def _describe_funnel(post: str | None, seen: _PostCounts) -> NetworkFunnel:
+    channels: dict[str, int] = {one.code: seen.decisions[one] for one in Channel}
+    return NetworkFunnel(
+        post=post,
+        arrivals=seen.decisions.total(),
+        inspected=seen.acts.inspected,
+        papers_only=seen.acts.papers_only,
+        hits=seen.acts.hits,
+        seizures=seen.acts.seizures,
+        **channels,
+    )
 
 
 def _list_places(
     history: NetworkHistory, posts: Sequence[str], caller: Caller
-) -> list[dict[str, Any]]:
+) -> list[NetworkPlace]:
     searched: Counter[tuple[str, str]] = Counter()
     found: Counter[tuple[str, str]] = Counter()
     for cell, number in history.searched.items():
@@ -621,19 +625,16 @@ def _list_places(
         if cell.post in posts and caller.sees(Matter.SEIZURES, cell.agency):
             found[cell.vehicle_class, cell.place] += number
     return [
-        {
-            "vehicle_class": vehicle_class,
-            "place": place,
-            "searched": searched[vehicle_class, place],
-            "seizures": found[vehicle_class, place],
-        }
+        NetworkPlace(
+            vehicle_class, place, searched[vehicle_class, place], found[vehicle_class, place]
+        )
         for vehicle_class, place in sorted({*searched, *found})
     ]
 
 
 def _read_minutes(
     service: Runtime, snapshot: Connection, post: str, *, now: int
-) -> list[dict[str, Any]]:
+) -> list[NetworkMinutes]:
     """Return the minutes of a post's running shift, of red first."""
     shift = service.settings.shifts_of(service.network).shift(post, now)
     roster = read_roster(snapshot, post, service.network).minutes
@@ -644,14 +645,14 @@ def _read_minutes(
         here = [row for row in rows if row.channel == channel]
         used = sum(row.minutes for row in here)
         found.append(
-            {
-                "post": post,
-                "channel": channel.code,
-                "roster": sum(known) if known else None,
-                "vehicles": sum(row.decisions for row in here),
-                "used": used,
-                "left": sum(known) - used if known else None,
-            }
+            NetworkMinutes(
+                post=post,
+                channel=channel.code,
+                roster=sum(known) if known else None,
+                vehicles=sum(row.decisions for row in here),
+                used=used,
+                left=sum(known) - used if known else None,
+            )
         )
     return found
 
@@ -660,9 +661,9 @@ def _read_waiting(snapshot: Connection, *, now: int) -> dict[str, _WaitingCounts
     """Return the vehicles that wait, by post."""
     channel: ColumnElement[int] = literal_column(f"place / {CHANNEL_STEP}")
     query = (
-        select(_DECISIONS.post, channel, func.count(), func.min(_DECISIONS.known_at))
-        .where(literal_column("decisions.waiting"), _DECISIONS.known_at >= now - DAY)
-        .group_by(_DECISIONS.post, channel)
+        select(_D.post, channel, func.count(), func.min(_D.known_at))
+        .where(literal_column("decisions.waiting"), _D.known_at >= now - DAY)
+        .group_by(_D.post, channel)
     )
     found: dict[str, _WaitingCounts] = defaultdict(_WaitingCounts)
     for post, code, number, oldest in snapshot.execute(query):

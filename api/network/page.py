@@ -6,17 +6,24 @@ countries, and posts that would cover each other are moved apart.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter, Response
 
 from api.decisions.vehicle_drawing import HEIGHT, OUTLINES, WIDTH, Outline, draw_vehicle
 from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, json_router
-from api.network.answers import NetworkOverview, overview
+from api.network.answers import (
+    NetworkHour,
+    NetworkOverview,
+    NetworkPlace,
+    NetworkPost,
+    NetworkWeek,
+    overview,
+)
 from api.web.page_route import PageRoute, TheVisit
+from models.statistics.intervals import Estimate
 
 MAP_WIDTH, MAP_HEIGHT = 640, 420
 NARROW_WIDTH, NARROW_HEIGHT = 350, 520
@@ -42,7 +49,7 @@ Box = tuple[float, float, float, float]
 class MapPost:
     """One post on the map."""
 
-    row: Mapping[str, Any]
+    row: NetworkPost
     x: float
     y: float
     radius: float
@@ -70,32 +77,32 @@ class NetworkMap:
     height: int
 
 
-def draw_map(rows: Sequence[Mapping[str, Any]], *, is_narrow: bool = False) -> NetworkMap:
+def draw_map(rows: Sequence[NetworkPost], *, is_narrow: bool = False) -> NetworkMap:
     """Return the map of posts; size is the number of vehicles that wait."""
     sizes = (NARROW_WIDTH, NARROW_HEIGHT) if is_narrow else (MAP_WIDTH, MAP_HEIGHT)
     least, largest = _NARROW if is_narrow else (SMALLEST, LARGEST)
-    placed = [row for row in rows if row["lat"] is not None]
+    placed = [row for row in rows if row.lat is not None]
     most = max((_count_waiting(row) for row in placed), default=0)
-    points = _project([(row["lat"], row["lon"]) for row in placed], sizes, is_even=not is_narrow)
+    degrees = [(row.lat or 0.0, row.lon or 0.0) for row in placed]
+    points = _project(degrees, sizes, is_even=not is_narrow)
     posts = [
         MapPost(row, x, y, least + (largest - least) * math.sqrt(_count_waiting(row) / (most or 1)))
         for row, (x, y) in zip(placed, points, strict=True)
     ]
     _move_apart(posts, sizes)
     _place_names(posts, sizes)
-    by_code = {one.row["post"]: one for one in posts}
+    by_code = {one.row.post: one for one in posts}
     lines = tuple(
-        (one, by_code[one.row["pair"]])
+        (one, by_code[one.row.pair])
         for one in posts
-        if one.row["pair"] in by_code and one.row["post"] < one.row["pair"]
+        if one.row.pair in by_code and one.row.post < one.row.pair
     )
-    without = tuple(row["post"] for row in rows if row["lat"] is None)
+    without = tuple(row.post for row in rows if row.lat is None)
     return NetworkMap(tuple(posts), lines, without, *sizes)
 
 
-def _count_waiting(row: Mapping[str, Any]) -> int:
-    number: int = row["waiting_red"] + row["waiting_yellow"]
-    return number
+def _count_waiting(row: NetworkPost) -> int:
+    return row.waiting_red + row.waiting_yellow
 
 
 def _project(
@@ -189,7 +196,7 @@ def _choices(one: MapPost) -> list[tuple[float, float, str]]:
 def _box_of(one: MapPost, choice: tuple[float, float, str]) -> Box:
     """Return what a name would cover: left, top, right, bottom."""
     x, y, anchor = choice
-    width = _LETTER * len(one.row["post"])
+    width = _LETTER * len(one.row.post)
     left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
     return left, y - _LINE + 4, left + width, y + 4
 
@@ -232,27 +239,25 @@ class WeekPicture:
     base: int = _BASE
 
 
-def draw_weeks(rows: Sequence[Mapping[str, Any]]) -> tuple[list[WeekPicture], float]:
+def draw_weeks(rows: Sequence[NetworkWeek]) -> tuple[list[WeekPicture], float]:
     """Return a picture for each post that was inspected at all, and the rate at their top.
 
     All have one scale. A week whose rate is not knowable has no mark.
     """
-    shown = [row for row in rows if row["inspected"]]
-    rates = [
-        row[name] for row in shown for name in ("hit_rate", "random_hit_rate")
-    ]  # fmt: skip
-    top = max((one["high"] for one in rates if one["knowable"]), default=LEAST_SCALE)
+    shown = [row for row in rows if row.inspected]
+    rates = [rate for row in shown for rate in (row.hit_rate, row.random_hit_rate)]
+    top = max((one.high or 0.0 for one in rates if one.knowable), default=LEAST_SCALE)
     top = max(top, LEAST_SCALE)
-    weeks = sorted({row["week"] for row in rows})
+    weeks = sorted({row.week for row in rows})
     step = WEEK_WIDTH / max(len(weeks), 1)
     found = []
-    for post in dict.fromkeys(row["post"] for row in shown):
-        here = [row for row in shown if row["post"] == post]
+    for post in dict.fromkeys(row.post for row in shown):
+        here = [row for row in shown if row.post == post]
         overall, random = (
             tuple(
-                _mark(row[name], step * (weeks.index(row["week"]) + aside), top=top)
+                _mark(getattr(row, name), step * (weeks.index(row.week) + aside), top=top)
                 for row in here
-                if row[name]["knowable"]
+                if getattr(row, name).knowable
             )
             for name, aside in (("hit_rate", 0.35), ("random_hit_rate", 0.65))
         )
@@ -260,8 +265,9 @@ def draw_weeks(rows: Sequence[Mapping[str, Any]]) -> tuple[list[WeekPicture], fl
     return sorted(found, key=lambda one: (one.post is not None, one.post or "")), top
 
 
-def _mark(rate: Mapping[str, Any], x: float, *, top: float) -> WeekMark:
-    places = [_BASE - (_BASE - _TOP) * rate[name] / top for name in ("value", "low", "high")]
+def _mark(rate: Estimate, x: float, *, top: float) -> WeekMark:
+    figures = (rate.value, rate.low, rate.high)
+    places = [_BASE - (_BASE - _TOP) * (figure or 0.0) / top for figure in figures]
     return WeekMark(round(x, 1), *(round(one, 1) for one in places))
 
 
@@ -278,12 +284,12 @@ class HourCell:
 SHADES = 4
 
 
-def draw_hours(rows: Sequence[Mapping[str, Any]]) -> list[list[HourCell]]:
+def draw_hours(rows: Sequence[NetworkHour]) -> list[list[HourCell]]:
     """Return seven days of 24 hours, Monday first: what arrived at all posts, and finds of it."""
     arrivals, hits = ([[0] * 24 for _ in range(7)] for _ in range(2))
     for row in rows:
-        arrivals[row["weekday"] - 1][row["hour"]] += row["arrivals"]
-        hits[row["weekday"] - 1][row["hour"]] += row["hits"]
+        arrivals[row.weekday - 1][row.hour] += row.arrivals
+        hits[row.weekday - 1][row.hour] += row.hits
     most = max(max(day) for day in arrivals) or 1
     return [
         [
@@ -302,7 +308,7 @@ class PlacePicture:
     outline: Outline
     circles: tuple[tuple[int, int, float, int], ...]
     """x, y, radius and number of seizures."""
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[NetworkPlace, ...]
     width: int = WIDTH
     height: int = HEIGHT
 
@@ -311,22 +317,22 @@ _CIRCLES = (9.0, 26.0)
 """Radius of one seizure, and of the most that a place has."""
 
 
-def draw_places(rows: Sequence[Mapping[str, Any]]) -> list[PlacePicture]:
+def draw_places(rows: Sequence[NetworkPlace]) -> list[PlacePicture]:
     """Return an outline for each vehicle class in which something was seized."""
     found = []
-    for vehicle_class in dict.fromkeys(row["vehicle_class"] for row in rows):
-        here = [row for row in rows if row["vehicle_class"] == vehicle_class]
-        hits = [row for row in here if row["seizures"]]
+    for vehicle_class in dict.fromkeys(row.vehicle_class for row in rows):
+        here = [row for row in rows if row.vehicle_class == vehicle_class]
+        hits = [row for row in here if row.seizures]
         if not hits or vehicle_class not in OUTLINES:
             continue
-        most = max(row["seizures"] for row in hits)
-        marks = [draw_vehicle(vehicle_class, [row["place"]]).marks[0].at for row in hits]
+        most = max(row.seizures for row in hits)
+        marks = [draw_vehicle(vehicle_class, [row.place]).marks[0].at for row in hits]
         low, high = _CIRCLES
         circles = tuple(
-            (*at, round(low + (high - low) * math.sqrt(row["seizures"] / most), 1), row["seizures"])
+            (*at, round(low + (high - low) * math.sqrt(row.seizures / most), 1), row.seizures)
             for at, row in zip(marks, hits, strict=True)
         )
-        ranked = sorted(here, key=lambda row: (-row["seizures"], -row["searched"], row["place"]))
+        ranked = sorted(here, key=lambda row: (-row.seizures, -row.searched, row.place))
         found.append(PlacePicture(vehicle_class, OUTLINES[vehicle_class], circles, tuple(ranked)))
     return found
 
@@ -348,20 +354,20 @@ STATES = ("open", "full", "cut_off", "no_data")
 def show(visit: TheVisit, service: TheService) -> Response:
     """Show all posts: where they stand, and what the last weeks found."""
     found = overview(service, visit.caller)
-    weeks, top = draw_weeks(found["weeks"])
+    weeks, top = draw_weeks(found.weeks)
     days = visit.speech.locale.days["stand-alone"]["abbreviated"]
     return visit.page(
         "network.html",
         json_address="/v1/network",
         overview=found,
-        map=draw_map(found["posts"]),
-        narrow_map=draw_map(found["posts"], is_narrow=True),
+        map=draw_map(found.posts),
+        narrow_map=draw_map(found.posts, is_narrow=True),
         states=STATES,
         weeks=weeks,
         top=top,
-        mondays=sorted({row["week"] for row in found["weeks"]}),
-        week_rows=[row for row in found["weeks"] if row["inspected"]],
-        hours=draw_hours(found["hours"]),
+        mondays=sorted({row.week for row in found.weeks}),
+        week_rows=[row for row in found.weeks if row.inspected],
+        hours=draw_hours(found.hours),
         days=[days[number] for number in range(7)],
-        places=draw_places(found["places"]),
+        places=draw_places(found.places),
     )

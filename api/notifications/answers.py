@@ -189,13 +189,9 @@ def _list_handovers(
 def _list_finds(service: Runtime, caller: Caller) -> Iterator[dict[str, Any]]:
     if caller.may(*_FIND):
         for one in waiting_finds(service, caller.enter(*_FIND)):
-            if one["reported_by"] != caller.person:
-                about = {"id": str(one["sequence"]), "post": one["post"]}
-                yield {
-                    "kind": "approval_waiting",
-                    "about": "find",
-                    "at": one["recorded_at"],
-                } | about
+            if one.reported_by != caller.person:
+                about = {"id": str(one.sequence), "post": one.post, "at": one.recorded_at}
+                yield {"kind": "approval_waiting", "about": "find"} | about
 
 
 def _list_alarms(

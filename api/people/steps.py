@@ -234,7 +234,7 @@ class AccountEnds:
         done = self.service.recording.once(asked, draft_claimed)
         if done.body["by"] != self.caller.person:
             raise ConflictError(asked.kind, asked.names[-1], "another person did it already")
-        return self.service.answers.acknowledge(done, identifier=subject)
+        return {"kind": done.entry.kind, "id": subject} | self.service.answers.receipt(done)
 
 
 _KINDS = {"person": USER_CREATED, "key": KEY_CREATED, "password": PASSWORD_CHANGED}

@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from api.http.answers import AnswerSchema, Estimate
+from api.http.answers import AnswerSchema
 from api.proposals.routes import AcknowledgedStep
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import read_approval_state
@@ -43,7 +43,7 @@ from engine.queue.match_outcomes import (
 from engine.queue.queue import DECISIONS
 from features.catalogue.catalogue import CATALOGUE, proxies
 from features.catalogue.spec import Feature
-from models.statistics.intervals import share
+from models.statistics.intervals import Estimate, share
 
 
 class RandomChecks(AnswerSchema):

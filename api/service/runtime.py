@@ -58,25 +58,14 @@ class SignedAnswers:
             seen["declared_ahead"] = {name: ahead[name] for name in names}
         return seen if amends is None else seen | {"amends": amends}
 
-    def acknowledge(self, found: StoredRecord, *, identifier: str) -> dict[str, Any]:
-        """Return the acknowledgement of a record."""
-        return {"kind": found.entry.kind, "id": identifier} | self.receipt(found)
-
     def acknowledge_step(self, found: StoredRecord) -> dict[str, Any]:
         """Return the acknowledgement of a step of dual control, with the state it led to."""
         about = {"id": found.entry.subject, "state": found.body.get("state", "proposed")}
         return {"kind": found.entry.kind} | about | self.receipt(found)
 
-    def acknowledge_act(self, found: StoredRecord) -> dict[str, Any]:
-        """Return the acknowledgement of an inspection act, without the basis of the referral."""
-        act: dict[str, Any] = found.body["inspection"]
-        names = ("inspection_id", "crossing_id")
-        told = {"taken_by": found.body["taken_by"]} if "taken_by" in found.body else {}
-        return {name: act[name] for name in names} | told | self.receipt(found)
-
     def receipt(self, found: StoredRecord) -> dict[str, Any]:
-        """Return the time of a record, and its receipt."""
-        receipt = self.signer.sign(found.entry).to_json()
+        """Return the fields ``recorded_at`` and ``receipt`` of the answer about a record."""
+        receipt = self.signer.sign(found.entry)
         return {"recorded_at": rfc3339(found.entry.known_at), "receipt": receipt}
 
 

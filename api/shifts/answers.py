@@ -14,32 +14,33 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from api.decisions.answers import ChannelCode
-from api.http.answers import AnswerSchema, Estimate
+from api.http.answers import Answer, Recorded, Time
 from api.service.runtime import Runtime
 from engine.domain.records import Inspection
 from engine.domain.rights import Matter
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import INSPECTION, ShiftBalance
-from engine.journal.receipts import Receipt
 from engine.queue.corrections import read_stated
 from engine.queue.match_outcomes import FindGravity
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
-from engine.selection import COUNTERPART, INSPECTED, Channel, ShiftPeriod
+from engine.selection import COUNTERPART, INSPECTED, Channel, ChannelCode, ShiftPeriod
 from engine.shifts.handovers import Handover, read_handover
 from engine.storage.database import split_in_slices
-from models.statistics.intervals import rate, share
+from models.statistics.intervals import Estimate, rate, share
+
+Stream = Literal["score", "profile", "watchlist", "counterpart", "random", "override", "officer"]
+HourlyMethod = Literal["xray", "canine"]
 
 
-class ActFigures(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActFigures(Answer):
     """What some acts found."""
 
     inspected: int
@@ -58,10 +59,11 @@ class ActFigures(AnswerSchema):
     acts_with_minutes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFigures(ActFigures):
     """What came of the vehicles that one thing sent to officers."""
 
-    stream: Literal["score", "profile", "watchlist", "counterpart", "random", "override", "officer"]
+    stream: Stream
     """An override is a vehicle that the engine let go and a supervisor sent; counterpart are
     vehicles sent by a counterpart's notice, or searched on its word after the engine let them go;
     of a post of the other side of a link, those that it told it had searched.
@@ -69,6 +71,7 @@ class StreamFigures(ActFigures):
     sent: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgencyFigures(ActFigures):
     """What the acts of one agency found, whatever sent the vehicles to officers."""
 
@@ -76,13 +79,14 @@ class AgencyFigures(ActFigures):
     """Null for acts that name none."""
 
 
-class EquipmentFigures(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquipmentFigures(Answer):
     """What the acts found that used a scanner, or a dog, in an hour of theirs.
 
     An act does not say how long each method took: its whole time counts for each that it names.
     """
 
-    method: Literal["xray", "canine"]
+    method: HourlyMethod
     stream: Literal["all", "random"]
     """All acts, of vehicles selected for their risk too; or those of random checks alone."""
     acts: int
@@ -95,7 +99,8 @@ class EquipmentFigures(AnswerSchema):
     seizures_per_hour: Estimate
 
 
-class Median(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Median(Answer):
     """A median with its 95 % interval, or why it cannot be known yet."""
 
     value: float | None
@@ -106,7 +111,8 @@ class Median(AnswerSchema):
     why: str
 
 
-class ShiftFigures(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftFigures(Answer):
     """What was decided and found in a period."""
 
     decisions: int
@@ -120,10 +126,12 @@ class ShiftFigures(AnswerSchema):
     """Minutes from the decision to the act, of vehicles on which nothing was found."""
 
 
-class ShiftMinutes(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftMinutes(Answer):
     """What a channel's minutes went to in the shift."""
 
-    channel: Literal["yellow", "red"]
+    channel: ChannelCode
+    """Yellow or red."""
     roster: float | None
     """None where there is none, or where the shift is over."""
     vehicles: int
@@ -133,14 +141,16 @@ class ShiftMinutes(AnswerSchema):
     acts_with_minutes: int
 
 
-class NamedDecisions(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class NamedDecisions(Answer):
     """How many decisions, and the first 500 of them."""
 
     count: int
     decisions: list[str]
 
 
-class FoundInShift(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class FoundInShift(Answer):
     """Acts on vehicles that a shift decided on, by what they found."""
 
     inspected: int
@@ -148,18 +158,19 @@ class FoundInShift(AnswerSchema):
     seizures: int
 
 
-class HandoverView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoverView(Answer):
     """The handover of a shift; null for what the caller's agency does not see."""
 
     sequence: int
     """Record of the first signature."""
     shift: str
     left_by: str
-    left_at: datetime
+    left_at: Time
     note: str
     taken_by: str | None
     """Null until a second person has signed: the shift is not handed over before."""
-    taken_at: datetime | None
+    taken_at: Time | None
     taken_note: str | None
     waiting: NamedDecisions | None
     without_act: NamedDecisions | None
@@ -168,7 +179,8 @@ class HandoverView(AnswerSchema):
     found: FoundInShift | None
 
 
-class SignedHandover(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedHandover(Recorded):
     """One signature of a handover."""
 
     sequence: int
@@ -176,11 +188,10 @@ class SignedHandover(AnswerSchema):
     shift: str
     complete: bool
     """Two people have signed."""
-    recorded_at: datetime
-    receipt: Receipt
 
 
-class ShiftReport(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftReport(Answer):
     """What a shift found for its minutes, next to the post's last 28 days."""
 
     tables = (
@@ -194,21 +205,22 @@ class ShiftReport(AnswerSchema):
     )
     post: str
     shift: str
-    as_of: datetime
-    opens_at: datetime
-    closes_at: datetime
-    timezone: str | None = None
+    as_of: Time
+    opens_at: Time
+    closes_at: Time
+    timezone: str | None
     """Zone of the post's clocks, by which shifts change; null for a post in no network file."""
     is_running: bool
     synthetic: bool
     this_shift: ShiftFigures
     last_28_days: ShiftFigures
     minutes: list[ShiftMinutes]
-    handover: HandoverView | None = None
+    handover: HandoverView | None
     """Null while no supervisor has signed it."""
 
 
-class RosterSide(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RosterSide(Answer):
     """One channel's minutes in a shift, as expected when each vehicle was sent to it."""
 
     channel: ChannelCode
@@ -230,50 +242,55 @@ class RosterSide(AnswerSchema):
     """
 
 
-class ShiftRoster(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftRoster(Answer):
     """Where a shift stands; a channel without a roster keeps its fixed share and is not named."""
 
     tables = ("channels",)
     post: str
     shift: str
-    as_of: datetime
-    closes_at: datetime
+    as_of: Time
+    closes_at: Time
     channels: list[RosterSide]
     equipment: dict[str, int]
     """How many of each work; what is not named is not known."""
 
 
-def view_handover(caller: Caller, handover: Handover | None) -> dict[str, Any] | None:
-    """Return a handover as JSON values, without sums of acts or verdicts hidden from a caller."""
+def view_handover(caller: Caller, handover: Handover | None) -> HandoverView | None:
+    """Return a handover without sums of acts or verdicts that are hidden from a caller."""
     if handover is None:
         return None
     left, taken = handover.left, handover.taken
-    return {
-        "sequence": left.seq,
-        "shift": handover.shift,
-        "left_by": left.by,
-        "left_at": rfc3339(left.known_at),
-        "note": left.note,
-        "taken_by": None if taken is None else taken.by,
-        "taken_at": None if taken is None else rfc3339(taken.known_at),
-        "taken_note": None if taken is None else taken.note,
+    return HandoverView(
+        sequence=left.seq,
+        shift=handover.shift,
+        left_by=left.by,
+        left_at=rfc3339(left.known_at),
+        note=left.note,
+        taken_by=None if taken is None else taken.by,
+        taken_at=None if taken is None else rfc3339(taken.known_at),
+        taken_note=None if taken is None else taken.note,
         **view_balance(caller, handover.post, handover.balance),
-    }
+    )
 
 
 def view_balance(caller: Caller, post: str, balance: ShiftBalance) -> dict[str, Any]:
     """Return what a shift leaves, with None for what the caller's agency does not see."""
     sees_acts = caller.sees_all(Matter.ACTS) and caller.sees_all(Matter.SEIZURES)
-    return {
-        "waiting": balance["waiting"] if caller.sees_post(post) else None,
-        "without_act": balance["without_act"] if caller.sees_post(post) and sees_acts else None,
-        "overridden": balance["overridden"] if caller.sees_all(Matter.REVIEWS) else None,
-        "found": balance["found"] if sees_acts else None,
+    found = FoundInShift(**balance["found"]) if sees_acts else None
+    seen = {
+        "waiting": caller.sees_post(post),
+        "without_act": caller.sees_post(post) and sees_acts,
+        "overridden": caller.sees_all(Matter.REVIEWS),
+    }
+    named: dict[str, Any] = {**balance}
+    return {"found": found} | {
+        name: NamedDecisions(**named[name]) if is_seen else None for name, is_seen in seen.items()
     }
 
 
-STREAMS = ("score", "profile", "watchlist", "counterpart", "random", "override", "officer")
-HOURLY = ("xray", "canine")
+STREAMS: tuple[Stream, ...] = get_args(Stream)
+HOURLY: tuple[HourlyMethod, ...] = get_args(HourlyMethod)
 """Methods whose hours the report counts: what equipment is asked for by."""
 FEWEST_DELAYS = 6
 """Below this many no interval of a median exists at 95 %."""
@@ -322,8 +339,8 @@ def read_now(service: Runtime) -> int:
         return service.journal.now(connection)
 
 
-def read_shift_report(service: Runtime, post: str, at: int, caller: Caller) -> dict[str, Any]:
-    """Return the report of the shift that a time falls into, as JSON values.
+def read_shift_report(service: Runtime, post: str, at: int, caller: Caller) -> ShiftReport:
+    """Return the report of the shift that a time falls into.
 
     Acts that the caller's agency does not see are left out, of sums too.
     """
@@ -350,41 +367,44 @@ def read_shift_report(service: Runtime, post: str, at: int, caller: Caller) -> d
         partner_of_shift = [one for one in of_partner if one.known_at >= shift.opens_at]
         minutes = _minutes(service, snapshot, shift, of_shift, as_of=as_of)
         handover = read_handover(snapshot, post, shift.shift_id)
-    return {
-        "post": post,
-        "shift": shift.shift_id,
-        "as_of": rfc3339(as_of),
-        "opens_at": rfc3339(shift.opens_at),
-        "closes_at": rfc3339(shift.closes_at),
-        "timezone": service.network.timezone(post) if post in service.network.posts else None,
-        "is_running": as_of < shift.closes_at,
-        "synthetic": service.network.synthetic,
-        "this_shift": _figures(of_shift, partner_of_shift),
-        "last_28_days": _figures(period, of_partner),
-        "minutes": minutes,
-        "handover": view_handover(caller, handover),
-    }
+    return ShiftReport(
+        post=post,
+        shift=shift.shift_id,
+        as_of=rfc3339(as_of),
+        opens_at=rfc3339(shift.opens_at),
+        closes_at=rfc3339(shift.closes_at),
+        timezone=service.network.timezone(post) if post in service.network.posts else None,
+        is_running=as_of < shift.closes_at,
+        synthetic=service.network.synthetic,
+        this_shift=_figures(of_shift, partner_of_shift),
+        last_28_days=_figures(period, of_partner),
+        minutes=minutes,
+        handover=view_handover(caller, handover),
+    )
 
 
 def _figures(
     decided: Sequence[ReportedDecision], of_partner: Sequence[ReportedDecision]
-) -> dict[str, Any]:
+) -> ShiftFigures:
     """Return the figures of decisions; what the other side told is in its stream alone."""
     of: dict[str, list[ReportedDecision]] = defaultdict(list)
     for one in (*decided, *of_partner):
         if one.stream is not None:
             of[one.stream].append(one)
     delays = sorted(one.delay for one in decided if one.delay is not None)
-    return {
-        "decisions": len(decided),
-        "channels": {
+    return ShiftFigures(
+        decisions=len(decided),
+        channels={
             channel.code: sum(one.channel is channel for one in decided) for channel in Channel
         },
-        "streams": [_stream(name, of[name]) for name in STREAMS],
-        "agencies": _by_agency(decided),
-        "equipment": count_hours(decided),
-        "delay_of_lawful": median(delays),
-    }
+        streams=[
+            StreamFigures(stream=name, sent=len(of[name]), **_sum_acts(of[name]))
+            for name in STREAMS
+        ],
+        agencies=_by_agency(decided),
+        equipment=count_hours(decided),
+        delay_of_lawful=median(delays),
+    )
 
 
 def _without_hidden(one: ReportedDecision, caller: Caller) -> ReportedDecision:
@@ -398,49 +418,50 @@ def _with_gravity(one: ReportedDecision, gravity: FindGravity) -> ReportedDecisi
     return replace(one, gravity=gravity.of(one.crossing_id, acts)) if acts else one
 
 
-def _by_agency(decided: Sequence[ReportedDecision]) -> list[dict[str, Any]]:
+def _by_agency(decided: Sequence[ReportedDecision]) -> list[AgencyFigures]:
     """Return what the acts of each agency found, in the order of their codes."""
     of: dict[str, list[ReportedDecision]] = defaultdict(list)
     for one in decided:
         if one.act is not None:
             of[one.act.agency or ""].append(one)
-    return [{"agency": code or None} | _sum_acts(of[code]) for code in sorted(of)]
+    return [AgencyFigures(agency=code or None, **_sum_acts(of[code])) for code in sorted(of)]
 
 
-def count_hours(decided: Sequence[ReportedDecision]) -> list[dict[str, Any]]:
+def count_hours(decided: Sequence[ReportedDecision]) -> list[EquipmentFigures]:
     """Return what an hour of a scanner and of a dog found: in all acts, and in random checks."""
-    groups = {"all": decided, "random": [one for one in decided if one.stream == "random"]}
+    acts = [one.act for one in decided if one.act]
+    random = [one.act for one in decided if one.act and one.stream == "random"]
     return [
-        {"method": method, "stream": name}
-        | _sum_hours([one.act for one in group if one.act and method in one.act.methods])
+        row
         for method in HOURLY
-        for name, group in groups.items()
+        for row in (_sum_hours(acts, method, "all"), _sum_hours(random, method, "random"))
     ]
 
 
-def _sum_hours(acts: Sequence[Inspection]) -> dict[str, Any]:
-    """Return finds in an hour of these acts; an act without minutes has no part in the rate."""
+def _sum_hours(
+    given: Sequence[Inspection], method: HourlyMethod, stream: Literal["all", "random"]
+) -> EquipmentFigures:
+    """Return finds in an hour of a method; an act without minutes has no part in the rate."""
+    acts = [act for act in given if method in act.methods]
     timed = [act for act in acts if act.minutes]
     hours = math.fsum(act.minutes or 0.0 for act in timed) / 60.0
     hits = sum(act.outcome != "clear" for act in timed)
     seizures = sum(act.outcome == "seizure" for act in timed)
-    return {
-        "acts": len(acts),
-        "acts_with_minutes": len(timed),
-        "hours": hours,
-        "hits": hits,
-        "seizures": seizures,
-        "hits_per_hour": rate(hits, hours, n=len(timed)).as_dict(),
-        "seizures_per_hour": rate(seizures, hours, n=len(timed)).as_dict(),
-    }
-
-
-def _stream(name: str, decided: Sequence[ReportedDecision]) -> dict[str, Any]:
-    return {"stream": name, "sent": len(decided)} | _sum_acts(decided)
+    return EquipmentFigures(
+        method=method,
+        stream=stream,
+        acts=len(acts),
+        acts_with_minutes=len(timed),
+        hours=hours,
+        hits=hits,
+        seizures=seizures,
+        hits_per_hour=rate(hits, hours, n=len(timed)),
+        seizures_per_hour=rate(seizures, hours, n=len(timed)),
+    )
 
 
 def _sum_acts(decided: Sequence[ReportedDecision]) -> dict[str, Any]:
-    """Return what the acts that answered decisions found."""
+    """Return the fields of :class:`ActFigures` about the acts that answered decisions."""
     acts = [one.act for one in decided if one.act is not None]
     full = [act for act in acts if act.is_full]
     hits = sum(act.outcome != "clear" for act in full)
@@ -452,29 +473,29 @@ def _sum_acts(decided: Sequence[ReportedDecision]) -> dict[str, Any]:
         "hits": hits,
         "seizures": seizures,
         "gravity": math.fsum(one.gravity for one in decided if one.act and one.act.is_full),
-        "hit_rate": share(hits, len(full)).as_dict(),
-        "seizure_rate": share(seizures, len(full)).as_dict(),
+        "hit_rate": share(hits, len(full)),
+        "seizure_rate": share(seizures, len(full)),
         "minutes": math.fsum(values),
         "acts_with_minutes": len(values),
     }
 
 
-def median(values: Sequence[float]) -> dict[str, Any]:
+def median(values: Sequence[float]) -> Median:
     """Return the median of sorted values with an interval that covers it in 95 % of samples.
 
     The interval lies between order statistics, chosen by the binomial distribution of how many
     values fall below the median; it assumes nothing about the distribution of the values.
     """
     n = len(values)
-    unknown = {"value": None, "low": None, "high": None, "n": n, "knowable": False}
     if n < FEWEST_DELAYS:
-        return unknown | {"why": f"fewer than {FEWEST_DELAYS} vehicles"}
+        why = f"fewer than {FEWEST_DELAYS} vehicles"
+        return Median(value=None, low=None, high=None, n=n, knowable=False, why=why)
     below, rank = 0.0, 0
     while below + (chance := math.comb(n, rank) / 2**n) <= 0.025:
         below, rank = below + chance, rank + 1
     middle = (values[(n - 1) // 2] + values[n // 2]) / 2
     low, high = values[rank - 1], values[n - rank]
-    return {"value": middle, "low": low, "high": high, "n": n, "knowable": True, "why": ""}
+    return Median(value=middle, low=low, high=high, n=n, knowable=True, why="")
 
 
 def _minutes(
@@ -484,7 +505,7 @@ def _minutes(
     decided: Sequence[ReportedDecision],
     *,
     as_of: int,
-) -> list[dict[str, Any]]:
+) -> list[ShiftMinutes]:
     """Return what each channel's minutes went to; only a running shift knows its roster."""
     is_running = as_of < shift.closes_at
     sides = service.workload.read_load(snapshot, shift, now=as_of).sides() if is_running else {}
@@ -493,15 +514,15 @@ def _minutes(
         here = [one for one in decided if one.stands is channel]
         values = [m for one in here if one.act and (m := one.act.minutes) is not None]
         found.append(
-            {
-                "channel": channel.code,
-                "roster": sides[channel].minutes if channel in sides else None,
-                "vehicles": len(here),
-                "expected": math.fsum(one.minutes for one in here),
-                "inspected": sum(one.act is not None for one in here),
-                "reported": math.fsum(values),
-                "acts_with_minutes": len(values),
-            }
+            ShiftMinutes(
+                channel=channel.code,
+                roster=sides[channel].minutes if channel in sides else None,
+                vehicles=len(here),
+                expected=math.fsum(one.minutes for one in here),
+                inspected=sum(one.act is not None for one in here),
+                reported=math.fsum(values),
+                acts_with_minutes=len(values),
+            )
         )
     return found
 
@@ -577,24 +598,29 @@ def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspecti
     return found
 
 
-def read_shift_roster(service: Runtime, post: str, *, is_blind: bool) -> dict[str, Any]:
+def read_shift_roster(service: Runtime, post: str, *, is_blind: bool) -> ShiftRoster:
     """Return the minutes of the running shift; a blind reader gets no figure of what was picked."""
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
         shift = service.settings.shifts_of(service.network).shift(post, as_of)
         running = service.workload.read_load(snapshot, shift, now=as_of)
     sides = [
-        {
-            "channel": channel.code,
-            "minutes": side.minutes,
-            "picked": None if is_blind else side.spent.ours,
-            "mandated": None if is_blind else side.spent.mandated,
-            "left": side.left,
-            "arrivals_expected": side.outlook.arrivals,
-            "oversubscribed": None if is_blind else side.is_oversubscribed,
-        }
+        RosterSide(
+            channel=channel.code,
+            minutes=side.minutes,
+            picked=None if is_blind else side.spent.ours,
+            mandated=None if is_blind else side.spent.mandated,
+            left=side.left,
+            arrivals_expected=side.outlook.arrivals,
+            oversubscribed=None if is_blind else side.is_oversubscribed,
+        )
         for channel, side in running.sides().items()
     ]
-    stands: dict[str, Any] = {"post": post, "shift": shift.shift_id, "as_of": rfc3339(as_of)}
-    stands |= {"channels": sides, "equipment": dict(running.equipment)}
-    return stands | {"closes_at": rfc3339(shift.closes_at)}
+    return ShiftRoster(
+        post=post,
+        shift=shift.shift_id,
+        as_of=rfc3339(as_of),
+        closes_at=rfc3339(shift.closes_at),
+        channels=sides,
+        equipment=dict(running.equipment),
+    )

@@ -64,7 +64,7 @@ def show(
         periods=("this_shift", "last_28_days"),
         enough=ENOUGH,
         before=rfc3339(shift.opens_at - 1),
-        after=None if found["is_running"] else rfc3339(shift.closes_at),
+        after=None if found.is_running else rfc3339(shift.closes_at),
     )
 
 
@@ -157,7 +157,7 @@ def _handover_page(
             known = None
         balance = summarize_shift(snapshot, shift, as_of=now) if known is None else known.balance
         shown = view_balance(visit.caller, post, balance)
-        named = [one for name in LISTS if shown[name] for one in shown[name]["decisions"]]
+        named = [one for name in LISTS if shown[name] for one in shown[name].decisions]
         plates = read_plates(snapshot, named)
     return visit.page(
         "handover.html",

@@ -3,12 +3,12 @@
 What a shift found, and how sure one may be of it.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Path, Query, Response
 
 from api.http.access import ReachedPost
-from api.http.answers import Acknowledged
+from api.http.answers import Acknowledged, acknowledge
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
@@ -44,7 +44,7 @@ def put_roster(
 ) -> Response:
     """Put the minutes of the shift, altogether; they hold until others are put."""
     found = steps.put_roster(service.recording, caller, post, roster, key)
-    return answer(service.answers.acknowledge(found, identifier=post), 201)
+    return answer(acknowledge(service, found, post), 201)
 
 
 @router.get("/{post}/roster", response_model=ShiftRoster)
@@ -67,7 +67,7 @@ def leave(
 ) -> Response:
     """Sign the handover of a shift as the one who leaves; the engine states what is open."""
     done = leave_shift(service, caller, post, note)
-    return answer(_describe(service, done, done.entry.seq), 201)
+    return answer(_acknowledge(service, done, done.entry.seq), 201)
 
 
 @handover_router.post(
@@ -82,15 +82,17 @@ def take(
     note: Annotated[TakeoverNote, Depends(body_of(TakeoverNote, is_owed=False))],
 ) -> Response:
     """Sign a handover as the one who takes over; never by the person who leaves."""
-    return answer(
-        _describe(service, take_shift(service, caller, post, sequence, note), sequence), 201
+    done = take_shift(service, caller, post, sequence, note)
+    return answer(_acknowledge(service, done, sequence), 201)
+
+
+def _acknowledge(service: Runtime, done: StoredRecord, sequence: int) -> SignedHandover:
+    return SignedHandover(
+        sequence=sequence,
+        shift=done.entry.subject,
+        complete=done.entry.kind == HANDOVER_TAKEN,
+        **service.answers.receipt(done),
     )
-
-
-def _describe(service: Runtime, done: StoredRecord, sequence: int) -> dict[str, Any]:
-    known = {"sequence": sequence, "shift": done.entry.subject}
-    is_complete = done.entry.kind == HANDOVER_TAKEN
-    return known | {"complete": is_complete} | service.answers.receipt(done)
 
 
 report_router = json_router("/v1/posts", "shift", 404)

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final, Literal
 
 from sqlalchemy import (
     Boolean,
@@ -118,7 +118,8 @@ VALID = 30 * DAY
 """How long a declaration is expected that does not say until when."""
 GRACE = DAY
 """How far outside its window a vehicle may come and still be the one that was announced."""
-LODGED, CANCELLED = "lodged", "cancelled"
+LODGED: Final = "lodged"
+CANCELLED: Final = "cancelled"
 
 VERSIONS = record_table(
     "advance_declarations",
@@ -185,7 +186,7 @@ class LodgedVersion:
     post: str
     """Empty where it is expected at any post."""
     lodged_by: str
-    state: str
+    state: Literal["lodged", "cancelled"]
     due_at: int
     """When it is expected, UTC microseconds; when it was lodged, where it does not say."""
     expires_at: int
@@ -209,7 +210,7 @@ class Use:
     version: int
     decision_id: str
     crossing_id: str
-    matched_by: str
+    matched_by: MatchKind
     decision_seq: int
     """The record of the decision; ``seq`` is another one where the declaration came too late."""
 

@@ -23,10 +23,9 @@ from engine.journal.kinds import REVIEW, ClaimBody, QueueStep, ReviewBody
 from engine.journal.power_records import read_records
 from engine.queue.queue import QueuedDecision, last_of_crossing, may_wait, redirect
 from engine.search_orders import SearchCounts, SearchStep
-from engine.selection import INSPECTED, Channel
+from engine.selection import INSPECTED, Channel, ChannelCode
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
-ChannelCode = Literal["green", "blue", "yellow", "red"]
 ReviewCode = Literal[
     "agreed",
     "officer_observation",

@@ -614,10 +614,10 @@ def act_twice(world: World, local: Caller, work: Caller, number: int) -> list[ob
     opened = CaseWriter(runtime, local, None).open(CaseOpening(post=POST, summary="a find"))
     delivery = ControlledDelivery(kind="controlled_delivery", route_countries=("TJ",), until=until)
     add = CaseWriter(runtime, local, None).add
-    of = add(opened["case_id"], CaseEvent(event=delivery))["sequence"]
+    of = add(opened.case_id, CaseEvent(event=delivery)).sequence
     agreement = CaseEvent(event=Agreement(kind="agreement", of=of))
     steps: list[Callable[[], object]] = [
-        lambda: CaseWriter(runtime, work, None).add(opened["case_id"], agreement)
+        lambda: CaseWriter(runtime, work, None).add(opened.case_id, agreement)
     ]
 
     searched, released = (find(world, "red", number + more) for more in (0, 500))

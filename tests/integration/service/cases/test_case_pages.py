@@ -1,6 +1,7 @@
 """Pages of cases: opened in one step, reported by form with a review, agreed to by two people."""
 
 import re
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -169,7 +170,9 @@ def test_a_checkpoint_works_on_its_cases_and_sees_no_figure(
     assert own in desk.get("/cases?view=mine").text
     with monkeypatch.context() as patched:
         patched.setattr(
-            page, "describe_case", lambda *of: describe_case(*of) | {"summary": "propensity 0.4"}
+            page,
+            "describe_case",
+            lambda *of: replace(describe_case(*of), summary="propensity 0.4"),
         )
         assert figures() == {"propensit"}
     analyst = at_desk(world, "p-zafar", Role.ANALYST)

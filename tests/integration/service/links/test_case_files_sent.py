@@ -400,8 +400,8 @@ def test_files_of_an_offered_case_follow_its_acceptance(
     exchange_partners(uz, tj)
     assert names(tj) == set()
     (request,) = list_requests_seen(seen_by(tj), ASKER)
-    assert request["handling"] == ["H1"]
-    assert [(one["digest"], one["is_here"]) for one in request["files"]] == [(digest, False)]
+    assert request.handling == ["H1"]
+    assert [(one.digest, one.is_here) for one in request.files] == [(digest, False)]
     with pytest.raises(ConflictError, match="once the offer is accepted"):
         find_request_file(seen_by(tj), ASKER, name, digest)
     with monkeypatch.context() as patched:

@@ -246,7 +246,9 @@ def test_a_checkpoints_queue_says_neither_why_nor_how_risky(
         )
     }
     assert len(kinds) <= 2, "rows differ in their cells' contents alone, and in what a record is"
-    monkeypatch.setattr(queue_page, "desk", lambda *given, **_: read_queue(*given, is_blind=False))
+    monkeypatch.setattr(
+        queue_page, "read_queue", lambda *given, **_: read_queue(*given, is_blind=False)
+    )
     assert leaks(officer.get(PAGE).text)
 
 

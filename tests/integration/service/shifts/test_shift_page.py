@@ -74,16 +74,18 @@ def test_an_hour_of_a_scanner_counts_what_acts_with_one_found() -> None:
         make_decision("random", ("canine",), "discrepancy", 30.0),
         make_decision("random", ("xray",), "discrepancy", None),
     ]
-    found = {(one["method"], one["stream"]): one for one in count_hours(decided)}
+    found = {(one.method, one.stream): one for one in count_hours(decided)}
     scanner, by_chance = found["xray", "all"], found["xray", "random"]
-    assert (scanner["acts"], scanner["acts_with_minutes"], scanner["hours"]) == (10, 9, 6.0)
-    assert scanner["hits_per_hour"]["value"] == 1.0 and scanner["hits_per_hour"]["knowable"]
-    assert 0.3 < scanner["hits_per_hour"]["low"] < 1.0 < scanner["hits_per_hour"]["high"] < 2.3
-    assert (by_chance["hours"], by_chance["hits"]) == (3.0, 0)
-    assert by_chance["seizures_per_hour"]["low"] == 0 and not by_chance["hits_per_hour"]["knowable"]
-    assert 0.9 < by_chance["seizures_per_hour"]["high"] < 1.3, "what no find in three hours allows"
-    assert (found["canine", "all"]["hours"], found["canine", "random"]["hits"]) == (0.5, 1)
-    assert count_hours([])[0]["hits_per_hour"]["high"] is None
+    assert (scanner.acts, scanner.acts_with_minutes, scanner.hours) == (10, 9, 6.0)
+    assert scanner.hits_per_hour.value == 1.0 and scanner.hits_per_hour.knowable
+    low, high = scanner.hits_per_hour.low, scanner.hits_per_hour.high
+    assert low and high and 0.3 < low < 1.0 < high < 2.3
+    assert (by_chance.hours, by_chance.hits) == (3.0, 0)
+    assert by_chance.seizures_per_hour.low == 0 and not by_chance.hits_per_hour.knowable
+    most = by_chance.seizures_per_hour.high
+    assert most and 0.9 < most < 1.3, "what no find in three hours allows"
+    assert (found["canine", "all"].hours, found["canine", "random"].hits) == (0.5, 1)
+    assert count_hours([])[0].hits_per_hour.high is None
 
 
 def test_the_page_says_what_is_not_yet_knowable(world: World) -> None:
@@ -100,7 +102,8 @@ def test_the_page_says_what_is_not_yet_knowable(world: World) -> None:
 def test_the_interval_of_a_median_covers_as_often_as_it_says() -> None:
     for n in range(6, 60):
         found = median([float(value) for value in range(n)])
-        rank = int(found["low"]) + 1
+        assert found.low is not None
+        rank = int(found.low) + 1
         missed = 2 * sum(comb(n, below) for below in range(rank)) / 2**n
         assert missed <= 0.05 < missed + 2 * comb(n, rank) / 2**n
-    assert not median([1.0] * 5)["knowable"]
+    assert not median([1.0] * 5).knowable

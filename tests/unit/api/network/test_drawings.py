@@ -1,10 +1,9 @@
 """Pictures of the overview: no post covers another, and what is not knowable has no mark."""
 
-from typing import Any
-
 import pytest
 
 from api.network import page
+from api.network.answers import NetworkPost, NetworkWeek
 from api.network.page import (
     MAP_HEIGHT,
     MAP_WIDTH,
@@ -13,14 +12,39 @@ from api.network.page import (
     draw_map,
     draw_weeks,
 )
+from api.shifts.answers import median
 from models.statistics.intervals import share
 
 
 def row(
     code: str, lat: float | None, lon: float | None, *, waiting: int = 0, pair: str | None = None
-) -> dict[str, Any]:
-    place = {"post": code, "lat": lat, "lon": lon, "pair": pair}
-    return place | {"waiting_red": waiting, "waiting_yellow": 0}
+) -> NetworkPost:
+    return NetworkPost(
+        post=code,
+        name="",
+        country=None,
+        kind=None,
+        lat=lat,
+        lon=lon,
+        pair=pair,
+        timezone="UTC",
+        state="open",
+        waiting_red=waiting,
+        waiting_yellow=0,
+        waiting_since=None,
+        roster_minutes=None,
+        used_minutes=0.0,
+        decisions=0,
+        inspected=0,
+        hits=0,
+        hit_rate=share(0, 0),
+        random_hit_rate=share(0, 0),
+        delay_of_lawful=median([]),
+        overrides=None,
+        last_decision_at=None,
+        link=None,
+        silent_minutes=None,
+    )
 
 
 NEAR = [
@@ -39,19 +63,29 @@ NEAR = [
 def test_the_map_is_as_the_land_lies(is_narrow: bool, width: int, height: int) -> None:
     made = draw_map(NEAR, is_narrow=is_narrow)
     assert (made.width, made.height) == (width, height)
-    at = {one.row["post"]: one for one in made.posts}
+    at = {one.row.post: one for one in made.posts}
     assert at["DDD"].x < at["AAA"].x and at["DDD"].y > at["AAA"].y, "west, and south"
     assert at["DDD"].radius > at["AAA"].radius > at["BBB"].radius
     assert all(0 < one.x < width and 0 < one.y < height for one in made.posts)
     assert all(12 < one.label_y < height for one in made.posts), "names are within it too"
-    assert [(a.row["post"], b.row["post"]) for a, b in made.lines] == [("AAA", "BBB")]
+    assert [(a.row.post, b.row.post) for a, b in made.lines] == [("AAA", "BBB")]
     assert made.without == ("EEE",)
     assert draw_map([]).posts == () and len(draw_map(NEAR[:1]).posts) == 1
 
 
-def week(post: str | None, name: str, hits: int, n: int, random: tuple[int, int]) -> dict[str, Any]:
-    rates = {"hit_rate": share(hits, n).as_dict(), "random_hit_rate": share(*random).as_dict()}
-    return {"post": post, "week": name, "inspected": n} | rates
+def week(post: str | None, name: str, hits: int, n: int, random: tuple[int, int]) -> NetworkWeek:
+    return NetworkWeek(
+        post=post,
+        week=name,
+        decisions=n,
+        inspected=n,
+        hits=hits,
+        seizures=0,
+        hit_rate=share(hits, n),
+        random_inspected=random[1],
+        random_hits=random[0],
+        random_hit_rate=share(*random),
+    )
 
 
 def test_few_inspections_have_no_mark() -> None:

@@ -91,9 +91,9 @@ def test_an_exported_list_keeps_instants_in_utc(world: World) -> None:
 
 def test_an_hour_of_a_scanner_has_a_figure_with_an_interval() -> None:
     decided = [make_decision("score", ("xray",), "seizure", 60.0)] * 6
-    (scanner,) = [one for one in count_hours(decided) if one["method"] == "xray"][:1]
-    figure = scanner["hits_per_hour"]
-    assert figure["value"] == 1.0 and figure["low"] < 1.0 < figure["high"]
+    (scanner,) = [one for one in count_hours(decided) if one.method == "xray"][:1]
+    figure = scanner.hits_per_hour
+    assert figure.value == 1.0 and figure.low and figure.high and figure.low < 1.0 < figure.high
 
 
 def test_an_override_to_red_has_a_search_order(world: World) -> None:
