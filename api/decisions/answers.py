@@ -12,7 +12,7 @@ reads features, explanations or the past.
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -22,9 +22,9 @@ from sqlalchemy import Connection
 from api.areas import list_parts
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
-from api.decisions.vehicle_history import past
+from api.decisions.vehicle_history import PastView, read_past
 from api.http.access import visible_reasons
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, AnswerSchema, Time
 from api.http.dependencies import TheCaller, TheService
 from api.service.runtime import Runtime
 from engine.decision.decision import Mode, Rank, Risk
@@ -54,7 +54,6 @@ from engine.queue.takings import VehicleHolder, read_holder, read_holders
 from engine.search_orders import SearchStep
 from engine.selection import ChannelCode, Tried
 from features.catalogue.catalogue import CATALOGUE
-from models.explanation.similar_seizures import SimilarSeizure
 
 
 class MirrorAlert(AnswerSchema):
@@ -100,13 +99,14 @@ class DeclarationAlert(AnswerSchema):
     known_at: datetime
 
 
-class TakenBy(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class TakenBy(Answer):
     """Who has taken a waiting vehicle."""
 
     by: str
     team: str | None
-    since: datetime
-    until: datetime
+    since: Time
+    until: Time
     """When it ends by itself."""
     sequence: int
     """The record of the taking, for ``over``."""
@@ -248,110 +248,22 @@ class Decisions(AnswerSchema):
     """For ``before``, to read on; null where these are all."""
 
 
-class FeatureValues(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class FeatureValues(Answer):
     """The features of a decision, read again as of its time; null where nothing was known."""
 
     decision_id: str
-    as_of: datetime
+    as_of: Time
     features: dict[str, float | None]
 
 
-class Explanation(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class Explanation(Answer):
     """What speaks for and against, the strongest first, for any channel."""
 
     tables = ("reasons",)
     decision_id: str
-    reasons: list[Reason]
-
-
-Whose = Literal["plate", "trailer", "driver", "carrier", "consignee", "declarant"]
-EventKind = Literal["clear", "find", "seizure", "elsewhere", "passed"]
-
-
-class PastEvent(AnswerSchema):
-    """An act, a find elsewhere, or a hit of a linked entity that was passed on."""
-
-    known_at: datetime
-    kind: EventKind
-    count: int
-
-
-class PastOf(AnswerSchema):
-    """What was known of one entity of the crossing."""
-
-    whose: Whose
-    name: str | None
-    crossings_by_week: list[int]
-    """Of the last 52 weeks, the oldest first."""
-    crossings_ever: int
-    totals: dict[EventKind, int]
-    """Within these weeks, listed or not; a trailer's or declarant's seizures count as finds."""
-    events: list[PastEvent]
-    """The last of them, the newest first."""
-
-
-class EarlierCrossing(AnswerSchema):
-    """An earlier crossing of the vehicle."""
-
-    crossing_id: str
-    post: str
-    direction: Literal["entry", "exit"]
-    arrived_at: datetime
-    decision_id: str | None
-    """Its decision, where this service made one."""
-
-
-class CrossedTogether(AnswerSchema):
-    """Two entities of the crossing, and how often they had crossed together before."""
-
-    one: Whose
-    other: Whose
-    crossings: int
-
-
-class TiedEntity(AnswerSchema):
-    """An entity linked to an entity of the crossing."""
-
-    name: str | None
-    """None where only the loaded history knows it."""
-    mark: str
-    """Short and the same wherever it is shown; not a name."""
-    since: datetime
-    crossings: int
-    inspected: int
-    hits: int
-
-
-class TiedEntities(AnswerSchema):
-    """All that one entity of the crossing links to others."""
-
-    via: Whose
-    to: Whose
-    known: int
-    """How many, of the 32 linked last."""
-    is_bounded: bool
-    """There may be more than 32."""
-    passed: int
-    """Hits passed along these links to the crossing's own."""
-    fellows: list[TiedEntity]
-    """Those with most finds first, at most three."""
-
-
-class PastView(AnswerSchema):
-    """What was known of a decision's vehicle and parties when it was made."""
-
-    tables = ("entities", "crossings", "together", "ties", "similar")
-    decision_id: str
-    as_of: datetime
-    synthetic: bool
-    is_as_decided: bool
-    """False where history was loaded since: it is then in what is shown."""
-    entities: list[PastOf]
-    crossings: list[EarlierCrossing]
-    together: list[CrossedTogether]
-    ties: list[TiedEntities]
-    similar: list[SimilarSeizure] | None
-    """None where no model can say."""
+    reasons: Sequence[Reason]
 
 
 TEXTS: Final[Mapping[str, str]] = {
@@ -462,29 +374,25 @@ class DecisionReader:
             ]
         return {"post": post, "as_of": rfc3339(as_of), "waiting": views}
 
-    def features(self, decision_id: str) -> dict[str, Any]:
+    def features(self, decision_id: str) -> FeatureValues:
         """Return the features of a decision by name."""
         with self._service.store.read() as connection:
             known = self._open(connection, decision_id)
             as_of, found = self._service.recompute.features(connection, known.seq)
         values = {name: None if math.isnan(value) else value for name, value in found.items()}
-        return {"decision_id": decision_id, "as_of": rfc3339(as_of), "features": values}
+        return FeatureValues(decision_id, rfc3339(as_of), values)
 
-    def explanation(self, decision_id: str) -> dict[str, Any]:
+    def explanation(self, decision_id: str) -> Explanation:
         """Return the reasons for and against a decision."""
         with self._service.store.read() as connection:
             known = self._open(connection, decision_id)
-            reasons = self._service.recompute.reasons(connection, known.seq)
-        return {
-            "decision_id": decision_id,
-            "reasons": [asdict(reason) for reason in reasons],
-        }
+            return Explanation(decision_id, self._service.recompute.reasons(connection, known.seq))
 
-    def past(self, decision_id: str) -> dict[str, Any]:
+    def past(self, decision_id: str) -> PastView:
         """Return what was known of a decision's vehicle and parties when it was made."""
         with self._service.store.read() as connection:
             known = self._open(connection, decision_id)
-            return past(self._service, connection, known, self._caller)
+            return read_past(self._service, connection, known, self._caller)
 
     def _read_holder(self, connection: Connection, known: QueuedDecision) -> VehicleHolder | None:
         """Return who has taken a vehicle that waits."""
@@ -557,13 +465,12 @@ class DecisionReader:
         return seen | {"alerts": alerts} if alerts else seen
 
 
-def _view_holder(holder: VehicleHolder | None) -> dict[str, Any]:
-    """Return who has taken a vehicle as JSON values; nothing where it is free."""
+def _view_holder(holder: VehicleHolder | None) -> dict[str, TakenBy]:
+    """Return who has taken a vehicle; nothing if it is free."""
     if holder is None:
         return {}
-    times = {"since": rfc3339(holder.taken_at), "until": rfc3339(holder.until)}
-    by = {"by": holder.person, "team": holder.team, "sequence": holder.seq}
-    return {"taken": by | times}
+    since, until = rfc3339(holder.taken_at), rfc3339(holder.until)
+    return {"taken": TakenBy(holder.person, holder.team, since, until, holder.seq)}
 
 
 async def reader_of(caller: TheCaller, service: TheService) -> DecisionReader:

@@ -25,7 +25,7 @@ from api.decisions.panels import (
     fill_from_manifest,
 )
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
-from api.decisions.vehicle_history import past
+from api.decisions.vehicle_history import PastOf, PastView, read_past
 from api.service.runtime import Runtime
 from engine.decision.role_views import flat
 from engine.domain.network import IdentifierField, open_time_zone
@@ -147,8 +147,7 @@ class FiledActInfo:
 class PastPanel:
     """The past of a vehicle and its parties, and its drawings."""
 
-    past: Mapping[str, Any]
-    """As the JSON route answers it."""
+    past: PastView
     timeline: Timeline
     graph: TieGraph
     events: Sequence[Mapping[str, Any]]
@@ -183,7 +182,7 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
             if both is not None and (manifest := seen.get("partner_manifest")) is not None:
                 both = fill_from_manifest(both, manifest)
             strips = draw_strips(snapshot, known, body["arrival"]["crossing"], features)
-            before = _before(service, past(service, snapshot, known, caller), known.post)
+            before = _before(service, read_past(service, snapshot, known, caller), known.post)
             if not reasons:
                 reasons, is_recomputed = _recompute_reasons(service, snapshot, known), True
     crossing: dict[str, Any] = UNREAD | body["arrival"]["crossing"]
@@ -298,24 +297,22 @@ def _apart(service: Runtime, post: str) -> Sequence[str]:
     return [code for code, name in fields.items() if not network.are_comparable(name, post, pair)]
 
 
-def _before(service: Runtime, found: Mapping[str, Any], post: str) -> PastPanel:
+def _before(service: Runtime, found: PastView, post: str) -> PastPanel:
     known = service.network.posts.get(post)
     offset = timezone(timedelta(minutes=service.settings.utc_offset_minutes))
     local = offset if known is None else open_time_zone(known.timezone)
-    until = datetime.fromisoformat(found["as_of"]).astimezone(local)
-    drawn = draw_timeline(found["entities"], until)
-    return PastPanel(
-        found, drawn, draw_ties(found), _by_day(found["entities"], local)[:MOST_LISTED]
-    )
+    until = datetime.fromisoformat(found.as_of).astimezone(local)
+    drawn = draw_timeline(found.entities, until)
+    return PastPanel(found, drawn, draw_ties(found), _by_day(found.entities, local)[:MOST_LISTED])
 
 
-def _by_day(entities: Sequence[Mapping[str, Any]], local: tzinfo) -> list[dict[str, Any]]:
+def _by_day(entities: Sequence[PastOf], local: tzinfo) -> list[dict[str, Any]]:
     """Return acts and finds, those of one kind, day and entity as one, the newest first."""
     found: Counter[tuple[str, str, str]] = Counter()
     for one in entities:
-        for event in one["events"]:
-            day = datetime.fromisoformat(event["known_at"]).astimezone(local).date().isoformat()
-            found[day, one["whose"], event["kind"]] += event["count"]
+        for event in one.events:
+            day = datetime.fromisoformat(event.known_at).astimezone(local).date().isoformat()
+            found[day, one.whose, event.kind] += event.count
     newest = sorted(found, key=lambda key: key[0], reverse=True)
     return [{"day": d, "whose": w, "kind": k, "count": found[d, w, k]} for d, w, k in newest]
 

@@ -25,10 +25,12 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, select
 
+from api.decisions.vehicle_history import PastOf, PastView, TiedEntities, TiedEntity
 from api.web.i18n import N_
 from engine.journal.journal import JournalReader
 from engine.queue.mirror_alerts import HEAVY
 from engine.queue.queue import DECISIONS, QueuedDecision
+from features.online.entity_history import CoOccurrence
 
 State = Literal["same", "differs", "unknown", "plain", "apart"]
 DEAR = 0.25
@@ -340,22 +342,22 @@ class TieGraph:
     other_box: tuple[int, int] = (FELLOW_X, FELLOW_WIDTH)
 
 
-def draw_ties(found: Mapping[str, Any]) -> TieGraph:
-    """Return the drawing of a decision's past, as the JSON route answers it."""
+def draw_ties(found: PastView) -> TieGraph:
+    """Return the drawing of a decision's past."""
     own: list[OwnEntity] = []
     groups: list[TieGroup] = []
     y = float(GRAPH_TOP)
-    for one in found["entities"]:
-        ties = [tie for tie in found["ties"] if tie["via"] == one["whose"] and tie["fellows"]]
-        heights = [HEADER + ROW * len(tie["fellows"]) for tie in ties]
+    for one in found.entities:
+        ties = [tie for tie in found.ties if tie.via == one.whose and tie.fellows]
+        heights = [HEADER + ROW * len(tie.fellows) for tie in ties]
         height = max(sum(heights), OWN_HEIGHT)
         middle, at = y + height / 2, y + (height - sum(heights)) / 2
-        own.append(OwnEntity(one["whose"], shorten_name(one["name"] or "–"), middle))
+        own.append(OwnEntity(one.whose, shorten_name(one.name or "–"), middle))
         for tie, tall in zip(ties, heights, strict=True):
             groups.append(_draw_group(tie, at, middle))
             at += tall
         y += height + GAP
-    return TieGraph(tuple(own), tuple(_draw_joins(found["together"], own)), tuple(groups), y)
+    return TieGraph(tuple(own), tuple(_draw_joins(found.together, own)), tuple(groups), y)
 
 
 def shorten_name(name: str) -> str:
@@ -363,34 +365,32 @@ def shorten_name(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
-def name_tied(fellow: Mapping[str, Any]) -> str:
+def name_tied(fellow: TiedEntity) -> str:
     """Return the name of a linked entity, or the mark that stands for it."""
-    return str(fellow["name"] or f"#{fellow['mark']}")
+    return str(fellow.name or f"#{fellow.mark}")
 
 
-def _draw_group(tie: Mapping[str, Any], top: float, middle: float) -> TieGroup:
+def _draw_group(tie: TiedEntities, top: float, middle: float) -> TieGroup:
     others = []
-    for place, fellow in enumerate(tie["fellows"]):
+    for place, fellow in enumerate(tie.fellows):
         y = top + HEADER + ROW * place + ROW / 2
         bend = f"C{FELLOW_X - 20} {middle:g} {FELLOW_X - 40} {y:g} {FELLOW_X} {y:g}"
         path = f"M{OWN_X + OWN_WIDTH} {middle:g}{bend}"
-        counts = (fellow["crossings"], fellow["inspected"], fellow["hits"])
+        counts = (fellow.crossings, fellow.inspected, fellow.hits)
         others.append(OtherEntity(shorten_name(name_tied(fellow)), y, path, *counts))
-    kind = TIE_KINDS[tie["via"], tie["to"]]
-    return TieGroup(kind, top + HEADER - 6, tie["known"], tie["passed"], tuple(others))
+    kind = TIE_KINDS[tie.via, tie.to]
+    return TieGroup(kind, top + HEADER - 6, tie.known, tie.passed, tuple(others))
 
 
-def _draw_joins(
-    together: Sequence[Mapping[str, Any]], own: Sequence[OwnEntity]
-) -> Sequence[EntityPair]:
+def _draw_joins(together: Sequence[CoOccurrence], own: Sequence[OwnEntity]) -> Sequence[EntityPair]:
     """Return arcs to the left of the entities; the further apart two are, the wider."""
     at = {one.whose: (place, one.y) for place, one in enumerate(own)}
     found = []
     for pair in together:
-        (one, y), (other, z) = sorted((at[pair["one"]], at[pair["other"]]))
+        (one, y), (other, z) = sorted((at[pair.one], at[pair.other]))
         out = OWN_X - 22 * (other - one)
         path = f"M{OWN_X} {y:g}C{out} {y:g} {out} {z:g} {OWN_X} {z:g}"
-        found.append(EntityPair(path, OWN_X - 0.75 * (OWN_X - out), (y + z) / 2, pair["crossings"]))
+        found.append(EntityPair(path, OWN_X - 0.75 * (OWN_X - out), (y + z) / 2, pair.crossings))
     return found
 
 
@@ -464,8 +464,8 @@ class Timeline:
     right: int = RIGHT
 
 
-def draw_timeline(entities: Sequence[Mapping[str, Any]], until: datetime) -> Timeline:
-    """Return the drawing of the ``entities`` of the JSON answer; ``until`` is a local time."""
+def draw_timeline(entities: Sequence[PastOf], until: datetime) -> Timeline:
+    """Return the drawing of entities; ``until`` is a local time."""
     span = max([_span(one, until) for one in entities], default=SPANS[0])
     lanes = tuple(
         _lane(one, until, TOP + LANE * place, weeks=span) for place, one in enumerate(entities)
@@ -474,17 +474,17 @@ def draw_timeline(entities: Sequence[Mapping[str, Any]], until: datetime) -> Tim
     return Timeline(lanes, tuple(_months(until, span)), span, RIGHT + 14, bottom + 20)
 
 
-def _span(one: Mapping[str, Any], until: datetime) -> int:
+def _span(one: PastOf, until: datetime) -> int:
     """Return how many weeks hold all that an entity's line would show."""
-    weeks: Sequence[int] = one["crossings_by_week"]
+    weeks: Sequence[int] = one.crossings_by_week
     first = next((at for at, count in enumerate(weeks) if count), len(weeks))
-    times = [datetime.fromisoformat(event["known_at"]) for event in one["events"]]
+    times = [datetime.fromisoformat(event.known_at) for event in one.events]
     longest = max([len(weeks) - first, *((until - at) // WEEK + 1 for at in times)])
     return next((span for span in SPANS if span >= longest), SPANS[-1])
 
 
-def _lane(one: Mapping[str, Any], until: datetime, top: int, *, weeks: int) -> TimelineLane:
-    counts: Sequence[int] = one["crossings_by_week"][-weeks:]
+def _lane(one: PastOf, until: datetime, top: int, *, weeks: int) -> TimelineLane:
+    counts: Sequence[int] = one.crossings_by_week[-weeks:]
     most, step, foot = max([*counts, 1]), (RIGHT - LEFT) / weeks, top + BASE
     bars = "".join(
         f"M{LEFT + step * at:.1f} {foot}v-{TALL * count / most:.1f}h{step - 2:.1f}V{foot}z"
@@ -492,9 +492,9 @@ def _lane(one: Mapping[str, Any], until: datetime, top: int, *, weeks: int) -> T
         if count
     )
     found: dict[tuple[str, int], int] = {}
-    for event in one["events"]:
-        at = _week(datetime.fromisoformat(event["known_at"]), until, weeks)
-        found[event["kind"], at] = found.get((event["kind"], at), 0) + event["count"]
+    for event in one.events:
+        at = _week(datetime.fromisoformat(event.known_at), until, weeks)
+        found[event.kind, at] = found.get((event.kind, at), 0) + event.count
     order = sorted(found, key=lambda each: (ORDER.index(each[0]), each[1]))
     signs = tuple(
         TimelineMark(
@@ -502,7 +502,7 @@ def _lane(one: Mapping[str, Any], until: datetime, top: int, *, weeks: int) -> T
         )
         for kind, at in order
     )
-    return TimelineLane(one["whose"], shorten_name(one["name"] or "–"), top, bars, signs)
+    return TimelineLane(one.whose, shorten_name(one.name or "–"), top, bars, signs)
 
 
 def _week(known_at: datetime, until: datetime, weeks: int) -> int:

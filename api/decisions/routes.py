@@ -17,11 +17,11 @@ from api.decisions.answers import (
     Explanation,
     FeatureValues,
     OpenedView,
-    PastView,
     SupervisorView,
     TheReading,
     first_words,
 )
+from api.decisions.vehicle_history import PastView
 from api.http.access import check_arrival
 from api.http.answers import Acknowledged, Problem, acknowledge
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService

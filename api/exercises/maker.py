@@ -4,11 +4,10 @@ The engine decides in a scratch home that is thrown away: of it remain what an o
 each chosen vehicle, and, in the folder of the truth, what the engine thought and what is hidden.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +15,8 @@ from typing import Any
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.client import Client
-from api.decisions.answers import CheckpointView, PastView, SupervisorView
+from api.decisions.answers import CheckpointView, SupervisorView
+from api.decisions.vehicle_history import PastView
 from api.exercises.desk import EXERCISES, make_exercise_store, require_file_store
 from api.http.answers import Acknowledged
 from api.migrations.upgrade import upgrade
@@ -292,5 +292,5 @@ def _value(found: SupervisorView) -> float:
 
 def _show_history(past: PastView) -> dict[str, Any]:
     """Return what an officer sees of a vehicle's past, without what only a model knows."""
-    shown: dict[str, Any] = json.loads(past.model_dump_json(exclude={"similar", "decision_id"}))
-    return shown
+    hidden = ("similar", "decision_id")
+    return {name: value for name, value in asdict(past).items() if name not in hidden}

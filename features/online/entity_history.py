@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 from sqlalchemy import Connection, select
 
@@ -27,7 +27,8 @@ from features.online.counter_states import WEEKS, StateLayout, list_layouts
 from features.online.counter_store import latest, newest
 from features.online.crossing_index import PASSAGES, TieLookup, follow_tie, list_ways
 
-WHOSE = ("plate", "trailer", "driver", "carrier", "consignee", "declarant")
+Whose = Literal["plate", "trailer", "driver", "carrier", "consignee", "declarant"]
+WHOSE: tuple[Whose, ...] = get_args(Whose)
 """Entities whose past is shown, in the order in which they are."""
 MOST_EVENTS = 40
 """Events of one kind read for one entity, the last of them."""
@@ -55,7 +56,7 @@ class EntityEvent:
 class EntityHistory:
     """What was known of one entity."""
 
-    whose: str
+    whose: Whose
     weeks: tuple[int, ...]
     """Crossings in each of the last ``WEEKS`` weeks, the oldest first."""
     ever: int

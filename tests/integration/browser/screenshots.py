@@ -31,7 +31,8 @@ from api.auth.oidc_mapping import CALLBACK, OidcMapping
 from api.auth.permissions import MAY
 from api.cases.answers import AcknowledgedCase
 from api.client import Client, RefusedError
-from api.decisions.answers import Decisions, PastView, SupervisorView
+from api.decisions.answers import Decisions, SupervisorView
+from api.decisions.vehicle_history import PastView
 from api.declarations import AcknowledgedDeclaration
 from api.http.answers import Acknowledged, AcknowledgedAct
 from api.http.responses import BODIES
