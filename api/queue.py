@@ -21,7 +21,7 @@ from api.auth.callers import Caller
 from api.auth.sessions import token_of
 from api.decisions.answers import UNREAD, CheckpointView, SupervisorView, TheReading
 from api.http.access import ReachedPost, visible_reasons
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Time
 from api.http.dependencies import TheService
 from api.http.responses import answer, json_router
 from api.service.runtime import Runtime
@@ -44,12 +44,13 @@ from engine.selection import INSPECTED, Channel
 from engine.shifts.workload import ROSTERS, ChannelCapacity, OpenShiftLoad
 
 
-class Queue(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class Queue(Answer):
     """What waits at a post, in the order of the search; each with its rank as of now."""
 
     tables = ("waiting",)
     post: str
-    as_of: datetime
+    as_of: Time
     waiting: list[SupervisorView | CheckpointView]
 
 

@@ -7,13 +7,15 @@ a figure, the size of a contribution, its sign or its order would tell the score
 files acts on invented declarations. The source of a pick (a random check, a profile, an entry of
 the watch list) is no subject of a reason, because it would tell picks apart. A checkpoint never
 reads features, explanations or the past.
+
+Decisions are a hot path: routes answer them as dictionaries made from their records, without keys
+for what a decision does not have. :class:`CheckpointView` and its kin describe these dictionaries.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends
@@ -24,7 +26,7 @@ from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.decisions.vehicle_history import PastView, read_past
 from api.http.access import visible_reasons
-from api.http.answers import Answer, AnswerSchema, Time
+from api.http.answers import Answer, Time
 from api.http.dependencies import TheCaller, TheService
 from api.service.runtime import Runtime
 from engine.decision.decision import Mode, Rank, Risk
@@ -56,18 +58,20 @@ from engine.selection import ChannelCode, Tried
 from features.catalogue.catalogue import CATALOGUE
 
 
-class MirrorAlert(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorAlert(Answer):
     """What the paired post's record, known after the decision, says otherwise."""
 
     code: Literal["mass", "plate", "trailer", "driver", "vin", "seals", "load"]
     decided: str
     told: str
-    known_at: datetime
+    known_at: Time
     matched_by: list[Literal["plate", "vin", "tir", "cmr", "trailer"]]
     """What both records agree on; the first led to it."""
 
 
-class UsedDeclaration(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class UsedDeclaration(Answer):
     """A version of a declaration ahead, and which of its vehicles this is."""
 
     declaration_id: str
@@ -77,7 +81,8 @@ class UsedDeclaration(AnswerSchema):
     vehicle: int
 
 
-class DeclaredAhead(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class DeclaredAhead(Answer):
     """The declarations ahead that a vehicle was matched with."""
 
     matched_by: MatchKind | Literal[""]
@@ -89,14 +94,15 @@ class DeclaredAhead(AnswerSchema):
     """It brought a declaration of its own, which was decided with."""
 
 
-class DeclarationAlert(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclarationAlert(Answer):
     """A declaration ahead that came, or was changed, after the decision."""
 
     code: Literal["late", "amended", "cancelled"]
     declaration_id: str
     version: int
     matched_by: MatchKind
-    known_at: datetime
+    known_at: Time
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +118,15 @@ class TakenBy(Answer):
     """The record of the taking, for ``over``."""
 
 
-class CheckpointView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointView(Answer):
     """A decision as its checkpoint sees it, before its inspection act and after it."""
 
     decision_id: str
     crossing_id: str
     post: str
-    decided_at: datetime
-    as_of: datetime
+    decided_at: Time
+    as_of: Time
     channel: ChannelCode
     """Release; release with audit afterwards; documents and scan; physical inspection."""
     rank: Rank
@@ -144,20 +151,23 @@ class CheckpointView(AnswerSchema):
     """Where an officer has taken the waiting vehicle; in a queue, and where one is asked for."""
 
 
-class Subject(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class Subject(Answer):
     """What a reason is about, in words: neither a figure nor whether it raises the risk."""
 
     code: str
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedView(CheckpointView):
     """The same, once an act that is what the channel asks for was filed on a referred vehicle."""
 
     reasons: list[Subject]
 
 
-class ReviewSaid(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewSaid(Answer):
     """A supervisor's word on a decision."""
 
     verdict: Literal["uphold", "override"]
@@ -165,25 +175,27 @@ class ReviewSaid(AnswerSchema):
     reason_code: str
     reason: str | None = None
     person: str
-    recorded_at: datetime
+    recorded_at: Time
     needs_second_person: bool | None = None
     """It changes nothing until another supervisor says the same; absent where it took effect."""
 
 
-class ManifestGoods(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class ManifestGoods(Answer):
     """One goods item of a manifest."""
 
     hs_code: str
     net_mass_kg: float | None
 
 
-class PartnerManifest(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerManifest(Answer):
     """What a partner's manifest said of the vehicle, before the decision."""
 
     link: str
     post: str
-    left_at: datetime
-    arrived_at: datetime
+    left_at: Time
+    arrived_at: Time
     """When the manifest was known here."""
     sequence: int
     """The record of it."""
@@ -202,17 +214,19 @@ class PartnerManifest(AnswerSchema):
     goods: list[ManifestGoods]
 
 
-class LateWithdrawal(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class LateWithdrawal(Answer):
     """A profile or an entry of the watch list that a centre withdrew before the decision."""
 
     source: Literal["profile", "watchlist"]
     profile: str | None
     """Its code; null for an entry of the watch list."""
-    withdrawn_at: datetime
-    arrived_at: datetime
+    withdrawn_at: Time
+    arrived_at: Time
     """When the withdrawal became known here."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisorView(CheckpointView):
     """A decision with why it was made."""
 
@@ -239,7 +253,8 @@ class SupervisorView(CheckpointView):
     """What selected it although the centre had withdrawn it, where one decision is asked for."""
 
 
-class Decisions(AnswerSchema):
+@dataclass(frozen=True, slots=True)
+class Decisions(Answer):
     """Decisions, the newest first."""
 
     tables = ("decisions",)

@@ -32,7 +32,7 @@ class Answer:
 
 
 class AnswerSchema(BaseModel):
-    """Base of the classes that describe an answer that is built as a dictionary."""
+    """Base of classes that describe an answer; a new one is an :class:`Answer`."""
 
     model_config = ConfigDict(defer_build=True, frozen=True)
     tables: ClassVar[tuple[str, ...]] = ()
@@ -133,7 +133,8 @@ class Ready(Answer):
     """How far the wall clock is ahead of the journal's time while it is held."""
 
 
-class FieldFault(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldFault(Answer):
     """Where a body breaks which rule."""
 
     at: str
@@ -146,7 +147,8 @@ class FieldFault(AnswerSchema):
     parameters: dict[str, Any] | None = None
 
 
-class Problem(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem(Answer):
     """A refusal (RFC 9457)."""
 
     type: str
