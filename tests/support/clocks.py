@@ -1,9 +1,7 @@
-"""Time that passes in a test: on the wall clock and since boot alike, as it does on a real machine.
+"""Time of tests: clocks that jump or pass, waiting, and shifts that no test sees the end of."""
 
-``time_machine`` alone moves the wall clock and nothing else: that is a clock that jumps.
-"""
-
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from unittest.mock import patch
@@ -23,3 +21,13 @@ def travel(to: datetime, *, tick: bool = True) -> Iterator[None]:
         time_machine.travel(to, tick=tick),
     ):
         yield
+
+
+def wait_for(holds: Callable[[], bool], *, seconds: float, pause: float = 0.01) -> bool:
+    """Ask every ``pause`` seconds until something holds; tell whether it did in time."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(pause)
+    return True

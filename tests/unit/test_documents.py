@@ -1,6 +1,10 @@
-"""The documents as a whole: maps, links and decisions."""
+"""Documents as a whole: links, decisions, maps of packages, examples in docstrings and in files."""
 
+import ast
+import doctest
+import importlib
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -84,3 +88,93 @@ def test_an_idea_that_does_not_hold_is_found(
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     named = set(FILE.findall(page.read_text("utf-8")))
     assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+LAYERS = ("engine", "features", "models", "experiments", "api")
+LINE = re.compile(r"^(\w+) {2,}\S", re.MULTILINE)
+MOST = 17
+"""Modules in a room; migrations are a history, and no room."""
+PACKAGES = sorted(
+    path.parent
+    for layer in LAYERS
+    for path in (ROOT / layer).rglob("__init__.py")
+    if "migrations" not in path.parts
+)
+
+
+def list_mapped(folder: Path) -> set[str]:
+    """Return the names that the folder's map lists."""
+    tree = ast.parse((folder / "__init__.py").read_text("utf-8"))
+    return set(LINE.findall(ast.get_docstring(tree) or ""))
+
+
+def present(folder: Path) -> set[str]:
+    """Return the modules and packages of a folder."""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    return modules | {path.parent.name for path in folder.glob("*/__init__.py")}
+
+
+@pytest.mark.parametrize("folder", PACKAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_map_lists_what_is_there(folder: Path) -> None:
+    assert list_mapped(folder) == present(folder)
+    assert len(list(folder.glob("[!_]*.py"))) <= MOST
+
+
+def test_every_folder_of_modules_is_a_package() -> None:
+    folders = {path.parent for layer in LAYERS for path in (ROOT / layer).rglob("*.py")}
+    assert [one for one in folders if not (one / "__init__.py").exists()] == [
+        ROOT / "api" / "migrations" / "versions"
+    ]
+
+
+def test_a_module_that_is_not_listed_is_found(tmp_path: Path) -> None:
+    """Negative control."""
+    (tmp_path / "__init__.py").write_text('"""A room.\n\nwalk  down the trees\n"""', "utf-8")
+    for name in ("walk", "turn"):
+        (tmp_path / f"{name}.py").touch()
+    assert present(tmp_path) - list_mapped(tmp_path) == {"turn"}
+
+
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for layer in LAYERS
+    for path in (ROOT / layer).rglob("*.py")
+    if ">>> " in path.read_text("utf-8")
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module_are_right(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted
+    assert not result.failed
+
+
+def test_a_wrong_example_is_found() -> None:
+    """Negative control."""
+    example = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "wrong", None, 0)
+    assert doctest.DocTestRunner(verbose=False).run(example, out=lambda _: None).failed == 1
+
+
+FOLDER = Path(__file__).parents[2] / "examples"
+EXPECTED = {
+    "check_profile.py": ("valid, at most", "refused: ", "position 27"),
+    "compute_propensity.py": ("propensity of red or stricter: 0.418", "red     basis random"),
+    "detect_tampering.py": ("before the edit: no fault", "after the edit: record 2"),
+}
+
+
+def test_each_example_is_expected_and_listed() -> None:
+    names = {path.name for path in FOLDER.glob("*.py")}
+    assert names == set(EXPECTED)
+    page = (FOLDER / "README.md").read_text("utf-8")
+    assert all(f"examples/{name}`" in page for name in names)
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_an_example_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(FOLDER / name), run_name="__main__")
+    shown = capsys.readouterr()
+    for line in EXPECTED[name]:
+        assert line in shown.out
+    assert shown.err == ""

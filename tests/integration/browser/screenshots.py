@@ -50,8 +50,8 @@ from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import Home
 from experiments.support.processes import HOST, find_free_port, run_service
-from tests.support.two_people import approve, propose
-from tests.unit.engine.links.link_partner import link_partner
+from tests.support.people import approve, propose
+from tests.unit.engine.links.links import link_partner
 
 FOLDER = Path(__file__).parents[3] / "docs" / "pictures"
 WIDTHS = {"phone": 390, "wide": 1920}

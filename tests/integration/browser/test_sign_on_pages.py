@@ -8,8 +8,8 @@ from fastapi.responses import RedirectResponse
 from playwright.sync_api import Browser, Page, expect
 
 from api.oidc import page as sign_on_page
-from tests.integration.browser.axe import grave
 from tests.integration.browser.conftest import PATIENCE_MS
+from tests.integration.browser.page_layouts import grave
 from tests.integration.browser.users_and_vehicles import QUEUE, Site
 from tests.integration.service.auth.approved_mapping import trust_provider
 from tests.integration.service.auth.provider_process import PASSWORD, IdentityProvider

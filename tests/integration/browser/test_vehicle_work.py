@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.integration.browser.axe import grave
+from tests.integration.browser.page_layouts import grave
 from tests.integration.browser.test_forms import ECHO, fill, list_seized_grams, path
 from tests.integration.browser.users_and_vehicles import QUEUE, Site, signed_in
 

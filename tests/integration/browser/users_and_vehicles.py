@@ -13,7 +13,7 @@ from api.auth.accounts import Accounts
 from api.auth.permissions import BOUND
 from api.service.runtime import Runtime
 from engine.domain.rights import Role
-from tests.support.page_session import TOKEN
+from tests.support.people import TOKEN
 from tests.support.running_service import CHEAP, CHUNK, POST, arrival, pick_likely
 
 QUEUE = f"/posts/{POST}/queue"

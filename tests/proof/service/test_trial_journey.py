@@ -32,7 +32,7 @@ from models.training.trainer import TrainingResult, quantiles
 from tests.integration.service.models.signed_bundles import report
 from tests.integration.service.models.test_champion_challenger import ready
 from tests.support.clocks import travel
-from tests.support.extra_callers import person, send
+from tests.support.people import person, send
 from tests.support.running_service import NOON, World, arrival, make_home, make_keys, open_world
 from tests.support.sizes import PROOF
 from tests.unit.service.reports.test_acts import act

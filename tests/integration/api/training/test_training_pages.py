@@ -48,7 +48,7 @@ from engine.journal.receipts import Signer
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE
 from tests.integration.api.training.conftest import CANARY, has_canary
-from tests.support.page_session import Desk
+from tests.support.people import Desk
 from tests.support.running_service import CHEAP, World
 from tests.unit.service.cases.sample_files import report
 

@@ -1,5 +1,8 @@
-"""Training home of two small exercises, which takes seconds to make: tests share or copy one."""
+"""A training home of two small exercises, made by a service that is forked."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,10 +12,24 @@ from api.exercises import maker
 from api.exercises.desk import default_truth
 from api.exercises.maker import HomeOrder, make_home
 from engine.errors import InputError
-from engine.storage.home import Home
+from engine.storage.home import VARIABLE, Home
 from experiments.exercises import Course
-from experiments.faults.service_process import Forker
-from tests.integration.api.training.forked_service import run_forked
+from experiments.faults.service_process import Forker, Service
+from experiments.support.processes import wait_until_ready
+
+
+@contextmanager
+def run_forked(forker: Forker, home: Path, port: int) -> Iterator[None]:
+    """Stand in for :func:`experiments.support.processes.run_service`."""
+    known = {name: os.environ[name] for name in os.environ if name.startswith("DARVOZA_")}
+    service = Service(forker, known | {VARIABLE: str(home)}, port)
+    service.start()
+    try:
+        wait_until_ready(port)
+        yield
+    finally:
+        service.stop()
+
 
 ORDER = HomeOrder(seed=3, crossings=3000, days=20, course=Course(20, (1, 3)), is_modelled=False)
 SPARE_SEEDS = range(4, 8)

@@ -1,12 +1,24 @@
-"""The simulation counts what happens, a policy that peeks wins, biased checks are noticed."""
+"""The simulation counts what happens; its features are those of the bulk kernel, bit for bit."""
 
 from dataclasses import replace
 from functools import cache
+from typing import cast
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from experiments.simulation.capacity import Setting, Span, draw_setting
+from engine.domain.time_units import DAY
+from experiments.simulation.capacity import (
+    LOOK,
+    LOT,
+    SEARCH,
+    Setting,
+    SimulatedDesk,
+    Span,
+    draw_setting,
+    expected_minutes,
+)
 from experiments.simulation.comparison import (
     END,
     POLICIES,
@@ -16,8 +28,15 @@ from experiments.simulation.comparison import (
     miss_rate,
     simulate_policy,
 )
-from experiments.simulation.policies import Exploit, Random
+from experiments.simulation.policies import Exploit, Profiles, Random
+from experiments.simulation.world_records import Candidates
+from experiments.synthetic import inspections
 from experiments.synthetic.config import Floats, Ints
+from experiments.synthetic.inspections import RANDOM, SCORE
+from experiments.synthetic.world_simulation import simulate_world
+from features.offline.compact_columns import Facts, Keys
+from features.offline.encoded_history import EncodedHistory, Events, derive
+from features.offline.feature_matrix import matrix
 from tests.support.sizes import PROOF
 
 LONG = Span(crossings=24_000, days=84, past_days=14)
@@ -114,3 +133,107 @@ def test_propensities_that_are_wrong_claim_nothing() -> None:
 
     assert miss_rate([made])[0] is not None
     assert miss_rate([doubled])[0] is None
+
+
+FEATURE_SPAN = Span(crossings=40_000 if PROOF else 30_000, days=14, past_days=28)
+
+
+class Chosen(Keys):
+    """The keys of some rows."""
+
+    def __init__(self, given: Candidates, rows: Ints) -> None:
+        self._whole, self._rows = given.log.keys, rows
+
+    def __getitem__(self, at: object) -> Ints:
+        if isinstance(at, tuple):
+            found: Ints = self._whole[at[0]][self._rows][at[1]]
+            return found
+        return np.asarray(self._whole[at][self._rows])
+
+
+def bulk(given: Candidates, policy: Profiles) -> tuple[NDArray[np.float32], Ints]:
+    """Return the bulk kernel's features of every row that is there, and those rows."""
+    seen = policy.records
+    rows = np.flatnonzero(seen._there)
+    place = np.full(len(given.log), -1)
+    place[rows] = np.arange(len(rows))
+    known_at = given.log.known_at[rows]
+
+    def make_events(stream: str, names: tuple[str, ...]) -> Events:
+        events = seen._events[stream]
+        amounts = np.array([event[2] for event in events], np.int64).reshape(-1, len(names)).T
+        return Events(
+            np.array([event[0] for event in events], np.int64),
+            place[np.array([event[1] for event in events], np.int64)],
+            dict(zip(names, amounts, strict=True)),
+        )
+
+    own = {k: v[rows] for k, v in given.measures.items() if k not in given.plan.derived}
+    log = EncodedHistory(
+        given.log.crossing_id[rows],
+        given.log.post[rows],
+        known_at,
+        given.log.as_of[rows],
+        Chosen(given, rows),
+        cast("Facts", given.log.facts[:, rows]),
+        given.log.plate_key[rows],
+        {
+            "crossings": Events(known_at, np.arange(len(rows)), own),
+            "inspections": make_events("inspections", ("n", "hit", "seizure")),
+            "finds": make_events("finds", ("grams", "n")),
+        },
+    )
+    return matrix(derive(log, given.plan), given.plan).values, rows
+
+
+@cache
+def without_exits() -> Setting:
+    """A world whose exits are not recorded: each day's rows are then all known in its order."""
+    made = draw_setting(3, FEATURE_SPAN, end=END)
+    none = np.full(len(made.records.exit_row), -1)
+    return replace(made, records=replace(made.records, exit_row=none))
+
+
+class KeptFeatures(Profiles):
+    """Keeps every row's features as they were when it arrived."""
+
+    def score(self, rows: Ints) -> Floats:
+        return np.asarray(self.see(rows)[:, 0], np.float64)
+
+
+def test_features_are_those_of_the_bulk_kernel() -> None:
+    given = without_exits()
+    policy = KeptFeatures(given)
+    simulate_world(given.trips, SimulatedDesk(given, policy))
+    expected, rows = bulk(given.records, policy)
+    trip = np.full(len(given.records.log), -1)
+    trip[given.records.entry_row] = np.arange(len(given.records.entry_row))
+    seen = policy.values[trip[rows]]
+
+    assert len(rows) > 2000
+    assert policy.records._events["inspections"] and policy.records._passed
+    same = (seen == expected) | (np.isnan(seen) & np.isnan(expected))
+    # A record that came after its day saw, in the bulk kernel, what became known in between.
+    in_time = given.records.log.as_of[rows] // DAY == given.trips.habits.entry_at[trip[rows]] // DAY
+    wrong = [name for at, name in enumerate(policy.names) if not same[in_time, at].all()]
+    assert in_time.mean() > 0.99
+    assert not wrong
+
+
+def test_searches_take_the_minutes_expected() -> None:
+    given = without_exits()
+    trips = given.trips
+    rows = np.flatnonzero((trips.entry_post >= 0) & ~trips.loads.carries)
+    expected = expected_minutes(trips)
+    for at, basis in ((SEARCH, SCORE), (LOT, RANDOM), (LOOK, SCORE)):
+        asked = (np.full(len(rows), basis, np.int8), np.ones(len(rows)))
+        done = inspections.search(
+            trips,
+            np.random.default_rng(1),
+            rows=rows,
+            given=asked,
+            hiding=trips.loads.hiding,
+            is_look=np.full(len(rows), at == LOOK),
+        )
+        apart = done.minutes - expected[at, rows]
+        assert abs(apart.mean()) < 4.5 * apart.std() / np.sqrt(len(rows))

@@ -1,4 +1,4 @@
-"""The folder that ``synth`` writes: repeatable to the byte, valid row by row, its truth apart."""
+"""The folder that ``synth`` writes: repeatable, valid, with data errors; what it may replace."""
 
 import csv
 import shutil
@@ -17,7 +17,8 @@ from engine.domain.records import (
     Record,
     Seizure,
 )
-from experiments.synthetic.folder import Summary, write
+from engine.errors import InputError
+from experiments.synthetic.folder import MARK, Summary, claim, write
 from features.intake.load import read_folder
 
 RECORDS: dict[str, type[Record]] = {
@@ -187,3 +188,33 @@ def test_the_network_file_says_that_it_is_synthetic(synthetic_folder: tuple[Path
     assert len(network.posts) == 21
     assert network.pair("UZ-OYB") == "TJ-FOT"
     assert all(network.pair(network.pair(code) or code) in (code, None) for code in network.posts)
+
+
+def test_a_folder_of_others_is_left_alone(tmp_path: Path) -> None:
+    export = tmp_path / "crossings.csv"
+    export.write_text("a real export")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="did not write"):
+            claim(tmp_path, overwrite=overwrite)
+    assert export.read_text() == "a real export" and not (tmp_path / MARK).exists()
+
+
+def test_its_own_is_replaced_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    claim(tmp_path / "new", overwrite=False)
+    (tmp_path / "new" / "crossings.csv").touch()
+    with pytest.raises(InputError, match="--overwrite"):
+        claim(tmp_path / "new", overwrite=False)
+    claim(tmp_path / "new", overwrite=True)
+
+
+def test_a_file_that_was_put_next_to_its_own_stops_it(tmp_path: Path) -> None:
+    claim(tmp_path, overwrite=False)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"notes\.txt"):
+        claim(tmp_path, overwrite=True)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    with pytest.raises(InputError, match="not a folder"):
+        claim(tmp_path / "x", overwrite=True)

@@ -22,15 +22,37 @@ from experiments.exercises import (
     compose,
     compute_budget,
     encode_exercise,
+    fill_budget,
     find,
     join_outcomes,
     list_misses,
     measure_baseline,
     measure_skill,
     pick_best,
+    plan_answer,
+    plan_at_random,
 )
-from tests.integration.experiments.training.scripted_trainees import pick_with_skill
 from tests.support.sizes import PROOF
+
+
+def pick_with_skill(
+    exercise: Exercise, solution: Solution, skill: float, rng: np.random.Generator
+) -> list[Pick]:
+    """Return the picks of a trainee who knows a share ``skill``, in [0, 1], of the vehicles."""
+    answers = [solution.answers[case.crossing_id] for case in exercise.cases]
+    has_find = np.array([answer.has_find for answer in answers])
+    knows = rng.random(len(answers)) < skill
+    suspects = np.where(knows, has_find, rng.random(len(answers)) < has_find.mean())
+    order = np.argsort(rng.random(len(answers)) / 2 - suspects, kind="stable")
+    plans = (
+        plan_answer(exercise.cases[at], answers[at])
+        if knows[at] and has_find[at]
+        else plan_at_random(exercise.cases[at], rng)
+        for at in order
+        if not (knows[at] and not has_find[at])
+    )
+    return fill_budget(exercise, plans)
+
 
 PLACES = {PAPERS: 10.0, **dict.fromkeys(PRIOR["truck"], 6.0)}
 TRUTH = (

@@ -12,8 +12,7 @@ import pytest
 
 from tests.integration.features.messages.sealed_process import translate_sealed
 from tests.support.sizes import PROOF
-from tests.unit.features.messages.canaries import Canaries
-from tests.unit.features.messages.hostile_documents import DECOYS, HOSTILE, point_at
+from tests.unit.features.messages.hostile_documents import DECOYS, HOSTILE, Canaries, point_at
 
 MOST_KILOBYTES = 200 << 10
 OPENING = ("a file as an entity", "a DTD from a file", "a parameter entity from a file")

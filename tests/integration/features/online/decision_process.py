@@ -28,7 +28,7 @@ from features.online import counter_store
 from features.online.counter_store import Lookup
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
-from tests.unit.features.online.record_batches import SetClock, Step
+from tests.unit.features.online.replay import SetClock, Step
 from tests.unit.features.online.small_logs import make_small
 from tests.unit.features.random_histories import NETWORK
 

@@ -26,8 +26,7 @@ from tests.integration.features.online.decision_process import (
     prepare,
 )
 from tests.support.sizes import PROOF
-from tests.unit.features.online.record_batches import Step, batches, steps
-from tests.unit.features.online.replay import PLAN, bits
+from tests.unit.features.online.replay import PLAN, Step, batches, bits, steps
 from tests.unit.features.random_histories import NETWORK, history
 
 PROCESSES = 4

@@ -1,4 +1,6 @@
-"""Calibration is strictly increasing, honest about few positives, and right on average."""
+"""Calibration: increasing, right on average, corrected by the random stream, with an interval."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,8 +8,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import selection
-from models.learning.calibration import fit_blend, fit_knots
-from models.scoring import FARTHEST, Head, Knots, probability, risk
+from engine.domain.time_units import DAY, NEVER
+from models.array_types import Floats
+from models.config import TrainConfig, Trees
+from models.data.dataset import Dataset
+from models.learning import fit as fitting
+from models.learning.calibration import FittedHead, estimate_doubt, fit_blend, fit_knots, level
+from models.learning.fit import fit
+from models.scoring import (
+    FARTHEST,
+    FEWEST_RANDOM_FINDS,
+    UNCALIBRATED,
+    Doubt,
+    Head,
+    Knots,
+    probability,
+    risk,
+)
+from models.training.bundle_writer import _describe_doubt, _state_doubt
+from tests.support.small_dataset import START, small_world
 
 
 def draw_sample(
@@ -101,3 +120,145 @@ def test_risk_never_falls_when_a_chance_rises(
 def test_one_margin_is_mapped_as_many_are_to_the_bit(margin: float) -> None:
     knots = Knots((-3.0, -0.7, 0.1, 2.0), (-5.1, -1.3, 0.2, 9.7))
     assert knots.at(margin) == float(knots(margin))
+
+
+SMALL = Trees(iterations=20, seeds=1, share_of_features=1.0)
+CONFIG = TrainConfig(discrepancy=SMALL, seizure=SMALL, folds=2, jobs=1)
+UNTIL = START + 250 * DAY
+
+
+def simulate_officers(seed: int = 1, n: int = 6000) -> tuple[Dataset, np.ndarray]:
+    """Return a world in which officers see what no feature says, and the truth of all arrivals."""
+    made = small_world(n, seed=seed)
+    draw = np.random.default_rng(seed)
+    odd = draw.random(n) < 0.2
+    signs = np.nan_to_num(made.values[:, 0]).astype(np.float64)
+    carries = draw.random(n) < 1 / (1 + np.exp(3.0 - signs - 2.5 * odd))
+    is_random = draw.random(n) < 0.2
+    searched = is_random | (draw.random(n) < np.where(odd, 0.6, 0.05))
+    basis = np.full(n, None, object)
+    basis[searched], basis[is_random] = "officer", "random"
+    grave = carries & (draw.random(n) < 0.2)
+    result = replace(
+        made,
+        discrepancy=np.where(searched, carries, -1).astype(np.int8),
+        seizure=np.where(searched, grave, -1).astype(np.int8),
+        label_known_at=np.where(searched, made.arrived_at + DAY, NEVER),
+        basis=basis,
+        is_full=searched,
+    )
+    return result, carries
+
+
+def predict_discrepancy(data: Dataset) -> np.ndarray:
+    model = fit(data, CONFIG, until=UNTIL, known_before=UNTIL)
+    return np.asarray(model.score(data.values).p_discrepancy)
+
+
+def test_what_is_stated_of_all_arrivals_is_what_they_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, carries = simulate_officers()
+    chance = predict_discrepancy(data)
+    assert chance.mean() == pytest.approx(carries.mean(), rel=0.25)
+
+    # Negative control: a map of what officers chose states twice as much; the order is the same.
+    def keep_head(judged: FittedHead, *_: object, **__: object) -> FittedHead:
+        return judged
+
+    monkeypatch.setattr(fitting, "correct_intercept", keep_head)
+    chosen = predict_discrepancy(data)
+    assert chosen.mean() > 1.6 * carries.mean()
+    assert (np.argsort(chosen, kind="stable") == np.argsort(chance, kind="stable")).all()
+
+
+def test_without_random_checks_nothing_moves() -> None:
+    data, _ = simulate_officers()
+    data.basis[data.basis == "random"] = "officer"
+    model = fit(data, CONFIG, until=UNTIL, known_before=UNTIL)
+    assert set(model.level.values()) == {0.0}
+
+
+def test_seizures_keep_to_the_level_of_discrepancies_while_random_checks_have_shown_few() -> None:
+    data, _ = simulate_officers()
+    model = fit(data, CONFIG, until=UNTIL, known_before=UNTIL)
+    assert model.level["discrepancy"] < -0.4
+    assert abs(model.level["seizure"] - model.level["discrepancy"]) < 0.5
+
+
+def test_the_level_is_the_lots_once_it_has_shown_enough() -> None:
+    draw = np.random.default_rng(7)
+    log_odds = draw.normal(-2, 1, 200_000)
+    label = (draw.random(200_000) < 1 / (1 + np.exp(-(log_odds - 1.0)))).astype(np.int8)
+    assert level(log_odds, label) == pytest.approx(-1.0, abs=0.05)
+    assert level(log_odds[:0], label[:0], usual=-0.3) == pytest.approx(-0.3)
+    assert -0.5 < level(log_odds[:20], label[:20]) < 0.5
+
+
+ROWS, RANDOM = 2_000, 1_200
+DRAWS = 60
+
+
+def draw_chances(seed: int, *, base: float) -> tuple[Floats, Floats, Doubt]:
+    """Return the true and the stated log-odds of arrivals, and the doubt that a fit states.
+
+    Officers' picks hold more than random checks of the same margin do.
+    """
+    draw = np.random.default_rng(seed)
+    margin, is_random = draw.normal(0.0, 1.2, ROWS), np.arange(ROWS) < RANDOM
+    truth = base + 0.8 * margin
+    label = (draw.random(ROWS) < probability(truth + 0.5 * ~is_random)).astype(np.int8)
+    stated = fit_knots(margin, label, segments=1)
+    shift = level(stated(margin)[is_random], label[is_random])
+    doubt = estimate_doubt(stated(margin) + shift, label, is_random=is_random)
+    assert doubt is not None
+    arrivals = draw.normal(0.0, 1.2, ROWS)
+    return base + 0.8 * arrivals, stated(arrivals) + shift, doubt
+
+
+def count_covered(share: float, *, narrower: float = 1.0) -> float:
+    """Return the share of worlds whose riskiest part truly carries what the intervals say."""
+    covered, asked = 0, 0
+    for seed in range(DRAWS):
+        truth, stated, doubt = draw_chances(seed, base=-3.8)
+        if not doubt.has_level:
+            continue
+        doubt = replace(doubt, level=doubt.level * narrower, slope=doubt.slope * narrower)
+        top = np.argsort(-stated)[: round(share * len(stated))]
+        ends = np.array([doubt.bounds(float(one)) for one in probability(stated[top])])
+        low, high = ends.mean(axis=0)
+        covered += low <= probability(truth[top]).mean() <= high
+        asked += 1
+    assert asked > DRAWS / 2
+    return covered / asked
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 1.0])
+def test_the_interval_holds_the_truth(share: float) -> None:
+    assert count_covered(share) >= 0.9
+
+
+def test_negative_control_an_interval_of_a_third_does_not() -> None:
+    assert count_covered(0.01, narrower=1 / 3) < 0.9
+
+
+def test_with_few_finds_of_random_checks_there_is_no_number() -> None:
+    _, _, doubt = draw_chances(1, base=-9.0)
+    assert doubt.random_finds < FEWEST_RANDOM_FINDS
+    assert doubt.bounds(0.01) is None
+    kept = _state_doubt(doubt)
+    assert kept["one_in_a_hundred"] is None
+    assert "an order, and no number" in _describe_doubt(kept) == _describe_doubt(None)
+    no_check = np.zeros(3, np.bool_)
+    assert estimate_doubt(np.zeros(3), np.zeros(3, np.int8), is_random=no_check) is None
+
+
+def test_a_head_keeps_its_doubt() -> None:
+    doubt = Doubt(random_finds=9, center=-5.0, level=0.3, slope=0.1)
+    head = Head((("seizure", 1.0),), UNCALIBRATED, doubt=doubt)
+    assert Head.from_dict(head.as_dict()) == head
+    low, high = doubt.bounds(0.01) or (0.0, 0.0)
+    assert low < 0.01 < high
+    assert "a chance of 1.0% means" in _describe_doubt(_state_doubt(doubt))
+    # The chance that is known best is stated with the narrowest interval.
+    ends = [doubt.bounds(float(probability(z))) or (1.0, 1.0) for z in (-8.0, -5.0, -2.0)]
+    wide = [np.log(high / (1 - high)) - np.log(low / (1 - low)) for low, high in ends]
+    assert wide[1] < min(wide[0], wide[2])

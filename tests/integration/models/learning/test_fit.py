@@ -1,4 +1,4 @@
-"""A model learns what is there, sees nothing later, and says so when the data cannot carry it."""
+"""A fit: what a model learns, what it leaves out, and data that cannot carry it."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from models.data.dataset import Dataset
 from models.learning import fit as fit_of_parts
 from models.learning import tree_walk
 from models.learning.fit import FittedModel, fit
-from models.learning.fit_tasks import thin_clear
+from models.learning.fit_tasks import screen_features, thin_clear
 from models.learning.scikit_trees import count_trees
 from models.training.trainer import train
 from tests.support import small_dataset
@@ -224,3 +224,25 @@ def test_a_challenger_learns_from_the_last_days_alone() -> None:
         == expected.model.score(late.values).p_discrepancy
     ).all()
     assert found.data_digest != train(data, SMALL, cutoff=CUT).data_digest
+
+
+DRAW = np.random.default_rng(5)
+VALUES = DRAW.normal(size=(8000, 12)).astype(np.float32)
+VALUES[DRAW.random(VALUES.shape) < 0.1] = np.nan
+VALUES[:, 11] = np.nan
+LOGIT = 1.2 * np.nan_to_num(VALUES[:, 2]) + np.isnan(VALUES[:, 7]) - 1.5
+LABEL = (DRAW.random(8000) < 1 / (1 + np.exp(-LOGIT))).astype(np.int8)
+
+
+def test_what_foretells_later_finds_is_kept_and_noise_is_not() -> None:
+    kept = screen_features(VALUES, LABEL)
+    assert {2, 7} <= set(kept.tolist()), "by its value, and by being unknown"
+    assert len(kept) <= 4
+
+
+def test_what_held_once_but_not_later_does_not_speak() -> None:
+    values = VALUES.copy()
+    values[:4000, 5] += 2 * LABEL[:4000]
+    assert 5 not in screen_features(values, LABEL)
+    values[4000:, 5] += 2 * LABEL[4000:]
+    assert 5 in screen_features(values, LABEL)

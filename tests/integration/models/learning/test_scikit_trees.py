@@ -1,16 +1,19 @@
-"""scikit-learn's private parts are laid out as one module expects, and touched nowhere else.
-
-An upgrade that moves them fails here first: no other module reads them.
-"""
+"""Trees of scikit-learn: private parts as one module expects them, and the compiled walk."""
 
 import pickle
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.array_types import Floats, Labels, Positions, Rows
+from models.config import Trees
+from models.learning.base_learners import grow_with_field
 from models.learning.scikit_trees import (
     ATTRIBUTES,
     BINS,
@@ -23,7 +26,8 @@ from models.learning.scikit_trees import (
     read_trees,
     widen_ensemble,
 )
-from models.scoring import TreeEnsemble
+from models.learning.tree_walk import add_trees
+from models.scoring import TreeArrays, TreeEnsemble
 
 
 def make_rows(width: int = 3) -> tuple[Rows, Labels]:
@@ -160,3 +164,55 @@ def test_several_trees_an_iteration_are_refused() -> None:
     )
     with pytest.raises(UnknownLayoutError, match="single tree"):
         check_layout(three)
+
+
+DRAW = np.random.default_rng(3)
+VALUES = np.round(DRAW.normal(size=(900, 12)), 1).astype(np.float32)
+VALUES[DRAW.random(VALUES.shape) < 0.2] = np.nan
+LABEL = (np.nan_to_num(VALUES[:, 0] * VALUES[:, 1]) + DRAW.normal(size=900) > 1).astype(np.int8)
+GROWN = grow_with_field(
+    VALUES,
+    LABEL,
+    trees=Trees(iterations=12, depth=5, leaves=20, smallest_leaf=5, seeds=2),
+    signs=np.ones(12, np.int8),
+    seed=1,
+)
+TREES = read_trees(GROWN)
+CUTS = [float(cut) for cut in TREES.cut[TREES.feature >= 0][:20]]
+
+
+def test_rows_in_blocks_and_alone_give_the_same_bits() -> None:
+    expected = GROWN.decision_function(VALUES)
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_array_equal(add_trees(TREES, VALUES), expected)
+    np.testing.assert_array_equal(add_trees(TREES, VALUES[::7]), expected[::7])
+    assert add_trees(TREES, VALUES[:0]).shape == (0,)
+
+
+@settings(max_examples=25)
+@given(
+    arrays(
+        np.float32,
+        (3, 12),
+        elements=st.one_of(
+            st.sampled_from([np.float32(cut).item() for cut in CUTS]),
+            st.floats(width=32, allow_infinity=False),
+        ),
+    )
+)
+def test_any_numbers_and_gaps_give_the_same_bits(rows: Rows) -> None:
+    np.testing.assert_array_equal(add_trees(TREES, rows), GROWN.decision_function(rows))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        replace(TREES, missing_left=~TREES.missing_left & (TREES.feature >= 0)),
+        replace(TREES, left=TREES.right, right=TREES.left),
+        replace(TREES, root=TREES.root[::-1].copy()),
+    ],
+    ids=["unknown goes the other way", "sides exchanged", "trees in another order"],
+)
+def test_a_seeded_bug_is_seen(broken: TreeArrays) -> None:
+    """Negative controls; the last one changes nothing but the order of a sum."""
+    assert (add_trees(broken, VALUES) != GROWN.decision_function(VALUES)).any()

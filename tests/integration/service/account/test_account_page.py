@@ -10,7 +10,7 @@ from api.auth.authority import Authority, OpenSession
 from api.auth.sessions import COOKIE
 from api.web import sign_in_page
 from engine.domain.rights import Role
-from tests.support.page_session import Desk, at_desk, user
+from tests.support.people import Desk, at_desk, user
 from tests.support.running_service import CHEAP, World
 
 MARK = re.compile(r'name="session" value="([0-9a-f]{16})"')

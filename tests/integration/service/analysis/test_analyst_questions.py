@@ -20,7 +20,7 @@ from engine.errors import InputError
 from experiments.analysis import home_history
 from experiments.analysis.home_history import HomeHistory, check_moment, run_query
 from features.catalogue.catalogue import CATALOGUE
-from tests.support.extra_callers import person, send
+from tests.support.people import person, send
 from tests.support.running_service import POST, World, arrival
 from tests.unit.service.reports.test_acts import act
 

@@ -24,10 +24,9 @@ from engine.links.identity import LinkKeys, open_link_keys
 from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport
 from engine.links.parcel import read_parcel
 from engine.links.requests import RequestDesk, RequestSender, find_request
-from tests.support.extra_callers import person, send
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk, person, send
 from tests.support.running_service import POST, World
-from tests.unit.engine.links.link_agreements import partner_content
+from tests.unit.engine.links.links import partner_content
 from tests.unit.engine.links.two_sides import NAME, Side
 from tests.unit.service.auth.test_refusals import is_problem
 from tests.unit.service.cases.test_cases import open_case

@@ -1,5 +1,6 @@
-"""The auditor's pages: reading leaves a record, a check finds what was seeded."""
+"""The auditor's pages: reading leaves a record, a check finds what was seeded, draws come again."""
 
+import json
 import re
 from functools import partial
 from typing import Any
@@ -9,12 +10,15 @@ from sqlalchemy import select, text, update
 
 from api.audit import answers as audit_reads
 from engine.domain.rights import Role
+from engine.journal.entries import Draft
 from engine.journal.journal import BODIES, JOURNAL
-from engine.journal.kinds import JOURNAL_VERIFIED
+from engine.journal.kinds import JOURNAL_VERIFIED, SHIFT_CLOSED
+from engine.selection import RANDOM
+from engine.shifts.shift_state import SHIFTS
 from engine.storage import worker_process
 from engine.storage.worker_process import hold_place
-from tests.support.page_session import at_desk
-from tests.support.running_service import POST, World
+from tests.support.people import at_desk
+from tests.support.running_service import POST, World, arrival
 from tests.unit.service.reports.test_acts import find
 
 START = 150_000
@@ -128,3 +132,38 @@ def test_one_check_runs_at_a_time_for_all_workers(
         monkeypatch.setattr(worker_process, "hold_place", lambda *_, **__: own())
         assert ask() == 201
     assert ask() == 201
+
+
+DRAW_START = 160_000
+
+
+def reveal(world: World, seed: bytes | None = None) -> str:
+    """Record a shift's seed as the next shift would, or another one in its place."""
+    with world.runtime.store.read() as connection:
+        row = connection.execute(select(SHIFTS).where(SHIFTS.c.post == POST)).first()
+    assert row is not None
+    body = {"shift": row.shift_id, "seed": (seed or bytes(row.seed)).hex()}
+    world.runtime.writer.submit(Draft(SHIFT_CLOSED, row.shift_id, POST, body)).result()
+    return bytes(row.seed).hex()
+
+
+def test_numbers_come_out_again_once_the_seed_is_revealed(world: World) -> None:
+    for number in range(DRAW_START, DRAW_START + 10):
+        world.decide(arrival(number))
+    auditor, path = at_desk(world, "drawer", Role.INTEGRITY), f"/posts/{POST}/draws"
+    secret = json.loads(world.get(f"/v1{path}", Role.INTEGRITY).text)
+    assert secret["shown"] is None and secret["shifts"][0]["seed"] is None
+    assert "not yet knowable" in auditor.get(path).text
+    assert auditor.get(f"{path}?shift={secret['shifts'][0]['shift']}").status_code == 404
+    seed = reveal(world)
+    assert seed not in json.dumps(secret)
+    found = world.get(f"/v1{path}", Role.INTEGRITY).json()
+    shown, shift = found["shown"], found["shifts"][0]
+    assert shift["commitment_holds"] and shift["seed"] == seed
+    assert shown["decisions"] >= 10 and shown["numbers"] == shown["equal"] > shown["decisions"]
+    assert RANDOM in {number["purpose"] for number in shown["rows"][0]["numbers"]}
+    assert seed in auditor.get(path).text and "≠" not in auditor.get(path).text
+    reveal(world, bytes(32))
+    wrong = world.get(f"/v1{path}", Role.INTEGRITY).json()
+    assert not wrong["shifts"][0]["commitment_holds"] and wrong["shown"]["equal"] == 0
+    assert "✗" in auditor.get(path).text

@@ -1,4 +1,4 @@
-"""The event log of a home repeats, to the bit, what its service computed at each decision."""
+"""The event log of a home repeats what its service computed; a changed network file is said."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -6,15 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from api.cli.main import app as command_line
+from api.service.assembly import open_store
 from api.service.settings import Settings
+from engine.audit.file_anchors import declare_network
 from engine.decision.inspection_minutes import ACT_MINUTES
 from engine.decision.record_codec import digest_of
 from engine.domain.time_units import DAY
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import HISTORY_LOADED
+from engine.storage.home import Home
 from experiments.synthetic.folder import write
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -252,3 +258,49 @@ def test_the_log_is_in_the_order_of_knowledge(eventful_world: World) -> None:
     known, cut = (tables.crossings[name].to_numpy() for name in ("known_at", "as_of"))
     assert (np.diff(known) >= 0).all()
     assert (cut <= known).all()
+
+
+POST = '[[posts]]\ncode = "{code}"\nname = "{code}"\ncountry = "KG"\n{more}'
+ROWS = """crossing_id,post,direction,arrived_at,vehicle_class,plate,driver_ref
+c1,DOS,entry,2026-03-01T16:30:00Z,truck,01A123BC,d1
+"""
+
+
+def write_network(path: Path, more: str = "") -> None:
+    path.write_text(POST.format(code="DOS", more=more) + POST.format(code="OSH", more=""), "utf-8")
+
+
+def run(home: Home, *arguments: str) -> dict[str, Any]:
+    made = CliRunner().invoke(command_line, [*arguments, "--home", str(home.root), "--json"])
+    assert made.exit_code == 0, made.output
+    found: dict[str, Any] = orjson.loads(made.stdout)
+    return found
+
+
+def notes(home: Home) -> list[str]:
+    return [note for note in run(home, "verify")["notes"] if note.startswith("counters")]
+
+
+@pytest.mark.parametrize(
+    ("more", "is_said"),
+    [
+        ('timezone = "Asia/Tashkent"\n', True),
+        ('administration = "KG-2"\n', True),
+        ("[posts.equipment]\nxray = 1\n", False),
+    ],
+)
+def test_counters_under_another_network_are_filled_again(
+    tmp_path: Path, more: str, is_said: bool
+) -> None:
+    home, folder = Home(tmp_path / "home"), tmp_path / "folder"
+    folder.mkdir()
+    (folder / "crossings.csv").write_text(ROWS, "utf-8")
+    write_network(folder / "network.toml")
+    run(home, "load", str(folder))
+    (folder / "network.toml").unlink()
+    write_network(home.network, more)
+    with open_store(home) as store:
+        declare_network(home, store)  # as the next start of the service does
+    assert bool(notes(home)) == is_said
+    run(home, "load", str(folder))
+    assert notes(home) == []

@@ -7,8 +7,8 @@ from api.oidc.mapping import OIDC, MappingProposal
 from api.oidc.sign_on import CLIENT_FILE
 from api.service.runtime import Runtime
 from tests.integration.service.auth.provider_process import IdentityProvider
+from tests.support.people import approve, propose
 from tests.support.running_service import POST
-from tests.support.two_people import approve, propose
 
 GROUPS: dict[str, Any] = {
     "roles": [

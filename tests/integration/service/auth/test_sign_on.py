@@ -53,7 +53,7 @@ from tests.integration.service.auth.approved_mapping import (
     trust_provider,
 )
 from tests.integration.service.auth.provider_process import IdentityProvider
-from tests.support.page_session import Desk, at_desk, user
+from tests.support.people import Desk, at_desk, user
 from tests.support.running_service import POST, World, serving
 from tests.unit.service.reports.test_acts import find
 

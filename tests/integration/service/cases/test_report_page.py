@@ -12,7 +12,7 @@ from engine.domain.rights import Role
 from engine.errors import TooCostlyError
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import SEIZURE
-from tests.support.page_session import Desk, at_desk
+from tests.support.people import Desk, at_desk
 from tests.support.running_service import World, arrival
 
 PAGE = "/cases/reports"

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from engine.domain.rights import Role
-from tests.support.page_session import Desk, at_desk, user
+from tests.support.people import Desk, at_desk, user
 from tests.support.running_service import World, arrival
 from tests.unit.service.reports.test_acts import find
 

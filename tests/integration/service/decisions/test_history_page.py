@@ -5,7 +5,7 @@ from typing import Any
 from api.auth.permissions import BOUND
 from engine.domain.rights import Role
 from tests.integration.service.decisions.test_decision_page import path, send
-from tests.support.page_session import Desk, at_desk, user
+from tests.support.people import Desk, at_desk, user
 from tests.support.running_service import OTHER, POST, World, arrival, decide_until
 from tests.unit.service.reports.test_acts import act, find
 

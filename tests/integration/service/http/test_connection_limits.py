@@ -21,7 +21,7 @@ from tests.integration.service.http.raw_http import (
     open_wire,
     request,
 )
-from tests.support.patience import wait_for
+from tests.support.clocks import wait_for
 from tests.support.running_service import arrival
 
 HEALTH = request("GET", "/healthz")

@@ -29,7 +29,7 @@ from engine.storage.files import FORMULA_STARTS
 from tests.integration.service.profiles.test_profile_pages import FIGURES
 from tests.support.running_service import POST, World
 from tests.support.sizes import PROOF
-from tests.unit.engine.links.link_partner import REQUEST
+from tests.unit.engine.links.links import REQUEST
 from tests.unit.service.audit.eventful_home import ENTRIES, live
 
 ACCEPT = {"Accept": "text/csv"}

@@ -30,7 +30,7 @@ from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.support.processes import wait_until_ready
 from experiments.support.tls_line import HOST
 from tests.support.running_service import CHEAP
-from tests.unit.engine.links.link_agreements import manifest_body
+from tests.unit.engine.links.links import manifest_body
 
 NAME = "oybek_fotehobod"
 NETWORK = '[[posts]]\ncode = "{0}"\nname = "{0}"\ncountry = "{1}"\n'

@@ -22,7 +22,7 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.plan import current_plan
 from tests.support.running_service import OTHER, POST
-from tests.unit.engine.links.link_agreements import post_content
+from tests.unit.engine.links.links import post_content
 
 NAME = "oybek_centre"
 

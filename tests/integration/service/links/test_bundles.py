@@ -26,7 +26,7 @@ from tests.integration.service.links.post_and_centre import (
     sync,
 )
 from tests.support.running_service import NETWORK
-from tests.unit.engine.links.link_agreements import post_content
+from tests.unit.engine.links.links import post_content
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ from tests.integration.service.links.test_post_reports import (
     service_of,
 )
 from tests.support.running_service import NETWORK
-from tests.unit.engine.links.link_agreements import partner_content
+from tests.unit.engine.links.links import partner_content
 from tests.unit.service.cases.sample_files import picture
 
 

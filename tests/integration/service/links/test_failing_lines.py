@@ -21,9 +21,9 @@ from engine.links.exchange import LinkExchange
 from engine.links.identity import open_link_keys
 from engine.storage.home import Home
 from experiments.support.tls_line import HOST, Line, make_certificate, serve_tls
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk
 from tests.support.running_service import World
-from tests.unit.engine.links.link_agreements import LinkSides
+from tests.unit.engine.links.links import LinkSides
 
 
 @pytest.fixture(scope="module")

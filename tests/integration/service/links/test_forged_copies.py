@@ -62,7 +62,7 @@ from tests.integration.service.links.post_and_centre import (
     open_installation,
     sync,
 )
-from tests.support.extra_callers import person, send
+from tests.support.people import person, send
 from tests.support.running_service import (
     STORE,
     FakeModels,

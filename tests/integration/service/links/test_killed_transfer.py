@@ -35,11 +35,11 @@ from tests.integration.service.links.post_and_centre import (
 )
 from tests.integration.service.links.test_case_files_sent import add_file, make_text
 from tests.integration.service.links.test_post_reports import open_case
+from tests.support.clocks import wait_for
 from tests.support.emptied_database import empty_database
-from tests.support.patience import wait_for
 from tests.support.running_service import NETWORK, POST
 from tests.support.sizes import PROOF
-from tests.unit.engine.links.link_agreements import party_content, post_content
+from tests.unit.engine.links.links import party_content, post_content
 
 SIZE, KILLS = (9_000_000, 40) if PROOF else (1_500_000, 2)
 """Bytes of the file, and kills at most: it may be whole before."""

@@ -12,7 +12,7 @@ from api.cli.main import app
 from api.demonstration import linked_homes
 from api.demonstration import links as links_demo
 from experiments.faults.service_process import Forker
-from tests.integration.api.training.forked_service import run_forked
+from tests.integration.api.training.training_exercises import run_forked
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from tests.integration.service.links.post_and_centre import (
     open_installation,
 )
 from tests.support.running_service import CHEAP, NETWORK, OTHER, POST, World, arrival
-from tests.unit.engine.links.link_agreements import post_content
+from tests.unit.engine.links.links import post_content
 
 ACCOUNT = {"kind": "account", "from": "tashkent"}
 

@@ -25,7 +25,7 @@ from engine.links.exchange import LinkExchange
 from engine.links.identity import open_link_keys
 from engine.links.parcel import MAX_BYTES, MOST_COMMAS, MOST_PARTS, Parcel, read_parcel
 from tests.support.running_service import World
-from tests.unit.engine.links.link_agreements import NOW, LinkSides, manifest_body
+from tests.unit.engine.links.links import NOW, LinkSides, manifest_body
 from tests.unit.service.auth.test_refusals import is_problem
 
 FAR = NOW * 2

@@ -21,7 +21,7 @@ from engine.ports import SilenceLimits
 from engine.queue.queue import read_decision
 from engine.selection import RANDOM_SHARE
 from tests.integration.service.links.post_and_centre import Installation, sync
-from tests.integration.service.links.test_post_orders import list_entry, retire_entry
+from tests.integration.service.links.test_post_records import list_entry, retire_entry
 from tests.support.running_service import World, arrival
 
 FAR = 10**15

@@ -19,7 +19,7 @@ from engine.storage.home import Home
 from experiments.support.processes import find_free_port
 from experiments.support.tls_line import Line, make_certificate, serve_tls
 from tests.integration.service.links.installations import NAME, Installation, Service
-from tests.unit.engine.links.link_agreements import manifest_body
+from tests.unit.engine.links.links import manifest_body
 
 if TYPE_CHECKING:
     from experiments.support.postgres import Cluster

@@ -21,9 +21,9 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from models.lifecycle.states import OnTrial
 from tests.integration.service.models.test_serving_modes import SECONDS, load
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk
 from tests.support.running_service import FakeModels, UniformScorer, World, arrival, serving
-from tests.unit.service.decisions.test_amendments import amend, heavier, inputs
+from tests.unit.service.decisions.test_decisions import amend, heavier, inputs
 
 PLAN = Plan(CATALOGUE)
 DECISIONS = 60

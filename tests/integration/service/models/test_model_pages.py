@@ -14,7 +14,7 @@ from engine.domain.rights import Role
 from engine.errors import NotEnoughDataError
 from engine.storage.files import file_digest
 from tests.integration.service.models.signed_bundles import JUDGED, register
-from tests.support.page_session import Desk, at_desk
+from tests.support.people import Desk, at_desk
 from tests.support.running_service import World, serving
 
 

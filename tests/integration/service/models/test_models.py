@@ -30,7 +30,7 @@ from models.lifecycle.transitions import REFUSALS, make_refusal
 from models.training.bundle_writer import write_bundle
 from models.training.trainer import TrainingResult, train
 from tests.integration.models.learning.test_fit import SMALL
-from tests.support.extra_callers import person
+from tests.support.people import person
 from tests.support.running_service import FakeModels, World, make_home, make_keys, open_world
 from tests.support.small_dataset import START, small_world
 

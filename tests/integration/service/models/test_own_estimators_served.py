@@ -29,7 +29,7 @@ from models.training.trainer import TrainingResult, quantiles
 from tests.integration.models.learning.test_own_estimators import ESTIMATORS, FIVE
 from tests.integration.service.models.signed_bundles import report
 from tests.integration.service.models.test_champion_challenger import ready
-from tests.support.extra_callers import person, send
+from tests.support.people import person, send
 from tests.support.running_service import World, arrival, make_home, make_keys, open_world
 
 MODULE = "estimators_of_an_analyst"

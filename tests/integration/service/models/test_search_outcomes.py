@@ -24,7 +24,7 @@ from tests.integration.service.drift.test_drift import PLAN, papers, values
 from tests.support.clocks import travel
 from tests.support.running_service import NOON, World, arrival, serving
 from tests.support.sizes import PROOF
-from tests.unit.service.decisions.test_amendments import amend, heavier
+from tests.unit.service.decisions.test_decisions import amend, heavier
 from tests.unit.service.reports.test_acts import act
 
 WEEKS = 12

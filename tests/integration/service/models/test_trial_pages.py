@@ -15,7 +15,7 @@ from models.lifecycle.states import find_trial
 from models.monitoring.trials import measure_trial, measurement
 from tests.integration.service.models.signed_bundles import JUDGED
 from tests.integration.service.models.test_model_pages import candidate, step
-from tests.support.page_session import Desk, at_desk
+from tests.support.people import Desk, at_desk
 from tests.support.running_service import World, serving
 
 TITLES = {

@@ -28,10 +28,10 @@ from models.monitoring.trials import (
 from tests.integration.service.models.signed_bundles import JUDGED
 from tests.integration.service.models.test_champion_challenger import ready
 from tests.support.clocks import travel
-from tests.support.page_session import user
+from tests.support.people import user
 from tests.support.running_service import NOON, FakeModels, World, arrival, serving
 from tests.support.sizes import PROOF
-from tests.unit.service.decisions.test_amendments import amend, heavier
+from tests.unit.service.decisions.test_decisions import amend, heavier
 from tests.unit.service.reports.test_acts import act
 
 DECISIONS = 220

@@ -11,7 +11,7 @@ from api.service.executors import Backtests, Measurements
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.domain.rights import Role
 from engine.errors import NotEnoughDataError
-from tests.support.page_session import Desk, at_desk
+from tests.support.people import Desk, at_desk
 from tests.support.running_service import World, arrival
 from tests.unit.service.profiles.test_profiles import decide_arrival, sacks
 

@@ -18,7 +18,7 @@ from engine.domain.rights import Role
 from experiments.analysis import data_quality
 from experiments.analysis.data_quality import QualityReport, assess_quality
 from tests.integration.experiments.analysis import test_data_quality as faulty
-from tests.support.page_session import Desk, user
+from tests.support.people import Desk, user
 from tests.support.running_service import OTHER, POST, World
 
 FAULTS = (

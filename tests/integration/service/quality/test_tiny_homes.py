@@ -13,7 +13,7 @@ from api.cli.main import app
 from api.site import PAGES
 from engine.domain.rights import Role
 from engine.errors import RiskError
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk
 from tests.support.running_service import POST, arrival, serving
 from tests.unit.features.intake import bulk_folders as folders
 

@@ -23,7 +23,7 @@ from api.queue import (
 )
 from engine.domain.rights import Role
 from engine.shifts.workload import ChannelCapacity, ExpectedRemainder, MinutesUsed
-from tests.support.page_session import Desk, at_desk
+from tests.support.people import Desk, at_desk
 from tests.support.running_service import OTHER, POST, World, arrival
 from tests.unit.service.reports.test_acts import act, find
 

@@ -17,7 +17,7 @@ from engine.errors import StoreUnavailableError
 from engine.queue import queue
 from engine.storage import database
 from engine.storage.home import DATABASE_VARIABLE
-from tests.support.patience import wait_for
+from tests.support.clocks import wait_for
 from tests.support.running_service import World, arrival, serving
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from api.http.server import open_socket
 from engine.errors import ServiceStartError
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.support.postgres import Cluster
-from tests.support.patience import wait_for
+from tests.support.clocks import wait_for
 
 PATIENCE = 120.0
 HOST = "127.0.0.1"

@@ -8,7 +8,7 @@ import pytest
 from api.web.i18n import LANGUAGES
 from engine.domain.rights import Role
 from tests.integration.service.decisions.test_decision_page import ONCE, path, send
-from tests.support.page_session import Desk, at_desk
+from tests.support.people import Desk, at_desk
 from tests.support.running_service import World
 from tests.unit.service.reports.test_acts import find
 

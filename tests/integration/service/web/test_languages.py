@@ -20,9 +20,9 @@ from engine.ports import Evidence
 from engine.search_orders import SearchCounts, search_order
 from models.explanation.feature_wording import profile_figure
 from tests.catalogues import list_texts, places
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk
 from tests.support.running_service import World, arrival
-from tests.unit.engine.links.link_partner import link_partner
+from tests.unit.engine.links.links import link_partner
 from tests.unit.service.reports.test_acts import find
 
 OTHERS = [code for code in LANGUAGES if code != "en"]

@@ -8,7 +8,7 @@ from api.auth.permissions import MAY
 from api.web.menu import MOST, SECTIONS
 from api.web.visitor import json_route
 from engine.domain.rights import Role
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk
 from tests.support.running_service import POST, World
 
 MENU = re.compile(r'<nav[^>]* aria-label="(?:Main|More)">(.*?)</nav>', re.DOTALL)

@@ -20,8 +20,8 @@ from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults.service_process import Forker
 from experiments.faults.service_process import Service as ForkedService
 from experiments.support.processes import find_free_port, wait_until_ready
+from tests.support.clocks import wait_for
 from tests.support.emptied_database import empty_database
-from tests.support.patience import wait_for
 from tests.support.running_service import POST, arrival, make_home, make_keys
 from tests.unit.api.webhooks.webhook_receiver import Receiver
 

@@ -30,13 +30,12 @@ from engine.errors import NotFoundError
 from engine.events.area import WEBHOOK_DISABLED
 from engine.journal.areas import list_rules
 from engine.journal.journal import JournalReader
-from tests.support.extra_callers import person, send
-from tests.support.page_session import at_desk
-from tests.support.patience import wait_for
+from tests.support.clocks import wait_for
+from tests.support.people import at_desk, person, send
 from tests.support.personal_data import CANARY, leaks
 from tests.support.running_service import POST, World, arrival, serving
 from tests.unit.api.webhooks.webhook_receiver import Receiver
-from tests.unit.service.decisions.test_amendments import amend, heavier
+from tests.unit.service.decisions.test_decisions import amend, heavier
 from tests.unit.service.decisions.test_mirror_alerts import exit_of
 from tests.unit.service.reports.test_acts import find
 

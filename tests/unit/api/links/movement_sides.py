@@ -44,8 +44,8 @@ from features.online.online_features import OnlineFeatures
 from features.online.spread_snapshots import SpreadSnapshots
 from features.partners.linked_history import MANIFEST_FIELDS
 from tests.unit.api.links.facing_posts import EAST, NETWORK_FILE, WEST
-from tests.unit.engine.links.link_agreements import party_content
-from tests.unit.features.online.record_batches import SetClock
+from tests.unit.engine.links.links import party_content
+from tests.unit.features.online.replay import SetClock
 from tests.unit.features.random_histories import START
 
 PLAN = Plan(CATALOGUE)

@@ -1,12 +1,9 @@
-"""Manifests over a live link: announced once, known from when they arrived, read alike by all.
-
-``west`` stands on SQLite, then on PostgreSQL; ``east`` on SQLite.
-"""
+"""Manifests over a live link: known from when they arrived, and never passed on to a third side."""
 
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -15,23 +12,36 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from sqlalchemy import Connection
 
 from api.links import announcements, movements
-from api.links.movements import LOOKED_BACK, list_missing
+from api.links.announcements import announce_movements
+from api.links.movements import LOOKED_BACK, list_departures, list_missing
 from engine.domain.identifiers import fold
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros
+from engine.journal.entries import JournalRecord
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import CROSSING, INSPECTION, SEIZURE
+from engine.links.agreement import parse_agreement
 from engine.links.area import LINK_RECEIVED, LINK_SENT
+from engine.links.identity import LinkKeys
+from engine.links.outbox import OutgoingMessage
+from engine.links.state import Link
 from engine.targeting.report_writer import Release
 from features.history import tables
 from features.history.tables import Tables
-from features.partners.linked_history import LET_GO, SEARCHED_WITHIN, link_histories
+from features.partners.linked_history import (
+    LET_GO,
+    MANIFEST_FIELDS,
+    SEARCHED_WITHIN,
+    link_histories,
+)
 from features.partners.movements import LONGEST
 from tests.support.sizes import PROOF
 from tests.unit.api.links.facing_posts import EAST, WEST, draw_records, facing_history
 from tests.unit.api.links.movement_sides import MovementSide, open_movement_sides
+from tests.unit.engine.links.links import party_content
 from tests.unit.features.random_histories import START
 
 Sides = tuple[MovementSide, MovementSide]
@@ -302,3 +312,63 @@ def test_announced_vehicles_without_an_entry_are_missing(
             ]
     assert all(found == expected for found, expected in pairs) == is_read
     assert any(expected for _, expected in pairs)
+
+
+THIRD, FOURTH = "third", "fourth"
+
+
+def agree_with(name: str, east: MovementSide) -> None:
+    """Let ``east`` have an agreement with a further side, in which it names posts of ``west``."""
+    content = {
+        "name": name,
+        "kind": "partner",
+        "purposes": ["smuggling"],
+        "ground": "Protocol",
+        "expires": "2200-01-01T00:00:00Z",
+        "parties": [
+            party_content("east", east.keys.identity, administration=EAST),
+            party_content(name, LinkKeys.generate().identity, administration=name.upper()),
+        ],
+        "pairs": [{"posts": ["E1", "T1"]}, {"posts": ["W1", "T2"]}, {"posts": ["W2", "T3"]}],
+        "messages": [
+            {
+                "kind": "manifest",
+                "from": "east",
+                "purpose": "smuggling",
+                "fields": [*MANIFEST_FIELDS],
+            }
+        ],
+    }
+    east.exchange.propose(parse_agreement(content), by="anna")
+    east.exchange.approve(name, by="boris")
+
+
+def list_announced(name: str, east: MovementSide) -> list[str]:
+    """Return the crossings that are announced to a further side."""
+    link = east.exchange.find_link(name)
+    announce_movements(east.exchange, link)
+    return [
+        body["about"]["name"]
+        for body in east.bodies(LINK_SENT)
+        if body["link"] == link.name and body["message"] == "manifest"
+    ]
+
+
+def test_what_a_partner_reported_is_not_passed_on(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MISP: events reached an organisation outside the group. Seeded bug: any exit is announced."""
+    _, east = sides
+    for name in (THIRD, FOURTH):
+        agree_with(name, east)
+    play(sides, trips=8)
+    names = list_announced(THIRD, east)
+    assert names
+    assert all(name.startswith("CANARY-E") for name in names)
+
+    def pass_on(_: Connection, link: Link, record: JournalRecord) -> Sequence[OutgoingMessage]:
+        post = record.body["arrival"]["crossing"]["post"]
+        return list_departures(east.keys, link, replace(record, post=post))
+
+    monkeypatch.setattr(announcements, "list_late_outcomes", pass_on)
+    assert any(name.startswith("link:") for name in list_announced(FOURTH, east))

@@ -1,10 +1,14 @@
-"""Nothing takes effect with one person, in whichever order records come."""
+"""Nothing takes effect with one person; what is listed, matched and found stands in the store."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from engine.criteria import dual_control
 from engine.criteria.dual_control import (
@@ -16,10 +20,39 @@ from engine.criteria.dual_control import (
     Transition,
     apply_event,
     draft_approval,
+    draft_backtest,
+    draft_proposal,
     draft_retirement,
+    read_approval_state,
     replay,
 )
+from engine.criteria.match import Match
+from engine.criteria.profiles.profile import (
+    ProfileMatcher,
+    ProfileProposal,
+    profile_content,
+)
+from engine.criteria.watchlist import (
+    Notice,
+    WatchEntry,
+    WatchMatcher,
+    entry_content,
+)
+from engine.domain.records import Arrival
+from engine.domain.time_units import DAY, HOUR, micros, moment
 from engine.errors import ConflictError, SecondPersonError
+from engine.journal.entries import Draft, Entry
+from engine.journal.journal import JOURNAL, Journal
+from engine.journal.kinds import DECISION, INSPECTION
+from engine.ports import FeatureRows
+from engine.queue.match_outcomes import (
+    OutcomeFilter,
+    OutcomeProjection,
+    count_in_shadow,
+    read_outcomes,
+    total,
+)
+from engine.storage.database import Store
 
 PEOPLE = ("ann", "bob", "cem")
 
@@ -161,3 +194,204 @@ def test_a_record_is_written_by_the_rules_by_which_it_is_read() -> None:
                 assert apply_event(now, event, needs_evidence=True) == now
             else:
                 assert apply_event(now, event, needs_evidence=True) != now
+
+
+NAMES = ("night",)
+
+
+def journal_of(store: Store) -> Journal:
+    return Journal(store, [OutcomeProjection()])
+
+
+def note(notice: Notice, subject: str, *, by: str, now: int) -> Draft:
+    content = entry_content(notice, now=now)
+    return draft_proposal("watchlist", subject, by=by, content=content, is_notice=True)
+
+
+def arrival(**crossing: Any) -> Arrival:
+    known = {
+        "crossing_id": "c",
+        "post": "P",
+        "direction": "entry",
+        "arrived_at": "2026-01-01T00:00:00Z",
+        "vehicle_class": "truck",
+    }
+    return Arrival.model_validate({"crossing": known | crossing}, strict=False)
+
+
+def rows(*nights: float) -> FeatureRows:
+    return FeatureRows(NAMES, np.array(nights, np.float32)[:, None], ())
+
+
+def now(store: Store) -> int:
+    journal_of(store).ensure_recent()
+    with store.read() as connection:
+        return journal_of(store).head(connection).as_of
+
+
+def list_matches(
+    store: Store, matcher: Any, *arrivals: Arrival, as_of: int | None = None
+) -> list[Any]:
+    cut = now(store) if as_of is None else as_of
+    with store.read() as connection:
+        found = matcher.matches(connection, arrivals, rows(*[1.0] * len(arrivals)), as_of=cut)
+    return [list(each) for each in found]
+
+
+def approve(store: Store, matter: Any, subject: str, by: str) -> Entry:
+    with store.read() as connection:
+        draft = draft_approval(matter, read_approval_state(connection, matter, subject), by=by)
+    return journal_of(store).append([draft])[0]
+
+
+def test_the_list_follows_its_records(store: Store) -> None:
+    journal, matcher = journal_of(store), WatchMatcher()
+    assert list_matches(store, matcher, arrival(plate="A1")) == [[]]
+    at = now(store)
+    entry = WatchEntry(plate="A 1", reason="x", expiry=moment(at + DAY))
+    journal.append(
+        [draft_proposal("watchlist", "w1", by="ann", content=entry_content(entry, now=at))]
+    )
+    result = Notice(trailer="T1", reason="x", expiry=moment(at + DAY))
+    seq = journal.append([note(result, "w2", by="fot", now=at)])[0].seq
+    both = arrival(plate="a-1", trailer_plate="T1")
+    until = moment(at + DAY).strftime("%Y-%m-%d %H:%M UTC")
+    text = f"trailer T1; reason: x; by fot; until {until}"
+    assert list_matches(store, matcher, both) == [
+        [Match("watchlist", "w2", seq, "yellow", 1.0, words=text, is_of_counterpart=True)]
+    ]
+
+    entered = approve(store, "watchlist", "w1", "bob").seq
+    first, second = list_matches(store, matcher, both, arrival(plate="B1"))
+    assert [m.code for m in first] == ["w1", "w2"] and second == []
+    text = f"plate A 1; reason: x; by ann; until {until}"
+    assert first[0] == Match("watchlist", "w1", entered, "red", 1.0, words=text)
+    assert list_matches(store, matcher, both, as_of=at + DAY) == [[]]
+
+    with store.read() as connection:
+        going = draft_retirement(
+            "watchlist", read_approval_state(connection, "watchlist", "w1"), by="bob", why=""
+        )
+    journal.append([going])
+    approve(store, "watchlist", "w1", "cem")
+    assert [m.code for m in list_matches(store, matcher, both)[0]] == ["w2"]
+
+
+def profile(code: str, at: int, **more: Any) -> ProfileProposal:
+    return ProfileProposal(
+        code=code,
+        expression="features.night == 1",
+        channel="red",
+        percentage=40.0,
+        valid_until=moment(at + DAY),
+        **more,
+    )
+
+
+def test_a_release_without_a_feature_fails_no_decision(store: Store) -> None:
+    journal, at, result = journal_of(store), now(store), list[Draft]()
+    journal.append(
+        [
+            draft_proposal(
+                "profile", "N1", by="ann", content=profile_content(profile("N1", at), now=at)
+            )
+        ]
+    )
+    journal.append([draft_backtest("profile", "N1", by="ann", state="proposed", figures={})])
+    approve(store, "profile", "N1", "bob")
+    failures: list[int] = []
+    matcher = ProfileMatcher(
+        result.append,  # type: ignore[arg-type]
+        ("day",),
+        failed=lambda: failures.append(1),
+    )
+    with store.read() as connection:
+        made = replace(rows(1.0), names=("day",))
+        assert matcher.matches(connection, [arrival()], made, as_of=now(store)) == [()]
+    assert [(d.kind, d.subject) for d in result] == [("profile_failed", "N1")] and failures == [1]
+
+
+def decision(crossing_id: str, *fired: str) -> Draft:
+    matches = [
+        {"source": "profile", "code": code, "sequence": 1, "channel": "red", "share": 0.5}
+        for code in ("N1", "N2")
+    ]
+    body = {
+        "crossing_id": crossing_id,
+        "inputs": {"matches": matches},
+        "decision": {"profiles": list(fired)},
+    }
+    return Draft(DECISION, f"d-{crossing_id}", "P", body)
+
+
+def act(number: int, crossing_id: str, outcome: str, *methods: str) -> Draft:
+    inspection = {
+        "inspection_id": f"i{number}",
+        "crossing_id": crossing_id,
+        "basis": "profile",
+        "recorded_at": "2026-01-01T00:00:00Z",
+        "methods": list(methods),
+        "minutes": 10,
+        "outcome": outcome,
+    }
+    return Draft(INSPECTION, f"i{number}", "P", {"inspection": inspection})
+
+
+def test_an_outcome_is_of_the_acts_and_posts_that_its_reader_sees(store: Store) -> None:
+    journal = journal_of(store)
+    other = replace(decision("c", "N1"), post="Q")
+    journal.append([decision("a", "N1"), decision("b", "N1"), other, decision("a", "N1")])
+    acts = [act(1, "a", "seizure"), act(2, "b", "clear"), act(3, "c", "seizure")]
+    acts[1].body["inspection"]["agency"] = "customs"
+    journal.append(acts)
+
+    def figures(**seen: Any) -> tuple[int, int, int, float]:
+        with store.read() as connection:
+            (one,) = read_outcomes(connection, ["N1"], OutcomeFilter(**seen))["N1"].values()
+        return one.matches, one.inspected, one.hits, one.minutes
+
+    assert figures() == (3, 3, 2, 30.0)  # the vehicle that was decided on twice counts once
+    assert figures(post="P") == figures(hidden_posts=frozenset({"Q"})) == (2, 2, 1, 20.0)
+    assert figures(sees_acts_of=lambda agency: agency is None) == (3, 2, 2, 20.0)
+    assert figures(sees_acts_of=lambda agency: agency == "customs") == (3, 1, 0, 10.0)
+
+
+def test_each_month_has_its_own_outcome(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = journal_of(store)
+    first = micros(datetime(2026, 9, 30, 23, 59, tzinfo=UTC))
+    times = (first, first + HOUR, first + 40 * DAY)
+    decided = journal.append([decision(f"m{number}", "N2") for number in range(len(times))])
+    with store.write() as connection:
+        for entry, known_at in zip(decided, times, strict=True):
+            moved = update(JOURNAL).where(JOURNAL.c.seq == entry.seq)
+            connection.execute(moved.values(known_at=known_at))
+    journal.append([act(1, "m1", "seizure")])  # found later: it counts where the vehicle matched
+
+    def months() -> dict[str, tuple[int, int]]:
+        with store.read() as connection:
+            found = read_outcomes(connection, ["N2"])["N2"]
+        return {month: (one.matches, one.hits) for month, one in found.items()}
+
+    known = {"2026-09": (1, 0), "2026-10": (1, 1), "2026-11": (1, 0)}
+    assert months() == known
+    monkeypatch.setattr("engine.queue.match_outcomes.DAY", 45 * DAY)  # a seeded bug
+    assert months() != known
+
+
+def test_what_became_of_matches_is_counted(store: Store) -> None:
+    journal = journal_of(store)
+    journal.append([decision("a", "N1"), decision("b", "N1", "N2"), decision("c"), decision("d")])
+    journal.append([act(1, "a", "seizure", "physical"), act(2, "a", "clear", "documents")])
+    journal.append([act(3, "b", "clear", "documents")])  # papers alone are no evidence
+    journal.append([act(4, "c", "clear", "physical"), act(5, "nobody", "seizure")])
+    counts = {"N1": {"arrivals": 9, "matches": 2}}
+    journal.append([Draft("profile_counted", "", "", {"counts": counts})])
+    journal.append([Draft("profile_counted", "", "", {"counts": counts})])
+    with store.read() as connection:
+        found = read_outcomes(connection, ["N1", "N2"])
+        shadow = count_in_shadow(connection, "N1")
+    one, two = (total(found[code].values()) for code in ("N1", "N2"))
+    assert (one.matches, one.selected, one.inspected, one.hits) == (4, 2, 2, 1)
+    assert (one.selected_inspected, one.selected_hits, one.minutes) == (1, 1, 40.0)
+    assert shadow == (18, 4)
+    assert (two.matches, two.selected, two.inspected, two.selected_inspected) == (4, 1, 2, 0)

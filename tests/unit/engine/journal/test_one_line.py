@@ -9,8 +9,7 @@ from features.catalogue import catalogue
 from features.catalogue.event_streams import CROSSINGS, INSPECTIONS
 from features.catalogue.plan import Plan
 from features.catalogue.spec import count, previous, smoothed_rate
-from tests.unit.features.online.record_batches import batches, steps
-from tests.unit.features.online.replay import Replay, as_bulk, unlike_bulk
+from tests.unit.features.online.replay import Replay, as_bulk, batches, steps, unlike_bulk
 from tests.unit.features.random_histories import history
 
 BY = ("carrier", "driver", "hs2")

@@ -21,7 +21,7 @@ from engine.links.envelope import (
     seal_envelope,
 )
 from engine.links.identity import LinkKeys, is_receiving_key
-from tests.unit.engine.links.link_agreements import NOW, LinkSides, manifest_body
+from tests.unit.engine.links.links import NOW, LinkSides, manifest_body
 
 SIDES = LinkSides()
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)

@@ -41,7 +41,7 @@ from engine.links.ledger import ENVELOPES, count_traffic, list_unsettled
 from engine.links.messages import Manifest, Withdraw
 from engine.links.outbox import OutgoingMessage, draft_settlement
 from engine.links.parcel import Parcel, ReceiptedMark, read_parcel
-from tests.unit.engine.links.link_agreements import manifest_body, partner_content
+from tests.unit.engine.links.links import manifest_body, partner_content
 from tests.unit.engine.links.two_sides import NAME, Disk, Side, open_sides
 
 Sides = tuple[Side, Side]

@@ -20,7 +20,7 @@ from engine.links.outbox import OutgoingMessage
 from engine.links.requests import RequestProjection
 from engine.links.state import Link
 from engine.storage.database import Store
-from tests.unit.engine.links.link_agreements import manifest_body, partner_content
+from tests.unit.engine.links.links import manifest_body, partner_content
 
 NAME = "oybek_fotehobod"
 

@@ -25,7 +25,7 @@ from features.messages.translation import (
 )
 from tests.support.sizes import PROOF
 from tests.unit.features.messages.hostile_documents import HOSTILE
-from tests.unit.features.messages.open_documents import MESSAGES
+from tests.unit.features.messages.standard_messages import MESSAGES
 
 SAMPLES = Path(__file__).parents[4] / "docs" / "samples" / "messages"
 SETTINGS = read_settings(SAMPLES / "settings.toml")

@@ -1,4 +1,4 @@
-"""A history encoded in columns is, to the bit, what the encoder says of each of its crossings."""
+"""A history encoded in columns is, to the bit, what the encoder says of each crossing."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from engine.domain.network import Network
 from engine.domain.time_units import micros
-from features.catalogue.encoder import ENTITIES, FACTS, SEPARATOR, encode, join_values
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.encoder import ENTITIES, FACTS, SEPARATOR, encode, join_values, key
+from features.catalogue.plan import Plan
 from features.history.tables import Tables
 from features.offline import column_encoder
 from features.offline.column_encoder import encode_crossings
 from features.offline.compact_columns import encode_texts, map_codes, map_texts, split_list
-from features.offline.encoded_history import arrivals
+from features.offline.encoded_history import arrivals, read_log
 from tests.unit.features.random_histories import EVENTFUL, NETWORK, History, history, tables
 
 EARLY, LATE = datetime(1, 1, 1, 3, tzinfo=UTC), datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
@@ -120,3 +122,26 @@ def test_codes_are_folded_in_columns_as_one_by_one(texts: list[str | None]) -> N
     found, expected = map_codes(fold_members, coded), map_texts(fold_members, coded)
     assert found.values.equals(expected.values)
     assert np.array_equal(found.codes, expected.codes)
+
+
+PLAN = Plan(CATALOGUE)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 120))
+def test_a_log_holds_what_the_encoder_says(seed: int, size: int) -> None:
+    found = tables(history(seed, size))
+    log = read_log(found, PLAN)
+    for row, each in enumerate(arrivals(found)):
+        entities, facts = encode(*each, found.network)
+        assert log.keys[:, row].tolist() == PLAN.keys(entities)
+        expected = np.array(PLAN.fact_row(facts))
+        np.testing.assert_array_equal(log.facts[:, row].view(np.int64), expected.view(np.int64))
+        plate = entities["plate"]
+        assert log.plate_key[row] == (0 if plate is None else key("plate", plate))
+        assert log.post[row] == entities["post"]
+        assert log.crossing_id[row] == each[0].crossing_id
+    assert log.crossing_id[:].tolist() == [each[0].crossing_id for each in arrivals(found)]
+    backwards = np.arange(len(log))[::-1]
+    assert log.crossing_id[backwards].tolist() == log.crossing_id[:].tolist()[::-1]
+    assert log.crossing_id[2:5].tolist() == log.crossing_id[:].tolist()[2:5]

@@ -1,6 +1,9 @@
-"""Bulk features against counting by hand, and the past against the future."""
+"""Bulk features against counting by hand; no later record moves one; directions are told apart."""
 
+import math
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -8,19 +11,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.domain.time_units import DAY, HOUR, MINUTE, NEVER
+from engine.criteria.indicator_rules import find_firing_rules
+from engine.domain.records import Crossing, Inspection
+from engine.domain.time_units import DAY, HOUR, MINUTE, NEVER, moment
 from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.event_streams import CROSSINGS
 from features.catalogue.plan import Plan
+from features.catalogue.spec import Fact, Feature, Read, differs, first_seen
 from features.history.labels import labels
 from features.history.tables import Tables
 from features.offline import kernel, reference_kernel
 from features.offline.encoded_history import EncodedHistory, Events, read_log
-from features.offline.feature_matrix import Kernel, matrix, reads
+from features.offline.feature_matrix import Kernel, Matrix, matrix, reads
 from features.offline.kernel import Ints, group_reads
 from models.data.build_dataset import freeze_history
 from tests.support.sizes import PROOF
 from tests.unit.features.offline.naive_reads import by_hand
-from tests.unit.features.random_histories import START, history, tables
+from tests.unit.features.random_histories import (
+    EVENTFUL,
+    START,
+    History,
+    history,
+    list_movable_features,
+    tables,
+    thin_history,
+)
 
 PLAN = Plan(CATALOGUE)
 steps = st.sampled_from((10 * MINUTE, HOUR, 12 * HOUR, 3 * DAY))
@@ -215,3 +230,149 @@ def test_labels_before_a_time_know_nothing_later(seed: int, days: int) -> None:
     again = labels(removed)
     for name in ("seizure", "discrepancy", "known_at", "basis", "is_full"):
         np.testing.assert_array_equal(getattr(at_cut, name), getattr(again, name))
+
+
+@cache
+def compute_whole(place: int) -> Matrix:
+    """Return the features of an eventful history, the same for every kind of record."""
+    return matrix(read_log(tables(EVENTFUL[place]), PLAN), PLAN)
+
+
+def list_moved_features(place: int, kind: str) -> set[str]:
+    """Name the features of the second half that move without some records of the first."""
+    found, whole = EVENTFUL[place], compute_whole(place)
+    half = found.crossings[len(found.crossings) // 2][0]
+    thin = matrix(read_log(tables(thin_history(found, half, kind=kind)), PLAN), PLAN)
+    late, thin_late = whole.as_of >= half, thin.as_of >= half
+    assert whole.crossing_id[late].tolist() == thin.crossing_id[thin_late].tolist()
+    differs = whole.values[late].view(np.int32) != thin.values[thin_late].view(np.int32)
+    return {name for name, column in zip(PLAN.names, differs.T, strict=True) if column.any()}
+
+
+@pytest.mark.parametrize("kind", ["crossings", "inspections", "seizures"])
+def test_earlier_records_move_every_feature_that_reads_them_and_no_other(kind: str) -> None:
+    assert set().union(
+        *(list_moved_features(place, kind) for place in range(len(EVENTFUL)))
+    ) == list_movable_features(CATALOGUE, kind=kind)
+
+
+def test_what_no_record_moves_is_declared() -> None:
+    still = set(CATALOGUE) - list_movable_features(CATALOGUE, kind="crossings")
+    assert still
+    for name in still:
+        feature = CATALOGUE[name]
+        assert feature.operator == "value"
+        assert all(isinstance(item, Fact) and not isinstance(item, Read) for item in feature.inputs)
+
+
+NAMES = (
+    "new_driver_for_plate",
+    "driver_changed",
+    "vin_changed",
+    "post_changed",
+    "plate_same_way_365d",
+    "plate_same_way_days_since",
+    "plate_searched_here_60d",
+)
+DIRECTION_PLAN = Plan({name: CATALOGUE[name] for name in NAMES})
+VIN, OTHER_VIN = "1M8GDM9AXKP042788", "1M8GDM9AXKP042789"
+Passage = tuple[int, Crossing, None]
+
+
+def passage(number: int, at: int, post: str, direction: str, **fields: Any) -> Passage:
+    known = {"plate": "01A123BC", "driver_ref": "d1", "vin": VIN, "carrier_id": "c1"} | fields
+    crossing = Crossing(
+        crossing_id=f"c{number:05d}",
+        post=post,
+        direction=direction,  # type: ignore[arg-type]
+        arrived_at=moment(START + at),
+        vehicle_class="truck",
+        **known,
+    )
+    return START + at, crossing, None
+
+
+def movement(number: int, at: int, **fields: Any) -> list[Passage]:
+    """Return both records of one movement from Fotehobod to Oybek."""
+    return [
+        passage(number, at, "FOT", "exit", **fields),
+        passage(number + 1, at + 4 * HOUR, "OYB", "entry", **fields),
+    ]
+
+
+def last(
+    passages: list[Passage],
+    acts: tuple[tuple[int, Inspection], ...] = (),
+    plan: Plan = DIRECTION_PLAN,
+) -> dict[str, float]:
+    """Return the features of the last of some passages."""
+    found = matrix(read_log(tables(History(passages, acts, ())), plan), plan)
+    return dict(zip(plan.names, found.values[-1].tolist(), strict=True))
+
+
+def test_the_exit_hours_ago_is_no_acquaintance() -> None:
+    before = movement(0, 0)
+    same = last(before + movement(2, 200 * DAY))
+    assert (same["new_driver_for_plate"], same["driver_changed"], same["vin_changed"]) == (0, 0, 0)
+    assert same["plate_same_way_days_since"] == pytest.approx(200.0)
+    assert same["plate_same_way_365d"] == 1.0
+
+    other = last(before + movement(2, 200 * DAY, driver_ref="d2", vin=OTHER_VIN))
+    assert (other["new_driver_for_plate"], other["driver_changed"]) == (1, 1)
+    assert other["vin_changed"] == 1
+
+
+def test_a_first_movement_is_a_first() -> None:
+    first = last(movement(0, 0))
+    assert first["plate_same_way_365d"] == 0.0
+    assert math.isnan(first["plate_same_way_days_since"])
+    assert first["new_driver_for_plate"] == 1.0
+
+    def codes(features: dict[str, float]) -> set[str]:
+        return {rule.code for rule in find_firing_rules(features)}
+
+    assert "first_crossing" in codes(first), "without a model, by rule"
+    assert "first_crossing" not in codes(last(movement(0, 0) + movement(2, 200 * DAY)))
+
+
+def test_both_posts_of_a_line_are_one_way_across() -> None:
+    before = movement(0, 0)
+    there_and_back = [
+        passage(2, 2 * DAY, "OYB", "exit"),
+        passage(3, 2 * DAY + 4 * HOUR, "FOT", "entry"),
+    ]
+    assert last(before + there_and_back + movement(4, 5 * DAY))["post_changed"] == 0.0
+    elsewhere = [passage(4, 5 * DAY, "ALT", "entry")]
+    assert last(before + there_and_back + elsewhere)["post_changed"] == 1.0
+    assert last([*elsewhere, passage(5, 6 * DAY, "ALT", "entry")])["post_changed"] == 0.0
+
+
+def test_who_was_searched_elsewhere_of_late_is_seen() -> None:
+    before = movement(0, 0)
+    at = START + 5 * HOUR
+    act = Inspection(
+        inspection_id="i1",
+        crossing_id="c00001",
+        basis="officer",
+        recorded_at=moment(at),
+        outcome="clear",
+    )
+    here = last(before + movement(2, 3 * DAY), ((at, act),))
+    assert here["plate_searched_here_60d"] == 1.0
+    there = last([*before, passage(2, 3 * DAY, "ALT", "entry")], ((at, act),))
+    assert there["plate_searched_here_60d"] == 0.0
+    assert math.isnan(last(before + movement(2, 90 * DAY), ((at, act),))["plate_searched_here_60d"])
+
+
+CONTROLS: dict[str, Feature] = {
+    "new_driver_for_plate": first_seen(CROSSINGS, ("plate", "driver")),
+    "driver_changed": differs(CROSSINGS, "driver_key", "plate"),
+    "post_changed": differs(CROSSINGS, "post_key", "plate"),
+}
+
+
+def test_negative_control_compares_a_movement_with_itself() -> None:
+    """Asked without direction, a new driver is none, and every arrival has changed its post."""
+    control = Plan({n: replace(one, family="links") for n, one in CONTROLS.items()})
+    result = last(movement(0, 0) + movement(2, 200 * DAY, driver_ref="d2"), plan=control)
+    assert result == {"new_driver_for_plate": 0.0, "driver_changed": 0.0, "post_changed": 1.0}

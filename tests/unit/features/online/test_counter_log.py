@@ -21,8 +21,16 @@ from features.online.counter_log import Row, read_waiting, settle_log
 from features.online.counter_states import expand_rows, pack_blocks
 from features.online.counter_store import Ints, insert_states
 from features.online.projection import CounterProjection
-from tests.unit.features.online.record_batches import Step, batches, name_of, steps
-from tests.unit.features.online.replay import PLAN, Replay, as_known, unlike_bulk
+from tests.unit.features.online.replay import (
+    PLAN,
+    Replay,
+    Step,
+    as_known,
+    batches,
+    name_of,
+    steps,
+    unlike_bulk,
+)
 from tests.unit.features.random_histories import History, history
 from tests.unit.features.random_histories import tables as to_tables
 

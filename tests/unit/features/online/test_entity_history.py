@@ -21,8 +21,7 @@ from features.online.entity_history import (
     read_tie_groups,
 )
 from tests.support.sizes import PROOF
-from tests.unit.features.online.record_batches import batches, steps
-from tests.unit.features.online.replay import PLAN, Replay
+from tests.unit.features.online.replay import PLAN, Replay, batches, steps
 from tests.unit.features.random_histories import NETWORK, history, tables
 
 LOOKING = EntityHistoryReader(PLAN)

@@ -19,8 +19,15 @@ from features.online import counter_store, projection
 from features.online.backfill import backfill
 from features.online.counter_states import pick_states
 from tests.support.sizes import PROOF
-from tests.unit.features.online.record_batches import batches, rough, steps, until
-from tests.unit.features.online.replay import PLAN, Replay, unlike_bulk
+from tests.unit.features.online.replay import (
+    PLAN,
+    Replay,
+    batches,
+    rough,
+    steps,
+    unlike_bulk,
+    until,
+)
 from tests.unit.features.online.small_logs import write_at_once
 from tests.unit.features.random_histories import History, history, tables
 

@@ -17,8 +17,7 @@ from features.online import search_counts
 from features.online.backfill import backfill
 from features.online.search_counts import PLACE_COUNTS, SEARCHED_PLACES
 from tests.support.sizes import PROOF
-from tests.unit.features.online.record_batches import batches, steps
-from tests.unit.features.online.replay import PLAN, Replay, as_known
+from tests.unit.features.online.replay import PLAN, Replay, as_known, batches, steps
 from tests.unit.features.random_histories import NETWORK, History, history, tables
 
 MOST = 40

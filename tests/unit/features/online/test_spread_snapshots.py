@@ -19,8 +19,7 @@ from features.online.counter_log import Row
 from features.online.counter_states import expand_rows, list_layouts
 from features.online.spread_snapshots import SpreadSnapshots, read_head
 from tests.support.sizes import PROOF
-from tests.unit.features.online.record_batches import batches, steps
-from tests.unit.features.online.replay import PLAN, Replay, as_known, unlike_bulk
+from tests.unit.features.online.replay import PLAN, Replay, as_known, batches, steps, unlike_bulk
 from tests.unit.features.random_histories import History, history, tables
 
 SIZE = 2_000 if PROOF else 40

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from models.scoring import _ROWS, TreeArrays, TreeEnsemble
-from tests.unit.models.explanation.test_tree_shap import WIDTH, fit_trees
+from tests.unit.models.explanation.test_contributions import WIDTH, fit_trees
 
 cells = st.one_of(st.just(np.nan), st.just(np.inf), st.just(-np.inf), st.floats(width=32))
 tables = st.lists(st.lists(cells, min_size=WIDTH, max_size=WIDTH), min_size=1, max_size=5)

@@ -1,4 +1,6 @@
-"""Figures agree with published ones and scikit-learn; intervals cover; ties flatter no model."""
+"""Figures of ranking and rates agree with published ones, and intervals cover."""
+
+import math
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from engine.domain.time_units import DAY
 from models.evaluation.metric_view import calibration_figures
 from models.statistics import intervals, ranking_metrics
+from models.statistics.intervals import normal, rate
 from tests.support.sizes import PROOF
 
 
@@ -136,3 +139,40 @@ def test_the_finds_caught_in_a_random_order_are_the_diagonal() -> None:
     assert np.allclose(ranking_metrics.SHARES, caught, atol=0.03)
     perfect = ranking_metrics.capture(label.astype(float), label)(np.ones(20_000))
     assert perfect[6] == pytest.approx(1.0)
+
+
+MEANS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+EXPOSURE = 4.0
+
+
+def miss(mean: float) -> float:
+    """Return how often the interval of a Poisson count misses its mean."""
+    chance, missed = math.exp(-mean), 0.0
+    for events in range(80):
+        made = rate(events, EXPOSURE, n=10)
+        assert made.low is not None and made.high is not None
+        if not made.low <= mean / EXPOSURE <= made.high:
+            missed += chance
+        chance *= mean / (events + 1)
+    return missed
+
+
+@pytest.mark.parametrize("mean", MEANS)
+def test_the_interval_of_a_rate_covers_as_often_as_it_says(mean: float) -> None:
+    assert miss(mean) <= 0.05
+
+
+def test_an_interval_that_is_too_narrow_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeded bug: the normal interval, which knows nothing where nothing was found."""
+
+    def narrow(total: float, variance: float, *, widest: float) -> tuple[float, float]:
+        return normal(total, variance)
+
+    monkeypatch.setattr(intervals, "weighted_sum", narrow)
+    assert max(map(miss, MEANS)) > 0.2
+
+
+def test_a_rate_of_few_events_is_not_yet_knowable_and_of_no_exposure_unknown() -> None:
+    assert rate(5, 2.0, n=9).knowable and rate(5, 2.0, n=9).value == 2.5
+    assert not rate(4, 2.0, n=9).knowable and rate(4, 2.0, n=9).low is not None
+    assert rate(0, 0.0, n=0).high is None

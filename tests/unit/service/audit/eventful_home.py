@@ -39,8 +39,7 @@ from tests.integration.service.links.post_and_centre import (
     open_installation,
     sync,
 )
-from tests.support.extra_callers import person, send
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk, person, send
 from tests.support.running_service import (
     OTHER,
     POST,
@@ -51,8 +50,7 @@ from tests.support.running_service import (
     make_keys,
     open_world,
 )
-from tests.unit.engine.links.link_agreements import LinkSides, manifest_body
-from tests.unit.engine.links.link_partner import REQUEST, attention_body
+from tests.unit.engine.links.links import REQUEST, LinkSides, attention_body, manifest_body
 
 ENTRIES = 30
 WATCHED = ("01A0005BC", "01A0003BC", "01A0009BC")

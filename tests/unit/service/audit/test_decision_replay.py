@@ -13,7 +13,7 @@ from engine.journal.kinds import DECISION
 from engine.queue.queue import QueuedDecision, list_decisions
 from tests.support.running_service import World, arrival
 from tests.support.sizes import PROOF
-from tests.unit.service.decisions.test_amendments import amend, heavier
+from tests.unit.service.decisions.test_decisions import amend, heavier
 from tests.unit.service.reports.test_acts import act
 
 DECISIONS = 1000 if PROOF else 60

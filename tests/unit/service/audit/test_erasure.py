@@ -24,14 +24,12 @@ from engine.journal.journal import JOURNAL
 from engine.journal.kinds import SENSITIVE_READ
 from engine.queue.queue import DECISIONS
 from engine.storage.database import METADATA
-from tests.support.extra_callers import person, send
-from tests.support.page_session import at_desk, user
+from tests.support.people import at_desk, desk_of, person, send, user
 from tests.support.running_service import (
     STORE,
     World,
     arrival,
 )
-from tests.support.two_people import desk_of
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ from features.catalogue.plan import Plan
 from features.online.backfill import Recount
 from features.online.counter_log import settle_log
 from features.online.counter_store import insert_states
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk
 from tests.support.running_service import World
 from tests.support.sizes import PROOF
 from tests.unit.engine.audit.journal_forgery import open_rolled_back

@@ -55,6 +55,7 @@ from engine.journal.kinds import (
     WATCHLIST_APPROVED,
 )
 from engine.links.area import POST_RECORD
+from tests.support.people import put_into_force
 from tests.support.running_service import (
     CHEAP,
     NETWORK,
@@ -69,7 +70,6 @@ from tests.support.running_service import (
     open_world,
 )
 from tests.support.sizes import PROOF
-from tests.support.two_people import put_into_force
 
 DOCS = Path(__file__).parents[4] / "docs"
 SHARE = 1 if PROOF else 23

@@ -1,9 +1,10 @@
-"""Every refusal is a problem that repeats nothing, and every role reaches its routes alone."""
+"""Refusals repeat nothing; roles reach their routes alone; no known secret starts a service."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +12,17 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from api import site
+from api.auth.credentials import EXAMPLES, PEPPER_FILE, check_database, open_pepper
 from api.auth.permissions import MAY, OPEN
 from api.http.problems import STATUS
+from api.service.assembly import open_store
 from api.service.executors import Assessments, Measurements
 from api.service.settings import Settings
 from engine.domain.rights import Role
-from engine.errors import NotEnoughDataError, RiskError
+from engine.errors import HomeError, NotEnoughDataError, RiskError
 from engine.journal import batch_worker
 from engine.journal.idempotency import MESSAGE_IDENTIFIER_TAKEN, ClaimHolder, IdempotencyClaim
+from engine.storage.home import DATABASE_VARIABLE, Home
 from engine.targeting import report_writer
 from tests.support.running_service import OTHER, POST, World, arrival
 from tests.unit.service.reports.test_acts import act, find
@@ -293,3 +297,53 @@ def test_the_document_says_every_body_and_refusal(world: World) -> None:
                 assert {"401", "403", "422", "503"} <= set(route["responses"])
                 takes = verb in ("post", "put") and not path.endswith(BARE)
                 assert ("requestBody" in route) == takes
+
+
+DOCS = Path(__file__).parents[4] / "docs"
+URL = "postgresql+psycopg://darvoza:{}@127.0.0.1:1/darvoza"
+
+
+def list_passwords() -> set[str]:
+    """Return every password that our own pages show in an address."""
+    texts = [page.read_text("utf-8") for page in DOCS.rglob("*.md")]
+    return {found for text in texts for found in re.findall(r"://\w+:([^@\s]+)@", text)}
+
+
+def test_a_password_of_the_examples_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list_passwords(), "the pages show how an address looks"
+    for password in {*list_passwords(), *EXAMPLES, "Postgres"}:
+        monkeypatch.setenv(DATABASE_VARIABLE, URL.format(password))
+        with pytest.raises(HomeError, match=DATABASE_VARIABLE) as refused:
+            open_store(Home(tmp_path))
+        assert URL.format(password) not in str(refused.value)
+
+
+def test_other_passwords_and_none_are_taken(tmp_path: Path) -> None:
+    """Negative control: what is refused above is refused for its password."""
+    for url in (URL.format("x7-Rk2"), "postgresql+psycopg://darvoza@/x", f"sqlite:///{tmp_path}/x"):
+        check_database(url)
+
+
+@pytest.mark.parametrize("kept", [bytes(32), b"darvoza-" * 4, bytes(range(8)) * 4, b"short"])
+def test_a_pepper_that_was_not_drawn_starts_nothing(tmp_path: Path, kept: bytes) -> None:
+    home = Home(tmp_path).prepare()
+    path = home.keys / PEPPER_FILE
+    path.write_bytes(kept)
+    path.chmod(0o600)
+    with pytest.raises(HomeError, match=PEPPER_FILE):
+        open_pepper(home)
+
+
+def test_a_pepper_that_others_can_read_starts_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path).prepare()
+    assert len(open_pepper(home)) == 32
+    (home.keys / PEPPER_FILE).chmod(0o644)
+    with pytest.raises(HomeError, match="chmod"):
+        open_pepper(home)
+
+
+def test_no_page_shows_a_key_that_would_open_anything() -> None:
+    texts = [page.read_text("utf-8") for page in DOCS.rglob("*.md")]
+    assert not [text for text in texts if re.search(r"dz_[\w-]{40}", text)]

@@ -22,7 +22,7 @@ from api.web.visitor import OPEN_PAGES, OTHER_ROUTES, SIGNED_IN_ALONE, json_rout
 from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAuthenticatedError, NotFoundError
 from tests.support.clocks import travel
-from tests.support.page_session import Desk, at_desk, user
+from tests.support.people import Desk, at_desk, user
 from tests.support.running_service import CHEAP, POST, World
 
 QUEUE = f"/v1/posts/{POST}/queue"

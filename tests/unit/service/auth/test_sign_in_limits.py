@@ -21,7 +21,7 @@ from api.web import sign_in_page
 from engine.domain.rights import Role
 from engine.errors import NotAuthenticatedError
 from engine.storage.database import METADATA, Store
-from tests.support.page_session import Desk, user
+from tests.support.people import Desk, user
 from tests.support.running_service import World, arrival
 
 HERE, THERE = "192.0.2.1", "198.51.100.7"
@@ -93,7 +93,7 @@ def answered_under_a_flood(world: World, number: int) -> tuple[list[int], int, i
 
 
 def signing_token(desk: Desk) -> str:
-    from tests.support.page_session import TOKEN
+    from tests.support.people import TOKEN
 
     found = TOKEN.search(desk.get("/login").text)
     assert found is not None

@@ -26,9 +26,8 @@ from engine.domain.time_units import DAY, SystemClock
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ
 from engine.storage.home import Home
-from tests.support.page_session import at_desk, user
+from tests.support.people import approve, at_desk, propose, user
 from tests.support.running_service import World
-from tests.support.two_people import approve, propose
 from tests.unit.service.auth.test_refusals import is_problem
 from tests.unit.service.cases.sample_files import BAD, GOOD, picture
 from tests.unit.service.cases.sample_files import report as laboratory_report

@@ -1,10 +1,11 @@
-"""Cases over HTTP: from a find to its end, who sees them, and what two people do."""
+"""Cases over HTTP: from a find to its end, who sees them, and which changes webhooks get."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
+import orjson
 import pytest
 from sqlalchemy import select
 
@@ -13,11 +14,15 @@ from api.audit.erasure import _Selection
 from api.audit.home_verification import ProjectionCheck
 from api.audit.proposals import Criteria
 from api.auth.accounts import Accounts
+from api.auth.authority import Authority
 from api.auth.credentials import open_pepper
 from api.auth.tables import StoredSecrets
+from api.cases import answers as bodies
 from api.cases import answers as reads
 from api.cases.steps import CaseWriter
+from api.notifications.event_bodies import EventBodies, types_for
 from api.service.assembly import projections
+from api.webhooks.steps import receiver
 from engine.audit.erasures import RecordGroups
 from engine.audit.projection_replay import open_scratch_store
 from engine.cases import case_ledger, case_state
@@ -28,10 +33,12 @@ from engine.cases.case_state import OPEN, CaseState, read_case
 from engine.domain.rights import Role
 from engine.domain.time_units import SystemClock
 from engine.errors import ConflictError
+from engine.events.webhooks import Endpoint
+from engine.journal.areas import EventType
 from engine.journal.entries import Draft, JournalFault
 from engine.journal.idempotency import claim
 from engine.journal.journal import BODIES
-from tests.support.extra_callers import send
+from tests.support.people import send
 from tests.support.running_service import CHEAP, OTHER, POST, World, arrival
 from tests.unit.service.auth.test_refusals import is_problem
 
@@ -423,3 +430,53 @@ def test_the_list_reads_on_to_every_case(world: World, people: dict[str, Headers
     assert max(map(len, pages)) == 3
     seen = [one for page in list_pages(world, people["dia"], limit=3) for one in page]
     assert seen[: len(made[::2])] == made[::2][::-1], "a page without those that are hidden"
+
+
+def tell(
+    world: World,
+    role: Role,
+    seq: int,
+    kind: EventType,
+    *,
+    post: str | None = None,
+    agency: Any = None,
+) -> dict[str, Any] | None:
+    """Return what an endpoint of a role, post and agency is sent about a record."""
+    endpoint = Endpoint("w-1", "", (kind,), role, post, agency, "ann", 1, 0, ())
+    with world.runtime.store.read() as connection:
+        authority = Authority().look(connection)
+        made = EventBodies(world.runtime, connection, receiver(endpoint, authority))
+        body = made.build(seq, kind)
+    return None if body is None else orjson.loads(body)
+
+
+def test_a_change_goes_to_those_who_see_the_case(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: without the check of the case, one that is not passed on is sent."""
+    ann = person(world, "sent-ann", "customs")
+    case_id = open_case(world, ann, handling=["H2"])
+    custody = {"kind": "custody", "to_agency": "drug_control", "item": "2 packets"}
+    seq = report(world, case_id, ann, custody).json()["sequence"]
+    for agency in ("customs", "drug_control"):
+        sent = tell(world, Role.SUPERVISOR, seq, "case.changed", agency=agency)
+        assert sent is not None
+        assert sent["data"] == {
+            "change": "custody", "case_id": case_id, "post": POST, "sequence": seq,
+        }  # fmt: skip
+        waits = tell(world, Role.SUPERVISOR, seq, "approval.waiting", agency=agency)
+        assert waits is not None
+        assert waits["data"] == {"matter": "case", "id": case_id, "step": "case_event"}
+    hidden: dict[str, Any] = {"agency": "interior"}
+    for kind in ("case.changed", "approval.waiting"):
+        assert tell(world, Role.SUPERVISOR, seq, kind, **hidden) is None
+        assert tell(world, Role.CHECKPOINT, seq, kind, post=OTHER, agency="customs") is None
+        assert tell(world, Role.ANALYST, seq, kind, agency="customs") is None
+    assert tell(world, Role.CHECKPOINT, seq, "case.changed", post=POST, agency="customs")
+    monkeypatch.setattr(bodies, "sees_case", lambda *_: True)
+    assert tell(world, Role.SUPERVISOR, seq, "case.changed", **hidden) is not None
+
+
+def test_roles_that_read_cases_may_ask_for_their_changes() -> None:
+    asking = {role for role in Role if "case.changed" in types_for(role)}
+    assert asking == {Role.CHECKPOINT, Role.SUPERVISOR}

@@ -15,9 +15,9 @@ from engine.domain.rights import Role
 from engine.journal.kinds import FIND_CONFIRMED
 from features.history.labels import labels
 from features.history.tables import read_event_log
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk
 from tests.support.running_service import OTHER, POST, World, arrival, serving
-from tests.unit.service.auth.test_owners import record_key
+from tests.unit.service.auth.test_persons import record_key
 from tests.unit.service.reports.test_acts import act
 
 PLATE = "01F777FF"

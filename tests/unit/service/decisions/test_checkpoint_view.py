@@ -19,7 +19,7 @@ from engine.decision.role_views import BLIND
 from engine.domain.rights import Role
 from engine.journal.batch_worker import StoredRecord
 from engine.queue import queue
-from tests.support.page_session import Desk, at_desk
+from tests.support.people import Desk, at_desk
 from tests.support.running_service import POST, World, arrival
 from tests.support.sizes import PROOF
 from tests.unit.service.reports.test_acts import act, find

@@ -21,9 +21,8 @@ from features.intake.load import load
 from features.messages import translation
 from features.messages.settings import read_settings
 from tests.support.running_service import POST, World, make_home
-from tests.unit.features.messages.canaries import Canaries
-from tests.unit.features.messages.hostile_documents import DECOYS, HOSTILE, point_at
-from tests.unit.features.messages.open_documents import MESSAGES
+from tests.unit.features.messages.hostile_documents import DECOYS, HOSTILE, Canaries, point_at
+from tests.unit.features.messages.standard_messages import MESSAGES
 
 SAMPLES = Path(__file__).parents[4] / "docs" / "samples" / "messages"
 FORMATS = {

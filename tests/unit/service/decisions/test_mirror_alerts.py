@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.queue.mirror_alerts import MirrorProjection
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk
 from tests.support.running_service import OTHER, POST, World, arrival
 from tests.unit.service.reports.test_acts import find
 

@@ -25,7 +25,7 @@ from engine.queue.reviews import Review, Reviewer, read_reviews
 from engine.search_orders import SEARCHED_FIRST, SearchCounts, search_order
 from engine.selection import Channel
 from engine.targeting import report_writer
-from tests.support.page_session import user
+from tests.support.people import user
 from tests.support.running_service import POST, World
 from tests.unit.service.reports.test_acts import act, find
 

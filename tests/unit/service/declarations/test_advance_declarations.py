@@ -14,7 +14,7 @@ from api.decisions.answers import CheckpointView, SupervisorView
 from api.declarations import AcknowledgedDeclaration, DeclarationView, ExpectedDeclarations
 from engine.domain.rights import Role
 from engine.storage.database import METADATA
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk
 from tests.support.running_service import OTHER, POST, World, arrival
 
 SAMPLES = Path(__file__).parents[4] / "docs" / "samples" / "messages"

@@ -13,8 +13,8 @@ from api.shifts.answers import count_hours
 from engine.decision.role_views import BLIND
 from engine.domain.rights import Role
 from engine.queue.mirror_alerts import MirrorProjection
-from tests.integration.service.shifts.test_shift_page import make_decision
-from tests.support.page_session import at_desk
+from tests.integration.service.shifts.test_shift_pages import make_decision
+from tests.support.people import at_desk
 from tests.support.running_service import POST, World, arrival
 from tests.unit.service.auth.test_agencies import key_of, last_body
 from tests.unit.service.decisions.test_mirror_alerts import exit_of

@@ -22,7 +22,7 @@ from api.service.assembly import open_network, open_store
 from api.service.settings import Settings
 from engine.domain.rights import Role
 from engine.errors import BusyError
-from tests.support.page_session import Desk, user
+from tests.support.people import Desk, user
 from tests.support.running_service import FakeModels, World, arrival, make_home, open_world
 from tests.unit.service.auth.test_refusals import is_problem
 from tests.unit.service.auth.test_sign_in_limits import Clock

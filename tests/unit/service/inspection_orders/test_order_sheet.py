@@ -7,7 +7,7 @@ import segno
 
 from api.decisions import page as order_page
 from engine.domain.rights import Role
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk
 from tests.support.running_service import World
 from tests.unit.service.reports.test_acts import find
 

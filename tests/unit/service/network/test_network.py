@@ -17,9 +17,8 @@ from engine.domain.rights import Role
 from engine.domain.time_units import HOUR
 from engine.links.posts.linked_posts import LinkedPosts, describe_line
 from models.statistics.intervals import share
-from tests.support.page_session import Desk, at_desk, user
+from tests.support.people import Desk, at_desk, put_into_force, user
 from tests.support.running_service import OTHER, POST, World
-from tests.support.two_people import put_into_force
 from tests.unit.service.auth.test_agencies import key_of
 from tests.unit.service.reports.test_acts import act, find
 

@@ -22,8 +22,7 @@ from engine.journal.kinds import ERASURE_PROPOSED
 from engine.queue.queue import DECISIONS
 from engine.selection import Channel, ShiftPeriod
 from engine.shifts.handovers import Handover, read_handover
-from tests.support.extra_callers import person, send
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk, person, send
 from tests.support.running_service import POST, World, arrival, serving
 from tests.unit.service.watchlist.test_watchlist import ahead, decide_arrival
 

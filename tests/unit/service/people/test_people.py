@@ -19,8 +19,7 @@ from api.web import sign_in_page
 from engine.criteria import dual_control
 from engine.domain.rights import Role
 from engine.journal.kinds import ACCOUNT_APPROVED, USER_CREATED
-from tests.support.extra_callers import person, send
-from tests.support.page_session import TOKEN, Desk, at_desk, user
+from tests.support.people import TOKEN, Desk, at_desk, person, send, user
 from tests.support.running_service import CHEAP, POST, World
 
 PATH = "/v1/people/proposals"

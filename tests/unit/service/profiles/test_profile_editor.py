@@ -18,7 +18,7 @@ from engine.criteria.profiles.profile import ProfileProposal
 from engine.domain.rights import Role
 from engine.journal.journal import JOURNAL
 from tests.integration.service.profiles.test_profile_pages import make_form
-from tests.support.page_session import Desk, at_desk
+from tests.support.people import Desk, at_desk
 from tests.support.running_service import World, arrival
 
 TRIED = "/profiles/backtests"

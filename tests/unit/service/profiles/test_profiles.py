@@ -23,8 +23,7 @@ from engine.errors import NotFoundError
 from engine.queue.queue import list_decisions
 from features.history.tables import read_event_log
 from models.evaluation.profile_backtest import profile_backtest
-from tests.support.extra_callers import person, send
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk, person, send
 from tests.support.running_service import World, arrival, serving
 from tests.unit.service.reports.test_acts import read_basis as basis_of
 

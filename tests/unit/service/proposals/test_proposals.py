@@ -12,10 +12,8 @@ from api.proposals.matters import list_matters
 from api.proposals.routes import Proposals
 from engine.domain.rights import Right, Role
 from engine.journal.areas import kinds_of, list_steps
-from tests.support.extra_callers import person, send
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk, desk_of, person, send
 from tests.support.running_service import POST, World
-from tests.support.two_people import desk_of
 from tests.unit.service.watchlist.test_watchlist import ahead
 
 PATH = "/v1/proposals"

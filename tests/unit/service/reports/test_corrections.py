@@ -31,7 +31,7 @@ from tests.integration.service.audit.test_journal_history import (
     list_digests,
     read_recounted,
 )
-from tests.support.page_session import Desk, at_desk
+from tests.support.people import Desk, at_desk
 from tests.support.running_service import (
     FakeModels,
     World,

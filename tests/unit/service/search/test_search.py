@@ -15,7 +15,7 @@ from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ
 from engine.queue import identifier_index
 from engine.queue.identifier_index import IDENTIFIERS
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk
 from tests.support.running_service import OTHER, POST, World, arrival
 
 START = 4_300

@@ -11,8 +11,7 @@ from engine.domain.rights import Role
 from engine.domain.time_units import DAY
 from models.data import propensity_log
 from models.monitoring import drift_monitor, shadow_scoring
-from tests.support.extra_callers import person, send
-from tests.support.page_session import at_desk
+from tests.support.people import at_desk, person, send
 from tests.support.running_service import POST, World
 from tests.unit.service.reports.test_acts import act, find, read_basis
 from tests.unit.service.watchlist.test_watchlist import ahead, decide_arrival

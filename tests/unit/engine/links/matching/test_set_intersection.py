@@ -1,6 +1,7 @@
-"""Two lists are compared without being shown; what is not shared gives no hit."""
+"""Two lists are compared without being shown; the oblivious PRF gives the vectors of RFC 9497."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,16 +11,204 @@ from engine.links.matching import set_intersection
 from engine.links.matching.set_intersection import (
     MatchRequest,
     PrfKey,
+    PrfMode,
     SharedIdentifier,
     answer_request,
     ask_matches,
+    blind_input,
+    derive_key,
     derive_link_key,
     derive_secrets,
+    evaluate_elements,
+    evaluate_value,
+    expand_message,
+    finalize_input,
     find_hits,
+    is_proven,
     list_tokens,
+    prove_evaluation,
     read_answer,
+    read_element,
 )
 from engine.links.messages import AttentionIdentifier, Match
+
+VECTOR_SEED, INFO = bytes.fromhex("a3" * 32), b"test key"
+SHORT, LONG = b"\x00", b"\x5a" * 17
+BLIND = "64d37aed22a27f5191de1c1d69fadb899d8862b58eb4220029e036ec4c1f6706"
+SECOND_BLIND = "222a5e897cf59db8145db8d16e597e8facb80ae7d4e26d9881aa6f61d645fc0e"
+SECRETS = {
+    PrfMode.OPRF: "5ebcea5ee37023ccb9fc2d2019f9d7737be85591ae8652ffa9ef0f4d37063b0e",
+    PrfMode.VOPRF: "e6f73f344b79b379f1a0dd37e07ff62e38d9f71345ce62ae3a9bc60b04ccd909",
+}
+PUBLIC = "c803e2cc6b05fc15064549b5920659ca4a77b2cca6f04f6b357009335476ad4e"
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One test vector, its texts as hexadecimal digits."""
+
+    mode: PrfMode
+    value: bytes
+    blinded: str
+    evaluated: str
+    output: str
+    blind: str = BLIND
+
+
+VECTORS = (
+    Vector(
+        PrfMode.OPRF,
+        SHORT,
+        "609a0ae68c15a3cf6903766461307e5c8bb2f95e7e6550e1ffa2dc99e412803c",
+        "7ec6578ae5120958eb2db1745758ff379e77cb64fe77b0b2d8cc917ea0869c7e",
+        "527759c3d9366f277d8c6020418d96bb393ba2afb20ff90df23fb7708264e2f3"
+        "ab9135e3bd69955851de4b1f9fe8a0973396719b7912ba9ee8aa7d0b5e24bcf6",
+    ),
+    Vector(
+        PrfMode.OPRF,
+        LONG,
+        "da27ef466870f5f15296299850aa088629945a17d1f5b7f5ff043f76b3c06418",
+        "b4cbf5a4f1eeda5a63ce7b77c7d23f461db3fcab0dd28e4e17cecb5c90d02c25",
+        "f4a74c9c592497375e796aa837e907b1a045d34306a749db9f34221f7e750cb4"
+        "f2a6413a6bf6fa5e19ba6348eb673934a722a7ede2e7621306d18951e7cf2c73",
+    ),
+    Vector(
+        PrfMode.VOPRF,
+        SHORT,
+        "863f330cc1a1259ed5a5998a23acfd37fb4351a793a5b3c090b642ddc439b945",
+        "aa8fa048764d5623868679402ff6108d2521884fa138cd7f9c7669a9a014267e",
+        "b58cfbe118e0cb94d79b5fd6a6dafb98764dff49c14e1770b566e42402da1a7d"
+        "a4d8527693914139caee5bd03903af43a491351d23b430948dd50cde10d32b3c",
+    ),
+    Vector(
+        PrfMode.VOPRF,
+        LONG,
+        "cc0b2a350101881d8a4cba4c80241d74fb7dcbfde4a61fde2f91443c2bf9ef0c",
+        "60a59a57208d48aca71e9e850d22674b611f752bed48b36f7a91b372bd7ad468",
+        "8a9a2f3c7f085b65933594309041fc1898d42d0858e59f90814ae90571a6df60"
+        "356f4610bf816f27afdd84f47719e480906d27ecd994985890e5f539e7ea74b6",
+    ),
+)
+PROOFS = (
+    (
+        (VECTORS[2],),
+        SECOND_BLIND,
+        "ddef93772692e535d1a53903db24367355cc2cc78de93b3be5a8ffcc6985dd06"
+        "6d4346421d17bf5117a2a1ff0fcb2a759f58a539dfbe857a40bce4cf49ec600d",
+    ),
+    (
+        (VECTORS[3],),
+        SECOND_BLIND,
+        "401a0da6264f8cf45bb2f5264bc31e109155600babb3cd4e5af7d181a2c9dc0a"
+        "67154fabf031fd936051dec80b0b6ae29c9503493dde7393b722eafdf5a50b02",
+    ),
+    (
+        (
+            VECTORS[2],
+            Vector(
+                PrfMode.VOPRF,
+                LONG,
+                "90a0145ea9da29254c3a56be4fe185465ebb3bf2a1801f7124bbbadac751e654",
+                "cc5ac221950a49ceaa73c8db41b82c20372a4c8d63e5dded2db920b7eee36a2a",
+                VECTORS[3].output,
+                SECOND_BLIND,
+            ),
+        ),
+        "419c4f4f5052c53c45f3da494d2b67b220d02118e0857cdbcf037f9ea84bbe0c",
+        "cc203910175d786927eeb44ea847328047892ddf8590e723c37205cb74600b0a"
+        "5ab5337c8eb4ceae0494c2cf89529dcf94572ed267473d567aeed6ab873dee08",
+    ),
+)
+"""Vectors of one batch, the random scalar of the proof, the proof."""
+
+
+def vector_key(mode: PrfMode) -> PrfKey:
+    """The key pair of the vectors of a mode."""
+    return derive_key(mode, seed=VECTOR_SEED, info=INFO)
+
+
+@pytest.mark.parametrize("mode", PrfMode)
+def test_keys_are_derived_as_in_the_vectors(mode: PrfMode) -> None:
+    assert vector_key(mode).secret.hex() == SECRETS[mode]
+    assert (vector_key(mode).public.hex() == PUBLIC) == (mode is PrfMode.VOPRF)
+
+
+@pytest.mark.parametrize("vector", VECTORS)
+def test_each_step_gives_the_vectors(vector: Vector) -> None:
+    check_vector(vector)
+
+
+def check_vector(vector: Vector) -> None:
+    """Compare each step with a vector."""
+    key = vector_key(vector.mode)
+    asked = blind_input(vector.mode, vector.value, blind=bytes.fromhex(vector.blind))
+    assert asked.element.hex() == vector.blinded
+    (evaluated,) = evaluate_elements(key, [asked.element])
+    assert evaluated.hex() == vector.evaluated
+    assert finalize_input(asked, evaluated).hex() == vector.output
+    assert evaluate_value(vector.mode, key, vector.value).hex() == vector.output
+
+
+def test_vectors_catch_another_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seeded bug: the mode is left out of the context string."""
+    monkeypatch.setattr(
+        set_intersection, "_context", lambda _mode: b"OPRFV1-\x00-ristretto255-SHA512"
+    )
+    check_vector(VECTORS[0])
+    with pytest.raises(AssertionError):
+        check_vector(VECTORS[2])
+
+
+@pytest.mark.parametrize(("vectors", "scalar", "proof"), PROOFS)
+def test_proofs_are_those_of_the_vectors(
+    vectors: tuple[Vector, ...], scalar: str, proof: str
+) -> None:
+    key = vector_key(PrfMode.VOPRF)
+    blinded = [bytes.fromhex(vector.blinded) for vector in vectors]
+    evaluated = evaluate_elements(key, blinded)
+    assert [one.hex() for one in evaluated] == [vector.evaluated for vector in vectors]
+    made = prove_evaluation(key, blinded, evaluated, scalar=bytes.fromhex(scalar))
+    assert made.hex() == proof
+    assert is_proven(key.public, blinded, evaluated, proof=made)
+
+
+def test_a_second_key_for_one_element_is_not_proven() -> None:
+    """A server that evaluates one client's element under a key of its own could tag that client."""
+    mode, key = PrfMode.VOPRF, vector_key(PrfMode.VOPRF)
+    other = derive_key(mode, seed=VECTOR_SEED, info=b"another")
+    blinded = [blind_input(mode, bytes([n])).element for n in range(4)]
+    evaluated = evaluate_elements(key, blinded)
+    assert is_proven(
+        key.public, blinded, evaluated, proof=prove_evaluation(key, blinded, evaluated)
+    )
+    tagged = [*evaluated[:3], *evaluate_elements(other, blinded[3:])]
+    proof = prove_evaluation(key, blinded, tagged)
+    assert not is_proven(key.public, blinded, tagged, proof=proof)
+    assert not is_proven(other.public, blinded, evaluated, proof=proof)
+
+
+@pytest.mark.parametrize(
+    "raw", [bytes(32), b"\xff" * 32, b"", bytes(31), (1).to_bytes(32, "little")]
+)
+def test_what_is_no_element_is_refused(raw: bytes) -> None:
+    with pytest.raises(RecordError, match="elements"):
+        read_element(raw)
+
+
+def test_a_proof_of_other_bytes_is_refused() -> None:
+    key = vector_key(PrfMode.VOPRF)
+    blinded = [blind_input(PrfMode.VOPRF, SHORT).element]
+    evaluated = evaluate_elements(key, blinded)
+    for proof in (b"", bytes(64), b"\xff" * 64, bytes(63)):
+        assert not is_proven(key.public, blinded, evaluated, proof=proof)
+
+
+def test_expansion_is_that_of_the_hash_to_curve_vectors() -> None:
+    """RFC 9380, appendix K.3: SHA-512, length 32, the empty message."""
+    tag = b"QUUX-V01-CS02-with-expander-SHA512-256"
+    expected = "6b9a7312411d92f921c6f68ca0b6380730a1a4d982c507211a90964c394179ba"
+    assert expand_message(b"", tag=tag, length=32).hex() == expected
+
 
 SEED = b"\x07" * 32
 DOMAINS = {"carrier_id": "EORI"}
