@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -264,7 +265,8 @@ def emit(
 ) -> None:
     """Print a result: as one JSON object, or as ``text`` is or prints it; exit 1 if not ``ok``."""
     if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
+        found = json.dumps(result, ensure_ascii=False, allow_nan=False, default=asdict)
+        sys.stdout.write(found + "\n")
     elif isinstance(text, str):
         typer.echo(text)
     else:

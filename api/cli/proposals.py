@@ -37,7 +37,7 @@ def propose(
             result = desk.retire(found, leaves, Retirement(reason=why))
         else:
             result = desk.propose(found, content)
-    number = result["receipt"]["sequence"]
+    number = result["receipt"].sequence
     emit(result | {"number": number}, as_json=as_json, text=str(number))
 
 
