@@ -1,7 +1,7 @@
 """People, keys and proposals, as an administrator may see them."""
 
-from datetime import datetime
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import func, select
 
@@ -10,14 +10,15 @@ from api.auth.authority import Authority, KeyGrant, PersonGrant
 from api.auth.callers import Caller
 from api.auth.permissions import OWNED
 from api.auth.tables import SESSIONS
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Time
 from api.service.runtime import Runtime
 from engine.domain.rights import Role
 from engine.domain.time_units import rfc3339
 from engine.journal.receipts import Receipt
 
 
-class PersonView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonView(Answer):
     """A person with an account."""
 
     name: str
@@ -30,10 +31,11 @@ class PersonView(AnswerSchema):
     signs_on_by: Literal["password", "provider"]
     owner: str | None
     """The local account with which an account of the provider is one person."""
-    last_sign_in_at: datetime | None
+    last_sign_in_at: Time | None
 
 
-class KeyView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyView(Answer):
     """A key; when it was used last is not kept."""
 
     key_id: str
@@ -43,10 +45,11 @@ class KeyView(AnswerSchema):
     owner: str | None
     state: Literal["active", "only_reads", "revoked"]
     """``only_reads``: no person answers for a key that would propose or approve."""
-    created_at: datetime
+    created_at: Time
 
 
-class AccountProposalView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountProposalView(Answer):
     """What one administrator proposed, and what became of it."""
 
     proposal: str
@@ -57,14 +60,15 @@ class AccountProposalView(AnswerSchema):
     agency: str | None
     owner: str | None
     by: str
-    proposed_at: datetime
+    proposed_at: Time
     approved_by: str | None
     state: GrantPhase
-    until: datetime
+    until: Time
     """When it lapses: seven days after the proposal, then seven days after the approval."""
 
 
-class PeopleAnswer(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleAnswer(Answer):
     """People by name, keys and proposals with the newest first."""
 
     tables = ("people", "keys", "proposals")
@@ -73,17 +77,19 @@ class PeopleAnswer(AnswerSchema):
     proposals: list[AccountProposalView]
 
 
-class AccountEnd(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountEnd(Answer):
     """A withdrawal, a removal or a revocation that stands in the journal."""
 
     kind: Literal["account_withdrawn", "user_left", "key_revoked"]
     id: str
     """Of the proposal or the key, or the name of the person."""
-    recorded_at: datetime
+    recorded_at: Time
     receipt: Receipt
 
 
-class AccountStep(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountStep(Answer):
     """A proposal or an approval that stands in the journal."""
 
     kind: str
@@ -93,11 +99,11 @@ class AccountStep(AnswerSchema):
     code: str | None
     """One of the two codes of the invitation, for the person it is meant for; null where no secret
     follows, as of another role."""
-    recorded_at: datetime
+    recorded_at: Time
     receipt: Receipt
 
 
-def list_people(service: Runtime, caller: Caller) -> dict[str, list[dict[str, Any]]]:
+def list_people(service: Runtime, caller: Caller) -> PeopleAnswer:
     """Return people by name, keys and proposals with the newest first, of the caller's reach."""
     last = select(SESSIONS.c.name, func.max(SESSIONS.c.signed_in_at)).group_by(SESSIONS.c.name)
     with service.store.read() as connection:
@@ -107,64 +113,67 @@ def list_people(service: Runtime, caller: Caller) -> dict[str, list[dict[str, An
     people = sorted(authority.people(), key=lambda one: one.name)
     keys = reversed(authority.every_key())
     grants = sorted(authority.grants.every(), key=lambda one: -one.state.proposed_at)
-    return {
-        "people": [
+    return PeopleAnswer(
+        people=[
             _describe_person(one, authority, signed_in.get(one.name))
             for one in people
             if _reaches(caller, one.agency, one.post)
         ],
-        "keys": [
+        keys=[
             _describe_key(one, authority) for one in keys if _reaches(caller, one.agency, one.post)
         ],
-        "proposals": [
+        proposals=[
             _describe_grant(one, now)
             for one in grants
             if _reaches(caller, one.content.get("agency"), one.content.get("post"))
         ],
-    }
+    )
 
 
 def _reaches(caller: Caller, agency: str | None, post: str | None) -> bool:
     return caller.covers(agency) and caller.post in (None, post)
 
 
-def _describe_person(one: PersonGrant, authority: Authority, last: int | None) -> dict[str, Any]:
+def _describe_person(one: PersonGrant, authority: Authority, last: int | None) -> PersonView:
     is_there = authority.person(one.name) is not None
-    return {
-        "name": one.name,
-        "role": one.role,
-        "post": one.post,
-        "agency": one.agency,
-        "state": "removed" if one.is_removed else "active" if is_there else "not_granted",
-        "signs_on_by": "password" if one.mapping is None else "provider",
-        "owner": one.owner,
-        "last_sign_in_at": None if last is None else rfc3339(last),
-    }
+    return PersonView(
+        name=one.name,
+        role=one.role,
+        post=one.post,
+        agency=one.agency,
+        state="removed" if one.is_removed else "active" if is_there else "not_granted",
+        signs_on_by="password" if one.mapping is None else "provider",
+        owner=one.owner,
+        last_sign_in_at=None if last is None else rfc3339(last),
+    )
 
 
-def _describe_key(one: KeyGrant, authority: Authority) -> dict[str, Any]:
+def _describe_key(one: KeyGrant, authority: Authority) -> KeyView:
     answers = one.role not in OWNED or authority.person_behind(one) is not None
-    return {
-        "key_id": one.key_id,
-        "role": one.role,
-        "post": one.post,
-        "agency": one.agency,
-        "owner": one.owner,
-        "state": "revoked" if one.is_revoked else "active" if answers else "only_reads",
-        "created_at": rfc3339(one.created_at),
-    }
+    return KeyView(
+        key_id=one.key_id,
+        role=one.role,
+        post=one.post,
+        agency=one.agency,
+        owner=one.owner,
+        state="revoked" if one.is_revoked else "active" if answers else "only_reads",
+        created_at=rfc3339(one.created_at),
+    )
 
 
-def _describe_grant(one: AccountGrant, now: int) -> dict[str, Any]:
+def _describe_grant(one: AccountGrant, now: int) -> AccountProposalView:
     content, state = one.content, one.state
-    names = ("name", "role", "post", "agency", "owner")
-    return {
-        "proposal": state.subject,
-        "grant": content["grant"],
-        **{name: content.get(name) for name in names},
-        "by": state.author,
-        "proposed_at": rfc3339(state.proposed_at),
-        "approved_by": state.approvals[-1] if state.approvals else None,
-        "state": one.phase(now),
-        "until": rfc3339(one.until),
-    }
+    return AccountProposalView(
+        proposal=state.subject,
+        grant=content["grant"],
+        name=content.get("name"),
+        role=content.get("role"),
+        post=content.get("post"),
+        agency=content.get("agency"),
+        owner=content.get("owner"),
+        by=state.author,
+        proposed_at=rfc3339(state.proposed_at),
+        approved_by=state.approvals[-1] if state.approvals else None,
+        state=one.phase(now),
+        until=rfc3339(one.until),
+    )
