@@ -10,7 +10,7 @@ for the preview. Look-alikes are written out as spellings; if an identifier has 
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from itertools import islice, product
 from typing import Annotated, Any, Literal, Self
 
@@ -21,18 +21,20 @@ from pydantic_core import PydanticCustomError
 
 from api.auth.callers import Caller
 from api.http.access import fill_agency
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Time
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router, takes
 from api.profiles.answers import (
-    Example,
+    LinkedExample,
     OutcomeView,
     TwoKeysView,
+    describe_outcome,
+    describe_standing,
     filter_of,
     find_gravity,
     link_examples,
-    outcome_as_json,
+    read_figures,
     weigh_matches,
 )
 from api.profiles.steps import Days
@@ -43,10 +45,10 @@ from api.service.runtime import Runtime
 from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
-from engine.criteria import watchlist
 from engine.criteria.dual_control import ApprovalState, read_approval_state, read_approval_states
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.criteria.watchlist import (
+    CHANNEL,
     CONVEYANCE,
     NAMED,
     NOTICE_CHANNEL,
@@ -56,10 +58,12 @@ from engine.criteria.watchlist import (
     entry_content,
     is_selecting,
     list_identifiers,
+    read_expiry,
 )
 from engine.domain.identifiers import fold, skeleton
 from engine.domain.records import Identifier, Record
 from engine.domain.rights import Matter, Right, Role
+from engine.domain.time_units import rfc3339
 from engine.errors import BusyError, NotEnoughDataError, NotFoundError, RecordError
 from engine.queue.match_outcomes import Months, read_outcomes
 
@@ -108,6 +112,7 @@ NOTICE = ProposalMatter(
 """In force at once, because it may be about a vehicle that arrives within the hour."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchEntryView(TwoKeysView):
     """An entry of the watch list."""
 
@@ -120,7 +125,7 @@ class WatchEntryView(TwoKeysView):
     """The agency whose entry it is."""
     reason: str
     note: str | None
-    expiry: datetime
+    expiry: Time
     is_notice: bool
     """A counterpart's word, not confirmed by a second person here."""
     is_of_counterpart: bool
@@ -129,31 +134,27 @@ class WatchEntryView(TwoKeysView):
     outcome: OutcomeView
 
 
-class WatchList(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchList(Answer):
     """Entries of the watch list, the newest first."""
 
     tables = ("entries",)
     entries: list[WatchEntryView]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgedNotice(AcknowledgedStep):
     """A notice that is on the list."""
 
     is_notice: Literal[True]
     """It stands on one person's word until a supervisor confirms it."""
     channel: Literal["yellow"]
-    expiry: datetime
+    expiry: Time
     """As asked, or after 30 days, whichever comes first."""
 
 
-class PreviewedCrossing(Example):
-    """A crossing that an entry would have matched."""
-
-    decision_id: str | None
-    """None where the loaded history alone knows it."""
-
-
-class WatchPreview(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchPreview(Answer):
     """What an entry would have matched, had it been in force; nothing is recorded."""
 
     synthetic: bool
@@ -161,8 +162,8 @@ class WatchPreview(AnswerSchema):
     look_alikes: bool
     is_by_shape: bool
     """Every spelling of the same shape was counted; false where there are too many of them."""
-    since: datetime | None
-    until: datetime | None
+    since: Time | None
+    until: Time | None
     """The last crossing that is known, from which days count back."""
     days: float
     arrivals: int
@@ -173,11 +174,11 @@ class WatchPreview(AnswerSchema):
     seizures: int | None
     minutes: float
     """Of physical inspection that all matches would have taken."""
-    examples: list[PreviewedCrossing]
+    examples: list[LinkedExample]
     """The latest of them, at posts that the caller sees."""
 
 
-def list_entries(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
+def list_entries(service: Runtime, caller: Caller) -> list[WatchEntryView]:
     """Return every entry of the watch list, the newest first."""
     with service.store.read() as connection:
         as_of = service.journal.now(connection)
@@ -186,10 +187,10 @@ def list_entries(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
         seen, gravity = filter_of(caller), find_gravity(service, connection, caller)
         months = read_outcomes(connection, [one.subject for one in found], seen)
         weights = weigh_matches(months, gravity, seen)
-        return [_entry_as_json(one, as_of, months, weights[one.subject]) for one in found]
+        return [_describe(one, as_of, months, weights[one.subject]) for one in found]
 
 
-def read_entry(service: Runtime, entry_id: str, caller: Caller) -> dict[str, Any]:
+def read_entry(service: Runtime, entry_id: str, caller: Caller) -> WatchEntryView:
     """Return one entry; raises ``NotFoundError``."""
     with service.store.read() as connection:
         found = read_approval_state(connection, "watchlist", entry_id)
@@ -198,19 +199,35 @@ def read_entry(service: Runtime, entry_id: str, caller: Caller) -> dict[str, Any
         seen = filter_of(caller)
         months = read_outcomes(connection, [entry_id], seen)
         weights = weigh_matches(months, find_gravity(service, connection, caller), seen)
-        return _entry_as_json(found, service.journal.now(connection), months, weights[entry_id])
+        return _describe(found, service.journal.now(connection), months, weights[entry_id])
 
 
-def _entry_as_json(
+def _describe(
     entry: ApprovalState, as_of: int, months: Mapping[str, Months], gravity: float
-) -> dict[str, Any]:
-    outcome = outcome_as_json(months[entry.subject], gravity)
-    return watchlist.entry_as_json(entry, as_of) | {"outcome": outcome}
+) -> WatchEntryView:
+    content, expires = entry.content, read_expiry(entry)
+    is_over = entry.state != "retired" and as_of >= expires
+    return WatchEntryView(
+        **describe_standing(entry),
+        state="expired" if is_over else entry.state,
+        names=list_identifiers(content),
+        look_alikes=content.get("look_alikes", False),
+        is_shareable=content.get("is_shareable", False),
+        source_post=content.get("source_post"),
+        agency=content.get("agency"),
+        reason=content["reason"],
+        note=content.get("note"),
+        expiry=rfc3339(expires),
+        is_notice=entry.is_notice,
+        is_of_counterpart=entry.is_of_counterpart,
+        channel=NOTICE_CHANNEL if entry.is_notice else CHANNEL,
+        outcome=describe_outcome(months[entry.subject], gravity),
+    )
 
 
 def _sees(caller: Caller, entry: ApprovalState) -> bool:
     """Requests of partners that select nothing are at their own page."""
-    if not watchlist.is_selecting(entry.content):
+    if not is_selecting(entry.content):
         return False
     return caller.sees(Matter.WATCHLIST, entry.content.get("agency"))
 
@@ -247,8 +264,8 @@ class PreviewRequest(Record):
         return self
 
 
-def preview_entry(service: Runtime, caller: Caller, asked: PreviewRequest) -> dict[str, Any]:
-    """Return what an entry would have matched, as JSON values; nothing is recorded.
+def preview_entry(service: Runtime, caller: Caller, asked: PreviewRequest) -> WatchPreview:
+    """Return what an entry would have matched; nothing is recorded.
 
     Posts that the caller does not see are left out; what acts found is None where acts of some
     agency are hidden. Raises ``BusyError`` and ``NotEnoughDataError`` as a backtest does.
@@ -259,19 +276,24 @@ def preview_entry(service: Runtime, caller: Caller, asked: PreviewRequest) -> di
     if hidden:
         expression = f"({expression}) && !(crossing.post in {json.dumps(sorted(hidden))})"
     trial = BacktestSubject(expression, "red", 100.0, caller.post)
-    found = service.backtests.run(trial, days=asked.days)
-    sees = {"inspected": Matter.ACTS, "hits": Matter.ACTS, "seizures": Matter.SEIZURES}
-    shown = ("synthetic", "since", "until", "days", "arrivals", "matches")
-    a_day = found["matches_per_day"] or 1.0
-    return {
-        "names": names,
-        "look_alikes": asked.look_alikes,
-        "is_by_shape": asked.look_alikes and _are_all_spelt(names),
-        **{name: found[name] for name in shown},
-        **{name: found[name] if caller.sees_all(of) else None for name, of in sees.items()},
-        "minutes": found["matches"] * found["minutes_per_day"] / a_day,
-        "examples": link_examples(service, caller, found["examples"]),
-    }
+    found = read_figures(service.backtests.run(trial, days=asked.days))
+    sees_acts = caller.sees_all(Matter.ACTS)
+    return WatchPreview(
+        synthetic=found.synthetic,
+        names=names,
+        look_alikes=asked.look_alikes,
+        is_by_shape=asked.look_alikes and _are_all_spelt(names),
+        since=found.since,
+        until=found.until,
+        days=found.days,
+        arrivals=found.arrivals,
+        matches=found.matches,
+        inspected=found.inspected if sees_acts else None,
+        hits=found.hits if sees_acts else None,
+        seizures=found.seizures if caller.sees_all(Matter.SEIZURES) else None,
+        minutes=found.matches * found.minutes_per_day / (found.matches_per_day or 1.0),
+        examples=link_examples(service, caller, found.examples),
+    )
 
 
 def _conditions(names: Mapping[str, str], *, is_by_shape: bool) -> Iterator[str]:
@@ -318,7 +340,7 @@ EntryId = Annotated[Identifier, Path()]
 @router.get("/watchlist", response_model=WatchList)
 def entries(caller: TheCaller, service: TheService) -> Response:
     """Return every entry, those that left included."""
-    return answer({"entries": list_entries(service, caller)})
+    return answer(WatchList(entries=list_entries(service, caller)))
 
 
 @router.post("/watchlist", **creates(AcknowledgedStep, body=WatchEntry))
@@ -418,7 +440,7 @@ def _page(
     *,
     kept: Form,
     wrong: Sequence[FieldMistake] = (),
-    preview: dict[str, Any] | None = None,
+    preview: WatchPreview | None = None,
     is_busy: bool = False,
 ) -> Response:
     found = list_entries(service, visit.caller)
@@ -426,7 +448,7 @@ def _page(
         "watchlist.html",
         status=422 if wrong else 200,
         json_address="/v1/watchlist",
-        by_state={state: [one for one in found if one["state"] == state] for state in STATES},
+        by_state={state: [one for one in found if one.state == state] for state in STATES},
         kinds=NAMED,
         kept=dict(kept),
         wrong=corrections(wrong, visit.speech),
@@ -436,7 +458,7 @@ def _page(
     )
 
 
-def _preview(visit: Visit, service: Runtime, reader: FormReader) -> dict[str, Any]:
+def _preview(visit: Visit, service: Runtime, reader: FormReader) -> WatchPreview:
     """Return what the entry of a form would have matched; raises ``FormError``."""
     kind, named = reader.text("kind"), reader.text("identifier")
     fields: dict[str, Any] = {"look_alikes": reader.text("look_alikes") == "1"}

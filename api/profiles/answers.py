@@ -4,17 +4,17 @@ An expression is checked as it is written; nothing is recorded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Time, reader
 from api.proposals.routes import AcknowledgedStep
 from api.service.runtime import Runtime
-from engine.criteria.dual_control import read_approval_state
+from engine.criteria.dual_control import ApprovalState, read_approval_state
 from engine.criteria.profiles import profile as profiles_profile
 from engine.criteria.profiles.checker import (
     DEAREST,
@@ -29,6 +29,7 @@ from engine.criteria.profiles.checker import (
 )
 from engine.criteria.profiles.profile import Profile
 from engine.domain.rights import Matter, Right
+from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError, ProfileRefusedError
 from engine.journal.kinds import PROFILE_BACKTESTED
 from engine.queue.match_outcomes import (
@@ -46,7 +47,8 @@ from features.catalogue.spec import Feature
 from models.statistics.intervals import Estimate, share
 
 
-class RandomChecks(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomChecks(Answer):
     """What random checks say of a profile."""
 
     inspected: int
@@ -61,7 +63,8 @@ class RandomChecks(AnswerSchema):
     """Drawn, and without evidence."""
 
 
-class DrawsBehind(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawsBehind(Answer):
     """Whether the engine's draws can bear an answer."""
 
     drawn: int
@@ -84,7 +87,8 @@ class DrawsBehind(AnswerSchema):
     """The faults as ``message`` and ``parameters``."""
 
 
-class HadItChosen(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HadItChosen(Answer):
     """What searches would have found had a policy chosen, by what the engine drew."""
 
     searches: float
@@ -100,21 +104,31 @@ class HadItChosen(AnswerSchema):
     diagnostics: DrawsBehind
 
 
-class Example(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example(Answer):
     """A crossing that a profile matches."""
 
     crossing_id: str
     post: str
-    known_at: datetime
+    known_at: Time
 
 
-class ProfileBacktest(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedExample(Example):
+    """The same with its decision."""
+
+    decision_id: str | None
+    """None where the loaded history alone knows the crossing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileBacktest(Answer):
     """What a profile would have done in the last days of what the home knows."""
 
     synthetic: bool
     history: str
-    since: datetime | None
-    until: datetime | None
+    since: Time | None
+    until: Time | None
     days: float
     arrivals: int
     matches: int
@@ -146,52 +160,57 @@ class ProfileBacktest(AnswerSchema):
     """Of each 24 hours back from the last crossing, the oldest first."""
 
 
-class ProfileCheck(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileCheck(Answer):
     """Whether an expression may run, and what it would read."""
 
     fits: bool
-    at: int | None
+    at: int | None = None
     """Where it does not fit, counted from 1."""
-    why: str | None
-    message: str | None
+    why: str | None = None
+    message: str | None = None
     """Stable identifier of ``why``; ``parameters`` are its values."""
-    parameters: dict[str, Any] | None
-    steps: int | None
+    parameters: dict[str, Any] | None = None
+    steps: int | None = None
     """Most steps of one evaluation."""
-    most_steps: int
-    reads: list[str]
-    proxies: list[str]
+    most_steps: int = DEAREST
+    reads: list[str] = field(default_factory=list)
+    proxies: list[str] = field(default_factory=list)
     """What it reads that could stand for a person's origin."""
 
 
-class ProfileField(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileField(Answer):
     """Something an expression may ask for."""
 
     name: str
     kind: Literal["bool", "number", "text", "texts"]
-    choices: list[str]
+    choices: list[str] = field(default_factory=list)
     """What it can be, where that is a closed list."""
-    unit: str
-    meaning: str
+    unit: str = ""
+    meaning: str = ""
     proxy: bool
     """It could stand for a person's origin."""
 
 
-class ProfileFields(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileFields(Answer):
     """All that an expression may ask for."""
 
     tables = ("fields",)
     fields: list[ProfileField]
 
 
-class ShadowCounts(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowCounts(Answer):
     """What a shadow saw and would have matched."""
 
     arrivals: int
     matches: int
 
 
-class OutcomeFigures(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeFigures(Answer):
     """What became of the vehicles that a profile or an entry of the watch list matched."""
 
     matches: int
@@ -202,12 +221,14 @@ class OutcomeFigures(AnswerSchema):
     minutes: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MonthOutcome(OutcomeFigures):
     """The same of the vehicles that were first matched in one month, UTC."""
 
     month: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeView(OutcomeFigures):
     """The same together and by month, the first month first; months without a match are absent."""
 
@@ -216,7 +237,8 @@ class OutcomeView(OutcomeFigures):
     months: list[MonthOutcome]
 
 
-class ProfileAudit(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileAudit(Answer):
     """What became of a profile's matches."""
 
     matches: int
@@ -229,26 +251,29 @@ class ProfileAudit(AnswerSchema):
     shadow: ShadowCounts
 
 
-class LeavingView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeavingView(Answer):
     """Who wants it gone; it waits for another's approval."""
 
     by: str
     why: str
 
 
-class TwoKeysView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoKeysView(Answer):
     """What stands with the agreement of two people."""
 
     id: str
     state: Literal["proposed", "shadow", "in_force", "expired", "retired"]
     author: str
     approvals: list[str]
-    proposed_at: datetime
-    since: datetime
+    proposed_at: Time
+    since: Time
     """When it came to where it is."""
     leaving: LeavingView | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileView(TwoKeysView):
     """A profile."""
 
@@ -258,8 +283,8 @@ class ProfileView(TwoKeysView):
     channel: Literal["blue", "yellow", "red"]
     percentage: float
     post: str | None
-    valid_from: datetime | None
-    valid_until: datetime
+    valid_from: Time | None
+    valid_until: Time
     note: str | None
     instead_of: str | None
     """Whose place it shall take; that one leaves by a step of its own."""
@@ -269,13 +294,15 @@ class ProfileView(TwoKeysView):
     outcome: OutcomeView
 
 
-class Profiles(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profiles(Answer):
     """Profiles, the newest first."""
 
     tables = ("profiles",)
     profiles: list[ProfileView]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgedProfile(AcknowledgedStep):
     """A proposed profile, with what it would have done."""
 
@@ -283,23 +310,23 @@ class AcknowledgedProfile(AcknowledgedStep):
     """None where it could not be made now: ask for one before the approval."""
 
 
-def check_expression(expression: str, names: Sequence[str]) -> dict[str, Any]:
+def check_expression(expression: str, names: Sequence[str]) -> ProfileCheck:
     """Return whether an expression may run: where it does not fit and why, or what it reads.
 
     ``names`` are those of the features.
     """
-    result: dict[str, Any] = dict.fromkeys(("at", "why", "message", "parameters", "steps"))
-    result |= {"fits": False, "most_steps": DEAREST, "reads": [], "proxies": []}
     try:
         made = program(expression, features=names)
     except ProfileRefusedError as error:
-        refused = ("at", "why", "message", "parameters")
-        return result | {name: getattr(error, name) for name in refused}
-    reads = {"reads": sorted(made.needs), "proxies": proxies(made.needs)}
-    return result | reads | {"fits": True, "steps": made.steps}
+        at, why, parameters = error.at, error.why, dict(error.parameters)
+        return ProfileCheck(
+            fits=False, at=at, why=why, message=error.message, parameters=parameters
+        )
+    reads = sorted(made.needs)
+    return ProfileCheck(fits=True, steps=made.steps, reads=reads, proxies=proxies(made.needs))
 
 
-def fields(names: Sequence[str]) -> list[dict[str, Any]]:
+def fields(names: Sequence[str]) -> list[ProfileField]:
     """Return all that an expression may ask for: records, goods, then features."""
     records = [one for root, known in ROOTS.items() for one in _of(f"{root}.", known)]
     known: dict[str, Derived | Feature] = {name: DERIVED[name] for name in list_derived(names)}
@@ -307,19 +334,22 @@ def fields(names: Sequence[str]) -> list[dict[str, Any]]:
     return [*records, *_of("goods.", ITEM), *(_feature(*one) for one in known.items())]
 
 
-def _of(prefix: str, known: Mapping[str, FieldType]) -> Iterator[dict[str, Any]]:
-    for name, kind in known.items():
-        full = prefix + name
-        yield _field(full, kind.kind, choices=sorted(kind.choices), proxy=full in PROXIES)
+def _of(prefix: str, known: Mapping[str, FieldType]) -> Iterator[ProfileField]:
+    for name, found in known.items():
+        full, choices = prefix + name, sorted(found.choices)
+        kind: Any = found.kind  # records have the four kinds of a field alone
+        yield ProfileField(name=full, kind=kind, choices=choices, proxy=full in PROXIES)
 
 
-def _feature(name: str, known: Derived | Feature) -> dict[str, Any]:
-    about = {name: getattr(known, name, False) for name in ("unit", "meaning", "proxy")}
-    return _field(f"features.{name}", "number", **about)
-
-
-def _field(name: str, kind: str, **about: Any) -> dict[str, Any]:
-    return {"name": name, "kind": kind, "choices": [], "unit": "", "meaning": ""} | about
+def _feature(name: str, known: Derived | Feature) -> ProfileField:
+    is_proxy = getattr(known, "proxy", False)
+    return ProfileField(
+        name=f"features.{name}",
+        kind="number",
+        unit=known.unit,
+        meaning=known.meaning,
+        proxy=is_proxy,
+    )
 
 
 def filter_of(caller: Caller) -> OutcomeFilter:
@@ -348,10 +378,10 @@ def weigh_matches(
     }
 
 
-def outcome_as_json(months: Months, gravity: float) -> dict[str, Any]:
+def describe_outcome(months: Months, gravity: float) -> OutcomeView:
     """Return what became of the matches of a profile or an entry, together and by month."""
-    every = [{"month": month} | _figures(one) for month, one in months.items()]
-    return _figures(total(months.values())) | {"gravity": gravity, "months": every}
+    every = [MonthOutcome(month=month, **_figures(one)) for month, one in months.items()]
+    return OutcomeView(gravity=gravity, months=every, **_figures(total(months.values())))
 
 
 def _figures(found: Outcome) -> dict[str, Any]:
@@ -363,38 +393,45 @@ def _figures(found: Outcome) -> dict[str, Any]:
     }
 
 
+def describe_standing(found: ApprovalState) -> dict[str, Any]:
+    """Return the fields of a :class:`TwoKeysView` except for its state, which time may end."""
+    leaving = found.leaving
+    return {
+        "id": found.subject,
+        "author": found.author,
+        "approvals": list(found.approvals),
+        "proposed_at": rfc3339(found.proposed_at),
+        "since": rfc3339(found.since),
+        "leaving": leaving and LeavingView(by=leaving.by, why=leaving.why),
+    }
+
+
 def link_examples(
-    service: Runtime, caller: Caller, examples: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+    service: Runtime, caller: Caller, examples: Sequence[Example]
+) -> list[LinkedExample]:
     """Return the latest matches that a caller may see, each with its decision where there is one.
 
     A crossing of the loaded history has none.
     """
-    shown = [one for one in examples if caller.sees_post(one["post"])]
+    shown = [one for one in examples if caller.sees_post(one.post)]
     column = DECISIONS.c
     query = select(column.crossing_id, column.decision_id).where(
-        column.crossing_id.in_([one["crossing_id"] for one in shown]), column.amends.is_(None)
+        column.crossing_id.in_([one.crossing_id for one in shown]), column.amends.is_(None)
     )
     with service.store.read() as connection:
         decided = {row.crossing_id: row.decision_id for row in connection.execute(query)}
-    return [{**one, "decision_id": decided.get(one["crossing_id"])} for one in shown]
+    return [
+        LinkedExample(
+            crossing_id=one.crossing_id,
+            post=one.post,
+            known_at=one.known_at,
+            decision_id=decided.get(one.crossing_id),
+        )
+        for one in shown
+    ]
 
 
-def audit_matches(found: Outcome, shadow: tuple[int, int]) -> dict[str, Any]:
-    """Return what became of a profile's matches, with intervals."""
-    return {
-        "matches": found.matches,
-        "selected": found.selected,
-        "inspected": found.inspected,
-        "hits": found.hits,
-        "minutes": found.minutes,
-        "hit_rate": share(found.hits, found.inspected).as_dict(),
-        "selected_hit_rate": share(found.selected_hits, found.selected_inspected).as_dict(),
-        "shadow": dict(zip(("arrivals", "matches"), shadow, strict=True)),
-    }
-
-
-def read_profiles(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
+def read_profiles(service: Runtime, caller: Caller) -> list[ProfileView]:
     """Return every profile, the newest first."""
     with service.store.read() as connection:
         every = reversed(list(profiles_profile.read_profiles(connection).values()))
@@ -403,12 +440,12 @@ def read_profiles(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
         outcomes = read_outcomes(connection, [one.code for one in found], seen)
         weights = weigh_matches(outcomes, gravity, seen)
         return [
-            _profile_as_json(service, connection, one, outcomes[one.code], weights[one.code])
+            _describe(service, connection, one, outcomes[one.code], weights[one.code])
             for one in found
         ]
 
 
-def read_profile(service: Runtime, code: str, caller: Caller) -> dict[str, Any]:
+def read_profile(service: Runtime, code: str, caller: Caller) -> ProfileView:
     """Return one profile with its backtest; raises ``NotFoundError``."""
     with service.store.read() as connection:
         found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
@@ -417,20 +454,41 @@ def read_profile(service: Runtime, code: str, caller: Caller) -> dict[str, Any]:
         seen = filter_of(caller)
         months = read_outcomes(connection, [code], seen)
         weights = weigh_matches(months, find_gravity(service, connection, caller), seen)
-        return _profile_as_json(service, connection, found, months[code], weights[code])
+        return _describe(service, connection, found, months[code], weights[code])
 
 
-def _profile_as_json(
+def _describe(
     service: Runtime,
     connection: Connection,
-    found: Profile,
+    profile: Profile,
     months: Months,
     gravity: float,
-) -> dict[str, Any]:
-    sequence, journal = found.standing.evidence, service.journal
+) -> ProfileView:
+    sequence, journal = profile.standing.evidence, service.journal
     backtested = sequence and journal.body(connection, sequence, of=PROFILE_BACKTESTED)
-    return profiles_profile.profile_as_json(found, journal.now(connection)) | {
-        "backtest": backtested["figures"] if backtested else None,
-        "audit": audit_matches(total(months.values()), count_in_shadow(connection, found.code)),
-        "outcome": outcome_as_json(months, gravity),
-    }
+    as_of, found = journal.now(connection), total(months.values())
+    arrivals, matches = count_in_shadow(connection, profile.code)
+    return ProfileView(
+        **describe_standing(profile.standing),
+        **profile.proposed.model_dump(mode="json"),
+        state=profile.state(as_of),
+        is_valid=profile.is_valid(as_of),
+        backtest=read_figures(backtested["figures"]) if backtested else None,
+        audit=ProfileAudit(
+            matches=found.matches,
+            selected=found.selected,
+            inspected=found.inspected,
+            hits=found.hits,
+            minutes=found.minutes,
+            hit_rate=share(found.hits, found.inspected),
+            selected_hit_rate=share(found.selected_hits, found.selected_inspected),
+            shadow=ShadowCounts(arrivals=arrivals, matches=matches),
+        ),
+        outcome=describe_outcome(months, gravity),
+    )
+
+
+def read_figures(recorded: Mapping[str, Any]) -> ProfileBacktest:
+    """Return a backtest from its figures as JSON."""
+    found: ProfileBacktest = reader(ProfileBacktest).validate_python(recorded)
+    return found

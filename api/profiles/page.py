@@ -9,7 +9,7 @@ list of texts, and of a field of the goods, the expression asks whether one of t
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import SequenceMatcher
 from typing import Annotated, Any, Literal
@@ -20,6 +20,9 @@ from fastapi.responses import RedirectResponse
 
 from api.http.dependencies import TheService
 from api.profiles.answers import (
+    ProfileBacktest,
+    ProfileField,
+    ProfileView,
     check_expression,
     fields,
     link_examples,
@@ -96,11 +99,13 @@ class Difference:
     settings: Sequence[ComparedSetting]
 
 
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Difference:
-    """Return what ``after`` changes against ``before``; both as JSON values."""
-    settings = [ComparedSetting(name, before[name], after[name]) for name in SETTINGS]
-    pieces = words(before["expression"], after["expression"])
-    return Difference(before["code"], before["state"], pieces, settings)
+def difference(before: ProfileView, after: ProfileView) -> Difference:
+    """Return what ``after`` changes against ``before``."""
+    settings = [
+        ComparedSetting(name, getattr(before, name), getattr(after, name)) for name in SETTINGS
+    ]
+    pieces = words(before.expression, after.expression)
+    return Difference(before.code, before.state, pieces, settings)
 
 
 def words(before: str, after: str) -> list[ExpressionPiece]:
@@ -268,7 +273,7 @@ def read_trial(reader: FormReader) -> BacktestAsked:
 
 def fresh(
     service: Runtime,
-    known: dict[str, Any] | None,
+    known: ProfileView | None,
     template: Mapping[str, Any] | None = None,
 ) -> dict[str, list[str]]:
     """Return what the editor begins with: nothing, a profile to be changed, or a template."""
@@ -279,9 +284,9 @@ def fresh(
         made |= {**template, "percentage": write_number(template["percentage"])}
     if known is not None:
         names = ("title", "expression", "channel", "post")
-        made |= {name: known[name] or "" for name in names}
-        made |= {"percentage": write_number(known["percentage"]), "instead_of": known["code"]}
-        made["code"] = successor(known["code"])
+        made |= {name: getattr(known, name) or "" for name in names}
+        made |= {"percentage": write_number(known.percentage), "instead_of": known.code}
+        made["code"] = successor(known.code)
     return {name: [value] for name, value in made.items()}
 
 
@@ -318,7 +323,7 @@ _REFUSED: Mapping[type[Exception], FieldMistake] = {
 def show_all(visit: TheVisit, service: TheService) -> Response:
     """Show every profile by where it stands."""
     found = read_profiles(service, visit.caller)
-    by_state = {state: [one for one in found if one["state"] == state] for state in STATES}
+    by_state = {state: [one for one in found if one.state == state] for state in STATES}
     return visit.page(
         "profiles.html",
         by_state=by_state,
@@ -350,7 +355,7 @@ def check(visit: TheVisit, service: TheService, form: TheForm, *, part: bool = F
         return visit.page("checked.html", **_check(visit, service, form))
     if read_field(form, "build") != "write":
         return _editor(visit, service, form)
-    kinds = {one["name"]: one["kind"] for one in fields(service.plan.names)}
+    kinds = {one.name: one.kind for one in fields(service.plan.names)}
     try:
         written = write_expression(form, kinds, visit.speech.locale)
     except FormError as error:
@@ -397,19 +402,19 @@ def show(
 ) -> Response:
     """Show one profile: what it asks, what it would have done, what became of its matches."""
     known = read_profiles(service, visit.caller)
-    found = next((one for one in known if one["code"] == code), None)
+    found = next((one for one in known if one.code == code), None)
     if found is None:
         found = read_profile(service, code, visit.caller)  # raises
-    others = [one for one in known if one["code"] != code]
+    others = [one for one in known if one.code != code]
     return visit.page(
         "profile.html",
         json_address=f"/v1/profiles/{code}",
         found=found,
         retell=MessageReader(visit.speech),
-        tried=_show_backtest(visit, service, found["backtest"]),
+        tried=_show_backtest(visit, service, found.backtest),
         difference=_compare_profiles(found, others, against),
-        others=[one["code"] for one in others if one["state"] in ("in_force", "shadow")],
-        successors=[one for one in others if one["instead_of"] == code],
+        others=[one.code for one in others if one.state in ("in_force", "shadow")],
+        successors=[one for one in others if one.instead_of == code],
     )
 
 
@@ -421,11 +426,11 @@ def backtest(desk: VisitorsDesk, _form: TheForm, code: Code) -> Response:
 
 
 def _compare_profiles(
-    found: Mapping[str, Any], others: list[dict[str, Any]], against: str
+    found: ProfileView, others: Sequence[ProfileView], against: str
 ) -> Difference | None:
     """Compare a profile with the one asked for, else with the one whose place it shall take."""
-    wanted = against or found["instead_of"]
-    before = next((one for one in others if one["code"] == wanted), None)
+    wanted = against or found.instead_of
+    before = next((one for one in others if one.code == wanted), None)
     return None if before is None else difference(before, found)
 
 
@@ -465,13 +470,13 @@ def _name_rows() -> dict[str, str]:
 
 
 def _show_backtest(
-    visit: Visit, service: Runtime, found: Mapping[str, Any] | None
+    visit: Visit, service: Runtime, found: ProfileBacktest | None
 ) -> dict[str, Any] | None:
     """Return the figures of a backtest as pages show them, its matches with their decisions."""
     if found is None:
         return None
-    examples = link_examples(service, visit.caller, found["examples"])
-    return {**found, "examples": examples, "chart": bars(found["daily_matches"])}
+    examples = link_examples(service, visit.caller, found.examples)
+    return asdict(found) | {"examples": examples, "chart": bars(found.daily_matches)}
 
 
 def _check(visit: Visit, service: Runtime, form: Form) -> dict[str, Any]:
@@ -479,14 +484,14 @@ def _check(visit: Visit, service: Runtime, form: Form) -> dict[str, Any]:
     written = join_lines(read_field(form, "expression"))
     result = check_expression(written, service.plan.names) if written else None
     why = None
-    if result and not result["fits"]:
+    if result and not result.fits:
         said = MessageReader(visit.speech)
-        why = said.refusal(result["message"], result["parameters"], result["why"])
+        why = said.refusal(result.message, result.parameters, result.why or "")
     return {"written": written, "checked": result, "why": why}
 
 
-def _families(offered: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+def _families(offered: Sequence[ProfileField]) -> dict[str, list[ProfileField]]:
+    found: dict[str, list[ProfileField]] = {}
     for one in offered:
-        found.setdefault(one["name"].partition(".")[0], []).append(one)
+        found.setdefault(one.name.partition(".")[0], []).append(one)
     return found

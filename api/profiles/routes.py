@@ -39,7 +39,7 @@ Code = Annotated[str, Path(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
 @router.get("", response_model=Profiles)
 def profiles(caller: TheCaller, service: TheService) -> Response:
     """Return every profile with its backtest and what became of its matches."""
-    return answer({"profiles": read_profiles(service, caller)})
+    return answer(Profiles(profiles=read_profiles(service, caller)))
 
 
 @router.post("", **creates(AcknowledgedProfile, body=ProfileProposal))
@@ -73,7 +73,7 @@ def check(
 @router.get("/fields", response_model=ProfileFields)
 def offered(_caller: TheCaller, service: TheService) -> Response:
     """Return all that an expression may ask for."""
-    return answer({"fields": fields(service.plan.names)})
+    return answer(ProfileFields(fields=fields(service.plan.names)))
 
 
 @router.get("/{code}", response_model=ProfileView)

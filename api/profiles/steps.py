@@ -9,6 +9,7 @@ from pydantic import Field
 
 from api.auth.callers import Caller
 from api.http.access import check_post
+from api.profiles.answers import ProfileBacktest, read_figures
 from api.proposals.desk import ProposalDesk
 from api.proposals.matters import ProposalMatter, Step
 from api.service.runtime import Runtime
@@ -127,10 +128,10 @@ def _record_backtest(
     return service.recording.once(asked, lambda _: replace(draft, body=body))
 
 
-def try_out(service: Runtime, caller: Caller, asked: BacktestAsked) -> dict[str, Any]:
+def try_out(service: Runtime, caller: Caller, asked: BacktestAsked) -> ProfileBacktest:
     """Run a backtest of which nothing is recorded."""
     program(asked.expression, features=service.plan.names)
     if asked.post is not None:
         check_post(service.network, caller, asked.post)
     trial = BacktestSubject(asked.expression, asked.channel, asked.percentage, asked.post)
-    return service.backtests.run(trial, days=asked.days)
+    return read_figures(service.backtests.run(trial, days=asked.days))

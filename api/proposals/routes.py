@@ -1,7 +1,6 @@
 """Proposals over HTTP and as a page: one list, one way to propose, one way to approve."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -9,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
-from api.http.answers import Answer, AnswerSchema, Time
+from api.http.answers import Answer, Time
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of, parse_body
 from api.http.responses import answer, creates, json_router
@@ -75,13 +74,14 @@ class Proposals(Answer):
     proposals: list[ProposalView]
 
 
-class AcknowledgedStep(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedStep(Answer):
     """A step of two people that stands in the journal."""
 
     kind: str
     id: str
     state: Literal["proposed", "shadow", "in_force", "retired"]
-    recorded_at: datetime
+    recorded_at: Time
     receipt: Receipt
 
 

@@ -14,7 +14,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -45,7 +45,8 @@ from engine.journal.power_records import PowerRecord, RecordTail
 from engine.ports import FeatureRows
 
 LONGEST_DAYS, LONGEST_NOTICE_DAYS = 366, 30
-CHANNEL, NOTICE_CHANNEL = "red", "yellow"
+CHANNEL: Final = "red"
+NOTICE_CHANNEL: Final = "yellow"
 CONVEYANCE = ("plate", "trailer", "vin", "container")
 """Identifiers that are folded, and may be matched by their shape."""
 PARTIES = ("carrier", "consignee", "consignor", "declarant")
@@ -272,30 +273,4 @@ def entry_parameters(found: ApprovalState) -> dict[str, Any]:
         "reason": found.content["reason"],
         "author": found.author,
         "until": rfc3339(read_expiry(found)),
-    }
-
-
-def entry_as_json(found: ApprovalState, as_of: int) -> dict[str, Any]:
-    """Return an entry as JSON values."""
-    expires = read_expiry(found)
-    is_over = found.state != "retired" and as_of >= expires
-    return {
-        "id": found.subject,
-        "names": list_identifiers(found.content),
-        "look_alikes": found.content.get("look_alikes", False),
-        "is_shareable": found.content.get("is_shareable", False),
-        "source_post": found.content.get("source_post"),
-        "agency": found.content.get("agency"),
-        "reason": found.content["reason"],
-        "note": found.content.get("note"),
-        "expiry": rfc3339(expires),
-        "state": "expired" if is_over else found.state,
-        "is_notice": found.is_notice,
-        "is_of_counterpart": found.is_of_counterpart,
-        "channel": NOTICE_CHANNEL if found.is_notice else CHANNEL,
-        "author": found.author,
-        "approvals": list(found.approvals),
-        "proposed_at": rfc3339(found.proposed_at),
-        "since": rfc3339(found.since),
-        "leaving": found.leaving and {"by": found.leaving.by, "why": found.leaving.why},
     }

@@ -108,8 +108,8 @@ class Profile:
         """Its name."""
         return self.standing.subject
 
-    def state(self, as_of: int) -> str:
-        """Return proposed, shadow, in_force, expired or retired."""
+    def state(self, as_of: int) -> Literal["proposed", "shadow", "in_force", "expired", "retired"]:
+        """Return where it stands."""
         if self.standing.state != "retired" and as_of >= micros(self.proposed.valid_until):
             return "expired"
         return self.standing.state
@@ -172,22 +172,6 @@ def to_match(profile: Profile, figures: Sequence[Message]) -> Match:
         words="; ".join(map(render, figures)),
         parameters={"figures": [one.as_dict() for one in figures]},
     )
-
-
-def profile_as_json(profile: Profile, as_of: int) -> dict[str, Any]:
-    """Return a profile as JSON values."""
-    standing, proposed = profile.standing, profile.proposed
-    return {
-        "id": profile.code,
-        **proposed.model_dump(mode="json"),
-        "state": profile.state(as_of),
-        "is_valid": profile.is_valid(as_of),
-        "author": standing.author,
-        "approvals": list(standing.approvals),
-        "proposed_at": rfc3339(standing.proposed_at),
-        "since": rfc3339(standing.since),
-        "leaving": standing.leaving and {"by": standing.leaving.by, "why": standing.leaving.why},
-    }
 
 
 @cache

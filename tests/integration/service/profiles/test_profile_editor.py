@@ -43,7 +43,7 @@ def count_records(world: World) -> int:
 
 
 def test_rows_become_an_expression(world: World) -> None:
-    kinds = {one["name"]: one["kind"] for one in fields(world.runtime.plan.names)}
+    kinds: dict[str, str] = {one.name: one.kind for one in fields(world.runtime.plan.names)}
     english, russian = Locale("en"), Locale("ru")
     form = rows(
         ("goods.hs_code", "startsWith", "0701"),
@@ -76,22 +76,20 @@ def test_rows_become_an_expression(world: World) -> None:
 def test_whatever_fits_a_field_runs(world: World) -> None:
     """Every field with every comparison is written so that it is read; types are the check's."""
     names = world.runtime.plan.names
-    offered = [one for one in fields(names) if not one["name"].startswith("features.")]
-    offered += [one for one in fields(names) if one["name"].startswith("features.")][:2]
-    kinds = {one["name"]: one["kind"] for one in offered}
+    offered = [one for one in fields(names) if not one.name.startswith("features.")]
+    offered += [one for one in fields(names) if one.name.startswith("features.")][:2]
+    kinds = {one.name: one.kind for one in offered}
     suited = {
         "number": ("==", "!=", "<", "<=", ">", ">=", "in", "has"),
         "bool": ("==", "!=", "has"),
     }
     for one in offered:
-        value = {"number": "7", "bool": "true"}.get(one["kind"], (one["choices"] or ["x"])[0])
-        for comparison in suited.get(
-            one["kind"], ("==", "!=", "startsWith", "contains", "in", "has")
-        ):
-            written = write_expression(rows((one["name"], comparison, value)), kinds, Locale("en"))
+        value = {"number": "7", "bool": "true"}.get(one.kind, (one.choices or ["x"])[0])
+        for comparison in suited.get(one.kind, ("==", "!=", "startsWith", "contains", "in", "has")):
+            written = write_expression(rows((one.name, comparison, value)), kinds, Locale("en"))
             checked = check_expression(written, names)
-            is_plain = checked["message"] in (None, "has_argument")  # what is never missing
-            assert is_plain, (written, checked["why"])
+            is_plain = checked.message in (None, "has_argument")  # what is never missing
+            assert is_plain, (written, checked.why)
     assert set(COMPARISONS) >= {one for every in suited.values() for one in every}
 
 
